@@ -1,0 +1,212 @@
+//! Identifiers: opaque ids are `UUIDv7` newtypes, registered numbers are checked on the way in.
+//!
+//! Every id is parsed once, at the edge; past it a value of one of these types is well formed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Why a text is not an identifier of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not {wanted}")]
+pub struct BadId {
+    /// The text as given, cut to a printable length.
+    pub value: String,
+    /// What was wanted, as a phrase: "a URN (5 or 6 digits)".
+    pub wanted: &'static str,
+}
+
+impl BadId {
+    fn new(value: &str, wanted: &'static str) -> Self {
+        Self { value: value.chars().take(60).collect(), wanted }
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $wanted:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+            fn from_str(s: &str) -> Result<Self, BadId> {
+                Uuid::try_parse(s.trim()).map(Self).map_err(|_| BadId::new(s, $wanted))
+            }
+        }
+    };
+}
+
+uuid_id!(/// One offer.
+    OfferId, "an offer id (a UUID)");
+uuid_id!(/// One import of one file.
+    ImportId, "an import id (a UUID)");
+uuid_id!(/// One approval waiting for, or given by, a second person.
+    ApprovalId, "an approval id (a UUID)");
+uuid_id!(/// A caller's name for one mutation, so that it can be retried (AIP-155).
+    RequestId, "a request id (a UUID)");
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $range:expr, $wanted:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name($inner);
+
+        impl $name {
+            /// The number, when it lies in the register's range.
+            #[must_use]
+            pub fn new(value: $inner) -> Option<Self> {
+                ($range).contains(&value).then_some(Self(value))
+            }
+
+            /// The plain number.
+            #[must_use]
+            pub const fn get(self) -> $inner {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+            fn from_str(s: &str) -> Result<Self, BadId> {
+                let text = s.trim();
+                let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+                digits
+                    .then(|| text.parse().ok())
+                    .flatten()
+                    .and_then(Self::new)
+                    .ok_or_else(|| BadId::new(s, $wanted))
+            }
+        }
+    };
+}
+
+number_id!(/// Unique reference number of an establishment (GIAS).
+    Urn(u32), 10_000..=999_999, "a URN (5 or 6 digits)");
+number_id!(/// Unique identifier of a group of establishments: a trust, a federation (GIAS).
+    Uid(u32), 1..=999_999, "a group UID (1 to 6 digits)");
+number_id!(/// Three-digit code of a local authority, the first three digits of a LAESTAB.
+    LaCode(u16), 1..=999, "a local authority code (3 digits)");
+number_id!(/// Local authority code and establishment number in one, seven digits.
+    Laestab(u32), 1_000_000..=9_999_999, "a LAESTAB (7 digits)");
+
+impl Laestab {
+    /// The local authority it lies in. `domain.md` section 6: "join on the LA code".
+    #[must_use]
+    pub fn la_code(self) -> LaCode {
+        #[expect(clippy::cast_possible_truncation, reason = "a LAESTAB has seven digits, so this is at most 999")]
+        LaCode((self.0 / 10_000) as u16)
+    }
+}
+
+/// A programme, one academic year of the offer, written `2021-22`. It is also the name of its book.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Programme(String);
+
+impl Programme {
+    /// The name as written: `2021-22`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Programme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Programme {
+    type Err = BadId;
+    fn from_str(s: &str) -> Result<Self, BadId> {
+        let bad = || BadId::new(s, "a programme (an academic year, like 2021-22)");
+        let (first, second) = s.trim().split_once('-').ok_or_else(bad)?;
+        let year: u16 = (first.len() == 4).then(|| first.parse().ok()).flatten().ok_or_else(bad)?;
+        let next: u16 = (second.len() == 2).then(|| second.parse().ok()).flatten().ok_or_else(bad)?;
+        if year.saturating_add(1).checked_rem(100) == Some(next) {
+            Ok(Self(format!("{year:04}-{next:02}")))
+        } else {
+            Err(bad())
+        }
+    }
+}
+
+/// A person or a service, by opaque id: never a name. 1 to 128 printable ASCII characters, no spaces.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Actor(String);
+
+impl Actor {
+    /// The id as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Actor {
+    type Err = BadId;
+    fn from_str(s: &str) -> Result<Self, BadId> {
+        let ok = (1..=128).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic());
+        ok.then(|| Self(s.to_owned()))
+            .ok_or_else(|| BadId::new(s, "an actor id (1 to 128 printable characters, no spaces)"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registered_numbers_are_checked() {
+        let urn = |s: &str| s.parse::<Urn>().map(Urn::get).ok();
+        assert_eq!(urn("100000"), Some(100_000));
+        assert_eq!(urn(" 20003 "), Some(20_003));
+        for bad in ["", "NULL", "1234567", "-100000", "+100000", "10000x", "99"] {
+            assert_eq!(urn(bad), None, "{bad:?}");
+        }
+        assert_eq!("3301001".parse::<Laestab>().map(|l| l.la_code().get()), Ok(330));
+    }
+
+    #[test]
+    fn a_programme_is_two_years_in_a_row() {
+        let ok = |s: &str| s.parse::<Programme>().map(|p| p.to_string()).ok();
+        assert_eq!(ok("2021-22").as_deref(), Some("2021-22"));
+        assert_eq!(ok("1999-00").as_deref(), Some("1999-00"));
+        for bad in ["2021", "2021-23", "2021-2022", "21-22", "2021/22", ""] {
+            assert_eq!(ok(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_actor_has_no_spaces() {
+        assert!("case.officer-7".parse::<Actor>().is_ok());
+        assert!("A B".parse::<Actor>().is_err());
+        assert!("".parse::<Actor>().is_err());
+        assert!("x".repeat(129).parse::<Actor>().is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! The scheme itself: plain values and the pure functions over them.
+//!
+//! Nothing here is async, reads a clock, touches a database or knows the wire; nothing here
+//! imports another room. What is allowed is decided here and nowhere else.
+
+pub mod ids;
+pub mod judgement;
+pub mod region;
+pub mod school;
+
+/// A civil date, day precision, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).
+pub type Date = chrono::NaiveDate;

@@ -1,0 +1,14 @@
+//! `tsio`: the trust and school improvement offer, as a service.
+//!
+//! The rooms, and who may import whom (`tests/tidy.rs` enforces it):
+//!
+//! ```text
+//! domain   the scheme itself, pure                      imports nobody
+//! import   bytes of a file -> rows and problems, pure   imports domain
+//! store    the only place that names sea_orm            imports domain
+//! app      use cases: who may, in which order           imports domain, store, import
+//! grpc     the wire                                     imports app, domain
+//! cli      commands: a gRPC client                      imports proto; serve, migrate, verify and demo also app, store, grpc
+//! ```
+
+pub mod domain;
