@@ -6,6 +6,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
+pub use sea_orm_migration::MigratorTrait;
+
 mod m0001_record;
 mod m0002_register;
 
