@@ -274,3 +274,123 @@ fn group_status(cells: &mut Cells<'_>, column: impl Into<usize> + Copy) -> Optio
 fn companies_house(text: &str) -> String {
     format!("{:0>8}", value::whole(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+
+    use super::super::{FileRefused, Limits, RegisterFile, RowProblem, read_register};
+    use super::*;
+
+    fn read(file: &str) -> Result<RegisterFile, FileRefused> {
+        read_register(file.as_bytes(), &Limits::default())
+    }
+
+    fn day(y: i32, m: u32, d: u32) -> Option<Date> {
+        NaiveDate::from_ymd_opt(y, m, d)
+    }
+
+    fn problem(line: u64, column: &str, reason: &str) -> RowProblem {
+        RowProblem { line, column: column.into(), reason: reason.into() }
+    }
+
+    #[test]
+    fn groups_are_told_from_their_header() {
+        let file = "Group UID,Group ID,Group Name,Companies House Number,Group Type (code),Group Type,Closed Date,\
+            Open date,Group Status (code),Group Status,Head of Group Last Name\n\
+            1000,,East  Federation,,1,Federation,2010-08-31,1900-01-01,CLOSED,Closed,\n\
+            2044,TR00044,HILL TRUST,6893415.0,6,Multi-academy trust,,2011-09-01,OPEN,Open,Nobody\n\
+            2045,TR00045,NEW TRUST,06893416,10,Single-academy trust,,,PROPOSED_TO_OPEN,Proposed to open,\n\
+            2046,,X,,six,Multi-academy trust,,,,Dormant,\n";
+        let Ok(RegisterFile::Groups(parsed)) = read(file) else { panic!("groups") };
+        let [east, hill, new] = parsed.rows.as_slice() else { panic!("three rows") };
+        assert_eq!(
+            (east.name.as_str(), east.status, east.group_id.as_ref()),
+            ("East Federation", GroupStatus::Closed, None)
+        );
+        assert_eq!((east.opened, east.closed), (None, day(2010, 8, 31)));
+        assert_eq!((hill.uid.get(), hill.kind, hill.companies_house.as_deref()), (2044, 6, Some("06893415")));
+        assert_eq!((hill.opened, hill.status), (day(2011, 9, 1), GroupStatus::Open));
+        assert_eq!((new.status, new.companies_house.as_deref()), (GroupStatus::ProposedToOpen, Some("06893416")));
+        let expected = [
+            problem(5, "Group Status", "\"Dormant\" is not a group status (Open, Closed, Proposed to open)"),
+            problem(5, "Group Type (code)", "\"six\" is not a GIAS group type code"),
+        ];
+        assert_eq!(parsed.problems, expected);
+    }
+
+    #[test]
+    fn a_school_may_be_in_two_groups_but_not_twice_in_one() {
+        let file = ",URN,Group UID,Group Name,Group Type (code),Group Type,Group Status,Joined date,\
+            EstablishmentName,TypeOfEstablishment (name),PhaseOfEducation (name),LA (code)\n\
+            0,20003,80637,Central,8,Children's Centres Group,Open,1900-01-01,Central Centre,Children's centre,Not applicable,852\n\
+            1,100001,2044,HILL,6,Multi-academy trust,Open,2018-09-01,Hill Top,Academy converter,Primary,330\n\
+            2,100001,3044,Hill,5,School sponsor,Open,2018-09-01,Hill Top,Academy converter,Primary,330\n\
+            3,100002,2044,HILL,6,Multi-academy trust,Open,,Dale,Academy converter,Primary,330\n\
+            4,100002,2044,HILL,6,Multi-academy trust,Open,,Dale,Academy converter,Primary,330\n";
+        let Ok(RegisterFile::Memberships(parsed)) = read(file) else { panic!("memberships") };
+        let found = parsed.rows.iter().map(|row| (row.urn.get(), row.uid.get(), row.joined)).collect::<Vec<_>>();
+        assert_eq!(found, [(20_003, 80_637, None), (100_001, 2044, day(2018, 9, 1)), (100_001, 3044, day(2018, 9, 1))]);
+        let same = |other| format!("the same URN and Group UID is on line {other}; none of these rows is taken");
+        let expected = [problem(5, "URN and Group UID", &same(6)), problem(6, "URN and Group UID", &same(5))];
+        assert_eq!(parsed.problems, expected);
+    }
+
+    #[test]
+    fn links_may_repeat_a_school_but_not_a_link() {
+        let file = "\"URN\",\"LinkURN\",\"LinkName\",\"LinkType\",\"LinkEstablishedDate\"\n\
+            100012,100021,\"Hill, Top\",\"Successor - merged\",\"31-08-2021\"\n\
+            100012,100022,\"Dale\",\"Successor\",\"\"\n\
+            100012,100022,\"Dale\",\"Predecessor\",\"\"\n\
+            100013,100022,\"Dale\",\"Successor\",\"\"\n\
+            100013,100022,\"Dale\",\"Successor\",\"01-09-2021\"\n";
+        let Ok(RegisterFile::Links(parsed)) = read(file) else { panic!("links") };
+        let found =
+            parsed.rows.iter().map(|row| (row.link_urn.get(), row.link_type.as_str(), row.on)).collect::<Vec<_>>();
+        let expected = [
+            (100_021, "Successor - merged", day(2021, 8, 31)),
+            (100_022, "Successor", None),
+            (100_022, "Predecessor", None),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(parsed.problems.iter().map(|p| p.line).collect::<Vec<_>>(), [5, 6]);
+    }
+
+    #[test]
+    fn establishments_in_both_layouts() {
+        let full = "URN,LA (code),LA (name),EstablishmentNumber,EstablishmentName,TypeOfEstablishment (code),\
+            TypeOfEstablishment (name),EstablishmentTypeGroup (code),EstablishmentTypeGroup (name),\
+            EstablishmentStatus (code),EstablishmentStatus (name),OpenDate,CloseDate,PhaseOfEducation (code),\
+            PhaseOfEducation (name),Diocese (code),Diocese (name),HeadLastName\n\
+            100001,330,Birmingham,3614,Hill Top,2,Voluntary aided school,4,Local authority maintained schools,1,Open,\
+            01-09-2017,,2,Primary,CE00,Diocese of Dale,Nobody\n\
+            100002,330,Birmingham,,Dale,1,Community school,4,Local authority maintained schools,2,Closed,\
+            01-01-1900,31-08-2000,2,Primary,0,Not applicable,\n\
+            100003,668,Elsewhere,1,Cwm,30,Welsh establishment,6,Welsh schools,1,Open,,,0,Not applicable,0,,\n";
+        let extract = "\"URN\",\"LA (code)\",\"EstablishmentNumber\",\"EstablishmentName\",\"TypeOfEstablishment (name)\",\
+            \"EstablishmentTypeGroup (name)\",\"EstablishmentStatus (name)\",\"OpenDate\",\"CloseDate\",\
+            \"PhaseOfEducation (name)\",\"Diocese (name)\",\"Linked establishments\"\n\
+            \"100001\",\"330\",\"3614\",\"Hill Top\",\"Voluntary aided school\",\"Local authority maintained schools\",\
+            \"Open\",\"01-09-2017\",\"\",\"Primary\",\"Diocese of Dale\",100007 Successor,100008 Successor\n\
+            \"100002\",\"330\",\"\",\"Dale\",\"Community school\",\"Local authority maintained schools\",\"Closed\",\
+            \"01-01-1900\",\"31-08-2000\",\"Primary\",\"\",Does not have links\n";
+        let (Ok(RegisterFile::Establishments(full)), Ok(RegisterFile::Establishments(extract))) =
+            (read(full), read(extract))
+        else {
+            panic!("establishments")
+        };
+        assert_eq!(full.rows, extract.rows);
+        let [hill, dale] = full.rows.as_slice() else { panic!("two rows") };
+        assert_eq!(
+            (hill.laestab.map(Laestab::get), hill.diocese.as_deref()),
+            (Some(3_303_614), Some("Diocese of Dale"))
+        );
+        assert_eq!((hill.opened, hill.closed, hill.status.as_str()), (day(2017, 9, 1), None, "Open"));
+        assert_eq!(
+            (dale.laestab, dale.diocese.as_ref(), dale.opened, dale.closed),
+            (None, None, None, day(2000, 8, 31))
+        );
+        let unknown = problem(4, "LA (code)", "local authority 668 is not in the table of English authorities");
+        assert_eq!((full.read, full.problems), (3, vec![unknown]));
+    }
+}
