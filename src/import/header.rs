@@ -10,6 +10,9 @@ use super::value;
 /// Rows looked at for the header; title lines above it are a handful.
 const LOOK_AT: usize = 20;
 
+/// A row with one of these is the header: every kind has one.
+const KEYS: [&str; 3] = ["URN", "Group UID", "UID"];
+
 /// Kinds by their tables. The first wins a tie.
 const KINDS: [(FileKind, &[Column]); 5] = [
     (FileKind::Ofsted, OFSTED),
@@ -42,10 +45,10 @@ impl Header {
         while looked_at < LOOK_AT && records.read()? {
             looked_at += 1;
             let header = Self { names: records.row.iter().map(|cell| value::text(cell).into_owned()).collect() };
-            let is = |key: &str| header.names.iter().any(|name| name.eq_ignore_ascii_case(key));
-            if is("URN") || is("Group UID") {
+            if header.names.iter().any(|name| KEYS.iter().any(|key| key.eq_ignore_ascii_case(name))) {
                 return Ok(header);
             }
+            // Without a key the file is refused, but by the names of all it lacks.
             if without_key.is_none() && header.kind().is_some() {
                 without_key = Some(header);
             }
@@ -97,5 +100,50 @@ impl Header {
         }
         let needed = at.iter().flatten().max().map_or(0, |last| last + 1);
         Ok(Places { at, named: self.names.iter().map(|name| !name.is_empty()).collect(), needed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::Limits;
+    use super::*;
+
+    fn header(file: &str) -> Result<Header, FileRefused> {
+        Header::find(&mut Records::open(file.as_bytes(), &Limits::default())?)
+    }
+
+    #[test]
+    fn the_kind_is_told_from_what_fits_best() {
+        #[rustfmt::skip]
+        let cases = [
+            ("Group UID,Group Name,Group Type",                                        Some(FileKind::Groups)),
+            ("UID,Group Name,Group Type,Group Status",                                 Some(FileKind::Groups)),
+            ("URN,Group UID,Group Name,EstablishmentName",                             Some(FileKind::Memberships)),
+            ("URN,LinkURN",                                                            Some(FileKind::Links)),
+            ("URN,LA (code),EstablishmentName,EstablishmentStatus (name)",             Some(FileKind::Establishments)),
+            ("URN,School name,Multi-academy trust UID,Multi-academy trust name",       Some(FileKind::Ofsted)),
+            ("title\n\nLinkURN,URN\n100000,100001",                                    Some(FileKind::Links)),
+            ("URN,Name",                                                               None),
+        ];
+        for (file, expected) in cases {
+            assert_eq!(header(file).map(|header| header.kind()), Ok(expected), "{file}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_looked_for_in_the_first_rows_only() {
+        let after = |titles: usize| format!("{}URN,LinkURN,LinkType\n", "title\n".repeat(titles));
+        assert!(header(&after(19)).is_ok());
+        assert_eq!(header(&after(20)).err(), Some(FileRefused::NoHeader { looked_at: 20 }));
+    }
+
+    #[test]
+    fn a_header_without_its_key_is_refused_by_all_it_lacks() {
+        let refused = header("LinkName,Link URN,LinkType,LinkURN\na,b,c,d").and_then(|header| {
+            let kind = header.kind().ok_or(FileRefused::Empty)?;
+            header.places(kind).map(|_| ())
+        });
+        let missing = vec![MissingColumn { name: "URN", also: &[] }];
+        assert_eq!(refused, Err(FileRefused::MissingColumns { kind: FileKind::Links, missing }));
     }
 }

@@ -29,7 +29,8 @@ impl<'a> Records<'a> {
 
     /// Reads the next row; false after the last. Lines with nothing on them are passed over.
     pub(super) fn read(&mut self) -> Result<bool, FileRefused> {
-        self.csv.get_mut().begin_row();
+        let line = self.csv.position().line();
+        self.csv.get_mut().begin_row(line);
         let more = self.csv.read_byte_record(&mut self.row).map_err(refused)?;
         if !more || (self.row.len() == 1 && self.row.get(0) == Some(END)) {
             return Ok(false);
@@ -44,7 +45,7 @@ impl<'a> Records<'a> {
         self.line = next_line.saturating_sub(self.lines);
         if self.row.as_slice().len() > self.limits.row_bytes {
             let what = format!("the row of line {}", self.line);
-            return Err(FileRefused::over(what, self.limits.row_bytes, "bytes"));
+            return Err(FileRefused::over_bytes(what, self.limits.row_bytes as u64));
         }
         if self.row.len() > self.limits.columns {
             let what = format!("the row of line {}", self.line);
@@ -117,7 +118,10 @@ mod tests {
         assert_eq!(read("a,b,c,d\n12345678901234567890"), Ok(()));
         assert_eq!(read("a\n123456789012345678901"), over("the row of line 2", "20 bytes"));
         assert_eq!(read("a\nb,,,,"), over("the row of line 2", "4 columns"));
-        assert_eq!(read(&"x".repeat(100_000)), over("one row", "20 bytes"));
+        assert_eq!(
+            read(&"x".repeat(100_000)),
+            over("a row (from line 1: a line or a quotation mark without end?)", "20 bytes")
+        );
     }
 
     proptest! {

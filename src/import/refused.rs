@@ -134,6 +134,14 @@ fn listed(missing: &[MissingColumn]) -> String {
 }
 
 impl FileRefused {
+    pub(super) fn over_bytes(what: impl Into<String>, limit: u64) -> Self {
+        match limit {
+            mib if mib >= 1 << 20 && mib.is_multiple_of(1 << 20) => Self::over(what, mib >> 20, "MiB"),
+            kib if kib >= 1 << 10 && kib.is_multiple_of(1 << 10) => Self::over(what, kib >> 10, "KiB"),
+            bytes => Self::over(what, bytes, "bytes"),
+        }
+    }
+
     pub(super) fn over(what: impl Into<String>, limit: impl fmt::Display, unit: &str) -> Self {
         Self::OverLimit { what: what.into(), limit: format!("{limit} {unit}") }
     }

@@ -30,7 +30,7 @@ pub(super) fn seems(head: &[u8]) -> Option<&'static str> {
     match () {
         () if starts(b"<!doctype html") || starts(b"<html") => Some("seems to be a web page"),
         () if starts(b"<?xml") || starts(b"<") => Some("seems to be XML or a web page"),
-        () if starts(b"{") || starts(b"[") => Some("seems to be JSON"),
+        () if starts(b"{") => Some("seems to be JSON"),
         () => None,
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Unpacked<'a> {
     hash: Sha256,
     seen: u64,
     in_row: usize,
+    line: u64,
     after_cr: bool,
     tail: &'static [u8],
     limits: Limits,
@@ -50,7 +51,7 @@ impl<'a> Unpacked<'a> {
     /// Looks at the first bytes and refuses what is not text.
     pub(super) fn open(upload: &'a [u8], limits: &Limits) -> Result<Self, FileRefused> {
         if upload.len() > limits.upload_bytes {
-            return Err(FileRefused::over("the upload", limits.upload_bytes, "bytes"));
+            return Err(FileRefused::over_bytes("the upload", limits.upload_bytes as u64));
         }
         let mut source = match upload.starts_with(GZIP) {
             true => Source::Gzip(Box::new(MultiGzDecoder::new(upload))),
@@ -77,15 +78,17 @@ impl<'a> Unpacked<'a> {
             hash: Sha256::new(),
             seen: 0,
             in_row: 0,
+            line: 1,
             after_cr: false,
             tail: TAIL,
             limits: *limits,
         })
     }
 
-    /// Tells that a new row begins; [`Limits::row_bytes`] counts from here.
-    pub(super) fn begin_row(&mut self) {
+    /// Tells that a new row begins about here; [`Limits::row_bytes`] counts from it.
+    pub(super) fn begin_row(&mut self, line: u64) {
         self.in_row = 0;
+        self.line = line;
     }
 
     /// The hash of every byte read so far, as unpacked.
@@ -104,12 +107,13 @@ impl<'a> Unpacked<'a> {
             };
             self.seen += read as u64;
             if self.seen > self.limits.unpacked_bytes {
-                return Err(FileRefused::over("the unpacked file", self.limits.unpacked_bytes, "bytes"));
+                return Err(FileRefused::over_bytes("the unpacked file", self.limits.unpacked_bytes));
             }
             // The row limit bounds memory only: what is buffered ahead belongs to later rows.
             self.in_row += read;
             if self.in_row > self.limits.row_bytes.saturating_add(BUFFER) {
-                return Err(FileRefused::over("one row", self.limits.row_bytes, "bytes"));
+                let what = format!("a row (from line {}: a line or a quotation mark without end?)", self.line);
+                return Err(FileRefused::over_bytes(what, self.limits.row_bytes as u64));
             }
             if chunk.iter().any(|&byte| byte < b'\t') {
                 return Err(FileRefused::NotCsv("has control characters, so it is not text"));
@@ -188,7 +192,7 @@ mod tests {
     fn a_bomb_stops_while_it_unpacks() {
         let bomb = gzip(&vec![b'\n'; 1 << 20]);
         let limits = Limits { unpacked_bytes: 1 << 16, ..Limits::default() };
-        let refused = FileRefused::OverLimit { what: "the unpacked file".into(), limit: "65536 bytes".into() };
+        let refused = FileRefused::OverLimit { what: "the unpacked file".into(), limit: "64 KiB".into() };
         assert_eq!(read(&bomb, &limits), Err(refused));
     }
 
