@@ -247,6 +247,27 @@ fn short_and_torn_rows_are_problems() {
 }
 
 #[test]
+fn a_row_needs_its_last_used_column_and_no_more() {
+    let row = ofsted(&[]);
+    let (without_unused, _) = row.rsplit_once(',').unwrap();
+    let (without_grade, _) = without_unused.rsplit_once(',').unwrap();
+    let beyond = format!("{}stray", ",".repeat(25));
+    let parsed = read(&file(&[without_unused.to_owned(), without_grade.to_owned(), ",".repeat(25), beyond])).unwrap();
+    assert_eq!((parsed.rows.len(), parsed.read), (0, 3));
+    let lines = parsed.problems.iter().map(|problem| (problem.line, problem.column.as_str())).collect::<BTreeSet<_>>();
+    let blank = ["LAESTAB", "School name", "Type of education", "URN"].map(|column| (5, column));
+    assert_eq!(lines, [(2, "URN"), (3, "(row)"), (3, "URN")].into_iter().chain(blank).collect());
+    assert_eq!(read(&file(&[without_unused.to_owned()])).map(|parsed| parsed.rows.len()), Ok(1));
+}
+
+#[test]
+fn a_layout_without_the_previous_number_is_read() {
+    let text = String::from_utf8(file(&[ofsted(&[])])).unwrap().replace("Previous full inspection number", "Other");
+    let previous = read(text.as_bytes()).unwrap().rows.remove(0).previous.unwrap();
+    assert_eq!((previous.inspection.as_str(), previous.grade), ("", Grade::Inadequate));
+}
+
+#[test]
 fn problems_beyond_the_limit_are_counted() {
     let bad = (0..5).map(|n| ofsted(&[("URN", &format!("10001{n}")), ("School name", "")])).collect::<Vec<_>>();
     let limits = Limits { problems: 2, ..Limits::default() };

@@ -185,7 +185,9 @@ mod tests {
         let expected: [u8; 32] = Sha256::digest(plain).into();
         let text = b"URN,a\n1,b\n\n2,c\n\n\n\x04\n".to_vec();
         assert_eq!(read(plain, &Limits::default()), Ok((text.clone(), expected)));
-        assert_eq!(read(&gzip(plain), &Limits::default()), Ok((text, expected)));
+        assert_eq!(read(&gzip(plain), &Limits::default()), Ok((text.clone(), expected)));
+        let joined = [gzip(&plain[..9]), gzip(&plain[9..])].concat();
+        assert_eq!(read(&joined, &Limits::default()), Ok((text, expected)));
     }
 
     #[test]
