@@ -11,6 +11,11 @@
 //! cli      commands: a gRPC client                      imports proto; serve, migrate, verify and demo also app, store, grpc
 //! ```
 
+pub mod app;
 pub mod domain;
+<<<<<<< HEAD
 pub mod store;
 pub mod proto;
+=======
+pub mod import;
+>>>>>>> import
