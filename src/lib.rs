@@ -13,9 +13,6 @@
 
 pub mod app;
 pub mod domain;
-<<<<<<< HEAD
-pub mod store;
-pub mod proto;
-=======
 pub mod import;
->>>>>>> import
+pub mod proto;
+pub mod store;
