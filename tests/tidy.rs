@@ -15,6 +15,8 @@ mod source;
 use source::{Finding, Source};
 
 type Rule = fn(&Source) -> Vec<Finding>;
+/// A file name and its text.
+type Page<'a> = (&'a str, &'a str);
 
 #[test]
 fn the_walk_sees_the_house() {
@@ -152,30 +154,21 @@ fn the_bans_can_fail() {
 #[test]
 fn the_adr_rule_can_fail() {
     const WHOLE: &str = "# 1\n## Status\n## Context\n## Decision\n## Consequences\n";
-    let index = |links: &str| ("docs/adr/README.md", links.to_owned());
-    let adr = |path, text: &str| (path, text.to_owned());
     let cut = WHOLE.replace("## Context\n", "");
-    let rows: Vec<(&str, Vec<(&str, String)>, usize)> = vec![
-        ("whole", vec![index("[1](0001-a.md)"), adr("docs/adr/0001-a.md", WHOLE)], 0),
-        (
-            "a gap",
-            vec![index("0001-a.md 0003-c.md"), adr("docs/adr/0001-a.md", WHOLE), adr("docs/adr/0003-c.md", WHOLE)],
-            1,
-        ),
-        (
-            "one number twice",
-            vec![index("0001-a.md 0001-b.md"), adr("docs/adr/0001-a.md", WHOLE), adr("docs/adr/0001-b.md", WHOLE)],
-            1,
-        ),
-        ("not indexed", vec![index(""), adr("docs/adr/0001-a.md", WHOLE)], 1),
-        ("no number", vec![index("a-b.md"), adr("docs/adr/a-b.md", WHOLE)], 1),
-        ("capitals", vec![index("0001-A.md"), adr("docs/adr/0001-A.md", WHOLE)], 1),
-        ("no context", vec![index("0001-a.md"), adr("docs/adr/0001-a.md", &cut)], 1),
+    #[rustfmt::skip]
+    let rows: &[(&str, &str, &[Page<'_>], usize)] = &[
+        ("whole",            "[1](0001-a.md)",      &[("0001-a.md", WHOLE)],                       0),
+        ("a gap",            "0001-a.md 0003-c.md", &[("0001-a.md", WHOLE), ("0003-c.md", WHOLE)], 1),
+        ("one number twice", "0001-a.md 0001-b.md", &[("0001-a.md", WHOLE), ("0001-b.md", WHOLE)], 1),
+        ("not indexed",      "",                    &[("0001-a.md", WHOLE)],                       1),
+        ("no number",        "a-b.md",              &[("a-b.md",    WHOLE)],                       1),
+        ("capitals",         "0001-A.md",           &[("0001-A.md", WHOLE)],                       1),
+        ("no context",       "0001-a.md",           &[("0001-a.md", &cut)],                        1),
     ];
-    for (name, pages, expected) in rows {
-        let pages: Vec<Source> = pages.iter().map(|(path, text)| Source::new(path, text)).collect();
-        let found = docs::adrs(&pages);
-        assert_eq!(found.len(), expected, "{name}: {found:?}");
+    for (name, index, decisions, expected) in rows {
+        let page = |(file, text): &Page<'_>| Source::new(&format!("docs/adr/{file}"), text);
+        let found = docs::adrs(&[&[("README.md", *index)], *decisions].concat().iter().map(page).collect::<Vec<_>>());
+        assert_eq!(found.len(), *expected, "{name}: {found:?}");
     }
 }
 

@@ -55,11 +55,11 @@ fn through_super(file: &Source) -> Vec<(usize, &str)> {
     let depth = depth_of(&file.path);
     let mut found = Vec::new();
     let mut past = 0;
-    for at in file.words(STEP).into_iter() {
+    for at in file.words(STEP) {
         if at < past {
             continue;
         }
-        let steps = file.code[at..].as_bytes().chunks(STEP.len()).take_while(|step| *step == STEP.as_bytes()).count();
+        let steps = file.code.as_bytes()[at..].chunks(STEP.len()).take_while(|step| *step == STEP.as_bytes()).count();
         past = at + steps * STEP.len();
         if steps >= depth {
             found.extend(names_from(file, past));
