@@ -44,6 +44,7 @@ fn template(program: &Path) -> PathBuf {
         forget_older(&room, &format!("{name}-"));
         let building = room.join("building");
         output_of(Command::new(program).args(["migrate", "--database", &url(&building)]), MIGRATE);
+        assert!(building.exists(), "{} migrate made no file", program.display());
         let wal = fs::metadata(room.join("building-wal")).map_or(0, |about| about.len());
         assert_eq!(wal, 0, "migrate ended without closing its connection: the schema is still in the WAL");
         fs::rename(building, &done).unwrap();
