@@ -5,6 +5,7 @@
 
 pub mod ids;
 pub mod judgement;
+pub mod money;
 pub mod region;
 pub mod school;
 
