@@ -6,6 +6,7 @@
 pub mod ids;
 pub mod judgement;
 pub mod money;
+pub mod placement;
 pub mod region;
 pub mod school;
 
