@@ -9,6 +9,7 @@ pub mod money;
 pub mod placement;
 pub mod region;
 pub mod school;
+pub mod terms;
 
 /// A civil date, day precision, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).
 pub type Date = chrono::NaiveDate;
