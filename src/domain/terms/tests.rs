@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::money::HalfDays;
 
 fn shipped_terms(name: &str) -> Terms {
     let (file, text) = shipped().iter().find(|(file, _)| *file == name).unwrap();
