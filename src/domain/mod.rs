@@ -3,6 +3,7 @@
 //! Nothing here is async, reads a clock, touches a database or knows the wire; nothing here
 //! imports another room. What is allowed is decided here and nowhere else.
 
+pub mod eligibility;
 pub mod ids;
 pub mod judgement;
 pub mod money;
