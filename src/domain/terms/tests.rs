@@ -1,3 +1,5 @@
+//! Each mistake a terms file can hold, with its line; and that the shipped files say what the scheme says.
+
 use super::*;
 use crate::domain::money::HalfDays;
 
