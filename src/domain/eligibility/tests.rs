@@ -289,6 +289,11 @@ fn a_trust_once_eligible_stays_so_and_lists_its_schools() {
     let [trust] = trusts.as_slice() else { panic!("one trust") };
     assert_eq!((trust.verdict, trust.as_at), (Verdict::Met { share: true, declined: true }, date("2022-08-31")));
     assert_eq!(trust.listed, BTreeSet::from([urn(100_001), urn(100_002)]));
+    assert_eq!(
+        trust.reason(),
+        "by share and by decline; as at 2022-08-31: 2 long-standing, 0 of unknown joining date; 1 of 2 inspected since \
+         joining hold a grade of the rule; grades of 2 compared add up to 5, before joining to 4"
+    );
     // The grade before joining is found though the newest row prints it no more.
     let before: Vec<_> = trust.members.iter().map(|member| member.before).collect();
     assert_eq!(before, [Some(Grade::Good), Some(Grade::Good)]);

@@ -123,6 +123,27 @@ impl TrustAssessment {
     pub const fn is_eligible(&self) -> bool {
         matches!(self.verdict, Verdict::Met { .. })
     }
+
+    /// Why, in a sentence with its numbers.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let Figures { long_standing, joined_unknown, inspected, of_grades, compared, latest_sum, before_sum } =
+            self.figures;
+        let verdict = match self.verdict {
+            Verdict::Met { share: true, declined: true } => "by share and by decline",
+            Verdict::Met { share: true, .. } => "by share",
+            Verdict::Met { .. } => "by decline",
+            Verdict::TooFew => "too few long-standing schools",
+            Verdict::NotMet => "neither test is met",
+            Verdict::Unknown => "a person must decide: joining dates are missing",
+        };
+        format!(
+            "{verdict}; as at {}: {long_standing} long-standing, {joined_unknown} of unknown joining date; {of_grades} of \
+             {inspected} inspected since joining hold a grade of the rule; grades of {compared} compared add up to \
+             {latest_sum}, before joining to {before_sum}",
+            self.as_at
+        )
+    }
 }
 
 /// Tests every trust of these memberships by the terms' trust-level rule; nobody when they have none.
