@@ -65,7 +65,10 @@ pub enum RegisterAnswer {
     /// It places it, as this phrase says.
     Placed(String),
     /// It places it nowhere.
-    Unplaced,
+    Unplaced {
+        /// The school's name.
+        name: String,
+    },
 }
 
 impl Facts {
@@ -245,10 +248,10 @@ impl Facts {
                 let message = format!("school {urn} is placed by the register: {how}");
                 Err(Refusal::of(Reason::AlreadyPlaced, message, limit).into())
             }
-            Some(RegisterAnswer::Unplaced) => {
+            Some(RegisterAnswer::Unplaced { name }) => {
                 let body = EventBody::Placed { urn, placement };
                 let draft = Draft { offer: None, effective: today, reason_code: None, text: None, body };
-                Ok(Decided::new(vec![draft.with_text(Some(reason.to_owned()))], Answer::Placed(urn)))
+                Ok(Decided::new(vec![draft.with_text(Some(reason.to_owned()))], Answer::Placed { urn, name: name.clone(), placement }))
             }
         }
     }
