@@ -11,5 +11,6 @@
 //! cli      commands: a gRPC client                      imports proto; serve, migrate, verify and demo also app, store, grpc
 //! ```
 
+pub mod cli;
 pub mod domain;
 pub mod proto;
