@@ -42,7 +42,10 @@ impl<'a> Session<'a> {
             let mut text = format!("cannot reach {}", global.server.uri());
             let mut cause = error.source();
             while let Some(error) = cause {
-                text = format!("{text}: {error}");
+                let more = error.to_string();
+                if !text.ends_with(&more) {
+                    text = format!("{text}: {more}");
+                }
                 cause = error.source();
             }
             Failure::Local("SERVER_UNREACHABLE", text)
@@ -124,4 +127,33 @@ pub(super) async fn every_page<T>(
         token = next;
     }
     Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_page_is_fetched_under_the_token_of_the_page_before() {
+        let mut asked = Vec::new();
+        let items = every_page(async |token: String| {
+            asked.push(token.clone());
+            Ok(match token.as_str() {
+                "" => (vec![1, 2], "b".to_owned()),
+                "b" => (vec![], "c".to_owned()),
+                _ => (vec![3], String::new()),
+            })
+        });
+        assert_eq!(items.await.ok(), Some(vec![1, 2, 3]));
+        assert_eq!(asked, ["", "b", "c"]);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_fails_fails_the_list() {
+        let items = every_page(async |token: String| match token.as_str() {
+            "" => Ok((vec![1], "b".to_owned())),
+            _ => Err(Failure::Reported),
+        });
+        assert!(matches!(items.await, Err(Failure::Reported)));
+    }
 }

@@ -1,6 +1,8 @@
 //! `tsio eligibility`: counts, lists, one school or trust explained, and what changed between two months.
 
 mod render;
+#[cfg(test)]
+mod tests;
 
 use clap::Subcommand;
 use tonic::Code;

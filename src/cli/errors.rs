@@ -126,7 +126,7 @@ impl ErrorView {
 
     /// As a person reads it: the reason, every field, every limit, and how to go on.
     pub(super) fn text(&self) -> String {
-        let mut text = format!("refused: {} ({})\n", self.message, self.reason);
+        let mut text = format!("error: {} ({})\n", self.message, self.reason);
         for violation in &self.violations {
             writeln!(text, "  {}: {}", violation.field, violation.description).unwrap_or_default();
         }

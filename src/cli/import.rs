@@ -4,6 +4,8 @@
 //! rest. The as-at date is the caller's; no file's name or content is ever read for it.
 
 pub(super) mod render;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::path::{Path, PathBuf};

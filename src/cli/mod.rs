@@ -18,6 +18,8 @@ mod schools;
 mod terms;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_server;
 mod trusts;
 
 use std::process::ExitCode;

@@ -7,6 +7,8 @@ mod args;
 mod change;
 mod record;
 pub(super) mod render;
+#[cfg(test)]
+mod tests;
 
 pub(super) use self::args::OffersCommand;
 use self::args::{ContactArgs, ListArgs};
