@@ -11,6 +11,9 @@
 //! cli      commands: a gRPC client                      imports proto; serve, migrate, verify and demo also app, store, grpc
 //! ```
 
+pub mod app;
 pub mod cli;
 pub mod domain;
+pub mod import;
 pub mod proto;
+pub mod store;

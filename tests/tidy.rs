@@ -1,1 +1,192 @@
-//! x
+//! House rules as tests: a rule without one is a wish.
+//!
+//! The checkers are plain functions over a path and a text, so each is shown here to be able to fail before the
+//! house is held to it. Nothing in here knows what the program does.
+
+#[path = "tidy/bans.rs"]
+mod bans;
+#[path = "tidy/docs.rs"]
+mod docs;
+#[path = "tidy/rooms.rs"]
+mod rooms;
+#[path = "tidy/source.rs"]
+mod source;
+
+use source::{Finding, Source};
+
+type Rule = fn(&Source) -> Vec<Finding>;
+/// A file name and its text.
+type Page<'a> = (&'a str, &'a str);
+
+#[test]
+fn the_walk_sees_the_house() {
+    let paths: Vec<String> = source::rust().into_iter().map(|s| s.path).collect();
+    for wanted in ["src/lib.rs", "src/domain/mod.rs", "migrations/src/lib.rs", "tests/tidy.rs", "tests/tidy/bans.rs"] {
+        assert!(paths.iter().any(|p| p == wanted), "{wanted} is not among the files checked: {paths:#?}");
+    }
+}
+
+#[test]
+fn rooms_import_only_what_they_may() {
+    hold_each(&source::rust(), rooms::check);
+}
+
+#[test]
+fn files_are_short_and_say_why_they_exist() {
+    hold_each(&source::rust(), bans::shape);
+}
+
+#[test]
+fn banned_words_are_absent() {
+    hold_each(&source::rust(), bans::check);
+}
+
+#[test]
+fn decisions_are_numbered_complete_and_indexed() {
+    hold(docs::adrs(&source::markdown()));
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    hold_each(&source::markdown(), |page| docs::links(page, &|path| source::exists(path)));
+}
+
+#[test]
+fn the_pages_a_newcomer_needs_exist() {
+    hold(docs::pages(&|path| source::exists(path)));
+}
+
+fn hold_each(files: &[Source], rule: impl Fn(&Source) -> Vec<Finding>) {
+    hold(files.iter().flat_map(rule).collect());
+}
+
+fn hold(findings: Vec<Finding>) {
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    assert!(lines.is_empty(), "\n{}\n", lines.join("\n"));
+}
+
+/// One row a rule: the file, its text, and the lines that must be found (none: it must pass).
+fn table(rule: Rule, rows: &[(&str, &str, &[usize])]) {
+    for (path, text, expected) in rows {
+        let found: Vec<usize> = rule(&Source::new(path, text)).iter().map(|f| f.line).collect();
+        assert_eq!(&found, expected, "{path}: {text}");
+    }
+}
+
+#[test]
+fn the_import_rule_can_fail() {
+    #[rustfmt::skip]
+    table(rooms::check, &[
+        ("src/domain/money.rs",     "use super::ids::Urn;\nuse crate::domain::Date;",          &[]),
+        ("src/domain/money.rs",     "\nuse crate::store::funds;",                              &[2]),
+        ("src/domain/money.rs",     "use super::super::app::writer;",                          &[1]),
+        ("src/domain/a/b.rs",       "use super::app::x;\nuse super::super::super::app::x;",    &[2]),
+        ("src/import/gias.rs",      "use crate::domain::ids::Urn;",                            &[]),
+        ("src/import/gias.rs",      "fn f() { crate::app::run() }",                            &[1]),
+        ("src/store/funds.rs",      "use crate::{\n    domain::Date,\n    app::{writer},\n};", &[3]),
+        ("src/store/mod.rs",        "use super::domain::Date;",                                &[]),
+        ("src/store/mod.rs",        "use super::grpc::status;",                                &[1]),
+        ("src/app/offers.rs",       "use crate::{domain, import, store};",                     &[]),
+        ("src/app/offers.rs",       "use super::import::run;",                                 &[]),
+        ("src/app/offers.rs",       "use crate::proto::Offer;",                                &[1]),
+        ("src/grpc/offers.rs",      "use crate::{app, domain, proto};",                        &[]),
+        ("src/grpc/offers.rs",      "use crate::store::offers;",                               &[1]),
+        ("src/grpc/offers.rs",      "use tsio::store::offers;",                                &[1]),
+        ("src/cli/offers.rs",       "use crate::proto::v1;",                                   &[]),
+        ("src/cli/offers.rs",       "use crate::app::offers;",                                 &[1]),
+        ("src/cli/serve.rs",        "use crate::{app, grpc, store};",                          &[]),
+        ("src/cli/demo/story.rs",   "use crate::app::offers;",                                 &[]),
+        ("src/main.rs",             "use tsio::{app, cli, store};",                            &[]),
+        ("src/domain/money.rs",     "//! not crate::app\nconst A: &str = \"crate::app\";",     &[]),
+    ]);
+}
+
+#[test]
+fn the_shape_rule_can_fail() {
+    let long = format!("//! why\n{}", "fn f() {}\n".repeat(500));
+    let longest = format!("//! why\n{}", "fn f() {}\n".repeat(499));
+    table(
+        bans::shape,
+        &[
+            ("src/a.rs", "//! why\n", &[]),
+            ("src/a.rs", "use std::fmt;\n", &[1]),
+            ("src/a.rs", &longest, &[]),
+            ("src/a.rs", &long, &[501]),
+        ],
+    );
+}
+
+#[test]
+fn the_bans_can_fail() {
+    #[rustfmt::skip]
+    table(bans::check, &[
+        ("src/app/a.rs",       "fn f() { todo!() }",                       &[1]),
+        ("benches/a.rs",       "fn f() {\n    unimplemented!()\n}",        &[2]),
+        ("migrations/a.rs",    "dbg!(1);",                                 &[1]),
+        ("src/app/a.rs",       "// todo!\n/* dbg!(1) */ let a = \"todo!\";", &[]),
+        ("src/app/a.rs",       "let a = r#\"a \" dbg!(\"#; dbg!(a);",      &[1]),
+        ("src/app/a.rs",       "let q = '\"'; dbg!(q);",                   &[1]),
+        ("src/app/a.rs",       "#[allow(dead_code)]",                      &[1]),
+        ("src/app/a.rs",       "#![allow(dead_code)]",                     &[1]),
+        ("src/app/a.rs",       "#[expect(dead_code, reason = \"x\")]",     &[]),
+        ("tests/it/a.rs",      "#[ignore = \"slow\"]",                     &[1]),
+        ("tests/it/a.rs",      "tokio::time::sleep(d).await;",             &[1]),
+        ("src/app/a.rs",       "std::thread::sleep(d);",                   &[1]),
+        ("src/domain/a.rs",    "fn f(a: f64) {}",                          &[1]),
+        ("src/store/a.rs",     "let a = 1 as f32;",                        &[1]),
+        ("src/cli/a.rs",       "let done = 1 as f64;",                     &[]),
+        ("src/app/a.rs",       "use sea_orm::Value;",                      &[1]),
+        ("src/store/a.rs",     "use sea_orm::Value;",                      &[]),
+        ("src/app/a.rs",       "use tonic::Status;\nuse prost_types::Any;", &[1, 2]),
+        ("src/grpc/a.rs",      "use tonic::Status;",                       &[]),
+        ("src/proto.rs",       "tonic::include_proto!(\"tsio.v1\");",      &[]),
+        ("src/domain/a.rs",    "async fn f() {}",                          &[1]),
+        ("src/domain/a.rs",    "use std::time::SystemTime;",               &[1]),
+        ("src/import/a.rs",    "use tokio::sync::mpsc;",                   &[1]),
+        ("src/import/a.rs",    "use std::fs::File;",                       &[1]),
+        ("src/import/a.rs",    "use std::{\n    fmt,\n    net,\n};",       &[3]),
+        ("src/domain/a.rs",    "let a = chrono::Utc::now();",              &[1]),
+        ("src/domain/a.rs",    "let asynchronous = my_tokio;",             &[]),
+        ("src/app/a.rs",       "use std::fs::File;\nasync fn f() {}",      &[]),
+    ]);
+}
+
+#[test]
+fn the_adr_rule_can_fail() {
+    const WHOLE: &str = "# 1\n## Status\n## Context\n## Decision\n## Consequences\n";
+    let cut = WHOLE.replace("## Context\n", "");
+    #[rustfmt::skip]
+    let rows: &[(&str, &str, &[Page<'_>], usize)] = &[
+        ("whole",            "[1](0001-a.md)",      &[("0001-a.md", WHOLE)],                       0),
+        ("a gap",            "0001-a.md 0003-c.md", &[("0001-a.md", WHOLE), ("0003-c.md", WHOLE)], 1),
+        ("one number twice", "0001-a.md 0001-b.md", &[("0001-a.md", WHOLE), ("0001-b.md", WHOLE)], 1),
+        ("not indexed",      "",                    &[("0001-a.md", WHOLE)],                       1),
+        ("no number",        "a-b.md",              &[("a-b.md",    WHOLE)],                       1),
+        ("capitals",         "0001-A.md",           &[("0001-A.md", WHOLE)],                       1),
+        ("no context",       "0001-a.md",           &[("0001-a.md", &cut)],                        1),
+    ];
+    for (name, index, decisions, expected) in rows {
+        let page = |(file, text): &Page<'_>| Source::new(&format!("docs/adr/{file}"), text);
+        let found = docs::adrs(&[&[("README.md", *index)], *decisions].concat().iter().map(page).collect::<Vec<_>>());
+        assert_eq!(found.len(), *expected, "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn the_link_rule_can_fail() {
+    let exists = |path: &str| ["README.md", "docs/a.md", "docs/adr"].contains(&path);
+    let lines = |text| docs::links(&Source::new("docs/b.md", text), &exists).iter().map(|f| f.line).collect::<Vec<_>>();
+    let none: Vec<usize> = vec![];
+    assert_eq!(lines("[a](a.md) [r](../README.md#top) [d](adr/) [h](https://x.example/y) [s](#here)"), none);
+    assert_eq!(lines("x\n[a](gone.md) and [b](a.md)"), [2]);
+    assert_eq!(lines("[a]: ../docs/gone.md"), [1]);
+    assert_eq!(lines("[a](../../a.md)"), [1]);
+    assert_eq!(lines("`[a](gone.md)`\n```\n[a](gone.md)\n```\n[a](gone.md)"), [5]);
+}
+
+#[test]
+fn the_page_rule_can_fail() {
+    assert_eq!(docs::pages(&|_| true), []);
+    let found = docs::pages(&|path| path != "CHANGELOG.md");
+    assert_eq!(found.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["CHANGELOG.md"]);
+}

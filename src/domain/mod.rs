@@ -3,10 +3,16 @@
 //! Nothing here is async, reads a clock, touches a database or knows the wire; nothing here
 //! imports another room. What is allowed is decided here and nowhere else.
 
+pub mod book;
+pub mod event;
 pub mod ids;
 pub mod judgement;
+pub mod offer;
+pub mod refusal;
 pub mod region;
+pub mod role;
 pub mod school;
+pub mod time;
 
 /// A civil date, day precision, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).
 pub type Date = chrono::NaiveDate;

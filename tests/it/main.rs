@@ -1,1 +1,12 @@
-//! x
+//! Scenarios through a real client against the real binary, each on SQLite and on PostgreSQL.
+//!
+//! One file a feature; what they stand on is in `harness/`. No scenario reaches into the program.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and what its server said must be seen then"
+)]
+
+mod harness;

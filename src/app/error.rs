@@ -1,0 +1,84 @@
+//! What a use case answers when it does not succeed. It knows no transport: `grpc/status.rs` maps it, totally.
+
+use crate::domain::book::Fault;
+use crate::domain::refusal::Refusal;
+use crate::domain::role::Action;
+use crate::store::StoreError;
+
+/// One field that is wrong by itself, whatever the facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The field's path in the request, as in the contract: `offers[2].urn`.
+    pub field: String,
+    /// What is wrong and what is wanted.
+    pub description: String,
+}
+
+impl Violation {
+    /// A violation of a field.
+    #[must_use]
+    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self { field: field.into(), description: description.into() }
+    }
+}
+
+/// Why a use case did not succeed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum AppError {
+    /// Fields are wrong; all of them.
+    #[error("{} field(s) are wrong", .0.len())]
+    Invalid(Vec<Violation>),
+    /// A file cannot be used as a whole.
+    #[error("{0}")]
+    FileRefused(String),
+    /// Something named is not there, or not the caller's to see.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// The scheme does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The caller saw an older version.
+    #[error("{0}")]
+    Stale(String),
+    /// The request id was used for another call.
+    #[error("this request id was used for another call")]
+    RequestIdReused,
+    /// No role of the caller allows it.
+    #[error("none of the caller's roles may {0:?}")]
+    Denied(Action),
+    /// The queue is full: nothing was done.
+    #[error("the service is busy: try again")]
+    Overloaded,
+    /// The caller's deadline passed before the work began: nothing was done.
+    #[error("the deadline passed")]
+    DeadlinePassed,
+    /// The database is away: nothing is known beyond what reading again tells.
+    #[error("the database is away: try again with the same request id")]
+    Unavailable,
+    /// A bug; the text is for the log, never for the caller.
+    #[error("{0}")]
+    Bug(String),
+}
+
+impl From<Fault> for AppError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(refusal) => Self::Refused(refusal),
+            Fault::NotFound(what) => Self::NotFound(what),
+            Fault::Stale { .. } => Self::Stale(fault.to_string()),
+            Fault::Bug(what) => Self::Bug(what.to_owned()),
+        }
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Away(_) | StoreError::Busy(_) => {
+                tracing::warn!(%error, "the database did not answer");
+                Self::Unavailable
+            }
+            StoreError::Row(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => Self::Bug(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Identify: one offer for each standalone school and one for each trust with eligible schools.
+//!
+//! It never makes a second offer for a recipient, never moves a school from one offer to another, and never guesses a
+//! placement: what it cannot do it lists.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Facts;
+use super::command::{Answer, Context, Decided};
+use crate::domain::event::{Draft, EventBody, Hash};
+use crate::domain::ids::{OfferId, Uid, Urn};
+use crate::domain::offer::{ListedSchool, Recipient, ResponsibleBody};
+use crate::domain::region::Region;
+
+/// A recipient that is eligible, with its eligible schools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The recipient.
+    pub recipient: Recipient,
+    /// Its name.
+    pub name: String,
+    /// The trust behind it.
+    pub trust: Option<Uid>,
+    /// Who has to be told first.
+    pub responsible: ResponsibleBody,
+    /// Its eligible schools, at least one.
+    pub schools: Vec<CandidateSchool>,
+}
+
+/// An eligible school.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateSchool {
+    /// The school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub region: Region,
+    /// The rules it meets.
+    pub rules: Vec<String>,
+    /// URNs of its lineage that were eligible before it.
+    pub predecessors: Vec<Urn>,
+}
+
+/// A school that cannot be put on an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// The school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// The open offer it is on already.
+    pub offer: OfferId,
+    /// Why.
+    pub reason: String,
+}
+
+/// An eligible school that fits no row of the scheme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unplaced {
+    /// The school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Everybody eligible, by recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Candidates {
+    /// Recipients, in order.
+    pub recipients: Vec<Candidate>,
+    /// Eligible schools that fit no row.
+    pub unplaced: Vec<Unplaced>,
+}
+
+/// What identifying did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identified {
+    /// Offers made.
+    pub created: usize,
+    /// Open offers that gained schools.
+    pub updated: usize,
+    /// Recipients whose open offer needed no change.
+    pub already_open: usize,
+    /// Recipients whose offer is closed; only reopening revives it.
+    pub already_closed: usize,
+    /// Schools that cannot be put on an offer.
+    pub blocked: Vec<Blocked>,
+    /// Eligible schools that fit no row.
+    pub unplaced: Vec<Unplaced>,
+}
+
+impl Facts {
+    pub(super) fn identify(&self, candidates: &Candidates, context: &mut Context<'_>) -> Decided {
+        let mut did = Identified { unplaced: candidates.unplaced.clone(), ..Identified::default() };
+        let mut drafts = Vec::new();
+        let mut taken: HashMap<Urn, OfferId> = HashMap::new();
+        for candidate in &candidates.recipients {
+            match self.recipients.get(&candidate.recipient).and_then(|id| self.offers.get(id)) {
+                Some(offer) if !offer.is_open() => did.already_closed = did.already_closed.saturating_add(1),
+                Some(offer) => {
+                    let new = |it: &&CandidateSchool| !offer.schools.contains_key(&it.urn);
+                    let schools = self.free(candidate.schools.iter().filter(new), Some(offer.id), &taken, &mut did);
+                    if schools.is_empty() {
+                        did.already_open = did.already_open.saturating_add(1);
+                        continue;
+                    }
+                    did.updated = did.updated.saturating_add(1);
+                    taken.extend(schools.iter().map(|school| (school.urn, offer.id)));
+                    let body = EventBody::SchoolsAdded { schools: schools.into_iter().map(listed).collect() };
+                    drafts.push(Draft::of(offer.id, context.now.today, body));
+                }
+                None => {
+                    let schools = self.free(candidate.schools.iter(), None, &taken, &mut did);
+                    let Some(region) = region_of(&schools) else { continue };
+                    let id = OfferId((context.ids)());
+                    did.created = did.created.saturating_add(1);
+                    taken.extend(schools.iter().map(|school| (school.urn, id)));
+                    let body = EventBody::Identified {
+                        recipient: candidate.recipient,
+                        name: candidate.name.clone(),
+                        region,
+                        trust: candidate.trust,
+                        responsible: candidate.responsible.clone(),
+                        terms: Hash(self.programme.terms),
+                        schools: schools.into_iter().map(listed).collect(),
+                    };
+                    drafts.push(Draft::of(id, context.now.today, body));
+                }
+            }
+        }
+        Decided::new(drafts, Answer::Identified(did))
+    }
+
+    /// The schools that are on no other open offer; the others are reported as blocked.
+    fn free<'a>(
+        &self,
+        schools: impl Iterator<Item = &'a CandidateSchool>,
+        own: Option<OfferId>,
+        taken: &HashMap<Urn, OfferId>,
+        did: &mut Identified,
+    ) -> Vec<&'a CandidateSchool> {
+        let elsewhere = |urn: &Urn| {
+            let offer = taken.get(urn).or_else(|| self.listed.get(urn)).copied();
+            offer.filter(|it| Some(*it) != own)
+        };
+        let mut free = Vec::new();
+        for school in schools {
+            let lineage = std::iter::once(&school.urn).chain(&school.predecessors);
+            match lineage.into_iter().find_map(|urn| elsewhere(urn).map(|offer| (urn, offer))) {
+                None => free.push(school),
+                Some((urn, offer)) => {
+                    let reason = if *urn == school.urn {
+                        format!("is on open offer {offer} to another recipient, which keeps it")
+                    } else {
+                        format!("its predecessor {urn} is on open offer {offer}, which keeps it")
+                    };
+                    did.blocked.push(Blocked { urn: school.urn, name: school.name.clone(), offer, reason });
+                }
+            }
+        }
+        free
+    }
+}
+
+fn listed(school: &CandidateSchool) -> ListedSchool {
+    ListedSchool { urn: school.urn, name: school.name.clone(), rules: school.rules.clone() }
+}
+
+/// Where most of the schools are; ties go to the first by name (`domain.md` section 4). Nothing for no schools.
+fn region_of(schools: &[&CandidateSchool]) -> Option<Region> {
+    let mut counts: BTreeMap<Region, usize> = BTreeMap::new();
+    for school in schools {
+        let count = counts.entry(school.region).or_default();
+        *count = count.saturating_add(1);
+    }
+    let most = counts.values().copied().max()?;
+    counts.into_iter().find(|(_, count)| *count == most).map(|(region, _)| region)
+}

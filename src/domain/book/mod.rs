@@ -1,0 +1,257 @@
+//! A book: one programme's record, and what each command does to it.
+//!
+//! [`Facts`] is everything a group of commands is decided against; [`Facts::decide`] decides one command and
+//! [`Facts::apply`] folds its events in, so that the next command of the group sees them.
+
+pub mod approval;
+pub mod command;
+pub mod identify;
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Date;
+use super::event::{Draft, Event, EventBody};
+use super::ids::{ApprovalId, OfferId, Programme, Urn};
+use super::offer::decide::Awards;
+use super::offer::{Offer, Recipient};
+use super::refusal::{Limit, Reason, Refusal};
+use super::school::HandPlacement;
+use super::time::Now;
+use approval::Approval;
+pub use command::{Answer, Command, Context, Decided, Fault};
+use identify::Candidates;
+
+/// What the book says of its programme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgrammeFacts {
+    /// The programme.
+    pub programme: Programme,
+    /// First day of its academic year.
+    pub starts: Date,
+    /// Last day of its academic year.
+    pub ends: Date,
+    /// SHA-256 of its terms.
+    pub terms: [u8; 32],
+    /// Whether the book is open.
+    pub open: bool,
+}
+
+/// Everything a group of commands is decided against, read under the book's lock.
+#[derive(Debug)]
+pub struct Facts {
+    /// The programme.
+    pub programme: ProgrammeFacts,
+    /// The offers the commands speak of; all of the programme's for identify.
+    pub offers: BTreeMap<OfferId, Offer>,
+    /// The open offer each school is on, as far as the commands ask.
+    pub listed: HashMap<Urn, OfferId>,
+    /// The offer each recipient has, as far as the commands ask.
+    pub recipients: HashMap<Recipient, OfferId>,
+    /// What awards say, by offer; none until awards exist.
+    pub awards: HashMap<OfferId, Awards>,
+    /// The approvals the commands speak of, and the open ones of the offers they speak of.
+    pub approvals: BTreeMap<ApprovalId, Approval>,
+    /// Who is eligible, for identify.
+    pub candidates: Option<Candidates>,
+    /// For placing by hand: whether the register places these schools (and how), or does not know them.
+    pub register: HashMap<Urn, RegisterAnswer>,
+    /// Placements made by hand.
+    pub placements: HashMap<Urn, HandPlacement>,
+}
+
+/// What the register says of a school that is to be placed by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegisterAnswer {
+    /// It places it, as this phrase says.
+    Placed(String),
+    /// It places it nowhere.
+    Unplaced,
+}
+
+impl Facts {
+    /// The facts of an empty group.
+    #[must_use]
+    pub fn new(programme: ProgrammeFacts) -> Self {
+        Self {
+            programme,
+            offers: BTreeMap::new(),
+            listed: HashMap::new(),
+            recipients: HashMap::new(),
+            awards: HashMap::new(),
+            approvals: BTreeMap::new(),
+            candidates: None,
+            register: HashMap::new(),
+            placements: HashMap::new(),
+        }
+    }
+
+    /// Decides one command. The order of the guards is: what it names exists, etag, state, limits.
+    ///
+    /// # Errors
+    /// A [`Fault`]; the facts are as they were.
+    pub fn decide(&self, command: &Command, context: &mut Context<'_>) -> Result<Decided, Fault> {
+        let today = context.now.today;
+        match command {
+            Command::Identify => {
+                let candidates = self.candidates.as_ref().ok_or(Fault::Bug("identify without candidates"))?;
+                Ok(self.identify(candidates, context))
+            }
+            Command::Contact { offers, party, on, text } => {
+                self.contact(offers, *party, *on, text.as_ref(), context.now)
+            }
+            Command::Correct { offer, contact, text } => {
+                let drafted = |it: &Offer| it.correct(*contact, today).map(|draft| draft.with_text(text.clone()));
+                self.on_offer(offer, drafted)
+            }
+            Command::Accept { offer, by, on, text } => {
+                self.within_programme(*on)?;
+                self.on_offer(offer, |it| it.accept(*by, *on).map(|draft| draft.with_text(text.clone())))
+                    .map(|decided| decided.warn_if_past(*on, context.now))
+            }
+            Command::Decline { offer, reason, on, text } => {
+                let drafted = |it: &Offer| it.decline(*reason, self.awards(it.id), *on);
+                self.on_offer(offer, |it| drafted(it).map(|draft| draft.with_text(text.clone())))
+                    .map(|decided| decided.warn_if_past(*on, context.now))
+            }
+            Command::Start { offer, on } => self
+                .on_offer(offer, |it| it.start(self.awards(it.id), *on))
+                .map(|decided| decided.warn_if_past(*on, context.now)),
+            Command::Close { offer, outcome, on, text } => {
+                let ends = self.programme.ends;
+                let drafted = |it: &Offer| it.close(*outcome, self.awards(it.id), *on, ends);
+                self.on_offer(offer, |it| drafted(it).map(|draft| draft.with_text(text.clone())))
+                    .map(|decided| decided.warn_if_past(*on, context.now))
+            }
+            Command::Reopen { offer, reason } => self.ask_to_reopen(offer, reason, context),
+            Command::GiveApproval { approval } => self.give_approval(*approval, context),
+            Command::Assign { offer, to } => {
+                let body = EventBody::Assigned { to: to.clone() };
+                self.on_offer(offer, |it| Ok(Draft::of(it.id, today, body.clone())))
+            }
+            Command::Note { offer, text } => {
+                let drafted = |it: &Offer| Draft::of(it.id, today, EventBody::Noted {}).with_text(Some(text.clone()));
+                self.on_offer(offer, |it| Ok(drafted(it)))
+            }
+            Command::ChangeRegion { offer, to } => self.on_offer(offer, |it| {
+                let body = EventBody::RegionChanged { from: it.region, to: *to };
+                Ok(Draft::of(it.id, today, body))
+            }),
+            Command::Place { urn, placement, reason } => self.place(*urn, *placement, reason, today),
+        }
+    }
+
+    /// Folds one event in: the same fold that `verify` proves the current state with.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::Identified { recipient, .. } => {
+                if let Some(offer) = Offer::from_event(&self.programme.programme, event) {
+                    self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+                    self.recipients.insert(*recipient, offer.id);
+                    self.offers.insert(offer.id, offer);
+                }
+            }
+            EventBody::Placed { urn, placement } => {
+                self.placements.insert(*urn, *placement);
+            }
+            EventBody::ApprovalOpened { approval, action } => {
+                let opened = Approval::from_event(*approval, action, event);
+                self.approvals.insert(*approval, opened);
+            }
+            EventBody::ApprovalGiven { approval } => {
+                if let Some(it) = self.approvals.get_mut(approval) {
+                    it.given_by = Some(event.actor.clone());
+                }
+            }
+            body => {
+                if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
+                    offer.apply(event);
+                    match body {
+                        EventBody::Closed { .. } => self.listed.retain(|_, it| *it != offer.id),
+                        EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
+                            self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn awards(&self, offer: OfferId) -> Awards {
+        self.awards.get(&offer).copied().unwrap_or_default()
+    }
+
+    /// The offer a command names, its etag checked.
+    fn target(&self, target: &command::Target) -> Result<&Offer, Fault> {
+        let offer = self.offers.get(&target.offer).ok_or_else(|| Fault::NotFound(format!("offer {}", target.offer)))?;
+        match &target.etag {
+            Some(etag) if *etag != offer.etag() => {
+                Err(Fault::Stale { subject: format!("offer {}", offer.id), given: etag.clone(), current: offer.etag() })
+            }
+            _ => Ok(offer),
+        }
+    }
+
+    fn on_offer(
+        &self,
+        target: &command::Target,
+        decide: impl Fn(&Offer) -> Result<Draft, Refusal>,
+    ) -> Result<Decided, Fault> {
+        let offer = self.target(target)?;
+        let draft = decide(offer)?;
+        Ok(Decided::new(vec![draft], Answer::Offers(vec![offer.id])))
+    }
+
+    fn contact(
+        &self,
+        targets: &[(command::Target, Option<Urn>)],
+        party: super::offer::Party,
+        on: Date,
+        text: Option<&String>,
+        now: Now,
+    ) -> Result<Decided, Fault> {
+        self.within_programme(on)?;
+        let mut drafts = Vec::with_capacity(targets.len());
+        let mut refusals = Vec::new();
+        for (target, urn) in targets {
+            match self.target(target)?.contact(party, *urn, on) {
+                Ok(draft) => drafts.push(draft.with_text(text.cloned())),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        match Refusal::join(refusals) {
+            Some(refusal) => Err(refusal.into()),
+            None => {
+                let offers = targets.iter().map(|(target, _)| target.offer).collect();
+                Ok(Decided::new(drafts, Answer::Offers(offers)).warn_if_past(on, now))
+            }
+        }
+    }
+
+    fn within_programme(&self, on: Date) -> Result<(), Refusal> {
+        let starts = self.programme.starts;
+        if on >= starts {
+            return Ok(());
+        }
+        let programme = &self.programme.programme;
+        let remedy = format!("give a date on or after {starts}");
+        let limit = Limit::plain("period", format!("programme {programme}"), remedy);
+        Err(Refusal::of(Reason::OutsideProgramme, format!("{on} lies before programme {programme} starts"), limit))
+    }
+
+    fn place(&self, urn: Urn, placement: HandPlacement, reason: &str, today: Date) -> Result<Decided, Fault> {
+        match self.register.get(&urn) {
+            None => Err(Fault::NotFound(format!("school {urn}"))),
+            Some(RegisterAnswer::Placed(how)) => {
+                let limit = Limit::plain("recipient", format!("school {urn}"), "nothing to do: the register places it");
+                let message = format!("school {urn} is placed by the register: {how}");
+                Err(Refusal::of(Reason::AlreadyPlaced, message, limit).into())
+            }
+            Some(RegisterAnswer::Unplaced) => {
+                let body = EventBody::Placed { urn, placement };
+                let draft = Draft { offer: None, effective: today, reason_code: None, text: None, body };
+                Ok(Decided::new(vec![draft.with_text(Some(reason.to_owned()))], Answer::Placed(urn)))
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The record: events, and the hash chain that covers them.
+//!
+//! An event never changes and is never removed. Free text is not in it, only its salted hash, so that the text can be
+//! erased without breaking the chain.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::Date;
+use super::ids::{Actor, ApprovalId, OfferId, Programme, RequestId, Uid, Urn};
+use super::offer::{Acceptor, ListedSchool, Outcome, Party, Recipient, ResponsibleBody};
+use super::region::Region;
+use super::school::HandPlacement;
+use super::time::Micros;
+
+/// An event's number in its book: 1, 2, 3, without gaps, in commit order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub i64);
+
+impl std::fmt::Display for Seq {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A SHA-256, shown as lower-case hex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl std::fmt::Display for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::str::FromStr for Hash {
+    type Err = super::ids::BadId;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let bad = || super::ids::BadId { value: s.chars().take(70).collect(), wanted: "a SHA-256 (64 hex digits)" };
+        if s.len() != 64 || !s.is_ascii() {
+            return Err(bad());
+        }
+        let mut bytes = [0_u8; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let at = index.saturating_mul(2);
+            let digits = s.get(at..at.saturating_add(2)).ok_or_else(bad)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| bad())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What happened. Its JSON is the event's body in the record: fields are added, never renamed or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EventBody {
+    /// An offer was made.
+    Identified {
+        /// To whom.
+        recipient: Recipient,
+        /// The recipient's name.
+        name: String,
+        /// Its region.
+        region: Region,
+        /// The trust behind it.
+        trust: Option<Uid>,
+        /// Who has to be told first.
+        responsible: ResponsibleBody,
+        /// SHA-256 of the terms it is pinned to.
+        terms: Hash,
+        /// Its schools.
+        schools: Vec<ListedSchool>,
+    },
+    /// Newly eligible schools were added to a trust's offer.
+    SchoolsAdded {
+        /// Those.
+        schools: Vec<ListedSchool>,
+    },
+    /// A contact was made.
+    Contacted {
+        /// With whom.
+        party: Party,
+        /// The school, for a contact with a school.
+        urn: Option<Urn>,
+    },
+    /// A contact turned out to be a mistake.
+    ContactCorrected {
+        /// Which.
+        contact: Seq,
+    },
+    /// The offer was accepted.
+    Accepted {
+        /// By whom.
+        by: Acceptor,
+    },
+    /// Delivery started.
+    Started {},
+    /// The offer was closed; a decline is a close with that outcome and a reason code.
+    Closed {
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The offer was reopened.
+    Reopened {
+        /// The approval that carried it out.
+        approval: ApprovalId,
+    },
+    /// The offer was assigned.
+    Assigned {
+        /// To whom; nobody when empty.
+        to: Option<Actor>,
+    },
+    /// A note was added; its text lies apart.
+    Noted {},
+    /// The offer moved to another region.
+    RegionChanged {
+        /// From where.
+        from: Region,
+        /// To where.
+        to: Region,
+    },
+    /// A school was placed by hand.
+    Placed {
+        /// Which.
+        urn: Urn,
+        /// How.
+        placement: HandPlacement,
+    },
+    /// A call that needs a second person was made.
+    ApprovalOpened {
+        /// The approval.
+        approval: ApprovalId,
+        /// What was asked.
+        action: String,
+    },
+    /// The second person approved.
+    ApprovalGiven {
+        /// The approval.
+        approval: ApprovalId,
+    },
+}
+
+impl EventBody {
+    /// The kind, as it is written in the record.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Identified { .. } => "identified",
+            Self::SchoolsAdded { .. } => "schools_added",
+            Self::Contacted { .. } => "contacted",
+            Self::ContactCorrected { .. } => "contact_corrected",
+            Self::Accepted { .. } => "accepted",
+            Self::Started {} => "started",
+            Self::Closed { .. } => "closed",
+            Self::Reopened { .. } => "reopened",
+            Self::Assigned { .. } => "assigned",
+            Self::Noted {} => "noted",
+            Self::RegionChanged { .. } => "region_changed",
+            Self::Placed { .. } => "placed",
+            Self::ApprovalOpened { .. } => "approval_opened",
+            Self::ApprovalGiven { .. } => "approval_given",
+        }
+    }
+
+    /// Whether it changes what an offer's etag covers: its state, schools, contacts and awards.
+    #[must_use]
+    pub const fn moves_etag(&self) -> bool {
+        match self {
+            Self::Identified { .. }
+            | Self::SchoolsAdded { .. }
+            | Self::Contacted { .. }
+            | Self::ContactCorrected { .. }
+            | Self::Accepted { .. }
+            | Self::Started {}
+            | Self::Closed { .. }
+            | Self::Reopened { .. } => true,
+            Self::Assigned { .. }
+            | Self::Noted {}
+            | Self::RegionChanged { .. }
+            | Self::Placed { .. }
+            | Self::ApprovalOpened { .. }
+            | Self::ApprovalGiven { .. } => false,
+        }
+    }
+}
+
+/// One event as a command drafts it, before it has its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The offer it is about, if any.
+    pub offer: Option<OfferId>,
+    /// The day it happened.
+    pub effective: Date,
+    /// A reason code, where the command has one.
+    pub reason_code: Option<&'static str>,
+    /// Free text, where the caller gave some.
+    pub text: Option<String>,
+    /// What happened.
+    pub body: EventBody,
+}
+
+impl Draft {
+    /// A draft about an offer, without reason code or text.
+    #[must_use]
+    pub const fn of(offer: OfferId, effective: Date, body: EventBody) -> Self {
+        Self { offer: Some(offer), effective, reason_code: None, text: None, body }
+    }
+
+    /// The same with free text.
+    #[must_use]
+    pub fn with_text(mut self, text: Option<String>) -> Self {
+        self.text = text.filter(|it| !it.is_empty());
+        self
+    }
+}
+
+/// One event of the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its number.
+    pub seq: Seq,
+    /// The offer it is about, if any.
+    pub offer: Option<OfferId>,
+    /// Who did it.
+    pub actor: Actor,
+    /// The caller's id of the mutation.
+    pub request: RequestId,
+    /// The day it happened.
+    pub effective: Date,
+    /// When it was recorded.
+    pub recorded: Micros,
+    /// A reason code, where the command has one.
+    pub reason_code: Option<String>,
+    /// Salted hash of its free text, where there was some.
+    pub text_hash: Option<Hash>,
+    /// What happened.
+    pub body: EventBody,
+}
+
+/// The hash that the first event of a book is chained to.
+#[must_use]
+pub fn genesis(programme: &Programme) -> Hash {
+    Hash(Sha256::new().chain_update(b"tsio book v1\n").chain_update(programme.as_str()).finalize().into())
+}
+
+/// The salted hash of a free text, which is all the record keeps of it.
+#[must_use]
+pub fn text_hash(salt: &[u8], text: &str) -> Hash {
+    Hash(Sha256::new().chain_update(b"tsio text v1\n").chain_update(salt).chain_update(text).finalize().into())
+}
+
+/// Links an event to the chain: SHA-256 over the previous hash and the canonical encoding, version 1.
+///
+/// The encoding is the fields in the order below; a text is its length as 8 big-endian bytes, then its UTF-8; a number
+/// is 8 big-endian bytes; an optional field is one byte 0, or one byte 1 and the field. `body` is the JSON exactly as
+/// it is stored. The last field is the number of ledger entries, then each entry's fields. `docs/record.md` describes
+/// it for those who verify an export offline.
+#[must_use]
+pub fn chain(previous: Hash, programme: &Programme, event: &Event, body: &str) -> Hash {
+    let mut to = Encoder(Sha256::new());
+    to.0.update(b"tsio event v1\n");
+    to.0.update(previous.0);
+    to.text(programme.as_str());
+    to.number(event.seq.0);
+    to.text(event.body.kind());
+    to.optional(event.offer.as_ref(), |to, id| to.0.update(id.0.as_bytes()));
+    to.text(event.actor.as_str());
+    to.0.update(event.request.0.as_bytes());
+    to.text(&event.effective.to_string());
+    to.number(event.recorded.0);
+    to.optional(event.reason_code.as_ref(), |to, code| to.text(code));
+    to.optional(event.text_hash.as_ref(), |to, hash| to.0.update(hash.0));
+    to.text(body);
+    to.number(0);
+    Hash(to.0.finalize().into())
+}
+
+struct Encoder(Sha256);
+
+impl Encoder {
+    fn text(&mut self, text: &str) {
+        self.0.update((text.len() as u64).to_be_bytes());
+        self.0.update(text);
+    }
+
+    fn number(&mut self, number: i64) {
+        self.0.update(number.to_be_bytes());
+    }
+
+    fn optional<T>(&mut self, field: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
+        self.0.update([u8::from(field.is_some())]);
+        if let Some(field) = field {
+            write(self, field);
+        }
+    }
+}

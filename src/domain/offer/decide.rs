@@ -1,0 +1,232 @@
+//! What an offer answers to each command: drafts of events, or a refusal with every limit that binds.
+//!
+//! Pure: the facts come in, the decision goes out. Whether the command is allowed in this state is always asked of
+//! [`lifecycle`] first.
+
+use super::lifecycle::{State, Verb, check};
+use super::{Acceptor, Contact, DeclineReason, Offer, Outcome, Party, Recipient};
+use crate::domain::Date;
+use crate::domain::event::{Draft, EventBody, Seq};
+use crate::domain::ids::{ApprovalId, OfferId, Urn};
+use crate::domain::refusal::{Limit, Reason, Refusal};
+
+/// What an offer's awards say, as far as its life asks: none until awards exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Awards {
+    /// Awards of which something is still committed.
+    pub unsettled: usize,
+    /// Whether anything was drawn and not refunded.
+    pub drawn: bool,
+}
+
+/// The result of one command on one offer.
+pub type Decision = Result<Draft, Refusal>;
+
+impl Offer {
+    /// Records a contact. A contact with the school needs one with the responsible body before it, with a date no
+    /// later (`domain.md` section 3); on a trust's offer it names the school.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::SchoolNotOnOffer`], [`Reason::ContactMissing`].
+    pub fn contact(&self, party: Party, urn: Option<Urn>, on: Date) -> Decision {
+        check(Verb::Contact, self.state, self.id)?;
+        let urn = match party {
+            Party::ResponsibleBody => None,
+            Party::School => Some(self.school_contacted(urn)?),
+        };
+        if party == Party::School && !self.responsible_body_told_by(on) {
+            return Err(self.contact_missing(&format!(
+                "record the contact with {} first, dated {on} or earlier",
+                self.responsible
+            )));
+        }
+        Ok(Draft::of(self.id, on, EventBody::Contacted { party, urn }))
+    }
+
+    /// Takes a mistaken contact back by a counter-event. The contacts left standing must still be in order, and the
+    /// acceptance must still rest on one.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::ContactNotCorrectable`].
+    pub fn correct(&self, contact: Seq, today: Date) -> Decision {
+        check(Verb::Correct, self.state, self.id)?;
+        let refuse = |why: String, remedy: &str| {
+            let limit = Limit::plain("contact", format!("offer {} contact {contact}", self.id), remedy);
+            Err(Refusal::of(Reason::ContactNotCorrectable, why, limit))
+        };
+        if !self.standing_contacts().any(|it| it.seq == contact) {
+            return refuse(
+                format!("contact {contact} is not a standing contact of this offer"),
+                "name a contact that is on record and not corrected yet",
+            );
+        }
+        let left: Vec<Contact> = self.standing_contacts().copied().filter(|it| it.seq != contact).collect();
+        let told_first = |school: &Contact| left.iter().any(|it| is_before(it, school));
+        if let Some(school) = left.iter().find(|it| it.party == Party::School && !told_first(it)) {
+            return refuse(
+                format!("contact {} with the school rests on contact {contact}", school.seq),
+                "correct the school's contact first, or record the right one with the responsible body",
+            );
+        }
+        let accepted = self.accepted.filter(|_| self.state != State::Contacted);
+        if let Some(accepted) = accepted
+            && !left.iter().any(|it| it.party == party_of(accepted.by) && it.on <= accepted.on)
+        {
+            return refuse(
+                format!("the acceptance of {} rests on contact {contact}", accepted.on),
+                "record the right contact first, dated no later than the acceptance",
+            );
+        }
+        Ok(Draft::of(self.id, today, EventBody::ContactCorrected { contact }))
+    }
+
+    /// Accepts. A trust's offer is accepted by the trust; a standalone one by the school, or by its trust where it has
+    /// one. Needs a contact with whoever accepts, dated no later.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::AcceptorNotAllowed`], [`Reason::ContactMissing`].
+    pub fn accept(&self, by: Acceptor, on: Date) -> Decision {
+        check(Verb::Accept, self.state, self.id)?;
+        let wrong = match (self.recipient, by) {
+            (Recipient::Mat(_), Acceptor::School) => Some("an offer to a trust is accepted by the trust"),
+            (Recipient::Standalone(_), Acceptor::Trust) if self.trust.is_none() => {
+                Some("this school is in no trust: the school accepts")
+            }
+            _ => None,
+        };
+        if let Some(why) = wrong {
+            let limit = Limit::plain("recipient", format!("offer {}", self.id), why);
+            return Err(Refusal::of(Reason::AcceptorNotAllowed, why, limit));
+        }
+        let party = party_of(by);
+        if !self.standing_contacts().any(|it| it.party == party && it.on <= on) {
+            return Err(self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")));
+        }
+        Ok(Draft::of(self.id, on, EventBody::Accepted { by }))
+    }
+
+    /// Declines: closes with the outcome declined. Nothing may have been drawn.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`].
+    pub fn decline(&self, reason: DeclineReason, awards: Awards, on: Date) -> Decision {
+        check(Verb::Decline, self.state, self.id)?;
+        if awards.drawn {
+            let limit = Limit::plain("award", format!("offer {}", self.id), "refund what was drawn, or close it");
+            let message = "an offer that has been drawn on cannot be declined";
+            return Err(Refusal::of(Reason::AlreadyDrawn, message, limit));
+        }
+        let mut draft = Draft::of(self.id, on, EventBody::Closed { outcome: Outcome::Declined });
+        draft.reason_code = Some(reason.name());
+        Ok(draft)
+    }
+
+    /// Starts delivery. Needs an award that is not yet settled.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::AwardMissing`].
+    pub fn start(&self, awards: Awards, on: Date) -> Decision {
+        check(Verb::Start, self.state, self.id)?;
+        if awards.unsettled == 0 {
+            let limit = Limit::plain("award", format!("offer {}", self.id), "award support first");
+            let message = "delivery needs an award that is not yet settled, and this offer has none";
+            return Err(Refusal::of(Reason::AwardMissing, message, limit));
+        }
+        Ok(Draft::of(self.id, on, EventBody::Started {}))
+    }
+
+    /// Closes with an outcome. `completed` only from delivering; `declined` as [`Offer::decline`] would; `lapsed` only
+    /// once the programme has ended.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`], [`Reason::ProgrammeNotEnded`].
+    pub fn close(&self, outcome: Outcome, awards: Awards, on: Date, programme_ends: Date) -> Decision {
+        let body = EventBody::Closed { outcome };
+        match outcome {
+            Outcome::Declined => return self.decline(DeclineReason::Other, awards, on),
+            Outcome::Completed => check(Verb::Complete, self.state, self.id)?,
+            Outcome::Lapsed if on <= programme_ends => {
+                check(Verb::Close, self.state, self.id)?;
+                let remedy = format!("wait for the programme to end on {programme_ends}, or choose another outcome");
+                let limit = Limit::plain("period", format!("programme {}", self.programme), remedy);
+                let message = "an offer lapses only once its programme has ended";
+                return Err(Refusal::of(Reason::ProgrammeNotEnded, message, limit));
+            }
+            Outcome::Lapsed | Outcome::Withdrawn | Outcome::Ineligible | Outcome::Superseded => {
+                check(Verb::Close, self.state, self.id)?;
+            }
+        }
+        Ok(Draft::of(self.id, on, body))
+    }
+
+    /// Whether it may be reopened: closed, and none of its schools on another open offer meanwhile.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::SchoolOnAnotherOffer`] with one limit a school.
+    pub fn may_reopen(&self, listed: impl Fn(Urn) -> Option<OfferId>) -> Result<(), Refusal> {
+        check(Verb::Reopen, self.state, self.id)?;
+        let elsewhere = |urn: &Urn| listed(*urn).filter(|offer| *offer != self.id);
+        let limits: Vec<Limit> = (self.schools.keys())
+            .filter_map(|urn| elsewhere(urn).map(|offer| (urn, offer)))
+            .map(|(urn, offer)| {
+                Limit::plain("recipient", format!("school {urn}"), format!("close offer {offer} first"))
+            })
+            .collect();
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let message = "a school of this offer is on another open offer by now".to_owned();
+        Err(Refusal { reason: Reason::SchoolOnAnotherOffer, message, limits, largest: None, approval: None })
+    }
+
+    /// Reopens into the state before, once the second person has approved.
+    ///
+    /// # Errors
+    /// As [`Offer::may_reopen`].
+    pub fn reopen(&self, approval: ApprovalId, today: Date, listed: impl Fn(Urn) -> Option<OfferId>) -> Decision {
+        self.may_reopen(listed)?;
+        Ok(Draft::of(self.id, today, EventBody::Reopened { approval }))
+    }
+
+    fn school_contacted(&self, urn: Option<Urn>) -> Result<Urn, Refusal> {
+        let urn = match (self.recipient, urn) {
+            (Recipient::Standalone(own), None) => Some(own),
+            (_, given) => given,
+        };
+        urn.filter(|urn| self.schools.contains_key(urn)).ok_or_else(|| {
+            let schools: Vec<String> = self.schools.keys().map(Urn::to_string).collect();
+            let remedy = format!("name one of its schools: {}", schools.join(", "));
+            let message = match urn {
+                Some(urn) => format!("school {urn} is not on this offer"),
+                None => "a contact with a school of a trust's offer names the school".to_owned(),
+            };
+            Refusal::of(
+                Reason::SchoolNotOnOffer,
+                message,
+                Limit::plain("recipient", format!("offer {}", self.id), remedy),
+            )
+        })
+    }
+
+    fn responsible_body_told_by(&self, on: Date) -> bool {
+        self.standing_contacts().any(|it| it.party == Party::ResponsibleBody && it.on <= on)
+    }
+
+    fn contact_missing(&self, remedy: &str) -> Refusal {
+        let message = format!("a contact is missing on offer {}: {remedy}", self.id);
+        Refusal::of(Reason::ContactMissing, message, Limit::plain("contact", format!("offer {}", self.id), remedy))
+    }
+}
+
+/// Whether a contact is one with the responsible body that a contact with the school can rest on: recorded before it,
+/// dated no later.
+fn is_before(contact: &Contact, school: &Contact) -> bool {
+    contact.party == Party::ResponsibleBody && contact.on <= school.on
+}
+
+const fn party_of(by: Acceptor) -> Party {
+    match by {
+        Acceptor::School => Party::School,
+        Acceptor::Trust => Party::ResponsibleBody,
+    }
+}

@@ -1,0 +1,337 @@
+//! One offer: its state, its schools, its contacts. What may happen to it is in [`lifecycle`] and [`decide`].
+//!
+//! An offer is only ever changed by [`Offer::apply`], from an event; the writer and `verify` use the same fold, so the
+//! current state can always be proved from the record.
+
+pub mod decide;
+pub mod lifecycle;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Date;
+use super::event::{Event, EventBody, Seq};
+use super::ids::{Actor, LaCode, OfferId, Programme, Uid, Urn};
+use super::region::{Region, local_authority};
+use super::time::Micros;
+pub use lifecycle::State;
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its name in the record and in the database, lower_snake.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// The one with this name.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|it| it.name() == name)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+pub(crate) use named;
+
+named! {
+    /// How a closed offer ended (`domain.md` section 4).
+    Outcome {
+        /// All support given.
+        Completed = "completed",
+        /// The recipient declined.
+        Declined = "declined",
+        /// Withdrawn by the department.
+        Withdrawn = "withdrawn",
+        /// The programme ended.
+        Lapsed = "lapsed",
+        /// Identified in error.
+        Ineligible = "ineligible",
+        /// Joined another recipient.
+        Superseded = "superseded",
+    }
+}
+
+named! {
+    /// Whom a contact was with.
+    Party {
+        /// The trust; the diocese where the school has one; otherwise the local authority.
+        ResponsibleBody = "responsible_body",
+        /// The school.
+        School = "school",
+    }
+}
+
+named! {
+    /// Who accepts an offer.
+    Acceptor {
+        /// The school.
+        School = "school",
+        /// The trust.
+        Trust = "trust",
+    }
+}
+
+named! {
+    /// Why an offer was declined: a reason code of the event.
+    DeclineReason {
+        /// Support is in place already.
+        SupportInPlace = "support_in_place",
+        /// No capacity to take part.
+        NoCapacity = "no_capacity",
+        /// Not wanted.
+        NotWanted = "not_wanted",
+        /// The school is joining another trust.
+        ChangingTrust = "changing_trust",
+        /// Another reason, in the note.
+        Other = "other",
+    }
+}
+
+/// What an offer is made to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipient {
+    /// A standalone school.
+    Standalone(Urn),
+    /// A multi-academy trust.
+    Mat(Uid),
+}
+
+impl Recipient {
+    /// `standalone` or `mat`.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Standalone(_) => "standalone",
+            Self::Mat(_) => "mat",
+        }
+    }
+
+    /// Its URN or its group UID.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Standalone(urn) => urn.get(),
+            Self::Mat(uid) => uid.get(),
+        }
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Standalone(urn) => write!(f, "school {urn}"),
+            Self::Mat(uid) => write!(f, "trust {uid}"),
+        }
+    }
+}
+
+/// Who has to be told before the school: "your trust, diocese or local authority" (`domain.md` section 3).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponsibleBody {
+    /// The trust.
+    Trust(Uid),
+    /// The diocese, by name.
+    Diocese(String),
+    /// The local authority.
+    LocalAuthority(LaCode),
+}
+
+impl fmt::Display for ResponsibleBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trust(uid) => write!(f, "trust {uid}"),
+            Self::Diocese(name) => f.write_str(name),
+            Self::LocalAuthority(code) => match local_authority(*code) {
+                Some(la) => write!(f, "local authority {code} ({})", la.name),
+                None => write!(f, "local authority {code}"),
+            },
+        }
+    }
+}
+
+/// A school on an offer, as it was when it was added.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ListedSchool {
+    /// The school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// The rules it was eligible by.
+    pub rules: Vec<String>,
+}
+
+/// A contact on record. Never edited: a mistake is marked by its counter-event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Contact {
+    /// The sequence of its event, which is its number.
+    pub seq: Seq,
+    /// Whom it was with.
+    pub party: Party,
+    /// The school, for a contact with a school.
+    pub urn: Option<Urn>,
+    /// The day it happened.
+    pub on: Date,
+    /// The counter-event, when it was a mistake.
+    pub corrected_by: Option<Seq>,
+}
+
+/// Who accepted, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Acceptance {
+    /// Who.
+    pub by: Acceptor,
+    /// The day it happened.
+    pub on: Date,
+}
+
+/// One offer, as its events left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its id.
+    pub id: OfferId,
+    /// The programme it belongs to.
+    pub programme: Programme,
+    /// What it is made to. It keeps the recipient it was made to.
+    pub recipient: Recipient,
+    /// The recipient's name when it was made.
+    pub name: String,
+    /// Fixed when it was made; an administrator may change it.
+    pub region: Region,
+    /// Where it is in its life.
+    pub state: State,
+    /// The state that reopening returns to.
+    pub before_close: Option<State>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Who accepted, and when.
+    pub accepted: Option<Acceptance>,
+    /// Whom it is assigned to.
+    pub assignee: Option<Actor>,
+    /// The trust behind it, for every recipient that has one.
+    pub trust: Option<Uid>,
+    /// Who has to be told before the school.
+    pub responsible: ResponsibleBody,
+    /// SHA-256 of the terms it was made under.
+    pub terms: [u8; 32],
+    /// Its schools. Only identify changes the list.
+    pub schools: BTreeMap<Urn, ListedSchool>,
+    /// Its contacts, in the order they were recorded.
+    pub contacts: Vec<Contact>,
+    /// The last event that changed state, schools, contacts or awards: what its etag says.
+    pub version: Seq,
+    /// When it was made.
+    pub made_at: Micros,
+}
+
+impl Offer {
+    /// The offer that an `identified` event makes; nothing for any other event.
+    #[must_use]
+    pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
+        let EventBody::Identified { recipient, name, region, trust, responsible, terms, schools } = &event.body else {
+            return None;
+        };
+        Some(Self {
+            id: event.offer?,
+            programme: programme.clone(),
+            recipient: *recipient,
+            name: name.clone(),
+            region: *region,
+            state: State::Identified,
+            before_close: None,
+            outcome: None,
+            accepted: None,
+            assignee: None,
+            trust: *trust,
+            responsible: responsible.clone(),
+            terms: terms.0,
+            schools: schools.iter().map(|school| (school.urn, school.clone())).collect(),
+            contacts: Vec::new(),
+            version: event.seq,
+            made_at: event.recorded,
+        })
+    }
+
+    /// Folds one more event of this offer into it. Total: an event that does not concern an offer changes nothing.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::SchoolsAdded { schools } => {
+                self.schools.extend(schools.iter().map(|school| (school.urn, school.clone())));
+            }
+            EventBody::Contacted { party, urn } => {
+                let (party, urn) = (*party, *urn);
+                self.contacts.push(Contact { seq: event.seq, party, urn, on: event.effective, corrected_by: None });
+                if self.state == State::Identified {
+                    self.state = State::Contacted;
+                }
+            }
+            EventBody::ContactCorrected { contact } => {
+                if let Some(mistake) = self.contacts.iter_mut().find(|it| it.seq == *contact) {
+                    mistake.corrected_by = Some(event.seq);
+                }
+                if self.state == State::Contacted && self.standing_contacts().next().is_none() {
+                    self.state = State::Identified;
+                }
+            }
+            EventBody::Accepted { by } => {
+                self.state = State::Accepted;
+                self.accepted = Some(Acceptance { by: *by, on: event.effective });
+            }
+            EventBody::Started {} => self.state = State::Delivering,
+            EventBody::Closed { outcome } => {
+                self.before_close = Some(self.state);
+                self.outcome = Some(*outcome);
+                self.state = State::Closed;
+            }
+            EventBody::Reopened { .. } => {
+                self.state = self.before_close.take().unwrap_or(State::Identified);
+                self.outcome = None;
+            }
+            EventBody::Assigned { to } => self.assignee = to.clone(),
+            EventBody::RegionChanged { to, .. } => self.region = *to,
+            EventBody::Identified { .. }
+            | EventBody::Noted {}
+            | EventBody::Placed { .. }
+            | EventBody::ApprovalOpened { .. }
+            | EventBody::ApprovalGiven { .. } => {}
+        }
+        if event.body.moves_etag() {
+            self.version = event.seq;
+        }
+    }
+
+    /// Whether it is not closed.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state != State::Closed
+    }
+
+    /// The contacts that no counter-event has taken back.
+    pub fn standing_contacts(&self) -> impl Iterator<Item = &Contact> {
+        self.contacts.iter().filter(|contact| contact.corrected_by.is_none())
+    }
+
+    /// Its etag: opaque to callers, the version inside.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        format!("v{}", self.version.0)
+    }
+}

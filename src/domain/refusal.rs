@@ -1,0 +1,145 @@
+//! A refusal is an answer: it names every limit that binds, and what would lift it.
+//!
+//! Nothing here is an error of the machine; a lost connection is never a refusal.
+
+use super::ids::ApprovalId;
+
+/// Why a command was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The offer's state does not allow the command.
+    StateNotAllowed,
+    /// A contact that must come first is not on record.
+    ContactMissing,
+    /// The contact named is not one that can be corrected.
+    ContactNotCorrectable,
+    /// Whoever accepts cannot accept this kind of offer.
+    AcceptorNotAllowed,
+    /// The school is not on this offer.
+    SchoolNotOnOffer,
+    /// Delivery needs an award that is not yet settled.
+    AwardMissing,
+    /// Something has been drawn already.
+    AlreadyDrawn,
+    /// The programme has not ended.
+    ProgrammeNotEnded,
+    /// The programme is closed.
+    ProgrammeClosed,
+    /// The date lies before the programme.
+    OutsideProgramme,
+    /// A school of this offer is on another open offer.
+    SchoolOnAnotherOffer,
+    /// A second person has to approve.
+    ApprovalRequired,
+    /// The approval has been given already.
+    ApprovalNotOpen,
+    /// Whoever asked may not approve.
+    SelfApproval,
+    /// The register places the school; a hand placement is for schools it places nowhere.
+    AlreadyPlaced,
+    /// Files of one date disagree on a URN.
+    ImportDisagrees,
+    /// The import is not one that counts.
+    ImportNotLanded,
+    /// Other terms are loaded for this programme.
+    TermsInUse,
+}
+
+impl Reason {
+    /// The reason on the wire, UPPER_SNAKE.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::StateNotAllowed => "STATE_NOT_ALLOWED",
+            Self::ContactMissing => "CONTACT_MISSING",
+            Self::ContactNotCorrectable => "CONTACT_NOT_CORRECTABLE",
+            Self::AcceptorNotAllowed => "ACCEPTOR_NOT_ALLOWED",
+            Self::SchoolNotOnOffer => "SCHOOL_NOT_ON_OFFER",
+            Self::AwardMissing => "AWARD_MISSING",
+            Self::AlreadyDrawn => "ALREADY_DRAWN",
+            Self::ProgrammeNotEnded => "PROGRAMME_NOT_ENDED",
+            Self::ProgrammeClosed => "PROGRAMME_CLOSED",
+            Self::OutsideProgramme => "OUTSIDE_PROGRAMME",
+            Self::SchoolOnAnotherOffer => "SCHOOL_ON_ANOTHER_OFFER",
+            Self::ApprovalRequired => "APPROVAL_REQUIRED",
+            Self::ApprovalNotOpen => "APPROVAL_NOT_OPEN",
+            Self::SelfApproval => "SELF_APPROVAL",
+            Self::AlreadyPlaced => "ALREADY_PLACED",
+            Self::ImportDisagrees => "IMPORT_DISAGREES",
+            Self::ImportNotLanded => "IMPORT_NOT_LANDED",
+            Self::TermsInUse => "TERMS_IN_USE",
+        }
+    }
+}
+
+/// One limit that binds. The numbers are there where the limit is a number (pence or half-days).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Limit {
+    /// `state`, `contact`, `approval`, `period`, `cap`, `fund`, `award`, `recipient`, `import`, `terms`.
+    pub kind: &'static str,
+    /// What it is a limit of.
+    pub account: String,
+    /// `pence`, `half_days`, or empty.
+    pub unit: &'static str,
+    /// The limit.
+    pub limit: Option<i64>,
+    /// Committed against it already.
+    pub committed: Option<i64>,
+    /// Spent against it already.
+    pub spent: Option<i64>,
+    /// What is left.
+    pub available: Option<i64>,
+    /// What was asked for.
+    pub requested: Option<i64>,
+    /// The largest amount this limit alone would have let pass.
+    pub largest: Option<i64>,
+    /// What would lift it, one sentence.
+    pub remedy: String,
+}
+
+impl Limit {
+    /// A limit that is no number.
+    #[must_use]
+    pub fn plain(kind: &'static str, account: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { kind, account: account.into(), remedy: remedy.into(), ..Self::default() }
+    }
+}
+
+/// A refused command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// One sentence for a person.
+    pub message: String,
+    /// Every limit that binds.
+    pub limits: Vec<Limit>,
+    /// The largest amount that would have passed all of them, where an amount is involved.
+    pub largest: Option<i64>,
+    /// The approval that was opened, for [`Reason::ApprovalRequired`].
+    pub approval: Option<ApprovalId>,
+}
+
+impl Refusal {
+    /// A refusal for one limit that is no number.
+    #[must_use]
+    pub fn of(reason: Reason, message: impl Into<String>, limit: Limit) -> Self {
+        Self { reason, message: message.into(), limits: vec![limit], largest: None, approval: None }
+    }
+
+    /// Several refusals as one: the first one's reason, everybody's limits.
+    #[must_use]
+    pub fn join(refusals: Vec<Self>) -> Option<Self> {
+        let more = refusals.len().saturating_sub(1);
+        let mut all = refusals.into_iter();
+        let mut joined = all.next()?;
+        if more > 0 {
+            joined.message = format!("{} (and {more} more)", joined.message);
+        }
+        for refusal in all {
+            joined.limits.extend(refusal.limits);
+        }
+        Some(joined)
+    }
+}

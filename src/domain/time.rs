@@ -1,0 +1,19 @@
+//! The moment a use case runs at. Read once from the one clock, then handed down as a plain value.
+
+use serde::{Deserialize, Serialize};
+
+use super::Date;
+
+/// An instant: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Micros(pub i64);
+
+/// The moment of a decision, with the civil date it is in Europe/London ("end of day" is London's).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The instant.
+    pub at: Micros,
+    /// The date in London at that instant.
+    pub today: Date,
+}

@@ -1,0 +1,134 @@
+//! A row of Ofsted's management information: a school and its last two graded inspections, as printed.
+//!
+//! What is printed is not judged here; eligibility is the domain's.
+
+use super::aliases::{Column, OFSTED, Ofsted as Col};
+use super::table::{Cells, Row};
+use super::value;
+use crate::domain::Date;
+use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
+use crate::domain::judgement::Judgement;
+
+/// One school in one monthly file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfstedRow {
+    /// The school, under its URN of that month.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// Local authority and establishment number.
+    pub laestab: Laestab,
+    /// Its local authority, from the LAESTAB; one of the project's table.
+    pub la: LaCode,
+    /// Nursery, Primary, Secondary, Special or PRU; empty when the file does not say.
+    pub phase: String,
+    /// Type of education as printed.
+    pub school_type: String,
+    /// When it opened under this URN, if known.
+    pub opened: Option<Date>,
+    /// Its MAT, in the layouts that print it.
+    pub trust_uid: Option<Uid>,
+    /// That MAT's name.
+    pub trust_name: Option<String>,
+    /// The latest graded inspection; nothing when never inspected.
+    pub current: Option<Judgement>,
+    /// The graded inspection before it. Its number is empty in a file without that column.
+    pub previous: Option<Judgement>,
+}
+
+impl Row for OfstedRow {
+    type Key = Urn;
+    const KEY: &'static str = "URN";
+    const TABLE: &'static [Column] = OFSTED;
+
+    fn read(cells: &mut Cells<'_>) -> (Option<Urn>, Option<Self>) {
+        let urn = cells.number(Col::Urn);
+        let laestab: Option<Laestab> = cells.number(Col::Laestab);
+        if let Some(laestab) = laestab {
+            cells.known_la(Col::Laestab, laestab.la_code());
+        }
+        let name = cells.needed(Col::Name);
+        let school_type = cells.needed(Col::SchoolType);
+        let opened = cells.date(Col::Opened);
+        let trust_uid = cells.number_if_given(Col::TrustUid);
+        let current = judgement(cells, urn, &CURRENT);
+        let previous = judgement(cells, urn, &PREVIOUS);
+        let row = || {
+            Some(Self {
+                urn: urn?,
+                name: name?,
+                laestab: laestab?,
+                la: laestab?.la_code(),
+                phase: cells.given(Col::Phase).unwrap_or_default().into_owned(),
+                school_type: school_type?,
+                opened,
+                trust_uid,
+                trust_name: cells.applicable(Col::TrustName),
+                current,
+                previous,
+            })
+        };
+        (urn, row())
+    }
+}
+
+/// The columns of one of the two inspections.
+struct Printed {
+    inspection: Col,
+    urn_judged: Col,
+    started: Col,
+    ended: Col,
+    published: Col,
+    grade: Col,
+}
+
+const CURRENT: Printed = Printed {
+    inspection: Col::Inspection,
+    urn_judged: Col::UrnJudged,
+    started: Col::Started,
+    ended: Col::Ended,
+    published: Col::Published,
+    grade: Col::Grade,
+};
+
+const PREVIOUS: Printed = Printed {
+    inspection: Col::PreviousInspection,
+    urn_judged: Col::PreviousUrnJudged,
+    started: Col::PreviousStarted,
+    ended: Col::PreviousEnded,
+    published: Col::PreviousPublished,
+    grade: Col::PreviousGrade,
+};
+
+/// One inspection. Its grade and its number come together or not at all.
+fn judgement(cells: &mut Cells<'_>, own: Option<Urn>, of: &Printed) -> Option<Judgement> {
+    let text = cells.text(of.grade);
+    let number = cells.given(of.inspection).map(|number| value::whole(&number).to_owned());
+    let started = cells.date(of.started);
+    let ended = cells.date(of.ended);
+    let published = cells.date(of.published);
+    let urn_judged = cells.number_if_given(of.urn_judged).or(own);
+    let grade = match (value::grade(&text), &number) {
+        (Err(reason), _) => {
+            cells.quoted(of.grade, &text, reason);
+            return None;
+        }
+        (Ok(None), None) => return None,
+        (Ok(None), Some(number)) => {
+            cells.quoted(of.grade, &text, &format!("is no grade, but inspection {number:?} is given"));
+            return None;
+        }
+        (Ok(Some(grade)), _) => grade,
+    };
+    if number.is_none() && cells.has(of.inspection) {
+        cells.problem(of.inspection, format!("is blank, but overall effectiveness {text:?} is given"));
+    }
+    Some(Judgement {
+        inspection: number.unwrap_or_default(),
+        urn_judged: urn_judged?,
+        started,
+        ended,
+        published,
+        grade,
+    })
+}

@@ -1,0 +1,148 @@
+//! Why a file is refused as a whole. Written for the caseworker who chose the file.
+//!
+//! A fault of one row is never here: it is a [`RowProblem`](super::RowProblem), and the other rows go in.
+
+use std::fmt;
+
+/// What a file holds, told from its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// Ofsted management information, latest inspections.
+    Ofsted,
+    /// GIAS groups: trusts, federations, sponsors.
+    Groups,
+    /// GIAS group links: which school is in which group.
+    Memberships,
+    /// GIAS links between establishments: predecessors and successors.
+    Links,
+    /// GIAS establishments.
+    Establishments,
+}
+
+impl FileKind {
+    /// The command that imports it.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Ofsted => "tsio import ofsted",
+            Self::Groups | Self::Memberships | Self::Links | Self::Establishments => "tsio import register",
+        }
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ofsted => "Ofsted management information",
+            Self::Groups => "GIAS groups",
+            Self::Memberships => "GIAS group membership",
+            Self::Links => "GIAS establishment links",
+            Self::Establishments => "GIAS establishments",
+        })
+    }
+}
+
+/// A column a file lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingColumn {
+    /// Its name in the layout the project takes as the standard one.
+    pub name: &'static str,
+    /// The other names accepted for it.
+    pub also: &'static [&'static str],
+}
+
+impl fmt::Display for MissingColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.name)?;
+        for also in self.also {
+            write!(f, " or \"{also}\"")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why nothing of a file was taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileRefused {
+    /// No bytes, or nothing but white space.
+    #[error("the file is empty")]
+    Empty,
+    /// Not comma-separated text.
+    #[error("this is not a CSV file: it {0}. Save it as CSV and try again")]
+    NotCsv(&'static str),
+    /// A gzip file that does not unpack.
+    #[error("the gzip file is damaged or cut short ({0}). Download it again, or unpack it first")]
+    BadGzip(String),
+    /// No row among the first ones looks like a header.
+    #[error("no header row was found: none of the first {looked_at} rows has a column named URN or Group UID")]
+    NoHeader {
+        /// Rows looked at.
+        looked_at: usize,
+    },
+    /// A header, but of no kind the register knows.
+    #[error(
+        "the columns ({}) are of no kind of file known here. Known are: GIAS groups, group membership, \
+         establishment links and establishments", columns.join(", ")
+    )]
+    UnknownKind {
+        /// The first columns of the header.
+        columns: Vec<String>,
+    },
+    /// The other command's file.
+    #[error("this looks like a file of {found}: import it with `{}`", found.command())]
+    WrongKind {
+        /// What it looks like.
+        found: FileKind,
+    },
+    /// Columns without which no row can be read, all of them.
+    #[error("this looks like a file of {kind}, but it has no column {}", listed(missing))]
+    MissingColumns {
+        /// What it looks like.
+        kind: FileKind,
+        /// Every column missing.
+        missing: Vec<MissingColumn>,
+    },
+    /// Two columns could be the one wanted.
+    #[error("columns {} and {} are both \"{name}\": remove one of them", at.0, at.1)]
+    DuplicateColumn {
+        /// The column's standard name.
+        name: &'static str,
+        /// Where the two stand, from 1.
+        at: (usize, usize),
+    },
+    /// A header and nothing under it.
+    #[error("the file has a header, but no row under it")]
+    NoRows,
+    /// A quotation mark swallows the end of the file.
+    #[error("a quotation mark opened in the row of line {line} is never closed, so the rows after it cannot be read")]
+    OpenQuote {
+        /// Where that row starts.
+        line: u64,
+    },
+    /// Larger than a file of this kind can be.
+    #[error("{what} exceeds the limit of {limit}")]
+    OverLimit {
+        /// What is too large.
+        what: String,
+        /// The bound, with its unit.
+        limit: String,
+    },
+}
+
+fn listed(missing: &[MissingColumn]) -> String {
+    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; and no ")
+}
+
+impl FileRefused {
+    pub(super) fn over_bytes(what: impl Into<String>, limit: u64) -> Self {
+        match limit {
+            mib if mib >= 1 << 20 && mib.is_multiple_of(1 << 20) => Self::over(what, mib >> 20, "MiB"),
+            kib if kib >= 1 << 10 && kib.is_multiple_of(1 << 10) => Self::over(what, kib >> 10, "KiB"),
+            bytes => Self::over(what, bytes, "bytes"),
+        }
+    }
+
+    pub(super) fn over(what: impl Into<String>, limit: impl fmt::Display, unit: &str) -> Self {
+        Self::OverLimit { what: what.into(), limit: format!("{limit} {unit}") }
+    }
+}

@@ -1,0 +1,206 @@
+//! The bytes of an upload as a stream of plain text lines: unpacked, hashed, bounded, line endings made one.
+//!
+//! Never holds more than the reader's buffer: a gzip bomb is stopped while it unpacks.
+
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use super::limits::Limits;
+use super::refused::FileRefused;
+use super::sniff::{GZIP, seems};
+
+/// Sent after the last byte as a row of its own. A control character may not stand in the file itself, so
+/// this row is seen if and only if every quotation mark was closed.
+pub(super) const END: &[u8] = b"\x04";
+const TAIL: &[u8] = b"\n\x04\n";
+
+/// Bytes read ahead to tell what the file is.
+const HEAD: usize = 1024;
+
+/// Unpacks, hashes and tidies while it is read.
+pub(super) struct Unpacked<'a> {
+    source: Source<'a>,
+    head: io::Cursor<Vec<u8>>,
+    hash: Sha256,
+    seen: u64,
+    in_row: usize,
+    line: u64,
+    after_cr: bool,
+    tail: &'static [u8],
+    limits: Limits,
+}
+
+enum Source<'a> {
+    Plain(&'a [u8]),
+    Gzip(Box<MultiGzDecoder<&'a [u8]>>),
+}
+
+impl Source<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, FileRefused> {
+        match self {
+            Self::Plain(bytes) => bytes.read(buf),
+            Self::Gzip(gzip) => gzip.read(buf),
+        }
+        .map_err(|e| FileRefused::BadGzip(e.to_string()))
+    }
+}
+
+impl<'a> Unpacked<'a> {
+    /// Looks at the first bytes and refuses what is not text.
+    pub(super) fn open(upload: &'a [u8], limits: &Limits) -> Result<Self, FileRefused> {
+        if upload.len() > limits.upload_bytes {
+            return Err(FileRefused::over_bytes("the upload", limits.upload_bytes as u64));
+        }
+        let mut source = match upload.starts_with(GZIP) {
+            true => Source::Gzip(Box::new(MultiGzDecoder::new(upload))),
+            false => Source::Plain(upload),
+        };
+        let mut head = vec![0; HEAD];
+        let mut filled = 0;
+        while let Some(rest) = head.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match source.read(rest)? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        head.truncate(filled);
+        if head.iter().all(u8::is_ascii_whitespace) && filled < HEAD {
+            return Err(FileRefused::Empty);
+        }
+        if let Some(other) = seems(&head) {
+            return Err(FileRefused::NotCsv(other));
+        }
+        Ok(Self {
+            source,
+            head: io::Cursor::new(head),
+            hash: Sha256::new(),
+            seen: 0,
+            in_row: 0,
+            line: 1,
+            after_cr: false,
+            tail: TAIL,
+            limits: *limits,
+        })
+    }
+
+    /// Tells that a new row begins about here; [`Limits::row_bytes`] counts from it.
+    pub(super) fn begin_row(&mut self, line: u64) {
+        self.in_row = 0;
+        self.line = line;
+    }
+
+    /// The hash of every byte read so far, as unpacked.
+    pub(super) fn sha256(&self) -> [u8; 32] {
+        self.hash.clone().finalize().into()
+    }
+
+    fn next_chunk(&mut self, buf: &mut [u8]) -> Result<usize, FileRefused> {
+        loop {
+            let read = match self.head.read(buf) {
+                Ok(n) if n > 0 => n,
+                _ => self.source.read(buf)?,
+            };
+            let Some(chunk) = buf.get_mut(..read).filter(|chunk| !chunk.is_empty()) else {
+                return Ok(0);
+            };
+            self.seen += read as u64;
+            if self.seen > self.limits.unpacked_bytes {
+                return Err(FileRefused::over_bytes("the unpacked file", self.limits.unpacked_bytes));
+            }
+            // The row limit bounds memory only: what is buffered ahead belongs to later rows.
+            self.in_row += read;
+            if self.in_row > self.limits.row_bytes.saturating_add(BUFFER) {
+                let what = format!("a row (from line {}: a line or a quotation mark without end?)", self.line);
+                return Err(FileRefused::over_bytes(what, self.limits.row_bytes as u64));
+            }
+            if chunk.iter().any(|&byte| byte < b'\t') {
+                return Err(FileRefused::NotCsv("has control characters, so it is not text"));
+            }
+            self.hash.update(&*chunk);
+            let kept = self.one_line_ending(chunk);
+            if kept > 0 {
+                return Ok(kept);
+            }
+        }
+    }
+
+    /// CRLF and lone CR become LF, in place, so that lines can be counted. How many bytes are left.
+    fn one_line_ending(&mut self, chunk: &mut [u8]) -> usize {
+        let cells = std::cell::Cell::from_mut(chunk).as_slice_of_cells();
+        let mut out = cells.iter();
+        let mut kept = 0;
+        for byte in cells.iter().map(std::cell::Cell::get) {
+            let skip = byte == b'\n' && self.after_cr;
+            self.after_cr = byte == b'\r';
+            if !skip && let Some(cell) = out.next() {
+                cell.set(if self.after_cr { b'\n' } else { byte });
+                kept += 1;
+            }
+        }
+        kept
+    }
+}
+
+/// Bytes the CSV reader asks for at a time.
+pub(super) const BUFFER: usize = 32 << 10;
+
+impl Read for Unpacked<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.next_chunk(buf).map_err(io::Error::other)? {
+            0 => self.tail.read(buf),
+            n => Ok(n),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    }
+
+    fn read(upload: &[u8], limits: &Limits) -> Result<(Vec<u8>, [u8; 32]), FileRefused> {
+        let mut file = Unpacked::open(upload, limits)?;
+        let mut text = Vec::new();
+        match file.read_to_end(&mut text) {
+            Ok(_) => Ok((text, file.sha256())),
+            Err(e) => Err(e.downcast::<FileRefused>().unwrap()),
+        }
+    }
+
+    #[test]
+    fn packed_or_not_the_text_and_its_hash_are_the_same() {
+        let plain = b"URN,a\r\n1,b\r\r\n2,c\n\n";
+        let expected: [u8; 32] = Sha256::digest(plain).into();
+        let text = b"URN,a\n1,b\n\n2,c\n\n\n\x04\n".to_vec();
+        assert_eq!(read(plain, &Limits::default()), Ok((text.clone(), expected)));
+        assert_eq!(read(&gzip(plain), &Limits::default()), Ok((text.clone(), expected)));
+        let joined = [gzip(&plain[..9]), gzip(&plain[9..])].concat();
+        assert_eq!(read(&joined, &Limits::default()), Ok((text, expected)));
+    }
+
+    #[test]
+    fn a_bomb_stops_while_it_unpacks() {
+        let bomb = gzip(&vec![b'\n'; 1 << 20]);
+        let limits = Limits { unpacked_bytes: 1 << 16, ..Limits::default() };
+        let refused = FileRefused::OverLimit { what: "the unpacked file".into(), limit: "64 KiB".into() };
+        assert_eq!(read(&bomb, &limits), Err(refused));
+    }
+
+    #[test]
+    fn a_gzip_cut_short_is_refused() {
+        let packed = gzip(b"URN,LAESTAB\n100000,3301001\n");
+        assert!(matches!(read(&packed[..packed.len() - 9], &Limits::default()), Err(FileRefused::BadGzip(_))));
+    }
+}

@@ -1,0 +1,101 @@
+//! Approvals: opened by one person, given by another.
+
+use sea_orm::sea_query::Cond;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
+use uuid::Uuid;
+
+use super::books::actor;
+use super::bulk::{upsert_all, uuid_in};
+use super::entity::record::approval;
+use super::{Readable, Result, WriteTx};
+use crate::domain::ids::{Actor, ApprovalId, Programme};
+use crate::domain::time::Micros;
+
+/// An approval as stored: about an offer of a programme, or about reference data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredApproval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// The book it belongs to; none for reference data.
+    pub programme: Option<Programme>,
+    /// What was asked.
+    pub action: String,
+    /// The offer or the import it is about.
+    pub subject: Uuid,
+    /// Why, where it is about reference data; an offer's reason lies with its event.
+    pub reason: Option<String>,
+    /// Who asked.
+    pub requested_by: Actor,
+    /// When.
+    pub requested_at: Micros,
+    /// Who gave it.
+    pub given_by: Option<Actor>,
+}
+
+/// These approvals, and the open ones about these subjects.
+///
+/// # Errors
+/// As the database has it.
+pub async fn find(from: &impl Readable, ids: &[ApprovalId], subjects: &[Uuid]) -> Result<Vec<StoredApproval>> {
+    let conn = from.at();
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let open =
+        Cond::all().add(approval::Column::State.eq("open")).add(uuid_in(&conn, approval::Column::Subject, subjects));
+    let wanted = Cond::any().add(uuid_in(&conn, approval::Column::Id, &ids)).add(open);
+    let rows = approval::Entity::find().filter(wanted).all(&conn.db).await?;
+    rows.into_iter().map(stored).collect()
+}
+
+/// A page of approvals, newest first, older than `before`.
+///
+/// # Errors
+/// As the database has it.
+pub async fn page(
+    from: &impl Readable,
+    closed_too: bool,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<StoredApproval>> {
+    let mut find = approval::Entity::find().order_by_desc(approval::Column::Id).limit(limit);
+    if !closed_too {
+        find = find.filter(approval::Column::State.eq("open"));
+    }
+    if let Some(before) = before {
+        find = find.filter(approval::Column::Id.lt(before));
+    }
+    find.all(&from.at().db).await?.into_iter().map(stored).collect()
+}
+
+/// Writes approvals as they are now.
+///
+/// # Errors
+/// As the database has it.
+pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
+    use approval::Column as C;
+    let rows = approvals.iter().map(|it| approval::ActiveModel {
+        id: Set(it.id.0),
+        programme: Set(it.programme.as_ref().map(Programme::to_string)),
+        action: Set(it.action.clone()),
+        subject: Set(it.subject),
+        reason: Set(it.reason.clone()),
+        state: Set(if it.given_by.is_some() { "carried_out" } else { "open" }.to_owned()),
+        requested_by: Set(it.requested_by.to_string()),
+        requested_at: Set(it.requested_at.0),
+        given_by: Set(it.given_by.as_ref().map(Actor::to_string)),
+    });
+    upsert_all::<approval::Entity, _>(tx, rows.collect(), &[C::Id], &[C::State, C::GivenBy]).await
+}
+
+fn stored(row: approval::Model) -> Result<StoredApproval> {
+    let programme = row.programme.map(|it| it.parse()).transpose().map_err(super::StoreError::unreadable)?;
+    Ok(StoredApproval {
+        id: ApprovalId(row.id),
+        programme,
+        action: row.action,
+        subject: row.subject,
+        reason: row.reason,
+        requested_by: actor(&row.requested_by)?,
+        requested_at: Micros(row.requested_at),
+        given_by: row.given_by.as_deref().map(actor).transpose()?,
+    })
+}

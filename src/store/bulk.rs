@@ -1,0 +1,81 @@
+//! Statements over many rows or many keys, in the shape each database likes: fixed text, few round trips.
+
+use sea_orm::sea_query::extension::postgres::PgFunc;
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable as _};
+use uuid::Uuid;
+
+use super::{Backend, Conn, Readable as _, Result, WriteTx};
+
+/// Bind parameters one statement may have: 32,766 on SQLite, 65,535 on PostgreSQL; the smaller for both.
+const MAX_BINDS: usize = 32_766;
+
+/// Inserts rows in as few statements as the bind limit allows.
+pub(super) async fn insert_all<E, M>(tx: &WriteTx, rows: Vec<M>) -> Result<()>
+where
+    E: EntityTrait,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+    M: IntoActiveModel<E::ActiveModel>,
+{
+    put::<E, M>(tx, rows, None).await
+}
+
+/// Inserts rows, and where a key is there already updates these columns.
+pub(super) async fn upsert_all<E, M>(tx: &WriteTx, rows: Vec<M>, key: &[E::Column], update: &[E::Column]) -> Result<()>
+where
+    E: EntityTrait,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+    M: IntoActiveModel<E::ActiveModel>,
+{
+    let conflict = OnConflict::columns(key.iter().copied()).update_columns(update.iter().copied()).to_owned();
+    put::<E, M>(tx, rows, Some(conflict)).await
+}
+
+async fn put<E, M>(tx: &WriteTx, rows: Vec<M>, conflict: Option<OnConflict>) -> Result<()>
+where
+    E: EntityTrait,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+    M: IntoActiveModel<E::ActiveModel>,
+{
+    let columns = E::Column::iter().count().max(1);
+    let chunk = MAX_BINDS.checked_div(columns).unwrap_or(1);
+    let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
+    while rows.peek().is_some() {
+        let mut insert = E::insert_many(rows.by_ref().take(chunk));
+        if let Some(conflict) = &conflict {
+            insert = insert.on_conflict(conflict.clone());
+        }
+        insert.exec_without_returning(&tx.at().db).await?;
+    }
+    Ok(())
+}
+
+/// `column` is one of these ids, in a text that does not change with their number.
+pub(super) fn uuid_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, ids: &[Uuid]) -> SimpleExpr {
+    match conn.backend {
+        Backend::Postgres => Expr::col(column.as_column_ref()).eq(PgFunc::any(ids.to_vec())),
+        Backend::Sqlite => {
+            let hex: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+            in_json(column, "unhex(value)", &hex)
+        }
+    }
+}
+
+/// `column` is one of these numbers, in a text that does not change with their number.
+pub(super) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, numbers: &[i64]) -> SimpleExpr {
+    match conn.backend {
+        Backend::Postgres => Expr::col(column.as_column_ref()).eq(PgFunc::any(numbers.to_vec())),
+        Backend::Sqlite => in_json(column, "value", numbers),
+    }
+}
+
+fn in_json<C: ColumnTrait, T: serde::Serialize>(column: C, value: &str, list: &[T]) -> SimpleExpr {
+    let json = serde_json::to_string(list).unwrap_or_default();
+    let (entity, column) = column.as_column_ref();
+    let text = format!(
+        "\"{entity}\".\"{column}\" IN (SELECT {value} FROM json_each(?))",
+        entity = entity.to_string(),
+        column = column.to_string()
+    );
+    Expr::cust_with_values(text, [json])
+}

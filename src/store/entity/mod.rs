@@ -1,0 +1,25 @@
+//! The tables as SeaORM sees them. Plain rows: what they mean is in `domain`, how they become it in the other files
+//! of this room.
+
+/// Declares one table: a module with its `Model`, `Entity`, `Column` and `ActiveModel`. No table has a SeaORM
+/// relation; joins that matter are written where they are needed.
+macro_rules! entity {
+    ($(#[$doc:meta])* $module:ident = $table:literal { $($(#[$attr:meta])* $field:ident: $ty:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        pub(crate) mod $module {
+            use sea_orm::entity::prelude::*;
+
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[sea_orm(table_name = $table)]
+            pub struct Model { $($(#[$attr])* pub $field: $ty),+ }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    };
+}
+
+pub(crate) mod record;
+pub(crate) mod register;

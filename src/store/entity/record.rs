@@ -1,0 +1,137 @@
+//! Books, events and the current state they fold to.
+
+entity! {
+    /// The scheme of each programme, as loaded.
+    terms = "terms" {
+        #[sea_orm(primary_key, auto_increment = false)] programme: String,
+        text: String,
+        sha256: Vec<u8>,
+        loaded_by: String,
+        loaded_at: i64,
+    }
+}
+
+entity! {
+    /// One book a programme; its row is the lock.
+    book = "books" {
+        #[sea_orm(primary_key, auto_increment = false)] programme: String,
+        next_seq: i64,
+        head: Vec<u8>,
+        open: bool,
+    }
+}
+
+entity! {
+    /// The record.
+    event = "events" {
+        #[sea_orm(primary_key, auto_increment = false)] programme: String,
+        #[sea_orm(primary_key, auto_increment = false)] seq: i64,
+        kind: String,
+        offer_id: Option<Uuid>,
+        actor: String,
+        request_id: Uuid,
+        effective_on: Date,
+        recorded_at: i64,
+        reason_code: Option<String>,
+        text_hash: Option<Vec<u8>>,
+        body: String,
+        hash: Vec<u8>,
+    }
+}
+
+entity! {
+    /// Free text of events, erasable.
+    text = "texts" {
+        #[sea_orm(primary_key, auto_increment = false)] programme: String,
+        #[sea_orm(primary_key, auto_increment = false)] seq: i64,
+        salt: Vec<u8>,
+        text: String,
+    }
+}
+
+entity! {
+    /// First successes, answered again for ever.
+    request = "requests" {
+        #[sea_orm(primary_key, auto_increment = false)] actor: String,
+        #[sea_orm(primary_key, auto_increment = false)] request_id: Uuid,
+        rpc: String,
+        fingerprint: Vec<u8>,
+        answer: Vec<u8>,
+        recorded_at: i64,
+    }
+}
+
+entity! {
+    /// Offers as their events left them.
+    offer = "offers" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        programme: String,
+        recipient_kind: String,
+        recipient: i64,
+        name: String,
+        region: String,
+        state: String,
+        assignee: Option<String>,
+        outcome: Option<String>,
+        before_close: Option<String>,
+        accepted_by: Option<String>,
+        accepted_on: Option<Date>,
+        trust_uid: Option<i64>,
+        responsible: String,
+        terms_sha256: Vec<u8>,
+        search: String,
+        version: i64,
+        made_at: i64,
+    }
+}
+
+entity! {
+    /// The schools of each offer.
+    offer_school = "offer_schools" {
+        #[sea_orm(primary_key, auto_increment = false)] offer_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)] urn: i64,
+        programme: String,
+        name: String,
+        rules: String,
+        open: bool,
+    }
+}
+
+entity! {
+    /// The contacts of each offer.
+    contact = "contacts" {
+        #[sea_orm(primary_key, auto_increment = false)] programme: String,
+        #[sea_orm(primary_key, auto_increment = false)] seq: i64,
+        offer_id: Uuid,
+        party: String,
+        urn: Option<i64>,
+        happened_on: Date,
+        corrected_by: Option<i64>,
+    }
+}
+
+entity! {
+    /// Schools placed by a person.
+    placement = "placements" {
+        #[sea_orm(primary_key, auto_increment = false)] programme: String,
+        #[sea_orm(primary_key, auto_increment = false)] urn: i64,
+        kind: String,
+        uid: Option<i64>,
+        seq: i64,
+    }
+}
+
+entity! {
+    /// What waits for, or has had, a second person.
+    approval = "approvals" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        programme: Option<String>,
+        action: String,
+        subject: Uuid,
+        reason: Option<String>,
+        state: String,
+        requested_by: String,
+        requested_at: i64,
+        given_by: Option<String>,
+    }
+}

@@ -1,0 +1,325 @@
+//! The database: how rows are found, locked and written. The only room that names `sea_orm`.
+//!
+//! A write takes a [`WriteTx`], which only [`Store::write`] makes; reads take the pool or the same transaction. No rule
+//! of the scheme is here, and nothing here answers a caller.
+
+pub mod approvals;
+pub mod books;
+mod bulk;
+mod entity;
+mod error;
+pub mod events;
+pub mod offers;
+pub mod requests;
+pub mod schema;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
+    DbBackend, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use error::StoreError;
+
+/// Result of every function of this room.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// How long a writer waits for a book that another process holds.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one statement of a writer may take: a group of 5,000 rows takes well under one second.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a holder may lie idle in its transaction before the server ends it: a stopped process frees its book then.
+pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// Connections for reading. SQLite readers beyond the cores only wait; PostgreSQL has room for several replicas.
+const READERS_SQLITE: u32 = 4;
+const READERS_POSTGRES: u32 = 16;
+/// Connections for writing on PostgreSQL: one a book that is busy at the same time, and one for imports.
+const WRITERS_POSTGRES: u32 = 4;
+/// Pages in the WAL before a checkpoint, about 64 MiB: the default of 1,000 checkpoints almost every large group.
+const WAL_AUTOCHECKPOINT: &str = "16000";
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Embedded, one file.
+    Sqlite,
+    /// PostgreSQL 15 or later.
+    Postgres,
+}
+
+/// Whether a process serves, and so must be the only one on a SQLite file, or only looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Serves or migrates.
+    Serve,
+    /// Reads beside a server: `verify`.
+    Look,
+}
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    backend: Backend,
+    reads: DatabaseConnection,
+    writes: DatabaseConnection,
+    /// Who may write now, first come first served: one on SQLite, one a connection on PostgreSQL.
+    turns: Arc<Semaphore>,
+    _lock: Option<Arc<File>>,
+}
+
+impl Store {
+    /// Opens a database by its URL: `sqlite:PATH` or `postgres://...`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] for another kind of URL, or a SQLite file that another process serves;
+    /// [`StoreError::Away`] when it cannot be reached.
+    pub async fn open(url: &str, purpose: Use) -> Result<Self> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Self::open_postgres(url).await
+        } else if let Some(rest) = url.strip_prefix("sqlite:") {
+            let path = rest.strip_prefix("//").unwrap_or(rest).split('?').next().unwrap_or_default();
+            Self::open_sqlite(&PathBuf::from(path), purpose).await
+        } else if url.starts_with("mysql:") {
+            Err(StoreError::Unusable("MySQL is not supported: use sqlite:PATH or postgres://...".to_owned()))
+        } else {
+            Err(StoreError::Unusable("a database URL starts with sqlite: or postgres://".to_owned()))
+        }
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self> {
+        let mut reads = ConnectOptions::new(url);
+        reads
+            .max_connections(READERS_POSTGRES)
+            .acquire_timeout(LOCK_TIMEOUT)
+            .sqlx_logging(false)
+            .test_before_acquire(false);
+        reads.map_sqlx_postgres_opts(|options| options.application_name("tsio"));
+        let mut writes = ConnectOptions::new(url);
+        writes.max_connections(WRITERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false);
+        writes.test_before_acquire(false);
+        writes.map_sqlx_postgres_opts(|options| {
+            options.application_name("tsio writer").options([
+                ("lock_timeout", millis(LOCK_TIMEOUT)),
+                ("statement_timeout", millis(STATEMENT_TIMEOUT)),
+                ("idle_in_transaction_session_timeout", millis(IDLE_IN_TRANSACTION_TIMEOUT)),
+                // A plan made while the tables were empty would be kept, and would scan them.
+                ("plan_cache_mode", "force_custom_plan".to_owned()),
+            ])
+        });
+        Ok(Self {
+            backend: Backend::Postgres,
+            reads: Database::connect(reads).await?,
+            writes: Database::connect(writes).await?,
+            turns: Arc::new(Semaphore::new(WRITERS_POSTGRES as usize)),
+            _lock: None,
+        })
+    }
+
+    async fn open_sqlite(path: &Path, purpose: Use) -> Result<Self> {
+        if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
+            return Err(StoreError::Unusable("an SQLite database is a file: sqlite:PATH".to_owned()));
+        }
+        let lock = match purpose {
+            Use::Serve => Some(Arc::new(lock_beside(path)?)),
+            Use::Look if !path.exists() => {
+                return Err(StoreError::Unusable(format!("there is no database at {}", path.display())));
+            }
+            Use::Look => None,
+        };
+        let url = format!("sqlite:{}", path.display());
+        let options = |connections: u32| {
+            let path = path.to_owned();
+            let mut options = ConnectOptions::new(&url);
+            options.max_connections(connections).min_connections(1).acquire_timeout(LOCK_TIMEOUT);
+            options.idle_timeout(None).max_lifetime(None).sqlx_logging(false).test_before_acquire(false);
+            options.map_sqlx_sqlite_opts(move |sqlite| {
+                use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+                sqlite
+                    .filename(&path)
+                    .create_if_missing(purpose == Use::Serve)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(LOCK_TIMEOUT)
+                    .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT)
+            });
+            options
+        };
+        let writes = Database::connect(options(1)).await?;
+        let reads = Database::connect(options(READERS_SQLITE)).await?;
+        Ok(Self { backend: Backend::Sqlite, reads, writes, turns: Arc::new(Semaphore::new(1)), _lock: lock })
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub const fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Waits for its turn to write: first come, first served, so that books which share a writer take turns.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when the store is being closed.
+    pub async fn turn(&self) -> Result<Turn> {
+        let permit = Arc::clone(&self.turns).acquire_owned().await;
+        permit.map(|permit| Turn { _permit: permit }).map_err(|_| StoreError::Away("closing".to_owned()))
+    }
+
+    /// Begins the transaction of a writer whose turn it is: READ COMMITTED on PostgreSQL, IMMEDIATE on SQLite (a plain
+    /// BEGIN fails among concurrent writers).
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn write(&self, turn: Turn) -> Result<WriteTx> {
+        let options = match self.backend {
+            Backend::Sqlite => TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            },
+            Backend::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::ReadCommitted),
+                ..TransactionOptions::default()
+            },
+        };
+        let tx = self.writes.begin_with_options(options).await?;
+        Ok(WriteTx { tx, backend: self.backend, _turn: turn })
+    }
+
+    /// Begins a read of one snapshot.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn snapshot(&self) -> Result<ReadTx> {
+        let options = match self.backend {
+            Backend::Sqlite => TransactionOptions::default(),
+            Backend::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(sea_orm::AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+        };
+        Ok(ReadTx { tx: self.reads.begin_with_options(options).await?, backend: self.backend })
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when there is none.
+    pub async fn ping(&self) -> Result<()> {
+        let statement = Statement::from_string(self.db_backend(), "SELECT 1");
+        self.reads.query_one_raw(statement).await?;
+        Ok(())
+    }
+
+    /// Closes all connections.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn close(self) -> Result<()> {
+        self.reads.close().await?;
+        self.writes.close().await?;
+        Ok(())
+    }
+
+    const fn db_backend(&self) -> DbBackend {
+        match self.backend {
+            Backend::Sqlite => DbBackend::Sqlite,
+            Backend::Postgres => DbBackend::Postgres,
+        }
+    }
+}
+
+/// The right to begin one write transaction, given up when it ends.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A transaction that writes. Store functions that write take one; only the app's writers begin and commit it. Dropped
+/// without [`WriteTx::commit`], it is rolled back.
+#[derive(Debug)]
+pub struct WriteTx {
+    tx: DatabaseTransaction,
+    backend: Backend,
+    _turn: Turn,
+}
+
+impl WriteTx {
+    /// Commits. When this fails, the outcome is unknown: read again before saying anything.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+
+    /// Gives everything up.
+    ///
+    /// # Errors
+    /// As the database has it; nothing was written either way.
+    pub async fn rollback(self) -> Result<()> {
+        Ok(self.tx.rollback().await?)
+    }
+}
+
+/// A transaction that reads one snapshot.
+#[derive(Debug)]
+pub struct ReadTx {
+    tx: DatabaseTransaction,
+    backend: Backend,
+}
+
+impl ReadTx {}
+
+/// Where a read runs: on the pool, or inside a transaction.
+#[derive(Debug)]
+pub struct Conn<'a> {
+    db: DatabaseExecutor<'a>,
+    backend: Backend,
+}
+
+/// Anything that can be read from: the store, a snapshot, a write transaction.
+pub trait Readable: Sync {
+    /// Where to read.
+    fn at(&self) -> Conn<'_>;
+}
+
+impl Readable for Store {
+    fn at(&self) -> Conn<'_> {
+        Conn { db: (&self.reads).into(), backend: self.backend }
+    }
+}
+
+impl Readable for WriteTx {
+    fn at(&self) -> Conn<'_> {
+        Conn { db: (&self.tx).into(), backend: self.backend }
+    }
+}
+
+impl Readable for ReadTx {
+    fn at(&self) -> Conn<'_> {
+        Conn { db: (&self.tx).into(), backend: self.backend }
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+/// Takes the lock beside a SQLite file, so that a second server on it is refused.
+fn lock_beside(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let unusable = |why: &dyn std::fmt::Display| StoreError::Unusable(format!("{}: {why}", path.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|e| unusable(&e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(unusable(&"another tsio process serves this file")),
+        Err(std::fs::TryLockError::Error(error)) => Err(unusable(&error)),
+    }
+}

@@ -1,0 +1,272 @@
+//! Offers as their events left them: found by id, by recipient, by page; written from the folded value.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::sea_query::{Cond, Query, SimpleExpr};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
+use uuid::Uuid;
+
+use super::bulk::{number_in, upsert_all, uuid_in};
+use super::entity::record::{contact, offer, offer_school};
+use super::{Conn, Readable, Result, StoreError, WriteTx};
+use crate::domain::event::Seq;
+use crate::domain::ids::{OfferId, Programme, Uid, Urn};
+use crate::domain::offer::lifecycle::State;
+use crate::domain::offer::{Acceptance, Acceptor, Contact, ListedSchool, Offer, Outcome, Party, Recipient};
+use crate::domain::region::Region;
+use crate::domain::time::Micros;
+
+/// These offers, as far as they exist, by id.
+///
+/// # Errors
+/// As the database has it.
+pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
+    let conn = from.at();
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    whole(&conn, offer::Entity::find().filter(uuid_in(&conn, offer::Column::Id, &ids)).all(&conn.db).await?).await
+}
+
+/// Every offer of a programme, by id.
+///
+/// # Errors
+/// As the database has it.
+pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<BTreeMap<OfferId, Offer>> {
+    let conn = from.at();
+    let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str()));
+    whole(&conn, find.all(&conn.db).await?).await
+}
+
+/// The open offer each of these schools is on.
+///
+/// # Errors
+/// As the database has it.
+pub async fn listing(from: &impl Readable, programme: &Programme, urns: &[Urn]) -> Result<HashMap<Urn, OfferId>> {
+    let conn = from.at();
+    let urns: Vec<i64> = urns.iter().map(|urn| i64::from(urn.get())).collect();
+    let rows = offer_school::Entity::find()
+        .filter(offer_school::Column::Programme.eq(programme.as_str()))
+        .filter(offer_school::Column::Open.eq(true))
+        .filter(number_in(&conn, offer_school::Column::Urn, &urns))
+        .all(&conn.db)
+        .await?;
+    rows.into_iter().map(|row| Ok((urn(row.urn)?, OfferId(row.offer_id)))).collect()
+}
+
+/// Which offers a page shows. All conditions given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// In this state.
+    pub state: Option<State>,
+    /// In this region.
+    pub region: Option<Region>,
+    /// Assigned to this actor; `Some(None)` means to nobody.
+    pub assignee: Option<Option<String>>,
+    /// Part of the recipient's or a school's name (any case), or a whole URN or UID.
+    pub search: Option<String>,
+}
+
+/// A page of offers in the order they were made, after `after`.
+///
+/// # Errors
+/// As the database has it.
+pub async fn page(
+    from: &impl Readable,
+    programme: &Programme,
+    filter: &Filter,
+    after: Option<OfferId>,
+    limit: u64,
+) -> Result<Vec<Offer>> {
+    let conn = from.at();
+    let mut find = offer::Entity::find()
+        .filter(offer::Column::Programme.eq(programme.as_str()))
+        .order_by_asc(offer::Column::Id)
+        .limit(limit);
+    if let Some(after) = after {
+        find = find.filter(offer::Column::Id.gt(after.0));
+    }
+    if let Some(state) = filter.state {
+        find = find.filter(offer::Column::State.eq(state.name()));
+    }
+    if let Some(region) = filter.region {
+        find = find.filter(offer::Column::Region.eq(region.name()));
+    }
+    match &filter.assignee {
+        Some(Some(assignee)) => find = find.filter(offer::Column::Assignee.eq(assignee.as_str())),
+        Some(None) => find = find.filter(offer::Column::Assignee.is_null()),
+        None => {}
+    }
+    if let Some(search) = &filter.search {
+        find = find.filter(matches(search));
+    }
+    let found = whole(&conn, find.all(&conn.db).await?).await?;
+    Ok(found.into_values().collect())
+}
+
+fn matches(search: &str) -> Cond {
+    let part = search.trim().to_lowercase();
+    let mut any = Cond::any().add(offer::Column::Search.contains(part.as_str()));
+    if let Ok(number) = part.parse::<i64>() {
+        let on_offer: SimpleExpr = offer::Column::Id.in_subquery(
+            Query::select()
+                .column(offer_school::Column::OfferId)
+                .from(offer_school::Entity)
+                .and_where(offer_school::Column::Urn.eq(number))
+                .to_owned(),
+        );
+        any = any.add(offer::Column::Recipient.eq(number)).add(on_offer);
+    }
+    any
+}
+
+/// Writes offers as they are now, with their schools and contacts.
+///
+/// # Errors
+/// [`StoreError::Row`] when a recipient has another offer, or a school is on another open one.
+pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
+    use offer::Column as C;
+    let update = [
+        C::Region,
+        C::State,
+        C::Assignee,
+        C::Outcome,
+        C::BeforeClose,
+        C::AcceptedBy,
+        C::AcceptedOn,
+        C::Search,
+        C::Version,
+    ];
+    upsert_all::<offer::Entity, _>(tx, offers.iter().map(|it| row_of(it)).collect(), &[C::Id], &update).await?;
+    use offer_school::Column as S;
+    let schools = offers.iter().flat_map(|it| schools_of(it)).collect();
+    upsert_all::<offer_school::Entity, _>(tx, schools, &[S::OfferId, S::Urn], &[S::Open]).await?;
+    use contact::Column as K;
+    let contacts = offers.iter().flat_map(|it| contacts_of(it)).collect();
+    upsert_all::<contact::Entity, _>(tx, contacts, &[K::Programme, K::Seq], &[K::CorrectedBy]).await
+}
+
+fn row_of(it: &Offer) -> offer::ActiveModel {
+    let mut search = it.name.to_lowercase();
+    for school in it.schools.values().filter(|school| school.name != it.name) {
+        search.push('\n');
+        search.push_str(&school.name.to_lowercase());
+    }
+    offer::ActiveModel {
+        id: Set(it.id.0),
+        programme: Set(it.programme.to_string()),
+        recipient_kind: Set(it.recipient.kind().to_owned()),
+        recipient: Set(i64::from(it.recipient.number())),
+        name: Set(it.name.clone()),
+        region: Set(it.region.name().to_owned()),
+        state: Set(it.state.name().to_owned()),
+        assignee: Set(it.assignee.as_ref().map(ToString::to_string)),
+        outcome: Set(it.outcome.map(|outcome| outcome.name().to_owned())),
+        before_close: Set(it.before_close.map(|state| state.name().to_owned())),
+        accepted_by: Set(it.accepted.map(|accepted| accepted.by.name().to_owned())),
+        accepted_on: Set(it.accepted.map(|accepted| accepted.on)),
+        trust_uid: Set(it.trust.map(|uid| i64::from(uid.get()))),
+        responsible: Set(serde_json::to_string(&it.responsible).unwrap_or_default()),
+        terms_sha256: Set(it.terms.to_vec()),
+        search: Set(search),
+        version: Set(it.version.0),
+        made_at: Set(it.made_at.0),
+    }
+}
+
+fn schools_of(it: &Offer) -> impl Iterator<Item = offer_school::ActiveModel> {
+    it.schools.values().map(|school| offer_school::ActiveModel {
+        offer_id: Set(it.id.0),
+        urn: Set(i64::from(school.urn.get())),
+        programme: Set(it.programme.to_string()),
+        name: Set(school.name.clone()),
+        rules: Set(school.rules.join(" ")),
+        open: Set(it.is_open()),
+    })
+}
+
+fn contacts_of(it: &Offer) -> impl Iterator<Item = contact::ActiveModel> {
+    it.contacts.iter().map(|contact| contact::ActiveModel {
+        programme: Set(it.programme.to_string()),
+        seq: Set(contact.seq.0),
+        offer_id: Set(it.id.0),
+        party: Set(contact.party.name().to_owned()),
+        urn: Set(contact.urn.map(|urn| i64::from(urn.get()))),
+        happened_on: Set(contact.on),
+        corrected_by: Set(contact.corrected_by.map(|seq| seq.0)),
+    })
+}
+
+/// Adds their schools and contacts to these rows: two more queries, however many offers.
+async fn whole(conn: &Conn<'_>, rows: Vec<offer::Model>) -> Result<BTreeMap<OfferId, Offer>> {
+    if rows.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let schools = offer_school::Entity::find().filter(uuid_in(conn, offer_school::Column::OfferId, &ids));
+    let contacts = contact::Entity::find()
+        .filter(uuid_in(conn, contact::Column::OfferId, &ids))
+        .order_by_asc(contact::Column::Seq);
+    let mut offers =
+        rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?;
+    for row in schools.all(&conn.db).await? {
+        if let Some(offer) = offers.get_mut(&OfferId(row.offer_id)) {
+            let rules = row.rules.split_whitespace().map(ToOwned::to_owned).collect();
+            let school = ListedSchool { urn: urn(row.urn)?, name: row.name, rules };
+            offer.schools.insert(school.urn, school);
+        }
+    }
+    for row in contacts.all(&conn.db).await? {
+        if let Some(offer) = offers.get_mut(&OfferId(row.offer_id)) {
+            offer.contacts.push(Contact {
+                seq: Seq(row.seq),
+                party: named(Party::named, &row.party)?,
+                urn: row.urn.map(urn).transpose()?,
+                on: row.happened_on,
+                corrected_by: row.corrected_by.map(Seq),
+            });
+        }
+    }
+    Ok(offers)
+}
+
+fn bare(row: offer::Model) -> Result<Offer> {
+    let recipient = match row.recipient_kind.as_str() {
+        "standalone" => Recipient::Standalone(urn(row.recipient)?),
+        "mat" => Recipient::Mat(uid(row.recipient)?),
+        other => return Err(StoreError::unreadable(format!("recipient kind {other:?}"))),
+    };
+    let accepted = match (row.accepted_by, row.accepted_on) {
+        (Some(by), Some(on)) => Some(Acceptance { by: named(Acceptor::named, &by)?, on }),
+        _ => None,
+    };
+    Ok(Offer {
+        id: OfferId(row.id),
+        programme: row.programme.parse().map_err(StoreError::unreadable)?,
+        recipient,
+        name: row.name,
+        region: row.region.parse().map_err(StoreError::unreadable)?,
+        state: named(State::named, &row.state)?,
+        before_close: row.before_close.map(|it| named(State::named, &it)).transpose()?,
+        outcome: row.outcome.map(|it| named(Outcome::named, &it)).transpose()?,
+        accepted,
+        assignee: row.assignee.as_deref().map(super::books::actor).transpose()?,
+        trust: row.trust_uid.map(uid).transpose()?,
+        responsible: serde_json::from_str(&row.responsible).map_err(StoreError::unreadable)?,
+        terms: super::books::hash(&row.terms_sha256)?.0,
+        schools: BTreeMap::new(),
+        contacts: Vec::new(),
+        version: Seq(row.version),
+        made_at: Micros(row.made_at),
+    })
+}
+
+fn named<T>(find: impl Fn(&str) -> Option<T>, name: &str) -> Result<T> {
+    find(name).ok_or_else(|| StoreError::unreadable(format!("the name {name:?}")))
+}
+
+pub(super) fn urn(number: i64) -> Result<Urn> {
+    u32::try_from(number).ok().and_then(Urn::new).ok_or_else(|| StoreError::unreadable(format!("URN {number}")))
+}
+
+pub(super) fn uid(number: i64) -> Result<Uid> {
+    u32::try_from(number).ok().and_then(Uid::new).ok_or_else(|| StoreError::unreadable(format!("UID {number}")))
+}

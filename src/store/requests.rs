@@ -1,0 +1,79 @@
+//! First successes, by caller and request id: answered again, byte for byte, for ever.
+
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
+
+use super::books::{actor, hash};
+use super::bulk::{insert_all, uuid_in};
+use super::entity::record::request;
+use super::{Readable, Result, WriteTx};
+use crate::domain::event::Hash;
+use crate::domain::ids::{Actor, RequestId};
+use crate::domain::time::Micros;
+
+/// A stored success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Whose request it was.
+    pub actor: Actor,
+    /// Its id.
+    pub request: RequestId,
+    /// The method called.
+    pub rpc: String,
+    /// SHA-256 of the method and the body.
+    pub fingerprint: Hash,
+    /// The answer, as it went over the wire.
+    pub answer: Vec<u8>,
+}
+
+/// The stored successes among these requests.
+///
+/// # Errors
+/// As the database has it.
+pub async fn find(from: &impl Readable, wanted: &[(Actor, RequestId)]) -> Result<Vec<Stored>> {
+    let conn = from.at();
+    let ids: Vec<uuid::Uuid> = wanted.iter().map(|(_, id)| id.0).collect();
+    let rows = request::Entity::find().filter(uuid_in(&conn, request::Column::RequestId, &ids)).all(&conn.db).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (actor, request) = (actor(&row.actor)?, RequestId(row.request_id));
+        if wanted.iter().any(|(whose, id)| *whose == actor && *id == request) {
+            let fingerprint = hash(&row.fingerprint)?;
+            found.push(Stored { actor, request, rpc: row.rpc, fingerprint, answer: row.answer });
+        }
+    }
+    Ok(found)
+}
+
+/// Keeps new successes.
+///
+/// # Errors
+/// [`super::StoreError::Row`] when one of them is there already.
+pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
+    let rows = new.iter().map(|it| request::ActiveModel {
+        actor: Set(it.actor.to_string()),
+        request_id: Set(it.request.0),
+        rpc: Set(it.rpc.clone()),
+        fingerprint: Set(it.fingerprint.0.to_vec()),
+        answer: Set(it.answer.clone()),
+        recorded_at: Set(at.0),
+    });
+    insert_all::<request::Entity, _>(tx, rows.collect()).await
+}
+
+/// Whether a request id of this caller is taken.
+///
+/// # Errors
+/// As the database has it.
+pub async fn one(from: &impl Readable, actor: &Actor, request: RequestId) -> Result<Option<Stored>> {
+    let found = request::Entity::find()
+        .filter(request::Column::Actor.eq(actor.as_str()))
+        .filter(request::Column::RequestId.eq(request.0))
+        .one(&from.at().db)
+        .await?;
+    found
+        .map(|row| {
+            let fingerprint = hash(&row.fingerprint)?;
+            Ok(Stored { actor: actor.clone(), request, rpc: row.rpc, fingerprint, answer: row.answer })
+        })
+        .transpose()
+}

@@ -1,0 +1,75 @@
+//! The schema's version: brought up to date by `tsio migrate`, checked by `tsio serve`.
+
+use migrations::{Migrator, MigratorTrait as _};
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+
+use super::{Backend, Result, Store, StoreError};
+
+/// Advisory lock number that keeps two migrating processes apart on PostgreSQL ("tsio" in ASCII).
+const ADVISORY_LOCK: i64 = 0x7473_696f;
+
+/// How a database's schema stands to this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Version {
+    /// As this program wants it.
+    Current,
+    /// These migrations are missing.
+    Old(Vec<String>),
+    /// It has migrations that this program does not know.
+    Newer(Vec<String>),
+}
+
+impl Store {
+    /// How the schema stands. Writes nothing.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn version(&self) -> Result<Version> {
+        let known: Vec<String> = Migrator::migrations().iter().map(|it| it.name().to_owned()).collect();
+        let rows = self.writes.query_all_raw(self.text("SELECT version FROM seaql_migrations ORDER BY version")).await;
+        let applied: Vec<String> = match rows {
+            Ok(rows) => rows.iter().map(|row| row.try_get_by_index(0)).collect::<std::result::Result<_, _>>()?,
+            Err(error) => match StoreError::from(error) {
+                // There is no such table: a database that was never migrated.
+                StoreError::Row(_) => Vec::new(),
+                other => return Err(other),
+            },
+        };
+        let newer: Vec<String> = applied.iter().filter(|it| !known.contains(it)).cloned().collect();
+        let missing: Vec<String> = known.into_iter().filter(|it| !applied.contains(it)).collect();
+        Ok(if !newer.is_empty() {
+            Version::Newer(newer)
+        } else if missing.is_empty() {
+            Version::Current
+        } else {
+            Version::Old(missing)
+        })
+    }
+
+    /// Brings the schema up to date; two processes at once do it one after the other.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] for a schema newer than this program; otherwise as the database has it.
+    pub async fn migrate(&self) -> Result<()> {
+        if let Version::Newer(names) = self.version().await? {
+            let names = names.join(", ");
+            return Err(StoreError::Unusable(format!("the database is newer than this program: it has {names}")));
+        }
+        match self.backend {
+            Backend::Sqlite => Migrator::up(&self.writes, None).await?,
+            Backend::Postgres => {
+                let tx = self.writes.begin().await?;
+                // Waiting here for another process to migrate takes as long as it takes.
+                tx.execute_unprepared("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0").await?;
+                tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).await?;
+                Migrator::up(&tx, None).await?;
+                tx.commit().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self, sql: &str) -> sea_orm::Statement {
+        sea_orm::Statement::from_string(self.db_backend(), sql)
+    }
+}

@@ -1,0 +1,66 @@
+//! One migrated database a scenario, on either engine, gone with the last that holds it.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::postgres::{self, Cluster};
+use super::{TSIO, sqlite};
+
+/// A scenario that takes longer hangs.
+const SCENARIO: Duration = Duration::from_secs(120);
+
+/// A database of its own for a scenario. Clones are the same database; the last one dropped removes it.
+#[derive(Clone)]
+pub(crate) struct Db(Arc<Kind>);
+
+enum Kind {
+    Sqlite(sqlite::Stamped),
+    Postgres(postgres::Stamped),
+}
+
+impl Db {
+    pub(crate) fn sqlite() -> Self {
+        Self::sqlite_made_by(Path::new(TSIO))
+    }
+
+    pub(crate) fn postgres() -> Self {
+        Self::postgres_made_by(Path::new(TSIO))
+    }
+
+    pub(crate) fn sqlite_made_by(program: &Path) -> Self {
+        Self(Arc::new(Kind::Sqlite(sqlite::stamp(program))))
+    }
+
+    pub(crate) fn postgres_made_by(program: &Path) -> Self {
+        Self(Arc::new(Kind::Postgres(Cluster::shared().stamp(program))))
+    }
+
+    /// What the program takes as `--database`.
+    pub(crate) fn url(&self) -> String {
+        match &*self.0 {
+            Kind::Sqlite(stamped) => stamped.url(),
+            Kind::Postgres(stamped) => stamped.url(),
+        }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(*self.0, Kind::Postgres(_))
+    }
+
+    /// Runs SQL past the program, to tamper with a PostgreSQL database or to look at it.
+    pub(crate) fn psql(&self, sql: &str) -> String {
+        match &*self.0 {
+            Kind::Sqlite(_) => panic!("psql on SQLite"),
+            Kind::Postgres(stamped) => stamped.psql(sql),
+        }
+    }
+}
+
+/// Runs a scenario on a runtime of its own, within a bound.
+pub(crate) fn run(scenario: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let ended = runtime.block_on(async { tokio::time::timeout(SCENARIO, scenario).await });
+    assert!(ended.is_ok(), "the scenario hangs: {SCENARIO:?} have passed");
+}

@@ -1,0 +1,37 @@
+//! What every scenario stands on: a database of its own, the real binary serving it, and its command line.
+//!
+//! No scenario and no rule of the scheme lives here. Nothing here sleeps: each wait is for an event, with a bound.
+
+#![expect(dead_code, unused_imports, unused_macros, reason = "scenarios will use them; the harness tests cannot")]
+
+mod database;
+mod locked;
+mod postgres;
+mod process;
+mod server;
+mod sqlite;
+mod stand_in;
+
+pub(crate) use database::{Db, run};
+pub(crate) use server::{Output, Server, cli, tsio};
+
+/// The binary under test.
+pub(crate) const TSIO: &str = env!("CARGO_BIN_EXE_tsio");
+
+/// Makes of each `async fn scenario(db: Db)` named two tests, `scenario::sqlite` and `scenario::postgres`.
+macro_rules! both {
+    ($($scenario:ident),+ $(,)?) => {$(
+        mod $scenario {
+            #[test]
+            fn sqlite() {
+                $crate::harness::run(super::$scenario($crate::harness::Db::sqlite()));
+            }
+
+            #[test]
+            fn postgres() {
+                $crate::harness::run(super::$scenario($crate::harness::Db::postgres()));
+            }
+        }
+    )+};
+}
+pub(crate) use both;

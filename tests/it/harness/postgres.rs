@@ -1,0 +1,210 @@
+//! One throw-away PostgreSQL cluster for a whole test run, and in it one database a test.
+//!
+//! nextest runs each test in a process of its own, so the cluster is shared between processes: the first that needs
+//! it starts it under a lock, `keeper.sh` stops it when none has used it for some seconds. Whatever a killed run
+//! left behind is found by a free `keeper.lock` and replaced; an orphaned server whose data is gone ends by itself.
+//! No process that was not started here is ever signalled, and no cluster of the machine is touched.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::locked::{lock_file, room, template_key};
+use super::process::output_of;
+
+const KEEPER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/harness/keeper.sh");
+const OLDEST: u32 = 15;
+const QUERY: Duration = Duration::from_secs(30);
+const MIGRATE: Duration = Duration::from_secs(60);
+
+/// The running cluster, in use by this process until it ends.
+pub(crate) struct Cluster {
+    bin: PathBuf,
+    room: PathBuf,
+    port: u16,
+    _in_use: File,
+}
+
+/// A database of its own; dropping it removes it.
+pub(crate) struct Stamped {
+    name: String,
+}
+
+impl Stamped {
+    pub(crate) fn url(&self) -> String {
+        Cluster::shared().url(&self.name)
+    }
+
+    pub(crate) fn psql(&self, sql: &str) -> String {
+        Cluster::shared().psql(&self.name, sql)
+    }
+}
+
+impl Drop for Stamped {
+    fn drop(&mut self) {
+        // Best effort: the cluster goes with all that is in it.
+        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let _ = Cluster::shared().psql_command("postgres", &sql).output();
+    }
+}
+
+impl Cluster {
+    /// The cluster of this run, started if there is none.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(Self::join)
+    }
+
+    fn join() -> Self {
+        let user = unprivileged_user();
+        let room = reachable_room(user.as_deref());
+        let start = lock_file(&room.join("start.lock"));
+        start.lock().unwrap();
+        let in_use = lock_file(&room.join("users.lock"));
+        in_use.lock_shared().unwrap();
+        let bin = bin();
+        let kept = lock_file(&room.join("keeper.lock")).try_lock().is_err();
+        let port = if kept { port_of(&room) } else { start_cluster(&room, &bin, user.as_deref()) };
+        Self { bin, room, port, _in_use: in_use }
+    }
+
+    /// A fresh database with the schema that `program migrate` makes (some 26 ms: a copy of a template).
+    pub(crate) fn stamp(&self, program: &Path) -> Stamped {
+        let template = self.template(program);
+        let stamped = Stamped { name: format!("t_{}", Uuid::new_v4().simple()) };
+        self.psql("postgres", &format!("CREATE DATABASE {} TEMPLATE {template}", stamped.name));
+        stamped
+    }
+
+    fn template(&self, program: &Path) -> String {
+        let name = format!("tsio_template_{}", template_key(program));
+        let lock = lock_file(&self.room.join("template.lock"));
+        lock.lock().unwrap();
+        if self.psql("postgres", &format!("SELECT 1 FROM pg_database WHERE datname = '{name}'")).is_empty() {
+            self.psql("postgres", "DROP DATABASE IF EXISTS building");
+            self.psql("postgres", "CREATE DATABASE building");
+            output_of(Command::new(program).args(["migrate", "--database", &self.url("building")]), MIGRATE);
+            self.psql("postgres", &format!("ALTER DATABASE building RENAME TO {name}"));
+        }
+        name
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://tsio@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Runs SQL and gives its rows, one a line, columns parted by `|`.
+    fn psql(&self, database: &str, sql: &str) -> String {
+        output_of(&mut self.psql_command(database, sql), QUERY).trim_end().to_owned()
+    }
+
+    fn psql_command(&self, database: &str, sql: &str) -> Command {
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database), "-c", sql]);
+        psql
+    }
+}
+
+/// Starts a new cluster in place of whatever lies in the room, and answers its port.
+fn start_cluster(room: &Path, bin: &Path, user: Option<&str>) -> u16 {
+    for _ in 0..3 {
+        for stale in ["data", "port"].map(|name| room.join(name)) {
+            if stale.is_dir() {
+                fs::remove_dir_all(stale).unwrap();
+            } else if stale.exists() {
+                fs::remove_file(stale).unwrap();
+            }
+        }
+        let data = room.join("data");
+        fs::create_dir(&data).unwrap();
+        if let Some(user) = user {
+            chown(&data, Some(id_of(user).unwrap()), None).unwrap();
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Another process may take the port first: hence three attempts.
+        if keep(room, bin, port, user) {
+            return port;
+        }
+    }
+    panic!("PostgreSQL does not start:\n{}", fs::read_to_string(room.join("keeper.log")).unwrap());
+}
+
+/// Starts the keeper, apart from this process and its group so that it outlives both; false if it gave up.
+fn keep(room: &Path, bin: &Path, port: u16, user: Option<&str>) -> bool {
+    let mut keeper = Command::new("sh");
+    keeper.arg(KEEPER).args([room, bin]).arg(port.to_string());
+    if let Some(user) = user {
+        keeper.args(["runuser", "-u", user, "--"]);
+    }
+    keeper.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
+    keeper.stderr(File::create(room.join("keeper.log")).unwrap());
+    let stdout = keeper.spawn().unwrap().stdout.take().unwrap();
+    BufReader::new(stdout).lines().map_while(Result::ok).any(|line| line == "READY")
+}
+
+fn port_of(room: &Path) -> u16 {
+    let port = fs::read_to_string(room.join("port")).unwrap_or_default();
+    port.trim().parse().expect("a killed run is still starting its cluster; try again in some seconds")
+}
+
+/// PostgreSQL refuses to run as root: the user to run it as, if we are.
+fn unprivileged_user() -> Option<String> {
+    if output_of(Command::new("id").arg("-u"), QUERY).trim() != "0" {
+        return None;
+    }
+    let user = ["postgres", "nobody"].into_iter().find(|user| id_of(user).is_some());
+    Some(user.expect("PostgreSQL cannot run as root, and there is no user postgres or nobody").to_owned())
+}
+
+fn id_of(user: &str) -> Option<u32> {
+    let id = Command::new("id").args(["-u", user]).output().unwrap();
+    String::from_utf8_lossy(&id.stdout).trim().parse().ok()
+}
+
+/// The room in `target/`, or one in the temporary folder where the other user cannot come as far as that.
+fn reachable_room(user: Option<&str>) -> PathBuf {
+    let near = room("it-pg");
+    let Some(user) = user else { return near };
+    let reaches = Command::new("runuser").args(["-u", user, "--", "test", "-x"]).arg(&near).status().unwrap();
+    if reaches.success() {
+        return near;
+    }
+    let far = std::env::temp_dir().join(format!("tsio-it-{}", template_key(&near)));
+    fs::create_dir_all(&far).unwrap();
+    let about = fs::symlink_metadata(&far).unwrap();
+    assert!(about.is_dir() && about.uid() == 0, "{} is not ours", far.display());
+    far
+}
+
+/// The folder of the newest PostgreSQL server installed.
+fn bin() -> PathBuf {
+    let debian =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let asked = Command::new("pg_config").arg("--bindir").output().ok();
+    let asked = asked.map(|answer| PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let all = debian.chain(asked).chain(std::env::split_paths(&path));
+    let newest = all.filter_map(|bin| Some((version(&bin)?, bin))).max_by_key(|(version, _)| *version);
+    match newest {
+        Some((version, bin)) if version >= OLDEST => bin,
+        _ => panic!("PostgreSQL {OLDEST} or newer is not installed; tests/run installs it or says what to install"),
+    }
+}
+
+/// The major version of the server in a folder, if it is whole: `initdb (PostgreSQL) 15.18` is 15.
+fn version(bin: &Path) -> Option<u32> {
+    if !["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| bin.join(program).exists()) {
+        return None;
+    }
+    let answer = Command::new(bin.join("initdb")).arg("--version").output().ok()?;
+    let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
+    answer.split_whitespace().nth(2)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}

@@ -1,0 +1,67 @@
+//! A SQLite file a test: a copy of a file migrated once by the binary under test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::locked::{lock_file, room, template_key};
+use super::process::output_of;
+
+const MIGRATE: Duration = Duration::from_secs(60);
+
+/// A migrated file in a folder of its own; dropping it removes both.
+pub(crate) struct Stamped {
+    folder: TempDir,
+}
+
+impl Stamped {
+    pub(crate) fn url(&self) -> String {
+        url(&self.file())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("tsio.db")
+    }
+}
+
+/// A fresh copy of what `program migrate` makes.
+pub(crate) fn stamp(program: &Path) -> Stamped {
+    let stamped = Stamped { folder: TempDir::with_prefix("tsio-it-").unwrap() };
+    fs::copy(template(program), stamped.file()).unwrap();
+    stamped
+}
+
+fn template(program: &Path) -> PathBuf {
+    let room = room("it-sqlite");
+    let name = program.file_name().unwrap().to_string_lossy();
+    let done = room.join(format!("{name}-{}.db", template_key(program)));
+    let lock = lock_file(&room.join("lock"));
+    lock.lock().unwrap();
+    if !done.exists() {
+        forget_older(&room, &format!("{name}-"));
+        let building = room.join("building");
+        output_of(Command::new(program).args(["migrate", "--database", &url(&building)]), MIGRATE);
+        assert!(building.exists(), "{} migrate made no file", program.display());
+        let wal = fs::metadata(room.join("building-wal")).map_or(0, |about| about.len());
+        assert_eq!(wal, 0, "migrate ended without closing its connection: the schema is still in the WAL");
+        fs::rename(building, &done).unwrap();
+    }
+    done
+}
+
+/// Removes the templates of earlier builds, and what a killed run left half made.
+fn forget_older(room: &Path, prefix: &str) {
+    for entry in fs::read_dir(room).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(prefix) || name.starts_with("building") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+}
+
+fn url(file: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", file.display())
+}

@@ -1,0 +1,114 @@
+//! Words that must not stand in certain places, and the shape of a file.
+
+use crate::rooms;
+use crate::source::{Finding, Source};
+
+/// A longer file has two subjects.
+const LONGEST: usize = 500;
+
+struct Ban {
+    words: &'static [&'static str],
+    /// Path prefixes it holds in; one empty prefix is everywhere.
+    within: &'static [&'static str],
+    /// Path prefixes it does not hold in after all.
+    except: &'static [&'static str],
+    why: &'static str,
+}
+
+const EVERYWHERE: &[&str] = &[""];
+const PURE: &[&str] = &["src/domain/", "src/import/"];
+
+const BANS: [Ban; 9] = [
+    Ban {
+        words: &["todo!", "unimplemented!", "dbg!"],
+        within: EVERYWHERE,
+        except: &[],
+        why: "finish it or leave it out",
+    },
+    Ban {
+        words: &["#[allow(", "#![allow("],
+        within: EVERYWHERE,
+        except: &[],
+        why: "use #[expect(..., reason = \"...\")], which ends with its cause",
+    },
+    Ban { words: &["#[ignore"], within: EVERYWHERE, except: &[], why: "a test that does not run tests nothing" },
+    Ban { words: &["thread::sleep"], within: EVERYWHERE, except: &[], why: "wait for the event itself" },
+    Ban {
+        words: &["time::sleep", "time::sleep_until"],
+        within: &["tests/", "benches/"],
+        except: &[],
+        why: "wait for the event itself",
+    },
+    Ban {
+        words: &["f32", "f64"],
+        within: &["src/domain/", "src/import/", "src/store/", "src/app/"],
+        except: &[],
+        why: "money and days are integers",
+    },
+    Ban {
+        words: &["sea_orm", "sea_orm_migration", "sqlx"],
+        within: &["src/"],
+        except: &["src/store/", "src/store.rs"],
+        why: "only store/ knows the database",
+    },
+    Ban {
+        words: &["tonic", "tonic_health", "tonic_prost", "tonic_reflection", "tonic_types", "prost", "prost_types"],
+        within: &["src/"],
+        except: &["src/grpc/", "src/cli/", "src/lib.rs", "src/proto.rs"],
+        why: "only grpc/ and cli/ know the wire",
+    },
+    Ban {
+        words: &["async", "tokio", "SystemTime", "Instant", "Utc::now", "Local::now", "now_v7"],
+        within: PURE,
+        except: &[],
+        why: "this room is pure: no waiting, no clock",
+    },
+];
+
+/// What of `std` does IO, banned where rooms are pure.
+const IO: [&str; 6] = ["fs", "net", "env", "process", "thread", "os"];
+
+/// Every banned word in the code of a file, in the order of its lines.
+pub(crate) fn check(file: &Source) -> Vec<Finding> {
+    let mut found: Vec<Finding> =
+        BANS.iter().filter(|ban| ban.holds_in(&file.path)).flat_map(|b| b.find(file)).collect();
+    if starts_with_any(&file.path, PURE) {
+        let io = rooms::heads(file, "std").into_iter().filter(|(_, name)| IO.contains(name));
+        found.extend(
+            io.map(|(at, name)| file.finding(file.line_at(at), format!("std::{name}: this room is pure: no IO"))),
+        );
+    }
+    found.sort_by_key(|finding| finding.line);
+    found
+}
+
+/// The length of a file and its first line.
+pub(crate) fn shape(file: &Source) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if !file.text.starts_with("//! ") {
+        found.push(file.finding(1, "starts without a `//!` that says why it exists"));
+    }
+    let lines = file.text.lines().count();
+    if lines > LONGEST {
+        found.push(file.finding(lines, format!("{lines} lines; {LONGEST} is the most")));
+    }
+    found
+}
+
+impl Ban {
+    fn holds_in(&self, path: &str) -> bool {
+        starts_with_any(path, self.within) && !starts_with_any(path, self.except)
+    }
+
+    fn find(&self, file: &Source) -> Vec<Finding> {
+        let at = |word: &&str| file.words(word).into_iter().map(|at| file.line_at(at)).collect::<Vec<_>>();
+        self.words
+            .iter()
+            .flat_map(|word| at(word).into_iter().map(move |line| file.finding(line, format!("{word}: {}", self.why))))
+            .collect()
+    }
+}
+
+fn starts_with_any(path: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| path.starts_with(prefix))
+}
