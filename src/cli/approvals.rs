@@ -77,7 +77,8 @@ impl From<Approval> for ApprovalView {
 
 impl View for Vec<ApprovalView> {
     fn text(&self) -> String {
-        let columns = ["APPROVAL", "ACTION", "STATE", "ASKED BY", "SUBJECT"].map(Column::Text);
+        use Column::{Id, Text};
+        let columns = [Id("APPROVAL"), Text("ACTION"), Text("STATE"), Text("ASKED BY"), Text("SUBJECT")];
         let row = |approval: &ApprovalView| {
             vec![
                 approval.approval.clone(),

@@ -76,6 +76,9 @@ pub fn completions(shell: Shell) -> ExitCode {
 }
 
 async fn dispatch(command: ClientCommand, global: &Global, used: &OnceLock<Uuid>) -> Result<(), Failure> {
+    if let ClientCommand::Offers(command) = &command {
+        offers::check(command)?;
+    }
     let session = Session::open(global, used).await?;
     match command {
         ClientCommand::Terms(command) => terms::run(command, &session).await,

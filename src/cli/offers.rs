@@ -24,6 +24,19 @@ use crate::proto::{
 /// How many events are asked for at a time: the most that the server gives.
 const EVENTS: i32 = 1000;
 
+/// What the parser cannot see of wrong usage.
+///
+/// # Errors
+/// [`Failure::Usage`] when what is about one offer is asked of several.
+pub(super) fn check(command: &OffersCommand) -> Result<(), Failure> {
+    match command {
+        OffersCommand::Contact(args) if args.offers.len() > 1 && (args.urn.is_some() || args.etag.is_some()) => {
+            Err(Failure::Usage("--urn and --etag are about one offer: name one only".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
         OffersCommand::Identify { programme, dry_run } => {
@@ -69,9 +82,6 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
 }
 
 async fn contact(args: ContactArgs, session: &Session<'_>) -> Result<(), Failure> {
-    if args.offers.len() > 1 && (args.urn.is_some() || args.etag.is_some()) {
-        return Err(Failure::Usage("--urn and --etag are about one offer: name one only".to_owned()));
-    }
     let urn = args.urn.unwrap_or_default();
     let etag = args.etag.unwrap_or_default();
     let request = ContactOffersRequest {

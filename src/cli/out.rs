@@ -5,7 +5,7 @@
 use std::io::{self, Write as _};
 
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
 /// How answers are printed.
@@ -26,9 +26,11 @@ pub(super) trait View: Serialize {
 /// A column: its heading, and on which side its values line up.
 #[derive(Clone, Copy)]
 pub(super) enum Column {
-    /// Lined up on the left.
+    /// Lined up on the left, wrapped where the page is too narrow.
     Text(&'static str),
-    /// Lined up on the right.
+    /// Lined up on the left and never wrapped, so that it can be copied.
+    Id(&'static str),
+    /// Lined up on the right, never wrapped.
     Number(&'static str),
 }
 
@@ -63,10 +65,15 @@ pub(super) fn remark(text: &str) {
 pub(super) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = plain();
     table.set_header(columns.iter().map(|column| match column {
-        Column::Text(heading) | Column::Number(heading) => *heading,
+        Column::Text(heading) | Column::Id(heading) | Column::Number(heading) => *heading,
     }));
     table.add_rows(rows);
     align(&mut table, columns.iter().map(|column| matches!(column, Column::Number(_))));
+    for (column, kind) in table.column_iter_mut().zip(columns) {
+        if !matches!(kind, Column::Text(_)) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     table.trim_fmt()
 }
 
@@ -105,14 +112,16 @@ fn align(table: &mut Table, numbers: impl IntoIterator<Item = bool>) {
     }
 }
 
-/// Prints a text on stdout.
+/// Prints a text on stdout. A reader that has had enough, such as `head`, is no failure.
 ///
 /// # Errors
 /// When stdout cannot be written to.
 pub(super) fn text(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}")?;
-    stdout.flush()
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 #[cfg(test)]
@@ -133,9 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_wider_than_the_page() {
-        let rows = [vec!["word ".repeat(60), "1".to_owned()]];
-        let text = table(&[Column::Text("TEXT"), Column::Number("N")], rows);
-        assert!(text.lines().count() > 1 && text.lines().all(|line| line.len() <= 100), "{text}");
+    fn no_line_is_wider_than_the_page_and_no_id_is_broken() {
+        let id = "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d";
+        let rows = [vec![id.to_owned(), "word ".repeat(60), "other ".repeat(9), "123456".to_owned()]];
+        let columns = [Column::Id("OFFER"), Column::Text("TEXT"), Column::Text("TEXT"), Column::Number("N")];
+        let text = table(&columns, rows);
+        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+        assert!(text.contains(id) && text.contains("123456"), "{text}");
     }
 }

@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::pb;
 use uuid::Uuid;
 
-use super::args::Cli;
+use super::args::{Cli, ClientCommand, Command};
 use super::errors::{ErrorView, Failure};
 use crate::proto::{Limit, Refusal};
 
@@ -112,6 +112,23 @@ fn wrong_usage_exits_2() {
         tsio verify --database sqlite:x.db --expect abc";
     for line in lines.lines() {
         assert_eq!(parse(line).err().map(|error| error.exit_code()), Some(2), "{line}");
+    }
+}
+
+#[test]
+fn what_is_about_one_offer_is_not_asked_of_several() {
+    #[rustfmt::skip]
+    let rows = [
+        ("tsio offers contact 1f    --party school --on 2021-10-04 --urn 103150 --etag e1", true),
+        ("tsio offers contact 1f 2f --party school --on 2021-10-04",                        true),
+        ("tsio offers contact 1f 2f --party school --on 2021-10-04 --urn 103150",           false),
+        ("tsio offers contact 1f 2f --party school --on 2021-10-04 --etag e1",              false),
+    ];
+    for (line, fine) in rows {
+        let Ok(Cli { command: Command::Client(ClientCommand::Offers(command)), .. }) = parse(line) else {
+            unreachable!("{line}")
+        };
+        assert_eq!(super::offers::check(&command).is_ok(), fine, "{line}");
     }
 }
 

@@ -77,9 +77,8 @@ impl FileView {
 
 impl View for Vec<FileView> {
     fn text(&self) -> String {
-        use Column::{Number, Text};
-        let columns =
-            [Text("FILE"), Text("KIND"), Text("IMPORT"), Number("ROWS"), Number("ACCEPTED"), Number("UNCHANGED")];
+        use Column::{Id, Number, Text};
+        let columns = [Text("FILE"), Id("KIND"), Id("IMPORT"), Number("ROWS"), Number("ACCEPTED"), Number("UNCHANGED")];
         let files = table(&columns, self.iter().map(FileView::row));
         let problems = self.iter().flat_map(FileView::problem_lines);
         std::iter::once(files).chain(problems).collect::<Vec<_>>().join("\n")
@@ -163,16 +162,9 @@ impl View for ImportView {
 
 impl View for Vec<ImportView> {
     fn text(&self) -> String {
-        use Column::{Number, Text};
-        let columns = [
-            Text("IMPORT"),
-            Text("KIND"),
-            Text("AS AT"),
-            Text("STATE"),
-            Number("ROWS"),
-            Number("ACCEPTED"),
-            Text("FILE"),
-        ];
+        use Column::{Id, Number, Text};
+        let columns =
+            [Id("IMPORT"), Id("KIND"), Id("AS AT"), Id("STATE"), Number("ROWS"), Number("ACCEPTED"), Text("FILE")];
         let row = |import: &ImportView| {
             vec![
                 import.import_id.clone(),
@@ -231,7 +223,7 @@ pub(in crate::cli) fn affected_text(offers: &[AffectedView]) -> Option<String> {
         let urns: Vec<_> = affected.urns.iter().map(i32::to_string).collect();
         vec![affected.offer.clone(), urns.join(" ")]
     };
-    let columns = [Column::Text("OFFER AFFECTED"), Column::Text("SCHOOLS NO LONGER ELIGIBLE")];
+    let columns = [Column::Id("OFFER AFFECTED"), Column::Text("SCHOOLS NO LONGER ELIGIBLE")];
     (!offers.is_empty()).then(|| table(&columns, offers.iter().map(row)))
 }
 

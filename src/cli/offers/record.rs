@@ -117,8 +117,8 @@ impl From<OfferEvent> for EventView {
 
 impl View for Vec<EventView> {
     fn text(&self) -> String {
-        use Column::{Number, Text};
-        let columns = [Number("SEQ"), Text("DATE"), Text("EVENT"), Text("BY"), Text("REASON"), Text("TEXT")];
+        use Column::{Id, Number, Text};
+        let columns = [Number("SEQ"), Id("DATE"), Text("EVENT"), Text("BY"), Text("REASON"), Text("TEXT")];
         let row = |event: &EventView| {
             vec![
                 event.sequence.to_string(),

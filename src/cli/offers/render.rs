@@ -42,9 +42,9 @@ impl From<Offer> for OfferView {
     }
 }
 
-impl View for OfferView {
-    fn text(&self) -> String {
-        facts([
+impl OfferView {
+    fn facts(&self) -> [(&'static str, String); 8] {
+        [
             ("offer", self.offer.clone()),
             ("programme", self.programme.clone()),
             ("recipient", format!("{} {} {}", cell(self.recipient_kind.as_ref()), self.recipient, self.name)),
@@ -53,14 +53,20 @@ impl View for OfferView {
             ("outcome", cell(self.outcome.as_ref())),
             ("assignee", cell(self.assignee.as_ref())),
             ("etag", self.etag.clone()),
-        ])
+        ]
+    }
+}
+
+impl View for OfferView {
+    fn text(&self) -> String {
+        facts(self.facts())
     }
 }
 
 impl View for Vec<OfferView> {
     fn text(&self) -> String {
-        use Column::{Number, Text};
-        let columns = [Text("OFFER"), Text("KIND"), Number("RECIPIENT"), Text("NAME"), Text("REGION"), Text("STATE")];
+        use Column::{Id, Number, Text};
+        let columns = [Id("OFFER"), Text("KIND"), Number("RECIPIENT"), Text("NAME"), Text("REGION"), Text("STATE")];
         let row = |offer: &OfferView| {
             vec![
                 offer.offer.clone(),
@@ -153,12 +159,12 @@ impl View for OfferDetail {
                 cell(contact.corrected_by.as_ref()),
             ]
         };
-        let more = facts([
+        let more = [
             ("responsible body", cell(self.responsible_body.as_ref())),
             ("trust", cell(self.trust_uid.as_ref())),
             ("made", cell(self.create_time.as_ref())),
-        ]);
-        let mut parts = vec![format!("{}\n{more}", self.offer.text())];
+        ];
+        let mut parts = vec![facts(self.offer.facts().into_iter().chain(more))];
         parts.push(table(&[Number("URN"), Text("SCHOOL"), Text("RULES")], self.schools.iter().map(school)));
         if !self.contacts.is_empty() {
             let columns = [Number("CONTACT"), Text("DATE"), Text("PARTY"), Number("URN"), Number("CORRECTED BY")];

@@ -193,10 +193,10 @@ impl From<GetSchoolResponse> for SchoolDetail {
 
 impl View for SchoolDetail {
     fn text(&self) -> String {
-        use Column::{Number, Text};
+        use Column::{Id, Number, Text};
         let mut parts = vec![self.school.text()];
         if !self.memberships.is_empty() {
-            let columns = [Text("REGISTER"), Number("TRUST"), Text("NAME"), Text("TYPE"), Text("JOINED")];
+            let columns = [Id("REGISTER"), Number("TRUST"), Text("NAME"), Text("TYPE"), Text("JOINED")];
             let row = |m: &MembershipView| {
                 let joined = cell(m.joined.as_ref());
                 vec![m.as_at.clone(), m.uid.to_string(), m.name.clone(), m.group_type.clone(), joined]
@@ -204,7 +204,7 @@ impl View for SchoolDetail {
             parts.push(table(&columns, self.memberships.iter().map(row)));
         }
         if !self.months.is_empty() {
-            let columns = ["MONTH", "CURRENT", "PREVIOUS"].map(Text);
+            let columns = [Id("MONTH"), Text("CURRENT"), Text("PREVIOUS")];
             let judged = |judgement: &Option<JudgementView>| judgement.as_ref().map(JudgementView::text);
             let row = |month: &MonthView| {
                 let [current, previous] = [&month.current, &month.previous].map(judged);
