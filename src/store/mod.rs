@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
-    DbBackend, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, IsolationLevel,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -93,11 +93,7 @@ impl Store {
 
     async fn open_postgres(url: &str) -> Result<Self> {
         let mut reads = ConnectOptions::new(url);
-        reads
-            .max_connections(READERS_POSTGRES)
-            .acquire_timeout(LOCK_TIMEOUT)
-            .sqlx_logging(false)
-            .test_before_acquire(false);
+        reads.max_connections(READERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false).test_before_acquire(false);
         reads.map_sqlx_postgres_opts(|options| options.application_name("tsio"));
         let mut writes = ConnectOptions::new(url);
         writes.max_connections(WRITERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false);

@@ -125,15 +125,7 @@ fn matches(search: &str) -> Cond {
 pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
     use offer::Column as C;
     let update = [
-        C::Region,
-        C::State,
-        C::Assignee,
-        C::Outcome,
-        C::BeforeClose,
-        C::AcceptedBy,
-        C::AcceptedOn,
-        C::Search,
-        C::Version,
+        C::Region, C::State, C::Assignee, C::Outcome, C::BeforeClose, C::AcceptedBy, C::AcceptedOn, C::Search, C::Version,
     ];
     upsert_all::<offer::Entity, _>(tx, offers.iter().map(|it| row_of(it)).collect(), &[C::Id], &update).await?;
     use offer_school::Column as S;
@@ -205,8 +197,7 @@ async fn whole(conn: &Conn<'_>, rows: Vec<offer::Model>) -> Result<BTreeMap<Offe
     let contacts = contact::Entity::find()
         .filter(uuid_in(conn, contact::Column::OfferId, &ids))
         .order_by_asc(contact::Column::Seq);
-    let mut offers =
-        rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?;
+    let mut offers = rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?;
     for row in schools.all(&conn.db).await? {
         if let Some(offer) = offers.get_mut(&OfferId(row.offer_id)) {
             let rules = row.rules.split_whitespace().map(ToOwned::to_owned).collect();

@@ -96,9 +96,7 @@ impl Facts {
                 let candidates = self.candidates.as_ref().ok_or(Fault::Bug("identify without candidates"))?;
                 Ok(self.identify(candidates, context))
             }
-            Command::Contact { offers, party, on, text } => {
-                self.contact(offers, *party, *on, text.as_ref(), context.now)
-            }
+            Command::Contact { offers, party, on, text } => self.contact(offers, *party, *on, text.as_ref(), context.now),
             Command::Correct { offer, contact, text } => {
                 let drafted = |it: &Offer| it.correct(*contact, today).map(|draft| draft.with_text(text.clone()));
                 self.on_offer(offer, drafted)
