@@ -12,6 +12,7 @@
 //! ```
 
 pub mod app;
+pub mod cli;
 pub mod domain;
 pub mod import;
 pub mod proto;
