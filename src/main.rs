@@ -1,6 +1,5 @@
 //! The one binary: the server's commands and the client's.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -12,9 +11,9 @@ async fn main() -> ExitCode {
     match command {
         Command::Client(command) => cli::run(command, &global).await,
         Command::Completions { shell } => cli::completions(shell),
-        Command::Serve(_) | Command::Migrate(_) | Command::Verify(_) | Command::Demo(_) => {
-            writeln!(io::stderr().lock(), "error: this build is the client only").unwrap_or_default();
-            ExitCode::FAILURE
-        }
+        Command::Serve(args) => cli::serve::serve(args).await,
+        Command::Migrate(args) => cli::serve::migrate(args).await,
+        Command::Verify(args) => cli::verify::run(args, global.output).await,
+        Command::Demo(_) => ExitCode::FAILURE,
     }
 }

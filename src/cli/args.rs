@@ -132,11 +132,12 @@ pub enum ClientCommand {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The database: `sqlite:FILE` or `postgres://...`
-    #[arg(long, value_name = "URL", env = "TSIO_DATABASE", default_value = "sqlite:tsio.db", hide_env_values = true)]
-    pub database: String,
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
-    pub listen: std::net::SocketAddr,
+    /// [default: sqlite:tsio.db]
+    #[arg(long, value_name = "URL", env = "TSIO_DATABASE", hide_env_values = true)]
+    pub database: Option<String>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR", env = "TSIO_LISTEN")]
+    pub listen: Option<std::net::SocketAddr>,
     /// A configuration file
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -15,12 +15,14 @@ mod names;
 mod offers;
 mod out;
 mod schools;
+pub mod serve;
 mod terms;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_server;
 mod trusts;
+pub mod verify;
 
 use std::process::ExitCode;
 use std::sync::OnceLock;

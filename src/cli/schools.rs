@@ -4,7 +4,7 @@ pub(super) mod render;
 
 use clap::Subcommand;
 
-use self::render::{SchoolDetail, SchoolView};
+use self::render::{PlacedView, SchoolDetail, SchoolView};
 use super::args::PROGRAMME;
 use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
@@ -73,7 +73,7 @@ pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Resul
                 reason,
             };
             let answer = session.register().place_school(session.call(request)).await?.into_inner();
-            session.print(&SchoolView::from(answer.school.unwrap_or_default()))
+            session.print(&PlacedView::from(answer))
         }
     }
 }

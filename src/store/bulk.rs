@@ -2,9 +2,7 @@
 
 use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable as _,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable as _};
 use uuid::Uuid;
 
 use super::{Backend, Conn, Readable as _, Result, WriteTx};
@@ -74,7 +72,10 @@ pub(super) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, numbers: &[i
 fn in_json<C: ColumnTrait, T: serde::Serialize>(column: C, value: &str, list: &[T]) -> SimpleExpr {
     let json = serde_json::to_string(list).unwrap_or_default();
     let (entity, column) = column.as_column_ref();
-    let text = format!("\"{entity}\".\"{column}\" IN (SELECT {value} FROM json_each(?))", entity = entity.to_string(), column = column.to_string());
+    let text = format!(
+        "\"{entity}\".\"{column}\" IN (SELECT {value} FROM json_each(?))",
+        entity = entity.to_string(),
+        column = column.to_string()
+    );
     Expr::cust_with_values(text, [json])
 }
-

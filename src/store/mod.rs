@@ -10,6 +10,7 @@ mod entity;
 mod error;
 pub mod events;
 pub mod offers;
+pub mod placements;
 pub mod requests;
 pub mod schema;
 
@@ -19,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, IsolationLevel,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
+    DbBackend, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -93,7 +94,11 @@ impl Store {
 
     async fn open_postgres(url: &str) -> Result<Self> {
         let mut reads = ConnectOptions::new(url);
-        reads.max_connections(READERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false).test_before_acquire(false);
+        reads
+            .max_connections(READERS_POSTGRES)
+            .acquire_timeout(LOCK_TIMEOUT)
+            .sqlx_logging(false)
+            .test_before_acquire(false);
         reads.map_sqlx_postgres_opts(|options| options.application_name("tsio"));
         let mut writes = ConnectOptions::new(url);
         writes.max_connections(WRITERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false);

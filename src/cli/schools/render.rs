@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::names::{name, some_number, some_text};
 use crate::cli::out::{Column, View, cell, facts, table};
-use crate::proto::{GetSchoolResponse, Judgement, Membership, MonthlyRow, School, SchoolLink};
+use crate::proto::{GetSchoolResponse, Judgement, Membership, MonthlyRow, PlaceSchoolResponse, School, SchoolLink};
 
 /// A school.
 #[derive(Debug, Serialize)]
@@ -58,6 +58,37 @@ impl View for SchoolView {
             ("status", cell(self.status.as_ref())),
             ("placement", cell(self.placement.as_ref())),
             ("unplaced because", cell(self.unplaced_reason.as_ref())),
+            ("trust", cell(self.trust_uid.as_ref())),
+        ])
+    }
+}
+
+/// A school placed by hand.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct PlacedView {
+    urn: i32,
+    name: String,
+    placement: Option<String>,
+    trust_uid: Option<i32>,
+}
+
+impl From<PlaceSchoolResponse> for PlacedView {
+    fn from(placed: PlaceSchoolResponse) -> Self {
+        Self {
+            placement: name(placed.placement().as_str_name(), "PLACEMENT_"),
+            urn: placed.urn,
+            name: placed.name,
+            trust_uid: some_number(placed.trust_uid),
+        }
+    }
+}
+
+impl View for PlacedView {
+    fn text(&self) -> String {
+        facts([
+            ("urn", self.urn.to_string()),
+            ("name", self.name.clone()),
+            ("placement", cell(self.placement.as_ref())),
             ("trust", cell(self.trust_uid.as_ref())),
         ])
     }
