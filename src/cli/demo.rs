@@ -22,7 +22,13 @@ use crate::proto::approval_service_client::ApprovalServiceClient;
 use crate::proto::eligibility_service_client::EligibilityServiceClient;
 use crate::proto::offer_service_client::OfferServiceClient;
 use crate::proto::register_service_client::RegisterServiceClient;
-use crate::proto::*;
+use crate::proto::{
+    AcceptOfferRequest, Acceptor, CloseOfferRequest, ContactOffersRequest, ContactedOffer, ExplainEligibilityRequest,
+    GiveApprovalRequest, IdentifyOffersRequest, ImportHeader, ImportOfstedRequest, ImportOutcome,
+    ImportRegisterRequest, ListApprovalsRequest, ListEligibilityChangesRequest, ListOffersRequest, Offer, Outcome,
+    Party, ReopenOfferRequest, StartOfferRequest, SummariseEligibilityRequest, explain_eligibility_request,
+    import_ofsted_request, import_ofsted_response, import_register_request, import_register_response,
+};
 use crate::store::{Store, Use};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -137,7 +143,8 @@ impl Story {
             });
             let messages = messages.map(|part| ImportRegisterRequest { part: Some(part) }).collect::<Vec<_>>();
             let mut client = RegisterServiceClient::new(self.channel.clone());
-            let mut answers = client.import_register(by("administrator", tokio_stream::iter(messages))).await?.into_inner();
+            let mut answers =
+                client.import_register(by("administrator", tokio_stream::iter(messages))).await?.into_inner();
             let mut outcome = None;
             while let Some(answer) = answers.message().await? {
                 if let Some(import_register_response::Part::Outcome(it)) = answer.part {
@@ -292,7 +299,8 @@ impl Story {
         };
         client.close_offer(by("case-officer", close)).await?;
         say("an offer was closed by mistake")?;
-        let reopen = ReopenOfferRequest { request_id: request_id(), offer, reason: "a mistake".to_owned(), etag: String::new() };
+        let reopen =
+            ReopenOfferRequest { request_id: request_id(), offer, reason: "a mistake".to_owned(), etag: String::new() };
         refused(client.reopen_offer(by("administrator", reopen)).await, Code::FailedPrecondition)?;
         let mut approvals = ApprovalServiceClient::new(self.channel.clone());
         let open = approvals.list_approvals(by("reader", ListApprovalsRequest::default())).await?.into_inner();

@@ -13,7 +13,14 @@ use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
 use crate::domain::ids::OfferId;
 use crate::proto::offer_service_server::OfferService;
-use crate::proto::{self, *};
+use crate::proto::{
+    self, AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, ChangeOfferRegionRequest,
+    ChangeOfferRegionResponse, CloseOfferRequest, CloseOfferResponse, ContactOffersRequest, ContactOffersResponse,
+    CorrectContactRequest, CorrectContactResponse, DeclineOfferRequest, DeclineOfferResponse, GetOfferRequest,
+    GetOfferResponse, IdentifyOffersRequest, IdentifyOffersResponse, ListOfferEventsRequest, ListOfferEventsResponse,
+    ListOffersRequest, ListOffersResponse, NoteOfferRequest, NoteOfferResponse, ReopenOfferRequest,
+    ReopenOfferResponse, StartOfferRequest, StartOfferResponse,
+};
 
 /// Offers a single contact may name.
 const MAX_CONTACTED: usize = 500;
