@@ -3,15 +3,23 @@
 //! Nothing here is async, reads a clock, touches a database or knows the wire; nothing here
 //! imports another room. What is allowed is decided here and nowhere else.
 
+<<<<<<< HEAD
+=======
+>>>>>>> terms
+
 pub mod book;
+pub mod eligibility;
 pub mod event;
 pub mod ids;
 pub mod judgement;
+pub mod money;
 pub mod offer;
+pub mod placement;
 pub mod refusal;
 pub mod region;
 pub mod role;
 pub mod school;
+pub mod terms;
 pub mod time;
 
 /// A civil date, day precision, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).

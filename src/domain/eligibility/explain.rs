@@ -1,0 +1,78 @@
+//! One school, rule by rule, ready to show: met or not, on what evidence, and why.
+
+use serde::Serialize;
+
+use super::{Assessment, Evidence, Finding, SchoolAssessment};
+use crate::domain::ids::Urn;
+use crate::domain::terms::{Rule, RuleId, Terms, Test};
+
+/// What a rule comes to for one school.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Met.
+    Met,
+    /// Not met by any file so far.
+    NotMet,
+    /// The files cannot say: a person must.
+    Unknown,
+    /// Not decided by the school's monthly rows, but by a referral or its trust.
+    Elsewhere,
+}
+
+/// One rule's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answer<'a> {
+    /// The rule.
+    pub rule: &'a RuleId,
+    /// It as the scheme words it.
+    pub text: &'a str,
+    /// What it comes to.
+    pub outcome: Outcome,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The row that meets it.
+    pub evidence: Option<&'a Evidence>,
+}
+
+/// Every rule of the terms, in their order, for one URN; nothing when no file shows it.
+#[must_use]
+pub fn explain<'a>(terms: &'a Terms, assessment: &'a Assessment, urn: Urn) -> Option<Vec<Answer<'a>>> {
+    let school = assessment.school(urn)?;
+    Some(terms.rules().iter().map(|rule| answer(rule, school)).collect())
+}
+
+fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> Answer<'a> {
+    let finding = school.findings.iter().find(|(id, _)| *id == rule.id).map(|(_, finding)| finding);
+    let (outcome, reason) = match (finding, &rule.test) {
+        (Some(Finding::Met(evidence)), _) => (Outcome::Met, sentence(school.urn, evidence)),
+        (Some(Finding::NotMet(why)), _) => (Outcome::NotMet, why.to_string()),
+        (Some(Finding::Unknown(why)), _) => (Outcome::Unknown, format!("{why}: a person must decide")),
+        (None, Test::TrustImprovement(_)) => (Outcome::Elsewhere, "decided for its trust as a whole".to_owned()),
+        (None, _) => (Outcome::Elsewhere, "decided by a person, on a referral".to_owned()),
+    };
+    let reason = match school.superseded_by {
+        Some(newer) => format!("{reason}; the school now counts as URN {newer}"),
+        None => reason,
+    };
+    Answer { rule: &rule.id, text: &rule.text, outcome, reason, evidence: finding.and_then(Finding::evidence) }
+}
+
+fn sentence(urn: Urn, evidence: &Evidence) -> String {
+    let Evidence { current, previous, .. } = evidence;
+    let mut text = format!("grade {} by inspection {}", current.grade.code(), current.inspection);
+    if let Some(day) = evidence.dated {
+        text.push_str(&format!(", dated {day}"));
+    }
+    if let Some(previous) = previous {
+        text.push_str(&format!(", after grade {} by inspection {}", previous.grade.code(), previous.inspection));
+    }
+    if current.urn_judged != urn {
+        text.push_str(&format!(", judged under URN {}", current.urn_judged));
+    }
+    text.push_str(&format!("; printed in the file as at {}", evidence.as_at));
+    if evidence.urn != urn {
+        text.push_str(&format!(" in the row of URN {}", evidence.urn));
+    }
+    text
+}

@@ -1,0 +1,190 @@
+//! The scheme as data: one reviewed file a year says who is eligible, what is offered to whom, up to which cap.
+//!
+//! Code here knows the kinds of rule, strand and condition there can be, never a year, an amount or a rule's
+//! name. A [`Terms`] exists only when the whole file is sound; [`Terms::parse`] otherwise reports every mistake.
+
+mod check;
+mod model;
+mod parse;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+pub use model::{
+    Cap, Condition, Ground, JudgementDate, Period, Recipient, Rule, RuleId, Share, Strand, StrandId, Test, TrustTest,
+    Unit,
+};
+
+use super::Date;
+use super::ids::Programme;
+use super::money::Pence;
+use super::placement::RecipientKind;
+
+/// The terms that ship with the program: file name and text, oldest year first.
+#[must_use]
+pub const fn shipped() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("2021-22.toml", include_str!("../../../terms/2021-22.toml")),
+        ("2022-23.toml", include_str!("../../../terms/2022-23.toml")),
+    ]
+}
+
+/// One mistake in a terms file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
+#[error("{file}:{line}: {reason}")]
+pub struct Mistake {
+    /// The file as named by the caller.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// What is wrong, for the person who wrote the file.
+    pub reason: String,
+}
+
+/// One year's scheme, whole and sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Terms {
+    programme: Programme,
+    name: String,
+    year: Period,
+    award_window: Period,
+    claims_until: Date,
+    judgement_date: JudgementDate,
+    two_people_above: Pence,
+    rules: Vec<Rule>,
+    strands: Vec<Strand>,
+    recipients: Vec<Recipient>,
+    providers: Vec<String>,
+}
+
+impl Terms {
+    /// Reads a terms file.
+    ///
+    /// # Errors
+    /// Every mistake of the file, in the order of its lines; syntax first, since nothing past it is certain.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, Vec<Mistake>> {
+        parse::terms(file_name, text)
+    }
+
+    /// The programme, which is also its book.
+    #[must_use]
+    pub const fn programme(&self) -> &Programme {
+        &self.programme
+    }
+
+    /// The scheme's full name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The academic year.
+    #[must_use]
+    pub const fn year(&self) -> Period {
+        self.year
+    }
+
+    /// The last day before the year: what a school "entered the year with".
+    #[must_use]
+    pub fn entry(&self) -> Date {
+        self.year.from.pred_opt().unwrap_or(Date::MIN)
+    }
+
+    /// When awards may be made.
+    #[must_use]
+    pub const fn award_window(&self) -> Period {
+        self.award_window
+    }
+
+    /// The last day a claim is paid.
+    #[must_use]
+    pub const fn claims_until(&self) -> Date {
+        self.claims_until
+    }
+
+    /// Which day dates a judgement.
+    #[must_use]
+    pub const fn judgement_date(&self) -> JudgementDate {
+        self.judgement_date
+    }
+
+    /// Fund movements above this need a second person.
+    #[must_use]
+    pub const fn two_people_above(&self) -> Pence {
+        self.two_people_above
+    }
+
+    /// The eligibility rules, in the file's order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule of this name.
+    #[must_use]
+    pub fn rule(&self, id: &RuleId) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.id == *id)
+    }
+
+    /// The grounds on which an exceptional case may be made on a day, each with its rule.
+    pub fn grounds_on(&self, day: Date) -> impl Iterator<Item = (&RuleId, &Ground)> {
+        self.rules
+            .iter()
+            .filter_map(|rule| match &rule.test {
+                Test::Exceptional { grounds } => Some(grounds.iter().map(move |ground| (&rule.id, ground))),
+                Test::JudgedInYear { .. } | Test::TwiceOnEntry { .. } | Test::TrustImprovement(_) => None,
+            })
+            .flatten()
+            .filter(move |(_, ground)| ground.in_effect.contains(day))
+    }
+
+    /// The strands, in the file's order.
+    #[must_use]
+    pub fn strands(&self) -> &[Strand] {
+        &self.strands
+    }
+
+    /// The strand of this name.
+    #[must_use]
+    pub fn strand(&self, id: &StrandId) -> Option<&Strand> {
+        self.strands.iter().find(|strand| strand.id == *id)
+    }
+
+    /// What a kind of recipient is offered; nothing when these terms do not know it.
+    #[must_use]
+    pub fn recipient(&self, kind: RecipientKind) -> Option<&Recipient> {
+        self.recipients.iter().find(|recipient| recipient.kind == kind)
+    }
+
+    /// Whether a rule makes this kind of recipient eligible.
+    #[must_use]
+    pub fn applies(&self, rule: &RuleId, kind: RecipientKind) -> bool {
+        self.recipient(kind).is_some_and(|recipient| recipient.rules.contains(rule))
+    }
+
+    /// The cap of a strand for a kind of recipient; nothing when it is not offered the strand.
+    #[must_use]
+    pub fn cap(&self, kind: RecipientKind, strand: &StrandId) -> Option<Cap> {
+        self.recipient(kind)?.caps.iter().find(|(id, _)| id == strand).map(|(_, cap)| *cap)
+    }
+
+    /// The accredited providers, in the file's order.
+    #[must_use]
+    pub fn providers(&self) -> &[String] {
+        &self.providers
+    }
+
+    /// The accredited provider of this name, as the terms spell it, whatever the case and spacing asked with.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&str> {
+        let wanted = plain(name);
+        self.providers.iter().map(String::as_str).find(|provider| plain(provider) == wanted)
+    }
+}
+
+/// A name without its case and stray spaces, for comparing.
+pub(super) fn plain(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}

@@ -1,0 +1,309 @@
+//! From the text of a terms file to [`Terms`]: which keys there are and what each may hold.
+//!
+//! What only shows when two places of the file are held together is in `check`.
+
+use toml::de::DeTable;
+
+use super::read::{At, Fields, Report};
+use super::{
+    Cap, Condition, Ground, JudgementDate, Mistake, Period, Recipient, Rule, RuleId, Share, Strand, StrandId, Terms,
+    Test, TrustTest, Unit, check,
+};
+use crate::domain::Date;
+use crate::domain::ids::Programme;
+use crate::domain::judgement::Grade;
+use crate::domain::money::Pence;
+use crate::domain::placement::{PlacementKind, RecipientKind};
+
+const JUDGEMENT_DATES: [(&str, JudgementDate); 2] =
+    [("publication", JudgementDate::Publication), ("inspection", JudgementDate::Inspection)];
+
+const CONDITIONS: [(&str, Condition); 3] = [
+    ("partner_mat", Condition::PartnerMat),
+    ("beneficial_reason", Condition::BeneficialReason),
+    ("accredited_provider", Condition::AccreditedProvider),
+];
+
+const PLACEMENTS: [(&str, PlacementKind); 4] = [
+    ("maintained", PlacementKind::Maintained),
+    ("single_academy_trust", PlacementKind::SingleAcademyTrust),
+    ("single_school_mat", PlacementKind::SingleSchoolMat),
+    ("mat", PlacementKind::Mat),
+];
+
+/// A rule as read; `rule` is nothing when something in it is wrong, but its name is known all the same.
+pub(super) struct RuleDraft {
+    pub(super) id: RuleId,
+    pub(super) line: usize,
+    pub(super) rule: Option<Rule>,
+}
+
+/// A strand as read.
+pub(super) struct StrandDraft {
+    pub(super) id: StrandId,
+    pub(super) line: usize,
+    pub(super) strand: Option<Strand>,
+}
+
+/// A recipient as read: names and caps are still those of the file.
+pub(super) struct RecipientDraft {
+    pub(super) kind: RecipientKind,
+    pub(super) who: Vec<At<PlacementKind>>,
+    pub(super) rules: Vec<At<String>>,
+    pub(super) caps: Vec<(String, At<String>)>,
+}
+
+/// The dates of the file, as far as they could be read.
+pub(super) struct Dates {
+    pub(super) programme: Option<At<Programme>>,
+    pub(super) year: Option<At<Period>>,
+    pub(super) award_window: Option<At<Period>>,
+    pub(super) claims_until: Option<At<Date>>,
+}
+
+pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<Mistake>> {
+    let mut report = Report::new(file, text);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let line = error.span().map_or(1, |span| report.line(&span));
+        report.add(line, error.message());
+    }
+    if !errors.is_empty() {
+        return Err(report.finish());
+    }
+    let read = whole(Fields::new("", 1, root.get_ref(), &report), &mut report);
+    let mistakes = report.finish();
+    match read {
+        Some(terms) if mistakes.is_empty() => Ok(terms),
+        _ => Err(mistakes),
+    }
+}
+
+fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
+    let mut dates = Dates {
+        programme: root.parsed("programme", report),
+        year: root.table("year", report).and_then(|t| period(t, report)),
+        award_window: root.table("award_window", report).and_then(|t| period(t, report)),
+        claims_until: root.date("claims_until", report),
+    };
+    let name = root.text("name", report);
+    let judgement_date = root.word("judgement_date", &JUDGEMENT_DATES, report);
+    let two_people_above = root.parsed::<Pence>("two_people_above", report);
+    let rules = root.table("rules", report).map_or_else(Vec::new, |t| rules(t, report));
+    let strands = root.table("strands", report).map_or_else(Vec::new, |t| strands(t, report));
+    let recipients = root.table("recipients", report).map_or_else(Vec::new, |t| recipients(t, report));
+    let providers = root.table("accredited_providers", report).map_or_else(Vec::new, |t| providers(t, report));
+    root.finish(report);
+
+    check::dates(&dates, &rules, report);
+    check::providers(&providers, &strands, report);
+    check::rules_used(&rules, &recipients, report);
+    let recipients = check::recipients(recipients, &rules, &strands, report);
+    Some(Terms {
+        programme: dates.programme.take()?.value,
+        name: name?.value,
+        year: dates.year?.value,
+        award_window: dates.award_window?.value,
+        claims_until: dates.claims_until?.value,
+        judgement_date: judgement_date?.value,
+        two_people_above: two_people_above?.value,
+        rules: rules.into_iter().map(|draft| draft.rule).collect::<Option<_>>()?,
+        strands: strands.into_iter().map(|draft| draft.strand).collect::<Option<_>>()?,
+        recipients,
+        providers: providers.into_iter().map(|provider| provider.value).collect(),
+    })
+}
+
+fn period(mut table: Fields<'_>, report: &mut Report<'_>) -> Option<At<Period>> {
+    let period = table.period(report);
+    table.finish(report);
+    period
+}
+
+fn providers(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<At<String>> {
+    let names = table.texts("names", report).map_or_else(Vec::new, |names| names.value);
+    table.finish(report);
+    names
+}
+
+fn rules(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<RuleDraft> {
+    let mut drafts = Vec::new();
+    for (name, mut fields) in table.tables(report) {
+        let line = fields.line;
+        let rule = rule(&name, &mut fields, report);
+        fields.finish(report);
+        drafts.push(RuleDraft { id: RuleId::new(name), line, rule });
+    }
+    drafts
+}
+
+fn rule(name: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<Rule> {
+    const KINDS: [(&str, u8); 4] =
+        [("judged_in_year", 0), ("twice_on_entry", 1), ("exceptional", 2), ("trust_improvement", 3)];
+    let kind = fields.word("kind", &KINDS, report);
+    let text = fields.text("text", report);
+    let in_effect = fields.period(report);
+    let test = match kind?.value {
+        0 => grades("current", fields, report).map(|current| Test::JudgedInYear { current }),
+        1 => {
+            let (current, previous) = (grades("current", fields, report), grades("previous", fields, report));
+            current.zip(previous).map(|(current, previous)| Test::TwiceOnEntry { current, previous })
+        }
+        2 => fields.table("grounds", report).map(|t| Test::Exceptional { grounds: grounds(t, report) }),
+        _ => trust_test(fields, report).map(Test::TrustImprovement),
+    };
+    Some(Rule { id: RuleId::new(name), text: text?.value, in_effect: in_effect?.value, test: test? })
+}
+
+/// Grades a rule wants: 1 to 4, at least one. The codes 0, 8 and 9 are no grades.
+fn grades(key: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<Vec<Grade>> {
+    let numbers = fields.numbers(key, report)?;
+    if numbers.value.is_empty() {
+        report.add(numbers.line, format!("{key} names no grade"));
+        return None;
+    }
+    let mut found = Vec::new();
+    for number in numbers.value {
+        let grade = u8::try_from(number.value).ok().and_then(Grade::from_code).filter(|g| g.graded().is_some());
+        match grade {
+            Some(grade) => found.push(grade),
+            None => report.add(number.line, format!("{key}: {} is not a grade (1 to 4)", number.value)),
+        }
+    }
+    Some(found)
+}
+
+fn grounds(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<Ground> {
+    let line = table.line;
+    let mut found = Vec::new();
+    for (id, mut fields) in table.tables(report) {
+        let text = fields.text("text", report);
+        let in_effect = fields.period(report);
+        fields.finish(report);
+        if let (Some(text), Some(in_effect)) = (text, in_effect) {
+            found.push(Ground { id, text: text.value, in_effect: in_effect.value });
+        }
+    }
+    if found.is_empty() {
+        report.add(line, "an exceptional rule needs at least one ground");
+    }
+    found
+}
+
+fn trust_test(fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<TrustTest> {
+    let on = fields.date("on", report);
+    let years = fields.number("years_in_trust", report);
+    let schools = fields.number("schools", report);
+    let share = fields.text("share", report).and_then(|text| share(&text, report));
+    let wanted = grades("grades", fields, report);
+    let listed = grades("listed", fields, report);
+    Some(TrustTest {
+        on: on?.value,
+        years_in_trust: years?.value,
+        schools: usize::try_from(schools?.value).ok()?,
+        share: share?,
+        grades: wanted?,
+        listed: listed?,
+    })
+}
+
+fn share(text: &At<String>, report: &mut Report<'_>) -> Option<Share> {
+    let parts = text.value.split_once('/').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    let share = parts.map(|(part, whole)| Share { part, whole }).filter(|s| 0 < s.part && s.part <= s.whole);
+    if share.is_none() {
+        report.add(text.line, "share must be above 0 and at most 1, like \"1/2\"");
+    }
+    share
+}
+
+fn strands(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<StrandDraft> {
+    let mut drafts = Vec::new();
+    for (name, mut fields) in table.tables(report) {
+        let line = fields.line;
+        let strand = strand(&name, &mut fields, report);
+        fields.finish(report);
+        drafts.push(StrandDraft { id: StrandId::new(name), line, strand });
+    }
+    drafts
+}
+
+fn strand(id: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<Strand> {
+    let name = fields.text("name", report);
+    let in_half_days = fields.word("unit", &[("half-days", true), ("pence", false)], report);
+    let funds_bind = fields.yes_or_no("funds_bind", report);
+    let needs = fields.words("needs", &CONDITIONS, report);
+    let rated = in_half_days.map_or_else(|| fields.has("day_rate"), |unit| unit.value);
+    let rate = if rated { fields.parsed::<Pence>("day_rate", report).and_then(|r| day_rate(r, report)) } else { None };
+    // A wrong rate is reported by now, which refuses the file: zero only lets its caps be checked as well.
+    let day_rate = rate.unwrap_or(Pence::ZERO);
+    let unit = if in_half_days?.value { Unit::HalfDays { day_rate } } else { Unit::Pence };
+    Some(Strand {
+        id: StrandId::new(id),
+        name: name?.value,
+        unit,
+        funds_bind: funds_bind?.value,
+        needs: needs?.value.into_iter().map(|need| need.value).collect(),
+    })
+}
+
+/// `domain.md` section 5: half a day must cost whole pence.
+fn day_rate(rate: At<Pence>, report: &mut Report<'_>) -> Option<Pence> {
+    if !rate.value.is_positive() {
+        report.add(rate.line, "day_rate must be above £0");
+        return None;
+    }
+    if rate.value.get() % 2 != 0 {
+        report
+            .add(rate.line, format!("day_rate {} is of odd pence: half a day would not cost whole pence", rate.value));
+        return None;
+    }
+    Some(rate.value)
+}
+
+fn recipients(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<RecipientDraft> {
+    let mut drafts = Vec::new();
+    for kind in [RecipientKind::Standalone, RecipientKind::Mat] {
+        let Some(mut fields) = table.table(kind.as_str(), report) else { continue };
+        let who = fields.words("who", &PLACEMENTS, report).map_or_else(Vec::new, |who| who.value);
+        let rules = fields.texts("rules", report).map_or_else(Vec::new, |rules| rules.value);
+        let caps = fields.table("caps", report).map_or_else(Vec::new, |mut caps| caps.all_texts(report));
+        fields.finish(report);
+        drafts.push(RecipientDraft { kind, who, rules, caps });
+    }
+    table.finish(report);
+    drafts
+}
+
+/// What a cap's text says; the mistake is a phrase.
+pub(super) fn cap(text: &str, strand: &Strand) -> Result<Cap, String> {
+    let positive = |yes: bool| if yes { Ok(()) } else { Err(format!("has a cap of {text:?}, which is not above 0")) };
+    if text == "no cap" {
+        return if strand.funds_bind {
+            Ok(Cap::FundsOnly)
+        } else {
+            Err("has no cap and its funds do not bind: nothing would limit it".to_owned())
+        };
+    }
+    match strand.unit {
+        Unit::Pence => {
+            let cap: Pence =
+                text.parse().map_err(|_| format!("counts pence, but its cap {text:?} is no sum of money"))?;
+            positive(cap.is_positive()).map(|()| Cap::Pence(cap))
+        }
+        Unit::HalfDays { .. } if text.contains("day") => {
+            let cap: crate::domain::money::HalfDays = text.parse().map_err(|e| format!("has a bad cap: {e}"))?;
+            positive(cap.is_positive()).map(|()| Cap::HalfDays(cap))
+        }
+        Unit::HalfDays { .. } => Err(format!("counts half-days, but its cap {text:?} is no number of days")),
+    }
+}
+
+/// A recipient whose names have all been found.
+pub(super) fn recipient(draft: RecipientDraft, caps: Vec<(StrandId, Cap)>) -> Recipient {
+    Recipient {
+        kind: draft.kind,
+        who: draft.who.into_iter().map(|who| who.value).collect(),
+        rules: draft.rules.into_iter().map(|rule| RuleId::new(rule.value)).collect(),
+        caps,
+    }
+}
