@@ -3,10 +3,6 @@
 //! Nothing here is async, reads a clock, touches a database or knows the wire; nothing here
 //! imports another room. What is allowed is decided here and nowhere else.
 
-<<<<<<< HEAD
-=======
->>>>>>> terms
-
 pub mod book;
 pub mod eligibility;
 pub mod event;

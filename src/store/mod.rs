@@ -9,7 +9,10 @@ mod bulk;
 mod entity;
 mod error;
 pub mod events;
+pub mod imports;
 pub mod offers;
+pub mod ofsted;
+pub mod register;
 pub mod requests;
 pub mod schema;
 

@@ -1,0 +1,130 @@
+//! The programmes: their terms loaded once, never changed, and read from a cache since they cannot change.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{App, AppError, Result, Violation, authorise};
+use crate::domain::event::Hash;
+use crate::domain::ids::Programme;
+use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::role::{Action, Caller};
+use crate::domain::terms::{Terms, shipped};
+use crate::store::{Readable, books};
+
+/// Who the record says loaded the terms that ship with the program.
+const SHIPPED_BY: &str = "tsio";
+/// Bytes of a terms file: the shipped ones have about 8 KiB.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// A programme's terms and the hash that offers are pinned to.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The terms.
+    pub terms: Terms,
+    /// SHA-256 of their text.
+    pub sha256: Hash,
+}
+
+/// Parsed terms by programme. Terms never change once loaded, so what is here is never stale.
+#[derive(Debug, Default)]
+pub struct TermsCache(RwLock<HashMap<Programme, Arc<Loaded>>>);
+
+impl TermsCache {
+    /// A programme's terms.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a programme that has none.
+    pub async fn of(&self, from: &impl Readable, programme: &Programme) -> Result<Arc<Loaded>> {
+        if let Some(loaded) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(programme) {
+            return Ok(Arc::clone(loaded));
+        }
+        let unknown = || AppError::NotFound(format!("programme {programme}"));
+        let row = books::terms_of(from, programme).await?.ok_or_else(unknown)?;
+        let terms = Terms::parse(&format!("{programme}.toml"), &row.text)
+            .map_err(|mistakes| AppError::Bug(format!("stored terms are unsound: {mistakes:?}")))?;
+        let loaded = Arc::new(Loaded { terms, sha256: row.sha256 });
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(programme.clone(), Arc::clone(&loaded));
+        Ok(loaded)
+    }
+}
+
+impl App {
+    /// A programme's terms.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a programme that has none.
+    pub async fn terms(&self, programme: &Programme) -> Result<Arc<Loaded>> {
+        self.inner.terms.of(self.store(), programme).await
+    }
+
+    /// Every programme, by name.
+    ///
+    /// # Errors
+    /// [`AppError::Denied`]; [`AppError::Unavailable`].
+    pub async fn list_terms(&self, caller: &Caller) -> Result<Vec<(books::LoadedTerms, Terms)>> {
+        authorise(caller, Action::Read)?;
+        books::all_terms(self.store()).await?.into_iter().map(|row| Ok((row.clone(), parse("terms", &row.text)?))).collect()
+    }
+
+    /// Loads the terms of a new programme and opens its book. The same text again changes nothing: loading is
+    /// idempotent by its content, whatever the request id.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] with every mistake; [`Reason::TermsInUse`] for another text under a programme that has
+    /// terms already; [`AppError::Denied`].
+    pub async fn load_terms(&self, caller: &Caller, file_name: &str, text: &str) -> Result<(books::LoadedTerms, Terms, bool)> {
+        authorise(caller, Action::LoadTerms)?;
+        self.keep_terms(caller.actor.as_str(), file_name, text).await
+    }
+
+    /// Loads the terms that ship with the program, as far as their programmes have none yet.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`].
+    pub async fn install_shipped_terms(&self) -> Result<()> {
+        for (file_name, text) in shipped() {
+            match self.keep_terms(SHIPPED_BY, file_name, text).await {
+                Ok(_) => {}
+                // Loaded before this version of the file was shipped: offers are pinned to that, and it stays.
+                Err(AppError::Refused(refusal)) => tracing::warn!(file_name, %refusal, "keeping the terms loaded before"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep_terms(&self, by: &str, file_name: &str, text: &str) -> Result<(books::LoadedTerms, Terms, bool)> {
+        if text.len() > MAX_BYTES {
+            return Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {MAX_BYTES} bytes"))]));
+        }
+        let terms = parse(file_name, text)?;
+        let programme = terms.programme().clone();
+        let turn = self.store().turn().await?;
+        let tx = self.store().write(turn).await?;
+        let sha256 = Hash(Sha256::digest(text).into());
+        if let Some(there) = books::terms_of(&tx, &programme).await? {
+            tx.rollback().await?;
+            return if there.sha256 == sha256 { Ok((there, terms, true)) } else { Err(in_use(&programme).into()) };
+        }
+        let at = self.clock().now().at;
+        let row = books::LoadedTerms { programme, text: text.to_owned(), sha256, loaded_by: by.to_owned(), loaded_at: at };
+        books::open_book(&tx, &row).await?;
+        tx.commit().await?;
+        Ok((row, terms, false))
+    }
+}
+
+fn parse(file_name: &str, text: &str) -> Result<Terms> {
+    Terms::parse(file_name, text).map_err(|mistakes| {
+        let violation = |it: &crate::domain::terms::Mistake| Violation::new(format!("{}:{}", it.file, it.line), &it.reason);
+        AppError::Invalid(mistakes.iter().map(violation).collect())
+    })
+}
+
+fn in_use(programme: &Programme) -> Refusal {
+    let remedy = "load a changed scheme under a programme of its own";
+    let limit = Limit::plain("terms", format!("programme {programme}"), remedy);
+    Refusal::of(Reason::TermsInUse, format!("programme {programme} has other terms, and offers are pinned to them"), limit)
+}
