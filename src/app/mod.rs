@@ -5,7 +5,12 @@
 //! nothing here knows the wire.
 
 pub mod clock;
+pub mod eligibility;
 mod error;
+pub mod imports;
+pub mod register;
+mod retry;
+pub mod terms;
 
 use std::sync::Arc;
 
@@ -27,17 +32,24 @@ pub struct App {
 struct Inner {
     store: Store,
     clock: Clock,
+    terms: terms::Parsed,
+    assessments: eligibility::Assessments,
 }
 
 impl App {
     /// The use cases over an open, migrated database.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { inner: Arc::new(Inner { store, clock }) }
+        Self { inner: Arc::new(Inner { store, clock, terms: Default::default(), assessments: Default::default() }) }
     }
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    /// Assessments kept for reuse: see [`eligibility::Assessments`].
+    pub(crate) fn assessments(&self) -> &eligibility::Assessments {
+        &self.inner.assessments
     }
 
     pub(crate) fn clock(&self) -> &Clock {
