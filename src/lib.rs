@@ -12,7 +12,11 @@
 //! ```
 
 pub mod app;
+pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod grpc;
 pub mod import;
 pub mod proto;
 pub mod store;
+pub mod telemetry;

@@ -1,2 +1,19 @@
-//! x
-fn main() {}
+//! The one binary: the server's commands and the client's.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tsio::cli::{self, Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    match command {
+        Command::Client(command) => cli::run(command, &global).await,
+        Command::Completions { shell } => cli::completions(shell),
+        Command::Serve(args) => cli::serve::serve(args).await,
+        Command::Migrate(args) => cli::serve::migrate(args).await,
+        Command::Verify(args) => cli::verify::run(args, global.output).await,
+        Command::Demo(_) => ExitCode::FAILURE,
+    }
+}

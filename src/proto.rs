@@ -1,6 +1,12 @@
 //! The generated code of the public contract (`proto/tsio/v1`). Nothing else lives here.
 
-#![allow(clippy::allow_attributes, clippy::all, reason = "generated code")]
+#![allow(
+    clippy::all,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated code"
+)]
 
 tonic::include_proto!("tsio.v1");
 

@@ -4,19 +4,32 @@
 //! command to the one [`writer`] of its book, or lands reference data ([`imports`]). No rule of the scheme is here, and
 //! nothing here knows the wire.
 
+mod approvals;
 pub mod clock;
 pub mod eligibility;
 mod error;
 pub mod imports;
+mod offers;
 pub mod register;
 mod retry;
 pub mod terms;
+pub mod verify;
+pub mod writer;
 
 use std::sync::Arc;
 
+use crate::domain::Date;
 use crate::domain::role::{Action, Caller};
 use crate::store::Store;
 use clock::Clock;
+use offers::OfferReader;
+use terms::TermsCache;
+use writer::Writer;
+
+pub use crate::store::approvals::StoredApproval;
+pub use crate::store::books::LoadedTerms;
+pub use crate::store::events::{Recorded, Text};
+pub use crate::store::offers::Filter as OfferFilter;
 pub use error::{AppError, Violation};
 
 /// Result of every use case.
@@ -32,24 +45,37 @@ pub struct App {
 struct Inner {
     store: Store,
     clock: Clock,
-    terms: terms::Parsed,
-    assessments: eligibility::Assessments,
+    terms: Arc<TermsCache>,
+    writer: Writer,
+    reader: OfferReader,
 }
 
 impl App {
-    /// The use cases over an open, migrated database.
+    /// The use cases over an open, migrated database. Starts the tasks they need on the current runtime.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { inner: Arc::new(Inner { store, clock, terms: Default::default(), assessments: Default::default() }) }
+        let terms = Arc::new(TermsCache::default());
+        let writer = Writer::new(store.clone(), clock.clone(), Arc::clone(&terms));
+        let reader = OfferReader::start(store.clone());
+        Self { inner: Arc::new(Inner { store, clock, terms, writer, reader }) }
     }
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
     }
 
-    /// Assessments kept for reuse: see [`eligibility::Assessments`].
-    pub(crate) fn assessments(&self) -> &eligibility::Assessments {
-        &self.inner.assessments
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`].
+    pub async fn ready(&self) -> Result<()> {
+        Ok(self.inner.store.ping().await?)
+    }
+
+    /// The date it is, in London.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        self.inner.clock.now().today
     }
 
     pub(crate) fn clock(&self) -> &Clock {

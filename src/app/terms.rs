@@ -65,7 +65,11 @@ impl App {
     /// [`AppError::Denied`]; [`AppError::Unavailable`].
     pub async fn list_terms(&self, caller: &Caller) -> Result<Vec<(books::LoadedTerms, Terms)>> {
         authorise(caller, Action::Read)?;
-        books::all_terms(self.store()).await?.into_iter().map(|row| Ok((row.clone(), parse("terms", &row.text)?))).collect()
+        books::all_terms(self.store())
+            .await?
+            .into_iter()
+            .map(|row| Ok((row.clone(), parse("terms", &row.text)?)))
+            .collect()
     }
 
     /// Loads the terms of a new programme and opens its book. The same text again changes nothing: loading is
@@ -74,7 +78,12 @@ impl App {
     /// # Errors
     /// [`AppError::Invalid`] with every mistake; [`Reason::TermsInUse`] for another text under a programme that has
     /// terms already; [`AppError::Denied`].
-    pub async fn load_terms(&self, caller: &Caller, file_name: &str, text: &str) -> Result<(books::LoadedTerms, Terms, bool)> {
+    pub async fn load_terms(
+        &self,
+        caller: &Caller,
+        file_name: &str,
+        text: &str,
+    ) -> Result<(books::LoadedTerms, Terms, bool)> {
         authorise(caller, Action::LoadTerms)?;
         self.keep_terms(caller.actor.as_str(), file_name, text).await
     }
@@ -88,7 +97,9 @@ impl App {
             match self.keep_terms(SHIPPED_BY, file_name, text).await {
                 Ok(_) => {}
                 // Loaded before this version of the file was shipped: offers are pinned to that, and it stays.
-                Err(AppError::Refused(refusal)) => tracing::warn!(file_name, %refusal, "keeping the terms loaded before"),
+                Err(AppError::Refused(refusal)) => {
+                    tracing::warn!(file_name, %refusal, "keeping the terms loaded before")
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -109,7 +120,8 @@ impl App {
             return if there.sha256 == sha256 { Ok((there, terms, true)) } else { Err(in_use(&programme).into()) };
         }
         let at = self.clock().now().at;
-        let row = books::LoadedTerms { programme, text: text.to_owned(), sha256, loaded_by: by.to_owned(), loaded_at: at };
+        let row =
+            books::LoadedTerms { programme, text: text.to_owned(), sha256, loaded_by: by.to_owned(), loaded_at: at };
         books::open_book(&tx, &row).await?;
         tx.commit().await?;
         Ok((row, terms, false))
@@ -118,7 +130,8 @@ impl App {
 
 fn parse(file_name: &str, text: &str) -> Result<Terms> {
     Terms::parse(file_name, text).map_err(|mistakes| {
-        let violation = |it: &crate::domain::terms::Mistake| Violation::new(format!("{}:{}", it.file, it.line), &it.reason);
+        let violation =
+            |it: &crate::domain::terms::Mistake| Violation::new(format!("{}:{}", it.file, it.line), &it.reason);
         AppError::Invalid(mistakes.iter().map(violation).collect())
     })
 }
@@ -126,5 +139,9 @@ fn parse(file_name: &str, text: &str) -> Result<Terms> {
 fn in_use(programme: &Programme) -> Refusal {
     let remedy = "load a changed scheme under a programme of its own";
     let limit = Limit::plain("terms", format!("programme {programme}"), remedy);
-    Refusal::of(Reason::TermsInUse, format!("programme {programme} has other terms, and offers are pinned to them"), limit)
+    Refusal::of(
+        Reason::TermsInUse,
+        format!("programme {programme} has other terms, and offers are pinned to them"),
+        limit,
+    )
 }

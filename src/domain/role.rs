@@ -108,15 +108,8 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Read,
-        Self::WorkOffers,
-        Self::Import,
-        Self::LoadTerms,
-        Self::Place,
-        Self::ChangeRegion,
-        Self::Reopen,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Read, Self::WorkOffers, Self::Import, Self::LoadTerms, Self::Place, Self::ChangeRegion, Self::Reopen];
 }
 
 /// The role table (`domain.md` section 8).

@@ -39,19 +39,32 @@ pub struct StoredApproval {
 pub async fn find(from: &impl Readable, ids: &[ApprovalId], subjects: &[Uuid]) -> Result<Vec<StoredApproval>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let open = Cond::all()
-        .add(approval::Column::State.eq("open"))
-        .add(uuid_in(&conn, approval::Column::Subject, subjects));
+    let open =
+        Cond::all().add(approval::Column::State.eq("open")).add(uuid_in(&conn, approval::Column::Subject, subjects));
     let wanted = Cond::any().add(uuid_in(&conn, approval::Column::Id, &ids)).add(open);
     let rows = approval::Entity::find().filter(wanted).all(&conn.db).await?;
     rows.into_iter().map(stored).collect()
+}
+
+/// Every approval of a programme's book.
+///
+/// # Errors
+/// As the database has it.
+pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<StoredApproval>> {
+    let find = approval::Entity::find().filter(approval::Column::Programme.eq(programme.as_str()));
+    find.all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
 /// A page of approvals, newest first, older than `before`.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn page(from: &impl Readable, closed_too: bool, before: Option<Uuid>, limit: u64) -> Result<Vec<StoredApproval>> {
+pub async fn page(
+    from: &impl Readable,
+    closed_too: bool,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<StoredApproval>> {
     let mut find = approval::Entity::find().order_by_desc(approval::Column::Id).limit(limit);
     if !closed_too {
         find = find.filter(approval::Column::State.eq("open"));

@@ -12,6 +12,7 @@ pub mod events;
 pub mod imports;
 pub mod offers;
 pub mod ofsted;
+pub mod placements;
 pub mod register;
 pub mod requests;
 pub mod schema;
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, IsolationLevel,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
+    DbBackend, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -96,7 +97,11 @@ impl Store {
 
     async fn open_postgres(url: &str) -> Result<Self> {
         let mut reads = ConnectOptions::new(url);
-        reads.max_connections(READERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false).test_before_acquire(false);
+        reads
+            .max_connections(READERS_POSTGRES)
+            .acquire_timeout(LOCK_TIMEOUT)
+            .sqlx_logging(false)
+            .test_before_acquire(false);
         reads.map_sqlx_postgres_opts(|options| options.application_name("tsio"));
         let mut writes = ConnectOptions::new(url);
         writes.max_connections(WRITERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false);
@@ -286,6 +291,11 @@ pub struct Conn<'a> {
 pub trait Readable: Sync {
     /// Where to read.
     fn at(&self) -> Conn<'_>;
+
+    /// Whether a row read here can be locked: only a transaction that writes may lock.
+    fn can_lock(&self) -> bool {
+        false
+    }
 }
 
 impl Readable for Store {
@@ -297,6 +307,10 @@ impl Readable for Store {
 impl Readable for WriteTx {
     fn at(&self) -> Conn<'_> {
         Conn { db: (&self.tx).into(), backend: self.backend }
+    }
+
+    fn can_lock(&self) -> bool {
+        true
     }
 }
 

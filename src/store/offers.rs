@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Cond, Query, SimpleExpr};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set,
+};
 use uuid::Uuid;
 
 use super::bulk::{number_in, upsert_all, uuid_in};
@@ -50,6 +52,35 @@ pub async fn listing(from: &impl Readable, programme: &Programme, urns: &[Urn]) 
         .all(&conn.db)
         .await?;
     rows.into_iter().map(|row| Ok((urn(row.urn)?, OfferId(row.offer_id)))).collect()
+}
+
+/// The programme of each of these offers, as far as they exist.
+///
+/// # Errors
+/// As the database has it.
+pub async fn programmes(from: &impl Readable, ids: &[OfferId]) -> Result<Vec<(OfferId, Programme)>> {
+    let conn = from.at();
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<(Uuid, String)> = offer::Entity::find()
+        .select_only()
+        .columns([offer::Column::Id, offer::Column::Programme])
+        .filter(uuid_in(&conn, offer::Column::Id, &ids))
+        .into_tuple()
+        .all(&conn.db)
+        .await?;
+    let read = |(id, programme): (Uuid, String)| Ok((OfferId(id), programme.parse().map_err(StoreError::unreadable)?));
+    rows.into_iter().map(read).collect()
+}
+
+/// How many schools are on open offers of a programme.
+///
+/// # Errors
+/// As the database has it.
+pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result<u64> {
+    let find = offer_school::Entity::find()
+        .filter(offer_school::Column::Programme.eq(programme.as_str()))
+        .filter(offer_school::Column::Open.eq(true));
+    Ok(find.count(&from.at().db).await?)
 }
 
 /// Which offers a page shows. All conditions given must hold.
@@ -125,7 +156,15 @@ fn matches(search: &str) -> Cond {
 pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
     use offer::Column as C;
     let update = [
-        C::Region, C::State, C::Assignee, C::Outcome, C::BeforeClose, C::AcceptedBy, C::AcceptedOn, C::Search, C::Version,
+        C::Region,
+        C::State,
+        C::Assignee,
+        C::Outcome,
+        C::BeforeClose,
+        C::AcceptedBy,
+        C::AcceptedOn,
+        C::Search,
+        C::Version,
     ];
     upsert_all::<offer::Entity, _>(tx, offers.iter().map(|it| row_of(it)).collect(), &[C::Id], &update).await?;
     use offer_school::Column as S;
@@ -197,7 +236,8 @@ async fn whole(conn: &Conn<'_>, rows: Vec<offer::Model>) -> Result<BTreeMap<Offe
     let contacts = contact::Entity::find()
         .filter(uuid_in(conn, contact::Column::OfferId, &ids))
         .order_by_asc(contact::Column::Seq);
-    let mut offers = rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?;
+    let mut offers =
+        rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?;
     for row in schools.all(&conn.db).await? {
         if let Some(offer) = offers.get_mut(&OfferId(row.offer_id)) {
             let rules = row.rules.split_whitespace().map(ToOwned::to_owned).collect();

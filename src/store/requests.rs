@@ -2,9 +2,9 @@
 
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
 
+use super::books::{actor, hash};
 use super::bulk::{insert_all, uuid_in};
 use super::entity::record::request;
-use super::books::{actor, hash};
 use super::{Readable, Result, WriteTx};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, RequestId};

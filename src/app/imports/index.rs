@@ -7,7 +7,7 @@ use crate::app::{App, Result};
 use crate::domain::time::Micros;
 use crate::store::imports::{Import, Rows, State};
 use crate::store::register::search;
-use crate::store::{self, WriteTx};
+use crate::store::{self, StoreError, WriteTx};
 
 /// Names brought up to date by one transaction.
 const NAMES: u64 = 1_000;
@@ -49,7 +49,7 @@ impl App {
                 store::imports::put(&tx, &[&Import { state: State::Discarded, ..it.clone() }]).await?;
             }
             tx.commit().await?;
-            Ok(found.is_some())
+            Ok::<_, StoreError>(found.is_some())
         };
         if !retried(mark).await? {
             return Ok(());
@@ -61,7 +61,7 @@ impl App {
                 store::imports::delete(&tx, id).await?;
             }
             tx.commit().await?;
-            Ok(gone)
+            Ok::<_, StoreError>(gone)
         };
         while retried(some).await? > 0 {}
         Ok(())
@@ -83,7 +83,7 @@ impl App {
                     let tx = self.locked().await?;
                     let last = search::index_schools(&tx, import.kind, import.id, after, NAMES).await?;
                     tx.commit().await?;
-                    Ok(last)
+                    Ok::<_, StoreError>(last)
                 };
                 schools = retried(step).await?;
             }
@@ -93,7 +93,7 @@ impl App {
                     let tx = self.locked().await?;
                     let last = search::index_trusts(&tx, import.kind, import.id, after, NAMES).await?;
                     tx.commit().await?;
-                    Ok(last)
+                    Ok::<_, StoreError>(last)
                 };
                 trusts = retried(step).await?;
             }

@@ -2,8 +2,8 @@
 //!
 //! "The second differs from the first, for everyone" (`domain.md` section 8).
 
-use super::command::{Answer, Context, Decided, Fault, Target};
 use super::Facts;
+use super::command::{Answer, Context, Decided, Fault, Target};
 use crate::domain::event::{Draft, Event, EventBody};
 use crate::domain::ids::{Actor, ApprovalId, OfferId};
 use crate::domain::refusal::{Limit, Reason, Refusal};
@@ -63,12 +63,21 @@ pub fn required(approval: ApprovalId, what: &str) -> Refusal {
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
-pub fn check(approval: ApprovalId, requested_by: &Actor, given_by: Option<&Actor>, giver: &Actor) -> Result<(), Refusal> {
+pub fn check(
+    approval: ApprovalId,
+    requested_by: &Actor,
+    given_by: Option<&Actor>,
+    giver: &Actor,
+) -> Result<(), Refusal> {
     let refuse = |reason, message: &str, remedy: &str| {
         Err(Refusal::of(reason, message, Limit::plain("approval", format!("approval {approval}"), remedy)))
     };
     if given_by.is_some() {
-        return refuse(Reason::ApprovalNotOpen, "this approval has been given already", "make the call again to open another");
+        return refuse(
+            Reason::ApprovalNotOpen,
+            "this approval has been given already",
+            "make the call again to open another",
+        );
     }
     if requested_by == giver {
         return refuse(Reason::SelfApproval, "whoever asked may not approve", "have another person approve");

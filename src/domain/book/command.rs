@@ -194,7 +194,14 @@ pub enum Answer {
     /// What identifying did.
     Identified(Identified),
     /// This school was placed.
-    Placed(Urn),
+    Placed {
+        /// Which.
+        urn: Urn,
+        /// Its name.
+        name: String,
+        /// How.
+        placement: HandPlacement,
+    },
     /// This approval was given, and this offer changed by it.
     Approved(ApprovalId, OfferId),
     /// A second person has to approve: the caller is told by the refusal, after the approval has been recorded.

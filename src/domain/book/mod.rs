@@ -65,7 +65,10 @@ pub enum RegisterAnswer {
     /// It places it, as this phrase says.
     Placed(String),
     /// It places it nowhere.
-    Unplaced,
+    Unplaced {
+        /// The school's name.
+        name: String,
+    },
 }
 
 impl Facts {
@@ -96,7 +99,9 @@ impl Facts {
                 let candidates = self.candidates.as_ref().ok_or(Fault::Bug("identify without candidates"))?;
                 Ok(self.identify(candidates, context))
             }
-            Command::Contact { offers, party, on, text } => self.contact(offers, *party, *on, text.as_ref(), context.now),
+            Command::Contact { offers, party, on, text } => {
+                self.contact(offers, *party, *on, text.as_ref(), context.now)
+            }
             Command::Correct { offer, contact, text } => {
                 let drafted = |it: &Offer| it.correct(*contact, today).map(|draft| draft.with_text(text.clone()));
                 self.on_offer(offer, drafted)
@@ -245,10 +250,13 @@ impl Facts {
                 let message = format!("school {urn} is placed by the register: {how}");
                 Err(Refusal::of(Reason::AlreadyPlaced, message, limit).into())
             }
-            Some(RegisterAnswer::Unplaced) => {
+            Some(RegisterAnswer::Unplaced { name }) => {
                 let body = EventBody::Placed { urn, placement };
                 let draft = Draft { offer: None, effective: today, reason_code: None, text: None, body };
-                Ok(Decided::new(vec![draft.with_text(Some(reason.to_owned()))], Answer::Placed(urn)))
+                Ok(Decided::new(
+                    vec![draft.with_text(Some(reason.to_owned()))],
+                    Answer::Placed { urn, name: name.clone(), placement },
+                ))
             }
         }
     }

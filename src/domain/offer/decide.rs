@@ -168,7 +168,9 @@ impl Offer {
         let elsewhere = |urn: &Urn| listed(*urn).filter(|offer| *offer != self.id);
         let limits: Vec<Limit> = (self.schools.keys())
             .filter_map(|urn| elsewhere(urn).map(|offer| (urn, offer)))
-            .map(|(urn, offer)| Limit::plain("recipient", format!("school {urn}"), format!("close offer {offer} first")))
+            .map(|(urn, offer)| {
+                Limit::plain("recipient", format!("school {urn}"), format!("close offer {offer} first"))
+            })
             .collect();
         if limits.is_empty() {
             return Ok(());
@@ -198,7 +200,11 @@ impl Offer {
                 Some(urn) => format!("school {urn} is not on this offer"),
                 None => "a contact with a school of a trust's offer names the school".to_owned(),
             };
-            Refusal::of(Reason::SchoolNotOnOffer, message, Limit::plain("recipient", format!("offer {}", self.id), remedy))
+            Refusal::of(
+                Reason::SchoolNotOnOffer,
+                message,
+                Limit::plain("recipient", format!("offer {}", self.id), remedy),
+            )
         })
     }
 

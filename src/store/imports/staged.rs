@@ -1,7 +1,7 @@
 //! The rows of one file on their way in, and out again when an import is given up.
 
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait as _, EntityTrait, ExprTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _};
 use uuid::Uuid;
 
 use super::Kind;

@@ -9,23 +9,24 @@ pub mod search;
 use std::collections::HashMap;
 
 use sea_orm::sea_query::LockType;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _};
+use sea_orm::{EntityTrait as _, FromQueryResult, QuerySelect as _};
 
 use super::bulk::{among, numbers, select};
-use super::entity::record::placement;
 use super::entity::register::lock;
 use super::offers::{uid, urn};
-use super::{Readable, Result, StoreError, WriteTx};
+use super::{Readable, Result, StoreError};
 use crate::domain::Date;
-use crate::domain::ids::{ImportId, LaCode, Laestab, Programme, Uid, Urn};
-use crate::domain::school::HandPlacement;
+use crate::domain::ids::{ImportId, LaCode, Laestab, Uid, Urn};
 
-/// Locks the register until the transaction ends: whoever lands or withdraws an import, and identify.
+/// Locks the register until the transaction ends: whoever lands or withdraws an import, and identify. A dry run, which
+/// reads one snapshot, needs no lock and takes none.
 ///
 /// # Errors
 /// [`StoreError::Busy`] when another process holds it for too long.
-pub async fn lock(tx: &WriteTx) -> Result<()> {
-    lock::Entity::find().lock(LockType::Update).all(&tx.at().db).await?;
+pub async fn lock(from: &impl Readable) -> Result<()> {
+    if from.can_lock() {
+        lock::Entity::find().lock(LockType::Update).all(&from.at().db).await?;
+    }
     Ok(())
 }
 
@@ -335,28 +336,6 @@ pub async fn links(from: &impl Readable, of: Urn) -> Result<Vec<Link>> {
         Ok(Link { urn: urn(row.link_urn)?, name: row.link_name, link_type: row.link_type, on: row.linked_on })
     };
     rows.into_iter().map(link).collect()
-}
-
-/// Every placement made by hand in a programme.
-///
-/// # Errors
-/// As the database has it.
-pub async fn placements(from: &impl Readable, programme: &Programme) -> Result<HashMap<Urn, HandPlacement>> {
-    let find = placement::Entity::find().filter(placement::Column::Programme.eq(programme.as_str()));
-    let rows = find.all(&from.at().db).await?;
-    rows.into_iter()
-        .map(|row| {
-            let trust = row.uid.map(uid).transpose()?;
-            let how = match (row.kind.as_str(), trust) {
-                ("maintained", None) => HandPlacement::Maintained,
-                ("single_academy_trust", Some(uid)) => HandPlacement::SingleAcademyTrust { uid },
-                ("single_school_mat", Some(uid)) => HandPlacement::SingleSchoolMat { uid },
-                ("mat", Some(uid)) => HandPlacement::Mat { uid },
-                (other, _) => return Err(StoreError::unreadable(format!("placement {other:?}"))),
-            };
-            Ok((urn(row.urn)?, how))
-        })
-        .collect()
 }
 
 pub(super) fn urn_numbers(urns: &[Urn]) -> Vec<i64> {

@@ -1,0 +1,102 @@
+//! Offers: commands on their way to the writer, and reads.
+
+mod reader;
+
+use super::writer::{Submission, Told};
+use super::{App, AppError, Result, authorise};
+use crate::domain::book::Command;
+use crate::domain::event::Seq;
+use crate::domain::ids::{OfferId, Programme};
+use crate::domain::offer::Offer;
+use crate::domain::role::{Action, Caller};
+use crate::store::events::{Recorded, Text};
+use crate::store::offers::Filter;
+use crate::store::{events, offers};
+pub(super) use reader::OfferReader;
+
+impl App {
+    /// Hands a command to its book. The answer is the stored one: the same request answers the same bytes, for ever.
+    ///
+    /// # Errors
+    /// [`AppError::Denied`] before anything else; then as [`super::writer::Writer::submit`].
+    pub async fn submit(&self, caller: &Caller, submission: Submission) -> Result<Vec<u8>> {
+        authorise(caller, submission.command.action())?;
+        self.inner.writer.submit(submission).await
+    }
+
+    /// Decides a command without writing it (AIP-163).
+    ///
+    /// # Errors
+    /// What the command would be refused with.
+    pub async fn check(&self, caller: &Caller, programme: &Programme, command: &Command) -> Result<Told> {
+        authorise(caller, command.action())?;
+        self.inner.writer.check(programme, &caller.actor, command).await
+    }
+
+    /// The programme of these offers, which must be one: a command goes to one book.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] naming the offers that do not exist; [`AppError::Invalid`] for offers of two programmes.
+    pub async fn programme_of(&self, ids: &[OfferId]) -> Result<Programme> {
+        let found = offers::programmes(self.store(), ids).await?;
+        let missing: Vec<String> =
+            ids.iter().filter(|id| !found.iter().any(|(it, _)| it == *id)).map(ToString::to_string).collect();
+        if !missing.is_empty() {
+            return Err(AppError::NotFound(format!("offer {}", missing.join(", "))));
+        }
+        let mut programmes = found.into_iter().map(|(_, programme)| programme);
+        match programmes.next() {
+            Some(first) if programmes.all(|it| it == first) => Ok(first),
+            Some(_) => {
+                Err(AppError::Invalid(vec![super::Violation::new("offers", "belong to more than one programme")]))
+            }
+            None => Err(AppError::Invalid(vec![super::Violation::new("offers", "is empty")])),
+        }
+    }
+
+    /// One offer.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Denied`].
+    pub async fn get_offer(&self, caller: &Caller, id: OfferId) -> Result<Offer> {
+        authorise(caller, Action::Read)?;
+        self.inner.reader.get(id).await?.ok_or_else(|| AppError::NotFound(format!("offer {id}")))
+    }
+
+    /// A page of offers in the order they were made, after `after`.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
+    pub async fn list_offers(
+        &self,
+        caller: &Caller,
+        programme: &Programme,
+        filter: &Filter,
+        after: Option<OfferId>,
+        limit: u64,
+    ) -> Result<Vec<Offer>> {
+        authorise(caller, Action::Read)?;
+        self.terms(programme).await?;
+        Ok(offers::page(self.store(), programme, filter, after, limit).await?)
+    }
+
+    /// A page of one offer's events, with their texts as far as they are not erased.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Denied`].
+    pub async fn offer_events(
+        &self,
+        caller: &Caller,
+        id: OfferId,
+        after: Seq,
+        limit: u64,
+    ) -> Result<Vec<(Recorded, Option<Text>)>> {
+        let offer = self.get_offer(caller, id).await?;
+        let page = events::page_of_offer(self.store(), id, after, limit).await?;
+        let with_text: Vec<Seq> =
+            page.iter().filter(|it| it.event.text_hash.is_some()).map(|it| it.event.seq).collect();
+        let mut texts = events::texts(self.store(), &offer.programme, &with_text).await?;
+        let mut text_of = |seq: Seq| texts.iter().position(|it| it.seq == seq).map(|at| texts.swap_remove(at));
+        Ok(page.into_iter().map(|it| (it.event.seq, it)).map(|(seq, it)| (it, text_of(seq))).collect())
+    }
+}

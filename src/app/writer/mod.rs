@@ -1,0 +1,141 @@
+//! The one commit path: every change of a book goes through its lane, in groups.
+//!
+//! | phase | what happens | where |
+//! |---|---|---|
+//! | queue | a bounded queue a book, first in first out; full answers at once | [`Writer::submit`] |
+//! | take | what is waiting when the writer's turn comes; whoever has gone or is too late is dropped | [`lane`] |
+//! | lock | begin, lock the book's row: its head is the next number and the last hash | [`group`] |
+//! | know | stored answers, then the facts of all commands, in a few queries under the lock | [`facts`] |
+//! | decide | one after the other: idempotency, etag, guards, limits; each sees what the one before did | [`group`] |
+//! | write | events, state, answers, the book's head, in bulk statements, or nothing at all | [`group`] |
+//! | answer | only after the commit | [`lane`] |
+//!
+//! Nothing waits on a timer: an idle book commits one command at once, a busy one a group per commit. Nothing is ever
+//! read from a cache that another process could have changed.
+
+mod facts;
+mod group;
+mod lane;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::clock::Clock;
+use super::terms::TermsCache;
+use super::{AppError, Result};
+use crate::domain::book::command::Warning;
+use crate::domain::book::{Answer, Command};
+use crate::domain::event::{Hash, Seq};
+use crate::domain::ids::{Actor, Programme, RequestId};
+use crate::domain::offer::Offer;
+use crate::store::approvals::StoredApproval;
+use crate::store::{self, Store};
+
+/// Commands that may wait for one book. A caller past it is told at once, and can retry; at some hundred commands a
+/// commit it is a few seconds of work.
+pub const QUEUE: usize = 4_096;
+/// Commands in one group: past it the facts of a group no longer fit a few quick queries.
+pub const GROUP_COMMANDS: usize = 512;
+/// Rows a group may be expected to write: it keeps a commit well under the statement timeout.
+pub const GROUP_ROWS: usize = 5_000;
+
+/// What the caller is told, as values; the wire's form of it is made by [`Submission::encode`].
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// What was done.
+    pub answer: Answer,
+    /// The offers the answer speaks of, as they are after it, in its order.
+    pub offers: Vec<Offer>,
+    /// The approval given, as it is after it.
+    pub approval: Option<StoredApproval>,
+    /// Worth knowing.
+    pub warnings: Vec<Warning>,
+    /// The last event of the book when it was judged.
+    pub judged_at: Seq,
+}
+
+/// One command on its way to its book.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The book.
+    pub programme: Programme,
+    /// Who asks.
+    pub actor: Actor,
+    /// The caller's id of the mutation.
+    pub request: RequestId,
+    /// The method called.
+    pub rpc: &'static str,
+    /// SHA-256 of the method and the body: the same id with another one is refused.
+    pub fingerprint: Hash,
+    /// What is asked.
+    pub command: Command,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+    /// Makes the stored answer, byte for byte as it goes over the wire.
+    pub encode: fn(&Told) -> Vec<u8>,
+}
+
+/// A submission and whoever waits for it.
+#[derive(Debug)]
+struct Job {
+    submission: Submission,
+    reply: oneshot::Sender<Result<Vec<u8>>>,
+}
+
+/// The writers of all books of this process.
+#[derive(Debug)]
+pub struct Writer {
+    lanes: Mutex<HashMap<Programme, mpsc::Sender<Job>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    clock: Clock,
+    terms: Arc<TermsCache>,
+}
+
+impl Writer {
+    pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>) -> Self {
+        Self { lanes: Mutex::default(), shared: Arc::new(Shared { store, clock, terms }) }
+    }
+
+    /// Hands a command to its book and waits for the commit. Answers the first success of the same request again.
+    ///
+    /// # Errors
+    /// [`AppError::Overloaded`] when the queue is full; what the command is refused with; [`AppError::Unavailable`]
+    /// when the database is away for longer than the retries last.
+    pub async fn submit(&self, submission: Submission) -> Result<Vec<u8>> {
+        let programme = submission.programme.clone();
+        let (reply, answer) = oneshot::channel();
+        self.lane(programme).try_send(Job { submission, reply }).map_err(|_| AppError::Overloaded)?;
+        // The lane answers every job it has taken; it drops one unanswered only if it panicked.
+        answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
+    }
+
+    /// Decides a command over one read snapshot, without the book's lock, and writes nothing.
+    ///
+    /// # Errors
+    /// What the command would be refused with.
+    pub async fn check(&self, programme: &Programme, actor: &Actor, command: &Command) -> Result<Told> {
+        let shared = &self.shared;
+        let snapshot = shared.store.snapshot().await?;
+        let unknown = || AppError::NotFound(format!("programme {programme}"));
+        let head = store::books::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
+        let mut facts = facts::load(&snapshot, &shared.terms, programme, head.open, &[command]).await?;
+        let request = RequestId(uuid::Uuid::nil());
+        let mut pen = group::Pen::new(programme, head);
+        let told = pen.decide(&mut facts, command, actor, request, shared.clock.now())?;
+        Ok(Told { judged_at: head.last(), ..told })
+    }
+
+    fn lane(&self, programme: Programme) -> mpsc::Sender<Job> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = |programme: &Programme| lane::start(Arc::clone(&self.shared), programme.clone());
+        lanes.entry(programme.clone()).or_insert_with(|| start(&programme)).clone()
+    }
+}

@@ -1,0 +1,128 @@
+//! `tsio approvals`: what waits for a second person, and giving it.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::connect::{PAGE, Session, every_page};
+use super::errors::Failure;
+use super::import::render::{AffectedView, ImportView, affected_text};
+use super::names::{instant, name, some_text};
+use super::offers::render::OfferView;
+use super::out::{Column, View, facts, table};
+use crate::proto::{Approval, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest};
+
+/// A command about approvals.
+#[derive(Debug, Subcommand)]
+pub enum ApprovalsCommand {
+    /// What waits for a second person
+    #[command(after_help = "Example:\n  tsio approvals list --all")]
+    List {
+        /// Those carried out too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give an approval, which carries the command out
+    #[command(alias = "approve")]
+    #[command(
+        after_help = "Example:\n  tsio approvals give 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f --actor second.person"
+    )]
+    Give {
+        /// The approval's id
+        approval: String,
+    },
+}
+
+pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Result<(), Failure> {
+    match command {
+        ApprovalsCommand::List { all } => {
+            let approvals = every_page(async |page_token| {
+                let request = ListApprovalsRequest { include_closed: all, page_size: PAGE, page_token };
+                let answer = session.approvals().list_approvals(session.call(request)).await?.into_inner();
+                Ok((answer.approvals, answer.next_page_token))
+            });
+            session.print(&approvals.await?.into_iter().map(ApprovalView::from).collect::<Vec<_>>())
+        }
+        ApprovalsCommand::Give { approval } => {
+            let request = GiveApprovalRequest { request_id: session.request_id(), approval };
+            let answer = session.approvals().give_approval(session.call(request)).await?.into_inner();
+            session.print(&GivenView::from(answer))
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ApprovalView {
+    approval: String,
+    action: String,
+    subject: String,
+    state: Option<String>,
+    requested_by: String,
+    request_time: Option<String>,
+    given_by: Option<String>,
+}
+
+impl From<Approval> for ApprovalView {
+    fn from(approval: Approval) -> Self {
+        Self {
+            state: name(approval.state().as_str_name(), "APPROVAL_STATE_"),
+            approval: approval.approval,
+            action: approval.action,
+            subject: approval.subject,
+            requested_by: approval.requested_by,
+            request_time: instant(approval.request_time),
+            given_by: some_text(approval.given_by),
+        }
+    }
+}
+
+impl View for Vec<ApprovalView> {
+    fn text(&self) -> String {
+        use Column::{Id, Text};
+        let columns = [Id("APPROVAL"), Text("ACTION"), Text("STATE"), Text("ASKED BY"), Text("SUBJECT")];
+        let row = |approval: &ApprovalView| {
+            vec![
+                approval.approval.clone(),
+                approval.action.clone(),
+                approval.state.clone().unwrap_or_default(),
+                approval.requested_by.clone(),
+                approval.subject.clone(),
+            ]
+        };
+        table(&columns, self.iter().map(row))
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct GivenView {
+    approval: ApprovalView,
+    offer: Option<OfferView>,
+    import: Option<ImportView>,
+    affected_offers: Vec<AffectedView>,
+}
+
+impl From<GiveApprovalResponse> for GivenView {
+    fn from(answer: GiveApprovalResponse) -> Self {
+        Self {
+            approval: answer.approval.unwrap_or_default().into(),
+            offer: answer.offer.map(OfferView::from),
+            import: answer.import.map(ImportView::from),
+            affected_offers: answer.affected_offers.into_iter().map(AffectedView::from).collect(),
+        }
+    }
+}
+
+impl View for GivenView {
+    fn text(&self) -> String {
+        let approval = &self.approval;
+        let what = facts([
+            ("approval", approval.approval.clone()),
+            ("action", approval.action.clone()),
+            ("state", approval.state.clone().unwrap_or_default()),
+            ("subject", approval.subject.clone()),
+        ]);
+        let offer = self.offer.as_ref().map(View::text);
+        let import = self.import.as_ref().map(View::text);
+        let parts = [Some(what), offer, import, affected_text(&self.affected_offers)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+    }
+}

@@ -1,0 +1,203 @@
+//! The words of the command line that every command shares, and the server's own commands.
+//!
+//! Each noun's words live with the noun. Nothing is decided here beyond what makes a command well formed: a date is a
+//! date, a request id a UUID. Wrong usage exits 2.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Endpoint;
+use uuid::Uuid;
+
+use super::approvals::ApprovalsCommand;
+use super::eligibility::EligibilityCommand;
+use super::import::ImportCommand;
+use super::offers::OffersCommand;
+use super::out::Output;
+use super::schools::SchoolsCommand;
+use super::terms::TermsCommand;
+use super::trusts::TrustsCommand;
+
+/// The programme of this service's first year.
+pub(super) const PROGRAMME: &str = "2021-22";
+
+const ALL_ROLES: &str = "administrator,case-officer,regional-director,finance,finance-approver";
+
+const EXAMPLES: &str = "\
+Examples:
+  tsio serve --migrate
+  tsio import register groups.csv.gz membership.csv.gz --as-at 2022-03-31
+  tsio import ofsted month.csv --as-at 2021-11-30
+  tsio eligibility summary
+  tsio offers identify
+  tsio offers list --state identified --output json
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+
+/// The trust and school improvement offer
+///
+/// All commands but serve, migrate, verify, demo and completions call a running server.
+#[derive(Debug, Parser)]
+#[command(name = "tsio", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The server to call
+    #[arg(long, global = true, value_name = "URL", env = "TSIO_SERVER", default_value = "http://127.0.0.1:50051")]
+    pub server: Endpoint,
+    /// How to print the answer
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Output::Table)]
+    pub output: Output,
+    /// Who is calling
+    #[arg(long, global = true, value_name = "ID", env = "TSIO_ACTOR", default_value = "local-operator")]
+    pub actor: MetadataValue<Ascii>,
+    /// The caller's roles, separated by commas
+    #[arg(long, global = true, value_name = "LIST", env = "TSIO_ROLES", default_value = ALL_ROLES)]
+    pub roles: MetadataValue<Ascii>,
+    /// Id of a mutation: the same id with the same command is carried out once [default: a fresh one]
+    #[arg(long, global = true, value_name = "UUID")]
+    pub request_id: Option<Uuid>,
+    /// How long one call may take; an import takes as long as it takes
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: Option<u64>,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API
+    #[command(after_help = "Example:\n  tsio serve --database sqlite:tsio.db --listen 127.0.0.1:0 --migrate")]
+    Serve(ServeArgs),
+    /// Bring a database up to date
+    #[command(after_help = "Example:\n  tsio migrate --database postgres://localhost/tsio")]
+    Migrate(MigrateArgs),
+    /// Recompute the whole record and compare; exits 1 on any difference
+    #[command(after_help = "Example:\n  tsio verify --database sqlite:tsio.db")]
+    Verify(VerifyArgs),
+    /// The whole job on an embedded database, told step by step
+    #[command(after_help = "Example:\n  tsio demo")]
+    Demo(DemoArgs),
+    /// Print the completions of a shell
+    #[command(after_help = "Example:\n  tsio completions bash > /etc/bash_completion.d/tsio")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// A command for a running server.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// A command of the client half.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// The scheme's terms, one file a programme
+    #[command(subcommand)]
+    Terms(TermsCommand),
+    /// Files of GIAS and Ofsted
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Schools and how they are placed
+    #[command(subcommand)]
+    Schools(SchoolsCommand),
+    /// Trusts and their schools
+    #[command(subcommand)]
+    Trusts(TrustsCommand),
+    /// Who is eligible, by which rule, on what evidence
+    #[command(subcommand)]
+    Eligibility(EligibilityCommand),
+    /// Offers and their life
+    #[command(subcommand)]
+    Offers(OffersCommand),
+    /// What waits for a second person
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+}
+
+/// What `serve` takes.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The database: `sqlite:FILE` or `postgres://...`
+    /// [default: sqlite:tsio.db]
+    #[arg(long, value_name = "URL", env = "TSIO_DATABASE", hide_env_values = true)]
+    pub database: Option<String>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR", env = "TSIO_LISTEN")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// A configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Bring the database up to date first
+    #[arg(long)]
+    pub migrate: bool,
+}
+
+/// What `migrate` takes.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// The database: `sqlite:FILE` or `postgres://...`
+    #[arg(long, value_name = "URL", env = "TSIO_DATABASE", hide_env_values = true)]
+    pub database: String,
+}
+
+/// What `verify` takes.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The database: `sqlite:FILE` or `postgres://...`
+    #[arg(long, value_name = "URL", env = "TSIO_DATABASE", hide_env_values = true)]
+    pub database: String,
+    /// What the record's chain must be at a sequence
+    #[arg(long, value_name = "SEQ:HASH")]
+    pub expect: Option<Expected>,
+    /// Only this programme
+    #[arg(long, value_name = "PROGRAMME")]
+    pub programme: Option<String>,
+}
+
+/// What `demo` takes.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep the database in this directory
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// A hash that was written down earlier, to compare the chain with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The sequence of the event.
+    pub sequence: i64,
+    /// Its hash, 64 digits of lower-case hex.
+    pub hash: String,
+}
+
+impl FromStr for Expected {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WANTED: &str = "a sequence, a colon and 64 hex digits are wanted";
+        let (sequence, hash) = text.split_once(':').ok_or(WANTED)?;
+        let sequence = sequence.parse().ok().filter(|number| *number > 0).ok_or(WANTED)?;
+        let well_formed = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        well_formed.then(|| Self { sequence, hash: hash.to_ascii_lowercase() }).ok_or(WANTED)
+    }
+}
+
+/// Takes a date as it travels: `YYYY-MM-DD`, and a day that exists.
+pub(super) fn date(text: &str) -> Result<String, &'static str> {
+    let parsed: Option<NaiveDate> = text.parse().ok();
+    parsed.map(|day| day.to_string()).filter(|day| day == text).ok_or("a date as YYYY-MM-DD is wanted")
+}

@@ -1,0 +1,115 @@
+//! `tsio eligibility`: counts, lists, one school or trust explained, and what changed between two months.
+
+mod render;
+#[cfg(test)]
+mod tests;
+
+use clap::Subcommand;
+use tonic::Code;
+
+use self::render::{ChangeView, ExplanationView, SchoolAnswer, SummaryView};
+use super::args::{PROGRAMME, date};
+use super::connect::{PAGE, Session, every_page};
+use super::errors::Failure;
+use crate::proto::explain_eligibility_request::Subject;
+use crate::proto::{
+    ExplainEligibilityRequest, ExplainEligibilityResponse, ListEligibilityChangesRequest, ListEligibilityRequest,
+    SummariseEligibilityRequest,
+};
+
+/// A command about eligibility.
+#[derive(Debug, Subcommand)]
+pub enum EligibilityCommand {
+    /// Counts by rule and by kind of recipient
+    #[command(after_help = "Example:\n  tsio eligibility summary --programme 2021-22 --output json")]
+    Summary {
+        /// The programme
+        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
+        programme: String,
+    },
+    /// Schools by their answer
+    #[command(after_help = "Examples:\n  tsio eligibility list\n  tsio eligibility list --filter E2_RI_TWICE_ON_ENTRY")]
+    List {
+        /// The programme
+        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
+        programme: String,
+        /// `eligible`, `unknown`, `unplaced`, or a rule's id
+        #[arg(long, default_value = "eligible")]
+        filter: String,
+    },
+    /// Each rule of one school or trust, met or not, with its evidence
+    #[command(after_help = "Examples:\n  tsio eligibility explain 103150\n  tsio eligibility explain 2044 --trust")]
+    Explain {
+        /// A URN; a group UID when no file names that URN
+        #[arg(value_name = "URN|UID", value_parser = clap::value_parser!(i32).range(1..))]
+        number: i32,
+        /// The number is a group UID
+        #[arg(long)]
+        trust: bool,
+        /// The programme
+        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
+        programme: String,
+    },
+    /// What changed between two months
+    #[command(after_help = "Example:\n  tsio eligibility changes --from 2021-08-31 --to 2021-11-30")]
+    Changes {
+        /// As the files up to this date say
+        #[arg(long, value_name = "DATE", value_parser = date)]
+        from: String,
+        /// As the files up to this date say
+        #[arg(long, value_name = "DATE", value_parser = date)]
+        to: String,
+        /// The programme
+        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
+        programme: String,
+    },
+}
+
+pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> Result<(), Failure> {
+    match command {
+        EligibilityCommand::Summary { programme } => {
+            let request = session.call(SummariseEligibilityRequest { programme });
+            session.print(&SummaryView::from(session.eligibility().summarise_eligibility(request).await?.into_inner()))
+        }
+        EligibilityCommand::List { programme, filter } => {
+            let schools = every_page(async |page_token| {
+                let (programme, filter) = (programme.clone(), filter.clone());
+                let request = ListEligibilityRequest { programme, filter, page_size: PAGE, page_token };
+                let answer = session.eligibility().list_eligibility(session.call(request)).await?.into_inner();
+                Ok((answer.schools, answer.next_page_token))
+            });
+            session.print(&schools.await?.into_iter().map(SchoolAnswer::from).collect::<Vec<_>>())
+        }
+        EligibilityCommand::Explain { number, trust, programme } => {
+            session.print(&ExplanationView::from(explain(session, &programme, number, trust).await?))
+        }
+        EligibilityCommand::Changes { from, to, programme } => {
+            let request = ListEligibilityChangesRequest { programme, from_date: from, to_date: to };
+            let answer = session.eligibility().list_eligibility_changes(session.call(request)).await?.into_inner();
+            session.print(&answer.changes.into_iter().map(ChangeView::from).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// URNs and UIDs share their range, so a number is a URN first, and a UID only when no file names the URN.
+async fn explain(
+    session: &Session<'_>,
+    programme: &str,
+    number: i32,
+    trust: bool,
+) -> Result<ExplainEligibilityResponse, Failure> {
+    let ask = async |subject| {
+        let request = ExplainEligibilityRequest { programme: programme.to_owned(), subject: Some(subject) };
+        session.eligibility().explain_eligibility(session.call(request)).await.map(tonic::Response::into_inner)
+    };
+    if trust {
+        return Ok(ask(Subject::Uid(number)).await?);
+    }
+    match ask(Subject::Urn(number)).await {
+        Err(no_school) if no_school.code() == Code::NotFound => match ask(Subject::Uid(number)).await {
+            Err(no_trust) if no_trust.code() == Code::NotFound => Err(no_school.into()),
+            answer => Ok(answer?),
+        },
+        answer => Ok(answer?),
+    }
+}

@@ -1,0 +1,128 @@
+//! The json of eligibility, and how a number is told to be a URN or a UID.
+
+use std::sync::OnceLock;
+
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::args::Cli;
+use crate::cli::tests_server::{Fake, TRUST, serve};
+use crate::proto::{
+    EligibilityChange, Evidence, Judgement, Placement, RuleAnswer, RuleOutcome, School, SchoolEligibility,
+    SummariseEligibilityResponse,
+};
+
+fn json(view: &impl serde::Serialize) -> String {
+    serde_json::to_string(view).unwrap_or_default()
+}
+
+#[test]
+fn a_summary_has_the_shape_of_the_contract() {
+    let answer = SummariseEligibilityResponse {
+        programme: "2021-22".to_owned(),
+        as_at: "2021-11-30".to_owned(),
+        schools: 2400,
+        eligible_schools: 101,
+        by_rule: [("E2_RI_TWICE_ON_ENTRY".to_owned(), 100)].into(),
+        mat_schools: 50,
+        mat_trusts: 30,
+        standalone_schools: 49,
+        standalone_maintained: 40,
+        standalone_single_academy_trust: 6,
+        standalone_single_school_mat: 3,
+        unplaced: 2,
+        unknown: 5,
+    };
+    let wanted = concat!(
+        r#"{"programme":"2021-22","as_at":"2021-11-30","schools":2400,"eligible_schools":101,"#,
+        r#""by_rule":{"E1_RI_IN_YEAR":0,"E2_RI_TWICE_ON_ENTRY":100,"E3_EXCEPTIONAL":0},"#,
+        r#""mat":{"schools":50,"trusts":30},"standalone":{"schools":49,"maintained":40,"#,
+        r#""single_academy_trust":6,"single_school_mat":3},"unplaced":2,"unknown":5}"#,
+    );
+    assert_eq!(json(&SummaryView::from(answer)), wanted);
+}
+
+#[test]
+fn an_answer_carries_the_school_its_rules_and_their_evidence() {
+    let judgement = Judgement {
+        inspection_number: "10158231".to_owned(),
+        urn_judged: 103_150,
+        started: "2021-09-21".to_owned(),
+        ended: String::new(),
+        published: "2021-11-03".to_owned(),
+        grade: 3,
+    };
+    let evidence = Evidence {
+        as_at: "2021-11-30".to_owned(),
+        import_id: "3c".to_owned(),
+        urn: 103_150,
+        current: Some(judgement),
+        previous: None,
+    };
+    let rule = RuleAnswer {
+        rule: "E1_RI_IN_YEAR".to_owned(),
+        outcome: RuleOutcome::NotMet.into(),
+        reason: "why".to_owned(),
+        evidence: Some(evidence),
+    };
+    let school = School {
+        urn: 103_150,
+        name: "Elm".to_owned(),
+        placement: Placement::SingleSchoolMat.into(),
+        trust_uid: 2044,
+        ..School::default()
+    };
+    let answer = SchoolEligibility { school: Some(school), rules: vec![rule], ..SchoolEligibility::default() };
+    let wanted = concat!(
+        r#"{"urn":103150,"name":"Elm","laestab":null,"la_code":null,"la_name":null,"region":null,"phase":null,"#,
+        r#""school_type":null,"diocese":null,"status":null,"placement":"single_school_mat","#,
+        r#""unplaced_reason":null,"trust_uid":2044,"eligible":false,"#,
+        r#""rules":[{"rule":"E1_RI_IN_YEAR","outcome":"not_met","reason":"why","#,
+        r#""evidence":{"as_at":"2021-11-30","import_id":"3c","urn":103150,"#,
+        r#""current":{"inspection_number":"10158231","urn_judged":103150,"started":"2021-09-21","ended":null,"#,
+        r#""published":"2021-11-03","grade":3},"previous":null}}],"superseded_by":null,"offer":null}"#,
+    );
+    assert_eq!(json(&SchoolAnswer::from(answer)), wanted);
+}
+
+#[test]
+fn a_change_names_its_rules() {
+    let change = EligibilityChange {
+        urn: 103_150,
+        name: "Elm".to_owned(),
+        change: "became_eligible".to_owned(),
+        rules: vec!["E1_RI_IN_YEAR".to_owned()],
+        superseded_by: 0,
+    };
+    let wanted =
+        r#"{"urn":103150,"name":"Elm","change":"became_eligible","rules":["E1_RI_IN_YEAR"],"superseded_by":null}"#;
+    assert_eq!(json(&ChangeView::from(change)), wanted);
+}
+
+async fn asked(number: i32, trust: bool) -> (Result<(), String>, Vec<Subject>) {
+    let fake = Fake::default();
+    let server = serve(fake.clone()).await;
+    let line =
+        ["tsio", "import", "list", "--server", &server, "--timeout", "9", "--actor", "a.clerk", "--roles", "reader"];
+    let cli = Cli::parse_from(line);
+    let used = OnceLock::new();
+    let answer = async { explain(&Session::open(&cli.global, &used).await?, "2021-22", number, trust).await };
+    let answer = match answer.await {
+        Ok(_) => Ok(()),
+        Err(Failure::Refused(status)) => Err(status.message().to_owned()),
+        Err(other) => Err(format!("{other:?}")),
+    };
+    let seen = fake.seen();
+    assert_eq!((seen.actor.as_str(), seen.roles.as_str()), ("a.clerk", "reader"));
+    assert_eq!(seen.timeout, "9000000u");
+    assert_eq!(used.get(), None, "asking takes no request id");
+    (answer, seen.subjects)
+}
+
+#[tokio::test]
+async fn a_number_is_a_urn_first_and_a_uid_when_no_file_names_the_urn() {
+    let no_school = Err("no such school".to_owned());
+    assert_eq!(asked(TRUST, false).await, (Ok(()), vec![Subject::Urn(TRUST), Subject::Uid(TRUST)]));
+    assert_eq!(asked(7, false).await, (no_school, vec![Subject::Urn(7), Subject::Uid(7)]));
+    assert_eq!(asked(TRUST, true).await, (Ok(()), vec![Subject::Uid(TRUST)]));
+}

@@ -1,0 +1,243 @@
+//! Why a command did not succeed, for a person on stderr and for a script on stdout.
+//!
+//! The code is gRPC's, the reason is `google.rpc.ErrorInfo`'s, the limits are `tsio.v1.Refusal`'s. Nothing is guessed
+//! from the text of a message.
+
+use std::fmt::Write as _;
+use std::io;
+
+use prost::Message;
+use serde::Serialize;
+use tonic::{Code, Status};
+use tonic_types::pb;
+use uuid::Uuid;
+
+use super::names::some_text;
+use super::out::{Column, cell, table};
+use crate::proto::{Limit, Refusal};
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The server refused it, or the call failed.
+    Refused(Box<Status>),
+    /// It never got to the server: a file or the connection. A reason like a server's, and a sentence.
+    Local(&'static str, String),
+    /// The words do not fit together. Exits 2.
+    Usage(String),
+    /// Some of several were refused; each has been reported already.
+    Reported,
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Local("OUTPUT_FAILED", format!("cannot write the answer: {error}"))
+    }
+}
+
+/// What a refused command prints in json.
+#[derive(Debug, Serialize)]
+pub(super) struct ErrorDocument {
+    error: ErrorView,
+}
+
+/// One failure with everything that binds.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct ErrorView {
+    code: &'static str,
+    reason: String,
+    message: String,
+    largest: Option<i64>,
+    limits: Vec<LimitView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<ViolationView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<Uuid>,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitView {
+    kind: String,
+    account: String,
+    unit: Option<String>,
+    limit: Option<i64>,
+    committed: Option<i64>,
+    spent: Option<i64>,
+    available: Option<i64>,
+    requested: Option<i64>,
+    largest: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ViolationView {
+    field: String,
+    description: String,
+}
+
+impl ErrorView {
+    /// Everything a failure says; the request id of the mutation that may be retried with it.
+    pub(super) fn new(failure: &Failure, request_id: Option<Uuid>) -> Self {
+        let view = match failure {
+            Failure::Refused(status) => Self::from_status(status),
+            Failure::Local(reason, message) => Self::local(reason, message),
+            Failure::Usage(message) => Self::local("WRONG_USAGE", message),
+            Failure::Reported => Self::local("SOME_FAILED", "some of them were refused"),
+        };
+        Self { request_id, ..view }
+    }
+
+    fn local(reason: &str, message: &str) -> Self {
+        let code = if reason == "SERVER_UNREACHABLE" { Code::Unavailable } else { Code::InvalidArgument };
+        Self { code: code_name(code), reason: reason.to_owned(), message: message.to_owned(), ..Self::default() }
+    }
+
+    fn from_status(status: &Status) -> Self {
+        let details = Details::of(status);
+        let refusal = details.refusal.unwrap_or_default();
+        let code = code_name(status.code());
+        let reason = details.reason.or_else(|| some_text(refusal.reason)).unwrap_or_else(|| code.to_owned());
+        let message = some_text(status.message().to_owned()).unwrap_or(refusal.message);
+        Self {
+            code,
+            reason,
+            message,
+            largest: refusal.largest,
+            limits: refusal.limits.into_iter().map(LimitView::from).collect(),
+            approval: some_text(refusal.approval),
+            violations: details.violations,
+            request_id: None,
+        }
+    }
+
+    /// The document a script reads.
+    pub(super) fn document(self) -> ErrorDocument {
+        ErrorDocument { error: self }
+    }
+
+    /// As a person reads it: the reason, every field, every limit, and how to go on.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("error: {} ({})\n", self.message, self.reason);
+        for violation in &self.violations {
+            writeln!(text, "  {}: {}", violation.field, violation.description).unwrap_or_default();
+        }
+        if !self.limits.is_empty() {
+            writeln!(text, "{}", self.limits_text()).unwrap_or_default();
+        }
+        for (limit, remedy) in self.limits.iter().filter_map(|limit| Some((limit, limit.remedy.as_ref()?))) {
+            writeln!(text, "  {} {}: {remedy}", limit.kind, limit.account).unwrap_or_default();
+        }
+        if let Some(largest) = self.largest {
+            writeln!(text, "the largest that would pass: {largest}").unwrap_or_default();
+        }
+        if let Some(approval) = &self.approval {
+            writeln!(text, "a second person carries it out with: tsio approvals give {approval}").unwrap_or_default();
+        }
+        if let Some(id) = self.request_id {
+            writeln!(text, "to try the same call again: --request-id {id}").unwrap_or_default();
+        }
+        text
+    }
+
+    fn limits_text(&self) -> String {
+        use Column::{Number, Text};
+        let columns = [
+            Text("LIMIT"),
+            Text("OF"),
+            Text("UNIT"),
+            Number("LIMIT"),
+            Number("COMMITTED"),
+            Number("SPENT"),
+            Number("AVAILABLE"),
+            Number("REQUESTED"),
+            Number("LARGEST"),
+        ];
+        let row = |limit: &LimitView| {
+            let numbers = [limit.limit, limit.committed, limit.spent, limit.available, limit.requested, limit.largest];
+            let words = [limit.kind.clone(), limit.account.clone(), cell(limit.unit.as_ref())];
+            words.into_iter().chain(numbers.map(|number| cell(number.as_ref()))).collect()
+        };
+        table(&columns, self.limits.iter().map(row))
+    }
+}
+
+impl From<Limit> for LimitView {
+    fn from(limit: Limit) -> Self {
+        Self {
+            kind: limit.kind,
+            account: limit.account,
+            unit: some_text(limit.unit),
+            limit: limit.limit,
+            committed: limit.committed,
+            spent: limit.spent,
+            available: limit.available,
+            requested: limit.requested,
+            largest: limit.largest,
+            remedy: some_text(limit.remedy),
+        }
+    }
+}
+
+/// What travels beside a status. Details of a kind not known here are passed over, as a later server may send them.
+#[derive(Default)]
+struct Details {
+    reason: Option<String>,
+    violations: Vec<ViolationView>,
+    refusal: Option<Refusal>,
+}
+
+impl Details {
+    fn of(status: &Status) -> Self {
+        let mut details = Self::default();
+        for any in pb::Status::decode(status.details()).map(|status| status.details).unwrap_or_default() {
+            match any.type_url.rsplit('/').next() {
+                Some("google.rpc.ErrorInfo") => {
+                    details.reason = pb::ErrorInfo::decode(&*any.value).ok().map(|info| info.reason);
+                }
+                Some("google.rpc.BadRequest") => {
+                    let request = pb::BadRequest::decode(&*any.value).unwrap_or_default();
+                    details.violations.extend(
+                        request.field_violations.into_iter().map(|violation| ViolationView {
+                            field: violation.field,
+                            description: violation.description,
+                        }),
+                    );
+                }
+                Some("tsio.v1.Refusal") => details.refusal = Refusal::decode(&*any.value).ok(),
+                _ => {}
+            }
+        }
+        details
+    }
+}
+
+const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,152 @@
+//! `tsio import`: sends files of GIAS and Ofsted, and lists, shows and withdraws what was imported.
+//!
+//! Several files are several imports: each stands for itself, in the order given, and one refused does not stop the
+//! rest. The as-at date is the caller's; no file's name or content is ever read for it.
+
+pub(super) mod render;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use self::render::{FileView, ImportDetail, ImportView, WithdrawnView};
+use super::args::date;
+use super::connect::{PAGE, Session, every_page};
+use super::errors::{ErrorView, Failure};
+use super::out;
+use crate::proto::{
+    GetImportRequest, ImportHeader, ImportKind, ImportOutcome, ListImportsRequest, WithdrawImportRequest,
+};
+
+/// A command about imports.
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Import GIAS files: groups, membership, links, establishments; the kind is told from the header
+    #[command(after_help = "Example:\n  tsio import register groups.csv membership.csv.gz --as-at 2022-03-31")]
+    Register {
+        /// Files, plain or gzip, in any order
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The date that the files speak for
+        #[arg(long, value_name = "DATE", value_parser = date)]
+        as_at: String,
+        /// Answer what it would do and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Import one Ofsted month: management information, latest inspections
+    #[command(after_help = "Example:\n  tsio import ofsted month.csv.gz --as-at 2021-11-30 --dry-run")]
+    Ofsted {
+        /// The file, plain or gzip
+        file: PathBuf,
+        /// The date that the file speaks for
+        #[arg(long, value_name = "DATE", value_parser = date)]
+        as_at: String,
+        /// The import it takes the place of
+        #[arg(long, value_name = "IMPORT")]
+        replaces: Option<String>,
+        /// Answer what it would do and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Imports, newest first
+    #[command(after_help = "Example:\n  tsio import list")]
+    List,
+    /// One import with its row problems
+    #[command(after_help = "Example:\n  tsio import show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Withdraw a wrong import; a second person carries it out
+    #[command(
+        after_help = "Example:\n  tsio import withdraw 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f --reason \"wrong month\""
+    )]
+    Withdraw {
+        /// Its id
+        id: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result<(), Failure> {
+    match command {
+        ImportCommand::Register { files, as_at, dry_run } => {
+            let mut done = Vec::with_capacity(files.len());
+            for (index, path) in files.into_iter().enumerate() {
+                let header = header(session, index, &path, as_at.clone(), dry_run);
+                let outcome = upload::register(session, &path, header).await;
+                done.push((path, outcome));
+            }
+            report(session, done)
+        }
+        ImportCommand::Ofsted { file, as_at, replaces, dry_run } => {
+            let header = header(session, 0, &file, as_at, dry_run);
+            let header = ImportHeader { replaces: replaces.unwrap_or_default(), ..header };
+            let outcome = upload::ofsted(session, &file, header).await;
+            report(session, vec![(file, outcome)])
+        }
+        ImportCommand::List => {
+            let imports = every_page(async |page_token| {
+                let kind = ImportKind::Unspecified.into();
+                let request = session.call(ListImportsRequest { page_size: PAGE, page_token, kind });
+                let answer = session.register().list_imports(request).await?.into_inner();
+                Ok((answer.imports, answer.next_page_token))
+            });
+            session.print(&imports.await?.into_iter().map(ImportView::from).collect::<Vec<_>>())
+        }
+        ImportCommand::Show { id } => {
+            let request = session.call(GetImportRequest { import_id: id });
+            session.print(&ImportDetail::from(session.register().get_import(request).await?.into_inner()))
+        }
+        ImportCommand::Withdraw { id, reason } => {
+            let request = WithdrawImportRequest { request_id: session.request_id(), import_id: id, reason };
+            let answer = session.register().withdraw_import(session.call(request)).await?.into_inner();
+            session.print(&WithdrawnView::from(answer))
+        }
+    }
+}
+
+/// A path's last part: what people know a file by.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn header(session: &Session<'_>, index: usize, path: &Path, as_at: String, dry_run: bool) -> ImportHeader {
+    ImportHeader {
+        request_id: session.request_id_of(index),
+        file_name: file_name(path),
+        as_at,
+        size_bytes: 0,
+        validate_only: dry_run,
+        replaces: String::new(),
+    }
+}
+
+/// Prints what came of each file. One file alone that failed is the command's failure; of several, a failed one is an
+/// element of the list with its error, so that nothing the others did goes unsaid.
+fn report(session: &Session<'_>, mut done: Vec<(PathBuf, Result<ImportOutcome, Failure>)>) -> Result<(), Failure> {
+    if done.len() == 1
+        && let Some((_, Err(failure))) = done.pop_if(|(_, outcome)| outcome.is_err())
+    {
+        return Err(failure);
+    }
+    let mut failed = false;
+    let files = done.into_iter().enumerate().map(|(index, (path, outcome))| match outcome {
+        Ok(outcome) => FileView::imported(path.display().to_string(), outcome),
+        Err(failure) => {
+            failed = true;
+            let error = ErrorView::new(&failure, session.request_id_of(index).parse().ok());
+            out::remark(&format!("{}: {}", path.display(), error.text()));
+            FileView::failed(path.display().to_string(), error)
+        }
+    });
+    let files: Vec<_> = files.collect();
+    session.print(&files)?;
+    if failed { Err(Failure::Reported) } else { Ok(()) }
+}

@@ -1,0 +1,125 @@
+//! The json of imports, and uploads to a server that keeps what it was sent.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use clap::Parser as _;
+use uuid::Uuid;
+
+use super::*;
+use crate::cli::args::Cli;
+use crate::cli::tests_server::{Fake, serve};
+use crate::proto::RowProblem;
+
+fn outcome() -> ImportOutcome {
+    ImportOutcome {
+        import_id: "3c".to_owned(),
+        kind: ImportKind::Membership.into(),
+        as_at: "2022-03-31".to_owned(),
+        rows: 10,
+        accepted: 9,
+        unchanged: 0,
+        problems: vec![RowProblem { line: 4, column: "URN".to_owned(), reason: "not a number".to_owned() }],
+        more_problems: 2,
+        dry_run: false,
+        replaced: String::new(),
+    }
+}
+
+#[test]
+fn an_import_prints_one_element_a_file() {
+    let files = [FileView::imported("m.csv".to_owned(), outcome())];
+    let wanted = concat!(
+        r#"[{"import_id":"3c","kind":"membership","as_at":"2022-03-31","rows":10,"accepted":9,"unchanged":0,"#,
+        r#""problems":[{"line":4,"column":"URN","reason":"not a number"}],"more_problems":2,"dry_run":false,"#,
+        r#""replaced":null,"file":"m.csv"}]"#,
+    );
+    assert_eq!(serde_json::to_string(&files).ok().as_deref(), Some(wanted));
+}
+
+#[test]
+fn a_file_that_failed_among_several_is_an_element_with_its_error() {
+    let error = ErrorView::new(&Failure::Local("FILE_UNREADABLE", "cannot read x".to_owned()), None);
+    let wanted = concat!(
+        r#"{"file":"x","error":{"code":"INVALID_ARGUMENT","reason":"FILE_UNREADABLE","message":"cannot read x","#,
+        r#""largest":null,"limits":[]}}"#,
+    );
+    assert_eq!(serde_json::to_string(&FileView::failed("x".to_owned(), error)).ok().as_deref(), Some(wanted));
+}
+
+#[test]
+fn problems_are_lines_as_editors_know_them() {
+    let lines = FileView::imported("m.csv".to_owned(), outcome()).problem_lines();
+    assert_eq!(lines, ["m.csv:4: URN: not a number", "m.csv: and 2 more"]);
+}
+
+const REQUEST: &str = "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d";
+
+async fn upload(fake: &Fake, path: PathBuf, index: usize) -> (Result<ImportOutcome, Failure>, Option<Uuid>) {
+    let server = serve(fake.clone()).await;
+    let line = ["tsio", "import", "list", "--server", &server, "--request-id", REQUEST, "--actor", "a.clerk"];
+    let cli = Cli::parse_from(line);
+    let used = OnceLock::new();
+    let outcome = async {
+        let session = Session::open(&cli.global, &used).await?;
+        let header = header(&session, index, &path, "2021-11-30".to_owned(), true);
+        upload::ofsted(&session, &path, header).await
+    };
+    (outcome.await, used.get().copied())
+}
+
+#[tokio::test]
+async fn a_file_arrives_whole_after_its_header() -> std::io::Result<()> {
+    // Two whole chunks and a rest of 3 bytes.
+    let bytes: Vec<u8> = (0..=250).cycle().take(2 * 256 * 1024 + 3).collect();
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("month.csv");
+    std::fs::write(&path, &bytes)?;
+    let fake = Fake::default();
+    let (outcome, used) = upload(&fake, path, 2).await;
+    assert_eq!(outcome.ok().map(|outcome| outcome.rows), Some(7));
+    assert_eq!(used, REQUEST.parse().ok());
+
+    let seen = fake.seen();
+    assert_eq!(seen.actor, "a.clerk");
+    assert!(seen.complete);
+    assert_eq!(seen.chunks.iter().map(Vec::len).collect::<Vec<_>>(), [262_144, 262_144, 3]);
+    assert!(seen.chunks.concat() == bytes, "the bytes differ");
+    let header = seen.header.unwrap_or_default();
+    assert_eq!(header.file_name, "month.csv");
+    assert_eq!(header.size_bytes, 524_291);
+    assert!(header.validate_only);
+    // The third file's id: the last digit d (1101) by exclusive or with 2 (0010) is f (1111).
+    assert_eq!(header.request_id, "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8f");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_off_is_never_taken_for_a_short_one() -> std::io::Result<()> {
+    // A directory opens like a file and fails at its first read.
+    let dir = tempfile::tempdir()?;
+    let fake = Fake::default();
+    let (outcome, _) = upload(&fake, dir.path().to_owned(), 0).await;
+    assert!(matches!(outcome, Err(Failure::Local("FILE_UNREADABLE", _))), "{outcome:?}");
+    assert!(!fake.seen().complete);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_named() {
+    let (outcome, _) = upload(&Fake::default(), PathBuf::from("/nowhere/month.csv"), 0).await;
+    let Err(Failure::Local("FILE_UNREADABLE", message)) = outcome else { unreachable!("{outcome:?}") };
+    assert!(message.contains("/nowhere/month.csv"), "{message}");
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_middle_of_an_upload_is_the_outcome() -> std::io::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("month.csv");
+    std::fs::write(&path, vec![b'x'; 3 * 1024 * 1024])?;
+    let (outcome, _) = upload(&Fake::refusing(), path, 0).await;
+    let Err(Failure::Refused(status)) = outcome else { unreachable!("{outcome:?}") };
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    assert_eq!(status.message(), "no header row");
+    Ok(())
+}

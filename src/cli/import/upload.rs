@@ -1,0 +1,154 @@
+//! Sends one file: the header, then its bytes in chunks, while progress comes back.
+//!
+//! A file that cannot be read to its end is never taken for a short one: the call is dropped, and the server keeps
+//! nothing of it.
+
+use std::future::{Future, pending};
+use std::io;
+use std::path::Path;
+
+use futures_util::stream::{self, Stream, StreamExt as _};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::oneshot;
+use tonic::{Response, Status, Streaming};
+
+use crate::cli::connect::Session;
+use crate::cli::errors::Failure;
+use crate::proto::{
+    ImportHeader, ImportOfstedRequest, ImportOfstedResponse, ImportOutcome, ImportProgress, ImportRegisterRequest,
+    ImportRegisterResponse, import_ofsted_request, import_ofsted_response, import_register_request,
+    import_register_response,
+};
+
+/// A quarter of the largest chunk that the server takes.
+const CHUNK: u64 = 256 * 1024;
+
+/// Imports one GIAS file.
+pub(super) async fn register(
+    session: &Session<'_>,
+    path: &Path,
+    header: ImportHeader,
+) -> Result<ImportOutcome, Failure> {
+    use import_register_request::Part;
+    let (header, file, bar) = open(path, header).await?;
+    let first = ImportRegisterRequest { part: Some(Part::Header(header)) };
+    let (chunks, broken) = read(file);
+    let rest = chunks.map(|bytes| ImportRegisterRequest { part: Some(Part::Chunk(bytes)) });
+    let request = session.long_call(stream::iter([first]).chain(rest));
+    let mut client = session.register();
+    drive(path, client.import_register(request), broken, bar).await
+}
+
+/// Imports one Ofsted month.
+pub(super) async fn ofsted(session: &Session<'_>, path: &Path, header: ImportHeader) -> Result<ImportOutcome, Failure> {
+    use import_ofsted_request::Part;
+    let (header, file, bar) = open(path, header).await?;
+    let first = ImportOfstedRequest { part: Some(Part::Header(header)) };
+    let (chunks, broken) = read(file);
+    let rest = chunks.map(|bytes| ImportOfstedRequest { part: Some(Part::Chunk(bytes)) });
+    let request = session.long_call(stream::iter([first]).chain(rest));
+    let mut client = session.eligibility();
+    drive(path, client.import_ofsted(request), broken, bar).await
+}
+
+/// What the server says while it imports.
+enum Answer {
+    Progress(ImportProgress),
+    Outcome(ImportOutcome),
+}
+
+impl From<ImportRegisterResponse> for Option<Answer> {
+    fn from(response: ImportRegisterResponse) -> Self {
+        use import_register_response::Part;
+        response.part.map(|part| match part {
+            Part::Progress(progress) => Answer::Progress(progress),
+            Part::Outcome(outcome) => Answer::Outcome(outcome),
+        })
+    }
+}
+
+impl From<ImportOfstedResponse> for Option<Answer> {
+    fn from(response: ImportOfstedResponse) -> Self {
+        use import_ofsted_response::Part;
+        response.part.map(|part| match part {
+            Part::Progress(progress) => Answer::Progress(progress),
+            Part::Outcome(outcome) => Answer::Outcome(outcome),
+        })
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::Local("FILE_UNREADABLE", format!("cannot read {}: {error}", path.display()))
+}
+
+async fn open(path: &Path, header: ImportHeader) -> Result<(ImportHeader, File, ProgressBar), Failure> {
+    let failed = |error| unreadable(path, &error);
+    let file = File::open(path).await.map_err(failed)?;
+    let size = file.metadata().await.map_err(failed)?.len();
+    // Drawn on stderr, and only when that is a terminal.
+    let bar = ProgressBar::new(size).with_prefix(header.file_name.clone());
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes} {msg}") {
+        bar.set_style(style);
+    }
+    Ok((ImportHeader { size_bytes: i64::try_from(size).unwrap_or_default(), ..header }, file, bar))
+}
+
+/// The bytes of a file in chunks, and where a read error is told. After one the chunks neither end nor go on.
+fn read(file: File) -> (impl Stream<Item = Vec<u8>> + Send + 'static, oneshot::Receiver<io::Error>) {
+    let (tell, broken) = oneshot::channel();
+    let chunks = stream::unfold((file, tell), |(mut file, tell)| async move {
+        let mut chunk = Vec::new();
+        match (&mut file).take(CHUNK).read_to_end(&mut chunk).await {
+            Ok(0) => None,
+            Ok(_) => Some((chunk, (file, tell))),
+            Err(error) => {
+                tell.send(error).unwrap_or_default();
+                pending().await
+            }
+        }
+    });
+    (chunks, broken)
+}
+
+async fn drive<A: Into<Option<Answer>>>(
+    path: &Path,
+    call: impl Future<Output = Result<Response<Streaming<A>>, Status>>,
+    broken: oneshot::Receiver<io::Error>,
+    bar: ProgressBar,
+) -> Result<ImportOutcome, Failure> {
+    let failed_read = async {
+        match broken.await {
+            Ok(error) => error,
+            // The file was read to its end.
+            Err(_) => pending().await,
+        }
+    };
+    let outcome = tokio::select! {
+        error = failed_read => Err(unreadable(path, &error)),
+        outcome = follow(call, &bar) => outcome,
+    };
+    bar.finish_and_clear();
+    outcome
+}
+
+async fn follow<A: Into<Option<Answer>>>(
+    call: impl Future<Output = Result<Response<Streaming<A>>, Status>>,
+    bar: &ProgressBar,
+) -> Result<ImportOutcome, Failure> {
+    let mut answers = call.await?.into_inner();
+    while let Some(answer) = answers.message().await? {
+        match answer.into() {
+            Some(Answer::Progress(progress)) => {
+                bar.set_position(u64::try_from(progress.received_bytes).unwrap_or_default());
+                if progress.rows_read > 0 {
+                    bar.set_message(format!("{} rows read, {} written", progress.rows_read, progress.rows_written));
+                }
+            }
+            Some(Answer::Outcome(outcome)) => return Ok(outcome),
+            None => {}
+        }
+    }
+    Err(Status::internal("the import ended without its outcome").into())
+}

@@ -1,0 +1,94 @@
+//! The command line: a gRPC client of a running server.
+//!
+//! A noun a file: its words, its calls, and beside them how its answers are printed. Nothing here knows the scheme, a
+//! database or a use case; what the server refuses is printed, never judged again.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+
+mod approvals;
+mod args;
+mod connect;
+mod eligibility;
+mod errors;
+mod import;
+mod names;
+mod offers;
+mod out;
+mod schools;
+pub mod serve;
+mod terms;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_server;
+mod trusts;
+pub mod verify;
+
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use uuid::Uuid;
+
+pub use self::args::{Cli, ClientCommand, Command, DemoArgs, Expected, Global, MigrateArgs, ServeArgs, VerifyArgs};
+use self::connect::Session;
+use self::errors::{ErrorView, Failure};
+pub use self::out::Output;
+
+const REFUSED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+/// The whole command line, for completions and manuals.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs one command of the client half, and prints its answer, or why there is none.
+pub async fn run(command: ClientCommand, global: &Global) -> ExitCode {
+    let used = OnceLock::new();
+    let Err(failure) = dispatch(command, global, &used).await else { return ExitCode::SUCCESS };
+    match &failure {
+        Failure::Reported => return ExitCode::from(REFUSED),
+        Failure::Usage(message) => {
+            out::remark(&format!("error: {message}"));
+            return ExitCode::from(WRONG_USAGE);
+        }
+        Failure::Refused(_) | Failure::Local(..) => {}
+    }
+    let error = ErrorView::new(&failure, used.get().copied());
+    out::remark(&error.text());
+    if global.output == Output::Json {
+        // That stdout is gone has no one left to be told to.
+        out::document(&error.document()).unwrap_or_default();
+    }
+    ExitCode::from(REFUSED)
+}
+
+/// Prints the completions of a shell.
+#[must_use]
+pub fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "tsio", &mut script);
+    match out::text(&String::from_utf8_lossy(&script)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(REFUSED),
+    }
+}
+
+async fn dispatch(command: ClientCommand, global: &Global, used: &OnceLock<Uuid>) -> Result<(), Failure> {
+    if let ClientCommand::Offers(command) = &command {
+        offers::check(command)?;
+    }
+    let session = Session::open(global, used).await?;
+    match command {
+        ClientCommand::Terms(command) => terms::run(command, &session).await,
+        ClientCommand::Import(command) => import::run(command, &session).await,
+        ClientCommand::Schools(command) => schools::run(command, &session).await,
+        ClientCommand::Trusts(command) => trusts::run(command, &session).await,
+        ClientCommand::Eligibility(command) => eligibility::run(command, &session).await,
+        ClientCommand::Offers(command) => offers::run(command, &session).await,
+        ClientCommand::Approvals(command) => approvals::run(command, &session).await,
+    }
+}

@@ -1,0 +1,138 @@
+//! How enums and instants of the wire are written by people and scripts.
+//!
+//! What is typed is kebab-case (`responsible-body`), what json prints is snake_case (`responsible_body`); the second is
+//! taken as input too, so that an answer can be pasted back. No name here decides anything: the server does.
+
+use chrono::{DateTime, SecondsFormat};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use prost_types::Timestamp;
+
+use crate::proto::{Acceptor, DeclineReason, OfferState, Outcome, Party, Placement};
+
+/// The json name of an enum's value: `OFFER_STATE_CLOSED` under the prefix `OFFER_STATE_` is `closed`; nothing for an
+/// unspecified one.
+pub(super) fn name(proto_name: &str, prefix: &str) -> Option<String> {
+    let short = proto_name.strip_prefix(prefix).unwrap_or(proto_name);
+    (short != "UNSPECIFIED").then(|| short.to_ascii_lowercase())
+}
+
+/// An instant in UTC, as RFC 3339 with as many digits as it has.
+pub(super) fn instant(time: Option<Timestamp>) -> Option<String> {
+    let time = time?;
+    let utc = DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)?;
+    Some(utc.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+}
+
+/// A text of the wire, where empty means none.
+pub(super) fn some_text(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// A number of the wire, where 0 means none.
+pub(super) fn some_number<N: Default + PartialEq>(number: N) -> Option<N> {
+    (number != N::default()).then_some(number)
+}
+
+/// Makes an enum of the wire an argument: each value by its kebab-case name, with the json name as an alias.
+macro_rules! choices {
+    ($($enum:ty { $($variant:ident = $name:literal $(| $alias:literal)*,)+ })+) => {$(
+        impl ValueEnum for $enum {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                match self {
+                    $(Self::$variant => Some(PossibleValue::new($name)$(.alias($alias))*),)+
+                    _ => None,
+                }
+            }
+        }
+    )+};
+}
+
+choices! {
+    OfferState {
+        Identified = "identified",
+        Contacted = "contacted",
+        Accepted = "accepted",
+        Delivering = "delivering",
+        Closed = "closed",
+    }
+    Party {
+        ResponsibleBody = "responsible-body" | "responsible_body",
+        School = "school",
+    }
+    Acceptor {
+        School = "school",
+        Trust = "trust",
+    }
+    DeclineReason {
+        SupportInPlace = "support-in-place" | "support_in_place",
+        NoCapacity = "no-capacity" | "no_capacity",
+        NotWanted = "not-wanted" | "not_wanted",
+        ChangingTrust = "changing-trust" | "changing_trust",
+        Other = "other",
+    }
+    Outcome {
+        Completed = "completed",
+        Declined = "declined",
+        Withdrawn = "withdrawn",
+        Lapsed = "lapsed",
+        Ineligible = "ineligible",
+        Superseded = "superseded",
+    }
+    Placement {
+        Maintained = "maintained",
+        SingleAcademyTrust = "single-academy-trust" | "single_academy_trust",
+        SingleSchoolMat = "single-school-mat" | "single_school_mat",
+        Mat = "mat",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{ImportKind, RecipientKind};
+
+    #[test]
+    fn json_names_have_no_prefix_and_unspecified_has_none() {
+        let cases = [
+            (OfferState::Identified.as_str_name(), "OFFER_STATE_", Some("identified")),
+            (RecipientKind::Standalone.as_str_name(), "RECIPIENT_KIND_", Some("standalone")),
+            (Party::ResponsibleBody.as_str_name(), "PARTY_", Some("responsible_body")),
+            (Placement::SingleSchoolMat.as_str_name(), "PLACEMENT_", Some("single_school_mat")),
+            (ImportKind::Ofsted.as_str_name(), "IMPORT_KIND_", Some("ofsted")),
+            (Outcome::Unspecified.as_str_name(), "OUTCOME_", None),
+        ];
+        for (full, prefix, wanted) in cases {
+            assert_eq!(name(full, prefix).as_deref(), wanted, "{full}");
+        }
+    }
+
+    #[test]
+    fn what_json_prints_can_be_typed() {
+        fn check<E: ValueEnum + PartialEq + std::fmt::Debug>(full: fn(&E) -> &'static str, prefix: &str) {
+            for value in E::value_variants() {
+                let printed = name(full(value), prefix).unwrap_or_default();
+                assert_eq!(E::from_str(&printed, false).as_ref(), Ok(value));
+                assert_eq!(E::from_str(&printed.replace('_', "-"), false).as_ref(), Ok(value));
+            }
+        }
+        check::<OfferState>(OfferState::as_str_name, "OFFER_STATE_");
+        check::<Party>(Party::as_str_name, "PARTY_");
+        check::<Acceptor>(Acceptor::as_str_name, "ACCEPTOR_");
+        check::<DeclineReason>(DeclineReason::as_str_name, "DECLINE_REASON_");
+        check::<Outcome>(Outcome::as_str_name, "OUTCOME_");
+        check::<Placement>(Placement::as_str_name, "PLACEMENT_");
+    }
+
+    #[test]
+    fn instants_are_utc() {
+        // 2021-11-30T00:00:00Z is 1,638,230,400 seconds after the epoch.
+        let time = Timestamp { seconds: 1_638_230_400, nanos: 5_000_000 };
+        assert_eq!(instant(Some(time)).as_deref(), Some("2021-11-30T00:00:00.005Z"));
+        assert_eq!(instant(None), None);
+    }
+}

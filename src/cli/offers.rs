@@ -1,0 +1,99 @@
+//! `tsio offers`: makes offers, lists them, and moves them through their life.
+//!
+//! Every mutation prints the offer as it is after it. Which command is allowed when is the server's to say; nothing
+//! is checked here that it checks.
+
+mod args;
+mod change;
+mod record;
+pub(super) mod render;
+#[cfg(test)]
+mod tests;
+
+pub(super) use self::args::OffersCommand;
+use self::args::{ContactArgs, ListArgs};
+use self::record::{EventView, IdentifiedView};
+use self::render::{ChangedView, OfferDetail, OfferView};
+use super::connect::{PAGE, Session, every_page};
+use super::errors::Failure;
+use crate::proto::{
+    ContactOffersRequest, ContactedOffer, GetOfferRequest, IdentifyOffersRequest, ListOfferEventsRequest,
+    ListOffersRequest, OfferState,
+};
+
+/// How many events are asked for at a time: the most that the server gives.
+const EVENTS: i32 = 1000;
+
+/// What the parser cannot see of wrong usage.
+///
+/// # Errors
+/// [`Failure::Usage`] when what is about one offer is asked of several.
+pub(super) fn check(command: &OffersCommand) -> Result<(), Failure> {
+    match command {
+        OffersCommand::Contact(args) if args.offers.len() > 1 && (args.urn.is_some() || args.etag.is_some()) => {
+            Err(Failure::Usage("--urn and --etag are about one offer: name one only".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result<(), Failure> {
+    match command {
+        OffersCommand::Identify { programme, dry_run } => {
+            let request = IdentifyOffersRequest { request_id: session.request_id(), programme, validate_only: dry_run };
+            let answer = session.offers().identify_offers(session.call(request)).await?.into_inner();
+            session.print(&IdentifiedView::new(answer, dry_run))
+        }
+        OffersCommand::List(args) => list(args, session).await,
+        OffersCommand::Show { offer } => {
+            let answer = session.offers().get_offer(session.call(GetOfferRequest { offer })).await?.into_inner();
+            session.print(&OfferDetail::from(answer.offer.unwrap_or_default()))
+        }
+        OffersCommand::Events { offer } => {
+            let events = every_page(async |page_token| {
+                let request = ListOfferEventsRequest { offer: offer.clone(), page_size: EVENTS, page_token };
+                let answer = session.offers().list_offer_events(session.call(request)).await?.into_inner();
+                Ok((answer.events, answer.next_page_token))
+            });
+            session.print(&events.await?.into_iter().map(EventView::from).collect::<Vec<_>>())
+        }
+        OffersCommand::Contact(args) => contact(args, session).await,
+        OffersCommand::Change(command) => change::run(command, session).await,
+    }
+}
+
+async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
+    let assignee = if args.mine { session.actor() } else { args.assignee.unwrap_or_default() };
+    let first = ListOffersRequest {
+        programme: args.programme,
+        state: args.state.unwrap_or(OfferState::Unspecified).into(),
+        region: args.region.unwrap_or_default(),
+        assignee,
+        search: args.search.unwrap_or_default(),
+        page_size: PAGE,
+        page_token: String::new(),
+    };
+    let offers = every_page(async |page_token| {
+        let request = ListOffersRequest { page_token, ..first.clone() };
+        let answer = session.offers().list_offers(session.call(request)).await?.into_inner();
+        Ok((answer.offers, answer.next_page_token))
+    });
+    session.print(&offers.await?.into_iter().map(OfferView::from).collect::<Vec<_>>())
+}
+
+async fn contact(args: ContactArgs, session: &Session<'_>) -> Result<(), Failure> {
+    let urn = args.urn.unwrap_or_default();
+    let etag = args.etag.unwrap_or_default();
+    let request = ContactOffersRequest {
+        request_id: session.request_id(),
+        offers: args.offers.into_iter().map(|offer| ContactedOffer { offer, urn, etag: etag.clone() }).collect(),
+        party: args.party.into(),
+        date: args.on,
+        note: args.note.text(),
+        validate_only: false,
+    };
+    let answer = session.offers().contact_offers(session.call(request)).await?.into_inner();
+    change::warn(&answer.warnings);
+    let changed = |offer| ChangedView::new(Some(offer), answer.warnings.clone());
+    session.print(&answer.offers.into_iter().map(changed).collect::<Vec<_>>())
+}

@@ -1,0 +1,76 @@
+//! The commands that change one offer. Each takes the offer and an optional etag, and answers the offer after it.
+
+use super::args::ChangeCommand;
+use super::render::ChangedView;
+use crate::cli::connect::Session;
+use crate::cli::errors::Failure;
+use crate::cli::out;
+use crate::proto::{
+    AcceptOfferRequest, AssignOfferRequest, ChangeOfferRegionRequest, CloseOfferRequest, CorrectContactRequest,
+    DeclineOfferRequest, NoteOfferRequest, ReopenOfferRequest, StartOfferRequest, Warning,
+};
+
+/// Carries out a command that changes one offer, and prints the offer after it.
+pub(super) async fn run(command: ChangeCommand, session: &Session<'_>) -> Result<(), Failure> {
+    let changed = change(command, session).await?;
+    warn(changed.warnings());
+    session.print(&changed)
+}
+
+/// Says on stderr what is worth knowing.
+pub(super) fn warn(warnings: &[Warning]) {
+    warnings.iter().for_each(|warning| out::remark(&format!("warning: {} ({})", warning.message, warning.code)));
+}
+
+async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<ChangedView, Failure> {
+    let mut offers = session.offers();
+    let request_id = session.request_id();
+    let validate_only = false;
+    Ok(match command {
+        ChangeCommand::Correct { which, contact, note } => {
+            let ((offer, etag), note) = (which.parts(), note.text());
+            let request = CorrectContactRequest { request_id, offer, contact, note, etag, validate_only };
+            offers.correct_contact(session.call(request)).await?.into_inner().into()
+        }
+        ChangeCommand::Accept { which, by, on, note } => {
+            let ((offer, etag), date, note, acceptor) = (which.parts(), on.date(), note.text(), by.into());
+            let request = AcceptOfferRequest { request_id, offer, acceptor, date, note, etag, validate_only };
+            offers.accept_offer(session.call(request)).await?.into_inner().into()
+        }
+        ChangeCommand::Decline { which, reason, on, note } => {
+            let ((offer, etag), date, note, reason) = (which.parts(), on.date(), note.text(), reason.into());
+            let request = DeclineOfferRequest { request_id, offer, reason, date, note, etag, validate_only };
+            offers.decline_offer(session.call(request)).await?.into_inner().into()
+        }
+        ChangeCommand::Start { which, on } => {
+            let ((offer, etag), date) = (which.parts(), on.date());
+            let request = StartOfferRequest { request_id, offer, date, etag, validate_only };
+            offers.start_offer(session.call(request)).await?.into_inner().into()
+        }
+        ChangeCommand::Close { which, outcome, on, note } => {
+            let ((offer, etag), date, note, outcome) = (which.parts(), on.date(), note.text(), outcome.into());
+            let request = CloseOfferRequest { request_id, offer, outcome, date, note, etag, validate_only };
+            offers.close_offer(session.call(request)).await?.into_inner().into()
+        }
+        ChangeCommand::Reopen { which, reason } => {
+            let (offer, etag) = which.parts();
+            let request = ReopenOfferRequest { request_id, offer, reason, etag };
+            offers.reopen_offer(session.call(request)).await?.into_inner().into()
+        }
+        ChangeCommand::Assign { which, to } => {
+            let ((offer, etag), assignee) = (which.parts(), if to == "-" { String::new() } else { to });
+            let request = AssignOfferRequest { request_id, offer, assignee, etag, validate_only };
+            offers.assign_offer(session.call(request)).await?.into_inner().into()
+        }
+        ChangeCommand::Note { which, text } => {
+            let (offer, etag) = which.parts();
+            let request = NoteOfferRequest { request_id, offer, text, etag };
+            offers.note_offer(session.call(request)).await?.into_inner().into()
+        }
+        ChangeCommand::Region { which, to } => {
+            let ((offer, etag), region) = (which.parts(), to);
+            let request = ChangeOfferRegionRequest { request_id, offer, region, etag, validate_only };
+            offers.change_offer_region(session.call(request)).await?.into_inner().into()
+        }
+    })
+}

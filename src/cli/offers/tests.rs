@@ -1,0 +1,134 @@
+//! The json of offers, key by key.
+
+use super::*;
+use crate::proto::{
+    AcceptOfferResponse, BlockedSchool, Contact, IdentifyOffersResponse, Offer, OfferEvent, OfferSchool, Outcome,
+    Party, RecipientKind, UnplacedSchool, Warning,
+};
+
+fn offer() -> Offer {
+    Offer {
+        offer: "1f".to_owned(),
+        programme: "2021-22".to_owned(),
+        recipient_kind: RecipientKind::Mat.into(),
+        recipient: 2044,
+        name: "Oak Trust".to_owned(),
+        region: "West Midlands".to_owned(),
+        state: OfferState::Contacted.into(),
+        outcome: Outcome::Unspecified.into(),
+        schools: vec![OfferSchool {
+            urn: 103_150,
+            name: "Elm".to_owned(),
+            rules: vec!["E2_RI_TWICE_ON_ENTRY".to_owned()],
+        }],
+        contacts: vec![Contact {
+            contact: 9,
+            party: Party::ResponsibleBody.into(),
+            urn: 0,
+            date: "2021-10-04".to_owned(),
+            corrected_by: 0,
+        }],
+        etag: "e1".to_owned(),
+        trust_uid: 2044,
+        ..Offer::default()
+    }
+}
+
+const ROW: &str = concat!(
+    r#"{"offer":"1f","programme":"2021-22","recipient_kind":"mat","recipient":2044,"name":"Oak Trust","#,
+    r#""region":"West Midlands","state":"contacted","etag":"e1","assignee":null,"outcome":null"#,
+);
+
+const REST: &str = concat!(
+    r#","trust_uid":2044,"responsible_body":null,"terms_sha256":"","create_time":null,"#,
+    r#""schools":[{"urn":103150,"name":"Elm","rules":["E2_RI_TWICE_ON_ENTRY"]}],"awards":[],"caps":[],"#,
+    r#""contacts":[{"contact":9,"party":"responsible_body","urn":null,"date":"2021-10-04","corrected_by":null}]"#,
+);
+
+fn json(view: &impl serde::Serialize) -> String {
+    serde_json::to_string(view).unwrap_or_default()
+}
+
+#[test]
+fn a_list_is_an_array_of_rows() {
+    let closed = Offer {
+        state: OfferState::Closed.into(),
+        outcome: Outcome::Superseded.into(),
+        assignee: "a.officer".to_owned(),
+        ..offer()
+    };
+    let rows: Vec<_> = [offer(), closed].into_iter().map(OfferView::from).collect();
+    let second = ROW
+        .replace(r#""contacted""#, r#""closed""#)
+        .replace(r#""assignee":null"#, r#""assignee":"a.officer""#)
+        .replace(r#""outcome":null"#, r#""outcome":"superseded""#);
+    assert_eq!(json(&rows), format!("[{ROW}}},{second}}}]"));
+    assert_eq!(json(&Vec::<OfferView>::new()), "[]");
+}
+
+#[test]
+fn one_offer_adds_schools_awards_caps_and_contacts() {
+    assert_eq!(json(&OfferDetail::from(offer())), format!("{ROW}{REST}}}"));
+}
+
+#[test]
+fn a_changed_offer_adds_warnings() {
+    let warning = Warning { code: "DATE_IN_THE_PAST".to_owned(), message: "Long ago.".to_owned() };
+    let answer = AcceptOfferResponse { offer: Some(offer()), warnings: vec![warning] };
+    let warned = r#","warnings":[{"code":"DATE_IN_THE_PAST","message":"Long ago."}]"#;
+    assert_eq!(json(&ChangedView::from(answer)), format!("{ROW}{REST}{warned}}}"));
+}
+
+#[test]
+fn identifying_counts_and_names_what_is_left_out() {
+    let left = |urn, name: &str| (urn, name.to_owned());
+    let ((urn, name), (other, other_name)) = (left(103_150, "Elm"), left(148_685, "Ash"));
+    let answer = IdentifyOffersResponse {
+        created: 7,
+        updated: 1,
+        already_open: 2,
+        already_closed: 3,
+        blocked: vec![BlockedSchool { urn, name, offer: "2f".to_owned(), reason: "moved".to_owned() }],
+        unplaced: vec![UnplacedSchool { urn: other, name: other_name, reason: "no trust".to_owned() }],
+        judged_at_sequence: 40,
+    };
+    let wanted = concat!(
+        r#"{"created":7,"updated":1,"already_open":2,"already_closed":3,"blocked":1,"unplaced":1,"#,
+        r#""blocked_schools":[{"urn":103150,"name":"Elm","offer":"2f","reason":"moved"}],"#,
+        r#""unplaced_schools":[{"urn":148685,"name":"Ash","offer":null,"reason":"no trust"}],"#,
+        r#""judged_at_sequence":40,"dry_run":true}"#,
+    );
+    assert_eq!(json(&IdentifiedView::new(answer, true)), wanted);
+}
+
+#[test]
+fn an_event_carries_its_body_as_json() {
+    let event = |body: &str| OfferEvent {
+        sequence: 9,
+        kind: "contacted".to_owned(),
+        body_json: body.to_owned(),
+        ..OfferEvent::default()
+    };
+    let wanted = |body: &str| {
+        format!(
+            "{}{body}{}",
+            concat!(
+                r#"{"sequence":9,"kind":"contacted","actor":"","request_id":"","effective_date":"","#,
+                r#""recorded_time":null,"reason_code":null,"text":null,"body":"#,
+            ),
+            r#","hash":""}"#,
+        )
+    };
+    assert_eq!(json(&EventView::from(event(r#"{"party": "school"}"#))), wanted(r#"{"party":"school"}"#));
+    assert_eq!(json(&EventView::from(event("torn {"))), wanted(r#""torn {""#));
+}
+
+#[test]
+fn a_list_for_people_lines_up() {
+    use crate::cli::out::View as _;
+    let text = vec![OfferView::from(offer())].text();
+    let wanted = "\
+OFFER KIND RECIPIENT NAME      REGION        STATE
+1f    mat       2044 Oak Trust West Midlands contacted";
+    assert_eq!(text, wanted);
+}

@@ -1,0 +1,153 @@
+//! The only place of the client that writes: answers to stdout, everything else to stderr.
+//!
+//! One view drives both formats: `Serialize` is its json, [`View::text`] its table, so that they cannot drift apart.
+
+use std::io::{self, Write as _};
+
+use clap::ValueEnum;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
+use serde::Serialize;
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Aligned columns for people
+    Table,
+    /// One document for scripts
+    Json,
+}
+
+/// An answer, ready to be printed.
+pub(super) trait View: Serialize {
+    /// As a person reads it.
+    fn text(&self) -> String;
+}
+
+/// A column: its heading, and on which side its values line up.
+#[derive(Clone, Copy)]
+pub(super) enum Column {
+    /// Lined up on the left, wrapped where the page is too narrow.
+    Text(&'static str),
+    /// Lined up on the left and never wrapped, so that it can be copied.
+    Id(&'static str),
+    /// Lined up on the right, never wrapped.
+    Number(&'static str),
+}
+
+/// Wide enough for an id and a name, narrow enough for a terminal.
+const WIDTH: u16 = 100;
+
+/// Prints an answer on stdout.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub(super) fn answer(output: Output, view: &impl View) -> io::Result<()> {
+    match output {
+        Output::Table => text(view.text().trim_end()),
+        Output::Json => document(view),
+    }
+}
+
+/// Prints one json document on stdout.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub(super) fn document(value: &impl Serialize) -> io::Result<()> {
+    text(&serde_json::to_string_pretty(value)?)
+}
+
+/// Prints a line for a person on stderr. That nobody reads it is no failure.
+pub(super) fn remark(text: &str) {
+    writeln!(io::stderr().lock(), "{}", text.trim_end()).unwrap_or_default();
+}
+
+/// A table with headings, aligned, without lines.
+pub(super) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = plain();
+    table.set_header(columns.iter().map(|column| match column {
+        Column::Text(heading) | Column::Id(heading) | Column::Number(heading) => *heading,
+    }));
+    table.add_rows(rows);
+    align(&mut table, columns.iter().map(|column| matches!(column, Column::Number(_))));
+    for (column, kind) in table.column_iter_mut().zip(columns) {
+        if !matches!(kind, Column::Text(_)) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// One thing's facts, a line each.
+pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    let mut table = plain();
+    table.add_rows(rows.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| [key.to_owned(), value]));
+    align(&mut table, [false, false]);
+    table.trim_fmt()
+}
+
+/// Counts, a line each, lined up on the right.
+pub(super) fn counts(rows: impl IntoIterator<Item = (String, String)>) -> String {
+    let mut table = plain();
+    table.add_rows(rows.into_iter().map(|(key, value)| [key, value]));
+    align(&mut table, [false, true]);
+    table.trim_fmt()
+}
+
+/// What a cell shows for a value that may be absent.
+pub(super) fn cell<T: ToString>(value: Option<&T>) -> String {
+    value.map(T::to_string).unwrap_or_default()
+}
+
+fn plain() -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table
+}
+
+fn align(table: &mut Table, numbers: impl IntoIterator<Item = bool>) {
+    for (column, number) in table.column_iter_mut().zip(numbers) {
+        column.set_cell_alignment(if number { CellAlignment::Right } else { CellAlignment::Left });
+        column.set_padding((0, 1));
+    }
+}
+
+/// Prints a text on stdout. A reader that has had enough, such as `head`, is no failure.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub(super) fn text(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_line_up_on_the_left_and_numbers_on_the_right() {
+        let rows = [vec!["Oak".to_owned(), "7".to_owned()], vec!["Elm Park".to_owned(), "12345".to_owned()]];
+        let text = table(&[Column::Text("NAME"), Column::Number("SCHOOLS")], rows);
+        assert_eq!(text, "NAME     SCHOOLS\nOak            7\nElm Park   12345");
+    }
+
+    #[test]
+    fn a_fact_without_a_value_is_left_out() {
+        let text = facts([("name", "Oak".to_owned()), ("diocese", String::new()), ("urn", "100001".to_owned())]);
+        assert_eq!(text, "name Oak\nurn  100001");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_page_and_no_id_is_broken() {
+        let id = "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d";
+        let rows = [vec![id.to_owned(), "word ".repeat(60), "other ".repeat(9), "123456".to_owned()]];
+        let columns = [Column::Id("OFFER"), Column::Text("TEXT"), Column::Text("TEXT"), Column::Number("N")];
+        let text = table(&columns, rows);
+        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+        assert!(text.contains(id) && text.contains("123456"), "{text}");
+    }
+}

@@ -1,0 +1,79 @@
+//! `tsio schools`: find schools, show one with its history, and place one that the register places nowhere.
+
+pub(super) mod render;
+
+use clap::Subcommand;
+
+use self::render::{PlacedView, SchoolDetail, SchoolView};
+use super::args::PROGRAMME;
+use super::connect::{PAGE, Session, every_page};
+use super::errors::Failure;
+use crate::proto::{GetSchoolRequest, ListSchoolsRequest, PlaceSchoolRequest, Placement};
+
+/// A command about schools.
+#[derive(Debug, Subcommand)]
+pub enum SchoolsCommand {
+    /// Find schools by URN or part of a name
+    #[command(after_help = "Example:\n  tsio schools find \"st mary\"")]
+    Find {
+        /// A URN, or part of a name; at least 2 characters
+        text: String,
+    },
+    /// One school with its trusts, judgements and predecessors
+    #[command(after_help = "Example:\n  tsio schools show 103150")]
+    Show {
+        /// Its URN
+        #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+        urn: i32,
+    },
+    /// Place by hand a school that the register places nowhere
+    #[command(
+        after_help = "Example:\n  tsio schools place 148685 --kind mat --trust 2044 --reason \"confirmed by phone\""
+    )]
+    Place {
+        /// Its URN
+        #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+        urn: i32,
+        /// How it is placed
+        #[arg(long, value_enum)]
+        kind: Placement,
+        /// Group UID of its trust
+        #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i32).range(1..))]
+        trust: Option<i32>,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// The programme it is placed in
+        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
+        programme: String,
+    },
+}
+
+pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Result<(), Failure> {
+    match command {
+        SchoolsCommand::Find { text } => {
+            let schools = every_page(async |page_token| {
+                let request = ListSchoolsRequest { search: text.clone(), page_size: PAGE, page_token };
+                let answer = session.register().list_schools(session.call(request)).await?.into_inner();
+                Ok((answer.schools, answer.next_page_token))
+            });
+            session.print(&schools.await?.into_iter().map(SchoolView::from).collect::<Vec<_>>())
+        }
+        SchoolsCommand::Show { urn } => {
+            let answer = session.register().get_school(session.call(GetSchoolRequest { urn })).await?.into_inner();
+            session.print(&SchoolDetail::from(answer))
+        }
+        SchoolsCommand::Place { urn, kind, trust, reason, programme } => {
+            let request = PlaceSchoolRequest {
+                request_id: session.request_id(),
+                programme,
+                urn,
+                placement: kind.into(),
+                trust_uid: trust.unwrap_or_default(),
+                reason,
+            };
+            let answer = session.register().place_school(session.call(request)).await?.into_inner();
+            session.print(&PlacedView::from(answer))
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `tsio serve` and `tsio migrate`: the server's own commands.
+
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{MigrateArgs, ServeArgs};
+use super::out;
+use crate::app::App;
+use crate::app::clock::Clock;
+use crate::config::{Config, Given};
+use crate::grpc::{Limits, Serving};
+use crate::store::schema::Version;
+use crate::store::{Backend, Store, Use};
+use crate::telemetry;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves until SIGTERM or SIGINT, then drains. 0 when every call in flight was answered.
+pub async fn serve(args: ServeArgs) -> ExitCode {
+    telemetry::start();
+    let ServeArgs { database, listen, config, migrate } = args;
+    let config = match Config::load(config.as_deref(), Given { database, listen, migrate }) {
+        Ok(config) => config,
+        Err(mistakes) => return failed(&mistakes.into()),
+    };
+    match serve_on(&config).await {
+        Ok(Serving::Drained) => ExitCode::SUCCESS,
+        Ok(Serving::CutOff) => failed(&"the drain's time was up; calls still in flight were cut off".into()),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn serve_on(config: &Config) -> Result<Serving, Failure> {
+    let store = open(&config.database, config.migrate).await?;
+    let app = App::new(store, Clock::system());
+    app.install_shipped_terms().await?;
+    let listener = TcpListener::bind(config.listen).await?;
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        tracing::info!("stopping");
+    };
+    out::text(&format!("LISTENING {}", listener.local_addr()?))?;
+    tracing::info!(listen = %listener.local_addr()?, "serving, without authentication, on loopback");
+    crate::grpc::serve(app, listener, Limits { drain: config.drain }, stop).await
+}
+
+/// Opens the database and sees to its schema: SQLite is brought up to date by itself, PostgreSQL only when asked.
+async fn open(url: &str, migrate: bool) -> Result<Store, Failure> {
+    let store = Store::open(url, Use::Serve).await?;
+    if migrate || store.backend() == Backend::Sqlite {
+        store.migrate().await?;
+    }
+    match store.version().await? {
+        Version::Current => Ok(store),
+        Version::Old(missing) => {
+            let missing = missing.join(", ");
+            Err(format!("the database lacks {missing}: run `tsio migrate --database URL`, or serve with --migrate")
+                .into())
+        }
+        Version::Newer(unknown) => {
+            let unknown = unknown.join(", ");
+            Err(format!("the database is newer than this program: it has {unknown}; use the newer program").into())
+        }
+    }
+}
+
+/// Brings a database's schema up to date.
+pub async fn migrate(args: MigrateArgs) -> ExitCode {
+    telemetry::start();
+    let done = async {
+        let store = Store::open(&args.database, Use::Serve).await?;
+        store.migrate().await?;
+        store.close().await
+    };
+    match done.await {
+        Ok(()) => {
+            out::remark("the schema is up to date");
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error.into()),
+    }
+}
+
+fn failed(error: &Failure) -> ExitCode {
+    out::remark(&format!("error: {error}"));
+    ExitCode::FAILURE
+}

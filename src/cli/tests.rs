@@ -1,0 +1,256 @@
+//! The command line as a table: what parses, what is wrong usage; and refusals as they are printed.
+
+use clap::Parser as _;
+use prost::Message as _;
+use prost_types::Any;
+use tonic::{Code, Status};
+use tonic_types::pb;
+use uuid::Uuid;
+
+use super::args::{Cli, ClientCommand, Command};
+use super::errors::{ErrorView, Failure};
+use crate::proto::{Limit, Refusal};
+
+/// Splits a command line at spaces, `_` standing for a space within a word.
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace().map(|word| word.replace('_', " ")))
+}
+
+#[test]
+fn every_command_of_the_contract_parses() {
+    let lines = "\
+        tsio demo
+        tsio serve
+        tsio serve --database sqlite:x.db --listen 127.0.0.1:0 --config tsio.toml --migrate
+        tsio migrate --database sqlite:x.db
+        tsio verify --database sqlite:x.db
+        tsio terms list
+        tsio terms load 2022-23.toml
+        tsio import register groups.csv --as-at 2022-03-31
+        tsio import register groups.csv links.csv.gz --as-at 2022-03-31
+        tsio import ofsted month.csv --as-at 2021-11-30
+        tsio import ofsted month.csv --as-at 2021-11-30 --replaces 1f --dry-run
+        tsio import list
+        tsio import show 1f
+        tsio import withdraw 1f --reason wrong_month
+        tsio schools find st_mary
+        tsio schools show 103150
+        tsio schools place 148685 --kind maintained --reason by_letter
+        tsio schools place 148685 --kind mat --trust 2044 --reason by_letter --programme 2022-23
+        tsio trusts find learning
+        tsio trusts show 2044
+        tsio eligibility summary --programme 2021-22
+        tsio eligibility summary
+        tsio eligibility list
+        tsio eligibility list --programme 2021-22 --filter unplaced
+        tsio eligibility explain 103150
+        tsio eligibility explain 2044 --trust
+        tsio eligibility changes --from 2021-08-31 --to 2021-11-30
+        tsio offers identify --programme 2021-22
+        tsio offers identify --programme 2021-22 --dry-run
+        tsio offers list
+        tsio offers list --state closed --region West_Midlands --mine --search oak
+        tsio offers list --assignee -
+        tsio offers show 1f
+        tsio offers events 1f
+        tsio offers contact 1f --party responsible-body --on 2021-10-04
+        tsio offers contact 1f 2f 3f --party responsible-body --on 2021-10-04 --note by_phone
+        tsio offers contact 1f --party school --urn 103150 --on 2021-10-05 --etag e1
+        tsio offers correct 1f --contact 12 --note wrong_school
+        tsio offers accept 1f --by school --on 2021-10-11
+        tsio offers accept 1f --by trust
+        tsio offers decline 1f --reason not-wanted
+        tsio offers start 1f --etag e1
+        tsio offers close 1f --outcome lapsed
+        tsio offers reopen 1f --reason by_mistake
+        tsio offers assign 1f --to a.officer
+        tsio offers assign 1f --to -
+        tsio offers note 1f head_on_leave
+        tsio offers region 1f --to South-West_England
+        tsio approvals list --all
+        tsio approvals give 1f
+        tsio approvals approve 1f
+        tsio completions bash
+        tsio offers list --server http://host:1 --output json --actor a --roles reader --timeout 5
+        tsio --output json offers list
+        tsio offers identify --request-id 6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d";
+    for line in lines.lines() {
+        assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+    }
+    let hash = "0f".repeat(32);
+    assert!(parse(&format!("tsio verify --database sqlite:x.db --expect 17:{hash}")).is_ok());
+}
+
+#[test]
+fn wrong_usage_exits_2() {
+    let lines = "\
+        tsio
+        tsio offers
+        tsio nonsense
+        tsio import register --as-at 2022-03-31
+        tsio import register groups.csv
+        tsio import ofsted a.csv b.csv --as-at 2021-11-30
+        tsio import ofsted a.csv --as-at 30/11/2021
+        tsio import ofsted a.csv --as-at 2021-11-31
+        tsio import ofsted a.csv --as-at 2021-9-1
+        tsio import withdraw 1f
+        tsio schools show oak
+        tsio schools place 148685 --kind unplaced --reason x
+        tsio eligibility explain -5
+        tsio eligibility changes --from 2021-08-31
+        tsio offers list --state opened
+        tsio offers list --mine --assignee a
+        tsio offers contact --party school --on 2021-10-04
+        tsio offers contact 1f --party school
+        tsio offers accept 1f --by diocese --on 2021-10-04
+        tsio offers decline 1f
+        tsio offers close 1f --outcome unspecified
+        tsio offers identify --request-id 17
+        tsio offers list --output xml
+        tsio offers list --timeout 0
+        tsio verify --database sqlite:x.db --expect 17:abc
+        tsio verify --database sqlite:x.db --expect abc";
+    for line in lines.lines() {
+        assert_eq!(parse(line).err().map(|error| error.exit_code()), Some(2), "{line}");
+    }
+}
+
+#[test]
+fn what_is_about_one_offer_is_not_asked_of_several() {
+    #[rustfmt::skip]
+    let rows = [
+        ("tsio offers contact 1f    --party school --on 2021-10-04 --urn 103150 --etag e1", true),
+        ("tsio offers contact 1f 2f --party school --on 2021-10-04",                        true),
+        ("tsio offers contact 1f 2f --party school --on 2021-10-04 --urn 103150",           false),
+        ("tsio offers contact 1f 2f --party school --on 2021-10-04 --etag e1",              false),
+    ];
+    for (line, fine) in rows {
+        let Ok(Cli { command: Command::Client(ClientCommand::Offers(command)), .. }) = parse(line) else {
+            unreachable!("{line}")
+        };
+        assert_eq!(super::offers::check(&command).is_ok(), fine, "{line}");
+    }
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    super::command().debug_assert();
+}
+
+#[test]
+fn every_command_shows_an_example() {
+    fn check(command: &clap::Command, path: &str) {
+        for sub in command.get_subcommands() {
+            let path = format!("{path} {}", sub.get_name());
+            let example = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(sub.has_subcommands() || example.contains(&path), "{path}: {example}");
+            check(sub, &path);
+        }
+    }
+    check(&super::command(), "tsio");
+}
+
+fn any(kind: &str, value: Vec<u8>) -> Any {
+    Any { type_url: format!("type.googleapis.com/{kind}"), value }
+}
+
+fn status(code: Code, message: &str, details: Vec<Any>) -> Failure {
+    let rich = pb::Status { code: code as i32, message: message.to_owned(), details };
+    Status::with_details(code, message, rich.encode_to_vec().into()).into()
+}
+
+fn info(reason: &str) -> Any {
+    let info = pb::ErrorInfo { reason: reason.to_owned(), domain: "tsio".to_owned(), ..Default::default() };
+    any("google.rpc.ErrorInfo", info.encode_to_vec())
+}
+
+fn json(view: ErrorView) -> String {
+    serde_json::to_string(&view.document()).unwrap_or_default()
+}
+
+/// An amount that two limits refuse, one of them no number.
+fn over_the_cap() -> Failure {
+    let cap = Limit {
+        kind: "cap".to_owned(),
+        account: "1f/nle".to_owned(),
+        unit: "half_days".to_owned(),
+        limit: Some(6),
+        committed: Some(4),
+        spent: Some(0),
+        available: Some(2),
+        requested: Some(5),
+        largest: Some(2),
+        remedy: "Release what is not needed.".to_owned(),
+    };
+    let state = Limit { kind: "state".to_owned(), account: "1f".to_owned(), ..Limit::default() };
+    let refusal = Refusal { limits: vec![cap, state], largest: Some(2), ..Refusal::default() };
+    let details =
+        vec![info("CAP_EXCEEDED"), any("google.rpc.Help", vec![255]), any("tsio.v1.Refusal", refusal.encode_to_vec())];
+    status(Code::FailedPrecondition, "The cap is 3 days.", details)
+}
+
+#[test]
+fn a_refusal_prints_every_limit_as_json() {
+    let wanted = concat!(
+        r#"{"error":{"code":"FAILED_PRECONDITION","reason":"CAP_EXCEEDED","message":"The cap is 3 days.","largest":2,"#,
+        r#""limits":[{"kind":"cap","account":"1f/nle","unit":"half_days","limit":6,"committed":4,"spent":0,"#,
+        r#""available":2,"requested":5,"largest":2,"remedy":"Release what is not needed."},"#,
+        r#"{"kind":"state","account":"1f","unit":null,"limit":null,"committed":null,"spent":null,"#,
+        r#""available":null,"requested":null,"largest":null}],"#,
+        r#""request_id":"6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d"}}"#,
+    );
+    let id = Uuid::from_u128(0x6f1c_8a52_30c5_4c3e_9d9e_0a4f_5e6b_7c8d);
+    assert_eq!(json(ErrorView::new(&over_the_cap(), Some(id))), wanted);
+}
+
+#[test]
+fn a_refusal_prints_every_limit_for_a_person() {
+    let id = Uuid::from_u128(1);
+    let text = ErrorView::new(&over_the_cap(), Some(id)).text();
+    let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let wanted = [
+        "error: The cap is 3 days. (CAP_EXCEEDED)",
+        "LIMIT OF UNIT LIMIT COMMITTED SPENT AVAILABLE REQUESTED LARGEST",
+        "cap 1f/nle half_days 6 4 0 2 5 2",
+        "state 1f",
+        "cap 1f/nle: Release what is not needed.",
+        "the largest that would pass: 2",
+        "to try the same call again: --request-id 00000000-0000-0000-0000-000000000001",
+    ];
+    assert_eq!(lines, wanted);
+}
+
+#[test]
+fn field_violations_and_approvals_are_printed() {
+    let field = |field: &str, description: &str| pb::bad_request::FieldViolation {
+        field: field.to_owned(),
+        description: description.to_owned(),
+        ..Default::default()
+    };
+    let bad = pb::BadRequest { field_violations: vec![field("date", "in the future"), field("urn", "not a URN")] };
+    let details = vec![info("FIELD_INVALID"), any("google.rpc.BadRequest", bad.encode_to_vec())];
+    let error = ErrorView::new(&status(Code::InvalidArgument, "Two fields.", details), None);
+    assert!(error.text().contains("\n  date: in the future\n  urn: not a URN\n"), "{}", error.text());
+    let wanted = concat!(
+        r#"{"error":{"code":"INVALID_ARGUMENT","reason":"FIELD_INVALID","message":"Two fields.","largest":null,"#,
+        r#""limits":[],"violations":[{"field":"date","description":"in the future"},"#,
+        r#"{"field":"urn","description":"not a URN"}]}}"#,
+    );
+    assert_eq!(json(error), wanted);
+
+    let refusal = Refusal { approval: "7a".to_owned(), ..Refusal::default() };
+    let details = vec![info("APPROVAL_REQUIRED"), any("tsio.v1.Refusal", refusal.encode_to_vec())];
+    let error = ErrorView::new(&status(Code::FailedPrecondition, "Needs two.", details), None);
+    assert!(error.text().contains("tsio approvals give 7a"), "{}", error.text());
+    assert!(json(error).contains(r#""approval":"7a""#));
+}
+
+#[test]
+fn a_status_without_details_has_its_code_for_a_reason() {
+    let error = ErrorView::new(&Status::new(Code::DeadlineExceeded, "too slow").into(), None);
+    let wanted = concat!(
+        r#"{"error":{"code":"DEADLINE_EXCEEDED","reason":"DEADLINE_EXCEEDED","message":"too slow","#,
+        r#""largest":null,"limits":[]}}"#,
+    );
+    assert_eq!(json(error), wanted);
+}

@@ -1,0 +1,139 @@
+//! A server for the client's tests: keeps what it was sent, answers what it was told to.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::stream::{self, Stream};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::proto::eligibility_service_server::{EligibilityService, EligibilityServiceServer};
+use crate::proto::explain_eligibility_request::Subject;
+use crate::proto::{
+    ExplainEligibilityRequest, ExplainEligibilityResponse, ImportHeader, ImportOfstedRequest, ImportOfstedResponse,
+    ImportOutcome, ImportProgress, ListEligibilityChangesRequest, ListEligibilityChangesResponse,
+    ListEligibilityRequest, ListEligibilityResponse, SummariseEligibilityRequest, SummariseEligibilityResponse,
+    import_ofsted_request, import_ofsted_response,
+};
+
+/// What the server was sent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) actor: String,
+    pub(super) roles: String,
+    pub(super) timeout: String,
+    pub(super) header: Option<ImportHeader>,
+    pub(super) chunks: Vec<Vec<u8>>,
+    pub(super) complete: bool,
+    pub(super) subjects: Vec<Subject>,
+}
+
+/// The server.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fake {
+    seen: Arc<Mutex<Seen>>,
+    refuse: bool,
+}
+
+/// The only trust that the server knows; it knows no school.
+pub(super) const TRUST: i32 = 2044;
+
+impl Fake {
+    /// One that refuses an upload at its first chunk.
+    pub(super) fn refusing() -> Self {
+        Self { refuse: true, ..Self::default() }
+    }
+
+    /// What it was sent so far.
+    pub(super) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Seen)) {
+        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn note_caller<T>(&self, request: &Request<T>) {
+        let text =
+            |key| request.metadata().get(key).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let (actor, roles, timeout) = (text("x-tsio-actor"), text("x-tsio-roles"), text("grpc-timeout"));
+        self.note(|seen| (seen.actor, seen.roles, seen.timeout) = (actor, roles, timeout));
+    }
+}
+
+/// Serves on a free port until the test ends, and says where.
+pub(super) async fn serve(fake: Fake) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::builder().add_service(EligibilityServiceServer::new(fake));
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    format!("http://{address}")
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<ImportOfstedResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl EligibilityService for Fake {
+    type ImportOfstedStream = Answers;
+
+    async fn import_ofsted(
+        &self,
+        request: Request<Streaming<ImportOfstedRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        use import_ofsted_response::Part;
+        self.note_caller(&request);
+        let mut parts = request.into_inner();
+        while let Some(message) = parts.message().await? {
+            match message.part {
+                Some(import_ofsted_request::Part::Header(header)) => self.note(|seen| seen.header = Some(header)),
+                Some(import_ofsted_request::Part::Chunk(_)) if self.refuse => {
+                    return Err(Status::invalid_argument("no header row"));
+                }
+                Some(import_ofsted_request::Part::Chunk(chunk)) => self.note(|seen| seen.chunks.push(chunk)),
+                None => return Err(Status::invalid_argument("an empty message")),
+            }
+        }
+        self.note(|seen| seen.complete = true);
+        let progress = Part::Progress(ImportProgress { received_bytes: 1, rows_read: 7, rows_written: 0 });
+        let outcome = Part::Outcome(ImportOutcome { rows: 7, ..ImportOutcome::default() });
+        let answers = [progress, outcome].map(|part| Ok(ImportOfstedResponse { part: Some(part) }));
+        Ok(Response::new(Box::pin(stream::iter(answers))))
+    }
+
+    async fn explain_eligibility(
+        &self,
+        request: Request<ExplainEligibilityRequest>,
+    ) -> Result<Response<ExplainEligibilityResponse>, Status> {
+        self.note_caller(&request);
+        let subject = request.into_inner().subject;
+        self.note(|seen| seen.subjects.extend(subject));
+        match subject {
+            Some(Subject::Uid(TRUST)) => Ok(Response::new(ExplainEligibilityResponse::default())),
+            Some(Subject::Uid(_)) => Err(Status::not_found("no such trust")),
+            _ => Err(Status::not_found("no such school")),
+        }
+    }
+
+    async fn list_eligibility(
+        &self,
+        _: Request<ListEligibilityRequest>,
+    ) -> Result<Response<ListEligibilityResponse>, Status> {
+        Err(Status::unimplemented("not for tests"))
+    }
+
+    async fn summarise_eligibility(
+        &self,
+        _: Request<SummariseEligibilityRequest>,
+    ) -> Result<Response<SummariseEligibilityResponse>, Status> {
+        Err(Status::unimplemented("not for tests"))
+    }
+
+    async fn list_eligibility_changes(
+        &self,
+        _: Request<ListEligibilityChangesRequest>,
+    ) -> Result<Response<ListEligibilityChangesResponse>, Status> {
+        Err(Status::unimplemented("not for tests"))
+    }
+}

@@ -1,0 +1,72 @@
+//! `tsio verify`: proves every book from its first event, beside a running server or without one.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::args::VerifyArgs;
+use super::out::{self, Column, Output, View, table};
+use crate::app::verify::{self, Report};
+use crate::store::{Store, Use};
+
+/// Verifies. 0 when every book is proved, 1 on any difference.
+pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
+    match reports(&args).await {
+        Ok(reports) => {
+            let views: Vec<ReportView> = reports.iter().map(ReportView::from).collect();
+            let printed = out::answer(output, &views);
+            if printed.is_ok() && reports.iter().all(Report::is_sound) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            out::remark(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn reports(args: &VerifyArgs) -> Result<Vec<Report>, Box<dyn std::error::Error + Send + Sync>> {
+    let programme = args.programme.as_deref().map(str::parse).transpose()?;
+    let store = Store::open(&args.database, Use::Look).await?;
+    let expected = args.expect.as_ref().map(|it| verify::Expected::new(it.sequence, &it.hash)).transpose()?;
+    Ok(verify::verify(&store, programme.as_ref(), expected).await?)
+}
+
+#[derive(Debug, Serialize)]
+struct ReportView {
+    programme: String,
+    sequence: i64,
+    hash: String,
+    sound: bool,
+    difference_count: usize,
+    differences: Vec<String>,
+}
+
+impl From<&Report> for ReportView {
+    fn from(report: &Report) -> Self {
+        Self {
+            programme: report.programme.to_string(),
+            sequence: report.seq.0,
+            hash: report.hash.to_string(),
+            sound: report.is_sound(),
+            difference_count: report.count,
+            differences: report.differences.clone(),
+        }
+    }
+}
+
+impl View for Vec<ReportView> {
+    fn text(&self) -> String {
+        let columns =
+            [Column::Id("PROGRAMME"), Column::Number("SEQUENCE"), Column::Id("HASH"), Column::Number("DIFFERENCES")];
+        let row = |it: &ReportView| {
+            vec![it.programme.clone(), it.sequence.to_string(), it.hash.clone(), it.difference_count.to_string()]
+        };
+        let mut text = table(&columns, self.iter().map(row));
+        for report in self {
+            for difference in &report.differences {
+                text.push_str(&format!("\n{}: {difference}", report.programme));
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,65 @@
+//! `ApprovalService`.
+
+use prost::Message as _;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::{Call, unary};
+use super::convert;
+use super::fields::{Fields, page_size, token};
+use crate::app::writer::Told;
+use crate::app::{App, AppError, Result, Violation};
+use crate::domain::book::Command;
+use crate::proto::approval_service_server::ApprovalService;
+use crate::proto::{GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest, ListApprovalsResponse};
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Approvals(pub(super) App);
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl ApprovalService for Approvals {
+    async fn list_approvals(&self, request: Request<ListApprovalsRequest>) -> Reply<ListApprovalsResponse> {
+        unary("ApprovalService/ListApprovals", request, async |call| {
+            let message = &call.message;
+            let bound = [u8::from(message.include_closed)];
+            let before = match token::read(&bound, &message.page_token)? {
+                Some(key) => {
+                    let wrong = |_| AppError::Invalid(vec![Violation::new("page_token", "is not a page token")]);
+                    Some(key.parse().map_err(wrong)?)
+                }
+                None => None,
+            };
+            let size = page_size(message.page_size);
+            let page = self.0.list_approvals(&call.caller, message.include_closed, before, size).await?;
+            let full = page.len() as u64 == size;
+            let next = page.last().filter(|_| full).map(|last| token::make(&bound, &last.id.to_string()));
+            let approvals = page.iter().map(convert::approval).collect();
+            Ok(ListApprovalsResponse { approvals, next_page_token: next.unwrap_or_default() })
+        })
+        .await
+    }
+
+    async fn give_approval(&self, request: Request<GiveApprovalRequest>) -> Reply<GiveApprovalResponse> {
+        unary("ApprovalService/GiveApproval", request, async |call| give(&self.0, call).await).await
+    }
+}
+
+/// Carried out by whatever the approval belongs to: a book, or the register.
+async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApprovalResponse> {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&call.message.request_id);
+    let approval = fields.parse("approval", &call.message.approval);
+    let (request, approval) = fields.done(request.zip(approval))?;
+    let waiting = app.approval(&call.caller, approval).await?;
+    match waiting.programme {
+        Some(programme) => call.submit(app, programme, request, Command::GiveApproval { approval }, given).await,
+        None => Err(AppError::NotFound(format!("approval {approval}"))),
+    }
+}
+
+fn given(told: &Told) -> Vec<u8> {
+    let approval = told.approval.as_ref().map(convert::approval);
+    GiveApprovalResponse { approval, offer: convert::first_offer(told), ..Default::default() }.encode_to_vec()
+}

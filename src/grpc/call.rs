@@ -1,0 +1,151 @@
+//! What every call has in common: who, until when, under which id; its span in the log; its status.
+
+use std::future::Future;
+use std::time::Duration;
+
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
+
+use super::{auth, status::status};
+use crate::app::writer::{Submission, Told};
+use crate::app::{App, AppError, Result};
+use crate::domain::book::Command;
+use crate::domain::event::Hash;
+use crate::domain::ids::{Programme, RequestId};
+use crate::domain::role::Caller;
+
+/// Our own deadline fires this part of the caller's time before it, so that the caller is told DEADLINE_EXCEEDED and
+/// not cut off with CANCELLED.
+const EARLY: u32 = 20;
+
+/// A call: who makes it, until when, and its message.
+#[derive(Debug)]
+pub(super) struct Call<T> {
+    pub(super) caller: Caller,
+    pub(super) deadline: Option<Instant>,
+    pub(super) rpc: &'static str,
+    pub(super) message: T,
+}
+
+/// Runs one unary call: reads the caller, keeps the deadline, logs, and maps the error.
+pub(super) async fn unary<T, R, F>(
+    rpc: &'static str,
+    request: Request<T>,
+    handle: impl FnOnce(Call<T>) -> F,
+) -> std::result::Result<Response<R>, Status>
+where
+    F: Future<Output = Result<R>>,
+{
+    let span = tracing::info_span!("call", rpc, request_id = tracing::field::Empty, actor = tracing::field::Empty);
+    async move {
+        let (metadata, _, message) = request.into_parts();
+        let caller = auth::caller(&metadata)?;
+        tracing::Span::current().record("actor", caller.actor.as_str());
+        let deadline = deadline(&metadata);
+        let work = handle(Call { caller, deadline, rpc, message });
+        let result = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(AppError::DeadlinePassed)),
+            None => work.await,
+        };
+        match result {
+            Ok(answer) => {
+                tracing::debug!("done");
+                Ok(Response::new(answer))
+            }
+            Err(error) => {
+                tracing::info!(%error, "not done");
+                Err(status(error))
+            }
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+impl<T: Message> Call<T> {
+    /// SHA-256 of the method and the message: what a request id stands for.
+    pub(super) fn fingerprint(&self) -> Hash {
+        let body = self.message.encode_to_vec();
+        Hash(Sha256::new().chain_update(self.rpc).chain_update([0]).chain_update(body).finalize().into())
+    }
+
+    /// Hands a command to the book of `programme`, and answers the stored answer.
+    pub(super) async fn submit<R: Message + Default>(
+        self,
+        app: &App,
+        programme: Programme,
+        request: RequestId,
+        command: Command,
+        encode: fn(&Told) -> Vec<u8>,
+    ) -> Result<R> {
+        tracing::Span::current().record("request_id", tracing::field::display(request));
+        let submission = Submission {
+            programme,
+            actor: self.caller.actor.clone(),
+            request,
+            rpc: self.rpc,
+            fingerprint: self.fingerprint(),
+            command,
+            deadline: self.deadline,
+            encode,
+        };
+        let answer = app.submit(&self.caller, submission).await?;
+        decode(&answer)
+    }
+}
+
+/// Reads a stored answer.
+pub(super) fn decode<R: Message + Default>(answer: &[u8]) -> Result<R> {
+    R::decode(answer).map_err(|error| AppError::Bug(format!("a stored answer cannot be read: {error}")))
+}
+
+fn deadline(metadata: &MetadataMap) -> Option<Instant> {
+    let given = timeout(metadata.get("grpc-timeout")?.to_str().ok()?)?;
+    let early = given.checked_div(EARLY).unwrap_or_default();
+    Instant::now().checked_add(given.saturating_sub(early))
+}
+
+/// The value of `grpc-timeout`: at most 8 digits and a unit.
+fn timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = Some(digits).filter(|it| it.len() <= 8)?.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number.saturating_mul(3_600)),
+        "M" => Duration::from_secs(number.saturating_mul(60)),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_digits_and_a_unit() {
+        let rows = [
+            ("1S", Some(Duration::from_secs(1))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("2M", Some(Duration::from_secs(120))),
+            ("1H", Some(Duration::from_secs(3_600))),
+            ("10u", Some(Duration::from_micros(10))),
+            ("99n", Some(Duration::from_nanos(99))),
+            ("", None),
+            ("S", None),
+            ("-1S", None),
+            ("1s", None),
+            ("123456789S", None),
+            ("1é", None),
+        ];
+        for (text, wanted) in rows {
+            assert_eq!(timeout(text), wanted, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Values of the domain as messages of the contract, and the enums both ways.
+
+use prost_types::Timestamp;
+
+use crate::app::StoredApproval;
+use crate::app::writer::Told;
+use crate::domain::book::command::Warning;
+use crate::domain::book::identify::Identified;
+use crate::domain::event::Seq;
+use crate::domain::ids::Uid;
+use crate::domain::offer::{self, Offer, State};
+use crate::domain::school::HandPlacement;
+use crate::domain::time::Micros;
+use crate::proto;
+
+/// Two enums, one to one, both ways; the contract's `UNSPECIFIED` is nothing.
+macro_rules! both_ways {
+    ($to:ident, $from:ident: $domain:ty = $wire:ty { $($ours:ident = $theirs:ident),+ $(,)? }) => {
+        pub(super) const fn $to(value: $domain) -> $wire {
+            match value { $(<$domain>::$ours => <$wire>::$theirs),+ }
+        }
+
+        pub(super) fn $from(number: i32) -> Option<$domain> {
+            match <$wire>::try_from(number) {
+                $(Ok(<$wire>::$theirs) => Some(<$domain>::$ours),)+
+                Ok(<$wire>::Unspecified) | Err(_) => None,
+            }
+        }
+    };
+}
+
+both_ways!(state, state_from: State = proto::OfferState {
+    Identified = Identified, Contacted = Contacted, Accepted = Accepted, Delivering = Delivering, Closed = Closed,
+});
+both_ways!(outcome, outcome_from: offer::Outcome = proto::Outcome {
+    Completed = Completed, Declined = Declined, Withdrawn = Withdrawn, Lapsed = Lapsed,
+    Ineligible = Ineligible, Superseded = Superseded,
+});
+both_ways!(party, party_from: offer::Party = proto::Party { ResponsibleBody = ResponsibleBody, School = School });
+both_ways!(_acceptor, acceptor_from: offer::Acceptor = proto::Acceptor { School = School, Trust = Trust });
+both_ways!(_decline_reason, decline_reason_from: offer::DeclineReason = proto::DeclineReason {
+    SupportInPlace = SupportInPlace, NoCapacity = NoCapacity, NotWanted = NotWanted,
+    ChangingTrust = ChangingTrust, Other = Other,
+});
+
+/// A number of the register; they have at most seven digits.
+pub(super) fn number(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// A count.
+pub(super) fn count(value: usize) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// An instant.
+pub(super) fn timestamp(at: Micros) -> Timestamp {
+    let nanos = at.0.rem_euclid(1_000_000).saturating_mul(1_000);
+    Timestamp { seconds: at.0.div_euclid(1_000_000), nanos: i32::try_from(nanos).unwrap_or_default() }
+}
+
+/// An offer.
+pub(super) fn offer(it: &Offer) -> proto::Offer {
+    proto::Offer {
+        offer: it.id.to_string(),
+        programme: it.programme.to_string(),
+        recipient_kind: match it.recipient {
+            offer::Recipient::Standalone(_) => proto::RecipientKind::Standalone,
+            offer::Recipient::Mat(_) => proto::RecipientKind::Mat,
+        }
+        .into(),
+        recipient: number(it.recipient.number()),
+        name: it.name.clone(),
+        region: it.region.to_string(),
+        state: state(it.state).into(),
+        outcome: it.outcome.map_or(proto::Outcome::Unspecified, outcome).into(),
+        assignee: it.assignee.as_ref().map(ToString::to_string).unwrap_or_default(),
+        schools: it.schools.values().map(school).collect(),
+        contacts: it.contacts.iter().map(contact).collect(),
+        etag: it.etag(),
+        trust_uid: it.trust.map_or(0, |uid| number(uid.get())),
+        responsible_body: it.responsible.to_string(),
+        terms_sha256: crate::domain::event::Hash(it.terms).to_string(),
+        create_time: Some(timestamp(it.made_at)),
+    }
+}
+
+fn school(it: &offer::ListedSchool) -> proto::OfferSchool {
+    proto::OfferSchool { urn: number(it.urn.get()), name: it.name.clone(), rules: it.rules.clone() }
+}
+
+fn contact(it: &offer::Contact) -> proto::Contact {
+    proto::Contact {
+        contact: it.seq.0,
+        party: party(it.party).into(),
+        urn: it.urn.map_or(0, |urn| number(urn.get())),
+        date: it.on.to_string(),
+        corrected_by: it.corrected_by.map_or(0, |seq| seq.0),
+    }
+}
+
+/// The first offer of an answer that has one.
+pub(super) fn first_offer(told: &Told) -> Option<proto::Offer> {
+    told.offers.first().map(offer)
+}
+
+/// What identifying did.
+pub(super) fn identified(did: &Identified, judged_at: Seq) -> proto::IdentifyOffersResponse {
+    proto::IdentifyOffersResponse {
+        created: count(did.created),
+        updated: count(did.updated),
+        already_open: count(did.already_open),
+        already_closed: count(did.already_closed),
+        blocked: did
+            .blocked
+            .iter()
+            .map(|it| proto::BlockedSchool {
+                urn: number(it.urn.get()),
+                name: it.name.clone(),
+                offer: it.offer.to_string(),
+                reason: it.reason.clone(),
+            })
+            .collect(),
+        unplaced: did
+            .unplaced
+            .iter()
+            .map(|it| proto::UnplacedSchool {
+                urn: number(it.urn.get()),
+                name: it.name.clone(),
+                reason: it.reason.clone(),
+            })
+            .collect(),
+        judged_at_sequence: judged_at.0,
+    }
+}
+
+/// Warnings.
+pub(super) fn warnings(told: &Told) -> Vec<proto::Warning> {
+    let one = |it: &Warning| match it {
+        Warning::DateInThePast(on) => proto::Warning {
+            code: "DATE_IN_THE_PAST".to_owned(),
+            message: format!("{on} lies in the past; it is recorded as the date it happened"),
+        },
+    };
+    told.warnings.iter().map(one).collect()
+}
+
+/// A placement by hand.
+pub(super) const fn hand_placement(it: HandPlacement) -> (proto::Placement, Option<Uid>) {
+    match it {
+        HandPlacement::Maintained => (proto::Placement::Maintained, None),
+        HandPlacement::SingleAcademyTrust { uid } => (proto::Placement::SingleAcademyTrust, Some(uid)),
+        HandPlacement::SingleSchoolMat { uid } => (proto::Placement::SingleSchoolMat, Some(uid)),
+        HandPlacement::Mat { uid } => (proto::Placement::Mat, Some(uid)),
+    }
+}
+
+/// An approval.
+pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
+    let state = if it.given_by.is_some() { proto::ApprovalState::CarriedOut } else { proto::ApprovalState::Open };
+    proto::Approval {
+        approval: it.id.to_string(),
+        action: it.action.clone(),
+        subject: it.subject.to_string(),
+        state: state.into(),
+        requested_by: it.requested_by.to_string(),
+        request_time: Some(timestamp(it.requested_at)),
+        given_by: it.given_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,229 @@
+//! Checks the fields of a request, and names everything wrong at once.
+
+use crate::app::{AppError, Result, Violation};
+use crate::domain::Date;
+use crate::domain::ids::{Programme, RequestId, Uid, Urn};
+
+/// Characters of a free text.
+const MAX_TEXT: usize = 10_000;
+/// The most a page has, where the caller asks for more.
+const MAX_PAGE: u64 = 500;
+/// What a page has, where the caller does not say.
+const PAGE: u64 = 50;
+
+/// The violations found so far.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Vec<Violation>);
+
+impl Fields {
+    /// Notes a violation.
+    pub(super) fn wrong(&mut self, field: &str, description: impl Into<String>) {
+        self.0.push(Violation::new(field, description));
+    }
+
+    /// Parses a required field.
+    pub(super) fn parse<T>(&mut self, field: &str, text: &str) -> Option<T>
+    where
+        T: std::str::FromStr,
+        T::Err: std::fmt::Display,
+    {
+        if text.is_empty() {
+            self.wrong(field, "is required");
+            return None;
+        }
+        text.parse().map_err(|error: T::Err| self.wrong(field, error.to_string())).ok()
+    }
+
+    /// Parses a field that may be empty.
+    pub(super) fn optional<T>(&mut self, field: &str, text: &str) -> Option<T>
+    where
+        T: std::str::FromStr,
+        T::Err: std::fmt::Display,
+    {
+        if text.is_empty() { None } else { self.parse(field, text) }
+    }
+
+    /// The request id that every mutation carries.
+    pub(super) fn request_id(&mut self, text: &str) -> Option<RequestId> {
+        self.parse("request_id", text)
+    }
+
+    /// A programme.
+    pub(super) fn programme(&mut self, text: &str) -> Option<Programme> {
+        self.parse("programme", text)
+    }
+
+    /// A URN.
+    pub(super) fn urn(&mut self, field: &str, number: i32) -> Option<Urn> {
+        let urn = u32::try_from(number).ok().and_then(Urn::new);
+        if urn.is_none() {
+            self.wrong(field, format!("{number} is not a URN (5 or 6 digits)"));
+        }
+        urn
+    }
+
+    /// A group UID.
+    pub(super) fn uid(&mut self, field: &str, number: i32) -> Option<Uid> {
+        let uid = u32::try_from(number).ok().and_then(Uid::new);
+        if uid.is_none() {
+            self.wrong(field, format!("{number} is not a group UID (1 to 6 digits)"));
+        }
+        uid
+    }
+
+    /// A date, `YYYY-MM-DD`.
+    pub(super) fn date(&mut self, field: &str, text: &str) -> Option<Date> {
+        if text.is_empty() {
+            self.wrong(field, "is required, as YYYY-MM-DD");
+            return None;
+        }
+        let date = Some(text).filter(|it| it.len() == 10).and_then(|it| it.parse().ok());
+        if date.is_none() {
+            self.wrong(field, format!("{text:?} is not a date of the form YYYY-MM-DD"));
+        }
+        date
+    }
+
+    /// The date something happened: today when empty, never in the future.
+    pub(super) fn happened(&mut self, field: &str, text: &str, today: Date) -> Option<Date> {
+        let date = if text.is_empty() { Some(today) } else { self.date(field, text) };
+        date.filter(|it| {
+            let future = *it > today;
+            if future {
+                self.wrong(field, format!("{it} lies in the future; today is {today}"));
+            }
+            !future
+        })
+    }
+
+    /// A free text that may be empty.
+    pub(super) fn note(&mut self, field: &str, text: &str) -> Option<String> {
+        if text.chars().count() > MAX_TEXT {
+            self.wrong(field, format!("is longer than {MAX_TEXT} characters"));
+        }
+        Some(text.trim().to_owned()).filter(|it| !it.is_empty())
+    }
+
+    /// A free text that must be there.
+    pub(super) fn text(&mut self, field: &str, text: &str) -> Option<String> {
+        let note = self.note(field, text);
+        if note.is_none() {
+            self.wrong(field, "is required");
+        }
+        note
+    }
+
+    /// A value of an enum of the domain; `UNSPECIFIED` and unknown numbers are violations.
+    pub(super) fn choice<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.wrong(field, "is required, as one of its named values");
+        }
+        value
+    }
+
+    /// Everything checked: the value made of the fields, or every violation.
+    pub(super) fn done<T>(self, value: Option<T>) -> Result<T> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => Err(AppError::Invalid(self.0)),
+        }
+    }
+}
+
+/// How many a page has: what was asked, capped, not refused (AIP-158). Less than nothing is nothing said.
+pub(super) fn page_size(asked: i32) -> u64 {
+    page_size_within(asked, PAGE, MAX_PAGE)
+}
+
+/// The same with other numbers.
+pub(super) fn page_size_within(asked: i32, otherwise: u64, most: u64) -> u64 {
+    match u64::try_from(asked) {
+        Ok(0) | Err(_) => otherwise,
+        Ok(asked) => asked.min(most),
+    }
+}
+
+/// Page tokens: opaque text, bound to the filter they were made for.
+pub(super) mod token {
+    use sha2::{Digest as _, Sha256};
+
+    use crate::app::{AppError, Result, Violation};
+
+    /// A token for the page after `key`, under this filter.
+    pub(in crate::grpc) fn make(filter: &[u8], key: &str) -> String {
+        let hex: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}{hex}", bound(filter))
+    }
+
+    /// The key in a token, which must have been made for this filter. Nothing for the first page.
+    pub(in crate::grpc) fn read(filter: &[u8], token: &str) -> Result<Option<String>> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |why: &str| AppError::Invalid(vec![Violation::new("page_token", why)]);
+        let (mark, hex) = token.split_at_checked(16).ok_or_else(|| wrong("is not a page token"))?;
+        if mark != bound(filter) {
+            return Err(wrong("was made for another filter"));
+        }
+        let byte = |at: usize| u8::from_str_radix(hex.get(at..at.saturating_add(2))?, 16).ok();
+        let bytes: Option<Vec<u8>> = (0..hex.len()).step_by(2).map(byte).collect();
+        let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        key.map(Some).ok_or_else(|| wrong("is not a page token"))
+    }
+
+    fn bound(filter: &[u8]) -> String {
+        Sha256::digest(filter).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_token_is_bound_to_its_filter() {
+            let token = make(b"state=open", "école\n900001");
+            assert_eq!(read(b"state=open", &token), Ok(Some("école\n900001".to_owned())));
+            assert_eq!(read(b"", ""), Ok(None));
+            for bad in ["x", "zzzzzzzzzzzzzzzzzz", &token[..15], &token[..token.len() - 1]] {
+                assert!(read(b"state=open", bad).is_err(), "{bad}");
+            }
+            assert!(read(b"state=closed", &token).is_err());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_wrong_is_named_at_once() {
+        let today = "2022-03-01".parse().unwrap();
+        let mut fields = Fields::default();
+        fields.request_id("x");
+        fields.urn("urn", 7);
+        fields.date("from", "01/03/2022");
+        fields.happened("date", "2022-03-02", today);
+        fields.text("reason", "  ");
+        let Err(AppError::Invalid(violations)) = fields.done(Some(())) else { panic!("nothing found") };
+        let named: Vec<&str> = violations.iter().map(|it| it.field.as_str()).collect();
+        assert_eq!(named, ["request_id", "urn", "from", "date", "reason"]);
+    }
+
+    #[test]
+    fn a_date_is_ten_characters() {
+        let day = |text: &str| Fields::default().date("date", text).map(|it| it.to_string());
+        assert_eq!(day("2022-02-28").as_deref(), Some("2022-02-28"));
+        for bad in ["2022-02-30", "2022-2-28", "+2022-02-28", "28/02/2022", "20220228", ""] {
+            assert_eq!(day(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_capped_not_refused() {
+        let rows = [(0, 50), (-1, 50), (1, 1), (500, 500), (501, 500), (i32::MAX, 500)];
+        for (asked, given) in rows {
+            assert_eq!(page_size(asked), given, "{asked}");
+        }
+    }
+}

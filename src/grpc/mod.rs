@@ -1,0 +1,16 @@
+//! The wire: each service's messages to use cases and back, and nothing else.
+//!
+//! No rule and no database here. A handler reads who calls, checks fields ([`fields`]), calls the one use case, and
+//! shows its answer ([`convert`]) or its error ([`status`]).
+
+mod approvals;
+mod auth;
+mod call;
+mod convert;
+mod fields;
+mod offers;
+mod server;
+mod status;
+mod terms;
+
+pub use server::{Limits, Serving, serve};

@@ -1,0 +1,362 @@
+//! `OfferService`.
+
+use prost::Message;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::{Call, unary};
+use super::convert;
+use super::fields::{Fields, page_size, page_size_within, token};
+use crate::app::writer::Told;
+use crate::app::{App, OfferFilter, Result};
+use crate::domain::book::command::Target;
+use crate::domain::book::{Answer, Command};
+use crate::domain::event::Seq;
+use crate::domain::ids::OfferId;
+use crate::proto::offer_service_server::OfferService;
+use crate::proto::{self, *};
+
+/// Offers a single contact may name.
+const MAX_CONTACTED: usize = 500;
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Offers(pub(super) App);
+
+/// Runs a mutation of one offer: its command is decided in the book the offer belongs to, for real or only to see.
+async fn change<T: Message, R: Message + Default>(
+    app: &App,
+    call: Call<T>,
+    command: Result<(crate::domain::ids::RequestId, Command)>,
+    validate_only: bool,
+    encode: fn(&Told) -> Vec<u8>,
+) -> Result<R> {
+    let (request, command) = command?;
+    crate::app::authorise(&call.caller, command.action())?;
+    let programme = app.programme_of(&command.offers()).await?;
+    if validate_only {
+        let told = app.check(&call.caller, &programme, &command).await?;
+        return super::call::decode(&encode(&told));
+    }
+    call.submit(app, programme, request, command, encode).await
+}
+
+fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<Target> {
+    let offer = fields.parse("offer", offer)?;
+    Some(Target { offer, etag: Some(etag.to_owned()).filter(|it| !it.is_empty()) })
+}
+
+/// Declares a mutation of one offer: how its message becomes a command, and how its answer is written.
+macro_rules! mutation {
+    ($self:ident, $request:ident, $rpc:literal, $response:ident { $($extra:ident),* },
+     |$message:ident, $fields:ident, $today:ident, $offer:ident| $command:expr, $validate:expr) => {
+        unary($rpc, $request, async |call| {
+            let $message = &call.message;
+            let mut $fields = Fields::default();
+            let $today = $self.0.today();
+            let request = $fields.request_id(&$message.request_id);
+            let $offer = target(&mut $fields, &$message.offer, &$message.etag);
+            let _ = $today;
+            let command: Option<Command> = $command;
+            let checked = $fields.done(request.zip(command));
+            let validate_only = $validate;
+            change(&$self.0, call, checked, validate_only, |told| {
+                $response { offer: convert::first_offer(told), $($extra: convert::$extra(told)),* }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    };
+}
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl OfferService for Offers {
+    async fn identify_offers(&self, request: Request<IdentifyOffersRequest>) -> Reply<IdentifyOffersResponse> {
+        unary("OfferService/IdentifyOffers", request, async |call| {
+            let mut fields = Fields::default();
+            let request = fields.request_id(&call.message.request_id);
+            let programme = fields.programme(&call.message.programme);
+            let (request, programme) = fields.done(request.zip(programme))?;
+            if call.message.validate_only {
+                let told = self.0.check(&call.caller, &programme, &Command::Identify).await?;
+                return Ok(identify_response(&told));
+            }
+            call.submit(&self.0, programme, request, Command::Identify, |told| identify_response(told).encode_to_vec())
+                .await
+        })
+        .await
+    }
+
+    async fn get_offer(&self, request: Request<GetOfferRequest>) -> Reply<GetOfferResponse> {
+        unary("OfferService/GetOffer", request, async |call| {
+            let mut fields = Fields::default();
+            let id = fields.parse("offer", &call.message.offer);
+            let offer = self.0.get_offer(&call.caller, fields.done(id)?).await?;
+            Ok(GetOfferResponse { offer: Some(convert::offer(&offer)) })
+        })
+        .await
+    }
+
+    async fn list_offers(&self, request: Request<ListOffersRequest>) -> Reply<ListOffersResponse> {
+        unary("OfferService/ListOffers", request, async |call| list(&self.0, call).await).await
+    }
+
+    async fn contact_offers(&self, request: Request<ContactOffersRequest>) -> Reply<ContactOffersResponse> {
+        unary("OfferService/ContactOffers", request, async |call| {
+            let command = contact_command(&call.message, self.0.today());
+            let validate_only = call.message.validate_only;
+            change(&self.0, call, command, validate_only, |told| {
+                let offers = told.offers.iter().map(convert::offer).collect();
+                ContactOffersResponse { offers, warnings: convert::warnings(told) }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn correct_contact(&self, request: Request<CorrectContactRequest>) -> Reply<CorrectContactResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/CorrectContact",
+            CorrectContactResponse {},
+            |m, fields, today, offer| {
+                if m.contact < 1 {
+                    fields.wrong("contact", "is the number of a contact, 1 or more");
+                }
+                let text = fields.note("note", &m.note);
+                offer.map(|offer| Command::Correct { offer, contact: Seq(m.contact), text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn accept_offer(&self, request: Request<AcceptOfferRequest>) -> Reply<AcceptOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/AcceptOffer",
+            AcceptOfferResponse { warnings },
+            |m, fields, today, offer| {
+                let by = fields.choice("acceptor", convert::acceptor_from(m.acceptor));
+                let on = fields.happened("date", &m.date, today);
+                let text = fields.note("note", &m.note);
+                offer.zip(by).zip(on).map(|((offer, by), on)| Command::Accept { offer, by, on, text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn decline_offer(&self, request: Request<DeclineOfferRequest>) -> Reply<DeclineOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/DeclineOffer",
+            DeclineOfferResponse { warnings },
+            |m, fields, today, offer| {
+                let reason = fields.choice("reason", convert::decline_reason_from(m.reason));
+                let on = fields.happened("date", &m.date, today);
+                let text = fields.note("note", &m.note);
+                offer.zip(reason).zip(on).map(|((offer, reason), on)| Command::Decline { offer, reason, on, text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn start_offer(&self, request: Request<StartOfferRequest>) -> Reply<StartOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/StartOffer",
+            StartOfferResponse { warnings },
+            |m, fields, today, offer| {
+                let on = fields.happened("date", &m.date, today);
+                offer.zip(on).map(|(offer, on)| Command::Start { offer, on })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn close_offer(&self, request: Request<CloseOfferRequest>) -> Reply<CloseOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/CloseOffer",
+            CloseOfferResponse { warnings },
+            |m, fields, today, offer| {
+                let outcome = fields.choice("outcome", convert::outcome_from(m.outcome));
+                let on = fields.happened("date", &m.date, today);
+                let text = fields.note("note", &m.note);
+                offer.zip(outcome).zip(on).map(|((offer, outcome), on)| Command::Close { offer, outcome, on, text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn reopen_offer(&self, request: Request<ReopenOfferRequest>) -> Reply<ReopenOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/ReopenOffer",
+            ReopenOfferResponse {},
+            |m, fields, today, offer| {
+                let reason = fields.text("reason", &m.reason);
+                offer.zip(reason).map(|(offer, reason)| Command::Reopen { offer, reason })
+            },
+            false
+        )
+    }
+
+    async fn assign_offer(&self, request: Request<AssignOfferRequest>) -> Reply<AssignOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/AssignOffer",
+            AssignOfferResponse {},
+            |m, fields, today, offer| {
+                let to = fields.optional("assignee", &m.assignee);
+                offer.map(|offer| Command::Assign { offer, to })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn note_offer(&self, request: Request<NoteOfferRequest>) -> Reply<NoteOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/NoteOffer",
+            NoteOfferResponse {},
+            |m, fields, today, offer| {
+                let text = fields.text("text", &m.text);
+                offer.zip(text).map(|(offer, text)| Command::Note { offer, text })
+            },
+            false
+        )
+    }
+
+    async fn change_offer_region(
+        &self,
+        request: Request<ChangeOfferRegionRequest>,
+    ) -> Reply<ChangeOfferRegionResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/ChangeOfferRegion",
+            ChangeOfferRegionResponse {},
+            |m, fields, today, offer| {
+                let to = fields.parse("region", &m.region);
+                offer.zip(to).map(|(offer, to)| Command::ChangeRegion { offer, to })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn list_offer_events(&self, request: Request<ListOfferEventsRequest>) -> Reply<ListOfferEventsResponse> {
+        unary("OfferService/ListOfferEvents", request, async |call| events(&self.0, call).await).await
+    }
+}
+
+fn identify_response(told: &Told) -> IdentifyOffersResponse {
+    match &told.answer {
+        Answer::Identified(did) => convert::identified(did, told.judged_at),
+        _ => IdentifyOffersResponse::default(),
+    }
+}
+
+fn contact_command(
+    message: &ContactOffersRequest,
+    today: crate::domain::Date,
+) -> Result<(crate::domain::ids::RequestId, Command)> {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let party = fields.choice("party", convert::party_from(message.party));
+    let on =
+        if message.date.is_empty() { fields.date("date", "") } else { fields.happened("date", &message.date, today) };
+    let text = fields.note("note", &message.note);
+    if message.offers.is_empty() || message.offers.len() > MAX_CONTACTED {
+        fields.wrong("offers", format!("1 to {MAX_CONTACTED} offers are wanted, not {}", message.offers.len()));
+    }
+    let mut offers: Vec<(Target, Option<crate::domain::ids::Urn>)> = Vec::with_capacity(message.offers.len());
+    for (index, it) in message.offers.iter().enumerate().take(MAX_CONTACTED) {
+        let id: Option<OfferId> = fields.parse(&format!("offers[{index}].offer"), &it.offer);
+        let urn = if it.urn == 0 { None } else { fields.urn(&format!("offers[{index}].urn"), it.urn) };
+        if urn.is_some() && party == Some(crate::domain::offer::Party::ResponsibleBody) {
+            fields.wrong(&format!("offers[{index}].urn"), "is for a contact with a school");
+        }
+        let Some(offer) = id else { continue };
+        if offers.iter().any(|(target, _)| target.offer == offer) {
+            fields.wrong(&format!("offers[{index}].offer"), "is named twice");
+        }
+        offers.push((Target { offer, etag: Some(it.etag.clone()).filter(|etag| !etag.is_empty()) }, urn));
+    }
+    let command = party.zip(on).map(|(party, on)| Command::Contact { offers, party, on, text });
+    fields.done(request.zip(command))
+}
+
+async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<ListOffersResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let region = fields.optional("region", &message.region);
+    let known = message.state == 0 || convert::state_from(message.state).is_some();
+    if !known {
+        fields.wrong("state", "is not a state");
+    }
+    let programme = fields.done(programme)?;
+    let filter = OfferFilter {
+        state: convert::state_from(message.state),
+        region,
+        assignee: match message.assignee.as_str() {
+            "" => None,
+            "-" => Some(None),
+            actor => Some(Some(actor.to_owned())),
+        },
+        search: Some(message.search.clone()).filter(|it| !it.trim().is_empty()),
+    };
+    let bound = ListOffersRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let after = match token::read(&bound, &message.page_token)? {
+        Some(key) => Some(key.parse().map_err(|_| not_a_token())?),
+        None => None,
+    };
+    let size = page_size(message.page_size);
+    let page = app.list_offers(&call.caller, &programme, &filter, after, size).await?;
+    let full = page.len() as u64 == size;
+    let next = page.last().filter(|_| full).map(|last| token::make(&bound, &last.id.to_string()));
+    let offers = page.iter().map(convert::offer).collect();
+    Ok(ListOffersResponse { offers, next_page_token: next.unwrap_or_default() })
+}
+
+async fn events(app: &App, call: Call<ListOfferEventsRequest>) -> Result<ListOfferEventsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let id: Option<OfferId> = fields.parse("offer", &message.offer);
+    let id = fields.done(id)?;
+    let bound = message.offer.as_bytes();
+    let after = match token::read(bound, &message.page_token)? {
+        Some(key) => Seq(key.parse().map_err(|_| not_a_token())?),
+        None => Seq(0),
+    };
+    let size = page_size_within(message.page_size, 100, 1_000);
+    let page = app.offer_events(&call.caller, id, after, size).await?;
+    let full = page.len() as u64 == size;
+    let next = page.last().filter(|_| full).map(|(last, _)| token::make(bound, &last.event.seq.to_string()));
+    let event = |(it, text): &(crate::app::Recorded, Option<crate::app::Text>)| proto::OfferEvent {
+        sequence: it.event.seq.0,
+        kind: it.kind.clone(),
+        actor: it.event.actor.to_string(),
+        request_id: it.event.request.to_string(),
+        effective_date: it.event.effective.to_string(),
+        recorded_time: Some(convert::timestamp(it.event.recorded)),
+        reason_code: it.event.reason_code.clone().unwrap_or_default(),
+        text: text.as_ref().map(|text| text.text.clone()).unwrap_or_default(),
+        body_json: it.body.clone(),
+        hash: it.hash.to_string(),
+    };
+    Ok(ListOfferEventsResponse { events: page.iter().map(event).collect(), next_page_token: next.unwrap_or_default() })
+}
+
+fn not_a_token() -> crate::app::AppError {
+    crate::app::AppError::Invalid(vec![crate::app::Violation::new("page_token", "is not a page token")])
+}

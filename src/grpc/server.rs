@@ -1,0 +1,119 @@
+//! The server: every service on one port, bounded in everything, and a bounded drain at the end.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::server::HealthReporter;
+
+use super::approvals::Approvals;
+use super::offers::Offers;
+use super::terms::Programmes;
+use crate::app::App;
+use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::approval_service_server::ApprovalServiceServer;
+use crate::proto::offer_service_server::OfferServiceServer;
+use crate::proto::terms_service_server::TermsServiceServer;
+
+/// A message: the largest is a chunk of an upload, 1 MiB, and a page of 500 offers, some hundred KiB.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// Streams of one connection at the same time.
+const MAX_STREAMS: u32 = 1_024;
+/// A connection that does not answer a ping is closed.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long a ping may take.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often readiness asks the database.
+const READINESS: Duration = Duration::from_secs(2);
+
+/// Bounds that the operator may set.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long calls in flight may take after the server was told to stop.
+    pub drain: Duration,
+}
+
+/// How serving ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serving {
+    /// Every call in flight was answered.
+    Drained,
+    /// Calls were still in flight when the drain's time was up.
+    CutOff,
+}
+
+/// Serves until `stop` completes, then drains: health says NOT_SERVING, no new connection is taken, calls in flight
+/// have [`Limits::drain`] to end.
+///
+/// # Errors
+/// When the transport fails.
+pub async fn serve(
+    app: App,
+    listener: TcpListener,
+    limits: Limits,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let readiness = tokio::spawn(follow_the_database(app.clone(), health.clone()));
+    let (drain, draining) = oneshot::channel::<()>();
+    let served = router(app, health_service)?.serve_with_incoming_shutdown(
+        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        async {
+            // An error means the sender is gone, which is as good a reason to stop.
+            let _ = draining.await;
+        },
+    );
+    let mut served = std::pin::pin!(served);
+    tokio::select! {
+        ended = &mut served => { ended?; return Ok(Serving::Drained); }
+        () = stop => {}
+    }
+    readiness.abort();
+    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    let _ = drain.send(());
+    match tokio::time::timeout(limits.drain, served).await {
+        Ok(ended) => ended.map(|()| Serving::Drained).map_err(Into::into),
+        Err(_) => Ok(Serving::CutOff),
+    }
+}
+
+fn router(
+    app: App,
+    health: HealthServer<impl Health>,
+) -> Result<tonic::transport::server::Router, Box<dyn std::error::Error + Send + Sync>> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let mut server = Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
+    Ok(server
+        .add_service(health)
+        .add_service(reflection)
+        .add_service(OfferServiceServer::new(Offers(app.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(TermsServiceServer::new(Programmes(app.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(ApprovalServiceServer::new(Approvals(app)).max_decoding_message_size(MAX_MESSAGE)))
+}
+
+/// Readiness follows the database: NOT_SERVING while it is away.
+async fn follow_the_database(app: App, health: HealthReporter) {
+    let mut every = tokio::time::interval(READINESS);
+    loop {
+        every.tick().await;
+        let status = match app.ready().await {
+            Ok(()) => tonic_health::ServingStatus::Serving,
+            Err(error) => {
+                tracing::warn!(%error, "not ready");
+                tonic_health::ServingStatus::NotServing
+            }
+        };
+        health.set_service_status("", status).await;
+    }
+}

@@ -1,0 +1,53 @@
+//! `TermsService`.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::unary;
+use super::convert;
+use super::fields::Fields;
+use crate::app::{App, LoadedTerms};
+use crate::domain::terms::Terms;
+use crate::proto::terms_service_server::TermsService;
+use crate::proto::{self, ListTermsRequest, ListTermsResponse, LoadTermsRequest, LoadTermsResponse};
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Programmes(pub(super) App);
+
+#[async_trait]
+impl TermsService for Programmes {
+    async fn list_terms(&self, request: Request<ListTermsRequest>) -> Result<Response<ListTermsResponse>, Status> {
+        unary("TermsService/ListTerms", request, async |call| {
+            let all = self.0.list_terms(&call.caller).await?;
+            Ok(ListTermsResponse { terms: all.iter().map(|(row, terms)| shown(row, terms)).collect() })
+        })
+        .await
+    }
+
+    async fn load_terms(&self, request: Request<LoadTermsRequest>) -> Result<Response<LoadTermsResponse>, Status> {
+        unary("TermsService/LoadTerms", request, async |call| {
+            let mut fields = Fields::default();
+            let request = fields.request_id(&call.message.request_id);
+            if call.message.text.is_empty() {
+                fields.wrong("text", "is required");
+            }
+            fields.done(request)?;
+            let name = if call.message.file_name.is_empty() { "terms" } else { &call.message.file_name };
+            let (row, terms, unchanged) = self.0.load_terms(&call.caller, name, &call.message.text).await?;
+            Ok(LoadTermsResponse { terms: Some(shown(&row, &terms)), unchanged })
+        })
+        .await
+    }
+}
+
+fn shown(row: &LoadedTerms, terms: &Terms) -> proto::Terms {
+    let year = terms.year();
+    proto::Terms {
+        programme: row.programme.to_string(),
+        starts: year.from.to_string(),
+        ends: year.to.to_string(),
+        sha256: row.sha256.to_string(),
+        load_time: Some(convert::timestamp(row.loaded_at)),
+        rules: terms.rules().iter().map(|rule| rule.id.to_string()).collect(),
+    }
+}

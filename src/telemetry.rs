@@ -1,0 +1,18 @@
+//! Structured logs: one line an event on stderr, with the call's method, request id and actor.
+
+use std::io::{IsTerminal as _, stderr};
+
+use tracing_subscriber::EnvFilter;
+
+/// Environment variable with the log filter, `tracing`'s syntax.
+const FILTER: &str = "TSIO_LOG";
+/// What is logged where nothing says otherwise: this program's own events, and warnings of the libraries.
+const DEFAULT: &str = "warn,tsio=info";
+
+/// Starts logging: lines for people on a terminal, JSON otherwise. A second start changes nothing.
+pub fn start() {
+    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    // Started already, by a test in the same process: that one stays.
+    let _ = if stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
+}
