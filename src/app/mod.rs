@@ -13,6 +13,8 @@ mod offers;
 pub mod register;
 mod retry;
 pub mod terms;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 pub mod writer;
 

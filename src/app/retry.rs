@@ -33,7 +33,9 @@ impl Passing for AppError {
 ///
 /// # Errors
 /// The last one.
-pub(crate) async fn retried<T, E: Passing, F: Future<Output = Result<T, E>>>(mut step: impl FnMut() -> F) -> Result<T, E> {
+pub(crate) async fn retried<T, E: Passing, F: Future<Output = Result<T, E>>>(
+    mut step: impl FnMut() -> F,
+) -> Result<T, E> {
     let mut tried = 1;
     loop {
         match step().await {

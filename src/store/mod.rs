@@ -16,6 +16,8 @@ pub mod placements;
 pub mod register;
 pub mod requests;
 pub mod schema;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -55,13 +55,19 @@ pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> 
 ///
 /// # Errors
 /// As the database has it.
-pub async fn telling(from: &impl Readable, import: &Import, newer: &[&Import], grades: &[Grade]) -> Result<Vec<MonthRow>> {
+pub async fn telling(
+    from: &impl Readable,
+    import: &Import,
+    newer: &[&Import],
+    grades: &[Grade],
+) -> Result<Vec<MonthRow>> {
     let mut values: Vec<Value> = vec![import.id.0.into()];
     let mut sql = format!("SELECT {COLUMNS} FROM ofsted_rows r WHERE r.import_id = $1");
     if !newer.is_empty() {
         let places: Vec<String> = (2..).zip(newer).map(|(place, _)| format!("${place}")).collect();
         let codes: Vec<String> = grades.iter().map(|grade| grade.code().to_string()).collect();
-        let wanted = if codes.is_empty() { "FALSE".to_owned() } else { format!("r.cur_grade IN ({})", codes.join(", ")) };
+        let wanted =
+            if codes.is_empty() { "FALSE".to_owned() } else { format!("r.cur_grade IN ({})", codes.join(", ")) };
         sql.push_str(&format!(
             " AND ({wanted} OR r.cur_urn < r.urn OR r.prev_urn < r.urn OR NOT EXISTS
                (SELECT 1 FROM ofsted_rows n WHERE n.urn = r.urn AND n.import_id IN ({})))",

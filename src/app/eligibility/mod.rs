@@ -5,6 +5,8 @@
 mod identify;
 mod show;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -8,6 +8,8 @@ mod agree;
 mod index;
 mod land;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod withdraw;
 
 use sha2::{Digest as _, Sha256};
@@ -125,8 +127,11 @@ impl App {
         encode: fn(&Outcome) -> Vec<u8>,
     ) -> Result<Reply<Outcome>> {
         let progress = Box::new(progress);
-        self.import(Job { app: self.clone(), caller: caller.clone(), door: Door::Register, header, progress, encode }, upload)
-            .await
+        self.import(
+            Job { app: self.clone(), caller: caller.clone(), door: Door::Register, header, progress, encode },
+            upload,
+        )
+        .await
     }
 
     /// Imports one of Ofsted's monthly files. It is carried through even when the caller goes away.
@@ -142,8 +147,11 @@ impl App {
         encode: fn(&Outcome) -> Vec<u8>,
     ) -> Result<Reply<Outcome>> {
         let progress = Box::new(progress);
-        self.import(Job { app: self.clone(), caller: caller.clone(), door: Door::Ofsted, header, progress, encode }, upload)
-            .await
+        self.import(
+            Job { app: self.clone(), caller: caller.clone(), door: Door::Ofsted, header, progress, encode },
+            upload,
+        )
+        .await
     }
 
     async fn import(&self, job: Job, upload: Vec<u8>) -> Result<Reply<Outcome>> {

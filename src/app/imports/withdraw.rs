@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 
-use super::{Import, Reply, State, finished, fingerprint};
+use super::{Import, Reply, State, fingerprint, finished};
 use crate::app::clock::new_id;
 use crate::app::eligibility;
 use crate::app::retry::retried;
@@ -143,13 +143,8 @@ impl App {
         let affected = eligibility::affected(self, &tx).await?;
         let done = Withdrawn { approval: given, import, affected };
         let answer = encode(&done);
-        let stored = Stored {
-            actor: caller.actor.clone(),
-            request,
-            rpc: RPC.to_owned(),
-            fingerprint,
-            answer: answer.clone(),
-        };
+        let stored =
+            Stored { actor: caller.actor.clone(), request, rpc: RPC.to_owned(), fingerprint, answer: answer.clone() };
         store::requests::keep(&tx, &[stored], now.at).await?;
         tx.commit().await?;
         Ok(Reply { answer, fresh: Some(done) })

@@ -10,8 +10,8 @@ use crate::domain::region::{Region, local_authority};
 use crate::domain::role::{Action, Caller};
 use crate::domain::school::TrustKind;
 use crate::store::imports::Kind;
-use crate::store::register::{Of, search};
 pub use crate::store::register::{Link, Membership};
+use crate::store::register::{Of, search};
 use crate::store::{self, Readable};
 
 /// Fewest characters of a search.

@@ -94,9 +94,9 @@ impl Rows {
                 Self::Membership(all::<membership_row::Entity>(from, membership_row::Column::ImportId, id).await?)
             }
             Kind::Links => Self::Links(all::<link_row::Entity>(from, link_row::Column::ImportId, id).await?),
-            Kind::Establishments => {
-                Self::Establishments(all::<establishment_row::Entity>(from, establishment_row::Column::ImportId, id).await?)
-            }
+            Kind::Establishments => Self::Establishments(
+                all::<establishment_row::Entity>(from, establishment_row::Column::ImportId, id).await?,
+            ),
             Kind::Ofsted => Self::Ofsted(all::<ofsted_row::Entity>(from, ofsted_row::Column::ImportId, id).await?),
         })
     }
@@ -105,12 +105,16 @@ impl Rows {
     pub(crate) async fn delete_some(tx: &WriteTx, kind: Kind, import: ImportId, limit: u64) -> Result<u64> {
         let id = import.0;
         match kind {
-            Kind::Groups => some::<group_row::Entity>(tx, group_row::Column::ImportId, group_row::Column::Uid, id, limit).await,
+            Kind::Groups => {
+                some::<group_row::Entity>(tx, group_row::Column::ImportId, group_row::Column::Uid, id, limit).await
+            }
             Kind::Membership => {
                 use membership_row::Column as C;
                 some::<membership_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await
             }
-            Kind::Links => some::<link_row::Entity>(tx, link_row::Column::ImportId, link_row::Column::Urn, id, limit).await,
+            Kind::Links => {
+                some::<link_row::Entity>(tx, link_row::Column::ImportId, link_row::Column::Urn, id, limit).await
+            }
             Kind::Establishments => {
                 use establishment_row::Column as C;
                 some::<establishment_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await

@@ -68,7 +68,14 @@ fn past<C: ColumnTrait>(search: C, number: C, last: &str, last_number: u32) -> C
 }
 
 /// Up to `limit` numbers (URNs, or UIDs of trusts) that an import's rows name, above `after`, in order.
-async fn named(from: &impl Readable, table: &str, column: &str, id: ImportId, after: i64, limit: u64) -> Result<Vec<i64>> {
+async fn named(
+    from: &impl Readable,
+    table: &str,
+    column: &str,
+    id: ImportId,
+    after: i64,
+    limit: u64,
+) -> Result<Vec<i64>> {
     #[derive(FromQueryResult)]
     struct Row {
         number: i64,
