@@ -17,7 +17,8 @@ const TABLES: &str = "
 CREATE TABLE register_lock (id {int} NOT NULL PRIMARY KEY CHECK (id = 1)) {strict};
 INSERT INTO register_lock (id) VALUES (1);
 
--- Rows of an import count only while its state is 'landed'; 'staging' ones are not seen by anybody.
+-- Rows of an import count only while its state is 'landed'. Nobody sees 'staging' ones, which are being written, nor
+-- 'discarded' ones, which are being deleted. 'indexed': the search tables below know its rows' names as they are now.
 CREATE TABLE imports (
     id           {uuid} NOT NULL PRIMARY KEY,
     kind         TEXT NOT NULL,
@@ -33,8 +34,9 @@ CREATE TABLE imports (
     withdrawn_by TEXT,
     withdrawn_reason TEXT,
     replaced_by  {uuid},
+    indexed      {bool} NOT NULL,
     CHECK (kind IN ('groups', 'membership', 'links', 'establishments', 'ofsted')),
-    CHECK (state IN ('staging', 'landed', 'replaced', 'withdrawn'))
+    CHECK (state IN ('staging', 'discarded', 'landed', 'replaced', 'withdrawn'))
 ) {strict};
 -- The same content for the same date is the same import.
 CREATE UNIQUE INDEX one_import_a_content ON imports (kind, as_at, sha256) WHERE state = 'landed';
@@ -136,27 +138,18 @@ CREATE TABLE ofsted_rows (
 ) {strict};
 CREATE INDEX ofsted_rows_by_urn ON ofsted_rows (urn);
 
--- Every school that a landed file names, as the newest of those files has it (by date, then by kind of file).
+-- For finding schools by name: every school that a landed file names, by the lower-cased name the newest of them gives
+-- it. Brought up to date just after an import lands; nothing but the search reads it.
 CREATE TABLE schools (
     urn         {int} NOT NULL PRIMARY KEY,
-    name        TEXT NOT NULL,
-    search      TEXT NOT NULL,
-    la_code     {int} NOT NULL,
-    school_type TEXT NOT NULL,
-    phase       TEXT NOT NULL,
-    source_rank {int} NOT NULL
+    search      TEXT NOT NULL
 ) {strict};
 CREATE INDEX schools_by_name ON schools (search, urn);
 
--- Every trust that a landed groups or membership file names, as the newest has it.
+-- The same for trusts: every MAT and SAT that a landed file of groups or of membership names.
 CREATE TABLE trusts (
     uid         {int} NOT NULL PRIMARY KEY,
-    name        TEXT NOT NULL,
-    search      TEXT NOT NULL,
-    kind        {int} NOT NULL,
-    kind_name   TEXT NOT NULL,
-    status      TEXT NOT NULL,
-    source_rank {int} NOT NULL
+    search      TEXT NOT NULL
 ) {strict};
 CREATE INDEX trusts_by_name ON trusts (search, uid);
 ";

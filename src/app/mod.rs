@@ -8,8 +8,13 @@ mod approvals;
 pub mod clock;
 pub mod eligibility;
 mod error;
+pub mod imports;
 mod offers;
+pub mod register;
+mod retry;
 pub mod terms;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 pub mod writer;
 

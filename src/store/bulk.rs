@@ -2,7 +2,10 @@
 
 use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable as _};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel, Iterable as _, Statement,
+    Value,
+};
 use uuid::Uuid;
 
 use super::{Backend, Conn, Readable as _, Result, WriteTx};
@@ -29,6 +32,16 @@ where
 {
     let conflict = OnConflict::columns(key.iter().copied()).update_columns(update.iter().copied()).to_owned();
     put::<E, M>(tx, rows, Some(conflict)).await
+}
+
+/// Inserts the rows whose key is not there yet.
+pub(super) async fn insert_missing<E, M>(tx: &WriteTx, rows: Vec<M>, key: &[E::Column]) -> Result<()>
+where
+    E: EntityTrait,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+    M: IntoActiveModel<E::ActiveModel>,
+{
+    put::<E, M>(tx, rows, Some(OnConflict::columns(key.iter().copied()).do_nothing().to_owned())).await
 }
 
 async fn put<E, M>(tx: &WriteTx, rows: Vec<M>, conflict: Option<OnConflict>) -> Result<()>
@@ -67,6 +80,31 @@ pub(super) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, numbers: &[i
         Backend::Postgres => Expr::col(column.as_column_ref()).eq(PgFunc::any(numbers.to_vec())),
         Backend::Sqlite => in_json(column, "value", numbers),
     }
+}
+
+/// `column` is one of the numbers bound at `place`, for SQL written out; see [`numbers`].
+pub(super) fn among(conn: &Conn<'_>, column: &str, place: usize) -> String {
+    match conn.backend {
+        Backend::Postgres => format!("{column} = ANY(${place})"),
+        Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each(${place}))"),
+    }
+}
+
+/// Numbers as one bound value.
+pub(super) fn numbers(conn: &Conn<'_>, numbers: &[i64]) -> Value {
+    match conn.backend {
+        Backend::Postgres => numbers.to_vec().into(),
+        Backend::Sqlite => serde_json::to_string(numbers).unwrap_or_default().into(),
+    }
+}
+
+/// The rows of a query written out, in the one text both databases read.
+pub(super) async fn select<T: FromQueryResult>(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<T>> {
+    let backend = match conn.backend {
+        Backend::Postgres => DbBackend::Postgres,
+        Backend::Sqlite => DbBackend::Sqlite,
+    };
+    Ok(T::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).all(&conn.db).await?)
 }
 
 fn in_json<C: ColumnTrait, T: serde::Serialize>(column: C, value: &str, list: &[T]) -> SimpleExpr {

@@ -9,10 +9,15 @@ mod bulk;
 mod entity;
 mod error;
 pub mod events;
+pub mod imports;
 pub mod offers;
+pub mod ofsted;
 pub mod placements;
+pub mod register;
 pub mod requests;
 pub mod schema;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -291,6 +296,11 @@ pub struct Conn<'a> {
 pub trait Readable: Sync {
     /// Where to read.
     fn at(&self) -> Conn<'_>;
+
+    /// Whether a row read here can be locked: only a transaction that writes may lock.
+    fn can_lock(&self) -> bool {
+        false
+    }
 }
 
 impl Readable for Store {
@@ -302,6 +312,10 @@ impl Readable for Store {
 impl Readable for WriteTx {
     fn at(&self) -> Conn<'_> {
         Conn { db: (&self.tx).into(), backend: self.backend }
+    }
+
+    fn can_lock(&self) -> bool {
+        true
     }
 }
 

@@ -17,6 +17,7 @@ entity! {
         withdrawn_by: Option<String>,
         withdrawn_reason: Option<String>,
         replaced_by: Option<Uuid>,
+        indexed: bool,
     }
 }
 
@@ -122,27 +123,24 @@ entity! {
 }
 
 entity! {
-    /// Every school, as the newest file has it.
+    /// Schools by name.
     school = "schools" {
         #[sea_orm(primary_key, auto_increment = false)] urn: i64,
-        name: String,
         search: String,
-        la_code: i64,
-        school_type: String,
-        phase: String,
-        source_rank: i64,
     }
 }
 
 entity! {
-    /// Every trust, as the newest file has it.
+    /// Trusts by name.
     trust = "trusts" {
         #[sea_orm(primary_key, auto_increment = false)] uid: i64,
-        name: String,
         search: String,
-        kind: i64,
-        kind_name: String,
-        status: String,
-        source_rank: i64,
+    }
+}
+
+entity! {
+    /// The one row that imports, withdrawals and identify lock.
+    lock = "register_lock" {
+        #[sea_orm(primary_key, auto_increment = false)] id: i64,
     }
 }

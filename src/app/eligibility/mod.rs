@@ -1,0 +1,215 @@
+//! Who is eligible in a programme: counted, listed, explained, compared between two months.
+//!
+//! The rules are the domain's; here only the rows and facts they look at are fetched, from one snapshot ([`standing`]).
+
+mod identify;
+mod show;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::register::{self, School, Trust};
+use super::terms::Loaded;
+use super::{App, AppError, Result, Violation, authorise};
+use crate::domain::Date;
+use crate::domain::eligibility::{Evidence, Outcome, Summary, assess, changes, summarise, up_to};
+use crate::domain::ids::{OfferId, Programme, Uid, Urn};
+use crate::domain::role::{Action, Caller};
+use crate::domain::terms::{RuleId, Terms};
+use crate::store::Readable;
+pub(crate) use identify::{affected, candidates, lock_register, register_answer};
+use standing::Standings;
+
+/// One rule's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleAnswer {
+    /// The rule.
+    pub rule: RuleId,
+    /// What it comes to; never [`Outcome::Elsewhere`] but for a rule that a person decides on a referral.
+    pub outcome: Outcome,
+    /// Why, one sentence.
+    pub reason: String,
+    /// The row it rests on.
+    pub evidence: Option<Evidence>,
+}
+
+/// One school's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchoolEligibility {
+    /// The school, placed as in the programme.
+    pub school: School,
+    /// Whether it is eligible by at least one rule.
+    pub eligible: bool,
+    /// Every rule of the programme.
+    pub rules: Vec<RuleAnswer>,
+    /// The newer URN of its lineage that counts in its place.
+    pub superseded_by: Option<Urn>,
+    /// The open offer it is on.
+    pub offer: Option<OfferId>,
+}
+
+/// A school or a trust, explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The school asked for, or each school of the trust asked for.
+    pub schools: Vec<SchoolEligibility>,
+    /// The trust-level rules, for the trust asked for or the one behind the school.
+    pub trust_rules: Vec<RuleAnswer>,
+    /// The trust, when one was asked for.
+    pub trust: Option<Trust>,
+}
+
+/// How a school changed between two months.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// Eligible now, and not before.
+    BecameEligible,
+    /// Eligible before too, and now by further rules.
+    RuleAdded,
+    /// Counted under a newer URN now.
+    Superseded,
+    /// The files cannot say, and before they could or did not show it.
+    BecameUnknown,
+    /// Eligible before, and no more: only after a file was withdrawn or replaced.
+    NoLongerEligible,
+}
+
+/// One school's change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The school.
+    pub urn: Urn,
+    /// Its name; empty when no landed file names it any more.
+    pub name: String,
+    /// What changed.
+    pub kind: ChangeKind,
+    /// The rules behind it.
+    pub rules: Vec<RuleId>,
+    /// The newer URN, when superseded.
+    pub superseded_by: Option<Urn>,
+}
+
+/// Which schools a list shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Which {
+    Eligible,
+    Unknown,
+    Unplaced,
+    By(RuleId),
+}
+
+impl Which {
+    fn read(terms: &Terms, text: &str) -> Result<Self> {
+        match text.trim() {
+            "" | "eligible" => Ok(Self::Eligible),
+            "unknown" => Ok(Self::Unknown),
+            "unplaced" => Ok(Self::Unplaced),
+            rule => match terms.rule(&RuleId::new(rule)) {
+                Some(rule) => Ok(Self::By(rule.id.clone())),
+                None => {
+                    let rules: Vec<&str> = terms.rules().iter().map(|rule| rule.id.as_str()).collect();
+                    let wanted = format!("is none of: eligible, unknown, unplaced, {}", rules.join(", "));
+                    Err(AppError::Invalid(vec![Violation::new("filter", wanted)]))
+                }
+            },
+        }
+    }
+}
+
+impl App {
+    /// The numbers of a programme.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a programme that has no terms.
+    pub async fn eligibility_summary(&self, caller: &Caller, programme: &Programme) -> Result<Summary> {
+        authorise(caller, Action::Read)?;
+        let loaded = self.terms(programme).await?;
+        let snapshot = self.store().snapshot().await?;
+        let standings = Standings::load(&snapshot, &loaded.terms).await?;
+        Ok(summarise(&loaded.terms, &standings.assessment, &standings.standing()))
+    }
+
+    /// A page of schools by URN, above `after`. The filter is `eligible` (or empty), `unknown`, `unplaced` (eligible,
+    /// but fitting no row of the scheme) or a rule's name.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a programme that has no terms; [`AppError::Invalid`] for another filter.
+    pub async fn list_eligibility(
+        &self,
+        caller: &Caller,
+        programme: &Programme,
+        filter: &str,
+        after: Option<Urn>,
+        limit: usize,
+    ) -> Result<Vec<SchoolEligibility>> {
+        authorise(caller, Action::Read)?;
+        let loaded = self.terms(programme).await?;
+        let which = Which::read(&loaded.terms, filter)?;
+        let snapshot = self.store().snapshot().await?;
+        let standings = Standings::load(&snapshot, &loaded.terms).await?;
+        let urns = standings.which(&loaded.terms, &which);
+        let page: Vec<Urn> = urns.into_iter().filter(|urn| Some(*urn) > after).take(limit).collect();
+        show::schools(&snapshot, &loaded.terms, &standings, &page).await
+    }
+
+    /// One school, rule by rule.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a programme without terms, or a school that no file names.
+    pub async fn explain_school(&self, caller: &Caller, programme: &Programme, urn: Urn) -> Result<Explanation> {
+        authorise(caller, Action::Read)?;
+        let loaded = self.terms(programme).await?;
+        let snapshot = self.store().snapshot().await?;
+        let school = register::one_school(&snapshot, Some(programme), urn).await?;
+        let trust = school.placement.trust();
+        explain(&snapshot, &loaded, &[urn], trust).await
+    }
+
+    /// Every school of a trust in the newest register, rule by rule, and the trust-level rules.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a programme without terms, or a trust that no file names.
+    pub async fn explain_trust(&self, caller: &Caller, programme: &Programme, uid: Uid) -> Result<Explanation> {
+        authorise(caller, Action::Read)?;
+        let loaded = self.terms(programme).await?;
+        let snapshot = self.store().snapshot().await?;
+        let (trust, urns) = register::one_trust(&snapshot, uid).await?;
+        let explained = explain(&snapshot, &loaded, &urns, Some(uid)).await?;
+        Ok(Explanation { trust: Some(trust), ..explained })
+    }
+
+    /// What changed in the school-level rules between what the files up to one date say and those up to another; by URN.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a programme that has no terms; [`AppError::Invalid`] for dates the wrong way round.
+    pub async fn eligibility_changes(
+        &self,
+        caller: &Caller,
+        programme: &Programme,
+        from: Date,
+        to: Date,
+    ) -> Result<Vec<Change>> {
+        authorise(caller, Action::Read)?;
+        if from > to {
+            return Err(AppError::Invalid(vec![Violation::new("to_date", format!("lies before {from}"))]));
+        }
+        let loaded = self.terms(programme).await?;
+        let snapshot = self.store().snapshot().await?;
+        let rows = standing::every_row(&snapshot, Some(to)).await?;
+        let (before, after) = (assess(&loaded.terms, up_to(&rows, from)), assess(&loaded.terms, &rows));
+        show::changes(&snapshot, changes(&before, &after)).await
+    }
+}
+
+async fn explain(from: &impl Readable, loaded: &Loaded, urns: &[Urn], trust: Option<Uid>) -> Result<Explanation> {
+    let standings = Standings::load(from, &loaded.terms).await?;
+    let schools = show::schools(from, &loaded.terms, &standings, urns).await?;
+    let tested = standings.trusts.iter().find(|it| Some(it.uid) == trust);
+    let trust_rules = tested.map(show::trust_rule).into_iter().collect();
+    Ok(Explanation { schools, trust_rules, trust: None })
+}
+
+/// The rules entitling each school, by URN.
+type Entitlements = BTreeMap<Urn, crate::domain::eligibility::Entitled>;

@@ -1,0 +1,102 @@
+//! Answers made ready to show: the domain's findings with the school, its offer and its trust beside them.
+
+use std::collections::HashMap;
+
+use super::standing::Standings;
+use super::{Change, ChangeKind, RuleAnswer, SchoolEligibility};
+use crate::app::Result;
+use crate::app::register::{School, facts};
+use crate::domain::eligibility::trusts::{TrustAssessment, Verdict};
+use crate::domain::eligibility::{Changes, Outcome, explain};
+use crate::domain::ids::Urn;
+use crate::domain::terms::{Terms, Test};
+use crate::store::{Readable, offers, register};
+
+/// These schools with every rule's answer, in this order; those that no file names are left out.
+pub(super) async fn schools(
+    from: &impl Readable,
+    terms: &Terms,
+    standings: &Standings,
+    urns: &[Urn],
+) -> Result<Vec<SchoolEligibility>> {
+    let missing: Vec<Urn> = urns.iter().filter(|urn| !standings.schools.contains_key(urn)).copied().collect();
+    let others = facts::schools(from, Some(terms.programme()), &missing).await?;
+    let on_offers = offers::listing(from, terms.programme(), urns).await?;
+    let find = |urn: &Urn| standings.schools.get(urn).or_else(|| others.get(urn)).cloned();
+    let answer = |school: School| SchoolEligibility {
+        eligible: standings.entitled.contains_key(&school.urn),
+        rules: rules(terms, standings, school.urn),
+        superseded_by: standings.assessment.school(school.urn).and_then(|it| it.superseded_by),
+        offer: on_offers.get(&school.urn).copied(),
+        school,
+    };
+    Ok(urns.iter().filter_map(find).map(answer).collect())
+}
+
+fn rules(terms: &Terms, standings: &Standings, urn: Urn) -> Vec<RuleAnswer> {
+    let Some(answers) = explain(terms, &standings.assessment, urn) else {
+        return terms.rules().iter().map(|rule| unseen(&rule.id)).collect();
+    };
+    let trust = standings.trusts.iter().find(|trust| trust.members.iter().any(|member| member.urn == urn));
+    answers
+        .into_iter()
+        .zip(terms.rules())
+        .map(|(answer, rule)| match (&rule.test, trust) {
+            (Test::TrustImprovement(_), Some(trust)) => {
+                let listed = trust.listed.contains(&urn);
+                let said = trust_rule(trust);
+                let outcome = if said.outcome == Outcome::Met && !listed { Outcome::NotMet } else { said.outcome };
+                let reason = format!("its trust {}: {}", trust.uid, said.reason);
+                RuleAnswer { outcome, reason, ..said }
+            }
+            (Test::TrustImprovement(_), None) => RuleAnswer {
+                rule: answer.rule.clone(),
+                outcome: Outcome::NotMet,
+                reason: "in no open multi-academy trust".to_owned(),
+                evidence: None,
+            },
+            _ => RuleAnswer {
+                rule: answer.rule.clone(),
+                outcome: answer.outcome,
+                reason: answer.reason,
+                evidence: answer.evidence.cloned(),
+            },
+        })
+        .collect()
+}
+
+fn unseen(rule: &crate::domain::terms::RuleId) -> RuleAnswer {
+    let reason = "no monthly file shows this URN".to_owned();
+    RuleAnswer { rule: rule.clone(), outcome: Outcome::Unknown, reason, evidence: None }
+}
+
+/// The trust-level rule's answer for a trust.
+pub(super) fn trust_rule(trust: &TrustAssessment) -> RuleAnswer {
+    let outcome = match trust.verdict {
+        Verdict::Met { .. } => Outcome::Met,
+        Verdict::Unknown => Outcome::Unknown,
+        Verdict::TooFew | Verdict::NotMet => Outcome::NotMet,
+    };
+    RuleAnswer { rule: trust.rule.clone(), outcome, reason: trust.reason(), evidence: None }
+}
+
+/// Changes by URN, with names.
+pub(super) async fn changes(from: &impl Readable, found: Changes) -> Result<Vec<Change>> {
+    let mut list = Vec::new();
+    let mut add = |urn, kind, rules, superseded_by| {
+        list.push(Change { urn, name: String::new(), kind, rules, superseded_by });
+    };
+    found.eligible.into_iter().for_each(|it| add(it.urn, ChangeKind::BecameEligible, it.rules, None));
+    found.further.into_iter().for_each(|it| add(it.urn, ChangeKind::RuleAdded, it.rules, None));
+    found.superseded.into_iter().for_each(|it| add(it.from, ChangeKind::Superseded, Vec::new(), Some(it.to)));
+    found.unknown.into_iter().for_each(|urn| add(urn, ChangeKind::BecameUnknown, Vec::new(), None));
+    found.no_longer.into_iter().for_each(|urn| add(urn, ChangeKind::NoLongerEligible, Vec::new(), None));
+    list.sort_by_key(|change| (change.urn, change.kind));
+    let urns: Vec<Urn> = list.iter().map(|change| change.urn).collect();
+    let mut names: HashMap<Urn, String> =
+        register::schools(from, &urns).await?.into_iter().map(|(urn, school)| (urn, school.name)).collect();
+    for change in &mut list {
+        change.name = names.get_mut(&change.urn).map(|name| name.clone()).unwrap_or_default();
+    }
+    Ok(list)
+}

@@ -1,0 +1,139 @@
+//! Everything the rules look at, from one snapshot: the monthly rows that can matter, the trusts, the placements.
+//!
+//! Of the monthly rows only those are read that can change an answer: each school's newest row before the year and its
+//! newest since; every row since with a grade that a rule of the year wants; every row that prints an older URN. A test
+//! holds the answer equal to the one over every row.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Entitlements, Which};
+use crate::app::Result;
+use crate::app::register::{School, facts};
+use crate::domain::Date;
+use crate::domain::eligibility::trusts::{Membership, TrustAssessment, assess_trusts};
+use crate::domain::eligibility::{Assessment, Finding, SchoolAssessment, Standing, assess, entitled};
+use crate::domain::ids::Urn;
+use crate::domain::judgement::{Grade, MonthRow};
+use crate::domain::placement::{Placement, UnplacedReason};
+use crate::domain::terms::{Terms, Test};
+use crate::store::imports::{Import, Kind};
+use crate::store::register::Of;
+use crate::store::{self, Readable, ofsted};
+
+/// A programme's schools as its rules and the register have them.
+#[derive(Debug)]
+pub(super) struct Standings {
+    pub(super) assessment: Assessment,
+    pub(super) trusts: Vec<TrustAssessment>,
+    /// Every school about which a rule says yes or cannot say.
+    pub(super) schools: HashMap<Urn, School>,
+    pub(super) entitled: Entitlements,
+    placements: HashMap<Urn, Placement>,
+    exceptional: BTreeSet<Urn>,
+}
+
+impl Standings {
+    /// Reads and assesses.
+    pub(super) async fn load(from: &impl Readable, terms: &Terms) -> Result<Self> {
+        let (assessment, trusts) = assessed(from, terms).await?;
+        let heir = |urn: &Urn| assessment.school(*urn).and_then(|school| school.superseded_by).unwrap_or(*urn);
+        let mut urns: BTreeSet<Urn> = assessment.schools().iter().filter(|it| matters(it)).map(|it| it.urn).collect();
+        urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(heir));
+        let urns: Vec<Urn> = urns.into_iter().collect();
+        let schools = facts::schools(from, Some(terms.programme()), &urns).await?;
+        let placements = schools.values().map(|school| (school.urn, school.placement)).collect();
+        let mut found = Self {
+            assessment,
+            trusts,
+            schools,
+            entitled: Entitlements::new(),
+            placements,
+            exceptional: BTreeSet::new(),
+        };
+        found.entitled = entitled(terms, &found.assessment, &found.standing());
+        Ok(found)
+    }
+
+    /// The same for the domain's functions.
+    pub(super) fn standing(&self) -> Standing<'_> {
+        Standing { placements: &self.placements, exceptional: &self.exceptional, trusts: &self.trusts }
+    }
+
+    /// The schools a list shows, by URN.
+    pub(super) fn which(&self, terms: &Terms, which: &Which) -> Vec<Urn> {
+        let entitled = self.entitled.iter();
+        match which {
+            Which::Eligible => entitled.map(|(urn, _)| *urn).collect(),
+            Which::By(rule) => entitled.filter(|(_, it)| it.rules.contains(rule)).map(|(urn, _)| *urn).collect(),
+            Which::Unplaced => {
+                entitled.filter(|(_, it)| matches!(it.placement, Placement::Unplaced(_))).map(|(urn, _)| *urn).collect()
+            }
+            Which::Unknown => {
+                let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it));
+                unknown.map(|it| it.urn).collect()
+            }
+        }
+    }
+
+    /// As the summary counts it: not entitled, and a rule of its recipient cannot say.
+    fn is_unknown(&self, terms: &Terms, school: &SchoolAssessment) -> bool {
+        let nowhere = Placement::Unplaced(UnplacedReason::NotInRegister);
+        let placement = self.placements.get(&school.urn).copied().unwrap_or(nowhere);
+        let counts = |rule| placement.recipient_kind().is_none_or(|kind| terms.applies(rule, kind));
+        school.superseded_by.is_none()
+            && !self.entitled.contains_key(&school.urn)
+            && school.findings.iter().any(|(rule, finding)| matches!(finding, Finding::Unknown(_)) && counts(rule))
+    }
+}
+
+/// Whether its placement can matter: some rule says yes or cannot say.
+fn matters(school: &SchoolAssessment) -> bool {
+    school.superseded_by.is_none() && !school.findings.iter().all(|(_, it)| matches!(it, Finding::NotMet(_)))
+}
+
+/// What the school-level rules say of every school, and the trust-level rule of every MAT.
+async fn assessed(from: &impl Readable, terms: &Terms) -> Result<(Assessment, Vec<TrustAssessment>)> {
+    if !terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
+        let rows = telling_rows(from, terms).await?;
+        return Ok((assess(terms, &rows), Vec::new()));
+    }
+    // The trust-level rule compares a school's grades over the years: no row can be left out.
+    let rows = every_row(from, None).await?;
+    let members = store::register::members(from, Of::Mats).await?;
+    let open = facts::open(from, members.iter().map(|it| it.uid)).await?;
+    let members = members.into_iter().filter(|it| open.contains(&it.uid));
+    let members: Vec<Membership> =
+        members.map(|it| Membership { uid: it.uid, urn: it.urn, joined: it.joined }).collect();
+    Ok((assess(terms, &rows), assess_trusts(terms, &rows, &members)))
+}
+
+/// Every monthly row that counts, of files as at a day or before.
+pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<Vec<MonthRow>> {
+    let mut rows = Vec::new();
+    for import in store::imports::landed(from, Kind::Ofsted).await? {
+        if to.is_none_or(|day| import.as_at <= day) {
+            rows.extend(ofsted::all(from, &import).await?);
+        }
+    }
+    Ok(rows)
+}
+
+/// The monthly rows that can change an answer of the school-level rules.
+pub(super) async fn telling_rows(from: &impl Readable, terms: &Terms) -> Result<Vec<MonthRow>> {
+    let landed = store::imports::landed(from, Kind::Ofsted).await?;
+    let since = |it: &Import| it.as_at > terms.entry();
+    let mut wanted: Vec<Grade> = Vec::new();
+    for rule in terms.rules() {
+        if let Test::JudgedInYear { current } = &rule.test {
+            wanted.extend(current);
+        }
+    }
+    let mut rows = Vec::new();
+    for import in &landed {
+        let newer = landed.iter().filter(|it| since(it) == since(import) && it.as_at > import.as_at);
+        let newer: Vec<&Import> = newer.collect();
+        let grades: &[Grade] = if since(import) { &wanted } else { &[] };
+        rows.extend(ofsted::telling(from, import, &newer, grades).await?);
+    }
+    Ok(rows)
+}

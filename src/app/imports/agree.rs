@@ -1,0 +1,80 @@
+//! Two files of one date may not disagree: the second is refused, the rows named, unless it says which it replaces.
+//!
+//! Only what decides something is compared: judgements, groups and their status, types, dates of joining. A name spelt
+//! otherwise is no disagreement, and neither is a row that only one of the files has.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use crate::domain::ids::ImportId;
+use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::store::imports::{Month, Rows};
+
+/// Rows named in a refusal; more are counted.
+const NAMED: usize = 50;
+
+/// The rows of ours that theirs contradicts, each by its key, in our order.
+pub(super) fn disagreements(ours: &Rows, theirs: &Rows) -> Vec<String> {
+    match (ours, theirs) {
+        (Rows::Ofsted(ours), Rows::Ofsted(theirs)) => {
+            unlike(ours, theirs, |it| it.urn, |it| (current(it), previous(it)), |urn| format!("URN {urn}"))
+        }
+        (Rows::Groups(ours), Rows::Groups(theirs)) => {
+            unlike(ours, theirs, |it| it.uid, |it| (it.kind, &it.status), |uid| format!("group {uid}"))
+        }
+        (Rows::Membership(ours), Rows::Membership(theirs)) => {
+            let said = |it: &crate::store::imports::Member| {
+                (it.kind, it.status.clone(), it.joined_on, it.school_type.clone(), it.la_code)
+            };
+            unlike(ours, theirs, |it| (it.urn, it.uid), said, |(urn, uid)| format!("URN {urn} in group {uid}"))
+        }
+        (Rows::Links(ours), Rows::Links(theirs)) => {
+            let key = |it: &crate::store::imports::Link| (it.urn, it.link_urn, it.link_type.clone());
+            unlike(ours, theirs, key, |it| it.linked_on, |(urn, to, _)| format!("URN {urn} linked with {to}"))
+        }
+        (Rows::Establishments(ours), Rows::Establishments(theirs)) => {
+            let said = |it: &crate::store::imports::Establishment| {
+                (it.la_code, it.school_type.clone(), it.status.clone(), it.diocese.clone())
+            };
+            unlike(ours, theirs, |it| it.urn, said, |urn| format!("URN {urn}"))
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn current(it: &Month) -> impl PartialEq + use<'_> {
+    (&it.cur_number, it.cur_urn, it.cur_started, it.cur_ended, it.cur_published, it.cur_grade)
+}
+
+fn previous(it: &Month) -> impl PartialEq + use<'_> {
+    (&it.prev_number, it.prev_urn, it.prev_started, it.prev_ended, it.prev_published, it.prev_grade)
+}
+
+fn unlike<'r, R, K: Hash + Eq, S: PartialEq>(
+    ours: &'r [R],
+    theirs: &'r [R],
+    key: impl Fn(&'r R) -> K,
+    said: impl Fn(&'r R) -> S,
+    name: impl Fn(&K) -> String,
+) -> Vec<String> {
+    let theirs: HashMap<K, &R> = theirs.iter().map(|row| (key(row), row)).collect();
+    let other = |row: &'r R| theirs.get(&key(row)).is_some_and(|other| said(other) != said(row));
+    ours.iter().filter(|row| other(row)).map(|row| name(&key(row))).collect()
+}
+
+/// The refusal for rows that landed imports of the same date contradict.
+pub(super) fn refusal(found: &[(String, ImportId)]) -> Refusal {
+    let limits = found.iter().take(NAMED).map(|(row, import)| {
+        let remedy = format!("import the right file with --replaces {import}, or leave this one out");
+        Limit::plain("import", format!("{row} in import {import}"), remedy)
+    });
+    let beyond = found.len().saturating_sub(NAMED);
+    let more = if beyond > 0 { format!("; {NAMED} are named, {beyond} more are not") } else { String::new() };
+    Refusal {
+        reason: Reason::ImportDisagrees,
+        message: format!("a file of the same date says otherwise in {} row(s){more}", found.len()),
+        limits: limits.collect(),
+        largest: None,
+        approval: None,
+    }
+}

@@ -1,0 +1,120 @@
+//! After an import: the search by name brought up to date, and rows of imports given up deleted.
+//!
+//! Both in short transactions, and both taken up again by the next import or start when a process dies in between.
+
+use crate::app::retry::retried;
+use crate::app::{App, Result};
+use crate::domain::time::Micros;
+use crate::store::imports::{Import, Rows, State};
+use crate::store::register::search;
+use crate::store::{self, StoreError, WriteTx};
+
+/// Names brought up to date by one transaction.
+const NAMES: u64 = 1_000;
+/// Rows deleted by one transaction.
+const ROWS: u64 = 2_000;
+/// An import that has not landed by then never will: staging the largest file takes seconds. A process that is slower
+/// finds, when it lands, that its rows are no longer there, and says so.
+const STALE: i64 = 3_600 * 1_000_000;
+
+impl App {
+    /// Deletes what torn imports left, and takes up an indexing that was torn. Run at start and before each import.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn clean_staging(&self) -> Result<()> {
+        let before = Micros(self.clock().now().at.0.saturating_sub(STALE));
+        for left in retried(|| store::imports::leftovers(self.store(), before)).await? {
+            self.discard(&left).await;
+        }
+        self.index_landed().await;
+        Ok(())
+    }
+
+    /// Deletes an import that never landed. What cannot be deleted now is left to the next cleaning.
+    pub(super) async fn discard(&self, import: &Import) {
+        if let Err(error) = self.try_discard(import).await {
+            tracing::warn!(%error, import = %import.id, "rows of an import given up are left for the next cleaning");
+        }
+    }
+
+    async fn try_discard(&self, import: &Import) -> store::Result<()> {
+        let (store, id) = (self.store(), import.id);
+        let mark = || async {
+            let tx = store.write(store.turn().await?).await?;
+            store::register::lock(&tx).await?;
+            let found = store::imports::find(&tx, id).await?;
+            let found = found.filter(|it| matches!(it.state, State::Staging | State::Discarded));
+            if let Some(it) = &found {
+                store::imports::put(&tx, &[&Import { state: State::Discarded, ..it.clone() }]).await?;
+            }
+            tx.commit().await?;
+            Ok::<_, StoreError>(found.is_some())
+        };
+        if !retried(mark).await? {
+            return Ok(());
+        }
+        let some = || async {
+            let tx = store.write(store.turn().await?).await?;
+            let gone = Rows::delete_some(&tx, import.kind, id, ROWS).await?;
+            if gone == 0 {
+                store::imports::delete(&tx, id).await?;
+            }
+            tx.commit().await?;
+            Ok::<_, StoreError>(gone)
+        };
+        while retried(some).await? > 0 {}
+        Ok(())
+    }
+
+    /// Tells the search by name of every import whose state has changed. What fails is taken up by the next call.
+    pub(super) async fn index_landed(&self) {
+        if let Err(error) = self.try_index().await {
+            tracing::warn!(%error, "the search by name is behind the register until the next import or start");
+        }
+    }
+
+    async fn try_index(&self) -> store::Result<()> {
+        let store = self.store();
+        for import in &retried(|| store::imports::not_indexed(store)).await? {
+            let mut schools = Some(0);
+            while let Some(after) = schools {
+                let step = || async {
+                    let tx = self.locked().await?;
+                    let last = search::index_schools(&tx, import.kind, import.id, after, NAMES).await?;
+                    tx.commit().await?;
+                    Ok::<_, StoreError>(last)
+                };
+                schools = retried(step).await?;
+            }
+            let mut trusts = Some(0);
+            while let Some(after) = trusts {
+                let step = || async {
+                    let tx = self.locked().await?;
+                    let last = search::index_trusts(&tx, import.kind, import.id, after, NAMES).await?;
+                    tx.commit().await?;
+                    Ok::<_, StoreError>(last)
+                };
+                trusts = retried(step).await?;
+            }
+            let mark = || async {
+                let tx = self.locked().await?;
+                // Its state may have changed again since: then it is to be indexed again.
+                let now = store::imports::find(&tx, import.id).await?.filter(|it| it.state == import.state);
+                if let Some(it) = now {
+                    store::imports::put(&tx, &[&Import { indexed: true, ..it }]).await?;
+                }
+                tx.commit().await
+            };
+            retried(mark).await?;
+        }
+        Ok(())
+    }
+
+    /// A write transaction that holds the register's lock.
+    pub(super) async fn locked(&self) -> store::Result<WriteTx> {
+        let tx = self.store().write(self.store().turn().await?).await?;
+        store::register::lock(&tx).await?;
+        Ok(tx)
+    }
+}

@@ -1,0 +1,283 @@
+//! One import from its bytes to its landing.
+//!
+//! Parse, compare with what has landed for the same date, stage, land. Landing holds the register's lock for a handful
+//! of small statements: it looks again whether anything landed or went since the comparison and, if so, compares anew.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use super::rows::Parsed;
+use super::{Door, Header, Outcome, Progress, Reply, agree, fingerprint};
+use crate::app::clock::new_id;
+use crate::app::retry::retried;
+use crate::app::{App, AppError, Result, Violation};
+use crate::domain::event::Hash;
+use crate::domain::ids::ImportId;
+use crate::domain::role::Caller;
+use crate::store::imports::{Import, Problem, Rows, State};
+use crate::store::requests::Stored;
+use crate::store::{self, StoreError};
+
+/// Rows one short transaction stages: about 20 ms on SQLite.
+const CHUNK: usize = 2_000;
+/// Times a comparison is made anew because another import of the same date landed in between.
+const COMPARISONS: usize = 5;
+
+/// One import under way.
+pub(super) struct Job {
+    pub(super) app: App,
+    pub(super) caller: Caller,
+    pub(super) door: Door,
+    pub(super) header: Header,
+    pub(super) progress: Box<dyn Fn(Progress) + Send + Sync>,
+    pub(super) encode: fn(&Outcome) -> Vec<u8>,
+}
+
+/// A file ready to land, as far as it was compared.
+struct Plan {
+    import: Import,
+    problems: Vec<Problem>,
+    replaced: Option<Import>,
+    /// Every import landed for the same date when it was compared.
+    compared: Vec<ImportId>,
+    fingerprint: Hash,
+}
+
+/// What came of trying to land.
+enum Landing {
+    Done(Reply<Outcome>),
+    Reused,
+    /// Another import of the same date landed or went since the comparison.
+    Overtaken,
+}
+
+impl Job {
+    /// Carries the import through.
+    pub(super) async fn run(self, upload: Vec<u8>) -> Result<Reply<Outcome>> {
+        if !self.header.validate_only {
+            self.app.clean_staging().await?;
+        }
+        let door = self.door;
+        let read = tokio::task::spawn_blocking(move || (Sha256::digest(&upload), door.parse(&upload))).await;
+        let (sum, parsed) = read.map_err(|error| AppError::Bug(format!("reading a file ended badly: {error}")))?;
+        let fingerprint = self.fingerprint(&sum);
+        if !self.header.validate_only
+            && let Some(stored) = self.answered().await?
+        {
+            return if stored.fingerprint == fingerprint {
+                Ok(Reply { answer: stored.answer, fresh: None })
+            } else {
+                Err(AppError::RequestIdReused)
+            };
+        }
+        let parsed = parsed?;
+        (self.progress)(Progress { rows_read: parsed.read, rows_written: 0 });
+        let (mut plan, rows) = self.plan(parsed, fingerprint);
+        let done = self.carry(&mut plan, rows).await;
+        let landed = matches!(&done, Ok(Reply { fresh: Some(outcome), .. }) if outcome.import == Some(plan.import.id));
+        if !landed && !self.header.validate_only {
+            self.app.discard(&plan.import).await;
+        }
+        done
+    }
+
+    fn fingerprint(&self, sum: &[u8]) -> Hash {
+        let replaces = self.header.replaces.map_or_else(String::new, |id| id.to_string());
+        let as_at = self.header.as_at.to_string();
+        let parts = [self.header.file_name.as_bytes(), as_at.as_bytes(), replaces.as_bytes(), sum];
+        fingerprint(self.door.rpc(), &parts)
+    }
+
+    async fn answered(&self) -> Result<Option<Stored>> {
+        let find = || store::requests::one(self.app.store(), &self.caller.actor, self.header.request);
+        Ok(retried(find).await?)
+    }
+
+    fn plan(&self, mut parsed: Parsed, fingerprint: Hash) -> (Plan, Arc<Rows>) {
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let id = ImportId(new_id());
+        let problems = std::mem::take(&mut parsed.problems);
+        let (kind, sha256, read, more) = (parsed.kind, parsed.sha256, parsed.read, parsed.more_problems);
+        let rows = parsed.rows(id);
+        let import = Import {
+            id,
+            kind,
+            as_at: self.header.as_at,
+            state: State::Staging,
+            file_name: self.header.file_name.clone(),
+            sha256: Hash(sha256),
+            rows: number(read),
+            accepted: number(rows.len()),
+            more_problems: number(more),
+            imported_by: self.caller.actor.clone(),
+            imported_at: self.app.clock().now().at,
+            withdrawn_by: None,
+            withdrawn_reason: None,
+            replaced_by: None,
+            indexed: false,
+        };
+        (Plan { import, problems, replaced: None, compared: Vec::new(), fingerprint }, Arc::new(rows))
+    }
+
+    async fn carry(&self, plan: &mut Plan, rows: Arc<Rows>) -> Result<Reply<Outcome>> {
+        let mut staged = false;
+        for _ in 0..COMPARISONS {
+            let repeats = self.compare(plan, &rows).await?;
+            if self.header.validate_only {
+                let outcome = Outcome { dry_run: true, ..repeats.unwrap_or_else(|| plan.outcome(None)) };
+                return Ok(Reply { answer: (self.encode)(&outcome), fresh: Some(outcome) });
+            }
+            if !staged && repeats.is_none() {
+                self.stage(plan, &rows).await?;
+                staged = true;
+            }
+            match retried(|| self.land(plan)).await? {
+                Landing::Done(reply) => {
+                    self.app.index_landed().await;
+                    return Ok(reply);
+                }
+                Landing::Reused => return Err(AppError::RequestIdReused),
+                Landing::Overtaken => {}
+            }
+        }
+        Err(AppError::Unavailable)
+    }
+
+    /// Compares with everything landed for the same date; the outcome, when the same content is there already.
+    async fn compare(&self, plan: &mut Plan, rows: &Rows) -> Result<Option<Outcome>> {
+        let store = self.app.store();
+        let same_day = same_day(store, &plan.import).await?;
+        plan.compared = same_day.iter().map(|it| it.id).collect();
+        if let Some(earlier) = same_day.iter().find(|it| it.sha256 == plan.import.sha256) {
+            return Ok(Some(plan.repeat(earlier)));
+        }
+        plan.replaced = match self.header.replaces {
+            None => None,
+            Some(id) => Some(self.replaced(id, plan, &same_day).await?),
+        };
+        let mut found = Vec::new();
+        for other in same_day.iter().filter(|it| Some(it.id) != self.header.replaces) {
+            let theirs = retried(|| Rows::of(store, other.kind, other.id)).await?;
+            found.extend(agree::disagreements(rows, &theirs).into_iter().map(|row| (row, other.id)));
+        }
+        if found.is_empty() { Ok(None) } else { Err(agree::refusal(&found).into()) }
+    }
+
+    /// The import to be replaced: landed, of the same kind and date.
+    async fn replaced(&self, id: ImportId, plan: &Plan, same_day: &[Import]) -> Result<Import> {
+        if let Some(found) = same_day.iter().find(|it| it.id == id) {
+            return Ok(found.clone());
+        }
+        let why = match store::imports::get(self.app.store(), id).await? {
+            None => "names no import".to_owned(),
+            Some(it) if it.state != State::Landed => format!("import {id} counts no more: it is {}", it.state),
+            Some(it) => format!(
+                "import {id} is of {} as at {}, this file of {} as at {}",
+                it.kind, it.as_at, plan.import.kind, plan.import.as_at
+            ),
+        };
+        Err(AppError::Invalid(vec![Violation::new("header.replaces", why)]))
+    }
+
+    async fn stage(&self, plan: &Plan, rows: &Rows) -> Result<()> {
+        let store = self.app.store();
+        let begin = || async {
+            let tx = store.write(store.turn().await?).await?;
+            store::imports::put(&tx, &[&plan.import]).await?;
+            store::imports::keep_problems(&tx, plan.import.id, &plan.problems).await?;
+            tx.commit().await
+        };
+        retried(begin).await?;
+        let mut written = 0_usize;
+        for chunk in rows.chunks(CHUNK) {
+            let write = || async {
+                let tx = store.write(store.turn().await?).await?;
+                chunk.clone().stage(&tx).await?;
+                tx.commit().await
+            };
+            retried(write).await?;
+            written = written.saturating_add(chunk.len());
+            (self.progress)(Progress { rows_read: rows.len(), rows_written: written });
+        }
+        Ok(())
+    }
+
+    /// The one transaction that makes an import count.
+    async fn land(&self, plan: &Plan) -> store::Result<Landing> {
+        let store = self.app.store();
+        let tx = store.write(store.turn().await?).await?;
+        store::register::lock(&tx).await?;
+        // Found here after a lost COMMIT that had succeeded, or when the same request came twice at once.
+        if let Some(stored) = store::requests::one(&tx, &self.caller.actor, self.header.request).await? {
+            let same = stored.fingerprint == plan.fingerprint;
+            tx.rollback().await?;
+            let reply = Reply { answer: stored.answer, fresh: None };
+            return Ok(if same { Landing::Done(reply) } else { Landing::Reused });
+        }
+        let same_day = same_day(&tx, &plan.import).await?;
+        if !same_day.iter().map(|it| it.id).eq(plan.compared.iter().copied()) {
+            tx.rollback().await?;
+            return Ok(Landing::Overtaken);
+        }
+        let outcome = match same_day.iter().find(|it| it.sha256 == plan.import.sha256) {
+            Some(earlier) => plan.repeat(earlier),
+            None => {
+                let staged = store::imports::find(&tx, plan.import.id).await?;
+                if staged.is_none_or(|it| it.state != State::Staging) {
+                    return Err(StoreError::Unusable("the staged rows were cleaned away".to_owned()));
+                }
+                let landed = Import { state: State::Landed, ..plan.import.clone() };
+                let replaced = plan.replaced.clone().map(|it| Import {
+                    state: State::Replaced,
+                    replaced_by: Some(landed.id),
+                    indexed: false,
+                    ..it
+                });
+                store::imports::put(&tx, &[Some(&landed), replaced.as_ref()].into_iter().flatten().collect::<Vec<_>>())
+                    .await?;
+                plan.outcome(Some(landed.id))
+            }
+        };
+        let answer = (self.encode)(&outcome);
+        let stored = Stored {
+            actor: self.caller.actor.clone(),
+            request: self.header.request,
+            rpc: self.door.rpc().to_owned(),
+            fingerprint: plan.fingerprint,
+            answer: answer.clone(),
+        };
+        store::requests::keep(&tx, &[stored], plan.import.imported_at).await?;
+        tx.commit().await?;
+        Ok(Landing::Done(Reply { answer, fresh: Some(outcome) }))
+    }
+}
+
+impl Plan {
+    fn outcome(&self, import: Option<ImportId>) -> Outcome {
+        Outcome {
+            import,
+            kind: self.import.kind,
+            as_at: self.import.as_at,
+            rows: self.import.rows,
+            accepted: self.import.accepted,
+            unchanged: 0,
+            problems: self.problems.clone(),
+            more_problems: self.import.more_problems,
+            dry_run: false,
+            replaced: self.replaced.as_ref().map(|it| it.id),
+        }
+    }
+
+    /// The same content is there already: nothing to do, whatever this call wants replaced.
+    fn repeat(&self, earlier: &Import) -> Outcome {
+        let outcome = self.outcome(Some(earlier.id));
+        Outcome { accepted: 0, unchanged: earlier.accepted, replaced: None, ..outcome }
+    }
+}
+
+/// The landed imports of the same kind and date, by id.
+async fn same_day(from: &impl store::Readable, import: &Import) -> store::Result<Vec<Import>> {
+    let landed = store::imports::landed(from, import.kind).await?;
+    Ok(landed.into_iter().filter(|it| it.as_at == import.as_at).collect())
+}

@@ -1,0 +1,215 @@
+//! Reference data in, and out again: files of the register and of Ofsted's.
+//!
+//! A file is parsed before any lock. Its rows are staged in short transactions under an import that nobody sees; one
+//! short transaction under the register's lock then makes it count ([`land`]). So no command waits for a file, whatever
+//! its size. An import that fails or is torn leaves rows that nobody sees; [`App::clean_staging`] deletes them.
+
+mod agree;
+mod index;
+mod land;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod withdraw;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{App, AppError, Result, Violation, authorise};
+use crate::domain::Date;
+use crate::domain::event::Hash;
+use crate::domain::ids::{ImportId, RequestId};
+use crate::domain::role::{Action, Caller};
+use crate::import::{Limits, read_ofsted, read_register};
+use crate::store;
+pub use crate::store::imports::{Import, Kind, Problem, State};
+use land::Job;
+use rows::Parsed;
+pub use withdraw::{AffectedOffer, Withdrawn};
+
+/// The longest file name kept.
+const FILE_NAME: usize = 255;
+
+/// What an upload says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The caller's id for this mutation.
+    pub request: RequestId,
+    /// The file's name, for people.
+    pub file_name: String,
+    /// The date the file speaks for.
+    pub as_at: Date,
+    /// Run the same path and write nothing.
+    pub validate_only: bool,
+    /// The import this file takes the place of.
+    pub replaces: Option<ImportId>,
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Data rows read.
+    pub rows_read: usize,
+    /// Rows written.
+    pub rows_written: usize,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The import; the earlier one's when the same content was there already; nothing for a dry run.
+    pub import: Option<ImportId>,
+    /// What the file is.
+    pub kind: Kind,
+    /// The date it speaks for.
+    pub as_at: Date,
+    /// Data rows in the file.
+    pub rows: i64,
+    /// Rows that went in, or would.
+    pub accepted: i64,
+    /// Rows that were there already, because the same content was.
+    pub unchanged: i64,
+    /// What is wrong with the other rows.
+    pub problems: Vec<Problem>,
+    /// Problems beyond those.
+    pub more_problems: i64,
+    /// Whether nothing was written because it was asked so.
+    pub dry_run: bool,
+    /// The import whose place it took, or would take.
+    pub replaced: Option<ImportId>,
+}
+
+/// An answer as it goes over the wire. For a request made before it is the first one's, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply<T> {
+    /// The encoded answer.
+    pub answer: Vec<u8>,
+    /// The same as a value, unless it was stored by an earlier call.
+    pub fresh: Option<T>,
+}
+
+/// Which door a file came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Register,
+    Ofsted,
+}
+
+impl Door {
+    /// The method, for the fingerprint of a request.
+    const fn rpc(self) -> &'static str {
+        match self {
+            Self::Register => "ImportRegister",
+            Self::Ofsted => "ImportOfsted",
+        }
+    }
+
+    fn parse(self, upload: &[u8]) -> Result<Parsed> {
+        let limits = Limits::default();
+        let parsed = match self {
+            Self::Register => read_register(upload, &limits).map(Parsed::from),
+            Self::Ofsted => read_ofsted(upload, &limits).map(Parsed::from),
+        };
+        parsed.map_err(|refused| AppError::FileRefused(refused.to_string()))
+    }
+}
+
+impl App {
+    /// Imports one file of the register. It is carried through even when the caller goes away.
+    ///
+    /// # Errors
+    /// [`AppError::FileRefused`] for a file unusable as a whole; a refusal when a landed file of the same date disagrees.
+    pub async fn import_register(
+        &self,
+        caller: &Caller,
+        header: Header,
+        upload: Vec<u8>,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+        encode: fn(&Outcome) -> Vec<u8>,
+    ) -> Result<Reply<Outcome>> {
+        let progress = Box::new(progress);
+        self.import(
+            Job { app: self.clone(), caller: caller.clone(), door: Door::Register, header, progress, encode },
+            upload,
+        )
+        .await
+    }
+
+    /// Imports one of Ofsted's monthly files. It is carried through even when the caller goes away.
+    ///
+    /// # Errors
+    /// As [`App::import_register`].
+    pub async fn import_ofsted(
+        &self,
+        caller: &Caller,
+        header: Header,
+        upload: Vec<u8>,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+        encode: fn(&Outcome) -> Vec<u8>,
+    ) -> Result<Reply<Outcome>> {
+        let progress = Box::new(progress);
+        self.import(
+            Job { app: self.clone(), caller: caller.clone(), door: Door::Ofsted, header, progress, encode },
+            upload,
+        )
+        .await
+    }
+
+    async fn import(&self, job: Job, upload: Vec<u8>) -> Result<Reply<Outcome>> {
+        authorise(&job.caller, Action::Import)?;
+        let mut wrong = Vec::new();
+        let today = self.clock().now().today;
+        if job.header.as_at > today {
+            wrong.push(Violation::new("header.as_at", format!("lies in the future: today is {today}")));
+        }
+        if job.header.file_name.chars().count() > FILE_NAME {
+            wrong.push(Violation::new("header.file_name", format!("is longer than {FILE_NAME} characters")));
+        }
+        if !wrong.is_empty() {
+            return Err(AppError::Invalid(wrong));
+        }
+        finished(tokio::spawn(job.run(upload))).await
+    }
+
+    /// A page of imports, newest first, older than `before`; of one kind or of all.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn list_imports(
+        &self,
+        caller: &Caller,
+        kind: Option<Kind>,
+        before: Option<ImportId>,
+        limit: u64,
+    ) -> Result<Vec<Import>> {
+        authorise(caller, Action::Read)?;
+        Ok(store::imports::page(self.store(), kind, before, limit).await?)
+    }
+
+    /// One import with its row problems.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn get_import(&self, caller: &Caller, id: ImportId) -> Result<(Import, Vec<Problem>)> {
+        authorise(caller, Action::Read)?;
+        let snapshot = self.store().snapshot().await?;
+        let import = store::imports::get(&snapshot, id).await?;
+        let import = import.ok_or_else(|| AppError::NotFound(format!("import {id}")))?;
+        let problems = store::imports::problems(&snapshot, id).await?;
+        Ok((import, problems))
+    }
+}
+
+/// Waits for a task that must not be torn by its caller's going away.
+async fn finished<T>(task: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
+    task.await.unwrap_or_else(|error| Err(AppError::Bug(format!("a task ended badly: {error}"))))
+}
+
+/// SHA-256 over a method and the parts of its body, each with its length.
+fn fingerprint(rpc: &str, parts: &[&[u8]]) -> Hash {
+    let mut sum = Sha256::new();
+    for part in [rpc.as_bytes()].iter().chain(parts) {
+        sum.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        sum.update(part);
+    }
+    Hash(sum.finalize().into())
+}

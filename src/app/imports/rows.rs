@@ -1,0 +1,173 @@
+//! From rows as a file prints them to rows as their table keeps them.
+
+use crate::domain::ids::{ImportId, Urn};
+use crate::domain::judgement::Judgement;
+use crate::import::{
+    EstablishmentRow, GroupRow, GroupStatus, LinkRow, MembershipRow, OfstedRow, ParsedFile, RegisterFile,
+};
+use crate::store::imports::{Establishment, Group, Kind, Link, Member, Month, Problem, Rows};
+
+/// A file, read, whatever its kind.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) kind: Kind,
+    pub(super) sha256: [u8; 32],
+    pub(super) read: usize,
+    pub(super) problems: Vec<Problem>,
+    pub(super) more_problems: usize,
+    file: Typed,
+}
+
+#[derive(Debug)]
+enum Typed {
+    Groups(Vec<GroupRow>),
+    Membership(Vec<MembershipRow>),
+    Links(Vec<LinkRow>),
+    Establishments(Vec<EstablishmentRow>),
+    Ofsted(Vec<OfstedRow>),
+}
+
+impl Parsed {
+    fn of<R>(kind: Kind, file: ParsedFile<R>, typed: fn(Vec<R>) -> Typed) -> Self {
+        let problem = |it: crate::import::RowProblem| Problem {
+            line: i64::try_from(it.line).unwrap_or(i64::MAX),
+            column: it.column,
+            reason: it.reason,
+        };
+        Self {
+            kind,
+            sha256: file.sha256,
+            read: file.read,
+            problems: file.problems.into_iter().map(problem).collect(),
+            more_problems: file.problems_beyond,
+            file: typed(file.rows),
+        }
+    }
+
+    /// The rows, as those of this import.
+    pub(super) fn rows(self, import: ImportId) -> Rows {
+        let id = import.0;
+        match self.file {
+            Typed::Groups(rows) => Rows::Groups(rows.into_iter().map(|row| group(id, row)).collect()),
+            Typed::Membership(rows) => Rows::Membership(rows.into_iter().map(|row| member(id, row)).collect()),
+            Typed::Links(rows) => Rows::Links(rows.into_iter().map(|row| link(id, row)).collect()),
+            Typed::Establishments(rows) => {
+                Rows::Establishments(rows.into_iter().map(|row| establishment(id, row)).collect())
+            }
+            Typed::Ofsted(rows) => Rows::Ofsted(rows.into_iter().map(|row| month(id, row)).collect()),
+        }
+    }
+}
+
+impl From<RegisterFile> for Parsed {
+    fn from(file: RegisterFile) -> Self {
+        match file {
+            RegisterFile::Groups(file) => Self::of(Kind::Groups, file, Typed::Groups),
+            RegisterFile::Memberships(file) => Self::of(Kind::Membership, file, Typed::Membership),
+            RegisterFile::Links(file) => Self::of(Kind::Links, file, Typed::Links),
+            RegisterFile::Establishments(file) => Self::of(Kind::Establishments, file, Typed::Establishments),
+        }
+    }
+}
+
+impl From<ParsedFile<OfstedRow>> for Parsed {
+    fn from(file: ParsedFile<OfstedRow>) -> Self {
+        Self::of(Kind::Ofsted, file, Typed::Ofsted)
+    }
+}
+
+/// A group's status as the tables keep it.
+const fn status(status: GroupStatus) -> &'static str {
+    match status {
+        GroupStatus::Open => "Open",
+        GroupStatus::Closed => "Closed",
+        GroupStatus::ProposedToOpen => "Proposed to open",
+    }
+}
+
+fn group(import_id: uuid::Uuid, row: GroupRow) -> Group {
+    Group {
+        import_id,
+        uid: row.uid.get().into(),
+        group_id: row.group_id,
+        name: row.name,
+        companies_house: row.companies_house,
+        kind: row.kind.into(),
+        kind_name: row.kind_name,
+        status: status(row.status).to_owned(),
+        opened_on: row.opened,
+        closed_on: row.closed,
+    }
+}
+
+fn member(import_id: uuid::Uuid, row: MembershipRow) -> Member {
+    Member {
+        import_id,
+        urn: row.urn.get().into(),
+        uid: row.uid.get().into(),
+        group_name: row.group_name,
+        kind: row.kind.into(),
+        kind_name: row.kind_name,
+        status: status(row.status).to_owned(),
+        joined_on: row.joined,
+        school_name: row.school_name,
+        school_type: row.school_type,
+        phase: row.phase,
+        la_code: row.la.get().into(),
+    }
+}
+
+fn link(import_id: uuid::Uuid, row: LinkRow) -> Link {
+    Link {
+        import_id,
+        urn: row.urn.get().into(),
+        link_urn: row.link_urn.get().into(),
+        link_name: row.link_name,
+        link_type: row.link_type,
+        linked_on: row.on,
+    }
+}
+
+fn establishment(import_id: uuid::Uuid, row: EstablishmentRow) -> Establishment {
+    Establishment {
+        import_id,
+        urn: row.urn.get().into(),
+        la_code: row.la.get().into(),
+        laestab: row.laestab.map(|laestab| laestab.get().into()),
+        name: row.name,
+        school_type: row.school_type,
+        type_group: row.type_group,
+        status: row.status,
+        opened_on: row.opened,
+        closed_on: row.closed,
+        phase: row.phase,
+        diocese: row.diocese,
+    }
+}
+
+fn month(import_id: uuid::Uuid, row: OfstedRow) -> Month {
+    let judged = |of: &Option<Judgement>| of.as_ref().map(|it| i64::from(Urn::get(it.urn_judged)));
+    let grade = |of: &Option<Judgement>| of.as_ref().map(|it| i64::from(it.grade.code()));
+    Month {
+        import_id,
+        urn: row.urn.get().into(),
+        name: row.name,
+        laestab: row.laestab.get().into(),
+        school_type: row.school_type,
+        phase: row.phase,
+        opened_on: row.opened,
+        trust_uid: row.trust_uid.map(|uid| uid.get().into()),
+        cur_urn: judged(&row.current),
+        cur_started: row.current.as_ref().and_then(|it| it.started),
+        cur_ended: row.current.as_ref().and_then(|it| it.ended),
+        cur_published: row.current.as_ref().and_then(|it| it.published),
+        cur_grade: grade(&row.current),
+        cur_number: row.current.map(|it| it.inspection),
+        prev_urn: judged(&row.previous),
+        prev_started: row.previous.as_ref().and_then(|it| it.started),
+        prev_ended: row.previous.as_ref().and_then(|it| it.ended),
+        prev_published: row.previous.as_ref().and_then(|it| it.published),
+        prev_grade: grade(&row.previous),
+        prev_number: row.previous.map(|it| it.inspection),
+    }
+}

@@ -1,0 +1,278 @@
+//! Importing, from end to end on a database of its own.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::app::clock::new_id;
+use crate::app::testing::{AUGUST, House, MONTHS, admin, date, header, programme, replacing, sample, urn};
+use crate::app::writer::Submission;
+use crate::domain::book::Command;
+use crate::domain::ids::ApprovalId;
+use crate::domain::refusal::Reason;
+use crate::domain::role::Role;
+use crate::domain::time::Micros;
+use crate::store::testing::counts;
+
+const SEPTEMBER: (&str, &str) = MONTHS[1];
+const CORRECTED: &str = "ofsted_2021-09-30_corrected.csv";
+
+fn refused<T: std::fmt::Debug>(answer: Result<T>) -> crate::domain::refusal::Refusal {
+    match answer {
+        Err(AppError::Refused(refusal)) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_sample_goes_in_whole() {
+    let house = House::new().await;
+    let rows = [("gias_groups_2021-08.csv", 22), ("gias_membership_2021-08.csv", 49), ("gias_links.csv", 14)];
+    for (name, rows) in rows {
+        let did = house.take(name, "2021-08-31").await;
+        assert_eq!((did.rows, did.accepted, did.unchanged, did.problems.len()), (rows, rows, 0, 0), "{name}");
+    }
+    let did = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    assert_eq!((did.kind, did.rows, did.accepted, did.dry_run), (Kind::Ofsted, 58, 58, false));
+    let (import, problems) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
+    assert_eq!(
+        (import.state, import.as_at, import.indexed, problems.len()),
+        (State::Landed, date("2021-09-30"), true, 0)
+    );
+    let list = house.app.list_imports(&admin("ann"), None, None, 10).await.unwrap();
+    assert!(list.is_sorted_by(|a, b| a.id > b.id) && list.len() == 4, "{list:?}");
+    let ofsted = house.app.list_imports(&admin("ann"), Some(Kind::Ofsted), None, 10).await.unwrap();
+    assert_eq!(ofsted, [import]);
+}
+
+#[tokio::test]
+async fn problems_are_kept_with_the_import() {
+    let house = House::new().await;
+    let bytes = sample("bad/wrong_dates.csv");
+    let did = house.send(header("ofsted.csv", "2021-08-31"), bytes).await.unwrap().fresh.unwrap();
+    assert_eq!((did.rows, did.accepted), (11, 3));
+    let (_, problems) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
+    assert_eq!(problems, did.problems);
+    assert_eq!(problems.iter().map(|it| it.line).collect::<Vec<_>>(), [3, 4, 5, 7, 8, 9, 10, 11]);
+}
+
+#[tokio::test]
+async fn the_same_content_again_changes_nothing() {
+    let house = House::new().await;
+    let first = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let mut before = counts(house.app.store()).await;
+    let again = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    assert_eq!(again, Outcome { accepted: 0, unchanged: 58, ..first });
+    // The answer to the second request is kept, and nothing else.
+    *before.get_mut("requests").unwrap() += 1;
+    assert_eq!(counts(house.app.store()).await, before);
+}
+
+#[tokio::test]
+async fn a_dry_run_answers_the_same_and_writes_nothing() {
+    let house = House::with(&[SEPTEMBER]).await;
+    let before = counts(house.app.store()).await;
+    let dry = |name, as_at| Header { validate_only: true, ..header(name, as_at) };
+    let good = house.send(dry(MONTHS[0].0, MONTHS[0].1), sample(MONTHS[0].0)).await.unwrap().fresh.unwrap();
+    assert_eq!((good.import, good.rows, good.accepted, good.dry_run), (None, 73, 73, true));
+    let other = refused(house.send(dry(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
+    assert_eq!(other.reason, Reason::ImportDisagrees);
+    let same = house.send(dry(SEPTEMBER.0, SEPTEMBER.1), sample(SEPTEMBER.0)).await.unwrap().fresh.unwrap();
+    assert_eq!((same.accepted, same.unchanged, same.dry_run), (0, 58, true));
+    assert_eq!(counts(house.app.store()).await, before);
+}
+
+#[tokio::test]
+async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
+    let house = House::new().await;
+    let first = house.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
+    let refusal = refused(house.send(header(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
+    let [limit] = refusal.limits.as_slice() else { panic!("one URN: {refusal:?}") };
+    assert_eq!(
+        (refusal.reason, limit.account.clone()),
+        (Reason::ImportDisagrees, format!("URN 910022 in import {first}"))
+    );
+    assert!(limit.remedy.contains(&format!("--replaces {first}")), "{limit:?}");
+    let left = counts(house.app.store()).await;
+    assert_eq!((left["imports"], left["ofsted_rows"]), (1, 58), "a refused import leaves nothing");
+
+    let landed = house.send(replacing(CORRECTED, "2021-09-30", first), sample(CORRECTED)).await.unwrap().fresh.unwrap();
+    assert_eq!((landed.accepted, landed.replaced), (58, Some(first)));
+    let (old, _) = house.app.get_import(&admin("ann"), first).await.unwrap();
+    assert_eq!((old.state, old.replaced_by), (State::Replaced, landed.import));
+
+    for (wrong, as_at) in
+        [(first, "2021-09-30"), (landed.import.unwrap(), "2021-08-31"), (ImportId(new_id()), "2021-09-30")]
+    {
+        let answer = house.send(replacing(MONTHS[0].0, as_at, wrong), sample(MONTHS[0].0)).await;
+        assert!(matches!(&answer, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_register_may_not_disagree_either() {
+    let house = House::with(&AUGUST[1..2]).await;
+    let closed = String::from_utf8_lossy(&sample("gias_membership_2021-08.csv")).replacen(",Open,", ",Closed,", 1);
+    let refusal = refused(house.send(header("gias.csv", "2021-08-31"), closed.into_bytes()).await);
+    assert_eq!((refusal.reason, refusal.limits.len()), (Reason::ImportDisagrees, 1), "{refusal:?}");
+}
+
+#[tokio::test]
+async fn a_request_answers_the_same_bytes_for_ever() {
+    let house = House::new().await;
+    let asked = header(SEPTEMBER.0, SEPTEMBER.1);
+    let first = house.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
+    let again = house.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
+    assert_eq!((again.fresh, again.answer), (None, first.answer));
+    for (other, bytes) in [
+        (Header { as_at: date("2021-10-31"), ..asked.clone() }, sample(SEPTEMBER.0)),
+        (asked.clone(), sample(CORRECTED)),
+        (Header { file_name: "ofsted.csv".to_owned(), ..asked.clone() }, sample(SEPTEMBER.0)),
+    ] {
+        assert_eq!(house.send(other, bytes).await, Err(AppError::RequestIdReused));
+    }
+    // A refusal does not burn the id.
+    let refusal = header(CORRECTED, "2021-09-30");
+    refused(house.send(refusal.clone(), sample(CORRECTED)).await);
+    house.send(Header { as_at: date("2021-10-31"), ..refusal }, sample(CORRECTED)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_imported_is_said() {
+    let house = House::new().await;
+    let future = house.send(header(SEPTEMBER.0, "2023-02-02"), sample(SEPTEMBER.0)).await;
+    assert!(matches!(&future, Err(AppError::Invalid(found)) if found[0].field == "header.as_at"), "{future:?}");
+    let wrong_door = house.send(header("ofsted.csv", "2021-08-31"), sample("gias_links.csv")).await;
+    assert!(
+        matches!(&wrong_door, Err(AppError::FileRefused(why)) if why.contains("tsio import register")),
+        "{wrong_door:?}"
+    );
+    let reader = Caller { actor: "rob".parse().unwrap(), roles: vec![Role::Reader, Role::Finance] };
+    let denied = house.app.import_ofsted(&reader, header("x", "2021-08-31"), Vec::new(), |_| {}, |_| Vec::new()).await;
+    assert_eq!(denied, Err(AppError::Denied(Action::Import)));
+}
+
+#[tokio::test]
+async fn progress_is_told_as_it_goes() {
+    let house = House::new().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&seen);
+    let progress = move |it: Progress| tell.lock().unwrap().push((it.rows_read, it.rows_written));
+    let asked = header(SEPTEMBER.0, SEPTEMBER.1);
+    house.app.import_ofsted(&admin("ann"), asked, sample(SEPTEMBER.0), progress, |_| Vec::new()).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
+}
+
+/// Stages a month and goes no further, as a process does that dies.
+async fn torn(app: &App, at: Micros) -> ImportId {
+    let id = ImportId(new_id());
+    let parsed = Door::Ofsted.parse(&sample(SEPTEMBER.0)).unwrap();
+    let import = Import {
+        id,
+        kind: parsed.kind,
+        as_at: date("2021-09-30"),
+        state: State::Staging,
+        file_name: "torn.csv".to_owned(),
+        sha256: Hash(parsed.sha256),
+        rows: 58,
+        accepted: 58,
+        more_problems: 0,
+        imported_by: "ann".parse().unwrap(),
+        imported_at: at,
+        withdrawn_by: None,
+        withdrawn_reason: None,
+        replaced_by: None,
+        indexed: false,
+    };
+    let tx = app.store().write(app.store().turn().await.unwrap()).await.unwrap();
+    store::imports::put(&tx, &[&import]).await.unwrap();
+    parsed.rows(id).stage(&tx).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
+    let house = House::new().await;
+    let now = house.app.clock().now().at;
+    let hour = 3_600_000_000;
+    let (old, young) = (torn(&house.app, Micros(now.0 - hour - 1)).await, torn(&house.app, now).await);
+    let ann = admin("ann");
+    let sum = house.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
+    assert_eq!((sum.as_at, sum.schools), (None, 0));
+    assert_eq!(house.app.list_imports(&ann, None, None, 9).await.unwrap(), []);
+    for id in [old, young] {
+        assert_eq!(house.app.get_import(&ann, id).await, Err(AppError::NotFound(format!("import {id}"))));
+    }
+    assert_eq!(house.app.find_schools(&ann, "school", None, 9).await.unwrap(), []);
+    assert_eq!(counts(house.app.store()).await["ofsted_rows"], 2 * 58);
+    // Another process may still be at the young one.
+    let landed = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    assert_eq!((landed.accepted, landed.unchanged), (58, 0));
+    let left = counts(house.app.store()).await;
+    assert_eq!((left["imports"], left["ofsted_rows"]), (2, 2 * 58));
+}
+
+#[tokio::test]
+async fn nobody_is_named() {
+    let house = House::with(&AUGUST).await;
+    for name in ["tsio.db", "tsio.db-wal"] {
+        let bytes = std::fs::read(house.path(name)).unwrap();
+        assert!(!bytes.windows(3).any(|it| it == b"XQZ"), "{name}");
+    }
+}
+
+async fn identify(house: &House) {
+    let submission = Submission {
+        programme: programme("2021-22"),
+        actor: "cas".parse().unwrap(),
+        request: RequestId(new_id()),
+        rpc: "Identify",
+        fingerprint: Hash([0; 32]),
+        command: Command::Identify,
+        deadline: None,
+        encode: |_| Vec::new(),
+    };
+    let officer = Caller { actor: "cas".parse().unwrap(), roles: vec![Role::CaseOfficer] };
+    house.app.submit(&officer, submission).await.unwrap();
+}
+
+#[tokio::test]
+async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
+    let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    identify(&house).await;
+    let (ann, ben) = (admin("ann"), admin("ben"));
+    let september = house.app.list_imports(&ann, Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
+    let ask = async |reason| house.app.withdraw_import(&ann, september, reason).await;
+    assert!(matches!(ask(" ").await, Err(AppError::Invalid(_))));
+    let opened = refused(ask("wrong month").await);
+    let approval = opened.approval.unwrap();
+    assert_eq!(opened.reason, Reason::ApprovalRequired);
+    assert_eq!(refused(ask("wrong month").await).approval, Some(approval), "the same caller, the same approval");
+
+    let encode = |it: &Withdrawn| format!("{it:?}").into_bytes();
+    let request = RequestId(new_id());
+    let own = refused(house.app.give_withdrawal(&ann, request, approval, encode).await);
+    assert_eq!(own.reason, Reason::SelfApproval);
+    let done = house.app.give_withdrawal(&ben, request, approval, encode).await.unwrap();
+    let withdrawn = done.fresh.unwrap();
+    assert_eq!(
+        (withdrawn.import.state, withdrawn.import.withdrawn_reason.as_deref()),
+        (State::Withdrawn, Some("wrong month"))
+    );
+    let lost: Vec<_> = withdrawn.affected.iter().flat_map(|it| it.urns.clone()).collect();
+    assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);
+
+    let again = house.app.give_withdrawal(&ben, request, approval, encode).await.unwrap();
+    assert_eq!((again.fresh, again.answer), (None, done.answer));
+    let other = ApprovalId(new_id());
+    assert_eq!(house.app.give_withdrawal(&ben, request, other, encode).await, Err(AppError::RequestIdReused));
+    let given = refused(house.app.give_withdrawal(&ben, RequestId(new_id()), approval, encode).await);
+    assert_eq!(given.reason, Reason::ApprovalNotOpen);
+    assert_eq!(refused(ask("again").await).reason, Reason::ImportNotLanded);
+
+    let sum = house.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
+    assert_eq!((sum.as_at, sum.schools, sum.eligible_schools), (Some(date("2021-08-31")), 73, 28));
+    assert_eq!(house.app.find_schools(&ann, "990001", None, 9).await.unwrap(), [], "no file names it any more");
+    // What was withdrawn can be imported again.
+    assert_eq!(house.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
+}

@@ -1,0 +1,82 @@
+//! What the newest files say of some schools, brought together, and where that places them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::School;
+use crate::app::Result;
+use crate::domain::ids::{Programme, Uid, Urn};
+use crate::domain::placement::place;
+use crate::domain::school::{HandPlacement, SchoolFacts, TrustKind, TrustLink};
+use crate::store::register::{Membership, Of};
+use crate::store::{Readable, placements, register};
+
+/// A group with this status places schools.
+pub(crate) const OPEN: &str = "Open";
+
+/// These schools, as far as a landed file names them; placed by the newest register and, where it places a school
+/// nowhere, by the hand placements of the programme.
+pub(crate) async fn schools(
+    from: &impl Readable,
+    programme: Option<&Programme>,
+    urns: &[Urn],
+) -> Result<HashMap<Urn, School>> {
+    let named = register::schools(from, urns).await?;
+    let mut details = register::establishments(from, urns).await?;
+    let mut links = links(from, urns).await?;
+    let trusts: Vec<Uid> = links.values().flatten().map(|link| link.uid).collect::<HashSet<_>>().into_iter().collect();
+    let sizes = register::sizes(from, &trusts).await?;
+    let by_hand = by_hand(from, programme).await?;
+    let whole = named.into_values().map(|it| {
+        let detail = details.remove(&it.urn).unwrap_or_default();
+        let facts = SchoolFacts {
+            urn: it.urn,
+            name: it.name,
+            type_name: it.school_type,
+            la: it.la,
+            diocese: detail.diocese,
+            trusts: links.remove(&it.urn).unwrap_or_default(),
+            placed: by_hand.get(&it.urn).copied(),
+        };
+        let placement = place(&facts, |uid| sizes.get(&uid).copied().unwrap_or(0));
+        let school = School {
+            urn: facts.urn,
+            name: facts.name,
+            laestab: detail.laestab,
+            la: facts.la,
+            phase: it.phase,
+            school_type: facts.type_name,
+            diocese: facts.diocese,
+            status: detail.status,
+            placement,
+        };
+        (school.urn, school)
+    });
+    Ok(whole.collect())
+}
+
+/// The links of these schools to trusts in the newest register. A file of groups as new as the register, or newer, says
+/// whether a trust is open; otherwise the register itself does.
+async fn links(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<TrustLink>>> {
+    let members = register::members(from, Of::Schools(urns)).await?;
+    let members: Vec<(Membership, TrustKind)> =
+        members.into_iter().filter_map(|it| TrustKind::from_gias(it.kind).map(|kind| (it, kind))).collect();
+    let open = open(from, members.iter().map(|(it, _)| it.uid)).await?;
+    let mut found: HashMap<Urn, Vec<TrustLink>> = HashMap::new();
+    for (it, kind) in members {
+        found.entry(it.urn).or_default().push(TrustLink { uid: it.uid, kind, open: open.contains(&it.uid) });
+    }
+    Ok(found)
+}
+
+/// Those of these groups that are open by the newest file that names them.
+pub(crate) async fn open(from: &impl Readable, uids: impl Iterator<Item = Uid>) -> Result<HashSet<Uid>> {
+    let uids: Vec<Uid> = uids.collect::<HashSet<_>>().into_iter().collect();
+    let trusts = register::trusts(from, &uids).await?;
+    Ok(trusts.into_values().filter(|it| it.status == OPEN).map(|it| it.uid).collect())
+}
+
+async fn by_hand(from: &impl Readable, programme: Option<&Programme>) -> Result<HashMap<Urn, HandPlacement>> {
+    let Some(programme) = programme else { return Ok(HashMap::new()) };
+    let placed = placements::of_programme(from, programme).await?;
+    Ok(placed.into_iter().map(|(urn, how, _)| (urn, how)).collect())
+}

@@ -1,0 +1,52 @@
+//! Trying again when the database is away or busy: a few times, soon, and never at the same moment as the others.
+
+use std::time::Duration;
+
+use super::AppError;
+use crate::store::StoreError;
+
+/// Tries in all.
+const TRIES: u32 = 3;
+/// The longest wait before the second try; each further one may wait as long again.
+const WAIT_MS: u64 = 80;
+
+/// An error that may pass.
+pub(crate) trait Passing: std::fmt::Display {
+    /// Whether trying again can help.
+    fn may_pass(&self) -> bool;
+}
+
+impl Passing for StoreError {
+    fn may_pass(&self) -> bool {
+        self.retryable()
+    }
+}
+
+impl Passing for AppError {
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable)
+    }
+}
+
+/// Runs a step until it succeeds, fails for good, or has been tried three times. A step must be one that may have been
+/// done already: the outcome of a lost COMMIT is unknown.
+///
+/// # Errors
+/// The last one.
+pub(crate) async fn retried<T, E: Passing, F: Future<Output = Result<T, E>>>(
+    mut step: impl FnMut() -> F,
+) -> Result<T, E> {
+    let mut tried = 1;
+    loop {
+        match step().await {
+            Err(error) if error.may_pass() && tried < TRIES => {
+                tracing::warn!(%error, tried, "trying again");
+                let wait = fastrand::u64(1..=WAIT_MS.saturating_mul(u64::from(tried)));
+                #[expect(clippy::disallowed_methods, reason = "a bounded back-off before the database is asked again")]
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                tried = tried.saturating_add(1);
+            }
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A house for tests of use cases: a migrated SQLite file of its own, the shipped terms, the invented samples.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::App;
+use super::clock::Clock;
+use super::imports::{Header, Outcome, Reply};
+use crate::domain::Date;
+use crate::domain::ids::{ImportId, Programme, RequestId, Urn};
+use crate::domain::role::{Caller, Role};
+use crate::store::{Store, Use};
+
+/// The register of August 2021.
+pub(crate) const AUGUST: [(&str, &str); 4] = [
+    ("gias_groups_2021-08.csv", "2021-08-31"),
+    ("gias_membership_2021-08.csv", "2021-08-31"),
+    ("gias_links.csv", "2021-11-30"),
+    ("gias_establishments_full.csv", "2021-08-31"),
+];
+
+/// The months up to the register of March.
+pub(crate) const MONTHS: [(&str, &str); 4] = [
+    ("ofsted_2021-08-31.csv", "2021-08-31"),
+    ("ofsted_2021-09-30.csv", "2021-09-30"),
+    ("ofsted_2021-11-30_regional.csv", "2021-11-30"),
+    ("ofsted_2022-01-31.csv", "2022-01-31"),
+];
+
+/// The register of March 2022.
+pub(crate) const MARCH: [(&str, &str); 3] = [
+    ("gias_groups_2022-03.csv", "2022-03-31"),
+    ("gias_membership_2022-03.csv", "2022-03-31"),
+    ("gias_establishments_search.csv", "2022-03-31"),
+];
+
+/// The last month.
+pub(crate) const LAST: (&str, &str) = ("ofsted_2023-01-31.csv", "2023-01-31");
+
+/// An app over a database of its own, gone with it.
+pub(crate) struct House {
+    pub(crate) app: App,
+    dir: TempDir,
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let app = app_in(dir.path()).await;
+        app.install_shipped_terms().await.unwrap();
+        Self { app, dir }
+    }
+
+    /// A house with these files in it, in this order.
+    pub(crate) async fn with(files: &[(&str, &str)]) -> Self {
+        let house = Self::new().await;
+        for (name, as_at) in files {
+            house.take(name, as_at).await;
+        }
+        house
+    }
+
+    /// Imports a sample, which must go in.
+    pub(crate) async fn take(&self, name: &str, as_at: &str) -> Outcome {
+        self.send(header(name, as_at), sample(name)).await.unwrap().fresh.unwrap()
+    }
+
+    /// Sends a file by the door its name says.
+    pub(crate) async fn send(&self, header: Header, bytes: Vec<u8>) -> super::Result<Reply<Outcome>> {
+        let (who, encode) = (admin("ann"), |it: &Outcome| format!("{it:?}").into_bytes());
+        if header.file_name.starts_with("ofsted") {
+            self.app.import_ofsted(&who, header, bytes, |_| {}, encode).await
+        } else {
+            self.app.import_register(&who, header, bytes, |_| {}, encode).await
+        }
+    }
+
+    /// A file beside the database.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+async fn app_in(dir: &Path) -> App {
+    let store = Store::open(&format!("sqlite:{}", dir.join("tsio.db").display()), Use::Serve).await.unwrap();
+    store.migrate().await.unwrap();
+    App::new(store, Clock::fixed("2023-02-01T12:00:00Z".parse().unwrap()))
+}
+
+pub(crate) fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
+}
+
+pub(crate) fn header(name: &str, as_at: &str) -> Header {
+    Header {
+        request: RequestId(Uuid::new_v4()),
+        file_name: name.to_owned(),
+        as_at: date(as_at),
+        validate_only: false,
+        replaces: None,
+    }
+}
+
+pub(crate) fn replacing(name: &str, as_at: &str, replaces: ImportId) -> Header {
+    Header { replaces: Some(replaces), ..header(name, as_at) }
+}
+
+pub(crate) fn admin(name: &str) -> Caller {
+    Caller { actor: name.parse().unwrap(), roles: vec![Role::Administrator] }
+}
+
+pub(crate) fn date(text: &str) -> Date {
+    text.parse().unwrap()
+}
+
+pub(crate) fn urn(number: u32) -> Urn {
+    Urn::new(number).unwrap()
+}
+
+pub(crate) fn programme(name: &str) -> Programme {
+    name.parse().unwrap()
+}

@@ -1,0 +1,273 @@
+//! Imports of files: what was imported, and in what state it is.
+//!
+//! Rows are staged in short transactions under an import nobody sees, and count from the moment its state says so. What
+//! the rows mean together is in [`super::register`] and [`super::ofsted`].
+
+mod staged;
+
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::books::{actor, hash};
+use super::bulk::{insert_missing, upsert_all};
+use super::entity::register::{import, problem};
+use super::{Readable, Result, StoreError, WriteTx};
+use crate::domain::Date;
+use crate::domain::event::Hash;
+use crate::domain::ids::{Actor, ImportId};
+use crate::domain::offer::named;
+use crate::domain::time::Micros;
+pub(crate) use staged::{Establishment, Group, Link, Member, Month, Rows};
+
+named! {
+    /// What a file is.
+    Kind {
+        /// GIAS groups.
+        Groups = "groups",
+        /// GIAS group membership.
+        Membership = "membership",
+        /// GIAS links.
+        Links = "links",
+        /// GIAS establishments.
+        Establishments = "establishments",
+        /// Ofsted management information.
+        Ofsted = "ofsted",
+    }
+}
+
+named! {
+    /// Whether an import counts.
+    State {
+        /// Its rows are being written; nobody sees it.
+        Staging = "staging",
+        /// Its rows are being deleted; nobody sees it.
+        Discarded = "discarded",
+        /// It counts.
+        Landed = "landed",
+        /// Another import took its place.
+        Replaced = "replaced",
+        /// Withdrawn by two people.
+        Withdrawn = "withdrawn",
+    }
+}
+
+/// One import of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// Its id.
+    pub id: ImportId,
+    /// What the file is.
+    pub kind: Kind,
+    /// The date it speaks for.
+    pub as_at: Date,
+    /// Whether it counts.
+    pub state: State,
+    /// The file's name as given.
+    pub file_name: String,
+    /// SHA-256 of the unpacked bytes.
+    pub sha256: Hash,
+    /// Data rows in the file.
+    pub rows: i64,
+    /// Rows that went in.
+    pub accepted: i64,
+    /// Problems beyond those kept.
+    pub more_problems: i64,
+    /// Who imported it.
+    pub imported_by: Actor,
+    /// When.
+    pub imported_at: Micros,
+    /// Who withdrew it.
+    pub withdrawn_by: Option<Actor>,
+    /// Why.
+    pub withdrawn_reason: Option<String>,
+    /// The import that took its place.
+    pub replaced_by: Option<ImportId>,
+    /// Whether the search by name knows of its state.
+    pub indexed: bool,
+}
+
+/// What is wrong with one row of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Line in the file, from 1.
+    pub line: i64,
+    /// The column, by its standard name.
+    pub column: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// One import that people may see.
+///
+/// # Errors
+/// As the database has it.
+pub async fn get(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
+    Ok(find(from, id).await?.filter(|it| !matches!(it.state, State::Staging | State::Discarded)))
+}
+
+/// One import in any state.
+///
+/// # Errors
+/// As the database has it.
+pub async fn find(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
+    import::Entity::find_by_id(id.0).one(&from.at().db).await?.map(read).transpose()
+}
+
+/// A page of imports that people may see, newest first, older than `before`.
+///
+/// # Errors
+/// As the database has it.
+pub async fn page(
+    from: &impl Readable,
+    kind: Option<Kind>,
+    before: Option<ImportId>,
+    limit: u64,
+) -> Result<Vec<Import>> {
+    let unseen = [State::Staging.name(), State::Discarded.name()];
+    let mut find = import::Entity::find()
+        .filter(import::Column::State.is_not_in(unseen))
+        .order_by_desc(import::Column::Id)
+        .limit(limit);
+    if let Some(kind) = kind {
+        find = find.filter(import::Column::Kind.eq(kind.name()));
+    }
+    if let Some(before) = before {
+        find = find.filter(import::Column::Id.lt(before.0));
+    }
+    find.all(&from.at().db).await?.into_iter().map(read).collect()
+}
+
+/// The imports of a kind that count, newest date first; of one date, by id.
+///
+/// # Errors
+/// As the database has it.
+pub async fn landed(from: &impl Readable, kind: Kind) -> Result<Vec<Import>> {
+    let rows = import::Entity::find()
+        .filter(import::Column::Kind.eq(kind.name()))
+        .filter(import::Column::State.eq(State::Landed.name()))
+        .order_by_desc(import::Column::AsAt)
+        .order_by_asc(import::Column::Id)
+        .all(&from.at().db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Imports whose rows nobody sees: those discarded, and those begun before a moment and never ended.
+///
+/// # Errors
+/// As the database has it.
+pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Import>> {
+    let rows = import::Entity::find()
+        .filter(import::Column::State.is_in([State::Staging.name(), State::Discarded.name()]))
+        .all(&from.at().db)
+        .await?;
+    let found = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(found.into_iter().filter(|it| it.state == State::Discarded || it.imported_at < before).collect())
+}
+
+/// Imports of which the search by name does not know yet.
+///
+/// # Errors
+/// As the database has it.
+pub async fn not_indexed(from: &impl Readable) -> Result<Vec<Import>> {
+    let rows = import::Entity::find()
+        .filter(import::Column::Indexed.eq(false))
+        .filter(import::Column::State.is_not_in([State::Staging.name(), State::Discarded.name()]))
+        .all(&from.at().db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// What was wrong with a file's rows, by line.
+///
+/// # Errors
+/// As the database has it.
+pub async fn problems(from: &impl Readable, id: ImportId) -> Result<Vec<Problem>> {
+    let rows = problem::Entity::find()
+        .filter(problem::Column::ImportId.eq(id.0))
+        .order_by_asc(problem::Column::Ordinal)
+        .all(&from.at().db)
+        .await?;
+    Ok(rows.into_iter().map(|row| Problem { line: row.line, column: row.column_name, reason: row.reason }).collect())
+}
+
+/// Writes imports as they are now.
+///
+/// # Errors
+/// [`StoreError::Row`] when the same content has landed for the same date.
+pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
+    use import::Column as C;
+    let rows = imports.iter().map(|it| import::ActiveModel {
+        id: Set(it.id.0),
+        kind: Set(it.kind.name().to_owned()),
+        as_at: Set(it.as_at),
+        state: Set(it.state.name().to_owned()),
+        file_name: Set(it.file_name.clone()),
+        sha256: Set(it.sha256.0.to_vec()),
+        rows: Set(it.rows),
+        accepted: Set(it.accepted),
+        more_problems: Set(it.more_problems),
+        imported_by: Set(it.imported_by.to_string()),
+        imported_at: Set(it.imported_at.0),
+        withdrawn_by: Set(it.withdrawn_by.as_ref().map(Actor::to_string)),
+        withdrawn_reason: Set(it.withdrawn_reason.clone()),
+        replaced_by: Set(it.replaced_by.map(|id| id.0)),
+        indexed: Set(it.indexed),
+    });
+    let update = [C::State, C::WithdrawnBy, C::WithdrawnReason, C::ReplacedBy, C::Indexed];
+    upsert_all::<import::Entity, _>(tx, rows.collect(), &[C::Id], &update).await
+}
+
+/// Keeps what was wrong with a file's rows; doing it again changes nothing.
+///
+/// # Errors
+/// As the database has it.
+pub async fn keep_problems(tx: &WriteTx, id: ImportId, problems: &[Problem]) -> Result<()> {
+    use problem::Column as C;
+    let rows = (0_i64..).zip(problems).map(|(ordinal, it)| problem::ActiveModel {
+        import_id: Set(id.0),
+        ordinal: Set(ordinal),
+        line: Set(it.line),
+        column_name: Set(it.column.clone()),
+        reason: Set(it.reason.clone()),
+    });
+    insert_missing::<problem::Entity, _>(tx, rows.collect(), &[C::ImportId, C::Ordinal]).await
+}
+
+/// Deletes an import and its problems; its rows must be gone.
+///
+/// # Errors
+/// [`StoreError::Row`] while it has rows.
+pub async fn delete(tx: &WriteTx, id: ImportId) -> Result<()> {
+    let conn = tx.at();
+    problem::Entity::delete_many().filter(problem::Column::ImportId.eq(id.0)).exec(&conn.db).await?;
+    import::Entity::delete_by_id(id.0).exec(&conn.db).await?;
+    Ok(())
+}
+
+fn read(row: import::Model) -> Result<Import> {
+    let named = |what: &str| StoreError::unreadable(format!("the import name {what:?}"));
+    Ok(Import {
+        id: ImportId(row.id),
+        kind: Kind::named(&row.kind).ok_or_else(|| named(&row.kind))?,
+        as_at: row.as_at,
+        state: State::named(&row.state).ok_or_else(|| named(&row.state))?,
+        file_name: row.file_name,
+        sha256: hash(&row.sha256)?,
+        rows: row.rows,
+        accepted: row.accepted,
+        more_problems: row.more_problems,
+        imported_by: actor(&row.imported_by)?,
+        imported_at: Micros(row.imported_at),
+        withdrawn_by: row.withdrawn_by.as_deref().map(actor).transpose()?,
+        withdrawn_reason: row.withdrawn_reason,
+        replaced_by: row.replaced_by.map(ImportId),
+        indexed: row.indexed,
+    })
+}
+
+/// The ids of imports, for a query.
+pub(super) fn ids(imports: &[&Import]) -> Vec<Uuid> {
+    imports.iter().map(|it| it.id.0).collect()
+}

@@ -1,0 +1,139 @@
+//! The rows of one file on their way in, and out again when an import is given up.
+
+use sea_orm::sea_query::Query;
+use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _};
+use uuid::Uuid;
+
+use super::Kind;
+use crate::domain::ids::ImportId;
+use crate::store::bulk::insert_missing;
+use crate::store::entity::register::{establishment_row, group_row, link_row, membership_row, ofsted_row};
+use crate::store::{Readable, Result, WriteTx};
+
+pub(crate) use establishment_row::Model as Establishment;
+pub(crate) use group_row::Model as Group;
+pub(crate) use link_row::Model as Link;
+pub(crate) use membership_row::Model as Member;
+pub(crate) use ofsted_row::Model as Month;
+
+/// Rows of one file, as its table keeps them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Rows {
+    /// GIAS groups.
+    Groups(Vec<Group>),
+    /// GIAS group membership.
+    Membership(Vec<Member>),
+    /// GIAS links.
+    Links(Vec<Link>),
+    /// GIAS establishments.
+    Establishments(Vec<Establishment>),
+    /// Ofsted months.
+    Ofsted(Vec<Month>),
+}
+
+/// Does the same with whichever rows they are.
+macro_rules! each {
+    ($rows:expr, $it:ident => $do:expr) => {
+        each!($rows, $it, _wrap => $do)
+    };
+    ($rows:expr, $it:ident, $wrap:ident => $do:expr) => {
+        match $rows {
+            Rows::Groups($it) => { let $wrap = Rows::Groups; $do }
+            Rows::Membership($it) => { let $wrap = Rows::Membership; $do }
+            Rows::Links($it) => { let $wrap = Rows::Links; $do }
+            Rows::Establishments($it) => { let $wrap = Rows::Establishments; $do }
+            Rows::Ofsted($it) => { let $wrap = Rows::Ofsted; $do }
+        }
+    };
+}
+
+impl Rows {
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        each!(self, rows => rows.len())
+    }
+
+    /// The same rows in pieces of at most `size`.
+    pub(crate) fn chunks(&self, size: usize) -> Vec<Self> {
+        each!(self, rows, wrap => rows.chunks(size.max(1)).map(|some| wrap(some.to_vec())).collect())
+    }
+
+    /// Writes them; doing it again changes nothing, so that it may be tried again.
+    pub(crate) async fn stage(self, tx: &WriteTx) -> Result<()> {
+        match self {
+            Self::Groups(rows) => {
+                use group_row::Column as C;
+                insert_missing::<group_row::Entity, _>(tx, rows, &[C::ImportId, C::Uid]).await
+            }
+            Self::Membership(rows) => {
+                use membership_row::Column as C;
+                insert_missing::<membership_row::Entity, _>(tx, rows, &[C::ImportId, C::Urn, C::Uid]).await
+            }
+            Self::Links(rows) => {
+                use link_row::Column as C;
+                let key = [C::ImportId, C::Urn, C::LinkUrn, C::LinkType];
+                insert_missing::<link_row::Entity, _>(tx, rows, &key).await
+            }
+            Self::Establishments(rows) => {
+                use establishment_row::Column as C;
+                insert_missing::<establishment_row::Entity, _>(tx, rows, &[C::ImportId, C::Urn]).await
+            }
+            Self::Ofsted(rows) => {
+                use ofsted_row::Column as C;
+                insert_missing::<ofsted_row::Entity, _>(tx, rows, &[C::ImportId, C::Urn]).await
+            }
+        }
+    }
+
+    /// Reads a whole import's rows back.
+    pub(crate) async fn of(from: &impl Readable, kind: Kind, import: ImportId) -> Result<Self> {
+        let id = import.0;
+        Ok(match kind {
+            Kind::Groups => Self::Groups(all::<group_row::Entity>(from, group_row::Column::ImportId, id).await?),
+            Kind::Membership => {
+                Self::Membership(all::<membership_row::Entity>(from, membership_row::Column::ImportId, id).await?)
+            }
+            Kind::Links => Self::Links(all::<link_row::Entity>(from, link_row::Column::ImportId, id).await?),
+            Kind::Establishments => Self::Establishments(
+                all::<establishment_row::Entity>(from, establishment_row::Column::ImportId, id).await?,
+            ),
+            Kind::Ofsted => Self::Ofsted(all::<ofsted_row::Entity>(from, ofsted_row::Column::ImportId, id).await?),
+        })
+    }
+
+    /// Deletes some of an import's rows, and says how many; none when all are gone.
+    pub(crate) async fn delete_some(tx: &WriteTx, kind: Kind, import: ImportId, limit: u64) -> Result<u64> {
+        let id = import.0;
+        match kind {
+            Kind::Groups => {
+                some::<group_row::Entity>(tx, group_row::Column::ImportId, group_row::Column::Uid, id, limit).await
+            }
+            Kind::Membership => {
+                use membership_row::Column as C;
+                some::<membership_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await
+            }
+            Kind::Links => {
+                some::<link_row::Entity>(tx, link_row::Column::ImportId, link_row::Column::Urn, id, limit).await
+            }
+            Kind::Establishments => {
+                use establishment_row::Column as C;
+                some::<establishment_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await
+            }
+            Kind::Ofsted => {
+                some::<ofsted_row::Entity>(tx, ofsted_row::Column::ImportId, ofsted_row::Column::Urn, id, limit).await
+            }
+        }
+    }
+}
+
+async fn all<E: EntityTrait>(from: &impl Readable, import: E::Column, id: Uuid) -> Result<Vec<E::Model>> {
+    Ok(E::find().filter(import.eq(id)).all(&from.at().db).await?)
+}
+
+/// Deletes by the first keys of the import: neither database knows `DELETE ... LIMIT`.
+async fn some<E: EntityTrait>(tx: &WriteTx, import: E::Column, key: E::Column, id: Uuid, limit: u64) -> Result<u64> {
+    let mut first = Query::select();
+    first.column(key).from(E::default()).and_where(import.eq(id)).order_by(key, sea_orm::Order::Asc).limit(limit);
+    let gone = E::delete_many().filter(import.eq(id)).filter(key.in_subquery(first)).exec(&tx.at().db).await?;
+    Ok(gone.rows_affected)
+}

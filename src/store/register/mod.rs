@@ -1,0 +1,351 @@
+//! What the landed files of the register say together: of each school and trust, the newest file that names it.
+//!
+//! "Newest" is by as-at date, then by kind of file (establishments before membership before Ofsted; groups before
+//! membership), then by the values themselves: so the order in which files were imported never shows. Everything is read
+//! from the files' own rows; only the search by name has tables of its own ([`search`]).
+
+pub mod search;
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::LockType;
+use sea_orm::{EntityTrait as _, FromQueryResult, QuerySelect as _};
+
+use super::bulk::{among, numbers, select};
+use super::entity::register::lock;
+use super::offers::{uid, urn};
+use super::{Readable, Result, StoreError};
+use crate::domain::Date;
+use crate::domain::ids::{ImportId, LaCode, Laestab, Uid, Urn};
+
+/// Locks the register until the transaction ends: whoever lands or withdraws an import, and identify. A dry run, which
+/// reads one snapshot, needs no lock and takes none.
+///
+/// # Errors
+/// [`StoreError::Busy`] when another process holds it for too long.
+pub async fn lock(from: &impl Readable) -> Result<()> {
+    if from.can_lock() {
+        lock::Entity::find().lock(LockType::Update).all(&from.at().db).await?;
+    }
+    Ok(())
+}
+
+/// A school as the newest file that names it has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct School {
+    /// Its URN.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// Its local authority.
+    pub la: Option<LaCode>,
+    /// Its type as printed.
+    pub school_type: String,
+    /// Its phase.
+    pub phase: String,
+}
+
+#[derive(FromQueryResult)]
+struct SchoolRow {
+    urn: i64,
+    name: String,
+    la_code: i64,
+    school_type: String,
+    phase: String,
+}
+
+/// These schools, as far as a landed file names them.
+///
+/// # Errors
+/// As the database has it.
+pub async fn schools(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, School>> {
+    let conn = from.at();
+    let among = among(&conn, "r.urn", 1);
+    let sql = format!(
+        "SELECT urn, name, la_code, school_type, phase FROM (
+           SELECT a.*, ROW_NUMBER() OVER (PARTITION BY urn
+               ORDER BY as_at DESC, priority DESC, name DESC, school_type DESC, la_code DESC, phase DESC) AS nth FROM (
+             SELECT r.urn, r.name, r.la_code, r.school_type, r.phase, i.as_at, 3 AS priority
+               FROM establishment_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+             UNION ALL
+             SELECT r.urn, r.school_name, r.la_code, r.school_type, r.phase, i.as_at, 2
+               FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+             UNION ALL
+             SELECT r.urn, r.name, r.laestab / 10000, r.school_type, r.phase, i.as_at, 1
+               FROM ofsted_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+           ) a) newest WHERE nth = 1"
+    );
+    let rows: Vec<SchoolRow> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
+    rows.into_iter()
+        .map(|row| {
+            let la = u16::try_from(row.la_code).ok().and_then(LaCode::new);
+            let SchoolRow { name, school_type, phase, .. } = row;
+            Ok((urn(row.urn)?, School { urn: urn(row.urn)?, name, la, school_type, phase }))
+        })
+        .collect()
+}
+
+/// What only the newest establishment row says; the LAESTAB else from the newest Ofsted row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Establishment {
+    /// LAESTAB.
+    pub laestab: Option<Laestab>,
+    /// Status in the register.
+    pub status: Option<String>,
+    /// Diocese.
+    pub diocese: Option<String>,
+}
+
+#[derive(FromQueryResult)]
+struct EstablishmentRow {
+    urn: i64,
+    laestab: Option<i64>,
+    status: Option<String>,
+    diocese: Option<String>,
+}
+
+/// These schools, as far as a file of establishments or of Ofsted's names them.
+///
+/// # Errors
+/// As the database has it.
+pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Establishment>> {
+    let conn = from.at();
+    let among = among(&conn, "r.urn", 1);
+    let sql = format!(
+        "SELECT urn, laestab, status, diocese FROM (
+           SELECT a.*, ROW_NUMBER() OVER (PARTITION BY urn, priority
+               ORDER BY as_at DESC, laestab DESC, status DESC, diocese DESC) AS nth FROM (
+             SELECT r.urn, r.laestab, r.status, r.diocese, i.as_at, 2 AS priority
+               FROM establishment_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+             UNION ALL
+             SELECT r.urn, r.laestab, NULL, NULL, i.as_at, 1
+               FROM ofsted_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+           ) a) newest WHERE nth = 1 ORDER BY urn, priority DESC"
+    );
+    let rows: Vec<EstablishmentRow> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
+    let mut found: HashMap<Urn, Establishment> = HashMap::new();
+    for row in rows {
+        let entry = found.entry(urn(row.urn)?).or_default();
+        let laestab = row.laestab.and_then(|number| u32::try_from(number).ok()).and_then(Laestab::new);
+        entry.laestab = entry.laestab.or(laestab);
+        entry.status = entry.status.take().or(row.status);
+        entry.diocese = entry.diocese.take().or(row.diocese);
+    }
+    Ok(found)
+}
+
+/// A group as the newest file that names it has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its name.
+    pub name: String,
+    /// GIAS group type.
+    pub kind: u8,
+    /// The same in words.
+    pub kind_name: String,
+    /// Open, Closed or Proposed to open.
+    pub status: String,
+}
+
+#[derive(FromQueryResult)]
+struct TrustRow {
+    uid: i64,
+    name: String,
+    kind: i64,
+    kind_name: String,
+    status: String,
+}
+
+/// These groups, as far as a landed file of groups or of membership names them. A file of groups wins over one of
+/// membership of the same date: so a newer one says who has closed since the register.
+///
+/// # Errors
+/// As the database has it.
+pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Trust>> {
+    let conn = from.at();
+    let among = among(&conn, "r.uid", 1);
+    let sql = format!(
+        "SELECT uid, name, kind, kind_name, status FROM (
+           SELECT a.*, ROW_NUMBER() OVER (PARTITION BY uid
+               ORDER BY as_at DESC, priority DESC, name DESC, status DESC, kind DESC, kind_name DESC) AS nth FROM (
+             SELECT r.uid, r.name, r.kind, r.kind_name, r.status, i.as_at, 2 AS priority
+               FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+             UNION ALL
+             SELECT r.uid, r.group_name, r.kind, r.kind_name, r.status, i.as_at, 1
+               FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+           ) a) newest WHERE nth = 1"
+    );
+    let rows: Vec<TrustRow> = select(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))]).await?;
+    rows.into_iter()
+        .map(|row| {
+            let TrustRow { name, kind_name, status, .. } = row;
+            Ok((uid(row.uid)?, Trust { uid: uid(row.uid)?, name, kind: group_type(row.kind)?, kind_name, status }))
+        })
+        .collect()
+}
+
+/// A school in a group, by one file of membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The date the file speaks for.
+    pub as_at: Date,
+    /// The file.
+    pub import: ImportId,
+    /// The school.
+    pub urn: Urn,
+    /// The group.
+    pub uid: Uid,
+    /// The group's name.
+    pub name: String,
+    /// GIAS group type.
+    pub kind: u8,
+    /// The same in words.
+    pub kind_name: String,
+    /// The group's status.
+    pub status: String,
+    /// When the school joined.
+    pub joined: Option<Date>,
+}
+
+#[derive(FromQueryResult)]
+struct MembershipRow {
+    as_at: Date,
+    import_id: uuid::Uuid,
+    urn: i64,
+    uid: i64,
+    group_name: String,
+    kind: i64,
+    kind_name: String,
+    status: String,
+    joined_on: Option<Date>,
+}
+
+/// Which memberships to read.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// Of these schools.
+    Schools(&'a [Urn]),
+    /// Of these groups.
+    Groups(&'a [Uid]),
+    /// Of every multi-academy trust.
+    Mats,
+}
+
+/// Memberships in the newest register: the landed files of membership of the greatest as-at date, taken together.
+///
+/// # Errors
+/// As the database has it.
+pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Membership>> {
+    let newest = "AND i.as_at = (SELECT MAX(as_at) FROM imports WHERE kind = 'membership' AND state = 'landed')";
+    memberships(from, of, newest).await
+}
+
+/// Memberships in every register imported, newest first.
+///
+/// # Errors
+/// As the database has it.
+pub async fn history(from: &impl Readable, of: Urn) -> Result<Vec<Membership>> {
+    memberships(from, Of::Schools(&[of]), "").await
+}
+
+async fn memberships(from: &impl Readable, of: Of<'_>, newest: &str) -> Result<Vec<Membership>> {
+    let conn = from.at();
+    let (which, values) = match of {
+        Of::Schools(urns) => (among(&conn, "r.urn", 1), vec![numbers(&conn, &urn_numbers(urns))]),
+        Of::Groups(uids) => (among(&conn, "r.uid", 1), vec![numbers(&conn, &uid_numbers(uids))]),
+        Of::Mats => ("r.kind = 6".to_owned(), Vec::new()),
+    };
+    let sql = format!(
+        "SELECT i.as_at, r.import_id, r.urn, r.uid, r.group_name, r.kind, r.kind_name, r.status, r.joined_on
+         FROM membership_rows r JOIN imports i ON i.id = r.import_id
+         WHERE i.state = 'landed' AND {which} {newest} ORDER BY i.as_at DESC, r.urn, r.uid, r.import_id"
+    );
+    let rows: Vec<MembershipRow> = select(&conn, &sql, values).await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Membership {
+                as_at: row.as_at,
+                import: ImportId(row.import_id),
+                urn: urn(row.urn)?,
+                uid: uid(row.uid)?,
+                name: row.group_name,
+                kind: group_type(row.kind)?,
+                kind_name: row.kind_name,
+                status: row.status,
+                joined: row.joined_on,
+            })
+        })
+        .collect()
+}
+
+/// How many schools each of these groups has in the newest register.
+///
+/// # Errors
+/// As the database has it.
+pub async fn sizes(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, usize>> {
+    #[derive(FromQueryResult)]
+    struct Size {
+        uid: i64,
+        schools: i64,
+    }
+    let conn = from.at();
+    let sql = format!(
+        "SELECT r.uid, COUNT(DISTINCT r.urn) AS schools FROM membership_rows r JOIN imports i ON i.id = r.import_id
+         WHERE i.state = 'landed' AND {} AND i.as_at =
+             (SELECT MAX(as_at) FROM imports WHERE kind = 'membership' AND state = 'landed') GROUP BY r.uid",
+        among(&conn, "r.uid", 1)
+    );
+    let rows: Vec<Size> = select(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))]).await?;
+    rows.into_iter().map(|row| Ok((uid(row.uid)?, usize::try_from(row.schools).unwrap_or(0)))).collect()
+}
+
+/// A link between two schools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The other school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// What it is to the school: Predecessor, Successor, ...
+    pub link_type: String,
+    /// Since when.
+    pub on: Option<Date>,
+}
+
+/// A school's links in the newest files of links, by the other's URN.
+///
+/// # Errors
+/// As the database has it.
+pub async fn links(from: &impl Readable, of: Urn) -> Result<Vec<Link>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        link_urn: i64,
+        link_name: String,
+        link_type: String,
+        linked_on: Option<Date>,
+    }
+    let sql = "SELECT DISTINCT r.link_urn, r.link_name, r.link_type, r.linked_on
+         FROM link_rows r JOIN imports i ON i.id = r.import_id
+         WHERE i.state = 'landed' AND r.urn = $1 AND i.as_at =
+             (SELECT MAX(as_at) FROM imports WHERE kind = 'links' AND state = 'landed')
+         ORDER BY r.link_urn, r.link_type";
+    let rows: Vec<Row> = select(&from.at(), sql, vec![i64::from(of.get()).into()]).await?;
+    let link = |row: Row| {
+        Ok(Link { urn: urn(row.link_urn)?, name: row.link_name, link_type: row.link_type, on: row.linked_on })
+    };
+    rows.into_iter().map(link).collect()
+}
+
+pub(super) fn urn_numbers(urns: &[Urn]) -> Vec<i64> {
+    urns.iter().map(|urn| i64::from(urn.get())).collect()
+}
+
+pub(super) fn uid_numbers(uids: &[Uid]) -> Vec<i64> {
+    uids.iter().map(|uid| i64::from(uid.get())).collect()
+}
+
+fn group_type(number: i64) -> Result<u8> {
+    u8::try_from(number).map_err(|_| StoreError::unreadable(format!("group type {number}")))
+}

@@ -1,0 +1,30 @@
+//! Looking at the whole database from tests.
+
+use std::collections::BTreeMap;
+
+use sea_orm::FromQueryResult;
+
+use super::bulk::select;
+use super::{Readable as _, Store};
+
+#[derive(FromQueryResult)]
+struct Name {
+    name: String,
+}
+
+#[derive(FromQueryResult)]
+struct Count {
+    count: i64,
+}
+
+/// Rows of every table of a SQLite database.
+pub(crate) async fn counts(store: &Store) -> BTreeMap<String, i64> {
+    let conn = store.at();
+    let tables: Vec<Name> = select(&conn, "SELECT name FROM sqlite_master WHERE type = 'table'", vec![]).await.unwrap();
+    let mut found = BTreeMap::new();
+    for Name { name } in tables {
+        let rows: Vec<Count> = select(&conn, &format!("SELECT COUNT(*) AS count FROM {name}"), vec![]).await.unwrap();
+        found.insert(name, rows[0].count);
+    }
+    found
+}
