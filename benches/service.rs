@@ -135,8 +135,9 @@ async fn all_offers(client: &mut OfferServiceClient<support::Authorised>) -> Arc
 async fn straight(store: &Store, ids: &Arc<Vec<OfferId>>) -> f64 {
     race(ids, |_| {
         let store = store.clone();
-        async move |id| {
-            assert_eq!(offers::find(&store, &[id]).await.unwrap().len(), 1);
+        move |id| {
+            let store = store.clone();
+            async move { assert_eq!(offers::find(&store, &[id]).await.unwrap().len(), 1) }
         }
     })
     .await
@@ -145,19 +146,22 @@ async fn straight(store: &Store, ids: &Arc<Vec<OfferId>>) -> f64 {
 async fn through(channels: &[OfferServiceClient<support::Authorised>], ids: &Arc<Vec<OfferId>>) -> f64 {
     race(ids, |caller| {
         let client = channels[caller % channels.len()].clone();
-        async move |id: OfferId| {
-            let request = GetOfferRequest { offer: id.to_string() };
-            assert!(client.clone().get_offer(request).await.unwrap().into_inner().offer.is_some());
+        move |id: OfferId| {
+            let mut client = client.clone();
+            async move {
+                let request = GetOfferRequest { offer: id.to_string() };
+                assert!(client.get_offer(request).await.unwrap().into_inner().offer.is_some());
+            }
         }
     })
     .await
 }
 
 /// Has every caller read one offer after the other for a while; answers reads a second.
-async fn race<F>(ids: &Arc<Vec<OfferId>>, caller: impl Fn(usize) -> F) -> f64
+async fn race<F, R>(ids: &Arc<Vec<OfferId>>, caller: impl Fn(usize) -> F) -> f64
 where
-    F: AsyncFn(OfferId) + Send + 'static,
-    for<'a> F::CallRefFuture<'a>: Send,
+    F: Fn(OfferId) -> R + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
 {
     let done = Arc::new(AtomicU64::new(0));
     let begin = Instant::now();

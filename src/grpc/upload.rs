@@ -16,13 +16,12 @@ use tracing::Instrument as _;
 use super::convert;
 use super::fields::Fields;
 use super::status::status;
-use crate::app::imports::{Header, Outcome, Progress, Reply};
+use crate::app::imports::{Header, Outcome, Progress, Reply, upload_bytes};
 use crate::app::{App, AppError, Result, Violation};
 use crate::domain::role::Caller;
-use crate::import::Limits;
 use crate::proto;
 
-/// Uploads held at the same time: each is bounded by [`Limits`], 96 MiB packed.
+/// Uploads held at the same time: each is bounded by [`upload_bytes`], packed.
 const AT_ONCE: usize = 2;
 /// Messages waiting to be read by a slow caller; progress beyond them is dropped, the outcome never.
 const BUFFER: usize = 16;
@@ -160,13 +159,15 @@ async fn receive(
     mut parts: impl Stream<Item = std::result::Result<Part, Status>> + Unpin,
     sender: &Sender,
 ) -> Result<Vec<u8>> {
-    let most = Limits::default().upload_bytes;
+    let most = upload_bytes();
     let mut upload: Vec<u8> = Vec::new();
     let mut told = 0;
     while let Some(part) = parts.next().await {
         match part {
             Ok(Part::Chunk(chunk)) => upload.extend_from_slice(&chunk),
-            Ok(Part::Header(_) | Part::Nothing) => return Err(wrong("chunk", "every message but the first is a chunk")),
+            Ok(Part::Header(_) | Part::Nothing) => {
+                return Err(wrong("chunk", "every message but the first is a chunk"));
+            }
             // The caller tore the stream: what came is not a file.
             Err(error) => return Err(wrong("chunk", &format!("the upload broke off: {}", error.message()))),
         }

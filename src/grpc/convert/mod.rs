@@ -17,8 +17,8 @@ use crate::domain::time::Micros;
 use crate::proto;
 
 pub(super) use register::{
-    affected_offer, import, import_kind_from, import_outcome, link, membership, month, problem, rows, rule_answer, school,
-    school_eligibility, trust,
+    affected_offer, import, import_kind_from, import_outcome, link, membership, month, problem, rows, rule_answer,
+    school, school_eligibility, trust,
 };
 
 /// Two enums, one to one, both ways; the contract's `UNSPECIFIED` is nothing.

@@ -61,7 +61,7 @@ pub(in crate::grpc) fn import(it: &Import) -> proto::Import {
         State::Replaced => proto::ImportState::Replaced,
         State::Withdrawn => proto::ImportState::Withdrawn,
         // Nobody is shown an import that is not whole yet.
-        State::Staging => proto::ImportState::Unspecified,
+        State::Staging | State::Discarded => proto::ImportState::Unspecified,
     };
     proto::Import {
         import_id: it.id.to_string(),
