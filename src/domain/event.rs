@@ -3,6 +3,9 @@
 //! An event never changes and is never removed. Free text is not in it, only its salted hash, so that the text can be
 //! erased without breaking the chain.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -38,7 +41,7 @@ impl std::str::FromStr for Hash {
     type Err = super::ids::BadId;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let bad = || super::ids::BadId { value: s.chars().take(70).collect(), wanted: "a SHA-256 (64 hex digits)" };
-        if s.len() != 64 || !s.is_ascii() {
+        if s.len() != 64 || !s.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(bad());
         }
         let mut bytes = [0_u8; 32];
