@@ -268,8 +268,8 @@ pub fn text_hash(salt: &[u8], text: &str) -> Hash {
 /// Links an event to the chain: SHA-256 over the previous hash and the canonical encoding, version 1.
 ///
 /// The encoding is the fields in the order below; a text is its length as 8 big-endian bytes, then its UTF-8; a number
-/// is 8 big-endian bytes; an optional field is one byte 0, or one byte 1 and the field. `body` is the JSON exactly as
-/// it is stored. The last field is the number of ledger entries, then each entry's fields. `docs/record.md` describes
+/// is 8 big-endian bytes; an id is its 16 bytes, a hash its 32; an optional field is one byte 0, or one byte 1 and the
+/// field. `body` is the JSON exactly as it is stored. The last field is the number of ledger entries, then each entry's fields. `docs/record.md` describes
 /// it for those who verify an export offline.
 #[must_use]
 pub fn chain(previous: Hash, programme: &Programme, event: &Event, body: &str) -> Hash {
