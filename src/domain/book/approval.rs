@@ -123,10 +123,11 @@ impl Facts {
     }
 
     fn may_reopen(&self, offer: &crate::domain::offer::Offer) -> Result<(), Refusal> {
-        if !self.programme.open {
+        let closed = (!self.programme.open).then(|| {
             let limit = Limit::plain("period", format!("programme {}", self.programme.programme), "nothing lifts it");
-            return Err(Refusal::of(Reason::ProgrammeClosed, "the programme is closed", limit));
-        }
-        offer.may_reopen(|urn| self.listed.get(&urn).copied())
+            Refusal::of(Reason::ProgrammeClosed, "the programme is closed", limit)
+        });
+        let barred = offer.may_reopen(|urn| self.listed.get(&urn).copied()).err();
+        Refusal::none_of(barred.into_iter().chain(closed))
     }
 }
