@@ -14,6 +14,6 @@ async fn main() -> ExitCode {
         Command::Serve(args) => cli::serve::serve(args).await,
         Command::Migrate(args) => cli::serve::migrate(args).await,
         Command::Verify(args) => cli::verify::run(args, global.output).await,
-        Command::Demo(_) => ExitCode::FAILURE,
+        Command::Demo(args) => cli::demo::run(args).await,
     }
 }

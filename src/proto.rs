@@ -1,7 +1,6 @@
 //! The generated code of the public contract (`proto/tsio/v1`). Nothing else lives here.
 
-#![allow(
-    clippy::all,
+#![expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::too_many_lines,

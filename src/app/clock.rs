@@ -47,6 +47,7 @@ fn london(at: DateTime<Utc>) -> NaiveDate {
 /// A new time-ordered id.
 #[must_use]
 pub fn new_id() -> Uuid {
+    #[expect(clippy::disallowed_methods, reason = "the one source of new ids")]
     Uuid::now_v7()
 }
 

@@ -101,7 +101,7 @@ impl ErrorView {
         Self { code: code_name(code), reason: reason.to_owned(), message: message.to_owned(), ..Self::default() }
     }
 
-    fn from_status(status: &Status) -> Self {
+    pub(super) fn from_status(status: &Status) -> Self {
         let details = Details::of(status);
         let refusal = details.refusal.unwrap_or_default();
         let code = code_name(status.code());

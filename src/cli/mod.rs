@@ -8,6 +8,7 @@
 mod approvals;
 mod args;
 mod connect;
+pub mod demo;
 mod eligibility;
 mod errors;
 mod import;

@@ -36,6 +36,7 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     let store = open(&config.database, config.migrate).await?;
     let app = App::new(store, Clock::system());
     app.install_shipped_terms().await?;
+    app.clean_staging().await?;
     let listener = TcpListener::bind(config.listen).await?;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = async move {

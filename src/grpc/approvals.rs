@@ -7,7 +7,7 @@ use super::call::{Call, unary};
 use super::convert;
 use super::fields::{Fields, page_size, token};
 use crate::app::writer::Told;
-use crate::app::{App, AppError, Result, Violation};
+use crate::app::{App, Result};
 use crate::domain::book::Command;
 use crate::proto::approval_service_server::ApprovalService;
 use crate::proto::{GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest, ListApprovalsResponse};
@@ -24,19 +24,12 @@ impl ApprovalService for Approvals {
         unary("ApprovalService/ListApprovals", request, async |call| {
             let message = &call.message;
             let bound = [u8::from(message.include_closed)];
-            let before = match token::read(&bound, &message.page_token)? {
-                Some(key) => {
-                    let wrong = |_| AppError::Invalid(vec![Violation::new("page_token", "is not a page token")]);
-                    Some(key.parse().map_err(wrong)?)
-                }
-                None => None,
-            };
+            let before = token::read_as(&bound, &message.page_token)?;
             let size = page_size(message.page_size);
             let page = self.0.list_approvals(&call.caller, message.include_closed, before, size).await?;
-            let full = page.len() as u64 == size;
-            let next = page.last().filter(|_| full).map(|last| token::make(&bound, &last.id.to_string()));
+            let next_page_token = token::next(&bound, size, &page, |last| last.id.to_string());
             let approvals = page.iter().map(convert::approval).collect();
-            Ok(ListApprovalsResponse { approvals, next_page_token: next.unwrap_or_default() })
+            Ok(ListApprovalsResponse { approvals, next_page_token })
         })
         .await
     }
@@ -55,7 +48,7 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
     let waiting = app.approval(&call.caller, approval).await?;
     match waiting.programme {
         Some(programme) => call.submit(app, programme, request, Command::GiveApproval { approval }, given).await,
-        None => Err(AppError::NotFound(format!("approval {approval}"))),
+        None => super::register::give_withdrawal(app, call, request, approval).await,
     }
 }
 

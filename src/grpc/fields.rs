@@ -171,6 +171,18 @@ pub(super) mod token {
         key.map(Some).ok_or_else(|| wrong("is not a page token"))
     }
 
+    /// The same as a value.
+    pub(in crate::grpc) fn read_as<T: std::str::FromStr>(filter: &[u8], token: &str) -> Result<Option<T>> {
+        let wrong = |_| AppError::Invalid(vec![Violation::new("page_token", "is not a page token")]);
+        read(filter, token)?.map(|key| key.parse().map_err(wrong)).transpose()
+    }
+
+    /// The token for the page after this one; empty when this one was not full.
+    pub(in crate::grpc) fn next<T>(filter: &[u8], size: u64, page: &[T], key: impl Fn(&T) -> String) -> String {
+        let full = u64::try_from(page.len()).is_ok_and(|it| it >= size);
+        page.last().filter(|_| full).map(|last| make(filter, &key(last))).unwrap_or_default()
+    }
+
     fn bound(filter: &[u8]) -> String {
         Sha256::digest(filter).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }

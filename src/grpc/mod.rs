@@ -7,10 +7,13 @@ mod approvals;
 mod auth;
 mod call;
 mod convert;
+mod eligibility;
 mod fields;
 mod offers;
+mod register;
 mod server;
 mod status;
 mod terms;
+mod upload;
 
 pub use server::{Limits, Serving, serve};

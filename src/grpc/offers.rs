@@ -13,7 +13,14 @@ use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
 use crate::domain::ids::OfferId;
 use crate::proto::offer_service_server::OfferService;
-use crate::proto::{self, *};
+use crate::proto::{
+    self, AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, ChangeOfferRegionRequest,
+    ChangeOfferRegionResponse, CloseOfferRequest, CloseOfferResponse, ContactOffersRequest, ContactOffersResponse,
+    CorrectContactRequest, CorrectContactResponse, DeclineOfferRequest, DeclineOfferResponse, GetOfferRequest,
+    GetOfferResponse, IdentifyOffersRequest, IdentifyOffersResponse, ListOfferEventsRequest, ListOfferEventsResponse,
+    ListOffersRequest, ListOffersResponse, NoteOfferRequest, NoteOfferResponse, ReopenOfferRequest,
+    ReopenOfferResponse, StartOfferRequest, StartOfferResponse,
+};
 
 /// Offers a single contact may name.
 const MAX_CONTACTED: usize = 500;
@@ -316,16 +323,12 @@ async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<ListOffersResp
         search: Some(message.search.clone()).filter(|it| !it.trim().is_empty()),
     };
     let bound = ListOffersRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
-    let after = match token::read(&bound, &message.page_token)? {
-        Some(key) => Some(key.parse().map_err(|_| not_a_token())?),
-        None => None,
-    };
+    let after = token::read_as(&bound, &message.page_token)?;
     let size = page_size(message.page_size);
     let page = app.list_offers(&call.caller, &programme, &filter, after, size).await?;
-    let full = page.len() as u64 == size;
-    let next = page.last().filter(|_| full).map(|last| token::make(&bound, &last.id.to_string()));
+    let next_page_token = token::next(&bound, size, &page, |last| last.id.to_string());
     let offers = page.iter().map(convert::offer).collect();
-    Ok(ListOffersResponse { offers, next_page_token: next.unwrap_or_default() })
+    Ok(ListOffersResponse { offers, next_page_token })
 }
 
 async fn events(app: &App, call: Call<ListOfferEventsRequest>) -> Result<ListOfferEventsResponse> {
@@ -334,14 +337,10 @@ async fn events(app: &App, call: Call<ListOfferEventsRequest>) -> Result<ListOff
     let id: Option<OfferId> = fields.parse("offer", &message.offer);
     let id = fields.done(id)?;
     let bound = message.offer.as_bytes();
-    let after = match token::read(bound, &message.page_token)? {
-        Some(key) => Seq(key.parse().map_err(|_| not_a_token())?),
-        None => Seq(0),
-    };
+    let after = Seq(token::read_as(bound, &message.page_token)?.unwrap_or(0));
     let size = page_size_within(message.page_size, 100, 1_000);
     let page = app.offer_events(&call.caller, id, after, size).await?;
-    let full = page.len() as u64 == size;
-    let next = page.last().filter(|_| full).map(|(last, _)| token::make(bound, &last.event.seq.to_string()));
+    let next_page_token = token::next(bound, size, &page, |(last, _)| last.event.seq.to_string());
     let event = |(it, text): &(crate::app::Recorded, Option<crate::app::Text>)| proto::OfferEvent {
         sequence: it.event.seq.0,
         kind: it.kind.clone(),
@@ -354,9 +353,5 @@ async fn events(app: &App, call: Call<ListOfferEventsRequest>) -> Result<ListOff
         body_json: it.body.clone(),
         hash: it.hash.to_string(),
     };
-    Ok(ListOfferEventsResponse { events: page.iter().map(event).collect(), next_page_token: next.unwrap_or_default() })
-}
-
-fn not_a_token() -> crate::app::AppError {
-    crate::app::AppError::Invalid(vec![crate::app::Violation::new("page_token", "is not a page token")])
+    Ok(ListOfferEventsResponse { events: page.iter().map(event).collect(), next_page_token })
 }

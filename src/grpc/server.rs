@@ -11,12 +11,17 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 
 use super::approvals::Approvals;
+use super::eligibility::Eligibility;
 use super::offers::Offers;
+use super::register::Register;
 use super::terms::Programmes;
+use super::upload::Uploads;
 use crate::app::App;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::approval_service_server::ApprovalServiceServer;
+use crate::proto::eligibility_service_server::EligibilityServiceServer;
 use crate::proto::offer_service_server::OfferServiceServer;
+use crate::proto::register_service_server::RegisterServiceServer;
 use crate::proto::terms_service_server::TermsServiceServer;
 
 /// A message: the largest is a chunk of an upload, 1 MiB, and a page of 500 offers, some hundred KiB.
@@ -90,6 +95,9 @@ fn router(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    let uploads = Uploads::default();
+    let register = Register { app: app.clone(), uploads: uploads.clone() };
+    let eligibility = Eligibility { app: app.clone(), uploads };
     let mut server = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -97,6 +105,8 @@ fn router(
     Ok(server
         .add_service(health)
         .add_service(reflection)
+        .add_service(RegisterServiceServer::new(register).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(EligibilityServiceServer::new(eligibility).max_decoding_message_size(MAX_MESSAGE))
         .add_service(OfferServiceServer::new(Offers(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(TermsServiceServer::new(Programmes(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(ApprovalServiceServer::new(Approvals(app)).max_decoding_message_size(MAX_MESSAGE)))

@@ -124,10 +124,6 @@ fn statement(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Statement {
 fn in_json<C: ColumnTrait, T: serde::Serialize>(column: C, value: &str, list: &[T]) -> SimpleExpr {
     let json = serde_json::to_string(list).unwrap_or_default();
     let (entity, column) = column.as_column_ref();
-    let text = format!(
-        "\"{entity}\".\"{column}\" IN (SELECT {value} FROM json_each(?))",
-        entity = entity.to_string(),
-        column = column.to_string()
-    );
+    let text = format!("\"{entity}\".\"{column}\" IN (SELECT {value} FROM json_each(?))");
     Expr::cust_with_values(text, [json])
 }

@@ -192,6 +192,7 @@ impl Store {
                 ..TransactionOptions::default()
             },
         };
+        #[expect(clippy::disallowed_methods, reason = "the one place that begins to write")]
         let tx = self.writes.begin_with_options(options).await?;
         Ok(WriteTx { tx, backend: self.backend, _turn: turn })
     }
@@ -209,7 +210,9 @@ impl Store {
                 ..TransactionOptions::default()
             },
         };
-        Ok(ReadTx { tx: self.reads.begin_with_options(options).await?, backend: self.backend })
+        #[expect(clippy::disallowed_methods, reason = "the one place that begins a snapshot")]
+        let tx = self.reads.begin_with_options(options).await?;
+        Ok(ReadTx { tx, backend: self.backend })
     }
 
     /// Asks the database for a sign of life.

@@ -58,6 +58,7 @@ impl Store {
         match self.backend {
             Backend::Sqlite => Migrator::up(&self.writes, None).await?,
             Backend::Postgres => {
+                #[expect(clippy::disallowed_methods, reason = "a migration is PostgreSQL's own kind of transaction")]
                 let tx = self.writes.begin().await?;
                 // Waiting here for another process to migrate takes as long as it takes.
                 tx.execute_unprepared("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0").await?;

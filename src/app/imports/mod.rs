@@ -29,6 +29,12 @@ pub use withdraw::{AffectedOffer, Withdrawn};
 /// The longest file name kept.
 const FILE_NAME: usize = 255;
 
+/// The most bytes an upload may have, packed as it comes.
+#[must_use]
+pub fn upload_bytes() -> usize {
+    Limits::default().upload_bytes
+}
+
 /// What an upload says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {

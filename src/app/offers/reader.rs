@@ -29,7 +29,7 @@ impl OfferReader {
         tokio::spawn(async move {
             let mut group = Vec::with_capacity(GROUP);
             while waiting.recv_many(&mut group, GROUP).await > 0 {
-                answer(&store, group.drain(..).collect()).await;
+                answer(&store, std::mem::take(&mut group)).await;
             }
         });
         Self { wanted }

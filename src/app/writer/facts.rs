@@ -63,7 +63,7 @@ pub(super) async fn load(
             facts.offers.retain(|_, offer| offer.programme == *programme);
         }
         let reopens = |command: &&Command| matches!(command, Command::Reopen { .. } | Command::GiveApproval { .. });
-        if commands.iter().any(|command| reopens(command)) {
+        if commands.iter().any(reopens) {
             let urns: Vec<Urn> = facts.offers.values().flat_map(|offer| offer.schools.keys().copied()).collect();
             facts.listed = offers::listing(from, programme, &urns).await?;
         }

@@ -127,11 +127,17 @@ async fn persist(shared: &Shared, programme: &Programme, group: &[Job]) -> store
             Err(error) if error.retryable() && tries < TRIES => {
                 tracing::info!(%programme, %error, tries, "trying a group again");
                 #[expect(clippy::disallowed_methods, reason = "a bounded wait for a database that is away")]
-                tokio::time::sleep(wait.mul_f32(0.5 + fastrand::f32() / 2.0)).await;
+                tokio::time::sleep(jittered(wait)).await;
                 wait = wait.saturating_mul(2);
                 tries += 1;
             }
             result => return result,
         }
     }
+}
+
+/// Between half of it and all of it.
+fn jittered(wait: Duration) -> Duration {
+    let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(fastrand::u64(micros / 2..=micros))
 }

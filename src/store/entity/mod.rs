@@ -11,10 +11,10 @@ macro_rules! entity {
 
             #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
             #[sea_orm(table_name = $table)]
-            pub struct Model { $($(#[$attr])* pub $field: $ty),+ }
+            pub(crate) struct Model { $($(#[$attr])* pub(crate) $field: $ty),+ }
 
             #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-            pub enum Relation {}
+            pub(crate) enum Relation {}
 
             impl ActiveModelBehavior for ActiveModel {}
         }

@@ -1,9 +1,12 @@
 //! Values of the domain as messages of the contract, and the enums both ways.
 
+mod register;
+
 use prost_types::Timestamp;
 
 use crate::app::StoredApproval;
 use crate::app::writer::Told;
+use crate::domain::Date;
 use crate::domain::book::command::Warning;
 use crate::domain::book::identify::Identified;
 use crate::domain::event::Seq;
@@ -12,6 +15,11 @@ use crate::domain::offer::{self, Offer, State};
 use crate::domain::school::HandPlacement;
 use crate::domain::time::Micros;
 use crate::proto;
+
+pub(super) use register::{
+    affected_offer, import, import_kind_from, import_outcome, link, membership, month, problem, rows, rule_answer,
+    school, school_eligibility, trust,
+};
 
 /// Two enums, one to one, both ways; the contract's `UNSPECIFIED` is nothing.
 macro_rules! both_ways {
@@ -53,6 +61,11 @@ pub(super) fn count(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
+/// A date, empty when unknown.
+pub(super) fn date(date: Option<Date>) -> String {
+    date.map(|it| it.to_string()).unwrap_or_default()
+}
+
 /// An instant.
 pub(super) fn timestamp(at: Micros) -> Timestamp {
     let nanos = at.0.rem_euclid(1_000_000).saturating_mul(1_000);
@@ -75,7 +88,7 @@ pub(super) fn offer(it: &Offer) -> proto::Offer {
         state: state(it.state).into(),
         outcome: it.outcome.map_or(proto::Outcome::Unspecified, outcome).into(),
         assignee: it.assignee.as_ref().map(ToString::to_string).unwrap_or_default(),
-        schools: it.schools.values().map(school).collect(),
+        schools: it.schools.values().map(listed_school).collect(),
         contacts: it.contacts.iter().map(contact).collect(),
         etag: it.etag(),
         trust_uid: it.trust.map_or(0, |uid| number(uid.get())),
@@ -85,7 +98,7 @@ pub(super) fn offer(it: &Offer) -> proto::Offer {
     }
 }
 
-fn school(it: &offer::ListedSchool) -> proto::OfferSchool {
+fn listed_school(it: &offer::ListedSchool) -> proto::OfferSchool {
     proto::OfferSchool { urn: number(it.urn.get()), name: it.name.clone(), rules: it.rules.clone() }
 }
 

@@ -1,0 +1,392 @@
+//! `tsio demo`: the whole job on an embedded database, told step by step. The schools are invented and ship with the
+//! program; the server is the real one, spoken to over a real connection.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+use uuid::Uuid;
+
+use super::args::{DemoArgs, PROGRAMME};
+use super::errors::ErrorView;
+use super::out;
+use crate::app::App;
+use crate::app::clock::Clock;
+use crate::app::verify::verify;
+use crate::grpc::{Limits, Serving};
+use crate::proto::approval_service_client::ApprovalServiceClient;
+use crate::proto::eligibility_service_client::EligibilityServiceClient;
+use crate::proto::offer_service_client::OfferServiceClient;
+use crate::proto::register_service_client::RegisterServiceClient;
+use crate::proto::{
+    AcceptOfferRequest, Acceptor, CloseOfferRequest, ContactOffersRequest, ContactedOffer, ExplainEligibilityRequest,
+    GiveApprovalRequest, IdentifyOffersRequest, ImportHeader, ImportOfstedRequest, ImportOutcome,
+    ImportRegisterRequest, ListApprovalsRequest, ListEligibilityChangesRequest, ListOffersRequest, Offer, Outcome,
+    Party, ReopenOfferRequest, StartOfferRequest, SummariseEligibilityRequest, explain_eligibility_request,
+    import_ofsted_request, import_ofsted_response, import_register_request, import_register_response,
+};
+use crate::store::{Store, Use};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Told<T> = Result<T, Failure>;
+
+/// A sample: its name and its bytes.
+macro_rules! sample {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!("../../samples/", $name)).as_slice())
+    };
+}
+
+/// Files of the register, and the date they speak for.
+const REGISTER: [((&str, &[u8]), &str); 4] = [
+    (sample!("gias_groups_2021-08.csv"), "2021-08-31"),
+    (sample!("gias_membership_2021-08.csv"), "2021-08-31"),
+    (sample!("gias_links.csv"), "2021-11-30"),
+    (sample!("gias_establishments_full.csv"), "2021-08-31"),
+];
+const AUGUST: ((&str, &[u8]), &str) = (sample!("ofsted_2021-08-31.csv"), "2021-08-31");
+const SEPTEMBER: ((&str, &[u8]), &str) = (sample!("ofsted_2021-09-30.csv"), "2021-09-30");
+
+/// A maintained school of the samples whose responsible body is its diocese.
+const DIOCESAN_SCHOOL: i32 = 910_003;
+/// The time a drain may take; nothing is in flight by then.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Tells the story. 0 when it ended as it should.
+pub async fn run(args: DemoArgs) -> ExitCode {
+    match tell(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::remark(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn tell(args: DemoArgs) -> Told<()> {
+    let temporary = tempfile::tempdir()?;
+    let directory = args.keep.unwrap_or_else(|| temporary.path().to_owned());
+    std::fs::create_dir_all(&directory)?;
+    let path = directory.join("demo.db");
+    if path.exists() {
+        return Err(format!("{} is there already: name another directory", path.display()).into());
+    }
+    heading("A database and a server")?;
+    say(&format!("an empty SQLite file, {}", path.display()))?;
+    let house = House::open(&path).await?;
+    let mut story = house.story().await?;
+    story.register().await?;
+    story.first_month().await?;
+    let offer = story.offers().await?;
+    story.contact_order(&offer).await?;
+    story.second_month().await?;
+    story.two_people().await?;
+    drop(story);
+    house.close().await?;
+    prove(&path).await?;
+    if directory != temporary.path() {
+        say(&format!("kept: {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The server of the story.
+struct House {
+    url: String,
+    stop: oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<Result<Serving, Failure>>,
+}
+
+impl House {
+    async fn open(path: &Path) -> Told<Self> {
+        let store = Store::open(&url(path), Use::Serve).await?;
+        store.migrate().await?;
+        let app = App::new(store, Clock::system());
+        app.install_shipped_terms().await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let served = tokio::spawn(crate::grpc::serve(app, listener, Limits { drain: DRAIN }, stopped));
+        say(&format!("serving on {url}"))?;
+        Ok(Self { url, stop, served })
+    }
+
+    async fn story(&self) -> Told<Story> {
+        Ok(Story { channel: Endpoint::from_shared(self.url.clone())?.connect().await? })
+    }
+
+    async fn close(self) -> Told<()> {
+        let _ = self.stop.send(());
+        self.served.await??;
+        Ok(())
+    }
+}
+
+struct Story {
+    channel: Channel,
+}
+
+impl Story {
+    async fn register(&mut self) -> Told<()> {
+        heading("The register: who is in which trust")?;
+        for (sample, as_at) in REGISTER {
+            let messages = upload(sample, as_at).map(|part| match part {
+                Ok(header) => import_register_request::Part::Header(header),
+                Err(chunk) => import_register_request::Part::Chunk(chunk),
+            });
+            let messages = messages.map(|part| ImportRegisterRequest { part: Some(part) }).collect::<Vec<_>>();
+            let mut client = RegisterServiceClient::new(self.channel.clone());
+            let mut answers =
+                client.import_register(by("administrator", tokio_stream::iter(messages))).await?.into_inner();
+            let mut outcome = None;
+            while let Some(answer) = answers.message().await? {
+                if let Some(import_register_response::Part::Outcome(it)) = answer.part {
+                    outcome = Some(it);
+                }
+            }
+            imported(sample.0, &outcome.unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    async fn month(&mut self, (sample, as_at): ((&'static str, &'static [u8]), &str)) -> Told<()> {
+        let messages = upload(sample, as_at).map(|part| match part {
+            Ok(header) => import_ofsted_request::Part::Header(header),
+            Err(chunk) => import_ofsted_request::Part::Chunk(chunk),
+        });
+        let messages = messages.map(|part| ImportOfstedRequest { part: Some(part) }).collect::<Vec<_>>();
+        let mut client = EligibilityServiceClient::new(self.channel.clone());
+        let mut answers = client.import_ofsted(by("administrator", tokio_stream::iter(messages))).await?.into_inner();
+        let mut outcome = None;
+        while let Some(answer) = answers.message().await? {
+            if let Some(import_ofsted_response::Part::Outcome(it)) = answer.part {
+                outcome = Some(it);
+            }
+        }
+        imported(sample.0, &outcome.unwrap_or_default())
+    }
+
+    async fn first_month(&mut self) -> Told<()> {
+        heading("Ofsted's position at 31 August 2021: who is eligible")?;
+        self.month(AUGUST).await?;
+        self.summary().await?;
+        let request = ExplainEligibilityRequest {
+            programme: PROGRAMME.to_owned(),
+            subject: Some(explain_eligibility_request::Subject::Urn(DIOCESAN_SCHOOL)),
+        };
+        let mut client = EligibilityServiceClient::new(self.channel.clone());
+        let explained = client.explain_eligibility(by("reader", request)).await?.into_inner();
+        for school in explained.schools {
+            say(&format!("why {}:", school.school.map(|it| it.name).unwrap_or_default()))?;
+            for rule in school.rules {
+                let evidence = rule.evidence.map(|it| format!(" (file as at {})", it.as_at)).unwrap_or_default();
+                say(&format!("  {}: {}{evidence}", rule.rule, rule.reason))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn summary(&mut self) -> Told<()> {
+        let mut client = EligibilityServiceClient::new(self.channel.clone());
+        let request = SummariseEligibilityRequest { programme: PROGRAMME.to_owned() };
+        let it = client.summarise_eligibility(by("reader", request)).await?.into_inner();
+        say(&format!(
+            "{} schools, {} eligible: {} in {} trusts; {} standalone ({} maintained, {} in a single-academy trust, {} the \
+             only school of its trust); {} fit no row; {} unknown",
+            it.schools,
+            it.eligible_schools,
+            it.mat_schools,
+            it.mat_trusts,
+            it.standalone_schools,
+            it.standalone_maintained,
+            it.standalone_single_academy_trust,
+            it.standalone_single_school_mat,
+            it.unplaced,
+            it.unknown
+        ))
+    }
+
+    async fn identify(&mut self) -> Told<()> {
+        let request_id = request_id();
+        let request = IdentifyOffersRequest { request_id, programme: PROGRAMME.to_owned(), validate_only: false };
+        let mut client = OfferServiceClient::new(self.channel.clone());
+        let did = client.identify_offers(by("case-officer", request)).await?.into_inner();
+        say(&format!(
+            "{} offers made, {} trusts' offers gained schools, {} needed no change, {} schools wait to be placed",
+            did.created,
+            did.updated,
+            did.already_open,
+            did.unplaced.len()
+        ))
+    }
+
+    /// Makes the offers; answers the one for the school with a diocese.
+    async fn offers(&mut self) -> Told<Offer> {
+        heading("Offers, one for each recipient")?;
+        self.identify().await?;
+        self.identify().await?;
+        let search = DIOCESAN_SCHOOL.to_string();
+        let request = ListOffersRequest { programme: PROGRAMME.to_owned(), search, ..Default::default() };
+        let mut client = OfferServiceClient::new(self.channel.clone());
+        let found = client.list_offers(by("reader", request)).await?.into_inner();
+        found.offers.into_iter().next().ok_or_else(|| "the school has no offer".into())
+    }
+
+    async fn contact_order(&mut self, offer: &Offer) -> Told<()> {
+        heading("Contacts, in the right order")?;
+        say(&format!("{}: {} comes first", offer.name, offer.responsible_body))?;
+        let contact = |party: Party, date: &str| ContactOffersRequest {
+            request_id: request_id(),
+            offers: vec![ContactedOffer { offer: offer.offer.clone(), ..Default::default() }],
+            party: party.into(),
+            date: date.to_owned(),
+            ..Default::default()
+        };
+        let mut client = OfferServiceClient::new(self.channel.clone());
+        let early = client.contact_offers(by("case-officer", contact(Party::School, "2021-09-14"))).await;
+        refused(early, Code::FailedPrecondition)?;
+        client.contact_offers(by("case-officer", contact(Party::ResponsibleBody, "2021-09-13"))).await?;
+        say("told the diocese on 2021-09-13")?;
+        client.contact_offers(by("case-officer", contact(Party::School, "2021-09-14"))).await?;
+        say("told the school on 2021-09-14")?;
+        let accept = AcceptOfferRequest {
+            request_id: request_id(),
+            offer: offer.offer.clone(),
+            acceptor: Acceptor::School.into(),
+            date: "2021-09-20".to_owned(),
+            ..Default::default()
+        };
+        client.accept_offer(by("case-officer", accept)).await?;
+        say("the school accepted on 2021-09-20")?;
+        let start = StartOfferRequest { request_id: request_id(), offer: offer.offer.clone(), ..Default::default() };
+        refused(client.start_offer(by("case-officer", start)).await, Code::FailedPrecondition)
+    }
+
+    async fn second_month(&mut self) -> Told<()> {
+        heading("A month later")?;
+        self.month(SEPTEMBER).await?;
+        let request = ListEligibilityChangesRequest {
+            programme: PROGRAMME.to_owned(),
+            from_date: AUGUST.1.to_owned(),
+            to_date: SEPTEMBER.1.to_owned(),
+        };
+        let mut client = EligibilityServiceClient::new(self.channel.clone());
+        for it in client.list_eligibility_changes(by("reader", request)).await?.into_inner().changes {
+            say(&format!("{} {}: {} {}", it.urn, it.name, it.change.replace('_', " "), it.rules.join(", ")))?;
+        }
+        self.summary().await?;
+        self.identify().await
+    }
+
+    async fn two_people(&mut self) -> Told<()> {
+        heading("What needs two people")?;
+        let request = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: 1, ..Default::default() };
+        let mut client = OfferServiceClient::new(self.channel.clone());
+        let offers = client.list_offers(by("reader", request)).await?.into_inner().offers;
+        let offer = offers.into_iter().next().ok_or("there is no offer")?.offer;
+        let close = CloseOfferRequest {
+            request_id: request_id(),
+            offer: offer.clone(),
+            outcome: Outcome::Withdrawn.into(),
+            ..Default::default()
+        };
+        client.close_offer(by("case-officer", close)).await?;
+        say("an offer was closed by mistake")?;
+        let reopen =
+            ReopenOfferRequest { request_id: request_id(), offer, reason: "a mistake".to_owned(), etag: String::new() };
+        refused(client.reopen_offer(by("administrator", reopen)).await, Code::FailedPrecondition)?;
+        let mut approvals = ApprovalServiceClient::new(self.channel.clone());
+        let open = approvals.list_approvals(by("reader", ListApprovalsRequest::default())).await?.into_inner();
+        let approval = open.approvals.into_iter().next().ok_or("there is no approval")?.approval;
+        let own = GiveApprovalRequest { request_id: request_id(), approval: approval.clone() };
+        refused(approvals.give_approval(by("administrator", own)).await, Code::PermissionDenied)?;
+        let given = GiveApprovalRequest { request_id: request_id(), approval };
+        let given = approvals.give_approval(called("second-administrator", "administrator", given)).await?.into_inner();
+        let state = given.offer.map(|it| it.state().as_str_name().to_owned()).unwrap_or_default();
+        say(&format!("a second administrator approved: the offer is {} again", lower(&state, "OFFER_STATE_")))
+    }
+}
+
+async fn prove(path: &Path) -> Told<()> {
+    heading("Proof")?;
+    let store = Store::open(&url(path), Use::Look).await?;
+    for report in verify(&store, None, None).await? {
+        say(&format!(
+            "book {}: {} events folded from the first, {} differences; head {}:{}",
+            report.programme, report.seq, report.count, report.seq, report.hash
+        ))?;
+        if !report.is_sound() {
+            return Err(report.differences.join("\n").into());
+        }
+    }
+    Ok(store.close().await?)
+}
+
+/// The messages of an upload: the header, then the bytes.
+fn upload(
+    (name, bytes): (&'static str, &'static [u8]),
+    as_at: &str,
+) -> impl Iterator<Item = Result<ImportHeader, Vec<u8>>> {
+    let header = ImportHeader {
+        request_id: request_id(),
+        file_name: name.to_owned(),
+        as_at: as_at.to_owned(),
+        size_bytes: i64::try_from(bytes.len()).unwrap_or_default(),
+        ..Default::default()
+    };
+    std::iter::once(Ok(header)).chain(std::iter::once(Err(bytes.to_vec())))
+}
+
+fn imported(name: &str, outcome: &ImportOutcome) -> Told<()> {
+    say(&format!("{name}: {} rows, {} went in, {} problems", outcome.rows, outcome.accepted, outcome.problems.len()))
+}
+
+/// Shows a refusal, which has to be one.
+fn refused<T>(result: Result<T, Status>, wanted: Code) -> Told<()> {
+    match result {
+        Err(status) if status.code() == wanted => {
+            let shown = ErrorView::from_status(&status).text();
+            shown.lines().try_for_each(|line| say(&format!("refused | {line}")))
+        }
+        Err(status) => Err(status.into()),
+        Ok(_) => Err("a call that should have been refused was not".into()),
+    }
+}
+
+fn by<T>(role: &'static str, message: T) -> Request<T> {
+    called(role, role, message)
+}
+
+fn called<T>(actor: &'static str, role: &'static str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("x-tsio-actor", MetadataValue::from_static(actor));
+    request.metadata_mut().insert("x-tsio-roles", MetadataValue::from_static(role));
+    request
+}
+
+fn request_id() -> String {
+    Uuid::new_v4().to_string()
+}
+
+fn url(path: &Path) -> String {
+    format!("sqlite:{}", PathBuf::from(path).display())
+}
+
+fn lower(name: &str, prefix: &str) -> String {
+    name.trim_start_matches(prefix).to_lowercase()
+}
+
+fn heading(text: &str) -> Told<()> {
+    Ok(out::text(&format!("\n{text}"))?)
+}
+
+fn say(text: &str) -> Told<()> {
+    Ok(out::text(&format!("  {text}"))?)
+}

@@ -1,0 +1,201 @@
+//! Schools, trusts, imports and eligibility as messages.
+
+use super::{count, date, number, timestamp};
+use crate::app::eligibility::{RuleAnswer, SchoolEligibility};
+use crate::app::imports::{AffectedOffer, Import, Kind, Outcome, Problem, State};
+use crate::app::register::{Link, Membership, School, Trust};
+use crate::domain::eligibility;
+use crate::domain::ids::Urn;
+use crate::domain::judgement::{Judgement, MonthRow};
+use crate::domain::placement::Placement;
+use crate::proto;
+
+/// A count of rows.
+pub(in crate::grpc) fn rows(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub(in crate::grpc) const fn import_kind(kind: Kind) -> proto::ImportKind {
+    match kind {
+        Kind::Groups => proto::ImportKind::Groups,
+        Kind::Membership => proto::ImportKind::Membership,
+        Kind::Links => proto::ImportKind::Links,
+        Kind::Establishments => proto::ImportKind::Establishments,
+        Kind::Ofsted => proto::ImportKind::Ofsted,
+    }
+}
+
+pub(in crate::grpc) fn import_kind_from(number: i32) -> Option<Kind> {
+    match proto::ImportKind::try_from(number) {
+        Ok(proto::ImportKind::Groups) => Some(Kind::Groups),
+        Ok(proto::ImportKind::Membership) => Some(Kind::Membership),
+        Ok(proto::ImportKind::Links) => Some(Kind::Links),
+        Ok(proto::ImportKind::Establishments) => Some(Kind::Establishments),
+        Ok(proto::ImportKind::Ofsted) => Some(Kind::Ofsted),
+        Ok(proto::ImportKind::Unspecified) | Err(_) => None,
+    }
+}
+
+pub(in crate::grpc) fn problem(it: &Problem) -> proto::RowProblem {
+    proto::RowProblem { line: it.line, column: it.column.clone(), reason: it.reason.clone() }
+}
+
+pub(in crate::grpc) fn import_outcome(it: &Outcome) -> proto::ImportOutcome {
+    proto::ImportOutcome {
+        import_id: it.import.map(|id| id.to_string()).unwrap_or_default(),
+        kind: import_kind(it.kind).into(),
+        as_at: it.as_at.to_string(),
+        rows: it.rows,
+        accepted: it.accepted,
+        unchanged: it.unchanged,
+        problems: it.problems.iter().map(problem).collect(),
+        more_problems: it.more_problems,
+        dry_run: it.dry_run,
+        replaced: it.replaced.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+pub(in crate::grpc) fn import(it: &Import) -> proto::Import {
+    let state = match it.state {
+        State::Landed => proto::ImportState::Landed,
+        State::Replaced => proto::ImportState::Replaced,
+        State::Withdrawn => proto::ImportState::Withdrawn,
+        // Nobody is shown an import that is not whole yet.
+        State::Staging | State::Discarded => proto::ImportState::Unspecified,
+    };
+    proto::Import {
+        import_id: it.id.to_string(),
+        kind: import_kind(it.kind).into(),
+        as_at: it.as_at.to_string(),
+        state: state.into(),
+        file_name: it.file_name.clone(),
+        sha256: it.sha256.to_string(),
+        rows: it.rows,
+        accepted: it.accepted,
+        imported_by: it.imported_by.to_string(),
+        imported_time: Some(timestamp(it.imported_at)),
+        withdrawn_by: it.withdrawn_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        withdrawn_reason: it.withdrawn_reason.clone().unwrap_or_default(),
+    }
+}
+
+pub(in crate::grpc) fn affected_offer(it: &AffectedOffer) -> proto::AffectedOffer {
+    proto::AffectedOffer { offer: it.offer.to_string(), urns: it.urns.iter().map(|urn| number(urn.get())).collect() }
+}
+
+pub(in crate::grpc) const fn placement(it: Placement) -> proto::Placement {
+    match it {
+        Placement::Maintained => proto::Placement::Maintained,
+        Placement::SingleAcademyTrust(_) => proto::Placement::SingleAcademyTrust,
+        Placement::SingleSchoolMat(_) => proto::Placement::SingleSchoolMat,
+        Placement::Mat(_) => proto::Placement::Mat,
+        Placement::Unplaced(_) => proto::Placement::Unplaced,
+    }
+}
+
+pub(in crate::grpc) fn school(it: &School) -> proto::School {
+    proto::School {
+        urn: number(it.urn.get()),
+        name: it.name.clone(),
+        laestab: it.laestab.map_or(0, |it| number(it.get())),
+        la_code: it.la.map_or(0, |it| i32::from(it.get())),
+        la_name: it.la_name().unwrap_or_default().to_owned(),
+        region: it.region().map(|it| it.to_string()).unwrap_or_default(),
+        phase: it.phase.clone(),
+        school_type: it.school_type.clone(),
+        diocese: it.diocese.clone().unwrap_or_default(),
+        status: it.status.clone().unwrap_or_default(),
+        placement: placement(it.placement).into(),
+        unplaced_reason: match it.placement {
+            Placement::Unplaced(reason) => reason.to_string(),
+            _ => String::new(),
+        },
+        trust_uid: it.placement.trust().map_or(0, |uid| number(uid.get())),
+    }
+}
+
+pub(in crate::grpc) fn trust(it: &Trust) -> proto::Trust {
+    proto::Trust {
+        uid: number(it.uid.get()),
+        name: it.name.clone(),
+        group_type: it.group_type.clone(),
+        status: it.status.clone(),
+        schools: count(it.schools),
+    }
+}
+
+pub(in crate::grpc) fn membership(it: &Membership) -> proto::Membership {
+    proto::Membership {
+        as_at: it.as_at.to_string(),
+        uid: number(it.uid.get()),
+        name: it.name.clone(),
+        group_type: it.kind_name.clone(),
+        group_status: it.status.clone(),
+        joined: date(it.joined),
+        import_id: it.import.to_string(),
+    }
+}
+
+pub(in crate::grpc) fn link(it: &Link) -> proto::SchoolLink {
+    proto::SchoolLink {
+        urn: number(it.urn.get()),
+        name: it.name.clone(),
+        link_type: it.link_type.clone(),
+        date: date(it.on),
+    }
+}
+
+pub(in crate::grpc) fn month(it: &MonthRow) -> proto::MonthlyRow {
+    proto::MonthlyRow {
+        as_at: it.as_at.to_string(),
+        import_id: it.import.to_string(),
+        current: it.current.as_ref().map(judgement),
+        previous: it.previous.as_ref().map(judgement),
+    }
+}
+
+fn judgement(it: &Judgement) -> proto::Judgement {
+    proto::Judgement {
+        inspection_number: it.inspection.clone(),
+        urn_judged: number(it.urn_judged.get()),
+        started: date(it.started),
+        ended: date(it.ended),
+        published: date(it.published),
+        grade: i32::from(it.grade.code()),
+    }
+}
+
+pub(in crate::grpc) fn school_eligibility(it: &SchoolEligibility) -> proto::SchoolEligibility {
+    proto::SchoolEligibility {
+        school: Some(school(&it.school)),
+        eligible: it.eligible,
+        rules: it.rules.iter().map(rule_answer).collect(),
+        superseded_by: it.superseded_by.map_or(0, |urn: Urn| number(urn.get())),
+        offer: it.offer.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+pub(in crate::grpc) fn rule_answer(it: &RuleAnswer) -> proto::RuleAnswer {
+    let outcome = match it.outcome {
+        eligibility::Outcome::Met => proto::RuleOutcome::Met,
+        // A rule that a person decides on a referral is not met until one has.
+        eligibility::Outcome::NotMet | eligibility::Outcome::Elsewhere => proto::RuleOutcome::NotMet,
+        eligibility::Outcome::Unknown => proto::RuleOutcome::Unknown,
+    };
+    proto::RuleAnswer {
+        rule: it.rule.to_string(),
+        outcome: outcome.into(),
+        reason: it.reason.clone(),
+        evidence: it.evidence.as_ref().map(evidence),
+    }
+}
+
+fn evidence(it: &eligibility::Evidence) -> proto::Evidence {
+    proto::Evidence {
+        as_at: it.as_at.to_string(),
+        import_id: it.import.to_string(),
+        urn: number(it.urn.get()),
+        current: Some(judgement(&it.current)),
+        previous: it.previous.as_ref().map(judgement),
+    }
+}

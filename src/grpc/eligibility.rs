@@ -1,0 +1,157 @@
+//! `EligibilityService`.
+
+use prost::Message as _;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::call::{Call, unary};
+use super::convert::{self, count, number};
+use super::fields::{Fields, page_size, token};
+use super::upload::{self, Answers, Door, Part, Uploads};
+use crate::app::eligibility::{Change, ChangeKind};
+use crate::app::{App, Result};
+use crate::proto::eligibility_service_server::EligibilityService;
+use crate::proto::explain_eligibility_request::Subject;
+use crate::proto::{
+    EligibilityChange, ExplainEligibilityRequest, ExplainEligibilityResponse, ImportOfstedRequest,
+    ImportOfstedResponse, ListEligibilityChangesRequest, ListEligibilityChangesResponse, ListEligibilityRequest,
+    ListEligibilityResponse, SummariseEligibilityRequest, SummariseEligibilityResponse, import_ofsted_request,
+    import_ofsted_response,
+};
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Eligibility {
+    pub(super) app: App,
+    pub(super) uploads: Uploads,
+}
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl EligibilityService for Eligibility {
+    type ImportOfstedStream = Answers<ImportOfstedResponse>;
+
+    async fn import_ofsted(&self, request: Request<Streaming<ImportOfstedRequest>>) -> Reply<Self::ImportOfstedStream> {
+        let part = |message: ImportOfstedRequest| match message.part {
+            Some(import_ofsted_request::Part::Header(header)) => Part::Header(header),
+            Some(import_ofsted_request::Part::Chunk(chunk)) => Part::Chunk(chunk),
+            None => Part::Nothing,
+        };
+        let tell = |told| {
+            let part = match told {
+                upload::Told::Progress(it) => import_ofsted_response::Part::Progress(it),
+                upload::Told::Outcome(it) => import_ofsted_response::Part::Outcome(it),
+            };
+            ImportOfstedResponse { part: Some(part) }
+        };
+        upload::import(self.app.clone(), self.uploads.clone(), Door::Ofsted, request, part, tell)
+    }
+
+    async fn explain_eligibility(
+        &self,
+        request: Request<ExplainEligibilityRequest>,
+    ) -> Reply<ExplainEligibilityResponse> {
+        unary("EligibilityService/ExplainEligibility", request, async |call| explain(&self.app, call).await).await
+    }
+
+    async fn list_eligibility(&self, request: Request<ListEligibilityRequest>) -> Reply<ListEligibilityResponse> {
+        unary("EligibilityService/ListEligibility", request, async |call| list(&self.app, call).await).await
+    }
+
+    async fn summarise_eligibility(
+        &self,
+        request: Request<SummariseEligibilityRequest>,
+    ) -> Reply<SummariseEligibilityResponse> {
+        unary("EligibilityService/SummariseEligibility", request, async |call| {
+            let mut fields = Fields::default();
+            let programme = fields.programme(&call.message.programme);
+            let it = self.app.eligibility_summary(&call.caller, &fields.done(programme)?).await?;
+            Ok(SummariseEligibilityResponse {
+                programme: it.programme.to_string(),
+                as_at: convert::date(it.as_at),
+                schools: count(it.schools),
+                eligible_schools: count(it.eligible_schools),
+                by_rule: it.by_rule.into_iter().map(|(rule, schools)| (rule.to_string(), count(schools))).collect(),
+                mat_schools: count(it.mat.schools),
+                mat_trusts: count(it.mat.trusts),
+                standalone_schools: count(it.standalone.schools),
+                standalone_maintained: count(it.standalone.maintained),
+                standalone_single_academy_trust: count(it.standalone.single_academy_trust),
+                standalone_single_school_mat: count(it.standalone.single_school_mat),
+                unplaced: count(it.unplaced),
+                unknown: count(it.unknown),
+            })
+        })
+        .await
+    }
+
+    async fn list_eligibility_changes(
+        &self,
+        request: Request<ListEligibilityChangesRequest>,
+    ) -> Reply<ListEligibilityChangesResponse> {
+        unary("EligibilityService/ListEligibilityChanges", request, async |call| {
+            let mut fields = Fields::default();
+            let programme = fields.programme(&call.message.programme);
+            let from = fields.date("from_date", &call.message.from_date);
+            let to = fields.date("to_date", &call.message.to_date);
+            let ((programme, from), to) = fields.done(programme.zip(from).zip(to))?;
+            let changes = self.app.eligibility_changes(&call.caller, &programme, from, to).await?;
+            Ok(ListEligibilityChangesResponse { changes: changes.iter().map(change).collect() })
+        })
+        .await
+    }
+}
+
+async fn explain(app: &App, call: Call<ExplainEligibilityRequest>) -> Result<ExplainEligibilityResponse> {
+    let mut fields = Fields::default();
+    let programme = fields.programme(&call.message.programme);
+    let (mut urn, mut uid) = (None, None);
+    match call.message.subject {
+        Some(Subject::Urn(number)) => urn = fields.urn("urn", number),
+        Some(Subject::Uid(number)) => uid = fields.uid("uid", number),
+        None => fields.wrong("subject", "is required: a URN or a group UID"),
+    }
+    let programme = fields.done(programme)?;
+    let explained = match (urn, uid) {
+        (Some(urn), _) => app.explain_school(&call.caller, &programme, urn).await?,
+        (None, Some(uid)) => app.explain_trust(&call.caller, &programme, uid).await?,
+        (None, None) => return Err(crate::app::AppError::Bug("no subject past the checks".to_owned())),
+    };
+    Ok(ExplainEligibilityResponse {
+        programme: programme.to_string(),
+        schools: explained.schools.iter().map(convert::school_eligibility).collect(),
+        trust_rules: explained.trust_rules.iter().map(convert::rule_answer).collect(),
+        trust: explained.trust.as_ref().map(convert::trust),
+    })
+}
+
+async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Result<ListEligibilityResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let programme = fields.done(programme)?;
+    let bound = ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let after = token::read_as(&bound, &message.page_token)?;
+    let size = page_size(message.page_size);
+    let limit = usize::try_from(size).unwrap_or(usize::MAX);
+    let page = app.list_eligibility(&call.caller, &programme, &message.filter, after, limit).await?;
+    let next_page_token = token::next(&bound, size, &page, |last| last.school.urn.to_string());
+    Ok(ListEligibilityResponse { schools: page.iter().map(convert::school_eligibility).collect(), next_page_token })
+}
+
+fn change(it: &Change) -> EligibilityChange {
+    let kind = match it.kind {
+        ChangeKind::BecameEligible => "became_eligible",
+        ChangeKind::RuleAdded => "rule_added",
+        ChangeKind::Superseded => "superseded",
+        ChangeKind::BecameUnknown => "became_unknown",
+        ChangeKind::NoLongerEligible => "no_longer_eligible",
+    };
+    EligibilityChange {
+        urn: number(it.urn.get()),
+        name: it.name.clone(),
+        change: kind.to_owned(),
+        rules: it.rules.iter().map(ToString::to_string).collect(),
+        superseded_by: it.superseded_by.map_or(0, |urn| number(urn.get())),
+    }
+}

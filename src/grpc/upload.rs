@@ -1,0 +1,207 @@
+//! Uploads: a header, then chunks; progress comes back while they run, the outcome last.
+//!
+//! The upload is held packed as it came, bounded in bytes; how many are held at a time is bounded too. A caller that
+//! goes away during the upload has changed nothing; past it the import is carried through.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use prost::Message as _;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
+
+use super::convert;
+use super::fields::Fields;
+use super::status::status;
+use crate::app::imports::{Header, Outcome, Progress, Reply, upload_bytes};
+use crate::app::{App, AppError, Result, Violation};
+use crate::domain::role::Caller;
+use crate::proto;
+
+/// Uploads held at the same time: each is bounded by [`upload_bytes`], packed.
+const AT_ONCE: usize = 2;
+/// Messages waiting to be read by a slow caller; progress beyond them is dropped, the outcome never.
+const BUFFER: usize = 16;
+/// Progress is told about every so many bytes received.
+const TELL_EVERY: usize = 1024 * 1024;
+
+/// One message of either import's stream.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// The first.
+    Header(proto::ImportHeader),
+    /// Every later one.
+    Chunk(Vec<u8>),
+    /// Neither: an empty message.
+    Nothing,
+}
+
+/// One message of either import's answer.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// How far it is.
+    Progress(proto::ImportProgress),
+    /// The last.
+    Outcome(proto::ImportOutcome),
+}
+
+/// The stream of answers.
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
+
+/// How many uploads are held now.
+#[derive(Debug, Clone)]
+pub(super) struct Uploads(Arc<Semaphore>);
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
+}
+
+/// Which use case takes the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// A file of the register.
+    Register,
+    /// A monthly file of Ofsted's.
+    Ofsted,
+}
+
+impl Door {
+    const fn rpc(self) -> &'static str {
+        match self {
+            Self::Register => "RegisterService/ImportRegister",
+            Self::Ofsted => "EligibilityService/ImportOfsted",
+        }
+    }
+}
+
+/// Receives one upload and imports it.
+pub(super) fn import<M, T>(
+    app: App,
+    uploads: Uploads,
+    door: Door,
+    request: Request<Streaming<M>>,
+    part: fn(M) -> Part,
+    tell: fn(Told) -> T,
+) -> std::result::Result<Response<Answers<T>>, Status>
+where
+    M: Send + 'static,
+    T: Send + 'static,
+{
+    let caller = super::auth::caller(request.metadata())?;
+    let (sender, receiver) = mpsc::channel(BUFFER);
+    let span = tracing::info_span!(
+        "call",
+        rpc = door.rpc(),
+        actor = caller.actor.as_str(),
+        request_id = tracing::field::Empty
+    );
+    let parts = request.into_inner().map(move |message| message.map(part));
+    let work = async move {
+        let ending = match run(app, uploads, door, caller, parts, sender.clone()).await {
+            Ok(outcome) => Ok(Told::Outcome(outcome)),
+            Err(error) => {
+                tracing::info!(%error, "not done");
+                Err(status(error))
+            }
+        };
+        // The caller may have gone; what was imported stays imported.
+        let _ = sender.send(ending).await;
+    };
+    tokio::spawn(work.instrument(span));
+    Ok(Response::new(Box::pin(ReceiverStream::new(receiver).map(move |it| it.map(tell)))))
+}
+
+type Sender = mpsc::Sender<std::result::Result<Told, Status>>;
+
+async fn run(
+    app: App,
+    uploads: Uploads,
+    door: Door,
+    caller: Caller,
+    mut parts: impl Stream<Item = std::result::Result<Part, Status>> + Unpin,
+    sender: Sender,
+) -> Result<proto::ImportOutcome> {
+    let _held = uploads.0.try_acquire_owned().map_err(|_| AppError::Overloaded)?;
+    let first = parts.next().await.and_then(std::result::Result::ok);
+    let Some(Part::Header(header)) = first else {
+        return Err(wrong("header", "the first message is the header"));
+    };
+    let size = header.size_bytes;
+    let header = checked(header)?;
+    tracing::Span::current().record("request_id", tracing::field::display(header.request));
+    let upload = receive(parts, &sender).await?;
+    if size > 0 && i64::try_from(upload.len()) != Ok(size) {
+        return Err(wrong("header.size_bytes", &format!("says {size}, but {} bytes came", upload.len())));
+    }
+    let received = i64::try_from(upload.len()).unwrap_or(i64::MAX);
+    let tell = move |progress: Progress| {
+        // A slow caller misses progress, never the outcome.
+        let _ = sender.try_send(Ok(Told::Progress(proto::ImportProgress {
+            received_bytes: received,
+            rows_read: convert::rows(progress.rows_read),
+            rows_written: convert::rows(progress.rows_written),
+        })));
+    };
+    let Reply { answer, .. } = match door {
+        Door::Register => app.import_register(&caller, header, upload, tell, encode).await?,
+        Door::Ofsted => app.import_ofsted(&caller, header, upload, tell, encode).await?,
+    };
+    super::call::decode(&answer)
+}
+
+/// Takes in the chunks, up to the limit.
+async fn receive(
+    mut parts: impl Stream<Item = std::result::Result<Part, Status>> + Unpin,
+    sender: &Sender,
+) -> Result<Vec<u8>> {
+    let most = upload_bytes();
+    let mut upload: Vec<u8> = Vec::new();
+    let mut told = 0;
+    while let Some(part) = parts.next().await {
+        match part {
+            Ok(Part::Chunk(chunk)) => upload.extend_from_slice(&chunk),
+            Ok(Part::Header(_) | Part::Nothing) => {
+                return Err(wrong("chunk", "every message but the first is a chunk"));
+            }
+            // The caller tore the stream: what came is not a file.
+            Err(error) => return Err(wrong("chunk", &format!("the upload broke off: {}", error.message()))),
+        }
+        if u64::try_from(upload.len()).unwrap_or(u64::MAX) > u64::try_from(most).unwrap_or(u64::MAX) {
+            return Err(AppError::FileRefused(format!("the upload is larger than {most} bytes")));
+        }
+        if upload.len().saturating_sub(told) >= TELL_EVERY {
+            told = upload.len();
+            let received_bytes = i64::try_from(told).unwrap_or(i64::MAX);
+            let _ = sender.try_send(Ok(Told::Progress(proto::ImportProgress { received_bytes, ..Default::default() })));
+        }
+    }
+    Ok(upload)
+}
+
+fn checked(header: proto::ImportHeader) -> Result<Header> {
+    let mut fields = Fields::default();
+    let request = fields.parse("header.request_id", &header.request_id);
+    let as_at = fields.date("header.as_at", &header.as_at);
+    let replaces = fields.optional("header.replaces", &header.replaces);
+    let value = request.zip(as_at).map(|(request, as_at)| Header {
+        request,
+        file_name: header.file_name,
+        as_at,
+        validate_only: header.validate_only,
+        replaces,
+    });
+    fields.done(value)
+}
+
+fn encode(outcome: &Outcome) -> Vec<u8> {
+    convert::import_outcome(outcome).encode_to_vec()
+}
+
+fn wrong(field: &str, description: &str) -> AppError {
+    AppError::Invalid(vec![Violation::new(field, description)])
+}
