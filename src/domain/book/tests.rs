@@ -149,6 +149,20 @@ fn asking_to_reopen_records_the_approval_and_nothing_else() {
 }
 
 #[test]
+fn an_approval_asked_for_in_an_earlier_life_of_the_offer_is_none() {
+    let mut book = Book::new().after("S", "decline@5").after("S", "ask:ada");
+    let first = *book.facts.approvals.keys().next().unwrap();
+    for word in ["ask:ben", "give:cy", "decline@6"] {
+        book.says("S", word);
+    }
+    assert_eq!(book.state("S"), "closed");
+    let refused = book.call("cy", &Command::GiveApproval { approval: first }).unwrap_err();
+    assert!(refused.to_string().contains("has changed since this approval"), "{refused}");
+    assert_eq!(book.says("S", "ask:ada").0, "closed", "asking again opens another");
+    assert_eq!(book.says("S", "give:ben").0, "identified");
+}
+
+#[test]
 fn an_offer_is_not_reopened_while_its_schools_are_on_another() {
     let mut book = Book::new().after("S", "decline@5").after("M", "decline@5").after("M", "ask:ada");
     // Meanwhile all three schools join trust 4000.
