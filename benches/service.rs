@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use support::{Server, client, made, median};
 use tsio::domain::ids::OfferId;
 use tsio::proto::offer_service_client::OfferServiceClient;
-use tsio::proto::{GetOfferRequest, ListOffersRequest};
+use tsio::proto::{AssignOfferRequest, GetOfferRequest, ListOffersRequest};
 use tsio::store::{Store, Use, offers};
 
 /// Turns of each measurement.
@@ -41,6 +41,7 @@ async fn main() {
     let path = dir.path().join("month.csv");
     std::fs::write(&path, &month).unwrap();
     imports(dir.path(), &path, &month).await;
+    waits(dir.path(), &month).await;
     reads(dir.path(), month).await;
 }
 
@@ -88,6 +89,37 @@ fn sqlite_import(database: &Path, file: &Path) -> Duration {
     let took = begin.elapsed();
     assert!(done.status.success(), "sqlite3 failed: {}", String::from_utf8_lossy(&done.stderr));
     took
+}
+
+/// The longest that a command waits while a month is imported, one command after the other.
+async fn waits(dir: &Path, month: &[u8]) {
+    let (mut longest, mut commands) = (Duration::ZERO, 0_u32);
+    for turn in 0..TURNS {
+        let server = Server::start(&dir.join(format!("waits{turn}.db"))).await;
+        let mut clients = client(&server.url, 2).await;
+        clients[0].import_register(made::membership(), "2022-03-31").await;
+        clients[0].import_ofsted(month.to_vec(), "2021-08-31").await;
+        clients[0].identify().await;
+        let offer = all_offers(&mut clients[0].offers()).await[0].to_string();
+        let (mut importer, mut offers) = (clients.remove(0), clients[0].offers());
+        let file = month.to_vec();
+        let import = tokio::spawn(async move { importer.import_ofsted(file, "2021-07-31").await });
+        while !import.is_finished() {
+            let request_id = uuid::Uuid::new_v4().to_string();
+            let request = AssignOfferRequest { request_id, offer: offer.clone(), ..Default::default() };
+            let begin = Instant::now();
+            offers.assign_offer(request).await.unwrap();
+            longest = longest.max(begin.elapsed());
+            commands += 1;
+        }
+        import.await.unwrap();
+    }
+    let line = serde_json::json!({
+        "figure": "command_wait_during_import",
+        "commands": commands,
+        "longest_ms": u64::try_from(longest.as_millis()).unwrap(),
+    });
+    println!("{line}");
 }
 
 /// `GetOffer` by 64 callers, beside the same query by 64 tasks on a pool of their own.
