@@ -10,3 +10,5 @@
 )]
 
 mod harness;
+mod months;
+mod samples;
