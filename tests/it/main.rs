@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, and what its server said must be seen then"
 )]
 
+mod eligibility;
 mod harness;
 mod months;
+mod register;
 mod samples;
