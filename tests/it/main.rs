@@ -12,5 +12,6 @@
 mod eligibility;
 mod harness;
 mod months;
+mod offers;
 mod register;
 mod samples;

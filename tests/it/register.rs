@@ -142,6 +142,10 @@ async fn a_moved_school_is_blocked(db: Db) {
         let after = offer_of(&server, before["recipient"].as_i64().unwrap());
         assert_eq!(after, before, "an offer keeps the recipient, name and region that it was made with");
     }
+    // The copy re-saved as UTF-8 has U+0096 and U+0092 where the first file has a dash and an apostrophe.
+    for (uid, name) in [("90005", "Brambleforth – A Learning Community"), ("90009", "Meadowsweet Schools’ Trust")] {
+        assert_eq!(done(&server, &["trusts", "show", uid])["name"], name);
+    }
     // Closing the old offer as superseded frees the school for its new trust's.
     let old = offer_id(&server, 910_042);
     done(&server, &["offers", "close", &old, "--outcome", "superseded"]);
