@@ -1,5 +1,6 @@
 //! Imports and offers at the same time: each is carried out, and nobody ever sees half of an import.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tonic::Request;
@@ -21,11 +22,12 @@ async fn imports_and_offers_at_once(db: Db) {
     let server = august(&db);
     let first = text(&import(&server, SEPTEMBER), "import_id");
     let offer = offer_id(&server, 910_001);
-    let ended = AtomicBool::new(false);
-    let (looks, notes, ()) = tokio::join!(look(server.url(), &ended), annotate(server.url(), &offer, &ended), async {
-        tokio::task::block_in_place(|| take_turns(&server, first));
-        ended.store(true, Ordering::SeqCst);
-    });
+    let ended = Arc::new(AtomicBool::new(false));
+    let looks = tokio::spawn(look(server.url(), Arc::clone(&ended)));
+    let notes = tokio::spawn(annotate(server.url(), offer.clone(), Arc::clone(&ended)));
+    tokio::task::block_in_place(|| take_turns(&server, first));
+    ended.store(true, Ordering::SeqCst);
+    let (looks, notes) = (looks.await.unwrap(), notes.await.unwrap());
     assert!(looks > 0 && notes > 0, "{looks} looks and {notes} notes");
     let events = done(&server, &["offers", "events", &offer]);
     assert_eq!(events.as_array().unwrap().iter().filter(|it| it["kind"] == "noted").count(), notes);
@@ -42,7 +44,7 @@ fn take_turns(server: &Server, mut counting: String) {
     }
 }
 
-async fn look(url: String, ended: &AtomicBool) -> usize {
+async fn look(url: String, ended: Arc<AtomicBool>) -> usize {
     let mut offers = OfferServiceClient::connect(url.clone()).await.unwrap();
     let mut eligibility = EligibilityServiceClient::connect(url).await.unwrap();
     let mut looks = 0;
@@ -61,12 +63,12 @@ async fn look(url: String, ended: &AtomicBool) -> usize {
     looks
 }
 
-async fn annotate(url: String, offer: &str, ended: &AtomicBool) -> usize {
+async fn annotate(url: String, offer: String, ended: Arc<AtomicBool>) -> usize {
     let mut client = OfferServiceClient::connect(url).await.unwrap();
     let mut notes = 0;
     while !ended.load(Ordering::SeqCst) {
         let request_id = Uuid::new_v4().to_string();
-        let note = NoteOfferRequest { request_id, offer: offer.to_owned(), text: "x".to_owned(), etag: String::new() };
+        let note = NoteOfferRequest { request_id, offer: offer.clone(), text: "x".to_owned(), etag: String::new() };
         client.note_offer(by_officer(note)).await.unwrap();
         notes += 1;
     }

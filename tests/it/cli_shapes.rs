@@ -5,9 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::harness::{Db, Server, both, cli, tsio};
-use super::samples::{
-    REGISTER_AUGUST, august, done, everything, identify, import, import_all, offer_id, refused, words,
-};
+use super::samples::{REGISTER_AUGUST, august, done, everything, identify, import_all, offer_id, refused, words};
 
 both!(each_document_has_its_keys, no_name_of_a_person_is_kept);
 

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and what its server said must be seen then"
 )]
 
+mod approvals;
 mod at_once;
 mod bad_input;
 mod cli_shapes;

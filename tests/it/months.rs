@@ -97,7 +97,7 @@ fn orders() -> [Vec<File>; 3] {
     let shuffled = |seed: u64| {
         let mut files = everything();
         fastrand::Rng::with_seed(seed).shuffle(&mut files);
-        println!("seed {seed}: {files:?}");
+        eprintln!("seed {seed}: {files:?}");
         files
     };
     let reversed = everything().into_iter().rev().collect();
