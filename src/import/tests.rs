@@ -347,7 +347,11 @@ fn limits_refuse_the_whole_file() {
     for (limits, expected) in cases {
         assert_eq!(read_ofsted(&good, &limits).map_err(|e| e.to_string()), Err(expected.to_owned()));
     }
-    assert_eq!(read_ofsted(&good, &Limits { rows: 2, columns: 22, ..default }).map(|parsed| parsed.rows.len()), Ok(2));
+    let exact = Limits { rows: 2, columns: 22, ..default };
+    assert_eq!(read_ofsted(&good, &exact).map(|parsed| parsed.rows.len()), Ok(2));
+    let hollow = [&good[..], b"\n,,,\n"].concat();
+    let refused = read_ofsted(&hollow, &exact).map_err(|e| e.to_string());
+    assert_eq!(refused, Err("the file exceeds the limit of 2 rows".to_owned()));
 }
 
 fn parts() -> impl Strategy<Value = Vec<(u32, String, u8)>> {
