@@ -32,6 +32,7 @@ async fn imports_and_offers_at_once(db: Db) {
     let events = done(&server, &["offers", "events", &offer]);
     assert_eq!(events.as_array().unwrap().iter().filter(|it| it["kind"] == "noted").count(), notes);
     assert_eq!(done(&server, &["eligibility", "summary"])["eligible_schools"], 31, "the last to land was September's");
+    super::samples::verified(&db);
 }
 
 fn take_turns(server: &Server, mut counting: String) {

@@ -59,6 +59,7 @@ async fn every_number_of_the_table(db: Db) {
         assert_eq!(super::samples::numbers(&shown["schools"], "urn"), schools, "{uid}");
     }
     next_year(&server);
+    super::samples::verified(&db);
 }
 
 fn next_year(server: &Server) {

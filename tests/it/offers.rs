@@ -59,6 +59,7 @@ async fn contacts_come_in_order(db: Db) {
     refused_for(&server, "FIELD_VIOLATIONS", &contact(&trust, "responsible-body", "2999-01-01", &[]));
     many_at_once(&server);
     corrected(&server);
+    super::samples::verified(&db);
 }
 
 fn many_at_once(server: &Server) {
@@ -139,6 +140,7 @@ async fn accepted_then_closed(db: Db) {
     assert_eq!((&error["code"], &error["limits"][0]["kind"]), (&json!(CODE), &json!("award")));
     closed(&server);
     reopened(&server, &school);
+    super::samples::verified(&db);
 }
 
 fn closed(server: &Server) {
@@ -297,6 +299,7 @@ async fn what_everyone_may_see_of_a_change(db: Db) {
     assert_eq!(text(&offer_of(&server, 910_001), "etag"), fresh);
     done(&server, &contact(&offer, "school", "2021-10-05", &["--etag", &fresh]));
     retried(&server, &offer);
+    super::samples::verified(&db);
 }
 
 fn retried(server: &Server, offer: &str) {

@@ -156,4 +156,5 @@ async fn a_moved_school_is_blocked(db: Db) {
     // Reopening it would put the school on two open offers.
     let error = refused_for(&server, "SCHOOL_ON_ANOTHER_OFFER", &["offers", "reopen", &old, "--reason", "a mistake"]);
     assert!(error.to_string().contains("910042"), "{error}");
+    super::samples::verified(&db);
 }

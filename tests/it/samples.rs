@@ -165,3 +165,9 @@ pub(crate) fn august(db: &super::harness::Db) -> Server {
     assert_eq!(identify(&server)[0], 19);
     server
 }
+
+/// Holds a database to its record: every state recomputed from the events, the chain unbroken.
+pub(crate) fn verified(db: &super::harness::Db) {
+    let answer = super::harness::tsio(&["verify", "--database", &db.url()]);
+    assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
+}
