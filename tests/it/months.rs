@@ -12,8 +12,7 @@ both!(every_number_of_the_table, any_order_ends_the_same, a_corrected_month_from
 const AT_THE_END: Counts = [77, 38, 11, 28, 1, 13, 4, 21, 17, 2, 2, 4, 3];
 
 /// 2022-23, everything imported: standalone 4 (2 maintained, 1 SAT, 1 single-school MAT), unplaced 1, no unknown;
-/// two trusts qualify with 910066 and 910070 on their offers. Eligible: 4 + 1 + 2. The rules: E1 alone for the 5
-/// that are not in a trust of several schools, and no E2; so what the columns "both" would count twice is 5 - 7.
+/// two trusts qualify, with 910066 and 910070 on their offers. Eligible: 4 + 1 + 2.
 const NEXT_YEAR: [(&str, i64); 9] = [
     ("/eligible_schools", 7),
     ("/by_rule/E2_RI_TWICE_ON_ENTRY", 0),
