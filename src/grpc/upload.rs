@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc};
@@ -17,12 +18,14 @@ use super::convert;
 use super::fields::Fields;
 use super::status::status;
 use crate::app::imports::{Header, Outcome, Progress, Reply, upload_bytes};
-use crate::app::{App, AppError, Result, Violation};
-use crate::domain::role::Caller;
+use crate::app::{App, AppError, Result, Violation, authorise};
+use crate::domain::role::{Action, Caller};
 use crate::proto;
 
 /// Uploads held at the same time: each is bounded by [`upload_bytes`], packed.
 const AT_ONCE: usize = 2;
+/// How long an upload may stand still: it holds one of few places.
+const STALLED: Duration = Duration::from_secs(30);
 /// Messages waiting to be read by a slow caller; progress beyond them is dropped, the outcome never.
 const BUFFER: usize = 16;
 /// Progress is told about every so many bytes received.
@@ -126,8 +129,9 @@ async fn run(
     mut parts: impl Stream<Item = std::result::Result<Part, Status>> + Unpin,
     sender: Sender,
 ) -> Result<proto::ImportOutcome> {
+    authorise(&caller, Action::Import)?;
     let _held = uploads.0.try_acquire_owned().map_err(|_| AppError::Overloaded)?;
-    let first = parts.next().await.and_then(std::result::Result::ok);
+    let first = next(&mut parts).await?.and_then(std::result::Result::ok);
     let Some(Part::Header(header)) = first else {
         return Err(wrong("header", "the first message is the header"));
     };
@@ -154,6 +158,12 @@ async fn run(
     super::call::decode(&answer)
 }
 
+/// The next message; an upload that stands still for too long gives its place up.
+async fn next<S: Stream + Unpin>(parts: &mut S) -> Result<Option<S::Item>> {
+    let stalled = |_| wrong("chunk", &format!("no message came for {} s", STALLED.as_secs()));
+    tokio::time::timeout(STALLED, parts.next()).await.map_err(stalled)
+}
+
 /// Takes in the chunks, up to the limit.
 async fn receive(
     mut parts: impl Stream<Item = std::result::Result<Part, Status>> + Unpin,
@@ -162,7 +172,7 @@ async fn receive(
     let most = upload_bytes();
     let mut upload: Vec<u8> = Vec::new();
     let mut told = 0;
-    while let Some(part) = parts.next().await {
+    while let Some(part) = next(&mut parts).await? {
         match part {
             Ok(Part::Chunk(chunk)) => upload.extend_from_slice(&chunk),
             Ok(Part::Header(_) | Part::Nothing) => {

@@ -14,7 +14,7 @@ pub struct Limits {
     pub row_bytes: usize,
     /// Columns of one row.
     pub columns: usize,
-    /// Rows under the header.
+    /// Rows under the header, empty ones too.
     pub rows: usize,
     /// Problems listed; those beyond are counted only.
     pub problems: usize,

@@ -156,16 +156,18 @@ pub(super) fn read<R: Row>(
 ) -> Result<ParsedFile<R>, FileRefused> {
     let mut rows = Vec::new();
     let mut keys = Vec::new();
-    let mut read = 0;
+    let (mut seen, mut read) = (0, 0);
     let mut found = Found { problems: Vec::new(), beyond: 0, most: limits.problems };
     while records.read()? {
+        // Empty ones too: they cost as much to read as any.
+        seen += 1;
+        if seen > limits.rows {
+            return Err(FileRefused::over("the file", limits.rows, "rows"));
+        }
         if is_empty(&records.row, places) {
             continue;
         }
         read += 1;
-        if read > limits.rows {
-            return Err(FileRefused::over("the file", limits.rows, "rows"));
-        }
         let line = records.line;
         let mut cells = Cells { row: &records.row, places, table: R::TABLE, line, problems: Vec::new() };
         let (key, row) = R::read(&mut cells);

@@ -136,7 +136,8 @@ fn layouts_do_not_change_the_answer() {
 
 #[test]
 fn windows_1252_and_utf_8_may_stand_in_one_file() {
-    let names = [b"Ch\xe2teau \x96 St Mary\x92s".to_vec(), "Château – St Mary’s".as_bytes().to_vec()];
+    let resaved = "Château \u{96} St Mary\u{92}s".as_bytes().to_vec();
+    let names = [b"Ch\xe2teau \x96 St Mary\x92s".to_vec(), "Château – St Mary’s".as_bytes().to_vec(), resaved];
     for (urn, name) in (100_001..).zip(names) {
         let (before, after) = ofsted(&[("URN", &format!("{urn}")), ("School name", "@")])
             .split_once('@')
@@ -346,7 +347,11 @@ fn limits_refuse_the_whole_file() {
     for (limits, expected) in cases {
         assert_eq!(read_ofsted(&good, &limits).map_err(|e| e.to_string()), Err(expected.to_owned()));
     }
-    assert_eq!(read_ofsted(&good, &Limits { rows: 2, columns: 22, ..default }).map(|parsed| parsed.rows.len()), Ok(2));
+    let exact = Limits { rows: 2, columns: 22, ..default };
+    assert_eq!(read_ofsted(&good, &exact).map(|parsed| parsed.rows.len()), Ok(2));
+    let hollow = [&good[..], b"\n,,,\n"].concat();
+    let refused = read_ofsted(&hollow, &exact).map_err(|e| e.to_string());
+    assert_eq!(refused, Err("the file exceeds the limit of 2 rows".to_owned()));
 }
 
 fn parts() -> impl Strategy<Value = Vec<(u32, String, u8)>> {

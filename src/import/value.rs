@@ -12,8 +12,12 @@ use crate::domain::Date;
 use crate::domain::judgement::Grade;
 
 /// The text of a cell: UTF-8 if it is that, else windows-1252; stray and double white space folded.
+///
+/// A copy re-saved as UTF-8 by a tool that took windows-1252 for Latin-1 has U+0092 where an apostrophe was: what those
+/// controls stood for is put back.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     let decoded = match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains(is_lost_1252) => Cow::Owned(text.chars().map(found_again).collect()),
         Ok(text) => Cow::Borrowed(text),
         Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
     };
@@ -21,6 +25,15 @@ pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
         true => decoded,
         false => Cow::Owned(decoded.split_whitespace().collect::<Vec<_>>().join(" ")),
     }
+}
+
+const fn is_lost_1252(c: char) -> bool {
+    matches!(c, '\u{80}'..='\u{9f}')
+}
+
+fn found_again(c: char) -> char {
+    let byte = u8::try_from(c).ok().filter(|_| is_lost_1252(c));
+    byte.and_then(|byte| WINDOWS_1252.decode_without_bom_handling(&[byte]).0.chars().next()).unwrap_or(c)
 }
 
 /// Single spaces only, and none at either end.

@@ -9,4 +9,15 @@
     reason = "a test fails by panicking, and what its server said must be seen then"
 )]
 
+mod approvals;
+mod at_once;
+mod bad_input;
+mod cli_shapes;
+mod eligibility;
 mod harness;
+mod months;
+mod offers;
+mod register;
+mod roles;
+mod samples;
+mod terms;

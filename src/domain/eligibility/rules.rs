@@ -22,20 +22,18 @@ fn finding(terms: &Terms, rule: &Rule, history: &[&MonthRow]) -> Option<Finding>
     }
 }
 
-/// "receives a judgement during the academic year": any file as at the year's first day or later.
-///
-/// Not met, the reason is that of the newest file.
+/// "receives a judgement during the academic year": any file as at the year's first day or later. Not met, the reason
+/// is that of the newest file.
 fn judged_in_year(terms: &Terms, rule: &Rule, wanted: &[Grade], history: &[&MonthRow]) -> Finding {
     let day = terms.year().from;
-    let mut not_met = Finding::NotMet(Why::NoFileSince { day });
+    let mut found = Finding::NotMet(Why::NoFileSince { day });
     for row in since(history, day) {
-        let step = judged(terms, rule, wanted, row);
-        if step.evidence().is_some() {
-            return step;
+        found = judged(terms, rule, wanted, row);
+        if found.evidence().is_some() {
+            break;
         }
-        not_met = step;
     }
-    not_met
+    found
 }
 
 fn judged(terms: &Terms, rule: &Rule, wanted: &[Grade], row: &MonthRow) -> Finding {

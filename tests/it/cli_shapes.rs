@@ -1,0 +1,190 @@
+//! What scripts read: the keys of each document, the demo, the completions; and what must be found nowhere.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::harness::{Db, Server, both, cli, tsio};
+use super::samples::{REGISTER_AUGUST, august, done, everything, identify, import_all, offer_id, refused, words};
+
+both!(each_document_has_its_keys, no_name_of_a_person_is_kept);
+
+/// The keys of an object, without those that a later version may add.
+fn has(document: &Value, keys: &[&str]) {
+    let object = document.as_object().unwrap_or_else(|| panic!("no object: {document}"));
+    for key in keys {
+        assert!(object.contains_key(*key), "no {key}: {document}");
+    }
+}
+
+async fn each_document_has_its_keys(db: Db) {
+    let server = august(&db);
+    let counts = done(&server, &["eligibility", "summary", "--programme", "2021-22"]);
+    // By the README's table, after August: key by key.
+    let wanted = json!({
+        "programme": "2021-22", "as_at": "2021-08-31", "schools": 73, "eligible_schools": 28,
+        "by_rule": {"E1_RI_IN_YEAR": 0, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 0},
+        "mat": {"schools": 10, "trusts": 5},
+        "standalone": {"schools": 14, "maintained": 11, "single_academy_trust": 2, "single_school_mat": 1},
+        "unplaced": 4, "unknown": 0,
+    });
+    assert_eq!(counts, wanted);
+
+    let files = [words(REGISTER_AUGUST[0])[2].clone(), words(REGISTER_AUGUST[1])[2].clone()];
+    let imported = done(&server, &["import", "register", &files[0], &files[1], "--as-at", "2021-08-31"]);
+    assert_eq!(imported.as_array().map(Vec::len), Some(2), "one element a file");
+    has(&imported[0], &["import_id", "kind", "as_at", "rows", "accepted", "unchanged", "problems"]);
+    assert_eq!((&imported[0]["kind"], &imported[1]["kind"]), (&json!("groups"), &json!("membership")));
+
+    let identified = done(&server, &["offers", "identify"]);
+    has(&identified, &["created", "updated", "already_open", "already_closed", "blocked", "unplaced"]);
+    assert!(identified["blocked"].is_i64() && identified["unplaced"].is_i64(), "{identified}");
+
+    let offers = done(&server, &["offers", "list"]);
+    let keys = ["offer", "programme", "recipient_kind", "recipient", "name", "region", "state", "etag"];
+    offers.as_array().unwrap().iter().for_each(|offer| has(offer, &keys));
+    let kinds = |kind: &str| offers.as_array().unwrap().iter().filter(|it| it["recipient_kind"] == kind).count();
+    assert_eq!((kinds("standalone"), kinds("mat")), (14, 5));
+    let offer = offer_id(&server, 90_001);
+    let shown = done(&server, &["offers", "show", &offer]);
+    has(&shown, &[&keys[..], &["schools", "awards", "caps", "contacts"]].concat());
+    assert_eq!((&shown["awards"], &shown["caps"], &shown["contacts"]), (&json!([]), &json!([]), &json!([])));
+    has(&shown["schools"][0], &["urn", "name", "rules"]);
+    assert_eq!(shown["schools"][0]["rules"], json!(["E2_RI_TWICE_ON_ENTRY"]));
+    let events = done(&server, &["offers", "events", &offer]);
+    has(&events[0], &["sequence", "kind", "actor", "effective_date", "recorded_time", "reason_code", "text", "hash"]);
+
+    lookups(&server);
+    people_read_tables(&server);
+}
+
+fn lookups(server: &Server) {
+    let found = done(server, &["schools", "find", "ashmoor"]);
+    assert_eq!(super::samples::numbers(&found, "urn"), [910_001]);
+    has(&found[0], &["urn", "name", "laestab", "la_code", "region", "placement", "trust_uid"]);
+    assert_eq!((&found[0]["laestab"], &found[0]["la_code"]), (&json!(3_302_001), &json!(330)));
+    assert_eq!(found[0]["region"], "West Midlands");
+    assert_eq!(done(server, &["schools", "find", "nobody of that name"]), json!([]));
+    let school = done(server, &["schools", "show", "910040"]);
+    has(&school, &["urn", "name", "memberships", "months", "links"]);
+    assert_eq!(school["months"][0]["current"]["urn_judged"], 900_010);
+    let trusts = done(server, &["trusts", "find", "two becks"]);
+    assert_eq!((&trusts[0]["uid"], &trusts[0]["schools"]), (&json!(90_002), &json!(3)));
+    let trust = done(server, &["trusts", "show", "90002"]);
+    assert_eq!(super::samples::numbers(&trust["schools"], "urn"), [910_050, 910_051, 910_052]);
+    for missing in [["schools", "show", "123456"], ["trusts", "show", "99999"]] {
+        assert_eq!(refused(server, &missing)["code"], "NOT_FOUND");
+    }
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let unknown: [&[&str]; 4] = [
+        &["offers", "show", nobody],
+        &["offers", "note", nobody, "x"],
+        &["import", "show", nobody],
+        &["approvals", "give", nobody],
+    ];
+    for words in unknown {
+        assert_eq!(refused(server, words)["code"], "NOT_FOUND", "{words:?}");
+    }
+    assert_eq!(refused(server, &["offers", "show", "not-an-id"])["code"], "INVALID_ARGUMENT");
+    placed_by_hand(server);
+}
+
+/// A school that fits no row is placed by a person, with a reason; then it has an offer.
+fn placed_by_hand(server: &Server) {
+    let place = |urn: &'static str| ["schools", "place", urn, "--kind", "maintained", "--reason", "agreed by phone"];
+    let error = refused(server, &place("910001"));
+    assert_eq!(error["reason"], "ALREADY_PLACED");
+    let placed = done(server, &place("910063"));
+    assert_eq!((&placed["urn"], &placed["placement"]), (&json!(910_063), &json!("maintained")));
+    assert_eq!(identify(server), [1, 0, 19, 0, 0, 3]);
+    assert_eq!(super::samples::offer_of(server, 910_063)["recipient_kind"], "standalone");
+}
+
+fn people_read_tables(server: &Server) {
+    let url = server.url();
+    for words in [&["eligibility", "summary"][..], &["offers", "list"], &["import", "list"], &["terms", "list"]] {
+        let answer = tsio(&[&["--server", &url], words].concat());
+        assert_eq!((answer.code, answer.json), (0, Value::Null), "{words:?} prints a table");
+        assert!(answer.stdout.lines().count() > 1, "{words:?}: {}", answer.stdout);
+    }
+    let answer = tsio(&["--server", "http://127.0.0.1:1", "--output", "json", "offers", "list"]);
+    assert_eq!((answer.code, &answer.json["error"]["reason"]), (1, &json!("SERVER_UNREACHABLE")));
+}
+
+/// Head teachers and heads of groups are all called `XQZ` in the samples: it must be found nowhere, in no letter case.
+async fn no_name_of_a_person_is_kept(db: Db) {
+    let server = Server::start_with(&db, &[]);
+    import_all(&server, &everything());
+    identify(&server);
+    let name = b"XQZ";
+    let with_it =
+        everything().iter().filter(|file| contains(&fs::read(super::samples::path(file.0)).unwrap(), name)).count();
+    assert!(with_it >= 4, "the samples do have it: {with_it} files");
+    assert_eq!(done(&server, &["schools", "find", "XQZ"]), json!([]));
+    assert_eq!(done(&server, &["trusts", "find", "XQZ"]), json!([]));
+    // Wrong rows too: their problems quote the cell that is wrong, never another.
+    cli(&server, &["import", "ofsted", &super::samples::path("bad/wrong_dates.csv"), "--as-at", "2021-07-31"]);
+    let said = server.stderr();
+    assert!(!contains(said.as_bytes(), name), "in the log: {said}");
+    let kept = kept(&db);
+    assert!(contains(&kept, b"Alderquill") && contains(&kept, b"Ashmoor Road"), "it was looked for in the right place");
+    assert!(!contains(&kept, name), "a person's name is in the database");
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window.eq_ignore_ascii_case(wanted))
+}
+
+/// Everything a database holds: each row of each table as text, or the bytes of the file and its log.
+fn kept(db: &Db) -> Vec<u8> {
+    if db.is_postgres() {
+        let tables = db.psql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
+        let rows = tables.lines().map(|table| db.psql(&format!("SELECT t::text FROM \"{table}\" t")));
+        return rows.collect::<Vec<_>>().join("\n").into_bytes();
+    }
+    let url = db.url();
+    let file = url.trim_start_matches("sqlite://").split('?').next().unwrap();
+    ["", "-wal"].iter().flat_map(|tail| fs::read(format!("{file}{tail}")).unwrap_or_default()).collect()
+}
+
+#[test]
+fn the_demo_tells_the_numbers_of_the_readme() {
+    let told = tsio(&["demo"]);
+    assert_eq!(told.code, 0, "{}{}", told.stdout, told.stderr);
+    let story = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for number in [
+        "73 schools, 28 eligible: 10 in 5 trusts; 14 standalone (11 maintained, 2 in a single-academy trust, 1 the only school of its trust); 4 fit no row; 0 unknown",
+        "76 schools, 31 eligible: 10 in 5 trusts; 16 standalone (13 maintained, 2 in a single-academy trust, 1 the only school of its trust); 5 fit no row; 3 unknown",
+        "19 offers made",
+        "3 offers made",
+        "Diocese of Quenby",
+        "CONTACT_MISSING",
+        "AWARD_MISSING",
+        "SELF_APPROVAL",
+        "0 differences",
+    ] {
+        assert!(story.contains(number), "{number:?} is not in:\n{}", told.stdout);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().to_str().unwrap();
+    assert_eq!(tsio(&["demo", "--keep", kept]).code, 0);
+    assert_eq!(tsio(&["demo", "--keep", kept]).code, 1, "what was kept is not written over");
+    let verified = tsio(&["verify", "--database", &format!("sqlite:{kept}/demo.db")]);
+    assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
+}
+
+#[test]
+fn completions_and_help_are_printed() {
+    for (shell, says) in [("bash", "complete -F _tsio"), ("zsh", "#compdef tsio"), ("fish", "complete -c tsio")] {
+        let printed = tsio(&["completions", shell]);
+        assert_eq!(printed.code, 0);
+        assert!(printed.stdout.contains(says), "{shell}: {}", printed.stdout);
+    }
+    let help = tsio(&["offers", "contact", "--help"]);
+    assert!(help.code == 0 && help.stdout.contains("Example"), "{}", help.stdout);
+    for wrong in
+        [&[][..], &["offers"], &["offers", "lst"], &["completions", "cmd.exe"], &["--output", "xml", "offers", "list"]]
+    {
+        assert_eq!(tsio(wrong).code, 2, "{wrong:?}");
+    }
+}

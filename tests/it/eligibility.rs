@@ -1,0 +1,202 @@
+//! Why a school or trust is eligible or not: rule, evidence, the URN judged, the file; what changed between months.
+
+use serde_json::{Value, json};
+
+use super::harness::{Db, Server, both};
+use super::samples::{
+    AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, done, import, import_all, numbers, refused, refused_for,
+    text,
+};
+
+both!(each_answer_has_its_evidence, what_changed_between_months);
+
+fn rule<'a>(explained: &'a Value, id: &str) -> &'a Value {
+    let rules = explained["schools"][0]["rules"].as_array().unwrap();
+    rules.iter().find(|it| it["rule"] == id).unwrap_or_else(|| panic!("{id}: {explained}"))
+}
+
+async fn each_answer_has_its_evidence(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    let [august, september, november, january] =
+        [AUGUST, SEPTEMBER, NOVEMBER, JANUARY].map(|file| text(&import(&server, file), "import_id"));
+    outcomes(&server);
+    let explained = |urn: &str| done(&server, &["eligibility", "explain", urn]);
+
+    // By E2: the row of August, judged under its own URN.
+    let school = explained("910001");
+    let evidence = &rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"];
+    assert_eq!((&evidence["as_at"], &evidence["import_id"]), (&json!("2021-08-31"), &json!(august)));
+    let wanted = json!({"inspection_number": "10990003", "urn_judged": 910_001, "started": "2019-03-12",
+        "ended": "2019-03-13", "published": "2019-04-11", "grade": 3});
+    assert_eq!((&evidence["urn"], &evidence["current"]), (&json!(910_001), &wanted));
+    let wanted = json!({"inspection_number": "ITS900004", "urn_judged": 910_001, "started": "2015-03-11",
+        "ended": "2015-03-12", "published": "2015-04-10", "grade": 3});
+    assert_eq!(evidence["previous"], wanted);
+
+    // Inspected in July, published in September: the publication counts.
+    let school = explained("910017");
+    let evidence = &rule(&school, "E1_RI_IN_YEAR")["evidence"];
+    assert_eq!((&evidence["as_at"], &evidence["import_id"]), (&json!("2021-09-30"), &json!(september)));
+    let judged = &evidence["current"];
+    assert_eq!((&judged["started"], &judged["published"]), (&json!("2021-07-06"), &json!("2021-09-13")));
+
+    // Both judgements are the predecessor's; printed for the academy, they count.
+    let school = explained("910040");
+    let evidence = &rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"];
+    assert_eq!(evidence["urn"], 910_040);
+    assert_eq!(
+        (&evidence["current"]["urn_judged"], &evidence["previous"]["urn_judged"]),
+        (&json!(900_010), &json!(900_010))
+    );
+
+    // A converter of 1 September: the new URN by the old one's row, the old one superseded.
+    let school = explained("990001");
+    assert_eq!(school["schools"][0]["eligible"], true);
+    let evidence = &rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"];
+    assert_eq!((&evidence["urn"], &evidence["import_id"]), (&json!(900_001), &json!(august)));
+    let school = explained("900001");
+    assert_eq!(
+        (&school["schools"][0]["superseded_by"], &school["schools"][0]["eligible"]),
+        (&json!(990_001), &json!(false))
+    );
+    // The other kind: its predecessor is in no file, so nobody can say.
+    let school = explained("990002");
+    assert_eq!(rule(&school, "E2_RI_TWICE_ON_ENTRY")["outcome"], "unknown");
+    assert_eq!(rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"], Value::Null);
+
+    // A regional file: 910030 by it, and 910031 known by it alone.
+    let school = explained("910030");
+    assert_eq!(rule(&school, "E1_RI_IN_YEAR")["evidence"]["import_id"], json!(november));
+    // By both rules, each with its own file.
+    let school = explained("910005");
+    assert_eq!(rule(&school, "E1_RI_IN_YEAR")["evidence"]["import_id"], json!(january));
+    assert_eq!(rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"]["import_id"], json!(august));
+    lists_and_trusts(&server);
+}
+
+/// By the README's appendix, up to January.
+fn outcomes(server: &Server) {
+    #[rustfmt::skip]
+    let rows = [
+        // URN    E1         E2         eligible
+        (910_002, "not_met", "met",     true),  // "or worse"
+        (910_004, "not_met", "not_met", false), // good now
+        (910_006, "not_met", "not_met", false), // inadequate now
+        (910_010, "not_met", "not_met", false), // previous was good
+        (910_011, "not_met", "not_met", false), // previous 9
+        (910_012, "not_met", "not_met", false), // previous 8
+        (910_013, "not_met", "not_met", false), // previous 0
+        (910_014, "not_met", "not_met", false), // no previous inspection
+        (910_015, "not_met", "not_met", false), // never inspected
+        (910_016, "not_met", "not_met", false), // "Not judged"
+        (910_018, "not_met", "not_met", false), // published a day before the year
+        (910_019, "met",     "not_met", true),  // stays eligible though good again
+        (910_020, "not_met", "met",     true),  // absence changes nothing
+        (910_021, "met",     "not_met", true),  // the same
+        (910_022, "met",     "not_met", true),
+        (910_023, "not_met", "not_met", false), // inadequate twice
+        (910_024, "not_met", "met",     true),  // what it entered the year with counts
+        (910_029, "not_met", "not_met", false), // published 31/12/1899, that is unknown
+        (910_031, "not_met", "unknown", false), // opened in the year
+        (910_032, "not_met", "unknown", false),
+        (990_003, "met",     "unknown", true),
+    ];
+    for (urn, e1, e2, eligible) in rows {
+        let explained = done(server, &["eligibility", "explain", &urn.to_string()]);
+        let got = (&rule(&explained, "E1_RI_IN_YEAR")["outcome"], &rule(&explained, "E2_RI_TWICE_ON_ENTRY")["outcome"]);
+        assert_eq!(got, (&json!(e1), &json!(e2)), "{urn}");
+        assert_eq!(explained["schools"][0]["eligible"], eligible, "{urn}");
+        for rule in explained["schools"][0]["rules"].as_array().unwrap() {
+            assert!(!rule["reason"].as_str().unwrap().is_empty(), "{urn}: {rule}");
+            assert_eq!(rule["outcome"] == "met", rule["evidence"].is_object(), "{urn}: {rule}");
+        }
+    }
+}
+
+fn lists_and_trusts(server: &Server) {
+    let list = |filter| numbers(&done(server, &["eligibility", "list", "--filter", filter]), "urn");
+    assert_eq!(list("unknown"), [910_031, 910_032, 990_002]);
+    assert_eq!(list("unplaced"), [910_060, 910_062, 910_063, 910_064, 990_001, 990_003]);
+    assert_eq!((list("eligible").len(), list("E1_RI_IN_YEAR").len(), list("E2_RI_TWICE_ON_ENTRY").len()), (37, 10, 28));
+    assert_eq!(list("E3_EXCEPTIONAL"), [0; 0]);
+    refused_for(server, "FIELD_VIOLATIONS", &["eligibility", "list", "--filter", "E9_OTHER"]);
+    // A trust: its schools, each with its answer. 900001's lineage aside, 90001 has five.
+    let trust = done(server, &["eligibility", "explain", "90001"]);
+    assert_eq!((&trust["trust"]["uid"], &trust["trust_rules"]), (&json!(90_001), &json!([])));
+    let mut eligible: Vec<_> = trust["schools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["urn"].as_i64().unwrap(), it["eligible"] == true))
+        .collect();
+    eligible.sort_unstable();
+    assert_eq!(eligible, [(910_045, true), (910_046, true), (910_047, true), (910_048, true), (910_049, false)]);
+    // Placement, as the register of August has it.
+    #[rustfmt::skip]
+    let placed = [
+        ("910001", "maintained",           Value::Null,   false), // in a federation, which decides nothing
+        ("910006", "maintained",           Value::Null,   false), // in a foundation trust
+        ("910040", "single_academy_trust", Value::Null,   false),
+        ("910044", "single_school_mat",    Value::Null,   false),
+        ("910045", "mat",                  json!(90_001), false),
+        ("910061", "mat",                  json!(90_005), false), // a closed link and an open one
+        ("910060", "unplaced",             Value::Null,   true),
+        ("910063", "unplaced",             Value::Null,   true),
+    ];
+    for (urn, placement, trust, unplaced) in placed {
+        let school = done(server, &["schools", "show", urn]);
+        assert_eq!(school["placement"], placement, "{urn}");
+        assert_eq!(school["unplaced_reason"].is_string(), unplaced, "{urn}: {school}");
+        if placement == "mat" {
+            assert_eq!(school["trust_uid"], trust, "{urn}");
+        }
+    }
+    assert_eq!(refused(server, &["eligibility", "explain", "123456"])["code"], "NOT_FOUND");
+    assert_eq!(refused(server, &["eligibility", "summary", "--programme", "2030-31"])["code"], "NOT_FOUND");
+}
+
+async fn what_changed_between_months(db: Db) {
+    let server = Server::start(&db);
+    // Imported in another order than their dates: what changed goes by the dates.
+    import_all(&server, &[JANUARY, AUGUST, NOVEMBER, SEPTEMBER]);
+    import_all(&server, &REGISTER_AUGUST);
+    type Change = (i64, &'static str, Option<i64>);
+    #[rustfmt::skip]
+    let months: [(&str, &str, &[Change]); 4] = [
+        ("2021-08-31", "2021-09-30", &[
+            (900_001, "superseded",      Some(990_001)), // 990001 takes its place: one change of one school
+            (910_017, "became_eligible", None),
+            (910_019, "became_eligible", None),
+            (910_021, "became_eligible", None),
+            (910_032, "became_unknown",  None),
+            (990_002, "became_unknown",  None),
+            (990_003, "became_unknown",  None),
+        ]),
+        ("2021-09-30", "2021-11-30", &[
+            (910_030, "became_eligible", None),
+            (910_031, "became_unknown",  None),
+            (910_048, "became_eligible", None),
+        ]),
+        ("2021-11-30", "2022-01-31", &[
+            (910_005, "rule_added",      None),
+            (910_022, "became_eligible", None),
+            (910_025, "became_eligible", None),
+            (910_041, "became_eligible", None),
+            (990_003, "became_eligible", None),
+        ]),
+        ("2022-01-31", "2022-01-31", &[]),
+    ];
+    for (from, to, wanted) in months {
+        let changes = done(&server, &["eligibility", "changes", "--from", from, "--to", to]);
+        let changes = changes.as_array().unwrap();
+        let change = |it: &Value| (it["urn"].as_i64().unwrap(), text(it, "change"), it["superseded_by"].as_i64());
+        let got: Vec<_> = changes.iter().map(change).collect();
+        let wanted: Vec<_> = wanted.iter().map(|it| (it.0, it.1.to_owned(), it.2)).collect();
+        assert_eq!(got, wanted, "{from} to {to}");
+        for change in changes.iter().filter(|it| it["change"] == "became_eligible" || it["change"] == "rule_added") {
+            assert_eq!(change["rules"], json!(["E1_RI_IN_YEAR"]), "nobody enters by E2 after August: {change}");
+        }
+    }
+    assert_eq!(super::harness::cli(&server, &["eligibility", "changes", "--from", "2021-11-30"]).code, 2);
+}

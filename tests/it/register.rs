@@ -1,0 +1,160 @@
+//! The register and its imports: a converter, a corrected month, a withdrawn one, a school that moved.
+
+use serde_json::{Value, json};
+
+use super::harness::{Db, Server, both};
+use super::samples::{
+    AUGUST, File, JANUARY, NOVEMBER, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, SEPTEMBER_CORRECTED, august, done,
+    identified, identify, import, import_all, numbers, offer_id, offer_of, refused, refused_for, said_by, summary,
+    text, words,
+};
+
+both!(a_corrected_month_replaces_the_wrong_one, two_people_withdraw_an_import, a_moved_school_is_blocked);
+
+fn ids(server: &Server, kind: &str, state: &str) -> Vec<(String, String)> {
+    let list = done(server, &["import", "list"]);
+    let wanted = list.as_array().unwrap().iter().filter(|it| it["kind"] == kind && it["state"] == state);
+    wanted.map(|it| (text(it, "file_name"), text(it, "import_id"))).collect()
+}
+
+async fn a_corrected_month_replaces_the_wrong_one(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST]);
+    let wrong = text(&import(&server, SEPTEMBER), "import_id");
+    let before = done(&server, &["import", "list"]);
+    let corrected = words(SEPTEMBER_CORRECTED);
+    let corrected: Vec<&str> = corrected.iter().map(String::as_str).collect();
+
+    let error = refused_for(&server, "IMPORT_DISAGREES", &corrected);
+    assert_eq!(error["code"], "FAILED_PRECONDITION");
+    let told = error.to_string();
+    assert!(told.contains("910022") && told.contains(&wrong), "neither the URN nor the import is named: {error}");
+    assert!(!told.contains("910021") && !told.contains("910023"), "a school that agrees is named: {error}");
+    assert_eq!(done(&server, &["import", "list"]), before);
+    assert_eq!(summary(&server, "2021-22"), [76, 31, 3, 28, 0, 10, 5, 16, 13, 2, 1, 5, 3]);
+
+    // What it may take the place of is an import of its own kind and date that counts.
+    let of_august = ids(&server, "ofsted", "landed").into_iter().find(|it| it.0 == AUGUST.0).unwrap().1;
+    for replaced in [&of_august, "00000000-0000-4000-8000-000000000000", "not-an-id"] {
+        refused(&server, &[corrected.as_slice(), &["--replaces", replaced]].concat());
+    }
+    assert_eq!(done(&server, &["import", "list"]), before);
+
+    let replacing = [corrected.as_slice(), &["--replaces", &wrong]].concat();
+    let dry = done(&server, &[replacing.as_slice(), &["--dry-run"]].concat());
+    assert_eq!((&dry[0]["dry_run"], &dry[0]["import_id"]), (&true.into(), &Value::Null));
+    assert_eq!(done(&server, &["import", "list"]), before);
+
+    let landed = done(&server, &replacing);
+    assert_eq!((&landed[0]["replaced"], &landed[0]["accepted"]), (&json!(wrong), &58.into()), "{landed}");
+    assert_eq!(summary(&server, "2021-22"), [76, 32, 4, 28, 0, 10, 5, 17, 14, 2, 1, 5, 3]);
+    assert_eq!(ids(&server, "ofsted", "replaced"), [(SEPTEMBER.0.to_owned(), wrong)]);
+    let explained = done(&server, &["eligibility", "explain", "910022"]);
+    assert_eq!(explained["schools"][0]["rules"][0]["outcome"], "met");
+    assert_eq!(explained["schools"][0]["rules"][0]["evidence"]["import_id"], landed[0]["import_id"]);
+    // The wrong file once more contradicts what counts now.
+    let wrong_again = words(SEPTEMBER);
+    refused_for(&server, "IMPORT_DISAGREES", &wrong_again.each_ref().map(String::as_str));
+    import_all(&server, &[NOVEMBER, JANUARY]);
+    assert_eq!(summary(&server, "2021-22"), [77, 37, 10, 28, 1, 11, 5, 20, 16, 3, 1, 6, 3]);
+}
+
+async fn two_people_withdraw_an_import(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST]);
+    identify(&server);
+    // September's file, said to be of a day later: a wrong date that the file itself cannot show.
+    let wrong_date: File = (SEPTEMBER.0, "2021-10-01");
+    let wrong = text(&import(&server, wrong_date), "import_id");
+    assert_eq!(identify(&server), [3, 0, 18, 0, 0, 5]);
+
+    let ask = |actor| said_by(actor, "administrator", &["import", "withdraw", &wrong, "--reason", "wrong date"]);
+    let error = refused_for(&server, "APPROVAL_REQUIRED", &ask("ann"));
+    assert_eq!((&error["code"], &error["limits"][0]["kind"]), (&"FAILED_PRECONDITION".into(), &"approval".into()));
+    let approval = text(&error, "approval");
+    // Asking again opens no second one.
+    assert_eq!(refused_for(&server, "APPROVAL_REQUIRED", &ask("ann"))["approval"], approval);
+    let open = done(&server, &["approvals", "list"]);
+    let fields = |it: &Value| ["approval", "action", "state", "requested_by", "subject"].map(|key| text(it, key));
+    let open: Vec<_> = open.as_array().unwrap().iter().map(fields).collect();
+    assert_eq!(open, [[approval.as_str(), "withdraw_import", "open", "ann", &wrong]]);
+    assert_eq!(summary(&server, "2021-22")[1], 31, "asking alone withdraws nothing");
+
+    let give = |actor, roles| said_by(actor, roles, &["approvals", "give", &approval]);
+    let own = refused_for(&server, "SELF_APPROVAL", &give("ann", "administrator"));
+    assert_eq!(own["code"], "PERMISSION_DENIED");
+    refused_for(&server, "ROLE_MISSING", &give("bob", "case-officer,regional-director,finance,finance-approver"));
+    assert_eq!(summary(&server, "2021-22")[1], 31);
+
+    let given = done(&server, &give("bob", "administrator"));
+    assert_eq!((&given["approval"]["state"], &given["import"]["state"]), (&"carried_out".into(), &"withdrawn".into()));
+    assert_eq!(
+        (&given["import"]["withdrawn_by"], &given["import"]["withdrawn_reason"]),
+        (&"ann".into(), &"wrong date".into())
+    );
+    let mut affected: Vec<(String, Vec<i64>)> = given["affected_offers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (text(it, "offer"), it["urns"].as_array().unwrap().iter().map(|urn| urn.as_i64().unwrap()).collect()))
+        .collect();
+    affected.sort_by_key(|it| it.1.clone());
+    let wanted = [910_017, 910_019, 910_021].map(|urn| (offer_id(&server, urn), vec![urn]));
+    assert_eq!(affected, wanted, "the offers made on the withdrawn file, and no other");
+    assert_eq!(summary(&server, "2021-22"), [73, 28, 0, 28, 0, 10, 5, 14, 11, 2, 1, 4, 0]);
+    assert_eq!(offer_of(&server, 910_017)["state"], "identified", "an offer stays until a person closes it");
+    refused_for(&server, "APPROVAL_NOT_OPEN", &give("cleo", "administrator"));
+    refused_for(&server, "IMPORT_NOT_LANDED", &ask("ann"));
+    assert_eq!(done(&server, &["approvals", "list"]), json!([]));
+
+    import_all(&server, &[SEPTEMBER]);
+    assert_eq!(summary(&server, "2021-22"), [76, 31, 3, 28, 0, 10, 5, 16, 13, 2, 1, 5, 3]);
+    assert_eq!(identify(&server), [0, 0, 21, 0, 0, 5], "the 22 offers but 900001's, nothing made anew");
+}
+
+fn blocked_urns(answer: &Value) -> Vec<i64> {
+    let mut urns = numbers(&answer["blocked_schools"], "urn");
+    urns.sort_unstable();
+    urns
+}
+
+async fn a_moved_school_is_blocked(db: Db) {
+    let server = august(&db);
+    import_all(&server, &[SEPTEMBER]);
+    identify(&server);
+    let (own, shrunk, other) = (offer_of(&server, 910_042), offer_of(&server, 90_004), offer_of(&server, 90_006));
+    assert_eq!(own["recipient_kind"], "standalone");
+    import_all(&server, &REGISTER_MARCH);
+    let answer = done(&server, &["offers", "identify"]);
+    assert_eq!(identified(&answer)[4], 4, "{answer}");
+    let lineage = offer_of(&server, 900_001);
+    let blocked = [(910_042, &own), (910_053, &shrunk), (910_057, &other), (990_001, &lineage)];
+    assert_eq!(blocked_urns(&answer), blocked.map(|it| it.0));
+    for (urn, offer) in blocked {
+        let rows = answer["blocked_schools"].as_array().unwrap();
+        let row = rows.iter().find(|it| it["urn"] == urn).unwrap();
+        assert_eq!(row["offer"], offer["offer"], "{urn} is on {row}");
+        assert!(row["reason"].as_str().unwrap().len() > 10, "{urn}: {row}");
+    }
+    for before in [own, shrunk, other, lineage] {
+        let after = offer_of(&server, before["recipient"].as_i64().unwrap());
+        assert_eq!(after, before, "an offer keeps the recipient, name and region that it was made with");
+    }
+    // The copy re-saved as UTF-8 has U+0096 and U+0092 where the first file has a dash and an apostrophe.
+    for (uid, name) in [("90005", "Brambleforth – A Learning Community"), ("90009", "Meadowsweet Schools’ Trust")] {
+        assert_eq!(done(&server, &["trusts", "show", uid])["name"], name);
+    }
+    // Closing the old offer as superseded frees the school for its new trust's.
+    let old = offer_id(&server, 910_042);
+    done(&server, &["offers", "close", &old, "--outcome", "superseded"]);
+    let answer = done(&server, &["offers", "identify"]);
+    assert_eq!(blocked_urns(&answer), [910_053, 910_057, 990_001]);
+    let trust = done(&server, &["offers", "show", &offer_id(&server, 90_002)]);
+    assert!(numbers(&trust["schools"], "urn").contains(&910_042), "{trust}");
+    // Reopening it would put the school on two open offers.
+    let error = refused_for(&server, "SCHOOL_ON_ANOTHER_OFFER", &["offers", "reopen", &old, "--reason", "a mistake"]);
+    assert!(error.to_string().contains("910042"), "{error}");
+    super::samples::verified(&db);
+}

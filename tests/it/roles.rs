@@ -1,0 +1,139 @@
+//! Who may do what: every command with each role alone, and calls that do not say who calls.
+
+use serde_json::Value;
+use tonic::{Code, Request};
+use tsio::proto::offer_service_client::OfferServiceClient;
+use tsio::proto::{IdentifyOffersRequest, ListOffersRequest};
+use uuid::Uuid;
+
+use super::harness::{Db, Server, both, cli};
+use super::samples::{SEPTEMBER, august, done, offer_id, path, refused_for, said_by, text};
+
+both!(each_role_may_what_the_scheme_says, a_caller_who_does_not_say_who);
+
+const ROLES: [&str; 7] =
+    ["reader", "case-officer", "delivery-partner", "regional-director", "finance", "finance-approver", "administrator"];
+/// By the scheme's table: who works offers, and what is the administrator's.
+const OFFICERS: &[&str] = &["case-officer", "regional-director"];
+const ADMINISTRATOR: &[&str] = &["administrator"];
+
+async fn each_role_may_what_the_scheme_says(db: Db) {
+    let server = august(&db);
+    let offer = offer_id(&server, 910_001);
+    let ofsted = done(&server, &["import", "list"])[0]["import_id"].clone();
+    let (ofsted, offer) = (ofsted.as_str().unwrap(), offer.as_str());
+    let terms = concat!(env!("CARGO_MANIFEST_DIR"), "/terms/2021-22.toml");
+    let (september, groups) = (path(SEPTEMBER.0), path("gias_groups_2021-08.csv"));
+    // An approval of each kind, asked for by somebody who tries nothing else.
+    let asker = |args: &[&str]| {
+        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("asker", "administrator", args)), "approval")
+    };
+    let withdrawal = asker(&["import", "withdraw", ofsted, "--reason", "x"]);
+    let other = offer_id(&server, 910_002);
+    done(&server, &["offers", "close", &other, "--outcome", "withdrawn"]);
+    let reopening = asker(&["offers", "reopen", &other, "--reason", "x"]);
+    #[rustfmt::skip]
+    let commands: [(&[&str], &[&str]); 18] = [
+        (OFFICERS,      &["offers", "identify"]),
+        (OFFICERS,      &["offers", "identify", "--dry-run"]),
+        (OFFICERS,      &["offers", "contact", offer, "--party", "responsible-body", "--on", "2021-10-04"]),
+        (OFFICERS,      &["offers", "correct", offer, "--contact", "1"]),
+        (OFFICERS,      &["offers", "accept", offer, "--by", "school"]),
+        (OFFICERS,      &["offers", "decline", offer, "--reason", "other"]),
+        (OFFICERS,      &["offers", "start", offer]),
+        (OFFICERS,      &["offers", "close", offer, "--outcome", "withdrawn"]),
+        (OFFICERS,      &["offers", "assign", offer, "--to", "x"]),
+        (OFFICERS,      &["offers", "note", offer, "x"]),
+        (ADMINISTRATOR, &["offers", "region", offer, "--to", "North of England"]),
+        (ADMINISTRATOR, &["offers", "reopen", offer, "--reason", "x"]),
+        (ADMINISTRATOR, &["import", "register", &groups, "--as-at", "2021-08-31"]),
+        (ADMINISTRATOR, &["import", "ofsted", &september, "--as-at", SEPTEMBER.1]),
+        (ADMINISTRATOR, &["import", "withdraw", ofsted, "--reason", "x"]),
+        (ADMINISTRATOR, &["schools", "place", "910063", "--kind", "maintained", "--reason", "x"]),
+        (ADMINISTRATOR, &["terms", "load", terms]),
+        (ADMINISTRATOR, &["approvals", "give", &reopening]),
+    ];
+    let everything = || {
+        (
+            done(&server, &["offers", "list"]),
+            done(&server, &["import", "list"]),
+            done(&server, &["approvals", "list", "--all"]),
+            done(&server, &["terms", "list"]),
+        )
+    };
+    let before = everything();
+    // First whoever may not: nothing at all is written by any of them.
+    for (allowed, command) in commands {
+        for role in ROLES.into_iter().filter(|role| !allowed.contains(role)) {
+            let error = refused_for(&server, "ROLE_MISSING", &said_by("someone", role, command));
+            assert_eq!(error["code"], "PERMISSION_DENIED", "{role}: {command:?}");
+        }
+    }
+    refused_for(&server, "ROLE_MISSING", &said_by("someone", "finance-approver", &["approvals", "give", &withdrawal]));
+    assert_eq!(everything(), before);
+    // Then whoever may: the scheme may refuse, the role never does.
+    for (allowed, command) in commands {
+        for role in allowed {
+            let answer = cli(&server, &said_by("someone.else", role, command));
+            let reason = answer.json["error"]["reason"].as_str().unwrap_or_default();
+            assert!(answer.code <= 1 && reason != "ROLE_MISSING", "{role}: {command:?}: {}", answer.stderr);
+        }
+    }
+    assert_ne!(everything(), before);
+    everyone_reads(&server, offer);
+}
+
+fn everyone_reads(server: &Server, offer: &str) {
+    for role in ROLES {
+        let reads: [&[&str]; 9] = [
+            &["offers", "list"],
+            &["offers", "show", offer],
+            &["offers", "events", offer],
+            &["eligibility", "summary"],
+            &["import", "list"],
+            &["schools", "show", "910001"],
+            &["trusts", "show", "90001"],
+            &["approvals", "list"],
+            &["terms", "list"],
+        ];
+        for command in reads {
+            done(server, &said_by("someone", role, command));
+        }
+    }
+}
+
+async fn a_caller_who_does_not_say_who(db: Db) {
+    let server = Server::start(&db);
+    let mut client = OfferServiceClient::connect(server.url()).await.unwrap();
+    let call = |actor: Option<&'static str>, roles: Option<&'static str>| {
+        let request_id = Uuid::new_v4().to_string();
+        let mut request =
+            Request::new(IdentifyOffersRequest { request_id, programme: "2021-22".to_owned(), validate_only: false });
+        for (name, value) in [("x-tsio-actor", actor), ("x-tsio-roles", roles)] {
+            if let Some(value) = value {
+                request.metadata_mut().insert(name, value.parse().unwrap());
+            }
+        }
+        request
+    };
+    let nobody = [
+        (None, None),
+        (Some("ann"), None),
+        (None, Some("case-officer")),
+        (Some(""), Some("case-officer")),
+        (Some("ann"), Some("king")),
+    ];
+    for (actor, roles) in nobody {
+        let status = client.identify_offers(call(actor, roles)).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unauthenticated, "{actor:?} {roles:?}: {status}");
+    }
+    let none = client.identify_offers(call(Some("ann"), Some(""))).await.unwrap_err();
+    assert_eq!(none.code(), Code::PermissionDenied, "a caller without a role may nothing");
+    let read = client
+        .list_offers(Request::new(ListOffersRequest { programme: "2021-22".to_owned(), ..Default::default() }))
+        .await;
+    assert_eq!(read.unwrap_err().code(), Code::Unauthenticated, "reading too");
+    client.identify_offers(call(Some("ann"), Some("reader, case-officer"))).await.unwrap();
+    let anonymous = cli(&server, &["--roles", "king", "offers", "list"]);
+    assert_eq!((anonymous.code, &anonymous.json["error"]["code"]), (1, &Value::from("UNAUTHENTICATED")));
+}

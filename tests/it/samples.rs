@@ -1,0 +1,173 @@
+//! The sample files, how they go in, and how answers are read: what the scenarios of the scheme share.
+//!
+//! No expected number lives here: those stand in the scenarios, copied by hand from `samples/README.md`.
+
+use serde_json::Value;
+
+use super::harness::{Output, Server, cli};
+
+/// A file of the samples and the date it speaks for.
+pub(crate) type File = (&'static str, &'static str);
+
+/// The register of August 2021.
+pub(crate) const REGISTER_AUGUST: [File; 4] = [
+    ("gias_groups_2021-08.csv", "2021-08-31"),
+    ("gias_membership_2021-08.csv", "2021-08-31"),
+    ("gias_links.csv", "2021-11-30"),
+    ("gias_establishments_full.csv", "2021-08-31"),
+];
+/// The register of March 2022.
+pub(crate) const REGISTER_MARCH: [File; 3] = [
+    ("gias_groups_2022-03.csv", "2022-03-31"),
+    ("gias_membership_2022-03.csv", "2022-03-31"),
+    ("gias_establishments_search.csv", "2022-03-31"),
+];
+pub(crate) const AUGUST: File = ("ofsted_2021-08-31.csv", "2021-08-31");
+pub(crate) const SEPTEMBER: File = ("ofsted_2021-09-30.csv", "2021-09-30");
+pub(crate) const SEPTEMBER_CORRECTED: File = ("ofsted_2021-09-30_corrected.csv", "2021-09-30");
+pub(crate) const NOVEMBER: File = ("ofsted_2021-11-30_regional.csv", "2021-11-30");
+pub(crate) const JANUARY: File = ("ofsted_2022-01-31.csv", "2022-01-31");
+pub(crate) const LAST: File = ("ofsted_2023-01-31.csv", "2023-01-31");
+
+/// Every good file, in the order of their dates.
+pub(crate) fn everything() -> Vec<File> {
+    let months = [AUGUST, SEPTEMBER, NOVEMBER, JANUARY];
+    REGISTER_AUGUST.into_iter().chain(months).chain(REGISTER_MARCH).chain([LAST]).collect()
+}
+
+/// Where a sample is.
+pub(crate) fn path(name: &str) -> String {
+    format!("{}/samples/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The words that import a file.
+pub(crate) fn words((name, as_at): File) -> [String; 5] {
+    let noun = if name.starts_with("ofsted") { "ofsted" } else { "register" };
+    ["import", noun, &path(name), "--as-at", as_at].map(str::to_owned)
+}
+
+/// Runs a command that has to succeed and gives its document.
+pub(crate) fn done(server: &Server, args: &[&str]) -> Value {
+    let Output { code, json, stdout, stderr } = cli(server, args);
+    assert_eq!(code, 0, "{args:?}\n{stdout}{stderr}");
+    assert!(!json.is_null(), "{args:?} printed no document: {stdout}");
+    json
+}
+
+/// Runs a command that has to be refused and gives its error.
+pub(crate) fn refused(server: &Server, args: &[&str]) -> Value {
+    let Output { code, json, stdout, stderr } = cli(server, args);
+    assert_eq!(code, 1, "{args:?}\n{stdout}{stderr}");
+    let error = json["error"].clone();
+    assert!(error.is_object(), "{args:?} printed no error: {stdout}");
+    let reason = error["reason"].as_str().unwrap();
+    assert!(stderr.contains(reason), "{args:?}: standard error has no {reason}: {stderr}");
+    error
+}
+
+/// Runs a command that has to be refused for this reason, and gives its error.
+pub(crate) fn refused_for(server: &Server, reason: &str, args: &[&str]) -> Value {
+    let error = refused(server, args);
+    assert_eq!(error["reason"], reason, "{args:?}: {error}");
+    error
+}
+
+/// The words of a command said by someone else than the local operator.
+pub(crate) fn said_by<'a>(actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+    [&["--actor", actor, "--roles", roles], args].concat()
+}
+
+/// Imports one file, which has to go in, and gives its element of the answer.
+pub(crate) fn import(server: &Server, file: File) -> Value {
+    let words = words(file);
+    let answer = done(server, &words.each_ref().map(String::as_str));
+    assert_eq!(answer.as_array().map(Vec::len), Some(1), "{answer}");
+    answer[0].clone()
+}
+
+/// Imports files, each of which has to go in whole.
+pub(crate) fn import_all(server: &Server, files: &[File]) {
+    for file in files {
+        let answer = import(server, *file);
+        assert_eq!(answer["accepted"], answer["rows"], "{file:?}: {answer}");
+        assert_eq!(answer["problems"], serde_json::json!([]), "{file:?}");
+    }
+}
+
+/// A row of the README's table: schools, eligible, E1, E2, both, MAT schools, trusts, standalone, maintained, SAT,
+/// single-school MAT, unplaced, unknown. `both` is not printed: it is what the two rules count twice.
+pub(crate) type Counts = [i64; 13];
+
+/// A summary, as a row of the README's table.
+pub(crate) fn counts(summary: &Value) -> Counts {
+    let number = |path: &str| summary.pointer(path).and_then(Value::as_i64).unwrap_or_else(|| panic!("{path}"));
+    let [eligible, e1, e2] =
+        ["/eligible_schools", "/by_rule/E1_RI_IN_YEAR", "/by_rule/E2_RI_TWICE_ON_ENTRY"].map(number);
+    let placed = [
+        "/mat/schools",
+        "/mat/trusts",
+        "/standalone/schools",
+        "/standalone/maintained",
+        "/standalone/single_academy_trust",
+        "/standalone/single_school_mat",
+    ];
+    let [mat, trusts, standalone, maintained, sat, single] = placed.map(number);
+    let [schools, unplaced, unknown] = ["/schools", "/unplaced", "/unknown"].map(number);
+    let both = e1 + e2 - eligible;
+    [schools, eligible, e1, e2, both, mat, trusts, standalone, maintained, sat, single, unplaced, unknown]
+}
+
+/// The counts of a programme now.
+pub(crate) fn summary(server: &Server, programme: &str) -> Counts {
+    counts(&done(server, &["eligibility", "summary", "--programme", programme]))
+}
+
+/// Identifies, and gives created, updated, already open, already closed, blocked, unplaced.
+pub(crate) fn identify(server: &Server) -> [i64; 6] {
+    identified(&done(server, &["offers", "identify", "--programme", "2021-22"]))
+}
+
+/// What identifying did, as a row of the README's table.
+pub(crate) fn identified(answer: &Value) -> [i64; 6] {
+    ["created", "updated", "already_open", "already_closed", "blocked", "unplaced"]
+        .map(|key| answer[key].as_i64().unwrap_or_else(|| panic!("{key}: {answer}")))
+}
+
+/// One number of each element of a list.
+pub(crate) fn numbers(list: &Value, key: &str) -> Vec<i64> {
+    list.as_array().unwrap().iter().map(|it| it[key].as_i64().unwrap()).collect()
+}
+
+/// The one offer made to this URN or UID.
+pub(crate) fn offer_of(server: &Server, recipient: i64) -> Value {
+    let list = done(server, &["offers", "list", "--search", &recipient.to_string()]);
+    let mut offers = list.as_array().unwrap().iter().filter(|it| it["recipient"] == recipient);
+    let offer = offers.next().unwrap_or_else(|| panic!("no offer to {recipient}: {list}"));
+    assert!(offers.next().is_none(), "two offers to {recipient}: {list}");
+    offer.clone()
+}
+
+/// The id of the one offer made to this URN or UID.
+pub(crate) fn offer_id(server: &Server, recipient: i64) -> String {
+    text(&offer_of(server, recipient), "offer")
+}
+
+/// A text of a document.
+pub(crate) fn text(document: &Value, key: &str) -> String {
+    document[key].as_str().unwrap_or_else(|| panic!("{key}: {document}")).to_owned()
+}
+
+/// A server whose offers were made from the files of August 2021.
+pub(crate) fn august(db: &super::harness::Db) -> Server {
+    let server = Server::start(db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST]);
+    assert_eq!(identify(&server)[0], 19);
+    server
+}
+
+/// Holds a database to its record: every state recomputed from the events, the chain unbroken.
+pub(crate) fn verified(db: &super::harness::Db) {
+    let answer = super::harness::tsio(&["verify", "--database", &db.url()]);
+    assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
+}

@@ -1,0 +1,143 @@
+//! The scheme as data: loading a year, the same again, a changed one, a wrong one.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::harness::{Db, Server, both, cli};
+use super::samples::{august, done, everything, identified, import_all, refused_for, summary, text};
+
+both!(the_terms_of_a_programme_never_change, a_new_year_is_a_new_file);
+
+fn shipped(programme: &str) -> String {
+    fs::read_to_string(format!("{}/terms/{programme}.toml", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// A folder for terms files, and what loads one.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let file = self.0.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+}
+
+/// The line, from 1, of the first that starts so.
+fn line_of(text: &str, start: &str) -> usize {
+    text.lines().position(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}")) + 1
+}
+
+async fn the_terms_of_a_programme_never_change(db: Db) {
+    let server = august(&db);
+    let desk = Desk::new();
+    let list = done(&server, &["terms", "list"]);
+    let programmes: Vec<_> = list.as_array().unwrap().iter().map(|it| text(it, "programme")).collect();
+    assert_eq!(programmes, ["2021-22", "2022-23"]);
+    assert_eq!((&list[0]["starts"], &list[0]["ends"]), (&json!("2021-09-01"), &json!("2022-08-31")));
+    assert_eq!(list[0]["rules"], json!(["E1_RI_IN_YEAR", "E2_RI_TWICE_ON_ENTRY", "E3_EXCEPTIONAL"]));
+    let offer = super::samples::offer_id(&server, 910_001);
+    assert_eq!(done(&server, &["offers", "show", &offer])["terms_sha256"], list[0]["sha256"], "an offer is pinned");
+
+    let same = done(&server, &["terms", "load", &desk.file("same.toml", &shipped("2021-22"))]);
+    assert_eq!((&same["unchanged"], &same["sha256"]), (&json!(true), &list[0]["sha256"]));
+    let changed = shipped("2021-22").replacen("£10,000", "£12,000", 1);
+    let error = refused_for(&server, "TERMS_IN_USE", &["terms", "load", &desk.file("2021-22.toml", &changed)]);
+    assert_eq!((&error["code"], &error["limits"][0]["kind"]), (&json!("FAILED_PRECONDITION"), &json!("terms")));
+    // A blank or a comment more is another text too.
+    let spaced = format!("{}\n", shipped("2021-22"));
+    refused_for(&server, "TERMS_IN_USE", &["terms", "load", &desk.file("2021-22.toml", &spaced)]);
+    assert_eq!(done(&server, &["terms", "list"]), list);
+    every_mistake_with_its_line(&server, &desk);
+    assert_eq!(done(&server, &["terms", "list"]), list);
+}
+
+fn every_mistake_with_its_line(server: &Server, desk: &Desk) {
+    let wrong = shipped("2022-23")
+        .replacen("programme = \"2022-23\"", "programme = \"2023-24\"", 1)
+        .replacen("claims_until   = 2023-12-31", "claims_until   = 2023-02-30", 1)
+        .replacen("day_rate   = \"£600\"", "day_rate   = \"£600.01\"", 1)
+        .replacen("nlg   = \"no cap\"", "nlg   = \"3 days\"", 1)
+        .replacen("share          = \"1/2\"", "share          = \"most\"", 1);
+    let lines_of = |wrong: &str| {
+        let file = desk.file("wrong.toml", wrong);
+        let error = refused_for(server, "FIELD_VIOLATIONS", &["terms", "load", &file]);
+        assert_eq!(error["code"], "INVALID_ARGUMENT");
+        let lines = error["violations"].as_array().unwrap().iter().map(|it| text(it, "field"));
+        lines
+            .map(|field| field.rsplit(':').next().unwrap().parse::<usize>().unwrap_or_else(|_| panic!("{field}")))
+            .collect::<Vec<_>>()
+    };
+    // A date that is none is a fault of the file's language: nothing after it can be read.
+    assert_eq!(lines_of(&wrong), [line_of(&wrong, "claims_until")]);
+    let wrong = wrong.replacen("claims_until   = 2023-02-30", "claims_until   = 2023-02-28", 1);
+    let mut lines = lines_of(&wrong);
+    lines.sort_unstable();
+    let wanted = ["year ", "claims_until", "share ", "day_rate", "nlg   ="].map(|start| line_of(&wrong, start));
+    assert_eq!(lines, wanted, "every mistake at once");
+    for (name, wrong) in
+        [("empty.toml", ""), ("prose.toml", "Dear colleagues,\nthe scheme"), ("long.toml", &"# x\n".repeat(70_000))]
+    {
+        let answer = cli(server, &["terms", "load", &desk.file(name, wrong)]);
+        assert_eq!(
+            (answer.code, &answer.json["error"]["code"]),
+            (1, &json!("INVALID_ARGUMENT")),
+            "{name}: {}",
+            answer.stdout
+        );
+    }
+}
+
+async fn a_new_year_is_a_new_file(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &everything());
+    let desk = Desk::new();
+    let moved = |programme: &str, changes: &[(&str, &str)]| {
+        changes.iter().fold(shipped(programme), |text, (from, to)| text.replace(from, to))
+    };
+    // 2022-23 a year on. No file is as at 1 September 2023 or later, so no school is judged in that year.
+    let changes = [
+        ("2022-23", "2023-24"),
+        ("2023-08-31", "2024-08-31"),
+        ("2023-12-31", "2024-12-31"),
+        ("2022-09-01", "2023-09-01"),
+    ];
+    let file = desk.file("2023-24.toml", &moved("2022-23", &changes));
+    let loaded = done(&server, &["terms", "load", &file]);
+    assert_eq!((&loaded["programme"], &loaded["unchanged"]), (&json!("2023-24"), &json!(false)));
+    assert_eq!(done(&server, &["terms", "load", &file])["unchanged"], true);
+    let counts = done(&server, &["eligibility", "summary", "--programme", "2023-24"]);
+    assert_eq!((&counts["schools"], &counts["standalone"]["schools"]), (&json!(77), &json!(0)), "{counts}");
+
+    // 2021-22 three years earlier: E2 needs a file as at 31 August 2018 or before, and there is none; E1 takes who was
+    // judged 3 in that year. So each school but 900001, whose place 990001 has taken, is eligible by E1 or unknown.
+    let changes = [
+        ("2021-22", "2018-19"),
+        ("2021-09-01", "2018-09-01"),
+        ("2022-08-31", "2019-08-31"),
+        ("2022-01-20", "2019-01-20"),
+        ("2022-12-31", "2019-12-31"),
+    ];
+    done(&server, &["terms", "load", &desk.file("2018-19.toml", &moved("2021-22", &changes))]);
+    let counts = done(&server, &["eligibility", "summary", "--programme", "2018-19"]);
+    let number = |key: &str| counts[key].as_i64().unwrap();
+    assert_eq!((number("eligible_schools") + number("unknown"), number("schools")), (77, 77), "{counts}");
+    assert_eq!(counts["by_rule"]["E2_RI_TWICE_ON_ENTRY"], 0);
+    let eligible = |urn: &str| {
+        let explained = done(&server, &["eligibility", "explain", urn, "--programme", "2018-19"]);
+        explained["schools"][0]["eligible"].clone()
+    };
+    assert_eq!(eligible("910001"), true, "judged 3, published on 11/04/2019");
+    assert_eq!(eligible("910040"), false, "judged 3, published on 13/04/2018");
+    let made = done(&server, &["offers", "identify", "--programme", "2018-19"]);
+    let all = done(&server, &["offers", "list", "--programme", "2018-19"]);
+    assert_eq!(all.as_array().map(Vec::len), usize::try_from(identified(&made)[0]).ok());
+    assert!(identified(&made)[0] > 0, "{made}");
+    assert_eq!(summary(&server, "2021-22")[1], 38, "the other years are what they were");
+    refused_for(&server, "NOT_FOUND", &["eligibility", "summary", "--programme", "1999-00"]);
+}
