@@ -9,4 +9,7 @@
     reason = "a test fails by panicking, and what its server said must be seen then"
 )]
 
+mod client;
 mod harness;
+mod idempotency;
+mod past;

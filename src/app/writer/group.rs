@@ -53,8 +53,7 @@ pub(super) async fn write(shared: &Shared, programme: &Programme, group: &[Job])
 /// Idempotency first; then the command is decided, and its success kept under its request id.
 fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pen<'_>, now: Now) -> Verdict {
     if let Some(stored) = answers.find(of) {
-        let same = stored.fingerprint == of.fingerprint && stored.rpc == of.rpc;
-        return if same { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) };
+        return again(of, stored);
     }
     let told = pen.decide(facts, &of.command, &of.actor, of.request, now)?;
     if let Answer::ApprovalOpened(refusal) = told.answer {
@@ -70,6 +69,12 @@ fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pe
         answer: answer.clone(),
     });
     Ok(answer)
+}
+
+/// The stored answer of a request that comes again, unless it stood for something else.
+pub(super) fn again(of: &Submission, stored: &Stored) -> Verdict {
+    let same = stored.fingerprint == of.fingerprint && stored.rpc == of.rpc;
+    if same { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
 }
 
 /// The answers given before to the requests of this group, and those given in it.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
-use super::group::{Verdict, write};
-use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
+use super::group::{Verdict, again, write};
+use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared, Submission};
 use crate::domain::book::Command;
 use crate::domain::ids::Programme;
-use crate::store;
+use crate::store::{self, StoreError};
 
 /// Tries of one group when the database is away or busy. With the waits between them, some seconds.
 const TRIES: u32 = 4;
@@ -101,9 +101,9 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>) {
                 }
             }
             Err(error) if group.len() == 1 => {
-                tracing::error!(%programme, %error, "a command cannot be written");
                 for job in group {
-                    let _ = job.reply.send(Err(AppError::Bug(error.to_string())));
+                    let verdict = alone(shared, &job.submission, &error).await;
+                    let _ = job.reply.send(verdict);
                 }
             }
             Err(error) => {
@@ -115,6 +115,18 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>) {
             }
         }
     }
+}
+
+/// What a command is answered that failed alone. A request id is the caller's, not the book's: where two books kept one
+/// at once, the loser's row is refused, and it is answered from what the winner stored.
+async fn alone(shared: &Shared, of: &Submission, error: &StoreError) -> Verdict {
+    if matches!(error, StoreError::Row(_))
+        && let Some(stored) = store::requests::one(&shared.store, &of.actor, of.request).await?
+    {
+        return again(of, &stored);
+    }
+    tracing::error!(programme = %of.programme, %error, "a command cannot be written");
+    Err(AppError::Bug(error.to_string()))
 }
 
 /// Tries a group until the database answers, a bounded number of times. After a lost connection nobody knows whether

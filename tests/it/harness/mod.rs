@@ -2,8 +2,6 @@
 //!
 //! No scenario and no rule of the scheme lives here. Nothing here sleeps: each wait is for an event, with a bound.
 
-#![expect(dead_code, unused_imports, unused_macros, reason = "scenarios will use them; the harness tests cannot")]
-
 mod database;
 mod locked;
 mod postgres;
