@@ -73,12 +73,17 @@ impl Client {
         request
     }
 
-    /// The register and Ofsted's month of August 2021, and the 19 offers they make.
-    pub(crate) async fn seed(&self) -> Vec<Offer> {
+    /// The register and Ofsted's month of August 2021.
+    pub(crate) async fn import_august(&self) {
         for (name, as_at) in AUGUST {
             self.register(name, as_at).await;
         }
         self.ofsted("ofsted_2021-08-31.csv", "2021-08-31").await;
+    }
+
+    /// The same, and the 19 offers they make.
+    pub(crate) async fn seed(&self) -> Vec<Offer> {
+        self.import_august().await;
         assert_eq!(self.identify(YEAR, &fresh()).await.unwrap().created, 19);
         self.list(YEAR).await
     }
@@ -119,7 +124,7 @@ impl Client {
         Ok(self.offers().identify_offers(self.ask(request)).await?.into_inner())
     }
 
-    async fn list(&self, programme: &str) -> Vec<Offer> {
+    pub(crate) async fn list(&self, programme: &str) -> Vec<Offer> {
         let request = ListOffersRequest { programme: programme.to_owned(), page_size: 500, ..Default::default() };
         self.offers().list_offers(self.ask(request)).await.unwrap().into_inner().offers
     }

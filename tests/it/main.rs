@@ -10,6 +10,13 @@
 )]
 
 mod client;
+mod etags;
+mod faults;
 mod harness;
 mod idempotency;
+mod load;
 mod past;
+mod pressure;
+mod record;
+mod replicas;
+mod start;

@@ -134,6 +134,7 @@ impl<'a> Pen<'a> {
         request: RequestId,
         now: Now,
     ) -> Result<Told> {
+        let judged_at = self.head.last();
         let decided = guarded(|| {
             let mut context = Context { actor, now, ids: &mut new_id };
             facts.decide(command, &mut context).map_err(AppError::from)
@@ -153,7 +154,7 @@ impl<'a> Pen<'a> {
             Answer::Approved(id, _) => facts.approvals.get(id).map(|it| stored(self.programme, it)),
             _ => None,
         };
-        Ok(Told { answer, offers, approval, warnings, judged_at: self.head.last() })
+        Ok(Told { answer, offers, approval, warnings, judged_at })
     }
 
     fn record(&mut self, draft: Draft, actor: &Actor, request: RequestId, at: Micros) -> Result<Event> {

@@ -11,7 +11,7 @@ mod sqlite;
 mod stand_in;
 
 pub(crate) use database::{Db, run};
-pub(crate) use server::{Output, Server, cli, tsio};
+pub(crate) use server::{Server, cli, tsio};
 
 /// The binary under test.
 pub(crate) const TSIO: &str = env!("CARGO_BIN_EXE_tsio");

@@ -1,0 +1,128 @@
+//! More than can be done at once: who is told so, who is dropped, and who is not starved.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::Code;
+use tsio::proto::NoteOfferRequest;
+
+use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
+use crate::harness::{Db, Server, both, run};
+use crate::past::{Past, proved};
+
+/// Commands that may wait for one book, and those of the group that is being written.
+const QUEUE: usize = 4_096;
+const GROUP: usize = 512;
+const CONNECTIONS: usize = 6;
+
+both!(a_flood_on_one_book_does_not_starve_the_other);
+
+#[test]
+fn a_full_queue_answers_at_once() {
+    run(async {
+        const TOO_MANY: usize = 200;
+        let db = Db::postgres();
+        let server = Server::start(&db);
+        let client = Client::of(&server).await;
+        let offers = client.seed().await;
+        let mut past = Past::of(&db).await;
+        past.hold(YEAR).await;
+        let refused = Arc::new(watch::Sender::new(0));
+        let mut calls = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let client = Client::of(&server).await;
+            for n in 0..(QUEUE + GROUP + TOO_MANY).div_ceil(CONNECTIONS) {
+                let (client, offer) = (client.clone(), offers[n % offers.len()].offer.clone());
+                let refused = Arc::clone(&refused);
+                calls.spawn(async move {
+                    let answer = client.note(&offer, "one of many", &fresh()).await;
+                    if let Err(status) = &answer {
+                        assert_eq!((status.code(), reason(status).as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+                        refused.send_modify(|count| *count += 1);
+                    }
+                    answer.is_ok()
+                });
+            }
+        }
+        // Answered while nothing can be done: the book is held until they are.
+        refused.subscribe().wait_for(|count| *count >= TOO_MANY).await.unwrap();
+        past.let_go().await;
+        let all = calls.len();
+        let done = calls.join_all().await.into_iter().filter(|done| *done).count();
+        assert!(done >= QUEUE, "only {done} were taken");
+        assert_eq!(done + *refused.borrow(), all);
+        // 19 offers made, and a note each; what was refused left nothing.
+        assert_eq!(proved(&db)[0].0, 19 + i64::try_from(done).unwrap());
+    });
+}
+
+#[test]
+fn a_command_whose_deadline_passes_in_the_queue_is_not_carried_out() {
+    run(async {
+        let db = Db::postgres();
+        let server = Server::start(&db);
+        let client = Client::of(&server).await;
+        let offers = client.seed().await;
+        let (mut past, mut watch) = (Past::of(&db).await, Past::of(&db).await);
+        past.hold(YEAR).await;
+        let (first, offer) = (client.clone(), offers[0].offer.clone());
+        let before = tokio::spawn(async move { first.note(&offer, "its group has begun", &fresh()).await });
+        watch.until_waiting(1).await;
+
+        let late = fresh();
+        let note = |id: &str| NoteOfferRequest {
+            request_id: id.to_owned(),
+            offer: offers[0].offer.clone(),
+            text: "too late".to_owned(),
+            etag: String::new(),
+        };
+        let mut request = client.ask(note(&late));
+        request.set_timeout(Duration::from_millis(300));
+        let status = client.offers().note_offer(request).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
+        past.let_go().await;
+        before.await.unwrap().unwrap();
+
+        // First in, first out: once this one is done, the late one has had its turn.
+        client.note(&offers[0].offer, "after it", &fresh()).await.unwrap();
+        assert_eq!(client.times(&offers[0].offer, &late).await, 0);
+        // It was not kept either: with time enough the same call is made.
+        client.offers().note_offer(client.ask(note(&late))).await.unwrap();
+        assert_eq!(client.times(&offers[0].offer, &late).await, 1);
+        assert_eq!(proved(&db)[0].0, 22);
+    });
+}
+
+/// On SQLite both books share one writer.
+async fn a_flood_on_one_book_does_not_starve_the_other(db: Db) {
+    const FLOOD: usize = 1_500;
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let (this, next) = client.seed_both().await;
+    assert_eq!((this[0].programme.as_str(), next[0].programme.as_str()), (YEAR, NEXT_YEAR));
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut flood = JoinSet::new();
+    for n in 0..FLOOD {
+        let (client, offer) = (client.clone(), this[n % this.len()].offer.clone());
+        let answered = Arc::clone(&answered);
+        flood.spawn(async move {
+            client.note(&offer, "one of many", &fresh()).await.unwrap();
+            answered.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    let mut done = Vec::new();
+    let other = Client::of(&server).await;
+    flood.join_next().await.unwrap().unwrap();
+    for n in 0..3 {
+        other.assign(&next[n].offer, "ann", &fresh()).await.unwrap();
+        done.push(answered.load(Ordering::Relaxed));
+    }
+    assert!(done.iter().all(|flood| *flood < FLOOD), "the other book came after the flood: {done:?}");
+    while let Some(call) = flood.join_next().await {
+        call.unwrap();
+    }
+    proved(&db);
+}
