@@ -60,7 +60,7 @@ fn a_full_queue_answers_at_once() {
 }
 
 #[test]
-fn a_command_whose_deadline_passes_in_the_queue_is_not_carried_out() {
+fn nothing_is_carried_out_for_a_caller_that_is_late_or_gone() {
     run(async {
         let db = Db::postgres();
         let server = Server::start(&db);
@@ -83,17 +83,32 @@ fn a_command_whose_deadline_passes_in_the_queue_is_not_carried_out() {
         request.set_timeout(Duration::from_millis(300));
         let status = client.offers().note_offer(request).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
+        // And one whose caller hangs up.
+        let (gone, caller) = (fresh(), client.clone());
+        let (about, under) = (offers[0].offer.clone(), gone.clone());
+        let hung_up = tokio::spawn(async move { caller.note(&about, "never mind", &under).await });
+        reads(&client, &offers[0].offer).await;
+        hung_up.abort();
+        reads(&client, &offers[0].offer).await;
         past.let_go().await;
         before.await.unwrap().unwrap();
 
-        // First in, first out: once this one is done, the late one has had its turn.
+        // First in, first out: once this one is done, the others have had their turn.
         client.note(&offers[0].offer, "after it", &fresh()).await.unwrap();
         assert_eq!(client.times(&offers[0].offer, &late).await, 0);
+        assert_eq!(client.times(&offers[0].offer, &gone).await, 0);
         // It was not kept either: with time enough the same call is made.
         client.offers().note_offer(client.ask(note(&late))).await.unwrap();
         assert_eq!(client.times(&offers[0].offer, &late).await, 1);
         assert_eq!(proved(&db)[0].0, 22);
     });
+}
+
+/// Some calls that wait for nothing: what was sent on the same connection before them has arrived.
+async fn reads(client: &Client, offer: &str) {
+    for _ in 0..20 {
+        client.offer(offer).await;
+    }
 }
 
 /// On SQLite both books share one writer.
