@@ -39,21 +39,25 @@ fn a_full_queue_answers_at_once() {
                 let refused = Arc::clone(&refused);
                 calls.spawn(async move {
                     let answer = client.note(&offer, "one of many", &fresh()).await;
-                    if let Err(status) = &answer {
-                        assert_eq!((status.code(), reason(status).as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+                    let answer =
+                        answer.map_or_else(|status| (status.code(), reason(&status)), |_| (Code::Ok, String::new()));
+                    if answer.0 == Code::ResourceExhausted {
+                        assert_eq!(answer.1, "OVERLOADED");
                         refused.send_modify(|count| *count += 1);
                     }
-                    answer.is_ok()
+                    answer.0
                 });
             }
         }
         // Answered while nothing can be done: the book is held until they are.
         refused.subscribe().wait_for(|count| *count >= TOO_MANY).await.unwrap();
         past.let_go().await;
-        let all = calls.len();
-        let done = calls.join_all().await.into_iter().filter(|done| *done).count();
-        assert!(done >= QUEUE, "only {done} were taken");
-        assert_eq!(done + *refused.borrow(), all);
+        let answers = calls.join_all().await;
+        let count = |code: Code| answers.iter().filter(|it| **it == code).count();
+        // On a slow machine the group that waited for the book may have given up.
+        let (done, waited) = (count(Code::Ok), count(Code::Unavailable));
+        assert!(done + waited >= QUEUE, "only {done} and {waited} were taken");
+        assert_eq!(done + waited + *refused.borrow(), answers.len());
         // 19 offers made, and a note each; what was refused left nothing.
         assert_eq!(proved(&db)[0].0, 19 + i64::try_from(done).unwrap());
     });
@@ -111,31 +115,42 @@ async fn reads(client: &Client, offer: &str) {
     }
 }
 
-/// On SQLite both books share one writer.
+/// PostgreSQL: a book that is held holds up no other. SQLite: both share one writer, and take turns.
 async fn a_flood_on_one_book_does_not_starve_the_other(db: Db) {
-    const FLOOD: usize = 1_500;
+    const FLOOD: usize = 1_200;
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let (this, next) = client.seed_both().await;
     assert_eq!((this[0].programme.as_str(), next[0].programme.as_str()), (YEAR, NEXT_YEAR));
+    let mut past = Past::of(&db).await;
+    past.hold(YEAR).await;
     let answered = Arc::new(AtomicUsize::new(0));
     let mut flood = JoinSet::new();
-    for n in 0..FLOOD {
-        let (client, offer) = (client.clone(), this[n % this.len()].offer.clone());
-        let answered = Arc::clone(&answered);
-        flood.spawn(async move {
-            client.note(&offer, "one of many", &fresh()).await.unwrap();
-            answered.fetch_add(1, Ordering::Relaxed);
-        });
+    for half in 0..2 {
+        let client = Client::of(&server).await;
+        for n in (half..FLOOD).step_by(2) {
+            let (client, offer) = (client.clone(), this[n % this.len()].offer.clone());
+            let answered = Arc::clone(&answered);
+            flood.spawn(async move {
+                client.note(&offer, "one of many", &fresh()).await.unwrap();
+                answered.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        reads(&client, &this[0].offer).await;
     }
-    let mut done = Vec::new();
-    let other = Client::of(&server).await;
-    flood.join_next().await.unwrap().unwrap();
-    for n in 0..3 {
-        other.assign(&next[n].offer, "ann", &fresh()).await.unwrap();
-        done.push(answered.load(Ordering::Relaxed));
+    let (other, offer) = (client.clone(), next[0].offer.clone());
+    let call = tokio::spawn(async move { other.note(&offer, "the only one", &fresh()).await });
+    if db.is_postgres() {
+        call.await.unwrap().unwrap();
+        assert_eq!(answered.load(Ordering::Relaxed), 0);
+        past.let_go().await;
+    } else {
+        reads(&client, &next[0].offer).await;
+        past.let_go().await;
+        call.await.unwrap().unwrap();
+        let before = answered.load(Ordering::Relaxed);
+        assert!(before < FLOOD, "the other book came after the flood");
     }
-    assert!(done.iter().all(|flood| *flood < FLOOD), "the other book came after the flood: {done:?}");
     while let Some(call) = flood.join_next().await {
         call.unwrap();
     }
