@@ -1,9 +1,12 @@
 //! How a server starts, what it will not start on, and how it ends.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -11,6 +14,7 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tsio::proto::register_service_client::RegisterServiceClient;
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run, tsio};
@@ -81,6 +85,26 @@ async fn a_stopping_server_answers_what_is_in_flight(db: Db) {
     let mut server = stopping.join().unwrap();
     server.restart();
     assert_eq!(Client::of(&server).await.times(&offer, &id).await, 1);
+}
+
+/// An upload that is neither ended nor torn: the drain's time is the bound, and the exit code says so.
+#[test]
+fn a_stream_without_an_end_does_not_hold_up_the_stop() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("tsio.toml");
+        fs::write(&config, "drain_seconds = 1\n").unwrap();
+        let db = Db::sqlite();
+        let mut server = Server::start_with(&db, &["--config", config.to_str().unwrap()]);
+        let client = Client::of(&server).await;
+        let (never_ends, parts) = mpsc::channel(1);
+        let mut register = RegisterServiceClient::new(client.channel());
+        let answers = register.import_register(client.ask(ReceiverStream::new(parts))).await.unwrap();
+        let ended = server.end();
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("calls still in flight were cut off"), "{}", ended.stderr);
+        drop((never_ends, answers));
+    });
 }
 
 async fn a_newer_schema_is_refused(db: Db) {
