@@ -90,19 +90,24 @@ async fn what_a_killed_server_acknowledged_is_there(db: Db) {
 fn sessions_that_are_ended_lose_nothing() {
     run(async {
         let db = Db::postgres();
-        let server = Server::start(&db);
+        let mut server = Server::start(&db);
         let client = Client::of(&server).await;
         let offers = client.seed().await;
         let mut past = Past::of(&db).await;
         let load = Load::on(&client, &offers, Unanswered::Again);
+        let mut ended = 0;
         for _ in 0..20 {
             load.until_more(5).await;
-            assert!(past.number(TERMINATE).await > 0);
+            ended += past.number(TERMINATE).await;
         }
+        assert!(ended >= 20, "only {ended} sessions were ended");
         load.until_more(20).await;
         let sent = load.end().await;
         held(&client, &offers, &sent).await;
         proved(&db);
+        // A lost session is no command's fault.
+        server.stop();
+        assert!(!server.stderr().contains("halving a group"), "{}", server.stderr());
     });
 }
 
