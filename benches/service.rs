@@ -7,8 +7,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    clippy::panic,
-    clippy::disallowed_methods,
     reason = "a bench measures time, prints, and stops at the first surprise"
 )]
 

@@ -144,15 +144,17 @@ CREATE TABLE approvals (
     programme    TEXT,
     action       TEXT NOT NULL,
     subject      {uuid} NOT NULL,
+    opened_seq   {int},
     reason       TEXT,
     state        TEXT NOT NULL,
     requested_by TEXT NOT NULL,
     requested_at {int} NOT NULL,
     given_by     TEXT,
     CHECK (state IN ('open', 'carried_out')),
-    CHECK (given_by IS NULL OR given_by <> requested_by)
+    CHECK (given_by IS NULL OR given_by <> requested_by),
+    CHECK ((programme IS NULL) = (opened_seq IS NULL))
 ) {strict};
-CREATE UNIQUE INDEX one_open_approval ON approvals (action, subject, requested_by) WHERE state = 'open';
+CREATE INDEX approvals_of_subject ON approvals (subject);
 ";
 
 const APPEND_ONLY_SQLITE: &str = "

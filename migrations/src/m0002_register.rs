@@ -136,7 +136,7 @@ CREATE TABLE ofsted_rows (
     prev_grade  {int},
     PRIMARY KEY (import_id, urn)
 ) {strict};
-CREATE INDEX ofsted_rows_by_urn ON ofsted_rows (urn);
+CREATE INDEX ofsted_rows_by_urn ON ofsted_rows (urn, import_id);
 
 -- For finding schools by name: every school that a landed file names, by the lower-cased name the newest of them gives
 -- it. Brought up to date just after an import lands; nothing but the search reads it.

@@ -49,8 +49,9 @@ pub enum AppError {
     /// The queue is full: nothing was done.
     #[error("the service is busy: try again")]
     Overloaded,
-    /// The caller's deadline passed before the work began: nothing was done.
-    #[error("the deadline passed")]
+    /// The caller's deadline passed. A read changes nothing; whether a mutation was still carried out is told by trying
+    /// it again with the same request id.
+    #[error("the deadline passed; the same request id tells whether it was still carried out")]
     DeadlinePassed,
     /// The database is away: nothing is known beyond what reading again tells.
     #[error("the database is away: try again with the same request id")]

@@ -7,11 +7,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{App, AppError, Result, Violation, authorise};
 use crate::domain::event::Hash;
-use crate::domain::ids::Programme;
+use crate::domain::ids::{Programme, RequestId};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{Terms, shipped};
-use crate::store::{Readable, books};
+use crate::store::{Readable, WriteTx, books, requests};
 
 /// Who the record says loaded the terms that ship with the program.
 const SHIPPED_BY: &str = "tsio";
@@ -25,6 +25,34 @@ pub struct Loaded {
     pub terms: Terms,
     /// SHA-256 of their text.
     pub sha256: Hash,
+}
+
+/// Terms to load, and the request they come with.
+#[derive(Debug, Clone, Copy)]
+pub struct NewTerms<'a> {
+    /// The caller's id of the mutation.
+    pub request: RequestId,
+    /// The method called.
+    pub rpc: &'static str,
+    /// SHA-256 of the method and the body.
+    pub fingerprint: Hash,
+    /// The file's name, for messages.
+    pub file_name: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// Makes the stored answer.
+    pub encode: fn(&Kept) -> Vec<u8>,
+}
+
+/// Terms as they are kept.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The row.
+    pub row: books::LoadedTerms,
+    /// Its text, parsed.
+    pub terms: Terms,
+    /// Whether they were there already.
+    pub unchanged: bool,
 }
 
 /// Parsed terms by programme. Terms never change once loaded, so what is here is never stale.
@@ -72,20 +100,26 @@ impl App {
             .collect()
     }
 
-    /// Loads the terms of a new programme and opens its book. The same text again changes nothing: loading is
-    /// idempotent by its content, whatever the request id.
+    /// Loads the terms of a new programme and opens its book. The same text again changes nothing. Answers the stored
+    /// first answer of the same request.
     ///
     /// # Errors
     /// [`AppError::Invalid`] with every mistake; [`Reason::TermsInUse`] for another text under a programme that has
-    /// terms already; [`AppError::Denied`].
-    pub async fn load_terms(
-        &self,
-        caller: &Caller,
-        file_name: &str,
-        text: &str,
-    ) -> Result<(books::LoadedTerms, Terms, bool)> {
+    /// terms already; [`AppError::RequestIdReused`]; [`AppError::Denied`].
+    pub async fn load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         authorise(caller, Action::LoadTerms)?;
-        self.keep_terms(caller.actor.as_str(), file_name, text).await
+        let (actor, request) = (caller.actor.clone(), new.request);
+        if let Some(stored) = requests::one(self.store(), &actor, request).await? {
+            let same = stored.fingerprint == new.fingerprint && stored.rpc == new.rpc;
+            return if same { Ok(stored.answer) } else { Err(AppError::RequestIdReused) };
+        }
+        let (tx, kept) = self.keep_terms(actor.as_str(), new.file_name, new.text).await?;
+        let answer = (new.encode)(&kept);
+        let (rpc, fingerprint) = (new.rpc.to_owned(), new.fingerprint);
+        let stored = requests::Stored { actor, request, rpc, fingerprint, answer: answer.clone() };
+        requests::keep(&tx, &[stored], self.clock().now().at).await?;
+        tx.commit().await?;
+        Ok(answer)
     }
 
     /// Loads the terms that ship with the program, as far as their programmes have none yet.
@@ -95,7 +129,7 @@ impl App {
     pub async fn install_shipped_terms(&self) -> Result<()> {
         for (file_name, text) in shipped() {
             match self.keep_terms(SHIPPED_BY, file_name, text).await {
-                Ok(_) => {}
+                Ok((tx, _)) => tx.commit().await?,
                 // Loaded before this version of the file was shipped: offers are pinned to that, and it stays.
                 Err(AppError::Refused(refusal)) => {
                     tracing::warn!(file_name, %refusal, "keeping the terms loaded before")
@@ -106,7 +140,8 @@ impl App {
         Ok(())
     }
 
-    async fn keep_terms(&self, by: &str, file_name: &str, text: &str) -> Result<(books::LoadedTerms, Terms, bool)> {
+    /// Opens the book, or finds it open with the same text; the caller commits.
+    async fn keep_terms(&self, by: &str, file_name: &str, text: &str) -> Result<(WriteTx, Kept)> {
         if text.len() > MAX_BYTES {
             return Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {MAX_BYTES} bytes"))]));
         }
@@ -115,16 +150,18 @@ impl App {
         let turn = self.store().turn().await?;
         let tx = self.store().write(turn).await?;
         let sha256 = Hash(Sha256::digest(text).into());
-        if let Some(there) = books::terms_of(&tx, &programme).await? {
+        if let Some(row) = books::terms_of(&tx, &programme).await? {
+            if row.sha256 == sha256 {
+                return Ok((tx, Kept { row, terms, unchanged: true }));
+            }
             tx.rollback().await?;
-            return if there.sha256 == sha256 { Ok((there, terms, true)) } else { Err(in_use(&programme).into()) };
+            return Err(in_use(&programme).into());
         }
         let at = self.clock().now().at;
-        let row =
-            books::LoadedTerms { programme, text: text.to_owned(), sha256, loaded_by: by.to_owned(), loaded_at: at };
+        let (text, by) = (text.to_owned(), by.to_owned());
+        let row = books::LoadedTerms { programme, text, sha256, loaded_by: by, loaded_at: at };
         books::open_book(&tx, &row).await?;
-        tx.commit().await?;
-        Ok((row, terms, false))
+        Ok((tx, Kept { row, terms, unchanged: false }))
     }
 }
 

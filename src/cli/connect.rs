@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::args::Global;
 use super::errors::Failure;
-use super::out::{self, View};
+use super::out::{self, Output, View};
 use crate::proto::approval_service_client::ApprovalServiceClient;
 use crate::proto::eligibility_service_client::EligibilityServiceClient;
 use crate::proto::offer_service_client::OfferServiceClient;
@@ -52,6 +52,11 @@ impl<'a> Session<'a> {
         };
         let endpoint: Endpoint = global.server.clone().connect_timeout(CONNECT_TIMEOUT);
         Ok(Self { channel: endpoint.connect().await.map_err(unreachable)?, global, used })
+    }
+
+    /// How answers are printed.
+    pub(super) const fn output(&self) -> Output {
+        self.global.output
     }
 
     /// The request id of this command's mutation, as text.

@@ -130,7 +130,7 @@ impl ErrorView {
         for violation in &self.violations {
             writeln!(text, "  {}: {}", violation.field, violation.description).unwrap_or_default();
         }
-        if !self.limits.is_empty() {
+        if self.limits.iter().any(LimitView::has_numbers) {
             writeln!(text, "{}", self.limits_text()).unwrap_or_default();
         }
         for (limit, remedy) in self.limits.iter().filter_map(|limit| Some((limit, limit.remedy.as_ref()?))) {
@@ -167,6 +167,15 @@ impl ErrorView {
             words.into_iter().chain(numbers.map(|number| cell(number.as_ref()))).collect()
         };
         table(&columns, self.limits.iter().map(row))
+    }
+}
+
+impl LimitView {
+    /// Whether it says more than its remedy does.
+    fn has_numbers(&self) -> bool {
+        [self.limit, self.committed, self.spent, self.available, self.requested, self.largest]
+            .iter()
+            .any(Option::is_some)
     }
 }
 

@@ -33,6 +33,9 @@ pub enum ImportCommand {
         /// The date that the files speak for
         #[arg(long, value_name = "DATE", value_parser = date)]
         as_at: String,
+        /// The import it takes the place of; with one file only
+        #[arg(long, value_name = "IMPORT")]
+        replaces: Option<String>,
         /// Answer what it would do and write nothing
         #[arg(long)]
         dry_run: bool,
@@ -76,10 +79,14 @@ pub enum ImportCommand {
 
 pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        ImportCommand::Register { files, as_at, dry_run } => {
+        ImportCommand::Register { files, as_at, replaces, dry_run } => {
+            if replaces.is_some() && files.len() > 1 {
+                return Err(Failure::Usage("--replaces goes with one file".to_owned()));
+            }
             let mut done = Vec::with_capacity(files.len());
             for (index, path) in files.into_iter().enumerate() {
                 let header = header(session, index, &path, as_at.clone(), dry_run);
+                let header = ImportHeader { replaces: replaces.clone().unwrap_or_default(), ..header };
                 let outcome = upload::register(session, &path, header).await;
                 done.push((path, outcome));
             }

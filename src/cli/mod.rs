@@ -36,6 +36,7 @@ pub use self::args::{Cli, ClientCommand, Command, DemoArgs, Expected, Global, Mi
 use self::connect::Session;
 use self::errors::{ErrorView, Failure};
 pub use self::out::Output;
+use self::terms::TermsCommand;
 
 const REFUSED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -79,8 +80,10 @@ pub fn completions(shell: Shell) -> ExitCode {
 }
 
 async fn dispatch(command: ClientCommand, global: &Global, used: &OnceLock<Uuid>) -> Result<(), Failure> {
-    if let ClientCommand::Offers(command) = &command {
-        offers::check(command)?;
+    match &command {
+        ClientCommand::Offers(command) => offers::check(command)?,
+        ClientCommand::Terms(TermsCommand::Check { file }) => return terms::check(file, global.output),
+        _ => {}
     }
     let session = Session::open(global, used).await?;
     match command {

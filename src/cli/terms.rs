@@ -1,6 +1,6 @@
 //! `tsio terms`: the programmes known, and loading a new one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -9,7 +9,8 @@ use super::connect::Session;
 use super::errors::Failure;
 use super::import::file_name;
 use super::names::instant;
-use super::out::{Column, View, facts, table};
+use super::out::{self, Column, Output, View, facts, table};
+use crate::domain;
 use crate::proto::{ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms};
 
 /// A command about terms.
@@ -24,6 +25,45 @@ pub enum TermsCommand {
         /// A terms file, TOML
         file: PathBuf,
     },
+    /// Check a terms file, without a server: every mistake with its line
+    #[command(after_help = "Example:\n  tsio terms check terms/2022-23.toml")]
+    Check {
+        /// A terms file, TOML
+        file: PathBuf,
+    },
+}
+
+/// Checks a terms file; needs no server.
+pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+    match domain::terms::Terms::parse(&file.display().to_string(), &text) {
+        Ok(terms) => {
+            let rules = terms.rules().iter().map(|rule| rule.id.to_string()).collect();
+            let programme = terms.programme().to_string();
+            Ok(out::answer(output, &CheckedView { file: file.display().to_string(), programme, rules })?)
+        }
+        Err(mistakes) => {
+            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            Err(Failure::Local("TERMS_UNSOUND", lines.join("\n")))
+        }
+    }
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::Local("FILE_UNREADABLE", format!("cannot read {}: {error}", file.display()))
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedView {
+    file: String,
+    programme: String,
+    rules: Vec<String>,
+}
+
+impl View for CheckedView {
+    fn text(&self) -> String {
+        facts([("sound", self.file.clone()), ("programme", self.programme.clone()), ("rules", self.rules.join(" "))])
+    }
 }
 
 pub(super) async fn run(command: TermsCommand, session: &Session<'_>) -> Result<(), Failure> {
@@ -33,13 +73,12 @@ pub(super) async fn run(command: TermsCommand, session: &Session<'_>) -> Result<
             session.print(&answer.terms.into_iter().map(TermsView::from).collect::<Vec<_>>())
         }
         TermsCommand::Load { file } => {
-            let unreadable =
-                |error| Failure::Local("FILE_UNREADABLE", format!("cannot read {}: {error}", file.display()));
-            let text = tokio::fs::read_to_string(&file).await.map_err(unreadable)?;
+            let text = tokio::fs::read_to_string(&file).await.map_err(|error| unreadable(&file, &error))?;
             let request = LoadTermsRequest { request_id: session.request_id(), file_name: file_name(&file), text };
             let answer = session.terms().load_terms(session.call(request)).await?.into_inner();
             session.print(&LoadedView::from(answer))
         }
+        TermsCommand::Check { file } => check(&file, session.output()),
     }
 }
 

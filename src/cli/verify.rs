@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::args::VerifyArgs;
 use super::out::{self, Column, Output, View, table};
 use crate::app::verify::{self, Report};
+use crate::store::schema::Version;
 use crate::store::{Store, Use};
 
 /// Verifies. 0 when every book is proved, 1 on any difference.
@@ -27,6 +28,9 @@ pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
 async fn reports(args: &VerifyArgs) -> Result<Vec<Report>, Box<dyn std::error::Error + Send + Sync>> {
     let programme = args.programme.as_deref().map(str::parse).transpose()?;
     let store = Store::open(&args.database, Use::Look).await?;
+    if store.version().await? != Version::Current {
+        return Err("the database is not at this program's schema: see `tsio migrate --help`".into());
+    }
     let expected = args.expect.as_ref().map(|it| verify::Expected::new(it.sequence, &it.hash)).transpose()?;
     Ok(verify::verify(&store, programme.as_ref(), expected).await?)
 }

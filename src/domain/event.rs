@@ -3,6 +3,9 @@
 //! An event never changes and is never removed. Free text is not in it, only its salted hash, so that the text can be
 //! erased without breaking the chain.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -38,7 +41,7 @@ impl std::str::FromStr for Hash {
     type Err = super::ids::BadId;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let bad = || super::ids::BadId { value: s.chars().take(70).collect(), wanted: "a SHA-256 (64 hex digits)" };
-        if s.len() != 64 || !s.is_ascii() {
+        if s.len() != 64 || !s.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(bad());
         }
         let mut bytes = [0_u8; 32];
@@ -265,8 +268,8 @@ pub fn text_hash(salt: &[u8], text: &str) -> Hash {
 /// Links an event to the chain: SHA-256 over the previous hash and the canonical encoding, version 1.
 ///
 /// The encoding is the fields in the order below; a text is its length as 8 big-endian bytes, then its UTF-8; a number
-/// is 8 big-endian bytes; an optional field is one byte 0, or one byte 1 and the field. `body` is the JSON exactly as
-/// it is stored. The last field is the number of ledger entries, then each entry's fields. `docs/record.md` describes
+/// is 8 big-endian bytes; an id is its 16 bytes, a hash its 32; an optional field is one byte 0, or one byte 1 and the
+/// field. `body` is the JSON exactly as it is stored. The last field is the number of ledger entries, then each entry's fields. `docs/record.md` describes
 /// it for those who verify an export offline.
 #[must_use]
 pub fn chain(previous: Hash, programme: &Programme, event: &Event, body: &str) -> Hash {

@@ -138,9 +138,14 @@ impl FromStr for Programme {
     type Err = BadId;
     fn from_str(s: &str) -> Result<Self, BadId> {
         let bad = || BadId::new(s, "a programme (an academic year, like 2021-22)");
+        let digits = |text: &str, count| {
+            (text.len() == count && text.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| text.parse::<u16>().ok())
+                .flatten()
+        };
         let (first, second) = s.trim().split_once('-').ok_or_else(bad)?;
-        let year: u16 = (first.len() == 4).then(|| first.parse().ok()).flatten().ok_or_else(bad)?;
-        let next: u16 = (second.len() == 2).then(|| second.parse().ok()).flatten().ok_or_else(bad)?;
+        let year = digits(first, 4).ok_or_else(bad)?;
+        let next = digits(second, 2).ok_or_else(bad)?;
         if year.saturating_add(1).checked_rem(100) == Some(next) {
             Ok(Self(format!("{year:04}-{next:02}")))
         } else {
@@ -197,7 +202,7 @@ mod tests {
         let ok = |s: &str| s.parse::<Programme>().map(|p| p.to_string()).ok();
         assert_eq!(ok("2021-22").as_deref(), Some("2021-22"));
         assert_eq!(ok("1999-00").as_deref(), Some("1999-00"));
-        for bad in ["2021", "2021-23", "2021-2022", "21-22", "2021/22", ""] {
+        for bad in ["2021", "2021-23", "2021-2022", "+202-03", "2008-+9", "21-22", "2021/22", ""] {
             assert_eq!(ok(bad), None, "{bad:?}");
         }
     }

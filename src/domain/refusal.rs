@@ -128,18 +128,21 @@ impl Refusal {
         Self { reason, message: message.into(), limits: vec![limit], largest: None, approval: None }
     }
 
-    /// Several refusals as one: the first one's reason, everybody's limits.
-    #[must_use]
-    pub fn join(refusals: Vec<Self>) -> Option<Self> {
-        let more = refusals.len().saturating_sub(1);
+    /// Passes when there is none.
+    ///
+    /// # Errors
+    /// All of them as one: the first one's reason, everybody's limits.
+    pub fn none_of(refusals: impl IntoIterator<Item = Self>) -> Result<(), Self> {
         let mut all = refusals.into_iter();
-        let mut joined = all.next()?;
+        let Some(mut joined) = all.next() else { return Ok(()) };
+        let mut more = 0_usize;
+        for refusal in all {
+            more = more.saturating_add(1);
+            joined.limits.extend(refusal.limits);
+        }
         if more > 0 {
             joined.message = format!("{} (and {more} more)", joined.message);
         }
-        for refusal in all {
-            joined.limits.extend(refusal.limits);
-        }
-        Some(joined)
+        Err(joined)
     }
 }

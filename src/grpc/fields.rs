@@ -165,7 +165,9 @@ pub(super) mod token {
         if mark != bound(filter) {
             return Err(wrong("was made for another filter"));
         }
-        let byte = |at: usize| u8::from_str_radix(hex.get(at..at.saturating_add(2))?, 16).ok();
+        let digits =
+            |at: usize| hex.get(at..at.saturating_add(2)).filter(|it| it.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = |at: usize| u8::from_str_radix(digits(at)?, 16).ok();
         let bytes: Option<Vec<u8>> = (0..hex.len()).step_by(2).map(byte).collect();
         let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         key.map(Some).ok_or_else(|| wrong("is not a page token"))

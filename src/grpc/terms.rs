@@ -1,10 +1,12 @@
 //! `TermsService`.
 
+use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::call::unary;
+use super::call::{decode, unary};
 use super::convert;
 use super::fields::Fields;
+use crate::app::terms::{Kept, NewTerms};
 use crate::app::{App, LoadedTerms};
 use crate::domain::terms::Terms;
 use crate::proto::terms_service_server::TermsService;
@@ -31,13 +33,18 @@ impl TermsService for Programmes {
             if call.message.text.is_empty() {
                 fields.wrong("text", "is required");
             }
-            fields.done(request)?;
-            let name = if call.message.file_name.is_empty() { "terms" } else { &call.message.file_name };
-            let (row, terms, unchanged) = self.0.load_terms(&call.caller, name, &call.message.text).await?;
-            Ok(LoadTermsResponse { terms: Some(shown(&row, &terms)), unchanged })
+            let request = fields.done(request)?;
+            let file_name = Some(call.message.file_name.as_str()).filter(|it| !it.is_empty()).unwrap_or("terms");
+            let (rpc, fingerprint, text) = (call.rpc, call.fingerprint(), call.message.text.as_str());
+            let new = NewTerms { request, rpc, fingerprint, file_name, text, encode };
+            decode(&self.0.load_terms(&call.caller, new).await?)
         })
         .await
     }
+}
+
+fn encode(it: &Kept) -> Vec<u8> {
+    LoadTermsResponse { terms: Some(shown(&it.row, &it.terms)), unchanged: it.unchanged }.encode_to_vec()
 }
 
 fn shown(row: &LoadedTerms, terms: &Terms) -> proto::Terms {

@@ -8,6 +8,7 @@ use super::books::actor;
 use super::bulk::{upsert_all, uuid_in};
 use super::entity::record::approval;
 use super::{Readable, Result, WriteTx};
+use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, Programme};
 use crate::domain::time::Micros;
 
@@ -22,6 +23,8 @@ pub struct StoredApproval {
     pub action: String,
     /// The offer or the import it is about.
     pub subject: Uuid,
+    /// The event that opened it; none for reference data.
+    pub opened: Option<Seq>,
     /// Why, where it is about reference data; an offer's reason lies with its event.
     pub reason: Option<String>,
     /// Who asked.
@@ -86,6 +89,7 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
         programme: Set(it.programme.as_ref().map(Programme::to_string)),
         action: Set(it.action.clone()),
         subject: Set(it.subject),
+        opened_seq: Set(it.opened.map(|seq| seq.0)),
         reason: Set(it.reason.clone()),
         state: Set(if it.given_by.is_some() { "carried_out" } else { "open" }.to_owned()),
         requested_by: Set(it.requested_by.to_string()),
@@ -102,6 +106,7 @@ fn stored(row: approval::Model) -> Result<StoredApproval> {
         programme,
         action: row.action,
         subject: row.subject,
+        opened: row.opened_seq.map(Seq),
         reason: row.reason,
         requested_by: actor(&row.requested_by)?,
         requested_at: Micros(row.requested_at),

@@ -3,8 +3,8 @@
 use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel, Iterable as _, Statement,
-    Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait as _, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel,
+    Iterable as _, QueryResult, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -100,11 +100,25 @@ pub(super) fn numbers(conn: &Conn<'_>, numbers: &[i64]) -> Value {
 
 /// The rows of a query written out, in the one text both databases read.
 pub(super) async fn select<T: FromQueryResult>(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<T>> {
+    Ok(T::find_by_statement(statement(conn, sql, values)).all(&conn.db).await?)
+}
+
+/// The same, each row read by the place of its columns: for many rows, twice as fast as by name.
+pub(super) async fn select_by_place<T>(
+    conn: &Conn<'_>,
+    sql: &str,
+    values: Vec<Value>,
+    read: impl Fn(&QueryResult) -> Result<T>,
+) -> Result<Vec<T>> {
+    conn.db.query_all_raw(statement(conn, sql, values)).await?.iter().map(read).collect()
+}
+
+fn statement(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Statement {
     let backend = match conn.backend {
         Backend::Postgres => DbBackend::Postgres,
         Backend::Sqlite => DbBackend::Sqlite,
     };
-    Ok(T::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).all(&conn.db).await?)
+    Statement::from_sql_and_values(backend, sql, values)
 }
 
 fn in_json<C: ColumnTrait, T: serde::Serialize>(column: C, value: &str, list: &[T]) -> SimpleExpr {

@@ -145,13 +145,14 @@ impl Store {
             options.idle_timeout(None).max_lifetime(None).sqlx_logging(false).test_before_acquire(false);
             options.map_sqlx_sqlite_opts(move |sqlite| {
                 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+                let sqlite = sqlite.filename(&path).foreign_keys(true).busy_timeout(LOCK_TIMEOUT);
+                if purpose == Use::Look {
+                    return sqlite.read_only(true);
+                }
                 sqlite
-                    .filename(&path)
-                    .create_if_missing(purpose == Use::Serve)
+                    .create_if_missing(true)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
-                    .foreign_keys(true)
-                    .busy_timeout(LOCK_TIMEOUT)
                     .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT)
             });
             options

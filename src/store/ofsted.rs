@@ -1,8 +1,8 @@
 //! Months of Ofsted's files, as evidence: which rows of which imports, and as few columns as the rules look at.
 
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{QueryResult, TryGetable, Value};
 
-use super::bulk::{among, numbers, select};
+use super::bulk::{among, numbers, select_by_place};
 use super::imports::{Import, ids};
 use super::offers::urn;
 use super::{Readable, Result, StoreError};
@@ -10,25 +10,25 @@ use crate::domain::Date;
 use crate::domain::ids::{ImportId, Urn};
 use crate::domain::judgement::{Grade, Judgement, MonthRow};
 
+/// The columns of a row, in the order [`month`] reads them.
 const COLUMNS: &str = "r.urn, r.cur_number, r.cur_urn, r.cur_started, r.cur_ended, r.cur_published, r.cur_grade,
     r.prev_number, r.prev_urn, r.prev_started, r.prev_ended, r.prev_published, r.prev_grade";
 
-#[derive(FromQueryResult)]
-struct Row {
-    urn: i64,
-    cur_number: Option<String>,
-    cur_urn: Option<i64>,
-    cur_started: Option<Date>,
-    cur_ended: Option<Date>,
-    cur_published: Option<Date>,
-    cur_grade: Option<i64>,
-    prev_number: Option<String>,
-    prev_urn: Option<i64>,
-    prev_started: Option<Date>,
-    prev_ended: Option<Date>,
-    prev_published: Option<Date>,
-    prev_grade: Option<i64>,
-}
+/// Both judgements, to tell whether two rows of one school print the same.
+const JUDGEMENTS: [&str; 12] = [
+    "cur_number",
+    "cur_urn",
+    "cur_started",
+    "cur_ended",
+    "cur_published",
+    "cur_grade",
+    "prev_number",
+    "prev_urn",
+    "prev_started",
+    "prev_ended",
+    "prev_published",
+    "prev_grade",
+];
 
 /// Every row of an import.
 ///
@@ -50,8 +50,9 @@ pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> 
     months(from, import, &sql, vec![import.id.0.into(), list]).await
 }
 
-/// The rows of an import that say something its newer ones do not: about a school that none of `newer` names, a
-/// judgement made under an older URN, or a current grade among `grades`.
+/// The rows of an import that say something the others do not: about a school that none of `newer` names; and those with
+/// a current grade among `grades`, or a judgement made under an older URN, unless one of `older` prints the same of the
+/// school already.
 ///
 /// # Errors
 /// As the database has it.
@@ -59,51 +60,63 @@ pub async fn telling(
     from: &impl Readable,
     import: &Import,
     newer: &[&Import],
+    older: &[&Import],
     grades: &[Grade],
 ) -> Result<Vec<MonthRow>> {
-    let mut values: Vec<Value> = vec![import.id.0.into()];
     let mut sql = format!("SELECT {COLUMNS} FROM ofsted_rows r WHERE r.import_id = $1");
+    let mut values: Vec<Value> = vec![import.id.0.into()];
     if !newer.is_empty() {
-        let places: Vec<String> = (2..).zip(newer).map(|(place, _)| format!("${place}")).collect();
-        let codes: Vec<String> = grades.iter().map(|grade| grade.code().to_string()).collect();
-        let wanted =
-            if codes.is_empty() { "FALSE".to_owned() } else { format!("r.cur_grade IN ({})", codes.join(", ")) };
-        sql.push_str(&format!(
-            " AND ({wanted} OR r.cur_urn < r.urn OR r.prev_urn < r.urn OR NOT EXISTS
-               (SELECT 1 FROM ofsted_rows n WHERE n.urn = r.urn AND n.import_id IN ({})))",
+        let places = |imports: &[&Import], first: usize| {
+            let places: Vec<String> = (first..).zip(imports).map(|(place, _)| format!("${place}")).collect();
             places.join(", ")
+        };
+        let mut wanted = vec!["r.cur_urn < r.urn".to_owned(), "r.prev_urn < r.urn".to_owned()];
+        wanted.extend(grades.iter().map(|grade| format!("r.cur_grade = {}", grade.code())));
+        let mut wanted = format!("({})", wanted.join(" OR "));
+        if !older.is_empty() {
+            let same = JUDGEMENTS.map(|column| format!("o.{column} IS NOT DISTINCT FROM r.{column}"));
+            let listed = places(older, 2_usize.saturating_add(newer.len()));
+            wanted.push_str(&format!(
+                " AND NOT EXISTS (SELECT 1 FROM ofsted_rows o WHERE o.urn = r.urn AND o.import_id IN ({listed}) AND {})",
+                same.join(" AND ")
+            ));
+        }
+        sql.push_str(&format!(
+            " AND (({wanted}) OR NOT EXISTS
+               (SELECT 1 FROM ofsted_rows n WHERE n.urn = r.urn AND n.import_id IN ({})))",
+            places(newer, 2)
         ));
         values.extend(ids(newer).into_iter().map(Value::from));
+        values.extend(ids(older).into_iter().map(Value::from));
     }
     months(from, import, &sql, values).await
 }
 
 async fn months(from: &impl Readable, import: &Import, sql: &str, values: Vec<Value>) -> Result<Vec<MonthRow>> {
-    let rows: Vec<Row> = select(&from.at(), sql, values).await?;
-    rows.into_iter().map(|row| month(row, import.as_at, import.id)).collect()
+    select_by_place(&from.at(), sql, values, |row| month(row, import.as_at, import.id)).await
 }
 
-fn month(row: Row, as_at: Date, import: ImportId) -> Result<MonthRow> {
-    let current = judgement(row.cur_number, row.cur_urn, row.cur_grade)?.map(|it| Judgement {
-        started: row.cur_started,
-        ended: row.cur_ended,
-        published: row.cur_published,
-        ..it
-    });
-    let previous = judgement(row.prev_number, row.prev_urn, row.prev_grade)?.map(|it| Judgement {
-        started: row.prev_started,
-        ended: row.prev_ended,
-        published: row.prev_published,
-        ..it
-    });
-    Ok(MonthRow { urn: urn(row.urn)?, as_at, import, current, previous })
+fn month(row: &QueryResult, as_at: Date, import: ImportId) -> Result<MonthRow> {
+    let (current, previous) = (judgement(row, 1)?, judgement(row, 7)?);
+    Ok(MonthRow { urn: urn(at(row, 0)?)?, as_at, import, current, previous })
 }
 
-fn judgement(number: Option<String>, judged: Option<i64>, code: Option<i64>) -> Result<Option<Judgement>> {
-    let Some(code) = code else { return Ok(None) };
+/// The judgement whose columns begin at `first`.
+fn judgement(row: &QueryResult, first: usize) -> Result<Option<Judgement>> {
+    let place = |offset: usize| first.saturating_add(offset);
+    let Some(code) = at::<Option<i64>>(row, place(5))? else { return Ok(None) };
     let grade = u8::try_from(code).ok().and_then(Grade::from_code);
-    let grade = grade.ok_or_else(|| StoreError::unreadable(format!("grade {code}")))?;
-    let judged = judged.ok_or_else(|| StoreError::unreadable("a judgement without the URN judged"))?;
-    let inspection = number.unwrap_or_default();
-    Ok(Some(Judgement { inspection, urn_judged: urn(judged)?, started: None, ended: None, published: None, grade }))
+    let judged: Option<i64> = at(row, place(1))?;
+    Ok(Some(Judgement {
+        inspection: at::<Option<String>>(row, place(0))?.unwrap_or_default(),
+        urn_judged: urn(judged.ok_or_else(|| StoreError::unreadable("a judgement without the URN judged"))?)?,
+        started: at(row, place(2))?,
+        ended: at(row, place(3))?,
+        published: at(row, place(4))?,
+        grade: grade.ok_or_else(|| StoreError::unreadable(format!("grade {code}")))?,
+    }))
+}
+
+fn at<T: TryGetable>(row: &QueryResult, place: usize) -> Result<T> {
+    Ok(row.try_get_by_index(place)?)
 }

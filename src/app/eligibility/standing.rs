@@ -1,8 +1,8 @@
 //! Everything the rules look at, from one snapshot: the monthly rows that can matter, the trusts, the placements.
 //!
 //! Of the monthly rows only those are read that can change an answer: each school's newest row before the year and its
-//! newest since; every row since with a grade that a rule of the year wants; every row that prints an older URN. A test
-//! holds the answer equal to the one over every row.
+//! newest since; of the rows since with a grade that a rule of the year wants, and of the rows that print an older URN,
+//! the first that prints it so. A test holds the answer equal to the one over every row.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -130,10 +130,11 @@ pub(super) async fn telling_rows(from: &impl Readable, terms: &Terms) -> Result<
     }
     let mut rows = Vec::new();
     for import in &landed {
-        let newer = landed.iter().filter(|it| since(it) == since(import) && it.as_at > import.as_at);
-        let newer: Vec<&Import> = newer.collect();
+        let side = || landed.iter().filter(|it| since(it) == since(import));
+        let newer: Vec<&Import> = side().filter(|it| it.as_at > import.as_at).collect();
+        let older: Vec<&Import> = side().filter(|it| it.as_at < import.as_at).collect();
         let grades: &[Grade] = if since(import) { &wanted } else { &[] };
-        rows.extend(ofsted::telling(from, import, &newer, grades).await?);
+        rows.extend(ofsted::telling(from, import, &newer, &older, grades).await?);
     }
     Ok(rows)
 }

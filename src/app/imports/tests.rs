@@ -77,7 +77,7 @@ async fn a_dry_run_answers_the_same_and_writes_nothing() {
     let other = refused(house.send(dry(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
     assert_eq!(other.reason, Reason::ImportDisagrees);
     let same = house.send(dry(SEPTEMBER.0, SEPTEMBER.1), sample(SEPTEMBER.0)).await.unwrap().fresh.unwrap();
-    assert_eq!((same.accepted, same.unchanged, same.dry_run), (0, 58, true));
+    assert_eq!((same.import, same.accepted, same.unchanged, same.dry_run), (None, 0, 58, true));
     assert_eq!(counts(house.app.store()).await, before);
 }
 

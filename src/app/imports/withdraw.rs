@@ -76,6 +76,7 @@ impl App {
             id: ApprovalId(new_id()),
             programme: None,
             action: WITHDRAW_IMPORT.to_owned(),
+            opened: None,
             subject: id.0,
             reason: Some(reason.to_owned()),
             requested_by: caller.actor.clone(),

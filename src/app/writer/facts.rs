@@ -6,6 +6,7 @@ use crate::app::terms::{Loaded, TermsCache};
 use crate::app::{AppError, eligibility};
 use crate::domain::book::approval::Approval;
 use crate::domain::book::{Command, Facts, ProgrammeFacts};
+use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, OfferId, Programme, Urn};
 use crate::store::{Readable, StoreError, approvals, offers};
 
@@ -101,6 +102,7 @@ async fn load_approvals(from: &impl Readable, commands: &[&Command], facts: &mut
                 id: it.id,
                 action: it.action,
                 offer: OfferId(it.subject),
+                opened: it.opened.unwrap_or(Seq(0)),
                 requested_by: it.requested_by,
                 requested_at: it.requested_at,
                 given_by: it.given_by,

@@ -216,6 +216,7 @@ fn stored(programme: &Programme, it: &Approval) -> StoredApproval {
         programme: Some(programme.clone()),
         action: it.action.clone(),
         subject: it.offer.0,
+        opened: Some(it.opened),
         reason: None,
         requested_by: it.requested_by.clone(),
         requested_at: it.requested_at,

@@ -68,9 +68,9 @@ impl FileView {
             Self::Imported(done) => {
                 let id = done.import_id.clone().unwrap_or_else(|| "(dry run)".to_owned());
                 let numbers = [done.rows, done.accepted, done.unchanged].map(|number| number.to_string());
-                [done.file.clone(), cell(done.kind.as_ref()), id].into_iter().chain(numbers).collect()
+                [base_name(&done.file), cell(done.kind.as_ref()), id].into_iter().chain(numbers).collect()
             }
-            Self::Failed { file, .. } => vec![file.clone(), "refused".to_owned()],
+            Self::Failed { file, .. } => vec![base_name(file), "refused".to_owned()],
         }
     }
 }
@@ -249,4 +249,9 @@ impl View for WithdrawnView {
         let parts = [Some(self.import.text()), affected_text(&self.affected_offers)];
         parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
+}
+
+/// The name without its directories, which a table has no room for.
+fn base_name(file: &str) -> String {
+    file.rsplit('/').next().unwrap_or(file).to_owned()
 }

@@ -4,8 +4,9 @@
 
 use super::Facts;
 use super::command::{Answer, Context, Decided, Fault, Target};
-use crate::domain::event::{Draft, Event, EventBody};
+use crate::domain::event::{Draft, Event, EventBody, Seq};
 use crate::domain::ids::{Actor, ApprovalId, OfferId};
+use crate::domain::offer::Offer;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::time::Micros;
 
@@ -23,6 +24,8 @@ pub struct Approval {
     pub action: String,
     /// The offer it is about.
     pub offer: OfferId,
+    /// The event that opened it.
+    pub opened: Seq,
     /// Who asked.
     pub requested_by: Actor,
     /// When.
@@ -39,10 +42,19 @@ impl Approval {
             id,
             action: action.to_owned(),
             offer: event.offer.unwrap_or(OfferId(uuid::Uuid::nil())),
+            opened: event.seq,
             requested_by: event.actor.clone(),
             requested_at: event.recorded,
             given_by: None,
         }
+    }
+}
+
+impl Approval {
+    /// Whether the offer is still as it was when the approval was asked for.
+    #[must_use]
+    pub fn stands(&self, offer: &Offer) -> bool {
+        self.opened > offer.version
     }
 }
 
@@ -99,6 +111,7 @@ impl Facts {
             it.offer == offer.id
                 && it.action == REOPEN_OFFER
                 && it.given_by.is_none()
+                && it.stands(offer)
                 && it.requested_by == *context.actor
         };
         if let Some(open) = self.approvals.values().find(mine) {
@@ -116,17 +129,24 @@ impl Facts {
         check(approval, &waiting.requested_by, waiting.given_by.as_ref(), context.actor)?;
         let offer = self.offers.get(&waiting.offer).ok_or(Fault::Bug("the approval's offer is not loaded"))?;
         self.may_reopen(offer)?;
+        if !waiting.stands(offer) {
+            let remedy = "ask again, so that what is approved is what was asked";
+            let limit = Limit::plain("approval", format!("approval {approval}"), remedy);
+            let message = "the offer has changed since this approval was asked for";
+            return Err(Refusal::of(Reason::ApprovalNotOpen, message, limit).into());
+        }
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;
         let given = Draft::of(offer.id, today, EventBody::ApprovalGiven { approval });
         Ok(Decided::new(vec![given, reopened], Answer::Approved(approval, offer.id)))
     }
 
-    fn may_reopen(&self, offer: &crate::domain::offer::Offer) -> Result<(), Refusal> {
-        if !self.programme.open {
+    fn may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {
+        let closed = (!self.programme.open).then(|| {
             let limit = Limit::plain("period", format!("programme {}", self.programme.programme), "nothing lifts it");
-            return Err(Refusal::of(Reason::ProgrammeClosed, "the programme is closed", limit));
-        }
-        offer.may_reopen(|urn| self.listed.get(&urn).copied())
+            Refusal::of(Reason::ProgrammeClosed, "the programme is closed", limit)
+        });
+        let barred = offer.may_reopen(|urn| self.listed.get(&urn).copied()).err();
+        Refusal::none_of(barred.into_iter().chain(closed))
     }
 }

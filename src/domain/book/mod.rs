@@ -6,6 +6,14 @@
 pub mod approval;
 pub mod command;
 pub mod identify;
+#[cfg(test)]
+mod identify_tests;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+pub(in crate::domain) mod recorder;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -107,8 +115,13 @@ impl Facts {
                 self.on_offer(offer, drafted)
             }
             Command::Accept { offer, by, on, text } => {
-                self.within_programme(*on)?;
-                self.on_offer(offer, |it| it.accept(*by, *on).map(|draft| draft.with_text(text.clone())))
+                let drafted = |it: &Offer| {
+                    let decision = it.accept(*by, *on);
+                    let refused = decision.as_ref().err().cloned();
+                    Refusal::none_of(refused.into_iter().chain(self.before_programme(*on)))?;
+                    decision
+                };
+                self.on_offer(offer, |it| drafted(it).map(|draft| draft.with_text(text.clone())))
                     .map(|decided| decided.warn_if_past(*on, context.now))
             }
             Command::Decline { offer, reason, on, text } => {
@@ -184,9 +197,13 @@ impl Facts {
         self.awards.get(&offer).copied().unwrap_or_default()
     }
 
+    fn existing(&self, id: OfferId) -> Result<&Offer, Fault> {
+        self.offers.get(&id).ok_or_else(|| Fault::NotFound(format!("offer {id}")))
+    }
+
     /// The offer a command names, its etag checked.
     fn target(&self, target: &command::Target) -> Result<&Offer, Fault> {
-        let offer = self.offers.get(&target.offer).ok_or_else(|| Fault::NotFound(format!("offer {}", target.offer)))?;
+        let offer = self.existing(target.offer)?;
         match &target.etag {
             Some(etag) if *etag != offer.etag() => {
                 Err(Fault::Stale { subject: format!("offer {}", offer.id), given: etag.clone(), current: offer.etag() })
@@ -213,33 +230,26 @@ impl Facts {
         text: Option<&String>,
         now: Now,
     ) -> Result<Decided, Fault> {
-        self.within_programme(on)?;
         let mut drafts = Vec::with_capacity(targets.len());
         let mut refusals = Vec::new();
+        targets.iter().try_for_each(|(target, _)| self.existing(target.offer).map(drop))?;
         for (target, urn) in targets {
             match self.target(target)?.contact(party, *urn, on) {
                 Ok(draft) => drafts.push(draft.with_text(text.cloned())),
                 Err(refusal) => refusals.push(refusal),
             }
         }
-        match Refusal::join(refusals) {
-            Some(refusal) => Err(refusal.into()),
-            None => {
-                let offers = targets.iter().map(|(target, _)| target.offer).collect();
-                Ok(Decided::new(drafts, Answer::Offers(offers)).warn_if_past(on, now))
-            }
-        }
+        Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)))?;
+        let offers = targets.iter().map(|(target, _)| target.offer).collect();
+        Ok(Decided::new(drafts, Answer::Offers(offers)).warn_if_past(on, now))
     }
 
-    fn within_programme(&self, on: Date) -> Result<(), Refusal> {
-        let starts = self.programme.starts;
-        if on >= starts {
-            return Ok(());
-        }
-        let programme = &self.programme.programme;
+    fn before_programme(&self, on: Date) -> Option<Refusal> {
+        let ProgrammeFacts { programme, starts, .. } = &self.programme;
         let remedy = format!("give a date on or after {starts}");
         let limit = Limit::plain("period", format!("programme {programme}"), remedy);
-        Err(Refusal::of(Reason::OutsideProgramme, format!("{on} lies before programme {programme} starts"), limit))
+        let message = format!("{on} lies before programme {programme} starts");
+        (on < *starts).then(|| Refusal::of(Reason::OutsideProgramme, message, limit))
     }
 
     fn place(&self, urn: Urn, placement: HandPlacement, reason: &str, today: Date) -> Result<Decided, Fault> {

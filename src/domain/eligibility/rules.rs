@@ -24,8 +24,7 @@ fn finding(terms: &Terms, rule: &Rule, history: &[&MonthRow]) -> Option<Finding>
 
 /// "receives a judgement during the academic year": any file as at the year's first day or later.
 ///
-/// Not met, the reason is that of the newest file; but a judgement without a date stays unknown until a file meets
-/// the rule, whatever is printed after it.
+/// Not met, the reason is that of the newest file.
 fn judged_in_year(terms: &Terms, rule: &Rule, wanted: &[Grade], history: &[&MonthRow]) -> Finding {
     let day = terms.year().from;
     let mut not_met = Finding::NotMet(Why::NoFileSince { day });
@@ -34,9 +33,7 @@ fn judged_in_year(terms: &Terms, rule: &Rule, wanted: &[Grade], history: &[&Mont
         if step.evidence().is_some() {
             return step;
         }
-        if !matches!(not_met, Finding::Unknown(_)) {
-            not_met = step;
-        }
+        not_met = step;
     }
     not_met
 }
@@ -47,7 +44,8 @@ fn judged(terms: &Terms, rule: &Rule, wanted: &[Grade], row: &MonthRow) -> Findi
         return Finding::NotMet(Why::CurrentGrade { grade: current.grade });
     }
     match terms.judgement_date().of(current) {
-        None => Finding::Unknown(Why::NoDate { as_at: row.as_at }),
+        // A file that prints no date shows no judgement in the year; only a school absent on entry is unknown.
+        None => Finding::NotMet(Why::NoDate { as_at: row.as_at }),
         Some(on) if !rule.in_effect.contains(on) => Finding::NotMet(Why::Dated { on }),
         Some(_) => met(terms, row),
     }

@@ -32,15 +32,15 @@ impl Offer {
         check(Verb::Contact, self.state, self.id)?;
         let urn = match party {
             Party::ResponsibleBody => None,
-            Party::School => Some(self.school_contacted(urn)?),
+            Party::School => Some(self.school_contacted(urn)),
         };
-        if party == Party::School && !self.responsible_body_told_by(on) {
-            return Err(self.contact_missing(&format!(
-                "record the contact with {} first, dated {on} or earlier",
-                self.responsible
-            )));
-        }
-        Ok(Draft::of(self.id, on, EventBody::Contacted { party, urn }))
+        let untold = (party == Party::School && !self.responsible_body_told_by(on)).then(|| {
+            let remedy = format!("record the contact with {} first, dated {on} or earlier", self.responsible);
+            self.contact_missing(&remedy)
+        });
+        let unnamed = urn.as_ref().and_then(|urn| urn.as_ref().err().cloned());
+        Refusal::none_of(unnamed.into_iter().chain(untold))?;
+        Ok(Draft::of(self.id, on, EventBody::Contacted { party, urn: urn.and_then(Result::ok) }))
     }
 
     /// Takes a mistaken contact back by a counter-event. The contacts left standing must still be in order, and the
@@ -218,8 +218,8 @@ impl Offer {
     }
 }
 
-/// Whether a contact is one with the responsible body that a contact with the school can rest on: recorded before it,
-/// dated no later.
+/// Whether a contact is one with the responsible body that a contact with the school can rest on: dated no later. It
+/// may be recorded later, as the right one in place of a mistake is.
 fn is_before(contact: &Contact, school: &Contact) -> bool {
     contact.party == Party::ResponsibleBody && contact.on <= school.on
 }

@@ -206,18 +206,4 @@ mod tests {
         assert_eq!(refusal.limits.len(), 1);
         assert!(refusal.message.contains("contacted"), "{}", refusal.message);
     }
-
-    /// The diagram in the README is this table. To change both: `TSIO_WRITE_DOCS=1 tests/run the_diagram`.
-    #[test]
-    fn the_diagram_in_the_readme_is_generated_from_the_table() {
-        let readme = include_str!("../../../README.md");
-        let (before, rest) = readme.split_once("```mermaid\n").unwrap();
-        let (shown, after) = rest.split_once("```").unwrap();
-        if std::env::var_os("TSIO_WRITE_DOCS").is_some() {
-            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-            std::fs::write(path, format!("{before}```mermaid\n{}```{after}", diagram())).unwrap();
-        } else {
-            assert_eq!(shown, diagram());
-        }
-    }
 }

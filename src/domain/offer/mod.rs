@@ -5,6 +5,8 @@
 
 pub mod decide;
 pub mod lifecycle;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -128,6 +128,7 @@ entity! {
         programme: Option<String>,
         action: String,
         subject: Uuid,
+        opened_seq: Option<i64>,
         reason: Option<String>,
         state: String,
         requested_by: String,

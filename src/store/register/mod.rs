@@ -4,6 +4,7 @@
 //! membership), then by the values themselves: so the order in which files were imported never shows. Everything is read
 //! from the files' own rows; only the search by name has tables of its own ([`search`]).
 
+mod members;
 pub mod search;
 
 use std::collections::HashMap;
@@ -16,7 +17,8 @@ use super::entity::register::lock;
 use super::offers::{uid, urn};
 use super::{Readable, Result, StoreError};
 use crate::domain::Date;
-use crate::domain::ids::{ImportId, LaCode, Laestab, Uid, Urn};
+use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
+pub use members::{Membership, Of, history, members, sizes};
 
 /// Locks the register until the transaction ends: whoever lands or withdraws an import, and identify. A dry run, which
 /// reads one snapshot, needs no lock and takes none.
@@ -114,7 +116,7 @@ pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMa
     let sql = format!(
         "SELECT urn, laestab, status, diocese FROM (
            SELECT a.*, ROW_NUMBER() OVER (PARTITION BY urn, priority
-               ORDER BY as_at DESC, laestab DESC, status DESC, diocese DESC) AS nth FROM (
+               ORDER BY as_at DESC, COALESCE(laestab, 0) DESC, status DESC, COALESCE(diocese, '') DESC) AS nth FROM (
              SELECT r.urn, r.laestab, r.status, r.diocese, i.as_at, 2 AS priority
                FROM establishment_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
              UNION ALL
@@ -184,121 +186,6 @@ pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, T
             Ok((uid(row.uid)?, Trust { uid: uid(row.uid)?, name, kind: group_type(row.kind)?, kind_name, status }))
         })
         .collect()
-}
-
-/// A school in a group, by one file of membership.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Membership {
-    /// The date the file speaks for.
-    pub as_at: Date,
-    /// The file.
-    pub import: ImportId,
-    /// The school.
-    pub urn: Urn,
-    /// The group.
-    pub uid: Uid,
-    /// The group's name.
-    pub name: String,
-    /// GIAS group type.
-    pub kind: u8,
-    /// The same in words.
-    pub kind_name: String,
-    /// The group's status.
-    pub status: String,
-    /// When the school joined.
-    pub joined: Option<Date>,
-}
-
-#[derive(FromQueryResult)]
-struct MembershipRow {
-    as_at: Date,
-    import_id: uuid::Uuid,
-    urn: i64,
-    uid: i64,
-    group_name: String,
-    kind: i64,
-    kind_name: String,
-    status: String,
-    joined_on: Option<Date>,
-}
-
-/// Which memberships to read.
-#[derive(Debug, Clone, Copy)]
-pub enum Of<'a> {
-    /// Of these schools.
-    Schools(&'a [Urn]),
-    /// Of these groups.
-    Groups(&'a [Uid]),
-    /// Of every multi-academy trust.
-    Mats,
-}
-
-/// Memberships in the newest register: the landed files of membership of the greatest as-at date, taken together.
-///
-/// # Errors
-/// As the database has it.
-pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Membership>> {
-    let newest = "AND i.as_at = (SELECT MAX(as_at) FROM imports WHERE kind = 'membership' AND state = 'landed')";
-    memberships(from, of, newest).await
-}
-
-/// Memberships in every register imported, newest first.
-///
-/// # Errors
-/// As the database has it.
-pub async fn history(from: &impl Readable, of: Urn) -> Result<Vec<Membership>> {
-    memberships(from, Of::Schools(&[of]), "").await
-}
-
-async fn memberships(from: &impl Readable, of: Of<'_>, newest: &str) -> Result<Vec<Membership>> {
-    let conn = from.at();
-    let (which, values) = match of {
-        Of::Schools(urns) => (among(&conn, "r.urn", 1), vec![numbers(&conn, &urn_numbers(urns))]),
-        Of::Groups(uids) => (among(&conn, "r.uid", 1), vec![numbers(&conn, &uid_numbers(uids))]),
-        Of::Mats => ("r.kind = 6".to_owned(), Vec::new()),
-    };
-    let sql = format!(
-        "SELECT i.as_at, r.import_id, r.urn, r.uid, r.group_name, r.kind, r.kind_name, r.status, r.joined_on
-         FROM membership_rows r JOIN imports i ON i.id = r.import_id
-         WHERE i.state = 'landed' AND {which} {newest} ORDER BY i.as_at DESC, r.urn, r.uid, r.import_id"
-    );
-    let rows: Vec<MembershipRow> = select(&conn, &sql, values).await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Membership {
-                as_at: row.as_at,
-                import: ImportId(row.import_id),
-                urn: urn(row.urn)?,
-                uid: uid(row.uid)?,
-                name: row.group_name,
-                kind: group_type(row.kind)?,
-                kind_name: row.kind_name,
-                status: row.status,
-                joined: row.joined_on,
-            })
-        })
-        .collect()
-}
-
-/// How many schools each of these groups has in the newest register.
-///
-/// # Errors
-/// As the database has it.
-pub async fn sizes(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, usize>> {
-    #[derive(FromQueryResult)]
-    struct Size {
-        uid: i64,
-        schools: i64,
-    }
-    let conn = from.at();
-    let sql = format!(
-        "SELECT r.uid, COUNT(DISTINCT r.urn) AS schools FROM membership_rows r JOIN imports i ON i.id = r.import_id
-         WHERE i.state = 'landed' AND {} AND i.as_at =
-             (SELECT MAX(as_at) FROM imports WHERE kind = 'membership' AND state = 'landed') GROUP BY r.uid",
-        among(&conn, "r.uid", 1)
-    );
-    let rows: Vec<Size> = select(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))]).await?;
-    rows.into_iter().map(|row| Ok((uid(row.uid)?, usize::try_from(row.schools).unwrap_or(0)))).collect()
 }
 
 /// A link between two schools.

@@ -1,0 +1,128 @@
+//! Which school is in which group: by the newest register, and by every register imported.
+
+use std::collections::HashMap;
+
+use sea_orm::FromQueryResult;
+
+use super::{group_type, uid_numbers, urn_numbers};
+use crate::domain::Date;
+use crate::domain::ids::{ImportId, Uid, Urn};
+use crate::store::bulk::{among, numbers, select};
+use crate::store::offers::{uid, urn};
+use crate::store::{Readable, Result};
+
+/// The newest register: the landed files of membership of the greatest as-at date, taken together.
+const NEWEST: &str = "AND i.as_at = (SELECT MAX(as_at) FROM imports WHERE kind = 'membership' AND state = 'landed')";
+
+/// A school in a group, by one file of membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The date the file speaks for.
+    pub as_at: Date,
+    /// The file.
+    pub import: ImportId,
+    /// The school.
+    pub urn: Urn,
+    /// The group.
+    pub uid: Uid,
+    /// The group's name.
+    pub name: String,
+    /// GIAS group type.
+    pub kind: u8,
+    /// The same in words.
+    pub kind_name: String,
+    /// The group's status.
+    pub status: String,
+    /// When the school joined.
+    pub joined: Option<Date>,
+}
+
+#[derive(FromQueryResult)]
+struct MembershipRow {
+    as_at: Date,
+    import_id: uuid::Uuid,
+    urn: i64,
+    uid: i64,
+    group_name: String,
+    kind: i64,
+    kind_name: String,
+    status: String,
+    joined_on: Option<Date>,
+}
+
+/// Which memberships to read.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// Of these schools.
+    Schools(&'a [Urn]),
+    /// Of these groups.
+    Groups(&'a [Uid]),
+    /// Of every multi-academy trust.
+    Mats,
+}
+
+/// Memberships in the newest register.
+///
+/// # Errors
+/// As the database has it.
+pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Membership>> {
+    memberships(from, of, NEWEST).await
+}
+
+/// Memberships in every register imported, newest first.
+///
+/// # Errors
+/// As the database has it.
+pub async fn history(from: &impl Readable, of: Urn) -> Result<Vec<Membership>> {
+    memberships(from, Of::Schools(&[of]), "").await
+}
+
+async fn memberships(from: &impl Readable, of: Of<'_>, newest: &str) -> Result<Vec<Membership>> {
+    let conn = from.at();
+    let (which, values) = match of {
+        Of::Schools(urns) => (among(&conn, "r.urn", 1), vec![numbers(&conn, &urn_numbers(urns))]),
+        Of::Groups(uids) => (among(&conn, "r.uid", 1), vec![numbers(&conn, &uid_numbers(uids))]),
+        Of::Mats => ("r.kind = 6".to_owned(), Vec::new()),
+    };
+    let sql = format!(
+        "SELECT i.as_at, r.import_id, r.urn, r.uid, r.group_name, r.kind, r.kind_name, r.status, r.joined_on
+         FROM membership_rows r JOIN imports i ON i.id = r.import_id
+         WHERE i.state = 'landed' AND {which} {newest} ORDER BY i.as_at DESC, r.urn, r.uid, r.import_id"
+    );
+    let rows: Vec<MembershipRow> = select(&conn, &sql, values).await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Membership {
+                as_at: row.as_at,
+                import: ImportId(row.import_id),
+                urn: urn(row.urn)?,
+                uid: uid(row.uid)?,
+                name: row.group_name,
+                kind: group_type(row.kind)?,
+                kind_name: row.kind_name,
+                status: row.status,
+                joined: row.joined_on,
+            })
+        })
+        .collect()
+}
+
+/// How many schools each of these groups has in the newest register.
+///
+/// # Errors
+/// As the database has it.
+pub async fn sizes(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, usize>> {
+    #[derive(FromQueryResult)]
+    struct Size {
+        uid: i64,
+        schools: i64,
+    }
+    let conn = from.at();
+    let sql = format!(
+        "SELECT r.uid, COUNT(DISTINCT r.urn) AS schools FROM membership_rows r JOIN imports i ON i.id = r.import_id
+         WHERE i.state = 'landed' AND {} {NEWEST} GROUP BY r.uid",
+        among(&conn, "r.uid", 1)
+    );
+    let rows: Vec<Size> = select(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))]).await?;
+    rows.into_iter().map(|row| Ok((uid(row.uid)?, usize::try_from(row.schools).unwrap_or(0)))).collect()
+}
