@@ -88,7 +88,9 @@ impl Config {
             mistakes.push(format!("drain_seconds: {drain} is more than {MAX_DRAIN_SECONDS}"));
         }
         let database = given.database.or(file.database).unwrap_or_else(|| DATABASE.to_owned());
-        if !["sqlite:", "postgres://", "postgresql://"].iter().any(|it| database.starts_with(it)) {
+        if database.starts_with("mysql:") {
+            mistakes.push("database: MySQL is not supported: use sqlite:PATH or postgres://...".to_owned());
+        } else if !["sqlite:", "postgres://", "postgresql://"].iter().any(|it| database.starts_with(it)) {
             mistakes.push("database: a URL starts with sqlite: or postgres://".to_owned());
         }
         let migrate = given.migrate || file.migrate.unwrap_or(false);

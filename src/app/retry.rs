@@ -6,9 +6,10 @@ use super::AppError;
 use crate::store::StoreError;
 
 /// Tries in all.
-const TRIES: u32 = 3;
-/// The longest wait before the second try; each further one may wait as long again.
-const WAIT_MS: u64 = 80;
+const TRIES: u32 = 4;
+/// The longest wait before the second try; it doubles with each further one. Half of it at least, the rest by chance, so
+/// that replicas do not march in step.
+const WAIT_MS: u64 = 50;
 
 /// An error that may pass.
 pub(crate) trait Passing: std::fmt::Display {
@@ -28,7 +29,7 @@ impl Passing for AppError {
     }
 }
 
-/// Runs a step until it succeeds, fails for good, or has been tried three times. A step must be one that may have been
+/// Runs a step until it succeeds, fails for good, or has been tried four times. A step must be one that may have been
 /// done already: the outcome of a lost COMMIT is unknown.
 ///
 /// # Errors
@@ -41,7 +42,8 @@ pub(crate) async fn retried<T, E: Passing, F: Future<Output = Result<T, E>>>(
         match step().await {
             Err(error) if error.may_pass() && tried < TRIES => {
                 tracing::warn!(%error, tried, "trying again");
-                let wait = fastrand::u64(1..=WAIT_MS.saturating_mul(u64::from(tried)));
+                let most = WAIT_MS << tried.saturating_sub(1);
+                let wait = fastrand::u64(most / 2..=most);
                 #[expect(clippy::disallowed_methods, reason = "a bounded back-off before the database is asked again")]
                 tokio::time::sleep(Duration::from_millis(wait)).await;
                 tried = tried.saturating_add(1);

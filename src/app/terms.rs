@@ -7,11 +7,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{App, AppError, Result, Violation, authorise};
 use crate::domain::event::Hash;
-use crate::domain::ids::{Programme, RequestId};
+use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{Terms, shipped};
-use crate::store::{Readable, WriteTx, books, requests};
+use crate::store::{Readable, WriteTx, books, register, requests};
 
 /// Who the record says loaded the terms that ship with the program.
 const SHIPPED_BY: &str = "tsio";
@@ -109,17 +109,26 @@ impl App {
     pub async fn load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         authorise(caller, Action::LoadTerms)?;
         let (actor, request) = (caller.actor.clone(), new.request);
-        if let Some(stored) = requests::one(self.store(), &actor, request).await? {
-            let same = stored.fingerprint == new.fingerprint && stored.rpc == new.rpc;
-            return if same { Ok(stored.answer) } else { Err(AppError::RequestIdReused) };
+        let (tx, kept) = match self.keep_terms(actor.as_str(), new.file_name, new.text).await {
+            // An answer given before goes before whatever is wrong with the call by now.
+            Err(error) => return self.answered(&actor, &new).await?.ok_or(error),
+            Ok(kept) => kept,
+        };
+        if let Some(stored) = requests::one(&tx, &actor, request).await? {
+            tx.rollback().await?;
+            return of_the_same(stored, &new);
         }
-        let (tx, kept) = self.keep_terms(actor.as_str(), new.file_name, new.text).await?;
         let answer = (new.encode)(&kept);
         let (rpc, fingerprint) = (new.rpc.to_owned(), new.fingerprint);
         let stored = requests::Stored { actor, request, rpc, fingerprint, answer: answer.clone() };
         requests::keep(&tx, &[stored], self.clock().now().at).await?;
         tx.commit().await?;
         Ok(answer)
+    }
+
+    async fn answered(&self, actor: &Actor, new: &NewTerms<'_>) -> Result<Option<Vec<u8>>> {
+        let stored = requests::one(self.store(), actor, new.request).await?;
+        stored.map(|stored| of_the_same(stored, new)).transpose()
     }
 
     /// Loads the terms that ship with the program, as far as their programmes have none yet.
@@ -149,6 +158,8 @@ impl App {
         let programme = terms.programme().clone();
         let turn = self.store().turn().await?;
         let tx = self.store().write(turn).await?;
+        // Two servers that start at once load the same terms one after the other.
+        register::lock(&tx).await?;
         let sha256 = Hash(Sha256::digest(text).into());
         if let Some(row) = books::terms_of(&tx, &programme).await? {
             if row.sha256 == sha256 {
@@ -163,6 +174,12 @@ impl App {
         books::open_book(&tx, &row).await?;
         Ok((tx, Kept { row, terms, unchanged: false }))
     }
+}
+
+/// The stored answer, if it was given to this very call.
+fn of_the_same(stored: requests::Stored, new: &NewTerms<'_>) -> Result<Vec<u8>> {
+    let same = stored.fingerprint == new.fingerprint && stored.rpc == new.rpc;
+    if same { Ok(stored.answer) } else { Err(AppError::RequestIdReused) }
 }
 
 fn parse(file_name: &str, text: &str) -> Result<Terms> {

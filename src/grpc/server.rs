@@ -62,7 +62,7 @@ pub async fn serve(
     limits: Limits,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
-    let (health, health_service) = tonic_health::server::health_reporter();
+    let (mut health, health_service) = tonic_health::server::health_reporter();
     let readiness = tokio::spawn(follow_the_database(app.clone(), health.clone()));
     let (drain, draining) = oneshot::channel::<()>();
     let served = router(app, health_service)?.serve_with_incoming_shutdown(
@@ -80,6 +80,8 @@ pub async fn serve(
     readiness.abort();
     health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     let _ = drain.send(());
+    // Ends the streams that watch it, once they have been told: nothing else would, and they would hold up the drain.
+    health.clear_service_status("").await;
     match tokio::time::timeout(limits.drain, served).await {
         Ok(ended) => ended.map(|()| Serving::Drained).map_err(Into::into),
         Err(_) => Ok(Serving::CutOff),

@@ -43,9 +43,8 @@ impl From<DbErr> for StoreError {
         let text = error.to_string();
         match &error {
             DbErr::ConnectionAcquire(ConnAcquireErr::Timeout | ConnAcquireErr::ConnectionClosed) => Self::Away(text),
-            DbErr::Conn(RuntimeErr::SqlxError(cause))
-            | DbErr::Exec(RuntimeErr::SqlxError(cause))
-            | DbErr::Query(RuntimeErr::SqlxError(cause)) => sort(cause, text),
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => sort(cause, text),
+            // No connection was made: whatever the reason, no row is to blame.
             DbErr::Conn(_) => Self::Away(text),
             _ => Self::Unreadable(text),
         }

@@ -5,7 +5,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
 use super::books::{actor, hash};
 use super::bulk::{insert_all, uuid_in};
 use super::entity::record::request;
-use super::{Readable, Result, WriteTx};
+use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, RequestId};
 use crate::domain::time::Micros;
@@ -47,7 +47,8 @@ pub async fn find(from: &impl Readable, wanted: &[(Actor, RequestId)]) -> Result
 /// Keeps new successes.
 ///
 /// # Errors
-/// [`super::StoreError::Row`] when one of them is there already.
+/// [`StoreError::Busy`] when one of them has come to be there since it was looked for: a request id is the caller's, not
+/// the book's, and another book or an import kept it at this moment. Trying again finds it.
 pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
     let rows = new.iter().map(|it| request::ActiveModel {
         actor: Set(it.actor.to_string()),
@@ -57,7 +58,10 @@ pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
         answer: Set(it.answer.clone()),
         recorded_at: Set(at.0),
     });
-    insert_all::<request::Entity, _>(tx, rows.collect()).await
+    insert_all::<request::Entity, _>(tx, rows.collect()).await.map_err(|error| match error {
+        StoreError::Row(text) => StoreError::Busy(text),
+        other => other,
+    })
 }
 
 /// Whether a request id of this caller is taken.

@@ -15,14 +15,18 @@ use crate::store::approvals::StoredApproval;
 use crate::store::books::Head;
 use crate::store::events::{Recorded, Text};
 use crate::store::requests::Stored;
-use crate::store::{self, WriteTx, approvals, books, events, offers, placements, requests};
+use crate::store::{self, Turn, WriteTx, approvals, books, events, offers, placements, requests};
 
 /// What one caller is answered.
 pub(super) type Verdict = Result<Vec<u8>>;
 
 /// Writes a group in one transaction and answers it, or fails without a trace.
-pub(super) async fn write(shared: &Shared, programme: &Programme, group: &[Job]) -> store::Result<Vec<Verdict>> {
-    let turn = shared.store.turn().await?;
+pub(super) async fn write(
+    shared: &Shared,
+    turn: Turn,
+    programme: &Programme,
+    group: &[Job],
+) -> store::Result<Vec<Verdict>> {
     let tx = shared.store.write(turn).await?;
     let Some(head) = books::lock(&tx, programme).await? else {
         tx.rollback().await?;
@@ -53,8 +57,7 @@ pub(super) async fn write(shared: &Shared, programme: &Programme, group: &[Job])
 /// Idempotency first; then the command is decided, and its success kept under its request id.
 fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pen<'_>, now: Now) -> Verdict {
     if let Some(stored) = answers.find(of) {
-        let same = stored.fingerprint == of.fingerprint && stored.rpc == of.rpc;
-        return if same { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) };
+        return again(of, stored);
     }
     let told = pen.decide(facts, &of.command, &of.actor, of.request, now)?;
     if let Answer::ApprovalOpened(refusal) = told.answer {
@@ -70,6 +73,12 @@ fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pe
         answer: answer.clone(),
     });
     Ok(answer)
+}
+
+/// The stored answer of a request that comes again, unless it stood for something else.
+fn again(of: &Submission, stored: &Stored) -> Verdict {
+    let same = stored.fingerprint == of.fingerprint && stored.rpc == of.rpc;
+    if same { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
 }
 
 /// The answers given before to the requests of this group, and those given in it.
@@ -129,6 +138,7 @@ impl<'a> Pen<'a> {
         request: RequestId,
         now: Now,
     ) -> Result<Told> {
+        let judged_at = self.head.last();
         let decided = guarded(|| {
             let mut context = Context { actor, now, ids: &mut new_id };
             facts.decide(command, &mut context).map_err(AppError::from)
@@ -148,7 +158,7 @@ impl<'a> Pen<'a> {
             Answer::Approved(id, _) => facts.approvals.get(id).map(|it| stored(self.programme, it)),
             _ => None,
         };
-        Ok(Told { answer, offers, approval, warnings, judged_at: self.head.last() })
+        Ok(Told { answer, offers, approval, warnings, judged_at })
     }
 
     fn record(&mut self, draft: Draft, actor: &Actor, request: RequestId, at: Micros) -> Result<Event> {

@@ -1,21 +1,16 @@
 //! A book's lane: takes what is waiting, has it written, answers. It survives its own panics.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
 use super::group::{Verdict, write};
 use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
+use crate::app::retry::retried;
 use crate::domain::book::Command;
 use crate::domain::ids::Programme;
-use crate::store;
-
-/// Tries of one group when the database is away or busy. With the waits between them, some seconds.
-const TRIES: u32 = 4;
-/// The wait before the second try; it doubles, and half of it is chance, so that replicas do not march in step.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
+use crate::store::{self, Turn};
 
 /// Starts a lane and the supervisor that starts it anew after a panic.
 pub(super) fn start(shared: Arc<Shared>, programme: Programme) -> mpsc::Sender<Job> {
@@ -46,7 +41,6 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
         };
         // Its turn first, then what has come meanwhile: the longer the wait, the larger the group.
         let turn = shared.store.turn().await;
-        drop(turn);
         let mut group = vec![first];
         let mut rows = weight(group.iter());
         while group.len() < GROUP_COMMANDS {
@@ -65,7 +59,7 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
         for job in late {
             let _ = job.reply.send(Err(AppError::DeadlinePassed));
         }
-        settle(&shared, &programme, group).await;
+        settle(&shared, &programme, group, turn.ok()).await;
     }
 }
 
@@ -82,13 +76,13 @@ fn weight<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> usize {
 
 /// Writes a group and answers everybody in it. A group that fails for the sake of one command is halved until that one
 /// fails alone; when the database is away it is tried again, whole.
-async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>) {
+async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, mut turn: Option<Turn>) {
     let mut todo = vec![group];
     while let Some(mut group) = todo.pop() {
         if group.is_empty() {
             continue;
         }
-        match persist(shared, programme, &group).await {
+        match persist(shared, programme, &group, turn.take()).await {
             Ok(verdicts) => {
                 for (job, verdict) in group.into_iter().zip(verdicts) {
                     let _ = job.reply.send(verdict);
@@ -117,27 +111,24 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>) {
     }
 }
 
-/// Tries a group until the database answers, a bounded number of times. After a lost connection nobody knows whether
-/// the commit happened: the next try reads the stored answers again under the lock, and finds it if it did.
-async fn persist(shared: &Shared, programme: &Programme, group: &[Job]) -> store::Result<Vec<Verdict>> {
-    let mut wait = FIRST_WAIT;
-    let mut tries = 1;
-    loop {
-        match write(shared, programme, group).await {
-            Err(error) if error.retryable() && tries < TRIES => {
-                tracing::info!(%programme, %error, tries, "trying a group again");
-                #[expect(clippy::disallowed_methods, reason = "a bounded wait for a database that is away")]
-                tokio::time::sleep(jittered(wait)).await;
-                wait = wait.saturating_mul(2);
-                tries += 1;
-            }
-            result => return result,
+/// Tries a group until the database answers, a bounded number of times; first in the turn it has. After a lost connection
+/// nobody knows whether the commit happened: the next try reads the stored answers again under the lock, and finds it if
+/// it did.
+async fn persist(
+    shared: &Shared,
+    programme: &Programme,
+    group: &[Job],
+    mut turn: Option<Turn>,
+) -> store::Result<Vec<Verdict>> {
+    retried(|| {
+        let turn = turn.take();
+        async move {
+            let turn = match turn {
+                Some(turn) => turn,
+                None => shared.store.turn().await?,
+            };
+            write(shared, turn, programme, group).await
         }
-    }
-}
-
-/// Between half of it and all of it.
-fn jittered(wait: Duration) -> Duration {
-    let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
-    Duration::from_micros(fastrand::u64(micros / 2..=micros))
+    })
+    .await
 }

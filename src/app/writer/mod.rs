@@ -16,6 +16,8 @@
 mod facts;
 mod group;
 mod lane;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,7 +55,7 @@ pub struct Told {
     pub approval: Option<StoredApproval>,
     /// Worth knowing.
     pub warnings: Vec<Warning>,
-    /// The last event of the book when it was judged.
+    /// The last event of the book when it was judged, before what it did itself.
     pub judged_at: Seq,
 }
 
@@ -129,8 +131,7 @@ impl Writer {
         let mut facts = facts::load(&snapshot, &shared.terms, programme, head.open, &[command]).await?;
         let request = RequestId(uuid::Uuid::nil());
         let mut pen = group::Pen::new(programme, head);
-        let told = pen.decide(&mut facts, command, actor, request, shared.clock.now())?;
-        Ok(Told { judged_at: head.last(), ..told })
+        pen.decide(&mut facts, command, actor, request, shared.clock.now())
     }
 
     fn lane(&self, programme: Programme) -> mpsc::Sender<Job> {

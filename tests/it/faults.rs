@@ -1,0 +1,155 @@
+//! What is acknowledged is kept, once, whatever breaks: a row, every session, the database, the process.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+use tonic::{Code, Streaming};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::client::{Client, YEAR, fresh, reason};
+use crate::harness::{Db, Server, both, run};
+use crate::load::{Load, Unanswered, held};
+use crate::past::{Past, proved};
+
+/// Readiness asks every 2 s; a call gives a database that is away some seconds.
+const NOTICED: Duration = Duration::from_secs(20);
+const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+    WHERE datname = current_database() AND application_name LIKE 'tsio%'";
+
+both!(a_command_that_cannot_be_written_fails_alone, what_a_killed_server_acknowledged_is_there);
+
+async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let mut past = Past::of(&db).await;
+    let cursed = past.id(&offers[0].offer);
+    let trigger = match past {
+        Past::Sqlite(_) => format!(
+            "CREATE TRIGGER cursed BEFORE INSERT ON events WHEN NEW.offer_id = {cursed} \
+             BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+        ),
+        Past::Postgres(_) => format!(
+            "CREATE FUNCTION curse() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'not this one'; END $$; \
+             CREATE TRIGGER cursed BEFORE INSERT ON events FOR EACH ROW WHEN (NEW.offer_id = {cursed}) \
+             EXECUTE FUNCTION curse()"
+        ),
+    };
+    past.run(&trigger).await.unwrap();
+
+    // While the book is held they gather into a group; the 51st is the one.
+    past.hold(YEAR).await;
+    let calls: Vec<_> = (0..100)
+        .map(|n| {
+            let offer = if n == 50 { offers[0].offer.clone() } else { offers[1 + n % 18].offer.clone() };
+            let client = client.clone();
+            tokio::spawn(async move { client.note(&offer, "together", &fresh()).await })
+        })
+        .collect();
+    for _ in 0..20 {
+        client.offer(&offers[1].offer).await;
+    }
+    past.let_go().await;
+    let answers: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
+    for (n, answer) in answers.iter().enumerate() {
+        match answer {
+            Err(status) if n == 50 => {
+                assert_eq!((status.code(), status.message().contains("not this")), (Code::Internal, false))
+            }
+            answer => assert_eq!(answer.is_ok(), n != 50, "{n}: {answer:?}"),
+        }
+    }
+    // 19 offers made, 99 notes.
+    assert_eq!(proved(&db)[0].0, 118);
+    server.stop();
+    assert!(server.stderr().contains("halving a group"), "they were not one group");
+}
+
+async fn what_a_killed_server_acknowledged_is_there(db: Db) {
+    let mut server = Server::start(&db);
+    let offers = Client::of(&server).await.seed().await;
+    let mut sent = Vec::new();
+    for _ in 0..3 {
+        let load = Load::on(&Client::of(&server).await, &offers, Unanswered::Home);
+        load.until_more(40).await;
+        server.kill();
+        sent.extend(load.end().await);
+        server.restart();
+        proved(&db);
+    }
+    assert!(sent.len() > 120);
+    held(&Client::of(&server).await, &offers, &sent).await;
+    proved(&db);
+}
+
+#[test]
+fn sessions_that_are_ended_lose_nothing() {
+    run(async {
+        let db = Db::postgres();
+        let mut server = Server::start(&db);
+        let client = Client::of(&server).await;
+        let offers = client.seed().await;
+        let mut past = Past::of(&db).await;
+        let load = Load::on(&client, &offers, Unanswered::Again);
+        let mut ended = 0;
+        for _ in 0..20 {
+            load.until_more(5).await;
+            ended += past.number(TERMINATE).await;
+        }
+        assert!(ended >= 20, "only {ended} sessions were ended");
+        load.until_more(20).await;
+        let sent = load.end().await;
+        held(&client, &offers, &sent).await;
+        proved(&db);
+        // A lost session is no command's fault.
+        server.stop();
+        assert!(!server.stderr().contains("halving a group"), "{}", server.stderr());
+    });
+}
+
+#[test]
+fn a_database_that_was_away_is_found_again() {
+    run(async {
+        let (db, beside) = (Db::postgres(), Db::postgres());
+        let url = db.url();
+        let name = url.rsplit('/').next().unwrap();
+        let server = Server::start(&db);
+        let client = Client::of(&server).await;
+        let offer = client.seed().await.remove(0).offer;
+        let mut past = Past::of(&beside).await;
+        let mut health = watch_health(&client).await;
+        turns(&mut health, ServingStatus::Serving).await;
+
+        let away = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
+        past.run(&away).await.unwrap();
+        past.run(&TERMINATE.replace("current_database()", &format!("'{name}'"))).await.unwrap();
+        let begun = Instant::now();
+        let id = fresh();
+        for _ in 0..3 {
+            let status = client.note(&offer, "is anybody there", &id).await.unwrap_err();
+            assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "DATABASE_AWAY"), "{status:?}");
+        }
+        assert!(begun.elapsed() < NOTICED, "answered after {:?}", begun.elapsed());
+        turns(&mut health, ServingStatus::NotServing).await;
+
+        past.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
+        turns(&mut health, ServingStatus::Serving).await;
+        client.note(&offer, "is anybody there", &id).await.unwrap();
+        assert_eq!(client.times(&offer, &id).await, 1);
+        proved(&db);
+    });
+}
+
+async fn watch_health(client: &Client) -> Streaming<HealthCheckResponse> {
+    let mut health = HealthClient::new(client.channel());
+    health.watch(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner()
+}
+
+async fn turns(health: &mut Streaming<HealthCheckResponse>, wanted: ServingStatus) {
+    let until = async { while health.message().await.unwrap().unwrap().status() != wanted {} };
+    timeout(NOTICED, until).await.unwrap_or_else(|_| panic!("health does not turn {wanted:?}"));
+}

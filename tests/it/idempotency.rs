@@ -1,0 +1,145 @@
+//! A request id is one change, for ever: whoever repeats it, in every process and after a restart.
+
+use futures_util::future::join_all;
+use prost::Message as _;
+use tonic::Code;
+use tsio::proto::{AssignOfferRequest, Party};
+
+use crate::client::{Client, NEXT_YEAR, YEAR, contact, fresh, of_school, reason};
+use crate::harness::{Db, Server, both, run};
+use crate::past::{Past, proved};
+
+both!(
+    fifty_calls_with_one_id_are_one_change,
+    the_same_id_for_something_else_is_refused,
+    a_refusal_does_not_burn_its_id,
+    two_callers_may_use_the_same_id,
+    an_id_of_another_book_is_refused,
+);
+
+/// SQLite: one process. PostgreSQL: two on one database.
+async fn fifty_calls_with_one_id_are_one_change(db: Db) {
+    let mut servers = vec![Server::start(&db)];
+    if db.is_postgres() {
+        servers.push(Server::start(&db));
+    }
+    let mut clients = Vec::new();
+    for server in &servers {
+        clients.push(Client::of(server).await);
+    }
+    let offer = of_school(&clients[0].seed().await, 910_003).offer.clone();
+    let id = fresh();
+    let calls = (0..50).map(|n| clients[n % clients.len()].assign(&offer, "case-7", &id));
+    let answers: Vec<Vec<u8>> = join_all(calls).await.into_iter().map(|it| it.unwrap().encode_to_vec()).collect();
+    assert!(answers.iter().all(|it| *it == answers[0]));
+    assert_eq!(clients[0].times(&offer, &id).await, 1);
+
+    // Something else happens to the offer; the stored answer stays the one that was given.
+    clients[0].assign(&offer, "case-8", &fresh()).await.unwrap();
+    for server in &mut servers {
+        server.stop();
+        server.restart();
+        let client = Client::of(server).await;
+        assert_eq!(client.assign(&offer, "case-7", &id).await.unwrap().encode_to_vec(), answers[0]);
+        assert_eq!(client.offer(&offer).await.assignee, "case-8");
+        assert_eq!(client.times(&offer, &id).await, 1);
+    }
+    proved(&db);
+}
+
+async fn the_same_id_for_something_else_is_refused(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let (offer, other) = (&offers[0].offer, &offers[1].offer);
+    let id = fresh();
+    client.assign(offer, "case-7", &id).await.unwrap();
+    let head = proved(&db);
+    let refused = [
+        client.assign(offer, "case-8", &id).await.unwrap_err(),
+        client.assign(other, "case-7", &id).await.unwrap_err(),
+        client.note(offer, "case-7", &id).await.unwrap_err(),
+        client.identify(YEAR, &id).await.unwrap_err(),
+    ];
+    for status in refused {
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    }
+    assert_eq!(proved(&db), head);
+    assert_eq!(client.offer(offer).await.assignee, "case-7");
+}
+
+async fn a_refusal_does_not_burn_its_id(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let offer = of_school(&offers, 910_003);
+    let id = fresh();
+    let early = || contact(Party::School, &[offer], &id);
+    let refused = client.offers().contact_offers(client.ask(early())).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "CONTACT_MISSING"));
+    let missing = contact(Party::ResponsibleBody, &[offer], &fresh());
+    client.offers().contact_offers(client.ask(missing)).await.unwrap();
+    let answer = client.offers().contact_offers(client.ask(early())).await.unwrap().into_inner();
+    assert_eq!(answer.offers[0].contacts.len(), 2);
+    assert_eq!(client.times(&offer.offer, &id).await, 1);
+}
+
+async fn two_callers_may_use_the_same_id(db: Db) {
+    let server = Server::start(&db);
+    let (ann, bob) = (Client::of(&server).await, Client::of(&server).await.named("bob"));
+    let offer = ann.seed().await.remove(0).offer;
+    let id = fresh();
+    assert_eq!(ann.assign(&offer, "ann", &id).await.unwrap().offer.unwrap().assignee, "ann");
+    assert_eq!(bob.assign(&offer, "bob", &id).await.unwrap().offer.unwrap().assignee, "bob");
+    assert_eq!(ann.times(&offer, &id).await, 2);
+    // Each is answered their own again.
+    assert_eq!(ann.assign(&offer, "ann", &id).await.unwrap().offer.unwrap().assignee, "ann");
+    assert_eq!(ann.times(&offer, &id).await, 2);
+}
+
+async fn an_id_of_another_book_is_refused(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let (this, next) = client.seed_both().await;
+    let id = fresh();
+    client.note(&this[0].offer, "kept", &id).await.unwrap();
+    let status = client.note(&next[0].offer, "kept", &id).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    assert_eq!(client.times(&next[0].offer, &id).await, 0);
+}
+
+/// Both books have looked for the id and found nothing before either stores its answer.
+#[test]
+fn an_id_used_at_once_in_two_books_is_one_change() {
+    run(async {
+        let db = Db::postgres();
+        let server = Server::start(&db);
+        let client = Client::of(&server).await;
+        let (this, next) = client.seed_both().await;
+        assert_eq!((this[0].programme.as_str(), next[0].programme.as_str()), (YEAR, NEXT_YEAR));
+        let mut past = Past::of(&db).await;
+        let mut watch = Past::of(&db).await;
+        past.run("BEGIN; LOCK TABLE events IN SHARE MODE").await.unwrap();
+        let id = fresh();
+        let assign = |offer: &str| {
+            let request = AssignOfferRequest {
+                request_id: id.clone(),
+                offer: offer.to_owned(),
+                assignee: "ann".to_owned(),
+                ..Default::default()
+            };
+            let (mut offers, request) = (client.offers(), client.ask(request));
+            tokio::spawn(async move { offers.assign_offer(request).await })
+        };
+        let calls = [assign(&this[0].offer), assign(&next[0].offer)];
+        watch.until_waiting(2).await;
+        past.let_go().await;
+        let [one, other] = join_all(calls).await.try_into().unwrap();
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_ne!(one.is_ok(), other.is_ok(), "{one:?} {other:?}");
+        let status = one.err().or(other.err()).unwrap();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+        assert_eq!(client.times(&this[0].offer, &id).await + client.times(&next[0].offer, &id).await, 1);
+        proved(&db);
+    });
+}

@@ -1,0 +1,158 @@
+//! More than can be done at once: who is told so, who is dropped, and who is not starved.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::Code;
+use tsio::proto::NoteOfferRequest;
+
+use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
+use crate::harness::{Db, Server, both, run};
+use crate::past::{Past, proved};
+
+/// Commands that may wait for one book, and those of the group that is being written.
+const QUEUE: usize = 4_096;
+const GROUP: usize = 512;
+const CONNECTIONS: usize = 6;
+
+both!(a_flood_on_one_book_does_not_starve_the_other);
+
+#[test]
+fn a_full_queue_answers_at_once() {
+    run(async {
+        const TOO_MANY: usize = 200;
+        let db = Db::postgres();
+        let server = Server::start(&db);
+        let client = Client::of(&server).await;
+        let offers = client.seed().await;
+        let mut past = Past::of(&db).await;
+        past.hold(YEAR).await;
+        let refused = Arc::new(watch::Sender::new(0));
+        let mut calls = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let client = Client::of(&server).await;
+            for n in 0..(QUEUE + GROUP + TOO_MANY).div_ceil(CONNECTIONS) {
+                let (client, offer) = (client.clone(), offers[n % offers.len()].offer.clone());
+                let refused = Arc::clone(&refused);
+                calls.spawn(async move {
+                    let answer = client.note(&offer, "one of many", &fresh()).await;
+                    let answer =
+                        answer.map_or_else(|status| (status.code(), reason(&status)), |_| (Code::Ok, String::new()));
+                    if answer.0 == Code::ResourceExhausted {
+                        assert_eq!(answer.1, "OVERLOADED");
+                        refused.send_modify(|count| *count += 1);
+                    }
+                    answer.0
+                });
+            }
+        }
+        // Answered while nothing can be done: the book is held until they are.
+        refused.subscribe().wait_for(|count| *count >= TOO_MANY).await.unwrap();
+        past.let_go().await;
+        let answers = calls.join_all().await;
+        let count = |code: Code| answers.iter().filter(|it| **it == code).count();
+        // On a slow machine the group that waited for the book may have given up.
+        let (done, waited) = (count(Code::Ok), count(Code::Unavailable));
+        assert!(done + waited >= QUEUE, "only {done} and {waited} were taken");
+        assert_eq!(done + waited + *refused.borrow(), answers.len());
+        // 19 offers made, and a note each; what was refused left nothing.
+        assert_eq!(proved(&db)[0].0, 19 + i64::try_from(done).unwrap());
+    });
+}
+
+#[test]
+fn nothing_is_carried_out_for_a_caller_that_is_late_or_gone() {
+    run(async {
+        let db = Db::postgres();
+        let server = Server::start(&db);
+        let client = Client::of(&server).await;
+        let offers = client.seed().await;
+        let (mut past, mut watch) = (Past::of(&db).await, Past::of(&db).await);
+        past.hold(YEAR).await;
+        let (first, offer) = (client.clone(), offers[0].offer.clone());
+        let before = tokio::spawn(async move { first.note(&offer, "its group has begun", &fresh()).await });
+        watch.until_waiting(1).await;
+
+        let late = fresh();
+        let note = |id: &str| NoteOfferRequest {
+            request_id: id.to_owned(),
+            offer: offers[0].offer.clone(),
+            text: "too late".to_owned(),
+            etag: String::new(),
+        };
+        let mut request = client.ask(note(&late));
+        request.set_timeout(Duration::from_millis(300));
+        let status = client.offers().note_offer(request).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
+        // And one whose caller hangs up.
+        let (gone, caller) = (fresh(), client.clone());
+        let (about, under) = (offers[0].offer.clone(), gone.clone());
+        let hung_up = tokio::spawn(async move { caller.note(&about, "never mind", &under).await });
+        reads(&client, &offers[0].offer).await;
+        hung_up.abort();
+        reads(&client, &offers[0].offer).await;
+        past.let_go().await;
+        before.await.unwrap().unwrap();
+
+        // First in, first out: once this one is done, the others have had their turn.
+        client.note(&offers[0].offer, "after it", &fresh()).await.unwrap();
+        assert_eq!(client.times(&offers[0].offer, &late).await, 0);
+        assert_eq!(client.times(&offers[0].offer, &gone).await, 0);
+        // It was not kept either: with time enough the same call is made.
+        client.offers().note_offer(client.ask(note(&late))).await.unwrap();
+        assert_eq!(client.times(&offers[0].offer, &late).await, 1);
+        assert_eq!(proved(&db)[0].0, 22);
+    });
+}
+
+/// Some calls that wait for nothing: what was sent on the same connection before them has arrived.
+async fn reads(client: &Client, offer: &str) {
+    for _ in 0..20 {
+        client.offer(offer).await;
+    }
+}
+
+/// PostgreSQL: a book that is held holds up no other. SQLite: both share one writer, and take turns.
+async fn a_flood_on_one_book_does_not_starve_the_other(db: Db) {
+    const FLOOD: usize = 1_200;
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let (this, next) = client.seed_both().await;
+    assert_eq!((this[0].programme.as_str(), next[0].programme.as_str()), (YEAR, NEXT_YEAR));
+    let mut past = Past::of(&db).await;
+    past.hold(YEAR).await;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut flood = JoinSet::new();
+    for half in 0..2 {
+        let client = Client::of(&server).await;
+        for n in (half..FLOOD).step_by(2) {
+            let (client, offer) = (client.clone(), this[n % this.len()].offer.clone());
+            let answered = Arc::clone(&answered);
+            flood.spawn(async move {
+                client.note(&offer, "one of many", &fresh()).await.unwrap();
+                answered.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        reads(&client, &this[0].offer).await;
+    }
+    let (other, offer) = (client.clone(), next[0].offer.clone());
+    let call = tokio::spawn(async move { other.note(&offer, "the only one", &fresh()).await });
+    if db.is_postgres() {
+        call.await.unwrap().unwrap();
+        assert_eq!(answered.load(Ordering::Relaxed), 0);
+        past.let_go().await;
+    } else {
+        reads(&client, &next[0].offer).await;
+        past.let_go().await;
+        call.await.unwrap().unwrap();
+        let before = answered.load(Ordering::Relaxed);
+        assert!(before < FLOOD, "the other book came after the flood");
+    }
+    while let Some(call) = flood.join_next().await {
+        call.unwrap();
+    }
+    proved(&db);
+}

@@ -1,0 +1,61 @@
+//! Two processes on one PostgreSQL: what one does to the other.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, fresh};
+use crate::harness::{Db, Server, run};
+use crate::load::{Load, Unanswered, held};
+use crate::past::{Past, proved};
+
+/// A holder that lies still for 3 s loses its session; the rest is for a busy machine.
+const FREED: Duration = Duration::from_secs(15);
+
+/// A session that has the book's row and waits for its client.
+const HOLDING: &str = "SELECT count(*) FROM pg_stat_activity session WHERE datname = current_database() \
+    AND application_name = 'tsio writer' AND state = 'idle in transaction' \
+    AND EXISTS (SELECT 1 FROM pg_locks held WHERE held.pid = session.pid AND held.granted \
+                AND held.relation = 'books'::regclass AND held.mode = 'RowShareLock')";
+
+#[test]
+fn a_stopped_holder_does_not_stop_the_book() {
+    run(async {
+        let db = Db::postgres();
+        let (one, other) = (Server::start(&db), Server::start(&db));
+        let (to_one, to_other) = (Client::of(&one).await, Client::of(&other).await);
+        let offers = to_one.seed().await;
+        let mut past = Past::of(&db).await;
+        let load = Load::on(&to_one, &offers, Unanswered::Again);
+        let mut tries = 0;
+        loop {
+            load.until_more(3).await;
+            one.pause();
+            until_stopped(one.pid());
+            if past.number(HOLDING).await == 1 {
+                break;
+            }
+            one.resume();
+            tries += 1;
+            assert!(tries < 200, "it was never stopped with the book in its hands");
+        }
+
+        let begun = Instant::now();
+        let id = fresh();
+        to_other.note(&offers[0].offer, "the other is asleep", &id).await.unwrap();
+        assert!(begun.elapsed() < FREED, "freed after {:?}", begun.elapsed());
+        assert_eq!(past.number(HOLDING).await, 0);
+
+        one.resume();
+        load.until_more(20).await;
+        let sent = load.end().await;
+        held(&to_one, &offers, &sent).await;
+        assert_eq!(to_one.times(&offers[0].offer, &id).await, 1);
+        proved(&db);
+    });
+}
+
+/// The kernel stops a process a moment after the signal is sent.
+fn until_stopped(pid: u32) {
+    let stopped = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T ");
+    assert!((0..1_000_000).any(|_| stopped()), "{pid} does not stop");
+}

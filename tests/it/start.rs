@@ -1,0 +1,186 @@
+//! How a server starts, what it will not start on, and how it ends.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tsio::proto::register_service_client::RegisterServiceClient;
+
+use crate::client::{Client, YEAR, fresh};
+use crate::harness::{Db, Server, both, run, tsio};
+use crate::past::{Past, proved};
+
+const BOUND: Duration = Duration::from_secs(30);
+const NO_SCHEMA: &str = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+
+both!(health_and_reflection_answer, a_stopping_server_answers_what_is_in_flight, a_newer_schema_is_refused);
+
+/// A `serve` that must refuse to start, and what it says.
+fn refused(url: &str, extra: &[&str]) -> String {
+    let output = tsio(&[&["serve", "--database", url, "--listen", "127.0.0.1:0"], extra].concat());
+    assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
+    assert!(!output.stdout.contains("LISTENING"), "{}", output.stdout);
+    output.stderr
+}
+
+async fn health_and_reflection_answer(db: Db) {
+    let server = Server::start(&db);
+    assert!(server.address().ip().is_loopback() && server.address().port() != 0);
+    let channel = Client::of(&server).await.channel();
+    let check = HealthCheckRequest { service: String::new() };
+    let health = HealthClient::new(channel.clone()).check(check).await.unwrap().into_inner();
+    assert_eq!(health.status(), ServingStatus::Serving);
+
+    let list = MessageRequest::ListServices(String::new());
+    let list = ServerReflectionRequest { host: String::new(), message_request: Some(list) };
+    let mut reflection = ServerReflectionClient::new(channel);
+    let answers = reflection.server_reflection_info(tokio_stream::iter([list])).await.unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap().message_response;
+    let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+    let names: Vec<&str> = list.service.iter().map(|it| it.name.as_str()).collect();
+    let services = ["ApprovalService", "EligibilityService", "OfferService", "RegisterService", "TermsService"];
+    for service in services.map(|it| format!("tsio.v1.{it}")) {
+        assert!(names.contains(&service.as_str()), "{service} is not among {names:?}");
+    }
+}
+
+/// Told to stop while a call waits for the book and a stream watches its health.
+async fn a_stopping_server_answers_what_is_in_flight(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offer = client.seed().await.remove(0).offer;
+    let (mut past, mut beside) = (Past::of(&db).await, Past::of(&db).await);
+    let mut health = HealthClient::new(client.channel());
+    let mut health = health.watch(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner();
+    assert_eq!(health.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    past.hold(YEAR).await;
+    let (caller, id) = (client.clone(), fresh());
+    let (about, under) = (offer.clone(), id.clone());
+    let call = tokio::spawn(async move { caller.note(&about, "the last one", &under).await });
+    if db.is_postgres() {
+        beside.until_waiting(1).await;
+    }
+    for _ in 0..20 {
+        client.offer(&offer).await;
+    }
+    let stopping = thread::spawn(move || {
+        server.stop();
+        server
+    });
+    let told = timeout(BOUND, health.message()).await.unwrap().unwrap().unwrap();
+    assert_eq!(told.status(), ServingStatus::NotServing);
+    past.let_go().await;
+    call.await.unwrap().unwrap();
+    assert!(timeout(BOUND, health.message()).await.unwrap().unwrap().is_none());
+    let mut server = stopping.join().unwrap();
+    server.restart();
+    assert_eq!(Client::of(&server).await.times(&offer, &id).await, 1);
+}
+
+/// An upload that is neither ended nor torn: the drain's time is the bound, and the exit code says so.
+#[test]
+fn a_stream_without_an_end_does_not_hold_up_the_stop() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("tsio.toml");
+        fs::write(&config, "drain_seconds = 1\n").unwrap();
+        let db = Db::sqlite();
+        let mut server = Server::start_with(&db, &["--config", config.to_str().unwrap()]);
+        let client = Client::of(&server).await;
+        let (never_ends, parts) = mpsc::channel(1);
+        let mut register = RegisterServiceClient::new(client.channel());
+        let answers = register.import_register(client.ask(ReceiverStream::new(parts))).await.unwrap();
+        let ended = server.end();
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("calls still in flight were cut off"), "{}", ended.stderr);
+        drop((never_ends, answers));
+    });
+}
+
+async fn a_newer_schema_is_refused(db: Db) {
+    Past::of(&db).await.run("INSERT INTO seaql_migrations VALUES ('m9999_of_the_future', 0)").await.unwrap();
+    for extra in [&[][..], &["--migrate"]] {
+        let said = refused(&db.url(), extra);
+        assert!(said.contains("newer than this program") && said.contains("m9999_of_the_future"), "{said}");
+    }
+}
+
+#[test]
+fn a_file_is_served_once() {
+    run(async {
+        let db = Db::sqlite();
+        let mut first = Server::start(&db);
+        let client = Client::of(&first).await;
+        let offer = client.seed().await.remove(0).offer;
+        let said = refused(&db.url(), &[]);
+        assert!(said.contains("another tsio process serves this file"), "{said}");
+        assert_eq!(proved(&db)[0].0, 19);
+        client.note(&offer, "still served", &fresh()).await.unwrap();
+        assert_eq!(proved(&db)[0].0, 20);
+        // The lock goes with its process, however it ends.
+        first.kill();
+        let second = Server::start(&db);
+        assert_eq!(Client::of(&second).await.offer(&offer).await.offer, offer);
+    });
+}
+
+#[test]
+fn an_old_schema_is_refused_until_it_is_migrated() {
+    run(async {
+        let db = Db::postgres();
+        db.psql(NO_SCHEMA);
+        let said = refused(&db.url(), &[]);
+        assert!(said.contains("m0001_record") && said.contains("tsio migrate --database URL"), "{said}");
+        assert_eq!(db.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
+        let server = Server::start_with(&db, &["--migrate"]);
+        Client::of(&server).await.seed().await;
+        proved(&db);
+    });
+}
+
+#[test]
+fn two_servers_may_migrate_at_once() {
+    run(async {
+        let db = Db::postgres();
+        for _ in 0..3 {
+            db.psql(NO_SCHEMA);
+            let starts = [(); 2].map(|()| {
+                let db = db.clone();
+                thread::spawn(move || Server::start_with(&db, &["--migrate"]))
+            });
+            let [one, other] = starts.map(|start| start.join().unwrap());
+            let (one, other) = (Client::of(&one).await, Client::of(&other).await);
+            assert_eq!(one.seed().await, other.list(YEAR).await);
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("tsio.db").display());
+    let rows = [
+        ("mysql://root@127.0.0.1/tsio", &[][..], "MySQL is not supported"),
+        ("oracle://127.0.0.1/tsio", &[], "starts with sqlite: or postgres://"),
+        (&file, &["--listen", "0.0.0.0:0"], "not a loopback address"),
+        (&file, &["--listen", "[::]:0"], "not a loopback address"),
+    ];
+    for (url, extra, wanted) in rows {
+        let mut args = vec!["serve", "--database", url];
+        args.extend(if extra.is_empty() { &["--listen", "127.0.0.1:0"] } else { extra });
+        let output = tsio(&args);
+        assert_eq!(output.code, 1, "{args:?}: {}", output.stderr);
+        assert!(output.stderr.contains(wanted), "{args:?}: {}", output.stderr);
+    }
+    assert!(!folder.path().join("tsio.db").exists());
+}
