@@ -8,7 +8,7 @@ use super::errors::Failure;
 use super::import::render::{AffectedView, ImportView, affected_text};
 use super::names::{instant, name, some_text};
 use super::offers::render::OfferView;
-use super::out::{Column, View, facts, table};
+use super::out::{Column, View, cell, facts, table};
 use crate::proto::{Approval, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest};
 
 /// A command about approvals.
@@ -59,6 +59,7 @@ struct ApprovalView {
     requested_by: String,
     request_time: Option<String>,
     given_by: Option<String>,
+    reason: Option<String>,
 }
 
 impl From<Approval> for ApprovalView {
@@ -71,6 +72,7 @@ impl From<Approval> for ApprovalView {
             requested_by: approval.requested_by,
             request_time: instant(approval.request_time),
             given_by: some_text(approval.given_by),
+            reason: some_text(approval.reason),
         }
     }
 }
@@ -78,7 +80,7 @@ impl From<Approval> for ApprovalView {
 impl View for Vec<ApprovalView> {
     fn text(&self) -> String {
         use Column::{Id, Text};
-        let columns = [Id("APPROVAL"), Text("ACTION"), Text("STATE"), Text("ASKED BY"), Text("SUBJECT")];
+        let columns = [Id("APPROVAL"), Text("ACTION"), Text("STATE"), Text("ASKED BY"), Text("SUBJECT"), Text("WHY")];
         let row = |approval: &ApprovalView| {
             vec![
                 approval.approval.clone(),
@@ -86,6 +88,7 @@ impl View for Vec<ApprovalView> {
                 approval.state.clone().unwrap_or_default(),
                 approval.requested_by.clone(),
                 approval.subject.clone(),
+                cell(approval.reason.as_ref()),
             ]
         };
         table(&columns, self.iter().map(row))

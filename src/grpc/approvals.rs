@@ -7,10 +7,10 @@ use super::call::{Call, unary};
 use super::convert;
 use super::fields::{Fields, page_size, token};
 use crate::app::writer::Told;
-use crate::app::{App, Result};
+use crate::app::{App, Result, StoredApproval};
 use crate::domain::book::Command;
 use crate::proto::approval_service_server::ApprovalService;
-use crate::proto::{GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest, ListApprovalsResponse};
+use crate::proto::{Approval, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest, ListApprovalsResponse};
 
 /// The service.
 #[derive(Debug)]
@@ -28,7 +28,11 @@ impl ApprovalService for Approvals {
             let size = page_size(message.page_size);
             let page = self.0.list_approvals(&call.caller, message.include_closed, before, size).await?;
             let next_page_token = token::next(&bound, size, &page, |last| last.id.to_string());
-            let approvals = page.iter().map(convert::approval).collect();
+            let shown = |it: &StoredApproval| Approval {
+                reason: it.reason.clone().unwrap_or_default(),
+                ..convert::approval(it)
+            };
+            let approvals = page.iter().map(shown).collect();
             Ok(ListApprovalsResponse { approvals, next_page_token })
         })
         .await

@@ -77,7 +77,8 @@ impl Fields {
             self.wrong(field, "is required, as YYYY-MM-DD");
             return None;
         }
-        let date = Some(text).filter(|it| it.len() == 10).and_then(|it| it.parse().ok());
+        let date: Option<Date> = text.parse().ok();
+        let date = date.filter(|it| it.to_string() == text);
         if date.is_none() {
             self.wrong(field, format!("{text:?} is not a date of the form YYYY-MM-DD"));
         }
@@ -100,6 +101,10 @@ impl Fields {
     pub(super) fn note(&mut self, field: &str, text: &str) -> Option<String> {
         if text.chars().count() > MAX_TEXT {
             self.wrong(field, format!("is longer than {MAX_TEXT} characters"));
+        }
+        // PostgreSQL cannot keep one in a text.
+        if text.contains('\0') {
+            self.wrong(field, "holds a NUL character");
         }
         Some(text.trim().to_owned()).filter(|it| !it.is_empty())
     }
@@ -228,7 +233,8 @@ mod tests {
     fn a_date_is_ten_characters() {
         let day = |text: &str| Fields::default().date("date", text).map(|it| it.to_string());
         assert_eq!(day("2022-02-28").as_deref(), Some("2022-02-28"));
-        for bad in ["2022-02-30", "2022-2-28", "+2022-02-28", "28/02/2022", "20220228", ""] {
+        for bad in ["2022-02-30", "2022-2-28", "+2022-2-28", "2022-02- 1", "+2022-02-28", "28/02/2022", "20220228", ""]
+        {
             assert_eq!(day(bad), None, "{bad:?}");
         }
     }

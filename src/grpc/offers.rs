@@ -11,7 +11,7 @@ use crate::app::{App, OfferFilter, Result};
 use crate::domain::book::command::Target;
 use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
-use crate::domain::ids::OfferId;
+use crate::domain::ids::{Actor, OfferId};
 use crate::proto::offer_service_server::OfferService;
 use crate::proto::{
     self, AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, ChangeOfferRegionRequest,
@@ -311,17 +311,14 @@ async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<ListOffersResp
     if !known {
         fields.wrong("state", "is not a state");
     }
-    let programme = fields.done(programme)?;
-    let filter = OfferFilter {
-        state: convert::state_from(message.state),
-        region,
-        assignee: match message.assignee.as_str() {
-            "" => None,
-            "-" => Some(None),
-            actor => Some(Some(actor.to_owned())),
-        },
-        search: Some(message.search.clone()).filter(|it| !it.trim().is_empty()),
+    let assignee = match message.assignee.as_str() {
+        "" => None,
+        "-" => Some(None),
+        actor => fields.parse("assignee", actor).map(|actor: Actor| Some(actor.to_string())),
     };
+    let search = fields.note("search", &message.search);
+    let programme = fields.done(programme)?;
+    let filter = OfferFilter { state: convert::state_from(message.state), region, assignee, search };
     let bound = ListOffersRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
     let after = token::read_as(&bound, &message.page_token)?;
     let size = page_size(message.page_size);

@@ -138,6 +138,9 @@ async fn list_imports(app: &App, call: Call<ListImportsRequest>) -> Result<ListI
 
 async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListSchoolsResponse> {
     let message = &call.message;
+    let mut fields = Fields::default();
+    fields.note("search", &message.search);
+    fields.done(Some(()))?;
     let bound = message.search.as_bytes();
     let after: Option<NameAndNumber<Urn>> = token::read_as(bound, &message.page_token)?;
     let size = page_size(message.page_size);
@@ -148,6 +151,9 @@ async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListS
 
 async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTrustsResponse> {
     let message = &call.message;
+    let mut fields = Fields::default();
+    fields.note("search", &message.search);
+    fields.done(Some(()))?;
     let bound = message.search.as_bytes();
     let after: Option<NameAndNumber<Uid>> = token::read_as(bound, &message.page_token)?;
     let size = page_size(message.page_size);

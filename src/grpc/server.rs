@@ -65,7 +65,8 @@ pub async fn serve(
     let (mut health, health_service) = tonic_health::server::health_reporter();
     let readiness = tokio::spawn(follow_the_database(app.clone(), health.clone()));
     let (drain, draining) = oneshot::channel::<()>();
-    let served = router(app, health_service)?.serve_with_incoming_shutdown(
+    let uploads = Uploads::default();
+    let served = router(app, health_service, &uploads)?.serve_with_incoming_shutdown(
         TcpIncoming::from(listener).with_nodelay(Some(true)),
         async {
             // An error means the sender is gone, which is as good a reason to stop.
@@ -82,7 +83,12 @@ pub async fn serve(
     let _ = drain.send(());
     // Ends the streams that watch it, once they have been told: nothing else would, and they would hold up the drain.
     health.clear_service_status("").await;
-    match tokio::time::timeout(limits.drain, served).await {
+    let drained = async {
+        let ended = served.await;
+        uploads.idle().await;
+        ended
+    };
+    match tokio::time::timeout(limits.drain, drained).await {
         Ok(ended) => ended.map(|()| Serving::Drained).map_err(Into::into),
         Err(_) => Ok(Serving::CutOff),
     }
@@ -91,15 +97,15 @@ pub async fn serve(
 fn router(
     app: App,
     health: HealthServer<impl Health>,
+    uploads: &Uploads,
 ) -> Result<tonic::transport::server::Router, Box<dyn std::error::Error + Send + Sync>> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let uploads = Uploads::default();
     let register = Register { app: app.clone(), uploads: uploads.clone() };
-    let eligibility = Eligibility { app: app.clone(), uploads };
+    let eligibility = Eligibility { app: app.clone(), uploads: uploads.clone() };
     let mut server = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE))

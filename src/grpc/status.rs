@@ -10,6 +10,10 @@ use crate::domain::refusal::{self, Reason};
 use crate::proto;
 
 const DOMAIN: &str = "tsio";
+/// Bytes of the details of a status. They travel in a header, encoded in base64, and clients take 16 KiB of those.
+const MAX_DETAILS: usize = 6 * 1024;
+/// Violations named in the message too.
+const IN_MESSAGE: usize = 5;
 
 /// The status of an error.
 pub(super) fn status(error: AppError) -> Status {
@@ -35,8 +39,9 @@ pub(super) fn status(error: AppError) -> Status {
 
 /// INVALID_ARGUMENT with every field that is wrong.
 pub(super) fn invalid(violations: &[Violation]) -> Status {
-    let shown: Vec<String> = violations.iter().map(|it| format!("{}: {}", it.field, it.description)).collect();
-    let bad = pb::BadRequest {
+    let shown: Vec<String> =
+        violations.iter().take(IN_MESSAGE).map(|it| format!("{}: {}", it.field, it.description)).collect();
+    let mut bad = pb::BadRequest {
         field_violations: violations
             .iter()
             .map(|it| pb::bad_request::FieldViolation {
@@ -46,8 +51,17 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
             })
             .collect(),
     };
+    let more = shorten(&mut bad, |it| &mut it.field_violations);
+    let mut message = shown.join("; ");
+    let unsaid = violations.len().saturating_sub(shown.len());
+    if unsaid > 0 {
+        message.push_str(&format!("; and {unsaid} more"));
+    }
+    if more > 0 {
+        message.push_str(&format!(", {more} of them not listed"));
+    }
     let details = vec![error_info("FIELD_VIOLATIONS"), any("google.rpc.BadRequest", &bad)];
-    with_details(Code::InvalidArgument, shown.join("; "), details)
+    with_details(Code::InvalidArgument, message, details)
 }
 
 fn refused(refusal: &refusal::Refusal) -> Status {
@@ -71,15 +85,26 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::ImportNotLanded
         | Reason::TermsInUse => Code::FailedPrecondition,
     };
-    let wire = proto::Refusal {
+    let mut wire = proto::Refusal {
         reason: refusal.reason.code().to_owned(),
         message: refusal.message.clone(),
         limits: refusal.limits.iter().map(limit).collect(),
         largest: refusal.largest,
         approval: refusal.approval.map(|id| id.to_string()).unwrap_or_default(),
+        more_limits: 0,
     };
+    wire.more_limits = i32::try_from(shorten(&mut wire, |it| &mut it.limits)).unwrap_or(i32::MAX);
     let details = vec![error_info(refusal.reason.code()), any("tsio.v1.Refusal", &wire)];
     with_details(code, refusal.message.clone(), details)
+}
+
+/// Drops the last of a message's rows until it is small enough; answers how many.
+fn shorten<M: prost::Message, R>(message: &mut M, rows: impl Fn(&mut M) -> &mut Vec<R>) -> usize {
+    let mut dropped: usize = 0;
+    while message.encoded_len() > MAX_DETAILS && rows(message).pop().is_some() {
+        dropped = dropped.saturating_add(1);
+    }
+    dropped
 }
 
 fn limit(it: &refusal::Limit) -> proto::Limit {
@@ -111,4 +136,28 @@ pub(super) fn with_details(code: Code, message: String, details: Vec<Any>) -> St
 
 fn any(name: &str, message: &impl prost::Message) -> Any {
     Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_much_is_wrong_the_details_fit_a_header() {
+        let limit = |n: usize| refusal::Limit::plain("contact", format!("offer {n}"), "x".repeat(120));
+        let mut refusal = refusal::Refusal::of(Reason::ContactMissing, "missing", limit(0));
+        refusal.limits = (0..500).map(limit).collect();
+        let status = refused(&refusal);
+        assert!(status.details().len() < MAX_DETAILS + 1024, "{}", status.details().len());
+        let decoded = pb::Status::decode(status.details()).unwrap();
+        let wire = proto::Refusal::decode(decoded.details[1].value.as_slice()).unwrap();
+        assert!(!wire.limits.is_empty());
+        assert_eq!(wire.limits.len() + usize::try_from(wire.more_limits).unwrap(), 500);
+
+        let violations: Vec<Violation> =
+            (0..500).map(|n| Violation::new(format!("offers[{n}].urn"), "x".repeat(90))).collect();
+        let status = invalid(&violations);
+        assert!(status.details().len() < MAX_DETAILS + 1024, "{}", status.details().len());
+        assert!(status.message().contains("and 495 more"), "{}", status.message());
+    }
 }

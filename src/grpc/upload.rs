@@ -24,8 +24,12 @@ use crate::proto;
 
 /// Uploads held at the same time: each is bounded by [`upload_bytes`], packed.
 const AT_ONCE: usize = 2;
+/// All of them.
+const AT_ONCE_ALL: u32 = 2;
 /// How long an upload may stand still: it holds one of few places.
 const STALLED: Duration = Duration::from_secs(30);
+/// How long it may take in all: 96 MiB over a slow line.
+const SLOWEST: Duration = Duration::from_secs(600);
 /// Messages waiting to be read by a slow caller; progress beyond them is dropped, the outcome never.
 const BUFFER: usize = 16;
 /// Progress is told about every so many bytes received.
@@ -61,6 +65,14 @@ pub(super) struct Uploads(Arc<Semaphore>);
 impl Default for Uploads {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
+}
+
+impl Uploads {
+    /// Waits until none is held any more: an import whose caller has gone is carried through all the same.
+    pub(super) async fn idle(&self) {
+        // It is never closed, so that this waits for every place.
+        let _ = self.0.acquire_many(AT_ONCE_ALL).await;
     }
 }
 
@@ -138,7 +150,8 @@ async fn run(
     let size = header.size_bytes;
     let header = checked(header)?;
     tracing::Span::current().record("request_id", tracing::field::display(header.request));
-    let upload = receive(parts, &sender).await?;
+    let slow = |_| wrong("chunk", &format!("the upload took longer than {} s", SLOWEST.as_secs()));
+    let upload = tokio::time::timeout(SLOWEST, receive(parts, &sender)).await.map_err(slow)??;
     if size > 0 && i64::try_from(upload.len()) != Ok(size) {
         return Err(wrong("header.size_bytes", &format!("says {size}, but {} bytes came", upload.len())));
     }
@@ -174,6 +187,7 @@ async fn receive(
     let mut told = 0;
     while let Some(part) = next(&mut parts).await? {
         match part {
+            Ok(Part::Chunk(chunk)) if chunk.is_empty() => return Err(wrong("chunk", "is empty")),
             Ok(Part::Chunk(chunk)) => upload.extend_from_slice(&chunk),
             Ok(Part::Header(_) | Part::Nothing) => {
                 return Err(wrong("chunk", "every message but the first is a chunk"));
@@ -197,6 +211,7 @@ fn checked(header: proto::ImportHeader) -> Result<Header> {
     let mut fields = Fields::default();
     let request = fields.parse("header.request_id", &header.request_id);
     let as_at = fields.date("header.as_at", &header.as_at);
+    fields.note("header.file_name", &header.file_name);
     let replaces = fields.optional("header.replaces", &header.replaces);
     let value = request.zip(as_at).map(|(request, as_at)| Header {
         request,

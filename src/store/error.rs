@@ -1,6 +1,6 @@
 //! What can go wrong with the database, sorted by what the caller can do about it.
 
-use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxError};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxError, SqlxSqliteError};
 
 /// A failure of the database. Never shown to a caller word for word: it may hold SQL.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -53,21 +53,11 @@ impl From<DbErr> for StoreError {
 
 fn sort(cause: &SqlxError, text: String) -> StoreError {
     match cause {
-        SqlxError::Database(error) => match error.code().as_deref() {
-            // PostgreSQL: serialization failure, deadlock, lock not available, query canceled (statement_timeout).
-            Some("40001" | "40P01" | "55P03" | "57014") => StoreError::Busy(text),
-            // PostgreSQL: terminated by an administrator, crash, cannot connect now, idle-in-transaction timeout,
-            // too many connections, and the whole class of connection exceptions.
-            Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300") => StoreError::Away(text),
-            Some(code) if code.starts_with("08") => StoreError::Away(text),
-            // SQLite: BUSY and LOCKED with their extended codes; IOERR, CANTOPEN, FULL, READONLY.
-            Some(code) => match code.parse::<u32>().map(|code| code & 0xff) {
-                Ok(5 | 6) => StoreError::Busy(text),
-                Ok(8 | 10 | 13 | 14) => StoreError::Away(text),
-                _ => StoreError::Row(text),
-            },
-            None => StoreError::Row(text),
-        },
+        SqlxError::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            let sorted = if error.try_downcast_ref::<SqlxSqliteError>().is_some() { sqlite } else { postgres };
+            sorted(&code)(text)
+        }
         SqlxError::Io(_)
         | SqlxError::Tls(_)
         | SqlxError::Protocol(_)
@@ -75,5 +65,55 @@ fn sort(cause: &SqlxError, text: String) -> StoreError {
         | SqlxError::PoolClosed
         | SqlxError::WorkerCrashed => StoreError::Away(text),
         _ => StoreError::Unreadable(text),
+    }
+}
+
+type Kind = fn(String) -> StoreError;
+
+/// By SQLSTATE.
+fn postgres(code: &str) -> Kind {
+    match code {
+        // Serialization failure, deadlock, lock not available, query canceled (statement_timeout).
+        "40001" | "40P01" | "55P03" | "57014" => StoreError::Busy,
+        // Terminated by an administrator, crash, cannot connect now, idle-in-transaction timeout, too many connections.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" => StoreError::Away,
+        // The whole class of connection exceptions.
+        _ if code.starts_with("08") => StoreError::Away,
+        _ => StoreError::Row,
+    }
+}
+
+/// By result code, extended ones included.
+fn sqlite(code: &str) -> Kind {
+    match code.parse::<u32>().map(|code| code & 0xff) {
+        // BUSY, LOCKED.
+        Ok(5 | 6) => StoreError::Busy,
+        // READONLY, IOERR, FULL, CANTOPEN.
+        Ok(8 | 10 | 13 | 14) => StoreError::Away,
+        _ => StoreError::Row,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_by_the_database_they_come_from() {
+        let kind = |sorted: fn(&str) -> Kind, code: &str| match sorted(code)(String::new()) {
+            StoreError::Busy(_) => "busy",
+            StoreError::Away(_) => "away",
+            StoreError::Row(_) => "row",
+            StoreError::Unreadable(_) | StoreError::Unusable(_) => "other",
+        };
+        // 22021 is 5 in its last eight bits: a NUL in a text is no BUSY.
+        for (code, wanted) in
+            [("40P01", "busy"), ("57P01", "away"), ("08006", "away"), ("23505", "row"), ("22021", "row")]
+        {
+            assert_eq!(kind(postgres, code), wanted, "{code}");
+        }
+        for (code, wanted) in [("5", "busy"), ("517", "busy"), ("778", "away"), ("2067", "row"), ("", "row")] {
+            assert_eq!(kind(sqlite, code), wanted, "{code}");
+        }
     }
 }

@@ -46,6 +46,8 @@ const READERS_SQLITE: u32 = 4;
 const READERS_POSTGRES: u32 = 16;
 /// Connections for writing on PostgreSQL: one a book that is busy at the same time, and one for imports.
 const WRITERS_POSTGRES: u32 = 4;
+/// A connection that lay idle for longer is tried before it is used: after a restart of the database it is dead.
+const IDLE: Duration = Duration::from_millis(500);
 /// Pages in the WAL before a checkpoint, about 64 MiB: the default of 1,000 checkpoints almost every large group.
 const WAL_AUTOCHECKPOINT: &str = "16000";
 
@@ -103,11 +105,11 @@ impl Store {
             .max_connections(READERS_POSTGRES)
             .acquire_timeout(LOCK_TIMEOUT)
             .sqlx_logging(false)
-            .test_before_acquire(false);
+            .test_before_acquire_if_idle_for(IDLE);
         reads.map_sqlx_postgres_opts(|options| options.application_name("tsio"));
         let mut writes = ConnectOptions::new(url);
         writes.max_connections(WRITERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false);
-        writes.test_before_acquire(false);
+        writes.test_before_acquire_if_idle_for(IDLE);
         writes.map_sqlx_postgres_opts(|options| {
             options.application_name("tsio writer").options([
                 ("lock_timeout", millis(LOCK_TIMEOUT)),
@@ -330,15 +332,41 @@ fn millis(duration: Duration) -> String {
     duration.as_millis().to_string()
 }
 
-/// Takes the lock beside a SQLite file, so that a second server on it is refused.
+/// Takes the lock beside a SQLite file, so that a second server on it is refused, whatever it calls the file.
 fn lock_beside(path: &Path) -> Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
     let unusable = |why: &dyn std::fmt::Display| StoreError::Unusable(format!("{}: {why}", path.display()));
+    let real = match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), _, _) => real,
+        // It is to be made: its directory is there.
+        (Err(_), Some(parent), Some(name)) => {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            parent.canonicalize().map_err(|error| unusable(&error))?.join(name)
+        }
+        (Err(error), _, _) => return Err(unusable(&error)),
+    };
+    let mut name = real.into_os_string();
+    name.push(".lock");
     let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|e| unusable(&e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(unusable(&"another tsio process serves this file")),
         Err(std::fs::TryLockError::Error(error)) => Err(unusable(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_one_lock_by_whatever_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("a.db"), dir.path().join("b.db"));
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let held = lock_beside(&file).unwrap();
+        assert!(lock_beside(&link).is_err());
+        drop(held);
+        assert!(lock_beside(&link).is_ok());
     }
 }

@@ -23,8 +23,11 @@ async fn one_of_two_second_people_carries_it_out(db: Db) {
     let withdrawal = asked(&["import", "withdraw", &import, "--reason", "wrong month"]);
     server.restart();
     let open = done(&server, &["approvals", "list"]);
-    let wanted = json!([[withdrawal, "withdraw_import", import], [reopening, "reopen_offer", offer]]);
-    let fields = |it: &Value| json!([it["approval"], it["action"], it["subject"]]);
+    let wanted = json!([
+        [withdrawal, "withdraw_import", import, "wrong month"],
+        [reopening, "reopen_offer", offer, "a mistake"]
+    ]);
+    let fields = |it: &Value| json!([it["approval"], it["action"], it["subject"], it["reason"]]);
     let listed: Vec<_> = open.as_array().unwrap().iter().map(fields).collect();
     assert_eq!(json!(listed), wanted, "newest first, after a restart");
 

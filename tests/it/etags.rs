@@ -16,6 +16,7 @@ both!(
     a_contact_of_many_is_all_or_none,
     a_preview_of_identify_writes_nothing,
     a_preview_of_each_change_writes_nothing,
+    a_text_no_database_can_keep_is_a_field_violation,
 );
 
 async fn a_stale_etag_changes_nothing(db: Db) {
@@ -137,4 +138,14 @@ async fn a_preview_of_each_change_writes_nothing(db: Db) {
     previewed!(&db, client, close_offer, close).unwrap();
     // 19 made; contacts 2 and 1, corrected, accepted, assigned, moved, declined, closed: 9.
     assert_eq!(proved(&db)[0].0, 28);
+}
+
+async fn a_text_no_database_can_keep_is_a_field_violation(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offer = client.seed().await.remove(0).offer;
+    let refused = client.note(&offer, "a\0b", &fresh()).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
+    client.note(&offer, "fine", &fresh()).await.unwrap();
+    server.stop();
 }

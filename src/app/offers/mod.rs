@@ -2,6 +2,7 @@
 
 mod reader;
 
+use super::retry::retried;
 use super::writer::{Submission, Told};
 use super::{App, AppError, Result, authorise};
 use crate::domain::book::Command;
@@ -38,7 +39,7 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`] naming the offers that do not exist; [`AppError::Invalid`] for offers of two programmes.
     pub async fn programme_of(&self, ids: &[OfferId]) -> Result<Programme> {
-        let found = offers::programmes(self.store(), ids).await?;
+        let found = retried(|| offers::programmes(self.store(), ids)).await?;
         let missing: Vec<String> =
             ids.iter().filter(|id| !found.iter().any(|(it, _)| it == *id)).map(ToString::to_string).collect();
         if !missing.is_empty() {

@@ -4,6 +4,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::app::retry::retried;
 use crate::app::{AppError, Result};
 use crate::domain::ids::OfferId;
 use crate::domain::offer::Offer;
@@ -45,7 +46,7 @@ impl OfferReader {
 
 async fn answer(store: &Store, group: Vec<Wanted>) {
     let ids: Vec<OfferId> = group.iter().map(|(id, _)| *id).collect();
-    let found = offers::find(store, &ids).await.map_err(AppError::from);
+    let found = retried(|| offers::find(store, &ids)).await.map_err(AppError::from);
     for (id, reply) in group {
         let one = found.as_ref().map(|offers| offers.get(&id).cloned()).map_err(Clone::clone);
         let _ = reply.send(one);

@@ -43,7 +43,7 @@ pub(super) async fn load(
     open: bool,
     commands: &[&Command],
 ) -> Result<Facts, Unloadable> {
-    let loaded = terms.of(from, programme).await.map_err(Unloadable::App)?;
+    let loaded = terms.of(from, programme).await.map_err(sort)?;
     let mut facts = Facts::new(programme_facts(&loaded, open));
     load_approvals(from, commands, &mut facts).await?;
     let identifies = commands.iter().any(|command| matches!(command, Command::Identify));
@@ -125,5 +125,8 @@ fn programme_facts(loaded: &Loaded, open: bool) -> ProgrammeFacts {
 }
 
 fn sort(error: AppError) -> Unloadable {
-    Unloadable::App(error)
+    match error {
+        AppError::Unavailable => Unloadable::Store(StoreError::Away("while the facts were read".to_owned())),
+        error => Unloadable::App(error),
+    }
 }

@@ -15,7 +15,7 @@ use crate::store::approvals::StoredApproval;
 use crate::store::books::Head;
 use crate::store::events::{Recorded, Text};
 use crate::store::requests::Stored;
-use crate::store::{self, Turn, WriteTx, approvals, books, events, offers, placements, requests};
+use crate::store::{self, StoreError, Turn, WriteTx, approvals, books, events, offers, placements, requests};
 
 /// What one caller is answered.
 pub(super) type Verdict = Result<Vec<u8>>;
@@ -39,7 +39,9 @@ pub(super) async fn write(
     let mut facts = match facts::load(&tx, &shared.terms, programme, head.open, &new).await {
         Ok(facts) => facts,
         Err(facts::Unloadable::Store(error)) => return Err(error),
-        Err(facts::Unloadable::App(error)) => return Ok(group.iter().map(|_| Err(error.clone())).collect()),
+        // One command's facts cannot be had: the halving finds out whose.
+        Err(facts::Unloadable::App(error)) if group.len() > 1 => return Err(StoreError::Row(error.to_string())),
+        Err(facts::Unloadable::App(error)) => return Ok(vec![Err(error)]),
     };
     let now = shared.clock.now();
     let mut pen = Pen::new(programme, head);

@@ -115,28 +115,18 @@ impl Facts {
                 self.on_offer(offer, drafted)
             }
             Command::Accept { offer, by, on, text } => {
-                let drafted = |it: &Offer| {
-                    let decision = it.accept(*by, *on);
-                    let refused = decision.as_ref().err().cloned();
-                    Refusal::none_of(refused.into_iter().chain(self.before_programme(*on)))?;
-                    decision
-                };
-                self.on_offer(offer, |it| drafted(it).map(|draft| draft.with_text(text.clone())))
-                    .map(|decided| decided.warn_if_past(*on, context.now))
+                self.dated(offer, *on, text.as_ref(), context.now, |it| it.accept(*by, *on))
             }
             Command::Decline { offer, reason, on, text } => {
-                let drafted = |it: &Offer| it.decline(*reason, self.awards(it.id), *on);
-                self.on_offer(offer, |it| drafted(it).map(|draft| draft.with_text(text.clone())))
-                    .map(|decided| decided.warn_if_past(*on, context.now))
+                self.dated(offer, *on, text.as_ref(), context.now, |it| it.decline(*reason, self.awards(it.id), *on))
             }
-            Command::Start { offer, on } => self
-                .on_offer(offer, |it| it.start(self.awards(it.id), *on))
-                .map(|decided| decided.warn_if_past(*on, context.now)),
+            Command::Start { offer, on } => {
+                self.dated(offer, *on, None, context.now, |it| it.start(self.awards(it.id), *on))
+            }
             Command::Close { offer, outcome, on, text } => {
                 let ends = self.programme.ends;
-                let drafted = |it: &Offer| it.close(*outcome, self.awards(it.id), *on, ends);
-                self.on_offer(offer, |it| drafted(it).map(|draft| draft.with_text(text.clone())))
-                    .map(|decided| decided.warn_if_past(*on, context.now))
+                let decide = |it: &Offer| it.close(*outcome, self.awards(it.id), *on, ends);
+                self.dated(offer, *on, text.as_ref(), context.now, decide)
             }
             Command::Reopen { offer, reason } => self.ask_to_reopen(offer, reason, context),
             Command::GiveApproval { approval } => self.give_approval(*approval, context),
@@ -242,6 +232,24 @@ impl Facts {
         Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)))?;
         let offers = targets.iter().map(|(target, _)| target.offer).collect();
         Ok(Decided::new(drafts, Answer::Offers(offers)).warn_if_past(on, now))
+    }
+
+    /// A command on one offer that happened on a day: not before the programme; in the past, it is a warning.
+    fn dated(
+        &self,
+        target: &command::Target,
+        on: Date,
+        text: Option<&String>,
+        now: Now,
+        decide: impl Fn(&Offer) -> Result<Draft, Refusal>,
+    ) -> Result<Decided, Fault> {
+        let decided = self.on_offer(target, |it| {
+            let decision = decide(it);
+            let refused = decision.as_ref().err().cloned();
+            Refusal::none_of(refused.into_iter().chain(self.before_programme(on)))?;
+            decision.map(|draft| draft.with_text(text.cloned()))
+        });
+        decided.map(|it| it.warn_if_past(on, now))
     }
 
     fn before_programme(&self, on: Date) -> Option<Refusal> {

@@ -168,7 +168,7 @@ pub(super) const fn hand_placement(it: HandPlacement) -> (proto::Placement, Opti
     }
 }
 
-/// An approval.
+/// An approval, without its reason: that is free text, and has no place in a stored answer.
 pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
     let state = if it.given_by.is_some() { proto::ApprovalState::CarriedOut } else { proto::ApprovalState::Open };
     proto::Approval {
@@ -179,5 +179,6 @@ pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
         requested_by: it.requested_by.to_string(),
         request_time: Some(timestamp(it.requested_at)),
         given_by: it.given_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        reason: String::new(),
     }
 }
