@@ -276,6 +276,7 @@ impl Story {
             programme: PROGRAMME.to_owned(),
             from_date: AUGUST.1.to_owned(),
             to_date: SEPTEMBER.1.to_owned(),
+            ..Default::default()
         };
         let mut client = EligibilityServiceClient::new(self.channel.clone());
         for it in client.list_eligibility_changes(by("reader", request)).await?.into_inner().changes {

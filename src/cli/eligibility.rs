@@ -84,9 +84,14 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
             session.print(&ExplanationView::from(explain(session, &programme, number, trust).await?))
         }
         EligibilityCommand::Changes { from, to, programme } => {
-            let request = ListEligibilityChangesRequest { programme, from_date: from, to_date: to };
-            let answer = session.eligibility().list_eligibility_changes(session.call(request)).await?.into_inner();
-            session.print(&answer.changes.into_iter().map(ChangeView::from).collect::<Vec<_>>())
+            let changes = every_page(async |page_token| {
+                let (programme, from_date, to_date) = (programme.clone(), from.clone(), to.clone());
+                let request =
+                    ListEligibilityChangesRequest { programme, from_date, to_date, page_size: PAGE, page_token };
+                let answer = session.eligibility().list_eligibility_changes(session.call(request)).await?.into_inner();
+                Ok((answer.changes, answer.next_page_token))
+            });
+            session.print(&changes.await?.into_iter().map(ChangeView::from).collect::<Vec<_>>())
         }
     }
 }

@@ -89,16 +89,7 @@ impl EligibilityService for Eligibility {
         &self,
         request: Request<ListEligibilityChangesRequest>,
     ) -> Reply<ListEligibilityChangesResponse> {
-        unary("EligibilityService/ListEligibilityChanges", request, async |call| {
-            let mut fields = Fields::default();
-            let programme = fields.programme(&call.message.programme);
-            let from = fields.date("from_date", &call.message.from_date);
-            let to = fields.date("to_date", &call.message.to_date);
-            let ((programme, from), to) = fields.done(programme.zip(from).zip(to))?;
-            let changes = self.app.eligibility_changes(&call.caller, &programme, from, to).await?;
-            Ok(ListEligibilityChangesResponse { changes: changes.iter().map(change).collect() })
-        })
-        .await
+        unary("EligibilityService/ListEligibilityChanges", request, async |call| changes(&self.app, call).await).await
     }
 }
 
@@ -139,14 +130,59 @@ async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Result<ListEligi
     Ok(ListEligibilityResponse { schools: page.iter().map(convert::school_eligibility).collect(), next_page_token })
 }
 
+async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result<ListEligibilityChangesResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let from = fields.date("from_date", &message.from_date);
+    let to = fields.date("to_date", &message.to_date);
+    let ((programme, from), to) = fields.done(programme.zip(from).zip(to))?;
+    let bound = ListEligibilityChangesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let bound = bound.encode_to_vec();
+    let after: Option<ChangeKey> = token::read_as(&bound, &message.page_token)?;
+    let size = page_size(message.page_size);
+    let all = app.eligibility_changes(&call.caller, &programme, from, to).await?;
+    let new = all.iter().map(change).filter(|it| after.as_ref().is_none_or(|after| ChangeKey::of(it) > *after));
+    let page: Vec<EligibilityChange> = new.take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
+    let next_page_token = token::next(&bound, size, &page, |last| ChangeKey::of(last).to_string());
+    Ok(ListEligibilityChangesResponse { changes: page, next_page_token })
+}
+
+/// Where a change stands in the list: by URN, then in the order the changes of one school are listed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ChangeKey(i32, usize);
+
+impl ChangeKey {
+    fn of(it: &EligibilityChange) -> Self {
+        Self(it.urn, KINDS.iter().position(|(_, name)| *name == it.change).unwrap_or(KINDS.len()))
+    }
+}
+
+impl std::fmt::Display for ChangeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.0, self.1)
+    }
+}
+
+impl std::str::FromStr for ChangeKey {
+    type Err = std::num::ParseIntError;
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let (urn, kind) = text.split_once(' ').unwrap_or((text, ""));
+        Ok(Self(urn.parse()?, kind.parse()?))
+    }
+}
+
+/// The kinds of change in the order the changes of one school are listed in.
+const KINDS: [(ChangeKind, &str); 5] = [
+    (ChangeKind::BecameEligible, "became_eligible"),
+    (ChangeKind::RuleAdded, "rule_added"),
+    (ChangeKind::Superseded, "superseded"),
+    (ChangeKind::BecameUnknown, "became_unknown"),
+    (ChangeKind::NoLongerEligible, "no_longer_eligible"),
+];
+
 fn change(it: &Change) -> EligibilityChange {
-    let kind = match it.kind {
-        ChangeKind::BecameEligible => "became_eligible",
-        ChangeKind::RuleAdded => "rule_added",
-        ChangeKind::Superseded => "superseded",
-        ChangeKind::BecameUnknown => "became_unknown",
-        ChangeKind::NoLongerEligible => "no_longer_eligible",
-    };
+    let kind = KINDS.iter().find(|(kind, _)| *kind == it.kind).map_or("", |(_, name)| *name);
     EligibilityChange {
         urn: number(it.urn.get()),
         name: it.name.clone(),

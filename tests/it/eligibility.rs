@@ -1,14 +1,17 @@
 //! Why a school or trust is eligible or not: rule, evidence, the URN judged, the file; what changed between months.
 
 use serde_json::{Value, json};
+use tsio::proto::ListEligibilityChangesRequest;
+use tsio::proto::eligibility_service_client::EligibilityServiceClient;
 
+use super::client::Client;
 use super::harness::{Db, Server, both};
 use super::samples::{
-    AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, done, import, import_all, numbers, refused, refused_for,
-    text,
+    AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, august, done, import, import_all, numbers, refused,
+    refused_for, text,
 };
 
-both!(each_answer_has_its_evidence, what_changed_between_months);
+both!(each_answer_has_its_evidence, what_changed_between_months, changes_have_pages,);
 
 fn rule<'a>(explained: &'a Value, id: &str) -> &'a Value {
     let rules = explained["schools"][0]["rules"].as_array().unwrap();
@@ -199,4 +202,29 @@ async fn what_changed_between_months(db: Db) {
         }
     }
     assert_eq!(super::harness::cli(&server, &["eligibility", "changes", "--from", "2021-11-30"]).code, 2);
+}
+
+async fn changes_have_pages(db: Db) {
+    let server = august(&db);
+    import(&server, ("ofsted_2021-09-30.csv", "2021-09-30"));
+    let client = Client::of(&server).await;
+    let mut service = EligibilityServiceClient::new(client.channel());
+    let (mut seen, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListEligibilityChangesRequest {
+            programme: "2021-22".to_owned(),
+            from_date: "2021-08-31".to_owned(),
+            to_date: "2021-09-30".to_owned(),
+            page_size: 2,
+            page_token,
+        };
+        let page = service.list_eligibility_changes(client.ask(request)).await.unwrap().into_inner();
+        assert!(page.changes.len() <= 2);
+        seen.extend(page.changes.into_iter().map(|it| it.urn));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen, [900_001, 910_017, 910_019, 910_021, 910_032, 990_002, 990_003], "samples/README.md, September");
 }

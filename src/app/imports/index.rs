@@ -10,7 +10,7 @@ use crate::store::register::search;
 use crate::store::{self, StoreError, WriteTx};
 
 /// Names brought up to date by one transaction.
-const NAMES: u64 = 400;
+const NAMES: u64 = 1_000;
 /// Rows deleted by one transaction.
 const ROWS: u64 = 2_000;
 /// An import that has not landed by then never will: staging the largest file takes seconds. A process that is slower
