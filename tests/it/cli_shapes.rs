@@ -94,6 +94,17 @@ fn placed_by_hand(server: &Server) {
     let place = |urn: &'static str| ["schools", "place", urn, "--kind", "maintained", "--reason", "agreed by phone"];
     let error = refused(server, &place("910001"));
     assert_eq!(error["reason"], "ALREADY_PLACED");
+    let in_trust = |kind: &'static str, trust: &'static str| {
+        ["schools", "place", "910063", "--kind", kind, "--trust", trust, "--reason", "agreed by phone"]
+    };
+    // Named by no file, a sponsor, a federation; then a closed trust, and two of the other kind.
+    for uid in ["99999", "90041", "90051"] {
+        assert_eq!(refused(server, &in_trust("mat", uid))["code"], "NOT_FOUND", "{uid}");
+    }
+    for (kind, uid) in [("mat", "90007"), ("single-academy-trust", "90001"), ("single-school-mat", "90021")] {
+        let error = refused(server, &in_trust(kind, uid));
+        assert_eq!((&error["code"], &error["reason"]), (&json!("FAILED_PRECONDITION"), &json!("TRUST_NOT_SUITABLE")));
+    }
     let placed = done(server, &place("910063"));
     assert_eq!((&placed["urn"], &placed["placement"]), (&json!(910_063), &json!("maintained")));
     assert_eq!(identify(server), [1, 0, 19, 0, 0, 3]);
