@@ -109,6 +109,34 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
 }
 
 #[tokio::test]
+async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
+    let house = House::new().await;
+    // The same rows, so that both may count at once; one empty line more makes it another file.
+    let twin = [sample(SEPTEMBER.0), b"\r\n".to_vec()].concat();
+    let wrong = house.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
+    let right = house.send(header("ofsted.csv", "2021-09-30"), twin.clone()).await.unwrap().fresh.unwrap();
+    assert_eq!((right.accepted, right.unchanged, right.replaced), (58, 0, None));
+    let again = || replacing("ofsted.csv", "2021-09-30", wrong);
+    let state = async |id| house.app.get_import(&admin("ann"), id).await.unwrap().0;
+
+    let dry = house.send(Header { validate_only: true, ..again() }, twin.clone()).await.unwrap().fresh.unwrap();
+    assert_eq!((dry.replaced, state(wrong).await.state), (Some(wrong), State::Landed));
+    let did = house.send(again(), twin.clone()).await.unwrap().fresh.unwrap();
+    assert_eq!(did, Outcome { accepted: 0, unchanged: 58, replaced: Some(wrong), ..right.clone() });
+    let old = state(wrong).await;
+    assert_eq!((old.state, old.replaced_by, old.indexed), (State::Replaced, right.import, true));
+    assert_eq!(state(right.import.unwrap()).await.state, State::Landed);
+
+    // Said once more, or of itself, there is nothing left to do.
+    for replaced in [wrong, right.import.unwrap()] {
+        let did = house.send(replacing("ofsted.csv", "2021-09-30", replaced), twin.clone()).await.unwrap();
+        assert_eq!(did.fresh, Some(Outcome { accepted: 0, unchanged: 58, ..right.clone() }));
+    }
+    let nobody = house.send(replacing("ofsted.csv", "2021-09-30", ImportId(new_id())), twin).await;
+    assert!(matches!(&nobody, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{nobody:?}");
+}
+
+#[tokio::test]
 async fn the_register_may_not_disagree_either() {
     let house = House::with(&AUGUST[1..2]).await;
     let closed = String::from_utf8_lossy(&sample("gias_membership_2021-08.csv")).replacen(",Open,", ",Closed,", 1);
