@@ -231,7 +231,7 @@ async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
     for id in [old, young] {
         assert_eq!(house.app.get_import(&ann, id).await, Err(AppError::NotFound(format!("import {id}"))));
     }
-    assert_eq!(house.app.find_schools(&ann, "school", None, 9).await.unwrap(), []);
+    assert_eq!(house.app.find_schools(&ann, "school", None, 9).await.unwrap().keys, []);
     assert_eq!(counts(house.app.store()).await["ofsted_rows"], 2 * 58);
     // Another process may still be at the young one.
     let landed = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
@@ -300,7 +300,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
 
     let sum = house.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
     assert_eq!((sum.as_at, sum.schools, sum.eligible_schools), (Some(date("2021-08-31")), 73, 28));
-    assert_eq!(house.app.find_schools(&ann, "990001", None, 9).await.unwrap(), [], "no file names it any more");
+    assert_eq!(house.app.find_schools(&ann, "990001", None, 9).await.unwrap().keys, [], "no file names it any more");
     // What was withdrawn can be imported again.
     assert_eq!(house.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
 }
