@@ -304,3 +304,38 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     // What was withdrawn can be imported again.
     assert_eq!(house.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
 }
+
+/// A withdrawal asked for by Ann, in a house whose offers were made.
+async fn asked(house: &House) -> ApprovalId {
+    identify(house).await;
+    let september = house.app.list_imports(&admin("ann"), Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
+    refused(house.app.withdraw_import(&admin("ann"), september, "wrong month").await).approval.unwrap()
+}
+
+/// Between the withdrawal and its answer no lock is held; a process that dies there leaves the answer to the next try.
+#[tokio::test]
+async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
+    let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let (approval, ben, request) = (asked(&house).await, admin("ben"), RequestId(new_id()));
+    let encode = |it: &Withdrawn| format!("{:?}", it.affected).into_bytes();
+    house.app.carry_withdrawal(&ben, request, approval).await.unwrap();
+    identify(&house).await;
+    assert_eq!(house.app.eligibility_summary(&ben, &programme("2021-22")).await.unwrap().eligible_schools, 28);
+
+    let other = house.app.give_withdrawal(&ben, RequestId(new_id()), approval, encode).await;
+    assert_eq!(refused(other).reason, Reason::ApprovalNotOpen, "another request is another call");
+    let (one, two) = tokio::join!(
+        house.app.give_withdrawal(&ben, request, approval, encode),
+        house.app.give_withdrawal(&ben, request, approval, encode),
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.answer, two.answer);
+    let done = one.fresh.or(two.fresh).unwrap();
+    assert_eq!(
+        (done.import.state, done.approval.given_by.as_ref().map(|it| it.as_str())),
+        (State::Withdrawn, Some("ben"))
+    );
+    let lost: Vec<_> = done.affected.iter().flat_map(|it| it.urns.clone()).collect();
+    assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);
+    assert_eq!(house.app.find_schools(&ben, "990001", None, 9).await.unwrap().keys, []);
+}
