@@ -225,9 +225,11 @@ pub(super) async fn give_withdrawal(
 ) -> Result<GiveApprovalResponse> {
     tracing::Span::current().record("request_id", tracing::field::display(request));
     let encode = |it: &Withdrawn| {
+        // The answer is kept for as long as the request: no free text lies in it, so that erasing one is complete.
+        let import = crate::proto::Import { withdrawn_reason: String::new(), ..convert::import(&it.import) };
         GiveApprovalResponse {
             approval: Some(convert::approval(&it.approval)),
-            import: Some(convert::import(&it.import)),
+            import: Some(import),
             affected_offers: it.affected.iter().map(convert::affected_offer).collect(),
             ..Default::default()
         }
