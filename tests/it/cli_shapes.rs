@@ -133,7 +133,7 @@ async fn no_name_of_a_person_is_kept(db: Db) {
     assert!(with_it >= 4, "the samples do have it: {with_it} files");
     assert_eq!(done(&server, &["schools", "find", "XQZ"]), json!([]));
     assert_eq!(done(&server, &["trusts", "find", "XQZ"]), json!([]));
-    // Wrong rows too: their problems quote the cell that is wrong, never another.
+    // Wrong rows too: their problems quote no cell that could be a name.
     cli(&server, &["import", "ofsted", &super::samples::path("bad/wrong_dates.csv"), "--as-at", "2021-07-31"]);
     let said = server.stderr();
     assert!(!contains(said.as_bytes(), name), "in the log: {said}");
