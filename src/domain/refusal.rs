@@ -37,6 +37,8 @@ pub enum Reason {
     SelfApproval,
     /// The register places the school; a hand placement is for schools it places nowhere.
     AlreadyPlaced,
+    /// The trust is closed, or of another kind than the placement says.
+    TrustNotSuitable,
     /// Files of one date disagree on a URN.
     ImportDisagrees,
     /// The import is not one that counts.
@@ -65,6 +67,7 @@ impl Reason {
             Self::ApprovalNotOpen => "APPROVAL_NOT_OPEN",
             Self::SelfApproval => "SELF_APPROVAL",
             Self::AlreadyPlaced => "ALREADY_PLACED",
+            Self::TrustNotSuitable => "TRUST_NOT_SUITABLE",
             Self::ImportDisagrees => "IMPORT_DISAGREES",
             Self::ImportNotLanded => "IMPORT_NOT_LANDED",
             Self::TermsInUse => "TERMS_IN_USE",

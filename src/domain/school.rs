@@ -15,6 +15,15 @@ pub enum TrustKind {
 }
 
 impl TrustKind {
+    /// Its name in a sentence.
+    #[must_use]
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::Mat => "multi-academy trust",
+            Self::Sat => "single-academy trust",
+        }
+    }
+
     /// The kind behind a GIAS group type code; nothing for sponsors, federations and the rest.
     #[must_use]
     pub const fn from_gias(group_type: u8) -> Option<Self> {
@@ -58,6 +67,18 @@ pub enum HandPlacement {
         /// The trust.
         uid: Uid,
     },
+}
+
+impl HandPlacement {
+    /// The trust it names and what that has to be; nothing for a maintained school.
+    #[must_use]
+    pub const fn trust(self) -> Option<(Uid, TrustKind)> {
+        match self {
+            Self::Maintained => None,
+            Self::SingleAcademyTrust { uid } => Some((uid, TrustKind::Sat)),
+            Self::SingleSchoolMat { uid } | Self::Mat { uid } => Some((uid, TrustKind::Mat)),
+        }
+    }
 }
 
 /// What placement needs to know of one school.

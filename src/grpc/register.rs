@@ -144,9 +144,9 @@ async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListS
     let bound = message.search.as_bytes();
     let after: Option<NameAndNumber<Urn>> = token::read_as(bound, &message.page_token)?;
     let size = page_size(message.page_size);
-    let page = app.find_schools(&call.caller, &message.search, after.map(Into::into), size).await?;
-    let next_page_token = token::next(bound, size, &page, |(_, (name, urn))| format!("{urn}\n{name}"));
-    Ok(ListSchoolsResponse { schools: page.iter().map(|(it, _)| convert::school(it)).collect(), next_page_token })
+    let found = app.find_schools(&call.caller, &message.search, after.map(Into::into), size).await?;
+    let next_page_token = token::next(bound, size, &found.keys, |(name, urn)| format!("{urn}\n{name}"));
+    Ok(ListSchoolsResponse { schools: found.shown.iter().map(convert::school).collect(), next_page_token })
 }
 
 async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTrustsResponse> {
@@ -157,9 +157,9 @@ async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTru
     let bound = message.search.as_bytes();
     let after: Option<NameAndNumber<Uid>> = token::read_as(bound, &message.page_token)?;
     let size = page_size(message.page_size);
-    let page = app.find_trusts(&call.caller, &message.search, after.map(Into::into), size).await?;
-    let next_page_token = token::next(bound, size, &page, |(_, (name, uid))| format!("{uid}\n{name}"));
-    Ok(ListTrustsResponse { trusts: page.iter().map(|(it, _)| convert::trust(it)).collect(), next_page_token })
+    let found = app.find_trusts(&call.caller, &message.search, after.map(Into::into), size).await?;
+    let next_page_token = token::next(bound, size, &found.keys, |(name, uid)| format!("{uid}\n{name}"));
+    Ok(ListTrustsResponse { trusts: found.shown.iter().map(convert::trust).collect(), next_page_token })
 }
 
 /// The key of a list by name: the number on the first line of its text, the name on the second.
@@ -231,9 +231,11 @@ pub(super) async fn give_withdrawal(
 ) -> Result<GiveApprovalResponse> {
     tracing::Span::current().record("request_id", tracing::field::display(request));
     let encode = |it: &Withdrawn| {
+        // The answer is kept for as long as the request: no free text lies in it, so that erasing one is complete.
+        let import = crate::proto::Import { withdrawn_reason: String::new(), ..convert::import(&it.import) };
         GiveApprovalResponse {
             approval: Some(convert::approval(&it.approval)),
-            import: Some(convert::import(&it.import)),
+            import: Some(import),
             affected_offers: it.affected.iter().map(convert::affected_offer).collect(),
             ..Default::default()
         }

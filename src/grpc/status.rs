@@ -81,6 +81,7 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::ApprovalRequired
         | Reason::ApprovalNotOpen
         | Reason::AlreadyPlaced
+        | Reason::TrustNotSuitable
         | Reason::ImportDisagrees
         | Reason::ImportNotLanded
         | Reason::TermsInUse => Code::FailedPrecondition,

@@ -313,8 +313,8 @@ mod tests {
         assert_eq!((hill.opened, hill.status), (day(2011, 9, 1), GroupStatus::Open));
         assert_eq!((new.status, new.companies_house.as_deref()), (GroupStatus::ProposedToOpen, Some("06893416")));
         let expected = [
-            problem(5, "Group Status", "\"Dormant\" is not a group status (Open, Closed, Proposed to open)"),
-            problem(5, "Group Type (code)", "\"six\" is not a GIAS group type code"),
+            problem(5, "Group Status", "a text of 7 characters is not a group status (Open, Closed, Proposed to open)"),
+            problem(5, "Group Type (code)", "a text of 3 characters is not a GIAS group type code"),
         ];
         assert_eq!(parsed.problems, expected);
     }

@@ -115,7 +115,7 @@ fn judgement(cells: &mut Cells<'_>, own: Option<Urn>, of: &Printed) -> Option<Ju
         }
         (Ok(None), None) => return None,
         (Ok(None), Some(number)) => {
-            cells.quoted(of.grade, &text, &format!("is no grade, but inspection {number:?} is given"));
+            cells.quoted(of.grade, &text, &format!("is no grade, but inspection {} is given", value::shown(number)));
             return None;
         }
         (Ok(Some(grade)), _) => grade,

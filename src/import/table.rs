@@ -41,7 +41,7 @@ pub struct RowProblem {
     pub line: u64,
     /// The column's standard name; `(row)` when it is the row as a whole.
     pub column: String,
-    /// What is wrong, quoting the cell.
+    /// What is wrong, quoting the cell where it cannot be a name.
     pub reason: String,
 }
 
@@ -116,7 +116,7 @@ impl<'a> Cells<'a> {
 
     fn parsed<T: FromStr<Err = BadId>>(&mut self, column: impl Into<usize>, text: &str) -> Option<T> {
         let parsed = value::whole(text).parse::<T>();
-        parsed.map_err(|bad| self.problem(column, format!("{:?} is not {}", bad.value, bad.wanted))).ok()
+        parsed.map_err(|bad| self.quoted(column, text, &format!("is not {}", bad.wanted))).ok()
     }
 
     /// A date; nothing when unknown.
@@ -135,10 +135,9 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// Notes a problem with a cell, quoting it.
+    /// Notes a problem with a cell, quoting it as far as [`value::shown`] does.
     pub(super) fn quoted(&mut self, column: impl Into<usize>, text: &str, reason: &str) {
-        let shown: String = text.chars().take(60).collect();
-        self.problem(column, format!("{shown:?} {reason}"));
+        self.problem(column, format!("{} {reason}", value::shown(text)));
     }
 
     /// Notes a problem with a cell.

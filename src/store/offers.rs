@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::bulk::{number_in, upsert_all, uuid_in};
 use super::entity::record::{contact, offer, offer_school};
+use super::register::search::holds;
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
@@ -135,7 +136,7 @@ pub async fn page(
 
 fn matches(search: &str) -> Cond {
     let part = search.trim().to_lowercase();
-    let mut any = Cond::any().add(offer::Column::Search.contains(part.as_str()));
+    let mut any = Cond::any().add(holds(offer::Column::Search, &part));
     if let Ok(number) = part.parse::<i64>() {
         let on_offer: SimpleExpr = offer::Column::Id.in_subquery(
             Query::select()

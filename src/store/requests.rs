@@ -1,5 +1,6 @@
 //! First successes, by caller and request id: answered again, byte for byte, for ever.
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
 
 use super::books::{actor, hash};
@@ -21,7 +22,7 @@ pub struct Stored {
     pub rpc: String,
     /// SHA-256 of the method and the body.
     pub fingerprint: Hash,
-    /// The answer, as it went over the wire.
+    /// The answer, as it went over the wire; empty while a withdrawal is carried out but not yet answered.
     pub answer: Vec<u8>,
 }
 
@@ -62,6 +63,20 @@ pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
         StoreError::Row(text) => StoreError::Busy(text),
         other => other,
     })
+}
+
+/// Puts the answer of a request kept without one.
+///
+/// # Errors
+/// As the database has it.
+pub async fn answer(tx: &WriteTx, it: &Stored) -> Result<()> {
+    request::Entity::update_many()
+        .col_expr(request::Column::Answer, Expr::value(it.answer.clone()))
+        .filter(request::Column::Actor.eq(it.actor.as_str()))
+        .filter(request::Column::RequestId.eq(it.request.0))
+        .exec(&tx.at().db)
+        .await?;
+    Ok(())
 }
 
 /// Whether a request id of this caller is taken.

@@ -142,7 +142,9 @@ async fn good_rows_of_a_file_with_wrong_ones(db: Db) {
         (10, "Publication date"), (11, "Overall effectiveness"),
     ];
     assert_eq!(told, wanted.map(|(line, column)| (line, column.to_owned())), "{answer}");
-    for (line, says) in [(3, "31/02/2019"), (4, "2019-13-40"), (5, "999"), (7, "9100O8"), (10, "soon"), (11, "7")] {
+    for (line, says) in
+        [(3, "31/02/2019"), (4, "2019-13-40"), (5, "999"), (7, "9100O8"), (10, "of 4 characters"), (11, "7")]
+    {
         let problem = problems.iter().find(|it| it["line"] == line).unwrap();
         assert!(text(problem, "reason").contains(says), "{problem}");
     }

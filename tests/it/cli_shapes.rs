@@ -94,6 +94,17 @@ fn placed_by_hand(server: &Server) {
     let place = |urn: &'static str| ["schools", "place", urn, "--kind", "maintained", "--reason", "agreed by phone"];
     let error = refused(server, &place("910001"));
     assert_eq!(error["reason"], "ALREADY_PLACED");
+    let in_trust = |kind: &'static str, trust: &'static str| {
+        ["schools", "place", "910063", "--kind", kind, "--trust", trust, "--reason", "agreed by phone"]
+    };
+    // Named by no file, a sponsor, a federation; then a closed trust, and two of the other kind.
+    for uid in ["99999", "90041", "90051"] {
+        assert_eq!(refused(server, &in_trust("mat", uid))["code"], "NOT_FOUND", "{uid}");
+    }
+    for (kind, uid) in [("mat", "90007"), ("single-academy-trust", "90001"), ("single-school-mat", "90021")] {
+        let error = refused(server, &in_trust(kind, uid));
+        assert_eq!((&error["code"], &error["reason"]), (&json!("FAILED_PRECONDITION"), &json!("TRUST_NOT_SUITABLE")));
+    }
     let placed = done(server, &place("910063"));
     assert_eq!((&placed["urn"], &placed["placement"]), (&json!(910_063), &json!("maintained")));
     assert_eq!(identify(server), [1, 0, 19, 0, 0, 3]);
@@ -122,7 +133,7 @@ async fn no_name_of_a_person_is_kept(db: Db) {
     assert!(with_it >= 4, "the samples do have it: {with_it} files");
     assert_eq!(done(&server, &["schools", "find", "XQZ"]), json!([]));
     assert_eq!(done(&server, &["trusts", "find", "XQZ"]), json!([]));
-    // Wrong rows too: their problems quote the cell that is wrong, never another.
+    // Wrong rows too: their problems quote no cell that could be a name.
     cli(&server, &["import", "ofsted", &super::samples::path("bad/wrong_dates.csv"), "--as-at", "2021-07-31"]);
     let said = server.stderr();
     assert!(!contains(said.as_bytes(), name), "in the log: {said}");

@@ -7,11 +7,12 @@ use super::standing::Standings;
 use crate::app::imports::AffectedOffer;
 use crate::app::register::{School, facts};
 use crate::app::{App, Result};
-use crate::domain::book::RegisterAnswer;
 use crate::domain::book::identify::{Candidate, CandidateSchool, Candidates, Unplaced};
+use crate::domain::book::{RegisterAnswer, TrustAnswer};
 use crate::domain::ids::{LaCode, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
+use crate::domain::school::TrustKind;
 use crate::domain::terms::Terms;
 use crate::store::{Readable, StoreError, books, offers, register};
 
@@ -87,6 +88,15 @@ pub(crate) async fn register_answer(from: &impl Readable, _: &Terms, urn: Urn) -
         Placement::SingleSchoolMat(uid) => RegisterAnswer::Placed(format!("the only school of trust {uid}")),
         Placement::Mat(uid) => RegisterAnswer::Placed(format!("in multi-academy trust {uid}")),
     }))
+}
+
+/// What the newest files say of a trust that a school is placed in by hand; nothing when none names it as a trust.
+pub(crate) async fn trust_answer(from: &impl Readable, uid: Uid) -> Result<Option<TrustAnswer>> {
+    let trust = register::trusts(from, &[uid]).await?.remove(&uid);
+    let answer = |it: register::Trust| {
+        TrustKind::from_gias(it.kind).map(|kind| TrustAnswer { kind, open: it.status == facts::OPEN })
+    };
+    Ok(trust.and_then(answer))
 }
 
 /// Open offers, of every programme, with schools that are not eligible by the files that count; by offer.

@@ -19,7 +19,7 @@ use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{RuleId, Terms};
 use crate::store::Readable;
-pub(crate) use identify::{affected, candidates, lock_register, register_answer};
+pub(crate) use identify::{affected, candidates, lock_register, register_answer, trust_answer};
 use standing::Standings;
 
 /// One rule's answer.

@@ -150,13 +150,14 @@ impl Job {
         let store = self.app.store();
         let same_day = same_day(store, &plan.import).await?;
         plan.compared = same_day.iter().map(|it| it.id).collect();
-        if let Some(earlier) = same_day.iter().find(|it| it.sha256 == plan.import.sha256) {
-            return Ok(Some(plan.repeat(earlier)));
-        }
+        let earlier = same_day.iter().find(|it| it.sha256 == plan.import.sha256);
         plan.replaced = match self.header.replaces {
             None => None,
-            Some(id) => Some(self.replaced(id, plan, &same_day).await?),
+            Some(id) => self.replaced(id, plan, &same_day, earlier.map(|it| it.id)).await?,
         };
+        if let Some(earlier) = earlier {
+            return Ok(Some(plan.repeat(earlier)));
+        }
         let mut found = Vec::new();
         for other in same_day.iter().filter(|it| Some(it.id) != self.header.replaces) {
             let theirs = retried(|| Rows::of(store, other.kind, other.id)).await?;
@@ -165,13 +166,24 @@ impl Job {
         if found.is_empty() { Ok(None) } else { Err(agree::refusal(&found).into()) }
     }
 
-    /// The import to be replaced: landed, of the same kind and date.
-    async fn replaced(&self, id: ImportId, plan: &Plan, same_day: &[Import]) -> Result<Import> {
+    /// The import to be replaced: landed, of the same kind and date. Nothing when `earlier`, which has the same content,
+    /// is that import or has taken its place already.
+    async fn replaced(
+        &self,
+        id: ImportId,
+        plan: &Plan,
+        same_day: &[Import],
+        earlier: Option<ImportId>,
+    ) -> Result<Option<Import>> {
+        if earlier == Some(id) {
+            return Ok(None);
+        }
         if let Some(found) = same_day.iter().find(|it| it.id == id) {
-            return Ok(found.clone());
+            return Ok(Some(found.clone()));
         }
         let why = match store::imports::get(self.app.store(), id).await? {
             None => "names no import".to_owned(),
+            Some(it) if earlier.is_some() && it.replaced_by == earlier => return Ok(None),
             Some(it) if it.state != State::Landed => format!("import {id} counts no more: it is {}", it.state),
             Some(it) => format!(
                 "import {id} is of {} as at {}, this file of {} as at {}",
@@ -221,7 +233,16 @@ impl Job {
             tx.rollback().await?;
             return Ok(Landing::Overtaken);
         }
-        let outcome = match same_day.iter().find(|it| it.sha256 == plan.import.sha256) {
+        let earlier = same_day.iter().find(|it| it.sha256 == plan.import.sha256);
+        let by = earlier.map_or(plan.import.id, |it| it.id);
+        let replaced = plan.replaced.clone().map(|it| Import {
+            state: State::Replaced,
+            replaced_by: Some(by),
+            indexed: false,
+            ..it
+        });
+        store::imports::put(&tx, &replaced.iter().collect::<Vec<_>>()).await?;
+        let outcome = match earlier {
             Some(earlier) => plan.repeat(earlier),
             None => {
                 let staged = store::imports::find(&tx, plan.import.id).await?;
@@ -229,14 +250,7 @@ impl Job {
                     return Err(StoreError::Away("the staged rows were cleaned away".to_owned()));
                 }
                 let landed = Import { state: State::Landed, ..plan.import.clone() };
-                let replaced = plan.replaced.clone().map(|it| Import {
-                    state: State::Replaced,
-                    replaced_by: Some(landed.id),
-                    indexed: false,
-                    ..it
-                });
-                store::imports::put(&tx, &[Some(&landed), replaced.as_ref()].into_iter().flatten().collect::<Vec<_>>())
-                    .await?;
+                store::imports::put(&tx, &[&landed]).await?;
                 plan.outcome(Some(landed.id))
             }
         };
@@ -270,10 +284,10 @@ impl Plan {
         }
     }
 
-    /// The same content is there already: nothing to do, whatever this call wants replaced.
+    /// The same content is there already: no row goes in, and all there is to do is to take the place told.
     fn repeat(&self, earlier: &Import) -> Outcome {
         let outcome = self.outcome(Some(earlier.id));
-        Outcome { accepted: 0, unchanged: earlier.accepted, replaced: None, ..outcome }
+        Outcome { accepted: 0, unchanged: earlier.accepted, ..outcome }
     }
 }
 

@@ -109,6 +109,34 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
 }
 
 #[tokio::test]
+async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
+    let house = House::new().await;
+    // The same rows, so that both may count at once; one empty line more makes it another file.
+    let twin = [sample(SEPTEMBER.0), b"\r\n".to_vec()].concat();
+    let wrong = house.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
+    let right = house.send(header("ofsted.csv", "2021-09-30"), twin.clone()).await.unwrap().fresh.unwrap();
+    assert_eq!((right.accepted, right.unchanged, right.replaced), (58, 0, None));
+    let again = || replacing("ofsted.csv", "2021-09-30", wrong);
+    let state = async |id| house.app.get_import(&admin("ann"), id).await.unwrap().0;
+
+    let dry = house.send(Header { validate_only: true, ..again() }, twin.clone()).await.unwrap().fresh.unwrap();
+    assert_eq!((dry.replaced, state(wrong).await.state), (Some(wrong), State::Landed));
+    let did = house.send(again(), twin.clone()).await.unwrap().fresh.unwrap();
+    assert_eq!(did, Outcome { accepted: 0, unchanged: 58, replaced: Some(wrong), ..right.clone() });
+    let old = state(wrong).await;
+    assert_eq!((old.state, old.replaced_by, old.indexed), (State::Replaced, right.import, true));
+    assert_eq!(state(right.import.unwrap()).await.state, State::Landed);
+
+    // Said once more, or of itself, there is nothing left to do.
+    for replaced in [wrong, right.import.unwrap()] {
+        let did = house.send(replacing("ofsted.csv", "2021-09-30", replaced), twin.clone()).await.unwrap();
+        assert_eq!(did.fresh, Some(Outcome { accepted: 0, unchanged: 58, ..right.clone() }));
+    }
+    let nobody = house.send(replacing("ofsted.csv", "2021-09-30", ImportId(new_id())), twin).await;
+    assert!(matches!(&nobody, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{nobody:?}");
+}
+
+#[tokio::test]
 async fn the_register_may_not_disagree_either() {
     let house = House::with(&AUGUST[1..2]).await;
     let closed = String::from_utf8_lossy(&sample("gias_membership_2021-08.csv")).replacen(",Open,", ",Closed,", 1);
@@ -203,7 +231,7 @@ async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
     for id in [old, young] {
         assert_eq!(house.app.get_import(&ann, id).await, Err(AppError::NotFound(format!("import {id}"))));
     }
-    assert_eq!(house.app.find_schools(&ann, "school", None, 9).await.unwrap(), []);
+    assert_eq!(house.app.find_schools(&ann, "school", None, 9).await.unwrap().keys, []);
     assert_eq!(counts(house.app.store()).await["ofsted_rows"], 2 * 58);
     // Another process may still be at the young one.
     let landed = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
@@ -272,7 +300,42 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
 
     let sum = house.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
     assert_eq!((sum.as_at, sum.schools, sum.eligible_schools), (Some(date("2021-08-31")), 73, 28));
-    assert_eq!(house.app.find_schools(&ann, "990001", None, 9).await.unwrap(), [], "no file names it any more");
+    assert_eq!(house.app.find_schools(&ann, "990001", None, 9).await.unwrap().keys, [], "no file names it any more");
     // What was withdrawn can be imported again.
     assert_eq!(house.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
+}
+
+/// A withdrawal asked for by Ann, in a house whose offers were made.
+async fn asked(house: &House) -> ApprovalId {
+    identify(house).await;
+    let september = house.app.list_imports(&admin("ann"), Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
+    refused(house.app.withdraw_import(&admin("ann"), september, "wrong month").await).approval.unwrap()
+}
+
+/// Between the withdrawal and its answer no lock is held; a process that dies there leaves the answer to the next try.
+#[tokio::test]
+async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
+    let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let (approval, ben, request) = (asked(&house).await, admin("ben"), RequestId(new_id()));
+    let encode = |it: &Withdrawn| format!("{:?}", it.affected).into_bytes();
+    house.app.carry_withdrawal(&ben, request, approval).await.unwrap();
+    identify(&house).await;
+    assert_eq!(house.app.eligibility_summary(&ben, &programme("2021-22")).await.unwrap().eligible_schools, 28);
+
+    let other = house.app.give_withdrawal(&ben, RequestId(new_id()), approval, encode).await;
+    assert_eq!(refused(other).reason, Reason::ApprovalNotOpen, "another request is another call");
+    let (one, two) = tokio::join!(
+        house.app.give_withdrawal(&ben, request, approval, encode),
+        house.app.give_withdrawal(&ben, request, approval, encode),
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.answer, two.answer);
+    let done = one.fresh.or(two.fresh).unwrap();
+    assert_eq!(
+        (done.import.state, done.approval.given_by.as_ref().map(|it| it.as_str())),
+        (State::Withdrawn, Some("ben"))
+    );
+    let lost: Vec<_> = done.affected.iter().flat_map(|it| it.urns.clone()).collect();
+    assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);
+    assert_eq!(house.app.find_schools(&ben, "990001", None, 9).await.unwrap().keys, []);
 }

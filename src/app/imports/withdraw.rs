@@ -2,6 +2,11 @@
 //!
 //! The import keeps its rows, but none of them counts any more. An import whose place the withdrawn one took stays
 //! replaced: what it said was found wrong once already, and it can be imported again.
+//!
+//! Which offers are left without their ground takes reading every file, and every command would wait for it under the
+//! lock. So one short transaction withdraws, its answer kept empty; the offers are then looked up in a snapshot, by the
+//! files and offers of that moment; and another short one keeps the answer. Where a process dies in between, the same
+//! request, tried again, finds its empty answer and completes it.
 
 use std::convert::Infallible;
 
@@ -103,31 +108,38 @@ impl App {
         authorise(caller, Action::Import)?;
         let (app, caller) = (self.clone(), caller.clone());
         finished(tokio::spawn(async move {
-            let done = retried(|| app.carry_withdrawal(&caller, request, approval, encode)).await?;
-            app.index_landed().await;
-            Ok(done)
+            match retried(|| app.carry_withdrawal(&caller, request, approval)).await? {
+                Carried::Answered(answer) => Ok(Reply { answer, fresh: None }),
+                Carried::Unanswered(given) => {
+                    app.index_landed().await;
+                    retried(|| app.answer_withdrawal(&given, encode)).await
+                }
+            }
         }))
         .await
     }
 
-    async fn carry_withdrawal(
+    /// Withdraws under the register's lock, unless this request has done so already.
+    pub(super) async fn carry_withdrawal(
         &self,
         caller: &Caller,
         request: RequestId,
         approval: ApprovalId,
-        encode: fn(&Withdrawn) -> Vec<u8>,
-    ) -> Result<Reply<Withdrawn>> {
+    ) -> Result<Carried> {
         let fingerprint = fingerprint(RPC, &[approval.0.as_bytes()]);
         let tx = self.locked().await?;
         if let Some(stored) = store::requests::one(&tx, &caller.actor, request).await? {
             if stored.fingerprint != fingerprint {
                 return Err(AppError::RequestIdReused);
             }
-            return Ok(Reply { answer: stored.answer, fresh: None });
+            let answered = !stored.answer.is_empty();
+            return Ok(if answered {
+                Carried::Answered(stored.answer)
+            } else {
+                Carried::Unanswered(Given { approval, stored })
+            });
         }
-        let found = store::approvals::find(&tx, &[approval], &[]).await?;
-        let found = found.into_iter().find(|it| it.id == approval && it.action == WITHDRAW_IMPORT);
-        let waiting = found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))?;
+        let waiting = asked(&tx, approval).await?;
         check(approval, &waiting.requested_by, waiting.given_by.as_ref(), &caller.actor)?;
         let import = landed(&tx, ImportId(waiting.subject)).await?;
         let now = self.clock().now();
@@ -141,19 +153,61 @@ impl App {
         store::imports::put(&tx, &[&import]).await?;
         let given = StoredApproval { given_by: Some(caller.actor.clone()), ..waiting };
         store::approvals::put(&tx, std::slice::from_ref(&given)).await?;
-        let affected = eligibility::affected(self, &tx).await?;
-        let done = Withdrawn { approval: given, import, affected };
-        let answer = encode(&done);
         let stored =
-            Stored { actor: caller.actor.clone(), request, rpc: RPC.to_owned(), fingerprint, answer: answer.clone() };
-        store::requests::keep(&tx, &[stored], now.at).await?;
+            Stored { actor: caller.actor.clone(), request, rpc: RPC.to_owned(), fingerprint, answer: Vec::new() };
+        store::requests::keep(&tx, std::slice::from_ref(&stored), now.at).await?;
+        tx.commit().await?;
+        Ok(Carried::Unanswered(Given { approval, stored }))
+    }
+
+    /// Looks up what the withdrawal changed and keeps it as the answer; the first one kept stands.
+    async fn answer_withdrawal(&self, given: &Given, encode: fn(&Withdrawn) -> Vec<u8>) -> Result<Reply<Withdrawn>> {
+        let snapshot = self.store().snapshot().await?;
+        let approval = asked(&snapshot, given.approval).await?;
+        let import = existing(&snapshot, ImportId(approval.subject)).await?;
+        let affected = eligibility::affected(self, &snapshot).await?;
+        drop(snapshot);
+        let done = Withdrawn { approval, import, affected };
+        let answer = encode(&done);
+        let tx = self.locked().await?;
+        let kept = store::requests::one(&tx, &given.stored.actor, given.stored.request).await?;
+        if let Some(first) = kept.filter(|it| !it.answer.is_empty()) {
+            return Ok(Reply { answer: first.answer, fresh: None });
+        }
+        store::requests::answer(&tx, &Stored { answer: answer.clone(), ..given.stored.clone() }).await?;
         tx.commit().await?;
         Ok(Reply { answer, fresh: Some(done) })
     }
 }
 
+/// How far a withdrawal is.
+#[derive(Debug)]
+pub(super) enum Carried {
+    /// It was answered before.
+    Answered(Vec<u8>),
+    /// It is carried out, and its answer not yet kept.
+    Unanswered(Given),
+}
+
+/// An approval given, and the request that gave it.
+#[derive(Debug)]
+pub(super) struct Given {
+    approval: ApprovalId,
+    stored: Stored,
+}
+
+async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<StoredApproval> {
+    let found = store::approvals::find(from, &[approval], &[]).await?;
+    let found = found.into_iter().find(|it| it.id == approval && it.action == WITHDRAW_IMPORT);
+    found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))
+}
+
+async fn existing(from: &impl store::Readable, id: ImportId) -> Result<Import> {
+    store::imports::get(from, id).await?.ok_or_else(|| AppError::NotFound(format!("import {id}")))
+}
+
 async fn landed(from: &impl store::Readable, id: ImportId) -> Result<Import> {
-    let import = store::imports::get(from, id).await?.ok_or_else(|| AppError::NotFound(format!("import {id}")))?;
+    let import = existing(from, id).await?;
     if import.state == State::Landed {
         return Ok(import);
     }

@@ -82,9 +82,18 @@ pub struct Trust {
     pub schools: usize,
 }
 
+/// A page of what a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<T, K> {
+    /// What there is to show.
+    pub shown: Vec<T>,
+    /// The key of each found, the last of which is the `after` of the next page. More than is shown where the search
+    /// still knows what no file names any more.
+    pub keys: Vec<(String, K)>,
+}
+
 impl App {
-    /// A page of schools whose name holds the text (any case) or whose URN it is; by name, then URN. With each, the key
-    /// to give as `after` for the page that follows it.
+    /// A page of schools whose name holds the text (any case) or whose URN it is; by name, then URN.
     ///
     /// # Errors
     /// [`AppError::Invalid`] for a text of one character.
@@ -94,14 +103,14 @@ impl App {
         text: &str,
         after: Option<(String, Urn)>,
         limit: u64,
-    ) -> Result<Vec<(School, (String, Urn))>> {
+    ) -> Result<Found<School, Urn>> {
         authorise(caller, Action::Read)?;
         long_enough(text)?;
         let snapshot = self.store().snapshot().await?;
-        let found = search::find_schools(&snapshot, text, after.as_ref(), limit).await?;
-        let urns: Vec<Urn> = found.iter().map(|(_, urn)| *urn).collect();
+        let keys = search::find_schools(&snapshot, text, after.as_ref(), limit).await?;
+        let urns: Vec<Urn> = keys.iter().map(|(_, urn)| *urn).collect();
         let mut schools = facts::schools(&snapshot, None, &urns).await?;
-        Ok(found.into_iter().filter_map(|key| Some((schools.remove(&key.1)?, key))).collect())
+        Ok(Found { shown: urns.iter().filter_map(|urn| schools.remove(urn)).collect(), keys })
     }
 
     /// One school with its history.
@@ -133,8 +142,7 @@ impl App {
         one_school(self.store(), Some(programme), urn).await
     }
 
-    /// A page of trusts whose name holds the text (any case) or whose UID it is; by name, then UID. With each, the key
-    /// to give as `after` for the page that follows it.
+    /// A page of trusts whose name holds the text (any case) or whose UID it is; by name, then UID.
     ///
     /// # Errors
     /// [`AppError::Invalid`] for a text of one character.
@@ -144,19 +152,16 @@ impl App {
         text: &str,
         after: Option<(String, Uid)>,
         limit: u64,
-    ) -> Result<Vec<(Trust, (String, Uid))>> {
+    ) -> Result<Found<Trust, Uid>> {
         authorise(caller, Action::Read)?;
         long_enough(text)?;
         let snapshot = self.store().snapshot().await?;
-        let found = search::find_trusts(&snapshot, text, after.as_ref(), limit).await?;
-        let uids: Vec<Uid> = found.iter().map(|(_, uid)| *uid).collect();
+        let keys = search::find_trusts(&snapshot, text, after.as_ref(), limit).await?;
+        let uids: Vec<Uid> = keys.iter().map(|(_, uid)| *uid).collect();
         let mut named = store::register::trusts(&snapshot, &uids).await?;
         let sizes = store::register::sizes(&snapshot, &uids).await?;
-        let mut trust = |key: (String, Uid)| {
-            let size = sizes.get(&key.1).copied().unwrap_or(0);
-            Some((shown(named.remove(&key.1)?, size), key))
-        };
-        Ok(found.into_iter().filter_map(&mut trust).collect())
+        let mut trust = |uid: &Uid| Some(shown(named.remove(uid)?, sizes.get(uid).copied().unwrap_or(0)));
+        Ok(Found { shown: uids.iter().filter_map(&mut trust).collect(), keys })
     }
 
     /// One trust with its schools in the newest register, by name.

@@ -70,10 +70,12 @@ pub(super) async fn load(
         }
     }
     for command in commands {
-        if let Command::Place { urn, .. } = command
-            && let Some(answer) = eligibility::register_answer(from, &loaded.terms, *urn).await.map_err(sort)?
-        {
-            facts.register.insert(*urn, answer);
+        let Command::Place { urn, placement, .. } = command else { continue };
+        let answer = eligibility::register_answer(from, &loaded.terms, *urn).await.map_err(sort)?;
+        facts.register.extend(answer.map(|answer| (*urn, answer)));
+        if let Some((uid, _)) = placement.trust() {
+            let answer = eligibility::trust_answer(from, uid).await.map_err(sort)?;
+            facts.trusts.extend(answer.map(|answer| (uid, answer)));
         }
     }
     Ok(facts)

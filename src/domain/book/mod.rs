@@ -19,11 +19,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Date;
 use super::event::{Draft, Event, EventBody};
-use super::ids::{ApprovalId, OfferId, Programme, Urn};
+use super::ids::{ApprovalId, OfferId, Programme, Uid, Urn};
 use super::offer::decide::Awards;
 use super::offer::{Offer, Recipient};
 use super::refusal::{Limit, Reason, Refusal};
-use super::school::HandPlacement;
+use super::school::{HandPlacement, TrustKind};
 use super::time::Now;
 use approval::Approval;
 pub use command::{Answer, Command, Context, Decided, Fault};
@@ -63,6 +63,8 @@ pub struct Facts {
     pub candidates: Option<Candidates>,
     /// For placing by hand: whether the register places these schools (and how), or does not know them.
     pub register: HashMap<Urn, RegisterAnswer>,
+    /// For placing by hand: these trusts, as far as the register knows them.
+    pub trusts: HashMap<Uid, TrustAnswer>,
     /// Placements made by hand.
     pub placements: HashMap<Urn, HandPlacement>,
 }
@@ -79,6 +81,15 @@ pub enum RegisterAnswer {
     },
 }
 
+/// What the register says of a trust that a school is to be placed in by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrustAnswer {
+    /// Whether it is a MAT or a SAT.
+    pub kind: TrustKind,
+    /// Whether it is open.
+    pub open: bool,
+}
+
 impl Facts {
     /// The facts of an empty group.
     #[must_use]
@@ -92,6 +103,7 @@ impl Facts {
             approvals: BTreeMap::new(),
             candidates: None,
             register: HashMap::new(),
+            trusts: HashMap::new(),
             placements: HashMap::new(),
         }
     }
@@ -260,15 +272,35 @@ impl Facts {
         (on < *starts).then(|| Refusal::of(Reason::OutsideProgramme, message, limit))
     }
 
+    /// Why no school can be placed in a trust: "only an open MAT or SAT" places one, by hand too.
+    fn unsuitable(&self, uid: Uid, wanted: TrustKind) -> Result<Vec<Refusal>, Fault> {
+        let trust = self.trusts.get(&uid).ok_or_else(|| Fault::NotFound(format!("trust {uid}")))?;
+        let mut found = Vec::new();
+        let mut refuse = |message: String, remedy: String| {
+            let limit = Limit::plain("recipient", format!("trust {uid}"), remedy);
+            found.push(Refusal::of(Reason::TrustNotSuitable, message, limit));
+        };
+        if trust.kind != wanted {
+            let (is, wanted) = (trust.kind.phrase(), wanted.phrase());
+            refuse(format!("trust {uid} is a {is}"), format!("name a {wanted}, or place the school in a {is}"));
+        }
+        if !trust.open {
+            refuse(format!("trust {uid} is not open"), "name an open trust, or import a newer register".to_owned());
+        }
+        Ok(found)
+    }
+
     fn place(&self, urn: Urn, placement: HandPlacement, reason: &str, today: Date) -> Result<Decided, Fault> {
-        match self.register.get(&urn) {
-            None => Err(Fault::NotFound(format!("school {urn}"))),
-            Some(RegisterAnswer::Placed(how)) => {
+        let school = self.register.get(&urn).ok_or_else(|| Fault::NotFound(format!("school {urn}")))?;
+        let unsuitable = placement.trust().map(|(uid, wanted)| self.unsuitable(uid, wanted)).transpose()?;
+        match school {
+            RegisterAnswer::Placed(how) => {
                 let limit = Limit::plain("recipient", format!("school {urn}"), "nothing to do: the register places it");
                 let message = format!("school {urn} is placed by the register: {how}");
                 Err(Refusal::of(Reason::AlreadyPlaced, message, limit).into())
             }
-            Some(RegisterAnswer::Unplaced { name }) => {
+            RegisterAnswer::Unplaced { name } => {
+                Refusal::none_of(unsuitable.into_iter().flatten())?;
                 let body = EventBody::Placed { urn, placement };
                 let draft = Draft { offer: None, effective: today, reason_code: None, text: None, body };
                 Ok(Decided::new(

@@ -206,6 +206,7 @@ fn a_hand_placement_is_for_schools_that_the_register_places_nowhere() {
     let mut book = Book::empty();
     book.facts.register.insert(urn(100_001), RegisterAnswer::Placed("maintained".to_owned()));
     book.facts.register.insert(urn(100_002), RegisterAnswer::Unplaced { name: "CTC".to_owned() });
+    book.facts.trusts.insert(uid(9), TrustAnswer { kind: TrustKind::Sat, open: true });
 
     assert!(matches!(book.call("ada", &place(100_009)), Err(Fault::NotFound(_))));
     let placed_already = book.call("ada", &place(100_001)).unwrap_err();
@@ -216,4 +217,40 @@ fn a_hand_placement_is_for_schools_that_the_register_places_nowhere() {
     assert_eq!(book.facts.placements[&urn(100_002)], HandPlacement::SingleAcademyTrust { uid: uid(9) });
     let event = &book.events[0];
     assert!(event.offer.is_none() && event.text_hash.is_some() && matches!(event.body, EventBody::Placed { .. }));
+}
+
+#[test]
+fn a_hand_placement_names_an_open_trust_of_its_kind() {
+    use HandPlacement::{Mat, SingleAcademyTrust, SingleSchoolMat};
+    let mut book = Book::empty();
+    book.facts.register.insert(urn(100_002), RegisterAnswer::Unplaced { name: "CTC".to_owned() });
+    for (n, kind, open) in
+        [(1, TrustKind::Mat, true), (2, TrustKind::Mat, false), (3, TrustKind::Sat, true), (4, TrustKind::Sat, false)]
+    {
+        book.facts.trusts.insert(uid(n), TrustAnswer { kind, open });
+    }
+    let not_suitable = "TRUST_NOT_SUITABLE";
+    #[rustfmt::skip]
+    let rows = [
+        (Mat { uid: uid(1) },                "",           0),
+        (SingleSchoolMat { uid: uid(1) },    "",           0),
+        (SingleAcademyTrust { uid: uid(1) }, not_suitable, 1),
+        (Mat { uid: uid(2) },                not_suitable, 1),
+        (SingleAcademyTrust { uid: uid(2) }, not_suitable, 2),
+        (SingleAcademyTrust { uid: uid(3) }, "",           0),
+        (Mat { uid: uid(3) },                not_suitable, 1),
+        (SingleSchoolMat { uid: uid(3) },    not_suitable, 1),
+        (SingleAcademyTrust { uid: uid(4) }, not_suitable, 1),
+        (Mat { uid: uid(5) },                "NOT_FOUND",  0),
+    ];
+    for (placement, code, limits) in rows {
+        let place = Command::Place { urn: urn(100_002), placement, reason: "letter of 3 May".to_owned() };
+        let said = match book.call("ada", &place) {
+            Ok(_) => ("", 0),
+            Err(Fault::Refused(it)) => (it.reason.code(), it.limits.len()),
+            Err(Fault::NotFound(_)) => ("NOT_FOUND", 0),
+            Err(other) => unreachable!("{other:?}"),
+        };
+        assert_eq!(said, (code, limits), "{placement:?}");
+    }
 }

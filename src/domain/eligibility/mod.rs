@@ -193,7 +193,7 @@ pub fn assess<'a>(terms: &Terms, rows: impl IntoIterator<Item = &'a MonthRow>) -
     sorted.sort_by_key(|row| (row.urn, row.as_at, row.import));
     let mut schools: Vec<SchoolAssessment> =
         sorted.chunk_by(|a, b| a.urn == b.urn).filter_map(|history| rules::school(terms, history)).collect();
-    lineage::inherit(&sorted, &mut schools);
+    lineage::inherit(terms, &sorted, &mut schools);
     Assessment { as_at: sorted.iter().map(|row| row.as_at).max(), schools }
 }
 

@@ -176,6 +176,29 @@ fn a_converter_takes_its_predecessors_place() {
     assert_eq!((changes.eligible.len(), changes.no_longer.len()), (0, 0));
 }
 
+/// "entered the year with a current RI judgement": where a school has changed its URN by then, the new one's row says.
+#[test]
+fn whoever_followed_by_entry_answers_for_itself() {
+    let a = || row(100_001, "2020-08-31", "3", "3");
+    let b = |as_at, current| row(140_000, as_at, current, "3/100001");
+    #[rustfmt::skip]
+    let cases: [(&str, Vec<MonthRow>, &[u32]); 7] = [
+        ("its own row says no",            vec![a(), b("2021-08-31", "2@2021-05-01")],                                       &[]),
+        ("and so for who follows it",      vec![a(), b("2021-08-31", "2"), row(150_000, "2021-10-31", "2/140000", "3/100001")], &[]),
+        ("its own row says yes",           vec![a(), b("2021-08-31", "3@2021-05-01")],                                       &[140_000]),
+        ("the newest row on entry says",   vec![a(), b("2020-11-30", "3"), b("2021-08-31", "2@2021-05-01")],                 &[]),
+        ("it follows only in the year",    vec![a(), b("2021-10-31", "2@2021-10-05")],                                       &[140_000]),
+        ("judged in the year is handed on", vec![a(), row(100_001, "2021-09-30", "3@2021-09-10", "3"), b("2021-08-31", "2")], &[140_000]),
+        // No later file takes away what A met on entry.
+        ("a later file alone joins them",  vec![a(), row(140_000, "2021-08-31", "2", ""), b("2021-10-31", "2")],             &[140_000]),
+    ];
+    for (name, rows, want) in cases {
+        let assessment = assess(&terms("2021-22"), &rows);
+        assert_eq!(eligible(&assessment), want, "{name}");
+        assert!(assessment.school(urn(100_001)).unwrap().superseded_by.is_some(), "{name}");
+    }
+}
+
 #[test]
 fn changes_between_two_months() {
     let rows = [

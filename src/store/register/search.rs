@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, LikeExpr};
+use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, LikeExpr, SimpleExpr};
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::{schools, trusts, uid_numbers, urn_numbers};
@@ -56,10 +56,14 @@ pub async fn find_trusts(
 
 fn matches<C: ColumnTrait>(search: C, number: C, text: &str) -> Cond {
     let part = text.trim().to_lowercase();
-    let escaped = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let like = Expr::col(search.as_column_ref()).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'));
     let own_number = part.parse::<u32>().ok().map(|own| number.eq(i64::from(own)));
-    Cond::any().add(like).add_option(own_number)
+    Cond::any().add(holds(search, &part)).add_option(own_number)
+}
+
+/// Whether a column holds a text as it stands: nothing in the text is a wild card.
+pub(in crate::store) fn holds<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    Expr::col(column.as_column_ref()).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
 }
 
 fn past<C: ColumnTrait>(search: C, number: C, last: &str, last_number: u32) -> Cond {
