@@ -1,7 +1,7 @@
 //! What an offer answers to each command: drafts of events, or a refusal with every limit that binds.
 //!
 //! Pure: the facts come in, the decision goes out. Whether the command is allowed in this state is always asked of
-//! [`lifecycle`] first.
+//! [`super::lifecycle`] first.
 
 use super::lifecycle::{State, Verb, check};
 use super::{Acceptor, Contact, DeclineReason, Offer, Outcome, Party, Recipient};
