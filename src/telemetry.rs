@@ -11,8 +11,13 @@ const DEFAULT: &str = "warn,tsio=info";
 
 /// Starts logging: lines for people on a terminal, JSON otherwise. A second start changes nothing.
 pub fn start() {
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let given = std::env::var(FILTER).ok().map(EnvFilter::try_new);
+    let wrong = given.as_ref().and_then(|it| it.as_ref().err().map(ToString::to_string));
+    let filter = given.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new(DEFAULT));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     // Started already, by a test in the same process: that one stays.
     let _ = if stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
+    if let Some(error) = wrong {
+        tracing::warn!(error, "{FILTER} cannot be read and is left out");
+    }
 }

@@ -127,13 +127,16 @@ impl ErrorView {
     /// As a person reads it: the reason, every field, every limit, and how to go on.
     pub(super) fn text(&self) -> String {
         let mut text = format!("error: {} ({})\n", self.message, self.reason);
-        for violation in &self.violations {
+        // What the message says already is not said twice.
+        let unsaid = |words: &str| !self.message.contains(words);
+        for violation in self.violations.iter().filter(|it| unsaid(&it.description)) {
             writeln!(text, "  {}: {}", violation.field, violation.description).unwrap_or_default();
         }
         if self.limits.iter().any(LimitView::has_numbers) {
             writeln!(text, "{}", self.limits_text()).unwrap_or_default();
         }
-        for (limit, remedy) in self.limits.iter().filter_map(|limit| Some((limit, limit.remedy.as_ref()?))) {
+        let remedies = self.limits.iter().filter_map(|limit| Some((limit, limit.remedy.as_ref()?)));
+        for (limit, remedy) in remedies.filter(|(_, remedy)| unsaid(remedy)) {
             writeln!(text, "  {} {}: {remedy}", limit.kind, limit.account).unwrap_or_default();
         }
         if let Some(largest) = self.largest {

@@ -15,6 +15,9 @@ use crate::store::schema::Version;
 use crate::store::{Backend, Store, Use};
 use crate::telemetry;
 
+/// How long closing the database may take.
+const CLOSE: std::time::Duration = std::time::Duration::from_secs(5);
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves until SIGTERM or SIGINT, then drains. 0 when every call in flight was answered.
@@ -33,11 +36,13 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
 }
 
 async fn serve_on(config: &Config) -> Result<Serving, Failure> {
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}; --listen takes another address", config.listen))?;
     let store = open(&config.database, config.migrate).await?;
-    let app = App::new(store, Clock::system());
+    let app = App::new(store.clone(), Clock::system());
     app.install_shipped_terms().await?;
     app.clean_staging().await?;
-    let listener = TcpListener::bind(config.listen).await?;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
@@ -45,7 +50,12 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     };
     out::text(&format!("LISTENING {}", listener.local_addr()?))?;
     tracing::info!(listen = %listener.local_addr()?, "serving, without authentication, on loopback");
-    crate::grpc::serve(app, listener, Limits { drain: config.drain }, stop).await
+    let ending = crate::grpc::serve(app, listener, Limits { drain: config.drain }, stop).await;
+    // Closing brings SQLite's file up to date with its log; what still runs past the drain is not waited for.
+    if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+        tracing::warn!("the database was not closed in time; its log stays beside it");
+    }
+    ending
 }
 
 /// Opens the database and sees to its schema: SQLite is brought up to date by itself, PostgreSQL only when asked.

@@ -28,8 +28,15 @@ pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
 async fn reports(args: &VerifyArgs) -> Result<Vec<Report>, Box<dyn std::error::Error + Send + Sync>> {
     let programme = args.programme.as_deref().map(str::parse).transpose()?;
     let store = Store::open(&args.database, Use::Look).await?;
-    if store.version().await? != Version::Current {
-        return Err("the database is not at this program's schema: see `tsio migrate --help`".into());
+    match store.version().await? {
+        Version::Current => {}
+        Version::Old(missing) => {
+            let missing = missing.join(", ");
+            return Err(format!("the database lacks {missing}: it is an older one, or not a whole copy").into());
+        }
+        Version::Newer(unknown) => {
+            return Err(format!("the database is newer than this program: it has {}", unknown.join(", ")).into());
+        }
     }
     let expected = args.expect.as_ref().map(|it| verify::Expected::new(it.sequence, &it.hash)).transpose()?;
     Ok(verify::verify(&store, programme.as_ref(), expected).await?)
