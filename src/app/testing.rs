@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::clock::Clock;
-use super::imports::{Header, Outcome, Reply};
+use super::imports::{Door, Header, Outcome, Reply, Upload};
 use crate::domain::Date;
 use crate::domain::ids::{ImportId, Programme, RequestId, Urn};
 use crate::domain::role::{Caller, Role};
@@ -70,11 +70,8 @@ impl House {
     /// Sends a file by the door its name says.
     pub(crate) async fn send(&self, header: Header, bytes: Vec<u8>) -> super::Result<Reply<Outcome>> {
         let (who, encode) = (admin("ann"), |it: &Outcome| format!("{it:?}").into_bytes());
-        if header.file_name.starts_with("ofsted") {
-            self.app.import_ofsted(&who, header, bytes, |_| {}, encode).await
-        } else {
-            self.app.import_register(&who, header, bytes, |_| {}, encode).await
-        }
+        let door = if header.file_name.starts_with("ofsted") { Door::Ofsted } else { Door::Register };
+        self.app.import_file(&who, header, Upload { door, bytes }, |_| {}, encode).await
     }
 
     /// A file beside the database.

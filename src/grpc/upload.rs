@@ -17,15 +17,13 @@ use tracing::Instrument as _;
 use super::convert;
 use super::fields::Fields;
 use super::status::status;
-use crate::app::imports::{Header, Outcome, Progress, Reply, upload_bytes};
+use crate::app::imports::{Door, Header, Outcome, Progress, Reply, Upload, upload_bytes};
 use crate::app::{App, AppError, Result, Violation, authorise};
 use crate::domain::role::{Action, Caller};
 use crate::proto;
 
 /// Uploads held at the same time: each is bounded by [`upload_bytes`], packed.
-const AT_ONCE: usize = 2;
-/// All of them.
-const AT_ONCE_ALL: u32 = 2;
+const AT_ONCE: u32 = 2;
 /// How long an upload may stand still: it holds one of few places.
 const STALLED: Duration = Duration::from_secs(30);
 /// How long it may take in all: 96 MiB over a slow line.
@@ -64,7 +62,7 @@ pub(super) struct Uploads(Arc<Semaphore>);
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+        Self(Arc::new(Semaphore::new(AT_ONCE as usize)))
     }
 }
 
@@ -72,25 +70,7 @@ impl Uploads {
     /// Waits until none is held any more: an import whose caller has gone is carried through all the same.
     pub(super) async fn idle(&self) {
         // It is never closed, so that this waits for every place.
-        let _ = self.0.acquire_many(AT_ONCE_ALL).await;
-    }
-}
-
-/// Which use case takes the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
-    /// A file of the register.
-    Register,
-    /// A monthly file of Ofsted's.
-    Ofsted,
-}
-
-impl Door {
-    const fn rpc(self) -> &'static str {
-        match self {
-            Self::Register => "RegisterService/ImportRegister",
-            Self::Ofsted => "EligibilityService/ImportOfsted",
-        }
+        let _ = self.0.acquire_many(AT_ONCE).await;
     }
 }
 
@@ -151,11 +131,11 @@ async fn run(
     let header = checked(header)?;
     tracing::Span::current().record("request_id", tracing::field::display(header.request));
     let slow = |_| wrong("chunk", &format!("the upload took longer than {} s", SLOWEST.as_secs()));
-    let upload = tokio::time::timeout(SLOWEST, receive(parts, &sender)).await.map_err(slow)??;
-    if size > 0 && i64::try_from(upload.len()) != Ok(size) {
-        return Err(wrong("header.size_bytes", &format!("says {size}, but {} bytes came", upload.len())));
+    let bytes = tokio::time::timeout(SLOWEST, receive(parts, &sender)).await.map_err(slow)??;
+    if size > 0 && i64::try_from(bytes.len()) != Ok(size) {
+        return Err(wrong("header.size_bytes", &format!("says {size}, but {} bytes came", bytes.len())));
     }
-    let received = i64::try_from(upload.len()).unwrap_or(i64::MAX);
+    let received = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     let tell = move |progress: Progress| {
         // A slow caller misses progress, never the outcome.
         let _ = sender.try_send(Ok(Told::Progress(proto::ImportProgress {
@@ -164,10 +144,7 @@ async fn run(
             rows_written: convert::rows(progress.rows_written),
         })));
     };
-    let Reply { answer, .. } = match door {
-        Door::Register => app.import_register(&caller, header, upload, tell, encode).await?,
-        Door::Ofsted => app.import_ofsted(&caller, header, upload, tell, encode).await?,
-    };
+    let Reply { answer, .. } = app.import_file(&caller, header, Upload { door, bytes }, tell, encode).await?;
     super::call::decode(&answer)
 }
 

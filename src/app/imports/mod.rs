@@ -50,6 +50,15 @@ pub struct Header {
     pub replaces: Option<ImportId>,
 }
 
+/// The bytes of a file, as they came, and the door they came in by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Which door.
+    pub door: Door,
+    /// Plain or gzip.
+    pub bytes: Vec<u8>,
+}
+
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -95,17 +104,20 @@ pub struct Reply<T> {
 
 /// Which door a file came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Door {
+pub enum Door {
+    /// A file of the register.
     Register,
+    /// A monthly file of Ofsted's.
     Ofsted,
 }
 
 impl Door {
-    /// The method, for the fingerprint of a request.
-    const fn rpc(self) -> &'static str {
+    /// The method called, for the log and for the fingerprint of a request.
+    #[must_use]
+    pub const fn rpc(self) -> &'static str {
         match self {
-            Self::Register => "ImportRegister",
-            Self::Ofsted => "ImportOfsted",
+            Self::Register => "RegisterService/ImportRegister",
+            Self::Ofsted => "EligibilityService/ImportOfsted",
         }
     }
 
@@ -120,44 +132,22 @@ impl Door {
 }
 
 impl App {
-    /// Imports one file of the register. It is carried through even when the caller goes away.
+    /// Imports one file. It is carried through even when the caller goes away.
     ///
     /// # Errors
     /// [`AppError::FileRefused`] for a file unusable as a whole; a refusal when a landed file of the same date disagrees.
-    pub async fn import_register(
+    pub async fn import_file(
         &self,
         caller: &Caller,
         header: Header,
-        upload: Vec<u8>,
+        upload: Upload,
         progress: impl Fn(Progress) + Send + Sync + 'static,
         encode: fn(&Outcome) -> Vec<u8>,
     ) -> Result<Reply<Outcome>> {
         let progress = Box::new(progress);
-        self.import(
-            Job { app: self.clone(), caller: caller.clone(), door: Door::Register, header, progress, encode },
-            upload,
-        )
-        .await
-    }
-
-    /// Imports one of Ofsted's monthly files. It is carried through even when the caller goes away.
-    ///
-    /// # Errors
-    /// As [`App::import_register`].
-    pub async fn import_ofsted(
-        &self,
-        caller: &Caller,
-        header: Header,
-        upload: Vec<u8>,
-        progress: impl Fn(Progress) + Send + Sync + 'static,
-        encode: fn(&Outcome) -> Vec<u8>,
-    ) -> Result<Reply<Outcome>> {
-        let progress = Box::new(progress);
-        self.import(
-            Job { app: self.clone(), caller: caller.clone(), door: Door::Ofsted, header, progress, encode },
-            upload,
-        )
-        .await
+        let Upload { door, bytes } = upload;
+        let job = Job { app: self.clone(), caller: caller.clone(), door, header, progress, encode };
+        self.import(job, bytes).await
     }
 
     async fn import(&self, job: Job, upload: Vec<u8>) -> Result<Reply<Outcome>> {

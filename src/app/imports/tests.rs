@@ -175,7 +175,8 @@ async fn what_cannot_be_imported_is_said() {
         "{wrong_door:?}"
     );
     let reader = Caller { actor: "rob".parse().unwrap(), roles: vec![Role::Reader, Role::Finance] };
-    let denied = house.app.import_ofsted(&reader, header("x", "2021-08-31"), Vec::new(), |_| {}, |_| Vec::new()).await;
+    let nothing = Upload { door: Door::Ofsted, bytes: Vec::new() };
+    let denied = house.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
     assert_eq!(denied, Err(AppError::Denied(Action::Import)));
 }
 
@@ -186,7 +187,8 @@ async fn progress_is_told_as_it_goes() {
     let tell = Arc::clone(&seen);
     let progress = move |it: Progress| tell.lock().unwrap().push((it.rows_read, it.rows_written));
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
-    house.app.import_ofsted(&admin("ann"), asked, sample(SEPTEMBER.0), progress, |_| Vec::new()).await.unwrap();
+    let september = Upload { door: Door::Ofsted, bytes: sample(SEPTEMBER.0) };
+    house.app.import_file(&admin("ann"), asked, september, progress, |_| Vec::new()).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
 }
 

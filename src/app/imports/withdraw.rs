@@ -24,7 +24,7 @@ use crate::store::approvals::StoredApproval;
 use crate::store::requests::Stored;
 
 /// The method that gives an approval.
-const RPC: &str = "GiveApproval";
+const RPC: &str = "ApprovalService/GiveApproval";
 /// The longest reason kept.
 const REASON: usize = 2_000;
 
