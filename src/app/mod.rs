@@ -21,8 +21,10 @@ pub mod writer;
 use std::sync::Arc;
 
 use crate::domain::Date;
+use crate::domain::event::Hash;
 use crate::domain::role::{Action, Caller};
 use crate::store::Store;
+use crate::store::requests::Stored;
 use clock::Clock;
 use offers::OfferReader;
 use terms::TermsCache;
@@ -83,6 +85,15 @@ impl App {
     pub(crate) fn clock(&self) -> &Clock {
         &self.inner.clock
     }
+}
+
+/// The stored answer of a request that comes again, unless it was given to another call.
+///
+/// # Errors
+/// [`AppError::RequestIdReused`].
+pub(crate) fn again(stored: &Stored, rpc: &str, fingerprint: Hash) -> Result<Vec<u8>> {
+    let same = stored.fingerprint == fingerprint && stored.rpc == rpc;
+    if same { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
 }
 
 /// Refuses a caller none of whose roles allows the action.

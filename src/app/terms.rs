@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{App, AppError, Result, Violation, authorise};
+use super::{App, AppError, Result, Violation, again, authorise};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::refusal::{Limit, Reason, Refusal};
@@ -116,7 +116,7 @@ impl App {
         };
         if let Some(stored) = requests::one(&tx, &actor, request).await? {
             tx.rollback().await?;
-            return of_the_same(stored, &new);
+            return again(&stored, new.rpc, new.fingerprint);
         }
         let answer = (new.encode)(&kept);
         let (rpc, fingerprint) = (new.rpc.to_owned(), new.fingerprint);
@@ -128,7 +128,7 @@ impl App {
 
     async fn answered(&self, actor: &Actor, new: &NewTerms<'_>) -> Result<Option<Vec<u8>>> {
         let stored = requests::one(self.store(), actor, new.request).await?;
-        stored.map(|stored| of_the_same(stored, new)).transpose()
+        stored.map(|stored| again(&stored, new.rpc, new.fingerprint)).transpose()
     }
 
     /// Loads the terms that ship with the program, as far as their programmes have none yet.
@@ -174,12 +174,6 @@ impl App {
         books::open_book(&tx, &row).await?;
         Ok((tx, Kept { row, terms, unchanged: false }))
     }
-}
-
-/// The stored answer, if it was given to this very call.
-fn of_the_same(stored: requests::Stored, new: &NewTerms<'_>) -> Result<Vec<u8>> {
-    let same = stored.fingerprint == new.fingerprint && stored.rpc == new.rpc;
-    if same { Ok(stored.answer) } else { Err(AppError::RequestIdReused) }
 }
 
 fn parse(file_name: &str, text: &str) -> Result<Terms> {

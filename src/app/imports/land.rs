@@ -11,7 +11,7 @@ use super::rows::Parsed;
 use super::{Door, Header, Outcome, Progress, Reply, agree, fingerprint};
 use crate::app::clock::new_id;
 use crate::app::retry::retried;
-use crate::app::{App, AppError, Result, Violation};
+use crate::app::{App, AppError, Result, Violation, again};
 use crate::domain::event::Hash;
 use crate::domain::ids::ImportId;
 use crate::domain::role::Caller;
@@ -47,7 +47,8 @@ struct Plan {
 /// What came of trying to land.
 enum Landing {
     Done(Reply<Outcome>),
-    Reused,
+    /// This request id has a stored answer by now.
+    Answered(Stored),
     /// Another import of the same date landed or went since the comparison.
     Overtaken,
 }
@@ -65,11 +66,8 @@ impl Job {
         if !self.header.validate_only
             && let Some(stored) = self.answered().await?
         {
-            return if stored.fingerprint == fingerprint {
-                Ok(Reply { answer: stored.answer, fresh: None })
-            } else {
-                Err(AppError::RequestIdReused)
-            };
+            let answer = again(&stored, self.door.rpc(), fingerprint)?;
+            return Ok(Reply { answer, fresh: None });
         }
         let parsed = parsed?;
         (self.progress)(Progress { rows_read: parsed.read, rows_written: 0 });
@@ -138,7 +136,11 @@ impl Job {
                     self.app.index_landed().await;
                     return Ok(reply);
                 }
-                Landing::Reused => return Err(AppError::RequestIdReused),
+                Landing::Answered(stored) => {
+                    let answer = again(&stored, self.door.rpc(), plan.fingerprint)?;
+                    self.app.index_landed().await;
+                    return Ok(Reply { answer, fresh: None });
+                }
                 Landing::Overtaken => {}
             }
         }
@@ -223,10 +225,8 @@ impl Job {
         store::register::lock(&tx).await?;
         // Found here after a lost COMMIT that had succeeded, or when the same request came twice at once.
         if let Some(stored) = store::requests::one(&tx, &self.caller.actor, self.header.request).await? {
-            let same = stored.fingerprint == plan.fingerprint;
             tx.rollback().await?;
-            let reply = Reply { answer: stored.answer, fresh: None };
-            return Ok(if same { Landing::Done(reply) } else { Landing::Reused });
+            return Ok(Landing::Answered(stored));
         }
         let same_day = same_day(&tx, &plan.import).await?;
         if !same_day.iter().map(|it| it.id).eq(plan.compared.iter().copied()) {

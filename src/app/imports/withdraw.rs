@@ -14,7 +14,7 @@ use super::{Import, Reply, State, fingerprint, finished};
 use crate::app::clock::new_id;
 use crate::app::eligibility;
 use crate::app::retry::retried;
-use crate::app::{App, AppError, Result, Violation, authorise};
+use crate::app::{App, AppError, Result, Violation, again, authorise};
 use crate::domain::book::approval::{WITHDRAW_IMPORT, check, required};
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::refusal::{Limit, Reason, Refusal};
@@ -129,14 +129,12 @@ impl App {
         let fingerprint = fingerprint(RPC, &[approval.0.as_bytes()]);
         let tx = self.locked().await?;
         if let Some(stored) = store::requests::one(&tx, &caller.actor, request).await? {
-            if stored.fingerprint != fingerprint {
-                return Err(AppError::RequestIdReused);
-            }
-            let answered = !stored.answer.is_empty();
-            return Ok(if answered {
-                Carried::Answered(stored.answer)
-            } else {
+            let answer = again(&stored, RPC, fingerprint)?;
+            let unanswered = answer.is_empty();
+            return Ok(if unanswered {
                 Carried::Unanswered(Given { approval, stored })
+            } else {
+                Carried::Answered(answer)
             });
         }
         let waiting = asked(&tx, approval).await?;

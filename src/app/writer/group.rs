@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Job, Shared, Submission, Told, facts};
 use crate::app::clock::new_id;
-use crate::app::{AppError, Result};
+use crate::app::{AppError, Result, again};
 use crate::domain::book::approval::Approval;
 use crate::domain::book::{Answer, Command, Context, Decided, Facts};
 use crate::domain::event::{Draft, Event, EventBody, Seq, chain, text_hash};
@@ -59,7 +59,7 @@ pub(super) async fn write(
 /// Idempotency first; then the command is decided, and its success kept under its request id.
 fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pen<'_>, now: Now) -> Verdict {
     if let Some(stored) = answers.find(of) {
-        return again(of, stored);
+        return again(stored, of.rpc, of.fingerprint);
     }
     let told = pen.decide(facts, &of.command, &of.actor, of.request, now)?;
     if let Answer::ApprovalOpened(refusal) = told.answer {
@@ -75,12 +75,6 @@ fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pe
         answer: answer.clone(),
     });
     Ok(answer)
-}
-
-/// The stored answer of a request that comes again, unless it stood for something else.
-fn again(of: &Submission, stored: &Stored) -> Verdict {
-    let same = stored.fingerprint == of.fingerprint && stored.rpc == of.rpc;
-    if same { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
 }
 
 /// The answers given before to the requests of this group, and those given in it.
