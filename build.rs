@@ -7,13 +7,16 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 9] = [
     "tsio/v1/common.proto",
     "tsio/v1/register.proto",
     "tsio/v1/eligibility.proto",
     "tsio/v1/offers.proto",
     "tsio/v1/terms.proto",
     "tsio/v1/approvals.proto",
+    "tsio/v1/awards.proto",
+    "tsio/v1/funds.proto",
+    "tsio/v1/finance.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

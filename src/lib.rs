@@ -8,7 +8,7 @@
 //! store    the only place that names sea_orm            imports domain
 //! app      use cases: who may, in which order           imports domain, store, import
 //! grpc     the wire                                     imports app, domain
-//! cli      commands: a gRPC client                      imports proto; serve, verify and demo also app, store, grpc; terms also domain
+//! cli      commands: a gRPC client                      imports proto; serve, verify and demo also app, store, grpc; terms and amounts also domain
 //! ```
 
 pub mod app;

@@ -10,6 +10,7 @@ pub use sea_orm_migration::MigratorTrait;
 
 mod m0001_record;
 mod m0002_register;
+mod m0003_money;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +19,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_record::Migration), Box::new(m0002_register::Migration)]
+        vec![Box::new(m0001_record::Migration), Box::new(m0002_register::Migration), Box::new(m0003_money::Migration)]
     }
 }
 
@@ -33,6 +34,7 @@ async fn run(manager: &SchemaManager<'_>, text: &str) -> Result<(), DbErr> {
             ("{bool}", "INTEGER"),
             ("{true}", "1"),
             ("{strict}", "STRICT"),
+            ("{clustered}", "STRICT, WITHOUT ROWID"),
         ],
         DbBackend::Postgres => [
             ("{uuid}", "UUID"),
@@ -42,6 +44,7 @@ async fn run(manager: &SchemaManager<'_>, text: &str) -> Result<(), DbErr> {
             ("{bool}", "BOOLEAN"),
             ("{true}", "TRUE"),
             ("{strict}", ""),
+            ("{clustered}", ""),
         ],
         other => return Err(DbErr::Custom(format!("{other:?} is not supported: use SQLite or PostgreSQL"))),
     };

@@ -22,7 +22,7 @@ impl App {
         limit: u64,
     ) -> Result<Vec<StoredApproval>> {
         authorise(caller, Action::Read)?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let mut page = approvals::page(&snapshot, closed_too, before.map(|id| id.0), limit).await?;
         // Why an offer's was asked is the text of the event that opened it.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();
@@ -43,7 +43,7 @@ impl App {
     /// [`super::AppError::NotFound`]; [`super::AppError::Denied`].
     pub async fn approval(&self, caller: &Caller, id: ApprovalId) -> Result<StoredApproval> {
         authorise(caller, Action::Read)?;
-        let found = approvals::find(self.store(), &[id], &[]).await?;
+        let found = approvals::find(self.store(), &[id], &[], &[]).await?;
         found.into_iter().next().ok_or_else(|| super::AppError::NotFound(format!("approval {id}")))
     }
 }

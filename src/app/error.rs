@@ -75,7 +75,7 @@ impl From<Fault> for AppError {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Away(_) | StoreError::Busy(_) => {
+            StoreError::Away(_) | StoreError::Busy(_) | StoreError::Taken(_) => {
                 tracing::warn!(%error, "the database did not answer");
                 Self::Unavailable
             }

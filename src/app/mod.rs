@@ -5,13 +5,17 @@
 //! nothing here knows the wire.
 
 mod approvals;
+mod awards;
 pub mod clock;
 pub mod eligibility;
 mod error;
+mod finance;
+mod funds;
 pub mod imports;
 mod offers;
 pub mod register;
 mod retry;
+mod routes;
 pub mod terms;
 #[cfg(test)]
 mod testing;
@@ -20,21 +24,30 @@ pub mod writer;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::role::{Action, Caller};
-use crate::store::Store;
 use crate::store::requests::Stored;
+use crate::store::{ReadTx, Store};
 use clock::Clock;
 use offers::OfferReader;
+use retry::retried;
+use routes::Routes;
 use terms::TermsCache;
 use writer::Writer;
 
 pub use crate::store::approvals::StoredApproval;
+pub use crate::store::awards::Filter as AwardFilter;
 pub use crate::store::books::LoadedTerms;
+pub use crate::store::entries::{FundEntry, Sums};
 pub use crate::store::events::{Recorded, Text};
 pub use crate::store::offers::Filter as OfferFilter;
+pub use awards::ToldAward;
 pub use error::{AppError, Violation};
+pub use funds::{AskedPosition, Fund, FundKey, Position};
+pub use offers::OfferInFull;
 
 /// Result of every use case.
 pub type Result<T> = std::result::Result<T, AppError>;
@@ -52,6 +65,9 @@ struct Inner {
     terms: Arc<TermsCache>,
     writer: Writer,
     reader: OfferReader,
+    routes: Routes,
+    /// Whose turn it is to verify: each reads a whole record, over two of the few connections there are for reading.
+    verifying: Semaphore,
 }
 
 impl App {
@@ -61,11 +77,17 @@ impl App {
         let terms = Arc::new(TermsCache::default());
         let writer = Writer::new(store.clone(), clock.clone(), Arc::clone(&terms));
         let reader = OfferReader::start(store.clone());
-        Self { inner: Arc::new(Inner { store, clock, terms, writer, reader }) }
+        let (routes, verifying) = (Routes::default(), Semaphore::new(1));
+        Self { inner: Arc::new(Inner { store, clock, terms, writer, reader, routes, verifying }) }
     }
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    /// Begins a read of one snapshot; tried again when the database is away, since a connection may have died unseen.
+    async fn snapshot(&self) -> Result<ReadTx> {
+        Ok(retried(|| self.store().snapshot()).await?)
     }
 
     /// Whether the database answers.
@@ -80,6 +102,10 @@ impl App {
     #[must_use]
     pub fn today(&self) -> Date {
         self.inner.clock.now().today
+    }
+
+    fn routes(&self) -> &Routes {
+        &self.inner.routes
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sha2::{Digest as _, Sha256};
 
 use super::{App, AppError, Result, Violation, again, authorise};
+use crate::domain::book::{Facts, ProgrammeFacts};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::refusal::{Limit, Reason, Refusal};
@@ -22,9 +23,17 @@ const MAX_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Loaded {
     /// The terms.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// SHA-256 of their text.
     pub sha256: Hash,
+}
+
+impl Loaded {
+    /// The facts that a book under these terms begins with.
+    pub(super) fn facts(&self, open: bool) -> Facts {
+        let (programme, scheme) = (self.terms.programme().clone(), Arc::clone(&self.terms));
+        Facts::new(ProgrammeFacts { programme, terms: self.sha256.0, scheme, open })
+    }
 }
 
 /// Terms to load, and the request they come with.
@@ -72,7 +81,7 @@ impl TermsCache {
         let row = books::terms_of(from, programme).await?.ok_or_else(unknown)?;
         let terms = Terms::parse(&format!("{programme}.toml"), &row.text)
             .map_err(|mistakes| AppError::Bug(format!("stored terms are unsound: {mistakes:?}")))?;
-        let loaded = Arc::new(Loaded { terms, sha256: row.sha256 });
+        let loaded = Arc::new(Loaded { terms: Arc::new(terms), sha256: row.sha256 });
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(programme.clone(), Arc::clone(&loaded));
         Ok(loaded)
     }

@@ -3,10 +3,12 @@
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::amounts::shown;
 use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
+use super::funds::render::FundView;
 use super::import::render::{AffectedView, ImportView, affected_text};
-use super::names::{instant, name, some_text};
+use super::names::{instant, name, some_number, some_text};
 use super::offers::render::OfferView;
 use super::out::{Column, View, cell, facts, table};
 use crate::proto::{Approval, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest};
@@ -60,6 +62,9 @@ struct ApprovalView {
     request_time: Option<String>,
     given_by: Option<String>,
     reason: Option<String>,
+    amount_pence: Option<i64>,
+    to_fund: Option<String>,
+    over_commit: bool,
 }
 
 impl From<Approval> for ApprovalView {
@@ -73,7 +78,16 @@ impl From<Approval> for ApprovalView {
             request_time: instant(approval.request_time),
             given_by: some_text(approval.given_by),
             reason: some_text(approval.reason),
+            amount_pence: some_number(approval.amount_pence),
+            to_fund: some_text(approval.to_fund),
+            over_commit: approval.over_commit,
         }
+    }
+}
+
+impl ApprovalView {
+    fn amount(&self) -> String {
+        self.amount_pence.map(|pence| shown(Some("pence"), pence)).unwrap_or_default()
     }
 }
 
@@ -84,7 +98,7 @@ impl View for Vec<ApprovalView> {
         let row = |approval: &ApprovalView| {
             vec![
                 approval.approval.clone(),
-                approval.action.clone(),
+                format!("{} {}", approval.action, approval.amount()),
                 approval.state.clone().unwrap_or_default(),
                 approval.requested_by.clone(),
                 approval.subject.clone(),
@@ -101,6 +115,7 @@ struct GivenView {
     offer: Option<OfferView>,
     import: Option<ImportView>,
     affected_offers: Vec<AffectedView>,
+    funds: Vec<FundView>,
 }
 
 impl From<GiveApprovalResponse> for GivenView {
@@ -110,6 +125,7 @@ impl From<GiveApprovalResponse> for GivenView {
             offer: answer.offer.map(OfferView::from),
             import: answer.import.map(ImportView::from),
             affected_offers: answer.affected_offers.into_iter().map(AffectedView::from).collect(),
+            funds: answer.funds.into_iter().map(FundView::from).collect(),
         }
     }
 }
@@ -122,10 +138,13 @@ impl View for GivenView {
             ("action", approval.action.clone()),
             ("state", approval.state.clone().unwrap_or_default()),
             ("subject", approval.subject.clone()),
+            ("amount", approval.amount()),
+            ("to fund", cell(approval.to_fund.as_ref())),
         ]);
+        let funds = (!self.funds.is_empty()).then(|| self.funds.text());
         let offer = self.offer.as_ref().map(View::text);
         let import = self.import.as_ref().map(View::text);
-        let parts = [Some(what), offer, import, affected_text(&self.affected_offers)];
+        let parts = [Some(what), offer, import, affected_text(&self.affected_offers), funds];
         parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 }

@@ -14,7 +14,9 @@ use tonic::transport::Endpoint;
 use uuid::Uuid;
 
 use super::approvals::ApprovalsCommand;
+use super::awards::AwardsCommand;
 use super::eligibility::EligibilityCommand;
+use super::funds::FundsCommand;
 use super::import::ImportCommand;
 use super::offers::OffersCommand;
 use super::out::Output;
@@ -35,6 +37,8 @@ Examples:
   tsio eligibility summary
   tsio offers identify
   tsio offers list --state identified --output json
+  tsio awards nle $OFFER --days 2.5 --leader nle-114 --organisation Oakfield
+  tsio funds position $FUND --as-of 2022-03-31
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 
@@ -123,6 +127,12 @@ pub enum ClientCommand {
     /// Offers and their life
     #[command(subcommand)]
     Offers(OffersCommand),
+    /// Support given under offers: days, credit, governance, the qualification
+    #[command(subcommand)]
+    Awards(AwardsCommand),
+    /// What there is to give, and what became of it
+    #[command(subcommand)]
+    Funds(FundsCommand),
     /// What waits for a second person
     #[command(subcommand)]
     Approvals(ApprovalsCommand),

@@ -15,7 +15,9 @@ use super::args::Global;
 use super::errors::Failure;
 use super::out::{self, Output, View};
 use crate::proto::approval_service_client::ApprovalServiceClient;
+use crate::proto::award_service_client::AwardServiceClient;
 use crate::proto::eligibility_service_client::EligibilityServiceClient;
+use crate::proto::fund_service_client::FundServiceClient;
 use crate::proto::offer_service_client::OfferServiceClient;
 use crate::proto::register_service_client::RegisterServiceClient;
 use crate::proto::terms_service_client::TermsServiceClient;
@@ -101,6 +103,14 @@ impl<'a> Session<'a> {
 
     pub(super) fn approvals(&self) -> ApprovalServiceClient<Channel> {
         ApprovalServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(super) fn awards(&self) -> AwardServiceClient<Channel> {
+        AwardServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(super) fn funds(&self) -> FundServiceClient<Channel> {
+        FundServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     pub(super) fn eligibility(&self) -> EligibilityServiceClient<Channel> {

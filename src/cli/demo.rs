@@ -1,6 +1,8 @@
 //! `tsio demo`: the whole job on an embedded database, told step by step. The schools are invented and ship with the
 //! program; the server is the real one, spoken to over a real connection.
 
+mod money;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -85,6 +87,11 @@ async fn tell(args: DemoArgs) -> Told<()> {
     story.contact_order(&offer).await?;
     story.second_month().await?;
     story.two_people().await?;
+    let purse = story.funds().await?;
+    story.school(&offer).await?;
+    story.trust().await?;
+    story.close(&offer).await?;
+    story.finance(&purse).await?;
     drop(story);
     house.close().await?;
     prove(&path).await?;
@@ -320,8 +327,8 @@ async fn prove(path: &Path) -> Told<()> {
     let store = Store::open(&url(path), Use::Look).await?;
     for report in verify(&store, None, None).await? {
         say(&format!(
-            "book {}: {} events folded from the first, {} differences; head {}:{}",
-            report.programme, report.seq, report.count, report.seq, report.hash
+            "book {}: {} events and {} entries folded from the first, {} differences; head {}:{}",
+            report.programme, report.seq, report.entries, report.count, report.seq, report.hash
         ))?;
         if !report.is_sound() {
             return Err(report.differences.join("\n").into());

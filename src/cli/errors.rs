@@ -12,8 +12,9 @@ use tonic::{Code, Status};
 use tonic_types::pb;
 use uuid::Uuid;
 
+use super::amounts::shown;
 use super::names::some_text;
-use super::out::{Column, cell, table};
+use super::out::{Column, table};
 use crate::proto::{Limit, Refusal};
 
 /// Why a command did not succeed.
@@ -137,10 +138,13 @@ impl ErrorView {
         }
         let remedies = self.limits.iter().filter_map(|limit| Some((limit, limit.remedy.as_ref()?)));
         for (limit, remedy) in remedies.filter(|(_, remedy)| unsaid(remedy)) {
-            writeln!(text, "  {} {}: {remedy}", limit.kind, limit.account).unwrap_or_default();
+            // An account that says its kind does not have it said twice.
+            let kind = if limit.account.starts_with(&limit.kind) { "" } else { &limit.kind };
+            writeln!(text, "  {}: {remedy}", format!("{kind} {}", limit.account).trim()).unwrap_or_default();
         }
-        if let Some(largest) = self.largest {
-            writeln!(text, "the largest that would pass: {largest}").unwrap_or_default();
+        if let Some(largest) = self.largest.filter(|_| self.limits.iter().any(LimitView::has_numbers)) {
+            let unit = self.limits.iter().find_map(|limit| limit.largest.and(limit.unit.as_deref()));
+            writeln!(text, "the largest that would pass: {}", shown(unit, largest)).unwrap_or_default();
         }
         if let Some(approval) = &self.approval {
             writeln!(text, "a second person carries it out with: tsio approvals give {approval}").unwrap_or_default();
@@ -152,11 +156,10 @@ impl ErrorView {
     }
 
     fn limits_text(&self) -> String {
-        use Column::{Number, Text};
+        use Column::{Id, Number};
         let columns = [
-            Text("LIMIT"),
-            Text("OF"),
-            Text("UNIT"),
+            Id("KIND"),
+            Id("ACCOUNT"),
             Number("LIMIT"),
             Number("COMMITTED"),
             Number("SPENT"),
@@ -166,8 +169,10 @@ impl ErrorView {
         ];
         let row = |limit: &LimitView| {
             let numbers = [limit.limit, limit.committed, limit.spent, limit.available, limit.requested, limit.largest];
-            let words = [limit.kind.clone(), limit.account.clone(), cell(limit.unit.as_ref())];
-            words.into_iter().chain(numbers.map(|number| cell(number.as_ref()))).collect()
+            // What follows the id goes on a line of its own, so that the id stays whole.
+            let words = [limit.kind.clone(), limit.account.replace(" (", "\n(")];
+            let amount = |amount: Option<i64>| amount.map(|it| shown(limit.unit.as_deref(), it)).unwrap_or_default();
+            words.into_iter().chain(numbers.map(amount)).collect()
         };
         table(&columns, self.limits.iter().map(row))
     }

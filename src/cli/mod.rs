@@ -5,12 +5,15 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
+mod amounts;
 mod approvals;
 mod args;
+mod awards;
 mod connect;
 pub mod demo;
 mod eligibility;
 mod errors;
+mod funds;
 mod import;
 mod names;
 mod offers;
@@ -82,6 +85,7 @@ pub fn completions(shell: Shell) -> ExitCode {
 async fn dispatch(command: ClientCommand, global: &Global, used: &OnceLock<Uuid>) -> Result<(), Failure> {
     match &command {
         ClientCommand::Offers(command) => offers::check(command)?,
+        ClientCommand::Awards(command) => awards::check(command)?,
         ClientCommand::Terms(TermsCommand::Check { file }) => return terms::check(file, global.output),
         _ => {}
     }
@@ -93,6 +97,8 @@ async fn dispatch(command: ClientCommand, global: &Global, used: &OnceLock<Uuid>
         ClientCommand::Trusts(command) => trusts::run(command, &session).await,
         ClientCommand::Eligibility(command) => eligibility::run(command, &session).await,
         ClientCommand::Offers(command) => offers::run(command, &session).await,
+        ClientCommand::Awards(command) => awards::run(command, &session).await,
+        ClientCommand::Funds(command) => funds::run(command, &session).await,
         ClientCommand::Approvals(command) => approvals::run(command, &session).await,
     }
 }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use prost_types::Timestamp;
 
-use crate::proto::{Acceptor, DeclineReason, OfferState, Outcome, Party, Placement};
+use crate::proto::{Acceptor, AwardState, DeclineReason, OfferState, Outcome, Party, Placement};
 
 /// The json name of an enum's value: `OFFER_STATE_CLOSED` under the prefix `OFFER_STATE_` is `closed`; nothing for an
 /// unspecified one.
@@ -59,6 +59,10 @@ choices! {
         Accepted = "accepted",
         Delivering = "delivering",
         Closed = "closed",
+    }
+    AwardState {
+        Open = "open",
+        Settled = "settled",
     }
     Party {
         ResponsibleBody = "responsible-body" | "responsible_body",
@@ -121,6 +125,7 @@ mod tests {
             }
         }
         check::<OfferState>(OfferState::as_str_name, "OFFER_STATE_");
+        check::<AwardState>(AwardState::as_str_name, "AWARD_STATE_");
         check::<Party>(Party::as_str_name, "PARTY_");
         check::<Acceptor>(Acceptor::as_str_name, "ACCEPTOR_");
         check::<DeclineReason>(DeclineReason::as_str_name, "DECLINE_REASON_");

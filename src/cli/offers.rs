@@ -12,8 +12,9 @@ mod tests;
 
 pub(super) use self::args::OffersCommand;
 use self::args::{ContactArgs, ListArgs};
+pub(super) use self::change::warn;
 use self::record::{EventView, IdentifiedView};
-use self::render::{ChangedView, OfferDetail, OfferView};
+use self::render::{ChangedView, OfferView, ShownOffer};
 use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
 use crate::proto::{
@@ -47,7 +48,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
         OffersCommand::List(args) => list(args, session).await,
         OffersCommand::Show { offer } => {
             let answer = session.offers().get_offer(session.call(GetOfferRequest { offer })).await?.into_inner();
-            session.print(&OfferDetail::from(answer.offer.unwrap_or_default()))
+            session.print(&ShownOffer::from(answer))
         }
         OffersCommand::Events { offer } => {
             let events = every_page(async |page_token| {

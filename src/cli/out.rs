@@ -124,6 +124,18 @@ pub(super) fn text(text: &str) -> io::Result<()> {
     }
 }
 
+/// Prints bytes on stdout; whether more are wanted. A reader that has had enough, such as `head`, is no failure.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub(super) fn bytes(bytes: &[u8]) -> io::Result<bool> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

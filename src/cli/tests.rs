@@ -82,6 +82,44 @@ fn every_command_of_the_contract_parses() {
 }
 
 #[test]
+fn every_command_about_money_parses() {
+    let lines = "\
+        tsio awards nle 1f --days 2.5 --leader nle-7 --organisation Oak_Trust
+        tsio awards nle 1f --days 3 --leader nle-7 --organisation Oak_Trust --on 2022-01-10 --etag v3 --check
+        tsio awards credit 1f --amount 4000 --partner 2044 --suitable-because all_good
+        tsio awards nlg 1f --amount £4,000 --because a_new_board
+        tsio awards npqel 1f --amount 4000.50 --leader ceo-7 --provider Teach_First --because first_trust
+        tsio awards bundle 1f awards.toml --check
+        tsio awards show 2f
+        tsio awards list
+        tsio awards list --offer 1f --strand nle --state open
+        tsio awards list --programme 2021-22
+        tsio awards book 2f --days 1 --on 2022-03-14 --leader nle-8
+        tsio awards cancel 2f --booking 9
+        tsio awards draw 2f --days 0.5 --on 2022-03-14
+        tsio awards draw 2f --booking 9 --on 2022-03-14
+        tsio awards draw 2f --amount 1250.50 --on 2022-05-01 --invoice INV-77 --note by_post
+        tsio awards release 2f
+        tsio awards release 2f --days 0.5 --on 2022-05-01
+        tsio awards refund 2f --amount 250 --reason paid_twice --invoice INV-77
+        tsio funds list
+        tsio funds list --programme 2021-22
+        tsio funds show 3f
+        tsio funds create --programme 2021-22 --strand credit
+        tsio funds create --strand credit --region West_Midlands
+        tsio funds allocate 3f 250000 --on 2021-09-06 --note first
+        tsio funds withdraw 3f £4,000 --over-commit --etag v1
+        tsio funds move 3f 4f 12500
+        tsio funds position 3f
+        tsio funds position 3f --as-of 2022-03-31 --recorded-by 2022-04-05T00:00:00Z --sequence 41
+        tsio funds entries 3f
+        tsio funds entries 3f --csv";
+    for line in lines.lines() {
+        assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+    }
+}
+
+#[test]
 fn wrong_usage_exits_2() {
     let lines = "\
         tsio
@@ -108,6 +146,20 @@ fn wrong_usage_exits_2() {
         tsio offers identify --request-id 17
         tsio offers list --output xml
         tsio offers list --timeout 0
+        tsio awards nle 1f --days 2.25 --leader nle-7 --organisation Oak
+        tsio awards nle 1f --days 2 --leader nle-7
+        tsio awards credit 1f --amount €5 --partner 2044 --suitable-because x
+        tsio awards credit 1f --amount -5 --partner 2044 --suitable-because x
+        tsio awards draw 2f --days 1 --amount 5 --on 2022-03-14
+        tsio awards draw 2f --days 1
+        tsio awards book 2f --days 1
+        tsio awards list --offer 1f --programme 2021-22
+        tsio awards refund 2f --amount 5
+        tsio funds create --programme 2021-22
+        tsio funds allocate 3f 4.000,50
+        tsio funds allocate 3f
+        tsio funds position 3f --recorded-by 2022-04-05
+        tsio funds position 3f --sequence 0
         tsio verify --database sqlite:x.db --expect 17:abc
         tsio verify --database sqlite:x.db --expect abc";
     for line in lines.lines() {
@@ -129,6 +181,25 @@ fn what_is_about_one_offer_is_not_asked_of_several() {
             unreachable!("{line}")
         };
         assert_eq!(super::offers::check(&command).is_ok(), fine, "{line}");
+    }
+}
+
+#[test]
+fn a_draw_and_a_refund_say_how_much() {
+    #[rustfmt::skip]
+    let rows = [
+        ("tsio awards draw 2f --on 2022-03-14",             false),
+        ("tsio awards draw 2f --on 2022-03-14 --booking 9", true),
+        ("tsio awards draw 2f --on 2022-03-14 --days 1",    true),
+        ("tsio awards refund 2f --reason x",                false),
+        ("tsio awards refund 2f --reason x --days 1",       true),
+        ("tsio awards release 2f",                          true),
+    ];
+    for (line, fine) in rows {
+        let Ok(Cli { command: Command::Client(ClientCommand::Awards(command)), .. }) = parse(line) else {
+            unreachable!("{line}")
+        };
+        assert_eq!(super::awards::check(&command).is_ok(), fine, "{line}");
     }
 }
 
@@ -210,11 +281,11 @@ fn a_refusal_prints_every_limit_for_a_person() {
     let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let wanted = [
         "error: The cap is 3 days. (CAP_EXCEEDED)",
-        "LIMIT OF UNIT LIMIT COMMITTED SPENT AVAILABLE REQUESTED LARGEST",
-        "cap 1f/nle half_days 6 4 0 2 5 2",
+        "KIND ACCOUNT LIMIT COMMITTED SPENT AVAILABLE REQUESTED LARGEST",
+        "cap 1f/nle 3 days 2 days 0 days 1 day 2.5 days 1 day",
         "state 1f",
         "cap 1f/nle: Release what is not needed.",
-        "the largest that would pass: 2",
+        "the largest that would pass: 1 day",
         "to try the same call again: --request-id 00000000-0000-0000-0000-000000000001",
     ];
     assert_eq!(lines, wanted);

@@ -47,6 +47,7 @@ struct ReportView {
     programme: String,
     sequence: i64,
     hash: String,
+    entries: i64,
     sound: bool,
     difference_count: usize,
     differences: Vec<String>,
@@ -58,6 +59,7 @@ impl From<&Report> for ReportView {
             programme: report.programme.to_string(),
             sequence: report.seq.0,
             hash: report.hash.to_string(),
+            entries: report.entries,
             sound: report.is_sound(),
             difference_count: report.count,
             differences: report.differences.clone(),
@@ -67,10 +69,16 @@ impl From<&Report> for ReportView {
 
 impl View for Vec<ReportView> {
     fn text(&self) -> String {
-        let columns =
-            [Column::Id("PROGRAMME"), Column::Number("SEQUENCE"), Column::Id("HASH"), Column::Number("DIFFERENCES")];
+        let columns = [
+            Column::Id("PROGRAMME"),
+            Column::Number("SEQUENCE"),
+            Column::Id("HASH"),
+            Column::Number("ENTRIES"),
+            Column::Number("DIFFERENCES"),
+        ];
         let row = |it: &ReportView| {
-            vec![it.programme.clone(), it.sequence.to_string(), it.hash.clone(), it.difference_count.to_string()]
+            let (sequence, entries) = (it.sequence.to_string(), it.entries.to_string());
+            vec![it.programme.clone(), sequence, it.hash.clone(), entries, it.difference_count.to_string()]
         };
         let mut text = table(&columns, self.iter().map(row));
         for report in self {

@@ -10,10 +10,16 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Date;
-use super::ids::{Actor, ApprovalId, OfferId, Programme, RequestId, Uid, Urn};
+use super::award::{Reference, Support};
+use super::book::funds::FundChange;
+use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, RequestId, Uid, Urn};
+use super::ledger::{Entry, Posting, Unit};
+use super::money::{HalfDays, Pence};
 use super::offer::{Acceptor, ListedSchool, Outcome, Party, Recipient, ResponsibleBody};
+use super::period::Period;
 use super::region::Region;
 use super::school::HandPlacement;
+use super::terms::StrandId;
 use super::time::Micros;
 
 /// An event's number in its book: 1, 2, 3, without gaps, in commit order.
@@ -115,6 +121,9 @@ pub enum EventBody {
     Closed {
         /// How it ended.
         outcome: Outcome,
+        /// The commitments that were given back with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        released: Vec<ReleasedAward>,
     },
     /// The offer was reopened.
     Reopened {
@@ -148,12 +157,122 @@ pub enum EventBody {
         approval: ApprovalId,
         /// What was asked.
         action: String,
+        /// The movement asked for, where it is about money.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<FundChange>,
     },
     /// The second person approved.
     ApprovalGiven {
         /// The approval.
         approval: ApprovalId,
     },
+    /// A fund was made, with nothing in it.
+    FundCreated {
+        /// The fund.
+        fund: AccountId,
+        /// The strand it pays for.
+        strand: StrandId,
+        /// Its region; national when there is none.
+        region: Option<Region>,
+        /// Whether it limits what can be awarded, as the terms say.
+        binds: bool,
+    },
+    /// Money arrived in a fund.
+    FundAllocated {
+        /// The fund.
+        fund: AccountId,
+        /// How much.
+        amount: Pence,
+    },
+    /// Money left a fund.
+    FundWithdrawn {
+        /// The fund.
+        fund: AccountId,
+        /// How much.
+        amount: Pence,
+        /// Whether it deliberately cut below what was committed and spent.
+        over_commit: bool,
+    },
+    /// Money moved between two funds: a virement.
+    FundsMoved {
+        /// Out of this one.
+        from: AccountId,
+        /// Into this one.
+        to: AccountId,
+        /// How much.
+        amount: Pence,
+    },
+    /// Support was awarded.
+    Awarded {
+        /// The award.
+        award: AwardId,
+        /// What its amount counts.
+        unit: Unit,
+        /// How much.
+        amount: i64,
+        /// The fund it is charged to.
+        fund: AccountId,
+        /// The cap it counts against; none where only the fund limits it.
+        cap: Option<AccountId>,
+        /// Pence a day, for half-days.
+        rate: Option<Pence>,
+        /// What the strand asks for.
+        support: Support,
+    },
+    /// Days of an award were booked.
+    DaysBooked {
+        /// The award.
+        award: AwardId,
+        /// How much.
+        half_days: HalfDays,
+        /// For when.
+        on: Date,
+        /// Who comes.
+        leader: Actor,
+    },
+    /// A booking fell through.
+    BookingCancelled {
+        /// The award.
+        award: AwardId,
+        /// The booking's number.
+        booking: Seq,
+    },
+    /// An award was drawn on: days delivered, a claim paid.
+    Drawn {
+        /// The award.
+        award: AwardId,
+        /// How much, in its unit.
+        amount: i64,
+        /// The booking that was delivered.
+        booking: Option<Seq>,
+        /// The provider's invoice that was paid.
+        invoice: Option<Reference>,
+    },
+    /// An unused commitment was given back.
+    Released {
+        /// The award.
+        award: AwardId,
+        /// How much, in its unit.
+        amount: i64,
+    },
+    /// What was drawn was taken back.
+    Refunded {
+        /// The award.
+        award: AwardId,
+        /// How much, in its unit.
+        amount: i64,
+        /// The payment of the invoice it takes back.
+        invoice: Option<Seq>,
+    },
+}
+
+/// A commitment that closing an offer gave back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedAward {
+    /// The award.
+    pub award: AwardId,
+    /// How much, in its unit.
+    pub amount: i64,
 }
 
 impl EventBody {
@@ -175,6 +294,16 @@ impl EventBody {
             Self::Placed { .. } => "placed",
             Self::ApprovalOpened { .. } => "approval_opened",
             Self::ApprovalGiven { .. } => "approval_given",
+            Self::FundCreated { .. } => "fund_created",
+            Self::FundAllocated { .. } => "fund_allocated",
+            Self::FundWithdrawn { .. } => "fund_withdrawn",
+            Self::FundsMoved { .. } => "funds_moved",
+            Self::Awarded { .. } => "awarded",
+            Self::DaysBooked { .. } => "days_booked",
+            Self::BookingCancelled { .. } => "booking_cancelled",
+            Self::Drawn { .. } => "drawn",
+            Self::Released { .. } => "released",
+            Self::Refunded { .. } => "refunded",
         }
     }
 
@@ -189,13 +318,37 @@ impl EventBody {
             | Self::Accepted { .. }
             | Self::Started {}
             | Self::Closed { .. }
-            | Self::Reopened { .. } => true,
+            | Self::Reopened { .. }
+            | Self::Awarded { .. }
+            | Self::DaysBooked { .. }
+            | Self::BookingCancelled { .. }
+            | Self::Drawn { .. }
+            | Self::Released { .. }
+            | Self::Refunded { .. } => true,
             Self::Assigned { .. }
             | Self::Noted {}
             | Self::RegionChanged { .. }
             | Self::Placed { .. }
             | Self::ApprovalOpened { .. }
-            | Self::ApprovalGiven { .. } => false,
+            | Self::ApprovalGiven { .. }
+            | Self::FundCreated { .. }
+            | Self::FundAllocated { .. }
+            | Self::FundWithdrawn { .. }
+            | Self::FundsMoved { .. } => false,
+        }
+    }
+
+    /// The award it is about, if it is about one only.
+    #[must_use]
+    pub const fn award(&self) -> Option<AwardId> {
+        match self {
+            Self::Awarded { award, .. }
+            | Self::DaysBooked { award, .. }
+            | Self::BookingCancelled { award, .. }
+            | Self::Drawn { award, .. }
+            | Self::Released { award, .. }
+            | Self::Refunded { award, .. } => Some(*award),
+            _ => None,
         }
     }
 }
@@ -213,13 +366,28 @@ pub struct Draft {
     pub text: Option<String>,
     /// What happened.
     pub body: EventBody,
+    /// The amounts it moves, in order.
+    pub postings: Vec<Posting>,
 }
 
 impl Draft {
     /// A draft about an offer, without reason code or text.
     #[must_use]
     pub const fn of(offer: OfferId, effective: Date, body: EventBody) -> Self {
-        Self { offer: Some(offer), effective, reason_code: None, text: None, body }
+        Self { offer: Some(offer), effective, reason_code: None, text: None, body, postings: Vec::new() }
+    }
+
+    /// A draft about no offer.
+    #[must_use]
+    pub const fn of_book(effective: Date, body: EventBody) -> Self {
+        Self { offer: None, effective, reason_code: None, text: None, body, postings: Vec::new() }
+    }
+
+    /// The same with the amounts it moves.
+    #[must_use]
+    pub fn posting(mut self, postings: Vec<Posting>) -> Self {
+        self.postings = postings;
+        self
     }
 
     /// The same with free text.
@@ -251,6 +419,8 @@ pub struct Event {
     pub text_hash: Option<Hash>,
     /// What happened.
     pub body: EventBody,
+    /// The amounts it moved, in order.
+    pub entries: Vec<Entry>,
 }
 
 /// The hash that the first event of a book is chained to.
@@ -269,8 +439,8 @@ pub fn text_hash(salt: &[u8], text: &str) -> Hash {
 ///
 /// The encoding is the fields in the order below; a text is its length as 8 big-endian bytes, then its UTF-8; a number
 /// is 8 big-endian bytes; an id is its 16 bytes, a hash its 32; an optional field is one byte 0, or one byte 1 and the
-/// field. `body` is the JSON exactly as it is stored. The last field is the number of ledger entries, then each entry's fields. `docs/record.md` describes
-/// it for those who verify an export offline.
+/// field. `body` is the JSON exactly as it is stored. The last field is the number of ledger entries, then each entry's fields:
+/// number, account, verb, amount, period. `docs/record.md` describes it for those who verify an export offline.
 #[must_use]
 pub fn chain(previous: Hash, programme: &Programme, event: &Event, body: &str) -> Hash {
     let mut to = Encoder(Sha256::new());
@@ -287,7 +457,19 @@ pub fn chain(previous: Hash, programme: &Programme, event: &Event, body: &str) -
     to.optional(event.reason_code.as_ref(), |to, code| to.text(code));
     to.optional(event.text_hash.as_ref(), |to, hash| to.0.update(hash.0));
     to.text(body);
-    to.number(0);
+    to.number(i64::try_from(event.entries.len()).unwrap_or(i64::MAX));
+    let mut month: Option<(Period, String)> = None;
+    for entry in &event.entries {
+        let (_, period) = match &mut month {
+            Some(known) if known.0 == entry.period => known,
+            other => other.insert((entry.period, entry.period.to_string())),
+        };
+        to.number(entry.seq.0);
+        to.0.update(entry.account.0.as_bytes());
+        to.text(entry.verb.name());
+        to.number(entry.amount);
+        to.text(period);
+    }
     Hash(to.0.finalize().into())
 }
 

@@ -48,6 +48,10 @@ macro_rules! uuid_id {
 
 uuid_id!(/// One offer.
     OfferId, "an offer id (a UUID)");
+uuid_id!(/// One award under an offer.
+    AwardId, "an award id (a UUID)");
+uuid_id!(/// One account of the ledger: a fund, or an offer's cap for a strand.
+    AccountId, "a fund id (a UUID)");
 uuid_id!(/// One import of one file.
     ImportId, "an import id (a UUID)");
 uuid_id!(/// One approval waiting for, or given by, a second person.

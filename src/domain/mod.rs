@@ -3,13 +3,16 @@
 //! Nothing here is async, reads a clock, touches a database or knows the wire; nothing here
 //! imports another room. What is allowed is decided here and nowhere else.
 
+pub mod award;
 pub mod book;
 pub mod eligibility;
 pub mod event;
 pub mod ids;
 pub mod judgement;
+pub mod ledger;
 pub mod money;
 pub mod offer;
+pub mod period;
 pub mod placement;
 pub mod refusal;
 pub mod region;

@@ -45,6 +45,40 @@ pub enum Reason {
     ImportNotLanded,
     /// Other terms are loaded for this programme.
     TermsInUse,
+    /// The offer's cap for the strand cannot bear it.
+    CapExceeded,
+    /// The fund cannot bear it.
+    FundsInsufficient,
+    /// There is no fund for the strand and region.
+    FundMissing,
+    /// There is a fund for the strand and region already.
+    FundExists,
+    /// The fund is over-committed: nothing can be promised from it or moved out of it.
+    FundOverCommitted,
+    /// The terms do not offer this strand to this kind of recipient.
+    StrandNotOffered,
+    /// The partner is no open multi-academy trust, or is the school's own trust.
+    PartnerNotSuitable,
+    /// The provider is not on the list of the terms.
+    ProviderNotAccredited,
+    /// The date lies outside the window of the terms, or before the award it is about.
+    OutsideWindow,
+    /// The award has less than that to draw, release, book or refund.
+    AwardExceeded,
+    /// The amount is of another unit than the award.
+    UnitMismatch,
+    /// The booking named is not one that is still to come.
+    BookingNotOpen,
+    /// An NPQEL claim is paid against the provider's invoice, and a refund names which one.
+    InvoiceMissing,
+    /// Only an NPQEL award has invoices.
+    InvoiceNotExpected,
+    /// The invoice has been paid already.
+    InvoicePaid,
+    /// An account cannot count that much.
+    AmountTooLarge,
+    /// A virement names one fund twice.
+    SameFund,
 }
 
 impl Reason {
@@ -71,6 +105,23 @@ impl Reason {
             Self::ImportDisagrees => "IMPORT_DISAGREES",
             Self::ImportNotLanded => "IMPORT_NOT_LANDED",
             Self::TermsInUse => "TERMS_IN_USE",
+            Self::CapExceeded => "CAP_EXCEEDED",
+            Self::FundsInsufficient => "FUNDS_INSUFFICIENT",
+            Self::FundMissing => "FUND_MISSING",
+            Self::FundExists => "FUND_EXISTS",
+            Self::FundOverCommitted => "FUND_OVER_COMMITTED",
+            Self::StrandNotOffered => "STRAND_NOT_OFFERED",
+            Self::PartnerNotSuitable => "PARTNER_NOT_SUITABLE",
+            Self::ProviderNotAccredited => "PROVIDER_NOT_ACCREDITED",
+            Self::OutsideWindow => "OUTSIDE_WINDOW",
+            Self::AwardExceeded => "AWARD_EXCEEDED",
+            Self::UnitMismatch => "UNIT_MISMATCH",
+            Self::BookingNotOpen => "BOOKING_NOT_OPEN",
+            Self::InvoiceMissing => "INVOICE_MISSING",
+            Self::InvoiceNotExpected => "INVOICE_NOT_EXPECTED",
+            Self::InvoicePaid => "INVOICE_PAID",
+            Self::AmountTooLarge => "AMOUNT_TOO_LARGE",
+            Self::SameFund => "SAME_FUND",
         }
     }
 }

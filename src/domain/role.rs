@@ -104,12 +104,37 @@ pub enum Action {
     ChangeRegion,
     /// Reopen an offer (with a second person).
     Reopen,
+    /// Make awards and release them.
+    Award,
+    /// Book NLE days, and record that they were delivered.
+    Deliver,
+    /// Pay claims, and refund them.
+    PayClaims,
+    /// Create funds; allocate, withdraw and move money.
+    KeepFunds,
+    /// Be the second person for money.
+    ApproveMoney,
+    /// Read ledger entries, and verify them.
+    ReadLedger,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Read, Self::WorkOffers, Self::Import, Self::LoadTerms, Self::Place, Self::ChangeRegion, Self::Reopen];
+    pub const ALL: [Self; 13] = [
+        Self::Read,
+        Self::WorkOffers,
+        Self::Import,
+        Self::LoadTerms,
+        Self::Place,
+        Self::ChangeRegion,
+        Self::Reopen,
+        Self::Award,
+        Self::Deliver,
+        Self::PayClaims,
+        Self::KeepFunds,
+        Self::ApproveMoney,
+        Self::ReadLedger,
+    ];
 }
 
 /// The role table (`domain.md` section 8).
@@ -117,7 +142,11 @@ impl Action {
 pub const fn may(role: Role, action: Action) -> bool {
     match action {
         Action::Read => true,
-        Action::WorkOffers => matches!(role, Role::CaseOfficer | Role::RegionalDirector),
+        Action::WorkOffers | Action::Award => matches!(role, Role::CaseOfficer | Role::RegionalDirector),
+        Action::Deliver => matches!(role, Role::CaseOfficer | Role::RegionalDirector | Role::DeliveryPartner),
+        Action::PayClaims | Action::KeepFunds => matches!(role, Role::Finance),
+        Action::ApproveMoney => matches!(role, Role::FinanceApprover),
+        Action::ReadLedger => matches!(role, Role::Finance | Role::FinanceApprover),
         Action::Import | Action::LoadTerms | Action::Place | Action::ChangeRegion | Action::Reopen => {
             matches!(role, Role::Administrator)
         }
@@ -133,11 +162,11 @@ mod tests {
         use Action as A;
         let rows: [(Role, &[Action]); 7] = [
             (Role::Reader, &[A::Read]),
-            (Role::CaseOfficer, &[A::Read, A::WorkOffers]),
-            (Role::DeliveryPartner, &[A::Read]),
-            (Role::RegionalDirector, &[A::Read, A::WorkOffers]),
-            (Role::Finance, &[A::Read]),
-            (Role::FinanceApprover, &[A::Read]),
+            (Role::CaseOfficer, &[A::Read, A::WorkOffers, A::Award, A::Deliver]),
+            (Role::DeliveryPartner, &[A::Read, A::Deliver]),
+            (Role::RegionalDirector, &[A::Read, A::WorkOffers, A::Award, A::Deliver]),
+            (Role::Finance, &[A::Read, A::PayClaims, A::KeepFunds, A::ReadLedger]),
+            (Role::FinanceApprover, &[A::Read, A::ApproveMoney, A::ReadLedger]),
             (Role::Administrator, &[A::Read, A::Import, A::LoadTerms, A::Place, A::ChangeRegion, A::Reopen]),
         ];
         for (role, allowed) in rows {

@@ -9,6 +9,7 @@ use super::fields::{Fields, page_size, token};
 use crate::app::writer::Told;
 use crate::app::{App, Result, StoredApproval};
 use crate::domain::book::Command;
+use crate::domain::book::approval::permission;
 use crate::proto::approval_service_server::ApprovalService;
 use crate::proto::{Approval, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest, ListApprovalsResponse};
 
@@ -51,12 +52,16 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
     let (request, approval) = fields.done(request.zip(approval))?;
     let waiting = app.approval(&call.caller, approval).await?;
     match waiting.programme {
-        Some(programme) => call.submit(app, programme, request, Command::GiveApproval { approval }, given).await,
+        Some(programme) => {
+            let action = permission(&waiting.action);
+            call.submit(app, programme, request, Command::GiveApproval { approval, action }, given).await
+        }
         None => super::register::give_withdrawal(app, call, request, approval).await,
     }
 }
 
 fn given(told: &Told) -> Vec<u8> {
     let approval = told.approval.as_ref().map(convert::approval);
-    GiveApprovalResponse { approval, offer: convert::first_offer(told), ..Default::default() }.encode_to_vec()
+    let (offer, funds) = (convert::first_offer(told), convert::funds(told));
+    GiveApprovalResponse { approval, offer, funds, ..Default::default() }.encode_to_vec()
 }

@@ -14,6 +14,7 @@ use super::{auth, status::status};
 use crate::app::writer::{Submission, Told};
 use crate::app::{App, AppError, Result};
 use crate::domain::book::Command;
+use crate::domain::book::funds::FundChange;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Programme, RequestId};
 use crate::domain::role::Caller;
@@ -73,6 +74,36 @@ impl<T: Message> Call<T> {
         Hash(Sha256::new().chain_update(self.rpc).chain_update([0]).chain_update(body).finalize().into())
     }
 
+    /// Carries a command out in the book of what it names, or only tries it.
+    pub(super) async fn change<R: Message + Default>(
+        self,
+        app: &App,
+        command: Result<(RequestId, Command)>,
+        validate_only: bool,
+        encode: fn(&Told) -> Vec<u8>,
+    ) -> Result<R> {
+        let (request, command) = command?;
+        crate::app::authorise(&self.caller, command.action())?;
+        let programme = book_of(app, &command).await?;
+        self.change_in(app, programme, (request, command), validate_only, encode).await
+    }
+
+    /// The same in a book that is known.
+    pub(super) async fn change_in<R: Message + Default>(
+        self,
+        app: &App,
+        programme: Programme,
+        (request, command): (RequestId, Command),
+        validate_only: bool,
+        encode: fn(&Told) -> Vec<u8>,
+    ) -> Result<R> {
+        if validate_only {
+            let told = app.check(&self.caller, &programme, &command).await?;
+            return decode(&encode(&told));
+        }
+        self.submit(app, programme, request, command, encode).await
+    }
+
     /// Hands a command to the book of `programme`, and answers the stored answer.
     pub(super) async fn submit<R: Message + Default>(
         self,
@@ -95,6 +126,18 @@ impl<T: Message> Call<T> {
         };
         let answer = app.submit(&self.caller, submission).await?;
         decode(&answer)
+    }
+}
+
+/// The book that a command goes to: that of the award, the funds or the offers it names.
+pub(super) async fn book_of(app: &App, command: &Command) -> Result<Programme> {
+    match (command, command.award()) {
+        (_, Some(award)) => app.programme_of_awards(&[award]).await,
+        (Command::ChangeFund { change: FundChange::Move { from, to, .. }, .. }, _) => {
+            app.programme_of_funds(&[*from, *to]).await
+        }
+        (Command::ChangeFund { change, .. }, _) => app.programme_of_funds(&[change.fund()]).await,
+        _ => app.programme_of(&command.offers()).await,
     }
 }
 

@@ -3,13 +3,49 @@
 use crate::app::{AppError, Result, Violation};
 use crate::domain::Date;
 use crate::domain::ids::{Programme, RequestId, Uid, Urn};
+use crate::domain::ledger::Amount;
+use crate::domain::money::{HalfDays, Pence};
 
 /// Characters of a free text.
 const MAX_TEXT: usize = 10_000;
+/// Characters of an etag, and of a strand.
+const MAX_NAME: usize = 64;
+/// Characters of a provider, and of an invoice's number as it is written.
+const MAX_TITLE: usize = 200;
 /// The most a page has, where the caller asks for more.
 const MAX_PAGE: u64 = 500;
 /// What a page has, where the caller does not say.
 const PAGE: u64 = 50;
+/// The largest amount of one call, in pence: a hundred thousand million pounds, so that a slip of the keys is no award
+/// and no sum of a book overflows.
+const MAX_PENCE: i64 = 10_000_000_000_000;
+/// The same in half-days.
+const MAX_HALF_DAYS: i32 = 10_000;
+
+/// An amount as a message has it, before it is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Given {
+    /// `amount_pence`.
+    Pence(i64),
+    /// `half_days`.
+    HalfDays(i32),
+}
+
+/// Each message's `amount` as the one thing it is.
+macro_rules! given {
+    ($($message:ident),+) => {$(
+        impl From<crate::proto::$message::Amount> for Given {
+            fn from(amount: crate::proto::$message::Amount) -> Self {
+                match amount {
+                    crate::proto::$message::Amount::AmountPence(pence) => Self::Pence(pence),
+                    crate::proto::$message::Amount::HalfDays(half_days) => Self::HalfDays(half_days),
+                }
+            }
+        }
+    )+};
+}
+
+given!(new_award, draw_award_request, release_award_request, refund_award_request);
 
 /// The violations found so far.
 #[derive(Debug, Default)]
@@ -116,6 +152,64 @@ impl Fields {
             self.wrong(field, "is required");
         }
         note
+    }
+
+    /// The etag the caller saw, if one is given.
+    pub(super) fn etag(&mut self, field: &str, text: &str) -> Option<String> {
+        self.bounded(field, text, MAX_NAME);
+        Some(text.to_owned()).filter(|it| !it.is_empty())
+    }
+
+    /// A strand, if one is named.
+    pub(super) fn strand(&mut self, text: &str) -> Option<String> {
+        if self.bounded("strand", text, MAX_NAME) { self.note("strand", text) } else { None }
+    }
+
+    /// A title that may be empty: a provider's, an invoice's.
+    pub(super) fn title(&mut self, field: &str, text: &str) -> Option<String> {
+        if self.bounded(field, text, MAX_TITLE) { self.note(field, text) } else { None }
+    }
+
+    fn bounded(&mut self, field: &str, text: &str, most: usize) -> bool {
+        let fits = text.chars().count() <= most;
+        if !fits {
+            self.wrong(field, format!("is longer than {most} characters"));
+        }
+        fits
+    }
+
+    /// An amount of money: more than nothing, and no more than [`MAX_PENCE`].
+    pub(super) fn pence(&mut self, field: &str, pence: i64) -> Option<Pence> {
+        let fits = (1..=MAX_PENCE).contains(&pence);
+        if !fits {
+            self.wrong(field, format!("{pence} pence was given; 1 to {MAX_PENCE} is wanted"));
+        }
+        fits.then_some(Pence(pence))
+    }
+
+    /// An amount of time: more than nothing, and no more than [`MAX_HALF_DAYS`].
+    pub(super) fn half_days(&mut self, field: &str, half_days: i32) -> Option<HalfDays> {
+        let fits = (1..=MAX_HALF_DAYS).contains(&half_days);
+        if !fits {
+            self.wrong(field, format!("{half_days} half-days was given; 1 to {MAX_HALF_DAYS} is wanted"));
+        }
+        fits.then_some(HalfDays(half_days))
+    }
+
+    /// An amount that may be left out, of a message whose path ends in a dot, or is empty.
+    pub(super) fn amount_if_any(&mut self, path: &str, given: Option<impl Into<Given>>) -> Option<Amount> {
+        match given?.into() {
+            Given::Pence(pence) => self.pence(&format!("{path}amount_pence"), pence).map(Amount::Pence),
+            Given::HalfDays(half_days) => self.half_days(&format!("{path}half_days"), half_days).map(Amount::HalfDays),
+        }
+    }
+
+    /// An amount that must be there.
+    pub(super) fn amount(&mut self, path: &str, given: Option<impl Into<Given>>) -> Option<Amount> {
+        if given.is_none() {
+            self.wrong(&format!("{path}amount"), "is required: amount_pence or half_days");
+        }
+        self.amount_if_any(path, given)
     }
 
     /// A value of an enum of the domain; `UNSPECIFIED` and unknown numbers are violations.
@@ -236,6 +330,36 @@ mod tests {
         for bad in ["2022-02-30", "2022-2-28", "+2022-2-28", "2022-02- 1", "+2022-02-28", "28/02/2022", "20220228", ""]
         {
             assert_eq!(day(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_more_than_nothing_and_bounded() {
+        use crate::proto::new_award::Amount::{AmountPence, HalfDays as Half};
+        let rows = [
+            (Some(AmountPence(1)), Ok(Amount::Pence(Pence(1)))),
+            (Some(AmountPence(10_000_000_000_000)), Ok(Amount::Pence(Pence(10_000_000_000_000)))),
+            (Some(AmountPence(10_000_000_000_001)), Err("awards[0].amount_pence")),
+            (Some(AmountPence(0)), Err("awards[0].amount_pence")),
+            (Some(AmountPence(-1)), Err("awards[0].amount_pence")),
+            (Some(AmountPence(i64::MAX)), Err("awards[0].amount_pence")),
+            (Some(Half(5)), Ok(Amount::HalfDays(HalfDays(5)))),
+            (Some(Half(10_000)), Ok(Amount::HalfDays(HalfDays(10_000)))),
+            (Some(Half(10_001)), Err("awards[0].half_days")),
+            (Some(Half(0)), Err("awards[0].half_days")),
+            (Some(Half(i32::MIN)), Err("awards[0].half_days")),
+            (None, Err("awards[0].amount")),
+        ];
+        for (given, wanted) in rows {
+            let mut fields = Fields::default();
+            let amount = fields.amount("awards[0].", given);
+            match (fields.done(amount), wanted) {
+                (Ok(amount), Ok(wanted)) => assert_eq!(amount, wanted),
+                (Err(AppError::Invalid(wrong)), Err(field)) => {
+                    assert_eq!(wrong.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), [field], "{given:?}");
+                }
+                (got, _) => panic!("{given:?}: {got:?}"),
+            }
         }
     }
 

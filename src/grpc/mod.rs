@@ -5,10 +5,13 @@
 
 mod approvals;
 mod auth;
+mod awards;
 mod call;
 mod convert;
 mod eligibility;
 mod fields;
+mod finance;
+mod funds;
 mod offers;
 mod register;
 mod server;

@@ -29,27 +29,9 @@ const MAX_CONTACTED: usize = 500;
 #[derive(Debug)]
 pub(super) struct Offers(pub(super) App);
 
-/// Runs a mutation of one offer: its command is decided in the book the offer belongs to, for real or only to see.
-async fn change<T: Message, R: Message + Default>(
-    app: &App,
-    call: Call<T>,
-    command: Result<(crate::domain::ids::RequestId, Command)>,
-    validate_only: bool,
-    encode: fn(&Told) -> Vec<u8>,
-) -> Result<R> {
-    let (request, command) = command?;
-    crate::app::authorise(&call.caller, command.action())?;
-    let programme = app.programme_of(&command.offers()).await?;
-    if validate_only {
-        let told = app.check(&call.caller, &programme, &command).await?;
-        return super::call::decode(&encode(&told));
-    }
-    call.submit(app, programme, request, command, encode).await
-}
-
 fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<Target> {
-    let offer = fields.parse("offer", offer)?;
-    Some(Target { offer, etag: Some(etag.to_owned()).filter(|it| !it.is_empty()) })
+    let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
+    Some(Target { offer: offer?, etag })
 }
 
 /// Declares a mutation of one offer: how its message becomes a command, and how its answer is written.
@@ -66,7 +48,7 @@ macro_rules! mutation {
             let command: Option<Command> = $command;
             let checked = $fields.done(request.zip(command));
             let validate_only = $validate;
-            change(&$self.0, call, checked, validate_only, |told| {
+            call.change(&$self.0, checked, validate_only, |told| {
                 $response { offer: convert::first_offer(told), $($extra: convert::$extra(told)),* }.encode_to_vec()
             })
             .await
@@ -99,8 +81,12 @@ impl OfferService for Offers {
         unary("OfferService/GetOffer", request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("offer", &call.message.offer);
-            let offer = self.0.get_offer(&call.caller, fields.done(id)?).await?;
-            Ok(GetOfferResponse { offer: Some(convert::offer(&offer)) })
+            let found = self.0.get_offer_in_full(&call.caller, fields.done(id)?).await?;
+            Ok(GetOfferResponse {
+                offer: Some(convert::offer(&found.offer)),
+                awards: found.awards.iter().map(|award| convert::award(award, None)).collect(),
+                caps: found.caps.iter().map(convert::cap).collect(),
+            })
         })
         .await
     }
@@ -113,7 +99,7 @@ impl OfferService for Offers {
         unary("OfferService/ContactOffers", request, async |call| {
             let command = contact_command(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
-            change(&self.0, call, command, validate_only, |told| {
+            call.change(&self.0, command, validate_only, |told| {
                 let offers = told.offers.iter().map(convert::offer).collect();
                 ContactOffersResponse { offers, warnings: convert::warnings(told) }.encode_to_vec()
             })
@@ -160,7 +146,7 @@ impl OfferService for Offers {
             self,
             request,
             "OfferService/DeclineOffer",
-            DeclineOfferResponse { warnings },
+            DeclineOfferResponse { warnings, released },
             |m, fields, today, offer| {
                 let reason = fields.choice("reason", convert::decline_reason_from(m.reason));
                 let on = fields.happened("date", &m.date, today);
@@ -190,7 +176,7 @@ impl OfferService for Offers {
             self,
             request,
             "OfferService/CloseOffer",
-            CloseOfferResponse { warnings },
+            CloseOfferResponse { warnings, released },
             |m, fields, today, offer| {
                 let outcome = fields.choice("outcome", convert::outcome_from(m.outcome));
                 let on = fields.happened("date", &m.date, today);
@@ -292,11 +278,12 @@ fn contact_command(
         if urn.is_some() && party == Some(crate::domain::offer::Party::ResponsibleBody) {
             fields.wrong(&format!("offers[{index}].urn"), "is for a contact with a school");
         }
+        let etag = fields.etag(&format!("offers[{index}].etag"), &it.etag);
         let Some(offer) = id else { continue };
         if offers.iter().any(|(target, _)| target.offer == offer) {
             fields.wrong(&format!("offers[{index}].offer"), "is named twice");
         }
-        offers.push((Target { offer, etag: Some(it.etag.clone()).filter(|etag| !etag.is_empty()) }, urn));
+        offers.push((Target { offer, etag }, urn));
     }
     let command = party.zip(on).map(|(party, on)| Command::Contact { offers, party, on, text });
     fields.done(request.zip(command))

@@ -11,7 +11,10 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 
 use super::approvals::Approvals;
+use super::awards::Awards;
 use super::eligibility::Eligibility;
+use super::finance::Finance;
+use super::funds::Funds;
 use super::offers::Offers;
 use super::register::Register;
 use super::terms::Programmes;
@@ -19,7 +22,10 @@ use super::upload::Uploads;
 use crate::app::App;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::approval_service_server::ApprovalServiceServer;
+use crate::proto::award_service_server::AwardServiceServer;
 use crate::proto::eligibility_service_server::EligibilityServiceServer;
+use crate::proto::finance_service_server::FinanceServiceServer;
+use crate::proto::fund_service_server::FundServiceServer;
 use crate::proto::offer_service_server::OfferServiceServer;
 use crate::proto::register_service_server::RegisterServiceServer;
 use crate::proto::terms_service_server::TermsServiceServer;
@@ -116,6 +122,9 @@ fn router(
         .add_service(RegisterServiceServer::new(register).max_decoding_message_size(MAX_MESSAGE))
         .add_service(EligibilityServiceServer::new(eligibility).max_decoding_message_size(MAX_MESSAGE))
         .add_service(OfferServiceServer::new(Offers(app.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(AwardServiceServer::new(Awards(app.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(FundServiceServer::new(Funds(app.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(FinanceServiceServer::new(Finance(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(TermsServiceServer::new(Programmes(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(ApprovalServiceServer::new(Approvals(app)).max_decoding_message_size(MAX_MESSAGE)))
 }

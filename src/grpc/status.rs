@@ -12,6 +12,10 @@ use crate::proto;
 const DOMAIN: &str = "tsio";
 /// Bytes of the details of a status. They travel in a header, encoded in base64, and clients take 16 KiB of those.
 const MAX_DETAILS: usize = 6 * 1024;
+/// Bytes of a message, and of each text among the details: what a caller sent comes back in some of them.
+const MAX_TEXT: usize = 512;
+/// Bytes of the violations named in the message.
+const MAX_SHOWN: usize = 440;
 /// Violations named in the message too.
 const IN_MESSAGE: usize = 5;
 
@@ -45,14 +49,14 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
         field_violations: violations
             .iter()
             .map(|it| pb::bad_request::FieldViolation {
-                field: it.field.clone(),
-                description: it.description.clone(),
+                field: short(&it.field, MAX_TEXT),
+                description: short(&it.description, MAX_TEXT),
                 ..Default::default()
             })
             .collect(),
     };
     let more = shorten(&mut bad, |it| &mut it.field_violations);
-    let mut message = shown.join("; ");
+    let mut message = short(&shown.join("; "), MAX_SHOWN);
     let unsaid = violations.len().saturating_sub(shown.len());
     if unsaid > 0 {
         message.push_str(&format!("; and {unsaid} more"));
@@ -67,6 +71,7 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
 fn refused(refusal: &refusal::Refusal) -> Status {
     let code = match refusal.reason {
         Reason::SelfApproval => Code::PermissionDenied,
+        Reason::FundExists => Code::AlreadyExists,
         Reason::StateNotAllowed
         | Reason::ContactMissing
         | Reason::ContactNotCorrectable
@@ -84,11 +89,27 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::TrustNotSuitable
         | Reason::ImportDisagrees
         | Reason::ImportNotLanded
-        | Reason::TermsInUse => Code::FailedPrecondition,
+        | Reason::TermsInUse
+        | Reason::CapExceeded
+        | Reason::FundsInsufficient
+        | Reason::FundMissing
+        | Reason::FundOverCommitted
+        | Reason::StrandNotOffered
+        | Reason::PartnerNotSuitable
+        | Reason::ProviderNotAccredited
+        | Reason::OutsideWindow
+        | Reason::AwardExceeded
+        | Reason::UnitMismatch
+        | Reason::AmountTooLarge
+        | Reason::SameFund
+        | Reason::BookingNotOpen
+        | Reason::InvoiceMissing
+        | Reason::InvoiceNotExpected
+        | Reason::InvoicePaid => Code::FailedPrecondition,
     };
     let mut wire = proto::Refusal {
         reason: refusal.reason.code().to_owned(),
-        message: refusal.message.clone(),
+        message: short(&refusal.message, MAX_TEXT),
         limits: refusal.limits.iter().map(limit).collect(),
         largest: refusal.largest,
         approval: refusal.approval.map(|id| id.to_string()).unwrap_or_default(),
@@ -111,7 +132,7 @@ fn shorten<M: prost::Message, R>(message: &mut M, rows: impl Fn(&mut M) -> &mut 
 fn limit(it: &refusal::Limit) -> proto::Limit {
     proto::Limit {
         kind: it.kind.to_owned(),
-        account: it.account.clone(),
+        account: short(&it.account, MAX_TEXT),
         unit: it.unit.to_owned(),
         limit: it.limit,
         committed: it.committed,
@@ -119,7 +140,7 @@ fn limit(it: &refusal::Limit) -> proto::Limit {
         available: it.available,
         requested: it.requested,
         largest: it.largest,
-        remedy: it.remedy.clone(),
+        remedy: short(&it.remedy, MAX_TEXT),
     }
 }
 
@@ -131,8 +152,18 @@ pub(super) fn error_info(reason: &str) -> Any {
 
 /// A status with its details encoded as `google.rpc.Status`.
 pub(super) fn with_details(code: Code, message: String, details: Vec<Any>) -> Status {
+    let message = short(&message, MAX_TEXT);
     let encoded = pb::Status { code: code as i32, message: message.clone(), details }.encode_to_vec();
     Status::with_details(code, message, encoded.into())
+}
+
+/// A text of at most so many bytes, `…` in place of the rest.
+fn short(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(most.saturating_sub('…'.len_utf8()));
+    format!("{}…", text.get(..end).unwrap_or_default())
 }
 
 fn any(name: &str, message: &impl prost::Message) -> Any {
@@ -142,6 +173,32 @@ fn any(name: &str, message: &impl prost::Message) -> Any {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(short("abcdef", 6), "abcdef");
+        assert_eq!(short("abcdefg", 6), "abc…");
+        // An é takes two bytes: the second one would end at the fourth.
+        assert_eq!(short("éééé", 6), "é…");
+        assert_eq!(short("", 0), "");
+    }
+
+    #[test]
+    fn what_a_caller_sent_does_not_come_back_at_length() {
+        let long = "é".repeat(9_000);
+        let limit = refusal::Limit::plain("terms", long.clone(), long.clone());
+        let refusal = refusal::Refusal::of(Reason::ProviderNotAccredited, long.clone(), limit);
+        let statuses = [
+            refused(&refusal),
+            invalid(&[Violation::new("awards[0].npqel.provider", long.clone())]),
+            status(AppError::NotFound(long.clone())),
+            status(AppError::Stale(long)),
+        ];
+        for status in statuses {
+            assert!(status.message().len() <= MAX_TEXT && status.message().contains('…'), "{status:?}");
+            assert!(status.details().len() < 3 * 1024, "{}", status.details().len());
+        }
+    }
 
     #[test]
     fn however_much_is_wrong_the_details_fit_a_header() {

@@ -8,8 +8,9 @@ use super::books::actor;
 use super::bulk::{upsert_all, uuid_in};
 use super::entity::record::approval;
 use super::{Readable, Result, WriteTx};
+use crate::domain::book::funds::FundChange;
 use crate::domain::event::Seq;
-use crate::domain::ids::{Actor, ApprovalId, Programme};
+use crate::domain::ids::{Actor, ApprovalId, Programme, RequestId};
 use crate::domain::time::Micros;
 
 /// An approval as stored: about an offer of a programme, or about reference data.
@@ -21,30 +22,41 @@ pub struct StoredApproval {
     pub programme: Option<Programme>,
     /// What was asked.
     pub action: String,
-    /// The offer or the import it is about.
+    /// The offer, the import or the fund it is about.
     pub subject: Uuid,
+    /// The movement asked for, where it is about money.
+    pub change: Option<FundChange>,
     /// The event that opened it; none for reference data.
     pub opened: Option<Seq>,
     /// Why, where it is about reference data; an offer's reason lies with its event.
     pub reason: Option<String>,
     /// Who asked.
     pub requested_by: Actor,
+    /// Under which id; none for reference data.
+    pub request: Option<RequestId>,
     /// When.
     pub requested_at: Micros,
     /// Who gave it.
     pub given_by: Option<Actor>,
 }
 
-/// These approvals, and the open ones about these subjects.
+/// These approvals, the open ones about these subjects, and those opened by these requests, whosever they were.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn find(from: &impl Readable, ids: &[ApprovalId], subjects: &[Uuid]) -> Result<Vec<StoredApproval>> {
+pub async fn find(
+    from: &impl Readable,
+    ids: &[ApprovalId],
+    subjects: &[Uuid],
+    requests: &[RequestId],
+) -> Result<Vec<StoredApproval>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let requests: Vec<Uuid> = requests.iter().map(|id| id.0).collect();
     let open =
         Cond::all().add(approval::Column::State.eq("open")).add(uuid_in(&conn, approval::Column::Subject, subjects));
-    let wanted = Cond::any().add(uuid_in(&conn, approval::Column::Id, &ids)).add(open);
+    let asked = uuid_in(&conn, approval::Column::RequestId, &requests);
+    let wanted = Cond::any().add(uuid_in(&conn, approval::Column::Id, &ids)).add(open).add(asked);
     let rows = approval::Entity::find().filter(wanted).all(&conn.db).await?;
     rows.into_iter().map(stored).collect()
 }
@@ -89,10 +101,12 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
         programme: Set(it.programme.as_ref().map(Programme::to_string)),
         action: Set(it.action.clone()),
         subject: Set(it.subject),
+        change: Set(it.change.as_ref().map(|change| serde_json::to_string(change).unwrap_or_default())),
         opened_seq: Set(it.opened.map(|seq| seq.0)),
         reason: Set(it.reason.clone()),
         state: Set(if it.given_by.is_some() { "carried_out" } else { "open" }.to_owned()),
         requested_by: Set(it.requested_by.to_string()),
+        request_id: Set(it.request.map(|it| it.0)),
         requested_at: Set(it.requested_at.0),
         given_by: Set(it.given_by.as_ref().map(Actor::to_string)),
     });
@@ -106,9 +120,11 @@ fn stored(row: approval::Model) -> Result<StoredApproval> {
         programme,
         action: row.action,
         subject: row.subject,
+        change: row.change.map(|it| serde_json::from_str(&it)).transpose().map_err(super::StoreError::unreadable)?,
         opened: row.opened_seq.map(Seq),
         reason: row.reason,
         requested_by: actor(&row.requested_by)?,
+        request: row.request_id.map(RequestId),
         requested_at: Micros(row.requested_at),
         given_by: row.given_by.as_deref().map(actor).transpose()?,
     })

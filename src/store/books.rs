@@ -1,12 +1,14 @@
 //! Terms and books: which programmes there are, and the lock that every change of a book takes first.
 
-use sea_orm::sea_query::LockType;
-use sea_orm::{ActiveModelTrait as _, EntityTrait as _, QueryOrder as _, QuerySelect as _, Set, Unchanged};
+use sea_orm::{EntityTrait as _, QueryOrder as _, QueryResult, Set};
 
+use super::batch::{Batch, How, Kind, Table, cell};
+use super::bulk::select_by_place;
 use super::entity::record::{book, terms};
-use super::{Readable, Result, StoreError, WriteTx};
+use super::{Backend, Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::{Actor, Programme};
+use crate::domain::ledger::EntrySeq;
 use crate::domain::time::Micros;
 
 /// The terms of a programme, as loaded.
@@ -29,6 +31,8 @@ pub struct LoadedTerms {
 pub struct Head {
     /// The next event's number.
     pub next: Seq,
+    /// The next ledger entry's number.
+    pub next_entry: EntrySeq,
     /// The last event's hash; the book's own beginning when there is none.
     pub hash: Hash,
     /// Whether the book is open.
@@ -76,6 +80,7 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
     let row = book::ActiveModel {
         programme: Set(new.programme.to_string()),
         next_seq: Set(1),
+        next_entry: Set(1),
         head: Set(genesis(&new.programme).0.to_vec()),
         open: Set(true),
     };
@@ -88,8 +93,13 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
 /// # Errors
 /// [`StoreError::Busy`] when another process holds it for too long.
 pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<Head>> {
-    let find = book::Entity::find_by_id(programme.as_str()).lock(LockType::Update);
-    find.one(&tx.at().db).await?.map(head).transpose()
+    let conn = tx.at();
+    // SQLite's transaction has the whole file locked already.
+    let lock = match conn.backend {
+        Backend::Postgres => " FOR UPDATE",
+        Backend::Sqlite => "",
+    };
+    read_head(&conn, programme, lock).await
 }
 
 /// Reads a book's head without locking it.
@@ -97,22 +107,33 @@ pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<Head>> {
 /// # Errors
 /// As the database has it.
 pub async fn head_of(from: &impl Readable, programme: &Programme) -> Result<Option<Head>> {
-    book::Entity::find_by_id(programme.as_str()).one(&from.at().db).await?.map(head).transpose()
+    read_head(&from.at(), programme, "").await
 }
 
-/// Moves a locked book's head on.
-///
-/// # Errors
-/// As the database has it.
-pub async fn advance(tx: &WriteTx, programme: &Programme, head: &Head) -> Result<()> {
-    let row = book::ActiveModel {
-        programme: Unchanged(programme.to_string()),
-        next_seq: Set(head.next.0),
-        head: Set(head.hash.0.to_vec()),
-        open: Set(head.open),
+async fn read_head(conn: &Conn<'_>, programme: &Programme, lock: &str) -> Result<Option<Head>> {
+    let sql = format!("SELECT next_seq, next_entry, head, open FROM books WHERE programme = $1{lock}");
+    let read = |row: &QueryResult| {
+        Ok(Head {
+            next: Seq(row.try_get_by_index(0)?),
+            next_entry: EntrySeq(row.try_get_by_index(1)?),
+            hash: hash(&row.try_get_by_index::<Vec<u8>>(2)?)?,
+            open: row.try_get_by_index(3)?,
+        })
     };
-    row.update_without_returning(&tx.at().db).await?;
-    Ok(())
+    Ok(select_by_place(conn, &sql, vec![programme.as_str().into()], read).await?.pop())
+}
+
+static BOOKS: Table = Table {
+    name: "books",
+    same: &[],
+    columns: &[("programme", Kind::Text), ("next_seq", Kind::Int), ("next_entry", Kind::Int), ("head", Kind::Bytes)],
+    how: How::Update,
+};
+
+/// Adds a locked book's head, moved on, to what a group writes.
+pub(super) fn advance(batch: &mut Batch, programme: &Programme, head: &Head) {
+    let row = [cell(programme.as_str()), cell(head.next.0), cell(head.next_entry.0), cell(head.hash.0.to_vec())];
+    batch.rows(&BOOKS, [], std::iter::once(row));
 }
 
 fn loaded(row: terms::Model) -> Result<LoadedTerms> {
@@ -123,10 +144,6 @@ fn loaded(row: terms::Model) -> Result<LoadedTerms> {
         loaded_by: row.loaded_by,
         loaded_at: Micros(row.loaded_at),
     })
-}
-
-fn head(row: book::Model) -> Result<Head> {
-    Ok(Head { next: Seq(row.next_seq), hash: hash(&row.head)?, open: row.open })
 }
 
 pub(super) fn hash(bytes: &[u8]) -> Result<Hash> {

@@ -13,16 +13,6 @@ use super::{Backend, Conn, Readable as _, Result, WriteTx};
 /// Bind parameters one statement may have: 32,766 on SQLite, 65,535 on PostgreSQL; the smaller for both.
 const MAX_BINDS: usize = 32_766;
 
-/// Inserts rows in as few statements as the bind limit allows.
-pub(super) async fn insert_all<E, M>(tx: &WriteTx, rows: Vec<M>) -> Result<()>
-where
-    E: EntityTrait,
-    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
-    M: IntoActiveModel<E::ActiveModel>,
-{
-    put::<E, M>(tx, rows, None).await
-}
-
 /// Inserts rows, and where a key is there already updates these columns.
 pub(super) async fn upsert_all<E, M>(tx: &WriteTx, rows: Vec<M>, key: &[E::Column], update: &[E::Column]) -> Result<()>
 where
@@ -88,6 +78,47 @@ pub(super) fn among(conn: &Conn<'_>, column: &str, place: usize) -> String {
         Backend::Postgres => format!("{column} = ANY(${place})"),
         Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each(${place}))"),
     }
+}
+
+/// `column` is one of the ids bound at `place`, for SQL written out; see [`ids`].
+pub(super) fn within(conn: &Conn<'_>, column: &str, place: usize) -> String {
+    match conn.backend {
+        Backend::Postgres => format!("{column} = ANY(${place})"),
+        Backend::Sqlite => format!("{column} IN (SELECT unhex(value) FROM json_each(${place}))"),
+    }
+}
+
+/// Ids as one bound value.
+pub(super) fn ids(conn: &Conn<'_>, ids: &[Uuid]) -> Value {
+    match conn.backend {
+        Backend::Postgres => ids.to_vec().into(),
+        Backend::Sqlite => {
+            let hex: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+            serde_json::to_string(&hex).unwrap_or_default().into()
+        }
+    }
+}
+
+/// A join from pairs of texts to a table that has a key of both: in `sql`, `{wanted}` is where the pairs come from, and
+/// `{0}` and `{1}` are the two texts of one.
+pub(super) fn pairs<'a>(
+    conn: &Conn<'_>,
+    sql: &str,
+    wanted: impl Iterator<Item = (&'a str, &'a str)>,
+) -> (String, Vec<Value>) {
+    let (from, first, second, values) = match conn.backend {
+        Backend::Postgres => {
+            let (first, second): (Vec<String>, Vec<String>) = wanted.map(|(a, b)| (a.to_owned(), b.to_owned())).unzip();
+            ("unnest($1::text[], $2::text[]) AS w(a, b) JOIN", "w.a", "w.b", vec![first.into(), second.into()])
+        }
+        // The order of a CROSS JOIN is kept: from the pairs to the table, by its key.
+        Backend::Sqlite => {
+            let list: Vec<[&str; 2]> = wanted.map(|(a, b)| [a, b]).collect();
+            let json = serde_json::to_string(&list).unwrap_or_default();
+            ("json_each($1) w CROSS JOIN", "w.value ->> 0", "w.value ->> 1", vec![json.into()])
+        }
+    };
+    (sql.replace("{wanted}", from).replace("{0}", first).replace("{1}", second), values)
 }
 
 /// Numbers as one bound value.

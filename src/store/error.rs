@@ -11,6 +11,10 @@ pub enum StoreError {
     /// Another holder is in the way (a lock timeout, a deadlock, a serialization failure): nothing was done. Retry.
     #[error("the database is busy: {0}")]
     Busy(String),
+    /// Another book, or an import, took a key that is nobody's own: a request id, an invoice. Retry, reading again; when
+    /// it stays, one command is to blame.
+    #[error("the database has it already: {0}")]
+    Taken(String),
     /// A statement failed for the sake of the data in it: a constraint, a value, a trigger.
     #[error("the database refused a row: {0}")]
     Row(String),
@@ -32,8 +36,17 @@ impl StoreError {
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
-            Self::Away(_) | Self::Busy(_) => true,
+            Self::Away(_) | Self::Busy(_) | Self::Taken(_) => true,
             Self::Row(_) | Self::Unreadable(_) | Self::Unusable(_) => false,
+        }
+    }
+
+    /// Whether one command of a group may be to blame, and the others can be written without it. Exhaustive on purpose.
+    #[must_use]
+    pub const fn blames_one(&self) -> bool {
+        match self {
+            Self::Taken(_) | Self::Row(_) | Self::Unreadable(_) | Self::Unusable(_) => true,
+            Self::Away(_) | Self::Busy(_) => false,
         }
     }
 }
@@ -104,7 +117,7 @@ mod tests {
             StoreError::Busy(_) => "busy",
             StoreError::Away(_) => "away",
             StoreError::Row(_) => "row",
-            StoreError::Unreadable(_) | StoreError::Unusable(_) => "other",
+            StoreError::Taken(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => "other",
         };
         // 22021 is 5 in its last eight bits: a NUL in a text is no BUSY.
         for (code, wanted) in
@@ -114,6 +127,21 @@ mod tests {
         }
         for (code, wanted) in [("5", "busy"), ("517", "busy"), ("778", "away"), ("2067", "row"), ("", "row")] {
             assert_eq!(kind(sqlite, code), wanted, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_stays_taken_is_retried_and_then_one_commands_own() {
+        let text = String::new;
+        let rows = [
+            (StoreError::Away(text()), (true, false)),
+            (StoreError::Busy(text()), (true, false)),
+            (StoreError::Taken(text()), (true, true)),
+            (StoreError::Row(text()), (false, true)),
+            (StoreError::Unreadable(text()), (false, true)),
+        ];
+        for (error, wanted) in rows {
+            assert_eq!((error.retryable(), error.blames_one()), wanted, "{error}");
         }
     }
 }

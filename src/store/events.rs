@@ -1,11 +1,12 @@
 //! The record: appended by the writer, read for histories and by `verify`.
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult};
 
+use super::batch::{Batch, How, Kind, Table, cell};
 use super::books::{actor, hash};
-use super::bulk::{insert_all, number_in};
-use super::entity::record::{event, text};
-use super::{Readable, Result, StoreError, WriteTx};
+use super::bulk::{number_in, select_by_place};
+use super::entity::record::text;
+use super::{Readable, Result, StoreError};
 use crate::domain::event::{Event, Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
 use crate::domain::time::Micros;
@@ -34,63 +35,80 @@ pub struct Text {
     pub text: String,
 }
 
-/// Appends events and their texts.
-///
-/// # Errors
-/// As the database has it.
-pub async fn append(tx: &WriteTx, programme: &Programme, events: &[Recorded], texts: &[Text]) -> Result<()> {
-    let rows = events.iter().map(|it| event::ActiveModel {
-        programme: Set(programme.to_string()),
-        seq: Set(it.event.seq.0),
-        kind: Set(it.kind.clone()),
-        offer_id: Set(it.event.offer.map(|id| id.0)),
-        actor: Set(it.event.actor.to_string()),
-        request_id: Set(it.event.request.0),
-        effective_on: Set(it.event.effective),
-        recorded_at: Set(it.event.recorded.0),
-        reason_code: Set(it.event.reason_code.clone()),
-        text_hash: Set(it.event.text_hash.map(|hash| hash.0.to_vec())),
-        body: Set(it.body.clone()),
-        hash: Set(it.hash.0.to_vec()),
-    });
-    insert_all::<event::Entity, _>(tx, rows.collect()).await?;
-    let rows = texts.iter().map(|it| text::ActiveModel {
-        programme: Set(programme.to_string()),
-        seq: Set(it.seq.0),
-        salt: Set(it.salt.clone()),
-        text: Set(it.text.clone()),
-    });
-    insert_all::<text::Entity, _>(tx, rows.collect()).await
+static EVENTS: Table = Table {
+    name: "events",
+    same: &[("programme", Kind::Text), ("recorded_at", Kind::Int)],
+    columns: &[
+        ("seq", Kind::Int),
+        ("kind", Kind::Text),
+        ("offer_id", Kind::OptionalUuid),
+        ("actor", Kind::Text),
+        ("request_id", Kind::Uuid),
+        ("effective_on", Kind::Date),
+        ("reason_code", Kind::OptionalText),
+        ("text_hash", Kind::OptionalBytes),
+        ("body", Kind::Text),
+        ("hash", Kind::Bytes),
+    ],
+    how: How::Insert,
+};
+
+static TEXTS: Table = Table {
+    name: "texts",
+    same: &[("programme", Kind::Text)],
+    columns: &[("seq", Kind::Int), ("salt", Kind::Bytes), ("text", Kind::Text)],
+    how: How::Insert,
+};
+
+/// Adds events, all recorded at this moment, and their texts to what a group writes.
+pub(super) fn append(batch: &mut Batch, programme: &Programme, at: Micros, events: &[Recorded], texts: &[Text]) {
+    batch.rows(
+        &EVENTS,
+        [cell(programme.as_str()), cell(at.0)],
+        events.iter().map(|it| {
+            let event = &it.event;
+            [
+                cell(event.seq.0),
+                cell(it.kind.as_str()),
+                event.offer.map(|id| id.0.into()),
+                cell(event.actor.as_str()),
+                cell(event.request.0),
+                cell(event.effective),
+                event.reason_code.as_deref().map(Into::into),
+                event.text_hash.map(|hash| hash.0.to_vec().into()),
+                cell(it.body.as_str()),
+                cell(it.hash.0.to_vec()),
+            ]
+        }),
+    );
+    batch.rows(
+        &TEXTS,
+        [cell(programme.as_str())],
+        texts.iter().map(|it| [cell(it.seq.0), cell(it.salt.clone()), cell(it.text.as_str())]),
+    );
 }
 
-/// A page of a book's events after a sequence, in order.
+const COLUMNS: &str = "seq, kind, offer_id, actor, request_id, effective_on, recorded_at, reason_code, text_hash, body, \
+                       hash";
+
+/// A page of a book's events after a sequence, in order; without their entries, which `verify` reads beside them.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
 pub async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
-    let rows = event::Entity::find()
-        .filter(event::Column::Programme.eq(programme.as_str()))
-        .filter(event::Column::Seq.gt(after.0))
-        .order_by_asc(event::Column::Seq)
-        .limit(limit)
-        .all(&from.at().db)
-        .await?;
-    rows.into_iter().map(recorded).collect()
+    let sql = format!("SELECT {COLUMNS} FROM events WHERE programme = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+    let values = vec![programme.as_str().into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+    select_by_place(&from.at(), &sql, values, recorded).await
 }
 
-/// A page of one offer's events after a sequence, in order.
+/// A page of one offer's events after a sequence, in order; without their entries.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
 pub async fn page_of_offer(from: &impl Readable, offer: OfferId, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
-    let rows = event::Entity::find()
-        .filter(event::Column::OfferId.eq(offer.0))
-        .filter(event::Column::Seq.gt(after.0))
-        .order_by_asc(event::Column::Seq)
-        .limit(limit)
-        .all(&from.at().db)
-        .await?;
-    rows.into_iter().map(recorded).collect()
+    let sql = format!("SELECT {COLUMNS} FROM events WHERE offer_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+    let values = vec![offer.0.into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+    select_by_place(&from.at(), &sql, values, recorded).await
 }
 
 /// The texts of these events, as far as they have not been erased.
@@ -108,18 +126,24 @@ pub async fn texts(from: &impl Readable, programme: &Programme, of: &[Seq]) -> R
     Ok(rows.into_iter().map(|row| Text { seq: Seq(row.seq), salt: row.salt, text: row.text }).collect())
 }
 
-fn recorded(row: event::Model) -> Result<Recorded> {
-    let unreadable = |error: &dyn std::fmt::Display| StoreError::unreadable(format!("event {}: {error}", row.seq));
+fn recorded(row: &QueryResult) -> Result<Recorded> {
+    let seq: i64 = row.try_get_by_index(0)?;
+    let unreadable = |error: &dyn std::fmt::Display| StoreError::unreadable(format!("event {seq}: {error}"));
+    let offer: Option<uuid::Uuid> = row.try_get_by_index(2)?;
+    let text_hash: Option<Vec<u8>> = row.try_get_by_index(8)?;
+    let body: String = row.try_get_by_index(9)?;
     let event = Event {
-        seq: Seq(row.seq),
-        offer: row.offer_id.map(OfferId),
-        actor: actor(&row.actor)?,
-        request: RequestId(row.request_id),
-        effective: row.effective_on,
-        recorded: Micros(row.recorded_at),
-        reason_code: row.reason_code,
-        text_hash: row.text_hash.as_deref().map(hash).transpose()?,
-        body: serde_json::from_str(&row.body).map_err(|error| unreadable(&error))?,
+        seq: Seq(seq),
+        offer: offer.map(OfferId),
+        actor: actor(&row.try_get_by_index::<String>(3)?)?,
+        request: RequestId(row.try_get_by_index(4)?),
+        effective: row.try_get_by_index(5)?,
+        recorded: Micros(row.try_get_by_index(6)?),
+        reason_code: row.try_get_by_index(7)?,
+        text_hash: text_hash.as_deref().map(hash).transpose()?,
+        body: serde_json::from_str(&body).map_err(|error| unreadable(&error))?,
+        entries: Vec::new(),
     };
-    Ok(Recorded { event, body: row.body, kind: row.kind, hash: hash(&row.hash)? })
+    let chained = hash(&row.try_get_by_index::<Vec<u8>>(10)?)?;
+    Ok(Recorded { event, body, kind: row.try_get_by_index(1)?, hash: chained })
 }

@@ -3,13 +3,19 @@
 //! A write takes a [`WriteTx`], which only [`Store::write`] makes; reads take the pool or the same transaction. No rule
 //! of the scheme is here, and nothing here answers a caller.
 
+pub mod accounts;
 pub mod approvals;
+pub mod awards;
+mod batch;
 pub mod books;
 mod bulk;
 mod entity;
+pub mod entries;
 mod error;
 pub mod events;
+pub mod group;
 pub mod imports;
+pub mod loose;
 pub mod offers;
 pub mod ofsted;
 pub mod placements;
@@ -51,6 +57,20 @@ const IDLE: Duration = Duration::from_millis(500);
 /// Pages in the WAL before a checkpoint, about 64 MiB: the default of 1,000 checkpoints almost every large group.
 const WAL_AUTOCHECKPOINT: &str = "16000";
 
+/// How PostgreSQL plans the statements of a group: once, by the keys that every one of them finds its rows by, however
+/// small the tables were at that moment.
+const BY_KEY: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
+
+/// Memory a connection keeps pages in, about 64 MiB (a negative number is KiB): the default of 2 MiB is less than what one
+/// large group touches.
+const CACHE: &str = "-65536";
+
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -74,7 +94,10 @@ pub enum Use {
 pub struct Store {
     backend: Backend,
     reads: DatabaseConnection,
+    /// For imports and whatever else writes much at once.
     writes: DatabaseConnection,
+    /// For the books' groups: many small statements, always the same.
+    books: DatabaseConnection,
     /// Who may write now, first come first served: one on SQLite, one a connection on PostgreSQL.
     turns: Arc<Semaphore>,
     _lock: Option<Arc<File>>,
@@ -107,25 +130,31 @@ impl Store {
             .sqlx_logging(false)
             .test_before_acquire_if_idle_for(IDLE);
         reads.map_sqlx_postgres_opts(|options| options.application_name("tsio"));
-        let mut writes = ConnectOptions::new(url);
-        writes.max_connections(WRITERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false);
-        writes.test_before_acquire_if_idle_for(IDLE);
-        writes.map_sqlx_postgres_opts(|options| {
-            options.application_name("tsio writer").options([
-                ("lock_timeout", millis(LOCK_TIMEOUT)),
-                ("statement_timeout", millis(STATEMENT_TIMEOUT)),
-                ("idle_in_transaction_session_timeout", millis(IDLE_IN_TRANSACTION_TIMEOUT)),
-                // A plan made while the tables were empty would be kept, and would scan them.
-                ("plan_cache_mode", "force_custom_plan".to_owned()),
-            ])
-        });
+        // A plan made while the tables were empty would be kept, and would scan them.
+        let writes = Self::postgres_writers(url, &[("plan_cache_mode", "force_custom_plan")]);
         Ok(Self {
             backend: Backend::Postgres,
             reads: Database::connect(reads).await?,
             writes: Database::connect(writes).await?,
+            books: Database::connect(Self::postgres_writers(url, &BY_KEY)).await?,
             turns: Arc::new(Semaphore::new(WRITERS_POSTGRES as usize)),
             _lock: None,
         })
+    }
+
+    fn postgres_writers(url: &str, plans: &'static [(&'static str, &'static str)]) -> ConnectOptions {
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(WRITERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false);
+        options.test_before_acquire_if_idle_for(IDLE);
+        options.map_sqlx_postgres_opts(|options| {
+            options.application_name("tsio writer").options(plans.iter().copied()).options([
+                ("default_transaction_isolation", "read committed".to_owned()),
+                ("lock_timeout", millis(LOCK_TIMEOUT)),
+                ("statement_timeout", millis(STATEMENT_TIMEOUT)),
+                ("idle_in_transaction_session_timeout", millis(IDLE_IN_TRANSACTION_TIMEOUT)),
+            ])
+        });
+        options
     }
 
     async fn open_sqlite(path: &Path, purpose: Use) -> Result<Self> {
@@ -156,12 +185,14 @@ impl Store {
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT)
+                    .pragma("cache_size", CACHE)
             });
             options
         };
         let writes = Database::connect(options(1)).await?;
         let reads = Database::connect(options(READERS_SQLITE)).await?;
-        Ok(Self { backend: Backend::Sqlite, reads, writes, turns: Arc::new(Semaphore::new(1)), _lock: lock })
+        let (books, turns) = (writes.clone(), Arc::new(Semaphore::new(1)));
+        Ok(Self { backend: Backend::Sqlite, reads, writes, books, turns, _lock: lock })
     }
 
     /// Which database it is.
@@ -185,18 +216,27 @@ impl Store {
     /// # Errors
     /// As the database has it.
     pub async fn write(&self, turn: Turn) -> Result<WriteTx> {
-        let options = match self.backend {
-            Backend::Sqlite => TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            },
-            Backend::Postgres => TransactionOptions {
-                isolation_level: Some(IsolationLevel::ReadCommitted),
-                ..TransactionOptions::default()
-            },
+        self.begin(&self.writes, turn).await
+    }
+
+    /// The same for a group of a book's commands: its statements are always the same and find their rows by key, so
+    /// PostgreSQL keeps their plans; see [`WriteTx::plan_anew`].
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn write_group(&self, turn: Turn) -> Result<WriteTx> {
+        self.begin(&self.books, turn).await
+    }
+
+    async fn begin(&self, pool: &DatabaseConnection, turn: Turn) -> Result<WriteTx> {
+        let sqlite_transaction_mode = match self.backend {
+            Backend::Sqlite => Some(SqliteTransactionMode::Immediate),
+            // The session's own default: naming it would cost a statement.
+            Backend::Postgres => None,
         };
+        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
         #[expect(clippy::disallowed_methods, reason = "the one place that begins to write")]
-        let tx = self.writes.begin_with_options(options).await?;
+        let tx = pool.begin_with_options(options).await?;
         Ok(WriteTx { tx, backend: self.backend, _turn: turn })
     }
 
@@ -235,6 +275,7 @@ impl Store {
     pub async fn close(self) -> Result<()> {
         self.reads.close().await?;
         self.writes.close().await?;
+        self.books.close().await?;
         Ok(())
     }
 
@@ -276,6 +317,21 @@ impl WriteTx {
     /// As the database has it; nothing was written either way.
     pub async fn rollback(self) -> Result<()> {
         Ok(self.tx.rollback().await?)
+    }
+}
+
+impl WriteTx {
+    /// Plans the statements of the rest of this group each for itself: for the few that look at whole tables.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn plan_anew(&self) -> Result<()> {
+        if self.backend == Backend::Postgres {
+            let sql = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
+                       SET LOCAL enable_bitmapscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+            self.tx.execute_unprepared(sql).await?;
+        }
+        Ok(())
     }
 }
 

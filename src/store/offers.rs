@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Cond, Query, SimpleExpr};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set,
+    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QueryResult,
+    QuerySelect as _, Set,
 };
 use uuid::Uuid;
 
-use super::bulk::{number_in, upsert_all, uuid_in};
+use super::batch::{Batch, How, Kind, Table, cell};
+use super::bulk::{ids, number_in, select_by_place, upsert_all, uuid_in, within};
 use super::entity::record::{contact, offer, offer_school};
 use super::register::search::holds;
 use super::{Conn, Readable, Result, StoreError, WriteTx};
@@ -27,6 +29,45 @@ pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<Offe
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     whole(&conn, offer::Entity::find().filter(uuid_in(&conn, offer::Column::Id, &ids)).all(&conn.db).await?).await
+}
+
+/// These offers without their schools and contacts, as far as they exist: what a decision about money asks of an offer.
+/// One of them may be touched, never [put].
+///
+/// # Errors
+/// As the database has it.
+pub async fn find_bare(from: &impl Readable, wanted: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
+    let conn = from.at();
+    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
+    let sql = format!(
+        "SELECT id, programme, recipient_kind, recipient, name, region, state, assignee, outcome, before_close, accepted_by, \
+         accepted_on, trust_uid, responsible, terms_sha256, version, made_at FROM offers WHERE {}",
+        within(&conn, "id", 1)
+    );
+    let read = |row: &QueryResult| {
+        bare(offer::Model {
+            id: row.try_get_by_index(0)?,
+            programme: row.try_get_by_index(1)?,
+            recipient_kind: row.try_get_by_index(2)?,
+            recipient: row.try_get_by_index(3)?,
+            name: row.try_get_by_index(4)?,
+            region: row.try_get_by_index(5)?,
+            state: row.try_get_by_index(6)?,
+            assignee: row.try_get_by_index(7)?,
+            outcome: row.try_get_by_index(8)?,
+            before_close: row.try_get_by_index(9)?,
+            accepted_by: row.try_get_by_index(10)?,
+            accepted_on: row.try_get_by_index(11)?,
+            trust_uid: row.try_get_by_index(12)?,
+            responsible: row.try_get_by_index(13)?,
+            terms_sha256: row.try_get_by_index(14)?,
+            search: String::new(),
+            version: row.try_get_by_index(15)?,
+            made_at: row.try_get_by_index(16)?,
+        })
+    };
+    let found = select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await?;
+    Ok(found.into_iter().map(|offer| (offer.id, offer)).collect())
 }
 
 /// Every offer of a programme, by id.
@@ -176,6 +217,14 @@ pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
     upsert_all::<contact::Entity, _>(tx, contacts, &[K::Programme, K::Seq], &[K::CorrectedBy]).await
 }
 
+static VERSIONS: Table =
+    Table { name: "offers", same: &[], columns: &[("id", Kind::Uuid), ("version", Kind::Int)], how: How::Update };
+
+/// Adds the new versions of offers that are otherwise as they were to what a group writes.
+pub(super) fn touch(batch: &mut Batch, offers: &[&Offer]) {
+    batch.rows(&VERSIONS, [], offers.iter().map(|it| [cell(it.id.0), cell(it.version.0)]));
+}
+
 fn row_of(it: &Offer) -> offer::ActiveModel {
     let mut search = it.name.to_lowercase();
     for school in it.schools.values().filter(|school| school.name != it.name) {
@@ -291,7 +340,7 @@ fn bare(row: offer::Model) -> Result<Offer> {
     })
 }
 
-fn named<T>(find: impl Fn(&str) -> Option<T>, name: &str) -> Result<T> {
+pub(super) fn named<T>(find: impl Fn(&str) -> Option<T>, name: &str) -> Result<T> {
     find(name).ok_or_else(|| StoreError::unreadable(format!("the name {name:?}")))
 }
 

@@ -1,12 +1,13 @@
 //! First successes, by caller and request id: answered again, byte for byte, for ever.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult};
 
+use super::batch::{Batch, How, Kind, Table, cell};
 use super::books::{actor, hash};
-use super::bulk::{insert_all, uuid_in};
+use super::bulk::select_by_place;
 use super::entity::record::request;
-use super::{Readable, Result, StoreError, WriteTx};
+use super::{Backend, Readable, Result, WriteTx};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, RequestId};
 use crate::domain::time::Micros;
@@ -26,43 +27,82 @@ pub struct Stored {
     pub answer: Vec<u8>,
 }
 
+static REQUESTS: Table = Table {
+    name: "requests",
+    same: &[("recorded_at", Kind::Int)],
+    columns: &[
+        ("actor", Kind::Text),
+        ("request_id", Kind::Uuid),
+        ("rpc", Kind::Text),
+        ("fingerprint", Kind::Bytes),
+        ("answer", Kind::Bytes),
+    ],
+    how: How::Insert,
+};
+
 /// The stored successes among these requests.
 ///
 /// # Errors
 /// As the database has it.
 pub async fn find(from: &impl Readable, wanted: &[(Actor, RequestId)]) -> Result<Vec<Stored>> {
     let conn = from.at();
-    let ids: Vec<uuid::Uuid> = wanted.iter().map(|(_, id)| id.0).collect();
-    let rows = request::Entity::find().filter(uuid_in(&conn, request::Column::RequestId, &ids)).all(&conn.db).await?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (actor, request) = (actor(&row.actor)?, RequestId(row.request_id));
-        if wanted.iter().any(|(whose, id)| *whose == actor && *id == request) {
-            let fingerprint = hash(&row.fingerprint)?;
-            found.push(Stored { actor, request, rpc: row.rpc, fingerprint, answer: row.answer });
+    let (sql, values) = match conn.backend {
+        Backend::Postgres => {
+            let actors: Vec<String> = wanted.iter().map(|(actor, _)| actor.to_string()).collect();
+            let requests: Vec<uuid::Uuid> = wanted.iter().map(|(_, request)| request.0).collect();
+            let from = "unnest($1::text[], $2::uuid[]) AS w(actor, request_id)";
+            let on = "r.actor = w.actor AND r.request_id = w.request_id";
+            (format!("SELECT {COLUMNS} FROM {from} JOIN requests r ON {on}"), vec![actors.into(), requests.into()])
         }
-    }
-    Ok(found)
+        // The order of a CROSS JOIN is kept: from what is wanted to the table, by its key.
+        Backend::Sqlite => {
+            let list: Vec<_> =
+                wanted.iter().map(|(actor, id)| [actor.to_string(), id.0.simple().to_string()]).collect();
+            let json = serde_json::to_string(&list).unwrap_or_default();
+            let on = "r.actor = w.value ->> 0 AND r.request_id = unhex(w.value ->> 1)";
+            (format!("SELECT {COLUMNS} FROM json_each($1) w CROSS JOIN requests r ON {on}"), vec![json.into()])
+        }
+    };
+    let read = |row: &QueryResult| {
+        Ok(Stored {
+            actor: actor(&row.try_get_by_index::<String>(0)?)?,
+            request: RequestId(row.try_get_by_index(1)?),
+            rpc: row.try_get_by_index(2)?,
+            fingerprint: hash(&row.try_get_by_index::<Vec<u8>>(3)?)?,
+            answer: row.try_get_by_index(4)?,
+        })
+    };
+    select_by_place(&conn, &sql, values, read).await
+}
+
+const COLUMNS: &str = "r.actor, r.request_id, r.rpc, r.fingerprint, r.answer";
+
+/// Adds new successes to what a group writes.
+pub(super) fn append(batch: &mut Batch, new: &[Stored], at: Micros) {
+    batch.rows(
+        &REQUESTS,
+        [cell(at.0)],
+        new.iter().map(|it| {
+            [
+                cell(it.actor.as_str()),
+                cell(it.request.0),
+                cell(it.rpc.as_str()),
+                cell(it.fingerprint.0.to_vec()),
+                cell(it.answer.clone()),
+            ]
+        }),
+    );
 }
 
 /// Keeps new successes.
 ///
 /// # Errors
-/// [`StoreError::Busy`] when one of them has come to be there since it was looked for: a request id is the caller's, not
-/// the book's, and another book or an import kept it at this moment. Trying again finds it.
+/// [`super::StoreError::Taken`] when one of them has come to be there since it was looked for: a request id is the
+/// caller's, not the book's, and another book or an import kept it at this moment. Trying again finds it.
 pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
-    let rows = new.iter().map(|it| request::ActiveModel {
-        actor: Set(it.actor.to_string()),
-        request_id: Set(it.request.0),
-        rpc: Set(it.rpc.clone()),
-        fingerprint: Set(it.fingerprint.0.to_vec()),
-        answer: Set(it.answer.clone()),
-        recorded_at: Set(at.0),
-    });
-    insert_all::<request::Entity, _>(tx, rows.collect()).await.map_err(|error| match error {
-        StoreError::Row(text) => StoreError::Busy(text),
-        other => other,
-    })
+    let mut batch = Batch::default();
+    append(&mut batch, new, at);
+    batch.write(tx).await
 }
 
 /// Puts the answer of a request kept without one.

@@ -2,14 +2,16 @@
 
 use serde_json::{Value, json};
 use tonic::{Code, Request};
-use tsio::proto::GiveApprovalRequest;
 use tsio::proto::approval_service_client::ApprovalServiceClient;
+use tsio::proto::{GiveApprovalRequest, ListApprovalsRequest, Outcome, ReopenOfferRequest};
 use uuid::Uuid;
 
-use super::harness::{Db, both};
-use super::samples::{august, done, offer_id, offer_of, refused_for, said_by, summary, text};
+use super::client::{Client, YEAR, fresh, of_school, reason};
+use super::harness::{Db, Server, both};
+use super::money::{balances, refusal};
+use super::samples::{august, done, offer_id, offer_of, refused_for, said_by, summary, text, verified};
 
-both!(one_of_two_second_people_carries_it_out);
+both!(one_of_two_second_people_carries_it_out, a_call_made_again_opens_no_second_one);
 
 async fn one_of_two_second_people_carries_it_out(db: Db) {
     let mut server = august(&db);
@@ -48,6 +50,57 @@ async fn one_of_two_second_people_carries_it_out(db: Db) {
         assert_eq!((&approval["state"], &approval["requested_by"]), (&json!("carried_out"), &json!("ann")));
         assert!(approval["given_by"] == "bob" || approval["given_by"] == "cleo", "{approval}");
     }
+}
+
+/// £60,000 is asked for and approved; whoever asks again under the same id, before or after, neither opens another
+/// approval nor moves anything.
+async fn a_call_made_again_opens_no_second_one(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let fund = client.made(YEAR, "credit", "").await;
+    let (large, reopening) = (fresh(), fresh());
+    let asked = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
+    let approval = refusal(&asked).approval;
+    assert_eq!((reason(&asked).as_str(), approval.is_empty()), ("APPROVAL_REQUIRED", false));
+    let again = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
+    assert_eq!((reason(&again).as_str(), refusal(&again).approval), ("APPROVAL_REQUIRED", approval.clone()));
+
+    let offer = of_school(&offers, 910_003).offer.clone();
+    client.close(&offer, Outcome::Withdrawn).await.unwrap();
+    let reopen = || ReopenOfferRequest {
+        request_id: reopening.clone(),
+        offer: offer.clone(),
+        reason: "in error".to_owned(),
+        ..ReopenOfferRequest::default()
+    };
+    let asked = client.offers().reopen_offer(client.ask(reopen())).await.unwrap_err();
+    assert_eq!(reason(&asked), "APPROVAL_REQUIRED");
+    for approval in [approval, refusal(&asked).approval] {
+        let given = GiveApprovalRequest { request_id: fresh(), approval };
+        client.approvals().give_approval(client.named("bob").ask(given)).await.unwrap();
+    }
+    client.close(&offer, Outcome::Withdrawn).await.unwrap();
+
+    server.restart();
+    let client = Client::of(&server).await;
+    let again = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
+    assert_eq!(reason(&again), "APPROVAL_NOT_OPEN", "{again:?}");
+    let again = client.offers().reopen_offer(client.ask(reopen())).await.unwrap_err();
+    assert_eq!(reason(&again), "APPROVAL_NOT_OPEN", "{again:?}");
+    let list = ListApprovalsRequest { include_closed: true, ..ListApprovalsRequest::default() };
+    let list = client.approvals().list_approvals(client.ask(list)).await.unwrap().into_inner().approvals;
+    assert_eq!(list.len(), 2, "{list:?}");
+    assert_eq!(balances(&client.fund(&fund).await), [6_000_000, 0, 0, 6_000_000], "once");
+    // Under an id of its own, or by somebody else, it is another asking.
+    for other in [
+        client.allocate(&fund, 6_000_000, &fresh()).await,
+        client.named("ann").allocate(&fund, 6_000_000, &large).await,
+    ] {
+        assert_eq!(reason(&other.unwrap_err()), "APPROVAL_REQUIRED");
+    }
+    drop(server);
+    verified(&db);
 }
 
 async fn give(url: String, actor: &'static str, approval: &str) -> Result<(), Code> {

@@ -68,7 +68,7 @@ impl Client {
     pub(crate) fn ask<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.metadata_mut().insert("x-tsio-actor", self.actor.parse().unwrap());
-        let roles = MetadataValue::from_static("case-officer,administrator");
+        let roles = MetadataValue::from_static("case-officer,administrator,finance,finance-approver");
         request.metadata_mut().insert("x-tsio-roles", roles);
         request
     }

@@ -11,6 +11,7 @@ use tsio::proto::NoteOfferRequest;
 
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run};
+use crate::money::{Much, PROVIDER, amounts, npqel};
 use crate::past::{Past, proved};
 
 /// Commands that may wait for one book, and those of the group that is being written.
@@ -18,7 +19,11 @@ const QUEUE: usize = 4_096;
 const GROUP: usize = 512;
 const CONNECTIONS: usize = 6;
 
-both!(a_flood_on_one_book_does_not_starve_the_other);
+both!(
+    a_flood_on_one_book_does_not_starve_the_other,
+    an_invoice_is_freed_and_paid_anew_in_one_group,
+    nothing_is_carried_out_for_who_gave_up_during_the_retries,
+);
 
 #[test]
 fn a_full_queue_answers_at_once() {
@@ -155,4 +160,68 @@ async fn a_flood_on_one_book_does_not_starve_the_other(db: Db) {
         call.unwrap();
     }
     proved(&db);
+}
+
+/// The award that pays was made first, so that its rows come first: what frees the invoice comes after them.
+async fn an_invoice_is_freed_and_paid_anew_in_one_group(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    client.financed(YEAR, "npqel", 200_000).await;
+    let mut made = Vec::new();
+    for recipient in [90_001, 90_002] {
+        let trust = offers.iter().find(|it| it.recipient == recipient).unwrap();
+        client.accepted(trust).await;
+        made.push(client.awarded(&trust.offer, npqel(PROVIDER, 90_000)).await);
+        client.start(&trust.offer).await.unwrap();
+    }
+    let [first, second] = made.try_into().unwrap();
+    client.claim(&second, 30_000, "INV-1").await.unwrap();
+    let offer = offers[0].offer.clone();
+
+    let mut past = Past::of(&db).await;
+    past.hold(YEAR).await;
+    // One after the other: what is queued while the book is held is one group.
+    let (caller, award) = (client.clone(), second.clone());
+    let refund = tokio::spawn(async move { caller.refund(&award, Much::Pence(30_000)).await });
+    reads(&client, &offer).await;
+    let (caller, award) = (client.clone(), first.clone());
+    let claim = tokio::spawn(async move { caller.claim(&award, 20_000, "inv 1").await });
+    reads(&client, &offer).await;
+    let (caller, about) = (client.clone(), offer.clone());
+    let note = tokio::spawn(async move { caller.note(&about, "beside them", &fresh()).await });
+    reads(&client, &offer).await;
+    past.let_go().await;
+    refund.await.unwrap().unwrap();
+    claim.await.unwrap().unwrap();
+    note.await.unwrap().unwrap();
+    // One group has one time: these three were written together, at the first try that got through.
+    let times = "SELECT COUNT(DISTINCT recorded_at) FROM events WHERE seq > (SELECT MAX(seq) - 3 FROM events)";
+    assert_eq!(Past::of(&db).await.number(times).await, 1);
+    assert_eq!(amounts(&client.get_award(&first).await), [90_000, 20_000, 0, 0, 70_000]);
+    assert_eq!(amounts(&client.get_award(&second).await), [90_000, 30_000, 0, 30_000, 60_000]);
+    let again = client.claim(&second, 1, "INV1").await.unwrap_err();
+    assert_eq!(reason(&again), "INVOICE_PAID");
+    proved(&db);
+}
+
+/// A writer waits five seconds for a book: its first try has failed when this caller gives up, and the second gets through.
+async fn nothing_is_carried_out_for_who_gave_up_during_the_retries(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let offer = offers[0].offer.clone();
+    let before = proved(&db);
+    let mut past = Past::of(&db).await;
+    past.hold(YEAR).await;
+    let late = fresh();
+    let (request_id, text) = (late.clone(), "too late".to_owned());
+    let mut request = client.ask(NoteOfferRequest { request_id, offer: offer.clone(), text, etag: String::new() });
+    request.set_timeout(Duration::from_secs(7));
+    let status = client.offers().note_offer(request).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
+    past.let_go().await;
+    client.note(&offer, "after it", &fresh()).await.unwrap();
+    assert_eq!(client.times(&offer, &late).await, 0);
+    assert_eq!(proved(&db)[0].0, before[0].0 + 1);
 }

@@ -2,20 +2,27 @@
 
 use serde_json::Value;
 use tonic::{Code, Request};
+use tsio::proto::finance_service_client::FinanceServiceClient;
 use tsio::proto::offer_service_client::OfferServiceClient;
-use tsio::proto::{IdentifyOffersRequest, ListOffersRequest};
+use tsio::proto::{IdentifyOffersRequest, ListOffersRequest, VerifyLedgerRequest};
 use uuid::Uuid;
 
 use super::harness::{Db, Server, both, cli};
+use super::money::{WITH_LEADER, WITH_PARTNER, funded, given, started, taken};
 use super::samples::{SEPTEMBER, august, done, offer_id, path, refused_for, said_by, text};
 
-both!(each_role_may_what_the_scheme_says, a_caller_who_does_not_say_who);
+both!(each_role_may_what_the_scheme_says, each_role_may_move_money_as_the_scheme_says, a_caller_who_does_not_say_who,);
 
 const ROLES: [&str; 7] =
     ["reader", "case-officer", "delivery-partner", "regional-director", "finance", "finance-approver", "administrator"];
 /// By the scheme's table: who works offers, and what is the administrator's.
 const OFFICERS: &[&str] = &["case-officer", "regional-director"];
 const ADMINISTRATOR: &[&str] = &["administrator"];
+/// Who records that days were delivered, who keeps the money, who is the second person for it, who reads its ledger.
+const DELIVERY: &[&str] = &["case-officer", "regional-director", "delivery-partner"];
+const FINANCE: &[&str] = &["finance"];
+const APPROVER: &[&str] = &["finance-approver"];
+const LEDGER: &[&str] = &["finance", "finance-approver"];
 
 async fn each_role_may_what_the_scheme_says(db: Db) {
     let server = august(&db);
@@ -100,6 +107,83 @@ fn everyone_reads(server: &Server, offer: &str) {
             done(server, &said_by("someone", role, command));
         }
     }
+}
+
+async fn each_role_may_move_money_as_the_scheme_says(db: Db) {
+    let server = august(&db);
+    let (fund, to) = (funded(&server, "credit", "9000"), funded(&server, "nlg", "9"));
+    let offer = taken(&server, 910_001);
+    let credit = given(&server, "credit", &offer, &[&["--amount", "100"], &WITH_PARTNER[..]].concat());
+    let days = given(&server, "nle", &offer, &[&["--days", "2"], &WITH_LEADER[..]].concat());
+    let booked =
+        done(&server, &["awards", "book", &days, "--days", "0.5", "--on", "2021-11-01"])["booking"].to_string();
+    started(&server, &offer);
+    let much = ["funds", "allocate", &fund, "50000.01", "--on", "2021-10-01"];
+    let waits = text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("asker", "finance", &much)), "approval");
+    let (offer, fund, to, credit, days) = (offer.as_str(), fund.as_str(), to.as_str(), credit.as_str(), days.as_str());
+    #[rustfmt::skip]
+    let commands: [(&[&str], &[&str]); 16] = [
+        (OFFICERS, &["awards", "nle", offer, "--days", "0.5", "--leader", "x", "--organisation", "y"]),
+        (OFFICERS, &["awards", "nle", offer, "--days", "0.5", "--leader", "x", "--organisation", "y", "--check"]),
+        (OFFICERS, &["awards", "credit", offer, "--amount", "1", "--partner", "90001", "--suitable-because", "x"]),
+        (OFFICERS, &["awards", "nlg", offer, "--amount", "1", "--because", "x"]),
+        (OFFICERS, &["awards", "npqel", offer, "--amount", "1", "--leader", "x", "--provider", "Teach First", "--because", "x"]),
+        (OFFICERS, &["awards", "release", credit, "--amount", "0.01", "--on", "2021-11-01"]),
+        (DELIVERY, &["awards", "book", days, "--days", "0.5", "--on", "2021-11-08"]),
+        (DELIVERY, &["awards", "draw", days, "--days", "0.5", "--on", "2021-11-08"]),
+        (DELIVERY, &["awards", "cancel", days, "--booking", &booked]),
+        (FINANCE,  &["awards", "draw", credit, "--amount", "0.01", "--on", "2021-11-01"]),
+        (FINANCE,  &["awards", "refund", credit, "--amount", "0.01", "--reason", "x", "--on", "2021-11-02"]),
+        (FINANCE,  &["funds", "create", "--programme", "2021-22", "--strand", "npqel"]),
+        (FINANCE,  &["funds", "allocate", fund, "0.01", "--on", "2021-10-01"]),
+        (FINANCE,  &["funds", "withdraw", fund, "0.01", "--on", "2021-10-01"]),
+        (FINANCE,  &["funds", "move", fund, to, "0.01", "--on", "2021-10-01"]),
+        (APPROVER, &["approvals", "give", &waits]),
+    ];
+    let everything = || (done(&server, &["offers", "events", offer]), done(&server, &["funds", "list"]));
+    let before = everything();
+    for (allowed, command) in commands.into_iter().chain([(LEDGER, &["funds", "entries", fund][..])]) {
+        for role in ROLES.into_iter().filter(|role| !allowed.contains(role)) {
+            let error = refused_for(&server, "ROLE_MISSING", &said_by("someone", role, command));
+            assert_eq!(error["code"], "PERMISSION_DENIED", "{role}: {command:?}");
+        }
+    }
+    assert_eq!(everything(), before);
+    for (allowed, command) in commands {
+        for role in allowed {
+            let answer = cli(&server, &said_by("someone.else", role, command));
+            let reason = answer.json["error"]["reason"].as_str().unwrap_or_default();
+            assert!(answer.code <= 1 && reason != "ROLE_MISSING", "{role}: {command:?}: {}", answer.stderr);
+        }
+    }
+    assert_ne!(everything(), before);
+    for role in ROLES {
+        let reads: [&[&str]; 4] = [
+            &["funds", "list"],
+            &["funds", "position", fund],
+            &["awards", "show", credit],
+            &["awards", "list", "--offer", offer],
+        ];
+        for command in reads {
+            done(&server, &said_by("someone", role, command));
+        }
+        let answer = cli(&server, &said_by("someone", role, &["funds", "entries", fund]));
+        assert_eq!(answer.code == 0, LEDGER.contains(&role), "{role}: {}", answer.stderr);
+    }
+    for role in ROLES {
+        let found = verify_ledger(&server, role).await;
+        assert_eq!(found.is_ok(), LEDGER.contains(&role), "{role}: {found:?}");
+        assert!(found.unwrap_or_else(|code| code == Code::PermissionDenied), "{role}");
+    }
+}
+
+/// Whether VerifyLedger finds nothing wrong, asked with one role.
+async fn verify_ledger(server: &Server, role: &'static str) -> Result<bool, Code> {
+    let mut client = FinanceServiceClient::connect(server.url()).await.unwrap();
+    let mut request = Request::new(VerifyLedgerRequest::default());
+    request.metadata_mut().insert("x-tsio-actor", "someone".parse().unwrap());
+    request.metadata_mut().insert("x-tsio-roles", role.parse().unwrap());
+    client.verify_ledger(request).await.map(|it| it.into_inner().sound).map_err(|status| status.code())
 }
 
 async fn a_caller_who_does_not_say_who(db: Db) {

@@ -90,13 +90,12 @@ pub(crate) async fn register_answer(from: &impl Readable, _: &Terms, urn: Urn) -
     }))
 }
 
-/// What the newest files say of a trust that a school is placed in by hand; nothing when none names it as a trust.
-pub(crate) async fn trust_answer(from: &impl Readable, uid: Uid) -> Result<Option<TrustAnswer>> {
-    let trust = register::trusts(from, &[uid]).await?.remove(&uid);
-    let answer = |it: register::Trust| {
-        TrustKind::from_gias(it.kind).map(|kind| TrustAnswer { kind, open: it.status == facts::OPEN })
+/// What the newest files say of these trusts, as far as one names them as trusts.
+pub(crate) async fn trust_answers(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, TrustAnswer>> {
+    let answer = |(uid, it): (Uid, register::Trust)| {
+        TrustKind::from_gias(it.kind).map(|kind| (uid, TrustAnswer { kind, open: it.status == facts::OPEN }))
     };
-    Ok(trust.and_then(answer))
+    Ok(register::trusts(from, uids).await?.into_iter().filter_map(answer).collect())
 }
 
 /// Open offers, of every programme, with schools that are not eligible by the files that count; by offer.

@@ -19,7 +19,7 @@ use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{RuleId, Terms};
 use crate::store::Readable;
-pub(crate) use identify::{affected, candidates, lock_register, register_answer, trust_answer};
+pub(crate) use identify::{affected, candidates, lock_register, register_answer, trust_answers};
 use standing::Standings;
 
 /// One rule's answer.
@@ -126,7 +126,7 @@ impl App {
     pub async fn eligibility_summary(&self, caller: &Caller, programme: &Programme) -> Result<Summary> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let standings = Standings::load(&snapshot, &loaded.terms).await?;
         Ok(summarise(&loaded.terms, &standings.assessment, &standings.standing()))
     }
@@ -147,7 +147,7 @@ impl App {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let which = Which::read(&loaded.terms, filter)?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let standings = Standings::load(&snapshot, &loaded.terms).await?;
         let urns = standings.which(&loaded.terms, &which);
         let page: Vec<Urn> = urns.into_iter().filter(|urn| Some(*urn) > after).take(limit).collect();
@@ -161,7 +161,7 @@ impl App {
     pub async fn explain_school(&self, caller: &Caller, programme: &Programme, urn: Urn) -> Result<Explanation> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let school = register::one_school(&snapshot, Some(programme), urn).await?;
         let trust = school.placement.trust();
         explain(&snapshot, &loaded, &[urn], trust).await
@@ -174,7 +174,7 @@ impl App {
     pub async fn explain_trust(&self, caller: &Caller, programme: &Programme, uid: Uid) -> Result<Explanation> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let (trust, urns) = register::one_trust(&snapshot, uid).await?;
         let explained = explain(&snapshot, &loaded, &urns, Some(uid)).await?;
         Ok(Explanation { trust: Some(trust), ..explained })
@@ -196,7 +196,7 @@ impl App {
             return Err(AppError::Invalid(vec![Violation::new("to_date", format!("lies before {from}"))]));
         }
         let loaded = self.terms(programme).await?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let rows = standing::every_row(&snapshot, Some(to)).await?;
         let (before, after) = (assess(&loaded.terms, up_to(&rows, from)), assess(&loaded.terms, &rows));
         show::changes(&snapshot, changes(&before, &after)).await

@@ -187,7 +187,7 @@ impl App {
     /// [`AppError::NotFound`].
     pub async fn get_import(&self, caller: &Caller, id: ImportId) -> Result<(Import, Vec<Problem>)> {
         authorise(caller, Action::Read)?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let import = store::imports::get(&snapshot, id).await?;
         let import = import.ok_or_else(|| AppError::NotFound(format!("import {id}")))?;
         let problems = store::imports::problems(&snapshot, id).await?;

@@ -70,7 +70,7 @@ impl App {
     async fn ask_to_withdraw(&self, caller: &Caller, id: ImportId, reason: &str) -> Result<ApprovalId> {
         let tx = self.locked().await?;
         landed(&tx, id).await?;
-        let open = store::approvals::find(&tx, &[], &[id.0]).await?;
+        let open = store::approvals::find(&tx, &[], &[id.0], &[]).await?;
         let mine = |it: &&StoredApproval| it.action == WITHDRAW_IMPORT && it.requested_by == caller.actor;
         if let Some(open) = open.iter().find(mine) {
             let id = open.id;
@@ -82,9 +82,12 @@ impl App {
             programme: None,
             action: WITHDRAW_IMPORT.to_owned(),
             opened: None,
+            change: None,
             subject: id.0,
             reason: Some(reason.to_owned()),
             requested_by: caller.actor.clone(),
+            // Asked again once it is carried out, it is refused: the import counts no more.
+            request: None,
             requested_at: self.clock().now().at,
             given_by: None,
         };
@@ -160,7 +163,7 @@ impl App {
 
     /// Looks up what the withdrawal changed and keeps it as the answer; the first one kept stands.
     async fn answer_withdrawal(&self, given: &Given, encode: fn(&Withdrawn) -> Vec<u8>) -> Result<Reply<Withdrawn>> {
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let approval = asked(&snapshot, given.approval).await?;
         let import = existing(&snapshot, ImportId(approval.subject)).await?;
         let affected = eligibility::affected(self, &snapshot).await?;
@@ -195,7 +198,7 @@ pub(super) struct Given {
 }
 
 async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<StoredApproval> {
-    let found = store::approvals::find(from, &[approval], &[]).await?;
+    let found = store::approvals::find(from, &[approval], &[], &[]).await?;
     let found = found.into_iter().find(|it| it.id == approval && it.action == WITHDRAW_IMPORT);
     found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))
 }

@@ -5,15 +5,32 @@ mod reader;
 use super::retry::retried;
 use super::writer::{Submission, Told};
 use super::{App, AppError, Result, authorise};
-use crate::domain::book::Command;
+use crate::domain::award::Award;
+use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
-use crate::domain::ids::{OfferId, Programme};
-use crate::domain::offer::Offer;
+use crate::domain::ids::{AccountId, OfferId, Programme};
+use crate::domain::ledger::{Account, Owner, Unit};
+use crate::domain::money::{HalfDays, Pence};
+use crate::domain::offer::{Offer, Recipient};
+use crate::domain::placement::RecipientKind;
+use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
+use crate::domain::terms::{Cap, StrandId, Terms};
 use crate::store::events::{Recorded, Text};
 use crate::store::offers::Filter;
 use crate::store::{events, offers};
 pub(super) use reader::OfferReader;
+
+/// An offer with what was awarded under it.
+#[derive(Debug, Clone)]
+pub struct OfferInFull {
+    /// The offer.
+    pub offer: Offer,
+    /// Its awards, in the order they were made.
+    pub awards: Vec<Award>,
+    /// Its caps, in the order of the terms; untouched ones too.
+    pub caps: Vec<Account>,
+}
 
 impl App {
     /// Hands a command to its book. The answer is the stored one: the same request answers the same bytes, for ever.
@@ -31,7 +48,14 @@ impl App {
     /// What the command would be refused with.
     pub async fn check(&self, caller: &Caller, programme: &Programme, command: &Command) -> Result<Told> {
         authorise(caller, command.action())?;
-        self.inner.writer.check(programme, &caller.actor, command).await
+        let told = self.inner.writer.check(programme, &caller.actor, command).await?;
+        // The approval it would open is not there to be named.
+        if matches!(told.answer, Answer::ApprovalOpened(_)) {
+            let remedy = "make the call, which opens an approval, and have a second person give it";
+            let limit = Limit::plain("approval", "not opened, this was only a check", remedy);
+            return Err(Refusal::of(Reason::ApprovalRequired, "this needs a second person", limit).into());
+        }
+        Ok(told)
     }
 
     /// The programme of these offers, which must be one: a command goes to one book.
@@ -39,7 +63,11 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`] naming the offers that do not exist; [`AppError::Invalid`] for offers of two programmes.
     pub async fn programme_of(&self, ids: &[OfferId]) -> Result<Programme> {
-        let found = retried(|| offers::programmes(self.store(), ids)).await?;
+        let mut found = self.routes().offers.of(ids);
+        if found.len() < ids.len() {
+            found = retried(|| offers::programmes(self.store(), ids)).await?;
+            self.routes().offers.learn(&found);
+        }
         let missing: Vec<String> =
             ids.iter().filter(|id| !found.iter().any(|(it, _)| it == *id)).map(ToString::to_string).collect();
         if !missing.is_empty() {
@@ -60,6 +88,22 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
     pub async fn get_offer(&self, caller: &Caller, id: OfferId) -> Result<Offer> {
+        Ok(self.get_whole_offer(caller, id).await?.offer)
+    }
+
+    /// One offer with its awards and caps.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Denied`].
+    pub async fn get_offer_in_full(&self, caller: &Caller, id: OfferId) -> Result<OfferInFull> {
+        let reader::Whole { offer, awards, caps } = self.get_whole_offer(caller, id).await?;
+        let loaded = self.terms(&offer.programme).await?;
+        let of_terms = caps_of_terms(&offer, &loaded.terms).into_iter();
+        let used = |cap: Account| caps.iter().find(|it| it.id == cap.id).cloned().unwrap_or(cap);
+        Ok(OfferInFull { caps: of_terms.map(used).collect(), offer, awards })
+    }
+
+    async fn get_whole_offer(&self, caller: &Caller, id: OfferId) -> Result<reader::Whole> {
         authorise(caller, Action::Read)?;
         self.inner.reader.get(id).await?.ok_or_else(|| AppError::NotFound(format!("offer {id}")))
     }
@@ -100,4 +144,23 @@ impl App {
         let mut text_of = |seq: Seq| texts.iter().position(|it| it.seq == seq).map(|at| texts.swap_remove(at));
         Ok(page.into_iter().map(|it| (it.event.seq, it)).map(|(seq, it)| (it, text_of(seq))).collect())
     }
+}
+
+/// The caps that the terms set for an offer, with nothing used. A strand that only its fund limits has none.
+fn caps_of_terms(offer: &Offer, terms: &Terms) -> Vec<Account> {
+    let kind = match offer.recipient {
+        Recipient::Standalone(_) => RecipientKind::Standalone,
+        Recipient::Mat(_) => RecipientKind::Mat,
+    };
+    let account = |(strand, cap): &(StrandId, Cap)| {
+        let (unit, limit) = match cap {
+            Cap::Pence(Pence(limit)) => (Unit::Pence, *limit),
+            Cap::HalfDays(HalfDays(limit)) => (Unit::HalfDays, i64::from(*limit)),
+            Cap::FundsOnly => return None,
+        };
+        let id = AccountId::of_cap(offer.id, strand);
+        let empty = Account::new(id, Owner::Cap { offer: offer.id }, strand.clone(), unit, true);
+        Some(Account { outside: limit.saturating_neg(), available: limit, ..empty })
+    };
+    terms.recipient(kind).into_iter().flat_map(|it| &it.caps).filter_map(account).collect()
 }

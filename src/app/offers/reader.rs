@@ -1,21 +1,35 @@
-//! Reads of single offers, waiting ones grouped into one query: a query costs nearly the same for one as for many.
+//! Reads of single offers, waiting ones grouped into a few queries: a query costs nearly the same for one as for many.
 //!
 //! Nothing waits on a timer: a lone read is a group of one. Nothing is cached.
+
+use std::collections::HashMap;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::retry::retried;
 use crate::app::{AppError, Result};
+use crate::domain::award::Award;
 use crate::domain::ids::OfferId;
+use crate::domain::ledger::{Account, Owner};
 use crate::domain::offer::Offer;
-use crate::store::{Store, offers};
+use crate::store::{self, Store, accounts, awards, offers};
 
 /// Reads that may wait; past it a caller is told at once.
 const QUEUE: usize = 4_096;
-/// Reads in one query.
+/// Reads in one group of queries.
 const GROUP: usize = 256;
 
-type Wanted = (OfferId, oneshot::Sender<Result<Option<Offer>>>);
+type Wanted = (OfferId, oneshot::Sender<Result<Option<Whole>>>);
+
+/// An offer with what was awarded under it, all of one moment.
+#[derive(Debug, Clone)]
+pub(in crate::app) struct Whole {
+    pub(in crate::app) offer: Offer,
+    /// In the order they were made.
+    pub(in crate::app) awards: Vec<Award>,
+    /// The caps that are stored: of strands something was awarded of.
+    pub(in crate::app) caps: Vec<Account>,
+}
 
 /// Reads offers by id.
 #[derive(Debug)]
@@ -37,7 +51,7 @@ impl OfferReader {
     }
 
     /// One offer, if it exists.
-    pub(in crate::app) async fn get(&self, id: OfferId) -> Result<Option<Offer>> {
+    pub(in crate::app) async fn get(&self, id: OfferId) -> Result<Option<Whole>> {
         let (reply, answer) = oneshot::channel();
         self.wanted.try_send((id, reply)).map_err(|_| AppError::Overloaded)?;
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the reader dropped a read".to_owned())))
@@ -46,9 +60,32 @@ impl OfferReader {
 
 async fn answer(store: &Store, group: Vec<Wanted>) {
     let ids: Vec<OfferId> = group.iter().map(|(id, _)| *id).collect();
-    let found = retried(|| offers::find(store, &ids)).await.map_err(AppError::from);
+    let found = retried(|| read(store, &ids)).await.map_err(AppError::from);
     for (id, reply) in group {
         let one = found.as_ref().map(|offers| offers.get(&id).cloned()).map_err(Clone::clone);
         let _ = reply.send(one);
     }
+}
+
+async fn read(store: &Store, ids: &[OfferId]) -> store::Result<HashMap<OfferId, Whole>> {
+    let snapshot = store.snapshot().await?;
+    let found = offers::find(&snapshot, ids).await?;
+    let whole = |offer: Offer| (offer.id, Whole { offer, awards: Vec::new(), caps: Vec::new() });
+    let mut found: HashMap<OfferId, Whole> = found.into_values().map(whole).collect();
+    if found.is_empty() {
+        return Ok(found);
+    }
+    for award in awards::of_offers(&snapshot, ids).await?.into_values() {
+        if let Some(whole) = found.get_mut(&award.offer) {
+            whole.awards.push(award);
+        }
+    }
+    for cap in accounts::caps(&snapshot, ids).await? {
+        if let Owner::Cap { offer } = cap.owner
+            && let Some(whole) = found.get_mut(&offer)
+        {
+            whole.caps.push(cap);
+        }
+    }
+    Ok(found)
 }

@@ -106,7 +106,7 @@ impl App {
     ) -> Result<Found<School, Urn>> {
         authorise(caller, Action::Read)?;
         long_enough(text)?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let keys = search::find_schools(&snapshot, text, after.as_ref(), limit).await?;
         let urns: Vec<Urn> = keys.iter().map(|(_, urn)| *urn).collect();
         let mut schools = facts::schools(&snapshot, None, &urns).await?;
@@ -119,7 +119,7 @@ impl App {
     /// [`AppError::NotFound`] when no file names it.
     pub async fn get_school(&self, caller: &Caller, urn: Urn) -> Result<SchoolHistory> {
         authorise(caller, Action::Read)?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let school = one_school(&snapshot, None, urn).await?;
         let mut months = Vec::new();
         for import in store::imports::landed(&snapshot, Kind::Ofsted).await? {
@@ -155,7 +155,7 @@ impl App {
     ) -> Result<Found<Trust, Uid>> {
         authorise(caller, Action::Read)?;
         long_enough(text)?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let keys = search::find_trusts(&snapshot, text, after.as_ref(), limit).await?;
         let uids: Vec<Uid> = keys.iter().map(|(_, uid)| *uid).collect();
         let mut named = store::register::trusts(&snapshot, &uids).await?;
@@ -170,7 +170,7 @@ impl App {
     /// [`AppError::NotFound`] when no file names it, or as no trust.
     pub async fn get_trust(&self, caller: &Caller, uid: Uid) -> Result<(Trust, Vec<School>)> {
         authorise(caller, Action::Read)?;
-        let snapshot = self.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let (trust, urns) = one_trust(&snapshot, uid).await?;
         let mut schools: Vec<School> = facts::schools(&snapshot, None, &urns).await?.into_values().collect();
         schools.sort_by(|a, b| (&a.name, a.urn).cmp(&(&b.name, b.urn)));

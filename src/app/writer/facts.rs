@@ -1,14 +1,15 @@
 //! Everything a group is decided against, in a few queries, however many commands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use crate::app::terms::{Loaded, TermsCache};
+use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};
+use crate::domain::award::{Reference, Support};
 use crate::domain::book::approval::Approval;
-use crate::domain::book::{Command, Facts, ProgrammeFacts};
+use crate::domain::book::{Command, Facts};
 use crate::domain::event::Seq;
-use crate::domain::ids::{ApprovalId, OfferId, Programme, Urn};
-use crate::store::{Readable, StoreError, approvals, offers};
+use crate::domain::ids::{AccountId, ApprovalId, AwardId, OfferId, Programme, RequestId, Uid, Urn};
+use crate::store::{Readable, StoreError, accounts, approvals, awards, offers};
 
 /// Why facts could not be loaded.
 #[derive(Debug)]
@@ -34,6 +35,15 @@ impl From<Unloadable> for AppError {
     }
 }
 
+/// What a group is decided against.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The facts.
+    pub(super) facts: Facts,
+    /// Accounts among them that are stored; the others come to be with what is decided.
+    pub(super) stored: HashSet<AccountId>,
+}
+
 /// Loads the facts these commands are decided against. Inside a write transaction the book is locked already; identify
 /// also takes the register's lock, so that it never sees half of an import.
 pub(super) async fn load(
@@ -41,71 +51,145 @@ pub(super) async fn load(
     terms: &TermsCache,
     programme: &Programme,
     open: bool,
-    commands: &[&Command],
-) -> Result<Facts, Unloadable> {
+    commands: &[(RequestId, &Command)],
+) -> Result<Known, Unloadable> {
     let loaded = terms.of(from, programme).await.map_err(sort)?;
-    let mut facts = Facts::new(programme_facts(&loaded, open));
-    load_approvals(from, commands, &mut facts).await?;
-    let identifies = commands.iter().any(|command| matches!(command, Command::Identify));
-    if identifies {
+    let mut facts = loaded.facts(open);
+    let asked = Asked::of(commands);
+    load_approvals(from, &asked, &mut facts).await?;
+    load_awards(from, &asked, &mut facts).await?;
+    load_offers(from, &asked, &mut facts).await?;
+    let mut stored = HashSet::new();
+    if asked.money || facts.approvals.values().any(|it| it.change.is_some()) {
+        stored = load_accounts(from, &asked, &mut facts).await?;
+    }
+    if asked.identifies {
         eligibility::lock_register(from).await?;
-        facts.offers = offers::of_programme(from, programme).await?;
-        facts.recipients = facts.offers.values().map(|offer| (offer.recipient, offer.id)).collect();
-        let open = facts.offers.values().filter(|offer| offer.is_open());
-        facts.listed = open.flat_map(|offer| offer.schools.keys().map(|urn| (*urn, offer.id))).collect();
-        let candidates = eligibility::candidates(from, &loaded.terms).await.map_err(sort)?;
-        facts.candidates = Some(candidates);
-    } else {
-        let mut ids: BTreeSet<OfferId> = commands.iter().flat_map(|command| command.offers()).collect();
-        ids.extend(facts.approvals.values().map(|approval| approval.offer));
-        let ids: Vec<OfferId> = ids.into_iter().collect();
-        if !ids.is_empty() {
-            facts.offers = offers::find(from, &ids).await?;
-            facts.offers.retain(|_, offer| offer.programme == *programme);
-        }
-        let reopens = |command: &&Command| matches!(command, Command::Reopen { .. } | Command::GiveApproval { .. });
-        if commands.iter().any(reopens) {
-            let urns: Vec<Urn> = facts.offers.values().flat_map(|offer| offer.schools.keys().copied()).collect();
-            facts.listed = offers::listing(from, programme, &urns).await?;
-        }
+        facts.candidates = Some(eligibility::candidates(from, &loaded.terms).await.map_err(sort)?);
     }
-    for command in commands {
-        let Command::Place { urn, placement, .. } = command else { continue };
-        let answer = eligibility::register_answer(from, &loaded.terms, *urn).await.map_err(sort)?;
-        facts.register.extend(answer.map(|answer| (*urn, answer)));
-        if let Some((uid, _)) = placement.trust() {
-            let answer = eligibility::trust_answer(from, uid).await.map_err(sort)?;
-            facts.trusts.extend(answer.map(|answer| (uid, answer)));
-        }
+    for urn in asked.placed {
+        let answer = eligibility::register_answer(from, &loaded.terms, urn).await.map_err(sort)?;
+        facts.register.extend(answer.map(|answer| (urn, answer)));
     }
-    Ok(facts)
+    if !asked.trusts.is_empty() {
+        let uids: Vec<Uid> = asked.trusts.into_iter().collect();
+        facts.trusts = eligibility::trust_answers(from, &uids).await.map_err(sort)?;
+    }
+    Ok(Known { facts, stored })
 }
 
-/// The approvals that are given, and the open ones about offers that are to be reopened.
-async fn load_approvals(from: &impl Readable, commands: &[&Command], facts: &mut Facts) -> Result<(), StoreError> {
-    let mut given: Vec<ApprovalId> = Vec::new();
-    let mut subjects = Vec::new();
-    for command in commands {
+/// What a group's commands need to know.
+#[derive(Debug, Default)]
+struct Asked {
+    identifies: bool,
+    /// Whether an account may be moved.
+    money: bool,
+    /// Offers in full.
+    offers: BTreeSet<OfferId>,
+    /// Offers of which money is asked only.
+    bare: BTreeSet<OfferId>,
+    /// Offers with all their awards.
+    ending: BTreeSet<OfferId>,
+    awards: BTreeSet<AwardId>,
+    caps: BTreeSet<AccountId>,
+    trusts: BTreeSet<Uid>,
+    invoices: Vec<(AwardId, Reference)>,
+    placed: BTreeSet<Urn>,
+    given: Vec<ApprovalId>,
+    /// What approvals may be open about.
+    subjects: Vec<uuid::Uuid>,
+    /// Calls that may have opened one before.
+    asking: Vec<RequestId>,
+    relisted: bool,
+}
+
+impl Asked {
+    fn of(commands: &[(RequestId, &Command)]) -> Self {
+        let mut asked = Self::default();
+        for (request, command) in commands {
+            asked.add(command);
+            if matches!(command, Command::Reopen { .. } | Command::ChangeFund { .. }) {
+                asked.asking.push(*request);
+            }
+        }
+        asked
+    }
+
+    fn add(&mut self, command: &Command) {
+        self.awards.extend(command.award());
         match command {
-            Command::GiveApproval { approval } => given.push(*approval),
-            Command::Reopen { offer, .. } => subjects.push(offer.offer.0),
-            _ => {}
+            Command::Award { .. } => {}
+            other => self.offers.extend(other.offers()),
+        }
+        match command {
+            Command::Identify => self.identifies = true,
+            Command::Start { offer, .. } => {
+                self.ending.insert(offer.offer);
+            }
+            Command::Close { offer, .. } | Command::Decline { offer, .. } => {
+                self.ending.insert(offer.offer);
+                self.money = true;
+            }
+            Command::Reopen { offer, .. } => {
+                self.subjects.push(offer.offer.0);
+                self.relisted = true;
+            }
+            Command::GiveApproval { approval, .. } => {
+                self.given.push(*approval);
+                self.relisted = true;
+            }
+            Command::Place { urn, placement, .. } => {
+                self.placed.insert(*urn);
+                self.trusts.extend(placement.trust().map(|(uid, _)| uid));
+            }
+            Command::CreateFund { .. } => self.money = true,
+            Command::ChangeFund { change, .. } => {
+                self.subjects.push(change.fund().0);
+                self.money = true;
+            }
+            Command::Award { offer, awards, .. } => {
+                self.bare.insert(offer.offer);
+                self.caps.extend(awards.iter().map(|it| AccountId::of_cap(offer.offer, &it.support.strand())));
+                self.trusts.extend(awards.iter().filter_map(|it| match it.support {
+                    Support::Credit { partner } => Some(partner),
+                    Support::Nle { .. } | Support::Nlg {} | Support::Npqel { .. } => None,
+                }));
+                self.money = true;
+            }
+            Command::Draw { award, invoice, .. } => {
+                self.invoices.extend(invoice.clone().map(|invoice| (award.award, invoice)));
+                self.money = true;
+            }
+            Command::Release { .. } | Command::Refund { .. } => self.money = true,
+            Command::Book { .. } | Command::CancelBooking { .. } => {}
+            Command::Contact { .. }
+            | Command::Correct { .. }
+            | Command::Accept { .. }
+            | Command::Assign { .. }
+            | Command::Note { .. }
+            | Command::ChangeRegion { .. } => {}
         }
     }
-    if given.is_empty() && subjects.is_empty() {
+}
+
+/// The approvals that are given, the open ones about what is asked anew, and those opened by the same call before.
+async fn load_approvals(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+    if asked.given.is_empty() && asked.subjects.is_empty() {
         return Ok(());
     }
     let programme = facts.programme.programme.clone();
-    let found = approvals::find(from, &given, &subjects).await?;
+    let found = approvals::find(from, &asked.given, &asked.subjects, &asked.asking).await?;
     let of_this_book = found.into_iter().filter(|it| it.programme.as_ref() == Some(&programme));
     facts.approvals = of_this_book
         .map(|it| {
             let approval = Approval {
                 id: it.id,
                 action: it.action,
-                offer: OfferId(it.subject),
+                subject: it.subject,
+                change: it.change,
                 opened: it.opened.unwrap_or(Seq(0)),
                 requested_by: it.requested_by,
+                request: it.request,
                 requested_at: it.requested_at,
                 given_by: it.given_by,
             };
@@ -115,15 +199,74 @@ async fn load_approvals(from: &impl Readable, commands: &[&Command], facts: &mut
     Ok(())
 }
 
-fn programme_facts(loaded: &Loaded, open: bool) -> ProgrammeFacts {
-    let year = loaded.terms.year();
-    ProgrammeFacts {
-        programme: loaded.terms.programme().clone(),
-        starts: year.from,
-        ends: year.to,
-        terms: loaded.sha256.0,
-        open,
+/// The awards named, and all awards of offers that start or end.
+async fn load_awards(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+    let named: Vec<AwardId> = asked.awards.iter().copied().collect();
+    let ending: Vec<OfferId> = asked.ending.iter().copied().collect();
+    facts.awards = awards::find(from, &named).await?;
+    facts.awards.extend(awards::of_offers(from, &ending).await?);
+    let provider = |(award, reference): &(AwardId, Reference)| match &facts.awards.get(award)?.support {
+        Support::Npqel { provider, .. } => Some((provider.clone(), reference.clone())),
+        Support::Nle { .. } | Support::Credit { .. } | Support::Nlg {} => None,
+    };
+    let invoices: Vec<(String, Reference)> = asked.invoices.iter().filter_map(provider).collect();
+    facts.invoices = awards::standing(from, &invoices).await?;
+    Ok(())
+}
+
+/// The offers named and those of the awards named, and where their schools are listed; for identify, all of them.
+async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+    let programme = facts.programme.programme.clone();
+    if asked.identifies {
+        facts.offers = offers::of_programme(from, &programme).await?;
+        facts.recipients = facts.offers.values().map(|offer| (offer.recipient, offer.id)).collect();
+        let open = facts.offers.values().filter(|offer| offer.is_open());
+        facts.listed = open.flat_map(|offer| offer.schools.keys().map(|urn| (*urn, offer.id))).collect();
+        return Ok(());
     }
+    let about_offers = facts.approvals.values().filter(|it| it.change.is_none());
+    let mut whole = asked.offers.clone();
+    whole.extend(about_offers.map(|approval| OfferId(approval.subject)));
+    let of_awards = facts.awards.values().map(|it| it.offer);
+    let bare: Vec<OfferId> = asked
+        .bare
+        .iter()
+        .copied()
+        .chain(of_awards)
+        .filter(|id| !whole.contains(id))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let whole: Vec<OfferId> = whole.into_iter().collect();
+    if !whole.is_empty() {
+        facts.offers = offers::find(from, &whole).await?;
+    }
+    if !bare.is_empty() {
+        facts.offers.extend(offers::find_bare(from, &bare).await?);
+    }
+    facts.offers.retain(|_, offer| offer.programme == programme);
+    if asked.relisted {
+        let urns: Vec<Urn> = facts.offers.values().flat_map(|offer| offer.schools.keys().copied()).collect();
+        facts.listed = offers::listing(from, &programme, &urns).await?;
+    }
+    Ok(())
+}
+
+/// The programme's funds and the caps concerned; answers which are stored.
+async fn load_accounts(
+    from: &impl Readable,
+    asked: &Asked,
+    facts: &mut Facts,
+) -> Result<HashSet<AccountId>, StoreError> {
+    let of_awards = facts.awards.values().filter_map(|it| it.cap);
+    let caps: BTreeSet<AccountId> = asked.caps.iter().copied().chain(of_awards).collect();
+    let caps: Vec<AccountId> = caps.into_iter().collect();
+    let mut stored = HashSet::with_capacity(caps.len());
+    for account in accounts::funds_and(from, &facts.programme.programme, &caps).await? {
+        stored.insert(account.id);
+        facts.ledger.put(account);
+    }
+    Ok(stored)
 }
 
 fn sort(error: AppError) -> Unloadable {

@@ -1,43 +1,66 @@
 //! One group in one transaction: lock, know, decide, write, commit.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::facts::Known;
 use super::{Job, Shared, Submission, Told, facts};
 use crate::app::clock::new_id;
 use crate::app::{AppError, Result, again};
+use crate::domain::Date;
 use crate::domain::book::approval::Approval;
+use crate::domain::book::command::{Approved, Warning};
 use crate::domain::book::{Answer, Command, Context, Decided, Facts};
-use crate::domain::event::{Draft, Event, EventBody, Seq, chain, text_hash};
-use crate::domain::ids::{Actor, ApprovalId, OfferId, Programme, RequestId};
+use crate::domain::event::{Draft, Event, EventBody, ReleasedAward, Seq, chain, text_hash};
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, RequestId};
+use crate::domain::ledger::{Entry, EntrySeq, Posting};
+use crate::domain::period::Period;
 use crate::domain::time::{Micros, Now};
 use crate::store::approvals::StoredApproval;
 use crate::store::books::Head;
 use crate::store::events::{Recorded, Text};
+use crate::store::group::Written;
 use crate::store::requests::Stored;
-use crate::store::{self, StoreError, Turn, WriteTx, approvals, books, events, offers, placements, requests};
+use crate::store::{self, StoreError, Turn, WriteTx, approvals, books, offers, placements, requests};
 
 /// What one caller is answered.
 pub(super) type Verdict = Result<Vec<u8>>;
 
+/// A book that is locked: from here on its group may be taken.
+#[derive(Debug)]
+pub(super) struct Locked {
+    tx: WriteTx,
+    /// Nothing for a programme that has no book.
+    head: Option<Head>,
+}
+
+/// Begins, and locks the book's row: the first statement of every group.
+pub(super) async fn lock(shared: &Shared, turn: Turn, programme: &Programme) -> store::Result<Locked> {
+    let tx = shared.store.write_group(turn).await?;
+    let head = books::lock(&tx, programme).await?;
+    Ok(Locked { tx, head })
+}
+
 /// Writes a group in one transaction and answers it, or fails without a trace.
 pub(super) async fn write(
     shared: &Shared,
-    turn: Turn,
+    Locked { tx, head }: Locked,
     programme: &Programme,
     group: &[Job],
 ) -> store::Result<Vec<Verdict>> {
-    let tx = shared.store.write(turn).await?;
-    let Some(head) = books::lock(&tx, programme).await? else {
+    let Some(head) = head else {
         tx.rollback().await?;
         let unknown = || Err(AppError::NotFound(format!("programme {programme}")));
         return Ok(group.iter().map(|_| unknown()).collect());
     };
     let mut answers = Answers::load(&tx, group).await?;
-    let new: Vec<&Command> =
-        group.iter().filter(|job| answers.find(&job.submission).is_none()).map(|job| &job.submission.command).collect();
-    let mut facts = match facts::load(&tx, &shared.terms, programme, head.open, &new).await {
-        Ok(facts) => facts,
+    let new = group.iter().map(|job| &job.submission).filter(|it| answers.find(it).is_none());
+    let new: Vec<(RequestId, &Command)> = new.map(|it| (it.request, &it.command)).collect();
+    if new.iter().any(|(_, command)| matches!(command, Command::Identify)) {
+        tx.plan_anew().await?;
+    }
+    let Known { mut facts, stored } = match facts::load(&tx, &shared.terms, programme, head.open, &new).await {
+        Ok(known) => known,
         Err(facts::Unloadable::Store(error)) => return Err(error),
         // One command's facts cannot be had: the halving finds out whose.
         Err(facts::Unloadable::App(error)) if group.len() > 1 => return Err(StoreError::Row(error.to_string())),
@@ -46,11 +69,14 @@ pub(super) async fn write(
     let now = shared.clock.now();
     let mut pen = Pen::new(programme, head);
     let verdicts = group.iter().map(|job| judge(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
-    if answers.new.is_empty() && pen.events.is_empty() {
+    // A decision that breaks an account is a bug: the halving finds whose, and nothing of it is written.
+    if let Some(broken) = facts.broken.first() {
+        return Err(StoreError::Row(broken.clone()));
+    }
+    if answers.given_now().is_empty() && pen.events.is_empty() {
         tx.rollback().await?;
     } else {
-        pen.write(&tx, programme, &facts).await?;
-        requests::keep(&tx, &answers.new, now.at).await?;
+        pen.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await?;
         tx.commit().await?;
     }
     Ok(verdicts)
@@ -77,37 +103,49 @@ fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pe
     Ok(answer)
 }
 
-/// The answers given before to the requests of this group, and those given in it.
+/// The answers given before to the requests of this group, and after them those given in it.
 struct Answers {
-    known: HashMap<(Actor, RequestId), Stored>,
-    new: Vec<Stored>,
+    all: Vec<Stored>,
+    /// How many of them were given before.
+    before: usize,
+    places: HashMap<(Actor, RequestId), usize>,
 }
 
 impl Answers {
     async fn load(tx: &WriteTx, group: &[Job]) -> store::Result<Self> {
         let wanted: Vec<_> = group.iter().map(|job| (job.submission.actor.clone(), job.submission.request)).collect();
-        let known = requests::find(tx, &wanted).await?;
-        let known = known.into_iter().map(|it| ((it.actor.clone(), it.request), it)).collect();
-        Ok(Self { known, new: Vec::new() })
+        let all = requests::find(tx, &wanted).await?;
+        let places = all.iter().enumerate().map(|(at, it)| ((it.actor.clone(), it.request), at)).collect();
+        Ok(Self { before: all.len(), all, places })
     }
 
     fn find(&self, of: &Submission) -> Option<&Stored> {
-        self.known.get(&(of.actor.clone(), of.request))
+        self.places.get(&(of.actor.clone(), of.request)).and_then(|at| self.all.get(*at))
     }
 
     fn keep(&mut self, stored: Stored) {
-        self.known.insert((stored.actor.clone(), stored.request), stored.clone());
-        self.new.push(stored);
+        self.places.insert((stored.actor.clone(), stored.request), self.all.len());
+        self.all.push(stored);
+    }
+
+    fn given_now(&self) -> &[Stored] {
+        self.all.get(self.before..).unwrap_or_default()
     }
 }
 
 /// Writes the record on: gives events their numbers and hashes, and remembers what the database has to be told.
 pub(super) struct Pen<'a> {
     programme: &'a Programme,
+    /// The last event before the group.
+    before: Seq,
     head: Head,
     events: Vec<Recorded>,
     texts: Vec<Text>,
+    /// Offers to be written in full, and those of which only the version moved.
     offers: BTreeSet<OfferId>,
+    touched: BTreeSet<OfferId>,
+    accounts: BTreeSet<AccountId>,
+    awards: BTreeSet<AwardId>,
     approvals: BTreeSet<ApprovalId>,
     placements: Vec<(crate::domain::ids::Urn, Seq)>,
 }
@@ -116,10 +154,14 @@ impl<'a> Pen<'a> {
     pub(super) const fn new(programme: &'a Programme, head: Head) -> Self {
         Self {
             programme,
+            before: head.last(),
             head,
             events: Vec::new(),
             texts: Vec::new(),
             offers: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            accounts: BTreeSet::new(),
+            awards: BTreeSet::new(),
             approvals: BTreeSet::new(),
             placements: Vec::new(),
         }
@@ -136,28 +178,44 @@ impl<'a> Pen<'a> {
     ) -> Result<Told> {
         let judged_at = self.head.last();
         let decided = guarded(|| {
-            let mut context = Context { actor, now, ids: &mut new_id };
+            let mut context = Context { actor, request, now, ids: &mut new_id };
             facts.decide(command, &mut context).map_err(AppError::from)
         })?;
         let Decided { drafts, answer, warnings } = decided;
         for draft in drafts {
-            let event = self.record(draft, actor, request, now.at)?;
-            facts.apply(&event);
+            facts.apply(self.record(draft, actor, request, now.at)?);
         }
-        let named = match &answer {
-            Answer::Offers(ids) => ids.clone(),
-            Answer::Approved(_, id) => vec![*id],
-            Answer::Identified(_) | Answer::Placed { .. } | Answer::ApprovalOpened(_) => Vec::new(),
-        };
-        let offers = named.iter().filter_map(|id| facts.offers.get(id).cloned()).collect();
-        let approval = match &answer {
-            Answer::Approved(id, _) => facts.approvals.get(id).map(|it| stored(self.programme, it)),
-            _ => None,
-        };
-        Ok(Told { answer, offers, approval, warnings, judged_at })
+        Ok(self.tell(facts, answer, warnings, judged_at))
     }
 
-    fn record(&mut self, draft: Draft, actor: &Actor, request: RequestId, at: Micros) -> Result<Event> {
+    /// What the caller is told: what the answer names, as it is now.
+    fn tell(&self, facts: &Facts, answer: Answer, warnings: Vec<Warning>, judged_at: Seq) -> Told {
+        let offers = |ids: &[OfferId]| ids.iter().filter_map(|id| facts.offers.get(id).cloned()).collect();
+        let awards = |ids: &[AwardId]| ids.iter().filter_map(|id| facts.awards.get(id).cloned()).collect();
+        let funds = |ids: &[AccountId]| ids.iter().filter_map(|id| facts.ledger.get(*id).cloned()).collect();
+        let mut told = Told::new(self.programme.clone(), Answer::Offers(Vec::new()), warnings, judged_at);
+        match &answer {
+            Answer::Offers(ids) => told.offers = offers(ids),
+            Answer::Closed(id, released) => {
+                told.offers = offers(&[*id]);
+                let award = |it: &ReleasedAward| Some((facts.awards.get(&it.award)?.clone(), it.amount));
+                told.released = released.iter().filter_map(award).collect();
+            }
+            Answer::Awards(ids) => told.awards = awards(ids),
+            Answer::Funds(ids) => told.funds = funds(ids),
+            Answer::Approved(approval, changed) => {
+                told.approval = facts.approvals.get(approval).map(|it| stored(self.programme, it));
+                match changed {
+                    Approved::Offer(id) => told.offers = offers(&[*id]),
+                    Approved::Funds(ids) => told.funds = funds(ids),
+                }
+            }
+            Answer::Identified(_) | Answer::Placed { .. } | Answer::ApprovalOpened(_) => {}
+        }
+        Told { answer, ..told }
+    }
+
+    fn record(&mut self, draft: Draft, actor: &Actor, request: RequestId, at: Micros) -> Result<&Event> {
         let seq = self.head.next;
         let mut hashed = None;
         if let Some(text) = draft.text {
@@ -174,39 +232,82 @@ impl<'a> Pen<'a> {
             recorded: at,
             reason_code: draft.reason_code.map(ToOwned::to_owned),
             text_hash: hashed,
+            entries: self.number(draft.effective, &draft.postings),
             body: draft.body,
         };
         let body = serde_json::to_string(&event.body).map_err(|error| AppError::Bug(error.to_string()))?;
         let hash = chain(self.head.hash, self.programme, &event, &body);
         self.remember(&event);
-        self.events.push(Recorded { event: event.clone(), kind: event.body.kind().to_owned(), body, hash });
         self.head.hash = hash;
         self.head.next = Seq(seq.0.saturating_add(1));
-        Ok(event)
+        let recorded = self.events.push_mut(Recorded { kind: event.body.kind().to_owned(), event, body, hash });
+        Ok(&recorded.event)
+    }
+
+    fn number(&mut self, on: Date, postings: &[Posting]) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(postings.len());
+        for Posting { account, verb, amount } in postings.iter().copied() {
+            let seq = self.head.next_entry;
+            self.head.next_entry = EntrySeq(seq.0.saturating_add(1));
+            entries.push(Entry { seq, account, verb, amount, period: Period::of(on) });
+        }
+        entries
     }
 
     fn remember(&mut self, event: &Event) {
+        self.accounts.extend(event.entries.iter().map(|it| it.account));
+        self.awards.extend(event.body.award());
         match &event.body {
             EventBody::ApprovalOpened { approval, .. } | EventBody::ApprovalGiven { approval } => {
                 self.approvals.insert(*approval);
             }
             EventBody::Placed { urn, .. } => self.placements.push((*urn, event.seq)),
+            EventBody::FundCreated { fund, .. } => {
+                self.accounts.insert(*fund);
+            }
+            EventBody::Closed { released, .. } => {
+                self.awards.extend(released.iter().map(|it| it.award));
+                self.offers.extend(event.offer);
+            }
             EventBody::Noted {} => {}
+            body if body.award().is_some() => self.touched.extend(event.offer),
             _ => self.offers.extend(event.offer),
         }
     }
 
     /// Writes everything in a few bulk statements.
-    async fn write(&self, tx: &WriteTx, programme: &Programme, facts: &Facts) -> store::Result<()> {
-        events::append(tx, programme, &self.events, &self.texts).await?;
+    async fn write(
+        self,
+        tx: &WriteTx,
+        facts: &Facts,
+        known: &HashSet<AccountId>,
+        (answers, at): (&[Stored], Micros),
+    ) -> store::Result<()> {
         let changed: Vec<_> = self.offers.iter().filter_map(|id| facts.offers.get(id)).collect();
         offers::put(tx, &changed).await?;
         let changed: Vec<_> = self.approvals.iter().filter_map(|id| facts.approvals.get(id)).collect();
-        approvals::put(tx, &changed.into_iter().map(|it| stored(programme, it)).collect::<Vec<_>>()).await?;
+        let changed: Vec<_> = changed.into_iter().map(|it| stored(self.programme, it)).collect();
+        approvals::put(tx, &changed).await?;
         let placed = self.placements.iter();
         let placed: Vec<_> = placed.filter_map(|(urn, seq)| Some((*urn, *facts.placements.get(urn)?, *seq))).collect();
-        placements::put(tx, programme, &placed).await?;
-        books::advance(tx, programme, &self.head).await
+        placements::put(tx, self.programme, &placed).await?;
+        let touched = self.touched.difference(&self.offers);
+        let accounts = self.accounts.iter().filter_map(|id| facts.ledger.get(*id));
+        let (moved, opened) = accounts.partition(|it| known.contains(&it.id));
+        let written = Written {
+            head: &self.head,
+            events: &self.events,
+            texts: &self.texts,
+            ledger: &facts.ledger,
+            opened,
+            moved,
+            before: self.before,
+            awards: self.awards.iter().filter_map(|id| facts.awards.get(id)).collect(),
+            touched: touched.filter_map(|id| facts.offers.get(id)).collect(),
+            answers,
+            at,
+        };
+        store::group::write(tx, self.programme, written).await
     }
 }
 
@@ -215,10 +316,12 @@ fn stored(programme: &Programme, it: &Approval) -> StoredApproval {
         id: it.id,
         programme: Some(programme.clone()),
         action: it.action.clone(),
-        subject: it.offer.0,
+        subject: it.subject,
+        change: it.change.clone(),
         opened: Some(it.opened),
         reason: None,
         requested_by: it.requested_by.clone(),
+        request: it.request,
         requested_at: it.requested_at,
         given_by: it.given_by.clone(),
     }

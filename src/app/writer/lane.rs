@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
-use super::group::{Verdict, write};
+use super::group::{self, Locked, Verdict, write};
 use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
 use crate::app::retry::retried;
 use crate::domain::book::Command;
 use crate::domain::ids::Programme;
-use crate::store::{self, Turn};
+use crate::store;
 
 /// Starts a lane and the supervisor that starts it anew after a panic.
 pub(super) fn start(shared: Arc<Shared>, programme: Programme) -> mpsc::Sender<Job> {
@@ -39,27 +39,48 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
                 None => return,
             },
         };
-        // Its turn first, then what has come meanwhile: the longer the wait, the larger the group.
-        let turn = shared.store.turn().await;
-        let mut group = vec![first];
-        let mut rows = weight(group.iter());
-        while group.len() < GROUP_COMMANDS {
-            let Ok(job) = waiting.try_recv() else { break };
+        // Its turn and its lock first, then what has come meanwhile: the longer the wait, the larger the group. A book
+        // that cannot be locked now is tried again with the group that waits for it.
+        let locked = match shared.store.turn().await {
+            Ok(turn) => group::lock(&shared, turn, &programme).await.ok(),
+            Err(_) => None,
+        };
+        let mut group = take(first, &mut next, &mut waiting).await;
+        drop_gone_and_late(&mut group);
+        settle(&shared, &programme, group, locked).await;
+    }
+}
+
+/// Drops whoever has hung up, and tells whoever waited for too long.
+fn drop_gone_and_late(group: &mut Vec<Job>) {
+    let now = Instant::now();
+    let late = |job: &mut Job| job.submission.deadline.is_some_and(|deadline| deadline <= now);
+    group.retain(|job| !job.reply.is_closed());
+    for job in group.extract_if(.., late) {
+        let _ = job.reply.send(Err(AppError::DeadlinePassed));
+    }
+}
+
+/// Takes what is waiting, within the bounds of a group. Callers that were answered together come back together, one
+/// shortly after the other: as long as another pass of the scheduler brings more of them, they are waited for, and no
+/// longer. What does not fit is the first of the next group.
+async fn take(first: Job, next: &mut Option<Job>, waiting: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+    let mut rows = weight([&first]);
+    let mut group = vec![first];
+    loop {
+        let before = group.len();
+        while let Some(job) = (group.len() < GROUP_COMMANDS).then(|| waiting.try_recv().ok()).flatten() {
             rows = rows.saturating_add(weight([&job]));
             if rows > GROUP_ROWS {
-                next = Some(job);
-                break;
+                *next = Some(job);
+                return group;
             }
             group.push(job);
         }
-        let now = Instant::now();
-        group.retain(|job| !job.reply.is_closed());
-        let (late, group): (Vec<Job>, Vec<Job>) =
-            group.into_iter().partition(|job| job.submission.deadline.is_some_and(|deadline| deadline <= now));
-        for job in late {
-            let _ = job.reply.send(Err(AppError::DeadlinePassed));
+        if group.len() == before || group.len() >= GROUP_COMMANDS {
+            return group;
         }
-        settle(&shared, &programme, group, turn.ok()).await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -69,6 +90,8 @@ fn weight<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> usize {
         Command::Contact { offers, .. } => offers.len().saturating_mul(4),
         // Hundreds of offers at once: a group of its own, or the last of one.
         Command::Identify => GROUP_ROWS,
+        // Event, text, award, two accounts, three entries and the answer.
+        Command::Award { awards, .. } => awards.len().saturating_mul(9),
         _ => 4,
     };
     jobs.into_iter().map(rows).fold(0, usize::saturating_add)
@@ -76,17 +99,25 @@ fn weight<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> usize {
 
 /// Writes a group and answers everybody in it. A group that fails for the sake of one command is halved until that one
 /// fails alone; when the database is away it is tried again, whole.
-async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, mut turn: Option<Turn>) {
+async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, locked: Option<Locked>) {
     let mut todo = vec![group];
+    let mut state = State { locked, begun: false };
     while let Some(mut group) = todo.pop() {
         if group.is_empty() {
             continue;
         }
-        match persist(shared, programme, &group, turn.take()).await {
+        match persist(shared, programme, &mut group, &mut state).await {
             Ok(verdicts) => {
                 for (job, verdict) in group.into_iter().zip(verdicts) {
                     let _ = job.reply.send(verdict);
                 }
+            }
+            Err(error) if error.blames_one() && group.len() > 1 => {
+                tracing::warn!(%programme, %error, commands = group.len(), "halving a group");
+                let second = group.split_off(group.len() / 2);
+                // First in, first out: the first half is popped first.
+                todo.push(second);
+                todo.push(group);
             }
             Err(error) if error.retryable() => {
                 tracing::warn!(%programme, %error, commands = group.len(), "giving up on a group");
@@ -94,41 +125,47 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, mut tur
                     let _ = job.reply.send(Err(AppError::Unavailable));
                 }
             }
-            Err(error) if group.len() == 1 => {
+            Err(error) => {
                 tracing::error!(%programme, %error, "a command cannot be written");
                 for job in group {
                     let _ = job.reply.send(Err(AppError::Bug(error.to_string())));
                 }
             }
-            Err(error) => {
-                tracing::warn!(%programme, %error, commands = group.len(), "halving a group");
-                let second = group.split_off(group.len() / 2);
-                // First in, first out: the first half is popped first.
-                todo.push(second);
-                todo.push(group);
-            }
         }
     }
 }
 
-/// Tries a group until the database answers, a bounded number of times; first in the turn it has. After a lost connection
-/// nobody knows whether the commit happened: the next try reads the stored answers again under the lock, and finds it if
-/// it did.
+/// Where the writing of a group stands.
+struct State {
+    /// The lock it came with, until it is used.
+    locked: Option<Locked>,
+    /// Whether a try has had the lock: from then on nobody is dropped any more, as it may have been carried out.
+    begun: bool,
+}
+
+/// Tries a group until the database answers, a bounded number of times; first under the lock it has. After a lost
+/// connection nobody knows whether the commit happened: the next try reads the stored answers again under the lock, and
+/// finds it if it did.
 async fn persist(
     shared: &Shared,
     programme: &Programme,
-    group: &[Job],
-    mut turn: Option<Turn>,
+    group: &mut Vec<Job>,
+    state: &mut State,
 ) -> store::Result<Vec<Verdict>> {
-    retried(|| {
-        let turn = turn.take();
-        async move {
-            let turn = match turn {
-                Some(turn) => turn,
-                None => shared.store.turn().await?,
-            };
-            write(shared, turn, programme, group).await
+    // One try at a time: nobody ever waits for this.
+    let at_hand = Mutex::new((group, state));
+    retried(|| async {
+        let mut at_hand = at_hand.lock().await;
+        let (group, state) = &mut *at_hand;
+        let locked = match state.locked.take() {
+            Some(locked) => locked,
+            None => group::lock(shared, shared.store.turn().await?, programme).await?,
+        };
+        if !state.begun {
+            drop_gone_and_late(group);
+            state.begun = true;
         }
+        if group.is_empty() { Ok(Vec::new()) } else { write(shared, locked, programme, group).await }
     })
     .await
 }

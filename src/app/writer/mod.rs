@@ -3,8 +3,8 @@
 //! | phase | what happens | where |
 //! |---|---|---|
 //! | queue | a bounded queue a book, first in first out; full answers at once | [`Writer::submit`] |
-//! | take | what is waiting when the writer's turn comes; whoever has gone or is too late is dropped | [`lane`] |
-//! | lock | begin, lock the book's row: its head is the next number and the last hash | [`group`] |
+//! | lock | in its turn: begin, lock the book's row; its head is the next number and the last hash | [`group`] |
+//! | take | what is waiting by then; whoever has gone or is too late is dropped | [`lane`] |
 //! | know | stored answers, then the facts of all commands, in a few queries under the lock | [`facts`] |
 //! | decide | one after the other: idempotency, etag, guards, limits; each sees what the one before did | [`group`] |
 //! | write | events, state, answers, the book's head, in bulk statements, or nothing at all | [`group`] |
@@ -28,10 +28,12 @@ use tokio::time::Instant;
 use super::clock::Clock;
 use super::terms::TermsCache;
 use super::{AppError, Result};
+use crate::domain::award::Award;
 use crate::domain::book::command::Warning;
 use crate::domain::book::{Answer, Command};
 use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{Actor, Programme, RequestId};
+use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
 use crate::store::approvals::StoredApproval;
 use crate::store::{self, Store};
@@ -47,16 +49,41 @@ pub const GROUP_ROWS: usize = 5_000;
 /// What the caller is told, as values; the wire's form of it is made by [`Submission::encode`].
 #[derive(Debug, Clone)]
 pub struct Told {
+    /// The book.
+    pub programme: Programme,
     /// What was done.
     pub answer: Answer,
     /// The offers the answer speaks of, as they are after it, in its order.
     pub offers: Vec<Offer>,
+    /// The awards the answer speaks of, as they are after it, in its order.
+    pub awards: Vec<Award>,
+    /// The funds the answer speaks of, as they are after it, in its order.
+    pub funds: Vec<Account>,
+    /// The awards that closing gave back, as they are after it.
+    pub released: Vec<(Award, i64)>,
     /// The approval given, as it is after it.
     pub approval: Option<StoredApproval>,
     /// Worth knowing.
     pub warnings: Vec<Warning>,
     /// The last event of the book when it was judged, before what it did itself.
     pub judged_at: Seq,
+}
+
+impl Told {
+    /// An answer that speaks of nothing yet.
+    fn new(programme: Programme, answer: Answer, warnings: Vec<Warning>, judged_at: Seq) -> Self {
+        Self {
+            programme,
+            answer,
+            offers: Vec::new(),
+            awards: Vec::new(),
+            funds: Vec::new(),
+            released: Vec::new(),
+            approval: None,
+            warnings,
+            judged_at,
+        }
+    }
 }
 
 /// One command on its way to its book.
@@ -128,8 +155,9 @@ impl Writer {
         let snapshot = shared.store.snapshot().await?;
         let unknown = || AppError::NotFound(format!("programme {programme}"));
         let head = store::books::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
-        let mut facts = facts::load(&snapshot, &shared.terms, programme, head.open, &[command]).await?;
         let request = RequestId(uuid::Uuid::nil());
+        let known = facts::load(&snapshot, &shared.terms, programme, head.open, &[(request, command)]).await?;
+        let mut facts = known.facts;
         let mut pen = group::Pen::new(programme, head);
         pen.decide(&mut facts, command, actor, request, shared.clock.now())
     }

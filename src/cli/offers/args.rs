@@ -22,7 +22,7 @@ pub enum OffersCommand {
     #[command(after_help = "Examples:\n  tsio offers list --state identified --region \"West Midlands\"\n  \
                       tsio offers list --mine --output json")]
     List(ListArgs),
-    /// One offer with its schools and contacts
+    /// One offer with its schools, contacts, caps and awards
     #[command(after_help = "Example:\n  tsio offers show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
     Show {
         /// The offer's id

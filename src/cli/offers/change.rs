@@ -18,7 +18,7 @@ pub(super) async fn run(command: ChangeCommand, session: &Session<'_>) -> Result
 }
 
 /// Says on stderr what is worth knowing.
-pub(super) fn warn(warnings: &[Warning]) {
+pub(in crate::cli) fn warn(warnings: &[Warning]) {
     warnings.iter().for_each(|warning| out::remark(&format!("warning: {} ({})", warning.message, warning.code)));
 }
 

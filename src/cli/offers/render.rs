@@ -2,12 +2,14 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::cli::awards::render::{AwardView, ReleasedView, awards_text, released_text};
+use crate::cli::funds::render::{FundView, caps_text};
 use crate::cli::names::{instant, name, some_number, some_text};
 use crate::cli::out::{Column, View, cell, facts, table};
 use crate::proto::{
     AcceptOfferResponse, AssignOfferResponse, ChangeOfferRegionResponse, CloseOfferResponse, Contact,
-    CorrectContactResponse, DeclineOfferResponse, NoteOfferResponse, Offer, OfferSchool, ReopenOfferResponse,
-    StartOfferResponse, Warning,
+    CorrectContactResponse, DeclineOfferResponse, GetOfferResponse, NoteOfferResponse, Offer, OfferSchool,
+    ReleasedAward, ReopenOfferResponse, StartOfferResponse, Warning,
 };
 
 /// An offer in a list.
@@ -125,8 +127,6 @@ pub(super) struct OfferDetail {
     terms_sha256: String,
     create_time: Option<String>,
     schools: Vec<SchoolOnOffer>,
-    awards: [(); 0],
-    caps: [(); 0],
     contacts: Vec<ContactView>,
 }
 
@@ -138,8 +138,6 @@ impl From<Offer> for OfferDetail {
             terms_sha256: std::mem::take(&mut offer.terms_sha256),
             create_time: instant(offer.create_time),
             schools: std::mem::take(&mut offer.schools).into_iter().map(SchoolOnOffer::from).collect(),
-            awards: [],
-            caps: [],
             contacts: std::mem::take(&mut offer.contacts).into_iter().map(ContactView::from).collect(),
             offer: offer.into(),
         }
@@ -174,6 +172,39 @@ impl View for OfferDetail {
     }
 }
 
+/// One offer with all that was awarded under it, and what it may still have.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownOffer {
+    #[serde(flatten)]
+    offer: OfferDetail,
+    awards: Vec<AwardView>,
+    caps: Vec<FundView>,
+}
+
+impl From<GetOfferResponse> for ShownOffer {
+    fn from(answer: GetOfferResponse) -> Self {
+        let offer = answer.offer.unwrap_or_default();
+        Self {
+            awards: answer.awards.into_iter().map(AwardView::from).collect(),
+            caps: answer.caps.into_iter().map(|cap| FundView::of_cap(&offer.programme, cap)).collect(),
+            offer: offer.into(),
+        }
+    }
+}
+
+impl View for ShownOffer {
+    fn text(&self) -> String {
+        let mut parts = vec![self.offer.text()];
+        if !self.caps.is_empty() {
+            parts.push(caps_text(&self.caps));
+        }
+        if !self.awards.is_empty() {
+            parts.push(awards_text(&self.awards));
+        }
+        parts.join("\n\n")
+    }
+}
+
 /// An offer after a command that changed it.
 #[derive(Debug, Serialize)]
 pub(super) struct ChangedView {
@@ -181,11 +212,19 @@ pub(super) struct ChangedView {
     offer: OfferDetail,
     #[serde(serialize_with = "warning_views")]
     warnings: Vec<Warning>,
+    /// What a command that closes gave back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released: Option<Vec<ReleasedView>>,
 }
 
 impl ChangedView {
     pub(super) fn new(offer: Option<Offer>, warnings: Vec<Warning>) -> Self {
-        Self { offer: offer.unwrap_or_default().into(), warnings }
+        Self { offer: offer.unwrap_or_default().into(), warnings, released: None }
+    }
+
+    fn closed(offer: Option<Offer>, warnings: Vec<Warning>, released: Vec<ReleasedAward>) -> Self {
+        let released = released.into_iter().map(ReleasedView::from).collect();
+        Self { released: Some(released), ..Self::new(offer, warnings) }
     }
 
     pub(super) fn warnings(&self) -> &[Warning] {
@@ -194,12 +233,20 @@ impl ChangedView {
 }
 
 fn warning_views<S: Serializer>(warnings: &[Warning], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct WarningView<'a> {
-        code: &'a str,
-        message: &'a str,
+    serializer.collect_seq(warnings.iter().map(WarningView::from))
+}
+
+/// A warning.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct WarningView {
+    code: String,
+    message: String,
+}
+
+impl From<&Warning> for WarningView {
+    fn from(warning: &Warning) -> Self {
+        Self { code: warning.code.clone(), message: warning.message.clone() }
     }
-    serializer.collect_seq(warnings.iter().map(|w| WarningView { code: &w.code, message: &w.message }))
 }
 
 /// The offer out of each answer, and the warnings where the answer has them.
@@ -216,9 +263,7 @@ macro_rules! changed {
 
 changed! {
     AcceptOfferResponse: [warnings],
-    DeclineOfferResponse: [warnings],
     StartOfferResponse: [warnings],
-    CloseOfferResponse: [warnings],
     CorrectContactResponse: [],
     ReopenOfferResponse: [],
     AssignOfferResponse: [],
@@ -226,9 +271,22 @@ changed! {
     ChangeOfferRegionResponse: [],
 }
 
+impl From<CloseOfferResponse> for ChangedView {
+    fn from(answer: CloseOfferResponse) -> Self {
+        Self::closed(answer.offer, answer.warnings, answer.released)
+    }
+}
+
+impl From<DeclineOfferResponse> for ChangedView {
+    fn from(answer: DeclineOfferResponse) -> Self {
+        Self::closed(answer.offer, answer.warnings, answer.released)
+    }
+}
+
 impl View for ChangedView {
     fn text(&self) -> String {
-        self.offer.text()
+        let released = self.released.as_ref().filter(|it| !it.is_empty()).map(|it| released_text(it));
+        [Some(self.offer.text()), released].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 }
 

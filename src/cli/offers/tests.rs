@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::proto::{
-    AcceptOfferResponse, BlockedSchool, Contact, IdentifyOffersResponse, Offer, OfferEvent, OfferSchool, Outcome,
-    Party, RecipientKind, UnplacedSchool, Warning,
+    AcceptOfferResponse, BlockedSchool, Cap, CloseOfferResponse, Contact, GetOfferResponse, IdentifyOffersResponse,
+    Offer, OfferEvent, OfferSchool, Outcome, Party, RecipientKind, ReleasedAward, Unit, UnplacedSchool, Warning,
 };
 
 fn offer() -> Offer {
@@ -41,7 +41,7 @@ const ROW: &str = concat!(
 
 const REST: &str = concat!(
     r#","trust_uid":2044,"responsible_body":null,"terms_sha256":"","create_time":null,"#,
-    r#""schools":[{"urn":103150,"name":"Elm","rules":["E2_RI_TWICE_ON_ENTRY"]}],"awards":[],"caps":[],"#,
+    r#""schools":[{"urn":103150,"name":"Elm","rules":["E2_RI_TWICE_ON_ENTRY"]}],"#,
     r#""contacts":[{"contact":9,"party":"responsible_body","urn":null,"date":"2021-10-04","corrected_by":null}]"#,
 );
 
@@ -68,7 +68,14 @@ fn a_list_is_an_array_of_rows() {
 
 #[test]
 fn one_offer_adds_schools_awards_caps_and_contacts() {
-    assert_eq!(json(&OfferDetail::from(offer())), format!("{ROW}{REST}}}"));
+    let cap =
+        Cap { strand: "nle".to_owned(), unit: Unit::HalfDays.into(), allocated: 10, available: 10, ..Cap::default() };
+    let answer = GetOfferResponse { offer: Some(offer()), caps: vec![cap], ..GetOfferResponse::default() };
+    let more = concat!(
+        r#","awards":[],"caps":[{"fund":null,"programme":"2021-22","strand":"nle","region":null,"unit":"half_days","#,
+        r#""allocated":10,"committed":0,"spent":0,"available":10}]"#,
+    );
+    assert_eq!(json(&ShownOffer::from(answer)), format!("{ROW}{REST}{more}}}"));
 }
 
 #[test]
@@ -77,6 +84,15 @@ fn a_changed_offer_adds_warnings() {
     let answer = AcceptOfferResponse { offer: Some(offer()), warnings: vec![warning] };
     let warned = r#","warnings":[{"code":"DATE_IN_THE_PAST","message":"Long ago."}]"#;
     assert_eq!(json(&ChangedView::from(answer)), format!("{ROW}{REST}{warned}}}"));
+}
+
+#[test]
+fn a_closed_offer_adds_what_was_given_back() {
+    let released =
+        ReleasedAward { award: "3f".to_owned(), strand: "nle".to_owned(), unit: Unit::HalfDays.into(), amount: 3 };
+    let answer = CloseOfferResponse { offer: Some(offer()), released: vec![released], ..CloseOfferResponse::default() };
+    let more = r#","warnings":[],"released":[{"award":"3f","strand":"nle","unit":"half_days","amount":3}]"#;
+    assert_eq!(json(&ChangedView::from(answer)), format!("{ROW}{REST}{more}}}"));
 }
 
 #[test]

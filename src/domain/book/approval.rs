@@ -3,17 +3,31 @@
 //! "The second differs from the first, for everyone" (`domain.md` section 8).
 
 use super::Facts;
-use super::command::{Answer, Context, Decided, Fault, Target};
+use super::command::{Answer, Approved, Context, Decided, Fault, Target};
+use super::funds::FundChange;
 use crate::domain::event::{Draft, Event, EventBody, Seq};
-use crate::domain::ids::{Actor, ApprovalId, OfferId};
+use crate::domain::ids::{Actor, ApprovalId, OfferId, RequestId};
 use crate::domain::offer::Offer;
 use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::role::Action;
 use crate::domain::time::Micros;
+use uuid::Uuid;
 
 /// The action of an approval that reopens an offer.
 pub const REOPEN_OFFER: &str = "reopen_offer";
 /// The action of an approval that withdraws an import; it lies outside any book.
 pub const WITHDRAW_IMPORT: &str = "withdraw_import";
+
+/// The permission that giving an approval of this action takes.
+#[must_use]
+pub fn permission(action: &str) -> Action {
+    match action {
+        REOPEN_OFFER => Action::Reopen,
+        WITHDRAW_IMPORT => Action::Import,
+        // Everything else is about money.
+        _ => Action::ApproveMoney,
+    }
+}
 
 /// A call that waits for, or has had, a second person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +36,16 @@ pub struct Approval {
     pub id: ApprovalId,
     /// What was asked.
     pub action: String,
-    /// The offer it is about.
-    pub offer: OfferId,
+    /// What it is about: an offer, or a fund.
+    pub subject: Uuid,
+    /// The movement asked for, where it is about money.
+    pub change: Option<FundChange>,
     /// The event that opened it.
     pub opened: Seq,
     /// Who asked.
     pub requested_by: Actor,
+    /// Under which id they asked; nothing where that was not kept.
+    pub request: Option<RequestId>,
     /// When.
     pub requested_at: Micros,
     /// Who gave it, once given.
@@ -37,13 +55,16 @@ pub struct Approval {
 impl Approval {
     /// The approval an `approval_opened` event opens.
     #[must_use]
-    pub fn from_event(id: ApprovalId, action: &str, event: &Event) -> Self {
+    pub fn from_event(id: ApprovalId, action: &str, change: Option<&FundChange>, event: &Event) -> Self {
+        let subject = event.offer.map(|it| it.0).or_else(|| change.map(|it| it.fund().0));
         Self {
             id,
             action: action.to_owned(),
-            offer: event.offer.unwrap_or(OfferId(uuid::Uuid::nil())),
+            subject: subject.unwrap_or_default(),
+            change: change.cloned(),
             opened: event.seq,
             requested_by: event.actor.clone(),
+            request: Some(event.request),
             requested_at: event.recorded,
             given_by: None,
         }
@@ -69,6 +90,17 @@ pub fn required(approval: ApprovalId, what: &str) -> Refusal {
     );
     refusal.approval = Some(approval);
     refusal
+}
+
+/// Refuses with [`Reason::ApprovalNotOpen`] the call, made again, that opened an approval which has been carried out.
+fn carried_out(approval: ApprovalId, what: &str) -> Refusal {
+    let limit = Limit::plain(
+        "approval",
+        format!("approval {approval}"),
+        "nothing to do; to have it done once more, make the call under a new request id",
+    );
+    let message = format!("{what} was asked for by this request: approval {approval} was given and carried out");
+    Refusal::of(Reason::ApprovalNotOpen, message, limit)
 }
 
 /// Refuses whoever gives an approval that is not open, or their own.
@@ -98,6 +130,26 @@ pub fn check(
 }
 
 impl Facts {
+    /// Refuses a call that opened an approval and is made again: retried, it must not open a second one. It comes before
+    /// all limits, as an answer given before does.
+    ///
+    /// # Errors
+    /// [`Reason::ApprovalRequired`] while the approval is open, then [`Reason::ApprovalNotOpen`].
+    pub(super) fn not_asked_before(
+        &self,
+        context: &Context<'_>,
+        what: &str,
+        same: impl Fn(&Approval) -> bool,
+    ) -> Result<(), Refusal> {
+        let by_this_call =
+            |it: &&Approval| it.request == Some(context.request) && it.requested_by == *context.actor && same(it);
+        match self.approvals.values().find(by_this_call) {
+            Some(opened) if opened.given_by.is_some() => Err(carried_out(opened.id, what)),
+            Some(opened) => Err(required(opened.id, what)),
+            None => Ok(()),
+        }
+    }
+
     /// Opens an approval to reopen an offer, or names the one its caller opened already.
     pub(super) fn ask_to_reopen(
         &self,
@@ -105,20 +157,22 @@ impl Facts {
         reason: &str,
         context: &mut Context<'_>,
     ) -> Result<Decided, Fault> {
+        let about_it = |it: &Approval| it.subject == target.offer.0 && it.action == REOPEN_OFFER;
+        // An open one that the offer has changed since cannot be given: then another may be opened.
+        let useless = |it: &Approval| {
+            it.given_by.is_none() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))
+        };
+        self.not_asked_before(context, "reopening an offer", |it| about_it(it) && !useless(it))?;
         let offer = self.target(target)?;
         self.may_reopen(offer)?;
         let mine = |it: &&Approval| {
-            it.offer == offer.id
-                && it.action == REOPEN_OFFER
-                && it.given_by.is_none()
-                && it.stands(offer)
-                && it.requested_by == *context.actor
+            about_it(it) && it.given_by.is_none() && it.stands(offer) && it.requested_by == *context.actor
         };
         if let Some(open) = self.approvals.values().find(mine) {
             return Err(required(open.id, "reopening an offer").into());
         }
         let approval = ApprovalId((context.ids)());
-        let body = EventBody::ApprovalOpened { approval, action: REOPEN_OFFER.to_owned() };
+        let body = EventBody::ApprovalOpened { approval, action: REOPEN_OFFER.to_owned(), change: None };
         let draft = Draft::of(offer.id, context.now.today, body).with_text(Some(reason.to_owned()));
         Ok(Decided::new(vec![draft], Answer::ApprovalOpened(required(approval, "reopening an offer"))))
     }
@@ -127,7 +181,11 @@ impl Facts {
     pub(super) fn give_approval(&self, approval: ApprovalId, context: &Context<'_>) -> Result<Decided, Fault> {
         let waiting = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
         check(approval, &waiting.requested_by, waiting.given_by.as_ref(), context.actor)?;
-        let offer = self.offers.get(&waiting.offer).ok_or(Fault::Bug("the approval's offer is not loaded"))?;
+        if let Some(change) = &waiting.change {
+            return self.give_money_approval(approval, change, context);
+        }
+        let offer =
+            self.offers.get(&OfferId(waiting.subject)).ok_or(Fault::Bug("the approval's offer is not loaded"))?;
         self.may_reopen(offer)?;
         if !waiting.stands(offer) {
             let remedy = "ask again, so that what is approved is what was asked";
@@ -138,15 +196,19 @@ impl Facts {
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;
         let given = Draft::of(offer.id, today, EventBody::ApprovalGiven { approval });
-        Ok(Decided::new(vec![given, reopened], Answer::Approved(approval, offer.id)))
+        Ok(Decided::new(vec![given, reopened], Answer::Approved(approval, Approved::Offer(offer.id))))
     }
 
     fn may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {
-        let closed = (!self.programme.open).then(|| {
+        let barred = offer.may_reopen(|urn| self.listed.get(&urn).copied()).err();
+        Refusal::none_of(barred.into_iter().chain(self.book_closed()))
+    }
+
+    /// Refuses what a closed programme has no room for.
+    pub(super) fn book_closed(&self) -> Option<Refusal> {
+        (!self.programme.open).then(|| {
             let limit = Limit::plain("period", format!("programme {}", self.programme.programme), "nothing lifts it");
             Refusal::of(Reason::ProgrammeClosed, "the programme is closed", limit)
-        });
-        let barred = offer.may_reopen(|urn| self.listed.get(&urn).copied()).err();
-        Refusal::none_of(barred.into_iter().chain(closed))
+        })
     }
 }

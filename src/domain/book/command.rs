@@ -2,15 +2,21 @@
 
 use uuid::Uuid;
 
+use super::funds::FundChange;
 use super::identify::Identified;
 use crate::domain::Date;
+use crate::domain::award::{Reference, Support};
+use crate::domain::event::ReleasedAward;
 use crate::domain::event::{Draft, Seq};
-use crate::domain::ids::{Actor, ApprovalId, OfferId, Urn};
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, RequestId, Urn};
+use crate::domain::ledger::Amount;
+use crate::domain::money::HalfDays;
 use crate::domain::offer::{Acceptor, DeclineReason, Outcome, Party};
 use crate::domain::refusal::Refusal;
 use crate::domain::region::Region;
 use crate::domain::role::Action;
 use crate::domain::school::HandPlacement;
+use crate::domain::terms::StrandId;
 use crate::domain::time::Now;
 
 /// The offer a command is about, and the version the caller saw, if it says so.
@@ -20,6 +26,26 @@ pub struct Target {
     pub offer: OfferId,
     /// The etag the caller saw.
     pub etag: Option<String>,
+}
+
+/// The award a command is about, and the version the caller saw, if it says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwardTarget {
+    /// The award.
+    pub award: AwardId,
+    /// The etag the caller saw.
+    pub etag: Option<String>,
+}
+
+/// One award to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAward {
+    /// What the strand asks for.
+    pub support: Support,
+    /// How much, more than nothing.
+    pub amount: Amount,
+    /// The text that goes with it: an organisation, a reason. Not empty.
+    pub text: String,
 }
 
 /// A change asked of a book. Its fields are valid by themselves; whether it is allowed is decided against the facts.
@@ -98,6 +124,8 @@ pub enum Command {
     GiveApproval {
         /// Which approval.
         approval: ApprovalId,
+        /// What giving it takes: it says so itself, from when it was opened.
+        action: Action,
     },
     /// Assign to somebody, or to nobody.
     Assign {
@@ -129,6 +157,88 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Make a fund, with nothing in it.
+    CreateFund {
+        /// The strand.
+        strand: StrandId,
+        /// The region; national when there is none.
+        region: Option<Region>,
+    },
+    /// Move money in, out of, or between funds.
+    ChangeFund {
+        /// How.
+        change: FundChange,
+        /// The etag the caller saw, of the first fund of the change.
+        etag: Option<String>,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Make awards under an offer, all or none.
+    Award {
+        /// Which offer.
+        offer: Target,
+        /// The awards, at least one.
+        awards: Vec<NewAward>,
+        /// The day; see [`super::awards`] for what stands in for one not given.
+        on: Option<Date>,
+    },
+    /// Book days of an award.
+    Book {
+        /// Which award.
+        award: AwardTarget,
+        /// How much, more than nothing.
+        half_days: HalfDays,
+        /// For when.
+        on: Date,
+        /// Who comes; the award's leader when not said.
+        leader: Option<Actor>,
+    },
+    /// Cancel a booking.
+    CancelBooking {
+        /// Which award.
+        award: AwardTarget,
+        /// The booking's number.
+        booking: Seq,
+    },
+    /// Draw on an award.
+    Draw {
+        /// Which award.
+        award: AwardTarget,
+        /// How much, more than nothing; all of the booking when not said.
+        amount: Option<Amount>,
+        /// The day.
+        on: Date,
+        /// The booking delivered.
+        booking: Option<Seq>,
+        /// The provider's invoice.
+        invoice: Option<Reference>,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Give back what is committed.
+    Release {
+        /// Which award.
+        award: AwardTarget,
+        /// How much, more than nothing; all that is committed when not said.
+        amount: Option<Amount>,
+        /// The day.
+        on: Date,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Take back what was drawn.
+    Refund {
+        /// Which award.
+        award: AwardTarget,
+        /// How much, more than nothing.
+        amount: Amount,
+        /// The day.
+        on: Date,
+        /// The invoice refunded.
+        invoice: Option<Reference>,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Command {
@@ -145,9 +255,16 @@ impl Command {
             | Self::Close { .. }
             | Self::Assign { .. }
             | Self::Note { .. } => Action::WorkOffers,
-            Self::Reopen { .. } | Self::GiveApproval { .. } => Action::Reopen,
+            Self::Reopen { .. } => Action::Reopen,
+            Self::GiveApproval { action, .. } => *action,
             Self::ChangeRegion { .. } => Action::ChangeRegion,
             Self::Place { .. } => Action::Place,
+            Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
+            Self::Award { .. } | Self::Release { .. } => Action::Award,
+            Self::Book { .. } | Self::CancelBooking { .. } => Action::Deliver,
+            Self::Draw { amount: Some(Amount::Pence(_)), .. } => Action::PayClaims,
+            Self::Draw { .. } => Action::Deliver,
+            Self::Refund { .. } => Action::PayClaims,
         }
     }
 
@@ -164,8 +281,31 @@ impl Command {
             | Self::Reopen { offer, .. }
             | Self::Assign { offer, .. }
             | Self::Note { offer, .. }
-            | Self::ChangeRegion { offer, .. } => vec![offer.offer],
-            Self::Identify | Self::GiveApproval { .. } | Self::Place { .. } => Vec::new(),
+            | Self::ChangeRegion { offer, .. }
+            | Self::Award { offer, .. } => vec![offer.offer],
+            Self::Identify
+            | Self::GiveApproval { .. }
+            | Self::Place { .. }
+            | Self::CreateFund { .. }
+            | Self::ChangeFund { .. }
+            | Self::Book { .. }
+            | Self::CancelBooking { .. }
+            | Self::Draw { .. }
+            | Self::Release { .. }
+            | Self::Refund { .. } => Vec::new(),
+        }
+    }
+
+    /// The award it names, whose offer it concerns too.
+    #[must_use]
+    pub const fn award(&self) -> Option<AwardId> {
+        match self {
+            Self::Book { award, .. }
+            | Self::CancelBooking { award, .. }
+            | Self::Draw { award, .. }
+            | Self::Release { award, .. }
+            | Self::Refund { award, .. } => Some(award.award),
+            _ => None,
         }
     }
 }
@@ -174,6 +314,8 @@ impl Command {
 pub struct Context<'a> {
     /// Who asks.
     pub actor: &'a Actor,
+    /// Under which id: the same again when the call is made again. Nil where nothing is to be recorded.
+    pub request: RequestId,
     /// The moment.
     pub now: Now,
     /// New ids, time-ordered.
@@ -182,7 +324,9 @@ pub struct Context<'a> {
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("actor", &self.actor).field("now", &self.now).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Context");
+        shown.field("actor", &self.actor).field("request", &self.request).field("now", &self.now);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -202,10 +346,25 @@ pub enum Answer {
         /// How.
         placement: HandPlacement,
     },
-    /// This approval was given, and this offer changed by it.
-    Approved(ApprovalId, OfferId),
+    /// This offer was closed, and these commitments given back with it.
+    Closed(OfferId, Vec<ReleasedAward>),
+    /// This approval was given, and this changed by it.
+    Approved(ApprovalId, Approved),
+    /// These awards.
+    Awards(Vec<AwardId>),
+    /// These funds; of a virement the one it left first.
+    Funds(Vec<AccountId>),
     /// A second person has to approve: the caller is told by the refusal, after the approval has been recorded.
     ApprovalOpened(Refusal),
+}
+
+/// What an approval changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approved {
+    /// An offer, reopened.
+    Offer(OfferId),
+    /// Funds; of a virement the one it left first.
+    Funds(Vec<AccountId>),
 }
 
 /// Worth knowing, and no reason to stop.
@@ -213,6 +372,8 @@ pub enum Answer {
 pub enum Warning {
     /// The effective date lies before today.
     DateInThePast(Date),
+    /// No date was given, and today would be outside: this one was taken.
+    DateAssumed(Date),
 }
 
 /// A decision: what to record and what to answer.

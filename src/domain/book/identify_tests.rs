@@ -4,7 +4,7 @@ use super::identify::{Candidate, CandidateSchool, Candidates, Identified, Unplac
 use super::recorder::{Book, day, mat, offer_id, school, standalone, urn};
 use super::{Answer, Command, Context, Decided};
 use crate::domain::event::EventBody;
-use crate::domain::ids::Urn;
+use crate::domain::ids::{RequestId, Urn};
 use crate::domain::region::Region;
 use crate::domain::time::{Micros, Now};
 use Region::{EastMidlandsHumber, NorthOfEngland, SouthWest, WestMidlands};
@@ -158,7 +158,7 @@ fn deciding_twice_says_the_same() {
     let actor = "officer".parse().unwrap();
     let now = Now { at: Micros(0), today: day("2021-12-01") };
     let mut id = || uuid::Uuid::from_u128(9);
-    let mut context = Context { actor: &actor, now, ids: &mut id };
+    let mut context = Context { actor: &actor, request: RequestId(uuid::Uuid::nil()), now, ids: &mut id };
     let first = book.facts.decide(&Command::Identify, &mut context).unwrap();
     assert_eq!(book.facts.decide(&Command::Identify, &mut context).unwrap(), first);
     assert_eq!(first.drafts.len(), 1);

@@ -4,26 +4,44 @@
 //! [`Facts::apply`] folds its events in, so that the next command of the group sees them.
 
 pub mod approval;
+pub mod awards;
+#[cfg(test)]
+mod awards_tests;
 pub mod command;
+pub mod funds;
+#[cfg(test)]
+mod funds_tests;
 pub mod identify;
 #[cfg(test)]
 mod identify_tests;
+mod limits;
+#[cfg(test)]
+mod money_properties;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 pub(in crate::domain) mod recorder;
+mod spending;
+#[cfg(test)]
+mod spending_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod till;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::Date;
+use super::award::{Award, Reference};
 use super::event::{Draft, Event, EventBody};
-use super::ids::{ApprovalId, OfferId, Programme, Uid, Urn};
+use super::ids::{ApprovalId, AwardId, OfferId, Programme, Uid, Urn};
+use super::ledger::{Account, Ledger, Owner, Unit};
 use super::offer::decide::Awards;
 use super::offer::{Offer, Recipient};
 use super::refusal::{Limit, Reason, Refusal};
 use super::school::{HandPlacement, TrustKind};
+use super::terms::Terms;
 use super::time::Now;
 use approval::Approval;
 pub use command::{Answer, Command, Context, Decided, Fault};
@@ -34,12 +52,10 @@ use identify::Candidates;
 pub struct ProgrammeFacts {
     /// The programme.
     pub programme: Programme,
-    /// First day of its academic year.
-    pub starts: Date,
-    /// Last day of its academic year.
-    pub ends: Date,
     /// SHA-256 of its terms.
     pub terms: [u8; 32],
+    /// The terms themselves.
+    pub scheme: Arc<Terms>,
     /// Whether the book is open.
     pub open: bool,
 }
@@ -55,18 +71,24 @@ pub struct Facts {
     pub listed: HashMap<Urn, OfferId>,
     /// The offer each recipient has, as far as the commands ask.
     pub recipients: HashMap<Recipient, OfferId>,
-    /// What awards say, by offer; none until awards exist.
-    pub awards: HashMap<OfferId, Awards>,
+    /// The awards the commands speak of, and all awards of offers that are to start, be declined or close.
+    pub awards: BTreeMap<AwardId, Award>,
+    /// The programme's funds, and the caps of the offers the commands speak of.
+    pub ledger: Ledger,
+    /// Invoices that stand, by provider and reference, as far as the commands ask: whichever programme paid them.
+    pub invoices: HashMap<(String, Reference), AwardId>,
     /// The approvals the commands speak of, and the open ones of the offers they speak of.
     pub approvals: BTreeMap<ApprovalId, Approval>,
     /// Who is eligible, for identify.
     pub candidates: Option<Candidates>,
     /// For placing by hand: whether the register places these schools (and how), or does not know them.
     pub register: HashMap<Urn, RegisterAnswer>,
-    /// For placing by hand: these trusts, as far as the register knows them.
+    /// Trusts that a command names (to place a school in, as a partner), as far as the register knows them.
     pub trusts: HashMap<Uid, TrustAnswer>,
     /// Placements made by hand.
     pub placements: HashMap<Urn, HandPlacement>,
+    /// Entries folded in that their accounts could not bear: none, unless the record or a decision is wrong.
+    pub broken: Vec<String>,
 }
 
 /// What the register says of a school that is to be placed by hand.
@@ -94,17 +116,21 @@ impl Facts {
     /// The facts of an empty group.
     #[must_use]
     pub fn new(programme: ProgrammeFacts) -> Self {
+        let ledger = Ledger::of_programme(&programme.scheme);
         Self {
             programme,
             offers: BTreeMap::new(),
             listed: HashMap::new(),
             recipients: HashMap::new(),
-            awards: HashMap::new(),
+            awards: BTreeMap::new(),
+            ledger,
+            invoices: HashMap::new(),
             approvals: BTreeMap::new(),
             candidates: None,
             register: HashMap::new(),
             trusts: HashMap::new(),
             placements: HashMap::new(),
+            broken: Vec::new(),
         }
     }
 
@@ -130,18 +156,19 @@ impl Facts {
                 self.dated(offer, *on, text.as_ref(), context.now, |it| it.accept(*by, *on))
             }
             Command::Decline { offer, reason, on, text } => {
-                self.dated(offer, *on, text.as_ref(), context.now, |it| it.decline(*reason, self.awards(it.id), *on))
+                let decide = |it: &Offer| it.decline(*reason, self.awards_of(it.id), *on);
+                self.closing(offer, *on, self.dated(offer, *on, text.as_ref(), context.now, decide))
             }
             Command::Start { offer, on } => {
-                self.dated(offer, *on, None, context.now, |it| it.start(self.awards(it.id), *on))
+                self.dated(offer, *on, None, context.now, |it| it.start(self.awards_of(it.id), *on))
             }
             Command::Close { offer, outcome, on, text } => {
-                let ends = self.programme.ends;
-                let decide = |it: &Offer| it.close(*outcome, self.awards(it.id), *on, ends);
-                self.dated(offer, *on, text.as_ref(), context.now, decide)
+                let ends = self.programme.scheme.year().to;
+                let decide = |it: &Offer| it.close(*outcome, self.awards_of(it.id), *on, ends);
+                self.closing(offer, *on, self.dated(offer, *on, text.as_ref(), context.now, decide))
             }
             Command::Reopen { offer, reason } => self.ask_to_reopen(offer, reason, context),
-            Command::GiveApproval { approval } => self.give_approval(*approval, context),
+            Command::GiveApproval { approval, .. } => self.give_approval(*approval, context),
             Command::Assign { offer, to } => {
                 let body = EventBody::Assigned { to: to.clone() };
                 self.on_offer(offer, |it| Ok(Draft::of(it.id, today, body.clone())))
@@ -155,11 +182,26 @@ impl Facts {
                 Ok(Draft::of(it.id, today, body))
             }),
             Command::Place { urn, placement, reason } => self.place(*urn, *placement, reason, today),
+            Command::CreateFund { strand, region } => self.create_fund(strand, *region, context),
+            Command::ChangeFund { change, etag, text } => {
+                self.change_fund(change, etag.as_ref(), text.as_ref(), context)
+            }
+            Command::Award { offer, awards, on } => self.award(offer, awards, *on, context),
+            Command::Book { award, half_days, on, leader } => {
+                self.book(award, *half_days, *on, leader.as_ref(), context.now)
+            }
+            Command::CancelBooking { award, booking } => self.cancel_booking(award, *booking, context.now),
+            Command::Draw { .. } => self.draw(command, context.now),
+            Command::Release { award, amount, on, text } => {
+                self.release(award, *amount, *on, text.as_ref(), context.now)
+            }
+            Command::Refund { .. } => self.refund(command, context.now),
         }
     }
 
     /// Folds one event in: the same fold that `verify` proves the current state with.
     pub fn apply(&mut self, event: &Event) {
+        self.post(event);
         match &event.body {
             EventBody::Identified { recipient, .. } => {
                 if let Some(offer) = Offer::from_event(&self.programme.programme, event) {
@@ -171,8 +213,8 @@ impl Facts {
             EventBody::Placed { urn, placement } => {
                 self.placements.insert(*urn, *placement);
             }
-            EventBody::ApprovalOpened { approval, action } => {
-                let opened = Approval::from_event(*approval, action, event);
+            EventBody::ApprovalOpened { approval, action, change } => {
+                let opened = Approval::from_event(*approval, action, change.as_ref(), event);
                 self.approvals.insert(*approval, opened);
             }
             EventBody::ApprovalGiven { approval } => {
@@ -180,7 +222,20 @@ impl Facts {
                     it.given_by = Some(event.actor.clone());
                 }
             }
+            EventBody::Awarded { award, .. } => {
+                self.awards.extend(Award::from_event(event).map(|made| (*award, made)));
+                self.touch(event);
+            }
             body => {
+                if let Some(award) = body.award().and_then(|id| self.awards.get_mut(&id)) {
+                    award.apply(event);
+                    note_invoice(&mut self.invoices, award, body);
+                }
+                if let EventBody::Closed { released, .. } = body {
+                    for it in released {
+                        self.awards.entry(it.award).and_modify(|award| award.apply(event));
+                    }
+                }
                 if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
                     offer.apply(event);
                     match body {
@@ -195,8 +250,48 @@ impl Facts {
         }
     }
 
-    fn awards(&self, offer: OfferId) -> Awards {
-        self.awards.get(&offer).copied().unwrap_or_default()
+    /// Folds an event's entries in, opening the accounts that it brings.
+    ///
+    /// An entry that its account cannot bear leaves it as it was and is named in [`Facts::broken`].
+    fn post(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::FundCreated { fund, strand, region, binds } => {
+                let owner = Owner::Fund { region: *region };
+                let made = Account::new(*fund, owner, strand.clone(), Unit::Pence, *binds);
+                self.ledger.put(Account { version: event.seq, ..made });
+            }
+            EventBody::Awarded { cap: Some(cap), unit, support, .. } if self.ledger.get(*cap).is_none() => {
+                let owner = event.offer.map(|offer| Owner::Cap { offer });
+                let made = owner.map(|owner| Account::new(*cap, owner, support.strand(), *unit, true));
+                made.into_iter().for_each(|account| self.ledger.put(account));
+            }
+            _ => {}
+        }
+        let deliberate = matches!(event.body, EventBody::FundWithdrawn { over_commit: true, .. });
+        for entry in &event.entries {
+            let posted = self.ledger.get_mut(entry.account).map(|it| it.post(entry.verb, entry.amount, deliberate));
+            let broken = match posted {
+                Some(Ok(())) => continue,
+                Some(Err(broken)) => broken.to_string(),
+                None => "there is no such account".to_owned(),
+            };
+            self.broken.push(format!("entry {} on account {}: {broken}", entry.seq.0, entry.account));
+        }
+    }
+
+    fn touch(&mut self, event: &Event) {
+        if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
+            offer.apply(event);
+        }
+    }
+
+    /// What an offer's awards say, as far as its life asks.
+    fn awards_of(&self, offer: OfferId) -> Awards {
+        let of_offer = || self.awards.values().filter(|it| it.offer == offer);
+        Awards {
+            unsettled: of_offer().filter(|it| !it.is_settled()).count(),
+            drawn: of_offer().any(|it| it.spent() > 0),
+        }
     }
 
     fn existing(&self, id: OfferId) -> Result<&Offer, Fault> {
@@ -265,11 +360,11 @@ impl Facts {
     }
 
     fn before_programme(&self, on: Date) -> Option<Refusal> {
-        let ProgrammeFacts { programme, starts, .. } = &self.programme;
+        let (programme, starts) = (&self.programme.programme, self.programme.scheme.year().from);
         let remedy = format!("give a date on or after {starts}");
         let limit = Limit::plain("period", format!("programme {programme}"), remedy);
         let message = format!("{on} lies before programme {programme} starts");
-        (on < *starts).then(|| Refusal::of(Reason::OutsideProgramme, message, limit))
+        (on < starts).then(|| Refusal::of(Reason::OutsideProgramme, message, limit))
     }
 
     /// Why no school can be placed in a trust: "only an open MAT or SAT" places one, by hand too.
@@ -302,12 +397,28 @@ impl Facts {
             RegisterAnswer::Unplaced { name } => {
                 Refusal::none_of(unsuitable.into_iter().flatten())?;
                 let body = EventBody::Placed { urn, placement };
-                let draft = Draft { offer: None, effective: today, reason_code: None, text: None, body };
+                let draft = Draft::of_book(today, body);
                 Ok(Decided::new(
                     vec![draft.with_text(Some(reason.to_owned()))],
                     Answer::Placed { urn, name: name.clone(), placement },
                 ))
             }
+        }
+    }
+}
+
+/// Keeps the invoices that stand in step with an award.
+fn note_invoice(invoices: &mut HashMap<(String, Reference), AwardId>, award: &Award, body: &EventBody) {
+    if !matches!(body, EventBody::Drawn { .. } | EventBody::Refunded { .. }) {
+        return;
+    }
+    for invoice in &award.invoices {
+        let key = (invoice.provider.clone(), invoice.reference.clone());
+        if invoice.stands() {
+            invoices.insert(key, award.id);
+        } else if invoices.get(&key) == Some(&award.id) {
+            // Once it stands no more, another award may have paid it since.
+            invoices.remove(&key);
         }
     }
 }

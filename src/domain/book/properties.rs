@@ -65,8 +65,8 @@ fn verb(body: &EventBody) -> Option<Verb> {
         EventBody::ContactCorrected { .. } => Verb::Correct,
         EventBody::Accepted { .. } => Verb::Accept,
         EventBody::Started {} => Verb::Start,
-        EventBody::Closed { outcome: Outcome::Completed } => Verb::Complete,
-        EventBody::Closed { outcome: Outcome::Declined } => Verb::Decline,
+        EventBody::Closed { outcome: Outcome::Completed, .. } => Verb::Complete,
+        EventBody::Closed { outcome: Outcome::Declined, .. } => Verb::Decline,
         EventBody::Closed { .. } => Verb::Close,
         EventBody::Reopened { .. } => Verb::Reopen,
         EventBody::SchoolsAdded { .. } => Verb::AddSchools,
@@ -74,9 +74,20 @@ fn verb(body: &EventBody) -> Option<Verb> {
         EventBody::Identified { .. }
         | EventBody::Placed { .. }
         | EventBody::ApprovalOpened { .. }
-        | EventBody::ApprovalGiven { .. } => return None,
+        | EventBody::ApprovalGiven { .. }
+        | EventBody::FundCreated { .. }
+        | EventBody::FundAllocated { .. }
+        | EventBody::FundWithdrawn { .. }
+        | EventBody::FundsMoved { .. } => return None,
+        EventBody::Awarded { .. } => Verb::Award,
+        EventBody::DaysBooked { .. } | EventBody::BookingCancelled { .. } => Verb::Book,
+        EventBody::Drawn { .. } => Verb::Draw,
+        EventBody::Released { .. } => Verb::Release,
+        EventBody::Refunded { .. } => Verb::Refund,
     })
 }
+
+const ABOUT_AWARDS: [Verb; 5] = [Verb::Award, Verb::Release, Verb::Book, Verb::Draw, Verb::Refund];
 
 fn take(book: &mut Book, step: &Step) -> Result<(), Fault> {
     match step {
@@ -172,7 +183,7 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(Verb, State)>) {
 }
 
 /// The walk is the same each time, so that what it reaches is too: every row of the table from every state it allows,
-/// but for those about awards, which are no command yet.
+/// but for those about awards, which `money_properties.rs` walks.
 #[test]
 fn whatever_is_asked_the_book_stays_sound() {
     let reached = RefCell::new(BTreeSet::new());
@@ -185,7 +196,7 @@ fn whatever_is_asked_the_book_stays_sound() {
     if let Err(failed) = walked {
         panic!("{failed}");
     }
-    let rows = Verb::ALL.iter().filter(|it| ![Verb::Award, Verb::Draw, Verb::Refund].contains(it));
+    let rows = Verb::ALL.iter().filter(|it| !ABOUT_AWARDS.contains(it));
     let wanted = rows.flat_map(|verb| allowed_in(*verb).iter().map(move |state| (*verb, *state)));
     let missed: Vec<_> = wanted.filter(|it| !reached.borrow().contains(it)).collect();
     assert!(missed.is_empty(), "the walk never came to {missed:?}");

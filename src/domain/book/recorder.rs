@@ -4,16 +4,24 @@
 //! school of a single-academy trust (100002, trust 2000), `M` a trust (3000) with the schools 100003 and 100004, `D` a
 //! school with a diocese (100005). The first event of a test is number 5.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::command::Target;
 use super::identify::{Candidate, CandidateSchool, Candidates};
 use super::{Command, Context, Decided, Facts, Fault, ProgrammeFacts};
 use crate::domain::Date;
+use crate::domain::award::{Award, Support};
 use crate::domain::event::{Event, Seq, text_hash};
-use crate::domain::ids::{ApprovalId, LaCode, OfferId, Programme, RequestId, Uid, Urn};
+use crate::domain::ids::{AccountId, ApprovalId, AwardId, LaCode, OfferId, Programme, RequestId, Uid, Urn};
+use crate::domain::ledger::{Entry, EntrySeq, Posting, Unit};
+use crate::domain::money::Pence;
 use crate::domain::offer::{Acceptor, DeclineReason, Offer, Outcome, Party, Recipient, ResponsibleBody};
+use crate::domain::period::Period;
 use crate::domain::region::Region;
+use crate::domain::role::Action;
+use crate::domain::terms::{StrandId, Terms, shipped};
 use crate::domain::time::{Micros, Now};
 
 pub(in crate::domain) fn urn(n: u32) -> Urn {
@@ -72,15 +80,20 @@ fn first_four() -> Vec<Candidate> {
 pub(in crate::domain) struct Book {
     pub(in crate::domain) facts: Facts,
     pub(in crate::domain) events: Vec<Event>,
+    pub(in crate::domain) today: Date,
+    /// The id every call is made under; one of its own when there is none.
+    pub(in crate::domain) request: Option<RequestId>,
     ids: u128,
+    calls: u128,
 }
 
 impl Book {
     pub(in crate::domain) fn empty() -> Self {
         let programme: Programme = "2021-22".parse().unwrap();
-        let (starts, ends) = (day("2021-09-01"), day("2022-08-31"));
-        let facts = Facts::new(ProgrammeFacts { programme, starts, ends, terms: [7; 32], open: true });
-        Self { facts, events: Vec::new(), ids: 0 }
+        let (file, text) = shipped()[0];
+        let scheme = Arc::new(Terms::parse(file, text).unwrap());
+        let facts = Facts::new(ProgrammeFacts { programme, terms: [7; 32], scheme, open: true });
+        Self { facts, events: Vec::new(), today: day("2021-12-01"), request: None, ids: 0, calls: 0 }
     }
 
     /// With the offers `S`, `T`, `M`, `D`.
@@ -117,19 +130,23 @@ impl Book {
             *ids += 1;
             Uuid::from_u128(*ids)
         };
-        let now = Now { at: Micros(1_638_360_000_000_000), today: day("2021-12-01") };
-        let decided = self.facts.decide(command, &mut Context { actor: &actor, now, ids: &mut new_id })?;
+        let now = Now { at: Micros(1_638_360_000_000_000), today: self.today };
+        self.calls += 1;
+        let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.calls)));
+        let mut context = Context { actor: &actor, request, now, ids: &mut new_id };
+        let decided = self.facts.decide(command, &mut context)?;
         for draft in decided.drafts.clone() {
             let event = Event {
                 seq: Seq(i64::try_from(self.events.len()).unwrap() + 1),
                 offer: draft.offer,
                 actor: actor.clone(),
-                request: RequestId(Uuid::nil()),
+                request,
                 effective: draft.effective,
                 recorded: now.at,
                 reason_code: draft.reason_code.map(ToOwned::to_owned),
                 text_hash: draft.text.as_deref().map(|text| text_hash(b"salt", text)),
                 body: draft.body,
+                entries: self.number(draft.effective, &draft.postings),
             };
             self.facts.apply(&event);
             self.events.push(event);
@@ -137,16 +154,29 @@ impl Book {
         Ok(decided)
     }
 
+    /// Entries as the writer numbers them.
+    fn number(&self, on: Date, postings: &[Posting]) -> Vec<Entry> {
+        let before: usize = self.events.iter().map(|it| it.entries.len()).sum();
+        let entry = |(at, it): (usize, &Posting)| Entry {
+            seq: EntrySeq(i64::try_from(before + at).unwrap() + 1),
+            account: it.account,
+            verb: it.verb,
+            amount: it.amount,
+            period: Period::of(on),
+        };
+        postings.iter().enumerate().map(entry).collect()
+    }
+
     /// One word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `decline@6`, `start@7`,
     /// `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` (reopen), `assign:cy`, `note`, `region`; with `~v3` it names
-    /// an etag. `award`, `settled` and `drawn` set what the offer's awards say.
+    /// an etag. `award`, `settled` and `drawn` put an award on the offer as it would be then. Words about money are in
+    /// [`super::till`].
     pub(in crate::domain) fn word(&mut self, letter: &str, word: &str) -> Result<Decided, Fault> {
         let id = Self::named(letter);
-        let awards = self.facts.awards.entry(id).or_default();
         match word {
-            "award" => awards.unsettled = 1,
-            "settled" => awards.unsettled = 0,
-            "drawn" => awards.drawn = true,
+            "award" => self.set(id, |it| it.released = 0),
+            "settled" => self.set(id, |it| it.released = it.awarded - it.drawn),
+            "drawn" => self.set(id, |it| (it.drawn, it.released) = (2, 2)),
             _ => {
                 let (actor, command) = self.command(id, word);
                 return self.call(&actor, &command);
@@ -155,8 +185,23 @@ impl Book {
         Ok(Decided::new(Vec::new(), super::Answer::Offers(vec![id])))
     }
 
+    /// Changes the offer's made-up award, two days at first given back, and the fund with it.
+    fn set(&mut self, offer: OfferId, change: impl Fn(&mut Award)) {
+        let award = self.facts.awards.entry(AwardId(offer.0)).or_insert_with(|| settled(offer));
+        let (committed, spent) = (award.committed(), award.spent());
+        change(award);
+        let fund = self.facts.ledger.get_mut(award.fund).unwrap();
+        let cost = |half_days: i64| half_days * 30_000;
+        fund.committed += cost(award.committed() - committed);
+        fund.spent += cost(award.spent() - spent);
+        fund.available = -fund.outside - fund.committed - fund.spent;
+    }
+
     /// The caller and the command behind a word.
     pub(in crate::domain) fn command(&self, id: OfferId, word: &str) -> (String, Command) {
+        if let Some(about_money) = self.about_money(id, word) {
+            return about_money;
+        }
         let (word, etag) = cut(word, '~');
         let (word, school) = cut(word, '/');
         let (word, on) = cut(word, '@');
@@ -178,7 +223,7 @@ impl Book {
             "start" => Command::Start { offer, on },
             "close" => Command::Close { offer, outcome: Outcome::named(argument).unwrap(), on, text },
             "ask" => Command::Reopen { offer, reason: "new facts".to_owned() },
-            "give" => Command::GiveApproval { approval: self.last_approval(id) },
+            "give" => Command::GiveApproval { approval: self.last_approval(id), action: Action::Reopen },
             "assign" => Command::Assign { offer, to: argument.parse().ok() },
             "note" => Command::Note { offer, text: "rang twice".to_owned() },
             "region" => Command::ChangeRegion { offer, to: Region::NorthOfEngland },
@@ -189,7 +234,7 @@ impl Book {
 
     /// The newest approval about an offer; one that does not exist where there is none.
     fn last_approval(&self, offer: OfferId) -> ApprovalId {
-        let about = self.facts.approvals.values().filter(|it| it.offer == offer);
+        let about = self.facts.approvals.values().filter(|it| it.subject == offer.0);
         about.map(|it| it.id).max().unwrap_or(ApprovalId(Uuid::nil()))
     }
 
@@ -218,7 +263,30 @@ impl Book {
     }
 }
 
-fn cut(text: &str, at: char) -> (&str, Option<&str>) {
+/// Two days, given back.
+fn settled(offer: OfferId) -> Award {
+    Award {
+        id: AwardId(offer.0),
+        offer,
+        unit: Unit::HalfDays,
+        support: Support::Nle { leader: "leader-1".parse().unwrap() },
+        fund: AccountId::of_programme(&"2021-22".parse().unwrap(), &StrandId::new("nle")),
+        cap: None,
+        rate: Some(Pence(60_000)),
+        awarded: 4,
+        drawn: 0,
+        released: 4,
+        refunded: 0,
+        on: day("1"),
+        by: "officer".parse().unwrap(),
+        made: Seq(5),
+        version: Seq(5),
+        bookings: Vec::new(),
+        invoices: Vec::new(),
+    }
+}
+
+pub(super) fn cut(text: &str, at: char) -> (&str, Option<&str>) {
     text.split_once(at).map_or((text, None), |(head, tail)| (head, Some(tail)))
 }
 

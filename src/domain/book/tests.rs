@@ -7,7 +7,8 @@ use super::*;
 use crate::domain::event::EventBody;
 use crate::domain::offer::Party;
 use crate::domain::region::Region;
-use command::{Target, Warning};
+use crate::domain::role::Action;
+use command::{Approved, Target, Warning};
 
 /// What is named exists, then etag, then state, then limits.
 #[test]
@@ -138,13 +139,13 @@ fn asking_to_reopen_records_the_approval_and_nothing_else() {
     let Answer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
     assert_eq!(refusal.reason, Reason::ApprovalRequired);
     let opened = &book.facts.approvals[&refusal.approval.unwrap()];
-    assert_eq!((opened.offer, opened.requested_by.as_str(), &opened.given_by), (Book::named("S"), "ada", &None));
+    assert_eq!((opened.subject, opened.requested_by.as_str(), &opened.given_by), (Book::named("S").0, "ada", &None));
     assert_eq!(book.facts.offers, before);
 
     let decided = book.word("S", "give:ben").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "reopened"]);
-    assert_eq!(decided.answer, Answer::Approved(refusal.approval.unwrap(), Book::named("S")));
+    assert_eq!(decided.answer, Answer::Approved(refusal.approval.unwrap(), Approved::Offer(Book::named("S"))));
     assert_eq!(book.facts.approvals[&refusal.approval.unwrap()].given_by, "ben".parse().ok());
 }
 
@@ -156,7 +157,7 @@ fn an_approval_asked_for_in_an_earlier_life_of_the_offer_is_none() {
         book.says("S", word);
     }
     assert_eq!(book.state("S"), "closed");
-    let refused = book.call("cy", &Command::GiveApproval { approval: first }).unwrap_err();
+    let refused = book.call("cy", &Command::GiveApproval { approval: first, action: Action::Reopen }).unwrap_err();
     assert!(refused.to_string().contains("has changed since this approval"), "{refused}");
     assert_eq!(book.says("S", "ask:ada").0, "closed", "asking again opens another");
     assert_eq!(book.says("S", "give:ben").0, "identified");

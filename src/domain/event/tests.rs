@@ -5,10 +5,12 @@
 use super::*;
 use crate::domain::book::recorder::{day, uid, urn};
 use crate::domain::ids::LaCode;
+use crate::domain::ledger::{EntrySeq, Verb};
 
 const GENESIS: &str = "e003d1cb7f19e4394613abde750816cb1649409f8f436dc89afe5b15acb7408c";
 const FIRST: &str = "77f7965745caecae4ffc5ea90d146e0c9186ff75d4e8dc6af6408db328255740";
 const SECOND: &str = "5e36c158fec60516b02d1d91acc55cc0b76ec4a6eb32cb7d3ab5b10630f77b9c";
+const THIRD: &str = "784cd9d7ebf7f749a45ac2a98d69cb069d3bbcf9fff89d19da16ae3911706bad";
 const TEXT: &str = "5c721d1623731d39fdec0ab1b00dafac49f86f97c9e81654a49da3b73a3e5964";
 
 fn hash(hex: &str) -> Hash {
@@ -23,8 +25,9 @@ fn uuid(text: &str) -> uuid::Uuid {
     uuid::Uuid::try_parse(text).unwrap()
 }
 
-/// The two events of the worked example in `docs/record.md`: one with every optional field, one with none.
-fn example() -> [(Event, &'static str); 2] {
+/// The three events of the worked example in `docs/record.md`: one with every optional field, one with none, one with
+/// entries.
+fn example() -> [(Event, &'static str); 3] {
     let offer = OfferId(uuid("01890a5d-ac96-774b-bcce-b302099a8057"));
     let first = Event {
         seq: Seq(1),
@@ -35,7 +38,8 @@ fn example() -> [(Event, &'static str); 2] {
         recorded: Micros(1_633_359_600_123_456),
         reason_code: Some("no_capacity".to_owned()),
         text_hash: Some(hash(TEXT)),
-        body: EventBody::Closed { outcome: Outcome::Declined },
+        body: EventBody::Closed { outcome: Outcome::Declined, released: Vec::new() },
+        entries: Vec::new(),
     };
     let second = Event {
         seq: Seq(2),
@@ -47,21 +51,43 @@ fn example() -> [(Event, &'static str); 2] {
         reason_code: None,
         text_hash: None,
         body: EventBody::Placed { urn: urn(100_001), placement: HandPlacement::Maintained },
+        entries: Vec::new(),
+    };
+    let entry = |seq, account, amount| Entry {
+        seq: EntrySeq(seq),
+        account: AccountId(uuid(account)),
+        verb: Verb::Release,
+        amount,
+        period: "FY2021-22/M12".parse().unwrap(),
+    };
+    let third = Event {
+        seq: Seq(3),
+        offer: Some(offer),
+        effective: day("2022-03-31"),
+        recorded: Micros(1_648_728_000_000_000),
+        body: EventBody::Released { award: AwardId(uuid("01890a5d-ac96-774b-bcce-b302099a8058")), amount: 3 },
+        entries: vec![
+            entry(7, "01890a5d-ac96-8947-867c-5335a998bf3a", 3),
+            entry(8, "b83399e0-b8fc-85ac-aeb4-1c80f32c51e6", 90_000),
+        ],
+        ..second.clone()
     };
     [
         (first, r#"{"kind":"closed","outcome":"declined"}"#),
         (second, r#"{"kind":"placed","urn":100001,"placement":{"kind":"maintained"}}"#),
+        (third, r#"{"kind":"released","award":"01890a5d-ac96-774b-bcce-b302099a8058","amount":3}"#),
     ]
 }
 
 #[test]
 fn the_chain_is_what_the_page_says() {
-    let [(first, first_body), (second, second_body)] = example();
+    let [(first, first_body), (second, second_body), (third, third_body)] = example();
     assert_eq!(genesis(&programme()).to_string(), GENESIS);
     assert_eq!(text_hash(&(0..16).collect::<Vec<u8>>(), "Rang at noon – no").to_string(), TEXT);
     assert_eq!(chain(hash(GENESIS), &programme(), &first, first_body).to_string(), FIRST);
     assert_eq!(chain(hash(FIRST), &programme(), &second, second_body).to_string(), SECOND);
-    for (event, body) in [(first, first_body), (second, second_body)] {
+    assert_eq!(chain(hash(SECOND), &programme(), &third, third_body).to_string(), THIRD);
+    for (event, body) in [(first, first_body), (second, second_body), (third, third_body)] {
         assert_eq!(serde_json::to_string(&event.body).unwrap(), body, "the body hashed is the body stored");
     }
 }
@@ -69,7 +95,7 @@ fn the_chain_is_what_the_page_says() {
 #[test]
 fn the_page_shows_these_hashes() {
     let page = include_str!("../../../docs/record.md");
-    for shown in [GENESIS, TEXT, FIRST, SECOND] {
+    for shown in [GENESIS, TEXT, FIRST, SECOND, THIRD] {
         assert!(page.contains(shown), "{shown} is not in docs/record.md");
     }
 }
@@ -77,7 +103,7 @@ fn the_page_shows_these_hashes() {
 /// A change of any one field, or of what came before, changes the hash.
 #[test]
 fn the_chain_covers_every_field() {
-    let [(event, body), _] = example();
+    let [(event, body), _, (posted, _)] = example();
     let mut seen = std::collections::HashSet::from([hash(FIRST).0]);
     let mut differs = |what: &str, previous: &str, programme: &str, event: Event, body: &str| {
         let linked = chain(hash(previous), &programme.parse().unwrap(), &event, body);
@@ -101,6 +127,21 @@ fn the_chain_covers_every_field() {
     differs("reason", GENESIS, "2021-22", with(&|it| it.reason_code = None), body);
     differs("empty reason", GENESIS, "2021-22", with(&|it| it.reason_code = Some(String::new())), body);
     differs("text", GENESIS, "2021-22", with(&|it| it.text_hash = None), body);
+
+    let with = |change: &dyn Fn(&mut Vec<Entry>)| {
+        let mut changed = Event { entries: posted.entries.clone(), ..event.clone() };
+        change(&mut changed.entries);
+        changed
+    };
+    differs("entries", GENESIS, "2021-22", with(&|_| ()), body);
+    differs("how many entries", GENESIS, "2021-22", with(&|it| it.truncate(1)), body);
+    differs("their order", GENESIS, "2021-22", with(&|it| it.reverse()), body);
+    differs("an entry's number", GENESIS, "2021-22", with(&|it| it[1].seq = EntrySeq(9)), body);
+    differs("its account", GENESIS, "2021-22", with(&|it| it[1].account = it[0].account), body);
+    differs("its verb", GENESIS, "2021-22", with(&|it| it[1].verb = Verb::Refund), body);
+    differs("its amount", GENESIS, "2021-22", with(&|it| it[1].amount = 90_001), body);
+    let period = "FY2022-23/M01".parse().unwrap();
+    differs("its period", GENESIS, "2021-22", with(&|it| it[1].period = period), body);
 }
 
 #[test]
@@ -130,6 +171,7 @@ fn bodies() -> Vec<(EventBody, String)> {
         terms,
         schools,
     };
+    let closed = |outcome| EventBody::Closed { outcome, released: Vec::new() };
     let placed = |placement| EventBody::Placed { urn: urn(100_001), placement };
     let la = ResponsibleBody::LocalAuthority(LaCode::new(330).unwrap());
     let diocese = ResponsibleBody::Diocese("Ely".to_owned());
@@ -148,12 +190,12 @@ fn bodies() -> Vec<(EventBody, String)> {
         (EventBody::Accepted { by: Acceptor::School },                                    r#"{"kind":"accepted","by":"school"}"#.into()),
         (EventBody::Accepted { by: Acceptor::Trust },                                     r#"{"kind":"accepted","by":"trust"}"#.into()),
         (EventBody::Started {},                                                           r#"{"kind":"started"}"#.into()),
-        (EventBody::Closed { outcome: Outcome::Completed },                               r#"{"kind":"closed","outcome":"completed"}"#.into()),
-        (EventBody::Closed { outcome: Outcome::Declined },                                r#"{"kind":"closed","outcome":"declined"}"#.into()),
-        (EventBody::Closed { outcome: Outcome::Withdrawn },                               r#"{"kind":"closed","outcome":"withdrawn"}"#.into()),
-        (EventBody::Closed { outcome: Outcome::Lapsed },                                  r#"{"kind":"closed","outcome":"lapsed"}"#.into()),
-        (EventBody::Closed { outcome: Outcome::Ineligible },                              r#"{"kind":"closed","outcome":"ineligible"}"#.into()),
-        (EventBody::Closed { outcome: Outcome::Superseded },                              r#"{"kind":"closed","outcome":"superseded"}"#.into()),
+        (closed(Outcome::Completed),                                                          r#"{"kind":"closed","outcome":"completed"}"#.into()),
+        (closed(Outcome::Declined),                                                           r#"{"kind":"closed","outcome":"declined"}"#.into()),
+        (closed(Outcome::Withdrawn),                                                          r#"{"kind":"closed","outcome":"withdrawn"}"#.into()),
+        (closed(Outcome::Lapsed),                                                             r#"{"kind":"closed","outcome":"lapsed"}"#.into()),
+        (closed(Outcome::Ineligible),                                                         r#"{"kind":"closed","outcome":"ineligible"}"#.into()),
+        (closed(Outcome::Superseded),                                                         r#"{"kind":"closed","outcome":"superseded"}"#.into()),
         (EventBody::Reopened { approval },                                                format!(r#"{{"kind":"reopened","approval":"{id}"}}"#)),
         (EventBody::Assigned { to: "cy".parse().ok() },                                   r#"{"kind":"assigned","to":"cy"}"#.into()),
         (EventBody::Assigned { to: None },                                                r#"{"kind":"assigned","to":null}"#.into()),
@@ -170,8 +212,65 @@ fn bodies() -> Vec<(EventBody, String)> {
         (placed(HandPlacement::SingleAcademyTrust { uid: uid(9) }),                       r#"{"kind":"placed","urn":100001,"placement":{"kind":"single_academy_trust","uid":9}}"#.into()),
         (placed(HandPlacement::SingleSchoolMat { uid: uid(9) }),                          r#"{"kind":"placed","urn":100001,"placement":{"kind":"single_school_mat","uid":9}}"#.into()),
         (placed(HandPlacement::Mat { uid: uid(9) }),                                      r#"{"kind":"placed","urn":100001,"placement":{"kind":"mat","uid":9}}"#.into()),
-        (EventBody::ApprovalOpened { approval, action: "reopen_offer".into() },           format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
+        (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
         (EventBody::ApprovalGiven { approval },                                           format!(r#"{{"kind":"approval_given","approval":"{id}"}}"#)),
+    ];
+    rows
+}
+
+/// The same for the bodies about money.
+fn money_bodies() -> Vec<(EventBody, String)> {
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let (award, fund, approval) = (AwardId(uuid(id)), AccountId(uuid(id)), ApprovalId(uuid(id)));
+    let (on, amount) = (day("2022-03-31"), Pence(500));
+    let invoice = Reference::new("inv-1");
+    let leader: Actor = "leader-1".parse().unwrap();
+    let awarded = |unit, cap, rate, support| EventBody::Awarded { award, unit, amount: 4, fund, cap, rate, support };
+    let asked =
+        |action: &str, change| EventBody::ApprovalOpened { approval, action: action.to_owned(), change: Some(change) };
+    let strand = StrandId::new("credit");
+    let released = vec![ReleasedAward { award, amount: 4 }];
+    let support_of_npqel = Support::Npqel { leader: leader.clone(), provider: "Teach First".to_owned() };
+    #[rustfmt::skip]
+    let rows = vec![
+        (EventBody::Closed { outcome: Outcome::Completed, released },
+            format!(r#"{{"kind":"closed","outcome":"completed","released":[{{"award":"{id}","amount":4}}]}}"#)),
+        (EventBody::FundCreated { fund, strand: strand.clone(), region: None, binds: true },
+            format!(r#"{{"kind":"fund_created","fund":"{id}","strand":"credit","region":null,"binds":true}}"#)),
+        (EventBody::FundCreated { fund, strand, region: Some(Region::SouthWest), binds: false },
+            format!(r#"{{"kind":"fund_created","fund":"{id}","strand":"credit","region":"south-west","binds":false}}"#)),
+        (EventBody::FundAllocated { fund, amount },
+            format!(r#"{{"kind":"fund_allocated","fund":"{id}","amount":500}}"#)),
+        (EventBody::FundWithdrawn { fund, amount, over_commit: true },
+            format!(r#"{{"kind":"fund_withdrawn","fund":"{id}","amount":500,"over_commit":true}}"#)),
+        (EventBody::FundsMoved { from: fund, to: fund, amount },
+            format!(r#"{{"kind":"funds_moved","from":"{id}","to":"{id}","amount":500}}"#)),
+        (asked("allocate_fund", FundChange::Allocate { fund, amount, on }),
+            format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"allocate_fund","change":{{"kind":"allocate","fund":"{id}","amount":500,"on":"2022-03-31"}}}}"#)),
+        (asked("withdraw_fund", FundChange::Withdraw { fund, amount, over_commit: true, on }),
+            format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","change":{{"kind":"withdraw","fund":"{id}","amount":500,"over_commit":true,"on":"2022-03-31"}}}}"#)),
+        (asked("move_funds", FundChange::Move { from: fund, to: fund, amount, on }),
+            format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"move_funds","change":{{"kind":"move","from":"{id}","to":"{id}","amount":500,"on":"2022-03-31"}}}}"#)),
+        (awarded(Unit::HalfDays, Some(fund), Some(Pence(60_000)), Support::Nle { leader: leader.clone() }),
+            format!(r#"{{"kind":"awarded","award":"{id}","unit":"half_days","amount":4,"fund":"{id}","cap":"{id}","rate":60000,"support":{{"kind":"nle","leader":"leader-1"}}}}"#)),
+        (awarded(Unit::Pence, Some(fund), None, Support::Credit { partner: uid(4000) }),
+            format!(r#"{{"kind":"awarded","award":"{id}","unit":"pence","amount":4,"fund":"{id}","cap":"{id}","rate":null,"support":{{"kind":"credit","partner":4000}}}}"#)),
+        (awarded(Unit::Pence, None, None, Support::Nlg {}),
+            format!(r#"{{"kind":"awarded","award":"{id}","unit":"pence","amount":4,"fund":"{id}","cap":null,"rate":null,"support":{{"kind":"nlg"}}}}"#)),
+        (awarded(Unit::Pence, None, None, support_of_npqel),
+            format!(r#"{{"kind":"awarded","award":"{id}","unit":"pence","amount":4,"fund":"{id}","cap":null,"rate":null,"support":{{"kind":"npqel","leader":"leader-1","provider":"Teach First"}}}}"#)),
+        (EventBody::DaysBooked { award, half_days: HalfDays(3), on, leader },
+            format!(r#"{{"kind":"days_booked","award":"{id}","half_days":3,"on":"2022-03-31","leader":"leader-1"}}"#)),
+        (EventBody::BookingCancelled { award, booking: Seq(9) },
+            format!(r#"{{"kind":"booking_cancelled","award":"{id}","booking":9}}"#)),
+        (EventBody::Drawn { award, amount: 4, booking: Some(Seq(9)), invoice: None },
+            format!(r#"{{"kind":"drawn","award":"{id}","amount":4,"booking":9,"invoice":null}}"#)),
+        (EventBody::Drawn { award, amount: 4, booking: None, invoice },
+            format!(r#"{{"kind":"drawn","award":"{id}","amount":4,"booking":null,"invoice":"INV1"}}"#)),
+        (EventBody::Released { award, amount: 4 },
+            format!(r#"{{"kind":"released","award":"{id}","amount":4}}"#)),
+        (EventBody::Refunded { award, amount: 4, invoice: Some(Seq(9)) },
+            format!(r#"{{"kind":"refunded","award":"{id}","amount":4,"invoice":9}}"#)),
     ];
     rows
 }
@@ -179,13 +278,13 @@ fn bodies() -> Vec<(EventBody, String)> {
 #[test]
 fn every_body_keeps_its_json() {
     let mut kinds = std::collections::BTreeSet::new();
-    for (body, json) in bodies() {
+    for (body, json) in bodies().into_iter().chain(money_bodies()) {
         assert_eq!(serde_json::to_string(&body).unwrap(), json);
         assert_eq!(serde_json::from_str::<EventBody>(&json).unwrap(), body, "{json}");
         assert!(json.starts_with(&format!(r#"{{"kind":"{}""#, body.kind())), "{json}");
         kinds.insert(body.kind());
     }
-    assert_eq!(kinds.len(), 14, "every kind has a row: {kinds:?}");
+    assert_eq!(kinds.len(), 24, "every kind has a row: {kinds:?}");
 }
 
 /// "Fields are added, never renamed or removed": an older reader skips what it does not know, and an event written
@@ -193,10 +292,22 @@ fn every_body_keeps_its_json() {
 #[test]
 fn a_body_may_gain_fields() {
     let newer = r#"{"kind":"closed","outcome":"lapsed","later":1}"#;
-    assert_eq!(serde_json::from_str::<EventBody>(newer).unwrap(), EventBody::Closed { outcome: Outcome::Lapsed });
+    assert_eq!(
+        serde_json::from_str::<EventBody>(newer).unwrap(),
+        EventBody::Closed { outcome: Outcome::Lapsed, released: Vec::new() }
+    );
     let older = r#"{"kind":"contacted","party":"responsible_body"}"#;
     let wanted = EventBody::Contacted { party: Party::ResponsibleBody, urn: None };
     assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), wanted);
+    // as they were before there was money
+    let older = r#"{"kind":"closed","outcome":"lapsed"}"#;
+    let wanted = EventBody::Closed { outcome: Outcome::Lapsed, released: Vec::new() };
+    assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), wanted);
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let older = format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#);
+    let (approval, action) = (ApprovalId(uuid(id)), "reopen_offer".to_owned());
+    let wanted = EventBody::ApprovalOpened { approval, action, change: None };
+    assert_eq!(serde_json::from_str::<EventBody>(&older).unwrap(), wanted);
     for unknown in [r#"{"kind":"closed","outcome":"lost"}"#, r#"{"kind":"gone"}"#, r#"{"kind":"closed"}"#] {
         assert!(serde_json::from_str::<EventBody>(unknown).is_err(), "{unknown}");
     }

@@ -116,7 +116,7 @@ impl Offer {
             let message = "an offer that has been drawn on cannot be declined";
             return Err(Refusal::of(Reason::AlreadyDrawn, message, limit));
         }
-        let mut draft = Draft::of(self.id, on, EventBody::Closed { outcome: Outcome::Declined });
+        let mut draft = Draft::of(self.id, on, EventBody::Closed { outcome: Outcome::Declined, released: Vec::new() });
         draft.reason_code = Some(reason.name());
         Ok(draft)
     }
@@ -141,7 +141,7 @@ impl Offer {
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`], [`Reason::ProgrammeNotEnded`].
     pub fn close(&self, outcome: Outcome, awards: Awards, on: Date, programme_ends: Date) -> Decision {
-        let body = EventBody::Closed { outcome };
+        let body = EventBody::Closed { outcome, released: Vec::new() };
         match outcome {
             Outcome::Declined => return self.decline(DeclineReason::Other, awards, on),
             Outcome::Completed => check(Verb::Complete, self.state, self.id)?,

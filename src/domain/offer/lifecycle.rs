@@ -36,8 +36,12 @@ named! {
         Accept = "accept",
         /// Decline: closes.
         Decline = "decline",
-        /// Award support, or release what is not used.
+        /// Award support.
         Award = "award",
+        /// Give back what of an award is not used.
+        Release = "release",
+        /// Book days of an award, or cancel a booking.
+        Book = "book",
         /// Start delivery.
         Start = "start",
         /// Draw on an award.
@@ -83,6 +87,8 @@ pub const TABLE: &[(Verb, &[State], To)] = &[
     (Verb::Accept, &[Contacted], To::State(Accepted)),
     (Verb::Decline, &[Identified, Contacted, Accepted], To::State(Closed)),
     (Verb::Award, &[Accepted, Delivering], To::Same),
+    (Verb::Release, &[Accepted, Delivering], To::Same),
+    (Verb::Book, &[Accepted, Delivering], To::Same),
     (Verb::Start, &[Accepted], To::State(Delivering)),
     (Verb::Draw, &[Delivering], To::Same),
     (Verb::Refund, State::ALL, To::Same),
@@ -180,6 +186,8 @@ mod tests {
             (Verb::Accept, ".c..."),
             (Verb::Decline, "ica.."),
             (Verb::Award, "..ad."),
+            (Verb::Release, "..ad."),
+            (Verb::Book, "..ad."),
             (Verb::Start, "..a.."),
             (Verb::Draw, "...d."),
             (Verb::Refund, "icadx"),

@@ -298,7 +298,7 @@ impl Offer {
                 self.accepted = Some(Acceptance { by: *by, on: event.effective });
             }
             EventBody::Started {} => self.state = State::Delivering,
-            EventBody::Closed { outcome } => {
+            EventBody::Closed { outcome, .. } => {
                 self.before_close = Some(self.state);
                 self.outcome = Some(*outcome);
                 self.state = State::Closed;
@@ -313,7 +313,17 @@ impl Offer {
             | EventBody::Noted {}
             | EventBody::Placed { .. }
             | EventBody::ApprovalOpened { .. }
-            | EventBody::ApprovalGiven { .. } => {}
+            | EventBody::ApprovalGiven { .. }
+            | EventBody::FundCreated { .. }
+            | EventBody::FundAllocated { .. }
+            | EventBody::FundWithdrawn { .. }
+            | EventBody::FundsMoved { .. }
+            | EventBody::Awarded { .. }
+            | EventBody::DaysBooked { .. }
+            | EventBody::BookingCancelled { .. }
+            | EventBody::Drawn { .. }
+            | EventBody::Released { .. }
+            | EventBody::Refunded { .. } => {}
         }
         if event.body.moves_etag() {
             self.version = event.seq;

@@ -70,6 +70,30 @@ pub(super) fn providers(providers: &[At<String>], strands: &[StrandDraft], repor
     }
 }
 
+/// Other names of providers, each with the name it leads to as `names` spells it. Each leads to one of those, never to
+/// another such name, and is none of them itself.
+pub(super) fn also(
+    also: Vec<(String, At<String>)>,
+    providers: &[At<String>],
+    report: &mut Report<'_>,
+) -> Vec<(String, String)> {
+    let mut seen: BTreeSet<String> = providers.iter().map(|provider| plain(&provider.value)).collect();
+    let mut found = Vec::new();
+    for (name, of) in also {
+        if plain(&name).is_empty() {
+            report.add(of.line, "accredited_providers.also: a name must be a text, not empty");
+        } else if !seen.insert(plain(&name)) {
+            report.add(of.line, format!("provider {name:?} is named twice"));
+        }
+        let wanted = plain(&of.value);
+        match providers.iter().find(|provider| plain(&provider.value) == wanted) {
+            Some(provider) => found.push((name, provider.value.clone())),
+            None => report.add(of.line, format!("accredited_providers.also: {:?} is none of the names", of.value)),
+        }
+    }
+    found
+}
+
 /// A rule that nobody is eligible by is a slip of the pen.
 pub(super) fn rules_used(rules: &[RuleDraft], recipients: &[RecipientDraft], report: &mut Report<'_>) {
     for draft in rules {

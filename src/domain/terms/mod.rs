@@ -57,6 +57,8 @@ pub struct Terms {
     strands: Vec<Strand>,
     recipients: Vec<Recipient>,
     providers: Vec<String>,
+    /// Other names of providers, each with the one among `providers`.
+    also: Vec<(String, String)>,
 }
 
 impl Terms {
@@ -176,11 +178,14 @@ impl Terms {
         &self.providers
     }
 
-    /// The accredited provider of this name, as the terms spell it, whatever the case and spacing asked with.
+    /// The accredited provider of this name or other name, as the terms spell it, whatever the case and spacing asked
+    /// with: one provider, one spelling, so that its invoice is known again.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<&str> {
         let wanted = plain(name);
-        self.providers.iter().map(String::as_str).find(|provider| plain(provider) == wanted)
+        let also = self.also.iter().map(|(other, provider)| (other, provider));
+        let mut known = self.providers.iter().map(|it| (it, it)).chain(also);
+        known.find(|(name, _)| plain(name) == wanted).map(|(_, provider)| provider.as_str())
     }
 }
 

@@ -92,11 +92,13 @@ fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
     let rules = root.table("rules", report).map_or_else(Vec::new, |t| rules(t, report));
     let strands = root.table("strands", report).map_or_else(Vec::new, |t| strands(t, report));
     let recipients = root.table("recipients", report).map_or_else(Vec::new, |t| recipients(t, report));
-    let providers = root.table("accredited_providers", report).map_or_else(Vec::new, |t| providers(t, report));
+    let (providers, also) =
+        root.table("accredited_providers", report).map_or_else(Default::default, |t| providers(t, report));
     root.finish(report);
 
     check::dates(&dates, &rules, report);
     check::providers(&providers, &strands, report);
+    let also = check::also(also, &providers, report);
     check::rules_used(&rules, &recipients, report);
     let recipients = check::recipients(recipients, &rules, &strands, report);
     Some(Terms {
@@ -111,6 +113,7 @@ fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
         strands: strands.into_iter().map(|draft| draft.strand).collect::<Option<_>>()?,
         recipients,
         providers: providers.into_iter().map(|provider| provider.value).collect(),
+        also,
     })
 }
 
@@ -120,10 +123,15 @@ fn period(mut table: Fields<'_>, report: &mut Report<'_>) -> Option<At<Period>> 
     period
 }
 
-fn providers(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<At<String>> {
+/// The providers, and other names of theirs, each with the one it leads to.
+type Providers = (Vec<At<String>>, Vec<(String, At<String>)>);
+
+fn providers(mut table: Fields<'_>, report: &mut Report<'_>) -> Providers {
     let names = table.texts("names", report).map_or_else(Vec::new, |names| names.value);
+    let also = if table.has("also") { table.table("also", report) } else { None };
+    let also = also.map_or_else(Vec::new, |mut also| also.all_texts(report));
     table.finish(report);
-    names
+    (names, also)
 }
 
 fn rules(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<RuleDraft> {

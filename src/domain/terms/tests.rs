@@ -120,6 +120,7 @@ fn bad_syntax_is_reported_with_its_lines() {
 fn a_strand_of_accredited_providers_needs_some() {
     let start = text().find("names = [").unwrap();
     let text = format!("{}names = []\n", &text()[..start]);
+    assert!(!text.contains("[accredited_providers.also]"));
     let mistakes = Terms::parse("x.toml", &text).expect_err("no provider");
     let reasons: Vec<&str> = mistakes.iter().map(|mistake| mistake.reason.as_str()).collect();
     assert_eq!(reasons, ["strand npqel needs an accredited provider, but none is named"]);
@@ -151,6 +152,44 @@ fn the_terms_of_2021_say_what_the_scheme_says() {
     assert_eq!(terms.strand(&strand("credit")).unwrap().needs, [Condition::PartnerMat]);
     assert_eq!(terms.provider(" teach  FIRST "), Some("Teach First"));
     assert_eq!(terms.provider("Acme"), None);
+}
+
+/// `domain.md` section 2: "Harris Federation (announced) / School-Led Network (in DfE's register of providers)".
+#[test]
+fn a_provider_of_two_names_is_one_provider() {
+    for (file, _) in shipped() {
+        let terms = shipped_terms(file);
+        for name in ["Harris Federation", "harris  federation ", "School-Led Network", "SCHOOL-LED NETWORK"] {
+            assert_eq!(terms.provider(name), Some("School-Led Network"), "{file}: {name}");
+        }
+        assert!(!terms.providers().iter().any(|it| it == "Harris Federation"), "{file}");
+    }
+    let (text, _) = edited("= \"School-Led Network\"", "= \" teach  FIRST\"", "programme");
+    let terms = Terms::parse("x.toml", &text).unwrap();
+    assert_eq!(terms.provider("Harris Federation"), Some("Teach First"), "as the names spell it");
+}
+
+#[test]
+fn another_name_leads_to_one_of_the_names() {
+    const LINE: &str = "\"Harris Federation\" = \"School-Led Network\"";
+    #[rustfmt::skip]
+    let rows = [
+        (r#""Harris Federation" = "Acme""#,                               r#"accredited_providers.also: "Acme" is none of the names"#),
+        (r#""teach first" = "School-Led Network""#,                       r#"provider "teach first" is named twice"#),
+        (r#""A" = "UCL Institute of Education"
+"B" = "A""#,                                                              r#"accredited_providers.also: "A" is none of the names"#),
+        (r#""Harris" = "Teach First"
+"harris " = "Teach First""#,                                              r#"provider "harris " is named twice"#),
+        (r#"" " = "Teach First""#,                                        "accredited_providers.also: a name must be a text, not empty"),
+        (r#""Harris Federation" = 1"#,                                    "accredited_providers.also.Harris Federation must be a text, not empty"),
+    ];
+    for (to, reason) in rows {
+        let (text, _) = edited(LINE, to, "programme");
+        let at = to.lines().last().unwrap();
+        let line = text.lines().position(|line| line.starts_with(at)).unwrap() + 1;
+        let mistakes = Terms::parse("x.toml", &text).expect_err(reason);
+        assert_eq!(mistakes, [Mistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() }]);
+    }
 }
 
 #[test]

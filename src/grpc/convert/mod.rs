@@ -1,5 +1,6 @@
 //! Values of the domain as messages of the contract, and the enums both ways.
 
+mod money;
 mod register;
 
 use prost_types::Timestamp;
@@ -8,6 +9,7 @@ use crate::app::StoredApproval;
 use crate::app::writer::Told;
 use crate::domain::Date;
 use crate::domain::book::command::Warning;
+use crate::domain::book::funds::FundChange;
 use crate::domain::book::identify::Identified;
 use crate::domain::event::Seq;
 use crate::domain::ids::Uid;
@@ -16,6 +18,9 @@ use crate::domain::school::HandPlacement;
 use crate::domain::time::Micros;
 use crate::proto;
 
+pub(super) use money::{
+    award, award_state_from, awards, cap, first_award, fund, fund_entry, funds, made_booking, position, released,
+};
 pub(super) use register::{
     affected_offer, import, import_kind_from, import_outcome, link, membership, month, problem, rows, rule_answer,
     school, school_eligibility, trust,
@@ -154,6 +159,10 @@ pub(super) fn warnings(told: &Told) -> Vec<proto::Warning> {
             code: "DATE_IN_THE_PAST".to_owned(),
             message: format!("{on} lies in the past; it is recorded as the date it happened"),
         },
+        Warning::DateAssumed(on) => proto::Warning {
+            code: "DATE_ASSUMED".to_owned(),
+            message: format!("no date was given, and the award window has passed: {on}, its last day, was taken"),
+        },
     };
     told.warnings.iter().map(one).collect()
 }
@@ -171,6 +180,11 @@ pub(super) const fn hand_placement(it: HandPlacement) -> (proto::Placement, Opti
 /// An approval, without its reason: that is free text, and has no place in a stored answer.
 pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
     let state = if it.given_by.is_some() { proto::ApprovalState::CarriedOut } else { proto::ApprovalState::Open };
+    let (to_fund, over_commit) = match it.change {
+        Some(FundChange::Move { to, .. }) => (to.to_string(), false),
+        Some(FundChange::Withdraw { over_commit, .. }) => (String::new(), over_commit),
+        Some(FundChange::Allocate { .. }) | None => (String::new(), false),
+    };
     proto::Approval {
         approval: it.id.to_string(),
         action: it.action.clone(),
@@ -180,5 +194,8 @@ pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
         request_time: Some(timestamp(it.requested_at)),
         given_by: it.given_by.as_ref().map(ToString::to_string).unwrap_or_default(),
         reason: String::new(),
+        amount_pence: it.change.as_ref().map_or(0, |change| change.amount().get()),
+        to_fund,
+        over_commit,
     }
 }

@@ -16,26 +16,9 @@ entity! {
     book = "books" {
         #[sea_orm(primary_key, auto_increment = false)] programme: String,
         next_seq: i64,
+        next_entry: i64,
         head: Vec<u8>,
         open: bool,
-    }
-}
-
-entity! {
-    /// The record.
-    event = "events" {
-        #[sea_orm(primary_key, auto_increment = false)] programme: String,
-        #[sea_orm(primary_key, auto_increment = false)] seq: i64,
-        kind: String,
-        offer_id: Option<Uuid>,
-        actor: String,
-        request_id: Uuid,
-        effective_on: Date,
-        recorded_at: i64,
-        reason_code: Option<String>,
-        text_hash: Option<Vec<u8>>,
-        body: String,
-        hash: Vec<u8>,
     }
 }
 
@@ -128,10 +111,12 @@ entity! {
         programme: Option<String>,
         action: String,
         subject: Uuid,
+        change: Option<String>,
         opened_seq: Option<i64>,
         reason: Option<String>,
         state: String,
         requested_by: String,
+        request_id: Option<Uuid>,
         requested_at: i64,
         given_by: Option<String>,
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alone::Alone;
 use super::postgres::{self, Cluster};
 use super::{TSIO, sqlite};
 
@@ -18,6 +19,7 @@ pub(crate) struct Db(Arc<Kind>);
 enum Kind {
     Sqlite(sqlite::Stamped),
     Postgres(postgres::Stamped),
+    Alone(Alone),
 }
 
 impl Db {
@@ -37,22 +39,36 @@ impl Db {
         Self(Arc::new(Kind::Postgres(Cluster::shared().stamp(program))))
     }
 
+    /// On PostgreSQL, in a cluster of its own, which [`Db::crash`] may end.
+    pub(crate) fn postgres_alone() -> Self {
+        Self(Arc::new(Kind::Alone(Alone::start(Path::new(TSIO)))))
+    }
+
+    /// Ends the database's own cluster as a power cut would, and starts it again.
+    pub(crate) fn crash(&self) {
+        match &*self.0 {
+            Kind::Alone(alone) => alone.crash(),
+            Kind::Sqlite(_) | Kind::Postgres(_) => panic!("not a cluster of its own"),
+        }
+    }
+
     /// What the program takes as `--database`.
     pub(crate) fn url(&self) -> String {
         match &*self.0 {
             Kind::Sqlite(stamped) => stamped.url(),
             Kind::Postgres(stamped) => stamped.url(),
+            Kind::Alone(alone) => alone.url(),
         }
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
-        matches!(*self.0, Kind::Postgres(_))
+        matches!(*self.0, Kind::Postgres(_) | Kind::Alone(_))
     }
 
     /// Runs SQL past the program, to tamper with a PostgreSQL database or to look at it.
     pub(crate) fn psql(&self, sql: &str) -> String {
         match &*self.0 {
-            Kind::Sqlite(_) => panic!("psql on SQLite"),
+            Kind::Sqlite(_) | Kind::Alone(_) => panic!("no psql for it"),
             Kind::Postgres(stamped) => stamped.psql(sql),
         }
     }
@@ -60,7 +76,12 @@ impl Db {
 
 /// Runs a scenario on a runtime of its own, within a bound.
 pub(crate) fn run(scenario: impl Future<Output = ()>) {
+    run_within(SCENARIO, scenario);
+}
+
+/// The same within a bound of its own.
+pub(crate) fn run_within(bound: Duration, scenario: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let ended = runtime.block_on(async { tokio::time::timeout(SCENARIO, scenario).await });
-    assert!(ended.is_ok(), "the scenario hangs: {SCENARIO:?} have passed");
+    let ended = runtime.block_on(async { tokio::time::timeout(bound, scenario).await });
+    assert!(ended.is_ok(), "the scenario hangs: {bound:?} have passed");
 }

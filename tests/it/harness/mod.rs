@@ -2,6 +2,7 @@
 //!
 //! No scenario and no rule of the scheme lives here. Nothing here sleeps: each wait is for an event, with a bound.
 
+mod alone;
 mod database;
 mod locked;
 mod postgres;
@@ -10,7 +11,7 @@ mod server;
 mod sqlite;
 mod stand_in;
 
-pub(crate) use database::{Db, run};
+pub(crate) use database::{Db, run, run_within};
 pub(crate) use server::{Output, Server, cli, tsio};
 
 /// The binary under test.

@@ -156,7 +156,7 @@ fn port_of(room: &Path) -> u16 {
 }
 
 /// PostgreSQL refuses to run as root: the user to run it as, if we are.
-fn unprivileged_user() -> Option<String> {
+pub(super) fn unprivileged_user() -> Option<String> {
     if output_of(Command::new("id").arg("-u"), QUERY).trim() != "0" {
         return None;
     }
@@ -164,7 +164,7 @@ fn unprivileged_user() -> Option<String> {
     Some(user.expect("PostgreSQL cannot run as root, and there is no user postgres or nobody").to_owned())
 }
 
-fn id_of(user: &str) -> Option<u32> {
+pub(super) fn id_of(user: &str) -> Option<u32> {
     let id = Command::new("id").args(["-u", user]).output().unwrap();
     String::from_utf8_lossy(&id.stdout).trim().parse().ok()
 }
@@ -185,7 +185,7 @@ fn reachable_room(user: Option<&str>) -> PathBuf {
 }
 
 /// The folder of the newest PostgreSQL server installed.
-fn bin() -> PathBuf {
+pub(super) fn bin() -> PathBuf {
     let debian =
         fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let asked = Command::new("pg_config").arg("--bindir").output().ok();

@@ -1,0 +1,101 @@
+//! Awards: which book they belong to, and reads.
+
+use std::collections::BTreeMap;
+
+use super::retry::retried;
+use super::{App, AppError, Result, Violation, authorise};
+use crate::domain::award::Award;
+use crate::domain::event::Seq;
+use crate::domain::ids::{AwardId, Programme};
+use crate::domain::role::{Action, Caller};
+use crate::store::awards::Filter;
+use crate::store::{ReadTx, awards, events};
+
+/// An award and its text, an organisation or a reason, as far as that is not erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldAward {
+    /// The award.
+    pub award: Award,
+    /// Its text.
+    pub text: Option<String>,
+}
+
+impl App {
+    /// The programme of these awards, which must be one: a command goes to one book.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] naming the awards that do not exist; [`AppError::Invalid`] for awards of two programmes.
+    pub async fn programme_of_awards(&self, ids: &[AwardId]) -> Result<Programme> {
+        let mut found = self.routes().awards.of(ids);
+        if found.len() < ids.len() {
+            found = retried(|| awards::programme_of(self.store(), ids)).await?;
+            self.routes().awards.learn(&found);
+        }
+        let missing: Vec<String> =
+            ids.iter().filter(|id| !found.iter().any(|(it, _)| it == *id)).map(ToString::to_string).collect();
+        if !missing.is_empty() {
+            return Err(AppError::NotFound(format!("award {}", missing.join(", "))));
+        }
+        let mut programmes = found.into_iter().map(|(_, programme)| programme);
+        match programmes.next() {
+            Some(first) if programmes.all(|it| it == first) => Ok(first),
+            Some(_) => Err(AppError::Invalid(vec![Violation::new("award", "belong to more than one programme")])),
+            None => Err(AppError::Invalid(vec![Violation::new("award", "is empty")])),
+        }
+    }
+
+    /// One award with its text.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Denied`].
+    pub async fn get_award(&self, caller: &Caller, id: AwardId) -> Result<ToldAward> {
+        authorise(caller, Action::Read)?;
+        let unknown = || AppError::NotFound(format!("award {id}"));
+        let snapshot = self.snapshot().await?;
+        let award = awards::find(&snapshot, &[id]).await?.remove(&id).ok_or_else(unknown)?;
+        let of = awards::programme_of(&snapshot, &[id]).await?;
+        let (_, programme) = of.into_iter().next().ok_or_else(unknown)?;
+        told(&snapshot, vec![(programme, award)]).await?.into_iter().next().ok_or_else(unknown)
+    }
+
+    /// A page of awards in the order they were made, after `after`, each with its text.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for an unknown offer or programme; [`AppError::Denied`].
+    pub async fn list_awards(
+        &self,
+        caller: &Caller,
+        filter: &Filter,
+        after: Option<AwardId>,
+        limit: u64,
+    ) -> Result<Vec<ToldAward>> {
+        authorise(caller, Action::Read)?;
+        if let Some(programme) = &filter.programme {
+            self.terms(programme).await?;
+        }
+        if let Some(offer) = filter.offer {
+            self.programme_of(&[offer]).await?;
+        }
+        let snapshot = self.snapshot().await?;
+        let page = awards::page(&snapshot, filter, after, limit).await?;
+        told(&snapshot, page).await
+    }
+}
+
+/// Awards with their texts, which lie with the events that made them.
+async fn told(snapshot: &ReadTx, awards: Vec<(Programme, Award)>) -> Result<Vec<ToldAward>> {
+    let mut made: BTreeMap<Programme, Vec<Seq>> = BTreeMap::new();
+    for (programme, award) in &awards {
+        made.entry(programme.clone()).or_default().push(award.made);
+    }
+    let mut texts = BTreeMap::new();
+    for (programme, seqs) in made {
+        let found = events::texts(snapshot, &programme, &seqs).await?;
+        texts.extend(found.into_iter().map(|it| ((programme.clone(), it.seq), it.text)));
+    }
+    let with_text = |(programme, award): (Programme, Award)| {
+        let text = texts.remove(&(programme, award.made));
+        ToldAward { award, text }
+    };
+    Ok(awards.into_iter().map(with_text).collect())
+}

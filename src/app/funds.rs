@@ -1,0 +1,261 @@
+//! Funds: which book they belong to, reads, positions, entries.
+//!
+//! A fund that the terms bring with them is there before a row of it is stored, with nothing in it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use super::retry::retried;
+use super::{App, AppError, Result, Violation, authorise};
+use crate::domain::Date;
+use crate::domain::event::Seq;
+use crate::domain::ids::{AccountId, Programme};
+use crate::domain::ledger::{Account, EntrySeq, Ledger, Owner};
+use crate::domain::role::{Action, Caller};
+use crate::domain::time::Micros;
+use crate::store::entries::{FundEntry, Sums};
+use crate::store::{ReadTx, Readable, accounts, books, entries};
+
+/// A fund of a programme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fund {
+    /// The programme.
+    pub programme: Programme,
+    /// Its account.
+    pub account: Account,
+}
+
+/// Where a fund stands in the list: by programme, strand and region, the national one first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FundKey(String, String, String);
+
+/// Which position of a fund. All conditions given must hold for an entry to count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AskedPosition {
+    /// Effective on this day or before.
+    pub as_of: Option<Date>,
+    /// Recorded at this time or before.
+    pub recorded_by: Option<Micros>,
+    /// Up to this event of the programme's record.
+    pub at: Option<Seq>,
+}
+
+/// A fund's balances under conditions, in pence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The last event that could count.
+    pub at: Seq,
+    /// All that counts.
+    pub total: Sums,
+    /// What each financial year moved, by year.
+    pub years: Vec<(String, Sums)>,
+}
+
+impl Fund {
+    /// Where it stands in the list.
+    #[must_use]
+    pub fn key(&self) -> FundKey {
+        let region = match &self.account.owner {
+            Owner::Fund { region: Some(region) } => region.to_string(),
+            Owner::Fund { region: None } | Owner::Cap { .. } => String::new(),
+        };
+        FundKey(self.programme.to_string(), self.account.strand.to_string(), region)
+    }
+}
+
+impl fmt::Display for FundKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}\n{}", self.0, self.1, self.2)
+    }
+}
+
+impl FromStr for FundKey {
+    type Err = &'static str;
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, '\n').map(ToOwned::to_owned);
+        let mut key = || Some(Self(parts.next()?, parts.next()?, parts.next()?));
+        key().ok_or("is no place in the list of funds")
+    }
+}
+
+impl App {
+    /// The programme of these funds, which must be one: money moves within a book.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] naming the fund that does not exist; [`AppError::Invalid`] for funds of two programmes.
+    pub async fn programme_of_funds(&self, ids: &[AccountId]) -> Result<Programme> {
+        let mut found = self.routes().funds.of(ids);
+        if found.len() < ids.len() {
+            let read = retried(|| self.find_funds(self.store(), ids)).await?;
+            found = read.into_iter().map(|(id, fund)| (id, fund.programme)).collect();
+            self.routes().funds.learn(&found);
+        }
+        let mut programme: Option<&Programme> = None;
+        for id in ids {
+            let mine = found.iter().find(|(it, _)| it == id).map(|(_, programme)| programme);
+            let mine = mine.ok_or_else(|| AppError::NotFound(format!("fund {id}")))?;
+            if programme.is_some_and(|it| it != mine) {
+                let why = format!("belongs to another programme, {mine}");
+                return Err(AppError::Invalid(vec![Violation::new("to_fund", why)]));
+            }
+            programme = Some(mine);
+        }
+        let programme = programme.cloned();
+        programme.ok_or_else(|| AppError::Bug("a change of no fund".to_owned()))
+    }
+
+    /// One fund as it is now.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Denied`].
+    pub async fn get_fund(&self, caller: &Caller, id: AccountId) -> Result<Fund> {
+        authorise(caller, Action::Read)?;
+        self.fund(self.store(), id).await
+    }
+
+    /// A page of funds as they are now, of one programme or of all, after `after`.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
+    pub async fn list_funds(
+        &self,
+        caller: &Caller,
+        programme: Option<&Programme>,
+        after: Option<&FundKey>,
+        limit: u64,
+    ) -> Result<Vec<Fund>> {
+        authorise(caller, Action::Read)?;
+        if let Some(programme) = programme {
+            self.terms(programme).await?;
+        }
+        let snapshot = self.snapshot().await?;
+        let mut funds = self.funds_of_terms(&snapshot, programme).await?;
+        for (programme, account) in accounts::funds(&snapshot, programme).await? {
+            funds.insert(account.id, Fund { programme, account });
+        }
+        // At most nine a strand and programme: they are put in order here.
+        let mut page: Vec<Fund> =
+            funds.into_values().filter(|it| after.is_none_or(|after| it.key() > *after)).collect();
+        page.sort_by_key(Fund::key);
+        page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(page)
+    }
+
+    /// What a fund's balances were under these conditions.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Invalid`] for a sequence the record has not reached; [`AppError::Denied`].
+    pub async fn fund_position(&self, caller: &Caller, id: AccountId, asked: AskedPosition) -> Result<Position> {
+        authorise(caller, Action::Read)?;
+        let snapshot = self.snapshot().await?;
+        let programme = self.fund(&snapshot, id).await?.programme;
+        let last = head(&snapshot, &programme).await?.last();
+        let at = asked.at.unwrap_or(last);
+        if at > last {
+            let why = format!("{at} has not been reached: the last event of {programme} is {last}");
+            return Err(AppError::Invalid(vec![Violation::new("at_sequence", why)]));
+        }
+        let asked = entries::Asked { as_of: asked.as_of, recorded_by: asked.recorded_by, at };
+        let years = entries::position(&snapshot, &programme, id, asked).await?;
+        let mut total = Sums { allocated: 0, committed: 0, spent: 0 };
+        for (year, moved) in &years {
+            let sum = |a: i64, b: i64| {
+                a.checked_add(b).ok_or_else(|| AppError::Bug(format!("fund {id}: the sums of {year} do not fit")))
+            };
+            total = Sums {
+                allocated: sum(total.allocated, moved.allocated)?,
+                committed: sum(total.committed, moved.committed)?,
+                spent: sum(total.spent, moved.spent)?,
+            };
+        }
+        Ok(Position { at, total, years })
+    }
+
+    /// The programme of a fund whose entries are to be read, and the last entry of its record now.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Denied`].
+    pub async fn fund_ledger(&self, caller: &Caller, id: AccountId) -> Result<(Programme, EntrySeq)> {
+        authorise(caller, Action::ReadLedger)?;
+        let snapshot = self.snapshot().await?;
+        let programme = self.fund(&snapshot, id).await?.programme;
+        let next = head(&snapshot, &programme).await?.next_entry;
+        Ok((programme, EntrySeq(next.0.saturating_sub(1))))
+    }
+
+    /// A page of a fund's entries after one and up to another, as [`App::fund_ledger`] allowed. Entries never change and
+    /// only grow in number, so that pages up to the same one are of one read point, whenever they are read.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`].
+    pub async fn fund_entries(
+        &self,
+        programme: &Programme,
+        fund: AccountId,
+        after_upto: (EntrySeq, EntrySeq),
+        limit: u64,
+    ) -> Result<Vec<FundEntry>> {
+        Ok(retried(|| entries::page(self.store(), programme, fund, after_upto, limit)).await?)
+    }
+
+    async fn fund(&self, from: &impl Readable, id: AccountId) -> Result<Fund> {
+        let mut found = self.find_funds(from, &[id]).await?;
+        found.remove(&id).ok_or_else(|| AppError::NotFound(format!("fund {id}")))
+    }
+
+    /// Those of these that are funds; a cap is none.
+    async fn find_funds(&self, from: &impl Readable, ids: &[AccountId]) -> Result<BTreeMap<AccountId, Fund>> {
+        let stored = accounts::find(from, ids).await?;
+        let funds = stored.into_iter().filter(|(_, account)| matches!(account.owner, Owner::Fund { .. }));
+        let mut found: BTreeMap<AccountId, Fund> =
+            funds.map(|(programme, account)| (account.id, Fund { programme, account })).collect();
+        if ids.iter().any(|id| !found.contains_key(id)) {
+            let of_terms = self.funds_of_terms(from, None).await?;
+            for (id, fund) in of_terms.into_iter().filter(|(id, _)| ids.contains(id)) {
+                found.entry(id).or_insert(fund);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The funds that terms bring with them, empty.
+    async fn funds_of_terms(
+        &self,
+        from: &impl Readable,
+        only: Option<&Programme>,
+    ) -> Result<BTreeMap<AccountId, Fund>> {
+        let mut funds = BTreeMap::new();
+        for row in books::all_terms(from).await? {
+            if only.is_some_and(|only| *only != row.programme) {
+                continue;
+            }
+            let loaded = self.inner.terms.of(from, &row.programme).await?;
+            for account in Ledger::of_programme(&loaded.terms).accounts() {
+                funds.insert(account.id, Fund { programme: row.programme.clone(), account: account.clone() });
+            }
+        }
+        Ok(funds)
+    }
+}
+
+async fn head(snapshot: &ReadTx, programme: &Programme) -> Result<books::Head> {
+    let head = books::head_of(snapshot, programme).await?;
+    head.ok_or_else(|| AppError::Bug(format!("programme {programme} has no book")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_list_is_read_as_it_is_written() {
+        let national = FundKey("2021-22".to_owned(), "credit".to_owned(), String::new());
+        let regional = FundKey("2021-22".to_owned(), "credit".to_owned(), "West Midlands".to_owned());
+        assert!(national < regional);
+        for key in [national, regional] {
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+        assert!("2021-22\ncredit".parse::<FundKey>().is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! Which book a thing belongs to. It never changes once the thing exists, so what was found is remembered: not a cache
+//! of anything another process can change.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{PoisonError, RwLock};
+
+use crate::domain::ids::{AccountId, AwardId, OfferId, Programme};
+
+/// How many of a kind are remembered; past it they are forgotten, all of them, and looked up anew.
+const MOST: usize = 100_000;
+
+/// The books of things by id.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    /// Offers.
+    pub(super) offers: Known<OfferId>,
+    /// Awards.
+    pub(super) awards: Known<AwardId>,
+    /// Funds.
+    pub(super) funds: Known<AccountId>,
+}
+
+/// The books of one kind of thing.
+#[derive(Debug)]
+pub(super) struct Known<T>(RwLock<HashMap<T, Programme>>);
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<T: Eq + Hash + Copy> Known<T> {
+    /// The books of these things, as far as they are known.
+    pub(super) fn of(&self, ids: &[T]) -> Vec<(T, Programme)> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().filter_map(|id| Some((*id, known.get(id)?.clone()))).collect()
+    }
+
+    /// Remembers what was found.
+    pub(super) fn learn(&self, found: &[(T, Programme)]) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len().saturating_add(found.len()) > MOST {
+            known.clear();
+        }
+        known.extend(found.iter().cloned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let routes = Routes::default();
+        let id = |n: usize| OfferId(Uuid::from_u128(n as u128));
+        let book: Programme = "2021-22".parse().unwrap();
+        let found: Vec<_> = (0..MOST).map(|n| (id(n), book.clone())).collect();
+        routes.offers.learn(&found);
+        assert_eq!(routes.offers.of(&[id(0), id(MOST)]), [(id(0), book.clone())]);
+        routes.offers.learn(&[(id(MOST), book.clone())]);
+        assert_eq!(routes.offers.of(&[id(0), id(MOST)]), [(id(MOST), book)]);
+    }
+}

@@ -1,0 +1,63 @@
+//! How amounts are typed and shown: pounds and days, read and written as everywhere else in this program.
+//!
+//! The only place of the client that knows the domain's units, so that `£4,000` means the same in a terms file and here.
+
+use crate::domain::ids::BadId;
+use crate::domain::ledger::{self, Unit};
+use crate::domain::money::{HalfDays, Pence};
+
+/// Takes pounds: `250000`, `£4,000`, `4000.50`. Answers pence.
+pub(super) fn pounds(text: &str) -> Result<i64, BadId> {
+    text.parse().map(Pence::get)
+}
+
+/// Takes days: `2.5`, `3`. Answers half-days.
+pub(super) fn days(text: &str) -> Result<i32, BadId> {
+    text.parse().map(HalfDays::get)
+}
+
+/// An amount of a unit as json names it, for a person: `£4,000`, `2.5 days`; the plain number of another unit.
+pub(super) fn shown(unit: Option<&str>, amount: i64) -> String {
+    match unit {
+        Some("pence") => ledger::shown(Unit::Pence, amount),
+        Some("half_days") => ledger::shown(Unit::HalfDays, amount),
+        _ => amount.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pounds_and_days_are_read() {
+        let rows = [("250000", Some(25_000_000)), ("£4,000", Some(400_000)), ("4000.50", Some(400_050))];
+        let wrong = ["€5", "$5", "5 GBP", "4.000,50", "-5", "4000.5", "1e3", "", "£"].map(|text| (text, None));
+        for (text, wanted) in rows.into_iter().chain(wrong) {
+            assert_eq!(pounds(text).ok(), wanted, "{text:?}");
+        }
+        let rows = [("2.5", Some(5)), ("3", Some(6)), ("0.5 days", Some(1))];
+        let wrong = ["2.25", "0.75", "2,5", "-1", "", "half"].map(|text| (text, None));
+        for (text, wanted) in rows.into_iter().chain(wrong) {
+            assert_eq!(days(text).ok(), wanted, "{text:?}");
+        }
+        assert_eq!(
+            pounds("€5").map_err(|error| error.to_string()),
+            Err(r#""€5" is not an amount in pounds (like £4,000 or 4000.50)"#.to_owned())
+        );
+    }
+
+    #[test]
+    fn amounts_are_shown_in_their_unit() {
+        let rows = [
+            (Some("pence"), 400_050, "£4,000.50"),
+            (Some("pence"), -100, "-£1"),
+            (Some("half_days"), 5, "2.5 days"),
+            (Some("half_days"), 2, "1 day"),
+            (None, 7, "7"),
+        ];
+        for (unit, amount, wanted) in rows {
+            assert_eq!(shown(unit, amount), wanted);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `tsio awards`: makes awards, and books, draws, releases and refunds them.
+//!
+//! Every mutation prints the award as it is after it; a bundle prints all of its awards. What caps and funds can bear is
+//! the server's to say.
+
+mod args;
+mod bundle;
+pub(super) mod render;
+#[cfg(test)]
+mod tests;
+
+pub(super) use self::args::AwardsCommand;
+use self::args::{ChangeCommand, HowMuch, ListArgs, MakeCommand, Making};
+use self::render::{AwardView, ChangedAward};
+use super::args::PROGRAMME;
+use super::connect::{PAGE, Session, every_page};
+use super::errors::Failure;
+use super::offers::warn;
+use super::out;
+use crate::proto::{
+    Award, AwardState, BookDaysRequest, CancelBookingRequest, CheckAwardRequest, CreateAwardsRequest, DrawAwardRequest,
+    GetAwardRequest, ListAwardsRequest, NewAward, RefundAwardRequest, ReleaseAwardRequest, Warning, draw_award_request,
+    refund_award_request, release_award_request,
+};
+
+/// What the parser cannot see of wrong usage.
+///
+/// # Errors
+/// [`Failure::Usage`] when an amount is missing that nothing stands in for.
+pub(super) fn check(command: &AwardsCommand) -> Result<(), Failure> {
+    let missing = match command {
+        AwardsCommand::Change(ChangeCommand::Draw { much, booking: None, .. }) if much.is_unsaid() => {
+            "--days or --amount is wanted, unless --booking says which days were delivered"
+        }
+        AwardsCommand::Change(ChangeCommand::Refund { much, .. }) if much.is_unsaid() => "--amount or --days is wanted",
+        _ => return Ok(()),
+    };
+    Err(Failure::Usage(missing.to_owned()))
+}
+
+pub(super) async fn run(command: AwardsCommand, session: &Session<'_>) -> Result<(), Failure> {
+    match command {
+        AwardsCommand::Make(command) => make(command, session).await,
+        AwardsCommand::Show { award } => {
+            let answer = session.awards().get_award(session.call(GetAwardRequest { award })).await?.into_inner();
+            session.print(&AwardView::from(answer.award.unwrap_or_default()))
+        }
+        AwardsCommand::List(args) => list(args, session).await,
+        AwardsCommand::Change(command) => {
+            let changed = change(command, session).await?;
+            session.print(&changed)
+        }
+    }
+}
+
+async fn make(command: MakeCommand, session: &Session<'_>) -> Result<(), Failure> {
+    let (offer, award, making) = match command {
+        MakeCommand::Nle { offer, days, leader, organisation, making } => {
+            (offer, bundle::nle(days, leader, organisation), making)
+        }
+        MakeCommand::Credit { offer, amount, partner, suitable_because, making } => {
+            (offer, bundle::credit(amount, partner, suitable_because), making)
+        }
+        MakeCommand::Nlg { offer, amount, because, making } => (offer, bundle::nlg(amount, because), making),
+        MakeCommand::Npqel { offer, amount, leader, provider, because, making } => {
+            (offer, bundle::npqel(amount, leader, provider, because), making)
+        }
+        MakeCommand::Bundle { offer, file, making } => {
+            let awards = bundle::read(&file).await?;
+            return session.print(&make_all(offer, awards, making, session).await?);
+        }
+    };
+    let made = make_all(offer, vec![award], making, session).await?;
+    session.print(&made.into_iter().next().unwrap_or_else(|| ChangedAward::new(None, &[])))
+}
+
+/// Makes awards, or tries to.
+async fn make_all(
+    offer: String,
+    awards: Vec<NewAward>,
+    making: Making,
+    session: &Session<'_>,
+) -> Result<Vec<ChangedAward>, Failure> {
+    let (date, etag) = (making.on.unwrap_or_default(), making.etag.unwrap_or_default());
+    let (made, warnings, judged_at) = if making.check {
+        let request = CheckAwardRequest { offer, awards, date, etag };
+        let answer = session.awards().check_award(session.call(request)).await?.into_inner();
+        out::remark("checked only: nothing was written");
+        (answer.awards, answer.warnings, Some(answer.judged_at_sequence))
+    } else {
+        let request_id = session.request_id();
+        let request = CreateAwardsRequest { request_id, offer, awards, date, etag, validate_only: false };
+        let answer = session.awards().create_awards(session.call(request)).await?.into_inner();
+        (answer.awards, answer.warnings, None)
+    };
+    warn(&warnings);
+    let view = |award: Award| ChangedAward::new(Some(award), &warnings).judged_at(judged_at);
+    Ok(made.into_iter().map(view).collect())
+}
+
+async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
+    let of_all = args.offer.is_none().then(|| PROGRAMME.to_owned());
+    let first = ListAwardsRequest {
+        offer: args.offer.unwrap_or_default(),
+        programme: args.programme.or(of_all).unwrap_or_default(),
+        strand: args.strand.unwrap_or_default(),
+        state: args.state.unwrap_or(AwardState::Unspecified).into(),
+        page_size: PAGE,
+        page_token: String::new(),
+    };
+    let awards = every_page(async |page_token| {
+        let request = ListAwardsRequest { page_token, ..first.clone() };
+        let answer = session.awards().list_awards(session.call(request)).await?.into_inner();
+        Ok((answer.awards, answer.next_page_token))
+    });
+    session.print(&awards.await?.into_iter().map(AwardView::from).collect::<Vec<_>>())
+}
+
+/// Carries out a command that changes one award; answers the award after it.
+async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<ChangedAward, Failure> {
+    let mut awards = session.awards();
+    let validate_only = false;
+    Ok(match command {
+        ChangeCommand::Book { which, days, on, leader } => {
+            let (award, etag) = which.parts();
+            let (request_id, leader) = (session.request_id(), leader.unwrap_or_default());
+            let request = BookDaysRequest { request_id, award, half_days: days, date: on, leader, etag, validate_only };
+            let answer = awards.book_days(session.call(request)).await?.into_inner();
+            told(answer.award, &answer.warnings).with_booking(answer.booking)
+        }
+        ChangeCommand::Cancel { which, booking } => {
+            let (award, etag) = which.parts();
+            let request_id = session.request_id();
+            let request = CancelBookingRequest { request_id, award, booking, etag, validate_only };
+            let answer = awards.cancel_booking(session.call(request)).await?.into_inner();
+            told(answer.award, &[])
+        }
+        ChangeCommand::Draw { which, much, on, booking, invoice, note } => {
+            let (award, etag) = which.parts();
+            let request = DrawAwardRequest {
+                request_id: session.request_id(),
+                award,
+                amount: much.into(),
+                date: on,
+                booking: booking.unwrap_or_default(),
+                invoice: invoice.unwrap_or_default(),
+                note: note.unwrap_or_default(),
+                etag,
+                validate_only,
+            };
+            let answer = awards.draw_award(session.call(request)).await?.into_inner();
+            told(answer.award, &answer.warnings)
+        }
+        ChangeCommand::Release { which, much, on, note } => {
+            let (award, etag) = which.parts();
+            let (request_id, amount) = (session.request_id(), much.into());
+            let (date, note) = (on.unwrap_or_default(), note.unwrap_or_default());
+            let request = ReleaseAwardRequest { request_id, award, amount, date, note, etag, validate_only };
+            let answer = awards.release_award(session.call(request)).await?.into_inner();
+            told(answer.award, &answer.warnings)
+        }
+        ChangeCommand::Refund { which, much, reason, on, invoice } => {
+            let (award, etag) = which.parts();
+            let (request_id, amount) = (session.request_id(), much.into());
+            let (date, invoice) = (on.unwrap_or_default(), invoice.unwrap_or_default());
+            let request = RefundAwardRequest { request_id, award, amount, reason, date, invoice, etag, validate_only };
+            let answer = awards.refund_award(session.call(request)).await?.into_inner();
+            told(answer.award, &answer.warnings)
+        }
+    })
+}
+
+fn told(award: Option<Award>, warnings: &[Warning]) -> ChangedAward {
+    warn(warnings);
+    ChangedAward::new(award, warnings)
+}
+
+/// An amount as each message wants it.
+macro_rules! amounts {
+    ($($message:ident),+) => {$(
+        impl From<HowMuch> for Option<$message::Amount> {
+            fn from(much: HowMuch) -> Self {
+                let days = much.days.map($message::Amount::HalfDays);
+                days.or(much.amount.map($message::Amount::AmountPence))
+            }
+        }
+    )+};
+}
+
+amounts!(draw_award_request, release_award_request, refund_award_request);

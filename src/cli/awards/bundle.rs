@@ -1,0 +1,108 @@
+//! Awards to make, as words or as a file say them, on their way to the server.
+
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::cli::amounts;
+use crate::cli::errors::Failure;
+use crate::proto::new_award::{Amount, Support};
+use crate::proto::{CreditSupport, NewAward, NleSupport, NlgSupport, NpqelSupport};
+
+/// A file of awards.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bundle {
+    awards: Vec<Line>,
+}
+
+/// One award of a file. The names are those of the words of the command line.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "strand", rename_all = "snake_case", deny_unknown_fields)]
+enum Line {
+    Nle {
+        #[serde(deserialize_with = "days")]
+        days: i32,
+        leader: String,
+        organisation: String,
+    },
+    Credit {
+        #[serde(deserialize_with = "pounds")]
+        amount: i64,
+        partner: i32,
+        suitable_because: String,
+    },
+    Nlg {
+        #[serde(deserialize_with = "pounds")]
+        amount: i64,
+        because: String,
+    },
+    Npqel {
+        #[serde(deserialize_with = "pounds")]
+        amount: i64,
+        leader: String,
+        provider: String,
+        because: String,
+    },
+}
+
+/// The awards of a file; JSON when its name ends so, else TOML.
+///
+/// # Errors
+/// When it cannot be read, or what is in it is no bundle.
+pub(super) async fn read(file: &Path) -> Result<Vec<NewAward>, Failure> {
+    let name = file.display();
+    let text = tokio::fs::read_to_string(file).await;
+    let text = text.map_err(|error| Failure::Local("FILE_UNREADABLE", format!("cannot read {name}: {error}")))?;
+    let is_json = file.extension().is_some_and(|it| it.eq_ignore_ascii_case("json"));
+    parse(&text, is_json).map_err(|error| Failure::Local("BUNDLE_UNSOUND", format!("{name}: {}", error.trim_end())))
+}
+
+pub(super) fn parse(text: &str, is_json: bool) -> Result<Vec<NewAward>, String> {
+    let bundle: Bundle = if is_json {
+        serde_json::from_str(text).map_err(|error| error.to_string())?
+    } else {
+        toml::from_str(text).map_err(|error| error.to_string())?
+    };
+    Ok(bundle.awards.into_iter().map(NewAward::from).collect())
+}
+
+impl From<Line> for NewAward {
+    fn from(line: Line) -> Self {
+        match line {
+            Line::Nle { days, leader, organisation } => nle(days, leader, organisation),
+            Line::Credit { amount, partner, suitable_because } => credit(amount, partner, suitable_because),
+            Line::Nlg { amount, because } => nlg(amount, because),
+            Line::Npqel { amount, leader, provider, because } => npqel(amount, leader, provider, because),
+        }
+    }
+}
+
+pub(super) const fn nle(half_days: i32, leader: String, organisation: String) -> NewAward {
+    let support = Support::Nle(NleSupport { leader, organisation });
+    NewAward { amount: Some(Amount::HalfDays(half_days)), support: Some(support) }
+}
+
+pub(super) const fn credit(pence: i64, partner_uid: i32, suitable_because: String) -> NewAward {
+    money(pence, Support::Credit(CreditSupport { partner_uid, suitable_because }))
+}
+
+pub(super) const fn nlg(pence: i64, because: String) -> NewAward {
+    money(pence, Support::Nlg(NlgSupport { because }))
+}
+
+pub(super) const fn npqel(pence: i64, leader: String, provider: String, because: String) -> NewAward {
+    money(pence, Support::Npqel(NpqelSupport { leader, provider, because }))
+}
+
+const fn money(pence: i64, support: Support) -> NewAward {
+    NewAward { amount: Some(Amount::AmountPence(pence)), support: Some(support) }
+}
+
+fn pounds<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    amounts::pounds(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+fn days<'de, D: Deserializer<'de>>(from: D) -> Result<i32, D::Error> {
+    amounts::days(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+}

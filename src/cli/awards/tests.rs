@@ -1,0 +1,157 @@
+//! Bundles as they are read, and the json of awards, key by key.
+
+use super::bundle::{credit, nle, nlg, npqel, parse};
+use super::render::{AwardView, ChangedAward};
+use crate::cli::out::View as _;
+use crate::proto::award::Support;
+use crate::proto::{
+    Award, AwardState, Booking, BookingState, Invoice, NewAward, NleSupport, NpqelSupport, Unit, Warning,
+};
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn four() -> Vec<NewAward> {
+    vec![
+        nle(5, text("nle-7"), text("Oak Trust")),
+        credit(400_000, 2044, text("all good")),
+        nlg(150_050, text("a new board")),
+        npqel(400_000, text("ceo-7"), text("Teach First"), text("first trust")),
+    ]
+}
+
+#[test]
+fn a_bundle_is_toml_or_json() {
+    let toml = r#"
+        [[awards]]
+        strand = "nle"
+        days = "2.5"
+        leader = "nle-7"
+        organisation = "Oak Trust"
+
+        [[awards]]
+        strand = "credit"
+        amount = "£4,000"
+        partner = 2044
+        suitable_because = "all good"
+
+        [[awards]]
+        strand = "nlg"
+        amount = "1500.50"
+        because = "a new board"
+
+        [[awards]]
+        strand = "npqel"
+        amount = "4000"
+        leader = "ceo-7"
+        provider = "Teach First"
+        because = "first trust"
+    "#;
+    let json = r#"{"awards":[
+        {"strand":"nle","days":"2.5","leader":"nle-7","organisation":"Oak Trust"},
+        {"strand":"credit","amount":"£4,000","partner":2044,"suitable_because":"all good"},
+        {"strand":"nlg","amount":"1500.50","because":"a new board"},
+        {"strand":"npqel","amount":"4000","leader":"ceo-7","provider":"Teach First","because":"first trust"}
+    ]}"#;
+    assert_eq!(parse(toml, false), Ok(four()));
+    assert_eq!(parse(json, true), Ok(four()));
+}
+
+#[test]
+fn what_is_wrong_in_a_bundle_is_said() {
+    let rows = [
+        (r#"{"awards":[{"strand":"nle","days":"2.25","leader":"a","organisation":"b"}]}"#, "2.25"),
+        (r#"{"awards":[{"strand":"nlg","amount":"€5","because":"b"}]}"#, "€5"),
+        (r#"{"awards":[{"strand":"nlg","amount":"5"}]}"#, "because"),
+        (r#"{"awards":[{"strand":"nlg","amount":"5","because":"b","days":"1"}]}"#, "days"),
+        (r#"{"awards":[{"strand":"ngl","amount":"5","because":"b"}]}"#, "ngl"),
+        (r#"{"award":[]}"#, "award"),
+    ];
+    for (file, wanted) in rows {
+        let error = parse(file, true).err().unwrap_or_default();
+        assert!(error.contains(wanted), "{file}: {error}");
+    }
+}
+
+fn award() -> Award {
+    Award {
+        award: text("2f"),
+        offer: text("1f"),
+        strand: text("nle"),
+        unit: Unit::HalfDays.into(),
+        state: AwardState::Open.into(),
+        awarded: 5,
+        drawn: 2,
+        released: 1,
+        refunded: 0,
+        committed: 2,
+        fund: text("3f"),
+        day_rate_pence: 60_000,
+        date: text("2022-01-10"),
+        awarded_by: text("officer"),
+        support: Some(Support::Nle(NleSupport { leader: text("nle-7"), organisation: text("Oak Trust") })),
+        bookings: vec![Booking {
+            booking: 9,
+            half_days: 2,
+            date: text("2022-03-14"),
+            leader: text("nle-8"),
+            state: BookingState::Delivered.into(),
+        }],
+        invoices: Vec::new(),
+        etag: text("v12"),
+    }
+}
+
+const ROW: &str = concat!(
+    r#"{"award":"2f","offer":"1f","strand":"nle","unit":"half_days","awarded":5,"drawn":2,"released":1,"#,
+    r#""state":"open","etag":"v12","refunded":0,"committed":2,"fund":"3f","day_rate_pence":60000,"#,
+    r#""date":"2022-01-10","awarded_by":"officer","leader":"nle-7","organisation":"Oak Trust","partner":null,"#,
+    r#""suitable_because":null,"provider":null,"because":null,"#,
+    r#""bookings":[{"booking":9,"half_days":2,"date":"2022-03-14","leader":"nle-8","state":"delivered"}],"#,
+    r#""invoices":[]"#,
+);
+
+fn json(view: &impl serde::Serialize) -> String {
+    serde_json::to_string(view).unwrap_or_default()
+}
+
+#[test]
+fn an_award_and_an_award_just_booked() {
+    assert_eq!(json(&AwardView::from(award())), format!("{ROW}}}"));
+    let warning = Warning { code: text("DATE_ASSUMED"), message: text("Assumed.") };
+    let booked = ChangedAward::new(Some(award()), &[warning]).with_booking(9);
+    let more = r#","booking":9,"warnings":[{"code":"DATE_ASSUMED","message":"Assumed."}]"#;
+    assert_eq!(json(&booked), format!("{ROW}{more}}}"));
+    let checked = ChangedAward::new(Some(award()), &[]).judged_at(Some(41));
+    assert_eq!(json(&checked), format!(r#"{ROW},"warnings":[],"judged_at_sequence":41}}"#));
+}
+
+#[test]
+fn awards_for_a_person_are_in_days_and_pounds() {
+    let npqel = Award {
+        award: text("4f"),
+        strand: text("npqel"),
+        unit: Unit::Pence.into(),
+        awarded: 400_000,
+        drawn: 400_000,
+        state: AwardState::Settled.into(),
+        support: Some(Support::Npqel(NpqelSupport::default())),
+        invoices: vec![Invoice { reference: text("INV77"), amount_pence: 400_000, refunded_pence: 5_050 }],
+        ..Award::default()
+    };
+    let list = vec![AwardView::from(award()), AwardView::from(npqel.clone())].text();
+    let wanted = "\
+AWARD STRAND AWARDED DRAWN RELEASED COMMITTED STATE
+2f nle 2.5 days 1 day 0.5 days 1 day open
+4f npqel £4,000 £4,000 £0 £0 settled";
+    assert_eq!(plain(&list), wanted);
+    let shown = plain(&AwardView::from(npqel).text());
+    assert!(shown.ends_with("INVOICE PAID REFUNDED\nINV77 £4,000 £50.50"), "{shown}");
+}
+
+/// A table without its padding.
+fn plain(text: &str) -> String {
+    let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,137 @@
+//! `tsio funds`: makes funds, moves money, and shows what there is and was.
+
+mod args;
+pub(super) mod render;
+#[cfg(test)]
+mod tests;
+
+pub(super) use self::args::FundsCommand;
+use self::render::{ChangedFund, EntryView, FundView, MovedView, PositionView};
+use super::connect::{PAGE, Session, every_page};
+use super::errors::Failure;
+use super::offers::warn;
+use super::out;
+use crate::proto::{
+    AllocateFundRequest, CreateFundRequest, Fund, FundEntry, GetFundPositionRequest, GetFundRequest,
+    ListFundEntriesRequest, ListFundsRequest, MoveFundsRequest, StreamFundEntriesRequest, Warning, WithdrawFundRequest,
+};
+
+/// How many entries are asked for at a time: the most that the server gives.
+const ENTRIES: i32 = 1000;
+
+pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<(), Failure> {
+    match command {
+        FundsCommand::List { programme } => list(programme.unwrap_or_default(), session).await,
+        FundsCommand::Show { fund } => {
+            let answer = session.funds().get_fund(session.call(GetFundRequest { fund })).await?.into_inner();
+            session.print(&FundView::from(answer.fund.unwrap_or_default()))
+        }
+        FundsCommand::Position { fund, as_of, recorded_by, sequence } => {
+            let request = GetFundPositionRequest {
+                fund,
+                as_of_date: as_of.unwrap_or_default(),
+                recorded_by_time: recorded_by,
+                at_sequence: sequence.unwrap_or_default(),
+            };
+            let answer = session.funds().get_fund_position(session.call(request)).await?.into_inner();
+            session.print(&PositionView::from(answer))
+        }
+        FundsCommand::Entries { fund, csv: true } => stream(fund, session).await,
+        FundsCommand::Entries { fund, csv: false } => entries(fund, session).await,
+        FundsCommand::Create { programme, strand, region } => {
+            let (request_id, region) = (session.request_id(), region.unwrap_or_default());
+            let request = CreateFundRequest { request_id, programme, strand, region, validate_only: false };
+            let answer = session.funds().create_fund(session.call(request)).await?.into_inner();
+            print(session, answer.fund, &[])
+        }
+        FundsCommand::Allocate { fund, amount, with } => {
+            let (request_id, (date, note, etag)) = (session.request_id(), with.parts());
+            let request =
+                AllocateFundRequest { request_id, fund, amount_pence: amount, date, note, etag, validate_only: false };
+            let answer = session.funds().allocate_fund(session.call(request)).await?.into_inner();
+            print(session, answer.fund, &answer.warnings)
+        }
+        FundsCommand::Withdraw { fund, amount, over_commit, with } => {
+            let (date, note, etag) = with.parts();
+            let request = WithdrawFundRequest {
+                request_id: session.request_id(),
+                fund,
+                amount_pence: amount,
+                over_commit,
+                date,
+                note,
+                etag,
+                validate_only: false,
+            };
+            let answer = session.funds().withdraw_fund(session.call(request)).await?.into_inner();
+            print(session, answer.fund, &answer.warnings)
+        }
+        FundsCommand::Move { from, to, amount, with } => {
+            let (date, note, etag) = with.parts();
+            let request = MoveFundsRequest {
+                request_id: session.request_id(),
+                from_fund: from,
+                to_fund: to,
+                amount_pence: amount,
+                date,
+                note,
+                etag,
+                validate_only: false,
+            };
+            let answer = session.funds().move_funds(session.call(request)).await?.into_inner();
+            warn(&answer.warnings);
+            session.print(&MovedView::from(answer))
+        }
+    }
+}
+
+fn print(session: &Session<'_>, fund: Option<Fund>, warnings: &[Warning]) -> Result<(), Failure> {
+    warn(warnings);
+    session.print(&ChangedFund::new(fund, warnings))
+}
+
+async fn list(programme: String, session: &Session<'_>) -> Result<(), Failure> {
+    let funds = every_page(async |page_token| {
+        let request = ListFundsRequest { programme: programme.clone(), page_size: PAGE, page_token };
+        let answer = session.funds().list_funds(session.call(request)).await?.into_inner();
+        Ok((answer.funds, answer.next_page_token))
+    });
+    session.print(&funds.await?.into_iter().map(FundView::from).collect::<Vec<_>>())
+}
+
+async fn entries(fund: String, session: &Session<'_>) -> Result<(), Failure> {
+    let entries = every_page(async |page_token| {
+        let request = ListFundEntriesRequest { fund: fund.clone(), page_size: ENTRIES, page_token };
+        let answer = session.funds().list_fund_entries(session.call(request)).await?.into_inner();
+        Ok((answer.entries, answer.next_page_token))
+    });
+    session.print(&entries.await?.into_iter().map(EntryView::from).collect::<Vec<_>>())
+}
+
+/// Prints entries as CSV while they come, so that the largest fund takes no memory.
+async fn stream(fund: String, session: &Session<'_>) -> Result<(), Failure> {
+    let request = session.long_call(StreamFundEntriesRequest { fund });
+    let mut answers = session.funds().stream_fund_entries(request).await?.into_inner();
+    let mut wanted = out::bytes(&csv_header()?)?;
+    while wanted && let Some(answer) = answers.message().await? {
+        wanted = out::bytes(&csv_rows(answer.entries)?)?;
+    }
+    Ok(())
+}
+
+/// The header row.
+fn csv_header() -> Result<Vec<u8>, Failure> {
+    csv_of(|csv| csv.write_record(EntryView::COLUMNS))
+}
+
+/// Entries, a row each.
+fn csv_rows(entries: Vec<FundEntry>) -> Result<Vec<u8>, Failure> {
+    csv_of(|csv| entries.into_iter().map(EntryView::from).try_for_each(|entry| csv.serialize(entry)))
+}
+
+fn csv_of(write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>) -> Result<Vec<u8>, Failure> {
+    let unwritable = |error: &dyn std::fmt::Display| Failure::Local("OUTPUT_FAILED", format!("cannot write: {error}"));
+    let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    write(&mut csv).map_err(|error| unwritable(&error))?;
+    csv.into_inner().map_err(|error| unwritable(&error))
+}

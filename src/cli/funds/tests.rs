@@ -1,0 +1,132 @@
+//! The json of funds, key by key, and entries as CSV.
+
+use prost_types::Timestamp;
+
+use super::args::time;
+use super::render::{ChangedFund, EntryView, FundView, PositionView};
+use super::{csv_header, csv_rows};
+use crate::cli::out::View as _;
+use crate::proto::{FinancialYear, Fund, FundEntry, GetFundPositionResponse, Position, Unit};
+
+fn fund() -> Fund {
+    Fund {
+        fund: "3f".to_owned(),
+        programme: "2021-22".to_owned(),
+        strand: "credit".to_owned(),
+        unit: Unit::Pence.into(),
+        binds: true,
+        allocated: 4_000_000,
+        committed: 400_000,
+        spent: 100_050,
+        available: 3_499_950,
+        etag: "v3".to_owned(),
+        ..Fund::default()
+    }
+}
+
+const ROW: &str = concat!(
+    r#"{"fund":"3f","programme":"2021-22","strand":"credit","region":null,"unit":"pence","allocated":4000000,"#,
+    r#""committed":400000,"spent":100050,"available":3499950,"binds":true,"over_committed":false,"etag":"v3""#,
+);
+
+fn json(view: &impl serde::Serialize) -> String {
+    serde_json::to_string(view).unwrap_or_default()
+}
+
+/// A table without its padding.
+fn plain(text: &str) -> String {
+    let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_fund_and_a_fund_after_a_command() {
+    assert_eq!(json(&vec![FundView::from(fund())]), format!("[{ROW}}}]"));
+    assert_eq!(json(&ChangedFund::new(Some(fund()), &[])), format!(r#"{ROW},"warnings":[]}}"#));
+}
+
+#[test]
+fn funds_for_a_person_are_in_pounds_and_say_what_is_odd() {
+    let nle = Fund { fund: "5f".to_owned(), strand: "nle".to_owned(), available: -60_000, ..Fund::default() };
+    let nle = Fund { programme: "2021-22".to_owned(), ..nle };
+    let nle = Fund { unit: Unit::Pence.into(), committed: 60_000, ..nle };
+    let text = plain(&vec![FundView::from(fund()), FundView::from(nle)].text());
+    let wanted = "\
+FUND PROGRAMME STRAND REGION ALLOCATED COMMITTED SPENT AVAILABLE
+3f 2021-22 credit national £40,000 £4,000 £1,000.50 £34,999.50
+5f 2021-22 nle national £0 £600 £0 -£600
+5f: does not bind";
+    assert_eq!(text, wanted);
+}
+
+#[test]
+fn a_position_is_in_all_and_by_financial_year() {
+    let at = |allocated, committed, spent, available| Position { allocated, committed, spent, available };
+    let year = |year: &str, moved| FinancialYear { year: year.to_owned(), moved: Some(moved) };
+    let answer = GetFundPositionResponse {
+        fund: "3f".to_owned(),
+        at_sequence: 41,
+        position: Some(at(1_000, 200, 300, 500)),
+        financial_years: vec![year("2021-22", at(1_000, 500, 0, 500)), year("2022-23", at(0, -300, 300, 0))],
+    };
+    let view = PositionView::from(answer);
+    let wanted = concat!(
+        r#"{"fund":"3f","at_sequence":41,"allocated":1000,"committed":200,"spent":300,"available":500,"#,
+        r#""financial_years":[{"year":"2021-22","allocated":1000,"committed":500,"spent":0,"available":500},"#,
+        r#"{"year":"2022-23","allocated":0,"committed":-300,"spent":300,"available":0}]}"#,
+    );
+    assert_eq!(json(&view), wanted);
+    let wanted = "\
+fund 3f
+at sequence 41
+
+YEAR ALLOCATED COMMITTED SPENT AVAILABLE
+2021-22 £10 £5 £0 £5
+2022-23 £0 -£3 £3 £0
+total £10 £2 £3 £5";
+    assert_eq!(plain(&view.text()), wanted);
+}
+
+#[test]
+fn entries_are_csv_under_their_json_names() {
+    let entry = FundEntry {
+        entry: 7,
+        event_sequence: 41,
+        event_kind: "drawn".to_owned(),
+        verb: "spend".to_owned(),
+        from_bucket: "committed".to_owned(),
+        to_bucket: "spent".to_owned(),
+        amount_pence: 30_000,
+        period: "FY2021-22/M12".to_owned(),
+        effective_date: "2022-03-14".to_owned(),
+        // 2022-03-15T00:00:00Z is 1,647,302,400 seconds after the epoch.
+        recorded_time: Some(Timestamp { seconds: 1_647_302_400, nanos: 0 }),
+        actor: "a,\"b\"".to_owned(),
+        offer: String::new(),
+    };
+    let text = |bytes: Result<Vec<u8>, _>| String::from_utf8(bytes.ok().unwrap_or_default()).unwrap_or_default();
+    let rows = text(csv_rows(vec![entry.clone()]));
+    let wanted =
+        "7,41,drawn,spend,committed,spent,30000,FY2021-22/M12,2022-03-14,2022-03-15T00:00:00Z,\"a,\"\"b\"\"\",\n";
+    assert_eq!(rows, wanted);
+    let keys: Vec<String> = match serde_json::to_value(EntryView::from(entry)) {
+        Ok(serde_json::Value::Object(entry)) => entry.keys().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let mut columns = EntryView::COLUMNS.map(ToOwned::to_owned).to_vec();
+    assert_eq!(text(csv_header()), columns.join(",") + "\n");
+    columns.sort();
+    let mut keys = keys;
+    keys.sort();
+    assert_eq!(keys, columns);
+}
+
+#[test]
+fn a_time_has_an_offset() {
+    let seconds = |text| time(text).map(|it| it.seconds).ok();
+    assert_eq!(seconds("2022-03-15T00:00:00Z"), Some(1_647_302_400));
+    assert_eq!(seconds("2022-03-15T01:00:00+01:00"), Some(1_647_302_400));
+    for wrong in ["2022-03-15", "2022-03-15T00:00:00", "yesterday", ""] {
+        assert_eq!(seconds(wrong), None, "{wrong}");
+    }
+}

@@ -1,0 +1,292 @@
+//! Funds: made, financed, cut, moved between; and the second person that large movements need.
+
+use serde::{Deserialize, Serialize};
+
+use super::Facts;
+use super::approval::{Approval, required};
+use super::command::{Answer, Approved, Context, Decided, Fault};
+use super::limits::Limits;
+use crate::domain::Date;
+use crate::domain::event::{Draft, EventBody};
+use crate::domain::ids::{AccountId, ApprovalId};
+use crate::domain::ledger::{Account, Owner, Posting, Verb};
+use crate::domain::money::Pence;
+use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::region::Region;
+use crate::domain::terms::StrandId;
+
+/// A movement of money in, out of, or between funds. Its JSON is part of the record: see
+/// [`crate::domain::event::EventBody::ApprovalOpened`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FundChange {
+    /// Money arrives.
+    Allocate {
+        /// Where.
+        fund: AccountId,
+        /// How much, more than nothing.
+        amount: Pence,
+        /// When.
+        on: Date,
+    },
+    /// Money leaves.
+    Withdraw {
+        /// From where.
+        fund: AccountId,
+        /// How much, more than nothing.
+        amount: Pence,
+        /// Whether it may deliberately cut below what is committed and spent, down to nothing put in. A fund that does not
+        /// bind is never over-committed: there it means nothing.
+        over_commit: bool,
+        /// When.
+        on: Date,
+    },
+    /// A virement.
+    Move {
+        /// From where.
+        from: AccountId,
+        /// To where.
+        to: AccountId,
+        /// How much, more than nothing.
+        amount: Pence,
+        /// When.
+        on: Date,
+    },
+}
+
+impl FundChange {
+    /// The fund it is about; of a virement the one it leaves.
+    #[must_use]
+    pub const fn fund(&self) -> AccountId {
+        match self {
+            Self::Allocate { fund, .. } | Self::Withdraw { fund, .. } | Self::Move { from: fund, .. } => *fund,
+        }
+    }
+
+    /// How much.
+    #[must_use]
+    pub const fn amount(&self) -> Pence {
+        match self {
+            Self::Allocate { amount, .. } | Self::Withdraw { amount, .. } | Self::Move { amount, .. } => *amount,
+        }
+    }
+
+    /// When.
+    #[must_use]
+    pub const fn on(&self) -> Date {
+        match self {
+            Self::Allocate { on, .. } | Self::Withdraw { on, .. } | Self::Move { on, .. } => *on,
+        }
+    }
+
+    /// The same on another day.
+    fn dated(&self, day: Date) -> Self {
+        let mut it = self.clone();
+        match &mut it {
+            Self::Allocate { on, .. } | Self::Withdraw { on, .. } | Self::Move { on, .. } => *on = day,
+        }
+        it
+    }
+
+    /// What is asked, as a sentence begins: `an allocation of £60,000`.
+    #[must_use]
+    pub fn phrase(&self) -> String {
+        let what = match self {
+            Self::Allocate { .. } => "an allocation",
+            Self::Withdraw { .. } => "a withdrawal",
+            Self::Move { .. } => "a virement",
+        };
+        format!("{what} of {}", self.amount())
+    }
+
+    /// Its name as the action of an approval.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::Allocate { .. } => "allocate_fund",
+            Self::Withdraw { .. } => "withdraw_fund",
+            Self::Move { .. } => "move_funds",
+        }
+    }
+}
+
+impl Facts {
+    /// Makes a fund with nothing in it: one a strand and region, or national.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] for a strand the terms do not have; [`Reason::ProgrammeClosed`], [`Reason::FundExists`].
+    pub(super) fn create_fund(
+        &self,
+        strand: &StrandId,
+        region: Option<Region>,
+        context: &mut Context<'_>,
+    ) -> Result<Decided, Fault> {
+        let found = self.programme.scheme.strand(strand);
+        let binds = found.ok_or_else(|| Fault::NotFound(format!("strand {strand}")))?.funds_bind;
+        let exists = self.ledger.fund(strand, region).map(|it| {
+            let limit = Limit::plain("fund", it.to_string(), "use that fund");
+            Refusal::of(Reason::FundExists, format!("there is one already: {it}"), limit)
+        });
+        Refusal::none_of(self.book_closed().into_iter().chain(exists))?;
+        let fund = AccountId((context.ids)());
+        let body = EventBody::FundCreated { fund, strand: strand.clone(), region, binds };
+        Ok(Decided::new(vec![Draft::of_book(context.now.today, body)], Answer::Funds(vec![fund])))
+    }
+
+    /// Moves money in, out of, or between funds; where that takes two people, opens an approval, or names the one its
+    /// caller opened already. What would be refused anyway is refused first.
+    ///
+    /// # Errors
+    /// As [`Facts::movement`], and [`Reason::ApprovalRequired`]; [`Reason::ApprovalNotOpen`] where this very call, made
+    /// before, was approved and carried out.
+    pub(super) fn change_fund(
+        &self,
+        change: &FundChange,
+        etag: Option<&String>,
+        text: Option<&String>,
+        context: &mut Context<'_>,
+    ) -> Result<Decided, Fault> {
+        let what = change.phrase();
+        // A call without a date, made again after midnight, is still the same call.
+        let same = |it: &Approval| it.change.as_ref().is_some_and(|asked| asked.dated(change.on()) == *change);
+        self.not_asked_before(context, &what, same)?;
+        let movement = self.movement(change, etag)?;
+        let draft = movement.draft.with_text(text.cloned());
+        if !movement.two_people {
+            let decided = Decided::new(vec![draft], Answer::Funds(movement.funds));
+            return Ok(decided.warn_if_past(change.on(), context.now));
+        }
+        let mine = |it: &&Approval| {
+            it.change.as_ref() == Some(change) && it.given_by.is_none() && it.requested_by == *context.actor
+        };
+        if let Some(open) = self.approvals.values().find(mine) {
+            return Err(required(open.id, &what).into());
+        }
+        let approval = ApprovalId((context.ids)());
+        let (action, asked) = (change.action().to_owned(), Some(change.clone()));
+        let body = EventBody::ApprovalOpened { approval, action, change: asked };
+        let opened = Draft::of_book(context.now.today, body).with_text(text.cloned());
+        Ok(Decided::new(vec![opened], Answer::ApprovalOpened(required(approval, &what))))
+    }
+
+    /// Carries out what was asked, as the second person; it is judged again, against the funds as they are by now.
+    ///
+    /// # Errors
+    /// As [`Facts::movement`].
+    pub(super) fn give_money_approval(
+        &self,
+        approval: ApprovalId,
+        change: &FundChange,
+        context: &Context<'_>,
+    ) -> Result<Decided, Fault> {
+        let movement = self.movement(change, None)?;
+        let given = Draft::of_book(context.now.today, EventBody::ApprovalGiven { approval });
+        let answer = Answer::Approved(approval, Approved::Funds(movement.funds));
+        Ok(Decided::new(vec![given, movement.draft], answer).warn_if_past(change.on(), context.now))
+    }
+
+    /// Judges a movement by all limits but the second person.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] for what is no fund of the programme, [`Fault::Stale`]; [`Reason::ProgrammeClosed`],
+    /// [`Reason::OutsideProgramme`], [`Reason::SameFund`], [`Reason::FundsInsufficient`],
+    /// [`Reason::FundOverCommitted`], [`Reason::AmountTooLarge`].
+    fn movement(&self, change: &FundChange, etag: Option<&String>) -> Result<Movement, Fault> {
+        let amount = Some(change.amount().get()).filter(|it| *it > 0).ok_or(Fault::Bug("a movement of nothing"))?;
+        let first = self.existing_fund(change.fund())?;
+        let second = match change {
+            FundChange::Move { to, .. } => Some(self.existing_fund(*to)?),
+            FundChange::Allocate { .. } | FundChange::Withdraw { .. } => None,
+        };
+        if let Some(given) = etag.filter(|it| **it != first.etag()) {
+            let (given, current) = (given.clone(), first.etag());
+            return Err(Fault::Stale { subject: format!("fund {}", first.id), given, current });
+        }
+        let mut limits = Limits::new();
+        limits.bar(self.book_closed());
+        limits.bar(self.before_programme(change.on()));
+        let posting = |account: &Account, verb| Posting { account: account.id, verb, amount };
+        let mut cuts = false;
+        let (body, postings) = match *change {
+            FundChange::Allocate { fund, amount, .. } => {
+                arrives(first, amount.get(), &mut limits);
+                (EventBody::FundAllocated { fund, amount }, vec![posting(first, Verb::Allocate)])
+            }
+            FundChange::Withdraw { fund, amount, over_commit, .. } => {
+                leaves(first, amount.get(), over_commit && first.binds, &mut limits);
+                cuts = amount.get() > first.headroom(Verb::Withdraw);
+                let body = EventBody::FundWithdrawn { fund, amount, over_commit: cuts };
+                (body, vec![posting(first, Verb::Withdraw)])
+            }
+            FundChange::Move { from, to, amount, .. } => {
+                let second = second.ok_or(Fault::Bug("a virement without its second fund"))?;
+                limits.bar((from == to).then(|| same_fund(first)));
+                limits.bar(first.over_committed.then(|| over_committed(first, amount.get())));
+                if !first.over_committed {
+                    leaves(first, amount.get(), false, &mut limits);
+                }
+                arrives(second, amount.get(), &mut limits);
+                let postings = vec![posting(first, Verb::Withdraw), posting(second, Verb::Allocate)];
+                (EventBody::FundsMoved { from, to, amount }, postings)
+            }
+        };
+        limits.pass()?;
+        let funds = [first].into_iter().chain(second).map(|it| it.id).collect();
+        let two_people = cuts || change.amount() > self.programme.scheme.two_people_above();
+        Ok(Movement { draft: Draft::of_book(change.on(), body).posting(postings), funds, two_people })
+    }
+
+    fn existing_fund(&self, id: AccountId) -> Result<&Account, Fault> {
+        let fund = self.ledger.get(id).filter(|it| matches!(it.owner, Owner::Fund { .. }));
+        fund.ok_or_else(|| Fault::NotFound(format!("fund {id}")))
+    }
+}
+
+/// A movement that no limit stands against.
+struct Movement {
+    draft: Draft,
+    /// The funds it changes; of a virement the one it leaves first.
+    funds: Vec<AccountId>,
+    /// Whether it takes a second person.
+    two_people: bool,
+}
+
+/// Money that leaves a fund: what is available, or deliberately as much as was put in.
+fn leaves(fund: &Account, amount: i64, deliberate: bool, limits: &mut Limits) {
+    let most = if deliberate { fund.allocated() } else { fund.headroom(Verb::Withdraw) };
+    let remedy = match (deliberate, fund.binds) {
+        (true, _) => format!("take out at most what was put in: {}", Pence(most)),
+        (false, true) => {
+            format!("take out at most {}; withdrawing more is over-commitment, by two people", Pence(most))
+        }
+        (false, false) => format!("take out at most {}", Pence(most)),
+    };
+    let refusal = (amount > most).then(|| {
+        let message = format!("{} is more than can be taken out of the fund: {}", Pence(amount), Pence(most));
+        Refusal::of(Reason::FundsInsufficient, message, fund.limit(Some(amount), most, remedy))
+    });
+    limits.within(most, refusal);
+}
+
+/// Money that arrives in a fund: as much as an account can count.
+fn arrives(fund: &Account, amount: i64, limits: &mut Limits) {
+    let most = fund.headroom(Verb::Allocate);
+    let refusal = (amount > most).then(|| {
+        let message = "the fund cannot count that much".to_owned();
+        let remedy = format!("put in at most {}", Pence(most));
+        Refusal::of(Reason::AmountTooLarge, message, fund.limit(Some(amount), most, remedy))
+    });
+    limits.within(most, refusal);
+}
+
+fn same_fund(fund: &Account) -> Refusal {
+    let limit = Limit::plain("fund", fund.to_string(), "name two funds");
+    Refusal::of(Reason::SameFund, "a virement is between two funds", limit)
+}
+
+fn over_committed(fund: &Account, amount: i64) -> Refusal {
+    let short = Pence(fund.available.saturating_neg().saturating_add(amount));
+    let remedy = format!("allocate at least {short} to the fund first");
+    let message = "the fund is over-committed: nothing can be moved out of it";
+    Refusal::of(Reason::FundOverCommitted, message, fund.limit(Some(amount), 0, remedy))
+}

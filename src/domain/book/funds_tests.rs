@@ -1,0 +1,250 @@
+//! Every "no" of a fund, one row each, and the "yes" beside it (`domain.md` sections 5 and 8).
+//!
+//! A fund comes to `allocated committed spent available`, in pence.
+
+use super::recorder::{Book, day};
+use super::till::judge_money;
+use super::*;
+use crate::domain::ids::RequestId;
+use crate::domain::role::Action;
+use command::{Approved, Warning};
+use funds::FundChange;
+use uuid::Uuid;
+
+/// £6,000 awarded from the credit fund, which is then cut from £20,000 to £5,000.
+const CUT: &str = "credit:600000 start@7 cut:credit:1500000 yes:ben";
+
+#[test]
+fn there_is_one_fund_a_strand_and_region() {
+    #[rustfmt::skip]
+    judge_money(&[
+        ("S", "",                       "fund:credit=south-west",   "0 0 0 0", ""),
+        ("S", "",                       "fund:nle=south-west",      "0 0 0 0", ""),
+        ("S", "",                       "fund:credit",              "FUND_EXISTS - | fund", "(credit, national): use that fund"),
+        ("S", "fund:nlg=south-west",    "fund:nlg=south-west",      "FUND_EXISTS - | fund", "(nlg, South-West England)"),
+        ("S", "",                       "fund:nle",                 "FUND_EXISTS - | fund", "(nle, national)"),
+        ("S", "",                       "fund:gardening",           "NOT_FOUND", "strand gardening"),
+    ]);
+    let book = Book::funded().after("S", "fund:nle=south-west fund:nlg=south-west");
+    let binds = ["nle", "nle=south-west", "credit", "nlg=south-west"].map(|it| book.fund(it).binds);
+    assert_eq!(binds, [false, false, true, true], "as the terms say of its strand");
+    assert_eq!(["nle", "credit", "nlg"].map(|it| book.fund(it).etag()), ["v0", "v15", "v17"]);
+}
+
+#[test]
+fn money_arrives_and_leaves() {
+    #[rustfmt::skip]
+    judge_money(&[
+        ("S", "",                       "put:credit:500000",        "2500000 0 0 2500000", ""),
+        ("S", "",                       "put:nlg:1",                "1000001 0 0 1000001", ""),
+        ("S", "",                       "put:credit:9223372036854775807", "AMOUNT_TOO_LARGE 9223372036852775807 | fund 2000000 0 0 2000000 9223372036854775807 9223372036852775807", "put in at most"),
+        ("S", "",                       "take:credit:2000000",      "0 0 0 0", ""),
+        ("S", "",                       "take:credit:2000001",      "FUNDS_INSUFFICIENT 2000000 | fund 2000000 0 0 2000000 2000001 2000000", "at most £20,000; withdrawing more is over-commitment"),
+        // what is promised cannot leave
+        ("S", "credit:600000",          "take:credit:1400000",      "600000 600000 0 0", ""),
+        ("S", "credit:600000",          "take:credit:1400001",      "FUNDS_INSUFFICIENT 1400000 | fund 2000000 600000 0 1400000 1400001 1400000", ""),
+        ("S", "credit:600000 start@7 draw:100000", "take:credit:1400001", "FUNDS_INSUFFICIENT 1400000 | fund 2000000 500000 100000 1400000 1400001 1400000", ""),
+        // the NLE fund counts
+        ("S", "nle:4",                  "put:nle:100000",           "100000 120000 0 -20000", ""),
+        ("S", "nle:4 put:nle:100000",   "take:nle:1",               "FUNDS_INSUFFICIENT 0 | fund 100000 120000 0 -20000 1 0", "take out at most £0"),
+        ("S", "nle:4 put:nle:100000",   "cut:nle:1",                "FUNDS_INSUFFICIENT 0 | fund 100000 120000 0 -20000 1 0", ""),
+        ("S", "nle:4 put:nle:130000",   "take:nle:10000",           "120000 120000 0 0", ""),
+        // what is named is a fund of the programme, then the etag: of settings, never of balances
+        ("S", "",                       "put:gardening:1",          "NOT_FOUND", "fund"),
+        ("S", "nle:1",                  "put:cap:1",                "NOT_FOUND", "fund"),
+        ("S", "nle:1",                  "move:credit:cap:1",        "NOT_FOUND", "fund"),
+        ("S", "",                       "take:credit:2000001~v16",  "STALE", "v16 was given, v15 is current"),
+        ("S", "put:credit:1 credit:1",  "put:credit:1~v15",         "2000002 1 0 2000001", ""),
+        ("S", "",                       "put:credit:1@2021-09-01",  "2000001 0 0 2000001", ""),
+        ("S", "",                       "put:credit:1@2021-08-31",  "OUTSIDE_PROGRAMME 0 | period", "on or after 2021-09-01"),
+    ]);
+}
+
+#[test]
+fn a_virement_is_between_two_funds() {
+    #[rustfmt::skip]
+    judge_money(&[
+        ("S", "",                       "move:credit:nlg:500000",   "1500000 0 0 1500000 + 1500000 0 0 1500000", ""),
+        ("S", "",                       "move:credit:nle:2000000",  "0 0 0 0 + 2000000 0 0 2000000", ""),
+        ("S", "",                       "move:credit:nlg:2000001",  "FUNDS_INSUFFICIENT 2000000 | fund 2000000 0 0 2000000 2000001 2000000", ""),
+        ("S", "credit:600000",          "move:credit:nlg:1400001",  "FUNDS_INSUFFICIENT 1400000 | fund 2000000 600000 0 1400000 1400001 1400000", ""),
+        ("S", "",                       "move:credit:credit:1",     "SAME_FUND 0 | fund", "name two funds"),
+        ("S", "",                       "move:credit:nlg:1~v17",    "STALE", "v15 is current"),
+        ("S", "",                       "move:credit:nlg:1@2021-08-31", "OUTSIDE_PROGRAMME 0 | period", ""),
+    ]);
+    let book = Book::funded().after("S", "move:credit:nlg:500000");
+    let event = book.events.last().unwrap();
+    let entries: Vec<_> = event.entries.iter().map(|it| (it.account, it.verb.name(), it.amount)).collect();
+    assert_eq!(entries, [(book.fund_id("credit"), "withdraw", 500_000), (book.fund_id("nlg"), "allocate", 500_000)]);
+    assert!(event.offer.is_none() && event.text_hash.is_some(), "both sides in one event, with its note");
+}
+
+#[test]
+fn an_over_committed_fund_promises_nothing_and_clears_itself() {
+    #[rustfmt::skip]
+    judge_money(&[
+        ("S", CUT,                      "move:credit:nlg:1",        "FUND_OVER_COMMITTED 0 | fund 500000 600000 0 -100000 1 0", "allocate at least £1,000.01 to the fund first"),
+        ("S", CUT,                      "take:credit:1",            "FUNDS_INSUFFICIENT 0 | fund 500000 600000 0 -100000 1 0", ""),
+        ("S", CUT,                      "cut:credit:500000",        "asked", ""),
+        ("S", CUT,                      "cut:credit:500001",        "FUNDS_INSUFFICIENT 500000 | fund 500000 600000 0 -100000 500001 500000", "what was put in: £5,000"),
+        ("S", CUT,                      "put:credit:1",             "500001 600000 0 -99999", ""),
+        ("S", CUT,                      "move:nlg:credit:100000",   "900000 0 0 900000 + 600000 600000 0 0", ""),
+    ]);
+    assert!(Book::funded().after("S", CUT).fund("credit").over_committed);
+    for (word, still) in [
+        ("put:credit:99999", true),
+        ("put:credit:100000", false),
+        ("move:nlg:credit:100000", false),
+        ("release:99999", true),
+        ("release:100000", false),
+        ("draw:600000", true),
+    ] {
+        let book = Book::funded().after("S", CUT).after("S", word);
+        assert_eq!(book.fund("credit").over_committed, still, "{word}");
+        assert_eq!(book.fund("credit").fault(), None, "{word}");
+    }
+}
+
+/// £50,000 is the threshold of the terms; over-commitment takes two people whatever the amount.
+#[test]
+fn large_movements_take_two_people() {
+    const LARGE: &str = "put:credit:5000000 put:credit:5000000";
+    #[rustfmt::skip]
+    judge_money(&[
+        ("S", "",                               "put:credit:5000000",       "7000000 0 0 7000000", ""),
+        ("S", "",                               "put:credit:5000001",       "asked", ""),
+        ("S", LARGE,                            "take:credit:5000000",      "7000000 0 0 7000000", ""),
+        ("S", LARGE,                            "take:credit:5000001",      "asked", ""),
+        ("S", LARGE,                            "move:credit:nlg:5000000",  "7000000 0 0 7000000 + 6000000 0 0 6000000", ""),
+        ("S", LARGE,                            "move:credit:nlg:5000001",  "asked", ""),
+        ("S", "credit:600000",                  "cut:credit:1400000",       "600000 600000 0 0", ""),
+        ("S", "credit:600000",                  "cut:credit:1400001",       "asked", ""),
+        ("S", "credit:600000",                  "cut:credit:2000000",       "asked", ""),
+        // what would be refused anyway is refused first
+        ("S", "",                               "take:credit:5000001",      "FUNDS_INSUFFICIENT 2000000 | fund 2000000 0 0 2000000 5000001 2000000", ""),
+        ("S", "credit:600000",                  "cut:credit:2000001",       "FUNDS_INSUFFICIENT 2000000 | fund 2000000 600000 0 1400000 2000001 2000000", ""),
+        ("S", "",                               "move:credit:credit:5000001", "SAME_FUND 0 | fund | fund 2000000 0 0 2000000 5000001 2000000", ""),
+        // asking the same again names the approval; another amount, or another caller, is another asking
+        ("S", "put:credit:5000001",             "put:credit:5000001",       "APPROVAL_REQUIRED - | approval", "an allocation of £50,000.01 needs a second person"),
+        ("S", "put:credit:5000001",             "put:credit:5000002",       "asked", ""),
+        ("S", "put:credit:5000001",             "put:credit:5000001!ada",   "asked", ""),
+        ("S", "put:credit:5000001 yes:ben",     "put:credit:5000001",       "asked", ""),
+        // the second person differs from the first, and carries it out
+        ("S", "put:credit:5000001",             "yes:ben",                  "7000001 0 0 7000001", ""),
+        ("S", "put:credit:5000001",             "yes:fin",                  "SELF_APPROVAL - | approval", "another person"),
+        ("S", "put:credit:5000001 yes:ben",     "yes:cy",                   "APPROVAL_NOT_OPEN - | approval", "given already"),
+        ("S", "",                               "yes:ben",                  "NOT_FOUND", "approval"),
+        ("S", "credit:600000 cut:credit:1500000", "yes:ben",                "500000 600000 0 -100000", ""),
+        ("S", "put:credit:5000000 move:credit:nlg:5000001", "yes:ben",      "1999999 0 0 1999999 + 6000001 0 0 6000001", ""),
+        // it is judged again, against the fund as it is by then
+        ("S", "put:credit:5000000 take:credit:5000001 take:credit:3000000", "yes:ben", "FUNDS_INSUFFICIENT 4000000 | fund 4000000 0 0 4000000 5000001 4000000", ""),
+        ("S", "credit:600000 cut:credit:2000000 take:credit:1", "yes:ben",  "FUNDS_INSUFFICIENT 1999999 | fund 1999999 600000 0 1399999 2000000 1999999", ""),
+    ]);
+}
+
+/// A retry, or a client that asks again until it is done, never opens a second approval: given, that would pay twice.
+#[test]
+fn a_call_made_again_opens_no_second_approval() {
+    let same = || Some(RequestId(Uuid::from_u128(7)));
+    let other = || Some(RequestId(Uuid::from_u128(8)));
+    let large = "put:credit:5000001";
+    let given = "an allocation of £50,000.01 was asked for by this request";
+    #[rustfmt::skip]
+    let rows = [
+        // first call,                      afterwards,                     again under, the word,           comes to, and says
+        ("",                                large, "",                      same(),  large,                  "APPROVAL_REQUIRED - | approval", "is open"),
+        ("",                                large, "yes:ben",               same(),  large,                  "APPROVAL_NOT_OPEN - | approval", given),
+        ("",                                large, "yes:ben",               other(), large,                  "asked", ""),
+        ("",                                large, "yes:ben",               same(),  "put:credit:5000001!ada", "asked", ""),
+        ("",                                large, "yes:ben",               same(),  "put:credit:5000002",   "asked", ""),
+        ("",                                large, "yes:ben",               same(),  "put:credit:5000001~v1", "APPROVAL_NOT_OPEN - | approval", given),
+        // a call without a date, made again on another day
+        ("", large, "", same(), "put:credit:5000001@2021-12-02", "APPROVAL_REQUIRED - | approval", "is open"),
+        ("", large, "yes:ben", same(), "put:credit:5000001@2021-12-02", "APPROVAL_NOT_OPEN - | approval", given),
+        // also where by then one person could do it, or nobody
+        ("credit:600000",                   "cut:credit:1500000", "yes:ben put:credit:4000000", same(), "cut:credit:1500000", "APPROVAL_NOT_OPEN - | approval", ""),
+        ("credit:600000",                   "cut:credit:1500000", "put:credit:4000000", same(), "cut:credit:1500000", "APPROVAL_REQUIRED - | approval", ""),
+        ("credit:600000",                   "cut:credit:2000000", "yes:ben", same(), "cut:credit:2000000",   "APPROVAL_NOT_OPEN - | approval", ""),
+    ];
+    for row @ (before, first, then, again, word, wanted, part) in rows {
+        let mut book = Book::funded().after("S", before);
+        book.request = same();
+        let mut book = book.after("S", first);
+        book.request = None;
+        let mut book = book.after("S", then);
+        book.request = again;
+        let (events, opened) = (book.events.len(), book.facts.approvals.len());
+        let (comes_to, said) = book.comes_to("S", word);
+        assert_eq!(comes_to, wanted, "{row:?}: {said}");
+        assert!(said.contains(part), "{row:?}: {said}");
+        let more = usize::from(wanted == "asked");
+        assert_eq!((book.events.len(), book.facts.approvals.len()), (events + more, opened + more), "{row:?}");
+    }
+}
+
+#[test]
+fn a_reopening_asked_again_opens_no_second_approval() {
+    let mut book = Book::new().after("S", "body@4 close:withdrawn@9");
+    book.request = Some(RequestId(Uuid::from_u128(7)));
+    let mut book = book.after("S", "ask:ada");
+    assert_eq!(book.says("S", "ask:ada").0, "APPROVAL_REQUIRED");
+    book.request = None;
+    let mut book = book.after("S", "give:ben close:withdrawn@9");
+    book.request = Some(RequestId(Uuid::from_u128(7)));
+    let (reason, said) = book.says("S", "ask:ada");
+    assert_eq!(reason, "APPROVAL_NOT_OPEN");
+    assert!(said.contains("was given and carried out"), "{said}");
+    assert_eq!(book.facts.approvals.len(), 1);
+    book.request = None;
+    assert_eq!(book.after("S", "ask:ada").facts.approvals.len(), 2, "another call is another asking");
+}
+
+#[test]
+fn asking_moves_nothing_and_giving_records_both() {
+    let mut book = Book::funded().after("S", "credit:600000");
+    let before = book.facts.ledger.clone();
+    let decided = book.word("S", "cut:credit:1500000@9").unwrap();
+    let Answer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
+    assert_eq!((refusal.reason, &book.facts.ledger), (Reason::ApprovalRequired, &before));
+    let approval = &book.facts.approvals[&refusal.approval.unwrap()];
+    let (fund, amount, on) = (book.fund_id("credit"), crate::domain::money::Pence(1_500_000), day("9"));
+    assert_eq!(approval.change, Some(FundChange::Withdraw { fund, amount, over_commit: true, on }));
+    assert_eq!(
+        (approval.action.as_str(), approval.subject, approval.requested_by.as_str()),
+        ("withdraw_fund", fund.0, "fin")
+    );
+    assert_eq!(approval::permission(&approval.action), Action::ApproveMoney);
+
+    let decided = book.word("S", "yes:ben").unwrap();
+    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    assert_eq!(kinds, ["approval_given", "fund_withdrawn"]);
+    assert_eq!(decided.answer, Answer::Approved(refusal.approval.unwrap(), Approved::Funds(vec![fund])));
+    assert_eq!(decided.warnings, [Warning::DateInThePast(on)], "it happened when it was asked to");
+    assert_eq!(book.events.last().unwrap().effective, on);
+}
+
+/// "Deliberately" is what was done, not what was allowed.
+#[test]
+fn a_withdrawal_says_whether_it_cut_below_what_is_promised() {
+    for (word, cut) in [("cut:credit:1400000", false), ("cut:credit:1400001 yes:ben", true)] {
+        let book = Book::funded().after("S", "credit:600000").after("S", word);
+        let EventBody::FundWithdrawn { over_commit, .. } = book.events.last().unwrap().body else { unreachable!() };
+        assert_eq!(over_commit, cut, "{word}");
+    }
+}
+
+#[test]
+fn a_closed_programme_keeps_its_funds() {
+    let mut book = Book::funded().after("S", "put:credit:5000001");
+    book.facts.programme.open = false;
+    for (word, wanted) in [
+        ("fund:credit=south-west", "PROGRAMME_CLOSED - | period"),
+        ("fund:credit", "PROGRAMME_CLOSED - | period | fund"),
+        ("put:credit:1", "PROGRAMME_CLOSED 0 | period"),
+        ("take:credit:1", "PROGRAMME_CLOSED 0 | period"),
+        ("move:credit:nlg:1", "PROGRAMME_CLOSED 0 | period"),
+        ("yes:ben", "PROGRAMME_CLOSED 0 | period"),
+    ] {
+        assert_eq!(book.comes_to("S", word).0, wanted, "{word}");
+    }
+}

@@ -1,0 +1,388 @@
+//! What happens to an award once it is made: days booked, amounts drawn, released, refunded, and all of it given back
+//! when its offer closes.
+//!
+//! Every verb that moves an amount posts it to the award's cap and, at the award's own rate, to its fund.
+
+use super::Facts;
+use super::command::{Answer, AwardTarget, Command, Decided, Fault, Target};
+use super::limits::{self, Limits, before_award, subject};
+use crate::domain::Date;
+use crate::domain::award::{Award, Booking, BookingState, Invoice, Reference, Support};
+use crate::domain::event::{Draft, EventBody, ReleasedAward, Seq};
+use crate::domain::ids::Actor;
+use crate::domain::ledger::{Amount, Posting, Unit, Verb, shown};
+use crate::domain::money::{HalfDays, Pence};
+use crate::domain::offer::Offer;
+use crate::domain::offer::lifecycle::{self, check};
+use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::time::Now;
+
+impl Facts {
+    /// Books days of an award: no more than are committed and not booked yet. Moves nothing.
+    ///
+    /// # Errors
+    /// [`Reason::UnitMismatch`], [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::AwardExceeded`].
+    pub(super) fn book(
+        &self,
+        target: &AwardTarget,
+        half_days: HalfDays,
+        on: Date,
+        leader: Option<&Actor>,
+        now: Now,
+    ) -> Result<Decided, Fault> {
+        let (award, offer) = self.on_award(target)?;
+        let amount = positive(Amount::HalfDays(half_days))?;
+        let mut limits = Limits::new();
+        limits.bar(check(lifecycle::Verb::Book, offer.state, offer.id).err());
+        limits.bar(self.outside(self.claims_window(), "time in which days are delivered", on));
+        limits.bar(before_award(award, on));
+        let leader = match (&award.support, leader) {
+            (Support::Nle { .. }, Some(leader)) | (Support::Nle { leader }, None) => Some(leader.clone()),
+            _ => None,
+        };
+        if leader.is_none() || award.unit != Unit::HalfDays {
+            let limit = Limit::plain("award", subject(award), "book days of an award of leader time");
+            let message = format!("award {} is of {}, which has no days to book", award.id, award.support.strand());
+            limits.bar(Some(Refusal::of(Reason::UnitMismatch, message, limit)));
+        } else {
+            let free = award.committed().saturating_sub(award.booked());
+            let remedy = "book less, or cancel a booking first";
+            limits.within(free, exceeded(award, free, Some(amount), remedy));
+        }
+        limits.pass()?;
+        let leader = leader.ok_or(Fault::Bug("a booking without a leader"))?;
+        let body = EventBody::DaysBooked { award: award.id, half_days, on, leader };
+        Ok(decided(award, Draft::of(offer.id, now.today, body)).warn_if_past(on, now))
+    }
+
+    /// Cancels a booking that is still to come.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::BookingNotOpen`].
+    pub(super) fn cancel_booking(&self, target: &AwardTarget, booking: Seq, now: Now) -> Result<Decided, Fault> {
+        let (award, offer) = self.on_award(target)?;
+        let state = check(lifecycle::Verb::Book, offer.state, offer.id).err();
+        Refusal::none_of(state.into_iter().chain(open_booking(award, booking).err()))?;
+        let body = EventBody::BookingCancelled { award: award.id, booking };
+        Ok(decided(award, Draft::of(offer.id, now.today, body)))
+    }
+
+    /// Draws, as a [`Command::Draw`] says: days delivered, a claim paid. What open bookings hold is theirs; of the one
+    /// delivered, what was not is free again.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`], [`Reason::BookingNotOpen`],
+    /// [`Reason::AwardExceeded`], [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`],
+    /// [`Reason::InvoicePaid`].
+    pub(super) fn draw(&self, command: &Command, now: Now) -> Result<Decided, Fault> {
+        let Command::Draw { award: target, amount, on, booking, invoice, text } = command else {
+            return Err(Fault::Bug("what is to be drawn is no draw"));
+        };
+        let (award, offer) = self.on_award(target)?;
+        let asked = amount.map(positive).transpose()?;
+        let mut limits = Limits::new();
+        limits.bar(check(lifecycle::Verb::Draw, offer.state, offer.id).err());
+        limits.bar(self.outside(self.claims_window(), "time in which claims are paid", *on));
+        limits.bar(before_award(award, *on));
+        let mismatch = amount.and_then(|it| limits::unit(subject(award), award.unit, it.unit()));
+        let comparable = mismatch.is_none();
+        limits.bar(mismatch);
+        let delivered = match booking.map(|it| open_booking(award, it)) {
+            Some(Ok(booking)) => Some(booking),
+            Some(Err(refusal)) => {
+                limits.bar(Some(refusal));
+                None
+            }
+            None => {
+                limits.bar(asked.is_none().then(|| no_amount(award)));
+                None
+            }
+        };
+        let days = delivered.map(|it| i64::from(it.half_days.get()));
+        let wanted = asked.or(days);
+        if comparable && wanted.is_some() {
+            let free = award.committed().saturating_sub(award.booked()).saturating_add(days.unwrap_or(0));
+            limits.within(free, exceeded(award, free, wanted, "draw less, or cancel a booking that holds the rest"));
+            if let Some((booking, days)) = delivered.zip(days) {
+                limits.within(days, more_than_booked(award, booking, days, wanted));
+            }
+        }
+        limits.bar(self.unpayable(award, invoice.as_ref()));
+        limits.pass()?;
+        let amount = wanted.ok_or(Fault::Bug("a draw without an amount"))?;
+        let body = EventBody::Drawn { award: award.id, amount, booking: *booking, invoice: invoice.clone() };
+        let draft = Draft::of(offer.id, *on, body).with_text(text.clone());
+        Ok(decided(award, draft.posting(self.postings(award, Verb::Spend, amount)?)).warn_if_past(*on, now))
+    }
+
+    /// Gives back what is committed and not booked; all of that when no amount is named.
+    ///
+    /// # Errors
+    /// [`Reason::StateNotAllowed`], [`Reason::OutsideProgramme`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`],
+    /// [`Reason::AwardExceeded`].
+    pub(super) fn release(
+        &self,
+        target: &AwardTarget,
+        amount: Option<Amount>,
+        on: Date,
+        text: Option<&String>,
+        now: Now,
+    ) -> Result<Decided, Fault> {
+        let (award, offer) = self.on_award(target)?;
+        let asked = amount.map(positive).transpose()?;
+        let mut limits = Limits::new();
+        limits.bar(check(lifecycle::Verb::Release, offer.state, offer.id).err());
+        limits.bar(self.before_programme(on));
+        limits.bar(before_award(award, on));
+        let mismatch = amount.and_then(|it| limits::unit(subject(award), award.unit, it.unit()));
+        let free = award.committed().saturating_sub(award.booked());
+        if mismatch.is_none() {
+            let wanted = asked.or((free > 0).then_some(free));
+            limits.within(free, exceeded(award, free, wanted, "release less, or cancel a booking first"));
+        }
+        limits.bar(mismatch);
+        limits.pass()?;
+        let amount = asked.unwrap_or(free);
+        let body = EventBody::Released { award: award.id, amount };
+        let draft = Draft::of(offer.id, on, body).with_text(text.cloned());
+        Ok(decided(award, draft.posting(self.postings(award, Verb::Release, amount)?)).warn_if_past(on, now))
+    }
+
+    /// Refunds, as a [`Command::Refund`] says: takes back what was drawn, in any state of the offer. Of an award with
+    /// invoices it takes back what was paid on one of them.
+    ///
+    /// # Errors
+    /// [`Reason::OutsideProgramme`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`], [`Reason::AwardExceeded`],
+    /// [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`].
+    pub(super) fn refund(&self, command: &Command, now: Now) -> Result<Decided, Fault> {
+        let Command::Refund { award: target, amount, on, invoice, reason } = command else {
+            return Err(Fault::Bug("what is to be refunded is no refund"));
+        };
+        let (award, offer) = self.on_award(target)?;
+        let wanted = positive(*amount)?;
+        let mut limits = Limits::new();
+        limits.bar(check(lifecycle::Verb::Refund, offer.state, offer.id).err());
+        limits.bar(self.before_programme(*on));
+        limits.bar(before_award(award, *on));
+        let mismatch = limits::unit(subject(award), award.unit, amount.unit());
+        let comparable = mismatch.is_none();
+        limits.bar(mismatch);
+        let paid = match invoice_of(award, invoice.as_ref()) {
+            Ok(paid) => paid,
+            Err(refusal) => {
+                limits.bar(Some(refusal));
+                None
+            }
+        };
+        if comparable {
+            let most = award.spent();
+            limits.within(most, exceeded(award, most, Some(wanted), "refund no more than was drawn and not refunded"));
+            if let Some(paid) = paid {
+                let left = paid.amount.get().saturating_sub(paid.refunded.get());
+                limits.within(left, more_than_paid(award, paid, left, wanted));
+            }
+        }
+        limits.pass()?;
+        let body = EventBody::Refunded { award: award.id, amount: wanted, invoice: paid.map(|it| it.seq) };
+        let draft = Draft::of(offer.id, *on, body).with_text(Some(reason.clone()));
+        Ok(decided(award, draft.posting(self.postings(award, Verb::Refund, wanted)?)).warn_if_past(*on, now))
+    }
+
+    /// What closing an offer on a day does to its awards: every open commitment is given back in the same event.
+    ///
+    /// # Errors
+    /// Those of the closing itself; [`Reason::OutsideWindow`] for each award made later than that day.
+    pub(super) fn closing(&self, target: &Target, on: Date, closed: Result<Decided, Fault>) -> Result<Decided, Fault> {
+        let open: Vec<&Award> =
+            self.awards.values().filter(|it| it.offer == target.offer && !it.is_settled()).collect();
+        let early = open.iter().filter_map(|it| before_award(it, on));
+        let refused = match &closed {
+            Err(Fault::Refused(refusal)) => Some(refusal.clone()),
+            Ok(_) | Err(_) => None,
+        };
+        // What is not there, or was seen too old, comes before any limit.
+        if refused.is_some() || closed.is_ok() {
+            Refusal::none_of(refused.into_iter().chain(early))?;
+        }
+        let mut decided = closed?;
+        let mut given_back = Vec::new();
+        let mut postings = Vec::new();
+        for award in open {
+            let amount = award.committed();
+            postings.extend(self.postings(award, Verb::Release, amount)?);
+            given_back.push(ReleasedAward { award: award.id, amount });
+        }
+        for draft in &mut decided.drafts {
+            if let EventBody::Closed { released, .. } = &mut draft.body {
+                released.clone_from(&given_back);
+                draft.postings.append(&mut postings);
+            }
+        }
+        Ok(Decided { answer: Answer::Closed(target.offer, given_back), ..decided })
+    }
+
+    /// The award a command names, its etag checked, and its offer.
+    fn on_award(&self, target: &AwardTarget) -> Result<(&Award, &Offer), Fault> {
+        let id = target.award;
+        let award = self.awards.get(&id).ok_or_else(|| Fault::NotFound(format!("award {id}")))?;
+        let offer = self.offers.get(&award.offer).ok_or(Fault::Bug("the award's offer is not loaded"))?;
+        match &target.etag {
+            Some(etag) if *etag != award.etag() => {
+                Err(Fault::Stale { subject: format!("award {id}"), given: etag.clone(), current: award.etag() })
+            }
+            _ => Ok((award, offer)),
+        }
+    }
+
+    /// What moving an amount of an award posts: on its cap as it is, on its fund at the award's own rate. The accounts
+    /// bear it, since they hold what their awards hold.
+    fn postings(&self, award: &Award, verb: Verb, amount: i64) -> Result<Vec<Posting>, Fault> {
+        let cost = award.cost(amount).ok_or(Fault::Bug("the cost of a part of an award does not fit"))?;
+        let cap = award.cap.map(|account| Posting { account, verb, amount });
+        let postings: Vec<Posting> =
+            cap.into_iter().chain([Posting { account: award.fund, verb, amount: cost }]).collect();
+        for it in &postings {
+            let account = self.ledger.get(it.account).ok_or(Fault::Bug("an account of the award is not loaded"))?;
+            if it.amount > account.headroom(verb) {
+                return Err(Fault::Bug("an account holds less than its awards"));
+            }
+        }
+        Ok(postings)
+    }
+
+    /// Why a claim cannot be paid with, or without, this invoice.
+    fn unpayable(&self, award: &Award, invoice: Option<&Reference>) -> Option<Refusal> {
+        let refuse = |reason, message: String, remedy: &str| {
+            Some(Refusal::of(reason, message, Limit::plain("award", subject(award), remedy)))
+        };
+        match (&award.support, invoice) {
+            (Support::Npqel { .. }, None) => {
+                let message = "fees are reimbursed against the provider's invoice, and none is named".to_owned();
+                refuse(Reason::InvoiceMissing, message, "name the provider's invoice")
+            }
+            (Support::Npqel { provider, .. }, Some(reference)) => {
+                let paid = self.invoices.get(&(provider.clone(), reference.clone()))?;
+                let message = format!("invoice {} of {provider} has been paid by award {paid}", reference.as_str());
+                refuse(Reason::InvoicePaid, message, "name another invoice, or refund all of that payment first")
+            }
+            (_, None) => None,
+            (_, Some(_)) => not_expected(award),
+        }
+    }
+}
+
+fn decided(award: &Award, draft: Draft) -> Decided {
+    Decided::new(vec![draft], Answer::Awards(vec![award.id]))
+}
+
+/// The plain number of an amount, which the edge has found to be more than nothing.
+fn positive(amount: Amount) -> Result<i64, Fault> {
+    Some(amount.get()).filter(|it| *it > 0).ok_or(Fault::Bug("an amount of nothing"))
+}
+
+fn open_booking(award: &Award, seq: Seq) -> Result<&Booking, Refusal> {
+    let open = |it: &&Booking| it.seq == seq && it.state == BookingState::Booked;
+    award.bookings.iter().find(open).ok_or_else(|| {
+        let limit = Limit::plain("award", subject(award), "name a booking that is neither delivered nor cancelled");
+        Refusal::of(Reason::BookingNotOpen, format!("{seq} is not an open booking of this award"), limit)
+    })
+}
+
+fn no_amount(award: &Award) -> Refusal {
+    let limit = Limit::plain("award", subject(award), "give an amount, or the booking that was delivered");
+    Refusal::of(Reason::BookingNotOpen, "neither an amount nor a booking is named", limit)
+}
+
+fn not_expected(award: &Award) -> Option<Refusal> {
+    let message = format!("an award of {} has no invoices", award.support.strand());
+    let limit = Limit::plain("award", subject(award), "leave the invoice out");
+    Some(Refusal::of(Reason::InvoiceNotExpected, message, limit))
+}
+
+/// The payment a refund takes back: the one named, or the only one that stands. None for an award without invoices.
+fn invoice_of<'a>(award: &'a Award, named: Option<&Reference>) -> Result<Option<&'a Invoice>, Refusal> {
+    let missing = |message: String, remedy: String| {
+        Err(Refusal::of(Reason::InvoiceMissing, message, Limit::plain("award", subject(award), remedy)))
+    };
+    if !matches!(award.support, Support::Npqel { .. }) {
+        return named.and_then(|_| not_expected(award)).map_or(Ok(None), Err);
+    }
+    let standing: Vec<&Invoice> = award.invoices.iter().filter(|it| it.stands()).collect();
+    let names: Vec<&str> = standing.iter().map(|it| it.reference.as_str()).collect();
+    let names = names.join(", ");
+    match (named, standing.as_slice()) {
+        (Some(reference), _) => match standing.iter().find(|it| it.reference == *reference) {
+            Some(paid) => Ok(Some(paid)),
+            None => missing(
+                format!("no payment of invoice {} stands on this award", reference.as_str()),
+                format!("name an invoice that it paid and that is not all refunded: {names}"),
+            ),
+        },
+        (None, []) => Ok(None),
+        (None, [only]) => Ok(Some(only)),
+        (None, _) => missing("several invoices stand on this award".to_owned(), format!("name one of: {names}")),
+    }
+}
+
+/// Refuses more of an award than there is; where none is wanted in particular, there is nothing at all.
+fn exceeded(award: &Award, most: i64, wanted: Option<i64>, remedy: &str) -> Option<Refusal> {
+    if wanted.is_some_and(|it| it <= most) {
+        return None;
+    }
+    let left = shown(award.unit, most);
+    let message = wanted.map_or_else(
+        || "nothing of this award is left for that".to_owned(),
+        |it| format!("{} is more than this award has left for that: {left}", shown(award.unit, it)),
+    );
+    let limit = Limit {
+        kind: "award",
+        account: subject(award),
+        unit: award.unit.name(),
+        limit: Some(award.awarded),
+        committed: Some(award.committed()),
+        spent: Some(award.spent()),
+        available: Some(most),
+        requested: wanted,
+        largest: Some(most),
+        remedy: remedy.to_owned(),
+    };
+    Some(Refusal::of(Reason::AwardExceeded, message, limit))
+}
+
+fn more_than_booked(award: &Award, booking: &Booking, days: i64, wanted: Option<i64>) -> Option<Refusal> {
+    wanted.filter(|it| *it > days).map(|wanted| {
+        let limit = Limit {
+            kind: "award",
+            account: format!("booking {} of {}", booking.seq, subject(award)),
+            unit: award.unit.name(),
+            limit: Some(days),
+            committed: Some(days),
+            spent: Some(0),
+            available: Some(days),
+            requested: Some(wanted),
+            largest: Some(days),
+            remedy: "draw no more than was booked, and the rest without the booking".to_owned(),
+        };
+        let message = format!("{} is more than was booked: {}", shown(award.unit, wanted), booking.half_days);
+        Refusal::of(Reason::AwardExceeded, message, limit)
+    })
+}
+
+fn more_than_paid(award: &Award, paid: &Invoice, left: i64, wanted: i64) -> Option<Refusal> {
+    (wanted > left).then(|| {
+        let limit = Limit {
+            kind: "award",
+            account: format!("invoice {} of {}", paid.reference.as_str(), subject(award)),
+            unit: award.unit.name(),
+            limit: Some(paid.amount.get()),
+            committed: Some(0),
+            spent: Some(left),
+            available: Some(left),
+            requested: Some(wanted),
+            largest: Some(left),
+            remedy: "refund each invoice apart".to_owned(),
+        };
+        let message = format!("{} is more than is left of this invoice: {}", shown(award.unit, wanted), Pence(left));
+        Refusal::of(Reason::AwardExceeded, message, limit)
+    })
+}

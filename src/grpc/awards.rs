@@ -1,0 +1,166 @@
+//! `AwardService`.
+
+mod commands;
+
+use prost::Message as _;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::{Call, book_of, unary};
+use super::convert;
+use super::fields::{Fields, page_size, token};
+use crate::app::{App, AwardFilter, Result, ToldAward, authorise};
+use crate::proto::award_service_server::AwardService;
+use crate::proto::{
+    Award, BookDaysRequest, BookDaysResponse, CancelBookingRequest, CancelBookingResponse, CheckAwardRequest,
+    CheckAwardResponse, CreateAwardsRequest, CreateAwardsResponse, DrawAwardRequest, DrawAwardResponse,
+    GetAwardRequest, GetAwardResponse, ListAwardsRequest, ListAwardsResponse, RefundAwardRequest, RefundAwardResponse,
+    ReleaseAwardRequest, ReleaseAwardResponse,
+};
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Awards(pub(super) App);
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl AwardService for Awards {
+    async fn create_awards(&self, request: Request<CreateAwardsRequest>) -> Reply<CreateAwardsResponse> {
+        unary("AwardService/CreateAwards", request, async |call| {
+            let command = commands::create(&call.message, self.0.today());
+            let validate_only = call.message.validate_only;
+            let told = call.change(&self.0, command, validate_only, |told| {
+                CreateAwardsResponse { awards: convert::awards(told), warnings: convert::warnings(told) }
+                    .encode_to_vec()
+            });
+            let mut answer: CreateAwardsResponse = told.await?;
+            if validate_only {
+                answer.awards.iter_mut().for_each(|it| it.award.clear());
+            }
+            Ok(answer)
+        })
+        .await
+    }
+
+    async fn check_award(&self, request: Request<CheckAwardRequest>) -> Reply<CheckAwardResponse> {
+        unary("AwardService/CheckAward", request, async |call| check(&self.0, call).await).await
+    }
+
+    async fn get_award(&self, request: Request<GetAwardRequest>) -> Reply<GetAwardResponse> {
+        unary("AwardService/GetAward", request, async |call| {
+            let mut fields = Fields::default();
+            let id = fields.parse("award", &call.message.award);
+            let found = self.0.get_award(&call.caller, fields.done(id)?).await?;
+            Ok(GetAwardResponse { award: Some(shown(&found)) })
+        })
+        .await
+    }
+
+    async fn list_awards(&self, request: Request<ListAwardsRequest>) -> Reply<ListAwardsResponse> {
+        unary("AwardService/ListAwards", request, async |call| list(&self.0, call).await).await
+    }
+
+    async fn book_days(&self, request: Request<BookDaysRequest>) -> Reply<BookDaysResponse> {
+        unary("AwardService/BookDays", request, async |call| {
+            let command = commands::book(&call.message);
+            let validate_only = call.message.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                let (award, warnings) = (convert::first_award(told), convert::warnings(told));
+                BookDaysResponse { award, warnings, booking: convert::made_booking(told) }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn cancel_booking(&self, request: Request<CancelBookingRequest>) -> Reply<CancelBookingResponse> {
+        unary("AwardService/CancelBooking", request, async |call| {
+            let command = commands::cancel(&call.message);
+            let validate_only = call.message.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                CancelBookingResponse { award: convert::first_award(told) }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn draw_award(&self, request: Request<DrawAwardRequest>) -> Reply<DrawAwardResponse> {
+        unary("AwardService/DrawAward", request, async |call| {
+            let command = commands::draw(&call.message, self.0.today());
+            let validate_only = call.message.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                DrawAwardResponse { award: convert::first_award(told), warnings: convert::warnings(told) }
+                    .encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn release_award(&self, request: Request<ReleaseAwardRequest>) -> Reply<ReleaseAwardResponse> {
+        unary("AwardService/ReleaseAward", request, async |call| {
+            let command = commands::release(&call.message, self.0.today());
+            let validate_only = call.message.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                ReleaseAwardResponse { award: convert::first_award(told), warnings: convert::warnings(told) }
+                    .encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn refund_award(&self, request: Request<RefundAwardRequest>) -> Reply<RefundAwardResponse> {
+        unary("AwardService/RefundAward", request, async |call| {
+            let command = commands::refund(&call.message, self.0.today());
+            let validate_only = call.message.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                RefundAwardResponse { award: convert::first_award(told), warnings: convert::warnings(told) }
+                    .encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+}
+
+/// The real path, without the writing.
+async fn check(app: &App, call: Call<CheckAwardRequest>) -> Result<CheckAwardResponse> {
+    let command = commands::check(&call.message, app.today())?;
+    authorise(&call.caller, command.action())?;
+    let programme = book_of(app, &command).await?;
+    let told = app.check(&call.caller, &programme, &command).await?;
+    let (mut awards, warnings) = (convert::awards(&told), convert::warnings(&told));
+    // An id of an award that will not be made is of no use to anybody.
+    awards.iter_mut().for_each(|it| it.award.clear());
+    Ok(CheckAwardResponse { awards, warnings, judged_at_sequence: told.judged_at.0 })
+}
+
+async fn list(app: &App, call: Call<ListAwardsRequest>) -> Result<ListAwardsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let offer = fields.optional("offer", &message.offer);
+    let programme = if message.programme.is_empty() && message.offer.is_empty() {
+        fields.wrong("programme", "is required where no offer is named");
+        None
+    } else {
+        fields.optional("programme", &message.programme)
+    };
+    let strand = fields.strand(&message.strand);
+    let open = convert::award_state_from(message.state);
+    if message.state != 0 && open.is_none() {
+        fields.wrong("state", "is not a state");
+    }
+    let filter = fields.done(Some(AwardFilter { offer, programme, strand, open }))?;
+    let bound = ListAwardsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let after = token::read_as(&bound, &message.page_token)?;
+    let size = page_size(message.page_size);
+    let page = app.list_awards(&call.caller, &filter, after, size).await?;
+    let next_page_token = token::next(&bound, size, &page, |last| last.award.id.to_string());
+    Ok(ListAwardsResponse { awards: page.iter().map(shown).collect(), next_page_token })
+}
+
+fn shown(it: &ToldAward) -> Award {
+    convert::award(&it.award, it.text.as_deref())
+}

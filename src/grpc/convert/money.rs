@@ -1,0 +1,190 @@
+//! Awards, funds and their ledger as messages.
+
+use super::{date, number, timestamp};
+use crate::app::writer::Told;
+use crate::app::{Fund, FundEntry, Sums};
+use crate::domain::award::{self, Award, BookingState, Support};
+use crate::domain::ids::Programme;
+use crate::domain::ledger::{Account, Owner, Unit};
+use crate::domain::money::Pence;
+use crate::proto;
+use crate::proto::award::Support as WireSupport;
+
+const fn unit(it: Unit) -> proto::Unit {
+    match it {
+        Unit::Pence => proto::Unit::Pence,
+        Unit::HalfDays => proto::Unit::HalfDays,
+    }
+}
+
+/// Whether awards in this state are open; nothing for unspecified.
+pub(in crate::grpc) fn award_state_from(number: i32) -> Option<bool> {
+    match proto::AwardState::try_from(number) {
+        Ok(proto::AwardState::Open) => Some(true),
+        Ok(proto::AwardState::Settled) => Some(false),
+        Ok(proto::AwardState::Unspecified) | Err(_) => None,
+    }
+}
+
+/// An award. Its text is left out of stored answers, as it can be erased.
+pub(in crate::grpc) fn award(it: &Award, text: Option<&str>) -> proto::Award {
+    let state = if it.is_settled() { proto::AwardState::Settled } else { proto::AwardState::Open };
+    proto::Award {
+        award: it.id.to_string(),
+        offer: it.offer.to_string(),
+        strand: it.support.strand_name().to_owned(),
+        unit: unit(it.unit).into(),
+        state: state.into(),
+        awarded: it.awarded,
+        drawn: it.drawn,
+        released: it.released,
+        refunded: it.refunded,
+        committed: it.committed(),
+        fund: it.fund.to_string(),
+        day_rate_pence: it.rate.map_or(0, Pence::get),
+        date: date(Some(it.on)),
+        awarded_by: it.by.to_string(),
+        support: Some(support(&it.support, text.unwrap_or_default().to_owned())),
+        bookings: it.bookings.iter().map(booking).collect(),
+        invoices: it.invoices.iter().map(invoice).collect(),
+        etag: it.etag(),
+    }
+}
+
+fn support(it: &Support, text: String) -> WireSupport {
+    match it {
+        Support::Nle { leader } => {
+            WireSupport::Nle(proto::NleSupport { leader: leader.to_string(), organisation: text })
+        }
+        Support::Credit { partner } => {
+            WireSupport::Credit(proto::CreditSupport { partner_uid: number(partner.get()), suitable_because: text })
+        }
+        Support::Nlg {} => WireSupport::Nlg(proto::NlgSupport { because: text }),
+        Support::Npqel { leader, provider } => WireSupport::Npqel(proto::NpqelSupport {
+            leader: leader.to_string(),
+            provider: provider.clone(),
+            because: text,
+        }),
+    }
+}
+
+fn booking(it: &award::Booking) -> proto::Booking {
+    let state = match it.state {
+        BookingState::Booked => proto::BookingState::Booked,
+        BookingState::Delivered => proto::BookingState::Delivered,
+        BookingState::Cancelled => proto::BookingState::Cancelled,
+    };
+    proto::Booking {
+        booking: it.seq.0,
+        half_days: it.half_days.get(),
+        date: date(Some(it.on)),
+        leader: it.leader.to_string(),
+        state: state.into(),
+    }
+}
+
+fn invoice(it: &award::Invoice) -> proto::Invoice {
+    proto::Invoice {
+        reference: it.reference.as_str().to_owned(),
+        amount_pence: it.amount.get(),
+        refunded_pence: it.refunded.get(),
+    }
+}
+
+/// The awards of an answer, without their texts.
+pub(in crate::grpc) fn awards(told: &Told) -> Vec<proto::Award> {
+    told.awards.iter().map(|it| award(it, None)).collect()
+}
+
+/// The first award of an answer that has one.
+pub(in crate::grpc) fn first_award(told: &Told) -> Option<proto::Award> {
+    told.awards.first().map(|it| award(it, None))
+}
+
+/// The number of the booking just made: an award's newest is its last.
+pub(in crate::grpc) fn made_booking(told: &Told) -> i64 {
+    told.awards.first().and_then(|it| it.bookings.last()).map_or(0, |it| it.seq.0)
+}
+
+/// Commitments that closing gave back.
+pub(in crate::grpc) fn released(told: &Told) -> Vec<proto::ReleasedAward> {
+    let one = |(award, amount): &(Award, i64)| proto::ReleasedAward {
+        award: award.id.to_string(),
+        strand: award.support.strand_name().to_owned(),
+        unit: unit(award.unit).into(),
+        amount: *amount,
+    };
+    told.released.iter().map(one).collect()
+}
+
+/// A cap of an offer.
+pub(in crate::grpc) fn cap(it: &Account) -> proto::Cap {
+    proto::Cap {
+        strand: it.strand.to_string(),
+        unit: unit(it.unit).into(),
+        allocated: it.allocated(),
+        committed: it.committed,
+        spent: it.spent,
+        available: it.available,
+    }
+}
+
+/// A fund.
+pub(in crate::grpc) fn fund(it: &Fund) -> proto::Fund {
+    fund_of(&it.programme, &it.account)
+}
+
+/// The funds of an answer.
+pub(in crate::grpc) fn funds(told: &Told) -> Vec<proto::Fund> {
+    told.funds.iter().map(|it| fund_of(&told.programme, it)).collect()
+}
+
+fn fund_of(programme: &Programme, it: &Account) -> proto::Fund {
+    let region = match &it.owner {
+        Owner::Fund { region } => region.map(|it| it.to_string()).unwrap_or_default(),
+        Owner::Cap { .. } => String::new(),
+    };
+    proto::Fund {
+        fund: it.id.to_string(),
+        programme: programme.to_string(),
+        strand: it.strand.to_string(),
+        region,
+        unit: unit(it.unit).into(),
+        binds: it.binds,
+        over_committed: it.over_committed,
+        allocated: it.allocated(),
+        committed: it.committed,
+        spent: it.spent,
+        available: it.available,
+        etag: it.etag(),
+    }
+}
+
+/// A fund's balances, or what a year did to them.
+pub(in crate::grpc) fn position(it: &Sums) -> proto::Position {
+    proto::Position {
+        allocated: it.allocated,
+        committed: it.committed,
+        spent: it.spent,
+        available: it.allocated.saturating_sub(it.committed).saturating_sub(it.spent),
+    }
+}
+
+/// An entry of a fund.
+pub(in crate::grpc) fn fund_entry(it: &FundEntry) -> proto::FundEntry {
+    let (from, to) = it.entry.verb.buckets();
+    proto::FundEntry {
+        entry: it.entry.seq.0,
+        event_sequence: it.event.0,
+        event_kind: it.kind.clone(),
+        verb: it.entry.verb.name().to_owned(),
+        from_bucket: from.name().to_owned(),
+        to_bucket: to.name().to_owned(),
+        amount_pence: it.entry.amount,
+        period: it.entry.period.to_string(),
+        effective_date: date(Some(it.effective)),
+        recorded_time: Some(timestamp(it.recorded)),
+        actor: it.actor.to_string(),
+        offer: it.offer.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}

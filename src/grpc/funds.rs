@@ -1,0 +1,280 @@
+//! `FundService`.
+
+use std::pin::Pin;
+
+use futures_util::stream::{self, Stream};
+use prost::Message as _;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::{Call, unary};
+use super::convert;
+use super::fields::{Fields, page_size, page_size_within, token};
+use super::status::status;
+use crate::app::{App, AskedPosition, FundKey, Result, authorise};
+use crate::domain::book::Command;
+use crate::domain::book::funds::FundChange;
+use crate::domain::event::Seq;
+use crate::domain::ids::{AccountId, Programme, RequestId};
+use crate::domain::ledger::EntrySeq;
+use crate::domain::role::Action;
+use crate::domain::terms::StrandId;
+use crate::domain::time::Micros;
+use crate::proto::fund_service_server::FundService;
+use crate::proto::{
+    AllocateFundRequest, AllocateFundResponse, CreateFundRequest, CreateFundResponse, FinancialYear,
+    GetFundPositionRequest, GetFundPositionResponse, GetFundRequest, GetFundResponse, ListFundEntriesRequest,
+    ListFundEntriesResponse, ListFundsRequest, ListFundsResponse, MoveFundsRequest, MoveFundsResponse,
+    StreamFundEntriesRequest, StreamFundEntriesResponse, WithdrawFundRequest, WithdrawFundResponse,
+};
+
+/// Entries of one message of the stream.
+const STREAMED: u64 = 1_000;
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Funds(pub(super) App);
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+type Entries = Pin<Box<dyn Stream<Item = std::result::Result<StreamFundEntriesResponse, Status>> + Send>>;
+
+#[async_trait]
+impl FundService for Funds {
+    async fn create_fund(&self, request: Request<CreateFundRequest>) -> Reply<CreateFundResponse> {
+        unary("FundService/CreateFund", request, async |call| {
+            let (programme, command) = create(&call.message)?;
+            authorise(&call.caller, Action::KeepFunds)?;
+            let validate_only = call.message.validate_only;
+            call.change_in(&self.0, programme, command, validate_only, |told| {
+                CreateFundResponse { fund: convert::funds(told).into_iter().next() }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn get_fund(&self, request: Request<GetFundRequest>) -> Reply<GetFundResponse> {
+        unary("FundService/GetFund", request, async |call| {
+            let mut fields = Fields::default();
+            let id = fields.parse("fund", &call.message.fund);
+            let fund = self.0.get_fund(&call.caller, fields.done(id)?).await?;
+            Ok(GetFundResponse { fund: Some(convert::fund(&fund)) })
+        })
+        .await
+    }
+
+    async fn list_funds(&self, request: Request<ListFundsRequest>) -> Reply<ListFundsResponse> {
+        unary("FundService/ListFunds", request, async |call| list(&self.0, call).await).await
+    }
+
+    async fn allocate_fund(&self, request: Request<AllocateFundRequest>) -> Reply<AllocateFundResponse> {
+        unary("FundService/AllocateFund", request, async |call| {
+            let m = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&m.request_id);
+            let fund = fields.parse("fund", &m.fund);
+            let amount = fields.pence("amount_pence", m.amount_pence);
+            let on = fields.happened("date", &m.date, self.0.today());
+            let text = fields.note("note", &m.note);
+            let etag = fields.etag("etag", &m.etag);
+            let all = fund.zip(amount).zip(on);
+            let change = all.map(|((fund, amount), on)| FundChange::Allocate { fund, amount, on });
+            let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
+            let validate_only = m.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                let fund = convert::funds(told).into_iter().next();
+                AllocateFundResponse { fund, warnings: convert::warnings(told) }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn withdraw_fund(&self, request: Request<WithdrawFundRequest>) -> Reply<WithdrawFundResponse> {
+        unary("FundService/WithdrawFund", request, async |call| {
+            let m = &call.message;
+            let over_commit = m.over_commit;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&m.request_id);
+            let fund = fields.parse("fund", &m.fund);
+            let amount = fields.pence("amount_pence", m.amount_pence);
+            let on = fields.happened("date", &m.date, self.0.today());
+            let text = fields.note("note", &m.note);
+            let etag = fields.etag("etag", &m.etag);
+            let all = fund.zip(amount).zip(on);
+            let change = all.map(|((fund, amount), on)| FundChange::Withdraw { fund, amount, over_commit, on });
+            let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
+            let validate_only = m.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                let fund = convert::funds(told).into_iter().next();
+                WithdrawFundResponse { fund, warnings: convert::warnings(told) }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn move_funds(&self, request: Request<MoveFundsRequest>) -> Reply<MoveFundsResponse> {
+        unary("FundService/MoveFunds", request, async |call| {
+            let m = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&m.request_id);
+            let from: Option<AccountId> = fields.parse("from_fund", &m.from_fund);
+            let to: Option<AccountId> = fields.parse("to_fund", &m.to_fund);
+            if from.is_some() && from == to {
+                fields.wrong("to_fund", "is the fund that the money leaves");
+            }
+            let amount = fields.pence("amount_pence", m.amount_pence);
+            let on = fields.happened("date", &m.date, self.0.today());
+            let text = fields.note("note", &m.note);
+            let etag = fields.etag("etag", &m.etag);
+            let all = from.zip(to).zip(amount).zip(on);
+            let change = all.map(|(((from, to), amount), on)| FundChange::Move { from, to, amount, on });
+            let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
+            let validate_only = m.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                let mut funds = convert::funds(told).into_iter();
+                let (from_fund, to_fund) = (funds.next(), funds.next());
+                MoveFundsResponse { from_fund, to_fund, warnings: convert::warnings(told) }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn get_fund_position(&self, request: Request<GetFundPositionRequest>) -> Reply<GetFundPositionResponse> {
+        unary("FundService/GetFundPosition", request, async |call| position(&self.0, call).await).await
+    }
+
+    async fn list_fund_entries(&self, request: Request<ListFundEntriesRequest>) -> Reply<ListFundEntriesResponse> {
+        unary("FundService/ListFundEntries", request, async |call| entries(&self.0, call).await).await
+    }
+
+    type StreamFundEntriesStream = Entries;
+
+    async fn stream_fund_entries(&self, request: Request<StreamFundEntriesRequest>) -> Reply<Entries> {
+        unary("FundService/StreamFundEntries", request, async |call| {
+            let mut fields = Fields::default();
+            let fund = fields.parse("fund", &call.message.fund);
+            let fund = fields.done(fund)?;
+            let (programme, upto) = self.0.fund_ledger(&call.caller, fund).await?;
+            Ok(streamed(self.0.clone(), programme, fund, upto))
+        })
+        .await
+    }
+}
+
+fn create(message: &CreateFundRequest) -> Result<(Programme, (RequestId, Command))> {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let programme = fields.programme(&message.programme);
+    let strand = fields.strand(&message.strand).map(StrandId::new);
+    if message.strand.trim().is_empty() {
+        fields.wrong("strand", "is required");
+    }
+    let region = fields.optional("region", &message.region);
+    let command = strand.map(|strand| Command::CreateFund { strand, region });
+    fields.done(programme.zip(request.zip(command)))
+}
+
+async fn list(app: &App, call: Call<ListFundsRequest>) -> Result<ListFundsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme: Option<Programme> = fields.optional("programme", &message.programme);
+    let programme = fields.done(Some(programme))?;
+    let bound = message.programme.as_bytes();
+    let after: Option<FundKey> = token::read_as(bound, &message.page_token)?;
+    let size = page_size(message.page_size);
+    let page = app.list_funds(&call.caller, programme.as_ref(), after.as_ref(), size).await?;
+    let next_page_token = token::next(bound, size, &page, |last| last.key().to_string());
+    Ok(ListFundsResponse { funds: page.iter().map(convert::fund).collect(), next_page_token })
+}
+
+async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFundPositionResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let fund = fields.parse("fund", &message.fund);
+    let as_of = if message.as_of_date.is_empty() { None } else { fields.date("as_of_date", &message.as_of_date) };
+    let recorded_by = message.recorded_by_time.as_ref().and_then(|it| {
+        let micros = instant(it);
+        if micros.is_none() {
+            fields.wrong("recorded_by_time", "is not an instant");
+        }
+        micros
+    });
+    if message.at_sequence < 0 {
+        fields.wrong("at_sequence", "is the number of an event, 1 or more, or 0 for the last");
+    }
+    let at = (message.at_sequence > 0).then_some(Seq(message.at_sequence));
+    let fund: AccountId = fields.done(fund)?;
+    let found = app.fund_position(&call.caller, fund, AskedPosition { as_of, recorded_by, at }).await?;
+    Ok(GetFundPositionResponse {
+        fund: fund.to_string(),
+        at_sequence: found.at.0,
+        position: Some(convert::position(&found.total)),
+        financial_years: found
+            .years
+            .iter()
+            .map(|(year, moved)| FinancialYear { year: year.clone(), moved: Some(convert::position(moved)) })
+            .collect(),
+    })
+}
+
+/// An instant in whole microseconds, the rest cut off: records have no more.
+fn instant(at: &prost_types::Timestamp) -> Option<Micros> {
+    let nanos = Some(at.nanos).filter(|it| (0..1_000_000_000).contains(it))?;
+    at.seconds.checked_mul(1_000_000)?.checked_add(i64::from(nanos.checked_div(1_000)?)).map(Micros)
+}
+
+async fn entries(app: &App, call: Call<ListFundEntriesRequest>) -> Result<ListFundEntriesResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let fund = fields.parse("fund", &message.fund);
+    let fund = fields.done(fund)?;
+    let bound = message.fund.as_bytes();
+    let after = EntrySeq(token::read_as(bound, &message.page_token)?.unwrap_or(0));
+    let size = page_size_within(message.page_size, 100, STREAMED);
+    let (programme, upto) = app.fund_ledger(&call.caller, fund).await?;
+    let page = app.fund_entries(&programme, fund, (after, upto), size).await?;
+    let next_page_token = token::next(bound, size, &page, |last| last.entry.seq.0.to_string());
+    Ok(ListFundEntriesResponse { entries: page.iter().map(convert::fund_entry).collect(), next_page_token })
+}
+
+/// Entries up to one, page by page, read as the caller takes them; nothing is read for a caller that has gone.
+fn streamed(app: App, programme: Programme, fund: AccountId, upto: EntrySeq) -> Entries {
+    let from_the_first = Unread { app, programme, fund, after: EntrySeq(0), upto };
+    Box::pin(stream::try_unfold(from_the_first, next_page))
+}
+
+/// What of a stream is still to be read.
+struct Unread {
+    app: App,
+    programme: Programme,
+    fund: AccountId,
+    after: EntrySeq,
+    upto: EntrySeq,
+}
+
+type Page = (StreamFundEntriesResponse, Unread);
+
+async fn next_page(unread: Unread) -> std::result::Result<Option<Page>, Status> {
+    let Unread { app, programme, fund, after, upto } = &unread;
+    let page = app.fund_entries(programme, *fund, (*after, *upto), STREAMED).await.map_err(status)?;
+    let Some(last) = page.last() else { return Ok(None) };
+    let rest = Unread { after: last.entry.seq, ..unread };
+    Ok(Some((StreamFundEntriesResponse { entries: page.iter().map(convert::fund_entry).collect() }, rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_cut_to_microseconds() {
+        let at = |seconds, nanos| instant(&prost_types::Timestamp { seconds, nanos }).map(|it| it.0);
+        assert_eq!(at(1, 2_999), Some(1_000_002));
+        assert_eq!(at(-1, 0), Some(-1_000_000));
+        assert_eq!(at(0, 1_000_000_000), None);
+        assert_eq!(at(0, -1), None);
+        assert_eq!(at(i64::MAX, 0), None);
+    }
+}

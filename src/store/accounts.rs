@@ -1,0 +1,182 @@
+//! Accounts: funds and caps, with their balances as the entries left them.
+
+use sea_orm::QueryResult;
+use uuid::Uuid;
+
+use super::batch::{Batch, Cell, How, Kind, Table, cell};
+use super::bulk::{ids, select_by_place, within};
+use super::offers::named;
+use super::{Readable, Result, StoreError};
+use crate::domain::event::Seq;
+use crate::domain::ids::{AccountId, OfferId, Programme};
+use crate::domain::ledger::{Account, Owner, Unit};
+use crate::domain::terms::StrandId;
+
+static NEW: Table = Table {
+    name: "accounts",
+    same: &[("programme", Kind::Text)],
+    columns: &[
+        ("id", Kind::Uuid),
+        ("owner", Kind::Text),
+        ("strand", Kind::Text),
+        ("region", Kind::OptionalText),
+        ("offer_id", Kind::OptionalUuid),
+        ("unit", Kind::Text),
+        ("binds", Kind::Bool),
+        ("over_committed", Kind::Bool),
+        ("outside", Kind::Int),
+        ("available", Kind::Int),
+        ("committed", Kind::Int),
+        ("spent", Kind::Int),
+        ("version", Kind::Int),
+    ],
+    how: How::Insert,
+};
+
+static MOVED: Table = Table {
+    name: "accounts",
+    same: &[],
+    columns: &[
+        ("id", Kind::Uuid),
+        ("over_committed", Kind::Bool),
+        ("outside", Kind::Int),
+        ("available", Kind::Int),
+        ("committed", Kind::Int),
+        ("spent", Kind::Int),
+        ("version", Kind::Int),
+    ],
+    how: How::Update,
+};
+
+const COLUMNS: &str = "id, programme, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
+                       committed, spent, version";
+
+/// Adds accounts, as they are now, to what a group writes: new ones, and those that are stored already.
+pub(super) fn put(batch: &mut Batch, programme: &Programme, new: &[&Account], moved: &[&Account]) {
+    batch.rows(&NEW, [cell(programme.as_str())], new.iter().map(|it| row_of(it)));
+    batch.rows(
+        &MOVED,
+        [],
+        moved.iter().map(|it| {
+            [
+                cell(it.id.0),
+                cell(it.over_committed),
+                cell(it.outside),
+                cell(it.available),
+                cell(it.committed),
+                cell(it.spent),
+                cell(it.version.0),
+            ]
+        }),
+    );
+}
+
+fn row_of(it: &Account) -> [Cell; 13] {
+    let (owner, region, offer) = match &it.owner {
+        Owner::Fund { region } => ("fund", region.map(|region| region.name().to_owned().into()), None),
+        Owner::Cap { offer } => ("cap", None, cell(offer.0)),
+    };
+    [
+        cell(it.id.0),
+        cell(owner),
+        cell(it.strand.as_str()),
+        region,
+        offer,
+        cell(it.unit.name()),
+        cell(it.binds),
+        cell(it.over_committed),
+        cell(it.outside),
+        cell(it.available),
+        cell(it.committed),
+        cell(it.spent),
+        cell(it.version.0),
+    ]
+}
+
+/// The funds of a programme, or of all, as far as they are stored: by programme, strand and region, the national one
+/// first. One that the terms bring with them is stored once something is in it.
+///
+/// # Errors
+/// As the database has it.
+pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Result<Vec<(Programme, Account)>> {
+    let order = "ORDER BY programme, strand, COALESCE(region, '')";
+    let (which, values) = match programme {
+        Some(programme) => ("AND programme = $1", vec![programme.as_str().into()]),
+        None => ("", vec![]),
+    };
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE owner = 'fund' {which} {order}");
+    select_by_place(&from.at(), &sql, values, read).await
+}
+
+/// These accounts, as far as they are stored.
+///
+/// # Errors
+/// As the database has it.
+pub async fn find(from: &impl Readable, wanted: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
+    let conn = from.at();
+    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE {}", within(&conn, "id", 1));
+    select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await
+}
+
+/// The funds of a programme, and these accounts, as far as they are stored: what a group is decided against.
+///
+/// # Errors
+/// As the database has it.
+pub async fn funds_and(from: &impl Readable, programme: &Programme, caps: &[AccountId]) -> Result<Vec<Account>> {
+    let conn = from.at();
+    let caps: Vec<Uuid> = caps.iter().map(|id| id.0).collect();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM accounts WHERE owner = 'fund' AND programme = $1 UNION ALL \
+         SELECT {COLUMNS} FROM accounts WHERE {}",
+        within(&conn, "id", 2)
+    );
+    let found = select_by_place(&conn, &sql, vec![programme.as_str().into(), ids(&conn, &caps)], read).await?;
+    Ok(found.into_iter().map(|(_, account)| account).collect())
+}
+
+/// The caps of these offers, as far as something was awarded under them.
+///
+/// # Errors
+/// As the database has it.
+pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Account>> {
+    let conn = from.at();
+    let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE owner = 'cap' AND {}", within(&conn, "offer_id", 1));
+    let found = select_by_place(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
+    Ok(found.into_iter().map(|(_, account)| account).collect())
+}
+
+/// Every account of a programme that is stored.
+///
+/// # Errors
+/// As the database has it.
+pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<Account>> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE programme = $1");
+    let found = select_by_place(&from.at(), &sql, vec![programme.as_str().into()], read).await?;
+    Ok(found.into_iter().map(|(_, account)| account).collect())
+}
+
+fn read(row: &QueryResult) -> Result<(Programme, Account)> {
+    let programme: String = row.try_get_by_index(1)?;
+    let region: Option<String> = row.try_get_by_index(4)?;
+    let offer: Option<Uuid> = row.try_get_by_index(5)?;
+    let owner = match offer {
+        Some(offer) => Owner::Cap { offer: OfferId(offer) },
+        None => Owner::Fund { region: region.map(|it| it.parse()).transpose().map_err(StoreError::unreadable)? },
+    };
+    let account = Account {
+        id: AccountId(row.try_get_by_index(0)?),
+        owner,
+        strand: StrandId::new(row.try_get_by_index::<String>(3)?),
+        unit: named(Unit::named, &row.try_get_by_index::<String>(6)?)?,
+        binds: row.try_get_by_index(7)?,
+        over_committed: row.try_get_by_index(8)?,
+        outside: row.try_get_by_index(9)?,
+        available: row.try_get_by_index(10)?,
+        committed: row.try_get_by_index(11)?,
+        spent: row.try_get_by_index(12)?,
+        version: Seq(row.try_get_by_index(13)?),
+    };
+    Ok((programme.parse().map_err(StoreError::unreadable)?, account))
+}

@@ -1,0 +1,413 @@
+//! Awards as their events left them, with their bookings and invoices.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use sea_orm::{QueryResult, Value};
+use uuid::Uuid;
+
+use super::batch::{Batch, Cell, How, Kind, Table, cell};
+use super::books::actor;
+use super::bulk::{ids, pairs, select_by_place, within};
+use super::offers::named;
+use super::{Conn, Readable, Result, StoreError, WriteTx};
+use crate::domain::award::{Award, Booking, BookingState, Invoice, Reference};
+use crate::domain::event::Seq;
+use crate::domain::ids::{AccountId, AwardId, OfferId, Programme};
+use crate::domain::ledger::Unit;
+use crate::domain::money::{HalfDays, Pence};
+
+static NEW: Table = Table {
+    name: "awards",
+    same: &[("programme", Kind::Text)],
+    columns: &[
+        ("id", Kind::Uuid),
+        ("offer_id", Kind::Uuid),
+        ("strand", Kind::Text),
+        ("unit", Kind::Text),
+        ("support", Kind::Text),
+        ("fund_id", Kind::Uuid),
+        ("cap_id", Kind::OptionalUuid),
+        ("day_rate", Kind::OptionalInt),
+        ("awarded", Kind::Int),
+        ("drawn", Kind::Int),
+        ("released", Kind::Int),
+        ("refunded", Kind::Int),
+        ("awarded_on", Kind::Date),
+        ("awarded_by", Kind::Text),
+        ("made_seq", Kind::Int),
+        ("version", Kind::Int),
+    ],
+    how: How::Insert,
+};
+
+static CHANGED: Table = Table {
+    name: "awards",
+    same: &[],
+    columns: &[
+        ("id", Kind::Uuid),
+        ("drawn", Kind::Int),
+        ("released", Kind::Int),
+        ("refunded", Kind::Int),
+        ("version", Kind::Int),
+    ],
+    how: How::Update,
+};
+
+static BOOKINGS: Table = Table {
+    name: "bookings",
+    same: &[("programme", Kind::Text)],
+    columns: &[
+        ("seq", Kind::Int),
+        ("award_id", Kind::Uuid),
+        ("half_days", Kind::Int),
+        ("booked_for", Kind::Date),
+        ("leader", Kind::Text),
+        ("state", Kind::Text),
+    ],
+    how: How::Upsert { key: &["programme", "seq"], take: &["state"] },
+};
+
+static INVOICES: Table = Table {
+    name: "invoices",
+    same: &[("programme", Kind::Text)],
+    columns: &[
+        ("seq", Kind::Int),
+        ("award_id", Kind::Uuid),
+        ("provider", Kind::Text),
+        ("reference", Kind::Text),
+        ("amount", Kind::Int),
+        ("refunded", Kind::Int),
+    ],
+    how: How::Upsert { key: &["programme", "seq"], take: &["refunded"] },
+};
+
+/// Adds awards, as they are now, to what a group writes: those made by events after `before`, and older ones.
+pub(super) fn put(batch: &mut Batch, programme: &Programme, awards: &[&Award], before: Seq) {
+    let (new, changed): (Vec<&Award>, Vec<&Award>) = awards.iter().partition(|it| it.made > before);
+    let same = || [cell(programme.as_str())];
+    batch.rows(&NEW, same(), new.iter().map(|it| row_of(it)));
+    let now = |it: &&Award| [cell(it.id.0), cell(it.drawn), cell(it.released), cell(it.refunded), cell(it.version.0)];
+    batch.rows(&CHANGED, [], changed.iter().map(now));
+    let bookings = awards.iter().flat_map(|award| award.bookings.iter().map(|it| (award.id, it)));
+    batch.rows(
+        &BOOKINGS,
+        same(),
+        bookings.map(|(award, it)| {
+            [
+                cell(it.seq.0),
+                cell(award.0),
+                cell(i64::from(it.half_days.get())),
+                cell(it.on),
+                cell(it.leader.as_str()),
+                cell(it.state.name()),
+            ]
+        }),
+    );
+    batch.rows(&INVOICES, same(), invoices_of(awards).map(invoice_row));
+}
+
+/// Writes the invoices that were refunded in full, where the same group pays one of them anew. The unique index must be
+/// free before the new payment comes, and nothing says which of a batch's rows comes first.
+pub(super) async fn free(tx: &WriteTx, programme: &Programme, awards: &[&Award], before: Seq) -> Result<()> {
+    let key = |it: &Invoice| (it.provider.clone(), it.reference.clone());
+    let paid = invoices_of(awards).filter(|(_, it)| it.seq > before && it.stands());
+    let paid: HashSet<_> = paid.map(|(_, it)| key(it)).collect();
+    if paid.is_empty() {
+        return Ok(());
+    }
+    let freed = invoices_of(awards).filter(|(_, it)| it.seq <= before && !it.stands() && paid.contains(&key(it)));
+    let mut batch = Batch::default();
+    batch.rows(&INVOICES, [cell(programme.as_str())], freed.map(invoice_row));
+    batch.write(tx).await
+}
+
+fn invoices_of<'a>(awards: &[&'a Award]) -> impl Iterator<Item = (AwardId, &'a Invoice)> {
+    awards.iter().flat_map(|award| award.invoices.iter().map(|it| (award.id, it)))
+}
+
+fn invoice_row((award, it): (AwardId, &Invoice)) -> [Cell; 6] {
+    [
+        cell(it.seq.0),
+        cell(award.0),
+        cell(it.provider.as_str()),
+        cell(it.reference.as_str()),
+        cell(it.amount.get()),
+        cell(it.refunded.get()),
+    ]
+}
+
+fn row_of(it: &Award) -> [Cell; 16] {
+    [
+        cell(it.id.0),
+        cell(it.offer.0),
+        cell(it.support.strand_name()),
+        cell(it.unit.name()),
+        cell(serde_json::to_string(&it.support).unwrap_or_default()),
+        cell(it.fund.0),
+        it.cap.map(|id| id.0.into()),
+        it.rate.map(|rate| rate.get().into()),
+        cell(it.awarded),
+        cell(it.drawn),
+        cell(it.released),
+        cell(it.refunded),
+        cell(it.on),
+        cell(it.by.as_str()),
+        cell(it.made.0),
+        cell(it.version.0),
+    ]
+}
+
+/// Which awards a page shows. All conditions given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Under this offer.
+    pub offer: Option<OfferId>,
+    /// Of this programme.
+    pub programme: Option<Programme>,
+    /// Of this strand.
+    pub strand: Option<String>,
+    /// Whether something of it is still committed.
+    pub open: Option<bool>,
+}
+
+/// These awards, as far as they exist, by id.
+///
+/// # Errors
+/// As the database has it.
+pub async fn find(from: &impl Readable, wanted: &[AwardId]) -> Result<BTreeMap<AwardId, Award>> {
+    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
+    among(&from.at(), "id", &wanted).await
+}
+
+/// Every award of these offers, by id.
+///
+/// # Errors
+/// As the database has it.
+pub async fn of_offers(from: &impl Readable, offers: &[OfferId]) -> Result<BTreeMap<AwardId, Award>> {
+    let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
+    among(&from.at(), "offer_id", &offers).await
+}
+
+async fn among(conn: &Conn<'_>, column: &str, wanted: &[Uuid]) -> Result<BTreeMap<AwardId, Award>> {
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sql = format!("SELECT {COLUMNS} FROM awards WHERE {}", within(conn, column, 1));
+    let rows = select_by_place(conn, &sql, vec![ids(conn, wanted)], read).await?;
+    whole(conn, rows.into_iter().map(|(_, award)| award).collect()).await
+}
+
+/// All that a programme has of awards.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfProgramme {
+    /// Its awards, by id.
+    pub awards: BTreeMap<AwardId, Award>,
+    /// Those whose strand is stored as another than that of their support, and as what.
+    pub strands: Vec<(AwardId, String)>,
+    /// Bookings of no award of the programme.
+    pub bookings: Vec<(AwardId, Seq)>,
+    /// Invoices of no award of the programme.
+    pub invoices: Vec<(AwardId, Seq)>,
+}
+
+/// All that a programme has of awards, to be held against the record.
+///
+/// # Errors
+/// As the database has it.
+pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<OfProgramme> {
+    let conn = from.at();
+    let value = || vec![programme.as_str().into()];
+    let sql = format!("SELECT {COLUMNS}, strand FROM awards WHERE programme = $1");
+    let read = |row: &QueryResult| Ok((read(row)?.1, row.try_get_by_index::<String>(16)?));
+    let mut all = OfProgramme::default();
+    for (award, strand) in select_by_place(&conn, &sql, value(), read).await? {
+        if strand != award.support.strand_name() {
+            all.strands.push((award.id, strand));
+        }
+        all.awards.insert(award.id, award);
+    }
+    let sql = format!("SELECT {BOOKING} FROM bookings WHERE programme = $1 ORDER BY seq");
+    all.bookings = add_bookings(&mut all.awards, select_by_place(&conn, &sql, value(), booking).await?);
+    let sql = format!("SELECT {INVOICE} FROM invoices WHERE programme = $1 ORDER BY seq");
+    all.invoices = add_invoices(&mut all.awards, select_by_place(&conn, &sql, value(), invoice).await?);
+    Ok(all)
+}
+
+/// The programme of each of these awards, as far as they exist.
+///
+/// # Errors
+/// As the database has it.
+pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Vec<(AwardId, Programme)>> {
+    let conn = from.at();
+    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
+    let sql = format!("SELECT id, programme FROM awards WHERE {}", within(&conn, "id", 1));
+    let read = |row: &QueryResult| {
+        let programme: String = row.try_get_by_index(1)?;
+        Ok((AwardId(row.try_get_by_index(0)?), programme.parse().map_err(StoreError::unreadable)?))
+    };
+    select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await
+}
+
+/// A page of awards in the order they were made, after `after`.
+///
+/// # Errors
+/// As the database has it.
+pub async fn page(
+    from: &impl Readable,
+    filter: &Filter,
+    after: Option<AwardId>,
+    limit: u64,
+) -> Result<Vec<(Programme, Award)>> {
+    let conn = from.at();
+    let mut conditions = vec!["id > $1".to_owned()];
+    let mut values: Vec<Value> = vec![after.map_or(Uuid::nil(), |id| id.0).into()];
+    let equal: [(&str, Option<Value>); 3] = [
+        ("offer_id", filter.offer.map(|id| id.0.into())),
+        ("programme", filter.programme.as_ref().map(|it| it.as_str().into())),
+        ("strand", filter.strand.as_ref().map(|it| it.as_str().into())),
+    ];
+    for (column, value) in equal {
+        let Some(value) = value else { continue };
+        values.push(value);
+        conditions.push(format!("{column} = ${}", values.len()));
+    }
+    if let Some(open) = filter.open {
+        conditions.push(format!("awarded {} drawn + released", if open { ">" } else { "=" }));
+    }
+    values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
+    let (conditions, limit) = (conditions.join(" AND "), values.len());
+    let sql = format!("SELECT {COLUMNS} FROM awards WHERE {conditions} ORDER BY id LIMIT ${limit}");
+    let rows = select_by_place(&conn, &sql, values, read).await?;
+    let (order, awards): (Vec<_>, Vec<_>) = rows.into_iter().map(|(programme, it)| ((programme, it.id), it)).unzip();
+    let mut awards = whole(&conn, awards).await?;
+    Ok(order.into_iter().filter_map(|(programme, id)| Some((programme, awards.remove(&id)?))).collect())
+}
+
+/// The award that each of these invoices stands on, by provider and reference, whichever programme paid it.
+///
+/// # Errors
+/// As the database has it.
+pub async fn standing(
+    from: &impl Readable,
+    wanted: &[(String, Reference)],
+) -> Result<HashMap<(String, Reference), AwardId>> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let conn = from.at();
+    let (sql, values) = pairs(
+        &conn,
+        "SELECT t.provider, t.reference, t.award_id FROM {wanted} invoices t \
+         ON t.provider = {0} AND t.reference = {1} AND t.refunded < t.amount",
+        wanted.iter().map(|(provider, reference)| (provider.as_str(), reference.as_str())),
+    );
+    let read = |row: &QueryResult| {
+        let key = (row.try_get_by_index(0)?, reference(&row.try_get_by_index::<String>(1)?)?);
+        Ok((key, AwardId(row.try_get_by_index(2)?)))
+    };
+    Ok(select_by_place(&conn, &sql, values, read).await?.into_iter().collect())
+}
+
+/// Adds bookings and invoices: two more queries, however many awards; none for strands that have none.
+async fn whole(conn: &Conn<'_>, awards: Vec<Award>) -> Result<BTreeMap<AwardId, Award>> {
+    let of = |strand: &str| -> Vec<Uuid> {
+        awards.iter().filter(|it| it.support.strand_name() == strand).map(|it| it.id.0).collect()
+    };
+    let (nle, npqel) = (of("nle"), of("npqel"));
+    let mut awards: BTreeMap<AwardId, Award> = awards.into_iter().map(|it| (it.id, it)).collect();
+    if !nle.is_empty() {
+        let sql = format!("SELECT {BOOKING} FROM bookings WHERE {} ORDER BY seq", within(conn, "award_id", 1));
+        add_bookings(&mut awards, select_by_place(conn, &sql, vec![ids(conn, &nle)], booking).await?);
+    }
+    if !npqel.is_empty() {
+        let sql = format!("SELECT {INVOICE} FROM invoices WHERE {} ORDER BY seq", within(conn, "award_id", 1));
+        add_invoices(&mut awards, select_by_place(conn, &sql, vec![ids(conn, &npqel)], invoice).await?);
+    }
+    Ok(awards)
+}
+
+/// Puts bookings into their awards; answers those that have none.
+fn add_bookings(awards: &mut BTreeMap<AwardId, Award>, bookings: Vec<(AwardId, Booking)>) -> Vec<(AwardId, Seq)> {
+    let mut left = Vec::new();
+    for (id, booking) in bookings {
+        match awards.get_mut(&id) {
+            Some(award) => award.bookings.push(booking),
+            None => left.push((id, booking.seq)),
+        }
+    }
+    left
+}
+
+/// Puts invoices into their awards; answers those that have none.
+fn add_invoices(awards: &mut BTreeMap<AwardId, Award>, invoices: Vec<(AwardId, Invoice)>) -> Vec<(AwardId, Seq)> {
+    let mut left = Vec::new();
+    for (id, invoice) in invoices {
+        match awards.get_mut(&id) {
+            Some(award) => award.invoices.push(invoice),
+            None => left.push((id, invoice.seq)),
+        }
+    }
+    left
+}
+
+const COLUMNS: &str = "id, programme, offer_id, unit, support, fund_id, cap_id, day_rate, awarded, drawn, released, \
+                       refunded, awarded_on, awarded_by, made_seq, version";
+
+fn read(row: &QueryResult) -> Result<(Programme, Award)> {
+    let programme: String = row.try_get_by_index(1)?;
+    let unit: String = row.try_get_by_index(3)?;
+    let support: String = row.try_get_by_index(4)?;
+    let cap: Option<Uuid> = row.try_get_by_index(6)?;
+    let rate: Option<i64> = row.try_get_by_index(7)?;
+    let award = Award {
+        id: AwardId(row.try_get_by_index(0)?),
+        offer: OfferId(row.try_get_by_index(2)?),
+        unit: named(Unit::named, &unit)?,
+        support: serde_json::from_str(&support).map_err(StoreError::unreadable)?,
+        fund: AccountId(row.try_get_by_index(5)?),
+        cap: cap.map(AccountId),
+        rate: rate.map(Pence),
+        awarded: row.try_get_by_index(8)?,
+        drawn: row.try_get_by_index(9)?,
+        released: row.try_get_by_index(10)?,
+        refunded: row.try_get_by_index(11)?,
+        on: row.try_get_by_index(12)?,
+        by: actor(&row.try_get_by_index::<String>(13)?)?,
+        made: Seq(row.try_get_by_index(14)?),
+        version: Seq(row.try_get_by_index(15)?),
+        bookings: Vec::new(),
+        invoices: Vec::new(),
+    };
+    Ok((programme.parse().map_err(StoreError::unreadable)?, award))
+}
+
+const BOOKING: &str = "award_id, seq, half_days, booked_for, leader, state";
+
+fn booking(row: &QueryResult) -> Result<(AwardId, Booking)> {
+    let half_days: i64 = row.try_get_by_index(2)?;
+    let booking = Booking {
+        seq: Seq(row.try_get_by_index(1)?),
+        half_days: HalfDays(i32::try_from(half_days).map_err(StoreError::unreadable)?),
+        on: row.try_get_by_index(3)?,
+        leader: actor(&row.try_get_by_index::<String>(4)?)?,
+        state: named(BookingState::named, &row.try_get_by_index::<String>(5)?)?,
+    };
+    Ok((AwardId(row.try_get_by_index(0)?), booking))
+}
+
+const INVOICE: &str = "award_id, seq, provider, reference, amount, refunded";
+
+fn invoice(row: &QueryResult) -> Result<(AwardId, Invoice)> {
+    let invoice = Invoice {
+        seq: Seq(row.try_get_by_index(1)?),
+        provider: row.try_get_by_index(2)?,
+        reference: reference(&row.try_get_by_index::<String>(3)?)?,
+        amount: Pence(row.try_get_by_index(4)?),
+        refunded: Pence(row.try_get_by_index(5)?),
+    };
+    Ok((AwardId(row.try_get_by_index(0)?), invoice))
+}
+
+fn reference(text: &str) -> Result<Reference> {
+    Reference::new(text).ok_or_else(|| StoreError::unreadable(format!("the reference {text:?}")))
+}

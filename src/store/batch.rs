@@ -1,0 +1,300 @@
+//! What a group writes, in statements of fixed text: the hot path of the writer.
+//!
+//! PostgreSQL takes all of it in one statement, each table's rows as arrays. SQLite takes it table by table, in
+//! statements of 64, 32, 16... rows, so that each text is prepared once. Measured beside inserts of varying length in
+//! [ADR 0014](../../../docs/adr/0014-a-group-is-written-in-fixed-statements.md).
+
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement, Value};
+use uuid::Uuid;
+
+use super::{Backend, Readable as _, Result, StoreError, WriteTx};
+use crate::domain::Date;
+
+/// Rows of the longest statement on SQLite.
+const LONGEST: usize = 64;
+
+/// A column's type. The optional ones travel to PostgreSQL with a stand-in for NULL, since its arrays here hold none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Uuid,
+    Bytes,
+    Text,
+    Int,
+    Bool,
+    Date,
+    OptionalUuid,
+    OptionalBytes,
+    OptionalText,
+    OptionalInt,
+}
+
+impl Kind {
+    /// Its name on PostgreSQL.
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::Uuid | Self::OptionalUuid => "uuid",
+            Self::Bytes | Self::OptionalBytes => "bytea",
+            Self::Text | Self::OptionalText => "text",
+            Self::Int | Self::OptionalInt => "bigint",
+            Self::Bool => "boolean",
+            Self::Date => "date",
+        }
+    }
+
+    fn array_type(self) -> ArrayType {
+        match self {
+            Self::Uuid | Self::OptionalUuid => ArrayType::Uuid,
+            Self::Bytes | Self::OptionalBytes => ArrayType::Bytes,
+            Self::Text | Self::OptionalText => ArrayType::String,
+            Self::Int | Self::OptionalInt => ArrayType::BigInt,
+            Self::Bool => ArrayType::Bool,
+            Self::Date => ArrayType::ChronoDate,
+        }
+    }
+
+    /// The column as PostgreSQL selects it from the arrays: the stand-in is NULL again.
+    fn selected(self, column: &str) -> String {
+        let absent = match self {
+            Self::OptionalUuid => "'00000000-0000-0000-0000-000000000000'::uuid",
+            Self::OptionalBytes => "''::bytea",
+            Self::OptionalText => "''",
+            Self::OptionalInt => "(-9223372036854775808)",
+            Self::Uuid | Self::Bytes | Self::Text | Self::Int | Self::Bool | Self::Date => {
+                return format!("v.{column}");
+            }
+        };
+        format!("NULLIF(v.{column}, {absent})")
+    }
+
+    /// What stands for NULL in an array: a value the column never holds.
+    fn absent(self) -> Value {
+        match self {
+            Self::Uuid | Self::OptionalUuid => Uuid::nil().into(),
+            Self::Bytes | Self::OptionalBytes => Vec::<u8>::new().into(),
+            Self::Text | Self::OptionalText => String::new().into(),
+            Self::Int | Self::OptionalInt => i64::MIN.into(),
+            Self::Bool => false.into(),
+            Self::Date => Date::MIN.into(),
+        }
+    }
+}
+
+/// A value of a row; `None` is NULL.
+pub(super) type Cell = Option<Value>;
+
+/// A value as a cell.
+pub(super) fn cell(value: impl Into<Value>) -> Cell {
+    Some(value.into())
+}
+
+/// A table and how rows go into it.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// Columns that are the same in all rows of a group, and so travel once.
+    pub(super) same: &'static [(&'static str, Kind)],
+    pub(super) columns: &'static [(&'static str, Kind)],
+    pub(super) how: How,
+}
+
+/// What becomes of a row.
+#[derive(Debug)]
+pub(super) enum How {
+    /// It is new.
+    Insert,
+    /// It is new, or its row with this key takes over these columns.
+    Upsert { key: &'static [&'static str], take: &'static [&'static str] },
+    /// It is there: the row with the first column's value takes over the other columns.
+    Update,
+}
+
+/// Rows on their way into a table.
+#[derive(Debug)]
+struct Part {
+    table: &'static Table,
+    same: Vec<Cell>,
+    /// Row after row, one cell a column.
+    cells: Vec<Cell>,
+}
+
+/// Rows on their way into several tables.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    parts: Vec<Part>,
+}
+
+impl Batch {
+    /// Adds rows to a table: what is the same in all of them, then a cell a column for each, in the order of its columns.
+    pub(super) fn rows<const S: usize, const N: usize>(
+        &mut self,
+        table: &'static Table,
+        same: [Cell; S],
+        rows: impl Iterator<Item = [Cell; N]>,
+    ) {
+        debug_assert_eq!((S, N), (table.same.len(), table.columns.len()), "{}", table.name);
+        let cells: Vec<Cell> = rows.flatten().collect();
+        if !cells.is_empty() {
+            self.parts.push(Part { table, same: same.into(), cells });
+        }
+    }
+
+    /// Writes everything.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when a request id or an invoice has come to be there since it was looked for: another book,
+    /// or an import, kept it at this moment; trying again finds it. Otherwise as the database has it.
+    pub(super) async fn write(self, tx: &WriteTx) -> Result<()> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        let written = match tx.backend {
+            Backend::Postgres => at_once(tx, self.parts).await,
+            Backend::Sqlite => table_by_table(tx, self.parts).await,
+        };
+        written.map_err(|error| match error {
+            StoreError::Row(text) if is_race(&text) => StoreError::Taken(text),
+            other => other,
+        })
+    }
+}
+
+/// Whether a row was refused for what another book or an import wrote meanwhile: these two keys are no book's own.
+fn is_race(text: &str) -> bool {
+    ["requests_pkey", "requests.actor", "one_payment_an_invoice", "invoices.provider"]
+        .iter()
+        .any(|it| text.contains(it))
+}
+
+async fn at_once(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
+    let mut sql = String::with_capacity(4_096);
+    let mut values: Vec<Value> = Vec::new();
+    for (index, Part { table, same, cells }) in parts.into_iter().enumerate() {
+        sql.push_str(if index == 0 { "WITH " } else { ", " });
+        sql.push_str(&format!("w{index} AS ("));
+        of_arrays(&mut sql, table, values.len());
+        sql.push(')');
+        values.extend(same.into_iter().zip(table.same).map(|(cell, (_, kind))| or_null(cell, *kind)));
+        values.extend(arrays(table, cells));
+    }
+    sql.push_str(" SELECT 1");
+    tx.at().db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+    Ok(())
+}
+
+/// One part of the statement: its values come after `bound` others.
+fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
+    let mut places = bound.saturating_add(1)..;
+    let same: Vec<String> =
+        (places.by_ref().zip(table.same)).map(|(at, (_, kind))| format!("${at}::{}", kind.sql())).collect();
+    let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+    let arrays: Vec<String> =
+        places.zip(table.columns).map(|(at, (_, kind))| format!("${at}::{}[]", kind.sql())).collect();
+    let from = format!("unnest({}) AS v({})", arrays.join(", "), names.join(", "));
+    let selected = table.columns.iter().map(|(name, kind)| kind.selected(name));
+    match table.how {
+        How::Update => {
+            let set: Vec<String> = table
+                .columns
+                .iter()
+                .zip(selected)
+                .skip(1)
+                .map(|((name, _), from)| format!("{name} = {from}"))
+                .collect();
+            let key = names.first().copied().unwrap_or_default();
+            sql.push_str(&format!(
+                "UPDATE {0} t SET {1} FROM {from} WHERE t.{key} = v.{key}",
+                table.name,
+                set.join(", ")
+            ));
+        }
+        How::Insert | How::Upsert { .. } => {
+            let selected: Vec<String> = same.into_iter().chain(selected).collect();
+            sql.push_str(&format!(
+                "INSERT INTO {} ({}) SELECT {} FROM {from}{}",
+                table.name,
+                all_names(table),
+                selected.join(", "),
+                conflict(table)
+            ));
+        }
+    }
+}
+
+fn all_names(table: &Table) -> String {
+    let names: Vec<&str> = table.same.iter().chain(table.columns).map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+fn conflict(table: &Table) -> String {
+    let How::Upsert { key, take } = table.how else { return String::new() };
+    let take: Vec<String> = take.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), take.join(", "))
+}
+
+/// The rows turned into a column's array each.
+fn arrays(table: &Table, cells: Vec<Cell>) -> impl Iterator<Item = Value> {
+    let width = table.columns.len();
+    let rows = cells.len().checked_div(width).unwrap_or_default();
+    let mut columns: Vec<Vec<Value>> = table.columns.iter().map(|_| Vec::with_capacity(rows)).collect();
+    for (cell, at) in cells.into_iter().zip((0..width).cycle()) {
+        let kind = table.columns.get(at).map_or(Kind::Text, |(_, kind)| *kind);
+        if let Some(column) = columns.get_mut(at) {
+            column.push(cell.unwrap_or_else(|| kind.absent()));
+        }
+    }
+    table.columns.iter().zip(columns).map(|((_, kind), values)| Value::Array(kind.array_type(), Some(Box::new(values))))
+}
+
+async fn table_by_table(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
+    let conn = tx.at();
+    for Part { table, same, cells } in parts {
+        let mut left = cells.len().checked_div(table.columns.len()).unwrap_or_default();
+        let kinds = || table.same.iter().chain(table.columns).map(|(_, kind)| *kind);
+        let mut cells = cells.into_iter();
+        while left > 0 {
+            let rows = LONGEST.min(1 << left.ilog2());
+            let mut values: Vec<Value> = Vec::with_capacity(rows.saturating_mul(kinds().count()));
+            for _ in 0..rows {
+                let row = same.iter().cloned().chain(cells.by_ref().take(table.columns.len()));
+                values.extend(row.zip(kinds()).map(|(cell, kind)| or_null(cell, kind)));
+            }
+            let statement = Statement::from_sql_and_values(DbBackend::Sqlite, of_rows(table, rows), values);
+            conn.db.execute_raw(statement).await?;
+            left = left.saturating_sub(rows);
+        }
+    }
+    Ok(())
+}
+
+fn or_null(cell: Cell, kind: Kind) -> Value {
+    cell.unwrap_or(match kind {
+        Kind::Uuid | Kind::OptionalUuid => Value::Uuid(None),
+        Kind::Bytes | Kind::OptionalBytes => Value::Bytes(None),
+        Kind::Text | Kind::OptionalText => Value::String(None),
+        Kind::Int | Kind::OptionalInt => Value::BigInt(None),
+        Kind::Bool => Value::Bool(None),
+        Kind::Date => Value::ChronoDate(None),
+    })
+}
+
+/// So many rows. Its places have no numbers: SQLite looks a numbered one up among all of them each time it is bound.
+fn of_rows(table: &Table, rows: usize) -> String {
+    let row = format!("({})", vec!["?"; table.same.len().saturating_add(table.columns.len())].join(", "));
+    let rows = vec![row; rows].join(", ");
+    match table.how {
+        How::Update => {
+            let set = (2_usize..).zip(table.columns.iter().skip(1));
+            let set: Vec<String> = set.map(|(at, (name, _))| format!("{name} = v.column{at}")).collect();
+            let key = table.columns.first().map_or("", |(name, _)| *name);
+            format!(
+                "UPDATE {0} SET {1} FROM (VALUES {rows}) AS v WHERE {0}.{key} = v.column1",
+                table.name,
+                set.join(", ")
+            )
+        }
+        How::Insert | How::Upsert { .. } => {
+            format!("INSERT INTO {} ({}) VALUES {rows}{}", table.name, all_names(table), conflict(table))
+        }
+    }
+}

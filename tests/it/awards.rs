@@ -1,0 +1,322 @@
+//! Awards over the command line: four strands, their caps and conditions, bundles, previews, etags.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::harness::{Db, Server, both};
+use super::money::{
+    WITH_LEADER, WITH_PARTNER, cap_of, counted, fund_row, funded, given, moved, nle_fund, started, taken,
+};
+use super::samples::{august, done, offer_of, refused, refused_for, text, verified};
+
+both!(
+    up_to_the_cap_and_no_further,
+    each_strand_has_its_conditions,
+    days_are_booked,
+    a_bundle_is_all_or_nothing,
+    a_check_writes_nothing,
+    etags_move_with_awards,
+);
+
+/// The words that award so many days, or pounds, on a day of the window.
+fn nle<'a>(offer: &'a str, days: &'a str) -> Vec<&'a str> {
+    [&["awards", "nle", offer, "--on", "2021-10-01", "--days", days], &WITH_LEADER[..]].concat()
+}
+
+fn credit<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
+    [&["awards", "credit", offer, "--on", "2021-10-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
+}
+
+fn nlg<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
+    vec!["awards", "nlg", offer, "--on", "2021-10-01", "--amount", pounds, "--because", "a new board"]
+}
+
+fn npqel<'a>(offer: &'a str, pounds: &'a str, provider: &'a str) -> Vec<&'a str> {
+    let words = ["awards", "npqel", offer, "--on", "2021-10-01", "--amount", pounds, "--provider", provider];
+    [&words[..], &["--leader", "ceo-3", "--because", "first post"]].concat()
+}
+
+async fn up_to_the_cap_and_no_further(db: Db) {
+    let server = august(&db);
+    let (school, trust) = (taken(&server, 910_001), taken(&server, 90_001));
+    let fund = funded(&server, "credit", "20000");
+    let (governance, fees) = (funded(&server, "nlg", "3000"), funded(&server, "npqel", "1000"));
+    assert_eq!(cap_of(&server, &school, "nle"), [6, 0, 0, 6], "shown from the terms before any award");
+    assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 0, 1_000_000]);
+    assert_eq!(cap_of(&server, &trust, "nle"), [10, 0, 0, 10]);
+    // Three days for a school, five for a trust, over all awards.
+    for (offer, steps, most) in [(&school, ["2.5", "0.5"], 6), (&trust, ["4.5", "0.5"], 10)] {
+        for days in steps {
+            done(&server, &nle(offer, days));
+        }
+        let error = refused_for(&server, "CAP_EXCEEDED", &nle(offer, "0.5"));
+        assert_eq!((&error["largest"], &error["limits"][0]["unit"]), (&json!(0), &json!("half_days")));
+        assert_eq!(cap_of(&server, offer, "nle"), [most, most, 0, 0]);
+    }
+    // 16 half-days at £300.
+    assert_eq!(counted(&fund_row(&server, &nle_fund(&server))), [0, 480_000, 0, -480_000]);
+    // £10,000 of credit over all awards, though the fund has more.
+    let award = done(&server, &credit(&school, "6000"));
+    for key in ["award", "offer", "strand", "unit", "awarded", "drawn", "released", "state", "etag"] {
+        assert!(!award[key].is_null(), "{key}: {award}");
+    }
+    let told = json!([award["offer"], award["strand"], award["unit"], award["state"], award["fund"]]);
+    assert_eq!(told, json!([school, "credit", "pence", "open", fund]));
+    assert_eq!(moved(&award), [600_000, 0, 0, 0, 600_000]);
+    assert_eq!(refused_for(&server, "CAP_EXCEEDED", &credit(&school, "4000.01"))["largest"], 400_000);
+    done(&server, &credit(&school, "4000"));
+    assert_eq!(refused_for(&server, "CAP_EXCEEDED", &credit(&school, "0.01"))["largest"], 0);
+    assert_eq!(counted(&fund_row(&server, &fund)), [2_000_000, 1_000_000, 0, 1_000_000]);
+    // What no cap limits, the fund does.
+    done(&server, &nlg(&trust, "2999.99"));
+    assert_eq!(refused_for(&server, "FUNDS_INSUFFICIENT", &nlg(&trust, "0.02"))["largest"], 1);
+    done(&server, &npqel(&trust, "1000", "Teach First"));
+    assert_eq!(counted(&fund_row(&server, &governance)), [300_000, 299_999, 0, 1]);
+    assert_eq!(counted(&fund_row(&server, &fees)), [100_000, 100_000, 0, 0]);
+    let shown = done(&server, &["offers", "show", &trust]);
+    let strands: Vec<String> = shown["awards"].as_array().unwrap().iter().map(|it| text(it, "strand")).collect();
+    assert_eq!(strands, ["nle", "nle", "nlg", "npqel"], "in the order they were made");
+    let listed = done(&server, &["awards", "list", "--offer", &trust]);
+    assert_eq!(listed.as_array().unwrap().len(), 4);
+    verified(&db);
+}
+
+async fn each_strand_has_its_conditions(db: Db) {
+    let server = august(&db);
+    for strand in ["credit", "nlg", "npqel"] {
+        funded(&server, strand, "5000");
+    }
+    // 910044 is the only school of multi-academy trust 90003.
+    let (school, only, trust) = (taken(&server, 910_001), taken(&server, 910_044), taken(&server, 90_001));
+    refused_for(&server, "STRAND_NOT_OFFERED", &credit(&trust, "1"));
+    refused_for(&server, "STRAND_NOT_OFFERED", &nlg(&school, "1"));
+    refused_for(&server, "STRAND_NOT_OFFERED", &npqel(&school, "1", "Teach First"));
+    fn with<'a>(offer: &'a str, partner: &'a str) -> Vec<&'a str> {
+        let words = ["awards", "credit", offer, "--on", "2021-10-01", "--amount", "1"];
+        [&words[..], &["--partner", partner, "--suitable-because", "near by"]].concat()
+    }
+    // Closed; a single-academy trust; the school's own; a sponsor, a federation and a number that no file names.
+    for (offer, partner) in [
+        (&school, "90007"),
+        (&school, "90021"),
+        (&only, "90003"),
+        (&school, "90041"),
+        (&school, "90051"),
+        (&school, "99999"),
+    ] {
+        let error = refused(&server, &with(offer, partner));
+        let reason = text(&error, "reason");
+        assert!(["PARTNER_NOT_SUITABLE", "NOT_FOUND"].contains(&reason.as_str()), "{partner}: {error}");
+    }
+    let both = refused_for(&server, "PARTNER_NOT_SUITABLE", &with(&only, "90003"));
+    assert_eq!(both["limits"][0]["kind"], "recipient", "{both}");
+    done(&server, &with(&school, "90003"));
+    done(&server, &with(&only, "90001"));
+    // Accredited as the terms list them, whatever the letters' case.
+    refused_for(&server, "PROVIDER_NOT_ACCREDITED", &npqel(&trust, "1", "Acme Leadership"));
+    let fees = given(&server, "npqel", &trust, &npqel(&trust, "1", "UCL Institute of Education")[5..]);
+    let shown = done(&server, &["awards", "show", &fees]);
+    assert_eq!((&shown["provider"], &shown["because"]), (&json!("UCL Institute of Education"), &json!("first post")));
+    // Free text lies apart: it is shown, and in no event's body.
+    let events = done(&server, &["offers", "events", &trust]);
+    let awarded = events.as_array().unwrap().iter().find(|it| it["kind"] == "awarded").unwrap();
+    assert!(!awarded["body"].to_string().contains("first post"), "{awarded}");
+    // The offer's state, and the window of the terms, first day and last.
+    let identified = text(&offer_of(&server, 910_002), "offer");
+    refused_for(&server, "STATE_NOT_ALLOWED", &nle(&identified, "1"));
+    fn on<'a>(offer: &'a str, date: &'a str) -> Vec<&'a str> {
+        [&["awards", "nle", offer, "--on", date, "--days", "0.5"], &WITH_LEADER[..]].concat()
+    }
+    for date in ["2021-08-31", "2022-09-01"] {
+        let error = refused(&server, &on(&school, date));
+        assert!(["OUTSIDE_WINDOW", "OUTSIDE_PROGRAMME"].contains(&text(&error, "reason").as_str()), "{error}");
+        assert_eq!(error["limits"][0]["kind"], "period");
+    }
+    for date in ["2021-09-01", "2022-08-31"] {
+        let award = done(&server, &on(&school, date));
+        assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!(date), &json!("DATE_IN_THE_PAST")));
+    }
+    // Not dated after the window: its last day, and the answer says so.
+    let award = done(&server, &[&["awards", "nle", &school, "--days", "0.5"], &WITH_LEADER[..]].concat());
+    assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!("2022-08-31"), &json!("DATE_ASSUMED")));
+    verified(&db);
+}
+
+async fn days_are_booked(db: Db) {
+    let server = august(&db);
+    let school = taken(&server, 910_001);
+    let award = given(&server, "nle", &school, &nle(&school, "2.5")[5..]);
+    let book = |days: &'static str, on: &'static str| {
+        ["awards", "book", &award, "--days", days, "--on", on].map(str::to_owned)
+    };
+    let words = |it: &[String; 7]| done(&server, &it.each_ref().map(String::as_str));
+    let first = words(&book("1", "2022-03-14"));
+    let second = words(&book("1", "2022-03-21"));
+    assert_eq!((moved(&second), &second["state"]), ([5, 0, 0, 0, 5], &json!("open")), "nothing moves");
+    let error = refused_for(&server, "AWARD_EXCEEDED", &book("1", "2022-03-28").each_ref().map(String::as_str));
+    assert_eq!((&error["largest"], &error["limits"][0]["requested"]), (&json!(1), &json!(2)));
+    words(&book("0.5", "2022-03-28"));
+    let numbers: Vec<String> = done(&server, &["awards", "show", &award])["bookings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["booking"].to_string())
+        .collect();
+    assert_eq!((first["booking"].to_string(), second["booking"].to_string()), (numbers[0].clone(), numbers[1].clone()));
+    // Cancelled, its days are free for another; a booking is cancelled once.
+    let cancel = ["awards", "cancel", &award, "--booking", &numbers[1]];
+    done(&server, &cancel);
+    refused_for(&server, "BOOKING_NOT_OPEN", &cancel);
+    refused_for(&server, "BOOKING_NOT_OPEN", &["awards", "cancel", &award, "--booking", "1"]);
+    words(&book("1", "2022-05-09"));
+    let late = book("0.5", "2023-01-01");
+    refused_for(&server, "OUTSIDE_WINDOW", &late.each_ref().map(String::as_str));
+    // Delivered: all days of the booking, on its date; only once delivery has started.
+    let deliver = ["awards", "draw", &award, "--booking", &numbers[0], "--on", "2022-03-14"];
+    refused_for(&server, "STATE_NOT_ALLOWED", &deliver);
+    started(&server, &school);
+    let delivered = done(&server, &deliver);
+    assert_eq!(moved(&delivered), [5, 2, 0, 0, 3]);
+    refused_for(&server, "BOOKING_NOT_OPEN", &deliver);
+    let states: Vec<String> = delivered["bookings"].as_array().unwrap().iter().map(|it| text(it, "state")).collect();
+    assert_eq!(states, ["delivered", "cancelled", "booked", "booked"]);
+    // 2 of 5 half-days at £300, on the cap and on the fund.
+    assert_eq!(cap_of(&server, &school, "nle"), [6, 3, 2, 1]);
+    assert_eq!(counted(&fund_row(&server, &nle_fund(&server))), [0, 90_000, 60_000, -150_000]);
+    refused_for(&server, "UNIT_MISMATCH", &["awards", "draw", &award, "--amount", "300", "--on", "2022-03-14"]);
+    let closed = done(&server, &["offers", "close", &school, "--outcome", "completed", "--on", "2022-06-30"]);
+    assert_eq!(closed["released"][0]["amount"], 3, "{closed}");
+    let shown = done(&server, &["awards", "show", &award]);
+    let states: Vec<String> = shown["bookings"].as_array().unwrap().iter().map(|it| text(it, "state")).collect();
+    assert_eq!(states, ["delivered", "cancelled", "cancelled", "cancelled"]);
+    assert_eq!((moved(&shown), &shown["state"]), ([5, 2, 3, 0, 0], &json!("settled")));
+    verified(&db);
+}
+
+/// A bundle file: days for a leader, and credit.
+fn bundle(folder: &std::path::Path, days: &str, pounds: &str, partner: u32) -> String {
+    let file = folder.join(format!("{days}-{pounds}-{partner}.toml"));
+    let lines = format!(
+        "[[awards]]\nstrand = \"nle\"\ndays = \"{days}\"\nleader = \"nle-17\"\norganisation = \"Larkrise\"\n\n\
+         [[awards]]\nstrand = \"credit\"\namount = \"{pounds}\"\npartner = {partner}\nsuitable_because = \"near by\"\n"
+    );
+    fs::write(&file, lines).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+async fn a_bundle_is_all_or_nothing(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "8000");
+    let school = taken(&server, 910_001);
+    let folder = tempfile::tempdir().unwrap();
+    let before = everything(&server, &school);
+    // In days or in money, each line alone too much; then both, with a partner that is closed: all of it is named.
+    #[rustfmt::skip]
+    let wrong = [
+        ("3.5", "£4,000",  90_001, vec!["cap"]),
+        ("1",   "£8,000.01", 90_001, vec!["fund"]),
+        ("1",   "£10,000.01", 90_001, vec!["cap", "fund"]),
+        ("3.5", "£10,000.01", 90_007, vec!["cap", "recipient", "cap", "fund"]),
+    ];
+    for (days, pounds, partner, kinds) in wrong {
+        let error = refused(
+            &server,
+            &["awards", "bundle", &school, &bundle(folder.path(), days, pounds, partner), "--on", "2021-10-01"],
+        );
+        let mut named: Vec<String> = error["limits"].as_array().unwrap().iter().map(|it| text(it, "kind")).collect();
+        let mut wanted: Vec<String> = kinds.into_iter().map(str::to_owned).collect();
+        named.sort();
+        wanted.sort();
+        assert_eq!(named, wanted, "{days} {pounds} {partner}: {error}");
+        assert_eq!(everything(&server, &school), before, "all or nothing");
+    }
+    // Two lines of a strand count together.
+    let twice = folder.path().join("twice.json");
+    let line =
+        |pounds: &str| json!({"strand": "credit", "amount": pounds, "partner": 90_001, "suitable_because": "near by"});
+    fs::write(&twice, json!({"awards": [line("5000"), line("3000.01")]}).to_string()).unwrap();
+    let twice = ["awards", "bundle", &school, twice.to_str().unwrap(), "--on", "2021-10-01"];
+    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &twice);
+    assert_eq!(
+        (&error["largest"], &error["limits"][0]["available"]),
+        (&json!(300_000), &json!(300_000)),
+        "the other held as it is"
+    );
+    assert_eq!(everything(&server, &school), before);
+    let made = done(
+        &server,
+        &["awards", "bundle", &school, &bundle(folder.path(), "3", "£8,000", 90_001), "--on", "2021-10-01"],
+    );
+    let made: Vec<Value> = made.as_array().unwrap().iter().map(|it| json!([it["strand"], it["awarded"]])).collect();
+    assert_eq!(made, [json!(["nle", 6]), json!(["credit", 800_000])]);
+    assert_eq!(counted(&fund_row(&server, &fund)), [800_000, 800_000, 0, 0]);
+    verified(&db);
+}
+
+/// What must not change when a command is refused.
+fn everything(server: &Server, offer: &str) -> (Value, Value, Value) {
+    (
+        done(server, &["offers", "show", offer]),
+        done(server, &["offers", "events", offer]),
+        done(server, &["funds", "list"]),
+    )
+}
+
+async fn a_check_writes_nothing(db: Db) {
+    let server = august(&db);
+    funded(&server, "credit", "8000");
+    let school = taken(&server, 910_001);
+    let before = everything(&server, &school);
+    let check = |words: Vec<&str>| done(&server, &[&words[..], &["--check"]].concat());
+    let days = check(nle(&school, "2.5"));
+    assert_eq!(json!([days["strand"], days["awarded"], days["committed"]]), json!(["nle", 5, 5]));
+    assert_eq!(check(credit(&school, "8000"))["awarded"], 800_000);
+    assert_eq!(check(credit(&school, "8000"))["awarded"], 800_000, "nothing was taken by it");
+    // The very refusal of the real thing.
+    let wish = credit(&school, "10000.01");
+    let mut wished = refused_for(&server, "CAP_EXCEEDED", &[&wish[..], &["--check"]].concat());
+    let mut real = refused_for(&server, "CAP_EXCEEDED", &wish);
+    for error in [&mut wished, &mut real] {
+        error.as_object_mut().unwrap().remove("request_id");
+    }
+    assert_eq!(wished, real);
+    assert_eq!(everything(&server, &school), before);
+    done(&server, &credit(&school, "8000"));
+    assert_ne!(everything(&server, &school), before);
+    verified(&db);
+}
+
+async fn etags_move_with_awards(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "8000");
+    let school = taken(&server, 910_001);
+    let etag = || text(&offer_of(&server, 910_001), "etag");
+    let first = etag();
+    let award = given(&server, "credit", &school, &credit(&school, "100")[5..]);
+    let second = etag();
+    assert_ne!(first, second);
+    let stale = refused_for(&server, "ETAG_STALE", &[&credit(&school, "1")[..], &["--etag", &first]].concat());
+    assert_eq!(stale["code"], "ABORTED");
+    done(&server, &[&credit(&school, "1")[..], &["--etag", &second]].concat());
+    started(&server, &school);
+    // The award's own: another award of the offer does not move it, what happens to it does.
+    let shown = || text(&done(&server, &["awards", "show", &award]), "etag");
+    let mine = shown();
+    done(&server, &credit(&school, "1"));
+    assert_eq!(shown(), mine);
+    let draw = |etag: &str| {
+        ["awards", "draw", &award, "--amount", "10", "--on", "2021-11-01", "--etag", etag].map(str::to_owned)
+    };
+    let offer_before = etag();
+    done(&server, &draw(&mine).each_ref().map(String::as_str));
+    assert_ne!(etag(), offer_before, "the offer's covers its awards");
+    refused_for(&server, "ETAG_STALE", &draw(&mine).each_ref().map(String::as_str));
+    let amounts = moved(&done(&server, &["awards", "show", &award]));
+    assert_eq!(amounts, [10_000, 1_000, 0, 0, 9_000]);
+    // A fund's covers its settings, never its balances.
+    let before = text(&fund_row(&server, &fund), "etag");
+    done(&server, &["funds", "allocate", &fund, "1", "--on", "2021-10-01"]);
+    assert_eq!(text(&fund_row(&server, &fund), "etag"), before);
+    verified(&db);
+}

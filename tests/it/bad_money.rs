@@ -1,0 +1,454 @@
+//! Wrong amounts, dates, ids and names about money: a field violation or a refusal each, all at once, nothing written.
+
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tsio::proto::{
+    AllocateFundRequest, BookDaysRequest, CreateAwardsRequest, CreateFundRequest, CreditSupport, DrawAwardRequest,
+    GetFundPositionRequest, GetFundRequest, GiveApprovalRequest, ListAwardsRequest, MoveFundsRequest, NewAward,
+    NoteOfferRequest, RefundAwardRequest, ReleaseAwardRequest, WithdrawFundRequest, draw_award_request, new_award,
+    refund_award_request, release_award_request,
+};
+
+use super::client::{Client, NEXT_YEAR, YEAR, fresh, of_school, reason};
+use super::harness::{Db, Server, both, cli};
+use super::money::{
+    DAY, Much, PROVIDER, WITH_LEADER, WITH_PARTNER, balances, credit, funded, given, nle, nlg, npqel, refusal, started,
+    taken,
+};
+use super::past::proved;
+use super::samples::{august, done, refused, refused_for, text};
+
+both!(
+    typed_wrongly,
+    sent_wrongly,
+    of_another_programme,
+    too_much_for_any_number,
+    many_wrong_lines,
+    named_wrongly,
+    far_too_long,
+);
+
+/// What must not change when a command is refused.
+fn everything(server: &Server, db: &Db, offer: &str) -> (Value, Value, Vec<(i64, String)>) {
+    (done(server, &["offers", "events", offer]), done(server, &["funds", "list"]), proved(db))
+}
+
+async fn typed_wrongly(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "9000");
+    let school = taken(&server, 910_001);
+    let award = given(&server, "credit", &school, &[&["--amount", "100"], &WITH_PARTNER[..]].concat());
+    let days = given(&server, "nle", &school, &[&["--days", "1"], &WITH_LEADER[..]].concat());
+    let before = everything(&server, &db, &school);
+    // Other countries' habits, fractions of a penny, of a half-day, or of nothing: wrong usage, which writes nothing.
+    let amounts = [
+        "€4.000,00",
+        "4.000,50",
+        "4,00",
+        "1e3",
+        "-5",
+        "+5",
+        "4000.5",
+        "4000.505",
+        "$5",
+        "5 GBP",
+        "",
+        "£",
+        "0x10",
+        "NaN",
+        "١٢",
+    ];
+    for amount in amounts {
+        let typed = format!("--amount={amount}");
+        let words: [Vec<&str>; 4] = [
+            vec!["funds", "allocate", &fund, "--", amount],
+            vec!["funds", "withdraw", &fund, "--", amount],
+            [&["awards", "credit", &school, "--on", "2021-10-01", &typed], &WITH_PARTNER[..]].concat(),
+            vec!["awards", "draw", &award, "--on", "2021-11-01", &typed],
+        ];
+        for words in words {
+            assert_eq!(cli(&server, &words).code, 2, "{words:?}");
+        }
+    }
+    for amount in ["0.25", "2.75", "2,5", "-1", "half", "1/2", "", "1e1", "2.5.0", "99999999999"] {
+        let typed = format!("--days={amount}");
+        let words: [Vec<&str>; 3] = [
+            [&["awards", "nle", &school, "--on", "2021-10-01", &typed], &WITH_LEADER[..]].concat(),
+            vec!["awards", "book", &days, "--on", "2021-11-01", &typed],
+            vec!["awards", "draw", &days, "--on", "2021-11-01", &typed],
+        ];
+        for words in words {
+            assert_eq!(cli(&server, &words).code, 2, "{words:?}");
+        }
+    }
+    no_dates_and_nothing(&server, [&fund, &school, &award, &days]);
+    assert_eq!(everything(&server, &db, &school), before);
+}
+
+/// Dates that are none, an amount of both units, of none, or of nothing.
+fn no_dates_and_nothing(server: &Server, [fund, school, award, days]: [&str; 4]) {
+    for words in [
+        &["awards", "draw", award, "--amount", "1", "--on", "01/11/2021"][..],
+        &["awards", "draw", award, "--amount", "1", "--on", "2021-02-30"],
+        &["awards", "draw", award, "--amount", "1", "--days", "1", "--on", "2021-11-01"],
+        &["awards", "draw", award, "--on", "2021-11-01"],
+        &["awards", "refund", award, "--reason", "x"],
+        &["awards", "refund", award, "--amount", "1"],
+        &["awards", "credit", school, "--amount", "1", "--partner", "trust", "--suitable-because", "x"],
+        &["funds", "position", fund, "--as-of", "yesterday"],
+    ] {
+        assert_eq!(cli(server, words).code, 2, "{words:?}");
+    }
+    // Nothing is a number, but not one that moves: said by the server, field by field.
+    for words in [
+        &["funds", "allocate", fund, "0"][..],
+        &["funds", "withdraw", fund, "£0.00"],
+        &["awards", "draw", award, "--amount", "0", "--on", "2021-11-01"],
+        &["awards", "draw", days, "--days", "0", "--on", "2021-11-01"],
+        &["awards", "book", days, "--days", "0", "--on", "2021-11-01"],
+        &["awards", "release", award, "--amount", "0", "--on", "2021-11-01"],
+        &["awards", "refund", award, "--amount", "0", "--reason", "x", "--on", "2021-11-01"],
+    ] {
+        let error = refused_for(server, "FIELD_VIOLATIONS", words);
+        assert_eq!(error["code"], "INVALID_ARGUMENT", "{words:?}");
+    }
+}
+
+/// The fields that a status says are wrong.
+fn wrong(status: &Status) -> Vec<String> {
+    assert_eq!((status.code(), reason(status).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"), "{status:?}");
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    let mut fields: Vec<String> = violations.into_iter().map(|it| it.field).collect();
+    fields.sort();
+    fields
+}
+
+async fn sent_wrongly(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let school = of_school(&offers, 910_003);
+    client.accepted(school).await;
+    let fund = client.financed(YEAR, "credit", 100_000).await;
+    let award = client.awarded(&school.offer, credit(1_000)).await;
+    let days = client.awarded(&school.offer, nle(2)).await;
+    let before = proved(&db);
+
+    // All that is wrong with a call is said at once.
+    for pence in [0, -1, i64::MIN] {
+        let request = AllocateFundRequest {
+            request_id: "x".to_owned(),
+            fund: "y".to_owned(),
+            amount_pence: pence,
+            date: "2999-01-01".to_owned(),
+            note: "n".repeat(10_001),
+            ..Default::default()
+        };
+        let status = client.fund_service().allocate_fund(client.ask(request)).await.unwrap_err();
+        assert_eq!(wrong(&status), ["amount_pence", "date", "fund", "note", "request_id"]);
+        let request = WithdrawFundRequest { amount_pence: pence, date: "today".to_owned(), ..Default::default() };
+        let status = client.fund_service().withdraw_fund(client.ask(request)).await.unwrap_err();
+        assert_eq!(wrong(&status), ["amount_pence", "date", "fund", "request_id"]);
+        let request = MoveFundsRequest { amount_pence: pence, ..Default::default() };
+        let status = client.fund_service().move_funds(client.ask(request)).await.unwrap_err();
+        assert_eq!(wrong(&status), ["amount_pence", "from_fund", "request_id", "to_fund"]);
+        let status = client.allocate(&fund, pence, &fresh()).await.unwrap_err();
+        assert_eq!(wrong(&status), ["amount_pence"]);
+        assert!(!wrong(&client.draw(&award, Much::Pence(pence), &fresh()).await.unwrap_err()).is_empty());
+        assert!(!wrong(&client.release(&award, Some(Much::Pence(pence))).await.unwrap_err()).is_empty());
+        assert!(!wrong(&client.refund(&award, Much::Pence(pence)).await.unwrap_err()).is_empty());
+    }
+    for half_days in [0, -1, i32::MIN] {
+        let request = BookDaysRequest { request_id: fresh(), award: days.clone(), half_days, ..Default::default() };
+        let status = client.award_service().book_days(client.ask(request)).await.unwrap_err();
+        assert_eq!(wrong(&status), ["date", "half_days"], "a booking is for a date");
+        assert!(!wrong(&client.draw(&days, Much::Days(half_days), &fresh()).await.unwrap_err()).is_empty());
+    }
+    // Dates in the future, though a booking's may be.
+    let future = || "2999-01-01".to_owned();
+    let (request_id, award_id) = (fresh(), award.clone());
+    let amount = Some(draw_award_request::Amount::AmountPence(1));
+    let request = DrawAwardRequest { request_id, award: award_id, amount, date: future(), ..Default::default() };
+    assert_eq!(wrong(&client.award_service().draw_award(client.ask(request)).await.unwrap_err()), ["date"]);
+    let amount = Some(release_award_request::Amount::AmountPence(1));
+    let request =
+        ReleaseAwardRequest { request_id: fresh(), award: award.clone(), amount, date: future(), ..Default::default() };
+    assert_eq!(wrong(&client.award_service().release_award(client.ask(request)).await.unwrap_err()), ["date"]);
+    let amount = Some(refund_award_request::Amount::AmountPence(1));
+    let request =
+        RefundAwardRequest { request_id: fresh(), award: award.clone(), amount, date: future(), ..Default::default() };
+    let status = client.award_service().refund_award(client.ask(request)).await.unwrap_err();
+    assert_eq!(wrong(&status), ["date", "reason"], "a refund says why");
+    let request =
+        BookDaysRequest { request_id: fresh(), award: days, half_days: 1, date: future(), ..Default::default() };
+    let status = client.award_service().book_days(client.ask(request)).await.unwrap_err();
+    assert_eq!(reason(&status), "OUTSIDE_WINDOW", "not wrong by itself, but after the last claims");
+    assert_eq!(proved(&db), before);
+}
+
+async fn of_another_programme(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let (_, next) = client.seed_both().await;
+    let this = client.financed(YEAR, "nlg", 100_000).await;
+    let other = client.made(NEXT_YEAR, "nlg", "").await;
+    let allocate = |date: &str| {
+        let (request_id, fund, date) = (fresh(), other.clone(), date.to_owned());
+        client.ask(AllocateFundRequest { request_id, fund, amount_pence: 50_000, date, ..Default::default() })
+    };
+    let early = client.fund_service().allocate_fund(allocate("2022-08-31")).await.unwrap_err();
+    assert_eq!((early.code(), reason(&early).as_str()), (Code::FailedPrecondition, "OUTSIDE_PROGRAMME"));
+    client.fund_service().allocate_fund(allocate("2022-09-01")).await.unwrap();
+    let before = proved(&db);
+    for (from, to) in [(&this, &other), (&other, &this)] {
+        let request = MoveFundsRequest {
+            request_id: fresh(),
+            from_fund: from.clone(),
+            to_fund: to.clone(),
+            amount_pence: 1,
+            date: "2022-10-01".to_owned(),
+            ..Default::default()
+        };
+        let status = client.fund_service().move_funds(client.ask(request)).await.unwrap_err();
+        assert!(
+            [Code::NotFound, Code::FailedPrecondition, Code::InvalidArgument].contains(&status.code()),
+            "{status:?}"
+        );
+    }
+    assert_eq!(proved(&db), before);
+    // Its offers have its own caps and its own funds: ten days for a school, no partnership credit.
+    let school = next.iter().find(|it| it.recipient_kind() == tsio::proto::RecipientKind::Standalone).unwrap();
+    let whole = client.whole(&school.offer).await;
+    assert_eq!(whole.caps.iter().map(|it| (it.strand.as_str(), it.allocated)).collect::<Vec<_>>(), [("nle", 20)]);
+    let funds = client.funds(NEXT_YEAR).await;
+    assert_eq!(
+        funds.iter().map(|it| (it.strand.as_str(), it.allocated)).collect::<Vec<_>>(),
+        [("nle", 0), ("nlg", 50_000)]
+    );
+}
+
+async fn too_much_for_any_number(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let school = of_school(&offers, 910_003);
+    let trust = offers.iter().find(|it| it.recipient == 90_001).unwrap();
+    client.accepted(school).await;
+    client.accepted(trust).await;
+    let (fund, governance) = (client.financed(YEAR, "credit", 100_000).await, client.financed(YEAR, "nlg", 1).await);
+    let head = proved(&db);
+    for pence in [i64::MAX, i64::MAX - 1, 1 << 53] {
+        let refused = [
+            client.award(&school.offer, vec![credit(pence)], &fresh()).await.unwrap_err(),
+            client.award(&school.offer, vec![credit(pence), credit(pence)], &fresh()).await.unwrap_err(),
+            client.award(&trust.offer, vec![nlg(pence), nlg(i64::MAX)], &fresh()).await.unwrap_err(),
+            client.award(&trust.offer, vec![npqel(PROVIDER, pence)], &fresh()).await.unwrap_err(),
+        ];
+        for status in refused {
+            let code = status.code();
+            assert!([Code::FailedPrecondition, Code::InvalidArgument].contains(&code), "{pence}: {status:?}");
+        }
+    }
+    for half_days in [i32::MAX, i32::MAX - 1] {
+        let status = client.award(&school.offer, vec![nle(half_days)], &fresh()).await.unwrap_err();
+        assert!([Code::FailedPrecondition, Code::InvalidArgument].contains(&status.code()), "{status:?}");
+    }
+    assert_eq!(proved(&db), head);
+    // £100 billion may arrive at a time, if two people say so; a penny more, and what no number holds, is no amount.
+    const MOST: i64 = 10_000_000_000_000;
+    for pence in [MOST + 1, i64::MAX - 100_000, i64::MAX] {
+        assert_eq!(wrong(&client.allocate(&fund, pence, &fresh()).await.unwrap_err()), ["amount_pence"]);
+    }
+    let huge = client.allocate(&fund, MOST, &fresh()).await.unwrap_err();
+    assert_eq!(reason(&huge), "APPROVAL_REQUIRED");
+    let request = GiveApprovalRequest { request_id: fresh(), approval: refusal(&huge).approval };
+    let second = client.named("second");
+    second.approvals().give_approval(second.ask(request)).await.unwrap();
+    let all = MOST + 100_000;
+    assert_eq!(balances(&client.fund(&fund).await), [all, 0, 0, all]);
+    client.awarded(&school.offer, credit(1_000_000)).await;
+    let position = GetFundPositionRequest { fund: fund.clone(), ..Default::default() };
+    let position = client.fund_service().get_fund_position(client.ask(position)).await.unwrap().into_inner();
+    assert_eq!(position.position.unwrap().available, all - 1_000_000);
+    assert_eq!(client.fund(&governance).await.available, 1);
+    proved(&db);
+}
+
+async fn many_wrong_lines(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let school = of_school(&offers, 910_003);
+    client.accepted(school).await;
+    client.financed(YEAR, "credit", 100_000).await;
+    let before = proved(&db);
+    let send = |awards: Vec<NewAward>| {
+        let request = CreateAwardsRequest {
+            request_id: fresh(),
+            offer: school.offer.clone(),
+            awards,
+            date: DAY.to_owned(),
+            ..Default::default()
+        };
+        let client = client.clone();
+        async move { client.award_service().create_awards(client.ask(request)).await.unwrap_err() }
+    };
+    // Fields: each of the five lines by its own name, nothing of it hidden by another.
+    let mut silent = nle(1);
+    if let Some(new_award::Support::Nle(nle)) = &mut silent.support {
+        nle.leader.clear();
+        nle.organisation.clear();
+    }
+    let nowhere = CreditSupport { partner_uid: -7, suitable_because: String::new() };
+    let unpaid = NewAward { amount: None, support: Some(new_award::Support::Credit(nowhere)) };
+    let lines = vec![
+        credit(0),
+        silent,
+        unpaid,
+        NewAward { amount: Some(new_award::Amount::AmountPence(5)), support: None },
+        credit(1),
+    ];
+    let fields = wrong(&send(lines).await);
+    for line in 0..4 {
+        let name = format!("awards[{line}]");
+        assert!(fields.iter().any(|it| it.starts_with(&name)), "{name} is not in {fields:?}");
+    }
+    assert!(!fields.iter().any(|it| it.starts_with("awards[4]")), "{fields:?}");
+    assert!(fields.len() >= 6, "a leader, an organisation, a partner, why, two amounts, a support: {fields:?}");
+    // None at all, and more than twenty.
+    for count in [0, 21] {
+        let fields = wrong(&send(vec![credit(1); count]).await);
+        assert!(fields.iter().all(|it| it.starts_with("awards")), "{count}: {fields:?}");
+    }
+    // Refusals: the strand, the partner, the cap, the fund, the provider, all named.
+    let lines =
+        vec![nlg(1), super::money::credit_with(90_007, 1), nle(7), credit(100_001), npqel("Acme Leadership", 1)];
+    let told = refusal(&send(lines).await);
+    let mut kinds: Vec<&str> = told.limits.iter().map(|it| it.kind.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, ["cap", "fund", "recipient", "terms"], "{told:?}");
+    assert!(told.limits.len() >= 6, "{told:?}");
+    assert_eq!(proved(&db), before);
+    // More than a status can carry: what is not listed is counted. Twenty lines, each not offered, by nobody
+    // accredited, from no fund.
+    let told = refusal(&send(vec![npqel("Acme Leadership", 1); 20]).await);
+    assert_eq!(told.limits.len() + usize::try_from(told.more_limits).unwrap(), 60, "{told:?}");
+    assert!(told.more_limits > 0 && !told.limits.is_empty());
+    // A text that the database could not keep, and one too long.
+    for because in ["a\0b".to_owned(), "x".repeat(10_001)] {
+        let support = CreditSupport { partner_uid: 90_001, suitable_because: because };
+        let line = NewAward {
+            amount: Some(new_award::Amount::AmountPence(1)),
+            support: Some(new_award::Support::Credit(support)),
+        };
+        assert_eq!(wrong(&send(vec![line]).await).len(), 1);
+    }
+    assert_eq!(proved(&db), before);
+}
+
+async fn named_wrongly(db: Db) {
+    let server = august(&db);
+    funded(&server, "credit", "9000");
+    let school = taken(&server, 910_001);
+    let closed = taken(&server, 910_002);
+    let award = given(&server, "nle", &closed, &[&["--days", "1"], &WITH_LEADER[..]].concat());
+    started(&server, &closed);
+    done(&server, &["offers", "close", &closed, "--outcome", "withdrawn", "--on", "2021-10-10"]);
+    let before = everything(&server, &db, &school);
+    let nle = |offer: &str, more: &[&str]| refused(&server, &[&["awards", "nle", offer, "--days", "1"], more].concat());
+    // On a closed offer; without a leader; by a name instead of an id; dated in the future, or before it all.
+    let on = ["--on", "2021-11-01"];
+    assert_eq!(nle(&closed, &[&WITH_LEADER[..], &on].concat())["reason"], "STATE_NOT_ALLOWED");
+    assert_eq!(nle(&school, &["--leader", "", "--organisation", "Larkrise"])["reason"], "FIELD_VIOLATIONS");
+    assert_eq!(nle(&school, &["--leader", "nle-17", "--organisation", "  "])["reason"], "FIELD_VIOLATIONS");
+    assert_eq!(nle(&school, &[&WITH_LEADER[..], &["--on", "2999-01-01"]].concat())["reason"], "FIELD_VIOLATIONS");
+    let early = nle(&school, &[&WITH_LEADER[..], &["--on", "2021-08-31"]].concat());
+    assert!(["OUTSIDE_WINDOW", "OUTSIDE_PROGRAMME"].contains(&text(&early, "reason").as_str()), "{early}");
+    for words in [
+        &["awards", "draw", &award, "--days", "0.5", "--on", "2021-11-01"][..],
+        &["awards", "book", &award, "--days", "0.5", "--on", "2021-11-01"],
+        &["awards", "release", &award, "--on", "2021-11-01"],
+    ] {
+        refused_for(&server, "STATE_NOT_ALLOWED", words);
+    }
+    // Reasons that say nothing.
+    let empty = ["awards", "credit", &school, "--amount", "1", "--partner", "90001", "--on", "2021-11-01"];
+    refused_for(&server, "FIELD_VIOLATIONS", &[&empty[..], &["--suitable-because", " "]].concat());
+    let refund = ["awards", "refund", &award, "--days", "0.5", "--reason", "", "--on", "2021-11-01"];
+    let error = refused_for(&server, "FIELD_VIOLATIONS", &refund);
+    assert_eq!(error["violations"][0]["field"], json!("reason"));
+    assert_eq!(everything(&server, &db, &school), before);
+}
+
+/// What is sent at any length comes back as a status that fits its headers.
+async fn far_too_long(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let school = of_school(&offers, 910_003);
+    client.accepted(school).await;
+    let fund = client.financed(YEAR, "credit", 100_000).await;
+    let award = client.awarded(&school.offer, credit(1_000)).await;
+    let before = proved(&db);
+    let (awards, funds, etag) = (client.award_service(), client.fund_service(), "é".repeat(9_000));
+    let long = || etag.clone();
+
+    let mut line = npqel(&long(), 1);
+    if let Some(new_award::Support::Npqel(npqel)) = &mut line.support {
+        npqel.leader = long();
+    }
+    let request = CreateAwardsRequest {
+        request_id: long(),
+        offer: long(),
+        awards: vec![line],
+        date: long(),
+        etag: long(),
+        ..Default::default()
+    };
+    let fields = wrong(&awards.clone().create_awards(client.ask(request)).await.unwrap_err());
+    let wanted = ["awards[0].npqel.leader", "awards[0].npqel.provider", "date", "etag", "offer", "request_id"];
+    assert_eq!(fields, wanted);
+    let amount = Some(draw_award_request::Amount::AmountPence(1));
+    let request = DrawAwardRequest {
+        request_id: fresh(),
+        award: award.clone(),
+        amount,
+        date: DAY.to_owned(),
+        invoice: long(),
+        etag: long(),
+        ..Default::default()
+    };
+    assert_eq!(wrong(&awards.clone().draw_award(client.ask(request)).await.unwrap_err()), ["etag", "invoice"]);
+    let (award, date, leader) = (long(), long(), long());
+    let request =
+        BookDaysRequest { request_id: fresh(), award, date, leader, half_days: 1, etag: long(), ..Default::default() };
+    let fields = wrong(&awards.clone().book_days(client.ask(request)).await.unwrap_err());
+    assert_eq!(fields, ["award", "date", "etag", "leader"]);
+    let list = client.ask(ListAwardsRequest { programme: long(), strand: long(), ..Default::default() });
+    assert_eq!(wrong(&awards.clone().list_awards(list).await.unwrap_err()), ["programme", "strand"]);
+    let request =
+        AllocateFundRequest { request_id: fresh(), fund, amount_pence: 1, etag: long(), ..Default::default() };
+    assert_eq!(wrong(&funds.clone().allocate_fund(client.ask(request)).await.unwrap_err()), ["etag"]);
+    let request = CreateFundRequest {
+        request_id: fresh(),
+        programme: YEAR.to_owned(),
+        strand: long(),
+        region: long(),
+        ..Default::default()
+    };
+    assert_eq!(wrong(&funds.clone().create_fund(client.ask(request)).await.unwrap_err()), ["region", "strand"]);
+    let status = funds.clone().get_fund(client.ask(GetFundRequest { fund: long() })).await.unwrap_err();
+    assert_eq!(wrong(&status), ["fund"]);
+    let note = |etag: String| {
+        let (request_id, offer, text) = (fresh(), school.offer.clone(), "called".to_owned());
+        client.ask(NoteOfferRequest { request_id, offer, text, etag })
+    };
+    assert_eq!(wrong(&client.offers().note_offer(note(long())).await.unwrap_err()), ["etag"]);
+    // As long as may be: told apart from one that is wrong by itself.
+    let stale = client.offers().note_offer(note("é".repeat(64))).await.unwrap_err();
+    assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "ETAG_STALE"));
+    assert_eq!(wrong(&client.offers().note_offer(note("é".repeat(65))).await.unwrap_err()), ["etag"]);
+    assert_eq!(proved(&db), before);
+}

@@ -1,0 +1,217 @@
+//! What becomes of awards: claims and invoices, refunds, offers that close, are declined, and are opened again.
+
+use serde_json::{Value, json};
+
+use super::harness::{Db, Server, both, cli};
+use super::money::{
+    WITH_LEADER, WITH_PARTNER, cap_of, counted, fund_row, funded, given, moved, nle_fund, started, taken,
+};
+use super::samples::{august, done, refused_for, said_by, text, verified};
+
+both!(
+    claims_are_paid_and_taken_back,
+    an_invoice_is_paid_once,
+    a_close_gives_back,
+    a_decline_gives_back,
+    reopened_without_its_promises
+);
+
+fn draw<'a>(award: &'a str, pounds: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["awards", "draw", award, "--on", "2021-11-01", "--amount", pounds], more].concat()
+}
+
+fn refund<'a>(award: &'a str, pounds: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let words = ["awards", "refund", award, "--on", "2022-02-01", "--amount", pounds, "--reason", "paid in error"];
+    [&words[..], more].concat()
+}
+
+fn credit_of(server: &Server, offer: &str, pounds: &str) -> String {
+    given(server, "credit", offer, &[&["--amount", pounds], &WITH_PARTNER[..]].concat())
+}
+
+fn fees_of(server: &Server, offer: &str, pounds: &str, provider: &str) -> String {
+    let words = ["--amount", pounds, "--provider", provider, "--leader", "ceo-3", "--because", "first post"];
+    given(server, "npqel", offer, &words)
+}
+
+async fn claims_are_paid_and_taken_back(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "9000");
+    let school = taken(&server, 910_001);
+    let award = credit_of(&server, &school, "4000");
+    refused_for(&server, "STATE_NOT_ALLOWED", &draw(&award, "1", &[]));
+    started(&server, &school);
+    assert_eq!(moved(&done(&server, &draw(&award, "1500", &[]))), [400_000, 150_000, 0, 0, 250_000]);
+    assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 250_000, 150_000, 600_000]);
+    assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 250_000, 150_000, 500_000]);
+    // No more than is committed, drawn, or left: each says how much that is.
+    assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "2500.01", &[]))["largest"], 250_000);
+    assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &refund(&award, "1500.01", &[]))["largest"], 150_000);
+    let release = |pounds: &'static str| {
+        ["awards", "release", &award, "--amount", pounds, "--on", "2021-12-01"].map(str::to_owned)
+    };
+    let error = refused_for(&server, "AWARD_EXCEEDED", &release("2500.01").each_ref().map(String::as_str));
+    assert_eq!(error["largest"], 250_000);
+    // A part goes back, by release and by refund: cap and fund have it again.
+    done(&server, &release("500").each_ref().map(String::as_str));
+    assert_eq!(moved(&done(&server, &refund(&award, "1000", &[]))), [400_000, 150_000, 50_000, 100_000, 200_000]);
+    assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 200_000, 50_000, 750_000]);
+    assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 200_000, 50_000, 650_000]);
+    assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &refund(&award, "500.01", &[]))["largest"], 50_000);
+    // The rest at once, and then there is none.
+    let settled = done(&server, &["awards", "release", &award, "--on", "2021-12-01"]);
+    assert_eq!((moved(&settled), &settled["state"]), ([400_000, 150_000, 250_000, 100_000, 0], &json!("settled")));
+    refused_for(&server, "AWARD_EXCEEDED", &["awards", "release", &award, "--on", "2021-12-01"]);
+    assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "0.01", &[]))["largest"], 0);
+    assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 50_000, 950_000]);
+    // What the cap has again can be awarded: the fund has £8,500.
+    let last = credit_of(&server, &school, "8500");
+    // Claims are paid until the end of the year after, and an invoice is for fees alone.
+    let on = |date: &'static str| ["awards", "draw", &last, "--amount", "1", "--on", date].map(str::to_owned);
+    done(&server, &on("2022-12-31").each_ref().map(String::as_str));
+    refused_for(&server, "OUTSIDE_WINDOW", &on("2023-01-01").each_ref().map(String::as_str));
+    refused_for(&server, "INVOICE_NOT_EXPECTED", &draw(&last, "1", &["--invoice", "A1"]));
+    verified(&db);
+}
+
+async fn an_invoice_is_paid_once(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "npqel", "9000");
+    let (one, two) = (taken(&server, 90_001), taken(&server, 90_002));
+    let first = fees_of(&server, &one, "900", "Teach First");
+    let second = fees_of(&server, &two, "900", "Teach First");
+    let other = fees_of(&server, &two, "900", "Ambition Institute");
+    started(&server, &one);
+    started(&server, &two);
+    refused_for(&server, "INVOICE_MISSING", &draw(&first, "300", &[]));
+    let paid = done(&server, &draw(&first, "300", &["--invoice", " inv-001/22 "]));
+    assert_eq!(paid["invoices"], json!([{"reference": "INV00122", "amount_pence": 30_000, "refunded_pence": 0}]));
+    // However it is written, on this award or on another: it has been paid. Another provider's is another invoice.
+    for award in [&first, &second] {
+        for invoice in ["INV00122", "Inv 001 22", "inv.001.22"] {
+            refused_for(&server, "INVOICE_PAID", &draw(award, "1", &["--invoice", invoice]));
+        }
+    }
+    done(&server, &draw(&other, "100", &["--invoice", "INV00122"]));
+    assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 230_000, 40_000, 630_000]);
+    // A part refunded frees nothing; all of it does.
+    done(&server, &refund(&first, "299.99", &[]));
+    refused_for(&server, "INVOICE_PAID", &draw(&second, "1", &["--invoice", "INV00122"]));
+    done(&server, &refund(&first, "0.01", &[]));
+    done(&server, &draw(&second, "200", &["--invoice", "INV00122"]));
+    refused_for(&server, "INVOICE_PAID", &draw(&first, "1", &["--invoice", "INV00122"]));
+    // An award that paid several says which one is refunded, and no more than was paid on it.
+    done(&server, &draw(&second, "100", &["--invoice", "B 2"]));
+    refused_for(&server, "INVOICE_MISSING", &refund(&second, "50", &[]));
+    let error = refused_for(&server, "AWARD_EXCEEDED", &refund(&second, "100.01", &["--invoice", "b2"]));
+    assert_eq!(error["largest"], 10_000);
+    let after = done(&server, &refund(&second, "100", &["--invoice", "b2"]));
+    let wanted = json!([
+        {"reference": "INV00122", "amount_pence": 20_000, "refunded_pence": 0},
+        {"reference": "B2", "amount_pence": 10_000, "refunded_pence": 10_000},
+    ]);
+    assert_eq!((&after["invoices"], moved(&after)), (&wanted, [90_000, 30_000, 0, 10_000, 60_000]));
+    verified(&db);
+}
+
+async fn a_close_gives_back(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "9000");
+    let school = taken(&server, 910_001);
+    let (some, all) = (credit_of(&server, &school, "4000"), credit_of(&server, &school, "1000"));
+    let days = given(&server, "nle", &school, &[&["--days", "2"], &WITH_LEADER[..]].concat());
+    started(&server, &school);
+    done(&server, &draw(&some, "1500", &[]));
+    done(&server, &draw(&all, "1000", &[]));
+    done(&server, &["awards", "draw", &days, "--days", "0.5", "--on", "2021-11-02"]);
+    let before = counted(&fund_row(&server, &fund));
+    assert_eq!(before, [900_000, 250_000, 250_000, 400_000]);
+    let closed = done(&server, &["offers", "close", &school, "--outcome", "completed", "--on", "2022-06-30"]);
+    assert_eq!((&closed["state"], &closed["outcome"]), (&json!("closed"), &json!("completed")));
+    let mut released: Vec<Value> = closed["released"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| json!([it["award"], it["strand"], it["unit"], it["amount"]]))
+        .collect();
+    released.sort_by_key(|it| it[3].as_i64());
+    assert_eq!(released, [json!([days, "nle", "half_days", 3]), json!([some, "credit", "pence", 250_000])]);
+    assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 250_000, 650_000]);
+    // 1 of 4 half-days was delivered: £300.
+    assert_eq!(counted(&fund_row(&server, &nle_fund(&server))), [0, 0, 30_000, -30_000]);
+    assert_eq!(cap_of(&server, &school, "nle"), [6, 0, 1, 5]);
+    assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 250_000, 750_000]);
+    // It is over; what was drawn can still be taken back, and cap and fund have it again.
+    let more = [&["awards", "credit", &school, "--amount", "1", "--on", "2021-10-01"], &WITH_PARTNER[..]].concat();
+    refused_for(&server, "STATE_NOT_ALLOWED", &more);
+    refused_for(&server, "STATE_NOT_ALLOWED", &draw(&some, "1", &[]));
+    refused_for(&server, "STATE_NOT_ALLOWED", &["awards", "release", &some, "--amount", "1", "--on", "2022-01-01"]);
+    assert_eq!(moved(&done(&server, &refund(&all, "1000", &[]))), [100_000, 100_000, 0, 100_000, 0]);
+    assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 150_000, 750_000]);
+    assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 150_000, 850_000]);
+    verified(&db);
+}
+
+async fn a_decline_gives_back(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "9000");
+    let school = taken(&server, 910_001);
+    let award = credit_of(&server, &school, "4000");
+    let declined = done(&server, &["offers", "decline", &school, "--reason", "no-capacity", "--on", "2021-10-20"]);
+    let released = &declined["released"][0];
+    assert_eq!(
+        (&declined["outcome"], &released["award"], &released["amount"]),
+        (&json!("declined"), &json!(award), &json!(400_000))
+    );
+    assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 0, 900_000]);
+    assert_eq!(moved(&done(&server, &["awards", "show", &award])), [400_000, 0, 400_000, 0, 0]);
+    // Once support is given, it is closed, not declined.
+    let other = taken(&server, 910_002);
+    credit_of(&server, &other, "100");
+    started(&server, &other);
+    refused_for(
+        &server,
+        "STATE_NOT_ALLOWED",
+        &["offers", "decline", &other, "--reason", "other", "--on", "2021-10-20"],
+    );
+    verified(&db);
+}
+
+async fn reopened_without_its_promises(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "9000");
+    let school = taken(&server, 910_001);
+    let award = credit_of(&server, &school, "4000");
+    let days = given(&server, "nle", &school, &[&["--days", "2"], &WITH_LEADER[..]].concat());
+    done(&server, &["awards", "book", &days, "--days", "1", "--on", "2022-03-14"]);
+    started(&server, &school);
+    done(&server, &draw(&award, "1500", &[]));
+    done(&server, &["offers", "close", &school, "--outcome", "withdrawn", "--on", "2022-01-10"]);
+    let ask = said_by("ann", "administrator", &["offers", "reopen", &school, "--reason", "meant another"]);
+    let first = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    // A refund meanwhile: what was asked for is no longer what would be approved.
+    done(&server, &refund(&award, "500", &[]));
+    let give = |approval: &str| cli(&server, &said_by("bob", "administrator", &["approvals", "give", approval]));
+    assert_eq!(give(&first).json["error"]["reason"], "APPROVAL_NOT_OPEN");
+    let second = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    assert_ne!(first, second);
+    let given_now = give(&second);
+    assert_eq!((given_now.code, &given_now.json["offer"]["state"]), (0, &json!("delivering")), "{}", given_now.stderr);
+    // What the close gave back stays given back.
+    assert_eq!(moved(&done(&server, &["awards", "show", &award])), [400_000, 150_000, 250_000, 50_000, 0]);
+    let shown = done(&server, &["awards", "show", &days]);
+    assert_eq!((moved(&shown), &shown["bookings"][0]["state"]), ([4, 0, 4, 0, 0], &json!("cancelled")));
+    assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 100_000, 800_000]);
+    assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 100_000, 900_000]);
+    assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "0.01", &[]))["largest"], 0);
+    // And new promises can be made, up to what the cap has left.
+    credit_of(&server, &school, "9");
+    let error = refused_for(
+        &server,
+        "FUNDS_INSUFFICIENT",
+        &[&["awards", "credit", &school, "--amount", "8000", "--on", "2021-10-01"], &WITH_PARTNER[..]].concat(),
+    );
+    // £8,000 less £9.
+    assert_eq!(error["largest"], 799_100);
+    verified(&db);
+}

@@ -1,0 +1,390 @@
+//! Funds over the command line: made, financed, cut and moved between; and what they were, at any date, time or sequence.
+
+use serde_json::{Value, json};
+use tonic::Code;
+use tsio::proto::{ListAwardsRequest, ListFundEntriesRequest, StreamFundEntriesRequest};
+
+use super::client::{Client, YEAR, fresh, of_school};
+use super::harness::{Db, Server, both, cli, tsio};
+use super::money::{WITH_LEADER, WITH_PARTNER, counted, fund_row, funded, given, moved, nle_fund, started, taken};
+use super::samples::{august, done, refused, refused_for, said_by, text, verified};
+
+both!(
+    made_and_financed,
+    two_people_move_much,
+    what_was_there_when,
+    entries_are_listed,
+    cut_on_purpose,
+    lists_come_in_pages,
+    regions_come_first
+);
+
+async fn made_and_financed(db: Db) {
+    let server = august(&db);
+    // Made with the programme, before anybody asks.
+    let list = done(&server, &["funds", "list", "--programme", "2021-22"]);
+    assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
+    for key in ["fund", "programme", "strand", "region", "unit", "allocated", "committed", "spent", "available"] {
+        assert!(list[0].as_object().unwrap().contains_key(key), "{key}: {list}");
+    }
+    assert_eq!(
+        (&list[0]["strand"], &list[0]["unit"], &list[0]["region"]),
+        (&json!("nle"), &json!("pence"), &Value::Null)
+    );
+    assert_eq!(counted(&list[0]), [0, 0, 0, 0]);
+
+    fn create<'a>(strand: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        [&["funds", "create", "--programme", "2021-22", "--strand", strand], more].concat()
+    }
+    let fund = text(&done(&server, &create("credit", &[])), "fund");
+    for (strand, more) in [("credit", &[][..]), ("nle", &[])] {
+        let error = refused_for(&server, "FUND_EXISTS", &create(strand, more));
+        assert_eq!(error["code"], "ALREADY_EXISTS");
+    }
+    let regional = done(&server, &create("credit", &["--region", "West Midlands"]));
+    assert_eq!((&regional["region"], counted(&regional)), (&json!("West Midlands"), [0, 0, 0, 0]));
+    refused_for(&server, "FUND_EXISTS", &create("credit", &["--region", "West Midlands"]));
+    assert_eq!(refused(&server, &create("nlg", &["--region", "Mercia"]))["code"], "INVALID_ARGUMENT");
+    let unknown = refused(&server, &create("books", &[]));
+    assert!(["NOT_FOUND", "INVALID_ARGUMENT"].map(Value::from).contains(&unknown["code"]), "{unknown}");
+    let of_nowhere = ["funds", "create", "--programme", "1999-00", "--strand", "credit"];
+    assert_eq!(refused(&server, &of_nowhere)["code"], "NOT_FOUND");
+
+    // Nothing in it: the largest that could leave is nothing.
+    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &["funds", "withdraw", &fund, "0.01", "--on", "2021-09-02"]);
+    assert_eq!((&error["largest"], &error["limits"][0]["available"]), (&json!(0), &json!(0)));
+    done(&server, &["funds", "allocate", &fund, "£4,000.50", "--on", "2021-09-02"]);
+    done(&server, &["funds", "withdraw", &fund, "1000", "--on", "2021-09-03"]);
+    assert_eq!(counted(&fund_row(&server, &fund)), [300_050, 0, 0, 300_050]);
+    let to = text(&done(&server, &create("nlg", &[])), "fund");
+    let moved = done(&server, &["funds", "move", &fund, &to, "3000.49", "--on", "2021-09-04"]);
+    assert!(moved.is_object() || moved.is_array(), "{moved}");
+    assert_eq!(counted(&fund_row(&server, &fund)), [1, 0, 0, 1], "across strands");
+    assert_eq!(counted(&fund_row(&server, &to)), [300_049, 0, 0, 300_049]);
+    refused_for(&server, "FUNDS_INSUFFICIENT", &["funds", "move", &fund, &to, "0.02", "--on", "2021-09-04"]);
+    refused_for(&server, "FIELD_VIOLATIONS", &["funds", "move", &to, &to, "1", "--on", "2021-09-04"]);
+    assert_eq!(counted(&fund_row(&server, &to)), [300_049, 0, 0, 300_049]);
+    verified(&db);
+}
+
+async fn two_people_move_much(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "50000");
+    let to = funded(&server, "nlg", "1");
+    let ask = |words: &[&str]| {
+        let words = [words, &["--on", "2021-10-01"]].concat();
+        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &words)), "approval")
+    };
+    let give = |who: &'static str, roles: &'static str, approval: &str| {
+        cli(&server, &said_by(who, roles, &["approvals", "give", approval]))
+    };
+    // £50,000 one may move alone, a penny more not.
+    let much = ask(&["funds", "allocate", &fund, "50000.01"]);
+    assert_eq!(counted(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
+    let open = done(&server, &["approvals", "list"]);
+    let seen = json!([
+        open[0]["approval"],
+        open[0]["action"],
+        open[0]["subject"],
+        open[0]["amount_pence"],
+        open[0]["requested_by"]
+    ]);
+    assert_eq!(seen, json!([much, "allocate_fund", fund, 5_000_001, "ann"]));
+    assert_eq!(ask(&["funds", "allocate", &fund, "50000.01"]), much, "asked again, it is the same that waits");
+    assert_eq!(give("ann", "finance,finance-approver", &much).json["error"]["reason"], "SELF_APPROVAL");
+    assert_eq!(give("bob", "finance", &much).json["error"]["reason"], "ROLE_MISSING");
+    assert_eq!(counted(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
+    let given = give("bob", "finance-approver", &much);
+    assert_eq!(given.code, 0, "{}", given.stderr);
+    assert_eq!(counted(&fund_row(&server, &fund)), [10_000_001, 0, 0, 10_000_001]);
+    assert_eq!(give("cleo", "finance-approver", &much).json["error"]["reason"], "APPROVAL_NOT_OPEN");
+
+    let out = ask(&["funds", "withdraw", &fund, "60000"]);
+    let across = ask(&["funds", "move", &fund, &to, "70000"]);
+    assert_eq!(give("bob", "finance-approver", &out).code, 0);
+    assert_eq!(counted(&fund_row(&server, &fund)), [4_000_001, 0, 0, 4_000_001]);
+    // Judged again when it is given: by then the fund has no £70,000.
+    let late = &give("bob", "finance-approver", &across).json["error"];
+    assert_eq!((&late["reason"], &late["largest"]), (&json!("FUNDS_INSUFFICIENT"), &json!(4_000_001)));
+    done(&server, &["funds", "allocate", &fund, "30000", "--on", "2021-10-02"]);
+    assert_eq!(give("bob", "finance-approver", &across).code, 0);
+    assert_eq!(counted(&fund_row(&server, &fund)), [1, 0, 0, 1]);
+    assert_eq!(counted(&fund_row(&server, &to)), [7_000_100, 0, 0, 7_000_100]);
+    verified(&db);
+}
+
+/// £10,000 in September; on the last day of the financial year £2,000 more and an award of £4,000; on the first of the
+/// next £500 more and a claim of £1,500; £1,000 out the day after; last of all £100 that belong to October.
+fn history(server: &Server) -> String {
+    let fund = funded(server, "credit", "10000");
+    let offer = taken(server, 910_001);
+    done(server, &["funds", "allocate", &fund, "2000", "--on", "2022-03-31"]);
+    let award = [&["awards", "credit", &offer, "--amount", "4000", "--on", "2022-03-31"], &WITH_PARTNER[..]].concat();
+    let award = text(&done(server, &award), "award");
+    started(server, &offer);
+    done(server, &["funds", "allocate", &fund, "500", "--on", "2022-04-01"]);
+    done(server, &["awards", "draw", &award, "--amount", "1500", "--on", "2022-04-01"]);
+    done(server, &["funds", "withdraw", &fund, "1000", "--on", "2022-04-02"]);
+    done(server, &["funds", "allocate", &fund, "100", "--on", "2021-10-01"]);
+    fund
+}
+
+async fn what_was_there_when(db: Db) {
+    let server = august(&db);
+    let fund = history(&server);
+    let at = |more: &[&str]| {
+        let answer = done(&server, &[&["funds", "position", &fund], more].concat());
+        counted(if answer["position"].is_object() { &answer["position"] } else { &answer })
+    };
+    let entries = done(&server, &["funds", "entries", &fund]);
+    let entries = entries.as_array().unwrap();
+    let sequence = |n: usize| entries[n].get("event_sequence").unwrap().to_string();
+    let time = |n: usize| text(&entries[n], "recorded_time");
+    #[rustfmt::skip]
+    let rows: [(&[&str], [i64; 4]); 15] = [
+        (&[],                                                     [1_160_000, 250_000, 150_000, 760_000]),
+        (&["--as-of", "2021-08-31"],                              [0, 0, 0, 0]),
+        (&["--as-of", "2021-09-01"],                              [1_000_000, 0, 0, 1_000_000]),
+        (&["--as-of", "2022-03-30"],                              [1_010_000, 0, 0, 1_010_000]),
+        (&["--as-of", "2022-03-31"],                              [1_210_000, 400_000, 0, 810_000]),
+        (&["--as-of", "2022-04-01"],                              [1_260_000, 250_000, 150_000, 860_000]),
+        (&["--as-of", "2022-04-02"],                              [1_160_000, 250_000, 150_000, 760_000]),
+        // As it stood once the first entry, the award, the claim was recorded.
+        (&["--sequence", &sequence(0)],                           [1_000_000, 0, 0, 1_000_000]),
+        (&["--sequence", &sequence(2)],                           [1_200_000, 400_000, 0, 800_000]),
+        (&["--recorded-by", &time(2)],                            [1_200_000, 400_000, 0, 800_000]),
+        (&["--recorded-by", &time(5)],                            [1_150_000, 250_000, 150_000, 750_000]),
+        (&["--recorded-by", "2021-12-31T00:00:00Z"],              [0, 0, 0, 0]),
+        // What was known of a date before the late entry, and after it.
+        (&["--as-of", "2022-03-31", "--sequence", &sequence(5)],  [1_200_000, 400_000, 0, 800_000]),
+        (&["--as-of", "2022-03-31", "--sequence", &sequence(6)],  [1_210_000, 400_000, 0, 810_000]),
+        (&["--as-of", "2022-04-01", "--recorded-by", &time(3)],   [1_250_000, 400_000, 0, 850_000]),
+    ];
+    for (words, wanted) in rows {
+        assert_eq!(at(words), wanted, "{words:?}");
+    }
+    // By financial year: they add up to the whole.
+    let years = |more: &[&str]| {
+        let answer = done(&server, &[&["funds", "position", &fund], more].concat());
+        let years = answer["financial_years"].as_array().unwrap().clone();
+        let moved = |it: &Value| counted(if it["moved"].is_object() { &it["moved"] } else { it });
+        years.iter().map(|it| (text(it, "year"), moved(it))).collect::<Vec<_>>()
+    };
+    let first = ("2021-22".to_owned(), [1_210_000, 400_000, 0, 810_000]);
+    let second = ("2022-23".to_owned(), [-50_000, -150_000, 150_000, -50_000]);
+    assert_eq!(years(&[]), [first.clone(), second]);
+    assert_eq!(years(&["--as-of", "2022-03-31"]), [first]);
+    let unreached = refused_for(&server, "FIELD_VIOLATIONS", &["funds", "position", &fund, "--sequence", "999999"]);
+    assert_eq!(unreached["violations"][0]["field"], "at_sequence", "what may yet change is not answered");
+    // A sequence answered is the same question for ever.
+    let asked = done(&server, &["funds", "position", &fund]);
+    let sequence = asked["at_sequence"].to_string();
+    done(&server, &["funds", "allocate", &fund, "1", "--on", "2021-10-01"]);
+    let again = done(&server, &["funds", "position", &fund, "--sequence", &sequence]);
+    assert_eq!((&again["financial_years"], &again["at_sequence"]), (&asked["financial_years"], &asked["at_sequence"]));
+    assert_eq!(at(&[]), [1_160_100, 250_000, 150_000, 760_100]);
+    verified(&db);
+}
+
+async fn entries_are_listed(db: Db) {
+    let server = august(&db);
+    let fund = history(&server);
+    let list = done(&server, &["funds", "entries", &fund]);
+    let seen: Vec<Value> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            json!([
+                it["event_kind"],
+                it["verb"],
+                it["from_bucket"],
+                it["to_bucket"],
+                it["amount_pence"],
+                it["period"],
+                it["effective_date"]
+            ])
+        })
+        .collect();
+    let wanted = json!([
+        ["fund_allocated", "allocate", "outside", "available", 1_000_000, "FY2021-22/M06", "2021-09-01"],
+        ["fund_allocated", "allocate", "outside", "available", 200_000, "FY2021-22/M12", "2022-03-31"],
+        ["awarded", "commit", "available", "committed", 400_000, "FY2021-22/M12", "2022-03-31"],
+        ["fund_allocated", "allocate", "outside", "available", 50_000, "FY2022-23/M01", "2022-04-01"],
+        ["drawn", "spend", "committed", "spent", 150_000, "FY2022-23/M01", "2022-04-01"],
+        ["fund_withdrawn", "withdraw", "available", "outside", 100_000, "FY2022-23/M01", "2022-04-02"],
+        ["fund_allocated", "allocate", "outside", "available", 10_000, "FY2021-22/M07", "2021-10-01"],
+    ]);
+    assert_eq!(json!(seen), wanted);
+    // The same as CSV, a heading and a line each.
+    let csv = tsio(&["--server", &server.url(), "funds", "entries", &fund, "--csv"]);
+    assert_eq!(csv.code, 0, "{}", csv.stderr);
+    let mut lines = csv::Reader::from_reader(csv.stdout.as_bytes());
+    let column =
+        |lines: &mut csv::Reader<&[u8]>, name: &str| lines.headers().unwrap().iter().position(|it| it == name).unwrap();
+    let columns = ["verb", "period", "effective_date"].map(|name| column(&mut lines, name));
+    let rows: Vec<Value> =
+        lines.records().map(|row| json!(columns.map(|at| row.as_ref().unwrap()[at].to_owned()))).collect();
+    let same: Vec<Value> = wanted.as_array().unwrap().iter().map(|it| json!([it[1], it[5], it[6]])).collect();
+    assert_eq!(rows, same);
+    // And as a stream.
+    let client = Client::of(&server).await;
+    let request = StreamFundEntriesRequest { fund: fund.clone() };
+    let mut stream = client.fund_service().stream_fund_entries(client.ask(request)).await.unwrap().into_inner();
+    let mut streamed = Vec::new();
+    while let Some(some) = stream.message().await.unwrap() {
+        streamed.extend(some.entries);
+    }
+    assert_eq!(streamed, client.entries(&fund).await);
+    assert_eq!(streamed.len(), 7);
+}
+
+async fn cut_on_purpose(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "5000");
+    let spare = funded(&server, "nlg", "1");
+    let offer = taken(&server, 910_001);
+    let award = given(&server, "credit", &offer, &[&["--amount", "4000"], &WITH_PARTNER[..]].concat());
+    started(&server, &offer);
+    done(&server, &["awards", "draw", &award, "--amount", "500", "--on", "2021-11-01"]);
+    let cut = ["funds", "withdraw", &fund, "2000", "--on", "2021-11-02"];
+    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &cut);
+    assert_eq!(error["largest"], 100_000, "£1,000 is neither promised nor spent");
+    let deliberately = [&cut[..], &["--over-commit"]].concat();
+    let approval =
+        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &deliberately)), "approval");
+    assert_eq!(counted(&fund_row(&server, &fund)), [500_000, 350_000, 50_000, 100_000], "not yet");
+    done(&server, &said_by("bob", "finance-approver", &["approvals", "give", &approval]));
+    let row = fund_row(&server, &fund);
+    assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 350_000, 50_000, -100_000], &json!(true)));
+
+    // Nothing is promised from it or moved out of it; what is promised goes on.
+    let more = [&["awards", "credit", &offer, "--amount", "0.01", "--on", "2021-11-03"], &WITH_PARTNER[..]].concat();
+    refused_for(&server, "FUND_OVER_COMMITTED", &more);
+    refused_for(&server, "FUND_OVER_COMMITTED", &["funds", "move", &fund, &spare, "0.01", "--on", "2021-11-03"]);
+    done(&server, &["awards", "draw", &award, "--amount", "250", "--on", "2021-11-04"]);
+    assert_eq!(counted(&fund_row(&server, &fund)), [300_000, 325_000, 75_000, -100_000]);
+    done(&server, &["awards", "release", &award, "--amount", "600", "--on", "2021-11-05"]);
+    let row = fund_row(&server, &fund);
+    assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 265_000, 75_000, -40_000], &json!(true)));
+    refused_for(&server, "FUND_OVER_COMMITTED", &more);
+    // It clears itself with the penny that makes it whole.
+    done(&server, &["awards", "refund", &award, "--amount", "400", "--reason", "paid twice", "--on", "2021-11-06"]);
+    let row = fund_row(&server, &fund);
+    assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 265_000, 35_000, 0], &json!(false)));
+    refused_for(&server, "FUNDS_INSUFFICIENT", &more);
+    done(&server, &["awards", "release", &award, "--amount", "0.01", "--on", "2021-11-07"]);
+    done(&server, &more);
+    verified(&db);
+}
+
+async fn regions_come_first(db: Db) {
+    let server = august(&db);
+    let national = funded(&server, "credit", "10000");
+    let create = ["funds", "create", "--programme", "2021-22", "--strand", "credit", "--region", "West Midlands"];
+    let regional = text(&done(&server, &create), "fund");
+    done(&server, &["funds", "allocate", &regional, "1000", "--on", "2021-09-01"]);
+    let here = taken(&server, 910_001);
+    let there = done(&server, &["offers", "list"]);
+    let there = there
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["recipient_kind"] == "standalone" && it["region"] != "West Midlands");
+    let there = taken(&server, there.unwrap()["recipient"].as_i64().unwrap());
+    fn credit<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
+        [&["awards", "credit", offer, "--on", "2021-10-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
+    }
+    // The region's own, though the national one could bear it: never both.
+    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &credit(&here, "1500"));
+    assert!(text(&error["limits"][0], "account").contains(&regional), "{error}");
+    assert_eq!(error["largest"], 100_000);
+    let award = done(&server, &credit(&here, "800"));
+    assert_eq!(award["fund"], json!(regional));
+    let award = done(&server, &credit(&there, "1500"));
+    assert_eq!(award["fund"], json!(national));
+    assert_eq!(counted(&fund_row(&server, &regional)), [100_000, 80_000, 0, 20_000]);
+    assert_eq!(counted(&fund_row(&server, &national)), [1_000_000, 150_000, 0, 850_000]);
+    // The award keeps the fund it was charged to, wherever the offer goes.
+    done(&server, &["offers", "region", &here, "--to", "North of England"]);
+    done(&server, &["offers", "start", &here, "--on", "2021-10-02"]);
+    let kept = text(&done(&server, &["awards", "list", "--offer", &here])[0], "award");
+    done(&server, &["awards", "draw", &kept, "--amount", "300", "--on", "2021-10-03"]);
+    assert_eq!(counted(&fund_row(&server, &regional)), [100_000, 50_000, 30_000, 20_000]);
+    assert_eq!(
+        done(&server, &credit(&here, "0.01"))["fund"],
+        json!(national),
+        "a new one is charged to where it is now"
+    );
+    // Days cost what they cost, with nothing in their fund; a strand without a fund is refused.
+    let days =
+        done(&server, &[&["awards", "nle", &here, "--days", "2.5", "--on", "2021-10-01"], &WITH_LEADER[..]].concat());
+    assert_eq!((moved(&days), &days["day_rate_pence"]), ([5, 0, 0, 0, 5], &json!(60_000)));
+    assert_eq!(counted(&fund_row(&server, &nle_fund(&server))), [0, 150_000, 0, -150_000]);
+    let trust = taken(&server, 90_001);
+    let nlg = ["awards", "nlg", &trust, "--amount", "1", "--because", "a new board", "--on", "2021-10-01"];
+    refused_for(&server, "FUND_MISSING", &nlg);
+    verified(&db);
+}
+
+async fn lists_come_in_pages(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let (fund, other) = (client.made(YEAR, "credit", "").await, client.financed(YEAR, "nlg", 9).await);
+    for pence in 1..=7 {
+        client.allocate(&fund, pence, &fresh()).await.unwrap();
+    }
+    let page = |fund: &str, page_size, page_token: String| {
+        let request = ListFundEntriesRequest { fund: fund.to_owned(), page_size, page_token };
+        let client = client.clone();
+        async move { client.fund_service().list_fund_entries(client.ask(request)).await.map(|it| it.into_inner()) }
+    };
+    let (mut seen, mut token) = (Vec::new(), String::new());
+    let first = page(&fund, 3, token.clone()).await.unwrap().next_page_token;
+    loop {
+        let answer = page(&fund, 3, token).await.unwrap();
+        assert!(answer.entries.len() <= 3);
+        seen.extend(answer.entries.iter().map(|it| it.amount_pence));
+        token = answer.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7]);
+    // A token is of its fund; what is too large a page is the largest.
+    assert_eq!(page(&other, 3, first).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(page(&fund, 3, "x".to_owned()).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(page(&fund, i32::MAX, String::new()).await.unwrap().entries.len(), 7);
+
+    // Awards of an offer and of a programme, in the order they were made.
+    let school = of_school(&offers, 910_003);
+    client.accepted(school).await;
+    for pence in 1..=5 {
+        client.awarded(&school.offer, crate::money::credit(pence)).await;
+    }
+    client.awarded(&school.offer, crate::money::nle(1)).await;
+    for (offer, programme) in [(school.offer.as_str(), ""), ("", YEAR)] {
+        let mut request = ListAwardsRequest {
+            offer: offer.to_owned(),
+            programme: programme.to_owned(),
+            strand: "credit".to_owned(),
+            page_size: 2,
+            ..Default::default()
+        };
+        let mut seen = Vec::new();
+        loop {
+            let answer = client.award_service().list_awards(client.ask(request.clone())).await.unwrap().into_inner();
+            assert!(answer.awards.len() <= 2);
+            seen.extend(answer.awards.iter().map(|it| it.awarded));
+            request.page_token = answer.next_page_token;
+            if request.page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(seen, [1, 2, 3, 4, 5], "{offer}{programme}");
+    }
+    let neither = ListAwardsRequest { page_size: 2, ..Default::default() };
+    let status = client.award_service().list_awards(client.ask(neither)).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+}

@@ -1,0 +1,278 @@
+//! Holds the service to the model: the answer of each command, then what is there after it.
+
+use tonic::Status;
+use tsio::proto::{self, AwardState, FundEntry, GetFundPositionRequest, OfferState, Position};
+
+use super::command::{Command, Odd};
+use super::limits;
+use super::rules::Answer;
+use super::scheme::{Account, Award, BookingState, Scheme, State, Strand, Wish};
+use super::world::{Sent, World};
+use crate::client::{YEAR, reason};
+use crate::money::{amounts, balances, refusal};
+
+/// One step: the command, what the model held before it, and how a failure names it.
+pub(super) struct Step<'a> {
+    pub(super) command: &'a Command,
+    pub(super) before: &'a Scheme,
+    pub(super) at: &'a str,
+}
+
+/// The answer is the model's; what it made gets its number.
+pub(super) fn answered(
+    world: &mut World,
+    scheme: &mut Scheme,
+    step: &Step<'_>,
+    answer: Answer,
+    sent: Result<Sent, Status>,
+) {
+    let at = step.at;
+    match (answer, sent) {
+        (Answer::Done, Ok(sent)) => number(world, step.command, sent, at),
+        (Answer::Closed(released), Ok(sent)) => {
+            let mut wanted: Vec<_> =
+                released.iter().map(|(award, amount)| (world.awards[*award].clone(), *amount)).collect();
+            let mut told: Vec<_> = sent.released.into_iter().map(|it| (it.award, it.amount)).collect();
+            wanted.sort();
+            told.sort();
+            assert_eq!(told, wanted, "{at}");
+        }
+        (Answer::Waits(wish), Err(status)) if reason(&status) == "APPROVAL_REQUIRED" => {
+            let approval = refusal(&status).approval;
+            // Who asks for the same again is told of the approval that waits.
+            match world.approvals.iter().position(|it| *it == approval) {
+                Some(known) => {
+                    let waiting = scheme.approvals[known];
+                    assert!(waiting.wish == wish && !waiting.given, "{at}: {waiting:?}");
+                }
+                None => {
+                    scheme.waits(wish);
+                    world.approvals.push(approval);
+                }
+            }
+        }
+        (Answer::No(bars), Err(status)) => {
+            let reason = reason(&status);
+            assert!(bars.contains(reason.as_str()), "{at}\nservice: {status:?}");
+            numbers(world, step, &status);
+            limits::named(step, &bars, &status);
+            limits::largest(step, &bars, &status);
+        }
+        (_, sent) => panic!("{at}\nservice: {sent:?}"),
+    }
+}
+
+/// Takes the ids of what a command made.
+fn number(world: &mut World, command: &Command, sent: Sent, at: &str) {
+    match command {
+        Command::CreateFund { .. } => world.funds.push(sent.fund.unwrap().fund),
+        Command::Award { lines, .. } => {
+            assert_eq!(sent.awards.len(), lines.len(), "{at}");
+            for award in sent.awards {
+                world.awards.push(award.award);
+                world.in_days.push(award.strand == Strand::Nle.name());
+                world.award_etags.push(award.etag);
+                world.bookings.push(Vec::new());
+            }
+        }
+        Command::Book { award, .. } => world.bookings[*award].push(sent.booking),
+        _ => {}
+    }
+}
+
+/// A refused award of one line is told what there is of the cap and of the fund.
+fn numbers(world: &World, step: &Step<'_>, status: &Status) {
+    let Step { command, before, at } = step;
+    let Command::Award { offer, lines, .. } = command else { return };
+    let [line] = lines.as_slice() else { return };
+    let told = |kind: &str| {
+        let limits = refusal(status).limits;
+        limits.into_iter().find(|it| it.kind == kind && it.limit.is_some())
+    };
+    let check = |told: Option<proto::Limit>, account: &Account, requested: i64| {
+        let Some(told) = told else { return };
+        let wanted = [account.allocated, account.committed, account.spent, account.available(), requested];
+        let told = [told.limit, told.committed, told.spent, told.available, told.requested];
+        assert_eq!(told, wanted.map(Some), "{at}");
+    };
+    if ["CAP_EXCEEDED", "FUNDS_INSUFFICIENT"].contains(&reason(status).as_str()) {
+        if let Some(cap) = before.offers[*offer].clone().cap(line.strand) {
+            check(told("cap"), cap, line.amount);
+        }
+        if let Some(fund) = before.fund_of(line.strand, *offer) {
+            let limit = told("fund");
+            assert!(limit.as_ref().is_none_or(|it| it.account.contains(&world.funds[fund])), "{at}: {limit:?}");
+            check(limit, &before.funds[fund].account, line.amount);
+        }
+    }
+}
+
+/// Every fund's balances.
+pub(super) async fn funds(world: &World, scheme: &Scheme, at: &str) {
+    let funds = world.client.funds(YEAR).await;
+    assert_eq!(funds.len(), scheme.funds.len(), "{at}");
+    for (id, model) in world.funds.iter().zip(&scheme.funds) {
+        let fund = funds.iter().find(|it| it.fund == *id).unwrap();
+        let Account { allocated, committed, spent } = model.account;
+        assert_eq!(balances(fund), [allocated, committed, spent, model.account.available()], "{at}\n{fund:?}");
+        assert_eq!((fund.over_committed, fund.binds), (model.over_committed(), model.binds()), "{at}\n{fund:?}");
+        assert_eq!((fund.strand.as_str(), fund.region.as_str()), (model.strand.name(), model.region), "{at}");
+    }
+}
+
+/// The offer that a command was about.
+pub(super) async fn offer_of(world: &mut World, scheme: &Scheme, command: &Command, at: &str) {
+    let offer = match command {
+        Command::Odd(Odd::Unknown, _) => return,
+        Command::Odd(_, command) => return Box::pin(offer_of(world, scheme, command, at)).await,
+        Command::Contact { offer, .. }
+        | Command::Accept { offer, .. }
+        | Command::Decline { offer, .. }
+        | Command::Start { offer }
+        | Command::Close { offer, .. }
+        | Command::Reopen { offer }
+        | Command::Award { offer, .. } => *offer,
+        Command::Book { award, .. }
+        | Command::Cancel { award, .. }
+        | Command::Draw { award, .. }
+        | Command::Release { award, .. }
+        | Command::Refund { award, .. } => {
+            whole_award(world, scheme, *award, at).await;
+            scheme.awards[*award].offer
+        }
+        Command::Give { approval, .. } => match scheme.approvals[*approval].wish {
+            Wish::Reopen(offer, _) => offer,
+            _ => return,
+        },
+        Command::CreateFund { .. } | Command::Change { .. } => return,
+    };
+    whole_offer(world, scheme, offer, at).await;
+}
+
+/// All that can be seen.
+pub(super) async fn everything(world: &mut World, scheme: &Scheme, at: &str) {
+    for offer in 0..scheme.offers.len() {
+        whole_offer(world, scheme, offer, at).await;
+    }
+    for award in 0..scheme.awards.len() {
+        whole_award(world, scheme, award, at).await;
+    }
+    for (id, model) in world.funds.iter().zip(&scheme.funds) {
+        let entries = world.client.entries(id).await;
+        positions(world, id, &entries, at).await;
+        let mut told: Vec<_> =
+            entries.iter().map(|it| (it.event_kind.as_str(), it.verb.as_str(), it.amount_pence)).collect();
+        let mut wanted = model.entries.clone();
+        // Closing gives back award by award, in an order of its own.
+        told.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(told, wanted, "{at}: entries of {id}");
+    }
+}
+
+/// What a fund was, at some of its events, dates and moments, is the sum of the entries that count.
+async fn positions(world: &World, fund: &str, entries: &[FundEntry], at: &str) {
+    let some = entries.iter().step_by(entries.len() / 4 + 1);
+    for (n, entry) in some.enumerate() {
+        let request = GetFundPositionRequest {
+            fund: fund.to_owned(),
+            as_of_date: if n % 2 == 0 { entry.effective_date.clone() } else { String::new() },
+            recorded_by_time: if n % 3 == 1 { entry.recorded_time } else { None },
+            at_sequence: if n % 3 == 0 { entry.event_sequence } else { 0 },
+        };
+        let counts = |it: &&FundEntry| {
+            let time = |it: prost_types::Timestamp| (it.seconds, it.nanos);
+            (request.as_of_date.is_empty() || it.effective_date <= request.as_of_date)
+                && (request.at_sequence == 0 || it.event_sequence <= request.at_sequence)
+                && request.recorded_by_time.is_none_or(|by| it.recorded_time.map(time) <= Some(time(by)))
+        };
+        let mut account = Account::of(0);
+        for it in entries.iter().filter(counts) {
+            match it.verb.as_str() {
+                "allocate" => account.allocated += it.amount_pence,
+                "withdraw" => account.allocated -= it.amount_pence,
+                "commit" => account.committed += it.amount_pence,
+                "release" => account.committed -= it.amount_pence,
+                "spend" => {
+                    account.committed -= it.amount_pence;
+                    account.spent += it.amount_pence;
+                }
+                "refund" => account.spent -= it.amount_pence,
+                other => panic!("{at}: {other}"),
+            }
+        }
+        let wanted = [account.allocated, account.committed, account.spent, account.available()];
+        let answer = world.client.fund_service().get_fund_position(world.client.ask(request.clone())).await;
+        let answer = answer.unwrap().into_inner();
+        let told = |it: &Position| [it.allocated, it.committed, it.spent, it.available];
+        assert_eq!(answer.position.as_ref().map(told), Some(wanted), "{at}: {request:?}");
+        let mut years = [0; 4];
+        for year in &answer.financial_years {
+            let moved = told(year.moved.as_ref().unwrap());
+            years.iter_mut().zip(moved).for_each(|(sum, moved)| *sum += moved);
+        }
+        assert_eq!(years, wanted, "{at}: by financial year: {answer:?}");
+    }
+}
+
+async fn whole_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str) {
+    let model = &scheme.offers[offer];
+    let id = world.offers[offer].offer.clone();
+    let whole = world.client.whole(&id).await;
+    let seen = whole.offer.unwrap();
+    let state = match model.state {
+        State::Identified => OfferState::Identified,
+        State::Contacted => OfferState::Contacted,
+        State::Accepted => OfferState::Accepted,
+        State::Delivering => OfferState::Delivering,
+        State::Closed => OfferState::Closed,
+    };
+    assert_eq!((seen.state(), seen.contacts.len()), (state, model.told.len()), "{at}");
+    let mut model = model.clone();
+    for strand in [Strand::Nle, Strand::Credit] {
+        let cap = whole.caps.iter().find(|it| it.strand == strand.name());
+        let wanted = if model.offered(strand) { model.cap(strand).copied() } else { None };
+        let told = cap.map(|it| [it.allocated, it.committed, it.spent, it.available]);
+        assert_eq!(told, wanted.map(|it| [it.allocated, it.committed, it.spent, it.available()]), "{at}");
+    }
+    let of_offer: Vec<usize> = (0..scheme.awards.len()).filter(|it| scheme.awards[*it].offer == offer).collect();
+    assert_eq!(whole.awards.len(), of_offer.len(), "{at}");
+    for (seen, award) in whole.awards.iter().zip(of_offer) {
+        assert_eq!(seen.award, world.awards[award], "{at}");
+        award_agrees(world, seen, scheme, award, at);
+        world.award_etags[award].clone_from(&seen.etag);
+    }
+    let kinds: Vec<String> = world.client.events(&id).await.into_iter().map(|it| it.kind).collect();
+    assert_eq!(kinds, model.events, "{at}");
+    world.offer_etags[offer].clone_from(&seen.etag);
+}
+
+fn award_agrees(world: &World, seen: &proto::Award, scheme: &Scheme, award: usize, at: &str) {
+    let model: &Award = &scheme.awards[award];
+    let wanted = [model.awarded, model.drawn, model.released, model.refunded, model.committed()];
+    assert_eq!(amounts(seen), wanted, "{at}\n{seen:?}");
+    let state = if model.committed() == 0 { AwardState::Settled } else { AwardState::Open };
+    assert_eq!((seen.state(), seen.strand.as_str()), (state, model.strand.name()), "{at}");
+    assert_eq!((&seen.fund, &seen.offer), (&world.funds[model.fund], &world.offers[model.offer].offer), "{at}");
+}
+
+async fn whole_award(world: &mut World, scheme: &Scheme, award: usize, at: &str) {
+    let model = &scheme.awards[award];
+    let seen = world.client.get_award(&world.awards[award]).await;
+    award_agrees(world, &seen, scheme, award, at);
+    let bookings: Vec<(i64, i64, i32)> =
+        seen.bookings.iter().map(|it| (it.booking, i64::from(it.half_days), it.state)).collect();
+    let wanted = model.bookings.iter().zip(&world.bookings[award]).map(|(booking, number)| {
+        let state = match booking.state {
+            BookingState::Booked => proto::BookingState::Booked,
+            BookingState::Delivered => proto::BookingState::Delivered,
+            BookingState::Cancelled => proto::BookingState::Cancelled,
+        };
+        (*number, booking.half_days, state.into())
+    });
+    assert_eq!(bookings, wanted.collect::<Vec<_>>(), "{at}");
+    let invoices: Vec<(String, i64, i64)> =
+        seen.invoices.into_iter().map(|it| (it.reference, it.amount_pence, it.refunded_pence)).collect();
+    let wanted = model.invoices.iter().map(|it| (it.reference.clone(), it.amount, it.refunded));
+    assert_eq!(invoices, wanted.collect::<Vec<_>>(), "{at}");
+}

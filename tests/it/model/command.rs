@@ -1,0 +1,323 @@
+//! Commands, and long random sequences of them: mostly what a caller would do next, often enough what none should.
+//!
+//! What the scheme leaves open is not asked: a draw or a release that would cut into days that are booked.
+
+use chrono::{Days, NaiveDate};
+use fastrand::Rng;
+
+use super::scheme::{Award, BookingState, No, REGION, Scheme, State, Strand, Who, Wish};
+use crate::money::PROVIDER;
+
+/// One award to make.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) strand: Strand,
+    pub(super) amount: i64,
+    pub(super) partner: i32,
+    pub(super) provider: &'static str,
+}
+
+/// What is wrong with a command that would be judged otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Odd {
+    /// It names what does not exist.
+    Unknown,
+    /// It says that it happened in the year 2999.
+    Future,
+    /// Its amount is not more than nothing.
+    Nothing,
+    /// Its caller saw an older version.
+    Stale,
+}
+
+impl Odd {
+    pub(super) fn bars(self) -> No {
+        No::from([match self {
+            Self::Unknown => "NOT_FOUND",
+            Self::Future | Self::Nothing => "FIELD_VIOLATIONS",
+            Self::Stale => "ETAG_STALE",
+        }])
+    }
+}
+
+/// A command on the model's own numbers.
+#[derive(Debug, Clone)]
+pub(super) enum Command {
+    Contact { offer: usize, who: Who, date: String },
+    Accept { offer: usize, by: Who, date: String },
+    Decline { offer: usize, date: String },
+    Start { offer: usize },
+    Close { offer: usize, outcome: &'static str, date: String },
+    Reopen { offer: usize },
+    Give { approval: usize, asker: bool },
+    CreateFund { strand: Strand, region: &'static str },
+    Change { wish: Wish },
+    Award { offer: usize, lines: Vec<Line>, date: String },
+    Book { award: usize, half_days: i64, date: String },
+    Cancel { award: usize, booking: usize },
+    Draw { award: usize, amount: i64, booking: Option<usize>, invoice: Option<String>, date: String },
+    Release { award: usize, amount: Option<i64>, date: String },
+    Refund { award: usize, amount: i64, invoice: Option<String>, date: String },
+    Odd(Odd, Box<Command>),
+}
+
+impl Command {
+    /// Whether something can be wrong with it in this way.
+    fn can_be(&self, odd: Odd) -> bool {
+        match odd {
+            Odd::Unknown => !matches!(self, Self::CreateFund { .. } | Self::Odd(..)),
+            Odd::Future => matches!(
+                self,
+                Self::Contact { .. }
+                    | Self::Accept { .. }
+                    | Self::Change { .. }
+                    | Self::Award { .. }
+                    | Self::Draw { .. }
+            ),
+            Odd::Nothing => matches!(
+                self,
+                Self::Change { .. } | Self::Award { .. } | Self::Book { .. } | Self::Draw { .. } | Self::Refund { .. }
+            ),
+            Odd::Stale => !matches!(
+                self,
+                Self::Contact { .. }
+                    | Self::Give { .. }
+                    | Self::CreateFund { .. }
+                    | Self::Reopen { .. }
+                    | Self::Odd(..)
+            ),
+        }
+    }
+}
+
+/// Makes commands; the same seed makes the same, as long as the model is the same.
+pub(super) struct Generator {
+    rng: Rng,
+    today: NaiveDate,
+}
+
+impl Generator {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { rng: Rng::with_seed(seed), today: NaiveDate::from_ymd_opt(2021, 9, 10).unwrap() }
+    }
+
+    /// The day that what has no other date happens on.
+    pub(super) fn today(&self) -> String {
+        self.today.to_string()
+    }
+
+    /// One in so many.
+    pub(super) fn one_in(&mut self, of: u32) -> bool {
+        self.rng.u32(0..of) == 0
+    }
+
+    /// The next command, on this day or, sometimes, the one after; never past the programme.
+    pub(super) fn next(&mut self, scheme: &Scheme) -> Command {
+        let last = NaiveDate::from_ymd_opt(2022, 8, 30).unwrap();
+        if self.today < last && self.one_in(2) {
+            self.today = self.today + Days::new(1);
+        }
+        let command = match self.rng.u32(0..100) {
+            0..20 => self.life(scheme),
+            20..38 => self.money(scheme),
+            38..56 => self.award(scheme),
+            56..92 if !scheme.awards.is_empty() => self.on_award(scheme),
+            92.. if !scheme.approvals.is_empty() => self.give(scheme),
+            _ => self.life(scheme),
+        };
+        if !self.one_in(12) {
+            return command;
+        }
+        let odd = [Odd::Unknown, Odd::Future, Odd::Nothing, Odd::Stale][self.rng.usize(0..4)];
+        if command.can_be(odd) { Command::Odd(odd, Box::new(command)) } else { command }
+    }
+
+    fn date(&mut self, wrong: &str) -> String {
+        if self.one_in(15) { wrong.to_owned() } else { self.today() }
+    }
+
+    /// The date of something about an award: often enough the day before it was made.
+    fn since(&mut self, award: &Award, wrong: &str) -> String {
+        let made: NaiveDate = award.on.parse().unwrap();
+        if self.one_in(15) { (made - Days::new(1)).to_string() } else { self.date(wrong) }
+    }
+
+    /// Today or, often enough, a few days before it, when awards of by now may not have been made.
+    fn some_days_ago(&mut self) -> String {
+        let days = if self.one_in(3) { self.rng.u64(1..6) } else { 0 };
+        (self.today - Days::new(days)).to_string()
+    }
+
+    fn life(&mut self, scheme: &Scheme) -> Command {
+        let offer = self.rng.usize(0..scheme.offers.len());
+        let it = &scheme.offers[offer];
+        let told = |who: Who| it.told.iter().any(|(told, _)| *told == who);
+        let state = if self.one_in(4) { self.any_state() } else { it.state };
+        match state {
+            State::Identified => self.contact(offer, Who::Body),
+            State::Contacted if !it.trust && !told(Who::School) => self.contact(offer, Who::School),
+            State::Contacted => {
+                let by = if it.trust != self.one_in(4) { Who::Body } else { Who::School };
+                Command::Accept { offer, by, date: self.date("2021-08-15") }
+            }
+            State::Accepted if self.one_in(12) => Command::Decline { offer, date: self.some_days_ago() },
+            State::Accepted => Command::Start { offer },
+            State::Delivering if self.one_in(6) => {
+                let outcomes = ["completed", "withdrawn", "lapsed", "ineligible", "superseded"];
+                let outcome = outcomes[self.rng.usize(0..outcomes.len())];
+                Command::Close { offer, outcome, date: self.some_days_ago() }
+            }
+            State::Delivering => self.contact(offer, Who::Body),
+            State::Closed => Command::Reopen { offer },
+        }
+    }
+
+    fn any_state(&mut self) -> State {
+        use State::{Accepted, Closed, Contacted, Delivering, Identified};
+        [Identified, Contacted, Accepted, Delivering, Closed][self.rng.usize(0..5)]
+    }
+
+    fn contact(&mut self, offer: usize, who: Who) -> Command {
+        let date = match self.rng.u32(0..12) {
+            0 => "2021-08-15".to_owned(),
+            1 => (self.today - Days::new(5)).to_string(),
+            _ => self.today(),
+        };
+        Command::Contact { offer, who, date }
+    }
+
+    fn give(&mut self, scheme: &Scheme) -> Command {
+        let open: Vec<usize> = (0..scheme.approvals.len()).filter(|it| !scheme.approvals[*it].given).collect();
+        let approval = if open.is_empty() || self.one_in(6) {
+            self.rng.usize(0..scheme.approvals.len())
+        } else {
+            open[self.rng.usize(0..open.len())]
+        };
+        Command::Give { approval, asker: self.one_in(5) }
+    }
+
+    fn money(&mut self, scheme: &Scheme) -> Command {
+        let known = scheme.funds.len();
+        if known < 4 || (known < 7 && self.one_in(4)) || self.one_in(20) {
+            let region = if self.one_in(3) { REGION } else { "" };
+            return Command::CreateFund { strand: Strand::ALL[self.rng.usize(0..4)], region };
+        }
+        let fund = self.rng.usize(0..known);
+        let left = scheme.funds[fund].account.available();
+        let near = |rng: &mut Rng| rng.i64(1..=left.max(10) * 3 / 2);
+        let wish = match self.rng.u32(0..10) {
+            0..5 => {
+                let most = if self.one_in(5) { 12_000_000 } else { 2_500_000 };
+                Wish::Allocate(fund, self.rng.i64(1..=most))
+            }
+            5..8 => {
+                let over = scheme.funds[fund].binds() && self.one_in(2);
+                Wish::Withdraw(fund, near(&mut self.rng), over)
+            }
+            _ => {
+                let to = (fund + 1 + self.rng.usize(0..known - 1)) % known;
+                Wish::Move(fund, to, near(&mut self.rng))
+            }
+        };
+        Command::Change { wish }
+    }
+
+    fn award(&mut self, scheme: &Scheme) -> Command {
+        let live = |it: &usize| [State::Accepted, State::Delivering].contains(&scheme.offers[*it].state);
+        let live: Vec<usize> = (0..scheme.offers.len()).filter(live).collect();
+        let offer = if live.is_empty() || self.one_in(12) {
+            self.rng.usize(0..scheme.offers.len())
+        } else {
+            live[self.rng.usize(0..live.len())]
+        };
+        let count = if self.one_in(4) { self.rng.usize(2..=3) } else { 1 };
+        let lines = (0..count).map(|_| self.line(&scheme.offers[offer])).collect();
+        let wrong = if self.one_in(2) { "2021-08-15" } else { "2022-09-15" };
+        let date = self.date(wrong);
+        Command::Award { offer, lines, date }
+    }
+
+    fn line(&mut self, offer: &super::scheme::Offer) -> Line {
+        let mut strand = Strand::ALL[self.rng.usize(0..4)];
+        while !offer.offered(strand) && !self.one_in(10) {
+            strand = Strand::ALL[self.rng.usize(0..4)];
+        }
+        let most = if strand == Strand::Nle { 4 } else { 600_000 };
+        let wrong = [90_007, 90_021, 99_999, offer.uid.max(90_003)];
+        let partner = if self.one_in(10) { wrong[self.rng.usize(0..4)] } else { crate::money::PARTNER };
+        let provider = if self.one_in(10) { "Acme Leadership" } else { PROVIDER };
+        Line { strand, amount: self.rng.i64(1..=most), partner, provider }
+    }
+
+    fn on_award(&mut self, scheme: &Scheme) -> Command {
+        let mut award = self.rng.usize(0..scheme.awards.len());
+        let idle = |award: usize| {
+            let it = &scheme.awards[award];
+            scheme.offers[it.offer].state != State::Delivering || it.drawn + it.released == it.awarded
+        };
+        // Mostly one of which something is left.
+        for _ in 0..6 {
+            if idle(award) {
+                award = self.rng.usize(0..scheme.awards.len());
+            }
+        }
+        let it = &scheme.awards[award];
+        match self.rng.u32(0..10) {
+            0..5 => self.draw(award, it),
+            5 => self.release(award, it),
+            6 if it.drawn > it.refunded || self.one_in(4) => self.refund(award, it),
+            7 | 8 if !it.bookings.is_empty() => {
+                Command::Cancel { award, booking: self.rng.usize(0..it.bookings.len() + 1) }
+            }
+            _ if it.strand == Strand::Nle || self.one_in(12) => {
+                let free = if it.strand == Strand::Nle { it.committed() - it.booked() } else { 1 };
+                let half_days = self.rng.i64(1..=free.max(0) + 1);
+                Command::Book { award, half_days, date: self.since(it, "2023-02-01") }
+            }
+            _ => self.draw(award, it),
+        }
+    }
+
+    /// What is neither drawn, released nor booked, up to all of it; or more than there is.
+    fn some_of(&mut self, it: &Award) -> i64 {
+        let free = it.committed() - it.booked();
+        if free < 1 || self.one_in(8) { it.committed() + self.rng.i64(1..=3) } else { self.rng.i64(1..=free) }
+    }
+
+    fn draw(&mut self, award: usize, it: &Award) -> Command {
+        let date = self.since(it, "2023-02-01");
+        let open = it.bookings.iter().position(|it| it.state == BookingState::Booked);
+        let booking = match open {
+            Some(open) if !self.one_in(3) => Some(open),
+            _ if it.strand == Strand::Nle && self.one_in(10) => Some(it.bookings.len()),
+            _ => None,
+        };
+        let amount = match booking.and_then(|booking| it.bookings.get(booking)) {
+            Some(booking) => booking.half_days,
+            None => self.some_of(it),
+        };
+        let with = if it.strand == Strand::Npqel { !self.one_in(8) } else { self.one_in(20) };
+        let invoice = with.then(|| format!("INV{}", self.rng.u32(0..9)));
+        Command::Draw { award, amount, booking, invoice, date }
+    }
+
+    fn release(&mut self, award: usize, it: &Award) -> Command {
+        let all = it.booked() == 0 && self.one_in(3);
+        let (today, amount) = (self.today(), (!all).then(|| self.some_of(it)));
+        Command::Release { award, amount, date: self.since(it, &today) }
+    }
+
+    fn refund(&mut self, award: usize, it: &Award) -> Command {
+        let standing: Vec<_> = it.standing().collect();
+        let named = it.invoices.len() > 1 && !standing.is_empty() && !(standing.len() > 1 && self.one_in(6));
+        let paid = named.then(|| standing[self.rng.usize(0..standing.len())]);
+        let most = paid.map_or(it.drawn - it.refunded, |paid| paid.amount - paid.refunded);
+        let amount = match self.rng.u32(0..8) {
+            0 => most + 1,
+            1..4 if most > 0 => most,
+            _ => self.rng.i64(1..=most.max(1)),
+        };
+        let (today, invoice) = (self.today(), paid.map(|paid| paid.reference.clone()));
+        Command::Refund { award, amount, invoice, date: self.since(it, &today) }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a refusal says beside its reason: every limit that binds, and the largest amount that would have passed.
+
+use std::collections::BTreeSet;
+
+use tonic::Status;
+
+use super::agree::Step;
+use super::command::Command;
+use super::scheme::{No, Scheme};
+use crate::money::refusal;
+
+/// The kind of limit that a reason is of.
+fn kind(reason: &str) -> &'static str {
+    match reason {
+        "STATE_NOT_ALLOWED" => "state",
+        "OUTSIDE_WINDOW" | "OUTSIDE_PROGRAMME" => "period",
+        "STRAND_NOT_OFFERED" | "PARTNER_NOT_SUITABLE" | "NOT_FOUND" => "recipient",
+        "PROVIDER_NOT_ACCREDITED" => "terms",
+        "CAP_EXCEEDED" => "cap",
+        "FUND_MISSING" | "FUNDS_INSUFFICIENT" | "FUND_OVER_COMMITTED" => "fund",
+        "AWARD_EXCEEDED"
+        | "UNIT_MISMATCH"
+        | "BOOKING_NOT_OPEN"
+        | "INVOICE_MISSING"
+        | "INVOICE_NOT_EXPECTED"
+        | "INVOICE_PAID" => "award",
+        other => panic!("{other} is no limit of an amount"),
+    }
+}
+
+/// A refused amount names a limit of every kind that binds, and of no other. Of a bundle only its parts could be told.
+pub(super) fn named(step: &Step<'_>, bars: &No, status: &Status) {
+    match step.command {
+        Command::Award { lines, .. } if lines.len() == 1 => {}
+        Command::Change { .. }
+        | Command::Book { .. }
+        | Command::Cancel { .. }
+        | Command::Draw { .. }
+        | Command::Release { .. }
+        | Command::Refund { .. } => {}
+        _ => return,
+    }
+    let wanted: BTreeSet<&str> = bars.iter().map(|it| kind(it)).collect();
+    let refusal = refusal(status);
+    let told: BTreeSet<&str> = refusal.limits.iter().map(|it| it.kind.as_str()).collect();
+    assert_eq!(told, wanted, "{}\n{refusal:?}", step.at);
+}
+
+/// Where numbers alone bind, the largest amount is what they leave.
+pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
+    let numbers = ["CAP_EXCEEDED", "FUNDS_INSUFFICIENT", "FUND_OVER_COMMITTED", "AWARD_EXCEEDED"];
+    if !bars.iter().all(|it| numbers.contains(it)) {
+        return;
+    }
+    let wanted = match step.command {
+        Command::Award { offer, lines, .. } => match lines.as_slice() {
+            [line] => room(step.before, *offer, line.strand),
+            _ => return,
+        },
+        Command::Book { award, .. } | Command::Release { award, .. } | Command::Draw { award, booking: None, .. } => {
+            let it = &step.before.awards[*award];
+            it.committed() - it.booked()
+        }
+        Command::Refund { award, invoice, .. } => {
+            let it = &step.before.awards[*award];
+            let mut paid = it.standing().filter(|paid| invoice.as_ref().is_none_or(|named| paid.reference == *named));
+            paid.next().map_or(it.drawn - it.refunded, |paid| paid.amount - paid.refunded)
+        }
+        _ => return,
+    };
+    assert_eq!(refusal(status).largest, Some(wanted.max(0)), "{}\n{:?}", step.at, refusal(status));
+}
+
+/// What cap and fund leave for an award.
+fn room(before: &Scheme, offer: usize, strand: super::scheme::Strand) -> i64 {
+    let cap = before.offers[offer].clone().cap(strand).map(|cap| cap.available());
+    let fund = before.fund_of(strand, offer).map(|fund| &before.funds[fund]);
+    let fund = fund.filter(|it| it.binds()).map(|it| it.account.available());
+    cap.into_iter().chain(fund).min().unwrap_or(0)
+}

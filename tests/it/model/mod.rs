@@ -1,0 +1,153 @@
+//! Long random sequences of commands, run against the service and against a model of the published rules: every answer,
+//! balance, state and event has to agree.
+//!
+//! A failure prints its seed; `TSIO_SEED` runs that one alone, `TSIO_MODEL_STEPS` says how many commands.
+
+mod agree;
+mod command;
+mod limits;
+mod rules;
+mod scheme;
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::client::{Client, YEAR, fresh, reason};
+use crate::harness::{Db, Server, run_within};
+use crate::past::proved;
+use command::Generator;
+use world::{Call, World};
+
+/// Commands of one sequence, unless `TSIO_MODEL_STEPS` says another number.
+const STEPS: usize = 120;
+/// The seed that is always run.
+const FIXED: u64 = 20_211_231;
+/// Time for one step, many times over.
+const STEP: Duration = Duration::from_millis(200);
+
+/// The schools and trusts whose offers are worked on: some in the West Midlands, where there is a fund of their own.
+const RECIPIENTS: [i32; 10] = [910_001, 910_003, 910_009, 910_040, 910_042, 910_044, 90_001, 90_002, 90_005, 90_006];
+/// A sequence so long has met all of these.
+const LONG: usize = 2_000;
+const MET: [&str; 20] = [
+    "APPROVAL_NOT_OPEN",
+    "APPROVAL_REQUIRED",
+    "AWARD_EXCEEDED",
+    "BOOKING_NOT_OPEN",
+    "CAP_EXCEEDED",
+    "ETAG_STALE",
+    "FIELD_VIOLATIONS",
+    "FUNDS_INSUFFICIENT",
+    "FUND_EXISTS",
+    "FUND_OVER_COMMITTED",
+    "INVOICE_MISSING",
+    "INVOICE_NOT_EXPECTED",
+    "INVOICE_PAID",
+    "NOT_FOUND",
+    "OUTSIDE_WINDOW",
+    "PARTNER_NOT_SUITABLE",
+    "PROGRAMME_NOT_ENDED",
+    "PROVIDER_NOT_ACCREDITED",
+    "SELF_APPROVAL",
+    "STRAND_NOT_OFFERED",
+];
+
+mod the_service_and_the_model_agree {
+    use super::{Db, both_seeds};
+
+    #[test]
+    fn sqlite() {
+        both_seeds(Db::sqlite);
+    }
+
+    #[test]
+    fn postgres() {
+        both_seeds(Db::postgres);
+    }
+}
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
+}
+
+fn both_seeds(db: fn() -> Db) {
+    let seeds = setting("TSIO_SEED").map_or_else(|| vec![FIXED, fastrand::u64(..)], |seed| vec![seed]);
+    let steps = setting("TSIO_MODEL_STEPS").map_or(STEPS, |steps| usize::try_from(steps).unwrap());
+    for seed in seeds {
+        let _told = Told(seed);
+        let bound = Duration::from_secs(60) + STEP * u32::try_from(steps).unwrap();
+        run_within(bound, sequence(db(), seed, steps));
+    }
+}
+
+/// Says its seed when the test fails.
+struct Told(u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- replay with TSIO_SEED={}", self.0);
+        }
+    }
+}
+
+async fn sequence(db: Db, seed: u64, steps: usize) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let mut offers = client.seed().await;
+    offers.retain(|it| RECIPIENTS.contains(&it.recipient));
+    assert_eq!(offers.len(), RECIPIENTS.len());
+    let funds: Vec<String> = client.funds(YEAR).await.into_iter().map(|it| it.fund).collect();
+    assert_eq!(funds.len(), 1, "the NLE fund is made with the programme");
+    let second = client.named("second");
+    let offer_etags = offers.iter().map(|it| it.etag.clone()).collect();
+    let mut world = World {
+        client,
+        second,
+        offers,
+        funds,
+        awards: Vec::new(),
+        approvals: Vec::new(),
+        in_days: Vec::new(),
+        bookings: Vec::new(),
+        offer_etags,
+        award_etags: Vec::new(),
+    };
+    let mut scheme = world.scheme();
+    let mut generator = Generator::new(seed);
+    let (mut done, mut met) = (0, BTreeMap::<String, usize>::new());
+    for step in 0..steps {
+        let command = generator.next(&scheme);
+        let etag = if generator.one_in(3) { world.etag(&command) } else { String::new() };
+        let call = Call { command, id: fresh(), etag, today: generator.today() };
+        let before = scheme.clone();
+        let answer = scheme.answer(&call.command);
+        let sent = world.send(&call).await;
+        let at = format!("step {step}: {:?}\nmodel: {answer:?}", call.command);
+        match &sent {
+            Ok(_) => done += 1,
+            Err(status) => *met.entry(reason(status)).or_default() += 1,
+        }
+        let again = sent.is_ok() && generator.one_in(8);
+        let first = sent.as_ref().map(|it| it.bytes.clone()).ok();
+        let this = agree::Step { command: &call.command, before: &before, at: &at };
+        agree::answered(&mut world, &mut scheme, &this, answer, sent);
+        if again {
+            assert_eq!(world.send(&call).await.ok().map(|it| it.bytes), first, "{at}: the same again");
+        }
+        agree::funds(&world, &scheme, &at).await;
+        agree::offer_of(&mut world, &scheme, &call.command, &at).await;
+        if step % 100 == 99 {
+            agree::everything(&mut world, &scheme, &at).await;
+        }
+    }
+    agree::everything(&mut world, &scheme, "at the end").await;
+    assert!(done * 4 > steps && done * 10 < steps * 9, "{done} done of {steps} prove little: {met:?}");
+    if steps >= LONG {
+        let missing: Vec<_> = MET.iter().filter(|it| !met.contains_key(**it)).collect();
+        assert!(missing.is_empty(), "never met: {missing:?}; {met:?}");
+    }
+    proved(&db);
+}

@@ -1,0 +1,360 @@
+//! The scheme in plain Rust, from the published rules alone: what a service that keeps them has to answer.
+//!
+//! Nothing of the program is used here. Offers, funds, awards and approvals are numbers in the order they were made; a
+//! command is judged whole, then carried out. A "no" is the set of all reasons that hold: the service names one of them.
+
+use std::collections::BTreeSet;
+
+/// Pence of a half-day: £600 a day.
+pub(super) const HALF_DAY: i64 = 30_000;
+/// Pence that one person may move.
+pub(super) const ALONE: i64 = 5_000_000;
+/// First and last day of the award window, and the last on which claims are paid.
+pub(super) const WINDOW: (&str, &str) = ("2021-09-01", "2022-08-31");
+pub(super) const CLAIMS_UNTIL: &str = "2022-12-31";
+/// The region of one of the offers that funds are made for, too.
+pub(super) const REGION: &str = "West Midlands";
+
+/// All reasons to say no.
+pub(super) type No = BTreeSet<&'static str>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Strand {
+    Credit,
+    Nle,
+    Nlg,
+    Npqel,
+}
+
+impl Strand {
+    pub(super) const ALL: [Self; 4] = [Self::Credit, Self::Nle, Self::Nlg, Self::Npqel];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Credit => "credit",
+            Self::Nle => "nle",
+            Self::Nlg => "nlg",
+            Self::Npqel => "npqel",
+        }
+    }
+
+    /// What an amount of it costs its fund.
+    pub(super) const fn cost(self, amount: i64) -> i64 {
+        match self {
+            Self::Nle => amount * HALF_DAY,
+            _ => amount,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum State {
+    Identified,
+    Contacted,
+    Accepted,
+    Delivering,
+    Closed,
+}
+
+/// Who said yes, or who was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Body,
+    School,
+}
+
+/// What there is of something and what of it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) allocated: i64,
+    pub(super) committed: i64,
+    pub(super) spent: i64,
+}
+
+impl Account {
+    pub(super) const fn of(allocated: i64) -> Self {
+        Self { allocated, committed: 0, spent: 0 }
+    }
+
+    pub(super) const fn available(&self) -> i64 {
+        self.allocated - self.committed - self.spent
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Offer {
+    /// A trust's offer, or a school's.
+    pub(super) trust: bool,
+    /// The trust behind it, 0 for none.
+    pub(super) uid: i32,
+    pub(super) region: String,
+    pub(super) state: State,
+    pub(super) before_close: State,
+    pub(super) told: Vec<(Who, String)>,
+    /// Of NLE half-days, and of credit where it is offered.
+    pub(super) nle: Account,
+    pub(super) credit: Account,
+    /// How often state, contacts or awards have changed: what its etag says.
+    pub(super) version: usize,
+    /// The kinds of its events.
+    pub(super) events: Vec<&'static str>,
+}
+
+impl Offer {
+    pub(super) fn new(trust: bool, uid: i32, region: String) -> Self {
+        Self {
+            trust,
+            uid,
+            region,
+            state: State::Identified,
+            before_close: State::Identified,
+            told: Vec::new(),
+            nle: Account::of(if trust { 10 } else { 6 }),
+            credit: Account::of(if trust { 0 } else { 1_000_000 }),
+            version: 0,
+            events: vec!["identified"],
+        }
+    }
+
+    pub(super) fn happened(&mut self, kind: &'static str) {
+        self.events.push(kind);
+        self.version += 1;
+    }
+
+    pub(super) const fn offered(&self, strand: Strand) -> bool {
+        match strand {
+            Strand::Nle => true,
+            Strand::Credit => !self.trust,
+            Strand::Nlg | Strand::Npqel => self.trust,
+        }
+    }
+
+    pub(super) const fn cap(&mut self, strand: Strand) -> Option<&mut Account> {
+        match strand {
+            Strand::Nle => Some(&mut self.nle),
+            Strand::Credit => Some(&mut self.credit),
+            Strand::Nlg | Strand::Npqel => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Fund {
+    pub(super) strand: Strand,
+    pub(super) region: &'static str,
+    pub(super) account: Account,
+    /// What moved: the kind of the event, the verb, pence.
+    pub(super) entries: Vec<(&'static str, &'static str, i64)>,
+}
+
+impl Fund {
+    /// Days of a leader are given whatever they cost.
+    pub(super) const fn binds(&self) -> bool {
+        !matches!(self.strand, Strand::Nle)
+    }
+
+    pub(super) const fn over_committed(&self) -> bool {
+        self.binds() && self.account.available() < 0
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BookingState {
+    Booked,
+    Delivered,
+    Cancelled,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Booking {
+    pub(super) half_days: i64,
+    pub(super) state: BookingState,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Invoice {
+    pub(super) reference: String,
+    pub(super) amount: i64,
+    pub(super) refunded: i64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Award {
+    pub(super) offer: usize,
+    pub(super) fund: usize,
+    pub(super) strand: Strand,
+    pub(super) provider: &'static str,
+    /// The day it was made.
+    pub(super) on: String,
+    pub(super) awarded: i64,
+    pub(super) drawn: i64,
+    pub(super) released: i64,
+    pub(super) refunded: i64,
+    pub(super) bookings: Vec<Booking>,
+    pub(super) invoices: Vec<Invoice>,
+    pub(super) version: usize,
+}
+
+impl Award {
+    pub(super) const fn committed(&self) -> i64 {
+        self.awarded - self.drawn - self.released
+    }
+
+    pub(super) fn booked(&self) -> i64 {
+        self.bookings.iter().filter(|it| it.state == BookingState::Booked).map(|it| it.half_days).sum()
+    }
+
+    pub(super) fn standing(&self) -> impl Iterator<Item = &Invoice> {
+        self.invoices.iter().filter(|it| it.refunded < it.amount)
+    }
+}
+
+/// A movement of money that waits for a second person, or the reopening of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// With the offer's version when it was asked.
+    Reopen(usize, usize),
+    Allocate(usize, i64),
+    /// The last says that it may cut below what is promised.
+    Withdraw(usize, i64, bool),
+    Move(usize, usize, i64),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Approval {
+    pub(super) wish: Wish,
+    pub(super) given: bool,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scheme {
+    pub(super) offers: Vec<Offer>,
+    pub(super) funds: Vec<Fund>,
+    pub(super) awards: Vec<Award>,
+    pub(super) approvals: Vec<Approval>,
+}
+
+/// What an entry does to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Commit,
+    Release,
+    Spend,
+    Refund,
+}
+
+impl Verb {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Release => "release",
+            Self::Spend => "spend",
+            Self::Refund => "refund",
+        }
+    }
+
+    const fn on(self, account: &mut Account, amount: i64) {
+        match self {
+            Self::Commit => account.committed += amount,
+            Self::Release => account.committed -= amount,
+            Self::Spend => {
+                account.committed -= amount;
+                account.spent += amount;
+            }
+            Self::Refund => account.spent -= amount,
+        }
+    }
+}
+
+impl Scheme {
+    /// The fund that an award under this offer is charged to: its region's before the national one.
+    pub(super) fn fund_of(&self, strand: Strand, offer: usize) -> Option<usize> {
+        let region = self.offers[offer].region.as_str();
+        let find = |region: &str| self.funds.iter().position(|it| it.strand == strand && it.region == region);
+        find(region).or_else(|| find(""))
+    }
+
+    /// Moves an amount of a strand on an offer's cap and on a fund.
+    pub(super) fn post(&mut self, award: usize, verb: Verb, amount: i64, kind: &'static str) {
+        let Award { offer, fund, strand, .. } = self.awards[award];
+        if let Some(cap) = self.offers[offer].cap(strand) {
+            verb.on(cap, amount);
+        }
+        let cost = strand.cost(amount);
+        let fund = &mut self.funds[fund];
+        verb.on(&mut fund.account, cost);
+        fund.entries.push((kind, verb.name(), cost));
+    }
+
+    /// The award whose payment of this provider's invoice stands.
+    pub(super) fn paid(&self, provider: &str, reference: &str) -> bool {
+        let mut of_provider = self.awards.iter().filter(|it| it.strand == Strand::Npqel && it.provider == provider);
+        of_provider.any(|it| it.standing().any(|paid| paid.reference == reference))
+    }
+
+    /// What a movement of money is refused for, were it carried out now.
+    pub(super) fn bars(&self, wish: Wish) -> No {
+        let mut no = No::new();
+        let (from, amount) = match wish {
+            Wish::Withdraw(from, amount, false) | Wish::Move(from, _, amount) => (from, amount),
+            Wish::Withdraw(from, amount, true) => {
+                // On purpose below what is promised; never more than was put in.
+                if amount > self.funds[from].account.allocated {
+                    no.insert("FUNDS_INSUFFICIENT");
+                }
+                return no;
+            }
+            Wish::Reopen(..) | Wish::Allocate(..) => return no,
+        };
+        let fund = &self.funds[from];
+        if amount > fund.account.available().max(0) {
+            no.insert("FUNDS_INSUFFICIENT");
+        }
+        if fund.over_committed() {
+            no.insert("FUND_OVER_COMMITTED");
+        }
+        no
+    }
+
+    /// Carries a movement of money out.
+    pub(super) fn moved(&mut self, wish: Wish) {
+        let mut post = |fund: usize, kind, verb, amount: i64| {
+            self.funds[fund].account.allocated += if verb == "allocate" { amount } else { -amount };
+            self.funds[fund].entries.push((kind, verb, amount));
+        };
+        match wish {
+            Wish::Reopen(..) => {}
+            Wish::Allocate(fund, amount) => post(fund, "fund_allocated", "allocate", amount),
+            Wish::Withdraw(fund, amount, _) => post(fund, "fund_withdrawn", "withdraw", amount),
+            Wish::Move(from, to, amount) => {
+                post(from, "funds_moved", "withdraw", amount);
+                post(to, "funds_moved", "allocate", amount);
+            }
+        }
+    }
+
+    /// Ends an offer: what is promised goes back, what is booked is cancelled. Gives the awards released, and how much.
+    pub(super) fn end(&mut self, offer: usize) -> Vec<(usize, i64)> {
+        let mut released = Vec::new();
+        for award in 0..self.awards.len() {
+            let committed = self.awards[award].committed();
+            if self.awards[award].offer != offer || committed == 0 {
+                continue;
+            }
+            self.post(award, Verb::Release, committed, "closed");
+            let it = &mut self.awards[award];
+            it.released += committed;
+            it.version += 1;
+            for booking in it.bookings.iter_mut().filter(|it| it.state == BookingState::Booked) {
+                booking.state = BookingState::Cancelled;
+            }
+            released.push((award, committed));
+        }
+        let offer = &mut self.offers[offer];
+        offer.before_close = offer.state;
+        offer.state = State::Closed;
+        offer.happened("closed");
+        released
+    }
+}

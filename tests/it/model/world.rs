@@ -1,0 +1,364 @@
+//! The service as the model's commands reach it: ids for numbers, each command as its RPC, what came back.
+
+use prost::Message as _;
+use tonic::Status;
+use tsio::proto::{
+    AcceptOfferRequest, Acceptor, AllocateFundRequest, Award, BookDaysRequest, CancelBookingRequest, CloseOfferRequest,
+    ContactOffersRequest, ContactedOffer, CreateAwardsRequest, CreateFundRequest, DeclineOfferRequest, DeclineReason,
+    DrawAwardRequest, Fund, GiveApprovalRequest, MoveFundsRequest, NewAward, Offer, Outcome, Party, RefundAwardRequest,
+    ReleaseAwardRequest, ReleasedAward, ReopenOfferRequest, StartOfferRequest, WithdrawFundRequest, draw_award_request,
+    refund_award_request, release_award_request,
+};
+
+use super::command::{Command, Line, Odd};
+use super::scheme::{Scheme, Strand, Who, Wish};
+use crate::client::{Client, YEAR, fresh};
+use crate::money::{credit_with, nle, nlg, npqel};
+
+/// What one call brought back.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    pub(super) bytes: Vec<u8>,
+    pub(super) released: Vec<ReleasedAward>,
+    pub(super) awards: Vec<Award>,
+    pub(super) fund: Option<Fund>,
+    pub(super) booking: i64,
+}
+
+/// One call: a command, under which id, on which version. The same call sends the same bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) command: Command,
+    pub(super) id: String,
+    pub(super) etag: String,
+    pub(super) today: String,
+}
+
+/// Who the model's numbers are in the service.
+pub(super) struct World {
+    /// Asks for everything.
+    pub(super) client: Client,
+    /// The second person.
+    pub(super) second: Client,
+    pub(super) offers: Vec<Offer>,
+    pub(super) funds: Vec<String>,
+    pub(super) awards: Vec<String>,
+    pub(super) approvals: Vec<String>,
+    /// Of each award, whether it counts half-days.
+    pub(super) in_days: Vec<bool>,
+    /// Of each award, the numbers of its bookings.
+    pub(super) bookings: Vec<Vec<i64>>,
+    /// Of each offer and award, its etag when it was last seen.
+    pub(super) offer_etags: Vec<String>,
+    pub(super) award_etags: Vec<String>,
+}
+
+macro_rules! sent {
+    ($client:expr, $service:ident, $rpc:ident, $request:expr, |$answer:ident| $fill:expr) => {{
+        let $answer = $client.$service().$rpc($client.ask($request)).await?.into_inner();
+        let bytes = $answer.encode_to_vec();
+        Sent { bytes, ..$fill }
+    }};
+}
+
+impl World {
+    /// The etag that the caller of a command saw last, if it says so.
+    pub(super) fn etag(&self, command: &Command) -> String {
+        match command {
+            Command::Accept { offer, .. }
+            | Command::Decline { offer, .. }
+            | Command::Start { offer }
+            | Command::Close { offer, .. }
+            | Command::Award { offer, .. } => self.offer_etags[*offer].clone(),
+            Command::Book { award, .. }
+            | Command::Cancel { award, .. }
+            | Command::Draw { award, .. }
+            | Command::Release { award, .. }
+            | Command::Refund { award, .. } => self.award_etags[*award].clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// Makes a call.
+    pub(super) async fn send(&self, call: &Call) -> Result<Sent, Status> {
+        let (command, odd) = match &call.command {
+            Command::Odd(odd, command) => (&**command, Some(*odd)),
+            command => (command, None),
+        };
+        let it = Framed { world: self, call, odd };
+        match command {
+            Command::CreateFund { .. } | Command::Change { .. } | Command::Give { .. } => it.money(command).await,
+            Command::Award { .. } | Command::Book { .. } | Command::Cancel { .. } | Command::Draw { .. } => {
+                it.award(command).await
+            }
+            Command::Release { .. } | Command::Refund { .. } => it.back(command).await,
+            _ => it.life(command).await,
+        }
+    }
+}
+
+/// A call with what is odd about it.
+struct Framed<'a> {
+    world: &'a World,
+    call: &'a Call,
+    odd: Option<Odd>,
+}
+
+impl Framed<'_> {
+    fn id(&self) -> String {
+        self.call.id.clone()
+    }
+
+    fn etag(&self) -> String {
+        if self.odd == Some(Odd::Stale) { "of-long-ago".to_owned() } else { self.call.etag.clone() }
+    }
+
+    fn date(&self, date: &str) -> String {
+        if self.odd == Some(Odd::Future) { "2999-01-01".to_owned() } else { date.to_owned() }
+    }
+
+    fn today(&self) -> String {
+        self.date(&self.call.today)
+    }
+
+    fn amount(&self, amount: i64) -> i64 {
+        if self.odd == Some(Odd::Nothing) { 0 } else { amount }
+    }
+
+    fn half_days(&self, amount: i64) -> i32 {
+        i32::try_from(self.amount(amount)).unwrap()
+    }
+
+    fn named(&self, id: &str) -> String {
+        if self.odd == Some(Odd::Unknown) { fresh() } else { id.to_owned() }
+    }
+
+    fn offer(&self, offer: usize) -> String {
+        self.named(&self.world.offers[offer].offer)
+    }
+
+    fn award_id(&self, award: usize) -> String {
+        self.named(&self.world.awards[award])
+    }
+
+    async fn life(&self, command: &Command) -> Result<Sent, Status> {
+        let client = &self.world.client;
+        let (request_id, etag) = (self.id(), self.etag());
+        Ok(match command {
+            Command::Contact { offer, who, date } => {
+                let party = if *who == Who::Body { Party::ResponsibleBody } else { Party::School }.into();
+                let offers = vec![ContactedOffer { offer: self.offer(*offer), ..Default::default() }];
+                let date = self.date(date);
+                let request = ContactOffersRequest { request_id, offers, party, date, ..Default::default() };
+                sent!(client, offers, contact_offers, request, |answer| Sent::default())
+            }
+            Command::Accept { offer, by, date } => {
+                let acceptor = if *by == Who::Body { Acceptor::Trust } else { Acceptor::School }.into();
+                let (offer, date) = (self.offer(*offer), self.date(date));
+                let request = AcceptOfferRequest { request_id, offer, acceptor, date, etag, ..Default::default() };
+                sent!(client, offers, accept_offer, request, |answer| Sent::default())
+            }
+            Command::Decline { offer, date } => {
+                let (offer, reason, date) = (self.offer(*offer), DeclineReason::NotWanted.into(), self.date(date));
+                let request = DeclineOfferRequest { request_id, offer, reason, date, etag, ..Default::default() };
+                sent!(client, offers, decline_offer, request, |answer| Sent {
+                    released: answer.released,
+                    ..Default::default()
+                })
+            }
+            Command::Start { offer } => {
+                let (offer, date) = (self.offer(*offer), self.today());
+                let request = StartOfferRequest { request_id, offer, date, etag, ..Default::default() };
+                sent!(client, offers, start_offer, request, |answer| Sent::default())
+            }
+            Command::Close { offer, outcome, date } => {
+                let outcome = match *outcome {
+                    "completed" => Outcome::Completed,
+                    "withdrawn" => Outcome::Withdrawn,
+                    "lapsed" => Outcome::Lapsed,
+                    "ineligible" => Outcome::Ineligible,
+                    _ => Outcome::Superseded,
+                };
+                let (offer, outcome, date) = (self.offer(*offer), outcome.into(), self.date(date));
+                let request = CloseOfferRequest { request_id, offer, outcome, date, etag, ..Default::default() };
+                sent!(client, offers, close_offer, request, |answer| Sent {
+                    released: answer.released,
+                    ..Default::default()
+                })
+            }
+            Command::Reopen { offer } => {
+                let (offer, reason) = (self.offer(*offer), "in error".to_owned());
+                let request = ReopenOfferRequest { request_id, offer, reason, etag: String::new() };
+                sent!(client, offers, reopen_offer, request, |answer| Sent::default())
+            }
+            other => unreachable!("{other:?}"),
+        })
+    }
+
+    async fn money(&self, command: &Command) -> Result<Sent, Status> {
+        let client = &self.world.client;
+        let (request_id, etag, date) = (self.id(), self.etag(), self.today());
+        let fund = |fund: usize| self.named(&self.world.funds[fund]);
+        Ok(match command {
+            Command::CreateFund { strand, region } => {
+                let (programme, strand, region) = (YEAR.to_owned(), strand.name().to_owned(), (*region).to_owned());
+                let request = CreateFundRequest { request_id, programme, strand, region, validate_only: false };
+                sent!(client, fund_service, create_fund, request, |answer| Sent {
+                    fund: answer.fund,
+                    ..Default::default()
+                })
+            }
+            Command::Give { approval, asker } => {
+                let giver = if *asker { client } else { &self.world.second };
+                let approval = self.named(&self.world.approvals[*approval]);
+                let request = GiveApprovalRequest { request_id, approval };
+                sent!(giver, approvals, give_approval, request, |answer| Sent::default())
+            }
+            Command::Change { wish: Wish::Allocate(to, amount) } => {
+                let (fund, amount_pence) = (fund(*to), self.amount(*amount));
+                let request = AllocateFundRequest { request_id, fund, amount_pence, date, etag, ..Default::default() };
+                sent!(client, fund_service, allocate_fund, request, |answer| Sent::default())
+            }
+            Command::Change { wish: Wish::Withdraw(from, amount, over_commit) } => {
+                let (fund, amount_pence, over_commit) = (fund(*from), self.amount(*amount), *over_commit);
+                let request = WithdrawFundRequest {
+                    request_id,
+                    fund,
+                    amount_pence,
+                    over_commit,
+                    date,
+                    etag,
+                    ..Default::default()
+                };
+                sent!(client, fund_service, withdraw_fund, request, |answer| Sent::default())
+            }
+            Command::Change { wish: Wish::Move(from, to, amount) } => {
+                let (from_fund, to_fund, amount_pence) = (fund(*from), fund(*to), self.amount(*amount));
+                let request =
+                    MoveFundsRequest { request_id, from_fund, to_fund, amount_pence, date, etag, ..Default::default() };
+                sent!(client, fund_service, move_funds, request, |answer| Sent::default())
+            }
+            other => unreachable!("{other:?}"),
+        })
+    }
+
+    fn line(&self, line: &Line) -> NewAward {
+        match line.strand {
+            Strand::Nle => nle(self.half_days(line.amount)),
+            Strand::Credit => credit_with(line.partner, self.amount(line.amount)),
+            Strand::Nlg => nlg(self.amount(line.amount)),
+            Strand::Npqel => npqel(line.provider, self.amount(line.amount)),
+        }
+    }
+
+    /// Half-days of an NLE award, pence of another.
+    async fn award(&self, command: &Command) -> Result<Sent, Status> {
+        let client = &self.world.client;
+        let (request_id, etag) = (self.id(), self.etag());
+        Ok(match command {
+            Command::Award { offer, lines, date } => {
+                let awards = lines.iter().map(|it| self.line(it)).collect();
+                let (offer, date) = (self.offer(*offer), self.date(date));
+                let request = CreateAwardsRequest { request_id, offer, awards, date, etag, ..Default::default() };
+                sent!(client, award_service, create_awards, request, |answer| Sent {
+                    awards: answer.awards,
+                    ..Default::default()
+                })
+            }
+            Command::Book { award, half_days, date } => {
+                let (award, half_days, date) = (self.award_id(*award), self.half_days(*half_days), self.date(date));
+                let request = BookDaysRequest { request_id, award, half_days, date, etag, ..Default::default() };
+                sent!(client, award_service, book_days, request, |answer| Sent {
+                    booking: answer.booking,
+                    ..Default::default()
+                })
+            }
+            Command::Cancel { award, booking } => {
+                let (booking, award) = (self.booking(*award, *booking), self.award_id(*award));
+                let request = CancelBookingRequest { request_id, award, booking, etag, validate_only: false };
+                sent!(client, award_service, cancel_booking, request, |answer| Sent::default())
+            }
+            Command::Draw { award, amount, booking, invoice, date } => {
+                use draw_award_request::Amount;
+                let days = self.world.awards_of_days(*award);
+                let amount = if days {
+                    Amount::HalfDays(self.half_days(*amount))
+                } else {
+                    Amount::AmountPence(self.amount(*amount))
+                };
+                let booking = booking.map_or(0, |booking| self.booking(*award, booking));
+                // As somebody types it.
+                let invoice = invoice.as_ref().map_or(String::new(), |it| it.to_lowercase().replace("inv", "Inv-/"));
+                let (award, date) = (self.award_id(*award), self.date(date));
+                let request = DrawAwardRequest {
+                    request_id,
+                    award,
+                    amount: Some(amount),
+                    date,
+                    booking,
+                    invoice,
+                    etag,
+                    ..Default::default()
+                };
+                sent!(client, award_service, draw_award, request, |answer| Sent::default())
+            }
+            other => unreachable!("{other:?}"),
+        })
+    }
+
+    async fn back(&self, command: &Command) -> Result<Sent, Status> {
+        let client = &self.world.client;
+        let (request_id, etag) = (self.id(), self.etag());
+        Ok(match command {
+            Command::Release { award, amount, date } => {
+                use release_award_request::Amount;
+                let days = self.world.awards_of_days(*award);
+                let amount = amount.map(|amount| match days {
+                    true => Amount::HalfDays(self.half_days(amount)),
+                    false => Amount::AmountPence(self.amount(amount)),
+                });
+                let (award, date) = (self.award_id(*award), self.date(date));
+                let request = ReleaseAwardRequest { request_id, award, amount, date, etag, ..Default::default() };
+                sent!(client, award_service, release_award, request, |answer| Sent::default())
+            }
+            Command::Refund { award, amount, invoice, date } => {
+                use refund_award_request::Amount;
+                let amount = if self.world.awards_of_days(*award) {
+                    Amount::HalfDays(self.half_days(*amount))
+                } else {
+                    Amount::AmountPence(self.amount(*amount))
+                };
+                let (award, reason) = (self.award_id(*award), "in error".to_owned());
+                let (invoice, date) = (invoice.clone().unwrap_or_default(), self.date(date));
+                let amount = Some(amount);
+                let request =
+                    RefundAwardRequest { request_id, award, amount, reason, date, invoice, etag, ..Default::default() };
+                sent!(client, award_service, refund_award, request, |answer| Sent::default())
+            }
+            other => unreachable!("{other:?}"),
+        })
+    }
+
+    /// The number of a booking; one that nobody has, where there is none.
+    fn booking(&self, award: usize, booking: usize) -> i64 {
+        self.world.bookings[award].get(booking).copied().unwrap_or(999_999)
+    }
+}
+
+impl World {
+    /// Whether an award counts half-days.
+    fn awards_of_days(&self, award: usize) -> bool {
+        self.in_days[award]
+    }
+
+    /// Its offers as the model begins with them.
+    pub(super) fn scheme(&self) -> Scheme {
+        use super::scheme::{Account, Fund, Offer};
+        let offer = |it: &tsio::proto::Offer| {
+            let trust = it.recipient_kind() == tsio::proto::RecipientKind::Mat;
+            Offer::new(trust, it.trust_uid, it.region.clone())
+        };
+        let nle = Fund { strand: Strand::Nle, region: "", account: Account::of(0), entries: Vec::new() };
+        Scheme { offers: self.offers.iter().map(offer).collect(), funds: vec![nle], ..Scheme::default() }
+    }
+}

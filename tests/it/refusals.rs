@@ -1,0 +1,192 @@
+//! A refusal is an answer: every limit that binds with its numbers, and the largest amount that would pass.
+
+use serde_json::{Value, json};
+
+use super::harness::{Db, Server, both, cli, tsio};
+use super::money::{WITH_LEADER, WITH_PARTNER, funded, given, nle_fund, started, taken};
+use super::samples::{august, done, refused_for, text, verified};
+
+both!(every_limit_with_its_numbers, limits_that_are_no_number, a_person_reads_a_table);
+
+/// An error without its sentences and without what was made for this call: the message, the remedies, the request id.
+fn bare(answer: &Value) -> Value {
+    let mut error = answer.clone();
+    let fields = error.as_object_mut().unwrap();
+    let message = fields.remove("message").unwrap();
+    assert!(!message.as_str().unwrap().is_empty(), "{answer}");
+    fields.remove("request_id");
+    for limit in fields["limits"].as_array_mut().unwrap() {
+        let remedy = limit.as_object_mut().unwrap().remove("remedy").unwrap();
+        assert!(!remedy.as_str().unwrap().is_empty(), "what would lift it: {answer}");
+    }
+    error
+}
+
+/// A limit in numbers: limit, committed, spent, available, requested, largest.
+fn limit(kind: &str, account: &str, unit: &str, numbers: [i64; 6]) -> Value {
+    let [limit, committed, spent, available, requested, largest] = numbers;
+    json!({
+        "kind": kind, "account": account, "unit": unit, "limit": limit, "committed": committed, "spent": spent,
+        "available": available, "requested": requested, "largest": largest,
+    })
+}
+
+/// One that is no number.
+fn plain(kind: &str, account: &str) -> Value {
+    json!({
+        "kind": kind, "account": account, "unit": null, "limit": null, "committed": null, "spent": null,
+        "available": null, "requested": null, "largest": null,
+    })
+}
+
+fn error(reason: &str, largest: i64, limits: &[Value]) -> Value {
+    json!({"code": "FAILED_PRECONDITION", "reason": reason, "largest": largest, "limits": limits})
+}
+
+fn credit<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
+    [&["awards", "credit", offer, "--on", "2021-10-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
+}
+
+async fn every_limit_with_its_numbers(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "7000");
+    let (school, other) = (taken(&server, 910_001), taken(&server, 910_003));
+    let (cap, days) = (format!("offer {school} (credit)"), format!("offer {school} (nle)"));
+    let of_fund = format!("fund {fund} (credit, national)");
+    let award = given(&server, "credit", &school, &credit(&school, "5000")[5..]);
+    started(&server, &school);
+    done(&server, &["awards", "draw", &award, "--amount", "1250.50", "--on", "2021-11-01"]);
+    let refused = |reason: &str, words: &[&str]| bare(&refused_for(&server, reason, words));
+
+    // The fund alone: £7,000, of which £3,749.50 is promised and £1,250.50 spent.
+    let wanted = limit("fund", &of_fund, "pence", [700_000, 374_950, 125_050, 200_000, 200_001, 200_000]);
+    assert_eq!(
+        refused("FUNDS_INSUFFICIENT", &credit(&other, "2000.01")),
+        error("FUNDS_INSUFFICIENT", 200_000, &[wanted])
+    );
+    // The cap alone: the fund has more by now, of the £10,000 five are used.
+    done(&server, &["funds", "allocate", &fund, "10000", "--on", "2021-10-01"]);
+    let wanted = limit("cap", &cap, "pence", [1_000_000, 374_950, 125_050, 500_000, 500_001, 500_000]);
+    assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "5000.01")), error("CAP_EXCEEDED", 500_000, &[wanted]));
+    // Both: the smaller would pass.
+    let more = [
+        limit("cap", &cap, "pence", [1_000_000, 374_950, 125_050, 500_000, 1_300_000, 500_000]),
+        limit("fund", &of_fund, "pence", [1_700_000, 374_950, 125_050, 1_200_000, 1_300_000, 1_200_000]),
+    ];
+    assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "13000")), error("CAP_EXCEEDED", 500_000, &more));
+    // Days: on the cap, never on their fund.
+    let words = [&["awards", "nle", &school, "--on", "2021-10-01", "--days", "3.5"], &WITH_LEADER[..]].concat();
+    let wanted = limit("cap", &days, "half_days", [6, 0, 0, 6, 7, 6]);
+    assert_eq!(refused("CAP_EXCEEDED", &words), error("CAP_EXCEEDED", 6, &[wanted]));
+    // What is out of the fund's reach.
+    let wanted = limit("fund", &of_fund, "pence", [1_700_000, 374_950, 125_050, 1_200_000, 1_200_001, 1_200_000]);
+    let withdraw = ["funds", "withdraw", &fund, "12000.01", "--on", "2021-10-02"];
+    assert_eq!(refused("FUNDS_INSUFFICIENT", &withdraw), error("FUNDS_INSUFFICIENT", 1_200_000, &[wanted]));
+    // The award: £3,749.50 is still promised, £1,250.50 was paid.
+    let of_award = format!("award {award} (credit)");
+    let wanted = |requested, largest| {
+        limit("award", &of_award, "pence", [500_000, 374_950, 125_050, largest, requested, largest])
+    };
+    let draw = ["awards", "draw", &award, "--amount", "4000", "--on", "2021-11-02"];
+    assert_eq!(refused("AWARD_EXCEEDED", &draw), error("AWARD_EXCEEDED", 374_950, &[wanted(400_000, 374_950)]));
+    let refund = ["awards", "refund", &award, "--amount", "2000", "--reason", "x", "--on", "2021-11-02"];
+    assert_eq!(refused("AWARD_EXCEEDED", &refund), error("AWARD_EXCEEDED", 125_050, &[wanted(200_000, 125_050)]));
+    // The largest is what passes, to the penny.
+    done(&server, &credit(&school, "5000"));
+    assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "0.01"))["largest"], 0);
+    verified(&db);
+}
+
+async fn limits_that_are_no_number(db: Db) {
+    let server = august(&db);
+    let offer = text(&super::samples::offer_of(&server, 910_002), "offer");
+    let trust = taken(&server, 90_001);
+    let refused = |reason: &str, words: &[&str]| bare(&refused_for(&server, reason, words));
+    let limits = |error: &Value| {
+        let mut all: Vec<String> = error["limits"].as_array().unwrap().iter().map(|it| text(it, "kind")).collect();
+        all.sort();
+        all
+    };
+    // The state, and the fund that is not there: nothing would pass.
+    let state = refused("STATE_NOT_ALLOWED", &credit(&offer, "4000"));
+    assert_eq!((limits(&state), &state["largest"]), (vec!["fund".to_owned(), "state".to_owned()], &json!(0)));
+    assert!(state["limits"].as_array().unwrap().contains(&plain("state", &format!("offer {offer}"))), "{state}");
+    // The window too, and the partner.
+    let words = ["awards", "credit", &offer, "--on", "2022-09-01", "--amount", "4000", "--partner", "90007"];
+    let all = refused("STATE_NOT_ALLOWED", &[&words[..], &["--suitable-because", "x"]].concat());
+    assert_eq!(limits(&all), ["fund", "period", "recipient", "state"]);
+    // Every limit without numbers shows nulls.
+    for limit in all["limits"].as_array().unwrap() {
+        for key in ["limit", "committed", "spent", "available", "requested", "largest"] {
+            assert_eq!(limit[key], Value::Null, "{all}");
+        }
+    }
+    // Not offered to a trust.
+    let not_offered = refused("STRAND_NOT_OFFERED", &credit(&trust, "1"));
+    assert!(limits(&not_offered).contains(&"recipient".to_owned()), "{not_offered}");
+    // An approval is one, and named.
+    let fund = funded(&server, "credit", "1");
+    let much = ["funds", "allocate", &fund, "50000.01", "--on", "2021-10-01"];
+    let waits = refused_for(&server, "APPROVAL_REQUIRED", &much);
+    let approval = text(&waits, "approval");
+    assert_eq!(bare(&waits)["limits"], json!([plain("approval", &format!("approval {approval}"))]));
+    verified(&db);
+}
+
+async fn a_person_reads_a_table(db: Db) {
+    let server = august(&db);
+    funded(&server, "credit", "7000");
+    let school = taken(&server, 910_001);
+    given(&server, "credit", &school, &credit(&school, "5000")[5..]);
+    let url = server.url();
+    let answer = tsio(&[&["--server", &url], &credit(&school, "6000")[..]].concat());
+    assert_eq!((answer.code, answer.stdout.as_str()), (1, ""), "{}", answer.stderr);
+    // Both limits, in pounds: £10,000 with £5,000 left, £7,000 with £2,000 left.
+    for said in ["CAP_EXCEEDED", "£10,000", "£5,000", "£7,000", "£2,000", "£6,000"] {
+        assert!(answer.stderr.contains(said), "{said} is not in:\n{}", answer.stderr);
+    }
+    let days = [&["awards", "nle", &school, "--on", "2021-10-01", "--days", "3.5"], &WITH_LEADER[..]].concat();
+    let answer = tsio(&[&["--server", &url], &days[..]].concat());
+    for said in ["CAP_EXCEEDED", "3 days", "3.5 days"] {
+        assert!(answer.stderr.contains(said), "{said} is not in:\n{}", answer.stderr);
+    }
+    // Awards and funds are tables too.
+    for words in
+        [&["funds", "list"][..], &["awards", "list", "--offer", &school], &["funds", "position", &nle_fund(&server)]]
+    {
+        let answer = tsio(&[&["--server", &url], words].concat());
+        assert_eq!((answer.code, answer.json), (0, Value::Null), "{words:?} prints a table: {}", answer.stderr);
+        assert!(answer.stdout.lines().count() > 1, "{words:?}: {}", answer.stdout);
+    }
+    unknown(&server, &school);
+}
+
+/// What does not exist is NOT_FOUND, what is no id INVALID_ARGUMENT.
+fn unknown(server: &Server, offer: &str) {
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let words: [&[&str]; 9] = [
+        &["awards", "show", nobody],
+        &["awards", "draw", nobody, "--amount", "1", "--on", "2021-11-01"],
+        &["awards", "release", nobody, "--on", "2021-11-01"],
+        &["awards", "refund", nobody, "--amount", "1", "--reason", "x", "--on", "2021-11-01"],
+        &["awards", "book", nobody, "--days", "1", "--on", "2021-11-01"],
+        &["funds", "allocate", nobody, "1"],
+        &["funds", "withdraw", nobody, "1"],
+        &["funds", "position", nobody],
+        // An offer is no fund.
+        &["funds", "allocate", offer, "1"],
+    ];
+    for words in words {
+        let answer = cli(server, words);
+        assert_eq!(
+            (answer.code, &answer.json["error"]["code"]),
+            (1, &json!("NOT_FOUND")),
+            "{words:?}: {}",
+            answer.stdout
+        );
+    }
+    for words in [&["awards", "show", "x"][..], &["funds", "position", "x"], &["funds", "allocate", "x", "1"]] {
+        let answer = cli(server, words);
+        assert_eq!((answer.code, &answer.json["error"]["code"]), (1, &json!("INVALID_ARGUMENT")), "{words:?}");
+    }
+}
