@@ -6,10 +6,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a bench measures time, prints, and stops at the first surprise"
 )]
 
+#[expect(dead_code, reason = "other benches use the rest")]
 mod support;
 
 use std::path::Path;
@@ -63,19 +65,17 @@ async fn imports(dir: &Path, path: &Path, month: &[u8]) {
         assert!(created > 0, "nobody was eligible");
     }
     let ratios = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.as_secs_f64() / theirs.as_secs_f64());
-    let line = serde_json::json!({
+    support::print(serde_json::json!({
         "figure": "import_month",
         "ours_s": median(ours.iter().map(Duration::as_secs_f64)),
         "sqlite3_import_s": median(theirs.iter().map(Duration::as_secs_f64)),
         "ratio": median(ratios),
         "server_peak_mib": peak / 1024,
-    });
-    println!("{line}");
-    let line = serde_json::json!({
+    }));
+    support::print(serde_json::json!({
         "figure": "identify",
         "seconds": median(identifies.iter().map(Duration::as_secs_f64)),
-    });
-    println!("{line}");
+    }));
 }
 
 fn sqlite_import(database: &Path, file: &Path) -> Duration {
@@ -114,12 +114,11 @@ async fn waits(dir: &Path, month: &[u8]) {
         }
         import.await.unwrap();
     }
-    let line = serde_json::json!({
+    support::print(serde_json::json!({
         "figure": "command_wait_during_import",
         "commands": commands,
         "longest_ms": u64::try_from(longest.as_millis()).unwrap(),
-    });
-    println!("{line}");
+    }));
 }
 
 /// `GetOffer` by 64 callers, beside the same query by 64 tasks on a pool of their own.
@@ -138,14 +137,13 @@ async fn reads(dir: &Path, month: Vec<u8>) {
         let channels: Vec<_> = clients.iter().map(support::Client::offers).collect();
         ours.push(through(&channels, &ids).await);
     }
-    let line = serde_json::json!({
+    support::print(serde_json::json!({
         "figure": "get_offer",
         "callers": CALLERS,
         "ours_per_s": median(ours.iter().copied()),
         "straight_per_s": median(theirs.iter().copied()),
         "ratio": median(ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs)),
-    });
-    println!("{line}");
+    }));
 }
 
 async fn all_offers(client: &mut OfferServiceClient<support::Authorised>) -> Arc<Vec<OfferId>> {

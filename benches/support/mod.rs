@@ -1,10 +1,16 @@
 //! A server to measure, clients to measure it with, and a nation of invented schools.
 
+pub(crate) mod cluster;
 pub(crate) mod made;
+pub(crate) mod money;
+pub(crate) mod tied;
+pub(crate) mod window;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+
+use tied::Tied;
 
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -21,54 +27,75 @@ use tsio::proto::{
 
 /// Bytes of a chunk, as the command line sends them.
 const CHUNK: usize = 256 * 1024;
+/// The binary under test.
+pub(crate) const TSIO: &str = env!("CARGO_BIN_EXE_tsio");
 
-/// The release binary, serving an SQLite file.
+/// The release binary, serving a database.
 pub(crate) struct Server {
-    child: Child,
+    process: Tied,
     pub(crate) url: String,
 }
 
 impl Server {
-    /// Starts it and waits until it listens.
+    /// Starts it on an SQLite file and waits until it listens.
     pub(crate) async fn start(database: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tsio"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--database"])
-            .arg(format!("sqlite:{}", database.display()))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        let stdout = child.stdout.take().expect("stdout is piped");
+        Self::start_on(&sqlite_url(database)).await
+    }
+
+    /// Starts it on the database at this URL, which gets its schema if it has none, and waits until it listens.
+    pub(crate) async fn start_on(database: &str) -> Self {
+        let mut command = Command::new(TSIO);
+        command.args(["serve", "--migrate", "--listen", "127.0.0.1:0", "--database", database]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = Tied::start(&mut command, "KILL");
+        let stdout = process.child().stdout.take().expect("stdout is piped");
         let line = BufReader::new(stdout).lines().next().expect("the server says where").expect("in UTF-8");
         let address = line.strip_prefix("LISTENING ").expect("the line of the contract").to_owned();
-        Self { child, url: format!("http://{address}") }
+        Self { process, url: format!("http://{address}") }
     }
 
     /// The most memory it ever had resident, in KiB.
     pub(crate) fn peak_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel counts it");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
+        peak_kib(self.process.id()).expect("it runs")
+    }
+
+    /// Has it drain and close its database.
+    pub(crate) fn stop(mut self) {
+        let status = self.process.end("TERM");
+        assert!(status.success(), "the server ended with {status}");
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The most memory that a running process ever had resident, in KiB.
+pub(crate) fn peak_kib(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+pub(crate) fn sqlite_url(database: &Path) -> String {
+    format!("sqlite:{}", database.display())
 }
 
 /// Names the caller on every call.
 #[derive(Clone, Copy)]
-pub(crate) struct Caller;
+pub(crate) struct Caller {
+    actor: &'static str,
+    roles: &'static str,
+}
+
+/// Imports, and works the offers.
+const OFFICER: Caller = Caller { actor: "bench", roles: "administrator,case-officer" };
+/// Keeps the funds and pays the claims.
+const FINANCE: Caller = Caller { actor: "bench-finance", roles: "finance" };
+/// The second person.
+const APPROVER: Caller = Caller { actor: "bench-approver", roles: "finance,finance-approver" };
 
 impl Interceptor for Caller {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let metadata = request.metadata_mut();
-        metadata.insert("x-tsio-actor", MetadataValue::from_static("bench"));
-        metadata.insert("x-tsio-roles", MetadataValue::from_static("administrator,case-officer"));
+        metadata.insert("x-tsio-actor", MetadataValue::from_static(self.actor));
+        metadata.insert("x-tsio-roles", MetadataValue::from_static(self.roles));
         Ok(request)
     }
 }
@@ -76,6 +103,7 @@ impl Interceptor for Caller {
 pub(crate) type Authorised = InterceptedService<Channel, Caller>;
 
 /// One connection.
+#[derive(Clone)]
 pub(crate) struct Client(Channel);
 
 /// Connections to a server.
@@ -90,7 +118,7 @@ pub(crate) async fn client(url: &str, connections: usize) -> Vec<Client> {
 
 impl Client {
     pub(crate) fn offers(&self) -> OfferServiceClient<Authorised> {
-        OfferServiceClient::with_interceptor(self.0.clone(), Caller)
+        OfferServiceClient::with_interceptor(self.0.clone(), OFFICER)
     }
 
     pub(crate) async fn identify(&mut self) -> i32 {
@@ -103,7 +131,7 @@ impl Client {
         use import_register_request::Part;
         let parts = std::iter::once(Part::Header(header(as_at))).chain(chunks(&file).map(Part::Chunk));
         let messages: Vec<_> = parts.map(|part| ImportRegisterRequest { part: Some(part) }).collect();
-        let mut client = RegisterServiceClient::with_interceptor(self.0.clone(), Caller);
+        let mut client = RegisterServiceClient::with_interceptor(self.0.clone(), OFFICER);
         let mut answers = client.import_register(tokio_stream::iter(messages)).await.expect("begun").into_inner();
         let mut landed = false;
         while let Some(answer) = answers.message().await.expect("imported") {
@@ -116,7 +144,7 @@ impl Client {
         use import_ofsted_request::Part;
         let parts = std::iter::once(Part::Header(header(as_at))).chain(chunks(&file).map(Part::Chunk));
         let messages: Vec<_> = parts.map(|part| ImportOfstedRequest { part: Some(part) }).collect();
-        let mut client = EligibilityServiceClient::with_interceptor(self.0.clone(), Caller);
+        let mut client = EligibilityServiceClient::with_interceptor(self.0.clone(), OFFICER);
         let mut answers = client.import_ofsted(tokio_stream::iter(messages)).await.expect("begun").into_inner();
         let mut landed = false;
         while let Some(answer) = answers.message().await.expect("imported") {
@@ -135,9 +163,20 @@ fn chunks(file: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     file.chunks(CHUNK).map(<[u8]>::to_vec)
 }
 
-/// The median.
+/// The median; between two in the middle, their mean.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    let (lower, upper) = ((values.len() - 1) / 2, values.len() / 2);
+    f64::midpoint(values[lower], values[upper])
+}
+
+/// Prints one figure as a line of JSON, its numbers to the third decimal.
+pub(crate) fn print(mut line: serde_json::Value) {
+    for value in line.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
+        if let Some(number) = value.as_f64().filter(|_| value.is_f64()) {
+            *value = ((number * 1000.0).round() / 1000.0).into();
+        }
+    }
+    println!("{line}");
 }
