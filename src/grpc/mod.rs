@@ -17,6 +17,7 @@ mod register;
 mod server;
 mod status;
 mod terms;
+mod torn;
 mod upload;
 
 pub use server::{Limits, Serving, serve};

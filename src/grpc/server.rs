@@ -3,12 +3,16 @@
 use std::future::Future;
 use std::time::Duration;
 
+use http::Request;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tonic::body::Body;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
+use tower::layer::util::{Identity, Stack};
+use tower::util::MapRequestLayer;
 
 use super::approvals::Approvals;
 use super::awards::Awards;
@@ -18,6 +22,7 @@ use super::funds::Funds;
 use super::offers::Offers;
 use super::register::Register;
 use super::terms::Programmes;
+use super::torn;
 use super::upload::Uploads;
 use crate::app::App;
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -100,11 +105,14 @@ pub async fn serve(
     }
 }
 
+/// What every request passes first.
+type Told = MapRequestLayer<fn(Request<Body>) -> Request<Body>>;
+
 fn router(
     app: App,
     health: HealthServer<impl Health>,
     uploads: &Uploads,
-) -> Result<tonic::transport::server::Router, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Router<Stack<Told, Identity>>, Box<dyn std::error::Error + Send + Sync>> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -112,7 +120,9 @@ fn router(
         .build_v1()?;
     let register = Register { app: app.clone(), uploads: uploads.clone() };
     let eligibility = Eligibility { app: app.clone(), uploads: uploads.clone() };
+    let told: Told = MapRequestLayer::new(torn::told);
     let mut server = Server::builder()
+        .layer(told)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
