@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::retry::retried;
-use super::{App, AppError, Result, Violation, authorise};
+use super::{App, AppError, Result, authorise};
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AwardId, Programme};
@@ -21,27 +21,18 @@ pub struct ToldAward {
 }
 
 impl App {
-    /// The programme of these awards, which must be one: a command goes to one book.
+    /// The programme of this award: the book that a command about it goes to.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] naming the awards that do not exist; [`AppError::Invalid`] for awards of two programmes.
-    pub async fn programme_of_awards(&self, ids: &[AwardId]) -> Result<Programme> {
-        let mut found = self.routes().awards.of(ids);
-        if found.len() < ids.len() {
-            found = retried(|| awards::programme_of(self.store(), ids)).await?;
+    /// [`AppError::NotFound`].
+    pub async fn programme_of_award(&self, id: AwardId) -> Result<Programme> {
+        let ids = [id];
+        let mut found = self.routes().awards.of(&ids);
+        if found.is_empty() {
+            found = retried(|| awards::programme_of(self.store(), &ids)).await?;
             self.routes().awards.learn(&found);
         }
-        let missing: Vec<String> =
-            ids.iter().filter(|id| !found.iter().any(|(it, _)| it == *id)).map(ToString::to_string).collect();
-        if !missing.is_empty() {
-            return Err(AppError::NotFound(format!("award {}", missing.join(", "))));
-        }
-        let mut programmes = found.into_iter().map(|(_, programme)| programme);
-        match programmes.next() {
-            Some(first) if programmes.all(|it| it == first) => Ok(first),
-            Some(_) => Err(AppError::Invalid(vec![Violation::new("award", "belong to more than one programme")])),
-            None => Err(AppError::Invalid(vec![Violation::new("award", "is empty")])),
-        }
+        found.pop().map(|(_, programme)| programme).ok_or_else(|| AppError::NotFound(format!("award {id}")))
     }
 
     /// One award with its text.

@@ -47,11 +47,7 @@ where
         let caller = auth::caller(&metadata)?;
         tracing::Span::current().record("actor", caller.actor.as_str());
         let deadline = deadline(&metadata);
-        let work = handle(Call { caller, deadline, rpc, message });
-        let result = match deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(AppError::DeadlinePassed)),
-            None => work.await,
-        };
+        let result = within(deadline, handle(Call { caller, deadline, rpc, message })).await;
         match result {
             Ok(answer) => {
                 tracing::debug!("done");
@@ -65,6 +61,14 @@ where
     }
     .instrument(span)
     .await
+}
+
+/// Work until the deadline, where there is one.
+pub(super) async fn within<R>(deadline: Option<Instant>, work: impl Future<Output = Result<R>>) -> Result<R> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(AppError::DeadlinePassed)),
+        None => work.await,
+    }
 }
 
 impl<T: Message> Call<T> {
@@ -132,7 +136,7 @@ impl<T: Message> Call<T> {
 /// The book that a command goes to: that of the award, the funds or the offers it names.
 pub(super) async fn book_of(app: &App, command: &Command) -> Result<Programme> {
     match (command, command.award()) {
-        (_, Some(award)) => app.programme_of_awards(&[award]).await,
+        (_, Some(award)) => app.programme_of_award(award).await,
         (Command::ChangeFund { change: FundChange::Move { from, to, .. }, .. }, _) => {
             app.programme_of_funds(&[*from, *to]).await
         }
@@ -170,6 +174,15 @@ fn timeout(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn work_that_is_not_done_by_its_deadline_ends() {
+        let now = Some(Instant::now());
+        let late = within(now, std::future::pending::<Result<()>>()).await;
+        assert!(matches!(late, Err(AppError::DeadlinePassed)), "{late:?}");
+        assert_eq!(within(now, async { Ok(7) }).await.ok(), Some(7), "done at once");
+        assert_eq!(within(None, async { Ok(7) }).await.ok(), Some(7));
+    }
 
     #[test]
     fn a_timeout_is_digits_and_a_unit() {

@@ -137,9 +137,16 @@ async fn each_strand_has_its_conditions(db: Db) {
         let award = done(&server, &on(&school, date));
         assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!(date), &json!("DATE_IN_THE_PAST")));
     }
-    // Not dated after the window: its last day, and the answer says so.
+    // Not dated after the window: the day it was accepted, and the answer says so. What was delivered since can be drawn.
     let award = done(&server, &[&["awards", "nle", &school, "--days", "0.5"], &WITH_LEADER[..]].concat());
-    assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!("2022-08-31"), &json!("DATE_ASSUMED")));
+    assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!("2021-09-20"), &json!("DATE_ASSUMED")));
+    let award = text(&award, "award");
+    let booked = done(&server, &["awards", "book", &award, "--days", "0.5", "--on", "2021-09-21"]);
+    let booking = booked["booking"].to_string();
+    started(&server, &school);
+    let drawn =
+        done(&server, &["awards", "draw", &award, "--days", "0.5", "--on", "2021-09-21", "--booking", &booking]);
+    assert_eq!(moved(&drawn), [1, 1, 0, 0, 0]);
     verified(&db);
 }
 

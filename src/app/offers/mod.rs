@@ -8,14 +8,12 @@ use super::{App, AppError, Result, authorise};
 use crate::domain::award::Award;
 use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, OfferId, Programme};
-use crate::domain::ledger::{Account, Owner, Unit};
-use crate::domain::money::{HalfDays, Pence};
-use crate::domain::offer::{Offer, Recipient};
-use crate::domain::placement::RecipientKind;
+use crate::domain::ids::{OfferId, Programme};
+use crate::domain::ledger::Account;
+use crate::domain::offer::Offer;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
-use crate::domain::terms::{Cap, StrandId, Terms};
+use crate::domain::terms::Terms;
 use crate::store::events::{Recorded, Text};
 use crate::store::offers::Filter;
 use crate::store::{events, offers};
@@ -148,19 +146,6 @@ impl App {
 
 /// The caps that the terms set for an offer, with nothing used. A strand that only its fund limits has none.
 fn caps_of_terms(offer: &Offer, terms: &Terms) -> Vec<Account> {
-    let kind = match offer.recipient {
-        Recipient::Standalone(_) => RecipientKind::Standalone,
-        Recipient::Mat(_) => RecipientKind::Mat,
-    };
-    let account = |(strand, cap): &(StrandId, Cap)| {
-        let (unit, limit) = match cap {
-            Cap::Pence(Pence(limit)) => (Unit::Pence, *limit),
-            Cap::HalfDays(HalfDays(limit)) => (Unit::HalfDays, i64::from(*limit)),
-            Cap::FundsOnly => return None,
-        };
-        let id = AccountId::of_cap(offer.id, strand);
-        let empty = Account::new(id, Owner::Cap { offer: offer.id }, strand.clone(), unit, true);
-        Some(Account { outside: limit.saturating_neg(), available: limit, ..empty })
-    };
-    terms.recipient(kind).into_iter().flat_map(|it| &it.caps).filter_map(account).collect()
+    let caps = terms.recipient(offer.recipient.row()).into_iter().flat_map(|it| &it.caps);
+    caps.filter_map(|(strand, cap)| Account::cap(offer.id, strand, *cap)).collect()
 }

@@ -1,6 +1,6 @@
 //! One group in one transaction: lock, know, decide, write, commit.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::facts::Known;
@@ -12,7 +12,7 @@ use crate::domain::book::approval::Approval;
 use crate::domain::book::command::{Approved, Warning};
 use crate::domain::book::{Answer, Command, Context, Decided, Facts};
 use crate::domain::event::{Draft, Event, EventBody, ReleasedAward, Seq, chain, text_hash};
-use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, RequestId};
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, RequestId, Urn};
 use crate::domain::ledger::{Entry, EntrySeq, Posting};
 use crate::domain::period::Period;
 use crate::domain::time::{Micros, Now};
@@ -147,7 +147,7 @@ pub(super) struct Pen<'a> {
     accounts: BTreeSet<AccountId>,
     awards: BTreeSet<AwardId>,
     approvals: BTreeSet<ApprovalId>,
-    placements: Vec<(crate::domain::ids::Urn, Seq)>,
+    placements: BTreeMap<Urn, Seq>,
 }
 
 impl<'a> Pen<'a> {
@@ -163,7 +163,7 @@ impl<'a> Pen<'a> {
             accounts: BTreeSet::new(),
             awards: BTreeSet::new(),
             approvals: BTreeSet::new(),
-            placements: Vec::new(),
+            placements: BTreeMap::new(),
         }
     }
 
@@ -261,7 +261,9 @@ impl<'a> Pen<'a> {
             EventBody::ApprovalOpened { approval, .. } | EventBody::ApprovalGiven { approval } => {
                 self.approvals.insert(*approval);
             }
-            EventBody::Placed { urn, .. } => self.placements.push((*urn, event.seq)),
+            EventBody::Placed { urn, .. } => {
+                self.placements.insert(*urn, event.seq);
+            }
             EventBody::FundCreated { fund, .. } => {
                 self.accounts.insert(*fund);
             }

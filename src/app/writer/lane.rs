@@ -42,7 +42,9 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
         // Its turn and its lock first, then what has come meanwhile: the longer the wait, the larger the group. A book
         // that cannot be locked now is tried again with the group that waits for it.
         let locked = match shared.store.turn().await {
-            Ok(turn) => group::lock(&shared, turn, &programme).await.ok(),
+            Ok(turn) => (group::lock(&shared, turn, &programme).await)
+                .inspect_err(|error| tracing::warn!(%programme, %error, "a book cannot be locked yet"))
+                .ok(),
             Err(_) => None,
         };
         let mut group = take(first, &mut next, &mut waiting).await;
@@ -65,12 +67,12 @@ fn drop_gone_and_late(group: &mut Vec<Job>) {
 /// shortly after the other: as long as another pass of the scheduler brings more of them, they are waited for, and no
 /// longer. What does not fit is the first of the next group.
 async fn take(first: Job, next: &mut Option<Job>, waiting: &mut mpsc::Receiver<Job>) -> Vec<Job> {
-    let mut rows = weight([&first]);
+    let mut rows = weight(&first);
     let mut group = vec![first];
     loop {
         let before = group.len();
         while let Some(job) = (group.len() < GROUP_COMMANDS).then(|| waiting.try_recv().ok()).flatten() {
-            rows = rows.saturating_add(weight([&job]));
+            rows = rows.saturating_add(weight(&job));
             if rows > GROUP_ROWS {
                 *next = Some(job);
                 return group;
@@ -84,17 +86,22 @@ async fn take(first: Job, next: &mut Option<Job>, waiting: &mut mpsc::Receiver<J
     }
 }
 
-/// The rows a group is expected to write.
-fn weight<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> usize {
-    let rows = |job: &Job| match &job.submission.command {
+/// The rows a command is expected to write.
+fn weight(job: &Job) -> usize {
+    match &job.submission.command {
         Command::Contact { offers, .. } => offers.len().saturating_mul(4),
-        // Hundreds of offers at once: a group of its own, or the last of one.
+        // Hundreds of offers at once: a group of its own.
         Command::Identify => GROUP_ROWS,
         // Event, text, award, two accounts, three entries and the answer.
         Command::Award { awards, .. } => awards.len().saturating_mul(9),
+        // The same with two entries, and the bookings or invoices of the award.
+        Command::Draw { .. } | Command::Release { .. } | Command::Refund { .. } => 12,
+        // Two events, two entries, two accounts, the approval and the answer.
+        Command::ChangeFund { .. } | Command::GiveApproval { .. } => 8,
+        // Its schools and contacts, and each award it settles.
+        Command::Close { .. } | Command::Decline { .. } => 30,
         _ => 4,
-    };
-    jobs.into_iter().map(rows).fold(0, usize::saturating_add)
+    }
 }
 
 /// Writes a group and answers everybody in it. A group that fails for the sake of one command is halved until that one

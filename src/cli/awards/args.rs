@@ -237,7 +237,7 @@ pub struct ListArgs {
 /// How awards are made.
 #[derive(Debug, Args)]
 pub struct Making {
-    /// The day [default: today, or the last day of the award window once that has passed]
+    /// The day [default: today, or the day the offer was accepted once the award window has passed]
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(super) on: Option<String>,
     /// Answer what it would do and write nothing

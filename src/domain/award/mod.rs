@@ -1,7 +1,8 @@
 //! One award: what was given, drawn, released and refunded of a strand under an offer, with its bookings and invoices.
 //!
-//! An award is only ever changed by [`Award::apply`], from an event; the writer and `verify` use the same fold. What
-//! may happen to it is decided in `book/awards.rs`, against its offer and its accounts.
+//! An award is only ever changed by [`Award::apply`], from an event; the writer and `verify` use the same fold. Whether
+//! it is made is decided in `book/awards.rs`, what happens to it then in `book/spending.rs`, against its offer and its
+//! accounts.
 
 #[cfg(test)]
 mod tests;

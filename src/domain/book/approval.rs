@@ -186,13 +186,12 @@ impl Facts {
         }
         let offer =
             self.offers.get(&OfferId(waiting.subject)).ok_or(Fault::Bug("the approval's offer is not loaded"))?;
-        self.may_reopen(offer)?;
-        if !waiting.stands(offer) {
+        let changed = (!waiting.stands(offer)).then(|| {
             let remedy = "ask again, so that what is approved is what was asked";
             let limit = Limit::plain("approval", format!("approval {approval}"), remedy);
-            let message = "the offer has changed since this approval was asked for";
-            return Err(Refusal::of(Reason::ApprovalNotOpen, message, limit).into());
-        }
+            Refusal::of(Reason::ApprovalNotOpen, "the offer has changed since this approval was asked for", limit)
+        });
+        Refusal::none_of(self.may_reopen(offer).err().into_iter().chain(changed))?;
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;
         let given = Draft::of(offer.id, today, EventBody::ApprovalGiven { approval });

@@ -4,7 +4,8 @@
 //! once, by the terms, with the first award that counts in it. What happens to an award afterwards is in
 //! [`super::spending`].
 //!
-//! An award not dated is made today; once the award window has passed, on its last day, which the answer says.
+//! An award not dated is made today; once the award window has passed, on the day its offer was accepted, which the
+//! answer says.
 
 use std::collections::HashMap;
 
@@ -15,11 +16,10 @@ use crate::domain::Date;
 use crate::domain::award::Support;
 use crate::domain::event::{Draft, EventBody};
 use crate::domain::ids::{AccountId, AwardId, Uid};
-use crate::domain::ledger::{Account, Owner, Posting, Unit, Verb};
+use crate::domain::ledger::{Account, Posting, Unit, Verb};
 use crate::domain::money::Pence;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::offer::{Offer, Recipient};
-use crate::domain::placement::RecipientKind;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::school::TrustKind;
 use crate::domain::terms::{self, Cap, Condition, Strand};
@@ -45,13 +45,13 @@ impl Facts {
         if awards.is_empty() || awards.iter().any(|it| it.amount.get() <= 0) {
             return Err(Fault::Bug("an award of nothing"));
         }
-        let (on, warning) = self.award_date(on, context.now);
+        let (on, warning) = self.award_date(on, offer, context.now);
         let mut limits = Limits::new();
         limits.bar(self.book_closed());
         limits.bar(check(lifecycle::Verb::Award, offer.state, offer.id).err());
         limits.bar(self.outside(self.programme.scheme.award_window(), "award window", on));
         let mut bundle = Bundle { facts: self, offer, touched: HashMap::new() };
-        let lines: Vec<Line> = awards.iter().map(|new| bundle.line(new)).collect();
+        let lines = awards.iter().map(|new| bundle.line(new)).collect::<Result<Vec<Line>, Fault>>()?;
         let refused: Vec<&Line> = lines.iter().filter(|it| !it.limits.is_empty()).collect();
         let largest = match refused.as_slice() {
             [only] if limits.is_empty() => bundle.largest(only),
@@ -79,12 +79,17 @@ impl Facts {
         Ok(Decided { warnings: warning.into_iter().collect(), ..decided })
     }
 
-    /// The day of an award, and what is worth saying of it.
-    fn award_date(&self, on: Option<Date>, now: Now) -> (Date, Option<Warning>) {
-        let last = self.programme.scheme.award_window().to;
+    /// The day of an award, and what is worth saying of it. Recorded late and without a date, it is taken to be made when
+    /// its offer was accepted, within the window: what was delivered under it came later.
+    fn award_date(&self, on: Option<Date>, offer: &Offer, now: Now) -> (Date, Option<Warning>) {
+        let window = self.programme.scheme.award_window();
         match on {
             Some(on) => (on, (on < now.today).then_some(Warning::DateInThePast(on))),
-            None if now.today > last => (last, Some(Warning::DateAssumed(last))),
+            None if now.today > window.to => {
+                let accepted = offer.accepted.map_or(window.to, |it| it.on);
+                let assumed = accepted.max(window.from).min(window.to);
+                (assumed, Some(Warning::DateAssumed(assumed)))
+            }
             None => (now.today, None),
         }
     }
@@ -148,14 +153,11 @@ struct Bundle<'a> {
 }
 
 impl Bundle<'_> {
-    fn line(&mut self, new: &NewAward) -> Line {
+    fn line(&mut self, new: &NewAward) -> Result<Line, Fault> {
         let scheme = &self.facts.programme.scheme;
         let id = new.support.strand();
         let mut limits = Limits::new();
-        let kind = match self.offer.recipient {
-            Recipient::Standalone(_) => RecipientKind::Standalone,
-            Recipient::Mat(_) => RecipientKind::Mat,
-        };
+        let kind = self.offer.recipient.row();
         let offered = scheme.cap(kind, &id);
         limits.bar(offered.is_none().then(|| {
             let message = format!("{id} is not offered to a {} recipient", kind.as_str());
@@ -163,7 +165,7 @@ impl Bundle<'_> {
             Refusal::of(Reason::StrandNotOffered, message, Limit::plain("recipient", self.subject(&id), remedy))
         }));
         let mut line = Line { limits, charges: Vec::new(), postings: Vec::new(), terms: None };
-        let Some(strand) = scheme.strand(&id) else { return line };
+        let Some(strand) = scheme.strand(&id) else { return Ok(line) };
         let support = self.conditions(strand, &new.support, &mut line.limits);
         let (unit, rate) = match strand.unit {
             terms::Unit::Pence => (Unit::Pence, None),
@@ -172,14 +174,14 @@ impl Bundle<'_> {
         let mismatch = limits::unit(format!("strand {id}"), unit, new.amount.unit());
         if mismatch.is_some() {
             line.limits.bar(mismatch);
-            return line;
+            return Ok(line);
         }
-        let cap = self.cap(strand, unit, offered, &mut line);
+        let cap = self.cap(strand, offered, &mut line);
         let fund = self.fund(strand, rate, &mut line);
-        self.charge(&mut line, new.amount.get());
+        self.charge(&mut line, new.amount.get())?;
         let whole = line.limits.is_empty();
         line.terms = fund.filter(|_| whole).map(|fund| OnTerms { unit, rate, fund, cap, support });
-        line
+        Ok(line)
     }
 
     /// What a strand needs on record; answers the support with the provider as the terms spell it.
@@ -217,20 +219,12 @@ impl Bundle<'_> {
     }
 
     /// The cap the line counts in, financed by the terms if this is its first award.
-    fn cap(&mut self, strand: &Strand, unit: Unit, offered: Option<Cap>, line: &mut Line) -> Option<AccountId> {
-        let most = match offered? {
-            Cap::Pence(most) => most.get(),
-            Cap::HalfDays(most) => i64::from(most.get()),
-            Cap::FundsOnly => return None,
-        };
-        let id = AccountId::of_cap(self.offer.id, &strand.id);
+    fn cap(&mut self, strand: &Strand, offered: Option<Cap>, line: &mut Line) -> Option<AccountId> {
+        let cap = Account::cap(self.offer.id, &strand.id, offered?)?;
+        let id = cap.id;
         if self.account(id).is_none() {
-            let owner = Owner::Cap { offer: self.offer.id };
-            let mut account = Account::new(id, owner, strand.id.clone(), unit, true);
-            if account.post(Verb::Allocate, most, false).is_ok() {
-                line.postings.push(Posting { account: id, verb: Verb::Allocate, amount: most });
-            }
-            self.touched.insert(id, account);
+            line.postings.push(Posting { account: id, verb: Verb::Allocate, amount: cap.allocated() });
+            self.touched.insert(id, cap);
         }
         line.charges.push(Charge { account: id, per: 1 });
         Some(id)
@@ -252,25 +246,25 @@ impl Bundle<'_> {
     }
 
     /// Commits the line's amount in each of its accounts, if all of them bear it and nothing else binds.
-    fn charge(&mut self, line: &mut Line, amount: i64) {
+    fn charge(&mut self, line: &mut Line, amount: i64) -> Result<(), Fault> {
+        const MISSING: Fault = Fault::Bug("an account to charge is not loaded");
         for charge in line.charges.clone() {
-            let Some(account) = self.account(charge.account) else { continue };
+            let account = self.account(charge.account).ok_or(MISSING)?;
             let refusal = limits::commitment(account, amount.checked_mul(charge.per));
             line.limits.within(room(account, charge), refusal);
         }
         if !line.limits.is_empty() {
-            return;
+            return Ok(());
         }
-        for Charge { account, per } in line.charges.clone() {
+        for Charge { account: id, per } in line.charges.clone() {
             let amount = amount.saturating_mul(per);
-            let posting = Posting { account, verb: Verb::Commit, amount };
-            if let Some(account) = self.account(account).cloned() {
-                let account = self.touched.entry(posting.account).or_insert(account);
-                if account.post(Verb::Commit, amount, false).is_ok() {
-                    line.postings.push(posting);
-                }
-            }
+            let mut account = self.account(id).cloned().ok_or(MISSING)?;
+            let posted = account.post(Verb::Commit, amount, false);
+            posted.map_err(|_| Fault::Bug("an account refuses what its limit passed"))?;
+            self.touched.insert(id, account);
+            line.postings.push(Posting { account: id, verb: Verb::Commit, amount });
         }
+        Ok(())
     }
 
     /// What would pass in place of this line, the other lines held as they are.

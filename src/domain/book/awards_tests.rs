@@ -18,15 +18,15 @@ fn a_cap_and_a_fund_are_never_broken() {
     let rows: &[MoneyRow<'_>] = &[
         // 3 days standalone, 5 for a trust, over all awards of the offer
         ("S", "",                    "nle:6",            "6 0 0 0", ""),
-        ("S", "",                    "nle:7",            "CAP_EXCEEDED 6 | cap 6 0 0 6 7 6", "award at most 3 days"),
+        ("S", "",                    "nle:7",            "CAP_EXCEEDED 6 | cap 6 0 0 6 7 6", "(nle): award at most 3 days"),
         ("M", "",                    "nle:10",           "10 0 0 0", ""),
         ("M", "",                    "nle:11",           "CAP_EXCEEDED 10 | cap 10 0 0 10 11 10", "award at most 5 days"),
         ("S", "nle:4",               "nle:2",            "2 0 0 0", ""),
-        ("S", "nle:4",               "nle:3",            "CAP_EXCEEDED 2 | cap 6 4 0 2 3 2", "award at most 1 day, or release"),
+        ("S", "nle:4",               "nle:3",            "CAP_EXCEEDED 2 | cap 6 4 0 2 3 2", "award at most 1 day, or release first"),
         ("S", "nle:6",               "nle:1",            "CAP_EXCEEDED 0 | cap 6 6 0 0 1 0", "release first"),
         ("S", "nle:6 release:2",     "nle:2",            "2 0 0 0", ""),
         ("S", "nle:6 release:2",     "nle:3",            "CAP_EXCEEDED 2 | cap 6 4 0 2 3 2", ""),
-        ("S", "nle:6 start@7 draw:6", "nle:1",           "CAP_EXCEEDED 0 | cap 6 0 6 0 1 0", ""),
+        ("S", "nle:6 start@7 draw:6", "nle:1",           "CAP_EXCEEDED 0 | cap 6 0 6 0 1 0", "(nle): refund first what was drawn in error"),
         ("S", "nle:6 start@7 draw:6 refund:1", "nle:1",  "1 0 0 0", ""),
         ("S", "",                    "nle:2147483647",   "CAP_EXCEEDED 6 | cap 6 0 0 6 2147483647 6", ""),
         // credit up to £10,000 over all awards
@@ -45,7 +45,7 @@ fn a_cap_and_a_fund_are_never_broken() {
         ("M", "nlg:300000",          "nlg:700001",       "FUNDS_INSUFFICIENT 700000 | fund 1000000 300000 0 700000 700001 700000", ""),
         ("M", "",                    "npqel:1000001",    "FUNDS_INSUFFICIENT 1000000 | fund 1000000 0 0 1000000 1000001 1000000", ""),
         // the regional fund if there is one, else the national, never both; S lies in the West Midlands
-        ("S", "fund:credit=west-midlands", "credit:1",   "FUNDS_INSUFFICIENT 0 | fund 0 0 0 0 1 0", "(credit, West Midlands)"),
+        ("S", "fund:credit=west-midlands", "credit:1",   "FUNDS_INSUFFICIENT 0 | fund 0 0 0 0 1 0", "(credit, West Midlands): allocate at least £0.01 to the fund"),
         ("S", "fund:credit=south-west",    "credit:1",   "1 0 0 0", ""),
         // a fund cut below what is promised promises no more
         ("S", "credit:600000 cut:credit:1500000 yes:ben", "credit:1", "FUND_OVER_COMMITTED 0 | fund 500000 600000 0 -100000 1 0", "allocate at least £1,000.01 to the fund"),
@@ -197,14 +197,14 @@ fn a_fund_that_only_counts_says_when_it_cannot() {
     assert_eq!(book.comes_to("S", "nle:1").0, "1 0 0 0");
 }
 
-/// "Empty: today, or the last day of the award window once that has passed."
+/// "Empty: today, or the day the offer was accepted once the award window has passed." S was accepted on 5 October.
 #[test]
 fn an_award_not_dated_is_made_today_while_the_window_is_open() {
     #[rustfmt::skip]
     let rows = [
         ("2021-12-01", "nle:1",            Some("2021-12-01"), vec![]),
         ("2022-08-31", "nle:1",            Some("2022-08-31"), vec![]),
-        ("2022-09-01", "nle:1",            Some("2022-08-31"), vec![Warning::DateAssumed(day("2022-08-31"))]),
+        ("2022-09-01", "nle:1",            Some("2021-10-05"), vec![Warning::DateAssumed(day("2021-10-05"))]),
         ("2022-09-01", "nle:1@2022-08-30", Some("2022-08-30"), vec![Warning::DateInThePast(day("2022-08-30"))]),
         ("2022-09-01", "nle:1@2022-09-01", None,               vec![]),
         ("2021-08-31", "nle:1",            None,               vec![]),

@@ -151,16 +151,17 @@ impl Facts {
         let same = |it: &Approval| it.change.as_ref().is_some_and(|asked| asked.dated(change.on()) == *change);
         self.not_asked_before(context, &what, same)?;
         let movement = self.movement(change, etag)?;
-        let draft = movement.draft.with_text(text.cloned());
-        if !movement.two_people {
-            let decided = Decided::new(vec![draft], Answer::Funds(movement.funds));
-            return Ok(decided.warn_if_past(change.on(), context.now));
-        }
+        // Also where one person could do it by now: what was asked may still be given, and would be done twice.
         let mine = |it: &&Approval| {
             it.change.as_ref() == Some(change) && it.given_by.is_none() && it.requested_by == *context.actor
         };
         if let Some(open) = self.approvals.values().find(mine) {
             return Err(required(open.id, &what).into());
+        }
+        let draft = movement.draft.with_text(text.cloned());
+        if !movement.two_people {
+            let decided = Decided::new(vec![draft], Answer::Funds(movement.funds));
+            return Ok(decided.warn_if_past(change.on(), context.now));
         }
         let approval = ApprovalId((context.ids)());
         let (action, asked) = (change.action().to_owned(), Some(change.clone()));
@@ -213,7 +214,7 @@ impl Facts {
                 (EventBody::FundAllocated { fund, amount }, vec![posting(first, Verb::Allocate)])
             }
             FundChange::Withdraw { fund, amount, over_commit, .. } => {
-                leaves(first, amount.get(), over_commit && first.binds, &mut limits);
+                leaves(first, amount.get(), over_commit, &mut limits);
                 cuts = amount.get() > first.headroom(Verb::Withdraw);
                 let body = EventBody::FundWithdrawn { fund, amount, over_commit: cuts };
                 (body, vec![posting(first, Verb::Withdraw)])

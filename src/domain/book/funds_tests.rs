@@ -46,8 +46,11 @@ fn money_arrives_and_leaves() {
         ("S", "credit:600000 start@7 draw:100000", "take:credit:1400001", "FUNDS_INSUFFICIENT 1400000 | fund 2000000 500000 100000 1400000 1400001 1400000", ""),
         // the NLE fund counts
         ("S", "nle:4",                  "put:nle:100000",           "100000 120000 0 -20000", ""),
-        ("S", "nle:4 put:nle:100000",   "take:nle:1",               "FUNDS_INSUFFICIENT 0 | fund 100000 120000 0 -20000 1 0", "take out at most £0"),
-        ("S", "nle:4 put:nle:100000",   "cut:nle:1",                "FUNDS_INSUFFICIENT 0 | fund 100000 120000 0 -20000 1 0", ""),
+        // so what was put in by mistake can leave again, by one person
+        ("S", "nle:4 put:nle:100000",   "take:nle:100000",          "0 120000 0 -120000", ""),
+        ("S", "nle:4 put:nle:100000",   "cut:nle:1",                "99999 120000 0 -20001", ""),
+        ("S", "nle:4 put:nle:100000",   "move:nle:credit:100000",   "0 120000 0 -120000 + 2100000 0 0 2100000", ""),
+        ("S", "nle:4 put:nle:100000",   "take:nle:100001",          "FUNDS_INSUFFICIENT 100000 | fund 100000 120000 0 -20000 100001 100000", "take out at most £1,000"),
         ("S", "nle:4 put:nle:130000",   "take:nle:10000",           "120000 120000 0 0", ""),
         // what is named is a fund of the programme, then the etag: of settings, never of balances
         ("S", "",                       "put:gardening:1",          "NOT_FOUND", "fund"),
@@ -129,6 +132,9 @@ fn large_movements_take_two_people() {
         ("S", "put:credit:5000001",             "put:credit:5000002",       "asked", ""),
         ("S", "put:credit:5000001",             "put:credit:5000001!ada",   "asked", ""),
         ("S", "put:credit:5000001 yes:ben",     "put:credit:5000001",       "asked", ""),
+        // also where it has come to need only one: given later, it would be done twice
+        ("S", "credit:600000 cut:credit:1500000 put:credit:4000000", "cut:credit:1500000", "APPROVAL_REQUIRED - | approval", "is open"),
+        ("S", "credit:600000 cut:credit:1500000 put:credit:4000000 yes:ben", "take:credit:1500000", "3000000 600000 0 2400000", ""),
         // the second person differs from the first, and carries it out
         ("S", "put:credit:5000001",             "yes:ben",                  "7000001 0 0 7000001", ""),
         ("S", "put:credit:5000001",             "yes:fin",                  "SELF_APPROVAL - | approval", "another person"),

@@ -73,11 +73,11 @@ pub(super) fn commitment(account: &Account, amount: Option<i64>) -> Option<Refus
         Owner::Cap { .. } => (
             Reason::CapExceeded,
             format!("{asked} is more than the cap leaves: {most}"),
-            if room > 0 {
-                format!("award at most {most}, or release first what an earlier award does not need")
-            } else {
-                "release first what an earlier award does not need".to_owned()
-            },
+            one_of(&[
+                (room > 0).then(|| format!("award at most {most}")),
+                (account.committed > 0).then(|| "release first what an earlier award does not need".to_owned()),
+                (account.spent > 0).then(|| "refund first what was drawn in error".to_owned()),
+            ]),
         ),
         Owner::Fund { .. } if account.over_committed => (
             Reason::FundOverCommitted,
@@ -87,7 +87,10 @@ pub(super) fn commitment(account: &Account, amount: Option<i64>) -> Option<Refus
         Owner::Fund { .. } if account.binds => (
             Reason::FundsInsufficient,
             format!("{asked} is more than the fund has available: {most}"),
-            format!("allocate at least {short} to the fund, or award at most {most}"),
+            one_of(&[
+                Some(format!("allocate at least {short} to the fund")),
+                (room > 0).then(|| format!("award at most {most}")),
+            ]),
         ),
         Owner::Fund { .. } => (
             Reason::AmountTooLarge,
@@ -96,6 +99,12 @@ pub(super) fn commitment(account: &Account, amount: Option<i64>) -> Option<Refus
         ),
     };
     Some(Refusal::of(reason, message, account.limit(amount, room, remedy)))
+}
+
+/// What would lift a limit, where there is more than one way: `award at most £6,000, or release first ...`.
+pub(super) fn one_of(ways: &[Option<String>]) -> String {
+    let ways: Vec<&str> = ways.iter().flatten().map(String::as_str).collect();
+    ways.join(", or ")
 }
 
 /// Refuses an amount of another unit than the strand's.

@@ -59,14 +59,17 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The row of the table that an event belongs to; none for an event that concerns no offer's life.
-fn verb(body: &EventBody) -> Option<Verb> {
-    Some(match body {
+fn verb(event: &Event) -> Option<Verb> {
+    Some(match &event.body {
         EventBody::Contacted { .. } => Verb::Contact,
         EventBody::ContactCorrected { .. } => Verb::Correct,
         EventBody::Accepted { .. } => Verb::Accept,
         EventBody::Started {} => Verb::Start,
         EventBody::Closed { outcome: Outcome::Completed, .. } => Verb::Complete,
-        EventBody::Closed { outcome: Outcome::Declined, .. } => Verb::Decline,
+        // The word `decline` gives its own reason, `close:declined` the other.
+        EventBody::Closed { outcome: Outcome::Declined, .. } if event.reason_code.as_deref() != Some("other") => {
+            Verb::Decline
+        }
         EventBody::Closed { .. } => Verb::Close,
         EventBody::Reopened { .. } => Verb::Reopen,
         EventBody::SchoolsAdded { .. } => Verb::AddSchools,
@@ -106,7 +109,7 @@ fn fold(facts: &mut super::Facts, event: &Event, reached: &mut BTreeSet<(Verb, S
             assert_eq!((after.state, after.version), (State::Identified, event.seq));
             continue;
         };
-        match verb(&event.body).filter(|_| event.offer == Some(*id)) {
+        match verb(event).filter(|_| event.offer == Some(*id)) {
             None => assert_eq!(old, after, "{event:?} is not about this offer's life"),
             Some(verb) => {
                 assert!(leads_to(verb, old.state).contains(&after.state), "{verb}: {} to {}", old.state, after.state);

@@ -46,8 +46,7 @@ impl Facts {
             limits.bar(Some(Refusal::of(Reason::UnitMismatch, message, limit)));
         } else {
             let free = award.committed().saturating_sub(award.booked());
-            let remedy = "book less, or cancel a booking first";
-            limits.within(free, exceeded(award, free, Some(amount), remedy));
+            limits.within(free, exceeded(award, free, Some(amount), &less_or_cancel(award, free, "book")));
         }
         limits.pass()?;
         let leader = leader.ok_or(Fault::Bug("a booking without a leader"))?;
@@ -102,7 +101,7 @@ impl Facts {
         let wanted = asked.or(days);
         if comparable && wanted.is_some() {
             let free = award.committed().saturating_sub(award.booked()).saturating_add(days.unwrap_or(0));
-            limits.within(free, exceeded(award, free, wanted, "draw less, or cancel a booking that holds the rest"));
+            limits.within(free, exceeded(award, free, wanted, &less_or_cancel(award, free, "draw")));
             if let Some((booking, days)) = delivered.zip(days) {
                 limits.within(days, more_than_booked(award, booking, days, wanted));
             }
@@ -138,7 +137,7 @@ impl Facts {
         let free = award.committed().saturating_sub(award.booked());
         if mismatch.is_none() {
             let wanted = asked.or((free > 0).then_some(free));
-            limits.within(free, exceeded(award, free, wanted, "release less, or cancel a booking first"));
+            limits.within(free, exceeded(award, free, wanted, &less_or_cancel(award, free, "release")));
         }
         limits.bar(mismatch);
         limits.pass()?;
@@ -321,6 +320,18 @@ fn invoice_of<'a>(award: &'a Award, named: Option<&Reference>) -> Result<Option<
         (None, []) => Ok(None),
         (None, [only]) => Ok(Some(only)),
         (None, _) => missing("several invoices stand on this award".to_owned(), format!("name one of: {names}")),
+    }
+}
+
+/// What would lift it, where more is wanted of an award than is committed and not booked.
+fn less_or_cancel(award: &Award, free: i64, verb: &str) -> String {
+    let ways = [
+        (free > 0).then(|| format!("{verb} at most {}", shown(award.unit, free))),
+        (award.booked() > 0).then(|| "cancel first a booking that holds the rest".to_owned()),
+    ];
+    match limits::one_of(&ways) {
+        none if none.is_empty() => "make another award: nothing of this one is committed".to_owned(),
+        some => some,
     }
 }
 

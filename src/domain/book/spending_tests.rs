@@ -25,7 +25,7 @@ fn what_is_drawn_was_committed() {
         ("S", "draw:3@8",        "draw:2@9",                "AWARD_EXCEEDED 1 | award 4 1 3 1 2 1", ""),
         ("S", "release:3",       "draw:2@9",                "AWARD_EXCEEDED 1 | award 4 1 0 1 2 1", ""),
         // what is refunded goes back to cap and fund, never to the award
-        ("S", "draw:4@8 refund:4", "draw:1@9",              "AWARD_EXCEEDED 0 | award 4 0 0 0 1 0", ""),
+        ("S", "draw:4@8 refund:4", "draw:1@9",              "AWARD_EXCEEDED 0 | award 4 0 0 0 1 0", "make another award"),
         ("S", "",                "draw:100p@8",             "UNIT_MISMATCH 0 | award", "give the amount in half-days"),
         ("S", "",                "draw@8",                  "BOOKING_NOT_OPEN 0 | award", "give an amount, or the booking"),
         ("S", "",                "draw:1/INV-1@8",          "INVOICE_NOT_EXPECTED 0 | award", "leave the invoice out"),
@@ -61,7 +61,7 @@ fn bookings_lie_inside_their_award() {
     of_days(&[
         ("S", "",                                   "book:4@2022-03-01",    "4 0 0 0", ""),
         ("S", "",                                   "book:5@2022-03-01",    "AWARD_EXCEEDED 4 | award 4 4 0 4 5 4", ""),
-        ("S", "book:3@2022-03-01",                  "book:2@2022-03-02",    "AWARD_EXCEEDED 1 | award 4 4 0 1 2 1", "cancel a booking first"),
+        ("S", "book:3@2022-03-01",                  "book:2@2022-03-02",    "AWARD_EXCEEDED 1 | award 4 4 0 1 2 1", "book at most 0.5 days, or cancel first a booking"),
         ("S", "book:3@2022-03-01 cancel#23",        "book:4@2022-03-02",    "4 0 0 0", ""),
         ("S", "draw:3@8",                           "book:2@2022-03-02",    "AWARD_EXCEEDED 1 | award 4 1 3 1 2 1", ""),
         ("S", "",                                   "book:1@6",             "4 0 0 0", ""),
@@ -78,7 +78,7 @@ fn bookings_lie_inside_their_award() {
         ("S", "book:3@2022-03-01",                  "draw:5#23@8",          "AWARD_EXCEEDED 3 | award 4 4 0 4 5 4 | award 3 3 0 3 5 3", ""),
         ("S", "book:2@2022-03-01 book:2@2022-03-02", "draw:3#23@8",         "AWARD_EXCEEDED 2 | award 4 4 0 2 3 2 | award 2 2 0 2 3 2", ""),
         // what is booked is held for it
-        ("S", "book:3@2022-03-01",                  "draw:2@8",             "AWARD_EXCEEDED 1 | award 4 4 0 1 2 1", "cancel a booking that holds the rest"),
+        ("S", "book:3@2022-03-01",                  "draw:2@8",             "AWARD_EXCEEDED 1 | award 4 4 0 1 2 1", "draw at most 0.5 days, or cancel first a booking that holds the rest"),
         ("S", "book:3@2022-03-01",                  "draw:1@8",             "4 1 0 0", ""),
         // only an open one
         ("S", "book:3@2022-03-01 draw#23@8",        "draw#23@9",            "BOOKING_NOT_OPEN 0 | award", "23 is not an open booking"),
@@ -112,9 +112,9 @@ fn what_is_released_was_not_needed() {
         ("S", "",                       "release",              "4 0 4 0", ""),
         ("S", "",                       "release:3",            "4 0 3 0", ""),
         ("S", "draw:1@8",               "release",              "4 1 3 0", ""),
-        ("S", "",                       "release:5",            "AWARD_EXCEEDED 4 | award 4 4 0 4 5 4", "release less"),
+        ("S", "",                       "release:5",            "AWARD_EXCEEDED 4 | award 4 4 0 4 5 4", "(nle): release at most 2 days"),
         ("S", "book:3@2022-03-01",      "release",              "4 0 1 0", ""),
-        ("S", "book:3@2022-03-01",      "release:2",            "AWARD_EXCEEDED 1 | award 4 4 0 1 2 1", "cancel a booking first"),
+        ("S", "book:3@2022-03-01",      "release:2",            "AWARD_EXCEEDED 1 | award 4 4 0 1 2 1", "cancel first a booking"),
         ("S", "book:4@2022-03-01",      "release",              "AWARD_EXCEEDED 0 | award 4 4 0 0 - 0", "nothing of this award is left"),
         ("S", "release",                "release",              "AWARD_EXCEEDED 0 | award 4 0 0 0 - 0", "nothing of this award is left"),
         ("S", "release",                "release:1",            "AWARD_EXCEEDED 0 | award 4 0 0 0 1 0", ""),

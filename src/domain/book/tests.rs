@@ -86,7 +86,7 @@ fn a_contact_on_many_offers_is_all_or_none() {
     let named: BTreeSet<&str> = refusal.limits.iter().map(|it| it.account.as_str()).collect();
     let wanted = ["T", "M", "D"].map(|it| format!("offer {}", Book::named(it)));
     assert_eq!(named, wanted.iter().map(String::as_str).collect(), "every offer that stands in the way, no other");
-    assert_eq!(refusal.limits.len(), 4, "one for T and D, school and order for M");
+    assert_eq!(refusal.limits.len(), 5, "order for T, school and order for M, state and order for D");
 
     // An offer that is not there is said before a stale etag, wherever it stands.
     let stale_first = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("S", Some("v1")), ("-", None)]));

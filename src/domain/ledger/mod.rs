@@ -21,7 +21,7 @@ use super::offer::named;
 use super::period::Period;
 use super::refusal::Limit;
 use super::region::Region;
-use super::terms::{StrandId, Terms};
+use super::terms::{Cap, StrandId, Terms};
 
 named! {
     /// What an account or an award counts.
@@ -238,6 +238,18 @@ impl Account {
         }
     }
 
+    /// What the terms let one offer have of a strand, with nothing used. None for a strand that only its fund limits.
+    #[must_use]
+    pub fn cap(offer: OfferId, strand: &StrandId, cap: Cap) -> Option<Self> {
+        let (unit, most) = match cap {
+            Cap::Pence(most) => (Unit::Pence, most.get()),
+            Cap::HalfDays(most) => (Unit::HalfDays, i64::from(most.get())),
+            Cap::FundsOnly => return None,
+        };
+        let empty = Self::new(AccountId::of_cap(offer, strand), Owner::Cap { offer }, strand.clone(), unit, true);
+        Some(Self { outside: most.saturating_neg(), available: most, ..empty })
+    }
+
     /// What was put in, net of what was taken out: the limit.
     #[must_use]
     pub const fn allocated(&self) -> i64 {
@@ -251,6 +263,7 @@ impl Account {
         match verb {
             Verb::Allocate => i64::MAX.saturating_add(self.outside.min(0)),
             Verb::Commit if !self.binds => i64::MAX.saturating_sub(self.committed).saturating_sub(self.spent).max(0),
+            Verb::Withdraw if !self.binds => self.allocated(),
             Verb::Withdraw | Verb::Commit => self.available.max(0),
             Verb::Release | Verb::Spend => self.committed,
             Verb::Refund => self.spent,

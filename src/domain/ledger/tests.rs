@@ -58,7 +58,7 @@ fn what_breaks_says_which_bucket_and_how() {
 }
 
 #[test]
-fn only_a_binding_account_limits_commitments() {
+fn only_a_binding_account_limits_what_is_promised_or_leaves() {
     #[rustfmt::skip]
     let rows = [
         // binds  available  verb           amount  deliberate  passes
@@ -66,8 +66,11 @@ fn only_a_binding_account_limits_commitments() {
         (false,   0,         Verb::Commit,  1,      false,      true),
         (false,   -50,       Verb::Commit,  1,      false,      true),
         (true,    -50,       Verb::Commit,  1,      false,      false),
-        (false,   0,         Verb::Withdraw, 1,     false,      false),
-        (false,   -50,       Verb::Withdraw, 1,     false,      false),
+        // whatever was put in: 100, or 50
+        (false,   0,         Verb::Withdraw, 100,   false,      true),
+        (false,   0,         Verb::Withdraw, 101,   false,      false),
+        (false,   -50,       Verb::Withdraw, 50,    false,      true),
+        (false,   -50,       Verb::Withdraw, 51,    false,      false),
         (true,    -50,       Verb::Withdraw, 1,     false,      false),
         (true,    0,         Verb::Withdraw, 1,     true,       true),
         (true,    -50,       Verb::Withdraw, 1,     true,       true),

@@ -1,7 +1,7 @@
 //! What an offer answers to each command: drafts of events, or a refusal with every limit that binds.
 //!
 //! Pure: the facts come in, the decision goes out. Whether the command is allowed in this state is always asked of
-//! [`super::lifecycle`] first.
+//! [`super::lifecycle`] first; whatever else binds is named beside it.
 
 use super::lifecycle::{State, Verb, check};
 use super::{Acceptor, Contact, DeclineReason, Offer, Outcome, Party, Recipient};
@@ -10,7 +10,7 @@ use crate::domain::event::{Draft, EventBody, Seq};
 use crate::domain::ids::{ApprovalId, OfferId, Urn};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 
-/// What an offer's awards say, as far as its life asks: none until awards exist.
+/// What an offer's awards say, as far as its life asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Awards {
     /// Awards of which something is still committed.
@@ -29,7 +29,7 @@ impl Offer {
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::SchoolNotOnOffer`], [`Reason::ContactMissing`].
     pub fn contact(&self, party: Party, urn: Option<Urn>, on: Date) -> Decision {
-        check(Verb::Contact, self.state, self.id)?;
+        let state = check(Verb::Contact, self.state, self.id).err();
         let urn = match party {
             Party::ResponsibleBody => None,
             Party::School => Some(self.school_contacted(urn)),
@@ -39,7 +39,7 @@ impl Offer {
             self.contact_missing(&remedy)
         });
         let unnamed = urn.as_ref().and_then(|urn| urn.as_ref().err().cloned());
-        Refusal::none_of(unnamed.into_iter().chain(untold))?;
+        Refusal::none_of([state, unnamed, untold].into_iter().flatten())?;
         Ok(Draft::of(self.id, on, EventBody::Contacted { party, urn: urn.and_then(Result::ok) }))
     }
 
@@ -86,7 +86,7 @@ impl Offer {
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AcceptorNotAllowed`], [`Reason::ContactMissing`].
     pub fn accept(&self, by: Acceptor, on: Date) -> Decision {
-        check(Verb::Accept, self.state, self.id)?;
+        let state = check(Verb::Accept, self.state, self.id).err();
         let wrong = match (self.recipient, by) {
             (Recipient::Mat(_), Acceptor::School) => Some("an offer to a trust is accepted by the trust"),
             (Recipient::Standalone(_), Acceptor::Trust) if self.trust.is_none() => {
@@ -94,14 +94,15 @@ impl Offer {
             }
             _ => None,
         };
-        if let Some(why) = wrong {
+        let wrong = wrong.map(|why| {
             let limit = Limit::plain("recipient", format!("offer {}", self.id), why);
-            return Err(Refusal::of(Reason::AcceptorNotAllowed, why, limit));
-        }
-        let party = party_of(by);
-        if !self.standing_contacts().any(|it| it.party == party && it.on <= on) {
-            return Err(self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")));
-        }
+            Refusal::of(Reason::AcceptorNotAllowed, why, limit)
+        });
+        // Who may not accept is not worth a contact.
+        let told = wrong.is_some() || self.standing_contacts().any(|it| it.party == party_of(by) && it.on <= on);
+        let untold = (!told)
+            .then(|| self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")));
+        Refusal::none_of([state, wrong, untold].into_iter().flatten())?;
         Ok(Draft::of(self.id, on, EventBody::Accepted { by }))
     }
 
@@ -110,15 +111,23 @@ impl Offer {
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`].
     pub fn decline(&self, reason: DeclineReason, awards: Awards, on: Date) -> Decision {
-        check(Verb::Decline, self.state, self.id)?;
-        if awards.drawn {
-            let limit = Limit::plain("award", format!("offer {}", self.id), "refund what was drawn, or close it");
-            let message = "an offer that has been drawn on cannot be declined";
-            return Err(Refusal::of(Reason::AlreadyDrawn, message, limit));
-        }
+        let state = check(Verb::Decline, self.state, self.id).err();
+        Refusal::none_of([state, self.drawn_on(awards)].into_iter().flatten())?;
+        Ok(self.declined(reason, on))
+    }
+
+    fn declined(&self, reason: DeclineReason, on: Date) -> Draft {
         let mut draft = Draft::of(self.id, on, EventBody::Closed { outcome: Outcome::Declined, released: Vec::new() });
         draft.reason_code = Some(reason.name());
-        Ok(draft)
+        draft
+    }
+
+    fn drawn_on(&self, awards: Awards) -> Option<Refusal> {
+        awards.drawn.then(|| {
+            let remedy = "refund what was drawn, or close it with another outcome";
+            let limit = Limit::plain("award", format!("offer {}", self.id), remedy);
+            Refusal::of(Reason::AlreadyDrawn, "an offer that has been drawn on cannot be declined", limit)
+        })
     }
 
     /// Starts delivery. Needs an award that is not yet settled.
@@ -126,37 +135,42 @@ impl Offer {
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AwardMissing`].
     pub fn start(&self, awards: Awards, on: Date) -> Decision {
-        check(Verb::Start, self.state, self.id)?;
-        if awards.unsettled == 0 {
+        let state = check(Verb::Start, self.state, self.id).err();
+        let missing = (awards.unsettled == 0).then(|| {
             let limit = Limit::plain("award", format!("offer {}", self.id), "award support first");
             let message = "delivery needs an award that is not yet settled, and this offer has none";
-            return Err(Refusal::of(Reason::AwardMissing, message, limit));
-        }
+            Refusal::of(Reason::AwardMissing, message, limit)
+        });
+        Refusal::none_of([state, missing].into_iter().flatten())?;
         Ok(Draft::of(self.id, on, EventBody::Started {}))
     }
 
-    /// Closes with an outcome. `completed` only from delivering; `declined` as [`Offer::decline`] would; `lapsed` only
+    /// Closes with an outcome. `completed` only from delivering; `declined` only where nothing was drawn; `lapsed` only
     /// once the programme has ended.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`], [`Reason::ProgrammeNotEnded`].
     pub fn close(&self, outcome: Outcome, awards: Awards, on: Date, programme_ends: Date) -> Decision {
-        let body = EventBody::Closed { outcome, released: Vec::new() };
-        match outcome {
-            Outcome::Declined => return self.decline(DeclineReason::Other, awards, on),
-            Outcome::Completed => check(Verb::Complete, self.state, self.id)?,
-            Outcome::Lapsed if on <= programme_ends => {
-                check(Verb::Close, self.state, self.id)?;
-                let remedy = format!("wait for the programme to end on {programme_ends}, or choose another outcome");
-                let limit = Limit::plain("period", format!("programme {}", self.programme), remedy);
-                let message = "an offer lapses only once its programme has ended";
-                return Err(Refusal::of(Reason::ProgrammeNotEnded, message, limit));
-            }
-            Outcome::Lapsed | Outcome::Withdrawn | Outcome::Ineligible | Outcome::Superseded => {
-                check(Verb::Close, self.state, self.id)?;
-            }
-        }
-        Ok(Draft::of(self.id, on, body))
+        let verb = if outcome == Outcome::Completed { Verb::Complete } else { Verb::Close };
+        let state = check(verb, self.state, self.id).err();
+        let barred = match outcome {
+            Outcome::Declined => self.drawn_on(awards),
+            Outcome::Lapsed => self.not_ended(on, programme_ends),
+            Outcome::Completed | Outcome::Withdrawn | Outcome::Ineligible | Outcome::Superseded => None,
+        };
+        Refusal::none_of([state, barred].into_iter().flatten())?;
+        Ok(match outcome {
+            Outcome::Declined => self.declined(DeclineReason::Other, on),
+            _ => Draft::of(self.id, on, EventBody::Closed { outcome, released: Vec::new() }),
+        })
+    }
+
+    fn not_ended(&self, on: Date, programme_ends: Date) -> Option<Refusal> {
+        (on <= programme_ends).then(|| {
+            let remedy = format!("wait for the programme to end on {programme_ends}, or choose another outcome");
+            let limit = Limit::plain("period", format!("programme {}", self.programme), remedy);
+            Refusal::of(Reason::ProgrammeNotEnded, "an offer lapses only once its programme has ended", limit)
+        })
     }
 
     /// Whether it may be reopened: closed, and none of its schools on another open offer meanwhile.
@@ -164,7 +178,7 @@ impl Offer {
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::SchoolOnAnotherOffer`] with one limit a school.
     pub fn may_reopen(&self, listed: impl Fn(Urn) -> Option<OfferId>) -> Result<(), Refusal> {
-        check(Verb::Reopen, self.state, self.id)?;
+        let state = check(Verb::Reopen, self.state, self.id).err();
         let elsewhere = |urn: &Urn| listed(*urn).filter(|offer| *offer != self.id);
         let limits: Vec<Limit> = (self.schools.keys())
             .filter_map(|urn| elsewhere(urn).map(|offer| (urn, offer)))
@@ -172,11 +186,11 @@ impl Offer {
                 Limit::plain("recipient", format!("school {urn}"), format!("close offer {offer} first"))
             })
             .collect();
-        if limits.is_empty() {
-            return Ok(());
-        }
-        let message = "a school of this offer is on another open offer by now".to_owned();
-        Err(Refusal { reason: Reason::SchoolOnAnotherOffer, message, limits, largest: None, approval: None })
+        let elsewhere = (!limits.is_empty()).then(|| {
+            let message = "a school of this offer is on another open offer by now".to_owned();
+            Refusal { reason: Reason::SchoolOnAnotherOffer, message, limits, largest: None, approval: None }
+        });
+        Refusal::none_of([state, elsewhere].into_iter().flatten())
     }
 
     /// Reopens into the state before, once the second person has approved.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::Date;
 use super::event::{Event, EventBody, Seq};
 use super::ids::{Actor, LaCode, OfferId, Programme, Uid, Urn};
+use super::placement::RecipientKind;
 use super::region::{Region, local_authority};
 use super::time::Micros;
 pub use lifecycle::State;
@@ -120,9 +121,15 @@ impl Recipient {
     /// `standalone` or `mat`.
     #[must_use]
     pub const fn kind(self) -> &'static str {
+        self.row().as_str()
+    }
+
+    /// Its row of the scheme.
+    #[must_use]
+    pub const fn row(self) -> RecipientKind {
         match self {
-            Self::Standalone(_) => "standalone",
-            Self::Mat(_) => "mat",
+            Self::Standalone(_) => RecipientKind::Standalone,
+            Self::Mat(_) => RecipientKind::Mat,
         }
     }
 

@@ -88,6 +88,9 @@ fn whoever_accepts_has_been_contacted() {
         ("T", "body@2021-09-01",                    "accept:trust@2021-08-31", "CONTACT_MISSING", "on or after 2021-09-01"),
         // only while contacted
         ("S", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "while the offer is identified; it is allowed in: contacted"),
+        // and whatever else binds is named beside it
+        ("S", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "record the contact with the school first"),
+        ("M", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "an offer to a trust is accepted by the trust"),
         ("T", "body@4 accept:trust@5",              "accept:trust@5",  "STATE_NOT_ALLOWED",    "while the offer is accepted"),
         ("T", "body@4 accept:trust@5 award start@6", "accept:trust@6", "STATE_NOT_ALLOWED",    "while the offer is delivering"),
         ("T", "body@4 decline@5",                   "accept:trust@6",  "STATE_NOT_ALLOWED",    "while the offer is closed"),
@@ -116,6 +119,9 @@ fn declining_and_starting() {
         ("T", "body@4 award",                               "start@6",   "STATE_NOT_ALLOWED", "while the offer is contacted"),
         ("T", "body@4 accept:trust@5 award start@6",        "start@6",   "STATE_NOT_ALLOWED", "while the offer is delivering"),
         ("T", "award decline@5",                            "start@6",   "STATE_NOT_ALLOWED", "while the offer is closed"),
+        // the state, and whatever else binds
+        ("T", "",                                           "start@6",   "STATE_NOT_ALLOWED", "award support first"),
+        ("T", "body@4 accept:trust@5 award start@6 drawn",  "decline@7", "STATE_NOT_ALLOWED", "refund what was drawn"),
     ];
     judge(rows);
 }
@@ -134,8 +140,9 @@ fn closing_with_each_outcome() {
         ("T", TO_DELIVERING,                "close:lapsed@2022-09-01",     "closed",              ""),
         ("T", "",                           "close:lapsed@2022-08-31",     "PROGRAMME_NOT_ENDED", "end on 2022-08-31"),
         ("T", "",                           "close:lapsed@2021-10-05",     "PROGRAMME_NOT_ENDED", "end on 2022-08-31"),
-        // as declining would
+        // declined where nothing was drawn, while delivering too
         ("T", "body@4",                     "close:declined@7",            "closed",              ""),
+        ("T", TO_DELIVERING,                "close:declined@7",            "closed",              ""),
         ("T", "body@4 accept:trust@5 award drawn", "close:declined@7",     "ALREADY_DRAWN",       "refund what was drawn"),
         // the others in any open state
         ("T", "",                           "close:withdrawn@7",           "closed",              ""),
@@ -147,6 +154,7 @@ fn closing_with_each_outcome() {
         ("T", "decline@5",                  "close:declined@7",            "STATE_NOT_ALLOWED",   "while the offer is closed"),
         ("T", "decline@5",                  "close:withdrawn@7",           "STATE_NOT_ALLOWED",   "while the offer is closed"),
         ("T", "decline@5",                  "close:lapsed@2022-08-31",     "STATE_NOT_ALLOWED",   "while the offer is closed"),
+        ("T", "decline@5",                  "close:lapsed@2022-08-31",     "STATE_NOT_ALLOWED",   "end on 2022-08-31"),
         ("T", "decline@5",                  "close:ineligible@7",          "STATE_NOT_ALLOWED",   "while the offer is closed"),
         ("T", "decline@5",                  "close:superseded@7",          "STATE_NOT_ALLOWED",   "while the offer is closed"),
     ];

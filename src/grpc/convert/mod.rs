@@ -161,7 +161,9 @@ pub(super) fn warnings(told: &Told) -> Vec<proto::Warning> {
         },
         Warning::DateAssumed(on) => proto::Warning {
             code: "DATE_ASSUMED".to_owned(),
-            message: format!("no date was given, and the award window has passed: {on}, its last day, was taken"),
+            message: format!(
+                "no date was given, and the award window has passed: {on} was taken, when the offer was accepted"
+            ),
         },
     };
     told.warnings.iter().map(one).collect()

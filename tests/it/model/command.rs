@@ -203,7 +203,7 @@ impl Generator {
             return Command::CreateFund { strand: Strand::ALL[self.rng.usize(0..4)], region };
         }
         let fund = self.rng.usize(0..known);
-        let left = scheme.funds[fund].account.available();
+        let left = scheme.funds[fund].most_out();
         let near = |rng: &mut Rng| rng.i64(1..=left.max(10) * 3 / 2);
         let wish = match self.rng.u32(0..10) {
             0..5 => {

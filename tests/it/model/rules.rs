@@ -208,7 +208,8 @@ impl Scheme {
                 }
                 Wish::Reopen(..) => true,
             };
-            if two {
+            // Also where one person could do it by now, as long as the same waits to be given.
+            if two || self.approvals.iter().any(|it| it.wish == wish && !it.given) {
                 return Answer::Waits(wish);
             }
             self.moved(wish);

@@ -148,6 +148,11 @@ pub(super) struct Fund {
 }
 
 impl Fund {
+    /// What can leave it: of one that only counts, whatever was put in.
+    pub(super) fn most_out(&self) -> i64 {
+        if self.binds() { self.account.available().max(0) } else { self.account.allocated }
+    }
+
     /// Days of a leader are given whatever they cost.
     pub(super) const fn binds(&self) -> bool {
         !matches!(self.strand, Strand::Nle)
@@ -308,7 +313,7 @@ impl Scheme {
             Wish::Reopen(..) | Wish::Allocate(..) => return no,
         };
         let fund = &self.funds[from];
-        if amount > fund.account.available().max(0) {
+        if amount > fund.most_out() {
             no.insert("FUNDS_INSUFFICIENT");
         }
         if fund.over_committed() {
