@@ -31,8 +31,10 @@ mod tests {
 
     #[test]
     fn pounds_and_days_are_read() {
-        let rows = [("250000", Some(25_000_000)), ("£4,000", Some(400_000)), ("4000.50", Some(400_050))];
-        let wrong = ["€5", "$5", "5 GBP", "4.000,50", "-5", "4000.5", "1e3", "", "£"].map(|text| (text, None));
+        let rows =
+            [("250000", Some(25_000_000)), ("£4,000", Some(400_000)), ("4000.50", Some(400_050)), ("0.50", Some(50))];
+        let wrong = ["€5", "$5", "5 GBP", "4.000,50", "0,500", "00,500", "-5", "4000.5", "1e3", "", "£"]
+            .map(|text| (text, None));
         for (text, wanted) in rows.into_iter().chain(wrong) {
             assert_eq!(pounds(text).ok(), wanted, "{text:?}");
         }

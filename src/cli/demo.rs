@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::args::{DemoArgs, PROGRAMME};
 use super::errors::ErrorView;
+use super::names::name;
 use super::out;
 use crate::app::App;
 use crate::app::clock::Clock;
@@ -317,8 +318,8 @@ impl Story {
         refused(approvals.give_approval(by("administrator", own)).await, Code::PermissionDenied)?;
         let given = GiveApprovalRequest { request_id: request_id(), approval };
         let given = approvals.give_approval(called("second-administrator", "administrator", given)).await?.into_inner();
-        let state = given.offer.map(|it| it.state().as_str_name().to_owned()).unwrap_or_default();
-        say(&format!("a second administrator approved: the offer is {} again", lower(&state, "OFFER_STATE_")))
+        let state = given.offer.and_then(|it| name(it.state().as_str_name(), "OFFER_STATE_")).unwrap_or_default();
+        say(&format!("a second administrator approved: the offer is {state} again"))
     }
 }
 
@@ -385,10 +386,6 @@ fn request_id() -> String {
 
 fn url(path: &Path) -> String {
     format!("sqlite:{}", PathBuf::from(path).display())
-}
-
-fn lower(name: &str, prefix: &str) -> String {
-    name.trim_start_matches(prefix).to_lowercase()
 }
 
 fn heading(text: &str) -> Told<()> {

@@ -57,6 +57,8 @@ pub(super) struct ErrorView {
     largest: Option<i64>,
     limits: Vec<LimitView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    more_limits: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     violations: Vec<ViolationView>,
@@ -114,6 +116,7 @@ impl ErrorView {
             message,
             largest: refusal.largest,
             limits: refusal.limits.into_iter().map(LimitView::from).collect(),
+            more_limits: Some(refusal.more_limits).filter(|more| *more > 0),
             approval: some_text(refusal.approval),
             violations: details.violations,
             request_id: None,
@@ -141,6 +144,9 @@ impl ErrorView {
             // An account that says its kind does not have it said twice.
             let kind = if limit.account.starts_with(&limit.kind) { "" } else { &limit.kind };
             writeln!(text, "  {}: {remedy}", format!("{kind} {}", limit.account).trim()).unwrap_or_default();
+        }
+        if let Some(more) = self.more_limits {
+            writeln!(text, "and {more} more limit{}", if more == 1 { "" } else { "s" }).unwrap_or_default();
         }
         if let Some(largest) = self.largest.filter(|_| self.limits.iter().any(LimitView::has_numbers)) {
             let unit = self.limits.iter().find_map(|limit| limit.largest.and(limit.unit.as_deref()));

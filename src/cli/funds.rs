@@ -110,7 +110,7 @@ async fn entries(fund: String, session: &Session<'_>) -> Result<(), Failure> {
 
 /// Prints entries as CSV while they come, so that the largest fund takes no memory.
 async fn stream(fund: String, session: &Session<'_>) -> Result<(), Failure> {
-    let request = session.long_call(StreamFundEntriesRequest { fund });
+    let request = session.call(StreamFundEntriesRequest { fund });
     let mut answers = session.funds().stream_fund_entries(request).await?.into_inner();
     let mut wanted = out::bytes(&csv_header()?)?;
     while wanted && let Some(answer) = answers.message().await? {

@@ -292,6 +292,25 @@ fn a_refusal_prints_every_limit_for_a_person() {
 }
 
 #[test]
+fn limits_that_did_not_fit_a_status_are_counted() {
+    // One that is shown in the table, and one that only has a remedy.
+    let cap = Limit { kind: "cap".to_owned(), account: "1f/nle".to_owned(), limit: Some(6), ..Limit::default() };
+    let contact = Limit { kind: "contact".to_owned(), remedy: "Tell it first.".to_owned(), ..Limit::default() };
+    for (more_limits, wanted) in [(0, None), (1, Some("and 1 more limit")), (493, Some("and 493 more limits"))] {
+        for limit in [&cap, &contact] {
+            let refusal = Refusal { limits: vec![limit.clone()], more_limits, ..Refusal::default() };
+            let details = vec![any("tsio.v1.Refusal", refusal.encode_to_vec())];
+            let failure = status(Code::FailedPrecondition, "Too much.", details);
+            let text = ErrorView::new(&failure, None).text();
+            assert_eq!(text.lines().find(|line| line.starts_with("and ")), wanted, "{text}");
+            let said = json(ErrorView::new(&failure, None));
+            let counted = said.contains(&format!(r#""more_limits":{more_limits}"#));
+            assert_eq!(counted, wanted.is_some(), "{said}");
+        }
+    }
+}
+
+#[test]
 fn field_violations_and_approvals_are_printed() {
     let field = |field: &str, description: &str| pb::bad_request::FieldViolation {
         field: field.to_owned(),

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::stream::{self, Stream};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::body::Body;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
+use tower::util::MapRequestLayer;
 
 use crate::proto::eligibility_service_server::{EligibilityService, EligibilityServiceServer};
 use crate::proto::explain_eligibility_request::Subject;
@@ -55,19 +57,25 @@ impl Fake {
         note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn note_caller<T>(&self, request: &Request<T>) {
-        let text =
-            |key| request.metadata().get(key).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    fn note_caller(&self, headers: &http::HeaderMap) {
+        let text = |key: &str| headers.get(key).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let (actor, roles, timeout) = (text("x-tsio-actor"), text("x-tsio-roles"), text("grpc-timeout"));
         self.note(|seen| (seen.actor, seen.roles, seen.timeout) = (actor, roles, timeout));
     }
 }
 
-/// Serves on a free port until the test ends, and says where.
+/// Serves on a free port until the test ends, and says where. Who calls is noted of every call, of one to a service
+/// that is not there too.
 pub(super) async fn serve(fake: Fake) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server::builder().add_service(EligibilityServiceServer::new(fake));
+    let noted = fake.clone();
+    let note = move |request: http::Request<Body>| {
+        noted.note_caller(request.headers());
+        request
+    };
+    let mut server = Server::builder().layer(MapRequestLayer::new(note));
+    let server = server.add_service(EligibilityServiceServer::new(fake));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     format!("http://{address}")
 }
@@ -83,7 +91,6 @@ impl EligibilityService for Fake {
         request: Request<Streaming<ImportOfstedRequest>>,
     ) -> Result<Response<Answers>, Status> {
         use import_ofsted_response::Part;
-        self.note_caller(&request);
         let mut parts = request.into_inner();
         while let Some(message) = parts.message().await? {
             match message.part {
@@ -106,7 +113,6 @@ impl EligibilityService for Fake {
         &self,
         request: Request<ExplainEligibilityRequest>,
     ) -> Result<Response<ExplainEligibilityResponse>, Status> {
-        self.note_caller(&request);
         let subject = request.into_inner().subject;
         self.note(|seen| seen.subjects.extend(subject));
         match subject {

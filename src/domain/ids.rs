@@ -25,7 +25,7 @@ impl BadId {
 }
 
 macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident, $wanted:literal) => {
+    ($(#[$doc:meta])* $name:ident, $wanted:literal $(, if $holds:expr)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -40,7 +40,9 @@ macro_rules! uuid_id {
         impl FromStr for $name {
             type Err = BadId;
             fn from_str(s: &str) -> Result<Self, BadId> {
-                Uuid::try_parse(s.trim()).map(Self).map_err(|_| BadId::new(s, $wanted))
+                let id = Uuid::try_parse(s.trim()).ok();
+                $(let id = id.filter($holds);)?
+                id.map(Self).ok_or_else(|| BadId::new(s, $wanted))
             }
         }
     };
@@ -56,8 +58,9 @@ uuid_id!(/// One import of one file.
     ImportId, "an import id (a UUID)");
 uuid_id!(/// One approval waiting for, or given by, a second person.
     ApprovalId, "an approval id (a UUID)");
-uuid_id!(/// A caller's name for one mutation, so that it can be retried (AIP-155).
-    RequestId, "a request id (a UUID)");
+uuid_id!(/// A caller's name for one mutation, so that it can be retried (AIP-155). The nil UUID names none: it
+/// is what stands where there is no request.
+    RequestId, "a request id (a UUID, and not the nil one)", if |id: &Uuid| !id.is_nil());
 
 macro_rules! number_id {
     ($(#[$doc:meta])* $name:ident($inner:ty), $range:expr, $wanted:literal) => {
@@ -199,6 +202,25 @@ mod tests {
             assert_eq!(urn(bad), None, "{bad:?}");
         }
         assert_eq!("3301001".parse::<Laestab>().map(|l| l.la_code().get()), Ok(330));
+    }
+
+    #[test]
+    fn a_request_id_is_a_uuid_that_names_something() {
+        let nil = "00000000-0000-0000-0000-000000000000";
+        let rows = [
+            ("6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d", true),
+            ("00000000-0000-0000-0000-000000000001", true),
+            (nil, false),
+            ("00000000000000000000000000000000", false),
+            ("17", false),
+            ("", false),
+        ];
+        for (text, fine) in rows {
+            assert_eq!(text.parse::<RequestId>().is_ok(), fine, "{text:?}");
+        }
+        let said = nil.parse::<RequestId>().unwrap_err().to_string();
+        assert_eq!(said, format!("{nil:?} is not a request id (a UUID, and not the nil one)"));
+        assert!(nil.parse::<OfferId>().is_ok());
     }
 
     #[test]

@@ -87,7 +87,8 @@ impl fmt::Display for Pence {
 
 impl FromStr for Pence {
     type Err = BadId;
-    /// Takes `250000`, `£4,000`, `4000.50`: pounds, never negative; commas only between thousands.
+    /// Takes `250000`, `£4,000`, `4000.50`: pounds, never negative; commas only between thousands, so that `0,500`, half
+    /// a pound as others type it, is not read as 500.
     fn from_str(s: &str) -> Result<Self, BadId> {
         pence(s.trim()).map(Self).ok_or_else(|| bad(s, "an amount in pounds (like £4,000 or 4000.50)"))
     }
@@ -128,7 +129,7 @@ fn pence(s: &str) -> Option<i64> {
     let mut groups = pounds.split(',');
     let first = digits(groups.next()?)?;
     let rest: Vec<&str> = groups.map(|g| digits(g).filter(|g| g.len() == 3)).collect::<Option<_>>()?;
-    if !rest.is_empty() && first.len() > 3 {
+    if !rest.is_empty() && (first.len() > 3 || first.starts_with('0')) {
         return None;
     }
     let pounds: i64 = format!("{first}{}", rest.concat()).parse().ok()?;
@@ -152,18 +153,26 @@ mod tests {
 
     #[test]
     fn pounds_are_read_and_shown() {
-        let rows: [(&str, Option<i64>, &str); 14] = [
+        let rows: [(&str, Option<i64>, &str); 22] = [
             ("250000", Some(25_000_000), "£250,000"),
             ("£4,000", Some(400_000), "£4,000"),
             ("4000.50", Some(400_050), "£4,000.50"),
             (" £1,234,567.89 ", Some(123_456_789), "£1,234,567.89"),
             ("0", Some(0), "£0"),
             ("0.05", Some(5), "£0.05"),
+            ("0.50", Some(50), "£0.50"),
+            ("500", Some(50_000), "£500"),
+            ("1,000", Some(100_000), "£1,000"),
+            ("12,345.50", Some(1_234_550), "£12,345.50"),
             ("", None, ""),
             ("-1", None, ""),
             ("4000.5", None, ""),
             ("1,00", None, ""),
             ("1000,000", None, ""),
+            ("0,500", None, ""),
+            ("00,500", None, ""),
+            ("0,001", None, ""),
+            ("£0,500.00", None, ""),
             ("£", None, ""),
             ("1e3", None, ""),
             ("99999999999999999999", None, ""),

@@ -4,9 +4,10 @@ use std::pin::Pin;
 
 use futures_util::stream::{self, Stream};
 use prost::Message as _;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::call::{Call, unary};
+use super::call::{Call, unary, within};
 use super::convert;
 use super::fields::{Fields, page_size, page_size_within, token};
 use super::status::status;
@@ -157,7 +158,8 @@ impl FundService for Funds {
             let fund = fields.parse("fund", &call.message.fund);
             let fund = fields.done(fund)?;
             let (programme, upto) = self.0.fund_ledger(&call.caller, fund).await?;
-            Ok(streamed(self.0.clone(), programme, fund, upto))
+            let app = self.0.clone();
+            Ok(streamed(Unread { app, programme, fund, after: EntrySeq(0), upto, deadline: call.deadline }))
         })
         .await
     }
@@ -239,10 +241,10 @@ async fn entries(app: &App, call: Call<ListFundEntriesRequest>) -> Result<ListFu
     Ok(ListFundEntriesResponse { entries: page.iter().map(convert::fund_entry).collect(), next_page_token })
 }
 
-/// Entries up to one, page by page, read as the caller takes them; nothing is read for a caller that has gone.
-fn streamed(app: App, programme: Programme, fund: AccountId, upto: EntrySeq) -> Entries {
-    let from_the_first = Unread { app, programme, fund, after: EntrySeq(0), upto };
-    Box::pin(stream::try_unfold(from_the_first, next_page))
+/// Entries up to one, page by page, read as the caller takes them; nothing is read for a caller that has gone. The
+/// deadline is that of the whole stream.
+fn streamed(unread: Unread) -> Entries {
+    Box::pin(stream::try_unfold(unread, next_page))
 }
 
 /// What of a stream is still to be read.
@@ -252,13 +254,15 @@ struct Unread {
     fund: AccountId,
     after: EntrySeq,
     upto: EntrySeq,
+    deadline: Option<Instant>,
 }
 
 type Page = (StreamFundEntriesResponse, Unread);
 
 async fn next_page(unread: Unread) -> std::result::Result<Option<Page>, Status> {
-    let Unread { app, programme, fund, after, upto } = &unread;
-    let page = app.fund_entries(programme, *fund, (*after, *upto), STREAMED).await.map_err(status)?;
+    let Unread { app, programme, fund, after, upto, deadline } = &unread;
+    let read = app.fund_entries(programme, *fund, (*after, *upto), STREAMED);
+    let page = within(*deadline, read).await.map_err(status)?;
     let Some(last) = page.last() else { return Ok(None) };
     let rest = Unread { after: last.entry.seq, ..unread };
     Ok(Some((StreamFundEntriesResponse { entries: page.iter().map(convert::fund_entry).collect() }, rest)))

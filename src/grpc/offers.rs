@@ -37,14 +37,12 @@ fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<Target> {
 /// Declares a mutation of one offer: how its message becomes a command, and how its answer is written.
 macro_rules! mutation {
     ($self:ident, $request:ident, $rpc:literal, $response:ident { $($extra:ident),* },
-     |$message:ident, $fields:ident, $today:ident, $offer:ident| $command:expr, $validate:expr) => {
+     |$message:ident, $fields:ident, $offer:ident| $command:expr, $validate:expr) => {
         unary($rpc, $request, async |call| {
             let $message = &call.message;
             let mut $fields = Fields::default();
-            let $today = $self.0.today();
             let request = $fields.request_id(&$message.request_id);
             let $offer = target(&mut $fields, &$message.offer, &$message.etag);
-            let _ = $today;
             let command: Option<Command> = $command;
             let checked = $fields.done(request.zip(command));
             let validate_only = $validate;
@@ -114,7 +112,7 @@ impl OfferService for Offers {
             request,
             "OfferService/CorrectContact",
             CorrectContactResponse {},
-            |m, fields, today, offer| {
+            |m, fields, offer| {
                 if m.contact < 1 {
                     fields.wrong("contact", "is the number of a contact, 1 or more");
                 }
@@ -131,9 +129,9 @@ impl OfferService for Offers {
             request,
             "OfferService/AcceptOffer",
             AcceptOfferResponse { warnings },
-            |m, fields, today, offer| {
+            |m, fields, offer| {
                 let by = fields.choice("acceptor", convert::acceptor_from(m.acceptor));
-                let on = fields.happened("date", &m.date, today);
+                let on = fields.happened("date", &m.date, self.0.today());
                 let text = fields.note("note", &m.note);
                 offer.zip(by).zip(on).map(|((offer, by), on)| Command::Accept { offer, by, on, text })
             },
@@ -147,9 +145,9 @@ impl OfferService for Offers {
             request,
             "OfferService/DeclineOffer",
             DeclineOfferResponse { warnings, released },
-            |m, fields, today, offer| {
+            |m, fields, offer| {
                 let reason = fields.choice("reason", convert::decline_reason_from(m.reason));
-                let on = fields.happened("date", &m.date, today);
+                let on = fields.happened("date", &m.date, self.0.today());
                 let text = fields.note("note", &m.note);
                 offer.zip(reason).zip(on).map(|((offer, reason), on)| Command::Decline { offer, reason, on, text })
             },
@@ -163,8 +161,8 @@ impl OfferService for Offers {
             request,
             "OfferService/StartOffer",
             StartOfferResponse { warnings },
-            |m, fields, today, offer| {
-                let on = fields.happened("date", &m.date, today);
+            |m, fields, offer| {
+                let on = fields.happened("date", &m.date, self.0.today());
                 offer.zip(on).map(|(offer, on)| Command::Start { offer, on })
             },
             m.validate_only
@@ -177,9 +175,9 @@ impl OfferService for Offers {
             request,
             "OfferService/CloseOffer",
             CloseOfferResponse { warnings, released },
-            |m, fields, today, offer| {
+            |m, fields, offer| {
                 let outcome = fields.choice("outcome", convert::outcome_from(m.outcome));
-                let on = fields.happened("date", &m.date, today);
+                let on = fields.happened("date", &m.date, self.0.today());
                 let text = fields.note("note", &m.note);
                 offer.zip(outcome).zip(on).map(|((offer, outcome), on)| Command::Close { offer, outcome, on, text })
             },
@@ -193,7 +191,7 @@ impl OfferService for Offers {
             request,
             "OfferService/ReopenOffer",
             ReopenOfferResponse {},
-            |m, fields, today, offer| {
+            |m, fields, offer| {
                 let reason = fields.text("reason", &m.reason);
                 offer.zip(reason).map(|(offer, reason)| Command::Reopen { offer, reason })
             },
@@ -207,7 +205,7 @@ impl OfferService for Offers {
             request,
             "OfferService/AssignOffer",
             AssignOfferResponse {},
-            |m, fields, today, offer| {
+            |m, fields, offer| {
                 let to = fields.optional("assignee", &m.assignee);
                 offer.map(|offer| Command::Assign { offer, to })
             },
@@ -221,7 +219,7 @@ impl OfferService for Offers {
             request,
             "OfferService/NoteOffer",
             NoteOfferResponse {},
-            |m, fields, today, offer| {
+            |m, fields, offer| {
                 let text = fields.text("text", &m.text);
                 offer.zip(text).map(|(offer, text)| Command::Note { offer, text })
             },
@@ -238,7 +236,7 @@ impl OfferService for Offers {
             request,
             "OfferService/ChangeOfferRegion",
             ChangeOfferRegionResponse {},
-            |m, fields, today, offer| {
+            |m, fields, offer| {
                 let to = fields.parse("region", &m.region);
                 offer.zip(to).map(|(offer, to)| Command::ChangeRegion { offer, to })
             },

@@ -9,6 +9,7 @@ use tsio::proto::{
     NoteOfferRequest, RefundAwardRequest, ReleaseAwardRequest, WithdrawFundRequest, draw_award_request, new_award,
     refund_award_request, release_award_request,
 };
+use uuid::Uuid;
 
 use super::client::{Client, NEXT_YEAR, YEAR, fresh, of_school, reason};
 use super::harness::{Db, Server, both, cli};
@@ -46,6 +47,9 @@ async fn typed_wrongly(db: Db) {
         "€4.000,00",
         "4.000,50",
         "4,00",
+        "0,500",
+        "00,500",
+        "0,001",
         "1e3",
         "-5",
         "+5",
@@ -159,6 +163,8 @@ async fn sent_wrongly(db: Db) {
         assert!(!wrong(&client.release(&award, Some(Much::Pence(pence))).await.unwrap_err()).is_empty());
         assert!(!wrong(&client.refund(&award, Much::Pence(pence)).await.unwrap_err()).is_empty());
     }
+    let nil = Uuid::nil().to_string();
+    assert_eq!(wrong(&client.allocate(&fund, 1, &nil).await.unwrap_err()), ["request_id"]);
     for half_days in [0, -1, i32::MIN] {
         let request = BookDaysRequest { request_id: fresh(), award: days.clone(), half_days, ..Default::default() };
         let status = client.award_service().book_days(client.ask(request)).await.unwrap_err();

@@ -4,9 +4,10 @@
 
 use tonic::Code;
 
-use super::{Failure, Story, Told, by, called, heading, lower, refused, request_id, say};
+use super::{Failure, Story, Told, by, called, heading, refused, request_id, say};
 use crate::cli::amounts::shown;
 use crate::cli::args::PROGRAMME;
+use crate::cli::names::name;
 use crate::proto::approval_service_client::ApprovalServiceClient;
 use crate::proto::award_service_client::AwardServiceClient;
 use crate::proto::finance_service_client::FinanceServiceClient;
@@ -264,7 +265,7 @@ fn pounds(pence: i64) -> String {
 }
 
 fn amount(unit: Unit, amount: i64) -> String {
-    shown(Some(&lower(unit.as_str_name(), "UNIT_")), amount)
+    shown(name(unit.as_str_name(), "UNIT_").as_deref(), amount)
 }
 
 fn award_line(award: &Award) -> String {

@@ -1,11 +1,19 @@
 //! The json of funds, key by key, and entries as CSV.
 
+use std::sync::OnceLock;
+
+use clap::Parser as _;
 use prost_types::Timestamp;
+use tonic::Code;
 
 use super::args::time;
 use super::render::{ChangedFund, EntryView, FundView, PositionView};
-use super::{csv_header, csv_rows};
+use super::{csv_header, csv_rows, stream};
+use crate::cli::args::Cli;
+use crate::cli::connect::Session;
+use crate::cli::errors::Failure;
 use crate::cli::out::View as _;
+use crate::cli::tests_server::{Fake, serve};
 use crate::proto::{FinancialYear, Fund, FundEntry, GetFundPositionResponse, Position, Unit};
 
 fn fund() -> Fund {
@@ -119,6 +127,19 @@ fn entries_are_csv_under_their_json_names() {
     let mut keys = keys;
     keys.sort();
     assert_eq!(keys, columns);
+}
+
+#[tokio::test]
+async fn entries_as_csv_have_the_timeout_of_every_call() {
+    let fake = Fake::default();
+    let server = serve(fake.clone()).await;
+    let cli = Cli::parse_from(["tsio", "funds", "entries", "3f", "--csv", "--server", &server, "--timeout", "9"]);
+    let used = OnceLock::new();
+    let session = Session::open(&cli.global, &used).await.unwrap();
+    // The server has no funds; it was asked.
+    let answer = stream("3f".to_owned(), &session).await;
+    assert!(matches!(&answer, Err(Failure::Refused(it)) if it.code() == Code::Unimplemented), "{answer:?}");
+    assert_eq!(fake.seen().timeout, "9000000u");
 }
 
 #[test]
