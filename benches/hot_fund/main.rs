@@ -46,7 +46,7 @@ struct Args {
     /// On which database; both unless given.
     #[arg(long)]
     database: Option<Database>,
-    /// Seconds of one window of the service; one of the baseline takes half.
+    /// Seconds of one window, of the service and of the baseline.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
     /// Windows of each contender a point.
@@ -172,13 +172,13 @@ async fn postgres_point(args: &Args, cluster: &Cluster, ours: Option<&Ours>, cal
             seen.add(ours.run(callers, length).await);
         }
         for (index, pool) in pools.iter().enumerate() {
-            let rate = postgres::run(cluster, callers, *pool, Shape::Transaction, length / 2).await.rate;
+            let rate = postgres::run(cluster, callers, *pool, Shape::Transaction, length).await.rate;
             eprintln!("  by hand, {pool} connections {rate:.0}/s");
             by_hand[index].push(rate);
         }
         // The single statement runs in the pool that has been best so far.
         let best = best(&by_hand);
-        let rate = postgres::run(cluster, callers, pools[best], Shape::Single, length / 2).await.rate;
+        let rate = postgres::run(cluster, callers, pools[best], Shape::Single, length).await.rate;
         eprintln!("  in one statement, {} connections {rate:.0}/s, turn {turn}", pools[best]);
         single[best].push(rate);
     }
@@ -229,7 +229,7 @@ async fn on_sqlite(args: &Args) {
                 seen.add(ours.run(callers, length).await);
             }
             // Blocks this thread, which has nothing else to do.
-            let (one, many) = (sqlite::run(&by_hand, 1, length / 2), sqlite::run(&by_hand, callers, length / 2));
+            let (one, many) = (sqlite::run(&by_hand, 1, length), sqlite::run(&by_hand, callers, length / 2));
             eprintln!("  by hand {one:.0}/s, {callers} contending {many:.0}/s");
             dedicated.push(one);
             contending.push(many);

@@ -67,9 +67,9 @@ const BY_KEY: [(&str, &str); 5] = [
     ("enable_mergejoin", "off"),
 ];
 
-/// Memory a connection keeps pages in, about 64 MiB (a negative number is KiB): the default of 2 MiB is less than what one
-/// large group touches.
-const CACHE: &str = "-65536";
+/// Memory a connection keeps pages in, about 16 MiB (a negative number is KiB): the default of 2 MiB is less than what one
+/// large group touches, and SQLite looks through all of it at most commits.
+const CACHE: &str = "-16384";
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
