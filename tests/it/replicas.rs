@@ -1,6 +1,7 @@
 //! Two processes on one PostgreSQL: what one does to the other.
 
 use std::fs;
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, fresh};
@@ -54,8 +55,13 @@ fn a_stopped_holder_does_not_stop_the_book() {
     });
 }
 
-/// The kernel stops a process a moment after the signal is sent.
+/// The kernel stops a process a moment after the signal is sent, one thread after the other.
 fn until_stopped(pid: u32) {
-    let stopped = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T ");
+    let thread = |it: io::Result<fs::DirEntry>| it.and_then(|it| fs::read_to_string(it.path().join("stat")));
+    // One that has ended meanwhile is stopped as well.
+    let stopped = || {
+        let mut threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(thread);
+        threads.all(|it| it.map_or(true, |it| it.contains(") T ")))
+    };
     assert!((0..1_000_000).any(|_| stopped()), "{pid} does not stop");
 }
