@@ -202,7 +202,9 @@ impl Generator {
             let region = if self.one_in(3) { REGION } else { "" };
             return Command::CreateFund { strand: Strand::ALL[self.rng.usize(0..4)], region };
         }
-        let fund = self.rng.usize(0..known);
+        // One that is over-committed is seldom, and left alone it soon clears itself.
+        let over_committed = (0..known).find(|it| scheme.funds[*it].over_committed());
+        let fund = over_committed.filter(|_| self.one_in(2)).unwrap_or_else(|| self.rng.usize(0..known));
         let left = scheme.funds[fund].most_out();
         let near = |rng: &mut Rng| rng.i64(1..=left.max(10) * 3 / 2);
         let wish = match self.rng.u32(0..10) {
@@ -212,7 +214,9 @@ impl Generator {
             }
             5..8 => {
                 let over = scheme.funds[fund].binds() && self.one_in(2);
-                Wish::Withdraw(fund, near(&mut self.rng), over)
+                // On purpose, it is mostly below what is promised.
+                let promised = if over { left } else { 0 };
+                Wish::Withdraw(fund, promised + near(&mut self.rng), over)
             }
             _ => {
                 let to = (fund + 1 + self.rng.usize(0..known - 1)) % known;
