@@ -23,6 +23,10 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// Each migration is done as a whole or not at all. Left to itself, the migrator has a transaction on PostgreSQL only: one
+/// that failed half-way on SQLite could neither be taken back nor run again.
+const WHOLE: Option<bool> = Some(true);
+
 /// Runs a text of statements, its placeholders filled in for the database at hand.
 async fn run(manager: &SchemaManager<'_>, text: &str) -> Result<(), DbErr> {
     let names = match manager.get_database_backend() {

@@ -16,6 +16,10 @@ impl MigrationTrait for Migration {
         };
         crate::run(manager, guards).await
     }
+
+    fn use_transaction(&self) -> Option<bool> {
+        crate::WHOLE
+    }
 }
 
 const TABLES: &str = "

@@ -10,6 +10,10 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         crate::run(manager, TABLES).await
     }
+
+    fn use_transaction(&self) -> Option<bool> {
+        crate::WHOLE
+    }
 }
 
 const TABLES: &str = "

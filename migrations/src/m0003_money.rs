@@ -19,6 +19,10 @@ impl MigrationTrait for Migration {
         };
         crate::run(manager, guards).await
     }
+
+    fn use_transaction(&self) -> Option<bool> {
+        crate::WHOLE
+    }
 }
 
 const TABLES: &str = "
@@ -52,11 +56,13 @@ CREATE TABLE accounts (
     CHECK (unit IN ('pence', 'half_days')),
     CHECK ((owner = 'cap') = (offer_id IS NOT NULL)),
     CHECK (owner = 'fund' OR region IS NULL),
+    CHECK (owner = 'cap' OR unit = 'pence'),
     CHECK (outside + available + committed + spent = 0),
     CHECK (committed >= 0),
     CHECK (spent >= 0),
     CHECK (available >= 0 OR over_committed OR NOT binds),
-    CHECK (available < 0 OR NOT over_committed)
+    CHECK (available < 0 OR NOT over_committed),
+    CHECK (binds OR NOT over_committed)
 ) {clustered};
 CREATE UNIQUE INDEX one_fund_a_strand_and_region ON accounts (programme, strand, COALESCE(region, ''))
     WHERE owner = 'fund';
@@ -74,7 +80,8 @@ CREATE TABLE entries (
     on_fund    {bool} NOT NULL,
     PRIMARY KEY (programme, seq),
     CHECK (verb IN ('allocate', 'withdraw', 'commit', 'release', 'spend', 'refund')),
-    CHECK (amount > 0)
+    CHECK (amount > 0),
+    CONSTRAINT entries_are_numbered_from_one CHECK (seq >= 1 AND event_seq >= 1)
 ) {clustered};
 CREATE INDEX entries_of_fund ON entries (account_id, seq) WHERE on_fund = {true};
 
@@ -97,6 +104,7 @@ CREATE TABLE awards (
     made_seq    {int} NOT NULL,
     version     {int} NOT NULL,
     CHECK (unit IN ('pence', 'half_days')),
+    CHECK ((unit = 'half_days') = (day_rate IS NOT NULL)),
     CHECK (awarded > 0 AND drawn >= 0 AND released >= 0 AND refunded >= 0),
     CHECK (drawn + released <= awarded),
     CHECK (refunded <= drawn)

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::batch::{Batch, Cell, How, Kind, Table, cell};
 use super::bulk::{ids, select_by_place, within};
-use super::offers::named;
+use super::loose::{Rows, each};
+use super::offers::{named, region};
 use super::{Readable, Result, StoreError};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, OfferId, Programme};
@@ -147,23 +148,28 @@ pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Accoun
     Ok(found.into_iter().map(|(_, account)| account).collect())
 }
 
-/// Every account of a programme that is stored.
+/// Every account of a programme that is stored, to be held against the record.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<Account>> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<AccountId, Account>> {
     let sql = format!("SELECT {COLUMNS} FROM accounts WHERE programme = $1");
-    let found = select_by_place(&from.at(), &sql, vec![programme.as_str().into()], read).await?;
-    Ok(found.into_iter().map(|(_, account)| account).collect())
+    let id = |row: &QueryResult| Ok(AccountId(row.try_get_by_index(0)?));
+    let account = |row: &QueryResult| Ok(read(row)?.1);
+    each(&from.at(), &sql, vec![programme.as_str().into()], id, account).await
 }
 
 fn read(row: &QueryResult) -> Result<(Programme, Account)> {
     let programme: String = row.try_get_by_index(1)?;
-    let region: Option<String> = row.try_get_by_index(4)?;
+    let owner: String = row.try_get_by_index(2)?;
+    let of: Option<String> = row.try_get_by_index(4)?;
     let offer: Option<Uuid> = row.try_get_by_index(5)?;
-    let owner = match offer {
-        Some(offer) => Owner::Cap { offer: OfferId(offer) },
-        None => Owner::Fund { region: region.map(|it| it.parse()).transpose().map_err(StoreError::unreadable)? },
+    let owner = match (owner.as_str(), offer, of) {
+        ("cap", Some(offer), None) => Owner::Cap { offer: OfferId(offer) },
+        ("fund", None, of) => Owner::Fund { region: of.as_deref().map(region).transpose()? },
+        _ => {
+            return Err(StoreError::unreadable(format!("the owner {owner:?}, which its offer or region does not fit")));
+        }
     };
     let account = Account {
         id: AccountId(row.try_get_by_index(0)?),

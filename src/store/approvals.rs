@@ -1,13 +1,17 @@
 //! Approvals: opened by one person, given by another.
 
 use sea_orm::sea_query::Cond;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult,
+    QuerySelect as _, Set,
+};
 use uuid::Uuid;
 
 use super::books::actor;
 use super::bulk::{upsert_all, uuid_in};
 use super::entity::record::approval;
-use super::{Readable, Result, WriteTx};
+use super::loose::{Rows, each};
+use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::book::funds::FundChange;
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, Programme, RequestId};
@@ -61,13 +65,22 @@ pub async fn find(
     rows.into_iter().map(stored).collect()
 }
 
-/// Every approval of a programme's book.
+/// Every approval of a programme's book, to be held against the record.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<StoredApproval>> {
-    let find = approval::Entity::find().filter(approval::Column::Programme.eq(programme.as_str()));
-    find.all(&from.at().db).await?.into_iter().map(stored).collect()
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<ApprovalId, StoredApproval>> {
+    let sql = "SELECT * FROM approvals WHERE programme = $1";
+    let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
+    let read = |row: &QueryResult| {
+        let row = approval::Model::from_query_result(row, "")?;
+        let (state, it) = (row.state.clone(), stored(row)?);
+        if state != state_of(&it) {
+            return Err(StoreError::unreadable(format!("its state is {state:?}, which it is not by who gave it")));
+        }
+        Ok(it)
+    };
+    each(&from.at(), sql, vec![programme.as_str().into()], id, read).await
 }
 
 /// A page of approvals, newest first, older than `before`.
@@ -104,7 +117,7 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
         change: Set(it.change.as_ref().map(|change| serde_json::to_string(change).unwrap_or_default())),
         opened_seq: Set(it.opened.map(|seq| seq.0)),
         reason: Set(it.reason.clone()),
-        state: Set(if it.given_by.is_some() { "carried_out" } else { "open" }.to_owned()),
+        state: Set(state_of(it).to_owned()),
         requested_by: Set(it.requested_by.to_string()),
         request_id: Set(it.request.map(|it| it.0)),
         requested_at: Set(it.requested_at.0),
@@ -113,14 +126,18 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
     upsert_all::<approval::Entity, _>(tx, rows.collect(), &[C::Id], &[C::State, C::GivenBy]).await
 }
 
+const fn state_of(it: &StoredApproval) -> &'static str {
+    if it.given_by.is_some() { "carried_out" } else { "open" }
+}
+
 fn stored(row: approval::Model) -> Result<StoredApproval> {
-    let programme = row.programme.map(|it| it.parse()).transpose().map_err(super::StoreError::unreadable)?;
+    let programme = row.programme.map(|it| it.parse()).transpose().map_err(StoreError::unreadable)?;
     Ok(StoredApproval {
         id: ApprovalId(row.id),
         programme,
         action: row.action,
         subject: row.subject,
-        change: row.change.map(|it| serde_json::from_str(&it)).transpose().map_err(super::StoreError::unreadable)?,
+        change: row.change.map(|it| serde_json::from_str(&it)).transpose().map_err(StoreError::unreadable)?,
         opened: row.opened_seq.map(Seq),
         reason: row.reason,
         requested_by: actor(&row.requested_by)?,

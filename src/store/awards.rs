@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::batch::{Batch, Cell, How, Kind, Table, cell};
 use super::books::actor;
 use super::bulk::{ids, pairs, select_by_place, within};
+use super::loose::{Rows, each};
 use super::offers::named;
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::award::{Award, Booking, BookingState, Invoice, Reference};
@@ -197,40 +198,31 @@ async fn among(conn: &Conn<'_>, column: &str, wanted: &[Uuid]) -> Result<BTreeMa
     whole(conn, rows.into_iter().map(|(_, award)| award).collect()).await
 }
 
-/// All that a programme has of awards.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OfProgramme {
-    /// Its awards, by id.
-    pub awards: BTreeMap<AwardId, Award>,
-    /// Those whose strand is stored as another than that of their support, and as what.
-    pub strands: Vec<(AwardId, String)>,
-    /// Bookings of no award of the programme.
-    pub bookings: Vec<(AwardId, Seq)>,
-    /// Invoices of no award of the programme.
-    pub invoices: Vec<(AwardId, Seq)>,
-}
-
-/// All that a programme has of awards, to be held against the record.
+/// Every award of a programme with its bookings and invoices, to be held against the record.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<OfProgramme> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<AwardId, Award>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
-    let sql = format!("SELECT {COLUMNS}, strand FROM awards WHERE programme = $1");
-    let read = |row: &QueryResult| Ok((read(row)?.1, row.try_get_by_index::<String>(16)?));
-    let mut all = OfProgramme::default();
-    for (award, strand) in select_by_place(&conn, &sql, value(), read).await? {
+    let id = |row: &QueryResult| Ok(AwardId(row.try_get_by_index(0)?));
+    let award = |row: &QueryResult| {
+        let ((_, award), strand) = (read(row)?, row.try_get_by_index::<String>(16)?);
         if strand != award.support.strand_name() {
-            all.strands.push((award.id, strand));
+            return Err(StoreError::unreadable(format!("the strand {strand:?}, which is not that of its support")));
         }
-        all.awards.insert(award.id, award);
-    }
-    let sql = format!("SELECT {BOOKING} FROM bookings WHERE programme = $1 ORDER BY seq");
-    all.bookings = add_bookings(&mut all.awards, select_by_place(&conn, &sql, value(), booking).await?);
-    let sql = format!("SELECT {INVOICE} FROM invoices WHERE programme = $1 ORDER BY seq");
-    all.invoices = add_invoices(&mut all.awards, select_by_place(&conn, &sql, value(), invoice).await?);
-    Ok(all)
+        Ok(award)
+    };
+    let sql = format!("SELECT {COLUMNS}, strand FROM awards WHERE programme = $1");
+    let mut awards = each(&conn, &sql, value(), id, award).await?;
+    let under = |row: &QueryResult| Ok((AwardId(row.try_get_by_index(0)?), Seq(row.try_get_by_index(1)?)));
+    let sql = format!("SELECT {BOOKING} FROM bookings WHERE programme = $1");
+    let bookings = each(&conn, &sql, value(), under, |row| Ok(booking(row)?.1)).await?;
+    awards.take("booking", bookings, |award, it| award.bookings.push(it));
+    let sql = format!("SELECT {INVOICE} FROM invoices WHERE programme = $1");
+    let invoices = each(&conn, &sql, value(), under, |row| Ok(invoice(row)?.1)).await?;
+    awards.take("invoice", invoices, |award, it| award.invoices.push(it));
+    Ok(awards)
 }
 
 /// The programme of each of these awards, as far as they exist.
@@ -317,37 +309,17 @@ async fn whole(conn: &Conn<'_>, awards: Vec<Award>) -> Result<BTreeMap<AwardId, 
     let mut awards: BTreeMap<AwardId, Award> = awards.into_iter().map(|it| (it.id, it)).collect();
     if !nle.is_empty() {
         let sql = format!("SELECT {BOOKING} FROM bookings WHERE {} ORDER BY seq", within(conn, "award_id", 1));
-        add_bookings(&mut awards, select_by_place(conn, &sql, vec![ids(conn, &nle)], booking).await?);
+        for (id, booking) in select_by_place(conn, &sql, vec![ids(conn, &nle)], booking).await? {
+            awards.entry(id).and_modify(|award| award.bookings.push(booking));
+        }
     }
     if !npqel.is_empty() {
         let sql = format!("SELECT {INVOICE} FROM invoices WHERE {} ORDER BY seq", within(conn, "award_id", 1));
-        add_invoices(&mut awards, select_by_place(conn, &sql, vec![ids(conn, &npqel)], invoice).await?);
+        for (id, invoice) in select_by_place(conn, &sql, vec![ids(conn, &npqel)], invoice).await? {
+            awards.entry(id).and_modify(|award| award.invoices.push(invoice));
+        }
     }
     Ok(awards)
-}
-
-/// Puts bookings into their awards; answers those that have none.
-fn add_bookings(awards: &mut BTreeMap<AwardId, Award>, bookings: Vec<(AwardId, Booking)>) -> Vec<(AwardId, Seq)> {
-    let mut left = Vec::new();
-    for (id, booking) in bookings {
-        match awards.get_mut(&id) {
-            Some(award) => award.bookings.push(booking),
-            None => left.push((id, booking.seq)),
-        }
-    }
-    left
-}
-
-/// Puts invoices into their awards; answers those that have none.
-fn add_invoices(awards: &mut BTreeMap<AwardId, Award>, invoices: Vec<(AwardId, Invoice)>) -> Vec<(AwardId, Seq)> {
-    let mut left = Vec::new();
-    for (id, invoice) in invoices {
-        match awards.get_mut(&id) {
-            Some(award) => award.invoices.push(invoice),
-            None => left.push((id, invoice.seq)),
-        }
-    }
-    left
 }
 
 const COLUMNS: &str = "id, programme, offer_id, unit, support, fund_id, cap_id, day_rate, awarded, drawn, released, \
@@ -408,6 +380,8 @@ fn invoice(row: &QueryResult) -> Result<(AwardId, Invoice)> {
     Ok((AwardId(row.try_get_by_index(0)?), invoice))
 }
 
+/// A reference as it is stored: one not normalised would be another to the index that keeps it from being paid twice.
 fn reference(text: &str) -> Result<Reference> {
-    Reference::new(text).ok_or_else(|| StoreError::unreadable(format!("the reference {text:?}")))
+    let normal = Reference::new(text).filter(|it| it.as_str() == text);
+    normal.ok_or_else(|| StoreError::unreadable(format!("the reference {text:?}")))
 }

@@ -1,10 +1,11 @@
 //! Terms and books: which programmes there are, and the lock that every change of a book takes first.
 
-use sea_orm::{EntityTrait as _, QueryOrder as _, QueryResult, Set};
+use sea_orm::{EntityTrait as _, FromQueryResult as _, QueryOrder as _, QueryResult, Set};
 
 use super::batch::{Batch, How, Kind, Table, cell};
 use super::bulk::select_by_place;
 use super::entity::record::{book, terms};
+use super::loose::{Rows, each};
 use super::{Backend, Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::{Actor, Programme};
@@ -54,6 +55,16 @@ impl Head {
 pub async fn all_terms(from: &impl Readable) -> Result<Vec<LoadedTerms>> {
     let rows = terms::Entity::find().order_by_asc(terms::Column::Programme).all(&from.at().db).await?;
     rows.into_iter().map(loaded).collect()
+}
+
+/// The same by the programme's name as it is stored, to be held against the record.
+///
+/// # Errors
+/// As the database has it.
+pub async fn terms_of_books(from: &impl Readable) -> Result<Rows<String, LoadedTerms>> {
+    let name = |row: &QueryResult| Ok(row.try_get::<String>("", "programme")?);
+    let read = |row: &QueryResult| loaded(terms::Model::from_query_result(row, "")?);
+    each(&from.at(), "SELECT * FROM terms", vec![], name, read).await
 }
 
 /// One programme's terms.

@@ -163,7 +163,7 @@ pub struct StoredEntry {
     pub entry: std::result::Result<Entry, String>,
 }
 
-/// A page of a book's entries after one, in order.
+/// A page of a book's entries from a number on, in order.
 ///
 /// PostgreSQL gives it as one row of arrays, which takes a third of the time of as many rows.
 ///
@@ -172,14 +172,14 @@ pub struct StoredEntry {
 pub async fn of_book(
     from: &impl Readable,
     programme: &Programme,
-    after: EntrySeq,
+    first: EntrySeq,
     limit: u64,
 ) -> Result<Vec<StoredEntry>> {
     let conn = from.at();
     let page = "SELECT seq, account_id, verb, amount, period, event_seq, on_fund FROM entries \
-                WHERE programme = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+                WHERE programme = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values: Vec<Value> = vec![programme.as_str().into(), after.0.into(), limit.into()];
+    let values: Vec<Value> = vec![programme.as_str().into(), first.0.into(), limit.into()];
     let mut month = Month::default();
     match conn.backend {
         Backend::Sqlite => {
@@ -198,17 +198,25 @@ pub async fn of_book(
 }
 
 /// Number, account, verb, amount, period, event, whether it is of a fund.
-type Row = (i64, Uuid, String, i64, String, i64, bool);
+type Row = (i64, Option<Uuid>, String, i64, String, i64, Option<bool>);
 
+/// A row of SQLite, which keeps bytes that are no id, texts that are none, and numbers for what is true or false: SQL asks
+/// for 1, where others take all but 0 for true. What is no text is no verb and no period.
 fn row(it: &QueryResult) -> Result<Row> {
+    let on_fund: i64 = it.try_get_by_index(6)?;
+    let on_fund = match on_fund {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    };
     Ok((
         it.try_get_by_index(0)?,
-        it.try_get_by_index(1)?,
-        it.try_get_by_index(2)?,
+        it.try_get_by_index(1).ok(),
+        it.try_get_by_index(2).unwrap_or_default(),
         it.try_get_by_index(3)?,
-        it.try_get_by_index(4)?,
+        it.try_get_by_index(4).unwrap_or_default(),
         it.try_get_by_index(5)?,
-        it.try_get_by_index(6)?,
+        on_fund,
     ))
 }
 
@@ -224,7 +232,7 @@ fn columns(it: &QueryResult) -> Result<impl Iterator<Item = Row> + use<>> {
     let said = seqs.into_iter().zip(accounts).zip(verbs).zip(amounts);
     let rest = periods.into_iter().zip(events).zip(on_fund);
     let row = |((((seq, account), verb), amount), ((period, event), on_fund))| {
-        (seq, account, verb, amount, period, event, on_fund)
+        (seq, Some(account), verb, amount, period, event, Some(on_fund))
     };
     Ok(said.zip(rest).map(row))
 }
@@ -237,11 +245,13 @@ impl Month {
     fn stored(&mut self, (seq, account, verb, amount, period, event, on_fund): Row) -> StoredEntry {
         let seq = EntrySeq(seq);
         let read = |period: Period| {
+            let account = account.ok_or("its account is no id")?;
+            on_fund.ok_or("it is neither a fund's nor a cap's")?;
             let verb = Verb::named(&verb).ok_or_else(|| format!("its verb is {verb:?}"))?;
             Ok(Entry { seq, account: AccountId(account), verb, amount, period })
         };
         let entry = self.period(period).and_then(read);
-        StoredEntry { seq, event: Seq(event), on_fund, entry }
+        StoredEntry { seq, event: Seq(event), on_fund: on_fund.unwrap_or_default(), entry }
     }
 
     fn period(&mut self, text: String) -> std::result::Result<Period, String> {

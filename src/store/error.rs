@@ -1,6 +1,6 @@
 //! What can go wrong with the database, sorted by what the caller can do about it.
 
-use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxError, SqlxSqliteError};
+use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError};
 
 /// A failure of the database. Never shown to a caller word for word: it may hold SQL.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum StoreError {
     /// The database holds something that this program cannot read.
     #[error("the database holds something unreadable: {0}")]
     Unreadable(String),
-    /// The database is not one that this program can run on.
+    /// The database is not one that this program can run on: another's, or its schema is not what statements ask for.
     #[error("{0}")]
     Unusable(String),
 }
@@ -30,6 +30,19 @@ impl StoreError {
     /// Something read that cannot be.
     pub fn unreadable(what: impl std::fmt::Display) -> Self {
         Self::Unreadable(what.to_string())
+    }
+
+    /// What it says, without what kind of failure it is.
+    #[must_use]
+    pub fn said(self) -> String {
+        match self {
+            Self::Away(said)
+            | Self::Busy(said)
+            | Self::Taken(said)
+            | Self::Row(said)
+            | Self::Unreadable(said)
+            | Self::Unusable(said) => said,
+        }
     }
 
     /// Whether trying again can help. Exhaustive on purpose.
@@ -45,8 +58,8 @@ impl StoreError {
     #[must_use]
     pub const fn blames_one(&self) -> bool {
         match self {
-            Self::Taken(_) | Self::Row(_) | Self::Unreadable(_) | Self::Unusable(_) => true,
-            Self::Away(_) | Self::Busy(_) => false,
+            Self::Taken(_) | Self::Row(_) | Self::Unreadable(_) => true,
+            Self::Away(_) | Self::Busy(_) | Self::Unusable(_) => false,
         }
     }
 }
@@ -55,10 +68,9 @@ impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         let text = error.to_string();
         match &error {
-            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout | ConnAcquireErr::ConnectionClosed) => Self::Away(text),
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => sort(cause, text),
-            // No connection was made: whatever the reason, no row is to blame.
-            DbErr::Conn(_) => Self::Away(text),
+            // No connection was made, or none was free: whatever the reason, no row is to blame.
+            DbErr::Conn(_) | DbErr::ConnectionAcquire(_) | DbErr::Exec(_) | DbErr::Query(_) => Self::Away(text),
             _ => Self::Unreadable(text),
         }
     }
@@ -71,39 +83,42 @@ fn sort(cause: &SqlxError, text: String) -> StoreError {
             let sorted = if error.try_downcast_ref::<SqlxSqliteError>().is_some() { sqlite } else { postgres };
             sorted(&code)(text)
         }
-        SqlxError::Io(_)
-        | SqlxError::Tls(_)
-        | SqlxError::Protocol(_)
-        | SqlxError::PoolTimedOut
-        | SqlxError::PoolClosed
-        | SqlxError::WorkerCrashed => StoreError::Away(text),
-        _ => StoreError::Unreadable(text),
+        SqlxError::Encode(_) => StoreError::Row(text),
+        SqlxError::ColumnDecode { .. } | SqlxError::Decode(_) => StoreError::Unreadable(text),
+        SqlxError::ColumnNotFound(_) | SqlxError::ColumnIndexOutOfBounds { .. } | SqlxError::TypeNotFound { .. } => {
+            StoreError::Unusable(text)
+        }
+        _ => StoreError::Away(text),
     }
 }
 
 type Kind = fn(String) -> StoreError;
 
-/// By SQLSTATE.
+/// By SQLSTATE. Only what is known to come of the data in a statement is blamed on a command.
 fn postgres(code: &str) -> Kind {
-    match code {
+    match (code, code.get(..2).unwrap_or_default()) {
         // Serialization failure, deadlock, lock not available, query canceled (statement_timeout).
-        "40001" | "40P01" | "55P03" | "57014" => StoreError::Busy,
-        // Terminated by an administrator, crash, cannot connect now, idle-in-transaction timeout, too many connections.
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" => StoreError::Away,
-        // The whole class of connection exceptions.
-        _ if code.starts_with("08") => StoreError::Away,
-        _ => StoreError::Row,
+        ("40001" | "40P01" | "55P03" | "57014", _) => StoreError::Busy,
+        // Cardinality, data, constraint, a row too large, raised by a trigger.
+        (_, "21" | "22" | "23" | "54" | "P0") => StoreError::Row,
+        // A table that is not there, a right that is lacking, a syntax error. Statements are the same whatever the
+        // command: the others of the group would fail of it as well, now and at the next try.
+        (_, "42") => StoreError::Unusable,
+        // Whatever else happens to a database happens to everybody, and passes.
+        _ => StoreError::Away,
     }
 }
 
-/// By result code, extended ones included.
+/// By result code, extended ones included: sorted as SQLSTATE is.
 fn sqlite(code: &str) -> Kind {
     match code.parse::<u32>().map(|code| code & 0xff) {
         // BUSY, LOCKED.
         Ok(5 | 6) => StoreError::Busy,
-        // READONLY, IOERR, FULL, CANTOPEN.
-        Ok(8 | 10 | 13 | 14) => StoreError::Away,
-        _ => StoreError::Row,
+        // TOOBIG, CONSTRAINT (a trigger's RAISE is one), MISMATCH, RANGE.
+        Ok(18..=20 | 25) => StoreError::Row,
+        // ERROR: a table that is not there, a syntax error.
+        Ok(1) => StoreError::Unusable,
+        _ => StoreError::Away,
     }
 }
 
@@ -117,17 +132,41 @@ mod tests {
             StoreError::Busy(_) => "busy",
             StoreError::Away(_) => "away",
             StoreError::Row(_) => "row",
-            StoreError::Taken(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => "other",
+            StoreError::Unusable(_) => "unusable",
+            StoreError::Taken(_) | StoreError::Unreadable(_) => "other",
         };
-        // 22021 is 5 in its last eight bits: a NUL in a text is no BUSY.
-        for (code, wanted) in
-            [("40P01", "busy"), ("57P01", "away"), ("08006", "away"), ("23505", "row"), ("22021", "row")]
-        {
-            assert_eq!(kind(postgres, code), wanted, "{code}");
+        let rows = [
+            ("busy", &["40001", "40P01", "55P03", "57014"][..]),
+            // No disk, no memory, an I/O error, a standby, a database that is dropped, a bug of the server's.
+            ("away", &["53100", "53200", "58030", "25006", "57P04", "XX000", "57P01", "53300", "08006", "25P03", ""]),
+            // 22021 is 5 in its last eight bits: a NUL in a text is no BUSY.
+            ("row", &["21000", "22021", "22P02", "23505", "23514", "54000", "P0001"]),
+            ("unusable", &["42P01", "42703", "42601", "42501"]),
+        ];
+        for (wanted, codes) in rows {
+            codes.iter().for_each(|code| assert_eq!(kind(postgres, code), wanted, "{code}"));
         }
-        for (code, wanted) in [("5", "busy"), ("517", "busy"), ("778", "away"), ("2067", "row"), ("", "row")] {
-            assert_eq!(kind(sqlite, code), wanted, "{code}");
+        let rows = [
+            ("busy", &["5", "6", "517"][..]),
+            // NOMEM, READONLY, INTERRUPT, IOERR and one of its kinds, CORRUPT, FULL, CANTOPEN, NOTADB.
+            ("away", &["7", "8", "9", "10", "778", "11", "13", "14", "26", ""]),
+            ("row", &["18", "19", "20", "25", "1811", "2067"]),
+            ("unusable", &["1"]),
+        ];
+        for (wanted, codes) in rows {
+            codes.iter().for_each(|code| assert_eq!(kind(sqlite, code), wanted, "{code}"));
         }
+    }
+
+    #[test]
+    fn what_the_driver_says_is_no_commands_fault() {
+        let sorted = |cause: SqlxError| StoreError::from(DbErr::Query(RuntimeErr::SqlxError(cause.into())));
+        for cause in [SqlxError::BeginFailed, SqlxError::PoolTimedOut, SqlxError::WorkerCrashed] {
+            let error = sorted(cause);
+            assert!(matches!(error, StoreError::Away(_)), "{error:?}");
+        }
+        let unread = sorted(SqlxError::Decode("no UUID".into()));
+        assert!(matches!(unread, StoreError::Unreadable(_)), "{unread:?}");
     }
 
     #[test]
@@ -139,6 +178,7 @@ mod tests {
             (StoreError::Taken(text()), (true, true)),
             (StoreError::Row(text()), (false, true)),
             (StoreError::Unreadable(text()), (false, true)),
+            (StoreError::Unusable(text()), (false, false)),
         ];
         for (error, wanted) in rows {
             assert_eq!((error.retryable(), error.blames_one()), wanted, "{error}");

@@ -6,7 +6,8 @@ use super::batch::{Batch, How, Kind, Table, cell};
 use super::books::{actor, hash};
 use super::bulk::{number_in, select_by_place};
 use super::entity::record::text;
-use super::{Readable, Result, StoreError};
+use super::loose::{Rows, each};
+use super::{Backend, Readable, Result, StoreError};
 use crate::domain::event::{Event, Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
 use crate::domain::time::Micros;
@@ -91,14 +92,35 @@ pub(super) fn append(batch: &mut Batch, programme: &Programme, at: Micros, event
 const COLUMNS: &str = "seq, kind, offer_id, actor, request_id, effective_on, recorded_at, reason_code, text_hash, body, \
                        hash";
 
-/// A page of a book's events after a sequence, in order; without their entries, which `verify` reads beside them.
+/// An event as it is stored, to be held against the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its number.
+    pub seq: Seq,
+    /// Its hash, if it is one.
+    pub hash: Option<Hash>,
+    /// What it says, or what of it cannot be read.
+    pub recorded: std::result::Result<Recorded, String>,
+}
+
+/// A page of a book's events from a number on, in order; without their entries, which `verify` reads beside them.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] for an event this program cannot read.
-pub async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
+/// As the database has it.
+pub async fn of_book(from: &impl Readable, programme: &Programme, first: Seq, limit: u64) -> Result<Vec<StoredEvent>> {
+    let conn = from.at();
+    let backend = conn.backend;
+    let sql = format!("SELECT {COLUMNS} FROM events WHERE programme = $1 AND seq >= $2 ORDER BY seq LIMIT $3");
+    let values = vec![programme.as_str().into(), first.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+    select_by_place(&conn, &sql, values, |row| stored(row, backend)).await
+}
+
+/// A page of a book's events after a sequence, in order; without their entries.
+#[cfg(test)]
+pub(crate) async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
     let sql = format!("SELECT {COLUMNS} FROM events WHERE programme = $1 AND seq > $2 ORDER BY seq LIMIT $3");
     let values = vec![programme.as_str().into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-    select_by_place(&from.at(), &sql, values, recorded).await
+    select_by_place(&from.at(), &sql, values, whole).await
 }
 
 /// A page of one offer's events after a sequence, in order; without their entries.
@@ -108,7 +130,7 @@ pub async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit
 pub async fn page_of_offer(from: &impl Readable, offer: OfferId, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
     let sql = format!("SELECT {COLUMNS} FROM events WHERE offer_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
     let values = vec![offer.0.into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-    select_by_place(&from.at(), &sql, values, recorded).await
+    select_by_place(&from.at(), &sql, values, whole).await
 }
 
 /// The texts of these events, as far as they have not been erased.
@@ -126,14 +148,57 @@ pub async fn texts(from: &impl Readable, programme: &Programme, of: &[Seq]) -> R
     Ok(rows.into_iter().map(|row| Text { seq: Seq(row.seq), salt: row.salt, text: row.text }).collect())
 }
 
-fn recorded(row: &QueryResult) -> Result<Recorded> {
+/// The texts of a book from one number to another, whether there are such events or not, to be held against the record.
+///
+/// # Errors
+/// As the database has it.
+pub async fn texts_of_book(
+    from: &impl Readable,
+    programme: &Programme,
+    (first, last): (Seq, Seq),
+) -> Result<Rows<Seq, Text>> {
+    let sql = "SELECT seq, salt, text FROM texts WHERE programme = $1 AND seq >= $2 AND seq <= $3";
+    let values = vec![programme.as_str().into(), first.0.into(), last.0.into()];
+    let seq = |row: &QueryResult| Ok(Seq(row.try_get_by_index(0)?));
+    let text = |row: &QueryResult| {
+        let seq = Seq(row.try_get_by_index(0)?);
+        Ok(Text { seq, salt: row.try_get_by_index(1)?, text: row.try_get_by_index(2)? })
+    };
+    each(&from.at(), sql, values, seq, text).await
+}
+
+/// An event, for those who cannot go on without it.
+fn whole(row: &QueryResult) -> Result<Recorded> {
     let seq: i64 = row.try_get_by_index(0)?;
-    let unreadable = |error: &dyn std::fmt::Display| StoreError::unreadable(format!("event {seq}: {error}"));
+    recorded(row).map_err(|error| StoreError::unreadable(format!("event {seq}: {}", error.said())))
+}
+
+fn stored(row: &QueryResult, backend: Backend) -> Result<StoredEvent> {
+    let read = || {
+        let read = recorded(row)?;
+        // SQLite keeps a day as text. Another text is read as the same day, and compared as another one.
+        if backend == Backend::Sqlite {
+            let day: String = row.try_get_by_index(5)?;
+            if day != read.event.effective.to_string() {
+                return Err(StoreError::unreadable(format!("the day {day:?}")));
+            }
+        }
+        Ok(read)
+    };
+    let recorded = read().map_err(StoreError::said);
+    let hash = match &recorded {
+        Ok(read) => Some(read.hash),
+        Err(_) => chained(row).ok(),
+    };
+    Ok(StoredEvent { seq: Seq(row.try_get_by_index(0)?), hash, recorded })
+}
+
+fn recorded(row: &QueryResult) -> Result<Recorded> {
     let offer: Option<uuid::Uuid> = row.try_get_by_index(2)?;
     let text_hash: Option<Vec<u8>> = row.try_get_by_index(8)?;
     let body: String = row.try_get_by_index(9)?;
     let event = Event {
-        seq: Seq(seq),
+        seq: Seq(row.try_get_by_index(0)?),
         offer: offer.map(OfferId),
         actor: actor(&row.try_get_by_index::<String>(3)?)?,
         request: RequestId(row.try_get_by_index(4)?),
@@ -141,9 +206,12 @@ fn recorded(row: &QueryResult) -> Result<Recorded> {
         recorded: Micros(row.try_get_by_index(6)?),
         reason_code: row.try_get_by_index(7)?,
         text_hash: text_hash.as_deref().map(hash).transpose()?,
-        body: serde_json::from_str(&body).map_err(|error| unreadable(&error))?,
+        body: serde_json::from_str(&body).map_err(StoreError::unreadable)?,
         entries: Vec::new(),
     };
-    let chained = hash(&row.try_get_by_index::<Vec<u8>>(10)?)?;
-    Ok(Recorded { event, body, kind: row.try_get_by_index(1)?, hash: chained })
+    Ok(Recorded { event, body, kind: row.try_get_by_index(1)?, hash: chained(row)? })
+}
+
+fn chained(row: &QueryResult) -> Result<Hash> {
+    hash(&row.try_get_by_index::<Vec<u8>>(10)?)
 }

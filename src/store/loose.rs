@@ -1,48 +1,89 @@
-//! Rows that nothing of the record accounts for, looked for by `verify` alone: those of programmes that have no book, and
-//! approvals whose state says another thing than who gave them.
+//! What `verify` alone asks for: rows one by one, so that one which cannot be read is named and hides no other, and rows of
+//! programmes that there are not.
 
-use sea_orm::QueryResult;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use sea_orm::{QueryResult, Value};
 
 use super::bulk::select_by_place;
-use super::{Readable, Result};
-use crate::domain::ids::{ApprovalId, Programme};
+use super::{Conn, Readable, Result};
+
+/// Rows by their key. What is wrong with one is said as a sentence goes on: `it cannot be read: ...`.
+#[derive(Debug)]
+pub struct Rows<K, T> {
+    /// What each row says, or what is wrong with it.
+    pub rows: BTreeMap<K, std::result::Result<T, String>>,
+    /// Why the keys of others cannot be read.
+    pub keyless: Vec<String>,
+}
+
+impl<K: Ord, T> Rows<K, T> {
+    /// Puts rows of another table into those they belong to. What is wrong with one is wrong with what it belongs to.
+    pub(super) fn take<N: Display, P>(&mut self, what: &str, parts: Rows<(K, N), P>, put: impl Fn(&mut T, P)) {
+        for ((key, number), part) in parts.rows {
+            let alone = || Err(format!("it is not there, but its {what} {number} is"));
+            let row = self.rows.entry(key).or_insert_with(alone);
+            // Of one that is wrong already nothing more is said.
+            let Ok(whole) = row else { continue };
+            match part {
+                Ok(part) => put(whole, part),
+                Err(wrong) => *row = Err(format!("its {what} {number}: {wrong}")),
+            }
+        }
+        self.keyless.extend(parts.keyless);
+    }
+}
+
+/// Reads rows one by one.
+pub(super) async fn each<K: Ord, T>(
+    conn: &Conn<'_>,
+    sql: &str,
+    values: Vec<Value>,
+    key: impl Fn(&QueryResult) -> Result<K>,
+    read: impl Fn(&QueryResult) -> Result<T>,
+) -> Result<Rows<K, T>> {
+    let mut all = Rows { rows: BTreeMap::new(), keyless: Vec::new() };
+    for (key, row) in select_by_place(conn, sql, values, |row| Ok((key(row), read(row)))).await? {
+        match key {
+            Ok(key) => {
+                let row = row.map_err(|error| format!("it cannot be read: {}", error.said()));
+                all.rows.insert(key, row);
+            }
+            Err(error) => all.keyless.push(error.said()),
+        }
+    }
+    Ok(all)
+}
 
 /// Tables whose key begins with the programme: one step through the key a programme, however many rows.
-const BY_PROGRAMME: [&str; 4] = ["events", "entries", "bookings", "invoices"];
+const BY_PROGRAMME: [&str; 8] =
+    ["books", "events", "texts", "entries", "contacts", "placements", "bookings", "invoices"];
 /// The others.
-const BY_ID: [&str; 2] = ["accounts", "awards"];
+const BY_ID: [&str; 5] = ["offers", "offer_schools", "accounts", "awards", "approvals"];
 
-/// Tables that have rows of a programme without a book, each with that programme.
+/// Tables that have rows of a programme without terms, each with that programme.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn without_a_book(from: &impl Readable) -> Result<Vec<(&'static str, String)>> {
+pub async fn of_no_programme(from: &impl Readable) -> Result<Vec<(&'static str, String)>> {
     let conn = from.at();
     let read = |row: &QueryResult| Ok(row.try_get_by_index::<String>(0)?);
-    let of_none = "NOT IN (SELECT programme FROM books) ORDER BY 1";
+    // An approval about reference data has none.
+    let of_none = "programme IS NOT NULL AND programme NOT IN (SELECT programme FROM terms) ORDER BY 1";
     let mut found = Vec::new();
     for table in BY_PROGRAMME {
         let sql = format!(
             "WITH RECURSIVE p(programme) AS (SELECT MIN(programme) FROM {table} UNION ALL \
              SELECT (SELECT MIN(t.programme) FROM {table} t WHERE t.programme > p.programme) FROM p \
              WHERE p.programme IS NOT NULL) \
-             SELECT programme FROM p WHERE programme IS NOT NULL AND programme {of_none}"
+             SELECT programme FROM p WHERE {of_none}"
         );
         found.extend(select_by_place(&conn, &sql, vec![], read).await?.into_iter().map(|it| (table, it)));
     }
     for table in BY_ID {
-        let sql = format!("SELECT DISTINCT programme FROM {table} WHERE programme {of_none}");
+        let sql = format!("SELECT DISTINCT programme FROM {table} WHERE {of_none}");
         found.extend(select_by_place(&conn, &sql, vec![], read).await?.into_iter().map(|it| (table, it)));
     }
     Ok(found)
-}
-
-/// Approvals of a programme that are open and given, or neither.
-///
-/// # Errors
-/// As the database has it.
-pub async fn approvals(from: &impl Readable, programme: &Programme) -> Result<Vec<ApprovalId>> {
-    let sql = "SELECT id FROM approvals WHERE programme = $1 AND (state = 'open') <> (given_by IS NULL) ORDER BY id";
-    let read = |row: &QueryResult| Ok(ApprovalId(row.try_get_by_index(0)?));
-    select_by_place(&from.at(), sql, vec![programme.as_str().into()], read).await
 }

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Cond, Query, SimpleExpr};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QueryResult,
-    QuerySelect as _, Set,
+    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QueryResult, QuerySelect as _, Set,
 };
 use uuid::Uuid;
 
 use super::batch::{Batch, How, Kind, Table, cell};
 use super::bulk::{ids, number_in, select_by_place, upsert_all, uuid_in, within};
 use super::entity::record::{contact, offer, offer_school};
+use super::loose::{Rows, each};
 use super::register::search::holds;
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
@@ -78,6 +79,27 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
     let conn = from.at();
     let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str()));
     whole(&conn, find.all(&conn.db).await?).await
+}
+
+/// Every offer of a programme with its schools and contacts, to be held against the record.
+///
+/// # Errors
+/// As the database has it.
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<OfferId, Offer>> {
+    let conn = from.at();
+    let value = || vec![programme.as_str().into()];
+    let id = |row: &QueryResult| Ok(OfferId(row.try_get("", "id")?));
+    let read = |row: &QueryResult| bare(offer::Model::from_query_result(row, "")?);
+    let mut offers = each(&conn, "SELECT * FROM offers WHERE programme = $1", value(), id, read).await?;
+    let under = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), row.try_get::<i64>("", "urn")?));
+    let read = |row: &QueryResult| listed(offer_school::Model::from_query_result(row, "")?);
+    let schools = each(&conn, "SELECT * FROM offer_schools WHERE programme = $1", value(), under, read).await?;
+    offers.take("school", schools, |offer, it| offer.schools.extend([(it.urn, it)]));
+    let under = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), Seq(row.try_get("", "seq")?)));
+    let read = |row: &QueryResult| contacted(&contact::Model::from_query_result(row, "")?);
+    let contacts = each(&conn, "SELECT * FROM contacts WHERE programme = $1", value(), under, read).await?;
+    offers.take("contact", contacts, |offer, it| offer.contacts.push(it));
+    Ok(offers)
 }
 
 /// The open offer each of these schools is on.
@@ -290,23 +312,31 @@ async fn whole(conn: &Conn<'_>, rows: Vec<offer::Model>) -> Result<BTreeMap<Offe
         rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?;
     for row in schools.all(&conn.db).await? {
         if let Some(offer) = offers.get_mut(&OfferId(row.offer_id)) {
-            let rules = row.rules.split_whitespace().map(ToOwned::to_owned).collect();
-            let school = ListedSchool { urn: urn(row.urn)?, name: row.name, rules };
+            let school = listed(row)?;
             offer.schools.insert(school.urn, school);
         }
     }
     for row in contacts.all(&conn.db).await? {
         if let Some(offer) = offers.get_mut(&OfferId(row.offer_id)) {
-            offer.contacts.push(Contact {
-                seq: Seq(row.seq),
-                party: named(Party::named, &row.party)?,
-                urn: row.urn.map(urn).transpose()?,
-                on: row.happened_on,
-                corrected_by: row.corrected_by.map(Seq),
-            });
+            offer.contacts.push(contacted(&row)?);
         }
     }
     Ok(offers)
+}
+
+fn listed(row: offer_school::Model) -> Result<ListedSchool> {
+    let rules = row.rules.split_whitespace().map(ToOwned::to_owned).collect();
+    Ok(ListedSchool { urn: urn(row.urn)?, name: row.name, rules })
+}
+
+fn contacted(row: &contact::Model) -> Result<Contact> {
+    Ok(Contact {
+        seq: Seq(row.seq),
+        party: named(Party::named, &row.party)?,
+        urn: row.urn.map(urn).transpose()?,
+        on: row.happened_on,
+        corrected_by: row.corrected_by.map(Seq),
+    })
 }
 
 fn bare(row: offer::Model) -> Result<Offer> {
@@ -317,14 +347,15 @@ fn bare(row: offer::Model) -> Result<Offer> {
     };
     let accepted = match (row.accepted_by, row.accepted_on) {
         (Some(by), Some(on)) => Some(Acceptance { by: named(Acceptor::named, &by)?, on }),
-        _ => None,
+        (None, None) => None,
+        (by, on) => return Err(StoreError::unreadable(format!("accepted by {by:?} on {on:?}"))),
     };
     Ok(Offer {
         id: OfferId(row.id),
         programme: row.programme.parse().map_err(StoreError::unreadable)?,
         recipient,
         name: row.name,
-        region: row.region.parse().map_err(StoreError::unreadable)?,
+        region: region(&row.region)?,
         state: named(State::named, &row.state)?,
         before_close: row.before_close.map(|it| named(State::named, &it)).transpose()?,
         outcome: row.outcome.map(|it| named(Outcome::named, &it)).transpose()?,
@@ -342,6 +373,11 @@ fn bare(row: offer::Model) -> Result<Offer> {
 
 pub(super) fn named<T>(find: impl Fn(&str) -> Option<T>, name: &str) -> Result<T> {
     find(name).ok_or_else(|| StoreError::unreadable(format!("the name {name:?}")))
+}
+
+/// A region by its name as it is stored: another spelling would be another region to whatever asks by name.
+pub(super) fn region(name: &str) -> Result<Region> {
+    named(|name| Region::ALL.into_iter().find(|it| it.name() == name), name)
 }
 
 pub(super) fn urn(number: i64) -> Result<Urn> {

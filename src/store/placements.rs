@@ -1,9 +1,10 @@
 //! Schools placed by a person.
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 
 use super::bulk::upsert_all;
 use super::entity::record::placement;
+use super::loose::{Rows, each};
 use super::offers::{uid, urn};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
@@ -17,7 +18,18 @@ use crate::domain::school::HandPlacement;
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<(Urn, HandPlacement, Seq)>> {
     let find = placement::Entity::find().filter(placement::Column::Programme.eq(programme.as_str()));
     let rows = find.all(&from.at().db).await?;
-    rows.into_iter().map(|row| Ok((urn(row.urn)?, value(&row)?, Seq(row.seq)))).collect()
+    rows.iter().map(placed).collect()
+}
+
+/// The same by school, to be held against the record.
+///
+/// # Errors
+/// As the database has it.
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<Urn, (Urn, HandPlacement, Seq)>> {
+    let sql = "SELECT * FROM placements WHERE programme = $1";
+    let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
+    let placed = |row: &QueryResult| placed(&placement::Model::from_query_result(row, "")?);
+    each(&from.at(), sql, vec![programme.as_str().into()], school, placed).await
 }
 
 /// Writes placements as they are now.
@@ -48,13 +60,13 @@ const fn parts(how: HandPlacement) -> (&'static str, Option<Uid>) {
     }
 }
 
-fn value(row: &placement::Model) -> Result<HandPlacement> {
-    let trust = || row.uid.map_or_else(|| Err(StoreError::unreadable("a placement without its trust")), uid);
-    Ok(match row.kind.as_str() {
-        "maintained" => HandPlacement::Maintained,
-        "single_academy_trust" => HandPlacement::SingleAcademyTrust { uid: trust()? },
-        "single_school_mat" => HandPlacement::SingleSchoolMat { uid: trust()? },
-        "mat" => HandPlacement::Mat { uid: trust()? },
-        other => return Err(StoreError::unreadable(format!("placement {other:?}"))),
-    })
+fn placed(row: &placement::Model) -> Result<(Urn, HandPlacement, Seq)> {
+    let how = match (row.kind.as_str(), row.uid.map(uid).transpose()?) {
+        ("maintained", None) => HandPlacement::Maintained,
+        ("single_academy_trust", Some(uid)) => HandPlacement::SingleAcademyTrust { uid },
+        ("single_school_mat", Some(uid)) => HandPlacement::SingleSchoolMat { uid },
+        ("mat", Some(uid)) => HandPlacement::Mat { uid },
+        (kind, trust) => return Err(StoreError::unreadable(format!("the placement {kind:?} in trust {trust:?}"))),
+    };
+    Ok((urn(row.urn)?, how, Seq(row.seq)))
 }

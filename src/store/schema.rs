@@ -31,7 +31,7 @@ impl Store {
             Ok(rows) => rows.iter().map(|row| row.try_get_by_index(0)).collect::<std::result::Result<_, _>>()?,
             Err(error) => match StoreError::from(error) {
                 // There is no such table: a database that was never migrated.
-                StoreError::Row(_) => Vec::new(),
+                StoreError::Unusable(_) => Vec::new(),
                 other => return Err(other),
             },
         };
@@ -72,5 +72,25 @@ impl Store {
 
     fn text(&self, sql: &str) -> sea_orm::Statement {
         sea_orm::Statement::from_string(self.db_backend(), sql)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Use;
+
+    #[tokio::test]
+    async fn a_migration_that_fails_half_way_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
+        Migrator::up(&store.writes, Some(2)).await.unwrap();
+        // In the way of the last table of the third migration.
+        store.writes.execute_unprepared("CREATE TABLE invoices (number INTEGER)").await.unwrap();
+        assert!(store.migrate().await.is_err());
+        assert_eq!(store.version().await.unwrap(), Version::Old(vec!["m0003_money".to_owned()]));
+        store.writes.execute_unprepared("DROP TABLE invoices").await.unwrap();
+        store.migrate().await.unwrap();
+        assert_eq!(store.version().await.unwrap(), Version::Current);
     }
 }

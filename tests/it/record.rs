@@ -3,10 +3,17 @@
 use serde_json::Value;
 
 use crate::client::{Client, YEAR, fresh};
-use crate::harness::{Db, Server, both};
+use crate::harness::{Db, Server, both, tsio};
 use crate::past::{Past, proved, verify};
+use crate::samples::done;
 
-both!(events_are_not_changed, tampering_is_named, a_cut_tail_shows_against_a_head_kept_elsewhere);
+both!(
+    events_are_not_changed,
+    tampering_is_named,
+    a_placement_is_held_against_its_event,
+    a_cut_tail_shows_against_a_head_kept_elsewhere,
+    where_there_is_no_book_nothing_is_proved,
+);
 
 /// A book of 21 events, the last two an assignment and a note on the first offer; nobody serves it.
 async fn book(db: &Db) -> String {
@@ -38,56 +45,161 @@ async fn events_are_not_changed(db: Db) {
     assert_eq!(proved(&db), head);
 }
 
-/// Takes away what keeps events from being changed.
+/// Takes away what keeps events from being changed, and texts from lying outside them.
 async fn unguarded(db: &Db) -> Past {
     let mut past = Past::of(db).await;
     let sql = if db.is_postgres() {
         "ALTER TABLE events DISABLE TRIGGER USER"
     } else {
-        "DROP TRIGGER events_are_not_updated; DROP TRIGGER events_are_not_deleted"
+        "DROP TRIGGER events_are_not_updated; DROP TRIGGER events_are_not_deleted; PRAGMA foreign_keys = OFF"
     };
     past.run(sql).await.unwrap();
     past
 }
 
+/// What is done, what verify names of it in the first book, and what undoes it.
+pub(crate) type Tampering = (String, String, String);
+
+/// Does each, has it named, and undoes it.
+pub(crate) async fn each_is_named(db: &Db, past: &mut Past, rows: Vec<Tampering>) {
+    let head = proved(db).remove(0);
+    for (tamper, named, mend) in rows {
+        past.run(&tamper).await.unwrap();
+        is_named(db, &tamper, &named);
+        past.run(&mend).await.unwrap();
+        assert_eq!(proved(db)[0], head, "{mend}");
+    }
+}
+
+fn is_named(db: &Db, tamper: &str, named: &str) {
+    let (code, reports) = verify(db, &[]);
+    assert_eq!(code, 1, "{tamper}");
+    let differences = &reports[0]["differences"];
+    let names = |it: &Value| it.as_str().unwrap().contains(named);
+    assert!(differences.as_array().unwrap().iter().any(names), "{tamper}: {named} is not in {differences:#}");
+}
+
+fn rows<const N: usize>(rows: [[&str; 3]; N]) -> Vec<Tampering> {
+    rows.map(|[tamper, named, mend]| (tamper.to_owned(), named.to_owned(), mend.to_owned())).into()
+}
+
+/// Events and their texts, which the chain covers.
+fn tampering(db: &Db) -> Vec<Tampering> {
+    let mut all = rows([
+        [
+            "UPDATE events SET body = REPLACE(body, 'ann', 'bob') WHERE seq = 20",
+            "event 20: its hash is",
+            "UPDATE events SET body = REPLACE(body, 'bob', 'ann') WHERE seq = 20",
+        ],
+        [
+            "UPDATE events SET body = body || 'x' WHERE seq = 20",
+            "event 20: it cannot be read",
+            "UPDATE events SET body = SUBSTR(body, 1, LENGTH(body) - 1) WHERE seq = 20",
+        ],
+        [
+            "UPDATE events SET actor = 'other' WHERE seq = 21",
+            "event 21: its hash is",
+            "UPDATE events SET actor = 'officer' WHERE seq = 21",
+        ],
+        [
+            "INSERT INTO events SELECT programme, 0, kind, offer_id, actor, request_id, effective_on, recorded_at, \
+             reason_code, text_hash, body, hash FROM events WHERE seq = 20",
+            "event 0: event 1 was expected",
+            "DELETE FROM events WHERE seq = 0",
+        ],
+        [
+            "UPDATE texts SET text = 'never called' WHERE seq = 21",
+            "event 21: its text is not the one",
+            "UPDATE texts SET text = 'called' WHERE seq = 21",
+        ],
+        // An assignment has no text, and neither has an event that is not there.
+        [
+            "INSERT INTO texts SELECT programme, 20, salt, text FROM texts WHERE seq = 21",
+            "event 20: it has a text",
+            "DELETE FROM texts WHERE seq = 20",
+        ],
+        [
+            "INSERT INTO texts SELECT programme, 22, salt, text FROM texts WHERE seq = 21",
+            "text 22: there is no such event",
+            "DELETE FROM texts WHERE seq = 22",
+        ],
+        [
+            "INSERT INTO texts SELECT programme, -1, salt, text FROM texts WHERE seq = 21",
+            "text -1: there is no such event",
+            "DELETE FROM texts WHERE seq = -1",
+        ],
+    ]);
+    if !db.is_postgres() {
+        all.extend(rows([[
+            "UPDATE events SET effective_on = ' ' || effective_on WHERE seq = 21",
+            "event 21: it cannot be read",
+            "UPDATE events SET effective_on = LTRIM(effective_on) WHERE seq = 21",
+        ]]));
+    }
+    all
+}
+
+/// What is stored beside them.
+fn tampering_beside(past: &Past, offer: &str) -> Vec<Tampering> {
+    let id = past.id(offer);
+    let offers = |set: &str| format!("UPDATE offers SET {set} WHERE id = {id}");
+    let unreadable = format!("offer {offer}: it cannot be read");
+    let this_year = |table: &str, set: &str| format!("UPDATE {table} SET {set} WHERE programme = '{YEAR}'");
+    vec![
+        (offers("state = 'contacted'"), format!("offer {offer} state"), offers("state = 'identified'")),
+        // Another spelling of the region, and an acceptance without its day.
+        (offers("region = region || ' '"), unreadable.clone(), offers("region = RTRIM(region)")),
+        (offers("accepted_by = 'school'"), unreadable, offers("accepted_by = NULL")),
+        (
+            this_year("books", "open = NOT open"),
+            "whether the book is open".to_owned(),
+            this_year("books", "open = NOT open"),
+        ),
+        (
+            this_year("terms", "text = text || '# more'"),
+            "the terms: the hash of their text is".to_owned(),
+            this_year("terms", "text = SUBSTR(text, 1, LENGTH(text) - 6)"),
+        ),
+        (
+            this_year("terms", "text = 'no ' || text"),
+            format!("terms of {YEAR}: their text is unsound"),
+            this_year("terms", "text = SUBSTR(text, 4)"),
+        ),
+    ]
+}
+
 async fn tampering_is_named(db: Db) {
     let offer = book(&db).await;
     let mut past = unguarded(&db).await;
-    let id = past.id(&offer);
-    let state = format!("UPDATE offers SET state = 'contacted' WHERE id = {id}");
-    let mended = format!("UPDATE offers SET state = 'identified' WHERE id = {id}");
-    let body =
-        |from: &str, to: &str| format!("UPDATE events SET body = replace(body, '{from}', '{to}') WHERE seq = 20");
-    // What is done, what verify names, and what undoes it.
-    let rows = [
-        (state, format!("offer {offer} state"), mended),
-        (body("ann", "bob"), "event 20: its hash is".to_owned(), body("bob", "ann")),
-        (
-            "UPDATE events SET actor = 'other' WHERE seq = 21".to_owned(),
-            "event 21: its hash is".to_owned(),
-            "UPDATE events SET actor = 'officer' WHERE seq = 21".to_owned(),
-        ),
-        (
-            "UPDATE texts SET text = 'never called' WHERE seq = 21".to_owned(),
-            "event 21: its text is not the one".to_owned(),
-            "UPDATE texts SET text = 'called' WHERE seq = 21".to_owned(),
-        ),
-        (
-            "DELETE FROM texts WHERE seq = 21; DELETE FROM events WHERE seq = 21".to_owned(),
-            "the head's sequence".to_owned(),
-            String::new(),
-        ),
-    ];
-    for (tamper, named, mend) in rows {
-        past.run(&tamper).await.unwrap();
-        let (code, reports) = verify(&db, &[]);
-        assert_eq!(code, 1, "{tamper}");
-        let differences = &reports[0]["differences"];
-        let names = |it: &Value| it.as_str().unwrap().contains(&named);
-        assert!(differences.as_array().unwrap().iter().any(names), "{tamper}: {differences:#}");
-        past.run(&mend).await.unwrap();
-        assert!(mend.is_empty() || proved(&db)[0].0 == 21, "{mend}");
-    }
+    let mut rows = tampering(&db);
+    rows.extend(tampering_beside(&past, &offer));
+    each_is_named(&db, &mut past, rows).await;
+    let cut = "DELETE FROM texts WHERE seq = 21; DELETE FROM events WHERE seq = 21";
+    past.run(cut).await.unwrap();
+    is_named(&db, cut, "the head's sequence");
+}
+
+async fn a_placement_is_held_against_its_event(db: Db) {
+    let mut server = Server::start(&db);
+    Client::of(&server).await.seed().await;
+    done(&server, &["schools", "place", "910063", "--kind", "maintained", "--reason", "agreed by phone"]);
+    server.stop();
+    // After the 19 offers.
+    assert_eq!(proved(&db)[0].0, 20);
+    let mut past = Past::of(&db).await;
+    let rows = rows([
+        [
+            "UPDATE placements SET seq = 19",
+            "placement of school 910063: the record says",
+            "UPDATE placements SET seq = 20",
+        ],
+        [
+            "UPDATE placements SET uid = 90001",
+            "placement of school 910063: it cannot be read",
+            "UPDATE placements SET uid = NULL",
+        ],
+    ]);
+    each_is_named(&db, &mut past, rows).await;
 }
 
 /// The last event is gone and its head put back: nothing in the database tells.
@@ -107,4 +219,21 @@ async fn a_cut_tail_shows_against_a_head_kept_elsewhere(db: Db) {
     let (code, reports) = verify(&db, &["--programme", YEAR, "--expect", &kept]);
     assert_eq!(code, 1);
     assert_eq!(reports[0]["differences"][0], format!("event 21 with hash {hash} is not in the record"));
+}
+
+async fn where_there_is_no_book_nothing_is_proved(db: Db) {
+    let verified = |extra: &[&str]| tsio(&[&["verify", "--database", &db.url()], extra].concat());
+    let nothing = verified(&[]);
+    assert_eq!((nothing.code, nothing.stdout.trim_end()), (0, "there is no book, so there is nothing to prove"));
+    let hash = "0f".repeat(32);
+    let expected = verified(&["--expect", &format!("7:{hash}")]);
+    assert_eq!(expected.code, 1);
+    assert!(expected.stderr.contains(&format!("event 7 with hash {hash} does not exist")), "{}", expected.stderr);
+    let mut past = Past::of(&db).await;
+    let id = past.id(&fresh());
+    let booking = format!("INSERT INTO bookings VALUES ('2098-99', 1, {id}, 1, '2021-11-01', 'ada', 'booked')");
+    past.run(&booking).await.unwrap();
+    let stray = verified(&[]);
+    assert_eq!(stray.code, 1, "{}", stray.stdout);
+    assert!(stray.stderr.contains("bookings: there are rows of programme \"2098-99\""), "{}", stray.stderr);
 }

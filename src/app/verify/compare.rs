@@ -1,48 +1,109 @@
 //! The folded state beside the stored one, thing by thing.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 
+use super::fold::Folded;
 use super::{Report, Result};
 use crate::domain::award::Award;
 use crate::domain::book::Facts;
 use crate::domain::book::approval::Approval;
-use crate::domain::ids::{AccountId, ApprovalId};
+use crate::domain::event::{Hash, Seq};
+use crate::domain::ids::{AccountId, Urn};
 use crate::domain::ledger::{Account, Owner};
 use crate::domain::offer::Offer;
+use crate::domain::school::HandPlacement;
 use crate::store::approvals::StoredApproval;
-use crate::store::{ReadTx, accounts, approvals, awards, loose, offers, placements};
+use crate::store::loose::Rows;
+use crate::store::{ReadTx, StoreError, accounts, approvals, awards, books, offers, placements};
 
-/// Names every difference between what the record says and what the database has.
-pub(super) async fn compare(snapshot: &ReadTx, facts: &Facts, report: &mut Report) -> Result<()> {
+/// Names every difference between what the record says and what the database has. The terms are stored under this hash.
+pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, report: &mut Report) -> Result<()> {
+    let facts = &folded.facts;
+    compare_head(snapshot, folded, report).await?;
+    compare_terms(facts, terms, report);
     compare_offers(snapshot, facts, report).await?;
-    compare_accounts(snapshot, facts, report).await?;
-    compare_awards(snapshot, facts, report).await?;
-    compare_the_rest(snapshot, facts, report).await
+    compare_accounts(snapshot, folded, report).await?;
+    let programme = &facts.programme.programme;
+    hold("award", &facts.awards, awards::of_book(snapshot, programme).await?, report, compare_award);
+    hold("approval", &facts.approvals, approvals::of_book(snapshot, programme).await?, report, compare_approval);
+    compare_placements(snapshot, folded, report).await
+}
+
+/// Holds things of one kind against what is stored of them.
+fn hold<K: Ord + Display, R, S>(
+    what: &str,
+    recorded: &BTreeMap<K, R>,
+    stored: Rows<K, S>,
+    report: &mut Report,
+    compare: impl Fn(&R, &S, &mut Report),
+) {
+    let Rows { mut rows, keyless } = stored;
+    report.keyless(what, keyless);
+    for (id, recorded) in recorded {
+        match rows.remove(id) {
+            Some(Ok(stored)) => compare(recorded, &stored, report),
+            Some(Err(wrong)) => report.differs(format!("{what} {id}: {wrong}")),
+            None => report.differs(format!("{what} {id}: the record makes it, the database does not have it")),
+        }
+    }
+    for (id, stored) in rows {
+        let wrong = stored.err();
+        let wrong = wrong.as_deref().unwrap_or("the database has it, no event makes it");
+        report.differs(format!("{what} {id}: {wrong}"));
+    }
+}
+
+async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -> Result<()> {
+    let (seq, hash) = (report.seq, report.hash);
+    match books::head_of(snapshot, &folded.facts.programme.programme).await {
+        Ok(Some(head)) => {
+            report.compare("the head's sequence", &seq, &head.last());
+            report.compare("the head's hash", &hash, &head.hash);
+            report.compare("the head's next entry", &folded.next_entry, &head.next_entry);
+            // No event closes a book.
+            report.compare("whether the book is open", &true, &head.open);
+        }
+        Ok(None) => report.differs("the book: there are terms, and it is not there"),
+        Err(StoreError::Unreadable(why)) => report.differs(format!("the book: it cannot be read: {why}")),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// The terms' text, of whose hash these facts are, against the hash it is stored with and the one that offers are pinned
+/// to.
+fn compare_terms(facts: &Facts, stored: Hash, report: &mut Report) {
+    let computed = Hash(facts.programme.terms);
+    if computed != stored {
+        report.differs(format!("the terms: the hash of their text is {stored}, computed {computed}"));
+    }
+    if let Some(offer) = facts.offers.values().find(|it| it.terms != computed.0) {
+        report.differs(format!(
+            "the terms: offer {} was made under {}, they are {computed}",
+            offer.id,
+            Hash(offer.terms)
+        ));
+    }
 }
 
 async fn compare_offers(snapshot: &ReadTx, facts: &Facts, report: &mut Report) -> Result<()> {
-    let stored = offers::of_programme(snapshot, &facts.programme.programme).await?;
-    for (id, recorded) in &facts.offers {
-        match stored.get(id) {
-            None => report.differs(format!("offer {id}: the record makes it, the database does not have it")),
-            Some(stored) if stored == recorded => {}
-            Some(stored) => compare_offer(recorded, stored, report),
-        }
-    }
-    for id in stored.keys().filter(|id| !facts.offers.contains_key(id)) {
-        report.differs(format!("offer {id}: the database has it, no event makes it"));
-    }
+    let programme = &facts.programme.programme;
+    hold("offer", &facts.offers, offers::of_book(snapshot, programme).await?, report, compare_offer);
     let urns: Vec<_> = facts.listed.keys().copied().collect();
-    let listed = offers::listing(snapshot, &facts.programme.programme, &urns).await?;
+    let listed = offers::listing(snapshot, programme, &urns).await?;
     for (urn, recorded) in &facts.listed {
         report.compare(format!("school {urn}: its open offer"), &Some(recorded), &listed.get(urn));
     }
-    let open = offers::count_listed(snapshot, &facts.programme.programme).await?;
+    let open = offers::count_listed(snapshot, programme).await?;
     report.compare("schools on open offers", &(facts.listed.len() as u64), &open);
     Ok(())
 }
 
 fn compare_offer(recorded: &Offer, stored: &Offer, report: &mut Report) {
+    if recorded == stored {
+        return;
+    }
     let id = recorded.id;
     let before = report.count;
     report.compare(format!("offer {id} state"), &recorded.state, &stored.state);
@@ -61,36 +122,29 @@ fn compare_offer(recorded: &Offer, stored: &Offer, report: &mut Report) {
     }
 }
 
-async fn compare_accounts(snapshot: &ReadTx, facts: &Facts, report: &mut Report) -> Result<()> {
-    let stored = accounts::of_programme(snapshot, &facts.programme.programme).await?;
-    let stored: HashMap<AccountId, Account> = stored.into_iter().map(|it| (it.id, it)).collect();
-    let recorded: BTreeMap<AccountId, &Account> = facts.ledger.accounts().map(|it| (it.id, it)).collect();
-    for (id, recorded) in &recorded {
-        match stored.get(id) {
-            // A fund that the terms bring with them is stored once something moves in it.
-            None if recorded.version.0 == 0 && untouched(recorded) => {}
-            None => report.differs(format!("{recorded}: the record makes it, the database does not have it")),
-            Some(stored) => compare_account(recorded, stored, report),
-        }
-    }
-    for account in stored.values().filter(|it| !recorded.contains_key(&it.id)) {
-        report.differs(format!("{account}: the database has it, no event makes it"));
-    }
-    compare_sums(facts, report);
+async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -> Result<()> {
+    let ledger = &folded.facts.ledger;
+    let stored = accounts::of_book(snapshot, &folded.facts.programme.programme).await?;
+    // A fund that the terms bring with them is stored once an entry moves it.
+    let unmoved =
+        |it: &Account| matches!(it.owner, Owner::Fund { .. }) && it.version == Seq(0) && !folded.moved.contains(&it.id);
+    let recorded = ledger.accounts().filter(|it| stored.rows.contains_key(&it.id) || !unmoved(it));
+    let recorded: BTreeMap<AccountId, &Account> = recorded.map(|it| (it.id, it)).collect();
+    hold("account", &recorded, stored, report, |recorded, stored, report| compare_account(recorded, stored, report));
+    compare_sums(&folded.facts, report);
     Ok(())
 }
 
-fn untouched(account: &Account) -> bool {
-    [account.outside, account.available, account.committed, account.spent].iter().all(|amount| *amount == 0)
-}
-
 fn compare_account(recorded: &Account, stored: &Account, report: &mut Report) {
+    if recorded == stored {
+        return;
+    }
     let before = report.count;
     report.compare(format!("{recorded} allocated"), &recorded.allocated(), &stored.allocated());
     report.compare(format!("{recorded} available"), &recorded.available, &stored.available);
     report.compare(format!("{recorded} committed"), &recorded.committed, &stored.committed);
     report.compare(format!("{recorded} spent"), &recorded.spent, &stored.spent);
-    if report.count == before && recorded != stored {
+    if report.count == before {
         report.differs(format!("{recorded}: the record says {recorded:?}, the database has {stored:?}"));
     }
 }
@@ -125,32 +179,10 @@ fn compare_sums(facts: &Facts, report: &mut Report) {
     }
 }
 
-async fn compare_awards(snapshot: &ReadTx, facts: &Facts, report: &mut Report) -> Result<()> {
-    let awards::OfProgramme { awards: mut stored, strands, bookings, invoices } =
-        awards::of_programme(snapshot, &facts.programme.programme).await?;
-    for (id, recorded) in &facts.awards {
-        match stored.remove(id) {
-            None => report.differs(format!("award {id}: the record makes it, the database does not have it")),
-            Some(stored) if stored == *recorded => {}
-            Some(stored) => compare_award(recorded, &stored, report),
-        }
-    }
-    for id in stored.keys() {
-        report.differs(format!("award {id}: the database has it, no event makes it"));
-    }
-    for (id, strand) in strands {
-        report.differs(format!("award {id}: it is stored under strand {strand:?}, which is not that of its support"));
-    }
-    for (id, seq) in bookings {
-        report.differs(format!("booking {seq}: it is stored under award {id}, which this programme does not have"));
-    }
-    for (id, seq) in invoices {
-        report.differs(format!("invoice {seq}: it is stored under award {id}, which this programme does not have"));
-    }
-    Ok(())
-}
-
 fn compare_award(recorded: &Award, stored: &Award, report: &mut Report) {
+    if recorded == stored {
+        return;
+    }
     let id = recorded.id;
     let before = report.count;
     report.compare(format!("award {id} awarded"), &recorded.awarded, &stored.awarded);
@@ -165,29 +197,14 @@ fn compare_award(recorded: &Award, stored: &Award, report: &mut Report) {
     }
 }
 
-async fn compare_the_rest(snapshot: &ReadTx, facts: &Facts, report: &mut Report) -> Result<()> {
-    let stored = placements::of_programme(snapshot, &facts.programme.programme).await?;
-    let stored: HashMap<_, _> = stored.into_iter().map(|(urn, how, _)| (urn, how)).collect();
-    report.compare("placements by hand", &facts.placements, &stored);
-    compare_approvals(snapshot, facts, report).await
-}
-
-async fn compare_approvals(snapshot: &ReadTx, facts: &Facts, report: &mut Report) -> Result<()> {
-    let programme = &facts.programme.programme;
-    let stored = approvals::of_programme(snapshot, programme).await?;
-    let mut stored: BTreeMap<ApprovalId, StoredApproval> = stored.into_iter().map(|it| (it.id, it)).collect();
-    for (id, recorded) in &facts.approvals {
-        match stored.remove(id) {
-            None => report.differs(format!("approval {id}: the record opens it, the database does not have it")),
-            Some(stored) => compare_approval(recorded, &stored, report),
-        }
-    }
-    for id in stored.keys() {
-        report.differs(format!("approval {id}: the database has it, no event opens it"));
-    }
-    for id in loose::approvals(snapshot, programme).await? {
-        report.differs(format!("approval {id}: its state is not what it is by who gave it"));
-    }
+async fn compare_placements(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -> Result<()> {
+    let facts = &folded.facts;
+    let placed = |(urn, how): (&Urn, &HandPlacement)| Some((*urn, (*urn, *how, *folded.placed.get(urn)?)));
+    let recorded: BTreeMap<Urn, (Urn, HandPlacement, Seq)> = facts.placements.iter().filter_map(placed).collect();
+    let stored = placements::of_book(snapshot, &facts.programme.programme).await?;
+    hold("placement of school", &recorded, stored, report, |recorded, stored, report| {
+        report.compare(format!("placement of school {}", recorded.0), recorded, stored);
+    });
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! One book from its first event to its last: read in pages, folded beside the reading.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -8,12 +8,13 @@ use tokio::task::JoinSet;
 use super::compare::compare;
 use super::{AppError, Report, Result};
 use crate::domain::book::Facts;
-use crate::domain::event::{Seq, chain, genesis, text_hash};
-use crate::domain::ids::{AccountId, Programme};
-use crate::domain::ledger::{EntrySeq, Owner};
+use crate::domain::event::{Event, EventBody, Hash, Seq, chain, text_hash};
+use crate::domain::ids::{AccountId, Programme, Urn};
+use crate::domain::ledger::{Entry, EntrySeq, Owner};
 use crate::store::entries::StoredEntry;
-use crate::store::events::{Recorded, Text};
-use crate::store::{ReadTx, Store, books, entries, events};
+use crate::store::events::{Recorded, StoredEvent, Text};
+use crate::store::loose::Rows;
+use crate::store::{ReadTx, Store, entries, events};
 
 /// Events read at a time: a few MiB, whatever the length of the record.
 const PAGE: u64 = 5_000;
@@ -22,19 +23,30 @@ const ENTRIES: u64 = 10_000;
 /// Pages that may wait to be folded.
 const AHEAD: usize = 2;
 
-/// Some events in order, with the texts that belong to them.
+/// Some events in order, with the texts from the first of them to the last, whether they belong to one or not.
 struct Page {
-    events: Vec<Recorded>,
-    texts: Vec<Text>,
+    events: Vec<StoredEvent>,
+    texts: Rows<Seq, Text>,
 }
 
 type Entries = Vec<StoredEntry>;
 
-/// Folds one book and compares. Events, entries and the fold run beside each other.
-pub(super) async fn book(store: &Store, snapshot: &ReadTx, facts: Facts) -> Result<Report> {
+/// What a record comes to.
+pub(super) struct Folded {
+    /// The state its events leave.
+    pub(super) facts: Facts,
+    /// The number the next entry gets.
+    pub(super) next_entry: EntrySeq,
+    /// The event that placed a school last.
+    pub(super) placed: HashMap<Urn, Seq>,
+    /// Funds that the terms bring with them and an entry moved: from then on they are stored.
+    pub(super) moved: HashSet<AccountId>,
+}
+
+/// Folds one book, whose terms are stored under this hash, and compares. Events, entries and the fold run beside each
+/// other.
+pub(super) async fn book(store: &Store, snapshot: &ReadTx, facts: Facts, terms: Hash) -> Result<Report> {
     let programme = facts.programme.programme.clone();
-    let head = books::head_of(snapshot, &programme).await?;
-    let head = head.ok_or_else(|| AppError::Bug(format!("programme {programme} has no book")))?;
     let last = entries::last(snapshot, &programme).await?;
     let (pages, waiting) = mpsc::channel(AHEAD);
     let (ledger, moved) = mpsc::channel(AHEAD);
@@ -46,38 +58,36 @@ pub(super) async fn book(store: &Store, snapshot: &ReadTx, facts: Facts) -> Resu
     while let Some(ended) = entries.join_next().await {
         ended.map_err(|error| AppError::Bug(error.to_string()))??;
     }
-    let (facts, mut report, next_entry) = folding.await.map_err(|error| AppError::Bug(error.to_string()))?;
+    let (folded, mut report) = folding.await.map_err(|error| AppError::Bug(error.to_string()))?;
     read?;
-    report.compare("the head's sequence", &report.seq.clone(), &head.last());
-    report.compare("the head's hash", &report.hash.clone(), &head.hash);
-    report.compare("the head's next entry", &next_entry, &head.next_entry);
-    compare(snapshot, &facts, &mut report).await?;
+    compare(snapshot, &folded, terms, &mut report).await?;
     Ok(report)
 }
 
-/// Reads all events, page by page.
+/// Reads all events, page by page, from the lowest number there can be: one that no writer gives is there to be named.
 async fn read_events(snapshot: &ReadTx, programme: &Programme, pages: mpsc::Sender<Page>) -> Result<()> {
-    let mut after = Seq(0);
-    loop {
-        let events = events::page(snapshot, programme, after, PAGE).await?;
-        let Some(end) = events.last().map(|last| last.event.seq) else { return Ok(()) };
-        let hashed: Vec<Seq> = events.iter().filter(|it| it.event.text_hash.is_some()).map(|it| it.event.seq).collect();
-        let texts = if hashed.is_empty() { Vec::new() } else { events::texts(snapshot, programme, &hashed).await? };
+    let mut next = Some(Seq(i64::MIN));
+    while let Some(first) = next {
+        let events = events::of_book(snapshot, programme, first, PAGE).await?;
+        let last = events.last().map(|it| it.seq);
+        // After the last event there may be texts as well.
+        let upto = last.unwrap_or(Seq(i64::MAX));
+        let texts = events::texts_of_book(snapshot, programme, (first, upto)).await?;
         // The fold ends early only by a panic, which is found where it is waited for.
         if pages.send(Page { events, texts }).await.is_err() {
             return Ok(());
         }
-        after = end;
+        next = last.and_then(|it| it.0.checked_add(1)).map(Seq);
     }
+    Ok(())
 }
 
 /// Reads all entries up to the last of the snapshot, page by page. They never change, so any connection reads the same.
 async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages: mpsc::Sender<Entries>) -> Result<()> {
-    let mut after = EntrySeq(0);
-    while after < last {
-        let mut page = entries::of_book(&store, &programme, after, ENTRIES).await?;
-        let Some(end) = page.last() else { return Ok(()) };
-        after = end.seq;
+    let mut next = Some(EntrySeq(i64::MIN));
+    while let Some(first) = next.filter(|it| *it <= last) {
+        let mut page = entries::of_book(&store, &programme, first, ENTRIES).await?;
+        next = page.last().and_then(|it| it.seq.0.checked_add(1)).map(EntrySeq);
         page.retain(|it| it.seq <= last);
         if pages.send(page).await.is_err() {
             return Ok(());
@@ -87,57 +97,71 @@ async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages:
 }
 
 struct Fold {
-    facts: Facts,
+    folded: Folded,
     report: Report,
-    next_entry: EntrySeq,
     /// Entries that were read and not folded yet, and where more come from.
     ahead: std::vec::IntoIter<StoredEntry>,
+    pages: mpsc::Receiver<Entries>,
     /// What the entries of the event at hand are stored as, until it has been folded.
     stored_as: Vec<(EntrySeq, AccountId, bool)>,
-    moved: mpsc::Receiver<Entries>,
 }
 
 impl Fold {
-    fn new(facts: Facts, moved: mpsc::Receiver<Entries>) -> Self {
-        let programme = facts.programme.programme.clone();
-        let (seq, hash) = (Seq(0), genesis(&programme));
-        let report = Report { programme, seq, hash, entries: 0, differences: Vec::new(), count: 0 };
-        Self { facts, report, next_entry: EntrySeq(1), ahead: Vec::new().into_iter(), stored_as: Vec::new(), moved }
+    fn new(facts: Facts, pages: mpsc::Receiver<Entries>) -> Self {
+        let report = Report::new(facts.programme.programme.clone());
+        let folded = Folded { facts, next_entry: EntrySeq(1), placed: HashMap::new(), moved: HashSet::new() };
+        Self { folded, report, ahead: Vec::new().into_iter(), pages, stored_as: Vec::new() }
     }
 
-    fn run(mut self, mut pages: mpsc::Receiver<Page>) -> (Facts, Report, EntrySeq) {
+    fn run(mut self, mut pages: mpsc::Receiver<Page>) -> (Folded, Report) {
         while let Some(page) = pages.blocking_recv() {
             self.page(page);
         }
         while let Some(entry) = self.next_up_to(Seq(i64::MAX)) {
-            self.number(&entry, Seq(0));
+            self.number(&entry, None);
         }
-        (self.facts, self.report, self.next_entry)
+        (self.folded, self.report)
     }
 
     fn page(&mut self, Page { events, texts }: Page) {
-        let mut texts = texts.into_iter().map(|text| (text.seq, text)).collect::<HashMap<_, _>>();
-        for mut recorded in events {
-            let seq = recorded.event.seq;
-            while let Some(stored) = self.next_up_to(seq) {
-                self.number(&stored, seq);
-                if let (true, Ok(entry)) = (stored.event == seq, stored.entry) {
-                    self.stored_as.push((entry.seq, entry.account, stored.on_fund));
-                    recorded.event.entries.push(entry);
+        let Rows { rows: mut texts, keyless } = texts;
+        self.report.keyless("texts", keyless);
+        for StoredEvent { seq, hash, recorded } in events {
+            let (entries, text) = (self.entries_of(seq), texts.remove(&seq));
+            let wanted = self.report.seq.0.saturating_add(1);
+            if seq.0 != wanted {
+                self.report.differs(format!("event {seq}: event {wanted} was expected"));
+            }
+            match recorded {
+                Ok(mut recorded) => {
+                    recorded.event.entries = entries;
+                    self.link(&recorded);
+                    self.text(&recorded.event, text);
+                    self.apply(&recorded.event);
                 }
-            }
-            self.link(&recorded);
-            if let (Some(hash), Some(text)) = (recorded.event.text_hash, texts.remove(&seq))
-                && hash != text_hash(&text.salt, &text.text)
-            {
-                self.report.differs(format!("event {seq}: its text is not the one it was recorded with"));
-            }
-            self.facts.apply(&recorded.event);
-            for broken in self.facts.broken.drain(..) {
-                self.report.differs(format!("event {seq}: {broken}"));
+                Err(why) => self.report.differs(format!("event {seq}: it cannot be read: {why}")),
             }
             self.owners();
+            self.report.seq = seq;
+            // One that cannot be read still says what the next is chained to.
+            self.report.hash = hash.unwrap_or(self.report.hash);
         }
+        for seq in texts.into_keys() {
+            self.report.differs(format!("text {seq}: there is no such event"));
+        }
+    }
+
+    /// Takes the entries up to an event, and answers its own.
+    fn entries_of(&mut self, event: Seq) -> Vec<Entry> {
+        let mut own = Vec::new();
+        while let Some(stored) = self.next_up_to(event) {
+            self.number(&stored, Some(event));
+            if let (true, Ok(entry)) = (stored.event == event, stored.entry) {
+                self.stored_as.push((entry.seq, entry.account, stored.on_fund));
+                own.push(entry);
+            }
+        }
+        own
     }
 
     /// The next entry, if its event is this one or one before it.
@@ -146,8 +170,61 @@ impl Fold {
             match self.ahead.as_slice().first() {
                 Some(it) if it.event > seq => return None,
                 Some(_) => return self.ahead.next(),
-                None => self.ahead = self.moved.blocking_recv()?.into_iter(),
+                None => self.ahead = self.pages.blocking_recv()?.into_iter(),
             }
+        }
+    }
+
+    /// Checks an entry's number, that it can be read, and that its event is the one at hand.
+    fn number(&mut self, entry: &StoredEntry, at_hand: Option<Seq>) {
+        let (number, event) = (entry.seq.0, entry.event);
+        if let Err(unreadable) = &entry.entry {
+            self.report.differs(format!("entry {number}: it cannot be read: {unreadable}"));
+        }
+        let wanted = self.folded.next_entry.0;
+        if number != wanted {
+            self.report.differs(format!("entry {number}: entry {wanted} was expected"));
+        }
+        if at_hand != Some(event) {
+            self.report.differs(format!("entry {number}: its event {event} is not in the record, or out of order"));
+        }
+        self.folded.next_entry = EntrySeq(number.saturating_add(1));
+        self.report.entries = self.report.entries.saturating_add(1);
+    }
+
+    /// Checks one event's hash against the one before, and its kind.
+    fn link(&mut self, recorded: &Recorded) {
+        let Self { report, .. } = self;
+        let (event, said) = (&recorded.event, recorded.event.body.kind());
+        let hash = chain(report.hash, &report.programme, event, &recorded.body);
+        if hash != recorded.hash {
+            report.differs(format!("event {}: its hash is {}, computed {hash}", event.seq, recorded.hash));
+        }
+        if said != recorded.kind {
+            report.differs(format!("event {}: its kind is {:?}, its body says {said}", event.seq, recorded.kind));
+        }
+    }
+
+    /// Checks an event's text against its hash. One that is not there was erased.
+    fn text(&mut self, event: &Event, text: Option<std::result::Result<Text, String>>) {
+        let wrong = match (text, event.text_hash) {
+            (None, _) => return,
+            (Some(Ok(text)), Some(hash)) if hash == text_hash(&text.salt, &text.text) => return,
+            (Some(Ok(_)), Some(_)) => "its text is not the one it was recorded with".to_owned(),
+            (Some(Ok(_)), None) => "it has a text, and was recorded without one".to_owned(),
+            (Some(Err(wrong)), _) => format!("its text: {wrong}"),
+        };
+        self.report.differs(format!("event {}: {wrong}", event.seq));
+    }
+
+    fn apply(&mut self, event: &Event) {
+        let Self { folded, report, .. } = self;
+        folded.facts.apply(event);
+        for broken in folded.facts.broken.drain(..) {
+            report.differs(format!("event {}: {broken}", event.seq));
+        }
+        if let EventBody::Placed { urn, .. } = &event.body {
+            folded.placed.insert(*urn, event.seq);
         }
     }
 
@@ -155,50 +232,15 @@ impl Fold {
     fn owners(&mut self) {
         for (seq, account, on_fund) in self.stored_as.drain(..) {
             // An account that there is not is named by the fold.
-            let Some(account) = self.facts.ledger.get(account) else { continue };
-            if on_fund != matches!(account.owner, Owner::Fund { .. }) {
+            let Some(account) = self.folded.facts.ledger.get(account) else { continue };
+            let of_fund = matches!(account.owner, Owner::Fund { .. });
+            if of_fund && account.version == Seq(0) {
+                self.folded.moved.insert(account.id);
+            }
+            if on_fund != of_fund {
                 let said = if on_fund { "a fund's" } else { "a cap's" };
                 self.report.differs(format!("entry {}: it is stored as {said}, its account is {account}", seq.0));
             }
         }
-    }
-
-    /// Checks an entry's number, that it can be read, and that its event is the one at hand.
-    fn number(&mut self, entry: &StoredEntry, at_hand: Seq) {
-        let event = entry.event;
-        if let Err(unreadable) = &entry.entry {
-            self.report.differs(format!("entry {}: it cannot be read: {unreadable}", entry.seq.0));
-        }
-        if entry.seq != self.next_entry {
-            let wanted = self.next_entry.0;
-            self.report.differs(format!("entry {}: entry {wanted} was expected, entries are missing", entry.seq.0));
-        }
-        if event != at_hand {
-            self.report
-                .differs(format!("entry {}: its event {event} is not in the record, or out of order", entry.seq.0));
-        }
-        self.next_entry = EntrySeq(entry.seq.0.saturating_add(1));
-        self.report.entries = self.report.entries.saturating_add(1);
-    }
-
-    /// Checks one event's number and hash against the one before.
-    fn link(&mut self, recorded: &Recorded) {
-        let Self { report, .. } = self;
-        let event = &recorded.event;
-        let wanted = Seq(report.seq.0.saturating_add(1));
-        if event.seq != wanted {
-            let from = report.seq;
-            report.differs(format!("event {}: the record goes from {from} to it, events are missing", event.seq));
-        }
-        let hash = chain(report.hash, &report.programme, event, &recorded.body);
-        if hash != recorded.hash {
-            report.differs(format!("event {}: its hash is {}, computed {hash}", event.seq, recorded.hash));
-        }
-        let said = event.body.kind();
-        if said != recorded.kind {
-            report.differs(format!("event {}: its kind is {:?}, its body says {said}", event.seq, recorded.kind));
-        }
-        report.seq = event.seq;
-        report.hash = recorded.hash;
     }
 }

@@ -1,19 +1,26 @@
 //! Proves a book: folds its record from the first event and holds the current state against it.
 //!
 //! One snapshot; the log in pages, in order, read ahead while the page before is folded. It trusts nothing it can
-//! compute: every number, hash, bucket, balance, award, offer, contact, placement and approval is derived anew and
-//! compared, and every difference is named.
+//! compute: every number, hash, text, bucket, balance, award, offer, contact, placement and approval is derived anew and
+//! compared, and every difference is named. A row that cannot be read is one, and hides no other.
 
 mod compare;
 mod fold;
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::terms::TermsCache;
+use sha2::{Digest as _, Sha256};
+
+use super::terms::Loaded;
 use super::{AppError, Result};
-use crate::domain::event::{Hash, Seq};
+use crate::domain::book::Facts;
+use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::Programme;
-use crate::store::{ReadTx, Store, books, events, loose};
+use crate::domain::terms::Terms;
+use crate::store::books::LoadedTerms;
+use crate::store::loose::{self, Rows};
+use crate::store::{ReadTx, Store, books, events};
 
 /// Differences named of one book; the count goes on.
 const NAMED: usize = 100;
@@ -61,10 +68,22 @@ impl Report {
         self.count == 0
     }
 
+    /// What is known before the first event.
+    fn new(programme: Programme) -> Self {
+        let hash = genesis(&programme);
+        Self { programme, seq: Seq(0), hash, entries: 0, differences: Vec::new(), count: 0 }
+    }
+
     fn differs(&mut self, difference: impl fmt::Display) {
         self.count = self.count.saturating_add(1);
         if self.differences.len() < NAMED {
             self.differences.push(difference.to_string());
+        }
+    }
+
+    fn keyless(&mut self, what: &str, rows: Vec<String>) {
+        for why in rows {
+            self.differs(format!("{what}: there is a row whose key cannot be read: {why}"));
         }
     }
 
@@ -78,43 +97,60 @@ impl Report {
 /// Verifies every book, or only one, over one snapshot.
 ///
 /// # Errors
-/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for an event that
-/// cannot be read.
+/// [`AppError::NotFound`] for an unknown programme, and for an expected head where there is no book;
+/// [`AppError::Unavailable`]; [`AppError::Bug`] for what is wrong where there is no book to say it of.
 pub async fn verify(store: &Store, only: Option<&Programme>, expected: Option<Expected>) -> Result<Vec<Report>> {
     let snapshot = store.snapshot().await?;
-    let cache = TermsCache::default();
-    let all = books::all_terms(&snapshot).await?;
+    let Rows { rows: all, keyless: mut stray } = books::terms_of_books(&snapshot).await?;
     let mut reports = Vec::new();
-    for terms in all.iter().filter(|it| only.is_none_or(|only| it.programme == *only)) {
-        let loaded = cache.of(&snapshot, &terms.programme).await?;
-        reports.push(fold::book(store, &snapshot, loaded.facts(true)).await?);
-    }
-    if let (None, Some(report)) = (only, reports.first_mut()) {
-        for (table, programme) in loose::without_a_book(&snapshot).await? {
-            report.differs(format!("{table}: there are rows of programme {programme:?}, which has no book"));
+    for (name, terms) in all.into_iter().filter(|(name, _)| only.is_none_or(|only| only.as_str() == name)) {
+        match terms.and_then(|terms| Ok((begin(&terms)?, terms.sha256))) {
+            Ok((facts, sha256)) => reports.push(fold::book(store, &snapshot, facts, sha256).await?),
+            Err(wrong) => stray.push(format!("terms of {name}: {wrong}")),
         }
     }
-    match (only, expected) {
-        (Some(only), _) if reports.is_empty() => Err(AppError::NotFound(format!("programme {only}"))),
-        (_, Some(expected)) => {
-            hold_against(&snapshot, &mut reports, expected).await?;
-            Ok(reports)
+    if only.is_none() {
+        for (table, programme) in loose::of_no_programme(&snapshot).await? {
+            stray.push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
         }
-        _ => Ok(reports),
     }
+    match (reports.first_mut(), only) {
+        (Some(report), _) => stray.into_iter().for_each(|it| report.differs(it)),
+        (None, _) if !stray.is_empty() => return Err(AppError::Bug(stray.join("; "))),
+        (None, Some(only)) => return Err(AppError::NotFound(format!("programme {only}"))),
+        (None, None) => {}
+    }
+    if let Some(expected) = expected {
+        hold_against(&snapshot, &mut reports, expected).await?;
+    }
+    Ok(reports)
+}
+
+/// The facts that a book begins with, under its terms as their text has them, whatever hash they are stored with.
+fn begin(row: &LoadedTerms) -> std::result::Result<Facts, String> {
+    let parsed = Terms::parse("terms", &row.text);
+    let terms = parsed.map_err(|mistakes| format!("their text is unsound: {mistakes:?}"))?;
+    if *terms.programme() != row.programme {
+        return Err(format!("their text is that of {}", terms.programme()));
+    }
+    let sha256 = Hash(Sha256::digest(&row.text).into());
+    Ok(Loaded { terms: Arc::new(terms), sha256 }.facts(true))
 }
 
 /// The record must contain the expected head: a record cut or rewritten since does not.
 async fn hold_against(snapshot: &ReadTx, reports: &mut [Report], expected: Expected) -> Result<()> {
-    let before = Seq(expected.seq.0.saturating_sub(1));
-    for report in reports.iter_mut() {
-        let page = events::page(snapshot, &report.programme, before, 1).await?;
-        if page.first().is_some_and(|it| it.event.seq == expected.seq && it.hash == expected.hash) {
+    for report in reports.iter() {
+        let page = events::of_book(snapshot, &report.programme, expected.seq, 1).await?;
+        if page.first().is_some_and(|it| it.seq == expected.seq && it.hash == Some(expected.hash)) {
             return Ok(());
         }
     }
-    for report in reports.iter_mut() {
-        report.differs(format!("event {} with hash {} is not in the record", expected.seq, expected.hash));
+    let head = format!("event {} with hash {}", expected.seq, expected.hash);
+    if reports.is_empty() {
+        return Err(AppError::NotFound(head));
+    }
+    for report in reports {
+        report.differs(format!("{head} is not in the record"));
     }
     Ok(())
 }

@@ -1,0 +1,258 @@
+//! Ways to tamper with the ledger: each with what verify names of it, and what undoes it.
+
+use super::Book;
+use crate::client::{YEAR, fresh};
+use crate::past::Past;
+use crate::record::Tampering;
+
+/// All of them, for somebody whom nothing keeps from changing entries.
+pub(super) async fn with(past: &mut Past, book: &Book) -> Vec<Tampering> {
+    let mut rows = covered(past, book).await;
+    rows.extend(beside(past, book).await);
+    rows.extend(unreadable(past, book));
+    rows.extend(forged(past));
+    rows.extend(of_no_book(past, book));
+    rows
+}
+
+/// What the chain covers, and what its entries come to.
+async fn covered(past: &mut Past, book: &Book) -> Vec<Tampering> {
+    let Book { credit_fund, nle_fund, offer, credit, days, fees, .. } = book;
+    let [fund, nle, caps, award, leader, paid] =
+        [credit_fund, nle_fund, offer, credit, days, fees].map(|it| past.id(it));
+    let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund} AND verb = 'spend')");
+    let event = past.number(&format!("SELECT event_seq FROM entries WHERE {entry}")).await;
+    let of_event = format!("event {event}");
+    vec![
+        // Entries, which the chain covers.
+        (
+            format!("UPDATE entries SET amount = amount + 1 WHERE {entry}"),
+            of_event.clone(),
+            format!("UPDATE entries SET amount = amount - 1 WHERE {entry}"),
+        ),
+        (
+            format!("UPDATE entries SET period = 'FY2021-22/M09' WHERE {entry}"),
+            of_event.clone(),
+            format!("UPDATE entries SET period = 'FY2021-22/M08' WHERE {entry}"),
+        ),
+        (
+            format!("UPDATE entries SET account_id = {nle} WHERE {entry}"),
+            of_event.clone(),
+            format!("UPDATE entries SET account_id = {fund} WHERE event_seq = {event} AND account_id = {nle}"),
+        ),
+        // Balances, every way that still adds up.
+        (
+            format!("UPDATE accounts SET available = available + 7, outside = outside - 7 WHERE id = {fund}"),
+            credit_fund.clone(),
+            format!("UPDATE accounts SET available = available - 7, outside = outside + 7 WHERE id = {fund}"),
+        ),
+        (
+            format!("UPDATE accounts SET committed = committed + 7, spent = spent - 7 WHERE id = {nle}"),
+            nle_fund.clone(),
+            format!("UPDATE accounts SET committed = committed - 7, spent = spent + 7 WHERE id = {nle}"),
+        ),
+        (
+            format!(
+                "UPDATE accounts SET available = available + 1, outside = outside - 1 WHERE offer_id = {caps} AND strand = 'nle'"
+            ),
+            offer.clone(),
+            format!(
+                "UPDATE accounts SET available = available - 1, outside = outside + 1 WHERE offer_id = {caps} AND strand = 'nle'"
+            ),
+        ),
+        // Awards, with what lies inside them.
+        (
+            format!("UPDATE awards SET drawn = drawn + 1 WHERE id = {award}"),
+            credit.clone(),
+            format!("UPDATE awards SET drawn = drawn - 1 WHERE id = {award}"),
+        ),
+        (
+            format!("UPDATE bookings SET state = 'delivered' WHERE award_id = {leader} AND state = 'booked'"),
+            days.clone(),
+            format!("UPDATE bookings SET state = 'booked' WHERE award_id = {leader} AND half_days = 1"),
+        ),
+        (
+            format!("UPDATE invoices SET reference = 'INV8' WHERE award_id = {paid}"),
+            fees.clone(),
+            format!("UPDATE invoices SET reference = 'INV7' WHERE award_id = {paid}"),
+        ),
+    ]
+}
+
+/// The same of what no balance shows: approvals, what entries are stored as, rows that hang on nothing.
+async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
+    let Book { credit_fund, credit, days, fees, approval, .. } = book;
+    let [fund, award, leader, paid, asked] = [credit_fund, credit, days, fees, approval].map(|it| past.id(it));
+    let nobody = fresh();
+    let none = past.id(&nobody);
+    let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund} AND verb = 'spend')");
+    let number = past.number(&format!("SELECT seq FROM entries WHERE {entry}")).await;
+    let approvals = |set: &str| format!("UPDATE approvals SET {set} WHERE id = {asked}");
+    let of_approval = |what: &str| format!("approval {approval} {what}");
+    vec![
+        (
+            format!("UPDATE entries SET on_fund = NOT on_fund WHERE {entry}"),
+            format!("entry {number}: it is stored as a cap's"),
+            format!("UPDATE entries SET on_fund = NOT on_fund WHERE {entry}"),
+        ),
+        (
+            format!("UPDATE entries SET period = 'whenever' WHERE {entry}"),
+            format!("entry {number}: it cannot be read"),
+            format!("UPDATE entries SET period = 'FY2021-22/M08' WHERE {entry}"),
+        ),
+        (
+            format!("UPDATE awards SET strand = 'nlg' WHERE id = {award}"),
+            format!("award {credit}: it cannot be read: the strand \"nlg\""),
+            format!("UPDATE awards SET strand = 'credit' WHERE id = {award}"),
+        ),
+        (
+            format!(
+                "INSERT INTO bookings SELECT programme, seq + 1000, {none}, half_days, booked_for, leader, state \
+                 FROM bookings WHERE award_id = {leader}"
+            ),
+            format!("award {nobody}: it is not there, but its booking"),
+            format!("DELETE FROM bookings WHERE award_id = {none}"),
+        ),
+        (
+            format!("UPDATE invoices SET award_id = {none} WHERE award_id = {paid}"),
+            format!("award {nobody}: it is not there, but its invoice"),
+            format!("UPDATE invoices SET award_id = {paid} WHERE award_id = {none}"),
+        ),
+        (
+            approvals("action = action || 'x'"),
+            of_approval("action"),
+            approvals("action = SUBSTR(action, 1, LENGTH(action) - 1)"),
+        ),
+        (
+            approvals("change = REPLACE(change, '5000001', '5000002')"),
+            of_approval("change"),
+            approvals("change = REPLACE(change, '5000002', '5000001')"),
+        ),
+        (
+            approvals("opened_seq = opened_seq + 1"),
+            of_approval("opening event"),
+            approvals("opened_seq = opened_seq - 1"),
+        ),
+        (
+            approvals("requested_at = requested_at + 1"),
+            of_approval("requested at"),
+            approvals("requested_at = requested_at - 1"),
+        ),
+        (
+            approvals("state = 'carried_out'"),
+            format!("approval {approval}: it cannot be read: its state"),
+            approvals("state = 'open'"),
+        ),
+    ]
+}
+
+/// Rows that cannot be read, or only as what they are not: each is named, and hides no other.
+fn unreadable(past: &Past, book: &Book) -> Vec<Tampering> {
+    let Book { credit_fund, credit, days, fees, approval, .. } = book;
+    let row = |(table, column, id): (&str, &str, &str), set: [&str; 2], named: String| {
+        let [tamper, mend] = set.map(|set| format!("UPDATE {table} SET {set} WHERE {column} = {}", past.id(id)));
+        (tamper, named, mend)
+    };
+    let cut = |column: &str| format!("{column} = SUBSTR({column}, 1, LENGTH({column}) - 1)");
+    vec![
+        row(
+            ("accounts", "id", credit_fund),
+            ["region = 'nowhere'", "region = NULL"],
+            format!("account {credit_fund}: it cannot be read"),
+        ),
+        row(
+            ("awards", "id", credit),
+            ["support = support || 'x'", &cut("support")],
+            format!("award {credit}: it cannot be read"),
+        ),
+        row(
+            ("bookings", "award_id", days),
+            ["leader = ' ' || leader", "leader = LTRIM(leader)"],
+            format!("award {days}: its booking"),
+        ),
+        // Another writing of a reference that is paid, under which it could be paid again.
+        row(
+            ("invoices", "award_id", fees),
+            ["reference = 'INV-7'", "reference = 'INV7'"],
+            format!("award {fees}: its invoice"),
+        ),
+        row(
+            ("approvals", "id", approval),
+            ["change = change || 'x'", &cut("change")],
+            format!("approval {approval}: it cannot be read"),
+        ),
+    ]
+}
+
+/// Entries that no writer makes: with a number or an event below 1, and, on SQLite, on something between a fund and a cap.
+fn forged(past: &Past) -> Vec<Tampering> {
+    let copy = |of: &str, from: &str| {
+        format!(
+            "INSERT INTO entries SELECT programme, {of}, account_id, verb, amount, period, on_fund FROM entries {from}"
+        )
+    };
+    let next = |by: &str| format!("UPDATE books SET next_entry = next_entry {by} WHERE programme = '{YEAR}'");
+    let mut all = vec![
+        (
+            copy("0, event_seq", "WHERE seq = 1"),
+            "entry 0: entry 1 was expected".to_owned(),
+            "DELETE FROM entries WHERE seq = 0".to_owned(),
+        ),
+        (
+            format!("{}; {}", copy("seq + 1, 0", "ORDER BY seq DESC LIMIT 1"), next("+ 1")),
+            "its event 0 is not in the record".to_owned(),
+            format!("DELETE FROM entries WHERE event_seq = 0; {}", next("- 1")),
+        ),
+    ];
+    if matches!(past, Past::Sqlite(_)) {
+        all.push((
+            "UPDATE entries SET on_fund = 2 WHERE seq = 1".to_owned(),
+            "entry 1: it cannot be read".to_owned(),
+            "UPDATE entries SET on_fund = 1 WHERE seq = 1".to_owned(),
+        ));
+    }
+    all
+}
+
+/// Rows of a programme that has no book.
+fn of_no_book(past: &Past, book: &Book) -> Vec<Tampering> {
+    let [fund, award, approval] = [&book.credit_fund, &book.credit, &book.approval].map(|it| past.id(it));
+    let (other, strange) = (past.id(&fresh()), "'2098-99'");
+    let rows = [
+        (
+            "accounts",
+            format!(
+                "{other}, {strange}, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
+                 committed, spent, version FROM accounts WHERE id = {fund}"
+            ),
+        ),
+        (
+            "awards",
+            format!(
+                "{other}, {strange}, offer_id, strand, unit, support, fund_id, cap_id, day_rate, awarded, drawn, \
+                 released, refunded, awarded_on, awarded_by, made_seq, version FROM awards WHERE id = {award}"
+            ),
+        ),
+        ("bookings", format!("{strange}, seq, award_id, half_days, booked_for, leader, state FROM bookings")),
+        ("invoices", format!("{strange}, seq, award_id, provider, reference, amount, amount FROM invoices")),
+        (
+            "approvals",
+            format!(
+                "{other}, {strange}, action, subject, opened_seq, reason, state, requested_by, requested_at, given_by, \
+                 change, request_id FROM approvals WHERE id = {approval}"
+            ),
+        ),
+        (
+            "entries",
+            format!("{strange}, seq, event_seq, account_id, verb, amount, period, on_fund FROM entries WHERE seq = 1"),
+        ),
+    ];
+    let row = |(table, columns): (&str, String)| {
+        let (insert, delete) = (
+            format!("INSERT INTO {table} SELECT {columns}"),
+            format!("DELETE FROM {table} WHERE programme = {strange}"),
+        );
+        (insert, format!("{table}: there are rows of programme \"2098-99\""), delete)
+    };
+    rows.into_iter().map(row).collect()
+}
