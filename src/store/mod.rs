@@ -318,9 +318,7 @@ impl WriteTx {
     pub async fn rollback(self) -> Result<()> {
         Ok(self.tx.rollback().await?)
     }
-}
 
-impl WriteTx {
     /// Plans the statements of the rest of this group each for itself: for the few that look at whole tables.
     ///
     /// # Errors
@@ -341,8 +339,6 @@ pub struct ReadTx {
     tx: DatabaseTransaction,
     backend: Backend,
 }
-
-impl ReadTx {}
 
 /// Where a read runs: on the pool, or inside a transaction.
 #[derive(Debug)]
