@@ -66,7 +66,7 @@ struct Inner {
     writer: Writer,
     reader: OfferReader,
     routes: Routes,
-    /// Whose turn it is to verify: each reads a whole record, over two of the few connections there are for reading.
+    /// Whose turn it is to verify: each reads a whole record, over three of the few connections there are for reading.
     verifying: Semaphore,
 }
 

@@ -42,6 +42,11 @@ impl Kind {
         }
     }
 
+    /// Whether its values are bytes on SQLite.
+    pub(super) const fn is_bytes(self) -> bool {
+        matches!(self, Self::Uuid | Self::Bytes | Self::OptionalUuid | Self::OptionalBytes)
+    }
+
     fn array_type(self) -> ArrayType {
         match self {
             Self::Uuid | Self::OptionalUuid => ArrayType::Uuid,

@@ -1,13 +1,17 @@
 //! The record: appended by the writer, read for histories and by `verify`.
 
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult};
+use serde::Deserialize;
+use uuid::Uuid;
 
 use super::batch::{Batch, How, Kind, Table, cell};
 use super::books::{actor, hash};
 use super::bulk::{number_in, select_by_place};
 use super::entity::record::text;
 use super::loose::{Rows, each};
-use super::{Backend, Readable, Result, StoreError};
+use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
+use super::{Backend, Readable, Result, Store, StoreError};
+use crate::domain::Date;
 use crate::domain::event::{Event, Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
 use crate::domain::time::Micros;
@@ -92,6 +96,24 @@ pub(super) fn append(batch: &mut Batch, programme: &Programme, at: Micros, event
 const COLUMNS: &str = "seq, kind, offer_id, actor, request_id, effective_on, recorded_at, reason_code, text_hash, body, \
                        hash";
 
+/// The same columns with their types.
+const SOURCE: Source = Source {
+    table: "events",
+    columns: &[
+        ("seq", Kind::Int),
+        ("kind", Kind::Text),
+        ("offer_id", Kind::OptionalUuid),
+        ("actor", Kind::Text),
+        ("request_id", Kind::Uuid),
+        ("effective_on", Kind::Date),
+        ("recorded_at", Kind::Int),
+        ("reason_code", Kind::OptionalText),
+        ("text_hash", Kind::OptionalBytes),
+        ("body", Kind::Text),
+        ("hash", Kind::Bytes),
+    ],
+};
+
 /// An event as it is stored, to be held against the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
@@ -103,16 +125,62 @@ pub struct StoredEvent {
     pub recorded: std::result::Result<Recorded, String>,
 }
 
-/// A page of a book's events from a number on, in order; without their entries, which `verify` reads beside them.
+/// Events of a book in order that are still to be read.
+#[derive(Debug)]
+pub struct Events(Packed);
+
+/// A page of a book's events from one number to another, in order; without their entries, which `verify` reads beside them.
+///
+/// # Errors
+/// As the database has it; also when one of them cannot be read at all: [`each_of_book`] names it.
+pub async fn of_book(store: &Store, programme: &Programme, (first, last): (Seq, Seq), limit: u64) -> Result<Events> {
+    let span = Span { first: first.0, last: last.0, limit };
+    packed(store, &SOURCE, programme, span).await.map(Events)
+}
+
+impl Events {
+    /// The number of the last one; none when there are none.
+    #[must_use]
+    pub fn last(&self) -> Option<Seq> {
+        self.0.last.map(Seq)
+    }
+
+    /// The events.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when SQLite keeps one that is: [`each_of_book`] names it.
+    pub fn read(self) -> Result<Vec<StoredEvent>> {
+        match self.0.form {
+            Form::Copied(bytes) => copied_rows(&bytes, copied),
+            Form::Told(text) => {
+                told::<Columns>(&text)?.into_iter().map(|it| Recorded::try_from(it).map(Into::into)).collect()
+            }
+        }
+    }
+}
+
+/// The same events as [`of_book`], each read by itself, so that one which cannot be read hides no other.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn of_book(from: &impl Readable, programme: &Programme, first: Seq, limit: u64) -> Result<Vec<StoredEvent>> {
+pub async fn each_of_book(
+    from: &impl Readable,
+    programme: &Programme,
+    (first, last): (Seq, Seq),
+    limit: u64,
+) -> Result<Vec<StoredEvent>> {
     let conn = from.at();
     let backend = conn.backend;
-    let sql = format!("SELECT {COLUMNS} FROM events WHERE programme = $1 AND seq >= $2 ORDER BY seq LIMIT $3");
-    let values = vec![programme.as_str().into(), first.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-    select_by_place(&conn, &sql, values, |row| stored(row, backend)).await
+    let values = bound(programme, Span { first: first.0, last: last.0, limit });
+    select_by_place(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values, |row| stored(row, backend)).await
+}
+
+/// The number of a book's last event, 0 when there is none.
+///
+/// # Errors
+/// As the database has it.
+pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
+    greatest(from, &SOURCE, programme).await.map(Seq)
 }
 
 /// A page of a book's events after a sequence, in order; without their entries.
@@ -194,22 +262,96 @@ fn stored(row: &QueryResult, backend: Backend) -> Result<StoredEvent> {
 }
 
 fn recorded(row: &QueryResult) -> Result<Recorded> {
-    let offer: Option<uuid::Uuid> = row.try_get_by_index(2)?;
     let text_hash: Option<Vec<u8>> = row.try_get_by_index(8)?;
-    let body: String = row.try_get_by_index(9)?;
-    let event = Event {
-        seq: Seq(row.try_get_by_index(0)?),
-        offer: offer.map(OfferId),
-        actor: actor(&row.try_get_by_index::<String>(3)?)?,
-        request: RequestId(row.try_get_by_index(4)?),
+    let columns = Columns {
+        seq: row.try_get_by_index(0)?,
+        kind: row.try_get_by_index(1)?,
+        offer: row.try_get_by_index(2)?,
+        actor: row.try_get_by_index(3)?,
+        request: row.try_get_by_index(4)?,
         effective: row.try_get_by_index(5)?,
-        recorded: Micros(row.try_get_by_index(6)?),
+        recorded: row.try_get_by_index(6)?,
         reason_code: row.try_get_by_index(7)?,
         text_hash: text_hash.as_deref().map(hash).transpose()?,
-        body: serde_json::from_str(&body).map_err(StoreError::unreadable)?,
-        entries: Vec::new(),
+        body: row.try_get_by_index(9)?,
+        hash: chained(row)?,
     };
-    Ok(Recorded { event, body, kind: row.try_get_by_index(1)?, hash: chained(row)? })
+    columns.try_into()
+}
+
+/// An event's columns, in their order.
+#[derive(Debug, Deserialize)]
+struct Columns {
+    seq: i64,
+    kind: String,
+    offer: Option<Uuid>,
+    actor: String,
+    request: Uuid,
+    #[serde(deserialize_with = "day")]
+    effective: Date,
+    recorded: i64,
+    reason_code: Option<String>,
+    text_hash: Option<Hash>,
+    body: String,
+    hash: Hash,
+}
+
+/// A day as SQLite keeps it: another text of the same day is another one to whatever compares it.
+fn day<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Date, D::Error> {
+    let text = String::deserialize(from)?;
+    let day = text.parse().ok().filter(|day: &Date| day.to_string() == text);
+    day.ok_or_else(|| serde::de::Error::custom(format!("the day {text:?}")))
+}
+
+/// An event of PostgreSQL. Each cell is taken, whatever can be read of it, so that the next row is found.
+fn copied(cells: &mut Cells<'_>) -> Result<StoredEvent> {
+    let seq = cells.int()?;
+    let (kind, offer, actor, request) = (cells.text(), cells.optional_uuid(), cells.text(), cells.uuid());
+    let (effective, recorded, reason_code) = (cells.date(), cells.int(), cells.optional_text());
+    let (text_hash, body, hash) = (cells.optional_hash(), cells.text(), cells.hash().map(Hash));
+    let chained = hash.as_ref().ok().copied();
+    let read = || {
+        let columns = Columns {
+            seq,
+            kind: kind?.to_owned(),
+            offer: offer?,
+            actor: actor?.to_owned(),
+            request: request?,
+            effective: effective?,
+            recorded: recorded?,
+            reason_code: reason_code?.map(ToOwned::to_owned),
+            text_hash: text_hash?.map(Hash),
+            body: body?.to_owned(),
+            hash: hash?,
+        };
+        columns.try_into()
+    };
+    Ok(StoredEvent { seq: Seq(seq), hash: chained, recorded: read().map_err(StoreError::said) })
+}
+
+impl TryFrom<Columns> for Recorded {
+    type Error = StoreError;
+    fn try_from(it: Columns) -> Result<Self> {
+        let event = Event {
+            seq: Seq(it.seq),
+            offer: it.offer.map(OfferId),
+            actor: actor(&it.actor)?,
+            request: RequestId(it.request),
+            effective: it.effective,
+            recorded: Micros(it.recorded),
+            reason_code: it.reason_code,
+            text_hash: it.text_hash,
+            body: serde_json::from_str(&it.body).map_err(StoreError::unreadable)?,
+            entries: Vec::new(),
+        };
+        Ok(Self { event, body: it.body, kind: it.kind, hash: it.hash })
+    }
+}
+
+impl From<Recorded> for StoredEvent {
+    fn from(it: Recorded) -> Self {
+        Self { seq: it.event.seq, hash: Some(it.hash), recorded: Ok(it) }
+    }
 }
 
 fn chained(row: &QueryResult) -> Result<Hash> {

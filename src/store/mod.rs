@@ -18,6 +18,7 @@ pub mod imports;
 pub mod loose;
 pub mod offers;
 pub mod ofsted;
+mod packed;
 pub mod placements;
 pub mod register;
 pub mod requests;

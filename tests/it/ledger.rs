@@ -3,6 +3,8 @@
 
 mod tampering;
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
 use tsio::proto::{RecipientKind, VerifyLedgerRequest, VerifyLedgerResponse};
 
@@ -18,6 +20,7 @@ both!(
     tampering_with_money_is_named,
     a_fund_that_was_moved_stays_stored,
     many_verify_at_once,
+    who_hangs_up_on_a_verify_leaves_nothing_behind,
     an_older_database_has_no_cap_until_an_award,
 );
 
@@ -226,6 +229,28 @@ async fn many_verify_at_once(db: Db) {
     }
     let answers = calls.join_all().await;
     assert_eq!(answers.iter().filter(|it| it.sound).count(), CALLERS, "{answers:?}");
+}
+
+/// A connection on which a page was on its way is not lent again with the rest of it.
+async fn who_hangs_up_on_a_verify_leaves_nothing_behind(db: Db) {
+    let book = book(&db).await;
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let mut cut = 0;
+    for micros in (200..12_000).step_by(100) {
+        let mut request = client.ask(VerifyLedgerRequest::default());
+        request.set_timeout(Duration::from_micros(micros));
+        cut += usize::from(client.finance().verify_ledger(request).await.is_err());
+        assert_eq!(client.fund(&book.credit_fund).await.fund, book.credit_fund, "after {micros} us");
+    }
+    assert!(cut > 0);
+    // Each connection there is has had its turn by then.
+    for _ in 0..64 {
+        assert_eq!(client.funds(YEAR).await.len(), 3);
+    }
+    assert!(
+        client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner().sound
+    );
 }
 
 async fn verified_over_wire(db: &Db) -> VerifyLedgerResponse {

@@ -129,7 +129,15 @@ fn tampering(db: &Db) -> Vec<Tampering> {
             "DELETE FROM texts WHERE seq = -1",
         ],
     ]);
-    if !db.is_postgres() {
+    if db.is_postgres() {
+        // A day that there is none of.
+        all.extend(rows([[
+            "CREATE TABLE days AS SELECT seq, effective_on FROM events; \
+             UPDATE events SET effective_on = 'infinity' WHERE seq = 21",
+            "event 21: it cannot be read",
+            "UPDATE events SET effective_on = (SELECT effective_on FROM days WHERE days.seq = 21) WHERE seq = 21",
+        ]]));
+    } else {
         all.extend(rows([[
             "UPDATE events SET effective_on = ' ' || effective_on WHERE seq = 21",
             "event 21: it cannot be read",

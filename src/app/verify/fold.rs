@@ -47,14 +47,14 @@ pub(super) struct Folded {
 /// other.
 pub(super) async fn book(store: &Store, snapshot: &ReadTx, facts: Facts, terms: Hash) -> Result<Report> {
     let programme = facts.programme.programme.clone();
-    let last = entries::last(snapshot, &programme).await?;
+    let last = (events::last(snapshot, &programme).await?, entries::last(snapshot, &programme).await?);
     let (pages, waiting) = mpsc::channel(AHEAD);
     let (ledger, moved) = mpsc::channel(AHEAD);
     let folding = tokio::task::spawn_blocking(move || Fold::new(facts, moved).run(waiting));
     // Dropped with this future, when the caller is gone, it is aborted; the fold ends as its channels are closed.
     let mut entries = JoinSet::new();
-    entries.spawn(read_entries(store.clone(), programme.clone(), last, ledger));
-    let read = read_events(snapshot, &programme, pages).await;
+    entries.spawn(read_entries(store.clone(), programme.clone(), last.1, ledger));
+    let read = read_events(store, snapshot, (&programme, last.0), pages).await;
     while let Some(ended) = entries.join_next().await {
         ended.map_err(|error| AppError::Bug(error.to_string()))??;
     }
@@ -64,31 +64,58 @@ pub(super) async fn book(store: &Store, snapshot: &ReadTx, facts: Facts, terms: 
     Ok(report)
 }
 
-/// Reads all events, page by page, from the lowest number there can be: one that no writer gives is there to be named.
-async fn read_events(snapshot: &ReadTx, programme: &Programme, pages: mpsc::Sender<Page>) -> Result<()> {
-    let mut next = Some(Seq(i64::MIN));
-    while let Some(first) = next {
-        let events = events::of_book(snapshot, programme, first, PAGE).await?;
-        let last = events.last().map(|it| it.seq);
+/// Reads all events up to the last of the snapshot, page by page, from the lowest number there can be: one that no writer
+/// gives is there to be named. A page is fetched while the one before it is read. They never change, so any connection
+/// reads the same; their texts may be erased, and come from the snapshot.
+async fn read_events(
+    store: &Store,
+    snapshot: &ReadTx,
+    (programme, last): (&Programme, Seq),
+    pages: mpsc::Sender<Page>,
+) -> Result<()> {
+    let mut first = Seq(i64::MIN);
+    let mut fetched = events::of_book(store, programme, (first, last), PAGE).await;
+    loop {
+        let next = fetched.as_ref().ok().and_then(|page| page.last()).and_then(after);
+        let reading = tokio::task::spawn_blocking(move || fetched?.read());
+        let ahead = match next {
+            Some(next) => Some(events::of_book(store, programme, (next, last), PAGE).await),
+            None => None,
+        };
+        let events = match reading.await.map_err(|error| AppError::Bug(error.to_string()))? {
+            Ok(events) => events,
+            Err(_) => events::each_of_book(snapshot, programme, (first, last), PAGE).await?,
+        };
+        let read = events.last().map(|it| it.seq);
         // After the last event there may be texts as well.
-        let upto = last.unwrap_or(Seq(i64::MAX));
+        let upto = read.unwrap_or(Seq(i64::MAX));
         let texts = events::texts_of_book(snapshot, programme, (first, upto)).await?;
         // The fold ends early only by a panic, which is found where it is waited for.
         if pages.send(Page { events, texts }).await.is_err() {
             return Ok(());
         }
-        next = last.and_then(|it| it.0.checked_add(1)).map(Seq);
+        first = match read.and_then(after) {
+            Some(next) => next,
+            None => return Ok(()),
+        };
+        fetched = match ahead {
+            Some(ahead) => ahead,
+            None => events::of_book(store, programme, (first, last), PAGE).await,
+        };
     }
-    Ok(())
 }
 
-/// Reads all entries up to the last of the snapshot, page by page. They never change, so any connection reads the same.
+/// The number after this one, if there is one.
+fn after(seq: Seq) -> Option<Seq> {
+    seq.0.checked_add(1).map(Seq)
+}
+
+/// Reads all entries up to the last of the snapshot, page by page; they never change either.
 async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages: mpsc::Sender<Entries>) -> Result<()> {
     let mut next = Some(EntrySeq(i64::MIN));
     while let Some(first) = next.filter(|it| *it <= last) {
-        let mut page = entries::of_book(&store, &programme, first, ENTRIES).await?;
+        let page = entries::of_book(&store, &programme, (first, last), ENTRIES).await?;
         next = page.last().and_then(|it| it.seq.0.checked_add(1)).map(EntrySeq);
-        page.retain(|it| it.seq <= last);
         if pages.send(page).await.is_err() {
             return Ok(());
         }

@@ -1,0 +1,244 @@
+//! Many rows of a book at once, for whoever reads all of it: as PostgreSQL's COPY gives them, or as one JSON text of
+//! SQLite. Row by row, a driver has more to do about each than there is in it; measured in
+//! [ADR 0015](../../../docs/adr/0015-verify-reads-pages-whole.md).
+
+use sea_orm::sqlx::Postgres;
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::{DbErr, QueryResult, RuntimeErr, Value, sqlx};
+use serde::de::DeserializeOwned;
+use tokio_stream::StreamExt as _;
+use uuid::Uuid;
+
+use super::batch::Kind;
+use super::bulk::select_by_place;
+use super::{Backend, Readable, Result, Store, StoreError};
+use crate::domain::Date;
+use crate::domain::ids::Programme;
+
+/// Where rows come from: a table that is keyed by programme and `seq`, and columns of it, `seq` first.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) table: &'static str,
+    pub(super) columns: &'static [(&'static str, Kind)],
+}
+
+/// Rows from one number to another, and how many at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) limit: u64,
+}
+
+impl Source {
+    /// The rows of a page in order, with their programme, span and limit at these places.
+    pub(super) fn page(&self, [programme, first, last, limit]: [&str; 4]) -> String {
+        let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        format!(
+            "SELECT {} FROM {} WHERE programme = {programme} AND seq >= {first} AND seq <= {last} ORDER BY seq LIMIT {limit}",
+            columns.join(", "),
+            self.table
+        )
+    }
+
+    /// The same as one text of SQLite: an array of arrays. Bytes are hex: the tables are STRICT, so that nothing else is
+    /// where bytes are wanted.
+    fn as_json(&self) -> String {
+        let column = |(name, kind): &(&str, Kind)| match kind.is_bytes() {
+            true => format!("CASE WHEN {name} IS NOT NULL THEN hex({name}) END"),
+            false => (*name).to_owned(),
+        };
+        let columns: Vec<String> = self.columns.iter().map(column).collect();
+        let page = self.page(["$1", "$2", "$3", "$4"]);
+        format!("SELECT MAX(seq), json_group_array(json_array({})) FROM ({page})", columns.join(", "))
+    }
+}
+
+/// What a page's query is given, in the order of its places.
+pub(super) fn bound(programme: &Programme, span: Span) -> Vec<Value> {
+    let limit = i64::try_from(span.limit).unwrap_or(i64::MAX);
+    vec![programme.as_str().into(), span.first.into(), span.last.into(), limit.into()]
+}
+
+/// Rows that are still to be read.
+#[derive(Debug)]
+pub(super) struct Packed {
+    /// The number of the last row; none when there are no rows.
+    pub(super) last: Option<i64>,
+    pub(super) form: Form,
+}
+
+/// In which form they are.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// COPY's binary one.
+    Copied(Vec<u8>),
+    /// A JSON array of arrays.
+    Told(String),
+}
+
+/// Fetches a page. It is read outside any transaction: rows that never change are the same everywhere.
+///
+/// # Errors
+/// As the database has it; also for a value on SQLite that no JSON text can hold.
+pub(super) async fn packed(store: &Store, from: &Source, programme: &Programme, span: Span) -> Result<Packed> {
+    match store.backend {
+        Backend::Postgres => {
+            let literal = format!("'{}'", programme.as_str().replace('\'', "''"));
+            let [first, last, limit] = [span.first.to_string(), span.last.to_string(), span.limit.to_string()];
+            let page = from.page([&literal, &first, &last, &limit]);
+            let bytes = copied(store, &format!("COPY ({page}) TO STDOUT (FORMAT binary)")).await?;
+            let mut last = None;
+            copied_rows(&bytes, |cells| {
+                last = Some(cells.int()?);
+                from.columns.iter().skip(1).try_for_each(|_| cells.bytes().map(drop))
+            })?;
+            Ok(Packed { last, form: Form::Copied(bytes) })
+        }
+        Backend::Sqlite => {
+            let read = |row: &QueryResult| {
+                Ok(Packed { last: row.try_get_by_index(0)?, form: Form::Told(row.try_get_by_index(1)?) })
+            };
+            let found = select_by_place(&store.at(), &from.as_json(), bound(programme, span), read).await?.pop();
+            found.ok_or_else(|| broken("its only row"))
+        }
+    }
+}
+
+async fn copied(store: &Store, statement: &str) -> Result<Vec<u8>> {
+    let failed = |error: sqlx::Error| DbErr::Query(RuntimeErr::SqlxError(error.into()));
+    let mut lent =
+        Lent { conn: store.reads.get_postgres_connection_pool().acquire().await.map_err(failed)?, ended: false };
+    let mut bytes = Vec::new();
+    let mut stream = lent.conn.copy_out_raw(statement).await.map_err(failed)?;
+    while let Some(chunk) = stream.next().await {
+        bytes.extend_from_slice(&chunk.map_err(failed)?);
+    }
+    drop(stream);
+    lent.ended = true;
+    Ok(bytes)
+}
+
+/// A connection that is lent again only when its COPY has ended: the driver would take what is left of one that failed, or
+/// whose reader has gone, for the answer to whatever is asked next.
+struct Lent {
+    conn: PoolConnection<Postgres>,
+    ended: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.conn.close_on_drop();
+        }
+    }
+}
+
+/// The number of the last row of a book, 0 when there is none.
+///
+/// # Errors
+/// As the database has it.
+pub(super) async fn greatest(from: &impl Readable, source: &Source, programme: &Programme) -> Result<i64> {
+    let sql = format!("SELECT COALESCE(MAX(seq), 0) FROM {} WHERE programme = $1", source.table);
+    let number = |row: &QueryResult| Ok(row.try_get_by_index(0)?);
+    let found = select_by_place(&from.at(), &sql, vec![programme.as_str().into()], number).await?;
+    Ok(found.first().copied().unwrap_or_default())
+}
+
+/// The rows of a JSON text.
+pub(super) fn told<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
+    serde_json::from_str(text).map_err(StoreError::unreadable)
+}
+
+/// What the binary form of COPY begins with: its signature, flags of which we know none, and no extension.
+const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// The rows of COPY's binary form, each read by the order of its cells.
+pub(super) fn copied_rows<T>(copied: &[u8], mut read: impl FnMut(&mut Cells<'_>) -> Result<T>) -> Result<Vec<T>> {
+    let mut cells = Cells(copied.strip_prefix(HEADER).ok_or_else(|| broken("its header"))?);
+    let mut rows = Vec::new();
+    // A row begins with the number of its cells; after the last one is -1.
+    while i16::from_be_bytes(cells.fixed()?) >= 0 {
+        rows.push(read(&mut cells)?);
+    }
+    Ok(rows)
+}
+
+/// The cells of a row, one after the other: each is the length of its bytes, -1 for NULL, and they.
+#[derive(Debug)]
+pub(super) struct Cells<'a>(&'a [u8]);
+
+impl<'a> Cells<'a> {
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or_else(|| broken("its end"))?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    fn bytes(&mut self) -> Result<Option<&'a [u8]>> {
+        let Ok(length) = usize::try_from(i32::from_be_bytes(self.fixed()?)) else { return Ok(None) };
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or_else(|| broken("its end"))?;
+        self.0 = rest;
+        Ok(Some(bytes))
+    }
+
+    fn of<const N: usize>(&mut self) -> Result<Option<[u8; N]>> {
+        self.bytes()?.map(|it| it.try_into().map_err(|_| broken("the length of a value"))).transpose()
+    }
+
+    /// 32 bytes, or NULL.
+    pub(super) fn optional_hash(&mut self) -> Result<Option<[u8; 32]>> {
+        self.of()
+    }
+
+    /// 32 bytes.
+    pub(super) fn hash(&mut self) -> Result<[u8; 32]> {
+        self.of()?.ok_or_else(null)
+    }
+
+    /// An id, or NULL.
+    pub(super) fn optional_uuid(&mut self) -> Result<Option<Uuid>> {
+        Ok(self.of()?.map(Uuid::from_bytes))
+    }
+
+    /// An id.
+    pub(super) fn uuid(&mut self) -> Result<Uuid> {
+        self.optional_uuid()?.ok_or_else(null)
+    }
+
+    /// A number.
+    pub(super) fn int(&mut self) -> Result<i64> {
+        self.of()?.map(i64::from_be_bytes).ok_or_else(null)
+    }
+
+    /// True or false.
+    pub(super) fn bool(&mut self) -> Result<bool> {
+        self.of()?.map(|[it]| it != 0).ok_or_else(null)
+    }
+
+    /// A text, or NULL.
+    pub(super) fn optional_text(&mut self) -> Result<Option<&'a str>> {
+        self.bytes()?.map(|it| std::str::from_utf8(it).map_err(StoreError::unreadable)).transpose()
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self) -> Result<&'a str> {
+        self.optional_text()?.ok_or_else(null)
+    }
+
+    /// A day: days since 1 January 2000.
+    pub(super) fn date(&mut self) -> Result<Date> {
+        let days = self.of()?.map(i32::from_be_bytes).ok_or_else(null)?;
+        let day =
+            Date::from_ymd_opt(2000, 1, 1).and_then(|it| it.checked_add_signed(chrono::TimeDelta::days(days.into())));
+        day.ok_or_else(|| broken("a day"))
+    }
+}
+
+fn null() -> StoreError {
+    StoreError::unreadable("NULL")
+}
+
+fn broken(what: &str) -> StoreError {
+    StoreError::unreadable(format!("a copy of which {what} is not as it should be"))
+}
