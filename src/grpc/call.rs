@@ -41,11 +41,12 @@ pub(super) async fn unary<T, R, F>(
 where
     F: Future<Output = Result<R>>,
 {
-    let span = tracing::info_span!("call", rpc, request_id = tracing::field::Empty, actor = tracing::field::Empty);
+    let (metadata, _, message) = request.into_parts();
+    let caller = auth::caller(&metadata)?;
+    // What is known is given at once: a field that is recorded later has the whole line written anew.
+    let (actor, later) = (caller.actor.as_str(), tracing::field::Empty);
+    let span = tracing::info_span!("call", rpc, actor, request_id = later);
     async move {
-        let (metadata, _, message) = request.into_parts();
-        let caller = auth::caller(&metadata)?;
-        tracing::Span::current().record("actor", caller.actor.as_str());
         let deadline = deadline(&metadata);
         let result = within(deadline, handle(Call { caller, deadline, rpc, message })).await;
         match result {

@@ -7,7 +7,8 @@ use super::batch::{Batch, Cell, How, Kind, Table, cell};
 use super::bulk::{ids, select_by_place, within};
 use super::loose::{Rows, each};
 use super::offers::{named, region};
-use super::{Readable, Result, StoreError};
+use super::together::{At, Columns, Together};
+use super::{Conn, Readable, Result, StoreError};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, OfferId, Programme};
 use crate::domain::ledger::{Account, Owner, Unit};
@@ -51,6 +52,24 @@ static MOVED: Table = Table {
 
 const COLUMNS: &str = "id, programme, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
                        committed, spent, version";
+
+/// The same columns with their types.
+const READ: Columns = &[
+    ("id", Kind::Uuid),
+    ("programme", Kind::Text),
+    ("owner", Kind::Text),
+    ("strand", Kind::Text),
+    ("region", Kind::OptionalText),
+    ("offer_id", Kind::OptionalUuid),
+    ("unit", Kind::Text),
+    ("binds", Kind::Bool),
+    ("over_committed", Kind::Bool),
+    ("outside", Kind::Int),
+    ("available", Kind::Int),
+    ("committed", Kind::Int),
+    ("spent", Kind::Int),
+    ("version", Kind::Int),
+];
 
 /// Adds accounts, as they are now, to what a group writes: new ones, and those that are stored already.
 pub(super) fn put(batch: &mut Batch, programme: &Programme, new: &[&Account], moved: &[&Account]) {
@@ -120,20 +139,16 @@ pub async fn find(from: &impl Readable, wanted: &[AccountId]) -> Result<Vec<(Pro
     select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await
 }
 
-/// The funds of a programme, and these accounts, as far as they are stored: what a group is decided against.
-///
-/// # Errors
-/// As the database has it.
-pub async fn funds_and(from: &impl Readable, programme: &Programme, caps: &[AccountId]) -> Result<Vec<Account>> {
-    let conn = from.at();
+/// Asks for the funds of a programme, and for these accounts, as far as they are stored: what a group is decided against.
+pub(super) fn ask(conn: &Conn<'_>, together: &mut Together, programme: &Programme, caps: &[AccountId]) -> usize {
     let caps: Vec<Uuid> = caps.iter().map(|id| id.0).collect();
-    let sql = format!(
-        "SELECT {COLUMNS} FROM accounts WHERE owner = 'fund' AND programme = $1 UNION ALL \
-         SELECT {COLUMNS} FROM accounts WHERE {}",
-        within(&conn, "id", 2)
-    );
-    let found = select_by_place(&conn, &sql, vec![programme.as_str().into(), ids(&conn, &caps)], read).await?;
-    Ok(found.into_iter().map(|(_, account)| account).collect())
+    together.add(READ, [programme.as_str().into(), ids(conn, &caps)], |place| {
+        let wanted = within(conn, "id", place.saturating_add(1));
+        format!(
+            "FROM (SELECT * FROM accounts WHERE owner = 'fund' AND programme = ${place} UNION ALL \
+             SELECT * FROM accounts WHERE {wanted}) a"
+        )
+    })
 }
 
 /// The caps of these offers, as far as something was awarded under them.
@@ -160,10 +175,18 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 }
 
 fn read(row: &QueryResult) -> Result<(Programme, Account)> {
-    let programme: String = row.try_get_by_index(1)?;
-    let owner: String = row.try_get_by_index(2)?;
-    let of: Option<String> = row.try_get_by_index(4)?;
-    let offer: Option<Uuid> = row.try_get_by_index(5)?;
+    read_at(row.into())
+}
+
+/// One of them, with its programme.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub(super) fn read_at(row: At<'_>) -> Result<(Programme, Account)> {
+    let programme: String = row.get(1)?;
+    let owner: String = row.get(2)?;
+    let of: Option<String> = row.get(4)?;
+    let offer: Option<Uuid> = row.get(5)?;
     let owner = match (owner.as_str(), offer, of) {
         ("cap", Some(offer), None) => Owner::Cap { offer: OfferId(offer) },
         ("fund", None, of) => Owner::Fund { region: of.as_deref().map(region).transpose()? },
@@ -172,17 +195,17 @@ fn read(row: &QueryResult) -> Result<(Programme, Account)> {
         }
     };
     let account = Account {
-        id: AccountId(row.try_get_by_index(0)?),
+        id: AccountId(row.get(0)?),
         owner,
-        strand: StrandId::new(row.try_get_by_index::<String>(3)?),
-        unit: named(Unit::named, &row.try_get_by_index::<String>(6)?)?,
-        binds: row.try_get_by_index(7)?,
-        over_committed: row.try_get_by_index(8)?,
-        outside: row.try_get_by_index(9)?,
-        available: row.try_get_by_index(10)?,
-        committed: row.try_get_by_index(11)?,
-        spent: row.try_get_by_index(12)?,
-        version: Seq(row.try_get_by_index(13)?),
+        strand: StrandId::new(row.get::<String>(3)?),
+        unit: named(Unit::named, &row.get::<String>(6)?)?,
+        binds: row.get(7)?,
+        over_committed: row.get(8)?,
+        outside: row.get(9)?,
+        available: row.get(10)?,
+        committed: row.get(11)?,
+        spent: row.get(12)?,
+        version: Seq(row.get(13)?),
     };
     Ok((programme.parse().map_err(StoreError::unreadable)?, account))
 }

@@ -31,7 +31,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Its name on PostgreSQL.
-    const fn sql(self) -> &'static str {
+    pub(super) const fn sql(self) -> &'static str {
         match self {
             Self::Uuid | Self::OptionalUuid => "uuid",
             Self::Bytes | Self::OptionalBytes => "bytea",
@@ -59,17 +59,17 @@ impl Kind {
     }
 
     /// The column as PostgreSQL selects it from the arrays: the stand-in is NULL again.
-    fn selected(self, column: &str) -> String {
+    fn select(self, sql: &mut String, column: &str) {
         let absent = match self {
             Self::OptionalUuid => "'00000000-0000-0000-0000-000000000000'::uuid",
             Self::OptionalBytes => "''::bytea",
             Self::OptionalText => "''",
             Self::OptionalInt => "(-9223372036854775808)",
             Self::Uuid | Self::Bytes | Self::Text | Self::Int | Self::Bool | Self::Date => {
-                return format!("v.{column}");
+                return push(sql, &["v.", column]);
             }
         };
-        format!("NULLIF(v.{column}, {absent})")
+        push(sql, &["NULLIF(v.", column, ", ", absent, ")"]);
     }
 
     /// What stands for NULL in an array: a value the column never holds.
@@ -187,43 +187,58 @@ async fn at_once(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
     Ok(())
 }
 
-/// One part of the statement: its values come after `bound` others.
+/// One part of the statement: its values come after `bound` others. Written piece by piece into the one text: for a lone
+/// caller it is a good part of the work.
 fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
-    let mut places = bound.saturating_add(1)..;
-    let same: Vec<String> =
-        (places.by_ref().zip(table.same)).map(|(at, (_, kind))| format!("${at}::{}", kind.sql())).collect();
-    let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-    let arrays: Vec<String> =
-        places.zip(table.columns).map(|(at, (_, kind))| format!("${at}::{}[]", kind.sql())).collect();
-    let from = format!("unnest({}) AS v({})", arrays.join(", "), names.join(", "));
-    let selected = table.columns.iter().map(|(name, kind)| kind.selected(name));
+    let mut place = bound;
+    let mut placed = |sql: &mut String, kind: Kind, more: &str| {
+        place = place.saturating_add(1);
+        sql.push('$');
+        sql.push_str(&place.to_string());
+        sql.push_str("::");
+        sql.push_str(kind.sql());
+        sql.push_str(more);
+    };
     match table.how {
         How::Update => {
-            let set: Vec<String> = table
-                .columns
-                .iter()
-                .zip(selected)
-                .skip(1)
-                .map(|((name, _), from)| format!("{name} = {from}"))
-                .collect();
-            let key = names.first().copied().unwrap_or_default();
-            sql.push_str(&format!(
-                "UPDATE {0} t SET {1} FROM {from} WHERE t.{key} = v.{key}",
-                table.name,
-                set.join(", ")
-            ));
+            push(sql, &["UPDATE ", table.name, " t SET "]);
+            for (at, (name, kind)) in table.columns.iter().skip(1).enumerate() {
+                push(sql, &[if at == 0 { "" } else { ", " }, name, " = "]);
+                kind.select(sql, name);
+            }
         }
         How::Insert | How::Upsert { .. } => {
-            let selected: Vec<String> = same.into_iter().chain(selected).collect();
-            sql.push_str(&format!(
-                "INSERT INTO {} ({}) SELECT {} FROM {from}{}",
-                table.name,
-                all_names(table),
-                selected.join(", "),
-                conflict(table)
-            ));
+            push(sql, &["INSERT INTO ", table.name, " (", &all_names(table), ") SELECT "]);
+            for (_, kind) in table.same {
+                placed(sql, *kind, ", ");
+            }
+            for (at, (name, kind)) in table.columns.iter().enumerate() {
+                sql.push_str(if at == 0 { "" } else { ", " });
+                kind.select(sql, name);
+            }
         }
     }
+    sql.push_str(" FROM unnest(");
+    for (at, (_, kind)) in table.columns.iter().enumerate() {
+        sql.push_str(if at == 0 { "" } else { ", " });
+        placed(sql, *kind, "[]");
+    }
+    sql.push_str(") AS v(");
+    for (at, (name, _)) in table.columns.iter().enumerate() {
+        push(sql, &[if at == 0 { "" } else { ", " }, name]);
+    }
+    sql.push(')');
+    match table.how {
+        How::Update => {
+            let key = table.columns.first().map_or("", |(name, _)| *name);
+            push(sql, &[" WHERE t.", key, " = v.", key]);
+        }
+        How::Insert | How::Upsert { .. } => sql.push_str(&conflict(table)),
+    }
+}
+
+fn push(sql: &mut String, pieces: &[&str]) {
+    pieces.iter().for_each(|it| sql.push_str(it));
 }
 
 fn all_names(table: &Table) -> String {

@@ -141,7 +141,12 @@ pub(super) async fn select_by_place<T>(
     values: Vec<Value>,
     read: impl Fn(&QueryResult) -> Result<T>,
 ) -> Result<Vec<T>> {
-    conn.db.query_all_raw(statement(conn, sql, values)).await?.iter().map(read).collect()
+    rows(conn, sql, values).await?.iter().map(read).collect()
+}
+
+/// The rows themselves.
+pub(super) async fn rows(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+    Ok(conn.db.query_all_raw(statement(conn, sql, values)).await?)
 }
 
 fn statement(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Statement {

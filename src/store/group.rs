@@ -1,16 +1,80 @@
-//! Everything one group of commands changes in a book, written together.
+//! What one group of commands is decided against, read together, and everything it changes, written together.
+
+use std::collections::{BTreeMap, HashMap};
 
 use super::batch::Batch;
 use super::books::Head;
 use super::events::{Recorded, Text};
+use super::register::Trust;
 use super::requests::Stored;
-use super::{Result, WriteTx, accounts, awards, books, entries, events, offers, requests};
+use super::together::Together;
+use super::{Readable, Result, WriteTx, accounts, awards, books, entries, events, offers, register, requests};
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, Programme};
+use crate::domain::ids::{AccountId, Actor, OfferId, Programme, RequestId, Uid};
 use crate::domain::ledger::{Account, Ledger, Owner};
 use crate::domain::offer::Offer;
 use crate::domain::time::Micros;
+
+/// What most groups ask. What they ask seldom (offers in full, approvals, the register) has statements of its own.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Requests that may have been answered before.
+    pub requests: &'a [(&'a Actor, RequestId)],
+    /// Offers of which only what money depends on is asked.
+    pub offers: &'a [OfferId],
+    /// Caps to be had beside the funds of this programme; nothing when no account may be moved.
+    pub accounts: Option<(&'a Programme, &'a [AccountId])>,
+    /// Trusts of the register.
+    pub trusts: &'a [Uid],
+}
+
+/// The answers, as far as there are such things.
+#[derive(Debug)]
+pub struct Found {
+    /// Answers given before.
+    pub answers: Vec<Stored>,
+    /// Offers without their schools and contacts: to be touched, never put.
+    pub offers: BTreeMap<OfferId, Offer>,
+    /// Funds and caps.
+    pub accounts: Vec<Account>,
+    /// Trusts.
+    pub trusts: HashMap<Uid, Trust>,
+}
+
+/// Reads it in one round trip.
+///
+/// # Errors
+/// As the database has it.
+pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
+    let conn = from.at();
+    let mut all = Together::default();
+    let requests = some(asked.requests).map(|it| requests::ask(&conn, &mut all, it));
+    let offers = some(asked.offers).map(|it| offers::ask_bare(&conn, &mut all, it));
+    let accounts = asked.accounts.map(|(programme, caps)| accounts::ask(&conn, &mut all, programme, caps));
+    let trusts = some(asked.trusts).map(|it| register::ask_trusts(&conn, &mut all, it));
+    let all = all.ask(&conn).await?;
+    let offers = all.read(offers, offers::read_bare)?;
+    let trusts = all.read(trusts, register::read_trust)?;
+    Ok(Found {
+        answers: all.read(requests, requests::read)?,
+        offers: offers.into_iter().map(|it| (it.id, it)).collect(),
+        accounts: all.read(accounts, |row| Ok(accounts::read_at(row)?.1))?,
+        trusts: trusts.into_iter().map(|it| (it.uid, it)).collect(),
+    })
+}
+
+/// Reads the answers given before alone.
+///
+/// # Errors
+/// As the database has it.
+pub async fn answered(from: &impl Readable, requests: &[(&Actor, RequestId)]) -> Result<Vec<Stored>> {
+    Ok(read(from, Asked { requests, offers: &[], accounts: None, trusts: &[] }).await?.answers)
+}
+
+fn some<T>(list: &[T]) -> Option<&[T]> {
+    (!list.is_empty()).then_some(list)
+}
 
 /// What a group changes often: the record, money, answers. What it changes seldom (offers in full, approvals,
 /// placements) has statements of its own.

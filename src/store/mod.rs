@@ -25,6 +25,7 @@ pub mod requests;
 pub mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
+mod together;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -10,10 +10,11 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::batch::{Batch, How, Kind, Table, cell};
-use super::bulk::{ids, number_in, select_by_place, upsert_all, uuid_in, within};
+use super::bulk::{ids, number_in, upsert_all, uuid_in, within};
 use super::entity::record::{contact, offer, offer_school};
 use super::loose::{Rows, each};
 use super::register::search::holds;
+use super::together::{At, Columns, Together};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
@@ -32,43 +33,58 @@ pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<Offe
     whole(&conn, offer::Entity::find().filter(uuid_in(&conn, offer::Column::Id, &ids)).all(&conn.db).await?).await
 }
 
-/// These offers without their schools and contacts, as far as they exist: what a decision about money asks of an offer.
-/// One of them may be touched, never [put].
+/// Asks for these offers without their schools and contacts: what a decision about money asks of an offer. One of them
+/// may be touched, never [put].
+pub(super) fn ask_bare(conn: &Conn<'_>, together: &mut Together, wanted: &[OfferId]) -> usize {
+    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
+    together.add(BARE, [ids(conn, &wanted)], |place| format!("FROM offers WHERE {}", within(conn, "id", place)))
+}
+
+const BARE: Columns = &[
+    ("id", Kind::Uuid),
+    ("programme", Kind::Text),
+    ("recipient_kind", Kind::Text),
+    ("recipient", Kind::Int),
+    ("name", Kind::Text),
+    ("region", Kind::Text),
+    ("state", Kind::Text),
+    ("assignee", Kind::OptionalText),
+    ("outcome", Kind::OptionalText),
+    ("before_close", Kind::OptionalText),
+    ("accepted_by", Kind::OptionalText),
+    ("accepted_on", Kind::Date),
+    ("trust_uid", Kind::OptionalInt),
+    ("responsible", Kind::Text),
+    ("terms_sha256", Kind::Bytes),
+    ("version", Kind::Int),
+    ("made_at", Kind::Int),
+];
+
+/// One of them.
 ///
 /// # Errors
-/// As the database has it.
-pub async fn find_bare(from: &impl Readable, wanted: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
-    let conn = from.at();
-    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
-    let sql = format!(
-        "SELECT id, programme, recipient_kind, recipient, name, region, state, assignee, outcome, before_close, accepted_by, \
-         accepted_on, trust_uid, responsible, terms_sha256, version, made_at FROM offers WHERE {}",
-        within(&conn, "id", 1)
-    );
-    let read = |row: &QueryResult| {
-        bare(offer::Model {
-            id: row.try_get_by_index(0)?,
-            programme: row.try_get_by_index(1)?,
-            recipient_kind: row.try_get_by_index(2)?,
-            recipient: row.try_get_by_index(3)?,
-            name: row.try_get_by_index(4)?,
-            region: row.try_get_by_index(5)?,
-            state: row.try_get_by_index(6)?,
-            assignee: row.try_get_by_index(7)?,
-            outcome: row.try_get_by_index(8)?,
-            before_close: row.try_get_by_index(9)?,
-            accepted_by: row.try_get_by_index(10)?,
-            accepted_on: row.try_get_by_index(11)?,
-            trust_uid: row.try_get_by_index(12)?,
-            responsible: row.try_get_by_index(13)?,
-            terms_sha256: row.try_get_by_index(14)?,
-            search: String::new(),
-            version: row.try_get_by_index(15)?,
-            made_at: row.try_get_by_index(16)?,
-        })
-    };
-    let found = select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await?;
-    Ok(found.into_iter().map(|offer| (offer.id, offer)).collect())
+/// [`StoreError::Unreadable`].
+pub(super) fn read_bare(row: At<'_>) -> Result<Offer> {
+    bare(offer::Model {
+        id: row.get(0)?,
+        programme: row.get(1)?,
+        recipient_kind: row.get(2)?,
+        recipient: row.get(3)?,
+        name: row.get(4)?,
+        region: row.get(5)?,
+        state: row.get(6)?,
+        assignee: row.get(7)?,
+        outcome: row.get(8)?,
+        before_close: row.get(9)?,
+        accepted_by: row.get(10)?,
+        accepted_on: row.get(11)?,
+        trust_uid: row.get(12)?,
+        responsible: row.get(13)?,
+        terms_sha256: row.get(14)?,
+        search: String::new(),
+        version: row.get(15)?,
+        made_at: row.get(16)?,
+    })
 }
 
 /// Every offer of a programme, by id.

@@ -1,13 +1,13 @@
 //! First successes, by caller and request id: answered again, byte for byte, for ever.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::batch::{Batch, How, Kind, Table, cell};
 use super::books::{actor, hash};
-use super::bulk::select_by_place;
 use super::entity::record::request;
-use super::{Backend, Readable, Result, WriteTx};
+use super::together::{At, Columns, Together};
+use super::{Backend, Conn, Readable, Result, WriteTx};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, RequestId};
 use crate::domain::time::Micros;
@@ -40,42 +40,56 @@ static REQUESTS: Table = Table {
     how: How::Insert,
 };
 
-/// The stored successes among these requests.
-///
-/// # Errors
-/// As the database has it.
-pub async fn find(from: &impl Readable, wanted: &[(Actor, RequestId)]) -> Result<Vec<Stored>> {
-    let conn = from.at();
-    let (sql, values) = match conn.backend {
+/// Asks for the stored successes among these requests.
+pub(super) fn ask(conn: &Conn<'_>, together: &mut Together, wanted: &[(&Actor, RequestId)]) -> usize {
+    match conn.backend {
         Backend::Postgres => {
             let actors: Vec<String> = wanted.iter().map(|(actor, _)| actor.to_string()).collect();
             let requests: Vec<uuid::Uuid> = wanted.iter().map(|(_, request)| request.0).collect();
-            let from = "unnest($1::text[], $2::uuid[]) AS w(actor, request_id)";
-            let on = "r.actor = w.actor AND r.request_id = w.request_id";
-            (format!("SELECT {COLUMNS} FROM {from} JOIN requests r ON {on}"), vec![actors.into(), requests.into()])
+            together.add(COLUMNS, [actors.into(), requests.into()], |first| {
+                let second = first.saturating_add(1);
+                format!(
+                    "FROM unnest(${first}::text[], ${second}::uuid[]) AS w(a, id) \
+                     JOIN requests ON actor = w.a AND request_id = w.id"
+                )
+            })
         }
         // The order of a CROSS JOIN is kept: from what is wanted to the table, by its key.
         Backend::Sqlite => {
             let list: Vec<_> =
                 wanted.iter().map(|(actor, id)| [actor.to_string(), id.0.simple().to_string()]).collect();
             let json = serde_json::to_string(&list).unwrap_or_default();
-            let on = "r.actor = w.value ->> 0 AND r.request_id = unhex(w.value ->> 1)";
-            (format!("SELECT {COLUMNS} FROM json_each($1) w CROSS JOIN requests r ON {on}"), vec![json.into()])
+            together.add(COLUMNS, [json.into()], |place| {
+                format!(
+                    "FROM json_each(${place}) w CROSS JOIN requests ON actor = w.value ->> 0 \
+                     AND request_id = unhex(w.value ->> 1)"
+                )
+            })
         }
-    };
-    let read = |row: &QueryResult| {
-        Ok(Stored {
-            actor: actor(&row.try_get_by_index::<String>(0)?)?,
-            request: RequestId(row.try_get_by_index(1)?),
-            rpc: row.try_get_by_index(2)?,
-            fingerprint: hash(&row.try_get_by_index::<Vec<u8>>(3)?)?,
-            answer: row.try_get_by_index(4)?,
-        })
-    };
-    select_by_place(&conn, &sql, values, read).await
+    }
 }
 
-const COLUMNS: &str = "r.actor, r.request_id, r.rpc, r.fingerprint, r.answer";
+/// A stored success.
+///
+/// # Errors
+/// [`super::StoreError::Unreadable`].
+pub(super) fn read(row: At<'_>) -> Result<Stored> {
+    Ok(Stored {
+        actor: actor(&row.get::<String>(0)?)?,
+        request: RequestId(row.get(1)?),
+        rpc: row.get(2)?,
+        fingerprint: hash(&row.get::<Vec<u8>>(3)?)?,
+        answer: row.get(4)?,
+    })
+}
+
+const COLUMNS: Columns = &[
+    ("actor", Kind::Text),
+    ("request_id", Kind::Uuid),
+    ("rpc", Kind::Text),
+    ("fingerprint", Kind::Bytes),
+    ("answer", Kind::Bytes),
+];
 
 /// Adds new successes to what a group writes.
 pub(super) fn append(batch: &mut Batch, new: &[Stored], at: Micros) {

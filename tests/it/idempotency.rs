@@ -15,6 +15,7 @@ both!(
     a_refusal_does_not_burn_its_id,
     two_callers_may_use_the_same_id,
     an_id_of_another_book_is_refused,
+    a_repeated_call_is_answered_whatever_became_of_its_offer,
 );
 
 /// SQLite: one process. PostgreSQL: two on one database.
@@ -106,6 +107,32 @@ async fn an_id_of_another_book_is_refused(db: Db) {
     let status = client.note(&next[0].offer, "kept", &id).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
     assert_eq!(client.times(&next[0].offer, &id).await, 0);
+}
+
+async fn a_repeated_call_is_answered_whatever_became_of_its_offer(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offer = client.seed().await.remove(0).offer;
+    let (identified, assigned) = (fresh(), fresh());
+    let first =
+        (client.identify(YEAR, &identified).await.unwrap(), client.assign(&offer, "ann", &assigned).await.unwrap());
+    server.stop();
+    let head = proved(&db);
+    let mut past = Past::of(&db).await;
+    let id = past.id(&offer);
+    past.run(&format!("UPDATE offers SET region = region || ' ' WHERE id = {id}")).await.unwrap();
+    server.restart();
+    let client = Client::of(&server).await;
+    // Neither can be decided any more, and both have been.
+    let refused =
+        [client.identify(YEAR, &fresh()).await.unwrap_err(), client.assign(&offer, "bob", &fresh()).await.unwrap_err()];
+    assert!(refused.iter().all(|it| it.code() == Code::Internal), "{refused:?}");
+    let again =
+        (client.identify(YEAR, &identified).await.unwrap(), client.assign(&offer, "ann", &assigned).await.unwrap());
+    assert_eq!(again, first);
+    server.stop();
+    past.run(&format!("UPDATE offers SET region = RTRIM(region) WHERE id = {id}")).await.unwrap();
+    assert_eq!(proved(&db), head);
 }
 
 /// Both books have looked for the id and found nothing before either stores its answer.

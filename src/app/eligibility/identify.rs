@@ -90,12 +90,12 @@ pub(crate) async fn register_answer(from: &impl Readable, _: &Terms, urn: Urn) -
     }))
 }
 
-/// What the newest files say of these trusts, as far as one names them as trusts.
-pub(crate) async fn trust_answers(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, TrustAnswer>> {
+/// What the register says of these groups, as far as they are trusts.
+pub(crate) fn trust_answers(groups: HashMap<Uid, register::Trust>) -> HashMap<Uid, TrustAnswer> {
     let answer = |(uid, it): (Uid, register::Trust)| {
         TrustKind::from_gias(it.kind).map(|kind| (uid, TrustAnswer { kind, open: it.status == facts::OPEN }))
     };
-    Ok(register::trusts(from, uids).await?.into_iter().filter_map(answer).collect())
+    groups.into_iter().filter_map(answer).collect()
 }
 
 /// Open offers, of every programme, with schools that are not eligible by the files that count; by offer.

@@ -8,8 +8,9 @@ use crate::domain::award::{Reference, Support};
 use crate::domain::book::approval::Approval;
 use crate::domain::book::{Command, Facts};
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, ApprovalId, AwardId, OfferId, Programme, RequestId, Uid, Urn};
-use crate::store::{Readable, StoreError, accounts, approvals, awards, offers};
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, RequestId, Uid, Urn};
+use crate::store::requests::Stored;
+use crate::store::{Readable, StoreError, approvals, awards, group, offers};
 
 /// Why facts could not be loaded.
 #[derive(Debug)]
@@ -42,9 +43,11 @@ pub(super) struct Known {
     pub(super) facts: Facts,
     /// Accounts among them that are stored; the others come to be with what is decided.
     pub(super) stored: HashSet<AccountId>,
+    /// Answers given before, to the requests asked about.
+    pub(super) answers: Vec<Stored>,
 }
 
-/// Loads the facts these commands are decided against. Inside a write transaction the book is locked already; identify
+/// Loads the facts these commands are decided against, and what these requests were answered before. Inside a write transaction the book is locked already; identify
 /// also takes the register's lock, so that it never sees half of an import.
 pub(super) async fn load(
     from: &impl Readable,
@@ -52,17 +55,15 @@ pub(super) async fn load(
     programme: &Programme,
     open: bool,
     commands: &[(RequestId, &Command)],
+    requests: &[(&Actor, RequestId)],
 ) -> Result<Known, Unloadable> {
     let loaded = terms.of(from, programme).await.map_err(sort)?;
     let mut facts = loaded.facts(open);
     let asked = Asked::of(commands);
     load_approvals(from, &asked, &mut facts).await?;
     load_awards(from, &asked, &mut facts).await?;
-    load_offers(from, &asked, &mut facts).await?;
-    let mut stored = HashSet::new();
-    if asked.money || facts.approvals.values().any(|it| it.change.is_some()) {
-        stored = load_accounts(from, &asked, &mut facts).await?;
-    }
+    let bare = load_offers(from, &asked, &mut facts).await?;
+    let (stored, answers) = load_most(from, &asked, (&bare, requests), &mut facts).await?;
     if asked.identifies {
         eligibility::lock_register(from).await?;
         facts.candidates = Some(eligibility::candidates(from, &loaded.terms).await.map_err(sort)?);
@@ -71,11 +72,7 @@ pub(super) async fn load(
         let answer = eligibility::register_answer(from, &loaded.terms, urn).await.map_err(sort)?;
         facts.register.extend(answer.map(|answer| (urn, answer)));
     }
-    if !asked.trusts.is_empty() {
-        let uids: Vec<Uid> = asked.trusts.into_iter().collect();
-        facts.trusts = eligibility::trust_answers(from, &uids).await.map_err(sort)?;
-    }
-    Ok(Known { facts, stored })
+    Ok(Known { facts, stored, answers })
 }
 
 /// What a group's commands need to know.
@@ -214,15 +211,16 @@ async fn load_awards(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     Ok(())
 }
 
-/// The offers named and those of the awards named, and where their schools are listed; for identify, all of them.
-async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+/// The offers asked for in full, and where their schools are listed; for identify, all of them. Answers the others, those
+/// of the awards named among them.
+async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<Vec<OfferId>, StoreError> {
     let programme = facts.programme.programme.clone();
     if asked.identifies {
         facts.offers = offers::of_programme(from, &programme).await?;
         facts.recipients = facts.offers.values().map(|offer| (offer.recipient, offer.id)).collect();
         let open = facts.offers.values().filter(|offer| offer.is_open());
         facts.listed = open.flat_map(|offer| offer.schools.keys().map(|urn| (*urn, offer.id))).collect();
-        return Ok(());
+        return Ok(Vec::new());
     }
     let about_offers = facts.approvals.values().filter(|it| it.change.is_none());
     let mut whole = asked.offers.clone();
@@ -241,32 +239,35 @@ async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     if !whole.is_empty() {
         facts.offers = offers::find(from, &whole).await?;
     }
-    if !bare.is_empty() {
-        facts.offers.extend(offers::find_bare(from, &bare).await?);
-    }
     facts.offers.retain(|_, offer| offer.programme == programme);
     if asked.relisted {
         let urns: Vec<Urn> = facts.offers.values().flat_map(|offer| offer.schools.keys().copied()).collect();
         facts.listed = offers::listing(from, &programme, &urns).await?;
     }
-    Ok(())
+    Ok(bare)
 }
 
-/// The programme's funds and the caps concerned; answers which are stored.
-async fn load_accounts(
+/// What most groups ask, in one round trip: these offers, the programme's funds, the caps and trusts concerned. Answers
+/// which accounts are stored, and what these requests were answered before.
+async fn load_most(
     from: &impl Readable,
     asked: &Asked,
+    (bare, requests): (&[OfferId], &[(&Actor, RequestId)]),
     facts: &mut Facts,
-) -> Result<HashSet<AccountId>, StoreError> {
+) -> Result<(HashSet<AccountId>, Vec<Stored>), StoreError> {
+    let programme = facts.programme.programme.clone();
+    let money = asked.money || facts.approvals.values().any(|it| it.change.is_some());
     let of_awards = facts.awards.values().filter_map(|it| it.cap);
     let caps: BTreeSet<AccountId> = asked.caps.iter().copied().chain(of_awards).collect();
     let caps: Vec<AccountId> = caps.into_iter().collect();
-    let mut stored = HashSet::with_capacity(caps.len());
-    for account in accounts::funds_and(from, &facts.programme.programme, &caps).await? {
-        stored.insert(account.id);
-        facts.ledger.put(account);
-    }
-    Ok(stored)
+    let trusts: Vec<Uid> = asked.trusts.iter().copied().collect();
+    let accounts = money.then_some((&programme, caps.as_slice()));
+    let found = group::read(from, group::Asked { requests, offers: bare, accounts, trusts: &trusts }).await?;
+    facts.offers.extend(found.offers.into_iter().filter(|(_, offer)| offer.programme == programme));
+    facts.trusts = eligibility::trust_answers(found.trusts);
+    let stored = found.accounts.iter().map(|it| it.id).collect();
+    found.accounts.into_iter().for_each(|it| facts.ledger.put(it));
+    Ok((stored, found.answers))
 }
 
 fn sort(error: AppError) -> Unloadable {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::facts::Known;
+use super::facts::{Known, Unloadable};
 use super::{Job, Shared, Submission, Told, facts};
 use crate::app::clock::new_id;
 use crate::app::{AppError, Result, again};
@@ -21,7 +21,7 @@ use crate::store::books::Head;
 use crate::store::events::{Recorded, Text};
 use crate::store::group::Written;
 use crate::store::requests::Stored;
-use crate::store::{self, StoreError, Turn, WriteTx, approvals, books, offers, placements, requests};
+use crate::store::{self, StoreError, Turn, WriteTx, approvals, books, offers, placements};
 
 /// What one caller is answered.
 pub(super) type Verdict = Result<Vec<u8>>;
@@ -53,19 +53,14 @@ pub(super) async fn write(
         let unknown = || Err(AppError::NotFound(format!("programme {programme}")));
         return Ok(group.iter().map(|_| unknown()).collect());
     };
-    let mut answers = Answers::load(&tx, group).await?;
-    let new = group.iter().map(|job| &job.submission).filter(|it| answers.find(it).is_none());
-    let new: Vec<(RequestId, &Command)> = new.map(|it| (it.request, &it.command)).collect();
-    if new.iter().any(|(_, command)| matches!(command, Command::Identify)) {
-        tx.plan_anew().await?;
-    }
-    let Known { mut facts, stored } = match facts::load(&tx, &shared.terms, programme, head.open, &new).await {
+    let Known { mut facts, stored, answers } = match know(&tx, shared, programme, head.open, group).await {
         Ok(known) => known,
-        Err(facts::Unloadable::Store(error)) => return Err(error),
+        Err(Unloadable::Store(error)) => return Err(error),
         // One command's facts cannot be had: the halving finds out whose.
-        Err(facts::Unloadable::App(error)) if group.len() > 1 => return Err(StoreError::Row(error.to_string())),
-        Err(facts::Unloadable::App(error)) => return Ok(vec![Err(error)]),
+        Err(Unloadable::App(error)) if group.len() > 1 => return Err(StoreError::Row(error.to_string())),
+        Err(Unloadable::App(error)) => return Ok(vec![Err(error)]),
     };
+    let mut answers = Answers::new(answers);
     let now = shared.clock.now();
     let mut pen = Pen::new(programme, head);
     let verdicts = group.iter().map(|job| judge(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
@@ -80,6 +75,39 @@ pub(super) async fn write(
         tx.commit().await?;
     }
     Ok(verdicts)
+}
+
+/// What a group is decided against, and what was answered before, in one round trip. What was answered is looked for by
+/// itself, and the rest is loaded for the others alone, where the rest is much (identify) or cannot be had: whoever repeats
+/// a call is answered whatever has become of what it was about.
+async fn know(
+    tx: &WriteTx,
+    shared: &Shared,
+    programme: &Programme,
+    open: bool,
+    group: &[Job],
+) -> std::result::Result<Known, Unloadable> {
+    let of: Vec<&Submission> = group.iter().map(|job| &job.submission).collect();
+    let identifies = |of: &[&Submission]| of.iter().any(|it| matches!(it.command, Command::Identify));
+    let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
+    if !identifies(&of) {
+        match facts::load(tx, &shared.terms, programme, open, &commands(&of), &requests).await {
+            Err(Unloadable::App(_) | Unloadable::Store(StoreError::Unreadable(_))) if group.len() == 1 => {}
+            known => return known,
+        }
+    }
+    let answers = store::group::answered(tx, &requests).await?;
+    let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
+    let left: Vec<&Submission> = of.into_iter().filter(|it| !answered(it)).collect();
+    if identifies(&left) {
+        tx.plan_anew().await?;
+    }
+    let known = facts::load(tx, &shared.terms, programme, open, &commands(&left), &[]).await?;
+    Ok(Known { answers, ..known })
+}
+
+fn commands<'a>(of: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
+    of.iter().map(|it| (it.request, &it.command)).collect()
 }
 
 /// Idempotency first; then the command is decided, and its success kept under its request id.
@@ -112,11 +140,9 @@ struct Answers {
 }
 
 impl Answers {
-    async fn load(tx: &WriteTx, group: &[Job]) -> store::Result<Self> {
-        let wanted: Vec<_> = group.iter().map(|job| (job.submission.actor.clone(), job.submission.request)).collect();
-        let all = requests::find(tx, &wanted).await?;
+    fn new(all: Vec<Stored>) -> Self {
         let places = all.iter().enumerate().map(|(at, it)| ((it.actor.clone(), it.request), at)).collect();
-        Ok(Self { before: all.len(), all, places })
+        Self { before: all.len(), all, places }
     }
 
     fn find(&self, of: &Submission) -> Option<&Stored> {

@@ -5,7 +5,7 @@
 //! | queue | a bounded queue a book, first in first out; full answers at once | [`Writer::submit`] |
 //! | lock | in its turn: begin, lock the book's row; its head is the next number and the last hash | [`group`] |
 //! | take | what is waiting by then; whoever has gone or is too late is dropped | [`lane`] |
-//! | know | stored answers, then the facts of all commands, in a few queries under the lock | [`facts`] |
+//! | know | stored answers and the facts of all commands, in a few queries under the lock | [`facts`] |
 //! | decide | one after the other: idempotency, etag, guards, limits; each sees what the one before did | [`group`] |
 //! | write | events, state, answers, the book's head, in bulk statements, or nothing at all | [`group`] |
 //! | answer | only after the commit | [`lane`] |
@@ -156,7 +156,8 @@ impl Writer {
         let unknown = || AppError::NotFound(format!("programme {programme}"));
         let head = store::books::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
         let request = RequestId(uuid::Uuid::nil());
-        let known = facts::load(&snapshot, &shared.terms, programme, head.open, &[(request, command)]).await?;
+        let commands = [(request, command)];
+        let known = facts::load(&snapshot, &shared.terms, programme, head.open, &commands, &[]).await?;
         let mut facts = known.facts;
         let mut pen = group::Pen::new(programme, head);
         pen.decide(&mut facts, command, actor, request, shared.clock.now())

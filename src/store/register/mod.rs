@@ -12,10 +12,12 @@ use std::collections::HashMap;
 use sea_orm::sea_query::LockType;
 use sea_orm::{EntityTrait as _, FromQueryResult, QuerySelect as _};
 
+use super::batch::Kind;
 use super::bulk::{among, numbers, select};
 use super::entity::register::lock;
 use super::offers::{uid, urn};
-use super::{Readable, Result, StoreError};
+use super::together::{At, Columns, Together};
+use super::{Conn, Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
 pub use members::{Membership, Of, history, members, sizes};
@@ -151,15 +153,6 @@ pub struct Trust {
     pub status: String,
 }
 
-#[derive(FromQueryResult)]
-struct TrustRow {
-    uid: i64,
-    name: String,
-    kind: i64,
-    kind_name: String,
-    status: String,
-}
-
 /// These groups, as far as a landed file of groups or of membership names them. A file of groups wins over one of
 /// membership of the same date: so a newer one says who has closed since the register.
 ///
@@ -167,25 +160,40 @@ struct TrustRow {
 /// As the database has it.
 pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Trust>> {
     let conn = from.at();
-    let among = among(&conn, "r.uid", 1);
-    let sql = format!(
-        "SELECT uid, name, kind, kind_name, status FROM (
-           SELECT a.*, ROW_NUMBER() OVER (PARTITION BY uid
-               ORDER BY as_at DESC, priority DESC, name DESC, status DESC, kind DESC, kind_name DESC) AS nth FROM (
-             SELECT r.uid, r.name, r.kind, r.kind_name, r.status, i.as_at, 2 AS priority
-               FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
-             UNION ALL
-             SELECT r.uid, r.group_name, r.kind, r.kind_name, r.status, i.as_at, 1
-               FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
-           ) a) newest WHERE nth = 1"
-    );
-    let rows: Vec<TrustRow> = select(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))]).await?;
-    rows.into_iter()
-        .map(|row| {
-            let TrustRow { name, kind_name, status, .. } = row;
-            Ok((uid(row.uid)?, Trust { uid: uid(row.uid)?, name, kind: group_type(row.kind)?, kind_name, status }))
-        })
-        .collect()
+    let mut together = Together::default();
+    let asked = ask_trusts(&conn, &mut together, uids);
+    let found = together.ask(&conn).await?.read(Some(asked), read_trust)?;
+    Ok(found.into_iter().map(|it| (it.uid, it)).collect())
+}
+
+/// Asks for these groups; see [`trusts`].
+pub(super) fn ask_trusts(conn: &Conn<'_>, together: &mut Together, uids: &[Uid]) -> usize {
+    together.add(TRUST, [numbers(conn, &uid_numbers(uids))], |place| {
+        let among = among(conn, "r.uid", place);
+        format!(
+            "FROM (
+               SELECT a.*, ROW_NUMBER() OVER (PARTITION BY uid
+                   ORDER BY as_at DESC, priority DESC, name DESC, status DESC, kind DESC, kind_name DESC) AS nth FROM (
+                 SELECT r.uid, r.name, r.kind, r.kind_name, r.status, i.as_at, 2 AS priority
+                   FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+                 UNION ALL
+                 SELECT r.uid, r.group_name, r.kind, r.kind_name, r.status, i.as_at, 1
+                   FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+               ) a) newest WHERE nth = 1"
+        )
+    })
+}
+
+const TRUST: Columns =
+    &[("uid", Kind::Int), ("name", Kind::Text), ("kind", Kind::Int), ("kind_name", Kind::Text), ("status", Kind::Text)];
+
+/// One of them.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub(super) fn read_trust(row: At<'_>) -> Result<Trust> {
+    let (name, kind_name, status) = (row.get(1)?, row.get(3)?, row.get(4)?);
+    Ok(Trust { uid: uid(row.get(0)?)?, name, kind: group_type(row.get(2)?)?, kind_name, status })
 }
 
 /// A link between two schools.

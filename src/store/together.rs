@@ -1,0 +1,136 @@
+//! Several queries in one round trip: one statement of PostgreSQL, one text of SQLite.
+
+use sea_orm::{QueryResult, TryGetable, Value};
+
+use super::batch::Kind;
+use super::bulk::rows;
+use super::{Backend, Conn, Result};
+
+/// Columns of a query with their types.
+pub(super) type Columns = &'static [(&'static str, Kind)];
+
+/// One of the queries. In a row of PostgreSQL each has columns of its own, and those of the others are NULL.
+struct Part {
+    columns: Columns,
+    /// All that follows the columns.
+    rest: String,
+}
+
+/// Queries on their way.
+#[derive(Default)]
+pub(super) struct Together {
+    parts: Vec<Part>,
+    values: Vec<Value>,
+}
+
+impl Together {
+    /// Adds a query of these columns; `rest` is all that follows them, given the place of the first value. Answers the
+    /// number by which its rows are found.
+    pub(super) fn add<const N: usize>(
+        &mut self,
+        columns: Columns,
+        values: [Value; N],
+        rest: impl FnOnce(usize) -> String,
+    ) -> usize {
+        let place = self.values.len().saturating_add(1);
+        self.values.extend(values);
+        self.parts.push(Part { columns, rest: rest(place) });
+        self.parts.len().saturating_sub(1)
+    }
+
+    /// Asks them all.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub(super) async fn ask(self, conn: &Conn<'_>) -> Result<Answers> {
+        let mut sql = String::with_capacity(4_096);
+        for number in 0..self.parts.len() {
+            sql.push_str(match conn.backend {
+                _ if number == 0 => "",
+                Backend::Postgres => " UNION ALL ",
+                Backend::Sqlite => "; ",
+            });
+            self.select(conn.backend, number, &mut sql);
+        }
+        let mut next = 1_usize;
+        let from = self.parts.iter().map(|part| {
+            let begins = next;
+            if conn.backend == Backend::Postgres {
+                next = next.saturating_add(part.columns.len());
+            }
+            begins
+        });
+        let from = from.collect();
+        let rows = if self.parts.is_empty() { Vec::new() } else { rows(conn, &sql, self.values).await? };
+        Ok(Answers { from, rows })
+    }
+
+    fn select(&self, backend: Backend, number: usize, sql: &mut String) {
+        sql.push_str("SELECT CAST(");
+        sql.push_str(&number.to_string());
+        sql.push_str(" AS BIGINT)");
+        for (at, part) in self.parts.iter().enumerate() {
+            for (name, kind) in part.columns {
+                if at == number {
+                    sql.push_str(", ");
+                    sql.push_str(name);
+                } else if backend == Backend::Postgres {
+                    sql.push_str(", NULL::");
+                    sql.push_str(kind.sql());
+                }
+            }
+        }
+        let own = self.parts.get(number).map_or("", |part| part.rest.as_str());
+        sql.push(' ');
+        sql.push_str(own);
+    }
+}
+
+/// What all of them answered.
+pub(super) struct Answers {
+    /// The column that a query's own begin at.
+    from: Vec<usize>,
+    rows: Vec<QueryResult>,
+}
+
+impl Answers {
+    /// What the query of this number answered, row by row; nothing when it was not asked.
+    ///
+    /// # Errors
+    /// As `read` has it.
+    pub(super) fn read<T>(&self, number: Option<usize>, read: impl Fn(At<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let Some(number) = number else { return Ok(Vec::new()) };
+        let from = self.from.get(number).copied().unwrap_or_default();
+        let wanted = i64::try_from(number).unwrap_or(i64::MAX);
+        let mut found = Vec::new();
+        for row in &self.rows {
+            if row.try_get_by_index::<i64>(0)? == wanted {
+                found.push(read(At { row, from })?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A row, or what of it belongs to one query.
+#[derive(Clone, Copy)]
+pub(super) struct At<'r> {
+    row: &'r QueryResult,
+    from: usize,
+}
+
+impl<'r> From<&'r QueryResult> for At<'r> {
+    fn from(row: &'r QueryResult) -> Self {
+        Self { row, from: 0 }
+    }
+}
+
+impl At<'_> {
+    /// The value of a column, counted from 0.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Unreadable`] when it is of another type.
+    pub(super) fn get<T: TryGetable>(&self, column: usize) -> Result<T> {
+        Ok(self.row.try_get_by_index(self.from.saturating_add(column))?)
+    }
+}
