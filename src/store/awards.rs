@@ -10,7 +10,7 @@ use super::books::actor;
 use super::bulk::{ids, pairs, select_by_place, within};
 use super::loose::{Rows, each};
 use super::offers::named;
-use super::{Conn, Readable, Result, StoreError, WriteTx};
+use super::{Conn, Readable, Result, StoreError, WriteTx, day};
 use crate::domain::award::{Award, Booking, BookingState, Invoice, Reference};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, AwardId, OfferId, Programme};
@@ -343,7 +343,7 @@ fn read(row: &QueryResult) -> Result<(Programme, Award)> {
         drawn: row.try_get_by_index(9)?,
         released: row.try_get_by_index(10)?,
         refunded: row.try_get_by_index(11)?,
-        on: row.try_get_by_index(12)?,
+        on: day::of(row, 12)?,
         by: actor(&row.try_get_by_index::<String>(13)?)?,
         made: Seq(row.try_get_by_index(14)?),
         version: Seq(row.try_get_by_index(15)?),
@@ -360,7 +360,7 @@ fn booking(row: &QueryResult) -> Result<(AwardId, Booking)> {
     let booking = Booking {
         seq: Seq(row.try_get_by_index(1)?),
         half_days: HalfDays(i32::try_from(half_days).map_err(StoreError::unreadable)?),
-        on: row.try_get_by_index(3)?,
+        on: day::of(row, 3)?,
         leader: actor(&row.try_get_by_index::<String>(4)?)?,
         state: named(BookingState::named, &row.try_get_by_index::<String>(5)?)?,
     };

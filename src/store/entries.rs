@@ -8,8 +8,8 @@ use super::books::actor;
 use super::bulk::select_by_place;
 use super::events::Recorded;
 use super::offers::named;
-use super::packed::{Cells, Form, Source, Span, bound, copied_rows, greatest, packed, told};
-use super::{Backend, Readable, Result, Store, StoreError};
+use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
+use super::{Backend, Readable, Result, Store, StoreError, day};
 use crate::domain::Date;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme};
@@ -101,7 +101,7 @@ pub async fn page(
             kind: row.try_get_by_index(6)?,
             actor: actor(&actor_id)?,
             offer: offer.map(OfferId),
-            effective: row.try_get_by_index(9)?,
+            effective: day::of(row, 9)?,
             recorded: Micros(row.try_get_by_index(10)?),
         })
     })
@@ -160,30 +160,60 @@ pub struct StoredEntry {
     pub entry: std::result::Result<Entry, String>,
 }
 
+/// Entries of a book in order that are still to be read.
+#[derive(Debug)]
+pub struct Entries(Packed);
+
 /// A page of a book's entries from one number to another, in order.
 ///
 /// # Errors
-/// As the database has it.
+/// As the database has it; also when one of them cannot be read at all: [`each_of_book`] names it.
 pub async fn of_book(
     store: &Store,
     programme: &Programme,
     (first, last): (EntrySeq, EntrySeq),
     limit: u64,
+) -> Result<Entries> {
+    packed(store, &SOURCE, programme, Span { first: first.0, last: last.0, limit }).await.map(Entries)
+}
+
+impl Entries {
+    /// The number of the last one; none when there are none.
+    #[must_use]
+    pub fn last(&self) -> Option<EntrySeq> {
+        self.0.last.map(EntrySeq)
+    }
+
+    /// The entries.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when SQLite keeps one that is: [`each_of_book`] names it.
+    pub fn read(self) -> Result<Vec<StoredEntry>> {
+        let rows: Vec<Row> = match self.0.form {
+            Form::Copied(bytes) => copied_rows(&bytes, copied)?,
+            Form::Told(text) => told::<Told>(&text)?.into_iter().map(of_json).collect(),
+        };
+        Ok(stored(rows))
+    }
+}
+
+/// The same entries as [`of_book`], each read by itself, so that one which is not what it should be hides no other.
+///
+/// # Errors
+/// As the database has it.
+pub async fn each_of_book(
+    from: &impl Readable,
+    programme: &Programme,
+    (first, last): (EntrySeq, EntrySeq),
+    limit: u64,
 ) -> Result<Vec<StoredEntry>> {
-    let span = Span { first: first.0, last: last.0, limit };
-    let at_once = packed(store, &SOURCE, programme, span).await.and_then(|page| match page.form {
-        Form::Copied(bytes) => copied_rows(&bytes, copied),
-        Form::Told(text) => Ok(told::<Told>(&text)?.into_iter().map(of_json).collect()),
-    });
-    let rows: Vec<Row> = match (at_once, store.backend) {
-        (Err(_), Backend::Sqlite) => {
-            // One that is not what it should be hides none: each is read by itself.
-            select_by_place(&store.at(), &SOURCE.page(["$1", "$2", "$3", "$4"]), bound(programme, span), row).await?
-        }
-        (at_once, _) => at_once?,
-    };
+    let values = bound(programme, Span { first: first.0, last: last.0, limit });
+    Ok(stored(select_by_place(&from.at(), &SOURCE.page(["$1", "$2", "$3", "$4"]), values, row).await?))
+}
+
+fn stored(rows: Vec<Row>) -> Vec<StoredEntry> {
     let mut month = Month::default();
-    Ok(rows.into_iter().map(|it| month.stored(it)).collect())
+    rows.into_iter().map(|it| month.stored(it)).collect()
 }
 
 const SOURCE: Source = Source {

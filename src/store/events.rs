@@ -10,7 +10,7 @@ use super::bulk::{number_in, select_by_place};
 use super::entity::record::text;
 use super::loose::{Rows, each};
 use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
-use super::{Backend, Readable, Result, Store, StoreError};
+use super::{Backend, Readable, Result, Store, StoreError, day};
 use crate::domain::Date;
 use crate::domain::event::{Event, Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
@@ -269,7 +269,7 @@ fn recorded(row: &QueryResult) -> Result<Recorded> {
         offer: row.try_get_by_index(2)?,
         actor: row.try_get_by_index(3)?,
         request: row.try_get_by_index(4)?,
-        effective: row.try_get_by_index(5)?,
+        effective: day::of(row, 5)?,
         recorded: row.try_get_by_index(6)?,
         reason_code: row.try_get_by_index(7)?,
         text_hash: text_hash.as_deref().map(hash).transpose()?,
@@ -287,7 +287,7 @@ struct Columns {
     offer: Option<Uuid>,
     actor: String,
     request: Uuid,
-    #[serde(deserialize_with = "day")]
+    #[serde(deserialize_with = "spelt")]
     effective: Date,
     recorded: i64,
     reason_code: Option<String>,
@@ -297,7 +297,7 @@ struct Columns {
 }
 
 /// A day as SQLite keeps it: another text of the same day is another one to whatever compares it.
-fn day<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Date, D::Error> {
+fn spelt<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Date, D::Error> {
     let text = String::deserialize(from)?;
     let day = text.parse().ok().filter(|day: &Date| day.to_string() == text);
     day.ok_or_else(|| serde::de::Error::custom(format!("the day {text:?}")))

@@ -9,6 +9,7 @@ pub mod awards;
 mod batch;
 pub mod books;
 mod bulk;
+mod day;
 mod entity;
 pub mod entries;
 mod error;

@@ -15,7 +15,7 @@ use super::entity::record::{contact, offer, offer_school};
 use super::loose::{Rows, each};
 use super::register::search::holds;
 use super::together::{At, Columns, Together};
-use super::{Conn, Readable, Result, StoreError, WriteTx};
+use super::{Conn, Readable, Result, StoreError, WriteTx, day};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::offer::lifecycle::State;
@@ -105,14 +105,20 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
     let id = |row: &QueryResult| Ok(OfferId(row.try_get("", "id")?));
-    let read = |row: &QueryResult| bare(offer::Model::from_query_result(row, "")?);
+    let read = |row: &QueryResult| {
+        day::optional(row, "accepted_on")?;
+        bare(offer::Model::from_query_result(row, "")?)
+    };
     let mut offers = each(&conn, "SELECT * FROM offers WHERE programme = $1", value(), id, read).await?;
     let under = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), row.try_get::<i64>("", "urn")?));
     let read = |row: &QueryResult| listed(offer_school::Model::from_query_result(row, "")?);
     let schools = each(&conn, "SELECT * FROM offer_schools WHERE programme = $1", value(), under, read).await?;
     offers.take("school", schools, |offer, it| offer.schools.extend([(it.urn, it)]));
     let under = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), Seq(row.try_get("", "seq")?)));
-    let read = |row: &QueryResult| contacted(&contact::Model::from_query_result(row, "")?);
+    let read = |row: &QueryResult| {
+        day::of(row, "happened_on")?;
+        contacted(&contact::Model::from_query_result(row, "")?)
+    };
     let contacts = each(&conn, "SELECT * FROM contacts WHERE programme = $1", value(), under, read).await?;
     offers.take("contact", contacts, |offer, it| offer.contacts.push(it));
     Ok(offers)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::batch::Kind;
 use super::bulk::select_by_place;
-use super::{Backend, Readable, Result, Store, StoreError};
+use super::{Backend, Readable, Result, Store, StoreError, day};
 use crate::domain::Date;
 use crate::domain::ids::Programme;
 
@@ -226,12 +226,9 @@ impl<'a> Cells<'a> {
         self.optional_text()?.ok_or_else(null)
     }
 
-    /// A day: days since 1 January 2000.
+    /// A day.
     pub(super) fn date(&mut self) -> Result<Date> {
-        let days = self.of()?.map(i32::from_be_bytes).ok_or_else(null)?;
-        let day =
-            Date::from_ymd_opt(2000, 1, 1).and_then(|it| it.checked_add_signed(chrono::TimeDelta::days(days.into())));
-        day.ok_or_else(|| broken("a day"))
+        self.of()?.map_or_else(|| Err(null()), day::counted)
     }
 }
 

@@ -130,7 +130,7 @@ fn tampering(db: &Db) -> Vec<Tampering> {
         ],
     ]);
     if db.is_postgres() {
-        // A day that there is none of.
+        // A day that no calendar has.
         all.extend(rows([[
             "CREATE TABLE days AS SELECT seq, effective_on FROM events; \
              UPDATE events SET effective_on = 'infinity' WHERE seq = 21",

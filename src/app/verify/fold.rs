@@ -14,12 +14,12 @@ use crate::domain::ledger::{Entry, EntrySeq, Owner};
 use crate::store::entries::StoredEntry;
 use crate::store::events::{Recorded, StoredEvent, Text};
 use crate::store::loose::Rows;
-use crate::store::{ReadTx, Store, entries, events};
+use crate::store::{self, ReadTx, Store, entries, events};
 
-/// Events read at a time: a few MiB, whatever the length of the record.
-const PAGE: u64 = 5_000;
+/// Events read at a time: less than a MiB, whatever the length of the record.
+const PAGE: u64 = 2_000;
 /// Entries read at a time.
-const ENTRIES: u64 = 10_000;
+const ENTRIES: u64 = 4_000;
 /// Pages that may wait to be folded.
 const AHEAD: usize = 2;
 
@@ -77,13 +77,11 @@ async fn read_events(
     let mut fetched = events::of_book(store, programme, (first, last), PAGE).await;
     loop {
         let next = fetched.as_ref().ok().and_then(|page| page.last()).and_then(after);
-        let reading = tokio::task::spawn_blocking(move || fetched?.read());
-        let ahead = match next {
-            Some(next) => Some(events::of_book(store, programme, (next, last), PAGE).await),
-            None => None,
-        };
-        let events = match reading.await.map_err(|error| AppError::Bug(error.to_string()))? {
+        let ahead = next.map(|next| events::of_book(store, programme, (next, last), PAGE));
+        let (events, ahead) = beside(fetched, events::Events::read, ahead).await?;
+        let events = match events {
             Ok(events) => events,
+            Err(error) if error.retryable() => return Err(error.into()),
             Err(_) => events::each_of_book(snapshot, programme, (first, last), PAGE).await?,
         };
         let read = events.last().map(|it| it.seq);
@@ -105,22 +103,51 @@ async fn read_events(
     }
 }
 
+/// Reads a page that has been fetched while the next one is.
+async fn beside<P: Send + 'static, T: Send + 'static>(
+    fetched: store::Result<P>,
+    read: fn(P) -> store::Result<T>,
+    next: Option<impl Future<Output = store::Result<P>>>,
+) -> Result<(store::Result<T>, Option<store::Result<P>>)> {
+    let reading = tokio::task::spawn_blocking(move || read(fetched?));
+    let next = match next {
+        Some(next) => Some(next.await),
+        None => None,
+    };
+    Ok((reading.await.map_err(|error| AppError::Bug(error.to_string()))?, next))
+}
+
 /// The number after this one, if there is one.
 fn after(seq: Seq) -> Option<Seq> {
     seq.0.checked_add(1).map(Seq)
 }
 
-/// Reads all entries up to the last of the snapshot, page by page; they never change either.
+/// Reads all entries up to the last of the snapshot in the same way; they never change either.
 async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages: mpsc::Sender<Entries>) -> Result<()> {
-    let mut next = Some(EntrySeq(i64::MIN));
-    while let Some(first) = next.filter(|it| *it <= last) {
-        let page = entries::of_book(&store, &programme, (first, last), ENTRIES).await?;
-        next = page.last().and_then(|it| it.seq.0.checked_add(1)).map(EntrySeq);
+    let fetch = |first| entries::of_book(&store, &programme, (first, last), ENTRIES);
+    let mut first = EntrySeq(i64::MIN);
+    let mut fetched = fetch(first).await;
+    loop {
+        let next = fetched.as_ref().ok().and_then(|page| page.last()).and_then(|it| it.0.checked_add(1)).map(EntrySeq);
+        let (page, ahead) = beside(fetched, entries::Entries::read, next.map(fetch)).await?;
+        let page = match page {
+            Ok(page) => page,
+            Err(error) if error.retryable() => return Err(error.into()),
+            Err(_) => entries::each_of_book(&store, &programme, (first, last), ENTRIES).await?,
+        };
+        let read = page.last().and_then(|it| it.seq.0.checked_add(1)).map(EntrySeq);
         if pages.send(page).await.is_err() {
             return Ok(());
         }
+        first = match read {
+            Some(next) => next,
+            None => return Ok(()),
+        };
+        fetched = match ahead {
+            Some(ahead) => ahead,
+            None => fetch(first).await,
+        };
     }
-    Ok(())
 }
 
 struct Fold {

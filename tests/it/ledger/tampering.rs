@@ -12,6 +12,9 @@ pub(super) async fn with(past: &mut Past, book: &Book) -> Vec<Tampering> {
     rows.extend(unreadable(past, book));
     rows.extend(forged(past));
     rows.extend(of_no_book(past, book));
+    if matches!(past, Past::Postgres(_)) {
+        rows.extend(endless(past, book));
+    }
     rows
 }
 
@@ -181,6 +184,29 @@ fn unreadable(past: &Past, book: &Book) -> Vec<Tampering> {
             ["change = change || 'x'", &cut("change")],
             format!("approval {approval}: it cannot be read"),
         ),
+    ]
+}
+
+/// Days that PostgreSQL keeps and no calendar has.
+fn endless(past: &Past, book: &Book) -> Vec<Tampering> {
+    let Book { offer, credit, days, .. } = book;
+    let of = |table: &str, [column, key, owner]: [&str; 3], id: &str, named: String| {
+        let tamper = format!(
+            "CREATE TABLE kept_{table} AS SELECT * FROM {table}; \
+             UPDATE {table} SET {column} = 'infinity' WHERE {owner} = {}",
+            past.id(id)
+        );
+        (
+            tamper,
+            named,
+            format!("UPDATE {table} t SET {column} = k.{column} FROM kept_{table} k WHERE k.{key} = t.{key}"),
+        )
+    };
+    vec![
+        of("awards", ["awarded_on", "id", "id"], credit, format!("award {credit}: it cannot be read")),
+        of("bookings", ["booked_for", "seq", "award_id"], days, format!("award {days}: its booking")),
+        of("offers", ["accepted_on", "id", "id"], offer, format!("offer {offer}: it cannot be read")),
+        of("contacts", ["happened_on", "seq", "offer_id"], offer, format!("offer {offer}: its contact")),
     ]
 }
 
