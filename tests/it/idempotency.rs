@@ -16,6 +16,7 @@ both!(
     two_callers_may_use_the_same_id,
     an_id_of_another_book_is_refused,
     a_repeated_call_is_answered_whatever_became_of_its_offer,
+    a_repeated_call_is_answered_though_its_facts_cannot_be_asked_for,
 );
 
 /// SQLite: one process. PostgreSQL: two on one database.
@@ -132,6 +133,27 @@ async fn a_repeated_call_is_answered_whatever_became_of_its_offer(db: Db) {
     assert_eq!(again, first);
     server.stop();
     past.run(&format!("UPDATE offers SET region = RTRIM(region) WHERE id = {id}")).await.unwrap();
+    assert_eq!(proved(&db), head);
+}
+
+/// On PostgreSQL a statement that fails ends what its transaction is good for.
+async fn a_repeated_call_is_answered_though_its_facts_cannot_be_asked_for(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offer = client.seed().await.remove(0).offer;
+    let assigned = fresh();
+    let first = client.assign(&offer, "ann", &assigned).await.unwrap();
+    server.stop();
+    let head = proved(&db);
+    let mut past = Past::of(&db).await;
+    past.run("ALTER TABLE contacts RENAME TO contacts_kept").await.unwrap();
+    server.restart();
+    let client = Client::of(&server).await;
+    let refused = client.assign(&offer, "bob", &fresh()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Internal, "{refused:?}");
+    assert_eq!(client.assign(&offer, "ann", &assigned).await.unwrap(), first);
+    server.stop();
+    past.run("ALTER TABLE contacts_kept RENAME TO contacts").await.unwrap();
     assert_eq!(proved(&db), head);
 }
 

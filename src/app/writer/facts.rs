@@ -21,6 +21,13 @@ pub(super) enum Unloadable {
     App(AppError),
 }
 
+impl Unloadable {
+    /// Whether the database is away, and nothing else can be had from it either.
+    pub(super) const fn is_away(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Away(_)))
+    }
+}
+
 impl From<StoreError> for Unloadable {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
@@ -47,8 +54,9 @@ pub(super) struct Known {
     pub(super) answers: Vec<Stored>,
 }
 
-/// Loads the facts these commands are decided against, and what these requests were answered before. Inside a write transaction the book is locked already; identify
-/// also takes the register's lock, so that it never sees half of an import.
+/// Loads the facts these commands are decided against, and what these requests were answered before. Inside a write
+/// transaction the book is locked already; identify also takes the register's lock, so that it never sees half of an
+/// import.
 pub(super) async fn load(
     from: &impl Readable,
     terms: &TermsCache,

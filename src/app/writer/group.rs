@@ -77,9 +77,8 @@ pub(super) async fn write(
     Ok(verdicts)
 }
 
-/// What a group is decided against, and what was answered before, in one round trip. What was answered is looked for by
-/// itself, and the rest is loaded for the others alone, where the rest is much (identify) or cannot be had: whoever repeats
-/// a call is answered whatever has become of what it was about.
+/// What a group is decided against, and what was answered before, in one round trip. Of identify, whose facts are many, what
+/// was answered is looked for first, and the facts are loaded for whoever is left.
 async fn know(
     tx: &WriteTx,
     shared: &Shared,
@@ -91,10 +90,13 @@ async fn know(
     let identifies = |of: &[&Submission]| of.iter().any(|it| matches!(it.command, Command::Identify));
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
     if !identifies(&of) {
-        match facts::load(tx, &shared.terms, programme, open, &commands(&of), &requests).await {
-            Err(Unloadable::App(_) | Unloadable::Store(StoreError::Unreadable(_))) if group.len() == 1 => {}
-            known => return known,
-        }
+        let known = facts::load(tx, &shared.terms, programme, open, &commands(&of), &requests).await;
+        return match known {
+            Err(error) if group.len() == 1 && !error.is_away() => {
+                answered_before(shared, programme, open, &requests).await.ok_or(error)
+            }
+            known => known,
+        };
     }
     let answers = store::group::answered(tx, &requests).await?;
     let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
@@ -104,6 +106,18 @@ async fn know(
     }
     let known = facts::load(tx, &shared.terms, programme, open, &commands(&left), &[]).await?;
     Ok(Known { answers, ..known })
+}
+
+/// Whoever repeats a call is answered, whatever has become of what it was about. It is looked for outside the transaction,
+/// which may be good for nothing any more after a statement that failed; the book stays locked.
+async fn answered_before(
+    shared: &Shared,
+    programme: &Programme,
+    open: bool,
+    requests: &[(&Actor, RequestId)],
+) -> Option<Known> {
+    let known = facts::load(&shared.store, &shared.terms, programme, open, &[], requests).await.ok();
+    known.filter(|it| !it.answers.is_empty())
 }
 
 fn commands<'a>(of: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
