@@ -3,7 +3,7 @@
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::batch::{Batch, Cell, How, Kind, Table, cell};
+use super::batch::{Batch, Cell, How, Kind, Table, cell, names};
 use super::bulk::{ids, select_by_place, within};
 use super::loose::{Rows, each};
 use super::offers::{named, region};
@@ -50,11 +50,8 @@ static MOVED: Table = Table {
     how: How::Update,
 };
 
-const COLUMNS: &str = "id, programme, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
-                       committed, spent, version";
-
-/// The same columns with their types.
-const READ: Columns = &[
+/// What is read of an account.
+const COLUMNS: Columns = &[
     ("id", Kind::Uuid),
     ("programme", Kind::Text),
     ("owner", Kind::Text),
@@ -124,7 +121,7 @@ pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Resul
         Some(programme) => ("AND programme = $1", vec![programme.as_str().into()]),
         None => ("", vec![]),
     };
-    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE owner = 'fund' {which} {order}");
+    let sql = format!("SELECT {} FROM accounts WHERE owner = 'fund' {which} {order}", names(COLUMNS));
     select_by_place(&from.at(), &sql, values, read).await
 }
 
@@ -135,14 +132,14 @@ pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Resul
 pub async fn find(from: &impl Readable, wanted: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
     let conn = from.at();
     let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
-    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE {}", within(&conn, "id", 1));
+    let sql = format!("SELECT {} FROM accounts WHERE {}", names(COLUMNS), within(&conn, "id", 1));
     select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await
 }
 
 /// Asks for the funds of a programme, and for these accounts, as far as they are stored: what a group is decided against.
 pub(super) fn ask(conn: &Conn<'_>, together: &mut Together, programme: &Programme, caps: &[AccountId]) -> usize {
     let caps: Vec<Uuid> = caps.iter().map(|id| id.0).collect();
-    together.add(READ, [programme.as_str().into(), ids(conn, &caps)], |place| {
+    together.add(COLUMNS, [programme.as_str().into(), ids(conn, &caps)], |place| {
         let wanted = within(conn, "id", place.saturating_add(1));
         format!(
             "FROM (SELECT * FROM accounts WHERE owner = 'fund' AND programme = ${place} UNION ALL \
@@ -158,7 +155,8 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut Together, programme: &Programm
 pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Account>> {
     let conn = from.at();
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
-    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE owner = 'cap' AND {}", within(&conn, "offer_id", 1));
+    let sql =
+        format!("SELECT {} FROM accounts WHERE owner = 'cap' AND {}", names(COLUMNS), within(&conn, "offer_id", 1));
     let found = select_by_place(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
     Ok(found.into_iter().map(|(_, account)| account).collect())
 }
@@ -168,7 +166,7 @@ pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Accoun
 /// # Errors
 /// As the database has it.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<AccountId, Account>> {
-    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE programme = $1");
+    let sql = format!("SELECT {} FROM accounts WHERE programme = $1", names(COLUMNS));
     let id = |row: &QueryResult| Ok(AccountId(row.try_get_by_index(0)?));
     let account = |row: &QueryResult| Ok(read(row)?.1);
     each(&from.at(), &sql, vec![programme.as_str().into()], id, account).await

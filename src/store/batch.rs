@@ -242,7 +242,12 @@ fn push(sql: &mut String, pieces: &[&str]) {
 }
 
 fn all_names(table: &Table) -> String {
-    let names: Vec<&str> = table.same.iter().chain(table.columns).map(|(name, _)| *name).collect();
+    names(table.same.iter().chain(table.columns))
+}
+
+/// The names of columns, as a statement lists them.
+pub(super) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'static str, Kind)>) -> String {
+    let names: Vec<&str> = columns.into_iter().map(|(name, _)| *name).collect();
     names.join(", ")
 }
 

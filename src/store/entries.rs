@@ -207,8 +207,10 @@ pub async fn each_of_book(
     (first, last): (EntrySeq, EntrySeq),
     limit: u64,
 ) -> Result<Vec<StoredEntry>> {
+    let conn = from.at();
     let values = bound(programme, Span { first: first.0, last: last.0, limit });
-    Ok(stored(select_by_place(&from.at(), &SOURCE.page(["$1", "$2", "$3", "$4"]), values, row).await?))
+    let read = |it: &QueryResult| row(it, conn.backend);
+    Ok(stored(select_by_place(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values, read).await?))
 }
 
 fn stored(rows: Vec<Row>) -> Vec<StoredEntry> {
@@ -232,9 +234,13 @@ const SOURCE: Source = Source {
 /// Number, account, verb, amount, period, event, whether it is of a fund.
 type Row = (i64, Option<Uuid>, String, i64, String, i64, Option<bool>);
 
-/// A row of SQLite, which keeps bytes that are no id, texts that are none, and numbers for what is true or false: SQL asks
+/// A row by itself. SQLite keeps bytes that are no id, texts that are none, and numbers for what is true or false: SQL asks
 /// for 1, where others take all but 0 for true. What is no text is no verb and no period.
-fn row(it: &QueryResult) -> Result<Row> {
+fn row(it: &QueryResult, backend: Backend) -> Result<Row> {
+    let on_fund = match backend {
+        Backend::Sqlite => one_or_none(it.try_get_by_index(6)?),
+        Backend::Postgres => Some(it.try_get_by_index(6)?),
+    };
     Ok((
         it.try_get_by_index(0)?,
         it.try_get_by_index(1).ok(),
@@ -242,7 +248,7 @@ fn row(it: &QueryResult) -> Result<Row> {
         it.try_get_by_index(3)?,
         it.try_get_by_index(4).unwrap_or_default(),
         it.try_get_by_index(5)?,
-        one_or_none(it.try_get_by_index(6)?),
+        on_fund,
     ))
 }
 

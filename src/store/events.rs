@@ -93,10 +93,7 @@ pub(super) fn append(batch: &mut Batch, programme: &Programme, at: Micros, event
     );
 }
 
-const COLUMNS: &str = "seq, kind, offer_id, actor, request_id, effective_on, recorded_at, reason_code, text_hash, body, \
-                       hash";
-
-/// The same columns with their types.
+/// Where events are read from.
 const SOURCE: Source = Source {
     table: "events",
     columns: &[
@@ -186,7 +183,7 @@ pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
 /// A page of a book's events after a sequence, in order; without their entries.
 #[cfg(test)]
 pub(crate) async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
-    let sql = format!("SELECT {COLUMNS} FROM events WHERE programme = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+    let sql = format!("SELECT {} FROM events WHERE programme = $1 AND seq > $2 ORDER BY seq LIMIT $3", SOURCE.names());
     let values = vec![programme.as_str().into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
     select_by_place(&from.at(), &sql, values, whole).await
 }
@@ -196,7 +193,7 @@ pub(crate) async fn page(from: &impl Readable, programme: &Programme, after: Seq
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
 pub async fn page_of_offer(from: &impl Readable, offer: OfferId, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
-    let sql = format!("SELECT {COLUMNS} FROM events WHERE offer_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+    let sql = format!("SELECT {} FROM events WHERE offer_id = $1 AND seq > $2 ORDER BY seq LIMIT $3", SOURCE.names());
     let values = vec![offer.0.into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
     select_by_place(&from.at(), &sql, values, whole).await
 }

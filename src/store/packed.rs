@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
-use super::batch::Kind;
+use super::batch::{Kind, names};
 use super::bulk::select_by_place;
 use super::{Backend, Readable, Result, Store, StoreError, day};
 use crate::domain::Date;
@@ -31,12 +31,16 @@ pub(super) struct Span {
 }
 
 impl Source {
+    /// Its columns, as a statement lists them.
+    pub(super) fn names(&self) -> String {
+        names(self.columns)
+    }
+
     /// The rows of a page in order, with their programme, span and limit at these places.
     pub(super) fn page(&self, [programme, first, last, limit]: [&str; 4]) -> String {
-        let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         format!(
             "SELECT {} FROM {} WHERE programme = {programme} AND seq >= {first} AND seq <= {last} ORDER BY seq LIMIT {limit}",
-            columns.join(", "),
+            self.names(),
             self.table
         )
     }
