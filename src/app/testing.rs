@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::imports::{Door, Header, Outcome, Reply, Upload};
 use crate::domain::Date;
 use crate::domain::ids::{ImportId, Programme, RequestId, Urn};
-use crate::domain::role::{Caller, Role};
+use crate::domain::role::{Caller, Regions, Role};
 use crate::store::{Store, Use};
 
 /// The register of August 2021.
@@ -105,7 +105,7 @@ pub(crate) fn replacing(name: &str, as_at: &str, replaces: ImportId) -> Header {
 }
 
 pub(crate) fn admin(name: &str) -> Caller {
-    Caller { actor: name.parse().unwrap(), roles: vec![Role::Administrator] }
+    Caller { actor: name.parse().unwrap(), roles: vec![Role::Administrator], regions: Regions::Every }
 }
 
 pub(crate) fn date(text: &str) -> Date {

@@ -1,11 +1,13 @@
 //! Who may do what: the role table of the scheme, as one table.
 //!
-//! Every call is one [`Action`]; [`may`] is the only place that says who may take it.
+//! Every call is one [`Action`]; [`TABLE`] is the only place that says who may take it, and [`Caller::reach`] where.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use super::ids::{Actor, BadId};
+use super::region::Region;
 
 /// A role a caller can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,27 +72,33 @@ impl FromStr for Role {
     }
 }
 
-/// Who calls, and what they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The opaque id every event records.
-    pub actor: Actor,
-    /// The roles held.
-    pub roles: Vec<Role>,
+/// How far a role reaches among offers and what hangs on them (`domain.md` section 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breadth {
+    /// The whole country.
+    National,
+    /// The caller's regions.
+    Regions,
+    /// The offers assigned to the caller.
+    Assigned,
 }
 
-impl Caller {
-    /// Whether one of the caller's roles allows the action.
+impl Breadth {
+    /// How documents call it.
     #[must_use]
-    pub fn may(&self, action: Action) -> bool {
-        self.roles.iter().any(|role| may(*role, action))
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::National => "everywhere",
+            Self::Regions => "in its regions",
+            Self::Assigned => "on offers assigned to it",
+        }
     }
 }
 
 /// What a call does, as far as permission goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Read anything the caller's regions allow.
+    /// Read whatever lies in the caller's reach.
     Read,
     /// Contact, accept, decline, start, close, assign, note, identify.
     WorkOffers,
@@ -104,6 +112,10 @@ pub enum Action {
     ChangeRegion,
     /// Reopen an offer (with a second person).
     Reopen,
+    /// Raise a referral, and record its discussion.
+    RaiseReferral,
+    /// Decide a referral raised by somebody else.
+    DecideReferral,
     /// Make awards and release them.
     Award,
     /// Book NLE days, and record that they were delivered.
@@ -120,7 +132,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Read,
         Self::WorkOffers,
         Self::Import,
@@ -128,6 +140,8 @@ impl Action {
         Self::Place,
         Self::ChangeRegion,
         Self::Reopen,
+        Self::RaiseReferral,
+        Self::DecideReferral,
         Self::Award,
         Self::Deliver,
         Self::PayClaims,
@@ -137,18 +151,147 @@ impl Action {
     ];
 }
 
-/// The role table (`domain.md` section 8).
+/// A role's row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The role.
+    pub role: Role,
+    /// How far it reaches.
+    pub reaches: Breadth,
+    /// What it may do there.
+    pub may: &'static [Action],
+}
+
+const WORKS: &[Action] = &[Action::Read, Action::WorkOffers, Action::RaiseReferral, Action::Award, Action::Deliver];
+const DIRECTS: &[Action] =
+    &[Action::Read, Action::WorkOffers, Action::RaiseReferral, Action::DecideReferral, Action::Award, Action::Deliver];
+const ADMINISTERS: &[Action] =
+    &[Action::Read, Action::Import, Action::LoadTerms, Action::Place, Action::ChangeRegion, Action::Reopen];
+
+/// The role table (`domain.md` section 8): the one place that says who may do what.
+#[rustfmt::skip]
+pub const TABLE: [Row; 7] = [
+    Row { role: Role::Reader,           reaches: Breadth::Regions,  may: &[Action::Read] },
+    Row { role: Role::CaseOfficer,      reaches: Breadth::Regions,  may: WORKS },
+    Row { role: Role::DeliveryPartner,  reaches: Breadth::Assigned, may: &[Action::Read, Action::Deliver] },
+    Row { role: Role::RegionalDirector, reaches: Breadth::Regions,  may: DIRECTS },
+    Row { role: Role::Finance,          reaches: Breadth::National, may: &[Action::Read, Action::PayClaims, Action::KeepFunds, Action::ReadLedger] },
+    Row { role: Role::FinanceApprover,  reaches: Breadth::National, may: &[Action::Read, Action::ApproveMoney, Action::ReadLedger] },
+    Row { role: Role::Administrator,    reaches: Breadth::National, may: ADMINISTERS },
+];
+
+impl Role {
+    /// Its row of the table.
+    #[must_use]
+    pub fn row(self) -> Row {
+        let nothing = Row { role: self, reaches: Breadth::Assigned, may: &[] };
+        TABLE.into_iter().find(|row| row.role == self).unwrap_or(nothing)
+    }
+}
+
+/// Whether a role may take an action, somewhere.
 #[must_use]
-pub const fn may(role: Role, action: Action) -> bool {
-    match action {
-        Action::Read => true,
-        Action::WorkOffers | Action::Award => matches!(role, Role::CaseOfficer | Role::RegionalDirector),
-        Action::Deliver => matches!(role, Role::CaseOfficer | Role::RegionalDirector | Role::DeliveryPartner),
-        Action::PayClaims | Action::KeepFunds => matches!(role, Role::Finance),
-        Action::ApproveMoney => matches!(role, Role::FinanceApprover),
-        Action::ReadLedger => matches!(role, Role::Finance | Role::FinanceApprover),
-        Action::Import | Action::LoadTerms | Action::Place | Action::ChangeRegion | Action::Reopen => {
-            matches!(role, Role::Administrator)
+pub fn may(role: Role, action: Action) -> bool {
+    role.row().may.contains(&action)
+}
+
+/// The regions a caller works in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Regions {
+    /// All of them.
+    Every,
+    /// These, perhaps none.
+    These(BTreeSet<Region>),
+}
+
+/// Who calls, and what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The opaque id every event records.
+    pub actor: Actor,
+    /// The roles held.
+    pub roles: Vec<Role>,
+    /// Where the roles count that count by region.
+    pub regions: Regions,
+}
+
+impl Caller {
+    /// Whether one of the caller's roles allows the action.
+    #[must_use]
+    pub fn may(&self, action: Action) -> bool {
+        self.roles.iter().any(|role| may(*role, action))
+    }
+
+    /// Where the caller may take the action: by each role that allows it, as far as that role reaches.
+    #[must_use]
+    pub fn reach(&self, action: Action) -> Reach {
+        let mut reach = Reach::nothing();
+        for row in self.roles.iter().map(|role| role.row()).filter(|row| row.may.contains(&action)) {
+            match (row.reaches, &self.regions) {
+                (Breadth::National, _) | (Breadth::Regions, Regions::Every) => reach.regions = Regions::Every,
+                (Breadth::Regions, Regions::These(more)) => {
+                    if let Regions::These(regions) = &mut reach.regions {
+                        regions.extend(more);
+                    }
+                }
+                (Breadth::Assigned, _) => reach.assigned_to = Some(self.actor.clone()),
+            }
+        }
+        reach
+    }
+}
+
+/// Where an action may be taken. What lies outside does not exist for the caller: every query and every decision
+/// carries one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Everything in these regions.
+    pub regions: Regions,
+    /// And the offers assigned to this actor, wherever they are.
+    pub assigned_to: Option<Actor>,
+}
+
+impl Reach {
+    /// The whole country.
+    #[must_use]
+    pub const fn everything() -> Self {
+        Self { regions: Regions::Every, assigned_to: None }
+    }
+
+    /// Nowhere.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self { regions: Regions::These(BTreeSet::new()), assigned_to: None }
+    }
+
+    /// Whether it is the whole country.
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
+        matches!(self.regions, Regions::Every)
+    }
+
+    /// Whether it covers a whole region.
+    #[must_use]
+    pub fn covers_region(&self, region: Region) -> bool {
+        match &self.regions {
+            Regions::Every => true,
+            Regions::These(regions) => regions.contains(&region),
+        }
+    }
+
+    /// Whether it covers an offer of this region with this assignee.
+    #[must_use]
+    pub fn covers(&self, region: Region, assignee: Option<&Actor>) -> bool {
+        self.covers_region(region) || (assignee.is_some() && assignee == self.assigned_to.as_ref())
+    }
+
+    /// Whether it covers a fund: one of a region it covers, or a national one where it covers any region.
+    #[must_use]
+    pub fn covers_fund(&self, region: Option<Region>) -> bool {
+        match (&self.regions, region) {
+            (_, Some(region)) => self.covers_region(region),
+            (Regions::Every, None) => true,
+            (Regions::These(regions), None) => !regions.is_empty(),
         }
     }
 }
@@ -157,22 +300,80 @@ pub const fn may(role: Role, action: Action) -> bool {
 mod tests {
     use super::*;
 
+    /// By `domain.md` section 8, action by action, where the table has it role by role.
     #[test]
     fn the_role_table() {
         use Action as A;
-        let rows: [(Role, &[Action]); 7] = [
-            (Role::Reader, &[A::Read]),
-            (Role::CaseOfficer, &[A::Read, A::WorkOffers, A::Award, A::Deliver]),
-            (Role::DeliveryPartner, &[A::Read, A::Deliver]),
-            (Role::RegionalDirector, &[A::Read, A::WorkOffers, A::Award, A::Deliver]),
-            (Role::Finance, &[A::Read, A::PayClaims, A::KeepFunds, A::ReadLedger]),
-            (Role::FinanceApprover, &[A::Read, A::ApproveMoney, A::ReadLedger]),
-            (Role::Administrator, &[A::Read, A::Import, A::LoadTerms, A::Place, A::ChangeRegion, A::Reopen]),
+        use Role as R;
+        let officers = [R::CaseOfficer, R::RegionalDirector];
+        let rows: [(Action, &[Role]); 15] = [
+            (A::Read, &Role::ALL),
+            (A::WorkOffers, &officers),
+            (A::Import, &[R::Administrator]),
+            (A::LoadTerms, &[R::Administrator]),
+            (A::Place, &[R::Administrator]),
+            (A::ChangeRegion, &[R::Administrator]),
+            (A::Reopen, &[R::Administrator]),
+            (A::RaiseReferral, &officers),
+            (A::DecideReferral, &[R::RegionalDirector]),
+            (A::Award, &officers),
+            (A::Deliver, &[R::CaseOfficer, R::DeliveryPartner, R::RegionalDirector]),
+            (A::PayClaims, &[R::Finance]),
+            (A::KeepFunds, &[R::Finance]),
+            (A::ApproveMoney, &[R::FinanceApprover]),
+            (A::ReadLedger, &[R::Finance, R::FinanceApprover]),
         ];
-        for (role, allowed) in rows {
-            for action in Action::ALL {
-                assert_eq!(may(role, action), allowed.contains(&action), "{role} {action:?}");
+        assert_eq!(rows.map(|(action, _)| action), Action::ALL);
+        for (action, allowed) in rows {
+            for role in Role::ALL {
+                assert_eq!(may(role, action), allowed.contains(&role), "{role} {action:?}");
             }
+        }
+        assert_eq!(TABLE.map(|row| row.role), Role::ALL, "one row a role");
+    }
+
+    #[test]
+    fn a_caller_reaches_as_far_as_the_roles_that_allow_it() {
+        let north = Regions::These(BTreeSet::from([Region::NorthOfEngland]));
+        let caller = |roles: &[Role], regions: &Regions| Caller {
+            actor: "ann".parse().unwrap(),
+            roles: roles.to_vec(),
+            regions: regions.clone(),
+        };
+        let (ann, bob): (Actor, Actor) = ("ann".parse().unwrap(), "bob".parse().unwrap());
+        let sees = |caller: &Caller, action| {
+            let reach = caller.reach(action);
+            let offers =
+                [(Region::NorthOfEngland, None), (Region::SouthWest, Some(&bob)), (Region::SouthWest, Some(&ann))];
+            let funds = [Some(Region::NorthOfEngland), Some(Region::SouthWest), None];
+            (
+                offers.map(|(region, assignee)| reach.covers(region, assignee)),
+                funds.map(|region| reach.covers_fund(region)),
+            )
+        };
+        let (all, none) = (([true; 3], [true; 3]), ([false; 3], [false; 3]));
+        let regional = ([true, false, false], [true, false, true]);
+        let assigned = ([false, false, true], [false; 3]);
+        use Role as R;
+        let rows = [
+            (caller(&[R::CaseOfficer], &north), Action::Award, regional),
+            (caller(&[R::CaseOfficer], &Regions::Every), Action::Award, all),
+            (caller(&[R::CaseOfficer], &Regions::These(BTreeSet::new())), Action::Award, none),
+            (caller(&[R::Reader], &north), Action::Award, none),
+            (caller(&[R::Reader], &north), Action::Read, regional),
+            (caller(&[R::DeliveryPartner], &north), Action::Deliver, assigned),
+            (caller(&[R::Finance], &north), Action::Read, all),
+            // A role widens only what it allows itself.
+            (caller(&[R::CaseOfficer, R::Finance], &north), Action::Award, regional),
+            (caller(&[R::CaseOfficer, R::Finance], &north), Action::Read, all),
+            (
+                caller(&[R::CaseOfficer, R::DeliveryPartner], &north),
+                Action::Deliver,
+                ([true, false, true], [true, false, true]),
+            ),
+        ];
+        for (caller, action, wanted) in rows {
+            assert_eq!(sees(&caller, action), wanted, "{:?} {action:?}", caller.roles);
         }
     }
 

@@ -4,7 +4,7 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use super::status::{error_info, with_details};
-use crate::domain::role::{Caller, Role};
+use crate::domain::role::{Caller, Regions, Role};
 
 /// Metadata that names the caller: an opaque id.
 const ACTOR: &str = "x-tsio-actor";
@@ -19,7 +19,7 @@ pub(super) fn caller(metadata: &MetadataMap) -> Result<Caller, Status> {
     let actor = text(metadata, ACTOR)?.parse().map_err(|error| malformed(ACTOR, &error))?;
     let roles = text(metadata, ROLES)?;
     let roles: Result<Vec<Role>, _> = roles.split(',').filter(|it| !it.trim().is_empty()).map(str::parse).collect();
-    Ok(Caller { actor, roles: roles.map_err(|error| malformed(ROLES, &error))? })
+    Ok(Caller { actor, roles: roles.map_err(|error| malformed(ROLES, &error))?, regions: Regions::Every })
 }
 
 fn text<'a>(metadata: &'a MetadataMap, name: &str) -> Result<&'a str, Status> {

@@ -9,7 +9,7 @@ use crate::app::writer::Submission;
 use crate::domain::book::Command;
 use crate::domain::ids::ApprovalId;
 use crate::domain::refusal::Reason;
-use crate::domain::role::Role;
+use crate::domain::role::{Regions, Role};
 use crate::domain::time::Micros;
 use crate::store::testing::counts;
 
@@ -174,7 +174,8 @@ async fn what_cannot_be_imported_is_said() {
         matches!(&wrong_door, Err(AppError::FileRefused(why)) if why.contains("tsio import register")),
         "{wrong_door:?}"
     );
-    let reader = Caller { actor: "rob".parse().unwrap(), roles: vec![Role::Reader, Role::Finance] };
+    let reader =
+        Caller { actor: "rob".parse().unwrap(), roles: vec![Role::Reader, Role::Finance], regions: Regions::Every };
     let nothing = Upload { door: Door::Ofsted, bytes: Vec::new() };
     let denied = house.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
     assert_eq!(denied, Err(AppError::Denied(Action::Import)));
@@ -262,7 +263,7 @@ async fn identify(house: &House) {
         deadline: None,
         encode: |_| Vec::new(),
     };
-    let officer = Caller { actor: "cas".parse().unwrap(), roles: vec![Role::CaseOfficer] };
+    let officer = Caller { actor: "cas".parse().unwrap(), roles: vec![Role::CaseOfficer], regions: Regions::Every };
     house.app.submit(&officer, submission).await.unwrap();
 }
 

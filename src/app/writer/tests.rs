@@ -13,11 +13,11 @@ use crate::domain::book::Command;
 use crate::domain::book::command::Target;
 use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
-use crate::domain::role::{Caller, Role};
+use crate::domain::role::{Caller, Regions, Role};
 use crate::store::events;
 
 fn officer() -> Caller {
-    Caller { actor: "officer".parse().unwrap(), roles: vec![Role::CaseOfficer] }
+    Caller { actor: "officer".parse().unwrap(), roles: vec![Role::CaseOfficer], regions: Regions::Every }
 }
 
 /// Hands over a command under an id of its own.
