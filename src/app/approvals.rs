@@ -3,27 +3,55 @@
 use std::collections::BTreeSet;
 
 use super::{App, Result, authorise};
+use crate::domain::book::approval;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme};
 use crate::domain::role::{Action, Caller};
-use crate::store::approvals::{self, StoredApproval};
+use crate::store::approvals::{self, Seen, StoredApproval};
 use crate::store::events;
 
+/// Which approvals a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Open ones.
+    Open,
+    /// All.
+    All,
+    /// Open ones that the caller may give.
+    WaitingForMe,
+}
+
+fn seen(caller: &Caller, which: Which) -> Seen<'_> {
+    let me = caller.actor.as_str();
+    match which {
+        Which::WaitingForMe => {
+            Seen { actions: approval::may_give(caller), asked_by: None, not_asked_by: Some(me), closed_too: false }
+        }
+        Which::Open | Which::All => Seen {
+            actions: approval::may_see(caller),
+            asked_by: Some(me),
+            not_asked_by: None,
+            closed_too: which == Which::All,
+        },
+    }
+}
+
 impl App {
-    /// A page of approvals, newest first, older than `before`.
+    /// A page of approvals, newest first, older than `before`: those of the kinds that the caller may ask for or give,
+    /// and those the caller asked for.
     ///
     /// # Errors
     /// [`super::AppError::Denied`].
     pub async fn list_approvals(
         &self,
         caller: &Caller,
-        closed_too: bool,
+        which: Which,
         before: Option<ApprovalId>,
         limit: u64,
     ) -> Result<Vec<StoredApproval>> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
-        let mut page = approvals::page(&snapshot, closed_too, before.map(|id| id.0), limit).await?;
+        let mut page = approvals::page(&snapshot, &seen(caller, which), before.map(|id| id.0), limit).await?;
         // Why an offer's was asked is the text of the event that opened it.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();
         for programme in programmes {

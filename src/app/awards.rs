@@ -9,7 +9,7 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{AwardId, Programme};
 use crate::domain::role::{Action, Caller};
 use crate::store::awards::Filter;
-use crate::store::{ReadTx, awards, events};
+use crate::store::{ReadTx, awards, events, offers};
 
 /// An award and its text, an organisation or a reason, as far as that is not erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +44,11 @@ impl App {
         let unknown = || AppError::NotFound(format!("award {id}"));
         let snapshot = self.snapshot().await?;
         let award = awards::find(&snapshot, &[id]).await?.remove(&id).ok_or_else(unknown)?;
-        let of = awards::programme_of(&snapshot, &[id]).await?;
-        let (_, programme) = of.into_iter().next().ok_or_else(unknown)?;
-        told(&snapshot, vec![(programme, award)]).await?.into_iter().next().ok_or_else(unknown)
+        let offer = offers::find(&snapshot, &[award.offer]).await?.remove(&award.offer).ok_or_else(unknown)?;
+        if !caller.reach(Action::Read).covers(offer.region, offer.assignee.as_ref()) {
+            return Err(unknown());
+        }
+        told(&snapshot, vec![(offer.programme, award)]).await?.into_iter().next().ok_or_else(unknown)
     }
 
     /// A page of awards in the order they were made, after `after`, each with its text.
@@ -65,10 +67,10 @@ impl App {
             self.terms(programme).await?;
         }
         if let Some(offer) = filter.offer {
-            self.programme_of(&[offer]).await?;
+            self.get_offer(caller, offer).await?;
         }
         let snapshot = self.snapshot().await?;
-        let page = awards::page(&snapshot, filter, after, limit).await?;
+        let page = awards::page(&snapshot, &caller.reach(Action::Read), filter, after, limit).await?;
         told(&snapshot, page).await
     }
 }

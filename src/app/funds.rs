@@ -12,7 +12,7 @@ use crate::domain::Date;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::{Account, EntrySeq, Ledger, Owner};
-use crate::domain::role::{Action, Caller};
+use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::time::Micros;
 use crate::store::entries::{FundEntry, Sums};
 use crate::store::{ReadTx, Readable, accounts, books, entries};
@@ -64,6 +64,16 @@ impl Fund {
     }
 }
 
+impl Fund {
+    /// Whether it lies within a caller's reach; a cap is its offer's and never does.
+    fn within(&self, reach: &Reach) -> bool {
+        match self.account.owner {
+            Owner::Fund { region } => reach.covers_fund(region),
+            Owner::Cap { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for FundKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n{}\n{}", self.0, self.1, self.2)
@@ -111,10 +121,10 @@ impl App {
     /// [`AppError::NotFound`]; [`AppError::Denied`].
     pub async fn get_fund(&self, caller: &Caller, id: AccountId) -> Result<Fund> {
         authorise(caller, Action::Read)?;
-        self.fund(self.store(), id).await
+        self.fund(self.store(), &caller.reach(Action::Read), id).await
     }
 
-    /// A page of funds as they are now, of one programme or of all, after `after`.
+    /// A page of funds within reach as they are now, of one programme or of all, after `after`.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
@@ -135,8 +145,9 @@ impl App {
             funds.insert(account.id, Fund { programme, account });
         }
         // At most nine a strand and programme: they are put in order here.
-        let mut page: Vec<Fund> =
-            funds.into_values().filter(|it| after.is_none_or(|after| it.key() > *after)).collect();
+        let reach = caller.reach(Action::Read);
+        let next = |it: &Fund| it.within(&reach) && after.is_none_or(|after| it.key() > *after);
+        let mut page: Vec<Fund> = funds.into_values().filter(next).collect();
         page.sort_by_key(Fund::key);
         page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(page)
@@ -149,7 +160,7 @@ impl App {
     pub async fn fund_position(&self, caller: &Caller, id: AccountId, asked: AskedPosition) -> Result<Position> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
-        let programme = self.fund(&snapshot, id).await?.programme;
+        let programme = self.fund(&snapshot, &caller.reach(Action::Read), id).await?.programme;
         let last = head(&snapshot, &programme).await?.last();
         let at = asked.at.unwrap_or(last);
         if at > last {
@@ -179,7 +190,7 @@ impl App {
     pub async fn fund_ledger(&self, caller: &Caller, id: AccountId) -> Result<(Programme, EntrySeq)> {
         authorise(caller, Action::ReadLedger)?;
         let snapshot = self.snapshot().await?;
-        let programme = self.fund(&snapshot, id).await?.programme;
+        let programme = self.fund(&snapshot, &caller.reach(Action::ReadLedger), id).await?.programme;
         let next = head(&snapshot, &programme).await?.next_entry;
         Ok((programme, EntrySeq(next.0.saturating_sub(1))))
     }
@@ -199,9 +210,10 @@ impl App {
         Ok(retried(|| entries::page(self.store(), programme, fund, after_upto, limit)).await?)
     }
 
-    async fn fund(&self, from: &impl Readable, id: AccountId) -> Result<Fund> {
+    /// A fund within reach.
+    async fn fund(&self, from: &impl Readable, reach: &Reach, id: AccountId) -> Result<Fund> {
         let mut found = self.find_funds(from, &[id]).await?;
-        found.remove(&id).ok_or_else(|| AppError::NotFound(format!("fund {id}")))
+        found.remove(&id).filter(|it| it.within(reach)).ok_or_else(|| AppError::NotFound(format!("fund {id}")))
     }
 
     /// Those of these that are funds; a cap is none.

@@ -39,11 +39,13 @@ use terms::TermsCache;
 use writer::Writer;
 
 pub use crate::store::approvals::StoredApproval;
+
 pub use crate::store::awards::Filter as AwardFilter;
 pub use crate::store::books::LoadedTerms;
 pub use crate::store::entries::{FundEntry, Sums};
 pub use crate::store::events::{Recorded, Text};
 pub use crate::store::offers::Filter as OfferFilter;
+pub use approvals::Which as WhichApprovals;
 pub use awards::ToldAward;
 pub use error::{AppError, Violation};
 pub use funds::{AskedPosition, Fund, FundKey, Position};

@@ -22,6 +22,9 @@ pub enum ApprovalsCommand {
         /// Those carried out too
         #[arg(long)]
         all: bool,
+        /// Only those that wait for you
+        #[arg(long, conflicts_with = "all")]
+        waiting: bool,
     },
     /// Give an approval, which carries the command out
     #[command(alias = "approve")]
@@ -36,9 +39,10 @@ pub enum ApprovalsCommand {
 
 pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        ApprovalsCommand::List { all } => {
+        ApprovalsCommand::List { all, waiting } => {
             let approvals = every_page(async |page_token| {
-                let request = ListApprovalsRequest { include_closed: all, page_size: PAGE, page_token };
+                let request =
+                    ListApprovalsRequest { include_closed: all, waiting_for_me: waiting, page_size: PAGE, page_token };
                 let answer = session.approvals().list_approvals(session.call(request)).await?.into_inner();
                 Ok((answer.approvals, answer.next_page_token))
             });

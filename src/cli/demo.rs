@@ -312,8 +312,10 @@ impl Story {
             ReopenOfferRequest { request_id: request_id(), offer, reason: "a mistake".to_owned(), etag: String::new() };
         refused(client.reopen_offer(by("administrator", reopen)).await, Code::FailedPrecondition)?;
         let mut approvals = ApprovalServiceClient::new(self.channel.clone());
-        let open = approvals.list_approvals(by("reader", ListApprovalsRequest::default())).await?.into_inner();
-        let approval = open.approvals.into_iter().next().ok_or("there is no approval")?.approval;
+        let mine = ListApprovalsRequest { waiting_for_me: true, ..Default::default() };
+        let second = |message| called("second-administrator", "administrator", message);
+        let waiting = approvals.list_approvals(second(mine)).await?.into_inner();
+        let approval = waiting.approvals.into_iter().next().ok_or("there is no approval")?.approval;
         let own = GiveApprovalRequest { request_id: request_id(), approval: approval.clone() };
         refused(approvals.give_approval(by("administrator", own)).await, Code::PermissionDenied)?;
         let given = GiveApprovalRequest { request_id: request_id(), approval };

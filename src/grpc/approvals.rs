@@ -7,7 +7,7 @@ use super::call::{Call, unary};
 use super::convert;
 use super::fields::{Fields, page_size, token};
 use crate::app::writer::Told;
-use crate::app::{App, Result, StoredApproval};
+use crate::app::{App, Result, StoredApproval, WhichApprovals};
 use crate::domain::book::Command;
 use crate::domain::book::approval::permission;
 use crate::proto::approval_service_server::ApprovalService;
@@ -24,10 +24,15 @@ impl ApprovalService for Approvals {
     async fn list_approvals(&self, request: Request<ListApprovalsRequest>) -> Reply<ListApprovalsResponse> {
         unary("ApprovalService/ListApprovals", request, async |call| {
             let message = &call.message;
-            let bound = [u8::from(message.include_closed)];
+            let which = match (message.waiting_for_me, message.include_closed) {
+                (true, _) => WhichApprovals::WaitingForMe,
+                (false, true) => WhichApprovals::All,
+                (false, false) => WhichApprovals::Open,
+            };
+            let bound = [u8::from(message.include_closed), u8::from(message.waiting_for_me)];
             let before = token::read_as(&bound, &message.page_token)?;
             let size = page_size(message.page_size);
-            let page = self.0.list_approvals(&call.caller, message.include_closed, before, size).await?;
+            let page = self.0.list_approvals(&call.caller, which, before, size).await?;
             let next_page_token = token::next(&bound, size, &page, |last| last.id.to_string());
             let shown = |it: &StoredApproval| Approval {
                 reason: it.reason.clone().unwrap_or_default(),

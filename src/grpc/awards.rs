@@ -129,7 +129,7 @@ impl AwardService for Awards {
 async fn check(app: &App, call: Call<CheckAwardRequest>) -> Result<CheckAwardResponse> {
     let command = commands::check(&call.message, app.today())?;
     authorise(&call.caller, command.action())?;
-    let programme = book_of(app, &command).await?;
+    let programme = book_of(app, &call.caller, &command).await?;
     let told = app.check(&call.caller, &programme, &command).await?;
     let (mut awards, warnings) = (convert::awards(&told), convert::warnings(&told));
     // An id of an award that will not be made is of no use to anybody.

@@ -89,7 +89,7 @@ impl<T: Message> Call<T> {
     ) -> Result<R> {
         let (request, command) = command?;
         crate::app::authorise(&self.caller, command.action())?;
-        let programme = book_of(app, &command).await?;
+        let programme = book_of(app, &self.caller, &command).await?;
         self.change_in(app, programme, (request, command), validate_only, encode).await
     }
 
@@ -122,6 +122,7 @@ impl<T: Message> Call<T> {
         let submission = Submission {
             programme,
             actor: self.caller.actor.clone(),
+            reach: self.caller.reach(command.action()),
             request,
             rpc: self.rpc,
             fingerprint: self.fingerprint(),
@@ -135,14 +136,14 @@ impl<T: Message> Call<T> {
 }
 
 /// The book that a command goes to: that of the award, the funds or the offers it names.
-pub(super) async fn book_of(app: &App, command: &Command) -> Result<Programme> {
+pub(super) async fn book_of(app: &App, caller: &Caller, command: &Command) -> Result<Programme> {
     match (command, command.award()) {
         (_, Some(award)) => app.programme_of_award(award).await,
         (Command::ChangeFund { change: FundChange::Move { from, to, .. }, .. }, _) => {
             app.programme_of_funds(&[*from, *to]).await
         }
         (Command::ChangeFund { change, .. }, _) => app.programme_of_funds(&[change.fund()]).await,
-        _ => app.programme_of(&command.offers()).await,
+        _ => app.programme_of(&caller.reach(command.action()), &command.offers()).await,
     }
 }
 

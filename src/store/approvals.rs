@@ -83,18 +83,38 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     each(&from.at(), sql, vec![programme.as_str().into()], id, read).await
 }
 
+/// Which approvals somebody sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen<'a> {
+    /// Those of these actions.
+    pub actions: Vec<&'static str>,
+    /// And those that this actor asked for.
+    pub asked_by: Option<&'a str>,
+    /// But none that this actor asked for.
+    pub not_asked_by: Option<&'a str>,
+    /// Those that are open no more, too.
+    pub closed_too: bool,
+}
+
 /// A page of approvals, newest first, older than `before`.
 ///
 /// # Errors
 /// As the database has it.
 pub async fn page(
     from: &impl Readable,
-    closed_too: bool,
+    seen: &Seen<'_>,
     before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<StoredApproval>> {
-    let mut find = approval::Entity::find().order_by_desc(approval::Column::Id).limit(limit);
-    if !closed_too {
+    let mut whose = Cond::any().add(approval::Column::Action.is_in(seen.actions.iter().copied()));
+    if let Some(actor) = seen.asked_by {
+        whose = whose.add(approval::Column::RequestedBy.eq(actor));
+    }
+    let mut find = approval::Entity::find().filter(whose).order_by_desc(approval::Column::Id).limit(limit);
+    if let Some(actor) = seen.not_asked_by {
+        find = find.filter(approval::Column::RequestedBy.ne(actor));
+    }
+    if !seen.closed_too {
         find = find.filter(approval::Column::State.eq("open"));
     }
     if let Some(before) = before {

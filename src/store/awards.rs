@@ -9,13 +9,14 @@ use super::batch::{Batch, Cell, How, Kind, Table, cell};
 use super::books::actor;
 use super::bulk::{ids, pairs, select_by_place, within};
 use super::loose::{Rows, each};
-use super::offers::named;
+use super::offers::{self, named};
 use super::{Conn, Readable, Result, StoreError, WriteTx, day};
 use crate::domain::award::{Award, Booking, BookingState, Invoice, Reference};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, AwardId, OfferId, Programme};
 use crate::domain::ledger::Unit;
 use crate::domain::money::{HalfDays, Pence};
+use crate::domain::role::Reach;
 
 static NEW: Table = Table {
     name: "awards",
@@ -240,12 +241,13 @@ pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Ve
     select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await
 }
 
-/// A page of awards in the order they were made, after `after`.
+/// A page of awards under offers within reach, in the order they were made, after `after`.
 ///
 /// # Errors
 /// As the database has it.
 pub async fn page(
     from: &impl Readable,
+    reach: &Reach,
     filter: &Filter,
     after: Option<AwardId>,
     limit: u64,
@@ -262,6 +264,9 @@ pub async fn page(
         let Some(value) = value else { continue };
         values.push(value);
         conditions.push(format!("{column} = ${}", values.len()));
+    }
+    if let Some(offers) = offers::ids_within(reach, &mut values) {
+        conditions.push(format!("offer_id IN ({offers})"));
     }
     if let Some(open) = filter.open {
         conditions.push(format!("awarded {} drawn + released", if open { ">" } else { "=" }));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sea_orm::sea_query::{Cond, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QueryResult, QuerySelect as _, Set,
+    QueryResult, QuerySelect as _, Set, Value,
 };
 use uuid::Uuid;
 
@@ -21,6 +21,7 @@ use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::offer::lifecycle::State;
 use crate::domain::offer::{Acceptance, Acceptor, Contact, ListedSchool, Offer, Outcome, Party, Recipient};
 use crate::domain::region::Region;
+use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
 
 /// These offers, as far as they exist, by id.
@@ -124,16 +125,22 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     Ok(offers)
 }
 
-/// The open offer each of these schools is on.
+/// The open offer each of these schools is on, as far as it lies within reach.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn listing(from: &impl Readable, programme: &Programme, urns: &[Urn]) -> Result<HashMap<Urn, OfferId>> {
+pub async fn listing(
+    from: &impl Readable,
+    programme: &Programme,
+    reach: &Reach,
+    urns: &[Urn],
+) -> Result<HashMap<Urn, OfferId>> {
     let conn = from.at();
     let urns: Vec<i64> = urns.iter().map(|urn| i64::from(urn.get())).collect();
     let rows = offer_school::Entity::find()
         .filter(offer_school::Column::Programme.eq(programme.as_str()))
         .filter(offer_school::Column::Open.eq(true))
+        .filter(offers_within(reach))
         .filter(number_in(&conn, offer_school::Column::Urn, &urns))
         .all(&conn.db)
         .await?;
@@ -182,13 +189,51 @@ pub struct Filter {
     pub search: Option<String>,
 }
 
-/// A page of offers in the order they were made, after `after`.
+/// What lies within a reach, as a condition on offers.
+fn within_reach(reach: &Reach) -> Cond {
+    let Regions::These(regions) = &reach.regions else { return Cond::all() };
+    let mut any = Cond::any().add(offer::Column::Region.is_in(regions.iter().map(|it| it.name())));
+    if let Some(actor) = &reach.assigned_to {
+        any = any.add(offer::Column::Assignee.eq(actor.as_str()));
+    }
+    any
+}
+
+/// The ids of all offers within reach, as a query written out whose values are added to `values`; nothing for everything.
+pub(super) fn ids_within(reach: &Reach, values: &mut Vec<Value>) -> Option<String> {
+    let Regions::These(regions) = &reach.regions else { return None };
+    let mut bind = |value: &str| {
+        values.push(value.into());
+        format!("${}", values.len())
+    };
+    let regions: Vec<String> = regions.iter().map(|it| bind(it.name())).collect();
+    let mut any = Vec::new();
+    if !regions.is_empty() {
+        any.push(format!("region IN ({})", regions.join(", ")));
+    }
+    any.extend(reach.assigned_to.as_ref().map(|actor| format!("assignee = {}", bind(actor.as_str()))));
+    let any = if any.is_empty() { "1 = 0".to_owned() } else { any.join(" OR ") };
+    Some(format!("SELECT id FROM offers WHERE {any}"))
+}
+
+/// The same as a condition on schools of offers.
+fn offers_within(reach: &Reach) -> Cond {
+    if reach.is_everything() {
+        return Cond::all();
+    }
+    let offers =
+        Query::select().column(offer::Column::Id).from(offer::Entity).cond_where(within_reach(reach)).to_owned();
+    Cond::all().add(offer_school::Column::OfferId.in_subquery(offers))
+}
+
+/// A page of offers within reach, in the order they were made, after `after`.
 ///
 /// # Errors
 /// As the database has it.
 pub async fn page(
     from: &impl Readable,
     programme: &Programme,
+    reach: &Reach,
     filter: &Filter,
     after: Option<OfferId>,
     limit: u64,
@@ -196,6 +241,7 @@ pub async fn page(
     let conn = from.at();
     let mut find = offer::Entity::find()
         .filter(offer::Column::Programme.eq(programme.as_str()))
+        .filter(within_reach(reach))
         .order_by_asc(offer::Column::Id)
         .limit(limit);
     if let Some(after) = after {

@@ -16,7 +16,7 @@ use super::{App, AppError, Result, Violation, authorise};
 use crate::domain::Date;
 use crate::domain::eligibility::{Evidence, Outcome, Summary, assess, changes, summarise, up_to};
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
-use crate::domain::role::{Action, Caller};
+use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::{RuleId, Terms};
 use crate::store::Readable;
 pub(crate) use identify::{affected, candidates, lock_register, register_answer, trust_answers};
@@ -46,7 +46,7 @@ pub struct SchoolEligibility {
     pub rules: Vec<RuleAnswer>,
     /// The newer URN of its lineage that counts in its place.
     pub superseded_by: Option<Urn>,
-    /// The open offer it is on.
+    /// The open offer it is on, where the caller may see that.
     pub offer: Option<OfferId>,
 }
 
@@ -151,7 +151,7 @@ impl App {
         let standings = Standings::load(&snapshot, &loaded.terms).await?;
         let urns = standings.which(&loaded.terms, &which);
         let page: Vec<Urn> = urns.into_iter().filter(|urn| Some(*urn) > after).take(limit).collect();
-        show::schools(&snapshot, &loaded.terms, &standings, &page).await
+        show::schools(&snapshot, &loaded.terms, &standings, &caller.reach(Action::Read), &page).await
     }
 
     /// One school, rule by rule.
@@ -164,7 +164,7 @@ impl App {
         let snapshot = self.snapshot().await?;
         let school = register::one_school(&snapshot, Some(programme), urn).await?;
         let trust = school.placement.trust();
-        explain(&snapshot, &loaded, &[urn], trust).await
+        explain(&snapshot, &loaded, &caller.reach(Action::Read), &[urn], trust).await
     }
 
     /// Every school of a trust in the newest register, rule by rule, and the trust-level rules.
@@ -176,7 +176,7 @@ impl App {
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
         let (trust, urns) = register::one_trust(&snapshot, uid).await?;
-        let explained = explain(&snapshot, &loaded, &urns, Some(uid)).await?;
+        let explained = explain(&snapshot, &loaded, &caller.reach(Action::Read), &urns, Some(uid)).await?;
         Ok(Explanation { trust: Some(trust), ..explained })
     }
 
@@ -203,9 +203,15 @@ impl App {
     }
 }
 
-async fn explain(from: &impl Readable, loaded: &Loaded, urns: &[Urn], trust: Option<Uid>) -> Result<Explanation> {
+async fn explain(
+    from: &impl Readable,
+    loaded: &Loaded,
+    reach: &Reach,
+    urns: &[Urn],
+    trust: Option<Uid>,
+) -> Result<Explanation> {
     let standings = Standings::load(from, &loaded.terms).await?;
-    let schools = show::schools(from, &loaded.terms, &standings, urns).await?;
+    let schools = show::schools(from, &loaded.terms, &standings, reach, urns).await?;
     let tested = standings.trusts.iter().find(|it| Some(it.uid) == trust);
     let trust_rules = tested.map(show::trust_rule).into_iter().collect();
     Ok(Explanation { schools, trust_rules, trust: None })

@@ -9,19 +9,22 @@ use crate::app::register::{School, facts};
 use crate::domain::eligibility::trusts::{TrustAssessment, Verdict};
 use crate::domain::eligibility::{Changes, Outcome, explain};
 use crate::domain::ids::Urn;
+use crate::domain::role::Reach;
 use crate::domain::terms::{Terms, Test};
 use crate::store::{Readable, offers, register};
 
-/// These schools with every rule's answer, in this order; those that no file names are left out.
+/// These schools with every rule's answer and their offer where that lies within reach, in this order; those that no
+/// file names are left out.
 pub(super) async fn schools(
     from: &impl Readable,
     terms: &Terms,
     standings: &Standings,
+    reach: &Reach,
     urns: &[Urn],
 ) -> Result<Vec<SchoolEligibility>> {
     let missing: Vec<Urn> = urns.iter().filter(|urn| !standings.schools.contains_key(urn)).copied().collect();
     let others = facts::schools(from, Some(terms.programme()), &missing).await?;
-    let on_offers = offers::listing(from, terms.programme(), urns).await?;
+    let on_offers = offers::listing(from, terms.programme(), reach, urns).await?;
     let find = |urn: &Urn| standings.schools.get(urn).or_else(|| others.get(urn)).cloned();
     let answer = |school: School| SchoolEligibility {
         eligible: standings.entitled.contains_key(&school.urn),

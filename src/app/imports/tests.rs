@@ -9,7 +9,7 @@ use crate::app::writer::Submission;
 use crate::domain::book::Command;
 use crate::domain::ids::ApprovalId;
 use crate::domain::refusal::Reason;
-use crate::domain::role::{Regions, Role};
+use crate::domain::role::{Reach, Regions, Role};
 use crate::domain::time::Micros;
 use crate::store::testing::counts;
 
@@ -256,6 +256,7 @@ async fn identify(house: &House) {
     let submission = Submission {
         programme: programme("2021-22"),
         actor: "cas".parse().unwrap(),
+        reach: Reach::everything(),
         request: RequestId(new_id()),
         rpc: "Identify",
         fingerprint: Hash([0; 32]),

@@ -12,7 +12,7 @@ use crate::domain::ids::{OfferId, Programme};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
 use crate::domain::refusal::{Limit, Reason, Refusal};
-use crate::domain::role::{Action, Caller};
+use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
 use crate::store::events::{Recorded, Text};
 use crate::store::offers::Filter;
@@ -46,7 +46,8 @@ impl App {
     /// What the command would be refused with.
     pub async fn check(&self, caller: &Caller, programme: &Programme, command: &Command) -> Result<Told> {
         authorise(caller, command.action())?;
-        let told = self.inner.writer.check(programme, &caller.actor, command).await?;
+        let told =
+            self.inner.writer.check(programme, (&caller.actor, &caller.reach(command.action())), command).await?;
         // The approval it would open is not there to be named.
         if matches!(told.answer, Answer::ApprovalOpened(_)) {
             let remedy = "make the call, which opens an approval, and have a second person give it";
@@ -56,29 +57,34 @@ impl App {
         Ok(told)
     }
 
-    /// The programme of these offers, which must be one: a command goes to one book.
+    /// The programme of these offers, which must be one: a command goes to one book. The book itself looks whether they
+    /// lie within the caller's reach; here only those that are named in an error have to.
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming the offers that do not exist; [`AppError::Invalid`] for offers of two programmes.
-    pub async fn programme_of(&self, ids: &[OfferId]) -> Result<Programme> {
+    pub async fn programme_of(&self, reach: &Reach, ids: &[OfferId]) -> Result<Programme> {
         let mut found = self.routes().offers.of(ids);
         if found.len() < ids.len() {
             found = retried(|| offers::programmes(self.store(), ids)).await?;
             self.routes().offers.learn(&found);
         }
-        let missing: Vec<String> =
-            ids.iter().filter(|id| !found.iter().any(|(it, _)| it == *id)).map(ToString::to_string).collect();
-        if !missing.is_empty() {
-            return Err(AppError::NotFound(format!("offer {}", missing.join(", "))));
-        }
+        let all_found = ids.iter().all(|id| found.iter().any(|(it, _)| it == id));
         let mut programmes = found.into_iter().map(|(_, programme)| programme);
-        match programmes.next() {
-            Some(first) if programmes.all(|it| it == first) => Ok(first),
-            Some(_) => {
-                Err(AppError::Invalid(vec![super::Violation::new("offers", "belong to more than one programme")]))
-            }
-            None => Err(AppError::Invalid(vec![super::Violation::new("offers", "is empty")])),
-        }
+        let Some(first) = programmes.next() else { return Err(self.missing(reach, ids).await?) };
+        if all_found && programmes.all(|it| it == first) { Ok(first) } else { Err(self.missing(reach, ids).await?) }
+    }
+
+    /// What is wrong with offers that are not all there, or not all of one programme.
+    async fn missing(&self, reach: &Reach, ids: &[OfferId]) -> Result<AppError> {
+        let seen = retried(|| offers::find(self.store(), ids)).await?;
+        let covered = |id: &OfferId| seen.get(id).is_some_and(|it| reach.covers(it.region, it.assignee.as_ref()));
+        let missing: Vec<String> = ids.iter().filter(|id| !covered(id)).map(ToString::to_string).collect();
+        let why = match (missing.as_slice(), ids) {
+            ([], []) => "is empty",
+            ([], _) => "belong to more than one programme",
+            _ => return Ok(AppError::NotFound(format!("offer {}", missing.join(", ")))),
+        };
+        Ok(AppError::Invalid(vec![super::Violation::new("offers", why)]))
     }
 
     /// One offer.
@@ -103,7 +109,8 @@ impl App {
 
     async fn get_whole_offer(&self, caller: &Caller, id: OfferId) -> Result<reader::Whole> {
         authorise(caller, Action::Read)?;
-        self.inner.reader.get(id).await?.ok_or_else(|| AppError::NotFound(format!("offer {id}")))
+        let found = self.inner.reader.get(id, caller.reach(Action::Read)).await?;
+        found.ok_or_else(|| AppError::NotFound(format!("offer {id}")))
     }
 
     /// A page of offers in the order they were made, after `after`.
@@ -120,7 +127,7 @@ impl App {
     ) -> Result<Vec<Offer>> {
         authorise(caller, Action::Read)?;
         self.terms(programme).await?;
-        Ok(offers::page(self.store(), programme, filter, after, limit).await?)
+        Ok(offers::page(self.store(), programme, &caller.reach(Action::Read), filter, after, limit).await?)
     }
 
     /// A page of one offer's events, with their texts as far as they are not erased.

@@ -12,6 +12,7 @@ use crate::domain::award::Award;
 use crate::domain::ids::OfferId;
 use crate::domain::ledger::{Account, Owner};
 use crate::domain::offer::Offer;
+use crate::domain::role::Reach;
 use crate::store::{self, Store, accounts, awards, offers};
 
 /// Reads that may wait; past it a caller is told at once.
@@ -19,7 +20,7 @@ const QUEUE: usize = 4_096;
 /// Reads in one group of queries.
 const GROUP: usize = 256;
 
-type Wanted = (OfferId, oneshot::Sender<Result<Option<Whole>>>);
+type Wanted = (OfferId, Reach, oneshot::Sender<Result<Option<Whole>>>);
 
 /// An offer with what was awarded under it, all of one moment.
 #[derive(Debug, Clone)]
@@ -50,19 +51,20 @@ impl OfferReader {
         Self { wanted }
     }
 
-    /// One offer, if it exists.
-    pub(in crate::app) async fn get(&self, id: OfferId) -> Result<Option<Whole>> {
+    /// One offer, if it exists within this reach.
+    pub(in crate::app) async fn get(&self, id: OfferId, reach: Reach) -> Result<Option<Whole>> {
         let (reply, answer) = oneshot::channel();
-        self.wanted.try_send((id, reply)).map_err(|_| AppError::Overloaded)?;
+        self.wanted.try_send((id, reach, reply)).map_err(|_| AppError::Overloaded)?;
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the reader dropped a read".to_owned())))
     }
 }
 
 async fn answer(store: &Store, group: Vec<Wanted>) {
-    let ids: Vec<OfferId> = group.iter().map(|(id, _)| *id).collect();
+    let ids: Vec<OfferId> = group.iter().map(|(id, ..)| *id).collect();
     let found = retried(|| read(store, &ids)).await.map_err(AppError::from);
-    for (id, reply) in group {
-        let one = found.as_ref().map(|offers| offers.get(&id).cloned()).map_err(Clone::clone);
+    for (id, reach, reply) in group {
+        let covered = |it: &&Whole| reach.covers(it.offer.region, it.offer.assignee.as_ref());
+        let one = found.as_ref().map(|offers| offers.get(&id).filter(covered).cloned()).map_err(Clone::clone);
         let _ = reply.send(one);
     }
 }

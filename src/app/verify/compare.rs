@@ -12,6 +12,7 @@ use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{AccountId, Urn};
 use crate::domain::ledger::{Account, Owner};
 use crate::domain::offer::Offer;
+use crate::domain::role::Reach;
 use crate::domain::school::HandPlacement;
 use crate::store::approvals::StoredApproval;
 use crate::store::loose::Rows;
@@ -91,7 +92,7 @@ async fn compare_offers(snapshot: &ReadTx, facts: &Facts, report: &mut Report) -
     let programme = &facts.programme.programme;
     hold("offer", &facts.offers, offers::of_book(snapshot, programme).await?, report, compare_offer);
     let urns: Vec<_> = facts.listed.keys().copied().collect();
-    let listed = offers::listing(snapshot, programme, &urns).await?;
+    let listed = offers::listing(snapshot, programme, &Reach::everything(), &urns).await?;
     for (urn, recorded) in &facts.listed {
         report.compare(format!("school {urn}: its open offer"), &Some(recorded), &listed.get(urn));
     }

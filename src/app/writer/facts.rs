@@ -9,6 +9,7 @@ use crate::domain::book::approval::Approval;
 use crate::domain::book::{Command, Facts};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, RequestId, Uid, Urn};
+use crate::domain::role::Reach;
 use crate::store::requests::Stored;
 use crate::store::{Readable, StoreError, approvals, awards, group, offers};
 
@@ -250,7 +251,7 @@ async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     facts.offers.retain(|_, offer| offer.programme == programme);
     if asked.relisted {
         let urns: Vec<Urn> = facts.offers.values().flat_map(|offer| offer.schools.keys().copied()).collect();
-        facts.listed = offers::listing(from, &programme, &urns).await?;
+        facts.listed = offers::listing(from, &programme, &Reach::everything(), &urns).await?;
     }
     Ok(bare)
 }

@@ -15,6 +15,7 @@ use crate::domain::event::{Draft, Event, EventBody, ReleasedAward, Seq, chain, t
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, RequestId, Urn};
 use crate::domain::ledger::{Entry, EntrySeq, Posting};
 use crate::domain::period::Period;
+use crate::domain::role::Reach;
 use crate::domain::time::{Micros, Now};
 use crate::store::approvals::StoredApproval;
 use crate::store::books::Head;
@@ -92,7 +93,8 @@ async fn know(
     if !identifies(&of) {
         let known = facts::load(tx, &shared.terms, programme, open, &commands(&of), &requests).await;
         return match known {
-            Err(error) if group.len() == 1 && !error.is_away() => {
+            // Whether it lies within the caller's reach cannot be told without the facts.
+            Err(error) if of.len() == 1 && of.iter().all(|it| it.reach.is_everything()) && !error.is_away() => {
                 answered_before(shared, programme, open, &requests).await.ok_or(error)
             }
             known => known,
@@ -127,9 +129,11 @@ fn commands<'a>(of: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
 /// Idempotency first; then the command is decided, and its success kept under its request id.
 fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pen<'_>, now: Now) -> Verdict {
     if let Some(stored) = answers.find(of) {
+        facts.within_reach(&of.command, &of.reach)?;
         return again(stored, of.rpc, of.fingerprint);
     }
-    let told = pen.decide(facts, &of.command, &of.actor, of.request, now)?;
+    let who = Who { actor: &of.actor, reach: &of.reach, request: of.request };
+    let told = pen.decide(facts, &of.command, who, now)?;
     if let Answer::ApprovalOpened(refusal) = told.answer {
         return Err(refusal.into());
     }
@@ -173,6 +177,13 @@ impl Answers {
     }
 }
 
+/// Who asks, where they may, and under which id.
+pub(super) struct Who<'a> {
+    pub(super) actor: &'a Actor,
+    pub(super) reach: &'a Reach,
+    pub(super) request: RequestId,
+}
+
 /// Writes the record on: gives events their numbers and hashes, and remembers what the database has to be told.
 pub(super) struct Pen<'a> {
     programme: &'a Programme,
@@ -212,13 +223,12 @@ impl<'a> Pen<'a> {
         &mut self,
         facts: &mut Facts,
         command: &Command,
-        actor: &Actor,
-        request: RequestId,
+        Who { actor, reach, request }: Who<'_>,
         now: Now,
     ) -> Result<Told> {
         let judged_at = self.head.last();
         let decided = guarded(|| {
-            let mut context = Context { actor, request, now, ids: &mut new_id };
+            let mut context = Context { actor, reach, request, now, ids: &mut new_id };
             facts.decide(command, &mut context).map_err(AppError::from)
         })?;
         let Decided { drafts, answer, warnings } = decided;

@@ -35,6 +35,7 @@ use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
+use crate::domain::role::Reach;
 use crate::store::approvals::StoredApproval;
 use crate::store::{self, Store};
 
@@ -93,6 +94,8 @@ pub struct Submission {
     pub programme: Programme,
     /// Who asks.
     pub actor: Actor,
+    /// Where they may; what they were answered before is answered again only within it.
+    pub reach: Reach,
     /// The caller's id of the mutation.
     pub request: RequestId,
     /// The method called.
@@ -150,7 +153,12 @@ impl Writer {
     ///
     /// # Errors
     /// What the command would be refused with.
-    pub async fn check(&self, programme: &Programme, actor: &Actor, command: &Command) -> Result<Told> {
+    pub async fn check(
+        &self,
+        programme: &Programme,
+        (actor, reach): (&Actor, &Reach),
+        command: &Command,
+    ) -> Result<Told> {
         let shared = &self.shared;
         let snapshot = shared.store.snapshot().await?;
         let unknown = || AppError::NotFound(format!("programme {programme}"));
@@ -160,7 +168,7 @@ impl Writer {
         let known = facts::load(&snapshot, &shared.terms, programme, head.open, &commands, &[]).await?;
         let mut facts = known.facts;
         let mut pen = group::Pen::new(programme, head);
-        pen.decide(&mut facts, command, actor, request, shared.clock.now())
+        pen.decide(&mut facts, command, group::Who { actor, reach, request }, shared.clock.now())
     }
 
     fn lane(&self, programme: Programme) -> mpsc::Sender<Job> {

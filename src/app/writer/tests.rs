@@ -13,7 +13,7 @@ use crate::domain::book::Command;
 use crate::domain::book::command::Target;
 use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
-use crate::domain::role::{Caller, Regions, Role};
+use crate::domain::role::{Caller, Reach, Regions, Role};
 use crate::store::events;
 
 fn officer() -> Caller {
@@ -26,6 +26,7 @@ async fn submit(house: &House, book: &Programme, command: Command) -> Result<Req
     let submission = Submission {
         programme: book.clone(),
         actor: officer().actor,
+        reach: Reach::everything(),
         request,
         rpc: "test",
         fingerprint: Hash([0; 32]),

@@ -15,9 +15,9 @@ use crate::proto::fund_service_client::FundServiceClient;
 use crate::proto::new_award::{Amount, Support};
 use crate::proto::offer_service_client::OfferServiceClient;
 use crate::proto::{
-    AcceptOfferRequest, Acceptor, AllocateFundRequest, Award, BookDaysRequest, CloseOfferRequest, ContactOffersRequest,
-    ContactedOffer, CreateAwardsRequest, CreateFundRequest, CreditSupport, DrawAwardRequest, Fund,
-    GetFundPositionRequest, GiveApprovalRequest, ListApprovalsRequest, ListFundsRequest, ListOffersRequest,
+    AcceptOfferRequest, Acceptor, AllocateFundRequest, AssignOfferRequest, Award, BookDaysRequest, CloseOfferRequest,
+    ContactOffersRequest, ContactedOffer, CreateAwardsRequest, CreateFundRequest, CreditSupport, DrawAwardRequest,
+    Fund, GetFundPositionRequest, GiveApprovalRequest, ListApprovalsRequest, ListFundsRequest, ListOffersRequest,
     MoveFundsRequest, NewAward, NleSupport, NlgSupport, NpqelSupport, Offer, Outcome, Party, StartOfferRequest, Unit,
     VerifyLedgerRequest, draw_award_request,
 };
@@ -48,8 +48,9 @@ impl Story {
         say(&format!("one person may allocate that much: {}", fund_line(&answer.fund.unwrap_or_default())))?;
         refused(client.allocate_fund(by("finance", allocate(&nlg, 6_000_000))).await, Code::FailedPrecondition)?;
         let mut approvals = ApprovalServiceClient::new(self.channel.clone());
-        let open = approvals.list_approvals(by("reader", ListApprovalsRequest::default())).await?.into_inner();
-        let approval = open.approvals.into_iter().next().ok_or("there is no approval")?.approval;
+        let mine = ListApprovalsRequest { waiting_for_me: true, ..Default::default() };
+        let waiting = approvals.list_approvals(called("approver", "finance-approver", mine)).await?.into_inner();
+        let approval = waiting.approvals.into_iter().next().ok_or("there is no approval")?.approval;
         let give = GiveApprovalRequest { request_id: request_id(), approval };
         let given = approvals.give_approval(called("approver", "finance-approver", give)).await?.into_inner();
         for fund in &given.funds {
@@ -107,6 +108,7 @@ impl Story {
 
         heading("Delivery and a claim")?;
         self.start(&offer.offer, "2021-10-11").await?;
+        self.assign(&offer.offer, "delivery-partner").await?;
         let book = BookDaysRequest {
             request_id: request_id(),
             award: days.award.clone(),
@@ -147,6 +149,14 @@ impl Story {
         let mut client = OfferServiceClient::new(self.channel.clone());
         client.start_offer(by("case-officer", request)).await?;
         say(&format!("delivery started on {date}"))
+    }
+
+    async fn assign(&mut self, offer: &str, to: &str) -> Told<()> {
+        let (request_id, offer, assignee) = (request_id(), offer.to_owned(), to.to_owned());
+        let request = AssignOfferRequest { request_id, offer, assignee, ..Default::default() };
+        let mut client = OfferServiceClient::new(self.channel.clone());
+        client.assign_offer(by("case-officer", request)).await?;
+        say(&format!("assigned to {to}, who sees no other offer"))
     }
 
     /// Support for a trust: governance and the qualification, whose invoice is paid once.

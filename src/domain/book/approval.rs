@@ -9,7 +9,7 @@ use crate::domain::event::{Draft, Event, EventBody, Seq};
 use crate::domain::ids::{Actor, ApprovalId, OfferId, RequestId};
 use crate::domain::offer::Offer;
 use crate::domain::refusal::{Limit, Reason, Refusal};
-use crate::domain::role::Action;
+use crate::domain::role::{Action, Caller};
 use crate::domain::time::Micros;
 use uuid::Uuid;
 
@@ -18,15 +18,33 @@ pub const REOPEN_OFFER: &str = "reopen_offer";
 /// The action of an approval that withdraws an import; it lies outside any book.
 pub const WITHDRAW_IMPORT: &str = "withdraw_import";
 
+/// Each action that takes two people: what asking for it takes, and what giving it takes (`domain.md` section 8).
+#[rustfmt::skip]
+const TWO_PEOPLE: [(&str, Action, Action); 5] = [
+    (REOPEN_OFFER,    Action::Reopen,    Action::Reopen),
+    (WITHDRAW_IMPORT, Action::Import,    Action::Import),
+    ("allocate_fund", Action::KeepFunds, Action::ApproveMoney),
+    ("withdraw_fund", Action::KeepFunds, Action::ApproveMoney),
+    ("move_funds",    Action::KeepFunds, Action::ApproveMoney),
+];
+
 /// The permission that giving an approval of this action takes.
 #[must_use]
 pub fn permission(action: &str) -> Action {
-    match action {
-        REOPEN_OFFER => Action::Reopen,
-        WITHDRAW_IMPORT => Action::Import,
-        // Everything else is about money.
-        _ => Action::ApproveMoney,
-    }
+    TWO_PEOPLE.iter().find(|(name, ..)| *name == action).map_or(Action::ApproveMoney, |(.., give)| *give)
+}
+
+/// The actions whose approvals this caller may give.
+#[must_use]
+pub fn may_give(caller: &Caller) -> Vec<&'static str> {
+    TWO_PEOPLE.iter().filter(|(.., give)| caller.may(*give)).map(|(name, ..)| *name).collect()
+}
+
+/// The actions whose approvals this caller sees, whoever asked: those that may be asked for or given by one like them.
+#[must_use]
+pub fn may_see(caller: &Caller) -> Vec<&'static str> {
+    let sees = |ask: &Action, give: &Action| caller.may(*ask) || caller.may(*give);
+    TWO_PEOPLE.iter().filter(|(_, ask, give)| sees(ask, give)).map(|(name, ..)| *name).collect()
 }
 
 /// A call that waits for, or has had, a second person.

@@ -14,7 +14,7 @@ use crate::domain::money::HalfDays;
 use crate::domain::offer::{Acceptor, DeclineReason, Outcome, Party};
 use crate::domain::refusal::Refusal;
 use crate::domain::region::Region;
-use crate::domain::role::Action;
+use crate::domain::role::{Action, Reach};
 use crate::domain::school::HandPlacement;
 use crate::domain::terms::StrandId;
 use crate::domain::time::Now;
@@ -314,6 +314,8 @@ impl Command {
 pub struct Context<'a> {
     /// Who asks.
     pub actor: &'a Actor,
+    /// Where they may: what lies outside does not exist for them.
+    pub reach: &'a Reach,
     /// Under which id: the same again when the call is made again. Nil where nothing is to be recorded.
     pub request: RequestId,
     /// The moment.
@@ -325,7 +327,11 @@ pub struct Context<'a> {
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Context");
-        shown.field("actor", &self.actor).field("request", &self.request).field("now", &self.now);
+        shown
+            .field("actor", &self.actor)
+            .field("reach", &self.reach)
+            .field("request", &self.request)
+            .field("now", &self.now);
         shown.finish_non_exhaustive()
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::event::{Draft, EventBody, Hash};
 use crate::domain::ids::{OfferId, Uid, Urn};
 use crate::domain::offer::{ListedSchool, Recipient, ResponsibleBody};
 use crate::domain::region::Region;
+use crate::domain::role::Reach;
 
 /// A recipient that is eligible, with its eligible schools.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +50,8 @@ pub struct Blocked {
     pub urn: Urn,
     /// Its name.
     pub name: String,
-    /// The open offer it is on already.
-    pub offer: OfferId,
+    /// The open offer it is on already, where the caller may see that.
+    pub offer: Option<OfferId>,
     /// Why.
     pub reason: String,
 }
@@ -93,16 +94,21 @@ pub struct Identified {
 }
 
 impl Facts {
+    /// Makes and updates offers within the caller's reach; the others are neither touched nor counted.
     pub(super) fn identify(&self, candidates: &Candidates, context: &mut Context<'_>) -> Decided {
+        let reach = context.reach;
         let mut did = Identified { unplaced: candidates.unplaced.clone(), ..Identified::default() };
         let mut drafts = Vec::new();
         let mut taken: HashMap<Urn, OfferId> = HashMap::new();
         for candidate in &candidates.recipients {
             match self.recipients.get(&candidate.recipient).and_then(|id| self.offers.get(id)) {
+                Some(offer) if !reach.covers(offer.region, offer.assignee.as_ref()) => {}
                 Some(offer) if !offer.is_open() => did.already_closed = did.already_closed.saturating_add(1),
                 Some(offer) => {
                     let new = |it: &&CandidateSchool| !offer.schools.contains_key(&it.urn);
-                    let schools = self.free(candidate.schools.iter().filter(new), Some(offer.id), &taken, &mut did);
+                    let (schools, blocked) =
+                        self.free(candidate.schools.iter().filter(new), Some(offer.id), &taken, reach);
+                    did.blocked.extend(blocked);
                     if schools.is_empty() {
                         did.already_open = did.already_open.saturating_add(1);
                         continue;
@@ -113,55 +119,70 @@ impl Facts {
                     drafts.push(Draft::of(offer.id, context.now.today, body));
                 }
                 None => {
-                    let schools = self.free(candidate.schools.iter(), None, &taken, &mut did);
-                    let Some(region) = region_of(&schools) else { continue };
+                    let (schools, blocked) = self.free(candidate.schools.iter(), None, &taken, reach);
+                    let region = region_of(&schools);
+                    let whose = region.or_else(|| region_of(&candidate.schools.iter().collect::<Vec<_>>()));
+                    if !whose.is_some_and(|it| reach.covers_region(it)) {
+                        continue;
+                    }
+                    did.blocked.extend(blocked);
+                    let Some(region) = region else { continue };
                     let id = OfferId((context.ids)());
                     did.created = did.created.saturating_add(1);
                     taken.extend(schools.iter().map(|school| (school.urn, id)));
-                    let body = EventBody::Identified {
-                        recipient: candidate.recipient,
-                        name: candidate.name.clone(),
-                        region,
-                        trust: candidate.trust,
-                        responsible: candidate.responsible.clone(),
-                        terms: Hash(self.programme.terms),
-                        schools: schools.into_iter().map(listed).collect(),
-                    };
-                    drafts.push(Draft::of(id, context.now.today, body));
+                    drafts.push(Draft::of(id, context.now.today, self.making(candidate, region, &schools)));
                 }
             }
         }
         Decided::new(drafts, Answer::Identified(did))
     }
 
-    /// The schools that are on no other open offer; the others are reported as blocked.
+    /// The event that makes a candidate's offer.
+    fn making(&self, candidate: &Candidate, region: Region, schools: &[&CandidateSchool]) -> EventBody {
+        EventBody::Identified {
+            recipient: candidate.recipient,
+            name: candidate.name.clone(),
+            region,
+            trust: candidate.trust,
+            responsible: candidate.responsible.clone(),
+            terms: Hash(self.programme.terms),
+            schools: schools.iter().map(|it| listed(it)).collect(),
+        }
+    }
+
+    /// The schools that are on no other open offer, and those that are.
     fn free<'a>(
         &self,
         schools: impl Iterator<Item = &'a CandidateSchool>,
         own: Option<OfferId>,
         taken: &HashMap<Urn, OfferId>,
-        did: &mut Identified,
-    ) -> Vec<&'a CandidateSchool> {
+        reach: &Reach,
+    ) -> (Vec<&'a CandidateSchool>, Vec<Blocked>) {
         let elsewhere = |urn: &Urn| {
             let offer = taken.get(urn).or_else(|| self.listed.get(urn)).copied();
             offer.filter(|it| Some(*it) != own)
         };
-        let mut free = Vec::new();
+        let hidden = |id: &OfferId| {
+            self.offers.get(id).is_some_and(|offer| !reach.covers(offer.region, offer.assignee.as_ref()))
+        };
+        let (mut free, mut blocked) = (Vec::new(), Vec::new());
         for school in schools {
             let lineage = std::iter::once(&school.urn).chain(&school.predecessors);
             match lineage.into_iter().find_map(|urn| elsewhere(urn).map(|offer| (urn, offer))) {
                 None => free.push(school),
                 Some((urn, offer)) => {
+                    let offer = Some(offer).filter(|it| !hidden(it));
+                    let named = offer.map_or_else(|| "an open offer".to_owned(), |it| format!("open offer {it}"));
                     let reason = if *urn == school.urn {
-                        format!("is on open offer {offer} to another recipient, which keeps it")
+                        format!("is on {named} to another recipient, which keeps it")
                     } else {
-                        format!("its predecessor {urn} is on open offer {offer}, which keeps it")
+                        format!("its predecessor {urn} is on {named}, which keeps it")
                     };
-                    did.blocked.push(Blocked { urn: school.urn, name: school.name.clone(), offer, reason });
+                    blocked.push(Blocked { urn: school.urn, name: school.name.clone(), offer, reason });
                 }
             }
         }
-        free
+        (free, blocked)
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Answer, Command, Context, Decided};
 use crate::domain::event::EventBody;
 use crate::domain::ids::{RequestId, Urn};
 use crate::domain::region::Region;
+use crate::domain::role::{Reach, Regions};
 use crate::domain::time::{Micros, Now};
 use Region::{EastMidlandsHumber, NorthOfEngland, SouthWest, WestMidlands};
 
@@ -83,13 +84,39 @@ fn a_blocked_school_names_the_offer_that_keeps_it() {
     let mut book = Book::new();
     let moved = book.identify(vec![mat(4000, vec![at(100_001)])]).unwrap();
     let blocked = &did(&moved).blocked[0];
-    assert_eq!((blocked.name.as_str(), blocked.offer), ("School 100001", Book::named("S")));
+    assert_eq!((blocked.name.as_str(), blocked.offer), ("School 100001", Some(Book::named("S"))));
     assert!(blocked.reason.contains("another recipient"), "{}", blocked.reason);
 
     let succeeded = book.identify(vec![alone(successor(100_010, 100_003))]).unwrap();
     let blocked = &did(&succeeded).blocked[0];
-    assert_eq!((blocked.urn, blocked.offer), (urn(100_010), Book::named("M")));
+    assert_eq!((blocked.urn, blocked.offer), (urn(100_010), Some(Book::named("M"))));
     assert!(blocked.reason.contains("predecessor 100003"), "{}", blocked.reason);
+}
+
+/// S (100001) is in the West Midlands and M (100003, 100004) in the South West.
+#[test]
+fn only_what_lies_within_reach_is_identified_counted_and_named() {
+    let everybody = || {
+        vec![
+            standalone(100_001),
+            standalone(100_010),
+            mat(3000, vec![at(100_003), at(100_011)]),
+            mat(4000, vec![at(100_012)]),
+            mat(5000, vec![at(100_001)]),
+        ]
+    };
+    let mut book = Book::new();
+    book.reach = Reach { regions: Regions::These([WestMidlands].into()), assigned_to: None };
+    let decided = book.identify(everybody()).unwrap();
+    assert_eq!(counts(&decided), (1, 0, 1, 0, vec![]));
+    book.reach = Reach { regions: Regions::These([SouthWest].into()), assigned_to: None };
+    let decided = book.identify(everybody()).unwrap();
+    assert_eq!(counts(&decided), (1, 1, 0, 0, vec![100_001]));
+    let blocked = &did(&decided).blocked[0];
+    let hidden = Book::named("S").to_string();
+    assert!(blocked.offer.is_none() && !blocked.reason.contains(&hidden), "{blocked:?}");
+    book.reach = Reach::everything();
+    assert_eq!(counts(&book.identify(everybody()).unwrap()), (0, 0, 4, 0, vec![100_001]));
 }
 
 #[test]
@@ -158,7 +185,13 @@ fn deciding_twice_says_the_same() {
     let actor = "officer".parse().unwrap();
     let now = Now { at: Micros(0), today: day("2021-12-01") };
     let mut id = || uuid::Uuid::from_u128(9);
-    let mut context = Context { actor: &actor, request: RequestId(uuid::Uuid::nil()), now, ids: &mut id };
+    let mut context = Context {
+        actor: &actor,
+        reach: &Reach::everything(),
+        request: RequestId(uuid::Uuid::nil()),
+        now,
+        ids: &mut id,
+    };
     let first = book.facts.decide(&Command::Identify, &mut context).unwrap();
     assert_eq!(book.facts.decide(&Command::Identify, &mut context).unwrap(), first);
     assert_eq!(first.drafts.len(), 1);

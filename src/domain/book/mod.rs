@@ -40,6 +40,7 @@ use super::ledger::{Account, Ledger, Owner, Unit};
 use super::offer::decide::Awards;
 use super::offer::{Offer, Recipient};
 use super::refusal::{Limit, Reason, Refusal};
+use super::role::Reach;
 use super::school::{HandPlacement, TrustKind};
 use super::terms::Terms;
 use super::time::Now;
@@ -134,11 +135,13 @@ impl Facts {
         }
     }
 
-    /// Decides one command. The order of the guards is: what it names exists, etag, state, limits.
+    /// Decides one command. The order of the guards is: what it names exists and lies within the caller's reach, etag,
+    /// state, limits.
     ///
     /// # Errors
     /// A [`Fault`]; the facts are as they were.
     pub fn decide(&self, command: &Command, context: &mut Context<'_>) -> Result<Decided, Fault> {
+        self.within_reach(command, context.reach)?;
         let today = context.now.today;
         match command {
             Command::Identify => {
@@ -292,6 +295,23 @@ impl Facts {
             unsettled: of_offer().filter(|it| !it.is_settled()).count(),
             drawn: of_offer().any(|it| it.spent() > 0),
         }
+    }
+
+    /// Refuses a command on what lies outside the caller's reach in the words of what does not exist, naming all of it.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`].
+    pub fn within_reach(&self, command: &Command, reach: &Reach) -> Result<(), Fault> {
+        let hidden = |id: &OfferId| {
+            self.offers.get(id).is_some_and(|offer| !reach.covers(offer.region, offer.assignee.as_ref()))
+        };
+        if let Some(award) = command.award()
+            && self.awards.get(&award).is_some_and(|it| hidden(&it.offer))
+        {
+            return Err(Fault::NotFound(format!("award {award}")));
+        }
+        let unseen: Vec<String> = command.offers().iter().filter(|id| hidden(id)).map(ToString::to_string).collect();
+        if unseen.is_empty() { Ok(()) } else { Err(Fault::NotFound(format!("offer {}", unseen.join(", ")))) }
     }
 
     fn existing(&self, id: OfferId) -> Result<&Offer, Fault> {

@@ -18,6 +18,7 @@ use crate::domain::ledger::{self, Account, Owner, Unit};
 use crate::domain::offer::lifecycle::{Verb, allowed_in};
 use crate::domain::offer::{Offer, Outcome, Recipient, State};
 use crate::domain::refusal::Reason;
+use crate::domain::role::Reach;
 use crate::domain::time::{Micros, Now};
 
 /// A word on an offer, with `{}` where its amount goes: in the last line of a bundle, so that what its refusal says is
@@ -100,7 +101,7 @@ fn tried(book: &Book, letter: &str, word: &str) -> Result<(), Fault> {
     let now = Now { at: Micros(0), today: book.today };
     let mut ids = Uuid::nil;
     let (actor, request) = (actor.parse().unwrap(), RequestId(Uuid::nil()));
-    let mut context = Context { actor: &actor, request, now, ids: &mut ids };
+    let mut context = Context { actor: &actor, reach: &Reach::everything(), request, now, ids: &mut ids };
     book.facts.decide(&command, &mut context).map(drop)
 }
 

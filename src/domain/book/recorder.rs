@@ -20,7 +20,7 @@ use crate::domain::money::Pence;
 use crate::domain::offer::{Acceptor, DeclineReason, Offer, Outcome, Party, Recipient, ResponsibleBody};
 use crate::domain::period::Period;
 use crate::domain::region::Region;
-use crate::domain::role::Action;
+use crate::domain::role::{Action, Reach};
 use crate::domain::terms::{StrandId, Terms, shipped};
 use crate::domain::time::{Micros, Now};
 
@@ -83,6 +83,8 @@ pub(in crate::domain) struct Book {
     pub(in crate::domain) today: Date,
     /// The id every call is made under; one of its own when there is none.
     pub(in crate::domain) request: Option<RequestId>,
+    /// Where every call may be made.
+    pub(in crate::domain) reach: Reach,
     ids: u128,
     calls: u128,
 }
@@ -93,7 +95,8 @@ impl Book {
         let (file, text) = shipped()[0];
         let scheme = Arc::new(Terms::parse(file, text).unwrap());
         let facts = Facts::new(ProgrammeFacts { programme, terms: [7; 32], scheme, open: true });
-        Self { facts, events: Vec::new(), today: day("2021-12-01"), request: None, ids: 0, calls: 0 }
+        let (events, today, reach) = (Vec::new(), day("2021-12-01"), Reach::everything());
+        Self { facts, events, today, request: None, reach, ids: 0, calls: 0 }
     }
 
     /// With the offers `S`, `T`, `M`, `D`.
@@ -133,7 +136,7 @@ impl Book {
         let now = Now { at: Micros(1_638_360_000_000_000), today: self.today };
         self.calls += 1;
         let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.calls)));
-        let mut context = Context { actor: &actor, request, now, ids: &mut new_id };
+        let mut context = Context { actor: &actor, reach: &self.reach, request, now, ids: &mut new_id };
         let decided = self.facts.decide(command, &mut context)?;
         for draft in decided.drafts.clone() {
             let event = Event {

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use super::recorder::{Book, Row, day, judge, mat, offer_id, school, uid, urn};
 use super::*;
 use crate::domain::event::EventBody;
+use crate::domain::event::Seq;
+use crate::domain::ledger::Amount;
+use crate::domain::money::HalfDays;
 use crate::domain::offer::Party;
 use crate::domain::region::Region;
-use crate::domain::role::Action;
-use command::{Approved, Target, Warning};
+use crate::domain::role::{Action, Regions};
+use command::{Approved, AwardTarget, Target, Warning};
 
 /// What is named exists, then etag, then state, then limits.
 #[test]
@@ -60,6 +63,61 @@ fn an_offer_that_is_not_there_is_said_before_anything_else() {
         assert!(matches!(book.call(&actor, &command), Err(Fault::NotFound(_))), "{word}");
     }
     assert_eq!(book.events.len(), 4);
+}
+
+/// M is in the South West, the others are in the West Midlands.
+#[test]
+fn what_lies_outside_a_callers_reach_does_not_exist() {
+    let words = [
+        "body@4",
+        "correct#5",
+        "accept:school@6",
+        "decline@6",
+        "start@7",
+        "close:lapsed@2022-09-01",
+        "ask:ada",
+        "assign:cy",
+        "note",
+        "region",
+        "note~v1",
+    ];
+    let mut book = Book::new();
+    book.reach =
+        Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: Some("pat".parse().unwrap()) };
+    for word in words {
+        let wanted = ("NOT_FOUND".to_owned(), format!("offer {}", Book::named("S")));
+        assert_eq!(book.says("S", word), wanted, "{word}");
+    }
+    let both = contact(Party::ResponsibleBody, "4", &[("M", None), ("S", None), ("T", None)]);
+    let unseen = format!("offer {}, {}", Book::named("S"), Book::named("T"));
+    assert_eq!(book.call("officer", &both), Err(Fault::NotFound(unseen)));
+    assert_eq!(book.events.len(), 4);
+    assert_eq!(book.says("M", "body@4").0, "contacted");
+    // Assigned to whoever calls, it is theirs wherever it is; and theirs no more once it is assigned away.
+    book.reach = Reach::everything();
+    book.word("S", "assign:pat").unwrap();
+    book.reach = Reach { regions: Regions::These([].into()), assigned_to: Some("pat".parse().unwrap()) };
+    assert_eq!(book.says("S", "assign:cy").0, "identified");
+    assert_eq!(book.says("S", "note").0, "NOT_FOUND");
+}
+
+#[test]
+fn an_award_of_an_offer_outside_reach_does_not_exist() {
+    let mut book = Book::new().after("S", "award");
+    book.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
+    let award = AwardId(Book::named("S").0);
+    let target = || AwardTarget { award, etag: None };
+    let (one, on) = (HalfDays(1), day("2021-12-01"));
+    let commands = [
+        Command::Book { award: target(), half_days: one, on, leader: None },
+        Command::CancelBooking { award: target(), booking: Seq(1) },
+        Command::Draw { award: target(), amount: None, on, booking: None, invoice: None, text: None },
+        Command::Release { award: target(), amount: None, on, text: None },
+        Command::Refund { award: target(), amount: Amount::HalfDays(one), on, invoice: None, reason: "x".to_owned() },
+    ];
+    for command in commands {
+        assert_eq!(book.call("officer", &command), Err(Fault::NotFound(format!("award {award}"))), "{command:?}");
+    }
 }
 
 fn targets(named: &[(&str, Option<&str>)]) -> Vec<(Target, Option<Urn>)> {

@@ -135,7 +135,7 @@ pub(super) fn identified(did: &Identified, judged_at: Seq) -> proto::IdentifyOff
             .map(|it| proto::BlockedSchool {
                 urn: number(it.urn.get()),
                 name: it.name.clone(),
-                offer: it.offer.to_string(),
+                offer: it.offer.map(|id| id.to_string()).unwrap_or_default(),
                 reason: it.reason.clone(),
             })
             .collect(),
