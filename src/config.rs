@@ -1,13 +1,21 @@
 //! How the server is set up: a file, environment over it, flags over that; one validated value comes out.
 //!
-//! Everything wrong is said at once. Secrets (a database URL can hold one) are never printed.
+//! Everything wrong is said at once, with its line. Secrets lie in files that this one names, or in the environment; none
+//! is ever printed (a database URL can hold one).
+
+mod access;
+mod file;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
+use crate::grpc::auth::Access;
+use crate::grpc::{Limits, Setup};
+pub use file::ConfigFile;
+use file::{File, Mistake};
 
 /// The database, where nothing says otherwise.
 const DATABASE: &str = "sqlite:tsio.db";
@@ -17,20 +25,12 @@ const LISTEN: &str = "127.0.0.1:50051";
 const DRAIN_SECONDS: u64 = 10;
 /// The longest drain: past it whoever stops the process loses patience.
 const MAX_DRAIN_SECONDS: u64 = 300;
-
-/// What a configuration file may hold (TOML). Every key may be left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConfigFile {
-    /// `sqlite:PATH` or `postgres://...`
-    pub database: Option<String>,
-    /// Address and port.
-    pub listen: Option<SocketAddr>,
-    /// Whether to bring the schema up to date at start.
-    pub migrate: Option<bool>,
-    /// Seconds that calls in flight have to end after SIGTERM.
-    pub drain_seconds: Option<u64>,
-}
+/// Connections at a time, where nothing says otherwise: each takes a file descriptor, of which a process has 1,024.
+const CONNECTIONS: usize = 800;
+/// Calls in flight, where nothing says otherwise: twice as many as may wait for one book.
+const CALLS: usize = 8_192;
+/// Calls a second of one caller, where nothing says otherwise and callers are told apart.
+const CALLS_PER_SECOND: u32 = 500;
 
 /// What flags and environment say.
 #[derive(Debug, Clone, Default)]
@@ -41,19 +41,21 @@ pub struct Given {
     pub listen: Option<SocketAddr>,
     /// `--migrate`.
     pub migrate: bool,
+    /// `--development`, or `TSIO_DEVELOPMENT`.
+    pub development: bool,
 }
 
 /// The set-up of a server.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Config {
     /// The database's URL.
     pub database: String,
-    /// Where to listen: loopback, until authentication is built.
+    /// Where to listen.
     pub listen: SocketAddr,
     /// Whether to bring the schema up to date at start.
     pub migrate: bool,
-    /// How long a drain may take.
-    pub drain: Duration,
+    /// Who is let in, over what, and how many.
+    pub setup: Setup,
 }
 
 impl fmt::Debug for Config {
@@ -67,49 +69,60 @@ impl fmt::Debug for Config {
 #[error("{}", .0.join("\n"))]
 pub struct Mistakes(pub Vec<String>);
 
+/// The set-up of a server that only this machine can reach and where callers name themselves.
+#[must_use]
+pub fn development(drain: Duration) -> Setup {
+    let limits = Limits { drain, connections: CONNECTIONS, calls: CALLS, rate: None };
+    Setup { access: Access::Development, tls: None, limits }
+}
+
 impl Config {
     /// Puts file, environment and flags together.
     ///
     /// # Errors
     /// Everything that is wrong.
     pub fn load(path: Option<&Path>, given: Given) -> Result<Self, Mistakes> {
-        let file = path.map(read).transpose()?.unwrap_or_default();
+        let file = path.map(File::read).transpose()?.unwrap_or_default();
         let mut mistakes = Vec::new();
-        let listen = given.listen.or(file.listen).or_else(|| LISTEN.parse().ok());
-        let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        if !listen.ip().is_loopback() {
-            mistakes.push(format!(
-                "listen: {listen} is not a loopback address; until authentication is built tsio serves on loopback only \
-                 (127.0.0.1 or [::1])"
-            ));
-        }
-        let drain = file.drain_seconds.unwrap_or(DRAIN_SECONDS);
-        if drain > MAX_DRAIN_SECONDS {
-            mistakes.push(format!("drain_seconds: {drain} is more than {MAX_DRAIN_SECONDS}"));
-        }
-        let database = given.database.or(file.database).unwrap_or_else(|| DATABASE.to_owned());
-        if database.starts_with("mysql:") {
-            mistakes.push("database: MySQL is not supported: use sqlite:PATH or postgres://...".to_owned());
-        } else if !["sqlite:", "postgres://", "postgresql://"].iter().any(|it| database.starts_with(it)) {
-            mistakes.push("database: a URL starts with sqlite: or postgres://".to_owned());
-        }
-        let migrate = given.migrate || file.migrate.unwrap_or(false);
-        if mistakes.is_empty() {
-            Ok(Self { database, listen, migrate, drain: Duration::from_secs(drain) })
-        } else {
-            Err(Mistakes(mistakes))
-        }
+        let config = Self::check(&file, given, &mut mistakes);
+        if mistakes.is_empty() { Ok(config) } else { Err(file.explain(mistakes)) }
     }
-}
 
-fn read(path: &Path) -> Result<ConfigFile, Mistakes> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| Mistakes(vec![format!("{name}: {error}")]))?;
-    toml::from_str(&text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.matches('\n').count().saturating_add(1);
-        Mistakes(vec![format!("{name}:{line}: {}", error.message())])
-    })
+    fn check(file: &File, given: Given, mistakes: &mut Vec<Mistake>) -> Self {
+        let says = &file.says;
+        let listen = given.listen.or(says.listen).or_else(|| LISTEN.parse().ok());
+        let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        let drain = says.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |it| *it.get_ref());
+        if drain > MAX_DRAIN_SECONDS {
+            let why = format!("drain_seconds: {drain} is more than {MAX_DRAIN_SECONDS}");
+            mistakes.push(Mistake::at(says.drain_seconds.as_ref(), why));
+        }
+        let in_file = says.database.as_ref().filter(|_| given.database.is_none());
+        let database = given.database.or_else(|| says.database.as_ref().map(|it| it.get_ref().clone()));
+        let database = database.unwrap_or_else(|| DATABASE.to_owned());
+        if database.starts_with("mysql:") {
+            let why = "database: MySQL is not supported: use sqlite:PATH or postgres://...";
+            mistakes.push(Mistake::at(in_file, why));
+        } else if !["sqlite:", "postgres://", "postgresql://"].iter().any(|it| database.starts_with(it)) {
+            mistakes.push(Mistake::at(in_file, "database: a URL starts with sqlite: or postgres://"));
+        }
+        let development = given.development || says.development.unwrap_or(false);
+        let (access, tls) = access::check(says, listen, development, mistakes);
+        let limits = says.limits.clone().unwrap_or_default();
+        let rate = match (&access, limits.calls_per_second) {
+            (_, Some(rate)) => Some(rate),
+            (Access::Development, None) => None,
+            (Access::Guarded { .. }, None) => NonZeroU32::new(CALLS_PER_SECOND),
+        };
+        let limits = Limits {
+            drain: Duration::from_secs(drain),
+            connections: limits.connections.map_or(CONNECTIONS, |it| it.get()),
+            calls: limits.calls.map_or(CALLS, |it| it.get()),
+            rate,
+        };
+        let migrate = given.migrate || says.migrate.unwrap_or(false);
+        Self { database, listen, migrate, setup: Setup { access, tls, limits } }
+    }
 }
 
 #[cfg(test)]
@@ -125,25 +138,82 @@ mod tests {
 
     #[test]
     fn flags_go_over_the_file() {
-        let (_dir, path) = file("database = \"sqlite:a.db\"\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 3\n");
+        let text = "database = \"sqlite:a.db\"\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 3\ndevelopment = true\n";
+        let (_dir, path) = file(text);
         let config = Config::load(Some(&path), Given::default()).unwrap();
-        assert_eq!((config.database.as_str(), config.listen.port(), config.drain.as_secs()), ("sqlite:a.db", 1, 3));
+        let drain = config.setup.limits.drain.as_secs();
+        assert_eq!((config.database.as_str(), config.listen.port(), drain), ("sqlite:a.db", 1, 3));
         let given = Given { database: Some("sqlite:b.db".to_owned()), migrate: true, ..Given::default() };
         let config = Config::load(Some(&path), given).unwrap();
         assert_eq!((config.database.as_str(), config.listen.port(), config.migrate), ("sqlite:b.db", 1, true));
     }
 
     #[test]
-    fn everything_wrong_is_said_at_once() {
-        let (_dir, path) = file("database = \"mysql://x\"\nlisten = \"0.0.0.0:1\"\ndrain_seconds = 3000\n");
-        let Mistakes(mistakes) = Config::load(Some(&path), Given::default()).unwrap_err();
-        assert_eq!(mistakes.len(), 3, "{mistakes:?}");
+    fn everything_wrong_is_said_at_once_with_its_line() {
+        let rows: [(&str, &[&str]); 9] = [
+            ("", &["access: nothing says who may call: set up [tokens] or [[services]], or serve with --development"]),
+            (
+                "database = \"mysql://x\"\ndrain_seconds = 3000\ndevelopment = true",
+                &[
+                    ":2: drain_seconds: 3000 is more than 300",
+                    ":1: database: MySQL is not supported: use sqlite:PATH or postgres://...",
+                ],
+            ),
+            (
+                "listen = \"0.0.0.0:1\"\ndevelopment = true",
+                &["listen: 0.0.0.0:1 is not a loopback address, and development mode serves on no other"],
+            ),
+            (
+                "listen = \"0.0.0.0:1\"\n[tokens]\nissuer = \"i\"\naudience = \"a\"\nkeys = \"keys.json\"",
+                &["listen: 0.0.0.0:1 is not a loopback address, and without [tls] tsio serves on no other"],
+            ),
+            (
+                "[tokens]\nissuer = \"\"\naudience = \" \"\nkeys = \"http://example.org/keys\"",
+                &[
+                    ":2: tokens.issuer: is empty",
+                    ":3: tokens.audience: is empty",
+                    ":4: tokens.keys: fetch keys over https, or plainly from this machine alone",
+                ],
+            ),
+            (
+                "development = true\n[tokens]\nissuer = \"i\"\naudience = \"a\"\nkeys = \"k\"",
+                &["development: callers would name themselves though tokens or services are set up: choose one"],
+            ),
+            (
+                "[[services]]\nname = \"a\"\nactor = \"b c\"\nroles = [\"king\"]\nregions = [\"Mars\"]",
+                &[
+                    ":3: services.actor:",
+                    ":4: services.roles:",
+                    ":5: services.regions:",
+                    "services: certificates are checked against tls.client_ca, which is not set",
+                ],
+            ),
+            (
+                "[tls]\ncertificate = \"/no/such.pem\"\nkey = \"/no/such.key\"\n[tokens]\nissuer = \"i\"\naudience = \"a\"\nkeys = \"k\"",
+                &[":2: tls.certificate: /no/such.pem: ", ":3: tls.key: /no/such.key: "],
+            ),
+            ("database = \"sqlite:a.db\"\ndatabsae = \"x\"", &[":2: unknown field `databsae`"]),
+        ];
+        for (text, wanted) in rows {
+            let (_dir, path) = file(text);
+            let Mistakes(mistakes) = Config::load(Some(&path), Given::default()).unwrap_err();
+            assert_eq!(mistakes.len(), wanted.len(), "{text}: {mistakes:#?}");
+            for (said, wanted) in mistakes.iter().zip(wanted) {
+                assert!(said.contains(wanted), "{text}: {said}");
+            }
+        }
     }
 
     #[test]
-    fn a_mistake_in_the_file_has_its_line() {
-        let (_dir, path) = file("database = \"sqlite:a.db\"\ndatabsae = \"x\"\n");
-        let Mistakes(mistakes) = Config::load(Some(&path), Given::default()).unwrap_err();
-        assert!(mistakes[0].contains("tsio.toml:2: "), "{mistakes:?}");
+    fn callers_who_are_told_apart_have_a_rate() {
+        let tokens = "[tokens]\nissuer = \"i\"\naudience = \"a\"\nkeys = \"k\"\n";
+        let rate = |text: &str, development| {
+            let (_dir, path) = file(text);
+            let given = Given { development, ..Given::default() };
+            Config::load(Some(&path), given).unwrap().setup.limits.rate.map(NonZeroU32::get)
+        };
+        assert_eq!(rate(tokens, false), Some(500));
+        assert_eq!(rate(&format!("{tokens}[limits]\ncalls_per_second = 7\n"), false), Some(7));
+        assert_eq!(rate("", true), None);
     }
 }

@@ -16,6 +16,7 @@ async fn main() -> ExitCode {
         Command::Client(command) => cli::run(command, &global).await,
         Command::Completions { shell } => cli::completions(shell),
         Command::Serve(args) => cli::serve::serve(args).await,
+        Command::Config(command) => cli::serve::config(&command),
         Command::Migrate(args) => cli::serve::migrate(args).await,
         Command::Verify(args) => cli::verify::run(args, global.output).await,
         Command::Demo(args) => cli::demo::run(args).await,

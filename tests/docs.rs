@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use tsio::domain::offer::lifecycle::diagram;
+use tsio::domain::role::{Action, TABLE};
+use tsio::grpc::access;
 
 /// The diagram in the README is the table of the life of an offer. To change both: `TSIO_WRITE_DOCS=1 tests/run the_diagram`.
 #[test]
@@ -15,5 +17,41 @@ fn the_diagram_in_the_readme_is_generated_from_the_table() {
         std::fs::write(path, format!("{before}```mermaid\n{}```{after}", diagram())).unwrap();
     } else {
         assert_eq!(shown, diagram());
+    }
+}
+
+/// Who may do what, role by role and method by method.
+fn access_page() -> String {
+    let actions = |actions: &[Action]| {
+        let names: Vec<String> = actions.iter().map(|it| format!("`{}`", it.name())).collect();
+        names.join(", ")
+    };
+    let mut page = String::from(
+        "# Who may do what\n\nGenerated from the tables the program goes by, `src/domain/role.rs` and `src/grpc/access.rs`: \
+         `TSIO_WRITE_DOCS=1 tests/run the_access_page`.\n\n\
+         ## Roles\n\nA caller may take an action where one of their roles allows it, as far as that role reaches. What lies \
+         outside does not\nexist for them: NOT_FOUND. Whoever approves differs from whoever asked, whatever their roles.\n\n\
+         | role | where | may |\n|---|---|---|\n",
+    );
+    for row in TABLE {
+        page.push_str(&format!("| {} | {} | {} |\n", row.role, row.reaches.phrase(), actions(row.may)));
+    }
+    page.push_str(
+        "\n## Methods\n\nEach asks for one of these actions; without it the answer is PERMISSION_DENIED, reason `ROLE_MISSING`. \
+         Health is open.\n\n| method | asks for |\n|---|---|\n",
+    );
+    for (method, asks) in access::TABLE {
+        page.push_str(&format!("| `{method}` | {} |\n", actions(asks)));
+    }
+    page
+}
+
+#[test]
+fn the_access_page_is_generated_from_the_tables() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/access.md");
+    if std::env::var_os("TSIO_WRITE_DOCS").is_some() {
+        std::fs::write(path, access_page()).unwrap();
+    } else {
+        assert_eq!(std::fs::read_to_string(path).unwrap(), access_page());
     }
 }

@@ -31,7 +31,7 @@ const ALL_ROLES: &str = "administrator,case-officer,regional-director,finance,fi
 
 const EXAMPLES: &str = "\
 Examples:
-  tsio serve --migrate
+  tsio serve --development --migrate
   tsio import register groups.csv.gz membership.csv.gz --as-at 2022-03-31
   tsio import ofsted month.csv --as-at 2021-11-30
   tsio eligibility summary
@@ -66,12 +66,27 @@ pub struct Global {
     /// How to print the answer
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Output::Table)]
     pub output: Output,
-    /// Who is calling
+    /// A file with the bearer token to call with; TSIO_TOKEN may hold the token itself
+    #[arg(long, global = true, value_name = "FILE", env = "TSIO_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The authority that signed the server's certificate, in PEM [default: those the machine trusts]
+    #[arg(long, global = true, value_name = "FILE", env = "TSIO_CA")]
+    pub ca: Option<PathBuf>,
+    /// A certificate to call with, in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "TSIO_CERTIFICATE", requires = "key")]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key, in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "TSIO_KEY", requires = "certificate")]
+    pub key: Option<PathBuf>,
+    /// Who is calling, for a server in development mode
     #[arg(long, global = true, value_name = "ID", env = "TSIO_ACTOR", default_value = "local-operator")]
     pub actor: MetadataValue<Ascii>,
-    /// The caller's roles, separated by commas
+    /// The caller's roles, separated by commas, for a server in development mode
     #[arg(long, global = true, value_name = "LIST", env = "TSIO_ROLES", default_value = ALL_ROLES)]
     pub roles: MetadataValue<Ascii>,
+    /// The caller's regions, separated by semicolons, for a server in development mode [default: all]
+    #[arg(long, global = true, value_name = "LIST", env = "TSIO_REGIONS")]
+    pub regions: Option<MetadataValue<Ascii>>,
     /// Id of a mutation: the same id with the same command is carried out once [default: a fresh one]
     #[arg(long, global = true, value_name = "UUID")]
     pub request_id: Option<Uuid>,
@@ -84,8 +99,13 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the API
-    #[command(after_help = "Example:\n  tsio serve --database sqlite:tsio.db --listen 127.0.0.1:0 --migrate")]
+    #[command(
+        after_help = "Example:\n  tsio serve --config tsio.toml\n  tsio serve --development --database sqlite:tsio.db --listen 127.0.0.1:0"
+    )]
     Serve(ServeArgs),
+    /// The server's settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Bring a database up to date
     #[command(after_help = "Example:\n  tsio migrate --database postgres://localhost/tsio")]
     Migrate(MigrateArgs),
@@ -154,6 +174,21 @@ pub struct ServeArgs {
     /// Bring the database up to date first
     #[arg(long)]
     pub migrate: bool,
+    /// Let callers name themselves, unchecked: for development, on loopback only
+    #[arg(long, env = "TSIO_DEVELOPMENT")]
+    pub development: bool,
+}
+
+/// A command about settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say what is wrong with a file of settings, line by line; exits 1 when something is
+    #[command(after_help = "Example:\n  tsio config check --config tsio.toml")]
+    Check {
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 /// What `migrate` takes.

@@ -1,14 +1,16 @@
-//! One command's connection to a server: who calls, how long it may take, and its request id.
+//! One command's connection to a server: who calls and what proves it, how long it may take, and its request id.
 //!
 //! A mutation takes its id from here and nowhere else, so that after a failure it is known whether there is one to retry
 //! with. Calls are never retried here: a script decides that, with the same id.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use tonic::Request;
-use tonic::transport::{Channel, Endpoint};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use uuid::Uuid;
 
 use super::args::Global;
@@ -34,6 +36,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Session<'a> {
     channel: Channel,
     global: &'a Global,
+    /// `Bearer` and the token, where there is one.
+    token: Option<MetadataValue<Ascii>>,
     used: &'a OnceLock<Uuid>,
 }
 
@@ -52,8 +56,12 @@ impl<'a> Session<'a> {
             }
             Failure::Local("SERVER_UNREACHABLE", text)
         };
-        let endpoint: Endpoint = global.server.clone().connect_timeout(CONNECT_TIMEOUT);
-        Ok(Self { channel: endpoint.connect().await.map_err(unreachable)?, global, used })
+        let mut endpoint: Endpoint = global.server.clone().connect_timeout(CONNECT_TIMEOUT);
+        if endpoint.uri().scheme_str() == Some("https") {
+            endpoint = endpoint.tls_config(tls(global)?).map_err(unreachable)?;
+        }
+        let token = token(global)?;
+        Ok(Self { channel: endpoint.connect().await.map_err(unreachable)?, global, token, used })
     }
 
     /// How answers are printed.
@@ -86,8 +94,16 @@ impl<'a> Session<'a> {
     /// A call that takes as long as it takes: an upload.
     pub(super) fn long_call<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        request.metadata_mut().insert("x-tsio-actor", self.global.actor.clone());
-        request.metadata_mut().insert("x-tsio-roles", self.global.roles.clone());
+        let metadata = request.metadata_mut();
+        if let Some(token) = &self.token {
+            metadata.insert("authorization", token.clone());
+            return request;
+        }
+        metadata.insert("x-tsio-actor", self.global.actor.clone());
+        metadata.insert("x-tsio-roles", self.global.roles.clone());
+        if let Some(regions) = &self.global.regions {
+            metadata.insert("x-tsio-regions", regions.clone());
+        }
         request
     }
 
@@ -128,6 +144,43 @@ impl<'a> Session<'a> {
     pub(super) fn terms(&self) -> TermsServiceClient<Channel> {
         TermsServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
+}
+
+/// How the server proves itself, and what this command shows of its own.
+fn tls(global: &Global) -> Result<ClientTlsConfig, Failure> {
+    let mut tls = match &global.ca {
+        Some(authority) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(authority)?)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    if let (Some(certificate), Some(key)) = (&global.certificate, &global.key) {
+        tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+    }
+    Ok(tls)
+}
+
+/// The token as metadata; it is sent over TLS, or on this machine, and never printed.
+fn token(global: &Global) -> Result<Option<MetadataValue<Ascii>>, Failure> {
+    let token = match &global.token_file {
+        Some(path) => String::from_utf8_lossy(&read(path)?).into_owned(),
+        None => match std::env::var("TSIO_TOKEN") {
+            Ok(token) => token,
+            Err(_) => return Ok(None),
+        },
+    };
+    let local = ["127.0.0.1", "[::1]", "localhost"].map(Some).contains(&global.server.uri().host());
+    if global.server.uri().scheme_str() != Some("https") && !local {
+        let text = "a token is not sent in the clear: call the server by https://".to_owned();
+        return Err(Failure::Local("TLS_WANTED", text));
+    }
+    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.trim())
+        .parse()
+        .map_err(|_| Failure::Local("TOKEN_MALFORMED", "the token holds what no token can".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::Local("FILE_UNREADABLE", format!("{}: {error}", path.display())))
 }
 
 /// Every item of a list, page by page: `page` answers the items under a token and the token of the next, empty at the

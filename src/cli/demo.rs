@@ -20,7 +20,8 @@ use super::out;
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::app::verify::verify;
-use crate::grpc::{Limits, Serving};
+use crate::config::development;
+use crate::grpc::Serving;
 use crate::proto::approval_service_client::ApprovalServiceClient;
 use crate::proto::eligibility_service_client::EligibilityServiceClient;
 use crate::proto::offer_service_client::OfferServiceClient;
@@ -121,7 +122,7 @@ impl House {
         let stopped = async {
             let _ = stopped.await;
         };
-        let served = tokio::spawn(crate::grpc::serve(app, listener, Limits { drain: DRAIN }, stopped));
+        let served = tokio::spawn(crate::grpc::serve(app, listener, development(DRAIN), || Ok(()), stopped));
         say(&format!("serving on {url}"))?;
         Ok(Self { url, stop, served })
     }

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{MigrateArgs, ServeArgs};
+use super::args::{ConfigCommand, MigrateArgs, ServeArgs};
 use super::out;
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::config::{Config, Given};
-use crate::grpc::{Limits, Serving};
+use crate::grpc::Serving;
+use crate::grpc::auth::Access;
 use crate::store::schema::Version;
 use crate::store::{Backend, Store, Use};
 use crate::telemetry;
@@ -23,8 +24,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Serves until SIGTERM or SIGINT, then drains. 0 when every call in flight was answered.
 pub async fn serve(args: ServeArgs) -> ExitCode {
     telemetry::start();
-    let ServeArgs { database, listen, config, migrate } = args;
-    let config = match Config::load(config.as_deref(), Given { database, listen, migrate }) {
+    let ServeArgs { database, listen, config, migrate, development } = args;
+    let config = match Config::load(config.as_deref(), Given { database, listen, migrate, development }) {
         Ok(config) => config,
         Err(mistakes) => return failed(&mistakes.into()),
     };
@@ -48,9 +49,16 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         tracing::info!("stopping");
     };
-    out::text(&format!("LISTENING {}", listener.local_addr()?))?;
-    tracing::info!(listen = %listener.local_addr()?, "serving, without authentication, on loopback");
-    let ending = crate::grpc::serve(app, listener, Limits { drain: config.drain }, stop).await;
+    let listen = listener.local_addr()?;
+    match config.setup.access {
+        Access::Development => {
+            out::remark("DEVELOPMENT MODE: callers name themselves and nobody checks; on loopback only");
+            tracing::warn!(%listen, "serving in development mode, without authentication, on loopback");
+        }
+        Access::Guarded { .. } => tracing::info!(%listen, tls = config.setup.tls.is_some(), "serving"),
+    }
+    let ready = move || out::text(&format!("LISTENING {listen}"));
+    let ending = crate::grpc::serve(app, listener, config.setup.clone(), ready, stop).await;
     // Closing brings SQLite's file up to date with its log; what still runs past the drain is not waited for.
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database was not closed in time; its log stays beside it");
@@ -75,6 +83,28 @@ async fn open(url: &str, migrate: bool) -> Result<Store, Failure> {
             let unknown = unknown.join(", ");
             Err(format!("the database is newer than this program: it has {unknown}; use the newer program").into())
         }
+    }
+}
+
+/// Explains a file of settings, environment and flags left out.
+#[must_use]
+pub fn config(command: &ConfigCommand) -> ExitCode {
+    let ConfigCommand::Check { config: path } = command;
+    match Config::load(Some(path), Given::default()) {
+        Ok(config) => {
+            let who = match &config.setup.access {
+                Access::Development => "callers name themselves (development mode)".to_owned(),
+                Access::Guarded { tokens, services } => {
+                    let tokens =
+                        tokens.as_ref().map_or("no tokens".to_owned(), |it| format!("tokens of {}", it.issuer));
+                    format!("{tokens}, {} service(s) by certificate", services.len())
+                }
+            };
+            let tls = if config.setup.tls.is_some() { "TLS" } else { "no TLS" };
+            out::remark(&format!("{}: as it should be: {}, {tls}, {who}", path.display(), config.listen));
+            ExitCode::SUCCESS
+        }
+        Err(mistakes) => failed(&mistakes.into()),
     }
 }
 

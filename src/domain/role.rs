@@ -131,6 +131,28 @@ pub enum Action {
 }
 
 impl Action {
+    /// Its name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::WorkOffers => "work offers",
+            Self::Import => "import",
+            Self::LoadTerms => "load terms",
+            Self::Place => "place schools",
+            Self::ChangeRegion => "change a region",
+            Self::Reopen => "reopen",
+            Self::RaiseReferral => "raise referrals",
+            Self::DecideReferral => "decide referrals",
+            Self::Award => "award",
+            Self::Deliver => "deliver",
+            Self::PayClaims => "pay claims",
+            Self::KeepFunds => "keep funds",
+            Self::ApproveMoney => "approve money",
+            Self::ReadLedger => "read the ledger",
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 15] = [
         Self::Read,

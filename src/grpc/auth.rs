@@ -1,39 +1,128 @@
-//! Who calls. Until authentication is built the caller names itself in metadata, on loopback only.
+//! Who calls, and how they prove it: a bearer token for people and programs of other houses, a certificate for services,
+//! or, in development, their own word.
+//!
+//! Nothing of the scheme is here: what a caller may do is the role table's ([`crate::domain::role`]), what each method
+//! asks for is the access table's ([`super::access`]).
 
-use tonic::Status;
-use tonic::metadata::MetadataMap;
+mod certificates;
+mod keys;
+mod named;
+mod tokens;
+
+use http::Extensions;
+use http::request::Parts;
+use tokio::time::Instant;
+use tonic::{Code, Status};
+
+pub use certificates::Service;
+pub use keys::KeySource;
+pub use tokens::Tokens;
 
 use super::status::{error_info, with_details};
-use crate::domain::role::{Caller, Regions, Role};
+use crate::app::clock::Clock;
+use crate::domain::role::Caller;
+use crate::domain::time::Micros;
+use certificates::Certificates;
+use tokens::Verifier;
 
-/// Metadata that names the caller: an opaque id.
-const ACTOR: &str = "x-tsio-actor";
-/// Metadata that lists the caller's roles, separated by commas.
-const ROLES: &str = "x-tsio-roles";
+/// Who is let in.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// Callers name themselves in metadata: for development, on loopback alone.
+    Development,
+    /// Whoever has a token of this issuer, or a certificate of one of these services.
+    Guarded {
+        /// Bearer tokens.
+        tokens: Option<Tokens>,
+        /// Services known by the certificate they call with.
+        services: Vec<Service>,
+    },
+}
 
-/// Reads the caller from a call's metadata.
+/// A caller who has been let in; handlers find it among the extensions of the request.
+#[derive(Debug, Clone)]
+pub(super) struct LetIn {
+    pub(super) caller: Caller,
+    /// When the proof ends, and every stream with it.
+    pub(super) until: Option<Micros>,
+    /// The same on the clock that deadlines go by.
+    pub(super) ends: Option<Instant>,
+}
+
+/// Why nobody was let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unknown {
+    /// UPPER_SNAKE.
+    pub(super) reason: &'static str,
+    /// For whoever calls: what was wrong with the proof, never the proof itself.
+    pub(super) message: String,
+}
+
+impl Unknown {
+    fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+impl From<Unknown> for Status {
+    fn from(Unknown { reason, message }: Unknown) -> Self {
+        with_details(Code::Unauthenticated, message, vec![error_info(reason)])
+    }
+}
+
+/// The door: lets callers in by what they show; by their word where nothing needs to be shown.
+#[derive(Debug)]
+pub(super) struct Door(Option<Proofs>);
+
+/// What may be shown.
+#[derive(Debug)]
+struct Proofs {
+    verifier: Option<Verifier>,
+    certificates: Certificates,
+}
+
+impl Door {
+    /// Gets ready: the keys of the issuer are fetched once, so that a server that could let nobody in does not start.
+    ///
+    /// # Errors
+    /// Why the keys cannot be had.
+    pub(super) async fn open(access: Access, clock: Clock) -> Result<Self, String> {
+        let Access::Guarded { tokens, services } = access else { return Ok(Self(None)) };
+        let verifier = match tokens {
+            Some(tokens) => Some(Verifier::open(tokens, clock).await?),
+            None => None,
+        };
+        Ok(Self(Some(Proofs { verifier, certificates: Certificates::new(services) })))
+    }
+
+    /// Whether callers are let in by their word.
+    pub(super) const fn is_open(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Who calls. A token speaks for the caller where there is one; the certificate beside it is then the transport's.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED, and why.
+    pub(super) async fn who(&self, request: &Parts) -> Result<LetIn, Unknown> {
+        let Some(Proofs { verifier, certificates }) = &self.0 else {
+            return named::caller(&request.headers).map(|caller| LetIn { caller, until: None, ends: None });
+        };
+        match (tokens::bearer(&request.headers)?, verifier) {
+            (Some(token), Some(verifier)) => verifier.caller(token).await,
+            (Some(_), None) => Err(Unknown::new("TOKEN_REJECTED", "this server takes no tokens")),
+            (None, _) => certificates.caller(&request.extensions),
+        }
+    }
+}
+
+/// The caller that was let in.
 ///
 /// # Errors
-/// UNAUTHENTICATED, reason `CALLER_MISSING` or `CALLER_MALFORMED`.
-pub(super) fn caller(metadata: &MetadataMap) -> Result<Caller, Status> {
-    let actor = text(metadata, ACTOR)?.parse().map_err(|error| malformed(ACTOR, &error))?;
-    let roles = text(metadata, ROLES)?;
-    let roles: Result<Vec<Role>, _> = roles.split(',').filter(|it| !it.trim().is_empty()).map(str::parse).collect();
-    Ok(Caller { actor, roles: roles.map_err(|error| malformed(ROLES, &error))?, regions: Regions::Every })
-}
-
-fn text<'a>(metadata: &'a MetadataMap, name: &str) -> Result<&'a str, Status> {
-    let missing = || {
-        let message = format!("metadata {name} is missing: until authentication is built the caller names itself");
-        unauthenticated("CALLER_MISSING", message)
-    };
-    metadata.get(name).ok_or_else(missing)?.to_str().map_err(|error| malformed(name, &error))
-}
-
-fn malformed(name: &str, error: &dyn std::fmt::Display) -> Status {
-    unauthenticated("CALLER_MALFORMED", format!("metadata {name}: {error}"))
-}
-
-fn unauthenticated(reason: &str, message: String) -> Status {
-    with_details(tonic::Code::Unauthenticated, message, vec![error_info(reason)])
+/// INTERNAL where none was: a method was reached past the door, which is a bug.
+pub(super) fn let_in(extensions: &Extensions) -> Result<&LetIn, Status> {
+    extensions.get::<LetIn>().ok_or_else(|| {
+        tracing::error!("a call came past the door");
+        with_details(Code::Internal, "internal error; the log has it".to_owned(), vec![error_info("INTERNAL")])
+    })
 }

@@ -7,23 +7,25 @@ use prost::Message;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status};
 use tracing::Instrument as _;
 
-use super::{auth, status::status};
+use super::auth::LetIn;
+use super::{access, auth, denied, status::status};
 use crate::app::writer::{Submission, Told};
 use crate::app::{App, AppError, Result};
 use crate::domain::book::Command;
 use crate::domain::book::funds::FundChange;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Programme, RequestId};
+use crate::domain::refusal::Reason;
 use crate::domain::role::Caller;
 
 /// Our own deadline fires this part of the caller's time before it, so that the caller is told DEADLINE_EXCEEDED and
 /// not cut off with CANCELLED.
 const EARLY: u32 = 20;
 
-/// A call: who makes it, until when, and its message.
+/// A call: who makes it, until when (for a stream: to its end), and its message.
 #[derive(Debug)]
 pub(super) struct Call<T> {
     pub(super) caller: Caller,
@@ -39,16 +41,24 @@ pub(super) async fn unary<T, R, F>(
     handle: impl FnOnce(Call<T>) -> F,
 ) -> std::result::Result<Response<R>, Status>
 where
+    T: Message,
     F: Future<Output = Result<R>>,
 {
-    let (metadata, _, message) = request.into_parts();
-    let caller = auth::caller(&metadata)?;
+    let (metadata, extensions, message) = request.into_parts();
+    let LetIn { caller, ends, .. } = auth::let_in(&extensions)?.clone();
     // What is known is given at once: a field that is recorded later has the whole line written anew.
     let (actor, later) = (caller.actor.as_str(), tracing::field::Empty);
     let span = tracing::info_span!("call", rpc, actor, request_id = later);
     async move {
         let deadline = deadline(&metadata);
-        let result = within(deadline, handle(Call { caller, deadline, rpc, message })).await;
+        if let Err(error) = access::check(rpc, &caller) {
+            tell_of_denial(rpc, &caller, &extensions, Some(&message), &error);
+            return Err(status(error));
+        }
+        let who = caller.clone();
+        // A stream ends with its caller's proof, if not before.
+        let ends = deadline.into_iter().chain(ends).min();
+        let result = within(deadline, handle(Call { caller, deadline: ends, rpc, message })).await;
         match result {
             Ok(answer) => {
                 tracing::debug!("done");
@@ -56,12 +66,38 @@ where
             }
             Err(error) => {
                 tracing::info!(%error, "not done");
+                tell_of_denial(rpc, &who, &extensions, None::<&T>, &error);
                 Err(status(error))
             }
         }
     }
     .instrument(span)
     .await
+}
+
+/// Tells the security log where a call was denied for who made it.
+fn tell_of_denial<T: Message>(
+    rpc: &str,
+    caller: &Caller,
+    extensions: &Extensions,
+    message: Option<&T>,
+    error: &AppError,
+) {
+    let reason = match error {
+        AppError::Denied(_) => "ROLE_MISSING",
+        AppError::Refused(refusal) if refusal.reason == Reason::SelfApproval => "SELF_APPROVAL",
+        _ => return,
+    };
+    let from = denied::peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
+    let request_id = message.and_then(|it| request_id(&it.encode_to_vec()));
+    denied::say(rpc, Some(caller), &from, request_id.as_deref(), reason);
+}
+
+/// The request id of a mutation that was not looked into: its first field, by a rule of the contract that a test keeps.
+fn request_id(message: &[u8]) -> Option<String> {
+    let [10, 36, rest @ ..] = message else { return None };
+    let text = std::str::from_utf8(rest.get(..36)?).ok()?;
+    text.parse::<RequestId>().ok().map(|it| it.to_string())
 }
 
 /// Work until the deadline, where there is one.

@@ -3,15 +3,19 @@
 //! No rule and no database here. A handler reads who calls, checks fields ([`fields`]), calls the one use case, and
 //! shows its answer ([`convert`]) or its error ([`status`]).
 
+pub mod access;
 mod approvals;
-mod auth;
+pub mod auth;
 mod awards;
 mod call;
+mod connections;
 mod convert;
+mod denied;
 mod eligibility;
 mod fields;
 mod finance;
 mod funds;
+mod gate;
 mod offers;
 mod register;
 mod server;
@@ -20,4 +24,4 @@ mod terms;
 mod torn;
 mod upload;
 
-pub use server::{Limits, Serving, serve};
+pub use server::{Limits, Serving, Setup, Tls, serve};

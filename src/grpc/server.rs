@@ -1,24 +1,31 @@
 //! The server: every service on one port, bounded in everything, and a bounded drain at the end.
 
+use std::fmt;
 use std::future::Future;
+use std::io;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::body::Body;
-use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
-use tower::layer::util::{Identity, Stack};
+use tower::layer::util::{Identity as Nothing, Stack};
 use tower::util::MapRequestLayer;
 
 use super::approvals::Approvals;
+use super::auth::{Access, Door};
 use super::awards::Awards;
+use super::connections;
 use super::eligibility::Eligibility;
 use super::finance::Finance;
 use super::funds::Funds;
+use super::gate::{Gate, GateLayer};
 use super::offers::Offers;
 use super::register::Register;
 use super::terms::Programmes;
@@ -43,14 +50,50 @@ const MAX_STREAMS: u32 = 1_024;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long a ping may take.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often readiness asks the database.
 const READINESS: Duration = Duration::from_secs(2);
 
 /// Bounds that the operator may set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// How long calls in flight may take after the server was told to stop.
     pub drain: Duration,
+    /// Connections at a time; more wait to be taken.
+    pub connections: usize,
+    /// Calls in flight; more are told that the server is busy.
+    pub calls: usize,
+    /// Calls a second of one caller, where that is bounded.
+    pub rate: Option<NonZeroU32>,
+}
+
+/// What the server is known by, and whose certificates it takes: all in PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Its certificate, and those between it and its authority.
+    pub certificate: Vec<u8>,
+    /// The key of the certificate.
+    pub key: Vec<u8>,
+    /// The authority of services that call with a certificate.
+    pub client_ca: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+/// How a server is set up.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Who is let in.
+    pub access: Access,
+    /// TLS, where it is spoken.
+    pub tls: Option<Tls>,
+    /// Bounds.
+    pub limits: Limits,
 }
 
 /// How serving ended.
@@ -62,28 +105,30 @@ pub enum Serving {
     CutOff,
 }
 
-/// Serves until `stop` completes, then drains: health says NOT_SERVING, no new connection is taken, calls in flight
+/// Says `ready` once callers can be let in, and serves until `stop` completes, then drains: health says NOT_SERVING, no new connection is taken, calls in flight
 /// have [`Limits::drain`] to end.
 ///
 /// # Errors
-/// When the transport fails.
+/// When the issuer's keys cannot be had, a certificate cannot be read, or the transport fails.
 pub async fn serve(
     app: App,
     listener: TcpListener,
-    limits: Limits,
+    Setup { access, tls, limits }: Setup,
+    ready: impl FnOnce() -> io::Result<()>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
-    let readiness = tokio::spawn(follow_the_database(app.clone(), health.clone()));
+    let door = Door::open(access, app.clock().clone()).await?;
+    let gate = Arc::new(Gate::new(door, limits.calls, limits.rate));
+    let readiness = tokio::spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate)));
     let (drain, draining) = oneshot::channel::<()>();
     let uploads = Uploads::default();
-    let served = router(app, health_service, &uploads)?.serve_with_incoming_shutdown(
-        TcpIncoming::from(listener).with_nodelay(Some(true)),
-        async {
-            // An error means the sender is gone, which is as good a reason to stop.
-            let _ = draining.await;
-        },
-    );
+    let router = router(app, health_service, &uploads, tls, GateLayer(gate))?;
+    ready()?;
+    let served = router.serve_with_incoming_shutdown(connections::bounded(listener, limits.connections), async {
+        // An error means the sender is gone, which is as good a reason to stop.
+        let _ = draining.await;
+    });
     let mut served = std::pin::pin!(served);
     tokio::select! {
         ended = &mut served => { ended?; return Ok(Serving::Drained); }
@@ -107,12 +152,16 @@ pub async fn serve(
 
 /// What every request passes first.
 type Told = MapRequestLayer<fn(Request<Body>) -> Request<Body>>;
+/// That, and then the gate.
+type Layers = Stack<GateLayer, Stack<Told, Nothing>>;
 
 fn router(
     app: App,
     health: HealthServer<impl Health>,
     uploads: &Uploads,
-) -> Result<Router<Stack<Told, Identity>>, Box<dyn std::error::Error + Send + Sync>> {
+    tls: Option<Tls>,
+    gate: GateLayer,
+) -> Result<Router<Layers>, Box<dyn std::error::Error + Send + Sync>> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -121,8 +170,18 @@ fn router(
     let register = Register { app: app.clone(), uploads: uploads.clone() };
     let eligibility = Eligibility { app: app.clone(), uploads: uploads.clone() };
     let told: Told = MapRequestLayer::new(torn::told);
-    let mut server = Server::builder()
+    let mut builder = Server::builder();
+    if let Some(Tls { certificate, key, client_ca }) = tls {
+        let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).timeout(HANDSHAKE);
+        if let Some(authority) = client_ca {
+            // A caller without a certificate shows a token instead; one of another authority is not spoken to.
+            tls = tls.client_ca_root(Certificate::from_pem(authority)).client_auth_optional(true);
+        }
+        builder = builder.tls_config(tls)?;
+    }
+    let mut server = builder
         .layer(told)
+        .layer(gate)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
@@ -140,10 +199,11 @@ fn router(
 }
 
 /// Readiness follows the database: NOT_SERVING while it is away.
-async fn follow_the_database(app: App, health: HealthReporter) {
+async fn follow_the_database(app: App, health: HealthReporter, gate: Arc<Gate>) {
     let mut every = tokio::time::interval(READINESS);
     loop {
         every.tick().await;
+        gate.forget_quiet_callers();
         let status = match app.ready().await {
             Ok(()) => tonic_health::ServingStatus::Serving,
             Err(error) => {

@@ -87,7 +87,7 @@ where
     M: Send + 'static,
     T: Send + 'static,
 {
-    let caller = super::auth::caller(request.metadata())?;
+    let caller = super::auth::let_in(request.extensions())?.caller.clone();
     let (sender, receiver) = mpsc::channel(BUFFER);
     let span = tracing::info_span!(
         "call",

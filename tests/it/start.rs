@@ -27,7 +27,7 @@ both!(health_and_reflection_answer, a_stopping_server_answers_what_is_in_flight,
 
 /// A `serve` that must refuse to start, and what it says.
 fn refused(url: &str, extra: &[&str]) -> String {
-    let output = tsio(&[&["serve", "--database", url, "--listen", "127.0.0.1:0"], extra].concat());
+    let output = tsio(&[&["serve", "--development", "--database", url, "--listen", "127.0.0.1:0"], extra].concat());
     assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
     assert!(!output.stdout.contains("LISTENING"), "{}", output.stdout);
     output.stderr
@@ -93,7 +93,7 @@ fn a_stream_without_an_end_does_not_hold_up_the_stop() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("tsio.toml");
-        fs::write(&config, "drain_seconds = 1\n").unwrap();
+        fs::write(&config, "drain_seconds = 1\ndevelopment = true\n").unwrap();
         let db = Db::sqlite();
         let mut server = Server::start_with(&db, &["--config", config.to_str().unwrap()]);
         let client = Client::of(&server).await;
@@ -172,8 +172,10 @@ fn what_cannot_be_served_is_refused_by_name() {
     let rows = [
         ("mysql://root@127.0.0.1/tsio", &[][..], "MySQL is not supported"),
         ("oracle://127.0.0.1/tsio", &[], "starts with sqlite: or postgres://"),
+        (&file, &[], "nothing says who may call"),
         (&file, &["--listen", "0.0.0.0:0"], "not a loopback address"),
         (&file, &["--listen", "[::]:0"], "not a loopback address"),
+        (&file, &["--listen", "0.0.0.0:0", "--development"], "development mode serves on no other"),
     ];
     for (url, extra, wanted) in rows {
         let mut args = vec!["serve", "--database", url];

@@ -1,0 +1,131 @@
+//! Who may call, over what: checked together, since one does not go without the other.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::file::{ConfigFile, Mistake, ServiceTable, TlsTable, TokensTable};
+use crate::domain::role::{Caller, Regions};
+use crate::grpc::Tls;
+use crate::grpc::auth::{Access, KeySource, Service, Tokens};
+
+/// By how much clocks may differ, where nothing says otherwise.
+const LEEWAY_SECONDS: u64 = 30;
+/// The most: past it an expired token would be as good as one that is not.
+const MAX_LEEWAY_SECONDS: u64 = 300;
+
+/// Who is let in, and TLS. Loopback may do without TLS, since a proxy of the same machine may speak it; development mode
+/// may do without everything, on loopback alone.
+pub(super) fn check(
+    says: &ConfigFile,
+    listen: SocketAddr,
+    development: bool,
+    mistakes: &mut Vec<Mistake>,
+) -> (Access, Option<Tls>) {
+    let tls = says.tls.as_ref().and_then(|table| tls(table, mistakes));
+    let tokens = says.tokens.as_ref().and_then(|table| tokens(table, mistakes));
+    let services: Vec<Service> = says.services.iter().filter_map(|table| service(table, mistakes)).collect();
+    let guarded = says.tokens.is_some() || !says.services.is_empty();
+    if !says.services.is_empty() && says.tls.as_ref().is_none_or(|it| it.client_ca.is_none()) {
+        let why = "services: certificates are checked against tls.client_ca, which is not set";
+        mistakes.push(Mistake::of_all(why));
+    }
+    if !guarded && !development {
+        let why = "access: nothing says who may call: set up [tokens] or [[services]], or serve with --development";
+        mistakes.push(Mistake::of_all(why));
+    }
+    if guarded && development {
+        let why = "development: callers would name themselves though tokens or services are set up: choose one";
+        mistakes.push(Mistake::of_all(why));
+    }
+    if !listen.ip().is_loopback() && (development || says.tls.is_none()) {
+        let why = if development { "development mode" } else { "without [tls] tsio" };
+        mistakes
+            .push(Mistake::of_all(format!("listen: {listen} is not a loopback address, and {why} serves on no other")));
+    }
+    let access = if development { Access::Development } else { Access::Guarded { tokens, services } };
+    (access, tls)
+}
+
+fn tls(table: &TlsTable, mistakes: &mut Vec<Mistake>) -> Option<Tls> {
+    let mut pem = |field: &str, path: &Spanned<PathBuf>, label: &str| {
+        let name = path.get_ref().display();
+        let wrong = match std::fs::read(path.get_ref()) {
+            Ok(bytes) if bytes.windows(label.len()).any(|it| it == label.as_bytes()) => return Some(bytes),
+            Ok(_) => format!("tls.{field}: {name}: holds no {label} in PEM"),
+            Err(error) => format!("tls.{field}: {name}: {error}"),
+        };
+        mistakes.push(Mistake::at(Some(path), wrong));
+        None
+    };
+    let certificate = pem("certificate", &table.certificate, "BEGIN CERTIFICATE");
+    let key = pem("key", &table.key, "PRIVATE KEY");
+    let client_ca = table.client_ca.as_ref().map(|path| pem("client_ca", path, "BEGIN CERTIFICATE"));
+    let client_ca = match client_ca {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    Some(Tls { certificate: certificate?, key: key?, client_ca })
+}
+
+fn tokens(table: &TokensTable, mistakes: &mut Vec<Mistake>) -> Option<Tokens> {
+    let before = mistakes.len();
+    for (name, value) in [("issuer", &table.issuer), ("audience", &table.audience), ("keys", &table.keys)] {
+        if value.get_ref().trim().is_empty() {
+            mistakes.push(Mistake::at(Some(value), format!("tokens.{name}: is empty")));
+        }
+    }
+    let keys = table.keys.get_ref();
+    if keys.starts_with("http://")
+        && !["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|it| on(it, keys))
+    {
+        let why = "tokens.keys: fetch keys over https, or plainly from this machine alone";
+        mistakes.push(Mistake::at(Some(&table.keys), why));
+    }
+    let leeway = table.leeway_seconds.as_ref().map_or(LEEWAY_SECONDS, |it| *it.get_ref());
+    if leeway > MAX_LEEWAY_SECONDS {
+        let why = format!("tokens.leeway_seconds: {leeway} is more than {MAX_LEEWAY_SECONDS}");
+        mistakes.push(Mistake::at(table.leeway_seconds.as_ref(), why));
+    }
+    let is_url = keys.starts_with("http://") || keys.starts_with("https://");
+    let claim = |given: &Option<String>, name: &str| given.clone().unwrap_or_else(|| name.to_owned());
+    (mistakes.len() == before).then(|| Tokens {
+        issuer: table.issuer.get_ref().clone(),
+        audience: table.audience.get_ref().clone(),
+        keys: if is_url { KeySource::Url(keys.clone()) } else { KeySource::File(keys.into()) },
+        leeway: Duration::from_secs(leeway),
+        actor_claim: claim(&table.actor_claim, "sub"),
+        roles_claim: claim(&table.roles_claim, "roles"),
+        regions_claim: claim(&table.regions_claim, "regions"),
+    })
+}
+
+/// Whether an address is of this host: its name is followed by a port, a path, or nothing.
+fn on(host: &str, url: &str) -> bool {
+    url.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+}
+
+fn service(table: &ServiceTable, mistakes: &mut Vec<Mistake>) -> Option<Service> {
+    let before = mistakes.len();
+    let name = table.name.get_ref().trim();
+    if name.is_empty() {
+        mistakes.push(Mistake::at(Some(&table.name), "services.name: is empty"));
+    }
+    let wrong = |field: &str, error: &dyn std::fmt::Display| format!("services.{field}: {error}");
+    let actor = table.actor.get_ref().parse();
+    let actor = actor.map_err(|error| mistakes.push(Mistake::at(Some(&table.actor), wrong("actor", &error)))).ok();
+    let roles = table.roles.get_ref().iter().map(|it| it.parse()).collect::<Result<Vec<_>, _>>();
+    let roles = roles.map_err(|error| mistakes.push(Mistake::at(Some(&table.roles), wrong("roles", &error)))).ok();
+    let named = table.regions.as_ref().map(|it| it.get_ref().as_slice()).unwrap_or_default();
+    let regions = if named.iter().any(|it| it == "*") {
+        Ok(Regions::Every)
+    } else {
+        named.iter().map(|it| it.parse()).collect::<Result<_, _>>().map(Regions::These)
+    };
+    let misplaced = |error| mistakes.push(Mistake::at(table.regions.as_ref(), wrong("regions", &error)));
+    let regions = regions.map_err(misplaced).ok();
+    let caller = Caller { actor: actor?, roles: roles?, regions: regions? };
+    (mistakes.len() == before).then(|| Service { name: name.to_owned(), caller })
+}

@@ -1,0 +1,46 @@
+//! Development: the caller names itself in metadata. Never on an address that others can reach.
+
+use http::HeaderMap;
+
+use super::Unknown;
+use crate::domain::role::{Caller, Regions, Role};
+
+/// Metadata that names the caller: an opaque id.
+const ACTOR: &str = "x-tsio-actor";
+/// Metadata that lists the caller's roles, separated by commas.
+const ROLES: &str = "x-tsio-roles";
+/// Metadata that lists the caller's regions, separated by semicolons, for commas are among their letters; all where it is
+/// absent.
+const REGIONS: &str = "x-tsio-regions";
+
+/// Reads the caller from a call's metadata.
+///
+/// # Errors
+/// Reason `CALLER_MISSING` or `CALLER_MALFORMED`.
+pub(super) fn caller(headers: &HeaderMap) -> Result<Caller, Unknown> {
+    let missing = |name: &str| {
+        let message = format!("metadata {name} is missing: in development mode the caller names itself");
+        Unknown::new("CALLER_MISSING", message)
+    };
+    let actor = text(headers, ACTOR)?.ok_or_else(|| missing(ACTOR))?;
+    let actor = actor.parse().map_err(|error| malformed(ACTOR, &error))?;
+    let roles = text(headers, ROLES)?.ok_or_else(|| missing(ROLES))?;
+    let roles: Result<Vec<Role>, _> = roles.split(',').filter(|it| !it.trim().is_empty()).map(str::parse).collect();
+    let roles = roles.map_err(|error| malformed(ROLES, &error))?;
+    let regions = match text(headers, REGIONS)? {
+        None => Regions::Every,
+        Some(list) => {
+            let named = list.split(';').map(str::trim).filter(|it| !it.is_empty()).map(str::parse);
+            Regions::These(named.collect::<Result<_, _>>().map_err(|error| malformed(REGIONS, &error))?)
+        }
+    };
+    Ok(Caller { actor, roles, regions })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unknown> {
+    headers.get(name).map(|it| it.to_str().map_err(|error| malformed(name, &error))).transpose()
+}
+
+fn malformed(name: &str, error: &dyn std::fmt::Display) -> Unknown {
+    Unknown::new("CALLER_MALFORMED", format!("metadata {name}: {error}"))
+}

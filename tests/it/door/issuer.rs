@@ -1,0 +1,145 @@
+//! An issuer of tokens and an authority of certificates, made up for one test; and a server that knows them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use rcgen::{CertificateParams, Issuer as Signer, KeyPair, SanType};
+use serde_json::{Value, json};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::harness::{Db, Server};
+
+pub(super) const ISSUER: &str = "https://issuer.example";
+pub(super) const AUDIENCE: &str = "tsio";
+
+/// A key that tokens are signed with.
+pub(super) struct SigningKey {
+    pub(super) id: String,
+    pub(super) pair: KeyPair,
+}
+
+impl SigningKey {
+    pub(super) fn new(id: &str) -> Self {
+        Self { id: id.to_owned(), pair: KeyPair::generate().unwrap() }
+    }
+
+    /// As the issuer publishes it.
+    pub(super) fn published(&self) -> Value {
+        let point = self.pair.public_key_raw();
+        let (x, y) = (BASE64_URL_SAFE_NO_PAD.encode(&point[1..33]), BASE64_URL_SAFE_NO_PAD.encode(&point[33..65]));
+        json!({ "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.id, "x": x, "y": y })
+    }
+
+    pub(super) fn sign(&self, claims: &Value) -> String {
+        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::ES256) };
+        let key = EncodingKey::from_ec_pem(self.pair.serialize_pem().as_bytes()).unwrap();
+        encode(&header, claims, &key).unwrap()
+    }
+}
+
+pub(super) fn now() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a token is made for the moment it is used in")]
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Claims that are good for an hour.
+pub(super) fn claims(actor: &str, roles: &[&str], regions: &[&str]) -> Value {
+    json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": actor, "exp": now() + 3_600, "iat": now(),
+        "roles": roles, "regions": regions,
+    })
+}
+
+/// Writes a key set the way it should be replaced: at once.
+pub(super) fn publish(path: &Path, keys: &[Value]) {
+    let new = path.with_extension("new");
+    fs::write(&new, json!({ "keys": keys }).to_string()).unwrap();
+    fs::rename(&new, path).unwrap();
+}
+
+/// An authority and what it signed.
+pub(super) struct Authority {
+    signer: Signer<'static, KeyPair>,
+    pub(super) pem: String,
+}
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { signer: Signer::new(params, key), pem }
+    }
+
+    /// A certificate of these names and its key, both in PEM.
+    pub(super) fn sign(&self, names: &[SanType]) -> (String, String) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names = names.to_vec();
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.signer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// The same for a service.
+    pub(super) fn service(&self, uri: &str) -> (String, String) {
+        self.sign(&[SanType::URI(uri.try_into().unwrap())])
+    }
+}
+
+/// A server that lets in by token and by certificate, over TLS.
+pub(super) struct Guarded {
+    pub(super) server: Server,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) key: SigningKey,
+    pub(super) authority: Authority,
+}
+
+impl Guarded {
+    /// With a service `spiffe://dfe.example/reconciliation`, which is finance.
+    pub(super) fn start(db: &Db, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, authority) = (SigningKey::new("first"), Authority::new());
+        publish(&folder.path().join("keys.json"), &[key.published()]);
+        let names = [SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress([127, 0, 0, 1].into())];
+        let (certificate, private) = authority.sign(&names);
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("server.pem", &certificate);
+        write("server.key", &private);
+        write("ca.pem", &authority.pem);
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let config = format!(
+            "[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\n\
+             [tokens]\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\nkeys = \"{}\"\nleeway_seconds = 0\n\
+             [[services]]\nname = \"spiffe://dfe.example/reconciliation\"\nactor = \"reconciliation\"\n\
+             roles = [\"finance\"]\n{more}",
+            file("server.pem"),
+            file("server.key"),
+            file("ca.pem"),
+            file("keys.json"),
+        );
+        write("tsio.toml", &config);
+        let server = Server::start_with(db, &["--config", &file("tsio.toml")]);
+        Self { server, folder, key, authority }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("https://{}", self.server.address())
+    }
+
+    /// A connection over TLS, with a certificate where one is given.
+    pub(super) async fn connect(&self, own: Option<(String, String)>) -> Result<Channel, tonic::transport::Error> {
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.authority.pem));
+        if let Some((certificate, key)) = own {
+            tls = tls.identity(Identity::from_pem(certificate, key));
+        }
+        Endpoint::from_shared(self.url()).unwrap().tls_config(tls).unwrap().connect().await
+    }
+}

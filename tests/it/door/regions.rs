@@ -1,0 +1,229 @@
+//! Regions: what is not the caller's does not exist, by whatever way it is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost::Message;
+use prost::bytes::Bytes;
+use tonic::Code;
+use tonic::transport::Channel;
+use tsio::proto::{
+    AcceptOfferRequest, Acceptor, AssignOfferRequest, BookDaysRequest, CancelBookingRequest, CheckAwardRequest,
+    CloseOfferRequest, ContactOffersRequest, ContactedOffer, CorrectContactRequest, CreateAwardsRequest,
+    DeclineOfferRequest, DeclineReason, DrawAwardRequest, ExplainEligibilityRequest, ExplainEligibilityResponse,
+    GetAwardRequest, GetFundPositionRequest, GetFundRequest, GetOfferRequest, IdentifyOffersRequest,
+    IdentifyOffersResponse, ListAwardsRequest, ListAwardsResponse, ListFundsRequest, ListFundsResponse,
+    ListOfferEventsRequest, ListOffersRequest, ListOffersResponse, NoteOfferRequest, Outcome, Party,
+    ReleaseAwardRequest, StartOfferRequest, explain_eligibility_request::Subject,
+};
+use uuid::Uuid;
+
+use super::{as_role, call, why};
+use crate::client::{Client, YEAR, fresh};
+use crate::harness::{Db, Server, both};
+use crate::money::nle;
+
+both!(
+    what_lies_in_another_region_does_not_exist,
+    lists_hold_what_is_the_callers,
+    an_answer_is_given_again_only_to_whoever_may_see_it,
+    identify_makes_offers_in_the_callers_regions,
+);
+
+/// Where an offer is, and a region where it is not.
+fn elsewhere(region: &str) -> &'static str {
+    if region == "South-West England" { "West Midlands" } else { "South-West England" }
+}
+
+/// A method, the nearest role that may call it, and a message.
+type Named = (&'static str, &'static str, Vec<u8>);
+
+fn row(method: &'static str, role: &'static str, message: impl Message) -> Named {
+    (method, role, message.encode_to_vec())
+}
+
+/// Each method that names an offer, an award or a fund by its id.
+fn naming(offer: &str, award: &str, fund: &str) -> Vec<Named> {
+    let mut all = naming_an_offer(offer);
+    all.extend(naming_an_award(award));
+    let fund = || fund.to_owned();
+    all.push(row("FundService/GetFund", "reader", GetFundRequest { fund: fund() }));
+    let position = GetFundPositionRequest { fund: fund(), ..Default::default() };
+    all.push(row("FundService/GetFundPosition", "reader", position));
+    all
+}
+
+#[rustfmt::skip]
+fn naming_an_offer(offer: &str) -> Vec<Named> {
+    let (officer, reader, request_id) = ("case-officer", "reader", fresh());
+    let (id, offer, awards) = (|| request_id.clone(), || offer.to_owned(), || vec![nle(1)]);
+    let offers = vec![ContactedOffer { offer: offer(), ..Default::default() }];
+    let (party, date) = (Party::ResponsibleBody.into(), "2021-10-04".to_owned());
+    vec![
+        row("OfferService/GetOffer", reader, GetOfferRequest { offer: offer() }),
+        row("OfferService/ListOfferEvents", reader, ListOfferEventsRequest { offer: offer(), ..Default::default() }),
+        row("OfferService/ContactOffers", officer, ContactOffersRequest { request_id: id(), offers, party, date, ..Default::default() }),
+        row("OfferService/CorrectContact", officer, CorrectContactRequest { request_id: id(), offer: offer(), contact: 1, ..Default::default() }),
+        row("OfferService/AcceptOffer", officer, AcceptOfferRequest { request_id: id(), offer: offer(), acceptor: Acceptor::School.into(), ..Default::default() }),
+        row("OfferService/DeclineOffer", officer, DeclineOfferRequest { request_id: id(), offer: offer(), reason: DeclineReason::NoCapacity.into(), ..Default::default() }),
+        row("OfferService/StartOffer", officer, StartOfferRequest { request_id: id(), offer: offer(), ..Default::default() }),
+        row("OfferService/CloseOffer", officer, CloseOfferRequest { request_id: id(), offer: offer(), outcome: Outcome::Withdrawn.into(), ..Default::default() }),
+        row("OfferService/AssignOffer", officer, AssignOfferRequest { request_id: id(), offer: offer(), assignee: "someone".to_owned(), ..Default::default() }),
+        row("OfferService/NoteOffer", "regional-director", NoteOfferRequest { request_id: id(), offer: offer(), text: "x".to_owned(), ..Default::default() }),
+        row("AwardService/CreateAwards", officer, CreateAwardsRequest { request_id: id(), offer: offer(), awards: awards(), ..Default::default() }),
+        row("AwardService/CheckAward", officer, CheckAwardRequest { offer: offer(), awards: awards(), ..Default::default() }),
+        row("AwardService/ListAwards", reader, ListAwardsRequest { offer: offer(), ..Default::default() }),
+    ]
+}
+
+#[rustfmt::skip]
+fn naming_an_award(award: &str) -> Vec<Named> {
+    let (partner, request_id) = ("delivery-partner", fresh());
+    let (id, award, date) = (|| request_id.clone(), || award.to_owned(), || "2021-11-15".to_owned());
+    vec![
+        row("AwardService/GetAward", "reader", GetAwardRequest { award: award() }),
+        row("AwardService/BookDays", partner, BookDaysRequest { request_id: id(), award: award(), half_days: 1, date: date(), ..Default::default() }),
+        row("AwardService/CancelBooking", partner, CancelBookingRequest { request_id: id(), award: award(), booking: 1, ..Default::default() }),
+        row("AwardService/DrawAward", partner, DrawAwardRequest { request_id: id(), award: award(), booking: 1, date: date(), ..Default::default() }),
+        row("AwardService/ReleaseAward", "case-officer", ReleaseAwardRequest { request_id: id(), award: award(), ..Default::default() }),
+    ]
+}
+
+async fn what_lies_in_another_region_does_not_exist(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offer = client.seed().await.into_iter().next().unwrap();
+    client.accepted(&offer).await;
+    let award = client.awarded(&offer.offer, nle(2)).await;
+    let fund = client.made(YEAR, "credit", &offer.region).await;
+    let before = (client.whole(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
+    let channel = client.channel();
+    let (away, unknown) = (elsewhere(&offer.region), Uuid::new_v4().to_string());
+    let nothing = naming(&unknown, &unknown, &unknown);
+    for ((method, role, message), (_, _, of_nothing)) in naming(&offer.offer, &award, &fund).into_iter().zip(nothing) {
+        let ask = async |bytes: Vec<u8>| {
+            let request = as_role(role, Some(away), ()).map(|_| Bytes::from(bytes));
+            call(&channel, method, request).await.unwrap_err()
+        };
+        let hidden = ask(message).await;
+        assert_eq!(why(&hidden), (Code::NotFound, "NOT_FOUND".to_owned()), "{method}: {hidden}");
+        // It is told in the words of what never was.
+        let absent = ask(of_nothing).await;
+        let neutral = |text: &str| {
+            [&offer.offer, &award, &fund, &unknown].iter().fold(text.to_owned(), |it, id| it.replace(id.as_str(), "ID"))
+        };
+        assert_eq!(neutral(hidden.message()), neutral(absent.message()), "{method}");
+    }
+    let after = (client.whole(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
+    assert_eq!(after, before, "and nothing was done");
+    // Where it is, the same calls see it.
+    for (method, role, message) in naming(&offer.offer, &award, &fund) {
+        if role != "delivery-partner" {
+            let request = as_role(role, Some(&offer.region), ()).map(|_| Bytes::from(message));
+            let code = call(&channel, method, request).await.err().map(|it| it.code());
+            assert_ne!(code, Some(Code::NotFound), "{method}");
+        }
+    }
+}
+
+async fn offers_seen(channel: &Channel, role: &str, regions: Option<&str>) -> Vec<String> {
+    let request = ListOffersRequest { programme: YEAR.to_owned(), page_size: 500, ..Default::default() };
+    let answer = call(channel, "OfferService/ListOffers", as_role(role, regions, request)).await.unwrap();
+    ListOffersResponse::decode(answer[0].clone()).unwrap().offers.into_iter().map(|it| it.offer).collect()
+}
+
+async fn lists_hold_what_is_the_callers(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let channel = client.channel();
+    let mut by_region: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for offer in &offers {
+        by_region.entry(offer.region.clone()).or_default().push(offer.offer.clone());
+    }
+    assert!(by_region.len() > 2, "the sample spans regions");
+    for (region, wanted) in &by_region {
+        for role in ["reader", "case-officer", "regional-director"] {
+            assert_eq!(offers_seen(&channel, role, Some(region)).await, *wanted, "{role} of {region}");
+        }
+    }
+    let everything: Vec<String> = offers.iter().map(|it| it.offer.clone()).collect();
+    for role in ["finance", "finance-approver", "administrator"] {
+        assert_eq!(offers_seen(&channel, role, Some("")).await, everything, "{role} is national");
+    }
+    let regions: Vec<&String> = by_region.keys().take(2).collect();
+    let both = offers_seen(&channel, "reader", Some(&format!("{};{}", regions[0], regions[1]))).await;
+    assert_eq!(both.len(), by_region[regions[0]].len() + by_region[regions[1]].len());
+    assert_eq!(offers_seen(&channel, "reader", Some("")).await, Vec::<String>::new());
+    // A partner's own, wherever it is; awards, funds and explanations go with it.
+    let own = &offers[4];
+    assert_eq!(offers_seen(&channel, "delivery-partner", None).await, Vec::<String>::new());
+    client.assign(&own.offer, "someone", &fresh()).await.unwrap();
+    assert_eq!(offers_seen(&channel, "delivery-partner", None).await, std::slice::from_ref(&own.offer));
+    client.accepted(own).await;
+    client.awarded(&own.offer, nle(1)).await;
+    let awards = async |role: &str, regions: &str| {
+        let request = ListAwardsRequest { programme: YEAR.to_owned(), ..Default::default() };
+        let answer = call(&channel, "AwardService/ListAwards", as_role(role, Some(regions), request)).await.unwrap();
+        ListAwardsResponse::decode(answer[0].clone()).unwrap().awards.len()
+    };
+    assert_eq!(awards("delivery-partner", "").await, 1);
+    assert_eq!((awards("reader", &own.region).await, awards("reader", elsewhere(&own.region)).await), (1, 0));
+    client.made(YEAR, "credit", &own.region).await;
+    let funds = async |role: &str, regions: &str| {
+        let request = ListFundsRequest { programme: YEAR.to_owned(), ..Default::default() };
+        let answer = call(&channel, "FundService/ListFunds", as_role(role, Some(regions), request)).await.unwrap();
+        let regions = ListFundsResponse::decode(answer[0].clone()).unwrap().funds.into_iter().map(|it| it.region);
+        regions.collect::<BTreeSet<_>>()
+    };
+    assert!(funds("reader", &own.region).await.contains(&own.region));
+    assert_eq!(funds("reader", elsewhere(&own.region)).await, BTreeSet::from([String::new()]), "national funds alone");
+    assert_eq!(funds("delivery-partner", "").await, BTreeSet::new());
+    let on_offer = async |regions: &str| {
+        let subject = Some(Subject::Urn(own.schools[0].urn));
+        let request = ExplainEligibilityRequest { programme: YEAR.to_owned(), subject };
+        let answer = call(&channel, "EligibilityService/ExplainEligibility", as_role("reader", Some(regions), request));
+        ExplainEligibilityResponse::decode(answer.await.unwrap()[0].clone()).unwrap().schools[0].offer.clone()
+    };
+    assert_eq!(
+        (on_offer(&own.region).await, on_offer(elsewhere(&own.region)).await),
+        (own.offer.clone(), String::new())
+    );
+}
+
+async fn an_answer_is_given_again_only_to_whoever_may_see_it(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offer = client.seed().await.into_iter().next().unwrap();
+    let channel = client.channel();
+    let (request_id, text, etag) = (fresh(), "x".to_owned(), String::new());
+    let note = NoteOfferRequest { request_id, offer: offer.offer.clone(), text, etag };
+    let ask = async |role: &str, regions: &str| {
+        call(&channel, "OfferService/NoteOffer", as_role(role, Some(regions), note.clone()))
+            .await
+            .map_err(|it| it.code())
+    };
+    let first = ask("case-officer", &offer.region).await.unwrap();
+    assert_eq!(ask("case-officer", elsewhere(&offer.region)).await, Err(Code::NotFound));
+    assert_eq!(ask("reader", &offer.region).await, Err(Code::PermissionDenied));
+    assert_eq!(ask("regional-director", &offer.region).await, Ok(first));
+    assert_eq!(client.times(&offer.offer, &note.request_id).await, 1);
+}
+
+async fn identify_makes_offers_in_the_callers_regions(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.import_august().await;
+    let channel = client.channel();
+    let identify = async |regions: Option<&str>| {
+        let request = IdentifyOffersRequest { request_id: fresh(), programme: YEAR.to_owned(), validate_only: false };
+        let answer = call(&channel, "OfferService/IdentifyOffers", as_role("case-officer", regions, request)).await;
+        let did = IdentifyOffersResponse::decode(answer.unwrap()[0].clone()).unwrap();
+        (did.created, did.already_open)
+    };
+    let (region, others) = ("West Midlands", offers_seen(&channel, "reader", None).await.len());
+    let (made, none) = identify(Some(region)).await;
+    assert!(made > 0 && made < 19 && none == 0 && others == 0, "{made} of 19");
+    assert!(client.list(YEAR).await.iter().all(|it| it.region == region));
+    assert_eq!(identify(Some(region)).await, (0, made));
+    assert_eq!(identify(None).await, (19 - made, made), "the rest, and each once");
+}

@@ -1,0 +1,213 @@
+//! Bearer tokens: good ones, every kind of bad one, keys that rotate, and the end of a token's time.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use prost::Message as _;
+use prost::bytes::Bytes;
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+use tonic::{Code, Request};
+use tsio::proto::{IdentifyOffersRequest, ListOffersRequest, ListOffersResponse};
+
+use super::issuer::{Guarded, SigningKey, claims, now, publish};
+use super::{call, why};
+use crate::client::{YEAR, fresh};
+use crate::harness::{Db, run, tsio};
+
+const BOUND: Duration = Duration::from_secs(30);
+
+fn with_token(token: &str, message: &impl prost::Message) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::from(message.encode_to_vec()));
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+fn listing() -> ListOffersRequest {
+    ListOffersRequest { programme: YEAR.to_owned(), ..Default::default() }
+}
+
+/// How a listing with this token ends.
+async fn listed(channel: &Channel, token: &str) -> Result<ListOffersResponse, (Code, String)> {
+    let answers = call(channel, "OfferService/ListOffers", with_token(token, &listing())).await;
+    answers.map(|it| ListOffersResponse::decode(it[0].clone()).unwrap()).map_err(|status| why(&status))
+}
+
+#[test]
+fn a_token_says_who_may_what() {
+    run(async {
+        let guarded = Guarded::start(&Db::sqlite(), "");
+        let channel = guarded.connect(None).await.unwrap();
+        let reader = guarded.key.sign(&claims("ann", &["reader", "another-programs-role"], &["South-West England"]));
+        assert_eq!(listed(&channel, &reader).await, Ok(ListOffersResponse::default()));
+        let identify = IdentifyOffersRequest { request_id: fresh(), programme: YEAR.to_owned(), validate_only: false };
+        let denied = call(&channel, "OfferService/IdentifyOffers", with_token(&reader, &identify)).await.unwrap_err();
+        assert_eq!(why(&denied), (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
+        let officer = guarded.key.sign(&claims("cas", &["case-officer"], &["*"]));
+        call(&channel, "OfferService/IdentifyOffers", with_token(&officer, &identify)).await.unwrap();
+        // What the caller says of itself counts for nothing.
+        let mut boast = with_token(&reader, &identify);
+        boast.metadata_mut().insert("x-tsio-roles", "case-officer".parse().unwrap());
+        let denied = call(&channel, "OfferService/IdentifyOffers", boast).await.unwrap_err();
+        assert_eq!(denied.code(), Code::PermissionDenied);
+        let log = guarded.server.stderr();
+        let line = log.lines().find(|it| it.contains("tsio::security") && it.contains("ROLE_MISSING")).unwrap();
+        for wanted in ["\"actor\":\"ann\"", "\"roles\":\"reader\"", "127.0.0.1:", &identify.request_id] {
+            assert!(line.contains(wanted), "{wanted}: {line}");
+        }
+        assert!(!log.contains(&reader), "a token is never logged");
+    });
+}
+
+/// What is wrong with a token, the token, and the reason.
+fn bad_tokens(good: &SigningKey) -> Vec<(&'static str, String, &'static str)> {
+    let with = |name: &str, value: Value| {
+        let mut claims = claims("eve", &["administrator"], &["*"]);
+        claims[name] = value;
+        good.sign(&claims)
+    };
+    let without = |name: &str| {
+        let mut claims = claims("eve", &["administrator"], &["*"]);
+        claims.as_object_mut().unwrap().remove(name);
+        good.sign(&claims)
+    };
+    let all = claims("eve", &["administrator"], &["*"]);
+    let unsigned = |header: Value| {
+        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}.", part(&header), part(&all))
+    };
+    let secret = |key: &[u8]| {
+        let header = Header { kid: Some(good.id.clone()), ..Header::new(Algorithm::HS256) };
+        encode(&header, &all, &EncodingKey::from_secret(key)).unwrap()
+    };
+    let whole = good.sign(&all);
+    let (head, signature) = whole.rsplit_once('.').unwrap();
+    let (header, _) = head.split_once('.').unwrap();
+    let other = BASE64_URL_SAFE_NO_PAD.encode(claims("eve", &["finance"], &["*"]).to_string());
+    let published = json!({ "keys": [good.published()] }).to_string();
+    vec![
+        ("expired", with("exp", json!(now() - 1)), "TOKEN_EXPIRED"),
+        ("not valid yet", with("nbf", json!(now() + 600)), "TOKEN_REJECTED"),
+        ("for another audience", with("aud", json!("another")), "TOKEN_REJECTED"),
+        ("for others", with("aud", json!(["one", "two"])), "TOKEN_REJECTED"),
+        ("of another issuer", with("iss", json!("https://evil.example")), "TOKEN_REJECTED"),
+        ("for ever", without("exp"), "TOKEN_REJECTED"),
+        ("for anybody", without("aud"), "TOKEN_REJECTED"),
+        ("of nobody", without("sub"), "TOKEN_REJECTED"),
+        ("of a time that is text", with("exp", json!("9999999999")), "TOKEN_REJECTED"),
+        ("of a region that is none", with("regions", json!(["Mars"])), "TOKEN_REJECTED"),
+        ("of roles that are numbers", with("roles", json!([1])), "TOKEN_REJECTED"),
+        ("alg none", unsigned(json!({ "alg": "none", "kid": good.id })), "TOKEN_MALFORMED"),
+        ("alg none, typed", unsigned(json!({ "alg": "None", "typ": "JWT", "kid": good.id })), "TOKEN_MALFORMED"),
+        ("signed with the public key", secret(good.pair.public_key_raw()), "TOKEN_REJECTED"),
+        ("signed with the public key in PEM", secret(good.pair.public_key_pem().as_bytes()), "TOKEN_REJECTED"),
+        ("signed with the published set", secret(published.as_bytes()), "TOKEN_REJECTED"),
+        ("signed with a key unknown", SigningKey::new("second").sign(&all), "TOKEN_REJECTED"),
+        ("signed with another key of this name", SigningKey::new(&good.id).sign(&all), "TOKEN_REJECTED"),
+        ("with other claims", format!("{header}.{other}.{signature}"), "TOKEN_REJECTED"),
+        ("without a signature", format!("{head}."), "TOKEN_REJECTED"),
+        ("of two parts", head.to_owned(), "TOKEN_MALFORMED"),
+        ("nothing", String::new(), "TOKEN_MALFORMED"),
+        ("too long", "x".repeat(9_000), "TOKEN_MALFORMED"),
+    ]
+}
+
+#[test]
+fn a_bad_token_gets_nothing() {
+    run(async {
+        let db = Db::sqlite();
+        let guarded = Guarded::start(&db, "");
+        let channel = guarded.connect(None).await.unwrap();
+        for (what, token, reason) in bad_tokens(&guarded.key) {
+            let identify =
+                IdentifyOffersRequest { request_id: fresh(), programme: YEAR.to_owned(), validate_only: false };
+            for _twice in 0..2 {
+                let status = call(&channel, "OfferService/IdentifyOffers", with_token(&token, &identify)).await;
+                let (code, said) = why(&status.unwrap_err());
+                assert_eq!((code, said.as_str()), (Code::Unauthenticated, reason), "{what}");
+            }
+        }
+        let nothing = call(&channel, "OfferService/ListOffers", Request::new(Bytes::new())).await.unwrap_err();
+        assert_eq!(why(&nothing), (Code::Unauthenticated, "TOKEN_MISSING".to_owned()));
+        let mut basic = Request::new(Bytes::new());
+        basic.metadata_mut().insert("authorization", "Basic YTpi".parse().unwrap());
+        let basic = call(&channel, "OfferService/ListOffers", basic).await.unwrap_err();
+        assert_eq!(why(&basic), (Code::Unauthenticated, "TOKEN_MALFORMED".to_owned()));
+        let good = guarded.key.sign(&claims("ann", &["reader"], &["*"]));
+        assert!(listed(&channel, &good).await.is_ok());
+    });
+}
+
+/// A token is good until its time is up, remembered or not.
+#[test]
+fn a_token_ends() {
+    run(async {
+        let guarded = Guarded::start(&Db::sqlite(), "[limits]\ncalls_per_second = 100000\n");
+        let channel = guarded.connect(None).await.unwrap();
+        let mut short = claims("ann", &["reader"], &["*"]);
+        let ends = now() + 2;
+        short["exp"] = json!(ends);
+        let token = guarded.key.sign(&short);
+        assert!(listed(&channel, &token).await.is_ok());
+        let began = Instant::now();
+        let refused = loop {
+            assert!(began.elapsed() < BOUND, "it never ended");
+            if let Err(refused) = listed(&channel, &token).await {
+                break refused;
+            }
+        };
+        assert_eq!(refused, (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
+        assert!(now() >= ends, "not before its time");
+    });
+}
+
+/// The issuer publishes a new key beside the old one, then withdraws the old one.
+#[test]
+fn keys_rotate() {
+    run(async {
+        let guarded = Guarded::start(&Db::sqlite(), "");
+        let channel = guarded.connect(None).await.unwrap();
+        let old = guarded.key.sign(&claims("ann", &["reader"], &["*"]));
+        assert!(listed(&channel, &old).await.is_ok());
+        let next = SigningKey::new("next");
+        let new = next.sign(&claims("bob", &["reader"], &["*"]));
+        publish(
+            &guarded.path("keys.json"),
+            &[guarded.key.published(), next.published(), json!({ "kty": "oct", "k": "AAAA" })],
+        );
+        let began = Instant::now();
+        while listed(&channel, &new).await.is_err() {
+            assert!(began.elapsed() < BOUND, "the new key is never fetched");
+        }
+        // Not remembered: another token of the old key.
+        assert!(listed(&channel, &guarded.key.sign(&claims("cy", &["reader"], &["*"]))).await.is_ok());
+        // A set that cannot be read leaves the old one in force.
+        std::fs::write(guarded.path("keys.json"), "{").unwrap();
+        let unknown = SigningKey::new("third").sign(&claims("eve", &["reader"], &["*"]));
+        assert_eq!(listed(&channel, &unknown).await.unwrap_err().1, "TOKEN_REJECTED");
+        assert!(listed(&channel, &next.sign(&claims("dee", &["reader"], &["*"]))).await.is_ok());
+    });
+}
+
+/// The command line sends a token from a file, over TLS only.
+#[test]
+fn the_command_line_shows_a_token() {
+    run(async {
+        let guarded = Guarded::start(&Db::sqlite(), "");
+        let token = guarded.path("token");
+        std::fs::write(&token, guarded.key.sign(&claims("ann", &["reader"], &["*"]))).unwrap();
+        let (token, ca) = (token.display().to_string(), guarded.path("ca.pem").display().to_string());
+        let list = |more: &[&str]| {
+            tsio(&[&["--server", &guarded.url(), "--output", "json", "--ca", &ca], more, &["offers", "list"]].concat())
+        };
+        let listed = list(&["--token-file", &token]);
+        assert_eq!((listed.code, listed.json), (0, json!([])), "{}", listed.stderr);
+        let nobody = list(&[]);
+        assert_eq!((nobody.code, &nobody.json["error"]["reason"]), (1, &json!("TOKEN_MISSING")), "{}", nobody.stderr);
+        let plain =
+            tsio(&["--server", "http://192.0.2.1:1", "--output", "json", "--token-file", &token, "offers", "list"]);
+        assert_eq!((plain.code, &plain.json["error"]["reason"]), (1, &json!("TLS_WANTED")), "{}", plain.stderr);
+    });
+}
