@@ -56,6 +56,15 @@ pub enum AppError {
     /// The database is away: nothing is known beyond what reading again tells.
     #[error("the database is away: try again with the same request id")]
     Unavailable,
+    /// What a watcher saw last is not in this record: it was restored from a copy made before.
+    #[error("{0}")]
+    Diverged(String),
+    /// A watcher did not take what it was sent.
+    #[error("{0}")]
+    TooSlow(String),
+    /// The server is being stopped.
+    #[error("the server is stopping: go on elsewhere, from where this stream came to")]
+    Stopping,
     /// A bug; the text is for the log, never for the caller.
     #[error("{0}")]
     Bug(String),

@@ -20,6 +20,7 @@ pub mod terms;
 #[cfg(test)]
 mod testing;
 pub mod verify;
+pub mod watch;
 pub mod writer;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use offers::OfferReader;
 use retry::retried;
 use routes::Routes;
 use terms::TermsCache;
+use watch::Wakes;
 use writer::Writer;
 
 pub use crate::store::approvals::StoredApproval;
@@ -66,6 +68,8 @@ struct Inner {
     clock: Clock,
     terms: Arc<TermsCache>,
     writer: Writer,
+    /// What wakes those who follow a book of this process.
+    wakes: Arc<Wakes>,
     reader: OfferReader,
     routes: Routes,
     /// Whose turn it is to verify: each reads a whole record, over three of the few connections there are for reading.
@@ -77,10 +81,11 @@ impl App {
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
         let terms = Arc::new(TermsCache::default());
-        let writer = Writer::new(store.clone(), clock.clone(), Arc::clone(&terms));
+        let wakes = Arc::new(Wakes::default());
+        let writer = Writer::new(store.clone(), clock.clone(), Arc::clone(&terms), Arc::clone(&wakes));
         let reader = OfferReader::start(store.clone());
         let (routes, verifying) = (Routes::default(), Semaphore::new(1));
-        Self { inner: Arc::new(Inner { store, clock, terms, writer, reader, routes, verifying }) }
+        Self { inner: Arc::new(Inner { store, clock, terms, writer, wakes, reader, routes, verifying }) }
     }
 
     pub(crate) fn store(&self) -> &Store {

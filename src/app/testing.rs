@@ -1,5 +1,6 @@
 //! A house for tests of use cases: a migrated SQLite file of its own, the shipped terms, the invented samples.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -8,9 +9,13 @@ use uuid::Uuid;
 use super::App;
 use super::clock::Clock;
 use super::imports::{Door, Header, Outcome, Reply, Upload};
+use super::writer::Submission;
 use crate::domain::Date;
-use crate::domain::ids::{ImportId, Programme, RequestId, Urn};
-use crate::domain::role::{Caller, Regions, Role};
+use crate::domain::book::Command;
+use crate::domain::book::command::Target;
+use crate::domain::event::Hash;
+use crate::domain::ids::{ImportId, OfferId, Programme, RequestId, Urn};
+use crate::domain::role::{Caller, Reach, Regions, Role};
 use crate::store::{Store, Use};
 
 /// The register of August 2021.
@@ -118,4 +123,39 @@ pub(crate) fn urn(number: u32) -> Urn {
 
 pub(crate) fn programme(name: &str) -> Programme {
     name.parse().unwrap()
+}
+
+/// Who works offers, and changes their regions.
+pub(crate) fn officer() -> Caller {
+    let roles = vec![Role::CaseOfficer, Role::Administrator];
+    Caller { actor: "officer".parse().unwrap(), roles, regions: Regions::Every }
+}
+
+/// Hands over a command under an id of its own.
+pub(crate) async fn submit(house: &House, book: &Programme, command: Command) -> super::Result<RequestId> {
+    let request = RequestId(Uuid::new_v4());
+    let submission = Submission {
+        programme: book.clone(),
+        actor: officer().actor,
+        reach: Reach::everything(),
+        request,
+        rpc: "test",
+        fingerprint: Hash([0; 32]),
+        command,
+        deadline: None,
+        encode: |_| Vec::new(),
+    };
+    house.app.submit(&officer(), submission).await.map(|_| request)
+}
+
+/// A note on an offer.
+pub(crate) fn note(offer: OfferId) -> Command {
+    Command::Note { offer: Target { offer, etag: None }, text: "called".to_owned() }
+}
+
+/// The offers of a book, made by identify.
+pub(crate) async fn offers(house: &House, book: &Programme) -> Vec<OfferId> {
+    submit(house, book, Command::Identify).await.unwrap();
+    let made = crate::store::offers::of_programme(house.app.store(), book).await.unwrap();
+    BTreeMap::into_keys(made).collect()
 }

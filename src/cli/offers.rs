@@ -1,4 +1,4 @@
-//! `tsio offers`: makes offers, lists them, and moves them through their life.
+//! `tsio offers`: makes offers, lists them, watches them, and moves them through their life.
 //!
 //! Every mutation prints the offer as it is after it. Which command is allowed when is the server's to say; nothing
 //! is checked here that it checks.
@@ -9,6 +9,7 @@ mod record;
 pub(super) mod render;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub(super) use self::args::OffersCommand;
 use self::args::{ContactArgs, ListArgs};
@@ -58,6 +59,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
             });
             session.print(&events.await?.into_iter().map(EventView::from).collect::<Vec<_>>())
         }
+        OffersCommand::Watch(args) => watch::run(args, session).await,
         OffersCommand::Contact(args) => contact(args, session).await,
         OffersCommand::Change(command) => change::run(command, session).await,
     }

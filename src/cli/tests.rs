@@ -53,6 +53,9 @@ fn every_command_of_the_contract_parses() {
         tsio offers list --assignee -
         tsio offers show 1f
         tsio offers events 1f
+        tsio offers watch
+        tsio offers watch --programme 2022-23 --region West_Midlands --region South_West --state closed --after 0
+        tsio offers watch --resume 2021-22.7.ab --once
         tsio offers contact 1f --party responsible-body --on 2021-10-04
         tsio offers contact 1f 2f 3f --party responsible-body --on 2021-10-04 --note by_phone
         tsio offers contact 1f --party school --urn 103150 --on 2021-10-05 --etag e1

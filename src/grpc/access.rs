@@ -50,6 +50,7 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("OfferService/NoteOffer",                    &[A::WorkOffers]),
     ("OfferService/ChangeOfferRegion",            &[A::ChangeRegion]),
     ("OfferService/ListOfferEvents",              &[A::Read]),
+    ("OfferService/WatchOffers",                  &[A::Read]),
     ("RegisterService/ImportRegister",            &[A::Import]),
     ("RegisterService/ListImports",               &[A::Read]),
     ("RegisterService/GetImport",                 &[A::Read]),

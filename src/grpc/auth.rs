@@ -116,6 +116,11 @@ impl Door {
     }
 }
 
+/// What a stream is ended with when its caller's proof is over.
+pub(super) fn over() -> Status {
+    Unknown::new("TOKEN_EXPIRED", "the token has expired: begin again with another one").into()
+}
+
 /// The caller that was let in.
 ///
 /// # Errors

@@ -51,10 +51,7 @@ where
     let span = tracing::info_span!("call", rpc, actor, request_id = later);
     async move {
         let deadline = deadline(&metadata);
-        if let Err(error) = access::check(rpc, &caller) {
-            tell_of_denial(rpc, &caller, &extensions, Some(&message), &error);
-            return Err(status(error));
-        }
+        allowed(rpc, &caller, &extensions, &message)?;
         let who = caller.clone();
         // A stream ends with its caller's proof, if not before.
         let ends = deadline.into_iter().chain(ends).min();
@@ -73,6 +70,19 @@ where
     }
     .instrument(span)
     .await
+}
+
+/// Refuses a caller none of whose roles allows what the method is for, and tells the security log.
+pub(super) fn allowed(
+    rpc: &str,
+    caller: &Caller,
+    extensions: &Extensions,
+    message: &impl Message,
+) -> std::result::Result<(), Status> {
+    access::check(rpc, caller).map_err(|error| {
+        tell_of_denial(rpc, caller, extensions, Some(message), &error);
+        status(error)
+    })
 }
 
 /// Tells the security log where a call was denied for who made it.
@@ -188,7 +198,8 @@ pub(super) fn decode<R: Message + Default>(answer: &[u8]) -> Result<R> {
     R::decode(answer).map_err(|error| AppError::Bug(format!("a stored answer cannot be read: {error}")))
 }
 
-fn deadline(metadata: &MetadataMap) -> Option<Instant> {
+/// When the caller stops waiting, a little earlier.
+pub(super) fn deadline(metadata: &MetadataMap) -> Option<Instant> {
     let given = timeout(metadata.get("grpc-timeout")?.to_str().ok()?)?;
     let early = given.checked_div(EARLY).unwrap_or_default();
     Instant::now().checked_add(given.saturating_sub(early))

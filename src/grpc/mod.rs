@@ -23,5 +23,6 @@ mod status;
 mod terms;
 mod torn;
 mod upload;
+mod watch;
 
 pub use server::{Limits, Serving, Setup, Tls, serve};

@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status, async_trait};
 use super::call::{Call, unary};
 use super::convert;
 use super::fields::{Fields, page_size, page_size_within, token};
+use super::watch::{self, Watchers};
 use crate::app::writer::Told;
 use crate::app::{App, OfferFilter, Result};
 use crate::domain::book::command::Target;
@@ -14,20 +15,20 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, OfferId};
 use crate::proto::offer_service_server::OfferService;
 use crate::proto::{
-    self, AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, ChangeOfferRegionRequest,
+    AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, ChangeOfferRegionRequest,
     ChangeOfferRegionResponse, CloseOfferRequest, CloseOfferResponse, ContactOffersRequest, ContactOffersResponse,
     CorrectContactRequest, CorrectContactResponse, DeclineOfferRequest, DeclineOfferResponse, GetOfferRequest,
     GetOfferResponse, IdentifyOffersRequest, IdentifyOffersResponse, ListOfferEventsRequest, ListOfferEventsResponse,
     ListOffersRequest, ListOffersResponse, NoteOfferRequest, NoteOfferResponse, ReopenOfferRequest,
-    ReopenOfferResponse, StartOfferRequest, StartOfferResponse,
+    ReopenOfferResponse, StartOfferRequest, StartOfferResponse, WatchOffersRequest,
 };
 
 /// Offers a single contact may name.
 const MAX_CONTACTED: usize = 500;
 
-/// The service.
+/// The service, and who watches its offers.
 #[derive(Debug)]
-pub(super) struct Offers(pub(super) App);
+pub(super) struct Offers(pub(super) App, pub(super) Watchers);
 
 fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<Target> {
     let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
@@ -59,6 +60,12 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 
 #[async_trait]
 impl OfferService for Offers {
+    type WatchOffersStream = watch::Stream;
+
+    async fn watch_offers(&self, request: Request<WatchOffersRequest>) -> Reply<watch::Stream> {
+        watch::watch(self.1.clone(), request)
+    }
+
     async fn identify_offers(&self, request: Request<IdentifyOffersRequest>) -> Reply<IdentifyOffersResponse> {
         unary("OfferService/IdentifyOffers", request, async |call| {
             let mut fields = Fields::default();
@@ -323,17 +330,8 @@ async fn events(app: &App, call: Call<ListOfferEventsRequest>) -> Result<ListOff
     let size = page_size_within(message.page_size, 100, 1_000);
     let page = app.offer_events(&call.caller, id, after, size).await?;
     let next_page_token = token::next(bound, size, &page, |(last, _)| last.event.seq.to_string());
-    let event = |(it, text): &(crate::app::Recorded, Option<crate::app::Text>)| proto::OfferEvent {
-        sequence: it.event.seq.0,
-        kind: it.kind.clone(),
-        actor: it.event.actor.to_string(),
-        request_id: it.event.request.to_string(),
-        effective_date: it.event.effective.to_string(),
-        recorded_time: Some(convert::timestamp(it.event.recorded)),
-        reason_code: it.event.reason_code.clone().unwrap_or_default(),
-        text: text.as_ref().map(|text| text.text.clone()).unwrap_or_default(),
-        body_json: it.body.clone(),
-        hash: it.hash.to_string(),
+    let event = |(it, text): &(crate::app::Recorded, Option<crate::app::Text>)| {
+        convert::offer_event(it, text.as_ref().map(|text| text.text.clone()))
     };
     Ok(ListOfferEventsResponse { events: page.iter().map(event).collect(), next_page_token })
 }

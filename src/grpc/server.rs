@@ -31,6 +31,7 @@ use super::register::Register;
 use super::terms::Programmes;
 use super::torn;
 use super::upload::Uploads;
+use super::watch::{self, Watchers};
 use crate::app::App;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::approval_service_server::ApprovalServiceServer;
@@ -122,8 +123,8 @@ pub async fn serve(
     let gate = Arc::new(Gate::new(door, limits.calls, limits.rate));
     let readiness = tokio::spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate)));
     let (drain, draining) = oneshot::channel::<()>();
-    let uploads = Uploads::default();
-    let router = router(app, health_service, &uploads, tls, GateLayer(gate))?;
+    let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone()));
+    let router = router(app, health_service, (&uploads, &watchers), tls, GateLayer(gate))?;
     ready()?;
     let served = router.serve_with_incoming_shutdown(connections::bounded(listener, limits.connections), async {
         // An error means the sender is gone, which is as good a reason to stop.
@@ -137,6 +138,8 @@ pub async fn serve(
     readiness.abort();
     health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     let _ = drain.send(());
+    // They would last for ever; each is told to resume elsewhere.
+    watchers.stop();
     // Ends the streams that watch it, once they have been told: nothing else would, and they would hold up the drain.
     health.clear_service_status("").await;
     let drained = async {
@@ -158,7 +161,7 @@ type Layers = Stack<GateLayer, Stack<Told, Nothing>>;
 fn router(
     app: App,
     health: HealthServer<impl Health>,
-    uploads: &Uploads,
+    (uploads, watchers): (&Uploads, &Watchers),
     tls: Option<Tls>,
     gate: GateLayer,
 ) -> Result<Router<Layers>, Box<dyn std::error::Error + Send + Sync>> {
@@ -190,7 +193,9 @@ fn router(
         .add_service(reflection)
         .add_service(RegisterServiceServer::new(register).max_decoding_message_size(MAX_MESSAGE))
         .add_service(EligibilityServiceServer::new(eligibility).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(OfferServiceServer::new(Offers(app.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(
+            OfferServiceServer::new(Offers(app.clone(), watchers.clone())).max_decoding_message_size(MAX_MESSAGE),
+        )
         .add_service(AwardServiceServer::new(Awards(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(FundServiceServer::new(Funds(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(FinanceServiceServer::new(Finance(app.clone())).max_decoding_message_size(MAX_MESSAGE))

@@ -34,6 +34,9 @@ pub(super) fn status(error: AppError) -> Status {
         AppError::Overloaded => plain(Code::ResourceExhausted, "OVERLOADED"),
         AppError::DeadlinePassed => plain(Code::DeadlineExceeded, "DEADLINE_PASSED"),
         AppError::Unavailable => plain(Code::Unavailable, "DATABASE_AWAY"),
+        AppError::Diverged(_) => plain(Code::FailedPrecondition, "HISTORY_DIVERGED"),
+        AppError::TooSlow(_) => plain(Code::ResourceExhausted, "WATCHER_TOO_SLOW"),
+        AppError::Stopping => plain(Code::Unavailable, "SERVER_STOPPING"),
         AppError::Bug(what) => {
             tracing::error!(what, "a bug");
             with_details(Code::Internal, "internal error; the log has it".to_owned(), vec![error_info("INTERNAL")])

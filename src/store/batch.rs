@@ -8,6 +8,7 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement, Value};
 use uuid::Uuid;
 
+use super::hints::CHANNEL;
 use super::{Backend, Readable as _, Result, StoreError, WriteTx};
 use crate::domain::Date;
 
@@ -127,6 +128,8 @@ struct Part {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     parts: Vec<Part>,
+    /// What to tell other processes with the commit; see [`super::hints`].
+    hint: Option<String>,
 }
 
 impl Batch {
@@ -144,6 +147,11 @@ impl Batch {
         }
     }
 
+    /// Has other processes told of it with the commit, where there can be any: within the same statement.
+    pub(super) fn hint(&mut self, payload: &str) {
+        self.hint = Some(payload.to_owned());
+    }
+
     /// Writes everything.
     ///
     /// # Errors
@@ -154,7 +162,7 @@ impl Batch {
             return Ok(());
         }
         let written = match tx.backend {
-            Backend::Postgres => at_once(tx, self.parts).await,
+            Backend::Postgres => at_once(tx, self.parts, self.hint).await,
             Backend::Sqlite => table_by_table(tx, self.parts).await,
         };
         written.map_err(|error| match error {
@@ -171,7 +179,7 @@ fn is_race(text: &str) -> bool {
         .any(|it| text.contains(it))
 }
 
-async fn at_once(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
+async fn at_once(tx: &WriteTx, parts: Vec<Part>, hint: Option<String>) -> Result<()> {
     let mut sql = String::with_capacity(4_096);
     let mut values: Vec<Value> = Vec::new();
     for (index, Part { table, same, cells }) in parts.into_iter().enumerate() {
@@ -182,7 +190,13 @@ async fn at_once(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
         values.extend(same.into_iter().zip(table.same).map(|(cell, (_, kind))| or_null(cell, *kind)));
         values.extend(arrays(table, cells));
     }
-    sql.push_str(" SELECT 1");
+    match hint {
+        Some(hint) => {
+            values.push(hint.into());
+            sql.push_str(&format!(" SELECT pg_notify('{CHANNEL}', ${})", values.len()));
+        }
+        None => sql.push_str(" SELECT 1"),
+    }
     tx.at().db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::batch::{Batch, How, Kind, Table, cell};
 use super::books::{actor, hash};
-use super::bulk::{number_in, select_by_place};
+use super::bulk::{ids, number_in, select_by_place, within};
 use super::entity::record::text;
 use super::loose::{Rows, each};
 use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
@@ -181,8 +181,10 @@ pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
 }
 
 /// A page of a book's events after a sequence, in order; without their entries.
-#[cfg(test)]
-pub(crate) async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
+///
+/// # Errors
+/// [`StoreError::Unreadable`] for an event this program cannot read.
+pub async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
     let sql = format!("SELECT {} FROM events WHERE programme = $1 AND seq > $2 ORDER BY seq LIMIT $3", SOURCE.names());
     let values = vec![programme.as_str().into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
     select_by_place(&from.at(), &sql, values, whole).await
@@ -196,6 +198,22 @@ pub async fn page_of_offer(from: &impl Readable, offer: OfferId, after: Seq, lim
     let sql = format!("SELECT {} FROM events WHERE offer_id = $1 AND seq > $2 ORDER BY seq LIMIT $3", SOURCE.names());
     let values = vec![offer.0.into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
     select_by_place(&from.at(), &sql, values, whole).await
+}
+
+/// What made these offers and changed them before a sequence, in order; without their entries. Notes change nothing and are
+/// left out.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] for an event this program cannot read.
+pub async fn of_offers_before(from: &impl Readable, offers: &[OfferId], before: Seq) -> Result<Vec<Recorded>> {
+    if offers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let conn = from.at();
+    let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
+    let (names, within) = (SOURCE.names(), within(&conn, "offer_id", 1));
+    let sql = format!("SELECT {names} FROM events WHERE {within} AND seq < $2 AND kind <> 'noted' ORDER BY seq");
+    select_by_place(&conn, &sql, vec![ids(&conn, &offers), before.0.into()], whole).await
 }
 
 /// The texts of these events, as far as they have not been erased.

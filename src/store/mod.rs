@@ -15,6 +15,7 @@ pub mod entries;
 mod error;
 pub mod events;
 pub mod group;
+pub mod hints;
 pub mod imports;
 pub mod loose;
 pub mod offers;

@@ -16,7 +16,7 @@ use crate::past::{Past, proved};
 
 /// Readiness asks every 2 s; a call gives a database that is away some seconds.
 const NOTICED: Duration = Duration::from_secs(20);
-const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+pub(crate) const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
     WHERE datname = current_database() AND application_name LIKE 'tsio%'";
 
 both!(a_command_that_cannot_be_written_fails_alone, what_a_killed_server_acknowledged_is_there);

@@ -43,3 +43,4 @@ mod roles;
 mod samples;
 mod start;
 mod terms;
+mod watch;

@@ -74,6 +74,7 @@ pub(super) async fn write(
     } else {
         pen.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await?;
         tx.commit().await?;
+        shared.wakes.wake(programme);
     }
     Ok(verdicts)
 }

@@ -27,6 +27,7 @@ use tokio::time::Instant;
 
 use super::clock::Clock;
 use super::terms::TermsCache;
+use super::watch::Wakes;
 use super::{AppError, Result};
 use crate::domain::award::Award;
 use crate::domain::book::command::Warning;
@@ -129,11 +130,12 @@ struct Shared {
     store: Store,
     clock: Clock,
     terms: Arc<TermsCache>,
+    wakes: Arc<Wakes>,
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>) -> Self {
-        Self { lanes: Mutex::default(), shared: Arc::new(Shared { store, clock, terms }) }
+    pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>, wakes: Arc<Wakes>) -> Self {
+        Self { lanes: Mutex::default(), shared: Arc::new(Shared { store, clock, terms, wakes }) }
     }
 
     /// Hands a command to its book and waits for the commit. Answers the first success of the same request again.

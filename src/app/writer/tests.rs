@@ -1,52 +1,14 @@
 //! Order: what only shows where one can see a command being queued.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::{join, join_all};
-use uuid::Uuid;
 
-use super::{GROUP_COMMANDS, Submission};
-use crate::app::Result;
-use crate::app::testing::{AUGUST, House, LAST, MARCH, MONTHS, programme};
-use crate::domain::book::Command;
-use crate::domain::book::command::Target;
-use crate::domain::event::{Hash, Seq};
-use crate::domain::ids::{OfferId, Programme, RequestId};
-use crate::domain::role::{Caller, Reach, Regions, Role};
+use super::GROUP_COMMANDS;
+use crate::app::testing::{AUGUST, House, LAST, MARCH, MONTHS, note, offers, programme, submit};
+use crate::domain::event::Seq;
+use crate::domain::ids::RequestId;
 use crate::store::events;
-
-fn officer() -> Caller {
-    Caller { actor: "officer".parse().unwrap(), roles: vec![Role::CaseOfficer], regions: Regions::Every }
-}
-
-/// Hands over a command under an id of its own.
-async fn submit(house: &House, book: &Programme, command: Command) -> Result<RequestId> {
-    let request = RequestId(Uuid::new_v4());
-    let submission = Submission {
-        programme: book.clone(),
-        actor: officer().actor,
-        reach: Reach::everything(),
-        request,
-        rpc: "test",
-        fingerprint: Hash([0; 32]),
-        command,
-        deadline: None,
-        encode: |_| Vec::new(),
-    };
-    house.app.submit(&officer(), submission).await.map(|_| request)
-}
-
-fn note(offer: OfferId) -> Command {
-    Command::Note { offer: Target { offer, etag: None }, text: "called".to_owned() }
-}
-
-/// The offers of a book, made by identify.
-async fn offers(house: &House, book: &Programme) -> Vec<OfferId> {
-    submit(house, book, Command::Identify).await.unwrap();
-    let made = crate::store::offers::of_programme(house.app.store(), book).await.unwrap();
-    BTreeMap::into_keys(made).collect()
-}
 
 #[tokio::test]
 async fn a_book_is_first_in_first_out_over_its_groups() {

@@ -34,6 +34,12 @@ pub enum OffersCommand {
         /// The offer's id
         offer: String,
     },
+    /// Every change of a programme's offers as it comes, one line each, resuming by itself
+    #[command(
+        after_help = "Examples:\n  tsio offers watch --region \"West Midlands\" --state accepted --output json\n  \
+                      tsio offers watch --resume $TOKEN --once --output json"
+    )]
+    Watch(WatchArgs),
     /// Record a contact with one party of one or many offers, all or none
     #[command(after_help = "Examples:\n  tsio offers contact $A $B --party responsible-body --on 2021-10-04\n  \
                       tsio offers contact $A --party school --urn 103150 --on 2021-10-05 --note \"by phone\"")]
@@ -162,6 +168,29 @@ pub struct ListArgs {
     /// Part of the recipient's or a school's name, or a whole URN or UID
     #[arg(long, value_name = "TEXT")]
     pub(super) search: Option<String>,
+}
+
+/// What to watch, and from where on; each offer as it is comes first, unless a place is given.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The programme
+    #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
+    pub(super) programme: String,
+    /// Only in this RSC region, by name; may be given again
+    #[arg(long = "region", value_name = "REGION")]
+    pub(super) regions: Vec<String>,
+    /// Only in this state; may be given again
+    #[arg(long = "state", value_name = "STATE", value_enum)]
+    pub(super) states: Vec<OfferState>,
+    /// Only what came after this event; 0 for everything from the first
+    #[arg(long, value_name = "SEQUENCE", conflicts_with = "resume", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(super) after: Option<i64>,
+    /// Only what came after the line with this resume token
+    #[arg(long, value_name = "TOKEN")]
+    pub(super) resume: Option<String>,
+    /// Stop when everything there is was told
+    #[arg(long)]
+    pub(super) once: bool,
 }
 
 /// A contact.

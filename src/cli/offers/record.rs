@@ -115,6 +115,13 @@ impl From<OfferEvent> for EventView {
     }
 }
 
+impl EventView {
+    /// What happened.
+    pub(super) fn kind(&self) -> &str {
+        &self.kind
+    }
+}
+
 impl View for Vec<EventView> {
     fn text(&self) -> String {
         use Column::{Id, Number, Text};

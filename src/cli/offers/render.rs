@@ -44,6 +44,14 @@ impl From<Offer> for OfferView {
     }
 }
 
+impl OfferDetail {
+    /// It on one line.
+    pub(super) fn line(&self) -> String {
+        let OfferView { offer, region, state, name, .. } = &self.offer;
+        format!("{offer}  {:<10}  {name}, {region}", cell(state.as_ref()))
+    }
+}
+
 impl OfferView {
     fn facts(&self) -> [(&'static str, String); 8] {
         [

@@ -5,8 +5,8 @@ mod register;
 
 use prost_types::Timestamp;
 
-use crate::app::StoredApproval;
 use crate::app::writer::Told;
+use crate::app::{Recorded, StoredApproval};
 use crate::domain::Date;
 use crate::domain::book::command::Warning;
 use crate::domain::book::funds::FundChange;
@@ -114,6 +114,22 @@ fn contact(it: &offer::Contact) -> proto::Contact {
         urn: it.urn.map_or(0, |urn| number(urn.get())),
         date: it.on.to_string(),
         corrected_by: it.corrected_by.map_or(0, |seq| seq.0),
+    }
+}
+
+/// An event of an offer, with its text where that is shown.
+pub(super) fn offer_event(it: &Recorded, text: Option<String>) -> proto::OfferEvent {
+    proto::OfferEvent {
+        sequence: it.event.seq.0,
+        kind: it.kind.clone(),
+        actor: it.event.actor.to_string(),
+        request_id: it.event.request.to_string(),
+        effective_date: it.event.effective.to_string(),
+        recorded_time: Some(timestamp(it.event.recorded)),
+        reason_code: it.event.reason_code.clone().unwrap_or_default(),
+        text: text.unwrap_or_default(),
+        body_json: it.body.clone(),
+        hash: it.hash.to_string(),
     }
 }
 

@@ -67,6 +67,7 @@ const CASES: &[(&str, &str)] = &[
     ("OfferService/NoteOffer",                    "cd"),
     ("OfferService/ChangeOfferRegion",            "a"),
     ("OfferService/ListOfferEvents",              ALL),
+    ("OfferService/WatchOffers",                  ALL),
     ("RegisterService/ImportRegister",            "a"),
     ("RegisterService/ListImports",               ALL),
     ("RegisterService/GetImport",                 ALL),

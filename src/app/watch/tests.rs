@@ -1,0 +1,193 @@
+//! What only shows where bounds can be set, and where a caller may reach less than everything.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
+
+use super::{Asked, Limits, Start, Told, Watches};
+use crate::app::testing::{AUGUST, House, MONTHS, note, offers, officer, programme, submit};
+use crate::app::{AppError, Result};
+use crate::domain::book::Command;
+use crate::domain::book::command::Target;
+use crate::domain::event::Seq;
+use crate::domain::ids::OfferId;
+use crate::domain::region::Region;
+use crate::domain::role::{Caller, Regions, Role};
+
+/// A change as these tests see it: number, kind, region.
+type Seen = (i64, String, Region);
+/// Soon, and longer than what should not happen takes.
+const SOON: Duration = Duration::from_millis(50);
+
+async fn house() -> (House, Vec<OfferId>) {
+    let house = House::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+    let offers = offers(&house, &programme("2021-22")).await;
+    assert_eq!(offers.len(), 19);
+    (house, offers)
+}
+
+fn watches(house: &House, limits: Limits) -> Watches<Seen> {
+    Watches::new(house.app.clone(), |it, offer| (it.event.seq.0, it.kind.clone(), offer.region), limits)
+}
+
+fn asked(start: Start) -> Asked {
+    Asked { programme: programme("2021-22"), regions: Vec::new(), states: Vec::new(), start }
+}
+
+fn begin(
+    watches: &Watches<Seen>,
+    caller: Caller,
+    asked: Asked,
+    buffer: usize,
+) -> (JoinHandle<Result<()>>, Receiver<Told<Seen>>) {
+    let (sender, receiver) = channel(buffer);
+    let watches = watches.clone();
+    (tokio::spawn(async move { watches.watch(&caller, asked, sender).await }), receiver)
+}
+
+/// What a message says, and where it is: `offer`, `end 19`, `identified 1`, `gone 20`, `here 20`.
+fn said(told: &Told<Seen>) -> String {
+    match told {
+        Told::Offer(_) => "offer".to_owned(),
+        Told::SnapshotEnd(at) => format!("end {}", at.seq),
+        Told::Change(it) => format!("{} {}", it.1, it.0),
+        Told::Gone(_, at) => format!("gone {}", at.seq),
+        Told::Checkpoint(at) => format!("here {}", at.seq),
+    }
+}
+
+async fn next(receiver: &mut Receiver<Told<Seen>>) -> String {
+    said(&receiver.recv().await.unwrap())
+}
+
+/// The next that is no checkpoint.
+async fn change(receiver: &mut Receiver<Told<Seen>>) -> String {
+    loop {
+        let told = next(receiver).await;
+        if !told.starts_with("here") {
+            return told;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_takes_nothing_is_told_where_to_resume() {
+    let (house, _) = house().await;
+    let watches = watches(&house, Limits { stalled: SOON, ..Limits::default() });
+    let (ended, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(0))), 3);
+    let Err(AppError::TooSlow(text)) = ended.await.unwrap() else { panic!("it went on") };
+    assert!(text.ends_with("resume after sequence 3"), "{text}");
+    // What it had been sent by then is there.
+    for seq in 1..=3 {
+        assert_eq!(next(&mut receiver).await, format!("identified {seq}"));
+    }
+    assert!(receiver.recv().await.is_none());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_taken_gives_its_connection_back() {
+    let (house, _) = house().await;
+    let watches = watches(&house, Limits { snapshot: SOON, snapshots: 1, ..Limits::default() });
+    let (ended, _kept) = begin(&watches, officer(), asked(Start::Snapshot), 1);
+    let (waiting, mut receiver) = begin(&watches, officer(), asked(Start::Snapshot), 32);
+    assert!(matches!(ended.await.unwrap(), Err(AppError::TooSlow(_))));
+    for _ in 0..19 {
+        assert_eq!(next(&mut receiver).await, "offer");
+    }
+    assert_eq!(next(&mut receiver).await, "end 19");
+    drop(receiver);
+    assert_eq!(waiting.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_quiet_stream_says_where_it_is() {
+    let (house, _) = house().await;
+    let watches = watches(&house, Limits { quiet: SOON, ..Limits::default() });
+    let (_task, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(18))), 1);
+    assert_eq!(next(&mut receiver).await, "identified 19");
+    for _ in 0..3 {
+        assert_eq!(next(&mut receiver).await, "here 19");
+    }
+}
+
+#[tokio::test]
+async fn watchers_are_bounded_and_all_of_them_end() {
+    let (house, _) = house().await;
+    let watches = watches(&house, Limits { watchers: 1, ..Limits::default() });
+    let (one, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
+    assert_eq!(next(&mut receiver).await, "here 19");
+    let (other, _kept) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
+    assert_eq!(other.await.unwrap(), Err(AppError::Overloaded));
+    // Who has gone makes room.
+    drop(receiver);
+    assert_eq!(one.await.unwrap(), Ok(()));
+    let (another, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(18))), 1);
+    assert_eq!(
+        (next(&mut receiver).await, next(&mut receiver).await),
+        ("identified 19".to_owned(), "here 19".to_owned())
+    );
+    watches.stop();
+    assert_eq!(another.await.unwrap(), Err(AppError::Stopping));
+    let (late, _kept) = begin(&watches, officer(), asked(Start::Snapshot), 1);
+    assert_eq!(late.await.unwrap(), Err(AppError::Stopping));
+}
+
+#[tokio::test]
+async fn who_falls_behind_the_ring_misses_nothing() {
+    let (house, offers) = house().await;
+    let watches = watches(&house, Limits { ring: 2, ..Limits::default() });
+    let (_slow, mut slow) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
+    let (_fast, mut fast) = begin(&watches, officer(), asked(Start::After(Seq(19))), 600);
+    assert_eq!((next(&mut slow).await, next(&mut fast).await), ("here 19".to_owned(), "here 19".to_owned()));
+    let book = programme("2021-22");
+    futures_util::future::join_all((0..500).map(|n| submit(&house, &book, note(offers[n % 19])))).await;
+    for receiver in [&mut fast, &mut slow] {
+        for seq in 20..520 {
+            assert_eq!(change(receiver).await, format!("noted {seq}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
+    let (house, offers) = house().await;
+    let book = programme("2021-22");
+    let mine = house.app.get_offer(&officer(), offers[0]).await.unwrap();
+    let elsewhere = if mine.region == Region::SouthWest { Region::NorthOfEngland } else { Region::SouthWest };
+    let target = || Target { offer: offers[0], etag: None };
+    let moved = |to| Command::ChangeRegion { offer: target(), to };
+    let assigned = |to: Option<&str>| Command::Assign { offer: target(), to: to.map(|it| it.parse().unwrap()) };
+    for command in [
+        moved(elsewhere),      // 20
+        note(offers[0]),       // 21
+        moved(mine.region),    // 22
+        assigned(Some("bob")), // 23
+        note(offers[0]),       // 24
+        assigned(None),        // 25
+        note(offers[0]),       // 26
+    ] {
+        submit(&house, &book, command).await.unwrap();
+    }
+    let watches = watches(&house, Limits::default());
+    let caller = |actor: &str, role, regions| Caller { actor: actor.parse().unwrap(), roles: vec![role], regions };
+    let here = Regions::These(BTreeSet::from([mine.region]));
+    let rows = [
+        (
+            caller("ann", Role::CaseOfficer, here.clone()),
+            &["gone 20", "region_changed 22", "assigned 23", "noted 24", "assigned 25", "noted 26"][..],
+        ),
+        (caller("bob", Role::DeliveryPartner, here.clone()), &["assigned 23", "noted 24", "gone 25", "here 26"][..]),
+        (caller("cleo", Role::DeliveryPartner, here), &["here 26"][..]),
+    ];
+    for (caller, wanted) in rows {
+        let (_task, mut receiver) = begin(&watches, caller, asked(Start::After(Seq(19))), 1);
+        for wanted in wanted {
+            assert_eq!(next(&mut receiver).await, *wanted);
+        }
+    }
+    let nobody = Caller { actor: "dan".parse().unwrap(), roles: Vec::new(), regions: Regions::Every };
+    let (ended, _kept) = begin(&watches, nobody, asked(Start::Snapshot), 1);
+    assert!(matches!(ended.await.unwrap(), Err(AppError::Denied(_))));
+}

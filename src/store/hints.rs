@@ -1,0 +1,47 @@
+//! Hints between processes on one PostgreSQL that a book has grown. A hint may be lost or come twice: the record is the
+//! truth, and whoever waits for one also looks from time to time.
+
+use sea_orm::SqlxError;
+use sea_orm::sqlx::postgres::PgListener;
+
+use super::{Backend, Result, Store, StoreError};
+use crate::domain::ids::Programme;
+
+/// The channel; what is sent on it is a programme.
+pub(super) const CHANNEL: &str = "tsio_books";
+
+/// Hints from every process on this database, this one too.
+#[expect(missing_debug_implementations, reason = "the driver's listener has none")]
+pub struct Hints(PgListener);
+
+impl Store {
+    /// Listens on a connection of its own, out of those for reading; nothing on SQLite, where no other process writes.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn hints(&self) -> Result<Option<Hints>> {
+        if self.backend == Backend::Sqlite {
+            return Ok(None);
+        }
+        let mut listener = PgListener::connect_with(self.reads.get_postgres_connection_pool()).await.map_err(away)?;
+        listener.listen(CHANNEL).await.map_err(away)?;
+        Ok(Some(Hints(listener)))
+    }
+}
+
+impl Hints {
+    /// The next book that has grown; nothing for a hint that names none.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when the connection was lost, and with it hints: listen anew.
+    pub async fn next(&mut self) -> Result<Option<Programme>> {
+        match self.0.try_recv().await.map_err(away)? {
+            Some(hint) => Ok(hint.payload().parse().ok()),
+            None => Err(StoreError::Away("the connection for hints was lost".to_owned())),
+        }
+    }
+}
+
+fn away(error: SqlxError) -> StoreError {
+    StoreError::Away(error.to_string())
+}

@@ -1,0 +1,495 @@
+//! Watching: every change once, in order, whatever breaks, from any place and through any server.
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures_util::future::join_all;
+use prost::Message as _;
+use sea_orm::sqlx::postgres::PgListener;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status, Streaming};
+use tsio::proto::offer_service_client::OfferServiceClient;
+use tsio::proto::watch_offers_request::Start;
+use tsio::proto::watch_offers_response::Told;
+use tsio::proto::{CloseOfferRequest, Offer, OfferState, Outcome, Party, WatchOffersRequest, WatchOffersResponse};
+
+use crate::client::{Client, NEXT_YEAR, YEAR, contact, fresh, reason};
+use crate::faults::TERMINATE;
+use crate::harness::{Db, Server, both, cli, run};
+use crate::load::{Load, Unanswered};
+use crate::money::funded;
+use crate::past::{Past, proved};
+use crate::samples::refused_for;
+
+both!(
+    nothing_is_lost_or_told_twice_however_often_it_breaks,
+    every_place_gives_the_rest,
+    a_snapshot_comes_first,
+    what_leaves_a_filter_is_gone,
+    many_watch_at_once,
+    what_cannot_be_watched_is_refused,
+    a_quiet_stream_says_where_it_is_and_a_late_one_ends,
+    a_stopping_server_sends_its_watchers_on,
+    the_command_line_prints_a_line_a_message,
+);
+
+/// One stream.
+struct Watch(Streaming<WatchOffersResponse>);
+
+impl Watch {
+    async fn of(client: &Client, request: WatchOffersRequest) -> Self {
+        Self(client.offers().watch_offers(client.ask(request)).await.unwrap().into_inner())
+    }
+
+    async fn from(client: &Client, start: Start) -> Self {
+        Self::of(client, WatchOffersRequest { programme: YEAR.to_owned(), start: Some(start), ..Default::default() })
+            .await
+    }
+
+    async fn next(&mut self) -> WatchOffersResponse {
+        self.0.message().await.unwrap().expect("the stream goes on")
+    }
+
+    /// The next that says more than where it is.
+    async fn news(&mut self) -> WatchOffersResponse {
+        loop {
+            let message = self.next().await;
+            if !matches!(message.told, Some(Told::Checkpoint(_))) {
+                return message;
+            }
+        }
+    }
+
+    /// All news up to this place.
+    async fn up_to(&mut self, last: i64) -> Vec<WatchOffersResponse> {
+        let mut all = Vec::new();
+        loop {
+            let message = self.next().await;
+            let there = message.sequence >= last;
+            if !matches!(message.told, Some(Told::Checkpoint(_))) {
+                all.push(message);
+            }
+            if there {
+                return all;
+            }
+        }
+    }
+
+    /// How it ends.
+    async fn end(mut self) -> Status {
+        loop {
+            match self.0.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("it ended without saying why"),
+                Err(status) => return status,
+            }
+        }
+    }
+}
+
+fn token(message: &WatchOffersResponse) -> Start {
+    Start::ResumeToken(message.resume_token.clone())
+}
+
+fn bytes(messages: &[WatchOffersResponse]) -> Vec<Vec<u8>> {
+    messages.iter().map(prost::Message::encode_to_vec).collect()
+}
+
+fn offer_of(message: &WatchOffersResponse) -> &Offer {
+    match &message.told {
+        Some(Told::Change(change)) => change.offer.as_ref().unwrap(),
+        Some(Told::Offer(offer)) => offer,
+        other => panic!("{other:?} has no offer"),
+    }
+}
+
+/// Holds what a watcher of everything saw to the record: each number once, in order, with the event and the last state of
+/// its offer.
+async fn held(client: &Client, seen: &[WatchOffersResponse], last: i64) {
+    let numbers: Vec<i64> = seen.iter().map(|it| it.sequence).collect();
+    assert_eq!(numbers, (1..=last).collect::<Vec<_>>());
+    let mut after: HashMap<&str, &Offer> = HashMap::new();
+    let mut events = HashMap::new();
+    for message in seen {
+        let Some(Told::Change(change)) = &message.told else { panic!("{message:?}") };
+        let (event, offer) = (change.event.as_ref().unwrap(), change.offer.as_ref().unwrap());
+        assert_eq!(event.sequence, message.sequence);
+        after.insert(&offer.offer, offer);
+        events.insert(event.sequence, event);
+    }
+    for offer in client.list(YEAR).await {
+        assert_eq!(after[offer.offer.as_str()], &offer);
+        for mut event in client.events(&offer.offer).await {
+            event.text.clear();
+            assert_eq!(events.remove(&event.sequence), Some(&event));
+        }
+    }
+    assert!(events.is_empty());
+}
+
+async fn nothing_is_lost_or_told_twice_however_often_it_breaks(db: Db) {
+    let seed = std::env::var("TSIO_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("TSIO_SEED={seed}");
+    let mut rng = Rng::with_seed(seed);
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let load = Load::on(&client, &offers, Unanswered::Again);
+    let mut seen = Vec::new();
+    let mut start = Start::AfterSequence(0);
+    for _ in 0..30 {
+        // Each on a connection of its own, torn wherever it is.
+        let mut watch = Watch::from(&Client::of(&server).await, start.clone()).await;
+        for _ in 0..rng.usize(0..40) {
+            let message = watch.next().await;
+            start = if rng.bool() { token(&message) } else { Start::AfterSequence(message.sequence) };
+            if !matches!(message.told, Some(Told::Checkpoint(_))) {
+                seen.push(message);
+            }
+        }
+    }
+    load.until_more(50).await;
+    load.end().await;
+    let last = proved(&db)[0].0;
+    let mut watch = Watch::from(&client, start).await;
+    if seen.last().map_or(0, |it| it.sequence) < last {
+        seen.extend(watch.up_to(last).await);
+    }
+    held(&client, &seen, last).await;
+    let replayed = Watch::from(&client, Start::AfterSequence(0)).await.up_to(last).await;
+    assert_eq!(bytes(&replayed), bytes(&seen), "told again, it is told the same");
+}
+
+async fn every_place_gives_the_rest(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let mut live = Watch::from(&client, Start::AfterSequence(0)).await;
+    // Events about no offer lie between those about some: 20 and 21 make a fund and fill it.
+    funded(&server, "credit", "5000");
+    let told =
+        client.offers().contact_offers(client.ask(contact(Party::ResponsibleBody, &[&offers[0]], &fresh()))).await;
+    assert!(told.is_ok());
+    client.note(&offers[1].offer, "not to be told", &fresh()).await.unwrap();
+    let last = proved(&db)[0].0;
+    let whole = live.up_to(last).await;
+    assert_eq!((last, whole.len()), (23, 21), "two are about no offer");
+    assert!(!whole.iter().any(|it| String::from_utf8_lossy(&it.encode_to_vec()).contains("not to be told")));
+    for place in 0..last {
+        let rest: Vec<_> = whole.iter().filter(|it| it.sequence > place).cloned().collect();
+        let again = Watch::from(&client, Start::AfterSequence(place)).await.up_to(last).await;
+        assert_eq!(bytes(&again), bytes(&rest), "after {place}");
+    }
+    for message in whole.iter().filter(|it| it.sequence < last) {
+        let again = Watch::from(&client, token(message)).await.up_to(last).await;
+        let rest: Vec<_> = whole.iter().filter(|it| it.sequence > message.sequence).cloned().collect();
+        assert_eq!(bytes(&again), bytes(&rest), "after {}", message.sequence);
+    }
+    // At the end of the record there is nothing to tell but that.
+    let end = Watch::from(&client, Start::AfterSequence(last)).await.next().await;
+    assert_eq!((end.sequence, matches!(end.told, Some(Told::Checkpoint(_)))), (last, true));
+}
+
+async fn a_snapshot_comes_first(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let load = Load::on(&client, &offers, Unanswered::Again);
+    load.until_more(10).await;
+    let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
+    let mut watch = Watch::of(&client, request).await;
+    let mut state: HashMap<String, Offer> = HashMap::new();
+    let end = loop {
+        let message = watch.next().await;
+        if matches!(message.told, Some(Told::SnapshotEnd(_))) {
+            break message;
+        }
+        let offer = offer_of(&message).clone();
+        assert_eq!((message.sequence, message.resume_token.as_str()), (0, ""));
+        assert!(state.insert(offer.offer.clone(), offer).is_none(), "each once");
+    };
+    assert_eq!(state.len(), 19);
+    load.until_more(50).await;
+    load.end().await;
+    let last = proved(&db)[0].0;
+    let mut at = end.sequence;
+    for message in watch.up_to(last).await {
+        at += 1;
+        assert_eq!(message.sequence, at, "on from where the snapshot is of");
+        state.insert(offer_of(&message).offer.clone(), offer_of(&message).clone());
+    }
+    for offer in client.list(YEAR).await {
+        assert_eq!(state[&offer.offer], offer);
+    }
+}
+
+async fn what_leaves_a_filter_is_gone(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let region = offers[0].region.clone();
+    let here: Vec<&Offer> = offers.iter().filter(|it| it.region == region).collect();
+    let elsewhere = offers.iter().find(|it| it.region != region).unwrap();
+    let request = WatchOffersRequest {
+        programme: YEAR.to_owned(),
+        regions: vec![region],
+        states: vec![OfferState::Identified.into(), OfferState::Closed.into()],
+        start: None,
+    };
+    let mut watch = Watch::of(&client, request).await;
+    for offer in &here {
+        assert_eq!(offer_of(&watch.next().await), *offer);
+    }
+    assert!(matches!(watch.next().await.told, Some(Told::SnapshotEnd(_))));
+
+    let told = async |offer: &Offer| {
+        let request = contact(Party::ResponsibleBody, &[offer], &fresh());
+        client.offers().contact_offers(client.ask(request)).await.unwrap();
+    };
+    told(elsewhere).await;
+    told(here[0]).await;
+    // Neither was one of those asked for nor is.
+    client.note(&here[0].offer, "between", &fresh()).await.unwrap();
+    let close = CloseOfferRequest {
+        request_id: fresh(),
+        offer: here[0].offer.clone(),
+        outcome: Outcome::Withdrawn.into(),
+        ..Default::default()
+    };
+    client.offers().close_offer(client.ask(close)).await.unwrap();
+    let gone = watch.news().await;
+    match &gone.told {
+        Some(Told::Gone(it)) => assert_eq!((&it.offer, gone.sequence), (&here[0].offer, 21)),
+        other => panic!("{other:?}"),
+    }
+    let back = watch.news().await;
+    assert_eq!((back.sequence, offer_of(&back).state()), (23, OfferState::Closed));
+}
+
+async fn many_watch_at_once(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    // Over a connection of their own: what they do not take yet fills it.
+    let apart = Client::of(&server).await;
+    let watching = (0..60).map(async |_| Watch::from(&apart, Start::AfterSequence(0)).await);
+    let watching = join_all(watching).await;
+    let load = Load::on(&client, &offers, Unanswered::Again);
+    load.until_more(400).await;
+    load.end().await;
+    let last = proved(&db)[0].0;
+    let seen = join_all(watching.into_iter().map(async |mut it| it.up_to(last).await)).await;
+    held(&client, &seen[0], last).await;
+    for others in &seen[1..] {
+        assert!(bytes(others) == bytes(&seen[0]), "everybody is told the same");
+    }
+}
+
+#[test]
+fn two_servers_tell_the_same_and_hint_at_it() {
+    run(async {
+        let db = Db::postgres();
+        let mut hints = PgListener::connect(&db.url()).await.unwrap();
+        let (one, other) = (Server::start(&db), Server::start(&db));
+        let (one, other) = (Client::of(&one).await, Client::of(&other).await);
+        let offers = one.seed().await;
+        let mut watching =
+            [Watch::from(&one, Start::AfterSequence(0)).await, Watch::from(&other, Start::AfterSequence(0)).await];
+        hints.listen("tsio_books").await.unwrap();
+        one.note(&offers[0].offer, "heard elsewhere", &fresh()).await.unwrap();
+        assert_eq!(hints.recv().await.unwrap().payload(), YEAR);
+        // Hints are lost with the sessions that listen for them, changes are not.
+        let mut past = Past::of(&db).await;
+        for at in [&one, &other] {
+            let load = Load::on(at, &offers, Unanswered::Again);
+            for _ in 0..5 {
+                load.until_more(30).await;
+                assert!(past.number(TERMINATE).await > 0);
+            }
+            load.until_more(30).await;
+            load.end().await;
+        }
+        let last = proved(&db)[0].0;
+        let [first, second] = &mut watching;
+        let (first, second) = (first.up_to(last).await, second.up_to(last).await);
+        held(&other, &first, last).await;
+        assert_eq!(bytes(&first), bytes(&second));
+        // And a place that one server told is one for the other.
+        let rest = Watch::from(&other, token(&first[10])).await.up_to(last).await;
+        assert_eq!(bytes(&rest), bytes(&first[11..]));
+    });
+}
+
+#[test]
+fn a_place_of_a_lost_future_is_told_apart() {
+    run(async {
+        let db = Db::sqlite();
+        let mut server = Server::start(&db);
+        let offers = Client::of(&server).await.seed().await;
+        server.stop();
+        let file = db.url().trim_start_matches("sqlite://").trim_end_matches("?mode=rwc").to_owned();
+        let copy = format!("{file}.copy");
+        fs::copy(&file, &copy).unwrap();
+        server.restart();
+        let client = Client::of(&server).await;
+        let mut watch = Watch::from(&client, Start::AfterSequence(18)).await;
+        let kept = watch.news().await;
+        client.note(&offers[0].offer, "this is lost", &fresh()).await.unwrap();
+        let lost = watch.news().await;
+        assert_eq!((kept.sequence, lost.sequence), (19, 20));
+        drop(watch);
+        server.stop();
+        fs::rename(&copy, &file).unwrap();
+
+        server.restart();
+        let client = Client::of(&server).await;
+        let diverged = async |start: Start| {
+            let status = Watch::from(&client, start).await.end().await;
+            assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "HISTORY_DIVERGED"));
+        };
+        diverged(token(&lost)).await;
+        diverged(Start::AfterSequence(20)).await;
+        // Another event has its number now, which only the token can tell.
+        client.note(&offers[0].offer, "this came instead", &fresh()).await.unwrap();
+        diverged(token(&lost)).await;
+        let other = Watch::from(&client, token(&kept)).await.news().await;
+        assert_eq!(other.sequence, 20);
+        assert_ne!(other.resume_token, lost.resume_token);
+    });
+}
+
+/// Another stream's checkpoints, five seconds apart, tell the time: 30 seconds are given.
+#[test]
+fn who_takes_nothing_is_ended_and_goes_on_from_there() {
+    run(async {
+        let server = Server::start(&Db::sqlite());
+        let client = Client::of(&server).await;
+        let offers = client.seed().await;
+        let load = Load::on(&client, &offers, Unanswered::Again);
+        load.until_more(1_000).await;
+        load.end().await;
+        // A small window, so that what is not taken stays with the server.
+        let narrow = Endpoint::from_shared(server.url()).unwrap().initial_stream_window_size(65_535);
+        let mut narrow = OfferServiceClient::new(narrow.connect().await.unwrap());
+        let (programme, start) = (YEAR.to_owned(), Some(Start::AfterSequence(0)));
+        let request = WatchOffersRequest { programme, start, ..Default::default() };
+        let mut slow = Watch(narrow.watch_offers(client.ask(request)).await.unwrap().into_inner());
+        let mut clock = Watch::from(&client, Start::AfterSequence(1)).await;
+        let last = loop {
+            let message = clock.next().await;
+            if matches!(message.told, Some(Told::Checkpoint(_))) {
+                break message.sequence;
+            }
+        };
+        for _ in 0..7 {
+            assert_eq!(clock.next().await.sequence, last);
+        }
+        let mut seen = Vec::new();
+        let status = loop {
+            match slow.0.message().await {
+                Ok(message) => seen.push(message.expect("it says why it ends")),
+                Err(status) => break status,
+            }
+        };
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "WATCHER_TOO_SLOW"));
+        let at = seen.last().unwrap();
+        assert!(
+            at.sequence < last && status.message().ends_with(&format!("after sequence {}", at.sequence)),
+            "{status:?}"
+        );
+        let rest = Watch::from(&client, token(at)).await.up_to(last).await;
+        seen.extend(rest);
+        held(&client, &seen, last).await;
+    });
+}
+
+async fn what_cannot_be_watched_is_refused(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.seed().await;
+    let place = Watch::from(&client, Start::AfterSequence(3)).await.next().await.resume_token;
+    let of = |programme: &str, start: Option<Start>| WatchOffersRequest {
+        programme: programme.to_owned(),
+        start,
+        ..Default::default()
+    };
+    let rows = [
+        (of(NEXT_YEAR, Some(Start::ResumeToken(place.clone()))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
+        (of(YEAR, Some(Start::ResumeToken(place[1..].to_owned()))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
+        (of(YEAR, Some(Start::ResumeToken(String::new()))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
+        (of(YEAR, Some(Start::AfterSequence(-1))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
+        (of(YEAR, Some(Start::AfterSequence(20))), Code::FailedPrecondition, "HISTORY_DIVERGED"),
+        (of("2030-31", None), Code::NotFound, "NOT_FOUND"),
+    ];
+    for (request, code, why) in rows {
+        let status = match client.offers().watch_offers(client.ask(request.clone())).await {
+            Ok(answer) => Watch(answer.into_inner()).end().await,
+            Err(status) => status,
+        };
+        assert_eq!((status.code(), reason(&status).as_str()), (code, why), "{request:?}");
+    }
+}
+
+async fn a_quiet_stream_says_where_it_is_and_a_late_one_ends(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.seed().await;
+    let mut request = client.ask(WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() });
+    request.set_timeout(Duration::from_secs(12));
+    let mut watch = Watch(client.offers().watch_offers(request).await.unwrap().into_inner());
+    while !matches!(watch.next().await.told, Some(Told::SnapshotEnd(_))) {}
+    // That it has caught up, and then, as nothing happens, that it is still there.
+    for _ in 0..2 {
+        let here = watch.next().await;
+        assert_eq!((here.sequence, matches!(here.told, Some(Told::Checkpoint(_)))), (19, true));
+    }
+    let status = watch.end().await;
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
+}
+
+async fn a_stopping_server_sends_its_watchers_on(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.seed().await;
+    let mut watching = Vec::new();
+    for _ in 0..5 {
+        let mut watch = Watch::from(&client, Start::AfterSequence(18)).await;
+        assert_eq!(watch.next().await.sequence, 19);
+        watching.push(watch);
+    }
+    server.stop();
+    for watch in watching {
+        let status = watch.end().await;
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "SERVER_STOPPING"));
+    }
+}
+
+async fn the_command_line_prints_a_line_a_message(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let lines = |more: &[&str]| -> Vec<serde_json::Value> {
+        let output = cli(&server, &[&["offers", "watch", "--once"], more].concat());
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let first = lines(&[]);
+    assert_eq!((first.len(), &first[20]["kind"]), (21, &"checkpoint".into()));
+    assert!(first[..19].iter().all(|it| it["kind"] == "offer" && it["resume_token"].is_null()));
+    let end = &first[19];
+    assert_eq!((&end["kind"], &end["sequence"]), (&"snapshot_end".into(), &19.into()));
+    client.assign(&offers[4].offer, "ann", &fresh()).await.unwrap();
+    client.assign(&offers[5].offer, "ann", &fresh()).await.unwrap();
+    for from in [["--resume", end["resume_token"].as_str().unwrap()], ["--after", "19"]] {
+        let rest = lines(&from);
+        assert_eq!((&rest[0]["kind"], &rest[0]["event"]["kind"]), (&"change".into(), &"assigned".into()));
+        assert_eq!(
+            (&rest[0]["offer"]["offer"], &rest[0]["offer"]["assignee"]),
+            (&offers[4].offer.clone().into(), &"ann".into())
+        );
+        assert_eq!((&rest[2]["kind"], &rest[2]["sequence"], rest.len()), (&"checkpoint".into(), &21.into(), 3));
+    }
+    refused_for(&server, "HISTORY_DIVERGED", &["offers", "watch", "--after", "22"]);
+}
