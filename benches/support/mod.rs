@@ -44,8 +44,13 @@ impl Server {
 
     /// Starts it on the database at this URL, which gets its schema if it has none, and waits until it listens.
     pub(crate) async fn start_on(database: &str) -> Self {
+        Self::start_with(database, &["--development"]).await
+    }
+
+    /// The same, with these arguments saying who is let in.
+    pub(crate) async fn start_with(database: &str, access: &[&str]) -> Self {
         let mut command = Command::new(TSIO);
-        command.args(["serve", "--development", "--migrate", "--listen", "127.0.0.1:0", "--database", database]);
+        command.args(["serve", "--migrate", "--listen", "127.0.0.1:0", "--database", database]).args(access);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Tied::start(&mut command, "KILL");
         let stdout = process.child().stdout.take().expect("stdout is piped");

@@ -21,6 +21,7 @@ use tower::{Layer, Service};
 
 use super::auth::{Door, LetIn};
 use super::denied;
+use super::foreign;
 use super::status::{error_info, with_details};
 use crate::domain::ids::Actor;
 
@@ -121,7 +122,8 @@ where
             let Ok(_place) = gate.places.try_acquire() else {
                 return Ok(busy("OVERLOADED", "the service is busy: try again").into_http());
             };
-            if !gate.is_open(request.uri().path()) {
+            let open = gate.is_open(request.uri().path());
+            if !open {
                 match gate.let_in(&mut request).await {
                     Ok(known) => drop(request.extensions_mut().insert(known)),
                     Err(status) => return Ok(status.into_http()),
@@ -131,14 +133,16 @@ where
                 peer.let_in();
             }
             let answered = AssertUnwindSafe(inner.call(request)).catch_unwind().await;
-            answered.unwrap_or_else(|_| {
+            let answered = answered.unwrap_or_else(|_| {
                 let status = with_details(
                     Code::Internal,
                     "internal error; the log has it".to_owned(),
                     vec![error_info("INTERNAL")],
                 );
                 Ok(status.into_http())
-            })
+            });
+            // Health and reflection speak for themselves.
+            if open { answered } else { answered.map(foreign::in_our_words) }
         })
     }
 }

@@ -14,6 +14,7 @@ mod denied;
 mod eligibility;
 mod fields;
 mod finance;
+mod foreign;
 mod funds;
 mod gate;
 mod offers;

@@ -6,6 +6,7 @@ mod regions;
 mod services;
 mod tokens;
 
+pub(super) use cases::methods;
 use prost::bytes::{Buf, BufMut, Bytes};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;

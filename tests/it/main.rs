@@ -11,6 +11,7 @@
 
 mod approvals;
 mod at_once;
+mod attacks;
 mod awards;
 mod bad_input;
 mod bad_money;

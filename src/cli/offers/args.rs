@@ -177,7 +177,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
     pub(super) programme: String,
     /// Only in this RSC region, by name; may be given again
-    #[arg(long = "region", value_name = "REGION")]
+    #[arg(id = "watched", long = "region", value_name = "REGION")]
     pub(super) regions: Vec<String>,
     /// Only in this state; may be given again
     #[arg(long = "state", value_name = "STATE", value_enum)]

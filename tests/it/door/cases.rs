@@ -82,7 +82,7 @@ const CASES: &[(&str, &str)] = &[
 ];
 
 /// The methods of the contract, as the descriptor has them, and the number of their requests' `request_id`.
-fn methods() -> Vec<(String, Option<i32>)> {
+pub(crate) fn methods() -> Vec<(String, Option<i32>)> {
     let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let ours: Vec<_> = set.file.iter().filter(|file| file.package() == "tsio.v1").collect();
     let request_id = |name: &str| {

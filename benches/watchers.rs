@@ -1,0 +1,132 @@
+//! What watching costs: 500 watchers on one server while a thousand changes a second go in, beside the same changes
+//! with nobody watching. Every watcher is held to every change, once and in order.
+//!
+//! `cargo bench --bench watchers`. Prints one JSON line a turn. Writer, watchers and server share the machine.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench measures time, prints, and stops at the first surprise"
+)]
+
+#[expect(dead_code, reason = "other benches use the rest")]
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::window::percentile;
+use support::{Authorised, Server, client, made};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tsio::proto::offer_service_client::OfferServiceClient;
+use tsio::proto::watch_offers_request::Start;
+use tsio::proto::watch_offers_response::Told;
+use tsio::proto::{AssignOfferRequest, ListOffersRequest, WatchOffersRequest};
+
+const WATCHERS: usize = 500;
+/// Connections that the watchers share.
+const CONNECTIONS: usize = 10;
+const PER_SECOND: usize = 1_000;
+const SECONDS: usize = 10;
+/// A burst of the writer: so many changes, so often.
+const BURST: usize = 20;
+const PROGRAMME: &str = "2021-22";
+
+#[tokio::main]
+async fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("watchers.db")).await;
+    let mut clients = client(&server.url, CONNECTIONS).await;
+    clients[0].import_register(made::membership(), "2022-03-31").await;
+    clients[0].import_ofsted(made::month(), "2021-08-31").await;
+    assert!(clients[0].identify().await > 0, "nobody was eligible");
+    let mut offers = clients[0].offers();
+    let request = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: 500, ..Default::default() };
+    let page = offers.list_offers(request).await.unwrap().into_inner();
+    let ids: Arc<Vec<String>> = Arc::new(page.offers.into_iter().map(|it| it.offer).collect());
+    for watchers in [0, WATCHERS] {
+        let before = server.peak_kib();
+        let from = head(&mut offers, &ids).await;
+        let mut watching = JoinSet::new();
+        for at in 0..watchers {
+            watching.spawn(watch(clients[at % CONNECTIONS].offers(), from, from + total()));
+        }
+        let (took, mut waits) = write(&offers, &ids).await;
+        let written = Instant::now();
+        while let Some(complete) = watching.join_next().await {
+            complete.unwrap();
+        }
+        waits.sort_unstable();
+        support::print(json!({
+            "figure": "watchers",
+            "watchers": watchers,
+            "changes": total(),
+            "changes_per_s": f64::from(u32::try_from(total()).unwrap()) / took.as_secs_f64(),
+            "commit_p50_ms": percentile(&waits, 50),
+            "commit_p99_ms": percentile(&waits, 99),
+            "all_complete_after_s": written.elapsed().as_secs_f64(),
+            "server_peak_before_mib": before / 1024,
+            "server_peak_mib": server.peak_kib() / 1024,
+        }));
+    }
+}
+
+fn total() -> i64 {
+    i64::try_from(PER_SECOND * SECONDS).unwrap()
+}
+
+/// The number of the newest event: that of one more change.
+async fn head(offers: &mut OfferServiceClient<Authorised>, ids: &[String]) -> i64 {
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let request = AssignOfferRequest { request_id, offer: ids[0].clone(), ..Default::default() };
+    offers.assign_offer(request).await.unwrap();
+    let start = Some(Start::AfterSequence(0));
+    let request = WatchOffersRequest { programme: PROGRAMME.to_owned(), start, ..Default::default() };
+    let mut stream = offers.watch_offers(request).await.unwrap().into_inner();
+    loop {
+        let message = stream.message().await.unwrap().expect("a watch does not end");
+        if matches!(message.told, Some(Told::Checkpoint(_))) {
+            return message.sequence;
+        }
+    }
+}
+
+/// Hears every change after `from` up to `last`, each once, in order.
+async fn watch(mut offers: OfferServiceClient<Authorised>, from: i64, last: i64) {
+    let start = Some(Start::AfterSequence(from));
+    let request = WatchOffersRequest { programme: PROGRAMME.to_owned(), start, ..Default::default() };
+    let mut stream = offers.watch_offers(request).await.unwrap().into_inner();
+    let mut heard = from;
+    while heard < last {
+        let message = stream.message().await.unwrap().expect("a watch does not end");
+        if matches!(message.told, Some(Told::Change(_))) {
+            assert_eq!(message.sequence, heard + 1, "a gap, or one twice");
+            heard += 1;
+        }
+    }
+}
+
+/// Puts the changes in at their pace, or as near to it as the server lets; answers how long that took, and each wait.
+async fn write(offers: &OfferServiceClient<Authorised>, ids: &Arc<Vec<String>>) -> (Duration, Vec<Duration>) {
+    let mut pace = interval(Duration::from_secs(1) / u32::try_from(PER_SECOND / BURST).unwrap());
+    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let (begin, mut writing) = (Instant::now(), JoinSet::new());
+    for burst in 0..PER_SECOND * SECONDS / BURST {
+        pace.tick().await;
+        for one in 0..BURST {
+            let (mut offers, offer) = (offers.clone(), ids[(burst * BURST + one) % ids.len()].clone());
+            writing.spawn(async move {
+                let request_id = uuid::Uuid::new_v4().to_string();
+                let request = AssignOfferRequest { request_id, offer, ..Default::default() };
+                let begin = Instant::now();
+                offers.assign_offer(request).await.unwrap();
+                begin.elapsed()
+            });
+        }
+    }
+    let waits = writing.join_all().await;
+    (begin.elapsed(), waits)
+}

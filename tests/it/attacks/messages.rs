@@ -1,0 +1,205 @@
+//! Messages that are too long, packed, torn, doubled or made up.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use prost::bytes::Bytes;
+use prost::encoding::{WireType, encode_key, encode_varint};
+use tokio::net::TcpStream;
+use tonic::{Code, Request, Status};
+use tsio::proto::NoteOfferRequest;
+
+use super::{noise, random, seconds, unharmed};
+use crate::client::{Client, YEAR, fresh};
+use crate::door::{as_role, call, methods, why};
+use crate::harness::{Db, Server, both, run_within};
+
+const ALL: &str = "case-officer,delivery-partner,regional-director,finance,finance-approver,administrator";
+const MIB: usize = 1024 * 1024;
+
+/// A call that may do anything, with these bytes.
+fn with(bytes: Vec<u8>) -> Request<Bytes> {
+    as_role(ALL, None, ()).map(|_| Bytes::from(bytes))
+}
+
+/// A field that no message has.
+fn foreign_field(size: usize) -> Vec<u8> {
+    let mut message = Vec::new();
+    encode_key(15_000, WireType::LengthDelimited, &mut message);
+    encode_varint(size as u64, &mut message);
+    message.resize(message.len() + size, 0);
+    message
+}
+
+async fn a_message_of_five_mebibytes_is_refused_by_every_method(db: Db) {
+    let server = Server::start(&db);
+    for (method, _) in methods() {
+        // A connection each: what is left of a refused message may tear it.
+        let channel = Client::of(&server).await.channel();
+        let status = call(&channel, &method, with(foreign_field(5 * MIB))).await.unwrap_err();
+        let wanted = if method.contains("/Import") { "FIELD_VIOLATIONS" } else { "MESSAGE_TOO_LARGE" };
+        assert_eq!(why(&status), (Code::InvalidArgument, wanted.to_owned()), "{method}: {status}");
+    }
+    // What is large and allowed is read, and refused for what it says.
+    let channel = Client::of(&server).await.channel();
+    call(&channel, "FundService/ListFunds", with(foreign_field(3 * MIB))).await.unwrap();
+    unharmed(&server).await;
+}
+
+/// What a call comes to that sends just these bytes, framing and all.
+async fn posted(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>) -> Status {
+    let (client, connection) = h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut request = http::Request::post(format!("http://{address}/tsio.v1.{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("x-tsio-actor", "ann")
+        .header("x-tsio-roles", ALL);
+    if let Some(encoding) = encoding {
+        request = request.header("grpc-encoding", encoding);
+    }
+    let mut client = client.ready().await.unwrap();
+    let (answer, mut upload) = client.send_request(request.body(()).unwrap(), false).unwrap();
+    upload.send_data(body.into(), true).unwrap();
+    let answer = answer.await.unwrap();
+    let said = Status::from_header_map(answer.headers()).expect("a refusal is in the headers");
+    drop((client, upload, answer));
+    connection.abort();
+    said
+}
+
+fn framed(flag: u8, says: usize, message: &[u8]) -> Vec<u8> {
+    [&[flag], &u32::try_from(says).unwrap().to_be_bytes()[..], message].concat()
+}
+
+async fn a_message_that_is_packed_torn_or_doubled_is_refused(db: Db) {
+    let server = Server::start(&db);
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut bomb, &vec![0; 64 * MIB]).unwrap();
+    let bomb = bomb.finish().unwrap();
+    assert!(bomb.len() < MIB, "it is small until it is unpacked");
+    let malformed = (Code::InvalidArgument, "MESSAGE_MALFORMED");
+    let rows = [
+        ("a bomb", Some("gzip"), framed(1, bomb.len(), &bomb), (Code::Unimplemented, "NOT_IMPLEMENTED")),
+        ("an unknown packing", Some("zstd"), framed(1, 3, b"abc"), (Code::Unimplemented, "NOT_IMPLEMENTED")),
+        ("packed by nothing", None, framed(1, bomb.len(), &bomb), malformed),
+        ("a flag that does not exist", None, framed(7, 0, b""), malformed),
+        ("longer than it says", None, framed(0, 2, &[8, 1, 8, 1]), malformed),
+        ("shorter than it says", None, framed(0, 100, &[8, 1]), malformed),
+        (
+            "four gigabytes, it says",
+            None,
+            framed(0, u32::MAX as usize, &[8, 1]),
+            (Code::InvalidArgument, "MESSAGE_TOO_LARGE"),
+        ),
+        ("no message", None, Vec::new(), malformed),
+        ("half a frame", None, vec![0, 0], malformed),
+        ("a text that is none", None, framed(0, 4, &[10, 2, 0xff, 0xfe]), malformed),
+        ("a group that never ends", None, framed(0, 2, &[0x0b, 0x0b]), malformed),
+    ];
+    for (what, encoding, body, (code, reason)) in rows {
+        for method in ["FundService/ListFunds", "OfferService/NoteOffer", "OfferService/WatchOffers"] {
+            let status = posted(server.address(), method, encoding, body.clone()).await;
+            assert_eq!(why(&status), (code, reason.to_owned()), "{what}, {method}: {status}");
+        }
+    }
+    unharmed(&server).await;
+}
+
+/// A message that looks like one: fields with low numbers, often with what such fields hold.
+fn likely(random: &mut fastrand::Rng, depth: usize) -> Vec<u8> {
+    let mut message = Vec::new();
+    for _ in 0..random.usize(..8) {
+        let number = random.u32(1..14);
+        match random.u8(..6) {
+            0 => {
+                encode_key(number, WireType::Varint, &mut message);
+                let small = random.u64(..4);
+                let any = random.u64(..);
+                encode_varint(*random.choice([small, any, 0, i64::MAX as u64, u64::MAX].iter()).unwrap(), &mut message);
+            }
+            1 => {
+                encode_key(number, WireType::ThirtyTwoBit, &mut message);
+                message.extend(random.u32(..).to_le_bytes());
+            }
+            kind => {
+                encode_key(number, WireType::LengthDelimited, &mut message);
+                let texts = [
+                    YEAR.to_owned(),
+                    fresh(),
+                    "2021-09-01".to_owned(),
+                    "nle".to_owned(),
+                    "£1,000\u{0}'; --".to_owned(),
+                    "é".repeat(random.usize(..3_000)),
+                ];
+                let content = match kind {
+                    2 if depth > 0 => likely(random, depth - 1),
+                    3 => noise(random, 40),
+                    _ => random.choice(texts.iter()).unwrap().clone().into_bytes(),
+                };
+                encode_varint(content.len() as u64, &mut message);
+                message.extend(content);
+            }
+        }
+    }
+    message
+}
+
+async fn no_message_makes_an_internal_error(db: Db) {
+    let server = Server::start(&db);
+    let channel = Client::of(&server).await.channel();
+    let (mut random, methods) = (random(), methods());
+    let (begun, mut refused) = (Instant::now(), 0_u64);
+    while begun.elapsed() < seconds() || refused == 0 {
+        for (method, _) in &methods {
+            let message = if random.u8(..4) == 0 { noise(&mut random, 200) } else { likely(&mut random, 3) };
+            let mut request = with(message.clone());
+            // A watch that begins would last.
+            request.set_timeout(Duration::from_millis(500));
+            let Err(status) = call(&channel, method, request).await else { continue };
+            assert!(
+                !matches!(status.code(), Code::Internal | Code::Unknown | Code::DataLoss),
+                "{method}: {status}: {message:?}"
+            );
+            refused += 1;
+        }
+    }
+    unharmed(&server).await;
+}
+
+fn a_note_of(text: String) -> NoteOfferRequest {
+    NoteOfferRequest { request_id: fresh(), offer: fresh(), text, ..Default::default() }
+}
+
+/// What the database cannot be asked for, or what a text may hold, is a violation or absent; the log never repeats it.
+async fn what_a_text_may_hold_stays_a_text(db: Db) {
+    let server = Server::start(&db);
+    let channel = Client::of(&server).await.channel();
+    for text in ["'; DROP TABLE offers; --", "$(reboot)", "%00", "\u{202e}gnp", "{{7*7}}"] {
+        let request = as_role("case-officer", None, a_note_of(text.to_owned()));
+        let status = call(&channel, "OfferService/NoteOffer", request).await.unwrap_err();
+        assert_eq!(status.code(), Code::NotFound, "{status}");
+        assert!(!server.stderr().contains(text), "{text}");
+    }
+    unharmed(&server).await;
+}
+
+mod minutes {
+    use super::*;
+
+    #[test]
+    fn no_message_makes_an_internal_error_on_sqlite() {
+        run_within(seconds() + Duration::from_secs(120), no_message_makes_an_internal_error(Db::sqlite()));
+    }
+
+    #[test]
+    fn no_message_makes_an_internal_error_on_postgres() {
+        run_within(seconds() + Duration::from_secs(120), no_message_makes_an_internal_error(Db::postgres()));
+    }
+}
+
+both!(
+    a_message_of_five_mebibytes_is_refused_by_every_method,
+    a_message_that_is_packed_torn_or_doubled_is_refused,
+    what_a_text_may_hold_stays_a_text,
+);
