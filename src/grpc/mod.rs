@@ -20,6 +20,7 @@ mod gate;
 mod offers;
 mod register;
 mod server;
+mod slow;
 mod status;
 mod terms;
 mod torn;

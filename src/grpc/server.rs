@@ -28,6 +28,7 @@ use super::funds::Funds;
 use super::gate::{Gate, GateLayer};
 use super::offers::Offers;
 use super::register::Register;
+use super::slow;
 use super::terms::Programmes;
 use super::torn;
 use super::upload::Uploads;
@@ -172,7 +173,7 @@ fn router(
         .build_v1()?;
     let register = Register { app: app.clone(), uploads: uploads.clone() };
     let eligibility = Eligibility { app: app.clone(), uploads: uploads.clone() };
-    let told: Told = MapRequestLayer::new(torn::told);
+    let told: Told = MapRequestLayer::new(|request| torn::told(slow::in_time(request)));
     let mut builder = Server::builder();
     if let Some(Tls { certificate, key, client_ca }) = tls {
         let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).timeout(HANDSHAKE);

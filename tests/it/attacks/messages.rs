@@ -48,6 +48,15 @@ async fn a_message_of_five_mebibytes_is_refused_by_every_method(db: Db) {
 
 /// What a call comes to that sends just these bytes, framing and all.
 async fn posted(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>) -> Status {
+    sent(address, method, encoding, body, true).await
+}
+
+/// The same of one that sends these bytes and leaves it open whether more will come.
+async fn unfinished(address: SocketAddr, method: &'static str, body: Vec<u8>) -> Status {
+    sent(address, method, None, body, false).await
+}
+
+async fn sent(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>, all: bool) -> Status {
     let (client, connection) = h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     let connection = tokio::spawn(connection);
     let mut request = http::Request::post(format!("http://{address}/tsio.v1.{method}"))
@@ -60,7 +69,7 @@ async fn posted(address: SocketAddr, method: &str, encoding: Option<&str>, body:
     }
     let mut client = client.ready().await.unwrap();
     let (answer, mut upload) = client.send_request(request.body(()).unwrap(), false).unwrap();
-    upload.send_data(body.into(), true).unwrap();
+    upload.send_data(body.into(), all).unwrap();
     let answer = answer.await.unwrap();
     let said = Status::from_header_map(answer.headers()).expect("a refusal is in the headers");
     drop((client, upload, answer));
@@ -104,6 +113,23 @@ async fn a_message_that_is_packed_torn_or_doubled_is_refused(db: Db) {
         }
     }
     unharmed(&server).await;
+}
+
+/// Whoever is let in and then says nothing more, or a byte now and then, does not hold a place for long.
+async fn a_message_that_never_comes_is_not_waited_for(db: Db) {
+    let server = Server::start(&db);
+    let body = |size: usize| framed(0, size, &[8]);
+    let waiting = [
+        ("FundService/ListFunds", body(100)),
+        ("OfferService/WatchOffers", body(9)),
+        ("OfferService/NoteOffer", vec![]),
+    ]
+    .map(|(method, begun)| tokio::spawn(unfinished(server.address(), method, begun)));
+    unharmed(&server).await;
+    for it in waiting {
+        let status = it.await.unwrap();
+        assert_eq!(why(&status), (Code::DeadlineExceeded, "MESSAGE_TOO_SLOW".to_owned()), "{status}");
+    }
 }
 
 /// A message that looks like one: fields with low numbers, often with what such fields hold.
@@ -199,6 +225,7 @@ mod minutes {
 }
 
 both!(
+    a_message_that_never_comes_is_not_waited_for,
     a_message_of_five_mebibytes_is_refused_by_every_method,
     a_message_that_is_packed_torn_or_doubled_is_refused,
     what_a_text_may_hold_stays_a_text,
