@@ -55,3 +55,21 @@ fn the_access_page_is_generated_from_the_tables() {
         assert_eq!(std::fs::read_to_string(path).unwrap(), access_page());
     }
 }
+
+/// Each snippet of docs/clients.md is part of an example, which tests/it/clients.rs runs.
+#[test]
+fn the_snippets_for_clients_are_what_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    // A command in a comment is indented there.
+    let bare = |text: &str| text.lines().map(|it| format!("{}\n", it.trim_start_matches("    "))).collect::<String>();
+    let examples = ["examples/python/casework.py", "examples/node/casework.js", "examples/buf/curl.sh"]
+        .map(|name| bare(&read(name)));
+    let page = read("docs/clients.md");
+    let snippets: Vec<&str> = page.split("```").skip(1).step_by(2).map(|it| it.split_once('\n').unwrap().1).collect();
+    assert!(snippets.len() > 12, "the page shows how: {}", snippets.len());
+    for snippet in snippets {
+        let shown = bare(snippet);
+        assert!(examples.iter().any(|it| it.contains(&shown)), "no example has this:\n{snippet}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The door: who is let in by what they show, what each may do where, and that nothing else gets anything.
 
 mod cases;
-mod issuer;
+pub(crate) mod issuer;
 mod regions;
 mod services;
 mod tokens;

@@ -18,6 +18,7 @@ mod bad_money;
 mod claims;
 mod cli_shapes;
 mod client;
+mod clients;
 mod door;
 mod eligibility;
 mod etags;

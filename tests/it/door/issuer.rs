@@ -7,47 +7,47 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use rcgen::{CertificateParams, Issuer as Signer, KeyPair, SanType};
+use rcgen::{CertificateParams, DnType, Issuer as Signer, KeyPair, SanType};
 use serde_json::{Value, json};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::harness::{Db, Server};
 
-pub(super) const ISSUER: &str = "https://issuer.example";
-pub(super) const AUDIENCE: &str = "tsio";
+pub(crate) const ISSUER: &str = "https://issuer.example";
+pub(crate) const AUDIENCE: &str = "tsio";
 
 /// A key that tokens are signed with.
-pub(super) struct SigningKey {
-    pub(super) id: String,
-    pub(super) pair: KeyPair,
+pub(crate) struct SigningKey {
+    pub(crate) id: String,
+    pub(crate) pair: KeyPair,
 }
 
 impl SigningKey {
-    pub(super) fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         Self { id: id.to_owned(), pair: KeyPair::generate().unwrap() }
     }
 
     /// As the issuer publishes it.
-    pub(super) fn published(&self) -> Value {
+    pub(crate) fn published(&self) -> Value {
         let point = self.pair.public_key_raw();
         let (x, y) = (BASE64_URL_SAFE_NO_PAD.encode(&point[1..33]), BASE64_URL_SAFE_NO_PAD.encode(&point[33..65]));
         json!({ "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.id, "x": x, "y": y })
     }
 
-    pub(super) fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::ES256) };
         let key = EncodingKey::from_ec_pem(self.pair.serialize_pem().as_bytes()).unwrap();
         encode(&header, claims, &key).unwrap()
     }
 }
 
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a token is made for the moment it is used in")]
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// Claims that are good for an hour.
-pub(super) fn claims(actor: &str, roles: &[&str], regions: &[&str]) -> Value {
+pub(crate) fn claims(actor: &str, roles: &[&str], regions: &[&str]) -> Value {
     json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": actor, "exp": now() + 3_600, "iat": now(),
         "roles": roles, "regions": regions,
@@ -55,21 +55,23 @@ pub(super) fn claims(actor: &str, roles: &[&str], regions: &[&str]) -> Value {
 }
 
 /// Writes a key set the way it should be replaced: at once.
-pub(super) fn publish(path: &Path, keys: &[Value]) {
+pub(crate) fn publish(path: &Path, keys: &[Value]) {
     let new = path.with_extension("new");
     fs::write(&new, json!({ "keys": keys }).to_string()).unwrap();
     fs::rename(&new, path).unwrap();
 }
 
 /// An authority and what it signed.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     signer: Signer<'static, KeyPair>,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // Named apart from what it signs: a certificate whose issuer has its own name passes for signed by itself.
+        params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
@@ -77,7 +79,7 @@ impl Authority {
     }
 
     /// A certificate of these names and its key, both in PEM.
-    pub(super) fn sign(&self, names: &[SanType]) -> (String, String) {
+    pub(crate) fn sign(&self, names: &[SanType]) -> (String, String) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.subject_alt_names = names.to_vec();
         let key = KeyPair::generate().unwrap();
@@ -85,22 +87,22 @@ impl Authority {
     }
 
     /// The same for a service.
-    pub(super) fn service(&self, uri: &str) -> (String, String) {
+    pub(crate) fn service(&self, uri: &str) -> (String, String) {
         self.sign(&[SanType::URI(uri.try_into().unwrap())])
     }
 }
 
 /// A server that lets in by token and by certificate, over TLS.
-pub(super) struct Guarded {
-    pub(super) server: Server,
-    pub(super) folder: tempfile::TempDir,
-    pub(super) key: SigningKey,
-    pub(super) authority: Authority,
+pub(crate) struct Guarded {
+    pub(crate) server: Server,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) key: SigningKey,
+    pub(crate) authority: Authority,
 }
 
 impl Guarded {
     /// With a service `spiffe://dfe.example/reconciliation`, which is finance.
-    pub(super) fn start(db: &Db, more: &str) -> Self {
+    pub(crate) fn start(db: &Db, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (key, authority) = (SigningKey::new("first"), Authority::new());
         publish(&folder.path().join("keys.json"), &[key.published()]);
@@ -126,16 +128,16 @@ impl Guarded {
         Self { server, folder, key, authority }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("https://{}", self.server.address())
     }
 
     /// A connection over TLS, with a certificate where one is given.
-    pub(super) async fn connect(&self, own: Option<(String, String)>) -> Result<Channel, tonic::transport::Error> {
+    pub(crate) async fn connect(&self, own: Option<(String, String)>) -> Result<Channel, tonic::transport::Error> {
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.authority.pem));
         if let Some((certificate, key)) = own {
             tls = tls.identity(Identity::from_pem(certificate, key));

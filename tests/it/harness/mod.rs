@@ -6,7 +6,7 @@ mod alone;
 mod database;
 mod locked;
 mod postgres;
-mod process;
+pub(crate) mod process;
 mod server;
 mod sqlite;
 mod stand_in;

@@ -1,0 +1,187 @@
+// A morning's casework against tsio from Node.js, with nothing but @grpc/grpc-js.
+//
+// Lists offers as a service with a certificate; then, as an officer with a token, accepts an offer, makes an award, reads
+// why a second one is refused, and watches the programme until delivery of the offer starts.
+//
+//     npm ci --ignore-scripts && node casework.js
+//
+// The environment names the folder proto/ (TSIO_PROTO), the server (TSIO_TARGET, host:port), the authority that signed its
+// certificate (TSIO_CA), a certificate of this service and its key (TSIO_CERT, TSIO_KEY), and where tokens come from
+// (TSIO_TOKEN_URL).
+'use strict';
+
+const { randomUUID } = require('node:crypto');
+const { readFileSync } = require('node:fs');
+const { join } = require('node:path');
+const { setTimeout: pause } = require('node:timers/promises');
+const { promisify } = require('node:util');
+const grpc = require('@grpc/grpc-js');
+const protoLoader = require('@grpc/proto-loader');
+const protobuf = require('protobufjs');
+
+const { TSIO_PROTO, TSIO_TARGET, TSIO_CA, TSIO_CERT, TSIO_KEY, TSIO_TOKEN_URL } = process.env;
+const PROGRAMME = '2021-22';
+const DEADLINE = 30_000; // milliseconds a call
+const ATTEMPTS = 6; // of a call, or of a stream without a message between
+
+// Amounts are 64 bits wide: as text they keep every digit, and BigInt() counts with them.
+const FORM = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
+const FILES = ['offers', 'awards'].map((name) => `tsio/v1/${name}.proto`);
+const tsio = grpc.loadPackageDefinition(protoLoader.loadSync(FILES, { ...FORM, includeDirs: [TSIO_PROTO] })).tsio.v1;
+
+// What travels beside a status.
+const types = protobuf.parse(`
+  syntax = "proto3";
+  package google.rpc;
+  message Any { string type_url = 1; bytes value = 2; }
+  message Status { int32 code = 1; string message = 2; repeated Any details = 3; }
+  message ErrorInfo { string reason = 1; string domain = 2; map<string, string> metadata = 3; }`, { keepCase: true }).root;
+types.loadSync(join(TSIO_PROTO, 'tsio/v1/common.proto'), { keepCase: true });
+
+// A connection over TLS; with a certificate, it says who calls.
+function connect(key = null, certificate = null) {
+  const credentials = grpc.credentials.createSsl(readFileSync(TSIO_CA), key, certificate);
+  return [new tsio.OfferService(TSIO_TARGET, credentials), new tsio.AwardService(TSIO_TARGET, credentials)];
+}
+
+// Asks the issuer for a token, and for another once one has expired.
+class Tokens {
+  async metadata() {
+    this.token ??= (await (await fetch(TSIO_TOKEN_URL)).text()).trim();
+    const metadata = new grpc.Metadata();
+    metadata.set('authorization', `Bearer ${this.token}`);
+    return metadata;
+  }
+
+  renew() {
+    this.token = undefined;
+    console.log('token expired: asking for another');
+  }
+}
+
+// The one detail of this type that travels with a status, or undefined.
+function detail(error, name) {
+  const [bytes] = error.metadata?.get('grpc-status-details-bin') ?? [];
+  if (!bytes) return undefined;
+  const found = types.lookupType('google.rpc.Status').decode(bytes).details.find((it) => it.type_url.endsWith(`/${name}`));
+  const type = types.lookupType(name);
+  return found && type.toObject(type.decode(found.value), FORM);
+}
+
+// What may be tried again, and after how long. Make one for a call or a stream.
+class Retry {
+  constructor(tokens) {
+    this.tokens = tokens;
+    this.startedOver();
+  }
+
+  startedOver() {
+    this.failed = 0;
+    this.renewed = false;
+  }
+
+  // Ends when the call may be made again; throws what no repetition mends, a refusal above all.
+  async after(error) {
+    const expired = detail(error, 'google.rpc.ErrorInfo')?.reason === 'TOKEN_EXPIRED';
+    if (error.code === grpc.status.UNAUTHENTICATED && expired && !this.renewed) {
+      this.renewed = true;
+      return this.tokens.renew();
+    }
+    const again = [grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED].includes(error.code);
+    this.failed += 1;
+    if (!again || this.failed === ATTEMPTS) throw error;
+    return pause(Math.random() * Math.min(5_000, 100 * 2 ** this.failed)); // all at once would only meet again
+  }
+}
+
+// A read, or a mutation, which is as safe: each try carries the same request_id, so it is done once.
+async function call(service, method, request, tokens) {
+  const retry = new Retry(tokens);
+  const once = promisify(service[method]).bind(service);
+  for (;;) {
+    try {
+      return await once(request, await tokens.metadata(), { deadline: Date.now() + DEADLINE });
+    } catch (error) {
+      await retry.after(error);
+    }
+  }
+}
+
+// Every change of the programme from its first, each once: a stream that breaks goes on after its last message.
+async function* changes(offers, tokens) {
+  const retry = new Retry(tokens);
+  let start = { after_sequence: 0 };
+  for (;;) {
+    const stream = offers.WatchOffers({ programme: PROGRAMME, ...start }, await tokens.metadata());
+    try {
+      for await (const message of stream) {
+        yield message;
+        start = { resume_token: message.resume_token }; // keep it with what you made of the message
+        retry.startedOver();
+      }
+    } catch (error) {
+      await retry.after(error);
+      console.log('watching again');
+    } finally {
+      stream.cancel();
+    }
+  }
+}
+
+// A new award of credit. The request id is made once, with the request, and never again.
+function credit(offer, pence, date) {
+  const support = { partner_uid: 90001, suitable_because: 'strong on early reading' };
+  return { request_id: randomUUID(), offer, awards: [{ amount_pence: pence, credit: support }], date };
+}
+
+// Makes a call that must be refused, and gives what the refusal says.
+async function refused(awards, request, tokens) {
+  try {
+    await call(awards, 'CreateAwards', request, tokens);
+  } catch (error) {
+    const refusal = detail(error, 'tsio.v1.Refusal');
+    if (refusal) return refusal;
+    throw error;
+  }
+  throw new Error('an award above its limits was made');
+}
+
+async function main() {
+  const [service] = connect(readFileSync(TSIO_KEY), readFileSync(TSIO_CERT));
+  const list = promisify(service.ListOffers).bind(service);
+  const page = await list({ programme: PROGRAMME, state: 'OFFER_STATE_CONTACTED' }, { deadline: Date.now() + DEADLINE });
+  console.log('listed', page.offers.length);
+  const { offer } = page.offers[0];
+  service.close();
+
+  const tokens = new Tokens();
+  const [offers, awards] = connect();
+  const accept = { request_id: randomUUID(), offer, acceptor: 'ACCEPTOR_SCHOOL', date: '2021-09-20' };
+  const accepted = await call(offers, 'AcceptOffer', accept, tokens);
+  console.log('accepted', offer, accepted.offer.state);
+  const again = await call(offers, 'AcceptOffer', accept, tokens);
+  if (JSON.stringify(again) !== JSON.stringify(accepted)) throw new Error('the same request id must answer the same');
+
+  const made = await call(awards, 'CreateAwards', credit(offer, 300_000, '2021-11-01'), tokens);
+  console.log('awarded', made.awards[0].awarded);
+
+  const refusal = await refused(awards, credit(offer, 800_000, '2021-11-01'), tokens);
+  console.log('refused', refusal.reason, 'largest', refusal.largest);
+  for (const limit of refusal.limits) {
+    console.log('limit', limit.kind, 'requested', limit.requested, 'largest', limit.largest);
+  }
+
+  for await (const message of changes(offers, tokens)) {
+    console.log(message.change ? 'change' : 'up to', message.sequence);
+    const changed = message.change?.offer;
+    if (changed?.offer === offer && changed.state === 'OFFER_STATE_DELIVERING') break;
+  }
+  offers.close();
+  awards.close();
+  console.log('done');
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

@@ -1,0 +1,202 @@
+//! The example clients, run with their own tools against the real server: over TLS, with a certificate, with a token that
+//! expires, and through connections that are torn.
+
+mod buf;
+mod tear;
+mod tokens;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tonic::Request;
+use tonic::transport::Channel;
+use tsio::proto::offer_service_client::OfferServiceClient;
+use tsio::proto::{NoteOfferRequest, OfferState, Party, StartOfferRequest};
+
+use crate::client::{Client, YEAR, contact, fresh, of_school};
+use crate::door::issuer::{Guarded, claims};
+use crate::harness::process::{Process, output_of};
+use crate::harness::{Db, Server, run};
+use crate::money::{DAY, funded};
+
+use tear::Tear;
+use tokens::Tokens;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// For each thing a client does.
+const BOUND: Duration = Duration::from_secs(60);
+
+#[test]
+fn python() {
+    run(async {
+        let made = made("python", "requirements.txt").join("bin/python");
+        let stubs = tempfile::tempdir().unwrap();
+        let mut protoc = Command::new(&made);
+        protoc.args(["-m", "grpc_tools.protoc", "-I", "proto"]).current_dir(ROOT);
+        for kind in ["--python_out", "--grpc_python_out"] {
+            protoc.arg(format!("{kind}={}", stubs.path().display()));
+        }
+        for entry in std::fs::read_dir(Path::new(ROOT).join("proto/tsio/v1")).unwrap() {
+            protoc.arg(Path::new("proto/tsio/v1").join(entry.unwrap().file_name()));
+        }
+        output_of(&mut protoc, BOUND);
+        let mut example = Command::new(made);
+        example.arg("examples/python/casework.py").env("PYTHONPATH", stubs.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+        does_the_casework(example).await;
+    });
+}
+
+#[test]
+fn node() {
+    run(async {
+        let made = made("node", "package-lock.json");
+        // Node looks for packages beside the program first, then in the folders named here.
+        let mut example = Command::new("node");
+        example.arg("examples/node/casework.js").env("NODE_PATH", made.join("node_modules")).env("TSIO_PROTO", "proto");
+        does_the_casework(example).await;
+    });
+}
+
+/// Where `tests/run` put what an example needs; checks that it is of the file that names it now.
+fn made(client: &str, requirements: &str) -> PathBuf {
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients").join(client);
+    let wanted = std::fs::read_to_string(Path::new(ROOT).join("examples").join(client).join(requirements)).unwrap();
+    let stamp = std::fs::read_to_string(made.join("made-of")).unwrap_or_default();
+    assert_eq!(stamp, wanted, "{} is not up to date: tests/run --set-up-only makes it", made.display());
+    made
+}
+
+/// Lines of a client as they come, all kept.
+struct Said {
+    process: Process,
+    lines: Vec<String>,
+}
+
+impl Said {
+    /// Waits until a line that begins so was said.
+    fn until(&mut self, beginning: &str) {
+        self.until_more(beginning, 1);
+    }
+
+    /// The same, until it was said so many times.
+    fn until_more(&mut self, beginning: &str, times: usize) {
+        while self.lines.iter().filter(|it| it.starts_with(beginning)).count() < times {
+            match self.process.line("", BOUND) {
+                Ok(line) => self.lines.push(line),
+                Err(why) => panic!("{beginning:?}: {why}; said {:?}\n{}", self.lines, self.process.stderr()),
+            }
+        }
+    }
+
+    fn times(&self, beginning: &str) -> usize {
+        self.lines.iter().filter(|it| it.starts_with(beginning)).count()
+    }
+}
+
+/// An officer's calls past the example, under a token of an hour.
+struct Officer {
+    offers: OfferServiceClient<Channel>,
+    token: String,
+}
+
+impl Officer {
+    fn ask<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
+        request
+    }
+
+    async fn note(&mut self, offer: &str) {
+        let (request_id, offer, text) = (fresh(), offer.to_owned(), "rang the school".to_owned());
+        let note = self.ask(NoteOfferRequest { request_id, offer, text, etag: String::new() });
+        self.offers.note_offer(note).await.unwrap();
+    }
+
+    async fn start(&mut self, offer: &str) {
+        let (request_id, offer, date) = (fresh(), offer.to_owned(), DAY.to_owned());
+        let start = self.ask(StartOfferRequest { request_id, offer, date, ..Default::default() });
+        self.offers.start_offer(start).await.unwrap();
+    }
+}
+
+/// A database with one offer that may be accepted, and £5,000 for credit; and that offer.
+async fn prepared(db: &Db) -> String {
+    let mut server = Server::start(db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let offer = of_school(&offers, 910_003);
+    for party in [Party::ResponsibleBody, Party::School] {
+        client.offers().contact_offers(client.ask(contact(party, &[offer], &fresh()))).await.unwrap();
+    }
+    funded(&server, "credit", "5000");
+    server.stop();
+    offer.offer.clone()
+}
+
+/// Holds an example to its morning, while its connections are torn and its token expires.
+async fn does_the_casework(mut example: Command) {
+    let db = Db::sqlite();
+    let offer = prepared(&db).await;
+    let mut guarded = Guarded::start(&db, "");
+    let officer = guarded.key.sign(&claims("bo", &["case-officer"], &["*"]));
+    let tear = Tear::before(guarded.server.address());
+    let tokens = Tokens::of(&guarded.key);
+    let (certificate, key) = guarded.authority.service("spiffe://dfe.example/reconciliation");
+    for (name, text) in [("service.pem", certificate), ("service.key", key)] {
+        std::fs::write(guarded.path(name), text).unwrap();
+    }
+    example
+        .current_dir(ROOT)
+        .env("TSIO_TARGET", tear.address().to_string())
+        .env("TSIO_CA", guarded.path("ca.pem"))
+        .env("TSIO_CERT", guarded.path("service.pem"))
+        .env("TSIO_KEY", guarded.path("service.key"))
+        .env("TSIO_TOKEN_URL", tokens.url());
+    let mut said = Said { process: Process::start(&mut example), lines: Vec::new() };
+    let mut officer = Officer { offers: OfferServiceClient::new(guarded.connect(None).await.unwrap()), token: officer };
+
+    said.until("up to ");
+    for _ in 0..3 {
+        let (changes, again) = (said.times("change "), said.times("watching again"));
+        tear.now();
+        officer.note(&offer).await;
+        said.until_more("change ", changes + 1);
+        assert!(said.times("watching again") > again, "its connection was torn: {:?}", said.lines);
+    }
+    said.until("token expired");
+    officer.start(&offer).await;
+    let ended = said.process.end(BOUND);
+    said.lines.extend(ended.stdout.lines().map(str::to_owned));
+    assert!(ended.status.success(), "{}\n{}", said.lines.join("\n"), ended.stderr);
+    assert_eq!(tokens.asked(), 2, "once at first, and once when that had expired");
+
+    guarded.server.stop();
+    judged(&db, &offer, &said.lines).await;
+}
+
+/// What it must have said: £3,000 of a cap of £10,000 and a fund of £5,000 leave £7,000 and £2,000.
+async fn judged(db: &Db, offer: &str, lines: &[String]) {
+    for wanted in [
+        "listed 1".to_owned(),
+        format!("accepted {offer} OFFER_STATE_ACCEPTED"),
+        "awarded 300000".to_owned(),
+        "limit cap requested 800000 largest 700000".to_owned(),
+        "limit fund requested 800000 largest 200000".to_owned(),
+        "done".to_owned(),
+    ] {
+        assert!(lines.contains(&wanted), "{wanted}: {lines:#?}");
+    }
+    assert!(lines.iter().any(|it| it.starts_with("refused ") && it.ends_with(" largest 200000")), "{lines:#?}");
+
+    let server = Server::start(db);
+    let client = Client::of(&server).await;
+    let mut events = Vec::new();
+    for offer in client.list(YEAR).await {
+        events.extend(client.events(&offer.offer).await.iter().map(|it| it.sequence));
+    }
+    events.sort_unstable();
+    let told: Vec<i64> = lines.iter().filter_map(|it| it.strip_prefix("change ")?.parse().ok()).collect();
+    assert_eq!(told, events, "each change once, in order");
+    assert_eq!(client.offer(offer).await.state(), OfferState::Delivering);
+}

@@ -1,0 +1,62 @@
+//! Where an example client asks for its tokens: the first is good for a few seconds, each later one for an hour.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::json;
+
+use crate::door::issuer::{SigningKey, claims, now};
+
+/// Seconds the first token is good for.
+const SHORT: u64 = 8;
+
+/// Answers every request over HTTP with a token, as text.
+pub(super) struct Tokens {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Tokens {
+    pub(super) fn of(key: &SigningKey) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::ES256) };
+        let key = EncodingKey::from_ec_pem(key.pair.serialize_pem().as_bytes()).unwrap();
+        thread::spawn(move || {
+            for mut client in listener.incoming().map_while(Result::ok) {
+                let head = BufReader::new(client.try_clone().unwrap()).lines().map_while(Result::ok);
+                if head.take_while(|it| !it.is_empty()).count() == 0 {
+                    continue;
+                }
+                let mut claims = claims("cas", &["case-officer"], &["*"]);
+                if count.fetch_add(1, Ordering::Relaxed) == 0 {
+                    claims["exp"] = json!(now() + SHORT);
+                }
+                let token = encode(&header, &claims, &key).unwrap();
+                let length = token.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
+                     Connection: close\r\n\r\n{token}"
+                );
+                // A client that has gone is judged by what it does next.
+                let _ = client.write_all(answer.as_bytes());
+            }
+        });
+        Self { address, asked }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/token", self.address)
+    }
+
+    /// How many were given.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
