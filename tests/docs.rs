@@ -1,5 +1,8 @@
 //! What the documents show of the code is generated from the code, so the two cannot differ.
 
+#[path = "docs/api.rs"]
+mod api;
+
 use std::path::Path;
 
 use tsio::domain::offer::lifecycle::diagram;
@@ -53,6 +56,17 @@ fn the_access_page_is_generated_from_the_tables() {
         std::fs::write(path, access_page()).unwrap();
     } else {
         assert_eq!(std::fs::read_to_string(path).unwrap(), access_page());
+    }
+}
+
+/// Everything in the contract is described, and docs/api.md says it.
+#[test]
+fn the_api_page_is_generated_from_the_contract() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
+    if std::env::var_os("TSIO_WRITE_DOCS").is_some() {
+        std::fs::write(path, api::page()).unwrap();
+    } else {
+        assert_eq!(std::fs::read_to_string(path).unwrap(), api::page());
     }
 }
 

@@ -1,0 +1,146 @@
+//! The reference of the contract, made from its descriptor and the comments in `proto/`.
+
+use std::collections::HashMap;
+
+use prost::Message as _;
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    MethodDescriptorProto,
+};
+use tsio::grpc::access;
+use tsio::proto::FILE_DESCRIPTOR_SET;
+
+/// Numbers of fields of the descriptor itself, of which the path to a comment is made.
+const FILE_MESSAGE: i32 = 4;
+const FILE_ENUM: i32 = 5;
+const FILE_SERVICE: i32 = 6;
+const MESSAGE_FIELD: i32 = 2;
+const MESSAGE_ONEOF: i32 = 8;
+const SERVICE_METHOD: i32 = 2;
+const ENUM_VALUE: i32 = 2;
+
+/// The comments of one file, by the path of what they are about.
+struct Comments(HashMap<Vec<i32>, String>);
+
+impl Comments {
+    fn of(file: &FileDescriptorProto) -> Self {
+        let locations = file.source_code_info.iter().flat_map(|it| &it.location);
+        Self(locations.map(|it| (it.path.clone(), it.leading_comments().trim().to_owned())).collect())
+    }
+
+    /// The comment, as paragraphs; a part without one stops the page from being made.
+    fn text(&self, path: &[i32], what: &str) -> String {
+        let text = self.0.get(path).filter(|it| !it.is_empty());
+        let text = text.unwrap_or_else(|| panic!("{what} has no comment in proto/"));
+        text.lines().map(str::trim).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The same for a cell of a table.
+    fn cell(&self, path: &[i32], what: &str) -> String {
+        self.text(path, what).replace('\n', " ").replace('|', "\\|")
+    }
+}
+
+/// `docs/api.md`, whole.
+pub(super) fn page() -> String {
+    let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let mut files: Vec<_> = set.file.iter().filter(|it| it.package() == "tsio.v1").collect();
+    files.sort_by_key(|it| it.name());
+    let mut page = String::from(
+        "# The contract\n\nGenerated from `proto/tsio/v1`, which has the rules that hold everywhere in its comments too: \
+         `TSIO_WRITE_DOCS=1 tests/run the_api_page`. What each role\nmay do is [access.md](access.md); how to call from a \
+         program, [clients.md](clients.md).\n",
+    );
+    for file in &files {
+        let comments = Comments::of(file);
+        for (index, service) in (0..).zip(&file.service) {
+            let path = [FILE_SERVICE, index];
+            page.push_str(&format!("\n## {}\n\n{}\n", service.name(), comments.text(&path, service.name())));
+            for (at, method) in (0..).zip(&service.method) {
+                let name = format!("{}/{}", service.name(), method.name());
+                let text = comments.text(&[FILE_SERVICE, index, SERVICE_METHOD, at], &name);
+                page.push_str(&format!("\n### {}\n\n{}\n\n{text}\n", method.name(), signature(&name, method)));
+            }
+        }
+        for (index, message) in (0..).zip(&file.message_type) {
+            page.push_str(&described(&comments, index, message));
+        }
+        for (index, it) in (0..).zip(&file.enum_type) {
+            page.push_str(&values(&comments, index, it));
+        }
+    }
+    page
+}
+
+fn short(name: &str) -> &str {
+    name.trim_start_matches('.').trim_start_matches("tsio.v1.")
+}
+
+/// A type of ours as a link to where it is described.
+fn linked(name: &str) -> String {
+    let shown = short(name);
+    if name.starts_with(".tsio.v1.") { format!("[{shown}](#{})", shown.to_lowercase()) } else { format!("`{shown}`") }
+}
+
+fn signature(name: &str, method: &MethodDescriptorProto) -> String {
+    let stream = |yes: bool| if yes { "stream of " } else { "" };
+    let (_, asks) = access::TABLE.iter().find(|(it, _)| *it == name).unwrap();
+    let asks: Vec<String> = asks.iter().map(|it| format!("`{}`", it.name())).collect();
+    format!(
+        "{}{} → {}{}; asks for {}",
+        stream(method.client_streaming()),
+        linked(method.input_type()),
+        stream(method.server_streaming()),
+        linked(method.output_type()),
+        asks.join(" or "),
+    )
+}
+
+fn described(comments: &Comments, index: i32, message: &DescriptorProto) -> String {
+    let path = [FILE_MESSAGE, index];
+    let mut text = format!("\n### {}\n\n{}\n", message.name(), comments.text(&path, message.name()));
+    if message.field.is_empty() {
+        return text;
+    }
+    text.push_str("\n| field | type | what it is |\n|---|---|---|\n");
+    for (at, field) in (0..).zip(&message.field) {
+        let name = format!("{}.{}", message.name(), field.name());
+        let mut said = comments.cell(&[FILE_MESSAGE, index, MESSAGE_FIELD, at], &name);
+        if let Some(one) = field.oneof_index.filter(|_| !field.proto3_optional()) {
+            let of = &message.oneof_decl[usize::try_from(one).unwrap()];
+            let about = comments.0.get(&vec![FILE_MESSAGE, index, MESSAGE_ONEOF, one]);
+            let about = about.filter(|it| !it.is_empty()).map(|it| format!(": {}", it.replace('\n', " ")));
+            said.push_str(&format!(" *One of `{}`{}*", of.name(), about.unwrap_or_default()));
+        }
+        text.push_str(&format!("| `{}` | {} | {said} |\n", field.name(), kind(message, field)));
+    }
+    text
+}
+
+fn kind(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
+    let entry = message.nested_type.iter().find(|it| field.type_name().ends_with(&format!(".{}", it.name())));
+    if let Some(entry) = entry {
+        return format!("map of {} to {}", plain(&entry.field[0]), plain(&entry.field[1]));
+    }
+    let repeated = field.label() == Label::Repeated;
+    let optional = if field.proto3_optional() { "optional " } else { "" };
+    format!("{}{optional}{}", if repeated { "list of " } else { "" }, plain(field))
+}
+
+fn plain(field: &FieldDescriptorProto) -> String {
+    match field.r#type() {
+        Type::Message | Type::Enum => linked(field.type_name()),
+        other => format!("`{}`", other.as_str_name().trim_start_matches("TYPE_").to_lowercase()),
+    }
+}
+
+fn values(comments: &Comments, index: i32, it: &EnumDescriptorProto) -> String {
+    let mut text = format!("\n### {}\n\n{}\n", it.name(), comments.text(&[FILE_ENUM, index], it.name()));
+    text.push_str("\n| value | number | what it is |\n|---|---|---|\n");
+    for (at, value) in (0..).zip(&it.value) {
+        let said = comments.cell(&[FILE_ENUM, index, ENUM_VALUE, at], value.name());
+        text.push_str(&format!("| `{}` | {} | {said} |\n", value.name(), value.number()));
+    }
+    text
+}
