@@ -136,7 +136,7 @@ impl Client {
         let mut approvals = ApprovalServiceClient::with_interceptor(self.0.clone(), APPROVER);
         let open = approvals.list_approvals(ListApprovalsRequest::default()).await.expect("listed").into_inner();
         let asked = open.approvals.into_iter().find(|it| it.subject == fund).expect("an approval was opened");
-        let request = GiveApprovalRequest { request_id: fresh(), approval: asked.approval };
+        let request = GiveApprovalRequest { request_id: fresh(), approval: asked.approval, ..Default::default() };
         let given = approvals.give_approval(request).await.expect("given").into_inner();
         assert_eq!(given.funds.first().map(|it| it.available), Some(ALLOCATED), "the money is there");
     }

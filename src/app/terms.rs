@@ -49,6 +49,8 @@ pub struct NewTerms<'a> {
     pub file_name: &'a str,
     /// Its text.
     pub text: &'a str,
+    /// Whether to answer what would be loaded, and load nothing.
+    pub validate_only: bool,
     /// Makes the stored answer.
     pub encode: fn(&Kept) -> Vec<u8>,
 }
@@ -119,10 +121,15 @@ impl App {
         authorise(caller, Action::LoadTerms)?;
         let (actor, request) = (caller.actor.clone(), new.request);
         let (tx, kept) = match self.keep_terms(actor.as_str(), new.file_name, new.text).await {
+            Err(error) if new.validate_only => return Err(error),
             // An answer given before goes before whatever is wrong with the call by now.
             Err(error) => return self.answered(&actor, &new).await?.ok_or(error),
             Ok(kept) => kept,
         };
+        if new.validate_only {
+            tx.rollback().await?;
+            return Ok((new.encode)(&kept));
+        }
         if let Some(stored) = requests::one(&tx, &actor, request).await? {
             tx.rollback().await?;
             return again(&stored, new.rpc, new.fingerprint);

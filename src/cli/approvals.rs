@@ -49,7 +49,7 @@ pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Res
             session.print(&approvals.await?.into_iter().map(ApprovalView::from).collect::<Vec<_>>())
         }
         ApprovalsCommand::Give { approval } => {
-            let request = GiveApprovalRequest { request_id: session.request_id(), approval };
+            let request = GiveApprovalRequest { request_id: session.request_id(), approval, ..Default::default() };
             let answer = session.approvals().give_approval(session.call(request)).await?.into_inner();
             session.print(&GivenView::from(answer))
         }

@@ -309,17 +309,21 @@ impl Story {
         };
         client.close_offer(by("case-officer", close)).await?;
         say("an offer was closed by mistake")?;
-        let reopen =
-            ReopenOfferRequest { request_id: request_id(), offer, reason: "a mistake".to_owned(), etag: String::new() };
+        let reopen = ReopenOfferRequest {
+            request_id: request_id(),
+            offer,
+            reason: "a mistake".to_owned(),
+            ..Default::default()
+        };
         refused(client.reopen_offer(by("administrator", reopen)).await, Code::FailedPrecondition)?;
         let mut approvals = ApprovalServiceClient::new(self.channel.clone());
         let mine = ListApprovalsRequest { waiting_for_me: true, ..Default::default() };
         let second = |message| called("second-administrator", "administrator", message);
         let waiting = approvals.list_approvals(second(mine)).await?.into_inner();
         let approval = waiting.approvals.into_iter().next().ok_or("there is no approval")?.approval;
-        let own = GiveApprovalRequest { request_id: request_id(), approval: approval.clone() };
+        let own = GiveApprovalRequest { request_id: request_id(), approval: approval.clone(), ..Default::default() };
         refused(approvals.give_approval(by("administrator", own)).await, Code::PermissionDenied)?;
-        let given = GiveApprovalRequest { request_id: request_id(), approval };
+        let given = GiveApprovalRequest { request_id: request_id(), approval, ..Default::default() };
         let given = approvals.give_approval(called("second-administrator", "administrator", given)).await?.into_inner();
         let state = given.offer.and_then(|it| name(it.state().as_str_name(), "OFFER_STATE_")).unwrap_or_default();
         say(&format!("a second administrator approved: the offer is {state} again"))

@@ -112,7 +112,8 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
             session.print(&ImportDetail::from(session.register().get_import(request).await?.into_inner()))
         }
         ImportCommand::Withdraw { id, reason } => {
-            let request = WithdrawImportRequest { request_id: session.request_id(), import_id: id, reason };
+            let request =
+                WithdrawImportRequest { request_id: session.request_id(), import_id: id, reason, ..Default::default() };
             let answer = session.register().withdraw_import(session.call(request)).await?.into_inner();
             session.print(&WithdrawnView::from(answer))
         }

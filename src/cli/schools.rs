@@ -71,6 +71,7 @@ pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Resul
                 placement: kind.into(),
                 trust_uid: trust.unwrap_or_default(),
                 reason,
+                ..Default::default()
             };
             let answer = session.register().place_school(session.call(request)).await?.into_inner();
             session.print(&PlacedView::from(answer))

@@ -74,7 +74,12 @@ pub(super) async fn run(command: TermsCommand, session: &Session<'_>) -> Result<
         }
         TermsCommand::Load { file } => {
             let text = tokio::fs::read_to_string(&file).await.map_err(|error| unreadable(&file, &error))?;
-            let request = LoadTermsRequest { request_id: session.request_id(), file_name: file_name(&file), text };
+            let request = LoadTermsRequest {
+                request_id: session.request_id(),
+                file_name: file_name(&file),
+                text,
+                ..Default::default()
+            };
             let answer = session.terms().load_terms(session.call(request)).await?.into_inner();
             session.print(&LoadedView::from(answer))
         }

@@ -59,7 +59,10 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
     match waiting.programme {
         Some(programme) => {
             let action = permission(&waiting.action);
-            call.submit(app, programme, request, Command::GiveApproval { approval, action }, given).await
+            let validate_only = call.message.validate_only;
+            let command = Command::GiveApproval { approval, action };
+            crate::app::authorise(&call.caller, action)?;
+            call.change_in(app, programme, (request, command), validate_only, given).await
         }
         None => super::register::give_withdrawal(app, call, request, approval).await,
     }

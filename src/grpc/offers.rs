@@ -202,7 +202,7 @@ impl OfferService for Offers {
                 let reason = fields.text("reason", &m.reason);
                 offer.zip(reason).map(|(offer, reason)| Command::Reopen { offer, reason })
             },
-            false
+            m.validate_only
         )
     }
 
@@ -230,7 +230,7 @@ impl OfferService for Offers {
                 let text = fields.text("text", &m.text);
                 offer.zip(text).map(|(offer, text)| Command::Note { offer, text })
             },
-            false
+            m.validate_only
         )
     }
 

@@ -76,7 +76,7 @@ impl RegisterService for Register {
             let id = fields.parse("import_id", &call.message.import_id);
             let reason = fields.text("reason", &call.message.reason);
             let ((_, id), reason) = fields.done(request.zip(id).zip(reason))?;
-            match self.app.withdraw_import(&call.caller, id, &reason).await? {}
+            match self.app.withdraw_import(&call.caller, id, &reason, call.message.validate_only).await? {}
         })
         .await
     }
@@ -189,7 +189,8 @@ async fn place(app: &App, call: Call<PlaceSchoolRequest>) -> Result<PlaceSchoolR
     let placement = hand_placement(&mut fields, message);
     let value = request.zip(programme).zip(urn).zip(reason).zip(placement);
     let ((((request, programme), urn), reason), placement) = fields.done(value)?;
-    call.submit(app, programme, request, Command::Place { urn, placement, reason }, placed).await
+    let (command, validate_only) = (Command::Place { urn, placement, reason }, message.validate_only);
+    call.change_in(app, programme, (request, command), validate_only, placed).await
 }
 
 fn hand_placement(fields: &mut Fields, message: &PlaceSchoolRequest) -> Option<HandPlacement> {
@@ -241,6 +242,9 @@ pub(super) async fn give_withdrawal(
         }
         .encode_to_vec()
     };
+    if call.message.validate_only {
+        return decode(&encode(&app.check_withdrawal(&call.caller, approval).await?));
+    }
     let reply = app.give_withdrawal(&call.caller, request, approval, encode).await?;
     decode(&reply.answer)
 }

@@ -36,7 +36,8 @@ impl TermsService for Programmes {
             let request = fields.done(request)?;
             let file_name = Some(call.message.file_name.as_str()).filter(|it| !it.is_empty()).unwrap_or("terms");
             let (rpc, fingerprint, text) = (call.rpc, call.fingerprint(), call.message.text.as_str());
-            let new = NewTerms { request, rpc, fingerprint, file_name, text, encode };
+            let validate_only = call.message.validate_only;
+            let new = NewTerms { request, rpc, fingerprint, file_name, text, validate_only, encode };
             decode(&self.0.load_terms(&call.caller, new).await?)
         })
         .await

@@ -77,7 +77,7 @@ async fn a_call_made_again_opens_no_second_one(db: Db) {
     let asked = client.offers().reopen_offer(client.ask(reopen())).await.unwrap_err();
     assert_eq!(reason(&asked), "APPROVAL_REQUIRED");
     for approval in [approval, refusal(&asked).approval] {
-        let given = GiveApprovalRequest { request_id: fresh(), approval };
+        let given = GiveApprovalRequest { request_id: fresh(), approval, ..Default::default() };
         client.approvals().give_approval(client.named("bob").ask(given)).await.unwrap();
     }
     client.close(&offer, Outcome::Withdrawn).await.unwrap();
@@ -106,7 +106,8 @@ async fn a_call_made_again_opens_no_second_one(db: Db) {
 async fn give(url: String, actor: &'static str, approval: &str) -> Result<(), Code> {
     let mut client = ApprovalServiceClient::connect(url).await.unwrap();
     let request_id = Uuid::new_v4().to_string();
-    let mut request = Request::new(GiveApprovalRequest { request_id, approval: approval.to_owned() });
+    let mut request =
+        Request::new(GiveApprovalRequest { request_id, approval: approval.to_owned(), ..Default::default() });
     request.metadata_mut().insert("x-tsio-actor", actor.parse().unwrap());
     request.metadata_mut().insert("x-tsio-roles", "administrator".parse().unwrap());
     client.give_approval(request).await.map(drop).map_err(|status| status.code())

@@ -69,7 +69,7 @@ async fn annotate(url: String, offer: String, ended: Arc<AtomicBool>) -> usize {
     let mut notes = 0;
     while !ended.load(Ordering::SeqCst) {
         let request_id = Uuid::new_v4().to_string();
-        let note = NoteOfferRequest { request_id, offer: offer.clone(), text: "x".to_owned(), etag: String::new() };
+        let note = NoteOfferRequest { request_id, offer: offer.clone(), text: "x".to_owned(), ..Default::default() };
         client.note_offer(by_officer(note)).await.unwrap();
         notes += 1;
     }

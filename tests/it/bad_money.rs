@@ -268,7 +268,7 @@ async fn too_much_for_any_number(db: Db) {
     }
     let huge = client.allocate(&fund, MOST, &fresh()).await.unwrap_err();
     assert_eq!(reason(&huge), "APPROVAL_REQUIRED");
-    let request = GiveApprovalRequest { request_id: fresh(), approval: refusal(&huge).approval };
+    let request = GiveApprovalRequest { request_id: fresh(), approval: refusal(&huge).approval, ..Default::default() };
     let second = client.named("second");
     second.approvals().give_approval(second.ask(request)).await.unwrap();
     let all = MOST + 100_000;
@@ -449,7 +449,7 @@ async fn far_too_long(db: Db) {
     assert_eq!(wrong(&status), ["fund"]);
     let note = |etag: String| {
         let (request_id, offer, text) = (fresh(), school.offer.clone(), "called".to_owned());
-        client.ask(NoteOfferRequest { request_id, offer, text, etag })
+        client.ask(NoteOfferRequest { request_id, offer, text, etag, ..Default::default() })
     };
     assert_eq!(wrong(&client.offers().note_offer(note(long())).await.unwrap_err()), ["etag"]);
     // As long as may be: told apart from one that is wrong by itself.

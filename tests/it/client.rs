@@ -134,7 +134,7 @@ impl Client {
             request_id: id.to_owned(),
             offer: offer.to_owned(),
             text: text.to_owned(),
-            etag: String::new(),
+            ..Default::default()
         };
         Ok(self.offers().note_offer(self.ask(request)).await?.into_inner())
     }

@@ -109,7 +109,7 @@ impl Officer {
 
     async fn note(&mut self, offer: &str) {
         let (request_id, offer, text) = (fresh(), offer.to_owned(), "rang the school".to_owned());
-        let note = self.ask(NoteOfferRequest { request_id, offer, text, etag: String::new() });
+        let note = self.ask(NoteOfferRequest { request_id, offer, text, ..Default::default() });
         self.offers.note_offer(note).await.unwrap();
     }
 

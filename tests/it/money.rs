@@ -11,6 +11,8 @@ use tsio::proto::approval_service_client::ApprovalServiceClient;
 use tsio::proto::award_service_client::AwardServiceClient;
 use tsio::proto::finance_service_client::FinanceServiceClient;
 use tsio::proto::fund_service_client::FundServiceClient;
+use tsio::proto::register_service_client::RegisterServiceClient;
+use tsio::proto::terms_service_client::TermsServiceClient;
 use tsio::proto::{
     AcceptOfferRequest, Acceptor, AllocateFundRequest, AllocateFundResponse, Award, BookDaysRequest, CloseOfferRequest,
     CloseOfferResponse, CreateAwardsRequest, CreateAwardsResponse, CreateFundRequest, CreditSupport, DrawAwardRequest,
@@ -108,6 +110,14 @@ impl Client {
 
     pub(crate) fn finance(&self) -> FinanceServiceClient<Channel> {
         FinanceServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn registry(&self) -> RegisterServiceClient<Channel> {
+        RegisterServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn schemes(&self) -> TermsServiceClient<Channel> {
+        TermsServiceClient::new(self.channel())
     }
 
     pub(crate) fn approvals(&self) -> ApprovalServiceClient<Channel> {

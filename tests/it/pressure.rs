@@ -86,7 +86,7 @@ fn nothing_is_carried_out_for_a_caller_that_is_late_or_gone() {
             request_id: id.to_owned(),
             offer: offers[0].offer.clone(),
             text: "too late".to_owned(),
-            etag: String::new(),
+            ..Default::default()
         };
         let mut request = client.ask(note(&late));
         request.set_timeout(Duration::from_millis(300));
@@ -216,7 +216,7 @@ async fn nothing_is_carried_out_for_who_gave_up_during_the_retries(db: Db) {
     past.hold(YEAR).await;
     let late = fresh();
     let (request_id, text) = (late.clone(), "too late".to_owned());
-    let mut request = client.ask(NoteOfferRequest { request_id, offer: offer.clone(), text, etag: String::new() });
+    let mut request = client.ask(NoteOfferRequest { request_id, offer: offer.clone(), text, ..Default::default() });
     request.set_timeout(Duration::from_secs(7));
     let status = client.offers().note_offer(request).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));

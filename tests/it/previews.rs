@@ -1,10 +1,13 @@
 //! A preview of what moves money or days is the same call without its traces, refusal or not.
 
+use prost::Message as _;
 use tonic::Response;
 use tsio::proto::{
     AllocateFundRequest, BookDaysRequest, CancelBookingRequest, CheckAwardRequest, CreateAwardsRequest,
-    CreateFundRequest, DrawAwardRequest, MoveFundsRequest, RefundAwardRequest, ReleaseAwardRequest,
-    WithdrawFundRequest, draw_award_request, refund_award_request, release_award_request,
+    CreateFundRequest, DrawAwardRequest, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest,
+    ListImportsRequest, ListTermsRequest, LoadTermsRequest, MoveFundsRequest, NoteOfferRequest, Outcome,
+    PlaceSchoolRequest, Placement, RefundAwardRequest, ReleaseAwardRequest, ReopenOfferRequest, WithdrawFundRequest,
+    WithdrawImportRequest, draw_award_request, refund_award_request, release_award_request,
 };
 
 use crate::client::{Client, YEAR, fresh, of_school, reason, seen};
@@ -12,7 +15,21 @@ use crate::harness::{Db, Server, both};
 use crate::money::{DAY, amounts, balances, credit, nle, refusal};
 use crate::past::proved;
 
-both!(what_becomes_of_an_award, what_moves_between_funds, what_would_be_made);
+both!(what_becomes_of_an_award, what_moves_between_funds, what_would_be_made, what_moves_no_money, what_two_people_do,);
+
+/// Every mutation of the contract can be tried first.
+#[test]
+fn every_mutation_has_a_preview() {
+    let set = prost_types::FileDescriptorSet::decode(tsio::proto::FILE_DESCRIPTOR_SET).unwrap();
+    let messages = set.file.iter().filter(|it| it.package() == "tsio.v1").flat_map(|it| &it.message_type);
+    let has = |message: &prost_types::DescriptorProto, name: &str| message.field.iter().any(|it| it.name() == name);
+    // An event tells of the request that made it, and takes none.
+    let mutations: Vec<_> = messages.filter(|it| has(it, "request_id") && it.name() != "OfferEvent").collect();
+    assert!(mutations.len() > 20, "there are mutations: {}", mutations.len());
+    for message in mutations {
+        assert!(has(message, "validate_only"), "{}", message.name());
+    }
+}
 
 /// Previews a call under the id it is then made with: no trace of the preview, and the very same answer.
 macro_rules! previewed {
@@ -176,4 +193,90 @@ async fn what_would_be_made(db: Db) {
     }
     assert_eq!((would.warnings, checked.warnings), (made.warnings.clone(), made.warnings));
     proved(&db);
+}
+
+async fn what_moves_no_money(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let offer = offers[0].offer.clone();
+    let note = |text: &str| NoteOfferRequest { offer: offer.clone(), text: text.to_owned(), ..Default::default() };
+    previewed!(&db, client, offers.note_offer, note("rang the school")).unwrap();
+    let empty = previewed!(&db, client, offers.note_offer, note("")).unwrap_err();
+    assert_eq!(reason(&empty), "FIELD_VIOLATIONS");
+
+    let place = |urn| PlaceSchoolRequest {
+        programme: YEAR.to_owned(),
+        urn,
+        placement: Placement::Maintained.into(),
+        reason: "the council runs it".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(previewed!(&db, client, registry.place_school, place(910_063)).unwrap().urn, 910_063);
+    let known = previewed!(&db, client, registry.place_school, place(910_003)).unwrap_err();
+    assert_eq!(reason(&known), "ALREADY_PLACED");
+
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/terms/2022-23.toml")).unwrap();
+    let load = |text: String| LoadTermsRequest { file_name: "next.toml".to_owned(), text, ..Default::default() };
+    let changed = format!("{text}\n# another\n");
+    assert_eq!(reason(&previewed!(&db, client, schemes.load_terms, load(changed)).unwrap_err()), "TERMS_IN_USE");
+    let later = [("2022-23", "2031-32"), ("2022-", "2031-"), ("2023-", "2032-")];
+    let mut new = load(later.iter().fold(text, |text, (from, to)| text.replace(from, to)));
+    (new.request_id, new.validate_only) = (fresh(), true);
+    let answer = client.schemes().load_terms(client.ask(new)).await.unwrap().into_inner();
+    let loaded = client.schemes().list_terms(client.ask(ListTermsRequest::default())).await.unwrap().into_inner().terms;
+    assert_eq!(answer.terms.unwrap().programme, "2031-32", "it would be loaded");
+    assert!(loaded.iter().all(|it| it.programme != "2031-32"), "and was not");
+}
+
+async fn what_two_people_do(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let offer = of_school(&offers, 910_003).offer.clone();
+    client.close(&offer, Outcome::Withdrawn).await.unwrap();
+    let open = async || {
+        let list = ListApprovalsRequest::default();
+        client.approvals().list_approvals(client.ask(list)).await.unwrap().into_inner().approvals
+    };
+    let reopen = |validate_only| ReopenOfferRequest {
+        request_id: fresh(),
+        offer: offer.clone(),
+        reason: "in error".to_owned(),
+        validate_only,
+        ..Default::default()
+    };
+    let imports = client.registry().list_imports(client.ask(ListImportsRequest::default())).await.unwrap();
+    let import_id = imports.into_inner().imports[0].import_id.clone();
+    let withdraw = |validate_only| WithdrawImportRequest {
+        request_id: fresh(),
+        import_id: import_id.clone(),
+        reason: "wrong month".to_owned(),
+        validate_only,
+    };
+    let tried = [
+        client.offers().reopen_offer(client.ask(reopen(true))).await.unwrap_err(),
+        client.registry().withdraw_import(client.ask(withdraw(true))).await.unwrap_err(),
+    ];
+    assert_eq!(tried.map(|it| reason(&it)), ["APPROVAL_REQUIRED", "APPROVAL_REQUIRED"]);
+    assert_eq!(open().await, [], "a preview opens no approval");
+
+    let asked = [
+        client.offers().reopen_offer(client.ask(reopen(false))).await.unwrap_err(),
+        client.registry().withdraw_import(client.ask(withdraw(false))).await.unwrap_err(),
+    ];
+    for asked in asked {
+        let give = GiveApprovalRequest { approval: refusal(&asked).approval, ..Default::default() };
+        let own = previewed!(&db, client, approvals.give_approval, give.clone()).unwrap_err();
+        assert_eq!(reason(&own), "SELF_APPROVAL");
+        let bob = client.named("bob");
+        let (head, before) = (proved(&db), open().await);
+        let mut tried = GiveApprovalRequest { request_id: fresh(), validate_only: true, ..give };
+        let preview = bob.approvals().give_approval(bob.ask(tried.clone())).await.unwrap().into_inner();
+        assert_eq!((proved(&db), open().await), (head, before), "a preview gives nothing");
+        tried.validate_only = false;
+        let given = bob.approvals().give_approval(bob.ask(tried)).await.unwrap().into_inner();
+        assert_eq!(preview, GiveApprovalResponse { affected_offers: Vec::new(), ..given });
+    }
+    assert_eq!(open().await, []);
 }

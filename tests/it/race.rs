@@ -307,7 +307,7 @@ async fn one_of_two_second_people(db: Db) {
         let waits = clients[0].allocate(&fund, 5_000_001, &fresh()).await.unwrap_err();
         let approval = refusal(&waits).approval;
         let give = |client: Client| {
-            let request = GiveApprovalRequest { request_id: fresh(), approval: approval.clone() };
+            let request = GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
             async move { client.approvals().give_approval(client.ask(request)).await }
         };
         let (one, other) = tokio::join!(give(clients[0].named("bob")), give(clients[1].named("cleo")));

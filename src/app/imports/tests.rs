@@ -274,7 +274,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     identify(&house).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
     let september = house.app.list_imports(&ann, Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
-    let ask = async |reason| house.app.withdraw_import(&ann, september, reason).await;
+    let ask = async |reason| house.app.withdraw_import(&ann, september, reason, false).await;
     assert!(matches!(ask(" ").await, Err(AppError::Invalid(_))));
     let opened = refused(ask("wrong month").await);
     let approval = opened.approval.unwrap();
@@ -313,7 +313,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
 async fn asked(house: &House) -> ApprovalId {
     identify(house).await;
     let september = house.app.list_imports(&admin("ann"), Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
-    refused(house.app.withdraw_import(&admin("ann"), september, "wrong month").await).approval.unwrap()
+    refused(house.app.withdraw_import(&admin("ann"), september, "wrong month", false).await).approval.unwrap()
 }
 
 /// Between the withdrawal and its answer no lock is held; a process that dies there leaves the answer to the next try.

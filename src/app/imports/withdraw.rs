@@ -52,22 +52,34 @@ pub struct Withdrawn {
 
 impl App {
     /// Asks to withdraw an import: opens an approval, or names the one the caller opened already. Never carried out by
-    /// one person, so it always ends in a refusal or an error.
+    /// one person, so it always ends in a refusal or an error. With `validate_only` none is opened.
     ///
     /// # Errors
     /// [`Reason::ApprovalRequired`] with the approval; [`Reason::ImportNotLanded`]; [`AppError::NotFound`].
-    pub async fn withdraw_import(&self, caller: &Caller, id: ImportId, reason: &str) -> Result<Infallible> {
+    pub async fn withdraw_import(
+        &self,
+        caller: &Caller,
+        id: ImportId,
+        reason: &str,
+        validate_only: bool,
+    ) -> Result<Infallible> {
         authorise(caller, Action::Import)?;
         let length = reason.trim().chars().count();
         if length == 0 || length > REASON {
             let wanted = format!("say why, in at most {REASON} characters");
             return Err(AppError::Invalid(vec![Violation::new("reason", wanted)]));
         }
-        let ask = || self.ask_to_withdraw(caller, id, reason.trim());
+        let ask = || self.ask_to_withdraw(caller, id, reason.trim(), validate_only);
         Err(required(retried(ask).await?, "withdrawing an import").into())
     }
 
-    async fn ask_to_withdraw(&self, caller: &Caller, id: ImportId, reason: &str) -> Result<ApprovalId> {
+    async fn ask_to_withdraw(
+        &self,
+        caller: &Caller,
+        id: ImportId,
+        reason: &str,
+        validate_only: bool,
+    ) -> Result<ApprovalId> {
         let tx = self.locked().await?;
         landed(&tx, id).await?;
         let open = store::approvals::find(&tx, &[], &[id.0], &[]).await?;
@@ -91,8 +103,12 @@ impl App {
             requested_at: self.clock().now().at,
             given_by: None,
         };
-        store::approvals::put(&tx, std::slice::from_ref(&new)).await?;
-        tx.commit().await?;
+        if validate_only {
+            tx.rollback().await?;
+        } else {
+            store::approvals::put(&tx, std::slice::from_ref(&new)).await?;
+            tx.commit().await?;
+        }
         Ok(new.id)
     }
 
@@ -122,6 +138,15 @@ impl App {
         .await
     }
 
+    /// What giving an approval to withdraw an import would come to, but for the offers it would affect. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`App::give_withdrawal`].
+    pub async fn check_withdrawal(&self, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
+        authorise(caller, Action::Import)?;
+        withdrawn(&self.snapshot().await?, caller, approval).await
+    }
+
     /// Withdraws under the register's lock, unless this request has done so already.
     pub(super) async fn carry_withdrawal(
         &self,
@@ -140,19 +165,9 @@ impl App {
                 Carried::Answered(answer)
             });
         }
-        let waiting = asked(&tx, approval).await?;
-        check(approval, &waiting.requested_by, waiting.given_by.as_ref(), &caller.actor)?;
-        let import = landed(&tx, ImportId(waiting.subject)).await?;
+        let Withdrawn { approval: given, import, .. } = withdrawn(&tx, caller, approval).await?;
         let now = self.clock().now();
-        let import = Import {
-            state: State::Withdrawn,
-            withdrawn_by: Some(waiting.requested_by.clone()),
-            withdrawn_reason: waiting.reason.clone(),
-            indexed: false,
-            ..import
-        };
         store::imports::put(&tx, &[&import]).await?;
-        let given = StoredApproval { given_by: Some(caller.actor.clone()), ..waiting };
         store::approvals::put(&tx, std::slice::from_ref(&given)).await?;
         let stored =
             Stored { actor: caller.actor.clone(), request, rpc: RPC.to_owned(), fingerprint, answer: Vec::new() };
@@ -201,6 +216,21 @@ async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<Stor
     let found = store::approvals::find(from, &[approval], &[], &[]).await?;
     let found = found.into_iter().find(|it| it.id == approval && it.action == WITHDRAW_IMPORT);
     found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))
+}
+
+/// The approval given by this caller, and the import withdrawn, neither written.
+async fn withdrawn(from: &impl store::Readable, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
+    let waiting = asked(from, approval).await?;
+    check(approval, &waiting.requested_by, waiting.given_by.as_ref(), &caller.actor)?;
+    let import = Import {
+        state: State::Withdrawn,
+        withdrawn_by: Some(waiting.requested_by.clone()),
+        withdrawn_reason: waiting.reason.clone(),
+        indexed: false,
+        ..landed(from, ImportId(waiting.subject)).await?
+    };
+    let approval = StoredApproval { given_by: Some(caller.actor.clone()), ..waiting };
+    Ok(Withdrawn { approval, import, affected: Vec::new() })
 }
 
 async fn existing(from: &impl store::Readable, id: ImportId) -> Result<Import> {

@@ -51,7 +51,7 @@ impl Story {
         let mine = ListApprovalsRequest { waiting_for_me: true, ..Default::default() };
         let waiting = approvals.list_approvals(called("approver", "finance-approver", mine)).await?.into_inner();
         let approval = waiting.approvals.into_iter().next().ok_or("there is no approval")?.approval;
-        let give = GiveApprovalRequest { request_id: request_id(), approval };
+        let give = GiveApprovalRequest { request_id: request_id(), approval, ..Default::default() };
         let given = approvals.give_approval(called("approver", "finance-approver", give)).await?.into_inner();
         for fund in &given.funds {
             say(&format!("the second person approved: {}", fund_line(fund)))?;

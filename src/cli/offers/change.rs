@@ -54,7 +54,7 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
         }
         ChangeCommand::Reopen { which, reason } => {
             let (offer, etag) = which.parts();
-            let request = ReopenOfferRequest { request_id, offer, reason, etag };
+            let request = ReopenOfferRequest { request_id, offer, reason, etag, ..Default::default() };
             offers.reopen_offer(session.call(request)).await?.into_inner().into()
         }
         ChangeCommand::Assign { which, to } => {
@@ -64,7 +64,7 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
         }
         ChangeCommand::Note { which, text } => {
             let (offer, etag) = which.parts();
-            let request = NoteOfferRequest { request_id, offer, text, etag };
+            let request = NoteOfferRequest { request_id, offer, text, etag, ..Default::default() };
             offers.note_offer(session.call(request)).await?.into_inner().into()
         }
         ChangeCommand::Region { which, to } => {

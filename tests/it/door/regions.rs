@@ -196,7 +196,7 @@ async fn an_answer_is_given_again_only_to_whoever_may_see_it(db: Db) {
     let offer = client.seed().await.into_iter().next().unwrap();
     let channel = client.channel();
     let (request_id, text, etag) = (fresh(), "x".to_owned(), String::new());
-    let note = NoteOfferRequest { request_id, offer: offer.offer.clone(), text, etag };
+    let note = NoteOfferRequest { request_id, offer: offer.offer.clone(), text, etag, ..Default::default() };
     let ask = async |role: &str, regions: &str| {
         call(&channel, "OfferService/NoteOffer", as_role(role, Some(regions), note.clone()))
             .await

@@ -188,7 +188,7 @@ impl Framed<'_> {
             }
             Command::Reopen { offer } => {
                 let (offer, reason) = (self.offer(*offer), "in error".to_owned());
-                let request = ReopenOfferRequest { request_id, offer, reason, etag: String::new() };
+                let request = ReopenOfferRequest { request_id, offer, reason, ..Default::default() };
                 sent!(client, offers, reopen_offer, request, |answer| Sent::default())
             }
             other => unreachable!("{other:?}"),
@@ -211,7 +211,7 @@ impl Framed<'_> {
             Command::Give { approval, asker } => {
                 let giver = if *asker { client } else { &self.world.second };
                 let approval = self.named(&self.world.approvals[*approval]);
-                let request = GiveApprovalRequest { request_id, approval };
+                let request = GiveApprovalRequest { request_id, approval, ..Default::default() };
                 sent!(giver, approvals, give_approval, request, |answer| Sent::default())
             }
             Command::Change { wish: Wish::Allocate(to, amount) } => {
