@@ -24,5 +24,6 @@ mod terms;
 mod torn;
 mod upload;
 mod watch;
+mod web;
 
 pub use server::{Limits, Serving, Setup, Tls, serve};
