@@ -5,6 +5,7 @@
 
 mod access;
 mod file;
+mod web;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -73,7 +74,7 @@ pub struct Mistakes(pub Vec<String>);
 #[must_use]
 pub fn development(drain: Duration) -> Setup {
     let limits = Limits { drain, connections: CONNECTIONS, calls: CALLS, rate: None };
-    Setup { access: Access::Development, tls: None, limits }
+    Setup { access: Access::Development, tls: None, limits, web: Vec::new() }
 }
 
 impl Config {
@@ -108,6 +109,7 @@ impl Config {
         }
         let development = given.development || says.development.unwrap_or(false);
         let (access, tls) = access::check(says, listen, development, mistakes);
+        let web = web::check(says, mistakes);
         let limits = says.limits.clone().unwrap_or_default();
         let rate = match (&access, limits.calls_per_second) {
             (_, Some(rate)) => Some(rate),
@@ -121,7 +123,7 @@ impl Config {
             rate,
         };
         let migrate = given.migrate || says.migrate.unwrap_or(false);
-        Self { database, listen, migrate, setup: Setup { access, tls, limits } }
+        Self { database, listen, migrate, setup: Setup { access, tls, limits, web } }
     }
 }
 
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_said_at_once_with_its_line() {
-        let rows: [(&str, &[&str]); 9] = [
+        let rows: [(&str, &[&str]); 10] = [
             ("", &["access: nothing says who may call: set up [tokens] or [[services]], or serve with --development"]),
             (
                 "database = \"mysql://x\"\ndrain_seconds = 3000\ndevelopment = true",
@@ -191,6 +193,10 @@ mod tests {
             (
                 "[tls]\ncertificate = \"/no/such.pem\"\nkey = \"/no/such.key\"\n[tokens]\nissuer = \"i\"\naudience = \"a\"\nkeys = \"k\"",
                 &[":2: tls.certificate: /no/such.pem: ", ":3: tls.key: /no/such.key: "],
+            ),
+            (
+                "development = true\n[web]\norigins = [\n\"https://casework.example\",\n\"*\", \"http://casework.example\"]",
+                &[":5: web.origins: \"*\" is no origin", ":5: web.origins: \"http://casework.example\" is no origin"],
             ),
             ("database = \"sqlite:a.db\"\ndatabsae = \"x\"", &[":2: unknown field `databsae`"]),
         ];

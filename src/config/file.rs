@@ -33,6 +33,8 @@ pub struct ConfigFile {
     pub services: Vec<ServiceTable>,
     /// Bounds.
     pub limits: Option<LimitsTable>,
+    /// Browsers.
+    pub web: Option<WebTable>,
 }
 
 /// `[tls]`: files in PEM.
@@ -79,6 +81,14 @@ pub struct ServiceTable {
     pub roles: Spanned<Vec<String>>,
     /// Its regions, `*` for all; none when left out.
     pub regions: Option<Spanned<Vec<String>>>,
+}
+
+/// `[web]`: gRPC-Web, spoken where an origin is named.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebTable {
+    /// Pages of which origins may call: `https://host`, with a port where it is not 443.
+    pub origins: Vec<Spanned<String>>,
 }
 
 /// `[limits]`.

@@ -26,5 +26,6 @@ mod terms;
 mod torn;
 mod upload;
 mod watch;
+mod web;
 
 pub use server::{Limits, Serving, Setup, Tls, serve};

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderValue, Request};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::body::Body;
@@ -33,6 +33,7 @@ use super::terms::Programmes;
 use super::torn;
 use super::upload::Uploads;
 use super::watch::{self, Watchers};
+use super::web::{self, Web};
 use crate::app::App;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::approval_service_server::ApprovalServiceServer;
@@ -96,6 +97,8 @@ pub struct Setup {
     pub tls: Option<Tls>,
     /// Bounds.
     pub limits: Limits,
+    /// Pages of which origins may call, over gRPC-Web; none where it is not spoken.
+    pub web: Vec<HeaderValue>,
 }
 
 /// How serving ended.
@@ -115,7 +118,7 @@ pub enum Serving {
 pub async fn serve(
     app: App,
     listener: TcpListener,
-    Setup { access, tls, limits }: Setup,
+    Setup { access, tls, limits, web }: Setup,
     ready: impl FnOnce() -> io::Result<()>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
@@ -125,7 +128,7 @@ pub async fn serve(
     let readiness = tokio::spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate)));
     let (drain, draining) = oneshot::channel::<()>();
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone()));
-    let router = router(app, health_service, (&uploads, &watchers), tls, GateLayer(gate))?;
+    let router = router(app, health_service, (&uploads, &watchers), (tls, web), GateLayer(gate))?;
     ready()?;
     let served = router.serve_with_incoming_shutdown(connections::bounded(listener, limits.connections), async {
         // An error means the sender is gone, which is as good a reason to stop.
@@ -156,14 +159,14 @@ pub async fn serve(
 
 /// What every request passes first.
 type Told = MapRequestLayer<fn(Request<Body>) -> Request<Body>>;
-/// That, and then the gate.
-type Layers = Stack<GateLayer, Stack<Told, Nothing>>;
+/// For browsers where they may call, then that, and then the gate.
+type Layers = Stack<GateLayer, Stack<Told, Stack<Web, Nothing>>>;
 
 fn router(
     app: App,
     health: HealthServer<impl Health>,
     (uploads, watchers): (&Uploads, &Watchers),
-    tls: Option<Tls>,
+    (tls, origins): (Option<Tls>, Vec<HeaderValue>),
     gate: GateLayer,
 ) -> Result<Router<Layers>, Box<dyn std::error::Error + Send + Sync>> {
     let reflection = tonic_reflection::server::Builder::configure()
@@ -184,6 +187,8 @@ fn router(
         builder = builder.tls_config(tls)?;
     }
     let mut server = builder
+        .accept_http1(!origins.is_empty())
+        .layer(web::layer(origins))
         .layer(told)
         .layer(gate)
         .max_concurrent_streams(MAX_STREAMS)

@@ -4,6 +4,7 @@
 mod buf;
 mod tear;
 mod tokens;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

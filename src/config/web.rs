@@ -1,0 +1,72 @@
+//! Which pages may call: origins as browsers write them, so that one that can never match is a mistake.
+
+use http::HeaderValue;
+use toml::Spanned;
+
+use super::file::{ConfigFile, Mistake};
+
+/// The origins, none where `[web]` is left out.
+pub(super) fn check(says: &ConfigFile, mistakes: &mut Vec<Mistake>) -> Vec<HeaderValue> {
+    let given = says.web.as_ref().map(|it| it.origins.as_slice()).unwrap_or_default();
+    given.iter().filter_map(|text| origin(text, mistakes)).collect()
+}
+
+fn origin(text: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Option<HeaderValue> {
+    let given = text.get_ref();
+    let found = if is_origin(given) { HeaderValue::from_str(given).ok() } else { None };
+    if found.is_none() {
+        let why = format!(
+            "web.origins: {given:?} is no origin: https://host or https://host:port, in lower case and with nothing \
+             behind it; http:// only for this machine"
+        );
+        mistakes.push(Mistake::at(Some(text), why));
+    }
+    found
+}
+
+/// Browsers leave out the port of the scheme, and write nothing behind it. A wildcard is no origin.
+fn is_origin(text: &str) -> bool {
+    let (host, own_port) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(host), _) => (host, "443"),
+        (None, Some(host)) if ["localhost", "127.0.0.1"].contains(&host.split(':').next().unwrap_or(host)) => {
+            (host, "80")
+        }
+        _ => return false,
+    };
+    let (name, port) = host.split_once(':').unzip();
+    let name = name.unwrap_or(host);
+    let letters = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-' || it == b'.';
+    let is_port =
+        |it: &str| it != own_port && !it.starts_with('0') && !it.starts_with('+') && it.parse::<u16>().is_ok();
+    !name.is_empty() && name.bytes().all(letters) && port.is_none_or(is_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_origin;
+
+    #[test]
+    fn an_origin_is_as_browsers_write_it() {
+        for good in ["https://casework.example", "https://casework.example:8443", "http://localhost:5173"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "*",
+            "",
+            "null",
+            "https://",
+            "https://*.example",
+            "https://casework.example/",
+            "https://Casework.example",
+            "https://casework.example:443",
+            "https://casework.example:0",
+            "https://casework.example:99999",
+            "https://casework.example:",
+            "http://casework.example",
+            "http://localhost.example",
+            "casework.example",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! gRPC-Web as a browser speaks it, in bytes over HTTP/1.1: off by default, guarded as all else, for pages of named origins.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use tsio::proto::{GetOfferRequest, ListOffersRequest, WatchOffersRequest};
+
+use super::BOUND;
+use crate::client::YEAR;
+use crate::door::issuer::{AUDIENCE, ISSUER, SigningKey, claims, publish};
+use crate::harness::{Db, Server, run};
+
+const PAGE: &str = "https://casework.example";
+const BINARY: &str = "application/grpc-web+proto";
+const TEXT: &str = "application/grpc-web-text+proto";
+const LIST: &str = "OfferService/ListOffers";
+
+/// A message as it travels: not compressed, its length, its bytes.
+fn framed(message: &impl prost::Message) -> Vec<u8> {
+    let bytes = message.encode_to_vec();
+    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    [&[0], length.as_slice(), &bytes].concat()
+}
+
+/// Sends a request and gives the connection.
+fn sent(server: &Server, method: &str, rpc: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    let mut head = format!("{method} /tsio.v1.{rpc} HTTP/1.1\r\nHost: tsio\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    stream
+}
+
+/// The whole answer, as text: what is no text in it is nothing these tests look for.
+fn whole(mut stream: TcpStream) -> String {
+    let mut all = Vec::new();
+    // A server that closes its end on us has said what it will say.
+    let _ = stream.read_to_end(&mut all);
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+struct Web {
+    server: Server,
+    token: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Web {
+    fn start(db: &Db) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, file) = (folder.path().join("keys.json"), folder.path().join("tsio.toml"));
+        let key = SigningKey::new("first");
+        publish(&keys, &[key.published()]);
+        let config = format!(
+            "[tokens]\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\nkeys = \"{}\"\n[web]\norigins = [\"{PAGE}\"]\n",
+            keys.display()
+        );
+        std::fs::write(&file, config).unwrap();
+        let server = Server::start_with(db, &["--config", &file.display().to_string()]);
+        let token = format!("Bearer {}", key.sign(&claims("cas", &["case-officer"], &["*"])));
+        Self { server, token, _folder: folder }
+    }
+
+    fn post(&self, rpc: &str, form: &str, message: &impl prost::Message) -> TcpStream {
+        let mut body = framed(message);
+        if form == TEXT {
+            body = BASE64_STANDARD.encode(body).into_bytes();
+        }
+        let headers = [("Origin", PAGE), ("Content-Type", form), ("Accept", form), ("Authorization", &self.token)];
+        sent(&self.server, "POST", rpc, &headers, &body)
+    }
+}
+
+fn listing() -> ListOffersRequest {
+    ListOffersRequest { programme: YEAR.to_owned(), ..Default::default() }
+}
+
+#[test]
+fn a_page_calls_and_reads_refusals() {
+    run(async {
+        let web = Web::start(&Db::sqlite());
+        let listed = whole(web.post(LIST, BINARY, &listing()));
+        assert!(listed.starts_with("HTTP/1.1 200") && listed.contains("grpc-status:0"), "{listed}");
+        assert!(listed.contains(&format!("access-control-allow-origin: {PAGE}\r\n")), "{listed}");
+        let listed = whole(web.post(LIST, TEXT, &listing()));
+        assert!(listed.starts_with("HTTP/1.1 200") && listed.contains("content-type: application/grpc-web-text"));
+
+        let refused = whole(web.post("OfferService/GetOffer", BINARY, &GetOfferRequest { offer: "none".to_owned() }));
+        assert!(refused.contains("grpc-status: 3") || refused.contains("grpc-status:3"), "{refused}");
+        assert!(refused.contains("grpc-status-details-bin:"), "{refused}");
+        let exposed = refused.lines().find(|it| it.starts_with("access-control-expose-headers:")).unwrap();
+        assert!(exposed.contains("grpc-status-details-bin"), "{exposed}");
+
+        let headers = [("Origin", PAGE), ("Content-Type", BINARY)];
+        let unknown = whole(sent(&web.server, "POST", LIST, &headers, &framed(&listing())));
+        assert!(unknown.contains("grpc-status: 16") || unknown.contains("grpc-status:16"), "{unknown}");
+    });
+}
+
+#[test]
+fn a_page_watches() {
+    run(async {
+        let web = Web::start(&Db::sqlite());
+        let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
+        let mut stream = web.post("OfferService/WatchOffers", BINARY, &request);
+        let (mut said, mut chunk) = (Vec::new(), [0; 1_024]);
+        // The end of the snapshot is field 2, an empty message: it comes while the stream goes on.
+        while !said.windows(3).any(|it| it == [0x12, 0, 0x30]) && !said.windows(3).any(|it| it == [0x12, 0, 0x3a]) {
+            let read = stream.read(&mut chunk).unwrap();
+            assert!(read > 0, "it ended: {}", String::from_utf8_lossy(&said));
+            said.extend(&chunk[..read]);
+        }
+        assert!(said.starts_with(b"HTTP/1.1 200"));
+    });
+}
+
+#[test]
+fn only_named_origins_are_let_call() {
+    run(async {
+        let web = Web::start(&Db::sqlite());
+        let asked = |origin: &str| {
+            let headers = [
+                ("Origin", origin),
+                ("Access-Control-Request-Method", "POST"),
+                ("Access-Control-Request-Headers", "authorization,content-type,x-grpc-web"),
+            ];
+            whole(sent(&web.server, "OPTIONS", LIST, &headers, b""))
+        };
+        let allowed = asked(PAGE);
+        assert!(allowed.starts_with("HTTP/1.1 200"), "{allowed}");
+        for wanted in [&format!("access-control-allow-origin: {PAGE}"), "authorization", "x-grpc-web", "POST"] {
+            assert!(allowed.contains(wanted), "{wanted}: {allowed}");
+        }
+        let other = asked("https://evil.example");
+        assert!(!other.contains("access-control-allow-origin"), "{other}");
+    });
+}
+
+#[test]
+fn without_an_origin_http_1_is_not_spoken() {
+    run(async {
+        let server = Server::start(&Db::sqlite());
+        let headers = [("Origin", PAGE), ("Content-Type", BINARY), ("x-tsio-actor", "cas")];
+        let answer = whole(sent(&server, "POST", LIST, &headers, &framed(&listing())));
+        assert!(!answer.contains("200") && !answer.contains("grpc-status"), "{answer}");
+    });
+}
