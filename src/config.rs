@@ -44,6 +44,8 @@ pub struct Given {
     pub migrate: bool,
     /// `--development`, or `TSIO_DEVELOPMENT`.
     pub development: bool,
+    /// `--metrics-listen`, or `TSIO_METRICS_LISTEN`.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// The set-up of a server.
@@ -74,7 +76,7 @@ pub struct Mistakes(pub Vec<String>);
 #[must_use]
 pub fn development(drain: Duration) -> Setup {
     let limits = Limits { drain, connections: CONNECTIONS, calls: CALLS, rate: None };
-    Setup { access: Access::Development, tls: None, limits, web: Vec::new() }
+    Setup { access: Access::Development, tls: None, limits, web: Vec::new(), metrics: None }
 }
 
 impl Config {
@@ -122,8 +124,9 @@ impl Config {
             calls: limits.calls.map_or(CALLS, |it| it.get()),
             rate,
         };
+        let metrics = given.metrics_listen.or(says.metrics.as_ref().map(|it| it.listen));
         let migrate = given.migrate || says.migrate.unwrap_or(false);
-        Self { database, listen, migrate, setup: Setup { access, tls, limits, web } }
+        Self { database, listen, migrate, setup: Setup { access, tls, limits, web, metrics } }
     }
 }
 
@@ -140,11 +143,12 @@ mod tests {
 
     #[test]
     fn flags_go_over_the_file() {
-        let text = "database = \"sqlite:a.db\"\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 3\ndevelopment = true\n";
+        let text = "database = \"sqlite:a.db\"\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 3\ndevelopment = true\n[metrics]\nlisten = \"127.0.0.1:2\"\n";
         let (_dir, path) = file(text);
         let config = Config::load(Some(&path), Given::default()).unwrap();
         let drain = config.setup.limits.drain.as_secs();
         assert_eq!((config.database.as_str(), config.listen.port(), drain), ("sqlite:a.db", 1, 3));
+        assert_eq!(config.setup.metrics.map(|it| it.port()), Some(2));
         let given = Given { database: Some("sqlite:b.db".to_owned()), migrate: true, ..Given::default() };
         let config = Config::load(Some(&path), given).unwrap();
         assert_eq!((config.database.as_str(), config.listen.port(), config.migrate), ("sqlite:b.db", 1, true));

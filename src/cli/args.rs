@@ -177,6 +177,9 @@ pub struct ServeArgs {
     /// Let callers name themselves, unchecked: for development, on loopback only
     #[arg(long, env = "TSIO_DEVELOPMENT")]
     pub development: bool,
+    /// Where Prometheus may scrape /metrics, over plain HTTP [default: nowhere]
+    #[arg(long, value_name = "ADDR", env = "TSIO_METRICS_LISTEN")]
+    pub metrics_listen: Option<std::net::SocketAddr>,
 }
 
 /// A command about settings.

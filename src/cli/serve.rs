@@ -24,8 +24,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Serves until SIGTERM or SIGINT, then drains. 0 when every call in flight was answered.
 pub async fn serve(args: ServeArgs) -> ExitCode {
     telemetry::start();
-    let ServeArgs { database, listen, config, migrate, development } = args;
-    let config = match Config::load(config.as_deref(), Given { database, listen, migrate, development }) {
+    let ServeArgs { database, listen, config, migrate, development, metrics_listen } = args;
+    let given = Given { database, listen, migrate, development, metrics_listen };
+    let config = match Config::load(config.as_deref(), given) {
         Ok(config) => config,
         Err(mistakes) => return failed(&mistakes.into()),
     };

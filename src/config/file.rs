@@ -35,6 +35,16 @@ pub struct ConfigFile {
     pub limits: Option<LimitsTable>,
     /// Browsers.
     pub web: Option<WebTable>,
+    /// What Prometheus scrapes.
+    pub metrics: Option<MetricsTable>,
+}
+
+/// `[metrics]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsTable {
+    /// Address and port of `GET /metrics`, over plain HTTP.
+    pub listen: SocketAddr,
 }
 
 /// `[tls]`: files in PEM.

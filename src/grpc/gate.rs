@@ -22,6 +22,7 @@ use tower::{Layer, Service};
 use super::auth::{Door, LetIn};
 use super::denied;
 use super::foreign;
+use super::metrics::Metrics;
 use super::status::{error_info, with_details};
 use crate::domain::ids::Actor;
 
@@ -36,15 +37,17 @@ pub(super) struct Gate {
     door: Door,
     places: Semaphore,
     rates: Option<DefaultKeyedRateLimiter<Actor>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Gate {
     /// At most so many calls in flight, and so many a second of one caller, twice as many after a quiet second.
-    pub(super) fn new(door: Door, calls: usize, rate: Option<NonZeroU32>) -> Self {
+    pub(super) fn new(door: Door, calls: usize, rate: Option<NonZeroU32>, metrics: Arc<Metrics>) -> Self {
         let quota = |rate: NonZeroU32| {
             Quota::per_second(rate).allow_burst(rate.saturating_mul(NonZeroU32::MIN.saturating_add(1)))
         };
-        Self { door, places: Semaphore::new(calls), rates: rate.map(|rate| RateLimiter::keyed(quota(rate))) }
+        let rates = rate.map(|rate| RateLimiter::keyed(quota(rate)));
+        Self { door, places: Semaphore::new(calls), rates, metrics }
     }
 
     fn is_open(&self, path: &str) -> bool {
@@ -119,14 +122,15 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let gate = Arc::clone(&self.gate);
         Box::pin(async move {
+            let counted = gate.metrics.begin(request.uri().path());
             let Ok(_place) = gate.places.try_acquire() else {
-                return Ok(busy("OVERLOADED", "the service is busy: try again").into_http());
+                return Ok(counted.follow(busy("OVERLOADED", "the service is busy: try again").into_http()));
             };
             let open = gate.is_open(request.uri().path());
             if !open {
                 match gate.let_in(&mut request).await {
                     Ok(known) => drop(request.extensions_mut().insert(known)),
-                    Err(status) => return Ok(status.into_http()),
+                    Err(status) => return Ok(counted.follow(status.into_http())),
                 }
             }
             if let Some(peer) = denied::peer(request.extensions()) {
@@ -142,7 +146,8 @@ where
                 Ok(status.into_http())
             });
             // Health and reflection speak for themselves.
-            if open { answered } else { answered.map(foreign::in_our_words) }
+            let answered = if open { answered } else { answered.map(foreign::in_our_words) };
+            answered.map(|it| counted.follow(it))
         })
     }
 }

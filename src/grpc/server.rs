@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use http::{HeaderValue, Request};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tonic::body::Body;
 use tonic::transport::server::Router;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
@@ -26,8 +28,10 @@ use super::eligibility::Eligibility;
 use super::finance::Finance;
 use super::funds::Funds;
 use super::gate::{Gate, GateLayer};
+use super::metrics::Metrics;
 use super::offers::Offers;
 use super::register::Register;
+use super::scrape;
 use super::slow;
 use super::terms::Programmes;
 use super::torn;
@@ -99,6 +103,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Pages of which origins may call, over gRPC-Web; none where it is not spoken.
     pub web: Vec<HeaderValue>,
+    /// Where Prometheus may scrape, if anywhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// How serving ended.
@@ -118,13 +124,15 @@ pub enum Serving {
 pub async fn serve(
     app: App,
     listener: TcpListener,
-    Setup { access, tls, limits, web }: Setup,
+    Setup { access, tls, limits, web, metrics: scraped }: Setup,
     ready: impl FnOnce() -> io::Result<()>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
     let door = Door::open(access, app.clock().clone()).await?;
-    let gate = Arc::new(Gate::new(door, limits.calls, limits.rate));
+    let metrics = Arc::new(Metrics::new()?);
+    let gate = Arc::new(Gate::new(door, limits.calls, limits.rate, Arc::clone(&metrics)));
+    let mut scrapes = scraped_at(scraped, &app, metrics).await?;
     let readiness = tokio::spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate)));
     let (drain, draining) = oneshot::channel::<()>();
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone()));
@@ -151,10 +159,24 @@ pub async fn serve(
         uploads.idle().await;
         ended
     };
-    match tokio::time::timeout(limits.drain, drained).await {
+    let ended = tokio::time::timeout(limits.drain, drained).await;
+    scrapes.abort_all();
+    match ended {
         Ok(ended) => ended.map(|()| Serving::Drained).map_err(Into::into),
         Err(_) => Ok(Serving::CutOff),
     }
+}
+
+/// Lets Prometheus scrape, where it may; the task ends with what is returned.
+async fn scraped_at(address: Option<SocketAddr>, app: &App, metrics: Arc<Metrics>) -> Result<JoinSet<()>, String> {
+    let mut scrapes = JoinSet::new();
+    if let Some(address) = address {
+        let cannot = |error| format!("cannot listen on {address} for metrics: {error}");
+        let listener = TcpListener::bind(address).await.map_err(cannot)?;
+        tracing::info!(listen = %listener.local_addr().map_err(cannot)?, "metrics");
+        scrapes.spawn(scrape::serve(app.clone(), metrics, listener));
+    }
+    Ok(scrapes)
 }
 
 /// What every request passes first.

@@ -29,6 +29,7 @@ mod idempotency;
 mod kill;
 mod ledger;
 mod load;
+mod metrics;
 mod model;
 mod money;
 mod months;

@@ -1,0 +1,170 @@
+//! What is counted of calls, for Prometheus. Every child is made at the start, so that a call costs a few atomics.
+//!
+//! Methods come from the access table alone: whoever calls what does not exist is counted as `unknown`, and makes no labels.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::{HeaderMap, Response};
+use http_body_util::BodyExt as _;
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+use tokio::time::Instant;
+use tonic::Code;
+use tonic::body::Body;
+
+use super::access::TABLE;
+use crate::app::Fund;
+use crate::domain::ledger::{Owner, Unit};
+
+/// Seconds: from a read of one row to a call that waits for its deadline.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// Every status code, at its number.
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+/// Health, which probes call, beside what the access table has.
+const HEALTH: [(&str, &str); 2] = [("grpc.health.v1.Health", "Check"), ("grpc.health.v1.Health", "Watch")];
+
+/// What is counted of one method.
+#[derive(Debug)]
+struct Method {
+    handled: Vec<IntCounter>,
+    seconds: Histogram,
+}
+
+/// What is counted in this process.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    methods: HashMap<String, Arc<Method>>,
+    unknown: Arc<Method>,
+    in_flight: IntGauge,
+    available: IntGaugeVec,
+    committed: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Everything at zero.
+    pub(super) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let handled = Opts::new("tsio_grpc_server_handled_total", "Calls ended, by method and status code.");
+        let handled = IntCounterVec::new(handled, &["grpc_service", "grpc_method", "grpc_code"])?;
+        let seconds =
+            HistogramOpts::new("tsio_grpc_server_handling_seconds", "How long calls took, streams to their end.")
+                .buckets(SECONDS.to_vec());
+        let seconds = HistogramVec::new(seconds, &["grpc_service", "grpc_method"])?;
+        let in_flight = IntGauge::new("tsio_grpc_server_in_flight", "Calls in flight, streams included.")?;
+        let fund = ["programme", "strand", "region"];
+        let available = Opts::new("tsio_fund_available_pence", "What a fund has to give, as of the last 15 seconds.");
+        let available = IntGaugeVec::new(available, &fund)?;
+        let committed = Opts::new("tsio_fund_committed_pence", "What a fund has promised, as of the last 15 seconds.");
+        let committed = IntGaugeVec::new(committed, &fund)?;
+        let build = Opts::new("tsio_build_info", "The version that runs; always 1.");
+        let build = IntGaugeVec::new(build, &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(handled.clone()))?;
+        registry.register(Box::new(seconds.clone()))?;
+        registry.register(Box::new(in_flight.clone()))?;
+        registry.register(Box::new(available.clone()))?;
+        registry.register(Box::new(committed.clone()))?;
+        registry.register(Box::new(build))?;
+        let method = |service: &str, name: &str| {
+            let handled = CODES.iter().map(|code| handled.with_label_values(&[service, name, *code])).collect();
+            Arc::new(Method { handled, seconds: seconds.with_label_values(&[service, name]) })
+        };
+        let ours = TABLE.iter().filter_map(|(rpc, _)| rpc.split_once('/'));
+        let ours = ours.map(|(service, name)| (format!("tsio.v1.{service}"), name));
+        let all = ours.chain(HEALTH.map(|(service, name)| (service.to_owned(), name)));
+        let methods = all.map(|(service, name)| (format!("/{service}/{name}"), method(&service, name))).collect();
+        Ok(Self { registry, methods, unknown: method("unknown", "unknown"), in_flight, available, committed })
+    }
+
+    /// A call begins; it is counted when what is returned is dropped.
+    pub(super) fn begin(&self, path: &str) -> Counted {
+        self.in_flight.inc();
+        let method = Arc::clone(self.methods.get(path).unwrap_or(&self.unknown));
+        Counted { method, in_flight: self.in_flight.clone(), begun: Instant::now(), code: None }
+    }
+
+    /// Takes over what the funds hold.
+    pub(super) fn set_funds(&self, funds: &[Fund]) {
+        self.available.reset();
+        self.committed.reset();
+        for Fund { programme, account } in funds.iter().filter(|it| it.account.unit == Unit::Pence) {
+            let Owner::Fund { region } = account.owner else { continue };
+            let region = region.map_or_else(|| "national".to_owned(), |it| it.to_string());
+            let strand = account.strand.to_string();
+            let labels = [programme.as_str(), strand.as_str(), region.as_str()];
+            self.available.with_label_values(&labels).set(account.available);
+            self.committed.with_label_values(&labels).set(account.committed);
+        }
+    }
+
+    /// All of it, in Prometheus' text format.
+    pub(super) fn text(&self) -> prometheus::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+/// A call in flight. Dropped before it has a code, it was cancelled: its caller has gone.
+#[derive(Debug)]
+pub(super) struct Counted {
+    method: Arc<Method>,
+    in_flight: IntGauge,
+    begun: Instant,
+    code: Option<Code>,
+}
+
+impl Counted {
+    fn read(&mut self, headers: &HeaderMap) {
+        if let Some(code) = headers.get("grpc-status") {
+            self.code = Some(Code::from_bytes(code.as_bytes()));
+        }
+    }
+
+    /// Follows an answer to its end, where its code is.
+    pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
+        self.read(answer.headers());
+        answer.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.read(trailers);
+                }
+                frame
+            }))
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let code = self.code.unwrap_or(Code::Cancelled);
+        let at = usize::try_from(i32::from(code)).unwrap_or_default();
+        if let Some(handled) = self.method.handled.get(at) {
+            handled.inc();
+        }
+        self.method.seconds.observe(self.begun.elapsed().as_secs_f64());
+        self.in_flight.dec();
+    }
+}
