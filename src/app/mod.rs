@@ -51,7 +51,7 @@ pub use approvals::Which as WhichApprovals;
 pub use awards::ToldAward;
 pub use error::{AppError, Violation};
 pub use funds::{AskedPosition, Fund, FundKey, Position};
-pub use offers::OfferInFull;
+pub use offers::{OfferInFull, OffersAtOnce};
 
 /// Result of every use case.
 pub type Result<T> = std::result::Result<T, AppError>;

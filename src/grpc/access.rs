@@ -38,6 +38,7 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("FundService/StreamFundEntries",             &[A::ReadLedger]),
     ("OfferService/IdentifyOffers",               &[A::WorkOffers]),
     ("OfferService/GetOffer",                     &[A::Read]),
+    ("OfferService/BatchGetOffers",               &[A::Read]),
     ("OfferService/ListOffers",                   &[A::Read]),
     ("OfferService/ContactOffers",                &[A::WorkOffers]),
     ("OfferService/CorrectContact",               &[A::WorkOffers]),

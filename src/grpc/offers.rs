@@ -8,21 +8,24 @@ use super::convert;
 use super::fields::{Fields, page_size, page_size_within, token};
 use super::watch::{self, Watchers};
 use crate::app::writer::Told;
-use crate::app::{App, OfferFilter, Result};
+use crate::app::{App, OfferFilter, OfferInFull, Result};
 use crate::domain::book::command::Target;
 use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, OfferId};
 use crate::proto::offer_service_server::OfferService;
 use crate::proto::{
-    AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, ChangeOfferRegionRequest,
-    ChangeOfferRegionResponse, CloseOfferRequest, CloseOfferResponse, ContactOffersRequest, ContactOffersResponse,
-    CorrectContactRequest, CorrectContactResponse, DeclineOfferRequest, DeclineOfferResponse, GetOfferRequest,
-    GetOfferResponse, IdentifyOffersRequest, IdentifyOffersResponse, ListOfferEventsRequest, ListOfferEventsResponse,
-    ListOffersRequest, ListOffersResponse, NoteOfferRequest, NoteOfferResponse, ReopenOfferRequest,
-    ReopenOfferResponse, StartOfferRequest, StartOfferResponse, WatchOffersRequest,
+    AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, BatchGetOffersRequest,
+    BatchGetOffersResponse, ChangeOfferRegionRequest, ChangeOfferRegionResponse, CloseOfferRequest, CloseOfferResponse,
+    ContactOffersRequest, ContactOffersResponse, CorrectContactRequest, CorrectContactResponse, DeclineOfferRequest,
+    DeclineOfferResponse, GetOfferRequest, GetOfferResponse, IdentifyOffersRequest, IdentifyOffersResponse,
+    ListOfferEventsRequest, ListOfferEventsResponse, ListOffersRequest, ListOffersResponse, NoteOfferRequest,
+    NoteOfferResponse, ReopenOfferRequest, ReopenOfferResponse, StartOfferRequest, StartOfferResponse,
+    WatchOffersRequest,
 };
 
+/// Offers a batch may name.
+const BATCH: usize = 100;
 /// Offers a single contact may name.
 const MAX_CONTACTED: usize = 500;
 
@@ -33,6 +36,31 @@ pub(super) struct Offers(pub(super) App, pub(super) Watchers);
 fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<Target> {
     let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
     Some(Target { offer: offer?, etag })
+}
+
+/// The offers of a batch: some, not too many, each once.
+fn batch(offers: &[String]) -> Result<Vec<OfferId>> {
+    let mut fields = Fields::default();
+    if offers.is_empty() || offers.len() > BATCH {
+        fields.wrong("offers", format!("1 to {BATCH} are wanted, {} came", offers.len()));
+    }
+    let mut ids: Vec<OfferId> = Vec::new();
+    for (at, offer) in offers.iter().enumerate().take(BATCH) {
+        let field = format!("offers[{at}]");
+        match fields.parse(&field, offer) {
+            Some(id) if ids.contains(&id) => fields.wrong(&field, "is there already"),
+            id => ids.extend(id),
+        }
+    }
+    fields.done(Some(ids))
+}
+
+fn in_full(found: &OfferInFull) -> GetOfferResponse {
+    GetOfferResponse {
+        offer: Some(convert::offer(&found.offer)),
+        awards: found.awards.iter().map(|award| convert::award(award, None)).collect(),
+        caps: found.caps.iter().map(convert::cap).collect(),
+    }
 }
 
 /// Declares a mutation of one offer: how its message becomes a command, and how its answer is written.
@@ -86,12 +114,17 @@ impl OfferService for Offers {
         unary("OfferService/GetOffer", request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("offer", &call.message.offer);
-            let found = self.0.get_offer_in_full(&call.caller, fields.done(id)?).await?;
-            Ok(GetOfferResponse {
-                offer: Some(convert::offer(&found.offer)),
-                awards: found.awards.iter().map(|award| convert::award(award, None)).collect(),
-                caps: found.caps.iter().map(convert::cap).collect(),
-            })
+            Ok(in_full(&self.0.get_offer_in_full(&call.caller, fields.done(id)?).await?))
+        })
+        .await
+    }
+
+    async fn batch_get_offers(&self, request: Request<BatchGetOffersRequest>) -> Reply<BatchGetOffersResponse> {
+        unary("OfferService/BatchGetOffers", request, async |call| {
+            let ids = batch(&call.message.offers)?;
+            let found = self.0.get_offers_at_once(&call.caller, &ids).await?;
+            let offers = found.offers.iter().map(in_full).collect();
+            Ok(BatchGetOffersResponse { offers, at_sequence: found.at.map_or(0, |seq| seq.0) })
         })
         .await
     }

@@ -15,6 +15,7 @@ mod attacks;
 mod awards;
 mod bad_input;
 mod bad_money;
+mod batch;
 mod claims;
 mod cli_shapes;
 mod client;

@@ -2,6 +2,8 @@
 
 mod reader;
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::retry::retried;
 use super::writer::{Submission, Told};
 use super::{App, AppError, Result, authorise};
@@ -16,7 +18,7 @@ use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
 use crate::store::events::{Recorded, Text};
 use crate::store::offers::Filter;
-use crate::store::{events, offers};
+use crate::store::{self, books, events, offers};
 pub(super) use reader::OfferReader;
 
 /// An offer with what was awarded under it.
@@ -28,6 +30,15 @@ pub struct OfferInFull {
     pub awards: Vec<Award>,
     /// Its caps, in the order of the terms; untouched ones too.
     pub caps: Vec<Account>,
+}
+
+/// Offers as they were at one moment.
+#[derive(Debug, Clone)]
+pub struct OffersAtOnce {
+    /// In the order asked for.
+    pub offers: Vec<OfferInFull>,
+    /// The newest event of their programme at that moment; nothing where they are of several.
+    pub at: Option<Seq>,
 }
 
 impl App {
@@ -100,7 +111,42 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
     pub async fn get_offer_in_full(&self, caller: &Caller, id: OfferId) -> Result<OfferInFull> {
-        let reader::Whole { offer, awards, caps } = self.get_whole_offer(caller, id).await?;
+        self.in_full(self.get_whole_offer(caller, id).await?).await
+    }
+
+    /// Several offers with their awards and caps, all of one moment, in the order asked for.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] naming all that do not exist; [`AppError::Denied`].
+    pub async fn get_offers_at_once(&self, caller: &Caller, ids: &[OfferId]) -> Result<OffersAtOnce> {
+        authorise(caller, Action::Read)?;
+        let reach = caller.reach(Action::Read);
+        let (mut found, at) = retried(|| self.read_at_once(ids)).await?;
+        found.retain(|_, it| reach.covers(it.offer.region, it.offer.assignee.as_ref()));
+        let missing: Vec<String> = ids.iter().filter(|id| !found.contains_key(id)).map(ToString::to_string).collect();
+        if !missing.is_empty() {
+            return Err(AppError::NotFound(format!("offer {}", missing.join(", "))));
+        }
+        let mut offers = Vec::with_capacity(ids.len());
+        for whole in ids.iter().filter_map(|id| found.remove(id)) {
+            offers.push(self.in_full(whole).await?);
+        }
+        Ok(OffersAtOnce { offers, at })
+    }
+
+    /// Offers in one snapshot, and the number of the newest event in it where they are all of one programme.
+    async fn read_at_once(&self, ids: &[OfferId]) -> store::Result<(HashMap<OfferId, reader::Whole>, Option<Seq>)> {
+        let snapshot = self.store().snapshot().await?;
+        let found = reader::read(&snapshot, ids).await?;
+        let mut programmes: BTreeSet<Programme> = found.values().map(|it| it.offer.programme.clone()).collect();
+        let at = match (programmes.pop_first(), programmes.pop_first()) {
+            (Some(only), None) => books::head_of(&snapshot, &only).await?.map(|head| head.last()),
+            _ => None,
+        };
+        Ok((found, at))
+    }
+
+    async fn in_full(&self, reader::Whole { offer, awards, caps }: reader::Whole) -> Result<OfferInFull> {
         let loaded = self.terms(&offer.programme).await?;
         let of_terms = caps_of_terms(&offer, &loaded.terms).into_iter();
         let used = |cap: Account| caps.iter().find(|it| it.id == cap.id).cloned().unwrap_or(cap);

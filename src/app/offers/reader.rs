@@ -13,7 +13,7 @@ use crate::domain::ids::OfferId;
 use crate::domain::ledger::{Account, Owner};
 use crate::domain::offer::Offer;
 use crate::domain::role::Reach;
-use crate::store::{self, Store, accounts, awards, offers};
+use crate::store::{self, ReadTx, Store, accounts, awards, offers};
 
 /// Reads that may wait; past it a caller is told at once.
 const QUEUE: usize = 4_096;
@@ -61,7 +61,7 @@ impl OfferReader {
 
 async fn answer(store: &Store, group: Vec<Wanted>) {
     let ids: Vec<OfferId> = group.iter().map(|(id, ..)| *id).collect();
-    let found = retried(|| read(store, &ids)).await.map_err(AppError::from);
+    let found = retried(|| async { read(&store.snapshot().await?, &ids).await }).await.map_err(AppError::from);
     for (id, reach, reply) in group {
         let covered = |it: &&Whole| reach.covers(it.offer.region, it.offer.assignee.as_ref());
         let one = found.as_ref().map(|offers| offers.get(&id).filter(covered).cloned()).map_err(Clone::clone);
@@ -69,20 +69,20 @@ async fn answer(store: &Store, group: Vec<Wanted>) {
     }
 }
 
-async fn read(store: &Store, ids: &[OfferId]) -> store::Result<HashMap<OfferId, Whole>> {
-    let snapshot = store.snapshot().await?;
-    let found = offers::find(&snapshot, ids).await?;
+/// These offers as they are in a snapshot, those that exist.
+pub(in crate::app) async fn read(snapshot: &ReadTx, ids: &[OfferId]) -> store::Result<HashMap<OfferId, Whole>> {
+    let found = offers::find(snapshot, ids).await?;
     let whole = |offer: Offer| (offer.id, Whole { offer, awards: Vec::new(), caps: Vec::new() });
     let mut found: HashMap<OfferId, Whole> = found.into_values().map(whole).collect();
     if found.is_empty() {
         return Ok(found);
     }
-    for award in awards::of_offers(&snapshot, ids).await?.into_values() {
+    for award in awards::of_offers(snapshot, ids).await?.into_values() {
         if let Some(whole) = found.get_mut(&award.offer) {
             whole.awards.push(award);
         }
     }
-    for cap in accounts::caps(&snapshot, ids).await? {
+    for cap in accounts::caps(snapshot, ids).await? {
         if let Owner::Cap { offer } = cap.owner
             && let Some(whole) = found.get_mut(&offer)
         {

@@ -55,6 +55,7 @@ const CASES: &[(&str, &str)] = &[
     ("FundService/StreamFundEntries",             "fv"),
     ("OfferService/IdentifyOffers",               "cd"),
     ("OfferService/GetOffer",                     ALL),
+    ("OfferService/BatchGetOffers",               ALL),
     ("OfferService/ListOffers",                   ALL),
     ("OfferService/ContactOffers",                "cd"),
     ("OfferService/CorrectContact",               "cd"),

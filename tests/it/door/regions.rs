@@ -7,12 +7,12 @@ use prost::bytes::Bytes;
 use tonic::Code;
 use tonic::transport::Channel;
 use tsio::proto::{
-    AcceptOfferRequest, Acceptor, AssignOfferRequest, BookDaysRequest, CancelBookingRequest, CheckAwardRequest,
-    CloseOfferRequest, ContactOffersRequest, ContactedOffer, CorrectContactRequest, CreateAwardsRequest,
-    DeclineOfferRequest, DeclineReason, DrawAwardRequest, ExplainEligibilityRequest, ExplainEligibilityResponse,
-    GetAwardRequest, GetFundPositionRequest, GetFundRequest, GetOfferRequest, IdentifyOffersRequest,
-    IdentifyOffersResponse, ListAwardsRequest, ListAwardsResponse, ListFundsRequest, ListFundsResponse,
-    ListOfferEventsRequest, ListOffersRequest, ListOffersResponse, NoteOfferRequest, Outcome, Party,
+    AcceptOfferRequest, Acceptor, AssignOfferRequest, BatchGetOffersRequest, BookDaysRequest, CancelBookingRequest,
+    CheckAwardRequest, CloseOfferRequest, ContactOffersRequest, ContactedOffer, CorrectContactRequest,
+    CreateAwardsRequest, DeclineOfferRequest, DeclineReason, DrawAwardRequest, ExplainEligibilityRequest,
+    ExplainEligibilityResponse, GetAwardRequest, GetFundPositionRequest, GetFundRequest, GetOfferRequest,
+    IdentifyOffersRequest, IdentifyOffersResponse, ListAwardsRequest, ListAwardsResponse, ListFundsRequest,
+    ListFundsResponse, ListOfferEventsRequest, ListOffersRequest, ListOffersResponse, NoteOfferRequest, Outcome, Party,
     ReleaseAwardRequest, StartOfferRequest, explain_eligibility_request::Subject,
 };
 use uuid::Uuid;
@@ -60,6 +60,7 @@ fn naming_an_offer(offer: &str) -> Vec<Named> {
     let (party, date) = (Party::ResponsibleBody.into(), "2021-10-04".to_owned());
     vec![
         row("OfferService/GetOffer", reader, GetOfferRequest { offer: offer() }),
+        row("OfferService/BatchGetOffers", reader, BatchGetOffersRequest { offers: vec![offer()] }),
         row("OfferService/ListOfferEvents", reader, ListOfferEventsRequest { offer: offer(), ..Default::default() }),
         row("OfferService/ContactOffers", officer, ContactOffersRequest { request_id: id(), offers, party, date, ..Default::default() }),
         row("OfferService/CorrectContact", officer, CorrectContactRequest { request_id: id(), offer: offer(), contact: 1, ..Default::default() }),

@@ -1,0 +1,94 @@
+//! Several offers in one call: all of one moment, in the order asked for, all or none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tsio::proto::{BatchGetOffersRequest, BatchGetOffersResponse, Offer, Party};
+
+use crate::client::{Client, contact, fresh, of_school};
+use crate::harness::{Db, Server, both};
+use crate::money::nle;
+
+both!(offers_come_whole_and_in_order, offers_are_of_one_moment, a_batch_names_all_that_is_wrong);
+
+/// Contacts of both offers, made while batches are read.
+const CONTACTS: usize = 40;
+
+async fn batch(client: &Client, offers: &[&str]) -> Result<BatchGetOffersResponse, Status> {
+    let offers = offers.iter().map(|&it| it.to_owned()).collect();
+    Ok(client.offers().batch_get_offers(client.ask(BatchGetOffersRequest { offers })).await?.into_inner())
+}
+
+async fn offers_come_whole_and_in_order(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let school = of_school(&offers, 910_003);
+    client.accepted(school).await;
+    client.awarded(&school.offer, nle(2)).await;
+    let other = offers.iter().map(|it| it.offer.as_str()).find(|it| *it != school.offer).unwrap();
+    let mut newest = 0;
+    for offer in &offers {
+        newest = client.events(&offer.offer).await.iter().map(|it| it.sequence).fold(newest, i64::max);
+    }
+    for order in [[school.offer.as_str(), other], [other, school.offer.as_str()]] {
+        let found = batch(&client, &order).await.unwrap();
+        let alone = [client.whole(order[0]).await, client.whole(order[1]).await];
+        assert_eq!((found.offers, found.at_sequence), (alone.to_vec(), newest));
+    }
+}
+
+/// Each command contacts both offers in one commit, so that no moment has them apart.
+async fn offers_are_of_one_moment(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let pair: Vec<Offer> = offers[..2].to_vec();
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (client, pair, done) = (Client::of(&server).await, pair.clone(), Arc::clone(&done));
+        tokio::spawn(async move {
+            for _ in 0..CONTACTS {
+                let both = contact(Party::ResponsibleBody, &[&pair[0], &pair[1]], &fresh());
+                client.offers().contact_offers(client.ask(both)).await.unwrap();
+            }
+            done.store(true, Ordering::SeqCst);
+        })
+    };
+    let (mut seen, mut last) = (Vec::new(), 0);
+    while !done.load(Ordering::SeqCst) {
+        let found = batch(&client, &[&pair[0].offer, &pair[1].offer]).await.unwrap();
+        let contacts: Vec<usize> = found.offers.iter().map(|it| it.offer.as_ref().unwrap().contacts.len()).collect();
+        assert_eq!(contacts[0], contacts[1], "both or neither");
+        assert!(found.at_sequence >= last, "time goes on");
+        last = found.at_sequence;
+        seen.push(contacts[0]);
+    }
+    writer.await.unwrap();
+    seen.dedup();
+    assert!(seen.len() > 2, "batches were read while contacts were made: {seen:?}");
+}
+
+async fn a_batch_names_all_that_is_wrong(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let (first, absent) = (offers[0].offer.as_str(), [fresh(), fresh()]);
+    let status = batch(&client, &[&absent[0], first, &absent[1]]).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    for id in &absent {
+        assert!(status.message().contains(id), "{status}");
+    }
+    assert!(!status.message().contains(first), "{status}");
+    let wrong = async |offers: &[&str]| {
+        let status = batch(&client, offers).await.unwrap_err();
+        let bad = status.get_details_bad_request().unwrap();
+        bad.field_violations.into_iter().map(|it| it.field).collect::<Vec<_>>()
+    };
+    assert_eq!(wrong(&[]).await, ["offers"]);
+    assert_eq!(wrong(&[first, "x", first, ""]).await, ["offers[1]", "offers[2]", "offers[3]"]);
+    let many: Vec<String> = (0..101).map(|_| fresh()).collect();
+    assert_eq!(wrong(&many.iter().map(String::as_str).collect::<Vec<_>>()).await, ["offers"]);
+}
