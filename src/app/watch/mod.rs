@@ -184,9 +184,17 @@ impl<T: Send + Sync + 'static> Watches<T> {
 
     /// What the tail of a book hands round from here on. Whatever it handed round before is in the record by now.
     async fn subscribe(&self, programme: &Programme) -> Result<broadcast::Receiver<Arc<Step<T>>>> {
+        self.0.listening.call_once(|| drop(tokio::spawn(tail::listen(self.clone()))));
+        if let Some(receiver) = self.follows(programme) {
+            return Ok(receiver);
+        }
+        // In turns: a thousand watchers that come at once would have the database answer each that it is where it is.
+        let _turn = self.0.catching_up.acquire().await;
+        if let Some(receiver) = self.follows(programme) {
+            return Ok(receiver);
+        }
         // Before a tail can start at it: whoever reads the record after this misses nothing of what lies between.
         let head = self.head(programme).await?;
-        self.0.listening.call_once(|| drop(tokio::spawn(tail::listen(self.clone()))));
         let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tail) = tails.get(programme).and_then(broadcast::WeakSender::upgrade) {
             return Ok(tail.subscribe());
@@ -195,6 +203,12 @@ impl<T: Send + Sync + 'static> Watches<T> {
         tails.insert(programme.clone(), tail.downgrade());
         drop(tokio::spawn(tail::follow(self.clone(), programme.clone(), head, tail)));
         Ok(receiver)
+    }
+
+    /// What the tail of a book hands round, where it has one.
+    fn follows(&self, programme: &Programme) -> Option<broadcast::Receiver<Arc<Step<T>>>> {
+        let tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        tails.get(programme).and_then(broadcast::WeakSender::upgrade).map(|tail| tail.subscribe())
     }
 
     async fn head(&self, programme: &Programme) -> Result<Position> {
