@@ -61,7 +61,6 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
             let action = permission(&waiting.action);
             let validate_only = call.message.validate_only;
             let command = Command::GiveApproval { approval, action };
-            crate::app::authorise(&call.caller, action)?;
             call.change_in(app, programme, (request, command), validate_only, given).await
         }
         None => super::register::give_withdrawal(app, call, request, approval).await,

@@ -15,7 +15,7 @@ use crate::app::clock::new_id;
 use crate::app::eligibility;
 use crate::app::retry::retried;
 use crate::app::{App, AppError, Result, Violation, again, authorise};
-use crate::domain::book::approval::{WITHDRAW_IMPORT, check, required};
+use crate::domain::book::approval::{WITHDRAW_IMPORT, check, required, would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
@@ -25,6 +25,8 @@ use crate::store::requests::Stored;
 
 /// The method that gives an approval.
 const RPC: &str = "ApprovalService/GiveApproval";
+/// What is asked for, in a refusal.
+const ASKED: &str = "withdrawing an import";
 /// The longest reason kept.
 const REASON: usize = 2_000;
 
@@ -70,7 +72,7 @@ impl App {
             return Err(AppError::Invalid(vec![Violation::new("reason", wanted)]));
         }
         let ask = || self.ask_to_withdraw(caller, id, reason.trim(), validate_only);
-        Err(required(retried(ask).await?, "withdrawing an import").into())
+        Err(retried(ask).await?.into())
     }
 
     async fn ask_to_withdraw(
@@ -79,15 +81,19 @@ impl App {
         id: ImportId,
         reason: &str,
         validate_only: bool,
-    ) -> Result<ApprovalId> {
+    ) -> Result<Refusal> {
         let tx = self.locked().await?;
         landed(&tx, id).await?;
         let open = store::approvals::find(&tx, &[], &[id.0], &[]).await?;
         let mine = |it: &&StoredApproval| it.action == WITHDRAW_IMPORT && it.requested_by == caller.actor;
         if let Some(open) = open.iter().find(mine) {
-            let id = open.id;
+            let asked = required(open.id, ASKED);
             tx.rollback().await?;
-            return Ok(id);
+            return Ok(asked);
+        }
+        if validate_only {
+            tx.rollback().await?;
+            return Ok(would_be_required());
         }
         let new = StoredApproval {
             id: ApprovalId(new_id()),
@@ -103,13 +109,9 @@ impl App {
             requested_at: self.clock().now().at,
             given_by: None,
         };
-        if validate_only {
-            tx.rollback().await?;
-        } else {
-            store::approvals::put(&tx, std::slice::from_ref(&new)).await?;
-            tx.commit().await?;
-        }
-        Ok(new.id)
+        store::approvals::put(&tx, std::slice::from_ref(&new)).await?;
+        tx.commit().await?;
+        Ok(required(new.id, ASKED))
     }
 
     /// Gives an approval to withdraw an import, which carries it out.

@@ -8,12 +8,12 @@ use super::retry::retried;
 use super::writer::{Submission, Told};
 use super::{App, AppError, Result, authorise};
 use crate::domain::award::Award;
+use crate::domain::book::approval::would_be_required;
 use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
-use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
 use crate::store::events::{Recorded, Text};
@@ -59,11 +59,8 @@ impl App {
         authorise(caller, command.action())?;
         let told =
             self.inner.writer.check(programme, (&caller.actor, &caller.reach(command.action())), command).await?;
-        // The approval it would open is not there to be named.
         if matches!(told.answer, Answer::ApprovalOpened(_)) {
-            let remedy = "make the call, which opens an approval, and have a second person give it";
-            let limit = Limit::plain("approval", "not opened, this was only a check", remedy);
-            return Err(Refusal::of(Reason::ApprovalRequired, "this needs a second person", limit).into());
+            return Err(would_be_required().into());
         }
         Ok(told)
     }

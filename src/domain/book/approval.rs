@@ -110,6 +110,15 @@ pub fn required(approval: ApprovalId, what: &str) -> Refusal {
     refusal
 }
 
+/// Refuses with [`Reason::ApprovalRequired`] a call that was only checked: the approval it would open is not there to be
+/// named.
+#[must_use]
+pub fn would_be_required() -> Refusal {
+    let remedy = "make the call, which opens an approval, and have a second person give it";
+    let limit = Limit::plain("approval", "not opened, this was only a check", remedy);
+    Refusal::of(Reason::ApprovalRequired, "this needs a second person", limit)
+}
+
 /// Refuses with [`Reason::ApprovalNotOpen`] the call, made again, that opened an approval which has been carried out.
 fn carried_out(approval: ApprovalId, what: &str) -> Refusal {
     let limit = Limit::plain(
