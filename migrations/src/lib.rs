@@ -11,6 +11,7 @@ pub use sea_orm_migration::MigratorTrait;
 mod m0001_record;
 mod m0002_register;
 mod m0003_money;
+mod m0004_decisions;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +20,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_record::Migration), Box::new(m0002_register::Migration), Box::new(m0003_money::Migration)]
+        vec![
+            Box::new(m0001_record::Migration),
+            Box::new(m0002_register::Migration),
+            Box::new(m0003_money::Migration),
+            Box::new(m0004_decisions::Migration),
+        ]
     }
 }
 

@@ -52,14 +52,15 @@ impl App {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let mut page = approvals::page(&snapshot, &seen(caller, which), before.map(|id| id.0), limit).await?;
-        // Why an offer's was asked is the text of the event that opened it.
+        // Why one of a book was asked, or denied, is the text of that event.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();
         for programme in programmes {
             let here = |it: &&mut StoredApproval| it.programme.as_ref() == Some(&programme);
-            let opened: Vec<Seq> = page.iter_mut().filter(here).filter_map(|it| it.opened).collect();
-            let texts = events::texts(&snapshot, &programme, &opened).await?;
+            let of: Vec<Seq> = page.iter_mut().filter(here).flat_map(|it| [it.opened, it.denied]).flatten().collect();
+            let texts = events::texts(&snapshot, &programme, &of).await?;
+            let text = |of: Option<Seq>| texts.iter().find(|text| Some(text.seq) == of).map(|text| text.text.clone());
             for it in page.iter_mut().filter(here) {
-                it.reason = texts.iter().find(|text| Some(text.seq) == it.opened).map(|text| text.text.clone());
+                (it.reason, it.denied_reason) = (text(it.opened), text(it.denied));
             }
         }
         Ok(page)

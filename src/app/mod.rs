@@ -51,6 +51,7 @@ pub use approvals::Which as WhichApprovals;
 pub use awards::ToldAward;
 pub use error::{AppError, Violation};
 pub use funds::{AskedPosition, Fund, FundKey, Position};
+pub use imports::Denial;
 pub use offers::{OfferInFull, OffersAtOnce};
 
 /// Result of every use case.

@@ -1,4 +1,4 @@
-//! `tsio approvals`: what waits for a second person, and giving it.
+//! `tsio approvals`: what waits for a second person, and the answer to it.
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use super::import::render::{AffectedView, ImportView, affected_text};
 use super::names::{instant, name, some_number, some_text};
 use super::offers::render::OfferView;
 use super::out::{Column, View, cell, facts, table};
-use crate::proto::{Approval, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest};
+use crate::proto::{Approval, DenyApprovalRequest, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest};
 
 /// A command about approvals.
 #[derive(Debug, Subcommand)]
@@ -19,12 +19,23 @@ pub enum ApprovalsCommand {
     /// What waits for a second person
     #[command(after_help = "Example:\n  tsio approvals list --all")]
     List {
-        /// Those carried out too
+        /// Those carried out or denied too
         #[arg(long)]
         all: bool,
         /// Only those that wait for you
         #[arg(long, conflicts_with = "all")]
         waiting: bool,
+    },
+    /// Deny an approval: nothing is carried out
+    #[command(
+        after_help = "Example:\n  tsio approvals deny 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f --reason 'the wrong fund' --actor second.person"
+    )]
+    Deny {
+        /// The approval's id
+        approval: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
     },
     /// Give an approval, which carries the command out
     #[command(alias = "approve")]
@@ -53,6 +64,12 @@ pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Res
             let answer = session.approvals().give_approval(session.call(request)).await?.into_inner();
             session.print(&GivenView::from(answer))
         }
+        ApprovalsCommand::Deny { approval, reason } => {
+            let request =
+                DenyApprovalRequest { request_id: session.request_id(), approval, reason, validate_only: false };
+            let answer = session.approvals().deny_approval(session.call(request)).await?.into_inner();
+            session.print(&ApprovalView::from(answer.approval.unwrap_or_default()))
+        }
     }
 }
 
@@ -69,6 +86,7 @@ struct ApprovalView {
     amount_pence: Option<i64>,
     to_fund: Option<String>,
     over_commit: bool,
+    denied_reason: Option<String>,
 }
 
 impl From<Approval> for ApprovalView {
@@ -85,6 +103,7 @@ impl From<Approval> for ApprovalView {
             amount_pence: some_number(approval.amount_pence),
             to_fund: some_text(approval.to_fund),
             over_commit: approval.over_commit,
+            denied_reason: some_text(approval.denied_reason),
         }
     }
 }
@@ -92,6 +111,19 @@ impl From<Approval> for ApprovalView {
 impl ApprovalView {
     fn amount(&self) -> String {
         self.amount_pence.map(|pence| shown(Some("pence"), pence)).unwrap_or_default()
+    }
+}
+
+impl View for ApprovalView {
+    fn text(&self) -> String {
+        facts([
+            ("approval", self.approval.clone()),
+            ("action", self.action.clone()),
+            ("state", self.state.clone().unwrap_or_default()),
+            ("subject", self.subject.clone()),
+            ("amount", self.amount()),
+            ("to fund", cell(self.to_fund.as_ref())),
+        ])
     }
 }
 
@@ -136,15 +168,7 @@ impl From<GiveApprovalResponse> for GivenView {
 
 impl View for GivenView {
     fn text(&self) -> String {
-        let approval = &self.approval;
-        let what = facts([
-            ("approval", approval.approval.clone()),
-            ("action", approval.action.clone()),
-            ("state", approval.state.clone().unwrap_or_default()),
-            ("subject", approval.subject.clone()),
-            ("amount", approval.amount()),
-            ("to fund", cell(approval.to_fund.as_ref())),
-        ]);
+        let what = self.approval.text();
         let funds = (!self.funds.is_empty()).then(|| self.funds.text());
         let offer = self.offer.as_ref().map(View::text);
         let import = self.import.as_ref().map(View::text);

@@ -12,6 +12,7 @@ use Action as A;
 pub const TABLE: &[(&str, &[Action])] = &[
     ("ApprovalService/ListApprovals",             &[A::Read]),
     ("ApprovalService/GiveApproval",              &[A::Reopen, A::Import, A::ApproveMoney]),
+    ("ApprovalService/DenyApproval",              &[A::Reopen, A::Import, A::ApproveMoney]),
     ("AwardService/CreateAwards",                 &[A::Award]),
     ("AwardService/CheckAward",                   &[A::Award]),
     ("AwardService/GetAward",                     &[A::Read]),

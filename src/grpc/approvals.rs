@@ -3,15 +3,18 @@
 use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::call::{Call, unary};
+use super::call::{Call, decode, unary};
 use super::convert;
 use super::fields::{Fields, page_size, token};
 use crate::app::writer::Told;
-use crate::app::{App, Result, StoredApproval, WhichApprovals};
+use crate::app::{App, Denial, Result, StoredApproval, WhichApprovals};
 use crate::domain::book::Command;
 use crate::domain::book::approval::permission;
 use crate::proto::approval_service_server::ApprovalService;
-use crate::proto::{Approval, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest, ListApprovalsResponse};
+use crate::proto::{
+    Approval, DenyApprovalRequest, DenyApprovalResponse, GiveApprovalRequest, GiveApprovalResponse,
+    ListApprovalsRequest, ListApprovalsResponse,
+};
 
 /// The service.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ impl ApprovalService for Approvals {
             let next_page_token = token::next(&bound, size, &page, |last| last.id.to_string());
             let shown = |it: &StoredApproval| Approval {
                 reason: it.reason.clone().unwrap_or_default(),
+                denied_reason: it.denied_reason.clone().unwrap_or_default(),
                 ..convert::approval(it)
             };
             let approvals = page.iter().map(shown).collect();
@@ -46,6 +50,10 @@ impl ApprovalService for Approvals {
 
     async fn give_approval(&self, request: Request<GiveApprovalRequest>) -> Reply<GiveApprovalResponse> {
         unary("ApprovalService/GiveApproval", request, async |call| give(&self.0, call).await).await
+    }
+
+    async fn deny_approval(&self, request: Request<DenyApprovalRequest>) -> Reply<DenyApprovalResponse> {
+        unary("ApprovalService/DenyApproval", request, async |call| deny(&self.0, call).await).await
     }
 }
 
@@ -71,4 +79,35 @@ fn given(told: &Told) -> Vec<u8> {
     let approval = told.approval.as_ref().map(convert::approval);
     let (offer, funds) = (convert::first_offer(told), convert::funds(told));
     GiveApprovalResponse { approval, offer, funds, ..Default::default() }.encode_to_vec()
+}
+
+/// Denied where it lies: in a book, or in the register.
+async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApprovalResponse> {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&call.message.request_id);
+    let approval = fields.parse("approval", &call.message.approval);
+    let reason = fields.text("reason", &call.message.reason);
+    let ((request, approval), reason) = fields.done(request.zip(approval).zip(reason))?;
+    let waiting = app.approval(&call.caller, approval).await?;
+    let validate_only = call.message.validate_only;
+    match waiting.programme {
+        Some(programme) => {
+            let action = permission(&waiting.action);
+            let command = Command::DenyApproval { approval, action, reason };
+            call.change_in(app, programme, (request, command), validate_only, denied).await
+        }
+        None => {
+            let denial = Denial { request, approval, reason };
+            let encode = |it: &StoredApproval| denied_of(Some(it));
+            decode(&app.deny_withdrawal(&call.caller, &denial, validate_only, encode).await?)
+        }
+    }
+}
+
+fn denied(told: &Told) -> Vec<u8> {
+    denied_of(told.approval.as_ref())
+}
+
+fn denied_of(approval: Option<&StoredApproval>) -> Vec<u8> {
+    DenyApprovalResponse { approval: approval.map(convert::approval) }.encode_to_vec()
 }

@@ -75,8 +75,8 @@ impl RegisterService for Register {
             let request = fields.request_id(&call.message.request_id);
             let id = fields.parse("import_id", &call.message.import_id);
             let reason = fields.text("reason", &call.message.reason);
-            let ((_, id), reason) = fields.done(request.zip(id).zip(reason))?;
-            match self.app.withdraw_import(&call.caller, id, &reason, call.message.validate_only).await? {}
+            let (asked, reason) = fields.done(request.zip(id).zip(reason))?;
+            match self.app.withdraw_import(&call.caller, asked, &reason, call.message.validate_only).await? {}
         })
         .await
     }

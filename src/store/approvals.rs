@@ -1,4 +1,4 @@
-//! Approvals: opened by one person, given by another.
+//! Approvals: opened by one person, answered by another.
 
 use sea_orm::sea_query::Cond;
 use sea_orm::{
@@ -12,6 +12,7 @@ use super::bulk::{upsert_all, uuid_in};
 use super::entity::record::approval;
 use super::loose::{Rows, each};
 use super::{Readable, Result, StoreError, WriteTx};
+use crate::domain::book::approval::State;
 use crate::domain::book::funds::FundChange;
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, Programme, RequestId};
@@ -36,12 +37,16 @@ pub struct StoredApproval {
     pub reason: Option<String>,
     /// Who asked.
     pub requested_by: Actor,
-    /// Under which id; none for reference data.
+    /// Under which id; nothing where that was not kept.
     pub request: Option<RequestId>,
     /// When.
     pub requested_at: Micros,
-    /// Who gave it.
-    pub given_by: Option<Actor>,
+    /// Where it is.
+    pub state: State,
+    /// The event that denied it; none for reference data.
+    pub denied: Option<Seq>,
+    /// Why it was denied, where it is about reference data; otherwise that lies with its event.
+    pub denied_reason: Option<String>,
 }
 
 /// These approvals, the open ones about these subjects, and those opened by these requests, whosever they were.
@@ -57,8 +62,11 @@ pub async fn find(
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let requests: Vec<Uuid> = requests.iter().map(|id| id.0).collect();
-    let open =
-        Cond::all().add(approval::Column::State.eq("open")).add(uuid_in(&conn, approval::Column::Subject, subjects));
+    let open = Cond::all().add(approval::Column::State.eq(State::Open.name())).add(uuid_in(
+        &conn,
+        approval::Column::Subject,
+        subjects,
+    ));
     let asked = uuid_in(&conn, approval::Column::RequestId, &requests);
     let wanted = Cond::any().add(uuid_in(&conn, approval::Column::Id, &ids)).add(open).add(asked);
     let rows = approval::Entity::find().filter(wanted).all(&conn.db).await?;
@@ -72,14 +80,7 @@ pub async fn find(
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<ApprovalId, StoredApproval>> {
     let sql = "SELECT * FROM approvals WHERE programme = $1";
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
-    let read = |row: &QueryResult| {
-        let row = approval::Model::from_query_result(row, "")?;
-        let (state, it) = (row.state.clone(), stored(row)?);
-        if state != state_of(&it) {
-            return Err(StoreError::unreadable(format!("its state is {state:?}, which it is not by who gave it")));
-        }
-        Ok(it)
-    };
+    let read = |row: &QueryResult| stored(approval::Model::from_query_result(row, "")?);
     each(&from.at(), sql, vec![programme.as_str().into()], id, read).await
 }
 
@@ -115,7 +116,7 @@ pub async fn page(
         find = find.filter(approval::Column::RequestedBy.ne(actor));
     }
     if !seen.closed_too {
-        find = find.filter(approval::Column::State.eq("open"));
+        find = find.filter(approval::Column::State.eq(State::Open.name()));
     }
     if let Some(before) = before {
         find = find.filter(approval::Column::Id.lt(before));
@@ -137,21 +138,29 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
         change: Set(it.change.as_ref().map(|change| serde_json::to_string(change).unwrap_or_default())),
         opened_seq: Set(it.opened.map(|seq| seq.0)),
         reason: Set(it.reason.clone()),
-        state: Set(state_of(it).to_owned()),
+        state: Set(it.state.name().to_owned()),
         requested_by: Set(it.requested_by.to_string()),
         request_id: Set(it.request.map(|it| it.0)),
         requested_at: Set(it.requested_at.0),
-        given_by: Set(it.given_by.as_ref().map(Actor::to_string)),
+        given_by: Set(it.state.answered_by().map(Actor::to_string)),
+        denied_seq: Set(it.denied.map(|seq| seq.0)),
+        denied_reason: Set(it.denied_reason.clone()),
     });
-    upsert_all::<approval::Entity, _>(tx, rows.collect(), &[C::Id], &[C::State, C::GivenBy]).await
-}
-
-const fn state_of(it: &StoredApproval) -> &'static str {
-    if it.given_by.is_some() { "carried_out" } else { "open" }
+    upsert_all::<approval::Entity, _>(
+        tx,
+        rows.collect(),
+        &[C::Id],
+        &[C::State, C::GivenBy, C::DeniedSeq, C::DeniedReason],
+    )
+    .await
 }
 
 fn stored(row: approval::Model) -> Result<StoredApproval> {
     let programme = row.programme.map(|it| it.parse()).transpose().map_err(StoreError::unreadable)?;
+    let answered_by = row.given_by.as_deref().map(actor).transpose()?;
+    let unreadable =
+        || StoreError::unreadable(format!("its state is {:?}, which it is not by who answered", row.state));
+    let state = State::named(&row.state, answered_by).ok_or_else(unreadable)?;
     Ok(StoredApproval {
         id: ApprovalId(row.id),
         programme,
@@ -163,6 +172,8 @@ fn stored(row: approval::Model) -> Result<StoredApproval> {
         requested_by: actor(&row.requested_by)?,
         request: row.request_id.map(RequestId),
         requested_at: Micros(row.requested_at),
-        given_by: row.given_by.as_deref().map(actor).transpose()?,
+        state,
+        denied: row.denied_seq.map(Seq),
+        denied_reason: row.denied_reason,
     })
 }

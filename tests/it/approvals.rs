@@ -1,9 +1,11 @@
-//! What waits for a second person: listed, given once whoever is quickest, and still there after a restart.
+//! What waits for a second person: listed, given or denied once whoever is quickest, and still there after a restart.
 
 use serde_json::{Value, json};
 use tonic::{Code, Request};
 use tsio::proto::approval_service_client::ApprovalServiceClient;
-use tsio::proto::{GiveApprovalRequest, ListApprovalsRequest, Outcome, ReopenOfferRequest};
+use tsio::proto::{
+    ApprovalState, DenyApprovalRequest, GiveApprovalRequest, ListApprovalsRequest, Outcome, ReopenOfferRequest,
+};
 use uuid::Uuid;
 
 use super::client::{Client, YEAR, fresh, of_school, reason};
@@ -11,7 +13,12 @@ use super::harness::{Db, Server, both};
 use super::money::{balances, refusal};
 use super::samples::{august, done, offer_id, offer_of, refused_for, said_by, summary, text, verified};
 
-both!(one_of_two_second_people_carries_it_out, a_call_made_again_opens_no_second_one);
+both!(
+    one_of_two_second_people_carries_it_out,
+    a_call_made_again_opens_no_second_one,
+    what_is_denied_is_not_carried_out,
+    giving_and_denying_at_once_end_in_one_of_them,
+);
 
 async fn one_of_two_second_people_carries_it_out(db: Db) {
     let mut server = august(&db);
@@ -111,4 +118,75 @@ async fn give(url: String, actor: &'static str, approval: &str) -> Result<(), Co
     request.metadata_mut().insert("x-tsio-actor", actor.parse().unwrap());
     request.metadata_mut().insert("x-tsio-roles", "administrator".parse().unwrap());
     client.give_approval(request).await.map(drop).map_err(|status| status.code())
+}
+
+/// Whoever denies says why; nothing moves, the books prove it, and the same call made again opens no other approval.
+async fn what_is_denied_is_not_carried_out(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.seed().await;
+    let fund = client.made(YEAR, "credit", "").await;
+    let large = fresh();
+    let approval = refusal(&client.allocate(&fund, 6_000_000, &large).await.unwrap_err()).approval;
+    let deny = |reason: &str| DenyApprovalRequest {
+        request_id: fresh(),
+        approval: approval.clone(),
+        reason: reason.to_owned(),
+        ..Default::default()
+    };
+    let own = client.approvals().deny_approval(client.ask(deny("changed my mind"))).await.unwrap_err();
+    assert_eq!((own.code(), reason(&own).as_str()), (Code::PermissionDenied, "SELF_APPROVAL"));
+    let bob = client.named("bob");
+    let wordless = bob.approvals().deny_approval(bob.ask(deny("  "))).await.unwrap_err();
+    assert_eq!((wordless.code(), reason(&wordless).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
+    let no = deny("not this year");
+    let denied = bob.approvals().deny_approval(bob.ask(no.clone())).await.unwrap().into_inner();
+    let told = denied.approval.clone().unwrap();
+    assert_eq!((told.state(), told.given_by.as_str()), (ApprovalState::Denied, "bob"));
+    assert_eq!(told.denied_reason, "", "no free text in a stored answer");
+
+    server.restart();
+    let (client, bob) = (Client::of(&server).await, Client::of(&server).await.named("bob"));
+    assert_eq!(bob.approvals().deny_approval(bob.ask(no)).await.unwrap().into_inner(), denied);
+    let give = GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
+    let late = bob.approvals().give_approval(bob.ask(give)).await.unwrap_err();
+    assert_eq!((late.code(), reason(&late).as_str()), (Code::FailedPrecondition, "APPROVAL_NOT_OPEN"));
+    assert_eq!(reason(&client.allocate(&fund, 6_000_000, &large).await.unwrap_err()), "APPROVAL_NOT_OPEN");
+    assert_eq!(balances(&client.fund(&fund).await), [0; 4], "nothing moved");
+    let waiting = async |include_closed| {
+        let all = ListApprovalsRequest { include_closed, ..Default::default() };
+        client.approvals().list_approvals(client.ask(all)).await.unwrap().into_inner().approvals
+    };
+    assert_eq!(waiting(false).await, []);
+    let closed = waiting(true).await;
+    let shown: Vec<_> = closed.iter().map(|it| (it.state(), it.denied_reason.as_str())).collect();
+    assert_eq!(shown, [(ApprovalState::Denied, "not this year")]);
+    let anew = client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err();
+    assert_eq!((reason(&anew).as_str(), refusal(&anew).approval == approval), ("APPROVAL_REQUIRED", false));
+    drop(server);
+    verified(&db);
+}
+
+/// Of one who gives and one who denies at the same moment, exactly one does.
+async fn giving_and_denying_at_once_end_in_one_of_them(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.seed().await;
+    let fund = client.made(YEAR, "credit", "").await;
+    let (bob, cleo) = (client.named("bob"), client.named("cleo"));
+    let mut given = 0;
+    for _ in 0..8 {
+        let approval = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
+        let give = GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
+        let deny = DenyApprovalRequest { request_id: fresh(), approval, reason: "no".to_owned(), ..Default::default() };
+        let (mut giving, mut denying) = (bob.approvals(), cleo.approvals());
+        let (gave, denied) = tokio::join!(giving.give_approval(bob.ask(give)), denying.deny_approval(cleo.ask(deny)));
+        assert!(gave.is_ok() != denied.is_ok(), "{gave:?} {denied:?}");
+        let refused = gave.as_ref().err().or(denied.as_ref().err()).unwrap();
+        assert_eq!(reason(refused), "APPROVAL_NOT_OPEN");
+        given += i64::from(gave.is_ok());
+    }
+    assert_eq!(balances(&client.fund(&fund).await), [6_000_000 * given, 0, 0, 6_000_000 * given]);
+    drop(server);
+    verified(&db);
 }

@@ -3,11 +3,11 @@
 use prost::Message as _;
 use tonic::Response;
 use tsio::proto::{
-    AllocateFundRequest, BookDaysRequest, CancelBookingRequest, CheckAwardRequest, CreateAwardsRequest,
-    CreateFundRequest, DrawAwardRequest, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest,
-    ListImportsRequest, ListTermsRequest, LoadTermsRequest, MoveFundsRequest, NoteOfferRequest, Outcome,
-    PlaceSchoolRequest, Placement, RefundAwardRequest, ReleaseAwardRequest, ReopenOfferRequest, WithdrawFundRequest,
-    WithdrawImportRequest, draw_award_request, refund_award_request, release_award_request,
+    AllocateFundRequest, ApprovalState, BookDaysRequest, CancelBookingRequest, CheckAwardRequest, CreateAwardsRequest,
+    CreateFundRequest, DenyApprovalRequest, DrawAwardRequest, GiveApprovalRequest, GiveApprovalResponse,
+    ListApprovalsRequest, ListImportsRequest, ListTermsRequest, LoadTermsRequest, MoveFundsRequest, NoteOfferRequest,
+    Outcome, PlaceSchoolRequest, Placement, RefundAwardRequest, ReleaseAwardRequest, ReopenOfferRequest,
+    WithdrawFundRequest, WithdrawImportRequest, draw_award_request, refund_award_request, release_award_request,
 };
 
 use crate::client::{Client, YEAR, fresh, of_school, reason, seen};
@@ -269,7 +269,16 @@ async fn what_two_people_do(db: Db) {
         client.registry().withdraw_import(client.ask(withdraw(false))).await.unwrap_err(),
     ];
     for asked in asked {
-        let give = GiveApprovalRequest { approval: refusal(&asked).approval, ..Default::default() };
+        let approval = refusal(&asked).approval;
+        let deny = DenyApprovalRequest { approval: approval.clone(), reason: "no".to_owned(), ..Default::default() };
+        let own = previewed!(&db, client, approvals.deny_approval, deny.clone()).unwrap_err();
+        assert_eq!(reason(&own), "SELF_APPROVAL");
+        let (ben, head, before) = (client.named("ben"), proved(&db), open().await);
+        let tried = DenyApprovalRequest { request_id: fresh(), validate_only: true, ..deny };
+        let preview = ben.approvals().deny_approval(ben.ask(tried)).await.unwrap().into_inner();
+        assert_eq!(preview.approval.map(|it| it.state()), Some(ApprovalState::Denied));
+        assert_eq!((proved(&db), open().await), (head, before), "a preview denies nothing");
+        let give = GiveApprovalRequest { approval, ..Default::default() };
         let own = previewed!(&db, client, approvals.give_approval, give.clone()).unwrap_err();
         assert_eq!(reason(&own), "SELF_APPROVAL");
         let bob = client.named("bob");

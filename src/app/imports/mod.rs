@@ -24,7 +24,7 @@ use crate::store;
 pub use crate::store::imports::{Import, Kind, Problem, State};
 use land::Job;
 use rows::Parsed;
-pub use withdraw::{AffectedOffer, Withdrawn};
+pub use withdraw::{AffectedOffer, Denial, Withdrawn};
 
 /// The longest file name kept.
 const FILE_NAME: usize = 255;

@@ -11,6 +11,7 @@ use crate::domain::ids::ApprovalId;
 use crate::domain::refusal::Reason;
 use crate::domain::role::{Reach, Regions, Role};
 use crate::domain::time::Micros;
+use crate::store::approvals::StoredApproval;
 use crate::store::testing::counts;
 
 const SEPTEMBER: (&str, &str) = MONTHS[1];
@@ -274,7 +275,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     identify(&house).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
     let september = house.app.list_imports(&ann, Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
-    let ask = async |reason| house.app.withdraw_import(&ann, september, reason, false).await;
+    let ask = async |reason| house.app.withdraw_import(&ann, (RequestId(new_id()), september), reason, false).await;
     assert!(matches!(ask(" ").await, Err(AppError::Invalid(_))));
     let opened = refused(ask("wrong month").await);
     let approval = opened.approval.unwrap();
@@ -309,11 +310,47 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     assert_eq!(house.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
 }
 
+#[tokio::test]
+async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
+    let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let (ann, ben) = (admin("ann"), admin("ben"));
+    let september = house.app.list_imports(&ann, Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
+    let request = RequestId(new_id());
+    let ask = async |request| house.app.withdraw_import(&ann, (request, september), "wrong month", false).await;
+    let approval = refused(ask(request).await).approval.unwrap();
+    let encode = |it: &StoredApproval| format!("{it:?}").into_bytes();
+    let denial = |reason: &str| Denial { request: RequestId(new_id()), approval, reason: reason.to_owned() };
+    let deny = async |by: &Caller, denial: &Denial, only| house.app.deny_withdrawal(by, denial, only, encode).await;
+
+    let no = denial("it is the right month");
+    assert_eq!(refused(deny(&ann, &no, false).await).reason, Reason::SelfApproval);
+    let preview = deny(&ben, &no, true).await.unwrap();
+    assert_eq!(refused(ask(RequestId(new_id())).await).approval, Some(approval), "a preview denies nothing");
+    assert_eq!(deny(&ben, &no, false).await.unwrap(), preview);
+    assert_eq!(deny(&ben, &no, false).await.unwrap(), preview, "the same request, the same answer");
+    let other = Denial { reason: "because".to_owned(), ..no.clone() };
+    assert_eq!(deny(&ben, &other, false).await, Err(AppError::RequestIdReused));
+    assert_eq!(refused(deny(&ben, &denial("no"), false).await).reason, Reason::ApprovalNotOpen);
+    let give = house.app.give_withdrawal(&ben, RequestId(new_id()), approval, |_| Vec::new()).await;
+    assert_eq!(refused(give).reason, Reason::ApprovalNotOpen);
+
+    let (import, _) = house.app.get_import(&ann, september).await.unwrap();
+    assert_eq!((import.state, import.withdrawn_by), (State::Landed, None));
+    let all = house.app.list_approvals(&ann, crate::app::WhichApprovals::All, None, 9).await.unwrap();
+    let shown: Vec<_> = all.iter().map(|it| (it.state.name(), it.denied_reason.as_deref())).collect();
+    assert_eq!(shown, [("denied", Some("it is the right month"))]);
+    assert_eq!(refused(ask(request).await).reason, Reason::ApprovalNotOpen, "made again, it opens no other");
+    let anew = refused(ask(RequestId(new_id())).await);
+    assert_eq!((anew.reason, anew.approval == Some(approval)), (Reason::ApprovalRequired, false));
+}
+
 /// A withdrawal asked for by Ann, in a house whose offers were made.
 async fn asked(house: &House) -> ApprovalId {
     identify(house).await;
     let september = house.app.list_imports(&admin("ann"), Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
-    refused(house.app.withdraw_import(&admin("ann"), september, "wrong month", false).await).approval.unwrap()
+    refused(house.app.withdraw_import(&admin("ann"), (RequestId(new_id()), september), "wrong month", false).await)
+        .approval
+        .unwrap()
 }
 
 /// Between the withdrawal and its answer no lock is held; a process that dies there leaves the answer to the next try.
@@ -336,7 +373,7 @@ async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
     assert_eq!(one.answer, two.answer);
     let done = one.fresh.or(two.fresh).unwrap();
     assert_eq!(
-        (done.import.state, done.approval.given_by.as_ref().map(|it| it.as_str())),
+        (done.import.state, done.approval.state.answered_by().map(|it| it.as_str())),
         (State::Withdrawn, Some("ben"))
     );
     let lost: Vec<_> = done.affected.iter().flat_map(|it| it.urns.clone()).collect();

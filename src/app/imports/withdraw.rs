@@ -1,4 +1,4 @@
-//! Taking a wrong import back: one administrator asks, another gives the approval, which carries it out.
+//! Taking a wrong import back: one administrator asks, another gives the approval, which carries it out, or denies it.
 //!
 //! The import keeps its rows, but none of them counts any more. An import whose place the withdrawn one took stays
 //! replaced: what it said was found wrong once already, and it can be imported again.
@@ -15,7 +15,7 @@ use crate::app::clock::new_id;
 use crate::app::eligibility;
 use crate::app::retry::retried;
 use crate::app::{App, AppError, Result, Violation, again, authorise};
-use crate::domain::book::approval::{WITHDRAW_IMPORT, check, required, would_be_required};
+use crate::domain::book::approval::{self, WITHDRAW_IMPORT, asked_before, check, required, would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
@@ -25,6 +25,8 @@ use crate::store::requests::Stored;
 
 /// The method that gives an approval.
 const RPC: &str = "ApprovalService/GiveApproval";
+/// The method that denies one.
+const DENY: &str = "ApprovalService/DenyApproval";
 /// What is asked for, in a refusal.
 const ASKED: &str = "withdrawing an import";
 /// The longest reason kept.
@@ -39,6 +41,17 @@ pub struct AffectedOffer {
     pub offer: OfferId,
     /// Its schools that are not eligible by the files that remain.
     pub urns: Vec<Urn>,
+}
+
+/// A withdrawal that is to be denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// The caller's id of the mutation.
+    pub request: RequestId,
+    /// The approval.
+    pub approval: ApprovalId,
+    /// Why, not empty.
+    pub reason: String,
 }
 
 /// What withdrawing changed.
@@ -57,11 +70,12 @@ impl App {
     /// one person, so it always ends in a refusal or an error. With `validate_only` none is opened.
     ///
     /// # Errors
-    /// [`Reason::ApprovalRequired`] with the approval; [`Reason::ImportNotLanded`]; [`AppError::NotFound`].
+    /// [`Reason::ApprovalRequired`] with the approval; [`Reason::ApprovalNotOpen`] where this very request asked before and
+    /// was answered; [`Reason::ImportNotLanded`]; [`AppError::NotFound`].
     pub async fn withdraw_import(
         &self,
         caller: &Caller,
-        id: ImportId,
+        (request, id): (RequestId, ImportId),
         reason: &str,
         validate_only: bool,
     ) -> Result<Infallible> {
@@ -71,25 +85,29 @@ impl App {
             let wanted = format!("say why, in at most {REASON} characters");
             return Err(AppError::Invalid(vec![Violation::new("reason", wanted)]));
         }
-        let ask = || self.ask_to_withdraw(caller, id, reason.trim(), validate_only);
+        let ask = || self.ask_to_withdraw(caller, (request, id), reason.trim(), validate_only);
         Err(retried(ask).await?.into())
     }
 
     async fn ask_to_withdraw(
         &self,
         caller: &Caller,
-        id: ImportId,
+        (request, id): (RequestId, ImportId),
         reason: &str,
         validate_only: bool,
     ) -> Result<Refusal> {
         let tx = self.locked().await?;
+        let found = store::approvals::find(&tx, &[], &[id.0], &[request]).await?;
+        let mine = |it: &&StoredApproval| {
+            it.action == WITHDRAW_IMPORT && it.subject == id.0 && it.requested_by == caller.actor
+        };
+        let by_this_call = found.iter().filter(mine).find(|it| it.request == Some(request));
+        if let Some(before) = by_this_call {
+            return Ok(asked_before(before.id, &before.state, ASKED));
+        }
         landed(&tx, id).await?;
-        let open = store::approvals::find(&tx, &[], &[id.0], &[]).await?;
-        let mine = |it: &&StoredApproval| it.action == WITHDRAW_IMPORT && it.requested_by == caller.actor;
-        if let Some(open) = open.iter().find(mine) {
-            let asked = required(open.id, ASKED);
-            tx.rollback().await?;
-            return Ok(asked);
+        if let Some(open) = found.iter().filter(mine).find(|it| it.state.is_open()) {
+            return Ok(required(open.id, ASKED));
         }
         if validate_only {
             tx.rollback().await?;
@@ -104,10 +122,11 @@ impl App {
             subject: id.0,
             reason: Some(reason.to_owned()),
             requested_by: caller.actor.clone(),
-            // Asked again once it is carried out, it is refused: the import counts no more.
-            request: None,
+            request: Some(request),
             requested_at: self.clock().now().at,
-            given_by: None,
+            state: approval::State::Open,
+            denied: None,
+            denied_reason: None,
         };
         store::approvals::put(&tx, std::slice::from_ref(&new)).await?;
         tx.commit().await?;
@@ -147,6 +166,42 @@ impl App {
     pub async fn check_withdrawal(&self, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
         authorise(caller, Action::Import)?;
         withdrawn(&self.snapshot().await?, caller, approval).await
+    }
+
+    /// Denies an approval to withdraw an import: nothing is carried out. With `validate_only` nothing is written.
+    ///
+    /// # Errors
+    /// [`Reason::SelfApproval`], [`Reason::ApprovalNotOpen`]; [`AppError::NotFound`] for an approval of something else.
+    pub async fn deny_withdrawal(
+        &self,
+        caller: &Caller,
+        Denial { request, approval, reason }: &Denial,
+        validate_only: bool,
+        encode: fn(&StoredApproval) -> Vec<u8>,
+    ) -> Result<Vec<u8>> {
+        authorise(caller, Action::Import)?;
+        retried(async || {
+            let fingerprint = fingerprint(DENY, &[approval.0.as_bytes(), reason.as_bytes()]);
+            let tx = self.locked().await?;
+            if let Some(stored) = store::requests::one(&tx, &caller.actor, *request).await? {
+                return again(&stored, DENY, fingerprint);
+            }
+            let waiting = asked(&tx, *approval).await?;
+            check(*approval, &waiting.requested_by, &waiting.state, &caller.actor)?;
+            let state = approval::State::Denied(caller.actor.clone());
+            let denied = StoredApproval { state, denied_reason: Some(reason.clone()), ..waiting };
+            let answer = encode(&denied);
+            if validate_only {
+                return Ok(answer);
+            }
+            store::approvals::put(&tx, std::slice::from_ref(&denied)).await?;
+            let (actor, rpc) = (caller.actor.clone(), DENY.to_owned());
+            let stored = Stored { actor, request: *request, rpc, fingerprint, answer: answer.clone() };
+            store::requests::keep(&tx, std::slice::from_ref(&stored), self.clock().now().at).await?;
+            tx.commit().await?;
+            Ok(answer)
+        })
+        .await
     }
 
     /// Withdraws under the register's lock, unless this request has done so already.
@@ -223,7 +278,7 @@ async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<Stor
 /// The approval given by this caller, and the import withdrawn, neither written.
 async fn withdrawn(from: &impl store::Readable, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
     let waiting = asked(from, approval).await?;
-    check(approval, &waiting.requested_by, waiting.given_by.as_ref(), &caller.actor)?;
+    check(approval, &waiting.requested_by, &waiting.state, &caller.actor)?;
     let import = Import {
         state: State::Withdrawn,
         withdrawn_by: Some(waiting.requested_by.clone()),
@@ -231,7 +286,7 @@ async fn withdrawn(from: &impl store::Readable, caller: &Caller, approval: Appro
         indexed: false,
         ..landed(from, ImportId(waiting.subject)).await?
     };
-    let approval = StoredApproval { given_by: Some(caller.actor.clone()), ..waiting };
+    let approval = StoredApproval { state: approval::State::CarriedOut(caller.actor.clone()), ..waiting };
     Ok(Withdrawn { approval, import, affected: Vec::new() })
 }
 

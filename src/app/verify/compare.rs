@@ -218,5 +218,6 @@ fn compare_approval(recorded: &Approval, stored: &StoredApproval, report: &mut R
     report.compare(format!("approval {id} requested by"), &recorded.requested_by, &stored.requested_by);
     report.compare(format!("approval {id} requested at"), &recorded.requested_at, &stored.requested_at);
     report.compare(format!("approval {id} request"), &recorded.request, &stored.request);
-    report.compare(format!("approval {id} given by"), &recorded.given_by, &stored.given_by);
+    report.compare(format!("approval {id} state"), &recorded.state, &stored.state);
+    report.compare(format!("approval {id} denying event"), &recorded.denied, &stored.denied);
 }

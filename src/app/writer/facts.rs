@@ -140,7 +140,7 @@ impl Asked {
                 self.subjects.push(offer.offer.0);
                 self.relisted = true;
             }
-            Command::GiveApproval { approval, .. } => {
+            Command::GiveApproval { approval, .. } | Command::DenyApproval { approval, .. } => {
                 self.given.push(*approval);
                 self.relisted = true;
             }
@@ -197,7 +197,8 @@ async fn load_approvals(from: &impl Readable, asked: &Asked, facts: &mut Facts) 
                 requested_by: it.requested_by,
                 request: it.request,
                 requested_at: it.requested_at,
-                given_by: it.given_by,
+                state: it.state,
+                denied: it.denied,
             };
             (it.id, approval)
         })

@@ -259,6 +259,7 @@ impl<'a> Pen<'a> {
                 match changed {
                     Approved::Offer(id) => told.offers = offers(&[*id]),
                     Approved::Funds(ids) => told.funds = funds(ids),
+                    Approved::Nothing => {}
                 }
             }
             Answer::Identified(_) | Answer::Placed { .. } | Answer::ApprovalOpened(_) => {}
@@ -309,7 +310,9 @@ impl<'a> Pen<'a> {
         self.accounts.extend(event.entries.iter().map(|it| it.account));
         self.awards.extend(event.body.award());
         match &event.body {
-            EventBody::ApprovalOpened { approval, .. } | EventBody::ApprovalGiven { approval } => {
+            EventBody::ApprovalOpened { approval, .. }
+            | EventBody::ApprovalGiven { approval }
+            | EventBody::ApprovalDenied { approval } => {
                 self.approvals.insert(*approval);
             }
             EventBody::Placed { urn, .. } => {
@@ -376,7 +379,9 @@ fn stored(programme: &Programme, it: &Approval) -> StoredApproval {
         requested_by: it.requested_by.clone(),
         request: it.request,
         requested_at: it.requested_at,
-        given_by: it.given_by.clone(),
+        state: it.state.clone(),
+        denied: it.denied,
+        denied_reason: None,
     }
 }
 

@@ -63,7 +63,7 @@ pub struct Told {
     pub funds: Vec<Account>,
     /// The awards that closing gave back, as they are after it.
     pub released: Vec<(Award, i64)>,
-    /// The approval given, as it is after it.
+    /// The approval answered, as it is after it.
     pub approval: Option<StoredApproval>,
     /// Worth knowing.
     pub warnings: Vec<Warning>,

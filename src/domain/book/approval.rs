@@ -66,8 +66,59 @@ pub struct Approval {
     pub request: Option<RequestId>,
     /// When.
     pub requested_at: Micros,
-    /// Who gave it, once given.
-    pub given_by: Option<Actor>,
+    /// Where it is.
+    pub state: State,
+    /// The event that denied it, which has the reason.
+    pub denied: Option<Seq>,
+}
+
+/// Where an approval is. Once answered, it stays so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Waiting for a second person.
+    Open,
+    /// Given by this person, and carried out in the same commit.
+    CarriedOut(Actor),
+    /// Denied by this person.
+    Denied(Actor),
+}
+
+impl State {
+    /// Its name in the database.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::CarriedOut(_) => "carried_out",
+            Self::Denied(_) => "denied",
+        }
+    }
+
+    /// The state of this name, answered by this person; nothing where the two do not go together.
+    #[must_use]
+    pub fn named(name: &str, answered_by: Option<Actor>) -> Option<Self> {
+        match (name, answered_by) {
+            ("open", None) => Some(Self::Open),
+            ("carried_out", Some(by)) => Some(Self::CarriedOut(by)),
+            ("denied", Some(by)) => Some(Self::Denied(by)),
+            _ => None,
+        }
+    }
+
+    /// Whether it waits for a second person.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+
+    /// Who answered it.
+    #[must_use]
+    pub const fn answered_by(&self) -> Option<&Actor> {
+        match self {
+            Self::Open => None,
+            Self::CarriedOut(by) | Self::Denied(by) => Some(by),
+        }
+    }
 }
 
 impl Approval {
@@ -84,7 +135,8 @@ impl Approval {
             requested_by: event.actor.clone(),
             request: Some(event.request),
             requested_at: event.recorded,
-            given_by: None,
+            state: State::Open,
+            denied: None,
         }
     }
 }
@@ -119,41 +171,41 @@ pub fn would_be_required() -> Refusal {
     Refusal::of(Reason::ApprovalRequired, "this needs a second person", limit)
 }
 
-/// Refuses with [`Reason::ApprovalNotOpen`] the call, made again, that opened an approval which has been carried out.
-fn carried_out(approval: ApprovalId, what: &str) -> Refusal {
-    let limit = Limit::plain(
-        "approval",
-        format!("approval {approval}"),
-        "nothing to do; to have it done once more, make the call under a new request id",
-    );
-    let message = format!("{what} was asked for by this request: approval {approval} was given and carried out");
-    Refusal::of(Reason::ApprovalNotOpen, message, limit)
+/// What the call is told, made again, that opened an approval before: that it is open, or what has become of it.
+#[must_use]
+pub fn asked_before(approval: ApprovalId, state: &State, what: &str) -> Refusal {
+    let (became, remedy) = match state {
+        State::Open => return required(approval, what),
+        State::CarriedOut(_) => {
+            ("given and carried out", "nothing to do; to have it done once more, make the call under a new request id")
+        }
+        State::Denied(_) => ("denied", "to ask once more, make the call under a new request id"),
+    };
+    let message = format!("{what} was asked for by this request: approval {approval} was {became}");
+    Refusal::of(Reason::ApprovalNotOpen, message, Limit::plain("approval", format!("approval {approval}"), remedy))
 }
 
-/// Refuses whoever gives an approval that is not open, or their own.
+/// Refuses whoever answers an approval that is not open, or their own: "the second differs from the first, for everyone".
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
-pub fn check(
-    approval: ApprovalId,
-    requested_by: &Actor,
-    given_by: Option<&Actor>,
-    giver: &Actor,
-) -> Result<(), Refusal> {
+pub fn check(approval: ApprovalId, requested_by: &Actor, state: &State, second: &Actor) -> Result<(), Refusal> {
     let refuse = |reason, message: &str, remedy: &str| {
         Err(Refusal::of(reason, message, Limit::plain("approval", format!("approval {approval}"), remedy)))
     };
-    if given_by.is_some() {
-        return refuse(
-            Reason::ApprovalNotOpen,
-            "this approval has been given already",
-            "make the call again to open another",
-        );
-    }
-    if requested_by == giver {
-        return refuse(Reason::SelfApproval, "whoever asked may not approve", "have another person approve");
-    }
-    Ok(())
+    let answered = match state {
+        State::Open if requested_by == second => {
+            return refuse(
+                Reason::SelfApproval,
+                "whoever asked may neither approve nor deny",
+                "have another person answer",
+            );
+        }
+        State::Open => return Ok(()),
+        State::CarriedOut(_) => "this approval has been given already",
+        State::Denied(_) => "this approval has been denied already",
+    };
+    refuse(Reason::ApprovalNotOpen, answered, "make the call again, under a new request id, to open another")
 }
 
 impl Facts {
@@ -171,8 +223,7 @@ impl Facts {
         let by_this_call =
             |it: &&Approval| it.request == Some(context.request) && it.requested_by == *context.actor && same(it);
         match self.approvals.values().find(by_this_call) {
-            Some(opened) if opened.given_by.is_some() => Err(carried_out(opened.id, what)),
-            Some(opened) => Err(required(opened.id, what)),
+            Some(opened) => Err(asked_before(opened.id, &opened.state, what)),
             None => Ok(()),
         }
     }
@@ -186,14 +237,13 @@ impl Facts {
     ) -> Result<Decided, Fault> {
         let about_it = |it: &Approval| it.subject == target.offer.0 && it.action == REOPEN_OFFER;
         // An open one that the offer has changed since cannot be given: then another may be opened.
-        let useless = |it: &Approval| {
-            it.given_by.is_none() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))
-        };
+        let useless =
+            |it: &Approval| it.state.is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer));
         self.not_asked_before(context, "reopening an offer", |it| about_it(it) && !useless(it))?;
         let offer = self.target(target)?;
         self.may_reopen(offer)?;
         let mine = |it: &&Approval| {
-            about_it(it) && it.given_by.is_none() && it.stands(offer) && it.requested_by == *context.actor
+            about_it(it) && it.state.is_open() && it.stands(offer) && it.requested_by == *context.actor
         };
         if let Some(open) = self.approvals.values().find(mine) {
             return Err(required(open.id, "reopening an offer").into());
@@ -207,7 +257,7 @@ impl Facts {
     /// Gives an approval and carries out what was asked, in one decision.
     pub(super) fn give_approval(&self, approval: ApprovalId, context: &Context<'_>) -> Result<Decided, Fault> {
         let waiting = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
-        check(approval, &waiting.requested_by, waiting.given_by.as_ref(), context.actor)?;
+        check(approval, &waiting.requested_by, &waiting.state, context.actor)?;
         if let Some(change) = &waiting.change {
             return self.give_money_approval(approval, change, context);
         }
@@ -223,6 +273,25 @@ impl Facts {
         let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;
         let given = Draft::of(offer.id, today, EventBody::ApprovalGiven { approval });
         Ok(Decided::new(vec![given, reopened], Answer::Approved(approval, Approved::Offer(offer.id))))
+    }
+
+    /// Denies an approval: nothing of what was asked is done, and it is open no more.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`]; [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
+    pub(super) fn deny_approval(
+        &self,
+        approval: ApprovalId,
+        reason: &str,
+        context: &Context<'_>,
+    ) -> Result<Decided, Fault> {
+        let waiting = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
+        check(approval, &waiting.requested_by, &waiting.state, context.actor)?;
+        let offer = waiting.change.is_none().then_some(OfferId(waiting.subject));
+        let body = EventBody::ApprovalDenied { approval };
+        let denied = Draft { offer, ..Draft::of_book(context.now.today, body) };
+        let answer = Answer::Approved(approval, Approved::Nothing);
+        Ok(Decided::new(vec![denied.with_text(Some(reason.to_owned()))], answer))
     }
 
     fn may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {

@@ -127,6 +127,15 @@ pub enum Command {
         /// What giving it takes: it says so itself, from when it was opened.
         action: Action,
     },
+    /// Deny as the second person: nothing is carried out.
+    DenyApproval {
+        /// Which approval.
+        approval: ApprovalId,
+        /// What denying it takes: the same as giving it.
+        action: Action,
+        /// Why.
+        reason: String,
+    },
     /// Assign to somebody, or to nobody.
     Assign {
         /// Which offer.
@@ -256,7 +265,7 @@ impl Command {
             | Self::Assign { .. }
             | Self::Note { .. } => Action::WorkOffers,
             Self::Reopen { .. } => Action::Reopen,
-            Self::GiveApproval { action, .. } => *action,
+            Self::GiveApproval { action, .. } | Self::DenyApproval { action, .. } => *action,
             Self::ChangeRegion { .. } => Action::ChangeRegion,
             Self::Place { .. } => Action::Place,
             Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
@@ -285,6 +294,7 @@ impl Command {
             | Self::Award { offer, .. } => vec![offer.offer],
             Self::Identify
             | Self::GiveApproval { .. }
+            | Self::DenyApproval { .. }
             | Self::Place { .. }
             | Self::CreateFund { .. }
             | Self::ChangeFund { .. }
@@ -354,7 +364,7 @@ pub enum Answer {
     },
     /// This offer was closed, and these commitments given back with it.
     Closed(OfferId, Vec<ReleasedAward>),
-    /// This approval was given, and this changed by it.
+    /// This approval was answered, and this changed by it.
     Approved(ApprovalId, Approved),
     /// These awards.
     Awards(Vec<AwardId>),
@@ -371,6 +381,8 @@ pub enum Approved {
     Offer(OfferId),
     /// Funds; of a virement the one it left first.
     Funds(Vec<AccountId>),
+    /// Nothing: it was denied.
+    Nothing,
 }
 
 /// Worth knowing, and no reason to stop.

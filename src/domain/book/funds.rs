@@ -153,7 +153,7 @@ impl Facts {
         let movement = self.movement(change, etag)?;
         // Also where one person could do it by now: what was asked may still be given, and would be done twice.
         let mine = |it: &&Approval| {
-            it.change.as_ref() == Some(change) && it.given_by.is_none() && it.requested_by == *context.actor
+            it.change.as_ref() == Some(change) && it.state.is_open() && it.requested_by == *context.actor
         };
         if let Some(open) = self.approvals.values().find(mine) {
             return Err(required(open.id, &what).into());

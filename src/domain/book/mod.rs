@@ -44,7 +44,7 @@ use super::role::Reach;
 use super::school::{HandPlacement, TrustKind};
 use super::terms::Terms;
 use super::time::Now;
-use approval::Approval;
+use approval::{Approval, State};
 pub use command::{Answer, Command, Context, Decided, Fault};
 use identify::Candidates;
 
@@ -172,6 +172,7 @@ impl Facts {
             }
             Command::Reopen { offer, reason } => self.ask_to_reopen(offer, reason, context),
             Command::GiveApproval { approval, .. } => self.give_approval(*approval, context),
+            Command::DenyApproval { approval, reason, .. } => self.deny_approval(*approval, reason, context),
             Command::Assign { offer, to } => {
                 let body = EventBody::Assigned { to: to.clone() };
                 self.on_offer(offer, |it| Ok(Draft::of(it.id, today, body.clone())))
@@ -221,9 +222,12 @@ impl Facts {
                 self.approvals.insert(*approval, opened);
             }
             EventBody::ApprovalGiven { approval } => {
-                if let Some(it) = self.approvals.get_mut(approval) {
-                    it.given_by = Some(event.actor.clone());
-                }
+                let given = State::CarriedOut(event.actor.clone());
+                self.approvals.entry(*approval).and_modify(|it| it.state = given);
+            }
+            EventBody::ApprovalDenied { approval } => {
+                let denied = State::Denied(event.actor.clone());
+                self.approvals.entry(*approval).and_modify(|it| (it.state, it.denied) = (denied, Some(event.seq)));
             }
             EventBody::Awarded { award, .. } => {
                 self.awards.extend(Award::from_event(event).map(|made| (*award, made)));

@@ -48,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => on("start"),
         1 => prop::sample::select(Outcome::ALL).prop_flat_map(move |it| (1..=9_u32).prop_map(move |day| format!("close:{it}@{day}"))),
         2 => end.prop_map(ToOwned::to_owned),
-        4 => prop::sample::select(vec!["ask:ada", "ask:ben", "give:ada", "give:ben"]).prop_map(ToOwned::to_owned),
+        4 => prop::sample::select(vec!["ask:ada", "ask:ben", "give:ada", "give:ben", "deny:ben"]).prop_map(ToOwned::to_owned),
         1 => prop::sample::select(vec!["note", "assign:cy", "region", "body@4~v3"]).prop_map(ToOwned::to_owned),
         2 => prop::sample::select(vec!["award", "award", "settled", "drawn"]).prop_map(ToOwned::to_owned),
     ];
@@ -78,6 +78,7 @@ fn verb(event: &Event) -> Option<Verb> {
         | EventBody::Placed { .. }
         | EventBody::ApprovalOpened { .. }
         | EventBody::ApprovalGiven { .. }
+        | EventBody::ApprovalDenied { .. }
         | EventBody::FundCreated { .. }
         | EventBody::FundAllocated { .. }
         | EventBody::FundWithdrawn { .. }
@@ -181,7 +182,7 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(Verb, State)>) {
     assert_eq!((&replayed.listed, &replayed.recipients), (&book.facts.listed, &book.facts.recipients));
     assert_eq!(replayed.approvals, book.facts.approvals);
     for approval in book.facts.approvals.values() {
-        assert_ne!(approval.given_by.as_ref(), Some(&approval.requested_by), "two people");
+        assert_ne!(approval.state.answered_by(), Some(&approval.requested_by), "two people");
     }
 }
 

@@ -171,7 +171,7 @@ impl Book {
     }
 
     /// One word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `decline@6`, `start@7`,
-    /// `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` (reopen), `assign:cy`, `note`, `region`; with `~v3` it names
+    /// `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` or `deny:ben` (reopen), `assign:cy`, `note`, `region`; with `~v3` it names
     /// an etag. `award`, `settled` and `drawn` put an award on the offer as it would be then. Words about money are in
     /// [`super::till`].
     pub(in crate::domain) fn word(&mut self, letter: &str, word: &str) -> Result<Decided, Fault> {
@@ -213,7 +213,7 @@ impl Book {
         let offer = Target { offer: id, etag: etag.map(ToOwned::to_owned) };
         let (on, text) = (on.map_or(day("2021-12-01"), day), None);
         let argument = argument.unwrap_or_default();
-        let actor = if ["ask", "give"].contains(&verb) { argument } else { "officer" };
+        let actor = if ["ask", "give", "deny"].contains(&verb) { argument } else { "officer" };
         let command = match verb {
             "body" => Command::Contact { offers: vec![(offer, None)], party: Party::ResponsibleBody, on, text },
             "school" => {
@@ -227,6 +227,10 @@ impl Book {
             "close" => Command::Close { offer, outcome: Outcome::named(argument).unwrap(), on, text },
             "ask" => Command::Reopen { offer, reason: "new facts".to_owned() },
             "give" => Command::GiveApproval { approval: self.last_approval(id), action: Action::Reopen },
+            "deny" => {
+                let (approval, reason) = (self.last_approval(id), "not now".to_owned());
+                Command::DenyApproval { approval, action: Action::Reopen, reason }
+            }
             "assign" => Command::Assign { offer, to: argument.parse().ok() },
             "note" => Command::Note { offer, text: "rang twice".to_owned() },
             "region" => Command::ChangeRegion { offer, to: Region::NorthOfEngland },

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use uuid::Uuid;
+
 use super::recorder::{Book, Row, day, judge, mat, offer_id, school, uid, urn};
 use super::*;
 use crate::domain::event::EventBody;
 use crate::domain::event::Seq;
+use crate::domain::ids::RequestId;
 use crate::domain::ledger::Amount;
 use crate::domain::money::HalfDays;
 use crate::domain::offer::Party;
@@ -197,14 +200,52 @@ fn asking_to_reopen_records_the_approval_and_nothing_else() {
     let Answer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
     assert_eq!(refusal.reason, Reason::ApprovalRequired);
     let opened = &book.facts.approvals[&refusal.approval.unwrap()];
-    assert_eq!((opened.subject, opened.requested_by.as_str(), &opened.given_by), (Book::named("S").0, "ada", &None));
+    assert_eq!(
+        (opened.subject, opened.requested_by.as_str(), &opened.state),
+        (Book::named("S").0, "ada", &approval::State::Open)
+    );
     assert_eq!(book.facts.offers, before);
 
     let decided = book.word("S", "give:ben").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "reopened"]);
     assert_eq!(decided.answer, Answer::Approved(refusal.approval.unwrap(), Approved::Offer(Book::named("S"))));
-    assert_eq!(book.facts.approvals[&refusal.approval.unwrap()].given_by, "ben".parse().ok());
+    assert_eq!(book.facts.approvals[&refusal.approval.unwrap()].state, carried_out("ben"));
+}
+
+fn carried_out(by: &str) -> approval::State {
+    approval::State::CarriedOut(by.parse().unwrap())
+}
+
+#[test]
+fn a_denied_approval_is_open_no_more_and_changes_no_offer() {
+    let mut book = Book::new().after("S", "decline@5");
+    book.request = Some(RequestId(Uuid::from_u128(77)));
+    book.word("S", "ask:ada").unwrap();
+    let before = book.facts.offers.clone();
+    book.request = None;
+    assert_eq!(book.says("S", "deny:ada").0, "SELF_APPROVAL");
+    let decided = book.word("S", "deny:ben").unwrap();
+    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    assert_eq!((kinds, decided.drafts[0].text.as_deref()), (vec!["approval_denied"], Some("not now")));
+    assert_eq!(book.facts.offers, before, "nothing was done");
+    let denied = book.facts.approvals.values().next().unwrap();
+    assert_eq!(denied.state, approval::State::Denied("ben".parse().unwrap()));
+    assert_eq!(denied.denied, book.events.last().map(|it| it.seq));
+    for word in ["give:ben", "deny:ben", "give:cy"] {
+        let (code, said) = book.says("S", word);
+        assert_eq!(code, "APPROVAL_NOT_OPEN", "{word}");
+        assert!(said.contains("denied already"), "{said}");
+    }
+
+    book.request = Some(RequestId(Uuid::from_u128(77)));
+    let (code, said) = book.says("S", "ask:ada");
+    assert_eq!(code, "APPROVAL_NOT_OPEN", "made again, the call opens no other");
+    assert!(said.contains("was denied") && said.contains("under a new request id"), "{said}");
+    book.request = None;
+    book.word("S", "ask:ada").unwrap();
+    assert_eq!(book.says("S", "give:ben").0, "identified");
+    assert_eq!(book.facts.approvals.len(), 2);
 }
 
 #[test]

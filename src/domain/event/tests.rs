@@ -5,6 +5,7 @@
 use super::*;
 use crate::domain::book::recorder::{day, uid, urn};
 use crate::domain::ids::LaCode;
+use crate::domain::ids::Programme;
 use crate::domain::ledger::{EntrySeq, Verb};
 
 const GENESIS: &str = "e003d1cb7f19e4394613abde750816cb1649409f8f436dc89afe5b15acb7408c";
@@ -213,6 +214,7 @@ fn bodies() -> Vec<(EventBody, String)> {
         (placed(HandPlacement::SingleSchoolMat { uid: uid(9) }),                          r#"{"kind":"placed","urn":100001,"placement":{"kind":"single_school_mat","uid":9}}"#.into()),
         (placed(HandPlacement::Mat { uid: uid(9) }),                                      r#"{"kind":"placed","urn":100001,"placement":{"kind":"mat","uid":9}}"#.into()),
         (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
+        (EventBody::ApprovalDenied { approval },                                          format!(r#"{{"kind":"approval_denied","approval":"{id}"}}"#)),
         (EventBody::ApprovalGiven { approval },                                           format!(r#"{{"kind":"approval_given","approval":"{id}"}}"#)),
     ];
     rows
@@ -284,7 +286,7 @@ fn every_body_keeps_its_json() {
         assert!(json.starts_with(&format!(r#"{{"kind":"{}""#, body.kind())), "{json}");
         kinds.insert(body.kind());
     }
-    assert_eq!(kinds.len(), 24, "every kind has a row: {kinds:?}");
+    assert_eq!(kinds.len(), 25, "every kind has a row: {kinds:?}");
 }
 
 /// "Fields are added, never renamed or removed": an older reader skips what it does not know, and an event written

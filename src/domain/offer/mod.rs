@@ -321,6 +321,7 @@ impl Offer {
             | EventBody::Placed { .. }
             | EventBody::ApprovalOpened { .. }
             | EventBody::ApprovalGiven { .. }
+            | EventBody::ApprovalDenied { .. }
             | EventBody::FundCreated { .. }
             | EventBody::FundAllocated { .. }
             | EventBody::FundWithdrawn { .. }

@@ -8,6 +8,7 @@ use prost_types::Timestamp;
 use crate::app::writer::Told;
 use crate::app::{Recorded, StoredApproval};
 use crate::domain::Date;
+use crate::domain::book::approval::State as Answered;
 use crate::domain::book::command::Warning;
 use crate::domain::book::funds::FundChange;
 use crate::domain::book::identify::Identified;
@@ -197,7 +198,11 @@ pub(super) const fn hand_placement(it: HandPlacement) -> (proto::Placement, Opti
 
 /// An approval, without its reason: that is free text, and has no place in a stored answer.
 pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
-    let state = if it.given_by.is_some() { proto::ApprovalState::CarriedOut } else { proto::ApprovalState::Open };
+    let state = match it.state {
+        Answered::Open => proto::ApprovalState::Open,
+        Answered::CarriedOut(_) => proto::ApprovalState::CarriedOut,
+        Answered::Denied(_) => proto::ApprovalState::Denied,
+    };
     let (to_fund, over_commit) = match it.change {
         Some(FundChange::Move { to, .. }) => (to.to_string(), false),
         Some(FundChange::Withdraw { over_commit, .. }) => (String::new(), over_commit),
@@ -210,10 +215,11 @@ pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
         state: state.into(),
         requested_by: it.requested_by.to_string(),
         request_time: Some(timestamp(it.requested_at)),
-        given_by: it.given_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        given_by: it.state.answered_by().map(ToString::to_string).unwrap_or_default(),
         reason: String::new(),
         amount_pence: it.change.as_ref().map_or(0, |change| change.amount().get()),
         to_fund,
         over_commit,
+        denied_reason: String::new(),
     }
 }

@@ -119,5 +119,7 @@ entity! {
         request_id: Option<Uuid>,
         requested_at: i64,
         given_by: Option<String>,
+        denied_seq: Option<i64>,
+        denied_reason: Option<String>,
     }
 }

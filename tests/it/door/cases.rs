@@ -29,6 +29,7 @@ const ALL: &str = "rcpdfva";
 const CASES: &[(&str, &str)] = &[
     ("ApprovalService/ListApprovals",             ALL),
     ("ApprovalService/GiveApproval",              "va"),
+    ("ApprovalService/DenyApproval",              "va"),
     ("AwardService/CreateAwards",                 "cd"),
     ("AwardService/CheckAward",                   "cd"),
     ("AwardService/GetAward",                     ALL),

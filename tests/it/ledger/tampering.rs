@@ -142,9 +142,14 @@ async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
             approvals("requested_at = requested_at - 1"),
         ),
         (
-            approvals("state = 'carried_out'"),
-            format!("approval {approval}: it cannot be read: its state"),
-            approvals("state = 'open'"),
+            approvals("state = 'carried_out', given_by = 'mallory'"),
+            of_approval("state"),
+            approvals("state = 'open', given_by = NULL"),
+        ),
+        (
+            approvals("state = 'denied', given_by = 'mallory', denied_seq = 1"),
+            of_approval("denying event"),
+            approvals("state = 'open', given_by = NULL, denied_seq = NULL"),
         ),
     ]
 }
@@ -265,7 +270,7 @@ fn of_no_book(past: &Past, book: &Book) -> Vec<Tampering> {
             "approvals",
             format!(
                 "{other}, {strange}, action, subject, opened_seq, reason, state, requested_by, requested_at, given_by, \
-                 change, request_id FROM approvals WHERE id = {approval}"
+                 change, request_id, denied_seq, denied_reason FROM approvals WHERE id = {approval}"
             ),
         ),
         (

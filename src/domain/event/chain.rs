@@ -1,0 +1,117 @@
+//! The hash chain that covers the record.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::Event;
+use crate::domain::ids::{BadId, Programme};
+use crate::domain::period::Period;
+
+/// A SHA-256, shown as lower-case hex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl std::fmt::Display for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::str::FromStr for Hash {
+    type Err = BadId;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let bad = || BadId { value: s.chars().take(70).collect(), wanted: "a SHA-256 (64 hex digits)" };
+        if s.len() != 64 || !s.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(bad());
+        }
+        let mut bytes = [0_u8; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let at = index.saturating_mul(2);
+            let digits = s.get(at..at.saturating_add(2)).ok_or_else(bad)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| bad())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The hash that the first event of a book is chained to.
+#[must_use]
+pub fn genesis(programme: &Programme) -> Hash {
+    Hash(Sha256::new().chain_update(b"tsio book v1\n").chain_update(programme.as_str()).finalize().into())
+}
+
+/// The salted hash of a free text, which is all the record keeps of it.
+#[must_use]
+pub fn text_hash(salt: &[u8], text: &str) -> Hash {
+    Hash(Sha256::new().chain_update(b"tsio text v1\n").chain_update(salt).chain_update(text).finalize().into())
+}
+
+/// Links an event to the chain: SHA-256 over the previous hash and the canonical encoding, version 1.
+///
+/// The encoding is the fields in the order below; a text is its length as 8 big-endian bytes, then its UTF-8; a number
+/// is 8 big-endian bytes; an id is its 16 bytes, a hash its 32; an optional field is one byte 0, or one byte 1 and the
+/// field. `body` is the JSON exactly as it is stored. The last field is the number of ledger entries, then each entry's fields:
+/// number, account, verb, amount, period. `docs/record.md` describes it for those who verify an export offline.
+#[must_use]
+pub fn chain(previous: Hash, programme: &Programme, event: &Event, body: &str) -> Hash {
+    let mut to = Encoder(Sha256::new());
+    to.0.update(b"tsio event v1\n");
+    to.0.update(previous.0);
+    to.text(programme.as_str());
+    to.number(event.seq.0);
+    to.text(event.body.kind());
+    to.optional(event.offer.as_ref(), |to, id| to.0.update(id.0.as_bytes()));
+    to.text(event.actor.as_str());
+    to.0.update(event.request.0.as_bytes());
+    to.text(&event.effective.to_string());
+    to.number(event.recorded.0);
+    to.optional(event.reason_code.as_ref(), |to, code| to.text(code));
+    to.optional(event.text_hash.as_ref(), |to, hash| to.0.update(hash.0));
+    to.text(body);
+    to.number(i64::try_from(event.entries.len()).unwrap_or(i64::MAX));
+    let mut month: Option<(Period, String)> = None;
+    for entry in &event.entries {
+        let (_, period) = match &mut month {
+            Some(known) if known.0 == entry.period => known,
+            other => other.insert((entry.period, entry.period.to_string())),
+        };
+        to.number(entry.seq.0);
+        to.0.update(entry.account.0.as_bytes());
+        to.text(entry.verb.name());
+        to.number(entry.amount);
+        to.text(period);
+    }
+    Hash(to.0.finalize().into())
+}
+
+struct Encoder(Sha256);
+
+impl Encoder {
+    fn text(&mut self, text: &str) {
+        self.0.update((text.len() as u64).to_be_bytes());
+        self.0.update(text);
+    }
+
+    fn number(&mut self, number: i64) {
+        self.0.update(number.to_be_bytes());
+    }
+
+    fn optional<T>(&mut self, field: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
+        self.0.update([u8::from(field.is_some())]);
+        if let Some(field) = field {
+            write(self, field);
+        }
+    }
+}
