@@ -13,6 +13,7 @@ mod finance;
 mod funds;
 pub mod imports;
 mod offers;
+mod referrals;
 pub mod register;
 mod retry;
 mod routes;
@@ -47,12 +48,14 @@ pub use crate::store::books::LoadedTerms;
 pub use crate::store::entries::{FundEntry, Sums};
 pub use crate::store::events::{Recorded, Text};
 pub use crate::store::offers::Filter as OfferFilter;
+pub use crate::store::referrals::Filter as ReferralFilter;
 pub use approvals::Which as WhichApprovals;
 pub use awards::ToldAward;
 pub use error::{AppError, Violation};
 pub use funds::{AskedPosition, Fund, FundKey, Position};
 pub use imports::Denial;
 pub use offers::{OfferInFull, OffersAtOnce};
+pub use referrals::ReferralInFull;
 
 /// Result of every use case.
 pub type Result<T> = std::result::Result<T, AppError>;

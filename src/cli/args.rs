@@ -20,6 +20,7 @@ use super::funds::FundsCommand;
 use super::import::ImportCommand;
 use super::offers::OffersCommand;
 use super::out::Output;
+use super::referrals::ReferralsCommand;
 use super::schools::SchoolsCommand;
 use super::terms::TermsCommand;
 use super::trusts::TrustsCommand;
@@ -156,6 +157,9 @@ pub enum ClientCommand {
     /// What waits for a second person
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Schools and trusts that come forward, or are put forward
+    #[command(subcommand)]
+    Referrals(ReferralsCommand),
 }
 
 /// What `serve` takes.

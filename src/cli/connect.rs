@@ -21,6 +21,7 @@ use crate::proto::award_service_client::AwardServiceClient;
 use crate::proto::eligibility_service_client::EligibilityServiceClient;
 use crate::proto::fund_service_client::FundServiceClient;
 use crate::proto::offer_service_client::OfferServiceClient;
+use crate::proto::referral_service_client::ReferralServiceClient;
 use crate::proto::register_service_client::RegisterServiceClient;
 use crate::proto::terms_service_client::TermsServiceClient;
 
@@ -119,6 +120,10 @@ impl<'a> Session<'a> {
 
     pub(super) fn approvals(&self) -> ApprovalServiceClient<Channel> {
         ApprovalServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(super) fn referrals(&self) -> ReferralServiceClient<Channel> {
+        ReferralServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     pub(super) fn awards(&self) -> AwardServiceClient<Channel> {

@@ -18,6 +18,7 @@ mod import;
 mod names;
 mod offers;
 mod out;
+mod referrals;
 mod schools;
 pub mod serve;
 mod terms;
@@ -100,5 +101,6 @@ async fn dispatch(command: ClientCommand, global: &Global, used: &OnceLock<Uuid>
         ClientCommand::Awards(command) => awards::run(command, &session).await,
         ClientCommand::Funds(command) => funds::run(command, &session).await,
         ClientCommand::Approvals(command) => approvals::run(command, &session).await,
+        ClientCommand::Referrals(command) => referrals::run(command, &session).await,
     }
 }

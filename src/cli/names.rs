@@ -8,7 +8,9 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use prost_types::Timestamp;
 
-use crate::proto::{Acceptor, AwardState, DeclineReason, OfferState, Outcome, Party, Placement};
+use crate::proto::{
+    Acceptor, AwardState, DeclineReason, OfferState, Outcome, Party, Placement, ReferralOrigin, ReferralState,
+};
 
 /// The json name of an enum's value: `OFFER_STATE_CLOSED` under the prefix `OFFER_STATE_` is `closed`; nothing for an
 /// unspecified one.
@@ -86,6 +88,16 @@ choices! {
         Lapsed = "lapsed",
         Ineligible = "ineligible",
         Superseded = "superseded",
+    }
+    ReferralOrigin {
+        SelfIdentified = "self-identified" | "self_identified",
+        Exceptional = "exceptional",
+    }
+    ReferralState {
+        Open = "open",
+        Approved = "approved",
+        Declined = "declined",
+        Withdrawn = "withdrawn",
     }
     Placement {
         Maintained = "maintained",

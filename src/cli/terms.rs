@@ -11,7 +11,7 @@ use super::import::file_name;
 use super::names::instant;
 use super::out::{self, Column, Output, View, facts, table};
 use crate::domain;
-use crate::proto::{ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms};
+use crate::proto::{Ground, ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms};
 
 /// A command about terms.
 #[derive(Debug, Subcommand)]
@@ -95,6 +95,22 @@ struct TermsView {
     sha256: String,
     load_time: Option<String>,
     rules: Vec<String>,
+    grounds: Vec<GroundView>,
+}
+
+#[derive(Debug, Serialize)]
+struct GroundView {
+    ground: String,
+    rule: String,
+    text: String,
+    starts: String,
+    ends: String,
+}
+
+impl From<Ground> for GroundView {
+    fn from(it: Ground) -> Self {
+        Self { ground: it.ground, rule: it.rule, text: it.text, starts: it.starts, ends: it.ends }
+    }
 }
 
 impl From<Terms> for TermsView {
@@ -106,6 +122,7 @@ impl From<Terms> for TermsView {
             sha256: terms.sha256,
             load_time: instant(terms.load_time),
             rules: terms.rules,
+            grounds: terms.grounds.into_iter().map(GroundView::from).collect(),
         }
     }
 }

@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use super::Date;
 use super::award::{Reference, Support};
 use super::book::funds::FundChange;
-use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, RequestId, Uid, Urn};
+use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
 use super::ledger::{Entry, Posting, Unit};
 use super::money::{HalfDays, Pence};
 use super::offer::{Acceptor, ListedSchool, Outcome, Party, Recipient, ResponsibleBody};
+use super::referral::{Origin, Subject};
 use super::region::Region;
 use super::school::HandPlacement;
 use super::terms::StrandId;
@@ -230,6 +231,49 @@ pub enum EventBody {
         /// The payment of the invoice it takes back.
         invoice: Option<Seq>,
     },
+    /// A school or trust was referred.
+    ReferralRaised {
+        /// The referral.
+        referral: ReferralId,
+        /// Who.
+        subject: Subject,
+        /// The schools it speaks of.
+        urns: Vec<Urn>,
+        /// The name of the school or trust.
+        name: String,
+        /// The region whose director decides it.
+        region: Region,
+        /// How it came about.
+        origin: Origin,
+        /// The rule it is decided by.
+        rule: String,
+        /// The ground of that rule.
+        ground: String,
+    },
+    /// It was discussed with the school or trust; what was said lies apart.
+    ReferralDiscussed {
+        /// The referral.
+        referral: ReferralId,
+    },
+    /// It was approved.
+    ReferralApproved {
+        /// The referral.
+        referral: ReferralId,
+        /// The offer that this made, added to or confirmed.
+        offer: OfferId,
+        /// The schools that are eligible by it alone.
+        exceptional: Vec<Urn>,
+    },
+    /// It was declined.
+    ReferralDeclined {
+        /// The referral.
+        referral: ReferralId,
+    },
+    /// It was taken back undecided.
+    ReferralWithdrawn {
+        /// The referral.
+        referral: ReferralId,
+    },
 }
 
 /// A commitment that closing an offer gave back.
@@ -271,6 +315,11 @@ impl EventBody {
             Self::Drawn { .. } => "drawn",
             Self::Released { .. } => "released",
             Self::Refunded { .. } => "refunded",
+            Self::ReferralRaised { .. } => "referral_raised",
+            Self::ReferralDiscussed { .. } => "referral_discussed",
+            Self::ReferralApproved { .. } => "referral_approved",
+            Self::ReferralDeclined { .. } => "referral_declined",
+            Self::ReferralWithdrawn { .. } => "referral_withdrawn",
         }
     }
 
@@ -302,7 +351,12 @@ impl EventBody {
             | Self::FundCreated { .. }
             | Self::FundAllocated { .. }
             | Self::FundWithdrawn { .. }
-            | Self::FundsMoved { .. } => false,
+            | Self::FundsMoved { .. }
+            | Self::ReferralRaised { .. }
+            | Self::ReferralDiscussed { .. }
+            | Self::ReferralApproved { .. }
+            | Self::ReferralDeclined { .. }
+            | Self::ReferralWithdrawn { .. } => false,
         }
     }
 
@@ -316,6 +370,19 @@ impl EventBody {
             | Self::Drawn { award, .. }
             | Self::Released { award, .. }
             | Self::Refunded { award, .. } => Some(*award),
+            _ => None,
+        }
+    }
+
+    /// The referral it is about, if it is about one.
+    #[must_use]
+    pub const fn referral(&self) -> Option<ReferralId> {
+        match self {
+            Self::ReferralRaised { referral, .. }
+            | Self::ReferralDiscussed { referral }
+            | Self::ReferralApproved { referral, .. }
+            | Self::ReferralDeclined { referral }
+            | Self::ReferralWithdrawn { referral } => Some(*referral),
             _ => None,
         }
     }

@@ -58,6 +58,8 @@ uuid_id!(/// One import of one file.
     ImportId, "an import id (a UUID)");
 uuid_id!(/// One approval waiting for, or given by, a second person.
     ApprovalId, "an approval id (a UUID)");
+uuid_id!(/// One referral of a school or trust.
+    ReferralId, "a referral id (a UUID)");
 uuid_id!(/// A caller's name for one mutation, so that it can be retried (AIP-155). The nil UUID names none: it
 /// is what stands where there is no request.
     RequestId, "a request id (a UUID, and not the nil one)", if |id: &Uuid| !id.is_nil());

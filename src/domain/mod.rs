@@ -14,6 +14,7 @@ pub mod money;
 pub mod offer;
 pub mod period;
 pub mod placement;
+pub mod referral;
 pub mod refusal;
 pub mod region;
 pub mod role;

@@ -79,6 +79,16 @@ pub enum Reason {
     AmountTooLarge,
     /// A virement names one fund twice.
     SameFund,
+    /// The school or trust is referred already.
+    ReferralOpen,
+    /// The referral has been decided or withdrawn.
+    ReferralNotOpen,
+    /// No offer can come of it for this school or trust.
+    CannotBeReferred,
+    /// The ground is not in effect on that day.
+    GroundNotInEffect,
+    /// No discussion is on record that was held by the day of the decision.
+    DiscussionMissing,
 }
 
 impl Reason {
@@ -122,6 +132,11 @@ impl Reason {
             Self::InvoicePaid => "INVOICE_PAID",
             Self::AmountTooLarge => "AMOUNT_TOO_LARGE",
             Self::SameFund => "SAME_FUND",
+            Self::ReferralOpen => "REFERRAL_OPEN",
+            Self::ReferralNotOpen => "REFERRAL_NOT_OPEN",
+            Self::CannotBeReferred => "CANNOT_BE_REFERRED",
+            Self::GroundNotInEffect => "GROUND_NOT_IN_EFFECT",
+            Self::DiscussionMissing => "DISCUSSION_MISSING",
         }
     }
 }
@@ -129,7 +144,8 @@ impl Reason {
 /// One limit that binds. The numbers are there where the limit is a number (pence or half-days).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limit {
-    /// `state`, `contact`, `approval`, `period`, `cap`, `fund`, `award`, `recipient`, `import`, `terms`.
+    /// `state`, `contact`, `approval`, `period`, `cap`, `fund`, `award`, `recipient`, `referral`, `import`,
+    /// `terms`.
     pub kind: &'static str,
     /// What it is a limit of.
     pub account: String,

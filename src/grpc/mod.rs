@@ -19,6 +19,7 @@ mod funds;
 mod gate;
 mod metrics;
 mod offers;
+mod referrals;
 mod register;
 mod scrape;
 mod server;

@@ -74,7 +74,7 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
 fn refused(refusal: &refusal::Refusal) -> Status {
     let code = match refusal.reason {
         Reason::SelfApproval => Code::PermissionDenied,
-        Reason::FundExists => Code::AlreadyExists,
+        Reason::FundExists | Reason::ReferralOpen => Code::AlreadyExists,
         Reason::StateNotAllowed
         | Reason::ContactMissing
         | Reason::ContactNotCorrectable
@@ -108,7 +108,11 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::BookingNotOpen
         | Reason::InvoiceMissing
         | Reason::InvoiceNotExpected
-        | Reason::InvoicePaid => Code::FailedPrecondition,
+        | Reason::InvoicePaid
+        | Reason::ReferralNotOpen
+        | Reason::CannotBeReferred
+        | Reason::GroundNotInEffect
+        | Reason::DiscussionMissing => Code::FailedPrecondition,
     };
     let mut wire = proto::Refusal {
         reason: refusal.reason.code().to_owned(),

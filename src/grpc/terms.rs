@@ -8,7 +8,7 @@ use super::convert;
 use super::fields::Fields;
 use crate::app::terms::{Kept, NewTerms};
 use crate::app::{App, LoadedTerms};
-use crate::domain::terms::Terms;
+use crate::domain::terms::{Ground, RuleId, Terms};
 use crate::proto::terms_service_server::TermsService;
 use crate::proto::{self, ListTermsRequest, ListTermsResponse, LoadTermsRequest, LoadTermsResponse};
 
@@ -57,5 +57,16 @@ fn shown(row: &LoadedTerms, terms: &Terms) -> proto::Terms {
         sha256: row.sha256.to_string(),
         load_time: Some(convert::timestamp(row.loaded_at)),
         rules: terms.rules().iter().map(|rule| rule.id.to_string()).collect(),
+        grounds: terms.grounds().map(|(rule, it)| ground(rule, it)).collect(),
+    }
+}
+
+fn ground(rule: &RuleId, it: &Ground) -> proto::Ground {
+    proto::Ground {
+        ground: it.id.clone(),
+        rule: rule.to_string(),
+        text: it.text.clone(),
+        starts: it.in_effect.from.to_string(),
+        ends: it.in_effect.to.to_string(),
     }
 }

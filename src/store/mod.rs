@@ -22,6 +22,7 @@ pub mod offers;
 pub mod ofsted;
 mod packed;
 pub mod placements;
+pub mod referrals;
 pub mod register;
 pub mod requests;
 pub mod schema;

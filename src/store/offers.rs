@@ -98,6 +98,28 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
     whole(&conn, find.all(&conn.db).await?).await
 }
 
+/// The offers of a programme to these recipients.
+///
+/// # Errors
+/// As the database has it.
+pub async fn to_recipients(
+    from: &impl Readable,
+    programme: &Programme,
+    recipients: &[Recipient],
+) -> Result<BTreeMap<OfferId, Offer>> {
+    if recipients.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let conn = from.at();
+    let one = |it: &Recipient| {
+        let number = offer::Column::Recipient.eq(i64::from(it.number()));
+        Cond::all().add(offer::Column::RecipientKind.eq(it.kind())).add(number)
+    };
+    let any = recipients.iter().map(one).fold(Cond::any(), Cond::add);
+    let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str())).filter(any);
+    whole(&conn, find.all(&conn.db).await?).await
+}
+
 /// Every offer of a programme with its schools and contacts, to be held against the record.
 ///
 /// # Errors

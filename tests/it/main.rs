@@ -40,6 +40,7 @@ mod pressure;
 mod previews;
 mod race;
 mod record;
+mod referrals;
 mod refusals;
 mod register;
 mod replicas;

@@ -41,6 +41,13 @@ async fn the_terms_of_a_programme_never_change(db: Db) {
     assert_eq!(programmes, ["2021-22", "2022-23"]);
     assert_eq!((&list[0]["starts"], &list[0]["ends"]), (&json!("2021-09-01"), &json!("2022-08-31")));
     assert_eq!(list[0]["rules"], json!(["E1_RI_IN_YEAR", "E2_RI_TWICE_ON_ENTRY", "E3_EXCEPTIONAL"]));
+    let grounds = list[0]["grounds"].as_array().unwrap();
+    let shown: Vec<_> = grounds.iter().map(|it| json!([it["rule"], it["ground"], it["starts"], it["ends"]])).collect();
+    let wanted = [
+        json!(["E3_EXCEPTIONAL", "would_benefit", "2021-09-01", "2022-08-31"]),
+        json!(["E3_EXCEPTIONAL", "covid_disruption", "2022-01-20", "2022-08-31"]),
+    ];
+    assert_eq!(shown, wanted);
     let offer = super::samples::offer_id(&server, 910_001);
     assert_eq!(done(&server, &["offers", "show", &offer])["terms_sha256"], list[0]["sha256"], "an offer is pinned");
 

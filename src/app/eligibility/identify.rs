@@ -1,13 +1,15 @@
 //! What the writer and a withdrawal need of eligibility: who an offer can be made to, how the register places a school,
 //! and which open offers have lost their ground.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::standing::Standings;
 use crate::app::imports::AffectedOffer;
 use crate::app::register::{School, facts};
 use crate::app::{App, Result};
 use crate::domain::book::identify::{Candidate, CandidateSchool, Candidates, Unplaced};
+use crate::domain::book::referrals::Seat;
 use crate::domain::book::{RegisterAnswer, TrustAnswer};
 use crate::domain::ids::{LaCode, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient, ResponsibleBody};
@@ -24,49 +26,92 @@ pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<(
 /// Everybody eligible, by recipient: each standalone school, each MAT with its eligible schools.
 pub(crate) async fn candidates(from: &impl Readable, terms: &Terms) -> Result<Candidates> {
     let standings = Standings::load(from, terms).await?;
-    let trusts: HashSet<Uid> = standings.entitled.values().filter_map(|it| it.placement.trust()).collect();
-    let trusts = register::trusts(from, &trusts.into_iter().collect::<Vec<_>>()).await?;
-    let mut predecessors: HashMap<Urn, Vec<Urn>> = HashMap::new();
-    for school in standings.assessment.schools() {
-        if let Some(heir) = school.superseded_by {
-            predecessors.entry(heir).or_default().push(school.urn);
-        }
-    }
+    let usher = Usher::of(from, &standings, &standings.schools).await?;
     let mut unplaced = Vec::new();
     let mut found: BTreeMap<Recipient, Candidate> = BTreeMap::new();
     for (urn, entitled) in &standings.entitled {
-        let school = standings.schools.get(urn);
-        let name = school.map(|it| it.name.clone()).unwrap_or_default();
-        let mut nowhere = |reason: String| unplaced.push(Unplaced { urn: *urn, name: name.clone(), reason });
-        let (recipient, school) = match (entitled.placement, school) {
-            (Placement::Unplaced(reason), _) => {
-                nowhere(reason.to_string());
-                continue;
+        let name = || standings.schools.get(urn).map(|it| it.name.clone()).unwrap_or_default();
+        let Some(school) = standings.schools.get(urn) else {
+            if let Placement::Unplaced(reason) = entitled.placement {
+                unplaced.push(Unplaced { urn: *urn, name: name(), reason: reason.to_string() });
             }
-            (Placement::Mat(uid), Some(school)) => (Recipient::Mat(uid), school),
-            (_, Some(school)) => (Recipient::Standalone(*urn), school),
-            (_, None) => continue,
-        };
-        let Some((la, region)) = school.la.zip(school.region()) else {
-            nowhere("its local authority lies in no region".to_owned());
             continue;
         };
-        let listed = CandidateSchool {
-            urn: *urn,
-            name: name.clone(),
-            region,
-            rules: entitled.rules.iter().map(ToString::to_string).collect(),
-            predecessors: predecessors.remove(urn).unwrap_or_default(),
-        };
-        let made = || {
-            let of_trust = |uid: Uid| trusts.get(&uid).map_or_else(|| format!("trust {uid}"), |it| it.name.clone());
-            let name = if let Recipient::Mat(uid) = recipient { of_trust(uid) } else { name };
-            let responsible = responsible(school, la);
-            Candidate { recipient, name, trust: school.placement.trust(), responsible, schools: Vec::new() }
-        };
-        found.entry(recipient).or_insert_with(made).schools.push(listed);
+        match usher.candidate(school) {
+            Ok(candidate) => match found.entry(candidate.recipient) {
+                Entry::Vacant(free) => drop(free.insert(candidate)),
+                Entry::Occupied(mut taken) => taken.get_mut().schools.extend(candidate.schools),
+            },
+            Err(reason) => unplaced.push(Unplaced { urn: *urn, name: name(), reason }),
+        }
     }
     Ok(Candidates { recipients: found.into_values().collect(), unplaced })
+}
+
+/// What register and files say of schools that are referred; of those only that a file names.
+pub(crate) async fn seats(from: &impl Readable, terms: &Terms, urns: &BTreeSet<Urn>) -> Result<HashMap<Urn, Seat>> {
+    let standings = Standings::load(from, terms).await?;
+    let urns: Vec<Urn> = urns.iter().copied().collect();
+    let schools = facts::schools(from, Some(terms.programme()), &urns).await?;
+    let usher = Usher::of(from, &standings, &schools).await?;
+    let seat = |school: &School| {
+        let region = school.region();
+        match standings.assessment.school(school.urn).and_then(|it| it.superseded_by) {
+            Some(by) => Seat::Superseded { by, region },
+            None => match usher.candidate(school) {
+                Ok(candidate) => Seat::With(Box::new(candidate)),
+                Err(reason) => Seat::Nowhere { region, reason },
+            },
+        }
+    };
+    Ok(schools.values().map(|school| (school.urn, seat(school))).collect())
+}
+
+/// Shows each school to its place: which recipient's offer would list it, and how.
+struct Usher<'a> {
+    standings: &'a Standings,
+    trusts: HashMap<Uid, register::Trust>,
+    predecessors: HashMap<Urn, Vec<Urn>>,
+}
+
+impl<'a> Usher<'a> {
+    async fn of(from: &impl Readable, standings: &'a Standings, schools: &HashMap<Urn, School>) -> Result<Self> {
+        let trusts: HashSet<Uid> = schools.values().filter_map(|it| it.placement.trust()).collect();
+        let trusts = register::trusts(from, &trusts.into_iter().collect::<Vec<_>>()).await?;
+        let mut predecessors: HashMap<Urn, Vec<Urn>> = HashMap::new();
+        for school in standings.assessment.schools() {
+            if let Some(heir) = school.superseded_by {
+                predecessors.entry(heir).or_default().push(school.urn);
+            }
+        }
+        Ok(Self { standings, trusts, predecessors })
+    }
+
+    /// The school as a candidate of its own, with the rules that entitle it; or why it fits no row of the scheme.
+    fn candidate(&self, school: &School) -> std::result::Result<Candidate, String> {
+        let urn = school.urn;
+        let recipient = match school.placement {
+            Placement::Unplaced(reason) => return Err(reason.to_string()),
+            Placement::Mat(uid) => Recipient::Mat(uid),
+            Placement::Maintained | Placement::SingleAcademyTrust(_) | Placement::SingleSchoolMat(_) => {
+                Recipient::Standalone(urn)
+            }
+        };
+        let in_no_region = || "its local authority lies in no region".to_owned();
+        let (la, region) = school.la.zip(school.region()).ok_or_else(in_no_region)?;
+        let of_trust = |uid: Uid| self.trusts.get(&uid).map_or_else(|| format!("trust {uid}"), |it| it.name.clone());
+        let name = if let Recipient::Mat(uid) = recipient { of_trust(uid) } else { school.name.clone() };
+        let entitled = self.standings.entitled.get(&urn);
+        let listed = CandidateSchool {
+            urn,
+            name: school.name.clone(),
+            region,
+            rules: entitled.iter().flat_map(|it| &it.rules).map(ToString::to_string).collect(),
+            predecessors: self.predecessors.get(&urn).cloned().unwrap_or_default(),
+        };
+        let (trust, responsible) = (school.placement.trust(), responsible(school, la));
+        Ok(Candidate { recipient, name, trust, responsible, schools: vec![listed] })
+    }
 }
 
 /// "your trust, diocese or local authority": the trust; the diocese where the school has one; otherwise the authority.

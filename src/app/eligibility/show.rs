@@ -10,7 +10,7 @@ use crate::domain::eligibility::trusts::{TrustAssessment, Verdict};
 use crate::domain::eligibility::{Changes, Outcome, explain};
 use crate::domain::ids::Urn;
 use crate::domain::role::Reach;
-use crate::domain::terms::{Terms, Test};
+use crate::domain::terms::{Rule, Terms, Test};
 use crate::store::{Readable, offers, register};
 
 /// These schools with every rule's answer and their offer where that lies within reach, in this order; those that no
@@ -38,7 +38,8 @@ pub(super) async fn schools(
 
 fn rules(terms: &Terms, standings: &Standings, urn: Urn) -> Vec<RuleAnswer> {
     let Some(answers) = explain(terms, &standings.assessment, urn) else {
-        return terms.rules().iter().map(|rule| unseen(&rule.id)).collect();
+        let answer = |rule: &Rule| by_person(standings, rule, urn).unwrap_or_else(|| unseen(&rule.id));
+        return terms.rules().iter().map(answer).collect();
     };
     let trust = standings.trusts.iter().find(|trust| trust.members.iter().any(|member| member.urn == urn));
     answers
@@ -58,14 +59,29 @@ fn rules(terms: &Terms, standings: &Standings, urn: Urn) -> Vec<RuleAnswer> {
                 reason: "in no open multi-academy trust".to_owned(),
                 evidence: None,
             },
-            _ => RuleAnswer {
+            _ => by_person(standings, rule, urn).unwrap_or_else(|| RuleAnswer {
                 rule: answer.rule.clone(),
                 outcome: answer.outcome,
                 reason: answer.reason,
                 evidence: answer.evidence.cloned(),
-            },
+            }),
         })
         .collect()
+}
+
+/// The answer of a rule that a person decides on a referral; nothing for another rule.
+fn by_person(standings: &Standings, rule: &Rule, urn: Urn) -> Option<RuleAnswer> {
+    let Test::Exceptional { .. } = &rule.test else { return None };
+    let heir = standings.assessment.school(urn).and_then(|it| it.superseded_by).unwrap_or(urn);
+    let granted = standings.granted.get(&heir).filter(|it| it.rule == rule.id);
+    let (outcome, reason) = match granted.and_then(|it| Some((it, it.decision.as_ref()?))) {
+        Some((it, decision)) => {
+            let ground = &it.ground;
+            (Outcome::Met, format!("approved on {} on the ground {ground}: referral {}", decision.on, it.id))
+        }
+        None => (Outcome::Elsewhere, "decided by a person, on a referral".to_owned()),
+    };
+    Some(RuleAnswer { rule: rule.id.clone(), outcome, reason, evidence: None })
 }
 
 fn unseen(rule: &crate::domain::terms::RuleId) -> RuleAnswer {

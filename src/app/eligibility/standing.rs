@@ -4,7 +4,7 @@
 //! newest since; of the rows since with a grade that a rule of the year wants, and of the rows that print an older URN,
 //! the first that prints it so. A test holds the answer equal to the one over every row.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Entitlements, Which};
 use crate::app::Result;
@@ -15,6 +15,7 @@ use crate::domain::eligibility::{Assessment, Finding, SchoolAssessment, Standing
 use crate::domain::ids::Urn;
 use crate::domain::judgement::{Grade, MonthRow};
 use crate::domain::placement::{Placement, UnplacedReason};
+use crate::domain::referral::Referral;
 use crate::domain::terms::{Terms, Test};
 use crate::store::imports::{Import, Kind};
 use crate::store::register::Of;
@@ -28,6 +29,8 @@ pub(super) struct Standings {
     /// Every school about which a rule says yes or cannot say.
     pub(super) schools: HashMap<Urn, School>,
     pub(super) entitled: Entitlements,
+    /// The approved referral that each of these schools is eligible by, under the newest URN of its lineage.
+    pub(super) granted: BTreeMap<Urn, Referral>,
     placements: HashMap<Urn, Placement>,
     exceptional: BTreeSet<Urn>,
 }
@@ -39,6 +42,10 @@ impl Standings {
         let heir = |urn: &Urn| assessment.school(*urn).and_then(|school| school.superseded_by).unwrap_or(*urn);
         let mut urns: BTreeSet<Urn> = assessment.schools().iter().filter(|it| matters(it)).map(|it| it.urn).collect();
         urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(heir));
+        let approved = store::referrals::approved(from, terms.programme()).await?;
+        let grants = approved.iter().flat_map(|it| it.exceptional.iter().map(move |urn| (heir(urn), it.clone())));
+        let granted: BTreeMap<Urn, Referral> = grants.collect();
+        urns.extend(granted.keys());
         let urns: Vec<Urn> = urns.into_iter().collect();
         let schools = facts::schools(from, Some(terms.programme()), &urns).await?;
         let placements = schools.values().map(|school| (school.urn, school.placement)).collect();
@@ -47,8 +54,9 @@ impl Standings {
             trusts,
             schools,
             entitled: Entitlements::new(),
+            exceptional: granted.keys().copied().collect(),
+            granted,
             placements,
-            exceptional: BTreeSet::new(),
         };
         found.entitled = entitled(terms, &found.assessment, &found.standing());
         Ok(found)

@@ -12,11 +12,12 @@ use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{AccountId, Urn};
 use crate::domain::ledger::{Account, Owner};
 use crate::domain::offer::Offer;
+use crate::domain::referral::Referral;
 use crate::domain::role::Reach;
 use crate::domain::school::HandPlacement;
 use crate::store::approvals::StoredApproval;
 use crate::store::loose::Rows;
-use crate::store::{ReadTx, StoreError, accounts, approvals, awards, books, offers, placements};
+use crate::store::{ReadTx, StoreError, accounts, approvals, awards, books, offers, placements, referrals};
 
 /// Names every difference between what the record says and what the database has. The terms are stored under this hash.
 pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, report: &mut Report) -> Result<()> {
@@ -28,6 +29,7 @@ pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, rep
     let programme = &facts.programme.programme;
     hold("award", &facts.awards, awards::of_book(snapshot, programme).await?, report, compare_award);
     hold("approval", &facts.approvals, approvals::of_book(snapshot, programme).await?, report, compare_approval);
+    hold("referral", &facts.referrals, referrals::of_book(snapshot, programme).await?, report, compare_referral);
     compare_placements(snapshot, folded, report).await
 }
 
@@ -220,4 +222,22 @@ fn compare_approval(recorded: &Approval, stored: &StoredApproval, report: &mut R
     report.compare(format!("approval {id} request"), &recorded.request, &stored.request);
     report.compare(format!("approval {id} state"), &recorded.state, &stored.state);
     report.compare(format!("approval {id} denying event"), &recorded.denied, &stored.denied);
+}
+
+fn compare_referral(recorded: &Referral, stored: &Referral, report: &mut Report) {
+    if recorded == stored {
+        return;
+    }
+    let id = recorded.id;
+    let before = report.count;
+    report.compare(format!("referral {id} state"), &recorded.state, &stored.state);
+    report.compare(format!("referral {id} region"), &recorded.region, &stored.region);
+    report.compare(format!("referral {id} discussions"), &recorded.discussions, &stored.discussions);
+    report.compare(format!("referral {id} decision"), &recorded.decision, &stored.decision);
+    report.compare(format!("referral {id} offer"), &recorded.offer, &stored.offer);
+    report.compare(format!("referral {id} exceptional schools"), &recorded.exceptional, &stored.exceptional);
+    report.compare(format!("referral {id} version"), &recorded.version, &stored.version);
+    if report.count == before {
+        report.differs(format!("referral {id}: the record says {recorded:?}, the database has {stored:?}"));
+    }
 }

@@ -6,12 +6,16 @@ use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};
 use crate::domain::award::{Reference, Support};
 use crate::domain::book::approval::Approval;
+use crate::domain::book::referrals::{ReferralCommand, Seat};
 use crate::domain::book::{Command, Facts};
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, RequestId, Uid, Urn};
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
+use crate::domain::offer::Recipient;
+use crate::domain::referral::Subject;
 use crate::domain::role::Reach;
+use crate::domain::terms::Terms;
 use crate::store::requests::Stored;
-use crate::store::{Readable, StoreError, approvals, awards, group, offers};
+use crate::store::{Readable, StoreError, approvals, awards, group, offers, referrals};
 
 /// Why facts could not be loaded.
 #[derive(Debug)]
@@ -70,6 +74,7 @@ pub(super) async fn load(
     let mut facts = loaded.facts(open);
     let asked = Asked::of(commands);
     load_approvals(from, &asked, &mut facts).await?;
+    load_referrals(from, &asked, &loaded.terms, &mut facts).await?;
     load_awards(from, &asked, &mut facts).await?;
     let bare = load_offers(from, &asked, &mut facts).await?;
     let (stored, answers) = load_most(from, &asked, (&bare, requests), &mut facts).await?;
@@ -107,6 +112,13 @@ struct Asked {
     /// Calls that may have opened one before.
     asking: Vec<RequestId>,
     relisted: bool,
+    referrals: BTreeSet<ReferralId>,
+    /// Who is referred anew.
+    referred: BTreeSet<Subject>,
+    /// Schools to be seated.
+    seated: BTreeSet<Urn>,
+    /// Referrals whose schools are to be seated.
+    approved: BTreeSet<ReferralId>,
 }
 
 impl Asked {
@@ -167,6 +179,7 @@ impl Asked {
                 self.money = true;
             }
             Command::Release { .. } | Command::Refund { .. } => self.money = true,
+            Command::Refer(command) => self.add_referral(command),
             Command::Book { .. } | Command::CancelBooking { .. } => {}
             Command::Contact { .. }
             | Command::Correct { .. }
@@ -176,6 +189,46 @@ impl Asked {
             | Command::ChangeRegion { .. } => {}
         }
     }
+}
+
+impl Asked {
+    fn add_referral(&mut self, command: &ReferralCommand) {
+        self.referrals.extend(command.referral());
+        match command {
+            ReferralCommand::Raise(new) => {
+                self.referred.insert(new.subject);
+                self.seated.extend(&new.urns);
+            }
+            ReferralCommand::Decide { referral, approve: true, .. } => {
+                self.approved.insert(referral.referral);
+            }
+            ReferralCommand::Decide { .. } | ReferralCommand::Discuss { .. } | ReferralCommand::Withdraw { .. } => {}
+        }
+    }
+}
+
+/// The referrals named, the open ones of whom is referred, and what register and files say of the schools concerned: under
+/// the register's lock, as for identify.
+async fn load_referrals(
+    from: &impl Readable,
+    asked: &Asked,
+    terms: &Terms,
+    facts: &mut Facts,
+) -> Result<(), Unloadable> {
+    if asked.referrals.is_empty() && asked.referred.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<ReferralId> = asked.referrals.iter().copied().collect();
+    let subjects: Vec<Subject> = asked.referred.iter().copied().collect();
+    let found = referrals::find(from, terms.programme(), &ids, &subjects).await?;
+    let approved = found.iter().filter(|it| asked.approved.contains(&it.id)).flat_map(|it| &it.urns);
+    let urns: BTreeSet<Urn> = asked.seated.iter().chain(approved).copied().collect();
+    if !urns.is_empty() {
+        eligibility::lock_register(from).await?;
+        facts.seats = eligibility::seats(from, terms, &urns).await.map_err(sort)?;
+    }
+    facts.referrals = found.into_iter().map(|it| (it.id, it)).collect();
+    Ok(())
 }
 
 /// The approvals that are given, the open ones about what is asked anew, and those opened by the same call before.
@@ -250,8 +303,17 @@ async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
         facts.offers = offers::find(from, &whole).await?;
     }
     facts.offers.retain(|_, offer| offer.programme == programme);
+    let seats = || facts.seats.values().filter_map(|it| if let Seat::With(it) = it { Some(it) } else { None });
+    let recipients: BTreeSet<Recipient> = seats().map(|it| it.recipient).collect();
+    let to_them = offers::to_recipients(from, &programme, &recipients.into_iter().collect::<Vec<_>>()).await?;
+    facts.recipients = to_them.values().map(|offer| (offer.recipient, offer.id)).collect();
+    let lineages = seats().flat_map(|it| &it.schools).flat_map(|it| it.predecessors.iter().chain([&it.urn]));
+    let mut urns: Vec<Urn> = lineages.copied().collect();
     if asked.relisted {
-        let urns: Vec<Urn> = facts.offers.values().flat_map(|offer| offer.schools.keys().copied()).collect();
+        urns.extend(facts.offers.values().flat_map(|offer| offer.schools.keys().copied()));
+    }
+    facts.offers.extend(to_them);
+    if !urns.is_empty() {
         facts.listed = offers::listing(from, &programme, &Reach::everything(), &urns).await?;
     }
     Ok(bare)

@@ -12,7 +12,7 @@ use crate::domain::book::approval::Approval;
 use crate::domain::book::command::{Approved, Warning};
 use crate::domain::book::{Answer, Command, Context, Decided, Facts};
 use crate::domain::event::{Draft, Event, EventBody, ReleasedAward, Seq, chain, text_hash};
-use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, RequestId, Urn};
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Urn};
 use crate::domain::ledger::{Entry, EntrySeq, Posting};
 use crate::domain::period::Period;
 use crate::domain::role::Reach;
@@ -22,7 +22,7 @@ use crate::store::books::Head;
 use crate::store::events::{Recorded, Text};
 use crate::store::group::Written;
 use crate::store::requests::Stored;
-use crate::store::{self, StoreError, Turn, WriteTx, approvals, books, offers, placements};
+use crate::store::{self, StoreError, Turn, WriteTx, approvals, books, offers, placements, referrals};
 
 /// What one caller is answered.
 pub(super) type Verdict = Result<Vec<u8>>;
@@ -79,8 +79,8 @@ pub(super) async fn write(
     Ok(verdicts)
 }
 
-/// What a group is decided against, and what was answered before, in one round trip. Of identify, whose facts are many, what
-/// was answered is looked for first, and the facts are loaded for whoever is left.
+/// What a group is decided against, and what was answered before, in one round trip. Where
+/// files are to be read, what was answered is looked for first: an identify that was takes no facts.
 async fn know(
     tx: &WriteTx,
     shared: &Shared,
@@ -89,9 +89,9 @@ async fn know(
     group: &[Job],
 ) -> std::result::Result<Known, Unloadable> {
     let of: Vec<&Submission> = group.iter().map(|job| &job.submission).collect();
-    let identifies = |of: &[&Submission]| of.iter().any(|it| matches!(it.command, Command::Identify));
+    let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
-    if !identifies(&of) {
+    if !reads_files(&of) {
         let known = facts::load(tx, &shared.terms, programme, open, &commands(&of), &requests).await;
         return match known {
             // Whether it lies within the caller's reach cannot be told without the facts.
@@ -103,8 +103,10 @@ async fn know(
     }
     let answers = store::group::answered(tx, &requests).await?;
     let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
-    let left: Vec<&Submission> = of.into_iter().filter(|it| !answered(it)).collect();
-    if identifies(&left) {
+    // Whether a referral lies within the caller's reach cannot be told without the facts; identify is for each reach.
+    let needless = |it: &Submission| matches!(it.command, Command::Identify) && answered(it);
+    let left: Vec<&Submission> = of.into_iter().filter(|it| !needless(it)).collect();
+    if reads_files(&left) {
         tx.plan_anew().await?;
     }
     let known = facts::load(tx, &shared.terms, programme, open, &commands(&left), &[]).await?;
@@ -200,6 +202,7 @@ pub(super) struct Pen<'a> {
     awards: BTreeSet<AwardId>,
     approvals: BTreeSet<ApprovalId>,
     placements: BTreeMap<Urn, Seq>,
+    referrals: BTreeSet<ReferralId>,
 }
 
 impl<'a> Pen<'a> {
@@ -216,6 +219,7 @@ impl<'a> Pen<'a> {
             awards: BTreeSet::new(),
             approvals: BTreeSet::new(),
             placements: BTreeMap::new(),
+            referrals: BTreeSet::new(),
         }
     }
 
@@ -261,6 +265,10 @@ impl<'a> Pen<'a> {
                     Approved::Funds(ids) => told.funds = funds(ids),
                     Approved::Nothing => {}
                 }
+            }
+            Answer::Referral(referral, offer) => {
+                told.referral = facts.referrals.get(referral).cloned();
+                told.offers = offers(offer.as_slice());
             }
             Answer::Identified(_) | Answer::Placed { .. } | Answer::ApprovalOpened(_) => {}
         }
@@ -326,6 +334,7 @@ impl<'a> Pen<'a> {
                 self.offers.extend(event.offer);
             }
             EventBody::Noted {} => {}
+            body if body.referral().is_some() => self.referrals.extend(body.referral()),
             body if body.award().is_some() => self.touched.extend(event.offer),
             _ => self.offers.extend(event.offer),
         }
@@ -347,6 +356,8 @@ impl<'a> Pen<'a> {
         let placed = self.placements.iter();
         let placed: Vec<_> = placed.filter_map(|(urn, seq)| Some((*urn, *facts.placements.get(urn)?, *seq))).collect();
         placements::put(tx, self.programme, &placed).await?;
+        let changed: Vec<_> = self.referrals.iter().filter_map(|id| facts.referrals.get(id)).collect();
+        referrals::put(tx, &changed).await?;
         let touched = self.touched.difference(&self.offers);
         let accounts = self.accounts.iter().filter_map(|id| facts.ledger.get(*id));
         let (moved, opened) = accounts.partition(|it| known.contains(&it.id));

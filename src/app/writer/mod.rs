@@ -36,6 +36,7 @@ use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
+use crate::domain::referral::Referral;
 use crate::domain::role::Reach;
 use crate::store::approvals::StoredApproval;
 use crate::store::{self, Store};
@@ -65,6 +66,8 @@ pub struct Told {
     pub released: Vec<(Award, i64)>,
     /// The approval answered, as it is after it.
     pub approval: Option<StoredApproval>,
+    /// The referral the answer speaks of, as it is after it.
+    pub referral: Option<Referral>,
     /// Worth knowing.
     pub warnings: Vec<Warning>,
     /// The last event of the book when it was judged, before what it did itself.
@@ -82,6 +85,7 @@ impl Told {
             funds: Vec::new(),
             released: Vec::new(),
             approval: None,
+            referral: None,
             warnings,
             judged_at,
         }

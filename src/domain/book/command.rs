@@ -4,11 +4,12 @@ use uuid::Uuid;
 
 use super::funds::FundChange;
 use super::identify::Identified;
+use super::referrals::ReferralCommand;
 use crate::domain::Date;
 use crate::domain::award::{Reference, Support};
 use crate::domain::event::ReleasedAward;
 use crate::domain::event::{Draft, Seq};
-use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, RequestId, Urn};
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Urn};
 use crate::domain::ledger::Amount;
 use crate::domain::money::HalfDays;
 use crate::domain::offer::{Acceptor, DeclineReason, Outcome, Party};
@@ -248,6 +249,8 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Raise a referral, discuss, decide or withdraw it.
+    Refer(ReferralCommand),
 }
 
 impl Command {
@@ -274,6 +277,7 @@ impl Command {
             Self::Draw { amount: Some(Amount::Pence(_)), .. } => Action::PayClaims,
             Self::Draw { .. } => Action::Deliver,
             Self::Refund { .. } => Action::PayClaims,
+            Self::Refer(command) => command.action(),
         }
     }
 
@@ -302,7 +306,18 @@ impl Command {
             | Self::CancelBooking { .. }
             | Self::Draw { .. }
             | Self::Release { .. }
-            | Self::Refund { .. } => Vec::new(),
+            | Self::Refund { .. }
+            | Self::Refer(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it looks at the register and the monthly files.
+    #[must_use]
+    pub const fn reads_files(&self) -> bool {
+        match self {
+            Self::Identify => true,
+            Self::Refer(command) => command.reads_files(),
+            _ => false,
         }
     }
 
@@ -370,6 +385,8 @@ pub enum Answer {
     Awards(Vec<AwardId>),
     /// These funds; of a virement the one it left first.
     Funds(Vec<AccountId>),
+    /// This referral, and the offer that came of it.
+    Referral(ReferralId, Option<OfferId>),
     /// A second person has to approve: the caller is told by the refusal, after the approval has been recorded.
     ApprovalOpened(Refusal),
 }

@@ -138,7 +138,7 @@ impl Facts {
     }
 
     /// The event that makes a candidate's offer.
-    fn making(&self, candidate: &Candidate, region: Region, schools: &[&CandidateSchool]) -> EventBody {
+    pub(super) fn making(&self, candidate: &Candidate, region: Region, schools: &[&CandidateSchool]) -> EventBody {
         EventBody::Identified {
             recipient: candidate.recipient,
             name: candidate.name.clone(),
@@ -151,7 +151,7 @@ impl Facts {
     }
 
     /// The schools that are on no other open offer, and those that are.
-    fn free<'a>(
+    pub(super) fn free<'a>(
         &self,
         schools: impl Iterator<Item = &'a CandidateSchool>,
         own: Option<OfferId>,
@@ -186,12 +186,12 @@ impl Facts {
     }
 }
 
-fn listed(school: &CandidateSchool) -> ListedSchool {
+pub(super) fn listed(school: &CandidateSchool) -> ListedSchool {
     ListedSchool { urn: school.urn, name: school.name.clone(), rules: school.rules.clone() }
 }
 
 /// Where most of the schools are; ties go to the first by name (`domain.md` section 4). Nothing for no schools.
-fn region_of(schools: &[&CandidateSchool]) -> Option<Region> {
+pub(super) fn region_of(schools: &[&CandidateSchool]) -> Option<Region> {
     let mut counts: BTreeMap<Region, usize> = BTreeMap::new();
     for school in schools {
         let count = counts.entry(school.region).or_default();

@@ -8,6 +8,7 @@ pub mod awards;
 #[cfg(test)]
 mod awards_tests;
 pub mod command;
+mod fold;
 pub mod funds;
 #[cfg(test)]
 mod funds_tests;
@@ -21,6 +22,9 @@ mod money_properties;
 mod properties;
 #[cfg(test)]
 pub(in crate::domain) mod recorder;
+pub mod referrals;
+#[cfg(test)]
+mod referrals_tests;
 mod spending;
 #[cfg(test)]
 mod spending_tests;
@@ -34,19 +38,21 @@ use std::sync::Arc;
 
 use super::Date;
 use super::award::{Award, Reference};
-use super::event::{Draft, Event, EventBody};
-use super::ids::{ApprovalId, AwardId, OfferId, Programme, Uid, Urn};
-use super::ledger::{Account, Ledger, Owner, Unit};
+use super::event::{Draft, EventBody};
+use super::ids::{ApprovalId, AwardId, OfferId, Programme, ReferralId, Uid, Urn};
+use super::ledger::Ledger;
 use super::offer::decide::Awards;
 use super::offer::{Offer, Recipient};
+use super::referral::Referral;
 use super::refusal::{Limit, Reason, Refusal};
 use super::role::Reach;
 use super::school::{HandPlacement, TrustKind};
 use super::terms::Terms;
 use super::time::Now;
-use approval::{Approval, State};
+use approval::Approval;
 pub use command::{Answer, Command, Context, Decided, Fault};
 use identify::Candidates;
+use referrals::Seat;
 
 /// What the book says of its programme.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +86,10 @@ pub struct Facts {
     pub invoices: HashMap<(String, Reference), AwardId>,
     /// The approvals the commands speak of, and the open ones of the offers they speak of.
     pub approvals: BTreeMap<ApprovalId, Approval>,
+    /// The referrals the commands speak of, and the open ones of whom they refer.
+    pub referrals: BTreeMap<ReferralId, Referral>,
+    /// What the register and the monthly files say of schools that are referred; of those only that a file names.
+    pub seats: HashMap<Urn, Seat>,
     /// Who is eligible, for identify.
     pub candidates: Option<Candidates>,
     /// For placing by hand: whether the register places these schools (and how), or does not know them.
@@ -127,6 +137,8 @@ impl Facts {
             ledger,
             invoices: HashMap::new(),
             approvals: BTreeMap::new(),
+            referrals: BTreeMap::new(),
+            seats: HashMap::new(),
             candidates: None,
             register: HashMap::new(),
             trusts: HashMap::new(),
@@ -200,95 +212,7 @@ impl Facts {
                 self.release(award, *amount, *on, text.as_ref(), context.now)
             }
             Command::Refund { .. } => self.refund(command, context.now),
-        }
-    }
-
-    /// Folds one event in: the same fold that `verify` proves the current state with.
-    pub fn apply(&mut self, event: &Event) {
-        self.post(event);
-        match &event.body {
-            EventBody::Identified { recipient, .. } => {
-                if let Some(offer) = Offer::from_event(&self.programme.programme, event) {
-                    self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
-                    self.recipients.insert(*recipient, offer.id);
-                    self.offers.insert(offer.id, offer);
-                }
-            }
-            EventBody::Placed { urn, placement } => {
-                self.placements.insert(*urn, *placement);
-            }
-            EventBody::ApprovalOpened { approval, action, change } => {
-                let opened = Approval::from_event(*approval, action, change.as_ref(), event);
-                self.approvals.insert(*approval, opened);
-            }
-            EventBody::ApprovalGiven { approval } => {
-                let given = State::CarriedOut(event.actor.clone());
-                self.approvals.entry(*approval).and_modify(|it| it.state = given);
-            }
-            EventBody::ApprovalDenied { approval } => {
-                let denied = State::Denied(event.actor.clone());
-                self.approvals.entry(*approval).and_modify(|it| (it.state, it.denied) = (denied, Some(event.seq)));
-            }
-            EventBody::Awarded { award, .. } => {
-                self.awards.extend(Award::from_event(event).map(|made| (*award, made)));
-                self.touch(event);
-            }
-            body => {
-                if let Some(award) = body.award().and_then(|id| self.awards.get_mut(&id)) {
-                    award.apply(event);
-                    note_invoice(&mut self.invoices, award, body);
-                }
-                if let EventBody::Closed { released, .. } = body {
-                    for it in released {
-                        self.awards.entry(it.award).and_modify(|award| award.apply(event));
-                    }
-                }
-                if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
-                    offer.apply(event);
-                    match body {
-                        EventBody::Closed { .. } => self.listed.retain(|_, it| *it != offer.id),
-                        EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
-                            self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// Folds an event's entries in, opening the accounts that it brings.
-    ///
-    /// An entry that its account cannot bear leaves it as it was and is named in [`Facts::broken`].
-    fn post(&mut self, event: &Event) {
-        match &event.body {
-            EventBody::FundCreated { fund, strand, region, binds } => {
-                let owner = Owner::Fund { region: *region };
-                let made = Account::new(*fund, owner, strand.clone(), Unit::Pence, *binds);
-                self.ledger.put(Account { version: event.seq, ..made });
-            }
-            EventBody::Awarded { cap: Some(cap), unit, support, .. } if self.ledger.get(*cap).is_none() => {
-                let owner = event.offer.map(|offer| Owner::Cap { offer });
-                let made = owner.map(|owner| Account::new(*cap, owner, support.strand(), *unit, true));
-                made.into_iter().for_each(|account| self.ledger.put(account));
-            }
-            _ => {}
-        }
-        let deliberate = matches!(event.body, EventBody::FundWithdrawn { over_commit: true, .. });
-        for entry in &event.entries {
-            let posted = self.ledger.get_mut(entry.account).map(|it| it.post(entry.verb, entry.amount, deliberate));
-            let broken = match posted {
-                Some(Ok(())) => continue,
-                Some(Err(broken)) => broken.to_string(),
-                None => "there is no such account".to_owned(),
-            };
-            self.broken.push(format!("entry {} on account {}: {broken}", entry.seq.0, entry.account));
-        }
-    }
-
-    fn touch(&mut self, event: &Event) {
-        if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
-            offer.apply(event);
+            Command::Refer(command) => self.refer(command, context),
         }
     }
 
@@ -306,6 +230,9 @@ impl Facts {
     /// # Errors
     /// [`Fault::NotFound`].
     pub fn within_reach(&self, command: &Command, reach: &Reach) -> Result<(), Fault> {
+        if let Command::Refer(command) = command {
+            return self.referral_within_reach(command, reach);
+        }
         let hidden = |id: &OfferId| {
             self.offers.get(id).is_some_and(|offer| !reach.covers(offer.region, offer.assignee.as_ref()))
         };
@@ -427,22 +354,6 @@ impl Facts {
                     Answer::Placed { urn, name: name.clone(), placement },
                 ))
             }
-        }
-    }
-}
-
-/// Keeps the invoices that stand in step with an award.
-fn note_invoice(invoices: &mut HashMap<(String, Reference), AwardId>, award: &Award, body: &EventBody) {
-    if !matches!(body, EventBody::Drawn { .. } | EventBody::Refunded { .. }) {
-        return;
-    }
-    for invoice in &award.invoices {
-        let key = (invoice.provider.clone(), invoice.reference.clone());
-        if invoice.stands() {
-            invoices.insert(key, award.id);
-        } else if invoices.get(&key) == Some(&award.id) {
-            // Once it stands no more, another award may have paid it since.
-            invoices.remove(&key);
         }
     }
 }

@@ -82,7 +82,12 @@ fn verb(event: &Event) -> Option<Verb> {
         | EventBody::FundCreated { .. }
         | EventBody::FundAllocated { .. }
         | EventBody::FundWithdrawn { .. }
-        | EventBody::FundsMoved { .. } => return None,
+        | EventBody::FundsMoved { .. }
+        | EventBody::ReferralRaised { .. }
+        | EventBody::ReferralDiscussed { .. }
+        | EventBody::ReferralApproved { .. }
+        | EventBody::ReferralDeclined { .. }
+        | EventBody::ReferralWithdrawn { .. } => return None,
         EventBody::Awarded { .. } => Verb::Award,
         EventBody::DaysBooked { .. } | EventBody::BookingCancelled { .. } => Verb::Book,
         EventBody::Drawn { .. } => Verb::Draw,

@@ -277,16 +277,36 @@ fn money_bodies() -> Vec<(EventBody, String)> {
     rows
 }
 
+#[rustfmt::skip]
+fn referral_bodies() -> Vec<(EventBody, String)> {
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let referral = ReferralId(uuid(id));
+    let raised = |subject, region, origin| EventBody::ReferralRaised {
+        referral, subject, urns: vec![urn(100_001)], name: "Ash".into(), region, origin, rule: "E3_EXCEPTIONAL".into(), ground: "would_benefit".into(),
+    };
+    vec![
+        (raised(Subject::School(urn(100_001)), Region::SouthWest, Origin::SelfIdentified),
+            format!(r#"{{"kind":"referral_raised","referral":"{id}","subject":{{"school":100001}},"urns":[100001],"name":"Ash","region":"south-west","origin":"self_identified","rule":"E3_EXCEPTIONAL","ground":"would_benefit"}}"#)),
+        (raised(Subject::Trust(uid(9)), Region::WestMidlands, Origin::Exceptional),
+            format!(r#"{{"kind":"referral_raised","referral":"{id}","subject":{{"trust":9}},"urns":[100001],"name":"Ash","region":"west-midlands","origin":"exceptional","rule":"E3_EXCEPTIONAL","ground":"would_benefit"}}"#)),
+        (EventBody::ReferralDiscussed { referral }, format!(r#"{{"kind":"referral_discussed","referral":"{id}"}}"#)),
+        (EventBody::ReferralApproved { referral, offer: OfferId(referral.0), exceptional: vec![urn(100_001)] },
+            format!(r#"{{"kind":"referral_approved","referral":"{id}","offer":"{id}","exceptional":[100001]}}"#)),
+        (EventBody::ReferralDeclined { referral },  format!(r#"{{"kind":"referral_declined","referral":"{id}"}}"#)),
+        (EventBody::ReferralWithdrawn { referral }, format!(r#"{{"kind":"referral_withdrawn","referral":"{id}"}}"#)),
+    ]
+}
+
 #[test]
 fn every_body_keeps_its_json() {
     let mut kinds = std::collections::BTreeSet::new();
-    for (body, json) in bodies().into_iter().chain(money_bodies()) {
+    for (body, json) in bodies().into_iter().chain(money_bodies()).chain(referral_bodies()) {
         assert_eq!(serde_json::to_string(&body).unwrap(), json);
         assert_eq!(serde_json::from_str::<EventBody>(&json).unwrap(), body, "{json}");
         assert!(json.starts_with(&format!(r#"{{"kind":"{}""#, body.kind())), "{json}");
         kinds.insert(body.kind());
     }
-    assert_eq!(kinds.len(), 25, "every kind has a row: {kinds:?}");
+    assert_eq!(kinds.len(), 30, "every kind has a row: {kinds:?}");
 }
 
 /// "Fields are added, never renamed or removed": an older reader skips what it does not know, and an event written

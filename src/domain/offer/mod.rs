@@ -331,7 +331,12 @@ impl Offer {
             | EventBody::BookingCancelled { .. }
             | EventBody::Drawn { .. }
             | EventBody::Released { .. }
-            | EventBody::Refunded { .. } => {}
+            | EventBody::Refunded { .. }
+            | EventBody::ReferralRaised { .. }
+            | EventBody::ReferralDiscussed { .. }
+            | EventBody::ReferralApproved { .. }
+            | EventBody::ReferralDeclined { .. }
+            | EventBody::ReferralWithdrawn { .. } => {}
         }
         if event.body.moves_etag() {
             self.version = event.seq;

@@ -130,8 +130,8 @@ impl Terms {
         self.rules.iter().find(|rule| rule.id == *id)
     }
 
-    /// The grounds on which an exceptional case may be made on a day, each with its rule.
-    pub fn grounds_on(&self, day: Date) -> impl Iterator<Item = (&RuleId, &Ground)> {
+    /// The grounds on which an exceptional case may be made, each with its rule; each has its own dates.
+    pub fn grounds(&self) -> impl Iterator<Item = (&RuleId, &Ground)> {
         self.rules
             .iter()
             .filter_map(|rule| match &rule.test {
@@ -139,7 +139,6 @@ impl Terms {
                 Test::JudgedInYear { .. } | Test::TwiceOnEntry { .. } | Test::TrustImprovement(_) => None,
             })
             .flatten()
-            .filter(move |(_, ground)| ground.in_effect.contains(day))
     }
 
     /// The strands, in the file's order.

@@ -1,6 +1,7 @@
 //! Values of the domain as messages of the contract, and the enums both ways.
 
 mod money;
+mod referral;
 mod register;
 
 use prost_types::Timestamp;
@@ -22,6 +23,7 @@ use crate::proto;
 pub(super) use money::{
     award, award_state_from, awards, cap, first_award, fund, fund_entry, funds, made_booking, position, released,
 };
+pub(super) use referral::{referral, referral_in_full, referral_origin_from, referral_state_from};
 pub(super) use register::{
     affected_offer, import, import_kind_from, import_outcome, link, membership, month, problem, rows, rule_answer,
     school, school_eligibility, trust,

@@ -123,3 +123,29 @@ entity! {
         denied_reason: Option<String>,
     }
 }
+
+entity! {
+    /// Schools and trusts that came forward, or were put forward.
+    referral = "referrals" {
+        #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
+        programme: String,
+        subject: String,
+        urns: String,
+        name: String,
+        region: String,
+        origin: String,
+        rule: String,
+        ground: String,
+        state: String,
+        raised_by: String,
+        raised_on: Date,
+        raised_seq: i64,
+        discussions: String,
+        decided_by: Option<String>,
+        decided_on: Option<Date>,
+        decided_seq: Option<i64>,
+        offer_id: Option<Uuid>,
+        exceptional: String,
+        version: i64,
+    }
+}

@@ -1,0 +1,96 @@
+//! Referrals: reads. What changes one is a command of its book.
+
+use super::retry::retried;
+use super::{App, AppError, Result, authorise};
+use crate::domain::event::Seq;
+use crate::domain::ids::{Programme, ReferralId};
+use crate::domain::referral::Referral;
+use crate::domain::role::{Action, Caller};
+use crate::store::events::{self, Text};
+use crate::store::referrals::{self, Filter};
+use crate::store::{self, Readable};
+
+/// A referral with what was written about it, as far as that has not been erased.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferralInFull {
+    /// The referral.
+    pub referral: Referral,
+    /// Texts by the event they belong to.
+    pub texts: Vec<Text>,
+}
+
+impl ReferralInFull {
+    /// What was written with this event.
+    #[must_use]
+    pub fn text(&self, of: Seq) -> Option<&str> {
+        self.texts.iter().find(|it| it.seq == of).map(|it| it.text.as_str())
+    }
+}
+
+impl App {
+    /// The programme of a referral; the book itself looks whether it lies within the caller's reach.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn programme_of_referral(&self, id: ReferralId) -> Result<Programme> {
+        let found = retried(|| referrals::get(self.store(), id)).await?;
+        found.map(|it| it.programme).ok_or_else(|| missing(id))
+    }
+
+    /// One referral.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Denied`].
+    pub async fn get_referral(&self, caller: &Caller, id: ReferralId) -> Result<ReferralInFull> {
+        authorise(caller, Action::Read)?;
+        let reach = caller.reach(Action::Read);
+        let snapshot = self.snapshot().await?;
+        let found = referrals::get(&snapshot, id).await?.filter(|it| reach.covers_region(it.region));
+        let referral = found.ok_or_else(|| missing(id))?;
+        let mut whole = with_texts(&snapshot, &referral.programme.clone(), vec![referral]).await?;
+        whole.pop().ok_or_else(|| missing(id))
+    }
+
+    /// A page of a programme's referrals, newest first, older than `before`.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
+    pub async fn list_referrals(
+        &self,
+        caller: &Caller,
+        programme: &Programme,
+        filter: Filter,
+        before: Option<ReferralId>,
+        limit: u64,
+    ) -> Result<Vec<ReferralInFull>> {
+        authorise(caller, Action::Read)?;
+        self.terms(programme).await?;
+        let snapshot = self.snapshot().await?;
+        let reach = caller.reach(Action::Read);
+        let page = referrals::page(&snapshot, programme, (&reach, filter), before, limit).await?;
+        Ok(with_texts(&snapshot, programme, page).await?)
+    }
+}
+
+async fn with_texts(
+    from: &impl Readable,
+    programme: &Programme,
+    page: Vec<Referral>,
+) -> store::Result<Vec<ReferralInFull>> {
+    let of = |it: &Referral| {
+        let held = it.discussions.iter().map(|it| it.seq);
+        held.chain([it.raised, it.version]).collect::<Vec<_>>()
+    };
+    let seqs: Vec<Seq> = page.iter().flat_map(of).collect();
+    let texts = events::texts(from, programme, &seqs).await?;
+    let whole = |referral: Referral| {
+        let own = of(&referral);
+        let texts = texts.iter().filter(|it| own.contains(&it.seq)).cloned().collect();
+        ReferralInFull { referral, texts }
+    };
+    Ok(page.into_iter().map(whole).collect())
+}
+
+fn missing(id: ReferralId) -> AppError {
+    AppError::NotFound(format!("referral {id}"))
+}

@@ -1,0 +1,209 @@
+//! `tsio referrals`: schools and trusts that come forward, or are put forward.
+
+mod render;
+
+use clap::{Args, Subcommand};
+
+use super::args::{PROGRAMME, date};
+use super::connect::{PAGE, Session, every_page};
+use super::errors::Failure;
+use super::offers::warn;
+use crate::proto::{
+    DecideReferralRequest, GetReferralRequest, ListReferralsRequest, RaiseReferralRequest, RecordDiscussionRequest,
+    ReferralDecision, ReferralOrigin, ReferralState, WithdrawReferralRequest,
+};
+use render::{ChangedView, ReferralView, WholeView};
+
+/// A command about referrals.
+#[derive(Debug, Subcommand)]
+pub enum ReferralsCommand {
+    /// Refer a school, or a trust with the schools that need the support
+    #[command(
+        after_help = "Examples:\n  tsio referrals raise --urn 103150 --origin self-identified --ground would_benefit \
+                      --on 2021-11-02 --because \"the head teacher wrote\"\n  \
+                      tsio referrals raise --uid 2571 --urn 103150 --urn 103151 --origin exceptional --ground \
+                      covid_disruption --on 2022-01-24 --because \"closed for five weeks\""
+    )]
+    Raise(RaiseArgs),
+    /// Put a discussion with the school or trust on record
+    #[command(after_help = "Example:\n  tsio referrals discuss $REFERRAL --on 2021-11-09 --note \"with the chair\"")]
+    Discuss {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        on: On,
+        /// What was said
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+    },
+    /// Approve a referral, which makes the offer; not by whoever raised it
+    #[command(after_help = "Example:\n  tsio referrals approve $REFERRAL --on 2021-11-12 --because \"as discussed\"")]
+    Approve(DecideArgs),
+    /// Decline a referral; not by whoever raised it
+    #[command(after_help = "Example:\n  tsio referrals decline $REFERRAL --on 2021-11-12 --because \"as discussed\"")]
+    Decline(DecideArgs),
+    /// Take a referral back undecided
+    #[command(after_help = "Example:\n  tsio referrals withdraw $REFERRAL --because \"raised twice\"")]
+    Withdraw {
+        #[command(flatten)]
+        which: Which,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+    /// Referrals, newest first
+    #[command(after_help = "Example:\n  tsio referrals list --state open --region \"West Midlands\"")]
+    List {
+        /// The programme
+        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
+        programme: String,
+        /// In this state
+        #[arg(long, value_enum)]
+        state: Option<ReferralState>,
+        /// In this RSC region, by name
+        #[arg(long, value_name = "REGION")]
+        region: Option<String>,
+    },
+    /// One referral with its discussions
+    #[command(after_help = "Example:\n  tsio referrals show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
+    Show {
+        /// The referral's id
+        referral: String,
+    },
+}
+
+/// What to refer.
+#[derive(Debug, Args)]
+pub struct RaiseArgs {
+    /// The programme
+    #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
+    programme: String,
+    /// The trust, by its group UID, to refer it for the schools named
+    #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i32).range(1..))]
+    uid: Option<i32>,
+    /// The school; with --uid each of the trust's schools that needs the support
+    #[arg(long = "urn", value_name = "URN", required = true, value_parser = clap::value_parser!(i32).range(1..))]
+    urns: Vec<i32>,
+    /// How it came about
+    #[arg(long, value_enum)]
+    origin: ReferralOrigin,
+    /// The ground, by its name in the terms
+    #[arg(long, value_name = "GROUND")]
+    ground: String,
+    #[command(flatten)]
+    on: On,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    because: String,
+}
+
+/// Which referral is decided, and why.
+#[derive(Debug, Args)]
+pub struct DecideArgs {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    on: On,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    because: String,
+}
+
+/// Which referral.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The referral's id
+    referral: String,
+    /// Only if the referral is still as it was with this etag
+    #[arg(long)]
+    etag: Option<String>,
+}
+
+/// When.
+#[derive(Debug, Args)]
+pub struct On {
+    /// The day it happened [default: today]
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    on: Option<String>,
+}
+
+impl Which {
+    /// The id, and the etag as it travels.
+    fn parts(self) -> (String, String) {
+        (self.referral, self.etag.unwrap_or_default())
+    }
+}
+
+pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Result<(), Failure> {
+    let mut referrals = session.referrals();
+    let validate_only = false;
+    match command {
+        ReferralsCommand::Raise(args) => {
+            let request = RaiseReferralRequest {
+                request_id: session.request_id(),
+                programme: args.programme,
+                uid: args.uid.unwrap_or_default(),
+                urns: args.urns,
+                origin: args.origin.into(),
+                ground: args.ground,
+                date: args.on.on.unwrap_or_default(),
+                reason: args.because,
+                validate_only,
+            };
+            let answer = referrals.raise_referral(session.call(request)).await?.into_inner();
+            warn(&answer.warnings);
+            session.print(&ChangedView::new(answer.referral, None, &answer.warnings))
+        }
+        ReferralsCommand::Discuss { which, on, note } => {
+            let (request_id, (referral, etag)) = (session.request_id(), which.parts());
+            let date = on.on.unwrap_or_default();
+            let request = RecordDiscussionRequest { request_id, referral, etag, date, note, validate_only };
+            let answer = referrals.record_discussion(session.call(request)).await?.into_inner();
+            warn(&answer.warnings);
+            session.print(&ChangedView::new(answer.referral, None, &answer.warnings))
+        }
+        ReferralsCommand::Approve(args) => decide(args, ReferralDecision::Approve, session).await,
+        ReferralsCommand::Decline(args) => decide(args, ReferralDecision::Decline, session).await,
+        ReferralsCommand::Withdraw { which, because: reason } => {
+            let (request_id, (referral, etag)) = (session.request_id(), which.parts());
+            let request = WithdrawReferralRequest { request_id, referral, etag, reason, validate_only };
+            let answer = referrals.withdraw_referral(session.call(request)).await?.into_inner();
+            session.print(&ChangedView::new(answer.referral, None, &[]))
+        }
+        ReferralsCommand::List { programme, state, region } => {
+            let first = ListReferralsRequest {
+                programme,
+                state: state.unwrap_or(ReferralState::Unspecified).into(),
+                region: region.unwrap_or_default(),
+                page_size: PAGE,
+                page_token: String::new(),
+            };
+            let found = every_page(async |page_token| {
+                let request = ListReferralsRequest { page_token, ..first.clone() };
+                let answer = session.referrals().list_referrals(session.call(request)).await?.into_inner();
+                Ok((answer.referrals, answer.next_page_token))
+            });
+            session.print(&found.await?.into_iter().map(ReferralView::from).collect::<Vec<_>>())
+        }
+        ReferralsCommand::Show { referral } => {
+            let answer = referrals.get_referral(session.call(GetReferralRequest { referral })).await?.into_inner();
+            session.print(&WholeView(ReferralView::from(answer.referral.unwrap_or_default())))
+        }
+    }
+}
+
+async fn decide(args: DecideArgs, decision: ReferralDecision, session: &Session<'_>) -> Result<(), Failure> {
+    let (referral, etag) = args.which.parts();
+    let request = DecideReferralRequest {
+        request_id: session.request_id(),
+        referral,
+        etag,
+        decision: decision.into(),
+        date: args.on.on.unwrap_or_default(),
+        reason: args.because,
+        validate_only: false,
+    };
+    let answer = session.referrals().decide_referral(session.call(request)).await?.into_inner();
+    warn(&answer.warnings);
+    session.print(&ChangedView::new(answer.referral, answer.offer, &answer.warnings))
+}

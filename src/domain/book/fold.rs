@@ -1,0 +1,128 @@
+//! The fold: what each event does to the facts. `verify` proves the current state with the same.
+
+use std::collections::HashMap;
+
+use super::Facts;
+use super::approval::{Approval, State};
+use crate::domain::award::{Award, Reference};
+use crate::domain::event::{Event, EventBody};
+use crate::domain::ids::AwardId;
+use crate::domain::ledger::{Account, Owner, Unit};
+use crate::domain::offer::Offer;
+use crate::domain::referral::Referral;
+
+impl Facts {
+    /// Folds one event in: the same fold that `verify` proves the current state with.
+    pub fn apply(&mut self, event: &Event) {
+        self.post(event);
+        match &event.body {
+            EventBody::Identified { recipient, .. } => {
+                if let Some(offer) = Offer::from_event(&self.programme.programme, event) {
+                    self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+                    self.recipients.insert(*recipient, offer.id);
+                    self.offers.insert(offer.id, offer);
+                }
+            }
+            EventBody::Placed { urn, placement } => {
+                self.placements.insert(*urn, *placement);
+            }
+            EventBody::ApprovalOpened { approval, action, change } => {
+                let opened = Approval::from_event(*approval, action, change.as_ref(), event);
+                self.approvals.insert(*approval, opened);
+            }
+            EventBody::ApprovalGiven { approval } => {
+                let given = State::CarriedOut(event.actor.clone());
+                self.approvals.entry(*approval).and_modify(|it| it.state = given);
+            }
+            EventBody::ApprovalDenied { approval } => {
+                let denied = State::Denied(event.actor.clone());
+                self.approvals.entry(*approval).and_modify(|it| (it.state, it.denied) = (denied, Some(event.seq)));
+            }
+            EventBody::ReferralRaised { referral, .. } => {
+                let raised = Referral::from_event(&self.programme.programme, event);
+                self.referrals.extend(raised.map(|it| (*referral, it)));
+            }
+            body if body.referral().is_some() => {
+                if let Some(it) = body.referral().and_then(|id| self.referrals.get_mut(&id)) {
+                    it.apply(event);
+                }
+            }
+            EventBody::Awarded { award, .. } => {
+                self.awards.extend(Award::from_event(event).map(|made| (*award, made)));
+                self.touch(event);
+            }
+            body => {
+                if let Some(award) = body.award().and_then(|id| self.awards.get_mut(&id)) {
+                    award.apply(event);
+                    note_invoice(&mut self.invoices, award, body);
+                }
+                if let EventBody::Closed { released, .. } = body {
+                    for it in released {
+                        self.awards.entry(it.award).and_modify(|award| award.apply(event));
+                    }
+                }
+                if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
+                    offer.apply(event);
+                    match body {
+                        EventBody::Closed { .. } => self.listed.retain(|_, it| *it != offer.id),
+                        EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
+                            self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Folds an event's entries in, opening the accounts that it brings.
+    ///
+    /// An entry that its account cannot bear leaves it as it was and is named in [`Facts::broken`].
+    fn post(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::FundCreated { fund, strand, region, binds } => {
+                let owner = Owner::Fund { region: *region };
+                let made = Account::new(*fund, owner, strand.clone(), Unit::Pence, *binds);
+                self.ledger.put(Account { version: event.seq, ..made });
+            }
+            EventBody::Awarded { cap: Some(cap), unit, support, .. } if self.ledger.get(*cap).is_none() => {
+                let owner = event.offer.map(|offer| Owner::Cap { offer });
+                let made = owner.map(|owner| Account::new(*cap, owner, support.strand(), *unit, true));
+                made.into_iter().for_each(|account| self.ledger.put(account));
+            }
+            _ => {}
+        }
+        let deliberate = matches!(event.body, EventBody::FundWithdrawn { over_commit: true, .. });
+        for entry in &event.entries {
+            let posted = self.ledger.get_mut(entry.account).map(|it| it.post(entry.verb, entry.amount, deliberate));
+            let broken = match posted {
+                Some(Ok(())) => continue,
+                Some(Err(broken)) => broken.to_string(),
+                None => "there is no such account".to_owned(),
+            };
+            self.broken.push(format!("entry {} on account {}: {broken}", entry.seq.0, entry.account));
+        }
+    }
+
+    fn touch(&mut self, event: &Event) {
+        if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
+            offer.apply(event);
+        }
+    }
+}
+
+/// Keeps the invoices that stand in step with an award.
+fn note_invoice(invoices: &mut HashMap<(String, Reference), AwardId>, award: &Award, body: &EventBody) {
+    if !matches!(body, EventBody::Drawn { .. } | EventBody::Refunded { .. }) {
+        return;
+    }
+    for invoice in &award.invoices {
+        let key = (invoice.provider.clone(), invoice.reference.clone());
+        if invoice.stands() {
+            invoices.insert(key, award.id);
+        } else if invoices.get(&key) == Some(&award.id) {
+            // Once it stands no more, another award may have paid it since.
+            invoices.remove(&key);
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! Referrals: raised by one person, discussed, decided by another who answers for the region (`domain.md` section 1).
+//!
+//! An approval makes the offer in the same decision, by the same rules as identify: one offer a recipient, no school on two,
+//! no placement guessed. A school that the monthly files have made eligible meanwhile is thereby confirmed; any other is
+//! eligible by the referral's own rule.
+
+use std::collections::HashMap;
+
+use super::Facts;
+use super::command::{Answer, Context, Decided, Fault};
+use super::identify::{Candidate, CandidateSchool, listed, region_of};
+use crate::domain::Date;
+use crate::domain::event::{Draft, EventBody};
+use crate::domain::ids::{OfferId, ReferralId, Urn};
+use crate::domain::offer::{Offer, Recipient};
+use crate::domain::referral::{Origin, Referral, State, Subject};
+use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::region::Region;
+use crate::domain::role::{Action, Reach};
+use crate::domain::terms::{Ground, RuleId};
+
+/// A command about a referral.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReferralCommand {
+    /// Raise one.
+    Raise(NewReferral),
+    /// Put a discussion on record.
+    Discuss {
+        /// Which referral.
+        referral: ReferralTarget,
+        /// The day it was held.
+        on: Date,
+        /// What was said, not empty.
+        text: String,
+    },
+    /// Approve or decline.
+    Decide {
+        /// Which referral.
+        referral: ReferralTarget,
+        /// Whether it is approved.
+        approve: bool,
+        /// The day.
+        on: Date,
+        /// Why, not empty.
+        reason: String,
+    },
+    /// Take it back undecided.
+    Withdraw {
+        /// Which referral.
+        referral: ReferralTarget,
+        /// Why, not empty.
+        reason: String,
+    },
+}
+
+/// The referral a command is about, and the version the caller saw, if it says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferralTarget {
+    /// The referral.
+    pub referral: ReferralId,
+    /// The etag the caller saw.
+    pub etag: Option<String>,
+}
+
+/// A referral to be raised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReferral {
+    /// Who is referred.
+    pub subject: Subject,
+    /// The schools it speaks of, at least one, each once; of a school itself only.
+    pub urns: Vec<Urn>,
+    /// How it came about.
+    pub origin: Origin,
+    /// The ground, by its name in the terms.
+    pub ground: String,
+    /// The day.
+    pub on: Date,
+    /// Why, not empty.
+    pub reason: String,
+}
+
+impl ReferralCommand {
+    /// The permission it needs.
+    #[must_use]
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::Raise(_) | Self::Discuss { .. } | Self::Withdraw { .. } => Action::RaiseReferral,
+            Self::Decide { .. } => Action::DecideReferral,
+        }
+    }
+
+    /// The referral it names.
+    #[must_use]
+    pub const fn referral(&self) -> Option<ReferralId> {
+        match self {
+            Self::Raise(_) => None,
+            Self::Discuss { referral, .. } | Self::Decide { referral, .. } | Self::Withdraw { referral, .. } => {
+                Some(referral.referral)
+            }
+        }
+    }
+
+    /// Whether it looks at the register and the monthly files.
+    #[must_use]
+    pub const fn reads_files(&self) -> bool {
+        matches!(self, Self::Raise(_) | Self::Decide { approve: true, .. })
+    }
+}
+
+/// What the register and the monthly files say of a school that is referred.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seat {
+    /// It would be listed on the offer to this recipient. The candidate has this one school, with the rules that make it
+    /// eligible already, perhaps none.
+    With(Box<Candidate>),
+    /// It fits no row of the scheme.
+    Nowhere {
+        /// Its region, where it has one.
+        region: Option<Region>,
+        /// Why.
+        reason: String,
+    },
+    /// It counts under the newest URN of its lineage.
+    Superseded {
+        /// That URN.
+        by: Urn,
+        /// Its region, where it has one.
+        region: Option<Region>,
+    },
+}
+
+impl Seat {
+    fn region(&self) -> Option<Region> {
+        match self {
+            Self::With(candidate) => candidate.schools.first().map(|it| it.region),
+            Self::Nowhere { region, .. } | Self::Superseded { region, .. } => *region,
+        }
+    }
+}
+
+impl Facts {
+    /// Decides a command about a referral.
+    ///
+    /// # Errors
+    /// A [`Fault`]; the facts are as they were.
+    pub(super) fn refer(&self, command: &ReferralCommand, context: &mut Context<'_>) -> Result<Decided, Fault> {
+        match command {
+            ReferralCommand::Raise(new) => self.raise(new, context),
+            ReferralCommand::Discuss { referral, on, text } => {
+                let it = self.open_referral(referral)?;
+                Refusal::none_of(self.before_programme(*on).into_iter().chain(before_raised(it, *on)))?;
+                let body = EventBody::ReferralDiscussed { referral: it.id };
+                Ok(answered(it.id, None, vec![draft(*on, body, text)]).warn_if_past(*on, context.now))
+            }
+            ReferralCommand::Decide { referral, approve, on, reason } => {
+                self.decide_referral(referral, *approve, (*on, reason), context)
+            }
+            ReferralCommand::Withdraw { referral, reason } => {
+                let it = self.open_referral(referral)?;
+                let body = EventBody::ReferralWithdrawn { referral: it.id };
+                Ok(answered(it.id, None, vec![draft(context.now.today, body, reason)]))
+            }
+        }
+    }
+
+    /// Raises one, unless nothing could come of it.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] for a school that no file names, or a ground the terms do not have; [`Reason::ProgrammeClosed`],
+    /// [`Reason::OutsideProgramme`], [`Reason::GroundNotInEffect`], [`Reason::ReferralOpen`], [`Reason::CannotBeReferred`],
+    /// [`Reason::SchoolOnAnotherOffer`].
+    fn raise(&self, new: &NewReferral, context: &mut Context<'_>) -> Result<Decided, Fault> {
+        let (rule, ground) = self.ground(&new.ground)?;
+        let (candidate, unseated) = self.seated(new.subject, &new.urns)?;
+        let barred = candidate.iter().flat_map(|it| self.bars(rule, it, context.reach));
+        let refusals = self
+            .book_closed()
+            .into_iter()
+            .chain(self.before_programme(new.on))
+            .chain(not_in_effect(ground, new.on))
+            .chain(self.referred_already(new.subject))
+            .chain(unseated)
+            .chain(barred)
+            .chain(candidate.as_ref().and_then(|it| self.listed_already(it)));
+        Refusal::none_of(refusals)?;
+        let candidate = candidate.ok_or(Fault::Bug("a referral of no school"))?;
+        let region = region_of(&candidate.schools.iter().collect::<Vec<_>>());
+        let first = candidate.schools.first();
+        let referral = ReferralId((context.ids)());
+        let body = EventBody::ReferralRaised {
+            referral,
+            subject: new.subject,
+            urns: new.urns.clone(),
+            name: match new.subject {
+                Subject::School(_) => first.map(|it| it.name.clone()).unwrap_or_default(),
+                Subject::Trust(_) => candidate.name.clone(),
+            },
+            region: region.ok_or(Fault::Bug("a referral in no region"))?,
+            origin: new.origin,
+            rule: rule.to_string(),
+            ground: new.ground.clone(),
+        };
+        Ok(answered(referral, None, vec![draft(new.on, body, &new.reason)]).warn_if_past(new.on, context.now))
+    }
+
+    /// Approves or declines, as somebody else than whoever raised it, after a discussion.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`], [`Fault::Stale`]; [`Reason::ReferralNotOpen`], [`Reason::SelfApproval`],
+    /// [`Reason::DiscussionMissing`], and to approve as [`Facts::raise`].
+    fn decide_referral(
+        &self,
+        target: &ReferralTarget,
+        approve: bool,
+        (on, reason): (Date, &str),
+        context: &mut Context<'_>,
+    ) -> Result<Decided, Fault> {
+        let it = self.open_referral(target)?;
+        let refusals = own(it, context).into_iter().chain(self.before_programme(on)).chain(undiscussed(it, on));
+        if !approve {
+            Refusal::none_of(refusals)?;
+            let body = EventBody::ReferralDeclined { referral: it.id };
+            return Ok(answered(it.id, None, vec![draft(on, body, reason)]).warn_if_past(on, context.now));
+        }
+        let (candidate, unseated) = self.seated(it.subject, &it.urns)?;
+        let barred = candidate.iter().flat_map(|candidate| self.bars(&it.rule, candidate, context.reach));
+        Refusal::none_of(refusals.chain(self.book_closed()).chain(unseated).chain(barred))?;
+        let candidate = candidate.ok_or(Fault::Bug("a referral of no school"))?;
+        let (offer, made, exceptional) = self.granted(it, candidate, context)?;
+        let approved = EventBody::ReferralApproved { referral: it.id, offer, exceptional };
+        let approved = Draft { offer: Some(offer), ..draft(on, approved, reason) };
+        let made = made.map(|body| Draft::of(offer, on, body));
+        let drafts = made.into_iter().chain([approved]).collect();
+        Ok(answered(it.id, Some(offer), drafts).warn_if_past(on, context.now))
+    }
+
+    /// The offer an approval comes to, what makes it or adds to it, and the schools that are eligible by the referral alone.
+    fn granted(
+        &self,
+        referral: &Referral,
+        mut candidate: Candidate,
+        context: &mut Context<'_>,
+    ) -> Result<(OfferId, Option<EventBody>, Vec<Urn>), Fault> {
+        let mut exceptional = Vec::new();
+        for school in candidate.schools.iter_mut().filter(|it| it.rules.is_empty()) {
+            school.rules.push(referral.rule.to_string());
+            exceptional.push(school.urn);
+        }
+        if let Some(offer) = self.offer_to(candidate.recipient) {
+            let new = candidate.schools.iter().filter(|it| !offer.schools.contains_key(&it.urn));
+            let schools: Vec<_> = new.map(listed).collect();
+            let added = (!schools.is_empty()).then_some(EventBody::SchoolsAdded { schools });
+            return Ok((offer.id, added, exceptional));
+        }
+        let schools: Vec<&CandidateSchool> = candidate.schools.iter().collect();
+        let region = region_of(&schools).ok_or(Fault::Bug("an offer in no region"))?;
+        Ok((OfferId((context.ids)()), Some(self.making(&candidate, region, &schools)), exceptional))
+    }
+
+    /// The schools as one candidate, and why not: each must be seated, with one recipient, the trust's own where it is a
+    /// trust that is referred.
+    fn seated(&self, subject: Subject, urns: &[Urn]) -> Result<(Option<Candidate>, Vec<Refusal>), Fault> {
+        let unknown: Vec<String> =
+            urns.iter().filter(|urn| !self.seats.contains_key(urn)).map(ToString::to_string).collect();
+        if !unknown.is_empty() {
+            return Err(Fault::NotFound(format!("school {}", unknown.join(", "))));
+        }
+        let mut whole: Option<Candidate> = None;
+        let mut refusals = Vec::new();
+        for (urn, seat) in urns.iter().filter_map(|urn| Some((urn, self.seats.get(urn)?))) {
+            let mut refuse =
+                |why: String, remedy: &str| refusals.push(not_referable(&format!("school {urn}"), why, remedy));
+            match (seat, subject) {
+                (Seat::Nowhere { reason, .. }, _) => {
+                    refuse(format!("it fits no row of the scheme: {reason}"), "place the school by hand first");
+                }
+                (Seat::Superseded { by, .. }, _) => {
+                    refuse(format!("it counts as URN {by} now"), "refer the school under its newest URN");
+                }
+                (Seat::With(candidate), Subject::Trust(uid)) if candidate.recipient != Recipient::Mat(uid) => {
+                    let why = format!("it would be offered support as {}, not with trust {uid}", candidate.recipient);
+                    refuse(why, "name schools that are offered support with this trust, or refer the school itself");
+                }
+                (Seat::With(candidate), _) => match &mut whole {
+                    Some(whole) => whole.schools.extend(candidate.schools.iter().cloned()),
+                    None => whole = Some(candidate.as_ref().clone()),
+                },
+            }
+        }
+        Ok((whole, refusals))
+    }
+
+    /// What stands against an offer to this recipient for these schools.
+    fn bars(&self, rule: &RuleId, candidate: &Candidate, reach: &Reach) -> Vec<Refusal> {
+        let recipient = candidate.recipient;
+        let mut refusals = Vec::new();
+        if !self.programme.scheme.applies(rule, recipient.row()) {
+            let why = format!("rule {rule} makes no {} offer", recipient.kind());
+            refusals.push(not_referable(&recipient.to_string(), why, "nothing lifts it"));
+        }
+        let offer = self.offer_to(recipient);
+        let region = match offer {
+            Some(offer) => Some(offer.region),
+            None => region_of(&candidate.schools.iter().collect::<Vec<_>>()),
+        };
+        if region.is_some_and(|it| !reach.covers_region(it)) {
+            let remedy = "have it raised, or decided, by somebody of that region";
+            refusals.push(not_referable(
+                &recipient.to_string(),
+                "its offer belongs to another region".to_owned(),
+                remedy,
+            ));
+        }
+        if offer.is_some_and(|it| !it.is_open()) {
+            let remedy = "have that offer reopened";
+            refusals.push(not_referable(
+                &recipient.to_string(),
+                "its offer in this programme is closed".to_owned(),
+                remedy,
+            ));
+        }
+        let new = candidate.schools.iter().filter(|it| offer.is_none_or(|offer| !offer.schools.contains_key(&it.urn)));
+        let (_, blocked) = self.free(new, offer.map(|it| it.id), &HashMap::new(), reach);
+        refusals.extend(blocked.into_iter().map(|it| {
+            let limit = Limit::plain("recipient", format!("school {}", it.urn), "nothing to do: that offer keeps it");
+            Refusal::of(Reason::SchoolOnAnotherOffer, format!("school {} {}", it.urn, it.reason), limit)
+        }));
+        refusals
+    }
+
+    /// Refuses what has nothing to gain: every school is on the recipient's open offer.
+    fn listed_already(&self, candidate: &Candidate) -> Option<Refusal> {
+        let offer = self.offer_to(candidate.recipient).filter(|it| it.is_open())?;
+        candidate.schools.iter().all(|it| offer.schools.contains_key(&it.urn)).then(|| {
+            let why = format!("it is on open offer {}", offer.id);
+            not_referable(&candidate.recipient.to_string(), why, "nothing to do")
+        })
+    }
+
+    /// The offer the recipient has, open or closed.
+    fn offer_to(&self, recipient: Recipient) -> Option<&Offer> {
+        self.recipients.get(&recipient).and_then(|id| self.offers.get(id))
+    }
+
+    fn ground(&self, name: &str) -> Result<(&RuleId, &Ground), Fault> {
+        let found = self.programme.scheme.grounds().find(|(_, ground)| ground.id == name);
+        found.ok_or_else(|| Fault::NotFound(format!("ground {name}")))
+    }
+
+    fn referred_already(&self, subject: Subject) -> Option<Refusal> {
+        let open = self.referrals.values().find(|it| it.state == State::Open && it.subject == subject)?;
+        let limit = Limit::plain("referral", format!("referral {}", open.id), "discuss and decide that one");
+        Some(Refusal::of(Reason::ReferralOpen, format!("{subject} is referred already"), limit))
+    }
+
+    /// The open referral a command names, its etag checked.
+    fn open_referral(&self, target: &ReferralTarget) -> Result<&Referral, Fault> {
+        let missing = || Fault::NotFound(format!("referral {}", target.referral));
+        let it = self.referrals.get(&target.referral).ok_or_else(missing)?;
+        if let Some(given) = target.etag.clone().filter(|etag| *etag != it.etag()) {
+            return Err(Fault::Stale { subject: format!("referral {}", it.id), given, current: it.etag() });
+        }
+        if it.state == State::Open {
+            return Ok(it);
+        }
+        let remedy = "raise another referral";
+        let limit = Limit::plain("referral", format!("referral {}", it.id), remedy);
+        let message = format!("the referral is not open: it is {}", it.state.name());
+        Err(Refusal::of(Reason::ReferralNotOpen, message, limit).into())
+    }
+
+    /// Whether what the command is about lies in a region the caller may not look into, in the words of what does not exist.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`].
+    pub(super) fn referral_within_reach(&self, command: &ReferralCommand, reach: &Reach) -> Result<(), Fault> {
+        if let ReferralCommand::Raise(new) = command {
+            // As of an offer: a trust's is where most of its schools are, and who works there may name the others.
+            let seated = |urn| if let Some(Seat::With(it)) = self.seats.get(urn) { it.schools.first() } else { None };
+            let whose = region_of(&new.urns.iter().filter_map(seated).collect::<Vec<_>>());
+            if whose.is_some_and(|it| reach.covers_region(it)) {
+                return Ok(());
+            }
+            let hidden =
+                |urn: &&Urn| self.seats.get(urn).and_then(Seat::region).is_some_and(|it| !reach.covers_region(it));
+            let unseen: Vec<String> = new.urns.iter().filter(hidden).map(ToString::to_string).collect();
+            return if unseen.is_empty() {
+                Ok(())
+            } else {
+                Err(Fault::NotFound(format!("school {}", unseen.join(", "))))
+            };
+        }
+        let named = command.referral().and_then(|id| self.referrals.get(&id));
+        match named.filter(|it| !reach.covers_region(it.region)) {
+            Some(hidden) => Err(Fault::NotFound(format!("referral {}", hidden.id))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn answered(referral: ReferralId, offer: Option<OfferId>, drafts: Vec<Draft>) -> Decided {
+    Decided::new(drafts, Answer::Referral(referral, offer))
+}
+
+fn draft(on: Date, body: EventBody, text: &str) -> Draft {
+    Draft::of_book(on, body).with_text(Some(text.to_owned()))
+}
+
+fn not_referable(account: &str, why: String, remedy: &str) -> Refusal {
+    let message = format!("{account} cannot be referred: {why}");
+    Refusal::of(Reason::CannotBeReferred, message, Limit::plain("recipient", account, remedy))
+}
+
+fn not_in_effect(ground: &Ground, on: Date) -> Option<Refusal> {
+    (!ground.in_effect.contains(on)).then(|| {
+        let (from, to) = (ground.in_effect.from, ground.in_effect.to);
+        let remedy = format!("raise it between {from} and {to}, or on another ground");
+        let limit = Limit::plain("period", format!("ground {}", ground.id), remedy);
+        let message = format!("the ground {} is in effect from {from} to {to}, not on {on}", ground.id);
+        Refusal::of(Reason::GroundNotInEffect, message, limit)
+    })
+}
+
+fn before_raised(referral: &Referral, on: Date) -> Option<Refusal> {
+    (on < referral.raised_on).then(|| {
+        let remedy = format!("give a date on or after {}", referral.raised_on);
+        let limit = Limit::plain("period", format!("referral {}", referral.id), remedy);
+        Refusal::of(Reason::OutsideWindow, format!("{on} lies before the referral was raised"), limit)
+    })
+}
+
+/// "never by whoever raised it"
+fn own(referral: &Referral, context: &Context<'_>) -> Option<Refusal> {
+    (referral.raised_by == *context.actor).then(|| {
+        let limit = Limit::plain("approval", format!("referral {}", referral.id), "have another person decide");
+        Refusal::of(Reason::SelfApproval, "whoever raised a referral may not decide it", limit)
+    })
+}
+
+/// "after a recorded discussion": one held by the day of the decision.
+fn undiscussed(referral: &Referral, on: Date) -> Option<Refusal> {
+    (!referral.discussions.iter().any(|it| it.on <= on)).then(|| {
+        let remedy = "put the discussion with the school or trust on record first";
+        let limit = Limit::plain("contact", format!("referral {}", referral.id), remedy);
+        let message = format!("no discussion held by {on} is on record");
+        Refusal::of(Reason::DiscussionMissing, message, limit)
+    })
+}

@@ -1,0 +1,264 @@
+//! Referrals: who may decide what, when, and what an approval makes of it.
+
+use super::recorder::{Book, day, mat, school, standalone, uid, urn};
+use super::referrals::{NewReferral, ReferralCommand, ReferralTarget, Seat};
+use super::*;
+use crate::domain::ids::ReferralId;
+use crate::domain::referral::{Origin, State, Subject};
+use crate::domain::region::Region;
+use crate::domain::role::Regions;
+
+const E3: &str = "E3_EXCEPTIONAL";
+
+/// The book of the recorder; 100006 a maintained school, 100007 and 100008 schools of trust 3000, none of them eligible.
+fn book() -> Book {
+    let mut book = Book::new();
+    book.today = day("2022-03-01");
+    let mut seat = |n: u32, candidate: identify::Candidate, rules: &[&str]| {
+        let mut candidate = candidate;
+        for it in &mut candidate.schools {
+            it.rules = rules.iter().map(ToString::to_string).collect();
+        }
+        book.facts.seats.insert(urn(n), Seat::With(Box::new(candidate)));
+    };
+    seat(100_006, standalone(100_006), &[]);
+    for n in [100_007, 100_008] {
+        seat(n, mat(3000, vec![school(n, Region::SouthWest)]), &[]);
+    }
+    seat(100_003, mat(3000, vec![school(100_003, Region::SouthWest)]), &["E2_RI_TWICE_ON_ENTRY"]);
+    seat(100_001, standalone(100_001), &["E2_RI_TWICE_ON_ENTRY"]);
+    book.facts.seats.insert(urn(100_009), Seat::Nowhere { region: None, reason: "in no trust".to_owned() });
+    let by = urn(100_006);
+    book.facts.seats.insert(urn(100_010), Seat::Superseded { by, region: Some(Region::WestMidlands) });
+    book
+}
+
+fn new(subject: Subject, urns: &[u32], ground: &str, on: &str) -> NewReferral {
+    let urns = urns.iter().map(|n| urn(*n)).collect();
+    let (origin, ground, reason) = (Origin::SelfIdentified, ground.to_owned(), "they wrote".to_owned());
+    NewReferral { subject, urns, origin, ground, on: day(on), reason }
+}
+
+fn alone(n: u32, ground: &str, on: &str) -> NewReferral {
+    new(Subject::School(urn(n)), &[n], ground, on)
+}
+
+fn raise(book: &mut Book, new: NewReferral) -> Result<ReferralId, Fault> {
+    match book.call("ann", &Command::Refer(ReferralCommand::Raise(new)))?.answer {
+        Answer::Referral(id, None) => Ok(id),
+        other => unreachable!("{other:?}"),
+    }
+}
+
+fn target(referral: ReferralId) -> ReferralTarget {
+    ReferralTarget { referral, etag: None }
+}
+
+fn discuss(book: &mut Book, referral: ReferralId, on: &str) -> Result<Decided, Fault> {
+    let text = "with the chair".to_owned();
+    book.call("ann", &Command::Refer(ReferralCommand::Discuss { referral: target(referral), on: day(on), text }))
+}
+
+fn decide(book: &mut Book, by: &str, referral: ReferralId, approve: bool, on: &str) -> Result<Decided, Fault> {
+    let (referral, on, reason) = (target(referral), day(on), "as discussed".to_owned());
+    book.call(by, &Command::Refer(ReferralCommand::Decide { referral, approve, on, reason }))
+}
+
+fn code<T: std::fmt::Debug>(answer: Result<T, Fault>) -> (String, usize) {
+    match answer.unwrap_err() {
+        Fault::Refused(refusal) => (refusal.reason.code().to_owned(), refusal.limits.len()),
+        Fault::NotFound(what) => (format!("NOT_FOUND {what}"), 0),
+        Fault::Stale { .. } => ("STALE".to_owned(), 0),
+        Fault::Bug(bug) => unreachable!("{bug}"),
+    }
+}
+
+fn refused(reason: &str, limits: usize) -> (String, usize) {
+    (reason.to_owned(), limits)
+}
+
+#[test]
+fn an_approval_makes_the_offer_by_the_referrals_rule() {
+    let mut book = book();
+    let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+    let raised = &book.facts.referrals[&id];
+    assert_eq!(
+        (raised.name.as_str(), raised.region, raised.rule.as_str()),
+        ("School 100006", Region::WestMidlands, E3)
+    );
+    assert_eq!((raised.state, raised.raised_on, raised.raised_by.as_str()), (State::Open, day("2021-11-02"), "ann"));
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    let decided = decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
+    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    assert_eq!(kinds, ["identified", "referral_approved"]);
+    let Answer::Referral(_, Some(offer)) = decided.answer else { unreachable!() };
+    assert!(decided.drafts.iter().all(|it| it.offer == Some(offer) && it.effective == day("2021-11-12")));
+    let made = &book.facts.offers[&offer];
+    assert_eq!((made.recipient, made.region), (Recipient::Standalone(urn(100_006)), Region::WestMidlands));
+    assert_eq!(made.schools[&urn(100_006)].rules, [E3]);
+    assert_eq!(book.facts.listed[&urn(100_006)], offer);
+    let it = &book.facts.referrals[&id];
+    assert_eq!((it.state, it.offer, it.exceptional.as_slice()), (State::Approved, Some(offer), &[urn(100_006)][..]));
+    assert_eq!(it.decision.as_ref().map(|it| (it.by.as_str(), it.on)), Some(("dora", day("2021-11-12"))));
+    assert_eq!(it.etag(), format!("v{}", book.events.len()));
+    // It is over: nothing is done to it any more, and there is nothing left to refer.
+    assert_eq!(code(discuss(&mut book, id, "2021-11-13")), refused("REFERRAL_NOT_OPEN", 1));
+    assert_eq!(code(decide(&mut book, "dora", id, false, "2021-11-13")), refused("REFERRAL_NOT_OPEN", 1));
+    let again = raise(&mut book, alone(100_006, "would_benefit", "2021-12-01"));
+    assert_eq!(code(again), refused("CANNOT_BE_REFERRED", 1));
+}
+
+#[test]
+fn whoever_raised_it_may_not_decide_and_a_discussion_comes_first() {
+    let mut book = book();
+    let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+    for approve in [true, false] {
+        assert_eq!(code(decide(&mut book, "dora", id, approve, "2021-11-12")), refused("DISCUSSION_MISSING", 1));
+        assert_eq!(code(decide(&mut book, "ann", id, approve, "2021-11-12")), refused("SELF_APPROVAL", 2));
+    }
+    assert_eq!(code(discuss(&mut book, id, "2021-11-01")), refused("OUTSIDE_WINDOW", 1), "before it was raised");
+    discuss(&mut book, id, "2021-11-13").unwrap();
+    assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-12")), refused("DISCUSSION_MISSING", 1), "held later");
+    assert_eq!(code(decide(&mut book, "ann", id, true, "2021-11-13")), refused("SELF_APPROVAL", 1));
+    let offers = book.facts.offers.clone();
+    let declined = decide(&mut book, "dora", id, false, "2021-11-13").unwrap();
+    assert_eq!(declined.answer, Answer::Referral(id, None));
+    assert_eq!((book.facts.referrals[&id].state, &book.facts.offers), (State::Declined, &offers));
+    // Declined, it may be raised anew; and taken back.
+    let second = raise(&mut book, alone(100_006, "would_benefit", "2021-12-01")).unwrap();
+    let withdraw = ReferralCommand::Withdraw { referral: target(second), reason: "twice".to_owned() };
+    book.call("bob", &Command::Refer(withdraw)).unwrap();
+    assert_eq!(book.facts.referrals[&second].state, State::Withdrawn);
+}
+
+/// "On 20 January 2022 DfE widened E3 to any school disrupted by Covid."
+#[test]
+fn a_ground_holds_from_its_date() {
+    #[rustfmt::skip]
+    let rows = [
+        ("covid_disruption", "2022-01-19", Some("GROUND_NOT_IN_EFFECT")),
+        ("covid_disruption", "2022-01-20", None),
+        ("covid_disruption", "2022-08-31", None),
+        ("covid_disruption", "2022-09-01", Some("GROUND_NOT_IN_EFFECT")),
+        ("would_benefit",    "2021-09-01", None),
+        ("would_benefit",    "2021-08-31", Some("OUTSIDE_PROGRAMME")),
+        ("hardship",         "2022-01-20", Some("NOT_FOUND ground hardship")),
+    ];
+    for (ground, on, wanted) in rows {
+        let mut book = book();
+        book.today = day("2022-12-01");
+        let came = raise(&mut book, alone(100_006, ground, on)).err().map(|fault| code(Err::<(), _>(fault)).0);
+        assert_eq!(came.as_deref(), wanted, "{ground} on {on}");
+    }
+}
+
+#[test]
+fn what_no_offer_can_come_of_is_refused_naming_all_of_it() {
+    let referred = |new: NewReferral, after: &[(&str, &str)]| {
+        let mut book = book();
+        for (letter, words) in after {
+            book = book.after(letter, words);
+        }
+        code(raise(&mut book, new))
+    };
+    let benefit = |n| alone(n, "would_benefit", "2021-11-02");
+    assert_eq!(referred(benefit(100_009), &[]), refused("CANNOT_BE_REFERRED", 1), "fits no row");
+    assert_eq!(referred(benefit(100_010), &[]), refused("CANNOT_BE_REFERRED", 1), "another URN counts");
+    assert_eq!(referred(benefit(100_001), &[]), refused("CANNOT_BE_REFERRED", 1), "on its own offer already");
+    assert_eq!(referred(benefit(100_001), &[("S", "decline@5")]), refused("CANNOT_BE_REFERRED", 1), "closed");
+    assert_eq!(referred(benefit(100_011), &[]), ("NOT_FOUND school 100011".to_owned(), 0));
+    let trust = |urns: &[u32]| new(Subject::Trust(uid(3000)), urns, "would_benefit", "2021-11-02");
+    assert_eq!(referred(trust(&[100_007, 100_006]), &[]), refused("CANNOT_BE_REFERRED", 1), "not of the trust");
+    assert_eq!(referred(trust(&[100_009, 100_010, 100_006]), &[]), refused("CANNOT_BE_REFERRED", 3));
+    assert_eq!(referred(trust(&[100_003]), &[]), refused("CANNOT_BE_REFERRED", 1), "on its offer already");
+    assert_eq!(referred(trust(&[100_007]), &[("M", "decline@5")]), refused("CANNOT_BE_REFERRED", 1), "closed");
+    let early = new(Subject::Trust(uid(3000)), &[100_009], "covid_disruption", "2021-11-02");
+    assert_eq!(referred(early, &[]), refused("GROUND_NOT_IN_EFFECT", 2));
+
+    let mut book = book();
+    raise(&mut book, benefit(100_006)).unwrap();
+    assert_eq!(code(raise(&mut book, benefit(100_006))), refused("REFERRAL_OPEN", 1));
+    book.facts.listed.insert(urn(100_007), Book::named("S"));
+    assert_eq!(code(raise(&mut book, trust(&[100_007, 100_008]))), refused("SCHOOL_ON_ANOTHER_OFFER", 1));
+}
+
+#[test]
+fn a_trusts_open_offer_gains_the_schools_that_are_not_on_it() {
+    let mut book = book();
+    let named = new(Subject::Trust(uid(3000)), &[100_003, 100_007, 100_008], "covid_disruption", "2022-01-20");
+    let id = raise(&mut book, named).unwrap();
+    assert_eq!(
+        (book.facts.referrals[&id].name.as_str(), book.facts.referrals[&id].region),
+        ("Trust 3000", Region::SouthWest)
+    );
+    discuss(&mut book, id, "2022-01-21").unwrap();
+    let decided = decide(&mut book, "dora", id, true, "2022-01-24").unwrap();
+    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    assert_eq!(kinds, ["schools_added", "referral_approved"]);
+    let trusts = Book::named("M");
+    assert_eq!(decided.answer, Answer::Referral(id, Some(trusts)));
+    let schools = &book.facts.offers[&trusts].schools;
+    assert_eq!(schools.keys().copied().collect::<Vec<_>>(), [100_003, 100_004, 100_007, 100_008].map(urn));
+    assert_eq!(
+        (schools[&urn(100_007)].rules.as_slice(), schools[&urn(100_003)].rules.as_slice()),
+        (&[E3.to_owned()][..], &["E2_RI_TWICE_ON_ENTRY".to_owned()][..])
+    );
+    assert_eq!(book.facts.referrals[&id].exceptional, [100_007, 100_008].map(urn));
+    assert_eq!(book.facts.listed[&urn(100_008)], trusts);
+}
+
+/// "that opens a referral, which E1/E2 may then confirm"
+#[test]
+fn a_school_that_the_files_make_eligible_meanwhile_is_confirmed() {
+    for identified in [false, true] {
+        let mut book = book();
+        let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+        discuss(&mut book, id, "2021-11-09").unwrap();
+        let mut eligible = standalone(100_006);
+        eligible.schools[0].rules = vec!["E1_RI_IN_YEAR".to_owned()];
+        book.facts.seats.insert(urn(100_006), Seat::With(Box::new(eligible.clone())));
+        if identified {
+            book.identify(vec![eligible]).unwrap();
+        }
+        let decided = decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
+        assert_eq!(decided.drafts.len(), if identified { 1 } else { 2 }, "made once");
+        let it = &book.facts.referrals[&id];
+        let offer = &book.facts.offers[&it.offer.unwrap()];
+        assert_eq!((it.state, it.exceptional.is_empty()), (State::Approved, true));
+        assert_eq!(offer.schools[&urn(100_006)].rules, ["E1_RI_IN_YEAR"]);
+    }
+}
+
+#[test]
+fn another_regions_referral_does_not_exist() {
+    let mut book = book();
+    let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    book.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
+    let hidden = (format!("NOT_FOUND referral {id}"), 0);
+    assert_eq!(code(discuss(&mut book, id, "2021-11-09")), hidden);
+    assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-09")), hidden);
+    let school = ("NOT_FOUND school 100006".to_owned(), 0);
+    assert_eq!(code(raise(&mut book, alone(100_006, "would_benefit", "2021-11-02"))), school);
+    // A trust is where most of the schools named are; who works there may name the others.
+    let mixed = |n| Box::new(mat(3000, vec![school_of(n)]));
+    book.facts.seats.insert(urn(100_020), Seat::With(mixed(100_020)));
+    let trust = |urns: &[u32]| new(Subject::Trust(uid(3000)), urns, "would_benefit", "2021-11-02");
+    assert_eq!(code(raise(&mut book, trust(&[100_020]))), ("NOT_FOUND school 100020".to_owned(), 0));
+    raise(&mut book, trust(&[100_007, 100_008, 100_020])).unwrap();
+}
+
+fn school_of(n: u32) -> identify::CandidateSchool {
+    school(n, Region::WestMidlands)
+}
+
+#[test]
+fn a_stale_etag_changes_nothing() {
+    let mut book = book();
+    let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+    let etag = Some(book.facts.referrals[&id].etag());
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    let referral = ReferralTarget { referral: id, etag };
+    let stale = ReferralCommand::Withdraw { referral, reason: "x".to_owned() };
+    assert_eq!(code(book.call("ann", &Command::Refer(stale))).0, "STALE");
+}

@@ -1,0 +1,220 @@
+//! A referral: a school or trust that comes forward, or is put forward, outside the rules the monthly files decide.
+//!
+//! "A school or trust may self-identify at any point; that opens a referral, which E1/E2 may then confirm, or which is
+//! decided as E3", "in discussion with the regional schools commissioner" (`domain.md` section 1). Raised by one person,
+//! discussed, and decided by another, who answers for its region.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Date;
+use super::event::{Event, EventBody, Seq};
+use super::ids::{Actor, BadId, OfferId, Programme, ReferralId, Uid, Urn};
+use super::region::Region;
+use super::terms::RuleId;
+
+/// Who is referred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A school, on its own or as one of its trust.
+    School(Urn),
+    /// A multi-academy trust, for some of its schools.
+    Trust(Uid),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::School(urn) => write!(f, "school {urn}"),
+            Self::Trust(uid) => write!(f, "trust {uid}"),
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let bad = || BadId { value: text.chars().take(60).collect(), wanted: "a school or a trust" };
+        match text.split_once(' ').ok_or_else(bad)? {
+            ("school", urn) => urn.parse().map(Self::School),
+            ("trust", uid) => uid.parse().map(Self::Trust),
+            _ => Err(bad()),
+        }
+    }
+}
+
+/// How it came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The school or trust came forward itself.
+    SelfIdentified,
+    /// Somebody else sees exceptional circumstances.
+    Exceptional,
+}
+
+impl Origin {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::SelfIdentified, Self::Exceptional];
+
+    /// Its name in the record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SelfIdentified => "self_identified",
+            Self::Exceptional => "exceptional",
+        }
+    }
+}
+
+/// Where a referral is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Raised: to be discussed and decided.
+    Open,
+    /// Approved: there is an offer.
+    Approved,
+    /// Declined.
+    Declined,
+    /// Taken back undecided.
+    Withdrawn,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Approved, Self::Declined, Self::Withdrawn];
+
+    /// Its name in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Approved => "approved",
+            Self::Declined => "declined",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// A discussion with the school or trust, on record; what was said lies apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discussion {
+    /// The sequence of its event, which is its number.
+    pub seq: Seq,
+    /// The day it was held.
+    pub on: Date,
+    /// Who recorded it.
+    pub by: Actor,
+}
+
+/// How it was decided; why lies apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The sequence of its event.
+    pub seq: Seq,
+    /// The day.
+    pub on: Date,
+    /// Who decided: never whoever raised it.
+    pub by: Actor,
+}
+
+/// One referral, as its events left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referral {
+    /// Its id.
+    pub id: ReferralId,
+    /// The programme it belongs to.
+    pub programme: Programme,
+    /// Who is referred.
+    pub subject: Subject,
+    /// The schools it speaks of, at least one: the school itself, or those of the trust.
+    pub urns: Vec<Urn>,
+    /// The name of the school or trust when it was raised.
+    pub name: String,
+    /// The region whose director decides it: where most of its schools are.
+    pub region: Region,
+    /// How it came about.
+    pub origin: Origin,
+    /// The rule it is decided by.
+    pub rule: RuleId,
+    /// The ground of that rule.
+    pub ground: String,
+    /// Where it is.
+    pub state: State,
+    /// Who raised it.
+    pub raised_by: Actor,
+    /// The day it was raised.
+    pub raised_on: Date,
+    /// The event that raised it.
+    pub raised: Seq,
+    /// Discussions, in the order they were recorded.
+    pub discussions: Vec<Discussion>,
+    /// How it was decided, once it is.
+    pub decision: Option<Decision>,
+    /// The offer, once approved.
+    pub offer: Option<OfferId>,
+    /// The schools that are eligible by this referral alone, once approved: no monthly file made them so.
+    pub exceptional: Vec<Urn>,
+    /// The event that changed it last.
+    pub version: Seq,
+}
+
+impl Referral {
+    /// The referral a `referral_raised` event makes; nothing from another event.
+    #[must_use]
+    pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
+        let EventBody::ReferralRaised { referral, subject, urns, name, region, origin, rule, ground } = &event.body
+        else {
+            return None;
+        };
+        Some(Self {
+            id: *referral,
+            programme: programme.clone(),
+            subject: *subject,
+            urns: urns.clone(),
+            name: name.clone(),
+            region: *region,
+            origin: *origin,
+            rule: RuleId::new(rule),
+            ground: ground.clone(),
+            state: State::Open,
+            raised_by: event.actor.clone(),
+            raised_on: event.effective,
+            raised: event.seq,
+            discussions: Vec::new(),
+            decision: None,
+            offer: None,
+            exceptional: Vec::new(),
+            version: event.seq,
+        })
+    }
+
+    /// Folds one more event of this referral into it.
+    pub fn apply(&mut self, event: &Event) {
+        let (seq, on, by) = (event.seq, event.effective, event.actor.clone());
+        match &event.body {
+            EventBody::ReferralDiscussed { .. } => self.discussions.push(Discussion { seq, on, by }),
+            EventBody::ReferralApproved { offer, exceptional, .. } => {
+                (self.state, self.offer) = (State::Approved, Some(*offer));
+                self.exceptional.clone_from(exceptional);
+                self.decision = Some(Decision { seq, on, by });
+            }
+            EventBody::ReferralDeclined { .. } => {
+                self.state = State::Declined;
+                self.decision = Some(Decision { seq, on, by });
+            }
+            EventBody::ReferralWithdrawn { .. } => self.state = State::Withdrawn,
+            _ => return,
+        }
+        self.version = event.seq;
+    }
+
+    /// Its etag: another one after every change.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        format!("v{}", self.version.0)
+    }
+}

@@ -1,0 +1,88 @@
+//! Referrals on the wire.
+
+use super::number;
+use crate::app::ReferralInFull;
+use crate::domain::referral::{Discussion, Origin, Referral, State, Subject};
+use crate::proto;
+
+/// A referral, without what people wrote about it: that has no place in a stored answer.
+pub(in crate::grpc) fn referral(it: &Referral) -> proto::Referral {
+    let uid = if let Subject::Trust(uid) = it.subject { number(uid.get()) } else { 0 };
+    let urns = |urns: &[crate::domain::ids::Urn]| urns.iter().map(|urn| number(urn.get())).collect();
+    proto::Referral {
+        referral: it.id.to_string(),
+        programme: it.programme.to_string(),
+        uid,
+        urns: urns(&it.urns),
+        name: it.name.clone(),
+        region: it.region.to_string(),
+        origin: match it.origin {
+            Origin::SelfIdentified => proto::ReferralOrigin::SelfIdentified,
+            Origin::Exceptional => proto::ReferralOrigin::Exceptional,
+        }
+        .into(),
+        rule: it.rule.to_string(),
+        ground: it.ground.clone(),
+        state: match it.state {
+            State::Open => proto::ReferralState::Open,
+            State::Approved => proto::ReferralState::Approved,
+            State::Declined => proto::ReferralState::Declined,
+            State::Withdrawn => proto::ReferralState::Withdrawn,
+        }
+        .into(),
+        raised_by: it.raised_by.to_string(),
+        raise_date: it.raised_on.to_string(),
+        reason: String::new(),
+        discussions: it.discussions.iter().map(discussion).collect(),
+        decided_by: it.decision.as_ref().map(|it| it.by.to_string()).unwrap_or_default(),
+        decide_date: it.decision.as_ref().map(|it| it.on.to_string()).unwrap_or_default(),
+        outcome_reason: String::new(),
+        offer: it.offer.map(|it| it.to_string()).unwrap_or_default(),
+        exceptional_urns: urns(&it.exceptional),
+        etag: it.etag(),
+    }
+}
+
+fn discussion(it: &Discussion) -> proto::Discussion {
+    proto::Discussion {
+        sequence: it.seq.0,
+        date: it.on.to_string(),
+        recorded_by: it.by.to_string(),
+        note: String::new(),
+    }
+}
+
+/// The same with what people wrote about it.
+pub(in crate::grpc) fn referral_in_full(whole: &ReferralInFull) -> proto::Referral {
+    let it = &whole.referral;
+    let text = |of| whole.text(of).unwrap_or_default().to_owned();
+    let mut shown = referral(it);
+    shown.reason = text(it.raised);
+    if it.state != State::Open {
+        shown.outcome_reason = text(it.version);
+    }
+    for (discussion, held) in shown.discussions.iter_mut().zip(&it.discussions) {
+        discussion.note = text(held.seq);
+    }
+    shown
+}
+
+/// The origin a number stands for.
+pub(in crate::grpc) fn referral_origin_from(number: i32) -> Option<Origin> {
+    match proto::ReferralOrigin::try_from(number).ok()? {
+        proto::ReferralOrigin::Unspecified => None,
+        proto::ReferralOrigin::SelfIdentified => Some(Origin::SelfIdentified),
+        proto::ReferralOrigin::Exceptional => Some(Origin::Exceptional),
+    }
+}
+
+/// The state a number stands for.
+pub(in crate::grpc) fn referral_state_from(number: i32) -> Option<State> {
+    match proto::ReferralState::try_from(number).ok()? {
+        proto::ReferralState::Unspecified => None,
+        proto::ReferralState::Open => Some(State::Open),
+        proto::ReferralState::Approved => Some(State::Approved),
+        proto::ReferralState::Declined => Some(State::Declined),
+        proto::ReferralState::Withdrawn => Some(State::Withdrawn),
+    }
+}

@@ -1,0 +1,224 @@
+//! `ReferralService`.
+
+use prost::Message as _;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::{Call, unary};
+use super::convert;
+use super::fields::{Fields, page_size, token};
+use crate::app::writer::Told;
+use crate::app::{App, ReferralFilter, Result};
+use crate::domain::Date;
+use crate::domain::book::Command;
+use crate::domain::book::referrals::{NewReferral, ReferralCommand, ReferralTarget};
+use crate::domain::ids::{Programme, RequestId, Urn};
+use crate::domain::referral::Subject;
+use crate::proto::referral_service_server::ReferralService;
+use crate::proto::{
+    DecideReferralRequest, DecideReferralResponse, GetReferralRequest, GetReferralResponse, ListReferralsRequest,
+    ListReferralsResponse, RaiseReferralRequest, RaiseReferralResponse, RecordDiscussionRequest,
+    RecordDiscussionResponse, ReferralDecision, ReferralState, WithdrawReferralRequest, WithdrawReferralResponse,
+};
+
+/// Schools of a trust that one referral may name.
+const MOST: usize = 100;
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Referrals(pub(super) App);
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl ReferralService for Referrals {
+    async fn raise_referral(&self, request: Request<RaiseReferralRequest>) -> Reply<RaiseReferralResponse> {
+        unary("ReferralService/RaiseReferral", request, async |call| {
+            let (programme, asked) = raised(&call.message, self.0.today())?;
+            let validate_only = call.message.validate_only;
+            call.change_in(&self.0, programme, asked, validate_only, |told| {
+                RaiseReferralResponse { referral: referral(told), warnings: convert::warnings(told) }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn record_discussion(&self, request: Request<RecordDiscussionRequest>) -> Reply<RecordDiscussionResponse> {
+        unary("ReferralService/RecordDiscussion", request, async |call| {
+            let message = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&message.request_id);
+            let referral_id = target(&mut fields, &message.referral, &message.etag);
+            let on = fields.happened("date", &message.date, self.0.today());
+            let text = fields.text("note", &message.note);
+            let (((request, referral_id), on), text) = fields.done(request.zip(referral_id).zip(on).zip(text))?;
+            let command = ReferralCommand::Discuss { referral: referral_id, on, text };
+            change(
+                &self.0,
+                call,
+                (request, command),
+                |it| it.validate_only,
+                |told| {
+                    RecordDiscussionResponse { referral: referral(told), warnings: convert::warnings(told) }
+                        .encode_to_vec()
+                },
+            )
+            .await
+        })
+        .await
+    }
+
+    async fn decide_referral(&self, request: Request<DecideReferralRequest>) -> Reply<DecideReferralResponse> {
+        unary("ReferralService/DecideReferral", request, async |call| {
+            let message = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&message.request_id);
+            let named = target(&mut fields, &message.referral, &message.etag);
+            let approve = match message.decision() {
+                ReferralDecision::Approve => Some(true),
+                ReferralDecision::Decline => Some(false),
+                ReferralDecision::Unspecified => None,
+            };
+            let approve = fields.choice("decision", approve);
+            let on = fields.happened("date", &message.date, self.0.today());
+            let reason = fields.text("reason", &message.reason);
+            let asked = request.zip(named).zip(approve).zip(on).zip(reason);
+            let ((((request, referral_id), approve), on), reason) = fields.done(asked)?;
+            let command = ReferralCommand::Decide { referral: referral_id, approve, on, reason };
+            change(
+                &self.0,
+                call,
+                (request, command),
+                |it| it.validate_only,
+                |told| {
+                    let (offer, warnings) = (convert::first_offer(told), convert::warnings(told));
+                    DecideReferralResponse { referral: referral(told), offer, warnings }.encode_to_vec()
+                },
+            )
+            .await
+        })
+        .await
+    }
+
+    async fn withdraw_referral(&self, request: Request<WithdrawReferralRequest>) -> Reply<WithdrawReferralResponse> {
+        unary("ReferralService/WithdrawReferral", request, async |call| {
+            let message = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&message.request_id);
+            let named = target(&mut fields, &message.referral, &message.etag);
+            let reason = fields.text("reason", &message.reason);
+            let ((request, referral_id), reason) = fields.done(request.zip(named).zip(reason))?;
+            let command = ReferralCommand::Withdraw { referral: referral_id, reason };
+            change(
+                &self.0,
+                call,
+                (request, command),
+                |it| it.validate_only,
+                |told| WithdrawReferralResponse { referral: referral(told) }.encode_to_vec(),
+            )
+            .await
+        })
+        .await
+    }
+
+    async fn get_referral(&self, request: Request<GetReferralRequest>) -> Reply<GetReferralResponse> {
+        unary("ReferralService/GetReferral", request, async |call| {
+            let mut fields = Fields::default();
+            let id = fields.parse("referral", &call.message.referral);
+            let found = self.0.get_referral(&call.caller, fields.done(id)?).await?;
+            Ok(GetReferralResponse { referral: Some(convert::referral_in_full(&found)) })
+        })
+        .await
+    }
+
+    async fn list_referrals(&self, request: Request<ListReferralsRequest>) -> Reply<ListReferralsResponse> {
+        unary("ReferralService/ListReferrals", request, async |call| list(&self.0, call).await).await
+    }
+}
+
+fn referral(told: &Told) -> Option<crate::proto::Referral> {
+    told.referral.as_ref().map(convert::referral)
+}
+
+fn target(fields: &mut Fields, referral: &str, etag: &str) -> Option<ReferralTarget> {
+    let (referral, etag) = (fields.parse("referral", referral), fields.etag("etag", etag));
+    Some(ReferralTarget { referral: referral?, etag })
+}
+
+/// Carries a command out in the book of the referral it names, or only tries it.
+async fn change<T: prost::Message, R: prost::Message + Default>(
+    app: &App,
+    call: Call<T>,
+    (request, command): (RequestId, ReferralCommand),
+    validate_only: fn(&T) -> bool,
+    encode: fn(&Told) -> Vec<u8>,
+) -> Result<R> {
+    crate::app::authorise(&call.caller, command.action())?;
+    let named =
+        command.referral().ok_or_else(|| crate::app::AppError::Bug("a command about no referral".to_owned()))?;
+    let programme = app.programme_of_referral(named).await?;
+    let only = validate_only(&call.message);
+    call.change_in(app, programme, (request, Command::Refer(command)), only, encode).await
+}
+
+fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(Programme, (RequestId, Command))> {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let programme = fields.programme(&message.programme);
+    let urns = urns(&mut fields, message);
+    let trust = if message.uid == 0 { None } else { fields.uid("uid", message.uid) };
+    let subject = match (trust, urns.first()) {
+        (Some(uid), _) => Some(Subject::Trust(uid)),
+        (None, Some(urn)) => Some(Subject::School(*urn)),
+        (None, None) => None,
+    };
+    let origin = fields.choice("origin", convert::referral_origin_from(message.origin));
+    let ground = fields.title("ground", &message.ground);
+    if ground.is_none() {
+        fields.wrong("ground", "is required, by its name in the terms");
+    }
+    let on = fields.happened("date", &message.date, today);
+    let reason = fields.text("reason", &message.reason);
+    let asked = request.zip(programme).zip(subject).zip(origin).zip(ground).zip(on).zip(reason);
+    let ((((((request, programme), subject), origin), ground), on), reason) = fields.done(asked)?;
+    let new = NewReferral { subject, urns, origin, ground, on, reason };
+    Ok((programme, (request, Command::Refer(ReferralCommand::Raise(new)))))
+}
+
+/// The schools: one where a school is referred, some where it is a trust, each once.
+fn urns(fields: &mut Fields, message: &RaiseReferralRequest) -> Vec<Urn> {
+    let most = if message.uid == 0 { 1 } else { MOST };
+    if message.urns.is_empty() || message.urns.len() > most {
+        let wanted =
+            if most == 1 { "one school is wanted".to_owned() } else { format!("1 to {MOST} schools are wanted") };
+        fields.wrong("urns", format!("{wanted}, {} came", message.urns.len()));
+    }
+    let mut urns: Vec<Urn> = Vec::new();
+    for (at, number) in message.urns.iter().enumerate().take(MOST) {
+        let field = format!("urns[{at}]");
+        match fields.urn(&field, *number) {
+            Some(urn) if urns.contains(&urn) => fields.wrong(&field, "is there already"),
+            urn => urns.extend(urn),
+        }
+    }
+    urns
+}
+
+async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<ListReferralsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let region = fields.optional("region", &message.region);
+    let state = convert::referral_state_from(message.state);
+    if state.is_none() && message.state != i32::from(ReferralState::Unspecified) {
+        fields.wrong("state", "is not a state");
+    }
+    let programme = fields.done(programme)?;
+    let bound = ListReferralsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let before = token::read_as(&bound, &message.page_token)?;
+    let size = page_size(message.page_size);
+    let filter = ReferralFilter { state, region };
+    let page = app.list_referrals(&call.caller, &programme, filter, before, size).await?;
+    let next_page_token = token::next(&bound, size, &page, |last| last.referral.id.to_string());
+    Ok(ListReferralsResponse { referrals: page.iter().map(convert::referral_in_full).collect(), next_page_token })
+}

@@ -1,0 +1,192 @@
+//! Referrals of schools and trusts.
+
+use std::str::FromStr;
+
+use sea_orm::sea_query::Cond;
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult,
+    QuerySelect as _, Set,
+};
+use uuid::Uuid;
+
+use super::books::actor;
+use super::bulk::{upsert_all, uuid_in};
+use super::day;
+use super::entity::record::referral;
+use super::loose::{Rows, each};
+use super::{Readable, Result, StoreError, WriteTx};
+use crate::domain::event::Seq;
+use crate::domain::ids::{OfferId, Programme, ReferralId};
+use crate::domain::referral::{Decision, Origin, Referral, State, Subject};
+use crate::domain::region::Region;
+use crate::domain::role::{Reach, Regions};
+use crate::domain::terms::RuleId;
+
+/// These referrals, and the open ones of whom these name.
+///
+/// # Errors
+/// As the database has it.
+pub async fn find(
+    from: &impl Readable,
+    programme: &Programme,
+    ids: &[ReferralId],
+    subjects: &[Subject],
+) -> Result<Vec<Referral>> {
+    let conn = from.at();
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let open = Cond::all()
+        .add(referral::Column::State.eq(State::Open.name()))
+        .add(referral::Column::Subject.is_in(subjects.iter().map(Subject::to_string)));
+    let wanted = Cond::any().add(uuid_in(&conn, referral::Column::Id, &ids)).add(open);
+    let of_book = referral::Entity::find().filter(referral::Column::Programme.eq(programme.as_str()));
+    of_book.filter(wanted).all(&conn.db).await?.into_iter().map(stored).collect()
+}
+
+/// One referral, whatever its programme.
+///
+/// # Errors
+/// As the database has it.
+pub async fn get(from: &impl Readable, id: ReferralId) -> Result<Option<Referral>> {
+    referral::Entity::find_by_id(id.0).one(&from.at().db).await?.map(stored).transpose()
+}
+
+/// Every referral of a programme's book, to be held against the record.
+///
+/// # Errors
+/// As the database has it.
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<ReferralId, Referral>> {
+    let id = |row: &QueryResult| Ok(ReferralId(row.try_get("", "id")?));
+    let read = |row: &QueryResult| {
+        day::of(row, "raised_on")?;
+        day::optional(row, "decided_on")?;
+        stored(referral::Model::from_query_result(row, "")?)
+    };
+    each(&from.at(), "SELECT * FROM referrals WHERE programme = $1", vec![programme.as_str().into()], id, read).await
+}
+
+/// The approved referrals of a programme.
+///
+/// # Errors
+/// As the database has it.
+pub async fn approved(from: &impl Readable, programme: &Programme) -> Result<Vec<Referral>> {
+    let find = referral::Entity::find()
+        .filter(referral::Column::Programme.eq(programme.as_str()))
+        .filter(referral::Column::State.eq(State::Approved.name()));
+    find.all(&from.at().db).await?.into_iter().map(stored).collect()
+}
+
+/// Which referrals a page shows. All conditions given must hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// In this state.
+    pub state: Option<State>,
+    /// In this region.
+    pub region: Option<Region>,
+}
+
+/// What lies within a reach: by region only, a referral is assigned to nobody.
+fn within(reach: &Reach) -> Cond {
+    match &reach.regions {
+        Regions::Every => Cond::all(),
+        Regions::These(regions) => Cond::all().add(referral::Column::Region.is_in(regions.iter().map(|it| it.name()))),
+    }
+}
+
+/// A page of a programme's referrals within reach, newest first, older than `before`.
+///
+/// # Errors
+/// As the database has it.
+pub async fn page(
+    from: &impl Readable,
+    programme: &Programme,
+    (reach, filter): (&Reach, Filter),
+    before: Option<ReferralId>,
+    limit: u64,
+) -> Result<Vec<Referral>> {
+    use referral::Column as C;
+    let mut find = referral::Entity::find()
+        .filter(C::Programme.eq(programme.as_str()))
+        .filter(within(reach))
+        .order_by_desc(C::Id)
+        .limit(limit);
+    if let Some(state) = filter.state {
+        find = find.filter(C::State.eq(state.name()));
+    }
+    if let Some(region) = filter.region {
+        find = find.filter(C::Region.eq(region.name()));
+    }
+    if let Some(before) = before {
+        find = find.filter(C::Id.lt(before.0));
+    }
+    find.all(&from.at().db).await?.into_iter().map(stored).collect()
+}
+
+/// Writes referrals as they are now.
+///
+/// # Errors
+/// As the database has it.
+pub async fn put(tx: &WriteTx, referrals: &[&Referral]) -> Result<()> {
+    use referral::Column as C;
+    let row = |it: &&Referral| {
+        Ok(referral::ActiveModel {
+            id: Set(it.id.0),
+            programme: Set(it.programme.to_string()),
+            subject: Set(it.subject.to_string()),
+            urns: Set(json(&it.urns)?),
+            name: Set(it.name.clone()),
+            region: Set(it.region.name().to_owned()),
+            origin: Set(it.origin.name().to_owned()),
+            rule: Set(it.rule.to_string()),
+            ground: Set(it.ground.clone()),
+            state: Set(it.state.name().to_owned()),
+            raised_by: Set(it.raised_by.to_string()),
+            raised_on: Set(it.raised_on),
+            raised_seq: Set(it.raised.0),
+            discussions: Set(json(&it.discussions)?),
+            decided_by: Set(it.decision.as_ref().map(|it| it.by.to_string())),
+            decided_on: Set(it.decision.as_ref().map(|it| it.on)),
+            decided_seq: Set(it.decision.as_ref().map(|it| it.seq.0)),
+            offer_id: Set(it.offer.map(|it| it.0)),
+            exceptional: Set(json(&it.exceptional)?),
+            version: Set(it.version.0),
+        })
+    };
+    let rows: Result<Vec<_>> = referrals.iter().map(row).collect();
+    let update =
+        [C::State, C::Discussions, C::DecidedBy, C::DecidedOn, C::DecidedSeq, C::OfferId, C::Exceptional, C::Version];
+    upsert_all::<referral::Entity, _>(tx, rows?, &[C::Id], &update).await
+}
+
+fn json(it: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(it).map_err(StoreError::unreadable)
+}
+
+fn stored(row: referral::Model) -> Result<Referral> {
+    let no = |what: &str, value: &str| StoreError::unreadable(format!("the {what} {value:?}"));
+    let decision = match (row.decided_seq, row.decided_on, row.decided_by) {
+        (Some(seq), Some(on), Some(by)) => Some(Decision { seq: Seq(seq), on, by: actor(&by)? }),
+        (None, None, None) => None,
+        _ => return Err(StoreError::unreadable("half a decision")),
+    };
+    let state = State::ALL.into_iter().find(|it| it.name() == row.state).ok_or_else(|| no("state", &row.state))?;
+    Ok(Referral {
+        id: ReferralId(row.id),
+        programme: row.programme.parse().map_err(StoreError::unreadable)?,
+        subject: Subject::from_str(&row.subject).map_err(StoreError::unreadable)?,
+        urns: serde_json::from_str(&row.urns).map_err(StoreError::unreadable)?,
+        name: row.name,
+        region: row.region.parse().map_err(StoreError::unreadable)?,
+        origin: Origin::ALL.into_iter().find(|it| it.name() == row.origin).ok_or_else(|| no("origin", &row.origin))?,
+        rule: RuleId::new(&row.rule),
+        ground: row.ground,
+        state,
+        raised_by: actor(&row.raised_by)?,
+        raised_on: row.raised_on,
+        raised: Seq(row.raised_seq),
+        discussions: serde_json::from_str(&row.discussions).map_err(StoreError::unreadable)?,
+        decision,
+        offer: row.offer_id.map(OfferId),
+        exceptional: serde_json::from_str(&row.exceptional).map_err(StoreError::unreadable)?,
+        version: Seq(row.version),
+    })
+}

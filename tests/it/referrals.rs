@@ -1,0 +1,463 @@
+//! Referrals from end to end: a school comes forward, is discussed, and a director of its region makes it an offer.
+//!
+//! After August, of the samples: 910030 (maintained, West Midlands) and 910048 (trust 90001) are not eligible, 910017 becomes
+//! so by the file of September, 910060 fits no row, 910001 has its offer, 900001 is superseded in September.
+
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tsio::proto::referral_service_client::ReferralServiceClient;
+use tsio::proto::{
+    DecideReferralRequest, DecideReferralResponse, GetReferralRequest, ListReferralsRequest, RaiseReferralRequest,
+    RaiseReferralResponse, RecordDiscussionRequest, Referral, ReferralDecision, ReferralOrigin, ReferralState,
+    WithdrawReferralRequest,
+};
+
+use super::client::{Client, YEAR, fresh, reason, seen};
+use super::harness::{Db, Server, both};
+use super::past::{Past, proved};
+use super::record::each_is_named;
+use super::samples::{
+    SEPTEMBER, august, done, identify, import, numbers, offer_of, refused_for, said_by, summary, text, verified,
+};
+
+both!(
+    a_school_that_came_forward_is_offered_support,
+    a_trusts_school_joins_its_offer,
+    the_files_may_confirm_it,
+    only_a_director_of_the_region_decides,
+    of_many_who_decide_one_does,
+    the_same_request_is_answered_once,
+    each_has_a_preview,
+    what_cannot_be_referred_is_refused_in_words,
+    tampering_with_a_referral_is_named,
+);
+
+const WEST_MIDLANDS: &str = "West Midlands";
+
+/// Refers 910030 as Ann, and has the discussion recorded.
+fn referred(server: &Server) -> String {
+    let raise = [
+        "referrals",
+        "raise",
+        "--urn",
+        "910030",
+        "--origin",
+        "self-identified",
+        "--ground",
+        "would_benefit",
+        "--on",
+        "2021-11-02",
+        "--because",
+        "the head teacher wrote",
+    ];
+    let referral = text(&done(server, &said_by("ann", "case-officer", &raise)), "referral");
+    let discuss = ["referrals", "discuss", &referral, "--on", "2021-11-09", "--note", "with the chair of governors"];
+    done(server, &said_by("ann", "case-officer", &discuss));
+    referral
+}
+
+async fn a_school_that_came_forward_is_offered_support(db: Db) {
+    let mut server = august(&db);
+    let referral = referred(&server);
+    let because = ["--on", "2021-11-12", "--because", "leadership is new"];
+    let approve = [&["referrals", "approve", &referral], &because[..]].concat();
+    let approved = done(&server, &said_by("dora", "regional-director", &approve));
+    let offer = text(&approved, "offer");
+    assert_eq!(approved["made_offer"]["offer"], json!(offer));
+    assert_eq!((&approved["state"], &approved["decided_by"]), (&json!("approved"), &json!("dora")));
+    assert_eq!(numbers(&json!([{"n": approved["exceptional_urns"][0]}]), "n"), [910_030]);
+
+    server.restart();
+    // The README's row of August, with one school more: maintained, on its own, by neither E1 nor E2.
+    let shown = done(&server, &["eligibility", "summary", "--programme", YEAR]);
+    assert_eq!(shown["by_rule"], json!({"E1_RI_IN_YEAR": 0, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 1}));
+    assert_eq!((&shown["eligible_schools"], &shown["schools"]), (&json!(29), &json!(73)));
+    assert_eq!((&shown["standalone"]["schools"], &shown["standalone"]["maintained"]), (&json!(15), &json!(12)));
+    let by_rule = done(&server, &["eligibility", "list", "--filter", "E3_EXCEPTIONAL"]);
+    assert_eq!(numbers(&by_rule, "urn"), [910_030]);
+    let explained = done(&server, &["eligibility", "explain", "910030"]).to_string();
+    let says = format!("approved on 2021-11-12 on the ground would_benefit: referral {referral}");
+    assert!(explained.contains(&says), "{explained}");
+    assert_eq!(identify(&server), [0, 0, 20, 0, 0, 4], "identify finds its offer there");
+
+    let made = offer_of(&server, 910_030);
+    assert_eq!(
+        (&made["offer"], &made["state"], &made["region"]),
+        (&json!(offer), &json!("identified"), &json!(WEST_MIDLANDS))
+    );
+    let whole = done(&server, &["offers", "show", &offer]);
+    assert_eq!(whole["schools"][0]["rules"], json!(["E3_EXCEPTIONAL"]));
+    let events = done(&server, &["offers", "events", &offer]);
+    let kinds: Vec<_> = events.as_array().unwrap().iter().map(|it| (it["kind"].clone(), it["text"].clone())).collect();
+    assert_eq!(kinds, [(json!("identified"), Value::Null), (json!("referral_approved"), json!("leadership is new"))]);
+    let referral = done(&server, &["referrals", "show", &referral]);
+    assert_eq!(
+        (&referral["reason"], &referral["outcome_reason"]),
+        (&json!("the head teacher wrote"), &json!("leadership is new"))
+    );
+    let held = &referral["discussions"][0];
+    assert_eq!((&held["note"], &held["date"]), (&json!("with the chair of governors"), &json!("2021-11-09")));
+    assert_eq!(done(&server, &["referrals", "list", "--state", "open"]), json!([]));
+    assert_eq!(done(&server, &["referrals", "list", "--region", WEST_MIDLANDS])[0]["referral"], referral["referral"]);
+    drop(server);
+    verified(&db);
+}
+
+async fn a_trusts_school_joins_its_offer(db: Db) {
+    let server = august(&db);
+    let before = done(&server, &["offers", "show", &text(&offer_of(&server, 90_001), "offer")]);
+    let client = Caller::of(&server).await;
+    let raise = RaiseReferralRequest { uid: 90_001, urns: vec![910_048], ..raising(910_048) };
+    let referral = client.raise(raise).await.unwrap().referral.unwrap();
+    assert_eq!(
+        (referral.uid, referral.urns.as_slice(), referral.region.as_str()),
+        (90_001, &[910_048][..], WEST_MIDLANDS)
+    );
+    client.discuss(&referral.referral).await.unwrap();
+    let decided = client.named("dora", "regional-director", None).decide(&referral.referral, &fresh()).await.unwrap();
+    let offer = decided.offer.unwrap();
+    assert_eq!(before["offer"], json!(offer.offer), "the trust's own");
+    let mut urns: Vec<i32> = offer.schools.iter().map(|it| it.urn).collect();
+    urns.sort_unstable();
+    assert_eq!(urns, [910_045, 910_046, 910_047, 910_048]);
+    assert_ne!(before["etag"], json!(offer.etag));
+    assert_eq!(summary(&server, YEAR)[5..7], [11, 5], "one school more in as many trusts");
+    drop(server);
+    verified(&db);
+}
+
+/// "that opens a referral, which E1/E2 may then confirm": the offer is made under E1, and E3 counts nobody.
+async fn the_files_may_confirm_it(db: Db) {
+    let server = august(&db);
+    let client = Caller::of(&server).await;
+    let referral = client.raise(raising(910_017)).await.unwrap().referral.unwrap().referral;
+    client.discuss(&referral).await.unwrap();
+    import(&server, SEPTEMBER);
+    let decided = client.named("dora", "regional-director", None).decide(&referral, &fresh()).await.unwrap();
+    assert_eq!(decided.referral.unwrap().exceptional_urns, [0; 0]);
+    assert_eq!(decided.offer.unwrap().schools[0].rules, ["E1_RI_IN_YEAR"]);
+    let shown = done(&server, &["eligibility", "summary", "--programme", YEAR]);
+    assert_eq!(shown["by_rule"], json!({"E1_RI_IN_YEAR": 3, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 0}));
+    // The README's row of September: 3 made, of which this is one.
+    assert_eq!(identify(&server), [2, 0, 19, 0, 0, 5]);
+    // Superseded in September, it is referred under its newest URN only.
+    let old = client.raise(raising(900_001)).await.unwrap_err();
+    assert_eq!(reason(&old), "CANNOT_BE_REFERRED");
+    assert!(old.message().contains("990001"), "{old:?}");
+    drop(server);
+    verified(&db);
+}
+
+async fn only_a_director_of_the_region_decides(db: Db) {
+    let server = august(&db);
+    let ann = Caller::of(&server).await;
+    let referral = ann.raise(raising(910_030)).await.unwrap().referral.unwrap().referral;
+    let director = ann.named("dora", "regional-director", Some(WEST_MIDLANDS));
+    let undiscussed = director.decide(&referral, &fresh()).await.unwrap_err();
+    assert_eq!((undiscussed.code(), reason(&undiscussed).as_str()), (Code::FailedPrecondition, "DISCUSSION_MISSING"));
+    ann.discuss(&referral).await.unwrap();
+    let away = Some("South-West England");
+    #[rustfmt::skip]
+    let callers = [
+        (ann.named("olga", "case-officer", None),       Code::PermissionDenied, "ROLE_MISSING"),
+        (ann.named("adam", "administrator", None),      Code::PermissionDenied, "ROLE_MISSING"),
+        (ann.named("ann", "regional-director", None),   Code::PermissionDenied, "SELF_APPROVAL"),
+        (ann.named("dan", "regional-director", away),   Code::NotFound,         "NOT_FOUND"),
+    ];
+    let head = proved(&db);
+    for (caller, code, why) in callers {
+        let refused = caller.decide(&referral, &fresh()).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).as_str()), (code, why), "{caller:?}");
+    }
+    assert_eq!(proved(&db), head, "nothing was done");
+    // What is not of a caller's region is in no list of theirs either.
+    let elsewhere = ann.named("dan", "regional-director", away);
+    assert_eq!(elsewhere.list(ReferralState::Unspecified).await, []);
+    let (service, id) = (|| elsewhere.service(), || referral.clone());
+    let withdraw =
+        WithdrawReferralRequest { request_id: fresh(), referral: id(), reason: "x".to_owned(), ..Default::default() };
+    let hidden = [
+        elsewhere.discuss(&referral).await.unwrap_err(),
+        service().get_referral(elsewhere.ask(GetReferralRequest { referral: id() })).await.unwrap_err(),
+        service().withdraw_referral(elsewhere.ask(withdraw)).await.unwrap_err(),
+    ];
+    for refused in hidden {
+        let absent = format!("referral {referral} does not exist");
+        assert_eq!((refused.code(), refused.message()), (Code::NotFound, absent.as_str()), "as what never was");
+    }
+    let school = elsewhere.raise(raising(910_030)).await.unwrap_err();
+    assert_eq!((school.code(), reason(&school).as_str()), (Code::NotFound, "NOT_FOUND"));
+    director.decide(&referral, &fresh()).await.unwrap();
+    let listed = director.list(ReferralState::Approved).await;
+    assert_eq!(listed.iter().map(|it| it.referral.as_str()).collect::<Vec<_>>(), [referral.as_str()]);
+}
+
+/// Eight directors decide at once, and eight officers refer another school at once.
+async fn of_many_who_decide_one_does(db: Db) {
+    let server = august(&db);
+    let ann = Caller::of(&server).await;
+    let referral = ann.raise(raising(910_030)).await.unwrap().referral.unwrap().referral;
+    ann.discuss(&referral).await.unwrap();
+    let mut deciding = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        let (director, referral) = (ann.named(&format!("director-{n}"), "regional-director", None), referral.clone());
+        deciding.spawn(async move { director.decide(&referral, &fresh()).await.map(drop) });
+    }
+    assert_eq!(all_but_one(deciding.join_all().await), vec!["REFERRAL_NOT_OPEN"; 7]);
+    let mut raised = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        let officer = ann.named(&format!("officer-{n}"), "case-officer", None);
+        raised.spawn(async move { officer.raise(raising(910_017)).await.map(drop) });
+    }
+    assert_eq!(all_but_one(raised.join_all().await), vec!["REFERRAL_OPEN"; 7]);
+    assert_eq!(identify(&server), [0, 0, 20, 0, 0, 4], "one offer was made");
+    drop(server);
+    verified(&db);
+}
+
+/// Why each was refused but one, who was not.
+fn all_but_one(answers: Vec<Result<(), Status>>) -> Vec<String> {
+    let refused: Vec<String> = answers.iter().filter_map(|it| it.as_ref().err().map(reason)).collect();
+    assert_eq!(refused.len() + 1, answers.len(), "{answers:?}");
+    refused
+}
+
+async fn the_same_request_is_answered_once(db: Db) {
+    let mut server = august(&db);
+    let ann = Caller::of(&server).await;
+    let raise = raising(910_030);
+    let raised = ann.raise(raise.clone()).await.unwrap();
+    let referral = raised.referral.clone().unwrap();
+    assert_eq!(referral.reason, "", "no free text in a stored answer");
+    ann.discuss(&referral.referral).await.unwrap();
+    let (id, director) = (fresh(), |caller: &Caller| caller.named("dora", "regional-director", None));
+    let decided = director(&ann).decide(&referral.referral, &id).await.unwrap();
+    server.restart();
+    let ann = Caller::of(&server).await;
+    let head = proved(&db);
+    assert_eq!(ann.raise(raise.clone()).await.unwrap(), raised);
+    assert_eq!(director(&ann).decide(&referral.referral, &id).await.unwrap(), decided);
+    let other = ann.raise(RaiseReferralRequest { reason: "another".to_owned(), ..raise.clone() }).await.unwrap_err();
+    assert_eq!((other.code(), reason(&other).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    // Whoever lost the region is not answered again.
+    let away = ann.named("ann", "case-officer", Some("South-West England")).raise(raise).await.unwrap_err();
+    assert_eq!(away.code(), Code::NotFound);
+    assert_eq!(proved(&db), head, "nothing was done twice");
+}
+
+async fn each_has_a_preview(db: Db) {
+    let server = august(&db);
+    let ann = Caller::of(&server).await;
+    let mut raise = raising(910_030);
+    raise.validate_only = true;
+    let head = proved(&db);
+    let preview = ann.raise(raise.clone()).await.unwrap().referral.unwrap();
+    assert_eq!((proved(&db), ann.list(ReferralState::Unspecified).await), (head, vec![]), "nothing is raised");
+    raise.validate_only = false;
+    let real = ann.raise(raise).await.unwrap().referral.unwrap();
+    assert_eq!(Referral { referral: real.referral.clone(), ..preview }, real);
+
+    let head = proved(&db);
+    let referral = || real.referral.clone();
+    let mut discuss = RecordDiscussionRequest { validate_only: true, ..discussion(&real.referral) };
+    let preview = ann.service().record_discussion(ann.ask(discuss.clone())).await;
+    let dora = ann.named("dora", "regional-director", None);
+    let mut withdraw = WithdrawReferralRequest {
+        request_id: fresh(),
+        referral: referral(),
+        reason: "x".to_owned(),
+        validate_only: true,
+        ..Default::default()
+    };
+    let tried = ann.service().withdraw_referral(ann.ask(withdraw.clone())).await.unwrap().into_inner();
+    assert_eq!(tried.referral.unwrap().state(), ReferralState::Withdrawn);
+    assert_eq!(proved(&db), head, "nothing is recorded or withdrawn");
+    discuss.validate_only = false;
+    let done = ann.service().record_discussion(ann.ask(discuss)).await;
+    assert_eq!(seen(preview.map(tonic::Response::into_inner)), seen(done.map(tonic::Response::into_inner)));
+
+    let head = proved(&db);
+    let mut decide = deciding(&real.referral, &fresh());
+    decide.validate_only = true;
+    let preview = dora.service().decide_referral(dora.ask(decide)).await.unwrap().into_inner();
+    let (would, offer) = (preview.referral.unwrap(), preview.offer.unwrap());
+    assert_eq!((would.state(), offer.recipient), (ReferralState::Approved, 910_030));
+    assert_eq!((proved(&db), identify(&server)[2]), (head, 19), "no offer is made");
+    withdraw.validate_only = false;
+    ann.service().withdraw_referral(ann.ask(withdraw)).await.unwrap();
+    let late = dora.decide(&real.referral, &fresh()).await.unwrap_err();
+    assert_eq!(reason(&late), "REFERRAL_NOT_OPEN");
+}
+
+async fn what_cannot_be_referred_is_refused_in_words(db: Db) {
+    let server = august(&db);
+    let ann = Caller::of(&server).await;
+    let head = proved(&db);
+    let on = |ground: &str, date: &str| RaiseReferralRequest {
+        ground: ground.to_owned(),
+        date: date.to_owned(),
+        ..raising(910_030)
+    };
+    #[rustfmt::skip]
+    let rows = [
+        (raising(910_001),                        Code::FailedPrecondition, "CANNOT_BE_REFERRED",   "is on open offer"),
+        (raising(910_060),                        Code::FailedPrecondition, "CANNOT_BE_REFERRED",   "fits no row of the scheme"),
+        (raising(999_998),                        Code::NotFound,           "NOT_FOUND",            "school 999998"),
+        (on("covid_disruption", "2022-01-19"),    Code::FailedPrecondition, "GROUND_NOT_IN_EFFECT", "2022-01-20"),
+        (on("hardship", "2022-01-20"),            Code::NotFound,           "NOT_FOUND",            "ground hardship"),
+        (on("would_benefit", "2999-01-01"),       Code::InvalidArgument,    "FIELD_VIOLATIONS",     "date"),
+    ];
+    for (message, code, why, part) in rows {
+        let refused = ann.raise(message).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).as_str()), (code, why), "{refused:?}");
+        assert!(refused.message().contains(part), "{part}: {}", refused.message());
+    }
+    let wrong = RaiseReferralRequest { urns: vec![910_030, 910_030, 7], ..Default::default() };
+    let wrong = ann.raise(wrong).await.unwrap_err();
+    for field in ["request_id", "programme", "urns", "urns[2]", "origin", "ground", "reason"] {
+        assert!(named(&wrong).iter().any(|it| it == field), "{field} is not in {:?}", named(&wrong));
+    }
+    assert_eq!(proved(&db), head, "nothing was done");
+    // The command line says the same, and each refused word what would lift it.
+    let raise = [
+        "referrals",
+        "raise",
+        "--urn",
+        "910060",
+        "--origin",
+        "exceptional",
+        "--ground",
+        "would_benefit",
+        "--on",
+        "2021-11-02",
+        "--because",
+        "x",
+    ];
+    let error = refused_for(&server, "CANNOT_BE_REFERRED", &said_by("ann", "case-officer", &raise));
+    assert_eq!(error["limits"][0]["kind"], "recipient", "{error}");
+}
+
+fn named(status: &Status) -> Vec<String> {
+    use tonic_types::StatusExt as _;
+    let bad = status.get_details_bad_request().unwrap();
+    bad.field_violations.into_iter().map(|it| it.field).collect()
+}
+
+async fn tampering_with_a_referral_is_named(db: Db) {
+    let server = august(&db);
+    let referral = referred(&server);
+    let approve = ["referrals", "approve", &referral, "--on", "2021-11-12", "--because", "as discussed"];
+    done(&server, &said_by("dora", "regional-director", &approve));
+    drop(server);
+    let mut past = Past::of(&db).await;
+    let id = past.id(&referral);
+    let set = |what: &str, back: &str, named: &str| {
+        let sql = |set: &str| format!("UPDATE referrals SET {set} WHERE id = {id}");
+        (sql(what), format!("referral {referral}{named}"), sql(back))
+    };
+    let moved = "UPDATE referrals SET programme = '2098-99' WHERE programme = '2021-22'".to_owned();
+    let back = "UPDATE referrals SET programme = '2021-22' WHERE programme = '2098-99'".to_owned();
+    let rows = vec![
+        set("exceptional = '[]'", "exceptional = '[910030]'", " exceptional schools"),
+        set("region = 'south-west'", &format!("region = '{WEST_MIDLANDS}'"), ": it cannot be read"),
+        set("region = 'South-West England'", &format!("region = '{WEST_MIDLANDS}'"), " region"),
+        set("decided_by = 'mallory'", "decided_by = 'dora'", " decision"),
+        set("ground = 'covid_disruption'", "ground = 'would_benefit'", ": the record says"),
+        set(
+            "discussions = REPLACE(discussions, '11-09', '11-08')",
+            "discussions = REPLACE(discussions, '11-08', '11-09')",
+            " discussions",
+        ),
+        set("urns = '[910031]'", "urns = '[910030]'", ": the record says"),
+        set("version = version + 1", "version = version - 1", " version"),
+        (moved, "referrals: there are rows of programme \"2098-99\"".to_owned(), back),
+    ];
+    each_is_named(&db, &mut past, rows).await;
+}
+
+/// Who calls: an actor with roles, in some region or everywhere.
+#[derive(Debug, Clone)]
+struct Caller {
+    channel: Channel,
+    actor: String,
+    roles: &'static str,
+    region: Option<&'static str>,
+}
+
+impl Caller {
+    /// Ann, a case officer of every region.
+    async fn of(server: &Server) -> Self {
+        let channel = Client::of(server).await.channel();
+        Self { channel, actor: "ann".to_owned(), roles: "case-officer", region: None }
+    }
+
+    fn named(&self, actor: &str, roles: &'static str, region: Option<&'static str>) -> Self {
+        Self { channel: self.channel.clone(), actor: actor.to_owned(), roles, region }
+    }
+
+    fn service(&self) -> ReferralServiceClient<Channel> {
+        ReferralServiceClient::new(self.channel.clone())
+    }
+
+    fn ask<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("x-tsio-actor", self.actor.parse().unwrap());
+        request.metadata_mut().insert("x-tsio-roles", self.roles.parse().unwrap());
+        if let Some(region) = self.region {
+            request.metadata_mut().insert("x-tsio-regions", region.parse().unwrap());
+        }
+        request
+    }
+
+    async fn raise(&self, message: RaiseReferralRequest) -> Result<RaiseReferralResponse, Status> {
+        Ok(self.service().raise_referral(self.ask(message)).await?.into_inner())
+    }
+
+    async fn discuss(&self, referral: &str) -> Result<(), Status> {
+        self.service().record_discussion(self.ask(discussion(referral))).await.map(drop)
+    }
+
+    async fn decide(&self, referral: &str, id: &str) -> Result<DecideReferralResponse, Status> {
+        Ok(self.service().decide_referral(self.ask(deciding(referral, id))).await?.into_inner())
+    }
+
+    async fn list(&self, state: ReferralState) -> Vec<Referral> {
+        let request = ListReferralsRequest { programme: YEAR.to_owned(), state: state.into(), ..Default::default() };
+        self.service().list_referrals(self.ask(request)).await.unwrap().into_inner().referrals
+    }
+}
+
+fn raising(urn: i32) -> RaiseReferralRequest {
+    RaiseReferralRequest {
+        request_id: fresh(),
+        programme: YEAR.to_owned(),
+        urns: vec![urn],
+        origin: ReferralOrigin::SelfIdentified.into(),
+        ground: "would_benefit".to_owned(),
+        date: "2021-11-02".to_owned(),
+        reason: "the head teacher wrote".to_owned(),
+        ..Default::default()
+    }
+}
+
+fn discussion(referral: &str) -> RecordDiscussionRequest {
+    RecordDiscussionRequest {
+        request_id: fresh(),
+        referral: referral.to_owned(),
+        date: "2021-11-09".to_owned(),
+        note: "with the chair of governors".to_owned(),
+        ..Default::default()
+    }
+}
+
+fn deciding(referral: &str, id: &str) -> DecideReferralRequest {
+    DecideReferralRequest {
+        request_id: id.to_owned(),
+        referral: referral.to_owned(),
+        decision: ReferralDecision::Approve.into(),
+        date: "2021-11-12".to_owned(),
+        reason: "as discussed".to_owned(),
+        ..Default::default()
+    }
+}
