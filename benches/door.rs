@@ -125,7 +125,7 @@ async fn reads(url: &str, shown: &[(&'static str, &str)], ids: &Arc<Vec<String>>
         move || {
             let mut client = client.clone();
             let offer = ids[next.fetch_add(1, Ordering::Relaxed) % ids.len()].clone();
-            let mut request = Request::new(GetOfferRequest { offer });
+            let mut request = Request::new(GetOfferRequest { offer, ..Default::default() });
             for (name, value) in &shown {
                 request.metadata_mut().insert(*name, value.clone());
             }

@@ -177,7 +177,7 @@ async fn through(channels: &[OfferServiceClient<support::Authorised>], ids: &Arc
         move |id: OfferId| {
             let mut client = client.clone();
             async move {
-                let request = GetOfferRequest { offer: id.to_string() };
+                let request = GetOfferRequest { offer: id.to_string(), ..Default::default() };
                 assert!(client.get_offer(request).await.unwrap().into_inner().offer.is_some());
             }
         }

@@ -1,7 +1,7 @@
 //! What watching costs: 500 watchers on one server while a thousand changes a second go in, beside the same changes
 //! with nobody watching. Every watcher is held to every change, once and in order.
 //!
-//! `cargo bench --bench watchers`. Prints one JSON line a turn. Writer, watchers and server share the machine.
+//! `cargo bench --bench watchers`, on SQLite and on PostgreSQL. Prints one JSON line a turn. Writer, watchers and server share the machine.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use support::cluster::Cluster;
 use support::window::percentile;
 use support::{Authorised, Server, client, made};
 use tokio::task::JoinSet;
@@ -38,7 +39,13 @@ const PROGRAMME: &str = "2021-22";
 #[tokio::main]
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(&dir.path().join("watchers.db")).await;
+    measure("sqlite", &Server::start(&dir.path().join("watchers.db")).await).await;
+    let cluster = Cluster::start();
+    cluster.database("watchers", "template1");
+    measure("postgres", &Server::start_on(&cluster.url("watchers")).await).await;
+}
+
+async fn measure(database: &str, server: &Server) {
     let mut clients = client(&server.url, CONNECTIONS).await;
     clients[0].import_register(made::membership(), "2022-03-31").await;
     clients[0].import_ofsted(made::month(), "2021-08-31").await;
@@ -62,6 +69,7 @@ async fn main() {
         waits.sort_unstable();
         support::print(json!({
             "figure": "watchers",
+            "database": database,
             "watchers": watchers,
             "changes": total(),
             "changes_per_s": f64::from(u32::try_from(total()).unwrap()) / took.as_secs_f64(),

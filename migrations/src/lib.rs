@@ -12,6 +12,7 @@ mod m0001_record;
 mod m0002_register;
 mod m0003_money;
 mod m0004_decisions;
+mod m0005_lists;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_register::Migration),
             Box::new(m0003_money::Migration),
             Box::new(m0004_decisions::Migration),
+            Box::new(m0005_lists::Migration),
         ]
     }
 }

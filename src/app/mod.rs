@@ -45,9 +45,12 @@ pub use crate::store::approvals::StoredApproval;
 
 pub use crate::store::awards::Filter as AwardFilter;
 pub use crate::store::books::LoadedTerms;
+pub use crate::store::condition::{Condition, How, Operand};
 pub use crate::store::entries::{FundEntry, Sums};
 pub use crate::store::events::{Recorded, Text};
-pub use crate::store::offers::Filter as OfferFilter;
+pub use crate::store::offers::{
+    Field as OfferField, Filter as OfferFilter, Order as OfferOrder, Place as OfferPlace, Wanted as WantedOffers,
+};
 pub use crate::store::referrals::Filter as ReferralFilter;
 pub use approvals::Which as WhichApprovals;
 pub use awards::ToldAward;

@@ -19,10 +19,12 @@ use self::render::{ChangedView, OfferView, ShownOffer};
 use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
 use crate::proto::{
-    ContactOffersRequest, ContactedOffer, GetOfferRequest, IdentifyOffersRequest, ListOfferEventsRequest,
-    ListOffersRequest, OfferState,
+    BatchGetOffersRequest, ContactOffersRequest, ContactedOffer, GetOfferRequest, IdentifyOffersRequest,
+    ListOfferEventsRequest, ListOffersRequest, OfferState,
 };
 
+/// Offers of one batch: the most that the server takes.
+const BATCH: usize = 100;
 /// How many events are asked for at a time: the most that the server gives.
 const EVENTS: i32 = 1000;
 
@@ -47,10 +49,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
             session.print(&IdentifiedView::new(answer, dry_run))
         }
         OffersCommand::List(args) => list(args, session).await,
-        OffersCommand::Show { offer } => {
-            let answer = session.offers().get_offer(session.call(GetOfferRequest { offer })).await?.into_inner();
-            session.print(&ShownOffer::from(answer))
-        }
+        OffersCommand::Show { offers } => show(offers, session).await,
         OffersCommand::Events { offer } => {
             let events = every_page(async |page_token| {
                 let request = ListOfferEventsRequest { offer: offer.clone(), page_size: EVENTS, page_token };
@@ -65,6 +64,22 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
     }
 }
 
+/// One offer as it is, several as a list: those asked for together are of one moment.
+async fn show(offers: Vec<String>, session: &Session<'_>) -> Result<(), Failure> {
+    if let [offer] = offers.as_slice() {
+        let request = GetOfferRequest { offer: offer.clone(), ..Default::default() };
+        let answer = session.offers().get_offer(session.call(request)).await?.into_inner();
+        return session.print(&ShownOffer::from(answer));
+    }
+    let mut shown = Vec::with_capacity(offers.len());
+    for batch in offers.chunks(BATCH) {
+        let request = BatchGetOffersRequest { offers: batch.to_vec(), ..Default::default() };
+        let answer = session.offers().batch_get_offers(session.call(request)).await?.into_inner();
+        shown.extend(answer.offers.into_iter().map(ShownOffer::from));
+    }
+    session.print(&shown)
+}
+
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     let assignee = if args.mine { session.actor() } else { args.assignee.unwrap_or_default() };
     let first = ListOffersRequest {
@@ -74,7 +89,9 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
         assignee,
         search: args.search.unwrap_or_default(),
         page_size: PAGE,
-        page_token: String::new(),
+        filter: args.filter.unwrap_or_default(),
+        order_by: args.order_by.unwrap_or_default(),
+        ..Default::default()
     };
     let offers = every_page(async |page_token| {
         let request = ListOffersRequest { page_token, ..first.clone() };

@@ -1,18 +1,22 @@
 //! `OfferService`.
 
+mod list;
+
 use prost::Message;
+use prost_types::FieldMask;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, unary};
 use super::convert;
-use super::fields::{Fields, page_size, page_size_within, token};
+use super::fields::{Fields, page_size_within, token};
+use super::mask::Mask;
 use super::watch::{self, Watchers};
 use crate::app::writer::Told;
-use crate::app::{App, OfferFilter, OfferInFull, Result};
+use crate::app::{App, OfferInFull, Result};
 use crate::domain::book::command::Target;
 use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
-use crate::domain::ids::{Actor, OfferId};
+use crate::domain::ids::OfferId;
 use crate::proto::offer_service_server::OfferService;
 use crate::proto::{
     AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, BatchGetOffersRequest,
@@ -39,8 +43,10 @@ fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<Target> {
 }
 
 /// The offers of a batch: some, not too many, each once.
-fn batch(offers: &[String]) -> Result<Vec<OfferId>> {
+fn batch(message: &BatchGetOffersRequest) -> Result<(Vec<OfferId>, Mask)> {
+    let offers = &message.offers;
     let mut fields = Fields::default();
+    let mask = mask(&mut fields, message.read_mask.as_ref());
     if offers.is_empty() || offers.len() > BATCH {
         fields.wrong("offers", format!("1 to {BATCH} are wanted, {} came", offers.len()));
     }
@@ -52,15 +58,26 @@ fn batch(offers: &[String]) -> Result<Vec<OfferId>> {
             id => ids.extend(id),
         }
     }
-    fields.done(Some(ids))
+    fields.done(Some((ids, mask)))
 }
 
-fn in_full(found: &OfferInFull) -> GetOfferResponse {
-    GetOfferResponse {
-        offer: Some(convert::offer(&found.offer)),
-        awards: found.awards.iter().map(|award| convert::award(award, None)).collect(),
-        caps: found.caps.iter().map(convert::cap).collect(),
-    }
+/// A mask over an offer with its awards and caps: `offer`, `offer.state`, `awards`, `caps`.
+fn mask(fields: &mut Fields, given: Option<&FieldMask>) -> Mask {
+    let known = |path: &str| {
+        matches!(path, "offer" | "awards" | "caps") || path.strip_prefix("offer.").is_some_and(list::is_part)
+    };
+    Mask::read(fields, given, known)
+}
+
+fn in_full(found: &OfferInFull, mask: &Mask) -> GetOfferResponse {
+    let offer = mask.within("offer").map(|mask| {
+        let mut offer = convert::offer(&found.offer);
+        mask.apply(&mut offer, list::PARTS);
+        offer
+    });
+    let awards = found.awards.iter().filter(|_| mask.has("awards")).map(|award| convert::award(award, None));
+    let caps = found.caps.iter().filter(|_| mask.has("caps")).map(convert::cap);
+    GetOfferResponse { offer, awards: awards.collect(), caps: caps.collect() }
 }
 
 /// Declares a mutation of one offer: how its message becomes a command, and how its answer is written.
@@ -114,23 +131,24 @@ impl OfferService for Offers {
         unary("OfferService/GetOffer", request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("offer", &call.message.offer);
-            Ok(in_full(&self.0.get_offer_in_full(&call.caller, fields.done(id)?).await?))
+            let mask = mask(&mut fields, call.message.read_mask.as_ref());
+            Ok(in_full(&self.0.get_offer_in_full(&call.caller, fields.done(id)?).await?, &mask))
         })
         .await
     }
 
     async fn batch_get_offers(&self, request: Request<BatchGetOffersRequest>) -> Reply<BatchGetOffersResponse> {
         unary("OfferService/BatchGetOffers", request, async |call| {
-            let ids = batch(&call.message.offers)?;
+            let (ids, mask) = batch(&call.message)?;
             let found = self.0.get_offers_at_once(&call.caller, &ids).await?;
-            let offers = found.offers.iter().map(in_full).collect();
+            let offers = found.offers.iter().map(|it| in_full(it, &mask)).collect();
             Ok(BatchGetOffersResponse { offers, at_sequence: found.at.map_or(0, |seq| seq.0) })
         })
         .await
     }
 
     async fn list_offers(&self, request: Request<ListOffersRequest>) -> Reply<ListOffersResponse> {
-        unary("OfferService/ListOffers", request, async |call| list(&self.0, call).await).await
+        unary("OfferService/ListOffers", request, async |call| list::list(&self.0, call).await).await
     }
 
     async fn contact_offers(&self, request: Request<ContactOffersRequest>) -> Reply<ContactOffersResponse> {
@@ -325,32 +343,6 @@ fn contact_command(
     }
     let command = party.zip(on).map(|(party, on)| Command::Contact { offers, party, on, text });
     fields.done(request.zip(command))
-}
-
-async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<ListOffersResponse> {
-    let message = &call.message;
-    let mut fields = Fields::default();
-    let programme = fields.programme(&message.programme);
-    let region = fields.optional("region", &message.region);
-    let known = message.state == 0 || convert::state_from(message.state).is_some();
-    if !known {
-        fields.wrong("state", "is not a state");
-    }
-    let assignee = match message.assignee.as_str() {
-        "" => None,
-        "-" => Some(None),
-        actor => fields.parse("assignee", actor).map(|actor: Actor| Some(actor.to_string())),
-    };
-    let search = fields.note("search", &message.search);
-    let programme = fields.done(programme)?;
-    let filter = OfferFilter { state: convert::state_from(message.state), region, assignee, search };
-    let bound = ListOffersRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
-    let after = token::read_as(&bound, &message.page_token)?;
-    let size = page_size(message.page_size);
-    let page = app.list_offers(&call.caller, &programme, &filter, after, size).await?;
-    let next_page_token = token::next(&bound, size, &page, |last| last.id.to_string());
-    let offers = page.iter().map(convert::offer).collect();
-    Ok(ListOffersResponse { offers, next_page_token })
 }
 
 async fn events(app: &App, call: Call<ListOfferEventsRequest>) -> Result<ListOfferEventsResponse> {

@@ -9,6 +9,7 @@ pub mod awards;
 mod batch;
 pub mod books;
 mod bulk;
+pub mod condition;
 mod day;
 mod entity;
 pub mod entries;

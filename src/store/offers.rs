@@ -1,19 +1,22 @@
 //! Offers as their events left them: found by id, by recipient, by page; written from the folded value.
 
+mod pages;
+
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::sea_query::{Cond, Query, SimpleExpr};
+use sea_orm::sea_query::{Cond, Query};
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
     QueryResult, QuerySelect as _, Set, Value,
 };
 use uuid::Uuid;
 
+pub use pages::{Field, Filter, Order, Place, Wanted, page};
+
 use super::batch::{Batch, How, Kind, Table, cell};
 use super::bulk::{ids, number_in, upsert_all, uuid_in, within};
 use super::entity::record::{contact, offer, offer_school};
 use super::loose::{Rows, each};
-use super::register::search::holds;
 use super::together::{At, Columns, Together};
 use super::{Conn, Readable, Result, StoreError, WriteTx, day};
 use crate::domain::event::Seq;
@@ -198,19 +201,6 @@ pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result
     Ok(find.count(&from.at().db).await?)
 }
 
-/// Which offers a page shows. All conditions given must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// In this state.
-    pub state: Option<State>,
-    /// In this region.
-    pub region: Option<Region>,
-    /// Assigned to this actor; `Some(None)` means to nobody.
-    pub assignee: Option<Option<String>>,
-    /// Part of the recipient's or a school's name (any case), or a whole URN or UID.
-    pub search: Option<String>,
-}
-
 /// What lies within a reach, as a condition on offers.
 fn within_reach(reach: &Reach) -> Cond {
     let Regions::These(regions) = &reach.regions else { return Cond::all() };
@@ -246,61 +236,6 @@ fn offers_within(reach: &Reach) -> Cond {
     let offers =
         Query::select().column(offer::Column::Id).from(offer::Entity).cond_where(within_reach(reach)).to_owned();
     Cond::all().add(offer_school::Column::OfferId.in_subquery(offers))
-}
-
-/// A page of offers within reach, in the order they were made, after `after`.
-///
-/// # Errors
-/// As the database has it.
-pub async fn page(
-    from: &impl Readable,
-    programme: &Programme,
-    reach: &Reach,
-    filter: &Filter,
-    after: Option<OfferId>,
-    limit: u64,
-) -> Result<Vec<Offer>> {
-    let conn = from.at();
-    let mut find = offer::Entity::find()
-        .filter(offer::Column::Programme.eq(programme.as_str()))
-        .filter(within_reach(reach))
-        .order_by_asc(offer::Column::Id)
-        .limit(limit);
-    if let Some(after) = after {
-        find = find.filter(offer::Column::Id.gt(after.0));
-    }
-    if let Some(state) = filter.state {
-        find = find.filter(offer::Column::State.eq(state.name()));
-    }
-    if let Some(region) = filter.region {
-        find = find.filter(offer::Column::Region.eq(region.name()));
-    }
-    match &filter.assignee {
-        Some(Some(assignee)) => find = find.filter(offer::Column::Assignee.eq(assignee.as_str())),
-        Some(None) => find = find.filter(offer::Column::Assignee.is_null()),
-        None => {}
-    }
-    if let Some(search) = &filter.search {
-        find = find.filter(matches(search));
-    }
-    let found = whole(&conn, find.all(&conn.db).await?).await?;
-    Ok(found.into_values().collect())
-}
-
-fn matches(search: &str) -> Cond {
-    let part = search.trim().to_lowercase();
-    let mut any = Cond::any().add(holds(offer::Column::Search, &part));
-    if let Ok(number) = part.parse::<i64>() {
-        let on_offer: SimpleExpr = offer::Column::Id.in_subquery(
-            Query::select()
-                .column(offer_school::Column::OfferId)
-                .from(offer_school::Entity)
-                .and_where(offer_school::Column::Urn.eq(number))
-                .to_owned(),
-        );
-        any = any.add(offer::Column::Recipient.eq(number)).add(on_offer);
-    }
-    any
 }
 
 /// Writes offers as they are now, with their schools and contacts.

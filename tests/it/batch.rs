@@ -18,7 +18,11 @@ const CONTACTS: usize = 40;
 
 async fn batch(client: &Client, offers: &[&str]) -> Result<BatchGetOffersResponse, Status> {
     let offers = offers.iter().map(|&it| it.to_owned()).collect();
-    Ok(client.offers().batch_get_offers(client.ask(BatchGetOffersRequest { offers })).await?.into_inner())
+    Ok(client
+        .offers()
+        .batch_get_offers(client.ask(BatchGetOffersRequest { offers, ..Default::default() }))
+        .await?
+        .into_inner())
 }
 
 async fn offers_come_whole_and_in_order(db: Db) {

@@ -146,7 +146,7 @@ impl Client {
     }
 
     pub(crate) async fn offer(&self, offer: &str) -> Offer {
-        let request = tsio::proto::GetOfferRequest { offer: offer.to_owned() };
+        let request = tsio::proto::GetOfferRequest { offer: offer.to_owned(), ..Default::default() };
         self.offers().get_offer(self.ask(request)).await.unwrap().into_inner().offer.unwrap()
     }
 

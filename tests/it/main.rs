@@ -29,6 +29,7 @@ mod harness;
 mod idempotency;
 mod kill;
 mod ledger;
+mod lists;
 mod load;
 mod metrics;
 mod model;

@@ -158,7 +158,7 @@ impl Client {
 
     /// One offer with its awards and caps.
     pub(crate) async fn whole(&self, offer: &str) -> GetOfferResponse {
-        let request = GetOfferRequest { offer: offer.to_owned() };
+        let request = GetOfferRequest { offer: offer.to_owned(), ..Default::default() };
         self.offers().get_offer(self.ask(request)).await.unwrap().into_inner()
     }
 

@@ -17,7 +17,7 @@ use crate::domain::offer::Offer;
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
 use crate::store::events::{Recorded, Text};
-use crate::store::offers::Filter;
+use crate::store::offers::Wanted;
 use crate::store::{self, books, events, offers};
 pub(super) use reader::OfferReader;
 
@@ -156,21 +156,14 @@ impl App {
         found.ok_or_else(|| AppError::NotFound(format!("offer {id}")))
     }
 
-    /// A page of offers in the order they were made, after `after`.
+    /// A page of offers.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
-    pub async fn list_offers(
-        &self,
-        caller: &Caller,
-        programme: &Programme,
-        filter: &Filter,
-        after: Option<OfferId>,
-        limit: u64,
-    ) -> Result<Vec<Offer>> {
+    pub async fn list_offers(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Vec<Offer>> {
         authorise(caller, Action::Read)?;
-        self.terms(programme).await?;
-        Ok(offers::page(self.store(), programme, &caller.reach(Action::Read), filter, after, limit).await?)
+        self.terms(wanted.programme).await?;
+        Ok(offers::page(self.store(), &caller.reach(Action::Read), wanted).await?)
     }
 
     /// A page of one offer's events, with their texts as far as they are not erased.

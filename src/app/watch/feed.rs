@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::steps::{Fold, PAGE, Position, Scope, Sight, Step};
 use super::{Start, Told, Watches};
 use crate::app::retry::retried;
-use crate::app::{AppError, OfferFilter, Result};
+use crate::app::{AppError, OfferFilter, OfferOrder, OfferPlace, Result, WantedOffers};
 use crate::domain::event::Seq;
-use crate::domain::ids::{OfferId, Programme};
+use crate::domain::ids::Programme;
 use crate::store::{books, events, offers};
 
 /// Offers of one page of a snapshot.
@@ -122,12 +122,14 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         let snapshot = self.watches.0.app.snapshot().await?;
         let head = books::head_of(&snapshot, &self.programme).await?;
         let head = head.ok_or_else(|| AppError::NotFound(format!("programme {}", self.programme)))?;
-        let mut after: Option<OfferId> = None;
+        let (reach, all, mut after) = (self.scope.reach.clone(), OfferFilter::default(), None);
         loop {
-            let (reach, all) = (&self.scope.reach, OfferFilter::default());
-            let page = offers::page(&snapshot, &self.programme, reach, &all, after, OFFERS).await?;
-            let Some(last) = page.last().map(|it| it.id) else { break };
-            after = Some(last);
+            let (programme, order) = (&self.programme, OfferOrder::Made);
+            let wanted =
+                WantedOffers { programme, filter: &all, order, after: after.as_ref(), limit: OFFERS, parts: true };
+            let page = offers::page(&snapshot, &reach, &wanted).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(OfferPlace { offer: last.id, name: last.name.clone() });
             for offer in page {
                 if self.scope.sees(&Sight::of(&offer)) {
                     self.tell(Told::Offer(Box::new(offer))).await?;

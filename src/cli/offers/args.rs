@@ -20,13 +20,17 @@ pub enum OffersCommand {
     },
     /// Offers, in the order they were made
     #[command(after_help = "Examples:\n  tsio offers list --state identified --region \"West Midlands\"\n  \
-                      tsio offers list --mine --output json")]
+                      tsio offers list --mine --output json\n  \
+                      tsio offers list --filter 'NOT state = CLOSED AND schools.urn : 103150' --order-by name")]
     List(ListArgs),
-    /// One offer with its schools, contacts, caps and awards
-    #[command(after_help = "Example:\n  tsio offers show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
+    /// Offers with their schools, contacts, caps and awards; up to a hundred are of one moment
+    #[command(
+        after_help = "Examples:\n  tsio offers show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f\n  tsio offers show $A $B"
+    )]
     Show {
-        /// The offer's id
-        offer: String,
+        /// The offers' ids
+        #[arg(required = true, value_name = "OFFER")]
+        offers: Vec<String>,
     },
     /// What happened to one offer, first to last
     #[command(after_help = "Example:\n  tsio offers events 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
@@ -168,6 +172,12 @@ pub struct ListArgs {
     /// Part of the recipient's or a school's name, or a whole URN or UID
     #[arg(long, value_name = "TEXT")]
     pub(super) search: Option<String>,
+    /// A condition, as docs/lists.md has it
+    #[arg(long, value_name = "CONDITION")]
+    pub(super) filter: Option<String>,
+    /// `create_time` (when not given), `name`, or either with ` desc`
+    #[arg(long, value_name = "ORDER")]
+    pub(super) order_by: Option<String>,
 }
 
 /// What to watch, and from where on; each offer as it is comes first, unless a place is given.

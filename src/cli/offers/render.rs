@@ -213,6 +213,12 @@ impl View for ShownOffer {
     }
 }
 
+impl View for Vec<ShownOffer> {
+    fn text(&self) -> String {
+        self.iter().map(View::text).collect::<Vec<_>>().join("\n\n\n")
+    }
+}
+
 /// An offer after a command that changed it.
 #[derive(Debug, Serialize)]
 pub(super) struct ChangedView {

@@ -91,7 +91,11 @@ fn a_page_calls_and_reads_refusals() {
         let listed = whole(web.post(LIST, TEXT, &listing()));
         assert!(listed.starts_with("HTTP/1.1 200") && listed.contains("content-type: application/grpc-web-text"));
 
-        let refused = whole(web.post("OfferService/GetOffer", BINARY, &GetOfferRequest { offer: "none".to_owned() }));
+        let refused = whole(web.post(
+            "OfferService/GetOffer",
+            BINARY,
+            &GetOfferRequest { offer: "none".to_owned(), ..Default::default() },
+        ));
         assert!(refused.contains("grpc-status: 3") || refused.contains("grpc-status:3"), "{refused}");
         assert!(refused.contains("grpc-status-details-bin:"), "{refused}");
         let exposed = refused.lines().find(|it| it.starts_with("access-control-expose-headers:")).unwrap();

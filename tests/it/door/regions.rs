@@ -59,8 +59,8 @@ fn naming_an_offer(offer: &str) -> Vec<Named> {
     let offers = vec![ContactedOffer { offer: offer(), ..Default::default() }];
     let (party, date) = (Party::ResponsibleBody.into(), "2021-10-04".to_owned());
     vec![
-        row("OfferService/GetOffer", reader, GetOfferRequest { offer: offer() }),
-        row("OfferService/BatchGetOffers", reader, BatchGetOffersRequest { offers: vec![offer()] }),
+        row("OfferService/GetOffer", reader, GetOfferRequest { offer: offer(), ..Default::default() }),
+        row("OfferService/BatchGetOffers", reader, BatchGetOffersRequest { offers: vec![offer()], ..Default::default() }),
         row("OfferService/ListOfferEvents", reader, ListOfferEventsRequest { offer: offer(), ..Default::default() }),
         row("OfferService/ContactOffers", officer, ContactOffersRequest { request_id: id(), offers, party, date, ..Default::default() }),
         row("OfferService/CorrectContact", officer, CorrectContactRequest { request_id: id(), offer: offer(), contact: 1, ..Default::default() }),

@@ -1,0 +1,412 @@
+//! The `filter` of a list: the part of AIP-160 that the database can carry, read into a condition on typed columns.
+//!
+//! `state = IDENTIFIED AND (region = "West Midlands" OR region = "South-West England") AND NOT assignee = ""`. Comparisons are
+//! `field operator value`; `AND` may be left out; `OR` binds tighter than `AND`, as AIP-160 has it; `NOT` or `-` goes before a
+//! comparison or a bracket. A value is a word, or a text in quotes, where a backslash takes the next character as it is.
+//! What a list lets be asked is its table of [`Column`]s. Every mistake in what could be read is named with its place.
+
+use super::fields::Fields;
+use crate::app::{Condition, How, Operand};
+
+/// Characters of a filter.
+const LONGEST: usize = 2_000;
+/// Brackets within brackets.
+const DEEPEST: u32 = 16;
+/// Comparisons of a filter.
+const MOST: usize = 64;
+
+/// What a filter may ask of a list's rows.
+pub(super) struct Column<C> {
+    /// Its name: the field of the message.
+    pub(super) name: &'static str,
+    /// What stands for it.
+    pub(super) column: C,
+    /// How it may be compared.
+    pub(super) takes: &'static [How],
+    /// Reads a value, or says what is wanted.
+    pub(super) read: fn(&str) -> Result<Operand, String>,
+}
+
+/// For names and ids.
+pub(super) const SAME: &[How] = &[How::Equal, How::NotEqual];
+/// For texts of which a part may be asked.
+pub(super) const PART: &[How] = &[How::Equal, How::NotEqual, How::Has];
+/// For what has several.
+pub(super) const HOLDS: &[How] = &[How::Has];
+/// For numbers and instants.
+pub(super) const ORDERED: &[How] = &[How::Equal, How::NotEqual, How::Less, How::AtMost, How::Greater, How::AtLeast];
+
+/// Reads a filter; nothing for an empty one. Mistakes are violations of the field `filter`.
+pub(super) fn read<C: Copy>(fields: &mut Fields, columns: &[Column<C>], text: &str) -> Option<Condition<C>> {
+    if text.trim().is_empty() {
+        return None;
+    }
+    if text.chars().count() > LONGEST {
+        fields.wrong("filter", format!("is longer than {LONGEST} characters"));
+        return None;
+    }
+    let mut parser = Parser { tokens: tokens(text), at: 0, columns, mistakes: Vec::new(), compared: 0 };
+    let read = parser.whole();
+    let Parser { mut mistakes, .. } = parser;
+    let condition = read.map_err(|mistake| mistakes.push(mistake)).ok();
+    let sound = mistakes.is_empty();
+    for Mistake { at, what } in mistakes {
+        fields.wrong("filter", format!("at character {at}: {what}"));
+    }
+    condition.filter(|_| sound)
+}
+
+/// What is wrong, and at which character, from 1.
+struct Mistake {
+    at: usize,
+    what: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Word(String),
+    Text(String),
+    Compare(How),
+    Open,
+    Close,
+    Minus,
+    Wrong(&'static str),
+}
+
+/// The tokens of a text, each with the character it begins at.
+fn tokens(text: &str) -> Vec<(usize, Token)> {
+    let mut found = Vec::new();
+    let mut chars = text.chars().enumerate().peekable();
+    while let Some((at, char)) = chars.next() {
+        let mut then = |wanted: char| chars.next_if(|(_, it)| *it == wanted).is_some();
+        let token = match char {
+            it if it.is_whitespace() => continue,
+            '(' => Token::Open,
+            ')' => Token::Close,
+            '-' => Token::Minus,
+            '=' => Token::Compare(How::Equal),
+            ':' => Token::Compare(How::Has),
+            '!' if then('=') => Token::Compare(How::NotEqual),
+            '<' if then('=') => Token::Compare(How::AtMost),
+            '<' => Token::Compare(How::Less),
+            '>' if then('=') => Token::Compare(How::AtLeast),
+            '>' => Token::Compare(How::Greater),
+            quote @ ('"' | '\'') => quoted(&mut chars, quote),
+            first if is_of_word(first) => {
+                let mut word = String::from(first);
+                // A sign within a word is part of it: dates, names of actors.
+                while let Some((_, next)) = chars.next_if(|(_, it)| is_of_word(*it) || *it == '-') {
+                    word.push(next);
+                }
+                // As are the colons of an instant.
+                while word.starts_with(|it: char| it.is_ascii_digit()) && word.contains('T') {
+                    let Some((_, next)) = chars.next_if(|(_, it)| is_of_word(*it) || matches!(it, ':' | '-')) else {
+                        break;
+                    };
+                    word.push(next);
+                }
+                Token::Word(word)
+            }
+            _ => Token::Wrong("this character means nothing here"),
+        };
+        found.push((at.saturating_add(1), token));
+    }
+    found
+}
+
+fn is_of_word(char: char) -> bool {
+    char.is_alphanumeric() || matches!(char, '_' | '.' | '@' | '+')
+}
+
+fn quoted(chars: &mut impl Iterator<Item = (usize, char)>, quote: char) -> Token {
+    let mut text = String::new();
+    loop {
+        match chars.next() {
+            Some((_, it)) if it == quote => return Token::Text(text),
+            Some((_, '\\')) => text.extend(chars.next().map(|(_, it)| it)),
+            Some((_, it)) => text.push(it),
+            None => return Token::Wrong("this text has no end"),
+        }
+    }
+}
+
+struct Parser<'a, C> {
+    tokens: Vec<(usize, Token)>,
+    at: usize,
+    columns: &'a [Column<C>],
+    /// What could be read and means nothing.
+    mistakes: Vec<Mistake>,
+    compared: usize,
+}
+
+type Read<C> = Result<Condition<C>, Mistake>;
+
+impl<C: Copy> Parser<'_, C> {
+    fn whole(&mut self) -> Read<C> {
+        let condition = self.all(0)?;
+        if self.peek().is_some() { Err(self.mistake("a bracket closes that was not opened")) } else { Ok(condition) }
+    }
+
+    /// Factors, all of them, with or without `AND` between.
+    fn all(&mut self, depth: u32) -> Read<C> {
+        let mut of = vec![self.any(depth)?];
+        while self.peek().is_some_and(|it| *it != Token::Close) {
+            let joined = self.keyword("AND");
+            if joined && self.peek().is_none() {
+                return Err(self.mistake("something is wanted after AND"));
+            }
+            of.push(self.any(depth)?);
+        }
+        Ok(joined(of, Condition::All))
+    }
+
+    /// Terms, one of them.
+    fn any(&mut self, depth: u32) -> Read<C> {
+        let mut of = vec![self.term(depth)?];
+        while self.keyword("OR") {
+            of.push(self.term(depth)?);
+        }
+        Ok(joined(of, Condition::Any))
+    }
+
+    fn term(&mut self, depth: u32) -> Read<C> {
+        if depth > DEEPEST {
+            return Err(self.mistake(&format!("more than {DEEPEST} brackets or NOTs within each other")));
+        }
+        if self.keyword("NOT") || self.next_if(&Token::Minus) {
+            return Ok(self.term(depth.saturating_add(1))?.negated());
+        }
+        if self.next_if(&Token::Open) {
+            let within = self.all(depth.saturating_add(1))?;
+            if !self.next_if(&Token::Close) {
+                return Err(self.mistake("a bracket is not closed"));
+            }
+            return Ok(within);
+        }
+        self.comparison()
+    }
+
+    fn comparison(&mut self) -> Read<C> {
+        self.compared = self.compared.saturating_add(1);
+        if self.compared > MOST {
+            return Err(self.mistake(&format!("more than {MOST} comparisons")));
+        }
+        let place = self.place();
+        let name = match self.next() {
+            Some(Token::Word(name)) => name,
+            Some(Token::Wrong(what)) => return Err(Mistake { at: place, what: what.to_owned() }),
+            _ => return Err(Mistake { at: place, what: "a comparison is wanted: field, operator, value".to_owned() }),
+        };
+        let compared = self.place();
+        let Some(Token::Compare(how)) = self.next() else {
+            let what = format!("one of = != < <= > >= : is wanted after {name:?}");
+            return Err(Mistake { at: compared, what });
+        };
+        let valued = self.place();
+        let value = match self.signed() {
+            Some(Token::Word(value) | Token::Text(value)) => value,
+            Some(Token::Wrong(what)) => return Err(Mistake { at: valued, what: what.to_owned() }),
+            _ => return Err(Mistake { at: valued, what: "a value is wanted: a word, or a text in quotes".to_owned() }),
+        };
+        Ok(self.typed((place, &name), (compared, how), (valued, &value)))
+    }
+
+    /// A comparison that could be read, as far as it means something. A mistake is noted, and reading goes on.
+    fn typed(
+        &mut self,
+        (place, name): (usize, &str),
+        (compared, how): (usize, How),
+        (valued, value): (usize, &str),
+    ) -> Condition<C> {
+        let nothing = Condition::All(Vec::new());
+        let Some(column) = self.columns.iter().find(|it| it.name == name) else {
+            let known: Vec<&str> = self.columns.iter().map(|it| it.name).collect();
+            let what = format!("{name:?} is none of {}", known.join(", "));
+            self.mistakes.push(Mistake { at: place, what });
+            return nothing;
+        };
+        if !column.takes.contains(&how) {
+            let takes: Vec<&str> = column.takes.iter().map(|it| sign(*it)).collect();
+            let what = format!("{name} is compared by {}, not by {}", takes.join(" "), sign(how));
+            self.mistakes.push(Mistake { at: compared, what });
+        }
+        match (column.read)(value) {
+            Ok(operand) => Condition::Is(column.column, how, operand),
+            Err(wanted) => {
+                self.mistakes.push(Mistake { at: valued, what: format!("{value:?} is not {wanted}") });
+                nothing
+            }
+        }
+    }
+
+    /// The next token; a word with the minus before it.
+    fn signed(&mut self) -> Option<Token> {
+        if !self.next_if(&Token::Minus) {
+            return self.next();
+        }
+        match self.next() {
+            Some(Token::Word(word)) => Some(Token::Word(format!("-{word}"))),
+            other => other,
+        }
+    }
+
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at).map(|(_, token)| token)
+    }
+
+    fn next(&mut self) -> Option<Token> {
+        let token = self.tokens.get(self.at).map(|(_, token)| token.clone());
+        self.at = self.at.saturating_add(1);
+        token
+    }
+
+    fn next_if(&mut self, wanted: &Token) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.at = self.at.saturating_add(usize::from(found));
+        found
+    }
+
+    fn keyword(&mut self, word: &str) -> bool {
+        self.next_if(&Token::Word(word.to_owned()))
+    }
+
+    /// Where the next token begins; after the last where there is none.
+    fn place(&self) -> usize {
+        let after = || self.tokens.last().map_or(1, |(at, _)| at.saturating_add(1));
+        self.tokens.get(self.at).map_or_else(after, |(at, _)| *at)
+    }
+
+    fn mistake(&self, what: &str) -> Mistake {
+        Mistake { at: self.place(), what: what.to_owned() }
+    }
+}
+
+fn joined<C>(mut of: Vec<Condition<C>>, how: fn(Vec<Condition<C>>) -> Condition<C>) -> Condition<C> {
+    match of.len() {
+        1 => of.remove(0),
+        _ => how(of),
+    }
+}
+
+const fn sign(how: How) -> &'static str {
+    match how {
+        How::Equal => "=",
+        How::NotEqual => "!=",
+        How::Less => "<",
+        How::AtMost => "<=",
+        How::Greater => ">",
+        How::AtLeast => ">=",
+        How::Has => ":",
+        How::HasNot => "NOT :",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const COLUMNS: &[Column<char>] = &[
+        Column { name: "state", column: 's', takes: SAME, read: |text| Ok(Operand::Text(text.to_owned())) },
+        Column { name: "name", column: 'n', takes: PART, read: |text| Ok(Operand::Text(text.to_owned())) },
+        Column {
+            name: "made",
+            column: 'm',
+            takes: ORDERED,
+            read: |text| text.parse().map(Operand::Number).map_err(|_| "a number".to_owned()),
+        },
+    ];
+
+    /// As it was understood, brackets around everything.
+    fn shown(it: &Condition<char>) -> String {
+        let all =
+            |of: &[Condition<char>], with: &str| format!("({})", of.iter().map(shown).collect::<Vec<_>>().join(with));
+        match it {
+            Condition::All(of) => all(of, " & "),
+            Condition::Any(of) => all(of, " | "),
+            Condition::Is(column, how, Operand::Text(text)) => format!("{column}{}{text}", sign(*how)),
+            Condition::Is(column, how, operand) => format!("{column}{}{operand:?}", sign(*how)),
+        }
+    }
+
+    fn understood(text: &str) -> Result<String, Vec<String>> {
+        let mut fields = Fields::default();
+        let read = read(&mut fields, COLUMNS, text);
+        match fields.done(Some(())) {
+            Ok(()) => Ok(read.as_ref().map(shown).unwrap_or_default()),
+            Err(crate::app::AppError::Invalid(all)) => Err(all.into_iter().map(|it| it.description).collect()),
+            Err(other) => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_filter_is_read_as_aip_160_has_it() {
+        let rows = [
+            ("", ""),
+            ("state = OPEN", "s=OPEN"),
+            ("state=OPEN", "s=OPEN"),
+            ("state = \"a \\\"b\\\" c\"", "s=a \"b\" c"),
+            ("state = 'it is'", "s=it is"),
+            ("name : part", "n:part"),
+            ("made >= 3", "m>=Number(3)"),
+            ("made >= -3", "m>=Number(-3)"),
+            ("state = a state = b", "(s=a & s=b)"),
+            ("state = a AND state = b", "(s=a & s=b)"),
+            // OR binds tighter than AND
+            ("state = a AND state = b OR state = c", "(s=a & (s=b | s=c))"),
+            ("(state = a AND state = b) OR state = c", "((s=a & s=b) | s=c)"),
+            ("NOT state = a", "s!=a"),
+            ("-state = a", "s!=a"),
+            ("NOT (state = a OR made < 3)", "(s!=a & m>=Number(3))"),
+            ("NOT NOT state = a", "s=a"),
+            ("NOT name : a", "nNOT :a"),
+            ("state = school-officer.7@example", "s=school-officer.7@example"),
+            ("state = 2022-03-01T10:00:00+01:00", "s=2022-03-01T10:00:00+01:00"),
+        ];
+        for (text, wanted) in rows {
+            assert_eq!(understood(text).as_deref(), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_its_place() {
+        let rows: [(&str, &[&str]); 13] = [
+            ("colour = red", &["at character 1: \"colour\" is none of state, name, made"]),
+            ("state < a", &["at character 7: state is compared by = !=, not by <"]),
+            ("made = x", &["at character 8: \"x\" is not a number"]),
+            (
+                "colour = red AND made = x AND state : a",
+                &["at character 1: \"colour\"", "at character 25: \"x\"", "at character 37: state is"],
+            ),
+            ("state", &["at character 2: one of ="]),
+            ("state =", &["at character 8: a value is wanted"]),
+            ("(state = a", &["at character 11: a bracket is not closed"]),
+            ("state = a)", &["at character 10: a bracket closes"]),
+            ("state = \"a", &["at character 9: this text has no end"]),
+            ("state = a AND", &["at character 12: something is wanted after AND"]),
+            ("state = a; DROP TABLE offers", &["at character 10: this character means nothing here"]),
+            ("= a", &["at character 1: a comparison is wanted"]),
+            ("made = x AND (state = a", &["at character 8: \"x\"", "at character 24: a bracket is not closed"]),
+        ];
+        for (text, wanted) in rows {
+            let found = understood(text).unwrap_err();
+            assert_eq!(found.len(), wanted.len(), "{text}: {found:?}");
+            for (found, wanted) in found.iter().zip(wanted) {
+                assert!(found.starts_with(wanted), "{text}: {found}");
+            }
+        }
+        let deep = format!("{}state = a{}", "(".repeat(20), ")".repeat(20));
+        assert!(understood(&deep).unwrap_err()[0].contains("more than 16 brackets"));
+        let long = vec!["state = a"; 65].join(" AND ");
+        assert!(understood(&long).unwrap_err()[0].contains("more than 64 comparisons"));
+        assert_eq!(understood(&"x".repeat(2_001)).unwrap_err(), ["is longer than 2000 characters"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "(\\PC|[()=<>!:\"'\\\\ -]|AND|OR|NOT|state|made|name){0,60}") {
+            let _ = understood(&text);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! `ListOffers`: which offers, in which order, and which of their fields.
+
+use prost::Message as _;
+
+use crate::app::{App, OfferField, OfferFilter, OfferOrder, OfferPlace, Operand, Result, WantedOffers};
+use crate::domain::ids::Actor;
+use crate::domain::offer::lifecycle::State;
+use crate::domain::offer::{Offer, Outcome};
+use crate::domain::placement::RecipientKind;
+use crate::domain::region::Region;
+use crate::grpc::call::Call;
+use crate::grpc::convert;
+use crate::grpc::fields::{Fields, page_size, token};
+use crate::grpc::filter::{self, Column, HOLDS, ORDERED, PART, SAME};
+use crate::grpc::mask::{Mask, Part};
+use crate::proto;
+use crate::proto::{ListOffersRequest, ListOffersResponse};
+
+type Value = std::result::Result<Operand, String>;
+
+/// What a filter may ask of an offer, by the names of the message's fields. docs/lists.md has it in prose.
+#[rustfmt::skip]
+const COLUMNS: &[Column<OfferField>] = &[
+    Column { name: "state",            column: OfferField::State,         takes: SAME,    read: state },
+    Column { name: "outcome",          column: OfferField::Outcome,       takes: SAME,    read: outcome },
+    Column { name: "recipient_kind",   column: OfferField::RecipientKind, takes: SAME,    read: kind },
+    Column { name: "recipient",        column: OfferField::Recipient,     takes: ORDERED, read: number },
+    Column { name: "name",             column: OfferField::Name,          takes: PART,    read: text },
+    Column { name: "region",           column: OfferField::Region,        takes: SAME,    read: region },
+    Column { name: "assignee",         column: OfferField::Assignee,      takes: SAME,    read: assignee },
+    Column { name: "trust_uid",        column: OfferField::Trust,         takes: SAME,    read: some_number },
+    Column { name: "schools.urn",      column: OfferField::School,        takes: HOLDS,   read: number },
+    Column { name: "create_time",      column: OfferField::Made,          takes: ORDERED, read: instant },
+];
+
+/// The orders there are, each a key of the table.
+const ORDERS: [(&str, OfferOrder); 4] = [
+    ("create_time", OfferOrder::Made),
+    ("create_time desc", OfferOrder::MadeLast),
+    ("name", OfferOrder::Name),
+    ("name desc", OfferOrder::NameLast),
+];
+
+macro_rules! parts {
+    ($message:ty: $($field:ident),+ $(,)?) => {
+        &[$(Part::<$message> { name: stringify!($field), clear: |it| it.$field = Default::default() }),+]
+    };
+}
+
+/// The fields of an offer.
+pub(super) const PARTS: &[Part<proto::Offer>] = parts!(
+    proto::Offer: offer, programme, recipient_kind, recipient, name, region, state, outcome, assignee, schools, contacts, etag,
+    trust_uid, responsible_body, terms_sha256, create_time,
+);
+
+/// Whether an offer has a field of this name.
+pub(super) fn is_part(name: &str) -> bool {
+    PARTS.iter().any(|it| it.name == name)
+}
+
+pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<ListOffersResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let state = convert::state_from(message.state);
+    if state.is_none() && message.state != 0 {
+        fields.wrong("state", "is not a state");
+    }
+    let filter = OfferFilter {
+        state,
+        region: fields.optional("region", &message.region),
+        assignee: match message.assignee.as_str() {
+            "" => None,
+            "-" => Some(None),
+            actor => fields.parse("assignee", actor).map(|actor: Actor| Some(actor.to_string())),
+        },
+        search: fields.note("search", &message.search),
+        condition: filter::read(&mut fields, COLUMNS, &message.filter),
+    };
+    let order = order(&mut fields, &message.order_by);
+    let mask = Mask::read(&mut fields, message.read_mask.as_ref(), is_part);
+    let (programme, order) = fields.done(programme.zip(order))?;
+    // A mask may change from page to page.
+    let bound = ListOffersRequest { page_size: 0, page_token: String::new(), read_mask: None, ..message.clone() };
+    let bound = bound.encode_to_vec();
+    let after: Option<Token> = token::read_as(&bound, &message.page_token)?;
+    let (limit, after) = (page_size(message.page_size), after.map(|it| it.0));
+    let parts = mask.has("schools") || mask.has("contacts");
+    let wanted = WantedOffers { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
+    let page = app.list_offers(&call.caller, &wanted).await?;
+    let next_page_token = token::next(&bound, limit, &page, |last| Token::of(last).to_string());
+    let shown = |offer: &Offer| {
+        let mut shown = convert::offer(offer);
+        mask.apply(&mut shown, PARTS);
+        shown
+    };
+    Ok(ListOffersResponse { offers: page.iter().map(shown).collect(), next_page_token })
+}
+
+fn order(fields: &mut Fields, text: &str) -> Option<OfferOrder> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let words = words.join(" ");
+    let plain = words.strip_suffix(" asc").unwrap_or(&words);
+    if plain.is_empty() {
+        return Some(OfferOrder::Made);
+    }
+    let found = ORDERS.iter().find(|(name, _)| *name == plain).map(|(_, order)| *order);
+    if found.is_none() {
+        let known: Vec<&str> = ORDERS.iter().map(|(name, _)| *name).collect();
+        fields.wrong("order_by", format!("is none of: {}", known.join(", ")));
+    }
+    found
+}
+
+/// The last offer of a page in a token: its id on the first line, its name on the others.
+struct Token(OfferPlace);
+
+impl Token {
+    fn of(offer: &Offer) -> Self {
+        Self(OfferPlace { offer: offer.id, name: offer.name.clone() })
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n{}", self.0.offer, self.0.name)
+    }
+}
+
+impl std::str::FromStr for Token {
+    type Err = ();
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let (offer, name) = text.split_once('\n').ok_or(())?;
+        Ok(Self(OfferPlace { offer: offer.parse().map_err(|_| ())?, name: name.to_owned() }))
+    }
+}
+
+/// A name out of some, with or without the prefix of its enum, whatever its case.
+fn choice(text: &str, prefix: &str, known: impl Iterator<Item = &'static str>) -> Value {
+    let known: Vec<&str> = known.collect();
+    let short = text.strip_prefix(prefix).unwrap_or(text);
+    let found = known.iter().find(|it| it.eq_ignore_ascii_case(short));
+    let wanted = || format!("one of {}", known.iter().map(|it| it.to_ascii_uppercase()).collect::<Vec<_>>().join(", "));
+    found.map(|it| Operand::Text((*it).to_owned())).ok_or_else(wanted)
+}
+
+fn state(text: &str) -> Value {
+    choice(text, "OFFER_STATE_", State::ALL.iter().map(|it| it.name()))
+}
+
+fn outcome(text: &str) -> Value {
+    if text.is_empty() {
+        Ok(Operand::Nothing)
+    } else {
+        choice(text, "OUTCOME_", Outcome::ALL.iter().map(|it| it.name()))
+    }
+}
+
+fn kind(text: &str) -> Value {
+    choice(
+        text,
+        "RECIPIENT_KIND_",
+        [RecipientKind::Standalone, RecipientKind::Mat].into_iter().map(RecipientKind::as_str),
+    )
+}
+
+fn region(text: &str) -> Value {
+    let region: Region = text.parse().map_err(|_| "the name of an RSC region".to_owned())?;
+    Ok(Operand::Text(region.name().to_owned()))
+}
+
+fn assignee(text: &str) -> Value {
+    if text.is_empty() {
+        return Ok(Operand::Nothing);
+    }
+    let actor: Actor = text.parse().map_err(|_| "the id of an actor, or \"\" for nobody".to_owned())?;
+    Ok(Operand::Text(actor.to_string()))
+}
+
+fn text(text: &str) -> Value {
+    Ok(Operand::Text(text.to_owned()))
+}
+
+fn number(text: &str) -> Value {
+    text.parse().map(Operand::Number).map_err(|_| "a number".to_owned())
+}
+
+/// A number of the message, where 0 means none.
+fn some_number(text: &str) -> Value {
+    number(text).map(|it| if it == Operand::Number(0) { Operand::Nothing } else { it })
+}
+
+fn instant(text: &str) -> Value {
+    let instant = chrono::DateTime::parse_from_rfc3339(text);
+    let wanted = |_| "an instant as 2022-03-01T09:00:00Z (RFC 3339)".to_owned();
+    instant.map(|it| Operand::Number(it.timestamp_micros())).map_err(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field that is added to the message is added to the masks.
+    #[test]
+    fn every_field_of_an_offer_may_be_masked() {
+        let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+        let message = set.file.iter().flat_map(|file| &file.message_type).find(|it| it.name() == "Offer").unwrap();
+        let fields: Vec<&str> = message.field.iter().map(|field| field.name()).collect();
+        assert_eq!(PARTS.iter().map(|it| it.name).collect::<Vec<_>>(), fields);
+        for column in COLUMNS {
+            let name = column.name.split('.').next().unwrap();
+            assert!(fields.contains(&name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Pages of offers: which, in which order, from where on. A page is found by key, so that the last costs what the first does.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Query, SimpleExpr};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, Order as Direction, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+
+use super::{bare, whole, within_reach};
+use crate::domain::ids::{OfferId, Programme};
+use crate::domain::offer::Offer;
+use crate::domain::offer::lifecycle::State;
+use crate::domain::region::Region;
+use crate::domain::role::Reach;
+use crate::store::condition::{Condition, How, Operand};
+use crate::store::entity::record::{offer, offer_school};
+use crate::store::register::search::holds;
+use crate::store::{Readable, Result};
+
+/// Which offers a page shows. All conditions given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// In this state.
+    pub state: Option<State>,
+    /// In this region.
+    pub region: Option<Region>,
+    /// Assigned to this actor; nobody when the inner is none.
+    pub assignee: Option<Option<String>>,
+    /// Part of the recipient's or a school's name (any case), or a whole URN or UID.
+    pub search: Option<String>,
+    /// What the caller put together.
+    pub condition: Option<Condition<Field>>,
+}
+
+/// What of an offer a condition may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Its state, by name.
+    State,
+    /// How it ended, by name; nothing while it is open.
+    Outcome,
+    /// `standalone` or `mat`.
+    RecipientKind,
+    /// URN or UID.
+    Recipient,
+    /// The recipient's name.
+    Name,
+    /// The region, by name.
+    Region,
+    /// Whom it is assigned to, if anybody.
+    Assignee,
+    /// The trust behind it, if any.
+    Trust,
+    /// A school on it, by URN.
+    School,
+    /// When it was made.
+    Made,
+}
+
+/// In which order a page comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As they were made.
+    #[default]
+    Made,
+    /// The newest first.
+    MadeLast,
+    /// By name, as the database orders texts; those of one name as they were made.
+    Name,
+    /// The same the other way round.
+    NameLast,
+}
+
+/// Where a page begins: after this offer, which had this name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The offer.
+    pub offer: OfferId,
+    /// Its name.
+    pub name: String,
+}
+
+/// What is asked of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// Of which programme.
+    pub programme: &'a Programme,
+    /// Which offers.
+    pub filter: &'a Filter,
+    /// In which order.
+    pub order: Order,
+    /// From where on; from the first when not said.
+    pub after: Option<&'a Place>,
+    /// How many at most.
+    pub limit: u64,
+    /// Whether their schools and contacts are wanted.
+    pub parts: bool,
+}
+
+/// A page of offers within reach.
+///
+/// # Errors
+/// As the database has it.
+pub async fn page(from: &impl Readable, reach: &Reach, wanted: &Wanted<'_>) -> Result<Vec<Offer>> {
+    use offer::Column as C;
+    let conn = from.at();
+    let mut find = offer::Entity::find()
+        .filter(C::Programme.eq(wanted.programme.as_str()))
+        .filter(within_reach(reach))
+        .filter(matching(wanted.filter))
+        .limit(wanted.limit);
+    let direction =
+        if matches!(wanted.order, Order::MadeLast | Order::NameLast) { Direction::Desc } else { Direction::Asc };
+    let by_name = matches!(wanted.order, Order::Name | Order::NameLast);
+    if by_name {
+        find = find.order_by(C::Name, direction.clone());
+    }
+    find = find.order_by(C::Id, direction);
+    if let Some(after) = wanted.after {
+        find = find.filter(beyond(wanted.order, after));
+    }
+    let rows = find.all(&conn.db).await?;
+    let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.id)).collect();
+    let found = if wanted.parts {
+        whole(&conn, rows).await?
+    } else {
+        rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?
+    };
+    let mut found: HashMap<OfferId, Offer> = found.into_iter().collect();
+    Ok(order.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+/// All that comes after a place.
+fn beyond(order: Order, after: &Place) -> SimpleExpr {
+    use offer::Column as C;
+    let id = after.offer.0;
+    let pair = || Expr::tuple([Expr::col(C::Name), Expr::col(C::Id)]);
+    let place = || Expr::tuple([Expr::value(after.name.as_str()), Expr::value(id)]);
+    match order {
+        Order::Made => C::Id.gt(id),
+        Order::MadeLast => C::Id.lt(id),
+        Order::Name => pair().gt(place()),
+        Order::NameLast => pair().lt(place()),
+    }
+}
+
+fn matching(filter: &Filter) -> Cond {
+    use offer::Column as C;
+    let assignee = filter.assignee.as_ref().map(|it| match it {
+        Some(actor) => C::Assignee.eq(actor.as_str()),
+        None => C::Assignee.is_null(),
+    });
+    let mut all = Cond::all()
+        .add_option(filter.state.map(|it| C::State.eq(it.name())))
+        .add_option(filter.region.map(|it| C::Region.eq(it.name())))
+        .add_option(assignee);
+    if let Some(search) = &filter.search {
+        all = all.add(named_like(search));
+    }
+    if let Some(condition) = &filter.condition {
+        all = all.add(condition.cond(&compared));
+    }
+    all
+}
+
+fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
+    use offer::Column as C;
+    let column = match field {
+        Field::State => C::State,
+        Field::Outcome => C::Outcome,
+        Field::RecipientKind => C::RecipientKind,
+        Field::Recipient => C::Recipient,
+        Field::Name if matches!(how, How::Has | How::HasNot) => C::Search,
+        Field::Name => C::Name,
+        Field::Region => C::Region,
+        Field::Assignee => C::Assignee,
+        Field::Trust => C::TrustUid,
+        Field::School => return with_school(how, operand),
+        Field::Made => C::MadeAt,
+    };
+    let (value, empty) = match operand {
+        Operand::Text(text) => (sea_orm::Value::from(text.as_str()), false),
+        Operand::Number(number) => (sea_orm::Value::from(*number), false),
+        Operand::Nothing => (sea_orm::Value::from(0_i64), true),
+    };
+    match how {
+        How::Equal if empty => column.is_null(),
+        How::NotEqual if empty => column.is_not_null(),
+        How::Equal => column.eq(value),
+        // What has no value is not the same.
+        How::NotEqual => column.ne(value).or(column.is_null()),
+        How::Less => column.lt(value),
+        How::AtMost => column.lte(value),
+        How::Greater => column.gt(value),
+        How::AtLeast => column.gte(value),
+        How::Has | How::HasNot => {
+            let part = if let Operand::Text(text) = operand { text.to_lowercase() } else { String::new() };
+            let has = holds(column, &part);
+            if how == How::Has { has } else { has.not() }
+        }
+    }
+}
+
+fn with_school(how: How, operand: &Operand) -> SimpleExpr {
+    let number = if let Operand::Number(number) = operand { *number } else { 0 };
+    let on = with_urn(number);
+    if matches!(how, How::NotEqual | How::HasNot) { on.not() } else { on }
+}
+
+fn with_urn(number: i64) -> SimpleExpr {
+    offer::Column::Id.in_subquery(
+        Query::select()
+            .column(offer_school::Column::OfferId)
+            .from(offer_school::Entity)
+            .and_where(offer_school::Column::Urn.eq(number))
+            .to_owned(),
+    )
+}
+
+fn named_like(search: &str) -> Cond {
+    let part = search.trim().to_lowercase();
+    let mut any = Cond::any().add(holds(offer::Column::Search, &part));
+    if let Ok(number) = part.parse::<i64>() {
+        any = any.add(offer::Column::Recipient.eq(number)).add(with_urn(number));
+    }
+    any
+}

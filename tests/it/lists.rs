@@ -1,0 +1,331 @@
+//! Lists: what a filter finds, in which order, page by page, and which fields an answer has.
+
+use prost_types::FieldMask;
+use serde_json::json;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tsio::proto::{
+    BatchGetOffersRequest, GetOfferRequest, ListOffersRequest, ListOffersResponse, Offer, OfferState, Outcome,
+    RecipientKind,
+};
+
+use super::client::{Client, YEAR, fresh};
+use super::door::{as_role, call};
+use super::harness::{Db, Server, both};
+use super::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, done, identify, import, import_all, numbers};
+
+both!(
+    a_filter_finds_what_it_says,
+    whatever_is_asked_the_pages_hold_it_once_and_in_order,
+    what_is_made_meanwhile_hides_nothing,
+    a_page_token_is_bound_to_its_condition_and_order,
+    every_mistake_of_a_list_is_named,
+    a_mask_leaves_out_what_is_not_asked_for,
+    a_filter_reaches_no_further_than_its_caller,
+    the_command_line_lists_and_shows,
+);
+
+/// The offers of August in all states: accepted, closed with two outcomes, contacted; some assigned.
+async fn seeded(server: &Server) -> (Client, Vec<Offer>) {
+    let client = Client::of(server).await;
+    let offers = client.seed().await;
+    for (at, offer) in offers.iter().enumerate() {
+        match at % 6 {
+            0 => client.accepted(offer).await,
+            1 => drop(client.close(&offer.offer, Outcome::Withdrawn).await.unwrap()),
+            2 => drop(client.close(&offer.offer, Outcome::Ineligible).await.unwrap()),
+            _ => {}
+        }
+        if at % 4 == 0 {
+            client.assign(&offer.offer, "a.officer-7", &fresh()).await.unwrap();
+        }
+    }
+    let offers = client.list(YEAR).await;
+    (client, offers)
+}
+
+fn asked(filter: &str, order_by: &str, page_size: i32) -> ListOffersRequest {
+    let (programme, filter, order_by) = (YEAR.to_owned(), filter.to_owned(), order_by.to_owned());
+    ListOffersRequest { programme, filter, order_by, page_size, ..Default::default() }
+}
+
+async fn page(client: &Client, request: ListOffersRequest) -> Result<ListOffersResponse, Status> {
+    Ok(client.offers().list_offers(client.ask(request)).await?.into_inner())
+}
+
+/// Every page of a list.
+async fn walk(client: &Client, mut request: ListOffersRequest) -> Vec<Offer> {
+    let mut all = Vec::new();
+    loop {
+        let answer = page(client, request.clone()).await.unwrap_or_else(|error| panic!("{}: {error}", request.filter));
+        assert!(i32::try_from(answer.offers.len()).unwrap() <= request.page_size);
+        all.extend(answer.offers);
+        if answer.next_page_token.is_empty() {
+            return all;
+        }
+        request.page_token = answer.next_page_token;
+    }
+}
+
+fn ids<'a>(offers: impl IntoIterator<Item = &'a Offer>) -> Vec<&'a str> {
+    offers.into_iter().map(|it| it.offer.as_str()).collect()
+}
+
+async fn a_filter_finds_what_it_says(db: Db) {
+    let server = Server::start(&db);
+    let (client, offers) = seeded(&server).await;
+    let first = offers[0].create_time.unwrap();
+    let made =
+        chrono::DateTime::from_timestamp(first.seconds, u32::try_from(first.nanos).unwrap()).unwrap().to_rfc3339();
+    let rows: Vec<(String, Holds)> = vec![
+        ("state = CLOSED".into(), Box::new(|it| it.state() == OfferState::Closed)),
+        ("state = OFFER_STATE_CLOSED".into(), Box::new(|it| it.state() == OfferState::Closed)),
+        ("NOT state = closed".into(), Box::new(|it| it.state() != OfferState::Closed)),
+        ("outcome = WITHDRAWN".into(), Box::new(|it| it.outcome() == Outcome::Withdrawn)),
+        ("outcome != WITHDRAWN".into(), Box::new(|it| it.outcome() != Outcome::Withdrawn)),
+        ("outcome = \"\"".into(), Box::new(|it| it.outcome() == Outcome::Unspecified)),
+        ("NOT outcome = \"\"".into(), Box::new(|it| it.outcome() != Outcome::Unspecified)),
+        ("recipient_kind = MAT".into(), Box::new(|it| it.recipient_kind() == RecipientKind::Mat)),
+        ("recipient = 910001".into(), Box::new(|it| it.recipient == 910_001)),
+        (
+            "recipient >= 910005 AND recipient < 910020".into(),
+            Box::new(|it| (910_005..910_020).contains(&it.recipient)),
+        ),
+        (
+            "recipient <= 910005 recipient > 90004".into(),
+            Box::new(|it| it.recipient <= 910_005 && it.recipient > 90_004),
+        ),
+        ("assignee = a.officer-7".into(), Box::new(|it| it.assignee == "a.officer-7")),
+        ("assignee != \"a.officer-7\"".into(), Box::new(|it| it.assignee != "a.officer-7")),
+        ("assignee = \"\"".into(), Box::new(|it| it.assignee.is_empty())),
+        ("trust_uid = 0".into(), Box::new(|it| it.trust_uid == 0)),
+        ("trust_uid = 90001".into(), Box::new(|it| it.trust_uid == 90_001)),
+        ("schools.urn : 910046".into(), Box::new(|it| it.schools.iter().any(|it| it.urn == 910_046))),
+        ("NOT schools.urn : 910046".into(), Box::new(|it| it.schools.iter().all(|it| it.urn != 910_046))),
+        ("region = \"west midlands\"".into(), Box::new(|it| it.region == "West Midlands")),
+        (
+            format!("create_time > \"{made}\""),
+            Box::new(move |it| {
+                it.create_time.unwrap().nanos != first.nanos || it.create_time.unwrap().seconds != first.seconds
+            }),
+        ),
+        (
+            format!("create_time <= {}", made.replace("+00:00", "Z")),
+            Box::new(move |it| it.create_time.unwrap() == first),
+        ),
+        (
+            "state = CLOSED AND recipient_kind = MAT OR assignee = \"\"".into(),
+            Box::new(|it| {
+                it.state() == OfferState::Closed
+                    && (it.recipient_kind() == RecipientKind::Mat || it.assignee.is_empty())
+            }),
+        ),
+    ];
+    for (filter, holds) in rows {
+        let wanted: Vec<&str> = ids(offers.iter().filter(|it| holds(it)));
+        assert_eq!(ids(&walk(&client, asked(&filter, "", 4)).await), wanted, "{filter}");
+    }
+    // A part of a name, whatever its case; a quote and a wild card are a quote and a wild card.
+    let part = offers[3].name.split(' ').next().unwrap().to_uppercase();
+    let found = walk(&client, asked(&format!("name : \"{part}\""), "", 50)).await;
+    assert!(ids(&found).contains(&offers[3].offer.as_str()) && found.len() < offers.len(), "{part}");
+    for none in ["name : \"%\"", "name : \"' OR 1=1 --\"", "name = \"_\""] {
+        assert_eq!(walk(&client, asked(none, "", 50)).await, [], "{none}");
+    }
+    let exact = walk(&client, asked(&format!("name = \"{}\"", offers[3].name), "", 50)).await;
+    assert!(exact.iter().all(|it| it.name == offers[3].name) && !exact.is_empty());
+}
+
+/// Whether an offer is one of those asked for.
+type Holds = Box<dyn Fn(&Offer) -> bool>;
+
+/// A condition and what it says, made at random.
+fn condition(rng: &mut fastrand::Rng, depth: u32) -> (String, Holds) {
+    let regions = ["West Midlands", "South-West England", "North of England"];
+    match if depth == 0 { rng.u8(0..4) } else { rng.u8(0..7) } {
+        0 => {
+            let state = *rng.choice(["IDENTIFIED", "ACCEPTED", "CLOSED"].iter()).unwrap();
+            let wanted = OfferState::from_str_name(&format!("OFFER_STATE_{state}")).unwrap();
+            (format!("state = {state}"), Box::new(move |it| it.state() == wanted))
+        }
+        1 => {
+            let region = *rng.choice(regions.iter()).unwrap();
+            (format!("region != \"{region}\""), Box::new(move |it| it.region != region))
+        }
+        2 => {
+            let number = rng.i32(910_000..910_060);
+            (format!("recipient >= {number}"), Box::new(move |it| it.recipient >= number))
+        }
+        3 => ("assignee = \"\"".to_owned(), Box::new(|it| it.assignee.is_empty())),
+        4 => {
+            let ((left, l), (right, r)) = (condition(rng, depth - 1), condition(rng, depth - 1));
+            (format!("(({left}) AND ({right}))"), Box::new(move |it| l(it) && r(it)))
+        }
+        5 => {
+            let ((left, l), (right, r)) = (condition(rng, depth - 1), condition(rng, depth - 1));
+            (format!("({left} OR {right})"), Box::new(move |it| l(it) || r(it)))
+        }
+        _ => {
+            let (inner, holds) = condition(rng, depth - 1);
+            (format!("NOT ({inner})"), Box::new(move |it| !holds(it)))
+        }
+    }
+}
+
+async fn whatever_is_asked_the_pages_hold_it_once_and_in_order(db: Db) {
+    let server = Server::start(&db);
+    let (client, offers) = seeded(&server).await;
+    let mut by_name = offers.clone();
+    by_name.sort_by(|a, b| (&a.name, &a.offer).cmp(&(&b.name, &b.offer)));
+    let mut rng = fastrand::Rng::with_seed(20_211_004);
+    let (mut some, mut all) = (0, 0);
+    for _ in 0..120 {
+        let (filter, holds) = condition(&mut rng, 3);
+        let (order, sorted, back) = *rng
+            .choice(
+                [
+                    ("", &offers, false),
+                    ("create_time desc", &offers, true),
+                    ("name", &by_name, false),
+                    ("name  desc", &by_name, true),
+                ]
+                .iter(),
+            )
+            .unwrap();
+        let mut wanted = ids(sorted.iter().filter(|it| holds(it)));
+        if back {
+            wanted.reverse();
+        }
+        let found = walk(&client, asked(&filter, order, rng.i32(1..6))).await;
+        assert_eq!(ids(&found), wanted, "{filter} by {order:?}");
+        some += usize::from(!wanted.is_empty() && wanted.len() < offers.len());
+        all += 1;
+    }
+    assert!(some * 2 > all, "the conditions tell offers apart: {some} of {all}");
+}
+
+/// Offers made between two pages come at the end or not at all; none of those that were there is missed or seen twice.
+async fn what_is_made_meanwhile_hides_nothing(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST]);
+    assert_eq!(identify(&server)[0], 19);
+    let client = Client::of(&server).await;
+    for order in ["", "name", "name desc"] {
+        let before = client.list(YEAR).await;
+        let mut request = asked("NOT state = CLOSED", order, 5);
+        let first = page(&client, request.clone()).await.unwrap();
+        if order == "name" {
+            import(&server, SEPTEMBER);
+            assert_eq!(identify(&server)[0], 3);
+        }
+        client.assign(&first.offers[0].offer, "someone", &fresh()).await.unwrap();
+        request.page_token = first.next_page_token;
+        let rest = walk(&client, request).await;
+        let mut seen = ids(first.offers.iter().chain(&rest));
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), count, "{order}: each once");
+        assert!(before.iter().all(|it| seen.contains(&it.offer.as_str())), "{order}: none is missed");
+    }
+}
+
+async fn a_page_token_is_bound_to_its_condition_and_order(db: Db) {
+    let server = Server::start(&db);
+    let (client, _) = seeded(&server).await;
+    let first = page(&client, asked("NOT state = CLOSED", "name", 2)).await.unwrap();
+    let with = |filter: &str, order: &str| ListOffersRequest {
+        page_token: first.next_page_token.clone(),
+        ..asked(filter, order, 2)
+    };
+    for (filter, order) in [("state = CLOSED", "name"), ("NOT state = CLOSED", ""), ("", "name")] {
+        let refused = page(&client, with(filter, order)).await.unwrap_err();
+        assert_eq!((refused.code(), fields_of(&refused)), (Code::InvalidArgument, vec!["page_token".to_owned()]));
+    }
+    // Its size and its mask may change.
+    let read_mask = Some(FieldMask { paths: vec!["offer".to_owned()] });
+    let larger = ListOffersRequest { page_size: 3, read_mask, ..with("NOT state = CLOSED", "name") };
+    assert_eq!(page(&client, larger).await.unwrap().offers.len(), 3);
+}
+
+fn fields_of(status: &Status) -> Vec<String> {
+    status.get_details_bad_request().unwrap().field_violations.into_iter().map(|it| it.field).collect()
+}
+
+async fn every_mistake_of_a_list_is_named(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let filter = "colour = red AND state = GONE AND region < \"X\" AND create_time > yesterday";
+    let read_mask = Some(FieldMask { paths: ["offer", "shoe", "offer.name"].map(str::to_owned).to_vec() });
+    let wrong = ListOffersRequest { read_mask, ..asked(filter, "size", 5) };
+    let refused = page(&client, wrong).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    // The region of the third is wrong in its operator and in its value.
+    let wanted = ["filter"; 5].into_iter().chain(["order_by", "read_mask.paths[1]", "read_mask.paths[2]"]);
+    assert_eq!(fields_of(&refused), wanted.collect::<Vec<_>>(), "{refused:?}");
+    let bad = refused.get_details_bad_request().unwrap();
+    let places: Vec<&str> =
+        bad.field_violations[..5].iter().map(|it| it.description.split(':').next().unwrap()).collect();
+    assert_eq!(places, [1, 26, 42, 44, 66].map(|at| format!("at character {at}")));
+}
+
+async fn a_mask_leaves_out_what_is_not_asked_for(db: Db) {
+    let server = Server::start(&db);
+    let (client, offers) = seeded(&server).await;
+    let mask = |paths: &[&str]| Some(FieldMask { paths: paths.iter().map(|it| (*it).to_owned()).collect() });
+    let first = &offers[0];
+    let listed =
+        page(&client, ListOffersRequest { read_mask: mask(&["offer", "state"]), ..asked("", "", 1) }).await.unwrap();
+    assert_eq!(listed.offers, [Offer { offer: first.offer.clone(), state: first.state, ..Default::default() }]);
+    let listed = page(&client, ListOffersRequest { read_mask: mask(&["contacts"]), ..asked("", "", 1) }).await.unwrap();
+    assert!(!first.contacts.is_empty());
+    assert_eq!(listed.offers, [Offer { contacts: first.contacts.clone(), ..Default::default() }]);
+    let everything = page(&client, ListOffersRequest { read_mask: mask(&["*"]), ..asked("", "", 1) }).await.unwrap();
+    assert_eq!(everything.offers, std::slice::from_ref(first));
+
+    let get = async |paths: &[&str]| {
+        let request = GetOfferRequest { offer: first.offer.clone(), read_mask: mask(paths) };
+        client.offers().get_offer(client.ask(request)).await.map(tonic::Response::into_inner)
+    };
+    let whole = get(&[]).await.unwrap();
+    assert!(whole.offer.as_ref() == Some(first) && !whole.caps.is_empty());
+    let caps = get(&["caps", "offer.etag"]).await.unwrap();
+    assert_eq!(caps.caps, whole.caps);
+    assert_eq!(caps.offer, Some(Offer { etag: first.etag.clone(), ..Default::default() }));
+    assert_eq!(get(&["awards"]).await.unwrap().offer, None);
+    assert_eq!(get(&["offer"]).await.unwrap().caps, []);
+    let wrong = get(&["offer", "fund", "offer.shoe"]).await.unwrap_err();
+    assert_eq!(fields_of(&wrong), ["read_mask.paths[1]", "read_mask.paths[2]"]);
+
+    let request = BatchGetOffersRequest { offers: vec![first.offer.clone()], read_mask: mask(&["offer.name"]) };
+    let batch = client.offers().batch_get_offers(client.ask(request)).await.unwrap().into_inner();
+    assert_eq!(batch.offers[0].offer, Some(Offer { name: first.name.clone(), ..Default::default() }));
+    assert_eq!(batch.offers[0].caps, []);
+}
+
+async fn a_filter_reaches_no_further_than_its_caller(db: Db) {
+    let server = Server::start(&db);
+    let (client, offers) = seeded(&server).await;
+    let here = "West Midlands";
+    for filter in ["region != \"West Midlands\"", "region = \"West Midlands\" OR NOT state = CLOSED"] {
+        let request = as_role("reader", Some(here), asked(filter, "", 100));
+        let answer = call(&client.channel(), "OfferService/ListOffers", request).await.unwrap();
+        let found = <ListOffersResponse as prost::Message>::decode(answer[0].clone()).unwrap().offers;
+        assert!(found.iter().all(|it| it.region == here), "{filter}");
+    }
+    assert!(offers.iter().any(|it| it.region != here));
+}
+
+async fn the_command_line_lists_and_shows(db: Db) {
+    let server = Server::start(&db);
+    let (_, offers) = seeded(&server).await;
+    let list = |words: &[&str]| done(&server, &[&["offers", "list"], words].concat());
+    let listed = list(&["--filter", "recipient_kind = STANDALONE AND recipient < 910004", "--order-by", "name desc"]);
+    let mut wanted: Vec<&Offer> = offers.iter().filter(|it| (900_001..910_004).contains(&it.recipient)).collect();
+    wanted.sort_by(|a, b| (&b.name, &b.offer).cmp(&(&a.name, &a.offer)));
+    assert_eq!(numbers(&listed, "recipient"), wanted.iter().map(|it| i64::from(it.recipient)).collect::<Vec<_>>());
+    let [one, two] = [&offers[2].offer, &offers[0].offer];
+    let shown = done(&server, &["offers", "show", one, two]);
+    assert_eq!(shown, json!([done(&server, &["offers", "show", one]), done(&server, &["offers", "show", two])]));
+}
