@@ -8,11 +8,13 @@
 //! store    the only place that names sea_orm            imports domain
 //! app      use cases: who may, in which order           imports domain, store, import
 //! grpc     the wire                                     imports app, domain
-//! cli      commands: a gRPC client                      imports proto; serve, verify and demo also app, store, grpc; terms and amounts also domain
+//! client   the client library                           imports proto
+//! cli      commands on top of it                        imports client, proto; serve, verify and demo also app, store, grpc; terms and amounts also domain
 //! ```
 
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod grpc;

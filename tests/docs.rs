@@ -78,8 +78,8 @@ fn the_snippets_for_clients_are_what_runs() {
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
     // A command in a comment is indented there.
     let bare = |text: &str| text.lines().map(|it| format!("{}\n", it.trim_start_matches("    "))).collect::<String>();
-    let examples = ["examples/python/casework.py", "examples/node/casework.js", "examples/buf/curl.sh"]
-        .map(|name| bare(&read(name)));
+    let examples = ["rust/casework.rs", "python/casework.py", "node/casework.js", "buf/curl.sh"];
+    let examples = examples.map(|name| bare(&read(&format!("examples/{name}"))));
     let page = read("docs/clients.md");
     let snippets: Vec<&str> = page.split("```").skip(1).step_by(2).map(|it| it.split_once('\n').unwrap().1).collect();
     assert!(snippets.len() > 12, "the page shows how: {}", snippets.len());

@@ -2,6 +2,7 @@
 //! expires, and through connections that are torn.
 
 mod buf;
+mod retries;
 mod tear;
 mod tokens;
 mod web;
@@ -56,6 +57,15 @@ fn node() {
         let mut example = Command::new("node");
         example.arg("examples/node/casework.js").env("NODE_PATH", made.join("node_modules")).env("TSIO_PROTO", "proto");
         does_the_casework(example).await;
+    });
+}
+
+/// Cargo builds the example with the tests, beside them.
+#[test]
+fn rust() {
+    run(async {
+        let tests = std::env::current_exe().unwrap();
+        does_the_casework(Command::new(tests.parent().unwrap().with_file_name("examples").join("casework"))).await;
     });
 }
 

@@ -54,8 +54,8 @@ const BANS: [Ban; 9] = [
     Ban {
         words: &["tonic", "tonic_health", "tonic_prost", "tonic_reflection", "tonic_types", "prost", "prost_types"],
         within: &["src/"],
-        except: &["src/grpc/", "src/cli/", "src/lib.rs", "src/proto.rs"],
-        why: "only grpc/ and cli/ know the wire",
+        except: &["src/grpc/", "src/client/", "src/cli/", "src/lib.rs", "src/proto.rs"],
+        why: "only grpc/, client/ and cli/ know the wire",
     },
     Ban {
         words: &["async", "tokio", "SystemTime", "Instant", "Utc::now", "Local::now", "now_v7"],

@@ -1,10 +1,7 @@
 //! `tsio offers watch`: one line a message, and on from where it came to when the stream breaks.
 
-use std::time::Duration;
-
 use serde::Serialize;
-use tonic::{Code, Status, Streaming};
-use tonic_types::StatusExt as _;
+use tonic::Status;
 
 use super::args::WatchArgs;
 use super::record::EventView;
@@ -15,9 +12,6 @@ use crate::cli::out::{self, Output};
 use crate::proto::watch_offers_request::Start;
 use crate::proto::watch_offers_response::Told;
 use crate::proto::{WatchOffersRequest, WatchOffersResponse};
-
-/// Between two tries to go on.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// One message. Keys that do not apply are null.
 #[derive(Debug, Default, Serialize)]
@@ -65,55 +59,15 @@ impl WatchedView {
 pub(super) async fn run(args: WatchArgs, session: &Session<'_>) -> Result<(), Failure> {
     let start = args.resume.map(Start::ResumeToken).or(args.after.map(Start::AfterSequence));
     let states = args.states.into_iter().map(Into::into).collect();
-    let mut request = WatchOffersRequest { programme: args.programme, regions: args.regions, states, start };
+    let request = WatchOffersRequest { programme: args.programme, regions: args.regions, states, start };
+    let going_on = |broken: &Status| out::remark(&format!("{}; going on", broken.message()));
+    let mut watch = session.client().watch(request).telling(going_on);
     loop {
-        let ended = match session.offers().watch_offers(session.call(request.clone())).await {
-            Ok(answer) => match follow(answer.into_inner(), &mut request, args.once, session.output()).await? {
-                Some(ended) => ended,
-                None => return Ok(()),
-            },
-            Err(status) => status,
-        };
-        if !passes(&ended) {
-            return Err(ended.into());
-        }
-        out::remark(&format!("{}; going on", ended.message()));
-        #[expect(clippy::disallowed_methods, reason = "a bounded wait before the server is asked again")]
-        tokio::time::sleep(AGAIN).await;
-    }
-}
-
-/// Prints what comes, and keeps where to go on from; why it ended, unless nothing more is wanted.
-async fn follow(
-    mut stream: Streaming<WatchOffersResponse>,
-    request: &mut WatchOffersRequest,
-    once: bool,
-    output: Output,
-) -> Result<Option<Status>, Failure> {
-    loop {
-        let message = match stream.message().await {
-            Ok(Some(message)) => message,
-            Ok(None) => return Ok(Some(Status::unavailable("the server ended the stream"))),
-            Err(status) => return Ok(Some(status)),
-        };
-        if !message.resume_token.is_empty() {
-            request.start = Some(Start::ResumeToken(message.resume_token.clone()));
-        }
-        let done = once && matches!(message.told, Some(Told::Checkpoint(_)));
-        let line = WatchedView::from(message).line(output);
+        let message = watch.next().await?;
+        let done = args.once && matches!(message.told, Some(Told::Checkpoint(_)));
+        let line = WatchedView::from(message).line(session.output());
         if !out::bytes(format!("{line}\n").as_bytes())? || done {
-            return Ok(None);
+            return Ok(());
         }
-    }
-}
-
-/// Whether going on from the last message can help. A connection that is torn comes as UNKNOWN or CANCELLED.
-fn passes(status: &Status) -> bool {
-    match status.code() {
-        Code::Unavailable | Code::Unknown | Code::Cancelled => true,
-        Code::ResourceExhausted => {
-            status.get_details_error_info().is_some_and(|info| info.reason == "WATCHER_TOO_SLOW")
-        }
-        _ => false,
     }
 }

@@ -1,0 +1,118 @@
+//! What a caller shows on each call: a token, fetched anew once it has expired; or, in development mode, a name.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tonic::metadata::{Ascii, MetadataValue};
+
+use super::error::Error;
+
+/// Why no token could be had.
+type NoToken = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where tokens come from. It is asked for the first call, and again once the server says that the token has expired.
+pub trait Tokens: Send + Sync + 'static {
+    /// A token that is good now.
+    fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>>;
+}
+
+impl<F, T> Tokens for F
+where
+    F: Fn() -> T + Send + Sync + 'static,
+    T: Future<Output = Result<String, NoToken>> + Send + 'static,
+{
+    fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>> {
+        Box::pin(self())
+    }
+}
+
+/// A file that somebody else keeps current, as a secrets mount does.
+pub(super) struct File(pub(super) PathBuf);
+
+impl Tokens for File {
+    fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>> {
+        Box::pin(async {
+            let read = tokio::fs::read_to_string(&self.0).await;
+            read.map_err(|error| format!("{}: {error}", self.0.display()).into())
+        })
+    }
+}
+
+/// One token, which cannot be renewed.
+pub(super) struct Fixed(pub(super) String);
+
+impl Tokens for Fixed {
+    fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+}
+
+/// Metadata of every call.
+pub(super) type Header = (&'static str, MetadataValue<Ascii>);
+
+/// What a caller shows.
+#[derive(Clone)]
+pub(super) enum Credentials {
+    /// Nothing but perhaps a certificate.
+    None,
+    /// Its own word, which only development mode takes.
+    Named(Vec<Header>),
+    /// A token, and where the next one comes from.
+    Token(Arc<Bearer>),
+}
+
+/// A token and its source.
+pub(super) struct Bearer {
+    pub(super) source: Box<dyn Tokens>,
+    current: RwLock<Option<MetadataValue<Ascii>>>,
+}
+
+impl Bearer {
+    pub(super) fn new(source: Box<dyn Tokens>) -> Self {
+        Self { source, current: RwLock::new(None) }
+    }
+
+    fn current(&self) -> Option<MetadataValue<Ascii>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The token there is, or a first one.
+    async fn value(&self) -> Result<MetadataValue<Ascii>, Error> {
+        if let Some(current) = self.current() {
+            return Ok(current);
+        }
+        let token = self.source.token().await.map_err(Error::Token)?;
+        let value = format!("Bearer {}", token.trim()).parse::<MetadataValue<Ascii>>();
+        let mut value = value.map_err(|_| Error::Token("it holds what no token can".into()))?;
+        value.set_sensitive(true);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(value.clone());
+        Ok(value)
+    }
+
+    /// Forgets a token that has expired, unless there is another by now.
+    fn forget(&self, expired: &MetadataValue<Ascii>) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref() == Some(expired) {
+            *current = None;
+        }
+    }
+}
+
+impl Credentials {
+    /// What to send along.
+    pub(super) async fn headers(&self) -> Result<Vec<Header>, Error> {
+        match self {
+            Self::None => Ok(Vec::new()),
+            Self::Named(headers) => Ok(headers.clone()),
+            Self::Token(bearer) => Ok(vec![("authorization", bearer.value().await?)]),
+        }
+    }
+
+    /// Whether another token may be had in the place of the one among these.
+    pub(super) fn renewed(&self, headers: &[Header]) -> bool {
+        let Self::Token(bearer) = self else { return false };
+        headers.iter().filter(|(name, _)| *name == "authorization").for_each(|(_, value)| bearer.forget(value));
+        true
+    }
+}

@@ -1,0 +1,73 @@
+//! Lists that come in pages.
+
+use crate::proto;
+
+/// A request for a page of a list.
+pub trait List: prost::Message + Clone {
+    /// A page of it.
+    type Page: Listed;
+    /// Asks for the page that a token leads to.
+    fn turn(&mut self, page_token: String);
+}
+
+/// A page.
+pub trait Listed {
+    /// What is listed.
+    type Item;
+    /// Its items, and the token of the next page, empty on the last.
+    fn into_parts(self) -> (Vec<Self::Item>, String);
+}
+
+macro_rules! lists {
+    ($($request:ident -> $response:ident . $items:ident: $item:ident,)+) => {
+        $(
+            impl List for proto::$request {
+                type Page = proto::$response;
+                fn turn(&mut self, page_token: String) {
+                    self.page_token = page_token;
+                }
+            }
+
+            impl Listed for proto::$response {
+                type Item = proto::$item;
+                fn into_parts(self) -> (Vec<Self::Item>, String) {
+                    (self.$items, self.next_page_token)
+                }
+            }
+        )+
+        #[cfg(test)]
+        const ALL: &[&str] = &[$(stringify!($request)),+];
+    };
+}
+
+lists! {
+    ListApprovalsRequest -> ListApprovalsResponse.approvals: Approval,
+    ListAwardsRequest -> ListAwardsResponse.awards: Award,
+    ListEligibilityChangesRequest -> ListEligibilityChangesResponse.changes: EligibilityChange,
+    ListEligibilityRequest -> ListEligibilityResponse.schools: SchoolEligibility,
+    ListFundEntriesRequest -> ListFundEntriesResponse.entries: FundEntry,
+    ListFundsRequest -> ListFundsResponse.funds: Fund,
+    ListImportsRequest -> ListImportsResponse.imports: Import,
+    ListOfferEventsRequest -> ListOfferEventsResponse.events: OfferEvent,
+    ListOffersRequest -> ListOffersResponse.offers: Offer,
+    ListReferralsRequest -> ListReferralsResponse.referrals: Referral,
+    ListSchoolsRequest -> ListSchoolsResponse.schools: School,
+    ListTrustsRequest -> ListTrustsResponse.trusts: Trust,
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn every_list_of_the_contract_is_one_here() {
+        let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+        let ours = set.file.iter().filter(|file| file.package() == "tsio.v1").flat_map(|file| &file.message_type);
+        let pages = |it: &&prost_types::DescriptorProto| it.field.iter().any(|field| field.name() == "page_token");
+        let mut named: Vec<&str> = ours.filter(pages).map(|it| it.name()).collect();
+        named.sort_unstable();
+        assert_eq!(named, ALL);
+    }
+}
