@@ -33,6 +33,9 @@ const CALLS: usize = 8_192;
 /// Calls a second of one caller, where nothing says otherwise and callers are told apart.
 const CALLS_PER_SECOND: u32 = 500;
 
+/// How often the ledger is checked, where nothing says otherwise.
+const CHECK_SECONDS: u64 = 3_600;
+
 /// What flags and environment say.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
@@ -76,7 +79,7 @@ pub struct Mistakes(pub Vec<String>);
 #[must_use]
 pub fn development(drain: Duration) -> Setup {
     let limits = Limits { drain, connections: CONNECTIONS, calls: CALLS, rate: None };
-    Setup { access: Access::Development, tls: None, limits, web: Vec::new(), metrics: None }
+    Setup { access: Access::Development, tls: None, limits, web: Vec::new(), metrics: None, ledger: None }
 }
 
 impl Config {
@@ -125,8 +128,10 @@ impl Config {
             rate,
         };
         let metrics = given.metrics_listen.or(says.metrics.as_ref().map(|it| it.listen));
+        let ledger = says.ledger.as_ref().map_or(CHECK_SECONDS, |it| it.check_seconds);
+        let ledger = (ledger > 0).then(|| Duration::from_secs(ledger));
         let migrate = given.migrate || says.migrate.unwrap_or(false);
-        Self { database, listen, migrate, setup: Setup { access, tls, limits, web, metrics } }
+        Self { database, listen, migrate, setup: Setup { access, tls, limits, web, metrics, ledger } }
     }
 }
 
@@ -212,6 +217,18 @@ mod tests {
                 assert!(said.contains(wanted), "{text}: {said}");
             }
         }
+    }
+
+    #[test]
+    fn the_ledger_is_checked_every_hour_or_as_often_as_is_said_or_never() {
+        let every = |text: &str| {
+            let (_dir, path) = file(text);
+            let given = Given { development: true, ..Given::default() };
+            Config::load(Some(&path), given).unwrap().setup.ledger.map(|it| it.as_secs())
+        };
+        assert_eq!(every(""), Some(3_600));
+        assert_eq!(every("[ledger]\ncheck_seconds = 60"), Some(60));
+        assert_eq!(every("[ledger]\ncheck_seconds = 0"), None);
     }
 
     #[test]

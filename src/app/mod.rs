@@ -12,6 +12,7 @@ mod error;
 mod finance;
 mod funds;
 pub mod imports;
+mod measures;
 mod offers;
 mod referrals;
 pub mod register;
@@ -43,6 +44,7 @@ use writer::Writer;
 
 pub use crate::store::approvals::StoredApproval;
 
+pub use crate::store::Pool;
 pub use crate::store::awards::Filter as AwardFilter;
 pub use crate::store::books::LoadedTerms;
 pub use crate::store::condition::{Condition, How, Operand};
@@ -57,6 +59,7 @@ pub use awards::ToldAward;
 pub use error::{AppError, Violation};
 pub use funds::{AskedPosition, Fund, FundKey, Position};
 pub use imports::Denial;
+pub use measures::Measures;
 pub use offers::{OfferInFull, OffersAtOnce};
 pub use referrals::ReferralInFull;
 
@@ -110,6 +113,23 @@ impl App {
     /// [`AppError::Unavailable`].
     pub async fn ready(&self) -> Result<()> {
         Ok(self.inner.store.ping().await?)
+    }
+
+    /// Has what goes on inside counted, from now on.
+    pub fn measure(&self, measures: Arc<dyn Measures>) {
+        self.inner.writer.measure(measures);
+    }
+
+    /// Commands that wait to be taken into a group, in all books of this process.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.writer.waiting()
+    }
+
+    /// The pools of connections, as they are at this moment.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Pool> {
+        self.store().pools()
     }
 
     /// The date it is, in London.

@@ -37,6 +37,8 @@ pub struct ConfigFile {
     pub web: Option<WebTable>,
     /// What Prometheus scrapes.
     pub metrics: Option<MetricsTable>,
+    /// The ledger's check.
+    pub ledger: Option<LedgerTable>,
 }
 
 /// `[metrics]`.
@@ -45,6 +47,14 @@ pub struct ConfigFile {
 pub struct MetricsTable {
     /// Address and port of `GET /metrics`, over plain HTTP.
     pub listen: SocketAddr,
+}
+
+/// `[ledger]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerTable {
+    /// Seconds from one check of the whole record to the next; 0 for none.
+    pub check_seconds: u64,
 }
 
 /// `[tls]`: files in PEM.

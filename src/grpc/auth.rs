@@ -49,6 +49,17 @@ pub(super) struct LetIn {
     pub(super) ends: Option<Instant>,
 }
 
+/// Every reason that [`Unknown`] has.
+pub(super) const REASONS: [&str; 7] = [
+    "CALLER_MALFORMED",
+    "CALLER_MISSING",
+    "CERTIFICATE_UNKNOWN",
+    "TOKEN_EXPIRED",
+    "TOKEN_MALFORMED",
+    "TOKEN_MISSING",
+    "TOKEN_REJECTED",
+];
+
 /// Why nobody was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unknown {

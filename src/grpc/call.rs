@@ -1,6 +1,7 @@
 //! What every call has in common: who, until when, under which id; its span in the log; its status.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
@@ -11,6 +12,7 @@ use tonic::{Extensions, Request, Response, Status};
 use tracing::Instrument as _;
 
 use super::auth::LetIn;
+use super::measured::Measured;
 use super::{access, auth, denied, status::status};
 use crate::app::writer::{Submission, Told};
 use crate::app::{App, AppError, Result};
@@ -98,6 +100,9 @@ fn tell_of_denial<T: Message>(
         AppError::Refused(refusal) if refusal.reason == Reason::SelfApproval => "SELF_APPROVAL",
         _ => return,
     };
+    if let Some(inside) = extensions.get::<Arc<Measured>>() {
+        inside.deny(reason);
+    }
     let from = denied::peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
     let request_id = message.and_then(|it| request_id(&it.encode_to_vec()));
     denied::say(rpc, Some(caller), &from, request_id.as_deref(), reason);

@@ -68,12 +68,14 @@ impl Gate {
         let rpc = parts.uri.path().to_owned();
         *request = Request::from_parts(parts, body);
         let known = known.map_err(|unknown| {
+            self.metrics.inside.deny(unknown.reason);
             denied::say(&rpc, None, &from, None, unknown.reason);
             Status::from(unknown)
         })?;
         if let Some(rates) = &self.rates
             && rates.check_key(&known.caller.actor).is_err()
         {
+            self.metrics.inside.deny("RATE_EXCEEDED");
             denied::say(&rpc, Some(&known.caller), &from, None, "RATE_EXCEEDED");
             return Err(busy("RATE_EXCEEDED", "this caller calls more often than the server allows: slow down"));
         }
@@ -129,7 +131,10 @@ where
             let open = gate.is_open(request.uri().path());
             if !open {
                 match gate.let_in(&mut request).await {
-                    Ok(known) => drop(request.extensions_mut().insert(known)),
+                    Ok(known) => {
+                        request.extensions_mut().insert(known);
+                        request.extensions_mut().insert(Arc::clone(&gate.metrics.inside));
+                    }
                     Err(status) => return Ok(counted.follow(status.into_http())),
                 }
             }

@@ -16,6 +16,7 @@ use tonic::Code;
 use tonic::body::Body;
 
 use super::access::TABLE;
+use super::measured::Measured;
 use crate::app::Fund;
 use crate::domain::ledger::{Owner, Unit};
 
@@ -54,6 +55,8 @@ struct Method {
 /// What is counted in this process.
 #[derive(Debug)]
 pub(super) struct Metrics {
+    /// What is counted inside.
+    pub(super) inside: Arc<Measured>,
     registry: Registry,
     methods: HashMap<String, Arc<Method>>,
     unknown: Arc<Method>,
@@ -87,6 +90,7 @@ impl Metrics {
         registry.register(Box::new(available.clone()))?;
         registry.register(Box::new(committed.clone()))?;
         registry.register(Box::new(build))?;
+        let inside = Arc::new(Measured::new(&registry)?);
         let method = |service: &str, name: &str| {
             let handled = CODES.iter().map(|code| handled.with_label_values(&[service, name, *code])).collect();
             Arc::new(Method { handled, seconds: seconds.with_label_values(&[service, name]) })
@@ -95,7 +99,8 @@ impl Metrics {
         let ours = ours.map(|(service, name)| (format!("tsio.v1.{service}"), name));
         let all = ours.chain(HEALTH.map(|(service, name)| (service.to_owned(), name)));
         let methods = all.map(|(service, name)| (format!("/{service}/{name}"), method(&service, name))).collect();
-        Ok(Self { registry, methods, unknown: method("unknown", "unknown"), in_flight, available, committed })
+        let unknown = method("unknown", "unknown");
+        Ok(Self { inside, registry, methods, unknown, in_flight, available, committed })
     }
 
     /// A call begins; it is counted when what is returned is dropped.

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::metrics::Metrics;
+use super::watch::Watchers;
 use crate::app::App;
 
 /// Connections at a time; more wait to be taken.
@@ -26,7 +27,7 @@ const FRESH: Duration = Duration::from_secs(15);
 const READ: Duration = Duration::from_secs(2);
 
 /// Answers until it is dropped.
-pub(super) async fn serve(app: App, metrics: Arc<Metrics>, listener: TcpListener) {
+pub(super) async fn serve(app: App, watchers: Watchers, metrics: Arc<Metrics>, listener: TcpListener) {
     let (places, funds) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Mutex::new(None)));
     loop {
         // Never closed.
@@ -38,16 +39,22 @@ pub(super) async fn serve(app: App, metrics: Arc<Metrics>, listener: TcpListener
                 continue;
             }
         };
-        let (app, metrics, funds) = (app.clone(), Arc::clone(&metrics), Arc::clone(&funds));
+        let (app, watchers) = (app.clone(), watchers.clone());
+        let (metrics, funds) = (Arc::clone(&metrics), Arc::clone(&funds));
         tokio::spawn(async move {
             // Whoever is too slow, or has gone, is not waited for.
-            let _ = timeout(WHOLE, answer(stream, &app, &metrics, &funds)).await;
+            let _ = timeout(WHOLE, answer(stream, (&app, &watchers), &metrics, &funds)).await;
             drop(place);
         });
     }
 }
 
-async fn answer(mut stream: TcpStream, app: &App, metrics: &Metrics, read: &Mutex<Option<Instant>>) -> io::Result<()> {
+async fn answer(
+    mut stream: TcpStream,
+    (app, watchers): (&App, &Watchers),
+    metrics: &Metrics,
+    read: &Mutex<Option<Instant>>,
+) -> io::Result<()> {
     let mut request = Vec::new();
     while !request.windows(4).any(|it| it == b"\r\n\r\n") {
         if request.len() >= REQUEST || stream.read_buf(&mut request).await? == 0 {
@@ -56,6 +63,7 @@ async fn answer(mut stream: TcpStream, app: &App, metrics: &Metrics, read: &Mute
     }
     let (status, body) = if request.starts_with(b"GET /metrics ") {
         read_funds(app, metrics, read).await;
+        metrics.inside.ask(app, watchers.watching());
         match metrics.text() {
             Ok(text) => ("200 OK", text),
             Err(error) => {

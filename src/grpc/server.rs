@@ -28,6 +28,7 @@ use super::eligibility::Eligibility;
 use super::finance::Finance;
 use super::funds::Funds;
 use super::gate::{Gate, GateLayer};
+use super::ledger;
 use super::metrics::Metrics;
 use super::offers::Offers;
 use super::referrals::Referrals;
@@ -39,7 +40,7 @@ use super::torn;
 use super::upload::Uploads;
 use super::watch::{self, Watchers};
 use super::web::{self, Web};
-use crate::app::App;
+use crate::app::{App, Measures};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::approval_service_server::ApprovalServiceServer;
 use crate::proto::award_service_server::AwardServiceServer;
@@ -107,6 +108,8 @@ pub struct Setup {
     pub web: Vec<HeaderValue>,
     /// Where Prometheus may scrape, if anywhere.
     pub metrics: Option<SocketAddr>,
+    /// How often the ledger is checked, if at all.
+    pub ledger: Option<Duration>,
 }
 
 /// How serving ended.
@@ -126,7 +129,7 @@ pub enum Serving {
 pub async fn serve(
     app: App,
     listener: TcpListener,
-    Setup { access, tls, limits, web, metrics: scraped }: Setup,
+    Setup { access, tls, limits, web, metrics: scraped, ledger: every }: Setup,
     ready: impl FnOnce() -> io::Result<()>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
@@ -134,10 +137,15 @@ pub async fn serve(
     let door = Door::open(access, app.clock().clone()).await?;
     let metrics = Arc::new(Metrics::new()?);
     let gate = Arc::new(Gate::new(door, limits.calls, limits.rate, Arc::clone(&metrics)));
-    let mut scrapes = scraped_at(scraped, &app, metrics).await?;
-    let readiness = tokio::spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate)));
-    let (drain, draining) = oneshot::channel::<()>();
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone()));
+    app.measure(Arc::clone(&metrics.inside) as Arc<dyn Measures>);
+    let mut followers = JoinSet::new();
+    followers.spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate)));
+    if let Some(every) = every {
+        followers.spawn(ledger::follow(app.clone(), Arc::clone(&metrics.inside), every));
+    }
+    let mut scrapes = scraped_at(scraped, (&app, &watchers), metrics).await?;
+    let (drain, draining) = oneshot::channel::<()>();
     let router = router(app, health_service, (&uploads, &watchers), (tls, web), GateLayer(gate))?;
     ready()?;
     let served = router.serve_with_incoming_shutdown(connections::bounded(listener, limits.connections), async {
@@ -149,7 +157,7 @@ pub async fn serve(
         ended = &mut served => { ended?; return Ok(Serving::Drained); }
         () = stop => {}
     }
-    readiness.abort();
+    followers.abort_all();
     health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     let _ = drain.send(());
     // They would last for ever; each is told to resume elsewhere.
@@ -170,13 +178,17 @@ pub async fn serve(
 }
 
 /// Lets Prometheus scrape, where it may; the task ends with what is returned.
-async fn scraped_at(address: Option<SocketAddr>, app: &App, metrics: Arc<Metrics>) -> Result<JoinSet<()>, String> {
+async fn scraped_at(
+    address: Option<SocketAddr>,
+    (app, watchers): (&App, &Watchers),
+    metrics: Arc<Metrics>,
+) -> Result<JoinSet<()>, String> {
     let mut scrapes = JoinSet::new();
     if let Some(address) = address {
         let cannot = |error| format!("cannot listen on {address} for metrics: {error}");
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         tracing::info!(listen = %listener.local_addr().map_err(cannot)?, "metrics");
-        scrapes.spawn(scrape::serve(app.clone(), metrics, listener));
+        scrapes.spawn(scrape::serve(app.clone(), watchers.clone(), metrics, listener));
     }
     Ok(scrapes)
 }

@@ -109,6 +109,19 @@ pub struct Store {
     _lock: Option<Arc<File>>,
 }
 
+/// How one pool of connections stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// What its connections are for.
+    pub name: &'static str,
+    /// The most there may be.
+    pub most: u32,
+    /// Those that are open.
+    pub open: u32,
+    /// Those of them that nobody uses.
+    pub idle: u32,
+}
+
 impl Store {
     /// Opens a database by its URL: `sqlite:PATH` or `postgres://...`.
     ///
@@ -264,6 +277,23 @@ impl Store {
         Ok(ReadTx { tx, backend: self.backend })
     }
 
+    /// How its pools stand: one for reading, one for writing, and on PostgreSQL one more for what books' groups write.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Pool> {
+        let pool = |name, of: &DatabaseConnection| {
+            let (most, open, idle) = match self.backend {
+                Backend::Sqlite => stand(of.get_sqlite_connection_pool()),
+                Backend::Postgres => stand(of.get_postgres_connection_pool()),
+            };
+            Pool { name, most, open, idle }
+        };
+        let mut pools = vec![pool("read", &self.reads), pool("write", &self.writes)];
+        if self.backend == Backend::Postgres {
+            pools.push(pool("groups", &self.books));
+        }
+        pools
+    }
+
     /// Asks the database for a sign of life.
     ///
     /// # Errors
@@ -384,6 +414,11 @@ impl Readable for ReadTx {
     fn at(&self) -> Conn<'_> {
         Conn { db: (&self.tx).into(), backend: self.backend }
     }
+}
+
+fn stand<D: sea_orm::sqlx::Database>(pool: &sea_orm::sqlx::Pool<D>) -> (u32, u32, u32) {
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    (pool.options().get_max_connections(), pool.size(), idle)
 }
 
 fn millis(duration: Duration) -> String {

@@ -1,19 +1,29 @@
 //! What Prometheus scrapes follows from the calls that were made.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::Code;
 
-use tsio::proto::CreateAwardsRequest;
+use tsio::app::clock::Clock;
+use tsio::proto::{CreateAwardsRequest, NoteOfferRequest, WatchOffersRequest};
 
 use crate::client::{Client, YEAR, fresh, of_school};
 use crate::harness::{Db, Server, both};
 use crate::money::{DAY, credit};
+use crate::past::Past;
 
-both!(calls_are_counted_by_method_and_code);
+/// Longer than anything that is waited for takes.
+const BOUND: Duration = Duration::from_secs(60);
+
+both!(
+    calls_are_counted_by_method_and_code,
+    what_goes_on_inside_is_counted,
+    a_ledger_that_was_tampered_with_is_seen_from_outside,
+);
 
 async fn calls_are_counted_by_method_and_code(db: Db) {
     let server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
@@ -58,6 +68,132 @@ async fn calls_are_counted_by_method_and_code(db: Db) {
         "tsio_grpc_server_handling_seconds_count{grpc_method=\"NoteOffer\",grpc_service=\"tsio.v1.OfferService\"} 4\n";
     assert!(text.contains(took), "{text}");
     assert!(get(&server, "/").await.starts_with("HTTP/1.1 404 "));
+}
+
+async fn what_goes_on_inside_is_counted(db: Db) {
+    const NOTES: u32 = 40;
+    let server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let offer = offers[0].offer.clone();
+    let before = Scrape::of(&server).await;
+    assert_eq!(before.value("tsio_writer_waiting"), 0.0);
+
+    // Held up behind the book, they wait; let go, they go in together.
+    let mut past = Past::of(&db).await;
+    past.hold(YEAR).await;
+    let mut notes = JoinSet::new();
+    for _ in 0..NOTES {
+        let (client, offer) = (client.clone(), offer.clone());
+        notes.spawn(async move { client.note(&offer, "together", &fresh()).await.unwrap() });
+    }
+    // The first of them is in the hands of the lane already.
+    Scrape::until(&server, |it| it.value("tsio_writer_waiting") == f64::from(NOTES - 1)).await;
+    past.let_go().await;
+    while let Some(noted) = notes.join_next().await {
+        noted.unwrap();
+    }
+    let after = Scrape::of(&server).await;
+    let grown = |name: &str| after.value(name) - before.value(name);
+    assert_eq!(grown("tsio_writer_group_commands_sum"), f64::from(NOTES));
+    assert_eq!(grown("tsio_writer_group_commands_count"), 1.0);
+    assert_eq!(grown("tsio_writer_commit_seconds_count"), 1.0);
+    assert_eq!(grown("tsio_writer_wait_seconds_count"), f64::from(NOTES));
+    assert!(grown("tsio_writer_wait_seconds_sum") > 0.0);
+    assert_eq!(after.value("tsio_writer_waiting"), 0.0);
+
+    // Whoever repeats a call is answered out of a group that commits nothing.
+    let id = fresh();
+    client.note(&offer, "once", &id).await.unwrap();
+    client.note(&offer, "once", &id).await.unwrap();
+    let repeated = Scrape::of(&server).await;
+    let grown = |name: &str| repeated.value(name) - after.value(name);
+    assert_eq!((grown("tsio_writer_group_commands_sum"), grown("tsio_writer_commit_seconds_count")), (2.0, 1.0));
+
+    for pool in if db.is_postgres() { &["read", "write", "groups"][..] } else { &["read", "write"] } {
+        let open = |state| repeated.value(&format!("tsio_database_connections{{pool=\"{pool}\",state=\"{state}\"}}"));
+        let most = repeated.value(&format!("tsio_database_connections_max{{pool=\"{pool}\"}}"));
+        assert!((1.0..=most).contains(&(open("idle") + open("used"))), "{pool}");
+    }
+
+    let all = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
+    let watching = client.offers().watch_offers(client.ask(all)).await.unwrap();
+    Scrape::until(&server, |it| it.value("tsio_watchers") == 1.0).await;
+    drop(watching);
+    Scrape::until(&server, |it| it.value("tsio_watchers") == 0.0).await;
+
+    let note = NoteOfferRequest { request_id: fresh(), offer, text: "not theirs".to_owned(), ..Default::default() };
+    let mut note = client.ask(note);
+    note.metadata_mut().insert("x-tsio-roles", "finance".parse().unwrap());
+    let denied = client.offers().note_offer(note).await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    let after = Scrape::of(&server).await;
+    assert_eq!(after.value("tsio_denied_total{reason=\"ROLE_MISSING\"}"), 1.0);
+    assert_eq!(after.value("tsio_denied_total{reason=\"TOKEN_EXPIRED\"}"), 0.0);
+}
+
+async fn a_ledger_that_was_tampered_with_is_seen_from_outside(db: Db) {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = dir.path().join("tsio.toml");
+    std::fs::write(&settings, "development = true\n[ledger]\ncheck_seconds = 1\n").unwrap();
+    let settings = settings.to_str().unwrap();
+    let server = Server::start_with(&db, &["--config", settings, "--metrics-listen", "127.0.0.1:0"]);
+    let client = Client::of(&server).await;
+    client.seed().await;
+    let fund = client.financed(YEAR, "credit", 100_000).await;
+    let ok = format!("tsio_ledger_check_ok{{programme=\"{YEAR}\"}}");
+    let at = format!("tsio_ledger_check_timestamp_seconds{{programme=\"{YEAR}\"}}");
+    let sound = Scrape::until(&server, |it| it.find(&ok) == Some(1.0)).await;
+    let now = Clock::system().now().at.0 / 1_000_000;
+    assert!((now - 60..=now).contains(&sound.whole(&at)), "{now}");
+
+    let mut past = Past::of(&db).await;
+    let id = past.id(&fund);
+    let bend =
+        |by: i32| format!("UPDATE accounts SET available = available + {by}, outside = outside - {by} WHERE id = {id}");
+    past.run(&bend(1)).await.unwrap();
+    let bent = Scrape::until(&server, |it| it.value(&ok) == 0.0).await;
+    assert!(bent.value(&at) >= sound.value(&at));
+    assert_eq!(bent.value("tsio_ledger_check_ok{programme=\"2022-23\"}"), 1.0, "another book is as it was");
+    assert!(server.stderr().contains("the ledger differs from its record"));
+    past.run(&bend(-1)).await.unwrap();
+    Scrape::until(&server, |it| it.value(&ok) == 1.0).await;
+}
+
+/// What one scrape said.
+struct Scrape(String);
+
+impl Scrape {
+    async fn of(server: &Server) -> Self {
+        Self(get(server, "/metrics").await)
+    }
+
+    /// Scrapes until it is so.
+    async fn until(server: &Server, wanted: impl Fn(&Self) -> bool) -> Self {
+        let begun = Instant::now();
+        loop {
+            let scrape = Self::of(server).await;
+            if wanted(&scrape) {
+                return scrape;
+            }
+            assert!(begun.elapsed() < BOUND, "{}", scrape.0);
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<f64> {
+        let rest = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        rest.map(|it| it.parse().unwrap())
+    }
+
+    /// A number that is a whole one.
+    fn whole(&self, name: &str) -> i64 {
+        let rest = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        rest.unwrap_or_else(|| panic!("no {name} in {}", self.0)).parse().unwrap()
+    }
+
+    fn value(&self, name: &str) -> f64 {
+        self.find(name).unwrap_or_else(|| panic!("no {name} in {}", self.0))
+    }
 }
 
 /// Where the server says that it is scraped, and what it answers there.

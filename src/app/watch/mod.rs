@@ -158,6 +158,12 @@ impl<T: Send + Sync + 'static> Watches<T> {
         self.0.stopping.send_replace(true);
     }
 
+    /// How many watch.
+    #[must_use]
+    pub fn watching(&self) -> usize {
+        self.0.limits.watchers.saturating_sub(self.0.places.available_permits())
+    }
+
     /// Watches until it ends. Success means that nobody listens any more.
     ///
     /// # Errors

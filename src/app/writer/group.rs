@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tokio::time::Instant;
+
 use super::facts::{Known, Unloadable};
 use super::{Job, Shared, Submission, Told, facts};
 use crate::app::clock::new_id;
@@ -73,7 +75,9 @@ pub(super) async fn write(
         tx.rollback().await?;
     } else {
         pen.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await?;
+        let begun = Instant::now();
         tx.commit().await?;
+        shared.measuring.tell(|it| it.committed(begun.elapsed()));
         shared.wakes.wake(programme);
     }
     Ok(verdicts)

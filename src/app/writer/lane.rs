@@ -48,6 +48,9 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
             Err(_) => None,
         };
         let mut group = take(first, &mut next, &mut waiting).await;
+        for job in &group {
+            shared.measuring.tell(|it| it.waited(job.since.elapsed()));
+        }
         drop_gone_and_late(&mut group);
         settle(&shared, &programme, group, locked).await;
     }
@@ -115,6 +118,7 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, locked:
         }
         match persist(shared, programme, &mut group, &mut state).await {
             Ok(verdicts) => {
+                shared.measuring.tell(|it| it.answered(verdicts.len()));
                 for (job, verdict) in group.into_iter().zip(verdicts) {
                     let _ = job.reply.send(verdict);
                 }

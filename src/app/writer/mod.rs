@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::clock::Clock;
+use super::measures::{Measures, Measuring};
 use super::terms::TermsCache;
 use super::watch::Wakes;
 use super::{AppError, Result};
@@ -119,6 +120,8 @@ pub struct Submission {
 #[derive(Debug)]
 struct Job {
     submission: Submission,
+    /// Since when it waits.
+    since: Instant,
     reply: oneshot::Sender<Result<Vec<u8>>>,
 }
 
@@ -135,11 +138,13 @@ struct Shared {
     clock: Clock,
     terms: Arc<TermsCache>,
     wakes: Arc<Wakes>,
+    measuring: Measuring,
 }
 
 impl Writer {
     pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>, wakes: Arc<Wakes>) -> Self {
-        Self { lanes: Mutex::default(), shared: Arc::new(Shared { store, clock, terms, wakes }) }
+        let measuring = Measuring::default();
+        Self { lanes: Mutex::default(), shared: Arc::new(Shared { store, clock, terms, wakes, measuring }) }
     }
 
     /// Hands a command to its book and waits for the commit. Answers the first success of the same request again.
@@ -150,7 +155,8 @@ impl Writer {
     pub async fn submit(&self, submission: Submission) -> Result<Vec<u8>> {
         let programme = submission.programme.clone();
         let (reply, answer) = oneshot::channel();
-        self.lane(programme).try_send(Job { submission, reply }).map_err(|_| AppError::Overloaded)?;
+        let job = Job { submission, since: Instant::now(), reply };
+        self.lane(programme).try_send(job).map_err(|_| AppError::Overloaded)?;
         // The lane answers every job it has taken; it drops one unanswered only if it panicked.
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
     }
@@ -175,6 +181,16 @@ impl Writer {
         let mut facts = known.facts;
         let mut pen = group::Pen::new(programme, head);
         pen.decide(&mut facts, command, group::Who { actor, reach, request }, shared.clock.now())
+    }
+
+    pub(super) fn measure(&self, measures: Arc<dyn Measures>) {
+        self.shared.measuring.begin(measures);
+    }
+
+    /// Commands in the queues of all lanes.
+    pub(super) fn waiting(&self) -> usize {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.values().map(|lane| lane.max_capacity().saturating_sub(lane.capacity())).sum()
     }
 
     fn lane(&self, programme: Programme) -> mpsc::Sender<Job> {

@@ -1,0 +1,118 @@
+//! What is counted inside: the writers' groups and what waits for them, connections to the database, watchers, calls that
+//! were denied, and what the ledger's check found. What can be asked is asked when it is scraped.
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
+
+use super::auth;
+use crate::app::verify::Report;
+use crate::app::{App, Measures, Pool};
+
+/// Seconds: from an idle disk's fsync to a command that waits for a database that is away.
+const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// Commands, up to the most that go into one group.
+const COMMANDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+/// Why calls are denied past the door, beside [`auth::REASONS`].
+const PAST_THE_DOOR: [&str; 3] = ["RATE_EXCEEDED", "ROLE_MISSING", "SELF_APPROVAL"];
+
+/// What is counted inside this process.
+#[derive(Debug)]
+pub(super) struct Measured {
+    answered: Histogram,
+    waited: Histogram,
+    committed: Histogram,
+    waiting: IntGauge,
+    connections: IntGaugeVec,
+    most: IntGaugeVec,
+    watchers: IntGauge,
+    denied: IntCounterVec,
+    checked: IntGaugeVec,
+    sound: IntGaugeVec,
+}
+
+impl Measured {
+    /// Everything at zero.
+    pub(super) fn new(registry: &Registry) -> Result<Self> {
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            kept(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+        };
+        let gauge = |name: &str, help: &str| kept(registry, IntGauge::new(name, help)?);
+        let gauges =
+            |name: &str, help: &str, labels: &[&str]| kept(registry, IntGaugeVec::new(Opts::new(name, help), labels)?);
+        let denied = Opts::new("tsio_denied_total", "Calls denied, by reason.");
+        let denied = kept(registry, IntCounterVec::new(denied, &["reason"])?)?;
+        for reason in auth::REASONS.into_iter().chain(PAST_THE_DOOR) {
+            drop(denied.with_label_values(&[reason]));
+        }
+        Ok(Self {
+            answered: histogram("tsio_writer_group_commands", "Commands answered out of one transaction.", &COMMANDS)?,
+            waited: histogram("tsio_writer_wait_seconds", "How long commands waited for their group.", &SECONDS)?,
+            committed: histogram("tsio_writer_commit_seconds", "How long COMMIT of a group took.", &SECONDS)?,
+            waiting: gauge("tsio_writer_waiting", "Commands that wait for a group, in all books.")?,
+            connections: gauges("tsio_database_connections", "Open connections, by pool.", &["pool", "state"])?,
+            most: gauges("tsio_database_connections_max", "Connections that a pool may open.", &["pool"])?,
+            watchers: gauge("tsio_watchers", "Watches that are open.")?,
+            denied,
+            checked: gauges(
+                "tsio_ledger_check_timestamp_seconds",
+                "When a book was checked last, in seconds since 1970.",
+                &["programme"],
+            )?,
+            sound: gauges(
+                "tsio_ledger_check_ok",
+                "Whether the last check found a book sound: 1 or 0.",
+                &["programme"],
+            )?,
+        })
+    }
+
+    /// A call was denied.
+    pub(super) fn deny(&self, reason: &str) {
+        self.denied.with_label_values(&[reason]).inc();
+    }
+
+    /// Asks what can be asked at any moment.
+    pub(super) fn ask(&self, app: &App, watching: usize) {
+        self.waiting.set(whole(app.waiting()));
+        self.watchers.set(whole(watching));
+        for Pool { name, most, open, idle } in app.pools() {
+            self.most.with_label_values(&[name]).set(most.into());
+            self.connections.with_label_values(&[name, "idle"]).set(idle.into());
+            self.connections.with_label_values(&[name, "used"]).set(open.saturating_sub(idle).into());
+        }
+    }
+
+    /// Takes over what the ledger's check found, at a second since 1970.
+    pub(super) fn checked(&self, reports: &[Report], at: i64) {
+        for report in reports {
+            let programme = [report.programme.as_str()];
+            self.checked.with_label_values(&programme).set(at);
+            self.sound.with_label_values(&programme).set(report.is_sound().into());
+        }
+    }
+}
+
+impl Measures for Measured {
+    fn waited(&self, long: Duration) {
+        self.waited.observe(long.as_secs_f64());
+    }
+
+    fn answered(&self, commands: usize) {
+        self.answered.observe(u32::try_from(commands).unwrap_or(u32::MAX).into());
+    }
+
+    fn committed(&self, took: Duration) {
+        self.committed.observe(took.as_secs_f64());
+    }
+}
+
+fn kept<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn whole(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
