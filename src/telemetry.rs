@@ -1,4 +1,4 @@
-//! Structured logs: one line an event on stderr, with the call's method, request id and actor.
+//! Structured logs: one line an event on stderr, with who calls what and under which ids.
 
 use std::io::{IsTerminal as _, stderr};
 
@@ -16,7 +16,7 @@ pub fn start() {
     let filter = given.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new(DEFAULT));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     // Started already, by a test in the same process: that one stays.
-    let _ = if stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
+    let _ = if stderr().is_terminal() { log.try_init() } else { log.json().with_span_list(false).try_init() };
     if let Some(error) = wrong {
         tracing::warn!(error, "{FILTER} cannot be read and is left out");
     }

@@ -1,4 +1,4 @@
-//! What every call has in common: who, until when, under which id; its span in the log; its status.
+//! What every call has in common: who, until when, under which id; its status.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status};
-use tracing::Instrument as _;
 
 use super::auth::LetIn;
+use super::line;
 use super::measured::Measured;
 use super::{access, auth, denied, status::status};
 use crate::app::writer::{Submission, Told};
@@ -36,7 +36,7 @@ pub(super) struct Call<T> {
     pub(super) message: T,
 }
 
-/// Runs one unary call: reads the caller, keeps the deadline, logs, and maps the error.
+/// Runs one unary call: reads the caller, keeps the deadline, and maps the error.
 pub(super) async fn unary<T, R, F>(
     rpc: &'static str,
     request: Request<T>,
@@ -48,30 +48,17 @@ where
 {
     let (metadata, extensions, message) = request.into_parts();
     let LetIn { caller, ends, .. } = auth::let_in(&extensions)?.clone();
-    // What is known is given at once: a field that is recorded later has the whole line written anew.
-    let (actor, later) = (caller.actor.as_str(), tracing::field::Empty);
-    let span = tracing::info_span!("call", rpc, actor, request_id = later);
-    async move {
-        let deadline = deadline(&metadata);
-        allowed(rpc, &caller, &extensions, &message)?;
-        let who = caller.clone();
-        // A stream ends with its caller's proof, if not before.
-        let ends = deadline.into_iter().chain(ends).min();
-        let result = within(deadline, handle(Call { caller, deadline: ends, rpc, message })).await;
-        match result {
-            Ok(answer) => {
-                tracing::debug!("done");
-                Ok(Response::new(answer))
-            }
-            Err(error) => {
-                tracing::info!(%error, "not done");
-                tell_of_denial(rpc, &who, &extensions, None::<&T>, &error);
-                Err(status(error))
-            }
-        }
-    }
-    .instrument(span)
-    .await
+    let deadline = deadline(&metadata);
+    allowed(rpc, &caller, &extensions, &message)?;
+    let who = caller.clone();
+    // A stream ends with its caller's proof, if not before.
+    let ends = deadline.into_iter().chain(ends).min();
+    let result = within(deadline, handle(Call { caller, deadline: ends, rpc, message })).await;
+    result.map(Response::new).map_err(|error| {
+        line::not_done(&error);
+        tell_of_denial(rpc, &who, &extensions, None::<&T>, &error);
+        status(error)
+    })
 }
 
 /// Refuses a caller none of whose roles allows what the method is for, and tells the security log.
@@ -104,15 +91,16 @@ fn tell_of_denial<T: Message>(
         inside.deny(reason);
     }
     let from = denied::peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
-    let request_id = message.and_then(|it| request_id(&it.encode_to_vec()));
-    denied::say(rpc, Some(caller), &from, request_id.as_deref(), reason);
+    let id = message.and_then(|it| request_id(&it.encode_to_vec()));
+    id.into_iter().for_each(line::requested);
+    denied::say(rpc, Some(caller), &from, id, reason);
 }
 
 /// The request id of a mutation that was not looked into: its first field, by a rule of the contract that a test keeps.
-fn request_id(message: &[u8]) -> Option<String> {
+fn request_id(message: &[u8]) -> Option<RequestId> {
     let [10, 36, rest @ ..] = message else { return None };
     let text = std::str::from_utf8(rest.get(..36)?).ok()?;
-    text.parse::<RequestId>().ok().map(|it| it.to_string())
+    text.parse().ok()
 }
 
 /// Work until the deadline, where there is one.
@@ -169,7 +157,6 @@ impl<T: Message> Call<T> {
         command: Command,
         encode: fn(&Told) -> Vec<u8>,
     ) -> Result<R> {
-        tracing::Span::current().record("request_id", tracing::field::display(request));
         let submission = Submission {
             programme,
             actor: self.caller.actor.clone(),

@@ -11,6 +11,8 @@ use http::Extensions;
 use tonic::transport::server::TlsConnectInfo;
 
 use super::connections::Peer;
+use super::line::Roles;
+use crate::domain::ids::RequestId;
 use crate::domain::role::Caller;
 
 /// Lines a second, and as many more after a quiet time.
@@ -27,13 +29,14 @@ pub(super) fn peer(extensions: &Extensions) -> Option<&Peer> {
 }
 
 /// Writes a line, or counts it.
-pub(super) fn say(rpc: &str, caller: Option<&Caller>, from: &str, request_id: Option<&str>, reason: &str) {
+pub(super) fn say(rpc: &str, caller: Option<&Caller>, from: &str, request_id: Option<RequestId>, reason: &str) {
     if LIMITER.check().is_err() {
         UNSAID.fetch_add(1, Ordering::Relaxed);
         return;
     }
     let unsaid = UNSAID.swap(0, Ordering::Relaxed);
     let actor = caller.map(|it| it.actor.as_str());
-    let roles = caller.map(|it| it.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(","));
+    let roles = caller.map(|it| tracing::field::display(Roles(it)));
+    let request_id = request_id.map(tracing::field::display);
     tracing::warn!(target: "tsio::security", rpc, actor, roles, peer = from, request_id, reason, unsaid, "denied");
 }

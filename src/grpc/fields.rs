@@ -1,5 +1,6 @@
 //! Checks the fields of a request, and names everything wrong at once.
 
+use super::line;
 use crate::app::{AppError, Result, Violation};
 use crate::domain::Date;
 use crate::domain::ids::{Programme, RequestId, Uid, Urn};
@@ -81,7 +82,11 @@ impl Fields {
 
     /// The request id that every mutation carries.
     pub(super) fn request_id(&mut self, text: &str) -> Option<RequestId> {
-        self.parse("request_id", text)
+        let id = self.parse("request_id", text);
+        if let Some(id) = id {
+            line::requested(id);
+        }
+        id
     }
 
     /// A programme.

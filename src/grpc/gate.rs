@@ -1,5 +1,5 @@
 //! What every call passes before its handler: a place among the calls in flight, the door, the caller's own rate; and
-//! behind it, a panic that is caught.
+//! behind it, a panic that is caught. What is counted of it and what the log says of it begin here.
 //!
 //! Health is open to whoever asks, for probes have no token; everything else, unknown methods too, is behind the door.
 
@@ -18,13 +18,16 @@ use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
 
 use super::auth::{Door, LetIn};
 use super::denied;
 use super::foreign;
-use super::metrics::Metrics;
+use super::line;
+use super::metrics::{Counted, Metrics};
 use super::status::{error_info, with_details};
 use crate::domain::ids::Actor;
+use crate::domain::role::Caller;
 
 /// Open to whoever asks.
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -61,26 +64,54 @@ impl Gate {
         }
     }
 
-    async fn let_in(&self, request: &mut Request<Body>) -> Result<LetIn, Status> {
+    async fn let_in(&self, request: &mut Request<Body>) -> Result<LetIn, Denied> {
         let (parts, body) = std::mem::take(request).into_parts();
         let known = self.door.who(&parts).await;
-        let from = denied::peer(&parts.extensions).map(|it| it.address.to_string()).unwrap_or_default();
-        let rpc = parts.uri.path().to_owned();
         *request = Request::from_parts(parts, body);
-        let known = known.map_err(|unknown| {
-            self.metrics.inside.deny(unknown.reason);
-            denied::say(&rpc, None, &from, None, unknown.reason);
-            Status::from(unknown)
-        })?;
+        let known = known.map_err(|unknown| Denied { caller: None, reason: unknown.reason, status: unknown.into() })?;
         if let Some(rates) = &self.rates
             && rates.check_key(&known.caller.actor).is_err()
         {
-            self.metrics.inside.deny("RATE_EXCEEDED");
-            denied::say(&rpc, Some(&known.caller), &from, None, "RATE_EXCEEDED");
-            return Err(busy("RATE_EXCEEDED", "this caller calls more often than the server allows: slow down"));
+            let reason = "RATE_EXCEEDED";
+            let status = busy(reason, "this caller calls more often than the server allows: slow down");
+            return Err(Denied { caller: Some(known.caller), reason, status });
         }
         Ok(known)
     }
+
+    /// Opens the call's span, and lets it in, or says that it did not.
+    async fn begin(&self, counted: &mut Counted, request: &mut Request<Body>, open: bool) -> Result<Span, Status> {
+        let known = if open { None } else { Some(self.let_in(request).await) };
+        let from = denied::peer(request.extensions()).map(|it| it.address);
+        let caller = match &known {
+            Some(Ok(known)) => Some(&known.caller),
+            Some(Err(denied)) => denied.caller.as_ref(),
+            None => None,
+        };
+        let span = line::span(counted.method(), request.headers(), from, caller);
+        counted.told_in(&span, matches!(known, Some(Ok(_))));
+        match known {
+            Some(Ok(known)) => {
+                request.extensions_mut().insert(known);
+                request.extensions_mut().insert(Arc::clone(&self.metrics.inside));
+            }
+            Some(Err(Denied { caller, reason, status })) => {
+                self.metrics.inside.deny(reason);
+                let from = from.map(|it| it.to_string()).unwrap_or_default();
+                span.in_scope(|| denied::say(request.uri().path(), caller.as_ref(), &from, None, reason));
+                return Err(status);
+            }
+            None => {}
+        }
+        Ok(span)
+    }
+}
+
+/// Why a call was not let in, and who it was where that is known.
+struct Denied {
+    caller: Option<Caller>,
+    reason: &'static str,
+    status: Status,
 }
 
 fn busy(reason: &str, message: &str) -> Status {
@@ -124,24 +155,19 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let gate = Arc::clone(&self.gate);
         Box::pin(async move {
-            let counted = gate.metrics.begin(request.uri().path());
+            let mut counted = gate.metrics.begin(request.uri().path());
             let Ok(_place) = gate.places.try_acquire() else {
                 return Ok(counted.follow(busy("OVERLOADED", "the service is busy: try again").into_http()));
             };
             let open = gate.is_open(request.uri().path());
-            if !open {
-                match gate.let_in(&mut request).await {
-                    Ok(known) => {
-                        request.extensions_mut().insert(known);
-                        request.extensions_mut().insert(Arc::clone(&gate.metrics.inside));
-                    }
-                    Err(status) => return Ok(counted.follow(status.into_http())),
-                }
-            }
+            let span = match gate.begin(&mut counted, &mut request, open).await {
+                Ok(span) => span,
+                Err(status) => return Ok(counted.follow(status.into_http())),
+            };
             if let Some(peer) = denied::peer(request.extensions()) {
                 peer.let_in();
             }
-            let answered = AssertUnwindSafe(inner.call(request)).catch_unwind().await;
+            let answered = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind().await;
             let answered = answered.unwrap_or_else(|_| {
                 let status = with_details(
                     Code::Internal,

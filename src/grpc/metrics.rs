@@ -14,8 +14,10 @@ use prometheus::{
 use tokio::time::Instant;
 use tonic::Code;
 use tonic::body::Body;
+use tracing::Span;
 
 use super::access::TABLE;
+use super::line;
 use super::measured::Measured;
 use crate::app::Fund;
 use crate::domain::ledger::{Owner, Unit};
@@ -45,9 +47,16 @@ const CODES: [&str; 17] = [
 /// Health, which probes call, beside what the access table has.
 const HEALTH: [(&str, &str); 2] = [("grpc.health.v1.Health", "Check"), ("grpc.health.v1.Health", "Watch")];
 
+/// The name of a status code.
+pub(super) fn code_name(code: Code) -> &'static str {
+    CODES.get(usize::try_from(i32::from(code)).unwrap_or_default()).copied().unwrap_or_default()
+}
+
 /// What is counted of one method.
 #[derive(Debug)]
 struct Method {
+    /// `OfferService/NoteOffer`; of another package's service with the package.
+    name: String,
     handled: Vec<IntCounter>,
     seconds: Histogram,
 }
@@ -93,7 +102,9 @@ impl Metrics {
         let inside = Arc::new(Measured::new(&registry)?);
         let method = |service: &str, name: &str| {
             let handled = CODES.iter().map(|code| handled.with_label_values(&[service, name, *code])).collect();
-            Arc::new(Method { handled, seconds: seconds.with_label_values(&[service, name]) })
+            let seconds = seconds.with_label_values(&[service, name]);
+            let name = format!("{}/{name}", service.strip_prefix("tsio.v1.").unwrap_or(service));
+            Arc::new(Method { name, handled, seconds })
         };
         let ours = TABLE.iter().filter_map(|(rpc, _)| rpc.split_once('/'));
         let ours = ours.map(|(service, name)| (format!("tsio.v1.{service}"), name));
@@ -107,7 +118,8 @@ impl Metrics {
     pub(super) fn begin(&self, path: &str) -> Counted {
         self.in_flight.inc();
         let method = Arc::clone(self.methods.get(path).unwrap_or(&self.unknown));
-        Counted { method, in_flight: self.in_flight.clone(), begun: Instant::now(), code: None }
+        let in_flight = self.in_flight.clone();
+        Counted { method, in_flight, begun: Instant::now(), code: None, span: Span::none(), let_in: false }
     }
 
     /// Takes over what the funds hold.
@@ -139,9 +151,21 @@ pub(super) struct Counted {
     in_flight: IntGauge,
     begun: Instant,
     code: Option<Code>,
+    span: Span,
+    let_in: bool,
 }
 
 impl Counted {
+    /// The method, as the access table has it, or `unknown/unknown`.
+    pub(super) fn method(&self) -> &str {
+        &self.method.name
+    }
+
+    /// It lies in this span, which has its one line at the end.
+    pub(super) fn told_in(&mut self, span: &Span, let_in: bool) {
+        (self.span, self.let_in) = (span.clone(), let_in);
+    }
+
     fn read(&mut self, headers: &HeaderMap) {
         if let Some(code) = headers.get("grpc-status") {
             self.code = Some(Code::from_bytes(code.as_bytes()));
@@ -169,7 +193,9 @@ impl Drop for Counted {
         if let Some(handled) = self.method.handled.get(at) {
             handled.inc();
         }
-        self.method.seconds.observe(self.begun.elapsed().as_secs_f64());
+        let took = self.begun.elapsed();
+        self.method.seconds.observe(took.as_secs_f64());
         self.in_flight.dec();
+        line::ended(&self.span, code, took, self.let_in);
     }
 }

@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 
 use super::convert;
 use super::fields::Fields;
+use super::line;
 use super::status::status;
 use crate::app::imports::{Door, Header, Outcome, Progress, Reply, Upload, upload_bytes};
 use crate::app::{App, AppError, Result, Violation, authorise};
@@ -89,25 +90,19 @@ where
 {
     let caller = super::auth::let_in(request.extensions())?.caller.clone();
     let (sender, receiver) = mpsc::channel(BUFFER);
-    let span = tracing::info_span!(
-        "call",
-        rpc = door.rpc(),
-        actor = caller.actor.as_str(),
-        request_id = tracing::field::Empty
-    );
     let parts = request.into_inner().map(move |message| message.map(part));
     let work = async move {
         let ending = match run(app, uploads, door, caller, parts, sender.clone()).await {
             Ok(outcome) => Ok(Told::Outcome(outcome)),
             Err(error) => {
-                tracing::info!(%error, "not done");
+                line::not_done(&error);
                 Err(status(error))
             }
         };
         // The caller may have gone; what was imported stays imported.
         let _ = sender.send(ending).await;
     };
-    tokio::spawn(work.instrument(span));
+    tokio::spawn(work.in_current_span());
     Ok(Response::new(Box::pin(ReceiverStream::new(receiver).map(move |it| it.map(tell)))))
 }
 
@@ -129,7 +124,7 @@ async fn run(
     };
     let size = header.size_bytes;
     let header = checked(header)?;
-    tracing::Span::current().record("request_id", tracing::field::display(header.request));
+    line::requested(header.request);
     let slow = |_| wrong("chunk", &format!("the upload took longer than {} s", SLOWEST.as_secs()));
     let bytes = tokio::time::timeout(SLOWEST, receive(parts, &sender)).await.map_err(slow)??;
     if size > 0 && i64::try_from(bytes.len()) != Ok(size) {

@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 
 use super::auth::LetIn;
 use super::fields::Fields;
+use super::line;
 use super::status::status;
 use super::{auth, call, convert};
 use crate::app::watch::{Asked, Limits, Position, Start, Told, Watches};
@@ -55,24 +56,23 @@ pub(super) fn watch(
     let deadline = call::deadline(&metadata).into_iter().chain(ends).min();
     let asked = asked(&message).map_err(status)?;
     let programme = asked.programme.clone();
-    let span = tracing::info_span!("call", rpc = "OfferService/WatchOffers", actor = caller.actor.as_str());
     let (sender, receiver) = mpsc::channel(BUFFER);
     let (ending, ended) = oneshot::channel();
     let work = async move {
         match call::within(deadline, watchers.watch(&caller, asked, sender)).await {
-            Ok(()) => tracing::debug!("the watcher went"),
+            Ok(()) => {}
             Err(AppError::DeadlinePassed) if deadline == ends => {
-                tracing::info!("the watch ends with the caller's token");
+                line::not_done(&"the caller's token has ended");
                 let _ = ending.send(Err(auth::over()));
             }
             Err(error) => {
-                tracing::info!(%error, "the watch ends");
+                line::not_done(&error);
                 // It may have gone meanwhile.
                 let _ = ending.send(Err(status(error)));
             }
         }
     };
-    drop(tokio::spawn(work.instrument(span)));
+    drop(tokio::spawn(work.in_current_span()));
     let told = ReceiverStream::new(receiver).map(move |it| Ok(shown(&programme, it)));
     Ok(Response::new(Box::pin(told.chain(once(ended).filter_map(std::result::Result::ok)))))
 }

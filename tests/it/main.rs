@@ -30,6 +30,7 @@ mod idempotency;
 mod kill;
 mod ledger;
 mod lists;
+mod lines;
 mod load;
 mod metrics;
 mod model;

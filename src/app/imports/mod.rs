@@ -13,6 +13,7 @@ mod tests;
 mod withdraw;
 
 use sha2::{Digest as _, Sha256};
+use tracing::Instrument as _;
 
 use super::{App, AppError, Result, Violation, authorise};
 use crate::domain::Date;
@@ -163,7 +164,7 @@ impl App {
         if !wrong.is_empty() {
             return Err(AppError::Invalid(wrong));
         }
-        finished(tokio::spawn(job.run(upload))).await
+        finished(tokio::spawn(job.run(upload).in_current_span())).await
     }
 
     /// A page of imports, newest first, older than `before`; of one kind or of all.

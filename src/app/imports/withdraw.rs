@@ -10,6 +10,8 @@
 
 use std::convert::Infallible;
 
+use tracing::Instrument as _;
+
 use super::{Import, Reply, State, fingerprint, finished};
 use crate::app::clock::new_id;
 use crate::app::eligibility;
@@ -147,7 +149,7 @@ impl App {
     ) -> Result<Reply<Withdrawn>> {
         authorise(caller, Action::Import)?;
         let (app, caller) = (self.clone(), caller.clone());
-        finished(tokio::spawn(async move {
+        let carried = async move {
             match retried(|| app.carry_withdrawal(&caller, request, approval)).await? {
                 Carried::Answered(answer) => Ok(Reply { answer, fresh: None }),
                 Carried::Unanswered(given) => {
@@ -155,8 +157,8 @@ impl App {
                     retried(|| app.answer_withdrawal(&given, encode)).await
                 }
             }
-        }))
-        .await
+        };
+        finished(tokio::spawn(carried.in_current_span())).await
     }
 
     /// What giving an approval to withdraw an import would come to, but for the offers it would affect. Writes nothing.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::group::{self, Locked, Verdict, write};
 use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
@@ -52,7 +53,8 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
             shared.measuring.tell(|it| it.waited(job.since.elapsed()));
         }
         drop_gone_and_late(&mut group);
-        settle(&shared, &programme, group, locked).await;
+        let span = tracing::info_span!("group", %programme, commands = group.len());
+        settle(&shared, &programme, group, locked).instrument(span).await;
     }
 }
 
@@ -137,8 +139,8 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, locked:
                 }
             }
             Err(error) => {
-                tracing::error!(%programme, %error, "a command cannot be written");
                 for job in group {
+                    job.span.in_scope(|| tracing::error!(%programme, %error, "a command cannot be written"));
                     let _ = job.reply.send(Err(AppError::Bug(error.to_string())));
                 }
             }

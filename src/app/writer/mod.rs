@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::clock::Clock;
 use super::measures::{Measures, Measuring};
@@ -122,6 +123,8 @@ struct Job {
     submission: Submission,
     /// Since when it waits.
     since: Instant,
+    /// The call's, which lines about this command alone lie in.
+    span: Span,
     reply: oneshot::Sender<Result<Vec<u8>>>,
 }
 
@@ -155,7 +158,7 @@ impl Writer {
     pub async fn submit(&self, submission: Submission) -> Result<Vec<u8>> {
         let programme = submission.programme.clone();
         let (reply, answer) = oneshot::channel();
-        let job = Job { submission, since: Instant::now(), reply };
+        let job = Job { submission, since: Instant::now(), span: Span::current(), reply };
         self.lane(programme).try_send(job).map_err(|_| AppError::Overloaded)?;
         // The lane answers every job it has taken; it drops one unanswered only if it panicked.
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))

@@ -1,0 +1,101 @@
+//! What the log says of calls: who, from where, under which ids; and nothing of what people write.
+
+use serde_json::Value;
+use tsio::proto::{NoteOfferRequest, NoteOfferResponse};
+
+use crate::client::{Client, YEAR, fresh};
+use crate::harness::{Db, Server, both};
+use crate::past::Past;
+
+both!(a_call_that_is_not_done_is_one_line, a_command_that_cannot_be_written_is_named);
+
+/// The trace and the span that a caller is in.
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SECRET: &str = "Mrs Miggins telephoned";
+
+/// A note in a trace, by somebody with these roles.
+async fn note(client: &Client, offer: &str, id: &str, roles: &str) -> Result<NoteOfferResponse, tonic::Status> {
+    let note = NoteOfferRequest {
+        request_id: id.to_owned(),
+        offer: offer.to_owned(),
+        text: SECRET.to_owned(),
+        ..Default::default()
+    };
+    let mut request = client.ask(note);
+    request.metadata_mut().insert("x-tsio-roles", roles.parse().unwrap());
+    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01").parse().unwrap());
+    client.offers().note_offer(request).await.map(tonic::Response::into_inner)
+}
+
+/// The lines that lie in the span of the call with this request id.
+fn lines_of(log: &str, id: &str) -> Vec<Value> {
+    // The remark about development mode is for people.
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|it| it["span"]["request_id"] == *id || it["fields"]["request_id"] == *id).collect()
+}
+
+async fn a_call_that_is_not_done_is_one_line(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let nobody = uuid::Uuid::nil().to_string();
+    let (done, missing, denied) = (fresh(), fresh(), fresh());
+    note(&client, &offers[0].offer, &done, "case-officer").await.unwrap();
+    note(&client, &nobody, &missing, "case-officer,finance").await.unwrap_err();
+    note(&client, &offers[0].offer, &denied, "finance").await.unwrap_err();
+    server.stop();
+    let log = server.stderr();
+    assert!(!log.contains("Miggins"), "{log}");
+    assert_eq!(lines_of(&log, &done), Vec::<Value>::new(), "what went well is said at debug alone");
+
+    let [line] = &lines_of(&log, &missing)[..] else { panic!("{log}") };
+    let (fields, span) = (&line["fields"], &line["span"]);
+    assert_eq!(
+        (&line["level"], &fields["message"], &fields["code"]),
+        (&"INFO".into(), &"ended".into(), &"NOT_FOUND".into())
+    );
+    assert!(fields["took_us"].as_u64().unwrap() > 0, "{line}");
+    for (field, wanted) in [
+        ("rpc", "OfferService/NoteOffer"),
+        ("actor", "officer"),
+        ("roles", "case-officer,finance"),
+        ("trace_id", TRACE),
+        ("why", &format!("offer {nobody} does not exist")),
+    ] {
+        assert_eq!(span[field], wanted, "{field}: {line}");
+    }
+    assert!(span["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
+
+    // Denied before its message was looked into: the security log has it too.
+    let [line, ended] = &lines_of(&log, &denied)[..] else { panic!("{log}") };
+    assert_eq!((&line["target"], &line["span"]["trace_id"]), (&"tsio::security".into(), &TRACE.into()));
+    assert_eq!((&ended["fields"]["code"], &ended["span"]["trace_id"]), (&"PERMISSION_DENIED".into(), &TRACE.into()));
+}
+
+async fn a_command_that_cannot_be_written_is_named(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let mut past = Past::of(&db).await;
+    let refuse = match past {
+        Past::Sqlite(_) => {
+            "CREATE TRIGGER cursed BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END".to_owned()
+        }
+        Past::Postgres(_) => "CREATE FUNCTION curse() RETURNS trigger LANGUAGE plpgsql AS \
+                              $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
+                              CREATE TRIGGER cursed BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION curse()"
+            .to_owned(),
+    };
+    past.run(&refuse).await.unwrap();
+    let id = fresh();
+    note(&client, &offers[0].offer, &id, "case-officer").await.unwrap_err();
+    server.stop();
+    let log = server.stderr();
+    let lines = lines_of(&log, &id);
+    let said =
+        |message: &str| lines.iter().find(|it| it["fields"]["message"] == message).unwrap_or_else(|| panic!("{log}"));
+    let written = said("a command cannot be written");
+    assert_eq!((&written["level"], &written["span"]["trace_id"]), (&"ERROR".into(), &TRACE.into()));
+    assert_eq!(written["fields"]["programme"], YEAR);
+    assert_eq!(said("ended")["fields"]["code"], "INTERNAL");
+}
