@@ -5,6 +5,7 @@
 
 mod access;
 mod file;
+mod traces;
 mod web;
 
 use std::fmt;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::grpc::auth::Access;
-use crate::grpc::{Limits, Setup};
+use crate::grpc::{Limits, Setup, Traces};
 pub use file::ConfigFile;
 use file::{File, Mistake};
 
@@ -49,6 +50,8 @@ pub struct Given {
     pub development: bool,
     /// `--metrics-listen`, or `TSIO_METRICS_LISTEN`.
     pub metrics_listen: Option<SocketAddr>,
+    /// `--traces-endpoint`, or `TSIO_TRACES_ENDPOINT`.
+    pub traces_endpoint: Option<String>,
 }
 
 /// The set-up of a server.
@@ -62,6 +65,8 @@ pub struct Config {
     pub migrate: bool,
     /// Who is let in, over what, and how many.
     pub setup: Setup,
+    /// Where traces go, if anywhere.
+    pub traces: Option<Traces>,
 }
 
 impl fmt::Debug for Config {
@@ -115,6 +120,7 @@ impl Config {
         let development = given.development || says.development.unwrap_or(false);
         let (access, tls) = access::check(says, listen, development, mistakes);
         let web = web::check(says, mistakes);
+        let traces = traces::check(says, given.traces_endpoint, mistakes);
         let limits = says.limits.clone().unwrap_or_default();
         let rate = match (&access, limits.calls_per_second) {
             (_, Some(rate)) => Some(rate),
@@ -131,7 +137,8 @@ impl Config {
         let ledger = says.ledger.as_ref().map_or(CHECK_SECONDS, |it| it.check_seconds);
         let ledger = (ledger > 0).then(|| Duration::from_secs(ledger));
         let migrate = given.migrate || says.migrate.unwrap_or(false);
-        Self { database, listen, migrate, setup: Setup { access, tls, limits, web, metrics, ledger } }
+        let setup = Setup { access, tls, limits, web, metrics, ledger };
+        Self { database, listen, migrate, setup, traces }
     }
 }
 
@@ -161,7 +168,7 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_said_at_once_with_its_line() {
-        let rows: [(&str, &[&str]); 10] = [
+        let rows: [(&str, &[&str]); 11] = [
             ("", &["access: nothing says who may call: set up [tokens] or [[services]], or serve with --development"]),
             (
                 "database = \"mysql://x\"\ndrain_seconds = 3000\ndevelopment = true",
@@ -207,6 +214,13 @@ mod tests {
                 "development = true\n[web]\norigins = [\n\"https://casework.example\",\n\"*\", \"http://casework.example\"]",
                 &[":5: web.origins: \"*\" is no origin", ":5: web.origins: \"http://casework.example\" is no origin"],
             ),
+            (
+                "development = true\n[traces]\nendpoint = \"collector:4317\"\nratio = 1.5",
+                &[
+                    ":3: traces.endpoint: \"collector:4317\" is not http(s)://host:port",
+                    ":4: traces.ratio: 1.5 is not from 0 to 1",
+                ],
+            ),
             ("database = \"sqlite:a.db\"\ndatabsae = \"x\"", &[":2: unknown field `databsae`"]),
         ];
         for (text, wanted) in rows {
@@ -229,6 +243,23 @@ mod tests {
         assert_eq!(every(""), Some(3_600));
         assert_eq!(every("[ledger]\ncheck_seconds = 60"), Some(60));
         assert_eq!(every("[ledger]\ncheck_seconds = 0"), None);
+    }
+
+    #[test]
+    fn traces_go_where_the_flag_says_and_nowhere_by_themselves() {
+        let traces = |text: &str, flag: Option<&str>| {
+            let (_dir, path) = file(text);
+            let traces_endpoint = flag.map(ToOwned::to_owned);
+            let given = Given { development: true, traces_endpoint, ..Given::default() };
+            Config::load(Some(&path), given).unwrap().traces.map(|it| (it.endpoint, it.ratio))
+        };
+        let there = |endpoint: &str, ratio| Some((endpoint.to_owned(), ratio));
+        assert_eq!(traces("", None), None);
+        assert_eq!(traces("[traces]\nratio = 0.5", None), None);
+        let text = "[traces]\nendpoint = \"http://a:4317\"\nratio = 0.25";
+        assert_eq!(traces(text, None), there("http://a:4317", 0.25));
+        assert_eq!(traces(text, Some("https://b:4317")), there("https://b:4317", 0.25));
+        assert_eq!(traces("", Some("https://b:4317")), there("https://b:4317", 1.0));
     }
 
     #[test]

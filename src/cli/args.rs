@@ -184,6 +184,9 @@ pub struct ServeArgs {
     /// Where Prometheus may scrape /metrics, over plain HTTP [default: nowhere]
     #[arg(long, value_name = "ADDR", env = "TSIO_METRICS_LISTEN")]
     pub metrics_listen: Option<std::net::SocketAddr>,
+    /// A collector that traces go to, by OTLP over gRPC [default: none]
+    #[arg(long, value_name = "URL", env = "TSIO_TRACES_ENDPOINT")]
+    pub traces_endpoint: Option<String>,
 }
 
 /// A command about settings.

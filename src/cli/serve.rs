@@ -10,8 +10,8 @@ use super::out;
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::config::{Config, Given};
-use crate::grpc::Serving;
 use crate::grpc::auth::Access;
+use crate::grpc::{Exporting, Serving};
 use crate::store::schema::Version;
 use crate::store::{Backend, Store, Use};
 use crate::telemetry;
@@ -23,14 +23,23 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves until SIGTERM or SIGINT, then drains. 0 when every call in flight was answered.
 pub async fn serve(args: ServeArgs) -> ExitCode {
-    telemetry::start();
-    let ServeArgs { database, listen, config, migrate, development, metrics_listen } = args;
-    let given = Given { database, listen, migrate, development, metrics_listen };
+    let ServeArgs { database, listen, config, migrate, development, metrics_listen, traces_endpoint } = args;
+    let given = Given { database, listen, migrate, development, metrics_listen, traces_endpoint };
     let config = match Config::load(config.as_deref(), given) {
         Ok(config) => config,
         Err(mistakes) => return failed(&mistakes.into()),
     };
-    match serve_on(&config).await {
+    let traces = match config.traces.as_ref().map(Exporting::begin).transpose() {
+        Ok(traces) => traces,
+        Err(error) => return failed(&error.into()),
+    };
+    telemetry::start_with(traces.as_ref());
+    let served = serve_on(&config).await;
+    if let Some(traces) = traces {
+        // It blocks, for a bounded time; whether it did well it has told the log.
+        let _ = tokio::task::spawn_blocking(move || traces.end()).await;
+    }
+    match served {
         Ok(Serving::Drained) => ExitCode::SUCCESS,
         Ok(Serving::CutOff) => failed(&"the drain's time was up; calls still in flight were cut off".into()),
         Err(error) => failed(&error),

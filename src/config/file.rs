@@ -39,6 +39,8 @@ pub struct ConfigFile {
     pub metrics: Option<MetricsTable>,
     /// The ledger's check.
     pub ledger: Option<LedgerTable>,
+    /// Traces.
+    pub traces: Option<TracesTable>,
 }
 
 /// `[metrics]`.
@@ -47,6 +49,16 @@ pub struct ConfigFile {
 pub struct MetricsTable {
     /// Address and port of `GET /metrics`, over plain HTTP.
     pub listen: SocketAddr,
+}
+
+/// `[traces]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TracesTable {
+    /// Where the collector takes OTLP over gRPC: `http://host:port` or `https://host:port`.
+    pub endpoint: Option<Spanned<String>>,
+    /// Which part of the calls that come without a trace of their own is traced, 0 to 1; all when left out.
+    pub ratio: Option<Spanned<f64>>,
 }
 
 /// `[ledger]`.

@@ -79,31 +79,29 @@ impl Gate {
         Ok(known)
     }
 
-    /// Opens the call's span, and lets it in, or says that it did not.
-    async fn begin(&self, counted: &mut Counted, request: &mut Request<Body>, open: bool) -> Result<Span, Status> {
-        let known = if open { None } else { Some(self.let_in(request).await) };
+    /// Lets a call in, or says that it did not, and opens the call's span.
+    async fn begin(&self, counted: &mut Counted, request: &mut Request<Body>) -> Result<Span, Status> {
+        let known = self.let_in(request).await;
         let from = denied::peer(request.extensions()).map(|it| it.address);
         let caller = match &known {
-            Some(Ok(known)) => Some(&known.caller),
-            Some(Err(denied)) => denied.caller.as_ref(),
-            None => None,
+            Ok(known) => Some(&known.caller),
+            Err(denied) => denied.caller.as_ref(),
         };
         let span = line::span(counted.method(), request.headers(), from, caller);
-        counted.told_in(&span, matches!(known, Some(Ok(_))));
+        counted.told_in(&span, known.is_ok());
         match known {
-            Some(Ok(known)) => {
+            Ok(known) => {
                 request.extensions_mut().insert(known);
                 request.extensions_mut().insert(Arc::clone(&self.metrics.inside));
+                Ok(span)
             }
-            Some(Err(Denied { caller, reason, status })) => {
+            Err(Denied { caller, reason, status }) => {
                 self.metrics.inside.deny(reason);
                 let from = from.map(|it| it.to_string()).unwrap_or_default();
                 span.in_scope(|| denied::say(request.uri().path(), caller.as_ref(), &from, None, reason));
-                return Err(status);
+                Err(status)
             }
-            None => {}
         }
-        Ok(span)
     }
 }
 
@@ -160,7 +158,9 @@ where
                 return Ok(counted.follow(busy("OVERLOADED", "the service is busy: try again").into_http()));
             };
             let open = gate.is_open(request.uri().path());
-            let span = match gate.begin(&mut counted, &mut request, open).await {
+            // Probes come every other second: neither the log nor a trace has anything of them.
+            let begun = if open { Ok(Span::none()) } else { gate.begin(&mut counted, &mut request).await };
+            let span = match begun {
                 Ok(span) => span,
                 Err(status) => return Ok(counted.follow(status.into_http())),
             };

@@ -12,7 +12,7 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 
 use super::metrics::code_name;
-use super::traceparent;
+use super::{traceparent, traces};
 use crate::domain::ids::RequestId;
 use crate::domain::role::Caller;
 
@@ -20,7 +20,7 @@ use crate::domain::role::Caller;
 /// the message is read, and why it was not done, where it was not.
 pub(super) fn span(method: &str, headers: &HeaderMap, from: Option<SocketAddr>, caller: Option<&Caller>) -> Span {
     let parent = traceparent::read(headers);
-    tracing::info_span!(
+    let span = tracing::info_span!(
         "call",
         rpc = method,
         actor = caller.map(|it| it.actor.as_str()),
@@ -29,7 +29,10 @@ pub(super) fn span(method: &str, headers: &HeaderMap, from: Option<SocketAddr>, 
         trace_id = parent.map(|it| it.trace_id),
         request_id = Empty,
         why = Empty,
-    )
+        otel.kind = Empty,
+    );
+    traces::join(&span, method, parent);
+    span
 }
 
 /// The request id of the call at hand is known.
@@ -42,9 +45,13 @@ pub(super) fn not_done(why: &impl fmt::Display) {
     Span::current().record("why", display(why));
 }
 
-/// The one line at a call's end. Only callers who were let in may have more than a line of the security log: whoever hammers
+/// The one line at a call's end, where it has a span. Only callers who were let in may have more than a line of the security log: whoever hammers
 /// at the door fills no disk.
 pub(super) fn ended(span: &Span, code: Code, took: Duration, let_in: bool) {
+    if span.is_none() {
+        return;
+    }
+    traces::ended(span, code);
     let (code_name, took_us) = (code_name(code), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     if let_in && code != Code::Ok {
         tracing::info!(parent: span, code = code_name, took_us, "ended");

@@ -33,8 +33,10 @@ mod status;
 mod terms;
 mod torn;
 mod traceparent;
+mod traces;
 mod upload;
 mod watch;
 mod web;
 
 pub use server::{Limits, Serving, Setup, Tls, serve};
+pub use traces::{Exporting, Traces};

@@ -50,4 +50,5 @@ mod roles;
 mod samples;
 mod start;
 mod terms;
+mod traces;
 mod watch;

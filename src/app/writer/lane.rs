@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::group::{self, Locked, Verdict, write};
 use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
@@ -49,13 +49,25 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
             Err(_) => None,
         };
         let mut group = take(first, &mut next, &mut waiting).await;
-        for job in &group {
-            shared.measuring.tell(|it| it.waited(job.since.elapsed()));
-        }
         drop_gone_and_late(&mut group);
-        let span = tracing::info_span!("group", %programme, commands = group.len());
+        let span = begin(&shared, &programme, &mut group);
         settle(&shared, &programme, group, locked).instrument(span).await;
     }
+}
+
+/// Counts what is taken, and opens the group's span, which is linked to that of each call in it, as a span has one parent.
+fn begin(shared: &Shared, programme: &Programme, group: &mut [Job]) -> Span {
+    let commands = group.len();
+    let span = tracing::info_span!("group", %programme, commands);
+    for job in group {
+        shared.measuring.tell(|it| it.waited(job.since.elapsed()));
+        job.stage = tracing::debug_span!(parent: &job.span, "commit", commands);
+        if !job.stage.is_disabled() {
+            span.follows_from(&job.span);
+            job.stage.follows_from(&span);
+        }
+    }
+    span
 }
 
 /// Drops whoever has hung up, and tells whoever waited for too long.

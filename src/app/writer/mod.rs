@@ -125,6 +125,8 @@ struct Job {
     since: Instant,
     /// The call's, which lines about this command alone lie in.
     span: Span,
+    /// Within it, what the command goes through at the moment: its wait, then its commit. For traces alone.
+    stage: Span,
     reply: oneshot::Sender<Result<Vec<u8>>>,
 }
 
@@ -158,7 +160,8 @@ impl Writer {
     pub async fn submit(&self, submission: Submission) -> Result<Vec<u8>> {
         let programme = submission.programme.clone();
         let (reply, answer) = oneshot::channel();
-        let job = Job { submission, since: Instant::now(), span: Span::current(), reply };
+        let stage = tracing::debug_span!("wait");
+        let job = Job { submission, since: Instant::now(), span: Span::current(), stage, reply };
         self.lane(programme).try_send(job).map_err(|_| AppError::Overloaded)?;
         // The lane answers every job it has taken; it drops one unanswered only if it panicked.
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
