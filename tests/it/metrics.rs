@@ -1,5 +1,6 @@
 //! What Prometheus scrapes follows from the calls that were made.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -7,12 +8,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::Code;
+use yaml_rust2::{Yaml, YamlLoader};
 
 use tsio::app::clock::Clock;
 use tsio::proto::{CreateAwardsRequest, NoteOfferRequest, WatchOffersRequest};
 
 use crate::client::{Client, YEAR, fresh, of_school};
-use crate::harness::{Db, Server, both};
+use crate::harness::{Db, Server, both, run};
 use crate::money::{DAY, credit};
 use crate::past::Past;
 
@@ -158,6 +160,57 @@ async fn a_ledger_that_was_tampered_with_is_seen_from_outside(db: Db) {
     assert!(server.stderr().contains("the ledger differs from its record"));
     past.run(&bend(-1)).await.unwrap();
     Scrape::until(&server, |it| it.value(&ok) == 1.0).await;
+}
+
+/// The document, and the alerts, name what a server exports, and nothing else.
+#[test]
+fn what_is_written_about_metrics_is_what_is_exported() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = dir.path().join("tsio.toml");
+        std::fs::write(&settings, "development = true\n[ledger]\ncheck_seconds = 1\n").unwrap();
+        let settings = settings.to_str().unwrap();
+        let server = Server::start_with(&Db::sqlite(), &["--config", settings, "--metrics-listen", "127.0.0.1:0"]);
+        Client::of(&server).await.financed(YEAR, "credit", 100_000).await;
+        let checked = |it: &Scrape| it.0.contains("\ntsio_ledger_check_ok{");
+        let Scrape(said) = Scrape::until(&server, checked).await;
+        let kinds = said.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let exported: BTreeMap<&str, &str> = kinds.collect();
+
+        let page = include_str!("../../docs/operations.md");
+        let rows = page.lines().filter(|line| line.starts_with("| `tsio_"));
+        let named = rows.flat_map(|row| names(row.split('|').nth(1).unwrap()));
+        assert_eq!(named.collect::<BTreeSet<_>>(), exported.keys().map(|it| (*it).to_owned()).collect());
+
+        let rules = YamlLoader::load_from_str(include_str!("../../docs/alerts.yml")).unwrap();
+        let groups = rules[0]["groups"].as_vec().unwrap();
+        let rules: Vec<&Yaml> = groups.iter().flat_map(|group| group["rules"].as_vec().unwrap()).collect();
+        assert!(!rules.is_empty());
+        for rule in rules {
+            let (alert, expr) = (rule["alert"].as_str().unwrap(), rule["expr"].as_str().unwrap());
+            for part in ["summary", "action"] {
+                assert!(rule["annotations"][part].as_str().is_some(), "{alert}: {part}");
+            }
+            assert!(rule["labels"]["severity"].as_str().is_some(), "{alert}");
+            let asked = names(expr);
+            assert!(!asked.is_empty(), "{alert}: {expr}");
+            for name in asked {
+                let of_histogram =
+                    name.strip_suffix("_bucket").is_some_and(|it| exported.get(it) == Some(&"histogram"));
+                assert!(of_histogram || exported.contains_key(name.as_str()), "{alert}: {name}");
+            }
+            let labels = expr.split('{').skip(1).map(|it| it.split(['=', '!']).next().unwrap());
+            for label in labels {
+                assert!(said.contains(&format!("{label}=\"")), "{alert}: {label}");
+            }
+        }
+    });
+}
+
+/// The metrics that a text names.
+fn names(text: &str) -> BTreeSet<String> {
+    let words = text.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+    words.filter(|it| it.starts_with("tsio_")).map(ToOwned::to_owned).collect()
 }
 
 /// What one scrape said.
