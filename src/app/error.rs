@@ -56,6 +56,9 @@ pub enum AppError {
     /// The database is away: nothing is known beyond what reading again tells.
     #[error("the database is away: try again with the same request id")]
     Unavailable,
+    /// A newer program has brought the schema past what this one knows; it writes no more.
+    #[error("this server is older than the database: try again with the same request id, on another")]
+    Outdated,
     /// What a watcher saw last is not in this record: it was restored from a copy made before.
     #[error("{0}")]
     Diverged(String),
@@ -88,6 +91,7 @@ impl From<StoreError> for AppError {
                 tracing::warn!(%error, "the database did not answer");
                 Self::Unavailable
             }
+            StoreError::Outdated(_) => Self::Outdated,
             StoreError::Row(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => Self::Bug(error.to_string()),
         }
     }

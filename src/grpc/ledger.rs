@@ -34,6 +34,10 @@ async fn check(app: &App, measured: &Measured) {
         Ok(Err(error)) => return tracing::error!(%error, "the ledger could not be checked"),
         Err(_) => return tracing::error!("the ledger could not be checked in time"),
     };
+    // What a newer program wrote meanwhile is nothing that this one can judge.
+    if let Err(error) = app.ready().await {
+        return tracing::warn!(%error, "the ledger was not checked");
+    }
     for report in reports.iter().filter(|it| !it.is_sound()) {
         let (programme, differences) = (&report.programme, report.count);
         tracing::error!(%programme, differences, "the ledger differs from its record: tsio verify says where");

@@ -40,7 +40,7 @@ use super::torn;
 use super::upload::Uploads;
 use super::watch::{self, Watchers};
 use super::web::{self, Web};
-use crate::app::{App, Measures};
+use crate::app::{App, AppError, Measures};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::approval_service_server::ApprovalServiceServer;
 use crate::proto::award_service_server::AwardServiceServer;
@@ -140,7 +140,7 @@ pub async fn serve(
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone()));
     app.measure(Arc::clone(&metrics.inside) as Arc<dyn Measures>);
     let mut followers = JoinSet::new();
-    followers.spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate)));
+    followers.spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate), watchers.clone()));
     if let Some(every) = every {
         followers.spawn(ledger::follow(app.clone(), Arc::clone(&metrics.inside), every));
     }
@@ -246,8 +246,9 @@ fn router(
         .add_service(ApprovalServiceServer::new(Approvals(app)).max_decoding_message_size(MAX_MESSAGE)))
 }
 
-/// Readiness follows the database: NOT_SERVING while it is away.
-async fn follow_the_database(app: App, health: HealthReporter, gate: Arc<Gate>) {
+/// Readiness follows the database: NOT_SERVING while it is away, and for good once a newer program has migrated it: then
+/// watchers go on elsewhere, as events may come that this program cannot read.
+async fn follow_the_database(app: App, health: HealthReporter, gate: Arc<Gate>, watchers: Watchers) {
     let mut every = tokio::time::interval(READINESS);
     loop {
         every.tick().await;
@@ -256,6 +257,9 @@ async fn follow_the_database(app: App, health: HealthReporter, gate: Arc<Gate>) 
             Ok(()) => tonic_health::ServingStatus::Serving,
             Err(error) => {
                 tracing::warn!(%error, "not ready");
+                if error == AppError::Outdated {
+                    watchers.stop();
+                }
                 tonic_health::ServingStatus::NotServing
             }
         };

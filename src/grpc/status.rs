@@ -34,6 +34,7 @@ pub(super) fn status(error: AppError) -> Status {
         AppError::Overloaded => plain(Code::ResourceExhausted, "OVERLOADED"),
         AppError::DeadlinePassed => plain(Code::DeadlineExceeded, "DEADLINE_PASSED"),
         AppError::Unavailable => plain(Code::Unavailable, "DATABASE_AWAY"),
+        AppError::Outdated => plain(Code::Unavailable, "SERVER_OUTDATED"),
         AppError::Diverged(_) => plain(Code::FailedPrecondition, "HISTORY_DIVERGED"),
         AppError::TooSlow(_) => plain(Code::ResourceExhausted, "WATCHER_TOO_SLOW"),
         AppError::Stopping => plain(Code::Unavailable, "SERVER_STOPPING"),

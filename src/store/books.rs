@@ -6,6 +6,7 @@ use super::batch::{Batch, How, Kind, Table, cell};
 use super::bulk::select_by_place;
 use super::entity::record::{book, terms};
 use super::loose::{Rows, each};
+use super::schema::{self, APPLIED};
 use super::{Backend, Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::{Actor, Programme};
@@ -99,18 +100,18 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
     Ok(())
 }
 
-/// Locks a book's row until the transaction ends, and reads its head. The first statement of every writer.
+/// Locks a book's row until the transaction ends, and reads its head. The first statement of every group: in the same round
+/// trip it sees whether the schema is still one that this program knows, and holds off whoever would migrate.
 ///
 /// # Errors
-/// [`StoreError::Busy`] when another process holds it for too long.
+/// [`StoreError::Busy`] when another process holds it for too long; [`StoreError::Outdated`].
 pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<Head>> {
     let conn = tx.at();
     // SQLite's transaction has the whole file locked already.
-    let lock = match conn.backend {
-        Backend::Postgres => " FOR UPDATE",
-        Backend::Sqlite => "",
-    };
-    read_head(&conn, programme, lock).await
+    match conn.backend {
+        Backend::Postgres => read_head(&conn, programme, (APPLIED, " FOR UPDATE")).await,
+        Backend::Sqlite => read_head(&conn, programme, ("NULL", "")).await,
+    }
 }
 
 /// Reads a book's head without locking it.
@@ -118,12 +119,13 @@ pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<Head>> {
 /// # Errors
 /// As the database has it.
 pub async fn head_of(from: &impl Readable, programme: &Programme) -> Result<Option<Head>> {
-    read_head(&from.at(), programme, "").await
+    read_head(&from.at(), programme, ("NULL", "")).await
 }
 
-async fn read_head(conn: &Conn<'_>, programme: &Programme, lock: &str) -> Result<Option<Head>> {
-    let sql = format!("SELECT next_seq, next_entry, head, open FROM books WHERE programme = $1{lock}");
+async fn read_head(conn: &Conn<'_>, programme: &Programme, (applied, lock): (&str, &str)) -> Result<Option<Head>> {
+    let sql = format!("SELECT next_seq, next_entry, head, open, {applied} FROM books WHERE programme = $1{lock}");
     let read = |row: &QueryResult| {
+        row.try_get_by_index::<Option<String>>(4)?.map_or(Ok(()), |it| schema::known(&it))?;
         Ok(Head {
             next: Seq(row.try_get_by_index(0)?),
             next_entry: EntrySeq(row.try_get_by_index(1)?),

@@ -21,6 +21,9 @@ pub enum StoreError {
     /// The database holds something that this program cannot read.
     #[error("the database holds something unreadable: {0}")]
     Unreadable(String),
+    /// The schema was brought past what this program knows, while it ran: nothing was done, and nothing ever will be.
+    #[error("the schema is a newer program's: {0}")]
+    Outdated(String),
     /// The database is not one that this program can run on: another's, or its schema is not what statements ask for.
     #[error("{0}")]
     Unusable(String),
@@ -41,6 +44,7 @@ impl StoreError {
             | Self::Taken(said)
             | Self::Row(said)
             | Self::Unreadable(said)
+            | Self::Outdated(said)
             | Self::Unusable(said) => said,
         }
     }
@@ -50,7 +54,7 @@ impl StoreError {
     pub const fn retryable(&self) -> bool {
         match self {
             Self::Away(_) | Self::Busy(_) | Self::Taken(_) => true,
-            Self::Row(_) | Self::Unreadable(_) | Self::Unusable(_) => false,
+            Self::Row(_) | Self::Unreadable(_) | Self::Outdated(_) | Self::Unusable(_) => false,
         }
     }
 
@@ -59,7 +63,7 @@ impl StoreError {
     pub const fn blames_one(&self) -> bool {
         match self {
             Self::Taken(_) | Self::Row(_) | Self::Unreadable(_) => true,
-            Self::Away(_) | Self::Busy(_) | Self::Unusable(_) => false,
+            Self::Away(_) | Self::Busy(_) | Self::Outdated(_) | Self::Unusable(_) => false,
         }
     }
 }
@@ -133,7 +137,7 @@ mod tests {
             StoreError::Away(_) => "away",
             StoreError::Row(_) => "row",
             StoreError::Unusable(_) => "unusable",
-            StoreError::Taken(_) | StoreError::Unreadable(_) => "other",
+            StoreError::Taken(_) | StoreError::Unreadable(_) | StoreError::Outdated(_) => "other",
         };
         let rows = [
             ("busy", &["40001", "40P01", "55P03", "57014"][..]),
@@ -178,6 +182,7 @@ mod tests {
             (StoreError::Taken(text()), (true, true)),
             (StoreError::Row(text()), (false, true)),
             (StoreError::Unreadable(text()), (false, true)),
+            (StoreError::Outdated(text()), (false, false)),
             (StoreError::Unusable(text()), (false, false)),
         ];
         for (error, wanted) in rows {

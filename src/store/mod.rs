@@ -233,13 +233,17 @@ impl Store {
     /// BEGIN fails among concurrent writers).
     ///
     /// # Errors
-    /// As the database has it.
+    /// [`StoreError::Outdated`] once a newer program has migrated; otherwise as the database has it.
     pub async fn write(&self, turn: Turn) -> Result<WriteTx> {
-        self.begin(&self.writes, turn).await
+        let tx = self.begin(&self.writes, turn).await?;
+        if self.backend == Backend::Postgres {
+            self.hold_schema(&tx.tx).await?;
+        }
+        Ok(tx)
     }
 
     /// The same for a group of a book's commands: its statements are always the same and find their rows by key, so
-    /// PostgreSQL keeps their plans; see [`WriteTx::plan_anew`].
+    /// PostgreSQL keeps their plans; see [`WriteTx::plan_anew`]. Whether the schema is still known is seen by [`books::lock`].
     ///
     /// # Errors
     /// As the database has it.
@@ -294,11 +298,14 @@ impl Store {
         pools
     }
 
-    /// Asks the database for a sign of life.
+    /// Asks the database for a sign of life, and whether its schema is still one that this program knows.
     ///
     /// # Errors
-    /// [`StoreError::Away`] when there is none.
+    /// [`StoreError::Away`] when there is none; [`StoreError::Outdated`].
     pub async fn ping(&self) -> Result<()> {
+        if self.backend == Backend::Postgres {
+            return self.still_known(&self.reads).await;
+        }
         let statement = Statement::from_string(self.db_backend(), "SELECT 1");
         self.reads.query_one_raw(statement).await?;
         Ok(())

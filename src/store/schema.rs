@@ -1,12 +1,35 @@
 //! The schema's version: brought up to date by `tsio migrate`, checked by `tsio serve`.
 
+use std::sync::LazyLock;
+
 use migrations::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use sea_orm::{ConnectionTrait, TransactionTrait as _};
 
 use super::{Backend, Result, Store, StoreError};
 
 /// Advisory lock number that keeps two migrating processes apart on PostgreSQL ("tsio" in ASCII).
 const ADVISORY_LOCK: i64 = 0x7473_696f;
+
+/// The newest migration that this program knows.
+static NEWEST: LazyLock<String> =
+    LazyLock::new(|| Migrator::migrations().last().map(|it| it.name().to_owned()).unwrap_or_default());
+/// The newest migration that the database has, as an expression of PostgreSQL. A newer server migrates it beside older ones
+/// there; a SQLite file has one server.
+pub(super) const APPLIED: &str = "(SELECT MAX(version) FROM seaql_migrations)";
+/// What a migration takes first, and every writer's first statement takes weakly: so each writer has ended by the time the
+/// schema changes, or begins after it and sees that it has. Reads go on.
+const KEEP_WRITERS_OUT: &str =
+    "DO $$ BEGIN IF to_regclass('books') IS NOT NULL THEN LOCK TABLE books IN EXCLUSIVE MODE; END IF; END $$";
+/// The weak end of it, for writers that do not begin with a book's row.
+const AMONG_WRITERS: &str = "LOCK TABLE books IN ROW SHARE MODE";
+
+/// Refuses a schema that a newer program has brought further than this one knows.
+///
+/// # Errors
+/// [`StoreError::Outdated`].
+pub(super) fn known(applied: &str) -> Result<()> {
+    if applied > NEWEST.as_str() { Err(StoreError::Outdated(applied.to_owned())) } else { Ok(()) }
+}
 
 /// How a database's schema stands to this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +78,9 @@ impl Store {
             let names = names.join(", ");
             return Err(StoreError::Unusable(format!("the database is newer than this program: it has {names}")));
         }
+        if self.version().await? == Version::Current {
+            return Ok(());
+        }
         match self.backend {
             Backend::Sqlite => Migrator::up(&self.writes, None).await?,
             Backend::Postgres => {
@@ -63,11 +89,30 @@ impl Store {
                 // Waiting here for another process to migrate takes as long as it takes.
                 tx.execute_unprepared("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0").await?;
                 tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).await?;
+                tx.execute_unprepared(KEEP_WRITERS_OUT).await?;
                 Migrator::up(&tx, None).await?;
                 tx.commit().await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether this program still knows the schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Outdated`]; otherwise as the database has it.
+    pub(super) async fn still_known(&self, on: &impl ConnectionTrait) -> Result<()> {
+        let applied = on.query_one_raw(self.text(&format!("SELECT {APPLIED}"))).await?;
+        applied.map_or(Ok(()), |row| known(&row.try_get_by_index::<String>(0)?))
+    }
+
+    /// The same for a writer, which holds off whoever would migrate from here on.
+    ///
+    /// # Errors
+    /// As [`Store::still_known`].
+    pub(super) async fn hold_schema(&self, on: &impl ConnectionTrait) -> Result<()> {
+        on.execute_unprepared(AMONG_WRITERS).await?;
+        self.still_known(on).await
     }
 
     fn text(&self, sql: &str) -> sea_orm::Statement {
@@ -79,6 +124,14 @@ impl Store {
 mod tests {
     use super::*;
     use crate::store::Use;
+
+    #[test]
+    fn a_schema_is_known_up_to_the_newest_migration() {
+        let names: Vec<String> = Migrator::migrations().iter().map(|it| it.name().to_owned()).collect();
+        assert!(names.is_sorted(), "by their names they are compared: {names:?}");
+        assert!(names.iter().all(|it| known(it).is_ok()));
+        assert!(matches!(known("m9999_of_the_future"), Err(StoreError::Outdated(_))));
+    }
 
     #[tokio::test]
     async fn a_migration_that_fails_half_way_leaves_nothing() {

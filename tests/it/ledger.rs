@@ -260,7 +260,7 @@ async fn verified_over_wire(db: &Db) -> VerifyLedgerResponse {
 }
 
 /// The schema of the second release: what the third migration added is taken out again.
-fn before_money(db: &Db) -> String {
+pub(crate) fn before_money(db: &Db) -> String {
     let sql = "DROP TABLE invoices; DROP TABLE bookings; DROP TABLE awards; DROP TABLE entries; DROP TABLE accounts; \
         DROP INDEX approvals_of_request; ALTER TABLE approvals DROP COLUMN request_id; \
         ALTER TABLE books DROP COLUMN next_entry; ALTER TABLE approvals DROP COLUMN change; \

@@ -51,4 +51,5 @@ mod samples;
 mod start;
 mod terms;
 mod traces;
+mod upgrade;
 mod watch;

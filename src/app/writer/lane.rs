@@ -11,7 +11,7 @@ use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
 use crate::app::retry::retried;
 use crate::domain::book::Command;
 use crate::domain::ids::Programme;
-use crate::store;
+use crate::store::{self, StoreError};
 
 /// Starts a lane and the supervisor that starts it anew after a panic.
 pub(super) fn start(shared: Arc<Shared>, programme: Programme) -> mpsc::Sender<Job> {
@@ -148,6 +148,12 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, locked:
                 tracing::warn!(%programme, %error, commands = group.len(), "giving up on a group");
                 for job in group {
                     let _ = job.reply.send(Err(AppError::Unavailable));
+                }
+            }
+            Err(error @ StoreError::Outdated(_)) => {
+                tracing::warn!(%programme, %error, commands = group.len(), "a group is left to newer servers");
+                for job in group {
+                    let _ = job.reply.send(Err(error.clone().into()));
                 }
             }
             Err(error) => {
