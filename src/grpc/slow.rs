@@ -27,17 +27,23 @@ pub(super) fn in_time(request: Request<Body>) -> Request<Body> {
     request.map(|body| Body::new(InTime::new(body)))
 }
 
-/// A body that has until then.
+/// A body that has until then. Most messages are there with their call: the timer is made for the first wait alone.
 struct InTime {
     body: Body,
-    ends: Pin<Box<Sleep>>,
+    begun: Instant,
+    ends: Option<Pin<Box<Sleep>>>,
 }
 
 impl InTime {
     fn new(body: Body) -> Self {
+        Self { body, begun: Instant::now(), ends: None }
+    }
+
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let until = self.begun + MESSAGE;
         #[expect(clippy::disallowed_methods, reason = "the deadline of a message, beside its reads")]
-        let ends = Box::pin(tokio::time::sleep_until(Instant::now() + MESSAGE));
-        Self { body, ends }
+        let ends = self.ends.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        ends.as_mut().poll(cx).is_ready()
     }
 }
 
@@ -47,7 +53,7 @@ impl HttpBody for InTime {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if frame.is_pending() && self.ends.as_mut().poll(cx).is_ready() {
+        if frame.is_pending() && self.is_late(cx) {
             return Poll::Ready(Some(Err(Status::deadline_exceeded("the message did not come in time"))));
         }
         frame
