@@ -174,8 +174,9 @@ impl<T: Send + Sync + 'static> Watches<T> {
     pub async fn watch(&self, caller: &Caller, asked: Asked, to: mpsc::Sender<Told<T>>) -> Result<()> {
         authorise(caller, Action::Read)?;
         let it = &*self.0;
-        it.app.terms(&asked.programme).await?;
+        // First: whoever gets none must cost the database nothing, however many they are.
         let _place = it.places.try_acquire().map_err(|_| AppError::Overloaded)?;
+        it.app.terms(&asked.programme).await?;
         let mut stopping = it.stopping.subscribe();
         let scope = Scope { regions: asked.regions, states: asked.states, reach: caller.reach(Action::Read) };
         let feed = Feed::new(self, asked.programme, scope, to.clone());
