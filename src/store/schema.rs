@@ -103,7 +103,8 @@ impl Store {
     /// [`StoreError::Outdated`]; otherwise as the database has it.
     pub(super) async fn still_known(&self, on: &impl ConnectionTrait) -> Result<()> {
         let applied = on.query_one_raw(self.text(&format!("SELECT {APPLIED}"))).await?;
-        applied.map_or(Ok(()), |row| known(&row.try_get_by_index::<String>(0)?))
+        let applied = applied.map(|row| row.try_get_by_index::<Option<String>>(0)).transpose()?.flatten();
+        applied.map_or(Ok(()), |it| known(&it))
     }
 
     /// The same for a writer, which holds off whoever would migrate from here on.
