@@ -19,7 +19,7 @@ use tsio::proto::{NoteOfferRequest, OfferState, Party, StartOfferRequest};
 use crate::client::{Client, YEAR, contact, fresh, of_school};
 use crate::door::issuer::{Guarded, claims};
 use crate::harness::process::{Process, output_of};
-use crate::harness::{Db, Server, run};
+use crate::harness::{Db, Server, both, run};
 use crate::money::{DAY, funded};
 
 use tear::Tear;
@@ -45,7 +45,7 @@ fn python() {
         output_of(&mut protoc, BOUND);
         let mut example = Command::new(made);
         example.arg("examples/python/casework.py").env("PYTHONPATH", stubs.path()).env("PYTHONDONTWRITEBYTECODE", "1");
-        does_the_casework(example).await;
+        does_the_casework(&Db::sqlite(), example).await;
     });
 }
 
@@ -56,17 +56,17 @@ fn node() {
         // Node looks for packages beside the program first, then in the folders named here.
         let mut example = Command::new("node");
         example.arg("examples/node/casework.js").env("NODE_PATH", made.join("node_modules")).env("TSIO_PROTO", "proto");
-        does_the_casework(example).await;
+        does_the_casework(&Db::sqlite(), example).await;
     });
 }
 
+both!(rust);
+
 /// Cargo builds the example with the tests, beside them.
-#[test]
-fn rust() {
-    run(async {
-        let tests = std::env::current_exe().unwrap();
-        does_the_casework(Command::new(tests.parent().unwrap().with_file_name("examples").join("casework"))).await;
-    });
+async fn rust(db: Db) {
+    let tests = std::env::current_exe().unwrap();
+    let example = tests.parent().unwrap().with_file_name("examples").join("casework");
+    does_the_casework(&db, Command::new(example)).await;
 }
 
 /// Where `tests/run` put what an example needs; checks that it is of the file that names it now.
@@ -146,10 +146,9 @@ async fn prepared(db: &Db) -> String {
 }
 
 /// Holds an example to its morning, while its connections are torn and its token expires.
-async fn does_the_casework(mut example: Command) {
-    let db = Db::sqlite();
-    let offer = prepared(&db).await;
-    let mut guarded = Guarded::start(&db, "");
+async fn does_the_casework(db: &Db, mut example: Command) {
+    let offer = prepared(db).await;
+    let mut guarded = Guarded::start(db, "");
     let officer = guarded.key.sign(&claims("bo", &["case-officer"], &["*"]));
     let tear = Tear::before(guarded.server.address());
     let tokens = Tokens::of(&guarded.key);
@@ -183,7 +182,7 @@ async fn does_the_casework(mut example: Command) {
     assert_eq!(tokens.asked(), 2, "once at first, and once when that had expired");
 
     guarded.server.stop();
-    judged(&db, &offer, &said.lines).await;
+    judged(db, &offer, &said.lines).await;
 }
 
 /// What it must have said: £3,000 of a cap of £10,000 and a fund of £5,000 leave £7,000 and £2,000.

@@ -1,7 +1,6 @@
 //! Watching: every change once, in order, whatever breaks, from any place and through any server.
 
 use std::collections::HashMap;
-use std::fs;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -32,6 +31,7 @@ both!(
     what_cannot_be_watched_is_refused,
     a_quiet_stream_says_where_it_is_and_a_late_one_ends,
     a_stopping_server_sends_its_watchers_on,
+    a_place_of_a_lost_future_is_told_apart,
     the_command_line_prints_a_line_a_message,
 );
 
@@ -322,42 +322,36 @@ fn two_servers_tell_the_same_and_hint_at_it() {
     });
 }
 
-#[test]
-fn a_place_of_a_lost_future_is_told_apart() {
-    run(async {
-        let db = Db::sqlite();
-        let mut server = Server::start(&db);
-        let offers = Client::of(&server).await.seed().await;
-        server.stop();
-        let file = db.url().trim_start_matches("sqlite://").trim_end_matches("?mode=rwc").to_owned();
-        let copy = format!("{file}.copy");
-        fs::copy(&file, &copy).unwrap();
-        server.restart();
-        let client = Client::of(&server).await;
-        let mut watch = Watch::from(&client, Start::AfterSequence(18)).await;
-        let kept = watch.news().await;
-        client.note(&offers[0].offer, "this is lost", &fresh()).await.unwrap();
-        let lost = watch.news().await;
-        assert_eq!((kept.sequence, lost.sequence), (19, 20));
-        drop(watch);
-        server.stop();
-        fs::rename(&copy, &file).unwrap();
+async fn a_place_of_a_lost_future_is_told_apart(db: Db) {
+    let mut server = Server::start(&db);
+    let offers = Client::of(&server).await.seed().await;
+    server.stop();
+    let restore = db.backup();
+    server.restart();
+    let client = Client::of(&server).await;
+    let mut watch = Watch::from(&client, Start::AfterSequence(18)).await;
+    let kept = watch.news().await;
+    client.note(&offers[0].offer, "this is lost", &fresh()).await.unwrap();
+    let lost = watch.news().await;
+    assert_eq!((kept.sequence, lost.sequence), (19, 20));
+    drop(watch);
+    server.stop();
+    restore();
 
-        server.restart();
-        let client = Client::of(&server).await;
-        let diverged = async |start: Start| {
-            let status = Watch::from(&client, start).await.end().await;
-            assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "HISTORY_DIVERGED"));
-        };
-        diverged(token(&lost)).await;
-        diverged(Start::AfterSequence(20)).await;
-        // Another event has its number now, which only the token can tell.
-        client.note(&offers[0].offer, "this came instead", &fresh()).await.unwrap();
-        diverged(token(&lost)).await;
-        let other = Watch::from(&client, token(&kept)).await.news().await;
-        assert_eq!(other.sequence, 20);
-        assert_ne!(other.resume_token, lost.resume_token);
-    });
+    server.restart();
+    let client = Client::of(&server).await;
+    let diverged = async |start: Start| {
+        let status = Watch::from(&client, start).await.end().await;
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "HISTORY_DIVERGED"));
+    };
+    diverged(token(&lost)).await;
+    diverged(Start::AfterSequence(20)).await;
+    // Another event has its number now, which only the token can tell.
+    client.note(&offers[0].offer, "this came instead", &fresh()).await.unwrap();
+    diverged(token(&lost)).await;
+    let other = Watch::from(&client, token(&kept)).await.news().await;
+    assert_eq!(other.sequence, 20);
+    assert_ne!(other.resume_token, lost.resume_token);
 }
 
 /// Another stream's checkpoints, five seconds apart, tell the time: 30 seconds are given.

@@ -65,6 +65,20 @@ impl Db {
         matches!(*self.0, Kind::Postgres(_) | Kind::Alone(_))
     }
 
+    /// Keeps a copy of the database, whose servers are stopped; what is answered puts it back.
+    pub(crate) fn backup(&self) -> Box<dyn FnOnce()> {
+        match &*self.0 {
+            Kind::Postgres(stamped) => Box::new(stamped.backup()),
+            Kind::Sqlite(_) => {
+                let file = self.url().trim_start_matches("sqlite://").trim_end_matches("?mode=rwc").to_owned();
+                let copy = format!("{file}.copy");
+                std::fs::copy(&file, &copy).unwrap();
+                Box::new(move || std::fs::rename(&copy, &file).unwrap())
+            }
+            Kind::Alone(_) => panic!("no backup of it"),
+        }
+    }
+
     /// Runs SQL past the program, to tamper with a PostgreSQL database or to look at it.
     pub(crate) fn psql(&self, sql: &str) -> String {
         match &*self.0 {

@@ -46,6 +46,16 @@ impl Stamped {
     pub(crate) fn psql(&self, sql: &str) -> String {
         Cluster::shared().psql(&self.name, sql)
     }
+
+    /// Keeps a copy of the database, which nobody may be connected to; what is answered puts it back.
+    pub(crate) fn backup(&self) -> impl FnOnce() + use<> {
+        let (name, cluster) = (self.name.clone(), Cluster::shared());
+        cluster.psql("postgres", &format!("CREATE DATABASE {name}_copy TEMPLATE {name}"));
+        move || {
+            cluster.psql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+            cluster.psql("postgres", &format!("ALTER DATABASE {name}_copy RENAME TO {name}"));
+        }
+    }
 }
 
 impl Drop for Stamped {
