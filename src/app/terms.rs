@@ -76,8 +76,8 @@ impl TermsCache {
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has none.
     pub async fn of(&self, from: &impl Readable, programme: &Programme) -> Result<Arc<Loaded>> {
-        if let Some(loaded) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(programme) {
-            return Ok(Arc::clone(loaded));
+        if let Some(loaded) = self.at_hand(programme) {
+            return Ok(loaded);
         }
         let unknown = || AppError::NotFound(format!("programme {programme}"));
         let row = books::terms_of(from, programme).await?.ok_or_else(unknown)?;
@@ -86,6 +86,10 @@ impl TermsCache {
         let loaded = Arc::new(Loaded { terms: Arc::new(terms), sha256: row.sha256 });
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(programme.clone(), Arc::clone(&loaded));
         Ok(loaded)
+    }
+
+    fn at_hand(&self, programme: &Programme) -> Option<Arc<Loaded>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(programme).cloned()
     }
 }
 
@@ -96,6 +100,11 @@ impl App {
     /// [`AppError::NotFound`] for a programme that has none.
     pub async fn terms(&self, programme: &Programme) -> Result<Arc<Loaded>> {
         self.inner.terms.of(self.store(), programme).await
+    }
+
+    /// Whether they were read before, so that asking for them asks no database.
+    pub(super) fn has_terms_at_hand(&self, programme: &Programme) -> bool {
+        self.inner.terms.at_hand(programme).is_some()
     }
 
     /// Every programme, by name.

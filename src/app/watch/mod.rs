@@ -176,7 +176,10 @@ impl<T: Send + Sync + 'static> Watches<T> {
         let it = &*self.0;
         // First: whoever gets none must cost the database nothing, however many they are.
         let _place = it.places.try_acquire().map_err(|_| AppError::Overloaded)?;
+        // In turns until they are known, for a thousand who come at once would each read them.
+        let turn = if it.app.has_terms_at_hand(&asked.programme) { None } else { it.catching_up.acquire().await.ok() };
         it.app.terms(&asked.programme).await?;
+        drop(turn);
         let mut stopping = it.stopping.subscribe();
         let scope = Scope { regions: asked.regions, states: asked.states, reach: caller.reach(Action::Read) };
         let feed = Feed::new(self, asked.programme, scope, to.clone());
