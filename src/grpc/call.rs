@@ -91,7 +91,7 @@ fn tell_of_denial<T: Message>(
         inside.deny(reason);
     }
     let from = denied::peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
-    let id = message.and_then(|it| request_id(&it.encode_to_vec()));
+    let id = message.filter(|_| !only_reads(rpc)).and_then(|it| request_id(&it.encode_to_vec()));
     id.into_iter().for_each(line::requested);
     denied::say(rpc, Some(caller), &from, id, reason);
 }
@@ -101,6 +101,13 @@ fn request_id(message: &[u8]) -> Option<RequestId> {
     let [10, 36, rest @ ..] = message else { return None };
     let text = std::str::from_utf8(rest.get(..36)?).ok()?;
     text.parse().ok()
+}
+
+/// Whether a method changes nothing, by its verb: such a message has no request id, and another id may come first in it.
+fn only_reads(rpc: &str) -> bool {
+    let verb = rpc.split_once('/').map_or(rpc, |(_, name)| name);
+    let reads = ["Get", "BatchGet", "List", "Stream", "Watch", "Explain", "Summarise", "Check", "Verify"];
+    reads.iter().any(|it| verb.starts_with(it))
 }
 
 /// Work until the deadline, where there is one.
@@ -215,6 +222,22 @@ fn timeout(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_only_reads_carries_no_request_id() {
+        let set = prost_types::FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
+        let ours: Vec<_> = set.file.iter().filter(|file| file.package() == "tsio.v1").collect();
+        let carries = |name: &str| {
+            let mut messages = ours.iter().flat_map(|file| &file.message_type);
+            let message = messages.find(|it| name == format!(".tsio.v1.{}", it.name())).unwrap();
+            message.field.iter().any(|field| field.name() == "request_id")
+        };
+        let methods = ours.iter().flat_map(|file| &file.service).flat_map(|it| &it.method);
+        // An upload's is in its first part.
+        for method in methods.filter(|it| !it.client_streaming()) {
+            assert_eq!(only_reads(method.name()), !carries(method.input_type()), "{}", method.name());
+        }
+    }
 
     #[tokio::test]
     async fn work_that_is_not_done_by_its_deadline_ends() {
