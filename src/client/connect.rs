@@ -21,6 +21,8 @@ use crate::proto::WatchOffersRequest;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How often a connection is asked for a sign of life: a peer that is gone without a word is found out, by a watch too.
+const ALIVE: Duration = Duration::from_secs(20);
 /// How often a call is made at most.
 const TRIES: u32 = 5;
 /// How long one try may take.
@@ -126,7 +128,7 @@ impl Builder {
         self
     }
 
-    /// How long one stream of a watch may last; for ever unless said.
+    /// How long a watch may last before it ends with DEADLINE_EXCEEDED; for ever unless said.
     pub const fn stream_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.policy.stream = deadline;
         self
@@ -163,6 +165,7 @@ impl Builder {
             return Err(Error::Setup { reason: "TLS_WANTED", text });
         }
         let mut endpoint = endpoint.connect_timeout(CONNECT);
+        endpoint = endpoint.http2_keep_alive_interval(ALIVE).keep_alive_timeout(CONNECT).keep_alive_while_idle(true);
         if secure {
             let mut tls = ClientTlsConfig::new();
             tls = if self.authorities.is_empty() { tls.with_native_roots() } else { tls };
@@ -277,9 +280,7 @@ impl Client {
             };
             match retry::again(&status) {
                 Again::WithAnotherToken if !renewed && self.credentials.renewed(&headers) => renewed = true,
-                Again::Yes if tries < self.policy.tries && begun.elapsed() < self.policy.patience => {
-                    retry::wait(tries).await;
-                }
+                Again::Yes if tries < self.policy.tries && retry::wait(tries, self.policy.patience, begun).await => {}
                 Again::Yes | Again::WithAnotherToken | Again::No => return Err(Error::of(status, request_id, tries)),
             }
         }

@@ -1,6 +1,6 @@
 //! When a call is made again, and when never. docs/clients.md has the table.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tonic::{Code, Status};
 
@@ -34,12 +34,16 @@ pub(super) fn again(status: &Status) -> Again {
 }
 
 /// Waits before the next try after so many: by chance up to a bound that doubles, so that clients that failed together do not
-/// come back together ("full jitter").
-pub(super) async fn wait(tried: u32) {
+/// come back together ("full jitter"). Whether there is time for one: where the wait would outlast `patience`, there is none.
+pub(super) async fn wait(tried: u32, patience: Duration, begun: Instant) -> bool {
     let most = WAIT.saturating_mul(1 << tried.saturating_sub(1).min(10)).min(LONGEST);
     let wait = most.mul_f64(fastrand::f64());
+    if begun.elapsed().saturating_add(wait) >= patience {
+        return false;
+    }
     #[expect(clippy::disallowed_methods, reason = "a bounded back-off before the server is asked again")]
     tokio::time::sleep(wait).await;
+    true
 }
 
 #[cfg(test)]

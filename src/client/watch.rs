@@ -1,9 +1,11 @@
 //! Following a programme's offers over as many streams as it takes.
 
+use std::time::{Duration, Instant};
+
 use tonic::{Code, Request, Status, Streaming};
 
 use super::connect::Client;
-use super::error::{Error, reason};
+use super::error::Error;
 use super::retry::{self, Again};
 use crate::proto::watch_offers_request::Start;
 use crate::proto::{WatchOffersRequest, WatchOffersResponse};
@@ -98,9 +100,7 @@ impl Watch {
     async fn mend(&mut self, status: Status) -> Result<(), Error> {
         let again = match retry::again(&status) {
             // A deadline that the caller set is the end it asked for.
-            _ if status.code() == Code::DeadlineExceeded && reason(&status).as_deref() != Some("MESSAGE_TOO_SLOW") => {
-                Again::No
-            }
+            _ if status.code() == Code::DeadlineExceeded && self.client.stream_deadline().is_some() => Again::No,
             Again::WithAnotherToken if !self.renewed && self.client.renew().await? => {
                 self.renewed = true;
                 (self.broke)(&status);
@@ -110,10 +110,13 @@ impl Watch {
         };
         self.tried = self.tried.saturating_add(1);
         if again != Again::Yes {
-            return Err(Error::of(status, None, self.tried));
+            // Polled again, it begins anew, with another token where there is one by then.
+            let tried = std::mem::take(&mut self.tried);
+            self.renewed = false;
+            return Err(Error::of(status, None, tried));
         }
         (self.broke)(&status);
-        retry::wait(self.tried).await;
+        retry::wait(self.tried, Duration::MAX, Instant::now()).await;
         Ok(())
     }
 }

@@ -134,7 +134,7 @@ pub struct Referral {
     pub urns: Vec<Urn>,
     /// The name of the school or trust when it was raised.
     pub name: String,
-    /// The region whose director decides it: where most of its schools are.
+    /// The region whose director decides it: its recipient's offer's, or that where most of its schools are.
     pub region: Region,
     /// How it came about.
     pub origin: Origin,

@@ -45,6 +45,10 @@ pub(super) fn read<C: Copy>(fields: &mut Fields, columns: &[Column<C>], text: &s
         fields.wrong("filter", format!("is longer than {LONGEST} characters"));
         return None;
     }
+    if text.contains('\0') {
+        fields.wrong("filter", "holds a character that no text has");
+        return None;
+    }
     let mut parser = Parser { tokens: tokens(text), at: 0, columns, mistakes: Vec::new(), compared: 0 };
     let read = parser.whole();
     let Parser { mut mistakes, .. } = parser;

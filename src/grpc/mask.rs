@@ -6,6 +6,9 @@ use prost_types::FieldMask;
 
 use super::fields::Fields;
 
+/// Paths that a mask may have: more than any answer has fields.
+const MOST: usize = 64;
+
 /// A field of a message that a mask may name.
 pub(super) struct Part<M> {
     /// Its name.
@@ -23,6 +26,10 @@ impl Mask {
     pub(super) fn read(fields: &mut Fields, given: Option<&FieldMask>, known: impl Fn(&str) -> bool) -> Self {
         let Some(given) = given.filter(|it| !it.paths.is_empty()) else { return Self(None) };
         if given.paths.iter().any(|it| it == "*") {
+            return Self(None);
+        }
+        if given.paths.len() > MOST {
+            fields.wrong("read_mask", format!("at most {MOST} paths are wanted, {} came", given.paths.len()));
             return Self(None);
         }
         for (at, path) in given.paths.iter().enumerate().filter(|(_, path)| !known(path)) {

@@ -16,6 +16,8 @@ const MAX_DETAILS: usize = 6 * 1024;
 const MAX_TEXT: usize = 512;
 /// Bytes of the violations named in the message.
 const MAX_SHOWN: usize = 440;
+/// Violations that may be listed: many more than their bytes leave room for.
+const LISTED: usize = 200;
 /// Violations named in the message too.
 const IN_MESSAGE: usize = 5;
 
@@ -52,6 +54,7 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
     let mut bad = pb::BadRequest {
         field_violations: violations
             .iter()
+            .take(LISTED)
             .map(|it| pb::bad_request::FieldViolation {
                 field: short(&it.field, MAX_TEXT),
                 description: short(&it.description, MAX_TEXT),
@@ -59,7 +62,7 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
             })
             .collect(),
     };
-    let more = shorten(&mut bad, |it| &mut it.field_violations);
+    let more = violations.len().saturating_sub(LISTED).saturating_add(shorten(&mut bad, |it| &mut it.field_violations));
     let mut message = short(&shown.join("; "), MAX_SHOWN);
     let unsaid = violations.len().saturating_sub(shown.len());
     if unsaid > 0 {

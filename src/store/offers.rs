@@ -23,6 +23,7 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::offer::lifecycle::State;
 use crate::domain::offer::{Acceptance, Acceptor, Contact, ListedSchool, Offer, Outcome, Party, Recipient};
+use crate::domain::placement::RecipientKind;
 use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
@@ -114,11 +115,13 @@ pub async fn to_recipients(
         return Ok(BTreeMap::new());
     }
     let conn = from.at();
-    let one = |it: &Recipient| {
-        let number = offer::Column::Recipient.eq(i64::from(it.number()));
-        Cond::all().add(offer::Column::RecipientKind.eq(it.kind())).add(number)
+    let of = |kind: RecipientKind| {
+        let of_kind = recipients.iter().filter(|it| it.row() == kind);
+        let numbers: Vec<i64> = of_kind.map(|it| i64::from(it.number())).collect();
+        let kind = offer::Column::RecipientKind.eq(kind.as_str());
+        Cond::all().add(kind).add(number_in(&conn, offer::Column::Recipient, &numbers))
     };
-    let any = recipients.iter().map(one).fold(Cond::any(), Cond::add);
+    let any = Cond::any().add(of(RecipientKind::Standalone)).add(of(RecipientKind::Mat));
     let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str())).filter(any);
     whole(&conn, find.all(&conn.db).await?).await
 }

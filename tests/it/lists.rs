@@ -20,6 +20,7 @@ both!(
     what_is_made_meanwhile_hides_nothing,
     a_page_token_is_bound_to_its_condition_and_order,
     every_mistake_of_a_list_is_named,
+    what_is_too_much_of_a_list_is_refused_at_once,
     a_mask_leaves_out_what_is_not_asked_for,
     a_filter_reaches_no_further_than_its_caller,
     the_command_line_lists_and_shows,
@@ -268,6 +269,17 @@ async fn every_mistake_of_a_list_is_named(db: Db) {
     let places: Vec<&str> =
         bad.field_violations[..5].iter().map(|it| it.description.split(':').next().unwrap()).collect();
     assert_eq!(places, [1, 26, 42, 44, 66].map(|at| format!("at character {at}")));
+}
+
+/// Millions of paths are one mistake, found at once; a NUL is none that a database is asked about.
+async fn what_is_too_much_of_a_list_is_refused_at_once(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let paths = vec![String::new(); 1_000_000];
+    let many = page(&client, ListOffersRequest { read_mask: Some(FieldMask { paths }), ..asked("", "", 5) }).await;
+    assert_eq!(fields_of(&many.unwrap_err()), ["read_mask"]);
+    let nul = page(&client, asked("name = \"a\0\"", "", 5)).await.unwrap_err();
+    assert_eq!((nul.code(), fields_of(&nul)), (Code::InvalidArgument, vec!["filter".to_owned()]));
 }
 
 async fn a_mask_leaves_out_what_is_not_asked_for(db: Db) {

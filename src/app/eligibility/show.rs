@@ -28,7 +28,7 @@ pub(super) async fn schools(
     let find = |urn: &Urn| standings.schools.get(urn).or_else(|| others.get(urn)).cloned();
     let answer = |school: School| SchoolEligibility {
         eligible: standings.entitled.contains_key(&school.urn),
-        rules: rules(terms, standings, school.urn),
+        rules: rules(terms, standings, reach, school.urn),
         superseded_by: standings.assessment.school(school.urn).and_then(|it| it.superseded_by),
         offer: on_offers.get(&school.urn).copied(),
         school,
@@ -36,9 +36,9 @@ pub(super) async fn schools(
     Ok(urns.iter().filter_map(find).map(answer).collect())
 }
 
-fn rules(terms: &Terms, standings: &Standings, urn: Urn) -> Vec<RuleAnswer> {
+fn rules(terms: &Terms, standings: &Standings, reach: &Reach, urn: Urn) -> Vec<RuleAnswer> {
     let Some(answers) = explain(terms, &standings.assessment, urn) else {
-        let answer = |rule: &Rule| by_person(standings, rule, urn).unwrap_or_else(|| unseen(&rule.id));
+        let answer = |rule: &Rule| by_person(standings, reach, rule, urn).unwrap_or_else(|| unseen(&rule.id));
         return terms.rules().iter().map(answer).collect();
     };
     let trust = standings.trusts.iter().find(|trust| trust.members.iter().any(|member| member.urn == urn));
@@ -59,7 +59,7 @@ fn rules(terms: &Terms, standings: &Standings, urn: Urn) -> Vec<RuleAnswer> {
                 reason: "in no open multi-academy trust".to_owned(),
                 evidence: None,
             },
-            _ => by_person(standings, rule, urn).unwrap_or_else(|| RuleAnswer {
+            _ => by_person(standings, reach, rule, urn).unwrap_or_else(|| RuleAnswer {
                 rule: answer.rule.clone(),
                 outcome: answer.outcome,
                 reason: answer.reason,
@@ -70,11 +70,14 @@ fn rules(terms: &Terms, standings: &Standings, urn: Urn) -> Vec<RuleAnswer> {
 }
 
 /// The answer of a rule that a person decides on a referral; nothing for another rule.
-fn by_person(standings: &Standings, rule: &Rule, urn: Urn) -> Option<RuleAnswer> {
+fn by_person(standings: &Standings, reach: &Reach, rule: &Rule, urn: Urn) -> Option<RuleAnswer> {
     let Test::Exceptional { .. } = &rule.test else { return None };
     let heir = standings.assessment.school(urn).and_then(|it| it.superseded_by).unwrap_or(urn);
     let granted = standings.granted.get(&heir).filter(|it| it.rule == rule.id);
     let (outcome, reason) = match granted.and_then(|it| Some((it, it.decision.as_ref()?))) {
+        Some((it, _)) if !reach.covers_region(it.region) => {
+            (Outcome::Met, "approved by a person, on a referral".to_owned())
+        }
         Some((it, decision)) => {
             let ground = &it.ground;
             (Outcome::Met, format!("approved on {} on the ground {ground}: referral {}", decision.on, it.id))

@@ -288,16 +288,7 @@ async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     let about_offers = facts.approvals.values().filter(|it| it.change.is_none());
     let mut whole = asked.offers.clone();
     whole.extend(about_offers.map(|approval| OfferId(approval.subject)));
-    let of_awards = facts.awards.values().map(|it| it.offer);
-    let bare: Vec<OfferId> = asked
-        .bare
-        .iter()
-        .copied()
-        .chain(of_awards)
-        .filter(|id| !whole.contains(id))
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+    whole.extend(facts.referrals.values().filter_map(|it| it.offer));
     let whole: Vec<OfferId> = whole.into_iter().collect();
     if !whole.is_empty() {
         facts.offers = offers::find(from, &whole).await?;
@@ -313,10 +304,14 @@ async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
         urns.extend(facts.offers.values().flat_map(|offer| offer.schools.keys().copied()));
     }
     facts.offers.extend(to_them);
+    // What is asked for in full is not read once more without its schools.
+    let of_awards = facts.awards.values().map(|it| it.offer);
+    let bare = asked.bare.iter().copied().chain(of_awards).filter(|id| !facts.offers.contains_key(id));
+    let bare: BTreeSet<OfferId> = bare.collect();
     if !urns.is_empty() {
         facts.listed = offers::listing(from, &programme, &Reach::everything(), &urns).await?;
     }
-    Ok(bare)
+    Ok(bare.into_iter().collect())
 }
 
 /// What most groups ask, in one round trip: these offers, the programme's funds, the caps and trusts concerned. Answers

@@ -178,13 +178,13 @@ impl Facts {
             .into_iter()
             .chain(self.before_programme(new.on))
             .chain(not_in_effect(ground, new.on))
-            .chain(self.referred_already(new.subject))
+            .chain(self.referred_already(new.subject, context.reach))
             .chain(unseated)
             .chain(barred)
             .chain(candidate.as_ref().and_then(|it| self.listed_already(it)));
         Refusal::none_of(refusals)?;
         let candidate = candidate.ok_or(Fault::Bug("a referral of no school"))?;
-        let region = region_of(&candidate.schools.iter().collect::<Vec<_>>());
+        let region = self.region_for(&candidate);
         let first = candidate.schools.first();
         let referral = ReferralId((context.ids)());
         let body = EventBody::ReferralRaised {
@@ -299,12 +299,8 @@ impl Facts {
             refusals.push(not_referable(&recipient.to_string(), why, "nothing lifts it"));
         }
         let offer = self.offer_to(recipient);
-        let region = match offer {
-            Some(offer) => Some(offer.region),
-            None => region_of(&candidate.schools.iter().collect::<Vec<_>>()),
-        };
-        if region.is_some_and(|it| !reach.covers_region(it)) {
-            let remedy = "have it raised, or decided, by somebody of that region";
+        if self.region_for(candidate).is_some_and(|it| !reach.covers_region(it)) {
+            let remedy = "withdraw the referral, and have it raised anew in that region";
             refusals.push(not_referable(
                 &recipient.to_string(),
                 "its offer belongs to another region".to_owned(),
@@ -337,6 +333,12 @@ impl Facts {
         })
     }
 
+    /// The region that answers for it: its recipient's offer's, or the one where an offer would be made.
+    fn region_for(&self, candidate: &Candidate) -> Option<Region> {
+        let made = self.offer_to(candidate.recipient).map(|it| it.region);
+        made.or_else(|| region_of(&candidate.schools.iter().collect::<Vec<_>>()))
+    }
+
     /// The offer the recipient has, open or closed.
     fn offer_to(&self, recipient: Recipient) -> Option<&Offer> {
         self.recipients.get(&recipient).and_then(|id| self.offers.get(id))
@@ -347,9 +349,13 @@ impl Facts {
         found.ok_or_else(|| Fault::NotFound(format!("ground {name}")))
     }
 
-    fn referred_already(&self, subject: Subject) -> Option<Refusal> {
+    fn referred_already(&self, subject: Subject, reach: &Reach) -> Option<Refusal> {
         let open = self.referrals.values().find(|it| it.state == State::Open && it.subject == subject)?;
-        let limit = Limit::plain("referral", format!("referral {}", open.id), "discuss and decide that one");
+        let limit = if reach.covers_region(open.region) {
+            Limit::plain("referral", format!("referral {}", open.id), "discuss and decide that one")
+        } else {
+            Limit::plain("referral", subject.to_string(), "have that one decided or withdrawn first")
+        };
         Some(Refusal::of(Reason::ReferralOpen, format!("{subject} is referred already"), limit))
     }
 
@@ -375,14 +381,17 @@ impl Facts {
     /// [`Fault::NotFound`].
     pub(super) fn referral_within_reach(&self, command: &ReferralCommand, reach: &Reach) -> Result<(), Fault> {
         if let ReferralCommand::Raise(new) = command {
-            // As of an offer: a trust's is where most of its schools are, and who works there may name the others.
-            let seated = |urn| if let Some(Seat::With(it)) = self.seats.get(urn) { it.schools.first() } else { None };
-            let whose = region_of(&new.urns.iter().filter_map(seated).collect::<Vec<_>>());
+            // As of an offer, where there is one: whoever answers for a trust may name its schools in other regions too.
+            let whole = self.seated(new.subject, &new.urns).ok().and_then(|(candidate, _)| candidate);
+            let whose = whole.and_then(|it| self.region_for(&it));
             if whose.is_some_and(|it| reach.covers_region(it)) {
                 return Ok(());
             }
-            let hidden =
-                |urn: &&Urn| self.seats.get(urn).and_then(Seat::region).is_some_and(|it| !reach.covers_region(it));
+            // Of a school that no file names any more nobody knows where it lies.
+            let hidden = |urn: &&Urn| match self.seats.get(urn) {
+                Some(seat) => whose.or_else(|| seat.region()).is_some_and(|it| !reach.covers_region(it)),
+                None => !reach.is_everything(),
+            };
             let unseen: Vec<String> = new.urns.iter().filter(hidden).map(ToString::to_string).collect();
             return if unseen.is_empty() {
                 Ok(())
@@ -391,7 +400,12 @@ impl Facts {
             };
         }
         let named = command.referral().and_then(|id| self.referrals.get(&id));
-        match named.filter(|it| !reach.covers_region(it.region)) {
+        // An approval answers with the offer as well, wherever that is by now.
+        let moved = |it: &Referral| {
+            let offer = it.offer.and_then(|id| self.offers.get(&id));
+            offer.is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
+        };
+        match named.filter(|it| !reach.covers_region(it.region) || moved(it)) {
             Some(hidden) => Err(Fault::NotFound(format!("referral {}", hidden.id))),
             None => Ok(()),
         }

@@ -240,12 +240,35 @@ fn another_regions_referral_does_not_exist() {
     assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-09")), hidden);
     let school = ("NOT_FOUND school 100006".to_owned(), 0);
     assert_eq!(code(raise(&mut book, alone(100_006, "would_benefit", "2021-11-02"))), school);
-    // A trust is where most of the schools named are; who works there may name the others.
-    let mixed = |n| Box::new(mat(3000, vec![school_of(n)]));
-    book.facts.seats.insert(urn(100_020), Seat::With(mixed(100_020)));
-    let trust = |urns: &[u32]| new(Subject::Trust(uid(3000)), urns, "would_benefit", "2021-11-02");
-    assert_eq!(code(raise(&mut book, trust(&[100_020]))), ("NOT_FOUND school 100020".to_owned(), 0));
-    raise(&mut book, trust(&[100_007, 100_008, 100_020])).unwrap();
+    // Of a school that no file names any more nobody knows whether it is theirs.
+    let gone = ("NOT_FOUND school 100099".to_owned(), 0);
+    assert_eq!(code(raise(&mut book, alone(100_099, "would_benefit", "2021-11-02"))), gone);
+}
+
+/// Trust 3000 has its offer in the South-West, and a school in the West Midlands; trust 4000 has none yet.
+#[test]
+fn whoever_answers_for_the_offer_refers_its_schools_elsewhere() {
+    let here = |region| Reach { regions: Regions::These([region].into()), assigned_to: None };
+    let seated = |n, trust| Seat::With(Box::new(mat(trust, vec![school_of(n)])));
+    let benefit = |subject, urns: &[u32]| new(subject, urns, "would_benefit", "2021-11-02");
+    let mut book = book();
+    book.facts.seats.insert(urn(100_020), seated(100_020, 3000));
+    book.facts.seats.insert(urn(100_021), seated(100_021, 4000));
+    let school = Subject::School(urn(100_020));
+    book.reach = here(Region::WestMidlands);
+    let elsewhere = code(raise(&mut book, benefit(school, &[100_020])));
+    assert_eq!(elsewhere, ("NOT_FOUND school 100020".to_owned(), 0), "its offer is not theirs");
+    raise(&mut book, benefit(Subject::Trust(uid(4000)), &[100_021])).unwrap();
+    book.reach = here(Region::SouthWest);
+    let id = raise(&mut book, benefit(school, &[100_020])).unwrap();
+    assert_eq!(book.facts.referrals[&id].region, Region::SouthWest);
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
+    assert!(book.offer("M").schools.contains_key(&urn(100_020)));
+    // Once the offer has moved away, what an approval answered is theirs no more.
+    book.facts.offers.entry(Book::named("M")).and_modify(|it| it.region = Region::NorthOfEngland);
+    let hidden = (format!("NOT_FOUND referral {id}"), 0);
+    assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-12")), hidden);
 }
 
 fn school_of(n: u32) -> identify::CandidateSchool {

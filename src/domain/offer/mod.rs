@@ -241,7 +241,7 @@ pub struct Offer {
     pub responsible: ResponsibleBody,
     /// SHA-256 of the terms it was made under.
     pub terms: [u8; 32],
-    /// Its schools. Only identify changes the list.
+    /// Its schools. Only identify and an approved referral change the list.
     pub schools: BTreeMap<Urn, ListedSchool>,
     /// Its contacts, in the order they were recorded.
     pub contacts: Vec<Contact>,

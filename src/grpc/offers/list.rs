@@ -130,7 +130,7 @@ impl std::fmt::Display for Token {
 impl std::str::FromStr for Token {
     type Err = ();
     fn from_str(text: &str) -> std::result::Result<Self, ()> {
-        let (offer, name) = text.split_once('\n').ok_or(())?;
+        let (offer, name) = text.split_once('\n').filter(|(_, name)| !name.contains('\0')).ok_or(())?;
         Ok(Self(OfferPlace { offer: offer.parse().map_err(|_| ())?, name: name.to_owned() }))
     }
 }
