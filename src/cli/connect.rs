@@ -113,7 +113,7 @@ impl From<Error> for Failure {
         match error {
             Error::Setup { reason, text } => Self::Local(reason, text),
             Error::Unreachable(text) => Self::Local("SERVER_UNREACHABLE", text),
-            Error::Token(_) => Self::Local("TOKEN_MALFORMED", "the token holds what no token can".to_owned()),
+            Error::Token { .. } => Self::Local("TOKEN_MALFORMED", "the token holds what no token can".to_owned()),
             Error::Failed(failed) => failed.status().clone().into(),
         }
     }

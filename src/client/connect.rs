@@ -10,7 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::credentials::{Bearer, Credentials, File, Fixed, Tokens};
+use super::credentials::{Bearer, Credentials, File, Tokens};
 use super::error::Error;
 use super::lists::{List, Listed};
 use super::mutations::Mutation;
@@ -21,12 +21,12 @@ use crate::proto::WatchOffersRequest;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How often a connection is asked for a sign of life: a peer that is gone without a word is found out, by a watch too.
-const ALIVE: Duration = Duration::from_secs(20);
 /// How often a call is made at most.
 const TRIES: u32 = 5;
 /// How long one try may take.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a connection may be dead before it is left.
+const SILENCE: Duration = Duration::from_secs(40);
 /// How long all tries of a call may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,6 +37,7 @@ pub struct Builder {
     authorities: Vec<Vec<u8>>,
     identity: Option<(Vec<u8>, Vec<u8>)>,
     credentials: Result<Credentials, Error>,
+    silence: Duration,
     policy: Policy,
 }
 
@@ -82,8 +83,9 @@ impl Builder {
     }
 
     /// A token, which is not renewed.
-    pub fn token(self, token: impl Into<String>) -> Self {
-        self.tokens(Fixed(token.into()))
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.credentials = Ok(Credentials::Token(Arc::new(Bearer::fixed(token.into()))));
+        self
     }
 
     /// A file that somebody keeps a current token in. It is read for the first call, and again once the token has expired.
@@ -134,6 +136,13 @@ impl Builder {
         self
     }
 
+    /// How long the server's host may answer nothing at all, not even whether it is there, before the connection counts as
+    /// torn; 40 s unless said. It is asked only while something is under way.
+    pub const fn silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -164,8 +173,8 @@ impl Builder {
             let text = "a token is not sent in the clear: call the server by https://".to_owned();
             return Err(Error::Setup { reason: "TLS_WANTED", text });
         }
-        let mut endpoint = endpoint.connect_timeout(CONNECT);
-        endpoint = endpoint.http2_keep_alive_interval(ALIVE).keep_alive_timeout(CONNECT).keep_alive_while_idle(true);
+        let half = self.silence / 2;
+        let mut endpoint = endpoint.connect_timeout(CONNECT).http2_keep_alive_interval(half).keep_alive_timeout(half);
         if secure {
             let mut tls = ClientTlsConfig::new();
             tls = if self.authorities.is_empty() { tls.with_native_roots() } else { tls };
@@ -184,15 +193,17 @@ impl Client {
     pub fn to(server: impl Into<String>) -> Builder {
         let policy = Policy { tries: TRIES, deadline: DEADLINE, patience: PATIENCE, stream: None };
         let (server, credentials) = (server.into(), Ok(Credentials::None));
-        Builder { server, authorities: Vec::new(), identity: None, credentials, policy }
+        Builder { server, authorities: Vec::new(), identity: None, credentials, silence: SILENCE, policy }
     }
 
-    /// The generated clients, with the caller's proof on each call. A call through one is made once, as it is.
+    /// The generated clients, with the caller's proof on each call. A call through one is made once, as it is. They show the
+    /// token there is now: ask for them anew rather than keep them.
     ///
     /// # Errors
     /// [`Error::Token`].
     pub async fn services(&self) -> Result<Services, Error> {
-        Ok(Services::new(self.channel.clone(), self.credentials.headers().await?))
+        let headers = self.credentials.headers().await?;
+        Ok(Services::new(self.channel.clone(), headers, self.credentials.clone()))
     }
 
     /// Changes something. The request id is made here unless the message has one, and is the same in every try; so what was
@@ -250,6 +261,11 @@ impl Client {
         Watch::new(self.clone(), request)
     }
 
+    /// How long one try may take.
+    pub(super) const fn deadline(&self) -> Duration {
+        self.policy.deadline
+    }
+
     pub(super) const fn stream_deadline(&self) -> Option<Duration> {
         self.policy.stream
     }
@@ -266,21 +282,34 @@ impl Client {
         call: &impl AsyncFn(Services, Request<M>) -> Result<Response<R>, Status>,
     ) -> Result<R, Error> {
         let begun = Instant::now();
+        let left = || self.policy.patience.saturating_sub(begun.elapsed());
         let (mut tries, mut renewed) = (0_u32, false);
         loop {
-            let services = self.services().await?;
-            let headers = services.headers().to_vec();
-            let mut request = Request::new(message.clone());
-            let left = self.policy.patience.saturating_sub(begun.elapsed());
-            request.set_timeout(self.policy.deadline.min(left));
+            let mut shown = Vec::new();
+            let within = self.policy.deadline.min(left());
+            let once = async {
+                let services = self.services().await?;
+                shown = services.headers().to_vec();
+                let mut request = Request::new(message.clone());
+                request.set_timeout(within);
+                Ok(call(services, request).await)
+            };
             tries = tries.saturating_add(1);
-            let status = match call(services, request).await {
-                Ok(answer) => return Ok(answer.into_inner()),
-                Err(status) => status,
+            let status = match tokio::time::timeout(within, once).await {
+                Ok(Ok(Ok(answer))) => return Ok(answer.into_inner()),
+                Ok(Ok(Err(status))) => status,
+                Ok(Err(error)) => return Err(Error::under(error, request_id)),
+                Err(_) => Status::deadline_exceeded("no answer came in the time given"),
             };
             match retry::again(&status) {
-                Again::WithAnotherToken if !renewed && self.credentials.renewed(&headers) => renewed = true,
-                Again::Yes if tries < self.policy.tries && retry::wait(tries, self.policy.patience, begun).await => {}
+                Again::WithAnotherToken if !renewed && self.credentials.renewed(&shown) => renewed = true,
+                // A wait that uses up the time that is left would only come to another failure.
+                Again::Yes
+                    if tries < self.policy.tries
+                        && let Some(wait) = retry::pause(tries, left()) =>
+                {
+                    retry::wait(wait).await;
+                }
                 Again::Yes | Again::WithAnotherToken | Again::No => return Err(Error::of(status, request_id, tries)),
             }
         }

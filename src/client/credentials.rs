@@ -39,8 +39,8 @@ impl Tokens for File {
     }
 }
 
-/// One token, which cannot be renewed.
-pub(super) struct Fixed(pub(super) String);
+/// One token.
+struct Fixed(String);
 
 impl Tokens for Fixed {
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>> {
@@ -64,13 +64,20 @@ pub(super) enum Credentials {
 
 /// A token and its source.
 pub(super) struct Bearer {
-    pub(super) source: Box<dyn Tokens>,
+    source: Box<dyn Tokens>,
+    /// Whether the source ever has another.
+    renews: bool,
     current: RwLock<Option<MetadataValue<Ascii>>>,
 }
 
 impl Bearer {
     pub(super) fn new(source: Box<dyn Tokens>) -> Self {
-        Self { source, current: RwLock::new(None) }
+        Self { source, renews: true, current: RwLock::new(None) }
+    }
+
+    /// One that there is no other in the place of.
+    pub(super) fn fixed(token: String) -> Self {
+        Self { renews: false, ..Self::new(Box::new(Fixed(token))) }
     }
 
     fn current(&self) -> Option<MetadataValue<Ascii>> {
@@ -82,9 +89,9 @@ impl Bearer {
         if let Some(current) = self.current() {
             return Ok(current);
         }
-        let token = self.source.token().await.map_err(Error::Token)?;
+        let token = self.source.token().await.map_err(Error::no_token)?;
         let value = format!("Bearer {}", token.trim()).parse::<MetadataValue<Ascii>>();
-        let mut value = value.map_err(|_| Error::Token("it holds what no token can".into()))?;
+        let mut value = value.map_err(|_| Error::no_token("it holds what no token can"))?;
         value.set_sensitive(true);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(value.clone());
         Ok(value)
@@ -113,6 +120,6 @@ impl Credentials {
     pub(super) fn renewed(&self, headers: &[Header]) -> bool {
         let Self::Token(bearer) = self else { return false };
         headers.iter().filter(|(name, _)| *name == "authorization").for_each(|(_, value)| bearer.forget(value));
-        true
+        bearer.renews
     }
 }

@@ -21,8 +21,13 @@ pub enum Error {
     #[error("{0}")]
     Unreachable(String),
     /// No token could be had.
-    #[error("no token: {0}")]
-    Token(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("no token: {source}")]
+    Token {
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The request id of the mutation that wanted one. An earlier try may have been carried out.
+        request_id: Option<String>,
+    },
     /// The server did not do it, or its answer never came.
     #[error(transparent)]
     Failed(Box<Failed>),
@@ -83,8 +88,20 @@ impl Error {
         Self::Setup { reason: "SETTINGS_WRONG", text }
     }
 
+    pub(super) fn no_token(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Token { source: source.into(), request_id: None }
+    }
+
     pub(super) fn of(status: Status, request_id: Option<String>, tries: u32) -> Self {
         Self::Failed(Box::new(Failed::new(status, request_id, tries)))
+    }
+
+    /// The same, of a mutation with this request id.
+    pub(super) fn under(self, id: Option<String>) -> Self {
+        match self {
+            Self::Token { source, .. } => Self::Token { source, request_id: id },
+            other => other,
+        }
     }
 
     /// What came of the call, where it was made.
@@ -99,13 +116,23 @@ impl Error {
         self.failed().and_then(Failed::refusal)
     }
 
+    /// The request id of the mutation that did not succeed: with it the same call may be made again.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Setup { .. } | Self::Unreachable(_) => None,
+            Self::Token { request_id, .. } => request_id.as_deref(),
+            Self::Failed(failed) => failed.request_id.as_deref(),
+        }
+    }
+
     /// The code: UNAVAILABLE where the server cannot be reached, INVALID_ARGUMENT for a client that cannot be built.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
             Self::Setup { .. } => Code::InvalidArgument,
             Self::Unreachable(_) => Code::Unavailable,
-            Self::Token(_) => Code::Unauthenticated,
+            Self::Token { .. } => Code::Unauthenticated,
             Self::Failed(failed) => failed.status.code(),
         }
     }

@@ -1,6 +1,6 @@
 //! When a call is made again, and when never. docs/clients.md has the table.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tonic::{Code, Status};
 
@@ -33,17 +33,17 @@ pub(super) fn again(status: &Status) -> Again {
     }
 }
 
-/// Waits before the next try after so many: by chance up to a bound that doubles, so that clients that failed together do not
-/// come back together ("full jitter"). Whether there is time for one: where the wait would outlast `patience`, there is none.
-pub(super) async fn wait(tried: u32, patience: Duration, begun: Instant) -> bool {
+/// The wait before the next try after so many: by chance up to a bound that doubles, so that clients that failed together do not
+/// come back together ("full jitter"). None where that leaves no time for the try.
+pub(super) fn pause(tried: u32, left: Duration) -> Option<Duration> {
     let most = WAIT.saturating_mul(1 << tried.saturating_sub(1).min(10)).min(LONGEST);
-    let wait = most.mul_f64(fastrand::f64());
-    if begun.elapsed().saturating_add(wait) >= patience {
-        return false;
-    }
+    Some(most.mul_f64(fastrand::f64())).filter(|wait| *wait < left)
+}
+
+/// Waits so long.
+pub(super) async fn wait(wait: Duration) {
     #[expect(clippy::disallowed_methods, reason = "a bounded back-off before the server is asked again")]
     tokio::time::sleep(wait).await;
-    true
 }
 
 #[cfg(test)]
@@ -51,6 +51,20 @@ mod tests {
     use tonic_types::{ErrorDetails, StatusExt as _};
 
     use super::*;
+
+    #[test]
+    fn waits_grow_to_their_bound_and_fit_the_time_that_is_left() {
+        for (tried, most) in [(1, 100), (2, 200), (3, 400), (6, 3_200), (7, 5_000), (100, 5_000)] {
+            let waits: Vec<_> = (0..200).filter_map(|_| pause(tried, Duration::MAX)).collect();
+            let longest = waits.iter().max().copied().unwrap_or_default();
+            assert_eq!(waits.len(), 200);
+            assert!(longest < Duration::from_millis(most), "{tried}: {longest:?}");
+            assert!(longest > Duration::from_millis(most / 2), "{tried}: by chance, up to the bound");
+        }
+        let left = Duration::from_millis(40);
+        assert!((0..200).filter_map(|_| pause(9, left)).all(|wait| wait < left));
+        assert_eq!(pause(1, Duration::ZERO), None);
+    }
 
     #[test]
     fn only_what_may_pass_is_made_again() {

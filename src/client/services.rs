@@ -1,11 +1,16 @@
 //! The generated clients, with the caller's proof on each call.
 
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
-use tonic::{Request, Status};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use super::credentials::Header;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::metadata::MetadataMap;
+use tonic::transport::Channel;
+use tower::Service;
+
+use super::credentials::{Credentials, Header};
+use super::retry::{self, Again};
 use crate::proto::approval_service_client::ApprovalServiceClient;
 use crate::proto::award_service_client::AwardServiceClient;
 use crate::proto::eligibility_service_client::EligibilityServiceClient;
@@ -19,34 +24,53 @@ use crate::proto::terms_service_client::TermsServiceClient;
 /// The largest answer taken. Changes between two months are not paged: 25,000 schools of 200 bytes make 5 MB.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
-/// A connection that shows on each call who makes it.
-pub type Authorised = InterceptedService<Channel, Proof>;
-
-/// What a caller shows.
+/// A connection that shows on each call who makes it, and forgets a token that the server says has expired.
 #[derive(Clone)]
-pub struct Proof(Vec<Header>);
+pub struct Authorised {
+    channel: Channel,
+    headers: Vec<Header>,
+    credentials: Credentials,
+}
 
-impl std::fmt::Debug for Proof {
+impl std::fmt::Debug for Authorised {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.headers.iter().map(|(name, _)| name)).finish()
     }
 }
 
-impl Interceptor for Proof {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        for (name, value) in &self.0 {
-            request.metadata_mut().insert(*name, value.clone());
+impl Service<http::Request<Body>> for Authorised {
+    type Response = http::Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        let mut metadata = MetadataMap::from_headers(parts.headers);
+        for (name, value) in &self.headers {
+            metadata.insert(*name, value.clone());
         }
-        Ok(request)
+        parts.headers = metadata.into_headers();
+        let answer = self.channel.call(http::Request::from_parts(parts, body));
+        let (headers, credentials) = (self.headers.clone(), self.credentials.clone());
+        Box::pin(async move {
+            let answer = answer.await?;
+            // The door answers with headers alone.
+            let refused = Status::from_header_map(answer.headers());
+            if refused.is_some_and(|status| retry::again(&status) == Again::WithAnotherToken) {
+                credentials.renewed(&headers);
+            }
+            Ok(answer)
+        })
     }
 }
 
 /// The services of the contract, each with its generated client. A call through one is made once, as it is.
 #[derive(Debug, Clone)]
-pub struct Services {
-    channel: Channel,
-    proof: Proof,
-}
+pub struct Services(Authorised);
 
 macro_rules! services {
     ($($(#[$doc:meta])* $name:ident: $client:ident,)+) => {
@@ -55,8 +79,7 @@ macro_rules! services {
                 $(#[$doc])*
                 #[must_use]
                 pub fn $name(&self) -> $client<Authorised> {
-                    let proven = $client::with_interceptor(self.channel.clone(), self.proof.clone());
-                    proven.max_decoding_message_size(LARGEST_ANSWER)
+                    $client::new(self.0.clone()).max_decoding_message_size(LARGEST_ANSWER)
                 }
             )+
         }
@@ -85,11 +108,11 @@ services! {
 }
 
 impl Services {
-    pub(super) const fn new(channel: Channel, headers: Vec<Header>) -> Self {
-        Self { channel, proof: Proof(headers) }
+    pub(super) const fn new(channel: Channel, headers: Vec<Header>, credentials: Credentials) -> Self {
+        Self(Authorised { channel, headers, credentials })
     }
 
     pub(super) fn headers(&self) -> &[Header] {
-        &self.proof.0
+        &self.0.headers
     }
 }

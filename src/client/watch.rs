@@ -1,6 +1,7 @@
 //! Following a programme's offers over as many streams as it takes.
 
-use std::time::{Duration, Instant};
+use std::collections::VecDeque;
+use std::time::Duration;
 
 use tonic::{Code, Request, Status, Streaming};
 
@@ -12,12 +13,17 @@ use crate::proto::{WatchOffersRequest, WatchOffersResponse};
 
 /// A watch that goes on from the last message where a stream broke: every change once, in order, none missed.
 ///
-/// A snapshot that is torn before its end is told anew: what it is complete with comes before `snapshot_end`. Dropping the future
-/// of [`Watch::next`] loses nothing.
+/// A snapshot is kept back until it is whole, for one that is torn is begun anew, and an offer that left meanwhile would be in
+/// neither the second one nor a `gone`. Dropping the future of [`Watch::next`] loses nothing; after an error, the next call begins
+/// again from the same place.
 pub struct Watch {
     client: Client,
     request: WatchOffersRequest,
     stream: Option<Streaming<WatchOffersResponse>>,
+    /// Of a snapshot that is not whole yet.
+    kept: Vec<WatchOffersResponse>,
+    /// What may be told.
+    ready: VecDeque<WatchOffersResponse>,
     /// Failures since the last message.
     tried: u32,
     /// Whether another token was asked for since the last message.
@@ -33,7 +39,8 @@ impl std::fmt::Debug for Watch {
 
 impl Watch {
     pub(super) fn new(client: Client, request: WatchOffersRequest) -> Self {
-        Self { client, request, stream: None, tried: 0, renewed: false, broke: Box::new(|_| {}) }
+        let (kept, ready) = (Vec::new(), VecDeque::new());
+        Self { client, request, stream: None, kept, ready, tried: 0, renewed: false, broke: Box::new(|_| {}) }
     }
 
     /// The same, telling of each stream that broke and is resumed.
@@ -58,6 +65,12 @@ impl Watch {
     /// What no resuming mends: another history (`HISTORY_DIVERGED`), a token that cannot be renewed, a wrong request.
     pub async fn next(&mut self) -> Result<WatchOffersResponse, Error> {
         loop {
+            if let Some(message) = self.ready.pop_front() {
+                if !message.resume_token.is_empty() {
+                    self.request.start = Some(Start::ResumeToken(message.resume_token.clone()));
+                }
+                return Ok(message);
+            }
             let broken = match &mut self.stream {
                 None => match self.begin().await? {
                     None => continue,
@@ -65,34 +78,48 @@ impl Watch {
                 },
                 Some(stream) => match stream.message().await {
                     Ok(Some(message)) => {
-                        if !message.resume_token.is_empty() {
-                            self.request.start = Some(Start::ResumeToken(message.resume_token.clone()));
-                        }
-                        (self.tried, self.renewed) = (0, false);
-                        return Ok(message);
+                        self.take(message);
+                        continue;
                     }
                     Ok(None) => Status::unavailable("the server ended the stream"),
                     Err(status) => status,
                 },
             };
             self.stream = None;
+            self.kept.clear();
             self.mend(broken).await?;
         }
     }
 
+    /// Keeps back what has no place, which is of a snapshot; with what has one, all that was kept may be told.
+    fn take(&mut self, message: WatchOffersResponse) {
+        (self.tried, self.renewed) = (0, false);
+        if message.resume_token.is_empty() {
+            return self.kept.push(message);
+        }
+        self.ready.extend(self.kept.drain(..));
+        self.ready.push_back(message);
+    }
+
     /// Opens a stream; the status where that failed.
     async fn begin(&mut self) -> Result<Option<Status>, Error> {
-        let services = self.client.services().await?;
-        let mut request = Request::new(self.request.clone());
-        if let Some(within) = self.client.stream_deadline() {
-            request.set_timeout(within);
-        }
-        match services.offers().watch_offers(request).await {
-            Ok(answer) => {
-                self.stream = Some(answer.into_inner());
-                Ok(None)
+        let begun = async {
+            let services = self.client.services().await?;
+            let mut request = Request::new(self.request.clone());
+            if let Some(within) = self.client.stream_deadline() {
+                request.set_timeout(within);
             }
-            Err(status) => Ok(Some(status)),
+            Ok(services.offers().watch_offers(request).await)
+        };
+        match tokio::time::timeout(self.client.deadline(), begun).await {
+            Ok(begun) => match begun? {
+                Ok(answer) => {
+                    self.stream = Some(answer.into_inner());
+                    Ok(None)
+                }
+                Err(status) => Ok(Some(status)),
+            },
+            Err(_) => Ok(Some(Status::unavailable("the stream did not begin in time"))),
         }
     }
 
@@ -116,7 +143,9 @@ impl Watch {
             return Err(Error::of(status, None, tried));
         }
         (self.broke)(&status);
-        retry::wait(self.tried, Duration::MAX, Instant::now()).await;
+        if let Some(wait) = retry::pause(self.tried, Duration::MAX) {
+            retry::wait(wait).await;
+        }
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
 //! The example clients, run with their own tools against the real server: over TLS, with a certificate, with a token that
 //! expires, and through connections that are torn.
 
+mod broken;
 mod buf;
 mod retries;
+mod scripted;
 mod tear;
 mod tokens;
 mod web;

@@ -139,7 +139,8 @@ fn an_expired_token_is_renewed_once() {
         let fixed = guarded.key.sign(&old);
         let client = Client::to(&url).authority(authority).token(fixed).connect().await.unwrap();
         let failed = client.read(list, async |tsio, it| tsio.terms().list_terms(it).await).await.unwrap_err();
-        assert_eq!((failed.code(), failed.failed().unwrap().reason()), (Code::Unauthenticated, "TOKEN_EXPIRED"));
+        let said = failed.failed().unwrap();
+        assert_eq!((failed.code(), said.reason(), said.tries), (Code::Unauthenticated, "TOKEN_EXPIRED", 1));
 
         let clear = Client::to(url.replace("https://127.0.0.1", "http://tsio.example")).token("x").connect().await;
         assert!(matches!(clear, Err(Error::Setup { reason: "TLS_WANTED", .. })), "{clear:?}");
