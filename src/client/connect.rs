@@ -23,12 +23,12 @@ use crate::proto::WatchOffersRequest;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How often a call is made at most.
 const TRIES: u32 = 5;
-/// How long one try may take.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// How long a connection may be dead before it is left.
-const SILENCE: Duration = Duration::from_secs(40);
-/// How long all tries of a call may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one try may take, unless said.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a connection may be dead before it is left, unless said: shorter than [`PATIENCE`], so that a call outlasts it.
+pub const SILENCE: Duration = Duration::from_secs(20);
+/// How long all tries of a call may take, unless said.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a client is made of; see [`Client::to`].
 #[must_use = "nothing is connected until `connect` or `lazy`"]
@@ -136,8 +136,7 @@ impl Builder {
         self
     }
 
-    /// How long the server's host may answer nothing at all, not even whether it is there, before the connection counts as
-    /// torn; 40 s unless said. It is asked only while something is under way.
+    /// How long a connection may be without a sign of life, which is asked for, before it counts as torn; 20 s unless said.
     pub const fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence;
         self
@@ -174,7 +173,8 @@ impl Builder {
             return Err(Error::Setup { reason: "TLS_WANTED", text });
         }
         let half = self.silence / 2;
-        let mut endpoint = endpoint.connect_timeout(CONNECT).http2_keep_alive_interval(half).keep_alive_timeout(half);
+        let mut endpoint = endpoint.connect_timeout(CONNECT).http2_keep_alive_interval(half);
+        endpoint = endpoint.keep_alive_timeout(half).keep_alive_while_idle(true);
         if secure {
             let mut tls = ClientTlsConfig::new();
             tls = if self.authorities.is_empty() { tls.with_native_roots() } else { tls };

@@ -58,7 +58,7 @@ mod retry;
 mod services;
 mod watch;
 
-pub use connect::{Builder, Client};
+pub use connect::{Builder, Client, DEADLINE, PATIENCE, SILENCE};
 pub use credentials::Tokens;
 pub use error::{Error, Failed};
 pub use lists::{List, Listed};

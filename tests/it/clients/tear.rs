@@ -10,18 +10,16 @@ use std::thread;
 pub(super) struct Tear {
     address: SocketAddr,
     open: Arc<Mutex<Vec<TcpStream>>>,
-    /// Whether what the server says goes nowhere.
-    swallows: Arc<AtomicBool>,
+    /// Of each connection, whether what the server says goes nowhere.
+    swallows: Arc<Mutex<Vec<Arc<AtomicBool>>>>,
 }
 
 impl Tear {
     pub(super) fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let open = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&open);
-        let swallows = Arc::new(AtomicBool::new(false));
-        let (back, there) = (Arc::clone(&swallows), Arc::new(AtomicBool::new(false)));
+        let (open, swallows) = (Arc::<Mutex<Vec<TcpStream>>>::default(), Arc::<Mutex<Vec<_>>>::default());
+        let (kept, told) = (Arc::clone(&open), Arc::clone(&swallows));
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 // A server that is gone takes no more: the client sees its connection closed.
@@ -29,8 +27,10 @@ impl Tear {
                 for stream in [&client, &server] {
                     kept.lock().unwrap().push(stream.try_clone().unwrap());
                 }
-                carry(client.try_clone().unwrap(), server.try_clone().unwrap(), Arc::clone(&there));
-                carry(server, client, Arc::clone(&back));
+                let swallows = Arc::new(AtomicBool::new(false));
+                told.lock().unwrap().push(Arc::clone(&swallows));
+                carry(client.try_clone().unwrap(), server.try_clone().unwrap(), Arc::default());
+                carry(server, client, swallows);
             }
         });
         Self { address, open, swallows }
@@ -40,9 +40,9 @@ impl Tear {
         self.address
     }
 
-    /// Lets nothing of what the server says through any more, until it is torn.
+    /// Lets nothing of what the server says through any more on the connections there are; they stay open.
     pub(super) fn swallow(&self) {
-        self.swallows.store(true, Ordering::SeqCst);
+        self.swallows.lock().unwrap().iter().for_each(|it| it.store(true, Ordering::SeqCst));
     }
 
     /// Tears every connection there is, both ways.
@@ -53,7 +53,6 @@ impl Tear {
             // Fails only where it has ended already.
             let _ = stream.shutdown(Shutdown::Both);
         }
-        self.swallows.store(false, Ordering::SeqCst);
     }
 }
 
