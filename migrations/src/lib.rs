@@ -13,6 +13,7 @@ mod m0002_register;
 mod m0003_money;
 mod m0004_decisions;
 mod m0005_lists;
+mod m0006_pages;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_money::Migration),
             Box::new(m0004_decisions::Migration),
             Box::new(m0005_lists::Migration),
+            Box::new(m0006_pages::Migration),
         ]
     }
 }

@@ -204,14 +204,16 @@ pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result
     Ok(find.count(&from.at().db).await?)
 }
 
-/// What lies within a reach, as a condition on offers.
+/// What lies within a reach, as a condition on offers. What is only the actor's own is asked for by itself, so that an index
+/// finds it.
 fn within_reach(reach: &Reach) -> Cond {
     let Regions::These(regions) = &reach.regions else { return Cond::all() };
-    let mut any = Cond::any().add(offer::Column::Region.is_in(regions.iter().map(|it| it.name())));
-    if let Some(actor) = &reach.assigned_to {
-        any = any.add(offer::Column::Assignee.eq(actor.as_str()));
+    let here = offer::Column::Region.is_in(regions.iter().map(|it| it.name()));
+    let own = reach.assigned_to.as_ref().map(|actor| offer::Column::Assignee.eq(actor.as_str()));
+    match own {
+        Some(own) if regions.is_empty() => Cond::all().add(own),
+        own => Cond::any().add(here).add_option(own),
     }
-    any
 }
 
 /// The ids of all offers within reach, as a query written out whose values are added to `values`; nothing for everything.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Query, SimpleExpr};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, Order as Direction, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, EntityTrait as _, Order as Direction, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 
 use super::{bare, whole, within_reach};
@@ -103,8 +103,21 @@ pub struct Wanted<'a> {
 /// # Errors
 /// As the database has it.
 pub async fn page(from: &impl Readable, reach: &Reach, wanted: &Wanted<'_>) -> Result<Vec<Offer>> {
-    use offer::Column as C;
     let conn = from.at();
+    let rows = rows(reach, wanted).all(&conn.db).await?;
+    let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.id)).collect();
+    let found = if wanted.parts {
+        whole(&conn, rows).await?
+    } else {
+        rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?
+    };
+    let mut found: HashMap<OfferId, Offer> = found.into_iter().collect();
+    Ok(order.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+/// The rows of a page, in its order.
+fn rows(reach: &Reach, wanted: &Wanted<'_>) -> Select<offer::Entity> {
+    use offer::Column as C;
     let mut find = offer::Entity::find()
         .filter(C::Programme.eq(wanted.programme.as_str()))
         .filter(within_reach(reach))
@@ -120,15 +133,7 @@ pub async fn page(from: &impl Readable, reach: &Reach, wanted: &Wanted<'_>) -> R
     if let Some(after) = wanted.after {
         find = find.filter(beyond(wanted.order, after));
     }
-    let rows = find.all(&conn.db).await?;
-    let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.id)).collect();
-    let found = if wanted.parts {
-        whole(&conn, rows).await?
-    } else {
-        rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?
-    };
-    let mut found: HashMap<OfferId, Offer> = found.into_iter().collect();
-    Ok(order.iter().filter_map(|id| found.remove(id)).collect())
+    find
 }
 
 /// All that comes after a place.
@@ -225,4 +230,69 @@ fn named_like(search: &str) -> Cond {
         any = any.add(offer::Column::Recipient.eq(number)).add(with_urn(number));
     }
     any
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sea_orm::{DbBackend, QueryTrait as _};
+
+    use super::*;
+    use crate::domain::role::Regions;
+    use crate::store::bulk::select_by_place;
+    use crate::store::{Store, Use};
+
+    /// How SQLite, which has no statistics, finds a page.
+    async fn plan(store: &Store, reach: &Reach, wanted: &Wanted<'_>) -> Vec<String> {
+        let statement = rows(reach, wanted).build(DbBackend::Sqlite);
+        let values = statement.values.map(|it| it.0).unwrap_or_default();
+        let detail = |row: &sea_orm::QueryResult| Ok(row.try_get_by_index::<String>(3)?);
+        let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+        select_by_place(&store.at(), &sql, values, detail).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_page_is_found_by_an_index_that_has_its_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
+        store.migrate().await.unwrap();
+        let programme: Programme = "2021-22".parse().unwrap();
+        let [here, there] = ["West Midlands", "North of England"].map(|it| it.parse::<Region>().unwrap());
+        let (region, state) = (Some(here), Some(State::Identified));
+        let everywhere = Reach::everything();
+        let two = Reach { regions: Regions::These([here, there].into_iter().collect()), assigned_to: None };
+        let own = Reach { regions: Regions::These(BTreeSet::new()), assigned_to: Some("ann".parse().unwrap()) };
+        let closed = Condition::Is(Field::State, How::NotEqual, Operand::Text("closed".to_owned()));
+        let nobody = Filter { assignee: Some(None), ..Default::default() };
+        let rows = [
+            (
+                Filter { region, state, ..Default::default() },
+                &everywhere,
+                "offers_by_region_and_state (programme=? AND region=? AND state=? AND id",
+            ),
+            (Filter { region, ..Default::default() }, &everywhere, "offers_by_region (programme=? AND region=? AND id"),
+            (Filter { state, ..Default::default() }, &everywhere, "offers_by_id (programme=? AND id"),
+            (Filter::default(), &everywhere, "offers_by_id (programme=? AND id"),
+            (Filter::default(), &two, "offers_by_id (programme=? AND id"),
+            (Filter::default(), &own, "offers_by_assignee (programme=? AND assignee=? AND id"),
+            (nobody, &everywhere, "offers_by_assignee (programme=? AND assignee=? AND id"),
+            (Filter { condition: Some(closed), ..Default::default() }, &everywhere, "offers_by_id (programme=? AND id"),
+        ];
+        let place = Place { offer: OfferId(uuid::Uuid::nil()), name: "St Wilfreda's".to_owned() };
+        for (filter, reach, by_id) in rows {
+            for order in [Order::Made, Order::MadeLast, Order::Name, Order::NameLast] {
+                let by_name = matches!(order, Order::Name | Order::NameLast);
+                let index = if by_name { "offers_by_name (programme=? AND (name,id)" } else { by_id };
+                for after in [None, Some(&place)] {
+                    let wanted =
+                        Wanted { programme: &programme, filter: &filter, order, after, limit: 100, parts: true };
+                    let plan = plan(&store, reach, &wanted).await;
+                    let [only] = plan.as_slice() else { panic!("{filter:?} by {order:?}: {plan:?}") };
+                    let index = if after.is_some() { index } else { index.rsplit_once(" AND ").unwrap().0 };
+                    assert!(only.contains(index), "{filter:?} by {order:?} is found by {index}: {plan:?}");
+                }
+            }
+        }
+    }
 }
