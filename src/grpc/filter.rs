@@ -49,7 +49,8 @@ pub(super) fn read<C: Copy>(fields: &mut Fields, columns: &[Column<C>], text: &s
         fields.wrong("filter", "holds a character that no text has");
         return None;
     }
-    let mut parser = Parser { tokens: tokens(text), at: 0, columns, mistakes: Vec::new(), compared: 0 };
+    let end = text.trim_end().chars().count().saturating_add(1);
+    let mut parser = Parser { tokens: tokens(text), end, at: 0, columns, mistakes: Vec::new(), compared: 0 };
     let read = parser.whole();
     let Parser { mut mistakes, .. } = parser;
     let condition = read.map_err(|mistake| mistakes.push(mistake)).ok();
@@ -136,6 +137,8 @@ fn quoted(chars: &mut impl Iterator<Item = (usize, char)>, quote: char) -> Token
 
 struct Parser<'a, C> {
     tokens: Vec<(usize, Token)>,
+    /// The character after the last token.
+    end: usize,
     at: usize,
     columns: &'a [Column<C>],
     /// What could be read and means nothing.
@@ -276,8 +279,7 @@ impl<C: Copy> Parser<'_, C> {
 
     /// Where the next token begins; after the last where there is none.
     fn place(&self) -> usize {
-        let after = || self.tokens.last().map_or(1, |(at, _)| at.saturating_add(1));
-        self.tokens.get(self.at).map_or_else(after, |(at, _)| *at)
+        self.tokens.get(self.at).map_or(self.end, |(at, _)| *at)
     }
 
     fn mistake(&self, what: &str) -> Mistake {
@@ -383,12 +385,12 @@ mod tests {
                 "colour = red AND made = x AND state : a",
                 &["at character 1: \"colour\"", "at character 25: \"x\"", "at character 37: state is"],
             ),
-            ("state", &["at character 2: one of ="]),
+            ("state", &["at character 6: one of ="]),
             ("state =", &["at character 8: a value is wanted"]),
             ("(state = a", &["at character 11: a bracket is not closed"]),
             ("state = a)", &["at character 10: a bracket closes"]),
             ("state = \"a", &["at character 9: this text has no end"]),
-            ("state = a AND", &["at character 12: something is wanted after AND"]),
+            ("state = a AND ", &["at character 14: something is wanted after AND"]),
             ("state = a; DROP TABLE offers", &["at character 10: this character means nothing here"]),
             ("= a", &["at character 1: a comparison is wanted"]),
             ("made = x AND (state = a", &["at character 8: \"x\"", "at character 24: a bracket is not closed"]),
@@ -405,6 +407,7 @@ mod tests {
         let long = vec!["state = a"; 65].join(" AND ");
         assert!(understood(&long).unwrap_err()[0].contains("more than 64 comparisons"));
         assert_eq!(understood(&"x".repeat(2_001)).unwrap_err(), ["is longer than 2000 characters"]);
+        assert_eq!(understood("state = \"a\0b\"").unwrap_err(), ["holds a character that no text has"]);
     }
 
     proptest! {

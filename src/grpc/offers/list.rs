@@ -200,6 +200,19 @@ fn instant(text: &str) -> Value {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_place_is_read_as_it_is_written() {
+        let id = "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f";
+        for name in ["St Wilfreda's", "", "two\nlines"] {
+            let token: Token = format!("{id}\n{name}").parse().unwrap();
+            assert_eq!((token.0.offer.to_string().as_str(), token.0.name.as_str()), (id, name));
+            assert_eq!(token.to_string(), format!("{id}\n{name}"));
+        }
+        for bad in [id.to_owned(), format!("{id}\na\0b"), "x\na".to_owned()] {
+            assert!(bad.parse::<Token>().is_err(), "{bad:?}");
+        }
+    }
+
     /// A field that is added to the message is added to the masks.
     #[test]
     fn every_field_of_an_offer_may_be_masked() {
