@@ -14,7 +14,7 @@ use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::{Account, EntrySeq, Ledger, Owner};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::time::Micros;
-use crate::store::entries::{FundEntry, Sums};
+use crate::store::entries::{FundEntry, Sums, Wanted as WantedEntries};
 use crate::store::{ReadTx, Readable, accounts, books, entries};
 
 /// A fund of a programme.
@@ -204,19 +204,13 @@ impl App {
         Ok((programme, EntrySeq(next.0.saturating_sub(1))))
     }
 
-    /// A page of a fund's entries after one and up to another, as [`App::fund_ledger`] allowed. Entries never change and
+    /// A page of a fund's entries within a span, as [`App::fund_ledger`] allowed. Entries never change and
     /// only grow in number, so that pages up to the same one are of one read point, whenever they are read.
     ///
     /// # Errors
     /// [`AppError::Unavailable`].
-    pub async fn fund_entries(
-        &self,
-        programme: &Programme,
-        fund: AccountId,
-        after_upto: (EntrySeq, EntrySeq),
-        limit: u64,
-    ) -> Result<Vec<FundEntry>> {
-        Ok(retried(|| entries::page(self.store(), programme, fund, after_upto, limit)).await?)
+    pub async fn fund_entries(&self, wanted: &WantedEntries<'_>) -> Result<Vec<FundEntry>> {
+        Ok(retried(|| entries::page(self.store(), wanted)).await?)
     }
 
     /// A fund within reach.

@@ -5,6 +5,7 @@ pub(super) mod render;
 #[cfg(test)]
 mod tests;
 
+use self::args::EntriesArgs;
 pub(super) use self::args::FundsCommand;
 use self::render::{ChangedFund, EntryView, FundView, MovedView, PositionView};
 use super::connect::{PAGE, Session, every_page};
@@ -36,8 +37,8 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
             let answer = session.funds().get_fund_position(session.call(request)).await?.into_inner();
             session.print(&PositionView::from(answer))
         }
-        FundsCommand::Entries { fund, csv: true } => stream(fund, session).await,
-        FundsCommand::Entries { fund, csv: false } => entries(fund, session).await,
+        FundsCommand::Entries(args) if args.csv => stream(args, session).await,
+        FundsCommand::Entries(args) => entries(args, session).await,
         FundsCommand::Create { programme, strand, region } => {
             let (request_id, region) = (session.request_id(), region.unwrap_or_default());
             let request = CreateFundRequest { request_id, programme, strand, region, validate_only: false };
@@ -99,9 +100,11 @@ async fn list(programme: String, session: &Session<'_>) -> Result<(), Failure> {
     session.print(&funds.await?.into_iter().map(FundView::from).collect::<Vec<_>>())
 }
 
-async fn entries(fund: String, session: &Session<'_>) -> Result<(), Failure> {
+async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
+    let EntriesArgs { fund, filter, order_by, .. } = args;
+    let first = ListFundEntriesRequest { fund, filter, order_by, page_size: ENTRIES, ..Default::default() };
     let entries = every_page(async |page_token| {
-        let request = ListFundEntriesRequest { fund: fund.clone(), page_size: ENTRIES, page_token };
+        let request = ListFundEntriesRequest { page_token, ..first.clone() };
         let answer = session.funds().list_fund_entries(session.call(request)).await?.into_inner();
         Ok((answer.entries, answer.next_page_token))
     });
@@ -109,9 +112,9 @@ async fn entries(fund: String, session: &Session<'_>) -> Result<(), Failure> {
 }
 
 /// Prints entries as CSV while they come, so that the largest fund takes no memory.
-async fn stream(fund: String, session: &Session<'_>) -> Result<(), Failure> {
-    let request = session.call(StreamFundEntriesRequest { fund });
-    let mut answers = session.funds().stream_fund_entries(request).await?.into_inner();
+async fn stream(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
+    let request = StreamFundEntriesRequest { fund: args.fund, filter: args.filter };
+    let mut answers = session.funds().stream_fund_entries(session.call(request)).await?.into_inner();
     let mut wanted = out::bytes(&csv_header()?)?;
     while wanted && let Some(answer) = answers.message().await? {
         wanted = out::bytes(&csv_rows(answer.entries)?)?;

@@ -5,8 +5,10 @@
 //! comparison or a bracket. A value is a word, or a text in quotes, where a backslash takes the next character as it is.
 //! What a list lets be asked is its table of [`Column`]s. Every mistake in what could be read is named with its place.
 
+pub(super) mod values;
+
 use super::fields::Fields;
-use crate::app::{Condition, How, Operand};
+use crate::app::{Condition, How};
 
 /// Characters of a filter.
 const LONGEST: usize = 2_000;
@@ -24,7 +26,7 @@ pub(super) struct Column<C> {
     /// How it may be compared.
     pub(super) takes: &'static [How],
     /// Reads a value, or says what is wanted.
-    pub(super) read: fn(&str) -> Result<Operand, String>,
+    pub(super) read: fn(&str) -> values::Value,
 }
 
 /// For names and ids.
@@ -59,6 +61,18 @@ pub(super) fn read<C: Copy>(fields: &mut Fields, columns: &[Column<C>], text: &s
         fields.wrong("filter", format!("at character {at}: {what}"));
     }
     condition.filter(|_| sound)
+}
+
+/// Reads an `order_by` (AIP-132) as one of the orders there are, the first when nothing is said.
+pub(super) fn order<T: Copy>(fields: &mut Fields, orders: &[(&str, T)], text: &str) -> Option<T> {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain = words.strip_suffix(" asc").filter(|it| !it.contains(' ')).unwrap_or(&words);
+    let found = orders.iter().find(|(name, _)| plain.is_empty() || *name == plain).map(|(_, order)| *order);
+    if found.is_none() {
+        let known: Vec<&str> = orders.iter().map(|(name, _)| *name).collect();
+        fields.wrong("order_by", format!("is none of: {}", known.join(", ")));
+    }
+    found
 }
 
 /// What is wrong, and at which character, from 1.
@@ -312,6 +326,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::app::Operand;
 
     const COLUMNS: &[Column<char>] = &[
         Column { name: "state", column: 's', takes: SAME, read: |text| Ok(Operand::Text(text.to_owned())) },
@@ -408,6 +423,26 @@ mod tests {
         assert!(understood(&long).unwrap_err()[0].contains("more than 64 comparisons"));
         assert_eq!(understood(&"x".repeat(2_001)).unwrap_err(), ["is longer than 2000 characters"]);
         assert_eq!(understood("state = \"a\0b\"").unwrap_err(), ["holds a character that no text has"]);
+    }
+
+    #[test]
+    fn an_order_is_one_of_those_there_are() {
+        let orders = [("made", 1), ("made desc", 2), ("name", 3)];
+        let rows = [
+            ("", Some(1)),
+            ("made", Some(1)),
+            (" made  desc ", Some(2)),
+            ("name asc", Some(3)),
+            ("name desc", None),
+            ("made desc asc", None),
+            ("Made", None),
+            ("made, name", None),
+        ];
+        for (text, wanted) in rows {
+            let mut fields = Fields::default();
+            assert_eq!(order(&mut fields, &orders, text), wanted, "{text:?}");
+            assert_eq!(fields.done(Some(())).is_ok(), wanted.is_some(), "{text:?}");
+        }
     }
 
     proptest! {

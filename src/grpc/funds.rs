@@ -1,22 +1,18 @@
 //! `FundService`.
 
-use std::pin::Pin;
+mod entries;
 
-use futures_util::stream::{self, Stream};
 use prost::Message as _;
-use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::call::{Call, unary, within};
+use super::call::{Call, unary};
 use super::convert;
-use super::fields::{Fields, page_size, page_size_within, token};
-use super::status::status;
+use super::fields::{Fields, page_size, token};
 use crate::app::{App, AskedPosition, FundKey, Result, authorise};
 use crate::domain::book::Command;
 use crate::domain::book::funds::FundChange;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Programme, RequestId};
-use crate::domain::ledger::EntrySeq;
 use crate::domain::role::Action;
 use crate::domain::terms::StrandId;
 use crate::domain::time::Micros;
@@ -25,18 +21,14 @@ use crate::proto::{
     AllocateFundRequest, AllocateFundResponse, CreateFundRequest, CreateFundResponse, FinancialYear,
     GetFundPositionRequest, GetFundPositionResponse, GetFundRequest, GetFundResponse, ListFundEntriesRequest,
     ListFundEntriesResponse, ListFundsRequest, ListFundsResponse, MoveFundsRequest, MoveFundsResponse,
-    StreamFundEntriesRequest, StreamFundEntriesResponse, WithdrawFundRequest, WithdrawFundResponse,
+    StreamFundEntriesRequest, WithdrawFundRequest, WithdrawFundResponse,
 };
-
-/// Entries of one message of the stream.
-const STREAMED: u64 = 1_000;
 
 /// The service.
 #[derive(Debug)]
 pub(super) struct Funds(pub(super) App);
 
 type Reply<T> = std::result::Result<Response<T>, Status>;
-type Entries = Pin<Box<dyn Stream<Item = std::result::Result<StreamFundEntriesResponse, Status>> + Send>>;
 
 #[async_trait]
 impl FundService for Funds {
@@ -147,21 +139,13 @@ impl FundService for Funds {
     }
 
     async fn list_fund_entries(&self, request: Request<ListFundEntriesRequest>) -> Reply<ListFundEntriesResponse> {
-        unary("FundService/ListFundEntries", request, async |call| entries(&self.0, call).await).await
+        unary("FundService/ListFundEntries", request, async |call| entries::list(&self.0, call).await).await
     }
 
-    type StreamFundEntriesStream = Entries;
+    type StreamFundEntriesStream = entries::Entries;
 
-    async fn stream_fund_entries(&self, request: Request<StreamFundEntriesRequest>) -> Reply<Entries> {
-        unary("FundService/StreamFundEntries", request, async |call| {
-            let mut fields = Fields::default();
-            let fund = fields.parse("fund", &call.message.fund);
-            let fund = fields.done(fund)?;
-            let (programme, upto) = self.0.fund_ledger(&call.caller, fund).await?;
-            let app = self.0.clone();
-            Ok(streamed(Unread { app, programme, fund, after: EntrySeq(0), upto, deadline: call.deadline }))
-        })
-        .await
+    async fn stream_fund_entries(&self, request: Request<StreamFundEntriesRequest>) -> Reply<entries::Entries> {
+        unary("FundService/StreamFundEntries", request, async |call| entries::stream(&self.0, call).await).await
     }
 }
 
@@ -225,47 +209,6 @@ async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFu
 fn instant(at: &prost_types::Timestamp) -> Option<Micros> {
     let nanos = Some(at.nanos).filter(|it| (0..1_000_000_000).contains(it))?;
     at.seconds.checked_mul(1_000_000)?.checked_add(i64::from(nanos.checked_div(1_000)?)).map(Micros)
-}
-
-async fn entries(app: &App, call: Call<ListFundEntriesRequest>) -> Result<ListFundEntriesResponse> {
-    let message = &call.message;
-    let mut fields = Fields::default();
-    let fund = fields.parse("fund", &message.fund);
-    let fund = fields.done(fund)?;
-    let bound = message.fund.as_bytes();
-    let after = EntrySeq(token::read_as(bound, &message.page_token)?.unwrap_or(0));
-    let size = page_size_within(message.page_size, 100, STREAMED);
-    let (programme, upto) = app.fund_ledger(&call.caller, fund).await?;
-    let page = app.fund_entries(&programme, fund, (after, upto), size).await?;
-    let next_page_token = token::next(bound, size, &page, |last| last.entry.seq.0.to_string());
-    Ok(ListFundEntriesResponse { entries: page.iter().map(convert::fund_entry).collect(), next_page_token })
-}
-
-/// Entries up to one, page by page, read as the caller takes them; nothing is read for a caller that has gone. The
-/// deadline is that of the whole stream.
-fn streamed(unread: Unread) -> Entries {
-    Box::pin(stream::try_unfold(unread, next_page))
-}
-
-/// What of a stream is still to be read.
-struct Unread {
-    app: App,
-    programme: Programme,
-    fund: AccountId,
-    after: EntrySeq,
-    upto: EntrySeq,
-    deadline: Option<Instant>,
-}
-
-type Page = (StreamFundEntriesResponse, Unread);
-
-async fn next_page(unread: Unread) -> std::result::Result<Option<Page>, Status> {
-    let Unread { app, programme, fund, after, upto, deadline } = &unread;
-    let read = app.fund_entries(programme, *fund, (*after, *upto), STREAMED);
-    let page = within(*deadline, read).await.map_err(status)?;
-    let Some(last) = page.last() else { return Ok(None) };
-    let rest = Unread { after: last.entry.seq, ..unread };
-    Ok(Some((StreamFundEntriesResponse { entries: page.iter().map(convert::fund_entry).collect() }, rest)))
 }
 
 #[cfg(test)]

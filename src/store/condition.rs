@@ -1,6 +1,10 @@
 //! Conditions on rows that a caller puts together: comparisons, all of or any of them. Values are bound, never written out.
 
+use sea_orm::Value;
 use sea_orm::sea_query::{Cond, SimpleExpr};
+use uuid::Uuid;
+
+use crate::domain::Date;
 
 /// A condition over the columns `C` of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +62,47 @@ pub enum Operand {
     Text(String),
     /// A number, or an instant in microseconds.
     Number(i64),
+    /// A day.
+    Day(Date),
+    /// An id.
+    Id(Uuid),
     /// Nothing: that there is no value.
     Nothing,
 }
 
+impl Operand {
+    /// As a bound value, if there is one.
+    pub(super) fn value(&self) -> Option<Value> {
+        match self {
+            Self::Text(text) => Some(text.as_str().into()),
+            Self::Number(number) => Some((*number).into()),
+            Self::Day(day) => Some((*day).into()),
+            Self::Id(id) => Some((*id).into()),
+            Self::Nothing => None,
+        }
+    }
+
+    /// A part of a text as `LIKE` takes it, escaped by a backslash: nothing in it is a wild card.
+    fn part(&self) -> String {
+        let text = if let Self::Text(text) = self { text.to_lowercase() } else { String::new() };
+        format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+    }
+}
+
 impl<C: Copy> Condition<C> {
+    /// Written out for a query that is: its values are added to `values`, and stand as `$n`.
+    pub(super) fn written(&self, column: &impl Fn(C) -> &'static str, values: &mut Vec<Value>) -> String {
+        let mut joined = |of: &[Self], with: &str, none: &str| {
+            let of: Vec<String> = of.iter().map(|it| it.written(column, values)).collect();
+            if of.is_empty() { none.to_owned() } else { format!("({})", of.join(with)) }
+        };
+        match self {
+            Self::All(of) => joined(of, " AND ", "1 = 1"),
+            Self::Any(of) => joined(of, " OR ", "1 = 0"),
+            Self::Is(name, how, operand) => compared(column(*name), *how, operand, values),
+        }
+    }
+
     /// As a condition of a query, each comparison made by `one`.
     pub(super) fn cond(&self, one: &impl Fn(C, How, &Operand) -> SimpleExpr) -> Cond {
         match self {
@@ -70,6 +110,25 @@ impl<C: Copy> Condition<C> {
             Self::Any(of) => of.iter().fold(Cond::any(), |any, it| any.add(it.cond(one))),
             Self::Is(column, how, operand) => Cond::all().add(one(*column, *how, operand)),
         }
+    }
+}
+
+/// A comparison written out. What has no value is not the same as anything, and has no part.
+fn compared(column: &str, how: How, operand: &Operand, values: &mut Vec<Value>) -> String {
+    let Some(value) = operand.value() else {
+        return if how == How::Equal { format!("{column} IS NULL") } else { format!("{column} IS NOT NULL") };
+    };
+    values.push(if matches!(how, How::Has | How::HasNot) { operand.part().into() } else { value });
+    let value = format!("${}", values.len());
+    match how {
+        How::Equal => format!("{column} = {value}"),
+        How::NotEqual => format!("({column} <> {value} OR {column} IS NULL)"),
+        How::Less => format!("{column} < {value}"),
+        How::AtMost => format!("{column} <= {value}"),
+        How::Greater => format!("{column} > {value}"),
+        How::AtLeast => format!("{column} >= {value}"),
+        How::Has => format!("{column} LIKE {value} ESCAPE '\\'"),
+        How::HasNot => format!("({column} NOT LIKE {value} ESCAPE '\\' OR {column} IS NULL)"),
     }
 }
 
@@ -82,6 +141,39 @@ impl<C> Condition<C> {
             Self::All(of) => Self::Any(all(of)),
             Self::Any(of) => Self::All(all(of)),
             Self::Is(column, how, operand) => Self::Is(column, how.opposite(), operand),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_written_with_its_values_bound() {
+        let is = |how, operand| Condition::Is('x', how, operand);
+        let text = |it: &str| Operand::Text(it.to_owned());
+        let rows = [
+            (is(How::Equal, text("' OR 1=1")), "x = $2", vec!["' OR 1=1"]),
+            (is(How::NotEqual, text("a")), "(x <> $2 OR x IS NULL)", vec!["a"]),
+            (is(How::Equal, Operand::Nothing), "x IS NULL", vec![]),
+            (is(How::NotEqual, Operand::Nothing), "x IS NOT NULL", vec![]),
+            (is(How::Has, text("A_b%\\")), "x LIKE $2 ESCAPE '\\'", vec!["%a\\_b\\%\\\\%"]),
+            (Condition::All(vec![]), "1 = 1", vec![]),
+            (Condition::All(vec![]).negated(), "1 = 0", vec![]),
+            (
+                Condition::All(vec![
+                    Condition::Any(vec![is(How::Less, text("a")), is(How::AtLeast, text("b"))]),
+                    is(How::Equal, text("c")),
+                ]),
+                "((x < $2 OR x >= $3) AND x = $4)",
+                vec!["a", "b", "c"],
+            ),
+        ];
+        for (condition, wanted, bound) in rows {
+            let mut values: Vec<Value> = vec![1_i64.into()];
+            assert_eq!(condition.written(&|_| "x", &mut values), wanted);
+            assert_eq!(values[1..], bound.into_iter().map(Value::from).collect::<Vec<_>>(), "{wanted}");
         }
     }
 }

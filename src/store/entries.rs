@@ -1,21 +1,24 @@
-//! The ledger's entries: appended by the writer; read by fund, by position and by `verify`.
+//! The ledger's entries: appended by the writer; read by fund ([`page`]), by position and by `verify`.
+
+mod page;
 
 use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
 use super::batch::{Batch, How, Kind, Table, cell};
-use super::books::actor;
 use super::bulk::select_by_place;
 use super::events::Recorded;
 use super::offers::named;
 use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
-use super::{Backend, Readable, Result, Store, StoreError, day};
+use super::{Backend, Readable, Result, Store, StoreError};
 use crate::domain::Date;
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, Actor, OfferId, Programme};
+use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::{Entry, EntrySeq, Verb};
 use crate::domain::period::Period;
 use crate::domain::time::Micros;
+
+pub use page::{Field, FundEntry, Wanted, page};
 
 static ENTRIES: Table = Table {
     name: "entries",
@@ -57,57 +60,6 @@ pub(super) fn append(
     );
 }
 
-/// An entry of a fund, with what its event says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FundEntry {
-    /// The entry.
-    pub entry: Entry,
-    /// Its event.
-    pub event: Seq,
-    /// What happened.
-    pub kind: String,
-    /// Who did it.
-    pub actor: Actor,
-    /// The offer it is about.
-    pub offer: Option<OfferId>,
-    /// The day it happened.
-    pub effective: Date,
-    /// When it was recorded.
-    pub recorded: Micros,
-}
-
-/// A page of a fund's entries after one and up to another, in order.
-///
-/// # Errors
-/// As the database has it.
-pub async fn page(
-    from: &impl Readable,
-    programme: &Programme,
-    fund: AccountId,
-    (after, upto): (EntrySeq, EntrySeq),
-    limit: u64,
-) -> Result<Vec<FundEntry>> {
-    let conn = from.at();
-    let sql = page_of_fund(conn.backend);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values: Vec<Value> =
-        vec![fund.0.into(), programme.as_str().into(), after.0.into(), upto.0.into(), limit.into()];
-    select_by_place(&conn, &sql, values, |row| {
-        let actor_id: String = row.try_get_by_index(7)?;
-        let offer: Option<Uuid> = row.try_get_by_index(8)?;
-        Ok(FundEntry {
-            entry: entry(row)?,
-            event: Seq(row.try_get_by_index(5)?),
-            kind: row.try_get_by_index(6)?,
-            actor: actor(&actor_id)?,
-            offer: offer.map(OfferId),
-            effective: day::of(row, 9)?,
-            recorded: Micros(row.try_get_by_index(10)?),
-        })
-    })
-    .await
-}
-
 /// The entries of fund $1 in book $2, each with its event, found by the index of what is on funds. SQLite has no
 /// statistics and would start from the events: there the index is named, and the order of a CROSS JOIN kept.
 const fn of_fund(backend: Backend) -> &'static str {
@@ -121,14 +73,6 @@ const fn of_fund(backend: Backend) -> &'static str {
              WHERE e.on_fund = TRUE AND e.account_id = $1 AND e.programme = $2"
         }
     }
-}
-
-fn page_of_fund(backend: Backend) -> String {
-    format!(
-        "SELECT e.seq, e.account_id, e.verb, e.amount, e.period, e.event_seq, v.kind, v.actor, v.offer_id, \
-         v.effective_on, v.recorded_at {} AND e.seq > $3 AND e.seq <= $4 ORDER BY e.seq LIMIT $5",
-        of_fund(backend)
-    )
 }
 
 fn position_of_fund(backend: Backend) -> String {
@@ -399,8 +343,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
         store.migrate().await.unwrap();
-        for sql in [page_of_fund(Backend::Sqlite), position_of_fund(Backend::Sqlite)] {
-            let values: Vec<Value> = (0..5).map(|n: i64| n.into()).collect();
+        let mut queries = page::tests::queries();
+        queries.push((position_of_fund(Backend::Sqlite), (0..5).map(|n: i64| n.into()).collect()));
+        for (sql, values) in queries {
             let detail = |row: &QueryResult| Ok(row.try_get_by_index::<String>(3)?);
             let plan =
                 select_by_place(&store.at(), &format!("EXPLAIN QUERY PLAN {sql}"), values, detail).await.unwrap();

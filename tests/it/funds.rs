@@ -229,7 +229,7 @@ async fn entries_are_listed(db: Db) {
     assert_eq!(rows, same);
     // And as a stream.
     let client = Client::of(&server).await;
-    let request = StreamFundEntriesRequest { fund: fund.clone() };
+    let request = StreamFundEntriesRequest { fund: fund.clone(), ..Default::default() };
     let mut stream = client.fund_service().stream_fund_entries(client.ask(request)).await.unwrap().into_inner();
     let mut streamed = Vec::new();
     while let Some(some) = stream.message().await.unwrap() {
@@ -336,7 +336,7 @@ async fn lists_come_in_pages(db: Db) {
         client.allocate(&fund, pence, &fresh()).await.unwrap();
     }
     let page = |fund: &str, page_size, page_token: String| {
-        let request = ListFundEntriesRequest { fund: fund.to_owned(), page_size, page_token };
+        let request = ListFundEntriesRequest { fund: fund.to_owned(), page_size, page_token, ..Default::default() };
         let client = client.clone();
         async move { client.fund_service().list_fund_entries(client.ask(request)).await.map(|it| it.into_inner()) }
     };

@@ -1,5 +1,7 @@
 //! Lists: what a filter finds, in which order, page by page, and which fields an answer has.
 
+mod entries;
+
 use prost_types::FieldMask;
 use serde_json::json;
 use tonic::{Code, Status};

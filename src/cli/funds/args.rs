@@ -13,6 +13,7 @@ effective_date, recorded_time, actor, offer. Amounts are whole pence, never nega
 
 Examples:
   tsio funds entries $FUND
+  tsio funds entries $FUND --filter 'verb = spend AND effective_date < 2022-04-01' --order-by 'entry desc'
   tsio funds entries $FUND --csv > entries.csv";
 
 /// A command about funds.
@@ -101,13 +102,23 @@ pub enum FundsCommand {
     },
     /// A fund's ledger entries, first to last
     #[command(after_help = COLUMNS)]
-    Entries {
-        /// The fund's id
-        fund: String,
-        /// Print CSV, as it comes
-        #[arg(long)]
-        csv: bool,
-    },
+    Entries(EntriesArgs),
+}
+
+/// Which entries, and how they are printed.
+#[derive(Debug, Args)]
+pub struct EntriesArgs {
+    /// The fund's id
+    pub(super) fund: String,
+    /// Print CSV, as it comes
+    #[arg(long)]
+    pub(super) csv: bool,
+    /// Only those, like `event_kind = drawn AND effective_date >= 2021-11-01`; docs/lists.md has the fields
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(super) filter: String,
+    /// `entry` or `entry desc`, the newest first [default: entry]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, conflicts_with = "csv")]
+    pub(super) order_by: String,
 }
 
 /// What goes with a movement of money.

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::args::time;
 use super::render::{ChangedFund, EntryView, FundView, PositionView};
-use super::{csv_header, csv_rows, stream};
+use super::{EntriesArgs, csv_header, csv_rows, stream};
 use crate::cli::args::Cli;
 use crate::cli::connect::Session;
 use crate::cli::errors::Failure;
@@ -137,7 +137,8 @@ async fn entries_as_csv_have_the_timeout_of_every_call() {
     let used = OnceLock::new();
     let session = Session::open(&cli.global, &used).await.unwrap();
     // The server has no funds; it was asked.
-    let answer = stream("3f".to_owned(), &session).await;
+    let args = EntriesArgs { fund: "3f".to_owned(), csv: true, filter: String::new(), order_by: String::new() };
+    let answer = stream(args, &session).await;
     assert!(matches!(&answer, Err(Failure::Refused(it)) if it.code() == Code::Unimplemented), "{answer:?}");
     assert_eq!(fake.seen().timeout, "9000000u");
 }

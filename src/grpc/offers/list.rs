@@ -7,16 +7,14 @@ use crate::domain::ids::Actor;
 use crate::domain::offer::lifecycle::State;
 use crate::domain::offer::{Offer, Outcome};
 use crate::domain::placement::RecipientKind;
-use crate::domain::region::Region;
 use crate::grpc::call::Call;
 use crate::grpc::convert;
 use crate::grpc::fields::{Fields, page_size, token};
+use crate::grpc::filter::values::{Value, choice, instant, number, region, some_actor, some_number, text};
 use crate::grpc::filter::{self, Column, HOLDS, ORDERED, PART, SAME};
 use crate::grpc::mask::{Mask, Part};
 use crate::proto;
 use crate::proto::{ListOffersRequest, ListOffersResponse};
-
-type Value = std::result::Result<Operand, String>;
 
 /// What a filter may ask of an offer, by the names of the message's fields. docs/lists.md has it in prose.
 #[rustfmt::skip]
@@ -27,7 +25,7 @@ const COLUMNS: &[Column<OfferField>] = &[
     Column { name: "recipient",        column: OfferField::Recipient,     takes: ORDERED, read: number },
     Column { name: "name",             column: OfferField::Name,          takes: PART,    read: text },
     Column { name: "region",           column: OfferField::Region,        takes: SAME,    read: region },
-    Column { name: "assignee",         column: OfferField::Assignee,      takes: SAME,    read: assignee },
+    Column { name: "assignee",         column: OfferField::Assignee,      takes: SAME,    read: some_actor },
     Column { name: "trust_uid",        column: OfferField::Trust,         takes: SAME,    read: some_number },
     Column { name: "schools.urn",      column: OfferField::School,        takes: HOLDS,   read: number },
     Column { name: "create_time",      column: OfferField::Made,          takes: ORDERED, read: instant },
@@ -77,7 +75,7 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
         search: fields.note("search", &message.search),
         condition: filter::read(&mut fields, COLUMNS, &message.filter),
     };
-    let order = order(&mut fields, &message.order_by);
+    let order = filter::order(&mut fields, &ORDERS, &message.order_by);
     let mask = Mask::read(&mut fields, message.read_mask.as_ref(), is_part);
     let (programme, order) = fields.done(programme.zip(order))?;
     // A mask may change from page to page.
@@ -95,21 +93,6 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
         shown
     };
     Ok(ListOffersResponse { offers: page.iter().map(shown).collect(), next_page_token })
-}
-
-fn order(fields: &mut Fields, text: &str) -> Option<OfferOrder> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let words = words.join(" ");
-    let plain = words.strip_suffix(" asc").unwrap_or(&words);
-    if plain.is_empty() {
-        return Some(OfferOrder::Made);
-    }
-    let found = ORDERS.iter().find(|(name, _)| *name == plain).map(|(_, order)| *order);
-    if found.is_none() {
-        let known: Vec<&str> = ORDERS.iter().map(|(name, _)| *name).collect();
-        fields.wrong("order_by", format!("is none of: {}", known.join(", ")));
-    }
-    found
 }
 
 /// The last offer of a page in a token: its id on the first line, its name on the others.
@@ -135,15 +118,6 @@ impl std::str::FromStr for Token {
     }
 }
 
-/// A name out of some, with or without the prefix of its enum, whatever its case.
-fn choice(text: &str, prefix: &str, known: impl Iterator<Item = &'static str>) -> Value {
-    let known: Vec<&str> = known.collect();
-    let short = text.strip_prefix(prefix).unwrap_or(text);
-    let found = known.iter().find(|it| it.eq_ignore_ascii_case(short));
-    let wanted = || format!("one of {}", known.iter().map(|it| it.to_ascii_uppercase()).collect::<Vec<_>>().join(", "));
-    found.map(|it| Operand::Text((*it).to_owned())).ok_or_else(wanted)
-}
-
 fn state(text: &str) -> Value {
     choice(text, "OFFER_STATE_", State::ALL.iter().map(|it| it.name()))
 }
@@ -162,38 +136,6 @@ fn kind(text: &str) -> Value {
         "RECIPIENT_KIND_",
         [RecipientKind::Standalone, RecipientKind::Mat].into_iter().map(RecipientKind::as_str),
     )
-}
-
-fn region(text: &str) -> Value {
-    let region: Region = text.parse().map_err(|_| "the name of an RSC region".to_owned())?;
-    Ok(Operand::Text(region.name().to_owned()))
-}
-
-fn assignee(text: &str) -> Value {
-    if text.is_empty() {
-        return Ok(Operand::Nothing);
-    }
-    let actor: Actor = text.parse().map_err(|_| "the id of an actor, or \"\" for nobody".to_owned())?;
-    Ok(Operand::Text(actor.to_string()))
-}
-
-fn text(text: &str) -> Value {
-    Ok(Operand::Text(text.to_owned()))
-}
-
-fn number(text: &str) -> Value {
-    text.parse().map(Operand::Number).map_err(|_| "a number".to_owned())
-}
-
-/// A number of the message, where 0 means none.
-fn some_number(text: &str) -> Value {
-    number(text).map(|it| if it == Operand::Number(0) { Operand::Nothing } else { it })
-}
-
-fn instant(text: &str) -> Value {
-    let instant = chrono::DateTime::parse_from_rfc3339(text);
-    let wanted = |_| "an instant as 2022-03-01T09:00:00Z (RFC 3339)".to_owned();
-    instant.map(|it| Operand::Number(it.timestamp_micros())).map_err(wanted)
 }
 
 #[cfg(test)]

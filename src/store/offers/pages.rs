@@ -184,14 +184,10 @@ fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
         Field::School => return with_school(how, operand),
         Field::Made => C::MadeAt,
     };
-    let (value, empty) = match operand {
-        Operand::Text(text) => (sea_orm::Value::from(text.as_str()), false),
-        Operand::Number(number) => (sea_orm::Value::from(*number), false),
-        Operand::Nothing => (sea_orm::Value::from(0_i64), true),
+    let Some(value) = operand.value() else {
+        return if how == How::Equal { column.is_null() } else { column.is_not_null() };
     };
     match how {
-        How::Equal if empty => column.is_null(),
-        How::NotEqual if empty => column.is_not_null(),
         How::Equal => column.eq(value),
         // What has no value is not the same.
         How::NotEqual => column.ne(value).or(column.is_null()),

@@ -1,0 +1,109 @@
+//! The values of filters: how the text of each kind is read, and what is wanted where it cannot be.
+
+use crate::app::Operand;
+use crate::domain::Date;
+use crate::domain::ids::Actor;
+use crate::domain::region::Region;
+
+/// A value, or what is wanted.
+pub(in crate::grpc) type Value = Result<Operand, String>;
+
+/// A name out of some, with or without the prefix of its enum, whatever its case.
+pub(in crate::grpc) fn choice(text: &str, prefix: &str, known: impl Iterator<Item = &'static str>) -> Value {
+    let known: Vec<&str> = known.collect();
+    let short = text.strip_prefix(prefix).unwrap_or(text);
+    let found = known.iter().find(|it| it.eq_ignore_ascii_case(short));
+    let wanted = || format!("one of {}", known.iter().map(|it| it.to_ascii_uppercase()).collect::<Vec<_>>().join(", "));
+    found.map(|it| Operand::Text((*it).to_owned())).ok_or_else(wanted)
+}
+
+/// A name out of some that the message has as text.
+pub(in crate::grpc) fn name(text: &str, known: &[&'static str]) -> Value {
+    let found = known.iter().find(|it| **it == text);
+    found.map(|it| Operand::Text((*it).to_owned())).ok_or_else(|| format!("one of {}", known.join(", ")))
+}
+
+pub(in crate::grpc) fn region(text: &str) -> Value {
+    let region: Region = text.parse().map_err(|_| "the name of an RSC region".to_owned())?;
+    Ok(Operand::Text(region.name().to_owned()))
+}
+
+pub(in crate::grpc) fn actor(text: &str) -> Value {
+    let actor: Actor = text.parse().map_err(|_| "the id of an actor".to_owned())?;
+    Ok(Operand::Text(actor.to_string()))
+}
+
+/// An actor, or `""` for nobody.
+pub(in crate::grpc) fn some_actor(text: &str) -> Value {
+    if text.is_empty() {
+        Ok(Operand::Nothing)
+    } else {
+        actor(text).map_err(|wanted| format!("{wanted}, or \"\" for nobody"))
+    }
+}
+
+/// A UUID, or `""` for none.
+pub(in crate::grpc) fn some_id(text: &str) -> Value {
+    if text.is_empty() {
+        return Ok(Operand::Nothing);
+    }
+    text.parse().map(Operand::Id).map_err(|_| "an id, or \"\" for none".to_owned())
+}
+
+pub(in crate::grpc) fn text(text: &str) -> Value {
+    Ok(Operand::Text(text.to_owned()))
+}
+
+pub(in crate::grpc) fn number(text: &str) -> Value {
+    text.parse().map(Operand::Number).map_err(|_| "a number".to_owned())
+}
+
+/// A number of the message, where 0 means none.
+pub(in crate::grpc) fn some_number(text: &str) -> Value {
+    number(text).map(|it| if it == Operand::Number(0) { Operand::Nothing } else { it })
+}
+
+pub(in crate::grpc) fn instant(text: &str) -> Value {
+    let instant = chrono::DateTime::parse_from_rfc3339(text);
+    let wanted = |_| "an instant as 2022-03-01T09:00:00Z (RFC 3339)".to_owned();
+    instant.map(|it| Operand::Number(it.timestamp_micros())).map_err(wanted)
+}
+
+pub(in crate::grpc) fn day(text: &str) -> Value {
+    let day: Option<Date> = text.parse().ok();
+    day.filter(|it| it.to_string() == text).map(Operand::Day).ok_or_else(|| "a day as 2022-03-01".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How it is read, the text, and what comes of it.
+    type Row = (fn(&str) -> Value, &'static str, Result<Operand, &'static str>);
+
+    #[test]
+    fn values_are_read_or_refused_in_words() {
+        let date = Date::from_ymd_opt(2022, 2, 28).unwrap();
+        let rows: [Row; 16] = [
+            (day, "2022-02-28", Ok(Operand::Day(date))),
+            (day, "2022-02-30", Err("a day as 2022-03-01")),
+            (day, "2022-2-28", Err("a day as 2022-03-01")),
+            (instant, "1970-01-01T01:00:00+01:00", Ok(Operand::Number(0))),
+            (instant, "1970-01-01T00:00:00.000001Z", Ok(Operand::Number(1))),
+            (instant, "1970-01-01", Err("an instant as 2022-03-01T09:00:00Z (RFC 3339)")),
+            (number, "-9223372036854775808", Ok(Operand::Number(i64::MIN))),
+            (number, "9223372036854775808", Err("a number")),
+            (some_number, "0", Ok(Operand::Nothing)),
+            (some_id, "", Ok(Operand::Nothing)),
+            (some_id, "0190a4c1", Err("an id, or \"\" for none")),
+            (some_actor, "", Ok(Operand::Nothing)),
+            (some_actor, "two words", Err("the id of an actor, or \"\" for nobody")),
+            (actor, "", Err("the id of an actor")),
+            (region, "west midlands", Ok(Operand::Text("West Midlands".to_owned()))),
+            (region, "Wales", Err("the name of an RSC region")),
+        ];
+        for (read, text, wanted) in rows {
+            assert_eq!(read(text), wanted.map_err(ToOwned::to_owned), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Pages of a fund's entries, each with what its event says.
+
+use sea_orm::Value;
+use uuid::Uuid;
+
+use super::{entry, of_fund};
+use crate::domain::Date;
+use crate::domain::event::Seq;
+use crate::domain::ids::{AccountId, Actor, OfferId, Programme};
+use crate::domain::ledger::{Entry, EntrySeq};
+use crate::domain::time::Micros;
+use crate::store::books::actor;
+use crate::store::bulk::select_by_place;
+use crate::store::condition::Condition;
+use crate::store::{Backend, Readable, Result, day};
+
+/// An entry of a fund, with what its event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FundEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// Its event.
+    pub event: Seq,
+    /// What happened.
+    pub kind: String,
+    /// Who did it.
+    pub actor: Actor,
+    /// The offer it is about.
+    pub offer: Option<OfferId>,
+    /// The day it happened.
+    pub effective: Date,
+    /// When it was recorded.
+    pub recorded: Micros,
+}
+
+/// What of an entry a condition may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Its number.
+    Entry,
+    /// Its event's number.
+    Event,
+    /// What happened, by name.
+    Kind,
+    /// The verb, by name.
+    Verb,
+    /// Pence.
+    Amount,
+    /// The accounting period, by name.
+    Period,
+    /// The day it happened.
+    Effective,
+    /// When it was recorded, in microseconds.
+    Recorded,
+    /// Who did it.
+    Actor,
+    /// The offer it is about, if any.
+    Offer,
+}
+
+impl Field {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Entry => "e.seq",
+            Self::Event => "e.event_seq",
+            Self::Kind => "v.kind",
+            Self::Verb => "e.verb",
+            Self::Amount => "e.amount",
+            Self::Period => "e.period",
+            Self::Effective => "v.effective_on",
+            Self::Recorded => "v.recorded_at",
+            Self::Actor => "v.actor",
+            Self::Offer => "v.offer_id",
+        }
+    }
+}
+
+/// What is asked of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// Of which programme.
+    pub programme: &'a Programme,
+    /// Of which of its funds.
+    pub fund: AccountId,
+    /// After the first of these and up to the second.
+    pub span: (EntrySeq, EntrySeq),
+    /// Which of them.
+    pub condition: Option<&'a Condition<Field>>,
+    /// Last to first.
+    pub newest_first: bool,
+    /// How many at most.
+    pub limit: u64,
+}
+
+/// A page of a fund's entries, in order.
+///
+/// # Errors
+/// As the database has it.
+pub async fn page(from: &impl Readable, wanted: &Wanted<'_>) -> Result<Vec<FundEntry>> {
+    let conn = from.at();
+    let (sql, values) = query(conn.backend, wanted);
+    select_by_place(&conn, &sql, values, |row| {
+        let actor_id: String = row.try_get_by_index(7)?;
+        let offer: Option<Uuid> = row.try_get_by_index(8)?;
+        Ok(FundEntry {
+            entry: entry(row)?,
+            event: Seq(row.try_get_by_index(5)?),
+            kind: row.try_get_by_index(6)?,
+            actor: actor(&actor_id)?,
+            offer: offer.map(OfferId),
+            effective: day::of(row, 9)?,
+            recorded: Micros(row.try_get_by_index(10)?),
+        })
+    })
+    .await
+}
+
+fn query(backend: Backend, wanted: &Wanted<'_>) -> (String, Vec<Value>) {
+    let (after, upto) = wanted.span;
+    let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
+    let mut values: Vec<Value> =
+        vec![wanted.fund.0.into(), wanted.programme.as_str().into(), after.0.into(), upto.0.into(), limit.into()];
+    let which = wanted.condition.map(|it| format!(" AND {}", it.written(&|field: Field| field.column(), &mut values)));
+    let sql = format!(
+        "SELECT e.seq, e.account_id, e.verb, e.amount, e.period, e.event_seq, v.kind, v.actor, v.offer_id, \
+         v.effective_on, v.recorded_at {} AND e.seq > $3 AND e.seq <= $4{} ORDER BY e.seq{} LIMIT $5",
+        of_fund(backend),
+        which.unwrap_or_default(),
+        if wanted.newest_first { " DESC" } else { "" },
+    );
+    (sql, values)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::store::condition::{How, Operand};
+
+    /// The queries of pages from either end, with and without a condition.
+    pub(in crate::store) fn queries() -> Vec<(String, Vec<Value>)> {
+        let programme: Programme = "2021-22".parse().unwrap();
+        let drawn = Condition::Is(Field::Kind, How::NotEqual, Operand::Text("drawn".to_owned()));
+        let ways = [(None, false), (None, true), (Some(&drawn), false), (Some(&drawn), true)];
+        let query = |(condition, newest_first)| {
+            let (fund, span) = (AccountId(Uuid::nil()), (EntrySeq(0), EntrySeq(9)));
+            let wanted = Wanted { programme: &programme, fund, span, condition, newest_first, limit: 100 };
+            query(Backend::Sqlite, &wanted)
+        };
+        ways.into_iter().map(query).collect()
+    }
+}
