@@ -28,14 +28,20 @@ pub enum EligibilityCommand {
         programme: String,
     },
     /// Schools by their answer
-    #[command(after_help = "Examples:\n  tsio eligibility list\n  tsio eligibility list --filter E2_RI_TWICE_ON_ENTRY")]
+    #[command(
+        after_help = "Examples:\n  tsio eligibility list\n  tsio eligibility list --filter E2_RI_TWICE_ON_ENTRY\n  \
+                      tsio eligibility list --filter 'unplaced AND school.region = \"West Midlands\"' --order-by school.name"
+    )]
     List {
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
-        /// `eligible`, `unknown`, `unplaced`, or a rule's id
-        #[arg(long, default_value = "eligible")]
+        /// `eligible`, `unknown`, `unplaced`, a rule's id, or a condition of these and of fields; docs/lists.md has them
+        #[arg(long, value_name = "TEXT", default_value = "eligible")]
         filter: String,
+        /// `school.urn` or `school.name`, with ` desc` the other way round [default: school.urn]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        order_by: String,
     },
     /// Each rule of one school or trust, met or not, with its evidence
     #[command(after_help = "Examples:\n  tsio eligibility explain 103150\n  tsio eligibility explain 2044 --trust")]
@@ -71,10 +77,10 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
             let request = session.call(SummariseEligibilityRequest { programme });
             session.print(&SummaryView::from(session.eligibility().summarise_eligibility(request).await?.into_inner()))
         }
-        EligibilityCommand::List { programme, filter } => {
+        EligibilityCommand::List { programme, filter, order_by } => {
+            let first = ListEligibilityRequest { programme, filter, order_by, page_size: PAGE, ..Default::default() };
             let schools = every_page(async |page_token| {
-                let (programme, filter) = (programme.clone(), filter.clone());
-                let request = ListEligibilityRequest { programme, filter, page_size: PAGE, page_token };
+                let request = ListEligibilityRequest { page_token, ..first.clone() };
                 let answer = session.eligibility().list_eligibility(session.call(request)).await?.into_inner();
                 Ok((answer.schools, answer.next_page_token))
             });

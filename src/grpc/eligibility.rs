@@ -1,5 +1,7 @@
 //! `EligibilityService`.
 
+mod list;
+
 use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
@@ -56,7 +58,7 @@ impl EligibilityService for Eligibility {
     }
 
     async fn list_eligibility(&self, request: Request<ListEligibilityRequest>) -> Reply<ListEligibilityResponse> {
-        unary("EligibilityService/ListEligibility", request, async |call| list(&self.app, call).await).await
+        unary("EligibilityService/ListEligibility", request, async |call| list::list(&self.app, call).await).await
     }
 
     async fn summarise_eligibility(
@@ -115,20 +117,6 @@ async fn explain(app: &App, call: Call<ExplainEligibilityRequest>) -> Result<Exp
         trust_rules: explained.trust_rules.iter().map(convert::rule_answer).collect(),
         trust: explained.trust.as_ref().map(convert::trust),
     })
-}
-
-async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Result<ListEligibilityResponse> {
-    let message = &call.message;
-    let mut fields = Fields::default();
-    let programme = fields.programme(&message.programme);
-    let programme = fields.done(programme)?;
-    let bound = ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
-    let after = token::read_as(&bound, &message.page_token)?;
-    let size = page_size(message.page_size);
-    let limit = usize::try_from(size).unwrap_or(usize::MAX);
-    let page = app.list_eligibility(&call.caller, &programme, &message.filter, after, limit).await?;
-    let next_page_token = token::next(&bound, size, &page, |last| last.school.urn.to_string());
-    Ok(ListEligibilityResponse { schools: page.iter().map(convert::school_eligibility).collect(), next_page_token })
 }
 
 async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result<ListEligibilityChangesResponse> {

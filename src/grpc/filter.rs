@@ -5,10 +5,12 @@
 //! comparison or a bracket. A value is a word, or a text in quotes, where a backslash takes the next character as it is.
 //! What a list lets be asked is its table of [`Column`]s. Every mistake in what could be read is named with its place.
 
+#[cfg(test)]
+mod tests;
 pub(super) mod values;
 
 use super::fields::Fields;
-use crate::app::{Condition, How};
+use crate::app::{Condition, How, Operand};
 
 /// Characters of a filter.
 const LONGEST: usize = 2_000;
@@ -29,6 +31,14 @@ pub(super) struct Column<C> {
     pub(super) read: fn(&str) -> values::Value,
 }
 
+/// What may stand in a filter by itself, as `eligible` does.
+pub(super) struct Words<'a, C> {
+    /// What they are said of.
+    pub(super) column: C,
+    /// All of them.
+    pub(super) known: &'a [String],
+}
+
 /// For names and ids.
 pub(super) const SAME: &[How] = &[How::Equal, How::NotEqual];
 /// For texts of which a part may be asked.
@@ -40,6 +50,16 @@ pub(super) const ORDERED: &[How] = &[How::Equal, How::NotEqual, How::Less, How::
 
 /// Reads a filter; nothing for an empty one. Mistakes are violations of the field `filter`.
 pub(super) fn read<C: Copy>(fields: &mut Fields, columns: &[Column<C>], text: &str) -> Option<Condition<C>> {
+    read_with(fields, columns, None, text)
+}
+
+/// The same with words that stand by themselves.
+pub(super) fn read_with<C: Copy>(
+    fields: &mut Fields,
+    columns: &[Column<C>],
+    words: Option<&Words<'_, C>>,
+    text: &str,
+) -> Option<Condition<C>> {
     if text.trim().is_empty() {
         return None;
     }
@@ -52,7 +72,7 @@ pub(super) fn read<C: Copy>(fields: &mut Fields, columns: &[Column<C>], text: &s
         return None;
     }
     let end = text.trim_end().chars().count().saturating_add(1);
-    let mut parser = Parser { tokens: tokens(text), end, at: 0, columns, mistakes: Vec::new(), compared: 0 };
+    let mut parser = Parser { tokens: tokens(text), end, at: 0, columns, words, mistakes: Vec::new(), compared: 0 };
     let read = parser.whole();
     let Parser { mut mistakes, .. } = parser;
     let condition = read.map_err(|mistake| mistakes.push(mistake)).ok();
@@ -155,6 +175,7 @@ struct Parser<'a, C> {
     end: usize,
     at: usize,
     columns: &'a [Column<C>],
+    words: Option<&'a Words<'a, C>>,
     /// What could be read and means nothing.
     mistakes: Vec<Mistake>,
     compared: usize,
@@ -218,6 +239,11 @@ impl<C: Copy> Parser<'_, C> {
             Some(Token::Wrong(what)) => return Err(Mistake { at: place, what: what.to_owned() }),
             _ => return Err(Mistake { at: place, what: "a comparison is wanted: field, operator, value".to_owned() }),
         };
+        if let Some(words) = self.words
+            && !matches!(self.peek(), Some(Token::Compare(_) | Token::Wrong(_)))
+        {
+            return Ok(self.word(words, place, name));
+        }
         let compared = self.place();
         let Some(Token::Compare(how)) = self.next() else {
             let what = format!("one of = != < <= > >= : is wanted after {name:?}");
@@ -230,6 +256,16 @@ impl<C: Copy> Parser<'_, C> {
             _ => return Err(Mistake { at: valued, what: "a value is wanted: a word, or a text in quotes".to_owned() }),
         };
         Ok(self.typed((place, &name), (compared, how), (valued, &value)))
+    }
+
+    /// A word by itself.
+    fn word(&mut self, words: &Words<'_, C>, place: usize, word: String) -> Condition<C> {
+        if words.known.contains(&word) {
+            return Condition::Is(words.column, How::Equal, Operand::Text(word));
+        }
+        let what = format!("{word:?} is none of: {}", words.known.join(", "));
+        self.mistakes.push(Mistake { at: place, what });
+        Condition::All(Vec::new())
     }
 
     /// A comparison that could be read, as far as it means something. A mistake is noted, and reading goes on.
@@ -318,137 +354,5 @@ const fn sign(how: How) -> &'static str {
         How::AtLeast => ">=",
         How::Has => ":",
         How::HasNot => "NOT :",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::app::Operand;
-
-    const COLUMNS: &[Column<char>] = &[
-        Column { name: "state", column: 's', takes: SAME, read: |text| Ok(Operand::Text(text.to_owned())) },
-        Column { name: "name", column: 'n', takes: PART, read: |text| Ok(Operand::Text(text.to_owned())) },
-        Column {
-            name: "made",
-            column: 'm',
-            takes: ORDERED,
-            read: |text| text.parse().map(Operand::Number).map_err(|_| "a number".to_owned()),
-        },
-    ];
-
-    /// As it was understood, brackets around everything.
-    fn shown(it: &Condition<char>) -> String {
-        let all =
-            |of: &[Condition<char>], with: &str| format!("({})", of.iter().map(shown).collect::<Vec<_>>().join(with));
-        match it {
-            Condition::All(of) => all(of, " & "),
-            Condition::Any(of) => all(of, " | "),
-            Condition::Is(column, how, Operand::Text(text)) => format!("{column}{}{text}", sign(*how)),
-            Condition::Is(column, how, operand) => format!("{column}{}{operand:?}", sign(*how)),
-        }
-    }
-
-    fn understood(text: &str) -> Result<String, Vec<String>> {
-        let mut fields = Fields::default();
-        let read = read(&mut fields, COLUMNS, text);
-        match fields.done(Some(())) {
-            Ok(()) => Ok(read.as_ref().map(shown).unwrap_or_default()),
-            Err(crate::app::AppError::Invalid(all)) => Err(all.into_iter().map(|it| it.description).collect()),
-            Err(other) => unreachable!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_filter_is_read_as_aip_160_has_it() {
-        let rows = [
-            ("", ""),
-            ("state = OPEN", "s=OPEN"),
-            ("state=OPEN", "s=OPEN"),
-            ("state = \"a \\\"b\\\" c\"", "s=a \"b\" c"),
-            ("state = 'it is'", "s=it is"),
-            ("name : part", "n:part"),
-            ("made >= 3", "m>=Number(3)"),
-            ("made >= -3", "m>=Number(-3)"),
-            ("state = a state = b", "(s=a & s=b)"),
-            ("state = a AND state = b", "(s=a & s=b)"),
-            // OR binds tighter than AND
-            ("state = a AND state = b OR state = c", "(s=a & (s=b | s=c))"),
-            ("(state = a AND state = b) OR state = c", "((s=a & s=b) | s=c)"),
-            ("NOT state = a", "s!=a"),
-            ("-state = a", "s!=a"),
-            ("NOT (state = a OR made < 3)", "(s!=a & m>=Number(3))"),
-            ("NOT NOT state = a", "s=a"),
-            ("NOT name : a", "nNOT :a"),
-            ("state = school-officer.7@example", "s=school-officer.7@example"),
-            ("state = 2022-03-01T10:00:00+01:00", "s=2022-03-01T10:00:00+01:00"),
-        ];
-        for (text, wanted) in rows {
-            assert_eq!(understood(text).as_deref(), Ok(wanted), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_mistake_is_named_with_its_place() {
-        let rows: [(&str, &[&str]); 13] = [
-            ("colour = red", &["at character 1: \"colour\" is none of state, name, made"]),
-            ("state < a", &["at character 7: state is compared by = !=, not by <"]),
-            ("made = x", &["at character 8: \"x\" is not a number"]),
-            (
-                "colour = red AND made = x AND state : a",
-                &["at character 1: \"colour\"", "at character 25: \"x\"", "at character 37: state is"],
-            ),
-            ("state", &["at character 6: one of ="]),
-            ("state =", &["at character 8: a value is wanted"]),
-            ("(state = a", &["at character 11: a bracket is not closed"]),
-            ("state = a)", &["at character 10: a bracket closes"]),
-            ("state = \"a", &["at character 9: this text has no end"]),
-            ("state = a AND ", &["at character 14: something is wanted after AND"]),
-            ("state = a; DROP TABLE offers", &["at character 10: this character means nothing here"]),
-            ("= a", &["at character 1: a comparison is wanted"]),
-            ("made = x AND (state = a", &["at character 8: \"x\"", "at character 24: a bracket is not closed"]),
-        ];
-        for (text, wanted) in rows {
-            let found = understood(text).unwrap_err();
-            assert_eq!(found.len(), wanted.len(), "{text}: {found:?}");
-            for (found, wanted) in found.iter().zip(wanted) {
-                assert!(found.starts_with(wanted), "{text}: {found}");
-            }
-        }
-        let deep = format!("{}state = a{}", "(".repeat(20), ")".repeat(20));
-        assert!(understood(&deep).unwrap_err()[0].contains("more than 16 brackets"));
-        let long = vec!["state = a"; 65].join(" AND ");
-        assert!(understood(&long).unwrap_err()[0].contains("more than 64 comparisons"));
-        assert_eq!(understood(&"x".repeat(2_001)).unwrap_err(), ["is longer than 2000 characters"]);
-        assert_eq!(understood("state = \"a\0b\"").unwrap_err(), ["holds a character that no text has"]);
-    }
-
-    #[test]
-    fn an_order_is_one_of_those_there_are() {
-        let orders = [("made", 1), ("made desc", 2), ("name", 3)];
-        let rows = [
-            ("", Some(1)),
-            ("made", Some(1)),
-            (" made  desc ", Some(2)),
-            ("name asc", Some(3)),
-            ("name desc", None),
-            ("made desc asc", None),
-            ("Made", None),
-            ("made, name", None),
-        ];
-        for (text, wanted) in rows {
-            let mut fields = Fields::default();
-            assert_eq!(order(&mut fields, &orders, text), wanted, "{text:?}");
-            assert_eq!(fields.done(Some(())).is_ok(), wanted.is_some(), "{text:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics(text in "(\\PC|[()=<>!:\"'\\\\ -]|AND|OR|NOT|state|made|name){0,60}") {
-            let _ = understood(&text);
-        }
     }
 }

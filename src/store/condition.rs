@@ -1,5 +1,7 @@
 //! Conditions on rows that a caller puts together: comparisons, all of or any of them. Values are bound, never written out.
 
+use std::cmp::Ordering;
+
 use sea_orm::Value;
 use sea_orm::sea_query::{Cond, SimpleExpr};
 use uuid::Uuid;
@@ -89,7 +91,45 @@ impl Operand {
     }
 }
 
+impl Operand {
+    /// Whether a value stands so to another. Values of different kinds are different, and neither is more.
+    #[must_use]
+    pub fn stands(&self, how: How, other: &Self) -> bool {
+        let order = match (self, other) {
+            (Self::Text(one), Self::Text(other)) => Some(one.cmp(other)),
+            (Self::Number(one), Self::Number(other)) => Some(one.cmp(other)),
+            (Self::Day(one), Self::Day(other)) => Some(one.cmp(other)),
+            (Self::Id(one), Self::Id(other)) => Some(one.cmp(other)),
+            (Self::Nothing, Self::Nothing) => Some(Ordering::Equal),
+            _ => None,
+        };
+        let has = || match (self, other) {
+            (Self::Text(one), Self::Text(other)) => one.to_lowercase().contains(&other.to_lowercase()),
+            _ => false,
+        };
+        match how {
+            How::Equal => order.is_some_and(Ordering::is_eq),
+            How::NotEqual => !order.is_some_and(Ordering::is_eq),
+            How::Less => order.is_some_and(Ordering::is_lt),
+            How::AtMost => order.is_some_and(Ordering::is_le),
+            How::Greater => order.is_some_and(Ordering::is_gt),
+            How::AtLeast => order.is_some_and(Ordering::is_ge),
+            How::Has => has(),
+            How::HasNot => !has(),
+        }
+    }
+}
+
 impl<C: Copy> Condition<C> {
+    /// Whether it holds, each comparison answered by `one`.
+    pub fn holds(&self, one: &impl Fn(C, How, &Operand) -> bool) -> bool {
+        match self {
+            Self::All(of) => of.iter().all(|it| it.holds(one)),
+            Self::Any(of) => of.iter().any(|it| it.holds(one)),
+            Self::Is(column, how, operand) => one(*column, *how, operand),
+        }
+    }
+
     /// Written out for a query that is: its values are added to `values`, and stand as `$n`.
     pub(super) fn written(&self, column: &impl Fn(C) -> &'static str, values: &mut Vec<Value>) -> String {
         let mut joined = |of: &[Self], with: &str, none: &str| {
@@ -148,6 +188,28 @@ impl<C> Condition<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_stand_to_each_other_as_in_a_query() {
+        let (text, number) = (|it: &str| Operand::Text(it.to_owned()), Operand::Number);
+        let rows = [
+            (text("Oak"), How::Equal, text("Oak"), true),
+            (text("Oak"), How::Equal, text("oak"), false),
+            (text("Oakhill"), How::Has, text("KH"), true),
+            (text("Oakhill"), How::HasNot, text("%"), true),
+            (number(2), How::Less, number(3), true),
+            (number(3), How::AtMost, number(3), true),
+            (number(3), How::Greater, number(3), false),
+            (number(3), How::AtLeast, number(3), true),
+            (Operand::Nothing, How::Equal, Operand::Nothing, true),
+            (Operand::Nothing, How::NotEqual, number(3), true),
+            (Operand::Nothing, How::Less, number(3), false),
+            (number(3), How::NotEqual, Operand::Nothing, true),
+        ];
+        for (one, how, other, wanted) in rows {
+            assert_eq!(one.stands(how, &other), wanted, "{one:?} {how:?} {other:?}");
+        }
+    }
 
     #[test]
     fn a_condition_is_written_with_its_values_bound() {

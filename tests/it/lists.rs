@@ -1,6 +1,8 @@
 //! Lists: what a filter finds, in which order, page by page, and which fields an answer has.
 
+mod eligibility;
 mod entries;
+mod walks;
 
 use prost_types::FieldMask;
 use serde_json::json;

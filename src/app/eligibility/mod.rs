@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 
 use super::register::{self, School, Trust};
 use super::terms::Loaded;
-use super::{App, AppError, Result, Violation, authorise};
+use super::{App, AppError, Condition, Result, Violation, authorise};
 use crate::domain::Date;
 use crate::domain::eligibility::{Evidence, Outcome, Summary, assess, changes, summarise, up_to};
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::role::{Action, Caller, Reach};
-use crate::domain::terms::{RuleId, Terms};
+use crate::domain::terms::RuleId;
 use crate::store::Readable;
 pub(crate) use identify::{affected, candidates, lock_register, register_answer, seats, trust_answers};
 use standing::Standings;
@@ -91,32 +91,66 @@ pub struct Change {
     pub superseded_by: Option<Urn>,
 }
 
-/// Which schools a list shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Which {
-    Eligible,
-    Unknown,
-    Unplaced,
-    By(RuleId),
+/// What of a school's answer a condition may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Whether a word is true of it: `eligible`, `unknown`, `unplaced`, or a rule's id.
+    Word,
+    /// Its URN.
+    Urn,
+    /// Its name.
+    Name,
+    /// Its region, by name.
+    Region,
+    /// Its local authority, by code.
+    LocalAuthority,
+    /// Its phase, as printed.
+    Phase,
+    /// How it is placed, by name; nothing when it is not.
+    Placement,
+    /// Its trust, by UID.
+    Trust,
 }
 
-impl Which {
-    fn read(terms: &Terms, text: &str) -> Result<Self> {
-        match text.trim() {
-            "" | "eligible" => Ok(Self::Eligible),
-            "unknown" => Ok(Self::Unknown),
-            "unplaced" => Ok(Self::Unplaced),
-            rule => match terms.rule(&RuleId::new(rule)) {
-                Some(rule) => Ok(Self::By(rule.id.clone())),
-                None => {
-                    let rules: Vec<&str> = terms.rules().iter().map(|rule| rule.id.as_str()).collect();
-                    let wanted = format!("is none of: eligible, unknown, unplaced, {}", rules.join(", "));
-                    Err(AppError::Invalid(vec![Violation::new("filter", wanted)]))
-                }
-            },
-        }
-    }
+/// In which order a list comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By URN.
+    Urn,
+    /// By URN, the highest first.
+    UrnLast,
+    /// By name, those of one name by URN.
+    Name,
+    /// The same the other way round.
+    NameLast,
 }
+
+/// Where a page begins: after this school, which had this name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+}
+
+/// What is asked of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which schools; those that are eligible when not said.
+    pub condition: Option<Condition<Field>>,
+    /// In which order.
+    pub order: Order,
+    /// From where on; from the first when not said.
+    pub after: Option<Place>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// The words that are true of a school or not, besides the ids of rules.
+const ELIGIBLE: &str = "eligible";
+const UNKNOWN: &str = "unknown";
+const UNPLACED: &str = "unplaced";
 
 impl App {
     /// The numbers of a programme.
@@ -131,26 +165,33 @@ impl App {
         Ok(summarise(&loaded.terms, &standings.assessment, &standings.standing()))
     }
 
-    /// A page of schools by URN, above `after`. The filter is `eligible` (or empty), `unknown`, `unplaced` (eligible,
-    /// but fitting no row of the scheme) or a rule's name.
+    /// The words that a list's condition may use: `eligible`, `unknown`, `unplaced` (eligible, but fitting no row of the
+    /// scheme), and the ids of the programme's rules.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for a programme that has no terms; [`AppError::Invalid`] for another filter.
+    /// [`AppError::NotFound`] for a programme that has no terms.
+    pub async fn eligibility_words(&self, caller: &Caller, programme: &Programme) -> Result<Vec<String>> {
+        authorise(caller, Action::Read)?;
+        let loaded = self.terms(programme).await?;
+        let rules = loaded.terms.rules().iter().map(|rule| rule.id.as_str());
+        Ok([ELIGIBLE, UNKNOWN, UNPLACED].into_iter().chain(rules).map(ToOwned::to_owned).collect())
+    }
+
+    /// A page of the schools that are eligible or about which the files cannot say.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a programme that has no terms.
     pub async fn list_eligibility(
         &self,
         caller: &Caller,
         programme: &Programme,
-        filter: &str,
-        after: Option<Urn>,
-        limit: usize,
+        wanted: &Wanted,
     ) -> Result<Vec<SchoolEligibility>> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
-        let which = Which::read(&loaded.terms, filter)?;
         let snapshot = self.snapshot().await?;
         let standings = Standings::load(&snapshot, &loaded.terms).await?;
-        let urns = standings.which(&loaded.terms, &which);
-        let page: Vec<Urn> = urns.into_iter().filter(|urn| Some(*urn) > after).take(limit).collect();
+        let page = standings.page(&loaded.terms, wanted);
         show::schools(&snapshot, &loaded.terms, &standings, &caller.reach(Action::Read), &page).await
     }
 

@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Entitlements, Which};
-use crate::app::Result;
+use super::{ELIGIBLE, Entitlements, Field, Order, UNKNOWN, UNPLACED, Wanted};
 use crate::app::register::{School, facts};
+use crate::app::{Condition, How, Operand, Result};
 use crate::domain::Date;
 use crate::domain::eligibility::trusts::{Membership, TrustAssessment, assess_trusts};
 use crate::domain::eligibility::{Assessment, Finding, SchoolAssessment, Standing, assess, entitled};
@@ -16,7 +16,7 @@ use crate::domain::ids::Urn;
 use crate::domain::judgement::{Grade, MonthRow};
 use crate::domain::placement::{Placement, UnplacedReason};
 use crate::domain::referral::Referral;
-use crate::domain::terms::{Terms, Test};
+use crate::domain::terms::{RuleId, Terms, Test};
 use crate::store::imports::{Import, Kind};
 use crate::store::register::Of;
 use crate::store::{self, Readable, ofsted};
@@ -67,19 +67,60 @@ impl Standings {
         Standing { placements: &self.placements, exceptional: &self.exceptional, trusts: &self.trusts }
     }
 
-    /// The schools a list shows, by URN.
-    pub(super) fn which(&self, terms: &Terms, which: &Which) -> Vec<Urn> {
-        let entitled = self.entitled.iter();
-        match which {
-            Which::Eligible => entitled.map(|(urn, _)| *urn).collect(),
-            Which::By(rule) => entitled.filter(|(_, it)| it.rules.contains(rule)).map(|(urn, _)| *urn).collect(),
-            Which::Unplaced => {
-                entitled.filter(|(_, it)| matches!(it.placement, Placement::Unplaced(_))).map(|(urn, _)| *urn).collect()
+    /// A page of the schools that are entitled or unknown, in its order.
+    pub(super) fn page(&self, terms: &Terms, wanted: &Wanted) -> Vec<Urn> {
+        let eligible = Condition::Is(Field::Word, How::Equal, Operand::Text(ELIGIBLE.to_owned()));
+        let condition = wanted.condition.as_ref().unwrap_or(&eligible);
+        let by_name = matches!(wanted.order, Order::Name | Order::NameLast);
+        let key = |name: &str, urn: Urn| (if by_name { name.to_owned() } else { String::new() }, urn);
+        let entitled = self.entitled.keys().copied();
+        let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it)).map(|it| it.urn);
+        let mut found: Vec<(String, Urn)> = entitled
+            .chain(unknown)
+            .filter_map(|urn| self.schools.get(&urn))
+            .filter(|school| condition.holds(&|field, how, operand| self.stands(school, field, how, operand)))
+            .map(|school| key(&school.name, school.urn))
+            .collect();
+        found.sort_unstable();
+        let after = wanted.after.as_ref().map(|it| key(&it.name, it.urn));
+        let page = if matches!(wanted.order, Order::UrnLast | Order::NameLast) {
+            let rest = found.into_iter().rev().filter(|it| after.as_ref().is_none_or(|after| it < after));
+            rest.take(wanted.limit).collect::<Vec<_>>()
+        } else {
+            let rest = found.into_iter().filter(|it| after.as_ref().is_none_or(|after| it > after));
+            rest.take(wanted.limit).collect()
+        };
+        page.into_iter().map(|(_, urn)| urn).collect()
+    }
+
+    /// Whether a school that is entitled or unknown meets a comparison.
+    fn stands(&self, school: &School, field: Field, how: How, operand: &Operand) -> bool {
+        let number = |it: u32| Operand::Number(it.into());
+        let text = |it: &str| Operand::Text(it.to_owned());
+        let value = match field {
+            Field::Word => {
+                let is = matches!(operand, Operand::Text(word) if self.is(school, word));
+                return is == (how == How::Equal);
             }
-            Which::Unknown => {
-                let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it));
-                unknown.map(|it| it.urn).collect()
-            }
+            Field::Urn => Some(number(school.urn.get())),
+            Field::Name => Some(text(&school.name)),
+            Field::Region => school.region().map(|it| text(it.name())),
+            Field::LocalAuthority => school.la.map(|it| number(it.get().into())),
+            Field::Phase => Some(text(&school.phase)),
+            Field::Placement => school.placement.kind().map(|it| text(it.as_str())),
+            Field::Trust => school.placement.trust().map(|it| number(it.get())),
+        };
+        value.unwrap_or(Operand::Nothing).stands(how, operand)
+    }
+
+    /// Whether a word is true of a school that is entitled or unknown.
+    fn is(&self, school: &School, word: &str) -> bool {
+        let entitled = self.entitled.get(&school.urn);
+        match word {
+            ELIGIBLE => entitled.is_some(),
+            UNKNOWN => entitled.is_none(),
+            UNPLACED => entitled.is_some_and(|it| matches!(it.placement, Placement::Unplaced(_))),
+            rule => entitled.is_some_and(|it| it.rules.contains(&RuleId::new(rule))),
         }
     }
 

@@ -3,10 +3,12 @@
 use super::standing::{every_row, telling_rows};
 use super::*;
 use crate::app::testing::{AUGUST, House, LAST, MARCH, MONTHS, admin, date, programme, replacing, sample, urn};
+use crate::app::{How, Operand};
 use crate::domain::book::identify::Candidates;
 use crate::domain::ids::Uid;
 use crate::domain::offer::{Recipient, ResponsibleBody};
-use crate::domain::terms::shipped;
+use crate::domain::placement::Placement;
+use crate::domain::terms::{Terms, shipped};
 use crate::store::imports;
 
 /// schools, eligible, E1, E2, both, MAT schools, MAT trusts, standalone, maintained, SAT, single-school MAT, unplaced, unknown
@@ -169,25 +171,64 @@ async fn a_school_is_explained_rule_by_rule() {
     assert_eq!(nobody, Err(AppError::NotFound("school 123456".to_owned())));
 }
 
-#[tokio::test]
-async fn a_list_has_pages_and_filters() {
-    let house = everything().await;
+/// What comes of a list, page by page.
+async fn listed(house: &House, condition: Option<Condition<Field>>, order: Order) -> Vec<SchoolEligibility> {
     let (ann, year) = (admin("ann"), programme("2021-22"));
-    for (filter, count) in [("", 38), ("eligible", 38), ("unknown", 3), ("unplaced", 4), ("E1_RI_IN_YEAR", 11)] {
-        let (mut seen, mut after) = (Vec::new(), None);
-        loop {
-            let page = house.app.list_eligibility(&ann, &year, filter, after, 10).await.unwrap();
-            seen.extend(page.iter().map(|it| it.school.urn));
-            after = page.last().map(|it| it.school.urn);
-            if page.len() < 10 {
-                break;
-            }
+    let mut wanted = Wanted { condition, order, after: None, limit: 7 };
+    let mut seen = Vec::new();
+    loop {
+        let page = house.app.list_eligibility(&ann, &year, &wanted).await.unwrap();
+        wanted.after = page.last().map(|it| Place { urn: it.school.urn, name: it.school.name.clone() });
+        let full = page.len() == wanted.limit;
+        seen.extend(page);
+        if !full {
+            return seen;
         }
-        assert_eq!(seen.len(), count, "{filter:?}");
-        assert!(seen.is_sorted(), "{filter:?}");
     }
-    let wrong = house.app.list_eligibility(&ann, &year, "E9", None, 10).await;
-    assert!(matches!(wrong, Err(AppError::Invalid(found)) if found[0].field == "filter"));
+}
+
+#[tokio::test]
+async fn a_list_has_pages_and_conditions() {
+    let house = everything().await;
+    let text = |it: &str| Operand::Text(it.to_owned());
+    let word = |it: &str| Condition::Is(Field::Word, How::Equal, text(it));
+    assert_eq!(listed(&house, None, Order::Urn).await.len(), 38);
+    for (it, count) in [("eligible", 38), ("unknown", 3), ("unplaced", 4), ("E1_RI_IN_YEAR", 11)] {
+        assert_eq!(listed(&house, Some(word(it)), Order::Urn).await.len(), count, "{it}");
+    }
+    let all = listed(&house, Some(Condition::All(vec![])), Order::Urn).await;
+    assert_eq!(all.len(), 41, "the eligible and the unknown");
+    type Holds = fn(&SchoolEligibility) -> bool;
+    let rows: Vec<(Condition<Field>, Holds)> = vec![
+        (word("eligible").negated(), |it| !it.eligible),
+        (Condition::Is(Field::Urn, How::AtLeast, Operand::Number(910_040)), |it| it.school.urn.get() >= 910_040),
+        (Condition::Is(Field::Name, How::Has, text("PRIMARY")), |it| it.school.name.contains("Primary")),
+        (Condition::Is(Field::Region, How::Equal, text("West Midlands")), |it| {
+            it.school.region().is_some_and(|it| it.name() == "West Midlands")
+        }),
+        (Condition::Is(Field::Placement, How::Equal, Operand::Nothing), |it| it.school.placement.kind().is_none()),
+        (Condition::Is(Field::Placement, How::Equal, text("mat")), |it| {
+            matches!(it.school.placement, Placement::Mat(_))
+        }),
+        (Condition::Is(Field::Trust, How::NotEqual, Operand::Nothing), |it| it.school.placement.trust().is_some()),
+        (Condition::All(vec![word("E2_RI_TWICE_ON_ENTRY"), word("unplaced").negated()]), |it| {
+            let met = |id| it.rules.iter().any(|rule| rule.rule == RuleId::new(id) && rule.outcome == Outcome::Met);
+            it.eligible && it.school.placement.kind().is_some() && met("E2_RI_TWICE_ON_ENTRY")
+        }),
+    ];
+    let name = |it: &SchoolEligibility| (it.school.name.clone(), it.school.urn);
+    for (condition, holds) in rows {
+        let mut wanted: Vec<SchoolEligibility> = all.iter().filter(|it| holds(it)).cloned().collect();
+        assert!((1..all.len()).contains(&wanted.len()), "{condition:?} tells schools apart");
+        for order in [Order::Urn, Order::UrnLast, Order::Name, Order::NameLast] {
+            match order {
+                Order::Urn => wanted.sort_by_key(|it| it.school.urn),
+                Order::Name => wanted.sort_by_key(name),
+                Order::UrnLast | Order::NameLast => wanted.reverse(),
+            }
+            assert_eq!(listed(&house, Some(condition.clone()), order).await, wanted, "{condition:?} by {order:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,119 @@
+//! `ListEligibility`: which schools, in which order.
+
+use prost::Message as _;
+
+use crate::app::eligibility::{Field, Order, Place, SchoolEligibility, Wanted};
+use crate::app::{App, Operand, Result};
+use crate::domain::placement::PlacementKind;
+use crate::grpc::call::Call;
+use crate::grpc::convert;
+use crate::grpc::fields::{Fields, page_size, token};
+use crate::grpc::filter::values::{Value, choice, number, region, some_number, text};
+use crate::grpc::filter::{self, Column, ORDERED, PART, SAME, Words};
+use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
+
+/// What a filter may ask of a school, by the names of the message's fields. docs/lists.md has it in prose.
+#[rustfmt::skip]
+const COLUMNS: &[Column<Field>] = &[
+    Column { name: "school.urn",       column: Field::Urn,            takes: ORDERED, read: number },
+    Column { name: "school.name",      column: Field::Name,           takes: PART,    read: text },
+    Column { name: "school.region",    column: Field::Region,         takes: SAME,    read: some_region },
+    Column { name: "school.la_code",   column: Field::LocalAuthority, takes: SAME,    read: some_number },
+    Column { name: "school.phase",     column: Field::Phase,          takes: SAME,    read: text },
+    Column { name: "school.placement", column: Field::Placement,      takes: SAME,    read: placement },
+    Column { name: "school.trust_uid", column: Field::Trust,          takes: SAME,    read: some_number },
+];
+
+const ORDERS: [(&str, Order); 4] = [
+    ("school.urn", Order::Urn),
+    ("school.urn desc", Order::UrnLast),
+    ("school.name", Order::Name),
+    ("school.name desc", Order::NameLast),
+];
+
+/// A region, or `""` where the local authority is unknown.
+fn some_region(text: &str) -> Value {
+    if text.is_empty() { Ok(Operand::Nothing) } else { region(text) }
+}
+
+fn placement(text: &str) -> Value {
+    use PlacementKind as Kind;
+    const UNPLACED: &str = "unplaced";
+    let kinds = [Kind::Maintained, Kind::SingleAcademyTrust, Kind::SingleSchoolMat, Kind::Mat].map(Kind::as_str);
+    let found = choice(text, "PLACEMENT_", kinds.into_iter().chain([UNPLACED]))?;
+    Ok(if found == Operand::Text(UNPLACED.to_owned()) { Operand::Nothing } else { found })
+}
+
+pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Result<ListEligibilityResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let order = filter::order(&mut fields, &ORDERS, &message.order_by);
+    // Which words there are, the terms say.
+    let known = match &programme {
+        Some(programme) => app.eligibility_words(&call.caller, programme).await?,
+        None => Vec::new(),
+    };
+    let words = Words { column: Field::Word, known: &known };
+    let filter = if programme.is_some() { message.filter.as_str() } else { "" };
+    let condition = filter::read_with(&mut fields, COLUMNS, Some(&words), filter);
+    let (programme, order) = fields.done(programme.zip(order))?;
+    let bound = ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let after: Option<Token> = token::read_as(&bound, &message.page_token)?;
+    let (size, after) = (page_size(message.page_size), after.map(|it| it.0));
+    let wanted = Wanted { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
+    let page = app.list_eligibility(&call.caller, &programme, &wanted).await?;
+    let next_page_token = token::next(&bound, size, &page, |last| Token::of(last).to_string());
+    Ok(ListEligibilityResponse { schools: page.iter().map(convert::school_eligibility).collect(), next_page_token })
+}
+
+/// The last school of a page in a token: its URN on the first line, its name on the others.
+struct Token(Place);
+
+impl Token {
+    fn of(it: &SchoolEligibility) -> Self {
+        Self(Place { urn: it.school.urn, name: it.school.name.clone() })
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n{}", self.0.urn, self.0.name)
+    }
+}
+
+impl std::str::FromStr for Token {
+    type Err = ();
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let (urn, name) = text.split_once('\n').ok_or(())?;
+        Ok(Self(Place { urn: urn.parse().map_err(|_| ())?, name: name.to_owned() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto;
+
+    #[test]
+    fn a_filter_asks_fields_of_the_message() {
+        let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+        let fields = |message: &str| -> Vec<String> {
+            let found = set.file.iter().flat_map(|file| &file.message_type).find(|it| it.name() == message).unwrap();
+            found.field.iter().map(|field| field.name().to_owned()).collect()
+        };
+        assert!(fields("SchoolEligibility").contains(&"school".to_owned()));
+        for column in COLUMNS {
+            let name = column.name.strip_prefix("school.").unwrap();
+            assert!(fields("School").iter().any(|it| it == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_placement_is_read_by_name() {
+        assert_eq!(placement("MAT"), Ok(Operand::Text("mat".to_owned())));
+        assert_eq!(placement("PLACEMENT_SINGLE_SCHOOL_MAT"), Ok(Operand::Text("single_school_mat".to_owned())));
+        assert_eq!(placement("unplaced"), Ok(Operand::Nothing));
+        assert!(placement("").unwrap_err().starts_with("one of MAINTAINED, "));
+    }
+}

@@ -1,0 +1,161 @@
+//! What a filter and an order say, and each mistake in its place.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const COLUMNS: &[Column<char>] = &[
+    Column { name: "state", column: 's', takes: SAME, read: |text| Ok(Operand::Text(text.to_owned())) },
+    Column { name: "name", column: 'n', takes: PART, read: |text| Ok(Operand::Text(text.to_owned())) },
+    Column {
+        name: "made",
+        column: 'm',
+        takes: ORDERED,
+        read: |text| text.parse().map(Operand::Number).map_err(|_| "a number".to_owned()),
+    },
+];
+
+/// As it was understood, brackets around everything.
+fn shown(it: &Condition<char>) -> String {
+    let all = |of: &[Condition<char>], with: &str| format!("({})", of.iter().map(shown).collect::<Vec<_>>().join(with));
+    match it {
+        Condition::All(of) => all(of, " & "),
+        Condition::Any(of) => all(of, " | "),
+        Condition::Is(column, how, Operand::Text(text)) => format!("{column}{}{text}", sign(*how)),
+        Condition::Is(column, how, operand) => format!("{column}{}{operand:?}", sign(*how)),
+    }
+}
+
+fn understood(text: &str) -> Result<String, Vec<String>> {
+    let mut fields = Fields::default();
+    let read = read(&mut fields, COLUMNS, text);
+    match fields.done(Some(())) {
+        Ok(()) => Ok(read.as_ref().map(shown).unwrap_or_default()),
+        Err(crate::app::AppError::Invalid(all)) => Err(all.into_iter().map(|it| it.description).collect()),
+        Err(other) => unreachable!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_filter_is_read_as_aip_160_has_it() {
+    let rows = [
+        ("", ""),
+        ("state = OPEN", "s=OPEN"),
+        ("state=OPEN", "s=OPEN"),
+        ("state = \"a \\\"b\\\" c\"", "s=a \"b\" c"),
+        ("state = 'it is'", "s=it is"),
+        ("name : part", "n:part"),
+        ("made >= 3", "m>=Number(3)"),
+        ("made >= -3", "m>=Number(-3)"),
+        ("state = a state = b", "(s=a & s=b)"),
+        ("state = a AND state = b", "(s=a & s=b)"),
+        // OR binds tighter than AND
+        ("state = a AND state = b OR state = c", "(s=a & (s=b | s=c))"),
+        ("(state = a AND state = b) OR state = c", "((s=a & s=b) | s=c)"),
+        ("NOT state = a", "s!=a"),
+        ("-state = a", "s!=a"),
+        ("NOT (state = a OR made < 3)", "(s!=a & m>=Number(3))"),
+        ("NOT NOT state = a", "s=a"),
+        ("NOT name : a", "nNOT :a"),
+        ("state = school-officer.7@example", "s=school-officer.7@example"),
+        ("state = 2022-03-01T10:00:00+01:00", "s=2022-03-01T10:00:00+01:00"),
+    ];
+    for (text, wanted) in rows {
+        assert_eq!(understood(text).as_deref(), Ok(wanted), "{text}");
+    }
+}
+
+#[test]
+fn every_mistake_is_named_with_its_place() {
+    let rows: [(&str, &[&str]); 13] = [
+        ("colour = red", &["at character 1: \"colour\" is none of state, name, made"]),
+        ("state < a", &["at character 7: state is compared by = !=, not by <"]),
+        ("made = x", &["at character 8: \"x\" is not a number"]),
+        (
+            "colour = red AND made = x AND state : a",
+            &["at character 1: \"colour\"", "at character 25: \"x\"", "at character 37: state is"],
+        ),
+        ("state", &["at character 6: one of ="]),
+        ("state =", &["at character 8: a value is wanted"]),
+        ("(state = a", &["at character 11: a bracket is not closed"]),
+        ("state = a)", &["at character 10: a bracket closes"]),
+        ("state = \"a", &["at character 9: this text has no end"]),
+        ("state = a AND ", &["at character 14: something is wanted after AND"]),
+        ("state = a; DROP TABLE offers", &["at character 10: this character means nothing here"]),
+        ("= a", &["at character 1: a comparison is wanted"]),
+        ("made = x AND (state = a", &["at character 8: \"x\"", "at character 24: a bracket is not closed"]),
+    ];
+    for (text, wanted) in rows {
+        let found = understood(text).unwrap_err();
+        assert_eq!(found.len(), wanted.len(), "{text}: {found:?}");
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert!(found.starts_with(wanted), "{text}: {found}");
+        }
+    }
+    let deep = format!("{}state = a{}", "(".repeat(20), ")".repeat(20));
+    assert!(understood(&deep).unwrap_err()[0].contains("more than 16 brackets"));
+    let long = vec!["state = a"; 65].join(" AND ");
+    assert!(understood(&long).unwrap_err()[0].contains("more than 64 comparisons"));
+    assert_eq!(understood(&"x".repeat(2_001)).unwrap_err(), ["is longer than 2000 characters"]);
+    assert_eq!(understood("state = \"a\0b\"").unwrap_err(), ["holds a character that no text has"]);
+}
+
+#[test]
+fn a_word_stands_by_itself_where_there_are_some() {
+    let known = ["open".to_owned(), "E1_RI".to_owned()];
+    let words = Words { column: 'w', known: &known };
+    let understood = |text: &str| {
+        let mut fields = Fields::default();
+        let read = read_with(&mut fields, COLUMNS, Some(&words), text);
+        fields.done(read).map(|it| shown(&it)).map_err(|error| match error {
+            crate::app::AppError::Invalid(all) => all.into_iter().map(|it| it.description).collect::<Vec<_>>(),
+            other => unreachable!("{other:?}"),
+        })
+    };
+    let rows = [
+        ("open", Ok("w=open")),
+        (" open ", Ok("w=open")),
+        ("open AND NOT E1_RI", Ok("(w=open & w!=E1_RI)")),
+        ("(open OR E1_RI) state = a", Ok("((w=open | w=E1_RI) & s=a)")),
+        ("open state = a OR E1_RI", Ok("(w=open & (s=a | w=E1_RI))")),
+        ("shut OR open", Err("at character 1: \"shut\" is none of: open, E1_RI")),
+        ("open AND state", Err("at character 10: \"state\" is none of: open, E1_RI")),
+    ];
+    for (text, wanted) in rows {
+        match wanted {
+            Ok(wanted) => assert_eq!(understood(text).as_deref(), Ok(wanted), "{text}"),
+            Err(wanted) => assert_eq!(understood(text).unwrap_err(), [wanted], "{text}"),
+        }
+    }
+}
+
+#[test]
+fn an_order_is_one_of_those_there_are() {
+    let orders = [("made", 1), ("made desc", 2), ("name", 3)];
+    let rows = [
+        ("", Some(1)),
+        ("made", Some(1)),
+        (" made  desc ", Some(2)),
+        ("name asc", Some(3)),
+        ("name desc", None),
+        ("made desc asc", None),
+        ("Made", None),
+        ("made, name", None),
+    ];
+    for (text, wanted) in rows {
+        let mut fields = Fields::default();
+        assert_eq!(order(&mut fields, &orders, text), wanted, "{text:?}");
+        assert_eq!(fields.done(Some(())).is_ok(), wanted.is_some(), "{text:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "(\\PC|[()=<>!:\"'\\\\ -]|AND|OR|NOT|state|made|name|open){0,60}") {
+        let _ = understood(&text);
+        let known = ["open".to_owned()];
+        let mut fields = Fields::default();
+        let _ = read_with(&mut fields, COLUMNS, Some(&Words { column: 'w', known: &known }), &text);
+        let _ = order(&mut fields, &[("made", 1)], &text);
+    }
+}

@@ -1,0 +1,97 @@
+//! Schools by their answer: words and fields in one filter, an order, pages bound to both.
+
+use tonic::Status;
+use tsio::proto::eligibility_service_client::EligibilityServiceClient;
+use tsio::proto::{
+    ListEligibilityRequest, ListEligibilityResponse, Placement, RuleAnswer, RuleOutcome, SchoolEligibility,
+};
+
+use super::fields_of;
+use crate::client::{Client, YEAR};
+use crate::harness::{Db, Server, both};
+use crate::samples::{AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, done, import_all, numbers};
+
+both!(schools_are_filtered_and_ordered, every_mistake_about_schools_is_named);
+
+fn asked(filter: &str, order_by: &str, page_size: i32) -> ListEligibilityRequest {
+    let (programme, filter, order_by) = (YEAR.to_owned(), filter.to_owned(), order_by.to_owned());
+    ListEligibilityRequest { programme, filter, order_by, page_size, ..Default::default() }
+}
+
+async fn page(client: &Client, request: ListEligibilityRequest) -> Result<ListEligibilityResponse, Status> {
+    let mut service = EligibilityServiceClient::new(client.channel());
+    Ok(service.list_eligibility(client.ask(request)).await?.into_inner())
+}
+
+async fn walk(client: &Client, mut request: ListEligibilityRequest) -> Vec<SchoolEligibility> {
+    let mut all = Vec::new();
+    loop {
+        let answer = page(client, request.clone()).await.unwrap_or_else(|error| panic!("{}: {error}", request.filter));
+        all.extend(answer.schools);
+        if answer.next_page_token.is_empty() {
+            return all;
+        }
+        request.page_token = answer.next_page_token;
+    }
+}
+
+type Holds = fn(&SchoolEligibility) -> bool;
+
+async fn schools_are_filtered_and_ordered(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST, SEPTEMBER, NOVEMBER, JANUARY]);
+    let client = Client::of(&server).await;
+    let school = |it: &SchoolEligibility| it.school.clone().unwrap();
+    let all = walk(&client, asked("eligible OR unknown", "", 3)).await;
+    assert!(all.is_sorted_by_key(|it| school(it).urn) && all.iter().any(|it| !it.eligible));
+    let rows: [(&str, Holds); 10] = [
+        ("", |it| it.eligible),
+        ("eligible", |it| it.eligible),
+        ("unknown", |it| !it.eligible),
+        ("NOT eligible", |it| !it.eligible),
+        ("unplaced", |it| it.eligible && it.school.as_ref().unwrap().placement() == Placement::Unplaced),
+        ("eligible NOT unplaced", |it| it.eligible && it.school.as_ref().unwrap().placement() != Placement::Unplaced),
+        ("school.placement = MAT AND school.urn < 910050", |it| {
+            let school = it.school.as_ref().unwrap();
+            school.placement() == Placement::Mat && school.urn < 910_050
+        }),
+        ("E2_RI_TWICE_ON_ENTRY AND school.region = \"West Midlands\"", |it| {
+            let met = |rule: &RuleAnswer| rule.rule == "E2_RI_TWICE_ON_ENTRY" && rule.outcome() == RuleOutcome::Met;
+            it.rules.iter().any(met) && it.school.as_ref().unwrap().region == "West Midlands"
+        }),
+        ("school.name : 'PRIMARY' AND school.trust_uid = 0", |it| {
+            let school = it.school.as_ref().unwrap();
+            school.name.contains("Primary") && school.trust_uid == 0
+        }),
+        ("school.la_code != 330", |it| it.school.as_ref().unwrap().la_code != 330),
+    ];
+    for (filter, holds) in rows {
+        let mut wanted: Vec<SchoolEligibility> = all.iter().filter(|it| holds(it)).cloned().collect();
+        assert!((1..all.len()).contains(&wanted.len()), "{filter} tells schools apart: {}", wanted.len());
+        assert_eq!(walk(&client, asked(filter, "", 3)).await, wanted, "{filter}");
+        wanted.sort_by_key(|it| (school(it).name, school(it).urn));
+        assert_eq!(walk(&client, asked(filter, "school.name", 3)).await, wanted, "{filter}");
+        wanted.reverse();
+        assert_eq!(walk(&client, asked(filter, "school.name desc", 3)).await, wanted, "{filter}");
+    }
+    let words = ["eligibility", "list", "--filter", "unplaced OR unknown", "--order-by", "school.urn desc"];
+    let wanted = all.iter().filter(|it| !it.eligible || school(it).placement() == Placement::Unplaced);
+    let wanted: Vec<i64> = wanted.map(|it| i64::from(school(it).urn)).rev().collect();
+    assert_eq!(numbers(&done(&server, &words), "urn"), wanted);
+}
+
+async fn every_mistake_about_schools_is_named(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.seed().await;
+    let wrong = asked("elligible AND school.colour = red AND school.placement = NOWHERE", "name", 3);
+    assert_eq!(fields_of(&page(&client, wrong).await.unwrap_err()), ["order_by", "filter", "filter", "filter"]);
+    let no_year = ListEligibilityRequest { programme: String::new(), ..asked("eligible", "name", 3) };
+    assert_eq!(fields_of(&page(&client, no_year).await.unwrap_err()), ["programme", "order_by"]);
+    let first = page(&client, asked("eligible", "school.name", 1)).await.unwrap().next_page_token;
+    for (filter, order) in [("unplaced", "school.name"), ("eligible", ""), ("", "school.name")] {
+        let request = ListEligibilityRequest { page_token: first.clone(), ..asked(filter, order, 1) };
+        assert_eq!(fields_of(&page(&client, request).await.unwrap_err()), ["page_token"], "{filter} {order}");
+    }
+}
