@@ -1,8 +1,9 @@
-//! What a page of a long list costs: of 100,000 offers a hundred by region and state, the first, one in the middle and the
-//! last of 500 pages, on SQLite and on PostgreSQL; beside the same page by OFFSET, straight through the driver.
+//! What a page of a long list costs: of 100,000 offers a hundred, of one region and state or of all, the first, one in the
+//! middle and the last, on SQLite and on PostgreSQL; beside the same page by OFFSET, straight through the driver, and
+//! beside the same hundred offers one by one and in a batch.
 //!
 //! `cargo bench --bench pages`. Prints one JSON line a figure. The rows are put in by SQL: no offer is identified. Every page
-//! is walked once, and each offer must come once. Caller and server share the machine.
+//! is walked once, and each offer must come once. Caller and server share the machine. SQLite has no statistics, as in use.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,12 +19,12 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::cluster::Cluster;
 use support::window::percentile;
 use support::{Authorised, Server, client};
 use tsio::proto::offer_service_client::OfferServiceClient;
-use tsio::proto::{ListOffersRequest, ListOffersResponse, OfferState};
+use tsio::proto::{BatchGetOffersRequest, GetOfferRequest, ListOffersRequest, ListOffersResponse, OfferState};
 
 const OFFERS: u32 = 100_000;
 const PAGE: i32 = 100;
@@ -86,7 +87,6 @@ fn fill_sqlite(file: &Path) {
         }
     }
     all.commit().unwrap();
-    database.execute_batch("ANALYZE").unwrap();
 }
 
 fn fill_postgres(cluster: &Cluster) {
@@ -110,51 +110,80 @@ fn fill_postgres(cluster: &Cluster) {
 
 async fn measure(database: &str, server: &Server) {
     let mut offers = client(&server.url, 1).await[0].offers();
-    for order_by in ["", "name"] {
-        let mut request = ListOffersRequest {
-            programme: PROGRAMME.to_owned(),
-            region: REGIONS[7].to_owned(),
-            state: OfferState::Identified.into(),
-            page_size: PAGE,
-            order_by: order_by.to_owned(),
-            ..Default::default()
-        };
-        // Every page once: where each begins, and that each offer is on one.
-        let (mut seen, mut begins) = (HashSet::new(), Vec::new());
-        loop {
-            begins.push(request.page_token.clone());
-            let page = ask(&mut offers, &request).await;
-            seen.extend(page.offers.into_iter().map(|it| it.offer));
-            if page.next_page_token.is_empty() {
-                break;
+    let all = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: PAGE, ..Default::default() };
+    let some = ListOffersRequest { region: REGIONS[7].to_owned(), state: OfferState::Identified.into(), ..all.clone() };
+    let mut first = Vec::new();
+    for (which, pages, asked) in [("region and state", PAGES, some), ("all", 2 * PAGES, all)] {
+        for order_by in ["", "name"] {
+            let mut request = ListOffersRequest { order_by: order_by.to_owned(), ..asked.clone() };
+            // Every page once: where each begins, and that each offer is on one.
+            let (mut seen, mut begins) = (HashSet::new(), Vec::new());
+            loop {
+                begins.push(request.page_token.clone());
+                let page = ask(&mut offers, &request).await;
+                if seen.is_empty() {
+                    first = page.offers.iter().map(|it| it.offer.clone()).collect();
+                }
+                seen.extend(page.offers.into_iter().map(|it| it.offer));
+                if page.next_page_token.is_empty() {
+                    break;
+                }
+                request.page_token = page.next_page_token;
             }
-            request.page_token = page.next_page_token;
-        }
-        assert_eq!(seen.len(), usize::try_from(OFFERS / 2).unwrap(), "each offer once");
-        for (page, at) in [("first", 0), ("middle", PAGES / 2), ("last", PAGES - 1)] {
-            request.page_token.clone_from(&begins[at]);
-            let mut took = Vec::with_capacity(TIMES);
-            for _ in 0..TIMES {
-                let begin = Instant::now();
-                let answer = ask(&mut offers, &request).await;
-                took.push(begin.elapsed());
-                assert_eq!(answer.offers.len(), usize::try_from(PAGE).unwrap());
+            assert_eq!(seen.len(), pages * usize::try_from(PAGE).unwrap(), "each offer once");
+            for (page, at) in [("first", 0), ("middle", pages / 2), ("last", pages - 1)] {
+                request.page_token.clone_from(&begins[at]);
+                let mut took = Vec::with_capacity(TIMES);
+                for _ in 0..TIMES {
+                    let begin = Instant::now();
+                    let answer = ask(&mut offers, &request).await;
+                    took.push(begin.elapsed());
+                    assert_eq!(answer.offers.len(), usize::try_from(PAGE).unwrap());
+                }
+                print(
+                    json!({"figure": "page", "database": database, "of": which, "page": page, "order_by": order_by}),
+                    took,
+                );
             }
-            print(database, "page", page, took, order_by);
         }
     }
+    read(database, &mut offers, &first).await;
+}
+
+/// The offers of a page one by one, and all of them in a batch.
+async fn read(database: &str, offers: &mut OfferServiceClient<Authorised>, ids: &[String]) {
+    let (mut one, mut all) = (Vec::with_capacity(TIMES), Vec::with_capacity(TIMES));
+    for at in 0..TIMES {
+        let begin = Instant::now();
+        let request = GetOfferRequest { offer: ids[at % ids.len()].clone(), ..Default::default() };
+        offers.get_offer(request).await.unwrap();
+        one.push(begin.elapsed());
+        let begin = Instant::now();
+        let request = BatchGetOffersRequest { offers: ids.to_vec(), ..Default::default() };
+        let answer = offers.batch_get_offers(request).await.unwrap().into_inner();
+        all.push(begin.elapsed());
+        assert_eq!(answer.offers.len(), ids.len());
+    }
+    print(json!({"figure": "get_offer", "database": database}), one);
+    print(json!({"figure": "batch_get_offers", "database": database, "offers": ids.len()}), all);
 }
 
 async fn ask(offers: &mut OfferServiceClient<Authorised>, request: &ListOffersRequest) -> ListOffersResponse {
     offers.list_offers(request.clone()).await.unwrap().into_inner()
 }
 
-fn print(database: &str, figure: &str, page: &str, mut took: Vec<Duration>, order_by: &str) {
+fn print(mut of: Value, mut took: Vec<Duration>) {
     took.sort_unstable();
-    support::print(json!({
-        "figure": figure, "database": database, "page": page, "order_by": order_by,
-        "p50_ms": percentile(&took, 50), "p99_ms": percentile(&took, 99),
-    }));
+    of["p50_ms"] = percentile(&took, 50).into();
+    of["p99_ms"] = percentile(&took, 99).into();
+    support::print(of);
+}
+
+fn print_offset(database: &str, page: &str, took: Vec<Duration>) {
+    print(
+        json!({"figure": "by_offset", "database": database, "of": "region and state", "page": page, "order_by": ""}),
+        took,
+    );
 }
 
 const BY_OFFSET: &str = "SELECT * FROM offers WHERE programme = '2021-22' AND region = 'West Midlands' \
@@ -164,7 +193,7 @@ const OFFSETS: [(&str, usize); 3] = [("first", 0), ("middle", PAGES / 2 * 100), 
 
 fn baseline(database: &str, read: impl Fn(usize) -> Vec<Duration>) {
     for (page, offset) in OFFSETS {
-        print(database, "by_offset", page, read(offset), "");
+        print_offset(database, page, read(offset));
     }
 }
 
@@ -198,6 +227,6 @@ async fn baseline_postgres(cluster: &Cluster) {
             took.push(begin.elapsed());
             assert_eq!(rows.len(), usize::try_from(PAGE).unwrap());
         }
-        print("postgres", "by_offset", page, took, "");
+        print_offset("postgres", page, took);
     }
 }
