@@ -368,7 +368,7 @@ fn imported(name: &str, outcome: &ImportOutcome) -> Told<()> {
 fn refused<T>(result: Result<T, Status>, wanted: Code) -> Told<()> {
     match result {
         Err(status) if status.code() == wanted => {
-            let shown = ErrorView::from_status(&status).text();
+            let shown = ErrorView::from_status(status).text();
             shown.lines().try_for_each(|line| say(&format!("refused | {line}")))
         }
         Err(status) => Err(status.into()),

@@ -6,16 +6,15 @@
 use std::fmt::Write as _;
 use std::io;
 
-use prost::Message;
 use serde::Serialize;
 use tonic::{Code, Status};
-use tonic_types::pb;
 use uuid::Uuid;
 
 use super::amounts::shown;
 use super::names::some_text;
 use super::out::{Column, table};
-use crate::proto::{Limit, Refusal};
+use crate::client::Failed;
+use crate::proto::{Limit, code_name};
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -91,7 +90,7 @@ impl ErrorView {
     /// Everything a failure says; the request id of the mutation that may be retried with it.
     pub(super) fn new(failure: &Failure, request_id: Option<Uuid>) -> Self {
         let view = match failure {
-            Failure::Refused(status) => Self::from_status(status),
+            Failure::Refused(status) => Self::from_status((**status).clone()),
             Failure::Local(reason, message) => Self::local(reason, message),
             Failure::Usage(message) => Self::local("WRONG_USAGE", message),
             Failure::Reported => Self::local("SOME_FAILED", "some of them were refused"),
@@ -104,21 +103,19 @@ impl ErrorView {
         Self { code: code_name(code), reason: reason.to_owned(), message: message.to_owned(), ..Self::default() }
     }
 
-    pub(super) fn from_status(status: &Status) -> Self {
-        let details = Details::of(status);
-        let refusal = details.refusal.unwrap_or_default();
-        let code = code_name(status.code());
-        let reason = details.reason.or_else(|| some_text(refusal.reason)).unwrap_or_else(|| code.to_owned());
-        let message = some_text(status.message().to_owned()).unwrap_or(refusal.message);
+    pub(super) fn from_status(status: Status) -> Self {
+        let failed = Failed::from(status);
+        let refusal = failed.refusal().cloned().unwrap_or_default();
+        let violation = |(field, description)| ViolationView { field, description };
         Self {
-            code,
-            reason,
-            message,
+            code: code_name(failed.status().code()),
+            reason: failed.reason().to_owned(),
+            message: failed.status().message().to_owned(),
             largest: refusal.largest,
             limits: refusal.limits.into_iter().map(LimitView::from).collect(),
             more_limits: Some(refusal.more_limits).filter(|more| *more > 0),
             approval: some_text(refusal.approval),
-            violations: details.violations,
+            violations: failed.violations().into_iter().map(violation).collect(),
             request_id: None,
         }
     }
@@ -207,60 +204,5 @@ impl From<Limit> for LimitView {
             largest: limit.largest,
             remedy: some_text(limit.remedy),
         }
-    }
-}
-
-/// What travels beside a status. Details of a kind not known here are passed over, as a later server may send them.
-#[derive(Default)]
-struct Details {
-    reason: Option<String>,
-    violations: Vec<ViolationView>,
-    refusal: Option<Refusal>,
-}
-
-impl Details {
-    fn of(status: &Status) -> Self {
-        let mut details = Self::default();
-        for any in pb::Status::decode(status.details()).map(|status| status.details).unwrap_or_default() {
-            match any.type_url.rsplit('/').next() {
-                Some("google.rpc.ErrorInfo") => {
-                    details.reason = pb::ErrorInfo::decode(&*any.value).ok().map(|info| info.reason);
-                }
-                Some("google.rpc.BadRequest") => {
-                    let request = pb::BadRequest::decode(&*any.value).unwrap_or_default();
-                    details.violations.extend(
-                        request.field_violations.into_iter().map(|violation| ViolationView {
-                            field: violation.field,
-                            description: violation.description,
-                        }),
-                    );
-                }
-                Some("tsio.v1.Refusal") => details.refusal = Refusal::decode(&*any.value).ok(),
-                _ => {}
-            }
-        }
-        details
-    }
-}
-
-const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }

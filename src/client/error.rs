@@ -4,7 +4,7 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{StatusExt as _, pb};
 
-use crate::proto::Refusal;
+use crate::proto::{Refusal, code_name};
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +46,18 @@ pub struct Failed {
     pub tries: u32,
 }
 
+/// What a status says, of a call made with the generated clients: tried once, its request id known to the caller.
+impl From<Status> for Failed {
+    fn from(status: Status) -> Self {
+        Self::new(status, None, 1)
+    }
+}
+
 impl Failed {
     pub(super) fn new(status: Status, request_id: Option<String>, tries: u32) -> Self {
         let reason = reason(&status);
-        let refusal = details(&status).into_iter().find_map(|it| {
+        let details = pb::Status::decode(status.details()).unwrap_or_default().details;
+        let refusal = details.into_iter().find_map(|it| {
             let named = it.type_url.ends_with("/tsio.v1.Refusal");
             named.then(|| Refusal::decode(it.value.as_slice()).ok()).flatten()
         });
@@ -62,10 +70,10 @@ impl Failed {
         &self.status
     }
 
-    /// The reason of its `google.rpc.ErrorInfo`, UPPER_SNAKE; the code where the answer is not the server's.
+    /// The reason of its `google.rpc.ErrorInfo`, UPPER_SNAKE; the code's name where the answer is not the server's.
     #[must_use]
     pub fn reason(&self) -> &str {
-        self.reason.as_deref().unwrap_or_else(|| self.status.code().description())
+        self.reason.as_deref().unwrap_or_else(|| code_name(self.status.code()))
     }
 
     /// What the scheme refused, with every limit that binds; nothing where it is no refusal.
@@ -141,10 +149,4 @@ impl Error {
 /// The reason of a status that the server sent; nothing where it came from the transport.
 pub(super) fn reason(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|it| it.reason)
-}
-
-fn details(status: &Status) -> Vec<prost_types::Any> {
-    let details = status.details();
-    let known = pb::Status::decode(details).unwrap_or_default();
-    known.details
 }

@@ -180,8 +180,13 @@ impl<T: Message> Call<T> {
     }
 }
 
-/// The book that a command goes to: that of the award, the funds or the offers it names.
+/// The book that a command goes to: that of the award, the referral, the funds or the offers it names.
 pub(super) async fn book_of(app: &App, caller: &Caller, command: &Command) -> Result<Programme> {
+    if let Command::Refer(about) = command
+        && let Some(referral) = about.referral()
+    {
+        return app.programme_of_referral(referral).await;
+    }
     match (command, command.award()) {
         (_, Some(award)) => app.programme_of_award(award).await,
         (Command::ChangeFund { change: FundChange::Move { from, to, .. }, .. }, _) => {

@@ -11,10 +11,10 @@ use tonic::Code;
 use tracing::Span;
 use tracing::field::{Empty, display};
 
-use super::metrics::code_name;
 use super::{traceparent, traces};
 use crate::domain::ids::RequestId;
 use crate::domain::role::Caller;
+use crate::proto::code_name;
 
 /// A call's span: the method (never what a caller made up), who calls and from where, its trace. Its request id comes once
 /// the message is read, and why it was not done, where it was not.

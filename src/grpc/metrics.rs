@@ -21,36 +21,14 @@ use super::line;
 use super::measured::Measured;
 use crate::app::Fund;
 use crate::domain::ledger::{Owner, Unit};
+use crate::proto::code_name;
 
 /// Seconds: from a read of one row to a call that waits for its deadline.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-/// Every status code, at its number.
-const CODES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
+/// How many status codes there are; they are the numbers from 0.
+const CODES: i32 = 17;
 /// Health, which probes call, beside what the access table has.
 const HEALTH: [(&str, &str); 2] = [("grpc.health.v1.Health", "Check"), ("grpc.health.v1.Health", "Watch")];
-
-/// The name of a status code.
-pub(super) fn code_name(code: Code) -> &'static str {
-    CODES.get(usize::try_from(i32::from(code)).unwrap_or_default()).copied().unwrap_or_default()
-}
 
 /// What is counted of one method.
 #[derive(Debug)]
@@ -101,7 +79,8 @@ impl Metrics {
         registry.register(Box::new(build))?;
         let inside = Arc::new(Measured::new(&registry)?);
         let method = |service: &str, name: &str| {
-            let handled = CODES.iter().map(|code| handled.with_label_values(&[service, name, *code])).collect();
+            let of_code = |code| handled.with_label_values(&[service, name, code_name(Code::from(code))]);
+            let handled = (0..CODES).map(of_code).collect();
             let seconds = seconds.with_label_values(&[service, name]);
             let name = format!("{}/{name}", service.strip_prefix("tsio.v1.").unwrap_or(service));
             Arc::new(Method { name, handled, seconds })

@@ -36,7 +36,7 @@ impl ReferralService for Referrals {
             let (programme, asked) = raised(&call.message, self.0.today())?;
             let validate_only = call.message.validate_only;
             call.change_in(&self.0, programme, asked, validate_only, |told| {
-                RaiseReferralResponse { referral: referral(told), warnings: convert::warnings(told) }.encode_to_vec()
+                RaiseReferralResponse { referral: referral_of(told), warnings: convert::warnings(told) }.encode_to_vec()
             })
             .await
         })
@@ -48,21 +48,16 @@ impl ReferralService for Referrals {
             let message = &call.message;
             let mut fields = Fields::default();
             let request = fields.request_id(&message.request_id);
-            let referral_id = target(&mut fields, &message.referral, &message.etag);
+            let referral = target(&mut fields, &message.referral, &message.etag);
             let on = fields.happened("date", &message.date, self.0.today());
             let text = fields.text("note", &message.note);
-            let (((request, referral_id), on), text) = fields.done(request.zip(referral_id).zip(on).zip(text))?;
-            let command = ReferralCommand::Discuss { referral: referral_id, on, text };
-            change(
-                &self.0,
-                call,
-                (request, command),
-                |it| it.validate_only,
-                |told| {
-                    RecordDiscussionResponse { referral: referral(told), warnings: convert::warnings(told) }
-                        .encode_to_vec()
-                },
-            )
+            let asked = referral.zip(on).zip(text);
+            let asked = asked.map(|((referral, on), text)| ReferralCommand::Discuss { referral, on, text });
+            let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
+            call.change(&self.0, refer(checked), validate_only, |told| {
+                let (referral, warnings) = (referral_of(told), convert::warnings(told));
+                RecordDiscussionResponse { referral, warnings }.encode_to_vec()
+            })
             .await
         })
         .await
@@ -73,7 +68,7 @@ impl ReferralService for Referrals {
             let message = &call.message;
             let mut fields = Fields::default();
             let request = fields.request_id(&message.request_id);
-            let named = target(&mut fields, &message.referral, &message.etag);
+            let referral = target(&mut fields, &message.referral, &message.etag);
             let approve = match message.decision() {
                 ReferralDecision::Approve => Some(true),
                 ReferralDecision::Decline => Some(false),
@@ -82,19 +77,15 @@ impl ReferralService for Referrals {
             let approve = fields.choice("decision", approve);
             let on = fields.happened("date", &message.date, self.0.today());
             let reason = fields.text("reason", &message.reason);
-            let asked = request.zip(named).zip(approve).zip(on).zip(reason);
-            let ((((request, referral_id), approve), on), reason) = fields.done(asked)?;
-            let command = ReferralCommand::Decide { referral: referral_id, approve, on, reason };
-            change(
-                &self.0,
-                call,
-                (request, command),
-                |it| it.validate_only,
-                |told| {
-                    let (offer, warnings) = (convert::first_offer(told), convert::warnings(told));
-                    DecideReferralResponse { referral: referral(told), offer, warnings }.encode_to_vec()
-                },
-            )
+            let asked =
+                referral.zip(approve).zip(on).zip(reason).map(|(((referral, approve), on), reason)| {
+                    ReferralCommand::Decide { referral, approve, on, reason }
+                });
+            let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
+            call.change(&self.0, refer(checked), validate_only, |told| {
+                let (offer, warnings) = (convert::first_offer(told), convert::warnings(told));
+                DecideReferralResponse { referral: referral_of(told), offer, warnings }.encode_to_vec()
+            })
             .await
         })
         .await
@@ -105,17 +96,14 @@ impl ReferralService for Referrals {
             let message = &call.message;
             let mut fields = Fields::default();
             let request = fields.request_id(&message.request_id);
-            let named = target(&mut fields, &message.referral, &message.etag);
+            let referral = target(&mut fields, &message.referral, &message.etag);
             let reason = fields.text("reason", &message.reason);
-            let ((request, referral_id), reason) = fields.done(request.zip(named).zip(reason))?;
-            let command = ReferralCommand::Withdraw { referral: referral_id, reason };
-            change(
-                &self.0,
-                call,
-                (request, command),
-                |it| it.validate_only,
-                |told| WithdrawReferralResponse { referral: referral(told) }.encode_to_vec(),
-            )
+            let asked = referral.zip(reason);
+            let asked = asked.map(|(referral, reason)| ReferralCommand::Withdraw { referral, reason });
+            let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
+            call.change(&self.0, refer(checked), validate_only, |told| {
+                WithdrawReferralResponse { referral: referral_of(told) }.encode_to_vec()
+            })
             .await
         })
         .await
@@ -136,7 +124,7 @@ impl ReferralService for Referrals {
     }
 }
 
-fn referral(told: &Told) -> Option<crate::proto::Referral> {
+fn referral_of(told: &Told) -> Option<crate::proto::Referral> {
     told.referral.as_ref().map(convert::referral)
 }
 
@@ -145,20 +133,9 @@ fn target(fields: &mut Fields, referral: &str, etag: &str) -> Option<ReferralTar
     Some(ReferralTarget { referral: referral?, etag })
 }
 
-/// Carries a command out in the book of the referral it names, or only tries it.
-async fn change<T: prost::Message, R: prost::Message + Default>(
-    app: &App,
-    call: Call<T>,
-    (request, command): (RequestId, ReferralCommand),
-    validate_only: fn(&T) -> bool,
-    encode: fn(&Told) -> Vec<u8>,
-) -> Result<R> {
-    crate::app::authorise(&call.caller, command.action())?;
-    let named =
-        command.referral().ok_or_else(|| crate::app::AppError::Bug("a command about no referral".to_owned()))?;
-    let programme = app.programme_of_referral(named).await?;
-    let only = validate_only(&call.message);
-    call.change_in(app, programme, (request, Command::Refer(command)), only, encode).await
+/// A command about a referral, as a command of its book.
+fn refer(checked: Result<(RequestId, ReferralCommand)>) -> Result<(RequestId, Command)> {
+    checked.map(|(request, command)| (request, Command::Refer(command)))
 }
 
 fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(Programme, (RequestId, Command))> {

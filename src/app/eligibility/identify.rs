@@ -154,9 +154,9 @@ pub(crate) async fn affected(app: &App, from: &impl Readable) -> Result<Vec<Affe
         }
         let loaded = app.terms(&row.programme).await?;
         let standings = Standings::load(from, &loaded.terms).await?;
-        let heir = |urn: Urn| standings.assessment.school(urn).and_then(|it| it.superseded_by).unwrap_or(urn);
+        let entitled = |urn: &Urn| standings.entitled.contains_key(&standings.assessment.heir(*urn));
         for offer in open {
-            let urns = offer.schools.keys().copied().filter(|urn| !standings.entitled.contains_key(&heir(*urn)));
+            let urns = offer.schools.keys().copied().filter(|urn| !entitled(urn));
             let urns: Vec<Urn> = urns.collect();
             if !urns.is_empty() {
                 found.push(AffectedOffer { programme: row.programme.clone(), offer: offer.id, urns });

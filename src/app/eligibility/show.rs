@@ -72,8 +72,7 @@ fn rules(terms: &Terms, standings: &Standings, reach: &Reach, urn: Urn) -> Vec<R
 /// The answer of a rule that a person decides on a referral; nothing for another rule.
 fn by_person(standings: &Standings, reach: &Reach, rule: &Rule, urn: Urn) -> Option<RuleAnswer> {
     let Test::Exceptional { .. } = &rule.test else { return None };
-    let heir = standings.assessment.school(urn).and_then(|it| it.superseded_by).unwrap_or(urn);
-    let granted = standings.granted.get(&heir).filter(|it| it.rule == rule.id);
+    let granted = standings.granted.get(&standings.assessment.heir(urn)).filter(|it| it.rule == rule.id);
     let (outcome, reason) = match granted.and_then(|it| Some((it, it.decision.as_ref()?))) {
         Some((it, _)) if !reach.covers_region(it.region) => {
             (Outcome::Met, "approved by a person, on a referral".to_owned())

@@ -39,7 +39,7 @@ impl Standings {
     /// Reads and assesses.
     pub(super) async fn load(from: &impl Readable, terms: &Terms) -> Result<Self> {
         let (assessment, trusts) = assessed(from, terms).await?;
-        let heir = |urn: &Urn| assessment.school(*urn).and_then(|school| school.superseded_by).unwrap_or(*urn);
+        let heir = |urn: &Urn| assessment.heir(*urn);
         let mut urns: BTreeSet<Urn> = assessment.schools().iter().filter(|it| matters(it)).map(|it| it.urn).collect();
         urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(heir));
         let approved = store::referrals::approved(from, terms.programme()).await?;

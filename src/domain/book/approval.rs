@@ -256,8 +256,7 @@ impl Facts {
 
     /// Gives an approval and carries out what was asked, in one decision.
     pub(super) fn give_approval(&self, approval: ApprovalId, context: &Context<'_>) -> Result<Decided, Fault> {
-        let waiting = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
-        check(approval, &waiting.requested_by, &waiting.state, context.actor)?;
+        let waiting = self.waiting(approval, context)?;
         if let Some(change) = &waiting.change {
             return self.give_money_approval(approval, change, context);
         }
@@ -285,13 +284,19 @@ impl Facts {
         reason: &str,
         context: &Context<'_>,
     ) -> Result<Decided, Fault> {
-        let waiting = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
-        check(approval, &waiting.requested_by, &waiting.state, context.actor)?;
+        let waiting = self.waiting(approval, context)?;
         let offer = waiting.change.is_none().then_some(OfferId(waiting.subject));
         let body = EventBody::ApprovalDenied { approval };
         let denied = Draft { offer, ..Draft::of_book(context.now.today, body) };
         let answer = Answer::Approved(approval, Approved::Nothing);
         Ok(Decided::new(vec![denied.with_text(Some(reason.to_owned()))], answer))
+    }
+
+    /// An approval that this caller may answer.
+    fn waiting(&self, approval: ApprovalId, context: &Context<'_>) -> Result<&Approval, Fault> {
+        let found = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
+        check(approval, &found.requested_by, &found.state, context.actor)?;
+        Ok(found)
     }
 
     fn may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {

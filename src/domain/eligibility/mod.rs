@@ -178,6 +178,12 @@ impl Assessment {
         self.schools.get(at)
     }
 
+    /// The newest URN of the lineage of this one: its own, unless a newer record is named as its successor.
+    #[must_use]
+    pub fn heir(&self, urn: Urn) -> Urn {
+        self.school(urn).and_then(|school| school.superseded_by).unwrap_or(urn)
+    }
+
     /// The schools eligible by some school-level rule, each once, under the newest URN of its lineage.
     pub fn eligible(&self) -> impl Iterator<Item = &SchoolAssessment> {
         self.schools.iter().filter(|school| school.is_eligible())

@@ -57,12 +57,11 @@ pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>)
     for school in assessment.eligible() {
         school.met().for_each(|(rule, _)| add(school.urn, rule));
     }
-    let heir = |urn| assessment.school(urn).and_then(|school| school.superseded_by).unwrap_or(urn);
     for rule in terms.rules().iter().filter(|rule| matches!(rule.test, Test::Exceptional { .. })) {
-        standing.exceptional.iter().for_each(|urn| add(heir(*urn), &rule.id));
+        standing.exceptional.iter().for_each(|urn| add(assessment.heir(*urn), &rule.id));
     }
     for trust in standing.trusts.iter().filter(|trust| trust.is_eligible()) {
-        trust.listed.iter().for_each(|urn| add(heir(*urn), &trust.rule));
+        trust.listed.iter().for_each(|urn| add(assessment.heir(*urn), &trust.rule));
     }
     found
 }
@@ -208,7 +207,7 @@ pub fn changes(before: &Assessment, after: &Assessment) -> Changes {
     let mut found = Changes::default();
     let mut held: BTreeMap<Urn, BTreeSet<&RuleId>> = BTreeMap::new();
     for was in before.eligible() {
-        let to = after.school(was.urn).and_then(|now| now.superseded_by).unwrap_or(was.urn);
+        let to = after.heir(was.urn);
         held.entry(to).or_default().extend(was.met().map(|(rule, _)| rule));
         if !after.school(to).is_some_and(SchoolAssessment::is_eligible) {
             found.no_longer.push(was.urn);
