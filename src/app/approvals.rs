@@ -7,8 +7,10 @@ use crate::domain::book::approval;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme};
 use crate::domain::role::{Action, Caller};
-use crate::store::approvals::{self, Seen, StoredApproval};
+use crate::store::approvals::{self, Field, Seen, StoredApproval};
+use crate::store::condition::Condition;
 use crate::store::events;
+use crate::store::page::Page;
 
 /// Which approvals a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,20 +26,25 @@ pub enum Which {
 fn seen(caller: &Caller, which: Which) -> Seen<'_> {
     let me = caller.actor.as_str();
     match which {
-        Which::WaitingForMe => {
-            Seen { actions: approval::may_give(caller), asked_by: None, not_asked_by: Some(me), closed_too: false }
-        }
+        Which::WaitingForMe => Seen {
+            actions: approval::may_give(caller),
+            asked_by: None,
+            not_asked_by: Some(me),
+            closed_too: false,
+            condition: None,
+        },
         Which::Open | Which::All => Seen {
             actions: approval::may_see(caller),
             asked_by: Some(me),
             not_asked_by: None,
             closed_too: which == Which::All,
+            condition: None,
         },
     }
 }
 
 impl App {
-    /// A page of approvals, newest first, older than `before`: those of the kinds that the caller may ask for or give,
+    /// A page of approvals: those of the kinds that the caller may ask for or give,
     /// and those the caller asked for.
     ///
     /// # Errors
@@ -45,13 +52,12 @@ impl App {
     pub async fn list_approvals(
         &self,
         caller: &Caller,
-        which: Which,
-        before: Option<ApprovalId>,
-        limit: u64,
+        (which, condition): (Which, Option<&Condition<Field>>),
+        page: Page,
     ) -> Result<Vec<StoredApproval>> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
-        let mut page = approvals::page(&snapshot, &seen(caller, which), before.map(|id| id.0), limit).await?;
+        let mut page = approvals::page(&snapshot, &Seen { condition, ..seen(caller, which) }, page).await?;
         // Why one of a book was asked, or denied, is the text of that event.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();
         for programme in programmes {

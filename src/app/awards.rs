@@ -9,6 +9,7 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{AwardId, Programme};
 use crate::domain::role::{Action, Caller};
 use crate::store::awards::Filter;
+use crate::store::page::Page;
 use crate::store::{ReadTx, awards, events, offers};
 
 /// An award and its text, an organisation or a reason, as far as that is not erased.
@@ -55,13 +56,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown offer or programme; [`AppError::Denied`].
-    pub async fn list_awards(
-        &self,
-        caller: &Caller,
-        filter: &Filter,
-        after: Option<AwardId>,
-        limit: u64,
-    ) -> Result<Vec<ToldAward>> {
+    pub async fn list_awards(&self, caller: &Caller, filter: &Filter, page: Page) -> Result<Vec<ToldAward>> {
         authorise(caller, Action::Read)?;
         if let Some(programme) = &filter.programme {
             self.terms(programme).await?;
@@ -70,7 +65,7 @@ impl App {
             self.get_offer(caller, offer).await?;
         }
         let snapshot = self.snapshot().await?;
-        let page = awards::page(&snapshot, &caller.reach(Action::Read), filter, after, limit).await?;
+        let page = awards::page(&snapshot, &caller.reach(Action::Read), filter, page).await?;
         told(&snapshot, page).await
     }
 }

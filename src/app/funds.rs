@@ -14,6 +14,7 @@ use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::{Account, EntrySeq, Ledger, Owner};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::time::Micros;
+use crate::store::condition::{Condition, Operand};
 use crate::store::entries::{FundEntry, Sums, Wanted as WantedEntries};
 use crate::store::{ReadTx, Readable, accounts, books, entries};
 
@@ -29,6 +30,27 @@ pub struct Fund {
 /// Where a fund stands in the list: by programme, strand and region, the national one first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FundKey(String, String, String);
+
+/// What of a fund a condition may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FundField {
+    /// Its strand.
+    Strand,
+    /// Its region, by name; nothing of the national fund.
+    Region,
+    /// `true` where it limits what can be awarded, or `false`.
+    Binds,
+    /// `true` where it was deliberately cut below what is committed and spent, or `false`.
+    OverCommitted,
+    /// Allocated, in pence; so the amounts after it.
+    Allocated,
+    /// Committed by awards.
+    Committed,
+    /// Spent, less what was refunded.
+    Spent,
+    /// What is left of it.
+    Available,
+}
 
 /// Which position of a fund. All conditions given must hold for an entry to count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,6 +83,21 @@ impl Fund {
             Owner::Fund { region: None } | Owner::Cap { .. } => String::new(),
         };
         FundKey(self.programme.to_string(), self.account.strand.to_string(), region)
+    }
+
+    fn value(&self, field: FundField) -> Operand {
+        let account = &self.account;
+        match (field, &account.owner) {
+            (FundField::Strand, _) => Operand::Text(account.strand.to_string()),
+            (FundField::Region, Owner::Fund { region: Some(region) }) => Operand::Text(region.to_string()),
+            (FundField::Region, _) => Operand::Nothing,
+            (FundField::Binds, _) => Operand::Text(account.binds.to_string()),
+            (FundField::OverCommitted, _) => Operand::Text(account.over_committed.to_string()),
+            (FundField::Allocated, _) => Operand::Number(account.allocated()),
+            (FundField::Committed, _) => Operand::Number(account.committed),
+            (FundField::Spent, _) => Operand::Number(account.spent),
+            (FundField::Available, _) => Operand::Number(account.available),
+        }
     }
 }
 
@@ -133,14 +170,14 @@ impl App {
         self.fund(self.store(), &caller.reach(Action::Read), id).await
     }
 
-    /// A page of funds within reach as they are now, of one programme or of all, after `after`.
+    /// A page of funds within reach as they are now, of one programme or of all, after `after`, of which a condition holds.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
     pub async fn list_funds(
         &self,
         caller: &Caller,
-        programme: Option<&Programme>,
+        (programme, condition): (Option<&Programme>, Option<&Condition<FundField>>),
         after: Option<&FundKey>,
         limit: u64,
     ) -> Result<Vec<Fund>> {
@@ -155,7 +192,10 @@ impl App {
         }
         // At most nine a strand and programme: they are put in order here.
         let reach = caller.reach(Action::Read);
-        let next = |it: &Fund| it.within(&reach) && after.is_none_or(|after| it.key() > *after);
+        let asked = |it: &Fund| {
+            condition.is_none_or(|all| all.holds(&|field, how, operand| it.value(field).stands(how, operand)))
+        };
+        let next = |it: &Fund| it.within(&reach) && after.is_none_or(|after| it.key() > *after) && asked(it);
         let mut page: Vec<Fund> = funds.into_values().filter(next).collect();
         page.sort_by_key(Fund::key);
         page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -45,19 +45,22 @@ use writer::Writer;
 pub use crate::store::approvals::StoredApproval;
 
 pub use crate::store::Pool;
-pub use crate::store::awards::Filter as AwardFilter;
+pub use crate::store::approvals::Field as ApprovalField;
+pub use crate::store::awards::{Field as AwardField, Filter as AwardFilter};
 pub use crate::store::books::LoadedTerms;
 pub use crate::store::condition::{Condition, How, Operand};
 pub use crate::store::entries::{Field as EntryField, FundEntry, Sums, Wanted as WantedEntries};
 pub use crate::store::events::{Recorded, Text};
+pub use crate::store::imports::Field as ImportField;
 pub use crate::store::offers::{
     Field as OfferField, Filter as OfferFilter, Order as OfferOrder, Place as OfferPlace, Wanted as WantedOffers,
 };
-pub use crate::store::referrals::Filter as ReferralFilter;
+pub use crate::store::page::Page;
+pub use crate::store::referrals::{Field as ReferralField, Filter as ReferralFilter};
 pub use approvals::Which as WhichApprovals;
 pub use awards::ToldAward;
 pub use error::{AppError, Violation};
-pub use funds::{AskedPosition, Fund, FundKey, Position};
+pub use funds::{AskedPosition, Fund, FundField, FundKey, Position};
 pub use imports::Denial;
 pub use measures::Measures;
 pub use offers::{OfferInFull, OffersAtOnce};

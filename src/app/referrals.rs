@@ -7,6 +7,7 @@ use crate::domain::ids::{Programme, ReferralId};
 use crate::domain::referral::Referral;
 use crate::domain::role::{Action, Caller};
 use crate::store::events::{self, Text};
+use crate::store::page::Page;
 use crate::store::referrals::{self, Filter};
 use crate::store::{self, Readable};
 
@@ -51,7 +52,7 @@ impl App {
         whole.pop().ok_or_else(|| missing(id))
     }
 
-    /// A page of a programme's referrals, newest first, older than `before`.
+    /// A page of a programme's referrals within reach.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
@@ -59,15 +60,14 @@ impl App {
         &self,
         caller: &Caller,
         programme: &Programme,
-        filter: Filter,
-        before: Option<ReferralId>,
-        limit: u64,
+        filter: &Filter,
+        page: Page,
     ) -> Result<Vec<ReferralInFull>> {
         authorise(caller, Action::Read)?;
         self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
         let reach = caller.reach(Action::Read);
-        let page = referrals::page(&snapshot, programme, (&reach, filter), before, limit).await?;
+        let page = referrals::page(&snapshot, programme, (&reach, filter), page).await?;
         Ok(with_texts(&snapshot, programme, page).await?)
     }
 }

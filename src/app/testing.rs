@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::clock::Clock;
-use super::imports::{Door, Header, Outcome, Reply, Upload};
+use super::imports::{Door, Filter, Header, Import, Kind, Outcome, Reply, Upload};
 use super::writer::Submission;
 use crate::domain::Date;
 use crate::domain::book::Command;
@@ -16,6 +16,7 @@ use crate::domain::book::command::Target;
 use crate::domain::event::Hash;
 use crate::domain::ids::{ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::role::{Caller, Reach, Regions, Role};
+use crate::store::page::Page;
 use crate::store::{Store, Use};
 
 /// The register of August 2021.
@@ -56,6 +57,13 @@ impl House {
         let app = app_in(dir.path()).await;
         app.install_shipped_terms().await.unwrap();
         Self { app, dir }
+    }
+
+    /// The imports of a kind, or of all, newest first.
+    pub(crate) async fn imports(&self, kind: Option<Kind>) -> Vec<Import> {
+        let filter = Filter { kind, ..Filter::default() };
+        let page = Page { newest_first: true, after: None, limit: 500 };
+        self.app.list_imports(&admin("ann"), &filter, page).await.unwrap()
     }
 
     /// A house with these files in it, in this order.

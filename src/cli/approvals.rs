@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::amounts::shown;
+use super::args::Sought;
 use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
 use super::funds::render::FundView;
@@ -17,7 +18,8 @@ use crate::proto::{Approval, DenyApprovalRequest, GiveApprovalRequest, GiveAppro
 #[derive(Debug, Subcommand)]
 pub enum ApprovalsCommand {
     /// What waits for a second person
-    #[command(after_help = "Example:\n  tsio approvals list --all")]
+    #[command(after_help = "Examples:\n  tsio approvals list --all\n  \
+                            tsio approvals list --filter 'action = move_funds'")]
     List {
         /// Those carried out or denied too
         #[arg(long)]
@@ -25,6 +27,8 @@ pub enum ApprovalsCommand {
         /// Only those that wait for you
         #[arg(long, conflicts_with = "all")]
         waiting: bool,
+        #[command(flatten)]
+        sought: Sought,
     },
     /// Deny an approval: nothing is carried out
     #[command(
@@ -50,10 +54,17 @@ pub enum ApprovalsCommand {
 
 pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        ApprovalsCommand::List { all, waiting } => {
+        ApprovalsCommand::List { all, waiting, sought: Sought { filter, order_by } } => {
+            let first = ListApprovalsRequest {
+                include_closed: all,
+                waiting_for_me: waiting,
+                page_size: PAGE,
+                filter,
+                order_by,
+                page_token: String::new(),
+            };
             let approvals = every_page(async |page_token| {
-                let request =
-                    ListApprovalsRequest { include_closed: all, waiting_for_me: waiting, page_size: PAGE, page_token };
+                let request = ListApprovalsRequest { page_token, ..first.clone() };
                 let answer = session.approvals().list_approvals(session.call(request)).await?.into_inner();
                 Ok((answer.approvals, answer.next_page_token))
             });

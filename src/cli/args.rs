@@ -256,3 +256,14 @@ pub(super) fn date(text: &str) -> Result<String, &'static str> {
     let parsed: Option<NaiveDate> = text.parse().ok();
     parsed.map(|day| day.to_string()).filter(|day| day == text).ok_or("a date as YYYY-MM-DD is wanted")
 }
+
+/// Which rows of a list, and in which order.
+#[derive(Debug, Args)]
+pub struct Sought {
+    /// A condition, as docs/lists.md has it
+    #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
+    pub(super) filter: String,
+    /// By id, the order they were made in, or by id with ` desc`, as docs/lists.md has it
+    #[arg(long, value_name = "ORDER", default_value = "", hide_default_value = true)]
+    pub(super) order_by: String,
+}

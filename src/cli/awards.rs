@@ -106,6 +106,8 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
         strand: args.strand.unwrap_or_default(),
         state: args.state.unwrap_or(AwardState::Unspecified).into(),
         page_size: PAGE,
+        filter: args.sought.filter,
+        order_by: args.sought.order_by,
         page_token: String::new(),
     };
     let awards = every_page(async |page_token| {

@@ -22,7 +22,7 @@ const ENTRIES: i32 = 1000;
 
 pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        FundsCommand::List { programme } => list(programme.unwrap_or_default(), session).await,
+        FundsCommand::List { programme, filter } => list(programme.unwrap_or_default(), filter, session).await,
         FundsCommand::Show { fund } => {
             let answer = session.funds().get_fund(session.call(GetFundRequest { fund })).await?.into_inner();
             session.print(&FundView::from(answer.fund.unwrap_or_default()))
@@ -91,9 +91,10 @@ fn print(session: &Session<'_>, fund: Option<Fund>, warnings: &[Warning]) -> Res
     session.print(&ChangedFund::new(fund, warnings))
 }
 
-async fn list(programme: String, session: &Session<'_>) -> Result<(), Failure> {
+async fn list(programme: String, filter: String, session: &Session<'_>) -> Result<(), Failure> {
+    let first = ListFundsRequest { programme, filter, page_size: PAGE, page_token: String::new() };
     let funds = every_page(async |page_token| {
-        let request = ListFundsRequest { programme: programme.clone(), page_size: PAGE, page_token };
+        let request = ListFundsRequest { page_token, ..first.clone() };
         let answer = session.funds().list_funds(session.call(request)).await?.into_inner();
         Ok((answer.funds, answer.next_page_token))
     });

@@ -13,13 +13,11 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use self::render::{FileView, ImportDetail, ImportView, WithdrawnView};
-use super::args::date;
+use super::args::{Sought, date};
 use super::connect::{PAGE, Session, every_page};
 use super::errors::{ErrorView, Failure};
 use super::out;
-use crate::proto::{
-    GetImportRequest, ImportHeader, ImportKind, ImportOutcome, ListImportsRequest, WithdrawImportRequest,
-};
+use crate::proto::{GetImportRequest, ImportHeader, ImportOutcome, ListImportsRequest, WithdrawImportRequest};
 
 /// A command about imports.
 #[derive(Debug, Subcommand)]
@@ -56,8 +54,10 @@ pub enum ImportCommand {
         dry_run: bool,
     },
     /// Imports, newest first
-    #[command(after_help = "Example:\n  tsio import list")]
-    List,
+    #[command(
+        after_help = "Examples:\n  tsio import list\n  tsio import list --filter 'kind = OFSTED AND state = LANDED'"
+    )]
+    List(Sought),
     /// One import with its row problems
     #[command(after_help = "Example:\n  tsio import show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
     Show {
@@ -98,10 +98,10 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
             let outcome = upload::ofsted(session, &file, header).await;
             report(session, vec![(file, outcome)])
         }
-        ImportCommand::List => {
+        ImportCommand::List(Sought { filter, order_by }) => {
+            let first = ListImportsRequest { page_size: PAGE, filter, order_by, ..Default::default() };
             let imports = every_page(async |page_token| {
-                let kind = ImportKind::Unspecified.into();
-                let request = session.call(ListImportsRequest { page_size: PAGE, page_token, kind });
+                let request = session.call(ListImportsRequest { page_token, ..first.clone() });
                 let answer = session.register().list_imports(request).await?.into_inner();
                 Ok((answer.imports, answer.next_page_token))
             });

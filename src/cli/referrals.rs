@@ -4,7 +4,7 @@ mod render;
 
 use clap::{Args, Subcommand};
 
-use super::args::{PROGRAMME, date};
+use super::args::{PROGRAMME, Sought, date};
 use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
 use super::offers::warn;
@@ -52,7 +52,8 @@ pub enum ReferralsCommand {
         because: String,
     },
     /// Referrals, newest first
-    #[command(after_help = "Example:\n  tsio referrals list --state open --region \"West Midlands\"")]
+    #[command(after_help = "Examples:\n  tsio referrals list --state open --region \"West Midlands\"\n  \
+                            tsio referrals list --filter 'ground = covid_disruption AND raise_date < 2022-02-01'")]
     List {
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
@@ -63,6 +64,8 @@ pub enum ReferralsCommand {
         /// In this RSC region, by name
         #[arg(long, value_name = "REGION")]
         region: Option<String>,
+        #[command(flatten)]
+        sought: Sought,
     },
     /// One referral with its discussions
     #[command(after_help = "Example:\n  tsio referrals show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
@@ -170,12 +173,14 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
             let answer = referrals.withdraw_referral(session.call(request)).await?.into_inner();
             session.print(&ChangedView::new(answer.referral, None, &[]))
         }
-        ReferralsCommand::List { programme, state, region } => {
+        ReferralsCommand::List { programme, state, region, sought: Sought { filter, order_by } } => {
             let first = ListReferralsRequest {
                 programme,
                 state: state.unwrap_or(ReferralState::Unspecified).into(),
                 region: region.unwrap_or_default(),
                 page_size: PAGE,
+                filter,
+                order_by,
                 page_token: String::new(),
             };
             let found = every_page(async |page_token| {

@@ -1,19 +1,21 @@
 //! `ApprovalService`.
 
+mod list;
+
 use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, decode, unary};
 use super::convert;
-use super::fields::{Fields, page_size, token};
+use super::fields::Fields;
 use crate::app::writer::Told;
-use crate::app::{App, Denial, Result, StoredApproval, WhichApprovals};
+use crate::app::{App, Denial, Result, StoredApproval};
 use crate::domain::book::Command;
 use crate::domain::book::approval::permission;
 use crate::proto::approval_service_server::ApprovalService;
 use crate::proto::{
-    Approval, DenyApprovalRequest, DenyApprovalResponse, GiveApprovalRequest, GiveApprovalResponse,
-    ListApprovalsRequest, ListApprovalsResponse,
+    DenyApprovalRequest, DenyApprovalResponse, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest,
+    ListApprovalsResponse,
 };
 
 /// The service.
@@ -25,27 +27,7 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 #[async_trait]
 impl ApprovalService for Approvals {
     async fn list_approvals(&self, request: Request<ListApprovalsRequest>) -> Reply<ListApprovalsResponse> {
-        unary("ApprovalService/ListApprovals", request, async |call| {
-            let message = &call.message;
-            let which = match (message.waiting_for_me, message.include_closed) {
-                (true, _) => WhichApprovals::WaitingForMe,
-                (false, true) => WhichApprovals::All,
-                (false, false) => WhichApprovals::Open,
-            };
-            let bound = [u8::from(message.include_closed), u8::from(message.waiting_for_me)];
-            let before = token::read_as(&bound, &message.page_token)?;
-            let size = page_size(message.page_size);
-            let page = self.0.list_approvals(&call.caller, which, before, size).await?;
-            let next_page_token = token::next(&bound, size, &page, |last| last.id.to_string());
-            let shown = |it: &StoredApproval| Approval {
-                reason: it.reason.clone().unwrap_or_default(),
-                denied_reason: it.denied_reason.clone().unwrap_or_default(),
-                ..convert::approval(it)
-            };
-            let approvals = page.iter().map(shown).collect();
-            Ok(ListApprovalsResponse { approvals, next_page_token })
-        })
-        .await
+        unary("ApprovalService/ListApprovals", request, async |call| list::list(&self.0, call).await).await
     }
 
     async fn give_approval(&self, request: Request<GiveApprovalRequest>) -> Reply<GiveApprovalResponse> {

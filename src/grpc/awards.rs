@@ -1,14 +1,15 @@
 //! `AwardService`.
 
 mod commands;
+mod list;
 
 use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, book_of, unary};
 use super::convert;
-use super::fields::{Fields, page_size, token};
-use crate::app::{App, AwardFilter, Result, ToldAward, authorise};
+use super::fields::Fields;
+use crate::app::{App, Result, ToldAward, authorise};
 use crate::proto::award_service_server::AwardService;
 use crate::proto::{
     Award, BookDaysRequest, BookDaysResponse, CancelBookingRequest, CancelBookingResponse, CheckAwardRequest,
@@ -57,7 +58,7 @@ impl AwardService for Awards {
     }
 
     async fn list_awards(&self, request: Request<ListAwardsRequest>) -> Reply<ListAwardsResponse> {
-        unary("AwardService/ListAwards", request, async |call| list(&self.0, call).await).await
+        unary("AwardService/ListAwards", request, async |call| list::list(&self.0, call).await).await
     }
 
     async fn book_days(&self, request: Request<BookDaysRequest>) -> Reply<BookDaysResponse> {
@@ -135,30 +136,6 @@ async fn check(app: &App, call: Call<CheckAwardRequest>) -> Result<CheckAwardRes
     // An id of an award that will not be made is of no use to anybody.
     awards.iter_mut().for_each(|it| it.award.clear());
     Ok(CheckAwardResponse { awards, warnings, judged_at_sequence: told.judged_at.0 })
-}
-
-async fn list(app: &App, call: Call<ListAwardsRequest>) -> Result<ListAwardsResponse> {
-    let message = &call.message;
-    let mut fields = Fields::default();
-    let offer = fields.optional("offer", &message.offer);
-    let programme = if message.programme.is_empty() && message.offer.is_empty() {
-        fields.wrong("programme", "is required where no offer is named");
-        None
-    } else {
-        fields.optional("programme", &message.programme)
-    };
-    let strand = fields.strand(&message.strand);
-    let open = convert::award_state_from(message.state);
-    if message.state != 0 && open.is_none() {
-        fields.wrong("state", "is not a state");
-    }
-    let filter = fields.done(Some(AwardFilter { offer, programme, strand, open }))?;
-    let bound = ListAwardsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
-    let after = token::read_as(&bound, &message.page_token)?;
-    let size = page_size(message.page_size);
-    let page = app.list_awards(&call.caller, &filter, after, size).await?;
-    let next_page_token = token::next(&bound, size, &page, |last| last.award.id.to_string());
-    Ok(ListAwardsResponse { awards: page.iter().map(shown).collect(), next_page_token })
 }
 
 fn shown(it: &ToldAward) -> Award {

@@ -6,7 +6,7 @@
 //! What a list lets be asked is its table of [`Column`]s. Every mistake in what could be read is named with its place.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 pub(super) mod values;
 
 use super::fields::Fields;

@@ -1,14 +1,15 @@
 //! `FundService`.
 
 mod entries;
+mod list;
 
 use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, unary};
 use super::convert;
-use super::fields::{Fields, page_size, token};
-use crate::app::{App, AskedPosition, FundKey, Result, authorise};
+use super::fields::Fields;
+use crate::app::{App, AskedPosition, Result, authorise};
 use crate::domain::book::Command;
 use crate::domain::book::funds::FundChange;
 use crate::domain::event::Seq;
@@ -56,7 +57,7 @@ impl FundService for Funds {
     }
 
     async fn list_funds(&self, request: Request<ListFundsRequest>) -> Reply<ListFundsResponse> {
-        unary("FundService/ListFunds", request, async |call| list(&self.0, call).await).await
+        unary("FundService/ListFunds", request, async |call| list::list(&self.0, call).await).await
     }
 
     async fn allocate_fund(&self, request: Request<AllocateFundRequest>) -> Reply<AllocateFundResponse> {
@@ -160,19 +161,6 @@ fn create(message: &CreateFundRequest) -> Result<(Programme, (RequestId, Command
     let region = fields.optional("region", &message.region);
     let command = strand.map(|strand| Command::CreateFund { strand, region });
     fields.done(programme.zip(request.zip(command)))
-}
-
-async fn list(app: &App, call: Call<ListFundsRequest>) -> Result<ListFundsResponse> {
-    let message = &call.message;
-    let mut fields = Fields::default();
-    let programme: Option<Programme> = fields.optional("programme", &message.programme);
-    let programme = fields.done(Some(programme))?;
-    let bound = message.programme.as_bytes();
-    let after: Option<FundKey> = token::read_as(bound, &message.page_token)?;
-    let size = page_size(message.page_size);
-    let page = app.list_funds(&call.caller, programme.as_ref(), after.as_ref(), size).await?;
-    let next_page_token = token::next(bound, size, &page, |last| last.key().to_string());
-    Ok(ListFundsResponse { funds: page.iter().map(convert::fund).collect(), next_page_token })
 }
 
 async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFundPositionResponse> {

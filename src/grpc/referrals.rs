@@ -1,13 +1,15 @@
 //! `ReferralService`.
 
+mod list;
+
 use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::call::{Call, unary};
+use super::call::unary;
 use super::convert;
-use super::fields::{Fields, page_size, token};
+use super::fields::Fields;
 use crate::app::writer::Told;
-use crate::app::{App, ReferralFilter, Result};
+use crate::app::{App, Result};
 use crate::domain::Date;
 use crate::domain::book::Command;
 use crate::domain::book::referrals::{NewReferral, ReferralCommand, ReferralTarget};
@@ -17,7 +19,7 @@ use crate::proto::referral_service_server::ReferralService;
 use crate::proto::{
     DecideReferralRequest, DecideReferralResponse, GetReferralRequest, GetReferralResponse, ListReferralsRequest,
     ListReferralsResponse, RaiseReferralRequest, RaiseReferralResponse, RecordDiscussionRequest,
-    RecordDiscussionResponse, ReferralDecision, ReferralState, WithdrawReferralRequest, WithdrawReferralResponse,
+    RecordDiscussionResponse, ReferralDecision, WithdrawReferralRequest, WithdrawReferralResponse,
 };
 
 /// Schools of a trust that one referral may name.
@@ -120,7 +122,7 @@ impl ReferralService for Referrals {
     }
 
     async fn list_referrals(&self, request: Request<ListReferralsRequest>) -> Reply<ListReferralsResponse> {
-        unary("ReferralService/ListReferrals", request, async |call| list(&self.0, call).await).await
+        unary("ReferralService/ListReferrals", request, async |call| list::list(&self.0, call).await).await
     }
 }
 
@@ -179,23 +181,4 @@ fn urns(fields: &mut Fields, message: &RaiseReferralRequest) -> Vec<Urn> {
         }
     }
     urns
-}
-
-async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<ListReferralsResponse> {
-    let message = &call.message;
-    let mut fields = Fields::default();
-    let programme = fields.programme(&message.programme);
-    let region = fields.optional("region", &message.region);
-    let state = convert::referral_state_from(message.state);
-    if state.is_none() && message.state != i32::from(ReferralState::Unspecified) {
-        fields.wrong("state", "is not a state");
-    }
-    let programme = fields.done(programme)?;
-    let bound = ListReferralsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
-    let before = token::read_as(&bound, &message.page_token)?;
-    let size = page_size(message.page_size);
-    let filter = ReferralFilter { state, region };
-    let page = app.list_referrals(&call.caller, &programme, filter, before, size).await?;
-    let next_page_token = token::next(&bound, size, &page, |last| last.referral.id.to_string());
-    Ok(ListReferralsResponse { referrals: page.iter().map(convert::referral_in_full).collect(), next_page_token })
 }

@@ -1,5 +1,7 @@
 //! `RegisterService`.
 
+mod imports;
+
 use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
@@ -7,7 +9,7 @@ use super::call::{Call, decode, unary};
 use super::convert::{self, number};
 use super::fields::{Fields, page_size, token};
 use super::upload::{self, Answers, Part, Uploads};
-use crate::app::imports::{Door, Kind, Withdrawn};
+use crate::app::imports::{Door, Withdrawn};
 use crate::app::writer::Told;
 use crate::app::{App, Result};
 use crate::domain::book::{Answer, Command};
@@ -55,7 +57,7 @@ impl RegisterService for Register {
     }
 
     async fn list_imports(&self, request: Request<ListImportsRequest>) -> Reply<ListImportsResponse> {
-        unary("RegisterService/ListImports", request, async |call| list_imports(&self.app, call).await).await
+        unary("RegisterService/ListImports", request, async |call| imports::list(&self.app, call).await).await
     }
 
     async fn get_import(&self, request: Request<GetImportRequest>) -> Reply<GetImportResponse> {
@@ -118,22 +120,6 @@ impl RegisterService for Register {
         })
         .await
     }
-}
-
-async fn list_imports(app: &App, call: Call<ListImportsRequest>) -> Result<ListImportsResponse> {
-    let message = &call.message;
-    let mut fields = Fields::default();
-    let kind: Option<Kind> = convert::import_kind_from(message.kind);
-    if kind.is_none() && message.kind != 0 {
-        fields.wrong("kind", "is not a kind of file");
-    }
-    fields.done(Some(()))?;
-    let bound = message.kind.to_be_bytes();
-    let before = token::read_as(&bound, &message.page_token)?;
-    let size = page_size(message.page_size);
-    let page = app.list_imports(&call.caller, kind, before, size).await?;
-    let next_page_token = token::next(&bound, size, &page, |last| last.id.to_string());
-    Ok(ListImportsResponse { imports: page.iter().map(convert::import).collect(), next_page_token })
 }
 
 async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListSchoolsResponse> {

@@ -1,16 +1,15 @@
 //! Approvals: opened by one person, answered by another.
 
-use sea_orm::sea_query::Cond;
-use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult,
-    QuerySelect as _, Set,
-};
+use sea_orm::sea_query::{Cond, SimpleExpr};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
 use super::books::actor;
 use super::bulk::{upsert_all, uuid_in};
+use super::condition::{Condition, How, Operand, compare};
 use super::entity::record::approval;
 use super::loose::{Rows, each};
+use super::page::Page;
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::book::approval::State;
 use crate::domain::book::funds::FundChange;
@@ -95,33 +94,60 @@ pub struct Seen<'a> {
     pub not_asked_by: Option<&'a str>,
     /// Those that are open no more, too.
     pub closed_too: bool,
+    /// What the caller put together.
+    pub condition: Option<&'a Condition<Field>>,
 }
 
-/// A page of approvals, newest first, older than `before`.
+/// What of an approval a condition may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// What was asked.
+    Action,
+    /// The offer, the import or the fund it is about.
+    Subject,
+    /// Where it is, by name.
+    State,
+    /// Who asked.
+    RequestedBy,
+    /// When.
+    Requested,
+    /// Who answered it, if anybody.
+    AnsweredBy,
+}
+
+fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
+    use approval::Column as C;
+    let column = match field {
+        Field::Action => C::Action,
+        Field::Subject => C::Subject,
+        Field::State => C::State,
+        Field::RequestedBy => C::RequestedBy,
+        Field::Requested => C::RequestedAt,
+        Field::AnsweredBy => C::GivenBy,
+    };
+    compare(column, how, operand)
+}
+
+/// A page of approvals.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn page(
-    from: &impl Readable,
-    seen: &Seen<'_>,
-    before: Option<Uuid>,
-    limit: u64,
-) -> Result<Vec<StoredApproval>> {
+pub async fn page(from: &impl Readable, seen: &Seen<'_>, page: Page) -> Result<Vec<StoredApproval>> {
     let mut whose = Cond::any().add(approval::Column::Action.is_in(seen.actions.iter().copied()));
     if let Some(actor) = seen.asked_by {
         whose = whose.add(approval::Column::RequestedBy.eq(actor));
     }
-    let mut find = approval::Entity::find().filter(whose).order_by_desc(approval::Column::Id).limit(limit);
+    let mut find = approval::Entity::find().filter(whose);
     if let Some(actor) = seen.not_asked_by {
         find = find.filter(approval::Column::RequestedBy.ne(actor));
     }
     if !seen.closed_too {
         find = find.filter(approval::Column::State.eq(State::Open.name()));
     }
-    if let Some(before) = before {
-        find = find.filter(approval::Column::Id.lt(before));
+    if let Some(condition) = seen.condition {
+        find = find.filter(condition.cond(&compared));
     }
-    find.all(&from.at().db).await?.into_iter().map(stored).collect()
+    page.of(find, approval::Column::Id).all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
 /// Writes approvals as they are now.

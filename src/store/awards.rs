@@ -8,8 +8,10 @@ use uuid::Uuid;
 use super::batch::{Batch, Cell, How, Kind, Table, cell};
 use super::books::actor;
 use super::bulk::{ids, pairs, select_by_place, within};
+use super::condition::Condition;
 use super::loose::{Rows, each};
 use super::offers::{self, named};
+use super::page::Page;
 use super::{Conn, Readable, Result, StoreError, WriteTx, day};
 use crate::domain::award::{Award, Booking, BookingState, Invoice, Reference};
 use crate::domain::event::Seq;
@@ -170,6 +172,53 @@ pub struct Filter {
     pub strand: Option<String>,
     /// Whether something of it is still committed.
     pub open: Option<bool>,
+    /// What the caller put together.
+    pub condition: Option<Condition<Field>>,
+}
+
+/// What of an award a condition may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// The offer it is under.
+    Offer,
+    /// Its strand.
+    Strand,
+    /// `open` while something of it is committed, then `settled`.
+    State,
+    /// What was awarded, as its unit counts; so the amounts after it.
+    Awarded,
+    /// What was drawn of it.
+    Drawn,
+    /// What was released of it.
+    Released,
+    /// What was refunded of what was drawn.
+    Refunded,
+    /// What is still committed.
+    Committed,
+    /// The fund it is charged to.
+    Fund,
+    /// The day it was made.
+    On,
+    /// Who made it.
+    By,
+}
+
+impl Field {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Offer => "offer_id",
+            Self::Strand => "strand",
+            Self::State => "CASE WHEN awarded > drawn + released THEN 'open' ELSE 'settled' END",
+            Self::Awarded => "awarded",
+            Self::Drawn => "drawn",
+            Self::Released => "released",
+            Self::Refunded => "refunded",
+            Self::Committed => "(awarded - drawn - released)",
+            Self::Fund => "fund_id",
+            Self::On => "awarded_on",
+            Self::By => "awarded_by",
+        }
+    }
 }
 
 /// These awards, as far as they exist, by id.
@@ -241,29 +290,25 @@ pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Ve
     select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await
 }
 
-/// A page of awards under offers within reach, in the order they were made, after `after`.
+/// A page of awards under offers within reach.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn page(
-    from: &impl Readable,
-    reach: &Reach,
-    filter: &Filter,
-    after: Option<AwardId>,
-    limit: u64,
-) -> Result<Vec<(Programme, Award)>> {
+pub async fn page(from: &impl Readable, reach: &Reach, filter: &Filter, page: Page) -> Result<Vec<(Programme, Award)>> {
     let conn = from.at();
-    let mut conditions = vec!["id > $1".to_owned()];
-    let mut values: Vec<Value> = vec![after.map_or(Uuid::nil(), |id| id.0).into()];
-    let equal: [(&str, Option<Value>); 3] = [
-        ("offer_id", filter.offer.map(|id| id.0.into())),
-        ("programme", filter.programme.as_ref().map(|it| it.as_str().into())),
-        ("strand", filter.strand.as_ref().map(|it| it.as_str().into())),
+    let (beyond, direction) = if page.newest_first { ("id <", " DESC") } else { ("id >", "") };
+    let mut conditions = vec!["1 = 1".to_owned()];
+    let mut values: Vec<Value> = Vec::new();
+    let compared: [(&str, Option<Value>); 4] = [
+        (beyond, page.after.map(Into::into)),
+        ("offer_id =", filter.offer.map(|id| id.0.into())),
+        ("programme =", filter.programme.as_ref().map(|it| it.as_str().into())),
+        ("strand =", filter.strand.as_ref().map(|it| it.as_str().into())),
     ];
-    for (column, value) in equal {
+    for (column, value) in compared {
         let Some(value) = value else { continue };
         values.push(value);
-        conditions.push(format!("{column} = ${}", values.len()));
+        conditions.push(format!("{column} ${}", values.len()));
     }
     if let Some(offers) = offers::ids_within(reach, &mut values) {
         conditions.push(format!("offer_id IN ({offers})"));
@@ -271,9 +316,10 @@ pub async fn page(
     if let Some(open) = filter.open {
         conditions.push(format!("awarded {} drawn + released", if open { ">" } else { "=" }));
     }
-    values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
+    conditions.extend(filter.condition.as_ref().map(|it| it.written(&|field: Field| field.column(), &mut values)));
+    values.push(i64::try_from(page.limit).unwrap_or(i64::MAX).into());
     let (conditions, limit) = (conditions.join(" AND "), values.len());
-    let sql = format!("SELECT {COLUMNS} FROM awards WHERE {conditions} ORDER BY id LIMIT ${limit}");
+    let sql = format!("SELECT {COLUMNS} FROM awards WHERE {conditions} ORDER BY id{direction} LIMIT ${limit}");
     let rows = select_by_place(&conn, &sql, values, read).await?;
     let (order, awards): (Vec<_>, Vec<_>) = rows.into_iter().map(|(programme, it)| ((programme, it.id), it)).unzip();
     let mut awards = whole(&conn, awards).await?;

@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 
-use sea_orm::Value;
-use sea_orm::sea_query::{Cond, SimpleExpr};
+use sea_orm::sea_query::{Cond, ExprTrait as _, SimpleExpr};
+use sea_orm::{ColumnTrait, Value};
 use uuid::Uuid;
 
+use super::register::search::holds;
 use crate::domain::Date;
 
 /// A condition over the columns `C` of a list.
@@ -150,6 +151,24 @@ impl<C: Copy> Condition<C> {
             Self::Any(of) => of.iter().fold(Cond::any(), |any, it| any.add(it.cond(one))),
             Self::Is(column, how, operand) => Cond::all().add(one(*column, *how, operand)),
         }
+    }
+}
+
+/// A comparison of a column. What has no value is not the same as anything, and has no part.
+pub(super) fn compare<C: ColumnTrait>(column: C, how: How, operand: &Operand) -> SimpleExpr {
+    let Some(value) = operand.value() else {
+        return if how == How::Equal { column.is_null() } else { column.is_not_null() };
+    };
+    let part = || if let Operand::Text(text) = operand { text.to_lowercase() } else { String::new() };
+    match how {
+        How::Equal => column.eq(value),
+        How::NotEqual => column.ne(value).or(column.is_null()),
+        How::Less => column.lt(value),
+        How::AtMost => column.lte(value),
+        How::Greater => column.gt(value),
+        How::AtLeast => column.gte(value),
+        How::Has => holds(column, &part()),
+        How::HasNot => holds(column, &part()).not().or(column.is_null()),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod loose;
 pub mod offers;
 pub mod ofsted;
 mod packed;
+pub mod page;
 pub mod placements;
 pub mod referrals;
 pub mod register;

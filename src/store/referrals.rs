@@ -2,18 +2,18 @@
 
 use std::str::FromStr;
 
-use sea_orm::sea_query::Cond;
-use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult,
-    QuerySelect as _, Set,
-};
+use sea_orm::sea_query::{Cond, ExprTrait as _, SimpleExpr};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
 use super::books::actor;
 use super::bulk::{upsert_all, uuid_in};
+use super::condition::{Condition, How, Operand, compare};
 use super::day;
 use super::entity::record::referral;
 use super::loose::{Rows, each};
+use super::page::Page;
+use super::register::search::holds;
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, ReferralId};
@@ -76,12 +76,74 @@ pub async fn approved(from: &impl Readable, programme: &Programme) -> Result<Vec
 }
 
 /// Which referrals a page shows. All conditions given must hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// In this state.
     pub state: Option<State>,
     /// In this region.
     pub region: Option<Region>,
+    /// What the caller put together.
+    pub condition: Option<Condition<Field>>,
+}
+
+/// What of a referral a condition may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Who is referred, as text.
+    Subject,
+    /// A school it speaks of, by URN.
+    School,
+    /// The region, by name.
+    Region,
+    /// How it came about, by name.
+    Origin,
+    /// Its ground.
+    Ground,
+    /// Its state, by name.
+    State,
+    /// Who raised it.
+    RaisedBy,
+    /// The day it was raised.
+    Raised,
+    /// Who decided it, if anybody.
+    DecidedBy,
+    /// The day of that.
+    Decided,
+    /// The offer an approval made, added to or confirmed.
+    Offer,
+    /// A school that is eligible by it alone, by URN.
+    Exceptional,
+}
+
+fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
+    use referral::Column as C;
+    let column = match field {
+        Field::Subject => C::Subject,
+        Field::School => return among(C::Urns, how, operand),
+        Field::Region => C::Region,
+        Field::Origin => C::Origin,
+        Field::Ground => C::Ground,
+        Field::State => C::State,
+        Field::RaisedBy => C::RaisedBy,
+        Field::Raised => C::RaisedOn,
+        Field::DecidedBy => C::DecidedBy,
+        Field::Decided => C::DecidedOn,
+        Field::Offer => C::OfferId,
+        Field::Exceptional => return among(C::Exceptional, how, operand),
+    };
+    compare(column, how, operand)
+}
+
+/// Whether a list of numbers, kept as JSON, has this one.
+fn among(column: referral::Column, how: How, operand: &Operand) -> SimpleExpr {
+    let number = if let Operand::Number(number) = operand { *number } else { 0 };
+    let (first, last) = (format!("[{number}"), format!("{number}]"));
+    let only = holds(column, &format!("[{number}]"));
+    let has = only
+        .or(holds(column, &format!("{first},")))
+        .or(holds(column, &format!(",{number},")))
+        .or(holds(column, &format!(",{last}")));
+    if how == How::HasNot { has.not() } else { has }
 }
 
 /// What lies within a reach: by region only, a referral is assigned to nobody.
@@ -92,33 +154,28 @@ fn within(reach: &Reach) -> Cond {
     }
 }
 
-/// A page of a programme's referrals within reach, newest first, older than `before`.
+/// A page of a programme's referrals within reach.
 ///
 /// # Errors
 /// As the database has it.
 pub async fn page(
     from: &impl Readable,
     programme: &Programme,
-    (reach, filter): (&Reach, Filter),
-    before: Option<ReferralId>,
-    limit: u64,
+    (reach, filter): (&Reach, &Filter),
+    page: Page,
 ) -> Result<Vec<Referral>> {
     use referral::Column as C;
-    let mut find = referral::Entity::find()
-        .filter(C::Programme.eq(programme.as_str()))
-        .filter(within(reach))
-        .order_by_desc(C::Id)
-        .limit(limit);
+    let mut find = referral::Entity::find().filter(C::Programme.eq(programme.as_str())).filter(within(reach));
     if let Some(state) = filter.state {
         find = find.filter(C::State.eq(state.name()));
     }
     if let Some(region) = filter.region {
         find = find.filter(C::Region.eq(region.name()));
     }
-    if let Some(before) = before {
-        find = find.filter(C::Id.lt(before.0));
+    if let Some(condition) = &filter.condition {
+        find = find.filter(condition.cond(&compared));
     }
-    find.all(&from.at().db).await?.into_iter().map(stored).collect()
+    page.of(find, C::Id).all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
 /// Writes referrals as they are now.

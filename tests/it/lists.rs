@@ -1,5 +1,6 @@
 //! Lists: what a filter finds, in which order, page by page, and which fields an answer has.
 
+mod by_id;
 mod eligibility;
 mod entries;
 mod walks;

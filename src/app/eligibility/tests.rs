@@ -73,7 +73,7 @@ async fn the_order_of_imports_changes_nothing() {
 #[tokio::test]
 async fn the_corrected_september_counts_when_it_replaces_the_other() {
     let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
-    let wrong = house.app.list_imports(&admin("ann"), None, None, 1).await.unwrap()[0].id;
+    let wrong = house.imports(None).await[0].id;
     let name = "ofsted_2021-09-30_corrected.csv";
     house.send(replacing(name, "2021-09-30", wrong), sample(name)).await.unwrap();
     assert_eq!(line(&house, "2021-22").await, [76, 32, 4, 28, 0, 10, 5, 17, 14, 2, 1, 5, 3]);
@@ -275,7 +275,7 @@ async fn a_list_goes_on_past_what_no_file_names_any_more() {
     };
     let (before, _) = all(500).await;
     // September is withdrawn, and the search not yet brought up to date.
-    let import = house.app.list_imports(&ann, None, None, 1).await.unwrap().remove(0);
+    let import = house.imports(None).await.remove(0);
     let gone = imports::Import { state: imports::State::Withdrawn, indexed: false, ..import };
     let tx = house.app.store().write(house.app.store().turn().await.unwrap()).await.unwrap();
     imports::put(&tx, &[&gone]).await.unwrap();

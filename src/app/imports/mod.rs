@@ -22,7 +22,8 @@ use crate::domain::ids::{ImportId, RequestId};
 use crate::domain::role::{Action, Caller};
 use crate::import::{Limits, read_ofsted, read_register};
 use crate::store;
-pub use crate::store::imports::{Import, Kind, Problem, State};
+pub use crate::store::imports::{Filter, Import, Kind, Problem, State};
+use crate::store::page::Page;
 use land::Job;
 use rows::Parsed;
 pub use withdraw::{AffectedOffer, Denial, Withdrawn};
@@ -167,19 +168,13 @@ impl App {
         finished(tokio::spawn(job.run(upload).in_current_span())).await
     }
 
-    /// A page of imports, newest first, older than `before`; of one kind or of all.
+    /// A page of imports.
     ///
     /// # Errors
     /// As the database has it.
-    pub async fn list_imports(
-        &self,
-        caller: &Caller,
-        kind: Option<Kind>,
-        before: Option<ImportId>,
-        limit: u64,
-    ) -> Result<Vec<Import>> {
+    pub async fn list_imports(&self, caller: &Caller, filter: &Filter, page: Page) -> Result<Vec<Import>> {
         authorise(caller, Action::Read)?;
-        Ok(store::imports::page(self.store(), kind, before, limit).await?)
+        Ok(store::imports::page(self.store(), filter, page).await?)
     }
 
     /// One import with its row problems.

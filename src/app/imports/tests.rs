@@ -39,9 +39,9 @@ async fn every_sample_goes_in_whole() {
         (import.state, import.as_at, import.indexed, problems.len()),
         (State::Landed, date("2021-09-30"), true, 0)
     );
-    let list = house.app.list_imports(&admin("ann"), None, None, 10).await.unwrap();
+    let list = house.imports(None).await;
     assert!(list.is_sorted_by(|a, b| a.id > b.id) && list.len() == 4, "{list:?}");
-    let ofsted = house.app.list_imports(&admin("ann"), Some(Kind::Ofsted), None, 10).await.unwrap();
+    let ofsted = house.imports(Some(Kind::Ofsted)).await;
     assert_eq!(ofsted, [import]);
 }
 
@@ -231,7 +231,7 @@ async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
     let ann = admin("ann");
     let sum = house.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
     assert_eq!((sum.as_at, sum.schools), (None, 0));
-    assert_eq!(house.app.list_imports(&ann, None, None, 9).await.unwrap(), []);
+    assert_eq!(house.imports(None).await, []);
     for id in [old, young] {
         assert_eq!(house.app.get_import(&ann, id).await, Err(AppError::NotFound(format!("import {id}"))));
     }
@@ -274,7 +274,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     identify(&house).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
-    let september = house.app.list_imports(&ann, Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
+    let september = house.imports(Some(Kind::Ofsted)).await[0].id;
     let ask = async |reason| house.app.withdraw_import(&ann, (RequestId(new_id()), september), reason, false).await;
     assert!(matches!(ask(" ").await, Err(AppError::Invalid(_))));
     let opened = refused(ask("wrong month").await);
@@ -314,7 +314,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
 async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
-    let september = house.app.list_imports(&ann, Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
+    let september = house.imports(Some(Kind::Ofsted)).await[0].id;
     let request = RequestId(new_id());
     let ask = async |request| house.app.withdraw_import(&ann, (request, september), "wrong month", false).await;
     let approval = refused(ask(request).await).approval.unwrap();
@@ -336,7 +336,8 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
 
     let (import, _) = house.app.get_import(&ann, september).await.unwrap();
     assert_eq!((import.state, import.withdrawn_by), (State::Landed, None));
-    let all = house.app.list_approvals(&ann, crate::app::WhichApprovals::All, None, 9).await.unwrap();
+    let page = Page { newest_first: true, after: None, limit: 9 };
+    let all = house.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
     let shown: Vec<_> = all.iter().map(|it| (it.state.name(), it.denied_reason.as_deref())).collect();
     assert_eq!(shown, [("denied", Some("it is the right month"))]);
     assert_eq!(refused(ask(request).await).reason, Reason::ApprovalNotOpen, "made again, it opens no other");
@@ -347,7 +348,7 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
 /// A withdrawal asked for by Ann, in a house whose offers were made.
 async fn asked(house: &House) -> ApprovalId {
     identify(house).await;
-    let september = house.app.list_imports(&admin("ann"), Some(Kind::Ofsted), None, 1).await.unwrap()[0].id;
+    let september = house.imports(Some(Kind::Ofsted)).await[0].id;
     refused(house.app.withdraw_import(&admin("ann"), (RequestId(new_id()), september), "wrong month", false).await)
         .approval
         .unwrap()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::cli::amounts::{days, pounds};
-use crate::cli::args::date;
+use crate::cli::args::{Sought, date};
 use crate::proto::AwardState;
 
 const BUNDLE: &str = "\
@@ -43,7 +43,8 @@ pub enum AwardsCommand {
     },
     /// Awards, in the order they were made
     #[command(after_help = "Examples:\n  tsio awards list --offer $OFFER\n  \
-                      tsio awards list --programme 2021-22 --strand nle --state open --output json")]
+                      tsio awards list --programme 2021-22 --strand nle --state open --output json\n  \
+                      tsio awards list --filter \"fund = $FUND AND committed > 0\" --order-by 'award desc'")]
     List(ListArgs),
     /// A command that changes one award.
     #[command(flatten)]
@@ -232,6 +233,8 @@ pub struct ListArgs {
     /// Only in this state
     #[arg(long, value_enum)]
     pub(super) state: Option<AwardState>,
+    #[command(flatten)]
+    pub(super) sought: Sought,
 }
 
 /// How awards are made.

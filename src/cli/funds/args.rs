@@ -20,11 +20,15 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub enum FundsCommand {
     /// Funds and their balances now
-    #[command(after_help = "Examples:\n  tsio funds list\n  tsio funds list --programme 2021-22 --output json")]
+    #[command(after_help = "Examples:\n  tsio funds list\n  tsio funds list --programme 2021-22 --output json\n  \
+                      tsio funds list --filter 'strand = credit AND available < 1000000'")]
     List {
         /// Only of this programme
         #[arg(long, value_name = "PROGRAMME")]
         programme: Option<String>,
+        /// A condition, as docs/lists.md has it
+        #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
+        filter: String,
     },
     /// One fund and its balances now
     #[command(after_help = "Example:\n  tsio funds show $FUND")]

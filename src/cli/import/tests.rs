@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::cli::args::Cli;
 use crate::cli::tests_server::{Fake, serve};
-use crate::proto::RowProblem;
+use crate::proto::{ImportKind, RowProblem};
 
 fn outcome() -> ImportOutcome {
     ImportOutcome {

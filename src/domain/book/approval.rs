@@ -28,6 +28,12 @@ const TWO_PEOPLE: [(&str, Action, Action); 5] = [
     ("move_funds",    Action::KeepFunds, Action::ApproveMoney),
 ];
 
+/// Every action that takes two people, by name.
+#[must_use]
+pub fn actions() -> [&'static str; 5] {
+    TWO_PEOPLE.map(|(name, ..)| name)
+}
+
 /// The permission that giving an approval of this action takes.
 #[must_use]
 pub fn permission(action: &str) -> Action {

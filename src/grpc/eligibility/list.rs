@@ -8,7 +8,7 @@ use crate::domain::placement::PlacementKind;
 use crate::grpc::call::Call;
 use crate::grpc::convert;
 use crate::grpc::fields::{Fields, page_size, token};
-use crate::grpc::filter::values::{Value, choice, number, region, some_number, text};
+use crate::grpc::filter::values::{Value, choice, number, some_number, some_region, text};
 use crate::grpc::filter::{self, Column, ORDERED, PART, SAME, Words};
 use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
 
@@ -30,11 +30,6 @@ const ORDERS: [(&str, Order); 4] = [
     ("school.name", Order::Name),
     ("school.name desc", Order::NameLast),
 ];
-
-/// A region, or `""` where the local authority is unknown.
-fn some_region(text: &str) -> Value {
-    if text.is_empty() { Ok(Operand::Nothing) } else { region(text) }
-}
 
 fn placement(text: &str) -> Value {
     use PlacementKind as Kind;
@@ -93,20 +88,10 @@ impl std::str::FromStr for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto;
 
     #[test]
     fn a_filter_asks_fields_of_the_message() {
-        let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
-        let fields = |message: &str| -> Vec<String> {
-            let found = set.file.iter().flat_map(|file| &file.message_type).find(|it| it.name() == message).unwrap();
-            found.field.iter().map(|field| field.name().to_owned()).collect()
-        };
-        assert!(fields("SchoolEligibility").contains(&"school".to_owned()));
-        for column in COLUMNS {
-            let name = column.name.strip_prefix("school.").unwrap();
-            assert!(fields("School").iter().any(|it| it == name), "{name}");
-        }
+        filter::tests::are_fields_of("SchoolEligibility", COLUMNS);
     }
 
     #[test]

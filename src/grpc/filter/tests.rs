@@ -1,6 +1,7 @@
 //! What a filter and an order say, and each mistake in its place.
 
 use proptest::prelude::*;
+use prost::Message as _;
 
 use super::*;
 
@@ -14,6 +15,21 @@ const COLUMNS: &[Column<char>] = &[
         read: |text| text.parse().map(Operand::Number).map_err(|_| "a number".to_owned()),
     },
 ];
+
+/// Every column is a field of a message, or of a message in it.
+pub(in crate::grpc) fn are_fields_of<C>(message: &str, columns: &[Column<C>]) {
+    let set = prost_types::FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
+    let messages: Vec<_> = set.file.iter().flat_map(|file| &file.message_type).collect();
+    for column in columns {
+        let mut within = message.to_owned();
+        for name in column.name.split('.') {
+            let of = messages.iter().find(|it| it.name() == within).unwrap();
+            let field = of.field.iter().find(|it| it.name() == name);
+            let field = field.unwrap_or_else(|| panic!("{name} of {}", column.name));
+            within = field.type_name().trim_start_matches(".tsio.v1.").to_owned();
+        }
+    }
+}
 
 /// As it was understood, brackets around everything.
 fn shown(it: &Condition<char>) -> String {

@@ -28,6 +28,20 @@ pub(in crate::grpc) fn region(text: &str) -> Value {
     Ok(Operand::Text(region.name().to_owned()))
 }
 
+/// A region, or `""` where there is none.
+pub(in crate::grpc) fn some_region(text: &str) -> Value {
+    if text.is_empty() {
+        Ok(Operand::Nothing)
+    } else {
+        region(text).map_err(|wanted| format!("{wanted}, or \"\" for none"))
+    }
+}
+
+/// Yes or no.
+pub(in crate::grpc) fn truth(text: &str) -> Value {
+    name(text, &["true", "false"])
+}
+
 pub(in crate::grpc) fn actor(text: &str) -> Value {
     let actor: Actor = text.parse().map_err(|_| "the id of an actor".to_owned())?;
     Ok(Operand::Text(actor.to_string()))
@@ -84,7 +98,7 @@ mod tests {
     #[test]
     fn values_are_read_or_refused_in_words() {
         let date = Date::from_ymd_opt(2022, 2, 28).unwrap();
-        let rows: [Row; 16] = [
+        let rows: [Row; 20] = [
             (day, "2022-02-28", Ok(Operand::Day(date))),
             (day, "2022-02-30", Err("a day as 2022-03-01")),
             (day, "2022-2-28", Err("a day as 2022-03-01")),
@@ -101,6 +115,10 @@ mod tests {
             (actor, "", Err("the id of an actor")),
             (region, "west midlands", Ok(Operand::Text("West Midlands".to_owned()))),
             (region, "Wales", Err("the name of an RSC region")),
+            (some_region, "", Ok(Operand::Nothing)),
+            (some_region, "Wales", Err("the name of an RSC region, or \"\" for none")),
+            (truth, "true", Ok(Operand::Text("true".to_owned()))),
+            (truth, "yes", Err("one of true, false")),
         ];
         for (read, text, wanted) in rows {
             assert_eq!(read(text), wanted.map_err(ToOwned::to_owned), "{text:?}");

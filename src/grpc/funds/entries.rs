@@ -128,14 +128,9 @@ async fn next_page(unread: Unread) -> std::result::Result<Option<Page>, Status> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto;
 
     #[test]
     fn a_filter_asks_fields_of_the_message() {
-        let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
-        let message = set.file.iter().flat_map(|file| &file.message_type).find(|it| it.name() == "FundEntry").unwrap();
-        for column in COLUMNS {
-            assert!(message.field.iter().any(|field| field.name() == column.name), "{}", column.name);
-        }
+        filter::tests::are_fields_of("FundEntry", COLUMNS);
     }
 }

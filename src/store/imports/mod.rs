@@ -5,13 +5,16 @@
 
 mod staged;
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
+use sea_orm::sea_query::SimpleExpr;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, Set};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::books::{actor, hash};
 use super::bulk::{insert_missing, upsert_all};
+use super::condition::{Condition, How, Operand, compare};
 use super::entity::register::{import, problem};
+use super::page::Page;
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::event::Hash;
@@ -114,28 +117,68 @@ pub async fn find(from: &impl Readable, id: ImportId) -> Result<Option<Import>> 
     import::Entity::find_by_id(id.0).one(&from.at().db).await?.map(read).transpose()
 }
 
-/// A page of imports that people may see, newest first, older than `before`.
+/// Which imports a page shows. All conditions given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// What the caller put together.
+    pub condition: Option<Condition<Field>>,
+}
+
+/// What of an import a condition may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// What the file is, by name.
+    Kind,
+    /// The date it speaks for.
+    AsAt,
+    /// Whether it counts, by name.
+    State,
+    /// The file's name as given.
+    FileName,
+    /// Data rows in the file.
+    Rows,
+    /// Rows that went in.
+    Accepted,
+    /// Who imported it.
+    ImportedBy,
+    /// When.
+    Imported,
+    /// Who withdrew it, if anybody.
+    WithdrawnBy,
+}
+
+fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
+    use import::Column as C;
+    let column = match field {
+        Field::Kind => C::Kind,
+        Field::AsAt => C::AsAt,
+        Field::State => C::State,
+        Field::FileName => C::FileName,
+        Field::Rows => C::Rows,
+        Field::Accepted => C::Accepted,
+        Field::ImportedBy => C::ImportedBy,
+        Field::Imported => C::ImportedAt,
+        Field::WithdrawnBy => C::WithdrawnBy,
+    };
+    compare(column, how, operand)
+}
+
+/// A page of imports that people may see.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn page(
-    from: &impl Readable,
-    kind: Option<Kind>,
-    before: Option<ImportId>,
-    limit: u64,
-) -> Result<Vec<Import>> {
+pub async fn page(from: &impl Readable, filter: &Filter, page: Page) -> Result<Vec<Import>> {
     let unseen = [State::Staging.name(), State::Discarded.name()];
-    let mut find = import::Entity::find()
-        .filter(import::Column::State.is_not_in(unseen))
-        .order_by_desc(import::Column::Id)
-        .limit(limit);
-    if let Some(kind) = kind {
+    let mut find = import::Entity::find().filter(import::Column::State.is_not_in(unseen));
+    if let Some(kind) = filter.kind {
         find = find.filter(import::Column::Kind.eq(kind.name()));
     }
-    if let Some(before) = before {
-        find = find.filter(import::Column::Id.lt(before.0));
+    if let Some(condition) = &filter.condition {
+        find = find.filter(condition.cond(&compared));
     }
-    find.all(&from.at().db).await?.into_iter().map(read).collect()
+    page.of(find, import::Column::Id).all(&from.at().db).await?.into_iter().map(read).collect()
 }
 
 /// The imports of a kind that count, newest date first; of one date, by id.

@@ -13,7 +13,7 @@ use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
-use crate::store::condition::{Condition, How, Operand};
+use crate::store::condition::{Condition, How, Operand, compare};
 use crate::store::entity::record::{offer, offer_school};
 use crate::store::register::search::holds;
 use crate::store::{Readable, Result};
@@ -184,23 +184,7 @@ fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
         Field::School => return with_school(how, operand),
         Field::Made => C::MadeAt,
     };
-    let Some(value) = operand.value() else {
-        return if how == How::Equal { column.is_null() } else { column.is_not_null() };
-    };
-    match how {
-        How::Equal => column.eq(value),
-        // What has no value is not the same.
-        How::NotEqual => column.ne(value).or(column.is_null()),
-        How::Less => column.lt(value),
-        How::AtMost => column.lte(value),
-        How::Greater => column.gt(value),
-        How::AtLeast => column.gte(value),
-        How::Has | How::HasNot => {
-            let part = if let Operand::Text(text) = operand { text.to_lowercase() } else { String::new() };
-            let has = holds(column, &part);
-            if how == How::Has { has } else { has.not() }
-        }
-    }
+    compare(column, how, operand)
 }
 
 fn with_school(how: How, operand: &Operand) -> SimpleExpr {

@@ -163,7 +163,8 @@ async fn lists_hold_what_is_the_callers(db: Db) {
     client.accepted(own).await;
     client.awarded(&own.offer, nle(1)).await;
     let awards = async |role: &str, regions: &str| {
-        let request = ListAwardsRequest { programme: YEAR.to_owned(), ..Default::default() };
+        let filter = "state = OPEN OR state = SETTLED".to_owned();
+        let request = ListAwardsRequest { programme: YEAR.to_owned(), filter, ..Default::default() };
         let answer = call(&channel, "AwardService/ListAwards", as_role(role, Some(regions), request)).await.unwrap();
         ListAwardsResponse::decode(answer[0].clone()).unwrap().awards.len()
     };
@@ -171,7 +172,8 @@ async fn lists_hold_what_is_the_callers(db: Db) {
     assert_eq!((awards("reader", &own.region).await, awards("reader", elsewhere(&own.region)).await), (1, 0));
     client.made(YEAR, "credit", &own.region).await;
     let funds = async |role: &str, regions: &str| {
-        let request = ListFundsRequest { programme: YEAR.to_owned(), ..Default::default() };
+        let filter = "binds = true OR binds = false".to_owned();
+        let request = ListFundsRequest { programme: YEAR.to_owned(), filter, ..Default::default() };
         let answer = call(&channel, "FundService/ListFunds", as_role(role, Some(regions), request)).await.unwrap();
         let regions = ListFundsResponse::decode(answer[0].clone()).unwrap().funds.into_iter().map(|it| it.region);
         regions.collect::<BTreeSet<_>>()

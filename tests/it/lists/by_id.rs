@@ -1,0 +1,411 @@
+//! Awards, referrals, approvals and imports, filtered and in the order they were made or the other way round, two a page;
+//! and funds, which have one order.
+
+use std::fmt::Debug;
+
+use prost_types::Timestamp;
+use tonic::Status;
+use tsio::proto::referral_service_client::ReferralServiceClient;
+use tsio::proto::{
+    Approval, ApprovalState, Award, AwardState, DenyApprovalRequest, Fund, GiveApprovalRequest, Import, ImportKind,
+    ImportState, ListApprovalsRequest, ListAwardsRequest, ListFundsRequest, ListImportsRequest, ListReferralsRequest,
+    Outcome, Referral, ReferralOrigin, ReferralState, ReopenOfferRequest,
+};
+
+use super::fields_of;
+use crate::client::{Client, YEAR, fresh, of_school};
+use crate::harness::{Db, Server, both};
+use crate::money::{Much, credit, nle, refusal};
+use crate::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, august, done, import_all, said_by, text};
+
+both!(
+    awards_are_filtered_and_ordered,
+    referrals_are_filtered_and_ordered,
+    approvals_are_filtered_and_ordered,
+    imports_are_filtered_and_ordered,
+    funds_are_filtered,
+    every_mistake_is_named,
+);
+
+/// What a filter says.
+type Holds<T> = Box<dyn Fn(&T) -> bool>;
+
+/// Filters, and what each says.
+struct Rows<T>(Vec<(String, Holds<T>)>);
+
+impl<T> Rows<T> {
+    const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn says(mut self, filter: impl Into<String>, holds: impl Fn(&T) -> bool + 'static) -> Self {
+        self.0.push((filter.into(), Box::new(holds)));
+        self
+    }
+}
+
+/// Two of a list to a page.
+const TWO: i32 = 2;
+
+/// Asks for every page until there is no more.
+async fn walk<T>(what: &str, ask: impl AsyncFn(String) -> Result<(Vec<T>, String), Status>) -> Vec<T> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let (page, next) = ask(token).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(page.len() <= usize::try_from(TWO).unwrap());
+        all.extend(page);
+        if next.is_empty() {
+            return all;
+        }
+        token = next;
+    }
+}
+
+/// Holds each filter, in each order, to the rows that it says; `list` answers all pages. The first order is that of `all`.
+async fn held<T: Clone + PartialEq + Debug>(
+    all: &[T],
+    orders: &[&str],
+    rows: Rows<T>,
+    list: impl AsyncFn(String, String) -> Vec<T>,
+) {
+    for (filter, holds) in rows.0 {
+        let mut wanted: Vec<T> = all.iter().filter(|it| holds(it)).cloned().collect();
+        assert!((1..all.len()).contains(&wanted.len()), "{filter} tells them apart: {}", wanted.len());
+        assert_eq!(list(filter.clone(), String::new()).await, wanted, "{filter}");
+        for order in orders {
+            assert_eq!(list(filter.clone(), (*order).to_owned()).await, wanted, "{filter} by {order}");
+            wanted.reverse();
+        }
+    }
+}
+
+fn instant(it: Timestamp) -> String {
+    chrono::DateTime::from_timestamp(it.seconds, u32::try_from(it.nanos).unwrap()).unwrap().to_rfc3339()
+}
+
+fn later(one: Option<Timestamp>, other: Timestamp) -> bool {
+    one.is_some_and(|one| (one.seconds, one.nanos) > (other.seconds, other.nanos))
+}
+
+async fn awards(client: &Client, filter: &str, order_by: &str) -> Vec<Award> {
+    let (programme, filter, order_by) = (YEAR.to_owned(), filter.to_owned(), order_by.to_owned());
+    let first = ListAwardsRequest { programme, filter, order_by, page_size: TWO, ..Default::default() };
+    let ask = async |page_token| {
+        let request = ListAwardsRequest { page_token, ..first.clone() };
+        let page = client.award_service().list_awards(client.ask(request)).await?.into_inner();
+        Ok((page.awards, page.next_page_token))
+    };
+    walk(&first.filter, ask).await
+}
+
+async fn awards_are_filtered_and_ordered(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let (one, two) = (of_school(&offers, 910_001), of_school(&offers, 910_002));
+    let fund = client.financed(YEAR, "credit", 900_000).await;
+    for offer in [one, two] {
+        client.accepted(offer).await;
+    }
+    let award = client.awarded(&one.offer, credit(400_000)).await;
+    client.awarded(&two.offer, credit(300_000)).await;
+    client.named("b.officer-2").awarded(&one.offer, nle(2)).await;
+    client.start(&one.offer).await.unwrap();
+    client.draw(&award, Much::Pence(3_000), &fresh()).await.unwrap();
+    client.refund(&award, Much::Pence(300)).await.unwrap();
+    client.release(&award, Some(Much::Pence(500))).await.unwrap();
+    client.close(&two.offer, Outcome::Withdrawn).await.unwrap();
+    let all = awards(&client, "", "").await;
+    let amounts: Vec<[i64; 5]> =
+        all.iter().map(|it| [it.awarded, it.drawn, it.released, it.refunded, it.committed]).collect();
+    assert_eq!(amounts, [[400_000, 3_000, 500, 300, 396_500], [300_000, 0, 300_000, 0, 0], [2, 0, 0, 0, 2]]);
+    let (offer, second, days) = (one.offer.clone(), all[1].clone(), all[2].fund.clone());
+    let rows = Rows::<Award>::new()
+        .says(format!("offer = {offer}"), move |it| it.offer == offer)
+        .says("strand = credit", |it| it.strand == "credit")
+        .says("NOT strand = credit", |it| it.strand != "credit")
+        .says("state = SETTLED", |it| it.state() == AwardState::Settled)
+        .says("state != AWARD_STATE_SETTLED", |it| it.state() != AwardState::Settled)
+        .says("awarded >= 300000", |it| it.awarded >= 300_000)
+        .says("drawn > 0", |it| it.drawn > 0)
+        .says("released = 500", |it| it.released == 500)
+        .says("refunded != 0", |it| it.refunded != 0)
+        .says("committed <= 50000 AND state = OPEN", |it| it.committed == 2)
+        .says(format!("fund = {days}"), move |it| it.fund == days)
+        .says(format!("fund != {fund}"), move |it| it.fund != fund)
+        .says("awarded_by = b.officer-2", |it| it.awarded_by == "b.officer-2")
+        .says("awarded_by != b.officer-2 AND drawn = 0", move |it| it.award == second.award);
+    held(&all, &["award", "award desc"], rows, async |filter, order| awards(&client, &filter, &order).await).await;
+    for (filter, count) in [(format!("date = {}", all[0].date), 3), (format!("date < {}", all[0].date), 0)] {
+        assert_eq!(awards(&client, &filter, "").await.len(), count, "{filter}");
+    }
+    let listed = done(&server, &["awards", "list", "--filter", "strand = credit", "--order-by", "award desc"]);
+    let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "award")).collect();
+    assert_eq!(listed, [all[1].award.clone(), all[0].award.clone()]);
+}
+
+async fn referrals(client: &Client, filter: &str, order_by: &str) -> Vec<Referral> {
+    let (programme, filter, order_by) = (YEAR.to_owned(), filter.to_owned(), order_by.to_owned());
+    let first = ListReferralsRequest { programme, filter, order_by, page_size: TWO, ..Default::default() };
+    let ask = async |page_token| {
+        let request = ListReferralsRequest { page_token, ..first.clone() };
+        let page = ReferralServiceClient::new(client.channel()).list_referrals(client.ask(request)).await?.into_inner();
+        Ok((page.referrals, page.next_page_token))
+    };
+    walk(&first.filter, ask).await
+}
+
+async fn referrals_are_filtered_and_ordered(db: Db) {
+    let server = august(&db);
+    let raise = |actor, on, words: &[&str]| {
+        let words = [&["referrals", "raise", "--on", on, "--because", "a letter"][..], words].concat();
+        text(&done(&server, &said_by(actor, "case-officer", &words)), "referral")
+    };
+    let own = ["--origin", "self-identified", "--ground", "would_benefit"];
+    let first = raise("ann", "2021-11-02", &[&["--urn", "910030"][..], &own].concat());
+    let covid = ["--origin", "exceptional", "--ground", "covid_disruption"];
+    raise("ben", "2022-01-24", &[&["--uid", "90001", "--urn", "910048", "--urn", "910045"][..], &covid].concat());
+    let last = raise("ann", "2022-01-25", &[&["--urn", "910041"][..], &own].concat());
+    let by_ann = |words: &[&str]| done(&server, &said_by("ann", "case-officer", words));
+    by_ann(&["referrals", "discuss", &first, "--on", "2021-11-09", "--note", "by telephone"]);
+    let approve = ["referrals", "approve", &first, "--on", "2021-11-12", "--because", "it helps"];
+    let offer = text(&done(&server, &said_by("dora", "regional-director", &approve)), "offer");
+    by_ann(&["referrals", "withdraw", &last, "--because", "not now"]);
+
+    let client = Client::of(&server).await;
+    let all = referrals(&client, "", "").await;
+    assert_eq!(all.iter().map(|it| it.urns.len()).collect::<Vec<_>>(), [1, 2, 1], "the newest first");
+    assert_eq!(all[2].exceptional_urns, [910_030]);
+    let region = all[1].region.clone();
+    assert!(all.iter().any(|it| it.region != region), "{all:?}");
+    let rows = Rows::<Referral>::new()
+        .says("uid = 90001", |it| it.uid == 90_001)
+        .says("uid != 90001", |it| it.uid != 90_001)
+        .says("urns : 910045", |it| it.urns.contains(&910_045))
+        .says("urns : 910048", |it| it.urns.contains(&910_048))
+        .says("NOT urns : 910030", |it| !it.urns.contains(&910_030))
+        .says(format!("region = \"{region}\""), move |it| it.region == region)
+        .says("origin = SELF_IDENTIFIED", |it| it.origin() == ReferralOrigin::SelfIdentified)
+        .says("ground = covid_disruption", |it| it.ground == "covid_disruption")
+        .says("state = OPEN", |it| it.state() == ReferralState::Open)
+        .says("state = APPROVED OR state = REFERRAL_STATE_WITHDRAWN", |it| it.state() != ReferralState::Open)
+        .says("raised_by = ben", |it| it.raised_by == "ben")
+        .says("raise_date > 2021-11-02", |it| it.raise_date.as_str() > "2021-11-02")
+        .says("decided_by = dora", |it| it.decided_by == "dora")
+        .says("decided_by = \"\"", |it| it.decided_by.is_empty())
+        .says("decide_date <= 2021-11-12", |it| !it.decide_date.is_empty())
+        .says("decide_date != 2021-11-12", |it| it.decide_date.is_empty())
+        .says(format!("offer = {offer}"), move |it| it.offer == offer)
+        .says("offer = \"\"", |it| it.offer.is_empty())
+        .says("exceptional_urns : 910030", |it| it.exceptional_urns.contains(&910_030))
+        .says("NOT exceptional_urns : 910030", |it| !it.exceptional_urns.contains(&910_030));
+    let orders = ["referral desc", "referral"];
+    held(&all, &orders, rows, async |filter, order| referrals(&client, &filter, &order).await).await;
+    // No filter reaches further than its caller.
+    let broad = ["referrals", "list", "--filter", "region = \"West Midlands\" OR state != OPEN"];
+    let seen = |region: &str| {
+        let words = [&["--regions", region][..], &broad].concat();
+        done(&server, &said_by("eve", "reader", &words)).as_array().unwrap().len()
+    };
+    assert_eq!((seen("West Midlands"), seen(&all[0].region), seen("North of England")), (2, 1, 0));
+    // A part of a URN is no URN.
+    for part in ["urns : 91004", "urns : 10045", "urns : 1", "exceptional_urns : 91003"] {
+        assert_eq!(referrals(&client, part, "").await, [], "{part}");
+    }
+    let words = ["referrals", "list", "--filter", "raised_by = ann", "--order-by", "referral"];
+    let listed = done(&server, &words);
+    let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "referral")).collect();
+    assert_eq!(listed, [first, last]);
+}
+
+async fn approvals(client: &Client, filter: &str, order_by: &str) -> Vec<Approval> {
+    let (filter, order_by, include_closed) = (filter.to_owned(), order_by.to_owned(), true);
+    let first = ListApprovalsRequest { include_closed, filter, order_by, page_size: TWO, ..Default::default() };
+    let ask = async |page_token| {
+        let request = ListApprovalsRequest { page_token, ..first.clone() };
+        let page = client.approvals().list_approvals(client.ask(request)).await?.into_inner();
+        Ok((page.approvals, page.next_page_token))
+    };
+    walk(&first.filter, ask).await
+}
+
+async fn approvals_are_filtered_and_ordered(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let (fund, other) = (client.made(YEAR, "credit", "").await, client.made(YEAR, "nlg", "").await);
+    let asked = |refused: Status| refusal(&refused).approval;
+    let given = asked(client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err());
+    let denied = asked(client.named("ann").allocate(&other, 7_000_000, &fresh()).await.unwrap_err());
+    let offer = offers[0].offer.clone();
+    client.close(&offer, Outcome::Withdrawn).await.unwrap();
+    let (request_id, reason) = (fresh(), "a mistake".to_owned());
+    let reopen = ReopenOfferRequest { request_id, offer: offer.clone(), reason, ..Default::default() };
+    client.offers().reopen_offer(client.ask(reopen)).await.unwrap_err();
+    let bob = client.named("bob");
+    let give = GiveApprovalRequest { request_id: fresh(), approval: given, ..Default::default() };
+    bob.approvals().give_approval(bob.ask(give)).await.unwrap();
+    let (request_id, reason) = (fresh(), "not this year".to_owned());
+    let deny = DenyApprovalRequest { request_id, approval: denied, reason, ..Default::default() };
+    bob.approvals().deny_approval(bob.ask(deny)).await.unwrap();
+
+    let all = approvals(&client, "", "").await;
+    let actions: Vec<&str> = all.iter().map(|it| it.action.as_str()).collect();
+    assert_eq!(actions, ["reopen_offer", "allocate_fund", "allocate_fund"], "the newest first");
+    let middle = all[1].request_time.unwrap();
+    let rows = Rows::<Approval>::new()
+        .says("action = reopen_offer", |it| it.action == "reopen_offer")
+        .says("NOT action = reopen_offer", |it| it.action != "reopen_offer")
+        .says(format!("subject = {fund}"), move |it| it.subject == fund)
+        .says(format!("subject != {offer}"), move |it| it.subject != offer)
+        .says("state = OPEN", |it| it.state() == ApprovalState::Open)
+        .says("state = CARRIED_OUT", |it| it.state() == ApprovalState::CarriedOut)
+        .says("state != APPROVAL_STATE_DENIED", |it| it.state() != ApprovalState::Denied)
+        .says("requested_by = ann", |it| it.requested_by == "ann")
+        .says(format!("request_time > {}", instant(middle)), move |it| later(it.request_time, middle))
+        .says(format!("request_time <= {}", instant(middle)), move |it| !later(it.request_time, middle))
+        .says("given_by = bob", |it| it.given_by == "bob")
+        .says("given_by = \"\"", |it| it.given_by.is_empty())
+        .says("given_by != bob", |it| it.given_by != "bob");
+    let orders = ["approval desc", "approval"];
+    held(&all, &orders, rows, async |filter, order| approvals(&client, &filter, &order).await).await;
+    let words = ["approvals", "list", "--all", "--filter", "action = allocate_fund", "--order-by", "approval"];
+    let listed = done(&server, &words);
+    let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "approval")).collect();
+    assert_eq!(listed, [all[2].approval.clone(), all[1].approval.clone()]);
+    // Of those that are closed nothing is asked unless they are asked for.
+    let open = ListApprovalsRequest { filter: "state = DENIED".to_owned(), ..Default::default() };
+    let open = client.approvals().list_approvals(client.ask(open)).await.unwrap().into_inner();
+    assert_eq!(open.approvals, []);
+}
+
+async fn imports(client: &Client, filter: &str, order_by: &str) -> Vec<Import> {
+    let (filter, order_by) = (filter.to_owned(), order_by.to_owned());
+    let first = ListImportsRequest { filter, order_by, page_size: TWO, ..Default::default() };
+    let ask = async |page_token| {
+        let request = ListImportsRequest { page_token, ..first.clone() };
+        let page = client.registry().list_imports(client.ask(request)).await?.into_inner();
+        Ok((page.imports, page.next_page_token))
+    };
+    walk(&first.filter, ask).await
+}
+
+async fn imports_are_filtered_and_ordered(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST, SEPTEMBER]);
+    let client = Client::of(&server).await;
+    let latest = imports(&client, "", "").await.remove(0);
+    let (request_id, reason) = (fresh(), "the wrong month".to_owned());
+    let withdraw = tsio::proto::WithdrawImportRequest {
+        request_id,
+        import_id: latest.import_id.clone(),
+        reason,
+        ..Default::default()
+    };
+    let approval = refusal(&client.registry().withdraw_import(client.ask(withdraw)).await.unwrap_err()).approval;
+    let bob = client.named("bob");
+    let give = GiveApprovalRequest { request_id: fresh(), approval, ..Default::default() };
+    bob.approvals().give_approval(bob.ask(give)).await.unwrap();
+
+    let all = imports(&client, "", "").await;
+    assert_eq!((all.len(), all[0].file_name.as_str()), (REGISTER_AUGUST.len() + 2, latest.file_name.as_str()));
+    let (name, rows_there, middle) = (all[1].file_name.clone(), all[1].rows, all[2].imported_time.unwrap());
+    let withdrawn_by = all[0].withdrawn_by.clone();
+    let rows = Rows::<Import>::new()
+        .says("kind = OFSTED", |it| it.kind() == ImportKind::Ofsted)
+        .says("kind != IMPORT_KIND_OFSTED", |it| it.kind() != ImportKind::Ofsted)
+        .says("as_at >= 2021-09-01", |it| it.as_at.as_str() >= "2021-09-01")
+        .says("state = LANDED", |it| it.state() == ImportState::Landed)
+        .says("state = WITHDRAWN", |it| it.state() == ImportState::Withdrawn)
+        .says(format!("file_name = \"{name}\""), move |it| it.file_name == name)
+        .says(format!("rows >= {rows_there}"), move |it| it.rows >= rows_there)
+        .says(format!("accepted < {rows_there}"), move |it| it.accepted < rows_there)
+        .says(format!("imported_time > {}", instant(middle)), move |it| later(it.imported_time, middle))
+        .says("withdrawn_by = \"\"", |it| it.withdrawn_by.is_empty())
+        .says(format!("withdrawn_by = {withdrawn_by}"), |it| !it.withdrawn_by.is_empty());
+    let orders = ["import_id desc", "import_id"];
+    held(&all, &orders, rows, async |filter, order| imports(&client, &filter, &order).await).await;
+    let by = format!("imported_by = {}", all[0].imported_by);
+    assert_eq!(imports(&client, &by, "").await, all, "{by}");
+    assert_eq!(imports(&client, "imported_by = nobody", "").await, []);
+    let words = ["import", "list", "--filter", "kind = OFSTED", "--order-by", "import_id"];
+    let listed = done(&server, &words);
+    let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "import_id")).collect();
+    assert_eq!(listed, [all[1].import_id.clone(), all[0].import_id.clone()]);
+}
+
+async fn funds(client: &Client, filter: &str) -> Vec<Fund> {
+    let (programme, filter) = (YEAR.to_owned(), filter.to_owned());
+    let first = ListFundsRequest { programme, filter, page_size: TWO, ..Default::default() };
+    let ask = async |page_token| {
+        let request = ListFundsRequest { page_token, ..first.clone() };
+        let page = client.fund_service().list_funds(client.ask(request)).await?.into_inner();
+        Ok((page.funds, page.next_page_token))
+    };
+    walk(&first.filter, ask).await
+}
+
+async fn funds_are_filtered(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    client.financed(YEAR, "credit", 900_000).await;
+    let regional = client.made(YEAR, "credit", "South-West England").await;
+    client.allocate(&regional, 400_000, &fresh()).await.unwrap();
+    client.financed(YEAR, "npqel", 5_000).await;
+    let offer = of_school(&offers, 910_001);
+    client.accepted(offer).await;
+    let award = client.awarded(&offer.offer, credit(300_000)).await;
+    client.start(&offer.offer).await.unwrap();
+    client.draw(&award, Much::Pence(1_000), &fresh()).await.unwrap();
+    let all = funds(&client, "").await;
+    let rows = Rows::<Fund>::new()
+        .says("strand = credit", |it| it.strand == "credit")
+        .says("region = \"South-West England\"", |it| it.region == "South-West England")
+        .says("region = \"\" AND strand != nle", |it| it.region.is_empty() && it.strand != "nle")
+        .says("binds = false", |it| !it.binds)
+        .says("allocated >= 400000", |it| it.allocated >= 400_000)
+        .says("committed > 0", |it| it.committed > 0)
+        .says("spent = 1000", |it| it.spent == 1_000)
+        .says("available < 600000 binds = true", |it| it.available < 600_000 && it.binds);
+    held(&all, &[], rows, async |filter, _| funds(&client, &filter).await).await;
+    assert_eq!(funds(&client, "over_committed = true").await, []);
+    assert_eq!(funds(&client, "over_committed = false").await, all);
+    let listed = done(&server, &["funds", "list", "--filter", "spent > 0"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+}
+
+async fn every_mistake_is_named(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.seed().await;
+    let (wrong, name) = ("colour = red AND state = LOST".to_owned(), "name".to_owned());
+    let awards = ListAwardsRequest { filter: wrong.clone(), order_by: name.clone(), ..Default::default() };
+    let refused = client.award_service().list_awards(client.ask(awards)).await.unwrap_err();
+    assert_eq!(fields_of(&refused), ["programme", "filter", "filter", "order_by"]);
+    let request = ListReferralsRequest { filter: wrong.clone(), order_by: name.clone(), ..Default::default() };
+    let mut service = ReferralServiceClient::new(client.channel());
+    let refused = service.list_referrals(client.ask(request)).await.unwrap_err();
+    assert_eq!(fields_of(&refused), ["programme", "filter", "filter", "order_by"]);
+    let request = ListApprovalsRequest { filter: wrong.clone(), order_by: name.clone(), ..Default::default() };
+    let refused = client.approvals().list_approvals(client.ask(request)).await.unwrap_err();
+    assert_eq!(fields_of(&refused), ["filter", "filter", "order_by"]);
+    let request = ListImportsRequest { filter: wrong, order_by: name, kind: 77, ..Default::default() };
+    let refused = client.registry().list_imports(client.ask(request)).await.unwrap_err();
+    assert_eq!(fields_of(&refused), ["kind", "filter", "filter", "order_by"]);
+    let wrong = "binds = perhaps AND available = much AND region = Wales AND strand : cred".to_owned();
+    let request = ListFundsRequest { filter: wrong, ..Default::default() };
+    let refused = client.fund_service().list_funds(client.ask(request)).await.unwrap_err();
+    assert_eq!(fields_of(&refused), ["filter"; 4], "{refused:?}");
+
+    // A token of one order is none of the other.
+    let mut request = ListImportsRequest { page_size: 1, filter: "rows > 0".to_owned(), ..Default::default() };
+    let first = client.registry().list_imports(client.ask(request.clone())).await.unwrap().into_inner();
+    request.page_token = first.next_page_token;
+    for (filter, order) in [("rows > 1", ""), ("rows > 0", "import_id"), ("", "")] {
+        let request = ListImportsRequest { filter: filter.to_owned(), order_by: order.to_owned(), ..request.clone() };
+        let refused = client.registry().list_imports(client.ask(request)).await.unwrap_err();
+        assert_eq!(fields_of(&refused), ["page_token"], "{filter} {order}");
+    }
+}
