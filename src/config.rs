@@ -10,7 +10,7 @@ mod web;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ const CONNECTIONS: usize = 800;
 const CALLS: usize = 8_192;
 /// Calls a second of one caller, where nothing says otherwise and callers are told apart.
 const CALLS_PER_SECOND: u32 = 500;
+/// Watches of one caller at a time.
+const WATCHES_PER_CALLER: usize = 100;
 
 /// How often the ledger is checked, where nothing says otherwise.
 const CHECK_SECONDS: u64 = 3_600;
@@ -83,7 +85,7 @@ pub struct Mistakes(pub Vec<String>);
 /// The set-up of a server that only this machine can reach and where callers name themselves.
 #[must_use]
 pub fn development(drain: Duration) -> Setup {
-    let limits = Limits { drain, connections: CONNECTIONS, calls: CALLS, rate: None };
+    let limits = Limits { drain, connections: CONNECTIONS, calls: CALLS, rate: None, watches: None };
     Setup { access: Access::Development, tls: None, limits, web: Vec::new(), metrics: None, ledger: None }
 }
 
@@ -122,16 +124,17 @@ impl Config {
         let web = web::check(says, mistakes);
         let traces = traces::check(says, given.traces_endpoint, mistakes);
         let limits = says.limits.clone().unwrap_or_default();
-        let rate = match (&access, limits.calls_per_second) {
-            (_, Some(rate)) => Some(rate),
-            (Access::Development, None) => None,
-            (Access::Guarded { .. }, None) => NonZeroU32::new(CALLS_PER_SECOND),
+        // In development mode callers are not told apart.
+        let (rate, watches) = match &access {
+            Access::Development => (None, None),
+            Access::Guarded { .. } => (NonZeroU32::new(CALLS_PER_SECOND), NonZeroUsize::new(WATCHES_PER_CALLER)),
         };
         let limits = Limits {
             drain: Duration::from_secs(drain),
             connections: limits.connections.map_or(CONNECTIONS, |it| it.get()),
             calls: limits.calls.map_or(CALLS, |it| it.get()),
-            rate,
+            rate: limits.calls_per_second.or(rate),
+            watches: limits.watches_per_caller.or(watches),
         };
         let metrics = given.metrics_listen.or(says.metrics.as_ref().map(|it| it.listen));
         let ledger = says.ledger.as_ref().map_or(CHECK_SECONDS, |it| it.check_seconds);
@@ -263,15 +266,17 @@ mod tests {
     }
 
     #[test]
-    fn callers_who_are_told_apart_have_a_rate() {
+    fn callers_who_are_told_apart_are_bounded() {
         let tokens = "[tokens]\nissuer = \"i\"\naudience = \"a\"\nkeys = \"k\"\n";
-        let rate = |text: &str, development| {
+        let bounds = |text: &str, development| {
             let (_dir, path) = file(text);
             let given = Given { development, ..Given::default() };
-            Config::load(Some(&path), given).unwrap().setup.limits.rate.map(NonZeroU32::get)
+            let limits = Config::load(Some(&path), given).unwrap().setup.limits;
+            (limits.rate.map(NonZeroU32::get), limits.watches.map(NonZeroUsize::get))
         };
-        assert_eq!(rate(tokens, false), Some(500));
-        assert_eq!(rate(&format!("{tokens}[limits]\ncalls_per_second = 7\n"), false), Some(7));
-        assert_eq!(rate("", true), None);
+        assert_eq!(bounds(tokens, false), (Some(500), Some(100)));
+        let own = "[limits]\ncalls_per_second = 7\nwatches_per_caller = 8\n";
+        assert_eq!(bounds(&format!("{tokens}{own}"), false), (Some(7), Some(8)));
+        assert_eq!((bounds("", true), bounds(own, true)), ((None, None), (Some(7), Some(8))));
     }
 }

@@ -49,6 +49,9 @@ pub enum AppError {
     /// The queue is full: nothing was done.
     #[error("the service is busy: try again")]
     Overloaded,
+    /// The caller holds as many watches as one may.
+    #[error("this caller holds {0} watches already, as many as one may: end one, or share it")]
+    WatchesTooMany(usize),
     /// The caller's deadline passed. A read changes nothing; whether a mutation was still carried out is told by trying
     /// it again with the same request id.
     #[error("the deadline passed; the same request id tells whether it was still carried out")]

@@ -133,6 +133,8 @@ pub struct LimitsTable {
     pub calls: Option<NonZeroUsize>,
     /// Calls a second of one caller.
     pub calls_per_second: Option<NonZeroU32>,
+    /// Watches of one caller at a time.
+    pub watches_per_caller: Option<NonZeroUsize>,
 }
 
 /// Something wrong, and where, where it stands in the file.

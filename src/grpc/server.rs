@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ pub struct Limits {
     pub calls: usize,
     /// Calls a second of one caller, where that is bounded.
     pub rate: Option<NonZeroU32>,
+    /// Watches of one caller at a time, where they are bounded.
+    pub watches: Option<NonZeroUsize>,
 }
 
 /// What the server is known by, and whose certificates it takes: all in PEM.
@@ -137,7 +139,7 @@ pub async fn serve(
     let door = Door::open(access, app.clock().clone()).await?;
     let metrics = Arc::new(Metrics::new()?);
     let gate = Arc::new(Gate::new(door, limits.calls, limits.rate, Arc::clone(&metrics)));
-    let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone()));
+    let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
     app.measure(Arc::clone(&metrics.inside) as Arc<dyn Measures>);
     let mut followers = JoinSet::new();
     followers.spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate), watchers.clone()));

@@ -34,6 +34,7 @@ pub(super) fn status(error: AppError) -> Status {
         AppError::RequestIdReused => plain(Code::AlreadyExists, "REQUEST_ID_REUSED"),
         AppError::Denied(_) => plain(Code::PermissionDenied, "ROLE_MISSING"),
         AppError::Overloaded => plain(Code::ResourceExhausted, "OVERLOADED"),
+        AppError::WatchesTooMany(_) => plain(Code::ResourceExhausted, "WATCHES_EXCEEDED"),
         AppError::DeadlinePassed => plain(Code::DeadlineExceeded, "DEADLINE_PASSED"),
         AppError::Unavailable => plain(Code::Unavailable, "DATABASE_AWAY"),
         AppError::Outdated => plain(Code::Unavailable, "SERVER_OUTDATED"),

@@ -3,6 +3,7 @@
 //! Each change is made into its message once a process and copied for each watcher. The ending has a way of its own, so
 //! that a watcher whose messages are stuck still hears of it, after them.
 
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 
 use futures_util::stream::once;
@@ -41,8 +42,8 @@ pub(super) type Stream =
     Pin<Box<dyn tokio_stream::Stream<Item = std::result::Result<WatchOffersResponse, Status>> + Send>>;
 
 /// Nobody yet.
-pub(super) fn watchers(app: App) -> Watchers {
-    Watches::new(app, change, Limits::default())
+pub(super) fn watchers(app: App, of_one: Option<NonZeroUsize>) -> Watchers {
+    Watches::new(app, change, Limits { of_one, ..Limits::default() })
 }
 
 /// Watches until the watcher goes, its deadline passes, or [`Watches::watch`] ends it.

@@ -11,12 +11,14 @@
 //! Nothing is buffered for who does not take it.
 
 mod feed;
+mod places;
 mod steps;
 mod tail;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ use crate::domain::role::{Action, Caller};
 use crate::store::books;
 use crate::store::events::Recorded;
 use feed::Feed;
+use places::Places;
 use steps::Step;
 pub use steps::{Position, Scope};
 pub(super) use tail::Wakes;
@@ -45,6 +48,8 @@ pub type Show<T> = fn(&Recorded, &Offer) -> T;
 pub struct Limits {
     /// Watchers at a time. Each is a task, a stream and a few messages.
     pub watchers: usize,
+    /// Watchers of one caller at a time, where that is bounded.
+    pub of_one: Option<NonZeroUsize>,
     /// Steps the tail of a book keeps for those behind it: some seconds of a busy book, some 16 MiB.
     pub ring: usize,
     /// Snapshots at a time; others wait. Each holds one of the few connections for reading.
@@ -63,6 +68,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             watchers: 1_000,
+            of_one: None,
             ring: 4_096,
             snapshots: 2,
             catching_up: 2,
@@ -130,7 +136,7 @@ struct Inner<T> {
     /// The tails that run. The task of each has the only strong end, so that watchers hear of its end.
     tails: Mutex<HashMap<Programme, broadcast::WeakSender<Arc<Step<T>>>>>,
     listening: Once,
-    places: Semaphore,
+    places: Places,
     snapshots: Semaphore,
     catching_up: Semaphore,
     stopping: watch::Sender<bool>,
@@ -146,7 +152,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
             limits,
             tails: Mutex::default(),
             listening: Once::new(),
-            places: Semaphore::new(limits.watchers),
+            places: Places::new(limits.watchers, limits.of_one),
             snapshots: Semaphore::new(limits.snapshots),
             catching_up: Semaphore::new(limits.catching_up),
             stopping: watch::Sender::new(false),
@@ -161,21 +167,21 @@ impl<T: Send + Sync + 'static> Watches<T> {
     /// How many watch.
     #[must_use]
     pub fn watching(&self) -> usize {
-        self.0.limits.watchers.saturating_sub(self.0.places.available_permits())
+        self.0.places.taken()
     }
 
     /// Watches until it ends. Success means that nobody listens any more.
     ///
     /// # Errors
     /// [`AppError::Denied`] and [`AppError::NotFound`] at the start, when the caller's access is checked;
-    /// [`AppError::Overloaded`] when too many watch; [`AppError::Diverged`] for a place that is not in this history;
+    /// [`AppError::WatchesTooMany`] of one caller; [`AppError::Overloaded`] when too many watch; [`AppError::Diverged`] for a place that is not in this history;
     /// [`AppError::TooSlow`]; [`AppError::Stopping`]; [`AppError::Unavailable`] when the database is away for longer than
     /// the retries last.
     pub async fn watch(&self, caller: &Caller, asked: Asked, to: mpsc::Sender<Told<T>>) -> Result<()> {
         authorise(caller, Action::Read)?;
         let it = &*self.0;
         // First: whoever gets none must cost the database nothing, however many they are.
-        let _place = it.places.try_acquire().map_err(|_| AppError::Overloaded)?;
+        let _place = it.places.take(&caller.actor)?;
         // In turns until they are known, for a thousand who come at once would each read them.
         let turn = if it.app.has_terms_at_hand(&asked.programme) { None } else { it.catching_up.acquire().await.ok() };
         it.app.terms(&asked.programme).await?;

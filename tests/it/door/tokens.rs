@@ -9,8 +9,9 @@ use prost::Message as _;
 use prost::bytes::Bytes;
 use serde_json::{Value, json};
 use tonic::transport::Channel;
-use tonic::{Code, Request};
-use tsio::proto::{IdentifyOffersRequest, ListOffersRequest, ListOffersResponse};
+use tonic::{Code, Request, Status};
+use tsio::proto::offer_service_client::OfferServiceClient;
+use tsio::proto::{IdentifyOffersRequest, ListOffersRequest, ListOffersResponse, WatchOffersRequest};
 
 use super::issuer::{Guarded, SigningKey, claims, now, publish};
 use super::{call, why};
@@ -209,5 +210,32 @@ fn the_command_line_shows_a_token() {
         let plain =
             tsio(&["--server", "http://192.0.2.1:1", "--output", "json", "--token-file", &token, "offers", "list"]);
         assert_eq!((plain.code, &plain.json["error"]["reason"]), (1, &json!("TLS_WANTED")), "{}", plain.stderr);
+    });
+}
+
+/// Who watches as often as one may leaves the rest of the server to others.
+#[test]
+fn one_caller_holds_only_so_many_watches() {
+    run(async {
+        let guarded = Guarded::start(&Db::sqlite(), "[limits]\nwatches_per_caller = 2\n");
+        let channel = guarded.connect(None).await.unwrap();
+        let [ann, ben] = ["ann", "ben"].map(|it| guarded.key.sign(&claims(it, &["reader"], &["*"])));
+        let watch = async |token: &str| {
+            let mut request = Request::new(WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() });
+            request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+            let mut stream = OfferServiceClient::new(channel.clone()).watch_offers(request).await?.into_inner();
+            stream.message().await?;
+            Ok::<_, Status>(stream)
+        };
+        let held = (watch(&ann).await.unwrap(), watch(&ann).await.unwrap());
+        let refused = why(&watch(&ann).await.unwrap_err());
+        assert_eq!(refused, (Code::ResourceExhausted, "WATCHES_EXCEEDED".to_owned()));
+        assert!(watch(&ben).await.is_ok(), "another has places of their own");
+        // Whoever ends one may begin one.
+        drop(held.0);
+        let began = Instant::now();
+        while watch(&ann).await.is_err() {
+            assert!(began.elapsed() < BOUND, "a place that was given back is never free");
+        }
     });
 }
