@@ -124,13 +124,15 @@ async fn measure(database: &str, server: &Server) {
                 if seen.is_empty() {
                     first = page.offers.iter().map(|it| it.offer.clone()).collect();
                 }
-                seen.extend(page.offers.into_iter().map(|it| it.offer));
+                for offer in page.offers {
+                    assert!(seen.insert(offer.offer), "an offer comes twice");
+                }
                 if page.next_page_token.is_empty() {
                     break;
                 }
                 request.page_token = page.next_page_token;
             }
-            assert_eq!(seen.len(), pages * usize::try_from(PAGE).unwrap(), "each offer once");
+            assert_eq!(seen.len(), pages * usize::try_from(PAGE).unwrap(), "every offer comes");
             for (page, at) in [("first", 0), ("middle", pages / 2), ("last", pages - 1)] {
                 request.page_token.clone_from(&begins[at]);
                 let mut took = Vec::with_capacity(TIMES);

@@ -36,7 +36,8 @@ pub enum EligibilityCommand {
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
-        /// `eligible`, `unknown`, `unplaced`, a rule's id, or a condition of these and of fields; docs/lists.md has them
+        /// `eligible`, `unknown`, `unplaced`, a rule's id, or a condition of these and of fields, of the eligible unless it names
+        /// `eligible` or `unknown`; docs/lists.md has them
         #[arg(long, value_name = "TEXT", default_value = "eligible")]
         filter: String,
         /// `school.urn` or `school.name`, with ` desc` the other way round [default: school.urn]

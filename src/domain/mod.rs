@@ -24,3 +24,10 @@ pub mod time;
 
 /// A civil date, day precision, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).
 pub type Date = chrono::NaiveDate;
+
+/// A day as it is written on the wire, `YYYY-MM-DD` and nothing else: a year of four digits, which every database has.
+#[must_use]
+pub fn day(text: &str) -> Option<Date> {
+    let day: Option<Date> = text.parse().ok();
+    day.filter(|it| text.len() == "YYYY-MM-DD".len() && it.to_string() == text)
+}

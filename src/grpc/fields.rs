@@ -2,10 +2,10 @@
 
 use super::line;
 use crate::app::{AppError, Result, Violation};
-use crate::domain::Date;
 use crate::domain::ids::{Programme, RequestId, Uid, Urn};
 use crate::domain::ledger::Amount;
 use crate::domain::money::{HalfDays, Pence};
+use crate::domain::{self, Date};
 
 /// Characters of a free text.
 const MAX_TEXT: usize = 10_000;
@@ -118,8 +118,7 @@ impl Fields {
             self.wrong(field, "is required, as YYYY-MM-DD");
             return None;
         }
-        let date: Option<Date> = text.parse().ok();
-        let date = date.filter(|it| it.to_string() == text);
+        let date = domain::day(text);
         if date.is_none() {
             self.wrong(field, format!("{text:?} is not a date of the form YYYY-MM-DD"));
         }
@@ -249,6 +248,9 @@ pub(super) fn page_size_within(asked: i32, otherwise: u64, most: u64) -> u64 {
 
 /// Page tokens: opaque text, bound to the filter they were made for.
 pub(super) mod token {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
     use sha2::{Digest as _, Sha256};
 
     use crate::app::{AppError, Result, Violation};
@@ -278,7 +280,7 @@ pub(super) mod token {
     }
 
     /// The same as a value.
-    pub(in crate::grpc) fn read_as<T: std::str::FromStr>(filter: &[u8], token: &str) -> Result<Option<T>> {
+    pub(in crate::grpc) fn read_as<T: FromStr>(filter: &[u8], token: &str) -> Result<Option<T>> {
         let wrong = |_| AppError::Invalid(vec![Violation::new("page_token", "is not a page token")]);
         read(filter, token)?.map(|key| key.parse().map_err(wrong)).transpose()
     }
@@ -289,6 +291,25 @@ pub(super) mod token {
         page.last().filter(|_| full).map(|last| make(filter, &key(last))).unwrap_or_default()
     }
 
+    /// The key of a list that may come by name: with the name, which may have lines itself.
+    pub(in crate::grpc) struct Named<K> {
+        pub(in crate::grpc) key: K,
+        pub(in crate::grpc) name: String,
+    }
+
+    /// The same as text.
+    pub(in crate::grpc) fn named(key: impl Display, name: &str) -> String {
+        format!("{key}\n{name}")
+    }
+
+    impl<K: FromStr> FromStr for Named<K> {
+        type Err = ();
+        fn from_str(text: &str) -> std::result::Result<Self, ()> {
+            let (key, name) = text.split_once('\n').filter(|(_, name)| !name.contains('\0')).ok_or(())?;
+            Ok(Self { key: key.parse().map_err(|_| ())?, name: name.to_owned() })
+        }
+    }
+
     fn bound(filter: &[u8]) -> String {
         Sha256::digest(filter).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -296,6 +317,17 @@ pub(super) mod token {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        fn a_key_with_a_name_is_read_as_it_is_written() {
+            for name in ["St Wilfreda's", "", "two\nlines"] {
+                let read: Named<u32> = named(910_001, name).parse().unwrap();
+                assert_eq!((read.key, read.name.as_str()), (910_001, name));
+            }
+            for bad in ["910001", "910001\na\0b", "x\na"] {
+                assert!(bad.parse::<Named<u32>>().is_err(), "{bad:?}");
+            }
+        }
 
         #[test]
         fn a_token_is_bound_to_its_filter() {
@@ -332,8 +364,8 @@ mod tests {
     fn a_date_is_ten_characters() {
         let day = |text: &str| Fields::default().date("date", text).map(|it| it.to_string());
         assert_eq!(day("2022-02-28").as_deref(), Some("2022-02-28"));
-        for bad in ["2022-02-30", "2022-2-28", "+2022-2-28", "2022-02- 1", "+2022-02-28", "28/02/2022", "20220228", ""]
-        {
+        let longer = ["+10000-01-01", "-0001-01-01", "-200000-01-01", "+2022-2-28", "+2022-02-28"];
+        for bad in ["2022-02-30", "2022-2-28", "2022-02- 1", "28/02/2022", "20220228", ""].into_iter().chain(longer) {
             assert_eq!(day(bad), None, "{bad:?}");
         }
     }

@@ -35,8 +35,8 @@ pub(super) struct Column<C> {
 pub(super) struct Words<'a, C> {
     /// What they are said of.
     pub(super) column: C,
-    /// All of them.
-    pub(super) known: &'a [String],
+    /// All of them; nothing where that is not known, and any may be one.
+    pub(super) known: Option<&'a [String]>,
 }
 
 /// For names and ids.
@@ -234,24 +234,32 @@ impl<C: Copy> Parser<'_, C> {
             return Err(self.mistake(&format!("more than {MOST} comparisons")));
         }
         let place = self.place();
-        let name = match self.next() {
-            Some(Token::Word(name)) => name,
-            Some(Token::Wrong(what)) => return Err(Mistake { at: place, what: what.to_owned() }),
+        let (name, is_field) = match (self.next(), self.words) {
+            (Some(Token::Word(name)), None) => (name, true),
+            (Some(Token::Word(name)), Some(_)) => {
+                let is_field = self.columns.iter().any(|it| it.name == name);
+                (name, is_field || matches!(self.peek(), Some(Token::Compare(_) | Token::Wrong(_))))
+            }
+            (Some(Token::Text(name)), Some(_)) => (name, false),
+            (Some(Token::Wrong(what)), _) => return Err(Mistake { at: place, what: what.to_owned() }),
             _ => return Err(Mistake { at: place, what: "a comparison is wanted: field, operator, value".to_owned() }),
         };
-        if let Some(words) = self.words
-            && !matches!(self.peek(), Some(Token::Compare(_) | Token::Wrong(_)))
-        {
+        if let Some(words) = self.words.filter(|_| !is_field) {
             return Ok(self.word(words, place, name));
         }
         let compared = self.place();
-        let Some(Token::Compare(how)) = self.next() else {
-            let what = format!("one of = != < <= > >= : is wanted after {name:?}");
-            return Err(Mistake { at: compared, what });
+        let how = match self.next() {
+            Some(Token::Compare(how)) => how,
+            Some(Token::Wrong(what)) => return Err(Mistake { at: compared, what: what.to_owned() }),
+            _ => {
+                let what = format!("one of = != < <= > >= : is wanted after {name:?}");
+                return Err(Mistake { at: compared, what });
+            }
         };
         let valued = self.place();
         let value = match self.signed() {
-            Some(Token::Word(value) | Token::Text(value)) => value,
+            Some(Token::Text(value)) => value,
+            Some(Token::Word(value)) if !matches!(value.as_str(), "AND" | "OR" | "NOT") => value,
             Some(Token::Wrong(what)) => return Err(Mistake { at: valued, what: what.to_owned() }),
             _ => return Err(Mistake { at: valued, what: "a value is wanted: a word, or a text in quotes".to_owned() }),
         };
@@ -260,12 +268,11 @@ impl<C: Copy> Parser<'_, C> {
 
     /// A word by itself.
     fn word(&mut self, words: &Words<'_, C>, place: usize, word: String) -> Condition<C> {
-        if words.known.contains(&word) {
-            return Condition::Is(words.column, How::Equal, Operand::Text(word));
+        if let Some(known) = words.known.filter(|it| !it.contains(&word)) {
+            let what = format!("{word:?} is none of: {}", known.join(", "));
+            self.mistakes.push(Mistake { at: place, what });
         }
-        let what = format!("{word:?} is none of: {}", words.known.join(", "));
-        self.mistakes.push(Mistake { at: place, what });
-        Condition::All(Vec::new())
+        Condition::Is(words.column, How::Equal, Operand::Text(word))
     }
 
     /// A comparison that could be read, as far as it means something. A mistake is noted, and reading goes on.
@@ -296,13 +303,12 @@ impl<C: Copy> Parser<'_, C> {
         }
     }
 
-    /// The next token; a word with the minus before it.
+    /// The next token; a word with the minus before it, which stands before nothing else.
     fn signed(&mut self) -> Option<Token> {
-        if !self.next_if(&Token::Minus) {
-            return self.next();
-        }
+        let minus = self.next_if(&Token::Minus);
         match self.next() {
-            Some(Token::Word(word)) => Some(Token::Word(format!("-{word}"))),
+            Some(Token::Word(word)) if minus => Some(Token::Word(format!("-{word}"))),
+            Some(Token::Text(_)) if minus => None,
             other => other,
         }
     }

@@ -85,14 +85,6 @@ impl Operand {
         }
     }
 
-    /// A part of a text as `LIKE` takes it, escaped by a backslash: nothing in it is a wild card.
-    fn part(&self) -> String {
-        let text = if let Self::Text(text) = self { text.to_lowercase() } else { String::new() };
-        format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
-    }
-}
-
-impl Operand {
     /// Whether a value stands so to another. Values of different kinds are different, and neither is more.
     #[must_use]
     pub fn stands(&self, how: How, other: &Self) -> bool {
@@ -128,6 +120,14 @@ impl<C: Copy> Condition<C> {
             Self::All(of) => of.iter().all(|it| it.holds(one)),
             Self::Any(of) => of.iter().any(|it| it.holds(one)),
             Self::Is(column, how, operand) => one(*column, *how, operand),
+        }
+    }
+
+    /// Whether a comparison of it is such a one.
+    pub fn asks(&self, such: &impl Fn(C, &Operand) -> bool) -> bool {
+        match self {
+            Self::All(of) | Self::Any(of) => of.iter().any(|it| it.asks(such)),
+            Self::Is(column, _, operand) => such(*column, operand),
         }
     }
 
@@ -172,22 +172,20 @@ pub(super) fn compare<C: ColumnTrait>(column: C, how: How, operand: &Operand) ->
     }
 }
 
-/// A comparison written out. What has no value is not the same as anything, and has no part.
+/// A comparison written out. What has no value is not the same as anything; what is not several has itself alone.
 fn compared(column: &str, how: How, operand: &Operand, values: &mut Vec<Value>) -> String {
     let Some(value) = operand.value() else {
         return if how == How::Equal { format!("{column} IS NULL") } else { format!("{column} IS NOT NULL") };
     };
-    values.push(if matches!(how, How::Has | How::HasNot) { operand.part().into() } else { value });
+    values.push(value);
     let value = format!("${}", values.len());
     match how {
-        How::Equal => format!("{column} = {value}"),
-        How::NotEqual => format!("({column} <> {value} OR {column} IS NULL)"),
+        How::Equal | How::Has => format!("{column} = {value}"),
+        How::NotEqual | How::HasNot => format!("({column} <> {value} OR {column} IS NULL)"),
         How::Less => format!("{column} < {value}"),
         How::AtMost => format!("{column} <= {value}"),
         How::Greater => format!("{column} > {value}"),
         How::AtLeast => format!("{column} >= {value}"),
-        How::Has => format!("{column} LIKE {value} ESCAPE '\\'"),
-        How::HasNot => format!("({column} NOT LIKE {value} ESCAPE '\\' OR {column} IS NULL)"),
     }
 }
 
@@ -239,7 +237,8 @@ mod tests {
             (is(How::NotEqual, text("a")), "(x <> $2 OR x IS NULL)", vec!["a"]),
             (is(How::Equal, Operand::Nothing), "x IS NULL", vec![]),
             (is(How::NotEqual, Operand::Nothing), "x IS NOT NULL", vec![]),
-            (is(How::Has, text("A_b%\\")), "x LIKE $2 ESCAPE '\\'", vec!["%a\\_b\\%\\\\%"]),
+            (is(How::Has, text("a")), "x = $2", vec!["a"]),
+            (is(How::HasNot, text("a")), "(x <> $2 OR x IS NULL)", vec!["a"]),
             (Condition::All(vec![]), "1 = 1", vec![]),
             (Condition::All(vec![]).negated(), "1 = 0", vec![]),
             (

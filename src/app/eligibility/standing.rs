@@ -69,8 +69,17 @@ impl Standings {
 
     /// A page of the schools that are entitled or unknown, in its order.
     pub(super) fn page(&self, terms: &Terms, wanted: &Wanted) -> Vec<Urn> {
+        // Of the eligible, unless it is said which of both are meant.
         let eligible = Condition::Is(Field::Word, How::Equal, Operand::Text(ELIGIBLE.to_owned()));
-        let condition = wanted.condition.as_ref().unwrap_or(&eligible);
+        let says_which = |field, operand: &Operand| {
+            field == Field::Word
+                && matches!(operand, Operand::Text(word) if [ELIGIBLE, UNKNOWN].contains(&word.as_str()))
+        };
+        let condition = match wanted.condition.clone() {
+            None => eligible,
+            Some(condition) if condition.asks(&says_which) => condition,
+            Some(condition) => Condition::All(vec![eligible, condition]),
+        };
         let by_name = matches!(wanted.order, Order::Name | Order::NameLast);
         let key = |name: &str, urn: Urn| (if by_name { name.to_owned() } else { String::new() }, urn);
         let entitled = self.entitled.keys().copied();

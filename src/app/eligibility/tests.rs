@@ -196,21 +196,32 @@ async fn a_list_has_pages_and_conditions() {
     for (it, count) in [("eligible", 38), ("unknown", 3), ("unplaced", 4), ("E1_RI_IN_YEAR", 11)] {
         assert_eq!(listed(&house, Some(word(it)), Order::Urn).await.len(), count, "{it}");
     }
-    let all = listed(&house, Some(Condition::All(vec![])), Order::Urn).await;
+    let both = Condition::Any(vec![word("eligible"), word("unknown")]);
+    let all = listed(&house, Some(both.clone()), Order::Urn).await;
     assert_eq!(all.len(), 41, "the eligible and the unknown");
     type Holds = fn(&SchoolEligibility) -> bool;
     let rows: Vec<(Condition<Field>, Holds)> = vec![
         (word("eligible").negated(), |it| !it.eligible),
-        (Condition::Is(Field::Urn, How::AtLeast, Operand::Number(910_040)), |it| it.school.urn.get() >= 910_040),
-        (Condition::Is(Field::Name, How::Has, text("PRIMARY")), |it| it.school.name.contains("Primary")),
+        (Condition::Is(Field::Urn, How::AtLeast, Operand::Number(910_040)), |it| {
+            it.eligible && it.school.urn.get() >= 910_040
+        }),
+        // Of both, where it is said so.
+        (Condition::All(vec![both, Condition::Is(Field::Urn, How::AtLeast, Operand::Number(910_040))]), |it| {
+            it.school.urn.get() >= 910_040
+        }),
+        (Condition::Is(Field::Name, How::Has, text("PRIMARY")), |it| it.eligible && it.school.name.contains("Primary")),
         (Condition::Is(Field::Region, How::Equal, text("West Midlands")), |it| {
-            it.school.region().is_some_and(|it| it.name() == "West Midlands")
+            it.eligible && it.school.region().is_some_and(|it| it.name() == "West Midlands")
         }),
-        (Condition::Is(Field::Placement, How::Equal, Operand::Nothing), |it| it.school.placement.kind().is_none()),
+        (Condition::Is(Field::Placement, How::Equal, Operand::Nothing), |it| {
+            it.eligible && it.school.placement.kind().is_none()
+        }),
         (Condition::Is(Field::Placement, How::Equal, text("mat")), |it| {
-            matches!(it.school.placement, Placement::Mat(_))
+            it.eligible && matches!(it.school.placement, Placement::Mat(_))
         }),
-        (Condition::Is(Field::Trust, How::NotEqual, Operand::Nothing), |it| it.school.placement.trust().is_some()),
+        (Condition::Is(Field::Trust, How::NotEqual, Operand::Nothing), |it| {
+            it.eligible && it.school.placement.trust().is_some()
+        }),
         (Condition::All(vec![word("E2_RI_TWICE_ON_ENTRY"), word("unplaced").negated()]), |it| {
             let met = |id| it.rules.iter().any(|rule| rule.rule == RuleId::new(id) && rule.outcome == Outcome::Met);
             it.eligible && it.school.placement.kind().is_some() && met("E2_RI_TWICE_ON_ENTRY")

@@ -2,8 +2,9 @@
 
 use prost::Message as _;
 
-use crate::app::eligibility::{Field, Order, Place, SchoolEligibility, Wanted};
+use crate::app::eligibility::{Field, Order, Place, Wanted};
 use crate::app::{App, Operand, Result};
+use crate::domain::ids::Urn;
 use crate::domain::placement::PlacementKind;
 use crate::grpc::call::Call;
 use crate::grpc::convert;
@@ -44,45 +45,24 @@ pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Resul
     let mut fields = Fields::default();
     let programme = fields.programme(&message.programme);
     let order = filter::order(&mut fields, &ORDERS, &message.order_by);
-    // Which words there are, the terms say.
+    // Which words there are, the terms say; where there are none, all else is read.
     let known = match &programme {
-        Some(programme) => app.eligibility_words(&call.caller, programme).await?,
-        None => Vec::new(),
+        Some(programme) => Some(app.eligibility_words(&call.caller, programme).await),
+        None => None,
     };
-    let words = Words { column: Field::Word, known: &known };
-    let filter = if programme.is_some() { message.filter.as_str() } else { "" };
-    let condition = filter::read_with(&mut fields, COLUMNS, Some(&words), filter);
+    let at_hand = known.as_ref().and_then(|it| it.as_deref().ok());
+    let words = Words { column: Field::Word, known: at_hand };
+    let condition = filter::read_with(&mut fields, COLUMNS, Some(&words), &message.filter);
     let (programme, order) = fields.done(programme.zip(order))?;
+    known.transpose()?;
     let bound = ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
-    let after: Option<Token> = token::read_as(&bound, &message.page_token)?;
-    let (size, after) = (page_size(message.page_size), after.map(|it| it.0));
+    let after: Option<token::Named<Urn>> = token::read_as(&bound, &message.page_token)?;
+    let after = after.map(|it| Place { urn: it.key, name: it.name });
+    let size = page_size(message.page_size);
     let wanted = Wanted { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
     let page = app.list_eligibility(&call.caller, &programme, &wanted).await?;
-    let next_page_token = token::next(&bound, size, &page, |last| Token::of(last).to_string());
+    let next_page_token = token::next(&bound, size, &page, |last| token::named(last.school.urn, &last.school.name));
     Ok(ListEligibilityResponse { schools: page.iter().map(convert::school_eligibility).collect(), next_page_token })
-}
-
-/// The last school of a page in a token: its URN on the first line, its name on the others.
-struct Token(Place);
-
-impl Token {
-    fn of(it: &SchoolEligibility) -> Self {
-        Self(Place { urn: it.school.urn, name: it.school.name.clone() })
-    }
-}
-
-impl std::fmt::Display for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}\n{}", self.0.urn, self.0.name)
-    }
-}
-
-impl std::str::FromStr for Token {
-    type Err = ();
-    fn from_str(text: &str) -> std::result::Result<Self, ()> {
-        let (urn, name) = text.split_once('\n').ok_or(())?;
-        Ok(Self(Place { urn: urn.parse().map_err(|_| ())?, name: name.to_owned() }))
-    }
 }
 
 #[cfg(test)]

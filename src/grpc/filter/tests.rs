@@ -83,7 +83,7 @@ fn a_filter_is_read_as_aip_160_has_it() {
 
 #[test]
 fn every_mistake_is_named_with_its_place() {
-    let rows: [(&str, &[&str]); 13] = [
+    let rows: [(&str, &[&str]); 20] = [
         ("colour = red", &["at character 1: \"colour\" is none of state, name, made"]),
         ("state < a", &["at character 7: state is compared by = !=, not by <"]),
         ("made = x", &["at character 8: \"x\" is not a number"]),
@@ -99,6 +99,13 @@ fn every_mistake_is_named_with_its_place() {
         ("state = a AND ", &["at character 14: something is wanted after AND"]),
         ("state = a; DROP TABLE offers", &["at character 10: this character means nothing here"]),
         ("= a", &["at character 1: a comparison is wanted"]),
+        ("made = -\"5\"", &["at character 8: a value is wanted"]),
+        ("made > -", &["at character 8: a value is wanted"]),
+        ("state = AND", &["at character 9: a value is wanted"]),
+        ("name : OR open", &["at character 8: a value is wanted"]),
+        ("state = NOT name = x", &["at character 9: a value is wanted"]),
+        ("state ; x", &["at character 7: this character means nothing here"]),
+        ("state a", &["at character 7: one of = != < <= > >= : is wanted after \"state\""]),
         ("made = x AND (state = a", &["at character 8: \"x\"", "at character 24: a bracket is not closed"]),
     ];
     for (text, wanted) in rows {
@@ -118,8 +125,8 @@ fn every_mistake_is_named_with_its_place() {
 
 #[test]
 fn a_word_stands_by_itself_where_there_are_some() {
-    let known = ["open".to_owned(), "E1_RI".to_owned()];
-    let words = Words { column: 'w', known: &known };
+    let known = ["open".to_owned(), "E1_RI".to_owned(), "E1 of old".to_owned()];
+    let words = Words { column: 'w', known: Some(&known) };
     let understood = |text: &str| {
         let mut fields = Fields::default();
         let read = read_with(&mut fields, COLUMNS, Some(&words), text);
@@ -134,8 +141,11 @@ fn a_word_stands_by_itself_where_there_are_some() {
         ("open AND NOT E1_RI", Ok("(w=open & w!=E1_RI)")),
         ("(open OR E1_RI) state = a", Ok("((w=open | w=E1_RI) & s=a)")),
         ("open state = a OR E1_RI", Ok("(w=open & (s=a | w=E1_RI))")),
-        ("shut OR open", Err("at character 1: \"shut\" is none of: open, E1_RI")),
-        ("open AND state", Err("at character 10: \"state\" is none of: open, E1_RI")),
+        ("shut OR open", Err("at character 1: \"shut\" is none of: open, E1_RI, E1 of old")),
+        ("\"E1 of old\" OR 'open'", Ok("(w=E1 of old | w=open)")),
+        ("open AND state", Err("at character 15: one of = != < <= > >= : is wanted after \"state\"")),
+        ("state \"a\"", Err("at character 7: one of = != < <= > >= : is wanted after \"state\"")),
+        ("open; x", Err("at character 5: this character means nothing here")),
     ];
     for (text, wanted) in rows {
         match wanted {
@@ -171,7 +181,7 @@ proptest! {
         let _ = understood(&text);
         let known = ["open".to_owned()];
         let mut fields = Fields::default();
-        let _ = read_with(&mut fields, COLUMNS, Some(&Words { column: 'w', known: &known }), &text);
+        let _ = read_with(&mut fields, COLUMNS, Some(&Words { column: 'w', known: Some(&known) }), &text);
         let _ = order(&mut fields, &[("made", 1)], &text);
     }
 }

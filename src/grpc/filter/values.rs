@@ -1,7 +1,7 @@
 //! The values of filters: how the text of each kind is read, and what is wanted where it cannot be.
 
 use crate::app::Operand;
-use crate::domain::Date;
+use crate::domain;
 use crate::domain::ids::Actor;
 use crate::domain::region::Region;
 
@@ -84,13 +84,13 @@ pub(in crate::grpc) fn instant(text: &str) -> Value {
 }
 
 pub(in crate::grpc) fn day(text: &str) -> Value {
-    let day: Option<Date> = text.parse().ok();
-    day.filter(|it| it.to_string() == text).map(Operand::Day).ok_or_else(|| "a day as 2022-03-01".to_owned())
+    domain::day(text).map(Operand::Day).ok_or_else(|| "a day as 2022-03-01".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Date;
 
     /// How it is read, the text, and what comes of it.
     type Row = (fn(&str) -> Value, &'static str, Result<Operand, &'static str>);
@@ -98,10 +98,13 @@ mod tests {
     #[test]
     fn values_are_read_or_refused_in_words() {
         let date = Date::from_ymd_opt(2022, 2, 28).unwrap();
-        let rows: [Row; 20] = [
+        let rows: [Row; 23] = [
             (day, "2022-02-28", Ok(Operand::Day(date))),
             (day, "2022-02-30", Err("a day as 2022-03-01")),
             (day, "2022-2-28", Err("a day as 2022-03-01")),
+            (day, "+10000-01-01", Err("a day as 2022-03-01")),
+            (day, "-0001-01-01", Err("a day as 2022-03-01")),
+            (day, "-200000-01-01", Err("a day as 2022-03-01")),
             (instant, "1970-01-01T01:00:00+01:00", Ok(Operand::Number(0))),
             (instant, "1970-01-01T00:00:00.000001Z", Ok(Operand::Number(1))),
             (instant, "1970-01-01", Err("an instant as 2022-03-01T09:00:00Z (RFC 3339)")),

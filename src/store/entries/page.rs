@@ -11,7 +11,7 @@ use crate::domain::ledger::{Entry, EntrySeq};
 use crate::domain::time::Micros;
 use crate::store::books::actor;
 use crate::store::bulk::select_by_place;
-use crate::store::condition::Condition;
+use crate::store::condition::{Condition, How, Operand};
 use crate::store::{Backend, Readable, Result, day};
 
 /// An entry of a fund, with what its event says.
@@ -115,8 +115,24 @@ pub async fn page(from: &impl Readable, wanted: &Wanted<'_>) -> Result<Vec<FundE
     .await
 }
 
+/// What is left of a span where a condition asks for entries by their number. SQLite finds a page by one bound at each end,
+/// and would only check another one entry by entry.
+fn narrowed((after, upto): (EntrySeq, EntrySeq), condition: &Condition<Field>) -> (EntrySeq, EntrySeq) {
+    let from = |first: i64| (after.max(EntrySeq(first.saturating_sub(1))), upto);
+    let to = |last: i64| (after, upto.min(EntrySeq(last)));
+    match condition {
+        Condition::All(of) => of.iter().fold((after, upto), narrowed),
+        Condition::Is(Field::Entry, How::Greater, Operand::Number(it)) => from(it.saturating_add(1)),
+        Condition::Is(Field::Entry, How::AtLeast, Operand::Number(it)) => from(*it),
+        Condition::Is(Field::Entry, How::Less, Operand::Number(it)) => to(it.saturating_sub(1)),
+        Condition::Is(Field::Entry, How::AtMost, Operand::Number(it)) => to(*it),
+        Condition::Is(Field::Entry, How::Equal, Operand::Number(it)) => (from(*it).0, to(*it).1),
+        Condition::Is(..) | Condition::Any(_) => (after, upto),
+    }
+}
+
 fn query(backend: Backend, wanted: &Wanted<'_>) -> (String, Vec<Value>) {
-    let (after, upto) = wanted.span;
+    let (after, upto) = wanted.condition.map_or(wanted.span, |it| narrowed(wanted.span, it));
     let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
     let mut values: Vec<Value> =
         vec![wanted.fund.0.into(), wanted.programme.as_str().into(), after.0.into(), upto.0.into(), limit.into()];
@@ -134,7 +150,30 @@ fn query(backend: Backend, wanted: &Wanted<'_>) -> (String, Vec<Value>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::store::condition::{How, Operand};
+
+    #[test]
+    fn a_condition_on_the_number_narrows_the_span() {
+        let by = |how, number| Condition::Is(Field::Entry, how, Operand::Number(number));
+        let other = Condition::Is(Field::Amount, How::Equal, Operand::Number(5));
+        let rows = [
+            (by(How::Greater, 10), (10, 100)),
+            (by(How::AtLeast, 10), (9, 100)),
+            (by(How::Less, 10), (3, 9)),
+            (by(How::AtMost, 10), (3, 10)),
+            (by(How::Equal, 10), (9, 10)),
+            (by(How::NotEqual, 10), (3, 100)),
+            (by(How::Equal, 2), (3, 2)),
+            (by(How::AtLeast, i64::MIN), (3, 100)),
+            (by(How::Greater, i64::MAX), (i64::MAX - 1, 100)),
+            (Condition::All(vec![by(How::Greater, 10), other.clone(), by(How::AtMost, 20)]), (10, 20)),
+            (Condition::Any(vec![by(How::Greater, 10), other.clone()]), (3, 100)),
+            (other, (3, 100)),
+        ];
+        for (condition, (after, upto)) in rows {
+            let found = narrowed((EntrySeq(3), EntrySeq(100)), &condition);
+            assert_eq!(found, (EntrySeq(after), EntrySeq(upto)), "{condition:?}");
+        }
+    }
 
     /// The queries of pages from either end, with and without a condition.
     pub(in crate::store) fn queries() -> Vec<(String, Vec<Value>)> {

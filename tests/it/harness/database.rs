@@ -39,6 +39,11 @@ impl Db {
         Self(Arc::new(Kind::Postgres(Cluster::shared().stamp(program))))
     }
 
+    /// On PostgreSQL, in a database that orders texts as a language does.
+    pub(crate) fn postgres_in(locale: &str) -> Self {
+        Self(Arc::new(Kind::Postgres(Cluster::shared().stamp_in(Path::new(TSIO), locale))))
+    }
+
     /// On PostgreSQL, in a cluster of its own, which [`Db::crash`] may end.
     pub(crate) fn postgres_alone() -> Self {
         Self(Arc::new(Kind::Alone(Alone::start(Path::new(TSIO)))))

@@ -1,6 +1,6 @@
 //! Schools by their answer: words and fields in one filter, an order, pages bound to both.
 
-use tonic::Status;
+use tonic::{Code, Status};
 use tsio::proto::eligibility_service_client::EligibilityServiceClient;
 use tsio::proto::{
     ListEligibilityRequest, ListEligibilityResponse, Placement, RuleAnswer, RuleOutcome, SchoolEligibility,
@@ -45,7 +45,7 @@ async fn schools_are_filtered_and_ordered(db: Db) {
     let school = |it: &SchoolEligibility| it.school.clone().unwrap();
     let all = walk(&client, asked("eligible OR unknown", "", 3)).await;
     assert!(all.is_sorted_by_key(|it| school(it).urn) && all.iter().any(|it| !it.eligible));
-    let rows: [(&str, Holds); 10] = [
+    let rows: [(&str, Holds); 13] = [
         ("", |it| it.eligible),
         ("eligible", |it| it.eligible),
         ("unknown", |it| !it.eligible),
@@ -54,7 +54,7 @@ async fn schools_are_filtered_and_ordered(db: Db) {
         ("eligible NOT unplaced", |it| it.eligible && it.school.as_ref().unwrap().placement() != Placement::Unplaced),
         ("school.placement = MAT AND school.urn < 910050", |it| {
             let school = it.school.as_ref().unwrap();
-            school.placement() == Placement::Mat && school.urn < 910_050
+            it.eligible && school.placement() == Placement::Mat && school.urn < 910_050
         }),
         ("E2_RI_TWICE_ON_ENTRY AND school.region = \"West Midlands\"", |it| {
             let met = |rule: &RuleAnswer| rule.rule == "E2_RI_TWICE_ON_ENTRY" && rule.outcome() == RuleOutcome::Met;
@@ -62,9 +62,13 @@ async fn schools_are_filtered_and_ordered(db: Db) {
         }),
         ("school.name : 'PRIMARY' AND school.trust_uid = 0", |it| {
             let school = it.school.as_ref().unwrap();
-            school.name.contains("Primary") && school.trust_uid == 0
+            it.eligible && school.name.contains("Primary") && school.trust_uid == 0
         }),
-        ("school.la_code != 330", |it| it.school.as_ref().unwrap().la_code != 330),
+        // Of the eligible, unless it is said that the unknown are meant.
+        ("school.la_code != 330", |it| it.eligible && it.school.as_ref().unwrap().la_code != 330),
+        ("NOT unplaced", |it| it.eligible && it.school.as_ref().unwrap().placement() != Placement::Unplaced),
+        ("unknown AND school.la_code != 330", |it| !it.eligible && it.school.as_ref().unwrap().la_code != 330),
+        ("school.la_code != 330 AND (eligible OR NOT eligible)", |it| it.school.as_ref().unwrap().la_code != 330),
     ];
     for (filter, holds) in rows {
         let mut wanted: Vec<SchoolEligibility> = all.iter().filter(|it| holds(it)).cloned().collect();
@@ -87,8 +91,14 @@ async fn every_mistake_about_schools_is_named(db: Db) {
     client.seed().await;
     let wrong = asked("elligible AND school.colour = red AND school.placement = NOWHERE", "name", 3);
     assert_eq!(fields_of(&page(&client, wrong).await.unwrap_err()), ["order_by", "filter", "filter", "filter"]);
-    let no_year = ListEligibilityRequest { programme: String::new(), ..asked("eligible", "name", 3) };
-    assert_eq!(fields_of(&page(&client, no_year).await.unwrap_err()), ["programme", "order_by"]);
+    // Without a programme it is not known which words there are; the rest is named all the same.
+    let wrong = "whatever AND school.urn = x";
+    let no_year = ListEligibilityRequest { programme: String::new(), ..asked(wrong, "name", 3) };
+    assert_eq!(fields_of(&page(&client, no_year).await.unwrap_err()), ["programme", "order_by", "filter"]);
+    let unknown = ListEligibilityRequest { programme: "1999-00".to_owned(), ..asked(wrong, "name", 3) };
+    assert_eq!(fields_of(&page(&client, unknown.clone()).await.unwrap_err()), ["order_by", "filter"]);
+    let unknown = ListEligibilityRequest { order_by: String::new(), filter: "whatever".to_owned(), ..unknown };
+    assert_eq!(page(&client, unknown).await.unwrap_err().code(), Code::NotFound);
     let first = page(&client, asked("eligible", "school.name", 1)).await.unwrap().next_page_token;
     for (filter, order) in [("unplaced", "school.name"), ("eligible", ""), ("", "school.name")] {
         let request = ListEligibilityRequest { page_token: first.clone(), ..asked(filter, order, 1) };

@@ -7,9 +7,9 @@ use fastrand::Rng;
 use tsio::proto::{Offer, OfferState};
 use uuid::Uuid;
 
-use super::{Holds, asked, condition, page};
+use super::{Holds, asked, condition, ids, page, walk};
 use crate::client::Client;
-use crate::harness::{Db, Server, both};
+use crate::harness::{Db, Server, both, run};
 use crate::past::Past;
 
 both!(a_walk_holds_all_that_was_there);
@@ -108,4 +108,30 @@ async fn a_walk_holds_all_that_was_there(db: Db) {
     }
     assert!(told_apart * 2 > ROUNDS, "the conditions tell offers apart: {told_apart} of {ROUNDS}");
     assert!(came > 0, "some of what came meanwhile was seen");
+}
+
+/// Most databases order names as a language does: not by code point, and some that differ as if they did not.
+#[test]
+fn names_are_walked_as_a_language_orders_them() {
+    run(async {
+        let db = Db::postgres_in("en-GB");
+        let server = Server::start(&db);
+        let client = Client::of(&server).await;
+        let (mut past, mut rng) = (Past::of(&db).await, Rng::with_seed(20_211_006));
+        let names = ["Zeal", "elm", "Elm", "élan", "Elan", "e-lm", "E lm", "St Ann", "St. Ann", "ST ANN", "ash", "Ash"];
+        for n in 0..60 {
+            let offer = Offer { name: (*rng.choice(names.iter()).unwrap()).to_owned(), ..any(&mut rng, 910_000 + n) };
+            put_in(&db, &mut past, &offer).await;
+        }
+        for (order, sql) in [("name", "name, id"), ("name desc", "name DESC, id DESC")] {
+            let there = db.psql(&format!("SELECT id FROM offers ORDER BY {sql}"));
+            let there: Vec<&str> = there.lines().collect();
+            assert_eq!(there.len(), 60);
+            let found = walk(&client, asked("", order, 7)).await;
+            assert_eq!(ids(&found), there, "{order}");
+            let by_code_point =
+                found.is_sorted_by(|a, b| a.name <= b.name) || found.is_sorted_by(|a, b| a.name >= b.name);
+            assert!(!by_code_point, "this database orders as a language does");
+        }
+    });
 }
