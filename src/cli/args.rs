@@ -111,7 +111,8 @@ pub enum Command {
     #[command(after_help = "Example:\n  tsio migrate --database postgres://localhost/tsio")]
     Migrate(MigrateArgs),
     /// Recompute the whole record and compare; exits 1 on any difference
-    #[command(after_help = "Example:\n  tsio verify --database sqlite:tsio.db")]
+    #[command(after_help = "Examples:\n  tsio verify --database sqlite:tsio.db\n  \
+                      tsio verify --database sqlite:tsio.db --programme 2021-22 --expect $SEQUENCE:$HASH")]
     Verify(VerifyArgs),
     /// The whole job on an embedded database, told step by step
     #[command(after_help = "Example:\n  tsio demo")]

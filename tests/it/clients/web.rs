@@ -5,11 +5,17 @@ use std::net::TcpStream;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use tsio::proto::{GetOfferRequest, ListOffersRequest, WatchOffersRequest};
+use http_body_util::{BodyExt as _, Full};
+use prost::Message as _;
+use prost::bytes::Bytes;
+use tonic::body::Body;
+use tower::ServiceExt as _;
+use tsio::proto::watch_offers_response::Told;
+use tsio::proto::{GetOfferRequest, ListOffersRequest, WatchOffersRequest, WatchOffersResponse};
 
 use super::BOUND;
 use crate::client::YEAR;
-use crate::door::issuer::{AUDIENCE, ISSUER, SigningKey, claims, publish};
+use crate::door::issuer::{AUDIENCE, Guarded, ISSUER, SigningKey, claims, publish};
 use crate::harness::{Db, Server, run};
 
 const PAGE: &str = "https://casework.example";
@@ -121,6 +127,40 @@ fn a_page_watches() {
             said.extend(&chunk[..read]);
         }
         assert!(said.starts_with(b"HTTP/1.1 200"));
+    });
+}
+
+/// Over TLS browsers speak HTTP/2, which is what the server offers; some pages take streams as text.
+#[test]
+fn a_page_calls_over_tls() {
+    run(async {
+        let guarded = Guarded::start(&Db::sqlite(), &format!("[web]\norigins = [\"{PAGE}\"]\n"));
+        let channel = guarded.connect(None).await.unwrap();
+        let token = guarded.key.sign(&claims("cas", &["case-officer"], &["*"]));
+        let ask = async |rpc: &str, form: &str, body: Vec<u8>| {
+            let request = http::Request::post(format!("{}/tsio.v1.{rpc}", guarded.url()))
+                .header("origin", PAGE)
+                .header("content-type", form)
+                .header("accept", form)
+                .header("authorization", format!("Bearer {token}"))
+                .body(Body::new(Full::new(Bytes::from(body))))
+                .unwrap();
+            channel.clone().oneshot(request).await.unwrap()
+        };
+        let answer = ask(LIST, BINARY, framed(&listing())).await;
+        assert_eq!((answer.version(), answer.status()), (http::Version::HTTP_2, http::StatusCode::OK));
+        assert_eq!(answer.headers()["access-control-allow-origin"], PAGE);
+        let all = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&all).contains("grpc-status:0"), "{all:?}");
+
+        let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
+        let body = BASE64_STANDARD.encode(framed(&request)).into_bytes();
+        let mut stream = ask("OfferService/WatchOffers", TEXT, body).await.into_body();
+        let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+        // The snapshot of a book with nothing in it ends at once: a message that is not compressed, of some bytes.
+        let message = BASE64_STANDARD.decode(&first).unwrap();
+        let told = WatchOffersResponse::decode(&message[5..]).unwrap();
+        assert!(matches!(told.told, Some(Told::SnapshotEnd(_))), "{told:?}");
     });
 }
 
