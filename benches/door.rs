@@ -1,7 +1,8 @@
-//! What it costs to have callers prove who they are: `GetOffer` on a server that checks tokens, beside one in
-//! development mode, on a copy of its database. They take turns in one run; the median of their ratios counts.
+//! What it costs to have callers prove who they are, and to have calls traced: `GetOffer` on a server that checks tokens,
+//! and on two that send spans of all calls or of a twentieth to a collector in this process, beside one in development
+//! mode. Each has a copy of the database; they take turns in one run, and the median of their ratios counts.
 //!
-//! `cargo bench --bench door`. Prints one JSON line. Both servers speak without TLS, so that only the door differs.
+//! `cargo bench --bench door`. Prints a JSON line for each. All speak without TLS, so that only what is measured differs.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,13 +22,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use rcgen::KeyPair;
 use serde_json::json;
 use support::window::window;
 use support::{Server, client, made, median, sqlite_url};
-use tonic::Request;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Server as Transport};
+use tonic::{Request, Response, Status};
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{GetOfferRequest, ListOffersRequest};
 
@@ -40,6 +45,9 @@ const CONNECTIONS: usize = 4;
 /// How long one turn lasts.
 const WINDOW: Duration = Duration::from_secs(2);
 const PROGRAMME: &str = "2021-22";
+
+/// What a server is called in the figures, how it is started, and what callers show it.
+type Compared<'a> = (&'static str, &'a [&'a str], &'a [(&'static str, &'a str)]);
 
 #[tokio::main]
 async fn main() {
@@ -55,33 +63,85 @@ async fn main() {
     let ids: Arc<Vec<String>> = Arc::new(page.offers.into_iter().map(|it| it.offer).collect());
 
     seeded.stop();
-    // An SQLite file is one server's, so each has its own, with the same in it.
-    let copy = dir.path().join("shut.db");
-    std::fs::copy(&file, &copy).unwrap();
     let (config, token) = guarded(dir.path());
-    let (open, shut) =
-        (Server::start(&file).await, Server::start_with(&sqlite_url(&copy), &["--config", &config]).await);
-    let word = [("x-tsio-actor", "bench"), ("x-tsio-roles", "case-officer")];
-    let proof = format!("Bearer {token}");
-    let proof = [("authorization", proof.as_str())];
-    let (mut by_word, mut by_token) = (Vec::new(), Vec::new());
+    let (collector, spans) = collector().await;
+    let some = traced(dir.path(), &collector, 0.05);
+    let bearer = format!("Bearer {token}");
+    let word: &[(&str, &str)] = &[("x-tsio-actor", "bench"), ("x-tsio-roles", "case-officer")];
+    let proof: &[(&str, &str)] = &[("authorization", &bearer)];
+    let all = ["--development", "--traces-endpoint", &collector];
+    let compared: [Compared<'_>; 4] = [
+        ("by_word", &["--development"], word),
+        ("by_token", &["--config", &config], proof),
+        ("all_traced", &all, word),
+        ("a_twentieth_traced", &["--config", &some], word),
+    ];
+    let mut servers = Vec::new();
+    for (name, access, _) in compared {
+        // An SQLite file is one server's, so each has its own, with the same in it.
+        let copy = dir.path().join(format!("{name}.db"));
+        std::fs::copy(&file, &copy).unwrap();
+        servers.push(Server::start_with(&sqlite_url(&copy), access).await);
+    }
+    let mut rates = [const { Vec::new() }; 4];
+    let (mut sent, mut kept) = (0.0, 0);
     for turn in 0..TURNS {
-        // Whoever goes first has the machine as the other left it.
-        if turn % 2 == 0 {
-            by_word.push(reads(&open.url, &word, &ids).await);
-            by_token.push(reads(&shut.url, &proof, &ids).await);
-        } else {
-            by_token.push(reads(&shut.url, &proof, &ids).await);
-            by_word.push(reads(&open.url, &word, &ids).await);
+        // Whoever goes first has the machine as the last one left it: each is first in its turn.
+        for at in (0..compared.len()).map(|it| (it + turn) % compared.len()) {
+            let (name, _, shown) = compared[at];
+            let before = spans.load(Ordering::Relaxed);
+            let rate = reads(&servers[at].url, shown, &ids).await;
+            rates[at].push(rate);
+            if name == "all_traced" {
+                sent += rate * WINDOW.as_secs_f64();
+                kept += spans.load(Ordering::Relaxed) - before;
+            }
         }
     }
-    support::print(json!({
-        "figure": "get_offer_by_token",
-        "callers": CALLERS,
-        "by_token_per_s": median(by_token.iter().copied()),
-        "by_word_per_s": median(by_word.iter().copied()),
-        "ratio": median(by_token.iter().zip(&by_word).map(|(token, word)| token / word)),
-    }));
+    let [plain, others @ ..] = &rates;
+    for ((name, ..), rate) in compared[1..].iter().zip(others) {
+        support::print(json!({
+            "figure": name,
+            "callers": CALLERS,
+            "per_s": median(rate.iter().copied()),
+            "by_word_per_s": median(plain.iter().copied()),
+            "ratio": median(rate.iter().zip(plain).map(|(one, plain)| one / plain)),
+        }));
+    }
+    support::print(json!({ "figure": "spans_kept", "calls": sent.round(), "spans_heard": kept }));
+}
+
+/// Counts the spans it hears.
+struct Collector(Arc<AtomicUsize>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let scopes = request.into_inner().resource_spans.into_iter().flat_map(|it| it.scope_spans);
+        self.0.fetch_add(scopes.map(|it| it.spans.len()).sum(), Ordering::Relaxed);
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+/// Where a collector listens, and how many spans it has heard.
+async fn collector() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let spans = Arc::new(AtomicUsize::new(0));
+    let service = TraceServiceServer::new(Collector(Arc::clone(&spans)));
+    tokio::spawn(Transport::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
+    (endpoint, spans)
+}
+
+/// Settings of a server in development mode that traces a part of its calls.
+fn traced(dir: &Path, collector: &str, ratio: f64) -> String {
+    let config = dir.join("traced.toml");
+    std::fs::write(&config, format!("development = true\n[traces]\nendpoint = \"{collector}\"\nratio = {ratio}\n"))
+        .unwrap();
+    config.display().to_string()
 }
 
 /// A server's settings that take tokens of one issuer, and such a token.
