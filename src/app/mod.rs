@@ -50,7 +50,7 @@ pub use crate::store::awards::{Field as AwardField, Filter as AwardFilter};
 pub use crate::store::books::LoadedTerms;
 pub use crate::store::condition::{Condition, How, Operand};
 pub use crate::store::entries::{Field as EntryField, FundEntry, Sums, Wanted as WantedEntries};
-pub use crate::store::events::{Recorded, Text};
+pub use crate::store::events::{Field as EventField, Recorded, Text};
 pub use crate::store::imports::Field as ImportField;
 pub use crate::store::offers::{
     Field as OfferField, Filter as OfferFilter, Order as OfferOrder, Place as OfferPlace, Wanted as WantedOffers,

@@ -50,9 +50,11 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
         }
         OffersCommand::List(args) => list(args, session).await,
         OffersCommand::Show { offers } => show(offers, session).await,
-        OffersCommand::Events { offer } => {
+        OffersCommand::Events { offer, filter, order_by } => {
+            let first =
+                ListOfferEventsRequest { offer, filter, order_by, page_size: EVENTS, page_token: String::new() };
             let events = every_page(async |page_token| {
-                let request = ListOfferEventsRequest { offer: offer.clone(), page_size: EVENTS, page_token };
+                let request = ListOfferEventsRequest { page_token, ..first.clone() };
                 let answer = session.offers().list_offer_events(session.call(request)).await?.into_inner();
                 Ok((answer.events, answer.next_page_token))
             });

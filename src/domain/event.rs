@@ -286,6 +286,40 @@ pub struct ReleasedAward {
 }
 
 impl EventBody {
+    /// Every kind there is, as [`Self::kind`] answers it.
+    pub const KINDS: [&str; 30] = [
+        "identified",
+        "schools_added",
+        "contacted",
+        "contact_corrected",
+        "accepted",
+        "started",
+        "closed",
+        "reopened",
+        "assigned",
+        "noted",
+        "region_changed",
+        "placed",
+        "approval_opened",
+        "approval_given",
+        "approval_denied",
+        "fund_created",
+        "fund_allocated",
+        "fund_withdrawn",
+        "funds_moved",
+        "awarded",
+        "days_booked",
+        "booking_cancelled",
+        "drawn",
+        "released",
+        "refunded",
+        "referral_raised",
+        "referral_discussed",
+        "referral_approved",
+        "referral_declined",
+        "referral_withdrawn",
+    ];
+
     /// The kind, as it is written in the record.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

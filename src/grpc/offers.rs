@@ -1,14 +1,15 @@
 //! `OfferService`.
 
+mod events;
 mod list;
 
 use prost::Message;
 use prost_types::FieldMask;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::call::{Call, unary};
+use super::call::unary;
 use super::convert;
-use super::fields::{Fields, page_size_within, token};
+use super::fields::Fields;
 use super::mask::Mask;
 use super::watch::{self, Watchers};
 use crate::app::writer::Told;
@@ -303,7 +304,7 @@ impl OfferService for Offers {
     }
 
     async fn list_offer_events(&self, request: Request<ListOfferEventsRequest>) -> Reply<ListOfferEventsResponse> {
-        unary("OfferService/ListOfferEvents", request, async |call| events(&self.0, call).await).await
+        unary("OfferService/ListOfferEvents", request, async |call| events::list(&self.0, call).await).await
     }
 }
 
@@ -343,20 +344,4 @@ fn contact_command(
     }
     let command = party.zip(on).map(|(party, on)| Command::Contact { offers, party, on, text });
     fields.done(request.zip(command))
-}
-
-async fn events(app: &App, call: Call<ListOfferEventsRequest>) -> Result<ListOfferEventsResponse> {
-    let message = &call.message;
-    let mut fields = Fields::default();
-    let id: Option<OfferId> = fields.parse("offer", &message.offer);
-    let id = fields.done(id)?;
-    let bound = message.offer.as_bytes();
-    let after = Seq(token::read_as(bound, &message.page_token)?.unwrap_or(0));
-    let size = page_size_within(message.page_size, 100, 1_000);
-    let page = app.offer_events(&call.caller, id, after, size).await?;
-    let next_page_token = token::next(bound, size, &page, |(last, _)| last.event.seq.to_string());
-    let event = |(it, text): &(crate::app::Recorded, Option<crate::app::Text>)| {
-        convert::offer_event(it, text.as_ref().map(|text| text.text.clone()))
-    };
-    Ok(ListOfferEventsResponse { events: page.iter().map(event).collect(), next_page_token })
 }

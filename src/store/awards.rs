@@ -296,19 +296,17 @@ pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Ve
 /// As the database has it.
 pub async fn page(from: &impl Readable, reach: &Reach, filter: &Filter, page: Page) -> Result<Vec<(Programme, Award)>> {
     let conn = from.at();
-    let (beyond, direction) = if page.newest_first { ("id <", " DESC") } else { ("id >", "") };
     let mut conditions = vec!["1 = 1".to_owned()];
     let mut values: Vec<Value> = Vec::new();
-    let compared: [(&str, Option<Value>); 4] = [
-        (beyond, page.after.map(Into::into)),
-        ("offer_id =", filter.offer.map(|id| id.0.into())),
-        ("programme =", filter.programme.as_ref().map(|it| it.as_str().into())),
-        ("strand =", filter.strand.as_ref().map(|it| it.as_str().into())),
+    let equal: [(&str, Option<Value>); 3] = [
+        ("offer_id", filter.offer.map(|id| id.0.into())),
+        ("programme", filter.programme.as_ref().map(|it| it.as_str().into())),
+        ("strand", filter.strand.as_ref().map(|it| it.as_str().into())),
     ];
-    for (column, value) in compared {
+    for (column, value) in equal {
         let Some(value) = value else { continue };
         values.push(value);
-        conditions.push(format!("{column} ${}", values.len()));
+        conditions.push(format!("{column} = ${}", values.len()));
     }
     if let Some(offers) = offers::ids_within(reach, &mut values) {
         conditions.push(format!("offer_id IN ({offers})"));
@@ -317,9 +315,7 @@ pub async fn page(from: &impl Readable, reach: &Reach, filter: &Filter, page: Pa
         conditions.push(format!("awarded {} drawn + released", if open { ">" } else { "=" }));
     }
     conditions.extend(filter.condition.as_ref().map(|it| it.written(&|field: Field| field.column(), &mut values)));
-    values.push(i64::try_from(page.limit).unwrap_or(i64::MAX).into());
-    let (conditions, limit) = (conditions.join(" AND "), values.len());
-    let sql = format!("SELECT {COLUMNS} FROM awards WHERE {conditions} ORDER BY id{direction} LIMIT ${limit}");
+    let sql = format!("SELECT {COLUMNS} FROM awards {}", page.written("id", conditions, &mut values));
     let rows = select_by_place(&conn, &sql, values, read).await?;
     let (order, awards): (Vec<_>, Vec<_>) = rows.into_iter().map(|(programme, it)| ((programme, it.id), it)).unzip();
     let mut awards = whole(&conn, awards).await?;

@@ -7,9 +7,11 @@ use uuid::Uuid;
 use super::batch::{Batch, How, Kind, Table, cell};
 use super::books::{actor, hash};
 use super::bulk::{ids, number_in, select_by_place, within};
+use super::condition::Condition;
 use super::entity::record::text;
 use super::loose::{Rows, each};
 use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
+use super::page::Page;
 use super::{Backend, Readable, Result, Store, StoreError, day};
 use crate::domain::Date;
 use crate::domain::event::{Event, Hash, Seq};
@@ -190,13 +192,50 @@ pub async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit
     select_by_place(&from.at(), &sql, values, whole).await
 }
 
-/// A page of one offer's events after a sequence, in order; without their entries.
+/// What of an event a condition may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Its number.
+    Seq,
+    /// What happened, by name.
+    Kind,
+    /// Who did it.
+    Actor,
+    /// The day it happened.
+    Effective,
+    /// When it was recorded, in microseconds.
+    Recorded,
+    /// Its reason code, if any.
+    Reason,
+}
+
+impl Field {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Seq => "seq",
+            Self::Kind => "kind",
+            Self::Actor => "actor",
+            Self::Effective => "effective_on",
+            Self::Recorded => "recorded_at",
+            Self::Reason => "reason_code",
+        }
+    }
+}
+
+/// A page of one offer's events; without their entries.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
-pub async fn page_of_offer(from: &impl Readable, offer: OfferId, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
-    let sql = format!("SELECT {} FROM events WHERE offer_id = $1 AND seq > $2 ORDER BY seq LIMIT $3", SOURCE.names());
-    let values = vec![offer.0.into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+pub async fn page_of_offer(
+    from: &impl Readable,
+    offer: OfferId,
+    condition: Option<&Condition<Field>>,
+    page: Page<i64>,
+) -> Result<Vec<Recorded>> {
+    let mut values = vec![offer.0.into()];
+    let mut conditions = vec!["offer_id = $1".to_owned()];
+    conditions.extend(condition.map(|it| it.written(&|field: Field| field.column(), &mut values)));
+    let sql = format!("SELECT {} FROM events {}", SOURCE.names(), page.written("seq", conditions, &mut values));
     select_by_place(&from.at(), &sql, values, whole).await
 }
 

@@ -1,16 +1,16 @@
-//! Pages of rows in the order of their ids, which is the order in which they were made.
+//! Pages of rows in the order of a key that tells when they were made: their ids, or the numbers of events.
 
 use sea_orm::sea_query::Order;
-use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select};
+use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value};
 use uuid::Uuid;
 
 /// Where a page lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub struct Page<K = Uuid> {
     /// The newest first.
     pub newest_first: bool,
     /// Beyond this one; from the first when not said.
-    pub after: Option<Uuid>,
+    pub after: Option<K>,
     /// How many at most.
     pub limit: u64,
 }
@@ -25,5 +25,19 @@ impl Page {
         };
         let find = beyond.into_iter().fold(find, |find, beyond| find.filter(beyond));
         find.order_by(id, direction).limit(self.limit)
+    }
+}
+
+impl<K: Into<Value>> Page<K> {
+    /// The same for a query that is written out: these conditions and those of the page, the order and the limit. Values are
+    /// added to `values`, and stand as `$n`.
+    pub(super) fn written(self, key: &str, mut conditions: Vec<String>, values: &mut Vec<Value>) -> String {
+        let (beyond, direction) = if self.newest_first { ("<", " DESC") } else { (">", "") };
+        if let Some(after) = self.after {
+            values.push(after.into());
+            conditions.push(format!("{key} {beyond} ${}", values.len()));
+        }
+        values.push(i64::try_from(self.limit).unwrap_or(i64::MAX).into());
+        format!("WHERE {} ORDER BY {key}{direction} LIMIT ${}", conditions.join(" AND "), values.len())
     }
 }

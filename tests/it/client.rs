@@ -152,8 +152,7 @@ impl Client {
 
     /// The whole history of an offer.
     pub(crate) async fn events(&self, offer: &str) -> Vec<OfferEvent> {
-        let mut request =
-            ListOfferEventsRequest { offer: offer.to_owned(), page_size: 1_000, page_token: String::new() };
+        let mut request = ListOfferEventsRequest { offer: offer.to_owned(), page_size: 1_000, ..Default::default() };
         let mut all = Vec::new();
         loop {
             let page = self.offers().list_offer_events(self.ask(request.clone())).await.unwrap().into_inner();

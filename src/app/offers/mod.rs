@@ -16,8 +16,10 @@ use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
-use crate::store::events::{Recorded, Text};
+use crate::store::condition::Condition;
+use crate::store::events::{Field as EventField, Recorded, Text};
 use crate::store::offers::Wanted;
+use crate::store::page::Page;
 use crate::store::{self, books, events, offers};
 pub(super) use reader::OfferReader;
 
@@ -166,7 +168,7 @@ impl App {
         Ok(offers::page(self.store(), &caller.reach(Action::Read), wanted).await?)
     }
 
-    /// A page of one offer's events, with their texts as far as they are not erased.
+    /// A page of one offer's events of which a condition holds, with their texts as far as they are not erased.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
@@ -174,11 +176,11 @@ impl App {
         &self,
         caller: &Caller,
         id: OfferId,
-        after: Seq,
-        limit: u64,
+        condition: Option<&Condition<EventField>>,
+        page: Page<i64>,
     ) -> Result<Vec<(Recorded, Option<Text>)>> {
         let offer = self.get_offer(caller, id).await?;
-        let page = events::page_of_offer(self.store(), id, after, limit).await?;
+        let page = events::page_of_offer(self.store(), id, condition, page).await?;
         let with_text: Vec<Seq> =
             page.iter().filter(|it| it.event.text_hash.is_some()).map(|it| it.event.seq).collect();
         let mut texts = events::texts(self.store(), &offer.programme, &with_text).await?;

@@ -33,10 +33,17 @@ pub enum OffersCommand {
         offers: Vec<String>,
     },
     /// What happened to one offer, first to last
-    #[command(after_help = "Example:\n  tsio offers events 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
+    #[command(after_help = "Examples:\n  tsio offers events 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f\n  \
+                            tsio offers events $OFFER --filter 'NOT kind = noted' --order-by 'sequence desc'")]
     Events {
         /// The offer's id
         offer: String,
+        /// A condition, as docs/lists.md has it
+        #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
+        filter: String,
+        /// `sequence` (when not given), or `sequence desc`, the last first
+        #[arg(long, value_name = "ORDER", default_value = "", hide_default_value = true)]
+        order_by: String,
     },
     /// Every change of a programme's offers as it comes, one line each, resuming by itself
     #[command(

@@ -8,21 +8,22 @@ use tonic::Status;
 use tsio::proto::referral_service_client::ReferralServiceClient;
 use tsio::proto::{
     Approval, ApprovalState, Award, AwardState, DenyApprovalRequest, Fund, GiveApprovalRequest, Import, ImportKind,
-    ImportState, ListApprovalsRequest, ListAwardsRequest, ListFundsRequest, ListImportsRequest, ListReferralsRequest,
-    Outcome, Referral, ReferralOrigin, ReferralState, ReopenOfferRequest,
+    ImportState, ListApprovalsRequest, ListAwardsRequest, ListFundsRequest, ListImportsRequest, ListOfferEventsRequest,
+    ListReferralsRequest, OfferEvent, Outcome, Referral, ReferralOrigin, ReferralState, ReopenOfferRequest,
 };
 
 use super::fields_of;
 use crate::client::{Client, YEAR, fresh, of_school};
 use crate::harness::{Db, Server, both};
 use crate::money::{Much, credit, nle, refusal};
-use crate::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, august, done, import_all, said_by, text};
+use crate::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, august, done, import_all, numbers, said_by, text};
 
 both!(
     awards_are_filtered_and_ordered,
     referrals_are_filtered_and_ordered,
     approvals_are_filtered_and_ordered,
     imports_are_filtered_and_ordered,
+    events_are_filtered_and_ordered,
     funds_are_filtered,
     every_mistake_is_named,
 );
@@ -333,6 +334,59 @@ async fn imports_are_filtered_and_ordered(db: Db) {
     let listed = done(&server, &words);
     let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "import_id")).collect();
     assert_eq!(listed, [all[1].import_id.clone(), all[0].import_id.clone()]);
+}
+
+async fn events(client: &Client, offer: &str, filter: &str, order_by: &str) -> Vec<OfferEvent> {
+    let (offer, filter, order_by) = (offer.to_owned(), filter.to_owned(), order_by.to_owned());
+    let first = ListOfferEventsRequest { offer, filter, order_by, page_size: TWO, ..Default::default() };
+    let ask = async |page_token| {
+        let request = ListOfferEventsRequest { page_token, ..first.clone() };
+        let page = client.offers().list_offer_events(client.ask(request)).await?.into_inner();
+        Ok((page.events, page.next_page_token))
+    };
+    walk(&first.filter, ask).await
+}
+
+async fn events_are_filtered_and_ordered(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let [one, other] = [&offers[0], &offers[1]];
+    client.accepted(one).await;
+    client.note(&other.offer, "of another offer", &fresh()).await.unwrap();
+    client.named("b.officer-2").note(&one.offer, "telephoned", &fresh()).await.unwrap();
+    client.close(&one.offer, Outcome::Withdrawn).await.unwrap();
+    let all = events(&client, &one.offer, "", "").await;
+    assert!(all.is_sorted_by_key(|it| it.sequence) && all.len() >= 5, "{all:?}");
+    let (day, middle) = (all[1].effective_date.clone(), all[2].clone());
+    let (number, time) = (middle.sequence, middle.recorded_time.unwrap());
+    let rows = Rows::<OfferEvent>::new()
+        .says("kind = noted", |it| it.kind == "noted")
+        .says("kind != noted", |it| it.kind != "noted")
+        .says("actor = b.officer-2", |it| it.actor == "b.officer-2")
+        .says(format!("sequence > {number}"), move |it| it.sequence > number)
+        .says(format!("sequence <= {number} AND kind != contacted"), move |it| {
+            it.sequence <= number && it.kind != "contacted"
+        })
+        .says(format!("recorded_time > {}", instant(time)), move |it| later(it.recorded_time, time))
+        .says(format!("NOT effective_date = {day}"), move |it| it.effective_date != day);
+    let orders = ["sequence", "sequence desc"];
+    let list = async |filter: String, order: String| events(&client, &one.offer, &filter, &order).await;
+    held(&all, &orders, rows, list).await;
+    assert_eq!(events(&client, &one.offer, "reason_code = \"\"", "").await, all);
+    assert_eq!(events(&client, &one.offer, "reason_code = no_capacity", "").await, []);
+    let wrong = ListOfferEventsRequest {
+        offer: "x".to_owned(),
+        filter: "kind = telephoned".to_owned(),
+        order_by: "kind".to_owned(),
+        ..Default::default()
+    };
+    let refused = client.offers().list_offer_events(client.ask(wrong)).await.unwrap_err();
+    assert_eq!(fields_of(&refused), ["offer", "filter", "order_by"]);
+    let words = ["offers", "events", &one.offer, "--filter", "NOT kind = noted", "--order-by", "sequence desc"];
+    let listed = numbers(&done(&server, &words), "sequence");
+    let wanted: Vec<i64> = all.iter().filter(|it| it.kind != "noted").map(|it| it.sequence).rev().collect();
+    assert_eq!(listed, wanted);
 }
 
 async fn funds(client: &Client, filter: &str) -> Vec<Fund> {
