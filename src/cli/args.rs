@@ -255,7 +255,10 @@ impl FromStr for Expected {
 /// Takes a date as it travels: `YYYY-MM-DD`, and a day that exists.
 pub(super) fn date(text: &str) -> Result<String, &'static str> {
     let parsed: Option<NaiveDate> = text.parse().ok();
-    parsed.map(|day| day.to_string()).filter(|day| day == text).ok_or("a date as YYYY-MM-DD is wanted")
+    parsed
+        .map(|day| day.to_string())
+        .filter(|day| text.len() == 10 && day == text)
+        .ok_or("a date as YYYY-MM-DD is wanted")
 }
 
 /// Which rows of a list, and in which order.
@@ -264,7 +267,7 @@ pub struct Sought {
     /// A condition, as docs/lists.md has it
     #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
     pub(super) filter: String,
-    /// By id, the order they were made in, or by id with ` desc`, as docs/lists.md has it
+    /// By the field of the id (`award`, `referral`, `approval`, `import_id`), the order they were made in, or that with ` desc`
     #[arg(long, value_name = "ORDER", default_value = "", hide_default_value = true)]
     pub(super) order_by: String,
 }

@@ -33,6 +33,11 @@ pub(super) fn again(status: &Status) -> Again {
     }
 }
 
+/// Whether the caller holds as many watches as one may.
+pub(super) fn is_too_many_watches(status: &Status) -> bool {
+    reason(status).as_deref() == Some("WATCHES_EXCEEDED")
+}
+
 /// The wait before the next try after so many: by chance up to a bound that doubles, so that clients that failed together do not
 /// come back together ("full jitter"). None where that leaves no time for the try.
 pub(super) fn pause(tried: u32, left: Duration) -> Option<Duration> {

@@ -24,6 +24,8 @@ pub struct Watch {
     kept: Vec<WatchOffersResponse>,
     /// What may be told.
     ready: VecDeque<WatchOffersResponse>,
+    /// Whether a message has ever come.
+    heard: bool,
     /// Failures since the last message.
     tried: u32,
     /// Whether another token was asked for since the last message.
@@ -40,7 +42,8 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     pub(super) fn new(client: Client, request: WatchOffersRequest) -> Self {
         let (kept, ready) = (Vec::new(), VecDeque::new());
-        Self { client, request, stream: None, kept, ready, tried: 0, renewed: false, broke: Box::new(|_| {}) }
+        let broke = Box::new(|_: &Status| {});
+        Self { client, request, stream: None, kept, ready, heard: false, tried: 0, renewed: false, broke }
     }
 
     /// The same, telling of each stream that broke and is resumed.
@@ -62,7 +65,8 @@ impl Watch {
     /// The next message. While the server is away it waits, with growing pauses, for as long as it is polled.
     ///
     /// # Errors
-    /// What no resuming mends: another history (`HISTORY_DIVERGED`), a token that cannot be renewed, a wrong request.
+    /// What no resuming mends: another history (`HISTORY_DIVERGED`), a caller that holds all watches one may when it begins
+    /// another (`WATCHES_EXCEEDED`), a token that cannot be renewed, a wrong request.
     pub async fn next(&mut self) -> Result<WatchOffersResponse, Error> {
         loop {
             if let Some(message) = self.ready.pop_front() {
@@ -93,7 +97,7 @@ impl Watch {
 
     /// Keeps back what has no place, which is of a snapshot; with what has one, all that was kept may be told.
     fn take(&mut self, message: WatchOffersResponse) {
-        (self.tried, self.renewed) = (0, false);
+        (self.heard, self.tried, self.renewed) = (true, 0, false);
         if message.resume_token.is_empty() {
             return self.kept.push(message);
         }
@@ -126,6 +130,8 @@ impl Watch {
     /// Waits, or renews the token, where going on can help.
     async fn mend(&mut self, status: Status) -> Result<(), Error> {
         let again = match retry::again(&status) {
+            // Its place of before the break is soon free; who never had one would wait for another watch to end.
+            _ if !self.heard && retry::is_too_many_watches(&status) => Again::No,
             // A deadline that the caller set is the end it asked for.
             _ if status.code() == Code::DeadlineExceeded && self.client.stream_deadline().is_some() => Again::No,
             Again::WithAnotherToken if !self.renewed && self.client.renew().await? => {

@@ -125,6 +125,11 @@ impl<T: Message> Call<T> {
         Hash(Sha256::new().chain_update(self.rpc).chain_update([0]).chain_update(body).finalize().into())
     }
 
+    /// What a page token is bound to: the method, and the message without the fields that may change from page to page.
+    pub(super) fn bound(&self, message: &T) -> Vec<u8> {
+        [self.rpc.as_bytes(), &[0], &message.encode_to_vec()].concat()
+    }
+
     /// Carries a command out in the book of what it names, or only tries it.
     pub(super) async fn change<R: Message + Default>(
         self,

@@ -2,7 +2,6 @@
 
 mod list;
 
-use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::call::{Call, unary};
@@ -127,7 +126,7 @@ async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result
     let to = fields.date("to_date", &message.to_date);
     let ((programme, from), to) = fields.done(programme.zip(from).zip(to))?;
     let bound = ListEligibilityChangesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let bound = bound.encode_to_vec();
+    let bound = call.bound(&bound);
     let after: Option<ChangeKey> = token::read_as(&bound, &message.page_token)?;
     let size = page_size(message.page_size);
     let all = app.eligibility_changes(&call.caller, &programme, from, to).await?;

@@ -154,7 +154,7 @@ impl<C: Copy> Condition<C> {
     }
 }
 
-/// A comparison of a column. What has no value is not the same as anything, and has no part.
+/// A comparison of a column. Of which a part may be asked, a column has lower case alone. What has no value is not the same as anything, and has no part.
 pub(super) fn compare<C: ColumnTrait>(column: C, how: How, operand: &Operand) -> SimpleExpr {
     let Some(value) = operand.value() else {
         return if how == How::Equal { column.is_null() } else { column.is_not_null() };

@@ -3,6 +3,7 @@
 mod by_id;
 mod eligibility;
 mod entries;
+mod mistakes;
 mod walks;
 
 use prost_types::FieldMask;

@@ -174,7 +174,8 @@ impl<T: Send + Sync + 'static> Watches<T> {
     ///
     /// # Errors
     /// [`AppError::Denied`] and [`AppError::NotFound`] at the start, when the caller's access is checked;
-    /// [`AppError::WatchesTooMany`] of one caller; [`AppError::Overloaded`] when too many watch; [`AppError::Diverged`] for a place that is not in this history;
+    /// [`AppError::WatchesTooMany`] of one caller; [`AppError::Overloaded`] when too many watch; [`AppError::Diverged`] for a
+    /// place that is not in this history;
     /// [`AppError::TooSlow`]; [`AppError::Stopping`]; [`AppError::Unavailable`] when the database is away for longer than
     /// the retries last.
     pub async fn watch(&self, caller: &Caller, asked: Asked, to: mpsc::Sender<Told<T>>) -> Result<()> {

@@ -26,7 +26,7 @@ pub enum FundsCommand {
         /// Only of this programme
         #[arg(long, value_name = "PROGRAMME")]
         programme: Option<String>,
-        /// A condition, as docs/lists.md has it
+        /// A condition, as docs/lists.md has it; amounts are in pence
         #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
         filter: String,
     },

@@ -1,13 +1,11 @@
 //! `ListApprovals`: which approvals, in which order.
 
-use prost::Message as _;
-
 use crate::app::{App, ApprovalField, Page, Result, StoredApproval, WhichApprovals};
 use crate::domain::book::approval;
 use crate::grpc::call::Call;
 use crate::grpc::convert;
 use crate::grpc::fields::{Fields, page_size, token};
-use crate::grpc::filter::values::{Value, actor, choice, instant, name, some_actor, some_id};
+use crate::grpc::filter::values::{Value, actor, choice, id, instant, name, some_actor};
 use crate::grpc::filter::{self, Column, ORDERED, SAME};
 use crate::proto::{Approval, ListApprovalsRequest, ListApprovalsResponse};
 
@@ -15,7 +13,7 @@ use crate::proto::{Approval, ListApprovalsRequest, ListApprovalsResponse};
 #[rustfmt::skip]
 const COLUMNS: &[Column<ApprovalField>] = &[
     Column { name: "action",       column: ApprovalField::Action,      takes: SAME,    read: action },
-    Column { name: "subject",      column: ApprovalField::Subject,     takes: SAME,    read: some_id },
+    Column { name: "subject",      column: ApprovalField::Subject,     takes: SAME,    read: id },
     Column { name: "state",        column: ApprovalField::State,       takes: SAME,    read: state },
     Column { name: "requested_by", column: ApprovalField::RequestedBy, takes: SAME,    read: actor },
     Column { name: "request_time", column: ApprovalField::Requested,   takes: ORDERED, read: instant },
@@ -42,7 +40,7 @@ pub(super) async fn list(app: &App, call: Call<ListApprovalsRequest>) -> Result<
     let orders = [("approval desc", true), ("approval", false)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let newest_first = fields.done(newest_first)?;
-    let bound = ListApprovalsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let bound = call.bound(&ListApprovalsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after = token::read_as(&bound, &message.page_token)?;
     let limit = page_size(message.page_size);
     let page = Page { newest_first, after, limit };

@@ -1,20 +1,18 @@
 //! `ListAwards`: which awards, in which order.
 
-use prost::Message as _;
-
 use super::shown;
 use crate::app::{App, AwardField, AwardFilter, Page, Result};
 use crate::grpc::call::Call;
 use crate::grpc::convert;
 use crate::grpc::fields::{Fields, page_size, token};
-use crate::grpc::filter::values::{Value, actor, choice, day, number, some_id, text};
+use crate::grpc::filter::values::{Value, actor, choice, day, id, number, text};
 use crate::grpc::filter::{self, Column, ORDERED, SAME};
 use crate::proto::{ListAwardsRequest, ListAwardsResponse};
 
 /// What a filter may ask of an award, by the names of the message's fields. docs/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<AwardField>] = &[
-    Column { name: "offer",      column: AwardField::Offer,     takes: SAME,    read: some_id },
+    Column { name: "offer",      column: AwardField::Offer,     takes: SAME,    read: id },
     Column { name: "strand",     column: AwardField::Strand,    takes: SAME,    read: text },
     Column { name: "state",      column: AwardField::State,     takes: SAME,    read: state },
     Column { name: "awarded",    column: AwardField::Awarded,   takes: ORDERED, read: number },
@@ -22,7 +20,7 @@ const COLUMNS: &[Column<AwardField>] = &[
     Column { name: "released",   column: AwardField::Released,  takes: ORDERED, read: number },
     Column { name: "refunded",   column: AwardField::Refunded,  takes: ORDERED, read: number },
     Column { name: "committed",  column: AwardField::Committed, takes: ORDERED, read: number },
-    Column { name: "fund",       column: AwardField::Fund,      takes: SAME,    read: some_id },
+    Column { name: "fund",       column: AwardField::Fund,      takes: SAME,    read: id },
     Column { name: "date",       column: AwardField::On,        takes: ORDERED, read: day },
     Column { name: "awarded_by", column: AwardField::By,        takes: SAME,    read: actor },
 ];
@@ -49,7 +47,7 @@ pub(super) async fn list(app: &App, call: Call<ListAwardsRequest>) -> Result<Lis
     let condition = filter::read(&mut fields, COLUMNS, &message.filter);
     let newest_first = filter::order(&mut fields, &[("award", false), ("award desc", true)], &message.order_by);
     let newest_first = fields.done(newest_first)?;
-    let bound = ListAwardsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let bound = call.bound(&ListAwardsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after = token::read_as(&bound, &message.page_token)?;
     let limit = page_size(message.page_size);
     let filter = AwardFilter { offer, programme, strand, open, condition };

@@ -1,7 +1,5 @@
 //! `ListEligibility`: which schools, in which order.
 
-use prost::Message as _;
-
 use crate::app::eligibility::{Field, Order, Place, Wanted};
 use crate::app::{App, Operand, Result};
 use crate::domain::ids::Urn;
@@ -55,7 +53,7 @@ pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Resul
     let condition = filter::read_with(&mut fields, COLUMNS, Some(&words), &message.filter);
     let (programme, order) = fields.done(programme.zip(order))?;
     known.transpose()?;
-    let bound = ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let bound = call.bound(&ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after: Option<token::Named<Urn>> = token::read_as(&bound, &message.page_token)?;
     let after = after.map(|it| Place { urn: it.key, name: it.name });
     let size = page_size(message.page_size);

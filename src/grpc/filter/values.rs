@@ -56,12 +56,18 @@ pub(in crate::grpc) fn some_actor(text: &str) -> Value {
     }
 }
 
+/// A UUID.
+pub(in crate::grpc) fn id(text: &str) -> Value {
+    text.parse().map(Operand::Id).map_err(|_| "an id".to_owned())
+}
+
 /// A UUID, or `""` for none.
 pub(in crate::grpc) fn some_id(text: &str) -> Value {
     if text.is_empty() {
-        return Ok(Operand::Nothing);
+        Ok(Operand::Nothing)
+    } else {
+        id(text).map_err(|wanted| format!("{wanted}, or \"\" for none"))
     }
-    text.parse().map(Operand::Id).map_err(|_| "an id, or \"\" for none".to_owned())
 }
 
 pub(in crate::grpc) fn text(text: &str) -> Value {
@@ -98,7 +104,7 @@ mod tests {
     #[test]
     fn values_are_read_or_refused_in_words() {
         let date = Date::from_ymd_opt(2022, 2, 28).unwrap();
-        let rows: [Row; 23] = [
+        let rows: [Row; 24] = [
             (day, "2022-02-28", Ok(Operand::Day(date))),
             (day, "2022-02-30", Err("a day as 2022-03-01")),
             (day, "2022-2-28", Err("a day as 2022-03-01")),
@@ -111,6 +117,7 @@ mod tests {
             (number, "-9223372036854775808", Ok(Operand::Number(i64::MIN))),
             (number, "9223372036854775808", Err("a number")),
             (some_number, "0", Ok(Operand::Nothing)),
+            (id, "", Err("an id")),
             (some_id, "", Ok(Operand::Nothing)),
             (some_id, "0190a4c1", Err("an id, or \"\" for none")),
             (some_actor, "", Ok(Operand::Nothing)),

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 
 use futures_util::stream::{self, Stream};
-use prost::Message as _;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -65,7 +64,7 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
     let orders = [("entry", false), ("entry desc", true)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let (fund, newest_first) = fields.done(fund.zip(newest_first))?;
-    let bound = ListFundEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let bound = call.bound(&ListFundEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let last: Option<EntrySeq> = token::read_as(&bound, &message.page_token)?.map(EntrySeq);
     let limit = page_size_within(message.page_size, 100, STREAMED);
     let (programme, upto) = app.fund_ledger(&call.caller, fund).await?;

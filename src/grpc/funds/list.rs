@@ -1,7 +1,5 @@
 //! `ListFunds`: which funds.
 
-use prost::Message as _;
-
 use crate::app::{App, FundField, FundKey, Result};
 use crate::domain::ids::Programme;
 use crate::grpc::call::Call;
@@ -30,7 +28,7 @@ pub(super) async fn list(app: &App, call: Call<ListFundsRequest>) -> Result<List
     let programme: Option<Programme> = fields.optional("programme", &message.programme);
     let condition = filter::read(&mut fields, COLUMNS, &message.filter);
     fields.done(Some(()))?;
-    let bound = ListFundsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let bound = call.bound(&ListFundsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after: Option<FundKey> = token::read_as(&bound, &message.page_token)?;
     let size = page_size(message.page_size);
     let which = (programme.as_ref(), condition.as_ref());

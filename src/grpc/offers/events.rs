@@ -1,7 +1,5 @@
 //! `ListOfferEvents`: which events of an offer, from which end.
 
-use prost::Message as _;
-
 use crate::app::{App, EventField, Operand, Page, Recorded, Result, Text};
 use crate::domain::event::EventBody;
 use crate::domain::ids::OfferId;
@@ -40,7 +38,7 @@ pub(super) async fn list(app: &App, call: Call<ListOfferEventsRequest>) -> Resul
     let orders = [("sequence", false), ("sequence desc", true)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let (id, newest_first) = fields.done(id.zip(newest_first))?;
-    let bound = ListOfferEventsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let bound = call.bound(&ListOfferEventsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after = token::read_as(&bound, &message.page_token)?;
     let limit = page_size_within(message.page_size, 100, 1_000);
     let page = Page { newest_first, after, limit };

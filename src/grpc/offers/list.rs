@@ -1,7 +1,5 @@
 //! `ListOffers`: which offers, in which order, and which of their fields.
 
-use prost::Message as _;
-
 use crate::app::{App, OfferField, OfferFilter, OfferOrder, OfferPlace, Operand, Result, WantedOffers};
 use crate::domain::ids::{Actor, OfferId};
 use crate::domain::offer::lifecycle::State;
@@ -80,7 +78,7 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
     let (programme, order) = fields.done(programme.zip(order))?;
     // A mask may change from page to page.
     let bound = ListOffersRequest { page_size: 0, page_token: String::new(), read_mask: None, ..message.clone() };
-    let bound = bound.encode_to_vec();
+    let bound = call.bound(&bound);
     let after: Option<token::Named<OfferId>> = token::read_as(&bound, &message.page_token)?;
     let after = after.map(|it| OfferPlace { offer: it.key, name: it.name });
     let limit = page_size(message.page_size);
@@ -118,6 +116,8 @@ fn kind(text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
 
     /// A field that is added to the message is added to the masks.

@@ -1,7 +1,5 @@
 //! `ListReferrals`: which referrals, in which order.
 
-use prost::Message as _;
-
 use crate::app::{App, Operand, Page, ReferralField, ReferralFilter, Result};
 use crate::domain::ids::Uid;
 use crate::domain::referral::{Origin, State, Subject};
@@ -56,7 +54,7 @@ pub(super) async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<
     let orders = [("referral desc", true), ("referral", false)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let (programme, newest_first) = fields.done(programme.zip(newest_first))?;
-    let bound = ListReferralsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let bound = call.bound(&ListReferralsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after = token::read_as(&bound, &message.page_token)?;
     let limit = page_size(message.page_size);
     let filter = ReferralFilter { state, region, condition };

@@ -1,7 +1,5 @@
 //! `ListImports`: which imports, in which order.
 
-use prost::Message as _;
-
 use crate::app::imports::{Filter, Kind, State};
 use crate::app::{App, ImportField, Page, Result};
 use crate::grpc::call::Call;
@@ -45,7 +43,7 @@ pub(super) async fn list(app: &App, call: Call<ListImportsRequest>) -> Result<Li
     let orders = [("import_id desc", true), ("import_id", false)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let newest_first = fields.done(newest_first)?;
-    let bound = ListImportsRequest { page_size: 0, page_token: String::new(), ..message.clone() }.encode_to_vec();
+    let bound = call.bound(&ListImportsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after = token::read_as(&bound, &message.page_token)?;
     let limit = page_size(message.page_size);
     let filter = Filter { kind, condition };

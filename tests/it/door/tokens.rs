@@ -231,6 +231,10 @@ fn one_caller_holds_only_so_many_watches() {
         let refused = why(&watch(&ann).await.unwrap_err());
         assert_eq!(refused, (Code::ResourceExhausted, "WATCHES_EXCEEDED".to_owned()));
         assert!(watch(&ben).await.is_ok(), "another has places of their own");
+        let own = tsio::client::Client::to(guarded.url()).authority(guarded.authority.pem.clone()).token(ann.clone());
+        let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
+        let told = own.connect().await.unwrap().watch(request).next().await.unwrap_err();
+        assert_eq!(told.failed().map(|it| it.reason()), Some("WATCHES_EXCEEDED"), "{told}");
         // Whoever ends one may begin one.
         drop(held.0);
         let began = Instant::now();
