@@ -7,6 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::grpc::Exporting;
+use crate::store::CommitNoticeLayer;
 
 /// Environment variable with the log filter, `tracing`'s syntax.
 const FILTER: &str = "TSIO_LOG";
@@ -26,12 +27,12 @@ pub fn start_with(traces: Option<&Exporting>) {
     let log = tracing_subscriber::fmt::layer().with_writer(stderr);
     let log: Box<dyn Layer<Registry> + Send + Sync> =
         if stderr().is_terminal() { log.boxed() } else { log.json().with_span_list(false).boxed() };
-    let registry = tracing_subscriber::registry();
+    // Each layer has a filter of its own: what the log leaves out, the others may still need.
+    let registry = tracing_subscriber::registry().with(log.with_filter(filter)).with(CommitNoticeLayer::filtered());
     // Started already, by a test in the same process: that one stays.
     let _ = match traces {
-        // What the log does not ask for is then not even looked at.
-        None => registry.with(log).with(filter).try_init(),
-        Some(traces) => registry.with(log.with_filter(filter)).with(traces.layer()).try_init(),
+        None => registry.try_init(),
+        Some(traces) => registry.with(traces.layer()).try_init(),
     };
     if let Some(error) = wrong {
         tracing::warn!(error, "{FILTER} cannot be read and is left out");

@@ -59,6 +59,9 @@ pub enum AppError {
     /// The database is away: nothing is known beyond what reading again tells.
     #[error("the database is away: try again with the same request id")]
     Unavailable,
+    /// The database's storage is full: nothing is known beyond what reading again tells.
+    #[error("the storage of the database is full: try again with the same request id once there is space")]
+    StorageFull,
     /// A newer program has brought the schema past what this one knows; it writes no more.
     #[error("this server is older than the database: try again with the same request id, on another")]
     Outdated,
@@ -93,6 +96,10 @@ impl From<StoreError> for AppError {
             StoreError::Away(_) | StoreError::Busy(_) | StoreError::Taken(_) => {
                 tracing::warn!(%error, "the database did not answer");
                 Self::Unavailable
+            }
+            StoreError::Full(_) => {
+                tracing::warn!(%error, "the database cannot write");
+                Self::StorageFull
             }
             StoreError::Outdated(_) => Self::Outdated,
             StoreError::Row(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => Self::Bug(error.to_string()),

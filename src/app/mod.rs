@@ -26,14 +26,16 @@ pub mod watch;
 pub mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::role::{Action, Caller};
 use crate::store::requests::Stored;
-use crate::store::{ReadTx, Store};
+use crate::store::{ReadTx, Store, StoreError};
 use clock::Clock;
 use offers::OfferReader;
 use retry::retried;
@@ -65,6 +67,9 @@ pub use imports::Denial;
 pub use measures::Measures;
 pub use offers::{OfferInFull, OffersAtOnce};
 pub use referrals::ReferralInFull;
+
+/// How long the database may take to give a sign of life.
+const READY: Duration = Duration::from_secs(5);
 
 /// Result of every use case.
 pub type Result<T> = std::result::Result<T, AppError>;
@@ -110,12 +115,13 @@ impl App {
         Ok(retried(|| self.store().snapshot()).await?)
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and can be written as far as is known.
     ///
     /// # Errors
-    /// [`AppError::Unavailable`].
+    /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::Outdated`].
     pub async fn ready(&self) -> Result<()> {
-        Ok(self.inner.store.ping().await?)
+        let pinged = timeout(READY, self.inner.store.ping()).await;
+        Ok(pinged.unwrap_or_else(|_| Err(StoreError::Away("no sign of life in time".to_owned())))?)
     }
 
     /// Has what goes on inside counted, from now on.
@@ -127,6 +133,12 @@ impl App {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.inner.writer.waiting()
+    }
+
+    /// Whether a write did not end as it should, and none has succeeded since.
+    #[must_use]
+    pub fn is_write_in_doubt(&self) -> bool {
+        self.store().is_write_in_doubt()
     }
 
     /// The pools of connections, as they are at this moment.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::AppError;
 use crate::store::StoreError;
 
@@ -11,22 +13,45 @@ const TRIES: u32 = 4;
 /// that replicas do not march in step.
 const WAIT_MS: u64 = 50;
 
+/// How long one try may take: longer than anything that the database bounds by itself. A connection that is open and silent
+/// would be waited for without an end.
+const LONGEST_TRY: Duration = Duration::from_secs(25);
+
 /// An error that may pass.
 pub(crate) trait Passing: std::fmt::Display {
+    /// A try was given up.
+    fn timed_out() -> Self;
+
     /// Whether trying again can help.
     fn may_pass(&self) -> bool;
 }
 
 impl Passing for StoreError {
+    fn timed_out() -> Self {
+        Self::Away("no answer in time".to_owned())
+    }
+
     fn may_pass(&self) -> bool {
         self.retryable()
     }
 }
 
 impl Passing for AppError {
-    fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable)
+    fn timed_out() -> Self {
+        Self::Unavailable
     }
+
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable | Self::StorageFull)
+    }
+}
+
+/// One try, given up when it takes longer than any that is answered.
+///
+/// # Errors
+/// Its own, or [`Passing::timed_out`].
+pub(crate) async fn one_try<T, E: Passing>(step: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    timeout(LONGEST_TRY, step).await.unwrap_or_else(|_| Err(E::timed_out()))
 }
 
 /// Runs a step until it succeeds, fails for good, or has been tried four times. A step must be one that may have been
@@ -39,7 +64,7 @@ pub(crate) async fn retried<T, E: Passing, F: Future<Output = Result<T, E>>>(
 ) -> Result<T, E> {
     let mut tried = 1;
     loop {
-        match step().await {
+        match one_try(step()).await {
             Err(error) if error.may_pass() && tried < TRIES => {
                 tracing::warn!(%error, tried, "trying again");
                 let most = WAIT_MS << tried.saturating_sub(1);

@@ -140,7 +140,7 @@ impl App {
             return Ok((new.encode)(&kept));
         }
         if let Some(stored) = requests::one(&tx, &actor, request).await? {
-            tx.rollback().await?;
+            tx.confirm().await?;
             return again(&stored, new.rpc, new.fingerprint);
         }
         let answer = (new.encode)(&kept);
@@ -152,8 +152,9 @@ impl App {
     }
 
     async fn answered(&self, actor: &Actor, new: &NewTerms<'_>) -> Result<Option<Vec<u8>>> {
-        let stored = requests::one(self.store(), actor, new.request).await?;
-        stored.map(|stored| again(&stored, new.rpc, new.fingerprint)).transpose()
+        let Some(stored) = requests::one(self.store(), actor, new.request).await? else { return Ok(None) };
+        self.store().confirm().await?;
+        again(&stored, new.rpc, new.fingerprint).map(Some)
     }
 
     /// Loads the terms that ship with the program, as far as their programmes have none yet.

@@ -27,6 +27,7 @@ pub(super) struct Measured {
     connections: IntGaugeVec,
     most: IntGaugeVec,
     watchers: IntGauge,
+    writable: IntGauge,
     denied: IntCounterVec,
     checked: IntGaugeVec,
     sound: IntGaugeVec,
@@ -54,6 +55,10 @@ impl Measured {
             connections: gauges("tsio_database_connections", "Open connections, by pool.", &["pool", "state"])?,
             most: gauges("tsio_database_connections_max", "Connections that a pool may open.", &["pool"])?,
             watchers: gauge("tsio_watchers", "Watches that are open.")?,
+            writable: gauge(
+                "tsio_database_writable",
+                "1, or 0 after a write that did not end as it should, until one succeeds.",
+            )?,
             denied,
             checked: gauges(
                 "tsio_ledger_check_timestamp_seconds",
@@ -77,6 +82,7 @@ impl Measured {
     pub(super) fn ask(&self, app: &App, watching: usize) {
         self.waiting.set(whole(app.waiting()));
         self.watchers.set(whole(watching));
+        self.writable.set((!app.is_write_in_doubt()).into());
         for Pool { name, most, open, idle } in app.pools() {
             self.most.with_label_values(&[name]).set(most.into());
             self.connections.with_label_values(&[name, "idle"]).set(idle.into());

@@ -37,6 +37,7 @@ pub(super) fn status(error: AppError) -> Status {
         AppError::WatchesTooMany(_) => plain(Code::ResourceExhausted, "WATCHES_EXCEEDED"),
         AppError::DeadlinePassed => plain(Code::DeadlineExceeded, "DEADLINE_PASSED"),
         AppError::Unavailable => plain(Code::Unavailable, "DATABASE_AWAY"),
+        AppError::StorageFull => plain(Code::Unavailable, "STORAGE_FULL"),
         AppError::Outdated => plain(Code::Unavailable, "SERVER_OUTDATED"),
         AppError::Diverged(_) => plain(Code::FailedPrecondition, "HISTORY_DIVERGED"),
         AppError::TooSlow(_) => plain(Code::ResourceExhausted, "WATCHER_TOO_SLOW"),

@@ -8,8 +8,7 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement, Value};
 use uuid::Uuid;
 
-use super::hints::CHANNEL;
-use super::{Backend, Readable as _, Result, StoreError, WriteTx};
+use super::{Backend, Readable as _, Result, StoreError, WriteTx, step};
 use crate::domain::Date;
 
 /// Rows of the longest statement on SQLite.
@@ -128,8 +127,6 @@ struct Part {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     parts: Vec<Part>,
-    /// What to tell other processes with the commit; see [`super::hints`].
-    hint: Option<String>,
 }
 
 impl Batch {
@@ -147,11 +144,6 @@ impl Batch {
         }
     }
 
-    /// Has other processes told of it with the commit, where there can be any: within the same statement.
-    pub(super) fn hint(&mut self, payload: &str) {
-        self.hint = Some(payload.to_owned());
-    }
-
     /// Writes everything.
     ///
     /// # Errors
@@ -161,8 +153,8 @@ impl Batch {
         if self.parts.is_empty() {
             return Ok(());
         }
-        let written = match tx.backend {
-            Backend::Postgres => at_once(tx, self.parts, self.hint).await,
+        let written = match tx.backend() {
+            Backend::Postgres => at_once(tx, self.parts).await,
             Backend::Sqlite => table_by_table(tx, self.parts).await,
         };
         written.map_err(|error| match error {
@@ -179,7 +171,7 @@ fn is_race(text: &str) -> bool {
         .any(|it| text.contains(it))
 }
 
-async fn at_once(tx: &WriteTx, parts: Vec<Part>, hint: Option<String>) -> Result<()> {
+async fn at_once(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
     let mut sql = String::with_capacity(4_096);
     let mut values: Vec<Value> = Vec::new();
     for (index, Part { table, same, cells }) in parts.into_iter().enumerate() {
@@ -190,15 +182,9 @@ async fn at_once(tx: &WriteTx, parts: Vec<Part>, hint: Option<String>) -> Result
         values.extend(same.into_iter().zip(table.same).map(|(cell, (_, kind))| or_null(cell, *kind)));
         values.extend(arrays(table, cells));
     }
-    match hint {
-        Some(hint) => {
-            values.push(hint.into());
-            sql.push_str(&format!(" SELECT pg_notify('{CHANNEL}', ${})", values.len()));
-        }
-        None => sql.push_str(" SELECT 1"),
-    }
-    tx.at().db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
-    Ok(())
+    sql.push_str(" SELECT 1");
+    let written = tx.at().db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+    if written.rows_affected() == 1 { Ok(()) } else { Err(step::out_of_step()) }
 }
 
 /// One part of the statement: its values come after `bound` others. Written piece by piece into the one text: for a lone

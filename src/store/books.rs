@@ -7,7 +7,7 @@ use super::bulk::select_by_place;
 use super::entity::record::{book, terms};
 use super::loose::{Rows, each};
 use super::schema::{self, APPLIED};
-use super::{Backend, Conn, Readable, Result, StoreError, WriteTx};
+use super::{Backend, Conn, Readable, Result, StoreError, WriteTx, step};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::{Actor, Programme};
 use crate::domain::ledger::EntrySeq;
@@ -109,7 +109,13 @@ pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<Head>> {
     let conn = tx.at();
     // SQLite's transaction has the whole file locked already.
     match conn.backend {
-        Backend::Postgres => read_head(&conn, programme, (APPLIED, " FOR UPDATE")).await,
+        Backend::Postgres => {
+            let head = read_head(&conn, programme, (APPLIED, " FOR UPDATE")).await?;
+            if head.is_none() {
+                step::check(&conn).await?;
+            }
+            Ok(head)
+        }
         Backend::Sqlite => read_head(&conn, programme, ("NULL", "")).await,
     }
 }

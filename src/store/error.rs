@@ -8,6 +8,10 @@ pub enum StoreError {
     /// The database is away, or the connection was lost: nothing is known of what it last did. Retry, reading again.
     #[error("the database is away: {0}")]
     Away(String),
+    /// The storage is full: nothing more can be written until space is freed. Whether the last write was carried out is
+    /// not known. Retry, reading again.
+    #[error("the storage is full: {0}")]
+    Full(String),
     /// Another holder is in the way (a lock timeout, a deadlock, a serialization failure): nothing was done. Retry.
     #[error("the database is busy: {0}")]
     Busy(String),
@@ -40,6 +44,7 @@ impl StoreError {
     pub fn said(self) -> String {
         match self {
             Self::Away(said)
+            | Self::Full(said)
             | Self::Busy(said)
             | Self::Taken(said)
             | Self::Row(said)
@@ -53,7 +58,7 @@ impl StoreError {
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
-            Self::Away(_) | Self::Busy(_) | Self::Taken(_) => true,
+            Self::Away(_) | Self::Full(_) | Self::Busy(_) | Self::Taken(_) => true,
             Self::Row(_) | Self::Unreadable(_) | Self::Outdated(_) | Self::Unusable(_) => false,
         }
     }
@@ -63,7 +68,7 @@ impl StoreError {
     pub const fn blames_one(&self) -> bool {
         match self {
             Self::Taken(_) | Self::Row(_) | Self::Unreadable(_) => true,
-            Self::Away(_) | Self::Busy(_) | Self::Outdated(_) | Self::Unusable(_) => false,
+            Self::Away(_) | Self::Full(_) | Self::Busy(_) | Self::Outdated(_) | Self::Unusable(_) => false,
         }
     }
 }
@@ -103,8 +108,12 @@ fn postgres(code: &str) -> Kind {
     match (code, code.get(..2).unwrap_or_default()) {
         // Serialization failure, deadlock, lock not available, query canceled (statement_timeout).
         ("40001" | "40P01" | "55P03" | "57014", _) => StoreError::Busy,
+        // Disk full.
+        ("53100", _) => StoreError::Full,
         // Cardinality, data, constraint, a row too large, raised by a trigger.
         (_, "21" | "22" | "23" | "54" | "P0") => StoreError::Row,
+        // A prepared statement that is there already: the session is not as the driver believes.
+        ("42P05", _) => StoreError::Away,
         // A table that is not there, a right that is lacking, a syntax error. Statements are the same whatever the
         // command: the others of the group would fail of it as well, now and at the next try.
         (_, "42") => StoreError::Unusable,
@@ -115,13 +124,16 @@ fn postgres(code: &str) -> Kind {
 
 /// By result code, extended ones included: sorted as SQLSTATE is.
 fn sqlite(code: &str) -> Kind {
-    match code.parse::<u32>().map(|code| code & 0xff) {
+    let code = code.parse::<u32>().ok();
+    match (code, code.map(|code| code & 0xff)) {
+        // FULL; IOERR_SHMSIZE: the index of the log could not be made larger.
+        (_, Some(13)) | (Some(4_874), _) => StoreError::Full,
         // BUSY, LOCKED.
-        Ok(5 | 6) => StoreError::Busy,
+        (_, Some(5 | 6)) => StoreError::Busy,
         // TOOBIG, CONSTRAINT (a trigger's RAISE is one), MISMATCH, RANGE.
-        Ok(18..=20 | 25) => StoreError::Row,
+        (_, Some(18..=20 | 25)) => StoreError::Row,
         // ERROR: a table that is not there, a syntax error.
-        Ok(1) => StoreError::Unusable,
+        (_, Some(1)) => StoreError::Unusable,
         _ => StoreError::Away,
     }
 }
@@ -135,14 +147,16 @@ mod tests {
         let kind = |sorted: fn(&str) -> Kind, code: &str| match sorted(code)(String::new()) {
             StoreError::Busy(_) => "busy",
             StoreError::Away(_) => "away",
+            StoreError::Full(_) => "full",
             StoreError::Row(_) => "row",
             StoreError::Unusable(_) => "unusable",
             StoreError::Taken(_) | StoreError::Unreadable(_) | StoreError::Outdated(_) => "other",
         };
         let rows = [
             ("busy", &["40001", "40P01", "55P03", "57014"][..]),
-            // No disk, no memory, an I/O error, a standby, a database that is dropped, a bug of the server's.
-            ("away", &["53100", "53200", "58030", "25006", "57P04", "XX000", "57P01", "53300", "08006", "25P03", ""]),
+            ("full", &["53100"]),
+            // No memory, an I/O error, a standby, a database that is dropped, a bug of the server's.
+            ("away", &["53200", "58030", "25006", "42P05", "57P04", "XX000", "57P01", "53300", "08006", "25P03", ""]),
             // 22021 is 5 in its last eight bits: a NUL in a text is no BUSY.
             ("row", &["21000", "22021", "22P02", "23505", "23514", "54000", "P0001"]),
             ("unusable", &["42P01", "42703", "42601", "42501"]),
@@ -152,8 +166,10 @@ mod tests {
         }
         let rows = [
             ("busy", &["5", "6", "517"][..]),
-            // NOMEM, READONLY, INTERRUPT, IOERR and one of its kinds, CORRUPT, FULL, CANTOPEN, NOTADB.
-            ("away", &["7", "8", "9", "10", "778", "11", "13", "14", "26", ""]),
+            // FULL, IOERR_SHMSIZE.
+            ("full", &["13", "4874"]),
+            // NOMEM, READONLY, INTERRUPT, IOERR and one of its kinds, CORRUPT, CANTOPEN, NOTADB.
+            ("away", &["7", "8", "9", "10", "778", "11", "14", "26", ""]),
             ("row", &["18", "19", "20", "25", "1811", "2067"]),
             ("unusable", &["1"]),
         ];
@@ -178,6 +194,7 @@ mod tests {
         let text = String::new;
         let rows = [
             (StoreError::Away(text()), (true, false)),
+            (StoreError::Full(text()), (true, false)),
             (StoreError::Busy(text()), (true, false)),
             (StoreError::Taken(text()), (true, true)),
             (StoreError::Row(text()), (false, true)),

@@ -120,8 +120,5 @@ pub async fn write(tx: &WriteTx, programme: &Programme, it: Written<'_>) -> Resu
     offers::touch(&mut batch, &it.touched);
     requests::append(&mut batch, it.answers, it.at);
     books::advance(&mut batch, programme, it.head);
-    if !it.events.is_empty() {
-        batch.hint(programme.as_str());
-    }
     batch.write(tx).await
 }

@@ -1,20 +1,37 @@
 //! Hints between processes on one PostgreSQL that a book has grown. A hint may be lost or come twice: the record is the
 //! truth, and whoever waits for one also looks from time to time.
 
-use sea_orm::SqlxError;
+use std::collections::BTreeSet;
+
 use sea_orm::sqlx::postgres::PgListener;
+use sea_orm::{ConnectionTrait as _, DbBackend, SqlxError, Statement};
 
 use super::{Backend, Result, Store, StoreError};
 use crate::domain::ids::Programme;
 
 /// The channel; what is sent on it is a programme.
-pub(super) const CHANNEL: &str = "tsio_books";
+const CHANNEL: &str = "tsio_books";
 
 /// Hints from every process on this database, this one too.
 #[expect(missing_debug_implementations, reason = "the driver's listener has none")]
 pub struct Hints(PgListener);
 
 impl Store {
+    /// Sends a hint for each programme, in a statement of its own after their commits: within a commit it would let all
+    /// programmes of a cluster commit one at a time, since PostgreSQL orders transactions that notify by one lock, which
+    /// it holds while the commit waits for its standby. This one waits for no disk and no standby.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`]: hints may be lost.
+    pub async fn send_hints(&self, programmes: &BTreeSet<Programme>) -> Result<()> {
+        let programmes: Vec<String> = programmes.iter().map(ToString::to_string).collect();
+        let sql = "SELECT set_config('synchronous_commit', 'off', true), \
+                   (SELECT COUNT(pg_notify($1, programme)) FROM unnest($2::text[]) AS programme)";
+        let values = [CHANNEL.into(), programmes.into()];
+        self.reads.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+        Ok(())
+    }
+
     /// Listens on a connection of its own, out of those for reading; nothing on SQLite, where no other process writes.
     ///
     /// # Errors

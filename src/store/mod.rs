@@ -9,6 +9,7 @@ pub mod awards;
 mod batch;
 pub mod books;
 mod bulk;
+mod commit_notices;
 pub mod condition;
 mod day;
 mod entity;
@@ -28,9 +29,12 @@ pub mod referrals;
 pub mod register;
 pub mod requests;
 pub mod schema;
+mod step;
 #[cfg(test)]
 pub(crate) mod testing;
 mod together;
+mod transaction;
+mod write_health;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -38,12 +42,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
-    DbBackend, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DbBackend, Statement,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+pub use commit_notices::CommitNoticeLayer;
 pub use error::StoreError;
+pub use transaction::{ReadTx, Turn, WriteTx};
+use write_health::{ConnectionRules, WriteHealth};
 
 /// Result of every function of this room.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -54,6 +60,9 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a holder may lie idle in its transaction before the server ends it: a stopped process frees its book then.
 pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a writer's session may wait for the rest of what its client began to say: longer than any try lasts. The
+/// database ends one that is idle, but not one that stopped between the messages of a statement.
+const ABANDONED_AFTER: Duration = Duration::from_secs(30);
 /// Connections for reading. SQLite readers beyond the cores only wait; PostgreSQL has room for several replicas.
 const READERS_SQLITE: u32 = 4;
 const READERS_POSTGRES: u32 = 16;
@@ -107,6 +116,7 @@ pub struct Store {
     books: DatabaseConnection,
     /// Who may write now, first come first served: one on SQLite, one a connection on PostgreSQL.
     turns: Arc<Semaphore>,
+    write_health: Arc<WriteHealth>,
     _lock: Option<Arc<File>>,
 }
 
@@ -150,22 +160,39 @@ impl Store {
             .sqlx_logging(false)
             .test_before_acquire_if_idle_for(IDLE);
         reads.map_sqlx_postgres_opts(|options| options.application_name("tsio"));
+        let rules = Arc::new(ConnectionRules::default());
         // A plan made while the tables were empty would be kept, and would scan them.
-        let writes = Self::postgres_writers(url, &[("plan_cache_mode", "force_custom_plan")]);
+        let writes = Self::postgres_writers(url, &[("plan_cache_mode", "force_custom_plan")], &rules);
+        let books = Self::postgres_writers(url, &BY_KEY, &rules);
+        let reads = Database::connect(reads).await?;
+        let health = WriteHealth::new(DbBackend::Postgres, rules, reads.clone());
         Ok(Self {
             backend: Backend::Postgres,
-            reads: Database::connect(reads).await?,
+            reads,
             writes: Database::connect(writes).await?,
-            books: Database::connect(Self::postgres_writers(url, &BY_KEY)).await?,
+            books: Database::connect(books).await?,
             turns: Arc::new(Semaphore::new(WRITERS_POSTGRES as usize)),
+            write_health: Arc::new(health),
             _lock: None,
         })
     }
 
-    fn postgres_writers(url: &str, plans: &'static [(&'static str, &'static str)]) -> ConnectOptions {
+    fn postgres_writers(
+        url: &str,
+        plans: &'static [(&'static str, &'static str)],
+        rules: &Arc<ConnectionRules>,
+    ) -> ConnectOptions {
         let mut options = ConnectOptions::new(url);
         options.max_connections(WRITERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false);
         options.test_before_acquire_if_idle_for(IDLE);
+        let rules = Arc::clone(rules);
+        options.map_sqlx_postgres_pool_opts(move |pool| {
+            let rules = Arc::clone(&rules);
+            pool.after_release(move |_, _| {
+                let kept = rules.keeps_released();
+                Box::pin(async move { Ok(kept) })
+            })
+        });
         options.map_sqlx_postgres_opts(|options| {
             options.application_name("tsio writer").options(plans.iter().copied()).options([
                 ("default_transaction_isolation", "read committed".to_owned()),
@@ -209,77 +236,28 @@ impl Store {
             });
             options
         };
-        let writes = Database::connect(options(1)).await?;
-        let reads = Database::connect(options(READERS_SQLITE)).await?;
+        let rules = Arc::new(ConnectionRules::default());
+        let (of_writer, of_readers) = (Arc::clone(&rules), Arc::clone(&rules));
+        let (mut writes, mut reads) = (options(1), options(READERS_SQLITE));
+        writes.map_sqlx_sqlite_before_acquire(move |connection, _| {
+            let accepted = of_writer.accepts_writer(connection);
+            Box::pin(async move { Ok(accepted) })
+        });
+        reads.map_sqlx_sqlite_before_acquire(move |connection, metadata| {
+            let accepted = of_readers.accepts_reader(connection, &metadata);
+            Box::pin(async move { Ok(accepted) })
+        });
+        let writes = Database::connect(writes).await?;
+        let reads = Database::connect(reads).await?;
+        let write_health = Arc::new(WriteHealth::new(DbBackend::Sqlite, rules, reads.clone()));
         let (books, turns) = (writes.clone(), Arc::new(Semaphore::new(1)));
-        Ok(Self { backend: Backend::Sqlite, reads, writes, books, turns, _lock: lock })
+        Ok(Self { backend: Backend::Sqlite, reads, writes, books, turns, write_health, _lock: lock })
     }
 
     /// Which database it is.
     #[must_use]
     pub const fn backend(&self) -> Backend {
         self.backend
-    }
-
-    /// Waits for its turn to write: first come, first served, so that books which share a writer take turns.
-    ///
-    /// # Errors
-    /// [`StoreError::Away`] when the store is being closed.
-    pub async fn turn(&self) -> Result<Turn> {
-        let permit = Arc::clone(&self.turns).acquire_owned().await;
-        permit.map(|permit| Turn { _permit: permit }).map_err(|_| StoreError::Away("closing".to_owned()))
-    }
-
-    /// Begins the transaction of a writer whose turn it is: READ COMMITTED on PostgreSQL, IMMEDIATE on SQLite (a plain
-    /// BEGIN fails among concurrent writers).
-    ///
-    /// # Errors
-    /// [`StoreError::Outdated`] once a newer program has migrated; otherwise as the database has it.
-    pub async fn write(&self, turn: Turn) -> Result<WriteTx> {
-        let tx = self.begin(&self.writes, turn).await?;
-        if self.backend == Backend::Postgres {
-            self.hold_schema(&tx.tx).await?;
-        }
-        Ok(tx)
-    }
-
-    /// The same for a group of a book's commands: its statements are always the same and find their rows by key, so
-    /// PostgreSQL keeps their plans; see [`WriteTx::plan_anew`]. Whether the schema is still known is seen by [`books::lock`].
-    ///
-    /// # Errors
-    /// As the database has it.
-    pub async fn write_group(&self, turn: Turn) -> Result<WriteTx> {
-        self.begin(&self.books, turn).await
-    }
-
-    async fn begin(&self, pool: &DatabaseConnection, turn: Turn) -> Result<WriteTx> {
-        let sqlite_transaction_mode = match self.backend {
-            Backend::Sqlite => Some(SqliteTransactionMode::Immediate),
-            // The session's own default: naming it would cost a statement.
-            Backend::Postgres => None,
-        };
-        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
-        #[expect(clippy::disallowed_methods, reason = "the one place that begins to write")]
-        let tx = pool.begin_with_options(options).await?;
-        Ok(WriteTx { tx, backend: self.backend, _turn: turn })
-    }
-
-    /// Begins a read of one snapshot.
-    ///
-    /// # Errors
-    /// As the database has it.
-    pub async fn snapshot(&self) -> Result<ReadTx> {
-        let options = match self.backend {
-            Backend::Sqlite => TransactionOptions::default(),
-            Backend::Postgres => TransactionOptions {
-                isolation_level: Some(IsolationLevel::RepeatableRead),
-                access_mode: Some(sea_orm::AccessMode::ReadOnly),
-                ..TransactionOptions::default()
-            },
-        };
-        #[expect(clippy::disallowed_methods, reason = "the one place that begins a snapshot")]
-        let tx = self.reads.begin_with_options(options).await?;
-        Ok(ReadTx { tx, backend: self.backend })
     }
 
     /// How its pools stand: one for reading, one for writing, and on PostgreSQL one more for what books' groups write.
@@ -299,17 +277,45 @@ impl Store {
         pools
     }
 
-    /// Asks the database for a sign of life, and whether its schema is still one that this program knows.
+    /// Asks the database for a sign of life, and whether its schema is still one that this program knows; after a write
+    /// that failed, also whether it can be written.
     ///
     /// # Errors
-    /// [`StoreError::Away`] when there is none; [`StoreError::Outdated`].
+    /// [`StoreError::Away`] when there is none; [`StoreError::Full`]; [`StoreError::Outdated`].
     pub async fn ping(&self) -> Result<()> {
-        if self.backend == Backend::Postgres {
-            return self.still_known(&self.reads).await;
+        match self.backend {
+            Backend::Postgres => {
+                self.still_known(&self.reads).await?;
+                self.end_abandoned_sessions().await?;
+            }
+            Backend::Sqlite => {
+                let statement = Statement::from_string(self.db_backend(), "SELECT 1");
+                self.reads.query_one_raw(statement).await?;
+            }
         }
-        let statement = Statement::from_string(self.db_backend(), "SELECT 1");
-        self.reads.query_one_raw(statement).await?;
+        if self.write_health.is_in_doubt() { self.probe_writes().await } else { Ok(()) }
+    }
+
+    /// Ends writers' sessions, of any server on this database, that hold locks and have gone silent in the middle of a
+    /// statement: their connection is dead, and nothing else would end them before the system's keep-alive does, in hours.
+    async fn end_abandoned_sessions(&self) -> Result<()> {
+        let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND usename = current_user AND application_name = 'tsio writer' \
+                   AND xact_start IS NOT NULL AND wait_event = 'ClientRead' \
+                   AND state_change < clock_timestamp() - make_interval(secs => $1)";
+        let values = [ABANDONED_AFTER.as_secs_f64().into()];
+        let ended = self.reads.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+        let ended: i64 = ended.ok_or_else(step::out_of_step)?.try_get_by_index(0)?;
+        if ended > 0 {
+            tracing::warn!(ended, "sessions of writers that went silent were ended");
+        }
         Ok(())
+    }
+
+    /// Whether a write did not end as it should, and none has succeeded since.
+    #[must_use]
+    pub fn is_write_in_doubt(&self) -> bool {
+        self.write_health.is_in_doubt()
     }
 
     /// Closes all connections.
@@ -329,59 +335,6 @@ impl Store {
             Backend::Postgres => DbBackend::Postgres,
         }
     }
-}
-
-/// The right to begin one write transaction, given up when it ends.
-#[derive(Debug)]
-pub struct Turn {
-    _permit: OwnedSemaphorePermit,
-}
-
-/// A transaction that writes. Store functions that write take one; only the app's writers begin and commit it. Dropped
-/// without [`WriteTx::commit`], it is rolled back.
-#[derive(Debug)]
-pub struct WriteTx {
-    tx: DatabaseTransaction,
-    backend: Backend,
-    _turn: Turn,
-}
-
-impl WriteTx {
-    /// Commits. When this fails, the outcome is unknown: read again before saying anything.
-    ///
-    /// # Errors
-    /// As the database has it.
-    pub async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
-    }
-
-    /// Gives everything up.
-    ///
-    /// # Errors
-    /// As the database has it; nothing was written either way.
-    pub async fn rollback(self) -> Result<()> {
-        Ok(self.tx.rollback().await?)
-    }
-
-    /// Plans the statements of the rest of this group each for itself: for the few that look at whole tables.
-    ///
-    /// # Errors
-    /// As the database has it.
-    pub async fn plan_anew(&self) -> Result<()> {
-        if self.backend == Backend::Postgres {
-            let sql = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
-                       SET LOCAL enable_bitmapscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
-            self.tx.execute_unprepared(sql).await?;
-        }
-        Ok(())
-    }
-}
-
-/// A transaction that reads one snapshot.
-#[derive(Debug)]
-pub struct ReadTx {
-    tx: DatabaseTransaction,
-    backend: Backend,
 }
 
 /// Where a read runs: on the pool, or inside a transaction.
@@ -405,22 +358,6 @@ pub trait Readable: Sync {
 impl Readable for Store {
     fn at(&self) -> Conn<'_> {
         Conn { db: (&self.reads).into(), backend: self.backend }
-    }
-}
-
-impl Readable for WriteTx {
-    fn at(&self) -> Conn<'_> {
-        Conn { db: (&self.tx).into(), backend: self.backend }
-    }
-
-    fn can_lock(&self) -> bool {
-        true
-    }
-}
-
-impl Readable for ReadTx {
-    fn at(&self) -> Conn<'_> {
-        Conn { db: (&self.tx).into(), backend: self.backend }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use migrations::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait, TransactionTrait as _};
 
-use super::{Backend, Result, Store, StoreError};
+use super::{Backend, Result, Store, StoreError, step};
 
 /// Advisory lock number that keeps two migrating processes apart on PostgreSQL ("tsio" in ASCII).
 const ADVISORY_LOCK: i64 = 0x7473_696f;
@@ -103,7 +103,7 @@ impl Store {
     /// [`StoreError::Outdated`]; otherwise as the database has it.
     pub(super) async fn still_known(&self, on: &impl ConnectionTrait) -> Result<()> {
         let applied = on.query_one_raw(self.text(&format!("SELECT {APPLIED}"))).await?;
-        let applied = applied.map(|row| row.try_get_by_index::<Option<String>>(0)).transpose()?.flatten();
+        let applied = applied.ok_or_else(step::out_of_step)?.try_get_by_index::<Option<String>>(0)?;
         applied.map_or(Ok(()), |it| known(&it))
     }
 

@@ -4,7 +4,7 @@ use sea_orm::{QueryResult, TryGetable, Value};
 
 use super::batch::Kind;
 use super::bulk::rows;
-use super::{Backend, Conn, Result};
+use super::{Backend, Conn, Result, step};
 
 /// Columns of a query with their types.
 pub(super) type Columns = &'static [(&'static str, Kind)];
@@ -61,8 +61,23 @@ impl Together {
             begins
         });
         let from = from.collect();
-        let rows = if self.parts.is_empty() { Vec::new() } else { rows(conn, &sql, self.values).await? };
-        Ok(Answers { from, rows })
+        if self.parts.is_empty() {
+            return Ok(Answers { from, rows: Vec::new() });
+        }
+        if conn.backend == Backend::Sqlite {
+            return Ok(Answers { from, rows: rows(conn, &sql, self.values).await? });
+        }
+        let question = step::question();
+        let mut values = self.values;
+        values.push(question.into());
+        sql.push_str(&format!(" UNION ALL SELECT ${}::bigint", values.len()));
+        for (_, kind) in self.parts.iter().flat_map(|part| part.columns) {
+            sql.push_str(", NULL::");
+            sql.push_str(kind.sql());
+        }
+        let rows = rows(conn, &sql, values).await?;
+        let mut numbers = rows.iter().filter_map(|row| row.try_get_by_index::<i64>(0).ok());
+        if numbers.any(|number| number == question) { Ok(Answers { from, rows }) } else { Err(step::out_of_step()) }
     }
 
     fn select(&self, backend: Backend, number: usize, sql: &mut String) {

@@ -67,6 +67,7 @@ impl Job {
             && let Some(stored) = self.answered().await?
         {
             let answer = again(&stored, self.door.rpc(), fingerprint)?;
+            retried(|| self.app.store().confirm()).await?;
             return Ok(Reply { answer, fresh: None });
         }
         let parsed = parsed?;
@@ -225,7 +226,7 @@ impl Job {
         store::register::lock(&tx).await?;
         // Found here after a lost COMMIT that had succeeded, or when the same request came twice at once.
         if let Some(stored) = store::requests::one(&tx, &self.caller.actor, self.header.request).await? {
-            tx.rollback().await?;
+            tx.confirm().await?;
             return Ok(Landing::Answered(stored));
         }
         let same_day = same_day(&tx, &plan.import).await?;

@@ -105,10 +105,12 @@ impl App {
         };
         let by_this_call = found.iter().filter(mine).find(|it| it.request == Some(request));
         if let Some(before) = by_this_call {
+            tx.confirm().await?;
             return Ok(asked_before(before.id, &before.state, ASKED));
         }
         landed(&tx, id).await?;
         if let Some(open) = found.iter().filter(mine).find(|it| it.state.is_open()) {
+            tx.confirm().await?;
             return Ok(required(open.id, ASKED));
         }
         if validate_only {
@@ -186,6 +188,7 @@ impl App {
             let fingerprint = fingerprint(DENY, &[approval.0.as_bytes(), reason.as_bytes()]);
             let tx = self.locked().await?;
             if let Some(stored) = store::requests::one(&tx, &caller.actor, *request).await? {
+                tx.confirm().await?;
                 return again(&stored, DENY, fingerprint);
             }
             let waiting = asked(&tx, *approval).await?;
@@ -218,11 +221,12 @@ impl App {
         if let Some(stored) = store::requests::one(&tx, &caller.actor, request).await? {
             let answer = again(&stored, RPC, fingerprint)?;
             let unanswered = answer.is_empty();
-            return Ok(if unanswered {
-                Carried::Unanswered(Given { approval, stored })
-            } else {
-                Carried::Answered(answer)
-            });
+            if unanswered {
+                tx.rollback().await?;
+                return Ok(Carried::Unanswered(Given { approval, stored }));
+            }
+            tx.confirm().await?;
+            return Ok(Carried::Answered(answer));
         }
         let Withdrawn { approval: given, import, .. } = withdrawn(&tx, caller, approval).await?;
         let now = self.clock().now();
@@ -247,6 +251,7 @@ impl App {
         let tx = self.locked().await?;
         let kept = store::requests::one(&tx, &given.stored.actor, given.stored.request).await?;
         if let Some(first) = kept.filter(|it| !it.answer.is_empty()) {
+            tx.confirm().await?;
             return Ok(Reply { answer: first.answer, fresh: None });
         }
         store::requests::answer(&tx, &Stored { answer: answer.clone(), ..given.stored.clone() }).await?;

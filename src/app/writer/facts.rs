@@ -340,6 +340,7 @@ async fn load_most(
 fn sort(error: AppError) -> Unloadable {
     match error {
         AppError::Unavailable => Unloadable::Store(StoreError::Away("while the facts were read".to_owned())),
+        AppError::StorageFull => Unloadable::Store(StoreError::Full("while the facts were read".to_owned())),
         error => Unloadable::App(error),
     }
 }

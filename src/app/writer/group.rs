@@ -37,6 +37,13 @@ pub(super) struct Locked {
     head: Option<Head>,
 }
 
+impl Locked {
+    /// Lets the book go, as there is nothing to be written.
+    pub(super) async fn release(self) -> store::Result<()> {
+        self.tx.rollback().await
+    }
+}
+
 /// Begins, and locks the book's row: the first statement of every group.
 pub(super) async fn lock(shared: &Shared, turn: Turn, programme: &Programme) -> store::Result<Locked> {
     let tx = shared.store.write_group(turn).await?;
@@ -58,29 +65,68 @@ pub(super) async fn write(
     };
     let Known { mut facts, stored, answers } = match know(&tx, shared, programme, head.open, group).await {
         Ok(known) => known,
-        Err(Unloadable::Store(error)) => return Err(error),
-        // One command's facts cannot be had: the halving finds out whose.
-        Err(Unloadable::App(error)) if group.len() > 1 => return Err(StoreError::Row(error.to_string())),
-        Err(Unloadable::App(error)) => return Ok(vec![Err(error)]),
+        Err(error) => return without_facts(shared, tx, group, error).await,
     };
     let mut answers = Answers::new(answers);
     let now = shared.clock.now();
     let mut pen = Pen::new(programme, head);
-    let verdicts = group.iter().map(|job| judge(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
+    let verdicts: Vec<Verdict> =
+        group.iter().map(|job| judge(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
     // A decision that breaks an account is a bug: the halving finds whose, and nothing of it is written.
     if let Some(broken) = facts.broken.first() {
+        tx.rollback().await?;
         return Err(StoreError::Row(broken.clone()));
     }
     if answers.given_now().is_empty() && pen.events.is_empty() {
-        tx.rollback().await?;
+        // Answers given before, and approvals opened before, are promises of commits that may still wait for a standby.
+        // Other refusals promise nothing.
+        if answers.all.is_empty() && !verdicts.iter().any(names_approval) {
+            tx.rollback().await?;
+        } else {
+            tx.confirm().await?;
+        }
     } else {
         pen.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await?;
         let begun = Instant::now();
         tx.commit().await?;
         shared.measuring.tell(|it| it.committed(begun.elapsed()));
         shared.wakes.wake(programme);
+        shared.hints.send(programme);
     }
     Ok(verdicts)
+}
+
+/// Whether a caller is told of an approval that waits.
+fn names_approval(verdict: &Verdict) -> bool {
+    matches!(verdict, Err(AppError::Refused(refusal)) if refusal.approval.is_some())
+}
+
+/// Ends a group whose facts cannot be loaded. Whoever repeats a call alone is still answered, whatever has become of what it
+/// was about, if no facts are needed to tell that it lies within the caller's reach.
+async fn without_facts(shared: &Shared, tx: WriteTx, group: &[Job], error: Unloadable) -> store::Result<Vec<Verdict>> {
+    // A statement has failed: this transaction reads and confirms nothing any more.
+    tx.rollback().await?;
+    if let [job] = group
+        && job.submission.reach.is_everything()
+        && !error.is_away()
+        && let Some(verdict) = answered_before(shared, &job.submission).await?
+    {
+        return Ok(vec![verdict]);
+    }
+    match error {
+        Unloadable::Store(error) => Err(error),
+        // One command's facts cannot be had: the halving finds out whose.
+        Unloadable::App(error) if group.len() > 1 => Err(StoreError::Row(error.to_string())),
+        Unloadable::App(error) => Ok(vec![Err(error)]),
+    }
+}
+
+/// What this call was answered before, once that is as durable as any commit.
+async fn answered_before(shared: &Shared, of: &Submission) -> store::Result<Option<Verdict>> {
+    let stored = store::group::answered(&shared.store, &[(&of.actor, of.request)]).await?;
+    let Some(stored) = stored.first() else { return Ok(None) };
+    shared.store.confirm().await?;
+    Ok(Some(again(stored, of.rpc, of.fingerprint)))
 }
 
 /// What a group is decided against, and what was answered before, in one round trip. Where
@@ -96,14 +142,7 @@ async fn know(
     let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
     if !reads_files(&of) {
-        let known = facts::load(tx, &shared.terms, programme, open, &commands(&of), &requests).await;
-        return match known {
-            // Whether it lies within the caller's reach cannot be told without the facts.
-            Err(error) if of.len() == 1 && of.iter().all(|it| it.reach.is_everything()) && !error.is_away() => {
-                answered_before(shared, programme, open, &requests).await.ok_or(error)
-            }
-            known => known,
-        };
+        return facts::load(tx, &shared.terms, programme, open, &commands(&of), &requests).await;
     }
     let answers = store::group::answered(tx, &requests).await?;
     let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
@@ -114,19 +153,8 @@ async fn know(
         tx.plan_anew().await?;
     }
     let known = facts::load(tx, &shared.terms, programme, open, &commands(&left), &[]).await?;
+    tx.check_in_step().await?;
     Ok(Known { answers, ..known })
-}
-
-/// Whoever repeats a call is answered, whatever has become of what it was about. It is looked for outside the transaction,
-/// which may be good for nothing any more after a statement that failed; the book stays locked.
-async fn answered_before(
-    shared: &Shared,
-    programme: &Programme,
-    open: bool,
-    requests: &[(&Actor, RequestId)],
-) -> Option<Known> {
-    let known = facts::load(&shared.store, &shared.terms, programme, open, &[], requests).await.ok();
-    known.filter(|it| !it.answers.is_empty())
 }
 
 fn commands<'a>(of: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {

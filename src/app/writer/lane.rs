@@ -8,7 +8,7 @@ use tracing::{Instrument as _, Span};
 
 use super::group::{self, Locked, Verdict, write};
 use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
-use crate::app::retry::retried;
+use crate::app::retry::{one_try, retried};
 use crate::domain::book::Command;
 use crate::domain::ids::Programme;
 use crate::store::{self, StoreError};
@@ -43,7 +43,7 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
         // Its turn and its lock first, then what has come meanwhile: the longer the wait, the larger the group. A book
         // that cannot be locked now is tried again with the group that waits for it.
         let locked = match shared.store.turn().await {
-            Ok(turn) => (group::lock(&shared, turn, &programme).await)
+            Ok(turn) => (one_try(group::lock(&shared, turn, &programme)).await)
                 .inspect_err(|error| tracing::warn!(%programme, %error, "a book cannot be locked yet"))
                 .ok(),
             Err(_) => None,
@@ -146,8 +146,9 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, locked:
             }
             Err(error) if error.retryable() => {
                 tracing::warn!(%programme, %error, commands = group.len(), "giving up on a group");
+                let answer = AppError::from(error);
                 for job in group {
-                    let _ = job.reply.send(Err(AppError::Unavailable));
+                    let _ = job.reply.send(Err(answer.clone()));
                 }
             }
             Err(error @ StoreError::Outdated(_)) => {
@@ -196,7 +197,11 @@ async fn persist(
             drop_gone_and_late(group);
             state.begun = true;
         }
-        if group.is_empty() { Ok(Vec::new()) } else { write(shared, locked, programme, group).await }
+        if group.is_empty() {
+            locked.release().await.map(|()| Vec::new())
+        } else {
+            write(shared, locked, programme, group).await
+        }
     })
     .await
 }

@@ -15,6 +15,7 @@
 
 mod facts;
 mod group;
+mod hint_sender;
 mod lane;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use crate::domain::referral::Referral;
 use crate::domain::role::Reach;
 use crate::store::approvals::StoredApproval;
 use crate::store::{self, Store};
+use hint_sender::HintSender;
 
 /// Commands that may wait for one book. A caller past it is told at once, and can retry; at some hundred commands a
 /// commit it is a few seconds of work.
@@ -143,13 +145,14 @@ struct Shared {
     clock: Clock,
     terms: Arc<TermsCache>,
     wakes: Arc<Wakes>,
+    hints: HintSender,
     measuring: Measuring,
 }
 
 impl Writer {
     pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>, wakes: Arc<Wakes>) -> Self {
-        let measuring = Measuring::default();
-        Self { lanes: Mutex::default(), shared: Arc::new(Shared { store, clock, terms, wakes, measuring }) }
+        let (hints, measuring) = (HintSender::start(&store), Measuring::default());
+        Self { lanes: Mutex::default(), shared: Arc::new(Shared { store, clock, terms, wakes, hints, measuring }) }
     }
 
     /// Hands a command to its book and waits for the commit. Answers the first success of the same request again.

@@ -12,6 +12,8 @@ mod sqlite;
 mod stand_in;
 
 pub(crate) use database::{Db, run, run_within};
+pub(crate) use locked::{lock_file, room};
+pub(crate) use process::output_of;
 pub(crate) use server::{Output, Server, cli, tsio};
 
 /// The binary under test.

@@ -27,11 +27,17 @@ pub(crate) struct Ended {
 impl Process {
     /// Starts a command without standard input and without the environment's own settings for the program.
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_in(command, &[])
+    }
+
+    /// The same with this in its environment.
+    pub(crate) fn start_in(command: &mut Command, environment: &[(String, String)]) -> Self {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TSIO_") {
                 command.env_remove(name);
             }
         }
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = started.unwrap_or_else(|problem| panic!("{command:?}: {problem}"));
         let (send, lines) = channel();

@@ -19,6 +19,7 @@ pub(crate) struct Server {
     program: PathBuf,
     db: Db,
     extra: Vec<String>,
+    environment: Vec<(String, String)>,
     process: Process,
     address: SocketAddr,
 }
@@ -34,9 +35,25 @@ impl Server {
     }
 
     pub(crate) fn started_by(program: &Path, db: &Db, extra: &[&str]) -> Self {
+        Self::begin(program, db, extra, &[])
+    }
+
+    /// With more in its environment.
+    pub(crate) fn start_in(db: &Db, environment: &[(&str, &str)]) -> Self {
+        Self::begin(Path::new(TSIO), db, &[], environment)
+    }
+
+    /// Reaching its database by this URL, which leads to it in the end.
+    pub(crate) fn start_at(db: &Db, url: &str) -> Self {
+        Self::begin(Path::new(TSIO), db, &["--database", url], &[])
+    }
+
+    fn begin(program: &Path, db: &Db, extra: &[&str], environment: &[(&str, &str)]) -> Self {
         let extra: Vec<String> = extra.iter().map(|&argument| argument.to_owned()).collect();
-        let (process, address) = serve(program, db, &extra);
-        Self { program: program.to_owned(), db: db.clone(), extra, process, address }
+        let environment: Vec<_> =
+            environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let (process, address) = serve(program, db, &extra, &environment);
+        Self { program: program.to_owned(), db: db.clone(), extra, environment, process, address }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -86,7 +103,7 @@ impl Server {
     /// Starts it again on the same database, at a new address; one still running is killed first.
     pub(crate) fn restart(&mut self) {
         self.process.kill();
-        (self.process, self.address) = serve(&self.program, &self.db, &self.extra);
+        (self.process, self.address) = serve(&self.program, &self.db, &self.extra, &self.environment);
     }
 }
 
@@ -99,14 +116,17 @@ impl Drop for Server {
     }
 }
 
-fn serve(program: &Path, db: &Db, extra: &[String]) -> (Process, SocketAddr) {
+fn serve(program: &Path, db: &Db, extra: &[String], environment: &[(String, String)]) -> (Process, SocketAddr) {
     let mut command = Command::new(program);
-    command.args(["serve", "--database", &db.url(), "--listen", "127.0.0.1:0"]).args(extra);
+    command.args(["serve", "--listen", "127.0.0.1:0"]).args(extra);
+    if !extra.iter().any(|it| it == "--database") {
+        command.args(["--database", &db.url()]);
+    }
     // Callers name themselves, unless the test says how they prove who they are.
     if !extra.iter().any(|it| it == "--config") {
         command.arg("--development");
     }
-    let mut process = Process::start(&mut command);
+    let mut process = Process::start_in(&mut command, environment);
     match process.line("LISTENING ", READY) {
         Ok(address) => (process, address.parse().unwrap()),
         Err(problem) => panic!("tsio serve: {problem}; stderr:\n{}", process.stderr()),

@@ -1,0 +1,50 @@
+//! Whether what PostgreSQL answers belongs to what was asked.
+//!
+//! A connection that is one answer ahead, since something on the way repeated a message, gives each statement the answer of
+//! the one before, or an empty one: rows that are there seem to be missing, and a COMMIT seems to be done before it is. So
+//! whatever rests on an absence, and whatever is acknowledged, rests on a number that was made for that one question and
+//! came back with its answer.
+
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
+
+use super::{Backend, Conn, Result, StoreError};
+
+/// Rows that the answer to a COMMIT has at most: their number tells it from every other answer.
+const MOST_ROWS: u64 = 64;
+
+/// A number that stands for one question: negative, as no number of a row is.
+pub(super) fn question() -> i64 {
+    fastrand::i64(i64::MIN..0)
+}
+
+/// The failure of a connection that is out of step. It is not used again: its transaction does not end well.
+pub(super) fn out_of_step() -> StoreError {
+    StoreError::Away("an answer did not belong to what was asked".to_owned())
+}
+
+/// Asks for nothing but the number of the question.
+///
+/// # Errors
+/// [`StoreError::Away`] when another comes back.
+pub(super) async fn check(conn: &Conn<'_>) -> Result<()> {
+    if conn.backend == Backend::Sqlite {
+        return Ok(());
+    }
+    let asked = question();
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, "SELECT $1::bigint", [asked.into()]);
+    let row = conn.db.query_one_raw(statement).await?;
+    let said = row.and_then(|row| row.try_get_by_index::<i64>(0).ok());
+    if said == Some(asked) { Ok(()) } else { Err(out_of_step()) }
+}
+
+/// Commits on PostgreSQL, and makes sure that the answer is the COMMIT's own. The transaction that AND CHAIN begins holds
+/// nothing, and is rolled back when its connection goes back to the pool.
+///
+/// # Errors
+/// [`StoreError::Away`]: the outcome is unknown.
+pub(super) async fn commit(transaction: DatabaseTransaction) -> Result<()> {
+    let rows = fastrand::u64(1..=MOST_ROWS);
+    let sql = format!("COMMIT AND CHAIN; SELECT FROM generate_series(1, {rows})");
+    let committed = transaction.execute_unprepared(&sql).await?;
+    if committed.rows_affected() == rows { Ok(()) } else { Err(out_of_step()) }
+}

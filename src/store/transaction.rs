@@ -1,0 +1,242 @@
+//! Transactions: who may begin one, and how it ends.
+//!
+//! [`WriteTx`] is the only way to write, and [`Store::write`] and [`Store::write_group`] the only ways to one. It ends in
+//! [`WriteTx::commit`], [`WriteTx::confirm`] or [`WriteTx::rollback`]; whatever else ends it, an error or a caller who has
+//! gone, puts the writes of this process in doubt ([`super::write_health`]).
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait as _,
+};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::write_health::{PROBE_BYTES, PROBE_TURN, Pending};
+use super::{Backend, Conn, Readable, Result, Store, StoreError, commit_notices, step};
+
+/// Writes a record that a commit waits for as for any other, and that changes nothing.
+const EMIT: &str = "SELECT pg_logical_emit_message(true, 'tsio', '')";
+
+/// The right to begin one write transaction, given up when it ends.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A transaction that writes. Store functions that write take one; only the app's writers begin and end it.
+#[derive(Debug)]
+pub struct WriteTx {
+    // Dropped first: the connection is marked before it goes back to its pool.
+    pending: Pending,
+    tx: DatabaseTransaction,
+    backend: Backend,
+    _turn: Turn,
+}
+
+/// A transaction that reads one snapshot.
+#[derive(Debug)]
+pub struct ReadTx {
+    tx: DatabaseTransaction,
+    backend: Backend,
+}
+
+impl Store {
+    /// Waits for its turn to write: first come, first served, so that books which share a writer take turns.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when the store is being closed.
+    pub async fn turn(&self) -> Result<Turn> {
+        let permit = Arc::clone(&self.turns).acquire_owned().await;
+        permit.map(|permit| Turn { _permit: permit }).map_err(|_| StoreError::Away("closing".to_owned()))
+    }
+
+    /// Begins the transaction of a writer whose turn it is: READ COMMITTED on PostgreSQL, IMMEDIATE on SQLite (a plain
+    /// BEGIN fails among concurrent writers).
+    ///
+    /// # Errors
+    /// [`StoreError::Outdated`] once a newer program has migrated; otherwise as the database has it.
+    pub async fn write(&self, turn: Turn) -> Result<WriteTx> {
+        let tx = self.begin(&self.writes, turn).await?;
+        if self.backend == Backend::Postgres {
+            self.hold_schema(&tx.tx).await?;
+        }
+        Ok(tx)
+    }
+
+    /// The same for a group of a book's commands: its statements are always the same and find their rows by key, so
+    /// PostgreSQL keeps their plans; see [`WriteTx::plan_anew`]. Whether the schema is still known is seen by
+    /// [`super::books::lock`].
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn write_group(&self, turn: Turn) -> Result<WriteTx> {
+        self.begin(&self.books, turn).await
+    }
+
+    async fn begin(&self, pool: &DatabaseConnection, turn: Turn) -> Result<WriteTx> {
+        let sqlite_transaction_mode = match self.backend {
+            Backend::Sqlite => Some(SqliteTransactionMode::Immediate),
+            // The session's own default: naming it would cost a statement.
+            Backend::Postgres => None,
+        };
+        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+        let pending = Pending::new(Arc::clone(&self.write_health));
+        #[expect(clippy::disallowed_methods, reason = "the one place that begins to write")]
+        let begun = pool.begin_with_options(options).await;
+        let tx = begun.map_err(|error| match StoreError::from(error) {
+            // BEGIN depends on no data: whatever is wrong is the connection's, and the next one is another.
+            StoreError::Unusable(text) | StoreError::Row(text) => StoreError::Away(text),
+            other => other,
+        })?;
+        Ok(WriteTx { pending, tx, backend: self.backend, _turn: turn })
+    }
+
+    /// Begins a read of one snapshot.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn snapshot(&self) -> Result<ReadTx> {
+        let options = match self.backend {
+            Backend::Sqlite => TransactionOptions::default(),
+            Backend::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(sea_orm::AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+        };
+        #[expect(clippy::disallowed_methods, reason = "the one place that begins a snapshot")]
+        let tx = self.reads.begin_with_options(options).await?;
+        Ok(ReadTx { tx, backend: self.backend })
+    }
+
+    /// Waits until everything that could be read before this call is as durable as a commit of this process's own. A stored
+    /// answer that was read outside a transaction is handed out only after it: the commit that stored it may still wait for
+    /// its standby, or its wait may have been cut short.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when that cannot be known.
+    pub async fn confirm(&self) -> Result<()> {
+        match self.backend {
+            // What another connection can read was synced before.
+            Backend::Sqlite => Ok(()),
+            Backend::Postgres => {
+                let (emitted, was_warned) = commit_notices::watch(self.writes.execute_unprepared(EMIT)).await;
+                if emitted?.rows_affected() != 1 {
+                    return Err(step::out_of_step());
+                }
+                if was_warned { Err(unconfirmed()) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Tries to write after a write that failed: success ends the doubt.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Away`].
+    pub(super) async fn probe_writes(&self) -> Result<()> {
+        let busy = |_| StoreError::Away("others write without an end".to_owned());
+        let turn = timeout(PROBE_TURN, self.turn()).await.map_err(busy)??;
+        let tx = self.begin(&self.writes, turn).await?;
+        match self.backend {
+            // In doubt, the commit itself leaves a mark and reads it back.
+            Backend::Sqlite => tx.commit().await,
+            // Rows like those that could not be written, taken back again.
+            Backend::Postgres => {
+                let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(PROBE_BYTES).collect();
+                let sql = "INSERT INTO requests (actor, request_id, rpc, fingerprint, answer, recorded_at) \
+                           VALUES ('', '00000000-0000-0000-0000-000000000000', '', $1, $2, 0)";
+                let values = [vec![0_u8; 32].into(), bytes.into()];
+                tx.tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+                tx.rollback().await?;
+                self.write_health.trust();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl WriteTx {
+    /// Commits. When this fails, the outcome is unknown: read again before saying anything.
+    ///
+    /// # Errors
+    /// As the database has it; [`StoreError::Away`] also when PostgreSQL committed but did not wait for its standby to the
+    /// end.
+    pub async fn commit(self) -> Result<()> {
+        let Self { pending, tx, .. } = self;
+        let (committed, was_warned) = commit_notices::watch(pending.health().commit(tx)).await;
+        committed?;
+        pending.ended();
+        if was_warned { Err(unconfirmed()) } else { Ok(()) }
+    }
+
+    /// Ends a transaction in which a stored answer was read that is now handed out. On PostgreSQL the commit that stored it
+    /// may not have reached the standby: this one comes after it, and waits as any commit does.
+    ///
+    /// # Errors
+    /// As [`WriteTx::commit`].
+    pub async fn confirm(self) -> Result<()> {
+        if self.backend == Backend::Postgres {
+            self.tx.execute_unprepared(EMIT).await?;
+        }
+        self.commit().await
+    }
+
+    /// Gives everything up.
+    ///
+    /// # Errors
+    /// As the database has it; nothing was written either way.
+    pub async fn rollback(self) -> Result<()> {
+        let Self { pending, tx, .. } = self;
+        tx.rollback().await?;
+        pending.ended();
+        Ok(())
+    }
+
+    /// Plans the statements of the rest of this group each for itself: for the few that look at whole tables.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub async fn plan_anew(&self) -> Result<()> {
+        if self.backend == Backend::Postgres {
+            let sql = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
+                       SET LOCAL enable_bitmapscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+            self.tx.execute_unprepared(sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that what was read in this transaction is what was asked for: a refusal may rest on what is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when it is not.
+    pub async fn check_in_step(&self) -> Result<()> {
+        step::check(&self.at()).await
+    }
+
+    pub(super) const fn backend(&self) -> Backend {
+        self.backend
+    }
+}
+
+fn unconfirmed() -> StoreError {
+    tracing::warn!("PostgreSQL did not wait for its standby to the end: the outcome of a commit is unknown");
+    StoreError::Away("the wait for the standby was cut short".to_owned())
+}
+
+impl Readable for WriteTx {
+    fn at(&self) -> Conn<'_> {
+        Conn { db: (&self.tx).into(), backend: self.backend }
+    }
+
+    fn can_lock(&self) -> bool {
+        true
+    }
+}
+
+impl Readable for ReadTx {
+    fn at(&self) -> Conn<'_> {
+        Conn { db: (&self.tx).into(), backend: self.backend }
+    }
+}

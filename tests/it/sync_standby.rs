@@ -1,0 +1,161 @@
+//! PostgreSQL with a synchronous standby: nothing is acknowledged that a standby may not have.
+//!
+//! The standby that these clusters name never comes, so each commit waits until the name is taken back. A session that is
+//! ended while it waits has committed on this machine alone; one whose wait is cancelled even says that it has committed.
+
+use tokio::task::JoinHandle;
+use tonic::{Code, Status};
+use tsio::proto::{LoadTermsRequest, NoteOfferResponse};
+
+use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
+use crate::harness::{Db, Server, run};
+use crate::past::{Past, proved};
+
+/// Sessions that wait for a standby.
+const WAITING: &str = "FROM pg_stat_activity WHERE application_name LIKE 'tsio%' AND wait_event = 'SyncRep'";
+
+/// A server on a cluster of its own whose commits can be made to wait.
+struct Waiting {
+    db: Db,
+    server: Server,
+    past: Past,
+}
+
+impl Waiting {
+    async fn start() -> Self {
+        let db = Db::postgres_alone();
+        // Whatever the log is set to: what it leaves out must still count.
+        let server = Server::start_in(&db, &[("TSIO_LOG", "off")]);
+        let past = Past::of(&db).await;
+        Self { db, server, past }
+    }
+
+    /// From here on each commit waits for a standby that does not come.
+    async fn lose_standby(&mut self) {
+        self.past.run("ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'").await.unwrap();
+        self.reload("elsewhere").await;
+    }
+
+    /// Lets all that wait go on.
+    async fn need_no_standby(&mut self) {
+        self.past.run("ALTER SYSTEM SET synchronous_standby_names = ''").await.unwrap();
+        self.reload("").await;
+    }
+
+    async fn reload(&mut self, names: &str) {
+        self.past.run("SELECT pg_reload_conf()").await.unwrap();
+        let read = format!("SELECT (current_setting('synchronous_standby_names') = '{names}')::int::bigint");
+        self.past.until(&read, 1).await;
+    }
+
+    /// Waits until a session that began its statement after this moment waits for a standby, or the call ends without it.
+    async fn until_waits<T: std::fmt::Debug>(&mut self, since: i64, call: &mut JoinHandle<T>) {
+        let waits = format!("SELECT COUNT(*) {WAITING} AND {} > {since}", micros("query_start"));
+        while self.past.number(&waits).await == 0 {
+            if call.is_finished() {
+                panic!("answered though no standby has it: {:?}", call.await);
+            }
+        }
+    }
+
+    /// The database's time, in microseconds.
+    async fn now(&mut self) -> i64 {
+        self.past.number(&format!("SELECT {}", micros("clock_timestamp()"))).await
+    }
+
+    /// Does this to each session that waits.
+    async fn each_waiting(&mut self, function: &str) {
+        assert_eq!(self.past.number(&format!("SELECT COUNT({function}(pid)) {WAITING}")).await, 1);
+    }
+}
+
+fn micros(time: &str) -> String {
+    format!("(EXTRACT(EPOCH FROM {time}) * 1000000)::bigint")
+}
+
+fn note(client: &Client, offer: &str, id: &str) -> JoinHandle<Result<NoteOfferResponse, Status>> {
+    let (client, offer, id) = (client.clone(), offer.to_owned(), id.to_owned());
+    tokio::spawn(async move { client.note(&offer, "is it anywhere else", &id).await })
+}
+
+/// A note whose wait for the standby is cut short by this function waits again, and is there once.
+async fn cut_short_by(function: &str) {
+    let mut it = Waiting::start().await;
+    let client = Client::of(&it.server).await;
+    let offer = client.seed().await.remove(0).offer;
+    it.lose_standby().await;
+    let id = fresh();
+    let mut since = it.now().await;
+    let mut call = note(&client, &offer, &id);
+    for _ in 0..2 {
+        it.until_waits(since, &mut call).await;
+        since = it.now().await;
+        it.each_waiting(function).await;
+    }
+    it.until_waits(since, &mut call).await;
+    it.need_no_standby().await;
+    call.await.unwrap().unwrap();
+    assert_eq!(client.times(&offer, &id).await, 1);
+    proved(&it.db);
+}
+
+#[test]
+fn a_session_ended_while_it_waits_is_no_acknowledgement() {
+    run(cut_short_by("pg_terminate_backend"));
+}
+
+#[test]
+fn a_wait_that_is_cancelled_is_no_acknowledgement() {
+    run(cut_short_by("pg_cancel_backend"));
+}
+
+/// Terms are loaded past the programmes' writers: what was stored for their request is read by itself.
+#[test]
+fn a_stored_answer_of_no_programme_waits_too() {
+    run(async {
+        let mut it = Waiting::start().await;
+        let client = Client::of(&it.server).await;
+        it.lose_standby().await;
+        let later = [("2022-23", "2031-32"), ("2022-", "2031-"), ("2023-", "2032-")];
+        let text = include_str!("../../terms/2022-23.toml").to_owned();
+        let text = later.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        let terms =
+            LoadTermsRequest { request_id: fresh(), file_name: "2031-32.toml".to_owned(), text, validate_only: false };
+        let load = |terms: &LoadTermsRequest| {
+            let (mut schemes, request) = (client.schemes(), client.ask(terms.clone()));
+            tokio::spawn(async move { schemes.load_terms(request).await })
+        };
+        let since = it.now().await;
+        let mut first = load(&terms);
+        it.until_waits(since, &mut first).await;
+        it.each_waiting("pg_terminate_backend").await;
+        let lost = first.await.unwrap().unwrap_err();
+        assert_eq!((lost.code(), reason(&lost).as_str()), (Code::Unavailable, "DATABASE_AWAY"), "{lost:?}");
+
+        let since = it.now().await;
+        let mut again = load(&terms);
+        it.until_waits(since, &mut again).await;
+        it.need_no_standby().await;
+        again.await.unwrap().unwrap();
+    });
+}
+
+/// One lock of the cluster used to be held by whoever waited: the other programme could not even begin to wait.
+#[test]
+fn programmes_wait_for_the_standby_beside_each_other() {
+    run(async {
+        let mut it = Waiting::start().await;
+        let client = Client::of(&it.server).await;
+        let (first, second) = client.seed_both().await;
+        it.lose_standby().await;
+        let calls = [note(&client, &first[0].offer, &fresh()), note(&client, &second[0].offer, &fresh())];
+        it.past.until(&format!("SELECT COUNT(*) {WAITING}"), 2).await;
+        assert!(calls.iter().all(|call| !call.is_finished()));
+        it.need_no_standby().await;
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        let heads = proved(&it.db);
+        assert!(heads.iter().map(|head| head.0).eq([20, 7]), "{YEAR}, {NEXT_YEAR}: {heads:?}");
+    });
+}

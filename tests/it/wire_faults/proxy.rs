@@ -1,0 +1,132 @@
+//! A proxy before PostgreSQL that knows where a message ends.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What happens to a connection after a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is closed, both ways.
+    Cut,
+    /// It stays open, and nothing goes through any more.
+    Stall,
+    /// The message goes through once more.
+    Duplicate,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    armed: Option<(u64, Fault)>,
+    messages: u64,
+}
+
+/// Carries messages between a server and its database.
+pub(super) struct Proxy {
+    url: String,
+    plan: Arc<Mutex<Plan>>,
+}
+
+impl Proxy {
+    /// Before the database of this URL.
+    pub(super) fn before(url: &str) -> Self {
+        let (user, rest) = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
+        let (database, name) = rest.split_once('/').unwrap();
+        let database: SocketAddr = database.parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("postgres://{user}@{}/{name}?sslmode=disable", listener.local_addr().unwrap());
+        let plan = Arc::<Mutex<Plan>>::default();
+        let kept = Arc::clone(&plan);
+        thread::spawn(move || {
+            for program in listener.incoming().map_while(Result::ok) {
+                let Ok(database) = TcpStream::connect(database) else { continue };
+                let plan = Arc::clone(&kept);
+                thread::spawn(move || carry_connection(&program, &database, &plan));
+            }
+        });
+        Self { url, plan }
+    }
+
+    /// What the server takes as its database.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Counts the messages of writers anew, and does this to the connection of the one with this number.
+    pub(super) fn arm(&self, after: u64, fault: Fault) {
+        *self.plan.lock().unwrap() = Plan { armed: Some((after, fault)), messages: 0 };
+    }
+
+    /// Counts no more; how many there were.
+    pub(super) fn disarm(&self) -> u64 {
+        std::mem::take(&mut *self.plan.lock().unwrap()).messages
+    }
+}
+
+fn carry_connection(program: &TcpStream, database: &TcpStream, plan: &Arc<Mutex<Plan>>) {
+    for stream in [program, database] {
+        stream.set_nodelay(true).unwrap();
+    }
+    // The first message has no kind; it names the application.
+    let Ok(startup) = untyped(program) else { return };
+    let is_writer = startup.windows(11).any(|it| it == b"tsio writer");
+    if (&mut &*database).write_all(&startup).is_err() {
+        return;
+    }
+    let plan = is_writer.then(|| Arc::clone(plan));
+    let stalled = Arc::new(Mutex::new(false));
+    let clone = |stream: &TcpStream| stream.try_clone().unwrap();
+    let (from, to, kept, other) = (clone(database), clone(program), plan.clone(), Arc::clone(&stalled));
+    let back = thread::spawn(move || carry(from, to, kept, &other));
+    carry(clone(program), clone(database), plan, &stalled);
+    back.join().unwrap();
+}
+
+/// Carries messages one way, until one of the ends is closed.
+fn carry(from: TcpStream, mut to: TcpStream, plan: Option<Arc<Mutex<Plan>>>, stalled: &Mutex<bool>) {
+    while let Ok(message) = typed(&from) {
+        let fault = plan.as_deref().and_then(fault_after);
+        if *stalled.lock().unwrap() {
+            continue;
+        }
+        if to.write_all(&message).is_err() {
+            break;
+        }
+        match fault {
+            None => {}
+            Some(Fault::Cut) => break,
+            Some(Fault::Stall) => *stalled.lock().unwrap() = true,
+            Some(Fault::Duplicate) => to.write_all(&message).unwrap_or_default(),
+        }
+    }
+    if !*stalled.lock().unwrap() {
+        for stream in [&from, &to] {
+            // Fails only where it has ended already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Counts a message; what is to happen after it.
+fn fault_after(plan: &Mutex<Plan>) -> Option<Fault> {
+    let mut plan = plan.lock().unwrap();
+    let (after, fault) = plan.armed?;
+    plan.messages += 1;
+    (plan.messages == after).then_some(fault)
+}
+
+fn untyped(mut from: &TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let mut message = vec![0; u32::from_be_bytes(length) as usize];
+    message[..4].copy_from_slice(&length);
+    from.read_exact(&mut message[4..])?;
+    Ok(message)
+}
+
+fn typed(mut from: &TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut kind = [0; 1];
+    from.read_exact(&mut kind)?;
+    Ok([&kind[..], &untyped(from)?].concat())
+}
