@@ -7,23 +7,16 @@ mod services;
 mod tokens;
 
 pub(super) use cases::methods;
-use prost::bytes::{Buf, BufMut, Bytes};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use prost::bytes::Bytes;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
+use crate::raw_call::exchange;
+
 /// A call of any method with any bytes: what it answers, or the status. A stream is read to its end or its failure.
 pub(super) async fn call(channel: &Channel, method: &str, request: Request<Bytes>) -> Result<Vec<Bytes>, Status> {
-    let mut client = tonic::client::Grpc::new(channel.clone());
-    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-    let path = format!("/tsio.v1.{method}").parse().unwrap();
-    let mut answers = client.server_streaming(request, path, Raw).await?.into_inner();
-    let mut all = Vec::new();
-    while let Some(answer) = answers.message().await? {
-        all.push(answer);
-    }
-    Ok(all)
+    exchange(channel, method, request.map(|message| vec![message])).await
 }
 
 /// The same as one of these roles, in development mode.
@@ -40,38 +33,4 @@ pub(super) fn as_role(role: &str, regions: Option<&str>, message: impl prost::Me
 /// The code and the reason of a refusal.
 pub(super) fn why(status: &Status) -> (Code, String) {
     (status.code(), status.get_details_error_info().map(|it| it.reason).unwrap_or_default())
-}
-
-/// Bytes as they are.
-#[derive(Clone, Copy)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-    fn encode(&mut self, item: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        to.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(from.copy_to_bytes(from.remaining())))
-    }
 }

@@ -42,6 +42,7 @@ mod past;
 mod pressure;
 mod previews;
 mod race;
+mod raw_call;
 mod record;
 mod referrals;
 mod refusals;
