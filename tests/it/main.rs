@@ -24,6 +24,7 @@ mod door;
 mod eligibility;
 mod etags;
 mod faults;
+mod fixtures;
 mod funds;
 mod harness;
 mod idempotency;

@@ -39,6 +39,16 @@ impl Db {
         Self(Arc::new(Kind::Postgres(Cluster::shared().stamp(program))))
     }
 
+    /// On SQLite, with this file's contents as they are: nothing migrates it.
+    pub(crate) fn sqlite_restored(file: &[u8]) -> Self {
+        Self(Arc::new(Kind::Sqlite(sqlite::restore(file))))
+    }
+
+    /// On PostgreSQL, with what a dump as SQL makes: nothing migrates it.
+    pub(crate) fn postgres_restored(dump: &[u8]) -> Self {
+        Self(Arc::new(Kind::Postgres(Cluster::shared().restore(dump))))
+    }
+
     /// On PostgreSQL, in a database that orders texts as a language does.
     pub(crate) fn postgres_in(locale: &str) -> Self {
         Self(Arc::new(Kind::Postgres(Cluster::shared().stamp_in(Path::new(TSIO), locale))))

@@ -6,7 +6,7 @@
 //! No process that was not started here is ever signalled, and no cluster of the machine is touched.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
@@ -104,6 +104,17 @@ impl Cluster {
         stamped
     }
 
+    /// A database with what a dump as SQL makes.
+    pub(crate) fn restore(&self, dump: &[u8]) -> Stamped {
+        let stamped = Stamped { name: format!("t_{}", Uuid::new_v4().simple()) };
+        self.psql("postgres", &format!("CREATE DATABASE {}", stamped.name));
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(dump).unwrap();
+        let mut psql = self.psql_on(&stamped.name);
+        output_of(psql.arg("--single-transaction").arg("--file").arg(file.path()), QUERY);
+        stamped
+    }
+
     fn template(&self, program: &Path) -> String {
         let name = format!("tsio_template_{}", template_key(program));
         let lock = lock_file(&self.room.join("template.lock"));
@@ -127,8 +138,14 @@ impl Cluster {
     }
 
     fn psql_command(&self, database: &str, sql: &str) -> Command {
+        let mut psql = self.psql_on(database);
+        psql.args(["-c", sql]);
+        psql
+    }
+
+    fn psql_on(&self, database: &str) -> Command {
         let mut psql = Command::new(self.bin.join("psql"));
-        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database), "-c", sql]);
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database)]);
         psql
     }
 }

@@ -34,6 +34,13 @@ pub(crate) fn stamp(program: &Path) -> Stamped {
     stamped
 }
 
+/// A file with these contents.
+pub(crate) fn restore(contents: &[u8]) -> Stamped {
+    let stamped = Stamped { folder: TempDir::with_prefix("tsio-it-").unwrap() };
+    fs::write(stamped.file(), contents).unwrap();
+    stamped
+}
+
 fn template(program: &Path) -> PathBuf {
     let room = room("it-sqlite");
     let name = program.file_name().unwrap().to_string_lossy();
