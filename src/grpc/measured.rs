@@ -1,6 +1,10 @@
 //! What is counted inside: the writers' groups and what waits for them, connections to the database, watchers, calls that
 //! were denied, and what the ledger's check found. What can be asked is asked when it is scraped.
+//!
+//! A scrape shows one state: whatever belongs together is recorded under a lock that recorders share, and that a scrape
+//! takes for itself ([`ScrapeLock`]).
 
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -17,9 +21,44 @@ const COMMANDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0,
 /// Why calls are denied past the door, beside [`auth::REASONS`].
 const PAST_THE_DOOR: [&str; 3] = ["RATE_EXCEEDED", "ROLE_MISSING", "SELF_APPROVAL"];
 
+/// Keeps scrapes out while values that belong together are recorded one after the other. Held for some atomics by who
+/// records, and for about a millisecond by a scrape; never across an await.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ScrapeLock(Arc<RwLock<()>>);
+
+impl ScrapeLock {
+    /// For a recorder: any number at a time, none during a scrape.
+    pub(super) fn recording(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a scrape, and for whoever replaces values that others set too: one at a time, and no recorder.
+    pub(super) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What can be asked at any moment, as it was at one.
+#[derive(Debug, Default)]
+pub(super) struct Moment {
+    pub(super) waiting: usize,
+    pub(super) watching: usize,
+    pub(super) is_writable: bool,
+    pub(super) pools: Vec<Pool>,
+}
+
+impl Moment {
+    /// As it is now.
+    pub(super) fn of(app: &App, watching: usize) -> Self {
+        let is_writable = !app.is_write_in_doubt();
+        Self { waiting: app.waiting(), watching, is_writable, pools: app.pools() }
+    }
+}
+
 /// What is counted inside this process.
 #[derive(Debug)]
 pub(super) struct Measured {
+    lock: ScrapeLock,
     answered: Histogram,
     waited: Histogram,
     committed: Histogram,
@@ -35,7 +74,7 @@ pub(super) struct Measured {
 
 impl Measured {
     /// Everything at zero.
-    pub(super) fn new(registry: &Registry) -> Result<Self> {
+    pub(super) fn new(registry: &Registry, lock: ScrapeLock) -> Result<Self> {
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             kept(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
         };
@@ -48,6 +87,7 @@ impl Measured {
             drop(denied.with_label_values(&[reason]));
         }
         Ok(Self {
+            lock,
             answered: histogram("tsio_writer_group_commands", "Commands answered out of one transaction.", &COMMANDS)?,
             waited: histogram("tsio_writer_wait_seconds", "How long commands waited for their group.", &SECONDS)?,
             committed: histogram("tsio_writer_commit_seconds", "How long COMMIT of a group took.", &SECONDS)?,
@@ -78,20 +118,21 @@ impl Measured {
         self.denied.with_label_values(&[reason]).inc();
     }
 
-    /// Asks what can be asked at any moment.
-    pub(super) fn ask(&self, app: &App, watching: usize) {
-        self.waiting.set(whole(app.waiting()));
-        self.watchers.set(whole(watching));
-        self.writable.set((!app.is_write_in_doubt()).into());
-        for Pool { name, most, open, idle } in app.pools() {
-            self.most.with_label_values(&[name]).set(most.into());
-            self.connections.with_label_values(&[name, "idle"]).set(idle.into());
-            self.connections.with_label_values(&[name, "used"]).set(open.saturating_sub(idle).into());
+    /// Shows what was asked. For a scrape, which holds the lock: of two at once, each writes out its own.
+    pub(super) fn show(&self, Moment { waiting, watching, is_writable, pools }: &Moment) {
+        self.waiting.set(whole(*waiting));
+        self.watchers.set(whole(*watching));
+        self.writable.set((*is_writable).into());
+        for Pool { name, most, open, idle } in pools {
+            self.most.with_label_values(&[*name]).set((*most).into());
+            self.connections.with_label_values(&[*name, "idle"]).set((*idle).into());
+            self.connections.with_label_values(&[*name, "used"]).set(open.saturating_sub(*idle).into());
         }
     }
 
     /// Takes over what the ledger's check found, at a second since 1970.
     pub(super) fn checked(&self, reports: &[Report], at: i64) {
+        let _alone = self.lock.alone();
         for report in reports {
             let programme = [report.programme.as_str()];
             self.checked.with_label_values(&programme).set(at);

@@ -1,6 +1,7 @@
 //! What is counted of calls, for Prometheus. Every child is made at the start, so that a call costs a few atomics.
 //!
 //! Methods come from the access table alone: whoever calls what does not exist is counted as `unknown`, and makes no labels.
+//! A call is counted when its status leaves, so that its caller finds it counted; one that is cancelled, when it is dropped.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tracing::Span;
 
 use super::access::TABLE;
 use super::line;
-use super::measured::Measured;
+use super::measured::{Measured, Moment, ScrapeLock};
 use crate::app::Fund;
 use crate::domain::ledger::{Owner, Unit};
 use crate::proto::code_name;
@@ -37,6 +38,7 @@ struct Method {
     name: String,
     handled: Vec<IntCounter>,
     seconds: Histogram,
+    in_flight: IntGauge,
 }
 
 /// What is counted in this process.
@@ -44,10 +46,10 @@ struct Method {
 pub(super) struct Metrics {
     /// What is counted inside.
     pub(super) inside: Arc<Measured>,
+    lock: ScrapeLock,
     registry: Registry,
     methods: HashMap<String, Arc<Method>>,
     unknown: Arc<Method>,
-    in_flight: IntGauge,
     available: IntGaugeVec,
     committed: IntGaugeVec,
 }
@@ -55,7 +57,7 @@ pub(super) struct Metrics {
 impl Metrics {
     /// Everything at zero.
     pub(super) fn new() -> prometheus::Result<Self> {
-        let registry = Registry::new();
+        let (registry, lock) = (Registry::new(), ScrapeLock::default());
         let handled = Opts::new("tsio_grpc_server_handled_total", "Calls ended, by method and status code.");
         let handled = IntCounterVec::new(handled, &["grpc_service", "grpc_method", "grpc_code"])?;
         let seconds =
@@ -77,32 +79,33 @@ impl Metrics {
         registry.register(Box::new(available.clone()))?;
         registry.register(Box::new(committed.clone()))?;
         registry.register(Box::new(build))?;
-        let inside = Arc::new(Measured::new(&registry)?);
+        let inside = Arc::new(Measured::new(&registry, lock.clone())?);
         let method = |service: &str, name: &str| {
             let of_code = |code| handled.with_label_values(&[service, name, code_name(Code::from(code))]);
             let handled = (0..CODES).map(of_code).collect();
             let seconds = seconds.with_label_values(&[service, name]);
             let name = format!("{}/{name}", service.strip_prefix("tsio.v1.").unwrap_or(service));
-            Arc::new(Method { name, handled, seconds })
+            Arc::new(Method { name, handled, seconds, in_flight: in_flight.clone() })
         };
         let ours = TABLE.iter().filter_map(|(rpc, _)| rpc.split_once('/'));
         let ours = ours.map(|(service, name)| (format!("tsio.v1.{service}"), name));
         let all = ours.chain(HEALTH.map(|(service, name)| (service.to_owned(), name)));
         let methods = all.map(|(service, name)| (format!("/{service}/{name}"), method(&service, name))).collect();
         let unknown = method("unknown", "unknown");
-        Ok(Self { inside, registry, methods, unknown, in_flight, available, committed })
+        Ok(Self { inside, lock, registry, methods, unknown, available, committed })
     }
 
-    /// A call begins; it is counted when what is returned is dropped.
+    /// A call begins; it is counted when its status leaves, or when what is returned is dropped.
     pub(super) fn begin(&self, path: &str) -> Counted {
-        self.in_flight.inc();
         let method = Arc::clone(self.methods.get(path).unwrap_or(&self.unknown));
-        let in_flight = self.in_flight.clone();
-        Counted { method, in_flight, begun: Instant::now(), code: None, span: Span::none(), let_in: false }
+        method.in_flight.inc();
+        let lock = self.lock.clone();
+        Counted { lock, method, begun: Instant::now(), ended: false, span: Span::none(), let_in: false }
     }
 
     /// Takes over what the funds hold.
     pub(super) fn set_funds(&self, funds: &[Fund]) {
+        let _alone = self.lock.alone();
         self.available.reset();
         self.committed.reset();
         for Fund { programme, account } in funds.iter().filter(|it| it.account.unit == Unit::Pence) {
@@ -115,21 +118,26 @@ impl Metrics {
         }
     }
 
-    /// All of it, in Prometheus' text format.
-    pub(super) fn text(&self) -> prometheus::Result<Vec<u8>> {
+    /// All of it, as of one moment, in Prometheus' text format.
+    pub(super) fn text(&self, moment: &Moment) -> prometheus::Result<Vec<u8>> {
+        let gathered = {
+            let _alone = self.lock.alone();
+            self.inside.show(moment);
+            self.registry.gather()
+        };
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        TextEncoder::new().encode(&gathered, &mut text)?;
         Ok(text)
     }
 }
 
-/// A call in flight. Dropped before it has a code, it was cancelled: its caller has gone.
+/// A call in flight. Dropped before its status has left, it was cancelled: its caller has gone.
 #[derive(Debug)]
 pub(super) struct Counted {
+    lock: ScrapeLock,
     method: Arc<Method>,
-    in_flight: IntGauge,
     begun: Instant,
-    code: Option<Code>,
+    ended: bool,
     span: Span,
     let_in: bool,
 }
@@ -145,36 +153,49 @@ impl Counted {
         (self.span, self.let_in) = (span.clone(), let_in);
     }
 
-    fn read(&mut self, headers: &HeaderMap) {
-        if let Some(code) = headers.get("grpc-status") {
-            self.code = Some(Code::from_bytes(code.as_bytes()));
-        }
-    }
-
-    /// Follows an answer to its end, where its code is.
+    /// Follows an answer to its status: in its headers, or in its trailers.
     pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
-        self.read(answer.headers());
+        self.end_with(answer.headers());
         answer.map(|body| {
             Body::new(body.map_frame(move |frame| {
                 if let Some(trailers) = frame.trailers_ref() {
-                    self.read(trailers);
+                    self.end_with(trailers);
                 }
                 frame
             }))
         })
     }
+
+    fn end_with(&mut self, headers: &HeaderMap) {
+        if let Some(code) = headers.get("grpc-status") {
+            self.end(Code::from_bytes(code.as_bytes()));
+        }
+    }
+
+    /// Counts the call, the first time.
+    fn end(&mut self, code: Code) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let took = self.begun.elapsed();
+        let at = usize::try_from(i32::from(code)).unwrap_or_default();
+        {
+            let _recording = self.lock.recording();
+            if let Some(handled) = self.method.handled.get(at) {
+                handled.inc();
+            }
+            self.method.seconds.observe(took.as_secs_f64());
+            self.method.in_flight.dec();
+        }
+        line::ended(&self.span, code, took, self.let_in);
+    }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let code = self.code.unwrap_or(Code::Cancelled);
-        let at = usize::try_from(i32::from(code)).unwrap_or_default();
-        if let Some(handled) = self.method.handled.get(at) {
-            handled.inc();
-        }
-        let took = self.begun.elapsed();
-        self.method.seconds.observe(took.as_secs_f64());
-        self.in_flight.dec();
-        line::ended(&self.span, code, took, self.let_in);
+        self.end(Code::Cancelled);
     }
 }
+
+#[cfg(test)]
+mod tests;

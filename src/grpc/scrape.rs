@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout};
 
+use super::measured::Moment;
 use super::metrics::Metrics;
 use super::watch::Watchers;
 use crate::app::App;
@@ -63,8 +64,7 @@ async fn answer(
     }
     let (status, body) = if request.starts_with(b"GET /metrics ") {
         read_funds(app, metrics, read).await;
-        metrics.inside.ask(app, watchers.watching());
-        match metrics.text() {
+        match metrics.text(&Moment::of(app, watchers.watching())) {
             Ok(text) => ("200 OK", text),
             Err(error) => {
                 tracing::error!(%error, "metrics cannot be written");
