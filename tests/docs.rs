@@ -47,6 +47,13 @@ fn access_page() -> String {
     for (method, asks) in access::TABLE {
         page.push_str(&format!("| `{method}` | {} |\n", actions(asks)));
     }
+    page.push_str(
+        "\n## Tokens whose key is not known\n\nA token that was signed with a key that its issuer does not publish is answered with \
+         UNAUTHENTICATED, reason `TOKEN_REJECTED`:\nanother key is needed. One whose key could not be looked up, because the \
+         issuer's keys cannot be fetched at the moment, is answered\nwith UNAVAILABLE, reason `KEYS_UNAVAILABLE`: nothing is \
+         known to be wrong with it, so try again. Known keys stay in force meanwhile,\nfor 24 hours; then every token is \
+         answered so.\n",
+    );
     page
 }
 

@@ -79,6 +79,8 @@ mod tests {
         };
         let rows = [
             (said(Code::Unavailable, "DATABASE_AWAY"), Again::Yes),
+            (said(Code::Unavailable, "KEYS_UNAVAILABLE"), Again::Yes),
+            (said(Code::Unauthenticated, "TOKEN_REJECTED"), Again::No),
             (said(Code::ResourceExhausted, "OVERLOADED"), Again::Yes),
             (said(Code::DeadlineExceeded, "DEADLINE_PASSED"), Again::Yes),
             (said(Code::Unauthenticated, "TOKEN_EXPIRED"), Again::WithAnotherToken),

@@ -5,9 +5,12 @@
 //! asks for is the access table's ([`super::access`]).
 
 mod certificates;
+mod key_cache;
 mod keys;
 mod named;
 mod tokens;
+
+use std::sync::Arc;
 
 use http::Extensions;
 use http::request::Parts;
@@ -18,6 +21,7 @@ pub use certificates::Service;
 pub use keys::KeySource;
 pub use tokens::Tokens;
 
+use super::measured::Measured;
 use super::status::{error_info, with_details};
 use crate::app::clock::Clock;
 use crate::domain::role::Caller;
@@ -49,11 +53,15 @@ pub(super) struct LetIn {
     pub(super) ends: Option<Instant>,
 }
 
+/// The token could not be checked: nothing is wrong with it, as far as is known, and trying again may help.
+const KEYS_UNAVAILABLE: &str = "KEYS_UNAVAILABLE";
+
 /// Every reason that [`Unknown`] has.
-pub(super) const REASONS: [&str; 7] = [
+pub(super) const REASONS: [&str; 8] = [
     "CALLER_MALFORMED",
     "CALLER_MISSING",
     "CERTIFICATE_UNKNOWN",
+    KEYS_UNAVAILABLE,
     "TOKEN_EXPIRED",
     "TOKEN_MALFORMED",
     "TOKEN_MISSING",
@@ -77,7 +85,8 @@ impl Unknown {
 
 impl From<Unknown> for Status {
     fn from(Unknown { reason, message }: Unknown) -> Self {
-        with_details(Code::Unauthenticated, message, vec![error_info(reason)])
+        let code = if reason == KEYS_UNAVAILABLE { Code::Unavailable } else { Code::Unauthenticated };
+        with_details(code, message, vec![error_info(reason)])
     }
 }
 
@@ -94,13 +103,19 @@ struct Proofs {
 
 impl Door {
     /// Gets ready: the keys of the issuer are fetched once, so that a server that could let nobody in does not start.
+    /// `calls` is how many the server has in flight at most, `measured` what the age of the keys is told to.
     ///
     /// # Errors
     /// Why the keys cannot be had.
-    pub(super) async fn open(access: Access, clock: Clock) -> Result<Self, String> {
+    pub(super) async fn open(
+        access: Access,
+        clock: Clock,
+        calls: usize,
+        measured: &Arc<Measured>,
+    ) -> Result<Self, String> {
         let Access::Guarded { tokens, services } = access else { return Ok(Self(None)) };
         let verifier = match tokens {
-            Some(tokens) => Some(Verifier::open(tokens, clock).await?),
+            Some(tokens) => Some(Verifier::open(tokens, clock, calls, Arc::clone(measured)).await?),
             None => None,
         };
         Ok(Self(Some(Proofs { verifier, certificates: Certificates::new(services) })))
@@ -114,7 +129,7 @@ impl Door {
     /// Who calls. A token speaks for the caller where there is one; the certificate beside it is then the transport's.
     ///
     /// # Errors
-    /// UNAUTHENTICATED, and why.
+    /// UNAUTHENTICATED, or UNAVAILABLE where a token cannot be checked, and why.
     pub(super) async fn who(&self, request: &Parts) -> Result<LetIn, Unknown> {
         let Some(Proofs { verifier, certificates }) = &self.0 else {
             return named::caller(&request.headers).map(|caller| LetIn { caller, until: None, ends: None });

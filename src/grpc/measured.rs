@@ -4,11 +4,12 @@
 //! A scrape shows one state: whatever belongs together is recorded under a lock that recorders share, and that a scrape
 //! takes for itself ([`ScrapeLock`]).
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use prometheus::core::Collector;
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
+use tokio::time::Instant;
 
 use super::auth;
 use crate::app::verify::Report;
@@ -68,6 +69,10 @@ pub(super) struct Measured {
     watchers: IntGauge,
     writable: IntGauge,
     denied: IntCounterVec,
+    key_set_age: IntGauge,
+    key_fetches_failed: IntCounter,
+    /// When the key set in force was fetched; nothing where no tokens are taken.
+    key_set_fetched: Mutex<Option<Instant>>,
     checked: IntGaugeVec,
     sound: IntGaugeVec,
 }
@@ -100,6 +105,15 @@ impl Measured {
                 "1, or 0 after a write that did not end as it should, until one succeeds.",
             )?,
             denied,
+            key_set_age: gauge(
+                "tsio_key_set_age_seconds",
+                "How old the issuer's keys in force are; 0 without tokens.",
+            )?,
+            key_fetches_failed: kept(
+                registry,
+                IntCounter::new("tsio_key_set_fetch_failures_total", "Fetches of the issuer's keys that failed.")?,
+            )?,
+            key_set_fetched: Mutex::default(),
             checked: gauges(
                 "tsio_ledger_check_timestamp_seconds",
                 "When a book was checked last, in seconds since 1970.",
@@ -118,11 +132,24 @@ impl Measured {
         self.denied.with_label_values(&[reason]).inc();
     }
 
+    /// The key set in force was fetched at this moment.
+    pub(super) fn key_set_fetched(&self, at: Instant) {
+        *self.key_set_fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    /// The key set could not be fetched.
+    pub(super) fn key_fetch_failed(&self) {
+        self.key_fetches_failed.inc();
+    }
+
     /// Shows what was asked. For a scrape, which holds the lock: of two at once, each writes out its own.
     pub(super) fn show(&self, Moment { waiting, watching, is_writable, pools }: &Moment) {
         self.waiting.set(whole(*waiting));
         self.watchers.set(whole(*watching));
         self.writable.set((*is_writable).into());
+        let fetched = *self.key_set_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = fetched.map_or(Duration::ZERO, |it| it.elapsed());
+        self.key_set_age.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         for Pool { name, most, open, idle } in pools {
             self.most.with_label_values(&[*name]).set((*most).into());
             self.connections.with_label_values(&[*name, "idle"]).set((*idle).into());

@@ -136,8 +136,8 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
-    let door = Door::open(access, app.clock().clone()).await?;
     let metrics = Arc::new(Metrics::new()?);
+    let door = Door::open(access, app.clock().clone(), limits.calls, &metrics.inside).await?;
     let gate = Arc::new(Gate::new(door, limits.calls, limits.rate, Arc::clone(&metrics)));
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
     app.measure(Arc::clone(&metrics.inside) as Arc<dyn Measures>);

@@ -2,6 +2,7 @@
 
 mod cases;
 pub(crate) mod issuer;
+mod keys;
 mod regions;
 mod services;
 mod tokens;

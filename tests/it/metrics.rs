@@ -214,10 +214,10 @@ fn names(text: &str) -> BTreeSet<String> {
 }
 
 /// What one scrape said.
-struct Scrape(String);
+pub(crate) struct Scrape(String);
 
 impl Scrape {
-    async fn of(server: &Server) -> Self {
+    pub(crate) async fn of(server: &Server) -> Self {
         Self(get(server, "/metrics").await)
     }
 
@@ -244,7 +244,7 @@ impl Scrape {
         rest.unwrap_or_else(|| panic!("no {name} in {}", self.0)).parse().unwrap()
     }
 
-    fn value(&self, name: &str) -> f64 {
+    pub(crate) fn value(&self, name: &str) -> f64 {
         self.find(name).unwrap_or_else(|| panic!("no {name} in {}", self.0))
     }
 }

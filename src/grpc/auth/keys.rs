@@ -1,23 +1,13 @@
-//! The issuer's public keys (a JWK set), from a file or a URL, fetched anew as they rotate.
-//!
-//! A token that names an unknown key has the set fetched again, at most every [`EAGER`]; a set older than [`STALE`] is
-//! fetched again before the next token is believed. One that cannot be fetched leaves the old keys in force: who is let in
-//! does not hang on the issuer being up.
+//! The issuer's public keys (a JWK set): where they are, how they are fetched, and which of them tokens can be checked with.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
-/// How soon the set may be fetched again for the sake of an unknown key: tokens are made up by anybody.
-const EAGER: Duration = Duration::from_secs(5);
-/// How long a set is believed: a key withdrawn counts no longer than this, and as long again in [`super::tokens`].
-const STALE: Duration = Duration::from_secs(300);
 /// How long a fetch may take.
 const FETCH: Duration = Duration::from_secs(10);
 /// Bytes of a set: a dozen keys take some 10 KiB.
@@ -34,67 +24,22 @@ pub enum KeySource {
 
 /// A key, and what it may have signed with.
 pub(super) struct Key {
-    id: Option<String>,
+    pub(super) id: Option<String>,
     pub(super) key: DecodingKey,
     pub(super) algorithms: Vec<Algorithm>,
 }
 
-/// The keys in force.
-pub(super) struct Keys {
-    source: KeySource,
-    known: RwLock<Arc<Vec<Arc<Key>>>>,
-    /// When they were last asked for, held while they are.
-    asked: Mutex<Instant>,
-}
-
-impl std::fmt::Debug for Keys {
+impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-impl Keys {
-    /// Fetches the set for the first time.
-    ///
-    /// # Errors
-    /// Why it cannot be had, or holds no key of use.
-    pub(super) async fn open(source: KeySource) -> Result<Self, String> {
-        let keys = fetch(&source).await?;
-        Ok(Self { source, known: RwLock::new(Arc::new(keys)), asked: Mutex::new(Instant::now()) })
-    }
-
-    /// The key of this id; for a token that names none, the only one there is.
-    pub(super) async fn find(&self, id: Option<&str>) -> Option<Arc<Key>> {
-        let found = self.known(id);
-        self.refresh(if found.is_some() { STALE } else { EAGER }).await;
-        self.known(id)
-    }
-
-    fn known(&self, id: Option<&str>) -> Option<Arc<Key>> {
-        let keys = Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner));
-        match (id, keys.as_slice()) {
-            (Some(id), keys) => keys.iter().find(|it| it.id.as_deref() == Some(id)).cloned(),
-            (None, [only]) => Some(Arc::clone(only)),
-            (None, _) => None,
-        }
-    }
-
-    /// Fetches the set again where it was last asked for longer ago than this.
-    async fn refresh(&self, age: Duration) {
-        let mut asked = self.asked.lock().await;
-        if asked.elapsed() < age {
-            return;
-        }
-        *asked = Instant::now();
-        match fetch(&self.source).await {
-            Ok(keys) => *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
-            Err(error) => tracing::warn!(error, "the issuer's keys cannot be fetched; the old ones stay in force"),
-        }
-    }
-}
-
-async fn fetch(source: &KeySource) -> Result<Vec<Arc<Key>>, String> {
-    let source = source.clone();
+/// Fetches the set, on a thread of its own.
+///
+/// # Errors
+/// Why it cannot be had, or holds no key of use.
+pub(super) async fn fetch(source: KeySource) -> Result<Vec<Arc<Key>>, String> {
     let text = tokio::task::spawn_blocking(move || read(&source)).await.map_err(|error| error.to_string())??;
     let keys = parse(&text)?;
     if keys.is_empty() {

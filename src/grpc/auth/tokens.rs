@@ -4,7 +4,7 @@
 //! is remembered ends with the token.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -15,12 +15,14 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::keys::{KeySource, Keys};
-use super::{LetIn, Unknown};
+use super::key_cache::{KeyCache, NoKey, Times};
+use super::keys::{KeySource, fetch};
+use super::{KEYS_UNAVAILABLE, LetIn, Unknown};
 use crate::app::clock::Clock;
 use crate::domain::region::Region;
 use crate::domain::role::{Caller, Regions, Role};
 use crate::domain::time::Micros;
+use crate::grpc::measured::Measured;
 
 /// How long a checked token is believed without another look at it.
 const BELIEVED: Duration = Duration::from_secs(300);
@@ -54,7 +56,7 @@ pub struct Tokens {
 #[derive(Debug)]
 pub(super) struct Verifier {
     tokens: Tokens,
-    keys: Keys,
+    keys: KeyCache,
     clock: Clock,
     seen: RwLock<HashMap<[u8; 32], Seen>>,
 }
@@ -66,18 +68,30 @@ struct Seen {
 }
 
 impl Verifier {
-    pub(super) async fn open(tokens: Tokens, clock: Clock) -> Result<Self, String> {
-        let keys = Keys::open(tokens.keys.clone()).await.map_err(|error| format!("tokens.keys: {error}"))?;
+    pub(super) async fn open(
+        tokens: Tokens,
+        clock: Clock,
+        calls: usize,
+        measured: Arc<Measured>,
+    ) -> Result<Self, String> {
+        let source = tokens.keys.clone();
+        let keys =
+            KeyCache::open(Box::new(move || Box::pin(fetch(source.clone()))), Times::USUAL, calls, measured).await;
+        let keys = keys.map_err(|error| format!("tokens.keys: {error}"))?;
         Ok(Self { tokens, keys, clock, seen: RwLock::default() })
     }
 
     /// The caller a token speaks for.
     ///
     /// # Errors
-    /// Reasons `TOKEN_MALFORMED`, `TOKEN_EXPIRED`, `TOKEN_REJECTED`.
+    /// Reasons `TOKEN_MALFORMED`, `TOKEN_EXPIRED`, `TOKEN_REJECTED`; `KEYS_UNAVAILABLE`, which may pass.
     pub(super) async fn caller(&self, token: &str) -> Result<LetIn, Unknown> {
         if token.len() > LONGEST {
             return Err(Unknown::new("TOKEN_MALFORMED", format!("a token is at most {LONGEST} bytes long")));
+        }
+        // Those remembered too: what they were checked with is believed no longer.
+        if self.keys.is_too_old() {
+            return Err(no_key(NoKey::Unavailable));
         }
         let digest: [u8; 32] = Sha256::digest(token).into();
         let now = self.clock.now().at;
@@ -103,8 +117,7 @@ impl Verifier {
     async fn check(&self, token: &str) -> Result<LetIn, Unknown> {
         let malformed = || Unknown::new("TOKEN_MALFORMED", "the bearer token is no signed JWT with a known algorithm");
         let header = decode_header(token).map_err(|_| malformed())?;
-        let key = self.keys.find(header.kid.as_deref()).await;
-        let key = key.ok_or_else(|| rejected("was signed with a key that its issuer does not publish"))?;
+        let key = self.keys.find(header.kid.as_deref()).await.map_err(no_key)?;
         if !key.algorithms.contains(&header.alg) {
             return Err(rejected("was signed with an algorithm that its key is not for"));
         }
@@ -183,6 +196,16 @@ fn expired() -> Unknown {
 
 fn rejected(why: &str) -> Unknown {
     Unknown::new("TOKEN_REJECTED", format!("the token {why}"))
+}
+
+fn no_key(why: NoKey) -> Unknown {
+    match why {
+        NoKey::Unpublished => rejected("was signed with a key that its issuer does not publish"),
+        NoKey::Unavailable => Unknown::new(
+            KEYS_UNAVAILABLE,
+            "the issuer's keys cannot be fetched at the moment, so the token cannot be checked: try again",
+        ),
+    }
 }
 
 fn later(at: Micros, by: Duration) -> Micros {

@@ -103,9 +103,19 @@ pub(crate) struct Guarded {
 impl Guarded {
     /// With a service `spiffe://dfe.example/reconciliation`, which is finance.
     pub(crate) fn start(db: &Db, more: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (key, authority) = (SigningKey::new("first"), Authority::new());
-        publish(&folder.path().join("keys.json"), &[key.published()]);
+        let (folder, key) = (tempfile::tempdir().unwrap(), SigningKey::new("first"));
+        let keys = folder.path().join("keys.json");
+        publish(&keys, &[key.published()]);
+        Self::start_in(folder, db, (key, &keys.display().to_string()), more)
+    }
+
+    /// The same, with the issuer's keys at this address.
+    pub(crate) fn with_keys(db: &Db, key: SigningKey, keys: &str, more: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), db, (key, keys), more)
+    }
+
+    fn start_in(folder: tempfile::TempDir, db: &Db, (key, keys): (SigningKey, &str), more: &str) -> Self {
+        let authority = Authority::new();
         let names = [SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress([127, 0, 0, 1].into())];
         let (certificate, private) = authority.sign(&names);
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
@@ -115,13 +125,12 @@ impl Guarded {
         let file = |name: &str| folder.path().join(name).display().to_string();
         let config = format!(
             "[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\n\
-             [tokens]\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\nkeys = \"{}\"\nleeway_seconds = 0\n\
+             [tokens]\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\nkeys = \"{keys}\"\nleeway_seconds = 0\n\
              [[services]]\nname = \"spiffe://dfe.example/reconciliation\"\nactor = \"reconciliation\"\n\
              roles = [\"finance\"]\n{more}",
             file("server.pem"),
             file("server.key"),
             file("ca.pem"),
-            file("keys.json"),
         );
         write("tsio.toml", &config);
         let server = Server::start_with(db, &["--config", &file("tsio.toml")]);

@@ -20,18 +20,18 @@ use crate::harness::{Db, run, tsio};
 
 const BOUND: Duration = Duration::from_secs(30);
 
-fn with_token(token: &str, message: &impl prost::Message) -> Request<Bytes> {
+pub(super) fn with_token(token: &str, message: &impl prost::Message) -> Request<Bytes> {
     let mut request = Request::new(Bytes::from(message.encode_to_vec()));
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
 }
 
-fn listing() -> ListOffersRequest {
+pub(super) fn listing() -> ListOffersRequest {
     ListOffersRequest { programme: YEAR.to_owned(), ..Default::default() }
 }
 
 /// How a listing with this token ends.
-async fn listed(channel: &Channel, token: &str) -> Result<ListOffersResponse, (Code, String)> {
+pub(super) async fn listed(channel: &Channel, token: &str) -> Result<ListOffersResponse, (Code, String)> {
     let answers = call(channel, "OfferService/ListOffers", with_token(token, &listing())).await;
     answers.map(|it| ListOffersResponse::decode(it[0].clone()).unwrap()).map_err(|status| why(&status))
 }

@@ -1,0 +1,176 @@
+//! Who waits for keys and for how long, how often they are fetched, and when they are believed no longer.
+
+use jsonwebtoken::{Algorithm, DecodingKey};
+use prometheus::Registry;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::grpc::measured::ScrapeLock;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Longer than anything that is waited for takes.
+const BOUND: Duration = Duration::from_secs(30);
+
+type Answer = Result<Vec<&'static str>, String>;
+
+fn key(id: &str) -> Arc<Key> {
+    let key = DecodingKey::from_secret(b"of no matter");
+    Arc::new(Key { id: Some(id.to_owned()), key, algorithms: vec![Algorithm::ES256] })
+}
+
+/// An issuer that answers what it is told to, once each, and hangs where it is told nothing; and how often it was asked.
+fn issuer() -> (mpsc::UnboundedSender<Answer>, watch::Receiver<usize>, Fetch) {
+    let (answers, told) = mpsc::unbounded_channel::<Answer>();
+    let (told, (count, asked)) = (Arc::new(tokio::sync::Mutex::new(told)), watch::channel(0));
+    let count = Arc::new(count);
+    let fetch: Fetch = Box::new(move || {
+        count.send_modify(|it| *it += 1);
+        let told = Arc::clone(&told);
+        Box::pin(async move {
+            let answer = told.lock().await.recv().await.unwrap();
+            answer.map(|ids| ids.into_iter().map(key).collect())
+        })
+    });
+    (answers, asked, fetch)
+}
+
+async fn open(fetch: Fetch, times: Times, calls: usize) -> KeyCache {
+    let measured = Arc::new(Measured::new(&Registry::new(), ScrapeLock::default()).unwrap());
+    KeyCache::open(fetch, times, calls, measured).await.unwrap()
+}
+
+fn id(key: &Result<Arc<Key>, NoKey>) -> Result<&str, NoKey> {
+    key.as_ref().map(|it| it.id.as_deref().unwrap()).map_err(|why| *why)
+}
+
+fn none(look_up: &Lookup) -> Option<NoKey> {
+    if let Lookup::None(why) = look_up { Some(*why) } else { None }
+}
+
+/// The set is fetched at once for an unknown key, and not by itself in the time that a test takes.
+const EAGER: Times = Times { eager: Duration::ZERO, wait: BOUND, ..Times::USUAL };
+
+#[tokio::test]
+async fn keys_that_cannot_be_fetched_stay_in_force_for_a_day() {
+    let (answers, _, fetch) = issuer();
+    answers.send(Ok(vec!["first"])).unwrap();
+    let keys = open(fetch, Times::USUAL, 8).await;
+    let (shared, fetched) = (&keys.shared, keys.shared.state().fetched);
+    let day = Duration::from_secs(24 * 3_600);
+    shared.begin(fetched + SECOND);
+    shared.end(Err("away".to_owned()), fetched + SECOND);
+    assert!(matches!(shared.look_up(Some("first"), fetched + day - SECOND), Lookup::Key(_)));
+    assert_eq!(none(&shared.look_up(Some("first"), fetched + day)), Some(NoKey::Unavailable));
+    assert!(!shared.state().is_too_old(day, fetched + day - SECOND));
+    assert!(shared.state().is_too_old(day, fetched + day));
+    // Once the issuer is back, tokens are taken again.
+    shared.begin(fetched + day + SECOND);
+    shared.end(Ok(vec![key("second")]), fetched + day + SECOND);
+    assert!(matches!(shared.look_up(Some("second"), fetched + day + SECOND), Lookup::Key(_)));
+    assert!(!keys.is_too_old());
+}
+
+#[tokio::test]
+async fn the_set_is_due_before_it_is_stale_and_sooner_after_a_failure() {
+    let (answers, _, fetch) = issuer();
+    answers.send(Ok(vec!["first"])).unwrap();
+    let keys = open(fetch, Times::USUAL, 8).await;
+    let (shared, began) = (&keys.shared, keys.shared.state().began);
+    assert_eq!(shared.due(), began + 240 * SECOND);
+    shared.begin(began + SECOND);
+    shared.end(Err("away".to_owned()), began + 11 * SECOND);
+    assert_eq!(shared.due(), began + 16 * SECOND);
+}
+
+#[tokio::test]
+async fn the_set_is_fetched_in_the_background_though_no_token_comes() {
+    let (answers, mut asked, fetch) = issuer();
+    answers.send(Ok(vec!["first"])).unwrap();
+    let keys = open(fetch, Times { refresh: Duration::from_millis(1), ..Times::USUAL }, 8).await;
+    assert_eq!(id(&keys.find(Some("first")).await), Ok("first"));
+    answers.send(Ok(vec!["second"])).unwrap();
+    // The one after it has begun, so it has ended.
+    timeout(BOUND, asked.wait_for(|it| *it == 3)).await.unwrap().unwrap();
+    assert_eq!(id(&keys.find(Some("second")).await), Ok("second"));
+    assert!(matches!(keys.shared.look_up(Some("first"), Instant::now()), Lookup::Wait), "it was withdrawn");
+}
+
+#[tokio::test]
+async fn a_fetch_that_hangs_holds_nobody_up() {
+    let (answers, asked, fetch) = issuer();
+    answers.send(Ok(vec!["first"])).unwrap();
+    // One may wait.
+    let keys = Arc::new(open(fetch, EAGER, 4).await);
+    let waiting = tokio::spawn({
+        let keys = Arc::clone(&keys);
+        async move { keys.find(Some("second")).await }
+    });
+    timeout(BOUND, asked.clone().wait_for(|it| *it == 2)).await.unwrap().unwrap();
+    for number in 0..1_000 {
+        let made_up = format!("made up {number}");
+        let answer = timeout(SECOND, keys.find(Some(&made_up))).await.expect("it waits, though the place is taken");
+        assert_eq!(id(&answer), Err(NoKey::Unavailable));
+    }
+    assert_eq!(id(&timeout(SECOND, keys.find(Some("first"))).await.unwrap()), Ok("first"));
+    assert_eq!(*asked.borrow(), 2, "one fetch at a time");
+    answers.send(Ok(vec!["first", "second"])).unwrap();
+    assert_eq!(id(&waiting.await.unwrap()), Ok("second"));
+}
+
+#[tokio::test]
+async fn the_wait_for_a_fetch_is_short() {
+    let (answers, _, fetch) = issuer();
+    answers.send(Ok(vec!["first"])).unwrap();
+    let keys = open(fetch, Times { wait: Duration::from_millis(10), ..EAGER }, 8).await;
+    let answer = timeout(BOUND, keys.find(Some("second"))).await.expect("it waits as long as the fetch hangs");
+    assert_eq!(id(&answer), Err(NoKey::Unavailable));
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_published_is_told_from_one_that_could_not_be_looked_up() {
+    let (answers, asked, fetch) = issuer();
+    answers.send(Ok(vec!["first"])).unwrap();
+    let keys = open(fetch, EAGER, 8).await;
+    answers.send(Err("away".to_owned())).unwrap();
+    assert_eq!(id(&keys.find(Some("second")).await), Err(NoKey::Unavailable));
+    assert_eq!(id(&keys.find(Some("first")).await), Ok("first"));
+    answers.send(Ok(vec!["first"])).unwrap();
+    assert_eq!(id(&keys.find(Some("second")).await), Err(NoKey::Unpublished));
+    // That is remembered for a while, and nothing is fetched for it.
+    assert_eq!(id(&keys.find(Some("second")).await), Err(NoKey::Unpublished));
+    assert_eq!(*asked.borrow(), 3);
+    let now = Instant::now();
+    assert_eq!(none(&keys.shared.look_up(Some("second"), now + 29 * SECOND)), Some(NoKey::Unpublished));
+    assert!(matches!(keys.shared.look_up(Some("second"), now + 31 * SECOND), Lookup::Wait));
+}
+
+#[tokio::test]
+async fn right_after_a_fetch_nobody_waits() {
+    let (answers, asked, fetch) = issuer();
+    answers.send(Ok(vec!["first"])).unwrap();
+    let keys = open(fetch, Times::USUAL, 8).await;
+    let (shared, began) = (&keys.shared, keys.shared.state().began);
+    assert_eq!(none(&shared.look_up(Some("second"), began + 4 * SECOND)), Some(NoKey::Unpublished));
+    assert!(matches!(shared.look_up(Some("second"), began + 5 * SECOND), Lookup::Wait));
+    shared.begin(began);
+    shared.end(Err("away".to_owned()), began);
+    assert_eq!(none(&shared.look_up(Some("second"), began + 4 * SECOND)), Some(NoKey::Unavailable));
+    assert_eq!(*asked.borrow(), 1);
+}
+
+#[tokio::test]
+async fn only_so_many_unknown_keys_are_remembered() {
+    let (answers, _, fetch) = issuer();
+    answers.send(Ok(vec!["first"])).unwrap();
+    let keys = open(fetch, Times::USUAL, 8).await;
+    let (shared, now) = (&keys.shared, Instant::now());
+    let count = |shared: &Shared| shared.unpublished.lock().unwrap().len();
+    for number in 0..=REMEMBERED {
+        shared.remember(Some(&number.to_string()), now);
+    }
+    assert_eq!(count(shared), REMEMBERED);
+    assert!(shared.is_remembered(Some("0"), now) && !shared.is_remembered(Some("1000"), now));
+    shared.remember(None, now + 30 * SECOND);
+    assert_eq!(count(shared), 1, "those that are forgotten make room");
+    assert!(shared.is_remembered(None, now + 30 * SECOND) && !shared.is_remembered(Some(""), now + 30 * SECOND));
+}
