@@ -8,6 +8,7 @@ mod certificates;
 mod key_cache;
 mod keys;
 mod named;
+mod token_rules;
 mod tokens;
 
 use std::sync::Arc;

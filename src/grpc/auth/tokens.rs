@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::key_cache::{KeyCache, NoKey, Times};
 use super::keys::{KeySource, fetch};
+use super::token_rules::{check_header, check_times};
 use super::{KEYS_UNAVAILABLE, LetIn, Unknown};
 use crate::app::clock::Clock;
 use crate::domain::region::Region;
@@ -117,20 +118,19 @@ impl Verifier {
     async fn check(&self, token: &str) -> Result<LetIn, Unknown> {
         let malformed = || Unknown::new("TOKEN_MALFORMED", "the bearer token is no signed JWT with a known algorithm");
         let header = decode_header(token).map_err(|_| malformed())?;
+        check_header(&header)?;
         let key = self.keys.find(header.kid.as_deref()).await.map_err(no_key)?;
         if !key.algorithms.contains(&header.alg) {
             return Err(rejected("was signed with an algorithm that its key is not for"));
         }
         let mut validation = Validation::new(header.alg);
         validation.algorithms.clone_from(&key.algorithms);
-        validation.leeway = self.tokens.leeway.as_secs();
-        validation.validate_nbf = true;
+        // Times are checked by the one clock, and with their fractions.
+        validation.validate_exp = false;
         validation.set_issuer(&[&self.tokens.issuer]);
         validation.set_audience(&[&self.tokens.audience]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        validation.set_required_spec_claims(&["iss", "aud"]);
         let claims = decode::<Value>(token, &key.key, &validation).map_err(|error| match error.kind() {
-            ErrorKind::ExpiredSignature => expired(),
-            ErrorKind::ImmatureSignature => rejected("is not valid yet"),
             ErrorKind::InvalidIssuer => rejected("is of another issuer"),
             ErrorKind::InvalidAudience => rejected("is for another audience"),
             ErrorKind::MissingRequiredClaim(_) => rejected("lacks one of exp, iss, aud"),
@@ -142,7 +142,9 @@ impl Verifier {
 
     /// Reads claims that were checked.
     fn read(&self, claims: &Value) -> Result<LetIn, Unknown> {
-        let Tokens { actor_claim, roles_claim, regions_claim, leeway, .. } = &self.tokens;
+        let now = self.clock.now().at;
+        let until = check_times(claims, now, self.tokens.leeway)?;
+        let Tokens { actor_claim, roles_claim, regions_claim, .. } = &self.tokens;
         let actor = claims.get(actor_claim).and_then(Value::as_str).unwrap_or_default();
         let actor = actor.parse().map_err(|_| rejected(&format!("names nobody in its claim {actor_claim}")))?;
         let roles = names(claims, roles_claim)?;
@@ -155,10 +157,7 @@ impl Verifier {
             let named = regions.iter().map(|it| it.parse::<Region>());
             Regions::These(named.collect::<Result<_, _>>().map_err(unknown)?)
         };
-        let ends = claims.get("exp").and_then(Value::as_i64).and_then(|seconds| seconds.checked_mul(1_000_000));
-        let ends = ends.ok_or_else(|| rejected("has no whole number of seconds in exp"))?;
-        let until = later(Micros(ends), *leeway);
-        let left = u64::try_from(until.0.saturating_sub(self.clock.now().at.0)).map_err(|_| expired())?;
+        let left = u64::try_from(until.0.saturating_sub(now.0)).map_err(|_| expired())?;
         let ends = Instant::now().checked_add(Duration::from_micros(left));
         Ok(LetIn { caller: Caller { actor, roles, regions }, until: Some(until), ends })
     }
@@ -190,11 +189,11 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unknown> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(wrong()) }
 }
 
-fn expired() -> Unknown {
+pub(super) fn expired() -> Unknown {
     Unknown::new("TOKEN_EXPIRED", "the token has expired")
 }
 
-fn rejected(why: &str) -> Unknown {
+pub(super) fn rejected(why: &str) -> Unknown {
     Unknown::new("TOKEN_REJECTED", format!("the token {why}"))
 }
 
@@ -208,6 +207,6 @@ fn no_key(why: NoKey) -> Unknown {
     }
 }
 
-fn later(at: Micros, by: Duration) -> Micros {
+pub(super) fn later(at: Micros, by: Duration) -> Micros {
     Micros(at.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
 }

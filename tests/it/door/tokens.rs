@@ -83,9 +83,16 @@ fn bad_tokens(good: &SigningKey) -> Vec<(&'static str, String, &'static str)> {
         let header = Header { kid: Some(good.id.clone()), ..Header::new(Algorithm::HS256) };
         encode(&header, &all, &EncodingKey::from_secret(key)).unwrap()
     };
+    let header = || Header { kid: Some(good.id.clone()), ..Header::new(Algorithm::ES256) };
+    let headed = |header: Header| {
+        encode(&header, &all, &EncodingKey::from_ec_pem(good.pair.serialize_pem().as_bytes()).unwrap()).unwrap()
+    };
+    let typed = |typ: &str| headed(Header { typ: Some(typ.to_owned()), ..header() });
+    let critical =
+        |names: &[&str]| headed(Header { crit: Some(names.iter().map(|&it| it.to_owned()).collect()), ..header() });
     let whole = good.sign(&all);
     let (head, signature) = whole.rsplit_once('.').unwrap();
-    let (header, _) = head.split_once('.').unwrap();
+    let (first, _) = head.split_once('.').unwrap();
     let other = BASE64_URL_SAFE_NO_PAD.encode(claims("eve", &["finance"], &["*"]).to_string());
     let published = json!({ "keys": [good.published()] }).to_string();
     vec![
@@ -97,6 +104,16 @@ fn bad_tokens(good: &SigningKey) -> Vec<(&'static str, String, &'static str)> {
         ("for ever", without("exp"), "TOKEN_REJECTED"),
         ("for anybody", without("aud"), "TOKEN_REJECTED"),
         ("of nobody", without("sub"), "TOKEN_REJECTED"),
+        ("with an extension that must be understood", critical(&["urn:example:extension"]), "TOKEN_REJECTED"),
+        ("with one that is a name of JWT", critical(&["exp"]), "TOKEN_REJECTED"),
+        ("for logging out", typed("logout+jwt"), "TOKEN_REJECTED"),
+        ("for proving a key", typed("application/dpop+jwt"), "TOKEN_REJECTED"),
+        ("expired by less than a second", with("exp", json!(now() as f64 - 0.5)), "TOKEN_EXPIRED"),
+        ("expired before 1970", with("exp", json!(-1)), "TOKEN_REJECTED"),
+        ("of a time in milliseconds", with("exp", json!((now() + 600) * 1_000)), "TOKEN_REJECTED"),
+        ("of a time that nobody sees", with("exp", json!(1e300)), "TOKEN_REJECTED"),
+        ("not valid yet, by half a second more", with("nbf", json!(now() as f64 + 600.5)), "TOKEN_REJECTED"),
+        ("made at a time that is text", with("iat", json!("yesterday")), "TOKEN_REJECTED"),
         ("of a time that is text", with("exp", json!("9999999999")), "TOKEN_REJECTED"),
         ("of a region that is none", with("regions", json!(["Mars"])), "TOKEN_REJECTED"),
         ("of roles that are numbers", with("roles", json!([1])), "TOKEN_REJECTED"),
@@ -107,12 +124,33 @@ fn bad_tokens(good: &SigningKey) -> Vec<(&'static str, String, &'static str)> {
         ("signed with the published set", secret(published.as_bytes()), "TOKEN_REJECTED"),
         ("signed with a key unknown", SigningKey::new("second").sign(&all), "TOKEN_REJECTED"),
         ("signed with another key of this name", SigningKey::new(&good.id).sign(&all), "TOKEN_REJECTED"),
-        ("with other claims", format!("{header}.{other}.{signature}"), "TOKEN_REJECTED"),
+        ("with other claims", format!("{first}.{other}.{signature}"), "TOKEN_REJECTED"),
         ("without a signature", format!("{head}."), "TOKEN_REJECTED"),
         ("of two parts", head.to_owned(), "TOKEN_MALFORMED"),
         ("nothing", String::new(), "TOKEN_MALFORMED"),
         ("too long", "x".repeat(9_000), "TOKEN_MALFORMED"),
     ]
+}
+
+/// What issuers write differently, and is as good.
+#[test]
+fn tokens_of_other_kinds_of_issuers_are_taken() {
+    run(async {
+        let guarded = Guarded::start(&Db::sqlite(), "");
+        let channel = guarded.connect(None).await.unwrap();
+        for typ in [None, Some("at+jwt"), Some("application/at+jwt"), Some("jwt")] {
+            let typ = typ.map(ToOwned::to_owned);
+            let header = Header { kid: Some(guarded.key.id.clone()), typ, ..Header::new(Algorithm::ES256) };
+            let key = EncodingKey::from_ec_pem(guarded.key.pair.serialize_pem().as_bytes()).unwrap();
+            let token = encode(&header, &claims("ann", &["reader"], &["*"]), &key).unwrap();
+            assert!(listed(&channel, &token).await.is_ok(), "{:?}", header.typ);
+        }
+        let mut fractions = claims("ann", &["reader"], &["*"]);
+        for (name, seconds) in [("exp", 600.25), ("nbf", -1.5), ("iat", -1.5)] {
+            fractions[name] = json!(now() as f64 + seconds);
+        }
+        assert!(listed(&channel, &guarded.key.sign(&fractions)).await.is_ok(), "{fractions}");
+    });
 }
 
 #[test]
