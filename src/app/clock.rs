@@ -1,11 +1,16 @@
 //! The two seams: the one clock and the one source of new ids. Everything else is handed a [`Now`] and ids.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
 use crate::domain::time::{Micros, Now};
+use crate::store::{self, StoreError};
+
+/// How far this server's clock may be from the database's, either way; past it the server changes nothing.
+pub const APART: Duration = Duration::from_secs(60);
 
 /// Reads the time. Read once per use case.
 #[derive(Clone)]
@@ -25,11 +30,49 @@ impl Clock {
         Self(Arc::new(move || at))
     }
 
+    /// A clock that reads the time so: for tests, whose clocks may be wrong.
+    #[must_use]
+    pub fn of(read: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
     /// The moment, and the date it is in London.
     #[must_use]
     pub fn now(&self) -> Now {
-        let at = (self.0)();
-        Now { at: Micros(at.timestamp_micros()), today: london(at) }
+        now((self.0)())
+    }
+
+    /// The moment to record what comes after something recorded at `last`: never before it, though the clock be. The date
+    /// follows the same moment.
+    #[must_use]
+    pub fn now_after(&self, last: Option<Micros>) -> Now {
+        let by_clock = self.now();
+        let last = last.filter(|it| *it > by_clock.at);
+        last.and_then(|it| DateTime::from_timestamp_micros(it.0)).map_or(by_clock, now)
+    }
+
+    /// By how much the clock is behind what was recorded last, in microseconds; 0 where it is not.
+    #[must_use]
+    pub fn behind(&self, last: Option<Micros>) -> Duration {
+        let micros = last.map_or(0, |it| it.0.saturating_sub(self.now().at.0));
+        Duration::from_micros(u64::try_from(micros).unwrap_or_default())
+    }
+
+    /// Holds the clock against the database's, which was read at some moment after `before`, and until now: a lock may
+    /// have been waited for meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::ClockWrong`] when they are more than [`APART`] from each other.
+    pub(crate) fn check(&self, before: Micros, database: Option<Micros>) -> store::Result<()> {
+        let Some(database) = database else { return Ok(()) };
+        let (after, most) = (self.now().at, i64::try_from(APART.as_micros()).unwrap_or(i64::MAX));
+        let ahead = before.0.saturating_sub(database.0).max(0);
+        let behind = database.0.saturating_sub(after.0).max(0);
+        let (by, which) = if ahead > behind { (ahead, "ahead of") } else { (behind, "behind") };
+        if by <= most {
+            return Ok(());
+        }
+        Err(StoreError::ClockWrong(format!("this server's clock is {} s {which} the database's", by / 1_000_000)))
     }
 }
 
@@ -37,6 +80,10 @@ impl std::fmt::Debug for Clock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Clock")
     }
+}
+
+fn now(at: DateTime<Utc>) -> Now {
+    Now { at: Micros(at.timestamp_micros()), today: london(at) }
 }
 
 /// The civil date in Europe/London: "end of day" is London's.
@@ -54,6 +101,64 @@ pub fn new_id() -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOON: &str = "2022-01-31T12:00:00Z";
+
+    fn micros(at: &str) -> Micros {
+        Micros(at.parse::<DateTime<Utc>>().unwrap().timestamp_micros())
+    }
+
+    #[test]
+    fn nothing_is_recorded_before_what_came_before_it() {
+        let clock = Clock::fixed(NOON.parse().unwrap());
+        let rows = [
+            (None, NOON, "2022-01-31"),
+            (Some("2022-01-31T11:59:59Z"), NOON, "2022-01-31"),
+            (Some(NOON), NOON, "2022-01-31"),
+            (Some("2022-01-31T12:00:00.000001Z"), "2022-01-31T12:00:00.000001Z", "2022-01-31"),
+            (Some("2022-02-01T00:00:00Z"), "2022-02-01T00:00:00Z", "2022-02-01"),
+            // Midnight in London, in summer.
+            (Some("2022-06-30T23:00:00Z"), "2022-06-30T23:00:00Z", "2022-07-01"),
+        ];
+        for (last, at, today) in rows {
+            let now = clock.now_after(last.map(micros));
+            assert_eq!((now.at, now.today.to_string().as_str()), (micros(at), today), "{last:?}");
+        }
+        assert_eq!(clock.now_after(Some(Micros(i64::MAX))).at, micros(NOON), "no such moment");
+    }
+
+    #[test]
+    fn a_clock_is_behind_what_was_recorded_last() {
+        let clock = Clock::fixed(NOON.parse().unwrap());
+        let rows =
+            [(None, 0), (Some("2022-01-31T11:00:00Z"), 0), (Some(NOON), 0), (Some("2022-01-31T12:00:02.5Z"), 2_500)];
+        for (last, millis) in rows {
+            assert_eq!(clock.behind(last.map(micros)), Duration::from_millis(millis), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_a_minute_from_the_databases_at_most() {
+        let clock = Clock::fixed(NOON.parse().unwrap());
+        let rows = [
+            (NOON, None, None),
+            (NOON, Some(NOON), None),
+            (NOON, Some("2022-01-31T11:59:00Z"), None),
+            (NOON, Some("2022-01-31T12:01:00Z"), None),
+            (NOON, Some("2022-01-31T11:58:59Z"), Some("61 s ahead of")),
+            (NOON, Some("2022-01-31T12:01:01Z"), Some("61 s behind")),
+            // The lock was waited for during five seconds, and the database's clock read at any moment of them.
+            ("2022-01-31T11:59:55Z", Some("2022-01-31T11:58:55Z"), None),
+            ("2022-01-31T11:59:55Z", Some("2022-01-31T12:01:00Z"), None),
+            ("2022-01-31T11:59:55Z", Some("2022-01-31T11:58:54Z"), Some("61 s ahead of")),
+        ];
+        for (before, database, wrong) in rows {
+            let checked = clock.check(micros(before), database.map(micros));
+            let said = checked.err().map(StoreError::said);
+            let wanted = wrong.map(|it| format!("this server's clock is {it} the database's"));
+            assert_eq!(said, wanted, "{before} {database:?}");
+        }
+    }
 
     #[test]
     fn a_day_ends_in_london() {

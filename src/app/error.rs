@@ -65,6 +65,9 @@ pub enum AppError {
     /// A newer program has brought the schema past what this one knows; it writes no more.
     #[error("this server is older than the database: try again with the same request id, on another")]
     Outdated,
+    /// This server's clock is too far from the database's; it changes nothing.
+    #[error("this server's clock is wrong: try again with the same request id, on another")]
+    ClockWrong,
     /// What a watcher saw last is not in this record: it was restored from a copy made before.
     #[error("{0}")]
     Diverged(String),
@@ -102,6 +105,10 @@ impl From<StoreError> for AppError {
                 Self::StorageFull
             }
             StoreError::Outdated(_) => Self::Outdated,
+            StoreError::ClockWrong(_) => {
+                tracing::warn!(%error, "nothing is recorded");
+                Self::ClockWrong
+            }
             StoreError::Row(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => Self::Bug(error.to_string()),
         }
     }

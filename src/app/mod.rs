@@ -35,7 +35,7 @@ use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::role::{Action, Caller};
 use crate::store::requests::Stored;
-use crate::store::{ReadTx, Store, StoreError};
+use crate::store::{self, ReadTx, Store, StoreError, WriteTx, books};
 use clock::Clock;
 use offers::OfferReader;
 use retry::retried;
@@ -121,7 +121,32 @@ impl App {
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::Outdated`].
     pub async fn ready(&self) -> Result<()> {
         let pinged = timeout(READY, self.inner.store.ping()).await;
-        Ok(pinged.unwrap_or_else(|_| Err(StoreError::Away("no sign of life in time".to_owned())))?)
+        Ok(pinged.unwrap_or_else(|_| Err(StoreError::no_answer()))?)
+    }
+
+    /// Holds this server's clock against the database's and against what was recorded last. Answers by how much it is behind
+    /// the last recorded time, in whatever programme; 0 where it is not.
+    ///
+    /// # Errors
+    /// [`AppError::ClockWrong`] when it is more than [`clock::APART`] from the database's, which only PostgreSQL has;
+    /// [`AppError::Unavailable`].
+    pub async fn check_clock(&self) -> Result<Duration> {
+        let before = self.clock().now().at;
+        let times = timeout(READY, books::times(self.store())).await.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
+        self.clock().check(before, times.database)?;
+        Ok(self.clock().behind(times.recorded))
+    }
+
+    /// Begins to write beside the books, with a clock that agrees with the database's.
+    async fn begin_write(&self) -> store::Result<WriteTx> {
+        let tx = self.store().write(self.store().turn().await?).await?;
+        let before = self.clock().now().at;
+        let times = books::times(&tx).await?;
+        if let Err(wrong) = self.clock().check(before, times.database) {
+            tx.rollback().await?;
+            return Err(wrong);
+        }
+        Ok(tx)
     }
 
     /// Has what goes on inside counted, from now on.

@@ -28,7 +28,7 @@ pub(crate) trait Passing: std::fmt::Display {
 
 impl Passing for StoreError {
     fn timed_out() -> Self {
-        Self::Away("no answer in time".to_owned())
+        Self::no_answer()
     }
 
     fn may_pass(&self) -> bool {

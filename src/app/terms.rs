@@ -182,8 +182,7 @@ impl App {
         }
         let terms = parse(file_name, text)?;
         let programme = terms.programme().clone();
-        let turn = self.store().turn().await?;
-        let tx = self.store().write(turn).await?;
+        let tx = self.begin_write().await?;
         // Two servers that start at once load the same terms one after the other.
         register::lock(&tx).await?;
         let sha256 = Hash(Sha256::digest(text).into());

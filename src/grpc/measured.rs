@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::Duration;
 
 use prometheus::core::Collector;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
+};
 use tokio::time::Instant;
 
 use super::auth;
@@ -69,6 +71,7 @@ pub(super) struct Measured {
     watchers: IntGauge,
     writable: IntGauge,
     denied: IntCounterVec,
+    clock_behind: Gauge,
     key_set_age: IntGauge,
     key_fetches_failed: IntCounter,
     /// When the key set in force was fetched; nothing where no tokens are taken.
@@ -105,6 +108,10 @@ impl Measured {
                 "1, or 0 after a write that did not end as it should, until one succeeds.",
             )?,
             denied,
+            clock_behind: kept(
+                registry,
+                Gauge::new("tsio_clock_behind_seconds", "By how much the clock is behind what was recorded last.")?,
+            )?,
             key_set_age: gauge(
                 "tsio_key_set_age_seconds",
                 "How old the issuer's keys in force are; 0 without tokens.",
@@ -130,6 +137,11 @@ impl Measured {
     /// A call was denied.
     pub(super) fn deny(&self, reason: &str) {
         self.denied.with_label_values(&[reason]).inc();
+    }
+
+    /// The clock is so far behind what was recorded last.
+    pub(super) fn clock_behind(&self, by: Duration) {
+        self.clock_behind.set(by.as_secs_f64());
     }
 
     /// The key set in force was fetched at this moment.

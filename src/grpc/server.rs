@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tonic::body::Body;
 use tonic::transport::server::Router;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity as Nothing, Stack};
@@ -64,6 +65,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often readiness asks the database.
 const READINESS: Duration = Duration::from_secs(2);
+
+/// By how much the clock may be behind what was recorded last.
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// Bounds that the operator may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +146,12 @@ pub async fn serve(
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
     app.measure(Arc::clone(&metrics.inside) as Arc<dyn Measures>);
     let mut followers = JoinSet::new();
-    followers.spawn(follow_the_database(app.clone(), health.clone(), Arc::clone(&gate), watchers.clone()));
+    followers.spawn(follow_the_database(
+        app.clone(),
+        health.clone(),
+        Arc::clone(&gate),
+        (watchers.clone(), Arc::clone(&metrics)),
+    ));
     if let Some(every) = every {
         followers.spawn(ledger::follow(app.clone(), Arc::clone(&metrics.inside), every));
     }
@@ -160,7 +169,7 @@ pub async fn serve(
         () = stop => {}
     }
     followers.abort_all();
-    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    health.set_service_status("", ServingStatus::NotServing).await;
     let _ = drain.send(());
     // They would last for ever; each is told to resume elsewhere.
     watchers.stop();
@@ -249,22 +258,53 @@ fn router(
 }
 
 /// Readiness follows the database: NOT_SERVING while it is away, and for good once a newer program has migrated it: then
-/// watchers go on elsewhere, as events may come that this program cannot read.
-async fn follow_the_database(app: App, health: HealthReporter, gate: Arc<Gate>, watchers: Watchers) {
+/// watchers go on elsewhere, as events may come that this program cannot read. NOT_SERVING too while the clock is wrong.
+async fn follow_the_database(
+    app: App,
+    health: HealthReporter,
+    gate: Arc<Gate>,
+    (watchers, metrics): (Watchers, Arc<Metrics>),
+) {
     let mut every = tokio::time::interval(READINESS);
+    let mut was_behind = false;
     loop {
         every.tick().await;
         gate.forget_quiet_callers();
-        let status = match app.ready().await {
-            Ok(()) => tonic_health::ServingStatus::Serving,
+        let ready = match app.ready().await {
+            Ok(()) => app.check_clock().await,
+            Err(error) => Err(error),
+        };
+        let status = match ready {
+            Ok(behind) => {
+                metrics.inside.clock_behind(behind);
+                let is_behind = behind > BEHIND;
+                if is_behind != was_behind {
+                    tell_clock(behind, is_behind);
+                    was_behind = is_behind;
+                }
+                if is_behind { ServingStatus::NotServing } else { ServingStatus::Serving }
+            }
             Err(error) => {
                 tracing::warn!(%error, "not ready");
                 if error == AppError::Outdated {
                     watchers.stop();
                 }
-                tonic_health::ServingStatus::NotServing
+                ServingStatus::NotServing
             }
         };
         health.set_service_status("", status).await;
+    }
+}
+
+/// Says that the clock has fallen behind what was recorded last, or is behind it no longer.
+fn tell_clock(behind: Duration, is_behind: bool) {
+    let behind_ms = u64::try_from(behind.as_millis()).unwrap_or(u64::MAX);
+    if is_behind {
+        tracing::warn!(
+            behind_ms,
+            "the clock is behind what was recorded last, and that time is recorded until it is not"
+        );
+    } else {
+        tracing::info!(behind_ms, "the clock is no longer behind what was recorded last");
     }
 }

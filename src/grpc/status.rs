@@ -39,6 +39,7 @@ pub(super) fn status(error: AppError) -> Status {
         AppError::Unavailable => plain(Code::Unavailable, "DATABASE_AWAY"),
         AppError::StorageFull => plain(Code::Unavailable, "STORAGE_FULL"),
         AppError::Outdated => plain(Code::Unavailable, "SERVER_OUTDATED"),
+        AppError::ClockWrong => plain(Code::Unavailable, "CLOCK_WRONG"),
         AppError::Diverged(_) => plain(Code::FailedPrecondition, "HISTORY_DIVERGED"),
         AppError::TooSlow(_) => plain(Code::ResourceExhausted, "WATCHER_TOO_SLOW"),
         AppError::Stopping => plain(Code::Unavailable, "SERVER_STOPPING"),

@@ -49,6 +49,37 @@ impl Head {
     }
 }
 
+/// The time as the database has it, in microseconds since 1970: an expression of PostgreSQL.
+const CLOCK: &str = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT";
+
+/// What clocks are held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// When the last event was recorded, of whatever programme; nothing before the first one.
+    pub recorded: Option<Micros>,
+    /// The database's clock; nothing on SQLite, which goes by the server's.
+    pub database: Option<Micros>,
+}
+
+/// Reads what clocks are held against.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn times(from: &impl Readable) -> Result<Times> {
+    let conn = from.at();
+    let clock = if conn.backend == Backend::Postgres { CLOCK } else { "NULL" };
+    let sql = format!(
+        "SELECT (SELECT MAX(e.recorded_at) FROM books b \
+         JOIN events e ON e.programme = b.programme AND e.seq = b.next_seq - 1), {clock}"
+    );
+    let read = |row: &QueryResult| {
+        let time = |column| Ok::<_, StoreError>(row.try_get_by_index::<Option<i64>>(column)?.map(Micros));
+        Ok(Times { recorded: time(0)?, database: time(1)? })
+    };
+    let found = select_by_place(&conn, &sql, Vec::new(), read).await?.pop();
+    found.ok_or_else(step::out_of_step)
+}
+
 /// Every programme's terms, by programme.
 ///
 /// # Errors
@@ -101,22 +132,23 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
 }
 
 /// Locks a book's row until the transaction ends, and reads its head. The first statement of every group: in the same round
-/// trip it sees whether the schema is still one that this program knows, and holds off whoever would migrate.
+/// trip it sees whether the schema is still one that this program knows, and holds off whoever would migrate. It also
+/// answers the database's clock on PostgreSQL, read before or after the wait for the lock.
 ///
 /// # Errors
 /// [`StoreError::Busy`] when another process holds it for too long; [`StoreError::Outdated`].
-pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<Head>> {
+pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, Option<Micros>)>> {
     let conn = tx.at();
     // SQLite's transaction has the whole file locked already.
     match conn.backend {
         Backend::Postgres => {
-            let head = read_head(&conn, programme, (APPLIED, " FOR UPDATE")).await?;
+            let head = read_head(&conn, programme, (&format!("{APPLIED}, {CLOCK}"), " FOR UPDATE")).await?;
             if head.is_none() {
                 step::check(&conn).await?;
             }
             Ok(head)
         }
-        Backend::Sqlite => read_head(&conn, programme, ("NULL", "")).await,
+        Backend::Sqlite => read_head(&conn, programme, ("NULL, NULL", "")).await,
     }
 }
 
@@ -125,19 +157,25 @@ pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<Head>> {
 /// # Errors
 /// As the database has it.
 pub async fn head_of(from: &impl Readable, programme: &Programme) -> Result<Option<Head>> {
-    read_head(&from.at(), programme, ("NULL", "")).await
+    Ok(read_head(&from.at(), programme, ("NULL, NULL", "")).await?.map(|(head, _)| head))
 }
 
-async fn read_head(conn: &Conn<'_>, programme: &Programme, (applied, lock): (&str, &str)) -> Result<Option<Head>> {
-    let sql = format!("SELECT next_seq, next_entry, head, open, {applied} FROM books WHERE programme = $1{lock}");
+/// The head, and the database's clock where it is asked for: beside the newest migration, in `more`.
+async fn read_head(
+    conn: &Conn<'_>,
+    programme: &Programme,
+    (more, lock): (&str, &str),
+) -> Result<Option<(Head, Option<Micros>)>> {
+    let sql = format!("SELECT next_seq, next_entry, head, open, {more} FROM books WHERE programme = $1{lock}");
     let read = |row: &QueryResult| {
         row.try_get_by_index::<Option<String>>(4)?.map_or(Ok(()), |it| schema::known(&it))?;
-        Ok(Head {
+        let head = Head {
             next: Seq(row.try_get_by_index(0)?),
             next_entry: EntrySeq(row.try_get_by_index(1)?),
             hash: hash(&row.try_get_by_index::<Vec<u8>>(2)?)?,
             open: row.try_get_by_index(3)?,
-        })
+        };
+        Ok((head, row.try_get_by_index::<Option<i64>>(5)?.map(Micros)))
     };
     Ok(select_by_place(conn, &sql, vec![programme.as_str().into()], read).await?.pop())
 }

@@ -28,6 +28,9 @@ pub enum StoreError {
     /// The schema was brought past what this program knows, while it ran: nothing was done, and nothing ever will be.
     #[error("the schema is a newer program's: {0}")]
     Outdated(String),
+    /// The clocks of this server and of the database are too far apart for anything to be recorded: nothing was done.
+    #[error("a clock is wrong: {0}")]
+    ClockWrong(String),
     /// The database is not one that this program can run on: another's, or its schema is not what statements ask for.
     #[error("{0}")]
     Unusable(String),
@@ -37,6 +40,12 @@ impl StoreError {
     /// Something read that cannot be.
     pub fn unreadable(what: impl std::fmt::Display) -> Self {
         Self::Unreadable(what.to_string())
+    }
+
+    /// The database has not answered in time.
+    #[must_use]
+    pub fn no_answer() -> Self {
+        Self::Away("no answer in time".to_owned())
     }
 
     /// What it says, without what kind of failure it is.
@@ -50,6 +59,7 @@ impl StoreError {
             | Self::Row(said)
             | Self::Unreadable(said)
             | Self::Outdated(said)
+            | Self::ClockWrong(said)
             | Self::Unusable(said) => said,
         }
     }
@@ -59,7 +69,7 @@ impl StoreError {
     pub const fn retryable(&self) -> bool {
         match self {
             Self::Away(_) | Self::Full(_) | Self::Busy(_) | Self::Taken(_) => true,
-            Self::Row(_) | Self::Unreadable(_) | Self::Outdated(_) | Self::Unusable(_) => false,
+            Self::Row(_) | Self::Unreadable(_) | Self::Outdated(_) | Self::ClockWrong(_) | Self::Unusable(_) => false,
         }
     }
 
@@ -68,7 +78,12 @@ impl StoreError {
     pub const fn blames_one(&self) -> bool {
         match self {
             Self::Taken(_) | Self::Row(_) | Self::Unreadable(_) => true,
-            Self::Away(_) | Self::Full(_) | Self::Busy(_) | Self::Outdated(_) | Self::Unusable(_) => false,
+            Self::Away(_)
+            | Self::Full(_)
+            | Self::Busy(_)
+            | Self::Outdated(_)
+            | Self::ClockWrong(_)
+            | Self::Unusable(_) => false,
         }
     }
 }
@@ -150,7 +165,9 @@ mod tests {
             StoreError::Full(_) => "full",
             StoreError::Row(_) => "row",
             StoreError::Unusable(_) => "unusable",
-            StoreError::Taken(_) | StoreError::Unreadable(_) | StoreError::Outdated(_) => "other",
+            StoreError::Taken(_) | StoreError::Unreadable(_) | StoreError::Outdated(_) | StoreError::ClockWrong(_) => {
+                "other"
+            }
         };
         let rows = [
             ("busy", &["40001", "40P01", "55P03", "57014"][..]),

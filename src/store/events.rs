@@ -12,6 +12,7 @@ use super::entity::record::text;
 use super::loose::{Rows, each};
 use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
 use super::page::Page;
+use super::together::Together;
 use super::{Backend, Readable, Result, Store, StoreError, day};
 use crate::domain::Date;
 use crate::domain::event::{Event, Hash, Seq};
@@ -29,6 +30,13 @@ pub struct Recorded {
     pub kind: String,
     /// Its hash.
     pub hash: Hash,
+}
+
+/// Asks when an event was recorded.
+pub(super) fn ask_recorded(together: &mut Together, programme: &Programme, seq: Seq) -> usize {
+    together.add(&[("recorded_at", Kind::Int)], [programme.as_str().into(), seq.0.into()], |first| {
+        format!("FROM events WHERE programme = ${first} AND seq = ${}", first.saturating_add(1))
+    })
 }
 
 /// Free text of an event, with the salt of its hash.

@@ -27,6 +27,9 @@ pub struct Asked<'a> {
     pub accounts: Option<(&'a Programme, &'a [AccountId])>,
     /// Trusts of the register.
     pub trusts: &'a [Uid],
+    /// The last event of this programme, of which the recorded time is asked. Read after the lock: a subquery of the
+    /// statement that locks would see what was there before the wait.
+    pub last: Option<(&'a Programme, Seq)>,
 }
 
 /// The answers, as far as there are such things.
@@ -40,6 +43,8 @@ pub struct Found {
     pub accounts: Vec<Account>,
     /// Trusts.
     pub trusts: HashMap<Uid, Trust>,
+    /// When the last event was recorded.
+    pub recorded: Option<Micros>,
 }
 
 /// Reads it in one round trip.
@@ -53,6 +58,7 @@ pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
     let offers = some(asked.offers).map(|it| offers::ask_bare(&conn, &mut all, it));
     let accounts = asked.accounts.map(|(programme, caps)| accounts::ask(&conn, &mut all, programme, caps));
     let trusts = some(asked.trusts).map(|it| register::ask_trusts(&conn, &mut all, it));
+    let last = asked.last.map(|(programme, seq)| events::ask_recorded(&mut all, programme, seq));
     let all = all.ask(&conn).await?;
     let offers = all.read(offers, offers::read_bare)?;
     let trusts = all.read(trusts, register::read_trust)?;
@@ -61,6 +67,7 @@ pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
         offers: offers.into_iter().map(|it| (it.id, it)).collect(),
         accounts: all.read(accounts, |row| Ok(accounts::read_at(row)?.1))?,
         trusts: trusts.into_iter().map(|it| (it.uid, it)).collect(),
+        recorded: all.read(last, |row| Ok(Micros(row.get(0)?)))?.pop(),
     })
 }
 
@@ -69,7 +76,7 @@ pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
 /// # Errors
 /// As the database has it.
 pub async fn answered(from: &impl Readable, requests: &[(&Actor, RequestId)]) -> Result<Vec<Stored>> {
-    Ok(read(from, Asked { requests, offers: &[], accounts: None, trusts: &[] }).await?.answers)
+    Ok(read(from, Asked { requests, offers: &[], accounts: None, trusts: &[], last: None }).await?.answers)
 }
 
 fn some<T>(list: &[T]) -> Option<&[T]> {

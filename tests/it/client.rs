@@ -47,7 +47,12 @@ pub(crate) struct Client {
 impl Client {
     /// A connection of its own to this server.
     pub(crate) async fn of(server: &Server) -> Self {
-        let channel = Endpoint::from_shared(server.url()).unwrap().connect().await.unwrap();
+        Self::at(&server.url()).await
+    }
+
+    /// The same to whatever serves at this address.
+    pub(crate) async fn at(url: &str) -> Self {
+        let channel = Endpoint::from_shared(url.to_owned()).unwrap().connect().await.unwrap();
         Self { channel, actor: "officer".to_owned() }
     }
 
@@ -100,13 +105,18 @@ impl Client {
     }
 
     async fn register(&self, name: &str, as_at: &str) {
+        self.try_register(name, as_at).await.unwrap();
+    }
+
+    /// Imports a file of the register, or says why not.
+    pub(crate) async fn try_register(&self, name: &str, as_at: &str) -> Result<(), Status> {
         use import_register_request::Part;
         let (header, bytes) = upload(name, as_at);
         let parts = [Part::Header(header), Part::Chunk(bytes)].map(|part| ImportRegisterRequest { part: Some(part) });
         let mut client = RegisterServiceClient::new(self.channel.clone());
-        let answers = client.import_register(self.ask(tokio_stream::iter(parts))).await.unwrap();
-        let mut answers = answers.into_inner();
-        while answers.message().await.unwrap().is_some() {}
+        let mut answers = client.import_register(self.ask(tokio_stream::iter(parts))).await?.into_inner();
+        while answers.message().await?.is_some() {}
+        Ok(())
     }
 
     async fn ofsted(&self, name: &str, as_at: &str) {

@@ -20,6 +20,7 @@ mod claims;
 mod cli_shapes;
 mod client;
 mod clients;
+mod clocks;
 mod door;
 mod eligibility;
 mod etags;

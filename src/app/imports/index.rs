@@ -113,7 +113,7 @@ impl App {
 
     /// A write transaction that holds the register's lock.
     pub(super) async fn locked(&self) -> store::Result<WriteTx> {
-        let tx = self.store().write(self.store().turn().await?).await?;
+        let tx = self.begin_write().await?;
         store::register::lock(&tx).await?;
         Ok(tx)
     }

@@ -199,7 +199,7 @@ impl Job {
     async fn stage(&self, plan: &Plan, rows: &Rows) -> Result<()> {
         let store = self.app.store();
         let begin = || async {
-            let tx = store.write(store.turn().await?).await?;
+            let tx = self.app.begin_write().await?;
             store::imports::put(&tx, &[&plan.import]).await?;
             store::imports::keep_problems(&tx, plan.import.id, &plan.problems).await?;
             tx.commit().await
@@ -221,8 +221,7 @@ impl Job {
 
     /// The one transaction that makes an import count.
     async fn land(&self, plan: &Plan) -> store::Result<Landing> {
-        let store = self.app.store();
-        let tx = store.write(store.turn().await?).await?;
+        let tx = self.app.begin_write().await?;
         store::register::lock(&tx).await?;
         // Found here after a lost COMMIT that had succeeded, or when the same request came twice at once.
         if let Some(stored) = store::requests::one(&tx, &self.caller.actor, self.header.request).await? {

@@ -14,6 +14,8 @@ use crate::domain::offer::Recipient;
 use crate::domain::referral::Subject;
 use crate::domain::role::Reach;
 use crate::domain::terms::Terms;
+use crate::domain::time::Micros;
+use crate::store::books::Head;
 use crate::store::requests::Stored;
 use crate::store::{Readable, StoreError, approvals, awards, group, offers, referrals};
 
@@ -57,6 +59,8 @@ pub(super) struct Known {
     pub(super) stored: HashSet<AccountId>,
     /// Answers given before, to the requests asked about.
     pub(super) answers: Vec<Stored>,
+    /// When the programme's last event was recorded: nothing is recorded before it.
+    pub(super) recorded: Option<Micros>,
 }
 
 /// Loads the facts these commands are decided against, and what these requests were answered before. Inside a write
@@ -66,18 +70,18 @@ pub(super) async fn load(
     from: &impl Readable,
     terms: &TermsCache,
     programme: &Programme,
-    open: bool,
+    head: &Head,
     commands: &[(RequestId, &Command)],
     requests: &[(&Actor, RequestId)],
 ) -> Result<Known, Unloadable> {
     let loaded = terms.of(from, programme).await.map_err(sort)?;
-    let mut facts = loaded.facts(open);
+    let mut facts = loaded.facts(head.open);
     let asked = Asked::of(commands);
     load_approvals(from, &asked, &mut facts).await?;
     load_referrals(from, &asked, &loaded.terms, &mut facts).await?;
     load_awards(from, &asked, &mut facts).await?;
     let bare = load_offers(from, &asked, &mut facts).await?;
-    let (stored, answers) = load_most(from, &asked, (&bare, requests), &mut facts).await?;
+    let most = load_most(from, &asked, (&bare, requests, head.last()), &mut facts).await?;
     if asked.identifies {
         eligibility::lock_register(from).await?;
         facts.candidates = Some(eligibility::candidates(from, &loaded.terms).await.map_err(sort)?);
@@ -86,7 +90,8 @@ pub(super) async fn load(
         let answer = eligibility::register_answer(from, &loaded.terms, urn).await.map_err(sort)?;
         facts.register.extend(answer.map(|answer| (urn, answer)));
     }
-    Ok(Known { facts, stored, answers })
+    let Most { stored, answers, recorded } = most;
+    Ok(Known { facts, stored, answers, recorded })
 }
 
 /// What a group's commands need to know.
@@ -314,14 +319,21 @@ async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     Ok(bare.into_iter().collect())
 }
 
+/// What [`load_most`] answers: [`Known`] but for its facts.
+struct Most {
+    stored: HashSet<AccountId>,
+    answers: Vec<Stored>,
+    recorded: Option<Micros>,
+}
+
 /// What most groups ask, in one round trip: these offers, the programme's funds, the caps and trusts concerned. Answers
-/// which accounts are stored, and what these requests were answered before.
+/// which accounts are stored, what these requests were answered before, and when the last event was recorded.
 async fn load_most(
     from: &impl Readable,
     asked: &Asked,
-    (bare, requests): (&[OfferId], &[(&Actor, RequestId)]),
+    (bare, requests, last): (&[OfferId], &[(&Actor, RequestId)], Seq),
     facts: &mut Facts,
-) -> Result<(HashSet<AccountId>, Vec<Stored>), StoreError> {
+) -> Result<Most, StoreError> {
     let programme = facts.programme.programme.clone();
     let money = asked.money || facts.approvals.values().any(|it| it.change.is_some());
     let of_awards = facts.awards.values().filter_map(|it| it.cap);
@@ -329,12 +341,13 @@ async fn load_most(
     let caps: Vec<AccountId> = caps.into_iter().collect();
     let trusts: Vec<Uid> = asked.trusts.iter().copied().collect();
     let accounts = money.then_some((&programme, caps.as_slice()));
-    let found = group::read(from, group::Asked { requests, offers: bare, accounts, trusts: &trusts }).await?;
+    let last = Some((&programme, last));
+    let found = group::read(from, group::Asked { requests, offers: bare, accounts, trusts: &trusts, last }).await?;
     facts.offers.extend(found.offers.into_iter().filter(|(_, offer)| offer.programme == programme));
     facts.trusts = eligibility::trust_answers(found.trusts);
     let stored = found.accounts.iter().map(|it| it.id).collect();
     found.accounts.into_iter().for_each(|it| facts.ledger.put(it));
-    Ok((stored, found.answers))
+    Ok(Most { stored, answers: found.answers, recorded: found.recorded })
 }
 
 fn sort(error: AppError) -> Unloadable {

@@ -47,8 +47,10 @@ impl Locked {
 /// Begins, and locks the book's row: the first statement of every group.
 pub(super) async fn lock(shared: &Shared, turn: Turn, programme: &Programme) -> store::Result<Locked> {
     let tx = shared.store.write_group(turn).await?;
-    let head = books::lock(&tx, programme).await?;
-    Ok(Locked { tx, head })
+    let before = shared.clock.now().at;
+    let locked = books::lock(&tx, programme).await?;
+    shared.clock.check(before, locked.and_then(|(_, database)| database))?;
+    Ok(Locked { tx, head: locked.map(|(head, _)| head) })
 }
 
 /// Writes a group in one transaction and answers it, or fails without a trace.
@@ -63,12 +65,12 @@ pub(super) async fn write(
         let unknown = || Err(AppError::NotFound(format!("programme {programme}")));
         return Ok(group.iter().map(|_| unknown()).collect());
     };
-    let Known { mut facts, stored, answers } = match know(&tx, shared, programme, head.open, group).await {
+    let Known { mut facts, stored, answers, recorded } = match know(&tx, shared, programme, &head, group).await {
         Ok(known) => known,
         Err(error) => return without_facts(shared, tx, group, error).await,
     };
     let mut answers = Answers::new(answers);
-    let now = shared.clock.now();
+    let now = shared.clock.now_after(recorded);
     let mut pen = Pen::new(programme, head);
     let verdicts: Vec<Verdict> =
         group.iter().map(|job| judge(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
@@ -135,14 +137,14 @@ async fn know(
     tx: &WriteTx,
     shared: &Shared,
     programme: &Programme,
-    open: bool,
+    head: &Head,
     group: &[Job],
 ) -> std::result::Result<Known, Unloadable> {
     let of: Vec<&Submission> = group.iter().map(|job| &job.submission).collect();
     let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
     if !reads_files(&of) {
-        return facts::load(tx, &shared.terms, programme, open, &commands(&of), &requests).await;
+        return facts::load(tx, &shared.terms, programme, head, &commands(&of), &requests).await;
     }
     let answers = store::group::answered(tx, &requests).await?;
     let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
@@ -152,7 +154,7 @@ async fn know(
     if reads_files(&left) {
         tx.plan_anew().await?;
     }
-    let known = facts::load(tx, &shared.terms, programme, open, &commands(&left), &[]).await?;
+    let known = facts::load(tx, &shared.terms, programme, head, &commands(&left), &[]).await?;
     tx.check_in_step().await?;
     Ok(Known { answers, ..known })
 }

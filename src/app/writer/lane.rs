@@ -151,8 +151,8 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, locked:
                     let _ = job.reply.send(Err(answer.clone()));
                 }
             }
-            Err(error @ StoreError::Outdated(_)) => {
-                tracing::warn!(%programme, %error, commands = group.len(), "a group is left to newer servers");
+            Err(error @ (StoreError::Outdated(_) | StoreError::ClockWrong(_))) => {
+                tracing::warn!(%programme, %error, commands = group.len(), "a group is left to other servers");
                 for job in group {
                     let _ = job.reply.send(Err(error.clone().into()));
                 }

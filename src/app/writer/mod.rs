@@ -186,10 +186,11 @@ impl Writer {
         let head = store::books::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
         let request = RequestId(uuid::Uuid::nil());
         let commands = [(request, command)];
-        let known = facts::load(&snapshot, &shared.terms, programme, head.open, &commands, &[]).await?;
+        let known = facts::load(&snapshot, &shared.terms, programme, &head, &commands, &[]).await?;
+        let now = shared.clock.now_after(known.recorded);
         let mut facts = known.facts;
         let mut pen = group::Pen::new(programme, head);
-        pen.decide(&mut facts, command, group::Who { actor, reach, request }, shared.clock.now())
+        pen.decide(&mut facts, command, group::Who { actor, reach, request }, now)
     }
 
     pub(super) fn measure(&self, measures: Arc<dyn Measures>) {

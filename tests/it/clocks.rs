@@ -1,0 +1,200 @@
+//! Clocks that are wrong: what is recorded stays in order, and a server whose clock is not the database's records nothing.
+//!
+//! The server with the wrong clock is the library's, in this process: no binary has a clock that can be moved.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tonic::{Code, Streaming};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tonic_types::StatusExt as _;
+use tsio::app::App;
+use tsio::app::clock::Clock;
+use tsio::grpc::auth::Access;
+use tsio::grpc::{Limits, Setup, serve};
+use tsio::proto::LoadTermsRequest;
+use tsio::proto::terms_service_client::TermsServiceClient;
+use tsio::store::{Store, Use};
+
+use crate::client::{Client, YEAR, fresh};
+use crate::harness::{Db, Server, both, run};
+use crate::metrics::Scrape;
+
+/// Longer than anything that is waited for takes.
+const BOUND: Duration = Duration::from_secs(60);
+
+both!(what_is_recorded_stays_in_order);
+
+/// A server in this process, by a clock that can be moved, until it is stopped.
+struct InProcess {
+    url: String,
+    /// By how many seconds the clock is wrong.
+    wrong_by: Arc<AtomicI64>,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl InProcess {
+    async fn start(db: &Db) -> Self {
+        let (wrong_by, url) = (Arc::new(AtomicI64::new(0)), db.url());
+        let (stop, stopped) = oneshot::channel();
+        let (listening, address) = oneshot::channel();
+        let moved = Arc::clone(&wrong_by);
+        let clock = Clock::of(move || {
+            let right = DateTime::from_timestamp_micros(Clock::system().now().at.0).unwrap();
+            right + TimeDelta::seconds(moved.load(Ordering::Relaxed))
+        });
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let store = Store::open(&url, Use::Serve).await.unwrap();
+                store.migrate().await.unwrap();
+                let app = App::new(store, clock);
+                app.install_shipped_terms().await.unwrap();
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                listening.send(listener.local_addr().unwrap()).unwrap();
+                let (drain, calls) = (Duration::from_secs(5), 1_000);
+                let limits = Limits { drain, connections: 100, calls, rate: None, watches: None };
+                let (access, web) = (Access::Development, Vec::new());
+                let setup = Setup { access, tls: None, limits, web, metrics: None, ledger: None };
+                let stop = async { drop(stopped.await) };
+                serve(app, listener, setup, || Ok(()), stop).await.unwrap();
+            });
+        });
+        let url = format!("http://{}", timeout(BOUND, address).await.unwrap().unwrap());
+        Self { url, wrong_by, stop, thread }
+    }
+
+    fn wrong_by(&self, seconds: i64) {
+        self.wrong_by.store(seconds, Ordering::Relaxed);
+    }
+
+    fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+/// What a server says of its health, as it changes.
+struct Health(Streaming<HealthCheckResponse>);
+
+impl Health {
+    async fn of(client: &Client) -> Self {
+        let whole = HealthCheckRequest { service: String::new() };
+        Self(HealthClient::new(client.channel()).watch(whole).await.unwrap().into_inner())
+    }
+
+    async fn becomes(&mut self, wanted: ServingStatus) {
+        let turned = async { while self.0.message().await.unwrap().unwrap().status() != wanted {} };
+        timeout(BOUND, turned).await.unwrap_or_else(|_| panic!("health never becomes {wanted:?}"));
+    }
+}
+
+/// When the events of an offer were recorded, in microseconds since 1970, in the order of the record.
+async fn recorded(client: &Client, offer: &str) -> Vec<i64> {
+    let times = client.events(offer).await.into_iter().map(|it| it.recorded_time.unwrap());
+    times.map(|it| it.seconds * 1_000_000 + i64::from(it.nanos) / 1_000).collect()
+}
+
+fn in_order(times: &[i64]) {
+    assert!(times.is_sorted(), "{times:?}");
+}
+
+async fn what_is_recorded_stays_in_order(db: Db) {
+    let server = InProcess::start(&db).await;
+    let client = Client::at(&server.url).await;
+    let offer = client.seed().await[0].offer.clone();
+    let mut health = Health::of(&client).await;
+    health.becomes(ServingStatus::Serving).await;
+    client.note(&offer, "by the right clock", &fresh()).await.unwrap();
+
+    // Set back, it goes on with the time that was recorded last, and says so.
+    server.wrong_by(-20);
+    client.note(&offer, "by a clock set back", &fresh()).await.unwrap();
+    let times = recorded(&client, &offer).await;
+    in_order(&times);
+    assert_eq!(times[times.len() - 1], times[times.len() - 2]);
+    health.becomes(ServingStatus::NotServing).await;
+    server.wrong_by(0);
+    health.becomes(ServingStatus::Serving).await;
+    client.note(&offer, "by the right clock again", &fresh()).await.unwrap();
+    let times = recorded(&client, &offer).await;
+    assert!(times[times.len() - 1] > times[times.len() - 2], "{times:?}");
+
+    // So does another server after it, though its own clock is right.
+    server.wrong_by(12);
+    client.note(&offer, "by a clock that is ahead", &fresh()).await.unwrap();
+    let ahead = *recorded(&client, &offer).await.last().unwrap();
+    server.stop();
+    let mut server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
+    let client = Client::of(&server).await;
+    let mut health = Health::of(&client).await;
+    health.becomes(ServingStatus::NotServing).await;
+    let done = client.note(&offer, "by the right clock of another server", &fresh()).await.unwrap();
+    assert_eq!(done.offer.unwrap().offer, offer, "writes go on");
+    let times = recorded(&client, &offer).await;
+    in_order(&times);
+    assert_eq!(*times.last().unwrap(), ahead);
+    let behind = Scrape::of(&server).await.value("tsio_clock_behind_seconds");
+    assert!((1.0..=12.0).contains(&behind), "{behind}");
+    health.becomes(ServingStatus::Serving).await;
+    let begun = Instant::now();
+    while *recorded(&client, &offer).await.last().unwrap() == ahead {
+        assert!(begun.elapsed() < BOUND, "the clock never catches up");
+        client.note(&offer, "once it has caught up", &fresh()).await.unwrap();
+    }
+    in_order(&recorded(&client, &offer).await);
+    server.stop();
+    let said = server.stderr();
+    for line in ["the clock is behind what was recorded last", "the clock is no longer behind what was recorded last"] {
+        assert_eq!(said.matches(line).count(), 1, "{line}: {said}");
+    }
+}
+
+/// One wrong clock must not push what is recorded into the future, nor record the past.
+#[test]
+fn a_clock_that_is_not_the_databases_records_nothing() {
+    run(async {
+        let db = Db::postgres();
+        let server = InProcess::start(&db).await;
+        let client = Client::at(&server.url).await;
+        let offer = client.seed().await[0].offer.clone();
+        let mut health = Health::of(&client).await;
+        health.becomes(ServingStatus::Serving).await;
+        let why = |status: tonic::Status| {
+            (status.code(), status.get_details_error_info().map(|it| it.reason).unwrap_or_default())
+        };
+        let wrong = (Code::Unavailable, "CLOCK_WRONG".to_owned());
+        for wrong_by in [120, -120] {
+            let (id, before) = (fresh(), client.events(&offer).await);
+            server.wrong_by(wrong_by);
+            let note = client.note(&offer, "at a wrong time", &id).await;
+            assert_eq!(why(note.unwrap_err()), wrong);
+            let import = client.try_register("gias_groups_2022-03.csv", "2022-03-31").await;
+            assert_eq!(why(import.unwrap_err()), wrong);
+            let (file_name, text) = ("2021-22.toml".to_owned(), include_str!("../../terms/2021-22.toml").to_owned());
+            let load = LoadTermsRequest { request_id: fresh(), file_name, text, ..Default::default() };
+            let load = TermsServiceClient::new(client.channel()).load_terms(client.ask(load)).await;
+            assert_eq!(why(load.unwrap_err()), wrong);
+            health.becomes(ServingStatus::NotServing).await;
+            assert_eq!(client.events(&offer).await, before, "reads stay open, and nothing was written");
+
+            // Set right, it goes on by itself, and the same call is done once.
+            server.wrong_by(0);
+            health.becomes(ServingStatus::Serving).await;
+            for _twice in 0..2 {
+                client.note(&offer, "at a wrong time", &id).await.unwrap();
+            }
+            assert_eq!(client.events(&offer).await.len(), before.len() + 1);
+        }
+        in_order(&recorded(&client, &offer).await);
+        server.stop();
+    });
+}
