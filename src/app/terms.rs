@@ -146,7 +146,7 @@ impl App {
         let answer = (new.encode)(&kept);
         let (rpc, fingerprint) = (new.rpc.to_owned(), new.fingerprint);
         let stored = requests::Stored { actor, request, rpc, fingerprint, answer: answer.clone() };
-        requests::keep(&tx, &[stored], self.clock().now().at).await?;
+        requests::keep(&tx, &[stored], self.register_now(&tx).await?.at).await?;
         tx.commit().await?;
         Ok(answer)
     }
@@ -193,7 +193,7 @@ impl App {
             tx.rollback().await?;
             return Err(in_use(&programme).into());
         }
-        let at = self.clock().now().at;
+        let at = self.register_now(&tx).await?.at;
         let (text, by) = (text.to_owned(), by.to_owned());
         let row = books::LoadedTerms { programme, text, sha256, loaded_by: by, loaded_at: at };
         books::open_book(&tx, &row).await?;

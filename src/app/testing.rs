@@ -53,8 +53,13 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn new() -> Self {
+        Self::by(Clock::fixed("2023-02-01T12:00:00Z".parse().unwrap())).await
+    }
+
+    /// The same by another clock.
+    pub(crate) async fn by(clock: Clock) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let app = app_in(dir.path()).await;
+        let app = app_in(dir.path(), clock).await;
         app.install_shipped_terms().await.unwrap();
         Self { app, dir }
     }
@@ -93,10 +98,10 @@ impl House {
     }
 }
 
-async fn app_in(dir: &Path) -> App {
+async fn app_in(dir: &Path, clock: Clock) -> App {
     let store = Store::open(&format!("sqlite:{}", dir.join("tsio.db").display()), Use::Serve).await.unwrap();
     store.migrate().await.unwrap();
-    App::new(store, Clock::fixed("2023-02-01T12:00:00Z".parse().unwrap()))
+    App::new(store, clock)
 }
 
 pub(crate) fn sample(name: &str) -> Vec<u8> {

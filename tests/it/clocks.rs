@@ -23,7 +23,7 @@ use tsio::proto::LoadTermsRequest;
 use tsio::proto::terms_service_client::TermsServiceClient;
 use tsio::store::{Store, Use};
 
-use crate::client::{Client, YEAR, fresh};
+use crate::client::{Client, fresh};
 use crate::harness::{Db, Server, both, run};
 use crate::metrics::Scrape;
 

@@ -4,7 +4,7 @@
 
 use crate::app::retry::retried;
 use crate::app::{App, Result};
-use crate::domain::time::Micros;
+use crate::domain::time::{Micros, Now};
 use crate::store::imports::{Import, Rows, State};
 use crate::store::register::search;
 use crate::store::{self, StoreError, WriteTx};
@@ -109,6 +109,12 @@ impl App {
             retried(mark).await?;
         }
         Ok(())
+    }
+
+    /// The moment to record beside the programmes, in a transaction that holds the register's lock: never before what was
+    /// recorded there last.
+    pub(in crate::app) async fn register_now(&self, locked: &WriteTx) -> store::Result<Now> {
+        Ok(self.clock().now_after(store::imports::last_recorded(locked).await?))
     }
 
     /// A write transaction that holds the register's lock.

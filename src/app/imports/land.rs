@@ -233,6 +233,7 @@ impl Job {
             tx.rollback().await?;
             return Ok(Landing::Overtaken);
         }
+        let now = self.app.register_now(&tx).await?;
         let earlier = same_day.iter().find(|it| it.sha256 == plan.import.sha256);
         let by = earlier.map_or(plan.import.id, |it| it.id);
         let replaced = plan.replaced.clone().map(|it| Import {
@@ -249,7 +250,7 @@ impl Job {
                 if staged.is_none_or(|it| it.state != State::Staging) {
                     return Err(StoreError::Away("the staged rows were cleaned away".to_owned()));
                 }
-                let landed = Import { state: State::Landed, ..plan.import.clone() };
+                let landed = Import { state: State::Landed, imported_at: now.at, ..plan.import.clone() };
                 store::imports::put(&tx, &[&landed]).await?;
                 plan.outcome(Some(landed.id))
             }
@@ -262,7 +263,7 @@ impl Job {
             fingerprint: plan.fingerprint,
             answer: answer.clone(),
         };
-        store::requests::keep(&tx, &[stored], plan.import.imported_at).await?;
+        store::requests::keep(&tx, &[stored], now.at).await?;
         tx.commit().await?;
         Ok(Landing::Done(Reply { answer, fresh: Some(outcome) }))
     }

@@ -1,9 +1,10 @@
 //! Importing, from end to end on a database of its own.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::app::clock::new_id;
+use crate::app::clock::{Clock, new_id};
 use crate::app::testing::{AUGUST, House, MONTHS, admin, date, header, programme, replacing, sample, urn};
 use crate::app::writer::Submission;
 use crate::domain::book::Command;
@@ -308,6 +309,32 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     assert_eq!(house.app.find_schools(&ann, "990001", None, 9).await.unwrap().keys, [], "no file names it any more");
     // What was withdrawn can be imported again.
     assert_eq!(house.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
+}
+
+/// A clock that is set back after each step.
+#[tokio::test]
+async fn times_beside_the_programmes_never_go_back() {
+    let noon = "2023-02-01T12:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    let steps = Arc::new(AtomicU32::new(0));
+    let clock = Clock::of({
+        let steps = Arc::clone(&steps);
+        move || noon - chrono::TimeDelta::hours(steps.load(Ordering::Relaxed).into())
+    });
+    let house = House::by(clock).await;
+    let ann = admin("ann");
+    for (name, as_at) in &AUGUST[..2] {
+        steps.fetch_add(1, Ordering::Relaxed);
+        house.take(name, as_at).await;
+    }
+    let imports = house.imports(None).await;
+    let at = Micros(noon.timestamp_micros());
+    assert_eq!(imports.iter().map(|it| it.imported_at).collect::<Vec<_>>(), [at, at]);
+
+    steps.fetch_add(1, Ordering::Relaxed);
+    refused(house.app.withdraw_import(&ann, (RequestId(new_id()), imports[0].id), "wrong", false).await);
+    let page = Page { newest_first: true, after: None, limit: 9 };
+    let all = house.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
+    assert_eq!(all.iter().map(|it| it.requested_at).collect::<Vec<_>>(), [at]);
 }
 
 #[tokio::test]

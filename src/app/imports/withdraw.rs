@@ -127,7 +127,7 @@ impl App {
             reason: Some(reason.to_owned()),
             requested_by: caller.actor.clone(),
             request: Some(request),
-            requested_at: self.clock().now().at,
+            requested_at: self.register_now(&tx).await?.at,
             state: approval::State::Open,
             denied: None,
             denied_reason: None,
@@ -202,7 +202,7 @@ impl App {
             store::approvals::put(&tx, std::slice::from_ref(&denied)).await?;
             let (actor, rpc) = (caller.actor.clone(), DENY.to_owned());
             let stored = Stored { actor, request: *request, rpc, fingerprint, answer: answer.clone() };
-            store::requests::keep(&tx, std::slice::from_ref(&stored), self.clock().now().at).await?;
+            store::requests::keep(&tx, std::slice::from_ref(&stored), self.register_now(&tx).await?.at).await?;
             tx.commit().await?;
             Ok(answer)
         })
@@ -229,7 +229,7 @@ impl App {
             return Ok(Carried::Answered(answer));
         }
         let Withdrawn { approval: given, import, .. } = withdrawn(&tx, caller, approval).await?;
-        let now = self.clock().now();
+        let now = self.register_now(&tx).await?;
         store::imports::put(&tx, &[&import]).await?;
         store::approvals::put(&tx, std::slice::from_ref(&given)).await?;
         let stored =

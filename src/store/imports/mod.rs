@@ -6,12 +6,12 @@
 mod staged;
 
 use sea_orm::sea_query::SimpleExpr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, Set};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QueryResult, Set};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::books::{actor, hash};
-use super::bulk::{insert_missing, upsert_all};
+use super::bulk::{insert_missing, select_by_place, upsert_all};
 use super::condition::{Condition, How, Operand, compare};
 use super::entity::register::{import, problem};
 use super::page::Page;
@@ -258,8 +258,21 @@ pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
         replaced_by: Set(it.replaced_by.map(|id| id.0)),
         indexed: Set(it.indexed),
     });
-    let update = [C::State, C::WithdrawnBy, C::WithdrawnReason, C::ReplacedBy, C::Indexed];
+    let update = [C::State, C::ImportedAt, C::WithdrawnBy, C::WithdrawnReason, C::ReplacedBy, C::Indexed];
     upsert_all::<import::Entity, _>(tx, rows.collect(), &[C::Id], &update).await
+}
+
+/// The latest time recorded beside the programmes: of imports, of approvals about them, and of terms. Read under the
+/// register's lock, what is recorded next comes after it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
+    let sql = "SELECT MAX(latest) FROM (SELECT MAX(imported_at) AS latest FROM imports \
+               UNION ALL SELECT MAX(requested_at) FROM approvals WHERE programme IS NULL \
+               UNION ALL SELECT MAX(loaded_at) FROM terms) AS times";
+    let read = |row: &QueryResult| Ok(row.try_get_by_index::<Option<i64>>(0)?.map(Micros));
+    Ok(select_by_place(&from.at(), sql, Vec::new(), read).await?.pop().flatten())
 }
 
 /// Keeps what was wrong with a file's rows; doing it again changes nothing.
