@@ -5,19 +5,19 @@
 
 mod access;
 mod file;
+mod limits;
 mod traces;
 mod web;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::grpc::auth::Access;
-use crate::grpc::{Limits, Setup, Traces};
+use crate::grpc::{Setup, Traces};
 pub use file::ConfigFile;
-use file::{File, Mistake};
+use file::{File, LimitsTable, Mistake};
 
 /// The database, where nothing says otherwise.
 const DATABASE: &str = "sqlite:tsio.db";
@@ -27,15 +27,6 @@ const LISTEN: &str = "127.0.0.1:50051";
 const DRAIN_SECONDS: u64 = 10;
 /// The longest drain: past it whoever stops the process loses patience.
 const MAX_DRAIN_SECONDS: u64 = 300;
-/// Connections at a time, where nothing says otherwise: each takes a file descriptor, of which a process has 1,024.
-const CONNECTIONS: usize = 800;
-/// Calls in flight, where nothing says otherwise: twice as many as may wait for one book.
-const CALLS: usize = 8_192;
-/// Calls a second of one caller, where nothing says otherwise and callers are told apart.
-const CALLS_PER_SECOND: u32 = 500;
-/// Watches of one caller at a time.
-const WATCHES_PER_CALLER: usize = 100;
-
 /// How often the ledger is checked, where nothing says otherwise.
 const CHECK_SECONDS: u64 = 3_600;
 
@@ -85,7 +76,7 @@ pub struct Mistakes(pub Vec<String>);
 /// The set-up of a server that only this machine can reach and where callers name themselves.
 #[must_use]
 pub fn development(drain: Duration) -> Setup {
-    let limits = Limits { drain, connections: CONNECTIONS, calls: CALLS, rate: None, watches: None };
+    let limits = limits::check(&LimitsTable::default(), drain, false, &mut Vec::new());
     Setup { access: Access::Development, tls: None, limits, web: Vec::new(), metrics: None, ledger: None }
 }
 
@@ -123,19 +114,9 @@ impl Config {
         let (access, tls) = access::check(says, listen, development, mistakes);
         let web = web::check(says, mistakes);
         let traces = traces::check(says, given.traces_endpoint, mistakes);
-        let limits = says.limits.clone().unwrap_or_default();
-        // In development mode callers are not told apart.
-        let (rate, watches) = match &access {
-            Access::Development => (None, None),
-            Access::Guarded { .. } => (NonZeroU32::new(CALLS_PER_SECOND), NonZeroUsize::new(WATCHES_PER_CALLER)),
-        };
-        let limits = Limits {
-            drain: Duration::from_secs(drain),
-            connections: limits.connections.map_or(CONNECTIONS, |it| it.get()),
-            calls: limits.calls.map_or(CALLS, |it| it.get()),
-            rate: limits.calls_per_second.or(rate),
-            watches: limits.watches_per_caller.or(watches),
-        };
+        let callers_are_known = matches!(access, Access::Guarded { .. });
+        let table = says.limits.clone().unwrap_or_default();
+        let limits = limits::check(&table, Duration::from_secs(drain), callers_are_known, mistakes);
         let metrics = given.metrics_listen.or(says.metrics.as_ref().map(|it| it.listen));
         let ledger = says.ledger.as_ref().map_or(CHECK_SECONDS, |it| it.check_seconds);
         let ledger = (ledger > 0).then(|| Duration::from_secs(ledger));
@@ -263,20 +244,5 @@ mod tests {
         assert_eq!(traces(text, None), there("http://a:4317", 0.25));
         assert_eq!(traces(text, Some("https://b:4317")), there("https://b:4317", 0.25));
         assert_eq!(traces("", Some("https://b:4317")), there("https://b:4317", 1.0));
-    }
-
-    #[test]
-    fn callers_who_are_told_apart_are_bounded() {
-        let tokens = "[tokens]\nissuer = \"i\"\naudience = \"a\"\nkeys = \"k\"\n";
-        let bounds = |text: &str, development| {
-            let (_dir, path) = file(text);
-            let given = Given { development, ..Given::default() };
-            let limits = Config::load(Some(&path), given).unwrap().setup.limits;
-            (limits.rate.map(NonZeroU32::get), limits.watches.map(NonZeroUsize::get))
-        };
-        assert_eq!(bounds(tokens, false), (Some(500), Some(100)));
-        let own = "[limits]\ncalls_per_second = 7\nwatches_per_caller = 8\n";
-        assert_eq!(bounds(&format!("{tokens}{own}"), false), (Some(7), Some(8)));
-        assert_eq!((bounds("", true), bounds(own, true)), ((None, None), (Some(7), Some(8))));
     }
 }

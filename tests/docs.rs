@@ -42,7 +42,8 @@ fn access_page() -> String {
     }
     page.push_str(
         "\n## Methods\n\nEach asks for one of these actions; without it the answer is PERMISSION_DENIED, reason `ROLE_MISSING`. \
-         Health is open.\n\n| method | asks for |\n|---|---|\n",
+         Health is open; without a \
+         token or certificate it is\nshort and bounded: [operations.md](operations.md), \"Connections\".\n\n| method | asks for |\n|---|---|\n",
     );
     for (method, asks) in access::TABLE {
         page.push_str(&format!("| `{method}` | {} |\n", actions(asks)));

@@ -129,6 +129,21 @@ pub struct WebTable {
 pub struct LimitsTable {
     /// Connections at a time.
     pub connections: Option<NonZeroUsize>,
+    /// Those of them whose caller is not known yet; half of them when left out.
+    pub unknown_connections: Option<Spanned<NonZeroUsize>>,
+    /// Such connections from one address; 100 when left out.
+    pub unknown_connections_per_address: Option<NonZeroUsize>,
+    /// Connections of one caller; an eighth of all when left out.
+    pub connections_per_caller: Option<NonZeroUsize>,
+    /// Calls in flight of one caller; an eighth of all when left out.
+    pub calls_per_caller: Option<NonZeroUsize>,
+    /// Seconds that a connection may be open without a call in flight; 600 when left out.
+    pub idle_seconds: Option<NonZeroU32>,
+    /// Seconds that a response may wait for its caller to take it; 60 when left out.
+    pub untaken_seconds: Option<NonZeroU32>,
+    /// Proxies in front of the server: addresses, or networks as `10.0.0.0/8`.
+    #[serde(default)]
+    pub trusted_proxies: Vec<Spanned<String>>,
     /// Calls in flight.
     pub calls: Option<NonZeroUsize>,
     /// Calls a second of one caller.

@@ -57,10 +57,22 @@ pub(super) struct LetIn {
 /// The token could not be checked: nothing is wrong with it, as far as is known, and trying again may help.
 const KEYS_UNAVAILABLE: &str = "KEYS_UNAVAILABLE";
 
+/// What a caller was authenticated by; handlers find it among the extensions of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Their own word, in development mode.
+    Word,
+    /// A bearer token.
+    Token,
+    /// A client certificate.
+    Certificate,
+}
+
 /// Every reason that [`Unknown`] has.
-pub(super) const REASONS: [&str; 8] = [
+pub(super) const REASONS: [&str; 9] = [
     "CALLER_MALFORMED",
     "CALLER_MISSING",
+    "CERTIFICATE_EXPIRED",
     "CERTIFICATE_UNKNOWN",
     KEYS_UNAVAILABLE,
     "TOKEN_EXPIRED",
@@ -116,10 +128,10 @@ impl Door {
     ) -> Result<Self, String> {
         let Access::Guarded { tokens, services } = access else { return Ok(Self(None)) };
         let verifier = match tokens {
-            Some(tokens) => Some(Verifier::open(tokens, clock, calls, Arc::clone(measured)).await?),
+            Some(tokens) => Some(Verifier::open(tokens, clock.clone(), calls, Arc::clone(measured)).await?),
             None => None,
         };
-        Ok(Self(Some(Proofs { verifier, certificates: Certificates::new(services) })))
+        Ok(Self(Some(Proofs { verifier, certificates: Certificates::new(services, clock) })))
     }
 
     /// Whether callers are let in by their word.
@@ -131,21 +143,26 @@ impl Door {
     ///
     /// # Errors
     /// UNAUTHENTICATED, or UNAVAILABLE where a token cannot be checked, and why.
-    pub(super) async fn who(&self, request: &Parts) -> Result<LetIn, Unknown> {
+    pub(super) async fn who(&self, request: &Parts) -> Result<(LetIn, Proof), Unknown> {
         let Some(Proofs { verifier, certificates }) = &self.0 else {
-            return named::caller(&request.headers).map(|caller| LetIn { caller, until: None, ends: None });
+            let caller = named::caller(&request.headers)?;
+            return Ok((LetIn { caller, until: None, ends: None }, Proof::Word));
         };
         match (tokens::bearer(&request.headers)?, verifier) {
-            (Some(token), Some(verifier)) => verifier.caller(token).await,
+            (Some(token), Some(verifier)) => Ok((verifier.caller(token).await?, Proof::Token)),
             (Some(_), None) => Err(Unknown::new("TOKEN_REJECTED", "this server takes no tokens")),
-            (None, _) => certificates.caller(&request.extensions),
+            (None, _) => Ok((certificates.caller(&request.extensions)?, Proof::Certificate)),
         }
     }
 }
 
 /// What a stream is ended with when its caller's proof is over.
-pub(super) fn over() -> Status {
-    Unknown::new("TOKEN_EXPIRED", "the token has expired: begin again with another one").into()
+pub(super) fn over(proof: Option<Proof>) -> Status {
+    let over = match proof {
+        Some(Proof::Certificate) => certificates::expired(),
+        _ => Unknown::new("TOKEN_EXPIRED", "the token has expired: begin again with another one"),
+    };
+    over.into()
 }
 
 /// The caller that was let in.

@@ -1,108 +1,177 @@
-//! Connections, bounded: in number, and in how long one may be open without a caller having been let in.
+//! Connections: how many may be open, of whom, and for how long. Nobody can keep the others out.
 //!
-//! One bound for all that is slow on purpose: a handshake never finished, headers a byte at a time, pings and nothing
-//! else. Past it the connection is closed; clients with an honest call connect anew.
+//! A connection is *unknown* until a caller was authenticated over it, *known* from then on, and unknown again once the last
+//! proof shown over it has ended. Only authenticated calls count: not pings, not health.
+//!
+//! | which | bound | past it |
+//! |---|---|---|
+//! | unknown | a part of all, and so many from one address | the oldest of that address, or of the address with most, is closed |
+//! | unknown | 15 seconds | closed |
+//! | known | so many of one caller | the one of that caller that is idle longest is closed; with none idle the call is refused |
+//! | known, no call in flight | `idle_seconds` | closed |
+//! | any | a response not taken for `untaken_seconds` | closed: nothing else frees what the transport holds for it |
+//! | all | `connections`, and the file descriptors | an unknown one is closed, else the known one that is idle longest |
+//!
+//! A new connection is therefore taken at once. [`registry`] decides, [`entry`] is one connection, [`stream`] its bytes.
 
-use std::future::Future as _;
+mod entry;
+mod registry;
+mod stream;
+
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::stream::{self, Stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::stream::Stream;
+use ipnet::IpNet;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
-use tonic::transport::server::Connected;
+use tokio::time::timeout;
 
-/// How long a connection may be open before somebody was let in over it.
-const UNKNOWN: Duration = Duration::from_secs(15);
+pub(super) use entry::{AnonymousCall, Entry};
+pub(super) use registry::{CallInFlight, Exceeded, Registry};
+pub(super) use stream::Connection;
+
+/// How long to wait for a descriptor to be freed before taking the next connection.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Descriptors that are left to the rest of the process: 25 for the database, 10 for the runtime, some for scrapes and files.
+const RESERVED: usize = 48;
+/// Connections that are allowed however few descriptors there are.
+const FEWEST: usize = 8;
+
+/// Bounds of connections, and of what one caller may do over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at a time.
+    pub all: usize,
+    /// Those of them whose caller is unknown.
+    pub unknown: usize,
+    /// Unknown connections from one address; of IPv6 from one /64 network.
+    pub unknown_per_address: usize,
+    /// Known connections of one caller, where they are bounded.
+    pub per_caller: Option<NonZeroUsize>,
+    /// Calls in flight of one caller, where they are bounded.
+    pub calls_per_caller: Option<NonZeroUsize>,
+    /// How long a known connection may be open without a call in flight.
+    pub idle: Duration,
+    /// How long a response may wait for its caller to take it.
+    pub untaken: Duration,
+    /// Proxies in front of the server: their connections are bounded neither by address nor by caller.
+    pub trusted: Vec<IpNet>,
+}
+
+impl ConnectionLimits {
+    /// The same, with no more connections than the process has file descriptors for; a lower number is logged.
+    pub(super) fn within_descriptors(self) -> Self {
+        match getrlimit(Resource::Nofile).current.and_then(|it| usize::try_from(it).ok()) {
+            Some(descriptors) => self.within(descriptors),
+            None => self,
+        }
+    }
+
+    fn within(mut self, descriptors: usize) -> Self {
+        let most = descriptors.saturating_sub(RESERVED).max(FEWEST);
+        if self.all > most {
+            tracing::warn!(
+                target: "tsio::connections", configured = self.all, connections = most, descriptors, reserved = RESERVED,
+                "fewer connections than configured: the process may open too few files (ulimit -n)"
+            );
+            // Each bound keeps its part of the whole.
+            let part = |it: usize| it.saturating_mul(most).checked_div(self.all).unwrap_or(1).max(1);
+            self.unknown = part(self.unknown);
+            self.unknown_per_address = part(self.unknown_per_address).max(FEWEST).min(self.unknown);
+            self.per_caller = self.per_caller.and_then(|it| NonZeroUsize::new(part(it.get()).max(2)));
+            self.all = most;
+        }
+        self
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|it| it.contains(&address.to_canonical()))
+    }
+}
 
 /// What a call knows of its connection.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
-    let_in: Arc<AtomicBool>,
+    pub(super) entry: Arc<Entry>,
+    pub(super) registry: Arc<Registry>,
 }
 
-impl Peer {
-    /// Somebody was let in: the connection may stay.
-    pub(super) fn let_in(&self) {
-        self.let_in.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A connection, in one of few places.
-#[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
-    peer: Peer,
-    /// When it ends, unless somebody was let in.
-    ends: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
-}
-
-/// Connections as they come, at most so many at a time: the others wait to be taken.
-pub(super) fn bounded(listener: TcpListener, most: usize) -> impl Stream<Item = io::Result<Connection>> {
-    let places = Arc::new(Semaphore::new(most));
-    stream::unfold((listener, places), async |(listener, places)| {
-        // Never closed.
-        let place = Arc::clone(&places).acquire_owned().await.ok()?;
-        let taken = listener.accept().await.and_then(|(stream, address)| {
-            stream.set_nodelay(true)?;
-            Ok(Connection::new(stream, address, place))
-        });
-        Some((taken, (listener, places)))
+/// Connections as they come. Whoever comes is taken; where there are too many, another one is closed.
+pub(super) fn incoming(listener: TcpListener, registry: Arc<Registry>) -> impl Stream<Item = io::Result<Connection>> {
+    futures_util::stream::unfold((listener, registry), async |(listener, registry)| {
+        let taken = loop {
+            registry.settle(PAUSE).await;
+            let Some((stream, address)) = accept(&listener, &registry).await else { continue };
+            // Whoever has gone meanwhile needs no answer fast.
+            let _ = stream.set_nodelay(true);
+            if let Some(peer) = registry.open(address) {
+                break Connection::new(stream, peer);
+            }
+        };
+        Some((Ok(taken), (listener, registry)))
     })
 }
 
-impl Connection {
-    fn new(stream: TcpStream, address: SocketAddr, place: OwnedSemaphorePermit) -> Self {
-        let peer = Peer { address, let_in: Arc::default() };
-        #[expect(clippy::disallowed_methods, reason = "the deadline of a connection, beside its reads")]
-        let ends = Box::pin(tokio::time::sleep_until(Instant::now() + UNKNOWN));
-        Self { stream, peer, ends, _place: place }
+/// The next connection. Where it cannot be taken that is logged and counted; without descriptors an unknown connection is
+/// closed, and after a short while the caller tries again.
+pub(super) async fn accept(listener: &TcpListener, registry: &Registry) -> Option<(TcpStream, SocketAddr)> {
+    let error = match listener.accept().await {
+        Ok(taken) => return Some(taken),
+        Err(error) => error,
+    };
+    let without_descriptors = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE]
+        .iter()
+        .any(|it| error.raw_os_error() == Some(it.raw_os_error()));
+    registry.metrics().accept_failed(&error, without_descriptors);
+    if without_descriptors {
+        registry.close_one_unknown("descriptors");
     }
+    // Ends early when a connection has gone; what it waits for may not come.
+    let _ = timeout(PAUSE, registry.freed()).await;
+    None
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.peer.let_in.load(Ordering::Relaxed) && self.ends.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+    fn limits() -> ConnectionLimits {
+        ConnectionLimits {
+            all: 800,
+            unknown: 400,
+            unknown_per_address: 100,
+            per_caller: NonZeroUsize::new(100),
+            calls_per_caller: None,
+            idle: Duration::from_secs(600),
+            untaken: Duration::from_secs(60),
+            trusted: vec!["10.1.0.0/16".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         }
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
-}
 
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    #[test]
+    fn connections_are_bounded_by_descriptors() {
+        assert_eq!(limits().within(1_024), limits());
+        let few = limits().within(64);
+        assert_eq!((few.all, few.unknown, few.unknown_per_address), (16, 8, 8));
+        assert_eq!(few.per_caller, NonZeroUsize::new(2));
+        assert_eq!(limits().within(10).all, FEWEST);
     }
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
-    }
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+
+    #[test]
+    fn a_proxy_is_trusted_by_its_network() {
+        for (address, trusted) in [
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("10.2.0.1", false),
+            ("2001:db8:7::1", true),
+            ("2001:db9::1", false),
+        ] {
+            assert_eq!(limits().trusts(address.parse().unwrap()), trusted, "{address}");
+        }
     }
 }

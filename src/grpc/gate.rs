@@ -1,7 +1,8 @@
-//! What every call passes before its handler: a place among the calls in flight, the door, the caller's own rate; and
-//! behind it, a panic that is caught. What is counted of it and what the log says of it begin here.
+//! What every call passes before its handler: authentication, the bounds of its caller, a place among the calls in flight;
+//! and behind it, a panic that is caught. What is counted of it and what the log says of it begin here.
 //!
-//! Health is open to whoever asks, for probes have no token; everything else, unknown methods too, is behind the door.
+//! Health is open to whoever asks, for probes have no token ([`super::health`]); everything else, unknown methods too, needs
+//! an authenticated caller.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -13,24 +14,27 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
-use super::auth::{Door, LetIn};
+use super::auth::{self, Door, LetIn, Proof};
+use super::connections::{CallInFlight, Exceeded, Peer};
+use super::delivery;
 use super::denied;
 use super::foreign;
+use super::health::{self, AnonymousHealth};
 use super::line;
 use super::metrics::{Counted, Metrics};
 use super::status::{error_info, with_details};
 use crate::domain::ids::Actor;
 use crate::domain::role::Caller;
 
-/// Open to whoever asks.
-const HEALTH: &str = "/grpc.health.v1.Health/";
 /// Open in development: it tells the contract, which this project publishes anyway, and stock tools send nothing with it.
 const REFLECTION: &str = "/grpc.reflection.";
 
@@ -38,9 +42,27 @@ const REFLECTION: &str = "/grpc.reflection.";
 #[derive(Debug)]
 pub(super) struct Gate {
     door: Door,
-    places: Semaphore,
+    /// For calls that are being authenticated: those that never will be take no place from the others.
+    authenticating: Semaphore,
+    places: Arc<Semaphore>,
     rates: Option<DefaultKeyedRateLimiter<Actor>>,
+    health: AnonymousHealth,
     metrics: Arc<Metrics>,
+}
+
+/// A call that may go to its handler.
+struct Admitted {
+    span: Span,
+    peer: Option<Peer>,
+    held: Held,
+    /// When its response ends at the latest, and with what.
+    end: Option<(Instant, Status)>,
+}
+
+/// What a call holds until its response is gone.
+enum Held {
+    Authenticated { _call: Option<CallInFlight>, _place: OwnedSemaphorePermit },
+    Anonymous { _health: health::Held },
 }
 
 impl Gate {
@@ -50,11 +72,9 @@ impl Gate {
             Quota::per_second(rate).allow_burst(rate.saturating_mul(NonZeroU32::MIN.saturating_add(1)))
         };
         let rates = rate.map(|rate| RateLimiter::keyed(quota(rate)));
-        Self { door, places: Semaphore::new(calls), rates, metrics }
-    }
-
-    fn is_open(&self, path: &str) -> bool {
-        path.starts_with(HEALTH) || (self.door.is_open() && path.starts_with(REFLECTION))
+        let health = AnonymousHealth::new(Arc::clone(&metrics.connections));
+        let (authenticating, places) = (Semaphore::new(calls), Arc::new(Semaphore::new(calls)));
+        Self { door, authenticating, places, rates, health, metrics }
     }
 
     /// Forgets the rates of callers who have been quiet.
@@ -64,45 +84,122 @@ impl Gate {
         }
     }
 
-    async fn let_in(&self, request: &mut Request<Body>) -> Result<LetIn, Denied> {
-        let (parts, body) = std::mem::take(request).into_parts();
-        let known = self.door.who(&parts).await;
-        *request = Request::from_parts(parts, body);
-        let known = known.map_err(|unknown| Denied { caller: None, reason: unknown.reason, status: unknown.into() })?;
-        if let Some(rates) = &self.rates
-            && rates.check_key(&known.caller.actor).is_err()
-        {
-            let reason = "RATE_EXCEEDED";
-            let status = busy(reason, "this caller calls more often than the server allows: slow down");
-            return Err(Denied { caller: Some(known.caller), reason, status });
+    /// Lets a call begin, or says why not.
+    async fn admit(&self, counted: &mut Counted, request: &mut Request<Body>) -> Result<Admitted, Status> {
+        let peer = denied::peer(request.extensions()).cloned();
+        if health::is_health(request.uri()) {
+            return self.admit_health(request, peer).await;
         }
-        Ok(known)
-    }
-
-    /// Lets a call in, or says that it did not, and opens the call's span.
-    async fn begin(&self, counted: &mut Counted, request: &mut Request<Body>) -> Result<Span, Status> {
-        let known = self.let_in(request).await;
-        let from = denied::peer(request.extensions()).map(|it| it.address);
+        if self.door.is_open() && request.uri().path().starts_with(REFLECTION) {
+            return self.admit_developer(peer);
+        }
+        let known = self.authenticate(request, peer.as_ref()).await;
+        let from = peer.as_ref().map(|it| it.address);
         let caller = match &known {
-            Ok(known) => Some(&known.caller),
+            Ok(known) => Some(&known.let_in.caller),
             Err(denied) => denied.caller.as_ref(),
         };
         let span = line::span(counted.method(), request.headers(), from, caller);
         counted.told_in(&span, known.is_ok());
         match known {
-            Ok(known) => {
-                request.extensions_mut().insert(known);
+            Ok(Known { let_in, proof, call }) => {
+                let held = Held::Authenticated { _call: call, _place: self.place()? };
+                request.extensions_mut().insert(let_in);
+                request.extensions_mut().insert(proof);
                 request.extensions_mut().insert(Arc::clone(&self.metrics.inside));
-                Ok(span)
+                Ok(Admitted { span, peer, held, end: None })
             }
-            Err(Denied { caller, reason, status }) => {
-                self.metrics.inside.deny(reason);
-                let from = from.map(|it| it.to_string()).unwrap_or_default();
-                span.in_scope(|| denied::say(request.uri().path(), caller.as_ref(), &from, None, reason));
-                Err(status)
-            }
+            Err(denied) => Err(span.in_scope(|| self.deny(request, peer.as_ref(), denied))),
         }
     }
+
+    /// A health call: as any other where it carries a credential, else one of few. Neither the log nor a trace has anything of
+    /// those that are answered, for probes come every other second.
+    async fn admit_health(&self, request: &mut Request<Body>, peer: Option<Peer>) -> Result<Admitted, Status> {
+        if self.door.is_open() {
+            return self.admit_developer(peer);
+        }
+        let shows_token = request.headers().contains_key(AUTHORIZATION);
+        match self.authenticate(request, peer.as_ref()).await {
+            Ok(Known { let_in, proof, call }) => {
+                let held = Held::Authenticated { _call: call, _place: self.place()? };
+                let end = let_in.ends.map(|ends| (ends, auth::over(Some(proof))));
+                Ok(Admitted { span: Span::none(), peer, held, end })
+            }
+            // The certificate of a proxy names no service, and a probe behind it has nothing to show.
+            Err(denied) if denied.caller.is_none() && !shows_token => {
+                let held = self.health.begin(request.uri(), peer.as_ref().map(|it| &it.entry))?;
+                let end = Instant::now().checked_add(health::LASTS).map(|it| (it, health::over()));
+                let end = end.filter(|_| health::is_watch(request.uri()));
+                Ok(Admitted { span: Span::none(), peer, held: Held::Anonymous { _health: held }, end })
+            }
+            Err(denied) => Err(self.deny(request, peer.as_ref(), denied)),
+        }
+    }
+
+    /// In development mode nobody proves anything, so what is open to all counts as an authenticated call.
+    fn admit_developer(&self, peer: Option<Peer>) -> Result<Admitted, Status> {
+        let call = peer.as_ref().and_then(|it| it.registry.begin(&it.entry, None, None).ok());
+        let held = Held::Authenticated { _call: call, _place: self.place()? };
+        Ok(Admitted { span: Span::none(), peer, held, end: None })
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| overloaded())
+    }
+
+    /// Who calls, within the bounds of one caller.
+    async fn authenticate(&self, request: &mut Request<Body>, peer: Option<&Peer>) -> Result<Known, Denied> {
+        let Ok(_place) = self.authenticating.try_acquire() else {
+            return Err(Denied { caller: None, reason: "OVERLOADED", status: overloaded() });
+        };
+        let (parts, body) = std::mem::take(request).into_parts();
+        let known = self.door.who(&parts).await;
+        *request = Request::from_parts(parts, body);
+        let (let_in, proof) =
+            known.map_err(|unknown| Denied { caller: None, reason: unknown.reason, status: unknown.into() })?;
+        let exceeded = |reason, message: &str| Denied {
+            caller: Some(let_in.caller.clone()),
+            reason,
+            status: busy(reason, message),
+        };
+        let actor = &let_in.caller.actor;
+        if let Some(rates) = &self.rates
+            && rates.check_key(actor).is_err()
+        {
+            let message = "this caller calls more often than the server allows: slow down";
+            return Err(exceeded("RATE_EXCEEDED", message));
+        }
+        let call = peer.map(|it| it.registry.begin(&it.entry, Some(actor), let_in.ends)).transpose();
+        let call = call.map_err(|it| match it {
+            Exceeded::Calls(most) => {
+                exceeded("CALLS_EXCEEDED", &format!("this caller has {most} calls in flight, as many as one may have"))
+            }
+            Exceeded::Connections(most) => exceeded(
+                "CONNECTIONS_EXCEEDED",
+                &format!("this caller has {most} connections with calls in flight, as many as one may have"),
+            ),
+        })?;
+        Ok(Known { let_in, proof, call })
+    }
+
+    /// Counts and logs a call that was denied.
+    fn deny(&self, request: &Request<Body>, peer: Option<&Peer>, denied: Denied) -> Status {
+        let Denied { caller, reason, status } = denied;
+        if reason != "OVERLOADED" {
+            self.metrics.inside.deny(reason);
+            let from = peer.map(|it| it.address.to_string()).unwrap_or_default();
+            denied::say(request.uri().path(), caller.as_ref(), &from, None, reason);
+        }
+        status
+    }
+}
+
+/// An authenticated caller, and the call counted for them.
+struct Known {
+    let_in: LetIn,
+    proof: Proof,
+    call: Option<CallInFlight>,
 }
 
 /// Why a call was not let in, and who it was where that is known.
@@ -114,6 +211,10 @@ struct Denied {
 
 fn busy(reason: &str, message: &str) -> Status {
     with_details(Code::ResourceExhausted, message.to_owned(), vec![error_info(reason)])
+}
+
+fn overloaded() -> Status {
+    busy("OVERLOADED", "the service is busy: try again")
 }
 
 /// Puts the gate before a service.
@@ -154,19 +255,12 @@ where
         let gate = Arc::clone(&self.gate);
         Box::pin(async move {
             let mut counted = gate.metrics.begin(request.uri().path());
-            let Ok(_place) = gate.places.try_acquire() else {
-                return Ok(counted.follow(busy("OVERLOADED", "the service is busy: try again").into_http()));
-            };
-            let open = gate.is_open(request.uri().path());
-            // Probes come every other second: neither the log nor a trace has anything of them.
-            let begun = if open { Ok(Span::none()) } else { gate.begin(&mut counted, &mut request).await };
-            let span = match begun {
-                Ok(span) => span,
+            let Admitted { span, peer, held, end } = match gate.admit(&mut counted, &mut request).await {
+                Ok(admitted) => admitted,
                 Err(status) => return Ok(counted.follow(status.into_http())),
             };
-            if let Some(peer) = denied::peer(request.extensions()) {
-                peer.let_in();
-            }
+            // Health and reflection speak for themselves.
+            let ours = request.extensions().get::<LetIn>().is_some();
             let answered = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind().await;
             let answered = answered.unwrap_or_else(|_| {
                 let status = with_details(
@@ -176,9 +270,12 @@ where
                 );
                 Ok(status.into_http())
             });
-            // Health and reflection speak for themselves.
-            let answered = if open { answered } else { answered.map(foreign::in_our_words) };
-            answered.map(|it| counted.follow(it))
+            let answered = if ours { answered.map(foreign::in_our_words) } else { answered };
+            let answered = answered.map(|it| match end {
+                Some((end, status)) => health::until(it, end, status),
+                None => it,
+            });
+            answered.map(|it| delivery::follow(counted.follow(it), peer.as_ref().map(|it| &it.entry), held))
         })
     }
 }

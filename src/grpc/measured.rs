@@ -22,7 +22,8 @@ const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 /// Commands, up to the most that go into one group.
 const COMMANDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 /// Why calls are denied past the door, beside [`auth::REASONS`].
-const PAST_THE_DOOR: [&str; 3] = ["RATE_EXCEEDED", "ROLE_MISSING", "SELF_APPROVAL"];
+const PAST_THE_DOOR: [&str; 5] =
+    ["CALLS_EXCEEDED", "CONNECTIONS_EXCEEDED", "RATE_EXCEEDED", "ROLE_MISSING", "SELF_APPROVAL"];
 
 /// Keeps scrapes out while values that belong together are recorded one after the other. Held for some atomics by who
 /// records, and for about a millisecond by a scrape; never across an await.

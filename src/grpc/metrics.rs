@@ -18,6 +18,7 @@ use tonic::body::Body;
 use tracing::Span;
 
 use super::access::TABLE;
+use super::connection_metrics::ConnectionMetrics;
 use super::line;
 use super::measured::{Measured, Moment, ScrapeLock};
 use crate::app::Fund;
@@ -46,6 +47,8 @@ struct Method {
 pub(super) struct Metrics {
     /// What is counted inside.
     pub(super) inside: Arc<Measured>,
+    /// What is counted of connections.
+    pub(super) connections: Arc<ConnectionMetrics>,
     lock: ScrapeLock,
     registry: Registry,
     methods: HashMap<String, Arc<Method>>,
@@ -80,6 +83,7 @@ impl Metrics {
         registry.register(Box::new(committed.clone()))?;
         registry.register(Box::new(build))?;
         let inside = Arc::new(Measured::new(&registry, lock.clone())?);
+        let connections = Arc::new(ConnectionMetrics::new(&registry)?);
         let method = |service: &str, name: &str| {
             let of_code = |code| handled.with_label_values(&[service, name, code_name(Code::from(code))]);
             let handled = (0..CODES).map(of_code).collect();
@@ -92,7 +96,7 @@ impl Metrics {
         let all = ours.chain(HEALTH.map(|(service, name)| (service.to_owned(), name)));
         let methods = all.map(|(service, name)| (format!("/{service}/{name}"), method(&service, name))).collect();
         let unknown = method("unknown", "unknown");
-        Ok(Self { inside, lock, registry, methods, unknown, available, committed })
+        Ok(Self { inside, connections, lock, registry, methods, unknown, available, committed })
     }
 
     /// A call begins; it is counted when its status leaves, or when what is returned is dropped.

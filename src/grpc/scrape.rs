@@ -1,6 +1,7 @@
 //! `GET /metrics` over plain HTTP, on a listener of its own. It says nothing of persons: methods, codes, times, funds.
 //!
-//! One request a connection, few connections, and little time for each: nothing more is wanted of it.
+//! One request a connection, few connections, and little time for each: nothing more is wanted of it. A request that is not
+//! finished makes way for a newer one, so whoever finishes theirs is answered.
 
 use std::io;
 use std::sync::Arc;
@@ -8,18 +9,22 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::connections::{self, Registry};
+use super::eviction::Places;
 use super::measured::Moment;
 use super::metrics::Metrics;
 use super::watch::Watchers;
 use crate::app::App;
 
-/// Connections at a time; more wait to be taken.
+/// Connections whose request is being read, and as many that are being answered.
 const CONNECTIONS: usize = 16;
-/// How long one may take, from its first byte to its last.
-const WHOLE: Duration = Duration::from_secs(10);
+/// How long a request may take.
+const HEADER: Duration = Duration::from_secs(2);
+/// How long its answer may take.
+const ANSWER: Duration = Duration::from_secs(8);
 /// Bytes of a request.
 const REQUEST: usize = 8 * 1024;
 /// How long what the funds hold is not read again.
@@ -27,60 +32,85 @@ const FRESH: Duration = Duration::from_secs(15);
 /// How long reading it may take; past it, what was read before is told.
 const READ: Duration = Duration::from_secs(2);
 
+/// What answers, shared by all connections.
+struct Scraped {
+    app: App,
+    watchers: Watchers,
+    metrics: Arc<Metrics>,
+    /// When the funds were read last.
+    funds: Mutex<Option<Instant>>,
+    reading: Places,
+    answering: Places,
+}
+
 /// Answers until it is dropped.
-pub(super) async fn serve(app: App, watchers: Watchers, metrics: Arc<Metrics>, listener: TcpListener) {
-    let (places, funds) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Mutex::new(None)));
+pub(super) async fn serve(
+    (app, watchers): (App, Watchers),
+    metrics: Arc<Metrics>,
+    listener: TcpListener,
+    connections: Arc<Registry>,
+) {
+    let (reading, answering) = (Places::new(CONNECTIONS), Places::new(CONNECTIONS));
+    let scraped = Arc::new(Scraped { app, watchers, metrics, funds: Mutex::new(None), reading, answering });
     loop {
-        // Never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection for metrics was not taken");
-                continue;
-            }
-        };
-        let (app, watchers) = (app.clone(), watchers.clone());
-        let (metrics, funds) = (Arc::clone(&metrics), Arc::clone(&funds));
-        tokio::spawn(async move {
-            // Whoever is too slow, or has gone, is not waited for.
-            let _ = timeout(WHOLE, answer(stream, (&app, &watchers), &metrics, &funds)).await;
-            drop(place);
-        });
+        if let Some((stream, _)) = connections::accept(&listener, &connections).await {
+            let scraped = Arc::clone(&scraped);
+            tokio::spawn(async move { scraped.handle(stream).await });
+        }
     }
 }
 
-async fn answer(
-    mut stream: TcpStream,
-    (app, watchers): (&App, &Watchers),
-    metrics: &Metrics,
-    read: &Mutex<Option<Instant>>,
-) -> io::Result<()> {
+impl Scraped {
+    async fn handle(&self, mut stream: TcpStream) {
+        let read = self.reading.work(timeout(HEADER, read_request(&mut stream))).await;
+        let Some(Some(request)) = self.in_time(read) else { return };
+        let answered = self.answering.work(timeout(ANSWER, self.answer(stream, &request))).await;
+        let _ = self.in_time(answered);
+    }
+
+    /// What was done, if it was neither evicted nor late nor failed; whoever has gone is not counted.
+    fn in_time<R>(&self, done: Option<Result<io::Result<R>, tokio::time::error::Elapsed>>) -> Option<R> {
+        let reason = match done {
+            Some(Ok(done)) => return done.ok(),
+            Some(Err(_)) => "late",
+            None => "evicted",
+        };
+        self.metrics.connections.close_scrape(reason);
+        None
+    }
+
+    async fn answer(&self, mut stream: TcpStream, request: &[u8]) -> io::Result<()> {
+        let (status, body) = if request.starts_with(b"GET /metrics ") {
+            read_funds(&self.app, &self.metrics, &self.funds).await;
+            match self.metrics.text(&Moment::of(&self.app, self.watchers.watching())) {
+                Ok(text) => ("200 OK", text),
+                Err(error) => {
+                    tracing::error!(%error, "metrics cannot be written");
+                    ("500 Internal Server Error", Vec::new())
+                }
+            }
+        } else {
+            ("404 Not Found", b"GET /metrics\n".to_vec())
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&body).await?;
+        stream.shutdown().await
+    }
+}
+
+/// The head of a request; nothing where it is too long or breaks off.
+async fn read_request(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut request = Vec::new();
     while !request.windows(4).any(|it| it == b"\r\n\r\n") {
         if request.len() >= REQUEST || stream.read_buf(&mut request).await? == 0 {
-            return Ok(());
+            return Ok(None);
         }
     }
-    let (status, body) = if request.starts_with(b"GET /metrics ") {
-        read_funds(app, metrics, read).await;
-        match metrics.text(&Moment::of(app, watchers.watching())) {
-            Ok(text) => ("200 OK", text),
-            Err(error) => {
-                tracing::error!(%error, "metrics cannot be written");
-                ("500 Internal Server Error", Vec::new())
-            }
-        }
-    } else {
-        ("404 Not Found", b"GET /metrics\n".to_vec())
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(&body).await?;
-    stream.shutdown().await
+    Ok(Some(request))
 }
 
 async fn read_funds(app: &App, metrics: &Metrics, read: &Mutex<Option<Instant>>) {

@@ -24,7 +24,7 @@ use tower::util::MapRequestLayer;
 use super::approvals::Approvals;
 use super::auth::{Access, Door};
 use super::awards::Awards;
-use super::connections;
+use super::connections::{self, ConnectionLimits, Registry};
 use super::eligibility::Eligibility;
 use super::finance::Finance;
 use super::funds::Funds;
@@ -70,12 +70,12 @@ const READINESS: Duration = Duration::from_secs(2);
 const BEHIND: Duration = Duration::from_secs(1);
 
 /// Bounds that the operator may set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// How long calls in flight may take after the server was told to stop.
     pub drain: Duration,
-    /// Connections at a time; more wait to be taken.
-    pub connections: usize,
+    /// Connections, and what one caller may do over them.
+    pub connections: ConnectionLimits,
     /// Calls in flight; more are told that the server is busy.
     pub calls: usize,
     /// Calls a second of one caller, where that is bounded.
@@ -142,6 +142,8 @@ pub async fn serve(
     let (mut health, health_service) = tonic_health::server::health_reporter();
     let metrics = Arc::new(Metrics::new()?);
     let door = Door::open(access, app.clock().clone(), limits.calls, &metrics.inside).await?;
+    let connections = limits.connections.clone().within_descriptors();
+    let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));
     let gate = Arc::new(Gate::new(door, limits.calls, limits.rate, Arc::clone(&metrics)));
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
     app.measure(Arc::clone(&metrics.inside) as Arc<dyn Measures>);
@@ -155,11 +157,13 @@ pub async fn serve(
     if let Some(every) = every {
         followers.spawn(ledger::follow(app.clone(), Arc::clone(&metrics.inside), every));
     }
-    let mut scrapes = scraped_at(scraped, (&app, &watchers), metrics).await?;
+    // These go on until the drain is over.
+    let mut background = scraped_at(scraped, (&app, &watchers), metrics, &connections).await?;
+    background.spawn(Arc::clone(&connections).watch());
     let (drain, draining) = oneshot::channel::<()>();
     let router = router(app, health_service, (&uploads, &watchers), (tls, web), GateLayer(gate))?;
     ready()?;
-    let served = router.serve_with_incoming_shutdown(connections::bounded(listener, limits.connections), async {
+    let served = router.serve_with_incoming_shutdown(connections::incoming(listener, connections), async {
         // An error means the sender is gone, which is as good a reason to stop.
         let _ = draining.await;
     });
@@ -181,7 +185,7 @@ pub async fn serve(
         ended
     };
     let ended = tokio::time::timeout(limits.drain, drained).await;
-    scrapes.abort_all();
+    background.abort_all();
     match ended {
         Ok(ended) => ended.map(|()| Serving::Drained).map_err(Into::into),
         Err(_) => Ok(Serving::CutOff),
@@ -193,13 +197,14 @@ async fn scraped_at(
     address: Option<SocketAddr>,
     (app, watchers): (&App, &Watchers),
     metrics: Arc<Metrics>,
+    connections: &Arc<Registry>,
 ) -> Result<JoinSet<()>, String> {
     let mut scrapes = JoinSet::new();
     if let Some(address) = address {
         let cannot = |error| format!("cannot listen on {address} for metrics: {error}");
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         tracing::info!(listen = %listener.local_addr().map_err(cannot)?, "metrics");
-        scrapes.spawn(scrape::serve(app.clone(), watchers.clone(), metrics, listener));
+        scrapes.spawn(scrape::serve((app.clone(), watchers.clone()), metrics, listener, Arc::clone(connections)));
     }
     Ok(scrapes)
 }

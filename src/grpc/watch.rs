@@ -1,7 +1,8 @@
 //! `WatchOffers`: a stream that lasts until somebody ends it.
 //!
 //! Each change is made into its message once a process and copied for each watcher. The ending has a way of its own, so
-//! that a watcher whose messages are stuck still hears of it, after them.
+//! that a watcher whose messages are stuck still hears of it, after them. Its place is held until the response is gone: what
+//! nobody takes still fills memory.
 
 use std::num::NonZeroUsize;
 use std::pin::Pin;
@@ -13,7 +14,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
-use super::auth::LetIn;
+use super::auth::{LetIn, Proof};
+use super::delivery::HeldByResponse;
 use super::fields::Fields;
 use super::line;
 use super::status::status;
@@ -56,6 +58,12 @@ pub(super) fn watch(
     call::allowed("OfferService/WatchOffers", &caller, &extensions, &message)?;
     let deadline = call::deadline(&metadata).into_iter().chain(ends).min();
     let asked = asked(&message).map_err(status)?;
+    // First: whoever gets none must cost the database nothing, however many they are.
+    let place = watchers.place(&caller).map_err(|error| {
+        line::not_done(&error);
+        status(error)
+    })?;
+    let proof = extensions.get::<Proof>().copied();
     let programme = asked.programme.clone();
     let (sender, receiver) = mpsc::channel(BUFFER);
     let (ending, ended) = oneshot::channel();
@@ -63,8 +71,8 @@ pub(super) fn watch(
         match call::within(deadline, watchers.watch(&caller, asked, sender)).await {
             Ok(()) => {}
             Err(AppError::DeadlinePassed) if deadline == ends => {
-                line::not_done(&"the caller's token has ended");
-                let _ = ending.send(Err(auth::over()));
+                line::not_done(&"the caller's proof has ended");
+                let _ = ending.send(Err(auth::over(proof)));
             }
             Err(error) => {
                 line::not_done(&error);
@@ -75,7 +83,10 @@ pub(super) fn watch(
     };
     drop(tokio::spawn(work.in_current_span()));
     let told = ReceiverStream::new(receiver).map(move |it| Ok(shown(&programme, it)));
-    Ok(Response::new(Box::pin(told.chain(once(ended).filter_map(std::result::Result::ok)))))
+    let stream: Stream = Box::pin(told.chain(once(ended).filter_map(std::result::Result::ok)));
+    let mut response = Response::new(stream);
+    response.extensions_mut().insert(HeldByResponse::new(place));
+    Ok(response)
 }
 
 fn asked(message: &WatchOffersRequest) -> Result<Asked> {

@@ -35,6 +35,7 @@ mod ledger;
 mod lines;
 mod lists;
 mod load;
+mod lockout;
 mod metrics;
 mod model;
 mod money;

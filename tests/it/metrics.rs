@@ -222,7 +222,7 @@ impl Scrape {
     }
 
     /// Scrapes until it is so.
-    async fn until(server: &Server, wanted: impl Fn(&Self) -> bool) -> Self {
+    pub(crate) async fn until(server: &Server, wanted: impl Fn(&Self) -> bool) -> Self {
         let begun = Instant::now();
         loop {
             let scrape = Self::of(server).await;
@@ -249,12 +249,17 @@ impl Scrape {
     }
 }
 
-/// Where the server says that it is scraped, and what it answers there.
-async fn get(server: &Server, path: &str) -> String {
+/// Where the server says that it is scraped.
+pub(crate) fn scraped_at(server: &Server) -> String {
     let said = server.stderr();
     let line = said.lines().find(|it| it.contains("\"message\":\"metrics\"")).unwrap();
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
-    let mut stream = TcpStream::connect(line["fields"]["listen"].as_str().unwrap()).await.unwrap();
+    line["fields"]["listen"].as_str().unwrap().to_owned()
+}
+
+/// What the server answers there.
+async fn get(server: &Server, path: &str) -> String {
+    let mut stream = TcpStream::connect(scraped_at(server)).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: here\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(Duration::from_secs(30), stream.read_to_string(&mut answer)).await.unwrap().unwrap();

@@ -35,6 +35,7 @@ use crate::domain::role::{Action, Caller};
 use crate::store::books;
 use crate::store::events::Recorded;
 use feed::Feed;
+pub use places::Place;
 use places::Places;
 use steps::Step;
 pub use steps::{Position, Scope};
@@ -136,7 +137,7 @@ struct Inner<T> {
     /// The tails that run. The task of each has the only strong end, so that watchers hear of its end.
     tails: Mutex<HashMap<Programme, broadcast::WeakSender<Arc<Step<T>>>>>,
     listening: Once,
-    places: Places,
+    places: Arc<Places>,
     snapshots: Semaphore,
     catching_up: Semaphore,
     stopping: watch::Sender<bool>,
@@ -152,7 +153,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
             limits,
             tails: Mutex::default(),
             listening: Once::new(),
-            places: Places::new(limits.watchers, limits.of_one),
+            places: Arc::new(Places::new(limits.watchers, limits.of_one)),
             snapshots: Semaphore::new(limits.snapshots),
             catching_up: Semaphore::new(limits.catching_up),
             stopping: watch::Sender::new(false),
@@ -170,19 +171,26 @@ impl<T: Send + Sync + 'static> Watches<T> {
         self.0.places.taken()
     }
 
-    /// Watches until it ends. Success means that nobody listens any more.
+    /// Takes a place to watch from, to be held as long as the watcher's stream exists.
+    ///
+    /// # Errors
+    /// [`AppError::Denied`] when the caller may not read; [`AppError::WatchesTooMany`] of one caller;
+    /// [`AppError::Overloaded`] when too many watch.
+    pub fn place(&self, caller: &Caller) -> Result<Place> {
+        authorise(caller, Action::Read)?;
+        self.0.places.take(&caller.actor)
+    }
+
+    /// Watches until it ends; for whoever has a [`Place`]. Success means that nobody listens any more.
     ///
     /// # Errors
     /// [`AppError::Denied`] and [`AppError::NotFound`] at the start, when the caller's access is checked;
-    /// [`AppError::WatchesTooMany`] of one caller; [`AppError::Overloaded`] when too many watch; [`AppError::Diverged`] for a
-    /// place that is not in this history;
+    /// [`AppError::Diverged`] for a place that is not in this history;
     /// [`AppError::TooSlow`]; [`AppError::Stopping`]; [`AppError::Unavailable`] when the database is away for longer than
     /// the retries last.
     pub async fn watch(&self, caller: &Caller, asked: Asked, to: mpsc::Sender<Told<T>>) -> Result<()> {
         authorise(caller, Action::Read)?;
         let it = &*self.0;
-        // First: whoever gets none must cost the database nothing, however many they are.
-        let _place = it.places.take(&caller.actor)?;
         // In turns until they are known, for a thousand who come at once would each read them.
         let turn = if it.app.has_terms_at_hand(&asked.programme) { None } else { it.catching_up.acquire().await.ok() };
         it.app.terms(&asked.programme).await?;

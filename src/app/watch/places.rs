@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::app::{AppError, Result};
 use crate::domain::ids::Actor;
@@ -13,29 +13,29 @@ use crate::domain::ids::Actor;
 #[derive(Debug)]
 pub(super) struct Places {
     all: usize,
-    free: Semaphore,
+    free: Arc<Semaphore>,
     of_one: Option<NonZeroUsize>,
     /// How many each caller holds whose watches are bounded; nobody who holds none.
     held: Mutex<HashMap<Actor, usize>>,
 }
 
-/// A place, held until this is dropped.
+/// A place, held until this is dropped: as long as the stream exists, whether or not it is told anything more.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
-    _of_all: SemaphorePermit<'a>,
-    _of_one: Option<Own<'a>>,
+pub struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_one: Option<Own>,
 }
 
 #[derive(Debug)]
-struct Own<'a> {
-    places: &'a Places,
+struct Own {
+    places: Arc<Places>,
     actor: Actor,
 }
 
 impl Places {
     /// All of them free.
     pub(super) fn new(all: usize, of_one: Option<NonZeroUsize>) -> Self {
-        Self { all, free: Semaphore::new(all), of_one, held: Mutex::default() }
+        Self { all, free: Arc::new(Semaphore::new(all)), of_one, held: Mutex::default() }
     }
 
     /// How many are held.
@@ -47,24 +47,24 @@ impl Places {
     ///
     /// # Errors
     /// [`AppError::WatchesTooMany`] when the caller holds all that one may; [`AppError::Overloaded`] when none is free.
-    pub(super) fn take(&self, actor: &Actor) -> Result<Place<'_>> {
+    pub(super) fn take(self: &Arc<Self>, actor: &Actor) -> Result<Place> {
         let own = self.of_one.map(|most| self.own(actor, most)).transpose()?;
-        let of_all = self.free.try_acquire().map_err(|_| AppError::Overloaded)?;
+        let of_all = Arc::clone(&self.free).try_acquire_owned().map_err(|_| AppError::Overloaded)?;
         Ok(Place { _of_all: of_all, _of_one: own })
     }
 
-    fn own(&self, actor: &Actor, most: NonZeroUsize) -> Result<Own<'_>> {
+    fn own(self: &Arc<Self>, actor: &Actor, most: NonZeroUsize) -> Result<Own> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.entry(actor.clone()).or_default();
         if *count >= most.get() {
             return Err(AppError::WatchesTooMany(most.get()));
         }
         *count = count.saturating_add(1);
-        Ok(Own { places: self, actor: actor.clone() })
+        Ok(Own { places: Arc::clone(self), actor: actor.clone() })
     }
 }
 
-impl Drop for Own<'_> {
+impl Drop for Own {
     fn drop(&mut self) {
         let mut held = self.places.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = held.get_mut(&self.actor) {
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn one_caller_leaves_places_for_others() {
         let [ann, ben] = ["ann", "ben"].map(|it| it.parse::<Actor>().unwrap());
-        let places = Places::new(3, NonZeroUsize::new(2));
+        let places = Arc::new(Places::new(3, NonZeroUsize::new(2)));
         let first = places.take(&ann).unwrap();
         let second = places.take(&ann).unwrap();
         assert_eq!(places.take(&ann).unwrap_err(), AppError::WatchesTooMany(2));
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn without_a_bound_one_caller_may_hold_all() {
         let ann: Actor = "ann".parse().unwrap();
-        let places = Places::new(2, None);
+        let places = Arc::new(Places::new(2, None));
         let held = [places.take(&ann).unwrap(), places.take(&ann).unwrap()];
         assert_eq!(places.take(&ann).unwrap_err(), AppError::Overloaded);
         drop(held);

@@ -44,7 +44,11 @@ fn begin(
 ) -> (JoinHandle<Result<()>>, Receiver<Told<Seen>>) {
     let (sender, receiver) = channel(buffer);
     let watches = watches.clone();
-    (tokio::spawn(async move { watches.watch(&caller, asked, sender).await }), receiver)
+    let watching = async move {
+        let _place = watches.place(&caller)?;
+        watches.watch(&caller, asked, sender).await
+    };
+    (tokio::spawn(watching), receiver)
 }
 
 /// What a message says, and where it is: `offer`, `end 19`, `identified 1`, `gone 20`, `here 20`.

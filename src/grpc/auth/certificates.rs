@@ -1,15 +1,19 @@
-//! Services by the certificate they call with. TLS has held it to the authority already; here its names are looked up.
+//! Services by the certificate they call with. TLS has checked it against the authority when the connection began; here its
+//! names are looked up, and at each call whether it still holds, for a connection may outlive it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use http::Extensions;
-use tonic::transport::CertificateDer;
+use tokio::time::Instant;
 use tonic::transport::server::TlsConnectInfo;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{LetIn, Unknown};
+use crate::app::clock::Clock;
 use crate::domain::role::Caller;
+use crate::domain::time::Micros;
 use crate::grpc::connections::Peer;
 
 /// A service that calls with a certificate.
@@ -23,32 +27,45 @@ pub struct Service {
 
 /// The services known.
 #[derive(Debug)]
-pub(super) struct Certificates(HashMap<String, Caller>);
+pub(super) struct Certificates {
+    services: HashMap<String, Caller>,
+    clock: Clock,
+}
 
 impl Certificates {
-    pub(super) fn new(services: Vec<Service>) -> Self {
-        Self(services.into_iter().map(|it| (it.name, it.caller)).collect())
+    pub(super) fn new(services: Vec<Service>, clock: Clock) -> Self {
+        Self { services: services.into_iter().map(|it| (it.name, it.caller)).collect(), clock }
     }
 
     /// The service behind the connection's certificate.
     ///
     /// # Errors
-    /// Reason `TOKEN_MISSING` where there is none, `CERTIFICATE_UNKNOWN` where it names no service known.
+    /// Reason `TOKEN_MISSING` where there is none, `CERTIFICATE_UNKNOWN` where it names no service known,
+    /// `CERTIFICATE_EXPIRED` past its last second.
     pub(super) fn caller(&self, connection: &Extensions) -> Result<LetIn, Unknown> {
         let certificates = connection.get::<TlsConnectInfo<Peer>>().and_then(TlsConnectInfo::peer_certs);
         let Some(own) = certificates.as_ref().and_then(|chain| chain.first()) else {
             return Err(Unknown::new("TOKEN_MISSING", "a bearer token in metadata authorization is wanted"));
         };
-        let names = names(own);
-        let known = names.iter().find_map(|name| self.0.get(name));
         let unknown = || Unknown::new("CERTIFICATE_UNKNOWN", "the certificate names no service known here");
-        known.map(|caller| LetIn { caller: caller.clone(), until: None, ends: None }).ok_or_else(unknown)
+        let (_, own) = X509Certificate::from_der(own).map_err(|_| unknown())?;
+        let caller = names(&own).iter().find_map(|name| self.services.get(name)).ok_or_else(unknown)?;
+        // It holds to the end of its last second.
+        let seconds = own.validity().not_after.timestamp().saturating_add(1);
+        let until = Micros(seconds.saturating_mul(1_000_000));
+        let left = until.0.saturating_sub(self.clock.now().at.0);
+        let left = u64::try_from(left).ok().filter(|it| *it > 0).ok_or_else(expired)?;
+        let ends = Instant::now().checked_add(Duration::from_micros(left));
+        Ok(LetIn { caller: caller.clone(), until: Some(until), ends })
     }
 }
 
+pub(super) fn expired() -> Unknown {
+    Unknown::new("CERTIFICATE_EXPIRED", "the certificate has expired: connect anew with another one")
+}
+
 /// The alternative names of a certificate that are URIs or DNS names.
-fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(alternative)) = certificate.subject_alternative_name() else { return Vec::new() };
     let name = |it: &GeneralName<'_>| match it {
         GeneralName::URI(name) | GeneralName::DNSName(name) => Some((*name).to_owned()),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,8 +46,8 @@ fn random_bytes_end_in_a_closed_connection() {
 }
 
 /// A byte now and then, of a conversation that is begun well and never gets anywhere.
-fn drip(address: SocketAddr, said: &'static [u8]) -> bool {
-    let (mut stream, begun) = (TcpStream::connect(address).unwrap(), Instant::now());
+fn drip(mut stream: TcpStream, said: &'static [u8]) -> bool {
+    let begun = Instant::now();
     let mut rest = said.iter().chain(std::iter::repeat(&0));
     while begun.elapsed() < PATIENCE {
         let byte = [*rest.next().unwrap()];
@@ -65,10 +65,10 @@ fn who_drips_is_hung_up_on_and_others_are_served() {
         let config = folder.path().join("tsio.toml");
         fs::write(&config, "development = true\n[limits]\nconnections = 3\n").unwrap();
         let server = Server::start_with(&Db::sqlite(), &["--config", &config.display().to_string()]);
-        let address = server.address();
-        // All places there are.
-        let dripping = [&b""[..], PREFACE, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n"]
-            .map(|said| thread::spawn(move || drip(address, said)));
+        // More than there are places for such as these.
+        let dripping = [&b""[..], PREFACE, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n"];
+        let dripping = dripping.map(|said| (TcpStream::connect(server.address()).unwrap(), said));
+        let dripping = dripping.map(|(stream, said)| thread::spawn(move || drip(stream, said)));
         unharmed(&server).await;
         for it in dripping {
             assert!(it.join().unwrap(), "the server hangs up on who was not let in");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -80,7 +80,10 @@ impl Authority {
 
     /// A certificate of these names and its key, both in PEM.
     pub(crate) fn sign(&self, names: &[SanType]) -> (String, String) {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        self.sign_with(CertificateParams::new(Vec::new()).unwrap(), names)
+    }
+
+    fn sign_with(&self, mut params: CertificateParams, names: &[SanType]) -> (String, String) {
         params.subject_alt_names = names.to_vec();
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.signer).unwrap().pem(), key.serialize_pem())
@@ -89,6 +92,13 @@ impl Authority {
     /// The same for a service.
     pub(crate) fn service(&self, uri: &str) -> (String, String) {
         self.sign(&[SanType::URI(uri.try_into().unwrap())])
+    }
+
+    /// The same until this second since 1970, which is its last.
+    pub(crate) fn service_until(&self, uri: &str, last: Duration) -> (String, String) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + last;
+        self.sign_with(params, &[SanType::URI(uri.try_into().unwrap())])
     }
 }
 

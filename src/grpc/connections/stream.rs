@@ -1,0 +1,86 @@
+//! The bytes of a connection: a TCP stream that ends once its entry says so, whatever it waits for.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tonic::transport::server::Connected;
+
+use super::Peer;
+
+/// An open connection. Dropping it frees its place.
+#[derive(Debug)]
+pub(in crate::grpc) struct Connection {
+    stream: TcpStream,
+    peer: Peer,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, peer: Peer) -> Self {
+        Self { stream, peer }
+    }
+
+    /// The error that the transport ends the connection with, once it is to be closed.
+    fn closed<T>(&self, cx: &Context<'_>) -> Option<Poll<io::Result<T>>> {
+        self.peer.entry.is_closed(cx).then(|| Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())))
+    }
+
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.peer.entry.set_blocked(written.is_pending());
+        written
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.peer.registry.gone(self.peer.entry.id());
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(closed) = self.closed(cx) {
+            return closed;
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(closed) = self.closed(cx) {
+            return closed;
+        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(written)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(closed) = self.closed(cx) {
+            return closed;
+        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.wrote(written)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,136 @@
+//! Nobody can keep the others out: whatever strangers and callers do with connections, a caller with a good token is served
+//! within two seconds, memory stays bounded, and the log and the metrics say what goes on.
+
+mod certificates;
+mod connections;
+mod health;
+mod scrapes;
+mod watchers;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use prost::Message as _;
+use prost::bytes::Bytes;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use tsio::proto::ListFundsRequest;
+
+use crate::door::issuer::{AUDIENCE, ISSUER, SigningKey, claims, publish};
+use crate::door::{call, why};
+use crate::harness::{Db, Server, TSIO};
+use crate::metrics::Scrape;
+
+/// Within this everybody who may call is served.
+const SERVED: Duration = Duration::from_secs(2);
+/// Longer than anything that is waited for takes.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// A server that lets in by token, on loopback without TLS, with metrics.
+struct Guard {
+    server: Server,
+    key: SigningKey,
+    _folder: tempfile::TempDir,
+}
+
+impl Guard {
+    fn start(db: &Db, more: &str) -> Self {
+        Self::start_by(Path::new(TSIO), db, more)
+    }
+
+    fn start_by(program: &Path, db: &Db, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SigningKey::new("first");
+        let keys = folder.path().join("keys.json");
+        publish(&keys, &[key.published()]);
+        let keys = keys.display();
+        let config = format!(
+            "[tokens]\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\nkeys = \"{keys}\"\n\
+             [metrics]\nlisten = \"127.0.0.1:0\"\n{more}"
+        );
+        let file = folder.path().join("tsio.toml");
+        fs::write(&file, config).unwrap();
+        let server = Server::started_by(program, db, &["--config", &file.display().to_string()]);
+        Self { server, key, _folder: folder }
+    }
+
+    fn token(&self, actor: &str) -> String {
+        self.key.sign(&claims(actor, &["reader"], &["*"]))
+    }
+
+    async fn connect(&self) -> Result<Channel, tonic::transport::Error> {
+        Endpoint::from_shared(self.server.url()).unwrap().connect().await
+    }
+
+    /// A caller with a good token, on a connection of their own, is served in time.
+    async fn serves(&self, token: &str) {
+        let served = timeout(SERVED, async { listed(&self.connect().await.unwrap(), token).await.unwrap() });
+        assert!(served.await.is_ok(), "not served within {SERVED:?}");
+    }
+
+    /// The same for one who tries again when the connection breaks, as clients do: with few places it may be closed for
+    /// newer ones before its first call is there.
+    async fn serves_who_tries_again(&self, token: &str) {
+        let served = timeout(SERVED, async {
+            loop {
+                let Ok(channel) = self.connect().await else { continue };
+                match listed(&channel, token).await {
+                    Ok(()) => return,
+                    Err(status) => assert_eq!(why(&status).1, "", "{status}"),
+                }
+            }
+        });
+        assert!(served.await.is_ok(), "not served within {SERVED:?}");
+    }
+
+    /// The same again and again until something else is done.
+    async fn serves_during<R>(&self, token: &str, attack: impl Future<Output = R>) -> R {
+        during(async || self.serves(token).await, attack).await
+    }
+
+    /// The most memory it had, in MiB.
+    fn peak(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
+    }
+
+    fn logged(&self, what: &str) -> bool {
+        self.server.stderr().lines().any(|line| line.contains("tsio::connections") && line.contains(what))
+    }
+
+    async fn scrape(&self) -> Scrape {
+        Scrape::of(&self.server).await
+    }
+}
+
+/// Does something again and again until something else is done.
+async fn during<R>(work: impl AsyncFn(), attack: impl Future<Output = R>) -> R {
+    let mut attack = std::pin::pin!(attack);
+    let mut times = 0;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut attack => {
+                work().await;
+                assert!(times > 0, "the attack was over before anybody called");
+                return done;
+            }
+            () = work() => times += 1,
+        }
+    }
+}
+
+/// A listing with this token.
+async fn listed(channel: &Channel, token: &str) -> Result<(), Status> {
+    let mut request = Request::new(Bytes::from(ListFundsRequest::default().encode_to_vec()));
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    call(channel, "FundService/ListFunds", request).await.map(drop)
+}
+
+/// A size, from the environment where it is given.
+fn size(name: &str, usual: usize) -> usize {
+    std::env::var(name).ok().map_or(usual, |it| it.parse().unwrap())
+}

@@ -1,0 +1,86 @@
+//! Health watches by the thousand, without a credential; and one with.
+
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status, Streaming};
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use super::{BOUND, Guard, size};
+use crate::door::issuer::{claims, now};
+use crate::door::why;
+use crate::harness::{Db, run};
+
+const CONNECTIONS: usize = 20;
+/// Those that may be open, as the documents have it.
+const STREAMS: usize = 64;
+
+async fn watch(channel: Channel, token: Option<&str>) -> Result<Streaming<HealthCheckResponse>, Status> {
+    let mut request = Request::new(HealthCheckRequest::default());
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    }
+    let mut stream = HealthClient::new(channel).watch(request).await?.into_inner();
+    stream.message().await?;
+    Ok(stream)
+}
+
+#[test]
+fn health_watches_without_a_token_are_few() {
+    run(async {
+        let guard = Guard::start(&Db::sqlite(), "");
+        let token = guard.token("ann");
+        let before = guard.peak();
+        let attack = async {
+            let mut opening = JoinSet::new();
+            for _ in 0..CONNECTIONS {
+                let channel = guard.connect().await.unwrap();
+                for _ in 0..size("TSIO_HEALTH_STREAMS", 4_000) / CONNECTIONS {
+                    let channel = channel.clone();
+                    opening.spawn(async move { watch(channel, None).await });
+                }
+            }
+            opening.join_all().await
+        };
+        let ended = guard.serves_during(&token, attack).await;
+        let refused = |it: &&Result<_, Status>| {
+            it.as_ref().is_err_and(|it| why(it) == (Code::ResourceExhausted, "HEALTH_EXCEEDED".to_owned()))
+        };
+        let open = ended.iter().filter(|it| it.is_ok()).count();
+        assert!((1..=STREAMS).contains(&open), "{open} are open");
+        assert!(ended.iter().filter(refused).count() > ended.len() / 2, "the others are told why");
+        // A probe is answered all the same.
+        let probe = HealthClient::new(guard.connect().await.unwrap()).check(HealthCheckRequest::default()).await;
+        assert!(probe.is_ok(), "{probe:?}");
+        let seen = guard.scrape().await;
+        assert!(seen.value("tsio_health_streams") <= 64.0);
+        assert!(seen.value("tsio_health_refused_total") > 0.0);
+        assert!(guard.logged("health call without a credential was refused"), "{}", guard.server.stderr());
+        assert!(guard.peak() < before + 100, "{} MiB, {before} before", guard.peak());
+    });
+}
+
+/// A health watch with a token goes on until its proof ends, as any stream of its caller; one with a bad token is refused.
+#[test]
+fn a_health_watch_with_a_token_lasts_as_long_as_the_token() {
+    run(async {
+        let guard = Guard::start(&Db::sqlite(), "");
+        let mut short = claims("ann", &["reader"], &["*"]);
+        short["exp"] = json!(now() + 1);
+        // The server takes clocks to differ by 30 seconds: past what a watch without a token lasts.
+        let mut stream = watch(guard.connect().await.unwrap(), Some(&guard.key.sign(&short))).await.unwrap();
+        let expired = timeout(BOUND, async {
+            loop {
+                if let Err(status) = stream.message().await {
+                    return status;
+                }
+            }
+        });
+        assert_eq!(why(&expired.await.unwrap()), (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
+        assert!(now() >= short["exp"].as_u64().unwrap() + 29);
+        let refused = watch(guard.connect().await.unwrap(), Some("nothing")).await.unwrap_err();
+        assert_eq!(why(&refused), (Code::Unauthenticated, "TOKEN_MALFORMED".to_owned()));
+    });
+}

@@ -1,0 +1,123 @@
+//! Watchers that take nothing: neither their places nor their memory are lost to the others.
+
+use h2::client::SendRequest;
+use prost::Message as _;
+use prost::bytes::{BufMut as _, Bytes, BytesMut};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tonic::Request;
+use tsio::proto::offer_service_client::OfferServiceClient;
+use tsio::proto::watch_offers_request::Start;
+use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
+
+use super::{Guard, SERVED};
+use crate::client::{Client, YEAR, fresh};
+use crate::harness::{Db, Server, run};
+use crate::metrics::Scrape;
+
+/// Changes in the record: some 800 KiB as each watcher is told them.
+const CHANGES: usize = 1_000;
+/// Streams of one connection, and connections.
+const STREAMS: usize = 100;
+const CONNECTIONS: usize = 4;
+
+fn from_the_beginning() -> WatchOffersRequest {
+    let (programme, start) = (YEAR.to_owned(), Some(Start::AfterSequence(0)));
+    WatchOffersRequest { programme, start, ..Default::default() }
+}
+
+/// A database with so many changes.
+async fn filled() -> Db {
+    let db = Db::sqlite();
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let mut notes = JoinSet::new();
+    for n in 0..CHANGES {
+        let (client, offer) = (client.clone(), offers[n % offers.len()].offer.clone());
+        notes.spawn(async move { client.note(&offer, "one of many", &fresh()).await.unwrap() });
+    }
+    notes.join_all().await;
+    server.stop();
+    db
+}
+
+/// Begins a watch and never takes anything of it.
+fn begin(sender: &mut SendRequest<Bytes>, token: &str) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
+    let request = http::Request::post("http://localhost/tsio.v1.OfferService/WatchOffers");
+    let request = request.header("content-type", "application/grpc").header("te", "trailers");
+    let request = request.header("authorization", format!("Bearer {token}")).body(()).unwrap();
+    let (response, mut body) = sender.send_request(request, false).unwrap();
+    let message = from_the_beginning().encode_to_vec();
+    let mut framed = BytesMut::new();
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).unwrap());
+    framed.put_slice(&message);
+    body.send_data(framed.freeze(), true).unwrap();
+    (response, body)
+}
+
+/// Watches as one caller with windows of this size, and takes nothing. What is answered ends when dropped.
+async fn stuck(guard: &Guard, token: &str, window: u32) -> JoinSet<()> {
+    let tcp = TcpStream::connect(guard.server.address()).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(window).initial_connection_window_size(1 << 30);
+    let (sender, connection) = builder.handshake::<_, Bytes>(tcp).await.unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { drop(connection.await) });
+    let mut sender = sender.ready().await.unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        streams.push(begin(&mut sender, token));
+        sender = sender.ready().await.unwrap();
+    }
+    tasks.spawn(async move {
+        let _held = (sender, streams);
+        std::future::pending::<()>().await;
+    });
+    tasks
+}
+
+/// A watch of this caller says something in time.
+async fn watches(guard: &Guard, token: &str) -> tonic::Streaming<WatchOffersResponse> {
+    let told = tokio::time::timeout(SERVED, async {
+        let mut request = Request::new(from_the_beginning());
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let mut client = OfferServiceClient::new(guard.connect().await.unwrap());
+        let mut stream = client.watch_offers(request).await.unwrap().into_inner();
+        assert!(stream.message().await.unwrap().is_some());
+        stream
+    });
+    told.await.expect("told in time")
+}
+
+#[test]
+fn stuck_watchers_hold_what_is_theirs_and_not_for_ever() {
+    run(async {
+        let guard = Guard::start(&filled().await, "[limits]\nuntaken_seconds = 3\n");
+        let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
+        let before = guard.peak();
+        let attack = async {
+            let mut held = Vec::new();
+            for connection in 0..CONNECTIONS {
+                // Every other one takes some 64 KiB of each stream.
+                held.push(stuck(&guard, &ann, if connection % 2 == 0 { 0 } else { 65_535 }).await);
+            }
+            let full = Scrape::until(&guard.server, |it| it.value("tsio_watchers") >= 100.0).await;
+            assert_eq!(full.value("tsio_watchers"), 100.0, "as many as one caller may have");
+            held
+        };
+        let held = guard.serves_during(&ben, attack).await;
+        drop(watches(&guard, &ben).await);
+        // What is not taken in three seconds is freed with its connection, and the places with it.
+        let closed = "tsio_connections_closed_total{reason=\"untaken\"}";
+        let freed = async {
+            Scrape::until(&guard.server, |it| it.value(closed) >= 1.0 && it.value("tsio_watchers") == 0.0).await
+        };
+        guard.serves_during(&ben, freed).await;
+        assert!(guard.logged("untaken"), "{}", guard.server.stderr());
+        drop(watches(&guard, &ann).await);
+        assert!(guard.peak() < before + 150, "{} MiB, {before} before", guard.peak());
+        drop(held);
+    });
+}
