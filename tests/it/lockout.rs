@@ -1,6 +1,7 @@
 //! Nobody can keep the others out: whatever strangers and callers do with connections, a caller with a good token is served
 //! within two seconds, memory stays bounded, and the log and the metrics say what goes on.
 
+mod callers;
 mod certificates;
 mod connections;
 mod health;

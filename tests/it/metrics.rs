@@ -214,7 +214,7 @@ fn names(text: &str) -> BTreeSet<String> {
 }
 
 /// What one scrape said.
-pub(crate) struct Scrape(String);
+pub(crate) struct Scrape(pub(crate) String);
 
 impl Scrape {
     pub(crate) async fn of(server: &Server) -> Self {

@@ -359,7 +359,7 @@ impl Open {
                 State::Unknown { since, known_before } if over(*since, UNKNOWN) => {
                     ended.push((*id, if *known_before { "proof_ended" } else { "unknown" }));
                 }
-                State::Known { until: Some(until), .. } if idle && over(*until, Duration::ZERO) => {
+                State::Known { until: Some(until), .. } if idle && now >= *until => {
                     unknown_again.push((*id, *until));
                 }
                 State::Known { .. } if idle && over(connection.last, limits.idle) => ended.push((*id, "idle")),

@@ -4,6 +4,7 @@ use h2::client::SendRequest;
 use prost::Message as _;
 use prost::bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tonic::Request;
 use tsio::proto::offer_service_client::OfferServiceClient;
@@ -17,9 +18,8 @@ use crate::metrics::Scrape;
 
 /// Changes in the record: some 800 KiB as each watcher is told them.
 const CHANGES: usize = 1_000;
-/// Streams of one connection, and connections.
+/// Streams of one connection.
 const STREAMS: usize = 100;
-const CONNECTIONS: usize = 4;
 
 fn from_the_beginning() -> WatchOffersRequest {
     let (programme, start) = (YEAR.to_owned(), Some(Start::AfterSequence(0)));
@@ -57,19 +57,50 @@ fn begin(sender: &mut SendRequest<Bytes>, token: &str) -> (h2::client::ResponseF
     (response, body)
 }
 
-/// Watches as one caller with windows of this size, and takes nothing. What is answered ends when dropped.
-async fn stuck(guard: &Guard, token: &str, window: u32) -> JoinSet<()> {
+/// How a watcher takes nothing.
+#[derive(Clone, Copy)]
+enum Stuck {
+    /// It reads its connection, and its streams have windows of so many bytes.
+    Window(u32),
+    /// Its windows are large, and it reads nothing once its watches have begun.
+    Socket,
+}
+
+/// Watches as one caller, and takes nothing. What is answered ends when dropped.
+async fn stuck(guard: &Guard, token: &str, how: Stuck) -> JoinSet<()> {
+    let (window, reads) = match how {
+        Stuck::Window(window) => (window, true),
+        Stuck::Socket => (1 << 24, false),
+    };
     let tcp = TcpStream::connect(guard.server.address()).await.unwrap();
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(window).initial_connection_window_size(1 << 30);
     let (sender, connection) = builder.handshake::<_, Bytes>(tcp).await.unwrap();
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move { drop(connection.await) });
+    let (stop, stopped) = oneshot::channel::<()>();
+    tasks.spawn(async move {
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            _ = &mut connection => {}
+            _ = stopped => std::future::pending().await,
+        }
+    });
     let mut sender = sender.ready().await.unwrap();
     let mut streams = Vec::new();
     for _ in 0..STREAMS {
         streams.push(begin(&mut sender, token));
         sender = sender.ready().await.unwrap();
+    }
+    if !reads {
+        for (response, _) in &mut streams {
+            response.await.unwrap();
+        }
+        stop.send(()).unwrap();
+    } else {
+        tasks.spawn(async move {
+            let _held = stop;
+            std::future::pending::<()>().await;
+        });
     }
     tasks.spawn(async move {
         let _held = (sender, streams);
@@ -99,9 +130,8 @@ fn stuck_watchers_hold_what_is_theirs_and_not_for_ever() {
         let before = guard.peak();
         let attack = async {
             let mut held = Vec::new();
-            for connection in 0..CONNECTIONS {
-                // Every other one takes some 64 KiB of each stream.
-                held.push(stuck(&guard, &ann, if connection % 2 == 0 { 0 } else { 65_535 }).await);
+            for how in [0, 65_535, 1].map(Stuck::Window) {
+                held.push(stuck(&guard, &ann, how).await);
             }
             let full = Scrape::until(&guard.server, |it| it.value("tsio_watchers") >= 100.0).await;
             assert_eq!(full.value("tsio_watchers"), 100.0, "as many as one caller may have");
@@ -117,6 +147,24 @@ fn stuck_watchers_hold_what_is_theirs_and_not_for_ever() {
         guard.serves_during(&ben, freed).await;
         assert!(guard.logged("untaken"), "{}", guard.server.stderr());
         drop(watches(&guard, &ann).await);
+        assert!(guard.peak() < before + 150, "{} MiB, {before} before", guard.peak());
+        drop(held);
+    });
+}
+
+/// The same of one who has all the watches and reads nothing from the socket.
+#[test]
+fn a_socket_that_is_not_read_is_closed() {
+    run(async {
+        let guard = Guard::start(&filled().await, "[limits]\nuntaken_seconds = 3\n");
+        let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
+        let before = guard.peak();
+        let held = stuck(&guard, &ann, Stuck::Socket).await;
+        let closed = "tsio_connections_closed_total{reason=\"untaken\"}";
+        let freed = async {
+            Scrape::until(&guard.server, |it| it.value(closed) == 1.0 && it.value("tsio_watchers") == 0.0).await
+        };
+        guard.serves_during(&ben, freed).await;
         assert!(guard.peak() < before + 150, "{} MiB, {before} before", guard.peak());
         drop(held);
     });

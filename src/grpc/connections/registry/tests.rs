@@ -120,8 +120,10 @@ fn time_closes_what_is_unknown_idle_untaken_or_without_a_proof() {
     assert_eq!(all.map(closed), [false; 5]);
     look(&registry, Duration::from_secs(16));
     assert_eq!(all.map(closed), [true, false, false, false, false]);
+    assert_eq!(registry.with(|open| open.unknown()), 0, "a proof holds to its end");
     // Its proof has ended: it has as long as a new one to show another.
     look(&registry, Duration::from_secs(21));
+    assert_eq!(registry.with(|open| open.unknown()), 1);
     look(&registry, Duration::from_secs(34));
     assert!(!closed(&proven));
     let frame = stuck.entry.handed();
