@@ -132,7 +132,8 @@ impl App {
     /// [`AppError::Unavailable`].
     pub async fn check_clock(&self) -> Result<Duration> {
         let before = self.clock().now().at;
-        let times = timeout(READY, books::times(self.store())).await.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
+        let times =
+            timeout(READY, books::times(self.store())).await.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
         self.clock().check(before, times.database)?;
         Ok(self.clock().behind(times.recorded))
     }
