@@ -138,6 +138,11 @@ impl Store {
     pub(super) async fn probe_writes(&self) -> Result<()> {
         let busy = |_| StoreError::Away("others write without an end".to_owned());
         let turn = timeout(PROBE_TURN, self.turn()).await.map_err(busy)??;
+        if self.backend == Backend::Sqlite {
+            // What lies in the log goes into the file, as far as nobody reads it: the next commit begins the log anew, and
+            // needs no more space for it. Whether that succeeds, the commit below tells.
+            let _ = self.writes.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await;
+        }
         let tx = self.begin(&self.writes, turn).await?;
         match self.backend {
             // In doubt, the commit itself leaves a mark and reads it back.

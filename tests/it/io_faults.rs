@@ -42,13 +42,13 @@ struct Fault {
 }
 
 /// What the shim counts and is told; see there.
-struct Control {
+pub(crate) struct Control {
     file: File,
     folder: TempDir,
 }
 
 impl Control {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = TempDir::with_prefix("tsio-it-faults-").unwrap();
         let open = OpenOptions::new().create(true).truncate(true).read(true).write(true).clone();
         let file = open.open(folder.path().join("control")).unwrap();
@@ -76,20 +76,30 @@ impl Control {
         self.put(1, first);
     }
 
-    fn fail_none(&self) {
+    pub(crate) fn fail_none(&self) {
         self.put(1, 0);
     }
 
     fn server(&self, db: &Db) -> Server {
         let database = db.url().trim_start_matches("sqlite://").trim_end_matches("?mode=rwc").to_owned();
-        let folder = Path::new(&database).parent().unwrap().canonicalize().unwrap();
-        let (shim, control) = (shim(), self.folder.path().join("control"));
-        let environment = [
-            ("LD_PRELOAD", shim.to_str().unwrap()),
-            ("TSIO_FAULT_FOLDER", folder.to_str().unwrap()),
-            ("TSIO_FAULT_CONTROL", control.to_str().unwrap()),
-        ];
+        let environment = self.environment(Path::new(&database).parent().unwrap(), "");
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         Server::start_in(db, &environment)
+    }
+
+    /// What a process needs to be told what becomes of files below this part of a folder.
+    pub(crate) fn environment(&self, folder: &Path, part: &str) -> [(&'static str, String); 3] {
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        [
+            ("LD_PRELOAD", text(shim())),
+            ("TSIO_FAULT_FOLDER", text(folder.canonicalize().unwrap().join(part))),
+            ("TSIO_FAULT_CONTROL", text(self.folder.path().join("control"))),
+        ]
+    }
+
+    /// From here on the disk is full.
+    pub(crate) fn fill(&self) {
+        self.fail_from(1, Fault { error: ENOSPC, times: u64::MAX, torn: false });
     }
 }
 
@@ -218,7 +228,7 @@ async fn while_it_lasts(error: u64, wanted: &str) {
     assert_eq!(client.times(&offer, &ids[1]).await, 0, "what was never sent again was never carried out");
 }
 
-async fn becomes(client: &Client, wanted: ServingStatus) {
+pub(crate) async fn becomes(client: &Client, wanted: ServingStatus) {
     let mut health = HealthClient::new(client.channel());
     let mut told = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     let until = async { while told.message().await.unwrap().unwrap().status() != wanted {} };

@@ -26,6 +26,7 @@ mod eligibility;
 mod etags;
 mod faults;
 mod fixtures;
+mod full_disk;
 mod funds;
 mod harness;
 mod idempotency;

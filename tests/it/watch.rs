@@ -306,7 +306,10 @@ fn two_servers_tell_the_same_and_hint_at_it() {
             let load = Load::on(at, &offers, Unanswered::Again);
             for _ in 0..5 {
                 load.until_more(30).await;
-                assert!(past.number(TERMINATE).await > 0);
+                // Between two groups there may be none.
+                while past.number(TERMINATE).await == 0 {
+                    load.until_more(1).await;
+                }
             }
             load.until_more(30).await;
             load.end().await;

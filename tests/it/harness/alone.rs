@@ -23,6 +23,8 @@ pub(crate) struct Alone {
     bin: PathBuf,
     user: Option<String>,
     folder: TempDir,
+    data: PathBuf,
+    environment: Vec<(String, String)>,
     port: u16,
     stopper: Child,
 }
@@ -30,15 +32,22 @@ pub(crate) struct Alone {
 impl Alone {
     /// Starts one, with the schema that `program migrate` makes.
     pub(crate) fn start(program: &Path) -> Self {
+        Self::start_on(program, None, &[])
+    }
+
+    /// The same with its tables in this folder and its log elsewhere, and more in its environment.
+    pub(crate) fn start_on(program: &Path, tables: Option<&Path>, environment: &[(&str, &str)]) -> Self {
         let (bin, user) = (bin(), unprivileged_user());
         let folder = TempDir::with_prefix("tsio-it-pg-").unwrap();
         if let Some(user) = &user {
-            chown(folder.path(), Some(id_of(user).unwrap()), None).unwrap();
+            for folder in [Some(folder.path()), tables].into_iter().flatten() {
+                chown(folder, Some(id_of(user).unwrap()), None).unwrap();
+            }
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let data = folder.path().join("data");
+        let data = tables.unwrap_or(folder.path()).join("data");
         let mut made = dropped(user.as_deref(), &bin.join("initdb"));
-        made.arg("--pgdata").arg(&data);
+        made.arg("--pgdata").arg(&data).arg("--waldir").arg(folder.path().join("log"));
         made.args([
             "--username=tsio",
             "--auth=trust",
@@ -54,7 +63,8 @@ impl Alone {
         stopper.args(stop).args(words(&dropped(user.as_deref(), &bin.join("pg_ctl"))));
         stopper.args(["stop", "--mode=immediate", "--wait", "--pgdata"]).arg(&data);
         let stopper = stopper.process_group(0).stdin(Stdio::piped()).current_dir("/").spawn().unwrap();
-        let it = Self { bin, user, folder, port, stopper };
+        let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let it = Self { bin, user, folder, data, environment, port, stopper };
         it.begin();
         output_of(Command::new(program).args(["migrate", "--database", &it.url()]), COMMAND);
         it
@@ -76,13 +86,14 @@ impl Alone {
         let log = self.folder.path().join("server.log");
         let mut start = self.control();
         start.args(["start", "--wait", "--timeout=60", "--silent", "--options", &options]).arg("--log").arg(&log);
+        start.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let started = start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
         assert!(started.success(), "{started}: {}", fs::read_to_string(log).unwrap_or_default());
     }
 
     fn control(&self) -> Command {
         let mut control = dropped(self.user.as_deref(), &self.bin.join("pg_ctl"));
-        control.arg("--pgdata").arg(self.folder.path().join("data"));
+        control.arg("--pgdata").arg(&self.data);
         control
     }
 }

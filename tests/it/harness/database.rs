@@ -59,6 +59,16 @@ impl Db {
         Self(Arc::new(Kind::Alone(Alone::start(Path::new(TSIO)))))
     }
 
+    /// The same with its tables in this folder, and more in the environment of the cluster.
+    pub(crate) fn postgres_on(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        Self(Arc::new(Kind::Alone(Alone::start_on(Path::new(TSIO), Some(folder), environment))))
+    }
+
+    /// On SQLite, in this folder.
+    pub(crate) fn sqlite_in(folder: &Path) -> Self {
+        Self(Arc::new(Kind::Sqlite(sqlite::stamp_in(Path::new(TSIO), folder))))
+    }
+
     /// Ends the database's own cluster as a power cut would, and starts it again.
     pub(crate) fn crash(&self) {
         match &*self.0 {

@@ -118,10 +118,11 @@ impl Drop for Server {
 
 fn serve(program: &Path, db: &Db, extra: &[String], environment: &[(String, String)]) -> (Process, SocketAddr) {
     let mut command = Command::new(program);
-    command.args(["serve", "--listen", "127.0.0.1:0"]).args(extra);
+    command.arg("serve");
     if !extra.iter().any(|it| it == "--database") {
         command.args(["--database", &db.url()]);
     }
+    command.args(["--listen", "127.0.0.1:0"]).args(extra);
     // Callers name themselves, unless the test says how they prove who they are.
     if !extra.iter().any(|it| it == "--config") {
         command.arg("--development");

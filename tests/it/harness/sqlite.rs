@@ -29,7 +29,12 @@ impl Stamped {
 
 /// A fresh copy of what `program migrate` makes.
 pub(crate) fn stamp(program: &Path) -> Stamped {
-    let stamped = Stamped { folder: TempDir::with_prefix("tsio-it-").unwrap() };
+    stamp_in(program, &std::env::temp_dir())
+}
+
+/// The same in a folder below this one.
+pub(crate) fn stamp_in(program: &Path, folder: &Path) -> Stamped {
+    let stamped = Stamped { folder: TempDir::with_prefix_in("tsio-it-", folder).unwrap() };
     fs::copy(template(program), stamped.file()).unwrap();
     stamped
 }

@@ -1,8 +1,8 @@
 /*
  * Fails file calls of one process on purpose: loaded into it by LD_PRELOAD.
  *
- * Calls that change a file below the folder of TSIO_FAULT_FOLDER are counted: write, pwrite, pwrite64, fsync, fdatasync,
- * ftruncate and ftruncate64. The file of TSIO_FAULT_CONTROL, mapped into this process, holds five numbers of 64 bits:
+ * Calls that change a file below the folder of TSIO_FAULT_FOLDER are counted: write, pwrite, pwrite64, pwritev, pwritev64,
+ * fsync, fdatasync, ftruncate, ftruncate64 and posix_fallocate. The file of TSIO_FAULT_CONTROL, mapped into this process, holds five numbers of 64 bits:
  *
  *   0  calls counted so far (written here)
  *   1  the first call that fails, from 1; 0 fails none
@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct control {
@@ -90,6 +91,21 @@ ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
   if (is_torn() && count > 1) next(fd, bytes, count / 2, at);
   errno = error;
   return -1;
+}
+
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) {
+  NEXT(pwritev);
+  return fails(fd) ? -1 : next(fd, parts, count, at);
+}
+
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t at) {
+  NEXT(pwritev64);
+  return fails(fd) ? -1 : next(fd, parts, count, at);
+}
+
+int posix_fallocate(int fd, off_t at, off_t length) {
+  NEXT(posix_fallocate);
+  return fails(fd) ? errno : next(fd, at, length);
 }
 
 int fsync(int fd) {

@@ -1,0 +1,150 @@
+//! The disk fills up and is freed again at random moments under load: nothing acknowledged is lost, health tells, and service
+//! resumes by itself.
+//!
+//! The disk is a tmpfs of its own where this process may mount one. Elsewhere the shim of `io_faults` says to the database
+//! that its disk is full. On PostgreSQL the tables lie on it, the write-ahead log does not: a full log ends the whole
+//! cluster, which `kill.rs` is about. `TSIO_DISK_ROUNDS` says how often; the moments are drawn from `TSIO_SEED`.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tempfile::TempDir;
+use tonic_health::pb::health_check_response::ServingStatus;
+
+use crate::client::Client;
+use crate::harness::{Db, Server, run_within};
+use crate::io_faults::{Control, becomes};
+use crate::load::{Load, Unanswered, held};
+use crate::past::proved;
+
+/// Times that the disk is full, unless `TSIO_DISK_ROUNDS` says another number.
+const ROUNDS: usize = 2;
+/// Rounds after which the server is killed and held to what it has answered.
+const KILLED_AFTER: usize = 5;
+/// The most answers before the disk is full again.
+const MOST: usize = 60;
+const ROUND: Duration = Duration::from_secs(90);
+/// Bytes of the disk: room for a new cluster, or for a busy SQLite file and its log.
+const SIZE: &str = "size=160m";
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+/// A disk that can be full.
+enum Disk {
+    Mounted(TempDir),
+    Told(TempDir, Control),
+}
+
+impl Disk {
+    fn new() -> Self {
+        let folder = TempDir::with_prefix("tsio-it-disk-").unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", SIZE, "tsio-it-disk"]).arg(folder.path());
+        let mounted = mount.output().is_ok_and(|mounted| mounted.status.success());
+        if mounted { Self::Mounted(folder) } else { Self::Told(folder, Control::new()) }
+    }
+
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Mounted(folder) | Self::Told(folder, _) => folder.path(),
+        }
+    }
+
+    /// What a process needs in its environment whose files below this part of the disk fill it.
+    fn environment(&self, part: &str) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Mounted(_) => Vec::new(),
+            Self::Told(folder, control) => control.environment(folder.path(), part).into(),
+        }
+    }
+
+    fn fill(&self) {
+        match self {
+            Self::Mounted(folder) => {
+                let mut file = File::create(folder.path().join("filler")).unwrap();
+                let zeros = [0; 64 * 1024];
+                while file.write_all(&zeros).is_ok() {}
+            }
+            Self::Told(_, control) => control.fill(),
+        }
+    }
+
+    fn free(&self) {
+        match self {
+            Self::Mounted(folder) => fs::remove_file(folder.path().join("filler")).unwrap(),
+            Self::Told(_, control) => control.fail_none(),
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Self::Mounted(folder) = self {
+            // Lazily: a cluster that is being stopped may still look at it.
+            let _ = Command::new("umount").arg("--lazy").arg(folder.path()).status();
+        }
+    }
+}
+
+async fn filled_and_freed(mut random: Rng, rounds: usize, on_postgres: bool) {
+    let disk = Disk::new();
+    let environment = disk.environment(if on_postgres { "data/base" } else { "" });
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (db, mut server) = if on_postgres {
+        let db = Db::postgres_on(disk.folder(), &environment);
+        (db.clone(), Server::start(&db))
+    } else {
+        let db = Db::sqlite_in(disk.folder());
+        (db.clone(), Server::start_in(&db, &environment))
+    };
+    let offers = Client::of(&server).await.seed().await;
+    let (mut sent, mut done) = (Vec::new(), 0);
+    while done < rounds {
+        let client = Client::of(&server).await;
+        // Sixteen callers.
+        let loads =
+            [Load::on(&client, &offers[..9], Unanswered::Again), Load::on(&client, &offers[9..], Unanswered::Again)];
+        for _ in 0..KILLED_AFTER.min(rounds - done) {
+            loads[0].until_more(random.usize(1..=MOST)).await;
+            disk.fill();
+            becomes(&client, ServingStatus::NotServing).await;
+            disk.free();
+            becomes(&client, ServingStatus::Serving).await;
+            for load in &loads {
+                load.until_more(5).await;
+            }
+            done += 1;
+        }
+        for load in loads {
+            sent.extend(load.end().await);
+        }
+        server.kill();
+        server.restart();
+        proved(&db);
+        held(&Client::of(&server).await, &offers, &sent).await;
+    }
+    proved(&db);
+}
+
+fn full(on_postgres: bool) {
+    let seed = setting("TSIO_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let rounds = setting("TSIO_DISK_ROUNDS").map_or(ROUNDS, |it| usize::try_from(it).unwrap());
+    eprintln!("--- TSIO_SEED={seed}, {rounds} rounds");
+    run_within(ROUND * u32::try_from(rounds + 1).unwrap(), filled_and_freed(Rng::with_seed(seed), rounds, on_postgres));
+}
+
+#[test]
+fn a_disk_that_fills_up_loses_nothing_sqlite() {
+    full(false);
+}
+
+#[test]
+fn a_disk_that_fills_up_loses_nothing_postgres() {
+    full(true);
+}
