@@ -64,15 +64,22 @@ impl Clock {
     /// # Errors
     /// [`StoreError::ClockWrong`] when they are more than [`APART`] from each other.
     pub(crate) fn check(&self, before: Micros, database: Option<Micros>) -> store::Result<()> {
-        let Some(database) = database else { return Ok(()) };
-        let (after, most) = (self.now().at, i64::try_from(APART.as_micros()).unwrap_or(i64::MAX));
-        let ahead = before.0.saturating_sub(database.0).max(0);
-        let behind = database.0.saturating_sub(after.0).max(0);
-        let (by, which) = if ahead > behind { (ahead, "ahead of") } else { (behind, "behind") };
-        if by <= most {
+        let ahead = self.ahead_of(before, database);
+        let apart = Duration::from_micros(ahead.unsigned_abs());
+        if apart <= APART {
             return Ok(());
         }
-        Err(StoreError::ClockWrong(format!("this server's clock is {} s {which} the database's", by / 1_000_000)))
+        let which = if ahead > 0 { "ahead of" } else { "behind" };
+        Err(StoreError::ClockWrong(format!("this server's clock is {} s {which} the database's", apart.as_secs())))
+    }
+
+    /// By how many microseconds the clock is ahead of the database's at least, or behind it where that is negative; the
+    /// database's was read at some moment after `before`, and until now.
+    pub(crate) fn ahead_of(&self, before: Micros, database: Option<Micros>) -> i64 {
+        let Some(database) = database else { return 0 };
+        let ahead = before.0.saturating_sub(database.0).max(0);
+        let behind = database.0.saturating_sub(self.now().at.0).max(0);
+        ahead.saturating_sub(behind)
     }
 }
 

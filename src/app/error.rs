@@ -3,7 +3,7 @@
 use crate::domain::book::Fault;
 use crate::domain::refusal::Refusal;
 use crate::domain::role::Action;
-use crate::store::StoreError;
+use crate::store::{Failure, StoreError};
 
 /// One field that is wrong by itself, whatever the facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +90,12 @@ impl From<Fault> for AppError {
             Fault::Stale { .. } => Self::Stale(fault.to_string()),
             Fault::Bug(what) => Self::Bug(what.to_owned()),
         }
+    }
+}
+
+impl Failure for AppError {
+    fn may_be_the_connection(&self) -> bool {
+        matches!(self, Self::Unavailable | Self::StorageFull)
     }
 }
 

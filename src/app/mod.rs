@@ -94,6 +94,17 @@ struct Inner {
     verifying: Semaphore,
 }
 
+/// How this server's clock stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClockSkew {
+    /// By how much it is behind what was recorded last, in whatever programme.
+    pub behind: Duration,
+    /// By how much it is from the database's, either way; 0 on SQLite.
+    pub apart: Duration,
+    /// [`AppError::ClockWrong`] where that is too much.
+    pub wrong: Option<AppError>,
+}
+
 impl App {
     /// The use cases over an open, migrated database. Starts the tasks they need on the current runtime.
     #[must_use]
@@ -124,30 +135,36 @@ impl App {
         Ok(pinged.unwrap_or_else(|_| Err(StoreError::no_answer()))?)
     }
 
-    /// Holds this server's clock against the database's and against what was recorded last. Answers by how much it is behind
-    /// the last recorded time, in whatever programme; 0 where it is not.
+    /// Holds this server's clock against the database's and against what was recorded last.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`].
+    pub async fn clock_skew(&self) -> Result<ClockSkew> {
+        let before = self.clock().now().at;
+        let times =
+            timeout(READY, books::times(self.store())).await.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
+        let ahead = Duration::from_micros(self.clock().ahead_of(before, times.database).unsigned_abs());
+        let wrong = self.clock().check(before, times.database).err().map(AppError::from);
+        Ok(ClockSkew { behind: self.clock().behind(times.recorded), apart: ahead, wrong })
+    }
+
+    /// Refuses to go on with a clock that is too far from the database's.
     ///
     /// # Errors
     /// [`AppError::ClockWrong`] when it is more than [`clock::APART`] from the database's, which only PostgreSQL has;
     /// [`AppError::Unavailable`].
-    pub async fn check_clock(&self) -> Result<Duration> {
-        let before = self.clock().now().at;
-        let times =
-            timeout(READY, books::times(self.store())).await.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
-        self.clock().check(before, times.database)?;
-        Ok(self.clock().behind(times.recorded))
+    pub(crate) async fn check_clock(&self) -> Result<()> {
+        self.clock_skew().await?.wrong.map_or(Ok(()), Err)
     }
 
     /// Begins to write beside the books, with a clock that agrees with the database's.
     async fn begin_write(&self) -> store::Result<WriteTx> {
         let tx = self.store().write(self.store().turn().await?).await?;
         let before = self.clock().now().at;
-        let times = books::times(&tx).await?;
-        if let Err(wrong) = self.clock().check(before, times.database) {
-            tx.rollback().await?;
-            return Err(wrong);
-        }
-        Ok(tx)
+        let times = books::times(&tx).await;
+        let (tx, times) = tx.proceed(times).await?;
+        let checked = self.clock().check(before, times.database);
+        Ok(tx.proceed(checked).await?.0)
     }
 
     /// Has what goes on inside counted, from now on.

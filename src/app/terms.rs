@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sha2::{Digest as _, Sha256};
 
+use super::retry::one_try;
 use super::{App, AppError, Result, Violation, again, authorise};
 use crate::domain::book::{Facts, ProgrammeFacts};
 use crate::domain::event::Hash;
@@ -128,6 +129,10 @@ impl App {
     /// terms already; [`AppError::RequestIdReused`]; [`AppError::Denied`].
     pub async fn load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         authorise(caller, Action::LoadTerms)?;
+        one_try(self.try_load_terms(caller, new)).await
+    }
+
+    async fn try_load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         let (actor, request) = (caller.actor.clone(), new.request);
         let (tx, kept) = match self.keep_terms(actor.as_str(), new.file_name, new.text).await {
             Err(error) if new.validate_only => return Err(error),

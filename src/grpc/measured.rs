@@ -73,6 +73,7 @@ pub(super) struct Measured {
     writable: IntGauge,
     denied: IntCounterVec,
     clock_behind: Gauge,
+    clock_apart: Gauge,
     key_set_age: IntGauge,
     key_fetches_failed: IntCounter,
     /// When the key set in force was fetched; nothing where no tokens are taken.
@@ -113,6 +114,10 @@ impl Measured {
                 registry,
                 Gauge::new("tsio_clock_behind_seconds", "By how much the clock is behind what was recorded last.")?,
             )?,
+            clock_apart: kept(
+                registry,
+                Gauge::new("tsio_clock_apart_seconds", "By how much the clock is from the database's, either way.")?,
+            )?,
             key_set_age: gauge(
                 "tsio_key_set_age_seconds",
                 "How old the issuer's keys in force are; 0 without tokens.",
@@ -140,9 +145,10 @@ impl Measured {
         self.denied.with_label_values(&[reason]).inc();
     }
 
-    /// The clock is so far behind what was recorded last.
-    pub(super) fn clock_behind(&self, by: Duration) {
-        self.clock_behind.set(by.as_secs_f64());
+    /// The clock is so far behind what was recorded last, and so far from the database's.
+    pub(super) fn clock_skew(&self, behind: Duration, apart: Duration) {
+        self.clock_behind.set(behind.as_secs_f64());
+        self.clock_apart.set(apart.as_secs_f64());
     }
 
     /// The key set in force was fetched at this moment.

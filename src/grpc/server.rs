@@ -275,13 +275,16 @@ async fn follow_the_database(
     loop {
         every.tick().await;
         gate.forget_quiet_callers();
-        let ready = match app.ready().await {
-            Ok(()) => app.check_clock().await,
-            Err(error) => Err(error),
+        let skew = app.clock_skew().await;
+        if let Ok(skew) = &skew {
+            metrics.inside.clock_skew(skew.behind, skew.apart);
+        }
+        let ready = match (app.ready().await, skew) {
+            (Err(error), _) | (Ok(()), Err(error)) => Err(error),
+            (Ok(()), Ok(skew)) => skew.wrong.map_or(Ok(skew.behind), Err),
         };
         let status = match ready {
             Ok(behind) => {
-                metrics.inside.clock_behind(behind);
                 let is_behind = behind > BEHIND;
                 if is_behind != was_behind {
                     tell_clock(behind, is_behind);

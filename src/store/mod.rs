@@ -16,6 +16,7 @@ mod entity;
 pub mod entries;
 mod error;
 pub mod events;
+mod free_space;
 pub mod group;
 pub mod hints;
 pub mod imports;
@@ -48,7 +49,7 @@ use tokio::sync::Semaphore;
 
 pub use commit_notices::CommitNoticeLayer;
 pub use error::StoreError;
-pub use transaction::{ReadTx, Turn, WriteTx};
+pub use transaction::{Failure, ReadTx, Turn, WriteTx};
 use write_health::{ConnectionRules, WriteHealth};
 
 /// Result of every function of this room.
@@ -117,6 +118,8 @@ pub struct Store {
     /// Who may write now, first come first served: one on SQLite, one a connection on PostgreSQL.
     turns: Arc<Semaphore>,
     write_health: Arc<WriteHealth>,
+    /// Where a SQLite file lies.
+    folder: Option<Arc<Path>>,
     _lock: Option<Arc<File>>,
 }
 
@@ -165,7 +168,7 @@ impl Store {
         let writes = Self::postgres_writers(url, &[("plan_cache_mode", "force_custom_plan")], &rules);
         let books = Self::postgres_writers(url, &BY_KEY, &rules);
         let reads = Database::connect(reads).await?;
-        let health = WriteHealth::new(DbBackend::Postgres, rules, reads.clone());
+        let health = WriteHealth::new(rules, reads.clone());
         Ok(Self {
             backend: Backend::Postgres,
             reads,
@@ -173,6 +176,7 @@ impl Store {
             books: Database::connect(books).await?,
             turns: Arc::new(Semaphore::new(WRITERS_POSTGRES as usize)),
             write_health: Arc::new(health),
+            folder: None,
             _lock: None,
         })
     }
@@ -249,9 +253,10 @@ impl Store {
         });
         let writes = Database::connect(writes).await?;
         let reads = Database::connect(reads).await?;
-        let write_health = Arc::new(WriteHealth::new(DbBackend::Sqlite, rules, reads.clone()));
+        let write_health = Arc::new(WriteHealth::new(rules, reads.clone()));
         let (books, turns) = (writes.clone(), Arc::new(Semaphore::new(1)));
-        Ok(Self { backend: Backend::Sqlite, reads, writes, books, turns, write_health, _lock: lock })
+        let folder = path.canonicalize().ok().and_then(|path| Some(Arc::from(path.parent()?)));
+        Ok(Self { backend: Backend::Sqlite, reads, writes, books, turns, write_health, folder, _lock: lock })
     }
 
     /// Which database it is.
@@ -277,8 +282,8 @@ impl Store {
         pools
     }
 
-    /// Asks the database for a sign of life, and whether its schema is still one that this program knows; after a write
-    /// that failed, also whether it can be written.
+    /// Asks the database for a sign of life, and whether its schema is still one that this program knows, or its disk has
+    /// space; after a write that failed, also whether it can be written.
     ///
     /// # Errors
     /// [`StoreError::Away`] when there is none; [`StoreError::Full`]; [`StoreError::Outdated`].
@@ -286,11 +291,15 @@ impl Store {
         match self.backend {
             Backend::Postgres => {
                 self.still_known(&self.reads).await?;
-                self.end_abandoned_sessions().await?;
+                // It may not be allowed to: then it is left to the database's keep-alive.
+                if let Err(error) = self.end_abandoned_sessions().await {
+                    tracing::warn!(%error, "sessions that went silent cannot be ended");
+                }
             }
             Backend::Sqlite => {
                 let statement = Statement::from_string(self.db_backend(), "SELECT 1");
                 self.reads.query_one_raw(statement).await?;
+                self.folder.as_deref().map_or(Ok(()), free_space::check)?;
             }
         }
         if self.write_health.is_in_doubt() { self.probe_writes().await } else { Ok(()) }
@@ -300,7 +309,7 @@ impl Store {
     /// statement: their connection is dead, and nothing else would end them before the system's keep-alive does, in hours.
     async fn end_abandoned_sessions(&self) -> Result<()> {
         let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
-                   WHERE datname = current_database() AND usename = current_user AND application_name = 'tsio writer' \
+                   WHERE datname = current_database() AND usename = session_user AND application_name = 'tsio writer' \
                    AND xact_start IS NOT NULL AND wait_event = 'ClientRead' \
                    AND state_change < clock_timestamp() - make_interval(secs => $1)";
         let values = [ABANDONED_AFTER.as_secs_f64().into()];

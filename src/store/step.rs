@@ -9,8 +9,8 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
 
 use super::{Backend, Conn, Result, StoreError};
 
-/// Rows that the answer to a COMMIT has at most: their number tells it from every other answer.
-const MOST_ROWS: u64 = 64;
+/// Rows that the answer to a COMMIT has: more than any statement of a batch has, and their number is drawn each time.
+const ROWS: std::ops::RangeInclusive<u64> = 2..=128;
 
 /// A number that stands for one question: negative, as no number of a row is.
 pub(super) fn question() -> i64 {
@@ -42,8 +42,8 @@ pub(super) async fn check(conn: &Conn<'_>) -> Result<()> {
 ///
 /// # Errors
 /// [`StoreError::Away`]: the outcome is unknown.
-pub(super) async fn commit(transaction: DatabaseTransaction) -> Result<()> {
-    let rows = fastrand::u64(1..=MOST_ROWS);
+pub(super) async fn commit(transaction: &DatabaseTransaction) -> Result<()> {
+    let rows = fastrand::u64(ROWS);
     let sql = format!("COMMIT AND CHAIN; SELECT FROM generate_series(1, {rows})");
     let committed = transaction.execute_unprepared(&sql).await?;
     if committed.rows_affected() == rows { Ok(()) } else { Err(out_of_step()) }

@@ -5,6 +5,7 @@
 //! gone, puts the writes of this process in doubt ([`super::write_health`]).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel, SqliteTransactionMode,
@@ -13,9 +14,13 @@ use sea_orm::{
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::write_health::{PROBE_BYTES, PROBE_TURN, Pending};
+use super::write_health::Pending;
 use super::{Backend, Conn, Readable, Result, Store, StoreError, commit_notices, step};
 
+/// How long a check of the storage waits for its turn to write.
+const PROBE_TURN: Duration = Duration::from_secs(2);
+/// Bytes that a check of the storage writes on PostgreSQL and rolls back: incompressible, so that they take new pages.
+const PROBE_BYTES: usize = 64 * 1024;
 /// Writes a record that a commit waits for as for any other, and that changes nothing.
 const EMIT: &str = "SELECT pg_logical_emit_message(true, 'tsio', '')";
 
@@ -33,6 +38,18 @@ pub struct WriteTx {
     tx: DatabaseTransaction,
     backend: Backend,
     _turn: Turn,
+}
+
+/// Why a transaction came to nothing.
+pub trait Failure {
+    /// Whether the connection it ran on may be unfit for use.
+    fn may_be_the_connection(&self) -> bool;
+}
+
+impl Failure for StoreError {
+    fn may_be_the_connection(&self) -> bool {
+        Self::may_be_the_connection(self)
+    }
 }
 
 /// A transaction that reads one snapshot.
@@ -121,13 +138,7 @@ impl Store {
         match self.backend {
             // What another connection can read was synced before.
             Backend::Sqlite => Ok(()),
-            Backend::Postgres => {
-                let (emitted, was_warned) = commit_notices::watch(self.writes.execute_unprepared(EMIT)).await;
-                if emitted?.rows_affected() != 1 {
-                    return Err(step::out_of_step());
-                }
-                if was_warned { Err(unconfirmed()) } else { Ok(()) }
-            }
+            Backend::Postgres => self.begin(&self.writes, self.turn().await?).await?.confirm().await,
         }
     }
 
@@ -147,7 +158,7 @@ impl Store {
         match self.backend {
             // In doubt, the commit itself leaves a mark and reads it back.
             Backend::Sqlite => tx.commit().await,
-            // Rows like those that could not be written, taken back again.
+            // A row like those that could not be written, taken back again; then a commit, which waits for the standby.
             Backend::Postgres => {
                 let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(PROBE_BYTES).collect();
                 let sql = "INSERT INTO requests (actor, request_id, rpc, fingerprint, answer, recorded_at) \
@@ -155,8 +166,7 @@ impl Store {
                 let values = [vec![0_u8; 32].into(), bytes.into()];
                 tx.tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
                 tx.rollback().await?;
-                self.write_health.trust();
-                Ok(())
+                self.confirm().await
             }
         }
     }
@@ -170,10 +180,40 @@ impl WriteTx {
     /// end.
     pub async fn commit(self) -> Result<()> {
         let Self { pending, tx, .. } = self;
-        let (committed, was_warned) = commit_notices::watch(pending.health().commit(tx)).await;
-        committed?;
-        pending.ended();
-        if was_warned { Err(unconfirmed()) } else { Ok(()) }
+        match self.backend {
+            Backend::Sqlite => pending.health().commit_on_sqlite(tx).await?,
+            Backend::Postgres => {
+                let (committed, was_warned) = commit_notices::watch(step::commit(&tx)).await;
+                let committed = committed.and(if was_warned { Err(unconfirmed()) } else { Ok(()) });
+                if committed.is_err() {
+                    // Before the connection goes back to its pool.
+                    drop(pending);
+                    return committed;
+                }
+            }
+        }
+        pending.committed();
+        Ok(())
+    }
+
+    /// Ends a transaction that came to nothing, and hands on why. It is rolled back, unless the connection may be at fault.
+    pub async fn give_up<E: Failure>(self, why: E) -> E {
+        // A ROLLBACK that fails shows by itself, in doubt.
+        if !why.may_be_the_connection() && self.rollback().await.is_err() {
+            tracing::warn!("a transaction could not be rolled back");
+        }
+        why
+    }
+
+    /// Goes on with a result, or gives the transaction up.
+    ///
+    /// # Errors
+    /// That of the result.
+    pub async fn proceed<T, E: Failure>(self, result: std::result::Result<T, E>) -> std::result::Result<(Self, T), E> {
+        match result {
+            Ok(value) => Ok((self, value)),
+            Err(why) => Err(self.give_up(why).await),
+        }
     }
 
     /// Ends a transaction in which a stored answer was read that is now handed out. On PostgreSQL the commit that stored it
@@ -194,7 +234,8 @@ impl WriteTx {
     /// As the database has it; nothing was written either way.
     pub async fn rollback(self) -> Result<()> {
         let Self { pending, tx, .. } = self;
-        tx.rollback().await?;
+        // ROLLBACK depends on no data: whatever is wrong is the connection's.
+        tx.rollback().await.map_err(|error| StoreError::Away(error.to_string()))?;
         pending.ended();
         Ok(())
     }

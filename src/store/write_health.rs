@@ -15,7 +15,7 @@ use sea_orm::sqlx::pool::PoolConnectionMetadata;
 use sea_orm::sqlx::sqlite::SqliteConnection;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement};
 
-use super::{Result, StoreError, step};
+use super::{Result, StoreError};
 
 /// How long after a transaction that did not end well each PostgreSQL connection that is released is closed: the pool does
 /// not say which one it was on.
@@ -54,15 +54,14 @@ impl ConnectionRules {
 /// What is known of the writes of this process.
 #[derive(Debug)]
 pub(super) struct WriteHealth {
-    backend: DbBackend,
     rules: Arc<ConnectionRules>,
     reads: DatabaseConnection,
     in_doubt: AtomicBool,
 }
 
 impl WriteHealth {
-    pub(super) fn new(backend: DbBackend, rules: Arc<ConnectionRules>, reads: DatabaseConnection) -> Self {
-        Self { backend, rules, reads, in_doubt: AtomicBool::new(false) }
+    pub(super) fn new(rules: Arc<ConnectionRules>, reads: DatabaseConnection) -> Self {
+        Self { rules, reads, in_doubt: AtomicBool::new(false) }
     }
 
     /// Whether a write did not end as it should, and none has succeeded since.
@@ -78,24 +77,19 @@ impl WriteHealth {
     }
 
     /// A write has succeeded.
-    pub(super) fn trust(&self) {
+    fn trust(&self) {
         if self.in_doubt.swap(false, Ordering::SeqCst) {
             let now = Instant::now();
             *self.rules.discard_readers_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         }
     }
 
-    /// Commits. In doubt on SQLite, a mark goes into the file with the commit and is read back from another connection:
+    /// Commits on SQLite. In doubt, a mark goes into the file with the commit and is read back from another connection:
     /// only when that connection sees it is the commit believed.
     ///
     /// # Errors
     /// [`StoreError::Away`] and [`StoreError::Full`]: the outcome is unknown.
-    pub(super) async fn commit(&self, transaction: DatabaseTransaction) -> Result<()> {
-        if self.backend == DbBackend::Postgres {
-            step::commit(transaction).await?;
-            self.trust();
-            return Ok(());
-        }
+    pub(super) async fn commit_on_sqlite(&self, transaction: DatabaseTransaction) -> Result<()> {
         if !self.is_in_doubt() {
             return Ok(transaction.commit().await?);
         }
@@ -107,13 +101,12 @@ impl WriteHealth {
             tracing::error!(mark, seen, "a commit that was reported as done is not in the file");
             return Err(StoreError::Away("a commit that was reported as done is not in the file".to_owned()));
         }
-        self.trust();
         Ok(())
     }
 
     /// The mark in the file: `PRAGMA user_version`, which nothing else here uses.
     async fn mark(&self, on: &impl ConnectionTrait) -> Result<i32> {
-        let row = on.query_one_raw(Statement::from_string(self.backend, "PRAGMA user_version")).await?;
+        let row = on.query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA user_version")).await?;
         let row = row.ok_or_else(|| StoreError::unreadable("a file without a user_version"))?;
         Ok(row.try_get_by_index(0)?)
     }
@@ -135,6 +128,12 @@ impl Pending {
         &self.health
     }
 
+    /// The transaction ended in a successful COMMIT: whatever was in doubt is so no longer.
+    pub(super) fn committed(self) {
+        self.health.trust();
+        self.ended();
+    }
+
     /// The transaction ended in a successful COMMIT or ROLLBACK.
     pub(super) fn ended(mut self) {
         self.has_ended = true;
@@ -148,8 +147,3 @@ impl Drop for Pending {
         }
     }
 }
-
-/// How long a check of the storage waits for its turn to write.
-pub(super) const PROBE_TURN: Duration = Duration::from_secs(2);
-/// Bytes that a check of the storage writes on PostgreSQL and rolls back: incompressible, so that they take new pages.
-pub(super) const PROBE_BYTES: usize = 64 * 1024;

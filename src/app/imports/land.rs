@@ -248,6 +248,7 @@ impl Job {
             None => {
                 let staged = store::imports::find(&tx, plan.import.id).await?;
                 if staged.is_none_or(|it| it.state != State::Staging) {
+                    tx.rollback().await?;
                     return Err(StoreError::Away("the staged rows were cleaned away".to_owned()));
                 }
                 let landed = Import { state: State::Landed, imported_at: now.at, ..plan.import.clone() };

@@ -287,6 +287,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     let request = RequestId(new_id());
     let own = refused(house.app.give_withdrawal(&ann, request, approval, encode).await);
     assert_eq!(own.reason, Reason::SelfApproval);
+    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
     let done = house.app.give_withdrawal(&ben, request, approval, encode).await.unwrap();
     let withdrawn = done.fresh.unwrap();
     assert_eq!(
@@ -300,9 +301,12 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     assert_eq!((again.fresh, again.answer), (None, done.answer));
     let other = ApprovalId(new_id());
     assert_eq!(house.app.give_withdrawal(&ben, request, other, encode).await, Err(AppError::RequestIdReused));
+    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
     let given = refused(house.app.give_withdrawal(&ben, RequestId(new_id()), approval, encode).await);
     assert_eq!(given.reason, Reason::ApprovalNotOpen);
+    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
     assert_eq!(refused(ask("again").await).reason, Reason::ImportNotLanded);
+    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
 
     let sum = house.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
     assert_eq!((sum.as_at, sum.schools, sum.eligible_schools), (Some(date("2021-08-31")), 73, 28));
@@ -351,7 +355,9 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
 
     let no = denial("it is the right month");
     assert_eq!(refused(deny(&ann, &no, false).await).reason, Reason::SelfApproval);
+    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
     let preview = deny(&ben, &no, true).await.unwrap();
+    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
     assert_eq!(refused(ask(RequestId(new_id())).await).approval, Some(approval), "a preview denies nothing");
     assert_eq!(deny(&ben, &no, false).await.unwrap(), preview);
     assert_eq!(deny(&ben, &no, false).await.unwrap(), preview, "the same request, the same answer");

@@ -108,7 +108,8 @@ impl App {
             tx.confirm().await?;
             return Ok(asked_before(before.id, &before.state, ASKED));
         }
-        landed(&tx, id).await?;
+        let counts = landed(&tx, id).await;
+        let (tx, _) = tx.proceed(counts).await?;
         if let Some(open) = found.iter().filter(mine).find(|it| it.state.is_open()) {
             tx.confirm().await?;
             return Ok(required(open.id, ASKED));
@@ -191,12 +192,13 @@ impl App {
                 tx.confirm().await?;
                 return again(&stored, DENY, fingerprint);
             }
-            let waiting = asked(&tx, *approval).await?;
-            check(*approval, &waiting.requested_by, &waiting.state, &caller.actor)?;
+            let waiting = may_be_answered(&tx, *approval, caller).await;
+            let (tx, waiting) = tx.proceed(waiting).await?;
             let state = approval::State::Denied(caller.actor.clone());
             let denied = StoredApproval { state, denied_reason: Some(reason.clone()), ..waiting };
             let answer = encode(&denied);
             if validate_only {
+                tx.rollback().await?;
                 return Ok(answer);
             }
             store::approvals::put(&tx, std::slice::from_ref(&denied)).await?;
@@ -219,7 +221,8 @@ impl App {
         let fingerprint = fingerprint(RPC, &[approval.0.as_bytes()]);
         let tx = self.locked().await?;
         if let Some(stored) = store::requests::one(&tx, &caller.actor, request).await? {
-            let answer = again(&stored, RPC, fingerprint)?;
+            let answer = again(&stored, RPC, fingerprint);
+            let (tx, answer) = tx.proceed(answer).await?;
             let unanswered = answer.is_empty();
             if unanswered {
                 tx.rollback().await?;
@@ -228,7 +231,8 @@ impl App {
             tx.confirm().await?;
             return Ok(Carried::Answered(answer));
         }
-        let Withdrawn { approval: given, import, .. } = withdrawn(&tx, caller, approval).await?;
+        let done = withdrawn(&tx, caller, approval).await;
+        let (tx, Withdrawn { approval: given, import, .. }) = tx.proceed(done).await?;
         let now = self.register_now(&tx).await?;
         store::imports::put(&tx, &[&import]).await?;
         store::approvals::put(&tx, std::slice::from_ref(&given)).await?;
@@ -282,10 +286,16 @@ async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<Stor
     found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))
 }
 
-/// The approval given by this caller, and the import withdrawn, neither written.
-async fn withdrawn(from: &impl store::Readable, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
+/// The approval that waits, if this caller may give or deny it.
+async fn may_be_answered(from: &impl store::Readable, approval: ApprovalId, caller: &Caller) -> Result<StoredApproval> {
     let waiting = asked(from, approval).await?;
     check(approval, &waiting.requested_by, &waiting.state, &caller.actor)?;
+    Ok(waiting)
+}
+
+/// The approval given by this caller, and the import withdrawn, neither written.
+async fn withdrawn(from: &impl store::Readable, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
+    let waiting = may_be_answered(from, approval, caller).await?;
     let import = Import {
         state: State::Withdrawn,
         withdrawn_by: Some(waiting.requested_by.clone()),

@@ -17,7 +17,7 @@ use crate::domain::terms::Terms;
 use crate::domain::time::Micros;
 use crate::store::books::Head;
 use crate::store::requests::Stored;
-use crate::store::{Readable, StoreError, approvals, awards, group, offers, referrals};
+use crate::store::{Failure, Readable, StoreError, approvals, awards, group, offers, referrals};
 
 /// Why facts could not be loaded.
 #[derive(Debug)]
@@ -28,10 +28,12 @@ pub(super) enum Unloadable {
     App(AppError),
 }
 
-impl Unloadable {
-    /// Whether the database is away, and nothing else can be had from it either.
-    pub(super) const fn is_away(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Away(_)))
+impl Failure for Unloadable {
+    fn may_be_the_connection(&self) -> bool {
+        match self {
+            Self::Store(error) => error.may_be_the_connection(),
+            Self::App(error) => error.may_be_the_connection(),
+        }
     }
 }
 

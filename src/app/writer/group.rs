@@ -24,7 +24,7 @@ use crate::store::books::Head;
 use crate::store::events::{Recorded, Text};
 use crate::store::group::Written;
 use crate::store::requests::Stored;
-use crate::store::{self, StoreError, Turn, WriteTx, approvals, books, offers, placements, referrals};
+use crate::store::{self, Failure as _, StoreError, Turn, WriteTx, approvals, books, offers, placements, referrals};
 
 /// What one caller is answered.
 pub(super) type Verdict = Result<Vec<u8>>;
@@ -48,8 +48,10 @@ impl Locked {
 pub(super) async fn lock(shared: &Shared, turn: Turn, programme: &Programme) -> store::Result<Locked> {
     let tx = shared.store.write_group(turn).await?;
     let before = shared.clock.now().at;
-    let locked = books::lock(&tx, programme).await?;
-    shared.clock.check(before, locked.and_then(|(_, database)| database))?;
+    let locked = books::lock(&tx, programme).await;
+    let (tx, locked) = tx.proceed(locked).await?;
+    let checked = shared.clock.check(before, locked.and_then(|(_, database)| database));
+    let (tx, ()) = tx.proceed(checked).await?;
     Ok(Locked { tx, head: locked.map(|(head, _)| head) })
 }
 
@@ -86,14 +88,16 @@ pub(super) async fn write(
             tx.rollback().await?;
         } else {
             tx.confirm().await?;
+            // The try that carried it out may not have come to telling of it.
+            shared.tell_of_change(programme);
         }
     } else {
-        pen.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await?;
+        let written = pen.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await;
+        let (tx, ()) = tx.proceed(written).await?;
         let begun = Instant::now();
         tx.commit().await?;
         shared.measuring.tell(|it| it.committed(begun.elapsed()));
-        shared.wakes.wake(programme);
-        shared.hints.send(programme);
+        shared.tell_of_change(programme);
     }
     Ok(verdicts)
 }
@@ -106,11 +110,11 @@ fn names_approval(verdict: &Verdict) -> bool {
 /// Ends a group whose facts cannot be loaded. Whoever repeats a call alone is still answered, whatever has become of what it
 /// was about, if no facts are needed to tell that it lies within the caller's reach.
 async fn without_facts(shared: &Shared, tx: WriteTx, group: &[Job], error: Unloadable) -> store::Result<Vec<Verdict>> {
-    // A statement has failed: this transaction reads and confirms nothing any more.
-    tx.rollback().await?;
+    // A statement may have failed: this transaction reads and confirms nothing any more.
+    let error = tx.give_up(error).await;
     if let [job] = group
         && job.submission.reach.is_everything()
-        && !error.is_away()
+        && !error.may_be_the_connection()
         && let Some(verdict) = answered_before(shared, &job.submission).await?
     {
         return Ok(vec![verdict]);

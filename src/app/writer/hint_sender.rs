@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio::sync::mpsc;
 
+use crate::app::retry::one_try;
 use crate::domain::ids::Programme;
 use crate::store::{Backend, Store};
 
@@ -36,7 +37,7 @@ async fn send(store: Store, mut waiting: mpsc::Receiver<Programme>) {
     while let Some(first) = waiting.recv().await {
         let mut programmes = BTreeSet::from([first]);
         programmes.extend(std::iter::from_fn(|| waiting.try_recv().ok()));
-        if let Err(error) = store.send_hints(&programmes).await {
+        if let Err(error) = one_try(store.send_hints(&programmes)).await {
             tracing::debug!(%error, "hints to other processes are lost");
         }
     }

@@ -132,6 +132,14 @@ struct Job {
     reply: oneshot::Sender<Result<Vec<u8>>>,
 }
 
+impl Shared {
+    /// Has those who follow a programme look, in this process and in others.
+    fn tell_of_change(&self, programme: &Programme) {
+        self.wakes.wake(programme);
+        self.hints.send(programme);
+    }
+}
+
 /// The writers of all books of this process.
 #[derive(Debug)]
 pub struct Writer {
