@@ -9,7 +9,7 @@
 //! | unknown | 15 seconds | closed |
 //! | known | so many of one caller | the one of that caller that is idle longest is closed; with none idle the call is refused |
 //! | known, no call in flight | `idle_seconds` | closed |
-//! | any | a response not taken for `untaken_seconds` | closed: nothing else frees what the transport holds for it |
+//! | any | a response of which nothing is taken for `untaken_seconds` | closed: nothing else frees what the transport holds for it |
 //! | all | `connections`, and the file descriptors | an unknown one is closed, else the known one that is idle longest |
 //!
 //! A new connection is therefore taken at once. [`registry`] decides, [`entry`] is one connection, [`stream`] its bytes.

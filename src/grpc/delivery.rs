@@ -2,8 +2,8 @@
 //! given only so much of a response ahead of its caller.
 //!
 //! hyper and h2 keep frames that the peer does not take (400 KiB a stream, and then the one after it), and do not ask the body
-//! meanwhile: neither its end nor its error can reach them. So each frame carries a guard that ends when its bytes are freed.
-//! [`super::connections`] closes a connection whose oldest frame is too old.
+//! meanwhile: neither its end nor its error can reach them. So frames go out in small pieces, each with a guard that ends when
+//! its bytes are freed. [`super::connections`] closes a connection of which no piece of some response leaves for too long.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -20,8 +20,10 @@ use tonic::codegen::Bytes;
 
 use super::connections::Entry;
 
-/// Bytes of one response that the transport may hold; one more frame may follow them.
+/// Bytes of one response that the transport may hold; one more piece may follow them.
 const AHEAD: usize = 64 * 1024;
+/// Bytes of a piece: what h2 sends of one stream before it is the next one's turn.
+const PIECE: usize = 16 * 1024;
 
 /// Something a handler wants held until its response is gone, put among the extensions of the response.
 #[derive(Clone)]
@@ -43,9 +45,9 @@ pub(super) fn follow(
 ) -> Response<Body> {
     let of_handler = response.extensions_mut().remove::<HeldByResponse>();
     let held = HeldByResponse::new((held, of_handler));
-    let entry = entry.cloned();
-    let stream = Arc::new(Ahead { bytes: AtomicUsize::new(0), task: AtomicWaker::new() });
-    response.map(|body| Body::new(Delivered { body, entry, held, stream, last: None }))
+    let response_of = entry.map(|entry| (Arc::clone(entry), entry.number_response()));
+    let stream = Arc::new(Ahead { bytes: AtomicUsize::new(0), task: AtomicWaker::new(), response_of });
+    response.map(|body| Body::new(Delivered { body, frame: Bytes::new(), held, stream, last: None }))
 }
 
 /// What the transport holds of one response.
@@ -53,40 +55,42 @@ struct Ahead {
     bytes: AtomicUsize,
     /// The task that asks for more.
     task: AtomicWaker,
+    /// The connection, and the number of this response on it.
+    response_of: Option<(Arc<Entry>, u64)>,
 }
 
-/// A body that knows which of its frames are gone.
+/// A body that knows which of its pieces are gone.
 struct Delivered {
     body: Body,
-    entry: Option<Arc<Entry>>,
+    /// What is left of the frame that goes out in pieces.
+    frame: Bytes,
     held: HeldByResponse,
     stream: Arc<Ahead>,
-    /// The newest frame: it waits until the transport asks for another, whatever became of its bytes.
+    /// The newest piece: it waits until the transport asks for another, whatever became of its bytes.
     last: Option<Arc<InTransit>>,
 }
 
-/// A frame on its way.
+/// A piece on its way.
 struct InTransit {
     size: usize,
     stream: Arc<Ahead>,
-    frame: Option<(Arc<Entry>, u64)>,
     _held: HeldByResponse,
 }
 
 impl Drop for InTransit {
     fn drop(&mut self) {
-        if let Some((entry, frame)) = &self.frame {
-            entry.taken(*frame);
+        if let Some((entry, response)) = &self.stream.response_of {
+            entry.taken(*response);
         }
         self.stream.bytes.fetch_sub(self.size, Ordering::AcqRel);
         self.stream.task.wake();
     }
 }
 
-/// Bytes, and the frame that they are of.
+/// Bytes, and the piece that they are.
 struct Carried {
     bytes: Bytes,
-    _frame: Arc<InTransit>,
+    _piece: Arc<InTransit>,
 }
 
 impl AsRef<[u8]> for Carried {
@@ -96,14 +100,17 @@ impl AsRef<[u8]> for Carried {
 }
 
 impl Delivered {
-    fn carry(&mut self, bytes: Bytes) -> Bytes {
-        let size = bytes.len();
+    /// The next piece of the frame.
+    fn carry(&mut self) -> Bytes {
+        let size = self.frame.len().min(PIECE);
+        let bytes = self.frame.split_to(size);
         self.stream.bytes.fetch_add(size, Ordering::AcqRel);
-        let frame = self.entry.as_ref().map(|entry| (Arc::clone(entry), entry.handed()));
-        let frame = InTransit { size, stream: Arc::clone(&self.stream), frame, _held: self.held.clone() };
-        let frame = Arc::new(frame);
-        self.last = Some(Arc::clone(&frame));
-        Bytes::from_owner(Carried { bytes, _frame: frame })
+        if let Some((entry, response)) = &self.stream.response_of {
+            entry.handed(*response);
+        }
+        let piece = Arc::new(InTransit { size, stream: Arc::clone(&self.stream), _held: self.held.clone() });
+        self.last = Some(Arc::clone(&piece));
+        Bytes::from_owner(Carried { bytes, _piece: piece })
     }
 }
 
@@ -117,21 +124,29 @@ impl HttpBody for Delivered {
         if self.stream.bytes.load(Ordering::Acquire) >= AHEAD {
             return Poll::Pending;
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        Poll::Ready(frame.map(|it| {
-            it.map(|frame| match frame.into_data() {
-                Ok(bytes) => Frame::data(self.carry(bytes)),
-                Err(frame) => frame,
-            })
-        }))
+        if self.frame.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)).map(|it| it.map(Frame::into_data)) {
+                Some(Ok(Ok(bytes))) => self.frame = bytes,
+                Some(Ok(Err(frame))) => return Poll::Ready(Some(Ok(frame))),
+                Some(Err(status)) => return Poll::Ready(Some(Err(status))),
+                None => return Poll::Ready(None),
+            }
+        }
+        Poll::Ready(Some(Ok(Frame::data(self.carry()))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.frame.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (left, of_body) = (u64::try_from(self.frame.len()).unwrap_or(u64::MAX), self.body.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(of_body.lower().saturating_add(left));
+        if let Some(upper) = of_body.upper() {
+            hint.set_upper(upper.saturating_add(left));
+        }
+        hint
     }
 }
 
@@ -142,11 +157,14 @@ mod tests {
 
     use super::*;
 
-    const CHUNK: usize = AHEAD / 2;
+    const MESSAGE: usize = 3 * AHEAD + 1;
+
+    fn message() -> Bytes {
+        Bytes::from((0..MESSAGE).map(|at| u8::try_from(at % 251).unwrap()).collect::<Vec<_>>())
+    }
 
     fn endless() -> Body {
-        let frame = || Ok::<_, Status>(Frame::data(Bytes::from(vec![7; CHUNK])));
-        Body::new(StreamBody::new(futures_util::stream::repeat_with(frame)))
+        Body::new(StreamBody::new(futures_util::stream::repeat_with(|| Ok::<_, Status>(Frame::data(message())))))
     }
 
     fn next(body: &mut Body) -> Option<Bytes> {
@@ -156,15 +174,44 @@ mod tests {
     #[test]
     fn only_so_much_is_given_ahead() {
         let mut body = follow(Response::new(endless()), None, ()).into_body();
-        let (first, second) = (next(&mut body).unwrap(), next(&mut body).unwrap());
-        assert!(next(&mut body).is_none());
-        // A part of it is as good as the whole.
+        let mut ahead: Vec<Bytes> = std::iter::from_fn(|| next(&mut body)).collect();
+        assert_eq!(ahead.iter().map(Bytes::len).collect::<Vec<_>>(), [PIECE; AHEAD / PIECE]);
+        // A part of a piece is as good as the whole.
+        let first = ahead.remove(0);
         let part = first.slice(..1);
         drop(first);
         assert!(next(&mut body).is_none());
         drop(part);
-        assert_eq!(next(&mut body).unwrap().len(), CHUNK);
-        drop(second);
+        assert_eq!(next(&mut body).unwrap().len(), PIECE);
+    }
+
+    #[test]
+    fn a_message_goes_out_whole_and_its_size_is_known_at_every_piece() {
+        let whole = http_body_util::Full::new(message());
+        let mut body = follow(Response::new(Body::new(whole)), None, ()).into_body();
+        let mut taken = Vec::new();
+        while taken.len() < MESSAGE {
+            let left = u64::try_from(MESSAGE - taken.len()).unwrap();
+            assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(left), false));
+            taken.extend_from_slice(&next(&mut body).unwrap());
+        }
+        assert_eq!((taken, body.is_end_stream()), (message().to_vec(), true));
+        assert!(body.frame().now_or_never().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_large_message_of_which_pieces_are_taken_is_not_untaken() {
+        let entry = Arc::new(Entry::new(1));
+        let mut body = follow(Response::new(endless()), Some(&entry), ()).into_body();
+        let mut ahead: Vec<Bytes> = std::iter::from_fn(|| next(&mut body)).collect();
+        for _ in 0..3 {
+            let before = std::time::Instant::now();
+            drop(ahead.remove(0));
+            assert!(entry.untaken_since().unwrap().into_std() >= before, "a piece was taken");
+            ahead.extend(next(&mut body));
+        }
+        drop((ahead, body));
+        assert_eq!(entry.untaken_since(), None);
     }
 
     #[test]

@@ -26,15 +26,25 @@ pub(in crate::grpc) struct Entry {
 #[derive(Debug, Default)]
 struct Waiting {
     next: u64,
-    /// Frames of responses that the peer has not taken, with when each was handed to the transport.
-    untaken: BTreeMap<u64, Instant>,
+    /// Responses of which the transport holds pieces, by their number.
+    responses: BTreeMap<u64, UntakenResponse>,
     /// Since when the socket takes no bytes.
     blocked_since: Option<Instant>,
+    /// When the socket took bytes again.
+    unblocked_at: Option<Instant>,
     anonymous_calls: usize,
 }
 
+/// A response of which the transport holds pieces.
+#[derive(Debug)]
+struct UntakenResponse {
+    pieces: usize,
+    /// When the last piece left, or the first one came.
+    progress: Instant,
+}
+
 impl Entry {
-    pub(super) fn new(id: u64) -> Self {
+    pub(in crate::grpc) fn new(id: u64) -> Self {
         Self {
             id,
             closed: AtomicBool::default(),
@@ -67,28 +77,53 @@ impl Entry {
     /// Notes whether the socket took what was written. Only the connection's own task calls this.
     pub(super) fn set_blocked(&self, blocked: bool) {
         if self.blocked.swap(blocked, Ordering::Relaxed) != blocked {
-            self.waiting().blocked_since = blocked.then(Instant::now);
+            let (now, mut waiting) = (Instant::now(), self.waiting());
+            waiting.blocked_since = blocked.then_some(now);
+            if !blocked {
+                waiting.unblocked_at = Some(now);
+            }
         }
     }
 
-    /// Since when the peer has left something untaken, if it has.
-    pub(super) fn untaken_since(&self) -> Option<Instant> {
+    /// Since when the peer takes nothing of a response, or of the socket, if it does not.
+    ///
+    /// A response waits for its peer only while the socket takes bytes. Otherwise it waits for its turn: on a slow line many
+    /// responses are sent in turn, however long that takes, and only a socket that takes nothing at all is at fault.
+    pub(in crate::grpc) fn untaken_since(&self) -> Option<Instant> {
         let waiting = self.waiting();
-        waiting.untaken.values().next().copied().into_iter().chain(waiting.blocked_since).min()
+        if waiting.blocked_since.is_some() {
+            return waiting.blocked_since;
+        }
+        let oldest = waiting.responses.values().map(|it| it.progress).min();
+        oldest.map(|it| waiting.unblocked_at.map_or(it, |unblocked_at| it.max(unblocked_at)))
     }
 
-    /// A frame goes to the transport; [`Entry::taken`] ends its wait.
-    pub(in crate::grpc) fn handed(&self) -> u64 {
+    /// A number for a response of this connection.
+    pub(in crate::grpc) fn number_response(&self) -> u64 {
         let mut waiting = self.waiting();
-        let frame = waiting.next;
-        waiting.next = frame.saturating_add(1);
-        waiting.untaken.insert(frame, Instant::now());
-        frame
+        let response = waiting.next;
+        waiting.next = response.saturating_add(1);
+        response
     }
 
-    /// The frame has left the transport.
-    pub(in crate::grpc) fn taken(&self, frame: u64) {
-        self.waiting().untaken.remove(&frame);
+    /// A piece of this response goes to the transport; [`Entry::taken`] ends its wait.
+    pub(in crate::grpc) fn handed(&self, response: u64) {
+        let mut waiting = self.waiting();
+        let untaken = UntakenResponse { pieces: 0, progress: Instant::now() };
+        let untaken = waiting.responses.entry(response).or_insert(untaken);
+        untaken.pieces = untaken.pieces.saturating_add(1);
+    }
+
+    /// A piece of this response has left the transport.
+    pub(in crate::grpc) fn taken(&self, response: u64) {
+        let mut waiting = self.waiting();
+        if let Some(untaken) = waiting.responses.get_mut(&response) {
+            untaken.pieces = untaken.pieces.saturating_sub(1);
+            untaken.progress = Instant::now();
+            if untaken.pieces == 0 {
+                waiting.responses.remove(&response);
+            }
+        }
     }
 
     /// A call without a credential, if there are not too many on this connection.
@@ -118,20 +153,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_longest_counts() {
+    fn the_response_without_progress_for_longest_counts() {
         let entry = Entry::new(1);
         assert_eq!(entry.untaken_since(), None);
-        let (first, second) = (entry.handed(), entry.handed());
+        let (first, second) = (entry.number_response(), entry.number_response());
+        entry.handed(first);
+        entry.handed(first);
         let since = entry.untaken_since().unwrap();
-        entry.taken(second);
+        let begun = Instant::now();
+        entry.handed(second);
         assert_eq!(entry.untaken_since(), Some(since));
         entry.taken(first);
+        let progressed = entry.untaken_since().unwrap();
+        assert!(progressed >= begun, "a piece has left");
+        entry.taken(second);
+        entry.taken(first);
         assert_eq!(entry.untaken_since(), None);
+    }
+
+    #[test]
+    fn a_response_waits_for_its_peer_only_while_the_socket_takes_bytes() {
+        let entry = Entry::new(1);
+        let response = entry.number_response();
+        entry.handed(response);
+        let before = Instant::now();
         entry.set_blocked(true);
         let blocked = entry.untaken_since().unwrap();
+        assert!(blocked >= before);
         entry.set_blocked(true);
         assert_eq!(entry.untaken_since(), Some(blocked));
+        let still_blocked = Instant::now();
         entry.set_blocked(false);
+        let unblocked = entry.untaken_since().unwrap();
+        assert!(unblocked >= still_blocked, "it waited for its turn until now");
+        entry.set_blocked(false);
+        assert_eq!(entry.untaken_since(), Some(unblocked));
+        entry.taken(response);
         assert_eq!(entry.untaken_since(), None);
     }
 

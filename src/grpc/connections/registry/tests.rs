@@ -126,12 +126,13 @@ fn time_closes_what_is_unknown_idle_untaken_or_without_a_proof() {
     assert_eq!(registry.with(|open| open.unknown()), 1);
     look(&registry, Duration::from_secs(34));
     assert!(!closed(&proven));
-    let frame = stuck.entry.handed();
+    let response = stuck.entry.number_response();
+    stuck.entry.handed(response);
     look(&registry, Duration::from_secs(36));
     assert_eq!(all.map(closed), [true, false, false, false, true]);
     look(&registry, Duration::from_secs(61));
     assert_eq!(all.map(closed), [true, false, false, true, true]);
-    stuck.entry.taken(frame);
+    stuck.entry.taken(response);
     look(&registry, Duration::from_secs(601));
     assert_eq!(all.map(closed), [true, true, false, true, true]);
 }
