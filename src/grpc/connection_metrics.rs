@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
 use tokio::time::Instant;
+
+use super::measured::{ScrapeLock, kept, whole};
 
 /// From one line of a reason to the next.
 const BETWEEN: Duration = Duration::from_secs(5);
@@ -37,6 +38,7 @@ const SCRAPES: [&str; 2] = ["evicted", "late"];
 /// What is counted of connections.
 #[derive(Debug)]
 pub(super) struct ConnectionMetrics {
+    lock: ScrapeLock,
     open: IntGaugeVec,
     most: IntGauge,
     closed: IntCounterVec,
@@ -49,7 +51,7 @@ pub(super) struct ConnectionMetrics {
 
 impl ConnectionMetrics {
     /// Everything at zero.
-    pub(super) fn new(registry: &Registry) -> Result<Self> {
+    pub(super) fn new(registry: &Registry, lock: ScrapeLock) -> Result<Self> {
         let counters = |name: &str, help: &str, label: &str, values: &[&str]| {
             let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
             values.iter().for_each(|it| drop(counters.with_label_values(&[it])));
@@ -57,6 +59,7 @@ impl ConnectionMetrics {
         };
         let open = Opts::new("tsio_connections", "Connections that are open, by whether their caller is known.");
         Ok(Self {
+            lock,
             open: kept(registry, IntGaugeVec::new(open, &["state"])?)?,
             most: kept(registry, IntGauge::new("tsio_connections_max", "Connections that may be open.")?)?,
             closed: counters(
@@ -89,7 +92,9 @@ impl ConnectionMetrics {
         })
     }
 
+    /// How many are open now. A connection that becomes known is never scraped as both or neither.
     pub(super) fn set_open(&self, unknown: usize, known: usize) {
+        let _recording = self.lock.recording();
         for (state, number) in [("unknown", unknown), ("known", known)] {
             self.open.with_label_values(&[state]).set(whole(number));
         }
@@ -175,18 +180,41 @@ impl Samples {
     }
 }
 
-fn kept<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
-}
-
-fn whole(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
     use super::*;
+
+    /// Scrapes, each of which might lie between two gauges.
+    const GATHERED: usize = 2_000;
+
+    /// A connection that becomes known, or unknown again, is in every scrape once.
+    #[test]
+    fn a_scrape_has_every_connection_once() {
+        let (registry, lock) = (Registry::new(), ScrapeLock::default());
+        let metrics = ConnectionMetrics::new(&registry, lock.clone()).unwrap();
+        metrics.set_open(1, 0);
+        let stop = AtomicBool::new(false);
+        let gather = || {
+            let _alone = lock.alone();
+            let families = registry.gather();
+            let open = families.iter().find(|it| it.name() == "tsio_connections").unwrap();
+            open.get_metric().iter().map(|it| it.get_gauge().get_value()).sum::<f64>()
+        };
+        let sums: Vec<f64> = thread::scope(|scope| {
+            scope.spawn(|| {
+                for unknown in [1, 0].into_iter().cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    metrics.set_open(unknown, 1 - unknown);
+                }
+            });
+            let sums = (0..GATHERED).map(|_| gather()).collect();
+            stop.store(true, Ordering::Relaxed);
+            sums
+        });
+        assert_eq!(sums.iter().filter(|it| **it != 1.0).count(), 0);
+    }
 
     #[test]
     fn a_reason_is_logged_now_and_then_with_how_many_were_left_out() {

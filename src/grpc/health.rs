@@ -142,6 +142,7 @@ mod tests {
     use http_body_util::{BodyExt as _, StreamBody};
 
     use super::*;
+    use crate::grpc::measured::ScrapeLock;
 
     #[tokio::test]
     async fn a_watch_ends_with_its_status() {
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn watches_are_few_and_checks_are_not() {
-        let metrics = Arc::new(ConnectionMetrics::new(&prometheus::Registry::new()).unwrap());
+        let metrics = Arc::new(ConnectionMetrics::new(&prometheus::Registry::new(), ScrapeLock::default()).unwrap());
         let health = AnonymousHealth::new(metrics);
         let watch = Uri::from_static(WATCH);
         let held: Vec<_> = std::iter::from_fn(|| health.begin(&watch, None).ok()).collect();

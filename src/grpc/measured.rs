@@ -201,11 +201,13 @@ impl Measures for Measured {
     }
 }
 
-fn kept<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C> {
+/// Registers a collector, and keeps it.
+pub(super) fn kept<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
 }
 
-fn whole(number: usize) -> i64 {
+/// A number of things as a gauge has it.
+pub(super) fn whole(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -83,7 +83,7 @@ impl Metrics {
         registry.register(Box::new(committed.clone()))?;
         registry.register(Box::new(build))?;
         let inside = Arc::new(Measured::new(&registry, lock.clone())?);
-        let connections = Arc::new(ConnectionMetrics::new(&registry)?);
+        let connections = Arc::new(ConnectionMetrics::new(&registry, lock.clone())?);
         let method = |service: &str, name: &str| {
             let of_code = |code| handled.with_label_values(&[service, name, code_name(Code::from(code))]);
             let handled = (0..CODES).map(of_code).collect();

@@ -1,6 +1,7 @@
 //! Who is closed for whom, with moments made up.
 
 use super::*;
+use crate::grpc::measured::ScrapeLock;
 
 fn limits() -> ConnectionLimits {
     ConnectionLimits {
@@ -16,7 +17,7 @@ fn limits() -> ConnectionLimits {
 }
 
 fn registry(limits: ConnectionLimits) -> Arc<Registry> {
-    let metrics = ConnectionMetrics::new(&prometheus::Registry::new()).unwrap();
+    let metrics = ConnectionMetrics::new(&prometheus::Registry::new(), ScrapeLock::default()).unwrap();
     Arc::new(Registry::new(limits, Arc::new(metrics)))
 }
 
