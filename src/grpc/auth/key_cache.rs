@@ -7,10 +7,12 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -53,9 +55,10 @@ const REMEMBERED: usize = 1_000;
 /// The most calls that wait for a fetch, however many the server may have in flight.
 const WAITING: usize = 64;
 
+/// A fetch that runs.
+pub(super) type FetchedKeys = Pin<Box<dyn Future<Output = Result<Vec<Arc<Key>>, String>> + Send>>;
 /// Fetches the set.
-pub(super) type Fetch =
-    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Vec<Arc<Key>>, String>> + Send>> + Send + Sync>;
+pub(super) type Fetch = Box<dyn Fn() -> FetchedKeys + Send + Sync>;
 
 /// Why there is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,13 +167,14 @@ impl KeyCache {
         let shared = &self.shared;
         // Before the look, so that no end of a fetch is missed after it.
         let mut ended = shared.ended.subscribe();
-        match shared.look_up(id, Instant::now()) {
+        let asked = Instant::now();
+        match shared.look_up(id, asked) {
             Lookup::Key(key) => Ok(key),
             Lookup::None(why) => Err(why),
             Lookup::Wait => {
                 let Ok(_place) = shared.places.try_acquire() else { return Err(NoKey::Unavailable) };
                 let in_time = timeout(shared.times.wait, ended.changed()).await.is_ok();
-                shared.look_again(id, in_time, Instant::now())
+                shared.look_again(id, asked, in_time, Instant::now())
             }
         }
     }
@@ -216,13 +220,18 @@ impl Shared {
         Lookup::None(if state.last == Last::Done { NoKey::Unpublished } else { NoKey::Unavailable })
     }
 
-    /// The look after a wait, which a fetch has ended in time or not.
-    fn look_again(&self, id: Option<&str>, in_time: bool, now: Instant) -> Result<Arc<Key>, NoKey> {
+    /// The look after a wait, which a fetch has ended in time or not. Only a fetch that began after the key was asked for shows
+    /// that the key is not published: an older one may have read the set before the key was in it.
+    fn look_again(&self, id: Option<&str>, asked: Instant, in_time: bool, now: Instant) -> Result<Arc<Key>, NoKey> {
         let state = self.state();
         if let Some(key) = state.key(id) {
             return Ok(key);
         }
         if !in_time || state.last != Last::Done {
+            return Err(NoKey::Unavailable);
+        }
+        if state.fetched < asked {
+            self.wanted.notify_one();
             return Err(NoKey::Unavailable);
         }
         self.remember(id, now);
@@ -293,7 +302,9 @@ async fn refresh(shared: Arc<Shared>) {
             sleep_until(soonest).await;
         }
         shared.begin(Instant::now());
-        let fetched = (shared.fetch)().await;
+        // A panic is a fetch that failed: the next one is begun all the same.
+        let fetched = AssertUnwindSafe(async { (shared.fetch)().await }).catch_unwind().await;
+        let fetched = fetched.unwrap_or_else(|_| Err("the fetch panicked; the log has it".to_owned()));
         shared.end(fetched, Instant::now());
     }
 }

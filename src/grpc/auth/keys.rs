@@ -7,6 +7,8 @@ use std::time::Duration;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 
 /// How long a fetch may take.
 const FETCH: Duration = Duration::from_secs(10);
@@ -35,17 +37,50 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// Fetches the set, on a thread of its own.
-///
-/// # Errors
-/// Why it cannot be had, or holds no key of use.
-pub(super) async fn fetch(source: KeySource) -> Result<Vec<Arc<Key>>, String> {
-    let text = tokio::task::spawn_blocking(move || read(&source)).await.map_err(|error| error.to_string())??;
-    let keys = parse(&text)?;
-    if keys.is_empty() {
-        return Err("the key set holds no public key that tokens are signed with".to_owned());
+/// Fetches the set from its source, one fetch at a time.
+#[derive(Debug)]
+pub(super) struct KeyFetcher {
+    source: KeySource,
+    /// Held by the thread that reads, for as long as it does: of threads that hang there is one at most.
+    reading: Arc<Semaphore>,
+}
+
+impl KeyFetcher {
+    pub(super) fn new(source: KeySource) -> Self {
+        Self { source, reading: Arc::new(Semaphore::new(1)) }
     }
-    Ok(keys)
+
+    /// Fetches the set, on a thread of its own. A file that hangs, as on a network mount, is given up as a URL is; its thread
+    /// stays until the file answers, and neither other work nor the end of the process waits for it.
+    ///
+    /// # Errors
+    /// Why it cannot be had in time, or holds no key of use.
+    pub(super) async fn fetch(&self) -> Result<Vec<Arc<Key>>, String> {
+        self.fetch_within(FETCH).await
+    }
+
+    async fn fetch_within(&self, limit: Duration) -> Result<Vec<Arc<Key>>, String> {
+        let text = timeout(limit, self.read_on_thread()).await;
+        let late = |_| format!("the key set could not be read within {} s", limit.as_secs_f64());
+        let keys = parse(&text.map_err(late)??)?;
+        if keys.is_empty() {
+            return Err("the key set holds no public key that tokens are signed with".to_owned());
+        }
+        Ok(keys)
+    }
+
+    async fn read_on_thread(&self) -> Result<String, String> {
+        let reading = Arc::clone(&self.reading).acquire_owned().await.map_err(|error| error.to_string())?;
+        let (sender, text) = oneshot::channel();
+        let source = self.source.clone();
+        let thread = std::thread::Builder::new().name("key set".to_owned()).spawn(move || {
+            let _reading = reading;
+            // Whoever waited for it may have given up.
+            let _ = sender.send(read(&source));
+        });
+        thread.map_err(|error| format!("no thread to read the key set on: {error}"))?;
+        text.await.map_err(|_| "the thread that read the key set panicked".to_owned())?
+    }
 }
 
 fn read(source: &KeySource) -> Result<String, String> {
@@ -99,5 +134,32 @@ const fn fitting(kind: &AlgorithmParameters) -> &'static [Algorithm] {
         },
         AlgorithmParameters::OctetKeyPair(_) => &[EdDSA],
         _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// A pipe that nobody writes to hangs as a file on a dead mount does.
+    #[tokio::test]
+    async fn a_file_that_hangs_is_given_up_and_holds_one_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let fetcher = KeyFetcher::new(KeySource::File(path.clone()));
+        for _ in 0..3 {
+            let error = fetcher.fetch_within(Duration::from_millis(20)).await.err().unwrap();
+            assert_eq!(error, "the key set could not be read within 0.02 s");
+            assert_eq!(fetcher.reading.available_permits(), 0);
+        }
+        // It answers again: the thread that hung ends, and the next fetch reads.
+        std::fs::write(&path, "").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, r#"{"keys": []}"#).unwrap();
+        let error = fetcher.fetch().await.err().unwrap();
+        assert_eq!(error, "the key set holds no public key that tokens are signed with");
     }
 }

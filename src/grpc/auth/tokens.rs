@@ -15,8 +15,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::key_cache::{KeyCache, NoKey, Times};
-use super::keys::{KeySource, fetch};
+use super::key_cache::{FetchedKeys, KeyCache, NoKey, Times};
+use super::keys::{KeyFetcher, KeySource};
 use super::token_rules::{check_header, check_times};
 use super::{KEYS_UNAVAILABLE, LetIn, Unknown};
 use crate::app::clock::Clock;
@@ -75,9 +75,12 @@ impl Verifier {
         calls: usize,
         measured: Arc<Measured>,
     ) -> Result<Self, String> {
-        let source = tokens.keys.clone();
-        let keys =
-            KeyCache::open(Box::new(move || Box::pin(fetch(source.clone()))), Times::USUAL, calls, measured).await;
+        let fetcher = Arc::new(KeyFetcher::new(tokens.keys.clone()));
+        let fetch = move || -> FetchedKeys {
+            let fetcher = Arc::clone(&fetcher);
+            Box::pin(async move { fetcher.fetch().await })
+        };
+        let keys = KeyCache::open(Box::new(fetch), Times::USUAL, calls, measured).await;
         let keys = keys.map_err(|error| format!("tokens.keys: {error}"))?;
         Ok(Self { tokens, keys, clock, seen: RwLock::default() })
     }

@@ -145,6 +145,48 @@ async fn a_key_that_is_not_published_is_told_from_one_that_could_not_be_looked_u
 }
 
 #[tokio::test]
+async fn a_fetch_that_began_before_a_key_was_asked_for_says_nothing_of_it() {
+    let (answers, asked, fetch) = issuer();
+    answers.send(Ok(vec!["first"])).unwrap();
+    let keys = Arc::new(open(fetch, EAGER, 8).await);
+    let find = |id: &'static str| {
+        let keys = Arc::clone(&keys);
+        tokio::spawn(async move { keys.find(Some(id)).await })
+    };
+    let early = find("second");
+    timeout(BOUND, asked.clone().wait_for(|it| *it == 2)).await.unwrap().unwrap();
+    // The fetch runs, and may have read the set before the third key was in it.
+    let late = find("third");
+    while keys.shared.places.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    answers.send(Ok(vec!["first"])).unwrap();
+    assert_eq!(id(&early.await.unwrap()), Err(NoKey::Unpublished));
+    assert_eq!(id(&late.await.unwrap()), Err(NoKey::Unavailable));
+    // Another fetch was asked for, and the caller who tries again is let in.
+    timeout(BOUND, asked.clone().wait_for(|it| *it == 3)).await.unwrap().unwrap();
+    let again = find("third");
+    while keys.shared.places.available_permits() > 1 {
+        tokio::task::yield_now().await;
+    }
+    answers.send(Ok(vec!["first", "third"])).unwrap();
+    assert_eq!(id(&again.await.unwrap()), Ok("third"));
+}
+
+#[tokio::test]
+async fn a_fetch_that_panics_is_one_that_failed() {
+    let first = std::sync::atomic::AtomicUsize::new(0);
+    let fetch: Fetch = Box::new(move || {
+        assert!(first.fetch_add(1, std::sync::atomic::Ordering::Relaxed) != 1, "the second fetch panics");
+        Box::pin(async { Ok(vec![key("first")]) })
+    });
+    let keys = open(fetch, EAGER, 8).await;
+    assert_eq!(id(&keys.find(Some("second")).await), Err(NoKey::Unavailable));
+    assert_eq!(id(&keys.find(Some("first")).await), Ok("first"));
+    assert_eq!(id(&keys.find(Some("second")).await), Err(NoKey::Unpublished), "the third fetch answers");
+}
+
+#[tokio::test]
 async fn right_after_a_fetch_nobody_waits() {
     let (answers, asked, fetch) = issuer();
     answers.send(Ok(vec!["first"])).unwrap();
