@@ -12,7 +12,7 @@
 //! | any | a response of which nothing is taken for `untaken_seconds` | closed: nothing else frees what the transport holds for it |
 //! | all | `connections`, and the file descriptors | an unknown one is closed, else the known one that is idle longest |
 //!
-//! A new connection is therefore taken at once. [`registry`] decides, [`entry`] is one connection, [`stream`] its bytes.
+//! A new connection is therefore taken at once, unless every other one has a call in flight: then the new one is closed. [`registry`] decides, [`entry`] is one connection, [`stream`] its bytes.
 
 mod entry;
 mod registry;
@@ -30,14 +30,23 @@ use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
+use super::scrape;
 pub(super) use entry::{AnonymousCall, Entry};
 pub(super) use registry::{CallInFlight, Exceeded, Registry};
 pub(super) use stream::Connection;
 
 /// How long to wait for a descriptor to be freed before taking the next connection.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Descriptors that are left to the rest of the process: 25 for the database, 10 for the runtime, some for scrapes and files.
-const RESERVED: usize = 48;
+/// Descriptors of the database. PostgreSQL: 16 connections that read, two pools of 4 that write, 1 that is replaced. SQLite: 5
+/// connections with 3 files each, and the lock.
+const OF_DATABASE: usize = 16 + 2 * 4 + 1;
+/// Descriptors of the process: 3 of standard input and output, 5 of the runtime and its signals, 2 listeners, and 2 files or
+/// connections opened for a moment, as for the issuer's keys.
+const OF_PROCESS: usize = 3 + 5 + 2 + 2;
+/// A connection that was just accepted, and one that was told to close for it.
+const OF_ACCEPTING: usize = 2;
+/// Descriptors that are left to all but connections of callers.
+const RESERVED: usize = OF_DATABASE + OF_PROCESS + OF_ACCEPTING + scrape::MOST_CONNECTIONS;
 /// Connections that are allowed however few descriptors there are.
 const FEWEST: usize = 8;
 
@@ -101,7 +110,8 @@ pub(super) struct Peer {
     pub(super) registry: Arc<Registry>,
 }
 
-/// Connections as they come. Whoever comes is taken; where there are too many, another one is closed.
+/// Connections as they come. Where there are too many, another one is closed, or the new one if all others have calls in
+/// flight.
 pub(super) fn incoming(listener: TcpListener, registry: Arc<Registry>) -> impl Stream<Item = io::Result<Connection>> {
     futures_util::stream::unfold((listener, registry), async |(listener, registry)| {
         let taken = loop {
@@ -156,7 +166,10 @@ mod tests {
     #[test]
     fn connections_are_bounded_by_descriptors() {
         assert_eq!(limits().within(1_024), limits());
-        let few = limits().within(64);
+        // The database, the process, and 16 scrapes each that are read and answered, with the one that comes.
+        assert_eq!(RESERVED, 25 + 12 + 2 + 33);
+        assert_eq!(limits().within(871).all, 799);
+        let few = limits().within(88);
         assert_eq!((few.all, few.unknown, few.unknown_per_address), (16, 8, 8));
         assert_eq!(few.per_caller, NonZeroUsize::new(2));
         assert_eq!(limits().within(10).all, FEWEST);

@@ -1,4 +1,5 @@
-//! Few places for strangers: where all are taken, whoever has had one longest makes way for the next.
+//! A bounded number of slots for work of unknown callers: if all are in use, the work that began first is cancelled for the
+//! next.
 //!
 //! So nobody can hold all of them by doing nothing, and nobody has to wait.
 
@@ -8,41 +9,41 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Places of which the oldest is evicted.
+/// Slots of which the oldest is evicted.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct EvictingSlots {
     most: usize,
-    taken: Mutex<Taken>,
+    in_use: Mutex<SlotsInUse>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct SlotsInUse {
     next: u64,
     /// By their number, which grows; dropping the sender evicts.
-    places: BTreeMap<u64, oneshot::Sender<()>>,
+    slots: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// Frees its place when dropped, if it has not been evicted.
-struct Place<'a> {
-    places: &'a Places,
+/// Frees its slot when dropped, if it has not been evicted.
+struct EvictingSlot<'a> {
+    slots: &'a EvictingSlots,
     id: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for EvictingSlot<'_> {
     fn drop(&mut self) {
-        self.places.taken.lock().unwrap_or_else(PoisonError::into_inner).places.remove(&self.id);
+        self.slots.in_use.lock().unwrap_or_else(PoisonError::into_inner).slots.remove(&self.id);
     }
 }
 
-impl Places {
+impl EvictingSlots {
     /// All of them free; there is one at least.
     pub(super) fn new(most: usize) -> Self {
-        Self { most: most.max(1), taken: Mutex::default() }
+        Self { most: most.max(1), in_use: Mutex::default() }
     }
 
-    /// Takes a place and works in it; nothing where it was evicted before it was done.
+    /// Takes a slot and works in it; nothing where it was evicted before it was done.
     pub(super) async fn work<R>(&self, work: impl Future<Output = R>) -> Option<R> {
-        let (_place, evicted) = self.take();
+        let (_slot, evicted) = self.take();
         tokio::select! {
             biased;
             done = work => Some(done),
@@ -50,16 +51,16 @@ impl Places {
         }
     }
 
-    fn take(&self) -> (Place<'_>, oneshot::Receiver<()>) {
+    fn take(&self) -> (EvictingSlot<'_>, oneshot::Receiver<()>) {
         let (sender, evicted) = oneshot::channel();
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = taken.next;
-        taken.next = id.saturating_add(1);
-        if taken.places.len() >= self.most {
-            taken.places.pop_first();
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = in_use.next;
+        in_use.next = id.saturating_add(1);
+        if in_use.slots.len() >= self.most {
+            in_use.slots.pop_first();
         }
-        taken.places.insert(id, sender);
-        (Place { places: self, id }, evicted)
+        in_use.slots.insert(id, sender);
+        (EvictingSlot { slots: self, id }, evicted)
     }
 }
 
@@ -72,16 +73,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_makes_way_for_the_newest() {
-        let places = Places::new(2);
-        let mut held: Vec<_> = (0..2).map(|_| Box::pin(places.work(pending::<()>()))).collect();
+    fn the_oldest_is_evicted_for_the_newest() {
+        let slots = EvictingSlots::new(2);
+        let mut held: Vec<_> = (0..2).map(|_| Box::pin(slots.work(pending::<()>()))).collect();
         assert!(held.iter_mut().all(|it| it.as_mut().now_or_never().is_none()));
-        assert_eq!(places.work(ready(7)).now_or_never(), Some(Some(7)));
+        assert_eq!(slots.work(ready(7)).now_or_never(), Some(Some(7)));
         assert_eq!(held[0].as_mut().now_or_never(), Some(None), "evicted");
         assert!(held[1].as_mut().now_or_never().is_none());
-        // A place that was given back is free: nobody is evicted for it.
+        // A slot that was given back is free: nobody is evicted for it.
         drop(held.remove(0));
-        assert_eq!(places.work(ready(8)).now_or_never(), Some(Some(8)));
+        assert_eq!(slots.work(ready(8)).now_or_never(), Some(Some(8)));
         assert!(held[0].as_mut().now_or_never().is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /metrics` over plain HTTP, on a listener of its own. It says nothing of persons: methods, codes, times, funds.
 //!
 //! One request a connection, few connections, and little time for each: nothing more is wanted of it. A request that is not
-//! finished makes way for a newer one, so whoever finishes theirs is answered.
+//! finished is evicted for a newer one, so whoever finishes theirs is answered.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::connections::{self, Registry};
-use super::eviction::Places;
+use super::eviction::EvictingSlots;
 use super::measured::Moment;
 use super::metrics::Metrics;
 use super::watch::Watchers;
@@ -21,6 +21,8 @@ use crate::app::App;
 
 /// Connections whose request is being read, and as many that are being answered.
 const CONNECTIONS: usize = 16;
+/// Connections that are open at most: those, and one that was just accepted.
+pub(super) const MOST_CONNECTIONS: usize = 2 * CONNECTIONS + 1;
 /// How long a request may take.
 const HEADER: Duration = Duration::from_secs(2);
 /// How long its answer may take.
@@ -39,8 +41,8 @@ struct Scraped {
     metrics: Arc<Metrics>,
     /// When the funds were read last.
     funds: Mutex<Option<Instant>>,
-    reading: Places,
-    answering: Places,
+    reading: EvictingSlots,
+    answering: EvictingSlots,
 }
 
 /// Answers until it is dropped.
@@ -50,7 +52,7 @@ pub(super) async fn serve(
     listener: TcpListener,
     connections: Arc<Registry>,
 ) {
-    let (reading, answering) = (Places::new(CONNECTIONS), Places::new(CONNECTIONS));
+    let (reading, answering) = (EvictingSlots::new(CONNECTIONS), EvictingSlots::new(CONNECTIONS));
     let scraped = Arc::new(Scraped { app, watchers, metrics, funds: Mutex::new(None), reading, answering });
     loop {
         if let Some((stream, _)) = connections::accept(&listener, &connections).await {
