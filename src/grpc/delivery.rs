@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_large_message_of_which_pieces_are_taken_is_not_untaken() {
-        let entry = Arc::new(Entry::new(1));
+        let entry = Arc::new(Entry::new(1, false));
         let mut body = follow(Response::new(endless()), Some(&entry), ()).into_body();
         let mut ahead: Vec<Bytes> = std::iter::from_fn(|| next(&mut body)).collect();
         for _ in 0..3 {

@@ -54,15 +54,15 @@ pub(super) struct Gate {
 struct Admitted {
     span: Span,
     peer: Option<Peer>,
-    held: Held,
+    held: HeldByCall,
     /// When its response ends at the latest, and with what.
     end: Option<(Instant, Status)>,
 }
 
 /// What a call holds until its response is gone.
-enum Held {
+enum HeldByCall {
     Authenticated { _call: Option<CallInFlight>, _place: OwnedSemaphorePermit },
-    Anonymous { _health: health::Held },
+    Anonymous { _health: health::AnonymousHealthCall },
 }
 
 impl Gate {
@@ -103,7 +103,7 @@ impl Gate {
         counted.told_in(&span, known.is_ok());
         match known {
             Ok(Known { let_in, proof, call }) => {
-                let held = Held::Authenticated { _call: call, _place: self.place()? };
+                let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
                 request.extensions_mut().insert(let_in);
                 request.extensions_mut().insert(proof);
                 request.extensions_mut().insert(Arc::clone(&self.metrics.inside));
@@ -122,7 +122,7 @@ impl Gate {
         let shows_token = request.headers().contains_key(AUTHORIZATION);
         match self.authenticate(request, peer.as_ref()).await {
             Ok(Known { let_in, proof, call }) => {
-                let held = Held::Authenticated { _call: call, _place: self.place()? };
+                let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
                 let end = let_in.ends.map(|ends| (ends, auth::over(Some(proof))));
                 Ok(Admitted { span: Span::none(), peer, held, end })
             }
@@ -131,7 +131,7 @@ impl Gate {
                 let held = self.health.begin(request.uri(), peer.as_ref().map(|it| &it.entry))?;
                 let end = Instant::now().checked_add(health::LASTS).map(|it| (it, health::over()));
                 let end = end.filter(|_| health::is_watch(request.uri()));
-                Ok(Admitted { span: Span::none(), peer, held: Held::Anonymous { _health: held }, end })
+                Ok(Admitted { span: Span::none(), peer, held: HeldByCall::Anonymous { _health: held }, end })
             }
             Err(denied) => Err(self.deny(request, peer.as_ref(), denied)),
         }
@@ -140,7 +140,7 @@ impl Gate {
     /// In development mode nobody proves anything, so what is open to all counts as an authenticated call.
     fn admit_developer(&self, peer: Option<Peer>) -> Result<Admitted, Status> {
         let call = peer.as_ref().and_then(|it| it.registry.begin(&it.entry, None, None).ok());
-        let held = Held::Authenticated { _call: call, _place: self.place()? };
+        let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
         Ok(Admitted { span: Span::none(), peer, held, end: None })
     }
 

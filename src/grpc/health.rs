@@ -1,7 +1,7 @@
 //! Health calls without a credential: open to everybody, so few at a time and short.
 //!
-//! A check answers always. A watch is one of [`STREAMS`], lasts [`LASTS`], and neither keeps its connection open. Whoever
-//! shows a token or a known certificate is authenticated as in any call, and watches until the proof ends.
+//! A connection carries a few of these calls at a time, one of a trusted proxy any number: many probes share it. A watch is also
+//! one of [`STREAMS`] and lasts [`LASTS`]. Neither checks nor watches keep their connection open. Whoever shows a token or a known certificate is authenticated as in any call, and watches until the proof ends.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -47,7 +47,7 @@ pub(super) struct AnonymousHealth {
 
 /// What such a call holds until its response is gone.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct AnonymousHealthCall {
     _call: Option<AnonymousCall>,
     _stream: Option<(OwnedSemaphorePermit, OpenGauge)>,
 }
@@ -61,7 +61,7 @@ impl AnonymousHealth {
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED, reason `HEALTH_EXCEEDED`, when there are too many watches, or calls on this connection.
-    pub(super) fn begin(&self, uri: &Uri, entry: Option<&Arc<Entry>>) -> Result<Held, Status> {
+    pub(super) fn begin(&self, uri: &Uri, entry: Option<&Arc<Entry>>) -> Result<AnonymousHealthCall, Status> {
         let refused = |message: &str| {
             self.metrics.refuse_health();
             with_details(Code::ResourceExhausted, message.to_owned(), vec![error_info("HEALTH_EXCEEDED")])
@@ -83,7 +83,7 @@ impl AnonymousHealth {
         } else {
             None
         };
-        Ok(Held { _call: call, _stream: stream })
+        Ok(AnonymousHealthCall { _call: call, _stream: stream })
     }
 }
 

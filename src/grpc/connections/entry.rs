@@ -15,6 +15,8 @@ const ANONYMOUS_CALLS: usize = 16;
 #[derive(Debug)]
 pub(in crate::grpc) struct Entry {
     id: u64,
+    /// It is a proxy's, which many callers share.
+    trusted: bool,
     closed: AtomicBool,
     /// The task that reads and writes it.
     task: AtomicWaker,
@@ -44,9 +46,10 @@ struct UntakenResponse {
 }
 
 impl Entry {
-    pub(in crate::grpc) fn new(id: u64) -> Self {
+    pub(in crate::grpc) fn new(id: u64, trusted: bool) -> Self {
         Self {
             id,
+            trusted,
             closed: AtomicBool::default(),
             task: AtomicWaker::new(),
             blocked: AtomicBool::default(),
@@ -126,10 +129,10 @@ impl Entry {
         }
     }
 
-    /// A call without a credential, if there are not too many on this connection.
+    /// A call without a credential, if there are not too many on this connection; on a trusted proxy's there never are.
     pub(in crate::grpc) fn begin_anonymous(self: &Arc<Self>) -> Option<AnonymousCall> {
         let mut waiting = self.waiting();
-        if waiting.anonymous_calls >= ANONYMOUS_CALLS {
+        if !self.trusted && waiting.anonymous_calls >= ANONYMOUS_CALLS {
             return None;
         }
         waiting.anonymous_calls = waiting.anonymous_calls.saturating_add(1);
@@ -154,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_response_without_progress_for_longest_counts() {
-        let entry = Entry::new(1);
+        let entry = Entry::new(1, false);
         assert_eq!(entry.untaken_since(), None);
         let (first, second) = (entry.number_response(), entry.number_response());
         entry.handed(first);
@@ -173,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_response_waits_for_its_peer_only_while_the_socket_takes_bytes() {
-        let entry = Entry::new(1);
+        let entry = Entry::new(1, false);
         let response = entry.number_response();
         entry.handed(response);
         let before = Instant::now();
@@ -194,10 +197,13 @@ mod tests {
 
     #[test]
     fn anonymous_calls_are_few_on_one_connection() {
-        let entry = Arc::new(Entry::new(1));
+        let entry = Arc::new(Entry::new(1, false));
         let held: Vec<_> = std::iter::from_fn(|| entry.begin_anonymous()).collect();
         assert_eq!(held.len(), ANONYMOUS_CALLS);
         drop(held);
         assert!(entry.begin_anonymous().is_some());
+        let of_proxy = Arc::new(Entry::new(2, true));
+        let held: Vec<_> = (0..=ANONYMOUS_CALLS).map(|_| of_proxy.begin_anonymous()).collect();
+        assert!(held.iter().all(Option::is_some), "many callers share a proxy's connection");
     }
 }

@@ -35,7 +35,7 @@ struct Open {
     connections: BTreeMap<u64, Tracked>,
     /// Those that are unknown, by where they are from.
     unknown: HashMap<Origin, BTreeSet<u64>>,
-    callers: HashMap<Actor, Use>,
+    callers: HashMap<Actor, CallerUsage>,
     /// How many were told to close and have not gone yet.
     closing: usize,
     /// What is to be logged and counted once the lock is free.
@@ -56,7 +56,7 @@ struct Tracked {
     entry: Arc<Entry>,
     address: SocketAddr,
     origin: Origin,
-    state: State,
+    state: ConnectionState,
     /// Authenticated calls in flight.
     calls: usize,
     /// When the last of them ended.
@@ -64,7 +64,7 @@ struct Tracked {
 }
 
 #[derive(Debug)]
-enum State {
+enum ConnectionState {
     Unknown {
         since: Instant,
         known_before: bool,
@@ -80,7 +80,7 @@ enum State {
 
 /// What one caller has.
 #[derive(Debug, Default)]
-struct Use {
+struct CallerUsage {
     connections: usize,
     calls: usize,
 }
@@ -212,8 +212,8 @@ impl Open {
     fn insert(&mut self, address: SocketAddr, origin: Origin) -> Arc<Entry> {
         let (id, now) = (self.next, Instant::now());
         self.next = id.saturating_add(1);
-        let entry = Arc::new(Entry::new(id));
-        let state = State::Unknown { since: now, known_before: false };
+        let entry = Arc::new(Entry::new(id, origin.trusted));
+        let state = ConnectionState::Unknown { since: now, known_before: false };
         let tracked = Tracked { entry: Arc::clone(&entry), address, origin, state, calls: 0, last: now };
         self.connections.insert(id, tracked);
         self.unknown.entry(origin).or_default().insert(id);
@@ -225,7 +225,7 @@ impl Open {
     fn leave(&mut self, id: u64) -> bool {
         let Some(connection) = self.connections.get(&id) else { return false };
         match &connection.state {
-            State::Unknown { .. } => {
+            ConnectionState::Unknown { .. } => {
                 if let Some(ids) = self.unknown.get_mut(&connection.origin) {
                     ids.remove(&id);
                     if ids.is_empty() {
@@ -233,7 +233,7 @@ impl Open {
                     }
                 }
             }
-            State::Known { caller: Some(caller), .. } => {
+            ConnectionState::Known { caller: Some(caller), .. } => {
                 if let Some(held) = self.callers.get_mut(caller) {
                     held.connections = held.connections.saturating_sub(1);
                     if held.connections == 0 && held.calls == 0 {
@@ -241,8 +241,8 @@ impl Open {
                     }
                 }
             }
-            State::Known { caller: None, .. } => {}
-            State::Closing => return true,
+            ConnectionState::Known { caller: None, .. } => {}
+            ConnectionState::Closing => return true,
         }
         false
     }
@@ -252,7 +252,7 @@ impl Open {
             return;
         }
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.state = State::Closing;
+            connection.state = ConnectionState::Closing;
             connection.entry.close();
             self.closing = self.closing.saturating_add(1);
             self.closed.push(Closed { reason, address: connection.address });
@@ -271,7 +271,7 @@ impl Open {
     /// Closes the known connection, of this caller where one is named, that is idle longest.
     fn close_idle(&mut self, of: Option<&Actor>, reason: &'static str) -> bool {
         let of_caller = |it: &Tracked| match &it.state {
-            State::Known { caller, .. } => of.is_none() || of == caller.as_ref(),
+            ConnectionState::Known { caller, .. } => of.is_none() || of == caller.as_ref(),
             _ => false,
         };
         let idle = self.connections.iter().filter(|(_, it)| it.calls == 0 && of_caller(it));
@@ -298,7 +298,7 @@ impl Open {
         {
             return Err(Exceeded::Calls(most));
         }
-        let becomes_known = self.connections.get(&id).filter(|it| matches!(it.state, State::Unknown { .. }));
+        let becomes_known = self.connections.get(&id).filter(|it| matches!(it.state, ConnectionState::Unknown { .. }));
         if let Some(trusted) = becomes_known.map(|it| it.origin.trusted) {
             let counts_for = caller.filter(|_| !trusted);
             if let (Some(caller), Some(most)) = (counts_for, full(limits.per_caller, held.0))
@@ -313,12 +313,12 @@ impl Open {
                 held.connections = held.connections.saturating_add(1);
             }
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.state = State::Known { caller: counts_for.cloned(), until };
+                connection.state = ConnectionState::Known { caller: counts_for.cloned(), until };
             }
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.calls = connection.calls.saturating_add(1);
-            if let State::Known { until: last, .. } = &mut connection.state {
+            if let ConnectionState::Known { until: last, .. } = &mut connection.state {
                 *last = last.zip(until).map(|(last, until)| last.max(until));
             }
         }
@@ -356,14 +356,16 @@ impl Open {
                 continue;
             }
             match &connection.state {
-                State::Unknown { since, known_before } if over(*since, UNKNOWN) => {
+                ConnectionState::Unknown { since, known_before } if over(*since, UNKNOWN) => {
                     ended.push((*id, if *known_before { "proof_ended" } else { "unknown" }));
                 }
-                State::Known { until: Some(until), .. } if idle && now >= *until => {
+                ConnectionState::Known { until: Some(until), .. } if idle && now >= *until => {
                     unknown_again.push((*id, *until));
                 }
-                State::Known { .. } if idle && over(connection.last, limits.idle) => ended.push((*id, "idle")),
-                State::Unknown { .. } | State::Known { .. } | State::Closing => {}
+                ConnectionState::Known { .. } if idle && over(connection.last, limits.idle) => {
+                    ended.push((*id, "idle"))
+                }
+                ConnectionState::Unknown { .. } | ConnectionState::Known { .. } | ConnectionState::Closing => {}
             }
         }
         for (id, reason) in ended {
@@ -372,7 +374,7 @@ impl Open {
         for (id, since) in unknown_again {
             self.leave(id);
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.state = State::Unknown { since, known_before: true };
+                connection.state = ConnectionState::Unknown { since, known_before: true };
                 self.unknown.entry(connection.origin).or_default().insert(id);
                 self.changed = true;
             }
