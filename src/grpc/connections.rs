@@ -169,7 +169,7 @@ mod tests {
         // The database, the process, and 16 scrapes each that are read and answered, with the one that comes.
         assert_eq!(RESERVED, 25 + 12 + 2 + 33);
         assert_eq!(limits().within(871).all, 799);
-        let few = limits().within(88);
+        let few = limits().within(64);
         assert_eq!((few.all, few.unknown, few.unknown_per_address), (16, 8, 8));
         assert_eq!(few.per_caller, NonZeroUsize::new(2));
         assert_eq!(limits().within(10).all, FEWEST);

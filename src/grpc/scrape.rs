@@ -20,7 +20,7 @@ use super::watch::Watchers;
 use crate::app::App;
 
 /// Connections whose request is being read, and as many that are being answered.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 4;
 /// Connections that are open at most: those, and one that was just accepted.
 pub(super) const MOST_CONNECTIONS: usize = 2 * CONNECTIONS + 1;
 /// How long a request may take.

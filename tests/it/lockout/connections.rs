@@ -63,7 +63,7 @@ fn few_descriptors_lock_nobody_out() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("few");
-        fs::write(&program, format!("#!/bin/sh\nulimit -n 88\nexec {TSIO} \"$@\"\n")).unwrap();
+        fs::write(&program, format!("#!/bin/sh\nulimit -n 64\nexec {TSIO} \"$@\"\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let guard = Guard::start_by(&program, &Db::sqlite(), "");
         assert!(guard.logged("fewer connections than configured"), "{}", guard.server.stderr());
