@@ -28,8 +28,9 @@ const KILLED_AFTER: usize = 5;
 /// The most answers before the disk is full again.
 const MOST: usize = 60;
 const ROUND: Duration = Duration::from_secs(90);
-/// Bytes of the disk: room for a new cluster, or for a busy SQLite file and its log.
-const SIZE: &str = "size=160m";
+/// MiB of the disk: room for a new cluster, or for a SQLite file and its log, and for what callers write in a round.
+const SIZE: usize = 160;
+const SIZE_OF_ROUND: usize = 20;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
@@ -42,10 +43,11 @@ enum Disk {
 }
 
 impl Disk {
-    fn new() -> Self {
+    fn new(rounds: usize) -> Self {
         let folder = TempDir::with_prefix("tsio-it-disk-").unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", SIZE, "tsio-it-disk"]).arg(folder.path());
+        let size = format!("size={}m", SIZE + rounds * SIZE_OF_ROUND);
+        mount.args(["-t", "tmpfs", "-o", &size, "tsio-it-disk"]).arg(folder.path());
         let mounted = mount.output().is_ok_and(|mounted| mounted.status.success());
         if mounted { Self::Mounted(folder) } else { Self::Told(folder, Control::new()) }
     }
@@ -68,7 +70,7 @@ impl Disk {
         match self {
             Self::Mounted(folder) => {
                 let mut file = File::create(folder.path().join("filler")).unwrap();
-                let zeros = [0; 64 * 1024];
+                let zeros = vec![0; 1024 * 1024];
                 while file.write_all(&zeros).is_ok() {}
             }
             Self::Told(_, control) => control.fill(),
@@ -93,7 +95,7 @@ impl Drop for Disk {
 }
 
 async fn filled_and_freed(mut random: Rng, rounds: usize, on_postgres: bool) {
-    let disk = Disk::new();
+    let disk = Disk::new(rounds);
     let environment = disk.environment(if on_postgres { "data/base" } else { "" });
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let (db, mut server) = if on_postgres {
