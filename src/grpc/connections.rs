@@ -166,9 +166,9 @@ mod tests {
     #[test]
     fn connections_are_bounded_by_descriptors() {
         assert_eq!(limits().within(1_024), limits());
-        // The database, the process, and 16 scrapes each that are read and answered, with the one that comes.
-        assert_eq!(RESERVED, 25 + 12 + 2 + 33);
-        assert_eq!(limits().within(871).all, 799);
+        // The database, the process, and four scrapes each that are read and answered, with the one that comes.
+        assert_eq!(RESERVED, 25 + 12 + 2 + 9);
+        assert_eq!(limits().within(847).all, 799);
         let few = limits().within(64);
         assert_eq!((few.all, few.unknown, few.unknown_per_address), (16, 8, 8));
         assert_eq!(few.per_caller, NonZeroUsize::new(2));
