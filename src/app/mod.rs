@@ -143,9 +143,9 @@ impl App {
         let before = self.clock().now().at;
         let times =
             timeout(READY, books::times(self.store())).await.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
-        let ahead = Duration::from_micros(self.clock().ahead_of(before, times.database).unsigned_abs());
+        let apart = Duration::from_micros(self.clock().ahead_of(before, times.database).unsigned_abs());
         let wrong = self.clock().check(before, times.database).err().map(AppError::from);
-        Ok(ClockSkew { behind: self.clock().behind(times.recorded), apart: ahead, wrong })
+        Ok(ClockSkew { behind: self.clock().behind(times.recorded), apart, wrong })
     }
 
     /// Refuses to go on with a clock that is too far from the database's.

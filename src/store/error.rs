@@ -48,21 +48,6 @@ impl StoreError {
         Self::Away("no answer in time".to_owned())
     }
 
-    /// Whether the connection it came over may be unfit for use. Exhaustive on purpose.
-    #[must_use]
-    pub const fn may_be_the_connection(&self) -> bool {
-        match self {
-            Self::Away(_) | Self::Full(_) => true,
-            Self::Busy(_)
-            | Self::Taken(_)
-            | Self::Row(_)
-            | Self::Unreadable(_)
-            | Self::Outdated(_)
-            | Self::ClockWrong(_)
-            | Self::Unusable(_) => false,
-        }
-    }
-
     /// What it says, without what kind of failure it is.
     #[must_use]
     pub fn said(self) -> String {

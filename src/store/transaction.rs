@@ -48,7 +48,16 @@ pub trait Failure {
 
 impl Failure for StoreError {
     fn may_be_the_connection(&self) -> bool {
-        Self::may_be_the_connection(self)
+        match self {
+            Self::Away(_) | Self::Full(_) => true,
+            Self::Busy(_)
+            | Self::Taken(_)
+            | Self::Row(_)
+            | Self::Unreadable(_)
+            | Self::Outdated(_)
+            | Self::ClockWrong(_)
+            | Self::Unusable(_) => false,
+        }
     }
 }
 

@@ -10,17 +10,16 @@ use tsio::proto::ListFundsRequest;
 
 use crate::client::Client;
 use crate::door::{as_role, call};
-use crate::harness::Server;
+use crate::harness::{Server, setting};
 
 /// How long the random part of a test goes on; CI takes the short form.
 fn seconds() -> Duration {
-    let given = std::env::var("TSIO_ATTACK_SECONDS").ok().map(|it| it.parse().unwrap());
-    Duration::from_secs(given.unwrap_or(3))
+    Duration::from_secs(setting("TSIO_ATTACK_SECONDS").unwrap_or(3))
 }
 
 /// What the random part draws from; a failure shows the seed, and `TSIO_SEED` runs it again.
 fn random() -> fastrand::Rng {
-    let seed = std::env::var("TSIO_SEED").ok().map_or_else(|| fastrand::u64(..), |it| it.parse().unwrap());
+    let seed = setting("TSIO_SEED").unwrap_or_else(|| fastrand::u64(..));
     eprintln!("TSIO_SEED={seed}");
     fastrand::Rng::with_seed(seed)
 }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::client::Client;
-use crate::harness::{Db, Server, run_within};
+use crate::harness::{Db, Server, run_within, setting};
 use crate::io_faults::{Control, becomes};
 use crate::load::{Load, Unanswered, held};
 use crate::past::proved;
@@ -31,10 +31,6 @@ const ROUND: Duration = Duration::from_secs(90);
 /// MiB of the disk: room for a new cluster, or for a SQLite file and its log, and for what callers write in a round.
 const SIZE: usize = 160;
 const SIZE_OF_ROUND: usize = 20;
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap())
-}
 
 /// A disk that can be full.
 enum Disk {

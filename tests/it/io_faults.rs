@@ -16,7 +16,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::client::{Client, fresh, reason};
-use crate::harness::{Db, Server, lock_file, output_of, room, run, run_within};
+use crate::harness::{Db, Server, lock_file, output_of, room, run, run_within, setting};
 use crate::workload::Workload;
 
 const SHIM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/io_faults/shim.c");
@@ -121,7 +121,7 @@ fn shim() -> PathBuf {
 
 /// Places from one point of a sweep to the next.
 pub(crate) fn stride() -> u64 {
-    std::env::var("TSIO_FAULT_STRIDE").map_or(STRIDE, |text| text.parse().unwrap())
+    setting("TSIO_FAULT_STRIDE").unwrap_or(STRIDE)
 }
 
 /// One database under one server, and where the sweep has come to.

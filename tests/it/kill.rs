@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 use tsio::proto::RecipientKind;
 
 use crate::client::{Client, YEAR, fresh};
-use crate::harness::{Db, Server, run_within};
+use crate::harness::{Db, Server, run_within, setting};
 use crate::money::{Much, balances, nlg};
 use crate::past::proved;
 
@@ -46,11 +46,6 @@ fn what_was_acknowledged_outlives_a_power_cut_sqlite() {
 #[test]
 fn what_was_acknowledged_outlives_a_power_cut_postgres() {
     killed(Db::postgres_alone);
-}
-
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
 }
 
 fn killed(db: fn() -> Db) {

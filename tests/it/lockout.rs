@@ -21,7 +21,7 @@ use tsio::proto::ListFundsRequest;
 
 use crate::door::issuer::{AUDIENCE, ISSUER, SigningKey, claims, publish};
 use crate::door::{call, why};
-use crate::harness::{Db, Server, TSIO};
+use crate::harness::{Db, Server, TSIO, setting};
 use crate::metrics::Scrape;
 
 /// Within this everybody who may call is served.
@@ -133,5 +133,5 @@ async fn listed(channel: &Channel, token: &str) -> Result<(), Status> {
 
 /// A size, from the environment where it is given.
 fn size(name: &str, usual: usize) -> usize {
-    std::env::var(name).ok().map_or(usual, |it| it.parse().unwrap())
+    setting(name).map_or(usual, |it| usize::try_from(it).unwrap())
 }

@@ -16,7 +16,7 @@ use tsio::proto::{CloseOfferRequest, Offer, OfferState, Outcome, Party, WatchOff
 
 use crate::client::{Client, NEXT_YEAR, YEAR, contact, fresh, reason};
 use crate::faults::TERMINATE;
-use crate::harness::{Db, Server, both, cli, run};
+use crate::harness::{Db, Server, both, cli, run, setting};
 use crate::load::{Load, Unanswered};
 use crate::money::funded;
 use crate::past::{Past, proved};
@@ -130,7 +130,7 @@ async fn held(client: &Client, seen: &[WatchOffersResponse], last: i64) {
 }
 
 async fn nothing_is_lost_or_told_twice_however_often_it_breaks(db: Db) {
-    let seed = std::env::var("TSIO_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let seed = setting("TSIO_SEED").unwrap_or_else(|| fastrand::u64(..));
     eprintln!("TSIO_SEED={seed}");
     let mut rng = Rng::with_seed(seed);
     let server = Server::start(&db);

@@ -19,6 +19,12 @@ pub(crate) use server::{Output, Server, cli, tsio};
 /// The binary under test.
 pub(crate) const TSIO: &str = env!("CARGO_BIN_EXE_tsio");
 
+/// A whole number that the environment sets for a test, such as its seed or its size.
+pub(crate) fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
+}
+
 /// Makes of each `async fn scenario(db: Db)` named two tests, `scenario::sqlite` and `scenario::postgres`.
 macro_rules! both {
     ($($scenario:ident),+ $(,)?) => {$(

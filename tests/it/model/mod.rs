@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::client::{Client, YEAR, fresh, reason};
-use crate::harness::{Db, Server, run_within};
+use crate::harness::{Db, Server, run_within, setting};
 use crate::past::proved;
 use command::Generator;
 use world::{Call, World};
@@ -65,11 +65,6 @@ mod the_service_and_the_model_agree {
     fn postgres() {
         both_seeds(Db::postgres);
     }
-}
-
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
 }
 
 fn both_seeds(db: fn() -> Db) {
