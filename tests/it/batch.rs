@@ -1,5 +1,6 @@
 //! Several offers in one call: all of one moment, in the order asked for, all or none.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,8 +14,8 @@ use crate::money::nle;
 
 both!(offers_come_whole_and_in_order, offers_are_of_one_moment, a_batch_names_all_that_is_wrong);
 
-/// Contacts of both offers, made while batches are read.
-const CONTACTS: usize = 40;
+/// Moments that are to be seen: contacts are made until then.
+const MOMENTS: usize = 10;
 
 async fn batch(client: &Client, offers: &[&str]) -> Result<BatchGetOffersResponse, Status> {
     let offers = offers.iter().map(|&it| it.to_owned()).collect();
@@ -50,29 +51,28 @@ async fn offers_are_of_one_moment(db: Db) {
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let pair: Vec<Offer> = offers[..2].to_vec();
-    let done = Arc::new(AtomicBool::new(false));
+    let seen_enough = Arc::new(AtomicBool::new(false));
     let writer = {
-        let (client, pair, done) = (Client::of(&server).await, pair.clone(), Arc::clone(&done));
+        let (client, pair, seen_enough) = (Client::of(&server).await, pair.clone(), Arc::clone(&seen_enough));
         tokio::spawn(async move {
-            for _ in 0..CONTACTS {
+            while !seen_enough.load(Ordering::SeqCst) {
                 let both = contact(Party::ResponsibleBody, &[&pair[0], &pair[1]], &fresh());
                 client.offers().contact_offers(client.ask(both)).await.unwrap();
             }
-            done.store(true, Ordering::SeqCst);
         })
     };
-    let (mut seen, mut last) = (Vec::new(), 0);
-    while !done.load(Ordering::SeqCst) {
+    let (mut moments, mut last) = (BTreeSet::new(), 0);
+    while moments.len() < MOMENTS {
         let found = batch(&client, &[&pair[0].offer, &pair[1].offer]).await.unwrap();
         let contacts: Vec<usize> = found.offers.iter().map(|it| it.offer.as_ref().unwrap().contacts.len()).collect();
         assert_eq!(contacts[0], contacts[1], "both or neither");
         assert!(found.at_sequence >= last, "time goes on");
         last = found.at_sequence;
-        seen.push(contacts[0]);
+        moments.insert(contacts[0]);
+        assert!(!writer.is_finished(), "no contact can be made any more");
     }
+    seen_enough.store(true, Ordering::SeqCst);
     writer.await.unwrap();
-    seen.dedup();
-    assert!(seen.len() > 2, "batches were read while contacts were made: {seen:?}");
 }
 
 async fn a_batch_names_all_that_is_wrong(db: Db) {

@@ -95,12 +95,12 @@ fn sessions_that_are_ended_lose_nothing() {
         let offers = client.seed().await;
         let mut past = Past::of(&db).await;
         let load = Load::on(&client, &offers, Unanswered::Again);
+        // A round may find the server between two sessions and end none.
         let mut ended = 0;
-        for _ in 0..20 {
+        while ended < 20 {
             load.until_more(5).await;
             ended += past.number(TERMINATE).await;
         }
-        assert!(ended >= 20, "only {ended} sessions were ended");
         load.until_more(20).await;
         let sent = load.end().await;
         held(&client, &offers, &sent).await;
