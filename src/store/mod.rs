@@ -42,10 +42,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sqlx::{self, Connection as _, PgConnection};
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseExecutor, DbBackend, Statement,
 };
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 pub use commit_notices::CommitNoticeLayer;
 pub use error::StoreError;
@@ -64,6 +66,8 @@ pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a writer's session may wait for the rest of what its client began to say: longer than any try lasts. The
 /// database ends one that is idle, but not one that stopped between the messages of a statement.
 const ABANDONED_AFTER: Duration = Duration::from_secs(30);
+/// How long a connection that is released is waited for while a statement on it has no answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections for reading. SQLite readers beyond the cores only wait; PostgreSQL has room for several replicas.
 const READERS_SQLITE: u32 = 4;
 const READERS_POSTGRES: u32 = 16;
@@ -162,6 +166,9 @@ impl Store {
             .acquire_timeout(LOCK_TIMEOUT)
             .sqlx_logging(false)
             .test_before_acquire_if_idle_for(IDLE);
+        reads.map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_release(|connection, _| Box::pin(answer_what_is_due(connection)))
+        });
         reads.map_sqlx_postgres_opts(|options| options.application_name("tsio"));
         let rules = Arc::new(ConnectionRules::default());
         // A plan made while the tables were empty would be kept, and would scan them.
@@ -192,9 +199,9 @@ impl Store {
         let rules = Arc::clone(rules);
         options.map_sqlx_postgres_pool_opts(move |pool| {
             let rules = Arc::clone(&rules);
-            pool.after_release(move |_, _| {
+            pool.after_release(move |connection, _| {
                 let kept = rules.keeps_released();
-                Box::pin(async move { Ok(kept) })
+                Box::pin(async move { Ok(kept && answer_what_is_due(connection).await?) })
             })
         });
         options.map_sqlx_postgres_opts(|options| {
@@ -377,6 +384,17 @@ fn stand<D: sea_orm::sqlx::Database>(pool: &sea_orm::sqlx::Pool<D>) -> (u32, u32
 
 fn millis(duration: Duration) -> String {
     duration.as_millis().to_string()
+}
+
+/// Waits for the answers of statements that somebody gave up waiting for; what is still open then holds its place in the
+/// pool no longer. The pool itself would wait without an end.
+///
+/// # Errors
+/// None came in time: the connection is closed at once.
+async fn answer_what_is_due(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let silent = |_| sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut));
+    timeout(ANSWER_TIMEOUT, connection.flush()).await.map_err(silent)??;
+    Ok(true)
 }
 
 /// Takes the lock beside a SQLite file, so that a second server on it is refused, whatever it calls the file.

@@ -6,20 +6,32 @@
 
 mod proxy;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use futures_util::stream;
+use tokio::time::timeout;
+use tonic::Code;
+use tsio::proto::ListOfferEventsRequest;
 
 use crate::client::Client;
 use crate::harness::{Db, Server, run_within};
 use crate::io_faults::stride;
+use crate::metrics::Scrape;
 use crate::workload::{Kind, Workload};
 use proxy::{Fault, Proxy};
 
 const SWEEP: Duration = Duration::from_secs(2 * 3_600);
 /// Points at the same time: most of them wait.
 const BESIDE: usize = 4;
+/// Reads at the same time, and how long each waits.
+const READS: usize = 48;
+const HANGS_UP: Duration = Duration::from_secs(2);
+const IN_USE: &str = "tsio_database_connections{pool=\"read\",state=\"used\"}";
+/// Time enough for a silent connection to be given up, and far less than TCP takes.
+const FREE_AGAIN: Duration = Duration::from_secs(60);
 
 /// One batch with a fault after this message; how many messages it had, as far as it came.
 async fn point(kind: Kind, fault: Fault, after: u64) -> (u64, Result<(), String>) {
@@ -89,4 +101,39 @@ fn a_connection_that_falls_silent_loses_nothing() {
 #[test]
 fn a_message_that_comes_twice_loses_nothing() {
     run_within(SWEEP, sweep(Kind::Award, Fault::Duplicate));
+}
+
+/// Reads that nobody answers give their connections back, so that others can read.
+#[test]
+fn reads_over_connections_that_fall_silent_hold_no_place() {
+    run_within(SWEEP, async {
+        let db = Db::postgres();
+        let proxy = Proxy::before(&db.url());
+        let server = Server::start_with(&db, &["--database", proxy.url(), "--metrics-listen", "127.0.0.1:0"]);
+        let client = Client::of(&server).await;
+        let offer = client.seed().await.remove(0).offer;
+        let read = async |deadline| {
+            let mut request = client.ask(ListOfferEventsRequest { offer: offer.clone(), ..Default::default() });
+            request.set_timeout(deadline);
+            client.offers().list_offer_events(request).await.map(drop).map_err(|status| status.code())
+        };
+        // They read again and again, and fall silent in the middle of it. Whoever waits then hangs up.
+        let (done, stall_after) = (AtomicUsize::new(0), READS * 5);
+        let reads = (0..READS).map(|_| async {
+            let code = loop {
+                match read(HANGS_UP).await {
+                    Ok(()) if done.fetch_add(1, Ordering::SeqCst) == stall_after => proxy.stall_readers(true),
+                    Ok(()) => {}
+                    Err(code) => break code,
+                }
+            };
+            assert!([Code::DeadlineExceeded, Code::Unavailable, Code::Cancelled].contains(&code), "{code:?}");
+        });
+        join_all(reads).await;
+        assert!(Scrape::of(&server).await.value(IN_USE) > 2.0, "some are waited for");
+        proxy.stall_readers(false);
+        let at_rest = Scrape::until(&server, |scrape| scrape.value(IN_USE) <= 2.0);
+        timeout(FREE_AGAIN, at_rest).await.expect("each connection is given up");
+        timeout(FREE_AGAIN, async { while read(HANGS_UP).await.is_err() {} }).await.expect("others can read");
+    });
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -22,10 +23,14 @@ struct Plan {
     messages: u64,
 }
 
+/// While it is set, each reading connection that carries a statement falls silent, and stays so.
+type ReadersStall = Arc<AtomicBool>;
+
 /// Carries messages between a server and its database.
 pub(super) struct Proxy {
     url: String,
     plan: Arc<Mutex<Plan>>,
+    readers_stall: ReadersStall,
 }
 
 impl Proxy {
@@ -37,15 +42,16 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("postgres://{user}@{}/{name}?sslmode=disable", listener.local_addr().unwrap());
         let plan = Arc::<Mutex<Plan>>::default();
-        let kept = Arc::clone(&plan);
+        let readers_stall = ReadersStall::default();
+        let kept = (Arc::clone(&plan), Arc::clone(&readers_stall));
         thread::spawn(move || {
             for program in listener.incoming().map_while(Result::ok) {
                 let Ok(database) = TcpStream::connect(database) else { continue };
-                let plan = Arc::clone(&kept);
-                thread::spawn(move || carry_connection(&program, &database, &plan));
+                let (plan, readers_stall) = kept.clone();
+                thread::spawn(move || carry_connection(&program, &database, plan, readers_stall));
             }
         });
-        Self { url, plan }
+        Self { url, plan, readers_stall }
     }
 
     /// What the server takes as its database.
@@ -58,13 +64,28 @@ impl Proxy {
         *self.plan.lock().unwrap() = Plan { armed: Some((after, fault)), messages: 0 };
     }
 
+    /// From now on, or no longer: each reading connection that carries a statement falls silent. Those that have stay so.
+    pub(super) fn stall_readers(&self, yes: bool) {
+        self.readers_stall.store(yes, Ordering::SeqCst);
+    }
+
     /// Counts no more; how many there were.
     pub(super) fn disarm(&self) -> u64 {
         std::mem::take(&mut *self.plan.lock().unwrap()).messages
     }
 }
 
-fn carry_connection(program: &TcpStream, database: &TcpStream, plan: &Arc<Mutex<Plan>>) {
+/// The kind of a message from the program that has a prepared statement run; from the database it is an error.
+const EXECUTE: u8 = b'E';
+
+/// What may happen to a connection.
+#[derive(Clone)]
+enum Rule {
+    Writer(Arc<Mutex<Plan>>),
+    Reader(ReadersStall),
+}
+
+fn carry_connection(program: &TcpStream, database: &TcpStream, plan: Arc<Mutex<Plan>>, readers_stall: ReadersStall) {
     for stream in [program, database] {
         stream.set_nodelay(true).unwrap();
     }
@@ -74,19 +95,22 @@ fn carry_connection(program: &TcpStream, database: &TcpStream, plan: &Arc<Mutex<
     if (&mut &*database).write_all(&startup).is_err() {
         return;
     }
-    let plan = is_writer.then(|| Arc::clone(plan));
+    let rule = if is_writer { Rule::Writer(plan) } else { Rule::Reader(readers_stall) };
     let stalled = Arc::new(Mutex::new(false));
     let clone = |stream: &TcpStream| stream.try_clone().unwrap();
-    let (from, to, kept, other) = (clone(database), clone(program), plan.clone(), Arc::clone(&stalled));
-    let back = thread::spawn(move || carry(from, to, kept, &other));
-    carry(clone(program), clone(database), plan, &stalled);
+    let (from, to, kept, other) = (clone(database), clone(program), rule.clone(), Arc::clone(&stalled));
+    let back = thread::spawn(move || carry(from, to, &kept, &other));
+    carry(clone(program), clone(database), &rule, &stalled);
     back.join().unwrap();
 }
 
 /// Carries messages one way, until one of the ends is closed.
-fn carry(from: TcpStream, mut to: TcpStream, plan: Option<Arc<Mutex<Plan>>>, stalled: &Mutex<bool>) {
+fn carry(from: TcpStream, mut to: TcpStream, rule: &Rule, stalled: &Mutex<bool>) {
     while let Ok(message) = typed(&from) {
-        let fault = plan.as_deref().and_then(fault_after);
+        let fault = match rule {
+            Rule::Writer(plan) => fault_after(plan),
+            Rule::Reader(stall) => (message[0] == EXECUTE && stall.load(Ordering::SeqCst)).then_some(Fault::Stall),
+        };
         if *stalled.lock().unwrap() {
             continue;
         }
