@@ -130,7 +130,7 @@ fn stuck_watchers_hold_what_is_theirs_and_not_for_ever() {
         let before = guard.peak();
         let attack = async {
             let mut held = Vec::new();
-            for how in [0, 65_535, 1].map(Stuck::Window) {
+            for how in [0, 1, 16_384, 65_535].map(Stuck::Window) {
                 held.push(stuck(&guard, &ann, how).await);
             }
             let full = Scrape::until(&guard.server, |it| it.value("tsio_watchers") >= 100.0).await;
