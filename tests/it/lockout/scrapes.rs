@@ -4,7 +4,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Guard, SERVED};
+use super::Guard;
 use crate::harness::{Db, run};
 use crate::metrics::{Scrape, scraped_at};
 
@@ -19,7 +19,7 @@ fn half_sent_scrapes_block_nobody() {
             stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: ").await.unwrap();
             half.push(stream);
             if sent % 20 == 0 {
-                let scraped = timeout(SERVED, guard.scrape()).await;
+                let scraped = timeout(guard.served, guard.scrape()).await;
                 assert!(scraped.is_ok(), "not answered beside {sent} that are not finished");
             }
         }

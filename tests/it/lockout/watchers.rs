@@ -11,7 +11,7 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::watch_offers_request::Start;
 use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
 
-use super::{Guard, SERVED};
+use super::Guard;
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, run};
 use crate::metrics::Scrape;
@@ -111,7 +111,7 @@ async fn stuck(guard: &Guard, token: &str, how: Stuck) -> JoinSet<()> {
 
 /// A watch of this caller says something in time.
 async fn watches(guard: &Guard, token: &str) -> tonic::Streaming<WatchOffersResponse> {
-    let told = tokio::time::timeout(SERVED, async {
+    let told = tokio::time::timeout(guard.served, async {
         let mut request = Request::new(from_the_beginning());
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         let mut client = OfferServiceClient::new(guard.connect().await.unwrap());
