@@ -31,11 +31,15 @@ async fn watch(client: Client) -> Result<Watch, tonic::Status> {
 
 async fn ten_thousand_streams_get_the_places_there_are(db: Db) {
     let server = Server::start(&db);
-    let mut opening = JoinSet::new();
+    // A connection without a first call is closed after 15 s, which a busy machine may need to send 10,000 of them.
+    let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         let client = Client::of(&server).await;
-        // A connection without a first call is closed after 15 s, which a busy machine may need to send 10,000 of them.
         client.list(YEAR).await;
+        clients.push(client);
+    }
+    let mut opening = JoinSet::new();
+    for client in clients {
         for _ in 0..STREAMS {
             opening.spawn(watch(client.clone()));
         }
