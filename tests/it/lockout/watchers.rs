@@ -11,7 +11,7 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::watch_offers_request::Start;
 use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
 
-use super::Guard;
+use super::{BOUND, Guard};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, run};
 use crate::metrics::Scrape;
@@ -109,9 +109,9 @@ async fn stuck(guard: &Guard, token: &str, how: Stuck) -> JoinSet<()> {
     tasks
 }
 
-/// A watch of this caller says something in time.
+/// A watch of this caller finds a place and says something, if only after what others' watches read before it.
 async fn watches(guard: &Guard, token: &str) -> tonic::Streaming<WatchOffersResponse> {
-    let told = tokio::time::timeout(guard.served, async {
+    let told = tokio::time::timeout(BOUND, async {
         let mut request = Request::new(from_the_beginning());
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         let mut client = OfferServiceClient::new(guard.connect().await.unwrap());
