@@ -33,9 +33,10 @@ use tokio::time::timeout;
 
 use crate::domain::Date;
 use crate::domain::event::Hash;
+use crate::domain::ids::{Actor, RequestId};
 use crate::domain::role::{Action, Caller};
 use crate::store::requests::Stored;
-use crate::store::{self, ReadTx, Store, StoreError, WriteTx, books};
+use crate::store::{self, ReadTx, Store, StoreError, WriteTx, books, requests};
 use clock::Clock;
 use offers::OfferReader;
 use retry::retried;
@@ -194,6 +195,21 @@ impl App {
     #[must_use]
     pub fn today(&self) -> Date {
         self.inner.clock.now().today
+    }
+
+    /// Whether this caller's request was answered before, as a call of this method; where it is known, with this
+    /// fingerprint. Such a call changes nothing any more.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`].
+    pub(crate) async fn was_answered(
+        &self,
+        actor: &Actor,
+        request: RequestId,
+        (rpc, fingerprint): (&str, Option<Hash>),
+    ) -> Result<bool> {
+        let stored = retried(|| requests::one(self.store(), actor, request)).await?;
+        Ok(stored.is_some_and(|it| it.rpc == rpc && fingerprint.is_none_or(|given| given == it.fingerprint)))
     }
 
     fn routes(&self) -> &Routes {

@@ -11,6 +11,7 @@ use super::import::file_name;
 use super::names::instant;
 use super::out::{self, Column, Output, View, facts, table};
 use crate::domain;
+use crate::domain::text::{Lines, forbidden};
 use crate::proto::{Ground, ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms};
 
 /// A command about terms.
@@ -36,6 +37,12 @@ pub enum TermsCommand {
 /// Checks a terms file; needs no server.
 pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+    if let Some(found) = forbidden(&text, Lines::Many) {
+        let (file, line) = (file.display(), found.line);
+        let message =
+            format!("{file}:{line}: must have no control or invisible characters but line feeds and tabs; got {found}");
+        return Err(Failure::Local("TERMS_UNSOUND", message));
+    }
     match domain::terms::Terms::parse(&file.display().to_string(), &text) {
         Ok(terms) => {
             let rules = terms.rules().iter().map(|rule| rule.id.to_string()).collect();

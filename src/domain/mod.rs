@@ -20,6 +20,7 @@ pub mod region;
 pub mod role;
 pub mod school;
 pub mod terms;
+pub mod text;
 pub mod time;
 
 /// A civil date, day precision, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).

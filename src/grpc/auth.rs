@@ -156,6 +156,12 @@ impl Door {
     }
 }
 
+/// The first character of a text that is no printable ASCII, named, and its place, from 1.
+fn unprintable(text: &str) -> Option<String> {
+    let (at, found) = text.chars().enumerate().find(|(_, it)| !matches!(it, ' '..='~'))?;
+    Some(format!("U+{:04X} at character {}", u32::from(found), at.saturating_add(1)))
+}
+
 /// What a stream is ended with when its caller's proof is over.
 pub(super) fn over(proof: Option<Proof>) -> Status {
     let over = match proof {
@@ -174,4 +180,23 @@ pub(super) fn let_in(extensions: &Extensions) -> Result<&LetIn, Status> {
         tracing::error!("a call came past the door");
         with_details(Code::Internal, "internal error; the log has it".to_owned(), vec![error_info("INTERNAL")])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_that_is_no_printable_ascii_is_named_with_its_place() {
+        let rows = [
+            ("case.officer-7 ~", None),
+            ("", None),
+            ("ann\u{1b}", Some("U+001B at character 4")),
+            ("a\tb", Some("U+0009 at character 2")),
+            ("\u{430}nn\u{7f}", Some("U+0430 at character 1")),
+        ];
+        for (text, named) in rows {
+            assert_eq!(unprintable(text).as_deref(), named, "{text:?}");
+        }
+    }
 }

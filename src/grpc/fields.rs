@@ -1,10 +1,11 @@
 //! Checks the fields of a request, and names everything wrong at once.
 
-use super::line;
+use super::{line, texts};
 use crate::app::{AppError, Result, Violation};
 use crate::domain::ids::{Programme, RequestId, Uid, Urn};
 use crate::domain::ledger::Amount;
 use crate::domain::money::{HalfDays, Pence};
+use crate::domain::text::with_line_feeds;
 use crate::domain::{self, Date};
 
 /// Characters of a free text.
@@ -48,9 +49,15 @@ macro_rules! given {
 
 given!(new_award, draw_award_request, release_award_request, refund_award_request);
 
-/// The violations found so far.
-#[derive(Debug, Default)]
+/// The violations found so far; at the beginning, those of the texts of the request at hand.
+#[derive(Debug)]
 pub(super) struct Fields(Vec<Violation>);
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self(texts::found())
+    }
+}
 
 impl Fields {
     /// Notes a violation.
@@ -137,16 +144,12 @@ impl Fields {
         })
     }
 
-    /// A free text that may be empty.
+    /// A free text that may be empty; its lines end with line feeds.
     pub(super) fn note(&mut self, field: &str, text: &str) -> Option<String> {
         if text.chars().count() > MAX_TEXT {
             self.wrong(field, format!("is longer than {MAX_TEXT} characters"));
         }
-        // PostgreSQL cannot keep one in a text.
-        if text.contains('\0') {
-            self.wrong(field, "holds a NUL character");
-        }
-        Some(text.trim().to_owned()).filter(|it| !it.is_empty())
+        Some(with_line_feeds(text).trim().to_owned()).filter(|it| !it.is_empty())
     }
 
     /// A free text that must be there.

@@ -67,10 +67,6 @@ pub(super) fn read_with<C: Copy>(
         fields.wrong("filter", format!("is longer than {LONGEST} characters"));
         return None;
     }
-    if text.contains('\0') {
-        fields.wrong("filter", "holds a character that no text has");
-        return None;
-    }
     let end = text.trim_end().chars().count().saturating_add(1);
     let mut parser = Parser { tokens: tokens(text), end, at: 0, columns, words, mistakes: Vec::new(), compared: 0 };
     let read = parser.whole();

@@ -32,6 +32,7 @@ use super::health::{self, AnonymousHealth};
 use super::line;
 use super::metrics::{Counted, Metrics};
 use super::status::{error_info, with_details};
+use crate::app::App;
 use crate::domain::ids::Actor;
 use crate::domain::role::Caller;
 
@@ -48,6 +49,7 @@ pub(super) struct Gate {
     rates: Option<DefaultKeyedRateLimiter<Actor>>,
     health: AnonymousHealth,
     metrics: Arc<Metrics>,
+    app: App,
 }
 
 /// A call that may go to its handler.
@@ -67,14 +69,14 @@ enum HeldByCall {
 
 impl Gate {
     /// At most so many calls in flight, and so many a second of one caller, twice as many after a quiet second.
-    pub(super) fn new(door: Door, calls: usize, rate: Option<NonZeroU32>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new((door, app): (Door, App), calls: usize, rate: Option<NonZeroU32>, metrics: Arc<Metrics>) -> Self {
         let quota = |rate: NonZeroU32| {
             Quota::per_second(rate).allow_burst(rate.saturating_mul(NonZeroU32::MIN.saturating_add(1)))
         };
         let rates = rate.map(|rate| RateLimiter::keyed(quota(rate)));
         let health = AnonymousHealth::new(Arc::clone(&metrics.connections));
         let (authenticating, places) = (Semaphore::new(calls), Arc::new(Semaphore::new(calls)));
-        Self { door, authenticating, places, rates, health, metrics }
+        Self { door, authenticating, places, rates, health, metrics, app }
     }
 
     /// Forgets the rates of callers who have been quiet.
@@ -107,6 +109,8 @@ impl Gate {
                 request.extensions_mut().insert(let_in);
                 request.extensions_mut().insert(proof);
                 request.extensions_mut().insert(Arc::clone(&self.metrics.inside));
+                // For a call whose texts are refused, unless it was answered before.
+                request.extensions_mut().insert(self.app.clone());
                 Ok(Admitted { span, peer, held, end: None })
             }
             Err(denied) => Err(span.in_scope(|| self.deny(request, peer.as_ref(), denied))),

@@ -35,6 +35,7 @@ mod server;
 mod slow;
 mod status;
 mod terms;
+mod texts;
 mod torn;
 mod traceparent;
 mod traces;

@@ -144,7 +144,7 @@ pub async fn serve(
     let door = Door::open(access, app.clock().clone(), limits.calls, &metrics.inside).await?;
     let connections = limits.connections.clone().within_descriptors();
     let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));
-    let gate = Arc::new(Gate::new(door, limits.calls, limits.rate, Arc::clone(&metrics)));
+    let gate = Arc::new(Gate::new((door, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
     app.measure(Arc::clone(&metrics.inside) as Arc<dyn Measures>);
     let mut followers = JoinSet::new();

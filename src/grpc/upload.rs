@@ -18,6 +18,7 @@ use super::convert;
 use super::fields::Fields;
 use super::line;
 use super::status::status;
+use super::texts;
 use crate::app::imports::{Door, Header, Outcome, Progress, Reply, Upload, upload_bytes};
 use crate::app::{App, AppError, Result, Violation, authorise};
 use crate::domain::role::{Action, Caller};
@@ -123,7 +124,9 @@ async fn run(
         return Err(wrong("header", "the first message is the header"));
     };
     let size = header.size_bytes;
-    let header = checked(header)?;
+    let found = texts::check_part("ImportHeader", "header.", &header);
+    let is_sound = found.is_empty() || was_answered(&app, &caller, door, &header).await?;
+    let header = texts::refuse_at_once(if is_sound { Vec::new() } else { found }, || checked(header))?;
     line::requested(header.request);
     let slow = |_| wrong("chunk", &format!("the upload took longer than {} s", SLOWEST.as_secs()));
     let bytes = tokio::time::timeout(SLOWEST, receive(parts, &sender)).await.map_err(slow)??;
@@ -141,6 +144,14 @@ async fn run(
     };
     let Reply { answer, .. } = app.import_file(&caller, header, Upload { door, bytes }, tell, encode).await?;
     super::call::decode(&answer)
+}
+
+/// Whether this request was answered before: then the file is only compared with the one of that time.
+async fn was_answered(app: &App, caller: &Caller, door: Door, header: &proto::ImportHeader) -> Result<bool> {
+    match header.request_id.parse() {
+        Ok(request) if !header.validate_only => app.was_answered(&caller.actor, request, (door.rpc(), None)).await,
+        _ => Ok(false),
+    }
 }
 
 /// The next message; an upload that stands still for too long gives its place up.

@@ -19,6 +19,7 @@ use super::delivery::HeldByResponse;
 use super::fields::Fields;
 use super::line;
 use super::status::status;
+use super::texts;
 use super::{auth, call, convert};
 use crate::app::watch::{Asked, Limits, Position, Start, Told, Watches};
 use crate::app::{App, AppError, Recorded, Result};
@@ -57,7 +58,8 @@ pub(super) fn watch(
     let LetIn { caller, ends, .. } = auth::let_in(&extensions)?.clone();
     call::allowed("OfferService/WatchOffers", &caller, &extensions, &message)?;
     let deadline = call::deadline(&metadata).into_iter().chain(ends).min();
-    let asked = asked(&message).map_err(status)?;
+    let found = texts::check("OfferService/WatchOffers", &message);
+    let asked = texts::refuse_at_once(found, || asked(&message)).map_err(status)?;
     // First: whoever gets none must cost the database nothing, however many they are.
     let place = watchers.place(&caller).map_err(|error| {
         line::not_done(&error);

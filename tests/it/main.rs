@@ -57,6 +57,7 @@ mod samples;
 mod start;
 mod sync_standby;
 mod terms;
+mod texts;
 mod traces;
 mod upgrade;
 mod watch;

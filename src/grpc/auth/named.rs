@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::Unknown;
+use super::{Unknown, unprintable};
 use crate::domain::role::{Caller, Regions, Role};
 
 /// Metadata that names the caller: an opaque id.
@@ -38,7 +38,11 @@ pub(super) fn caller(headers: &HeaderMap) -> Result<Caller, Unknown> {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unknown> {
-    headers.get(name).map(|it| it.to_str().map_err(|error| malformed(name, &error))).transpose()
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    if let Some(found) = unprintable(&String::from_utf8_lossy(value.as_bytes())) {
+        return Err(malformed(name, &format!("must have only printable ASCII characters; got {found}")));
+    }
+    value.to_str().map(Some).map_err(|error| malformed(name, &error))
 }
 
 fn malformed(name: &str, error: &dyn std::fmt::Display) -> Unknown {

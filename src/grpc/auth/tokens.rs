@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::key_cache::{FetchedKeys, KeyCache, NoKey, Times};
 use super::keys::{KeyFetcher, KeySource};
 use super::token_rules::{check_header, check_times};
-use super::{KEYS_UNAVAILABLE, LetIn, Unknown};
+use super::{KEYS_UNAVAILABLE, LetIn, Unknown, unprintable};
 use crate::app::clock::Clock;
 use crate::domain::region::Region;
 use crate::domain::role::{Caller, Regions, Role};
@@ -149,6 +149,10 @@ impl Verifier {
         let until = check_times(claims, now, self.tokens.leeway)?;
         let Tokens { actor_claim, roles_claim, regions_claim, .. } = &self.tokens;
         let actor = claims.get(actor_claim).and_then(Value::as_str).unwrap_or_default();
+        if let Some(found) = unprintable(actor) {
+            let wanted = "must have only printable ASCII characters";
+            return Err(rejected(&format!("has a claim {actor_claim} that {wanted}; got {found}")));
+        }
         let actor = actor.parse().map_err(|_| rejected(&format!("names nobody in its claim {actor_claim}")))?;
         let roles = names(claims, roles_claim)?;
         let roles: Vec<Role> = roles.iter().filter_map(|it| it.parse().ok()).collect();

@@ -104,6 +104,8 @@ fn bad_tokens(good: &SigningKey) -> Vec<(&'static str, String, &'static str)> {
         ("for ever", without("exp"), "TOKEN_REJECTED"),
         ("for anybody", without("aud"), "TOKEN_REJECTED"),
         ("of nobody", without("sub"), "TOKEN_REJECTED"),
+        ("of somebody with a control character", with("sub", json!("ann\u{1b}[31m")), "TOKEN_REJECTED"),
+        ("of somebody in letters that are no ASCII", with("sub", json!("аnn")), "TOKEN_REJECTED"),
         ("with an extension that must be understood", critical(&["urn:example:extension"]), "TOKEN_REJECTED"),
         ("with one that is a name of JWT", critical(&["exp"]), "TOKEN_REJECTED"),
         ("for logging out", typed("logout+jwt"), "TOKEN_REJECTED"),

@@ -1,0 +1,194 @@
+//! Which characters a text must not have, and how a text is shown that has one all the same.
+//!
+//! Control characters, escape sequences and the controls of writing direction act on whoever sees a text: they move the
+//! cursor, hide words, or turn their order round. Invisible characters make two different texts look the same.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+/// How many lines a text has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lines {
+    /// A name, an id, a reference: no line feed and no tab.
+    One,
+    /// A note or a reason: line feeds and tabs are part of it, and CR LF is taken for a line feed.
+    Many,
+}
+
+/// Whether a character acts on whoever sees it, or cannot be seen: control characters (C0, DEL, C1), controls of writing
+/// direction, separators of lines and paragraphs, and invisible characters. The joiners U+200C and U+200D are none: several
+/// scripts need them.
+#[must_use]
+pub const fn is_unsafe(character: char) -> bool {
+    matches!(
+        character,
+        '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            // Soft hyphen; Arabic letter mark; Mongolian vowel separator.
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            // Zero width space, then the marks of direction.
+            | '\u{200b}'
+            | '\u{200e}'..='\u{200f}'
+            // Separators, embeddings and overrides; word joiner, invisible operators, isolates.
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            // Byte order mark, interlinear annotation, tags.
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// A character that a text must not have, and where it stands. Lines and characters are counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forbidden {
+    /// The character.
+    pub character: char,
+    /// In which line.
+    pub line: usize,
+    /// Which character of that line.
+    pub place: usize,
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { character, line, place } = self;
+        write!(f, "U+{:04X} at character {place}", u32::from(*character))?;
+        if *line > 1 { write!(f, " of line {line}") } else { Ok(()) }
+    }
+}
+
+/// The first character that a text must not have.
+#[must_use]
+pub fn forbidden(text: &str, lines: Lines) -> Option<Forbidden> {
+    let (mut line, mut place) = (1_usize, 0_usize);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        place = place.saturating_add(1);
+        let allowed = match (lines, character) {
+            (Lines::Many, '\n' | '\t') => true,
+            (Lines::Many, '\r') => characters.peek() == Some(&'\n'),
+            _ => !is_unsafe(character),
+        };
+        if !allowed {
+            return Some(Forbidden { character, line, place });
+        }
+        if character == '\n' {
+            (line, place) = (line.saturating_add(1), 0);
+        }
+    }
+    None
+}
+
+/// A text with each CR LF as a line feed.
+#[must_use]
+pub fn with_line_feeds(text: &str) -> Cow<'_, str> {
+    if text.contains("\r\n") { text.replace("\r\n", "\n").into() } else { text.into() }
+}
+
+/// A text as it may be shown: what [`is_unsafe`] names is written `\uXXXX`, as JSON writes it, so that within a string of a
+/// JSON document the value stays the same. In a text of many lines, line feeds and tabs stay.
+#[must_use]
+pub fn shown(text: &str, lines: Lines) -> Cow<'_, str> {
+    let stays = |it: char| !is_unsafe(it) || (lines == Lines::Many && matches!(it, '\n' | '\t'));
+    if text.chars().all(stays) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len().saturating_add(16));
+    for character in text.chars() {
+        if stays(character) {
+            shown.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(shown, "\\u{unit:04x}").unwrap_or_default();
+            }
+        }
+    }
+    shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The characters the scheme's page names, and their neighbours that stay.
+    #[test]
+    fn controls_and_invisible_characters_are_unsafe_and_letters_are_not() {
+        let unsafe_ranges = [
+            (0x00, 0x1f),
+            (0x7f, 0x9f),
+            (0xad, 0xad),
+            (0x61c, 0x61c),
+            (0x180e, 0x180e),
+            (0x200b, 0x200b),
+            (0x200e, 0x200f),
+            (0x2028, 0x202e),
+            (0x2060, 0x206f),
+            (0xfeff, 0xfeff),
+            (0xfff9, 0xfffb),
+            (0xe_0000, 0xe_007f),
+        ];
+        let inside = |at: u32| unsafe_ranges.iter().any(|(first, last)| (*first..=*last).contains(&at));
+        for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+            assert_eq!(is_unsafe(character), inside(character.into()), "U+{:04X}", u32::from(character));
+        }
+        // Whatever the standard library calls a control character is one here.
+        assert!((0..=u32::from(char::MAX)).filter_map(char::from_u32).filter(|it| it.is_control()).all(is_unsafe));
+    }
+
+    #[test]
+    fn a_forbidden_character_is_named_with_its_place() {
+        let rows = [
+            ("St Wilfreda's – “école”", None, None),
+            ("👩\u{200d}🏫 ✔\u{fe0f}", None, None),
+            ("a\u{1b}[31m", Some("U+001B at character 2"), Some("U+001B at character 2")),
+            ("é\u{85}", Some("U+0085 at character 2"), Some("U+0085 at character 2")),
+            ("\u{202e}x", Some("U+202E at character 1"), Some("U+202E at character 1")),
+            ("a\tb", Some("U+0009 at character 2"), None),
+            ("a\nb", Some("U+000A at character 2"), None),
+            ("a\r\nb", Some("U+000D at character 2"), None),
+            ("a\rb", Some("U+000D at character 2"), Some("U+000D at character 2")),
+            ("a\r", Some("U+000D at character 2"), Some("U+000D at character 2")),
+            ("a\nbc\u{7}", Some("U+000A at character 2"), Some("U+0007 at character 3 of line 2")),
+            ("a\r\n\u{e0041}", Some("U+000D at character 2"), Some("U+E0041 at character 1 of line 2")),
+        ];
+        for (text, one, many) in rows {
+            let named = |lines| forbidden(text, lines).map(|it| it.to_string());
+            assert_eq!(named(Lines::One).as_deref(), one, "{text:?}");
+            assert_eq!(named(Lines::Many).as_deref(), many, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_ends_with_a_line_feed() {
+        assert_eq!(with_line_feeds("a\r\nb\n\r\n"), "a\nb\n\n");
+        assert_eq!(with_line_feeds("a\rb"), "a\rb");
+    }
+
+    #[test]
+    fn what_is_shown_is_written_as_json_writes_it() {
+        let rows = [
+            ("plain – “é”\\n", r"plain – “é”\n", r"plain – “é”\n"),
+            ("a\u{1b}]0;x\u{7}", r"a\u001b]0;x\u0007", r"a\u001b]0;x\u0007"),
+            ("\u{9b}31m\u{202e}\u{7f}", r"\u009b31m\u202e\u007f", r"\u009b31m\u202e\u007f"),
+            ("a\tb\r\nc", r"a\u0009b\u000d\u000ac", "a\tb\\u000d\nc"),
+            ("\u{e0041}", r"\udb40\udc41", r"\udb40\udc41"),
+        ];
+        for (text, one, many) in rows {
+            assert_eq!(shown(text, Lines::One), one, "{text:?}");
+            assert_eq!(shown(text, Lines::Many), many, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_json_document_keeps_its_value() {
+        let value =
+            serde_json::json!({ "a\u{9b}": ["\u{1b}[31m\u{85}\u{202e}\u{e0041}\"\\", "x\ty\r\nz\u{7f}\u{2028}"] });
+        let document = serde_json::to_string_pretty(&value).unwrap();
+        let shown = shown(&document, Lines::Many);
+        assert!(!shown.chars().any(|it| is_unsafe(it) && it != '\n'), "{shown:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).ok(), Some(value));
+    }
+}

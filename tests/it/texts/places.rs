@@ -1,0 +1,54 @@
+//! Every text of every request of the contract: where it stands, and a message that has nothing but it.
+
+use std::collections::HashMap;
+
+use prost::Message as _;
+use prost::encoding::encode_varint;
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FileDescriptorSet};
+use tsio::proto::FILE_DESCRIPTOR_SET;
+
+/// The method, the path as a violation names it, and the first message of a call with this text there.
+pub(super) fn texts(text: &str) -> Vec<(String, String, Vec<u8>)> {
+    let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let named = |package: &str, it: &DescriptorProto| (format!(".{package}.{}", it.name()), it.clone());
+    let messages = set.file.iter().flat_map(|file| file.message_type.iter().map(|it| named(file.package(), it)));
+    let messages: HashMap<String, DescriptorProto> = messages.collect();
+    let services = set.file.iter().filter(|it| it.package() == "tsio.v1").flat_map(|it| &it.service);
+    let methods = services.flat_map(|service| {
+        service.method.iter().map(|it| (format!("{}/{}", service.name(), it.name()), it.input_type().to_owned()))
+    });
+    let texts = methods.flat_map(|(method, message)| {
+        within(&messages, &message, text).into_iter().map(move |(path, bytes)| (method.clone(), path, bytes))
+    });
+    texts.collect()
+}
+
+/// The texts of a message and of those within it.
+fn within(messages: &HashMap<String, DescriptorProto>, message: &str, text: &str) -> Vec<(String, Vec<u8>)> {
+    let message = messages.get(message).unwrap_or_else(|| panic!("no {message} in the descriptors"));
+    let mut found = Vec::new();
+    for field in &message.field {
+        let at =
+            if field.label() == Label::Repeated { format!("{}[0]", field.name()) } else { field.name().to_owned() };
+        match field.r#type() {
+            Type::String => found.push((at, of_length(field.number(), text.as_bytes()))),
+            Type::Message => {
+                let inner = within(messages, field.type_name(), text);
+                let inner = inner.into_iter().map(|(path, bytes)| (path, of_length(field.number(), &bytes)));
+                found.extend(inner.map(|(path, bytes)| (format!("{at}.{path}"), bytes)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A field of bytes, a text or a message, as it is encoded.
+fn of_length(number: i32, bytes: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    encode_varint(u64::try_from((number << 3) | 2).unwrap(), &mut encoded);
+    encode_varint(u64::try_from(bytes.len()).unwrap(), &mut encoded);
+    encoded.extend(bytes);
+    encoded
+}
