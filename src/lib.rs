@@ -9,7 +9,7 @@
 //! app      use cases: who may, in which order           imports domain, store, import
 //! grpc     the wire                                     imports app, domain
 //! client   the client library                           imports proto
-//! cli      commands on top of it                        imports client, proto; serve, verify and demo also app, store, grpc; terms and amounts also domain
+//! cli      commands on top of it                        imports client, proto; serve, verify and demo also app, store, grpc; terms, amounts and out also domain
 //! ```
 
 pub mod app;

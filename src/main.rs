@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use tsio::cli::{self, Cli, Command};
 
 /// A busy server allocates small things all the time: a quarter of its time went there (ADR 0014).
@@ -11,7 +10,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let Cli { global, command } = match cli::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     match command {
         Command::Client(command) => cli::run(command, &global).await,
         Command::Completions { shell } => cli::completions(shell),

@@ -1,11 +1,12 @@
 //! Structured logs: one line an event on stderr, with who calls what and under which ids.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{self, IsTerminal as _, Write, stderr};
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use crate::domain::text::{Lines, shown};
 use crate::grpc::Exporting;
 use crate::store::CommitNoticeLayer;
 
@@ -13,6 +14,24 @@ use crate::store::CommitNoticeLayer;
 const FILTER: &str = "TSIO_LOG";
 /// What is logged where nothing says otherwise: this program's own events, and warnings of the libraries.
 const DEFAULT: &str = "warn,tsio=info";
+
+/// Writes each event as one line in which no control character acts on a terminal: it is written `\uXXXX`, which in JSON is
+/// the same value.
+struct SafeLines<W>(W);
+
+impl<W: Write> Write for SafeLines<W> {
+    /// Takes a whole event at a time: the layer formats one before it writes.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = shown(text.trim_end_matches('\n'), Lines::One);
+        self.0.write_all(format!("{line}\n").as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// Starts logging: lines for people on a terminal, JSON otherwise. A second start changes nothing.
 pub fn start() {
@@ -24,7 +43,8 @@ pub fn start_with(traces: Option<&Exporting>) {
     let given = std::env::var(FILTER).ok().map(EnvFilter::try_new);
     let wrong = given.as_ref().and_then(|it| it.as_ref().err().map(ToString::to_string));
     let filter = given.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new(DEFAULT));
-    let log = tracing_subscriber::fmt::layer().with_writer(stderr);
+    // No colours: they are control characters, and so is what must not pass.
+    let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| SafeLines(stderr()));
     let log: Box<dyn Layer<Registry> + Send + Sync> =
         if stderr().is_terminal() { log.boxed() } else { log.json().with_span_list(false).boxed() };
     // Each layer has a filter of its own: what the log leaves out, the others may still need.
@@ -36,5 +56,53 @@ pub fn start_with(traces: Option<&Exporting>) {
     };
     if let Some(error) = wrong {
         tracing::warn!(error, "{FILTER} cannot be read and is left out");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged of an event in a span, as lines for people or as JSON.
+    fn logged(json: bool) -> String {
+        const HOSTILE: &str = "a\u{1b}[31m\u{9b}\u{202e}\r\nb";
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || SafeLines(writer.clone()));
+        let layer: Box<dyn Layer<Registry> + Send + Sync> = if json { layer.json().boxed() } else { layer.boxed() };
+        tracing::subscriber::with_default(Registry::default().with(layer), || {
+            let span = tracing::info_span!("call", actor = HOSTILE, why = %HOSTILE);
+            let _inside = span.enter();
+            tracing::info!(text = HOSTILE, shown = %HOSTILE, "message {HOSTILE}");
+        });
+        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_line_of_the_log_is_one_line_without_controls() {
+        for json in [false, true] {
+            let text = logged(json);
+            assert_eq!(text.matches('\n').count(), 1, "{text:?}");
+            let line = text.trim_end_matches('\n');
+            assert_eq!(shown(line, Lines::One), line);
+            assert!(line.contains("message a") && line.contains("31m"), "{line}");
+        }
+        let value: serde_json::Value = serde_json::from_str(&logged(true)).unwrap();
+        assert_eq!(value["fields"]["text"], "a\u{1b}[31m\u{9b}\u{202e}\r\nb");
     }
 }

@@ -9,6 +9,7 @@ use self::args::EntriesArgs;
 pub(super) use self::args::FundsCommand;
 use self::render::{ChangedFund, EntryView, FundView, MovedView, PositionView};
 use super::connect::{PAGE, Session, every_page};
+use super::csv;
 use super::errors::Failure;
 use super::offers::warn;
 use super::out;
@@ -116,26 +117,14 @@ async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure
 async fn stream(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
     let request = StreamFundEntriesRequest { fund: args.fund, filter: args.filter };
     let mut answers = session.funds().stream_fund_entries(session.call(request)).await?.into_inner();
-    let mut wanted = out::bytes(&csv_header()?)?;
+    let mut wanted = out::part(&csv::header(&EntryView::COLUMNS)?)?;
     while wanted && let Some(answer) = answers.message().await? {
-        wanted = out::bytes(&csv_rows(answer.entries)?)?;
+        wanted = out::part(&csv_rows(answer.entries)?)?;
     }
     Ok(())
 }
 
-/// The header row.
-fn csv_header() -> Result<Vec<u8>, Failure> {
-    csv_of(|csv| csv.write_record(EntryView::COLUMNS))
-}
-
 /// Entries, a row each.
-fn csv_rows(entries: Vec<FundEntry>) -> Result<Vec<u8>, Failure> {
-    csv_of(|csv| entries.into_iter().map(EntryView::from).try_for_each(|entry| csv.serialize(entry)))
-}
-
-fn csv_of(write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>) -> Result<Vec<u8>, Failure> {
-    let unwritable = |error: &dyn std::fmt::Display| Failure::Local("OUTPUT_FAILED", format!("cannot write: {error}"));
-    let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    write(&mut csv).map_err(|error| unwritable(&error))?;
-    csv.into_inner().map_err(|error| unwritable(&error))
+fn csv_rows(entries: Vec<FundEntry>) -> Result<String, Failure> {
+    csv::rows(&EntryView::COLUMNS, entries.into_iter().map(EntryView::from))
 }

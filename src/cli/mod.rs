@@ -10,6 +10,7 @@ mod approvals;
 mod args;
 mod awards;
 mod connect;
+mod csv;
 pub mod demo;
 mod eligibility;
 mod errors;
@@ -32,7 +33,7 @@ pub mod verify;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use clap::CommandFactory as _;
+use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
 use uuid::Uuid;
 
@@ -49,6 +50,17 @@ const WRONG_USAGE: u8 = 2;
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
+}
+
+/// The command that the words of this process make. Where they make none, prints why, or the help that was asked for.
+///
+/// # Errors
+/// The exit code: 2 for wrong usage, 0 for help.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        out::usage(&error);
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE))
+    })
 }
 
 /// Runs one command of the client half, and prints its answer, or why there is none.

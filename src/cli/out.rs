@@ -1,12 +1,18 @@
 //! The only place of the client that writes: answers to stdout, everything else to stderr.
 //!
+//! No control character reaches a terminal from here, whatever a text holds: each is written `\uXXXX`, in a table before
+//! its columns are laid out. JSON has the same escapes, so that its values stay what they are.
+//!
 //! One view drives both formats: `Serialize` is its json, [`View::text`] its table, so that they cannot drift apart.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
+
+use crate::domain::text::{Lines, shown};
 
 /// How answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,7 +64,31 @@ pub(super) fn document(value: &impl Serialize) -> io::Result<()> {
 
 /// Prints a line for a person on stderr. That nobody reads it is no failure.
 pub(super) fn remark(text: &str) {
-    writeln!(io::stderr().lock(), "{}", text.trim_end()).unwrap_or_default();
+    writeln!(io::stderr().lock(), "{}", lines(text.trim_end())).unwrap_or_default();
+}
+
+/// Prints why the words given are no command, or the help that was asked for. What the words held is no part of clap's
+/// styles, so that a text that needs escapes is printed plain.
+pub(super) fn usage(error: &clap::Error) {
+    match lines(&error.render().to_string()) {
+        Cow::Borrowed(_) => error.print().unwrap_or_default(),
+        Cow::Owned(escaped) => remark(&escaped),
+    }
+}
+
+/// A text of one or more lines as it may be shown.
+pub(super) fn lines(text: &str) -> Cow<'_, str> {
+    shown(text, Lines::Many)
+}
+
+/// A text as it may be shown on one line.
+pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+    shown(text, Lines::One)
+}
+
+/// A text as it may be shown in a table, where no column lines up after a tab.
+fn in_table(text: &str) -> String {
+    lines(text).replace('\t', "    ")
 }
 
 /// A table with headings, aligned, without lines.
@@ -67,7 +97,7 @@ pub(super) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<Strin
     table.set_header(columns.iter().map(|column| match column {
         Column::Text(heading) | Column::Id(heading) | Column::Number(heading) => *heading,
     }));
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.iter().map(|it| in_table(it)).collect::<Vec<_>>()));
     align(&mut table, columns.iter().map(|column| matches!(column, Column::Number(_))));
     for (column, kind) in table.column_iter_mut().zip(columns) {
         if !matches!(kind, Column::Text(_)) {
@@ -80,7 +110,8 @@ pub(super) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<Strin
 /// One thing's facts, a line each.
 pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
     let mut table = plain();
-    table.add_rows(rows.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| [key.to_owned(), value]));
+    let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    table.add_rows(rows.map(|(key, value)| [key.to_owned(), in_table(&value)]));
     align(&mut table, [false, false]);
     table.trim_fmt()
 }
@@ -88,7 +119,7 @@ pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> S
 /// Counts, a line each, lined up on the right.
 pub(super) fn counts(rows: impl IntoIterator<Item = (String, String)>) -> String {
     let mut table = plain();
-    table.add_rows(rows.into_iter().map(|(key, value)| [key, value]));
+    table.add_rows(rows.into_iter().map(|(key, value)| [in_table(&key), in_table(&value)]));
     align(&mut table, [false, true]);
     table.trim_fmt()
 }
@@ -118,19 +149,19 @@ fn align(table: &mut Table, numbers: impl IntoIterator<Item = bool>) {
 /// When stdout cannot be written to.
 pub(super) fn text(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    match writeln!(stdout, "{}", lines(text)).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
 }
 
-/// Prints bytes on stdout; whether more are wanted. A reader that has had enough, such as `head`, is no failure.
+/// Prints a part of a longer text on stdout; whether more is wanted. A reader that has had enough, such as `head`, is no failure.
 ///
 /// # Errors
 /// When stdout cannot be written to.
-pub(super) fn bytes(bytes: &[u8]) -> io::Result<bool> {
+pub(super) fn part(text: &str) -> io::Result<bool> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    match stdout.write_all(lines(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         written => written.map(|()| true),
     }
@@ -151,6 +182,22 @@ mod tests {
     fn a_fact_without_a_value_is_left_out() {
         let text = facts([("name", "Oak".to_owned()), ("diocese", String::new()), ("urn", "100001".to_owned())]);
         assert_eq!(text, "name Oak\nurn  100001");
+    }
+
+    /// An escape sequence, a C1 control and one of writing direction, as an old version may have stored them.
+    const HOSTILE: &str = "A\u{1b}[31mRED\u{9b}\u{202e}";
+
+    #[test]
+    fn a_table_shows_controls_escaped_and_lines_up() {
+        let rows = [vec![HOSTILE.to_owned(), "1".to_owned()], vec!["a\tb\nc".to_owned(), "2".to_owned()]];
+        let name = r"A\u001b[31mRED\u009b\u202e";
+        let wanted = [format!("{:<26} N", "NAME"), format!("{name} 1"), format!("{:<26} 2", "a    b"), "c".to_owned()];
+        let text = table(&[Column::Text("NAME"), Column::Number("N")], rows);
+        let trimmed: Vec<&str> = text.lines().map(str::trim_end).collect();
+        assert_eq!(trimmed, wanted);
+        for text in [facts([("name", HOSTILE.to_owned())]), counts([(HOSTILE.to_owned(), HOSTILE.to_owned())])] {
+            assert!(text.contains(name) && !text.contains('\u{1b}'), "{text:?}");
+        }
     }
 
     #[test]

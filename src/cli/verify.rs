@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::args::VerifyArgs;
-use super::out::{self, Column, Output, View, table};
+use super::out::{self, Column, Output, View, one_line, table};
 use crate::app::verify::{self, Report};
 use crate::store::schema::Version;
 use crate::store::{Store, Use};
@@ -86,7 +86,7 @@ impl View for Vec<ReportView> {
         let mut text = table(&columns, self.iter().map(row));
         for report in self {
             for difference in &report.differences {
-                text.push_str(&format!("\n{}: {difference}", report.programme));
+                text.push_str(&format!("\n{}: {}", report.programme, one_line(difference)));
             }
         }
         text

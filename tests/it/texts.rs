@@ -1,6 +1,7 @@
 //! What people type and what people see: no control character gets in, and none that is stored reaches a terminal.
 
 mod places;
+mod shown;
 
 use prost::Message as _;
 use prost::bytes::Bytes;

@@ -18,7 +18,7 @@ struct Ban {
 const EVERYWHERE: &[&str] = &[""];
 const PURE: &[&str] = &["src/domain/", "src/import/"];
 
-const BANS: [Ban; 9] = [
+const BANS: [Ban; 11] = [
     Ban {
         words: &["todo!", "unimplemented!", "dbg!"],
         within: EVERYWHERE,
@@ -56,6 +56,18 @@ const BANS: [Ban; 9] = [
         within: &["src/"],
         except: &["src/grpc/", "src/client/", "src/cli/", "src/lib.rs", "src/proto.rs"],
         why: "only grpc/, client/ and cli/ know the wire",
+    },
+    Ban {
+        words: &["stdout", "stderr"],
+        within: &["src/"],
+        except: &["src/cli/out.rs", "src/telemetry.rs"],
+        why: "a text that is printed is escaped first: only cli/out.rs and telemetry.rs write to a terminal",
+    },
+    Ban {
+        words: &["csv::Writer", "csv::WriterBuilder"],
+        within: &["src/"],
+        except: &["src/cli/csv.rs", "src/import/records.rs"],
+        why: "only cli/csv.rs writes CSV, so that no spreadsheet runs a cell",
     },
     Ban {
         words: &["async", "tokio", "SystemTime", "Instant", "Utc::now", "Local::now", "now_v7"],

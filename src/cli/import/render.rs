@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::errors::ErrorView;
 use crate::cli::names::{instant, name, some_text};
-use crate::cli::out::{Column, View, cell, facts, table};
+use crate::cli::out::{Column, View, cell, facts, one_line, table};
 use crate::proto::{AffectedOffer, GetImportResponse, Import, ImportOutcome, RowProblem, WithdrawImportResponse};
 
 /// What came of one file.
@@ -58,7 +58,7 @@ impl FileView {
         let Self::Imported(done) = self else { return Vec::new() };
         let mut lines: Vec<_> = done.problems.iter().map(|problem| problem.line_of(&done.file)).collect();
         if done.more_problems > 0 {
-            lines.push(format!("{}: and {} more", done.file, done.more_problems));
+            lines.push(format!("{}: and {} more", one_line(&done.file), done.more_problems));
         }
         lines
     }
@@ -95,7 +95,7 @@ pub(super) struct ProblemView {
 
 impl ProblemView {
     fn line_of(&self, file: &str) -> String {
-        format!("{file}:{}: {}: {}", self.line, self.column, self.reason)
+        one_line(&format!("{file}:{}: {}: {}", self.line, self.column, self.reason)).into_owned()
     }
 }
 

@@ -16,6 +16,7 @@ use tonic::{Response, Status, Streaming};
 
 use crate::cli::connect::Session;
 use crate::cli::errors::Failure;
+use crate::cli::out::one_line;
 use crate::proto::{
     ImportHeader, ImportOfstedRequest, ImportOfstedResponse, ImportOutcome, ImportProgress, ImportRegisterRequest,
     ImportRegisterResponse, import_ofsted_request, import_ofsted_response, import_register_request,
@@ -88,7 +89,7 @@ async fn open(path: &Path, header: ImportHeader) -> Result<(ImportHeader, File, 
     let file = File::open(path).await.map_err(failed)?;
     let size = file.metadata().await.map_err(failed)?.len();
     // Drawn on stderr, and only when that is a terminal.
-    let bar = ProgressBar::new(size).with_prefix(header.file_name.clone());
+    let bar = ProgressBar::new(size).with_prefix(one_line(&header.file_name).into_owned());
     if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes} {msg}") {
         bar.set_style(style);
     }

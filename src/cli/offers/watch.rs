@@ -52,7 +52,7 @@ impl WatchedView {
         let event = self.event.as_ref().map_or(self.kind, EventView::kind);
         let gone = self.gone.clone().unwrap_or_default();
         let offer = self.offer.as_ref().map_or(gone, OfferDetail::line);
-        format!("{sequence:>8}  {event:<18} {offer}").trim_end().to_owned()
+        out::one_line(format!("{sequence:>8}  {event:<18} {offer}").trim_end()).into_owned()
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn run(args: WatchArgs, session: &Session<'_>) -> Result<(), Fa
         let message = watch.next().await?;
         let done = args.once && matches!(message.told, Some(Told::Checkpoint(_)));
         let line = WatchedView::from(message).line(session.output());
-        if !out::bytes(format!("{line}\n").as_bytes())? || done {
+        if !out::part(&format!("{line}\n"))? || done {
             return Ok(());
         }
     }

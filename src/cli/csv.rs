@@ -1,0 +1,101 @@
+//! Writes CSV, for every command that does: rows that a spreadsheet shows and never runs.
+//!
+//! Numbers stay numbers. A text that a spreadsheet would take for a formula gets an apostrophe before it, which says that
+//! the cell is a text.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::errors::Failure;
+use super::out;
+
+/// What a formula begins with, in ASCII and in full width, and what a spreadsheet skips before one.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
+/// The header row.
+pub(super) fn header(columns: &[&str]) -> Result<String, Failure> {
+    written(|csv| csv.write_record(columns))
+}
+
+/// Rows: of each, the fields that the columns name.
+pub(super) fn rows<R: Serialize>(columns: &[&str], rows: impl IntoIterator<Item = R>) -> Result<String, Failure> {
+    let mut records = Vec::new();
+    for row in rows {
+        let row = serde_json::to_value(row).map_err(|error| unwritable(&error))?;
+        records.push(columns.iter().map(|column| cell(row.get(column))).collect::<Vec<_>>());
+    }
+    written(|csv| records.iter().try_for_each(|record| csv.write_record(record)))
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+        Some(Value::String(text)) => text_cell(text),
+        Some(value @ (Value::Array(_) | Value::Object(_))) => text_cell(&value.to_string()),
+    }
+}
+
+fn text_cell(text: &str) -> String {
+    let runs = text.trim_start_matches(' ').starts_with(FORMULA);
+    format!("{}{}", if runs { "'" } else { "" }, out::lines(text))
+}
+
+fn written(write: impl FnOnce(&mut ::csv::Writer<Vec<u8>>) -> ::csv::Result<()>) -> Result<String, Failure> {
+    let mut csv = ::csv::Writer::from_writer(Vec::new());
+    write(&mut csv).map_err(|error| unwritable(&error))?;
+    let bytes = csv.into_inner().map_err(|error| unwritable(&error))?;
+    String::from_utf8(bytes).map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &dyn std::fmt::Display) -> Failure {
+    Failure::Local("OUTPUT_FAILED", format!("cannot write CSV: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Row {
+        amount: i64,
+        who: Option<&'static str>,
+        done: bool,
+    }
+
+    fn row(amount: i64, who: &'static str) -> Row {
+        Row { amount, who: Some(who), done: true }
+    }
+
+    #[test]
+    fn a_row_has_the_columns_in_their_order() {
+        assert_eq!(header(&["who", "amount", "done"]).ok().as_deref(), Some("who,amount,done\n"));
+        let rows = rows(&["who", "amount", "done"], [row(-5, "a, \"b\""), Row { amount: 0, who: None, done: false }]);
+        assert_eq!(rows.ok().as_deref(), Some("\"a, \"\"b\"\"\",-5,true\n,0,false\n"));
+    }
+
+    #[test]
+    fn a_text_that_would_run_is_marked_as_text_and_a_number_is_not() {
+        #[rustfmt::skip]
+        let texts = [
+            ("=1+1",                  "'=1+1"),
+            ("+44 20",                "'+44 20"),
+            ("-1",                    "'-1"),
+            ("@SUM(1+1)",             "'@SUM(1+1)"),
+            ("\t=1+1",                "'\t=1+1"),
+            ("\r=1+1",                "'\\u000d=1+1"),
+            ("\n=1+1",                "\"'\n=1+1\""),
+            ("  =1+1",                "'  =1+1"),
+            ("＝1+1",                 "'＝1+1"),
+            ("=HYPERLINK(\"x\",\"y\")", "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\""),
+            ("1+1",                   "1+1"),
+            ("2021-09-06",            "2021-09-06"),
+            ("'tis",                  "'tis"),
+            ("a\u{1b}[31m\u{202e}",   "a\\u001b[31m\\u202e"),
+        ];
+        for (text, wanted) in texts {
+            let written = rows(&["who", "amount"], [row(-1, text)]).ok();
+            assert_eq!(written.as_deref(), Some(format!("{wanted},-1\n").as_str()), "{text:?}");
+        }
+    }
+}

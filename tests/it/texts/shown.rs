@@ -1,0 +1,157 @@
+//! What an earlier version let in is shown escaped by every command: no control character reaches a terminal.
+
+use crate::harness::{Db, Output, Server, both, tsio};
+use crate::past::Past;
+use crate::samples::{august, done, offer_id, path, text};
+
+both!(stored_texts_are_shown_escaped, what_is_typed_is_shown_escaped, a_sheet_runs_nothing);
+
+/// Turns text red, names a window, begins a C1 sequence, and turns the direction of writing round.
+const HOSTILE: &str = "\u{1b}[31m\u{1b}]0;x\u{7}\u{9b}1m\u{202e}\u{2028}";
+/// The same as it is shown, in a table as in JSON.
+const ESCAPED: &str = r"\u001b[31m\u001b]0;x\u0007\u009b1m\u202e\u2028";
+
+/// Every column that holds what a file or a person says.
+const COLUMNS: [(&str, &[&str]); 10] = [
+    ("offers", &["name"]),
+    ("offer_schools", &["name"]),
+    ("texts", &["text"]),
+    ("referrals", &["name"]),
+    ("imports", &["file_name"]),
+    ("import_problems", &["column_name", "reason"]),
+    ("group_rows", &["name"]),
+    ("membership_rows", &["group_name", "school_name", "phase"]),
+    ("establishment_rows", &["name", "phase", "diocese"]),
+    ("ofsted_rows", &["name", "phase"]),
+];
+
+/// A command as a person reads it.
+fn table(server: &Server, args: &[&str]) -> Output {
+    tsio(&[&["--server", &server.url()], args].concat())
+}
+
+/// What acts on a terminal, in what was printed: nothing but line feeds may.
+fn acting(text: &str) -> Vec<char> {
+    let acts = |it: &char| {
+        it.is_control() && *it != '\n' || matches!(it, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{61c}')
+    };
+    text.chars().filter(acts).collect()
+}
+
+fn prints_nothing_that_acts(printed: &Output, what: &str) {
+    for text in [&printed.stdout, &printed.stderr] {
+        assert!(acting(text).is_empty(), "{what}: {text:?}");
+    }
+}
+
+async fn stored_texts_are_shown_escaped(db: Db) {
+    let server = august(&db);
+    done(&server, &["import", "ofsted", &path("bad/wrong_dates.csv"), "--as-at", "2021-07-31"]);
+    let offer = offer_id(&server, 90_001);
+    done(&server, &["offers", "note", &offer, "agreed by phone"]);
+    let raise = ["--urn", "910030", "--origin", "self-identified", "--ground", "would_benefit", "--because", "asked"];
+    let referral = done(&server, &[&["referrals", "raise", "--on", "2021-11-01"], &raise[..]].concat());
+    let referral = text(&referral, "referral");
+    let imports = done(&server, &["import", "list"]);
+    let import = text(&imports[0], "import_id");
+    let mut past = Past::of(&db).await;
+    for (table, columns) in COLUMNS {
+        for column in columns {
+            past.run(&format!("UPDATE {table} SET {column} = {column} || '{HOSTILE}'")).await.unwrap();
+            let stored = format!("SELECT count(*) FROM {table} WHERE {column} LIKE '%{HOSTILE}'");
+            assert!(past.number(&stored).await > 0, "{table}.{column} holds none");
+        }
+    }
+    // Whether a name is among what it prints.
+    let commands: [(&[&str], bool); 17] = [
+        (&["offers", "list"], true),
+        (&["offers", "show", &offer], true),
+        (&["offers", "events", &offer], true),
+        (&["offers", "identify", "--dry-run"], true),
+        (&["offers", "watch", "--once"], true),
+        (&["schools", "find", "ashmoor"], true),
+        (&["schools", "show", "910001"], true),
+        (&["trusts", "find", "two becks"], true),
+        (&["trusts", "show", "90002"], true),
+        (&["eligibility", "list"], true),
+        (&["eligibility", "explain", "910001"], true),
+        (&["eligibility", "changes", "--from", "2021-07-31", "--to", "2021-08-31"], true),
+        (&["import", "list"], true),
+        (&["import", "show", &import], true),
+        (&["referrals", "list"], true),
+        (&["referrals", "show", &referral], true),
+        (&["terms", "list"], false),
+    ];
+    for (command, has_names) in commands {
+        for output in ["table", "json"] {
+            let printed = table(&server, &[&["--output", output], command].concat());
+            assert_eq!(printed.code, 0, "{command:?}: {}", printed.stderr);
+            prints_nothing_that_acts(&printed, &format!("{command:?} as {output}"));
+            // A table breaks a long word over two lines.
+            let shown = printed.stdout.contains(ESCAPED) || output == "table" && printed.stdout.contains(r"\u00");
+            assert_eq!(shown, has_names, "{command:?} as {output}: {}", printed.stdout);
+        }
+    }
+    // JSON has the value itself.
+    let name = text(&done(&server, &["offers", "show", &offer]), "name");
+    assert!(name.ends_with(HOSTILE), "{name:?}");
+    let differences = tsio(&["verify", "--database", &db.url()]);
+    assert_eq!(differences.code, 1);
+    prints_nothing_that_acts(&differences, "verify");
+    assert!(differences.stdout.contains("u{1b}") || differences.stdout.contains(ESCAPED), "{}", differences.stdout);
+}
+
+/// A refusal, a wrong word and a file's name, each with what acts on a terminal.
+async fn what_is_typed_is_shown_escaped(db: Db) {
+    let server = Server::start(&db);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(format!("month{HOSTILE}.csv"));
+    std::fs::write(&file, "Fruit,Colour\napple,red\n").unwrap();
+    let terms = folder.path().join("terms.toml");
+    std::fs::write(&terms, "# a comment\nname = \"x\u{202e}\"\n").unwrap();
+    let (file, terms) = (file.to_str().unwrap(), terms.to_str().unwrap());
+    let commands: [(&[&str], i32); 9] = [
+        (&["offers", "show", HOSTILE], 1),
+        (&["offers", "list", "--filter", HOSTILE], 1),
+        (&["schools", "find", HOSTILE], 1),
+        (&["import", "ofsted", file, "--as-at", "2021-08-31"], 1),
+        (&["import", "register", file, file, "--as-at", "2021-08-31"], 1),
+        (&["terms", "check", terms], 1),
+        (&["terms", "check", &format!("/nowhere/{HOSTILE}")], 1),
+        (&["offers", HOSTILE], 2),
+        (&["funds", "list", &format!("--{HOSTILE}")], 2),
+    ];
+    for (command, code) in commands {
+        let printed = table(&server, command);
+        assert_eq!(printed.code, code, "{command:?}: {printed:?}");
+        prints_nothing_that_acts(&printed, &format!("{command:?}"));
+        assert!(!printed.stderr.is_empty() || !printed.stdout.is_empty(), "{command:?}");
+    }
+    let checked = table(&server, &["terms", "check", terms]);
+    assert!(checked.stderr.contains("terms.toml:2: ") && checked.stderr.contains("U+202E"), "{}", checked.stderr);
+    assert!(acting(&server.stderr()).is_empty(), "{}", server.stderr());
+}
+
+/// An actor's id may begin as a formula does; in CSV it is marked as a text. Amounts stay numbers.
+async fn a_sheet_runs_nothing(db: Db) {
+    let server = Server::start(&db);
+    let fund = done(&server, &["funds", "create", "--programme", "2021-22", "--strand", "credit"]);
+    let fund = text(&fund, "fund");
+    let actors = ["@SUM(1+1)", "=1+1", "+44", "-1", "'x", "ann"];
+    for actor in actors {
+        let allocate = ["funds", "allocate", &fund, "1000", "--on", "2021-09-06"];
+        done(&server, &[&[format!("--actor={actor}").as_str()][..], &allocate].concat());
+    }
+    let sheet = table(&server, &["funds", "entries", &fund, "--csv"]);
+    assert_eq!(sheet.code, 0, "{}", sheet.stderr);
+    let mut rows = csv::Reader::from_reader(sheet.stdout.as_bytes());
+    let columns = rows.headers().unwrap().clone();
+    let of = |name: &str| columns.iter().position(|it| it == name).unwrap();
+    let rows: Vec<(String, String)> = rows
+        .records()
+        .map(|row| row.unwrap())
+        .map(|row| (row[of("actor")].to_owned(), row[of("amount_pence")].to_owned()))
+        .collect();
+    let wanted = ["'@SUM(1+1)", "'=1+1", "'+44", "'-1", "'x", "ann"];
+    assert_eq!(rows, wanted.map(|it| (it.to_owned(), "100000".to_owned())));
+}
