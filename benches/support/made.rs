@@ -76,7 +76,7 @@ fn register(academies: impl Iterator<Item = (u32, u32)>) -> Vec<u8> {
         let authority = AUTHORITIES[(urn as usize) % AUTHORITIES.len()];
         let _ = write!(
             text,
-            "{urn},{uid},TR{uid},Invented Trust {uid},,6,Multi-academy trust,,01-09-2012,01-09-2012,OPEN,Open,01-09-2015,\
+            "{urn},{uid},TR{uid},Invented Trust {uid},,6,Multi-academy trust,,31-08-2012,31-08-2012,OPEN,Open,01-09-2015,\
              Invented Primary School and Nursery {urn},34,Academy converter,2,Primary,{authority},Invented\r\n"
         );
     }

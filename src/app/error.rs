@@ -29,8 +29,13 @@ pub enum AppError {
     #[error("{} field(s) are wrong", .0.len())]
     Invalid(Vec<Violation>),
     /// A file cannot be used as a whole.
-    #[error("{0}")]
-    FileRefused(String),
+    #[error("{why}")]
+    FileRefused {
+        /// Why, in words.
+        why: String,
+        /// Each thing that is wrong with it, where there are several.
+        details: Vec<Violation>,
+    },
     /// Something named is not there, or not the caller's to see.
     #[error("{0} does not exist")]
     NotFound(String),

@@ -115,6 +115,8 @@ pub(crate) fn header(name: &str, as_at: &str) -> Header {
         as_at: date(as_at),
         validate_only: false,
         replaces: None,
+        day_first: false,
+        accept_problems: false,
     }
 }
 

@@ -10,7 +10,7 @@ mod upload;
 
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use self::render::{FileView, ImportDetail, ImportView, WithdrawnView};
 use super::args::{Sought, date};
@@ -18,6 +18,26 @@ use super::connect::{PAGE, Session, every_page};
 use super::errors::{ErrorView, Failure};
 use super::out;
 use crate::proto::{GetImportRequest, ImportHeader, ImportOutcome, ListImportsRequest, WithdrawImportRequest};
+
+/// What is said of the files of one command.
+#[derive(Debug, Default, Args)]
+pub struct Sent {
+    /// The date that the file or files speak for
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    as_at: String,
+    /// The import it takes the place of; with one file only
+    #[arg(long, value_name = "IMPORT")]
+    replaces: Option<String>,
+    /// The day comes first in all dates, where nothing in the file tells
+    #[arg(long)]
+    day_first: bool,
+    /// Take the good rows of a file, though more than 5 % of its rows have problems
+    #[arg(long)]
+    accept_problems: bool,
+    /// Answer what it would do and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
 
 /// A command about imports.
 #[derive(Debug, Subcommand)]
@@ -28,30 +48,18 @@ pub enum ImportCommand {
         /// Files, plain or gzip, in any order
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// The date that the files speak for
-        #[arg(long, value_name = "DATE", value_parser = date)]
-        as_at: String,
-        /// The import it takes the place of; with one file only
-        #[arg(long, value_name = "IMPORT")]
-        replaces: Option<String>,
-        /// Answer what it would do and write nothing
-        #[arg(long)]
-        dry_run: bool,
+        /// How they are sent
+        #[command(flatten)]
+        sent: Sent,
     },
     /// Import one Ofsted month: management information, latest inspections
     #[command(after_help = "Example:\n  tsio import ofsted month.csv.gz --as-at 2021-11-30 --dry-run")]
     Ofsted {
         /// The file, plain or gzip
         file: PathBuf,
-        /// The date that the file speaks for
-        #[arg(long, value_name = "DATE", value_parser = date)]
-        as_at: String,
-        /// The import it takes the place of
-        #[arg(long, value_name = "IMPORT")]
-        replaces: Option<String>,
-        /// Answer what it would do and write nothing
-        #[arg(long)]
-        dry_run: bool,
+        /// How it is sent
+        #[command(flatten)]
+        sent: Sent,
     },
     /// Imports, newest first
     #[command(
@@ -79,23 +87,19 @@ pub enum ImportCommand {
 
 pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        ImportCommand::Register { files, as_at, replaces, dry_run } => {
-            if replaces.is_some() && files.len() > 1 {
+        ImportCommand::Register { files, sent } => {
+            if sent.replaces.is_some() && files.len() > 1 {
                 return Err(Failure::Usage("--replaces goes with one file".to_owned()));
             }
             let mut done = Vec::with_capacity(files.len());
             for (index, path) in files.into_iter().enumerate() {
-                let header = header(session, index, &path, as_at.clone(), dry_run);
-                let header = ImportHeader { replaces: replaces.clone().unwrap_or_default(), ..header };
-                let outcome = upload::register(session, &path, header).await;
+                let outcome = upload::register(session, &path, header(session, index, &path, &sent)).await;
                 done.push((path, outcome));
             }
             report(session, done)
         }
-        ImportCommand::Ofsted { file, as_at, replaces, dry_run } => {
-            let header = header(session, 0, &file, as_at, dry_run);
-            let header = ImportHeader { replaces: replaces.unwrap_or_default(), ..header };
-            let outcome = upload::ofsted(session, &file, header).await;
+        ImportCommand::Ofsted { file, sent } => {
+            let outcome = upload::ofsted(session, &file, header(session, 0, &file, &sent)).await;
             report(session, vec![(file, outcome)])
         }
         ImportCommand::List(Sought { filter, order_by }) => {
@@ -125,14 +129,16 @@ pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn header(session: &Session<'_>, index: usize, path: &Path, as_at: String, dry_run: bool) -> ImportHeader {
+fn header(session: &Session<'_>, index: usize, path: &Path, sent: &Sent) -> ImportHeader {
     ImportHeader {
         request_id: session.request_id_of(index),
         file_name: file_name(path),
-        as_at,
+        as_at: sent.as_at.clone(),
         size_bytes: 0,
-        validate_only: dry_run,
-        replaces: String::new(),
+        validate_only: sent.dry_run,
+        replaces: sent.replaces.clone().unwrap_or_default(),
+        day_first: sent.day_first,
+        accept_problems: sent.accept_problems,
     }
 }
 

@@ -103,6 +103,13 @@ pub fn local_authority(code: LaCode) -> Option<&'static LocalAuthority> {
     table().get(&code)
 }
 
+/// Whether this code is of no local authority in England: Wales (660 to 681), schools overseas and the islands (700 to
+/// 799). The register lists such schools beside England's.
+#[must_use]
+pub const fn is_outside_england(code: LaCode) -> bool {
+    matches!(code.get(), 660..=681 | 700..=799)
+}
+
 fn table() -> &'static HashMap<LaCode, LocalAuthority> {
     static TABLE: OnceLock<HashMap<LaCode, LocalAuthority>> = OnceLock::new();
     TABLE.get_or_init(|| include_str!("../../terms/regions.csv").lines().skip(1).filter_map(row).collect())
@@ -126,6 +133,15 @@ mod tests {
         for region in Region::ALL {
             assert!(table().values().any(|la| la.region == region), "{region} has no local authority");
         }
+    }
+
+    #[test]
+    fn no_authority_of_the_table_is_outside_england() {
+        assert!(table().keys().all(|code| !is_outside_england(*code)));
+        let outside = [659, 660, 681, 682, 699, 700, 702, 799, 800, 999];
+        let outside: Vec<u16> =
+            outside.into_iter().filter(|code| LaCode::new(*code).is_some_and(is_outside_england)).collect();
+        assert_eq!(outside, [660, 681, 700, 702, 799]);
     }
 
     #[test]

@@ -64,9 +64,9 @@ impl RegisterService for Register {
         unary("RegisterService/GetImport", request, async |call| {
             let mut fields = Fields::default();
             let id: Option<ImportId> = fields.parse("import_id", &call.message.import_id);
-            let (import, problems) = self.app.get_import(&call.caller, fields.done(id)?).await?;
+            let (import, problems, notes) = self.app.get_import(&call.caller, fields.done(id)?).await?;
             let problems = problems.iter().map(convert::problem).collect();
-            Ok(GetImportResponse { import: Some(convert::import(&import)), problems })
+            Ok(GetImportResponse { import: Some(convert::import(&import)), problems, notes })
         })
         .await
     }

@@ -27,7 +27,12 @@ pub(super) fn status(error: AppError) -> Status {
     let plain = |code, reason: &str| with_details(code, message.clone(), vec![error_info(reason)]);
     match error {
         AppError::Invalid(violations) => invalid(&violations),
-        AppError::FileRefused(_) => plain(Code::InvalidArgument, "FILE_REFUSED"),
+        AppError::FileRefused { details, .. } if details.is_empty() => plain(Code::InvalidArgument, "FILE_REFUSED"),
+        AppError::FileRefused { details, .. } => {
+            let (bad, _) = bad_request(&details);
+            let details = vec![error_info("FILE_REFUSED"), any("google.rpc.BadRequest", &bad)];
+            with_details(Code::InvalidArgument, message, details)
+        }
         AppError::NotFound(_) => plain(Code::NotFound, "NOT_FOUND"),
         AppError::Refused(refusal) => refused(&refusal),
         AppError::Stale(_) => plain(Code::Aborted, "ETAG_STALE"),
@@ -54,18 +59,7 @@ pub(super) fn status(error: AppError) -> Status {
 pub(super) fn invalid(violations: &[Violation]) -> Status {
     let shown: Vec<String> =
         violations.iter().take(IN_MESSAGE).map(|it| format!("{}: {}", it.field, it.description)).collect();
-    let mut bad = pb::BadRequest {
-        field_violations: violations
-            .iter()
-            .take(LISTED)
-            .map(|it| pb::bad_request::FieldViolation {
-                field: short(&it.field, MAX_TEXT),
-                description: short(&it.description, MAX_TEXT),
-                ..Default::default()
-            })
-            .collect(),
-    };
-    let more = violations.len().saturating_sub(LISTED).saturating_add(shorten(&mut bad, |it| &mut it.field_violations));
+    let (bad, more) = bad_request(violations);
     let mut message = short(&shown.join("; "), MAX_SHOWN);
     let unsaid = violations.len().saturating_sub(shown.len());
     if unsaid > 0 {
@@ -76,6 +70,18 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
     }
     let details = vec![error_info("FIELD_VIOLATIONS"), any("google.rpc.BadRequest", &bad)];
     with_details(Code::InvalidArgument, message, details)
+}
+
+/// Violations as a status has them, and how many had no room.
+fn bad_request(violations: &[Violation]) -> (pb::BadRequest, usize) {
+    let violation = |it: &Violation| pb::bad_request::FieldViolation {
+        field: short(&it.field, MAX_TEXT),
+        description: short(&it.description, MAX_TEXT),
+        ..Default::default()
+    };
+    let mut bad = pb::BadRequest { field_violations: violations.iter().take(LISTED).map(violation).collect() };
+    let dropped = shorten(&mut bad, |it| &mut it.field_violations);
+    (bad, violations.len().saturating_sub(LISTED).saturating_add(dropped))
 }
 
 fn refused(refusal: &refusal::Refusal) -> Status {

@@ -179,7 +179,8 @@ async fn receive(
             Err(error) => return Err(wrong("chunk", &format!("the upload broke off: {}", error.message()))),
         }
         if u64::try_from(upload.len()).unwrap_or(u64::MAX) > u64::try_from(most).unwrap_or(u64::MAX) {
-            return Err(AppError::FileRefused(format!("the upload is larger than {most} bytes")));
+            let why = format!("the upload is larger than {most} bytes");
+            return Err(AppError::FileRefused { why, details: Vec::new() });
         }
         if upload.len().saturating_sub(told) >= TELL_EVERY {
             told = upload.len();
@@ -202,6 +203,8 @@ fn checked(header: proto::ImportHeader) -> Result<Header> {
         as_at,
         validate_only: header.validate_only,
         replaces,
+        day_first: header.day_first,
+        accept_problems: header.accept_problems,
     });
     fields.done(value)
 }

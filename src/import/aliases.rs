@@ -113,7 +113,7 @@ columns! {
     Kind required "Group Type (code)";
     /// The same in words.
     KindName required "Group Type";
-    /// Open, Closed or Proposed to open.
+    /// Open, Closed, Proposed to open, Proposed to close or Created in error.
     Status required "Group Status";
     /// Since when.
     Opened optional "Open date";
@@ -134,7 +134,7 @@ columns! {
     Kind required "Group Type (code)";
     /// The same in words.
     KindName required "Group Type";
-    /// The group's status: Open, Closed or Proposed to open.
+    /// The group's status, as in the file of groups.
     Status required "Group Status";
     /// When the school joined.
     Joined optional "Joined date" or "Date joined group";

@@ -6,7 +6,8 @@
 use super::aliases::{
     Column, ESTABLISHMENTS, Establishments as E, GROUPS, Groups as G, LINKS, Links as L, MEMBERSHIPS, Memberships as M,
 };
-use super::table::{Cells, Row};
+use super::cells::Cells;
+use super::table::Row;
 use super::value;
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
@@ -20,6 +21,10 @@ pub enum GroupStatus {
     Closed,
     /// Not yet.
     ProposedToOpen,
+    /// It does, until it closes.
+    ProposedToClose,
+    /// It never did: a row of the register that was a mistake.
+    CreatedInError,
 }
 
 /// One group: a trust, a federation, a sponsor.
@@ -58,6 +63,12 @@ impl Row for GroupRow {
         let status = group_status(cells, G::Status);
         let opened = cells.date(G::Opened);
         let closed = cells.date(G::Closed);
+        for column in [G::GroupId, G::CompaniesHouse] {
+            let text = cells.text(column);
+            if value::is_scientific(&text) {
+                cells.quoted(column, &text, "is a number that a spreadsheet has rounded");
+            }
+        }
         let row = || {
             Some(Self {
                 uid: uid?,
@@ -117,7 +128,7 @@ impl Row for MembershipRow {
         let joined = cells.date(M::Joined);
         let school_name = cells.needed(M::Name);
         let school_type = cells.needed(M::SchoolType);
-        let la = local_authority(cells, M::La);
+        let la = cells.la(M::La);
         let row = || {
             Some(Self {
                 urn: urn?,
@@ -203,7 +214,7 @@ impl Row for EstablishmentRow {
 
     fn read(cells: &mut Cells<'_>) -> (Option<Urn>, Option<Self>) {
         let urn = cells.number(E::Urn);
-        let la = local_authority(cells, E::La);
+        let la = cells.la(E::La);
         let laestab = la.and_then(|la| laestab(cells, la));
         let name = cells.needed(E::Name);
         let school_type = cells.needed(E::SchoolType);
@@ -227,12 +238,6 @@ impl Row for EstablishmentRow {
         };
         (urn, row())
     }
-}
-
-fn local_authority(cells: &mut Cells<'_>, column: impl Into<usize> + Copy) -> Option<LaCode> {
-    let la = cells.number(column)?;
-    cells.known_la(column, la);
-    Some(la)
 }
 
 fn laestab(cells: &mut Cells<'_>, la: LaCode) -> Option<Laestab> {
@@ -263,8 +268,11 @@ fn group_status(cells: &mut Cells<'_>, column: impl Into<usize> + Copy) -> Optio
         "open" => Some(GroupStatus::Open),
         "closed" => Some(GroupStatus::Closed),
         "proposed to open" => Some(GroupStatus::ProposedToOpen),
+        "proposed to close" => Some(GroupStatus::ProposedToClose),
+        "created in error" => Some(GroupStatus::CreatedInError),
         _ => {
-            cells.quoted(column, &text, "is not a group status (Open, Closed, Proposed to open)");
+            let statuses = "Open, Closed, Proposed to open, Proposed to close, Created in error";
+            cells.quoted(column, &text, &format!("is not a group status ({statuses})"));
             None
         }
     }
@@ -279,11 +287,12 @@ fn companies_house(text: &str) -> String {
 mod tests {
     use chrono::NaiveDate;
 
-    use super::super::{FileRefused, Limits, RegisterFile, RowProblem, read_register};
+    use super::super::{FileRefused, Reading, RegisterFile, RowProblem, read_register};
     use super::*;
 
     fn read(file: &str) -> Result<RegisterFile, FileRefused> {
-        read_register(file.as_bytes(), &Limits::default())
+        let day = NaiveDate::from_ymd_opt(2022, 3, 31).unwrap();
+        read_register(file.as_bytes(), &Reading { accept_problems: true, ..Reading::of(day) })
     }
 
     fn day(y: i32, m: u32, d: u32) -> Option<Date> {
@@ -301,9 +310,12 @@ mod tests {
             1000,,East  Federation,,1,Federation,2010-08-31,1900-01-01,CLOSED,Closed,\n\
             2044,TR00044,HILL TRUST,6893415.0,6,Multi-academy trust,,2011-09-01,OPEN,Open,Nobody\n\
             2045,TR00045,NEW TRUST,06893416,10,Single-academy trust,,,PROPOSED_TO_OPEN,Proposed to open,\n\
-            2046,,X,,six,Multi-academy trust,,,,Dormant,\n";
+            2046,,X,,six,Multi-academy trust,,,,Dormant,\n\
+            2047,TR00047,GOING TRUST,6.8934E+06,6,Multi-academy trust,,,PROPOSED_TO_CLOSE,Proposed to close,\n\
+            2048,TR00048,GOING TRUST,06893418,06,Multi-academy trust,,,PROPOSED_TO_CLOSE,Proposed To Close,\n\
+            2049,TR00049,NO TRUST,06893419,6,Multi-academy trust,,,CREATED_IN_ERROR,Created in error,\n";
         let Ok(RegisterFile::Groups(parsed)) = read(file) else { panic!("groups") };
-        let [east, hill, new] = parsed.rows.as_slice() else { panic!("three rows") };
+        let [east, hill, new, going, mistake] = parsed.rows.as_slice() else { panic!("five rows") };
         assert_eq!(
             (east.name.as_str(), east.status, east.group_id.as_ref()),
             ("East Federation", GroupStatus::Closed, None)
@@ -312,9 +324,13 @@ mod tests {
         assert_eq!((hill.uid.get(), hill.kind, hill.companies_house.as_deref()), (2044, 6, Some("06893415")));
         assert_eq!((hill.opened, hill.status), (day(2011, 9, 1), GroupStatus::Open));
         assert_eq!((new.status, new.companies_house.as_deref()), (GroupStatus::ProposedToOpen, Some("06893416")));
+        assert_eq!((going.status, going.kind), (GroupStatus::ProposedToClose, 6));
+        assert_eq!(mistake.status, GroupStatus::CreatedInError);
+        let statuses = "Open, Closed, Proposed to open, Proposed to close, Created in error";
         let expected = [
-            problem(5, "Group Status", "a text of 7 characters is not a group status (Open, Closed, Proposed to open)"),
+            problem(5, "Group Status", &format!("a text of 7 characters is not a group status ({statuses})")),
             problem(5, "Group Type (code)", "a text of 3 characters is not a GIAS group type code"),
+            problem(6, "Companies House Number", "\"6.8934E+06\" is a number that a spreadsheet has rounded"),
         ];
         assert_eq!(parsed.problems, expected);
     }
@@ -327,10 +343,14 @@ mod tests {
             1,100001,2044,HILL,6,Multi-academy trust,Open,2018-09-01,Hill Top,Academy converter,Primary,330\n\
             2,100001,3044,Hill,5,School sponsor,Open,2018-09-01,Hill Top,Academy converter,Primary,330\n\
             3,100002,2044,HILL,6,Multi-academy trust,Open,,Dale,Academy converter,Primary,330\n\
-            4,100002,2044,HILL,6,Multi-academy trust,Open,,Dale,Academy converter,Primary,330\n";
+            4,100002,2044,HILL,6,Multi-academy trust,Open,2018-09-01,Dale,Academy converter,Primary,330\n\
+            5,100003,2044,HILL,6,Multi-academy trust,Open,,Fell,Academy converter,Primary,330\n\
+            6,100003,2044,HILL , 6,Multi-academy trust,Open,,Fell,Academy converter,Primary,330,\n";
         let Ok(RegisterFile::Memberships(parsed)) = read(file) else { panic!("memberships") };
         let found = parsed.rows.iter().map(|row| (row.urn.get(), row.uid.get(), row.joined)).collect::<Vec<_>>();
-        assert_eq!(found, [(20_003, 80_637, None), (100_001, 2044, day(2018, 9, 1)), (100_001, 3044, day(2018, 9, 1))]);
+        let linked = [(100_001, 2044, day(2018, 9, 1)), (100_001, 3044, day(2018, 9, 1)), (100_003, 2044, None)];
+        assert_eq!(found, [&[(20_003, 80_637, None)], &linked[..]].concat());
+        assert_eq!(parsed.notes, ["1 row(s) repeat another one cell for cell and were taken once: line 8 is line 7"]);
         let same = |other| format!("the same URN and Group UID is on line {other}; none of these rows is taken");
         let expected = [problem(5, "URN and Group UID", &same(6)), problem(6, "URN and Group UID", &same(5))];
         assert_eq!(parsed.problems, expected);
@@ -390,7 +410,7 @@ mod tests {
             (dale.laestab, dale.diocese.as_ref(), dale.opened, dale.closed),
             (None, None, None, day(2000, 8, 31))
         );
-        let unknown = problem(4, "LA (code)", "local authority 668 is not in the table of English authorities");
-        assert_eq!((full.read, full.problems), (3, vec![unknown]));
+        let abroad = "1 row(s) are of no local authority in England and were not taken: Wales (660 to 681): 1";
+        assert_eq!((full.read, full.abroad, full.problems, full.notes), (3, 1, vec![], vec![abroad.to_owned()]));
     }
 }

@@ -3,6 +3,7 @@
 //! Order of columns never matters; a title line above and an unnamed index column in front are borne.
 
 use super::aliases::{Column, ESTABLISHMENTS, GROUPS, LINKS, MEMBERSHIPS, OFSTED};
+use super::nearest::{nearest, squashed};
 use super::records::Records;
 use super::refused::{FileKind, FileRefused, MissingColumn};
 use super::value;
@@ -12,6 +13,23 @@ const LOOK_AT: usize = 20;
 
 /// A row with one of these is the header: every kind has one.
 const KEYS: [&str; 3] = ["URN", "Group UID", "UID"];
+
+/// Columns that lists of schools of any other service have too: alone they tell no kind.
+const ANYBODYS: [&str; 10] = [
+    "URN",
+    "LAESTAB",
+    "School name",
+    "Ofsted phase",
+    "Type of education",
+    "School open date",
+    "LA (code)",
+    "EstablishmentNumber",
+    "EstablishmentName",
+    "PhaseOfEducation (name)",
+];
+
+/// The last column of GIAS' search extract: a list whose commas stand without quotation marks.
+const LIST_WITHOUT_QUOTES: &str = "Linked establishments";
 
 /// Kinds by their tables. The first wins a tie.
 const KINDS: [(FileKind, &[Column]); 5] = [
@@ -35,6 +53,8 @@ pub(super) struct Places {
     pub(super) named: Vec<bool>,
     /// Columns a row must have at least.
     pub(super) needed: usize,
+    /// Whether a row may have more cells than the header, since its last column is a list without quotation marks.
+    pub(super) list_at_end: bool,
 }
 
 impl Header {
@@ -44,7 +64,7 @@ impl Header {
         let mut looked_at = 0;
         while looked_at < LOOK_AT && records.read()? {
             looked_at += 1;
-            let header = Self { names: records.row.iter().map(|cell| value::text(cell).into_owned()).collect() };
+            let header = Self { names: records.row.iter().map(value::title).collect() };
             if header.names.iter().any(|name| KEYS.iter().any(|key| key.eq_ignore_ascii_case(name))) {
                 return Ok(header);
             }
@@ -60,12 +80,19 @@ impl Header {
         }
     }
 
-    /// The kind of which it has most of the needed columns, and lacks fewest; nothing with under two.
+    /// The kind of which it has most of the needed columns, and lacks fewest; nothing with under two, or with none that
+    /// only such files have. A name that is nearly right counts: the refusal then says so.
     pub(super) fn kind(&self) -> Option<FileKind> {
+        let names: Vec<String> = self.names.iter().map(|name| squashed(name)).collect();
+        let has = |column: &&Column| {
+            let mut titles = column.also.iter().chain([&column.name]).map(|title| squashed(title));
+            titles.any(|title| names.contains(&title))
+        };
         let fit = |table: &[Column]| {
             let needed = table.iter().filter(|column| column.required);
-            let found = needed.clone().filter(|column| self.names.iter().any(|name| column.is_named(name))).count();
-            (found, needed.count() - found)
+            let found = needed.clone().filter(has).count();
+            let telling = table.iter().filter(has).any(|column| !ANYBODYS.contains(&column.name));
+            (if telling { found } else { 0 }, needed.count() - found)
         };
         let kinds = KINDS.iter().rev().map(|(kind, table)| (*kind, fit(table)));
         let best = kinds.max_by_key(|(_, (found, lacking))| (*found, std::cmp::Reverse(*lacking)))?;
@@ -74,7 +101,8 @@ impl Header {
 
     /// Its first names, for a refusal.
     pub(super) fn first_names(&self) -> Vec<String> {
-        self.names.iter().take(8).map(|name| name.chars().take(40).collect()).collect()
+        let shown = |name: &String| name.chars().take(40).flat_map(char::escape_debug).collect();
+        self.names.iter().take(8).map(shown).collect()
     }
 
     /// Finds every column of the kind's table, or names all that are missing.
@@ -90,7 +118,11 @@ impl Header {
                     return Err(FileRefused::DuplicateColumn { name: column.name, at: (one + 1, two + 1) });
                 }
                 (None, _) if column.required => {
-                    missing.push(MissingColumn { name: column.name, also: column.also });
+                    missing.push(MissingColumn {
+                        name: column.name,
+                        also: column.also,
+                        nearest: self.nearest(column, table),
+                    });
                 }
                 _ => at.push(first),
             }
@@ -99,17 +131,26 @@ impl Header {
             return Err(FileRefused::MissingColumns { kind, missing });
         }
         let needed = at.iter().flatten().max().map_or(0, |last| last + 1);
-        Ok(Places { at, named: self.names.iter().map(|name| !name.is_empty()).collect(), needed })
+        let list_at_end = self.names.last().is_some_and(|name| LIST_WITHOUT_QUOTES.eq_ignore_ascii_case(name));
+        Ok(Places { at, named: self.names.iter().map(|name| !name.is_empty()).collect(), needed, list_at_end })
+    }
+
+    /// The name that comes nearest to a column's, of those that are not some other column of its table.
+    fn nearest(&self, wanted: &Column, table: &[Column]) -> Option<String> {
+        let free = || self.names.iter().map(String::as_str).filter(|name| !table.iter().any(|it| it.is_named(name)));
+        let found = wanted.also.iter().chain([&wanted.name]).rev().find_map(|title| nearest(title, free()));
+        found.map(|name| name.chars().take(60).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::limits::Limits;
+    use super::super::records::Separator;
     use super::*;
 
     fn header(file: &str) -> Result<Header, FileRefused> {
-        Header::find(&mut Records::open(file.as_bytes(), &Limits::default())?)
+        Header::find(&mut Records::open(file.as_bytes(), Separator::Comma, &Limits::default())?)
     }
 
     #[test]
@@ -124,9 +165,22 @@ mod tests {
             ("URN,School name,Multi-academy trust UID,Multi-academy trust name",       Some(FileKind::Ofsted)),
             ("title\n\nLinkURN,URN\n100000,100001",                                    Some(FileKind::Links)),
             ("URN,Name",                                                               None),
+            ("LA,LAEstab,URN,School Name,Phase,No Pupils",                             None),
+            ("URN,LAESTAB,School name,Type of education",                              None),
+            ("URN,LA (code),EstablishmentNumber,EstablishmentName",                    None),
+            ("URN,LAESTAB,School.name,Overall.effectiveness,Publication.date",         Some(FileKind::Ofsted)),
+            ("URN,LA..code.,EstablishmentName,TypeOfEstablishment..name.",             Some(FileKind::Establishments)),
         ];
         for (file, expected) in cases {
             assert_eq!(header(file).map(|header| header.kind()), Ok(expected), "{file}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_sees_in_a_title_is_not_read() {
+        for written in ["\u{feff}URN,LinkURN\u{200b},LinkType", "UR\u{ad}N,\u{2066}LinkURN\u{2069},Link\u{200d}Type"] {
+            let found = header(written).and_then(|header| header.places(FileKind::Links)).map(|places| places.at);
+            assert_eq!(found, Ok(vec![Some(0), Some(1), None, Some(2), None]), "{written:?}");
         }
     }
 
@@ -143,7 +197,7 @@ mod tests {
             let kind = header.kind().ok_or(FileRefused::Empty)?;
             header.places(kind).map(|_| ())
         });
-        let missing = vec![MissingColumn { name: "URN", also: &[] }];
+        let missing = vec![MissingColumn { name: "URN", also: &[], nearest: None }];
         assert_eq!(refused, Err(FileRefused::MissingColumns { kind: FileKind::Links, missing }));
     }
 }

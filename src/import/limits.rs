@@ -1,7 +1,30 @@
-//! How much of an upload is read before the reader gives up.
+//! How an upload is read: what its sender says of it, and how much is read before the reader gives up.
 //!
-//! Each number is well above the largest file Ofsted or GIAS publish, and well below what would hurt the
+//! Each bound is well above the largest file Ofsted or GIAS publish, and well below what would hurt the
 //! service. Nothing here depends on the scheme.
+
+use crate::domain::Date;
+
+/// How one upload is read: what its sender says of it, and the bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The date the file speaks for.
+    pub as_at: Date,
+    /// The sender says that the dates are day-first, where nothing in the file tells.
+    pub day_first: bool,
+    /// The sender wants the good rows of a file with many problems.
+    pub accept_problems: bool,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+impl Reading {
+    /// A file of this date of which its sender says nothing else.
+    #[must_use]
+    pub fn of(as_at: Date) -> Self {
+        Self { as_at, day_first: false, accept_problems: false, limits: Limits::default() }
+    }
+}
 
 /// Bounds on one upload. Passing one refuses the whole file, except for `problems`, which only stops the listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

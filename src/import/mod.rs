@@ -5,9 +5,15 @@
 //! taken are held. The as-at date is never told from a file: the caller gives it.
 
 mod aliases;
+#[cfg(test)]
+mod case_tests;
+mod cells;
+mod date_order;
+mod findings;
 mod gias;
 mod header;
 mod limits;
+mod nearest;
 mod ofsted;
 mod records;
 mod refused;
@@ -18,14 +24,15 @@ mod tests;
 mod unpack;
 mod value;
 
+pub use findings::RowProblem;
 pub use gias::{EstablishmentRow, GroupRow, GroupStatus, LinkRow, MembershipRow};
-pub use limits::Limits;
+pub use limits::{Limits, Reading};
 pub use ofsted::OfstedRow;
 pub use refused::{FileKind, FileRefused, MissingColumn};
-pub use table::{ParsedFile, RowProblem};
+pub use table::ParsedFile;
 
 use header::Header;
-use records::Records;
+use records::{Records, Separator};
 
 /// A file of the register, by what its header says it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +51,16 @@ pub enum RegisterFile {
 ///
 /// # Errors
 /// When the file as a whole cannot be read, or is not Ofsted's. Faults of single rows are in the answer.
-pub fn read_ofsted(upload: &[u8], limits: &Limits) -> Result<ParsedFile<OfstedRow>, FileRefused> {
-    let mut records = Records::open(upload, limits)?;
-    let header = Header::find(&mut records)?;
+pub fn read_ofsted(upload: &[u8], reading: &Reading) -> Result<ParsedFile<OfstedRow>, FileRefused> {
+    let (records, header) = open(upload, reading)?;
     match header.kind() {
-        None | Some(FileKind::Ofsted) => table::read(records, &header.places(FileKind::Ofsted)?, limits),
+        Some(FileKind::Ofsted) => {
+            let mut file = table::read(records, &header.places(FileKind::Ofsted)?, reading)?;
+            file.notes.extend(ofsted::as_at_note(&file.rows, reading.as_at));
+            Ok(file)
+        }
         Some(found) => Err(FileRefused::WrongKind { found }),
+        None => Err(FileRefused::UnknownKind { columns: header.first_names() }),
     }
 }
 
@@ -57,16 +68,30 @@ pub fn read_ofsted(upload: &[u8], limits: &Limits) -> Result<ParsedFile<OfstedRo
 ///
 /// # Errors
 /// When the file as a whole cannot be read, or is not the register's. Faults of single rows are in the answer.
-pub fn read_register(upload: &[u8], limits: &Limits) -> Result<RegisterFile, FileRefused> {
-    let mut records = Records::open(upload, limits)?;
-    let header = Header::find(&mut records)?;
+pub fn read_register(upload: &[u8], reading: &Reading) -> Result<RegisterFile, FileRefused> {
+    let (records, header) = open(upload, reading)?;
     let kind = header.kind().ok_or_else(|| FileRefused::UnknownKind { columns: header.first_names() })?;
     let places = || header.places(kind);
     Ok(match kind {
         FileKind::Ofsted => return Err(FileRefused::WrongKind { found: kind }),
-        FileKind::Groups => RegisterFile::Groups(table::read(records, &places()?, limits)?),
-        FileKind::Memberships => RegisterFile::Memberships(table::read(records, &places()?, limits)?),
-        FileKind::Links => RegisterFile::Links(table::read(records, &places()?, limits)?),
-        FileKind::Establishments => RegisterFile::Establishments(table::read(records, &places()?, limits)?),
+        FileKind::Groups => RegisterFile::Groups(table::read(records, &places()?, reading)?),
+        FileKind::Memberships => RegisterFile::Memberships(table::read(records, &places()?, reading)?),
+        FileKind::Links => RegisterFile::Links(table::read(records, &places()?, reading)?),
+        FileKind::Establishments => RegisterFile::Establishments(table::read(records, &places()?, reading)?),
+    })
+}
+
+/// The rows of a file up to its header, by the first separator under which there is one.
+fn open<'a>(upload: &'a [u8], reading: &Reading) -> Result<(Records<'a>, Header), FileRefused> {
+    let by = |separator| {
+        let mut records = Records::open(upload, separator, &reading.limits)?;
+        Header::find(&mut records).map(|header| (records, header))
+    };
+    let [usual, others @ ..] = Separator::ALL;
+    by(usual).or_else(|refused| match refused {
+        FileRefused::NoHeader { .. } | FileRefused::OpenQuote { .. } => {
+            others.into_iter().find_map(|separator| by(separator).ok()).ok_or(refused)
+        }
+        _ => Err(refused),
     })
 }

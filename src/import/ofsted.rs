@@ -2,12 +2,20 @@
 //!
 //! What is printed is not judged here; eligibility is the domain's.
 
+use chrono::{Days, Months, NaiveDate};
+
 use super::aliases::{Column, OFSTED, Ofsted as Col};
-use super::table::{Cells, Row};
+use super::cells::Cells;
+use super::table::Row;
 use super::value;
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
 use crate::domain::judgement::Judgement;
+
+/// The year of Ofsted's first inspections.
+const FIRST_INSPECTIONS: i32 = 1992;
+/// Days after the as-at date in which reports still come out that its file has: five weeks.
+const LATE_REPORTS: u64 = 35;
 
 /// One school in one monthly file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +53,7 @@ impl Row for OfstedRow {
         let urn = cells.number(Col::Urn);
         let laestab: Option<Laestab> = cells.number(Col::Laestab);
         if let Some(laestab) = laestab {
-            cells.known_la(Col::Laestab, laestab.la_code());
+            cells.is_known_la(Col::Laestab, laestab.la_code());
         }
         let name = cells.needed(Col::Name);
         let school_type = cells.needed(Col::SchoolType);
@@ -53,6 +61,10 @@ impl Row for OfstedRow {
         let trust_uid = cells.number_if_given(Col::TrustUid);
         let current = judgement(cells, urn, &CURRENT);
         let previous = judgement(cells, urn, &PREVIOUS);
+        let started = |of: &Option<Judgement>| of.as_ref().and_then(|it| it.started);
+        if let Some((latest, before)) = started(&current).zip(started(&previous)).filter(|(it, before)| before > it) {
+            cells.problem(Col::PreviousStarted, format!("is {before}, after the latest inspection began ({latest})"));
+        }
         let row = || {
             Some(Self {
                 urn: urn?,
@@ -120,9 +132,16 @@ fn judgement(cells: &mut Cells<'_>, own: Option<Urn>, of: &Printed) -> Option<Ju
         }
         (Ok(Some(grade)), _) => grade,
     };
-    if number.is_none() && cells.has(of.inspection) {
-        cells.problem(of.inspection, format!("is blank, but overall effectiveness {text:?} is given"));
+    match &number {
+        None if cells.has(of.inspection) => {
+            cells.problem(of.inspection, format!("is blank, but overall effectiveness {text:?} is given"));
+        }
+        Some(number) if !value::is_inspection_number(number) => {
+            cells.quoted(of.inspection, number, "is not an inspection number (digits, perhaps with letters in front)");
+        }
+        _ => {}
     }
+    possible(cells, of, (started, ended, published));
     Some(Judgement {
         inspection: number.unwrap_or_default(),
         urn_judged: urn_judged?,
@@ -130,5 +149,51 @@ fn judgement(cells: &mut Cells<'_>, own: Option<Urn>, of: &Printed) -> Option<Ju
         ended,
         published,
         grade,
+    })
+}
+
+/// Dates of an inspection that cannot be, each a problem. Reports come out after the date the file speaks for: files are
+/// published weeks later. A year after it, none does.
+fn possible(cells: &mut Cells<'_>, of: &Printed, dates: (Option<Date>, Option<Date>, Option<Date>)) {
+    let (started, ended, published) = dates;
+    let as_at = cells.as_at;
+    if let Some(started) = started.filter(|day| *day > as_at) {
+        cells.problem(of.started, format!("is {started}, after the as-at date {as_at}"));
+    }
+    if let Some(started) = started.filter(|day| Some(*day) < NaiveDate::from_ymd_opt(FIRST_INSPECTIONS, 1, 1)) {
+        cells.problem(of.started, format!("is {started}, before Ofsted's first inspections ({FIRST_INSPECTIONS})"));
+    }
+    let year_on = as_at.checked_add_months(Months::new(12));
+    for (column, day) in [(of.ended, ended), (of.published, published)] {
+        let Some(day) = day else { continue };
+        if let Some(started) = started.filter(|started| day < *started) {
+            cells.problem(column, format!("is {day}, before the inspection began ({started})"));
+        } else if year_on.is_some_and(|year_on| day > year_on) {
+            cells.problem(column, format!("is {day}, more than a year after the as-at date {as_at}"));
+        }
+    }
+    if let Some((ended, published)) = ended.zip(published).filter(|(ended, day)| day < ended && started <= Some(*day)) {
+        cells.problem(of.published, format!("is {published}, before the inspection ended ({ended})"));
+    }
+}
+
+/// A doubt about the as-at date, from the dates of the reports in the file.
+pub(super) fn as_at_note(rows: &[OfstedRow], as_at: Date) -> Option<String> {
+    let reports = || rows.iter().filter_map(|row| row.current.as_ref()?.published);
+    let newest = reports().max()?;
+    let latest = as_at.checked_add_days(Days::new(LATE_REPORTS))?;
+    let earliest = as_at.checked_sub_months(Months::new(6))?;
+    if newest > latest {
+        let late = reports().filter(|day| *day > latest).count();
+        return Some(format!(
+            "the as-at date is {as_at}, but {late} report(s) came out more than five weeks after it, the newest on \
+             {newest}: is the as-at date right?"
+        ));
+    }
+    (newest < earliest).then(|| {
+        format!(
+            "the as-at date is {as_at}, but no report came out in the half year before it, the newest on {newest}: is the \
+             as-at date right?"
+        )
     })
 }

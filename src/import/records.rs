@@ -8,9 +8,44 @@ use super::limits::Limits;
 use super::refused::FileRefused;
 use super::unpack::{BUFFER, END, Unpacked};
 
+/// What stands between two cells of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Separator {
+    Comma,
+    Semicolon,
+    Tab,
+    Bar,
+}
+
+impl Separator {
+    /// All of them, the usual one first.
+    pub(super) const ALL: [Self; 4] = [Self::Comma, Self::Semicolon, Self::Tab, Self::Bar];
+
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+            Self::Tab => b'\t',
+            Self::Bar => b'|',
+        }
+    }
+
+    /// Its name, as in "a comma".
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Comma => "comma",
+            Self::Semicolon => "semicolon",
+            Self::Tab => "tab",
+            Self::Bar => "vertical bar",
+        }
+    }
+}
+
 /// Reads row after row into one buffer.
 pub(super) struct Records<'a> {
     csv: Reader<Unpacked<'a>>,
+    /// What stands between two cells.
+    pub(super) separator: Separator,
     limits: Limits,
     /// The row last read.
     pub(super) row: ByteRecord,
@@ -21,10 +56,15 @@ pub(super) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub(super) fn open(upload: &'a [u8], limits: &Limits) -> Result<Self, FileRefused> {
+    pub(super) fn open(upload: &'a [u8], separator: Separator, limits: &Limits) -> Result<Self, FileRefused> {
         let text = Unpacked::open(upload, limits)?;
-        let csv = ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(text);
-        Ok(Self { csv, limits: *limits, row: ByteRecord::new(), line: 0, lines: 0 })
+        let csv = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(separator.byte())
+            .buffer_capacity(BUFFER)
+            .from_reader(text);
+        Ok(Self { csv, separator, limits: *limits, row: ByteRecord::new(), line: 0, lines: 0 })
     }
 
     /// Reads the next row; false after the last. Lines with nothing on them are passed over.
@@ -74,7 +114,7 @@ mod tests {
     use super::*;
 
     fn lines(file: &str) -> Result<Vec<(u64, usize)>, FileRefused> {
-        let mut records = Records::open(file.as_bytes(), &Limits::default())?;
+        let mut records = Records::open(file.as_bytes(), Separator::Comma, &Limits::default())?;
         let mut lines = Vec::new();
         while records.read()? {
             lines.push((records.line, records.row.len()));
@@ -110,7 +150,7 @@ mod tests {
     fn limits_hold_for_a_row() {
         let limits = Limits { row_bytes: 20, columns: 4, ..Limits::default() };
         let read = |file: &str| {
-            let mut records = Records::open(file.as_bytes(), &limits)?;
+            let mut records = Records::open(file.as_bytes(), Separator::Comma, &limits)?;
             while records.read()? {}
             Ok::<_, FileRefused>(())
         };
@@ -140,7 +180,7 @@ mod tests {
             }
             let file = writer.into_inner().unwrap();
             prop_assume!(super::super::sniff::seems(&file).is_none());
-            let mut records = Records::open(&file, &Limits::default()).unwrap();
+            let mut records = Records::open(&file, Separator::Comma, &Limits::default()).unwrap();
             let mut line = 1;
             for row in &rows {
                 prop_assert!(records.read().unwrap());
@@ -155,7 +195,7 @@ mod tests {
         #[test]
         fn any_bytes_are_rows_or_a_refusal_within_the_limits(bytes in prop::collection::vec(any::<u8>(), 0..4000)) {
             let limits = Limits { row_bytes: 50, columns: 5, unpacked_bytes: 2000, ..Limits::default() };
-            if let Ok(mut records) = Records::open(&bytes, &limits) {
+            if let Ok(mut records) = Records::open(&bytes, Separator::Comma, &limits) {
                 while let Ok(true) = records.read() {
                     prop_assert!(records.row.len() <= 5 && records.row.as_slice().len() <= 50);
                     prop_assert!(records.line >= 1);

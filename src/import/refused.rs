@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::findings::RowProblem;
+
 /// What a file holds, told from its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileKind {
@@ -49,6 +51,8 @@ pub struct MissingColumn {
     pub name: &'static str,
     /// The other names accepted for it.
     pub also: &'static [&'static str],
+    /// The file's own column that comes nearest to it, if one does.
+    pub nearest: Option<String>,
 }
 
 impl fmt::Display for MissingColumn {
@@ -57,7 +61,10 @@ impl fmt::Display for MissingColumn {
         for also in self.also {
             write!(f, " or \"{also}\"")?;
         }
-        Ok(())
+        match &self.nearest {
+            Some(nearest) => write!(f, " (the nearest is {nearest:?})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -74,15 +81,18 @@ pub enum FileRefused {
     #[error("the gzip file is damaged or cut short ({0}). Download it again, or unpack it first")]
     BadGzip(String),
     /// No row among the first ones looks like a header.
-    #[error("no header row was found: none of the first {looked_at} rows has a column named URN or Group UID")]
+    #[error(
+        "no header row was found: none of the first {looked_at} rows has a column named URN or Group UID, whether \
+         commas, semicolons, tabs or vertical bars separate the cells"
+    )]
     NoHeader {
         /// Rows looked at.
         looked_at: usize,
     },
     /// A header, but of no kind the register knows.
     #[error(
-        "the columns ({}) are of no kind of file known here. Known are: GIAS groups, group membership, \
-         establishment links and establishments", columns.join(", ")
+        "the columns ({}) are of no kind of file known here. Known are: Ofsted management information; GIAS groups, \
+         group membership, establishment links and establishments", columns.join(", ")
     )]
     UnknownKind {
         /// The first columns of the header.
@@ -113,6 +123,55 @@ pub enum FileRefused {
     /// A header and nothing under it.
     #[error("the file has a header, but no row under it")]
     NoRows,
+    /// Dates that can only be month-first, and none that can only be day-first.
+    #[error(
+        "its dates have the month first: {dates} can be read only so (the first is {date:?} in line {line}), and none \
+         only with the day first. Dates must be dd/mm/yyyy, dd-mm-yyyy or yyyy-mm-dd: download the file anew, and \
+         import it without opening it in a spreadsheet"
+    )]
+    MonthFirst {
+        /// How many.
+        dates: usize,
+        /// The line of the first.
+        line: u64,
+        /// The first, as written.
+        date: String,
+    },
+    /// Many dates that would be others with the month first, and none that tells.
+    #[error(
+        "nothing in the file tells whether its dates have the day or the month first, and {dates} of them would be other \
+         days with the month first. If the day comes first in all of them, say so: --day-first (field day_first)"
+    )]
+    DateOrderUntold {
+        /// How many.
+        dates: usize,
+    },
+    /// Rows, and not one that can be taken.
+    #[error("none of the {rows} rows can be taken: {with_problems} have problems, {abroad} are of other countries")]
+    NoGoodRow {
+        /// Rows under the header.
+        rows: usize,
+        /// Those with problems.
+        with_problems: usize,
+        /// Those of other countries.
+        abroad: usize,
+        /// The first of the problems.
+        problems: Vec<RowProblem>,
+    },
+    /// So many rows with problems that the file as a whole is doubtful.
+    #[error(
+        "{with_problems} of {rows} rows have problems, more than {} %. Mend the file or, to take the other rows \
+         nevertheless, say --accept-problems (field accept_problems)",
+        FileRefused::MOST_PROBLEMS_PERCENT
+    )]
+    TooManyProblems {
+        /// Rows under the header, without those of other countries and repeated ones.
+        rows: usize,
+        /// Those with problems.
+        with_problems: usize,
+        /// The first of the problems.
+        problems: Vec<RowProblem>,
+    },
     /// A quotation mark swallows the end of the file.
     #[error("a quotation mark opened in the row of line {line} is never closed, so the rows after it cannot be read")]
     OpenQuote {
@@ -134,6 +193,28 @@ fn listed(missing: &[MissingColumn]) -> String {
 }
 
 impl FileRefused {
+    /// With a larger share of rows with problems a file is refused, unless its sender accepts them.
+    pub const MOST_PROBLEMS_PERCENT: usize = 5;
+
+    /// Each thing that is wrong, by where it is: what a message has no room for.
+    #[must_use]
+    pub fn details(&self) -> Vec<(String, String)> {
+        match self {
+            Self::MissingColumns { missing, .. } => {
+                let detail = |it: &MissingColumn| match &it.nearest {
+                    Some(nearest) => format!("is missing; the nearest column is {nearest:?}"),
+                    None => "is missing".to_owned(),
+                };
+                missing.iter().map(|it| (it.name.to_owned(), detail(it))).collect()
+            }
+            Self::NoGoodRow { problems, .. } | Self::TooManyProblems { problems, .. } => {
+                let place = |it: &RowProblem| format!("line {}, {}", it.line, it.column);
+                problems.iter().map(|it| (place(it), it.reason.clone())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn over_bytes(what: impl Into<String>, limit: u64) -> Self {
         match limit {
             mib if mib >= 1 << 20 && mib.is_multiple_of(1 << 20) => Self::over(what, mib >> 20, "MiB"),

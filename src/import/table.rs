@@ -1,23 +1,26 @@
 //! From rows of text to rows of meaning: every row is either taken or explained.
 //!
-//! Good rows go in whatever their neighbours are; of rows that share a key none does, since nothing tells
+//! Good rows go in whatever their neighbours are, unless so many of these have problems that the file is doubtful. Rows
+//! that are the same cell for cell are one row; of rows that share a key and differ none goes in, since nothing tells
 //! which is right.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
-use std::str::FromStr;
+use std::collections::{HashMap, HashSet};
 
 use csv::ByteRecord;
+use sha2::{Digest as _, Sha256};
 
 use super::aliases::Column;
+use super::cells::Cells;
+use super::date_order::DateOrder;
+use super::findings::{Problems, RowProblem, abroad_note, named, repeats_note};
 use super::header::Places;
-use super::limits::Limits;
-use super::records::Records;
+use super::limits::Reading;
+use super::records::{Records, Separator};
 use super::refused::FileRefused;
 use super::value;
-use crate::domain::Date;
-use crate::domain::ids::{BadId, LaCode};
-use crate::domain::region::local_authority;
+
+/// Problems that a refusal lists.
+const LISTED: usize = 50;
 
 /// One file, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,21 +31,16 @@ pub struct ParsedFile<R> {
     pub rows: Vec<R>,
     /// Rows under the header, wholly empty ones not counted.
     pub read: usize,
-    /// What is wrong with the others, by line; at most [`Limits::problems`].
+    /// Of these, rows that repeat another one cell for cell.
+    pub repeats: usize,
+    /// Of these, rows of other countries.
+    pub abroad: usize,
+    /// What is wrong with the others, by line; at most [`Limits::problems`](super::Limits::problems).
     pub problems: Vec<RowProblem>,
     /// Problems beyond that number.
     pub problems_beyond: usize,
-}
-
-/// What is wrong with one cell of one row.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowProblem {
-    /// The line of the unpacked file the row starts on, from 1.
-    pub line: u64,
-    /// The column's standard name; `(row)` when it is the row as a whole.
-    pub column: String,
-    /// What is wrong, quoting the cell where it cannot be a name.
-    pub reason: String,
+    /// What is worth a word about the file as a whole.
+    pub notes: Vec<String>,
 }
 
 /// A row type and how it is read.
@@ -58,161 +56,153 @@ pub(super) trait Row: Sized {
     fn read(cells: &mut Cells<'_>) -> (Option<Self::Key>, Option<Self>);
 }
 
-/// The cells of one row, by column.
-pub(super) struct Cells<'a> {
-    row: &'a ByteRecord,
-    places: &'a Places,
-    table: &'static [Column],
-    line: u64,
-    problems: Vec<RowProblem>,
-}
-
-impl<'a> Cells<'a> {
-    /// Whether the file has the column at all.
-    pub(super) fn has(&self, column: impl Into<usize>) -> bool {
-        self.places.at.get(column.into()).is_some_and(Option::is_some)
-    }
-
-    /// The cell's text; empty when the file has no such column.
-    pub(super) fn text(&self, column: impl Into<usize>) -> Cow<'a, str> {
-        let place = self.places.at.get(column.into()).copied().flatten();
-        place.and_then(|place| self.row.get(place)).map_or(Cow::Borrowed(""), value::text)
-    }
-
-    /// The cell's text, unless it is blank or `NULL`.
-    pub(super) fn given(&self, column: impl Into<usize>) -> Option<Cow<'a, str>> {
-        Some(self.text(column)).filter(|text| !value::is_absent(text))
-    }
-
-    /// The cell's text, unless it says that there is none.
-    pub(super) fn applicable(&self, column: impl Into<usize>) -> Option<String> {
-        Some(self.text(column)).filter(|text| !value::is_not_applicable(text)).map(Cow::into_owned)
-    }
-
-    /// The cell's text, which may not be blank.
-    pub(super) fn needed(&mut self, column: impl Into<usize> + Copy) -> Option<String> {
-        let given = self.given(column).map(Cow::into_owned);
-        if given.is_none() {
-            self.problem(column, "is blank");
-        }
-        given
-    }
-
-    /// A registered number, which may not be blank.
-    pub(super) fn number<T: FromStr<Err = BadId>>(&mut self, column: impl Into<usize> + Copy) -> Option<T> {
-        let text = self.text(column);
-        if text.is_empty() {
-            self.problem(column, "is blank");
-            return None;
-        }
-        self.parsed(column, &text)
-    }
-
-    /// A registered number, where there may be none.
-    pub(super) fn number_if_given<T: FromStr<Err = BadId>>(&mut self, column: impl Into<usize> + Copy) -> Option<T> {
-        let text = self.text(column);
-        if value::is_not_applicable(&text) { None } else { self.parsed(column, &text) }
-    }
-
-    fn parsed<T: FromStr<Err = BadId>>(&mut self, column: impl Into<usize>, text: &str) -> Option<T> {
-        let parsed = value::whole(text).parse::<T>();
-        parsed.map_err(|bad| self.quoted(column, text, &format!("is not {}", bad.wanted))).ok()
-    }
-
-    /// A date; nothing when unknown.
-    pub(super) fn date(&mut self, column: impl Into<usize> + Copy) -> Option<Date> {
-        let text = self.text(column);
-        value::date(&text).unwrap_or_else(|reason| {
-            self.quoted(column, &text, reason);
-            None
-        })
-    }
-
-    /// A code of the project's table of local authorities.
-    pub(super) fn known_la(&mut self, column: impl Into<usize>, code: LaCode) {
-        if local_authority(code).is_none() {
-            self.problem(column, format!("local authority {code} is not in the table of English authorities"));
-        }
-    }
-
-    /// Notes a problem with a cell, quoting it as far as [`value::shown`] does.
-    pub(super) fn quoted(&mut self, column: impl Into<usize>, text: &str, reason: &str) {
-        self.problem(column, format!("{} {reason}", value::shown(text)));
-    }
-
-    /// Notes a problem with a cell.
-    pub(super) fn problem(&mut self, column: impl Into<usize>, reason: impl Into<String>) {
-        let name = self.table.get(column.into()).map_or("(row)", |column| column.name);
-        self.problems.push(RowProblem { line: self.line, column: name.to_owned(), reason: reason.into() });
-    }
+/// What has been read of a file so far.
+struct Reader<R: Row> {
+    rows: Vec<(u64, R)>,
+    keys: Vec<(R::Key, u64)>,
+    read: usize,
+    /// The line of each row, by the hash of its cells.
+    lines: HashMap<[u8; 32], u64>,
+    /// Lines that repeat another one, with that one.
+    repeats: Vec<(u64, u64)>,
+    /// Lines of other countries, with the code of their local authority.
+    abroad: Vec<(u64, u16)>,
+    problems: Problems,
+    order: DateOrder,
 }
 
 /// Reads every row under the header.
 pub(super) fn read<R: Row>(
     mut records: Records<'_>,
     places: &Places,
-    limits: &Limits,
+    reading: &Reading,
 ) -> Result<ParsedFile<R>, FileRefused> {
-    let mut rows = Vec::new();
-    let mut keys = Vec::new();
-    let (mut seen, mut read) = (0, 0);
-    let mut found = Found { problems: Vec::new(), beyond: 0, most: limits.problems };
+    let mut reader = Reader::<R> {
+        rows: Vec::new(),
+        keys: Vec::new(),
+        read: 0,
+        lines: HashMap::new(),
+        repeats: Vec::new(),
+        abroad: Vec::new(),
+        problems: Problems::up_to(reading.limits.problems),
+        order: DateOrder::default(),
+    };
+    let mut seen = 0;
     while records.read()? {
         // Empty ones too: they cost as much to read as any.
         seen += 1;
-        if seen > limits.rows {
-            return Err(FileRefused::over("the file", limits.rows, "rows"));
+        if seen > reading.limits.rows {
+            return Err(FileRefused::over("the file", reading.limits.rows, "rows"));
         }
-        if is_empty(&records.row, places) {
-            continue;
+        if !is_empty(&records.row, places) {
+            reader.take(&records, places, reading);
         }
-        read += 1;
+    }
+    reader.done(&records, reading)
+}
+
+impl<R: Row> Reader<R> {
+    /// One row that is not empty.
+    fn take(&mut self, records: &Records<'_>, places: &Places, reading: &Reading) {
+        self.read += 1;
         let line = records.line;
-        let mut cells = Cells { row: &records.row, places, table: R::TABLE, line, problems: Vec::new() };
+        let first = *self.lines.entry(hash(&records.row, places)).or_insert(line);
+        if first != line {
+            self.repeats.push((line, first));
+            return;
+        }
+        let mut cells = Cells::of((&records.row, line), places, R::TABLE, reading.as_at);
         let (key, row) = R::read(&mut cells);
-        keys.extend(key.map(|key| (key, line)));
-        match (malformed(&records, places), row) {
-            (Some(reason), _) => found.note(RowProblem { line, column: "(row)".to_owned(), reason }),
-            (None, Some(row)) if cells.problems.is_empty() => rows.push((line, row)),
-            (None, _) => cells.problems.into_iter().for_each(|problem| found.note(problem)),
+        self.keys.extend(key.map(|key| (key, line)));
+        if let Some(reason) = malformed(records, places) {
+            self.problems.note(RowProblem { line, column: "(row)".to_owned(), reason });
+            return;
+        }
+        self.order.look_at(&records.row, line);
+        self.order.read_either_way(cells.either_way);
+        cells.find_controls();
+        match (cells.abroad, row) {
+            (Some(code), _) => self.abroad.push((line, code)),
+            (None, Some(row)) if cells.problems.is_empty() => self.rows.push((line, row)),
+            (None, _) => cells.problems.into_iter().for_each(|problem| self.problems.note(problem)),
         }
     }
-    if read == 0 {
-        return Err(FileRefused::NoRows);
+
+    /// The file as a whole, after its last row.
+    fn done(mut self, records: &Records<'_>, reading: &Reading) -> Result<ParsedFile<R>, FileRefused> {
+        if self.read == 0 {
+            return Err(FileRefused::NoRows);
+        }
+        if let Some(refused) = self.order.refusal(reading.day_first) {
+            return Err(refused);
+        }
+        let repeated = repeated::<R>(std::mem::take(&mut self.keys), &mut self.problems);
+        self.rows.retain(|(line, _)| !repeated.contains(line));
+        self.abroad.retain(|(line, _)| !repeated.contains(line));
+        self.problems.listed.sort();
+        self.is_worth_taking(reading)?;
+        let separator = (records.separator != Separator::Comma).then(|| {
+            format!("a {} separates the cells of the file, not a comma; it was read so", records.separator.name())
+        });
+        let notes =
+            [separator, self.order.note(reading.day_first), repeats_note(&self.repeats), abroad_note(&self.abroad)];
+        Ok(ParsedFile {
+            sha256: records.sha256(),
+            rows: self.rows.into_iter().map(|(_, row)| row).collect(),
+            read: self.read,
+            repeats: self.repeats.len(),
+            abroad: self.abroad.len(),
+            problems: self.problems.listed,
+            problems_beyond: self.problems.beyond,
+            notes: notes.into_iter().flatten().collect(),
+        })
     }
-    let repeated = repeated::<R>(keys, &mut found);
-    rows.retain(|(line, _)| !repeated.contains(line));
-    found.problems.sort();
-    Ok(ParsedFile {
-        sha256: records.sha256(),
-        rows: rows.into_iter().map(|(_, row)| row).collect(),
-        read,
-        problems: found.problems,
-        problems_beyond: found.beyond,
-    })
-}
 
-/// Problems, up to a number.
-struct Found {
-    problems: Vec<RowProblem>,
-    beyond: usize,
-    most: usize,
-}
-
-impl Found {
-    fn note(&mut self, problem: RowProblem) {
-        if self.problems.len() < self.most {
-            self.problems.push(problem);
-        } else {
-            self.beyond += 1;
+    /// Whether enough of the rows are good.
+    fn is_worth_taking(&self, reading: &Reading) -> Result<(), FileRefused> {
+        let with_problems = self.problems.lines.len();
+        let listed = || self.problems.listed.iter().take(LISTED).cloned().collect();
+        if self.rows.is_empty() {
+            let abroad = self.abroad.len();
+            return Err(FileRefused::NoGoodRow { rows: self.read, with_problems, abroad, problems: listed() });
+        }
+        let rows = self.rows.len() + with_problems;
+        let too_many = with_problems * 100 > rows * FileRefused::MOST_PROBLEMS_PERCENT;
+        match too_many && !reading.accept_problems {
+            true => Err(FileRefused::TooManyProblems { rows, with_problems, problems: listed() }),
+            false => Ok(()),
         }
     }
 }
 
 /// Nothing in any named column, nor beyond them.
 fn is_empty(row: &ByteRecord, places: &Places) -> bool {
+    named_cells(row, places).all(|cell| value::text(cell).is_empty())
+}
+
+/// The cells of a row but those of columns without a name: such a one numbers the rows.
+fn named_cells<'r>(row: &'r ByteRecord, places: &Places) -> impl Iterator<Item = &'r [u8]> {
     let named = places.named.iter().copied().chain(std::iter::repeat(true));
-    row.iter().zip(named).all(|(cell, named)| !named || value::text(cell).is_empty())
+    row.iter().zip(named).filter(|(_, named)| *named).map(|(cell, _)| cell)
+}
+
+/// A hash of the cells of a row, each trimmed, without empty ones at the end.
+fn hash(row: &ByteRecord, places: &Places) -> [u8; 32] {
+    let mut sum = Sha256::new();
+    let mut empty = 0;
+    for cell in named_cells(row, places).map(<[u8]>::trim_ascii) {
+        if cell.is_empty() {
+            empty += 1;
+            continue;
+        }
+        // A NUL is in no cell.
+        for _ in 0..empty {
+            sum.update(b"\0");
+        }
+        empty = 1;
+        sum.update(cell);
+    }
+    sum.finalize().into()
 }
 
 /// What is wrong with the row as a whole.
@@ -224,11 +214,17 @@ fn malformed(records: &Records<'_>, places: &Places) -> Option<String> {
             "runs on to line {last} and has {has} columns where the header has {header}: look for a stray quotation mark"
         ));
     }
-    (has < places.needed).then(|| format!("is cut short: it has {has} columns, the header {header}"))
+    if has < places.needed {
+        return Some(format!("is cut short: it has {has} columns, the header {header}"));
+    }
+    let beyond = records.row.iter().skip(header).any(|cell| !cell.trim_ascii().is_empty());
+    let separator = records.separator.name();
+    (beyond && !places.list_at_end)
+        .then(|| format!("has {has} columns, the header {header} (a {separator} without quotation marks?)"))
 }
 
 /// The lines whose key is on another line too, each noted.
-fn repeated<R: Row>(mut keys: Vec<(R::Key, u64)>, found: &mut Found) -> HashSet<u64> {
+fn repeated<R: Row>(mut keys: Vec<(R::Key, u64)>, problems: &mut Problems) -> HashSet<u64> {
     keys.sort_unstable();
     let same = keys.chunk_by(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1);
     let mut lines = HashSet::new();
@@ -237,20 +233,9 @@ fn repeated<R: Row>(mut keys: Vec<(R::Key, u64)>, found: &mut Found) -> HashSet<
             let others = same.iter().map(|(_, other)| *other).filter(|other| other != line);
             let reason =
                 format!("the same {} is on {}; none of these rows is taken", R::KEY, named(others, same.len() - 1));
-            found.note(RowProblem { line: *line, column: R::KEY.to_owned(), reason });
+            problems.note(RowProblem { line: *line, column: R::KEY.to_owned(), reason });
             lines.insert(*line);
         }
     }
     lines
-}
-
-/// "line 7", "lines 7, 9", and no more than five of them: a file of one URN must not list itself squared.
-fn named(lines: impl Iterator<Item = u64>, count: usize) -> String {
-    const MOST: usize = 5;
-    let shown = lines.take(MOST).map(|line| line.to_string()).collect::<Vec<_>>().join(", ");
-    match count {
-        1 => format!("line {shown}"),
-        2..=MOST => format!("lines {shown}"),
-        _ => format!("lines {shown} and {} more", count - MOST),
-    }
 }

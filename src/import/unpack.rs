@@ -11,10 +11,13 @@ use super::limits::Limits;
 use super::refused::FileRefused;
 use super::sniff::{GZIP, seems};
 
-/// Sent after the last byte as a row of its own. A control character may not stand in the file itself, so
-/// this row is seen if and only if every quotation mark was closed.
-pub(super) const END: &[u8] = b"\x04";
-const TAIL: &[u8] = b"\n\x04\n";
+/// Sent after the last byte as a row of its own. A NUL may not stand in the file itself, so this row is seen if and
+/// only if every quotation mark was closed.
+pub(super) const END: &[u8] = b"\0";
+const TAIL: &[u8] = b"\n\0\n";
+
+/// The mark that some programs put in front of UTF-8; a file saved twice has two of them.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Bytes read ahead to tell what the file is.
 const HEAD: usize = 1024;
@@ -66,17 +69,23 @@ impl<'a> Unpacked<'a> {
             }
         }
         head.truncate(filled);
-        if head.iter().all(u8::is_ascii_whitespace) && filled < HEAD {
+        let mut marks = 0;
+        while head.get(marks..).is_some_and(|rest| rest.starts_with(BYTE_ORDER_MARK)) {
+            marks += BYTE_ORDER_MARK.len();
+        }
+        // The marks are part of the file's bytes, but of no cell.
+        let text = head.split_off(marks);
+        if text.iter().all(u8::is_ascii_whitespace) && filled < HEAD {
             return Err(FileRefused::Empty);
         }
-        if let Some(other) = seems(&head) {
+        if let Some(other) = seems(&text) {
             return Err(FileRefused::NotCsv(other));
         }
         Ok(Self {
             source,
-            head: io::Cursor::new(head),
-            hash: Sha256::new(),
-            seen: 0,
+            head: io::Cursor::new(text),
+            hash: Sha256::new_with_prefix(&head),
+            seen: marks as u64,
             in_row: 0,
             line: 1,
             after_cr: false,
@@ -115,8 +124,8 @@ impl<'a> Unpacked<'a> {
                 let what = format!("a row (from line {}: a line or a quotation mark without end?)", self.line);
                 return Err(FileRefused::over_bytes(what, self.limits.row_bytes as u64));
             }
-            if chunk.iter().any(|&byte| byte < b'\t') {
-                return Err(FileRefused::NotCsv("has control characters, so it is not text"));
+            if chunk.contains(&END[0]) {
+                return Err(FileRefused::NotCsv("has NUL characters, so it is not text"));
             }
             self.hash.update(&*chunk);
             let kept = self.one_line_ending(chunk);
@@ -183,11 +192,21 @@ mod tests {
     fn packed_or_not_the_text_and_its_hash_are_the_same() {
         let plain = b"URN,a\r\n1,b\r\r\n2,c\n\n";
         let expected: [u8; 32] = Sha256::digest(plain).into();
-        let text = b"URN,a\n1,b\n\n2,c\n\n\n\x04\n".to_vec();
+        let text = b"URN,a\n1,b\n\n2,c\n\n\n\0\n".to_vec();
         assert_eq!(read(plain, &Limits::default()), Ok((text.clone(), expected)));
         assert_eq!(read(&gzip(plain), &Limits::default()), Ok((text.clone(), expected)));
         let joined = [gzip(&plain[..9]), gzip(&plain[9..])].concat();
         assert_eq!(read(&joined, &Limits::default()), Ok((text, expected)));
+    }
+
+    #[test]
+    fn byte_order_marks_are_hashed_and_not_read() {
+        for marks in ["", "\u{feff}", "\u{feff}\u{feff}", "\u{feff}\u{feff}\u{feff}"] {
+            let file = format!("{marks}\"URN\",a\n");
+            let expected: [u8; 32] = Sha256::digest(&file).into();
+            assert_eq!(read(file.as_bytes(), &Limits::default()), Ok((b"\"URN\",a\n\n\0\n".to_vec(), expected)));
+        }
+        assert_eq!(read("\u{feff}\u{feff}\n".as_bytes(), &Limits::default()), Err(FileRefused::Empty));
     }
 
     #[test]

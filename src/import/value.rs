@@ -4,8 +4,9 @@
 //! ever guessed at.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 use encoding_rs::WINDOWS_1252;
 
 use crate::domain::Date;
@@ -34,6 +35,29 @@ const fn is_lost_1252(c: char) -> bool {
 fn found_again(c: char) -> char {
     let byte = u8::try_from(c).ok().filter(|_| is_lost_1252(c));
     byte.and_then(|byte| WINDOWS_1252.decode_without_bom_handling(&[byte]).0.chars().next()).unwrap_or(c)
+}
+
+/// The first character of a cell that must reach no screen: a control character, or one that turns the direction of
+/// the text around it. Asked of what [`text`] gives: what was white space is a space by then, and what was
+/// windows-1252 is what it stood for.
+pub(super) fn control(text: &str) -> Option<char> {
+    text.chars().find(|&c| c.is_control() || is_bidirectional_control(c))
+}
+
+/// The characters with the Unicode property `Bidi_Control`.
+const fn is_bidirectional_control(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A column's title without the characters that nobody sees: byte order marks, zero-width and control characters.
+pub(super) fn title(bytes: &[u8]) -> String {
+    let unseen = |c: char| {
+        c.is_control()
+            || is_bidirectional_control(c)
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+    };
+    let seen: String = text(bytes).chars().filter(|&c| !unseen(c)).collect();
+    seen.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Single spaces only, and none at either end.
@@ -81,17 +105,96 @@ pub(super) fn whole(text: &str) -> &str {
     }
 }
 
+/// Whether a whole number was re-saved by a spreadsheet as a rounded one: `1.0990E+07`.
+pub(super) fn is_scientific(text: &str) -> bool {
+    let Some((digits, exponent)) = text.split_once(['E', 'e']) else { return false };
+    let number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains(char::is_alphabetic);
+    number(digits) && number(exponent.trim_start_matches(['+', '-']))
+}
+
+/// Whether a text can be Ofsted's number of an inspection: digits, perhaps with letters in front (`ITS123456`).
+pub(super) fn is_inspection_number(text: &str) -> bool {
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 20
+}
+
+/// The years a date of a file may lie in. A year such as 9999 stands for "never" and is no date.
+const YEARS: RangeInclusive<i32> = 1000..=2100;
+
 /// A date as Ofsted (`dd/mm/yyyy`), GIAS (`dd-mm-yyyy`) and re-saved copies (ISO, perhaps at midnight) write
 /// it. `Ok(None)` is unknown: blank, `NULL`, 31 December 1899 and 1 January 1900.
 pub(super) fn date(text: &str) -> Result<Option<Date>, &'static str> {
     if is_absent(text) {
         return Ok(None);
     }
-    let day = text.strip_suffix("00:00:00").map_or(text, |day| day.trim_end_matches([' ', 'T']));
-    let date = split(day).and_then(|(y, m, d)| NaiveDate::from_ymd_opt(y, m, d));
-    let date = date.ok_or("is not a date (dd/mm/yyyy, dd-mm-yyyy or yyyy-mm-dd)")?;
-    let unknown = [NaiveDate::from_ymd_opt(1899, 12, 31), NaiveDate::from_ymd_opt(1900, 1, 1)];
-    Ok((!unknown.contains(&Some(date))).then_some(date))
+    let date = split(without_midnight(text)).and_then(|(y, m, d)| NaiveDate::from_ymd_opt(y, m, d));
+    match (date, day_order(text)) {
+        (Some(date), _) if !YEARS.contains(&date.year()) => Err("is not a date between the years 1000 and 2100"),
+        (Some(date), _) => Ok((!is_unknown(date)).then_some(date)),
+        (None, Some(DayOrder::MonthFirst)) => {
+            Err("can only be a date with the month first; dates are dd/mm/yyyy, dd-mm-yyyy or yyyy-mm-dd")
+        }
+        (None, _) => Err("is not a date (dd/mm/yyyy, dd-mm-yyyy or yyyy-mm-dd)"),
+    }
+}
+
+/// 31 December 1899 and 1 January 1900: what databases print for a day they do not know.
+fn is_unknown(date: Date) -> bool {
+    [NaiveDate::from_ymd_opt(1899, 12, 31), NaiveDate::from_ymd_opt(1900, 1, 1)].contains(&Some(date))
+}
+
+/// In which order a date has its day and its month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DayOrder {
+    /// It is a date only with the day first.
+    DayFirst,
+    /// It is a date only with the month first.
+    MonthFirst,
+    /// It is another date either way.
+    Either,
+}
+
+/// The order that a cell tells. Nothing for what is no date, for ISO dates, for a day equal to its month, and for the
+/// dates that mean unknown: programs leave those as they are when they rewrite all others.
+pub(super) fn day_order(text: &str) -> Option<DayOrder> {
+    let day = without_midnight(text);
+    let mut parts = day.split(['/', '-']);
+    let (a, b, year, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
+    let number = |part: &str, most: usize| {
+        let fits = (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        fits.then(|| part.parse::<u32>().ok()).flatten()
+    };
+    let (a, b) = (number(a, 2)?, number(b, 2)?);
+    let year = i32::try_from(number(year, 4).filter(|_| year.len() == 4)?).ok()?;
+    let (day_first, month_first) = (NaiveDate::from_ymd_opt(year, b, a), NaiveDate::from_ymd_opt(year, a, b));
+    match (day_first, month_first) {
+        (Some(date), _) if is_unknown(date) => None,
+        (Some(one), Some(other)) => (one != other).then_some(DayOrder::Either),
+        (Some(_), None) => Some(DayOrder::DayFirst),
+        (None, Some(_)) => Some(DayOrder::MonthFirst),
+        (None, None) => None,
+    }
+}
+
+/// A date without the midnight that a program has written behind it; any other time of day is left.
+fn without_midnight(text: &str) -> &str {
+    match text.find([' ', 'T']) {
+        Some(at) if text.get(at + 1..).is_some_and(is_midnight) => text.get(..at).unwrap_or(text),
+        _ => text,
+    }
+}
+
+/// Midnight as spreadsheets and databases write it, in London's time, summer or winter.
+fn is_midnight(time: &str) -> bool {
+    let time = time.trim();
+    if let Some(clock) = time.strip_suffix("AM").or_else(|| time.strip_suffix("am")) {
+        return matches!(clock.trim_end(), "12:00" | "12:00:00");
+    }
+    let zones = ["Z", "+00:00", "+0000", "+01:00", "+0100"];
+    let time = zones.iter().find_map(|zone| time.strip_suffix(zone)).unwrap_or(time).trim_end();
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let clock = matches!(clock, "0:00" | "00:00" | "0:00:00" | "00:00:00");
+    clock && !fraction.is_empty() && fraction.bytes().all(|b| b == b'0')
 }
 
 fn split(day: &str) -> Option<(i32, u32, u32)> {
@@ -180,6 +283,25 @@ mod tests {
         for text in ["03/02/2021", "03-02-2021", "2021-02-03", "2021-02-03 00:00:00", "2021-02-03T00:00:00"] {
             assert_eq!(date(text), Ok(day), "{text:?}");
         }
+        let midnights = [
+            " 00:00",
+            " 0:00",
+            " 0:00:00",
+            " 00:00:00.000",
+            "T00:00:00Z",
+            "T00:00:00.000Z",
+            "T00:00",
+            "T00:00:00+00:00",
+            "T00:00:00+01:00",
+            " 12:00:00 AM",
+            " 12:00 am",
+            " 00:00:00.0",
+        ];
+        for midnight in midnights {
+            for written in ["03/02/2021", "2021-02-03"] {
+                assert_eq!(date(&format!("{written}{midnight}")), Ok(day), "{written}{midnight}");
+            }
+        }
         for text in ["", "NULL", "31/12/1899", "1900-01-01", "01-01-1900", "1899-12-31 00:00:00"] {
             assert_eq!(date(text), Ok(None), "{text:?}");
         }
@@ -198,6 +320,18 @@ mod tests {
             "null",
             "Not applicable",
             "2021-02-03 09:30:00",
+            "2021-02-03 00:30",
+            "2021-02-03 00:00:00.001",
+            "2021-02-03 00:00:00.",
+            "2021-02-03T23:00:00Z",
+            "2021-02-03 12:00:00",
+            "2021-02-03 12:00:00 PM",
+            "2021-02-03T",
+            "2021-02-0300:00:00",
+            "31/12/9999",
+            "9999-12-31",
+            "01/01/0001",
+            "0221-02-03",
             "+3/02/2021",
             "00:00:00",
             "//",
@@ -206,6 +340,94 @@ mod tests {
         ];
         for text in bad {
             assert!(date(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_tells_its_order_or_not() {
+        use DayOrder::{DayFirst, Either, MonthFirst};
+        #[rustfmt::skip]
+        let cases = [
+            ("13/02/2021",          Some(DayFirst)),
+            ("13-02-2021 00:00",    Some(DayFirst)),
+            ("02/13/2021",          Some(MonthFirst)),
+            ("2/13/2021",           Some(MonthFirst)),
+            ("2/13/2021 0:00",      Some(MonthFirst)),
+            ("12/31/1899",          Some(MonthFirst)),
+            ("03/02/2021",          Some(Either)),
+            ("3/2/2021",            Some(Either)),
+            ("29/02/2020",          Some(DayFirst)),
+            ("02/02/2021",          None),
+            ("31/12/1899",          None),
+            ("01/01/1900",          None),
+            ("2021-02-13",          None),
+            ("13/13/2021",          None),
+            ("31/02/2021",          None),
+            ("13/02/21",            None),
+            ("13/02/2021 09:30",    None),
+            ("10/1/2021/3",         None),
+            ("",                    None),
+            ("NULL",                None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(day_order(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn controls_are_found_after_windows_1252_is_put_back() {
+        #[rustfmt::skip]
+        let cases: [(&[u8], Option<char>); 14] = [
+            (b"A\x1b[31mRED\x1b[0m School",      Some('\u{1b}')),
+            (b"A \x07 School",                   Some('\u{7}')),
+            (b"A \x04 School",                   Some('\u{4}')),
+            (b"A \x7f School",                   Some('\u{7f}')),
+            (b"A \x9b31m School",                None),
+            ("A \u{9b}31m School".as_bytes(),    None),
+            ("A \u{92} School".as_bytes(),       None),
+            ("A \u{81} School".as_bytes(),       Some('\u{81}')),
+            (b"A \x81 School",                   Some('\u{81}')),
+            ("A\u{202e}loohcS".as_bytes(),       Some('\u{202e}')),
+            ("A\u{2066}School".as_bytes(),       Some('\u{2066}')),
+            ("A\u{61c}School".as_bytes(),        Some('\u{61c}')),
+            (b"A\tSchool\nof two lines",         None),
+            ("Château – St Mary’s".as_bytes(),   None),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(control(&text(bytes)), expected, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn a_title_is_what_is_seen_of_it() {
+        for written in
+            ["Publication date\u{200b}", "\u{feff}Publication\u{a0} date ", "Publication\u{202c} \u{2060}date"]
+        {
+            assert_eq!(title(written.as_bytes()), "Publication date", "{written:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_a_spreadsheet_has_rounded() {
+        for text in ["1.0990E+07", "1.099E+07", "1E+07", "1e7", "9.10001E+05", "1,0990E+07"] {
+            assert!(is_scientific(text) && !is_inspection_number(text), "{text:?}");
+        }
+        for text in ["10990003", "ITS900004", "TR00044", "E1", "1E", "1.5", "CE00123", "IP12345R"] {
+            assert!(!is_scientific(text), "{text:?}");
+        }
+        for (text, expected) in [
+            ("10990003", true),
+            ("ITS900004", true),
+            ("ITS", false),
+            ("########", false),
+            ("#N/A", false),
+            ("10990003.5", false),
+            ("10,990,003", false),
+            ("1099 0003", false),
+            ("10990003A", false),
+            ("123456789012345678901", false),
+        ] {
+            assert_eq!(is_inspection_number(text), expected, "{text:?}");
         }
     }
 

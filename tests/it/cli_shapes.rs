@@ -4,8 +4,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::harness::{Db, Server, both, cli, tsio};
-use super::samples::{REGISTER_AUGUST, august, done, everything, identify, import_all, offer_id, refused, words};
+use super::harness::{Db, Server, both, tsio};
+use super::samples::{
+    REGISTER_AUGUST, august, done, everything, identify, import_all, offer_id, refused, refused_for, words,
+};
 
 both!(each_document_has_its_keys, no_name_of_a_person_is_kept);
 
@@ -140,7 +142,9 @@ async fn no_name_of_a_person_is_kept(db: Db) {
     assert_eq!(done(&server, &["schools", "find", "XQZ"]), json!([]));
     assert_eq!(done(&server, &["trusts", "find", "XQZ"]), json!([]));
     // Wrong rows too: their problems quote no cell that could be a name.
-    cli(&server, &["import", "ofsted", &super::samples::path("bad/wrong_dates.csv"), "--as-at", "2021-07-31"]);
+    let wrong = super::samples::path("bad/wrong_dates.csv");
+    refused_for(&server, "FILE_REFUSED", &["import", "ofsted", &wrong, "--as-at", "2021-07-31"]);
+    done(&server, &["import", "ofsted", &wrong, "--as-at", "2021-07-31", "--accept-problems"]);
     let said = server.stderr();
     assert!(!contains(said.as_bytes(), name), "in the log: {said}");
     let kept = kept(&db);

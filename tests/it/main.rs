@@ -25,6 +25,7 @@ mod door;
 mod eligibility;
 mod etags;
 mod faults;
+mod files;
 mod fixtures;
 mod full_disk;
 mod funds;

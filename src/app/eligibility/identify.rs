@@ -138,7 +138,7 @@ pub(crate) async fn register_answer(from: &impl Readable, _: &Terms, urn: Urn) -
 /// What the register says of these groups, as far as they are trusts.
 pub(crate) fn trust_answers(groups: HashMap<Uid, register::Trust>) -> HashMap<Uid, TrustAnswer> {
     let answer = |(uid, it): (Uid, register::Trust)| {
-        TrustKind::from_gias(it.kind).map(|kind| (uid, TrustAnswer { kind, open: it.status == facts::OPEN }))
+        TrustKind::from_gias(it.kind).map(|kind| (uid, TrustAnswer { kind, open: facts::is_open(&it.status) }))
     };
     groups.into_iter().filter_map(answer).collect()
 }

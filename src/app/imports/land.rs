@@ -38,6 +38,7 @@ pub(super) struct Job {
 struct Plan {
     import: Import,
     problems: Vec<Problem>,
+    notes: Vec<String>,
     replaced: Option<Import>,
     /// Every import landed for the same date when it was compared.
     compared: Vec<ImportId>,
@@ -59,8 +60,8 @@ impl Job {
         if !self.header.validate_only {
             self.app.clean_staging().await?;
         }
-        let door = self.door;
-        let read = tokio::task::spawn_blocking(move || (Sha256::digest(&upload), door.parse(&upload))).await;
+        let (door, reading) = (self.door, self.header.reading());
+        let read = tokio::task::spawn_blocking(move || (Sha256::digest(&upload), door.parse(&upload, &reading))).await;
         let (sum, parsed) = read.map_err(|error| AppError::Bug(format!("reading a file ended badly: {error}")))?;
         let fingerprint = self.fingerprint(&sum);
         if !self.header.validate_only
@@ -84,7 +85,10 @@ impl Job {
     fn fingerprint(&self, sum: &[u8]) -> Hash {
         let replaces = self.header.replaces.map_or_else(String::new, |id| id.to_string());
         let as_at = self.header.as_at.to_string();
-        let parts = [self.header.file_name.as_bytes(), as_at.as_bytes(), replaces.as_bytes(), sum];
+        let mut parts = vec![self.header.file_name.as_bytes(), as_at.as_bytes(), replaces.as_bytes(), sum];
+        // Only what is said counts: a call without these fields has the fingerprint it had before there were any.
+        let said = [(self.header.day_first, "day_first"), (self.header.accept_problems, "accept_problems")];
+        parts.extend(said.into_iter().filter(|(is_said, _)| *is_said).map(|(_, name)| name.as_bytes()));
         fingerprint(self.door.rpc(), &parts)
     }
 
@@ -97,6 +101,7 @@ impl Job {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let id = ImportId(new_id());
         let problems = std::mem::take(&mut parsed.problems);
+        let notes = std::mem::take(&mut parsed.notes);
         let (kind, sha256, read, more) = (parsed.kind, parsed.sha256, parsed.read, parsed.more_problems);
         let rows = parsed.rows(id);
         let import = Import {
@@ -116,7 +121,7 @@ impl Job {
             replaced_by: None,
             indexed: false,
         };
-        (Plan { import, problems, replaced: None, compared: Vec::new(), fingerprint }, Arc::new(rows))
+        (Plan { import, problems, notes, replaced: None, compared: Vec::new(), fingerprint }, Arc::new(rows))
     }
 
     async fn carry(&self, plan: &mut Plan, rows: Arc<Rows>) -> Result<Reply<Outcome>> {
@@ -201,7 +206,7 @@ impl Job {
         let begin = || async {
             let tx = self.app.begin_write().await?;
             store::imports::put(&tx, &[&plan.import]).await?;
-            store::imports::keep_problems(&tx, plan.import.id, &plan.problems).await?;
+            store::imports::keep_findings(&tx, plan.import.id, &plan.problems, &plan.notes).await?;
             tx.commit().await
         };
         retried(begin).await?;
@@ -281,6 +286,7 @@ impl Plan {
             unchanged: 0,
             problems: self.problems.clone(),
             more_problems: self.import.more_problems,
+            notes: self.notes.clone(),
             dry_run: false,
             replaced: self.replaced.as_ref().map(|it| it.id),
         }

@@ -20,7 +20,7 @@ use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{ImportId, RequestId};
 use crate::domain::role::{Action, Caller};
-use crate::import::{Limits, read_ofsted, read_register};
+use crate::import::{Limits, Reading, read_ofsted, read_register};
 use crate::store;
 pub use crate::store::imports::{Filter, Import, Kind, Problem, State};
 use crate::store::page::Page;
@@ -50,6 +50,18 @@ pub struct Header {
     pub validate_only: bool,
     /// The import this file takes the place of.
     pub replaces: Option<ImportId>,
+    /// Its dates have the day first, where nothing in it tells.
+    pub day_first: bool,
+    /// Take the good rows, though many have problems.
+    pub accept_problems: bool,
+}
+
+impl Header {
+    /// How the file is to be read.
+    fn reading(&self) -> Reading {
+        let Self { day_first, accept_problems, .. } = *self;
+        Reading { day_first, accept_problems, ..Reading::of(self.as_at) }
+    }
 }
 
 /// The bytes of a file, as they came, and the door they came in by.
@@ -89,6 +101,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Problems beyond those.
     pub more_problems: i64,
+    /// What is worth a word about the file as a whole.
+    pub notes: Vec<String>,
     /// Whether nothing was written because it was asked so.
     pub dry_run: bool,
     /// The import whose place it took, or would take.
@@ -123,13 +137,15 @@ impl Door {
         }
     }
 
-    fn parse(self, upload: &[u8]) -> Result<Parsed> {
-        let limits = Limits::default();
+    fn parse(self, upload: &[u8], reading: &Reading) -> Result<Parsed> {
         let parsed = match self {
-            Self::Register => read_register(upload, &limits).map(Parsed::from),
-            Self::Ofsted => read_ofsted(upload, &limits).map(Parsed::from),
+            Self::Register => read_register(upload, reading).map(Parsed::from),
+            Self::Ofsted => read_ofsted(upload, reading).map(Parsed::from),
         };
-        parsed.map_err(|refused| AppError::FileRefused(refused.to_string()))
+        parsed.map_err(|refused| AppError::FileRefused {
+            why: refused.to_string(),
+            details: refused.details().into_iter().map(|(place, what)| Violation::new(place, what)).collect(),
+        })
     }
 }
 
@@ -177,17 +193,17 @@ impl App {
         Ok(store::imports::page(self.store(), filter, page).await?)
     }
 
-    /// One import with its row problems.
+    /// One import with its row problems and its notes.
     ///
     /// # Errors
     /// [`AppError::NotFound`].
-    pub async fn get_import(&self, caller: &Caller, id: ImportId) -> Result<(Import, Vec<Problem>)> {
+    pub async fn get_import(&self, caller: &Caller, id: ImportId) -> Result<(Import, Vec<Problem>, Vec<String>)> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let import = store::imports::get(&snapshot, id).await?;
         let import = import.ok_or_else(|| AppError::NotFound(format!("import {id}")))?;
-        let problems = store::imports::problems(&snapshot, id).await?;
-        Ok((import, problems))
+        let (problems, notes) = store::imports::findings(&snapshot, id).await?;
+        Ok((import, problems, notes))
     }
 }
 

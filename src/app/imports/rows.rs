@@ -15,6 +15,7 @@ pub(super) struct Parsed {
     pub(super) read: usize,
     pub(super) problems: Vec<Problem>,
     pub(super) more_problems: usize,
+    pub(super) notes: Vec<String>,
     file: Typed,
 }
 
@@ -40,6 +41,7 @@ impl Parsed {
             read: file.read,
             problems: file.problems.into_iter().map(problem).collect(),
             more_problems: file.problems_beyond,
+            notes: file.notes,
             file: typed(file.rows),
         }
     }
@@ -82,6 +84,8 @@ const fn status(status: GroupStatus) -> &'static str {
         GroupStatus::Open => "Open",
         GroupStatus::Closed => "Closed",
         GroupStatus::ProposedToOpen => "Proposed to open",
+        GroupStatus::ProposedToClose => "Proposed to close",
+        GroupStatus::CreatedInError => "Created in error",
     }
 }
 

@@ -35,7 +35,7 @@ async fn every_sample_goes_in_whole() {
     }
     let did = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!((did.kind, did.rows, did.accepted, did.dry_run), (Kind::Ofsted, 58, 58, false));
-    let (import, problems) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
+    let (import, problems, _) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
     assert_eq!(
         (import.state, import.as_at, import.indexed, problems.len()),
         (State::Landed, date("2021-09-30"), true, 0)
@@ -50,10 +50,11 @@ async fn every_sample_goes_in_whole() {
 async fn problems_are_kept_with_the_import() {
     let house = House::new().await;
     let bytes = sample("bad/wrong_dates.csv");
-    let did = house.send(header("ofsted.csv", "2021-08-31"), bytes).await.unwrap().fresh.unwrap();
+    let anyway = Header { accept_problems: true, ..header("ofsted.csv", "2021-08-31") };
+    let did = house.send(anyway, bytes).await.unwrap().fresh.unwrap();
     assert_eq!((did.rows, did.accepted), (11, 3));
-    let (_, problems) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
-    assert_eq!(problems, did.problems);
+    let (_, problems, notes) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
+    assert_eq!((&problems, &notes), (&did.problems, &did.notes));
     assert_eq!(problems.iter().map(|it| it.line).collect::<Vec<_>>(), [3, 4, 5, 7, 8, 9, 10, 11]);
 }
 
@@ -99,7 +100,7 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
 
     let landed = house.send(replacing(CORRECTED, "2021-09-30", first), sample(CORRECTED)).await.unwrap().fresh.unwrap();
     assert_eq!((landed.accepted, landed.replaced), (58, Some(first)));
-    let (old, _) = house.app.get_import(&admin("ann"), first).await.unwrap();
+    let (old, ..) = house.app.get_import(&admin("ann"), first).await.unwrap();
     assert_eq!((old.state, old.replaced_by), (State::Replaced, landed.import));
 
     for (wrong, as_at) in
@@ -173,7 +174,7 @@ async fn what_cannot_be_imported_is_said() {
     assert!(matches!(&future, Err(AppError::Invalid(found)) if found[0].field == "header.as_at"), "{future:?}");
     let wrong_door = house.send(header("ofsted.csv", "2021-08-31"), sample("gias_links.csv")).await;
     assert!(
-        matches!(&wrong_door, Err(AppError::FileRefused(why)) if why.contains("tsio import register")),
+        matches!(&wrong_door, Err(AppError::FileRefused { why, .. }) if why.contains("tsio import register")),
         "{wrong_door:?}"
     );
     let reader =
@@ -198,7 +199,7 @@ async fn progress_is_told_as_it_goes() {
 /// Stages a month and goes no further, as a process does that dies.
 async fn torn(app: &App, at: Micros) -> ImportId {
     let id = ImportId(new_id());
-    let parsed = Door::Ofsted.parse(&sample(SEPTEMBER.0)).unwrap();
+    let parsed = Door::Ofsted.parse(&sample(SEPTEMBER.0), &Reading::of(date("2021-09-30"))).unwrap();
     let import = Import {
         id,
         kind: parsed.kind,
@@ -367,7 +368,7 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     let give = house.app.give_withdrawal(&ben, RequestId(new_id()), approval, |_| Vec::new()).await;
     assert_eq!(refused(give).reason, Reason::ApprovalNotOpen);
 
-    let (import, _) = house.app.get_import(&ann, september).await.unwrap();
+    let (import, ..) = house.app.get_import(&ann, september).await.unwrap();
     assert_eq!((import.state, import.withdrawn_by), (State::Landed, None));
     let page = Page { newest_first: true, after: None, limit: 9 };
     let all = house.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();

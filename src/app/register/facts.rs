@@ -10,8 +10,10 @@ use crate::domain::school::{HandPlacement, SchoolFacts, TrustKind, TrustLink};
 use crate::store::register::{Membership, Of};
 use crate::store::{Readable, placements, register};
 
-/// A group with this status places schools.
-pub(crate) const OPEN: &str = "Open";
+/// Whether a group with this status places schools. One that is proposed to close does until it has closed.
+pub(crate) fn is_open(status: &str) -> bool {
+    matches!(status, "Open" | "Proposed to close")
+}
 
 /// These schools, as far as a landed file names them; placed by the newest register and, where it places a school
 /// nowhere, by the hand placements of the programme.
@@ -72,7 +74,7 @@ async fn links(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<Tr
 pub(crate) async fn open(from: &impl Readable, uids: impl Iterator<Item = Uid>) -> Result<HashSet<Uid>> {
     let uids: Vec<Uid> = uids.collect::<HashSet<_>>().into_iter().collect();
     let trusts = register::trusts(from, &uids).await?;
-    Ok(trusts.into_values().filter(|it| it.status == OPEN).map(|it| it.uid).collect())
+    Ok(trusts.into_values().filter(|it| is_open(&it.status)).map(|it| it.uid).collect())
 }
 
 async fn by_hand(from: &impl Readable, programme: Option<&Programme>) -> Result<HashMap<Urn, HandPlacement>> {

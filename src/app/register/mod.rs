@@ -76,7 +76,7 @@ pub struct Trust {
     pub name: String,
     /// Its group type, as printed.
     pub group_type: String,
-    /// Open, Closed or Proposed to open.
+    /// Open, Closed, Proposed to open, Proposed to close or Created in error.
     pub status: String,
     /// Schools in it in the newest register.
     pub schools: usize,

@@ -27,6 +27,7 @@ pub(super) struct Imported {
     unchanged: i64,
     problems: Vec<ProblemView>,
     more_problems: i64,
+    notes: Vec<String>,
     dry_run: bool,
     replaced: Option<String>,
     file: String,
@@ -43,6 +44,7 @@ impl FileView {
             unchanged: outcome.unchanged,
             problems: outcome.problems.into_iter().map(ProblemView::from).collect(),
             more_problems: outcome.more_problems,
+            notes: outcome.notes,
             dry_run: outcome.dry_run,
             replaced: some_text(outcome.replaced),
             file,
@@ -53,10 +55,11 @@ impl FileView {
         Self::Failed { file, error: Box::new(error) }
     }
 
-    /// `FILE:LINE: COLUMN: REASON`, as editors know it.
-    pub(super) fn problem_lines(&self) -> Vec<String> {
+    /// `FILE: note: NOTE`, then `FILE:LINE: COLUMN: REASON`, as editors know it.
+    pub(super) fn finding_lines(&self) -> Vec<String> {
         let Self::Imported(done) = self else { return Vec::new() };
-        let mut lines: Vec<_> = done.problems.iter().map(|problem| problem.line_of(&done.file)).collect();
+        let mut lines: Vec<_> = done.notes.iter().map(|note| note_line(&done.file, note)).collect();
+        lines.extend(done.problems.iter().map(|problem| problem.line_of(&done.file)));
         if done.more_problems > 0 {
             lines.push(format!("{}: and {} more", one_line(&done.file), done.more_problems));
         }
@@ -80,9 +83,13 @@ impl View for Vec<FileView> {
         use Column::{Id, Number, Text};
         let columns = [Text("FILE"), Id("KIND"), Id("IMPORT"), Number("ROWS"), Number("ACCEPTED"), Number("UNCHANGED")];
         let files = table(&columns, self.iter().map(FileView::row));
-        let problems = self.iter().flat_map(FileView::problem_lines);
-        std::iter::once(files).chain(problems).collect::<Vec<_>>().join("\n")
+        let findings = self.iter().flat_map(FileView::finding_lines);
+        std::iter::once(files).chain(findings).collect::<Vec<_>>().join("\n")
     }
+}
+
+fn note_line(file: &str, note: &str) -> String {
+    format!("{file}: note: {note}")
 }
 
 /// What is wrong with one row.
@@ -186,6 +193,7 @@ pub(super) struct ImportDetail {
     #[serde(flatten)]
     import: ImportView,
     problems: Vec<ProblemView>,
+    notes: Vec<String>,
 }
 
 impl From<GetImportResponse> for ImportDetail {
@@ -193,14 +201,17 @@ impl From<GetImportResponse> for ImportDetail {
         Self {
             import: answer.import.unwrap_or_default().into(),
             problems: answer.problems.into_iter().map(ProblemView::from).collect(),
+            notes: answer.notes,
         }
     }
 }
 
 impl View for ImportDetail {
     fn text(&self) -> String {
-        let problems = self.problems.iter().map(|problem| problem.line_of(&self.import.file_name));
-        std::iter::once(self.import.text()).chain(problems).collect::<Vec<_>>().join("\n")
+        let file = &self.import.file_name;
+        let notes = self.notes.iter().map(|note| note_line(file, note));
+        let problems = self.problems.iter().map(|problem| problem.line_of(file));
+        std::iter::once(self.import.text()).chain(notes).chain(problems).collect::<Vec<_>>().join("\n")
     }
 }
 

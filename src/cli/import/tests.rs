@@ -23,6 +23,7 @@ fn outcome() -> ImportOutcome {
         more_problems: 2,
         dry_run: false,
         replaced: String::new(),
+        notes: vec!["1 row(s) repeat another one".to_owned()],
     }
 }
 
@@ -31,7 +32,7 @@ fn an_import_prints_one_element_a_file() {
     let files = [FileView::imported("m.csv".to_owned(), outcome())];
     let wanted = concat!(
         r#"[{"import_id":"3c","kind":"membership","as_at":"2022-03-31","rows":10,"accepted":9,"unchanged":0,"#,
-        r#""problems":[{"line":4,"column":"URN","reason":"not a number"}],"more_problems":2,"dry_run":false,"#,
+        r#""problems":[{"line":4,"column":"URN","reason":"not a number"}],"more_problems":2,"notes":["1 row(s) repeat another one"],"dry_run":false,"#,
         r#""replaced":null,"file":"m.csv"}]"#,
     );
     assert_eq!(serde_json::to_string(&files).ok().as_deref(), Some(wanted));
@@ -49,8 +50,8 @@ fn a_file_that_failed_among_several_is_an_element_with_its_error() {
 
 #[test]
 fn problems_are_lines_as_editors_know_them() {
-    let lines = FileView::imported("m.csv".to_owned(), outcome()).problem_lines();
-    assert_eq!(lines, ["m.csv:4: URN: not a number", "m.csv: and 2 more"]);
+    let lines = FileView::imported("m.csv".to_owned(), outcome()).finding_lines();
+    assert_eq!(lines, ["m.csv: note: 1 row(s) repeat another one", "m.csv:4: URN: not a number", "m.csv: and 2 more"]);
 }
 
 const REQUEST: &str = "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d";
@@ -62,7 +63,8 @@ async fn upload(fake: &Fake, path: PathBuf, index: usize) -> (Result<ImportOutco
     let used = OnceLock::new();
     let outcome = async {
         let session = Session::open(&cli.global, &used).await?;
-        let header = header(&session, index, &path, "2021-11-30".to_owned(), true);
+        let sent = Sent { as_at: "2021-11-30".to_owned(), dry_run: true, day_first: true, ..Sent::default() };
+        let header = header(&session, index, &path, &sent);
         upload::ofsted(&session, &path, header).await
     };
     (outcome.await, used.get().copied())
@@ -88,7 +90,7 @@ async fn a_file_arrives_whole_after_its_header() -> std::io::Result<()> {
     let header = seen.header.unwrap_or_default();
     assert_eq!(header.file_name, "month.csv");
     assert_eq!(header.size_bytes, 524_291);
-    assert!(header.validate_only);
+    assert_eq!((header.validate_only, header.day_first, header.accept_problems), (true, true, false));
     // The third file's id: the last digit d (1101) by exclusive or with 2 (0010) is f (1111).
     assert_eq!(header.request_id, "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8f");
     Ok(())

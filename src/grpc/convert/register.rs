@@ -52,6 +52,7 @@ pub(in crate::grpc) fn import_outcome(it: &Outcome) -> proto::ImportOutcome {
         more_problems: it.more_problems,
         dry_run: it.dry_run,
         replaced: it.replaced.map(|id| id.to_string()).unwrap_or_default(),
+        notes: it.notes.clone(),
     }
 }
 

@@ -222,17 +222,24 @@ pub async fn not_indexed(from: &impl Readable) -> Result<Vec<Import>> {
     rows.into_iter().map(read).collect()
 }
 
-/// What was wrong with a file's rows, by line.
+/// The line of a note, which is about the file and not about a row: notes lie among the problems, behind them.
+const NO_LINE: i64 = 0;
+/// The column of a note.
+const NO_COLUMN: &str = "(file)";
+
+/// What was wrong with a file's rows, by line, and the notes about the file.
 ///
 /// # Errors
-/// As the database has it.
-pub async fn problems(from: &impl Readable, id: ImportId) -> Result<Vec<Problem>> {
+/// When the database does not answer.
+pub async fn findings(from: &impl Readable, id: ImportId) -> Result<(Vec<Problem>, Vec<String>)> {
     let rows = problem::Entity::find()
         .filter(problem::Column::ImportId.eq(id.0))
         .order_by_asc(problem::Column::Ordinal)
         .all(&from.at().db)
         .await?;
-    Ok(rows.into_iter().map(|row| Problem { line: row.line, column: row.column_name, reason: row.reason }).collect())
+    let (notes, problems): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.line == NO_LINE);
+    let problem = |row: problem::Model| Problem { line: row.line, column: row.column_name, reason: row.reason };
+    Ok((problems.into_iter().map(problem).collect(), notes.into_iter().map(|row| row.reason).collect()))
 }
 
 /// Writes imports as they are now.
@@ -275,18 +282,20 @@ pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
     Ok(select_by_place(&from.at(), sql, Vec::new(), read).await?.pop().flatten())
 }
 
-/// Keeps what was wrong with a file's rows; doing it again changes nothing.
+/// Keeps what was wrong with a file's rows, and the notes about the file; doing it again changes nothing.
 ///
 /// # Errors
-/// As the database has it.
-pub async fn keep_problems(tx: &WriteTx, id: ImportId, problems: &[Problem]) -> Result<()> {
+/// When the database does not answer.
+pub async fn keep_findings(tx: &WriteTx, id: ImportId, problems: &[Problem], notes: &[String]) -> Result<()> {
     use problem::Column as C;
-    let rows = (0_i64..).zip(problems).map(|(ordinal, it)| problem::ActiveModel {
+    let problems = problems.iter().map(|it| (it.line, it.column.as_str(), it.reason.as_str()));
+    let notes = notes.iter().map(|note| (NO_LINE, NO_COLUMN, note.as_str()));
+    let rows = (0_i64..).zip(problems.chain(notes)).map(|(ordinal, (line, column, reason))| problem::ActiveModel {
         import_id: Set(id.0),
         ordinal: Set(ordinal),
-        line: Set(it.line),
-        column_name: Set(it.column.clone()),
-        reason: Set(it.reason.clone()),
+        line: Set(line),
+        column_name: Set(column.to_owned()),
+        reason: Set(reason.to_owned()),
     });
     insert_missing::<problem::Entity, _>(tx, rows.collect(), &[C::ImportId, C::Ordinal]).await
 }

@@ -149,7 +149,7 @@ pub struct Trust {
     pub kind: u8,
     /// The same in words.
     pub kind_name: String,
-    /// Open, Closed or Proposed to open.
+    /// Open, Closed, Proposed to open, Proposed to close or Created in error.
     pub status: String,
 }
 

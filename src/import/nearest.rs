@@ -1,0 +1,92 @@
+//! The name that comes nearest to a wanted one: what a refusal says beside "there is no such column".
+
+/// A name without what programs and publishers change in it: case, spaces, dots, and notes in brackets at its end.
+pub(super) fn squashed(name: &str) -> String {
+    let name = name.trim();
+    let noted = name.strip_suffix(']').and_then(|it| it.rsplit_once('['));
+    let name = noted.filter(|(before, _)| !before.trim().is_empty()).map_or(name, |(before, _)| before);
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The one of these names that is most like the wanted one; nothing when none is.
+pub(super) fn nearest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let wanted = squashed(wanted);
+    let near = names.filter_map(|name| {
+        let found = squashed(name);
+        let most = (wanted.chars().count() / 5).min(4);
+        let distance = match found.starts_with(&wanted) && wanted.len() > 3 {
+            true => 1,
+            false => distance(&wanted, &found),
+        };
+        (!found.is_empty() && distance <= most.max(usize::from(wanted.len() > 3))).then_some((distance, name))
+    });
+    near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// How many characters have to be put in, taken out or changed to make one of the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for (row, a) in a.chars().enumerate() {
+        let mut left = row + 1;
+        let mut line = vec![left];
+        for ((b, up), diagonal) in b.iter().zip(above.iter().skip(1)).zip(&above) {
+            left = (left + 1).min(up + 1).min(diagonal + usize::from(a != *b));
+            line.push(left);
+        }
+        above = line;
+    }
+    above.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_or_none() {
+        let names = ["URN", "Publication.date", "Overall effectiveness [note 1]", "Schol name", "Local authority"];
+        #[rustfmt::skip]
+        let cases = [
+            ("Publication date",        Some("Publication.date")),
+            ("Overall effectiveness",   Some("Overall effectiveness [note 1]")),
+            ("School name",             Some("Schol name")),
+            ("Type of education",       None),
+            ("Inspection start date",   None),
+            ("UID",                     None),
+        ];
+        for (wanted, expected) in cases {
+            assert_eq!(nearest(wanted, names.into_iter()), expected, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn the_distance_counts_each_change() {
+        let cases = [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("abc", "ab", 1),
+            ("abc", "axc", 1),
+            ("kitten", "sitting", 3),
+            ("", "ab", 2),
+        ];
+        for (a, b, expected) in cases {
+            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_squashed_to_what_stays_of_it() {
+        #[rustfmt::skip]
+        let cases = [
+            ("LA (code)",                       "lacode"),
+            ("LA..code.",                       "lacode"),
+            ("Overall effectiveness [note 1]",  "overalleffectiveness"),
+            ("[note 1]",                        "note1"),
+            ("Group_UID ",                      "groupuid"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(squashed(name), expected, "{name}");
+        }
+    }
+}

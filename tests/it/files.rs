@@ -1,0 +1,267 @@
+//! Files as people have saved them since they downloaded them: what is refused, what goes in, and what is said of it.
+//!
+//! Each is made here from a sample, by the one change that its row names.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::harness::{Db, Server, both, cli, tsio};
+use super::samples::{AUGUST, REGISTER_AUGUST, done, identify, import_all, offer_of, path, refused_for, summary, text};
+
+both!(
+    files_that_are_refused,
+    files_that_go_in_and_what_is_said_of_them,
+    what_a_caller_says_of_a_file_belongs_to_its_request,
+    a_trust_proposed_to_close_is_open,
+);
+
+/// A folder of changed samples.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> String {
+        let file: PathBuf = self.0.path().join(name);
+        fs::write(&file, content).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+}
+
+/// A sample; each byte of windows-1252 is one character here, and is written back as that byte.
+fn sample(name: &str) -> String {
+    fs::read(path(name)).unwrap().into_iter().map(char::from).collect()
+}
+
+/// The bytes of a sample that was read so.
+fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(c).unwrap()).collect()
+}
+
+/// A month whose cells are all quoted cell by cell again after a change of each.
+fn each_cell(text: &str, change: impl Fn(&str) -> String) -> String {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    for row in reader.records() {
+        let row = row.unwrap();
+        writer.write_record(row.iter().map(&change)).unwrap();
+    }
+    String::from_utf8(writer.into_inner().unwrap()).unwrap()
+}
+
+/// A date as a spreadsheet set to American dates writes it; what is no date there stays.
+fn american(cell: &str) -> String {
+    let parts: Vec<&str> = cell.split('/').collect();
+    match parts.as_slice() {
+        [day, month, year] if *year != "1899" && year.len() == 4 => format!("{month}/{day}/{year}"),
+        _ => cell.to_owned(),
+    }
+}
+
+/// A date that has the same day and month numbers below 13: no order can be told from it.
+fn either_way(cell: &str) -> String {
+    let parts: Vec<&str> = cell.split(['/', '-']).collect();
+    match parts.as_slice() {
+        [day, month, year] if year.len() == 4 && day.len() == 2 => {
+            format!("02/{month}/{year}").replace("02/02/", "03/02/")
+        }
+        _ => cell.to_owned(),
+    }
+}
+
+/// The header and the first rows of a month.
+fn rows(month: &str, count: usize) -> String {
+    month.split_inclusive('\n').take(count + 1).collect()
+}
+
+/// The header of the establishments, with a good row and some rows of Wales.
+fn wales(good: &str) -> String {
+    let header =
+        "URN,LA (code),EstablishmentNumber,EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name)";
+    let rows = (0..1_100).map(|n| format!("{},661,{},Ysgol {n},Welsh establishment,Open", 400_100 + n, 2_000 + n));
+    let lines = std::iter::once(header.to_owned()).chain(rows);
+    lines.chain([format!("{good},Ashmoor Road Primary School,Community school,Open")]).collect::<Vec<_>>().join("\n")
+}
+
+async fn files_that_are_refused(db: Db) {
+    let server = Server::start(&db);
+    let folder = Folder::new();
+    let month = sample(AUGUST.0);
+    let dots: String = month.split_inclusive('\n').next().unwrap().replace(' ', ".");
+    let list =
+        "LA,LAEstab,URN,School Name,Phase,No Pupils\n330,3302001,910001,Ashmoor Road Primary School,Primary,91\n";
+    let no_kind = "of no kind of file known here";
+    let bad = fs::read(path("bad/wrong_dates.csv")).unwrap();
+    let lines: Vec<&[u8]> = bad.split_inclusive(|byte| *byte == b'\n').collect();
+    let nobody = [lines[0], lines[2], lines[3], lines[4]].concat();
+    #[rustfmt::skip]
+    let cases: [(&str, Vec<u8>, &str, &[&str], &[&str]); 12] = [
+        // file                        its bytes                                           as         flags                    says
+        ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &[],                     &["its dates have the month first", "in line "]),
+        ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &["--day-first"],        &["its dates have the month first"]),
+        ("untold.csv",                 each_cell(&month, either_way).into(),                "ofsted",   &[],                     &["nothing in the file tells", "--day-first"]),
+        ("wrong_rows.csv",             bad.clone(),                                         "ofsted",   &[],                     &["8 of 11 rows have problems", "--accept-problems", "line 3, Publication date", "\"9100O8\" is not a URN"]),
+        ("no_good_row.csv",            nobody,                                              "ofsted",   &["--accept-problems"],  &["none of the 3 rows can be taken", "line 2, Publication date"]),
+        ("dots.csv",                   bytes(&month.replacen(month.split_inclusive('\n').next().unwrap(), &dots, 1)), "ofsted", &[], &["no column \"School name\"", "\"Publication.date\""]),
+        ("note.csv",                   bytes(&month.replacen(",Overall effectiveness,", ",Overall effectiveness [note 1],", 1)), "ofsted", &[], &["the nearest is \"Overall effectiveness [note 1]\""]),
+        ("list.csv",                   list.into(),                                         "register", &[],                     &[no_kind]),
+        ("list.csv",                   list.into(),                                         "ofsted",   &[],                     &[no_kind]),
+        ("wales.csv",                  wales("91000O,330,2001").into(),                     "register", &["--accept-problems"],  &["none of the 1101 rows can be taken", "line 1102, URN", "\"91000O\" is not a URN"]),
+        ("authority.csv",              wales("910001,7,5302").into(),                       "register", &[],                     &["line 1102, LA (code)", "local authority 7 is not in the table"]),
+        ("nul.csv",                    [&bytes(&rows(&month, 3))[..], b"\0"].concat(),      "ofsted",   &[],                     &["has NUL characters"]),
+    ];
+    for (name, content, noun, flags, says) in cases {
+        let file = folder.write(name, &content);
+        let words = [&["import", noun, &file, "--as-at", "2021-08-31"], flags].concat();
+        for dry in [&["--dry-run"][..], &[]] {
+            let error = refused_for(&server, "FILE_REFUSED", &[&words[..], dry].concat());
+            assert_eq!(error["code"], "INVALID_ARGUMENT", "{name}");
+            let said = said(&error);
+            assert!(says.iter().all(|it| said.contains(it)), "{name} {flags:?}: {said}");
+        }
+    }
+    let bad = folder.write("bad.csv", &bad);
+    let table = tsio(&["--server", &server.url(), "import", "ofsted", &bad, "--as-at", "2021-08-31"]);
+    assert!(table.stderr.contains("  line 7, URN: \"9100O8\" is not a URN (5 or 6 digits)"), "{}", table.stderr);
+    assert_eq!(done(&server, &["import", "list"]), json!([]));
+}
+
+/// An error's message and what it lists.
+fn said(error: &Value) -> String {
+    let listed = error["violations"].as_array().into_iter().flatten();
+    let listed = listed.map(|it| format!("{}: {}", text(it, "field"), text(it, "description")));
+    std::iter::once(text(error, "message")).chain(listed).collect::<Vec<_>>().join("\n")
+}
+
+async fn files_that_go_in_and_what_is_said_of_them(db: Db) {
+    let server = Server::start(&db);
+    let folder = Folder::new();
+    let month = sample(AUGUST.0);
+    let first = month.split_inclusive('\n').nth(1).unwrap();
+    let name = "Ashmoor Road Primary School";
+    let changed = |to: &str| bytes(&month.replacen(name, to, 1));
+    let midnight =
+        each_cell(&month, |cell| if american(cell) == cell { cell.to_owned() } else { format!("{cell} 00:00") });
+    let later = month.replacen("12/03/2019,13/03/2019,11/04/2019", "12/03/2019,13/03/2019,31/12/9999", 1);
+    let rounded = month.replacen(",10990003,", ",1.0990E+07,", 1);
+    #[rustfmt::skip]
+    let cases: [(&str, Vec<u8>, [i64; 2], &[(i64, &str, &str)], &str); 13] = [
+        // file          its bytes                                             rows, accepted   problems                                                              a note
+        ("plain",        bytes(&month),                                        [73, 73],        &[],                                                                  ""),
+        ("midnight",     midnight.into(),                                      [73, 73],        &[],                                                                  ""),
+        ("semicolons",   each_separator(&month, b';'),                         [73, 73],        &[],                                                                  "a semicolon separates the cells"),
+        ("tabs",         each_separator(&month, b'\t'),                        [73, 73],        &[],                                                                  "a tab separates the cells"),
+        ("marks",        [b"\xef\xbb\xbf\xef\xbb\xbf", &bytes(&month)[..]].concat(), [73, 73],  &[],                                                                  ""),
+        ("twice",        bytes(&format!("{month}{first}")),                    [74, 73],        &[],                                                                  "1 row(s) repeat another one cell for cell and were taken once: line 75 is line 2"),
+        ("comma",        changed("Ashmoor Road, Primary School"),              [73, 72],        &[(3, "(row)", "has 71 columns, the header 70 (a comma without quotation marks?)")], ""),
+        ("escape",       changed("A\u{1b}[31mRED\u{1b}[0m School"),            [73, 72],        &[(3, "School name", "has the control character U+001B")],             ""),
+        ("bell",         changed("A\u{1b}]0;title\u{7} School"),               [73, 72],        &[(3, "School name", "has the control character U+001B")],             ""),
+        ("turned",       changed("A\u{e2}\u{80}\u{ae}loohcS"),                 [73, 72],        &[(3, "School name", "has the control character U+202E")], ""),
+        ("never",        bytes(&later),                                        [73, 72],        &[(2, "Publication date", "\"31/12/9999\" is not a date between the years 1000 and 2100")], ""),
+        ("rounded",      bytes(&rounded),                                      [73, 72],        &[(3, "Inspection number of latest full inspection", "\"1.0990E+07\" is not an inspection number (digits, perhaps with letters in front)")], ""),
+        ("curly",        changed("Ashmoor Road \u{93}Primary\u{94} School"),   [73, 73],        &[],                                                                  ""),
+    ];
+    for (name, content, counts, problems, note) in cases {
+        let file = folder.write(name, &content);
+        let answer = done(&server, &["import", "ofsted", &file, "--as-at", "2021-08-31", "--dry-run"]);
+        let answer = &answer[0];
+        assert_eq!([&answer["rows"], &answer["accepted"]].map(|it| it.as_i64().unwrap()), counts, "{name}: {answer}");
+        let told = answer["problems"].as_array().unwrap();
+        let told: Vec<_> =
+            told.iter().map(|it| (it["line"].as_i64().unwrap(), text(it, "column"), text(it, "reason"))).collect();
+        let expected: Vec<_> = problems.iter().map(|&(line, at, why)| (line, at.to_owned(), why.to_owned())).collect();
+        assert_eq!(told, expected, "{name}");
+        let notes = answer["notes"].as_array().unwrap();
+        let wanted = usize::from(!note.is_empty());
+        assert_eq!(notes.len(), wanted, "{name}: {notes:?}");
+        assert!(notes.iter().all(|it| it.as_str().unwrap().starts_with(note)), "{name}: {notes:?}");
+    }
+    notes_are_kept(&server, &folder);
+}
+
+/// A sample with another separator.
+fn each_separator(text: &str, separator: u8) -> Vec<u8> {
+    let bytes = bytes(text);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes.as_slice());
+    let mut writer = csv::WriterBuilder::new().flexible(true).delimiter(separator).from_writer(Vec::new());
+    for row in reader.byte_records() {
+        writer.write_byte_record(&row.unwrap()).unwrap();
+    }
+    writer.into_inner().unwrap()
+}
+
+/// Notes are said when a file goes in, and whenever its import is shown: as json, and in the table.
+fn notes_are_kept(server: &Server, folder: &Folder) {
+    let register = folder.write("wales.csv", wales("910001,330,2001").as_bytes());
+    let wales = done(server, &["import", "register", &register, "--as-at", "2021-08-31"]);
+    let of_wales = "1100 row(s) are of no local authority in England and were not taken: Wales (660 to 681): 1100";
+    let answer = &wales[0];
+    assert_eq!((&answer["rows"], &answer["accepted"], &answer["problems"]), (&1_101.into(), &1.into(), &json!([])));
+    assert_eq!(answer["notes"], json!([of_wales]));
+    let id = text(answer, "import_id");
+    let shown = done(server, &["import", "show", &id]);
+    assert_eq!((&shown["notes"], &shown["problems"]), (&json!([of_wales]), &json!([])));
+    let table = tsio(&["--server", &server.url(), "import", "show", &id]);
+    assert!(table.stdout.contains(&format!("wales.csv: note: {of_wales}")), "{}", table.stdout);
+    // The right month under its date, and under two others.
+    let note = |as_at: &str| {
+        let words = ["import", "ofsted", &path(AUGUST.0), "--as-at", as_at, "--dry-run"];
+        done(server, &words)[0]["notes"].clone()
+    };
+    let doubt =
+        |as_at: &str, why: &str| json!([format!("the as-at date is {as_at}, but {why}: is the as-at date right?")]);
+    assert_eq!(note("2021-08-31"), json!([]));
+    let late = "1 report(s) came out more than five weeks after it, the newest on 2021-08-31";
+    assert_eq!(note("2021-07-15"), doubt("2021-07-15", late));
+    let old = "no report came out in the half year before it, the newest on 2021-08-31";
+    assert_eq!(note("2022-03-31"), doubt("2022-03-31", old));
+}
+
+async fn what_a_caller_says_of_a_file_belongs_to_its_request(db: Db) {
+    let server = Server::start(&db);
+    let file = path("bad/wrong_dates.csv");
+    let id = "7d0a4f5e-6b7c-4c3e-9d9e-6f1c8a5230c5";
+    let words = ["--request-id", id, "import", "ofsted", &file, "--as-at", "2021-08-31"];
+    let accepted = [&words[..], &["--accept-problems"]].concat();
+    refused_for(&server, "FILE_REFUSED", &words);
+    let first = done(&server, &accepted);
+    assert_eq!((&first[0]["rows"], &first[0]["accepted"]), (&11.into(), &3.into()));
+    assert_eq!(done(&server, &accepted), first, "the same request, the same answer");
+    refused_for(&server, "REQUEST_ID_REUSED", &words);
+    refused_for(&server, "REQUEST_ID_REUSED", &[&accepted[..], &["--day-first"]].concat());
+}
+
+async fn a_trust_proposed_to_close_is_open(db: Db) {
+    let server = Server::start(&db);
+    let folder = Folder::new();
+    let [groups, membership, links, establishments] = REGISTER_AUGUST;
+    // Alderquill (90001) is about to close, Foxlow Lantern (90003) was a mistake.
+    let closing = |text: &str, status: &str, uid: &str| -> String {
+        let line = |line: &str| match line.contains(&format!("{uid},TR{uid}")) {
+            true => line.replace(",OPEN,Open,", &format!(",,{status},")),
+            false => line.to_owned(),
+        };
+        text.split_inclusive('\n').map(line).collect()
+    };
+    for (name, as_at) in [groups, membership] {
+        let text = closing(&closing(&sample(name), "Proposed to close", "90001"), "Created in error", "90003");
+        assert!(text.contains("Proposed to close") && text.contains("Created in error"), "{name}");
+        let file = folder.write(name, &bytes(&text));
+        let answer = done(&server, &["import", "register", &file, "--as-at", as_at]);
+        assert_eq!((&answer[0]["accepted"], &answer[0]["problems"]), (&answer[0]["rows"], &json!([])), "{answer}");
+    }
+    import_all(&server, &[links, establishments, AUGUST]);
+    // Of the first row of the README's table one school, the only one of 90003, has no place any more.
+    assert_eq!(summary(&server, "2021-22"), [73, 28, 0, 28, 0, 10, 5, 13, 11, 2, 0, 5, 0]);
+    assert_eq!(identify(&server), [18, 0, 0, 0, 0, 5]);
+    assert_eq!(offer_of(&server, 90_001)["recipient_kind"], "mat");
+    let shown = done(&server, &["trusts", "show", "90001"]);
+    assert!(shown.to_string().contains("Proposed to close"), "{shown}");
+    let place = cli(&server, &["schools", "show", "910044"]);
+    assert_eq!(place.code, 0, "{}", place.stderr);
+    assert!(place.json.to_string().contains("unplaced"), "{}", place.stdout);
+}
