@@ -3,6 +3,7 @@
 Lists offers as a service with a certificate; then, as an officer with a token, accepts an offer, makes an award, reads
 why a second one is refused, and watches the programme until delivery of the offer starts.
 
+    mkdir -p stubs
     python -m grpc_tools.protoc -I proto --python_out=stubs --grpc_python_out=stubs proto/tsio/v1/*.proto
     PYTHONPATH=stubs python casework.py
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::measured::Measured;
-use crate::app::App;
+use crate::app::{App, AppError};
 
 /// Within this long after the start, the first check begins.
 const FIRST: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ async fn check(app: &App, measured: &Measured) {
         Err(_) => return tracing::error!("the ledger could not be checked in time"),
     };
     // What a newer program wrote meanwhile is nothing that this one can judge.
-    if let Err(error) = app.ready().await {
+    if let Err(error @ AppError::Outdated) = app.ready().await {
         return tracing::warn!(%error, "the ledger was not checked");
     }
     for report in reports.iter().filter(|it| !it.is_sound()) {

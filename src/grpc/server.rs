@@ -275,11 +275,12 @@ async fn follow_the_database(
     loop {
         every.tick().await;
         gate.forget_quiet_callers();
-        let skew = app.clock_skew().await;
+        // At the same time: each waits for a database that does not answer.
+        let (skew, ready) = tokio::join!(app.clock_skew(), app.ready());
         if let Ok(skew) = &skew {
             metrics.inside.clock_skew(skew.behind, skew.apart);
         }
-        let ready = match (app.ready().await, skew) {
+        let ready = match (ready, skew) {
             (Err(error), _) | (Ok(()), Err(error)) => Err(error),
             (Ok(()), Ok(skew)) => skew.wrong.map_or(Ok(skew.behind), Err),
         };

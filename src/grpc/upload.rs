@@ -20,8 +20,8 @@ use super::line;
 use super::status::status;
 use super::texts;
 use crate::app::imports::{Door, Header, Outcome, Progress, Reply, Upload, upload_bytes};
-use crate::app::{App, AppError, Result, Violation, authorise};
-use crate::domain::role::{Action, Caller};
+use crate::app::{App, AppError, Result, Violation};
+use crate::domain::role::Caller;
 use crate::proto;
 
 /// Uploads held at the same time: each is bounded by [`upload_bytes`], packed.
@@ -90,6 +90,7 @@ where
     T: Send + 'static,
 {
     let caller = super::auth::let_in(request.extensions())?.caller.clone();
+    super::call::allowed(door.rpc(), &caller, request.extensions(), &())?;
     let (sender, receiver) = mpsc::channel(BUFFER);
     let parts = request.into_inner().map(move |message| message.map(part));
     let work = async move {
@@ -117,7 +118,6 @@ async fn run(
     mut parts: impl Stream<Item = std::result::Result<Part, Status>> + Unpin,
     sender: Sender,
 ) -> Result<proto::ImportOutcome> {
-    authorise(&caller, Action::Import)?;
     let _held = uploads.0.try_acquire_owned().map_err(|_| AppError::Overloaded)?;
     let first = next(&mut parts).await?.and_then(std::result::Result::ok);
     let Some(Part::Header(header)) = first else {

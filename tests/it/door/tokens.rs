@@ -53,8 +53,18 @@ fn a_token_says_who_may_what() {
         boast.metadata_mut().insert("x-tsio-roles", "case-officer".parse().unwrap());
         let denied = call(&channel, "OfferService/IdentifyOffers", boast).await.unwrap_err();
         assert_eq!(denied.code(), Code::PermissionDenied);
+        // An upload is denied before its first message.
+        let imports = ["EligibilityService/ImportOfsted", "RegisterService/ImportRegister"];
+        for method in imports {
+            let denied = call(&channel, method, with_token(&reader, &())).await.unwrap_err();
+            assert_eq!(why(&denied), (Code::PermissionDenied, "ROLE_MISSING".to_owned()), "{method}");
+        }
         let log = guarded.server.stderr();
-        let line = log.lines().find(|it| it.contains("tsio::security") && it.contains("ROLE_MISSING")).unwrap();
+        let said = |what: &str| log.lines().find(|it| it.contains("tsio::security") && it.contains(what));
+        for method in imports {
+            assert!(said(method).is_some_and(|it| it.contains("ROLE_MISSING")), "{method}");
+        }
+        let line = said("IdentifyOffers").unwrap();
         for wanted in ["\"actor\":\"ann\"", "\"roles\":\"reader\"", "127.0.0.1:", &identify.request_id] {
             assert!(line.contains(wanted), "{wanted}: {line}");
         }
