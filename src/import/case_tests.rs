@@ -339,9 +339,13 @@ fn a_header_that_is_nearly_right_is_refused_by_its_nearest_names() {
     ];
     for (text, expected) in cases {
         let refused = read(&text).unwrap_err();
-        let details =
-            |(name, near): &(&str, &str)| ((*name).to_owned(), format!("is missing; the nearest column is {near:?}"));
-        assert_eq!(refused.details(), expected.iter().map(details).collect::<Vec<_>>(), "{refused}");
+        let details = refused.details();
+        assert_eq!(details.len(), expected.len(), "{refused}");
+        for ((name, detail), (wanted, near)) in details.iter().zip(expected) {
+            assert_eq!(name, wanted);
+            assert!(detail.starts_with(&format!("no column {wanted:?}")), "{detail}");
+            assert!(detail.ends_with(&format!(" (the nearest is {near:?})")), "{detail}");
+        }
         assert!(refused.to_string().contains(&format!("the nearest is {:?}", expected[0].1)), "{refused}");
     }
     let unseen =

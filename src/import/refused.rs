@@ -189,7 +189,7 @@ pub enum FileRefused {
 }
 
 fn listed(missing: &[MissingColumn]) -> String {
-    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; and no ")
+    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; and no column ")
 }
 
 impl FileRefused {
@@ -201,11 +201,8 @@ impl FileRefused {
     pub fn details(&self) -> Vec<(String, String)> {
         match self {
             Self::MissingColumns { missing, .. } => {
-                let detail = |it: &MissingColumn| match &it.nearest {
-                    Some(nearest) => format!("is missing; the nearest column is {nearest:?}"),
-                    None => "is missing".to_owned(),
-                };
-                missing.iter().map(|it| (it.name.to_owned(), detail(it))).collect()
+                // In the words of the message, so that whoever shows both says nothing twice.
+                missing.iter().map(|it| (it.name.to_owned(), format!("no column {it}"))).collect()
             }
             Self::NoGoodRow { problems, .. } | Self::TooManyProblems { problems, .. } => {
                 let place = |it: &RowProblem| format!("line {}, {}", it.line, it.column);

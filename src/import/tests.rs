@@ -324,9 +324,9 @@ fn files_are_refused_in_words() {
         (groups.as_bytes(), "this looks like a file of GIAS groups: import it with `tsio import register`"),
         (
             b"School name,URN,Type of education,Publication date,Overall effectiveness,Inspection start date\n",
-            "this looks like a file of Ofsted management information, but it has no column \"LAESTAB\"; and no \
+            "this looks like a file of Ofsted management information, but it has no column \"LAESTAB\"; and no column \
              \"Inspection number of latest full inspection\" or \"Inspection number of latest graded inspection\"; \
-             and no \"Previous full inspection overall effectiveness\" or \"Previous graded inspection overall \
+             and no column \"Previous full inspection overall effectiveness\" or \"Previous graded inspection overall \
              effectiveness\" or \"Previous overall effectiveness\" or \"Previous inspection overall effectiveness\"",
         ),
         (twice.as_bytes(), "columns 1 and 12 are both \"Publication date\": remove one of them"),

@@ -87,6 +87,9 @@ fn wales(good: &str) -> String {
     lines.chain([format!("{good},Ashmoor Road Primary School,Community school,Open")]).collect::<Vec<_>>().join("\n")
 }
 
+/// A name, the bytes, the noun they are imported as, the flags, and what the refusal says.
+type RefusedCase<'a> = (&'a str, Vec<u8>, &'a str, &'a [&'a str], &'a [&'a str]);
+
 async fn files_that_are_refused(db: Db) {
     let server = Server::start(&db);
     let folder = Folder::new();
@@ -99,7 +102,7 @@ async fn files_that_are_refused(db: Db) {
     let lines: Vec<&[u8]> = bad.split_inclusive(|byte| *byte == b'\n').collect();
     let nobody = [lines[0], lines[2], lines[3], lines[4]].concat();
     #[rustfmt::skip]
-    let cases: [(&str, Vec<u8>, &str, &[&str], &[&str]); 12] = [
+    let cases: [RefusedCase<'_>; 12] = [
         // file                        its bytes                                           as         flags                    says
         ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &[],                     &["its dates have the month first", "in line "]),
         ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &["--day-first"],        &["its dates have the month first"]),
@@ -137,6 +140,9 @@ fn said(error: &Value) -> String {
     std::iter::once(text(error, "message")).chain(listed).collect::<Vec<_>>().join("\n")
 }
 
+/// A name, the bytes, rows and accepted ones, the problems by line and column, and how a note begins.
+type TakenCase<'a> = (&'a str, Vec<u8>, [i64; 2], &'a [(i64, &'a str, &'a str)], &'a str);
+
 async fn files_that_go_in_and_what_is_said_of_them(db: Db) {
     let server = Server::start(&db);
     let folder = Folder::new();
@@ -149,7 +155,7 @@ async fn files_that_go_in_and_what_is_said_of_them(db: Db) {
     let later = month.replacen("12/03/2019,13/03/2019,11/04/2019", "12/03/2019,13/03/2019,31/12/9999", 1);
     let rounded = month.replacen(",10990003,", ",1.0990E+07,", 1);
     #[rustfmt::skip]
-    let cases: [(&str, Vec<u8>, [i64; 2], &[(i64, &str, &str)], &str); 13] = [
+    let cases: [TakenCase<'_>; 13] = [
         // file          its bytes                                             rows, accepted   problems                                                              a note
         ("plain",        bytes(&month),                                        [73, 73],        &[],                                                                  ""),
         ("midnight",     midnight.into(),                                      [73, 73],        &[],                                                                  ""),
