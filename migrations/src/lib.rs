@@ -14,6 +14,7 @@ mod m0003_money;
 mod m0004_decisions;
 mod m0005_lists;
 mod m0006_pages;
+mod m0007_people;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_decisions::Migration),
             Box::new(m0005_lists::Migration),
             Box::new(m0006_pages::Migration),
+            Box::new(m0007_people::Migration),
         ]
     }
 }

@@ -18,6 +18,7 @@ mod referrals;
 pub mod register;
 mod retry;
 mod routes;
+mod rules;
 pub mod terms;
 #[cfg(test)]
 mod testing;

@@ -6,6 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sha2::{Digest as _, Sha256};
 
 use super::retry::one_try;
+use super::rules::AdoptedBy;
+use super::writer;
 use super::{App, AppError, Result, Violation, again, authorise};
 use crate::domain::book::{Facts, ProgrammeFacts};
 use crate::domain::event::Hash;
@@ -15,8 +17,6 @@ use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{Terms, shipped};
 use crate::store::{Readable, WriteTx, books, register, requests};
 
-/// Who the record says loaded the terms that ship with the program.
-const SHIPPED_BY: &str = "tsio";
 /// Bytes of a terms file: the shipped ones have about 8 KiB.
 const MAX_BYTES: usize = 256 * 1024;
 
@@ -134,7 +134,8 @@ impl App {
 
     async fn try_load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         let (actor, request) = (caller.actor.clone(), new.request);
-        let (tx, kept) = match self.keep_terms(actor.as_str(), new.file_name, new.text).await {
+        let by = AdoptedBy { actor: actor.clone(), request };
+        let (tx, kept) = match self.keep_terms(&by, new.file_name, new.text).await {
             Err(error) if new.validate_only => return Err(error),
             // An answer given before goes before whatever is wrong with the call by now.
             Err(error) => return self.answered(&actor, &new).await?.ok_or(error),
@@ -168,7 +169,7 @@ impl App {
     /// [`AppError::Unavailable`].
     pub async fn install_shipped_terms(&self) -> Result<()> {
         for (file_name, text) in shipped() {
-            match self.keep_terms(SHIPPED_BY, file_name, text).await {
+            match self.keep_terms(&AdoptedBy::program()?, file_name, text).await {
                 Ok((tx, _)) => tx.commit().await?,
                 // Loaded before this version of the file was shipped: offers are pinned to that, and it stays.
                 Err(AppError::Refused(refusal)) => {
@@ -181,7 +182,7 @@ impl App {
     }
 
     /// Opens the book, or finds it open with the same text; the caller commits.
-    async fn keep_terms(&self, by: &str, file_name: &str, text: &str) -> Result<(WriteTx, Kept)> {
+    async fn keep_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, Kept)> {
         if text.len() > MAX_BYTES {
             return Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {MAX_BYTES} bytes"))]));
         }
@@ -198,10 +199,12 @@ impl App {
             tx.rollback().await?;
             return Err(in_use(&programme).into());
         }
-        let at = self.register_now(&tx).await?.at;
-        let (text, by) = (text.to_owned(), by.to_owned());
-        let row = books::LoadedTerms { programme, text, sha256, loaded_by: by, loaded_at: at };
+        let now = self.register_now(&tx).await?;
+        let (text, loaded_by) = (text.to_owned(), by.actor.to_string());
+        let row = books::LoadedTerms { programme, text, sha256, loaded_by, loaded_at: now.at };
         books::open_book(&tx, &row).await?;
+        let loaded = Loaded { terms: Arc::new(terms.clone()), sha256 };
+        writer::begin_record(&tx, &loaded, by, now).await?;
         Ok((tx, Kept { row, terms, unchanged: false }))
     }
 }

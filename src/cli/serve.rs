@@ -53,6 +53,7 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     let store = open(&config.database, config.migrate).await?;
     let app = App::new(store.clone(), Clock::system());
     app.install_shipped_terms().await?;
+    app.adopt_rules().await?;
     app.clean_staging().await?;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = async move {
@@ -118,20 +119,25 @@ pub fn config(command: &ConfigCommand) -> ExitCode {
     }
 }
 
-/// Brings a database's schema up to date.
+/// Brings a database's schema up to date, and has its programmes adopt the rules of this version.
 pub async fn migrate(args: MigrateArgs) -> ExitCode {
     telemetry::start();
     let done = async {
         let store = Store::open(&args.database, Use::Serve).await?;
         store.migrate().await?;
-        store.close().await
+        let adopted = App::new(store.clone(), Clock::system()).adopt_rules().await?;
+        let _ = tokio::time::timeout(CLOSE, store.close()).await;
+        Ok::<_, Failure>(adopted)
     };
     match done.await {
-        Ok(()) => {
+        Ok(adopted) => {
+            for programme in adopted {
+                out::remark(&format!("programme {programme} has adopted the rules of this version"));
+            }
             out::remark("the schema is up to date");
             ExitCode::SUCCESS
         }
-        Err(error) => failed(&error.into()),
+        Err(error) => failed(&error),
     }
 }
 

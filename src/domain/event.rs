@@ -4,21 +4,24 @@
 //! erased without breaking the chain.
 
 mod chain;
+mod draft;
 #[cfg(test)]
 mod tests;
 
 pub use chain::{Hash, chain, genesis, text_hash};
+pub use draft::Draft;
 use serde::{Deserialize, Serialize};
 
 use super::Date;
 use super::award::{Reference, Support};
 use super::book::funds::FundChange;
 use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
-use super::ledger::{Entry, Posting, Unit};
+use super::ledger::{Entry, Unit};
 use super::money::{HalfDays, Pence};
 use super::offer::{Acceptor, ListedSchool, Outcome, Party, Recipient, ResponsibleBody};
 use super::referral::{Origin, Subject};
 use super::region::Region;
+use super::rules::RulesVersion;
 use super::school::HandPlacement;
 use super::terms::StrandId;
 use super::time::Micros;
@@ -274,6 +277,11 @@ pub enum EventBody {
         /// The referral.
         referral: ReferralId,
     },
+    /// The programme adopted a version of the rules: what it adds holds from this event on.
+    RulesAdopted {
+        /// Which.
+        version: RulesVersion,
+    },
 }
 
 /// A commitment that closing an offer gave back.
@@ -287,7 +295,7 @@ pub struct ReleasedAward {
 
 impl EventBody {
     /// Every kind there is, as [`Self::kind`] answers it.
-    pub const KINDS: [&str; 30] = [
+    pub const KINDS: [&str; 31] = [
         "identified",
         "schools_added",
         "contacted",
@@ -318,6 +326,7 @@ impl EventBody {
         "referral_approved",
         "referral_declined",
         "referral_withdrawn",
+        "rules_adopted",
     ];
 
     /// The kind, as it is written in the record.
@@ -354,6 +363,7 @@ impl EventBody {
             Self::ReferralApproved { .. } => "referral_approved",
             Self::ReferralDeclined { .. } => "referral_declined",
             Self::ReferralWithdrawn { .. } => "referral_withdrawn",
+            Self::RulesAdopted { .. } => "rules_adopted",
         }
     }
 
@@ -390,7 +400,8 @@ impl EventBody {
             | Self::ReferralDiscussed { .. }
             | Self::ReferralApproved { .. }
             | Self::ReferralDeclined { .. }
-            | Self::ReferralWithdrawn { .. } => false,
+            | Self::ReferralWithdrawn { .. }
+            | Self::RulesAdopted { .. } => false,
         }
     }
 
@@ -419,51 +430,6 @@ impl EventBody {
             | Self::ReferralWithdrawn { referral } => Some(*referral),
             _ => None,
         }
-    }
-}
-
-/// One event as a command drafts it, before it has its number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// The offer it is about, if any.
-    pub offer: Option<OfferId>,
-    /// The day it happened.
-    pub effective: Date,
-    /// A reason code, where the command has one.
-    pub reason_code: Option<&'static str>,
-    /// Free text, where the caller gave some.
-    pub text: Option<String>,
-    /// What happened.
-    pub body: EventBody,
-    /// The amounts it moves, in order.
-    pub postings: Vec<Posting>,
-}
-
-impl Draft {
-    /// A draft about an offer, without reason code or text.
-    #[must_use]
-    pub const fn of(offer: OfferId, effective: Date, body: EventBody) -> Self {
-        Self { offer: Some(offer), effective, reason_code: None, text: None, body, postings: Vec::new() }
-    }
-
-    /// A draft about no offer.
-    #[must_use]
-    pub const fn of_book(effective: Date, body: EventBody) -> Self {
-        Self { offer: None, effective, reason_code: None, text: None, body, postings: Vec::new() }
-    }
-
-    /// The same with the amounts it moves.
-    #[must_use]
-    pub fn posting(mut self, postings: Vec<Posting>) -> Self {
-        self.postings = postings;
-        self
-    }
-
-    /// The same with free text.
-    #[must_use]
-    pub fn with_text(mut self, text: Option<String>) -> Self {
-        self.text = text.filter(|it| !it.is_empty());
-        self
     }
 }
 

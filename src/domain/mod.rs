@@ -18,6 +18,7 @@ pub mod referral;
 pub mod refusal;
 pub mod region;
 pub mod role;
+pub mod rules;
 pub mod school;
 pub mod terms;
 pub mod text;

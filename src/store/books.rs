@@ -11,6 +11,7 @@ use super::{Backend, Conn, Readable, Result, StoreError, WriteTx, step};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::{Actor, Programme};
 use crate::domain::ledger::EntrySeq;
+use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
 
 /// The terms of a programme, as loaded.
@@ -39,9 +40,17 @@ pub struct Head {
     pub hash: Hash,
     /// Whether the book is open.
     pub open: bool,
+    /// The version of the rules that the programme has adopted.
+    pub rules: RulesVersion,
 }
 
 impl Head {
+    /// The head of a book without an event.
+    #[must_use]
+    pub fn new(programme: &Programme) -> Self {
+        Self { next: Seq(1), next_entry: EntrySeq(1), hash: genesis(programme), open: true, rules: RulesVersion::V1 }
+    }
+
     /// The number of the last event, 0 when there is none.
     #[must_use]
     pub const fn last(&self) -> Seq {
@@ -120,19 +129,21 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
         loaded_at: Set(new.loaded_at.0),
     };
     terms::Entity::insert(row).exec_without_returning(&tx.at().db).await?;
+    let head = Head::new(&new.programme);
     let row = book::ActiveModel {
         programme: Set(new.programme.to_string()),
-        next_seq: Set(1),
-        next_entry: Set(1),
-        head: Set(genesis(&new.programme).0.to_vec()),
-        open: Set(true),
+        next_seq: Set(head.next.0),
+        next_entry: Set(head.next_entry.0),
+        head: Set(head.hash.0.to_vec()),
+        open: Set(head.open),
+        rules: Set(head.rules.0),
     };
     book::Entity::insert(row).exec_without_returning(&tx.at().db).await?;
     Ok(())
 }
 
 /// Locks a book's row until the transaction ends, and reads its head. The first statement of every group: in the same round
-/// trip it sees whether the schema is still one that this program knows, and holds off whoever would migrate. It also
+/// trip it sees whether the schema and the programme's rules are ones that this program knows, and holds off whoever would migrate. It also
 /// answers the database's clock on PostgreSQL, read before or after the wait for the lock.
 ///
 /// # Errors
@@ -140,16 +151,36 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
 pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, Option<Micros>)>> {
     let conn = tx.at();
     // SQLite's transaction has the whole file locked already.
-    match conn.backend {
+    let found = match conn.backend {
         Backend::Postgres => {
             let head = read_head(&conn, programme, (&format!("{APPLIED}, {CLOCK}"), " FOR UPDATE")).await?;
             if head.is_none() {
                 step::check(&conn).await?;
             }
-            Ok(head)
+            head
         }
-        Backend::Sqlite => read_head(&conn, programme, ("NULL, NULL", "")).await,
+        Backend::Sqlite => read_head(&conn, programme, ("NULL, NULL", "")).await?,
+    };
+    match found {
+        Some((Head { rules, .. }, _)) if rules > RulesVersion::CURRENT => {
+            let known = RulesVersion::CURRENT;
+            Err(StoreError::Outdated(format!(
+                "programme {programme} has adopted rules {rules}, known are those up to {known}"
+            )))
+        }
+        found => Ok(found),
     }
+}
+
+/// The programmes that have not adopted this version of the rules yet.
+///
+/// # Errors
+/// [`StoreError::Away`].
+pub async fn with_rules_before(from: &impl Readable, version: RulesVersion) -> Result<Vec<Programme>> {
+    let conn = from.at();
+    let sql = "SELECT programme FROM books WHERE rules < $1 ORDER BY programme";
+    let read = |row: &QueryResult| row.try_get_by_index::<String>(0)?.parse().map_err(StoreError::unreadable);
+    select_by_place(&conn, sql, vec![version.0.into()], read).await
 }
 
 /// Reads a book's head without locking it.
@@ -166,16 +197,17 @@ async fn read_head(
     programme: &Programme,
     (more, lock): (&str, &str),
 ) -> Result<Option<(Head, Option<Micros>)>> {
-    let sql = format!("SELECT next_seq, next_entry, head, open, {more} FROM books WHERE programme = $1{lock}");
+    let sql = format!("SELECT next_seq, next_entry, head, open, rules, {more} FROM books WHERE programme = $1{lock}");
     let read = |row: &QueryResult| {
-        row.try_get_by_index::<Option<String>>(4)?.map_or(Ok(()), |it| schema::known(&it))?;
+        row.try_get_by_index::<Option<String>>(5)?.map_or(Ok(()), |it| schema::known(&it))?;
         let head = Head {
             next: Seq(row.try_get_by_index(0)?),
             next_entry: EntrySeq(row.try_get_by_index(1)?),
             hash: hash(&row.try_get_by_index::<Vec<u8>>(2)?)?,
             open: row.try_get_by_index(3)?,
+            rules: RulesVersion(row.try_get_by_index(4)?),
         };
-        Ok((head, row.try_get_by_index::<Option<i64>>(5)?.map(Micros)))
+        Ok((head, row.try_get_by_index::<Option<i64>>(6)?.map(Micros)))
     };
     Ok(select_by_place(conn, &sql, vec![programme.as_str().into()], read).await?.pop())
 }
@@ -183,13 +215,20 @@ async fn read_head(
 static BOOKS: Table = Table {
     name: "books",
     same: &[],
-    columns: &[("programme", Kind::Text), ("next_seq", Kind::Int), ("next_entry", Kind::Int), ("head", Kind::Bytes)],
+    columns: &[
+        ("programme", Kind::Text),
+        ("next_seq", Kind::Int),
+        ("next_entry", Kind::Int),
+        ("head", Kind::Bytes),
+        ("rules", Kind::Int),
+    ],
     how: How::Update,
 };
 
 /// Adds a locked book's head, moved on, to what a group writes.
 pub(super) fn advance(batch: &mut Batch, programme: &Programme, head: &Head) {
-    let row = [cell(programme.as_str()), cell(head.next.0), cell(head.next_entry.0), cell(head.hash.0.to_vec())];
+    let (next, entry, hash) = (cell(head.next.0), cell(head.next_entry.0), cell(head.hash.0.to_vec()));
+    let row = [cell(programme.as_str()), next, entry, hash, cell(head.rules.0)];
     batch.rows(&BOOKS, [], std::iter::once(row));
 }
 

@@ -62,6 +62,8 @@ both!(this_version_leaves_a_complete_fixture);
 struct Kept {
     fixture: Fixture,
     db: Db,
+    /// What its programmes are proved up to since then.
+    upgraded: Vec<Head>,
 }
 
 fn over_every_fixture_of<F: Future<Output = ()>>(database: &str, check: impl Fn(Kept) -> F) {
@@ -95,7 +97,13 @@ impl Kept {
         };
         let migrated = tsio(&["migrate", "--database", &db.url()]);
         assert_eq!(migrated.code, 0, "{}", migrated.stderr);
-        Self { fixture, db }
+        let upgraded = heads(&db);
+        Self { fixture, db, upgraded }
+    }
+
+    /// The events that the upgrade appends to each programme: it adopts the rules of today, unless it had before.
+    fn adopted(&self) -> i64 {
+        i64::from(!self.manifest().kinds.iter().any(|it| it == "rules_adopted"))
     }
 
     fn manifest(&self) -> &Manifest {
@@ -109,10 +117,15 @@ impl Kept {
         (server, channel)
     }
 
-    /// Holds every programme to the head that the fixture's version printed, and to nothing after it.
+    /// Holds every programme to the head that the upgrade left, and that to the one that the fixture's version printed.
     fn has_the_same_heads(&self) {
-        assert_eq!(heads(&self.db), self.manifest().heads);
+        assert_eq!(heads(&self.db), self.upgraded);
         self.has_the_heads_in_its_record();
+    }
+
+    /// The programmes and the sequences of their heads, each so much further than the fixture's version left it.
+    fn heads_further_by(&self, events: impl Fn(&Head) -> i64) -> Vec<(String, i64)> {
+        self.manifest().heads.iter().map(|it| (it.programme.clone(), it.sequence + events(it))).collect()
     }
 
     /// Holds every programme to the head that the fixture's version printed, whatever came after it.
@@ -147,7 +160,25 @@ async fn rows(db: &Db) -> Vec<i64> {
     rows
 }
 
+/// The programmes and the sequences of their heads.
+fn sequences(heads: &[Head]) -> Vec<(String, i64)> {
+    heads.iter().map(|it| (it.programme.clone(), it.sequence)).collect()
+}
+
 async fn the_record_is_proved_up_to_the_same_head(kept: Kept) {
+    // The upgrade adds one event to each programme, which keeps the record as it was.
+    assert_eq!(sequences(&kept.upgraded), kept.heads_further_by(|_| kept.adopted()));
+    kept.has_the_same_heads();
+    let mut past = Past::of(&kept.db).await;
+    let adopted = past.number("SELECT count(*) FROM events WHERE kind = 'rules_adopted'").await;
+    assert!(adopted >= i64::try_from(kept.upgraded.len()).unwrap(), "{adopted}");
+    let last = "SELECT count(*) FROM books b JOIN events e ON e.programme = b.programme AND e.seq = b.next_seq - 1 \
+                WHERE e.kind = 'rules_adopted' AND e.actor = 'tsio' AND e.offer_id IS NULL";
+    assert_eq!(past.number(last).await, kept.adopted() * i64::try_from(kept.upgraded.len()).unwrap());
+    drop(past);
+    // Migrating once more adds nothing.
+    let migrated = tsio(&["migrate", "--database", &kept.db.url()]);
+    assert_eq!(migrated.code, 0, "{}", migrated.stderr);
     kept.has_the_same_heads();
     // Serving it adds nothing: neither now nor after a restart.
     let (mut server, _) = kept.served().await;
@@ -166,7 +197,7 @@ async fn its_record_has_every_kind_of_event(kept: Kept) {
         assert!(today.contains(kind.as_str()), "{kind} is not known any more");
     }
     let events = past.number("SELECT count(*) FROM events").await;
-    assert_eq!(events, manifest.heads.iter().map(|it| it.sequence).sum::<i64>());
+    assert_eq!(events, kept.heads_further_by(|_| kept.adopted()).iter().map(|(_, sequence)| sequence).sum::<i64>());
 }
 
 async fn everything_in_it_is_read(kept: Kept) {
@@ -239,9 +270,8 @@ async fn work_goes_on(kept: Kept) {
     client.draw(&award, Much::Days(1), &fresh()).await.unwrap();
     server.stop();
     kept.has_the_heads_in_its_record();
-    let longer = |head: &Head| head.sequence + if head.programme == YEAR { 4 } else { 0 };
-    let wanted: Vec<i64> = kept.manifest().heads.iter().map(longer).collect();
-    assert_eq!(heads(&kept.db).iter().map(|it| it.sequence).collect::<Vec<_>>(), wanted);
+    let worked_on = |head: &Head| kept.adopted() + if head.programme == YEAR { 4 } else { 0 };
+    assert_eq!(sequences(&heads(&kept.db)), kept.heads_further_by(worked_on));
 }
 
 /// The checks above can fail.

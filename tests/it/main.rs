@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and what its server said must be seen then"
 )]
 
+mod adopted_rules;
 mod approvals;
 mod at_once;
 mod attacks;

@@ -15,7 +15,7 @@ both!(
     where_there_is_no_book_nothing_is_proved,
 );
 
-/// A book of 21 events, the last two an assignment and a note on the first offer; nobody serves it.
+/// A book of 22 events: the rules adopted, 19 offers, then an assignment and a note on the first offer; nobody serves it.
 async fn book(db: &Db) -> String {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
@@ -23,7 +23,7 @@ async fn book(db: &Db) -> String {
     client.assign(&offer, "ann", &fresh()).await.unwrap();
     client.note(&offer, "called", &fresh()).await.unwrap();
     server.stop();
-    assert_eq!(proved(db)[0].0, 21);
+    assert_eq!(proved(db)[0].0, 22);
     offer
 }
 
@@ -31,12 +31,12 @@ async fn events_are_not_changed(db: Db) {
     book(&db).await;
     let head = proved(&db);
     let mut past = Past::of(&db).await;
-    let mut attempts = vec!["UPDATE events SET actor = 'nobody' WHERE seq = 20", "DELETE FROM events WHERE seq = 21"];
+    let mut attempts = vec!["UPDATE events SET actor = 'nobody' WHERE seq = 21", "DELETE FROM events WHERE seq = 22"];
     attempts.push(if db.is_postgres() {
         "TRUNCATE events CASCADE"
     } else {
         "REPLACE INTO events SELECT programme, seq, kind, offer_id, 'nobody', request_id, effective_on, recorded_at, \
-         reason_code, text_hash, body, hash FROM events WHERE seq = 20"
+         reason_code, text_hash, body, hash FROM events WHERE seq = 21"
     });
     for attempt in attempts {
         let refused = past.run(attempt).await.unwrap_err();
@@ -87,44 +87,44 @@ fn rows<const N: usize>(rows: [[&str; 3]; N]) -> Vec<Tampering> {
 fn tampering(db: &Db) -> Vec<Tampering> {
     let mut all = rows([
         [
-            "UPDATE events SET body = REPLACE(body, 'ann', 'bob') WHERE seq = 20",
-            "event 20: its hash is",
-            "UPDATE events SET body = REPLACE(body, 'bob', 'ann') WHERE seq = 20",
-        ],
-        [
-            "UPDATE events SET body = body || 'x' WHERE seq = 20",
-            "event 20: it cannot be read",
-            "UPDATE events SET body = SUBSTR(body, 1, LENGTH(body) - 1) WHERE seq = 20",
-        ],
-        [
-            "UPDATE events SET actor = 'other' WHERE seq = 21",
+            "UPDATE events SET body = REPLACE(body, 'ann', 'bob') WHERE seq = 21",
             "event 21: its hash is",
-            "UPDATE events SET actor = 'officer' WHERE seq = 21",
+            "UPDATE events SET body = REPLACE(body, 'bob', 'ann') WHERE seq = 21",
+        ],
+        [
+            "UPDATE events SET body = body || 'x' WHERE seq = 21",
+            "event 21: it cannot be read",
+            "UPDATE events SET body = SUBSTR(body, 1, LENGTH(body) - 1) WHERE seq = 21",
+        ],
+        [
+            "UPDATE events SET actor = 'other' WHERE seq = 22",
+            "event 22: its hash is",
+            "UPDATE events SET actor = 'officer' WHERE seq = 22",
         ],
         [
             "INSERT INTO events SELECT programme, 0, kind, offer_id, actor, request_id, effective_on, recorded_at, \
-             reason_code, text_hash, body, hash FROM events WHERE seq = 20",
+             reason_code, text_hash, body, hash FROM events WHERE seq = 21",
             "event 0: event 1 was expected",
             "DELETE FROM events WHERE seq = 0",
         ],
         [
-            "UPDATE texts SET text = 'never called' WHERE seq = 21",
-            "event 21: its text is not the one",
-            "UPDATE texts SET text = 'called' WHERE seq = 21",
+            "UPDATE texts SET text = 'never called' WHERE seq = 22",
+            "event 22: its text is not the one",
+            "UPDATE texts SET text = 'called' WHERE seq = 22",
         ],
         // An assignment has no text, and neither has an event that is not there.
         [
-            "INSERT INTO texts SELECT programme, 20, salt, text FROM texts WHERE seq = 21",
-            "event 20: it has a text",
-            "DELETE FROM texts WHERE seq = 20",
+            "INSERT INTO texts SELECT programme, 21, salt, text FROM texts WHERE seq = 22",
+            "event 21: it has a text",
+            "DELETE FROM texts WHERE seq = 21",
         ],
         [
-            "INSERT INTO texts SELECT programme, 22, salt, text FROM texts WHERE seq = 21",
-            "text 22: there is no such event",
-            "DELETE FROM texts WHERE seq = 22",
+            "INSERT INTO texts SELECT programme, 23, salt, text FROM texts WHERE seq = 22",
+            "text 23: there is no such event",
+            "DELETE FROM texts WHERE seq = 23",
         ],
         [
-            "INSERT INTO texts SELECT programme, -1, salt, text FROM texts WHERE seq = 21",
+            "INSERT INTO texts SELECT programme, -1, salt, text FROM texts WHERE seq = 22",
             "text -1: there is no such event",
             "DELETE FROM texts WHERE seq = -1",
         ],
@@ -133,15 +133,15 @@ fn tampering(db: &Db) -> Vec<Tampering> {
         // A day that no calendar has.
         all.extend(rows([[
             "CREATE TABLE days AS SELECT seq, effective_on FROM events; \
-             UPDATE events SET effective_on = 'infinity' WHERE seq = 21",
-            "event 21: it cannot be read",
-            "UPDATE events SET effective_on = (SELECT effective_on FROM days WHERE days.seq = 21) WHERE seq = 21",
+             UPDATE events SET effective_on = 'infinity' WHERE seq = 22",
+            "event 22: it cannot be read",
+            "UPDATE events SET effective_on = (SELECT effective_on FROM days WHERE days.seq = 22) WHERE seq = 22",
         ]]));
     } else {
         all.extend(rows([[
-            "UPDATE events SET effective_on = ' ' || effective_on WHERE seq = 21",
-            "event 21: it cannot be read",
-            "UPDATE events SET effective_on = LTRIM(effective_on) WHERE seq = 21",
+            "UPDATE events SET effective_on = ' ' || effective_on WHERE seq = 22",
+            "event 22: it cannot be read",
+            "UPDATE events SET effective_on = LTRIM(effective_on) WHERE seq = 22",
         ]]));
     }
     all
@@ -182,7 +182,7 @@ async fn tampering_is_named(db: Db) {
     let mut rows = tampering(&db);
     rows.extend(tampering_beside(&past, &offer));
     each_is_named(&db, &mut past, rows).await;
-    let cut = "DELETE FROM texts WHERE seq = 21; DELETE FROM events WHERE seq = 21";
+    let cut = "DELETE FROM texts WHERE seq = 22; DELETE FROM events WHERE seq = 22";
     past.run(cut).await.unwrap();
     is_named(&db, cut, "the head's sequence");
 }
@@ -192,14 +192,14 @@ async fn a_placement_is_held_against_its_event(db: Db) {
     Client::of(&server).await.seed().await;
     done(&server, &["schools", "place", "910063", "--kind", "maintained", "--reason", "agreed by phone"]);
     server.stop();
-    // After the 19 offers.
-    assert_eq!(proved(&db)[0].0, 20);
+    // After the rules adopted and the 19 offers.
+    assert_eq!(proved(&db)[0].0, 21);
     let mut past = Past::of(&db).await;
     let rows = rows([
         [
-            "UPDATE placements SET seq = 19",
-            "placement of school 910063: the record says",
             "UPDATE placements SET seq = 20",
+            "placement of school 910063: the record says",
+            "UPDATE placements SET seq = 21",
         ],
         [
             "UPDATE placements SET uid = 90001",
@@ -218,15 +218,15 @@ async fn a_cut_tail_shows_against_a_head_kept_elsewhere(db: Db) {
     assert_eq!(verify(&db, &["--programme", YEAR, "--expect", &kept]).0, 0);
     let mut past = unguarded(&db).await;
     let cut = format!(
-        "DELETE FROM texts WHERE seq = 21; DELETE FROM events WHERE seq = 21; \
-         UPDATE books SET next_seq = 21, head = (SELECT hash FROM events WHERE programme = '{YEAR}' AND seq = 20) \
+        "DELETE FROM texts WHERE seq = 22; DELETE FROM events WHERE seq = 22; \
+         UPDATE books SET next_seq = 22, head = (SELECT hash FROM events WHERE programme = '{YEAR}' AND seq = 21) \
          WHERE programme = '{YEAR}'"
     );
     past.run(&cut).await.unwrap();
-    assert_eq!(proved(&db)[0].0, 20);
+    assert_eq!(proved(&db)[0].0, 21);
     let (code, reports) = verify(&db, &["--programme", YEAR, "--expect", &kept]);
     assert_eq!(code, 1);
-    assert_eq!(reports[0]["differences"][0], format!("event 21 with hash {hash} is not in the record"));
+    assert_eq!(reports[0]["differences"][0], format!("event 22 with hash {hash} is not in the record"));
 }
 
 async fn where_there_is_no_book_nothing_is_proved(db: Db) {

@@ -64,6 +64,7 @@ async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -
             report.compare("the head's sequence", &seq, &head.last());
             report.compare("the head's hash", &hash, &head.hash);
             report.compare("the head's next entry", &folded.next_entry, &head.next_entry);
+            report.compare("the version of the rules", &folded.facts.rules, &head.rules);
             // No event closes a book.
             report.compare("whether the book is open", &true, &head.open);
         }

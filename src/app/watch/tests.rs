@@ -80,11 +80,11 @@ async fn change(receiver: &mut Receiver<Told<Seen>>) -> String {
 async fn who_takes_nothing_is_told_where_to_resume() {
     let (house, _) = house().await;
     let watches = watches(&house, Limits { stalled: SOON, ..Limits::default() });
-    let (ended, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(0))), 3);
+    let (ended, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(1))), 3);
     let Err(AppError::TooSlow(text)) = ended.await.unwrap() else { panic!("it went on") };
-    assert!(text.ends_with("resume after sequence 3"), "{text}");
+    assert!(text.ends_with("resume after sequence 4"), "{text}");
     // What it had been sent by then is there.
-    for seq in 1..=3 {
+    for seq in 2..=4 {
         assert_eq!(next(&mut receiver).await, format!("identified {seq}"));
     }
     assert!(receiver.recv().await.is_none());
@@ -100,7 +100,7 @@ async fn a_snapshot_that_is_not_taken_gives_its_connection_back() {
     for _ in 0..19 {
         assert_eq!(next(&mut receiver).await, "offer");
     }
-    assert_eq!(next(&mut receiver).await, "end 19");
+    assert_eq!(next(&mut receiver).await, "end 20");
     drop(receiver);
     assert_eq!(waiting.await.unwrap(), Ok(()));
 }
@@ -109,10 +109,10 @@ async fn a_snapshot_that_is_not_taken_gives_its_connection_back() {
 async fn a_quiet_stream_says_where_it_is() {
     let (house, _) = house().await;
     let watches = watches(&house, Limits { quiet: SOON, ..Limits::default() });
-    let (_task, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(18))), 1);
-    assert_eq!(next(&mut receiver).await, "identified 19");
+    let (_task, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
+    assert_eq!(next(&mut receiver).await, "identified 20");
     for _ in 0..3 {
-        assert_eq!(next(&mut receiver).await, "here 19");
+        assert_eq!(next(&mut receiver).await, "here 20");
     }
 }
 
@@ -120,17 +120,17 @@ async fn a_quiet_stream_says_where_it_is() {
 async fn watchers_are_bounded_and_all_of_them_end() {
     let (house, _) = house().await;
     let watches = watches(&house, Limits { watchers: 1, ..Limits::default() });
-    let (one, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
-    assert_eq!(next(&mut receiver).await, "here 19");
-    let (other, _kept) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
+    let (one, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(20))), 1);
+    assert_eq!(next(&mut receiver).await, "here 20");
+    let (other, _kept) = begin(&watches, officer(), asked(Start::After(Seq(20))), 1);
     assert_eq!(other.await.unwrap(), Err(AppError::Overloaded));
     // Who has gone makes room.
     drop(receiver);
     assert_eq!(one.await.unwrap(), Ok(()));
-    let (another, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(18))), 1);
+    let (another, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
     assert_eq!(
         (next(&mut receiver).await, next(&mut receiver).await),
-        ("identified 19".to_owned(), "here 19".to_owned())
+        ("identified 20".to_owned(), "here 20".to_owned())
     );
     watches.stop();
     assert_eq!(another.await.unwrap(), Err(AppError::Stopping));
@@ -142,13 +142,13 @@ async fn watchers_are_bounded_and_all_of_them_end() {
 async fn who_falls_behind_the_ring_misses_nothing() {
     let (house, offers) = house().await;
     let watches = watches(&house, Limits { ring: 2, ..Limits::default() });
-    let (_slow, mut slow) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
-    let (_fast, mut fast) = begin(&watches, officer(), asked(Start::After(Seq(19))), 600);
-    assert_eq!((next(&mut slow).await, next(&mut fast).await), ("here 19".to_owned(), "here 19".to_owned()));
+    let (_slow, mut slow) = begin(&watches, officer(), asked(Start::After(Seq(20))), 1);
+    let (_fast, mut fast) = begin(&watches, officer(), asked(Start::After(Seq(20))), 600);
+    assert_eq!((next(&mut slow).await, next(&mut fast).await), ("here 20".to_owned(), "here 20".to_owned()));
     let book = programme("2021-22");
     futures_util::future::join_all((0..500).map(|n| submit(&house, &book, note(offers[n % 19])))).await;
     for receiver in [&mut fast, &mut slow] {
-        for seq in 20..520 {
+        for seq in 21..521 {
             assert_eq!(change(receiver).await, format!("noted {seq}"));
         }
     }
@@ -164,13 +164,13 @@ async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
     let moved = |to| Command::ChangeRegion { offer: target(), to };
     let assigned = |to: Option<&str>| Command::Assign { offer: target(), to: to.map(|it| it.parse().unwrap()) };
     for command in [
-        moved(elsewhere),      // 20
-        note(offers[0]),       // 21
-        moved(mine.region),    // 22
-        assigned(Some("bob")), // 23
-        note(offers[0]),       // 24
-        assigned(None),        // 25
-        note(offers[0]),       // 26
+        moved(elsewhere),      // 21
+        note(offers[0]),       // 22
+        moved(mine.region),    // 23
+        assigned(Some("bob")), // 24
+        note(offers[0]),       // 25
+        assigned(None),        // 26
+        note(offers[0]),       // 27
     ] {
         submit(&house, &book, command).await.unwrap();
     }
@@ -180,13 +180,13 @@ async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
     let rows = [
         (
             caller("ann", Role::CaseOfficer, here.clone()),
-            &["gone 20", "region_changed 22", "assigned 23", "noted 24", "assigned 25", "noted 26"][..],
+            &["gone 21", "region_changed 23", "assigned 24", "noted 25", "assigned 26", "noted 27"][..],
         ),
-        (caller("bob", Role::DeliveryPartner, here.clone()), &["assigned 23", "noted 24", "gone 25", "here 26"][..]),
-        (caller("cleo", Role::DeliveryPartner, here), &["here 26"][..]),
+        (caller("bob", Role::DeliveryPartner, here.clone()), &["assigned 24", "noted 25", "gone 26", "here 27"][..]),
+        (caller("cleo", Role::DeliveryPartner, here), &["here 27"][..]),
     ];
     for (caller, wanted) in rows {
-        let (_task, mut receiver) = begin(&watches, caller, asked(Start::After(Seq(19))), 1);
+        let (_task, mut receiver) = begin(&watches, caller, asked(Start::After(Seq(20))), 1);
         for wanted in wanted {
             assert_eq!(next(&mut receiver).await, *wanted);
         }

@@ -78,6 +78,7 @@ pub(super) async fn load(
 ) -> Result<Known, Unloadable> {
     let loaded = terms.of(from, programme).await.map_err(sort)?;
     let mut facts = loaded.facts(head.open);
+    facts.rules = head.rules;
     let asked = Asked::of(commands);
     load_approvals(from, &asked, &mut facts).await?;
     load_referrals(from, &asked, &loaded.terms, &mut facts).await?;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::facts::{Known, Unloadable};
 use super::{Job, Shared, Submission, Told, facts};
 use crate::app::clock::new_id;
+use crate::app::rules::AdoptedBy;
 use crate::app::{AppError, Result, again};
 use crate::domain::Date;
 use crate::domain::book::approval::Approval;
@@ -18,6 +19,7 @@ use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Program
 use crate::domain::ledger::{Entry, EntrySeq, Posting};
 use crate::domain::period::Period;
 use crate::domain::role::Reach;
+use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
 use crate::store::approvals::StoredApproval;
 use crate::store::books::Head;
@@ -38,6 +40,11 @@ pub(super) struct Locked {
 }
 
 impl Locked {
+    /// Whether it is there, and goes by older rules than this program's.
+    pub(super) fn has_older_rules(&self) -> bool {
+        self.head.is_some_and(|head| head.rules < RulesVersion::CURRENT)
+    }
+
     /// Lets the book go, as there is nothing to be written.
     pub(super) async fn release(self) -> store::Result<()> {
         self.tx.rollback().await
@@ -74,6 +81,8 @@ pub(super) async fn write(
     let mut answers = Answers::new(answers);
     let now = shared.clock.now_after(recorded);
     let mut pen = Pen::new(programme, head);
+    let adopted = AdoptedBy::program().and_then(|by| pen.adopt_rules(&mut facts, &by, now));
+    let (tx, ()) = tx.proceed(adopted.map_err(|error| StoreError::Row(error.to_string()))).await?;
     let verdicts: Vec<Verdict> =
         group.iter().map(|job| judge(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
     // A decision that breaks an account is a bug: the halving finds whose, and nothing of it is written.
@@ -281,6 +290,15 @@ impl<'a> Pen<'a> {
         Ok(self.tell(facts, answer, warnings, judged_at))
     }
 
+    /// Has the programme adopt this program's rules, where it has not yet.
+    pub(super) fn adopt_rules(&mut self, facts: &mut Facts, by: &AdoptedBy, now: Now) -> Result<()> {
+        if facts.rules < RulesVersion::CURRENT {
+            let draft = Draft::of_book(now.today, EventBody::RulesAdopted { version: RulesVersion::CURRENT });
+            facts.apply(self.record(draft, &by.actor, by.request, now.at)?);
+        }
+        Ok(())
+    }
+
     /// What the caller is told: what the answer names, as it is now.
     fn tell(&self, facts: &Facts, answer: Answer, warnings: Vec<Warning>, judged_at: Seq) -> Told {
         let offers = |ids: &[OfferId]| ids.iter().filter_map(|id| facts.offers.get(id).cloned()).collect();
@@ -371,6 +389,7 @@ impl<'a> Pen<'a> {
                 self.awards.extend(released.iter().map(|it| it.award));
                 self.offers.extend(event.offer);
             }
+            EventBody::RulesAdopted { version } => self.head.rules = *version,
             EventBody::Noted {} => {}
             body if body.referral().is_some() => self.referrals.extend(body.referral()),
             body if body.award().is_some() => self.touched.extend(event.offer),
@@ -379,7 +398,7 @@ impl<'a> Pen<'a> {
     }
 
     /// Writes everything in a few bulk statements.
-    async fn write(
+    pub(super) async fn write(
         self,
         tx: &WriteTx,
         facts: &Facts,

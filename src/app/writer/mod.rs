@@ -20,7 +20,7 @@ mod lane;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
@@ -29,6 +29,9 @@ use tracing::Span;
 
 use super::clock::Clock;
 use super::measures::{Measures, Measuring};
+use super::retry::retried;
+use super::rules::AdoptedBy;
+use super::terms::Loaded;
 use super::terms::TermsCache;
 use super::watch::Wakes;
 use super::{AppError, Result};
@@ -41,8 +44,11 @@ use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
 use crate::domain::referral::Referral;
 use crate::domain::role::Reach;
+use crate::domain::rules::RulesVersion;
+use crate::domain::time::Now;
 use crate::store::approvals::StoredApproval;
-use crate::store::{self, Store};
+use crate::store::books::Head;
+use crate::store::{self, Store, WriteTx};
 use hint_sender::HintSender;
 
 /// Commands that may wait for one book. A caller past it is told at once, and can retry; at some hundred commands a
@@ -147,6 +153,14 @@ pub struct Writer {
     shared: Arc<Shared>,
 }
 
+/// Begins the record of a programme that was just made: with the rules it goes by. The caller commits.
+pub(super) async fn begin_record(tx: &WriteTx, loaded: &Loaded, by: &AdoptedBy, now: Now) -> Result<()> {
+    let programme = loaded.terms.programme();
+    let (mut facts, mut pen) = (loaded.facts(true), group::Pen::new(programme, Head::new(programme)));
+    pen.adopt_rules(&mut facts, by, now)?;
+    Ok(pen.write(tx, &facts, &HashSet::new(), (&[], now.at)).await?)
+}
+
 #[derive(Debug)]
 struct Shared {
     store: Store,
@@ -197,8 +211,27 @@ impl Writer {
         let known = facts::load(&snapshot, &shared.terms, programme, &head, &commands, &[]).await?;
         let now = shared.clock.now_after(known.recorded);
         let mut facts = known.facts;
+        facts.rules = facts.rules.max(RulesVersion::CURRENT);
         let mut pen = group::Pen::new(programme, head);
         pen.decide(&mut facts, command, group::Who { actor, reach, request }, now)
+    }
+
+    /// Has a programme adopt this program's rules. Answers whether it was for this call to do.
+    pub(super) async fn adopt_rules(&self, programme: &Programme) -> Result<bool> {
+        let shared = &self.shared;
+        let written = retried(|| async {
+            let locked = group::lock(shared, shared.store.turn().await?, programme).await?;
+            if locked.has_older_rules() {
+                group::write(shared, locked, programme, &[]).await.map(Some)
+            } else {
+                locked.release().await.map(|()| None)
+            }
+        });
+        // Nobody asked anything: what is answered is why it could not be done.
+        match written.await? {
+            None => Ok(false),
+            Some(answers) => answers.into_iter().find_map(std::result::Result::err).map_or(Ok(true), Err),
+        }
     }
 
     pub(super) fn measure(&self, measures: Arc<dyn Measures>) {

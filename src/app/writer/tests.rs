@@ -19,7 +19,8 @@ async fn a_book_is_first_in_first_out_over_its_groups() {
     let queued = (0..GROUP_COMMANDS + 100).map(|n| submit(&house, &book, note(offers[n % offers.len()])));
     let (sent, ()) = join(join_all(queued), async { drop(turn) }).await;
     let sent: Vec<RequestId> = sent.into_iter().map(|it| it.unwrap()).collect();
-    let made = Seq(i64::try_from(offers.len()).unwrap());
+    // The rules adopted, and an offer each.
+    let made = Seq(1 + i64::try_from(offers.len()).unwrap());
     let recorded = events::page(house.app.store(), &book, made, 10_000).await.unwrap();
     let recorded: Vec<RequestId> = recorded.into_iter().map(|it| it.event.request).collect();
     assert_eq!(recorded, sent);

@@ -10,6 +10,7 @@ use crate::domain::ids::AwardId;
 use crate::domain::ledger::{Account, Owner, Unit};
 use crate::domain::offer::Offer;
 use crate::domain::referral::Referral;
+use crate::domain::rules::RulesVersion;
 
 impl Facts {
     /// Folds one event in: the same fold that `verify` proves the current state with.
@@ -23,6 +24,7 @@ impl Facts {
                     self.offers.insert(offer.id, offer);
                 }
             }
+            EventBody::RulesAdopted { version } => self.adopt(*version, event),
             EventBody::Placed { urn, placement } => {
                 self.placements.insert(*urn, *placement);
             }
@@ -104,6 +106,17 @@ impl Facts {
         }
     }
 
+    /// Goes by another version of the rules from here on.
+    fn adopt(&mut self, version: RulesVersion, event: &Event) {
+        let known = self.rules < version && version <= RulesVersion::CURRENT;
+        if !known {
+            let (at, newest) = (event.seq, RulesVersion::CURRENT);
+            let expected = format!("expected one after {}, up to {newest}, the newest that is known", self.rules);
+            self.broken.push(format!("event {at} adopts rules {version}: {expected}"));
+        }
+        self.rules = version;
+    }
+
     fn touch(&mut self, event: &Event) {
         if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
             offer.apply(event);
@@ -123,6 +136,44 @@ fn note_invoice(invoices: &mut HashMap<(String, Reference), AwardId>, award: &Aw
         } else if invoices.get(&key) == Some(&award.id) {
             // Once it stands no more, another award may have paid it since.
             invoices.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::recorder::{Book, day};
+    use super::*;
+    use crate::domain::event::Seq;
+    use crate::domain::ids::RequestId;
+    use crate::domain::time::Micros;
+
+    fn adopts(seq: i64, version: i64) -> Event {
+        Event {
+            seq: Seq(seq),
+            offer: None,
+            actor: "tsio".parse().unwrap(),
+            request: RequestId(uuid::Uuid::nil()),
+            effective: day("2026-01-05"),
+            recorded: Micros(0),
+            reason_code: None,
+            text_hash: None,
+            body: EventBody::RulesAdopted { version: RulesVersion(version) },
+            entries: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_record_goes_by_the_rules_it_adopted_last() {
+        let mut facts = Book::empty().facts;
+        facts.rules = RulesVersion::V1;
+        facts.apply(&adopts(1, 2));
+        assert_eq!((facts.rules, facts.broken.len()), (RulesVersion::V2, 0));
+        // The same once more, older ones, and ones that nobody here knows.
+        for (version, named) in [(2, "adopts rules 2"), (1, "adopts rules 1"), (99, "adopts rules 99")] {
+            let mut facts = Book::empty().facts;
+            facts.apply(&adopts(2, version));
+            assert!(facts.broken.iter().any(|it| it.contains(named)), "{version}: {:?}", facts.broken);
         }
     }
 }

@@ -46,6 +46,7 @@ use super::offer::{Offer, Recipient};
 use super::referral::Referral;
 use super::refusal::{Limit, Reason, Refusal};
 use super::role::Reach;
+use super::rules::RulesVersion;
 use super::school::{HandPlacement, TrustKind};
 use super::terms::Terms;
 use super::time::Now;
@@ -98,7 +99,10 @@ pub struct Facts {
     pub trusts: HashMap<Uid, TrustAnswer>,
     /// Placements made by hand.
     pub placements: HashMap<Urn, HandPlacement>,
-    /// Entries folded in that their accounts could not bear: none, unless the record or a decision is wrong.
+    /// The version of the rules that the programme has adopted so far: rules that a version added ask for it.
+    pub rules: RulesVersion,
+    /// What was folded in and cannot be, such as an entry that its account cannot bear: none, unless the record or a
+    /// decision is wrong.
     pub broken: Vec<String>,
 }
 
@@ -143,6 +147,7 @@ impl Facts {
             register: HashMap::new(),
             trusts: HashMap::new(),
             placements: HashMap::new(),
+            rules: RulesVersion::V1,
             broken: Vec::new(),
         }
     }

@@ -87,7 +87,8 @@ fn verb(event: &Event) -> Option<Verb> {
         | EventBody::ReferralDiscussed { .. }
         | EventBody::ReferralApproved { .. }
         | EventBody::ReferralDeclined { .. }
-        | EventBody::ReferralWithdrawn { .. } => return None,
+        | EventBody::ReferralWithdrawn { .. }
+        | EventBody::RulesAdopted { .. } => return None,
         EventBody::Awarded { .. } => Verb::Award,
         EventBody::DaysBooked { .. } | EventBody::BookingCancelled { .. } => Verb::Book,
         EventBody::Drawn { .. } => Verb::Draw,

@@ -21,6 +21,7 @@ use crate::domain::offer::{Acceptor, DeclineReason, Offer, Outcome, Party, Recip
 use crate::domain::period::Period;
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Reach};
+use crate::domain::rules::RulesVersion;
 use crate::domain::terms::{StrandId, Terms, shipped};
 use crate::domain::time::{Micros, Now};
 
@@ -94,7 +95,8 @@ impl Book {
         let programme: Programme = "2021-22".parse().unwrap();
         let (file, text) = shipped()[0];
         let scheme = Arc::new(Terms::parse(file, text).unwrap());
-        let facts = Facts::new(ProgrammeFacts { programme, terms: [7; 32], scheme, open: true });
+        let mut facts = Facts::new(ProgrammeFacts { programme, terms: [7; 32], scheme, open: true });
+        facts.rules = RulesVersion::CURRENT;
         let (events, today, reach) = (Vec::new(), day("2021-12-01"), Reach::everything());
         Self { facts, events, today, request: None, reach, ids: 0, calls: 0 }
     }

@@ -7,6 +7,7 @@ use crate::domain::book::recorder::{day, uid, urn};
 use crate::domain::ids::LaCode;
 use crate::domain::ids::Programme;
 use crate::domain::ledger::{EntrySeq, Verb};
+use crate::domain::rules::RulesVersion;
 
 const GENESIS: &str = "e003d1cb7f19e4394613abde750816cb1649409f8f436dc89afe5b15acb7408c";
 const FIRST: &str = "77f7965745caecae4ffc5ea90d146e0c9186ff75d4e8dc6af6408db328255740";
@@ -214,6 +215,7 @@ fn bodies() -> Vec<(EventBody, String)> {
         (placed(HandPlacement::SingleSchoolMat { uid: uid(9) }),                          r#"{"kind":"placed","urn":100001,"placement":{"kind":"single_school_mat","uid":9}}"#.into()),
         (placed(HandPlacement::Mat { uid: uid(9) }),                                      r#"{"kind":"placed","urn":100001,"placement":{"kind":"mat","uid":9}}"#.into()),
         (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
+        (EventBody::RulesAdopted { version: RulesVersion::V2 },                           r#"{"kind":"rules_adopted","version":2}"#.into()),
         (EventBody::ApprovalDenied { approval },                                          format!(r#"{{"kind":"approval_denied","approval":"{id}"}}"#)),
         (EventBody::ApprovalGiven { approval },                                           format!(r#"{{"kind":"approval_given","approval":"{id}"}}"#)),
     ];

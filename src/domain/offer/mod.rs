@@ -336,7 +336,8 @@ impl Offer {
             | EventBody::ReferralDiscussed { .. }
             | EventBody::ReferralApproved { .. }
             | EventBody::ReferralDeclined { .. }
-            | EventBody::ReferralWithdrawn { .. } => {}
+            | EventBody::ReferralWithdrawn { .. }
+            | EventBody::RulesAdopted { .. } => {}
         }
         if event.body.moves_etag() {
             self.version = event.seq;

@@ -19,6 +19,7 @@ entity! {
         next_entry: i64,
         head: Vec<u8>,
         open: bool,
+        rules: i64,
     }
 }
 

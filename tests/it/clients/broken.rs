@@ -49,7 +49,7 @@ async fn an_answer_that_is_torn_on_its_way_is_asked_for_again(db: Db) {
     client.read(ask, async |tsio, it| tsio.offers().get_offer(it).await).await.unwrap();
 
     tear.swallow();
-    let mut beside = to(server.url()).connect().await.unwrap().watch(everything_after(19));
+    let mut beside = to(server.url()).connect().await.unwrap().watch(everything_after(20));
     let torn = async {
         let seen = loop {
             if let Some(Told::Change(change)) = beside.next().await.unwrap().told {
@@ -94,10 +94,10 @@ async fn a_server_that_stands_still_is_left_and_found_again(db: Db) {
     let offer = officer.seed().await.remove(0).offer;
     let to = Client::to(server.url()).named("ann", "case-officer", None).silence(Duration::from_secs(2));
     let (broke, mut broken) = mpsc::unbounded_channel();
-    let mut watch = to.connect().await.unwrap().watch(everything_after(18)).telling(move |status| {
+    let mut watch = to.connect().await.unwrap().watch(everything_after(19)).telling(move |status| {
         let _ = broke.send(status.clone());
     });
-    assert_eq!(watch.next().await.unwrap().sequence, 19);
+    assert_eq!(watch.next().await.unwrap().sequence, 20);
 
     server.pause();
     loop {
@@ -112,8 +112,8 @@ async fn a_server_that_stands_still_is_left_and_found_again(db: Db) {
     loop {
         let message = watch.next().await.unwrap();
         match message.told {
-            Some(Told::Change(_)) => break assert_eq!(message.sequence, 20, "the next one, once"),
-            _ => assert_eq!(message.sequence, 19),
+            Some(Told::Change(_)) => break assert_eq!(message.sequence, 21, "the next one, once"),
+            _ => assert_eq!(message.sequence, 20),
         }
     }
 }

@@ -1,0 +1,120 @@
+//! Every programme adopts the rules of this version before anything else is recorded: once, whoever comes first.
+
+use std::thread;
+
+use tonic::Code;
+use tsio::domain::event::genesis;
+use tsio::proto::{IdentifyOffersRequest, LoadTermsRequest};
+
+use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
+use crate::harness::{Db, Server, both, tsio};
+use crate::past::{Past, proved, verify};
+
+both!(
+    a_start_finishes_an_upgrade_that_was_cut_short,
+    a_writer_adopts_the_rules_first,
+    newer_rules_are_left_to_the_newer_program,
+    a_programme_begins_with_the_rules,
+);
+
+const ADOPTED: &str = "SELECT count(*) FROM events WHERE kind = 'rules_adopted'";
+
+/// Leaves the programmes as a process does that was killed after the schema was migrated and before an event was written.
+async fn cut_short(db: &Db) {
+    let mut past = Past::of(db).await;
+    let unguarded = if db.is_postgres() {
+        "ALTER TABLE events DISABLE TRIGGER USER"
+    } else {
+        "DROP TRIGGER IF EXISTS events_are_not_updated; DROP TRIGGER IF EXISTS events_are_not_deleted"
+    };
+    past.run(unguarded).await.unwrap();
+    past.run("DELETE FROM events").await.unwrap();
+    for programme in [YEAR, NEXT_YEAR] {
+        let begin = genesis(&programme.parse().unwrap()).to_string();
+        let begin = if db.is_postgres() { format!("'\\x{begin}'") } else { format!("X'{begin}'") };
+        let sql = format!("UPDATE books SET rules = 1, next_seq = 1, head = {begin} WHERE programme = '{programme}'");
+        past.run(&sql).await.unwrap();
+    }
+    if db.is_postgres() {
+        past.run("ALTER TABLE events ENABLE TRIGGER USER").await.unwrap();
+    }
+}
+
+/// Several at once on PostgreSQL; a SQLite file has one server.
+async fn a_start_finishes_an_upgrade_that_was_cut_short(db: Db) {
+    let mut server = Server::start(&db);
+    server.stop();
+    cut_short(&db).await;
+    let servers = if db.is_postgres() { 4 } else { 1 };
+    let starting: Vec<_> = (0..servers)
+        .map(|_| {
+            thread::spawn({
+                let db = db.clone();
+                move || Server::start(&db)
+            })
+        })
+        .collect();
+    let servers: Vec<Server> = starting.into_iter().map(|it| it.join().unwrap()).collect();
+    assert_eq!(Past::of(&db).await.number(ADOPTED).await, 2, "one a programme");
+    let client = Client::of(&servers[0]).await;
+    client.seed().await;
+    drop(servers);
+    assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [20, 1]);
+
+    // `tsio migrate` does the same, and says for which programmes.
+    cut_short(&db).await;
+    Past::of(&db).await.run("DELETE FROM offer_schools; DELETE FROM offers; DELETE FROM requests").await.unwrap();
+    let migrated = tsio(&["migrate", "--database", &db.url()]);
+    assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+    for programme in [YEAR, NEXT_YEAR] {
+        assert!(migrated.stderr.contains(&format!("programme {programme} has adopted")), "{}", migrated.stderr);
+    }
+    assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 1]);
+}
+
+/// Whatever a running server finds under the lock, it records nothing under older rules.
+async fn a_writer_adopts_the_rules_first(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.import_august().await;
+    cut_short(&db).await;
+    let (request_id, programme) = (fresh(), YEAR.to_owned());
+    let preview = IdentifyOffersRequest { request_id, programme, validate_only: true };
+    let checked = client.offers().identify_offers(client.ask(preview)).await.unwrap().into_inner();
+    assert_eq!((checked.created, Past::of(&db).await.number(ADOPTED).await), (19, 0), "a check writes nothing");
+    assert_eq!(client.identify(YEAR, &fresh()).await.unwrap().created, 19);
+    let first = format!("{ADOPTED} AND programme = '{YEAR}' AND seq = 1");
+    assert_eq!(Past::of(&db).await.number(&first).await, 1);
+    assert_eq!(proved(&db)[0].0, 20);
+}
+
+async fn newer_rules_are_left_to_the_newer_program(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offer = client.seed().await.remove(0).offer;
+    let mut past = Past::of(&db).await;
+    past.run(&format!("UPDATE books SET rules = 3 WHERE programme = '{YEAR}'")).await.unwrap();
+    let refused = client.note(&offer, "under rules not known here", &fresh()).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "SERVER_OUTDATED"));
+    let (code, reports) = verify(&db, &["--programme", YEAR]);
+    let named = "the version of the rules: the record says RulesVersion(2), the database has RulesVersion(3)";
+    assert_eq!((code, reports[0]["differences"][0].as_str()), (1, Some(named)), "{reports:#}");
+    assert_eq!(client.list(YEAR).await.len(), 19, "it reads on");
+}
+
+/// One that ships with the program, and one that is loaded: by whoever loads it.
+async fn a_programme_begins_with_the_rules(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    // The scheme of 2021-22 three years earlier.
+    let years = [("2021-22", "2018-19"), ("2021-09", "2018-09"), ("2022-", "2019-")];
+    let text = include_str!("../../terms/2021-22.toml").to_owned();
+    let text = years.into_iter().fold(text, |text, (from, to)| text.replace(from, to));
+    let file_name = "2018-19.toml".to_owned();
+    let load = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
+    let mut past = Past::of(&db).await;
+    client.schemes().load_terms(client.ask(load)).await.unwrap();
+    let by = |who: &str| format!("{ADOPTED} AND seq = 1 AND actor = '{who}'");
+    assert_eq!((past.number(&by("tsio")).await, past.number(&by("officer")).await), (2, 1));
+    assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 1, 1]);
+}
