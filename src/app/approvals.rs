@@ -7,6 +7,7 @@ use crate::domain::book::approval;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme};
 use crate::domain::role::{Action, Caller};
+use crate::domain::time::Micros;
 use crate::store::approvals::{self, Field, Seen, StoredApproval};
 use crate::store::condition::Condition;
 use crate::store::events;
@@ -23,14 +24,15 @@ pub enum Which {
     WaitingForMe,
 }
 
-fn seen(caller: &Caller, which: Which) -> Seen<'_> {
-    let me = caller.actor.as_str();
+fn seen(caller: &Caller, which: Which, now: Micros) -> Seen<'static> {
+    let me = caller.person();
     match which {
         Which::WaitingForMe => Seen {
             actions: approval::may_give(caller),
             asked_by: None,
             not_asked_by: Some(me),
             closed_too: false,
+            now,
             condition: None,
         },
         Which::Open | Which::All => Seen {
@@ -38,6 +40,7 @@ fn seen(caller: &Caller, which: Which) -> Seen<'_> {
             asked_by: Some(me),
             not_asked_by: None,
             closed_too: which == Which::All,
+            now,
             condition: None,
         },
     }
@@ -56,8 +59,10 @@ impl App {
         page: Page,
     ) -> Result<Vec<StoredApproval>> {
         authorise(caller, Action::Read)?;
+        let now = self.clock().now().at;
         let snapshot = self.snapshot().await?;
-        let mut page = approvals::page(&snapshot, &Seen { condition, ..seen(caller, which) }, page).await?;
+        let mut page = approvals::page(&snapshot, &Seen { condition, ..seen(caller, which, now) }, page).await?;
+        page.iter_mut().for_each(|it| it.state = it.state.at(now, it.expires));
         // Why one of a book was asked, or denied, is the text of that event.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();
         for programme in programmes {

@@ -65,7 +65,7 @@ pub use approvals::Which as WhichApprovals;
 pub use awards::ToldAward;
 pub use error::{AppError, Violation};
 pub use funds::{AskedPosition, Fund, FundField, FundKey, Position};
-pub use imports::Denial;
+pub use imports::{Denial, Withdrawal};
 pub use measures::Measures;
 pub use offers::{OfferInFull, OffersAtOnce};
 pub use referrals::ReferralInFull;

@@ -6,6 +6,7 @@
 use super::{App, AppError, Result};
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::rules::RulesVersion;
+use crate::store::approvals::{self, StoredApproval};
 use crate::store::books;
 
 /// Who the record says did what the program does by itself.
@@ -26,20 +27,36 @@ impl AdoptedBy {
     }
 }
 
+/// What an upgrade did: the programmes that adopted the rules, and the approvals that expired with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Upgraded {
+    /// The programmes.
+    pub programmes: Vec<Programme>,
+    /// Approvals that were open, and state nothing of what they were judged against: what they ask for has to be asked again.
+    pub expired: Vec<StoredApproval>,
+}
+
 impl App {
-    /// Has every programme that goes by older rules adopt this program's. Returns those that did.
+    /// Has every programme that goes by older rules adopt this program's, and returns what came of it.
     ///
     /// # Errors
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::ClockWrong`], [`AppError::Outdated`];
     /// [`AppError::Bug`] for stored terms that cannot be read.
-    pub async fn adopt_rules(&self) -> Result<Vec<Programme>> {
-        let mut adopted = Vec::new();
+    pub async fn adopt_rules(&self) -> Result<Upgraded> {
+        let mut upgraded = Upgraded::default();
         for programme in books::with_rules_before(self.store(), RulesVersion::CURRENT).await? {
             if self.inner.writer.adopt_rules(&programme).await? {
                 tracing::info!(%programme, version = %RulesVersion::CURRENT, "a programme adopted the rules");
-                adopted.push(programme);
+                upgraded.programmes.push(programme);
             }
         }
-        Ok(adopted)
+        if !upgraded.programmes.is_empty() {
+            upgraded.expired = approvals::past(self.store(), self.clock().now().at).await?;
+        }
+        for it in &upgraded.expired {
+            let (approval, action) = (it.id, it.action.as_str());
+            tracing::warn!(%approval, action, requested_by = %it.requested_by, "an approval that was open has expired");
+        }
+        Ok(upgraded)
     }
 }

@@ -151,7 +151,7 @@ impl App {
         }
         let answer = (new.encode)(&kept);
         let (rpc, fingerprint) = (new.rpc.to_owned(), new.fingerprint);
-        let stored = requests::Stored { actor, request, rpc, fingerprint, answer: answer.clone() };
+        let stored = requests::Stored { actor, request, rpc, fingerprint, answer: answer.clone(), approval: None };
         requests::keep(&tx, &[stored], self.register_now(&tx).await?.at).await?;
         tx.commit().await?;
         Ok(answer)

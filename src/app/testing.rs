@@ -125,7 +125,7 @@ pub(crate) fn replacing(name: &str, as_at: &str, replaces: ImportId) -> Header {
 }
 
 pub(crate) fn admin(name: &str) -> Caller {
-    Caller { actor: name.parse().unwrap(), roles: vec![Role::Administrator], regions: Regions::Every }
+    Caller { actor: name.parse().unwrap(), roles: vec![Role::Administrator], regions: Regions::Every, subject: None }
 }
 
 pub(crate) fn date(text: &str) -> Date {
@@ -143,7 +143,7 @@ pub(crate) fn programme(name: &str) -> Programme {
 /// Who works offers, and changes their regions.
 pub(crate) fn officer() -> Caller {
     let roles = vec![Role::CaseOfficer, Role::Administrator];
-    Caller { actor: "officer".parse().unwrap(), roles, regions: Regions::Every }
+    Caller { actor: "officer".parse().unwrap(), roles, regions: Regions::Every, subject: None }
 }
 
 /// Hands over a command under an id of its own.
@@ -152,6 +152,7 @@ pub(crate) async fn submit(house: &House, book: &Programme, command: Command) ->
     let submission = Submission {
         programme: book.clone(),
         actor: officer().actor,
+        subject: None,
         reach: Reach::everything(),
         request,
         rpc: "test",
@@ -159,6 +160,7 @@ pub(crate) async fn submit(house: &House, book: &Programme, command: Command) ->
         command,
         deadline: None,
         encode: |_| Vec::new(),
+        encode_asked: |_, _| None,
     };
     house.app.submit(&officer(), submission).await.map(|_| request)
 }

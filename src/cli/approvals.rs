@@ -12,7 +12,10 @@ use super::import::render::{AffectedView, ImportView, affected_text};
 use super::names::{instant, name, some_number, some_text};
 use super::offers::render::OfferView;
 use super::out::{Column, View, cell, facts, table};
-use crate::proto::{Approval, DenyApprovalRequest, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest};
+use crate::proto::{
+    Approval, DenyApprovalRequest, FundStatement, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest,
+    WithdrawApprovalRequest,
+};
 
 /// A command about approvals.
 #[derive(Debug, Subcommand)]
@@ -21,7 +24,7 @@ pub enum ApprovalsCommand {
     #[command(after_help = "Examples:\n  tsio approvals list --all\n  \
                             tsio approvals list --filter 'action = move_funds'")]
     List {
-        /// Those carried out or denied too
+        /// Those carried out, denied, withdrawn or expired too
         #[arg(long)]
         all: bool,
         /// Only those that wait for you
@@ -40,6 +43,12 @@ pub enum ApprovalsCommand {
         /// Why
         #[arg(long)]
         reason: String,
+    },
+    /// Withdraw an approval that you asked for: nothing is carried out
+    #[command(after_help = "Example:\n  tsio approvals withdraw 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
+    Withdraw {
+        /// The approval's id
+        approval: String,
     },
     /// Give an approval, which carries the command out
     #[command(alias = "approve")]
@@ -75,11 +84,42 @@ pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Res
             let answer = session.approvals().give_approval(session.call(request)).await?.into_inner();
             session.print(&GivenView::from(answer))
         }
+        ApprovalsCommand::Withdraw { approval } => {
+            let request = WithdrawApprovalRequest { request_id: session.request_id(), approval, validate_only: false };
+            let answer = session.approvals().withdraw_approval(session.call(request)).await?.into_inner();
+            session.print(&ApprovalView::from(answer.approval.unwrap_or_default()))
+        }
         ApprovalsCommand::Deny { approval, reason } => {
             let request =
                 DenyApprovalRequest { request_id: session.request_id(), approval, reason, validate_only: false };
             let answer = session.approvals().deny_approval(session.call(request)).await?.into_inner();
             session.print(&ApprovalView::from(answer.approval.unwrap_or_default()))
+        }
+    }
+}
+
+/// A fund in what an approval states.
+#[derive(Debug, Serialize)]
+struct StatementView {
+    fund: String,
+    allocated_before: i64,
+    allocated_after: i64,
+    committed: i64,
+    spent: i64,
+    available_before: i64,
+    available_after: i64,
+}
+
+impl From<FundStatement> for StatementView {
+    fn from(it: FundStatement) -> Self {
+        Self {
+            fund: it.fund,
+            allocated_before: it.allocated_before,
+            allocated_after: it.allocated_after,
+            committed: it.committed,
+            spent: it.spent,
+            available_before: it.available_before,
+            available_after: it.available_after,
         }
     }
 }
@@ -98,6 +138,10 @@ struct ApprovalView {
     to_fund: Option<String>,
     over_commit: bool,
     denied_reason: Option<String>,
+    expire_time: Option<String>,
+    funds: Vec<StatementView>,
+    offer_etag: Option<String>,
+    offer_region: Option<String>,
 }
 
 impl From<Approval> for ApprovalView {
@@ -115,11 +159,25 @@ impl From<Approval> for ApprovalView {
             to_fund: some_text(approval.to_fund),
             over_commit: approval.over_commit,
             denied_reason: some_text(approval.denied_reason),
+            expire_time: instant(approval.expire_time),
+            funds: approval.funds.into_iter().map(StatementView::from).collect(),
+            offer_etag: some_text(approval.offer_etag),
+            offer_region: some_text(approval.offer_region),
         }
     }
 }
 
 impl ApprovalView {
+    /// What it states of funds, before and after.
+    fn states(&self) -> String {
+        let pounds = |pence| shown(Some("pence"), pence);
+        let one = |it: &StatementView| {
+            let (before, after) = (pounds(it.available_before), pounds(it.available_after));
+            format!("fund {}: available {before}, then {after}", it.fund)
+        };
+        self.funds.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+
     fn amount(&self) -> String {
         self.amount_pence.map(|pence| shown(Some("pence"), pence)).unwrap_or_default()
     }
@@ -134,6 +192,8 @@ impl View for ApprovalView {
             ("subject", self.subject.clone()),
             ("amount", self.amount()),
             ("to fund", cell(self.to_fund.as_ref())),
+            ("expires", cell(self.expire_time.as_ref())),
+            ("states", self.states()),
         ])
     }
 }

@@ -68,6 +68,9 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
         }
         Access::Guarded { .. } => tracing::info!(%listen, tls = config.setup.tls.is_some(), "serving"),
     }
+    if let Some(warning) = config.setup.access.warning() {
+        tracing::warn!("{warning}");
+    }
     let ready = move || out::text(&format!("LISTENING {listen}"));
     let ending = crate::grpc::serve(app, listener, config.setup.clone(), ready, stop).await;
     // Closing brings SQLite's file up to date with its log; what still runs past the drain is not waited for.
@@ -111,6 +114,9 @@ pub fn config(command: &ConfigCommand) -> ExitCode {
                     format!("{tokens}, {} service(s) by certificate", services.len())
                 }
             };
+            if let Some(warning) = config.setup.access.warning() {
+                out::remark(&format!("warning: {warning}"));
+            }
             let tls = if config.setup.tls.is_some() { "TLS" } else { "no TLS" };
             out::remark(&format!("{}: as it should be: {}, {tls}, {who}", path.display(), config.listen));
             ExitCode::SUCCESS
@@ -130,8 +136,14 @@ pub async fn migrate(args: MigrateArgs) -> ExitCode {
         Ok::<_, Failure>(adopted)
     };
     match done.await {
-        Ok(adopted) => {
-            for programme in adopted {
+        Ok(upgraded) => {
+            for it in &upgraded.expired {
+                let (approval, action, by) = (it.id, &it.action, &it.requested_by);
+                out::remark(&format!(
+                    "approval {approval} ({action}, asked for by {by}) was open and has expired: ask again"
+                ));
+            }
+            for programme in upgraded.programmes {
                 out::remark(&format!("programme {programme} has adopted the rules of this version"));
             }
             out::remark("the schema is up to date");

@@ -51,6 +51,7 @@ mutations!(
     ReleaseAwardRequest,
     ReopenOfferRequest,
     StartOfferRequest,
+    WithdrawApprovalRequest,
     WithdrawFundRequest,
     WithdrawImportRequest,
     WithdrawReferralRequest,

@@ -126,6 +126,6 @@ fn service(table: &ServiceTable, mistakes: &mut Vec<Mistake>) -> Option<Service>
     };
     let misplaced = |error| mistakes.push(Mistake::at(table.regions.as_ref(), wrong("regions", &error)));
     let regions = regions.map_err(misplaced).ok();
-    let caller = Caller { actor: actor?, roles: roles?, regions: regions? };
+    let caller = Caller { actor: actor?, roles: roles?, regions: regions?, subject: None };
     (mistakes.len() == before).then(|| Service { name: name.to_owned(), caller })
 }

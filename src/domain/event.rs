@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize};
 use super::Date;
 use super::award::{Reference, Support};
 use super::book::funds::FundChange;
+use super::book::statement::Statement;
 use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
 use super::ledger::{Entry, Unit};
 use super::money::{HalfDays, Pence};
 use super::offer::{Acceptor, ListedSchool, Outcome, Party, Recipient, ResponsibleBody};
+use super::person::TokenSubject;
 use super::referral::{Origin, Subject};
 use super::region::Region;
 use super::rules::RulesVersion;
@@ -125,14 +127,34 @@ pub enum EventBody {
         /// The movement asked for, where it is about money.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         change: Option<FundChange>,
+        /// What it was judged against and what it will do; nothing before rules 2.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        statement: Option<Statement>,
+        /// When it expires, in microseconds since 1970; nothing before rules 2.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Micros>,
+        /// Whose token it was, to tell two people apart; nothing without a token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
     },
     /// The second person approved.
     ApprovalGiven {
         /// The approval.
         approval: ApprovalId,
+        /// Whose token it was, to tell two people apart; nothing without a token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
     },
     /// The second person denied it.
     ApprovalDenied {
+        /// The approval.
+        approval: ApprovalId,
+        /// Whose token it was, to tell two people apart; nothing without a token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
+    },
+    /// Whoever asked took it back.
+    ApprovalWithdrawn {
         /// The approval.
         approval: ApprovalId,
     },
@@ -252,6 +274,9 @@ pub enum EventBody {
         rule: String,
         /// The ground of that rule.
         ground: String,
+        /// Whose token it was, to tell two people apart; nothing without a token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
     },
     /// It was discussed with the school or trust; what was said lies apart.
     ReferralDiscussed {
@@ -266,11 +291,17 @@ pub enum EventBody {
         offer: OfferId,
         /// The schools that are eligible by it alone.
         exceptional: Vec<Urn>,
+        /// Whose token it was, to tell two people apart; nothing without a token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
     },
     /// It was declined.
     ReferralDeclined {
         /// The referral.
         referral: ReferralId,
+        /// Whose token it was, to tell two people apart; nothing without a token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
     },
     /// It was taken back undecided.
     ReferralWithdrawn {
@@ -295,7 +326,7 @@ pub struct ReleasedAward {
 
 impl EventBody {
     /// Every kind there is, as [`Self::kind`] answers it.
-    pub const KINDS: [&str; 31] = [
+    pub const KINDS: [&str; 32] = [
         "identified",
         "schools_added",
         "contacted",
@@ -311,6 +342,7 @@ impl EventBody {
         "approval_opened",
         "approval_given",
         "approval_denied",
+        "approval_withdrawn",
         "fund_created",
         "fund_allocated",
         "fund_withdrawn",
@@ -348,6 +380,7 @@ impl EventBody {
             Self::ApprovalOpened { .. } => "approval_opened",
             Self::ApprovalGiven { .. } => "approval_given",
             Self::ApprovalDenied { .. } => "approval_denied",
+            Self::ApprovalWithdrawn { .. } => "approval_withdrawn",
             Self::FundCreated { .. } => "fund_created",
             Self::FundAllocated { .. } => "fund_allocated",
             Self::FundWithdrawn { .. } => "fund_withdrawn",
@@ -392,6 +425,7 @@ impl EventBody {
             | Self::ApprovalOpened { .. }
             | Self::ApprovalGiven { .. }
             | Self::ApprovalDenied { .. }
+            | Self::ApprovalWithdrawn { .. }
             | Self::FundCreated { .. }
             | Self::FundAllocated { .. }
             | Self::FundWithdrawn { .. }
@@ -426,7 +460,7 @@ impl EventBody {
             Self::ReferralRaised { referral, .. }
             | Self::ReferralDiscussed { referral }
             | Self::ReferralApproved { referral, .. }
-            | Self::ReferralDeclined { referral }
+            | Self::ReferralDeclined { referral, .. }
             | Self::ReferralWithdrawn { referral } => Some(*referral),
             _ => None,
         }

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod money;
 pub mod offer;
 pub mod period;
+pub mod person;
 pub mod placement;
 pub mod referral;
 pub mod refusal;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Date;
 use super::event::{Event, EventBody, Seq};
 use super::ids::{Actor, BadId, OfferId, Programme, ReferralId, Uid, Urn};
+use super::person::{Person, TokenSubject};
 use super::region::Region;
 use super::terms::RuleId;
 
@@ -119,6 +120,8 @@ pub struct Decision {
     pub on: Date,
     /// Who decided: never whoever raised it.
     pub by: Actor,
+    /// Whose token that was.
+    pub subject: Option<TokenSubject>,
 }
 
 /// One referral, as its events left it.
@@ -146,6 +149,8 @@ pub struct Referral {
     pub state: State,
     /// Who raised it.
     pub raised_by: Actor,
+    /// Whose token that was.
+    pub raised_subject: Option<TokenSubject>,
     /// The day it was raised.
     pub raised_on: Date,
     /// The event that raised it.
@@ -166,7 +171,8 @@ impl Referral {
     /// The referral a `referral_raised` event makes; nothing from another event.
     #[must_use]
     pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
-        let EventBody::ReferralRaised { referral, subject, urns, name, region, origin, rule, ground } = &event.body
+        let EventBody::ReferralRaised { referral, subject, urns, name, region, origin, rule, ground, token_subject } =
+            &event.body
         else {
             return None;
         };
@@ -182,6 +188,7 @@ impl Referral {
             ground: ground.clone(),
             state: State::Open,
             raised_by: event.actor.clone(),
+            raised_subject: *token_subject,
             raised_on: event.effective,
             raised: event.seq,
             discussions: Vec::new(),
@@ -197,19 +204,25 @@ impl Referral {
         let (seq, on, by) = (event.seq, event.effective, event.actor.clone());
         match &event.body {
             EventBody::ReferralDiscussed { .. } => self.discussions.push(Discussion { seq, on, by }),
-            EventBody::ReferralApproved { offer, exceptional, .. } => {
+            EventBody::ReferralApproved { offer, exceptional, token_subject, .. } => {
                 (self.state, self.offer) = (State::Approved, Some(*offer));
                 self.exceptional.clone_from(exceptional);
-                self.decision = Some(Decision { seq, on, by });
+                self.decision = Some(Decision { seq, on, by, subject: *token_subject });
             }
-            EventBody::ReferralDeclined { .. } => {
+            EventBody::ReferralDeclined { token_subject, .. } => {
                 self.state = State::Declined;
-                self.decision = Some(Decision { seq, on, by });
+                self.decision = Some(Decision { seq, on, by, subject: *token_subject });
             }
             EventBody::ReferralWithdrawn { .. } => self.state = State::Withdrawn,
             _ => return,
         }
         self.version = event.seq;
+    }
+
+    /// Who raised it, as far as two people are told apart.
+    #[must_use]
+    pub fn raiser(&self) -> Person {
+        Person { actor: self.raised_by.clone(), subject: self.raised_subject }
     }
 
     /// Its etag: another one after every change.

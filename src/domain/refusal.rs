@@ -33,6 +33,12 @@ pub enum Reason {
     ApprovalRequired,
     /// The approval has been given already.
     ApprovalNotOpen,
+    /// The call was made before, and its approval was denied, withdrawn, or has expired.
+    ApprovalClosed,
+    /// Carried out now, it would do more than the approval states.
+    ApprovalExceeded,
+    /// Only whoever asked for an approval may withdraw it.
+    ApprovalOfAnother,
     /// Whoever asked may not approve.
     SelfApproval,
     /// The register places the school; a hand placement is for schools it places nowhere.
@@ -109,6 +115,9 @@ impl Reason {
             Self::SchoolOnAnotherOffer => "SCHOOL_ON_ANOTHER_OFFER",
             Self::ApprovalRequired => "APPROVAL_REQUIRED",
             Self::ApprovalNotOpen => "APPROVAL_NOT_OPEN",
+            Self::ApprovalClosed => "APPROVAL_CLOSED",
+            Self::ApprovalExceeded => "APPROVAL_EXCEEDED",
+            Self::ApprovalOfAnother => "APPROVAL_OF_ANOTHER",
             Self::SelfApproval => "SELF_APPROVAL",
             Self::AlreadyPlaced => "ALREADY_PLACED",
             Self::TrustNotSuitable => "TRUST_NOT_SUITABLE",

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::ids::{Actor, BadId};
+use super::person::{Person, TokenSubject};
 use super::region::Region;
 
 /// A role a caller can hold.
@@ -235,9 +236,17 @@ pub struct Caller {
     pub roles: Vec<Role>,
     /// Where the roles count that count by region.
     pub regions: Regions,
+    /// Whose token it is, to tell two people apart; nothing without a token.
+    pub subject: Option<TokenSubject>,
 }
 
 impl Caller {
+    /// The caller, as far as two people are told apart.
+    #[must_use]
+    pub fn person(&self) -> Person {
+        Person { actor: self.actor.clone(), subject: self.subject }
+    }
+
     /// Whether one of the caller's roles allows the action.
     #[must_use]
     pub fn may(&self, action: Action) -> bool {
@@ -361,6 +370,7 @@ mod tests {
             actor: "ann".parse().unwrap(),
             roles: roles.to_vec(),
             regions: regions.clone(),
+            subject: None,
         };
         let (ann, bob): (Actor, Actor) = ("ann".parse().unwrap(), "bob".parse().unwrap());
         let sees = |caller: &Caller, action| {

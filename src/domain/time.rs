@@ -9,6 +9,14 @@ use super::Date;
 #[serde(transparent)]
 pub struct Micros(pub i64);
 
+impl Micros {
+    /// So many days of 24 hours later.
+    #[must_use]
+    pub fn plus_days(self, days: u32) -> Self {
+        Self(self.0.saturating_add(i64::from(days).saturating_mul(86_400_000_000)))
+    }
+}
+
 /// The moment of a decision, with the civil date it is in Europe/London ("end of day" is London's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {

@@ -13,6 +13,7 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("ApprovalService/ListApprovals",             &[A::Read]),
     ("ApprovalService/GiveApproval",              &[A::Reopen, A::Import, A::ApproveMoney]),
     ("ApprovalService/DenyApproval",              &[A::Reopen, A::Import, A::ApproveMoney]),
+    ("ApprovalService/WithdrawApproval",          &[A::Reopen, A::Import, A::KeepFunds]),
     ("AwardService/CreateAwards",                 &[A::Award]),
     ("AwardService/CheckAward",                   &[A::Award]),
     ("AwardService/GetAward",                     &[A::Read]),
@@ -116,6 +117,7 @@ mod tests {
             actor,
             roles: crate::domain::role::Role::ALL.to_vec(),
             regions: crate::domain::role::Regions::Every,
+            subject: None,
         };
         assert!(matches!(check("OfferService/Nothing", &all), Err(AppError::Bug(_))));
         assert_eq!(check("OfferService/GetOffer", &all), Ok(()));

@@ -9,13 +9,13 @@ use super::call::{Call, decode, unary};
 use super::convert;
 use super::fields::Fields;
 use crate::app::writer::Told;
-use crate::app::{App, Denial, Result, StoredApproval};
+use crate::app::{App, Denial, Result, StoredApproval, Withdrawal};
 use crate::domain::book::Command;
-use crate::domain::book::approval::permission;
+use crate::domain::book::approval::{asking, permission};
 use crate::proto::approval_service_server::ApprovalService;
 use crate::proto::{
     DenyApprovalRequest, DenyApprovalResponse, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest,
-    ListApprovalsResponse,
+    ListApprovalsResponse, WithdrawApprovalRequest, WithdrawApprovalResponse,
 };
 
 /// The service.
@@ -37,6 +37,39 @@ impl ApprovalService for Approvals {
     async fn deny_approval(&self, request: Request<DenyApprovalRequest>) -> Reply<DenyApprovalResponse> {
         unary("ApprovalService/DenyApproval", request, async |call| deny(&self.0, call).await).await
     }
+
+    async fn withdraw_approval(&self, request: Request<WithdrawApprovalRequest>) -> Reply<WithdrawApprovalResponse> {
+        unary("ApprovalService/WithdrawApproval", request, async |call| withdraw(&self.0, call).await).await
+    }
+}
+
+/// Withdrawn where it lies: in a book, or in the register.
+async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<WithdrawApprovalResponse> {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&call.message.request_id);
+    let approval = fields.parse("approval", &call.message.approval);
+    let (request, approval) = fields.done(request.zip(approval))?;
+    let waiting = app.approval(&call.caller, approval).await?;
+    let validate_only = call.message.validate_only;
+    match waiting.programme {
+        Some(programme) => {
+            let command = Command::WithdrawApproval { approval, action: asking(&waiting.action) };
+            call.change_in(app, programme, (request, command), validate_only, withdrawn).await
+        }
+        None => {
+            let withdrawal = Withdrawal { request, approval };
+            let encode = |it: &StoredApproval| withdrawn_of(Some(it));
+            decode(&app.take_back_withdrawal(&call.caller, withdrawal, validate_only, encode).await?)
+        }
+    }
+}
+
+fn withdrawn(told: &Told) -> Vec<u8> {
+    withdrawn_of(told.approval.as_ref())
+}
+
+fn withdrawn_of(approval: Option<&StoredApproval>) -> Vec<u8> {
+    WithdrawApprovalResponse { approval: approval.map(convert::approval) }.encode_to_vec()
 }
 
 /// Carried out by whatever the approval belongs to: a book, or the register.

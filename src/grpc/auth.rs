@@ -44,6 +44,17 @@ pub enum Access {
     },
 }
 
+impl Access {
+    /// What is worth knowing of who is let in, though it can be served with.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            Self::Guarded { tokens: Some(tokens), .. } => tokens.warning(),
+            Self::Guarded { tokens: None, .. } | Self::Development => None,
+        }
+    }
+}
+
 /// A caller who has been let in; handlers find it among the extensions of the request.
 #[derive(Debug, Clone)]
 pub(super) struct LetIn {

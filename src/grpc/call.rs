@@ -13,7 +13,7 @@ use tonic::{Extensions, Request, Response, Status};
 use super::auth::LetIn;
 use super::line;
 use super::measured::Measured;
-use super::{access, auth, denied, status::status, texts};
+use super::{access, asked, auth, denied, status::status, texts};
 use crate::app::writer::{Submission, Told};
 use crate::app::{App, AppError, Result};
 use crate::domain::book::Command;
@@ -191,6 +191,7 @@ impl<T: Message> Call<T> {
         let submission = Submission {
             programme,
             actor: self.caller.actor.clone(),
+            subject: self.caller.subject,
             reach: self.caller.reach(command.action()),
             request,
             rpc: self.rpc,
@@ -198,6 +199,7 @@ impl<T: Message> Call<T> {
             command,
             deadline: self.deadline,
             encode,
+            encode_asked: asked::answer,
         };
         let answer = app.submit(&self.caller, submission).await?;
         decode(&answer)

@@ -7,8 +7,8 @@ use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, unary};
-use super::convert;
 use super::fields::Fields;
+use super::{asked, convert};
 use crate::app::{App, AskedPosition, Result, authorise};
 use crate::domain::book::Command;
 use crate::domain::book::funds::FundChange;
@@ -74,11 +74,7 @@ impl FundService for Funds {
             let change = all.map(|((fund, amount), on)| FundChange::Allocate { fund, amount, on });
             let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
             let validate_only = m.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                let fund = convert::funds(told).into_iter().next();
-                AllocateFundResponse { fund, warnings: convert::warnings(told) }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only, asked::allocated).await
         })
         .await
     }
@@ -98,11 +94,7 @@ impl FundService for Funds {
             let change = all.map(|((fund, amount), on)| FundChange::Withdraw { fund, amount, over_commit, on });
             let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
             let validate_only = m.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                let fund = convert::funds(told).into_iter().next();
-                WithdrawFundResponse { fund, warnings: convert::warnings(told) }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only, asked::withdrawn).await
         })
         .await
     }
@@ -125,12 +117,7 @@ impl FundService for Funds {
             let change = all.map(|(((from, to), amount), on)| FundChange::Move { from, to, amount, on });
             let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
             let validate_only = m.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                let mut funds = convert::funds(told).into_iter();
-                let (from_fund, to_fund) = (funds.next(), funds.next());
-                MoveFundsResponse { from_fund, to_fund, warnings: convert::warnings(told) }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only, asked::moved).await
         })
         .await
     }

@@ -5,6 +5,7 @@
 
 pub mod access;
 mod approvals;
+mod asked;
 pub mod auth;
 mod awards;
 mod call;

@@ -9,7 +9,7 @@ use super::call::{Call, decode, unary};
 use super::convert::{self, number};
 use super::fields::{Fields, page_size, token};
 use super::upload::{self, Answers, Part, Uploads};
-use crate::app::imports::{Door, Withdrawn};
+use crate::app::imports::{Door, EncodeWithdrawn, Withdrawn};
 use crate::app::writer::Told;
 use crate::app::{App, Result};
 use crate::domain::book::{Answer, Command};
@@ -78,7 +78,7 @@ impl RegisterService for Register {
             let id = fields.parse("import_id", &call.message.import_id);
             let reason = fields.text("reason", &call.message.reason);
             let (asked, reason) = fields.done(request.zip(id).zip(reason))?;
-            match self.app.withdraw_import(&call.caller, asked, &reason, call.message.validate_only).await? {}
+            decode(&self.app.withdraw_import(&call.caller, asked, &reason, call.message.validate_only).await?)
         })
         .await
     }
@@ -231,6 +231,12 @@ pub(super) async fn give_withdrawal(
     if call.message.validate_only {
         return decode(&encode(&app.check_withdrawal(&call.caller, approval).await?));
     }
+    let asked = |it: &Withdrawn| {
+        let import = crate::proto::Import { withdrawn_reason: String::new(), ..convert::import(&it.import) };
+        let affected_offers = it.affected.iter().map(convert::affected_offer).collect();
+        WithdrawImportResponse { import: Some(import), affected_offers }.encode_to_vec()
+    };
+    let encode = EncodeWithdrawn { given: encode, asked };
     let reply = app.give_withdrawal(&call.caller, request, approval, encode).await?;
     decode(&reply.answer)
 }

@@ -86,7 +86,7 @@ fn bad_request(violations: &[Violation]) -> (pb::BadRequest, usize) {
 
 fn refused(refusal: &refusal::Refusal) -> Status {
     let code = match refusal.reason {
-        Reason::SelfApproval => Code::PermissionDenied,
+        Reason::SelfApproval | Reason::ApprovalOfAnother => Code::PermissionDenied,
         Reason::FundExists | Reason::ReferralOpen => Code::AlreadyExists,
         Reason::StateNotAllowed
         | Reason::ContactMissing
@@ -101,6 +101,8 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::SchoolOnAnotherOffer
         | Reason::ApprovalRequired
         | Reason::ApprovalNotOpen
+        | Reason::ApprovalClosed
+        | Reason::ApprovalExceeded
         | Reason::AlreadyPlaced
         | Reason::TrustNotSuitable
         | Reason::ImportDisagrees

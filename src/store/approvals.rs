@@ -1,10 +1,10 @@
 //! Approvals: opened by one person, answered by another.
 
-use sea_orm::sea_query::{Cond, SimpleExpr};
+use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
-use super::books::actor;
+use super::books::{actor, hash, keyed};
 use super::bulk::{upsert_all, uuid_in};
 use super::condition::{Condition, How, Operand, compare};
 use super::entity::record::approval;
@@ -13,8 +13,10 @@ use super::page::Page;
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::book::approval::State;
 use crate::domain::book::funds::FundChange;
+use crate::domain::book::statement::Statement;
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, Programme, RequestId};
+use crate::domain::person::{Person, TokenSubject, key};
 use crate::domain::time::Micros;
 
 /// An approval as stored: about an offer of a programme, or about reference data.
@@ -30,22 +32,38 @@ pub struct StoredApproval {
     pub subject: Uuid,
     /// The movement asked for, where it is about money.
     pub change: Option<FundChange>,
+    /// What it was judged against and what it will do, where that was recorded.
+    pub statement: Option<Statement>,
+    /// When it expires, if it is still open then; nothing of one that was answered before approvals expired.
+    pub expires: Option<Micros>,
     /// The event that opened it; none for reference data.
     pub opened: Option<Seq>,
     /// Why, where it is about reference data; an offer's reason lies with its event.
     pub reason: Option<String>,
     /// Who asked.
     pub requested_by: Actor,
+    /// Whose token that was.
+    pub requested_subject: Option<TokenSubject>,
     /// Under which id; nothing where that was not kept.
     pub request: Option<RequestId>,
     /// When.
     pub requested_at: Micros,
     /// Where it is.
     pub state: State,
+    /// Whose token answered it.
+    pub answered_subject: Option<TokenSubject>,
     /// The event that denied it; none for reference data.
     pub denied: Option<Seq>,
     /// Why it was denied, where it is about reference data; otherwise that lies with its event.
     pub denied_reason: Option<String>,
+}
+
+impl StoredApproval {
+    /// Who asked, as far as two people are told apart.
+    #[must_use]
+    pub fn asked_by(&self) -> Person {
+        Person { actor: self.requested_by.clone(), subject: self.requested_subject }
+    }
 }
 
 /// These approvals, the open ones about these subjects, and those opened by these requests, whosever they were.
@@ -72,6 +90,26 @@ pub async fn find(
     rows.into_iter().map(stored).collect()
 }
 
+/// The open approvals of a programme, those past their time among them.
+///
+/// # Errors
+/// [`StoreError::Away`], [`StoreError::Unreadable`].
+pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<StoredApproval>> {
+    let open = approval::Entity::find()
+        .filter(approval::Column::Programme.eq(programme.as_str()))
+        .filter(approval::Column::State.eq(State::Open.name()));
+    open.all(&from.at().db).await?.into_iter().map(stored).collect()
+}
+
+/// Approvals that nobody answered before their time was over.
+///
+/// # Errors
+/// [`StoreError::Away`], [`StoreError::Unreadable`].
+pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<StoredApproval>> {
+    let past = approval::Entity::find().filter(state_at(now).eq(State::Expired.name()));
+    past.all(&from.at().db).await?.into_iter().map(stored).collect()
+}
+
 /// Every approval of a programme's book, to be held against the record.
 ///
 /// # Errors
@@ -88,12 +126,14 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 pub struct Seen<'a> {
     /// Those of these actions.
     pub actions: Vec<&'static str>,
-    /// And those that this actor asked for.
-    pub asked_by: Option<&'a str>,
-    /// But none that this actor asked for.
-    pub not_asked_by: Option<&'a str>,
+    /// And those that this person asked for.
+    pub asked_by: Option<Person>,
+    /// But none that this person asked for.
+    pub not_asked_by: Option<Person>,
     /// Those that are open no more, too.
     pub closed_too: bool,
+    /// The moment: what expires by then is open no more.
+    pub now: Micros,
     /// What the caller put together.
     pub condition: Option<&'a Condition<Field>>,
 }
@@ -115,17 +155,43 @@ pub enum Field {
     AnsweredBy,
 }
 
-fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
+/// The state by name, as it is at a moment: what is open and past its time has expired.
+fn state_at(now: Micros) -> Expr {
+    use approval::Column as C;
+    let past = Cond::all().add(C::State.eq(State::Open.name())).add(C::ExpiresAt.lte(now.0));
+    CaseStatement::new().case(past, State::Expired.name()).finally(Expr::col(C::State)).into()
+}
+
+fn compared(field: Field, how: How, operand: &Operand, now: Micros) -> SimpleExpr {
     use approval::Column as C;
     let column = match field {
         Field::Action => C::Action,
         Field::Subject => C::Subject,
-        Field::State => C::State,
+        Field::State => {
+            let name = if let Operand::Text(name) = operand { name.as_str() } else { "" };
+            let state = state_at(now);
+            return if how == How::NotEqual { state.ne(name) } else { state.eq(name) };
+        }
         Field::RequestedBy => C::RequestedBy,
         Field::Requested => C::RequestedAt,
         Field::AnsweredBy => C::GivenBy,
     };
     compare(column, how, operand)
+}
+
+/// Those that a person asked for: never unknown, so that it can be negated.
+fn asked_by(person: &Person) -> Cond {
+    use approval::Column as C;
+    let key = Expr::col(C::RequestedKey).if_null(Expr::col(C::RequestedBy)).eq(key(person.actor.as_str()));
+    let by_id = Cond::any().add(C::RequestedBy.eq(person.actor.as_str())).add(key);
+    match person.subject {
+        None => by_id,
+        Some(subject) => {
+            let same =
+                Cond::all().add(C::RequestedSubject.is_not_null()).add(C::RequestedSubject.eq(subject.0.to_vec()));
+            by_id.add(same)
+        }
+    }
 }
 
 /// A page of approvals.
@@ -134,18 +200,18 @@ fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
 /// As the database has it.
 pub async fn page(from: &impl Readable, seen: &Seen<'_>, page: Page) -> Result<Vec<StoredApproval>> {
     let mut whose = Cond::any().add(approval::Column::Action.is_in(seen.actions.iter().copied()));
-    if let Some(actor) = seen.asked_by {
-        whose = whose.add(approval::Column::RequestedBy.eq(actor));
+    if let Some(person) = &seen.asked_by {
+        whose = whose.add(asked_by(person));
     }
     let mut find = approval::Entity::find().filter(whose);
-    if let Some(actor) = seen.not_asked_by {
-        find = find.filter(approval::Column::RequestedBy.ne(actor));
+    if let Some(person) = &seen.not_asked_by {
+        find = find.filter(asked_by(person).not());
     }
     if !seen.closed_too {
-        find = find.filter(approval::Column::State.eq(State::Open.name()));
+        find = find.filter(state_at(seen.now).eq(State::Open.name()));
     }
     if let Some(condition) = seen.condition {
-        find = find.filter(condition.cond(&compared));
+        find = find.filter(condition.cond(&|field, how, operand| compared(field, how, operand, seen.now)));
     }
     page.of(find, approval::Column::Id).all(&from.at().db).await?.into_iter().map(stored).collect()
 }
@@ -162,13 +228,19 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
         action: Set(it.action.clone()),
         subject: Set(it.subject),
         change: Set(it.change.as_ref().map(|change| serde_json::to_string(change).unwrap_or_default())),
+        statement: Set(it.statement.as_ref().map(|it| serde_json::to_string(it).unwrap_or_default())),
+        expires_at: Set(it.expires.map(|it| it.0)),
         opened_seq: Set(it.opened.map(|seq| seq.0)),
         reason: Set(it.reason.clone()),
         state: Set(it.state.name().to_owned()),
         requested_by: Set(it.requested_by.to_string()),
+        requested_key: Set(Some(key(it.requested_by.as_str()))),
+        requested_subject: Set(it.requested_subject.map(|it| it.0.to_vec())),
         request_id: Set(it.request.map(|it| it.0)),
         requested_at: Set(it.requested_at.0),
         given_by: Set(it.state.answered_by().map(Actor::to_string)),
+        given_key: Set(it.state.answered_by().map(|by| key(by.as_str()))),
+        given_subject: Set(it.answered_subject.map(|it| it.0.to_vec())),
         denied_seq: Set(it.denied.map(|seq| seq.0)),
         denied_reason: Set(it.denied_reason.clone()),
     });
@@ -176,13 +248,24 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
         tx,
         rows.collect(),
         &[C::Id],
-        &[C::State, C::GivenBy, C::DeniedSeq, C::DeniedReason],
+        &[
+            C::RequestedKey,
+            C::ExpiresAt,
+            C::State,
+            C::GivenBy,
+            C::GivenKey,
+            C::GivenSubject,
+            C::DeniedSeq,
+            C::DeniedReason,
+        ],
     )
     .await
 }
 
 fn stored(row: approval::Model) -> Result<StoredApproval> {
     let programme = row.programme.map(|it| it.parse()).transpose().map_err(StoreError::unreadable)?;
+    keyed(Some(&row.requested_by), row.requested_key.as_deref())?;
+    keyed(row.given_by.as_deref(), row.given_key.as_deref())?;
     let answered_by = row.given_by.as_deref().map(actor).transpose()?;
     let unreadable =
         || StoreError::unreadable(format!("its state is {:?}, which it is not by who answered", row.state));
@@ -193,12 +276,16 @@ fn stored(row: approval::Model) -> Result<StoredApproval> {
         action: row.action,
         subject: row.subject,
         change: row.change.map(|it| serde_json::from_str(&it)).transpose().map_err(StoreError::unreadable)?,
+        statement: row.statement.map(|it| serde_json::from_str(&it)).transpose().map_err(StoreError::unreadable)?,
+        expires: row.expires_at.map(Micros),
         opened: row.opened_seq.map(Seq),
         reason: row.reason,
         requested_by: actor(&row.requested_by)?,
+        requested_subject: row.requested_subject.as_deref().map(hash).transpose()?,
         request: row.request_id.map(RequestId),
         requested_at: Micros(row.requested_at),
         state,
+        answered_subject: row.given_subject.as_deref().map(hash).transpose()?,
         denied: row.denied_seq.map(Seq),
         denied_reason: row.denied_reason,
     })

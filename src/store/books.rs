@@ -11,6 +11,7 @@ use super::{Backend, Conn, Readable, Result, StoreError, WriteTx, step};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::{Actor, Programme};
 use crate::domain::ledger::EntrySeq;
+use crate::domain::person;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
 
@@ -248,4 +249,13 @@ pub(super) fn hash(bytes: &[u8]) -> Result<Hash> {
 
 pub(super) fn actor(text: &str) -> Result<Actor> {
     text.parse().map_err(StoreError::unreadable)
+}
+
+/// Refuses a key that is not that of the id beside it. Ids written before there were keys have none.
+pub(super) fn keyed(id: Option<&str>, key: Option<&str>) -> Result<()> {
+    match (id, key) {
+        (_, None) => Ok(()),
+        (Some(id), Some(key)) if person::key(id) == key => Ok(()),
+        (id, Some(key)) => Err(StoreError::unreadable(format!("the key {key:?} is not that of the id {id:?}"))),
+    }
 }

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Cond, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
-use super::books::actor;
+use super::books::{actor, hash, keyed};
 use super::bulk::{upsert_all, uuid_in};
 use super::condition::{Condition, How, Operand, compare};
 use super::day;
@@ -17,6 +17,7 @@ use super::register::search::holds;
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, ReferralId};
+use crate::domain::person::key;
 use crate::domain::referral::{Decision, Origin, Referral, State, Subject};
 use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
@@ -197,10 +198,14 @@ pub async fn put(tx: &WriteTx, referrals: &[&Referral]) -> Result<()> {
             ground: Set(it.ground.clone()),
             state: Set(it.state.name().to_owned()),
             raised_by: Set(it.raised_by.to_string()),
+            raised_key: Set(Some(key(it.raised_by.as_str()))),
+            raised_subject: Set(it.raised_subject.map(|it| it.0.to_vec())),
             raised_on: Set(it.raised_on),
             raised_seq: Set(it.raised.0),
             discussions: Set(json(&it.discussions)?),
             decided_by: Set(it.decision.as_ref().map(|it| it.by.to_string())),
+            decided_key: Set(it.decision.as_ref().map(|it| key(it.by.as_str()))),
+            decided_subject: Set(it.decision.as_ref().and_then(|it| it.subject).map(|it| it.0.to_vec())),
             decided_on: Set(it.decision.as_ref().map(|it| it.on)),
             decided_seq: Set(it.decision.as_ref().map(|it| it.seq.0)),
             offer_id: Set(it.offer.map(|it| it.0)),
@@ -209,8 +214,19 @@ pub async fn put(tx: &WriteTx, referrals: &[&Referral]) -> Result<()> {
         })
     };
     let rows: Result<Vec<_>> = referrals.iter().map(row).collect();
-    let update =
-        [C::State, C::Discussions, C::DecidedBy, C::DecidedOn, C::DecidedSeq, C::OfferId, C::Exceptional, C::Version];
+    let update = [
+        C::RaisedKey,
+        C::State,
+        C::Discussions,
+        C::DecidedBy,
+        C::DecidedKey,
+        C::DecidedSubject,
+        C::DecidedOn,
+        C::DecidedSeq,
+        C::OfferId,
+        C::Exceptional,
+        C::Version,
+    ];
     upsert_all::<referral::Entity, _>(tx, rows?, &[C::Id], &update).await
 }
 
@@ -220,8 +236,11 @@ fn json(it: &impl serde::Serialize) -> Result<String> {
 
 fn stored(row: referral::Model) -> Result<Referral> {
     let no = |what: &str, value: &str| StoreError::unreadable(format!("the {what} {value:?}"));
+    keyed(Some(&row.raised_by), row.raised_key.as_deref())?;
+    keyed(row.decided_by.as_deref(), row.decided_key.as_deref())?;
+    let subject = row.decided_subject.as_deref().map(hash).transpose()?;
     let decision = match (row.decided_seq, row.decided_on, row.decided_by) {
-        (Some(seq), Some(on), Some(by)) => Some(Decision { seq: Seq(seq), on, by: actor(&by)? }),
+        (Some(seq), Some(on), Some(by)) => Some(Decision { seq: Seq(seq), on, by: actor(&by)?, subject }),
         (None, None, None) => None,
         _ => return Err(StoreError::unreadable("half a decision")),
     };
@@ -238,6 +257,7 @@ fn stored(row: referral::Model) -> Result<Referral> {
         ground: row.ground,
         state,
         raised_by: actor(&row.raised_by)?,
+        raised_subject: row.raised_subject.as_deref().map(hash).transpose()?,
         raised_on: row.raised_on,
         raised: Seq(row.raised_seq),
         discussions: serde_json::from_str(&row.discussions).map_err(StoreError::unreadable)?,

@@ -9,7 +9,7 @@ use super::entity::record::request;
 use super::together::{At, Columns, Together};
 use super::{Backend, Conn, Readable, Result, WriteTx};
 use crate::domain::event::Hash;
-use crate::domain::ids::{Actor, RequestId};
+use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::domain::time::Micros;
 
 /// A stored success.
@@ -23,8 +23,19 @@ pub struct Stored {
     pub rpc: String,
     /// SHA-256 of the method and the body.
     pub fingerprint: Hash,
-    /// The answer, as it went over the wire; empty while a withdrawal is carried out but not yet answered.
+    /// The answer, as it went over the wire; empty while a withdrawal is carried out but not yet answered, and while an
+    /// approval is not carried out.
     pub answer: Vec<u8>,
+    /// The approval that the call opened, where it did.
+    pub approval: Option<ApprovalId>,
+}
+
+impl Stored {
+    /// The approval that has to be carried out before there is an answer.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<ApprovalId> {
+        self.approval.filter(|_| self.answer.is_empty())
+    }
 }
 
 static REQUESTS: Table = Table {
@@ -36,6 +47,7 @@ static REQUESTS: Table = Table {
         ("rpc", Kind::Text),
         ("fingerprint", Kind::Bytes),
         ("answer", Kind::Bytes),
+        ("approval", Kind::OptionalUuid),
     ],
     how: How::Insert,
 };
@@ -80,6 +92,7 @@ pub(super) fn read(row: At<'_>) -> Result<Stored> {
         rpc: row.get(2)?,
         fingerprint: hash(&row.get::<Vec<u8>>(3)?)?,
         answer: row.get(4)?,
+        approval: row.get::<Option<uuid::Uuid>>(5)?.map(ApprovalId),
     })
 }
 
@@ -89,6 +102,7 @@ const COLUMNS: Columns = &[
     ("rpc", Kind::Text),
     ("fingerprint", Kind::Bytes),
     ("answer", Kind::Bytes),
+    ("approval", Kind::OptionalUuid),
 ];
 
 /// Adds new successes to what a group writes.
@@ -103,6 +117,7 @@ pub(super) fn append(batch: &mut Batch, new: &[Stored], at: Micros) {
                 cell(it.rpc.as_str()),
                 cell(it.fingerprint.0.to_vec()),
                 cell(it.answer.clone()),
+                it.approval.map(|it| it.0.into()),
             ]
         }),
     );
@@ -123,11 +138,11 @@ pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
 ///
 /// # Errors
 /// As the database has it.
-pub async fn answer(tx: &WriteTx, it: &Stored) -> Result<()> {
+pub async fn answer(tx: &WriteTx, (actor, request): (&Actor, RequestId), answer: &[u8]) -> Result<()> {
     request::Entity::update_many()
-        .col_expr(request::Column::Answer, Expr::value(it.answer.clone()))
-        .filter(request::Column::Actor.eq(it.actor.as_str()))
-        .filter(request::Column::RequestId.eq(it.request.0))
+        .col_expr(request::Column::Answer, Expr::value(answer.to_vec()))
+        .filter(request::Column::Actor.eq(actor.as_str()))
+        .filter(request::Column::RequestId.eq(request.0))
         .exec(&tx.at().db)
         .await?;
     Ok(())
@@ -146,7 +161,8 @@ pub async fn one(from: &impl Readable, actor: &Actor, request: RequestId) -> Res
     found
         .map(|row| {
             let fingerprint = hash(&row.fingerprint)?;
-            Ok(Stored { actor: actor.clone(), request, rpc: row.rpc, fingerprint, answer: row.answer })
+            let approval = row.approval.map(ApprovalId);
+            Ok(Stored { actor: actor.clone(), request, rpc: row.rpc, fingerprint, answer: row.answer, approval })
         })
         .transpose()
 }

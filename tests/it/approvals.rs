@@ -4,13 +4,15 @@ use serde_json::{Value, json};
 use tonic::{Code, Request};
 use tsio::proto::approval_service_client::ApprovalServiceClient;
 use tsio::proto::{
-    ApprovalState, DenyApprovalRequest, GiveApprovalRequest, ListApprovalsRequest, Outcome, ReopenOfferRequest,
+    ApprovalState, DenyApprovalRequest, GiveApprovalRequest, ListApprovalsRequest, OfferState, Outcome,
+    ReleaseAwardRequest, ReopenOfferRequest, WithdrawFundRequest,
 };
 use uuid::Uuid;
 
 use super::client::{Client, YEAR, fresh, of_school, reason};
 use super::harness::{Db, Server, both};
-use super::money::{balances, refusal};
+use super::money::{balances, credit, refusal};
+use super::past::{Past, verify};
 use super::samples::{august, done, offer_id, offer_of, refused_for, said_by, summary, text, verified};
 
 both!(
@@ -18,6 +20,9 @@ both!(
     a_call_made_again_opens_no_second_one,
     what_is_denied_is_not_carried_out,
     giving_and_denying_at_once_end_in_one_of_them,
+    it_does_no_more_than_it_states,
+    whoever_asked_takes_it_back,
+    what_is_past_its_time_is_shown_so,
 );
 
 async fn one_of_two_second_people_carries_it_out(db: Db) {
@@ -91,14 +96,23 @@ async fn a_call_made_again_opens_no_second_one(db: Db) {
 
     server.restart();
     let client = Client::of(&server).await;
-    let again = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
-    assert_eq!(reason(&again), "APPROVAL_NOT_OPEN", "{again:?}");
-    let again = client.offers().reopen_offer(client.ask(reopen())).await.unwrap_err();
-    assert_eq!(reason(&again), "APPROVAL_NOT_OPEN", "{again:?}");
+    // Made again, each is answered as if it had been carried out at once: the fund and the offer as they were then.
+    let again = client.allocate(&fund, 6_000_000, &large).await.unwrap();
+    assert_eq!(balances(&again.fund.clone().unwrap()), [6_000_000, 0, 0, 6_000_000]);
+    assert_eq!(client.allocate(&fund, 6_000_000, &large).await.unwrap(), again, "ever again");
+    let again = client.offers().reopen_offer(client.ask(reopen())).await.unwrap().into_inner().offer.unwrap();
+    assert_eq!((again.offer.as_str(), again.state()), (offer.as_str(), OfferState::Identified));
     let list = ListApprovalsRequest { include_closed: true, ..ListApprovalsRequest::default() };
     let list = client.approvals().list_approvals(client.ask(list)).await.unwrap().into_inner().approvals;
     assert_eq!(list.len(), 2, "{list:?}");
     assert_eq!(balances(&client.fund(&fund).await), [6_000_000, 0, 0, 6_000_000], "once");
+    // Its id is taken: for another body, and for another method.
+    for taken in [
+        client.allocate(&fund, 6_000_001, &large).await.map(drop).unwrap_err(),
+        client.note(&offer, "under the id of an approval", &large).await.map(drop).unwrap_err(),
+    ] {
+        assert_eq!((taken.code(), reason(&taken).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    }
     // Under an id of its own, or by somebody else, it is another asking.
     for other in [
         client.allocate(&fund, 6_000_000, &fresh()).await,
@@ -151,7 +165,7 @@ async fn what_is_denied_is_not_carried_out(db: Db) {
     let give = GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
     let late = bob.approvals().give_approval(bob.ask(give)).await.unwrap_err();
     assert_eq!((late.code(), reason(&late).as_str()), (Code::FailedPrecondition, "APPROVAL_NOT_OPEN"));
-    assert_eq!(reason(&client.allocate(&fund, 6_000_000, &large).await.unwrap_err()), "APPROVAL_NOT_OPEN");
+    assert_eq!(reason(&client.allocate(&fund, 6_000_000, &large).await.unwrap_err()), "APPROVAL_CLOSED");
     assert_eq!(balances(&client.fund(&fund).await), [0; 4], "nothing moved");
     let waiting = async |include_closed| {
         let all = ListApprovalsRequest { include_closed, ..Default::default() };
@@ -189,4 +203,102 @@ async fn giving_and_denying_at_once_end_in_one_of_them(db: Db) {
     assert_eq!(balances(&client.fund(&fund).await), [6_000_000 * given, 0, 0, 6_000_000 * given]);
     drop(server);
     verified(&db);
+}
+
+/// Asked for a cut of one penny below what is promised; £4,000 are awarded before it is given.
+async fn it_does_no_more_than_it_states(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let (one, other) = (of_school(&offers, 910_001), of_school(&offers, 910_003));
+    for offer in [one, other] {
+        client.accepted(offer).await;
+    }
+    let fund = client.financed(YEAR, "credit", 2_000_000).await;
+    client.awarded(&one.offer, credit(600_000)).await;
+    let cut = WithdrawFundRequest {
+        request_id: fresh(),
+        fund: fund.clone(),
+        amount_pence: 1_400_001,
+        over_commit: true,
+        ..Default::default()
+    };
+    let approval = refusal(&client.fund_service().withdraw_fund(client.ask(cut)).await.unwrap_err()).approval;
+    let bob = client.named("bob");
+    let listed = bob.approvals().list_approvals(bob.ask(ListApprovalsRequest::default())).await.unwrap().into_inner();
+    let [open] = listed.approvals.as_slice() else { panic!("{listed:?}") };
+    let [states] = open.funds.as_slice() else { panic!("{open:?}") };
+    let numbers = [states.allocated_before, states.allocated_after, states.committed, states.spent];
+    assert_eq!((states.fund.as_str(), numbers), (fund.as_str(), [2_000_000, 599_999, 600_000, 0]));
+    assert_eq!((states.available_before, states.available_after), (1_400_000, -1));
+    assert!(open.expire_time.unwrap().seconds - open.request_time.unwrap().seconds == 30 * 86_400, "{open:?}");
+
+    let award = client.awarded(&other.offer, credit(400_000)).await;
+    let give = || GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
+    let refused = bob.approvals().give_approval(bob.ask(give())).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "APPROVAL_EXCEEDED"));
+    assert!(refused.message().contains("£0.01 short; it would be £4,000.01 short now"), "{refused:?}");
+    let limit = refusal(&refused).limits.remove(0);
+    assert_eq!((limit.available, limit.requested, limit.largest), (Some(1_000_000), Some(1_400_001), Some(1_000_001)));
+    assert_eq!(balances(&client.fund(&fund).await), [2_000_000, 1_000_000, 0, 1_000_000], "nothing moved");
+
+    // It is still open, and does what it states once that is all it does.
+    let release = ReleaseAwardRequest { request_id: fresh(), award, ..Default::default() };
+    client.award_service().release_award(client.ask(release)).await.unwrap();
+    bob.approvals().give_approval(bob.ask(give())).await.unwrap();
+    assert_eq!(balances(&client.fund(&fund).await), [599_999, 600_000, 0, -1]);
+    drop(server);
+    verified(&db);
+}
+
+async fn whoever_asked_takes_it_back(db: Db) {
+    let server = august(&db);
+    let fund = text(&done(&server, &["funds", "list"])[0], "fund");
+    let import = text(&done(&server, &["import", "list"])[0], "import_id");
+    let id = fresh();
+    let large = ["funds", "allocate", &fund, "60000", "--on", "2021-10-01", "--request-id", &id];
+    let of_money = text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &large)), "approval");
+    let withdraw = ["import", "withdraw", &import, "--reason", "wrong month"];
+    let of_import =
+        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "administrator", &withdraw)), "approval");
+    for (approval, roles) in [(&of_money, "finance"), (&of_import, "administrator")] {
+        let back = ["approvals", "withdraw", approval];
+        refused_for(&server, "APPROVAL_OF_ANOTHER", &said_by("ben", roles, &back));
+        let withdrawn = done(&server, &said_by("ann", roles, &back));
+        assert_eq!((&withdrawn["state"], &withdrawn["given_by"]), (&json!("withdrawn"), &Value::Null));
+        refused_for(&server, "APPROVAL_NOT_OPEN", &said_by("ann", roles, &back));
+        let give = ["approvals", "give", approval];
+        refused_for(&server, "APPROVAL_NOT_OPEN", &said_by("ben", "finance-approver,administrator", &give));
+    }
+    refused_for(&server, "APPROVAL_CLOSED", &said_by("ann", "finance", &large));
+    assert_eq!(done(&server, &["approvals", "list"]), json!([]));
+    let withdrawn = done(&server, &["approvals", "list", "--all", "--filter", "state = withdrawn"]);
+    assert_eq!(withdrawn.as_array().unwrap().len(), 2);
+    drop(server);
+    verified(&db);
+}
+
+/// Its time is put into the past, as 30 days would.
+async fn what_is_past_its_time_is_shown_so(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    client.seed().await;
+    let fund = client.made(YEAR, "credit", "").await;
+    let approval = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
+    Past::of(&db).await.run("UPDATE approvals SET expires_at = requested_at").await.unwrap();
+    assert_eq!(done(&server, &["approvals", "list"]), json!([]));
+    for (filter, wanted) in [("state = expired", 1), ("state = open", 0), ("state != open", 1), ("state != expired", 0)]
+    {
+        let listed = done(&server, &["approvals", "list", "--all", "--filter", filter]);
+        assert_eq!(listed.as_array().unwrap().len(), wanted, "{filter}");
+    }
+    let give = ["approvals", "give", &approval];
+    let late = refused_for(&server, "APPROVAL_NOT_OPEN", &said_by("bob", "finance-approver", &give));
+    assert!(late["message"].as_str().unwrap().contains("has expired"), "{late}");
+    // Another may be asked for.
+    let anew = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
+    assert_ne!(anew, approval);
+    // And what is not as the record has it is named.
+    let (code, reports) = verify(&db, &["--programme", YEAR]);
+    assert!(code == 1 && reports.to_string().contains("expiry"), "{reports:#}");
 }

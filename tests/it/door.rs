@@ -5,7 +5,7 @@ pub(crate) mod issuer;
 mod keys;
 mod regions;
 mod services;
-mod tokens;
+pub(crate) mod tokens;
 
 pub(super) use cases::methods;
 use prost::bytes::Bytes;

@@ -45,6 +45,7 @@ mod money;
 mod months;
 mod offers;
 mod past;
+mod people;
 mod pressure;
 mod previews;
 mod race;

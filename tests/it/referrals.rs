@@ -204,6 +204,7 @@ async fn only_a_director_of_the_region_decides(db: Db) {
         (ann.named("olga", "case-officer", None),       Code::PermissionDenied, "ROLE_MISSING"),
         (ann.named("adam", "administrator", None),      Code::PermissionDenied, "ROLE_MISSING"),
         (ann.named("ann", "regional-director", None),   Code::PermissionDenied, "SELF_APPROVAL"),
+        (ann.named("Ann", "regional-director", None),   Code::PermissionDenied, "SELF_APPROVAL"),
         (ann.named("dan", "regional-director", away),   Code::NotFound,         "NOT_FOUND"),
     ];
     let head = proved(&db);
@@ -402,7 +403,16 @@ async fn tampering_with_a_referral_is_named(db: Db) {
         set("exceptional = '[]'", "exceptional = '[910030]'", " exceptional schools"),
         set("region = 'south-west'", &format!("region = '{WEST_MIDLANDS}'"), ": it cannot be read"),
         set("region = 'South-West England'", &format!("region = '{WEST_MIDLANDS}'"), " region"),
-        set("decided_by = 'mallory'", "decided_by = 'dora'", " decision"),
+        set(
+            "decided_by = 'mallory'",
+            "decided_by = 'dora'",
+            ": it cannot be read: the key \"dora\" is not that of the id",
+        ),
+        set(
+            "decided_by = 'mallory', decided_key = 'mallory'",
+            "decided_by = 'dora', decided_key = 'dora'",
+            " decision",
+        ),
         set("ground = 'covid_disruption'", "ground = 'would_benefit'", ": the record says"),
         set(
             "discussions = REPLACE(discussions, '11-09', '11-08')",

@@ -268,6 +268,7 @@ impl Job {
             rpc: self.door.rpc().to_owned(),
             fingerprint: plan.fingerprint,
             answer: answer.clone(),
+            approval: None,
         };
         store::requests::keep(&tx, &[stored], now.at).await?;
         tx.commit().await?;

@@ -26,7 +26,7 @@ pub use crate::store::imports::{Filter, Import, Kind, Problem, State};
 use crate::store::page::Page;
 use land::Job;
 use rows::Parsed;
-pub use withdraw::{AffectedOffer, Denial, Withdrawn};
+pub use withdraw::{AffectedOffer, Denial, EncodeWithdrawn, Withdrawal, Withdrawn};
 
 /// The longest file name kept.
 const FILE_NAME: usize = 255;

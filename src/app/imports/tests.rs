@@ -177,8 +177,12 @@ async fn what_cannot_be_imported_is_said() {
         matches!(&wrong_door, Err(AppError::FileRefused { why, .. }) if why.contains("tsio import register")),
         "{wrong_door:?}"
     );
-    let reader =
-        Caller { actor: "rob".parse().unwrap(), roles: vec![Role::Reader, Role::Finance], regions: Regions::Every };
+    let reader = Caller {
+        actor: "rob".parse().unwrap(),
+        roles: vec![Role::Reader, Role::Finance],
+        regions: Regions::Every,
+        subject: None,
+    };
     let nothing = Upload { door: Door::Ofsted, bytes: Vec::new() };
     let denied = house.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
     assert_eq!(denied, Err(AppError::Denied(Action::Import)));
@@ -259,6 +263,7 @@ async fn identify(house: &House) {
     let submission = Submission {
         programme: programme("2021-22"),
         actor: "cas".parse().unwrap(),
+        subject: None,
         reach: Reach::everything(),
         request: RequestId(new_id()),
         rpc: "Identify",
@@ -266,8 +271,14 @@ async fn identify(house: &House) {
         command: Command::Identify,
         deadline: None,
         encode: |_| Vec::new(),
+        encode_asked: |_, _| None,
     };
-    let officer = Caller { actor: "cas".parse().unwrap(), roles: vec![Role::CaseOfficer], regions: Regions::Every };
+    let officer = Caller {
+        actor: "cas".parse().unwrap(),
+        roles: vec![Role::CaseOfficer],
+        regions: Regions::Every,
+        subject: None,
+    };
     house.app.submit(&officer, submission).await.unwrap();
 }
 
@@ -284,7 +295,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     assert_eq!(opened.reason, Reason::ApprovalRequired);
     assert_eq!(refused(ask("wrong month").await).approval, Some(approval), "the same caller, the same approval");
 
-    let encode = |it: &Withdrawn| format!("{it:?}").into_bytes();
+    let encode = EncodeWithdrawn { given: |it| format!("{it:?}").into_bytes(), asked: |_| Vec::new() };
     let request = RequestId(new_id());
     let own = refused(house.app.give_withdrawal(&ann, request, approval, encode).await);
     assert_eq!(own.reason, Reason::SelfApproval);
@@ -365,7 +376,8 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     let other = Denial { reason: "because".to_owned(), ..no.clone() };
     assert_eq!(deny(&ben, &other, false).await, Err(AppError::RequestIdReused));
     assert_eq!(refused(deny(&ben, &denial("no"), false).await).reason, Reason::ApprovalNotOpen);
-    let give = house.app.give_withdrawal(&ben, RequestId(new_id()), approval, |_| Vec::new()).await;
+    let nothing = EncodeWithdrawn { given: |_| Vec::new(), asked: |_| Vec::new() };
+    let give = house.app.give_withdrawal(&ben, RequestId(new_id()), approval, nothing).await;
     assert_eq!(refused(give).reason, Reason::ApprovalNotOpen);
 
     let (import, ..) = house.app.get_import(&ann, september).await.unwrap();
@@ -374,7 +386,7 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     let all = house.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
     let shown: Vec<_> = all.iter().map(|it| (it.state.name(), it.denied_reason.as_deref())).collect();
     assert_eq!(shown, [("denied", Some("it is the right month"))]);
-    assert_eq!(refused(ask(request).await).reason, Reason::ApprovalNotOpen, "made again, it opens no other");
+    assert_eq!(refused(ask(request).await).reason, Reason::ApprovalClosed, "made again, it opens no other");
     let anew = refused(ask(RequestId(new_id())).await);
     assert_eq!((anew.reason, anew.approval == Some(approval)), (Reason::ApprovalRequired, false));
 }
@@ -393,8 +405,14 @@ async fn asked(house: &House) -> ApprovalId {
 async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
     let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let (approval, ben, request) = (asked(&house).await, admin("ben"), RequestId(new_id()));
-    let encode = |it: &Withdrawn| format!("{:?}", it.affected).into_bytes();
+    let encode =
+        EncodeWithdrawn { given: |it| format!("{:?}", it.affected).into_bytes(), asked: |_| b"asked".to_vec() };
+    let waiting = house.app.approval(&ben, approval).await.unwrap();
+    let asking = (waiting.request.unwrap(), ImportId(waiting.subject));
+    let ask_again = async || house.app.withdraw_import(&admin("ann"), asking, "wrong month", false).await;
+    assert_eq!(refused(ask_again().await).approval, Some(approval));
     house.app.carry_withdrawal(&ben, request, approval).await.unwrap();
+    assert_eq!(ask_again().await, Err(AppError::Unavailable), "carried out, and not answered yet");
     identify(&house).await;
     assert_eq!(house.app.eligibility_summary(&ben, &programme("2021-22")).await.unwrap().eligible_schools, 28);
 
@@ -406,6 +424,7 @@ async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
     );
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!(one.answer, two.answer);
+    assert_eq!(ask_again().await, Ok(b"asked".to_vec()), "whoever asked is answered as well");
     let done = one.fresh.or(two.fresh).unwrap();
     assert_eq!(
         (done.import.state, done.approval.state.answered_by().map(|it| it.as_str())),

@@ -8,8 +8,6 @@
 //! files and offers of that moment; and another short one keeps the answer. Where a process dies in between, the same
 //! request, tried again, finds its empty answer and completes it.
 
-use std::convert::Infallible;
-
 use tracing::Instrument as _;
 
 use super::{Import, Reply, State, fingerprint, finished};
@@ -17,22 +15,32 @@ use crate::app::clock::new_id;
 use crate::app::eligibility;
 use crate::app::retry::retried;
 use crate::app::{App, AppError, Result, Violation, again, authorise};
-use crate::domain::book::approval::{self, WITHDRAW_IMPORT, asked_before, check, required, would_be_required};
+use crate::domain::book::approval::{
+    self, WITHDRAW_IMPORT, asked_before, check, check_withdrawal, required, would_be_required,
+};
+use crate::domain::event::Hash;
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
+use crate::domain::time::Micros;
 use crate::store;
 use crate::store::approvals::StoredApproval;
 use crate::store::requests::Stored;
 
+/// The method that asks for it.
+const ASK: &str = "RegisterService/WithdrawImport";
 /// The method that gives an approval.
 const RPC: &str = "ApprovalService/GiveApproval";
 /// The method that denies one.
 const DENY: &str = "ApprovalService/DenyApproval";
+/// The method that takes one back.
+const WITHDRAW: &str = "ApprovalService/WithdrawApproval";
 /// What is asked for, in a refusal.
 const ASKED: &str = "withdrawing an import";
 /// The longest reason kept.
 const REASON: usize = 2_000;
+/// An approval about an import, which belongs to no programme and its terms, expires so many days after it was asked for.
+const EXPIRE_DAYS: u32 = 30;
 
 /// An open offer that a withdrawal leaves without its ground.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +64,15 @@ pub struct Denial {
     pub reason: String,
 }
 
+/// An approval that is to be taken back by whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The caller's id of the mutation.
+    pub request: RequestId,
+    /// The approval.
+    pub approval: ApprovalId,
+}
+
 /// What withdrawing changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withdrawn {
@@ -67,9 +84,19 @@ pub struct Withdrawn {
     pub affected: Vec<AffectedOffer>,
 }
 
+/// Makes the answers to a withdrawal that was carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct EncodeWithdrawn {
+    /// Of the call that gave the approval.
+    pub given: fn(&Withdrawn) -> Vec<u8>,
+    /// Of the call that asked for it.
+    pub asked: fn(&Withdrawn) -> Vec<u8>,
+}
+
 impl App {
     /// Asks to withdraw an import: opens an approval, or names the one the caller opened already. Never carried out by
-    /// one person, so it always ends in a refusal or an error. With `validate_only` none is opened.
+    /// one person; made again once a second person gave the approval, it answers what that did. With `validate_only`
+    /// none is opened.
     ///
     /// # Errors
     /// [`Reason::ApprovalRequired`] with the approval; [`Reason::ApprovalNotOpen`] where this very request asked before and
@@ -80,7 +107,7 @@ impl App {
         (request, id): (RequestId, ImportId),
         reason: &str,
         validate_only: bool,
-    ) -> Result<Infallible> {
+    ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
         let length = reason.trim().chars().count();
         if length == 0 || length > REASON {
@@ -88,7 +115,7 @@ impl App {
             return Err(AppError::Invalid(vec![Violation::new("reason", wanted)]));
         }
         let ask = || self.ask_to_withdraw(caller, (request, id), reason.trim(), validate_only);
-        Err(retried(ask).await?.into())
+        retried(ask).await?.map_err(AppError::from)
     }
 
     async fn ask_to_withdraw(
@@ -97,45 +124,68 @@ impl App {
         (request, id): (RequestId, ImportId),
         reason: &str,
         validate_only: bool,
-    ) -> Result<Refusal> {
+    ) -> Result<std::result::Result<Vec<u8>, Refusal>> {
+        let fingerprint = fingerprint(ASK, &[id.0.as_bytes(), reason.as_bytes()]);
         let tx = self.locked().await?;
+        let kept = store::requests::one(&tx, &caller.actor, request).await?;
+        let answer = kept.map(|it| again(&it, ASK, fingerprint)).transpose();
+        let (tx, answer) = tx.proceed(answer).await?;
+        if let Some(answer) = answer.filter(|it| !it.is_empty()) {
+            tx.confirm().await?;
+            return Ok(Ok(answer));
+        }
         let found = store::approvals::find(&tx, &[], &[id.0], &[request]).await?;
         let mine = |it: &&StoredApproval| {
-            it.action == WITHDRAW_IMPORT && it.subject == id.0 && it.requested_by == caller.actor
+            it.action == WITHDRAW_IMPORT && it.subject == id.0 && it.asked_by().is(&caller.person())
         };
-        let by_this_call = found.iter().filter(mine).find(|it| it.request == Some(request));
+        let by_this_call =
+            found.iter().filter(mine).find(|it| it.request == Some(request) && it.requested_by == caller.actor);
         if let Some(before) = by_this_call {
             tx.confirm().await?;
-            return Ok(asked_before(before.id, &before.state, ASKED));
+            let state = before.state.at(self.clock().now().at, before.expires);
+            // Carried out, and about to be answered; where it was asked before requests were kept, it never is.
+            if before.expires.is_some() && matches!(state, approval::State::CarriedOut(_)) {
+                return Err(AppError::Unavailable);
+            }
+            return Ok(Err(asked_before(before.id, (&state, before.expires), ASKED)));
         }
+        let now = self.clock().now().at;
         let counts = landed(&tx, id).await;
         let (tx, _) = tx.proceed(counts).await?;
-        if let Some(open) = found.iter().filter(mine).find(|it| it.state.is_open()) {
+        if let Some(open) = found.iter().filter(mine).find(|it| it.state.at(now, it.expires).is_open()) {
             tx.confirm().await?;
-            return Ok(required(open.id, ASKED));
+            return Ok(Err(required(open.id, ASKED)));
         }
         if validate_only {
             tx.rollback().await?;
-            return Ok(would_be_required());
+            return Ok(Err(would_be_required()));
         }
+        let now = self.register_now(&tx).await?.at;
         let new = StoredApproval {
             id: ApprovalId(new_id()),
             programme: None,
             action: WITHDRAW_IMPORT.to_owned(),
             opened: None,
             change: None,
+            statement: None,
+            expires: Some(now.plus_days(EXPIRE_DAYS)),
             subject: id.0,
             reason: Some(reason.to_owned()),
             requested_by: caller.actor.clone(),
+            requested_subject: caller.subject,
             request: Some(request),
-            requested_at: self.register_now(&tx).await?.at,
+            requested_at: now,
             state: approval::State::Open,
+            answered_subject: None,
             denied: None,
             denied_reason: None,
         };
         store::approvals::put(&tx, std::slice::from_ref(&new)).await?;
+        let (actor, rpc, approval) = (caller.actor.clone(), ASK.to_owned(), Some(new.id));
+        let kept = Stored { actor, request, rpc, fingerprint, answer: Vec::new(), approval };
+        store::requests::keep(&tx, &[kept], now).await?;
         tx.commit().await?;
-        Ok(required(new.id, ASKED))
+        Ok(Err(required(new.id, ASKED)))
     }
 
     /// Gives an approval to withdraw an import, which carries it out.
@@ -148,7 +198,7 @@ impl App {
         caller: &Caller,
         request: RequestId,
         approval: ApprovalId,
-        encode: fn(&Withdrawn) -> Vec<u8>,
+        encode: EncodeWithdrawn,
     ) -> Result<Reply<Withdrawn>> {
         authorise(caller, Action::Import)?;
         let (app, caller) = (self.clone(), caller.clone());
@@ -170,7 +220,7 @@ impl App {
     /// As [`App::give_withdrawal`].
     pub async fn check_withdrawal(&self, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
         authorise(caller, Action::Import)?;
-        withdrawn(&self.snapshot().await?, caller, approval).await
+        withdrawn(&self.snapshot().await?, caller, approval, self.clock().now().at).await
     }
 
     /// Denies an approval to withdraw an import: nothing is carried out. With `validate_only` nothing is written.
@@ -185,30 +235,55 @@ impl App {
         encode: fn(&StoredApproval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
-        retried(async || {
-            let fingerprint = fingerprint(DENY, &[approval.0.as_bytes(), reason.as_bytes()]);
-            let tx = self.locked().await?;
-            if let Some(stored) = store::requests::one(&tx, &caller.actor, *request).await? {
-                tx.confirm().await?;
-                return again(&stored, DENY, fingerprint);
-            }
-            let waiting = may_be_answered(&tx, *approval, caller).await;
-            let (tx, waiting) = tx.proceed(waiting).await?;
-            let state = approval::State::Denied(caller.actor.clone());
-            let denied = StoredApproval { state, denied_reason: Some(reason.clone()), ..waiting };
-            let answer = encode(&denied);
-            if validate_only {
-                tx.rollback().await?;
-                return Ok(answer);
-            }
-            store::approvals::put(&tx, std::slice::from_ref(&denied)).await?;
-            let (actor, rpc) = (caller.actor.clone(), DENY.to_owned());
-            let stored = Stored { actor, request: *request, rpc, fingerprint, answer: answer.clone() };
-            store::requests::keep(&tx, std::slice::from_ref(&stored), self.register_now(&tx).await?.at).await?;
-            tx.commit().await?;
-            Ok(answer)
-        })
-        .await
+        let fingerprint = fingerprint(DENY, &[approval.0.as_bytes(), reason.as_bytes()]);
+        let call = Call { approval: *approval, request: *request, rpc: DENY, fingerprint };
+        retried(async || self.end_withdrawal(caller, &call, Ending::Denied(reason), validate_only, encode).await).await
+    }
+
+    /// Takes an approval to withdraw an import back, as whoever asked for it. With `validate_only` nothing is written.
+    ///
+    /// # Errors
+    /// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`]; [`AppError::NotFound`] for an approval of something else.
+    pub async fn take_back_withdrawal(
+        &self,
+        caller: &Caller,
+        Withdrawal { request, approval }: Withdrawal,
+        validate_only: bool,
+        encode: fn(&StoredApproval) -> Vec<u8>,
+    ) -> Result<Vec<u8>> {
+        authorise(caller, Action::Import)?;
+        let fingerprint = fingerprint(WITHDRAW, &[approval.0.as_bytes()]);
+        let call = Call { approval, request, rpc: WITHDRAW, fingerprint };
+        retried(async || self.end_withdrawal(caller, &call, Ending::Withdrawn, validate_only, encode).await).await
+    }
+
+    /// Ends an approval that carries nothing out, and keeps the answer; a call made again is answered as before.
+    async fn end_withdrawal(
+        &self,
+        caller: &Caller,
+        call: &Call,
+        ending: Ending<'_>,
+        validate_only: bool,
+        encode: fn(&StoredApproval) -> Vec<u8>,
+    ) -> Result<Vec<u8>> {
+        let tx = self.locked().await?;
+        if let Some(stored) = store::requests::one(&tx, &caller.actor, call.request).await? {
+            tx.confirm().await?;
+            return again(&stored, call.rpc, call.fingerprint);
+        }
+        let ended = ended(&tx, caller, (call.approval, ending), self.clock().now().at).await;
+        let (tx, ended) = tx.proceed(ended).await?;
+        let answer = encode(&ended);
+        if validate_only {
+            tx.rollback().await?;
+            return Ok(answer);
+        }
+        store::approvals::put(&tx, std::slice::from_ref(&ended)).await?;
+        let (actor, rpc, fingerprint) = (caller.actor.clone(), call.rpc.to_owned(), call.fingerprint);
+        let stored = Stored { actor, request: call.request, rpc, fingerprint, answer: answer.clone(), approval: None };
+        store::requests::keep(&tx, std::slice::from_ref(&stored), self.register_now(&tx).await?.at).await?;
+        tx.commit().await?;
+        Ok(answer)
     }
 
     /// Withdraws under the register's lock, unless this request has done so already.
@@ -231,37 +306,49 @@ impl App {
             tx.confirm().await?;
             return Ok(Carried::Answered(answer));
         }
-        let done = withdrawn(&tx, caller, approval).await;
+        let done = withdrawn(&tx, caller, approval, self.clock().now().at).await;
         let (tx, Withdrawn { approval: given, import, .. }) = tx.proceed(done).await?;
         let now = self.register_now(&tx).await?;
         store::imports::put(&tx, &[&import]).await?;
         store::approvals::put(&tx, std::slice::from_ref(&given)).await?;
-        let stored =
-            Stored { actor: caller.actor.clone(), request, rpc: RPC.to_owned(), fingerprint, answer: Vec::new() };
+        let (actor, rpc) = (caller.actor.clone(), RPC.to_owned());
+        let stored = Stored { actor, request, rpc, fingerprint, answer: Vec::new(), approval: None };
         store::requests::keep(&tx, std::slice::from_ref(&stored), now.at).await?;
         tx.commit().await?;
         Ok(Carried::Unanswered(Given { approval, stored }))
     }
 
     /// Looks up what the withdrawal changed and keeps it as the answer; the first one kept stands.
-    async fn answer_withdrawal(&self, given: &Given, encode: fn(&Withdrawn) -> Vec<u8>) -> Result<Reply<Withdrawn>> {
+    async fn answer_withdrawal(&self, given: &Given, encode: EncodeWithdrawn) -> Result<Reply<Withdrawn>> {
         let snapshot = self.snapshot().await?;
         let approval = asked(&snapshot, given.approval).await?;
         let import = existing(&snapshot, ImportId(approval.subject)).await?;
         let affected = eligibility::affected(self, &snapshot).await?;
         drop(snapshot);
         let done = Withdrawn { approval, import, affected };
-        let answer = encode(&done);
+        let answer = (encode.given)(&done);
         let tx = self.locked().await?;
         let kept = store::requests::one(&tx, &given.stored.actor, given.stored.request).await?;
         if let Some(first) = kept.filter(|it| !it.answer.is_empty()) {
             tx.confirm().await?;
             return Ok(Reply { answer: first.answer, fresh: None });
         }
-        store::requests::answer(&tx, &Stored { answer: answer.clone(), ..given.stored.clone() }).await?;
+        store::requests::answer(&tx, (&given.stored.actor, given.stored.request), &answer).await?;
+        if let Some(request) = done.approval.request {
+            store::requests::answer(&tx, (&done.approval.requested_by, request), &(encode.asked)(&done)).await?;
+        }
         tx.commit().await?;
         Ok(Reply { answer, fresh: Some(done) })
     }
+}
+
+/// A call that is answered once: about which approval, under which id, and what it is.
+#[derive(Debug)]
+struct Call {
+    approval: ApprovalId,
+    request: RequestId,
+    rpc: &'static str,
+    fingerprint: Hash,
 }
 
 /// How far a withdrawal is.
@@ -280,6 +367,36 @@ pub(super) struct Given {
     stored: Stored,
 }
 
+/// How an approval ends that carries nothing out.
+#[derive(Debug, Clone, Copy)]
+enum Ending<'a> {
+    /// By the second person, who says why.
+    Denied(&'a str),
+    /// By whoever asked.
+    Withdrawn,
+}
+
+/// The approval ended so by this caller, if they may; not written.
+async fn ended(
+    from: &impl store::Readable,
+    caller: &Caller,
+    (approval, ending): (ApprovalId, Ending<'_>),
+    now: Micros,
+) -> Result<StoredApproval> {
+    match ending {
+        Ending::Denied(reason) => {
+            let waiting = may_be_answered(from, approval, caller, now).await?;
+            let (state, answered_subject) = (approval::State::Denied(caller.actor.clone()), caller.subject);
+            Ok(StoredApproval { state, answered_subject, denied_reason: Some(reason.to_owned()), ..waiting })
+        }
+        Ending::Withdrawn => {
+            let found = asked(from, approval).await?;
+            check_withdrawal(approval, &found.asked_by(), &found.state.at(now, found.expires), &caller.person())?;
+            Ok(StoredApproval { state: approval::State::Withdrawn, ..found })
+        }
+    }
+}
+
 async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<StoredApproval> {
     let found = store::approvals::find(from, &[approval], &[], &[]).await?;
     let found = found.into_iter().find(|it| it.id == approval && it.action == WITHDRAW_IMPORT);
@@ -287,15 +404,25 @@ async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<Stor
 }
 
 /// The approval that waits, if this caller may give or deny it.
-async fn may_be_answered(from: &impl store::Readable, approval: ApprovalId, caller: &Caller) -> Result<StoredApproval> {
+async fn may_be_answered(
+    from: &impl store::Readable,
+    approval: ApprovalId,
+    caller: &Caller,
+    now: Micros,
+) -> Result<StoredApproval> {
     let waiting = asked(from, approval).await?;
-    check(approval, &waiting.requested_by, &waiting.state, &caller.actor)?;
+    check(approval, &waiting.asked_by(), &waiting.state.at(now, waiting.expires), &caller.person())?;
     Ok(waiting)
 }
 
 /// The approval given by this caller, and the import withdrawn, neither written.
-async fn withdrawn(from: &impl store::Readable, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
-    let waiting = may_be_answered(from, approval, caller).await?;
+async fn withdrawn(
+    from: &impl store::Readable,
+    caller: &Caller,
+    approval: ApprovalId,
+    now: Micros,
+) -> Result<Withdrawn> {
+    let waiting = may_be_answered(from, approval, caller, now).await?;
     let import = Import {
         state: State::Withdrawn,
         withdrawn_by: Some(waiting.requested_by.clone()),
@@ -303,7 +430,8 @@ async fn withdrawn(from: &impl store::Readable, caller: &Caller, approval: Appro
         indexed: false,
         ..landed(from, ImportId(waiting.subject)).await?
     };
-    let approval = StoredApproval { state: approval::State::CarriedOut(caller.actor.clone()), ..waiting };
+    let state = approval::State::CarriedOut(caller.actor.clone());
+    let approval = StoredApproval { state, answered_subject: caller.subject, ..waiting };
     Ok(Withdrawn { approval, import, affected: Vec::new() })
 }
 

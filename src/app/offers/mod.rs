@@ -59,8 +59,7 @@ impl App {
     /// What the command would be refused with.
     pub async fn check(&self, caller: &Caller, programme: &Programme, command: &Command) -> Result<Told> {
         authorise(caller, command.action())?;
-        let told =
-            self.inner.writer.check(programme, (&caller.actor, &caller.reach(command.action())), command).await?;
+        let told = self.inner.writer.check(programme, (caller, &caller.reach(command.action())), command).await?;
         if matches!(told.answer, Answer::ApprovalOpened(_)) {
             return Err(would_be_required().into());
         }

@@ -217,8 +217,12 @@ fn compare_approval(recorded: &Approval, stored: &StoredApproval, report: &mut R
     report.compare(format!("approval {id} action"), &recorded.action, &stored.action);
     report.compare(format!("approval {id} subject"), &recorded.subject, &stored.subject);
     report.compare(format!("approval {id} change"), &recorded.change, &stored.change);
+    report.compare(format!("approval {id} statement"), &recorded.statement, &stored.statement);
+    report.compare(format!("approval {id} expiry"), &recorded.expires, &stored.expires);
     report.compare(format!("approval {id} opening event"), &Some(recorded.opened), &stored.opened);
     report.compare(format!("approval {id} requested by"), &recorded.requested_by, &stored.requested_by);
+    report.compare(format!("approval {id} requesting token"), &recorded.requested_subject, &stored.requested_subject);
+    report.compare(format!("approval {id} answering token"), &recorded.answered_subject, &stored.answered_subject);
     report.compare(format!("approval {id} requested at"), &recorded.requested_at, &stored.requested_at);
     report.compare(format!("approval {id} request"), &recorded.request, &stored.request);
     report.compare(format!("approval {id} state"), &recorded.state, &stored.state);

@@ -175,7 +175,12 @@ async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
         submit(&house, &book, command).await.unwrap();
     }
     let watches = watches(&house, Limits::default());
-    let caller = |actor: &str, role, regions| Caller { actor: actor.parse().unwrap(), roles: vec![role], regions };
+    let caller = |actor: &str, role, regions| Caller {
+        actor: actor.parse().unwrap(),
+        roles: vec![role],
+        regions,
+        subject: None,
+    };
     let here = Regions::These(BTreeSet::from([mine.region]));
     let rows = [
         (
@@ -191,7 +196,7 @@ async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
             assert_eq!(next(&mut receiver).await, *wanted);
         }
     }
-    let nobody = Caller { actor: "dan".parse().unwrap(), roles: Vec::new(), regions: Regions::Every };
+    let nobody = Caller { actor: "dan".parse().unwrap(), roles: Vec::new(), regions: Regions::Every, subject: None };
     let (ended, _kept) = begin(&watches, nobody, asked(Start::Snapshot), 1);
     assert!(matches!(ended.await.unwrap(), Err(AppError::Denied(_))));
 }

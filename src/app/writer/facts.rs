@@ -13,6 +13,7 @@ use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Program
 use crate::domain::offer::Recipient;
 use crate::domain::referral::Subject;
 use crate::domain::role::Reach;
+use crate::domain::rules::RulesVersion;
 use crate::domain::terms::Terms;
 use crate::domain::time::Micros;
 use crate::store::books::Head;
@@ -160,7 +161,9 @@ impl Asked {
                 self.subjects.push(offer.offer.0);
                 self.relisted = true;
             }
-            Command::GiveApproval { approval, .. } | Command::DenyApproval { approval, .. } => {
+            Command::GiveApproval { approval, .. }
+            | Command::DenyApproval { approval, .. }
+            | Command::WithdrawApproval { approval, .. } => {
                 self.given.push(*approval);
                 self.relisted = true;
             }
@@ -240,12 +243,16 @@ async fn load_referrals(
 }
 
 /// The approvals that are given, the open ones about what is asked anew, and those opened by the same call before.
+/// Where the programme is to adopt newer rules, all its open ones: those change with it.
 async fn load_approvals(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
-    if asked.given.is_empty() && asked.subjects.is_empty() {
-        return Ok(());
-    }
     let programme = facts.programme.programme.clone();
-    let found = approvals::find(from, &asked.given, &asked.subjects, &asked.asking).await?;
+    let mut found = Vec::new();
+    if facts.rules < RulesVersion::CURRENT {
+        found = approvals::open(from, &programme).await?;
+    }
+    if !asked.given.is_empty() || !asked.subjects.is_empty() {
+        found.extend(approvals::find(from, &asked.given, &asked.subjects, &asked.asking).await?);
+    }
     let of_this_book = found.into_iter().filter(|it| it.programme.as_ref() == Some(&programme));
     facts.approvals = of_this_book
         .map(|it| {
@@ -254,11 +261,15 @@ async fn load_approvals(from: &impl Readable, asked: &Asked, facts: &mut Facts) 
                 action: it.action,
                 subject: it.subject,
                 change: it.change,
+                statement: it.statement,
+                expires: it.expires,
                 opened: it.opened.unwrap_or(Seq(0)),
                 requested_by: it.requested_by,
+                requested_subject: it.requested_subject,
                 request: it.request,
                 requested_at: it.requested_at,
                 state: it.state,
+                answered_subject: it.answered_subject,
                 denied: it.denied,
             };
             (it.id, approval)

@@ -1,10 +1,11 @@
 //! One group in one transaction: lock, know, decide, write, commit.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::time::Instant;
 
+use super::answers::{Answers, judge};
 use super::facts::{Known, Unloadable};
 use super::{Job, Shared, Submission, Told, facts};
 use crate::app::clock::new_id;
@@ -18,6 +19,7 @@ use crate::domain::event::{Draft, Event, EventBody, ReleasedAward, Seq, chain, t
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Urn};
 use crate::domain::ledger::{Entry, EntrySeq, Posting};
 use crate::domain::period::Period;
+use crate::domain::person::TokenSubject;
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
@@ -101,6 +103,8 @@ pub(super) async fn write(
             shared.tell_of_change(programme);
         }
     } else {
+        let completed = answers.write_completed(&tx).await;
+        let (tx, ()) = tx.proceed(completed).await?;
         let written = pen.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await;
         let (tx, ()) = tx.proceed(written).await?;
         let begun = Instant::now();
@@ -139,7 +143,8 @@ async fn without_facts(shared: &Shared, tx: WriteTx, group: &[Job], error: Unloa
 /// What this call was answered before, once that is as durable as any commit.
 async fn answered_before(shared: &Shared, of: &Submission) -> store::Result<Option<Verdict>> {
     let stored = store::group::answered(&shared.store, &[(&of.actor, of.request)]).await?;
-    let Some(stored) = stored.first() else { return Ok(None) };
+    // Whose approval waits is answered by what has become of it, which takes facts.
+    let Some(stored) = stored.first().filter(|it| it.waits_for().is_none()) else { return Ok(None) };
     shared.store.confirm().await?;
     Ok(Some(again(stored, of.rpc, of.fingerprint)))
 }
@@ -176,60 +181,10 @@ fn commands<'a>(of: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
     of.iter().map(|it| (it.request, &it.command)).collect()
 }
 
-/// Idempotency first; then the command is decided, and its success kept under its request id.
-fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pen<'_>, now: Now) -> Verdict {
-    if let Some(stored) = answers.find(of) {
-        facts.within_reach(&of.command, &of.reach)?;
-        return again(stored, of.rpc, of.fingerprint);
-    }
-    let who = Who { actor: &of.actor, reach: &of.reach, request: of.request };
-    let told = pen.decide(facts, &of.command, who, now)?;
-    if let Answer::ApprovalOpened(refusal) = told.answer {
-        return Err(refusal.into());
-    }
-    let answer = (of.encode)(&told);
-    let (actor, request) = (of.actor.clone(), of.request);
-    answers.keep(Stored {
-        actor,
-        request,
-        rpc: of.rpc.to_owned(),
-        fingerprint: of.fingerprint,
-        answer: answer.clone(),
-    });
-    Ok(answer)
-}
-
-/// The answers given before to the requests of this group, and after them those given in it.
-struct Answers {
-    all: Vec<Stored>,
-    /// How many of them were given before.
-    before: usize,
-    places: HashMap<(Actor, RequestId), usize>,
-}
-
-impl Answers {
-    fn new(all: Vec<Stored>) -> Self {
-        let places = all.iter().enumerate().map(|(at, it)| ((it.actor.clone(), it.request), at)).collect();
-        Self { before: all.len(), all, places }
-    }
-
-    fn find(&self, of: &Submission) -> Option<&Stored> {
-        self.places.get(&(of.actor.clone(), of.request)).and_then(|at| self.all.get(*at))
-    }
-
-    fn keep(&mut self, stored: Stored) {
-        self.places.insert((stored.actor.clone(), stored.request), self.all.len());
-        self.all.push(stored);
-    }
-
-    fn given_now(&self) -> &[Stored] {
-        self.all.get(self.before..).unwrap_or_default()
-    }
-}
-
 /// Who asks, where they may, and under which id.
 pub(super) struct Who<'a> {
     pub(super) actor: &'a Actor,
+    pub(super) subject: Option<TokenSubject>,
     pub(super) reach: &'a Reach,
     pub(super) request: RequestId,
 }
@@ -275,12 +230,12 @@ impl<'a> Pen<'a> {
         &mut self,
         facts: &mut Facts,
         command: &Command,
-        Who { actor, reach, request }: Who<'_>,
+        Who { actor, subject, reach, request }: Who<'_>,
         now: Now,
     ) -> Result<Told> {
         let judged_at = self.head.last();
         let decided = guarded(|| {
-            let mut context = Context { actor, reach, request, now, ids: &mut new_id };
+            let mut context = Context { actor, subject, reach, request, now, ids: &mut new_id };
             facts.decide(command, &mut context).map_err(AppError::from)
         })?;
         let Decided { drafts, answer, warnings } = decided;
@@ -295,6 +250,8 @@ impl<'a> Pen<'a> {
         if facts.rules < RulesVersion::CURRENT {
             let draft = Draft::of_book(now.today, EventBody::RulesAdopted { version: RulesVersion::CURRENT });
             facts.apply(self.record(draft, &by.actor, by.request, now.at)?);
+            let open = facts.approvals.values().filter(|it| it.state.is_open());
+            self.approvals.extend(open.map(|it| it.id));
         }
         Ok(())
     }
@@ -375,8 +332,9 @@ impl<'a> Pen<'a> {
         self.awards.extend(event.body.award());
         match &event.body {
             EventBody::ApprovalOpened { approval, .. }
-            | EventBody::ApprovalGiven { approval }
-            | EventBody::ApprovalDenied { approval } => {
+            | EventBody::ApprovalGiven { approval, .. }
+            | EventBody::ApprovalDenied { approval, .. }
+            | EventBody::ApprovalWithdrawn { approval } => {
                 self.approvals.insert(*approval);
             }
             EventBody::Placed { urn, .. } => {
@@ -442,12 +400,16 @@ fn stored(programme: &Programme, it: &Approval) -> StoredApproval {
         action: it.action.clone(),
         subject: it.subject,
         change: it.change.clone(),
+        statement: it.statement.clone(),
+        expires: it.expires,
         opened: Some(it.opened),
         reason: None,
         requested_by: it.requested_by.clone(),
+        requested_subject: it.requested_subject,
         request: it.request,
         requested_at: it.requested_at,
         state: it.state.clone(),
+        answered_subject: it.answered_subject,
         denied: it.denied,
         denied_reason: None,
     }

@@ -13,6 +13,7 @@
 //! Nothing waits on a timer: an idle book commits one command at once, a busy one a group per commit. Nothing is ever
 //! read from a cache that another process could have changed.
 
+mod answers;
 mod facts;
 mod group;
 mod hint_sender;
@@ -42,8 +43,9 @@ use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
+use crate::domain::person::TokenSubject;
 use crate::domain::referral::Referral;
-use crate::domain::role::Reach;
+use crate::domain::role::{Caller, Reach};
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Now;
 use crate::store::approvals::StoredApproval;
@@ -85,6 +87,12 @@ pub struct Told {
 }
 
 impl Told {
+    /// An answer that speaks of nothing, for tests of what is made of it.
+    #[cfg(test)]
+    pub(crate) fn empty(programme: Programme, answer: Answer) -> Self {
+        Self::new(programme, answer, Vec::new(), Seq(0))
+    }
+
     /// An answer that speaks of nothing yet.
     fn new(programme: Programme, answer: Answer, warnings: Vec<Warning>, judged_at: Seq) -> Self {
         Self {
@@ -109,6 +117,8 @@ pub struct Submission {
     pub programme: Programme,
     /// Who asks.
     pub actor: Actor,
+    /// Whose token it is, to tell two people apart.
+    pub subject: Option<TokenSubject>,
     /// Where they may; what they were answered before is answered again only within it.
     pub reach: Reach,
     /// The caller's id of the mutation.
@@ -123,6 +133,8 @@ pub struct Submission {
     pub deadline: Option<Instant>,
     /// Makes the stored answer, byte for byte as it goes over the wire.
     pub encode: fn(&Told) -> Vec<u8>,
+    /// Makes the answer of the call that asked for what an approval of this action has carried out.
+    pub encode_asked: fn(&str, &Told) -> Option<Vec<u8>>,
 }
 
 /// A submission and whoever waits for it.
@@ -199,7 +211,7 @@ impl Writer {
     pub async fn check(
         &self,
         programme: &Programme,
-        (actor, reach): (&Actor, &Reach),
+        (caller, reach): (&Caller, &Reach),
         command: &Command,
     ) -> Result<Told> {
         let shared = &self.shared;
@@ -213,7 +225,12 @@ impl Writer {
         let mut facts = known.facts;
         facts.rules = facts.rules.max(RulesVersion::CURRENT);
         let mut pen = group::Pen::new(programme, head);
-        pen.decide(&mut facts, command, group::Who { actor, reach, request }, now)
+        pen.decide(
+            &mut facts,
+            command,
+            group::Who { actor: &caller.actor, subject: caller.subject, reach, request },
+            now,
+        )
     }
 
     /// Has a programme adopt this program's rules. Answers whether it was for this call to do.

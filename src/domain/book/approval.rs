@@ -5,9 +5,11 @@
 use super::Facts;
 use super::command::{Answer, Approved, Context, Decided, Fault, Target};
 use super::funds::FundChange;
+use super::statement::{self, Statement};
 use crate::domain::event::{Draft, Event, EventBody, Seq};
 use crate::domain::ids::{Actor, ApprovalId, OfferId, RequestId};
 use crate::domain::offer::Offer;
+use crate::domain::person::{Person, TokenSubject};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
 use crate::domain::time::Micros;
@@ -32,6 +34,12 @@ const TWO_PEOPLE: [(&str, Action, Action); 5] = [
 #[must_use]
 pub fn actions() -> [&'static str; 5] {
     TWO_PEOPLE.map(|(name, ..)| name)
+}
+
+/// The permission that asking for an approval of this action takes.
+#[must_use]
+pub fn asking(action: &str) -> Action {
+    TWO_PEOPLE.iter().find(|(name, ..)| *name == action).map_or(Action::KeepFunds, |(_, ask, _)| *ask)
 }
 
 /// The permission that giving an approval of this action takes.
@@ -64,16 +72,24 @@ pub struct Approval {
     pub subject: Uuid,
     /// The movement asked for, where it is about money.
     pub change: Option<FundChange>,
+    /// What it was judged against and what it will do; nothing of one that was opened before that was recorded.
+    pub statement: Option<Statement>,
+    /// When it expires, if it is still open then; nothing of one that was opened before approvals expired.
+    pub expires: Option<Micros>,
     /// The event that opened it.
     pub opened: Seq,
     /// Who asked.
     pub requested_by: Actor,
+    /// Whose token that was.
+    pub requested_subject: Option<TokenSubject>,
     /// Under which id they asked; nothing where that was not kept.
     pub request: Option<RequestId>,
     /// When.
     pub requested_at: Micros,
     /// Where it is.
     pub state: State,
+    /// Whose token answered it.
+    pub answered_subject: Option<TokenSubject>,
     /// The event that denied it, which has the reason.
     pub denied: Option<Seq>,
 }
@@ -87,6 +103,10 @@ pub enum State {
     CarriedOut(Actor),
     /// Denied by this person.
     Denied(Actor),
+    /// Taken back by whoever asked.
+    Withdrawn,
+    /// Open, and past its time: it never comes to be stored, the time tells it.
+    Expired,
 }
 
 impl State {
@@ -97,6 +117,8 @@ impl State {
             Self::Open => "open",
             Self::CarriedOut(_) => "carried_out",
             Self::Denied(_) => "denied",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
         }
     }
 
@@ -105,9 +127,19 @@ impl State {
     pub fn named(name: &str, answered_by: Option<Actor>) -> Option<Self> {
         match (name, answered_by) {
             ("open", None) => Some(Self::Open),
+            ("withdrawn", None) => Some(Self::Withdrawn),
             ("carried_out", Some(by)) => Some(Self::CarriedOut(by)),
             ("denied", Some(by)) => Some(Self::Denied(by)),
             _ => None,
+        }
+    }
+
+    /// Where it is at a moment, if it expires at `expires`.
+    #[must_use]
+    pub fn at(&self, now: Micros, expires: Option<Micros>) -> Self {
+        match self {
+            Self::Open if expires.is_some_and(|expires| expires <= now) => Self::Expired,
+            other => other.clone(),
         }
     }
 
@@ -121,29 +153,69 @@ impl State {
     #[must_use]
     pub const fn answered_by(&self) -> Option<&Actor> {
         match self {
-            Self::Open => None,
+            Self::Open | Self::Withdrawn | Self::Expired => None,
             Self::CarriedOut(by) | Self::Denied(by) => Some(by),
         }
     }
 }
 
 impl Approval {
-    /// The approval an `approval_opened` event opens.
+    /// The approval an `approval_opened` event opens; nothing from another event.
     #[must_use]
-    pub fn from_event(id: ApprovalId, action: &str, change: Option<&FundChange>, event: &Event) -> Self {
-        let subject = event.offer.map(|it| it.0).or_else(|| change.map(|it| it.fund().0));
-        Self {
-            id,
-            action: action.to_owned(),
+    pub fn from_event(event: &Event) -> Option<Self> {
+        let EventBody::ApprovalOpened { approval, action, change, statement, expires_at, token_subject } = &event.body
+        else {
+            return None;
+        };
+        let subject = event.offer.map(|it| it.0).or_else(|| change.as_ref().map(|it| it.fund().0));
+        Some(Self {
+            id: *approval,
+            action: action.clone(),
             subject: subject.unwrap_or_default(),
-            change: change.cloned(),
+            change: change.clone(),
+            statement: statement.clone(),
+            expires: *expires_at,
             opened: event.seq,
             requested_by: event.actor.clone(),
+            requested_subject: *token_subject,
             request: Some(event.request),
             requested_at: event.recorded,
             state: State::Open,
+            answered_subject: None,
             denied: None,
+        })
+    }
+
+    /// Folds one more event of this approval into it.
+    pub fn apply(&mut self, event: &Event) {
+        let by = event.actor.clone();
+        match &event.body {
+            EventBody::ApprovalGiven { token_subject, .. } => {
+                (self.state, self.answered_subject) = (State::CarriedOut(by), *token_subject);
+            }
+            EventBody::ApprovalDenied { token_subject, .. } => {
+                (self.state, self.answered_subject) = (State::Denied(by), *token_subject);
+                self.denied = Some(event.seq);
+            }
+            EventBody::ApprovalWithdrawn { .. } => self.state = State::Withdrawn,
+            // What was opened without saying when it expires does so when the programme adopts the rules that ask for it.
+            EventBody::RulesAdopted { .. } if self.state.is_open() && self.expires.is_none() => {
+                self.expires = Some(event.recorded);
+            }
+            _ => {}
         }
+    }
+
+    /// Where it is at a moment.
+    #[must_use]
+    pub fn state_at(&self, now: Micros) -> State {
+        self.state.at(now, self.expires)
+    }
+
+    /// Who asked, as far as two people are told apart.
+    #[must_use]
+    pub fn asked_by(&self) -> Person {
+        Person { actor: self.requested_by.clone(), subject: self.requested_subject }
     }
 }
 
@@ -151,7 +223,7 @@ impl Approval {
     /// Whether the offer is still as it was when the approval was asked for.
     #[must_use]
     pub fn stands(&self, offer: &Offer) -> bool {
-        self.opened > offer.version
+        self.statement.as_ref() == Some(&Statement::of_offer(offer))
     }
 }
 
@@ -179,39 +251,81 @@ pub fn would_be_required() -> Refusal {
 
 /// What the call is told, made again, that opened an approval before: that it is open, or what has become of it.
 #[must_use]
-pub fn asked_before(approval: ApprovalId, state: &State, what: &str) -> Refusal {
+pub fn asked_before(approval: ApprovalId, (state, expires): (&State, Option<Micros>), what: &str) -> Refusal {
+    let again = "to ask once more, make the call under a new request id";
     let (became, remedy) = match state {
         State::Open => return required(approval, what),
         State::CarriedOut(_) => {
             ("given and carried out", "nothing to do; to have it done once more, make the call under a new request id")
         }
-        State::Denied(_) => ("denied", "to ask once more, make the call under a new request id"),
+        State::Denied(_) => ("denied", again),
+        State::Withdrawn => ("withdrawn", again),
+        State::Expired => ("left open until it expired", again),
+    };
+    let reason = match state {
+        State::Withdrawn | State::Expired => Reason::ApprovalClosed,
+        // What was answered before approvals expired is told of as it was then.
+        State::Denied(_) if expires.is_some() => Reason::ApprovalClosed,
+        State::Open | State::CarriedOut(_) | State::Denied(_) => Reason::ApprovalNotOpen,
     };
     let message = format!("{what} was asked for by this request: approval {approval} was {became}");
-    Refusal::of(Reason::ApprovalNotOpen, message, Limit::plain("approval", format!("approval {approval}"), remedy))
+    Refusal::of(reason, message, Limit::plain("approval", format!("approval {approval}"), remedy))
 }
 
 /// Refuses whoever answers an approval that is not open, or their own: "the second differs from the first, for everyone".
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
-pub fn check(approval: ApprovalId, requested_by: &Actor, state: &State, second: &Actor) -> Result<(), Refusal> {
-    let refuse = |reason, message: &str, remedy: &str| {
-        Err(Refusal::of(reason, message, Limit::plain("approval", format!("approval {approval}"), remedy)))
-    };
-    let answered = match state {
-        State::Open if requested_by == second => {
-            return refuse(
-                Reason::SelfApproval,
-                "whoever asked may neither approve nor deny",
-                "have another person answer",
-            );
-        }
-        State::Open => return Ok(()),
-        State::CarriedOut(_) => "this approval has been given already",
-        State::Denied(_) => "this approval has been denied already",
-    };
-    refuse(Reason::ApprovalNotOpen, answered, "make the call again, under a new request id, to open another")
+pub fn check(approval: ApprovalId, requested_by: &Person, state: &State, second: &Person) -> Result<(), Refusal> {
+    if let Some(answered) = answered(state) {
+        return Err(not_open(approval, answered));
+    }
+    if requested_by.is(second) {
+        let limit = Limit::plain("approval", format!("approval {approval}"), "have another person answer");
+        return Err(Refusal::of(Reason::SelfApproval, "whoever asked may neither approve nor deny", limit));
+    }
+    Ok(())
+}
+
+/// Why an approval is not open; nothing where it is.
+const fn answered(state: &State) -> Option<&'static str> {
+    match state {
+        State::Open => None,
+        State::CarriedOut(_) => Some("this approval has been given already"),
+        State::Denied(_) => Some("this approval has been denied already"),
+        State::Withdrawn => Some("this approval has been withdrawn by whoever asked"),
+        State::Expired => Some("this approval has expired"),
+    }
+}
+
+fn not_open(approval: ApprovalId, answered: &str) -> Refusal {
+    let remedy = "make the call again, under a new request id, to open another";
+    Refusal::of(Reason::ApprovalNotOpen, answered, Limit::plain("approval", format!("approval {approval}"), remedy))
+}
+
+/// Refuses whoever withdraws an approval that another asked for, or that is not open.
+///
+/// # Errors
+/// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
+pub fn check_withdrawal(
+    approval: ApprovalId,
+    requested_by: &Person,
+    state: &State,
+    caller: &Person,
+) -> Result<(), Refusal> {
+    if !requested_by.is(caller) {
+        let limit =
+            Limit::plain("approval", format!("approval {approval}"), "deny it, or have whoever asked withdraw it");
+        return Err(Refusal::of(
+            Reason::ApprovalOfAnother,
+            "only whoever asked for an approval may withdraw it",
+            limit,
+        ));
+    }
+    match answered(state) {
+        None => Ok(()),
+        Some(answered) => Err(not_open(approval, answered)),
+    }
 }
 
 impl Facts {
@@ -229,7 +343,7 @@ impl Facts {
         let by_this_call =
             |it: &&Approval| it.request == Some(context.request) && it.requested_by == *context.actor && same(it);
         match self.approvals.values().find(by_this_call) {
-            Some(opened) => Err(asked_before(opened.id, &opened.state, what)),
+            Some(opened) => Err(asked_before(opened.id, (&opened.state_at(context.now.at), opened.expires), what)),
             None => Ok(()),
         }
     }
@@ -243,19 +357,28 @@ impl Facts {
     ) -> Result<Decided, Fault> {
         let about_it = |it: &Approval| it.subject == target.offer.0 && it.action == REOPEN_OFFER;
         // An open one that the offer has changed since cannot be given: then another may be opened.
-        let useless =
-            |it: &Approval| it.state.is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer));
+        let now = context.now.at;
+        let useless = |it: &Approval| {
+            it.state_at(now).is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))
+        };
         self.not_asked_before(context, "reopening an offer", |it| about_it(it) && !useless(it))?;
         let offer = self.target(target)?;
         self.may_reopen(offer)?;
         let mine = |it: &&Approval| {
-            about_it(it) && it.state.is_open() && it.stands(offer) && it.requested_by == *context.actor
+            about_it(it) && it.state_at(now).is_open() && it.stands(offer) && it.asked_by().is(&context.person())
         };
         if let Some(open) = self.approvals.values().find(mine) {
             return Err(required(open.id, "reopening an offer").into());
         }
         let approval = ApprovalId((context.ids)());
-        let body = EventBody::ApprovalOpened { approval, action: REOPEN_OFFER.to_owned(), change: None };
+        let body = EventBody::ApprovalOpened {
+            approval,
+            action: REOPEN_OFFER.to_owned(),
+            change: None,
+            statement: Some(Statement::of_offer(offer)),
+            expires_at: Some(self.expiry(context)),
+            token_subject: context.subject,
+        };
         let draft = Draft::of(offer.id, context.now.today, body).with_text(Some(reason.to_owned()));
         Ok(Decided::new(vec![draft], Answer::ApprovalOpened(required(approval, "reopening an offer"))))
     }
@@ -268,15 +391,11 @@ impl Facts {
         }
         let offer =
             self.offers.get(&OfferId(waiting.subject)).ok_or(Fault::Bug("the approval's offer is not loaded"))?;
-        let changed = (!waiting.stands(offer)).then(|| {
-            let remedy = "ask again, so that what is approved is what was asked";
-            let limit = Limit::plain("approval", format!("approval {approval}"), remedy);
-            Refusal::of(Reason::ApprovalNotOpen, "the offer has changed since this approval was asked for", limit)
-        });
+        let changed = statement::beyond(waiting, &Statement::of_offer(offer), self);
         Refusal::none_of(self.may_reopen(offer).err().into_iter().chain(changed))?;
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;
-        let given = Draft::of(offer.id, today, EventBody::ApprovalGiven { approval });
+        let given = Draft::of(offer.id, today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
         Ok(Decided::new(vec![given, reopened], Answer::Approved(approval, Approved::Offer(offer.id))))
     }
 
@@ -292,16 +411,34 @@ impl Facts {
     ) -> Result<Decided, Fault> {
         let waiting = self.waiting(approval, context)?;
         let offer = waiting.change.is_none().then_some(OfferId(waiting.subject));
-        let body = EventBody::ApprovalDenied { approval };
+        let body = EventBody::ApprovalDenied { approval, token_subject: context.subject };
         let denied = Draft { offer, ..Draft::of_book(context.now.today, body) };
         let answer = Answer::Approved(approval, Approved::Nothing);
         Ok(Decided::new(vec![denied.with_text(Some(reason.to_owned()))], answer))
     }
 
+    /// Takes an approval back, as whoever asked: nothing of what was asked is done, and it is open no more.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`]; [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
+    pub(super) fn withdraw_approval(&self, approval: ApprovalId, context: &Context<'_>) -> Result<Decided, Fault> {
+        let found = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
+        check_withdrawal(approval, &found.asked_by(), &found.state_at(context.now.at), &context.person())?;
+        let offer = found.change.is_none().then_some(OfferId(found.subject));
+        let withdrawn = EventBody::ApprovalWithdrawn { approval };
+        let withdrawn = Draft { offer, ..Draft::of_book(context.now.today, withdrawn) };
+        Ok(Decided::new(vec![withdrawn], Answer::Approved(approval, Approved::Nothing)))
+    }
+
+    /// When an approval that is asked for now expires.
+    pub(super) fn expiry(&self, context: &Context<'_>) -> Micros {
+        context.now.at.plus_days(self.programme.scheme.approvals_expire_days())
+    }
+
     /// An approval that this caller may answer.
     fn waiting(&self, approval: ApprovalId, context: &Context<'_>) -> Result<&Approval, Fault> {
         let found = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
-        check(approval, &found.requested_by, &found.state, context.actor)?;
+        check(approval, &found.asked_by(), &found.state_at(context.now.at), &context.person())?;
         Ok(found)
     }
 

@@ -13,6 +13,7 @@ use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Referra
 use crate::domain::ledger::Amount;
 use crate::domain::money::HalfDays;
 use crate::domain::offer::{Acceptor, DeclineReason, Outcome, Party};
+use crate::domain::person::{Person, TokenSubject};
 use crate::domain::refusal::Refusal;
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Reach};
@@ -136,6 +137,13 @@ pub enum Command {
         action: Action,
         /// Why.
         reason: String,
+    },
+    /// Take an approval back, as whoever asked.
+    WithdrawApproval {
+        /// Which.
+        approval: ApprovalId,
+        /// The permission that asking for it takes.
+        action: Action,
     },
     /// Assign to somebody, or to nobody.
     Assign {
@@ -268,7 +276,9 @@ impl Command {
             | Self::Assign { .. }
             | Self::Note { .. } => Action::WorkOffers,
             Self::Reopen { .. } => Action::Reopen,
-            Self::GiveApproval { action, .. } | Self::DenyApproval { action, .. } => *action,
+            Self::GiveApproval { action, .. }
+            | Self::DenyApproval { action, .. }
+            | Self::WithdrawApproval { action, .. } => *action,
             Self::ChangeRegion { .. } => Action::ChangeRegion,
             Self::Place { .. } => Action::Place,
             Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
@@ -299,6 +309,7 @@ impl Command {
             Self::Identify
             | Self::GiveApproval { .. }
             | Self::DenyApproval { .. }
+            | Self::WithdrawApproval { .. }
             | Self::Place { .. }
             | Self::CreateFund { .. }
             | Self::ChangeFund { .. }
@@ -339,6 +350,8 @@ impl Command {
 pub struct Context<'a> {
     /// Who asks.
     pub actor: &'a Actor,
+    /// Whose token it is, to tell two people apart.
+    pub subject: Option<TokenSubject>,
     /// Where they may: what lies outside does not exist for them.
     pub reach: &'a Reach,
     /// Under which id: the same again when the call is made again. Nil where nothing is to be recorded.
@@ -347,6 +360,14 @@ pub struct Context<'a> {
     pub now: Now,
     /// New ids, time-ordered.
     pub ids: &'a mut dyn FnMut() -> Uuid,
+}
+
+impl Context<'_> {
+    /// Who asks, as far as two people are told apart.
+    #[must_use]
+    pub fn person(&self) -> Person {
+        Person { actor: self.actor.clone(), subject: self.subject }
+    }
 }
 
 impl std::fmt::Debug for Context<'_> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Facts;
-use super::approval::{Approval, State};
+use super::approval::Approval;
 use crate::domain::award::{Award, Reference};
 use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::AwardId;
@@ -28,17 +28,13 @@ impl Facts {
             EventBody::Placed { urn, placement } => {
                 self.placements.insert(*urn, *placement);
             }
-            EventBody::ApprovalOpened { approval, action, change } => {
-                let opened = Approval::from_event(*approval, action, change.as_ref(), event);
-                self.approvals.insert(*approval, opened);
+            EventBody::ApprovalOpened { approval, .. } => {
+                self.approvals.extend(Approval::from_event(event).map(|opened| (*approval, opened)));
             }
-            EventBody::ApprovalGiven { approval } => {
-                let given = State::CarriedOut(event.actor.clone());
-                self.approvals.entry(*approval).and_modify(|it| it.state = given);
-            }
-            EventBody::ApprovalDenied { approval } => {
-                let denied = State::Denied(event.actor.clone());
-                self.approvals.entry(*approval).and_modify(|it| (it.state, it.denied) = (denied, Some(event.seq)));
+            EventBody::ApprovalGiven { approval, .. }
+            | EventBody::ApprovalDenied { approval, .. }
+            | EventBody::ApprovalWithdrawn { approval } => {
+                self.approvals.entry(*approval).and_modify(|it| it.apply(event));
             }
             EventBody::ReferralRaised { referral, .. } => {
                 let raised = Referral::from_event(&self.programme.programme, event);
@@ -115,6 +111,7 @@ impl Facts {
             self.broken.push(format!("event {at} adopts rules {version}: {expected}"));
         }
         self.rules = version;
+        self.approvals.values_mut().for_each(|it| it.apply(event));
     }
 
     fn touch(&mut self, event: &Event) {

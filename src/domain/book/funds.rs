@@ -6,6 +6,7 @@ use super::Facts;
 use super::approval::{Approval, required};
 use super::command::{Answer, Approved, Context, Decided, Fault};
 use super::limits::Limits;
+use super::statement::{self, Statement};
 use crate::domain::Date;
 use crate::domain::event::{Draft, EventBody};
 use crate::domain::ids::{AccountId, ApprovalId};
@@ -153,7 +154,9 @@ impl Facts {
         let movement = self.movement(change, etag)?;
         // Also where one person could do it by now: what was asked may still be given, and would be done twice.
         let mine = |it: &&Approval| {
-            it.change.as_ref() == Some(change) && it.state.is_open() && it.requested_by == *context.actor
+            it.change.as_ref() == Some(change)
+                && it.state_at(context.now.at).is_open()
+                && it.asked_by().is(&context.person())
         };
         if let Some(open) = self.approvals.values().find(mine) {
             return Err(required(open.id, &what).into());
@@ -165,7 +168,14 @@ impl Facts {
         }
         let approval = ApprovalId((context.ids)());
         let (action, asked) = (change.action().to_owned(), Some(change.clone()));
-        let body = EventBody::ApprovalOpened { approval, action, change: asked };
+        let body = EventBody::ApprovalOpened {
+            approval,
+            action,
+            change: asked,
+            statement: Some(movement.statement),
+            expires_at: Some(self.expiry(context)),
+            token_subject: context.subject,
+        };
         let opened = Draft::of_book(context.now.today, body).with_text(text.cloned());
         Ok(Decided::new(vec![opened], Answer::ApprovalOpened(required(approval, &what))))
     }
@@ -173,7 +183,7 @@ impl Facts {
     /// Carries out what was asked, as the second person; it is judged again, against the funds as they are by now.
     ///
     /// # Errors
-    /// As [`Facts::movement`].
+    /// As [`Facts::movement`], and [`Reason::ApprovalExceeded`].
     pub(super) fn give_money_approval(
         &self,
         approval: ApprovalId,
@@ -181,7 +191,13 @@ impl Facts {
         context: &Context<'_>,
     ) -> Result<Decided, Fault> {
         let movement = self.movement(change, None)?;
-        let given = Draft::of_book(context.now.today, EventBody::ApprovalGiven { approval });
+        let waiting = self.approvals.get(&approval).ok_or(Fault::Bug("an approval that is not there"))?;
+        // An allocation leaves nothing shorter than it was.
+        if !matches!(change, FundChange::Allocate { .. }) {
+            Refusal::none_of(statement::beyond(waiting, &movement.statement, self))?;
+        }
+        let given = EventBody::ApprovalGiven { approval, token_subject: context.subject };
+        let given = Draft::of_book(context.now.today, given);
         let answer = Answer::Approved(approval, Approved::Funds(movement.funds));
         Ok(Decided::new(vec![given, movement.draft], answer).warn_if_past(change.on(), context.now))
     }
@@ -233,8 +249,9 @@ impl Facts {
         };
         limits.pass()?;
         let funds = [first].into_iter().chain(second).map(|it| it.id).collect();
+        let statement = Statement::of_movement(self, &postings, cuts)?;
         let two_people = cuts || change.amount() > self.programme.scheme.two_people_above();
-        Ok(Movement { draft: Draft::of_book(change.on(), body).posting(postings), funds, two_people })
+        Ok(Movement { draft: Draft::of_book(change.on(), body).posting(postings), funds, statement, two_people })
     }
 
     fn existing_fund(&self, id: AccountId) -> Result<&Account, Fault> {
@@ -248,6 +265,8 @@ struct Movement {
     draft: Draft,
     /// The funds it changes; of a virement the one it leaves first.
     funds: Vec<AccountId>,
+    /// What it does to them.
+    statement: Statement,
     /// Whether it takes a second person.
     two_people: bool,
 }

@@ -7,6 +7,8 @@ use super::till::judge_money;
 use super::*;
 use crate::domain::ids::RequestId;
 use crate::domain::role::Action;
+use crate::domain::time::Micros;
+use approval::State;
 use command::{Approved, Warning};
 use funds::FundChange;
 use uuid::Uuid;
@@ -138,10 +140,20 @@ fn large_movements_take_two_people() {
         // the second person differs from the first, and carries it out
         ("S", "put:credit:5000001",             "yes:ben",                  "7000001 0 0 7000001", ""),
         ("S", "put:credit:5000001",             "yes:fin",                  "SELF_APPROVAL - | approval", "another person"),
+        ("S", "put:credit:5000001",             "yes:Fin",                  "SELF_APPROVAL - | approval", "another person"),
         ("S", "put:credit:5000001 yes:ben",     "yes:cy",                   "APPROVAL_NOT_OPEN - | approval", "given already"),
         ("S", "",                               "yes:ben",                  "NOT_FOUND", "approval"),
         ("S", "credit:600000 cut:credit:1500000", "yes:ben",                "500000 600000 0 -100000", ""),
         ("S", "put:credit:5000000 move:credit:nlg:5000001", "yes:ben",      "1999999 0 0 1999999 + 6000001 0 0 6000001", ""),
+        // it does no more than it states: asked for a penny below, £4,000 were awarded since
+        ("S", "credit:600000 cut:credit:1400001 credit:400000", "yes:ben",  "APPROVAL_EXCEEDED - | fund 2000000 1000000 0 1000000 1400001 1000001", "would be £0.01 short; it would be £4,000.01 short now, £4,000 more"),
+        ("S", "credit:600000 cut:credit:1400001 credit:400000 release", "yes:ben", "599999 600000 0 -1", ""),
+        // as much as it states, or less
+        ("S", "credit:600000 cut:credit:1500000 release", "yes:ben",        "500000 0 0 500000", ""),
+        // what leaves a fund with enough may not come to leave it short
+        ("S", "put:credit:5000000 credit:600000 cut:credit:5000001 take:credit:1400000", "yes:ben", "APPROVAL_EXCEEDED - | fund 5600000 600000 0 5000000 5000001 5000000", "would be £0 short; it would be £0.01 short now"),
+        // an allocation is never more than it states
+        ("S", "put:credit:5000001 credit:600000", "yes:ben",                "7000001 600000 0 6400001", ""),
         // it is judged again, against the fund as it is by then
         ("S", "put:credit:5000000 take:credit:5000001 take:credit:3000000", "yes:ben", "FUNDS_INSUFFICIENT 4000000 | fund 4000000 0 0 4000000 5000001 4000000", ""),
         ("S", "credit:600000 cut:credit:2000000 take:credit:1", "yes:ben",  "FUNDS_INSUFFICIENT 1999999 | fund 1999999 600000 0 1399999 2000000 1999999", ""),
@@ -253,4 +265,39 @@ fn a_closed_programme_keeps_its_funds() {
     ] {
         assert_eq!(book.comes_to("S", word).0, wanted, "{word}");
     }
+}
+
+#[test]
+fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
+    let now = Micros(1_638_360_000_000_000);
+    let mut book = Book::funded().after("S", "put:credit:5000001");
+    let (id, opened) = book.facts.approvals.iter().next().map(|(id, it)| (*id, it.clone())).unwrap();
+    assert_eq!(opened.expires, Some(now.plus_days(30)), "the terms do not say otherwise");
+    let withdraw = Command::WithdrawApproval { approval: id, action: Action::KeepFunds };
+    let refused = book.call("ben", &withdraw).unwrap_err();
+    assert!(matches!(&refused, Fault::Refused(it) if it.reason == Reason::ApprovalOfAnother), "{refused:?}");
+
+    for expires in [now, Micros(now.0 - 1)] {
+        let mut book = Book::funded().after("S", "put:credit:5000001");
+        book.facts.approvals.values_mut().for_each(|it| it.expires = Some(expires));
+        let (reason, said) = book.comes_to("S", "yes:ben");
+        assert!(reason.starts_with("APPROVAL_NOT_OPEN") && said.contains("has expired"), "{reason}: {said}");
+        let late = book.call("fin", &Command::WithdrawApproval { approval: id, action: Action::KeepFunds });
+        assert!(matches!(&late, Err(Fault::Refused(it)) if it.reason == Reason::ApprovalNotOpen), "{late:?}");
+        assert_eq!(book.comes_to("S", "put:credit:5000001").0, "asked", "another may be asked for");
+    }
+
+    let ledger = book.facts.ledger.clone();
+    book.request = Some(RequestId(Uuid::from_u128(7)));
+    book.word("S", "put:credit:6000000").unwrap();
+    book.request = None;
+    let asked = *book.facts.approvals.keys().max().unwrap();
+    // In other letters it is the same person.
+    book.call("FIN", &Command::WithdrawApproval { approval: asked, action: Action::KeepFunds }).unwrap();
+    assert_eq!((&book.facts.approvals[&asked].state, &book.facts.ledger), (&State::Withdrawn, &ledger));
+    let (reason, said) = book.comes_to("S", "yes:ben");
+    assert!(reason.starts_with("APPROVAL_NOT_OPEN") && said.contains("withdrawn"), "{reason}: {said}");
+    book.request = Some(RequestId(Uuid::from_u128(7)));
+    let (reason, said) = book.comes_to("S", "put:credit:6000000");
+    assert!(reason.starts_with("APPROVAL_CLOSED") && said.contains("was withdrawn"), "{reason}: {said}");
 }

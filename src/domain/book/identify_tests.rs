@@ -187,6 +187,7 @@ fn deciding_twice_says_the_same() {
     let mut id = || uuid::Uuid::from_u128(9);
     let mut context = Context {
         actor: &actor,
+        subject: None,
         reach: &Reach::everything(),
         request: RequestId(uuid::Uuid::nil()),
         now,

@@ -28,6 +28,7 @@ mod referrals_tests;
 mod spending;
 #[cfg(test)]
 mod spending_tests;
+pub mod statement;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -190,6 +191,7 @@ impl Facts {
             Command::Reopen { offer, reason } => self.ask_to_reopen(offer, reason, context),
             Command::GiveApproval { approval, .. } => self.give_approval(*approval, context),
             Command::DenyApproval { approval, reason, .. } => self.deny_approval(*approval, reason, context),
+            Command::WithdrawApproval { approval, .. } => self.withdraw_approval(*approval, context),
             Command::Assign { offer, to } => {
                 let body = EventBody::Assigned { to: to.clone() };
                 self.on_offer(offer, |it| Ok(Draft::of(it.id, today, body.clone())))

@@ -71,9 +71,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any(vec!["start@7"]),
         2 => any(vec!["close:completed", "close:withdrawn", "decline", "decline@9", "close:withdrawn@9"]),
         3 => any(vec!["ask:ada", "give:ben"]),
-        4 => any(vec!["yes:ben", "yes:ben", "yes:fin"]),
+        8 => any(vec!["yes:ben", "yes:ben", "yes:fin"]),
         // what seldom comes about by itself: a fund cut below what is promised
-        2 => any(vec!["cut:credit:1900000", "cut:nlg:950000"]),
+        6 => any(vec!["cut:credit:1900000", "cut:nlg:950000"]),
         1 => any(vec!["fund:credit=west-midlands", "fund:nlg=south-west", "fund:nle", "fund:nle=south-west"]),
         2 => of_award("release"),
         3 => numbered("cancel"),
@@ -101,7 +101,8 @@ fn tried(book: &Book, letter: &str, word: &str) -> Result<(), Fault> {
     let now = Now { at: Micros(0), today: book.today };
     let mut ids = Uuid::nil;
     let (actor, request) = (actor.parse().unwrap(), RequestId(Uuid::nil()));
-    let mut context = Context { actor: &actor, reach: &Reach::everything(), request, now, ids: &mut ids };
+    let mut context =
+        Context { actor: &actor, subject: None, reach: &Reach::everything(), request, now, ids: &mut ids };
     book.facts.decide(&command, &mut context).map(drop)
 }
 
@@ -275,8 +276,8 @@ fn whatever_is_asked_no_account_breaks() {
     let rows = rows.chain(of(Verb::Refund, &[State::Delivering, State::Closed]));
     let missed: Vec<_> = rows.filter(|it| !reached.rows.contains(it)).collect();
     assert!(missed.is_empty(), "the walk never came to {missed:?}");
-    let wanted = "APPROVAL_NOT_OPEN APPROVAL_REQUIRED AWARD_EXCEEDED BOOKING_NOT_OPEN CAP_EXCEEDED FUNDS_INSUFFICIENT \
-                  FUND_EXISTS FUND_OVER_COMMITTED INVOICE_MISSING INVOICE_NOT_EXPECTED INVOICE_PAID OUTSIDE_WINDOW \
+    let wanted = "APPROVAL_EXCEEDED APPROVAL_NOT_OPEN APPROVAL_REQUIRED AWARD_EXCEEDED BOOKING_NOT_OPEN CAP_EXCEEDED \
+                  FUNDS_INSUFFICIENT FUND_EXISTS FUND_OVER_COMMITTED INVOICE_MISSING INVOICE_NOT_EXPECTED INVOICE_PAID OUTSIDE_WINDOW \
                   PARTNER_NOT_SUITABLE SELF_APPROVAL STATE_NOT_ALLOWED STRAND_NOT_OFFERED UNIT_MISMATCH";
     let missed: Vec<_> = wanted.split_whitespace().filter(|it| !reached.reasons.contains(it)).collect();
     assert!(missed.is_empty(), "the walk was never refused for {missed:?}");

@@ -79,6 +79,7 @@ fn verb(event: &Event) -> Option<Verb> {
         | EventBody::ApprovalOpened { .. }
         | EventBody::ApprovalGiven { .. }
         | EventBody::ApprovalDenied { .. }
+        | EventBody::ApprovalWithdrawn { .. }
         | EventBody::FundCreated { .. }
         | EventBody::FundAllocated { .. }
         | EventBody::FundWithdrawn { .. }

@@ -138,7 +138,7 @@ impl Book {
         let now = Now { at: Micros(1_638_360_000_000_000), today: self.today };
         self.calls += 1;
         let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.calls)));
-        let mut context = Context { actor: &actor, reach: &self.reach, request, now, ids: &mut new_id };
+        let mut context = Context { actor: &actor, subject: None, reach: &self.reach, request, now, ids: &mut new_id };
         let decided = self.facts.decide(command, &mut context)?;
         for draft in decided.drafts.clone() {
             let event = Event {

@@ -199,6 +199,7 @@ impl Facts {
             origin: new.origin,
             rule: rule.to_string(),
             ground: new.ground.clone(),
+            token_subject: context.subject,
         };
         Ok(answered(referral, None, vec![draft(new.on, body, &new.reason)]).warn_if_past(new.on, context.now))
     }
@@ -219,7 +220,7 @@ impl Facts {
         let refusals = own(it, context).into_iter().chain(self.before_programme(on)).chain(undiscussed(it, on));
         if !approve {
             Refusal::none_of(refusals)?;
-            let body = EventBody::ReferralDeclined { referral: it.id };
+            let body = EventBody::ReferralDeclined { referral: it.id, token_subject: context.subject };
             return Ok(answered(it.id, None, vec![draft(on, body, reason)]).warn_if_past(on, context.now));
         }
         let (candidate, unseated) = self.seated(it.subject, &it.urns)?;
@@ -227,7 +228,8 @@ impl Facts {
         Refusal::none_of(refusals.chain(self.book_closed()).chain(unseated).chain(barred))?;
         let candidate = candidate.ok_or(Fault::Bug("a referral of no school"))?;
         let (offer, made, exceptional) = self.granted(it, candidate, context)?;
-        let approved = EventBody::ReferralApproved { referral: it.id, offer, exceptional };
+        let approved =
+            EventBody::ReferralApproved { referral: it.id, offer, exceptional, token_subject: context.subject };
         let approved = Draft { offer: Some(offer), ..draft(on, approved, reason) };
         let made = made.map(|body| Draft::of(offer, on, body));
         let drafts = made.into_iter().chain([approved]).collect();
@@ -445,7 +447,7 @@ fn before_raised(referral: &Referral, on: Date) -> Option<Refusal> {
 
 /// "never by whoever raised it"
 fn own(referral: &Referral, context: &Context<'_>) -> Option<Refusal> {
-    (referral.raised_by == *context.actor).then(|| {
+    referral.raiser().is(&context.person()).then(|| {
         let limit = Limit::plain("approval", format!("referral {}", referral.id), "have another person decide");
         Refusal::of(Reason::SelfApproval, "whoever raised a referral may not decide it", limit)
     })

@@ -120,6 +120,7 @@ fn whoever_raised_it_may_not_decide_and_a_discussion_comes_first() {
     discuss(&mut book, id, "2021-11-13").unwrap();
     assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-12")), refused("DISCUSSION_MISSING", 1), "held later");
     assert_eq!(code(decide(&mut book, "ann", id, true, "2021-11-13")), refused("SELF_APPROVAL", 1));
+    assert_eq!(code(decide(&mut book, "Ann", id, true, "2021-11-13")), refused("SELF_APPROVAL", 1), "in other letters");
     let offers = book.facts.offers.clone();
     let declined = decide(&mut book, "dora", id, false, "2021-11-13").unwrap();
     assert_eq!(declined.answer, Answer::Referral(id, None));

@@ -178,12 +178,15 @@ fn reopening_needs_a_second_person() {
     let rows: &[Row] = &[
         ("S", "decline@5",                               "give:ada", "NOT_FOUND",         "approval"),
         ("S", "decline@5 ask:ada",                       "give:ada", "SELF_APPROVAL",     "another person"),
+        ("S", "decline@5 ask:ada",                       "give:Ada", "SELF_APPROVAL",     "another person"),
+        ("S", "decline@5 ask:ada",                       "deny:ADA", "SELF_APPROVAL",     "another person"),
         ("S", "decline@5 ask:ada",                       "give:ben", "identified",        ""),
         ("S", "decline@5 ask:ada give:ben",              "give:ben", "APPROVAL_NOT_OPEN", "given already"),
         ("S", "decline@5 ask:ada give:ben decline@6",    "give:cy",  "APPROVAL_NOT_OPEN", "given already"),
         ("S", "decline@5 ask:ada give:ben decline@6 ask:ada", "give:ben", "identified",   ""),
         // asking again names the one that is open
         ("S", "decline@5 ask:ada",                       "ask:ada",  "APPROVAL_REQUIRED", "a second person gives approval 00000000-0000-0000-0000-000000000005"),
+        ("S", "decline@5 ask:ada",                       "ask:Ada",  "APPROVAL_REQUIRED", "a second person gives approval 00000000-0000-0000-0000-000000000005"),
         // another person's asking is another's approval
         ("S", "decline@5 ask:ada ask:ben",               "give:ada", "identified",        ""),
         ("S", "decline@5 ask:ada ask:ben",               "give:ben", "SELF_APPROVAL",     "another person"),
@@ -240,7 +243,7 @@ fn a_denied_approval_is_open_no_more_and_changes_no_offer() {
 
     book.request = Some(RequestId(Uuid::from_u128(77)));
     let (code, said) = book.says("S", "ask:ada");
-    assert_eq!(code, "APPROVAL_NOT_OPEN", "made again, the call opens no other");
+    assert_eq!(code, "APPROVAL_CLOSED", "made again, the call opens no other");
     assert!(said.contains("was denied") && said.contains("under a new request id"), "{said}");
     book.request = None;
     book.word("S", "ask:ada").unwrap();

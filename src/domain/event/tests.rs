@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::domain::book::recorder::{day, uid, urn};
+use crate::domain::book::statement::{FundStatement, Numbers};
 use crate::domain::ids::LaCode;
 use crate::domain::ids::Programme;
 use crate::domain::ledger::{EntrySeq, Verb};
@@ -214,12 +215,30 @@ fn bodies() -> Vec<(EventBody, String)> {
         (placed(HandPlacement::SingleAcademyTrust { uid: uid(9) }),                       r#"{"kind":"placed","urn":100001,"placement":{"kind":"single_academy_trust","uid":9}}"#.into()),
         (placed(HandPlacement::SingleSchoolMat { uid: uid(9) }),                          r#"{"kind":"placed","urn":100001,"placement":{"kind":"single_school_mat","uid":9}}"#.into()),
         (placed(HandPlacement::Mat { uid: uid(9) }),                                      r#"{"kind":"placed","urn":100001,"placement":{"kind":"mat","uid":9}}"#.into()),
-        (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
+        (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None, statement: None, expires_at: None, token_subject: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
         (EventBody::RulesAdopted { version: RulesVersion::V2 },                           r#"{"kind":"rules_adopted","version":2}"#.into()),
-        (EventBody::ApprovalDenied { approval },                                          format!(r#"{{"kind":"approval_denied","approval":"{id}"}}"#)),
-        (EventBody::ApprovalGiven { approval },                                           format!(r#"{{"kind":"approval_given","approval":"{id}"}}"#)),
+        (EventBody::ApprovalWithdrawn { approval },                                       format!(r#"{{"kind":"approval_withdrawn","approval":"{id}"}}"#)),
+        (stated(approval, AccountId(uuid(id))), format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","statement":{{"kind":"funds","funds":[{{"fund":"{id}","before":{{"allocated":9,"committed":2,"spent":3,"available":4}},"after":{{"allocated":4,"committed":2,"spent":3,"available":-1}}}}]}},"expires_at":7}}"#)),
+        (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None, statement: Some(Statement::Offer { etag: "v3".into(), region: Region::SouthWest }), expires_at: Some(Micros(7)), token_subject: None },
+            format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer","statement":{{"kind":"offer","etag":"v3","region":"south-west"}},"expires_at":7}}"#)),
+        (EventBody::ApprovalDenied { approval, token_subject: None },                                          format!(r#"{{"kind":"approval_denied","approval":"{id}"}}"#)),
+        (EventBody::ApprovalGiven { approval, token_subject: Some(Hash([171; 32])) },                                           format!(r#"{{"kind":"approval_given","approval":"{id}","token_subject":"{hex}"}}"#)),
     ];
     rows
+}
+
+/// An approval that states what it does to a fund.
+fn stated(approval: ApprovalId, fund: AccountId) -> EventBody {
+    let numbers = |[allocated, committed, spent, available]: [i64; 4]| Numbers {
+        allocated: Pence(allocated),
+        committed: Pence(committed),
+        spent: Pence(spent),
+        available: Pence(available),
+    };
+    let funds = vec![FundStatement { fund, before: numbers([9, 2, 3, 4]), after: numbers([4, 2, 3, -1]) }];
+    let statement = Some(Statement::Funds { funds });
+    let (action, expires_at) = ("withdraw_fund".to_owned(), Some(Micros(7)));
+    EventBody::ApprovalOpened { approval, action, change: None, statement, expires_at, token_subject: None }
 }
 
 /// The same for the bodies about money.
@@ -230,8 +249,14 @@ fn money_bodies() -> Vec<(EventBody, String)> {
     let invoice = Reference::new("inv-1");
     let leader: Actor = "leader-1".parse().unwrap();
     let awarded = |unit, cap, rate, support| EventBody::Awarded { award, unit, amount: 4, fund, cap, rate, support };
-    let asked =
-        |action: &str, change| EventBody::ApprovalOpened { approval, action: action.to_owned(), change: Some(change) };
+    let asked = |action: &str, change| EventBody::ApprovalOpened {
+        approval,
+        action: action.to_owned(),
+        change: Some(change),
+        statement: None,
+        expires_at: None,
+        token_subject: None,
+    };
     let strand = StrandId::new("credit");
     let released = vec![ReleasedAward { award, amount: 4 }];
     let support_of_npqel = Support::Npqel { leader: leader.clone(), provider: "Teach First".to_owned() };
@@ -284,7 +309,7 @@ fn referral_bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let referral = ReferralId(uuid(id));
     let raised = |subject, region, origin| EventBody::ReferralRaised {
-        referral, subject, urns: vec![urn(100_001)], name: "Ash".into(), region, origin, rule: "E3_EXCEPTIONAL".into(), ground: "would_benefit".into(),
+        referral, subject, urns: vec![urn(100_001)], name: "Ash".into(), region, origin, rule: "E3_EXCEPTIONAL".into(), ground: "would_benefit".into(), token_subject: None,
     };
     vec![
         (raised(Subject::School(urn(100_001)), Region::SouthWest, Origin::SelfIdentified),
@@ -292,9 +317,9 @@ fn referral_bodies() -> Vec<(EventBody, String)> {
         (raised(Subject::Trust(uid(9)), Region::WestMidlands, Origin::Exceptional),
             format!(r#"{{"kind":"referral_raised","referral":"{id}","subject":{{"trust":9}},"urns":[100001],"name":"Ash","region":"west-midlands","origin":"exceptional","rule":"E3_EXCEPTIONAL","ground":"would_benefit"}}"#)),
         (EventBody::ReferralDiscussed { referral }, format!(r#"{{"kind":"referral_discussed","referral":"{id}"}}"#)),
-        (EventBody::ReferralApproved { referral, offer: OfferId(referral.0), exceptional: vec![urn(100_001)] },
+        (EventBody::ReferralApproved { referral, offer: OfferId(referral.0), exceptional: vec![urn(100_001)], token_subject: None },
             format!(r#"{{"kind":"referral_approved","referral":"{id}","offer":"{id}","exceptional":[100001]}}"#)),
-        (EventBody::ReferralDeclined { referral },  format!(r#"{{"kind":"referral_declined","referral":"{id}"}}"#)),
+        (EventBody::ReferralDeclined { referral, token_subject: None },  format!(r#"{{"kind":"referral_declined","referral":"{id}"}}"#)),
         (EventBody::ReferralWithdrawn { referral }, format!(r#"{{"kind":"referral_withdrawn","referral":"{id}"}}"#)),
     ]
 }
@@ -330,7 +355,14 @@ fn a_body_may_gain_fields() {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let older = format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#);
     let (approval, action) = (ApprovalId(uuid(id)), "reopen_offer".to_owned());
-    let wanted = EventBody::ApprovalOpened { approval, action, change: None };
+    let wanted = EventBody::ApprovalOpened {
+        approval,
+        action,
+        change: None,
+        statement: None,
+        expires_at: None,
+        token_subject: None,
+    };
     assert_eq!(serde_json::from_str::<EventBody>(&older).unwrap(), wanted);
     for unknown in [r#"{"kind":"closed","outcome":"lost"}"#, r#"{"kind":"gone"}"#, r#"{"kind":"closed"}"#] {
         assert!(serde_json::from_str::<EventBody>(unknown).is_err(), "{unknown}");

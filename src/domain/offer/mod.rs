@@ -322,6 +322,7 @@ impl Offer {
             | EventBody::ApprovalOpened { .. }
             | EventBody::ApprovalGiven { .. }
             | EventBody::ApprovalDenied { .. }
+            | EventBody::ApprovalWithdrawn { .. }
             | EventBody::FundCreated { .. }
             | EventBody::FundAllocated { .. }
             | EventBody::FundWithdrawn { .. }

@@ -53,6 +53,7 @@ pub struct Terms {
     claims_until: Date,
     judgement_date: JudgementDate,
     two_people_above: Pence,
+    approvals_expire_days: u32,
     rules: Vec<Rule>,
     strands: Vec<Strand>,
     recipients: Vec<Recipient>,
@@ -116,6 +117,12 @@ impl Terms {
     #[must_use]
     pub const fn two_people_above(&self) -> Pence {
         self.two_people_above
+    }
+
+    /// An approval expires so many days after it was asked for.
+    #[must_use]
+    pub const fn approvals_expire_days(&self) -> u32 {
+        self.approvals_expire_days
     }
 
     /// The eligibility rules, in the file's order.

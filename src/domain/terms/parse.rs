@@ -15,6 +15,8 @@ use crate::domain::judgement::Grade;
 use crate::domain::money::Pence;
 use crate::domain::placement::{PlacementKind, RecipientKind};
 
+/// After how many days an approval expires, where a file does not say.
+const EXPIRE_DAYS: u32 = 30;
 const JUDGEMENT_DATES: [(&str, JudgementDate); 2] =
     [("publication", JudgementDate::Publication), ("inspection", JudgementDate::Inspection)];
 
@@ -89,6 +91,11 @@ fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
     let name = root.text("name", report);
     let judgement_date = root.word("judgement_date", &JUDGEMENT_DATES, report);
     let two_people_above = root.parsed::<Pence>("two_people_above", report);
+    let approvals_expire_days = if root.has("approvals_expire_days") {
+        root.number("approvals_expire_days", report).map(|it| it.value)
+    } else {
+        Some(EXPIRE_DAYS)
+    };
     let rules = root.table("rules", report).map_or_else(Vec::new, |t| rules(t, report));
     let strands = root.table("strands", report).map_or_else(Vec::new, |t| strands(t, report));
     let recipients = root.table("recipients", report).map_or_else(Vec::new, |t| recipients(t, report));
@@ -109,6 +116,7 @@ fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
         claims_until: dates.claims_until?.value,
         judgement_date: judgement_date?.value,
         two_people_above: two_people_above?.value,
+        approvals_expire_days: approvals_expire_days?,
         rules: rules.into_iter().map(|draft| draft.rule).collect::<Option<_>>()?,
         strands: strands.into_iter().map(|draft| draft.strand).collect::<Option<_>>()?,
         recipients,

@@ -37,6 +37,7 @@ fn each_mistake_is_reported_with_its_line_and_reason() {
         ("claims_until   = 2022-12-31",             "claims_until = 2022-12-31T10:00:00",    "claims_until",            "claims_until must be a date (like 2021-09-01)"),
         (r#"judgement_date = "publication""#,       r#"judgement_date = "post""#,            "judgement_date",          r#"judgement_date: "post" is none of publication, inspection"#),
         (r#"two_people_above = "£50,000""#,         r#"two_people_above = "£50,00""#,        "two_people_above",        r#"two_people_above: "£50,00" is not an amount in pounds (like £4,000 or 4000.50)"#),
+        ("name      = \"Trust and school",          "approvals_expire_days = 0\nname = \"Trust and school", "approvals_expire_days", "approvals_expire_days must be a whole number above 0"),
         ("name      = \"Trust and school",          "title = \"Trust and school",            "title",                   "title is not a known key"),
         ("from    = 2021-09-01",                    "from = 2021-08-01",                     "[rules.E1_RI_IN_YEAR]",   "rule E1_RI_IN_YEAR is in effect 2021-08-01 to 2022-08-31, outside 2021-09-01 to 2022-08-31"),
         ("from = 2022-01-20\nto   = 2022-08-31",    "from = 2022-01-20\nto   = 2022-09-30",  "[rules.E3_EXCEPTIONAL]",  "ground covid_disruption of rule E3_EXCEPTIONAL is in effect 2022-01-20 to 2022-09-30, outside 2021-09-01 to 2022-08-31"),

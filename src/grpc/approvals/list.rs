@@ -25,7 +25,7 @@ fn action(text: &str) -> Value {
 }
 
 fn state(text: &str) -> Value {
-    choice(text, "APPROVAL_STATE_", ["open", "carried_out", "denied"].into_iter())
+    choice(text, "APPROVAL_STATE_", ["open", "carried_out", "denied", "withdrawn", "expired"].into_iter())
 }
 
 pub(super) async fn list(app: &App, call: Call<ListApprovalsRequest>) -> Result<ListApprovalsResponse> {

@@ -34,7 +34,7 @@ pub(super) fn caller(headers: &HeaderMap) -> Result<Caller, Unknown> {
             Regions::These(named.collect::<Result<_, _>>().map_err(|error| malformed(REGIONS, &error))?)
         }
     };
-    Ok(Caller { actor, roles, regions })
+    Ok(Caller { actor, roles, regions, subject: None })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unknown> {

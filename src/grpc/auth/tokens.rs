@@ -20,6 +20,7 @@ use super::keys::{KeyFetcher, KeySource};
 use super::token_rules::{check_header, check_times};
 use super::{KEYS_UNAVAILABLE, LetIn, Unknown, unprintable};
 use crate::app::clock::Clock;
+use crate::domain::person;
 use crate::domain::region::Region;
 use crate::domain::role::{Caller, Regions, Role};
 use crate::domain::time::Micros;
@@ -51,6 +52,36 @@ pub struct Tokens {
     pub roles_claim: String,
     /// The claim with the regions' names, `*` for all; without it, none.
     pub regions_claim: String,
+}
+
+/// Claims that people choose, share or change: an id from one may be another person tomorrow, or one person twice.
+const NOT_OPAQUE: [&str; 10] = [
+    "email",
+    "family_name",
+    "given_name",
+    "login",
+    "mail",
+    "name",
+    "nickname",
+    "preferred_username",
+    "unique_name",
+    "upn",
+];
+
+impl Tokens {
+    /// What is worth knowing of these settings, though they can be served with.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let claim = &self.actor_claim;
+        // A claim of a namespace is named by a URL: its last part says what it is.
+        let last = claim.rsplit(['/', ':', '.']).next().unwrap_or(claim).to_ascii_lowercase();
+        NOT_OPAQUE.contains(&last.as_str()).then(|| {
+            format!(
+                "tokens.actor_claim: {claim:?} is no opaque id: it names a person, may change, and may be given to \
+                 another; use a claim that stays with one person, such as \"sub\" or \"oid\""
+            )
+        })
+    }
 }
 
 /// Checks tokens.
@@ -166,7 +197,9 @@ impl Verifier {
         };
         let left = u64::try_from(until.0.saturating_sub(now.0)).map_err(|_| expired())?;
         let ends = Instant::now().checked_add(Duration::from_micros(left));
-        Ok(LetIn { caller: Caller { actor, roles, regions }, until: Some(until), ends })
+        let issuer = &self.tokens.issuer;
+        let subject = claims.get("sub").and_then(Value::as_str).map(|sub| person::subject(issuer, sub));
+        Ok(LetIn { caller: Caller { actor, roles, regions, subject }, until: Some(until), ends })
     }
 }
 

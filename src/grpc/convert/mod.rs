@@ -13,6 +13,7 @@ use crate::domain::book::approval::State as Answered;
 use crate::domain::book::command::Warning;
 use crate::domain::book::funds::FundChange;
 use crate::domain::book::identify::Identified;
+use crate::domain::book::statement::{FundStatement, Statement};
 use crate::domain::event::Seq;
 use crate::domain::ids::Uid;
 use crate::domain::offer::{self, Offer, State};
@@ -198,17 +199,36 @@ pub(super) const fn hand_placement(it: HandPlacement) -> (proto::Placement, Opti
     }
 }
 
+fn fund_statement(it: &FundStatement) -> proto::FundStatement {
+    proto::FundStatement {
+        fund: it.fund.to_string(),
+        allocated_before: it.before.allocated.get(),
+        allocated_after: it.after.allocated.get(),
+        committed: it.before.committed.get(),
+        spent: it.before.spent.get(),
+        available_before: it.before.available.get(),
+        available_after: it.after.available.get(),
+    }
+}
+
 /// An approval, without its reason: that is free text, and has no place in a stored answer.
 pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
     let state = match it.state {
         Answered::Open => proto::ApprovalState::Open,
         Answered::CarriedOut(_) => proto::ApprovalState::CarriedOut,
         Answered::Denied(_) => proto::ApprovalState::Denied,
+        Answered::Withdrawn => proto::ApprovalState::Withdrawn,
+        Answered::Expired => proto::ApprovalState::Expired,
     };
     let (to_fund, over_commit) = match it.change {
         Some(FundChange::Move { to, .. }) => (to.to_string(), false),
         Some(FundChange::Withdraw { over_commit, .. }) => (String::new(), over_commit),
         Some(FundChange::Allocate { .. }) | None => (String::new(), false),
+    };
+    let (funds, offer_etag, offer_region) = match &it.statement {
+        Some(Statement::Funds { funds }) => (funds.iter().map(fund_statement).collect(), String::new(), String::new()),
+        Some(Statement::Offer { etag, region }) => (Vec::new(), etag.clone(), region.to_string()),
+        None => Default::default(),
     };
     proto::Approval {
         approval: it.id.to_string(),
@@ -223,5 +243,9 @@ pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
         to_fund,
         over_commit,
         denied_reason: String::new(),
+        expire_time: it.expires.map(timestamp),
+        funds,
+        offer_etag,
+        offer_region,
     }
 }

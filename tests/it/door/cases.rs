@@ -30,6 +30,7 @@ const CASES: &[(&str, &str)] = &[
     ("ApprovalService/ListApprovals",             ALL),
     ("ApprovalService/GiveApproval",              "va"),
     ("ApprovalService/DenyApproval",              "va"),
+    ("ApprovalService/WithdrawApproval",          "fa"),
     ("AwardService/CreateAwards",                 "cd"),
     ("AwardService/CheckAward",                   "cd"),
     ("AwardService/GetAward",                     ALL),

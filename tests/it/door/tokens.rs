@@ -20,7 +20,7 @@ use crate::harness::{Db, run, tsio};
 
 const BOUND: Duration = Duration::from_secs(30);
 
-pub(super) fn with_token(token: &str, message: &impl prost::Message) -> Request<Bytes> {
+pub(crate) fn with_token(token: &str, message: &impl prost::Message) -> Request<Bytes> {
     let mut request = Request::new(Bytes::from(message.encode_to_vec()));
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request

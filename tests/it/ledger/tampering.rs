@@ -136,6 +136,7 @@ async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
             of_approval("opening event"),
             approvals("opened_seq = opened_seq - 1"),
         ),
+        (approvals("expires_at = expires_at + 1"), of_approval("expiry"), approvals("expires_at = expires_at - 1")),
         (
             approvals("requested_at = requested_at + 1"),
             of_approval("requested at"),
@@ -269,8 +270,9 @@ fn of_no_book(past: &Past, book: &Book) -> Vec<Tampering> {
         (
             "approvals",
             format!(
-                "{other}, {strange}, action, subject, opened_seq, reason, state, requested_by, requested_at, given_by, \
-                 change, request_id, denied_seq, denied_reason FROM approvals WHERE id = {approval}"
+                "{other}, {strange}, action, subject, opened_seq, reason, state, requested_by, requested_key, \
+                 requested_subject, requested_at, given_by, given_key, given_subject, change, statement, expires_at, \
+                 request_id, denied_seq, denied_reason FROM approvals WHERE id = {approval}"
             ),
         ),
         (

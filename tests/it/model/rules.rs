@@ -152,11 +152,23 @@ impl Scheme {
         if let Wish::Reopen(offer, _) = wish {
             self.offers[offer].events.push("approval_opened");
         }
-        self.approvals.push(Approval { wish, given: false });
+        let short = self.short_after(wish);
+        self.approvals.push(Approval { wish, given: false, short });
+    }
+
+    /// By how much the funds of a wish would be short with it.
+    fn short_after(&self, wish: Wish) -> [i64; 2] {
+        let short = |fund: usize, more: i64| (-(self.funds[fund].account.available() + more)).max(0);
+        match wish {
+            // It leaves nothing shorter, and is not asked.
+            Wish::Reopen(..) | Wish::Allocate(..) => [0, 0],
+            Wish::Withdraw(fund, amount, _) => [short(fund, -amount), 0],
+            Wish::Move(from, to, amount) => [short(from, -amount), short(to, amount)],
+        }
     }
 
     fn give(&mut self, approval: usize, asker: bool) -> Answer {
-        let Approval { wish, given } = self.approvals[approval];
+        let Approval { wish, given, short } = self.approvals[approval];
         let mut bars = No::new();
         if given {
             bars.insert("APPROVAL_NOT_OPEN");
@@ -173,7 +185,11 @@ impl Scheme {
                 return Answer::No(No::from(["STATE_NOT_ALLOWED", "APPROVAL_NOT_OPEN"]));
             }
         }
-        let bars = self.bars(wish);
+        let mut bars = self.bars(wish);
+        let now = self.short_after(wish);
+        if bars.is_empty() && (now[0] > short[0] || now[1] > short[1]) {
+            bars.insert("APPROVAL_EXCEEDED");
+        }
         unless(bars, || {
             self.approvals[approval].given = true;
             if let Wish::Reopen(offer, _) = wish {

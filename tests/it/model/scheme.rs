@@ -229,6 +229,8 @@ pub(super) enum Wish {
 pub(super) struct Approval {
     pub(super) wish: Wish,
     pub(super) given: bool,
+    /// By how much it states that its funds would be short: the one it leaves, and the other of a virement.
+    pub(super) short: [i64; 2],
 }
 
 /// All of it.

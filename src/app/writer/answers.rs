@@ -1,0 +1,121 @@
+//! The answers of a group: given before, given in it, and those that calls get whose approval is carried out in it.
+
+use std::collections::HashMap;
+
+use super::group::{Pen, Verdict, Who};
+use super::{Submission, Told};
+use crate::app::{AppError, again};
+use crate::domain::book::approval::{Approval, asked_before};
+use crate::domain::book::command::Approved;
+use crate::domain::book::{Answer, Facts};
+use crate::domain::ids::{Actor, ApprovalId, RequestId};
+use crate::domain::time::Now;
+use crate::store::requests::Stored;
+use crate::store::{self, WriteTx, requests};
+
+/// Idempotency first; then the command is decided, and its success kept under its request id. That an approval was opened
+/// is a success too: it keeps the id, without an answer until it is carried out.
+pub(super) fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pen<'_>, now: Now) -> Verdict {
+    if let Some(stored) = answers.find(of) {
+        facts.within_reach(&of.command, &of.reach)?;
+        let answer = again(stored, of.rpc, of.fingerprint)?;
+        return stored.waits_for().map_or(Ok(answer), |approval| Err(waits(facts, approval, now)));
+    }
+    let who = Who { actor: &of.actor, subject: of.subject, reach: &of.reach, request: of.request };
+    let told = pen.decide(facts, &of.command, who, now)?;
+    let keep = |answer, approval| Stored {
+        actor: of.actor.clone(),
+        request: of.request,
+        rpc: of.rpc.to_owned(),
+        fingerprint: of.fingerprint,
+        answer,
+        approval,
+    };
+    if let Answer::ApprovalOpened(refusal) = told.answer {
+        answers.keep(keep(Vec::new(), refusal.approval));
+        return Err(refusal.into());
+    }
+    if let Some((asked, answer)) = carried_out(of, facts, &told) {
+        answers.complete(asked, answer);
+    }
+    let answer = (of.encode)(&told);
+    answers.keep(keep(answer.clone(), None));
+    Ok(answer)
+}
+
+/// What a call is told, made again, whose approval has not been carried out.
+fn waits(facts: &Facts, approval: ApprovalId, now: Now) -> AppError {
+    match facts.approvals.get(&approval) {
+        Some(it) => asked_before(approval, (&it.state_at(now.at), it.expires), &asked_for(it)).into(),
+        None => AppError::Bug(format!("approval {approval} of a repeated call is not loaded")),
+    }
+}
+
+fn asked_for(approval: &Approval) -> String {
+    approval.change.as_ref().map_or_else(|| "reopening an offer".to_owned(), |change| change.phrase())
+}
+
+/// The call that asked for what was carried out just now, and the answer that it gets.
+fn carried_out(of: &Submission, facts: &Facts, told: &Told) -> Option<((Actor, RequestId), Vec<u8>)> {
+    let Answer::Approved(approval, Approved::Offer(_) | Approved::Funds(_)) = &told.answer else { return None };
+    let approval = facts.approvals.get(approval)?;
+    let answer = (of.encode_asked)(&approval.action, told)?;
+    Some(((approval.requested_by.clone(), approval.request?), answer))
+}
+
+/// The answers given before to the requests of this group, and after them those given in it.
+pub(super) struct Answers {
+    pub(super) all: Vec<Stored>,
+    /// How many of them were given before.
+    before: usize,
+    places: HashMap<(Actor, RequestId), usize>,
+    /// Those of calls whose approval is carried out in this group, and that were kept before it.
+    completed: Vec<Completed>,
+}
+
+impl Answers {
+    pub(super) fn new(all: Vec<Stored>) -> Self {
+        let places = all.iter().enumerate().map(|(at, it)| ((it.actor.clone(), it.request), at)).collect();
+        Self { before: all.len(), all, places, completed: Vec::new() }
+    }
+
+    fn find(&self, of: &Submission) -> Option<&Stored> {
+        self.places.get(&(of.actor.clone(), of.request)).and_then(|at| self.all.get(*at))
+    }
+
+    fn keep(&mut self, stored: Stored) {
+        self.places.insert((stored.actor.clone(), stored.request), self.all.len());
+        self.all.push(stored);
+    }
+
+    /// Puts the answer of a call whose approval was opened before, or in this group.
+    fn complete(&mut self, asked: (Actor, RequestId), answer: Vec<u8>) {
+        let at = self.places.get(&asked).copied();
+        if let Some(here) = at.and_then(|at| self.all.get_mut(at)) {
+            here.answer.clone_from(&answer);
+        }
+        if at.is_none_or(|at| at < self.before) {
+            let (actor, request) = asked;
+            self.completed.push(Completed { actor, request, answer });
+        }
+    }
+
+    pub(super) fn given_now(&self) -> &[Stored] {
+        self.all.get(self.before..).unwrap_or_default()
+    }
+
+    /// Writes the answers of calls that were kept without one.
+    pub(super) async fn write_completed(&self, tx: &WriteTx) -> store::Result<()> {
+        for it in &self.completed {
+            requests::answer(tx, (&it.actor, it.request), &it.answer).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The answer of a call that was kept without one.
+struct Completed {
+    actor: Actor,
+    request: RequestId,
+    answer: Vec<u8>,
+}

@@ -1,0 +1,112 @@
+//! Who is the same person, for every rule that needs two people.
+//!
+//! "Two ids are one person when they are equal after Unicode NFKC, trimming and case folding, or when issuer and `sub` of
+//! their tokens are equal" (`domain.md` section 8). Ids are kept and shown as they were given; this compares them.
+
+use std::sync::LazyLock;
+
+use icu_casemap::{CaseMapper, CaseMapperBorrowed};
+use sha2::{Digest as _, Sha256};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::event::Hash;
+use super::ids::Actor;
+
+/// The issuer and the `sub` of a token, hashed: it says whether two tokens are of one person, and nothing else.
+pub type TokenSubject = Hash;
+
+static CASES: LazyLock<CaseMapperBorrowed<'static>> = LazyLock::new(CaseMapper::new);
+
+/// Whoever calls, or called, as far as two people are told apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The id.
+    pub actor: Actor,
+    /// Whose token it was; nothing without a token, and where that was not recorded.
+    pub subject: Option<TokenSubject>,
+}
+
+impl Person {
+    /// Somebody of whom only the id is known.
+    #[must_use]
+    pub const fn named(actor: Actor) -> Self {
+        Self { actor, subject: None }
+    }
+
+    /// Whether the two are one person.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        key(self.actor.as_str()) == key(other.actor.as_str())
+            || (self.subject.is_some() && self.subject == other.subject)
+    }
+}
+
+/// An id in the form that is compared, and kept beside it in the database.
+#[must_use]
+pub fn key(id: &str) -> String {
+    let composed: String = id.nfkc().collect();
+    // Folding may leave what is not composed.
+    CASES.fold_string(composed.trim()).nfkc().collect()
+}
+
+/// The token subject of an issuer and a `sub`.
+#[must_use]
+pub fn subject(issuer: &str, sub: &str) -> TokenSubject {
+    let hashed = Sha256::new().chain_update("tsio token subject v1\n");
+    // With its length, so that no issuer ends in what another's `sub` begins with.
+    let length = u64::try_from(issuer.len()).unwrap_or(u64::MAX).to_be_bytes();
+    Hash(hashed.chain_update(length).chain_update(issuer).chain_update(sub).finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_compared_folded() {
+        #[rustfmt::skip]
+        let rows = [
+            ("fin",             "Fin",             true),
+            ("FIN",             "fin",             true),
+            (" fin ",           "fin",             true),
+            ("ﬁn",              "FIN",             true),
+            ("Ｆｉｎ",           "fin",             true),
+            ("strasse",         "STRASSE",         true),
+            ("straße",          "STRASSE",         true),
+            ("ΣΊΣΥΦΟΣ",         "σίσυφος",         true),
+            ("e\u{301}ric",     "\u{c9}RIC",       true),
+            ("ann@example.org", "Ann@Example.ORG", true),
+            ("fin",             "fin-2",           false),
+            ("fin",             "fiｎ2",           false),
+            ("o",               "0",               false),
+            ("fin",             "\u{200b}fin",     false),
+        ];
+        for (one, other, same) in rows {
+            assert_eq!(key(one) == key(other), same, "{one:?} {other:?}");
+            assert_eq!(key(&key(one)), key(one), "folded once is folded: {one:?}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_known_by_id_or_by_token() {
+        let person = |actor: &str, of: Option<(&str, &str)>| Person {
+            actor: actor.parse().unwrap(),
+            subject: of.map(|(issuer, sub)| subject(issuer, sub)),
+        };
+        let ours = "https://login.example.org";
+        #[rustfmt::skip]
+        let rows = [
+            (person("ann", None),                   person("Ann", None),                   true),
+            (person("ann", None),                   person("ben", None),                   false),
+            (person("ann", Some((ours, "1"))),      person("ann-smith", Some((ours, "1"))), true),
+            (person("ann", Some((ours, "1"))),      person("ben", Some((ours, "2"))),      false),
+            (person("ann", Some((ours, "1"))),      person("ANN", Some((ours, "2"))),      true),
+            (person("ann", Some((ours, "1"))),      person("ben", Some(("other", "1"))),   false),
+            (person("ann", Some(("https://a", "b"))), person("ben", Some(("https://ab", ""))), false),
+            (person("ann", Some((ours, "1"))),      person("ben", None),                   false),
+        ];
+        for (one, other, same) in rows {
+            assert_eq!((one.is(&other), other.is(&one)), (same, same), "{one:?} {other:?}");
+        }
+    }
+}
