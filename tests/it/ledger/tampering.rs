@@ -131,11 +131,7 @@ async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
             of_approval("change"),
             approvals("change = REPLACE(change, '5000002', '5000001')"),
         ),
-        (
-            approvals("opened_seq = opened_seq + 1"),
-            of_approval("opening event"),
-            approvals("opened_seq = opened_seq - 1"),
-        ),
+        (approvals("opened_seq = 1 + opened_seq"), of_approval("opening"), approvals("opened_seq = opened_seq - 1")),
         (approvals("expires_at = expires_at + 1"), of_approval("expiry"), approvals("expires_at = expires_at - 1")),
         (
             approvals("requested_at = requested_at + 1"),
