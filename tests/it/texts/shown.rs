@@ -46,7 +46,7 @@ fn prints_nothing_that_acts(printed: &Output, what: &str) {
 
 async fn stored_texts_are_shown_escaped(db: Db) {
     let server = august(&db);
-    done(&server, &["import", "ofsted", &path("bad/wrong_dates.csv"), "--as-at", "2021-07-31"]);
+    done(&server, &["import", "ofsted", &path("bad/wrong_dates.csv"), "--as-at", "2021-07-31", "--accept-problems"]);
     let offer = offer_id(&server, 90_001);
     done(&server, &["offers", "note", &offer, "agreed by phone"]);
     let raise = ["--urn", "910030", "--origin", "self-identified", "--ground", "would_benefit", "--because", "asked"];
