@@ -7,7 +7,9 @@
 //! | version | adds |
 //! |---|---|
 //! | 1 | the rules that hold over the whole record |
-//! | 2 | order of dates, folded identity, summed threshold, stated approvals and their expiry, references outside NPQEL, a leader funded once, `contact_until`, positions as of a day |
+//! | 2 | folded identity, stated approvals and their expiry |
+//!
+//! Version 2 is not released yet, and grows until it is.
 //!
 //! A rule asks `facts.rules >= RulesVersion::V2`. A new version is a constant here, a row above, and [`RulesVersion::CURRENT`].
 
