@@ -22,6 +22,7 @@ use crate::domain::event::Hash;
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
+use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::Micros;
 use crate::store;
 use crate::store::approvals::StoredApproval;
@@ -39,8 +40,6 @@ const WITHDRAW: &str = "ApprovalService/WithdrawApproval";
 const ASKED: &str = "withdrawing an import";
 /// The longest reason kept.
 const REASON: usize = 2_000;
-/// An approval about an import, which belongs to no programme and its terms, expires so many days after it was asked for.
-const EXPIRE_DAYS: u32 = 30;
 
 /// An open offer that a withdrawal leaves without its ground.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +167,7 @@ impl App {
             opened: None,
             change: None,
             statement: None,
-            expires: Some(now.plus_days(EXPIRE_DAYS)),
+            expires: Some(now.plus_days(APPROVALS_EXPIRE_DAYS)),
             subject: id.0,
             reason: Some(reason.to_owned()),
             requested_by: caller.actor.clone(),

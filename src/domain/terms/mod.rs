@@ -31,6 +31,9 @@ pub const fn shipped() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
+/// After how many days an approval expires where no terms say: a file without the key, or an approval of no programme.
+pub const APPROVALS_EXPIRE_DAYS: u32 = 30;
+
 /// One mistake in a terms file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[error("{file}:{line}: {reason}")]

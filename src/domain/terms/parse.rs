@@ -4,6 +4,7 @@
 
 use toml::de::DeTable;
 
+use super::APPROVALS_EXPIRE_DAYS;
 use super::read::{At, Fields, Report};
 use super::{
     Cap, Condition, Ground, JudgementDate, Mistake, Period, Recipient, Rule, RuleId, Share, Strand, StrandId, Terms,
@@ -15,8 +16,6 @@ use crate::domain::judgement::Grade;
 use crate::domain::money::Pence;
 use crate::domain::placement::{PlacementKind, RecipientKind};
 
-/// After how many days an approval expires, where a file does not say.
-const EXPIRE_DAYS: u32 = 30;
 const JUDGEMENT_DATES: [(&str, JudgementDate); 2] =
     [("publication", JudgementDate::Publication), ("inspection", JudgementDate::Inspection)];
 
@@ -94,7 +93,7 @@ fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
     let approvals_expire_days = if root.has("approvals_expire_days") {
         root.number("approvals_expire_days", report).map(|it| it.value)
     } else {
-        Some(EXPIRE_DAYS)
+        Some(APPROVALS_EXPIRE_DAYS)
     };
     let rules = root.table("rules", report).map_or_else(Vec::new, |t| rules(t, report));
     let strands = root.table("strands", report).map_or_else(Vec::new, |t| strands(t, report));
