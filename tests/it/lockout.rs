@@ -104,8 +104,10 @@ impl Guard {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
     }
 
-    fn logged(&self, what: &str) -> bool {
-        self.server.stderr().lines().any(|line| line.contains("tsio::connections") && line.contains(what))
+    /// Waits until the log of connections has told of this.
+    fn logs(&self, what: &str) {
+        let told = |line: &str| line.contains("tsio::connections") && line.contains(what);
+        self.server.says(|log| log.lines().any(told));
     }
 
     async fn scrape(&self) -> Scrape {

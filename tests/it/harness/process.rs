@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,15 @@ use std::time::{Duration, Instant};
 pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
-    stderr: Arc<Mutex<String>>,
+    stderr: Arc<Heard>,
     listener: Option<JoinHandle<()>>,
+}
+
+/// What a process has said on standard error so far.
+#[derive(Default)]
+struct Heard {
+    text: Mutex<String>,
+    more: Condvar,
 }
 
 /// How a process ended, and what it said since the last line taken from it.
@@ -43,12 +50,13 @@ impl Process {
         let (send, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        let stderr = Arc::new(Mutex::new(String::new()));
+        let stderr = Arc::new(Heard::default());
         let (kept, mut said) = (Arc::clone(&stderr), child.stderr.take().unwrap());
         let listener = thread::spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(read @ 1..) = said.read(&mut chunk) {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
+                kept.text.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
+                kept.more.notify_all();
             }
         });
         Self { child, lines, stderr, listener: Some(listener) }
@@ -60,7 +68,15 @@ impl Process {
 
     /// What was said on standard error; all of it once the process has ended.
     pub(crate) fn stderr(&self) -> String {
-        self.stderr.lock().unwrap().clone()
+        self.stderr.text.lock().unwrap().clone()
+    }
+
+    /// What was said on standard error, once this holds of it: what a process has said may not have been read yet.
+    pub(crate) fn says(&self, holds: impl Fn(&str) -> bool, within: Duration) -> String {
+        let said = self.stderr.text.lock().unwrap();
+        let (said, _) = self.stderr.more.wait_timeout_while(said, within, |it| !holds(it)).unwrap();
+        assert!(holds(&said), "never said within {within:?}:\n{said}");
+        said.clone()
     }
 
     /// What follows `prefix` on the first line that starts with it, or why there was none.

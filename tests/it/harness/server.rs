@@ -74,6 +74,11 @@ impl Server {
         self.process.stderr()
     }
 
+    /// What it has said on standard error, once this holds of it.
+    pub(crate) fn says(&self, holds: impl Fn(&str) -> bool) -> String {
+        self.process.says(holds, READY)
+    }
+
     /// Asks it to end and holds it to ending well.
     pub(crate) fn stop(&mut self) {
         let ended = self.end();

@@ -45,7 +45,7 @@ fn a_connection_without_a_call_in_flight_is_closed() {
         }
         assert_eq!(known(&guard.scrape().await), 1.0);
         assert!(watching.message().await.unwrap().is_some(), "a watch is a call in flight");
-        assert!(guard.logged("\"idle\""), "{}", guard.server.stderr());
+        guard.logs("\"idle\"");
         listed(&idle, &ann).await.unwrap();
     });
 }

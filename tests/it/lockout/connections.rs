@@ -52,7 +52,8 @@ fn a_thousand_idle_connections_lock_nobody_out() {
         assert!(seen.value("tsio_connections{state=\"known\"}") >= 1.0);
         assert!(seen.value("tsio_connections_closed_total{reason=\"address_limit\"}") > 0.0);
         assert_eq!(seen.value("tsio_connections_max"), 800.0);
-        assert!(guard.logged("address_limit") && guard.logged("left_out"), "{}", guard.server.stderr());
+        guard.logs("address_limit");
+        guard.logs("left_out");
         assert!(guard.peak() < 200, "{} MiB", guard.peak());
         drop(kept);
     });
@@ -66,7 +67,7 @@ fn few_descriptors_lock_nobody_out() {
         fs::write(&program, format!("#!/bin/sh\nulimit -n 64\nexec {TSIO} \"$@\"\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let guard = Guard::start_by(&program, &Db::sqlite(), "");
-        assert!(guard.logged("fewer connections than configured"), "{}", guard.server.stderr());
+        guard.logs("fewer connections than configured");
         let token = guard.token("ann");
         let kept = during(async || guard.serves_who_tries_again(&token).await, thousand(&guard)).await;
         let seen = guard.scrape().await;
@@ -95,7 +96,7 @@ fn without_descriptors_an_unknown_connection_gives_way() {
         let failed = seen.value("tsio_accept_errors_total{kind=\"descriptors\"}");
         assert!((1.0..1_000.0).contains(&failed), "{failed}: it waits, and does not spin");
         assert!(seen.value("tsio_connections_closed_total{reason=\"descriptors\"}") > 0.0);
-        assert!(guard.logged("a connection was not accepted"), "{}", guard.server.stderr());
+        guard.logs("a connection was not accepted");
         drop(idle);
     });
 }
