@@ -19,8 +19,8 @@ use super::offers::warn;
 use super::out;
 use crate::proto::{
     Award, AwardState, BookDaysRequest, CancelBookingRequest, CheckAwardRequest, CreateAwardsRequest, DrawAwardRequest,
-    GetAwardRequest, ListAwardsRequest, NewAward, RefundAwardRequest, ReleaseAwardRequest, Warning, draw_award_request,
-    refund_award_request, release_award_request,
+    GetAwardRequest, LeaderKind, ListAwardsRequest, NewAward, RefundAwardRequest, ReleaseAwardRequest, Warning,
+    draw_award_request, refund_award_request, release_award_request,
 };
 
 /// What the parser cannot see of wrong usage.
@@ -55,13 +55,15 @@ pub(super) async fn run(command: AwardsCommand, session: &Session<'_>) -> Result
 
 async fn make(command: MakeCommand, session: &Session<'_>) -> Result<(), Failure> {
     let (offer, award, making) = match command {
-        MakeCommand::Nle { offer, days, leader, organisation, making } => {
-            (offer, bundle::nle(days, leader, organisation), making)
+        MakeCommand::Nle { offer, days, leader, organisation, leader_kind, making } => {
+            (offer, bundle::nle(days, leader, organisation, leader_kind), making)
         }
         MakeCommand::Credit { offer, amount, partner, suitable_because, making } => {
             (offer, bundle::credit(amount, partner, suitable_because), making)
         }
-        MakeCommand::Nlg { offer, amount, because, making } => (offer, bundle::nlg(amount, because), making),
+        MakeCommand::Nlg { offer, amount, because, leader, organisation, making } => {
+            (offer, bundle::nlg(amount, because, leader, organisation), making)
+        }
         MakeCommand::Npqel { offer, amount, leader, provider, because, making } => {
             (offer, bundle::npqel(amount, leader, provider, because), making)
         }
@@ -123,10 +125,18 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
     let mut awards = session.awards();
     let validate_only = false;
     Ok(match command {
-        ChangeCommand::Book { which, days, on, leader } => {
+        ChangeCommand::Book { which, days, on, leader, leader_kind } => {
             let (award, etag) = which.parts();
-            let (request_id, leader) = (session.request_id(), leader.unwrap_or_default());
-            let request = BookDaysRequest { request_id, award, half_days: days, date: on, leader, etag, validate_only };
+            let request = BookDaysRequest {
+                request_id: session.request_id(),
+                award,
+                half_days: days,
+                date: on,
+                leader: leader.unwrap_or_default(),
+                leader_kind: leader_kind.unwrap_or(LeaderKind::Unspecified).into(),
+                etag,
+                validate_only,
+            };
             let answer = awards.book_days(session.call(request)).await?.into_inner();
             told(answer.award, &answer.warnings).with_booking(answer.booking)
         }
@@ -137,7 +147,7 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
             let answer = awards.cancel_booking(session.call(request)).await?.into_inner();
             told(answer.award, &[])
         }
-        ChangeCommand::Draw { which, much, on, booking, invoice, note } => {
+        ChangeCommand::Draw { which, much, on, booking, invoice, issuer, total, note } => {
             let (award, etag) = which.parts();
             let request = DrawAwardRequest {
                 request_id: session.request_id(),
@@ -149,6 +159,8 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
                 note: note.unwrap_or_default(),
                 etag,
                 validate_only,
+                issuer: issuer.unwrap_or_default(),
+                total_pence: total.unwrap_or_default(),
             };
             let answer = awards.draw_award(session.call(request)).await?.into_inner();
             told(answer.award, &answer.warnings)

@@ -9,7 +9,8 @@ use clap::builder::PossibleValue;
 use prost_types::Timestamp;
 
 use crate::proto::{
-    Acceptor, AwardState, DeclineReason, OfferState, Outcome, Party, Placement, ReferralOrigin, ReferralState,
+    Acceptor, AwardState, DeclineReason, LeaderKind, OfferState, Outcome, Party, Placement, ReferralOrigin,
+    ReferralState,
 };
 
 /// The json name of an enum's value: `OFFER_STATE_CLOSED` under the prefix `OFFER_STATE_` is `closed`; nothing for an
@@ -65,6 +66,10 @@ choices! {
     AwardState {
         Open = "open",
         Settled = "settled",
+    }
+    LeaderKind {
+        NationalLeader = "national-leader" | "national_leader",
+        Equivalent = "equivalent",
     }
     Party {
         ResponsibleBody = "responsible-body" | "responsible_body",
@@ -138,6 +143,7 @@ mod tests {
         }
         check::<OfferState>(OfferState::as_str_name, "OFFER_STATE_");
         check::<AwardState>(AwardState::as_str_name, "AWARD_STATE_");
+        check::<LeaderKind>(LeaderKind::as_str_name, "LEADER_KIND_");
         check::<Party>(Party::as_str_name, "PARTY_");
         check::<Acceptor>(Acceptor::as_str_name, "ACCEPTOR_");
         check::<DeclineReason>(DeclineReason::as_str_name, "DECLINE_REASON_");

@@ -5,15 +5,18 @@
 
 mod chain;
 mod draft;
+mod parts;
 #[cfg(test)]
 mod tests;
 
 pub use chain::{Hash, chain, genesis, text_hash};
 pub use draft::Draft;
+pub use parts::{ReleasedAward, Seq};
 use serde::{Deserialize, Serialize};
 
 use super::Date;
-use super::award::{Reference, Support};
+use super::award::claim::ClaimPart;
+use super::award::{LeaderKind, Reference, Support};
 use super::book::funds::FundChange;
 use super::book::statement::Statement;
 use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
@@ -27,17 +30,6 @@ use super::rules::RulesVersion;
 use super::school::HandPlacement;
 use super::terms::StrandId;
 use super::time::Micros;
-
-/// An event's number in its book: 1, 2, 3, without gaps, in commit order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Seq(pub i64);
-
-impl std::fmt::Display for Seq {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What happened. Its JSON is the event's body in the record: fields are added, never renamed or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,9 +213,19 @@ pub enum EventBody {
         on: Date,
         /// Who comes.
         leader: Actor,
+        /// Whether that is a national leader or an equivalent; nothing where that is not recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leader_kind: Option<LeaderKind>,
     },
     /// A booking fell through.
     BookingCancelled {
+        /// The award.
+        award: AwardId,
+        /// The booking's number.
+        booking: Seq,
+    },
+    /// A booking of governance support was delivered, which moves no money.
+    BookingDelivered {
         /// The award.
         award: AwardId,
         /// The booking's number.
@@ -237,8 +239,11 @@ pub enum EventBody {
         amount: i64,
         /// The booking that was delivered.
         booking: Option<Seq>,
-        /// The provider's invoice that was paid.
+        /// The reference of the invoice that was paid, normalised.
         invoice: Option<Reference>,
+        /// What else is recorded of that invoice; nothing before rules 2.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claim: Option<ClaimPart>,
     },
     /// An unused commitment was given back.
     Released {
@@ -315,18 +320,9 @@ pub enum EventBody {
     },
 }
 
-/// A commitment that closing an offer gave back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReleasedAward {
-    /// The award.
-    pub award: AwardId,
-    /// How much, in its unit.
-    pub amount: i64,
-}
-
 impl EventBody {
     /// Every kind there is, as [`Self::kind`] answers it.
-    pub const KINDS: [&str; 32] = [
+    pub const KINDS: [&str; 33] = [
         "identified",
         "schools_added",
         "contacted",
@@ -350,6 +346,7 @@ impl EventBody {
         "awarded",
         "days_booked",
         "booking_cancelled",
+        "booking_delivered",
         "drawn",
         "released",
         "refunded",
@@ -388,6 +385,7 @@ impl EventBody {
             Self::Awarded { .. } => "awarded",
             Self::DaysBooked { .. } => "days_booked",
             Self::BookingCancelled { .. } => "booking_cancelled",
+            Self::BookingDelivered { .. } => "booking_delivered",
             Self::Drawn { .. } => "drawn",
             Self::Released { .. } => "released",
             Self::Refunded { .. } => "refunded",
@@ -415,6 +413,7 @@ impl EventBody {
             | Self::Awarded { .. }
             | Self::DaysBooked { .. }
             | Self::BookingCancelled { .. }
+            | Self::BookingDelivered { .. }
             | Self::Drawn { .. }
             | Self::Released { .. }
             | Self::Refunded { .. } => true,
@@ -446,6 +445,7 @@ impl EventBody {
             Self::Awarded { award, .. }
             | Self::DaysBooked { award, .. }
             | Self::BookingCancelled { award, .. }
+            | Self::BookingDelivered { award, .. }
             | Self::Drawn { award, .. }
             | Self::Released { award, .. }
             | Self::Refunded { award, .. } => Some(*award),

@@ -75,12 +75,22 @@ pub enum Reason {
     UnitMismatch,
     /// The booking named is not one that is still to come.
     BookingNotOpen,
+    /// Nothing says who comes for the booking.
+    BookingLeaderMissing,
+    /// The leader's fees are paid by another award of the programme.
+    LeaderFunded,
     /// An NPQEL claim is paid against the provider's invoice, and a refund names which one.
     InvoiceMissing,
-    /// Only an NPQEL award has invoices.
+    /// The invoice is of another issuer than the award's provider, or the award has none.
     InvoiceNotExpected,
     /// The invoice has been paid already.
     InvoicePaid,
+    /// Nothing says who made the invoice out.
+    ClaimIssuerMissing,
+    /// Another total of the invoice was stated before.
+    ClaimTotalDiffers,
+    /// It is more than is left of the invoice's total.
+    ClaimTotalExceeded,
     /// An account cannot count that much.
     AmountTooLarge,
     /// A virement names one fund twice.
@@ -136,9 +146,14 @@ impl Reason {
             Self::AwardExceeded => "AWARD_EXCEEDED",
             Self::UnitMismatch => "UNIT_MISMATCH",
             Self::BookingNotOpen => "BOOKING_NOT_OPEN",
+            Self::BookingLeaderMissing => "BOOKING_LEADER_MISSING",
+            Self::LeaderFunded => "LEADER_FUNDED",
             Self::InvoiceMissing => "INVOICE_MISSING",
             Self::InvoiceNotExpected => "INVOICE_NOT_EXPECTED",
             Self::InvoicePaid => "INVOICE_PAID",
+            Self::ClaimIssuerMissing => "CLAIM_ISSUER_MISSING",
+            Self::ClaimTotalDiffers => "CLAIM_TOTAL_DIFFERS",
+            Self::ClaimTotalExceeded => "CLAIM_TOTAL_EXCEEDED",
             Self::AmountTooLarge => "AMOUNT_TOO_LARGE",
             Self::SameFund => "SAME_FUND",
             Self::ReferralOpen => "REFERRAL_OPEN",

@@ -13,7 +13,7 @@ const MAX_TEXT: usize = 10_000;
 /// Characters of an etag, and of a strand.
 const MAX_NAME: usize = 64;
 /// Characters of a provider, and of an invoice's number as it is written.
-const MAX_TITLE: usize = 200;
+pub(super) const MAX_TITLE: usize = 200;
 /// The most a page has, where the caller asks for more.
 const MAX_PAGE: u64 = 500;
 /// What a page has, where the caller does not say.

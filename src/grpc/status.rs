@@ -124,6 +124,11 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::InvoiceMissing
         | Reason::InvoiceNotExpected
         | Reason::InvoicePaid
+        | Reason::ClaimIssuerMissing
+        | Reason::ClaimTotalDiffers
+        | Reason::ClaimTotalExceeded
+        | Reason::BookingLeaderMissing
+        | Reason::LeaderFunded
         | Reason::ReferralNotOpen
         | Reason::CannotBeReferred
         | Reason::GroundNotInEffect

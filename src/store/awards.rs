@@ -1,19 +1,20 @@
 //! Awards as their events left them, with their bookings and invoices.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
 use super::batch::{Batch, Cell, How, Kind, Table, cell};
 use super::books::actor;
-use super::bulk::{ids, pairs, select_by_place, within};
+use super::bulk::{self, ids, select_by_place, texts, within};
+use super::claims::{self, INVOICE, invoice};
 use super::condition::Condition;
 use super::loose::{Rows, each};
 use super::offers::{self, named};
 use super::page::Page;
 use super::{Conn, Readable, Result, StoreError, WriteTx, day};
-use crate::domain::award::{Award, Booking, BookingState, Invoice, Reference};
+use crate::domain::award::{Award, Booking, BookingState, LeaderKind};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, AwardId, OfferId, Programme};
 use crate::domain::ledger::Unit;
@@ -40,6 +41,7 @@ static NEW: Table = Table {
         ("awarded_by", Kind::Text),
         ("made_seq", Kind::Int),
         ("version", Kind::Int),
+        ("leader_key", Kind::OptionalText),
     ],
     how: How::Insert,
 };
@@ -67,22 +69,9 @@ static BOOKINGS: Table = Table {
         ("booked_for", Kind::Date),
         ("leader", Kind::Text),
         ("state", Kind::Text),
+        ("leader_kind", Kind::OptionalText),
     ],
     how: How::Upsert { key: &["programme", "seq"], take: &["state"] },
-};
-
-static INVOICES: Table = Table {
-    name: "invoices",
-    same: &[("programme", Kind::Text)],
-    columns: &[
-        ("seq", Kind::Int),
-        ("award_id", Kind::Uuid),
-        ("provider", Kind::Text),
-        ("reference", Kind::Text),
-        ("amount", Kind::Int),
-        ("refunded", Kind::Int),
-    ],
-    how: How::Upsert { key: &["programme", "seq"], take: &["refunded"] },
 };
 
 /// Adds awards, as they are now, to what a group writes: those made by events after `before`, and older ones.
@@ -90,8 +79,7 @@ pub(super) fn put(batch: &mut Batch, programme: &Programme, awards: &[&Award], b
     let (new, changed): (Vec<&Award>, Vec<&Award>) = awards.iter().partition(|it| it.made > before);
     let same = || [cell(programme.as_str())];
     batch.rows(&NEW, same(), new.iter().map(|it| row_of(it)));
-    let now = |it: &&Award| [cell(it.id.0), cell(it.drawn), cell(it.released), cell(it.refunded), cell(it.version.0)];
-    batch.rows(&CHANGED, [], changed.iter().map(now));
+    batch.rows(&CHANGED, [], changed.iter().map(|it| changed_row(it)));
     let bookings = awards.iter().flat_map(|award| award.bookings.iter().map(|it| (award.id, it)));
     batch.rows(
         &BOOKINGS,
@@ -104,43 +92,29 @@ pub(super) fn put(batch: &mut Batch, programme: &Programme, awards: &[&Award], b
                 cell(it.on),
                 cell(it.leader.as_str()),
                 cell(it.state.name()),
+                it.leader_kind.map(|kind| kind.name().into()),
             ]
         }),
     );
-    batch.rows(&INVOICES, same(), invoices_of(awards).map(invoice_row));
+    claims::put(batch, programme, awards);
 }
 
-/// Writes the invoices that were refunded in full, where the same group pays one of them anew. The unique index must be
-/// free before the new payment comes, and nothing says which of a batch's rows comes first.
-pub(super) async fn free(tx: &WriteTx, programme: &Programme, awards: &[&Award], before: Seq) -> Result<()> {
-    let key = |it: &Invoice| (it.provider.clone(), it.reference.clone());
-    let paid = invoices_of(awards).filter(|(_, it)| it.seq > before && it.stands());
-    let paid: HashSet<_> = paid.map(|(_, it)| key(it)).collect();
-    if paid.is_empty() {
-        return Ok(());
-    }
-    let freed = invoices_of(awards).filter(|(_, it)| it.seq <= before && !it.stands() && paid.contains(&key(it)));
+/// Writes the awards of fees of which all was given back, where the same group awards fees to the leader anew. The unique
+/// index must be free before the new award comes, and nothing says which of a batch's rows comes first.
+pub(super) async fn free(tx: &WriteTx, awards: &[&Award], before: Seq) -> Result<()> {
+    let new: HashSet<String> = awards.iter().filter(|it| it.made > before).filter_map(|it| it.fees_key()).collect();
+    let freed = awards.iter().filter(|it| it.made <= before && !it.funds());
+    let freed = freed.filter(|it| it.fees_key().is_some_and(|key| new.contains(&key)));
     let mut batch = Batch::default();
-    batch.rows(&INVOICES, [cell(programme.as_str())], freed.map(invoice_row));
+    batch.rows(&CHANGED, [], freed.map(|it| changed_row(it)));
     batch.write(tx).await
 }
 
-fn invoices_of<'a>(awards: &[&'a Award]) -> impl Iterator<Item = (AwardId, &'a Invoice)> {
-    awards.iter().flat_map(|award| award.invoices.iter().map(|it| (award.id, it)))
+fn changed_row(it: &Award) -> [Cell; 5] {
+    [cell(it.id.0), cell(it.drawn), cell(it.released), cell(it.refunded), cell(it.version.0)]
 }
 
-fn invoice_row((award, it): (AwardId, &Invoice)) -> [Cell; 6] {
-    [
-        cell(it.seq.0),
-        cell(award.0),
-        cell(it.provider.as_str()),
-        cell(it.reference.as_str()),
-        cell(it.amount.get()),
-        cell(it.refunded.get()),
-    ]
-}
-
-fn row_of(it: &Award) -> [Cell; 16] {
+fn row_of(it: &Award) -> [Cell; 17] {
     [
         cell(it.id.0),
         cell(it.offer.0),
@@ -158,6 +132,7 @@ fn row_of(it: &Award) -> [Cell; 16] {
         cell(it.by.as_str()),
         cell(it.made.0),
         cell(it.version.0),
+        it.fees_key().map(Into::into),
     ]
 }
 
@@ -258,12 +233,16 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     let id = |row: &QueryResult| Ok(AwardId(row.try_get_by_index(0)?));
     let award = |row: &QueryResult| {
         let ((_, award), strand) = (read(row)?, row.try_get_by_index::<String>(16)?);
+        let key: Option<String> = row.try_get_by_index(17)?;
+        if key.is_some() && key != award.fees_key() {
+            return Err(StoreError::unreadable(format!("the leader's key {key:?}, which is another's")));
+        }
         if strand != award.support.strand_name() {
             return Err(StoreError::unreadable(format!("the strand {strand:?}, which is not that of its support")));
         }
         Ok(award)
     };
-    let sql = format!("SELECT {COLUMNS}, strand FROM awards WHERE programme = $1");
+    let sql = format!("SELECT {COLUMNS}, strand, leader_key FROM awards WHERE programme = $1");
     let mut awards = each(&conn, &sql, value(), id, award).await?;
     let under = |row: &QueryResult| Ok((AwardId(row.try_get_by_index(0)?), Seq(row.try_get_by_index(1)?)));
     let sql = format!("SELECT {BOOKING} FROM bookings WHERE programme = $1");
@@ -322,47 +301,47 @@ pub async fn page(from: &impl Readable, reach: &Reach, filter: &Filter, page: Pa
     Ok(order.into_iter().filter_map(|(programme, id)| Some((programme, awards.remove(&id)?))).collect())
 }
 
-/// The award that each of these invoices stands on, by provider and reference, whichever programme paid it.
+/// The awards of fees in a programme whose leader has one of these keys: those that were made before there were keys are
+/// compared here.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn standing(
+pub async fn of_leaders(
     from: &impl Readable,
-    wanted: &[(String, Reference)],
-) -> Result<HashMap<(String, Reference), AwardId>> {
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
+    programme: &Programme,
+    keys: &BTreeSet<String>,
+) -> Result<BTreeMap<AwardId, Award>> {
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
     }
     let conn = from.at();
-    let (sql, values) = pairs(
-        &conn,
-        "SELECT t.provider, t.reference, t.award_id FROM {wanted} invoices t \
-         ON t.provider = {0} AND t.reference = {1} AND t.refunded < t.amount",
-        wanted.iter().map(|(provider, reference)| (provider.as_str(), reference.as_str())),
+    let wanted: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM awards WHERE programme = $1 AND strand = 'npqel' AND ({} OR leader_key IS NULL)",
+        bulk::among(&conn, "leader_key", 2)
     );
-    let read = |row: &QueryResult| {
-        let key = (row.try_get_by_index(0)?, reference(&row.try_get_by_index::<String>(1)?)?);
-        Ok((key, AwardId(row.try_get_by_index(2)?)))
-    };
-    Ok(select_by_place(&conn, &sql, values, read).await?.into_iter().collect())
+    let values = vec![programme.as_str().into(), texts(&conn, &wanted)];
+    let rows = select_by_place(&conn, &sql, values, read).await?;
+    let of_them = rows.into_iter().map(|(_, it)| it);
+    whole(&conn, of_them.filter(|it| it.fees_key().is_some_and(|key| keys.contains(&key))).collect()).await
 }
 
-/// Adds bookings and invoices: two more queries, however many awards; none for strands that have none.
+/// Adds bookings and invoices: two more queries, however many awards; none where there can be none.
 async fn whole(conn: &Conn<'_>, awards: Vec<Award>) -> Result<BTreeMap<AwardId, Award>> {
-    let of = |strand: &str| -> Vec<Uuid> {
-        awards.iter().filter(|it| it.support.strand_name() == strand).map(|it| it.id.0).collect()
-    };
-    let (nle, npqel) = (of("nle"), of("npqel"));
+    let ids_of =
+        |has: fn(&Award) -> bool| -> Vec<Uuid> { awards.iter().filter(|it| has(it)).map(|it| it.id.0).collect() };
+    let booked = ids_of(|it| it.support.has_bookings());
+    let paid = ids_of(|it| it.drawn > 0);
     let mut awards: BTreeMap<AwardId, Award> = awards.into_iter().map(|it| (it.id, it)).collect();
-    if !nle.is_empty() {
+    if !booked.is_empty() {
         let sql = format!("SELECT {BOOKING} FROM bookings WHERE {} ORDER BY seq", within(conn, "award_id", 1));
-        for (id, booking) in select_by_place(conn, &sql, vec![ids(conn, &nle)], booking).await? {
+        for (id, booking) in select_by_place(conn, &sql, vec![ids(conn, &booked)], booking).await? {
             awards.entry(id).and_modify(|award| award.bookings.push(booking));
         }
     }
-    if !npqel.is_empty() {
+    if !paid.is_empty() {
         let sql = format!("SELECT {INVOICE} FROM invoices WHERE {} ORDER BY seq", within(conn, "award_id", 1));
-        for (id, invoice) in select_by_place(conn, &sql, vec![ids(conn, &npqel)], invoice).await? {
+        for (id, invoice) in select_by_place(conn, &sql, vec![ids(conn, &paid)], invoice).await? {
             awards.entry(id).and_modify(|award| award.invoices.push(invoice));
         }
     }
@@ -400,35 +379,18 @@ fn read(row: &QueryResult) -> Result<(Programme, Award)> {
     Ok((programme.parse().map_err(StoreError::unreadable)?, award))
 }
 
-const BOOKING: &str = "award_id, seq, half_days, booked_for, leader, state";
+const BOOKING: &str = "award_id, seq, half_days, booked_for, leader, state, leader_kind";
 
 fn booking(row: &QueryResult) -> Result<(AwardId, Booking)> {
     let half_days: i64 = row.try_get_by_index(2)?;
+    let kind: Option<String> = row.try_get_by_index(6)?;
     let booking = Booking {
         seq: Seq(row.try_get_by_index(1)?),
         half_days: HalfDays(i32::try_from(half_days).map_err(StoreError::unreadable)?),
         on: day::of(row, 3)?,
         leader: actor(&row.try_get_by_index::<String>(4)?)?,
         state: named(BookingState::named, &row.try_get_by_index::<String>(5)?)?,
+        leader_kind: kind.map(|it| named(LeaderKind::named, &it)).transpose()?,
     };
     Ok((AwardId(row.try_get_by_index(0)?), booking))
-}
-
-const INVOICE: &str = "award_id, seq, provider, reference, amount, refunded";
-
-fn invoice(row: &QueryResult) -> Result<(AwardId, Invoice)> {
-    let invoice = Invoice {
-        seq: Seq(row.try_get_by_index(1)?),
-        provider: row.try_get_by_index(2)?,
-        reference: reference(&row.try_get_by_index::<String>(3)?)?,
-        amount: Pence(row.try_get_by_index(4)?),
-        refunded: Pence(row.try_get_by_index(5)?),
-    };
-    Ok((AwardId(row.try_get_by_index(0)?), invoice))
-}
-
-/// A reference as it is stored: one not normalised would be another to the index that keeps it from being paid twice.
-fn reference(text: &str) -> Result<Reference> {
-    let normal = Reference::new(text).filter(|it| it.as_str() == text);
-    normal.ok_or_else(|| StoreError::unreadable(format!("the reference {text:?}")))
 }

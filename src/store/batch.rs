@@ -166,7 +166,7 @@ impl Batch {
 
 /// Whether a row was refused for what another book or an import wrote meanwhile: these two keys are no book's own.
 fn is_race(text: &str) -> bool {
-    ["requests_pkey", "requests.actor", "one_payment_an_invoice", "invoices.provider"]
+    ["requests_pkey", "requests.actor", "one_payment_an_invoice", "one_payment_a_part", "invoices.provider"]
         .iter()
         .any(|it| text.contains(it))
 }

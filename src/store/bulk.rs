@@ -72,7 +72,7 @@ pub(super) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, numbers: &[i
     }
 }
 
-/// `column` is one of the numbers bound at `place`, for SQL written out; see [`numbers`].
+/// `column` is one of the numbers or texts bound at `place`, for SQL written out; see [`numbers`] and [`texts`].
 pub(super) fn among(conn: &Conn<'_>, column: &str, place: usize) -> String {
     match conn.backend {
         Backend::Postgres => format!("{column} = ANY(${place})"),
@@ -99,33 +99,19 @@ pub(super) fn ids(conn: &Conn<'_>, ids: &[Uuid]) -> Value {
     }
 }
 
-/// A join from pairs of texts to a table that has a key of both: in `sql`, `{wanted}` is where the pairs come from, and
-/// `{0}` and `{1}` are the two texts of one.
-pub(super) fn pairs<'a>(
-    conn: &Conn<'_>,
-    sql: &str,
-    wanted: impl Iterator<Item = (&'a str, &'a str)>,
-) -> (String, Vec<Value>) {
-    let (from, first, second, values) = match conn.backend {
-        Backend::Postgres => {
-            let (first, second): (Vec<String>, Vec<String>) = wanted.map(|(a, b)| (a.to_owned(), b.to_owned())).unzip();
-            ("unnest($1::text[], $2::text[]) AS w(a, b) JOIN", "w.a", "w.b", vec![first.into(), second.into()])
-        }
-        // The order of a CROSS JOIN is kept: from the pairs to the table, by its key.
-        Backend::Sqlite => {
-            let list: Vec<[&str; 2]> = wanted.map(|(a, b)| [a, b]).collect();
-            let json = serde_json::to_string(&list).unwrap_or_default();
-            ("json_each($1) w CROSS JOIN", "w.value ->> 0", "w.value ->> 1", vec![json.into()])
-        }
-    };
-    (sql.replace("{wanted}", from).replace("{0}", first).replace("{1}", second), values)
-}
-
 /// Numbers as one bound value.
 pub(super) fn numbers(conn: &Conn<'_>, numbers: &[i64]) -> Value {
     match conn.backend {
         Backend::Postgres => numbers.to_vec().into(),
         Backend::Sqlite => serde_json::to_string(numbers).unwrap_or_default().into(),
+    }
+}
+
+/// Texts as one bound value; see [`among`].
+pub(super) fn texts(conn: &Conn<'_>, texts: &[&str]) -> Value {
+    match conn.backend {
+        Backend::Postgres => texts.iter().map(ToString::to_string).collect::<Vec<String>>().into(),
+        Backend::Sqlite => serde_json::to_string(texts).unwrap_or_default().into(),
     }
 }
 

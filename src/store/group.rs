@@ -8,7 +8,7 @@ use super::events::{Recorded, Text};
 use super::register::Trust;
 use super::requests::Stored;
 use super::together::Together;
-use super::{Readable, Result, WriteTx, accounts, awards, books, entries, events, offers, register, requests};
+use super::{Readable, Result, WriteTx, accounts, awards, books, claims, entries, events, offers, register, requests};
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme, RequestId, Uid};
@@ -117,7 +117,8 @@ pub struct Written<'a> {
 /// [`super::StoreError::Taken`] when a request id or an invoice was kept by another book at this moment; otherwise as the
 /// database has it.
 pub async fn write(tx: &WriteTx, programme: &Programme, it: Written<'_>) -> Result<()> {
-    awards::free(tx, programme, &it.awards, it.before).await?;
+    awards::free(tx, &it.awards, it.before).await?;
+    claims::free(tx, programme, &it.awards, it.before).await?;
     let mut batch = Batch::default();
     events::append(&mut batch, programme, it.at, it.events, it.texts);
     let is_fund = |id: AccountId| it.ledger.get(id).is_some_and(|found| matches!(found.owner, Owner::Fund { .. }));

@@ -9,6 +9,7 @@ pub mod awards;
 mod batch;
 pub mod books;
 mod bulk;
+pub mod claims;
 mod commit_notices;
 pub mod condition;
 mod day;

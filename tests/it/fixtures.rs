@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use tonic::Code;
 use tonic::transport::Channel;
 use tsio::domain::event::EventBody;
-use tsio::proto::{ListOffersRequest, OfferState};
+use tsio::proto::{ListAwardsRequest, ListOffersRequest, OfferState};
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run, tsio};
-use crate::money::{Much, nle};
+use crate::money::{Claim, Much, nle, npqel_of};
 use crate::past::{Past, verify};
 use format::{Answer, Call, Caller, EncodedMessage, Fixture, Head, Manifest};
 use recorder::reason;
@@ -53,6 +53,7 @@ over_every_fixture!(
     repeated_requests_are_answered_byte_for_byte,
     another_body_under_a_recorded_request_id_is_refused,
     work_goes_on,
+    what_was_paid_before_stays_paid,
     a_changed_answer_and_another_head_are_noticed,
 );
 
@@ -282,6 +283,36 @@ async fn work_goes_on(kept: Kept) {
     kept.has_the_heads_in_its_record();
     let worked_on = |head: &Head| kept.adopted() + if head.programme == YEAR { 4 } else { 0 };
     assert_eq!(sequences(&heads(&kept.db)), kept.heads_further_by(worked_on));
+}
+
+/// An invoice and a leader that an earlier version paid for are paid for today: under whatever strand and writing, in parts
+/// too. What it refunded in full may be paid again.
+async fn what_was_paid_before_stays_paid(kept: Kept) {
+    let (mut server, _) = kept.served().await;
+    let client = Client::of(&server).await;
+    let (programme, strand) = (YEAR.to_owned(), "npqel".to_owned());
+    let of_fees = ListAwardsRequest { programme, strand, page_size: 500, ..Default::default() };
+    let listed = client.award_service().list_awards(client.ask(of_fees)).await.unwrap().into_inner().awards;
+    let before = listed.into_iter().find(|it| !it.invoices.is_empty()).unwrap();
+    let offer = &before.offer;
+    let standing = before.invoices.iter().find(|it| it.refunded_pence < it.amount_pence).unwrap();
+    assert_eq!((standing.issuer.as_str(), standing.printed.as_str(), standing.total_pence), ("Teach First", "", 0));
+
+    let again = client.award(offer, vec![npqel_of("LEADER-3", "Teach First", 1_000)], &fresh()).await.unwrap_err();
+    assert_eq!(reason(&again), "LEADER_FUNDED");
+    let fees = client.awarded(offer, npqel_of("leader-4", "Teach First", 1_000)).await;
+    for (award, issuer) in [(&fees, ""), (&fees, "teach first"), (&before.award, "")] {
+        for total_pence in [0, 500] {
+            let claim = Claim { issuer, total_pence, ..Claim::of(award, 100, &standing.reference) };
+            let refused = client.pay(claim).await.unwrap_err();
+            assert_eq!(reason(&refused), "INVOICE_PAID", "{refused:?}");
+        }
+    }
+    // Of the other one all is refunded, and then it is free.
+    client.refund_invoice(&before.award, standing.amount_pence - standing.refunded_pence, &standing.reference).await;
+    client.pay(Claim::of(&fees, 100, &standing.reference)).await.unwrap();
+    server.stop();
+    kept.has_the_heads_in_its_record();
 }
 
 /// The checks above can fail.

@@ -139,6 +139,19 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
             "INSERT INTO invoices (programme, seq, award_id, provider, reference, amount, refunded) \
              SELECT programme, seq + 1000, award_id, provider, reference, 1, 0 FROM invoices WHERE award_id = {fees}"
         ),
+        // The same payment of it twice, and more than its total.
+        format!(
+            "INSERT INTO invoices (programme, seq, award_id, provider, reference, amount, refunded, total, part) \
+             SELECT programme, seq + 1000, award_id, provider, reference, 1, 0, 9, 1 FROM invoices WHERE award_id = {fees}"
+        ),
+        format!("UPDATE invoices SET total = amount - 1 WHERE award_id = {fees}"),
+        // A leader who is funded twice.
+        format!(
+            "INSERT INTO awards (id, programme, offer_id, strand, unit, support, fund_id, awarded, drawn, released, refunded, \
+             awarded_on, awarded_by, made_seq, version, leader_key) \
+             SELECT {other}, programme, offer_id, strand, unit, support, fund_id, awarded, 0, 0, 0, awarded_on, awarded_by, \
+             made_seq, version, leader_key FROM awards WHERE id = {fees}"
+        ),
         entry("seq + 1000, event_seq, account_id, verb, 0, period"),
         entry("seq + 1000, event_seq, account_id, 'give', 1, period"),
         entry("0, event_seq, account_id, verb, amount, period"),
@@ -264,7 +277,7 @@ pub(crate) fn before_money(db: &Db) -> String {
     let sql = "DROP TABLE invoices; DROP TABLE bookings; DROP TABLE awards; DROP TABLE entries; DROP TABLE accounts; \
         DROP INDEX approvals_of_request; ALTER TABLE approvals DROP COLUMN request_id; \
         ALTER TABLE books DROP COLUMN next_entry; ALTER TABLE approvals DROP COLUMN change; \
-        DELETE FROM seaql_migrations WHERE version = 'm0003_money'";
+        DELETE FROM seaql_migrations WHERE version IN ('m0003_money', 'm0009_claims')";
     let keys = "ALTER TABLE events ADD CONSTRAINT events_programme_fkey FOREIGN KEY (programme) REFERENCES books; \
         ALTER TABLE texts ADD CONSTRAINT texts_programme_seq_fkey FOREIGN KEY (programme, seq) REFERENCES events";
     if db.is_postgres() { format!("{sql}; {keys}") } else { sql.to_owned() }

@@ -51,6 +51,7 @@ mod previews;
 mod race;
 mod raw_call;
 mod record;
+mod references;
 mod referrals;
 mod refusals;
 mod register;

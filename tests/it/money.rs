@@ -46,7 +46,7 @@ pub(crate) fn nle(half_days: i32) -> NewAward {
     let (leader, organisation) = ("nle-17".to_owned(), "Larkrise Teaching School Hub".to_owned());
     NewAward {
         amount: Some(new_award::Amount::HalfDays(half_days)),
-        support: Some(new_award::Support::Nle(NleSupport { leader, organisation })),
+        support: Some(new_award::Support::Nle(NleSupport { leader, organisation, ..Default::default() })),
     }
 }
 
@@ -64,11 +64,16 @@ pub(crate) fn credit_with(partner_uid: i32, pence: i64) -> NewAward {
 }
 
 pub(crate) fn nlg(pence: i64) -> NewAward {
-    of_money(pence, new_award::Support::Nlg(NlgSupport { because: "a new board".to_owned() }))
+    of_money(pence, new_award::Support::Nlg(NlgSupport { because: "a new board".to_owned(), ..Default::default() }))
 }
 
+/// Fees of a leader who is funded by nothing else.
 pub(crate) fn npqel(provider: &str, pence: i64) -> NewAward {
-    let (leader, provider, because) = ("ceo-3".to_owned(), provider.to_owned(), "first post".to_owned());
+    npqel_of(&format!("ceo-{}", fresh()), provider, pence)
+}
+
+pub(crate) fn npqel_of(leader: &str, provider: &str, pence: i64) -> NewAward {
+    let (leader, provider, because) = (leader.to_owned(), provider.to_owned(), "first post".to_owned());
     of_money(pence, new_award::Support::Npqel(NpqelSupport { leader, provider, because }))
 }
 
@@ -291,17 +296,58 @@ impl Client {
         self.award_service().draw_award(self.ask(request)).await.unwrap();
     }
 
-    /// Pays a claim against a provider's invoice.
+    /// Pays a claim against an invoice.
     pub(crate) async fn claim(&self, award: &str, pence: i64, invoice: &str) -> Result<DrawAwardResponse, Status> {
+        self.pay(Claim::of(award, pence, invoice)).await
+    }
+
+    /// Pays a claim, with all that can be said of its invoice.
+    pub(crate) async fn pay(&self, claim: Claim<'_>) -> Result<DrawAwardResponse, Status> {
         let request = DrawAwardRequest {
             request_id: fresh(),
-            award: award.to_owned(),
-            amount: Some(draw_award_request::Amount::AmountPence(pence)),
-            date: DAY.to_owned(),
-            invoice: invoice.to_owned(),
+            award: claim.award.to_owned(),
+            amount: Some(match claim.much {
+                Much::Pence(pence) => draw_award_request::Amount::AmountPence(pence),
+                Much::Days(half_days) => draw_award_request::Amount::HalfDays(half_days),
+            }),
+            date: claim.date.to_owned(),
+            invoice: claim.invoice.to_owned(),
+            issuer: claim.issuer.to_owned(),
+            total_pence: claim.total_pence,
             ..Default::default()
         };
         Ok(self.award_service().draw_award(self.ask(request)).await?.into_inner())
+    }
+
+    /// Takes back so much of an invoice, which has to be possible.
+    pub(crate) async fn refund_invoice(&self, award: &str, pence: i64, invoice: &str) {
+        let request = RefundAwardRequest {
+            request_id: fresh(),
+            award: award.to_owned(),
+            amount: Some(refund_award_request::Amount::AmountPence(pence)),
+            reason: "paid in error".to_owned(),
+            invoice: invoice.to_owned(),
+            ..Default::default()
+        };
+        self.award_service().refund_award(self.ask(request)).await.unwrap();
+    }
+}
+
+/// What is drawn against an invoice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim<'a> {
+    pub(crate) award: &'a str,
+    pub(crate) much: Much,
+    pub(crate) date: &'a str,
+    pub(crate) invoice: &'a str,
+    pub(crate) issuer: &'a str,
+    pub(crate) total_pence: i64,
+}
+
+impl<'a> Claim<'a> {
+    /// So many pence on [`DAY`], of whoever issues the award's invoices, paid by this draw.
+    pub(crate) fn of(award: &'a str, pence: i64, invoice: &'a str) -> Self {
+        Self { award, much: Much::Pence(pence), date: DAY, invoice, issuer: "", total_pence: 0 }
     }
 }
 

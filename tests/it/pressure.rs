@@ -11,7 +11,7 @@ use tsio::proto::NoteOfferRequest;
 
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run};
-use crate::money::{Much, PROVIDER, amounts, npqel};
+use crate::money::{Much, PROVIDER, amounts, npqel, npqel_of};
 use crate::past::{Past, proved};
 
 /// Commands that may wait for one book, and those of the group that is being written.
@@ -22,6 +22,7 @@ const CONNECTIONS: usize = 6;
 both!(
     a_flood_on_one_book_does_not_starve_the_other,
     an_invoice_is_freed_and_paid_anew_in_one_group,
+    a_leader_is_freed_and_funded_anew_in_one_group,
     nothing_is_carried_out_for_who_gave_up_during_the_retries,
 );
 
@@ -203,6 +204,40 @@ async fn an_invoice_is_freed_and_paid_anew_in_one_group(db: Db) {
     assert_eq!(amounts(&client.get_award(&second).await), [90_000, 30_000, 0, 30_000, 60_000]);
     let again = client.claim(&second, 1, "INV1").await.unwrap_err();
     assert_eq!(reason(&again), "INVOICE_PAID");
+    proved(&db);
+}
+
+/// What is given back comes after the new award in what is written, and has to be written first.
+async fn a_leader_is_freed_and_funded_anew_in_one_group(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    client.financed(YEAR, "npqel", 200_000).await;
+    let trust = offers.iter().find(|it| it.recipient == 90_001).unwrap().clone();
+    client.accepted(&trust).await;
+    let fees = |pence| vec![npqel_of("ceo-7", PROVIDER, pence)];
+    let first = client.awarded(&trust.offer, fees(90_000).remove(0)).await;
+    let offer = offers[0].offer.clone();
+
+    let mut past = Past::of(&db).await;
+    past.hold(YEAR).await;
+    let (caller, award) = (client.clone(), first.clone());
+    let release = tokio::spawn(async move { caller.release(&award, None).await });
+    reads(&client, &offer).await;
+    let (caller, about, awards) = (client.clone(), trust.offer.clone(), fees(80_000));
+    let anew = tokio::spawn(async move { caller.award(&about, awards, &fresh()).await });
+    reads(&client, &offer).await;
+    let (caller, about, awards) = (client.clone(), trust.offer.clone(), fees(70_000));
+    let once_more = tokio::spawn(async move { caller.award(&about, awards, &fresh()).await });
+    reads(&client, &offer).await;
+    past.let_go().await;
+    release.await.unwrap().unwrap();
+    let second = anew.await.unwrap().unwrap().awards.remove(0).award;
+    assert_eq!(reason(&once_more.await.unwrap().unwrap_err()), "LEADER_FUNDED");
+    let times = "SELECT COUNT(DISTINCT recorded_at) FROM events WHERE seq > (SELECT MAX(seq) - 2 FROM events)";
+    assert_eq!(Past::of(&db).await.number(times).await, 1, "they were written together");
+    assert_eq!(amounts(&client.get_award(&first).await), [90_000, 0, 90_000, 0, 0]);
+    assert_eq!(amounts(&client.get_award(&second).await), [80_000, 0, 0, 0, 80_000]);
     proved(&db);
 }
 

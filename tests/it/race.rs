@@ -69,7 +69,7 @@ async fn connections(servers: &[Server]) -> Vec<Client> {
     clients
 }
 
-fn of_kind(offers: &[Offer], kind: RecipientKind) -> Vec<Offer> {
+pub(crate) fn of_kind(offers: &[Offer], kind: RecipientKind) -> Vec<Offer> {
     offers.iter().filter(|it| it.recipient_kind() == kind).cloned().collect()
 }
 
@@ -345,7 +345,7 @@ async fn one_fund_of_many_made(db: Db) {
 }
 
 /// An award of fees in delivery, in the programme of this offer.
-async fn fees(client: &Client, offer: &Offer, day: &str) -> String {
+pub(crate) async fn fees(client: &Client, offer: &Offer, day: &str) -> String {
     let fund = client.made(&offer.programme, "npqel", "").await;
     let date = || day.to_owned();
     let request =

@@ -239,7 +239,7 @@ async fn where_there_is_no_book_nothing_is_proved(db: Db) {
     assert!(expected.stderr.contains(&format!("event 7 with hash {hash} does not exist")), "{}", expected.stderr);
     let mut past = Past::of(&db).await;
     let id = past.id(&fresh());
-    let booking = format!("INSERT INTO bookings VALUES ('2098-99', 1, {id}, 1, '2021-11-01', 'ada', 'booked')");
+    let booking = format!("INSERT INTO bookings VALUES ('2098-99', 1, {id}, 1, '2021-11-01', 'ada', 'booked', NULL)");
     past.run(&booking).await.unwrap();
     let stray = verified(&[]);
     assert_eq!(stray.code, 1, "{}", stray.stdout);

@@ -31,7 +31,7 @@ both!(
 const ROLES: &str = "case-officer,delivery-partner,regional-director,finance,finance-approver,administrator,reader";
 
 /// The violations of a status: each field with what is wrong there.
-fn violations(status: &Status) -> Vec<(String, String)> {
+pub(crate) fn violations(status: &Status) -> Vec<(String, String)> {
     let bad = status.get_details_bad_request().map(|it| it.field_violations).unwrap_or_default();
     bad.into_iter().map(|it| (it.field, it.description)).collect()
 }
@@ -166,7 +166,7 @@ async fn the_name_of_an_uploaded_file_is_checked(db: Db) {
 }
 
 /// Makes the stored request one for this body, as an earlier version would have kept it.
-async fn taken_before(db: &Db, rpc: &str, id: &str, body: &impl prost::Message) {
+pub(crate) async fn taken_before(db: &Db, rpc: &str, id: &str, body: &impl prost::Message) {
     let mut hash = Sha256::new();
     hash.update(rpc);
     hash.update([0]);

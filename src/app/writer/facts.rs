@@ -1,13 +1,14 @@
 //! Everything a group is decided against, in a few queries, however many commands.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};
-use crate::domain::award::{Reference, Support};
+use crate::domain::award::claim::NewClaim;
+use crate::domain::award::{Award, Support};
 use crate::domain::book::approval::Approval;
 use crate::domain::book::referrals::{ReferralCommand, Seat};
-use crate::domain::book::{Command, Facts};
+use crate::domain::book::{Command, Facts, claims as claim_rules};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
 use crate::domain::offer::Recipient;
@@ -18,7 +19,7 @@ use crate::domain::terms::Terms;
 use crate::domain::time::Micros;
 use crate::store::books::Head;
 use crate::store::requests::Stored;
-use crate::store::{Failure, Readable, StoreError, approvals, awards, group, offers, referrals};
+use crate::store::{Failure, Readable, StoreError, approvals, awards, claims, events, group, offers, referrals};
 
 /// Why facts could not be loaded.
 #[derive(Debug)]
@@ -84,6 +85,7 @@ pub(super) async fn load(
     load_approvals(from, &asked, &mut facts).await?;
     load_referrals(from, &asked, &loaded.terms, &mut facts).await?;
     load_awards(from, &asked, &mut facts).await?;
+    load_claims(from, &asked, &mut facts).await?;
     let bare = load_offers(from, &asked, &mut facts).await?;
     let most = load_most(from, &asked, (&bare, requests, head.last()), &mut facts).await?;
     if asked.identifies {
@@ -113,7 +115,12 @@ struct Asked {
     awards: BTreeSet<AwardId>,
     caps: BTreeSet<AccountId>,
     trusts: BTreeSet<Uid>,
-    invoices: Vec<(AwardId, Reference)>,
+    /// Invoices to be paid.
+    claims: Vec<(AwardId, NewClaim)>,
+    /// Awards that are drawn on without an invoice.
+    drawn: BTreeSet<AwardId>,
+    /// Leaders whose fees are awarded, as leaders are compared.
+    leaders: BTreeSet<String>,
     placed: BTreeSet<Urn>,
     given: Vec<ApprovalId>,
     /// What approvals may be open about.
@@ -181,12 +188,16 @@ impl Asked {
                 self.caps.extend(awards.iter().map(|it| AccountId::of_cap(offer.offer, &it.support.strand())));
                 self.trusts.extend(awards.iter().filter_map(|it| match it.support {
                     Support::Credit { partner } => Some(partner),
-                    Support::Nle { .. } | Support::Nlg {} | Support::Npqel { .. } => None,
+                    Support::Nle { .. } | Support::Nlg { .. } | Support::Npqel { .. } => None,
                 }));
+                self.leaders.extend(awards.iter().filter_map(|it| it.support.fees_key()));
                 self.money = true;
             }
             Command::Draw { award, invoice, .. } => {
-                self.invoices.extend(invoice.clone().map(|invoice| (award.award, invoice)));
+                match invoice {
+                    Some(claim) => self.claims.push((award.award, claim.clone())),
+                    None => drop(self.drawn.insert(award.award)),
+                }
                 self.money = true;
             }
             Command::Release { .. } | Command::Refund { .. } => self.money = true,
@@ -284,13 +295,52 @@ async fn load_awards(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     let ending: Vec<OfferId> = asked.ending.iter().copied().collect();
     facts.awards = awards::find(from, &named).await?;
     facts.awards.extend(awards::of_offers(from, &ending).await?);
-    let provider = |(award, reference): &(AwardId, Reference)| match &facts.awards.get(award)?.support {
-        Support::Npqel { provider, .. } => Some((provider.clone(), reference.clone())),
-        Support::Nle { .. } | Support::Credit { .. } | Support::Nlg {} => None,
-    };
-    let invoices: Vec<(String, Reference)> = asked.invoices.iter().filter_map(provider).collect();
-    facts.invoices = awards::standing(from, &invoices).await?;
+    let of_leaders = awards::of_leaders(from, &facts.programme.programme, &asked.leaders).await?;
+    for award in of_leaders.values() {
+        facts.leaders.entry(award.fees_key().unwrap_or_default()).or_default().push(award.id);
+    }
+    facts.awards.extend(of_leaders);
     Ok(())
+}
+
+/// What has been paid on the invoices named, who issues those of leaders' organisations, and what was drawn without one.
+async fn load_claims(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+    let references: Vec<_> = asked.claims.iter().map(|(_, claim)| claim.reference.clone()).collect();
+    facts.claims = claims::payments(from, &references).await?;
+    let unnamed = asked.claims.iter().filter(|(_, claim)| claim.issuer.is_none());
+    let unnamed: Vec<&Award> = unnamed.filter_map(|(award, _)| facts.awards.get(award)).collect();
+    let mut organisations = Vec::new();
+    for award in &unnamed {
+        if let Support::Nlg { organisation: Some(name), .. } = &award.support {
+            organisations.push((award.id, name.clone()));
+        }
+    }
+    let apart = unnamed.iter().filter(|it| matches!(it.support, Support::Nle { .. }));
+    let apart: HashMap<Seq, AwardId> = apart.map(|it| (it.made, it.id)).collect();
+    if !apart.is_empty() {
+        let made: Vec<Seq> = apart.keys().copied().collect();
+        let found = events::texts(from, &facts.programme.programme, &made).await?;
+        organisations.extend(found.into_iter().filter_map(|it| Some((*apart.get(&it.seq)?, it.text))));
+    }
+    let keys = organisations.into_iter().filter_map(|(award, name)| Some((award, claim_rules::organisation(&name)?)));
+    facts.organisations = keys.collect();
+    let drawn = asked.drawn.iter().filter_map(|id| facts.awards.get(id));
+    let again: Vec<&Award> = drawn.filter(|it| it.drawn > 0).collect();
+    let offers: BTreeSet<OfferId> = again.iter().map(|it| it.offer).collect();
+    let before = claims::draws_without_invoice(from, &offers.into_iter().collect::<Vec<_>>()).await?;
+    facts.draws = asked.drawn.iter().map(|id| (*id, Vec::new())).collect();
+    for (award, on, amount) in before {
+        facts.draws.entry(award).and_modify(|it| it.push((on, amount)));
+    }
+    Ok(())
+}
+
+/// The trusts whose names issue invoices.
+fn issuing_trusts<'a>(asked: &'a Asked, facts: &'a Facts) -> impl Iterator<Item = Uid> + 'a {
+    asked.claims.iter().filter_map(|(award, _)| match &facts.awards.get(award)?.support {
+        Support::Credit { partner } => Some(*partner),
+        Support::Nle { .. } | Support::Nlg { .. } | Support::Npqel { .. } => None,
+    })
 }
 
 /// The offers asked for in full, and where their schools are listed; for identify, all of them. Answers the others, those
@@ -353,11 +403,13 @@ async fn load_most(
     let of_awards = facts.awards.values().filter_map(|it| it.cap);
     let caps: BTreeSet<AccountId> = asked.caps.iter().copied().chain(of_awards).collect();
     let caps: Vec<AccountId> = caps.into_iter().collect();
-    let trusts: Vec<Uid> = asked.trusts.iter().copied().collect();
+    let trusts: BTreeSet<Uid> = asked.trusts.iter().copied().chain(issuing_trusts(asked, facts)).collect();
+    let trusts: Vec<Uid> = trusts.into_iter().collect();
     let accounts = money.then_some((&programme, caps.as_slice()));
     let last = Some((&programme, last));
     let found = group::read(from, group::Asked { requests, offers: bare, accounts, trusts: &trusts, last }).await?;
     facts.offers.extend(found.offers.into_iter().filter(|(_, offer)| offer.programme == programme));
+    facts.trust_names = found.trusts.values().map(|it| (it.uid, it.name.clone())).collect();
     facts.trusts = eligibility::trust_answers(found.trusts);
     let stored = found.accounts.iter().map(|it| it.id).collect();
     found.accounts.into_iter().for_each(|it| facts.ledger.put(it));

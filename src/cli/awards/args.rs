@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::amounts::{days, pounds};
 use crate::cli::args::{Sought, date};
-use crate::proto::AwardState;
+use crate::proto::{AwardState, LeaderKind};
 
 const BUNDLE: &str = "\
 FILE is TOML, or JSON with the same names when it ends in .json: one [[awards]] for each award, of a strand and with what
@@ -24,7 +24,8 @@ that strand asks for. Amounts are texts, in pounds or days.
   partner = 5101
   suitable_because = \"runs three schools nearby, all good\"
 
-`nlg` takes amount and because; `npqel` takes amount, leader, provider and because.
+`nle` may have leader_kind, `national_leader` or `equivalent`. `nlg` takes amount and because, and may have leader and
+organisation; `npqel` takes amount, leader, provider and because.
 
 Example:
   tsio awards bundle $OFFER awards.toml --check";
@@ -69,6 +70,9 @@ pub enum MakeCommand {
         /// The leader's organisation; kept apart and erasable
         #[arg(long, value_name = "NAME")]
         organisation: String,
+        /// Whether the leader is a national leader or an equivalent [default: not recorded]
+        #[arg(long, value_enum)]
+        leader_kind: Option<LeaderKind>,
         #[command(flatten)]
         making: Making,
     },
@@ -91,7 +95,8 @@ pub enum MakeCommand {
         making: Making,
     },
     /// Award support of a national leader of governance
-    #[command(after_help = "Example:\n  tsio awards nlg $OFFER --amount 1500 --because \"a new board\"")]
+    #[command(after_help = "Example:\n  tsio awards nlg $OFFER --amount 1500 --because \"a new board\" \
+                      --leader nlg-12 --organisation \"Oak Learning Trust\"")]
     Nlg {
         /// The offer's id
         offer: String,
@@ -101,6 +106,12 @@ pub enum MakeCommand {
         /// Why it is beneficial; kept apart and erasable
         #[arg(long, value_name = "TEXT")]
         because: String,
+        /// The leader's opaque id, never a name [default: not recorded]
+        #[arg(long, value_name = "ID")]
+        leader: Option<String>,
+        /// The leader's organisation, never a person's name: it stays in the record [default: not recorded]
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
         #[command(flatten)]
         making: Making,
     },
@@ -140,7 +151,7 @@ pub enum MakeCommand {
 /// A command that changes one award.
 #[derive(Debug, Subcommand)]
 pub enum ChangeCommand {
-    /// Book days of an award for a date
+    /// Book days of a leader for a date
     #[command(after_help = "Example:\n  tsio awards book $AWARD --days 1 --on 2022-03-14")]
     Book {
         #[command(flatten)]
@@ -154,6 +165,9 @@ pub enum ChangeCommand {
         /// Who comes, an opaque id [default: the award's leader]
         #[arg(long, value_name = "ID")]
         leader: Option<String>,
+        /// Whether that is a national leader or an equivalent [default: as the award says of its leader]
+        #[arg(long, value_enum)]
+        leader_kind: Option<LeaderKind>,
     },
     /// Cancel a booking, which frees its days for another
     #[command(after_help = "Example:\n  tsio awards cancel $AWARD --booking 1204")]
@@ -166,7 +180,8 @@ pub enum ChangeCommand {
     },
     /// Record days delivered, or pay a claim
     #[command(after_help = "Examples:\n  tsio awards draw $AWARD --booking 1204 --on 2022-03-14\n  \
-                      tsio awards draw $AWARD --amount 1250.50 --on 2022-05-01 --invoice INV-77")]
+                      tsio awards draw $AWARD --amount 1250.50 --on 2022-05-01 --invoice INV-77\n  \
+                      tsio awards draw $AWARD --amount 500 --on 2022-05-01 --invoice INV-78 --total 1500")]
     Draw {
         #[command(flatten)]
         which: Which,
@@ -178,9 +193,16 @@ pub enum ChangeCommand {
         /// The booking delivered; all its days, unless said otherwise
         #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
         booking: Option<i64>,
-        /// The provider's invoice, for the qualification
+        /// The reference of the invoice, as it is printed
         #[arg(long, value_name = "REF")]
         invoice: Option<String>,
+        /// Who made the invoice out, never a person's name: it stays in the record [default: the provider, the partner
+        /// trust, or the leader's organisation]
+        #[arg(long, value_name = "NAME", requires = "invoice")]
+        issuer: Option<String>,
+        /// The total of the invoice in pounds, where it is paid in parts
+        #[arg(long, value_name = "POUNDS", value_parser = pounds, requires = "invoice")]
+        total: Option<i64>,
         /// Free text; kept apart and erasable
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
@@ -212,7 +234,7 @@ pub enum ChangeCommand {
         /// The day [default: today]
         #[arg(long, value_name = "DATE", value_parser = date)]
         on: Option<String>,
-        /// The invoice refunded, where the award paid several
+        /// The invoice refunded, where the award paid several, or some without one
         #[arg(long, value_name = "REF")]
         invoice: Option<String>,
     },

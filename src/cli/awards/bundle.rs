@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use crate::cli::amounts;
 use crate::cli::errors::Failure;
 use crate::proto::new_award::{Amount, Support};
-use crate::proto::{CreditSupport, NewAward, NleSupport, NlgSupport, NpqelSupport};
+use crate::proto::{CreditSupport, LeaderKind, NewAward, NleSupport, NlgSupport, NpqelSupport};
 
 /// A file of awards.
 #[derive(Debug, Deserialize)]
@@ -25,6 +25,8 @@ enum Line {
         days: i32,
         leader: String,
         organisation: String,
+        #[serde(default, deserialize_with = "leader_kind")]
+        leader_kind: Option<LeaderKind>,
     },
     Credit {
         #[serde(deserialize_with = "pounds")]
@@ -36,6 +38,10 @@ enum Line {
         #[serde(deserialize_with = "pounds")]
         amount: i64,
         because: String,
+        #[serde(default)]
+        leader: Option<String>,
+        #[serde(default)]
+        organisation: Option<String>,
     },
     Npqel {
         #[serde(deserialize_with = "pounds")]
@@ -70,16 +76,17 @@ pub(super) fn parse(text: &str, is_json: bool) -> Result<Vec<NewAward>, String> 
 impl From<Line> for NewAward {
     fn from(line: Line) -> Self {
         match line {
-            Line::Nle { days, leader, organisation } => nle(days, leader, organisation),
+            Line::Nle { days, leader, organisation, leader_kind } => nle(days, leader, organisation, leader_kind),
             Line::Credit { amount, partner, suitable_because } => credit(amount, partner, suitable_because),
-            Line::Nlg { amount, because } => nlg(amount, because),
+            Line::Nlg { amount, because, leader, organisation } => nlg(amount, because, leader, organisation),
             Line::Npqel { amount, leader, provider, because } => npqel(amount, leader, provider, because),
         }
     }
 }
 
-pub(super) const fn nle(half_days: i32, leader: String, organisation: String) -> NewAward {
-    let support = Support::Nle(NleSupport { leader, organisation });
+pub(super) fn nle(half_days: i32, leader: String, organisation: String, leader_kind: Option<LeaderKind>) -> NewAward {
+    let leader_kind = leader_kind.unwrap_or(LeaderKind::Unspecified).into();
+    let support = Support::Nle(NleSupport { leader, organisation, leader_kind });
     NewAward { amount: Some(Amount::HalfDays(half_days)), support: Some(support) }
 }
 
@@ -87,8 +94,9 @@ pub(super) const fn credit(pence: i64, partner_uid: i32, suitable_because: Strin
     money(pence, Support::Credit(CreditSupport { partner_uid, suitable_because }))
 }
 
-pub(super) const fn nlg(pence: i64, because: String) -> NewAward {
-    money(pence, Support::Nlg(NlgSupport { because }))
+pub(super) fn nlg(pence: i64, because: String, leader: Option<String>, organisation: Option<String>) -> NewAward {
+    let (leader, organisation) = (leader.unwrap_or_default(), organisation.unwrap_or_default());
+    money(pence, Support::Nlg(NlgSupport { because, leader, organisation }))
 }
 
 pub(super) const fn npqel(pence: i64, leader: String, provider: String, because: String) -> NewAward {
@@ -101,6 +109,13 @@ const fn money(pence: i64, support: Support) -> NewAward {
 
 fn pounds<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
     amounts::pounds(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+fn leader_kind<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LeaderKind>, D::Error> {
+    let name = String::deserialize(from)?;
+    <LeaderKind as clap::ValueEnum>::from_str(&name, false).map(Some).map_err(|_| {
+        serde::de::Error::custom(format!("leader_kind must be national_leader or equivalent, got {name:?}"))
+    })
 }
 
 fn days<'de, D: Deserializer<'de>>(from: D) -> Result<i32, D::Error> {

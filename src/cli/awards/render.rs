@@ -7,7 +7,7 @@ use crate::cli::names::{name, some_number, some_text};
 use crate::cli::offers::render::WarningView;
 use crate::cli::out::{Column, View, cell, facts, table};
 use crate::proto::award::Support;
-use crate::proto::{Award, Booking, Invoice, ReleasedAward, Warning};
+use crate::proto::{Award, Booking, Invoice, LeaderKind, ReleasedAward, Warning};
 
 /// An award.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -28,6 +28,7 @@ pub(in crate::cli) struct AwardView {
     date: String,
     awarded_by: String,
     leader: Option<String>,
+    leader_kind: Option<String>,
     organisation: Option<String>,
     partner: Option<i32>,
     suitable_because: Option<String>,
@@ -44,6 +45,7 @@ struct BookingView {
     date: String,
     leader: String,
     state: Option<String>,
+    leader_kind: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -51,6 +53,9 @@ struct InvoiceView {
     reference: String,
     amount_pence: i64,
     refunded_pence: i64,
+    issuer: Option<String>,
+    printed: Option<String>,
+    total_pence: Option<i64>,
 }
 
 impl From<Award> for AwardView {
@@ -77,13 +82,21 @@ impl From<Award> for AwardView {
         };
         match award.support {
             None => view,
-            Some(Support::Nle(it)) => {
-                Self { leader: some_text(it.leader), organisation: some_text(it.organisation), ..view }
-            }
+            Some(Support::Nle(it)) => Self {
+                leader_kind: leader_kind(it.leader_kind()),
+                leader: some_text(it.leader),
+                organisation: some_text(it.organisation),
+                ..view
+            },
             Some(Support::Credit(it)) => {
                 Self { partner: some_number(it.partner_uid), suitable_because: some_text(it.suitable_because), ..view }
             }
-            Some(Support::Nlg(it)) => Self { because: some_text(it.because), ..view },
+            Some(Support::Nlg(it)) => Self {
+                because: some_text(it.because),
+                leader: some_text(it.leader),
+                organisation: some_text(it.organisation),
+                ..view
+            },
             Some(Support::Npqel(it)) => Self {
                 leader: some_text(it.leader),
                 provider: some_text(it.provider),
@@ -97,19 +110,41 @@ impl From<Award> for AwardView {
 impl From<Booking> for BookingView {
     fn from(it: Booking) -> Self {
         let state = name(it.state().as_str_name(), "BOOKING_STATE_");
-        Self { booking: it.booking, half_days: it.half_days, date: it.date, leader: it.leader, state }
+        let leader_kind = leader_kind(it.leader_kind());
+        Self { booking: it.booking, half_days: it.half_days, date: it.date, leader: it.leader, state, leader_kind }
     }
+}
+
+fn leader_kind(it: LeaderKind) -> Option<String> {
+    name(it.as_str_name(), "LEADER_KIND_")
+}
+
+/// What was not recorded is shown so.
+fn recorded(it: Option<&String>) -> String {
+    it.map_or_else(|| "not recorded".to_owned(), Clone::clone)
 }
 
 impl From<Invoice> for InvoiceView {
     fn from(it: Invoice) -> Self {
-        Self { reference: it.reference, amount_pence: it.amount_pence, refunded_pence: it.refunded_pence }
+        Self {
+            reference: it.reference,
+            amount_pence: it.amount_pence,
+            refunded_pence: it.refunded_pence,
+            issuer: some_text(it.issuer),
+            printed: some_text(it.printed),
+            total_pence: some_number(it.total_pence),
+        }
     }
 }
 
 impl AwardView {
     fn amount(&self, amount: i64) -> String {
         shown(self.unit.as_deref(), amount)
+    }
+
+    /// What an award of one of these strands says: when it is missing, that it was not recorded.
+    fn asked_of(&self, strands: &[&str], it: Option<&String>) -> String {
+        if strands.contains(&self.strand.as_str()) { recorded(it) } else { cell(it) }
     }
 
     fn facts(&self) -> String {
@@ -128,8 +163,9 @@ impl AwardView {
             ("by", self.awarded_by.clone()),
             ("fund", self.fund.clone()),
             ("day rate", self.day_rate_pence.map(|rate| shown(Some("pence"), rate)).unwrap_or_default()),
-            ("leader", cell(self.leader.as_ref())),
-            ("organisation", cell(self.organisation.as_ref())),
+            ("leader", self.asked_of(&["nle", "nlg", "npqel"], self.leader.as_ref())),
+            ("leader kind", self.asked_of(&["nle"], self.leader_kind.as_ref())),
+            ("organisation", self.asked_of(&["nlg"], self.organisation.as_ref())),
             ("partner", cell(self.partner.as_ref())),
             ("suitable because", cell(self.suitable_because.as_ref())),
             ("provider", cell(self.provider.as_ref())),
@@ -144,17 +180,31 @@ impl View for AwardView {
         use Column::{Number, Text};
         let mut parts = vec![self.facts()];
         if !self.bookings.is_empty() {
-            let columns = [Number("BOOKING"), Text("DATE"), Number("DAYS"), Text("LEADER"), Text("STATE")];
+            let columns =
+                [Number("BOOKING"), Text("DATE"), Number("DAYS"), Text("LEADER"), Text("LEADER KIND"), Text("STATE")];
             let row = |it: &BookingView| {
                 let days = shown(Some("half_days"), it.half_days.into());
-                vec![it.booking.to_string(), it.date.clone(), days, it.leader.clone(), cell(it.state.as_ref())]
+                let kind = self.asked_of(&["nle"], it.leader_kind.as_ref());
+                let words = [it.booking.to_string(), it.date.clone(), days, it.leader.clone(), kind];
+                words.into_iter().chain([cell(it.state.as_ref())]).collect()
             };
             parts.push(table(&columns, self.bookings.iter().map(row)));
         }
         if !self.invoices.is_empty() {
-            let columns = [Text("INVOICE"), Number("PAID"), Number("REFUNDED")];
+            let columns = [
+                Text("INVOICE"),
+                Text("PRINTED"),
+                Text("ISSUER"),
+                Number("PAID"),
+                Number("REFUNDED"),
+                Number("OF A TOTAL OF"),
+            ];
             let pounds = |pence| shown(Some("pence"), pence);
-            let row = |it: &InvoiceView| vec![it.reference.clone(), pounds(it.amount_pence), pounds(it.refunded_pence)];
+            let row = |it: &InvoiceView| {
+                let total = it.total_pence.map_or_else(|| "not recorded".to_owned(), pounds);
+                let words = [it.reference.clone(), recorded(it.printed.as_ref()), recorded(it.issuer.as_ref())];
+                words.into_iter().chain([pounds(it.amount_pence), pounds(it.refunded_pence), total]).collect()
+            };
             parts.push(table(&columns, self.invoices.iter().map(row)));
         }
         parts.join("\n\n")

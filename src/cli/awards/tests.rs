@@ -5,18 +5,20 @@ use super::render::{AwardView, ChangedAward};
 use crate::cli::out::View as _;
 use crate::proto::award::Support;
 use crate::proto::{
-    Award, AwardState, Booking, BookingState, Invoice, NewAward, NleSupport, NpqelSupport, Unit, Warning,
+    Award, AwardState, Booking, BookingState, Invoice, LeaderKind, NewAward, NleSupport, NpqelSupport, Unit, Warning,
 };
 
 fn text(text: &str) -> String {
     text.to_owned()
 }
 
-fn four() -> Vec<NewAward> {
+fn six() -> Vec<NewAward> {
     vec![
-        nle(5, text("nle-7"), text("Oak Trust")),
+        nle(5, text("nle-7"), text("Oak Trust"), None),
+        nle(1, text("nle-8"), text("Ash Trust"), Some(LeaderKind::Equivalent)),
         credit(400_000, 2044, text("all good")),
-        nlg(150_050, text("a new board")),
+        nlg(150_050, text("a new board"), None, None),
+        nlg(90_000, text("a new chair"), Some(text("nlg-3")), Some(text("Oak Trust"))),
         npqel(400_000, text("ceo-7"), text("Teach First"), text("first trust")),
     ]
 }
@@ -31,6 +33,13 @@ fn a_bundle_is_toml_or_json() {
         organisation = "Oak Trust"
 
         [[awards]]
+        strand = "nle"
+        days = "0.5"
+        leader = "nle-8"
+        organisation = "Ash Trust"
+        leader_kind = "equivalent"
+
+        [[awards]]
         strand = "credit"
         amount = "£4,000"
         partner = 2044
@@ -42,6 +51,13 @@ fn a_bundle_is_toml_or_json() {
         because = "a new board"
 
         [[awards]]
+        strand = "nlg"
+        amount = "900"
+        because = "a new chair"
+        leader = "nlg-3"
+        organisation = "Oak Trust"
+
+        [[awards]]
         strand = "npqel"
         amount = "4000"
         leader = "ceo-7"
@@ -50,12 +66,14 @@ fn a_bundle_is_toml_or_json() {
     "#;
     let json = r#"{"awards":[
         {"strand":"nle","days":"2.5","leader":"nle-7","organisation":"Oak Trust"},
+        {"strand":"nle","days":"0.5","leader":"nle-8","organisation":"Ash Trust","leader_kind":"equivalent"},
         {"strand":"credit","amount":"£4,000","partner":2044,"suitable_because":"all good"},
         {"strand":"nlg","amount":"1500.50","because":"a new board"},
+        {"strand":"nlg","amount":"900","because":"a new chair","leader":"nlg-3","organisation":"Oak Trust"},
         {"strand":"npqel","amount":"4000","leader":"ceo-7","provider":"Teach First","because":"first trust"}
     ]}"#;
-    assert_eq!(parse(toml, false), Ok(four()));
-    assert_eq!(parse(json, true), Ok(four()));
+    assert_eq!(parse(toml, false), Ok(six()));
+    assert_eq!(parse(json, true), Ok(six()));
 }
 
 #[test]
@@ -65,6 +83,10 @@ fn what_is_wrong_in_a_bundle_is_said() {
         (r#"{"awards":[{"strand":"nlg","amount":"€5","because":"b"}]}"#, "€5"),
         (r#"{"awards":[{"strand":"nlg","amount":"5"}]}"#, "because"),
         (r#"{"awards":[{"strand":"nlg","amount":"5","because":"b","days":"1"}]}"#, "days"),
+        (
+            r#"{"awards":[{"strand":"nle","days":"1","leader":"a","organisation":"b","leader_kind":"nlg"}]}"#,
+            "got \"nlg\"",
+        ),
         (r#"{"awards":[{"strand":"ngl","amount":"5","because":"b"}]}"#, "ngl"),
         (r#"{"award":[]}"#, "award"),
     ];
@@ -90,13 +112,18 @@ fn award() -> Award {
         day_rate_pence: 60_000,
         date: text("2022-01-10"),
         awarded_by: text("officer"),
-        support: Some(Support::Nle(NleSupport { leader: text("nle-7"), organisation: text("Oak Trust") })),
+        support: Some(Support::Nle(NleSupport {
+            leader: text("nle-7"),
+            organisation: text("Oak Trust"),
+            leader_kind: LeaderKind::NationalLeader.into(),
+        })),
         bookings: vec![Booking {
             booking: 9,
             half_days: 2,
             date: text("2022-03-14"),
             leader: text("nle-8"),
             state: BookingState::Delivered.into(),
+            leader_kind: LeaderKind::Unspecified.into(),
         }],
         invoices: Vec::new(),
         etag: text("v12"),
@@ -106,9 +133,10 @@ fn award() -> Award {
 const ROW: &str = concat!(
     r#"{"award":"2f","offer":"1f","strand":"nle","unit":"half_days","awarded":5,"drawn":2,"released":1,"#,
     r#""state":"open","etag":"v12","refunded":0,"committed":2,"fund":"3f","day_rate_pence":60000,"#,
-    r#""date":"2022-01-10","awarded_by":"officer","leader":"nle-7","organisation":"Oak Trust","partner":null,"#,
-    r#""suitable_because":null,"provider":null,"because":null,"#,
-    r#""bookings":[{"booking":9,"half_days":2,"date":"2022-03-14","leader":"nle-8","state":"delivered"}],"#,
+    r#""date":"2022-01-10","awarded_by":"officer","leader":"nle-7","leader_kind":"national_leader","#,
+    r#""organisation":"Oak Trust","partner":null,"#,
+    r#""suitable_because":null,"provider":null,"because":null,"bookings":[{"booking":9,"half_days":2,"#,
+    r#""date":"2022-03-14","leader":"nle-8","state":"delivered","leader_kind":null}],"#,
     r#""invoices":[]"#,
 );
 
@@ -137,7 +165,17 @@ fn awards_for_a_person_are_in_days_and_pounds() {
         drawn: 400_000,
         state: AwardState::Settled.into(),
         support: Some(Support::Npqel(NpqelSupport::default())),
-        invoices: vec![Invoice { reference: text("INV77"), amount_pence: 400_000, refunded_pence: 5_050 }],
+        invoices: vec![
+            Invoice {
+                reference: text("INV77"),
+                amount_pence: 400_000,
+                refunded_pence: 5_050,
+                issuer: text("Teach First"),
+                printed: text("inv-77"),
+                total_pence: 900_000,
+            },
+            Invoice { reference: text("INV78"), amount_pence: 1, ..Invoice::default() },
+        ],
         ..Award::default()
     };
     let list = vec![AwardView::from(award()), AwardView::from(npqel.clone())].text();
@@ -147,7 +185,17 @@ AWARD STRAND AWARDED DRAWN RELEASED COMMITTED STATE
 4f npqel £4,000 £4,000 £0 £0 settled";
     assert_eq!(plain(&list), wanted);
     let shown = plain(&AwardView::from(npqel).text());
-    assert!(shown.ends_with("INVOICE PAID REFUNDED\nINV77 £4,000 £50.50"), "{shown}");
+    let invoices = "\
+INVOICE PRINTED ISSUER PAID REFUNDED OF A TOTAL OF
+INV77 inv-77 Teach First £4,000 £50.50 £9,000
+INV78 not recorded not recorded £0.01 £0 not recorded";
+    assert!(shown.ends_with(invoices), "{shown}");
+    assert!(shown.contains("leader not recorded"), "{shown}");
+    let bookings = "\
+BOOKING DATE DAYS LEADER LEADER KIND STATE
+9 2022-03-14 1 day nle-8 not recorded delivered";
+    let shown = plain(&AwardView::from(award()).text());
+    assert!(shown.contains("leader kind national_leader") && shown.ends_with(bookings), "{shown}");
 }
 
 /// A table without its padding.

@@ -17,9 +17,9 @@ use crate::proto::offer_service_client::OfferServiceClient;
 use crate::proto::{
     AcceptOfferRequest, Acceptor, AllocateFundRequest, AssignOfferRequest, Award, BookDaysRequest, CloseOfferRequest,
     ContactOffersRequest, ContactedOffer, CreateAwardsRequest, CreateFundRequest, CreditSupport, DrawAwardRequest,
-    Fund, GetFundPositionRequest, GiveApprovalRequest, ListApprovalsRequest, ListFundsRequest, ListOffersRequest,
-    MoveFundsRequest, NewAward, NleSupport, NlgSupport, NpqelSupport, Offer, Outcome, Party, StartOfferRequest, Unit,
-    VerifyLedgerRequest, draw_award_request,
+    Fund, GetFundPositionRequest, GiveApprovalRequest, LeaderKind, ListApprovalsRequest, ListFundsRequest,
+    ListOffersRequest, MoveFundsRequest, NewAward, NleSupport, NlgSupport, NpqelSupport, Offer, Outcome, Party,
+    StartOfferRequest, Unit, VerifyLedgerRequest, draw_award_request,
 };
 
 /// A multi-academy trust of the samples, which has an offer of its own and partners a school.
@@ -88,7 +88,8 @@ impl Story {
     /// Support for the school: a bundle, a refusal, days delivered, a claim paid.
     pub(super) async fn school(&mut self, offer: &Offer) -> Told<()> {
         heading("Awards: days and credit, all or nothing")?;
-        let nle = NleSupport { leader: "nle-114".to_owned(), organisation: "Alderquill Trust".to_owned() };
+        let (leader, organisation) = ("nle-114".to_owned(), "Alderquill Trust".to_owned());
+        let nle = NleSupport { leader, organisation, leader_kind: LeaderKind::NationalLeader.into() };
         let credit = |pence: i64| {
             let suitable_because = "three schools nearby, all good".to_owned();
             new_award(
@@ -164,7 +165,9 @@ impl Story {
         heading("Governance and the qualification, for a trust")?;
         let offer = self.accepted_trust().await?;
         let because = || "a new board, and a first trust".to_owned();
-        let nlg = new_award(Amount::AmountPence(300_000), Support::Nlg(NlgSupport { because: because() }));
+        let (leader, organisation) = ("nlg-12".to_owned(), "Alderquill Trust".to_owned());
+        let nlg = Support::Nlg(NlgSupport { because: because(), leader, organisation });
+        let nlg = new_award(Amount::AmountPence(300_000), nlg);
         let (leader, provider) = ("ceo-7".to_owned(), "ambition institute".to_owned());
         let npqel = Support::Npqel(NpqelSupport { leader, provider, because: because() });
         let npqel = new_award(Amount::AmountPence(400_000), npqel);

@@ -4,9 +4,12 @@
 //! it is made is decided in `book/awards.rs`, what happens to it then in `book/spending.rs`, against its offer and its
 //! accounts.
 
+pub mod claim;
+mod reference;
 #[cfg(test)]
 mod tests;
 
+pub use reference::{BadReference, OtherLetter, Reference, other_letter};
 use serde::{Deserialize, Serialize};
 
 use super::Date;
@@ -15,7 +18,9 @@ use super::ids::{AccountId, Actor, AwardId, OfferId, Uid};
 use super::ledger::Unit;
 use super::money::{HalfDays, Pence};
 use super::offer::named;
+use super::person;
 use super::terms::StrandId;
+use claim::{ClaimKey, ClaimPart, IssuerKey};
 
 /// What a strand asks for, beside an amount. Names and reasons lie in the texts, never here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +30,9 @@ pub enum Support {
     Nle {
         /// The leader, an opaque id.
         leader: Actor,
+        /// Whether the leader is a national leader or an equivalent; nothing where that is not recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leader_kind: Option<LeaderKind>,
     },
     /// Credit towards a trust partnership; the text says why the partner is suitable.
     Credit {
@@ -32,7 +40,14 @@ pub enum Support {
         partner: Uid,
     },
     /// National leader of governance; the text says why it is beneficial.
-    Nlg {},
+    Nlg {
+        /// The leader, an opaque id; nothing where that is not recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leader: Option<Actor>,
+        /// The leader's organisation; nothing where that is not recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organisation: Option<String>,
+    },
     /// The executive leadership qualification; the text says why it is beneficial.
     Npqel {
         /// The trust leader who takes it, an opaque id.
@@ -55,9 +70,34 @@ impl Support {
         match self {
             Self::Nle { .. } => "nle",
             Self::Credit { .. } => "credit",
-            Self::Nlg {} => "nlg",
+            Self::Nlg { .. } => "nlg",
             Self::Npqel { .. } => "npqel",
         }
+    }
+
+    /// The leader whose fees it pays, as leaders are compared: folded, as the ids of persons are.
+    #[must_use]
+    pub fn fees_key(&self) -> Option<String> {
+        match self {
+            Self::Npqel { leader, .. } => Some(person::key(leader.as_str())),
+            Self::Nle { .. } | Self::Credit { .. } | Self::Nlg { .. } => None,
+        }
+    }
+
+    /// Whether somebody comes for days, which are booked.
+    #[must_use]
+    pub const fn has_bookings(&self) -> bool {
+        matches!(self, Self::Nle { .. } | Self::Nlg { .. })
+    }
+}
+
+named! {
+    /// Who delivers leader time: "a national leader of education or equivalent".
+    LeaderKind {
+        /// A national leader of education.
+        NationalLeader = "national_leader",
+        /// An equivalent.
+        Equivalent = "equivalent",
     }
 }
 
@@ -86,22 +126,26 @@ pub struct Booking {
     pub leader: Actor,
     /// Where it is.
     pub state: BookingState,
+    /// Whether the leader is a national leader or an equivalent; nothing where that is not recorded.
+    pub leader_kind: Option<LeaderKind>,
 }
 
-/// An invoice paid from an award. It stands until all of it is refunded; while it stands, no award of any programme
-/// pays the same reference of the same provider.
+/// A payment of an invoice from an award. It stands until all of it is refunded; while it stands, no award of any programme
+/// pays the same reference of the same issuer, but for another part of the total that was stated first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
     /// The event that paid it.
     pub seq: Seq,
-    /// Who sent it, as the terms spell it.
-    pub provider: String,
+    /// Who made it out; empty where only the text of the award says it.
+    pub issuer: String,
     /// Its reference, normalised.
     pub reference: Reference,
     /// What was paid.
     pub amount: Pence,
     /// What of it was refunded.
     pub refunded: Pence,
+    /// What else the record says of it; nothing before rules 2.
+    pub claim: Option<ClaimPart>,
 }
 
 impl Invoice {
@@ -110,28 +154,18 @@ impl Invoice {
     pub fn stands(&self) -> bool {
         self.refunded < self.amount
     }
-}
 
-/// A provider's invoice number in upper case, of which only ASCII letters and digits are kept: `inv-001/22 ` is
-/// `INV00122`. Nothing else has one upper case everywhere, and normalising twice has to be normalising once.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Reference(String);
-
-impl Reference {
-    /// Normalises a reference; nothing when more than 64 letters and digits are left, or no digit: that is a word, more
-    /// likely somebody's name, and a reference goes into the record for ever.
+    /// What of it was not refunded, in pence.
     #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        let upper = text.chars().flat_map(char::to_uppercase);
-        let plain: String = upper.filter(char::is_ascii_alphanumeric).collect();
-        (plain.len() <= 64 && plain.contains(|c: char| c.is_ascii_digit())).then_some(Self(plain))
+    pub const fn left(&self) -> i64 {
+        self.amount.get().saturating_sub(self.refunded.get())
     }
 
-    /// It as text.
+    /// The claim it pays.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn key(&self) -> ClaimKey {
+        let issuer = self.claim.as_ref().map_or_else(|| IssuerKey::of(&self.issuer), |it| it.issuer_key);
+        (issuer, self.reference.clone())
     }
 }
 
@@ -203,22 +237,24 @@ impl Award {
     /// Folds one more event of this award into it. Total: an event that does not concern it changes nothing.
     pub fn apply(&mut self, event: &Event) {
         match &event.body {
-            EventBody::DaysBooked { award, half_days, on, leader } if *award == self.id => {
-                let (half_days, on, leader) = (*half_days, *on, leader.clone());
-                self.bookings.push(Booking { seq: event.seq, half_days, on, leader, state: BookingState::Booked });
+            EventBody::DaysBooked { award, half_days, on, leader, leader_kind } if *award == self.id => {
+                let (half_days, on, leader, leader_kind) = (*half_days, *on, leader.clone(), *leader_kind);
+                let state = BookingState::Booked;
+                self.bookings.push(Booking { seq: event.seq, half_days, on, leader, state, leader_kind });
             }
             EventBody::BookingCancelled { award, booking } if *award == self.id => {
                 self.settle(*booking, BookingState::Cancelled);
             }
-            EventBody::Drawn { award, amount, booking, invoice } if *award == self.id => {
+            EventBody::BookingDelivered { award, booking } if *award == self.id => {
+                self.settle(*booking, BookingState::Delivered);
+            }
+            EventBody::Drawn { award, amount, booking, invoice, claim } if *award == self.id => {
                 self.drawn = self.drawn.saturating_add(*amount);
                 if let Some(booking) = booking {
                     self.settle(*booking, BookingState::Delivered);
                 }
-                if let (Some(reference), Support::Npqel { provider, .. }) = (invoice, &self.support) {
-                    let (provider, reference) = (provider.clone(), reference.clone());
-                    let (amount, refunded) = (Pence(*amount), Pence::ZERO);
-                    self.invoices.push(Invoice { seq: event.seq, provider, reference, amount, refunded });
+                if let Some(reference) = invoice {
+                    self.pay(event.seq, *amount, reference, claim.as_ref());
                 }
             }
             EventBody::Released { award, amount } if *award == self.id => {
@@ -226,9 +262,10 @@ impl Award {
             }
             EventBody::Refunded { award, amount, invoice } if *award == self.id => {
                 self.refunded = self.refunded.saturating_add(*amount);
+                let pence = self.cost(*amount).unwrap_or(i64::MAX);
                 let paid = self.invoices.iter_mut().find(|it| Some(it.seq) == *invoice);
                 if let Some(paid) = paid {
-                    paid.refunded = Pence(paid.refunded.get().saturating_add(*amount));
+                    paid.refunded = Pence(paid.refunded.get().saturating_add(pence));
                 }
             }
             EventBody::Closed { released, .. } => {
@@ -241,6 +278,18 @@ impl Award {
             _ => return,
         }
         self.version = event.seq;
+    }
+
+    /// Adds the payment of an invoice. Before rules 2 only fees were paid against invoices, and their provider issued them.
+    fn pay(&mut self, seq: Seq, amount: i64, reference: &Reference, claim: Option<&ClaimPart>) {
+        let issuer = match (claim, &self.support) {
+            (Some(claim), _) => claim.issuer.clone().unwrap_or_default(),
+            (None, Support::Npqel { provider, .. }) => provider.clone(),
+            (None, _) => return,
+        };
+        let (reference, amount) = (reference.clone(), Pence(self.cost(amount).unwrap_or(i64::MAX)));
+        let (refunded, claim) = (Pence::ZERO, claim.cloned());
+        self.invoices.push(Invoice { seq, issuer, reference, amount, refunded, claim });
     }
 
     fn settle(&mut self, booking: Seq, state: BookingState) {
@@ -261,11 +310,32 @@ impl Award {
         self.drawn.saturating_sub(self.refunded)
     }
 
-    /// Half-days booked and neither delivered nor cancelled.
+    /// Half-days booked and neither delivered nor cancelled: no amount of an award that counts pence.
     #[must_use]
     pub fn booked(&self) -> i64 {
+        if self.unit != Unit::HalfDays {
+            return 0;
+        }
         let open = self.bookings.iter().filter(|it| it.state == BookingState::Booked);
         open.map(|it| i64::from(it.half_days.get())).fold(0, i64::saturating_add)
+    }
+
+    /// Whether a booking of it is still to come.
+    #[must_use]
+    pub fn has_open_bookings(&self) -> bool {
+        self.bookings.iter().any(|it| it.state == BookingState::Booked)
+    }
+
+    /// Whether it pays, or is to pay, for something: not all of it was released or refunded.
+    #[must_use]
+    pub const fn funds(&self) -> bool {
+        self.committed() > 0 || self.spent() > 0
+    }
+
+    /// The leader whose fees it pays, as leaders are compared: folded, as the ids of persons are.
+    #[must_use]
+    pub fn fees_key(&self) -> Option<String> {
+        self.support.fees_key()
     }
 
     /// Whether nothing of it is committed any more.

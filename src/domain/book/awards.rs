@@ -7,13 +7,13 @@
 //! An award not dated is made today; once the award window has passed, on the day its offer was accepted, which the
 //! answer says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Facts;
 use super::command::{Answer, Context, Decided, Fault, NewAward, Target, Warning};
 use super::limits::{self, Limits};
 use crate::domain::Date;
-use crate::domain::award::Support;
+use crate::domain::award::{Award, Support};
 use crate::domain::event::{Draft, EventBody};
 use crate::domain::ids::{AccountId, AwardId, Uid};
 use crate::domain::ledger::{Account, Posting, Unit, Verb};
@@ -21,6 +21,7 @@ use crate::domain::money::Pence;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::offer::{Offer, Recipient};
 use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::rules::RulesVersion;
 use crate::domain::school::TrustKind;
 use crate::domain::terms::{self, Cap, Condition, Strand};
 use crate::domain::time::Now;
@@ -32,8 +33,8 @@ impl Facts {
     /// Everything that binds on any line: [`Reason::ProgrammeClosed`], [`Reason::StateNotAllowed`],
     /// [`Reason::OutsideWindow`], [`Reason::StrandNotOffered`], [`Reason::UnitMismatch`],
     /// [`Reason::PartnerNotSuitable`], [`Reason::ProviderNotAccredited`], [`Reason::CapExceeded`],
-    /// [`Reason::FundMissing`], [`Reason::FundOverCommitted`], [`Reason::FundsInsufficient`],
-    /// [`Reason::AmountTooLarge`].
+    /// [`Reason::LeaderFunded`], [`Reason::FundMissing`], [`Reason::FundOverCommitted`],
+    /// [`Reason::FundsInsufficient`], [`Reason::AmountTooLarge`].
     pub(super) fn award(
         &self,
         target: &Target,
@@ -50,7 +51,7 @@ impl Facts {
         limits.bar(self.book_closed());
         limits.bar(check(lifecycle::Verb::Award, offer.state, offer.id).err());
         limits.bar(self.outside(self.programme.scheme.award_window(), "award window", on));
-        let mut bundle = Bundle { facts: self, offer, touched: HashMap::new() };
+        let mut bundle = Bundle { facts: self, offer, touched: HashMap::new(), leaders: HashSet::new() };
         let lines = awards.iter().map(|new| bundle.line(new)).collect::<Result<Vec<Line>, Fault>>()?;
         let refused: Vec<&Line> = lines.iter().filter(|it| !it.limits.is_empty()).collect();
         let largest = match refused.as_slice() {
@@ -150,6 +151,8 @@ struct Bundle<'a> {
     facts: &'a Facts,
     offer: &'a Offer,
     touched: HashMap<AccountId, Account>,
+    /// Leaders whose fees the lines before pay.
+    leaders: HashSet<String>,
 }
 
 impl Bundle<'_> {
@@ -167,6 +170,7 @@ impl Bundle<'_> {
         let mut line = Line { limits, charges: Vec::new(), postings: Vec::new(), terms: None };
         let Some(strand) = scheme.strand(&id) else { return Ok(line) };
         let support = self.conditions(strand, &new.support, &mut line.limits);
+        line.limits.bar(self.leader_funded(&support));
         let (unit, rate) = match strand.unit {
             terms::Unit::Pence => (Unit::Pence, None),
             terms::Unit::HalfDays { day_rate } => (Unit::HalfDays, Some(day_rate)),
@@ -209,6 +213,23 @@ impl Bundle<'_> {
             }
         }
         support
+    }
+
+    /// "An NPQEL leader is funded once in a programme", unless all of the earlier award was given back.
+    fn leader_funded(&mut self, support: &Support) -> Option<Refusal> {
+        let Support::Npqel { leader, .. } = support else { return None };
+        if self.facts.rules < RulesVersion::V2 {
+            return None;
+        }
+        let key = support.fees_key()?;
+        let of_leader = self.facts.leaders.get(&key).into_iter().flatten();
+        let funded = of_leader.filter(|id| self.facts.awards.get(id).is_some_and(Award::funds));
+        let by = funded.map(|id| format!("award {id}")).next();
+        let is_first = self.leaders.insert(key);
+        let by = by.or_else(|| (!is_first).then(|| "an award before it in this call".to_owned()))?;
+        let message = format!("leader {leader} is funded by {by}");
+        let remedy = "release and refund all of that award first, or name another leader";
+        Some(Refusal::of(Reason::LeaderFunded, message, Limit::plain("recipient", format!("leader {leader}"), remedy)))
     }
 
     fn not_accredited(&self, strand: &Strand, provider: &str) -> Refusal {

@@ -6,7 +6,8 @@ use super::funds::FundChange;
 use super::identify::Identified;
 use super::referrals::ReferralCommand;
 use crate::domain::Date;
-use crate::domain::award::{Reference, Support};
+use crate::domain::award::claim::NewClaim;
+use crate::domain::award::{LeaderKind, Reference, Support};
 use crate::domain::event::ReleasedAward;
 use crate::domain::event::{Draft, Seq};
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Urn};
@@ -210,6 +211,8 @@ pub enum Command {
         on: Date,
         /// Who comes; the award's leader when not said.
         leader: Option<Actor>,
+        /// Whether that is a national leader or an equivalent; as the award says of its own leader when not said.
+        leader_kind: Option<LeaderKind>,
     },
     /// Cancel a booking.
     CancelBooking {
@@ -228,8 +231,8 @@ pub enum Command {
         on: Date,
         /// The booking delivered.
         booking: Option<Seq>,
-        /// The provider's invoice.
-        invoice: Option<Reference>,
+        /// The invoice it pays.
+        invoice: Option<NewClaim>,
         /// Free text.
         text: Option<String>,
     },
@@ -430,6 +433,8 @@ pub enum Warning {
     DateInThePast(Date),
     /// No date was given, and today would be outside: this one was taken.
     DateAssumed(Date),
+    /// This much was drawn on this award on the same day already, without an invoice that would tell the two apart.
+    DrawRepeated(Date),
 }
 
 /// A decision: what to record and what to answer.

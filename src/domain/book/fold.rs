@@ -1,10 +1,9 @@
 //! The fold: what each event does to the facts. `verify` proves the current state with the same.
 
-use std::collections::HashMap;
-
 use super::Facts;
 use super::approval::Approval;
-use crate::domain::award::{Award, Reference};
+use crate::domain::award::Award;
+use crate::domain::award::claim::IssuerKey;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::AwardId;
 use crate::domain::ledger::{Account, Owner, Unit};
@@ -47,13 +46,14 @@ impl Facts {
             }
             EventBody::Awarded { award, .. } => {
                 self.awards.extend(Award::from_event(event).map(|made| (*award, made)));
+                self.note_leader(*award);
                 self.touch(event);
             }
             body => {
                 if let Some(award) = body.award().and_then(|id| self.awards.get_mut(&id)) {
                     award.apply(event);
-                    note_invoice(&mut self.invoices, award, body);
                 }
+                self.note_claim(event);
                 if let EventBody::Closed { released, .. } = body {
                     for it in released {
                         self.awards.entry(it.award).and_modify(|award| award.apply(event));
@@ -119,20 +119,44 @@ impl Facts {
             offer.apply(event);
         }
     }
-}
 
-/// Keeps the invoices that stand in step with an award.
-fn note_invoice(invoices: &mut HashMap<(String, Reference), AwardId>, award: &Award, body: &EventBody) {
-    if !matches!(body, EventBody::Drawn { .. } | EventBody::Refunded { .. }) {
-        return;
+    /// Keeps the awards of fees of each leader. From rules 2 on a leader is funded once.
+    fn note_leader(&mut self, made: AwardId) {
+        let Some(key) = self.awards.get(&made).and_then(Award::fees_key) else { return };
+        let of_leader = self.leaders.entry(key).or_default();
+        let funded = of_leader.iter().find(|id| self.awards.get(id).is_some_and(Award::funds));
+        if let Some(before) = funded.filter(|_| self.rules >= RulesVersion::V2) {
+            self.broken.push(format!("award {made} funds a leader whom award {before} funds"));
+        }
+        of_leader.push(made);
     }
-    for invoice in &award.invoices {
-        let key = (invoice.provider.clone(), invoice.reference.clone());
-        if invoice.stands() {
-            invoices.insert(key, award.id);
-        } else if invoices.get(&key) == Some(&award.id) {
-            // Once it stands no more, another award may have paid it since.
-            invoices.remove(&key);
+
+    /// Keeps what has been paid on invoices in step with an award, just after a draw or a refund was folded into it.
+    fn note_claim(&mut self, event: &Event) {
+        let Some(award) = event.body.award().and_then(|id| self.awards.get(&id)) else { return };
+        match &event.body {
+            EventBody::Drawn { amount, invoice, .. } => {
+                let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {
+                    if let Some(draws) = self.draws.get_mut(&award.id).filter(|_| invoice.is_none()) {
+                        draws.push((event.effective, *amount));
+                    }
+                    return;
+                };
+                let payments = self.claims.entry(paid.key()).or_default();
+                if let Some(claim) = &paid.claim {
+                    let is_anothers = claim.issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != claim.issuer_key);
+                    let wrong = is_anothers.then(|| "the key of its issuer is another's".to_owned());
+                    let wrong = wrong.or_else(|| payments.fault(paid.amount.get(), claim));
+                    self.broken.extend(wrong.map(|it| format!("a draw on award {}: {it}", award.id)));
+                }
+                payments.put(award.id, paid);
+            }
+            EventBody::Refunded { invoice: Some(invoice), .. } => {
+                if let Some(paid) = award.invoices.iter().find(|it| it.seq == *invoice) {
+                    self.claims.entry(paid.key()).or_default().put(award.id, paid);
+                }
+            }
+            _ => {}
         }
     }
 }

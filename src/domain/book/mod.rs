@@ -7,6 +7,9 @@ pub mod approval;
 pub mod awards;
 #[cfg(test)]
 mod awards_tests;
+pub mod claims;
+#[cfg(test)]
+mod claims_tests;
 pub mod command;
 mod fold;
 pub mod funds;
@@ -38,7 +41,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Date;
-use super::award::{Award, Reference};
+use super::award::Award;
+use super::award::claim::{ClaimKey, ClaimPayments, IssuerKey};
 use super::event::{Draft, EventBody};
 use super::ids::{ApprovalId, AwardId, OfferId, Programme, ReferralId, Uid, Urn};
 use super::ledger::Ledger;
@@ -84,8 +88,16 @@ pub struct Facts {
     pub awards: BTreeMap<AwardId, Award>,
     /// The programme's funds, and the caps of the offers the commands speak of.
     pub ledger: Ledger,
-    /// Invoices that stand, by provider and reference, as far as the commands ask: whichever programme paid them.
-    pub invoices: HashMap<(String, Reference), AwardId>,
+    /// What has been paid on invoices, as far as the commands ask: whichever programme paid it.
+    pub claims: HashMap<ClaimKey, ClaimPayments>,
+    /// Who issues the invoices of an award of leader time, as far as the commands ask: the leader's organisation.
+    pub organisations: HashMap<AwardId, IssuerKey>,
+    /// The names of trusts that issue invoices, as far as the commands ask.
+    pub trust_names: HashMap<Uid, String>,
+    /// The awards of fees of each leader, by the leader's key, as far as the commands ask.
+    pub leaders: HashMap<String, Vec<AwardId>>,
+    /// What was drawn without an invoice, by day and amount, of awards on which more is to be drawn so.
+    pub draws: HashMap<AwardId, Vec<(Date, i64)>>,
     /// The approvals the commands speak of, and the open ones of the offers they speak of.
     pub approvals: BTreeMap<ApprovalId, Approval>,
     /// The referrals the commands speak of, and the open ones of whom they refer.
@@ -140,7 +152,11 @@ impl Facts {
             recipients: HashMap::new(),
             awards: BTreeMap::new(),
             ledger,
-            invoices: HashMap::new(),
+            claims: HashMap::new(),
+            organisations: HashMap::new(),
+            trust_names: HashMap::new(),
+            leaders: HashMap::new(),
+            draws: HashMap::new(),
             approvals: BTreeMap::new(),
             referrals: BTreeMap::new(),
             seats: HashMap::new(),
@@ -210,8 +226,8 @@ impl Facts {
                 self.change_fund(change, etag.as_ref(), text.as_ref(), context)
             }
             Command::Award { offer, awards, on } => self.award(offer, awards, *on, context),
-            Command::Book { award, half_days, on, leader } => {
-                self.book(award, *half_days, *on, leader.as_ref(), context.now)
+            Command::Book { award, half_days, on, leader, leader_kind } => {
+                self.book(award, (*half_days, *on), (leader.as_ref(), *leader_kind), context.now)
             }
             Command::CancelBooking { award, booking } => self.cancel_booking(award, *booking, context.now),
             Command::Draw { .. } => self.draw(command, context.now),

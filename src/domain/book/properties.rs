@@ -91,7 +91,9 @@ fn verb(event: &Event) -> Option<Verb> {
         | EventBody::ReferralWithdrawn { .. }
         | EventBody::RulesAdopted { .. } => return None,
         EventBody::Awarded { .. } => Verb::Award,
-        EventBody::DaysBooked { .. } | EventBody::BookingCancelled { .. } => Verb::Book,
+        EventBody::DaysBooked { .. } | EventBody::BookingCancelled { .. } | EventBody::BookingDelivered { .. } => {
+            Verb::Book
+        }
         EventBody::Drawn { .. } => Verb::Draw,
         EventBody::Released { .. } => Verb::Release,
         EventBody::Refunded { .. } => Verb::Refund,

@@ -183,6 +183,7 @@ impl Book {
             "settled" => self.set(id, |it| it.released = it.awarded - it.drawn),
             "drawn" => self.set(id, |it| (it.drawn, it.released) = (2, 2)),
             _ => {
+                self.know_of_claims();
                 let (actor, command) = self.command(id, word);
                 return self.call(&actor, &command);
             }
@@ -278,7 +279,7 @@ fn settled(offer: OfferId) -> Award {
         id: AwardId(offer.0),
         offer,
         unit: Unit::HalfDays,
-        support: Support::Nle { leader: "leader-1".parse().unwrap() },
+        support: Support::Nle { leader: "leader-1".parse().unwrap(), leader_kind: None },
         fund: AccountId::of_programme(&"2021-22".parse().unwrap(), &StrandId::new("nle")),
         cap: None,
         rate: Some(Pence(60_000)),

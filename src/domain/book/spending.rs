@@ -4,30 +4,31 @@
 //! Every verb that moves an amount posts it to the award's cap and, at the award's own rate, to its fund.
 
 use super::Facts;
-use super::command::{Answer, AwardTarget, Command, Decided, Fault, Target};
+use super::claims;
+use super::command::{Answer, AwardTarget, Command, Decided, Fault, Target, Warning};
 use super::limits::{self, Limits, before_award, subject};
 use crate::domain::Date;
-use crate::domain::award::{Award, Booking, BookingState, Invoice, Reference, Support};
+use crate::domain::award::{Award, Booking, BookingState, LeaderKind, Support};
 use crate::domain::event::{Draft, EventBody, ReleasedAward, Seq};
 use crate::domain::ids::Actor;
 use crate::domain::ledger::{Amount, Posting, Unit, Verb, shown};
-use crate::domain::money::{HalfDays, Pence};
+use crate::domain::money::HalfDays;
 use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::time::Now;
 
 impl Facts {
-    /// Books days of an award: no more than are committed and not booked yet. Moves nothing.
+    /// Books days of an award: of leader time no more than are committed and not booked yet, of governance support, which
+    /// counts pence, any. Moves nothing.
     ///
     /// # Errors
     /// [`Reason::UnitMismatch`], [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::AwardExceeded`].
     pub(super) fn book(
         &self,
         target: &AwardTarget,
-        half_days: HalfDays,
-        on: Date,
-        leader: Option<&Actor>,
+        (half_days, on): (HalfDays, Date),
+        named: (Option<&Actor>, Option<LeaderKind>),
         now: Now,
     ) -> Result<Decided, Fault> {
         let (award, offer) = self.on_award(target)?;
@@ -36,21 +37,20 @@ impl Facts {
         limits.bar(check(lifecycle::Verb::Book, offer.state, offer.id).err());
         limits.bar(self.outside(self.claims_window(), "time in which days are delivered", on));
         limits.bar(before_award(award, on));
-        let leader = match (&award.support, leader) {
-            (Support::Nle { .. }, Some(leader)) | (Support::Nle { leader }, None) => Some(leader.clone()),
-            _ => None,
+        let (leader, leader_kind) = match who_comes(award, named) {
+            Ok((leader, kind)) => (Some(leader), kind),
+            Err(refusal) => {
+                limits.bar(Some(refusal));
+                (None, None)
+            }
         };
-        if leader.is_none() || award.unit != Unit::HalfDays {
-            let limit = Limit::plain("award", subject(award), "book days of an award of leader time");
-            let message = format!("award {} is of {}, which has no days to book", award.id, award.support.strand());
-            limits.bar(Some(Refusal::of(Reason::UnitMismatch, message, limit)));
-        } else {
+        if award.unit == Unit::HalfDays && award.support.has_bookings() {
             let free = award.committed().saturating_sub(award.booked());
             limits.within(free, exceeded(award, free, Some(amount), &less_or_cancel(award, free, "book")));
         }
         limits.pass()?;
         let leader = leader.ok_or(Fault::Bug("a booking without a leader"))?;
-        let body = EventBody::DaysBooked { award: award.id, half_days, on, leader };
+        let body = EventBody::DaysBooked { award: award.id, half_days, on, leader, leader_kind };
         Ok(decided(award, Draft::of(offer.id, now.today, body)).warn_if_past(on, now))
     }
 
@@ -71,13 +71,15 @@ impl Facts {
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`], [`Reason::BookingNotOpen`],
-    /// [`Reason::AwardExceeded`], [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`],
-    /// [`Reason::InvoicePaid`].
+    /// [`Reason::AwardExceeded`]; those of an invoice, see [`Facts::pay`].
     pub(super) fn draw(&self, command: &Command, now: Now) -> Result<Decided, Fault> {
         let Command::Draw { award: target, amount, on, booking, invoice, text } = command else {
             return Err(Fault::Bug("what is to be drawn is no draw"));
         };
         let (award, offer) = self.on_award(target)?;
+        if let (Support::Nlg { .. }, Some(booking)) = (&award.support, booking) {
+            return self.deliver(award, offer, (*booking, *on), command, now);
+        }
         let asked = amount.map(positive).transpose()?;
         let mut limits = Limits::new();
         limits.bar(check(lifecycle::Verb::Draw, offer.state, offer.id).err());
@@ -106,12 +108,44 @@ impl Facts {
                 limits.within(days, more_than_booked(award, booking, days, wanted));
             }
         }
-        limits.bar(self.unpayable(award, invoice.as_ref()));
+        let claim = self.pay(award, invoice.as_ref(), wanted.filter(|_| comparable), &mut limits);
         limits.pass()?;
         let amount = wanted.ok_or(Fault::Bug("a draw without an amount"))?;
-        let body = EventBody::Drawn { award: award.id, amount, booking: *booking, invoice: invoice.clone() };
+        let is_again = invoice.is_none() && self.is_drawn_again(award.id, *on, amount);
+        let invoice = invoice.as_ref().map(|it| it.reference.clone());
+        let body = EventBody::Drawn { award: award.id, amount, booking: *booking, invoice, claim };
         let draft = Draft::of(offer.id, *on, body).with_text(text.clone());
-        Ok(decided(award, draft.posting(self.postings(award, Verb::Spend, amount)?)).warn_if_past(*on, now))
+        let mut drawn =
+            decided(award, draft.posting(self.postings(award, Verb::Spend, amount)?)).warn_if_past(*on, now);
+        drawn.warnings.extend(is_again.then_some(Warning::DrawRepeated(*on)));
+        Ok(drawn)
+    }
+
+    /// Records that a booking of governance support was delivered. It moves no money, which is drawn by claims.
+    fn deliver(
+        &self,
+        award: &Award,
+        offer: &Offer,
+        (booking, on): (Seq, Date),
+        command: &Command,
+        now: Now,
+    ) -> Result<Decided, Fault> {
+        let Command::Draw { amount, invoice, text, .. } = command else {
+            return Err(Fault::Bug("what is to be delivered is no draw"));
+        };
+        let mut limits = Limits::new();
+        limits.bar(check(lifecycle::Verb::Draw, offer.state, offer.id).err());
+        limits.bar(self.outside(self.claims_window(), "time in which days are delivered", on));
+        limits.bar(before_award(award, on));
+        limits.bar(open_booking(award, booking).err());
+        limits.bar((amount.is_some() || invoice.is_some()).then(|| {
+            let remedy = "record the delivery without an amount and an invoice, and pay the claim apart";
+            let message = format!("a booking of {} moves no money", award.support.strand());
+            Refusal::of(Reason::UnitMismatch, message, Limit::plain("award", subject(award), remedy))
+        }));
+        limits.pass()?;
+        let body = EventBody::BookingDelivered { award: award.id, booking };
+        Ok(decided(award, Draft::of(offer.id, on, body).with_text(text.clone())).warn_if_past(on, now))
     }
 
     /// Gives back what is committed and not booked; all of that when no amount is named.
@@ -148,11 +182,11 @@ impl Facts {
     }
 
     /// Refunds, as a [`Command::Refund`] says: takes back what was drawn, in any state of the offer. Of an award with
-    /// invoices it takes back what was paid on one of them.
+    /// invoices it takes back what was paid on one of them, or what was drawn without one.
     ///
     /// # Errors
     /// [`Reason::OutsideProgramme`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`], [`Reason::AwardExceeded`],
-    /// [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`].
+    /// [`Reason::InvoiceMissing`].
     pub(super) fn refund(&self, command: &Command, now: Now) -> Result<Decided, Fault> {
         let Command::Refund { award: target, amount, on, invoice, reason } = command else {
             return Err(Fault::Bug("what is to be refunded is no refund"));
@@ -166,7 +200,7 @@ impl Facts {
         let mismatch = limits::unit(subject(award), award.unit, amount.unit());
         let comparable = mismatch.is_none();
         limits.bar(mismatch);
-        let paid = match invoice_of(award, invoice.as_ref()) {
+        let paid = match claims::refunded(award, invoice.as_ref(), wanted) {
             Ok(paid) => paid,
             Err(refusal) => {
                 limits.bar(Some(refusal));
@@ -176,9 +210,17 @@ impl Facts {
         if comparable {
             let most = award.spent();
             limits.within(most, exceeded(award, most, Some(wanted), "refund no more than was drawn and not refunded"));
-            if let Some(paid) = paid {
-                let left = paid.amount.get().saturating_sub(paid.refunded.get());
-                limits.within(left, more_than_paid(award, paid, left, wanted));
+            let without = award.spent_without_invoice();
+            match paid {
+                Some(paid) => {
+                    let left = award.amount_of(paid.left());
+                    limits.within(left, claims::more_than_paid(award, paid, left, wanted));
+                }
+                None if (1..most).contains(&without) => {
+                    let remedy = "name the invoice to be refunded: so much was not drawn without one";
+                    limits.within(without, exceeded(award, without, Some(wanted), remedy));
+                }
+                None => {}
             }
         }
         limits.pass()?;
@@ -192,8 +234,8 @@ impl Facts {
     /// # Errors
     /// Those of the closing itself; [`Reason::OutsideWindow`] for each award made later than that day.
     pub(super) fn closing(&self, target: &Target, on: Date, closed: Result<Decided, Fault>) -> Result<Decided, Fault> {
-        let open: Vec<&Award> =
-            self.awards.values().filter(|it| it.offer == target.offer && !it.is_settled()).collect();
+        let is_open = |it: &&Award| it.offer == target.offer && (!it.is_settled() || it.has_open_bookings());
+        let open: Vec<&Award> = self.awards.values().filter(is_open).collect();
         let early = open.iter().filter_map(|it| before_award(it, on));
         let refused = match &closed {
             Err(Fault::Refused(refusal)) => Some(refusal.clone()),
@@ -208,7 +250,10 @@ impl Facts {
         let mut postings = Vec::new();
         for award in open {
             let amount = award.committed();
-            postings.extend(self.postings(award, Verb::Release, amount)?);
+            if amount > 0 {
+                postings.extend(self.postings(award, Verb::Release, amount)?);
+            }
+            // One of which nothing is committed has bookings to be cancelled.
             given_back.push(ReleasedAward { award: award.id, amount });
         }
         for draft in &mut decided.drafts {
@@ -217,6 +262,7 @@ impl Facts {
                 draft.postings.append(&mut postings);
             }
         }
+        given_back.retain(|it| it.amount > 0);
         Ok(Decided { answer: Answer::Closed(target.offer, given_back), ..decided })
     }
 
@@ -248,26 +294,6 @@ impl Facts {
         }
         Ok(postings)
     }
-
-    /// Why a claim cannot be paid with, or without, this invoice.
-    fn unpayable(&self, award: &Award, invoice: Option<&Reference>) -> Option<Refusal> {
-        let refuse = |reason, message: String, remedy: &str| {
-            Some(Refusal::of(reason, message, Limit::plain("award", subject(award), remedy)))
-        };
-        match (&award.support, invoice) {
-            (Support::Npqel { .. }, None) => {
-                let message = "fees are reimbursed against the provider's invoice, and none is named".to_owned();
-                refuse(Reason::InvoiceMissing, message, "name the provider's invoice")
-            }
-            (Support::Npqel { provider, .. }, Some(reference)) => {
-                let paid = self.invoices.get(&(provider.clone(), reference.clone()))?;
-                let message = format!("invoice {} of {provider} has been paid by award {paid}", reference.as_str());
-                refuse(Reason::InvoicePaid, message, "name another invoice, or refund all of that payment first")
-            }
-            (_, None) => None,
-            (_, Some(_)) => not_expected(award),
-        }
-    }
 }
 
 fn decided(award: &Award, draft: Draft) -> Decided {
@@ -277,6 +303,36 @@ fn decided(award: &Award, draft: Draft) -> Decided {
 /// The plain number of an amount, which the edge has found to be more than nothing.
 fn positive(amount: Amount) -> Result<i64, Fault> {
     Some(amount.get()).filter(|it| *it > 0).ok_or(Fault::Bug("an amount of nothing"))
+}
+
+/// Who comes for a booking: the award's leader, unless another one is named.
+fn who_comes(
+    award: &Award,
+    (leader, kind): (Option<&Actor>, Option<LeaderKind>),
+) -> Result<(Actor, Option<LeaderKind>), Refusal> {
+    let refuse = |reason, message: String, remedy: &str| {
+        Err(Refusal::of(reason, message, Limit::plain("award", subject(award), remedy)))
+    };
+    match (&award.support, leader) {
+        (Support::Nle { leader: usual, leader_kind }, None) => Ok((usual.clone(), kind.or(*leader_kind))),
+        (Support::Nle { leader: usual, leader_kind }, Some(leader)) => {
+            Ok((leader.clone(), kind.or(leader_kind.filter(|_| usual == leader))))
+        }
+        (Support::Nlg { .. }, _) if kind.is_some() => {
+            let message = "a leader of governance is neither a national leader of education nor an equivalent";
+            refuse(Reason::UnitMismatch, message.to_owned(), "leave the kind of leader out")
+        }
+        (Support::Nlg { .. }, Some(leader)) => Ok((leader.clone(), None)),
+        (Support::Nlg { leader: Some(usual), .. }, None) => Ok((usual.clone(), None)),
+        (Support::Nlg { leader: None, .. }, None) => {
+            let message = "the award does not say who its leader of governance is, and none is named".to_owned();
+            refuse(Reason::BookingLeaderMissing, message, "name the leader who comes")
+        }
+        (Support::Credit { .. } | Support::Npqel { .. }, _) => {
+            let message = format!("award {} is of {}, which has no days to book", award.id, award.support.strand());
+            refuse(Reason::UnitMismatch, message, "book days of an award of leader time or governance support")
+        }
+    }
 }
 
 fn open_booking(award: &Award, seq: Seq) -> Result<&Booking, Refusal> {
@@ -290,37 +346,6 @@ fn open_booking(award: &Award, seq: Seq) -> Result<&Booking, Refusal> {
 fn no_amount(award: &Award) -> Refusal {
     let limit = Limit::plain("award", subject(award), "give an amount, or the booking that was delivered");
     Refusal::of(Reason::BookingNotOpen, "neither an amount nor a booking is named", limit)
-}
-
-fn not_expected(award: &Award) -> Option<Refusal> {
-    let message = format!("an award of {} has no invoices", award.support.strand());
-    let limit = Limit::plain("award", subject(award), "leave the invoice out");
-    Some(Refusal::of(Reason::InvoiceNotExpected, message, limit))
-}
-
-/// The payment a refund takes back: the one named, or the only one that stands. None for an award without invoices.
-fn invoice_of<'a>(award: &'a Award, named: Option<&Reference>) -> Result<Option<&'a Invoice>, Refusal> {
-    let missing = |message: String, remedy: String| {
-        Err(Refusal::of(Reason::InvoiceMissing, message, Limit::plain("award", subject(award), remedy)))
-    };
-    if !matches!(award.support, Support::Npqel { .. }) {
-        return named.and_then(|_| not_expected(award)).map_or(Ok(None), Err);
-    }
-    let standing: Vec<&Invoice> = award.invoices.iter().filter(|it| it.stands()).collect();
-    let names: Vec<&str> = standing.iter().map(|it| it.reference.as_str()).collect();
-    let names = names.join(", ");
-    match (named, standing.as_slice()) {
-        (Some(reference), _) => match standing.iter().find(|it| it.reference == *reference) {
-            Some(paid) => Ok(Some(paid)),
-            None => missing(
-                format!("no payment of invoice {} stands on this award", reference.as_str()),
-                format!("name an invoice that it paid and that is not all refunded: {names}"),
-            ),
-        },
-        (None, []) => Ok(None),
-        (None, [only]) => Ok(Some(only)),
-        (None, _) => missing("several invoices stand on this award".to_owned(), format!("name one of: {names}")),
-    }
 }
 
 /// What would lift it, where more is wanted of an award than is committed and not booked.
@@ -375,25 +400,6 @@ fn more_than_booked(award: &Award, booking: &Booking, days: i64, wanted: Option<
             remedy: "draw no more than was booked, and the rest without the booking".to_owned(),
         };
         let message = format!("{} is more than was booked: {}", shown(award.unit, wanted), booking.half_days);
-        Refusal::of(Reason::AwardExceeded, message, limit)
-    })
-}
-
-fn more_than_paid(award: &Award, paid: &Invoice, left: i64, wanted: i64) -> Option<Refusal> {
-    (wanted > left).then(|| {
-        let limit = Limit {
-            kind: "award",
-            account: format!("invoice {} of {}", paid.reference.as_str(), subject(award)),
-            unit: award.unit.name(),
-            limit: Some(paid.amount.get()),
-            committed: Some(0),
-            spent: Some(left),
-            available: Some(left),
-            requested: Some(wanted),
-            largest: Some(left),
-            remedy: "refund each invoice apart".to_owned(),
-        };
-        let message = format!("{} is more than is left of this invoice: {}", shown(award.unit, wanted), Pence(left));
         Refusal::of(Reason::AwardExceeded, message, limit)
     })
 }

@@ -112,7 +112,7 @@ fn an_award_of_an_offer_outside_reach_does_not_exist() {
     let target = || AwardTarget { award, etag: None };
     let (one, on) = (HalfDays(1), day("2021-12-01"));
     let commands = [
-        Command::Book { award: target(), half_days: one, on, leader: None },
+        Command::Book { award: target(), half_days: one, on, leader: None, leader_kind: None },
         Command::CancelBooking { award: target(), booking: Seq(1) },
         Command::Draw { award: target(), amount: None, on, booking: None, invoice: None, text: None },
         Command::Release { award: target(), amount: None, on, text: None },

@@ -2,10 +2,12 @@
 //!
 //! A word is `VERB[.N][:ARGUMENT][#NUMBER][/EXTRA][@DATE][~ETAG]`.
 //!
-//! * Awards, on an offer: `nle:4`, `credit:400000/4000` (partner), `nlg:5000`, `npqel:9000/Teach-First` (provider), several
-//!   joined by `+`. Amounts are in the strand's unit, or say another: `credit:3d`, `nle:500p`.
+//! * Awards, on an offer: `nle:4`, `credit:400000/4000` (partner), `nlg:5000`, `nlg:5000*gov-1` (leader, of Oak Trust),
+//!   `npqel:9000/Teach-First` (provider), `npqel:9000*ceo-1` (leader; otherwise a new one), several joined by `+`. Amounts
+//!   are in the strand's unit, or say another: `credit:3d`, `nle:500p`.
 //! * On an award, the offer's newest or its `N`-th: `book:2/leader-2@2022-01-10`, `cancel#24`, `draw:2`, `draw#24`,
-//!   `draw:5000/INV-1`, `release`, `release:2`, `refund:2/INV-1`.
+//!   `draw:5000/INV-1`, `draw:5000/INV-1=9000` (total), `draw:5000/INV-1^Oak-Trust` (issuer), `release`, `release:2`,
+//!   `refund:2/INV-1`.
 //! * On funds, by strand and region: `fund:credit=south-west`, `put:credit:500000`, `take:credit:1`, `cut:credit:1` (which
 //!   may over-commit), `move:credit:nlg:1`; with `!ada` it is ada who asks, and `yes:ben` is ben's approval of the newest.
 //!   `cap` is no fund, but the account of an offer's cap.
@@ -17,6 +19,7 @@ use super::command::{Approved, AwardTarget, NewAward, Target};
 use super::funds::FundChange;
 use super::recorder::{Book, cut, day, uid};
 use super::{Answer, Command, Fault, TrustAnswer};
+use crate::domain::award::claim::{IssuerKey, NewClaim};
 use crate::domain::award::{Award, Reference, Support};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, ApprovalId, AwardId, OfferId};
@@ -81,11 +84,25 @@ impl Book {
             (4002, TrustKind::Sat, true),
         ] {
             book.facts.trusts.insert(uid(n), TrustAnswer { kind, open });
+            book.facts.trust_names.insert(uid(n), format!("Trust {n}"));
         }
         let book = book.after("S", "body@4 school@5 accept:school@5").after("D", "body@4 school@5 accept:school@5");
         let book = book.after("T", "body@4 accept:trust@5").after("M", "body@4 accept:trust@5");
         let book = book.after("S", "fund:credit put:credit:2000000 fund:nlg put:nlg:1000000");
         book.after("S", "fund:npqel put:npqel:1000000")
+    }
+
+    /// Knows of each award what the writer loads for a claim on it. Leaders of education are of Oak Trust too.
+    pub(super) fn know_of_claims(&mut self) {
+        for award in self.facts.awards.values() {
+            let organisation = match &award.support {
+                Support::Nle { .. } => Some("Oak Trust"),
+                Support::Nlg { organisation, .. } => organisation.as_deref(),
+                Support::Credit { .. } | Support::Npqel { .. } => None,
+            };
+            self.facts.organisations.extend(organisation.map(|it| (award.id, IssuerKey::of(it))));
+            self.facts.draws.entry(award.id).or_default();
+        }
     }
 
     pub(in crate::domain) fn awards_of_offer(&self, offer: OfferId) -> Vec<&Award> {
@@ -117,7 +134,8 @@ impl Book {
         let command = match it.verb {
             "nle" | "credit" | "nlg" | "npqel" => {
                 let (lines, on) = cut(whole, '@');
-                let awards = lines.split('+').map(new_award).collect();
+                let made = self.facts.awards.len();
+                let awards = lines.split('+').enumerate().map(|(at, line)| new_award(line, made + at + 1)).collect();
                 Command::Award { offer: Target { offer, etag }, awards, on: on.map(day) }
             }
             "book" | "cancel" | "draw" | "release" | "refund" => self.on_an_award(offer, &it, etag),
@@ -144,14 +162,16 @@ impl Book {
         let (id, unit) = named.map_or((AwardId(Uuid::nil()), Unit::Pence), |it| (it.id, it.unit));
         let (award, on) = (AwardTarget { award: id, etag }, it.on.map_or(self.today, day));
         let amount = it.amount(unit);
-        let invoice = it.extra.and_then(Reference::new);
+        let claim = it.extra.map(claim);
+        let invoice = claim.as_ref().map(|it| it.reference.clone());
         match it.verb {
             "book" => {
                 let half_days = HalfDays(it.argument.unwrap().parse().unwrap());
-                Command::Book { award, half_days, on, leader: it.extra.map(|who| who.parse().unwrap()) }
+                let leader = it.extra.map(|who| who.parse().unwrap());
+                Command::Book { award, half_days, on, leader, leader_kind: None }
             }
             "cancel" => Command::CancelBooking { award, booking: it.number.unwrap() },
-            "draw" => Command::Draw { award, amount, on, booking: it.number, invoice, text: None },
+            "draw" => Command::Draw { award, amount, on, booking: it.number, invoice: claim, text: None },
             "release" => Command::Release { award, amount, on, text: None },
             _ => Command::Refund { award, amount: amount.unwrap(), on, invoice, reason: "sent back".to_owned() },
         }
@@ -235,14 +255,33 @@ fn strand_and_region(word: &str) -> (StrandId, Option<Region>) {
     (StrandId::new(strand), region)
 }
 
-fn new_award(line: &str) -> NewAward {
+/// `INV-1=9000^Oak-Trust`: a reference, and perhaps its total and who issued it.
+fn claim(text: &str) -> NewClaim {
+    let (text, issuer) = cut(text, '^');
+    let (printed, total) = cut(text, '=');
+    NewClaim {
+        reference: Reference::read(printed).unwrap(),
+        printed: printed.to_owned(),
+        issuer: issuer.map(|it| it.replace('-', " ")),
+        total: total.map(|it| Pence(it.parse().unwrap())),
+    }
+}
+
+/// The `n`-th award of the book.
+fn new_award(line: &str, n: usize) -> NewAward {
+    let (line, leader) = cut(line, '*');
     let it = Word::new(line);
-    let leader = "leader-1".parse().unwrap();
+    let one = "leader-1".parse().unwrap();
     let (support, unit) = match it.verb {
-        "nle" => (Support::Nle { leader }, Unit::HalfDays),
+        "nle" => (Support::Nle { leader: one, leader_kind: None }, Unit::HalfDays),
         "credit" => (Support::Credit { partner: uid(it.extra.unwrap_or("4000").parse().unwrap()) }, Unit::Pence),
-        "nlg" => (Support::Nlg {}, Unit::Pence),
+        "nlg" => {
+            let leader = leader.map(|it| it.parse().unwrap());
+            let organisation = leader.is_some().then(|| "Oak Trust".to_owned());
+            (Support::Nlg { leader, organisation }, Unit::Pence)
+        }
         _ => {
+            let leader = leader.map_or_else(|| format!("leader-{n}"), ToOwned::to_owned).parse().unwrap();
             let provider = it.extra.unwrap_or("teach-first").replace('-', " ");
             (Support::Npqel { leader, provider }, Unit::Pence)
         }

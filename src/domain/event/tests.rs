@@ -3,6 +3,8 @@
 //! The hashes were computed by the script in `docs/record.md`, from that page alone and not by this program.
 
 use super::*;
+use crate::domain::award::LeaderKind;
+use crate::domain::award::claim::ClaimPart;
 use crate::domain::book::recorder::{day, uid, urn};
 use crate::domain::book::statement::{FundStatement, Numbers};
 use crate::domain::ids::LaCode;
@@ -246,7 +248,7 @@ fn money_bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let (award, fund, approval) = (AwardId(uuid(id)), AccountId(uuid(id)), ApprovalId(uuid(id)));
     let (on, amount) = (day("2022-03-31"), Pence(500));
-    let invoice = Reference::new("inv-1");
+    let invoice = Reference::read("inv-1").ok();
     let leader: Actor = "leader-1".parse().unwrap();
     let awarded = |unit, cap, rate, support| EventBody::Awarded { award, unit, amount: 4, fund, cap, rate, support };
     let asked = |action: &str, change| EventBody::ApprovalOpened {
@@ -280,26 +282,60 @@ fn money_bodies() -> Vec<(EventBody, String)> {
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","change":{{"kind":"withdraw","fund":"{id}","amount":500,"over_commit":true,"on":"2022-03-31"}}}}"#)),
         (asked("move_funds", FundChange::Move { from: fund, to: fund, amount, on }),
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"move_funds","change":{{"kind":"move","from":"{id}","to":"{id}","amount":500,"on":"2022-03-31"}}}}"#)),
-        (awarded(Unit::HalfDays, Some(fund), Some(Pence(60_000)), Support::Nle { leader: leader.clone() }),
+        (awarded(Unit::HalfDays, Some(fund), Some(Pence(60_000)), Support::Nle { leader: leader.clone(), leader_kind: None }),
             format!(r#"{{"kind":"awarded","award":"{id}","unit":"half_days","amount":4,"fund":"{id}","cap":"{id}","rate":60000,"support":{{"kind":"nle","leader":"leader-1"}}}}"#)),
         (awarded(Unit::Pence, Some(fund), None, Support::Credit { partner: uid(4000) }),
             format!(r#"{{"kind":"awarded","award":"{id}","unit":"pence","amount":4,"fund":"{id}","cap":"{id}","rate":null,"support":{{"kind":"credit","partner":4000}}}}"#)),
-        (awarded(Unit::Pence, None, None, Support::Nlg {}),
+        (awarded(Unit::Pence, None, None, Support::Nlg { leader: None, organisation: None }),
             format!(r#"{{"kind":"awarded","award":"{id}","unit":"pence","amount":4,"fund":"{id}","cap":null,"rate":null,"support":{{"kind":"nlg"}}}}"#)),
         (awarded(Unit::Pence, None, None, support_of_npqel),
             format!(r#"{{"kind":"awarded","award":"{id}","unit":"pence","amount":4,"fund":"{id}","cap":null,"rate":null,"support":{{"kind":"npqel","leader":"leader-1","provider":"Teach First"}}}}"#)),
-        (EventBody::DaysBooked { award, half_days: HalfDays(3), on, leader },
+        (EventBody::DaysBooked { award, half_days: HalfDays(3), on, leader, leader_kind: None },
             format!(r#"{{"kind":"days_booked","award":"{id}","half_days":3,"on":"2022-03-31","leader":"leader-1"}}"#)),
         (EventBody::BookingCancelled { award, booking: Seq(9) },
             format!(r#"{{"kind":"booking_cancelled","award":"{id}","booking":9}}"#)),
-        (EventBody::Drawn { award, amount: 4, booking: Some(Seq(9)), invoice: None },
+        (EventBody::Drawn { award, amount: 4, booking: Some(Seq(9)), invoice: None, claim: None },
             format!(r#"{{"kind":"drawn","award":"{id}","amount":4,"booking":9,"invoice":null}}"#)),
-        (EventBody::Drawn { award, amount: 4, booking: None, invoice },
+        (EventBody::Drawn { award, amount: 4, booking: None, invoice, claim: None },
             format!(r#"{{"kind":"drawn","award":"{id}","amount":4,"booking":null,"invoice":"INV1"}}"#)),
         (EventBody::Released { award, amount: 4 },
             format!(r#"{{"kind":"released","award":"{id}","amount":4}}"#)),
         (EventBody::Refunded { award, amount: 4, invoice: Some(Seq(9)) },
             format!(r#"{{"kind":"refunded","award":"{id}","amount":4,"invoice":9}}"#)),
+    ];
+    rows
+}
+
+/// The same for what rules 2 added to them.
+fn claim_bodies() -> Vec<(EventBody, String)> {
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let (award, fund, on) = (AwardId(uuid(id)), AccountId(uuid(id)), day("2022-03-31"));
+    let invoice = Reference::read("inv-1").ok();
+    let leader: Actor = "leader-1".parse().unwrap();
+    let awarded = |unit, cap, rate, support| EventBody::Awarded { award, unit, amount: 4, fund, cap, rate, support };
+    // SHA-256 of `tsio issuer v1`, a newline and `OAKTRUST`.
+    let key = "2187a3f5fe8d5e278e077066ad6a0f25b4cb867802fe0e3474e66a8edfd6d3cd";
+    let claim = |issuer: Option<&str>, total| ClaimPart {
+        issuer: issuer.map(ToOwned::to_owned),
+        issuer_key: key.parse().unwrap(),
+        printed: "inv-1".to_owned(),
+        total,
+        part: 3,
+    };
+    #[rustfmt::skip]
+    let rows = vec![
+        (EventBody::DaysBooked { award, half_days: HalfDays(3), on, leader: leader.clone(), leader_kind: Some(LeaderKind::Equivalent) },
+            format!(r#"{{"kind":"days_booked","award":"{id}","half_days":3,"on":"2022-03-31","leader":"leader-1","leader_kind":"equivalent"}}"#)),
+        (awarded(Unit::HalfDays, Some(fund), Some(Pence(60_000)), Support::Nle { leader: leader.clone(), leader_kind: Some(LeaderKind::NationalLeader) }),
+            format!(r#"{{"kind":"awarded","award":"{id}","unit":"half_days","amount":4,"fund":"{id}","cap":"{id}","rate":60000,"support":{{"kind":"nle","leader":"leader-1","leader_kind":"national_leader"}}}}"#)),
+        (awarded(Unit::Pence, None, None, Support::Nlg { leader: Some(leader), organisation: Some("Oak Trust".to_owned()) }),
+            format!(r#"{{"kind":"awarded","award":"{id}","unit":"pence","amount":4,"fund":"{id}","cap":null,"rate":null,"support":{{"kind":"nlg","leader":"leader-1","organisation":"Oak Trust"}}}}"#)),
+        (EventBody::BookingDelivered { award, booking: Seq(9) },
+            format!(r#"{{"kind":"booking_delivered","award":"{id}","booking":9}}"#)),
+        (EventBody::Drawn { award, amount: 4, booking: None, invoice: invoice.clone(), claim: Some(claim(None, None)) },
+            format!(r#"{{"kind":"drawn","award":"{id}","amount":4,"booking":null,"invoice":"INV1","claim":{{"issuer_key":"{key}","printed":"inv-1","part":3}}}}"#)),
+        (EventBody::Drawn { award, amount: 4, booking: None, invoice: invoice.clone(), claim: Some(claim(Some("Oak Trust"), Some(Pence(9)))) },
+            format!(r#"{{"kind":"drawn","award":"{id}","amount":4,"booking":null,"invoice":"INV1","claim":{{"issuer":"Oak Trust","issuer_key":"{key}","printed":"inv-1","total":9,"part":3}}}}"#)),
     ];
     rows
 }
@@ -327,7 +363,7 @@ fn referral_bodies() -> Vec<(EventBody, String)> {
 #[test]
 fn every_body_keeps_its_json() {
     let mut kinds = std::collections::BTreeSet::new();
-    for (body, json) in bodies().into_iter().chain(money_bodies()).chain(referral_bodies()) {
+    for (body, json) in bodies().into_iter().chain(money_bodies()).chain(claim_bodies()).chain(referral_bodies()) {
         assert_eq!(serde_json::to_string(&body).unwrap(), json);
         assert_eq!(serde_json::from_str::<EventBody>(&json).unwrap(), body, "{json}");
         assert!(json.starts_with(&format!(r#"{{"kind":"{}""#, body.kind())), "{json}");

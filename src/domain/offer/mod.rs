@@ -330,6 +330,7 @@ impl Offer {
             | EventBody::Awarded { .. }
             | EventBody::DaysBooked { .. }
             | EventBody::BookingCancelled { .. }
+            | EventBody::BookingDelivered { .. }
             | EventBody::Drawn { .. }
             | EventBody::Released { .. }
             | EventBody::Refunded { .. }

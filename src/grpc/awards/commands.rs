@@ -2,12 +2,14 @@
 
 use crate::app::Result;
 use crate::domain::Date;
-use crate::domain::award::{Reference, Support};
+use crate::domain::award::claim::{NewClaim, names_an_issuer, other_letter_of_issuer};
+use crate::domain::award::{BadReference, LeaderKind, Reference, Support};
 use crate::domain::book::Command;
 use crate::domain::book::command::{AwardTarget, NewAward, Target};
 use crate::domain::event::Seq;
 use crate::domain::ids::RequestId;
 use crate::domain::ledger::{Amount, Unit};
+use crate::grpc::convert;
 use crate::grpc::fields::Fields;
 use crate::proto::new_award::Support as Asked;
 use crate::proto::{self, CheckAwardRequest, CreateAwardsRequest};
@@ -83,7 +85,8 @@ fn support(fields: &mut Fields, path: &str, asked: &Asked) -> Option<(Support, S
         Asked::Nle(it) => {
             let leader = fields.parse(&format!("{path}nle.leader"), &it.leader);
             let text = fields.text(&format!("{path}nle.organisation"), &it.organisation);
-            Some((Support::Nle { leader: leader? }, text?))
+            let leader_kind = leader_kind(fields, &format!("{path}nle.leader_kind"), it.leader_kind);
+            Some((Support::Nle { leader: leader?, leader_kind }, text?))
         }
         Asked::Credit(it) => {
             let partner = fields.uid(&format!("{path}credit.partner_uid"), it.partner_uid);
@@ -92,7 +95,9 @@ fn support(fields: &mut Fields, path: &str, asked: &Asked) -> Option<(Support, S
         }
         Asked::Nlg(it) => {
             let text = fields.text(&format!("{path}nlg.because"), &it.because);
-            Some((Support::Nlg {}, text?))
+            let leader = fields.optional(&format!("{path}nlg.leader"), &it.leader);
+            let organisation = issuer(fields, &format!("{path}nlg.organisation"), &it.organisation);
+            Some((Support::Nlg { leader, organisation }, text?))
         }
         Asked::Npqel(it) => {
             let leader = fields.parse(&format!("{path}npqel.leader"), &it.leader);
@@ -113,8 +118,10 @@ pub(super) fn book(message: &proto::BookDaysRequest) -> Asking {
     let half_days = fields.half_days("half_days", message.half_days);
     let on = fields.date("date", &message.date);
     let leader = fields.optional("leader", &message.leader);
+    let leader_kind = leader_kind(&mut fields, "leader_kind", message.leader_kind);
     let all = award.zip(half_days).zip(on);
-    fields.done(request.zip(all.map(|((award, half_days), on)| Command::Book { award, half_days, on, leader })))
+    let book = |((award, half_days), on)| Command::Book { award, half_days, on, leader, leader_kind };
+    fields.done(request.zip(all.map(book)))
 }
 
 pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Asking {
@@ -141,7 +148,7 @@ pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Asking {
     }
     let amount = fields.amount_if_any("", message.amount);
     let on = fields.happened("date", &message.date, today);
-    let invoice = reference(&mut fields, &message.invoice);
+    let invoice = claim(&mut fields, message);
     let text = fields.note("note", &message.note);
     let draw = |(award, on)| Command::Draw { award, amount, on, booking, invoice, text };
     fields.done(request.zip(award.zip(on).map(draw)))
@@ -175,17 +182,58 @@ fn target(fields: &mut Fields, award: &str, etag: &str) -> Option<AwardTarget> {
     Some(AwardTarget { award: award?, etag })
 }
 
-/// An invoice's reference, normalised; nothing when none is given.
+/// The invoice that a draw pays; nothing when it names none.
+fn claim(fields: &mut Fields, message: &proto::DrawAwardRequest) -> Option<NewClaim> {
+    let reference = reference(fields, &message.invoice);
+    let issuer = issuer(fields, "issuer", &message.issuer);
+    let total = (message.total_pence != 0).then(|| fields.pence("total_pence", message.total_pence)).flatten();
+    if message.invoice.trim().is_empty() {
+        for (field, is_given) in [("issuer", issuer.is_some()), ("total_pence", total.is_some())] {
+            if is_given {
+                fields.wrong(field, "is said of an invoice: name its reference as the invoice too");
+            }
+        }
+    }
+    let printed = message.invoice.trim().to_owned();
+    Some(NewClaim { reference: reference?, printed, issuer, total })
+}
+
+/// Who issues invoices; nothing when nobody is named.
+fn issuer(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
+    let name = fields.title(field, text)?;
+    if let Some(other) = other_letter_of_issuer(text) {
+        fields.wrong(
+            field,
+            format!("must have only the letters A to Z, with or without accents, and digits; got {other}"),
+        );
+    } else if !names_an_issuer(&name) {
+        fields.wrong(field, format!("must have a letter or a digit, got {name:?}"));
+    }
+    Some(name)
+}
+
+/// Whether a leader is a national leader or an equivalent; nothing when that is not said.
+fn leader_kind(fields: &mut Fields, field: &str, number: i32) -> Option<LeaderKind> {
+    if proto::LeaderKind::try_from(number).is_err() {
+        fields.wrong(field, format!("must be a kind of leader that this version knows, got {number}"));
+    }
+    convert::leader_kind_from(number)
+}
+
+/// An invoice's reference; nothing when none is given. A text that only earlier versions took has been refused before its
+/// handler, unless this call was answered by one: then it is as that version normalised it.
 fn reference(fields: &mut Fields, text: &str) -> Option<Reference> {
     let given = fields.title("invoice", text)?;
-    let reference = Reference::new(&given);
-    if reference.is_none() {
-        fields.wrong(
-            "invoice",
-            "at most 64 letters and digits (A to Z, 0 to 9) are wanted, at least one of them a digit",
-        );
+    match Reference::read(&given) {
+        Ok(reference) => Some(reference),
+        Err(why) => {
+            let taken_before = Reference::before_rules_2(&given);
+            if taken_before.is_none() && matches!(why, BadReference::Shape(_)) {
+                fields.wrong("invoice", why.to_string());
+            }
+            taken_before
+        }
     }
-    reference
 }
 
 #[cfg(test)]
@@ -202,7 +250,11 @@ mod tests {
     }
 
     fn nle(leader: &str, organisation: &str) -> Option<Asked> {
-        Some(Asked::Nle(NleSupport { leader: leader.to_owned(), organisation: organisation.to_owned() }))
+        Some(Asked::Nle(NleSupport {
+            leader: leader.to_owned(),
+            organisation: organisation.to_owned(),
+            ..Default::default()
+        }))
     }
 
     fn wrong_fields<T: std::fmt::Debug>(result: Result<T>) -> Vec<String> {
@@ -283,6 +335,8 @@ mod tests {
             panic!("refused")
         };
         assert_eq!((amount, on, booking), (None, today, Some(Seq(7))));
-        assert_eq!(invoice.unwrap().as_str(), "INV12");
+        let claim = invoice.unwrap();
+        assert_eq!((claim.reference.as_str(), claim.printed.as_str()), ("INV12", "inv-1/2"));
+        assert_eq!((claim.issuer, claim.total), (None, None));
     }
 }

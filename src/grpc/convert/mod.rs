@@ -22,7 +22,8 @@ use crate::domain::time::Micros;
 use crate::proto;
 
 pub(super) use money::{
-    award, award_state_from, awards, cap, first_award, fund, fund_entry, funds, made_booking, position, released,
+    award, award_state_from, awards, cap, first_award, fund, fund_entry, funds, leader_kind_from, made_booking,
+    position, released,
 };
 pub(super) use referral::{referral, referral_in_full, referral_origin_from, referral_state_from};
 pub(super) use register::{
@@ -178,6 +179,12 @@ pub(super) fn warnings(told: &Told) -> Vec<proto::Warning> {
         Warning::DateInThePast(on) => proto::Warning {
             code: "DATE_IN_THE_PAST".to_owned(),
             message: format!("{on} lies in the past; it is recorded as the date it happened"),
+        },
+        Warning::DrawRepeated(on) => proto::Warning {
+            code: "DRAW_REPEATED".to_owned(),
+            message: format!(
+                "so much was drawn on this award on {on} already, and neither draw names an invoice; refund one if it is the same"
+            ),
         },
         Warning::DateAssumed(on) => proto::Warning {
             code: "DATE_ASSUMED".to_owned(),

@@ -3,7 +3,7 @@
 use super::{date, number, timestamp};
 use crate::app::writer::Told;
 use crate::app::{Fund, FundEntry, Sums};
-use crate::domain::award::{self, Award, BookingState, Support};
+use crate::domain::award::{self, Award, BookingState, LeaderKind, Support};
 use crate::domain::ids::Programme;
 use crate::domain::ledger::{Account, Owner, Unit};
 use crate::domain::money::Pence;
@@ -46,20 +46,26 @@ pub(in crate::grpc) fn award(it: &Award, text: Option<&str>) -> proto::Award {
         awarded_by: it.by.to_string(),
         support: Some(support(&it.support, text.unwrap_or_default().to_owned())),
         bookings: it.bookings.iter().map(booking).collect(),
-        invoices: it.invoices.iter().map(invoice).collect(),
+        invoices: it.invoices.iter().map(|paid| invoice(it, paid, text)).collect(),
         etag: it.etag(),
     }
 }
 
 fn support(it: &Support, text: String) -> WireSupport {
     match it {
-        Support::Nle { leader } => {
-            WireSupport::Nle(proto::NleSupport { leader: leader.to_string(), organisation: text })
-        }
+        Support::Nle { leader, leader_kind } => WireSupport::Nle(proto::NleSupport {
+            leader: leader.to_string(),
+            organisation: text,
+            leader_kind: self::leader_kind(*leader_kind).into(),
+        }),
         Support::Credit { partner } => {
             WireSupport::Credit(proto::CreditSupport { partner_uid: number(partner.get()), suitable_because: text })
         }
-        Support::Nlg {} => WireSupport::Nlg(proto::NlgSupport { because: text }),
+        Support::Nlg { leader, organisation } => WireSupport::Nlg(proto::NlgSupport {
+            because: text,
+            leader: leader.as_ref().map(ToString::to_string).unwrap_or_default(),
+            organisation: organisation.clone().unwrap_or_default(),
+        }),
         Support::Npqel { leader, provider } => WireSupport::Npqel(proto::NpqelSupport {
             leader: leader.to_string(),
             provider: provider.clone(),
@@ -80,14 +86,38 @@ fn booking(it: &award::Booking) -> proto::Booking {
         date: date(Some(it.on)),
         leader: it.leader.to_string(),
         state: state.into(),
+        leader_kind: leader_kind(it.leader_kind).into(),
     }
 }
 
-fn invoice(it: &award::Invoice) -> proto::Invoice {
+const fn leader_kind(it: Option<LeaderKind>) -> proto::LeaderKind {
+    match it {
+        None => proto::LeaderKind::Unspecified,
+        Some(LeaderKind::NationalLeader) => proto::LeaderKind::NationalLeader,
+        Some(LeaderKind::Equivalent) => proto::LeaderKind::Equivalent,
+    }
+}
+
+/// The kind of leader that a number of the wire means; nothing for unspecified.
+pub(in crate::grpc) fn leader_kind_from(number: i32) -> Option<LeaderKind> {
+    match proto::LeaderKind::try_from(number) {
+        Ok(proto::LeaderKind::NationalLeader) => Some(LeaderKind::NationalLeader),
+        Ok(proto::LeaderKind::Equivalent) => Some(LeaderKind::Equivalent),
+        Ok(proto::LeaderKind::Unspecified) | Err(_) => None,
+    }
+}
+
+/// An invoice. Its issuer may be the organisation of the award's leader, which is the award's text.
+fn invoice(award: &Award, it: &award::Invoice, text: Option<&str>) -> proto::Invoice {
+    let organisation = text.filter(|_| it.issuer.is_empty() && matches!(award.support, Support::Nle { .. }));
+    let claim = it.claim.as_ref();
     proto::Invoice {
         reference: it.reference.as_str().to_owned(),
         amount_pence: it.amount.get(),
         refunded_pence: it.refunded.get(),
+        issuer: organisation.unwrap_or(&it.issuer).to_owned(),
+        printed: claim.map(|it| it.printed.clone()).unwrap_or_default(),
+        total_pence: claim.and_then(|it| it.total).map_or(0, Pence::get),
     }
 }
 

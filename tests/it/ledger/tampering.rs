@@ -9,6 +9,7 @@ use crate::record::Tampering;
 pub(super) async fn with(past: &mut Past, book: &Book) -> Vec<Tampering> {
     let mut rows = covered(past, book).await;
     rows.extend(beside(past, book).await);
+    rows.extend(claims(past, book));
     rows.extend(unreadable(past, book));
     rows.extend(forged(past));
     rows.extend(of_no_book(past, book));
@@ -82,6 +83,44 @@ async fn covered(past: &mut Past, book: &Book) -> Vec<Tampering> {
     ]
 }
 
+/// The same of invoices and of leaders.
+fn claims(past: &Past, book: &Book) -> Vec<Tampering> {
+    let Book { days, fees, .. } = book;
+    let [leader, paid] = [days, fees].map(|it| past.id(it));
+    vec![
+        (
+            format!("UPDATE invoices SET part = part + 1 WHERE award_id = {paid}"),
+            fees.clone(),
+            format!("UPDATE invoices SET part = part - 1 WHERE award_id = {paid}"),
+        ),
+        (
+            format!("UPDATE invoices SET total = amount WHERE award_id = {paid}"),
+            fees.clone(),
+            format!("UPDATE invoices SET total = NULL WHERE award_id = {paid}"),
+        ),
+        (
+            format!("UPDATE invoices SET printed = 'INV 7' WHERE award_id = {paid}"),
+            fees.clone(),
+            format!("UPDATE invoices SET printed = 'INV-7' WHERE award_id = {paid}"),
+        ),
+        (
+            format!("UPDATE invoices SET issuer = 'Oak Trust' WHERE award_id = {paid}"),
+            format!("award {fees}: its invoice"),
+            format!("UPDATE invoices SET issuer = 'Teach First' WHERE award_id = {paid}"),
+        ),
+        (
+            format!("UPDATE awards SET leader_key = leader_key || 'x' WHERE id = {paid}"),
+            format!("award {fees}: it cannot be read: the leader's key"),
+            format!("UPDATE awards SET leader_key = SUBSTR(leader_key, 1, LENGTH(leader_key) - 1) WHERE id = {paid}"),
+        ),
+        (
+            format!("UPDATE bookings SET leader_kind = 'equivalent' WHERE award_id = {leader}"),
+            days.clone(),
+            format!("UPDATE bookings SET leader_kind = NULL WHERE award_id = {leader}"),
+        ),
+    ]
+}
+
 /// The same of what no balance shows: approvals, what entries are stored as, rows that hang on nothing.
 async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
     let Book { credit_fund, credit, days, fees, approval, .. } = book;
@@ -110,8 +149,8 @@ async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
         ),
         (
             format!(
-                "INSERT INTO bookings SELECT programme, seq + 1000, {none}, half_days, booked_for, leader, state \
-                 FROM bookings WHERE award_id = {leader}"
+                "INSERT INTO bookings SELECT programme, seq + 1000, {none}, half_days, booked_for, leader, state, \
+                 leader_kind FROM bookings WHERE award_id = {leader}"
             ),
             format!("award {nobody}: it is not there, but its booking"),
             format!("DELETE FROM bookings WHERE award_id = {none}"),
@@ -258,11 +297,20 @@ fn of_no_book(past: &Past, book: &Book) -> Vec<Tampering> {
             "awards",
             format!(
                 "{other}, {strange}, offer_id, strand, unit, support, fund_id, cap_id, day_rate, awarded, drawn, \
-                 released, refunded, awarded_on, awarded_by, made_seq, version FROM awards WHERE id = {award}"
+                 released, refunded, awarded_on, awarded_by, made_seq, version, leader_key FROM awards WHERE id = {award}"
             ),
         ),
-        ("bookings", format!("{strange}, seq, award_id, half_days, booked_for, leader, state FROM bookings")),
-        ("invoices", format!("{strange}, seq, award_id, provider, reference, amount, amount FROM invoices")),
+        (
+            "bookings",
+            format!("{strange}, seq, award_id, half_days, booked_for, leader, state, leader_kind FROM bookings"),
+        ),
+        (
+            "invoices",
+            format!(
+                "{strange}, seq, award_id, provider, reference || 'X', amount, amount, issuer, printed, total, part \
+                 FROM invoices"
+            ),
+        ),
         (
             "approvals",
             format!(

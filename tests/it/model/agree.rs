@@ -273,6 +273,7 @@ async fn whole_award(world: &mut World, scheme: &Scheme, award: usize, at: &str)
     assert_eq!(bookings, wanted.collect::<Vec<_>>(), "{at}");
     let invoices: Vec<(String, i64, i64)> =
         seen.invoices.into_iter().map(|it| (it.reference, it.amount_pence, it.refunded_pence)).collect();
-    let wanted = model.invoices.iter().map(|it| (it.reference.clone(), it.amount, it.refunded));
+    let pence = |amount| model.strand.cost(amount);
+    let wanted = model.invoices.iter().map(|it| (it.reference.clone(), pence(it.amount), pence(it.refunded)));
     assert_eq!(invoices, wanted.collect::<Vec<_>>(), "{at}");
 }

@@ -15,6 +15,19 @@ pub(super) struct Line {
     pub(super) amount: i64,
     pub(super) partner: i32,
     pub(super) provider: &'static str,
+    pub(super) leader: String,
+}
+
+impl Line {
+    /// Who issues the invoices of what it awards: nobody for governance support, whose leader is not said.
+    pub(super) fn issuer(&self) -> String {
+        match self.strand {
+            Strand::Npqel => self.provider.to_owned(),
+            Strand::Nle => "the leader's organisation".to_owned(),
+            Strand::Credit => format!("trust {}", self.partner),
+            Strand::Nlg => String::new(),
+        }
+    }
 }
 
 /// What is wrong with a command that would be judged otherwise.
@@ -43,21 +56,75 @@ impl Odd {
 /// A command on the model's own numbers.
 #[derive(Debug, Clone)]
 pub(super) enum Command {
-    Contact { offer: usize, who: Who, date: String },
-    Accept { offer: usize, by: Who, date: String },
-    Decline { offer: usize, date: String },
-    Start { offer: usize },
-    Close { offer: usize, outcome: &'static str, date: String },
-    Reopen { offer: usize },
-    Give { approval: usize, asker: bool },
-    CreateFund { strand: Strand, region: &'static str },
-    Change { wish: Wish },
-    Award { offer: usize, lines: Vec<Line>, date: String },
-    Book { award: usize, half_days: i64, date: String },
-    Cancel { award: usize, booking: usize },
-    Draw { award: usize, amount: i64, booking: Option<usize>, invoice: Option<String>, date: String },
-    Release { award: usize, amount: Option<i64>, date: String },
-    Refund { award: usize, amount: i64, invoice: Option<String>, date: String },
+    Contact {
+        offer: usize,
+        who: Who,
+        date: String,
+    },
+    Accept {
+        offer: usize,
+        by: Who,
+        date: String,
+    },
+    Decline {
+        offer: usize,
+        date: String,
+    },
+    Start {
+        offer: usize,
+    },
+    Close {
+        offer: usize,
+        outcome: &'static str,
+        date: String,
+    },
+    Reopen {
+        offer: usize,
+    },
+    Give {
+        approval: usize,
+        asker: bool,
+    },
+    CreateFund {
+        strand: Strand,
+        region: &'static str,
+    },
+    Change {
+        wish: Wish,
+    },
+    Award {
+        offer: usize,
+        lines: Vec<Line>,
+        date: String,
+    },
+    Book {
+        award: usize,
+        half_days: i64,
+        date: String,
+    },
+    Cancel {
+        award: usize,
+        booking: usize,
+    },
+    Draw {
+        award: usize,
+        amount: i64,
+        booking: Option<usize>,
+        invoice: Option<String>,
+        total: Option<i64>,
+        date: String,
+    },
+    Release {
+        award: usize,
+        amount: Option<i64>,
+        date: String,
+    },
+    Refund {
+        award: usize,
+        amount: i64,
+        invoice: Option<String>,
+        date: String,
+    },
     Odd(Odd, Box<Command>),
 }
 
@@ -250,7 +317,9 @@ impl Generator {
         let wrong = [90_007, 90_021, 99_999, offer.uid.max(90_003)];
         let partner = if self.one_in(10) { wrong[self.rng.usize(0..4)] } else { crate::money::PARTNER };
         let provider = if self.one_in(10) { "Acme Leadership" } else { PROVIDER };
-        Line { strand, amount: self.rng.i64(1..=most), partner, provider }
+        // Mostly somebody new, as a leader is funded once.
+        let leader = if self.one_in(6) { self.rng.u32(0..3) } else { self.rng.u32(3..) };
+        Line { strand, amount: self.rng.i64(1..=most), partner, provider, leader: format!("ceo-{leader}") }
     }
 
     fn on_award(&mut self, scheme: &Scheme) -> Command {
@@ -300,9 +369,12 @@ impl Generator {
             Some(booking) => booking.half_days,
             None => self.some_of(it),
         };
-        let with = if it.strand == Strand::Npqel { !self.one_in(8) } else { self.one_in(20) };
-        let invoice = with.then(|| format!("INV{}", self.rng.u32(0..9)));
-        Command::Draw { award, amount, booking, invoice, date }
+        let with = if it.strand == Strand::Npqel { !self.one_in(8) } else { self.one_in(6) };
+        let number = with.then(|| self.rng.u32(0..9));
+        // Every other invoice is paid in parts, and mostly of the same total.
+        let total = number.filter(|it| it % 2 == 0).map(|_| if self.one_in(6) { 90_000 } else { 150_000 });
+        let total = total.filter(|_| !self.one_in(4));
+        Command::Draw { award, amount, booking, invoice: number.map(|it| format!("INV{it}")), total, date }
     }
 
     fn release(&mut self, award: usize, it: &Award) -> Command {

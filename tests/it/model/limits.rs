@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tonic::Status;
 
 use super::agree::Step;
+use super::claims::TakenBack;
 use super::command::Command;
 use super::scheme::{No, Scheme};
 use crate::money::refusal;
@@ -14,15 +15,18 @@ fn kind(reason: &str) -> &'static str {
     match reason {
         "STATE_NOT_ALLOWED" => "state",
         "OUTSIDE_WINDOW" | "OUTSIDE_PROGRAMME" => "period",
-        "STRAND_NOT_OFFERED" | "PARTNER_NOT_SUITABLE" | "NOT_FOUND" => "recipient",
+        "STRAND_NOT_OFFERED" | "PARTNER_NOT_SUITABLE" | "LEADER_FUNDED" | "NOT_FOUND" => "recipient",
         "PROVIDER_NOT_ACCREDITED" => "terms",
         "CAP_EXCEEDED" => "cap",
         "FUND_MISSING" | "FUNDS_INSUFFICIENT" | "FUND_OVER_COMMITTED" => "fund",
         "AWARD_EXCEEDED"
         | "UNIT_MISMATCH"
         | "BOOKING_NOT_OPEN"
+        | "BOOKING_LEADER_MISSING"
+        | "CLAIM_ISSUER_MISSING"
+        | "CLAIM_TOTAL_DIFFERS"
+        | "CLAIM_TOTAL_EXCEEDED"
         | "INVOICE_MISSING"
-        | "INVOICE_NOT_EXPECTED"
         | "INVOICE_PAID" => "award",
         other => panic!("{other} is no limit of an amount"),
     }
@@ -48,7 +52,8 @@ pub(super) fn named(step: &Step<'_>, bars: &No, status: &Status) {
 
 /// Where numbers alone bind, the largest amount is what they leave.
 pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
-    let numbers = ["CAP_EXCEEDED", "FUNDS_INSUFFICIENT", "FUND_OVER_COMMITTED", "AWARD_EXCEEDED"];
+    let numbers =
+        ["CAP_EXCEEDED", "FUNDS_INSUFFICIENT", "FUND_OVER_COMMITTED", "AWARD_EXCEEDED", "CLAIM_TOTAL_EXCEEDED"];
     if !bars.iter().all(|it| numbers.contains(it)) {
         return;
     }
@@ -57,14 +62,21 @@ pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
             [line] => room(step.before, *offer, line.strand),
             _ => return,
         },
-        Command::Book { award, .. } | Command::Release { award, .. } | Command::Draw { award, booking: None, .. } => {
+        Command::Book { award, .. } | Command::Release { award, .. } => {
             let it = &step.before.awards[*award];
             it.committed() - it.booked()
         }
-        Command::Refund { award, invoice, .. } => {
+        Command::Draw { award, booking: None, invoice, total, .. } => {
             let it = &step.before.awards[*award];
-            let mut paid = it.standing().filter(|paid| invoice.as_ref().is_none_or(|named| paid.reference == *named));
-            paid.next().map_or(it.drawn - it.refunded, |paid| paid.amount - paid.refunded)
+            let left = invoice.as_ref().and_then(|named| step.before.left_of(it, named, *total));
+            left.unwrap_or(i64::MAX).min(it.committed() - it.booked())
+        }
+        Command::Refund { award, amount, invoice, .. } => {
+            let it = &step.before.awards[*award];
+            match it.taken_back(*amount, invoice.as_deref()) {
+                TakenBack::Of(at) => it.invoices[at].amount - it.invoices[at].refunded,
+                TakenBack::Without | TakenBack::Unsaid => it.without_invoice(),
+            }
         }
         _ => return,
     };

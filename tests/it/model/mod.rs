@@ -4,6 +4,7 @@
 //! A failure prints its seed; `TSIO_SEED` runs that one alone, `TSIO_MODEL_STEPS` says how many commands.
 
 mod agree;
+mod claims;
 mod command;
 mod limits;
 mod rules;
@@ -30,20 +31,23 @@ const STEP: Duration = Duration::from_millis(200);
 const RECIPIENTS: [i32; 10] = [910_001, 910_003, 910_009, 910_040, 910_042, 910_044, 90_001, 90_002, 90_005, 90_006];
 /// A sequence so long has met all of these.
 const LONG: usize = 2_000;
-const MET: [&str; 20] = [
+const MET: [&str; 23] = [
     "APPROVAL_NOT_OPEN",
     "APPROVAL_REQUIRED",
     "AWARD_EXCEEDED",
     "BOOKING_NOT_OPEN",
     "CAP_EXCEEDED",
+    "CLAIM_ISSUER_MISSING",
+    "CLAIM_TOTAL_DIFFERS",
+    "CLAIM_TOTAL_EXCEEDED",
     "ETAG_STALE",
     "FIELD_VIOLATIONS",
     "FUNDS_INSUFFICIENT",
     "FUND_EXISTS",
     "FUND_OVER_COMMITTED",
     "INVOICE_MISSING",
-    "INVOICE_NOT_EXPECTED",
     "INVOICE_PAID",
+    "LEADER_FUNDED",
     "NOT_FOUND",
     "OUTSIDE_WINDOW",
     "PARTNER_NOT_SUITABLE",

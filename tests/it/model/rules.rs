@@ -1,5 +1,6 @@
 //! The rules of the scheme: each command judged against the model and, where nothing bars it, carried out on it.
 
+use super::claims::TakenBack;
 use super::command::{Command, Line};
 use super::scheme::{
     ALONE, Account, Approval, Award, Booking, BookingState, CLAIMS_UNTIL, Fund, Invoice, No, Scheme, State, Strand,
@@ -46,8 +47,9 @@ impl Scheme {
             Command::Award { offer, lines, date } => self.award(*offer, lines, date),
             Command::Book { award, half_days, date } => self.book(*award, *half_days, date),
             Command::Cancel { award, booking } => self.cancel(*award, *booking),
-            Command::Draw { award, amount, booking, invoice, date } => {
-                self.draw(*award, *amount, *booking, invoice.as_deref(), date)
+            Command::Draw { award, amount, booking, invoice, total, date } => {
+                let invoice = invoice.as_deref().map(|it| (it, *total));
+                self.draw(*award, (*amount, *booking), invoice, date)
             }
             Command::Release { award, amount, date } => self.release(*award, *amount, date),
             Command::Refund { award, amount, invoice, date } => self.refund(*award, *amount, invoice.as_deref(), date),
@@ -256,7 +258,8 @@ impl Scheme {
                     offer,
                     fund,
                     strand: line.strand,
-                    provider: line.provider,
+                    issuer: line.issuer(),
+                    leader: line.leader.clone(),
                     on: date.to_owned(),
                     awarded: line.amount,
                     drawn: 0,
@@ -290,6 +293,9 @@ impl Scheme {
         }
         if strand == Strand::Npqel && line.provider == "Acme Leadership" {
             bars.insert("PROVIDER_NOT_ACCREDITED");
+        }
+        if strand == Strand::Npqel && (self.is_funded(&line.leader) || !after.leaders.insert(line.leader.clone())) {
+            bars.insert("LEADER_FUNDED");
         }
         if let Some(cap) = after.offers[offer].cap(strand) {
             cap.committed += line.amount;
@@ -328,7 +334,9 @@ impl Scheme {
         if !LIVE.contains(&self.offers[it.offer].state) {
             bars.insert("STATE_NOT_ALLOWED");
         }
-        if it.strand != Strand::Nle {
+        if it.strand == Strand::Nlg {
+            bars.insert("BOOKING_LEADER_MISSING");
+        } else if it.strand != Strand::Nle {
             bars.insert("UNIT_MISMATCH");
         } else if half_days > it.committed() - it.booked() {
             bars.insert("AWARD_EXCEEDED");
@@ -359,7 +367,13 @@ impl Scheme {
         })
     }
 
-    fn draw(&mut self, award: usize, amount: i64, booking: Option<usize>, invoice: Option<&str>, date: &str) -> Answer {
+    fn draw(
+        &mut self,
+        award: usize,
+        (amount, booking): (i64, Option<usize>),
+        invoice: Option<(&str, Option<i64>)>,
+        date: &str,
+    ) -> Answer {
         let it = &self.awards[award];
         let mut bars = No::new();
         if self.offers[it.offer].state != State::Delivering {
@@ -379,18 +393,8 @@ impl Scheme {
                 bars.insert("AWARD_EXCEEDED");
             }
         }
-        match invoice {
-            None if it.strand == Strand::Npqel => {
-                bars.insert("INVOICE_MISSING");
-            }
-            Some(_) if it.strand != Strand::Npqel => {
-                bars.insert("INVOICE_NOT_EXPECTED");
-            }
-            Some(reference) if self.paid(it.provider, reference) => {
-                bars.insert("INVOICE_PAID");
-            }
-            _ => {}
-        }
+        bars.extend(self.bars_claim(it, amount, invoice));
+        let paid = invoice.map(|(reference, given)| (reference.to_owned(), self.total_of(it, reference, given)));
         unless(bars, || {
             self.post(award, Verb::Spend, amount, "drawn");
             let it = &mut self.awards[award];
@@ -398,8 +402,7 @@ impl Scheme {
             if let Some(booking) = booking {
                 it.bookings[booking].state = BookingState::Delivered;
             }
-            let reference = invoice.map(str::to_owned);
-            it.invoices.extend(reference.map(|reference| Invoice { reference, amount, refunded: 0 }));
+            it.invoices.extend(paid.map(|(reference, total)| Invoice { reference, amount, refunded: 0, total }));
             self.touched(award, "drawn");
             Answer::Done
         })
@@ -426,7 +429,6 @@ impl Scheme {
         })
     }
 
-    /// The invoice has to be named where several stand.
     fn refund(&mut self, award: usize, amount: i64, invoice: Option<&str>, date: &str) -> Answer {
         let it = &self.awards[award];
         let mut bars = No::new();
@@ -436,23 +438,17 @@ impl Scheme {
         if date < it.on.as_str() {
             bars.insert("OUTSIDE_WINDOW");
         }
-        let refunded = match invoice {
-            Some(_) if it.strand != Strand::Npqel => {
-                bars.insert("INVOICE_NOT_EXPECTED");
-                None
-            }
-            None if it.strand == Strand::Npqel && it.standing().count() != 1 => {
+        let refunded = match it.taken_back(amount, invoice) {
+            TakenBack::Of(paid) => Some(paid),
+            TakenBack::Without => None,
+            TakenBack::Unsaid => {
                 bars.insert("INVOICE_MISSING");
                 None
             }
-            // Of one reference at most one payment stands.
-            _ => it.invoices.iter().position(|paid| {
-                paid.refunded < paid.amount && invoice.is_none_or(|reference| paid.reference == reference)
-            }),
         };
-        if let Some(paid) = refunded
-            && amount > it.invoices[paid].amount - it.invoices[paid].refunded
-        {
+        let most =
+            refunded.map_or_else(|| it.without_invoice(), |at| it.invoices[at].amount - it.invoices[at].refunded);
+        if amount > most {
             bars.insert("AWARD_EXCEEDED");
         }
         unless(bars, || {

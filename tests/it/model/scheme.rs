@@ -181,6 +181,8 @@ pub(super) struct Invoice {
     pub(super) reference: String,
     pub(super) amount: i64,
     pub(super) refunded: i64,
+    /// In pence; nothing where one draw pays it.
+    pub(super) total: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -188,7 +190,9 @@ pub(super) struct Award {
     pub(super) offer: usize,
     pub(super) fund: usize,
     pub(super) strand: Strand,
-    pub(super) provider: &'static str,
+    /// Who issues its invoices; nobody where the award does not say.
+    pub(super) issuer: String,
+    pub(super) leader: String,
     /// The day it was made.
     pub(super) on: String,
     pub(super) awarded: i64,
@@ -240,6 +244,8 @@ pub(super) struct Scheme {
     pub(super) funds: Vec<Fund>,
     pub(super) awards: Vec<Award>,
     pub(super) approvals: Vec<Approval>,
+    /// Leaders whose fees the lines of a call before pay; empty between calls.
+    pub(super) leaders: BTreeSet<String>,
 }
 
 /// What an entry does to an account.
@@ -292,12 +298,6 @@ impl Scheme {
         let fund = &mut self.funds[fund];
         verb.on(&mut fund.account, cost);
         fund.entries.push((kind, verb.name(), cost));
-    }
-
-    /// The award whose payment of this provider's invoice stands.
-    pub(super) fn paid(&self, provider: &str, reference: &str) -> bool {
-        let mut of_provider = self.awards.iter().filter(|it| it.strand == Strand::Npqel && it.provider == provider);
-        of_provider.any(|it| it.standing().any(|paid| paid.reference == reference))
     }
 
     /// What a movement of money is refused for, were it carried out now.

@@ -13,7 +13,7 @@ use tsio::proto::{
 use super::command::{Command, Line, Odd};
 use super::scheme::{Scheme, Strand, Who, Wish};
 use crate::client::{Client, YEAR, fresh};
-use crate::money::{credit_with, nle, nlg, npqel};
+use crate::money::{credit_with, nle, nlg, npqel_of};
 
 /// What one call brought back.
 #[derive(Debug, Default)]
@@ -247,7 +247,7 @@ impl Framed<'_> {
             Strand::Nle => nle(self.half_days(line.amount)),
             Strand::Credit => credit_with(line.partner, self.amount(line.amount)),
             Strand::Nlg => nlg(self.amount(line.amount)),
-            Strand::Npqel => npqel(line.provider, self.amount(line.amount)),
+            Strand::Npqel => npqel_of(&line.leader, line.provider, self.amount(line.amount)),
         }
     }
 
@@ -278,7 +278,7 @@ impl Framed<'_> {
                 let request = CancelBookingRequest { request_id, award, booking, etag, validate_only: false };
                 sent!(client, award_service, cancel_booking, request, |answer| Sent::default())
             }
-            Command::Draw { award, amount, booking, invoice, date } => {
+            Command::Draw { award, amount, booking, invoice, total, date } => {
                 use draw_award_request::Amount;
                 let days = self.world.awards_of_days(*award);
                 let amount = if days {
@@ -297,6 +297,7 @@ impl Framed<'_> {
                     date,
                     booking,
                     invoice,
+                    total_pence: total.unwrap_or_default(),
                     etag,
                     ..Default::default()
                 };

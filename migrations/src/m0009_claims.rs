@@ -1,0 +1,44 @@
+//! Claims: whose invoice it is, its total and its parts; and what is recorded of leaders.
+//!
+//! Rows that were there keep what they have. They have no part, so the index of parts does not judge them; the index of
+//! invoices that one draw pays judges what it judged before, and new rows without a total.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        crate::run(manager, COLUMNS).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        crate::WHOLE
+    }
+}
+
+const COLUMNS: &str = "
+-- With a part, `provider` is the key of the issuer; without one it is the provider's name, as before.
+ALTER TABLE invoices ADD COLUMN issuer TEXT;
+ALTER TABLE invoices ADD COLUMN printed TEXT;
+ALTER TABLE invoices ADD COLUMN total {int} CHECK (total >= amount);
+ALTER TABLE invoices ADD COLUMN part {int} CHECK (part >= 1);
+
+-- An invoice without a total is paid by one draw, in whatever programme, until all of it has been refunded.
+DROP INDEX one_payment_an_invoice;
+CREATE UNIQUE INDEX one_payment_an_invoice ON invoices (provider, reference) WHERE refunded < amount AND total IS NULL;
+-- Payments of one invoice are numbered, in whatever programme: of two that are decided at once one finds its number taken,
+-- and is decided anew. Payments are looked up by reference.
+CREATE UNIQUE INDEX one_payment_a_part ON invoices (reference, provider, part);
+
+-- The leader of fees as compared; nothing before. A leader is funded once in a programme, unless all of it was given back.
+ALTER TABLE awards ADD COLUMN leader_key TEXT;
+CREATE UNIQUE INDEX one_funded_award_a_leader ON awards (programme, leader_key)
+    WHERE leader_key IS NOT NULL AND awarded > released + refunded;
+CREATE INDEX awards_of_fees ON awards (programme, leader_key) WHERE strand = 'npqel';
+
+-- Whether a leader is a national leader of education or an equivalent; nothing where that is not recorded.
+ALTER TABLE bookings ADD COLUMN leader_kind TEXT;
+";

@@ -1,0 +1,222 @@
+//! Claims: who made an invoice out, and what has been paid on it.
+//!
+//! "A claim's reference belongs to its issuer" (`domain.md` section 5). Issuer and normalised reference together are one
+//! claim, in whatever programme it is paid. It is paid by one draw, or up to the total that its first draw states.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+use super::reference::{OtherLetter, Reference};
+use super::{Award, Invoice};
+use crate::domain::event::{Hash, Seq};
+use crate::domain::ids::{AwardId, BadId};
+use crate::domain::money::Pence;
+
+/// An issuer as it is compared: the SHA-256 of its name, so that a name that lies apart can be compared without being in
+/// the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IssuerKey(Hash);
+
+impl IssuerKey {
+    /// The key of a name. Case, accents, punctuation and spaces make no other issuer.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let compared: String = compared(name).filter(|it| it.is_alphanumeric()).collect();
+        Self(Hash(Sha256::new().chain_update(b"tsio issuer v1\n").chain_update(compared).finalize().into()))
+    }
+}
+
+impl fmt::Display for IssuerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for IssuerKey {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+fn compared(name: &str) -> impl Iterator<Item = char> {
+    name.nfkd().filter(|it| !is_combining_mark(*it)).flat_map(char::to_uppercase)
+}
+
+/// The first character of a name that is a letter or digit of another alphabet, which may look like one of A to Z. Accents
+/// are fine.
+#[must_use]
+pub fn other_letter_of_issuer(name: &str) -> Option<OtherLetter> {
+    name.chars().zip(1..).find_map(|(character, place)| {
+        let mut compared = compared(character.encode_utf8(&mut [0; 4])).collect::<Vec<char>>().into_iter();
+        compared.find(|it| !it.is_ascii() && it.is_alphanumeric()).map(|character| OtherLetter { character, place })
+    })
+}
+
+/// Whether a name has a letter or digit at all.
+#[must_use]
+pub fn names_an_issuer(name: &str) -> bool {
+    compared(name).any(char::is_alphanumeric)
+}
+
+/// What a call says of the invoice it pays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewClaim {
+    /// Its reference, normalised.
+    pub reference: Reference,
+    /// The reference as it is printed.
+    pub printed: String,
+    /// Who made it out, where the call says so.
+    pub issuer: Option<String>,
+    /// Its total, where the call says so: then it may be paid in parts.
+    pub total: Option<Pence>,
+}
+
+/// What the record says of an invoice that a draw pays, beside its normalised reference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimPart {
+    /// Who made it out; nothing where that is the organisation of the award's leader, whose name lies apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The issuer as it is compared.
+    pub issuer_key: IssuerKey,
+    /// The reference as it is printed.
+    pub printed: String,
+    /// The total of the invoice; nothing where one draw pays it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Pence>,
+    /// Which payment of this claim it is, counted over all programmes from 1. Two that are decided at once get the same
+    /// number, and the database takes one of them.
+    pub part: i64,
+}
+
+/// A claim as it is looked up.
+pub type ClaimKey = (IssuerKey, Reference);
+
+/// A payment of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payment {
+    /// What was paid.
+    pub amount: Pence,
+    /// What of it was refunded.
+    pub refunded: Pence,
+    /// The total of the invoice; nothing where this draw pays it.
+    pub total: Option<Pence>,
+    /// Its number; 0 before rules 2.
+    pub part: i64,
+}
+
+impl Payment {
+    const fn stands(&self) -> bool {
+        self.refunded.get() < self.amount.get()
+    }
+}
+
+/// All payments of a claim, by the award that made each and its event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClaimPayments(BTreeMap<(AwardId, Seq), Payment>);
+
+impl ClaimPayments {
+    /// Adds a payment, or takes its state over.
+    pub fn put(&mut self, award: AwardId, invoice: &Invoice) {
+        let (total, part) = invoice.claim.as_ref().map_or((None, 0), |it| (it.total, it.part));
+        let payment = Payment { amount: invoice.amount, refunded: invoice.refunded, total, part };
+        self.0.insert((award, invoice.seq), payment);
+    }
+
+    /// The first payment that stands: not all of it was refunded.
+    #[must_use]
+    pub fn standing(&self) -> Option<(AwardId, Payment)> {
+        self.0.iter().find(|(_, it)| it.stands()).map(|((award, _), it)| (*award, *it))
+    }
+
+    /// What has been paid and not refunded.
+    #[must_use]
+    pub fn paid(&self) -> i64 {
+        let each = self.0.values().map(|it| it.amount.get().saturating_sub(it.refunded.get()));
+        each.fold(0, i64::saturating_add)
+    }
+
+    /// The number of the last payment.
+    #[must_use]
+    pub fn last_part(&self) -> i64 {
+        self.0.values().map(|it| it.part).max().unwrap_or(0)
+    }
+
+    /// What is wrong with one more payment, as an event records it; nothing when it is sound.
+    #[must_use]
+    pub fn fault(&self, amount: i64, part: &ClaimPart) -> Option<String> {
+        let last = self.last_part();
+        if part.part <= last {
+            return Some(format!("it is payment {} of its invoice, after payment {last}", part.part));
+        }
+        match (self.standing(), part.total) {
+            (Some((_, before)), total) if before.total != total || total.is_none() => {
+                Some("it pays an invoice that has been paid, or is of another total".to_owned())
+            }
+            (_, Some(total)) if self.paid().saturating_add(amount) > total.get() => {
+                Some(format!("it pays more than the total of its invoice, {total}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Award {
+    /// What was drawn without an invoice and not refunded, in the award's unit.
+    #[must_use]
+    pub fn spent_without_invoice(&self) -> i64 {
+        let with = self.invoices.iter().map(|it| self.amount_of(it.left())).fold(0, i64::saturating_add);
+        self.spent().saturating_sub(with)
+    }
+
+    /// What pence come to in the award's unit, rounded down.
+    #[must_use]
+    pub fn amount_of(&self, pence: i64) -> i64 {
+        self.cost(1).and_then(|one| pence.checked_div(one)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_is_compared_by_its_letters_and_digits() {
+        #[rustfmt::skip]
+        let rows = [
+            ("Teach First",          "TEACH  FIRST",       true),
+            ("St Mary's Trust",      "St. Mary’s Trust",   true),
+            ("Tŷ Gwyn",              "Ty Gwyn",            true),
+            ("Ｏａｋ Trust",          "Oak Trust",          true),
+            ("Oak Trust",            "Oak Trust 2",        false),
+            ("Oak Trust",            "Оak Trust",          false),
+        ];
+        for (one, other, same) in rows {
+            assert_eq!(IssuerKey::of(one) == IssuerKey::of(other), same, "{one:?} {other:?}");
+        }
+        let key = IssuerKey::of("Teach First");
+        assert_eq!(key.to_string().parse(), Ok(key));
+    }
+
+    #[test]
+    fn a_letter_of_another_alphabet_is_named() {
+        for (name, wanted) in [
+            ("Tŷ Gwyn – “Oak” & Co. 2", None),
+            ("École", None),
+            ("Оak", Some("\"О\" (U+041E) at character 1")),
+            ("Oak ٣", Some("\"٣\" (U+0663) at character 5")),
+            ("Łódź", Some("\"Ł\" (U+0141) at character 1")),
+        ] {
+            assert_eq!(other_letter_of_issuer(name).map(|it| it.to_string()).as_deref(), wanted, "{name}");
+        }
+        assert!(names_an_issuer("7") && !names_an_issuer(" -&- "));
+    }
+}

@@ -1,0 +1,163 @@
+//! The reference of an invoice: what is compared, so that the same invoice is not paid twice.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+/// Letters and digits a reference may have.
+const MOST: usize = 64;
+
+/// An invoice's reference as it is compared: after NFKC, in upper case, the letters A to Z and the digits 0 to 9 only.
+/// `inv-001/22 ` is `INV00122`. Normalising twice is normalising once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reference(String);
+
+/// Why a text is no reference.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadReference {
+    /// It has another letter or digit, which may look like one of these.
+    #[error("must have only the letters A to Z and the digits 0 to 9, punctuation and spaces; got {0}")]
+    OtherLetter(OtherLetter),
+    /// It has too many letters and digits, or no digit: that is a word, more likely somebody's name, and a reference goes
+    /// into the record for ever.
+    #[error("must have 1 to {MOST} letters and digits (A to Z, 0 to 9), at least one of them a digit, got {0}")]
+    Shape(String),
+}
+
+/// A letter or digit other than A to Z and 0 to 9, and where it stands. Characters are counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherLetter {
+    /// The character, as NFKC and upper case leave it.
+    pub character: char,
+    /// Which character of the text it comes from.
+    pub place: usize,
+}
+
+impl fmt::Display for OtherLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{0}\" (U+{1:04X}) at character {2}", self.character, u32::from(self.character), self.place)
+    }
+}
+
+impl Reference {
+    /// Normalises a reference as it is printed on an invoice.
+    ///
+    /// # Errors
+    /// [`BadReference`], which names the character or the shape that is wrong.
+    pub fn read(text: &str) -> Result<Self, BadReference> {
+        if let Some(other) = other_letter(text) {
+            return Err(BadReference::OtherLetter(other));
+        }
+        let plain = plain(text.nfkc());
+        Self::shaped(plain).map_err(BadReference::Shape)
+    }
+
+    /// A reference as versions before rules 2 normalised it: they left other letters and digits out. What they stored and
+    /// answered is read by this.
+    #[must_use]
+    pub fn before_rules_2(text: &str) -> Option<Self> {
+        Self::shaped(plain(text.chars())).ok()
+    }
+
+    fn shaped(plain: String) -> Result<Self, String> {
+        let is_one = plain.len() <= MOST && plain.contains(|c: char| c.is_ascii_digit());
+        if is_one { Ok(Self(plain)) } else { Err(format!("{plain:?}")) }
+    }
+
+    /// It as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The ASCII letters and digits of a text in upper case.
+fn plain(characters: impl Iterator<Item = char>) -> String {
+    characters.flat_map(char::to_uppercase).filter(char::is_ascii_alphanumeric).collect()
+}
+
+/// The first letter or digit of a text that NFKC and upper case do not make one of A to Z and 0 to 9. A letter with a mark
+/// on it is another letter.
+#[must_use]
+pub fn other_letter(text: &str) -> Option<OtherLetter> {
+    let ends = text.char_indices().map(|(at, character)| at.saturating_add(character.len_utf8()));
+    // A mark belongs to what stands before it, so that what is read up to each character tells whose fault it is.
+    ends.zip(1..).find_map(|(end, place)| {
+        let characters = text.get(..end)?.nfkc().flat_map(char::to_uppercase);
+        let is_other = |it: &char| !it.is_ascii() && (it.is_alphanumeric() || is_combining_mark(*it));
+        characters.filter(is_other).map(|character| OtherLetter { character, place }).next()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_its_letters_and_digits() {
+        for (text, wanted) in [
+            ("inv-001/22 ", Ok("INV00122")),
+            ("straße 9", Ok("STRASSE9")),
+            // NFKC makes these letters and digits of ASCII.
+            ("x\u{ff11}1", Ok("X11")),
+            ("ＩＮＶ－７", Ok("INV7")),
+            ("№ 7", Ok("NO7")),
+            ("ﬁn ²", Ok("FIN2")),
+            ("Ⅷ-1", Ok("VIII1")),
+            ("\u{212a}1", Ok("K1")),
+            // Other letters and digits, however like they look.
+            ("  Ä 7", Err("\"Ä\" (U+00C4) at character 3")),
+            ("INV-А7", Err("\"А\" (U+0410) at character 5")),
+            ("inv-а7", Err("\"А\" (U+0410) at character 5")),
+            ("7\u{664}", Err("\"\u{664}\" (U+0664) at character 2")),
+            ("7 A\u{30a}", Err("\"Å\" (U+00C5) at character 4")),
+            // A mark that no letter takes in is one all the same; upper case may bring one.
+            ("q\u{303}7", Err("\"\u{303}\" (U+0303) at character 2")),
+            ("ǰ-1", Err("\"\u{30c}\" (U+030C) at character 1")),
+            ("", Err("got \"\"")),
+            (" -/. ", Err("got \"\"")),
+            // A word without a digit is no number, and may be a name.
+            ("Jo Bloggs", Err("got \"JOBLOGGS\"")),
+        ] {
+            match (Reference::read(text), wanted) {
+                (Ok(read), wanted) => assert_eq!(Ok(read.as_str()), wanted, "{text:?}"),
+                (Err(why), Err(part)) => assert!(why.to_string().contains(part), "{text:?}: {why}"),
+                (Err(why), Ok(_)) => panic!("{text:?}: {why}"),
+            }
+        }
+        assert!(Reference::read(&"1".repeat(64)).is_ok());
+        assert!(Reference::read(&"1".repeat(65)).is_err());
+        // As long as it is in upper case.
+        assert!(Reference::read(&format!("1{}", "ß".repeat(32))).is_err());
+    }
+
+    /// By hand, from what 7cc23b9 did.
+    #[test]
+    fn an_earlier_version_left_other_letters_out() {
+        for (text, wanted) in [
+            ("inv-001/22 ", Some("INV00122")),
+            ("  Ä 7", Some("7")),
+            ("INV-А7", Some("INV7")),
+            ("ǰ-1", Some("J1")),
+            ("x\u{ff11}1", Some("X1")),
+            ("\u{664}", None),
+            ("Jo Bloggs", None),
+        ] {
+            assert_eq!(Reference::before_rules_2(text).as_ref().map(Reference::as_str), wanted, "{text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        /// What is stored is read again, by either.
+        #[test]
+        fn normalising_twice_is_normalising_once(text in "(\\PC|[ǰßŉΐﬁıa-z0-9Ａ-Ｚ]){0,40}") {
+            for once in Reference::read(&text).ok().into_iter().chain(Reference::before_rules_2(&text)) {
+                proptest::prop_assert_eq!(Reference::read(once.as_str()), Ok(once.clone()));
+                proptest::prop_assert_eq!(Reference::before_rules_2(once.as_str()), Some(once));
+            }
+        }
+    }
+}

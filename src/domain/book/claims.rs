@@ -1,0 +1,253 @@
+//! Invoices: who made out the one that a draw pays, what may still be paid on it, and which one a refund takes back.
+//!
+//! An invoice belongs to its issuer, and is paid once, in whatever programme: by one draw, or up to the total that its first
+//! draw stated. Only when all of it has been refunded may it be paid again.
+
+use super::Facts;
+use super::limits::{Limits, subject};
+use crate::domain::Date;
+use crate::domain::award::claim::{ClaimPart, ClaimPayments, IssuerKey, NewClaim, other_letter_of_issuer};
+use crate::domain::award::{Award, Invoice, Reference, Support};
+use crate::domain::ids::AwardId;
+use crate::domain::ledger::shown;
+use crate::domain::money::Pence;
+use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::rules::RulesVersion;
+
+/// Who made an invoice out.
+struct Issuer {
+    /// The name, where the record may have it.
+    name: Option<String>,
+    key: IssuerKey,
+}
+
+impl Issuer {
+    fn named(name: &str) -> Self {
+        Self { name: Some(name.to_owned()), key: IssuerKey::of(name) }
+    }
+}
+
+impl Facts {
+    /// What a draw records of the invoice it pays, `wanted` being its amount in the award's unit. What stands against it is
+    /// added to the limits: [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`], [`Reason::ClaimIssuerMissing`],
+    /// [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
+    pub(super) fn pay(
+        &self,
+        award: &Award,
+        new: Option<&NewClaim>,
+        wanted: Option<i64>,
+        limits: &mut Limits,
+    ) -> Option<ClaimPart> {
+        let Some(new) = new else {
+            limits.bar(missing(award));
+            return None;
+        };
+        let issuer = self.issuer(award, new.issuer.as_deref()).map_err(|it| limits.bar(Some(it))).ok()?;
+        let none = ClaimPayments::default();
+        let payments = self.claims.get(&(issuer.key, new.reference.clone())).unwrap_or(&none);
+        let asked = Asked { award, new, issuer: &issuer, payments };
+        let total = asked.total().map_err(|it| limits.bar(Some(it))).ok()?;
+        if let Some(total) = total {
+            let left = award.amount_of(total.get().saturating_sub(payments.paid()));
+            limits.within(left, asked.more_than(total, left, wanted));
+        }
+        Some(ClaimPart {
+            issuer: issuer.name,
+            issuer_key: issuer.key,
+            printed: new.printed.clone(),
+            total,
+            part: payments.last_part().saturating_add(1),
+        })
+    }
+
+    /// Who made out the invoices of an award, or this one.
+    fn issuer(&self, award: &Award, named: Option<&str>) -> Result<Issuer, Refusal> {
+        match (&award.support, named) {
+            (Support::Npqel { provider, .. }, named) => {
+                let spelt = named.map(|it| self.programme.scheme.provider(it).unwrap_or(it));
+                match spelt.filter(|it| IssuerKey::of(it) != IssuerKey::of(provider)) {
+                    Some(other) => Err(of_another_provider(award, provider, other)),
+                    None => Ok(Issuer::named(provider)),
+                }
+            }
+            _ if self.rules < RulesVersion::V2 => Err(not_expected(award)),
+            (Support::Credit { partner }, named) => {
+                let registered = self.trust_names.get(partner).cloned();
+                let partner = registered.unwrap_or_else(|| format!("trust {partner}"));
+                Ok(Issuer::named(named.unwrap_or(&partner)))
+            }
+            (Support::Nle { .. } | Support::Nlg { .. }, Some(named)) => Ok(Issuer::named(named)),
+            (Support::Nle { .. } | Support::Nlg { .. }, None) => {
+                let key = self.organisations.get(&award.id).copied();
+                key.map(|key| Issuer { name: None, key }).ok_or_else(|| no_issuer(award))
+            }
+        }
+    }
+
+    /// Whether so much was drawn on an award that day already, without an invoice that would tell the two draws apart.
+    pub(super) fn is_drawn_again(&self, award: AwardId, on: Date, amount: i64) -> bool {
+        self.draws.get(&award).is_some_and(|draws| draws.contains(&(on, amount)))
+    }
+}
+
+/// The key of an organisation that issues invoices; nothing for a name with letters that may look like others.
+#[must_use]
+pub fn organisation(name: &str) -> Option<IssuerKey> {
+    other_letter_of_issuer(name).is_none().then(|| IssuerKey::of(name))
+}
+
+/// An invoice to be paid, and what has been paid on it.
+struct Asked<'a> {
+    award: &'a Award,
+    new: &'a NewClaim,
+    issuer: &'a Issuer,
+    payments: &'a ClaimPayments,
+}
+
+impl Asked<'_> {
+    /// The total up to which it is paid; nothing where this draw pays all of it.
+    fn total(&self) -> Result<Option<Pence>, Refusal> {
+        let Some((award, first)) = self.payments.standing() else { return Ok(self.new.total) };
+        let Some(total) = first.total else {
+            return Err(self.paid(format!("has been paid by award {award}"), "refund all of that payment first"));
+        };
+        if let Some(other) = self.new.total.filter(|it| *it != total) {
+            return Err(self.total_differs(total, other));
+        }
+        if self.payments.paid() >= total.get() {
+            let how = format!("has been paid up to its total, {total}");
+            return Err(self.paid(how, "refund what was paid in error first"));
+        }
+        Ok(Some(total))
+    }
+
+    /// `invoice INV1 of Teach First`.
+    fn name(&self) -> String {
+        let of = self.issuer.name.as_ref().map_or_else(|| "the leader's organisation".to_owned(), Clone::clone);
+        format!("invoice {} of {of}", self.new.reference.as_str())
+    }
+
+    fn paid(&self, how: String, first: &str) -> Refusal {
+        let remedy = format!("name another invoice, or {first}");
+        let limit = Limit::plain("award", subject(self.award), remedy);
+        Refusal::of(Reason::InvoicePaid, format!("{} {how}", self.name()), limit)
+    }
+
+    fn total_differs(&self, total: Pence, other: Pence) -> Refusal {
+        let remedy = format!("give {total} as the total, or leave it out");
+        let limit = Limit::plain("award", subject(self.award), remedy);
+        let message = format!("the total of {} was stated as {total}, and {other} is given", self.name());
+        Refusal::of(Reason::ClaimTotalDiffers, message, limit)
+    }
+
+    fn more_than(&self, total: Pence, left: i64, wanted: Option<i64>) -> Option<Refusal> {
+        let unit = self.award.unit;
+        wanted.filter(|it| *it > left).map(|wanted| {
+            let limit = Limit {
+                kind: "award",
+                account: format!("{} ({})", self.name(), subject(self.award)),
+                unit: unit.name(),
+                limit: Some(self.award.amount_of(total.get())),
+                committed: Some(0),
+                spent: Some(self.award.amount_of(self.payments.paid())),
+                available: Some(left),
+                requested: Some(wanted),
+                largest: Some(left),
+                remedy: format!("draw at most {}, or refund what was paid in error first", shown(unit, left)),
+            };
+            let message = format!(
+                "{} is more than is left of the total of {}, {total}: {}",
+                shown(unit, wanted),
+                self.name(),
+                shown(unit, left)
+            );
+            Refusal::of(Reason::ClaimTotalExceeded, message, limit)
+        })
+    }
+}
+
+/// Fees are reimbursed against an invoice; the other strands may do without.
+fn missing(award: &Award) -> Option<Refusal> {
+    matches!(award.support, Support::Npqel { .. }).then(|| {
+        let message = "fees are reimbursed against the provider's invoice, and none is named";
+        let limit = Limit::plain("award", subject(award), "name the provider's invoice");
+        Refusal::of(Reason::InvoiceMissing, message, limit)
+    })
+}
+
+fn not_expected(award: &Award) -> Refusal {
+    let message = format!("an award of {} has no invoices", award.support.strand());
+    Refusal::of(Reason::InvoiceNotExpected, message, Limit::plain("award", subject(award), "leave the invoice out"))
+}
+
+fn of_another_provider(award: &Award, provider: &str, other: &str) -> Refusal {
+    let message = format!("the fees of this award are invoiced by {provider}, not by {other}");
+    let limit = Limit::plain("award", subject(award), format!("leave the issuer out, or name {provider}"));
+    Refusal::of(Reason::InvoiceNotExpected, message, limit)
+}
+
+fn no_issuer(award: &Award) -> Refusal {
+    let message = "the record does not say who made this invoice out: the organisation of the leader is not recorded, was \
+                   erased, or has letters of another alphabet";
+    let limit = Limit::plain("award", subject(award), "name the issuer of the invoice");
+    Refusal::of(Reason::ClaimIssuerMissing, message, limit)
+}
+
+/// The payment that a refund takes back: of the invoice named, or of the only one that stands. None where the refund takes
+/// back what was drawn without an invoice. Of several parts of one invoice it is the newest that has so much left, else the
+/// one that has most.
+pub(super) fn refunded<'a>(
+    award: &'a Award,
+    named: Option<&Reference>,
+    wanted: i64,
+) -> Result<Option<&'a Invoice>, Refusal> {
+    let missing = |message: String, remedy: String| {
+        Err(Refusal::of(Reason::InvoiceMissing, message, Limit::plain("award", subject(award), remedy)))
+    };
+    let standing: Vec<&Invoice> = award.invoices.iter().filter(|it| it.stands()).collect();
+    let mut names: Vec<&str> = standing.iter().map(|it| it.reference.as_str()).collect();
+    names.dedup();
+    let names = names.join(", ");
+    let Some(reference) = named else {
+        return match standing.as_slice() {
+            _ if award.spent_without_invoice() > 0 => Ok(None),
+            [] => Ok(None),
+            [only] => Ok(Some(only)),
+            _ => missing("several invoices stand on this award".to_owned(), format!("name one of: {names}")),
+        };
+    };
+    let parts = || standing.iter().copied().filter(|it| it.reference == *reference);
+    let newest = parts().rfind(|it| award.amount_of(it.left()) >= wanted);
+    match newest.or_else(|| parts().max_by_key(|it| it.left())) {
+        Some(paid) => Ok(Some(paid)),
+        None if names.is_empty() => {
+            let message = format!("no payment of invoice {} stands on this award", reference.as_str());
+            missing(message, "leave the invoice out: none stands on this award".to_owned())
+        }
+        None => missing(
+            format!("no payment of invoice {} stands on this award", reference.as_str()),
+            format!("name an invoice that it paid and that is not all refunded: {names}"),
+        ),
+    }
+}
+
+/// Refuses to take back more of an invoice than is left of it.
+pub(super) fn more_than_paid(award: &Award, paid: &Invoice, left: i64, wanted: i64) -> Option<Refusal> {
+    (wanted > left).then(|| {
+        let limit = Limit {
+            kind: "award",
+            account: format!("invoice {} of {}", paid.reference.as_str(), subject(award)),
+            unit: award.unit.name(),
+            limit: Some(award.amount_of(paid.amount.get())),
+            committed: Some(0),
+            spent: Some(left),
+            available: Some(left),
+            requested: Some(wanted),
+            largest: Some(left),
+            remedy: "refund each payment apart".to_owned(),
+        };
+        let message =
+            format!("{} is more than is left of this invoice: {}", shown(award.unit, wanted), shown(award.unit, left));
+        Refusal::of(Reason::AwardExceeded, message, limit)
+    })
+}

@@ -1,0 +1,95 @@
+//! Whose invoice it is, how much of it may be paid, and which payment a refund takes back.
+
+use super::scheme::{Award, Invoice, No, Scheme, Strand};
+
+impl Scheme {
+    /// What has been paid on an invoice and not refunded, in pence, and the totals that its standing payments state.
+    fn paid(&self, issuer: &str, reference: &str) -> (i64, Vec<Option<i64>>) {
+        let of_issuer = self.awards.iter().filter(|it| it.issuer == issuer);
+        let standing = of_issuer.flat_map(|it| it.standing().map(|paid| (it.strand, paid)));
+        let of_it: Vec<_> = standing.filter(|(_, paid)| paid.reference == reference).collect();
+        let sum = of_it.iter().map(|(strand, paid)| strand.cost(paid.amount - paid.refunded)).sum();
+        (sum, of_it.iter().map(|(_, paid)| paid.total).collect())
+    }
+
+    /// The total up to which an invoice is paid, if this one is given for it.
+    pub(super) fn total_of(&self, it: &Award, reference: &str, given: Option<i64>) -> Option<i64> {
+        let (_, totals) = self.paid(&it.issuer, reference);
+        totals.first().copied().unwrap_or(given)
+    }
+
+    /// What is left of an invoice, in the award's unit; nothing where one draw pays it.
+    pub(super) fn left_of(&self, it: &Award, reference: &str, given: Option<i64>) -> Option<i64> {
+        let total = self.total_of(it, reference, given)?;
+        Some((total - self.paid(&it.issuer, reference).0) / it.strand.cost(1))
+    }
+
+    /// Why a claim is not paid with, or without, an invoice.
+    pub(super) fn bars_claim(&self, it: &Award, amount: i64, invoice: Option<(&str, Option<i64>)>) -> No {
+        let mut bars = No::new();
+        let Some((reference, given)) = invoice else {
+            if it.strand == Strand::Npqel {
+                bars.insert("INVOICE_MISSING");
+            }
+            return bars;
+        };
+        if it.issuer.is_empty() {
+            bars.insert("CLAIM_ISSUER_MISSING");
+            return bars;
+        }
+        let (paid, totals) = self.paid(&it.issuer, reference);
+        match totals.first() {
+            Some(None) => drop(bars.insert("INVOICE_PAID")),
+            Some(Some(total)) if given.is_some_and(|it| it != *total) => drop(bars.insert("CLAIM_TOTAL_DIFFERS")),
+            Some(Some(total)) if paid >= *total => drop(bars.insert("INVOICE_PAID")),
+            _ => {}
+        }
+        if bars.is_empty() && self.left_of(it, reference, given).is_some_and(|left| amount > left) {
+            bars.insert("CLAIM_TOTAL_EXCEEDED");
+        }
+        bars
+    }
+
+    /// Whether a leader is funded, but for these awards of which nothing is left.
+    pub(super) fn is_funded(&self, leader: &str) -> bool {
+        let of_leader = self.awards.iter().filter(|it| it.strand == Strand::Npqel && it.leader == leader);
+        of_leader.into_iter().any(|it| it.awarded > it.released + it.refunded)
+    }
+}
+
+/// What a refund takes back.
+pub(super) enum TakenBack {
+    /// So much of this payment.
+    Of(usize),
+    /// What was drawn without an invoice.
+    Without,
+    /// It has to be said.
+    Unsaid,
+}
+
+impl Award {
+    /// What was drawn without an invoice and not refunded.
+    pub(super) fn without_invoice(&self) -> i64 {
+        let with: i64 = self.invoices.iter().map(|it| it.amount - it.refunded).sum();
+        self.drawn - self.refunded - with
+    }
+
+    /// Which payment a refund of this amount takes back: of several of one reference the newest that has so much left, else
+    /// the one that has most.
+    pub(super) fn taken_back(&self, amount: i64, invoice: Option<&str>) -> TakenBack {
+        let left = |it: &Invoice| it.amount - it.refunded;
+        let standing = || self.invoices.iter().enumerate().filter(|(_, it)| left(it) > 0);
+        let Some(reference) = invoice else {
+            return match standing().map(|(at, _)| at).collect::<Vec<_>>().as_slice() {
+                _ if self.without_invoice() > 0 => TakenBack::Without,
+                [] => TakenBack::Without,
+                [only] => TakenBack::Of(*only),
+                _ => TakenBack::Unsaid,
+            };
+        };
+        let of_it = || standing().filter(|(_, it)| it.reference == reference);
+        let newest = of_it().rfind(|(_, it)| left(it) >= amount);
+        let chosen = newest.or_else(|| of_it().max_by_key(|(_, it)| left(it)));
+        chosen.map_or(TakenBack::Unsaid, |(at, _)| TakenBack::Of(at))
+    }
+}
