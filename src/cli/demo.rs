@@ -208,7 +208,7 @@ impl Story {
         let it = client.summarise_eligibility(by("reader", request)).await?.into_inner();
         say(&format!(
             "{} schools, {} eligible: {} in {} trusts; {} standalone ({} maintained, {} in a single-academy trust, {} the \
-             only school of its trust); {} fit no row; {} unknown",
+             only school of its trust); {} fit no row; {} unknown; {} closed",
             it.schools,
             it.eligible_schools,
             it.mat_schools,
@@ -218,7 +218,8 @@ impl Story {
             it.standalone_single_academy_trust,
             it.standalone_single_school_mat,
             it.unplaced,
-            it.unknown
+            it.unknown,
+            it.closed
         ))
     }
 

@@ -36,7 +36,7 @@ pub enum EligibilityCommand {
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
-        /// `eligible`, `unknown`, `unplaced`, a rule's id, or a condition of these and of fields, of the eligible unless it names
+        /// `eligible`, `unknown`, `unplaced`, `closed`, a rule's id, or a condition of these and of fields, of the eligible unless it names
         /// `eligible` or `unknown`; docs/lists.md has them
         #[arg(long, value_name = "TEXT", default_value = "eligible")]
         filter: String,

@@ -1,7 +1,10 @@
 //! What the register says of a school, as far as the rules need it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
+use super::Date;
 use super::ids::{LaCode, Uid, Urn};
 
 /// The two kinds of group that decide placement (`domain.md` section 6: GIAS group types 6 and 10 only).
@@ -98,4 +101,122 @@ pub struct SchoolFacts {
     pub trusts: Vec<TrustLink>,
     /// A person's placement, when there is one.
     pub placed: Option<HandPlacement>,
+}
+
+/// What the newest file of establishments that names a school says of its end, and the register's links of what follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ending {
+    /// Its status as printed: "Open", "Closed", "Open, but proposed to close"; nothing where no file gives it.
+    pub status: Option<String>,
+    /// The day it closed or will close, if the file says.
+    pub close_date: Option<Date>,
+    /// The schools that the links name as its successors, by URN.
+    pub successors: Vec<Urn>,
+}
+
+/// Why a school counts as closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// Its status is Closed.
+    ByStatus {
+        /// Since when, if the register says.
+        since: Option<Date>,
+    },
+    /// Its status is Created in error: it never was a school.
+    CreatedInError,
+    /// Its close date has come, whatever its status.
+    ByDate {
+        /// The close date.
+        on: Date,
+    },
+}
+
+impl Ending {
+    /// Why the school counts as closed on a day; nothing while it is open. "Open, but proposed to close" is open until its
+    /// close date comes.
+    #[must_use]
+    pub fn closed_by(&self, day: Date) -> Option<Closed> {
+        let status = self.status.as_deref().unwrap_or_default().trim().to_lowercase();
+        match (status.as_str(), self.close_date.filter(|on| *on <= day)) {
+            ("created in error", _) => Some(Closed::CreatedInError),
+            ("closed", _) => Some(Closed::ByStatus { since: self.close_date }),
+            (_, Some(on)) => Some(Closed::ByDate { on }),
+            (_, None) => None,
+        }
+    }
+
+    /// Why the school counts as closed on a day, in a sentence that names its successors; nothing while it is open.
+    #[must_use]
+    pub fn closed_because(&self, day: Date) -> Option<String> {
+        let closed = self.closed_by(day)?;
+        let successors: Vec<String> = self.successors.iter().map(Urn::to_string).collect();
+        Some(match successors.as_slice() {
+            [] => format!("{closed}; no link names a successor"),
+            [one] => format!("{closed}; its successor is {one}"),
+            some => format!("{closed}; its successors are {}", some.join(", ")),
+        })
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByStatus { since: Some(since) } => write!(f, "its status in the register is Closed, since {since}"),
+            Self::ByStatus { since: None } => f.write_str("its status in the register is Closed"),
+            Self::CreatedInError => f.write_str("its status in the register is Created in error"),
+            Self::ByDate { on } => write!(f, "its close date in the register is {on}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_school_is_closed_by_its_status_or_once_its_close_date_has_come() {
+        let since = |text: &str| Some(Closed::ByStatus { since: text.parse().ok() });
+        let by_date = |text| Some(Closed::ByDate { on: day(text) });
+        #[rustfmt::skip]
+        let rows = [
+            // status                        close date    on the day before, on 31 August 2022
+            ("",                             "",           None,                        None),
+            ("Open",                         "",           None,                        None),
+            ("Open",                         "2022-08-31", None,                        by_date("2022-08-31")),
+            ("Open, but proposed to close",  "",           None,                        None),
+            ("Open, but proposed to close",  "2022-08-31", None,                        by_date("2022-08-31")),
+            ("Open, but proposed to close",  "2022-09-01", None,                        None),
+            ("Proposed to open",             "",           None,                        None),
+            ("Closed",                       "",           since(""),                   since("")),
+            ("Closed",                       "2021-12-31", since("2021-12-31"),         since("2021-12-31")),
+            (" CLOSED ",                     "2023-01-01", since("2023-01-01"),         since("2023-01-01")),
+            ("Created in Error",             "",           Some(Closed::CreatedInError), Some(Closed::CreatedInError)),
+        ];
+        for (status, close_date, before, then) in rows {
+            let ending =
+                Ending { status: Some(status.to_owned()), close_date: close_date.parse().ok(), successors: Vec::new() };
+            let got = (ending.closed_by(day("2022-08-30")), ending.closed_by(day("2022-08-31")));
+            assert_eq!(got, (before, then), "{status:?} {close_date}");
+        }
+        assert_eq!(Ending::default().closed_by(day("2022-08-31")), None, "no file of establishments names it");
+    }
+
+    #[test]
+    fn why_it_is_closed_names_its_successors() {
+        let of = |numbers: &[u32]| Ending {
+            status: Some("Closed".to_owned()),
+            close_date: Some(day("2021-08-31")),
+            successors: numbers.iter().map(|n| Urn::new(*n).unwrap()).collect(),
+        };
+        let why = "its status in the register is Closed, since 2021-08-31";
+        let because = |numbers| of(numbers).closed_because(day("2022-01-01")).unwrap();
+        assert_eq!(because(&[]), format!("{why}; no link names a successor"));
+        assert_eq!(because(&[990_001]), format!("{why}; its successor is 990001"));
+        assert_eq!(because(&[990_001, 990_002]), format!("{why}; its successors are 990001, 990002"));
+        assert_eq!(Ending::default().closed_because(day("2022-01-01")), None);
+    }
 }

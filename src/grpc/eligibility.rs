@@ -82,6 +82,7 @@ impl EligibilityService for Eligibility {
                 standalone_single_school_mat: count(it.standalone.single_school_mat),
                 unplaced: count(it.unplaced),
                 unknown: count(it.unknown),
+                closed: count(it.closed),
             })
         })
         .await

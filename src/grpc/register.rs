@@ -97,6 +97,7 @@ impl RegisterService for Register {
                 memberships: history.memberships.iter().map(convert::membership).collect(),
                 months: history.months.iter().map(convert::month).collect(),
                 links: history.links.iter().map(convert::link).collect(),
+                placed: history.placed.iter().map(convert::hand_placed).collect(),
             })
         })
         .await

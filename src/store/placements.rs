@@ -1,6 +1,8 @@
 //! Schools placed by a person.
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult, Set,
+};
 
 use super::bulk::upsert_all;
 use super::entity::record::placement;
@@ -19,6 +21,22 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
     let find = placement::Entity::find().filter(placement::Column::Programme.eq(programme.as_str()));
     let rows = find.all(&from.at().db).await?;
     rows.iter().map(placed).collect()
+}
+
+/// How people have placed a school, by programme.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, HandPlacement)>> {
+    let find = placement::Entity::find()
+        .filter(placement::Column::Urn.eq(i64::from(of.get())))
+        .order_by_asc(placement::Column::Programme);
+    let rows = find.all(&from.at().db).await?;
+    let of_programme = |row: &placement::Model| {
+        let (_, how, _) = placed(row)?;
+        Ok((row.programme.parse().map_err(StoreError::unreadable)?, how))
+    };
+    rows.iter().map(of_programme).collect()
 }
 
 /// The same by school, to be held against the record.

@@ -28,7 +28,7 @@ async fn each_document_has_its_keys(db: Db) {
         "by_rule": {"E1_RI_IN_YEAR": 0, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 0},
         "mat": {"schools": 10, "trusts": 5},
         "standalone": {"schools": 14, "maintained": 11, "single_academy_trust": 2, "single_school_mat": 1},
-        "unplaced": 4, "unknown": 0,
+        "unplaced": 4, "closed": 0, "unknown": 0,
     });
     assert_eq!(counts, wanted);
 
@@ -39,7 +39,7 @@ async fn each_document_has_its_keys(db: Db) {
     assert_eq!((&imported[0]["kind"], &imported[1]["kind"]), (&json!("groups"), &json!("membership")));
 
     let identified = done(&server, &["offers", "identify"]);
-    has(&identified, &["created", "updated", "already_open", "already_closed", "blocked", "unplaced"]);
+    has(&identified, &["created", "updated", "already_open", "already_closed", "blocked", "unplaced", "closed"]);
     assert!(identified["blocked"].is_i64() && identified["unplaced"].is_i64(), "{identified}");
 
     let offers = done(&server, &["offers", "list"]);
@@ -117,6 +117,11 @@ fn placed_by_hand(server: &Server) {
     assert_eq!((&placed["urn"], &placed["placement"]), (&json!(910_063), &json!("maintained")));
     assert_eq!(identify(server), [1, 0, 19, 0, 0, 3]);
     assert_eq!(super::samples::offer_of(server, 910_063)["recipient_kind"], "standalone");
+    // The register places it nowhere still; what the person decided stands beside it, and explains it in the programme.
+    let school = done(server, &["schools", "show", "910063"]);
+    let decided = json!([{"programme": "2021-22", "placement": "maintained", "trust_uid": null}]);
+    assert_eq!((&school["placement"], &school["placed_by_hand"]), (&json!("unplaced"), &decided));
+    assert_eq!(done(server, &["eligibility", "explain", "910063"])["schools"][0]["placement"], "maintained");
 }
 
 fn people_read_tables(server: &Server) {
@@ -174,8 +179,8 @@ fn the_demo_tells_the_numbers_of_the_readme() {
     assert_eq!(told.code, 0, "{}{}", told.stdout, told.stderr);
     let story = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for number in [
-        "73 schools, 28 eligible: 10 in 5 trusts; 14 standalone (11 maintained, 2 in a single-academy trust, 1 the only school of its trust); 4 fit no row; 0 unknown",
-        "76 schools, 31 eligible: 10 in 5 trusts; 16 standalone (13 maintained, 2 in a single-academy trust, 1 the only school of its trust); 5 fit no row; 3 unknown",
+        "73 schools, 28 eligible: 10 in 5 trusts; 14 standalone (11 maintained, 2 in a single-academy trust, 1 the only school of its trust); 4 fit no row; 0 unknown; 0 closed",
+        "76 schools, 31 eligible: 10 in 5 trusts; 16 standalone (13 maintained, 2 in a single-academy trust, 1 the only school of its trust); 5 fit no row; 3 unknown; 0 closed",
         "19 offers made",
         "3 offers made",
         "Diocese of Quenby",

@@ -18,14 +18,14 @@ both!(
 );
 
 /// A folder of changed samples.
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn write(&self, name: &str, content: &[u8]) -> String {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> String {
         let file: PathBuf = self.0.path().join(name);
         fs::write(&file, content).unwrap();
         file.to_str().unwrap().to_owned()

@@ -22,6 +22,7 @@ mod cli_shapes;
 mod client;
 mod clients;
 mod clocks;
+mod closed;
 mod door;
 mod eligibility;
 mod etags;

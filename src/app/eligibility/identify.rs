@@ -8,13 +8,14 @@ use super::standing::Standings;
 use crate::app::imports::AffectedOffer;
 use crate::app::register::{School, facts};
 use crate::app::{App, Result};
-use crate::domain::book::identify::{Candidate, CandidateSchool, Candidates, Unplaced};
+use crate::domain::Date;
+use crate::domain::book::identify::{Candidate, CandidateSchool, Candidates, ClosedSchool, Unplaced};
 use crate::domain::book::referrals::Seat;
 use crate::domain::book::{RegisterAnswer, TrustAnswer};
 use crate::domain::ids::{LaCode, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
-use crate::domain::school::TrustKind;
+use crate::domain::school::{Ending, TrustKind};
 use crate::domain::terms::Terms;
 use crate::store::{Readable, StoreError, books, offers, register};
 
@@ -23,10 +24,20 @@ pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<(
     register::lock(from).await
 }
 
-/// Everybody eligible, by recipient: each standalone school, each MAT with its eligible schools.
-pub(crate) async fn candidates(from: &impl Readable, terms: &Terms) -> Result<Candidates> {
-    let standings = Standings::load(from, terms).await?;
+/// Everybody eligible, by recipient: each standalone school, each MAT with its eligible schools; apart from those that fit no
+/// row of the scheme and those that have closed by a day. `listed` are the schools of open offers: of them, each that has
+/// closed is named too, eligible or not.
+pub(crate) async fn candidates(
+    from: &impl Readable,
+    terms: &Terms,
+    listed: impl Iterator<Item = Urn>,
+    day: Date,
+) -> Result<Candidates> {
+    let standings = Standings::load(from, terms, day).await?;
     let usher = Usher::of(from, &standings, &standings.schools).await?;
+    let others: Vec<Urn> = listed.filter(|urn| !standings.entitled.contains_key(urn)).collect();
+    let others = facts::schools(from, None, &others, day).await?;
+    let mut closed: Vec<ClosedSchool> = others.values().filter_map(closed_school).collect();
     let mut unplaced = Vec::new();
     let mut found: BTreeMap<Recipient, Candidate> = BTreeMap::new();
     for (urn, entitled) in &standings.entitled {
@@ -37,6 +48,10 @@ pub(crate) async fn candidates(from: &impl Readable, terms: &Terms) -> Result<Ca
             }
             continue;
         };
+        if let Some(school) = closed_school(school) {
+            closed.push(school);
+            continue;
+        }
         match usher.candidate(school) {
             Ok(candidate) => match found.entry(candidate.recipient) {
                 Entry::Vacant(free) => drop(free.insert(candidate)),
@@ -45,14 +60,26 @@ pub(crate) async fn candidates(from: &impl Readable, terms: &Terms) -> Result<Ca
             Err(reason) => unplaced.push(Unplaced { urn: *urn, name: name(), reason }),
         }
     }
-    Ok(Candidates { recipients: found.into_values().collect(), unplaced })
+    closed.sort_by_key(|it| it.urn);
+    Ok(Candidates { recipients: found.into_values().collect(), unplaced, closed })
 }
 
-/// What register and files say of schools that are referred; of those only that a file names.
-pub(crate) async fn seats(from: &impl Readable, terms: &Terms, urns: &BTreeSet<Urn>) -> Result<HashMap<Urn, Seat>> {
-    let standings = Standings::load(from, terms).await?;
+/// A school that has closed, as identify lists it; nothing for an open one.
+fn closed_school(school: &School) -> Option<ClosedSchool> {
+    let (urn, name, successors) = (school.urn, school.name.clone(), school.ending.successors.clone());
+    Some(ClosedSchool { urn, name, reason: school.closed.clone()?, successors, offer: None })
+}
+
+/// What register and files say of schools that are referred, and of their end; of those only that a file names.
+pub(crate) async fn seats(
+    from: &impl Readable,
+    terms: &Terms,
+    urns: &BTreeSet<Urn>,
+    day: Date,
+) -> Result<(HashMap<Urn, Seat>, HashMap<Urn, Ending>)> {
+    let standings = Standings::load(from, terms, day).await?;
     let urns: Vec<Urn> = urns.iter().copied().collect();
-    let schools = facts::schools(from, Some(terms.programme()), &urns).await?;
+    let schools = facts::schools(from, Some(terms.programme()), &urns, day).await?;
     let usher = Usher::of(from, &standings, &schools).await?;
     let seat = |school: &School| {
         let region = school.region();
@@ -64,7 +91,8 @@ pub(crate) async fn seats(from: &impl Readable, terms: &Terms, urns: &BTreeSet<U
             },
         }
     };
-    Ok(schools.values().map(|school| (school.urn, seat(school))).collect())
+    let seats = schools.values().map(|school| (school.urn, seat(school))).collect();
+    Ok((seats, schools.values().map(|school| (school.urn, school.ending.clone())).collect()))
 }
 
 /// Shows each school to its place: which recipient's offer would list it, and how.
@@ -124,8 +152,8 @@ fn responsible(school: &School, la: LaCode) -> ResponsibleBody {
 }
 
 /// Whether the register alone places a school, and how; nothing when no file names it.
-pub(crate) async fn register_answer(from: &impl Readable, _: &Terms, urn: Urn) -> Result<Option<RegisterAnswer>> {
-    let school = facts::schools(from, None, &[urn]).await?.remove(&urn);
+pub(crate) async fn register_answer(from: &impl Readable, urn: Urn, day: Date) -> Result<Option<RegisterAnswer>> {
+    let school = facts::schools(from, None, &[urn], day).await?.remove(&urn);
     Ok(school.map(|school| match school.placement {
         Placement::Unplaced(_) => RegisterAnswer::Unplaced { name: school.name },
         Placement::Maintained => RegisterAnswer::Placed("maintained by a local authority".to_owned()),
@@ -153,7 +181,7 @@ pub(crate) async fn affected(app: &App, from: &impl Readable) -> Result<Vec<Affe
             continue;
         }
         let loaded = app.terms(&row.programme).await?;
-        let standings = Standings::load(from, &loaded.terms).await?;
+        let standings = Standings::load(from, &loaded.terms, app.today()).await?;
         let entitled = |urn: &Urn| standings.entitled.contains_key(&standings.assessment.heir(*urn));
         for offer in open {
             let urns = offer.schools.keys().copied().filter(|urn| !entitled(urn));

@@ -94,7 +94,7 @@ pub struct Change {
 /// What of a school's answer a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
-    /// Whether a word is true of it: `eligible`, `unknown`, `unplaced`, or a rule's id.
+    /// Whether a word is true of it: `eligible`, `unknown`, `unplaced`, `closed`, or a rule's id.
     Word,
     /// Its URN.
     Urn,
@@ -151,6 +151,7 @@ pub struct Wanted {
 const ELIGIBLE: &str = "eligible";
 const UNKNOWN: &str = "unknown";
 const UNPLACED: &str = "unplaced";
+const CLOSED: &str = "closed";
 
 impl App {
     /// The numbers of a programme.
@@ -161,12 +162,12 @@ impl App {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
-        let standings = Standings::load(&snapshot, &loaded.terms).await?;
+        let standings = Standings::load(&snapshot, &loaded.terms, self.today()).await?;
         Ok(summarise(&loaded.terms, &standings.assessment, &standings.standing()))
     }
 
     /// The words that a list's condition may use: `eligible`, `unknown`, `unplaced` (eligible, but fitting no row of the
-    /// scheme), and the ids of the programme's rules.
+    /// scheme), `closed` (eligible, but closed by the newest register), and the ids of the programme's rules.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has no terms.
@@ -174,7 +175,7 @@ impl App {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let rules = loaded.terms.rules().iter().map(|rule| rule.id.as_str());
-        Ok([ELIGIBLE, UNKNOWN, UNPLACED].into_iter().chain(rules).map(ToOwned::to_owned).collect())
+        Ok([ELIGIBLE, UNKNOWN, UNPLACED, CLOSED].into_iter().chain(rules).map(ToOwned::to_owned).collect())
     }
 
     /// A page of the schools that are eligible or about which the files cannot say.
@@ -190,9 +191,10 @@ impl App {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
-        let standings = Standings::load(&snapshot, &loaded.terms).await?;
+        let day = self.today();
+        let standings = Standings::load(&snapshot, &loaded.terms, day).await?;
         let page = standings.page(&loaded.terms, wanted);
-        show::schools(&snapshot, &loaded.terms, &standings, &caller.reach(Action::Read), &page).await
+        show::schools(&snapshot, &loaded.terms, &standings, (&caller.reach(Action::Read), day), &page).await
     }
 
     /// One school, rule by rule.
@@ -203,9 +205,9 @@ impl App {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
-        let school = register::one_school(&snapshot, Some(programme), urn).await?;
+        let school = register::one_school(&snapshot, Some(programme), urn, self.today()).await?;
         let trust = school.placement.trust();
-        explain(&snapshot, &loaded, &caller.reach(Action::Read), &[urn], trust).await
+        explain(&snapshot, &loaded, (&caller.reach(Action::Read), self.today()), &[urn], trust).await
     }
 
     /// Every school of a trust in the newest register, rule by rule, and the trust-level rules.
@@ -217,7 +219,8 @@ impl App {
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
         let (trust, urns) = register::one_trust(&snapshot, uid).await?;
-        let explained = explain(&snapshot, &loaded, &caller.reach(Action::Read), &urns, Some(uid)).await?;
+        let seen = (&caller.reach(Action::Read), self.today());
+        let explained = explain(&snapshot, &loaded, seen, &urns, Some(uid)).await?;
         Ok(Explanation { trust: Some(trust), ..explained })
     }
 
@@ -247,12 +250,12 @@ impl App {
 async fn explain(
     from: &impl Readable,
     loaded: &Loaded,
-    reach: &Reach,
+    (reach, day): (&Reach, Date),
     urns: &[Urn],
     trust: Option<Uid>,
 ) -> Result<Explanation> {
-    let standings = Standings::load(from, &loaded.terms).await?;
-    let schools = show::schools(from, &loaded.terms, &standings, reach, urns).await?;
+    let standings = Standings::load(from, &loaded.terms, day).await?;
+    let schools = show::schools(from, &loaded.terms, &standings, (reach, day), urns).await?;
     let tested = standings.trusts.iter().find(|it| Some(it.uid) == trust);
     let trust_rules = tested.map(show::trust_rule).into_iter().collect();
     Ok(Explanation { schools, trust_rules, trust: None })

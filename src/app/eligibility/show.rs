@@ -6,6 +6,7 @@ use super::standing::Standings;
 use super::{Change, ChangeKind, RuleAnswer, SchoolEligibility};
 use crate::app::Result;
 use crate::app::register::{School, facts};
+use crate::domain::Date;
 use crate::domain::eligibility::trusts::{TrustAssessment, Verdict};
 use crate::domain::eligibility::{Changes, Outcome, explain};
 use crate::domain::ids::Urn;
@@ -19,11 +20,11 @@ pub(super) async fn schools(
     from: &impl Readable,
     terms: &Terms,
     standings: &Standings,
-    reach: &Reach,
+    (reach, day): (&Reach, Date),
     urns: &[Urn],
 ) -> Result<Vec<SchoolEligibility>> {
     let missing: Vec<Urn> = urns.iter().filter(|urn| !standings.schools.contains_key(urn)).copied().collect();
-    let others = facts::schools(from, Some(terms.programme()), &missing).await?;
+    let others = facts::schools(from, Some(terms.programme()), &missing, day).await?;
     let on_offers = offers::listing(from, terms.programme(), reach, urns).await?;
     let find = |urn: &Urn| standings.schools.get(urn).or_else(|| others.get(urn)).cloned();
     let answer = |school: School| SchoolEligibility {

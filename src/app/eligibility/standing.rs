@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{ELIGIBLE, Entitlements, Field, Order, UNKNOWN, UNPLACED, Wanted};
+use super::{CLOSED, ELIGIBLE, Entitlements, Field, Order, UNKNOWN, UNPLACED, Wanted};
 use crate::app::register::{School, facts};
 use crate::app::{Condition, How, Operand, Result};
 use crate::domain::Date;
@@ -33,11 +33,12 @@ pub(super) struct Standings {
     pub(super) granted: BTreeMap<Urn, Referral>,
     placements: HashMap<Urn, Placement>,
     exceptional: BTreeSet<Urn>,
+    closed: BTreeSet<Urn>,
 }
 
 impl Standings {
-    /// Reads and assesses.
-    pub(super) async fn load(from: &impl Readable, terms: &Terms) -> Result<Self> {
+    /// Reads and assesses; who has closed, as on a day.
+    pub(super) async fn load(from: &impl Readable, terms: &Terms, day: Date) -> Result<Self> {
         let (assessment, trusts) = assessed(from, terms).await?;
         let heir = |urn: &Urn| assessment.heir(*urn);
         let mut urns: BTreeSet<Urn> = assessment.schools().iter().filter(|it| matters(it)).map(|it| it.urn).collect();
@@ -47,8 +48,9 @@ impl Standings {
         let granted: BTreeMap<Urn, Referral> = grants.collect();
         urns.extend(granted.keys());
         let urns: Vec<Urn> = urns.into_iter().collect();
-        let schools = facts::schools(from, Some(terms.programme()), &urns).await?;
+        let schools = facts::schools(from, Some(terms.programme()), &urns, day).await?;
         let placements = schools.values().map(|school| (school.urn, school.placement)).collect();
+        let closed = schools.values().filter(|school| school.closed.is_some()).map(|school| school.urn).collect();
         let mut found = Self {
             assessment,
             trusts,
@@ -57,6 +59,7 @@ impl Standings {
             exceptional: granted.keys().copied().collect(),
             granted,
             placements,
+            closed,
         };
         found.entitled = entitled(terms, &found.assessment, &found.standing());
         Ok(found)
@@ -64,7 +67,12 @@ impl Standings {
 
     /// The same for the domain's functions.
     pub(super) fn standing(&self) -> Standing<'_> {
-        Standing { placements: &self.placements, exceptional: &self.exceptional, trusts: &self.trusts }
+        Standing {
+            placements: &self.placements,
+            exceptional: &self.exceptional,
+            trusts: &self.trusts,
+            closed: &self.closed,
+        }
     }
 
     /// A page of the schools that are entitled or unknown, in its order.
@@ -128,7 +136,8 @@ impl Standings {
         match word {
             ELIGIBLE => entitled.is_some(),
             UNKNOWN => entitled.is_none(),
-            UNPLACED => entitled.is_some_and(|it| matches!(it.placement, Placement::Unplaced(_))),
+            UNPLACED => entitled.is_some_and(|it| !it.closed && matches!(it.placement, Placement::Unplaced(_))),
+            CLOSED => entitled.is_some_and(|it| it.closed),
             rule => entitled.is_some_and(|it| it.rules.contains(&RuleId::new(rule))),
         }
     }

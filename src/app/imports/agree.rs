@@ -34,7 +34,7 @@ pub(super) fn disagreements(ours: &Rows, theirs: &Rows) -> Vec<String> {
         }
         (Rows::Establishments(ours), Rows::Establishments(theirs)) => {
             let said = |it: &crate::store::imports::Establishment| {
-                (it.la_code, it.school_type.clone(), it.status.clone(), it.diocese.clone())
+                (it.la_code, it.school_type.clone(), it.status.clone(), it.diocese.clone(), it.closed_on)
             };
             unlike(ours, theirs, |it| it.urn, said, |urn| format!("URN {urn}"))
         }

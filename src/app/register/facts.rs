@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::School;
 use crate::app::Result;
+use crate::domain::Date;
 use crate::domain::ids::{Programme, Uid, Urn};
 use crate::domain::placement::place;
-use crate::domain::school::{HandPlacement, SchoolFacts, TrustKind, TrustLink};
-use crate::store::register::{Membership, Of};
+use crate::domain::school::{Ending, HandPlacement, SchoolFacts, TrustKind, TrustLink};
+use crate::store::register::{Establishment, Kin, Membership, Of};
 use crate::store::{Readable, placements, register};
 
 /// Whether a group with this status places schools. One that is proposed to close does until it has closed.
@@ -16,20 +17,23 @@ pub(crate) fn is_open(status: &str) -> bool {
 }
 
 /// These schools, as far as a landed file names them; placed by the newest register and, where it places a school
-/// nowhere, by the hand placements of the programme.
+/// nowhere, by the hand placements of the programme; open or closed as on a day.
 pub(crate) async fn schools(
     from: &impl Readable,
     programme: Option<&Programme>,
     urns: &[Urn],
+    day: Date,
 ) -> Result<HashMap<Urn, School>> {
     let named = register::schools(from, urns).await?;
     let mut details = register::establishments(from, urns).await?;
     let mut links = links(from, urns).await?;
     let trusts: Vec<Uid> = links.values().flatten().map(|link| link.uid).collect::<HashSet<_>>().into_iter().collect();
-    let sizes = register::sizes(from, &trusts).await?;
+    let sizes = open_schools(from, &trusts, day).await?;
+    let mut successors = register::kin(from, urns, Kin::Successors).await?;
     let by_hand = by_hand(from, programme).await?;
     let whole = named.into_values().map(|it| {
         let detail = details.remove(&it.urn).unwrap_or_default();
+        let ending = Ending { successors: successors.remove(&it.urn).unwrap_or_default(), ..ending(&detail) };
         let facts = SchoolFacts {
             urn: it.urn,
             name: it.name,
@@ -48,12 +52,32 @@ pub(crate) async fn schools(
             phase: it.phase,
             school_type: facts.type_name,
             diocese: facts.diocese,
-            status: detail.status,
+            closed: ending.closed_because(day),
+            ending,
+            diocese_known: detail.in_establishments,
             placement,
         };
         (school.urn, school)
     });
     Ok(whole.collect())
+}
+
+/// How many schools each of these trusts has in the newest register that are open on a day.
+async fn open_schools(from: &impl Readable, trusts: &[Uid], day: Date) -> Result<HashMap<Uid, usize>> {
+    let members = register::members(from, Of::Groups(trusts)).await?;
+    let urns: Vec<Urn> = members.iter().map(|it| it.urn).collect::<HashSet<_>>().into_iter().collect();
+    let details = register::establishments(from, &urns).await?;
+    let has_closed = |urn: &Urn| details.get(urn).is_some_and(|it| ending(it).closed_by(day).is_some());
+    let mut open: HashMap<Uid, HashSet<Urn>> = HashMap::new();
+    for it in members.into_iter().filter(|it| !has_closed(&it.urn)) {
+        open.entry(it.uid).or_default().insert(it.urn);
+    }
+    Ok(open.into_iter().map(|(uid, urns)| (uid, urns.len())).collect())
+}
+
+/// What a file says of a school's end, without what follows it.
+fn ending(detail: &Establishment) -> Ending {
+    Ending { status: detail.status.clone(), close_date: detail.close_date, successors: Vec::new() }
 }
 
 /// The links of these schools to trusts in the newest register. A file of groups as new as the register, or newer, says

@@ -3,12 +3,13 @@
 pub(crate) mod facts;
 
 use super::{App, AppError, Result, Violation, authorise};
+use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Programme, Uid, Urn};
 use crate::domain::judgement::MonthRow;
 use crate::domain::placement::Placement;
 use crate::domain::region::{Region, local_authority};
 use crate::domain::role::{Action, Caller};
-use crate::domain::school::TrustKind;
+use crate::domain::school::{Ending, HandPlacement, TrustKind};
 use crate::store::imports::Kind;
 pub use crate::store::register::{Link, Membership};
 use crate::store::register::{Of, search};
@@ -34,8 +35,12 @@ pub struct School {
     pub school_type: String,
     /// Its diocese, when it has one.
     pub diocese: Option<String>,
-    /// Its status, when a file of establishments gives it.
-    pub status: Option<String>,
+    /// Whether a file of establishments names it; without one, nobody knows whether it has a diocese.
+    pub diocese_known: bool,
+    /// Its status, close date and successors, as far as the files give them.
+    pub ending: Ending,
+    /// Why it counts as closed on the day it is asked about, in a sentence; nothing while it is open.
+    pub closed: Option<String>,
     /// Where it is placed; by hand only where a programme is asked for.
     pub placement: Placement,
 }
@@ -61,6 +66,8 @@ pub struct SchoolHistory {
     pub school: School,
     /// Its groups in every register imported, newest first.
     pub memberships: Vec<Membership>,
+    /// How people have placed it, by programme.
+    pub placed: Vec<(Programme, HandPlacement)>,
     /// What each monthly file printed of it, newest first.
     pub months: Vec<MonthRow>,
     /// Predecessors and successors.
@@ -109,7 +116,7 @@ impl App {
         let snapshot = self.snapshot().await?;
         let keys = search::find_schools(&snapshot, text, after.as_ref(), limit).await?;
         let urns: Vec<Urn> = keys.iter().map(|(_, urn)| *urn).collect();
-        let mut schools = facts::schools(&snapshot, None, &urns).await?;
+        let mut schools = facts::schools(&snapshot, None, &urns, self.today()).await?;
         Ok(Found { shown: urns.iter().filter_map(|urn| schools.remove(urn)).collect(), keys })
     }
 
@@ -120,12 +127,13 @@ impl App {
     pub async fn get_school(&self, caller: &Caller, urn: Urn) -> Result<SchoolHistory> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
-        let school = one_school(&snapshot, None, urn).await?;
+        let school = one_school(&snapshot, None, urn, self.today()).await?;
         let mut months = Vec::new();
         for import in store::imports::landed(&snapshot, Kind::Ofsted).await? {
             months.extend(store::ofsted::of_schools(&snapshot, &import, &[urn]).await?);
         }
         Ok(SchoolHistory {
+            placed: store::placements::of_school(&snapshot, urn).await?,
             school,
             memberships: store::register::history(&snapshot, urn).await?,
             months,
@@ -139,7 +147,7 @@ impl App {
     /// [`AppError::NotFound`] when no file names it.
     pub async fn school_in(&self, caller: &Caller, programme: &Programme, urn: Urn) -> Result<School> {
         authorise(caller, Action::Read)?;
-        one_school(self.store(), Some(programme), urn).await
+        one_school(self.store(), Some(programme), urn, self.today()).await
     }
 
     /// A page of trusts whose name holds the text (any case) or whose UID it is; by name, then UID.
@@ -172,14 +180,20 @@ impl App {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let (trust, urns) = one_trust(&snapshot, uid).await?;
-        let mut schools: Vec<School> = facts::schools(&snapshot, None, &urns).await?.into_values().collect();
+        let found = facts::schools(&snapshot, None, &urns, self.today()).await?;
+        let mut schools: Vec<School> = found.into_values().collect();
         schools.sort_by(|a, b| (&a.name, a.urn).cmp(&(&b.name, b.urn)));
         Ok((trust, schools))
     }
 }
 
-pub(crate) async fn one_school(from: &impl Readable, programme: Option<&Programme>, urn: Urn) -> Result<School> {
-    let found = facts::schools(from, programme, &[urn]).await?.remove(&urn);
+pub(crate) async fn one_school(
+    from: &impl Readable,
+    programme: Option<&Programme>,
+    urn: Urn,
+    day: Date,
+) -> Result<School> {
+    let found = facts::schools(from, programme, &[urn], day).await?.remove(&urn);
     found.ok_or_else(|| AppError::NotFound(format!("school {urn}")))
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};
+use crate::domain::Date;
 use crate::domain::award::claim::NewClaim;
 use crate::domain::award::{Award, Support};
 use crate::domain::book::approval::Approval;
@@ -76,24 +77,25 @@ pub(super) async fn load(
     programme: &Programme,
     head: &Head,
     commands: &[(RequestId, &Command)],
-    requests: &[(&Actor, RequestId)],
+    (requests, today): (&[(&Actor, RequestId)], Date),
 ) -> Result<Known, Unloadable> {
     let loaded = terms.of(from, programme).await.map_err(sort)?;
     let mut facts = loaded.facts(head.open);
     facts.rules = head.rules;
     let asked = Asked::of(commands);
     load_approvals(from, &asked, &mut facts).await?;
-    load_referrals(from, &asked, &loaded.terms, &mut facts).await?;
+    load_referrals(from, &asked, (&loaded.terms, today), &mut facts).await?;
     load_awards(from, &asked, &mut facts).await?;
     load_claims(from, &asked, &mut facts).await?;
     let bare = load_offers(from, &asked, &mut facts).await?;
     let most = load_most(from, &asked, (&bare, requests, head.last()), &mut facts).await?;
     if asked.identifies {
         eligibility::lock_register(from).await?;
-        facts.candidates = Some(eligibility::candidates(from, &loaded.terms).await.map_err(sort)?);
+        let listed = facts.listed.keys().copied();
+        facts.candidates = Some(eligibility::candidates(from, &loaded.terms, listed, today).await.map_err(sort)?);
     }
     for urn in asked.placed {
-        let answer = eligibility::register_answer(from, &loaded.terms, urn).await.map_err(sort)?;
+        let answer = eligibility::register_answer(from, urn, today).await.map_err(sort)?;
         facts.register.extend(answer.map(|answer| (urn, answer)));
     }
     let Most { stored, answers, recorded } = most;
@@ -234,7 +236,7 @@ impl Asked {
 async fn load_referrals(
     from: &impl Readable,
     asked: &Asked,
-    terms: &Terms,
+    (terms, today): (&Terms, Date),
     facts: &mut Facts,
 ) -> Result<(), Unloadable> {
     if asked.referrals.is_empty() && asked.referred.is_empty() {
@@ -247,7 +249,7 @@ async fn load_referrals(
     let urns: BTreeSet<Urn> = asked.seated.iter().chain(approved).copied().collect();
     if !urns.is_empty() {
         eligibility::lock_register(from).await?;
-        facts.seats = eligibility::seats(from, terms, &urns).await.map_err(sort)?;
+        (facts.seats, facts.endings) = eligibility::seats(from, terms, &urns, today).await.map_err(sort)?;
     }
     facts.referrals = found.into_iter().map(|it| (it.id, it)).collect();
     Ok(())

@@ -220,7 +220,8 @@ impl Writer {
         let head = store::books::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
         let request = RequestId(uuid::Uuid::nil());
         let commands = [(request, command)];
-        let known = facts::load(&snapshot, &shared.terms, programme, &head, &commands, &[]).await?;
+        let today = shared.clock.now().today;
+        let known = facts::load(&snapshot, &shared.terms, programme, &head, &commands, (&[], today)).await?;
         let now = shared.clock.now_after(known.recorded);
         let mut facts = known.facts;
         facts.rules = facts.rules.max(RulesVersion::CURRENT);

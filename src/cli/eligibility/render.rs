@@ -27,6 +27,7 @@ pub(super) struct SummaryView {
     mat: MatCounts,
     standalone: StandaloneCounts,
     unplaced: i32,
+    closed: i32,
     unknown: i32,
 }
 
@@ -62,6 +63,7 @@ impl From<SummariseEligibilityResponse> for SummaryView {
                 single_school_mat: answer.standalone_single_school_mat,
             },
             unplaced: answer.unplaced,
+            closed: answer.closed,
             unknown: answer.unknown,
         }
     }
@@ -79,6 +81,7 @@ impl View for SummaryView {
             ("  single-academy trust", self.standalone.single_academy_trust),
             ("  single-school MAT", self.standalone.single_school_mat),
             ("unplaced", self.unplaced),
+            ("closed", self.closed),
             ("unknown", self.unknown),
         ];
         let rules = self.by_rule.iter().map(|(rule, count)| (format!("  {rule}"), count.to_string()));
@@ -182,6 +185,7 @@ impl View for SchoolAnswer {
             ("name", self.school.name.clone()),
             ("placement", cell(self.school.placement.as_ref())),
             ("eligible", if self.eligible { "yes" } else { "no" }.to_owned()),
+            ("closed because", cell(self.school.closed_reason.as_ref())),
             ("superseded by", cell(self.superseded_by.as_ref())),
             ("offer", cell(self.offer.as_ref())),
         ]);
@@ -197,6 +201,7 @@ impl View for Vec<SchoolAnswer> {
             Column::Text("NAME"),
             Column::Text("REGION"),
             Column::Text("PLACEMENT"),
+            Column::Text("CLOSED"),
             Column::Text("MET"),
             Column::Text("UNKNOWN"),
         ];
@@ -206,6 +211,7 @@ impl View for Vec<SchoolAnswer> {
                 answer.school.name.clone(),
                 cell(answer.school.region.as_ref()),
                 cell(answer.school.placement.as_ref()),
+                if answer.school.closed_reason.is_some() { "closed" } else { "" }.to_owned(),
                 answer.rules_with("met"),
                 answer.rules_with("unknown"),
             ]

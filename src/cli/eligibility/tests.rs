@@ -31,13 +31,14 @@ fn a_summary_has_the_shape_of_the_contract() {
         standalone_single_academy_trust: 6,
         standalone_single_school_mat: 3,
         unplaced: 2,
+        closed: 0,
         unknown: 5,
     };
     let wanted = concat!(
         r#"{"programme":"2021-22","as_at":"2021-11-30","schools":2400,"eligible_schools":101,"#,
         r#""by_rule":{"E1_RI_IN_YEAR":0,"E2_RI_TWICE_ON_ENTRY":100,"E3_EXCEPTIONAL":0},"#,
         r#""mat":{"schools":50,"trusts":30},"standalone":{"schools":49,"maintained":40,"#,
-        r#""single_academy_trust":6,"single_school_mat":3},"unplaced":2,"unknown":5}"#,
+        r#""single_academy_trust":6,"single_school_mat":3},"unplaced":2,"closed":0,"unknown":5}"#,
     );
     assert_eq!(json(&SummaryView::from(answer)), wanted);
 }
@@ -76,7 +77,7 @@ fn an_answer_carries_the_school_its_rules_and_their_evidence() {
     let wanted = concat!(
         r#"{"urn":103150,"name":"Elm","laestab":null,"la_code":null,"la_name":null,"region":null,"phase":null,"#,
         r#""school_type":null,"diocese":null,"status":null,"placement":"single_school_mat","#,
-        r#""unplaced_reason":null,"trust_uid":2044,"eligible":false,"#,
+        r#""unplaced_reason":null,"trust_uid":2044,"close_date":null,"closed_reason":null,"successors":[],"eligible":false,"#,
         r#""rules":[{"rule":"E1_RI_IN_YEAR","outcome":"not_met","reason":"why","#,
         r#""evidence":{"as_at":"2021-11-30","import_id":"3c","urn":103150,"#,
         r#""current":{"inspection_number":"10158231","urn_judged":103150,"started":"2021-09-21","ended":null,"#,

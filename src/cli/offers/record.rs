@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::cli::names::{instant, some_text};
 use crate::cli::out::{Column, View, cell, counts, table};
-use crate::proto::{BlockedSchool, IdentifyOffersResponse, OfferEvent, UnplacedSchool};
+use crate::proto::{BlockedSchool, ClosedSchool, IdentifyOffersResponse, OfferEvent, UnplacedSchool};
 
 /// What identifying did.
 #[derive(Debug, Serialize)]
@@ -16,8 +16,10 @@ pub(super) struct IdentifiedView {
     already_closed: i32,
     blocked: usize,
     unplaced: usize,
+    closed: usize,
     blocked_schools: Vec<LeftOut>,
     unplaced_schools: Vec<LeftOut>,
+    closed_schools: Vec<ClosedView>,
     judged_at_sequence: i64,
     dry_run: bool,
 }
@@ -29,17 +31,46 @@ struct LeftOut {
     name: String,
     offer: Option<String>,
     reason: String,
+    /// The command that deals with it.
+    command: String,
 }
 
 impl From<BlockedSchool> for LeftOut {
     fn from(school: BlockedSchool) -> Self {
-        Self { urn: school.urn, name: school.name, offer: some_text(school.offer), reason: school.reason }
+        let offer = some_text(school.offer);
+        let command = offer.as_ref().map_or_else(
+            || format!("tsio eligibility explain {}", school.urn),
+            |offer| format!("tsio offers close {offer} --outcome superseded"),
+        );
+        Self { urn: school.urn, name: school.name, offer, reason: school.reason, command }
     }
 }
 
 impl From<UnplacedSchool> for LeftOut {
     fn from(school: UnplacedSchool) -> Self {
-        Self { urn: school.urn, name: school.name, offer: None, reason: school.reason }
+        let command = format!("tsio schools place {} --kind KIND --reason TEXT", school.urn);
+        Self { urn: school.urn, name: school.name, offer: None, reason: school.reason, command }
+    }
+}
+
+/// A school that has closed: no offer is made for it, and one it is on stays as it is.
+#[derive(Debug, Serialize)]
+struct ClosedView {
+    #[serde(flatten)]
+    school: LeftOut,
+    successors: Vec<i32>,
+}
+
+impl From<ClosedSchool> for ClosedView {
+    fn from(school: ClosedSchool) -> Self {
+        let offer = some_text(school.offer);
+        let command = match (&offer, school.successor_urns.as_slice()) {
+            (Some(offer), _) => format!("tsio offers close {offer} --outcome superseded"),
+            (None, [successor, ..]) => format!("tsio eligibility explain {successor}"),
+            (None, []) => format!("tsio schools show {}", school.urn),
+        };
+        let school_left = LeftOut { urn: school.urn, name: school.name, offer, reason: school.reason, command };
+        Self { school: school_left, successors: school.successor_urns }
     }
 }
 
@@ -53,8 +84,10 @@ impl IdentifiedView {
             already_closed: answer.already_closed,
             blocked: answer.blocked.len(),
             unplaced: answer.unplaced.len(),
+            closed: answer.closed.len(),
             blocked_schools: answer.blocked.into_iter().map(LeftOut::from).collect(),
             unplaced_schools: answer.unplaced.into_iter().map(LeftOut::from).collect(),
+            closed_schools: answer.closed.into_iter().map(ClosedView::from).collect(),
             judged_at_sequence: answer.judged_at_sequence,
             dry_run,
         }
@@ -70,13 +103,21 @@ impl View for IdentifiedView {
             ("already closed", self.already_closed.to_string()),
             ("blocked", self.blocked.to_string()),
             ("unplaced", self.unplaced.to_string()),
+            ("closed", self.closed.to_string()),
         ];
         let mut parts = vec![counts(rows.map(|(key, value)| (key.to_owned(), value)))];
-        for (heading, schools) in [("BLOCKED", &self.blocked_schools), ("UNPLACED", &self.unplaced_schools)] {
+        let lists: [(&'static str, Vec<&LeftOut>); 3] = [
+            ("BLOCKED", self.blocked_schools.iter().collect()),
+            ("UNPLACED", self.unplaced_schools.iter().collect()),
+            ("CLOSED", self.closed_schools.iter().map(|it| &it.school).collect()),
+        ];
+        for (heading, schools) in lists {
             if !schools.is_empty() {
-                let columns = [Column::Number("URN"), Column::Text(heading), Column::Text("WHY")];
-                let row = |school: &LeftOut| vec![school.urn.to_string(), school.name.clone(), school.reason.clone()];
-                parts.push(table(&columns, schools.iter().map(row)));
+                let columns =
+                    [Column::Number("URN"), Column::Text(heading), Column::Text("WHY"), Column::Text("COMMAND")];
+                let row =
+                    |it: &LeftOut| vec![it.urn.to_string(), it.name.clone(), it.reason.clone(), it.command.clone()];
+                parts.push(table(&columns, schools.into_iter().map(row)));
             }
         }
         parts.join("\n\n")

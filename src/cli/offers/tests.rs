@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::proto::{
-    AcceptOfferResponse, BlockedSchool, Cap, CloseOfferResponse, Contact, GetOfferResponse, IdentifyOffersResponse,
-    Offer, OfferEvent, OfferSchool, Outcome, Party, RecipientKind, ReleasedAward, Unit, UnplacedSchool, Warning,
+    AcceptOfferResponse, BlockedSchool, Cap, CloseOfferResponse, ClosedSchool, Contact, GetOfferResponse,
+    IdentifyOffersResponse, Offer, OfferEvent, OfferSchool, Outcome, Party, RecipientKind, ReleasedAward, Unit,
+    UnplacedSchool, Warning,
 };
 
 fn offer() -> Offer {
@@ -97,6 +98,13 @@ fn a_closed_offer_adds_what_was_given_back() {
 
 #[test]
 fn identifying_counts_and_names_what_is_left_out() {
+    let closed = |urn, offer: &str, successors: &[i32]| ClosedSchool {
+        urn,
+        name: "Oak".to_owned(),
+        reason: "closed".to_owned(),
+        successor_urns: successors.to_vec(),
+        offer: offer.to_owned(),
+    };
     let left = |urn, name: &str| (urn, name.to_owned());
     let ((urn, name), (other, other_name)) = (left(103_150, "Elm"), left(148_685, "Ash"));
     let answer = IdentifyOffersResponse {
@@ -107,11 +115,24 @@ fn identifying_counts_and_names_what_is_left_out() {
         blocked: vec![BlockedSchool { urn, name, offer: "2f".to_owned(), reason: "moved".to_owned() }],
         unplaced: vec![UnplacedSchool { urn: other, name: other_name, reason: "no trust".to_owned() }],
         judged_at_sequence: 40,
+        closed: vec![
+            closed(103_151, "", &[148_686]),
+            closed(103_152, "3f", &[148_687, 148_688]),
+            closed(103_153, "", &[]),
+        ],
     };
     let wanted = concat!(
-        r#"{"created":7,"updated":1,"already_open":2,"already_closed":3,"blocked":1,"unplaced":1,"#,
-        r#""blocked_schools":[{"urn":103150,"name":"Elm","offer":"2f","reason":"moved"}],"#,
-        r#""unplaced_schools":[{"urn":148685,"name":"Ash","offer":null,"reason":"no trust"}],"#,
+        r#"{"created":7,"updated":1,"already_open":2,"already_closed":3,"blocked":1,"unplaced":1,"closed":3,"#,
+        r#""blocked_schools":[{"urn":103150,"name":"Elm","offer":"2f","reason":"moved","#,
+        r#""command":"tsio offers close 2f --outcome superseded"}],"#,
+        r#""unplaced_schools":[{"urn":148685,"name":"Ash","offer":null,"reason":"no trust","#,
+        r#""command":"tsio schools place 148685 --kind KIND --reason TEXT"}],"#,
+        r#""closed_schools":[{"urn":103151,"name":"Oak","offer":null,"reason":"closed","#,
+        r#""command":"tsio eligibility explain 148686","successors":[148686]},"#,
+        r#"{"urn":103152,"name":"Oak","offer":"3f","reason":"closed","#,
+        r#""command":"tsio offers close 3f --outcome superseded","successors":[148687,148688]},"#,
+        r#"{"urn":103153,"name":"Oak","offer":null,"reason":"closed","#,
+        r#""command":"tsio schools show 103153","successors":[]}],"#,
         r#""judged_at_sequence":40,"dry_run":true}"#,
     );
     assert_eq!(json(&IdentifiedView::new(answer, true)), wanted);

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::cli::names::{name, some_number, some_text};
 use crate::cli::out::{Column, View, cell, facts, table};
-use crate::proto::{GetSchoolResponse, Judgement, Membership, MonthlyRow, PlaceSchoolResponse, School, SchoolLink};
+use crate::proto::{
+    GetSchoolResponse, Judgement, Membership, MonthlyRow, PlaceSchoolResponse, ProgrammePlacement, School, SchoolLink,
+};
 
 /// A school.
 #[derive(Debug, Serialize)]
@@ -22,6 +24,9 @@ pub(in crate::cli) struct SchoolView {
     pub(in crate::cli) placement: Option<String>,
     unplaced_reason: Option<String>,
     trust_uid: Option<i32>,
+    close_date: Option<String>,
+    pub(in crate::cli) closed_reason: Option<String>,
+    successors: Vec<i32>,
 }
 
 impl From<School> for SchoolView {
@@ -40,6 +45,9 @@ impl From<School> for SchoolView {
             status: some_text(school.status),
             unplaced_reason: some_text(school.unplaced_reason),
             trust_uid: some_number(school.trust_uid),
+            close_date: some_text(school.close_date),
+            closed_reason: some_text(school.closed_reason),
+            successors: school.successor_urns,
         }
     }
 }
@@ -56,6 +64,8 @@ impl View for SchoolView {
             ("type", cell(self.school_type.as_ref())),
             ("diocese", cell(self.diocese.as_ref())),
             ("status", cell(self.status.as_ref())),
+            ("close date", cell(self.close_date.as_ref())),
+            ("closed because", cell(self.closed_reason.as_ref())),
             ("placement", cell(self.placement.as_ref())),
             ("unplaced because", cell(self.unplaced_reason.as_ref())),
             ("trust", cell(self.trust_uid.as_ref())),
@@ -201,6 +211,24 @@ impl From<SchoolLink> for LinkView {
     }
 }
 
+/// How a person has placed a school in a programme.
+#[derive(Debug, Serialize)]
+struct HandPlacedView {
+    programme: String,
+    placement: Option<String>,
+    trust_uid: Option<i32>,
+}
+
+impl From<ProgrammePlacement> for HandPlacedView {
+    fn from(placed: ProgrammePlacement) -> Self {
+        Self {
+            placement: name(placed.placement().as_str_name(), "PLACEMENT_"),
+            programme: placed.programme,
+            trust_uid: some_number(placed.trust_uid),
+        }
+    }
+}
+
 /// A school and its history.
 #[derive(Debug, Serialize)]
 pub(super) struct SchoolDetail {
@@ -209,6 +237,7 @@ pub(super) struct SchoolDetail {
     memberships: Vec<MembershipView>,
     months: Vec<MonthView>,
     links: Vec<LinkView>,
+    placed_by_hand: Vec<HandPlacedView>,
 }
 
 impl From<GetSchoolResponse> for SchoolDetail {
@@ -218,6 +247,7 @@ impl From<GetSchoolResponse> for SchoolDetail {
             memberships: answer.memberships.into_iter().map(MembershipView::from).collect(),
             months: answer.months.into_iter().map(MonthView::from).collect(),
             links: answer.links.into_iter().map(LinkView::from).collect(),
+            placed_by_hand: answer.placed.into_iter().map(HandPlacedView::from).collect(),
         }
     }
 }
@@ -226,6 +256,13 @@ impl View for SchoolDetail {
     fn text(&self) -> String {
         use Column::{Id, Number, Text};
         let mut parts = vec![self.school.text()];
+        if !self.placed_by_hand.is_empty() {
+            let columns = [Id("PROGRAMME"), Text("PLACED BY HAND"), Number("TRUST")];
+            let row = |placed: &HandPlacedView| {
+                vec![placed.programme.clone(), cell(placed.placement.as_ref()), cell(placed.trust_uid.as_ref())]
+            };
+            parts.push(table(&columns, self.placed_by_hand.iter().map(row)));
+        }
         if !self.memberships.is_empty() {
             let columns = [Id("REGISTER"), Number("TRUST"), Text("NAME"), Text("TYPE"), Text("JOINED")];
             let row = |m: &MembershipView| {

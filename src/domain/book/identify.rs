@@ -67,6 +67,21 @@ pub struct Unplaced {
     pub reason: String,
 }
 
+/// A school that has closed by the newest register: no offer is made for it, and one it is on stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedSchool {
+    /// The school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// Why it counts as closed.
+    pub reason: String,
+    /// The schools that the register's links name as its successors.
+    pub successors: Vec<Urn>,
+    /// The open offer it is on, where the caller may see that.
+    pub offer: Option<OfferId>,
+}
+
 /// Everybody eligible, by recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Candidates {
@@ -74,6 +89,8 @@ pub struct Candidates {
     pub recipients: Vec<Candidate>,
     /// Eligible schools that fit no row.
     pub unplaced: Vec<Unplaced>,
+    /// Schools that have closed: the eligible ones, and those on open offers.
+    pub closed: Vec<ClosedSchool>,
 }
 
 /// What identifying did, or would do.
@@ -91,13 +108,16 @@ pub struct Identified {
     pub blocked: Vec<Blocked>,
     /// Eligible schools that fit no row.
     pub unplaced: Vec<Unplaced>,
+    /// Schools that have closed: the eligible ones, and those on open offers.
+    pub closed: Vec<ClosedSchool>,
 }
 
 impl Facts {
     /// Makes and updates offers within the caller's reach; the others are neither touched nor counted.
     pub(super) fn identify(&self, candidates: &Candidates, context: &mut Context<'_>) -> Decided {
         let reach = context.reach;
-        let mut did = Identified { unplaced: candidates.unplaced.clone(), ..Identified::default() };
+        let closed = candidates.closed.iter().map(|school| self.closed(school, reach)).collect();
+        let mut did = Identified { unplaced: candidates.unplaced.clone(), closed, ..Identified::default() };
         let mut drafts = Vec::new();
         let mut taken: HashMap<Urn, OfferId> = HashMap::new();
         for candidate in &candidates.recipients {
@@ -135,6 +155,13 @@ impl Facts {
             }
         }
         Decided::new(drafts, Answer::Identified(did))
+    }
+
+    /// A school that has closed, with the open offer it is on where that may be seen.
+    fn closed(&self, school: &ClosedSchool, reach: &Reach) -> ClosedSchool {
+        let on = self.listed.get(&school.urn).and_then(|id| self.offers.get(id));
+        let seen = on.filter(|it| reach.covers(it.region, it.assignee.as_ref()));
+        ClosedSchool { offer: seen.map(|it| it.id), ..school.clone() }
     }
 
     /// The event that makes a candidate's offer.

@@ -171,7 +171,7 @@ fn who_fits_no_row_is_listed_and_never_dropped() {
     let unplaced =
         vec![Unplaced { urn: urn(100_020), name: "CTC".to_owned(), reason: "city technology college".to_owned() }];
     let mut book = Book::new();
-    book.facts.candidates = Some(Candidates { recipients: Vec::new(), unplaced: unplaced.clone() });
+    book.facts.candidates = Some(Candidates { unplaced: unplaced.clone(), ..Candidates::default() });
     let decided = book.call("officer", &Command::Identify).unwrap();
     assert_eq!(did(&decided).unplaced, unplaced);
     assert!(decided.drafts.is_empty());
@@ -181,7 +181,7 @@ fn who_fits_no_row_is_listed_and_never_dropped() {
 #[test]
 fn deciding_twice_says_the_same() {
     let mut book = Book::new();
-    book.facts.candidates = Some(Candidates { recipients: vec![standalone(100_010)], unplaced: Vec::new() });
+    book.facts.candidates = Some(Candidates { recipients: vec![standalone(100_010)], ..Candidates::default() });
     let actor = "officer".parse().unwrap();
     let now = Now { at: Micros(0), today: day("2021-12-01") };
     let mut id = || uuid::Uuid::from_u128(9);

@@ -52,7 +52,7 @@ use super::referral::Referral;
 use super::refusal::{Limit, Reason, Refusal};
 use super::role::Reach;
 use super::rules::RulesVersion;
-use super::school::{HandPlacement, TrustKind};
+use super::school::{Ending, HandPlacement, TrustKind};
 use super::terms::Terms;
 use super::time::Now;
 use approval::Approval;
@@ -104,6 +104,8 @@ pub struct Facts {
     pub referrals: BTreeMap<ReferralId, Referral>,
     /// What the register and the monthly files say of schools that are referred; of those only that a file names.
     pub seats: HashMap<Urn, Seat>,
+    /// What the register says of the end of these schools.
+    pub endings: HashMap<Urn, Ending>,
     /// Who is eligible, for identify.
     pub candidates: Option<Candidates>,
     /// For placing by hand: whether the register places these schools (and how), or does not know them.
@@ -160,6 +162,7 @@ impl Facts {
             approvals: BTreeMap::new(),
             referrals: BTreeMap::new(),
             seats: HashMap::new(),
+            endings: HashMap::new(),
             candidates: None,
             register: HashMap::new(),
             trusts: HashMap::new(),

@@ -123,7 +123,7 @@ impl Book {
     }
 
     pub(in crate::domain) fn identify(&mut self, recipients: Vec<Candidate>) -> Result<Decided, Fault> {
-        self.facts.candidates = Some(Candidates { recipients, unplaced: Vec::new() });
+        self.facts.candidates = Some(Candidates { recipients, ..Candidates::default() });
         self.call("officer", &Command::Identify)
     }
 

@@ -17,6 +17,7 @@ use crate::domain::referral::{Origin, Referral, State, Subject};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Reach};
+use crate::domain::school::Ending;
 use crate::domain::terms::{Ground, RuleId};
 
 /// A command about a referral.
@@ -171,7 +172,7 @@ impl Facts {
     /// [`Reason::SchoolOnAnotherOffer`].
     fn raise(&self, new: &NewReferral, context: &mut Context<'_>) -> Result<Decided, Fault> {
         let (rule, ground) = self.ground(&new.ground)?;
-        let (candidate, unseated) = self.seated(new.subject, &new.urns)?;
+        let (candidate, unseated) = self.seated(new.subject, &new.urns, new.on)?;
         let barred = candidate.iter().flat_map(|it| self.bars(rule, it, context.reach));
         let refusals = self
             .book_closed()
@@ -223,7 +224,7 @@ impl Facts {
             let body = EventBody::ReferralDeclined { referral: it.id, token_subject: context.subject };
             return Ok(answered(it.id, None, vec![draft(on, body, reason)]).warn_if_past(on, context.now));
         }
-        let (candidate, unseated) = self.seated(it.subject, &it.urns)?;
+        let (candidate, unseated) = self.seated(it.subject, &it.urns, on)?;
         let barred = candidate.iter().flat_map(|candidate| self.bars(&it.rule, candidate, context.reach));
         Refusal::none_of(refusals.chain(self.book_closed()).chain(unseated).chain(barred))?;
         let candidate = candidate.ok_or(Fault::Bug("a referral of no school"))?;
@@ -260,8 +261,8 @@ impl Facts {
     }
 
     /// The schools as one candidate, and why not: each must be seated, with one recipient, the trust's own where it is a
-    /// trust that is referred.
-    fn seated(&self, subject: Subject, urns: &[Urn]) -> Result<(Option<Candidate>, Vec<Refusal>), Fault> {
+    /// trust that is referred, and open on the day.
+    fn seated(&self, subject: Subject, urns: &[Urn], on: Date) -> Result<(Option<Candidate>, Vec<Refusal>), Fault> {
         let unknown: Vec<String> =
             urns.iter().filter(|urn| !self.seats.contains_key(urn)).map(ToString::to_string).collect();
         if !unknown.is_empty() {
@@ -272,6 +273,12 @@ impl Facts {
         for (urn, seat) in urns.iter().filter_map(|urn| Some((urn, self.seats.get(urn)?))) {
             let mut refuse =
                 |why: String, remedy: &str| refusals.push(not_referable(&format!("school {urn}"), why, remedy));
+            let ending = self.endings.get(urn);
+            if let Some(closed) = ending.and_then(|it| it.closed_because(on))
+                && !matches!(seat, Seat::Superseded { .. })
+            {
+                refuse(format!("it has closed: {closed}"), remedy_of_closed(ending));
+            }
             match (seat, subject) {
                 (Seat::Nowhere { reason, .. }, _) => {
                     refuse(format!("it fits no row of the scheme: {reason}"), "place the school by hand first");
@@ -384,7 +391,7 @@ impl Facts {
     pub(super) fn referral_within_reach(&self, command: &ReferralCommand, reach: &Reach) -> Result<(), Fault> {
         if let ReferralCommand::Raise(new) = command {
             // As of an offer, where there is one: whoever answers for a trust may name its schools in other regions too.
-            let whole = self.seated(new.subject, &new.urns).ok().and_then(|(candidate, _)| candidate);
+            let whole = self.seated(new.subject, &new.urns, new.on).ok().and_then(|(candidate, _)| candidate);
             let whose = whole.and_then(|it| self.region_for(&it));
             if whose.is_some_and(|it| reach.covers_region(it)) {
                 return Ok(());
@@ -425,6 +432,15 @@ fn draft(on: Date, body: EventBody, text: &str) -> Draft {
 fn not_referable(account: &str, why: String, remedy: &str) -> Refusal {
     let message = format!("{account} cannot be referred: {why}");
     Refusal::of(Reason::CannotBeReferred, message, Limit::plain("recipient", account, remedy))
+}
+
+/// What to do instead of referring a school that has closed.
+fn remedy_of_closed(ending: Option<&Ending>) -> &'static str {
+    if ending.is_some_and(|it| !it.successors.is_empty()) {
+        "refer its successor"
+    } else {
+        "import a newer register if the school is open"
+    }
 }
 
 fn not_in_effect(ground: &Ground, on: Date) -> Option<Refusal> {

@@ -22,6 +22,8 @@ pub struct Standing<'a> {
     pub exceptional: &'a BTreeSet<Urn>,
     /// Trusts tested by the trust-level rule, where the terms have one.
     pub trusts: &'a [TrustAssessment],
+    /// Schools that the newest register has as closed.
+    pub closed: &'a BTreeSet<Urn>,
 }
 
 impl Standing<'_> {
@@ -40,6 +42,8 @@ pub struct Entitled {
     pub placement: Placement,
     /// The rules that entitle it.
     pub rules: BTreeSet<RuleId>,
+    /// Whether it has closed: it stays eligible, but no offer is made for it.
+    pub closed: bool,
 }
 
 /// Every school entitled, under the newest URN of its lineage: by a rule it meets, an approved referral or its
@@ -50,7 +54,8 @@ pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>)
     let mut add = |urn: Urn, rule: &RuleId| {
         let placement = standing.placement(urn);
         if counts(terms, rule, placement) {
-            let entry = found.entry(urn).or_insert_with(|| Entitled { placement, rules: BTreeSet::new() });
+            let closed = standing.closed.contains(&urn);
+            let entry = found.entry(urn).or_insert_with(|| Entitled { placement, rules: BTreeSet::new(), closed });
             entry.rules.insert(rule.clone());
         }
     };
@@ -111,6 +116,8 @@ pub struct Summary {
     pub standalone: StandaloneCount,
     /// Those that fit no row until a person places them.
     pub unplaced: usize,
+    /// Those that have closed, wherever they are placed. With those in MATs, on their own and unplaced, all eligible schools.
+    pub closed: usize,
     /// Schools not entitled of which the files cannot say whether they are.
     pub unknown: usize,
 }
@@ -123,12 +130,13 @@ pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>
     let mut by_rule: BTreeMap<RuleId, usize> = terms.rules().iter().map(|rule| (rule.id.clone(), 0)).collect();
     let met = standing.trusts.iter().filter(|trust| trust.is_eligible());
     let mut trusts: BTreeSet<Uid> = met.map(|trust| trust.uid).collect();
-    let (mut mat, mut standalone, mut unplaced) = (MatCount::default(), StandaloneCount::default(), 0);
+    let (mut mat, mut standalone, mut unplaced, mut closed) = (MatCount::default(), StandaloneCount::default(), 0, 0);
     for school in entitled.values() {
         for rule in &school.rules {
             by_rule.entry(rule.clone()).and_modify(one_more);
         }
         match school.placement {
+            _ if school.closed => one_more(&mut closed),
             Placement::Maintained => one_more(&mut standalone.maintained),
             Placement::SingleAcademyTrust(_) => one_more(&mut standalone.single_academy_trust),
             Placement::SingleSchoolMat(_) => one_more(&mut standalone.single_school_mat),
@@ -156,6 +164,7 @@ pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>
         mat,
         standalone,
         unplaced,
+        closed,
         unknown: counted.filter(unknown).count(),
     }
 }

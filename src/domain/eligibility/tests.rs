@@ -236,7 +236,9 @@ fn a_summary_counts_each_school_once() {
         (urn(100_008), Placement::Maintained),
     ]);
     let exceptional = BTreeSet::from([urn(100_008)]);
-    let standing = Standing { placements: &placements, exceptional: &exceptional, trusts: &[] };
+    let closed = BTreeSet::from([urn(100_002), urn(100_005), urn(100_007)]);
+    let standing =
+        Standing { placements: &placements, exceptional: &exceptional, trusts: &[], closed: &BTreeSet::new() };
     let terms = terms("2021-22");
     let summary = summarise(&terms, &assess(&terms, &rows), &standing);
     let want = serde_json::json!({
@@ -244,9 +246,20 @@ fn a_summary_counts_each_school_once() {
         "by_rule": { "E1_RI_IN_YEAR": 1, "E2_RI_TWICE_ON_ENTRY": 7, "E3_EXCEPTIONAL": 1 },
         "mat": { "schools": 3, "trusts": 2 },
         "standalone": { "schools": 4, "maintained": 2, "single_academy_trust": 1, "single_school_mat": 1 },
-        "unplaced": 1, "unknown": 1,
+        "unplaced": 1, "closed": 0, "unknown": 1,
     });
     assert_eq!(serde_json::to_value(&summary).unwrap(), want);
+
+    // One of a trust's two, a single-academy trust's and an unplaced one have closed: apart, and still eligible.
+    let standing = Standing { closed: &closed, ..standing };
+    let want = serde_json::json!({
+        "programme": "2021-22", "as_at": "2021-10-31", "schools": 9, "eligible_schools": 8,
+        "by_rule": { "E1_RI_IN_YEAR": 1, "E2_RI_TWICE_ON_ENTRY": 7, "E3_EXCEPTIONAL": 1 },
+        "mat": { "schools": 2, "trusts": 2 },
+        "standalone": { "schools": 3, "maintained": 2, "single_academy_trust": 0, "single_school_mat": 1 },
+        "unplaced": 0, "closed": 3, "unknown": 1,
+    });
+    assert_eq!(serde_json::to_value(summarise(&terms, &assess(&terms, &rows), &standing)).unwrap(), want);
     assert_eq!(standing.placement(urn(100_007)), Placement::Unplaced(UnplacedReason::NotInRegister));
 }
 
@@ -328,7 +341,8 @@ fn a_trust_once_eligible_stays_so_and_lists_its_schools() {
         (urn(100_002), Placement::Mat(uid(1))),
         (urn(100_003), Placement::Maintained),
     ]);
-    let standing = Standing { placements: &placements, exceptional: &BTreeSet::new(), trusts: &trusts };
+    let none = BTreeSet::new();
+    let standing = Standing { placements: &placements, exceptional: &none, trusts: &trusts, closed: &none };
     let entitled = entitled(&terms, &assess(&terms, &rows), &standing);
     let rules: Vec<_> = entitled.iter().flat_map(|(urn, e)| e.rules.iter().map(|r| (urn.get(), r.as_str()))).collect();
     let t1 = "T1_TRUST_IMPROVEMENT";

@@ -12,7 +12,7 @@ use crate::domain::Date;
 use crate::domain::book::approval::State as Answered;
 use crate::domain::book::command::Warning;
 use crate::domain::book::funds::FundChange;
-use crate::domain::book::identify::Identified;
+use crate::domain::book::identify::{ClosedSchool, Identified};
 use crate::domain::book::statement::{FundStatement, Statement};
 use crate::domain::event::Seq;
 use crate::domain::ids::Uid;
@@ -27,8 +27,8 @@ pub(super) use money::{
 };
 pub(super) use referral::{referral, referral_in_full, referral_origin_from, referral_state_from};
 pub(super) use register::{
-    affected_offer, import, import_kind_from, import_outcome, link, membership, month, problem, rows, rule_answer,
-    school, school_eligibility, trust,
+    affected_offer, hand_placed, import, import_kind_from, import_outcome, link, membership, month, problem, rows,
+    rule_answer, school, school_eligibility, trust,
 };
 
 /// Two enums, one to one, both ways; the contract's `UNSPECIFIED` is nothing.
@@ -170,6 +170,17 @@ pub(super) fn identified(did: &Identified, judged_at: Seq) -> proto::IdentifyOff
             })
             .collect(),
         judged_at_sequence: judged_at.0,
+        closed: did.closed.iter().map(closed_school).collect(),
+    }
+}
+
+fn closed_school(it: &ClosedSchool) -> proto::ClosedSchool {
+    proto::ClosedSchool {
+        urn: number(it.urn.get()),
+        name: it.name.clone(),
+        reason: it.reason.clone(),
+        successor_urns: it.successors.iter().map(|urn| number(urn.get())).collect(),
+        offer: it.offer.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
 

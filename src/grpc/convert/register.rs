@@ -5,9 +5,10 @@ use crate::app::eligibility::{RuleAnswer, SchoolEligibility};
 use crate::app::imports::{AffectedOffer, Import, Kind, Outcome, Problem, State};
 use crate::app::register::{Link, Membership, School, Trust};
 use crate::domain::eligibility;
-use crate::domain::ids::Urn;
+use crate::domain::ids::{Programme, Urn};
 use crate::domain::judgement::{Judgement, MonthRow};
 use crate::domain::placement::Placement;
+use crate::domain::school::HandPlacement;
 use crate::proto;
 
 /// A count of rows.
@@ -105,13 +106,26 @@ pub(in crate::grpc) fn school(it: &School) -> proto::School {
         phase: it.phase.clone(),
         school_type: it.school_type.clone(),
         diocese: it.diocese.clone().unwrap_or_default(),
-        status: it.status.clone().unwrap_or_default(),
+        status: it.ending.status.clone().unwrap_or_default(),
         placement: placement(it.placement).into(),
         unplaced_reason: match it.placement {
             Placement::Unplaced(reason) => reason.to_string(),
             _ => String::new(),
         },
         trust_uid: it.placement.trust().map_or(0, |uid| number(uid.get())),
+        close_date: date(it.ending.close_date),
+        closed_reason: it.closed.clone().unwrap_or_default(),
+        successor_urns: it.ending.successors.iter().map(|urn| number(urn.get())).collect(),
+    }
+}
+
+/// How a person has placed a school in a programme.
+pub(in crate::grpc) fn hand_placed((programme, how): &(Programme, HandPlacement)) -> proto::ProgrammePlacement {
+    let (placement, uid) = super::hand_placement(*how);
+    proto::ProgrammePlacement {
+        programme: programme.to_string(),
+        placement: placement.into(),
+        trust_uid: uid.map_or(0, |uid| number(uid.get())),
     }
 }
 

@@ -98,6 +98,10 @@ pub struct Establishment {
     pub status: Option<String>,
     /// Diocese.
     pub diocese: Option<String>,
+    /// When it closed or will close.
+    pub close_date: Option<Date>,
+    /// Whether a file of establishments names it: otherwise nobody knows whether it has a diocese.
+    pub in_establishments: bool,
 }
 
 #[derive(FromQueryResult)]
@@ -106,6 +110,7 @@ struct EstablishmentRow {
     laestab: Option<i64>,
     status: Option<String>,
     diocese: Option<String>,
+    closed_on: Option<Date>,
 }
 
 /// These schools, as far as a file of establishments or of Ofsted's names them.
@@ -116,13 +121,14 @@ pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMa
     let conn = from.at();
     let among = among(&conn, "r.urn", 1);
     let sql = format!(
-        "SELECT urn, laestab, status, diocese FROM (
+        "SELECT urn, laestab, status, diocese, closed_on FROM (
            SELECT a.*, ROW_NUMBER() OVER (PARTITION BY urn, priority
-               ORDER BY as_at DESC, COALESCE(laestab, 0) DESC, status DESC, COALESCE(diocese, '') DESC) AS nth FROM (
-             SELECT r.urn, r.laestab, r.status, r.diocese, i.as_at, 2 AS priority
+               ORDER BY as_at DESC, COALESCE(laestab, 0) DESC, status DESC, COALESCE(diocese, '') DESC,
+                   closed_on IS NULL, closed_on DESC) AS nth FROM (
+             SELECT r.urn, r.laestab, r.status, r.diocese, r.closed_on, i.as_at, 2 AS priority
                FROM establishment_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
              UNION ALL
-             SELECT r.urn, r.laestab, NULL, NULL, i.as_at, 1
+             SELECT r.urn, r.laestab, NULL, NULL, NULL, i.as_at, 1
                FROM ofsted_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
            ) a) newest WHERE nth = 1 ORDER BY urn, priority DESC"
     );
@@ -132,8 +138,11 @@ pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMa
         let entry = found.entry(urn(row.urn)?).or_default();
         let laestab = row.laestab.and_then(|number| u32::try_from(number).ok()).and_then(Laestab::new);
         entry.laestab = entry.laestab.or(laestab);
+        // Only a file of establishments prints a status, and it always does.
+        entry.in_establishments |= row.status.is_some();
         entry.status = entry.status.take().or(row.status);
         entry.diocese = entry.diocese.take().or(row.diocese);
+        entry.close_date = entry.close_date.or(row.closed_on);
     }
     Ok(found)
 }
@@ -207,6 +216,51 @@ pub struct Link {
     pub link_type: String,
     /// Since when.
     pub on: Option<Date>,
+}
+
+/// Which way a link is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kin {
+    /// To what came before.
+    Predecessors,
+    /// To what came after.
+    Successors,
+}
+
+/// The predecessors or successors of these schools by the newest files of links, each by URN; schools without one are left
+/// out. A link counts from whichever of its ends it is printed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn kin(from: &impl Readable, urns: &[Urn], which: Kin) -> Result<HashMap<Urn, Vec<Urn>>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        school: i64,
+        other: i64,
+    }
+    let (own, others) = match which {
+        Kin::Predecessors => ("predecessor%", "successor%"),
+        Kin::Successors => ("successor%", "predecessor%"),
+    };
+    let conn = from.at();
+    let newest =
+        "i.state = 'landed' AND i.as_at = (SELECT MAX(as_at) FROM imports WHERE kind = 'links' AND state = 'landed')";
+    let sql = format!(
+        "SELECT r.urn AS school, r.link_urn AS other FROM link_rows r JOIN imports i ON i.id = r.import_id
+           WHERE {newest} AND LOWER(r.link_type) LIKE '{own}' AND r.urn <> r.link_urn AND {}
+         UNION
+         SELECT r.link_urn, r.urn FROM link_rows r JOIN imports i ON i.id = r.import_id
+           WHERE {newest} AND LOWER(r.link_type) LIKE '{others}' AND r.urn <> r.link_urn AND {}
+         ORDER BY 1, 2",
+        among(&conn, "r.urn", 1),
+        among(&conn, "r.link_urn", 1),
+    );
+    let rows: Vec<Row> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
+    let mut found: HashMap<Urn, Vec<Urn>> = HashMap::new();
+    for row in rows {
+        found.entry(urn(row.school)?).or_default().push(urn(row.other)?);
+    }
+    Ok(found)
 }
 
 /// A school's links in the newest files of links, by the other's URN.

@@ -1,0 +1,201 @@
+//! Schools that have closed: no offer and no new referral, named apart with what follows them; what they have stays.
+//!
+//! Of the samples after August, 910001, 910002 and 910003 are maintained, 910044 is the only school of its trust, 910045 to 910047
+//! are eligible in trust 90001, 910053 and 910054 are in trust 90004, and 910060 fits no row. 900001 is
+//! about to close, on a day that no register says.
+
+use serde_json::{Value, json};
+
+use super::files::Folder;
+use super::harness::{Db, Server, both};
+use super::samples::{
+    AUGUST, REGISTER_AUGUST, august, counts, done, identified, import_all, numbers, offer_id, refused, refused_for,
+    said_by, summary, text, verified,
+};
+
+both!(
+    a_closed_school_is_eligible_and_gets_no_offer,
+    the_order_of_the_registers_changes_nothing,
+    an_offer_whose_school_has_closed_since_is_reported,
+    a_closed_school_is_not_referred,
+    a_register_that_closes_a_school_on_another_day_disagrees,
+);
+
+const YEAR: &str = "2021-22";
+const HEADER: &str =
+    "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name),CloseDate\n";
+const LINKS: &str = "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n\
+    910001,990010,Ashmoor Academy,Successor,31-12-2021\n\
+    990011,910045,Garnetside Academy,Predecessor - merged,31-12-2021\n\
+    990012,910045,Garnetside Academy,Predecessor - merged,31-12-2021\n";
+
+/// Rows of a file of establishments: the school, its local authority, its status and its close date.
+fn establishments(rows: &[(i64, u16, &str, &str)]) -> String {
+    let row = |(urn, la, status, closed): &(i64, u16, &str, &str)| {
+        format!("{urn},{la},School {urn},Community school,\"{status}\",{closed}\n")
+    };
+    rows.iter().map(row).fold(HEADER.to_owned(), |file, row| file + &row)
+}
+
+/// The register of June 2022, in which these have come to an end, or are about to.
+fn june() -> String {
+    establishments(&[
+        (910_001, 330, "Closed", "31-12-2021"),
+        (910_002, 391, "Open, but proposed to close", "31-08-2099"),
+        (910_003, 886, "Open, but proposed to close", "01-09-2021"),
+        (910_044, 391, "Closed", ""),
+        (910_045, 330, "Closed", "31-12-2021"),
+        (910_054, 380, "Closed", "31-12-2021"),
+        (910_060, 886, "Created in error", ""),
+    ])
+}
+
+const CLOSED: [i64; 5] = [910_001, 910_003, 910_044, 910_045, 910_060];
+
+fn import(server: &Server, folder: &Folder, name: &str, text: &str, as_at: &str) -> Value {
+    let file = folder.write(name, text.as_bytes());
+    let answer = done(server, &["import", "register", &file, "--as-at", as_at]);
+    assert_eq!((&answer[0]["accepted"], &answer[0]["problems"]), (&answer[0]["rows"], &json!([])), "{answer}");
+    answer
+}
+
+fn closed_of(identified: &Value) -> Vec<Value> {
+    identified["closed_schools"].as_array().unwrap().clone()
+}
+
+async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
+    let (server, folder) = (Server::start(&db), Folder::new());
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST]);
+    import(&server, &folder, "june.csv", &june(), "2022-06-30");
+    import(&server, &folder, "links.csv", LINKS, "2022-06-30");
+
+    // The README's first row: 28 eligible, of them 8 in 4 trusts (90004 has one open school left), 12 on their own, 3 unplaced.
+    let shown = done(&server, &["eligibility", "summary", "--programme", YEAR]);
+    assert_eq!(counts(&shown), [73, 28, 0, 28, 0, 8, 4, 12, 9, 2, 1, 3, 0]);
+    assert_eq!(shown["closed"], 5, "8 + 12 + 3 + 5 = 28");
+    let list = |filter| numbers(&done(&server, &["eligibility", "list", "--filter", filter]), "urn");
+    assert_eq!(list("closed"), CLOSED);
+    assert_eq!(list("unplaced"), [910_062, 910_063, 910_064]);
+    assert_eq!(list("eligible").len(), 28);
+    // Closed ones have their placement still; the file of June has 910060 as a community school.
+    assert_eq!(list("closed AND school.placement = maintained"), [910_001, 910_003, 910_060]);
+
+    let dry = done(&server, &["offers", "identify", "--dry-run"]);
+    let made = done(&server, &["offers", "identify"]);
+    for answer in [&dry, &made] {
+        assert_eq!(identified(answer), [16, 0, 0, 0, 0, 3]);
+        assert_eq!((&answer["closed"], numbers(&answer["closed_schools"], "urn")), (&json!(5), CLOSED.to_vec()));
+    }
+    #[rustfmt::skip]
+    let reasons = [
+        (910_001, "its status in the register is Closed, since 2021-12-31; its successor is 990010", json!([990_010])),
+        (910_003, "its close date in the register is 2021-09-01; no link names a successor", json!([])),
+        (910_044, "its status in the register is Closed; no link names a successor", json!([])),
+        (910_045, "its status in the register is Closed, since 2021-12-31; its successors are 990011, 990012", json!([990_011, 990_012])),
+        (910_060, "its status in the register is Created in error; no link names a successor", json!([])),
+    ];
+    for (closed, (urn, reason, successors)) in closed_of(&made).iter().zip(reasons) {
+        assert_eq!((&closed["urn"], &closed["reason"], &closed["offer"]), (&json!(urn), &json!(reason), &Value::Null));
+        assert_eq!(closed["successors"], successors, "{urn}");
+        // What is shown of the school, and what explains it, say the same.
+        let school = done(&server, &["schools", "show", &urn.to_string()]);
+        let explained = done(&server, &["eligibility", "explain", &urn.to_string()]);
+        let explained = &explained["schools"][0];
+        assert_eq!((&school["closed_reason"], &explained["closed_reason"]), (&json!(reason), &json!(reason)));
+        assert_eq!((&explained["eligible"], &explained["successors"]), (&json!(true), &successors), "{urn}");
+    }
+    let open = done(&server, &["schools", "show", "910002"]);
+    assert_eq!((&open["closed_reason"], &open["close_date"]), (&Value::Null, &json!("2099-08-31")));
+
+    // 910046 in Wolverhampton and 910047 in Leeds: a tie, by name. With 910045 it would be the West Midlands.
+    let trust = done(&server, &["offers", "show", &offer_id(&server, 90_001)]);
+    assert_eq!(
+        (numbers(&trust["schools"], "urn"), text(&trust, "region")),
+        (vec![910_046, 910_047], "Lancashire and West Yorkshire".to_owned())
+    );
+    assert_eq!(super::samples::offer_of(&server, 910_053)["recipient_kind"], "standalone");
+    drop(server);
+    verified(&db);
+}
+
+async fn the_order_of_the_registers_changes_nothing(db: Db) {
+    let (server, folder) = (Server::start(&db), Folder::new());
+    import(&server, &folder, "links.csv", LINKS, "2022-06-30");
+    import(&server, &folder, "june.csv", &june(), "2022-06-30");
+    import_all(&server, &[AUGUST]);
+    let [groups, membership, links, establishments] = REGISTER_AUGUST;
+    import_all(&server, &[establishments, links, membership, groups]);
+    assert_eq!(summary(&server, YEAR), [73, 28, 0, 28, 0, 8, 4, 12, 9, 2, 1, 3, 0]);
+    assert_eq!(numbers(&done(&server, &["eligibility", "list", "--filter", "closed"]), "urn"), CLOSED);
+    // A newer register has one of them open again.
+    let july = [(910_001, 330, "Open", "")];
+    import(&server, &folder, "july.csv", &self::establishments(&july), "2022-07-31");
+    let closed = numbers(&done(&server, &["eligibility", "list", "--filter", "closed"]), "urn");
+    assert_eq!(closed, [910_003, 910_044, 910_045, 910_060]);
+}
+
+async fn an_offer_whose_school_has_closed_since_is_reported(db: Db) {
+    let (server, folder) = (august(&db), Folder::new());
+    let (school, trust) = (offer_id(&server, 910_002), offer_id(&server, 90_001));
+    let before = [&school, &trust].map(|id| done(&server, &["offers", "show", id]));
+    let closing = [(910_002, 391, "Closed", "31-12-2021"), (910_046, 336, "Closed", "31-12-2021")];
+    import(&server, &folder, "june.csv", &establishments(&closing), "2022-06-30");
+    let made = done(&server, &["offers", "identify"]);
+    // Of the 19 offers, 910002's is no candidate's any more.
+    assert_eq!(identified(&made), [0, 0, 18, 0, 0, 4]);
+    let reported = |made: &Value| {
+        closed_of(made).into_iter().map(|it| (it["urn"].clone(), it["offer"].clone())).collect::<Vec<_>>()
+    };
+    let on_offers = vec![(json!(910_002), json!(school)), (json!(910_046), json!(trust))];
+    assert_eq!(reported(&made), on_offers);
+    let command = format!("tsio offers close {school} --outcome superseded");
+    assert_eq!(closed_of(&made)[0]["command"], json!(command), "what deals with it");
+    assert_eq!([&school, &trust].map(|id| done(&server, &["offers", "show", id])), before, "nothing changes by itself");
+    // Whose offer it is, is not everybody's to see.
+    let elsewhere = said_by("ann", "case-officer", &["--regions", "North-West London and South-Central England", "offers", "identify"]);
+    let hidden = done(&server, &elsewhere);
+    assert!(reported(&hidden).iter().all(|(_, offer)| offer.is_null()), "{hidden}");
+    drop(server);
+    verified(&db);
+}
+
+fn raise<'a>(urn: &'a str, on: &'a str) -> Vec<&'a str> {
+    let words = ["--origin", "exceptional", "--ground", "would_benefit", "--because", "they wrote", "--on", on];
+    said_by("ann", "case-officer", &[&["referrals", "raise", "--urn", urn], &words[..]].concat())
+}
+
+async fn a_closed_school_is_not_referred(db: Db) {
+    let (server, folder) = (august(&db), Folder::new());
+    let referral = text(&done(&server, &raise("910030", "2021-11-02")), "referral");
+    let discuss = ["referrals", "discuss", &referral, "--on", "2021-11-09", "--note", "with the governors"];
+    done(&server, &said_by("ann", "case-officer", &discuss));
+    let closing = [(910_030, 330, "Closed", "31-12-2021"), (910_017, 330, "Open, but proposed to close", "31-12-2021")];
+    import(&server, &folder, "june.csv", &establishments(&closing), "2022-06-30");
+    let links =
+        "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n910030,990010,Corriander Academy,Successor,31-12-2021\n";
+    import(&server, &folder, "links.csv", links, "2022-06-30");
+
+    // No offer comes of one that is open; it can be declined.
+    let decide = |verb| said_by("dora", "regional-director", &["referrals", verb, &referral, "--because", "closed"]);
+    let error = refused_for(&server, "CANNOT_BE_REFERRED", &decide("approve"));
+    assert!(error["message"].as_str().unwrap().contains("it has closed"), "{error}");
+    assert_eq!(error["limits"][0]["remedy"], "refer its successor", "{error}");
+    assert_eq!(done(&server, &decide("decline"))["state"], "declined");
+    // By its status it is closed whatever the date; by its close date alone, from that day on.
+    let error = refused(&server, &raise("910030", "2021-11-02"));
+    assert_eq!(error["reason"], "CANNOT_BE_REFERRED", "{error}");
+    refused_for(&server, "CANNOT_BE_REFERRED", &raise("910017", "2021-12-31"));
+    done(&server, &raise("910017", "2021-12-30"));
+    drop(server);
+    verified(&db);
+}
+
+async fn a_register_that_closes_a_school_on_another_day_disagrees(db: Db) {
+    let (server, folder) = (Server::start(&db), Folder::new());
+    let closing = |on| establishments(&[(910_002, 391, "Open, but proposed to close", on)]);
+    import(&server, &folder, "june.csv", &closing("31-08-2022"), "2022-06-30");
+    let other = folder.write("other.csv", closing("31-12-2022").as_bytes());
+    let error = refused_for(&server, "IMPORT_DISAGREES", &["import", "register", &other, "--as-at", "2022-06-30"]);
+    assert!(error.to_string().contains("URN 910002"), "{error}");
+}
