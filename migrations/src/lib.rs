@@ -15,6 +15,7 @@ mod m0004_decisions;
 mod m0005_lists;
 mod m0006_pages;
 mod m0007_people;
+mod m0008_referrals;
 mod m0009_claims;
 
 /// All migrations, first to last.
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_lists::Migration),
             Box::new(m0006_pages::Migration),
             Box::new(m0007_people::Migration),
+            Box::new(m0008_referrals::Migration),
             Box::new(m0009_claims::Migration),
         ]
     }

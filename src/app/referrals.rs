@@ -1,10 +1,10 @@
 //! Referrals: reads. What changes one is a command of its book.
 
 use super::retry::retried;
-use super::{App, AppError, Result, authorise};
+use super::{App, AppError, Result, authorise, eligibility};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, ReferralId};
-use crate::domain::referral::Referral;
+use crate::domain::referral::{Referral, State};
 use crate::domain::role::{Action, Caller};
 use crate::store::events::{self, Text};
 use crate::store::page::Page;
@@ -47,7 +47,13 @@ impl App {
         let reach = caller.reach(Action::Read);
         let snapshot = self.snapshot().await?;
         let found = referrals::get(&snapshot, id).await?.filter(|it| reach.covers_region(it.region));
-        let referral = found.ok_or_else(|| missing(id))?;
+        let mut referral = found.ok_or_else(|| missing(id))?;
+        if referral.state == State::Open {
+            let loaded = self.terms(&referral.programme).await?;
+            let open = std::slice::from_ref(&referral);
+            let confirmed = eligibility::confirmed(&snapshot, &loaded.terms, open, self.today()).await?;
+            mark(&mut referral, &confirmed);
+        }
         let mut whole = with_texts(&snapshot, &referral.programme.clone(), vec![referral]).await?;
         whole.pop().ok_or_else(|| missing(id))
     }
@@ -64,11 +70,22 @@ impl App {
         page: Page,
     ) -> Result<Vec<ReferralInFull>> {
         authorise(caller, Action::Read)?;
-        self.terms(programme).await?;
+        let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
         let reach = caller.reach(Action::Read);
-        let page = referrals::page(&snapshot, programme, (&reach, filter), page).await?;
+        let open = referrals::open(&snapshot, programme).await?;
+        let confirmed = eligibility::confirmed(&snapshot, &loaded.terms, &open, self.today()).await?;
+        let filter = Filter { confirmed, ..filter.clone() };
+        let mut page = referrals::page(&snapshot, programme, (&reach, &filter), page).await?;
+        page.iter_mut().for_each(|it| mark(it, &filter.confirmed));
         Ok(with_texts(&snapshot, programme, page).await?)
+    }
+}
+
+/// Shows an open referral that the files have confirmed as what it is; the next identify records it.
+fn mark(referral: &mut Referral, confirmed: &[ReferralId]) {
+    if referral.state == State::Open && confirmed.contains(&referral.id) {
+        referral.state = State::Confirmed;
     }
 }
 

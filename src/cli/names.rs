@@ -9,7 +9,8 @@ use clap::builder::PossibleValue;
 use prost_types::Timestamp;
 
 use crate::proto::{
-    Acceptor, AwardState, DeclineReason, LeaderKind, OfferState, Outcome, Party, Placement, ReferralOrigin,
+    Acceptor, AwardState, DeclineReason, DiscussionPartner, LeaderKind, OfferState, Outcome, Party, Placement,
+    ReferralOrigin,
     ReferralState,
 };
 
@@ -103,6 +104,13 @@ choices! {
         Approved = "approved",
         Declined = "declined",
         Withdrawn = "withdrawn",
+        Confirmed = "confirmed",
+    }
+    DiscussionPartner {
+        RegionalSchoolsCommissioner = "regional-schools-commissioner" | "regional_schools_commissioner" | "rsc",
+        School = "school",
+        Trust = "trust",
+        ResponsibleBody = "responsible-body" | "responsible_body",
     }
     Placement {
         Maintained = "maintained",
@@ -149,6 +157,8 @@ mod tests {
         check::<DeclineReason>(DeclineReason::as_str_name, "DECLINE_REASON_");
         check::<Outcome>(Outcome::as_str_name, "OUTCOME_");
         check::<Placement>(Placement::as_str_name, "PLACEMENT_");
+        check::<DiscussionPartner>(DiscussionPartner::as_str_name, "DISCUSSION_PARTNER_");
+        check::<ReferralState>(ReferralState::as_str_name, "REFERRAL_STATE_");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
 use super::offers::warn;
 use crate::proto::{
-    DecideReferralRequest, GetReferralRequest, ListReferralsRequest, RaiseReferralRequest, RecordDiscussionRequest,
-    ReferralDecision, ReferralOrigin, ReferralState, WithdrawReferralRequest,
+    DecideReferralRequest, DiscussionPartner, GetReferralRequest, ListReferralsRequest, RaiseReferralRequest,
+    RecordDiscussionRequest, ReferralDecision, ReferralOrigin, ReferralState, WithdrawReferralRequest,
 };
 use render::{ChangedView, ReferralView, WholeView};
 
@@ -25,13 +25,18 @@ pub enum ReferralsCommand {
                       covid_disruption --on 2022-01-24 --because \"closed for five weeks\""
     )]
     Raise(RaiseArgs),
-    /// Put a discussion with the school or trust on record
-    #[command(after_help = "Example:\n  tsio referrals discuss $REFERRAL --on 2021-11-09 --note \"with the chair\"")]
+    /// Put a discussion on record, with whom it was held
+    #[command(
+        after_help = "Example:\n  tsio referrals discuss $REFERRAL --with rsc --on 2021-11-09 --note \"agreed to visit\""
+    )]
     Discuss {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         on: On,
+        /// With whom: `rsc` is the regional schools commissioner, without whom nothing is decided
+        #[arg(long, value_enum, value_name = "WHOM", default_value = "rsc")]
+        with: DiscussionPartner,
         /// What was said
         #[arg(long, value_name = "TEXT")]
         note: String,
@@ -157,10 +162,11 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
             warn(&answer.warnings);
             session.print(&ChangedView::new(answer.referral, None, &answer.warnings))
         }
-        ReferralsCommand::Discuss { which, on, note } => {
+        ReferralsCommand::Discuss { which, on, with, note } => {
             let (request_id, (referral, etag)) = (session.request_id(), which.parts());
             let date = on.on.unwrap_or_default();
-            let request = RecordDiscussionRequest { request_id, referral, etag, date, note, validate_only };
+            let held_with = with.into();
+            let request = RecordDiscussionRequest { request_id, referral, etag, date, note, validate_only, held_with };
             let answer = referrals.record_discussion(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
             session.print(&ChangedView::new(answer.referral, None, &answer.warnings))

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Date;
 use super::event::{Event, EventBody, Seq};
 use super::ids::{Actor, BadId, OfferId, Programme, ReferralId, Uid, Urn};
+use super::offer::named;
 use super::person::{Person, TokenSubject};
 use super::region::Region;
 use super::terms::RuleId;
@@ -82,11 +83,13 @@ pub enum State {
     Declined,
     /// Taken back undecided.
     Withdrawn,
+    /// The monthly files made its schools eligible: nobody has to decide it any more.
+    Confirmed,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Open, Self::Approved, Self::Declined, Self::Withdrawn];
+    pub const ALL: [Self; 5] = [Self::Open, Self::Approved, Self::Declined, Self::Withdrawn, Self::Confirmed];
 
     /// Its name in the database.
     #[must_use]
@@ -96,11 +99,26 @@ impl State {
             Self::Approved => "approved",
             Self::Declined => "declined",
             Self::Withdrawn => "withdrawn",
+            Self::Confirmed => "confirmed",
         }
     }
 }
 
-/// A discussion with the school or trust, on record; what was said lies apart.
+named! {
+    /// With whom a discussion was held.
+    DiscussionPartner {
+        /// The regional schools commissioner (RSC) of the region.
+        RegionalSchoolsCommissioner = "regional_schools_commissioner",
+        /// The school.
+        School = "school",
+        /// The trust.
+        Trust = "trust",
+        /// The trust, diocese or local authority that answers for the school.
+        ResponsibleBody = "responsible_body",
+    }
+}
+
+/// A discussion on record; what was said lies apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discussion {
     /// The sequence of its event, which is its number.
@@ -109,6 +127,9 @@ pub struct Discussion {
     pub on: Date,
     /// Who recorded it.
     pub by: Actor,
+    /// With whom; nothing before rules 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<DiscussionPartner>,
 }
 
 /// How it was decided; why lies apart.
@@ -159,7 +180,7 @@ pub struct Referral {
     pub discussions: Vec<Discussion>,
     /// How it was decided, once it is.
     pub decision: Option<Decision>,
-    /// The offer, once approved.
+    /// The offer, once approved or confirmed.
     pub offer: Option<OfferId>,
     /// The schools that are eligible by this referral alone, once approved: no monthly file made them so.
     pub exceptional: Vec<Urn>,
@@ -203,7 +224,9 @@ impl Referral {
     pub fn apply(&mut self, event: &Event) {
         let (seq, on, by) = (event.seq, event.effective, event.actor.clone());
         match &event.body {
-            EventBody::ReferralDiscussed { .. } => self.discussions.push(Discussion { seq, on, by }),
+            EventBody::ReferralDiscussed { held_with, .. } => {
+                self.discussions.push(Discussion { seq, on, by, with: *held_with });
+            }
             EventBody::ReferralApproved { offer, exceptional, token_subject, .. } => {
                 (self.state, self.offer) = (State::Approved, Some(*offer));
                 self.exceptional.clone_from(exceptional);
@@ -214,6 +237,9 @@ impl Referral {
                 self.decision = Some(Decision { seq, on, by, subject: *token_subject });
             }
             EventBody::ReferralWithdrawn { .. } => self.state = State::Withdrawn,
+            EventBody::ReferralConfirmed { offer, .. } => {
+                (self.state, self.offer) = (State::Confirmed, Some(*offer));
+            }
             _ => return,
         }
         self.version = event.seq;

@@ -52,9 +52,14 @@ impl ReferralService for Referrals {
             let request = fields.request_id(&message.request_id);
             let referral = target(&mut fields, &message.referral, &message.etag);
             let on = fields.happened("date", &message.date, self.0.today());
+            let with = convert::discussion_partner_from(message.held_with);
+            if with.is_none() {
+                fields.wrong("held_with", "is not somebody a discussion is held with");
+            }
             let text = fields.text("note", &message.note);
-            let asked = referral.zip(on).zip(text);
-            let asked = asked.map(|((referral, on), text)| ReferralCommand::Discuss { referral, on, text });
+            let asked = referral.zip(on).zip(with).zip(text);
+            let asked =
+                asked.map(|(((referral, on), with), text)| ReferralCommand::Discuss { referral, on, with, text });
             let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
             call.change(&self.0, refer(checked), validate_only, |told| {
                 let (referral, warnings) = (referral_of(told), convert::warnings(told));

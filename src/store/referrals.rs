@@ -14,7 +14,7 @@ use super::entity::record::referral;
 use super::loose::{Rows, each};
 use super::page::Page;
 use super::register::search::holds;
-use super::{Readable, Result, StoreError, WriteTx};
+use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, ReferralId};
 use crate::domain::person::key;
@@ -65,6 +65,17 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     each(&from.at(), "SELECT * FROM referrals WHERE programme = $1", vec![programme.as_str().into()], id, read).await
 }
 
+/// The open referrals of a programme.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Referral>> {
+    let find = referral::Entity::find()
+        .filter(referral::Column::Programme.eq(programme.as_str()))
+        .filter(referral::Column::State.eq(State::Open.name()));
+    find.all(&from.at().db).await?.into_iter().map(stored).collect()
+}
+
 /// The approved referrals of a programme.
 ///
 /// # Errors
@@ -85,6 +96,8 @@ pub struct Filter {
     pub region: Option<Region>,
     /// What the caller put together.
     pub condition: Option<Condition<Field>>,
+    /// Open referrals that count as confirmed: the files have made their schools eligible.
+    pub confirmed: Vec<ReferralId>,
 }
 
 /// What of a referral a condition may ask.
@@ -124,6 +137,7 @@ fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
         Field::Region => C::Region,
         Field::Origin => C::Origin,
         Field::Ground => C::Ground,
+        // Asked with the referrals that count as confirmed; see [`state_is`].
         Field::State => C::State,
         Field::RaisedBy => C::RaisedBy,
         Field::Raised => C::RaisedOn,
@@ -133,6 +147,18 @@ fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
         Field::Exceptional => return among(C::Exceptional, how, operand),
     };
     compare(column, how, operand)
+}
+
+/// Whether a referral is in this state; an open one that counts as confirmed is confirmed, and open no more.
+fn state_is(conn: &Conn<'_>, state: &str, confirmed: &[Uuid]) -> SimpleExpr {
+    let recorded = referral::Column::State.eq(state);
+    if state == State::Confirmed.name() {
+        recorded.or(uuid_in(conn, referral::Column::Id, confirmed))
+    } else if state == State::Open.name() {
+        recorded.and(uuid_in(conn, referral::Column::Id, confirmed).not())
+    } else {
+        recorded
+    }
 }
 
 /// Whether a list of numbers, kept as JSON, has this one.
@@ -167,16 +193,24 @@ pub async fn page(
 ) -> Result<Vec<Referral>> {
     use referral::Column as C;
     let mut find = referral::Entity::find().filter(C::Programme.eq(programme.as_str())).filter(within(reach));
+    let conn = from.at();
+    let confirmed: Vec<Uuid> = filter.confirmed.iter().map(|it| it.0).collect();
     if let Some(state) = filter.state {
-        find = find.filter(C::State.eq(state.name()));
+        find = find.filter(state_is(&conn, state.name(), &confirmed));
     }
     if let Some(region) = filter.region {
         find = find.filter(C::Region.eq(region.name()));
     }
     if let Some(condition) = &filter.condition {
-        find = find.filter(condition.cond(&compared));
+        find = find.filter(condition.cond(&|field, how, operand: &Operand| match (field, operand) {
+            (Field::State, Operand::Text(state)) => {
+                let is = state_is(&conn, state, &confirmed);
+                if how == How::NotEqual { is.not() } else { is }
+            }
+            _ => compared(field, how, operand),
+        }));
     }
-    page.of(find, C::Id).all(&from.at().db).await?.into_iter().map(stored).collect()
+    page.of(find, C::Id).all(&conn.db).await?.into_iter().map(stored).collect()
 }
 
 /// Writes referrals as they are now.

@@ -153,7 +153,11 @@ async fn an_offer_whose_school_has_closed_since_is_reported(db: Db) {
     assert_eq!(closed_of(&made)[0]["command"], json!(command), "what deals with it");
     assert_eq!([&school, &trust].map(|id| done(&server, &["offers", "show", id])), before, "nothing changes by itself");
     // Whose offer it is, is not everybody's to see.
-    let elsewhere = said_by("ann", "case-officer", &["--regions", "North-West London and South-Central England", "offers", "identify"]);
+    let elsewhere = said_by(
+        "ann",
+        "case-officer",
+        &["--regions", "North-West London and South-Central England", "offers", "identify"],
+    );
     let hidden = done(&server, &elsewhere);
     assert!(reported(&hidden).iter().all(|(_, offer)| offer.is_null()), "{hidden}");
     drop(server);

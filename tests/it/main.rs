@@ -23,6 +23,7 @@ mod client;
 mod clients;
 mod clocks;
 mod closed;
+mod confirmed;
 mod door;
 mod eligibility;
 mod etags;

@@ -12,11 +12,12 @@ use crate::domain::Date;
 use crate::domain::book::identify::{Candidate, CandidateSchool, Candidates, ClosedSchool, Unplaced};
 use crate::domain::book::referrals::Seat;
 use crate::domain::book::{RegisterAnswer, TrustAnswer};
-use crate::domain::ids::{LaCode, Uid, Urn};
+use crate::domain::ids::{LaCode, ReferralId, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
+use crate::domain::referral::Referral;
 use crate::domain::school::{Ending, TrustKind};
-use crate::domain::terms::Terms;
+use crate::domain::terms::{RuleId, Terms};
 use crate::store::{Readable, StoreError, books, offers, register};
 
 /// Locks the register inside a write transaction, so that identify never sees half of an import.
@@ -68,6 +69,27 @@ pub(crate) async fn candidates(
 fn closed_school(school: &School) -> Option<ClosedSchool> {
     let (urn, name, successors) = (school.urn, school.name.clone(), school.ending.successors.clone());
     Some(ClosedSchool { urn, name, reason: school.closed.clone()?, successors, offer: None })
+}
+
+/// Those of these open referrals whose schools the files have all made eligible: what the next identify will record.
+pub(crate) async fn confirmed(
+    from: &impl Readable,
+    terms: &Terms,
+    open: &[Referral],
+    day: Date,
+) -> Result<Vec<ReferralId>> {
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let standings = Standings::load(from, terms, day).await?;
+    let exceptional: BTreeSet<&RuleId> = terms.grounds().map(|(rule, _)| rule).collect();
+    let by_files = |urn: &Urn| {
+        let entitled = standings.entitled.get(&standings.assessment.heir(*urn));
+        entitled.is_some_and(|it| {
+            !it.closed && it.placement.kind().is_some() && it.rules.iter().any(|rule| !exceptional.contains(rule))
+        })
+    };
+    Ok(open.iter().filter(|it| it.urns.iter().all(by_files)).map(|it| it.id).collect())
 }
 
 /// What register and files say of schools that are referred, and of their end; of those only that a file names.

@@ -221,6 +221,8 @@ impl Asked {
         match command {
             ReferralCommand::Raise(new) => {
                 self.referred.insert(new.subject);
+                // A trust that has one open school is taken for it.
+                self.referred.extend(new.urns.iter().filter(|_| new.urns.len() == 1).copied().map(Subject::School));
                 self.seated.extend(&new.urns);
             }
             ReferralCommand::Decide { referral, approve: true, .. } => {
@@ -231,7 +233,7 @@ impl Asked {
     }
 }
 
-/// The referrals named, the open ones of whom is referred, and what register and files say of the schools concerned: under
+/// The referrals named, the open ones of whom is referred and, for identify, all that are open, and what register and files say of the schools concerned: under
 /// the register's lock, as for identify.
 async fn load_referrals(
     from: &impl Readable,
@@ -239,6 +241,10 @@ async fn load_referrals(
     (terms, today): (&Terms, Date),
     facts: &mut Facts,
 ) -> Result<(), Unloadable> {
+    if asked.identifies {
+        let open = referrals::open(from, terms.programme()).await?;
+        facts.referrals = open.into_iter().map(|it| (it.id, it)).collect();
+    }
     if asked.referrals.is_empty() && asked.referred.is_empty() {
         return Ok(());
     }
@@ -251,7 +257,7 @@ async fn load_referrals(
         eligibility::lock_register(from).await?;
         (facts.seats, facts.endings) = eligibility::seats(from, terms, &urns, today).await.map_err(sort)?;
     }
-    facts.referrals = found.into_iter().map(|it| (it.id, it)).collect();
+    facts.referrals.extend(found.into_iter().map(|it| (it.id, it)));
     Ok(())
 }
 

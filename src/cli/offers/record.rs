@@ -20,6 +20,7 @@ pub(super) struct IdentifiedView {
     blocked_schools: Vec<LeftOut>,
     unplaced_schools: Vec<LeftOut>,
     closed_schools: Vec<ClosedView>,
+    confirmed_referrals: Vec<String>,
     judged_at_sequence: i64,
     dry_run: bool,
 }
@@ -88,6 +89,7 @@ impl IdentifiedView {
             blocked_schools: answer.blocked.into_iter().map(LeftOut::from).collect(),
             unplaced_schools: answer.unplaced.into_iter().map(LeftOut::from).collect(),
             closed_schools: answer.closed.into_iter().map(ClosedView::from).collect(),
+            confirmed_referrals: answer.confirmed_referrals,
             judged_at_sequence: answer.judged_at_sequence,
             dry_run,
         }
@@ -104,6 +106,7 @@ impl View for IdentifiedView {
             ("blocked", self.blocked.to_string()),
             ("unplaced", self.unplaced.to_string()),
             ("closed", self.closed.to_string()),
+            ("referrals confirmed", self.confirmed_referrals.len().to_string()),
         ];
         let mut parts = vec![counts(rows.map(|(key, value)| (key.to_owned(), value)))];
         let lists: [(&'static str, Vec<&LeftOut>); 3] = [

@@ -12,12 +12,16 @@ struct DiscussionView {
     sequence: i64,
     date: String,
     recorded_by: String,
+    /// Nothing where it was recorded before anybody was asked.
+    held_with: Option<String>,
     note: Option<String>,
 }
 
 impl From<Discussion> for DiscussionView {
     fn from(it: Discussion) -> Self {
-        Self { sequence: it.sequence, date: it.date, recorded_by: it.recorded_by, note: some_text(it.note) }
+        let held_with = name(it.held_with().as_str_name(), "DISCUSSION_PARTNER_");
+        let Discussion { sequence, date, recorded_by, note, .. } = it;
+        Self { sequence, date, recorded_by, held_with, note: some_text(note) }
     }
 }
 
@@ -132,9 +136,10 @@ pub(super) struct WholeView(pub(super) ReferralView);
 impl View for WholeView {
     fn text(&self) -> String {
         use Column::{Number, Text};
-        let columns = [Number("NUMBER"), Text("DATE"), Text("RECORDED BY"), Text("NOTE")];
+        let columns = [Number("NUMBER"), Text("DATE"), Text("RECORDED BY"), Text("HELD WITH"), Text("NOTE")];
         let row = |it: &DiscussionView| {
-            vec![it.sequence.to_string(), it.date.clone(), it.recorded_by.clone(), cell(it.note.as_ref())]
+            let (with, note) = (cell(it.held_with.as_ref()), cell(it.note.as_ref()));
+            vec![it.sequence.to_string(), it.date.clone(), it.recorded_by.clone(), with, note]
         };
         let held = &self.0.discussions;
         let discussions = (!held.is_empty()).then(|| format!("discussions\n{}", table(&columns, held.iter().map(row))));

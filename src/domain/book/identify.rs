@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use super::Facts;
 use super::command::{Answer, Context, Decided};
 use crate::domain::event::{Draft, EventBody, Hash};
-use crate::domain::ids::{OfferId, Uid, Urn};
+use crate::domain::ids::{OfferId, ReferralId, Uid, Urn};
 use crate::domain::offer::{ListedSchool, Recipient, ResponsibleBody};
+use crate::domain::referral::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
+use crate::domain::terms::RuleId;
 
 /// A recipient that is eligible, with its eligible schools.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +112,8 @@ pub struct Identified {
     pub unplaced: Vec<Unplaced>,
     /// Schools that have closed: the eligible ones, and those on open offers.
     pub closed: Vec<ClosedSchool>,
+    /// Open referrals whose schools the files have made eligible, by id.
+    pub confirmed: Vec<ReferralId>,
 }
 
 impl Facts {
@@ -154,7 +158,41 @@ impl Facts {
                 }
             }
         }
+        let made = drafts.iter().filter_map(made_for).collect();
+        for (referral, offer) in self.confirmed(candidates, &made, reach) {
+            did.confirmed.push(referral);
+            let body = EventBody::ReferralConfirmed { referral, offer };
+            drafts.push(Draft { offer: Some(offer), ..Draft::of_book(context.now.today, body) });
+        }
         Decided::new(drafts, Answer::Identified(did))
+    }
+
+    /// The open referrals within reach whose schools the files have all made eligible, each with its recipient's offer.
+    fn confirmed(
+        &self,
+        candidates: &Candidates,
+        made: &HashMap<Recipient, OfferId>,
+        reach: &Reach,
+    ) -> Vec<(ReferralId, OfferId)> {
+        let exceptional: Vec<&RuleId> = self.programme.scheme.grounds().map(|(rule, _)| rule).collect();
+        let by_files = |school: &CandidateSchool| {
+            school.rules.iter().any(|rule| !exceptional.iter().any(|it| it.as_str() == rule.as_str()))
+        };
+        let mut eligible: HashMap<Urn, Recipient> = HashMap::new();
+        for candidate in &candidates.recipients {
+            for school in candidate.schools.iter().filter(|it| by_files(it)) {
+                let lineage = std::iter::once(school.urn).chain(school.predecessors.iter().copied());
+                eligible.extend(lineage.map(|urn| (urn, candidate.recipient)));
+            }
+        }
+        let open = self.referrals.values().filter(|it| it.state == State::Open && reach.covers_region(it.region));
+        let confirmed = open.filter(|it| it.urns.iter().all(|urn| eligible.contains_key(urn)));
+        let with_offer = confirmed.filter_map(|it| {
+            let recipient = it.urns.first().and_then(|urn| eligible.get(urn))?;
+            let offer = made.get(recipient).or_else(|| self.recipients.get(recipient));
+            Some((it.id, *offer?))
+        });
+        with_offer.collect()
     }
 
     /// A school that has closed, with the open offer it is on where that may be seen.
@@ -210,6 +248,14 @@ impl Facts {
             }
         }
         (free, blocked)
+    }
+}
+
+/// The offer that an event makes, by its recipient.
+fn made_for(draft: &Draft) -> Option<(Recipient, OfferId)> {
+    match &draft.body {
+        EventBody::Identified { recipient, .. } => Some((*recipient, draft.offer?)),
+        _ => None,
     }
 }
 

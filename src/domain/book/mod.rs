@@ -25,6 +25,7 @@ mod money_properties;
 mod properties;
 #[cfg(test)]
 pub(in crate::domain) mod recorder;
+mod referral_refusals;
 pub mod referrals;
 #[cfg(test)]
 mod referrals_tests;

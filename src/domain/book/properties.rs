@@ -89,6 +89,7 @@ fn verb(event: &Event) -> Option<Verb> {
         | EventBody::ReferralApproved { .. }
         | EventBody::ReferralDeclined { .. }
         | EventBody::ReferralWithdrawn { .. }
+        | EventBody::ReferralConfirmed { .. }
         | EventBody::RulesAdopted { .. } => return None,
         EventBody::Awarded { .. } => Verb::Award,
         EventBody::DaysBooked { .. } | EventBody::BookingCancelled { .. } | EventBody::BookingDelivered { .. } => {

@@ -9,15 +9,15 @@ use std::collections::HashMap;
 use super::Facts;
 use super::command::{Answer, Context, Decided, Fault};
 use super::identify::{Candidate, CandidateSchool, listed, region_of};
+use super::referral_refusals::{before_raised, not_in_effect, not_referable, own, remedy_of_closed, undiscussed};
 use crate::domain::Date;
 use crate::domain::event::{Draft, EventBody};
 use crate::domain::ids::{OfferId, ReferralId, Urn};
 use crate::domain::offer::{Offer, Recipient};
-use crate::domain::referral::{Origin, Referral, State, Subject};
+use crate::domain::referral::{DiscussionPartner, Origin, Referral, State, Subject};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Reach};
-use crate::domain::school::Ending;
 use crate::domain::terms::{Ground, RuleId};
 
 /// A command about a referral.
@@ -31,6 +31,8 @@ pub enum ReferralCommand {
         referral: ReferralTarget,
         /// The day it was held.
         on: Date,
+        /// With whom.
+        with: DiscussionPartner,
         /// What was said, not empty.
         text: String,
     },
@@ -147,10 +149,10 @@ impl Facts {
     pub(super) fn refer(&self, command: &ReferralCommand, context: &mut Context<'_>) -> Result<Decided, Fault> {
         match command {
             ReferralCommand::Raise(new) => self.raise(new, context),
-            ReferralCommand::Discuss { referral, on, text } => {
+            ReferralCommand::Discuss { referral, on, with, text } => {
                 let it = self.open_referral(referral)?;
                 Refusal::none_of(self.before_programme(*on).into_iter().chain(before_raised(it, *on)))?;
-                let body = EventBody::ReferralDiscussed { referral: it.id };
+                let body = EventBody::ReferralDiscussed { referral: it.id, held_with: Some(*with) };
                 Ok(answered(it.id, None, vec![draft(*on, body, text)]).warn_if_past(*on, context.now))
             }
             ReferralCommand::Decide { referral, approve, on, reason } => {
@@ -173,13 +175,14 @@ impl Facts {
     fn raise(&self, new: &NewReferral, context: &mut Context<'_>) -> Result<Decided, Fault> {
         let (rule, ground) = self.ground(&new.ground)?;
         let (candidate, unseated) = self.seated(new.subject, &new.urns, new.on)?;
+        let subject = candidate.as_ref().map_or(new.subject, |it| taken_for(new.subject, it));
         let barred = candidate.iter().flat_map(|it| self.bars(rule, it, context.reach));
         let refusals = self
             .book_closed()
             .into_iter()
             .chain(self.before_programme(new.on))
             .chain(not_in_effect(ground, new.on))
-            .chain(self.referred_already(new.subject, context.reach))
+            .chain(self.referred_already(subject, context.reach))
             .chain(unseated)
             .chain(barred)
             .chain(candidate.as_ref().and_then(|it| self.listed_already(it)));
@@ -190,9 +193,9 @@ impl Facts {
         let referral = ReferralId((context.ids)());
         let body = EventBody::ReferralRaised {
             referral,
-            subject: new.subject,
+            subject,
             urns: new.urns.clone(),
-            name: match new.subject {
+            name: match subject {
                 Subject::School(_) => first.map(|it| it.name.clone()).unwrap_or_default(),
                 Subject::Trust(_) => candidate.name.clone(),
             },
@@ -218,7 +221,8 @@ impl Facts {
         context: &mut Context<'_>,
     ) -> Result<Decided, Fault> {
         let it = self.open_referral(target)?;
-        let refusals = own(it, context).into_iter().chain(self.before_programme(on)).chain(undiscussed(it, on));
+        let refusals =
+            own(it, context).into_iter().chain(self.before_programme(on)).chain(undiscussed(it, on, self.rules));
         if !approve {
             Refusal::none_of(refusals)?;
             let body = EventBody::ReferralDeclined { referral: it.id, token_subject: context.subject };
@@ -260,8 +264,8 @@ impl Facts {
         Ok((OfferId((context.ids)()), Some(self.making(&candidate, region, &schools)), exceptional))
     }
 
-    /// The schools as one candidate, and why not: each must be seated, with one recipient, the trust's own where it is a
-    /// trust that is referred, and open on the day.
+    /// The schools as one candidate, and why not: each must be seated, with one recipient, of the trust where it is a trust
+    /// that is referred, and open on the day.
     fn seated(&self, subject: Subject, urns: &[Urn], on: Date) -> Result<(Option<Candidate>, Vec<Refusal>), Fault> {
         let unknown: Vec<String> =
             urns.iter().filter(|urn| !self.seats.contains_key(urn)).map(ToString::to_string).collect();
@@ -286,7 +290,7 @@ impl Facts {
                 (Seat::Superseded { by, .. }, _) => {
                     refuse(format!("it counts as URN {by} now"), "refer the school under its newest URN");
                 }
-                (Seat::With(candidate), Subject::Trust(uid)) if candidate.recipient != Recipient::Mat(uid) => {
+                (Seat::With(candidate), Subject::Trust(uid)) if candidate.trust != Some(uid) => {
                     let why = format!("it would be offered support as {}, not with trust {uid}", candidate.recipient);
                     refuse(why, "name schools that are offered support with this trust, or refer the school itself");
                 }
@@ -421,60 +425,18 @@ impl Facts {
     }
 }
 
+/// Who is referred: a trust that has one open school is taken for that school, which is offered support on its own.
+fn taken_for(subject: Subject, candidate: &Candidate) -> Subject {
+    match (subject, candidate.recipient) {
+        (Subject::Trust(_), Recipient::Standalone(urn)) => Subject::School(urn),
+        _ => subject,
+    }
+}
+
 fn answered(referral: ReferralId, offer: Option<OfferId>, drafts: Vec<Draft>) -> Decided {
     Decided::new(drafts, Answer::Referral(referral, offer))
 }
 
 fn draft(on: Date, body: EventBody, text: &str) -> Draft {
     Draft::of_book(on, body).with_text(Some(text.to_owned()))
-}
-
-fn not_referable(account: &str, why: String, remedy: &str) -> Refusal {
-    let message = format!("{account} cannot be referred: {why}");
-    Refusal::of(Reason::CannotBeReferred, message, Limit::plain("recipient", account, remedy))
-}
-
-/// What to do instead of referring a school that has closed.
-fn remedy_of_closed(ending: Option<&Ending>) -> &'static str {
-    if ending.is_some_and(|it| !it.successors.is_empty()) {
-        "refer its successor"
-    } else {
-        "import a newer register if the school is open"
-    }
-}
-
-fn not_in_effect(ground: &Ground, on: Date) -> Option<Refusal> {
-    (!ground.in_effect.contains(on)).then(|| {
-        let (from, to) = (ground.in_effect.from, ground.in_effect.to);
-        let remedy = format!("raise it between {from} and {to}, or on another ground");
-        let limit = Limit::plain("period", format!("ground {}", ground.id), remedy);
-        let message = format!("the ground {} is in effect from {from} to {to}, not on {on}", ground.id);
-        Refusal::of(Reason::GroundNotInEffect, message, limit)
-    })
-}
-
-fn before_raised(referral: &Referral, on: Date) -> Option<Refusal> {
-    (on < referral.raised_on).then(|| {
-        let remedy = format!("give a date on or after {}", referral.raised_on);
-        let limit = Limit::plain("period", format!("referral {}", referral.id), remedy);
-        Refusal::of(Reason::OutsideWindow, format!("{on} lies before the referral was raised"), limit)
-    })
-}
-
-/// "never by whoever raised it"
-fn own(referral: &Referral, context: &Context<'_>) -> Option<Refusal> {
-    referral.raiser().is(&context.person()).then(|| {
-        let limit = Limit::plain("approval", format!("referral {}", referral.id), "have another person decide");
-        Refusal::of(Reason::SelfApproval, "whoever raised a referral may not decide it", limit)
-    })
-}
-
-/// "after a recorded discussion": one held by the day of the decision.
-fn undiscussed(referral: &Referral, on: Date) -> Option<Refusal> {
-    (!referral.discussions.iter().any(|it| it.on <= on)).then(|| {
-        let remedy = "put the discussion with the school or trust on record first";
-        let limit = Limit::plain("contact", format!("referral {}", referral.id), remedy);
-        let message = format!("no discussion held by {on} is on record");
-        Refusal::of(Reason::DiscussionMissing, message, limit)
-    })
 }

@@ -4,9 +4,11 @@ use super::recorder::{Book, day, mat, school, standalone, uid, urn};
 use super::referrals::{NewReferral, ReferralCommand, ReferralTarget, Seat};
 use super::*;
 use crate::domain::ids::ReferralId;
-use crate::domain::referral::{Origin, State, Subject};
+use crate::domain::referral::{DiscussionPartner, Origin, State, Subject};
 use crate::domain::region::Region;
 use crate::domain::role::Regions;
+use crate::domain::rules::RulesVersion;
+use crate::domain::school::Ending;
 
 const E3: &str = "E3_EXCEPTIONAL";
 
@@ -55,8 +57,12 @@ fn target(referral: ReferralId) -> ReferralTarget {
 }
 
 fn discuss(book: &mut Book, referral: ReferralId, on: &str) -> Result<Decided, Fault> {
-    let text = "with the chair".to_owned();
-    book.call("ann", &Command::Refer(ReferralCommand::Discuss { referral: target(referral), on: day(on), text }))
+    discuss_with(book, referral, on, DiscussionPartner::RegionalSchoolsCommissioner)
+}
+
+fn discuss_with(book: &mut Book, referral: ReferralId, on: &str, with: DiscussionPartner) -> Result<Decided, Fault> {
+    let (referral, on, text) = (target(referral), day(on), "to visit in May".to_owned());
+    book.call("ann", &Command::Refer(ReferralCommand::Discuss { referral, on, with, text }))
 }
 
 fn decide(book: &mut Book, by: &str, referral: ReferralId, approve: bool, on: &str) -> Result<Decided, Fault> {
@@ -130,6 +136,130 @@ fn whoever_raised_it_may_not_decide_and_a_discussion_comes_first() {
     let withdraw = ReferralCommand::Withdraw { referral: target(second), reason: "twice".to_owned() };
     book.call("bob", &Command::Refer(withdraw)).unwrap();
     assert_eq!(book.facts.referrals[&second].state, State::Withdrawn);
+}
+
+/// "in discussion with your local regional schools commissioner": nobody else's will do.
+#[test]
+fn there_is_no_decision_without_a_discussion_with_the_commissioner() {
+    use DiscussionPartner::{RegionalSchoolsCommissioner, ResponsibleBody, School, Trust};
+    let mut book = book();
+    let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+    for with in [School, Trust, ResponsibleBody] {
+        discuss_with(&mut book, id, "2021-11-09", with).unwrap();
+        assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-12")), refused("DISCUSSION_MISSING", 1), "{with}");
+        assert_eq!(code(decide(&mut book, "dora", id, false, "2021-11-12")), refused("DISCUSSION_MISSING", 1));
+    }
+    discuss(&mut book, id, "2021-11-12").unwrap();
+    assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-11")), refused("DISCUSSION_MISSING", 1), "held later");
+    decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
+    let with: Vec<_> = book.facts.referrals[&id].discussions.iter().map(|it| it.with).collect();
+    assert_eq!(with, [School, Trust, ResponsibleBody, RegionalSchoolsCommissioner].map(Some));
+}
+
+/// Of a discussion from before rules 2 nobody knows with whom it was: it has to be recorded anew, but not in the past.
+#[test]
+fn a_discussion_without_a_partner_counts_under_the_rules_it_was_recorded_under() {
+    for (rules, wanted) in [(RulesVersion::V1, None), (RulesVersion::V2, Some(refused("DISCUSSION_MISSING", 1)))] {
+        let mut book = book();
+        let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+        discuss(&mut book, id, "2021-11-09").unwrap();
+        book.facts.referrals.entry(id).and_modify(|it| it.discussions[0].with = None);
+        book.facts.rules = rules;
+        let came = decide(&mut book, "dora", id, true, "2021-11-12").err().map(|fault| code(Err::<(), _>(fault)));
+        assert_eq!(came, wanted, "rules {rules}");
+    }
+}
+
+/// "A referral naming a trust with one open school is taken for that school: a standalone offer."
+#[test]
+fn a_trust_with_one_open_school_is_taken_for_it() {
+    let mut book = book();
+    let alone_in_trust = identify::Candidate { trust: Some(uid(5000)), ..standalone(100_012) };
+    book.facts.seats.insert(urn(100_012), Seat::With(Box::new(alone_in_trust)));
+    let trust = || new(Subject::Trust(uid(5000)), &[100_012], "would_benefit", "2021-11-02");
+    let id = raise(&mut book, trust()).unwrap();
+    let raised = &book.facts.referrals[&id];
+    assert_eq!((raised.subject, raised.name.as_str()), (Subject::School(urn(100_012)), "School 100012"));
+    assert_eq!(code(raise(&mut book, trust())), refused("REFERRAL_OPEN", 1));
+    assert_eq!(code(raise(&mut book, alone(100_012, "would_benefit", "2021-11-02"))), refused("REFERRAL_OPEN", 1));
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    let decided = decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
+    let Answer::Referral(_, Some(offer)) = decided.answer else { unreachable!() };
+    let made = &book.facts.offers[&offer];
+    assert_eq!((made.recipient, made.trust), (Recipient::Standalone(urn(100_012)), Some(uid(5000))));
+    // Of another trust it is not.
+    let other = new(Subject::Trust(uid(5001)), &[100_012], "would_benefit", "2021-11-02");
+    assert_eq!(code(raise(&mut book, other)).0, "CANNOT_BE_REFERRED");
+}
+
+#[test]
+fn a_closed_school_is_not_referred_and_gets_no_offer() {
+    let closing = |status: &str, on: &str| Ending {
+        status: Some(status.to_owned()),
+        close_date: on.parse().ok(),
+        successors: Vec::new(),
+    };
+    #[rustfmt::skip]
+    let rows = [
+        // status                       close date    raised on 2021-11-02, approved on 2021-11-12
+        ("Open",                        "",           None,                       None),
+        ("Closed",                      "",           Some("CANNOT_BE_REFERRED"), Some("CANNOT_BE_REFERRED")),
+        ("Created in error",            "",           Some("CANNOT_BE_REFERRED"), Some("CANNOT_BE_REFERRED")),
+        ("Open, but proposed to close", "2021-11-02", Some("CANNOT_BE_REFERRED"), Some("CANNOT_BE_REFERRED")),
+        ("Open, but proposed to close", "2021-11-12", None,                       Some("CANNOT_BE_REFERRED")),
+        ("Open, but proposed to close", "2021-11-13", None,                       None),
+    ];
+    for (status, on, raising, approving) in rows {
+        let mut book = book();
+        let of = |came: Result<(), Fault>| came.err().map(|fault| code(Err::<(), _>(fault)).0);
+        let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+        discuss(&mut book, id, "2021-11-09").unwrap();
+        book.facts.endings.insert(urn(100_006), closing(status, on));
+        book.facts.endings.insert(urn(100_007), closing(status, on));
+        let school = new(Subject::School(urn(100_007)), &[100_007], "would_benefit", "2021-11-02");
+        assert_eq!(of(raise(&mut book, school).map(drop)).as_deref(), raising, "{status} {on}");
+        let approved = decide(&mut book, "dora", id, true, "2021-11-12").map(drop);
+        assert_eq!(of(approved).as_deref(), approving, "{status} {on}");
+    }
+}
+
+/// "When a file makes a referred school eligible, ... the next identify writes the event in its own commit."
+#[test]
+fn identify_confirms_the_referrals_whose_schools_the_files_made_eligible() {
+    use crate::domain::book::identify::Candidates;
+    let by = |rule: &str, n| {
+        let mut candidate = standalone(n);
+        candidate.schools[0].rules = vec![rule.to_owned()];
+        candidate
+    };
+    let identified = |book: &mut Book, recipients: Vec<identify::Candidate>| {
+        book.facts.candidates = Some(Candidates { recipients, ..Candidates::default() });
+        match book.call("officer", &Command::Identify).unwrap().answer {
+            Answer::Identified(did) => did.confirmed,
+            other => unreachable!("{other:?}"),
+        }
+    };
+    let mut book = book();
+    let school = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+    let some = new(Subject::Trust(uid(3000)), &[100_007, 100_008], "would_benefit", "2021-11-02");
+    let trust = raise(&mut book, some).unwrap();
+    // By a referral alone, not all of the trust's schools, in a region out of reach: not confirmed.
+    let of_trust = |urns: &[u32]| mat(3000, urns.iter().map(|n| school_of(*n)).collect());
+    assert_eq!(identified(&mut book, vec![by(E3, 100_006), of_trust(&[100_007])]), []);
+    book.reach = Reach { regions: Regions::These([Region::NorthOfEngland].into()), assigned_to: None };
+    assert_eq!(identified(&mut book, vec![by("E1_RI_IN_YEAR", 100_006)]), []);
+    book.reach = Reach::everything();
+    let eligible = vec![by("E1_RI_IN_YEAR", 100_006), of_trust(&[100_007, 100_008])];
+    let mut confirmed = identified(&mut book, eligible.clone());
+    confirmed.sort();
+    assert_eq!(confirmed, if school < trust { [school, trust] } else { [trust, school] });
+    for (id, recipient) in [(school, Recipient::Standalone(urn(100_006))), (trust, Recipient::Mat(uid(3000)))] {
+        let it = &book.facts.referrals[&id];
+        assert_eq!((it.state, it.decision.as_ref(), it.exceptional.len()), (State::Confirmed, None, 0));
+        assert_eq!(book.facts.offers[&it.offer.unwrap()].recipient, recipient);
+    }
+    assert_eq!(identified(&mut book, eligible), [], "once");
+    assert_eq!(code(decide(&mut book, "dora", school, true, "2021-11-12")), refused("REFERRAL_NOT_OPEN", 1));
 }
 
 /// "On 20 January 2022 DfE widened E3 to any school disrupted by Covid."
@@ -218,14 +348,18 @@ fn a_school_that_the_files_make_eligible_meanwhile_is_confirmed() {
         let mut eligible = standalone(100_006);
         eligible.schools[0].rules = vec!["E1_RI_IN_YEAR".to_owned()];
         book.facts.seats.insert(urn(100_006), Seat::With(Box::new(eligible.clone())));
+        let wanted = if identified { State::Confirmed } else { State::Approved };
         if identified {
             book.identify(vec![eligible]).unwrap();
+            let late = decide(&mut book, "dora", id, true, "2021-11-12");
+            assert_eq!(code(late), refused("REFERRAL_NOT_OPEN", 1), "there is nothing left to decide");
+        } else {
+            let decided = decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
+            assert_eq!(decided.drafts.len(), 2, "the offer is made with it");
         }
-        let decided = decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
-        assert_eq!(decided.drafts.len(), if identified { 1 } else { 2 }, "made once");
         let it = &book.facts.referrals[&id];
         let offer = &book.facts.offers[&it.offer.unwrap()];
-        assert_eq!((it.state, it.exceptional.is_empty()), (State::Approved, true));
+        assert_eq!((it.state, it.exceptional.is_empty()), (wanted, true));
         assert_eq!(offer.schools[&urn(100_006)].rules, ["E1_RI_IN_YEAR"]);
     }
 }

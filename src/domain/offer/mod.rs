@@ -339,6 +339,7 @@ impl Offer {
             | EventBody::ReferralApproved { .. }
             | EventBody::ReferralDeclined { .. }
             | EventBody::ReferralWithdrawn { .. }
+            | EventBody::ReferralConfirmed { .. }
             | EventBody::RulesAdopted { .. } => {}
         }
         if event.body.moves_etag() {

@@ -25,7 +25,9 @@ pub(super) use money::{
     award, award_state_from, awards, cap, first_award, fund, fund_entry, funds, leader_kind_from, made_booking,
     position, released,
 };
-pub(super) use referral::{referral, referral_in_full, referral_origin_from, referral_state_from};
+pub(super) use referral::{
+    discussion_partner_from, referral, referral_in_full, referral_origin_from, referral_state_from,
+};
 pub(super) use register::{
     affected_offer, hand_placed, import, import_kind_from, import_outcome, link, membership, month, problem, rows,
     rule_answer, school, school_eligibility, trust,
@@ -171,6 +173,7 @@ pub(super) fn identified(did: &Identified, judged_at: Seq) -> proto::IdentifyOff
             .collect(),
         judged_at_sequence: judged_at.0,
         closed: did.closed.iter().map(closed_school).collect(),
+        confirmed_referrals: did.confirmed.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::number;
 use crate::app::ReferralInFull;
-use crate::domain::referral::{Discussion, Origin, Referral, State, Subject};
+use crate::domain::referral::{Discussion, DiscussionPartner, Origin, Referral, State, Subject};
 use crate::proto;
 
 /// A referral, without what people wrote about it: that has no place in a stored answer.
@@ -28,6 +28,7 @@ pub(in crate::grpc) fn referral(it: &Referral) -> proto::Referral {
             State::Approved => proto::ReferralState::Approved,
             State::Declined => proto::ReferralState::Declined,
             State::Withdrawn => proto::ReferralState::Withdrawn,
+            State::Confirmed => proto::ReferralState::Confirmed,
         }
         .into(),
         raised_by: it.raised_by.to_string(),
@@ -49,7 +50,29 @@ fn discussion(it: &Discussion) -> proto::Discussion {
         date: it.on.to_string(),
         recorded_by: it.by.to_string(),
         note: String::new(),
+        held_with: it.with.map_or(proto::DiscussionPartner::Unspecified, discussion_partner).into(),
     }
+}
+
+const fn discussion_partner(it: DiscussionPartner) -> proto::DiscussionPartner {
+    match it {
+        DiscussionPartner::RegionalSchoolsCommissioner => proto::DiscussionPartner::RegionalSchoolsCommissioner,
+        DiscussionPartner::School => proto::DiscussionPartner::School,
+        DiscussionPartner::Trust => proto::DiscussionPartner::Trust,
+        DiscussionPartner::ResponsibleBody => proto::DiscussionPartner::ResponsibleBody,
+    }
+}
+
+/// The partner a number stands for; the regional schools commissioner where the caller does not say.
+pub(in crate::grpc) fn discussion_partner_from(number: i32) -> Option<DiscussionPartner> {
+    Some(match proto::DiscussionPartner::try_from(number).ok()? {
+        proto::DiscussionPartner::Unspecified | proto::DiscussionPartner::RegionalSchoolsCommissioner => {
+            DiscussionPartner::RegionalSchoolsCommissioner
+        }
+        proto::DiscussionPartner::School => DiscussionPartner::School,
+        proto::DiscussionPartner::Trust => DiscussionPartner::Trust,
+        proto::DiscussionPartner::ResponsibleBody => DiscussionPartner::ResponsibleBody,
+    })
 }
 
 /// The same with what people wrote about it.
@@ -58,7 +81,8 @@ pub(in crate::grpc) fn referral_in_full(whole: &ReferralInFull) -> proto::Referr
     let text = |of| whole.text(of).unwrap_or_default().to_owned();
     let mut shown = referral(it);
     shown.reason = text(it.raised);
-    if it.state != State::Open {
+    // Nobody writes why a referral was confirmed.
+    if !matches!(it.state, State::Open | State::Confirmed) {
         shown.outcome_reason = text(it.version);
     }
     for (discussion, held) in shown.discussions.iter_mut().zip(&it.discussions) {
@@ -84,5 +108,6 @@ pub(in crate::grpc) fn referral_state_from(number: i32) -> Option<State> {
         proto::ReferralState::Approved => Some(State::Approved),
         proto::ReferralState::Declined => Some(State::Declined),
         proto::ReferralState::Withdrawn => Some(State::Withdrawn),
+        proto::ReferralState::Confirmed => Some(State::Confirmed),
     }
 }

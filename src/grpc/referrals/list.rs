@@ -37,8 +37,7 @@ fn origin(text: &str) -> Value {
 }
 
 fn state(text: &str) -> Value {
-    let all = [State::Open, State::Approved, State::Declined, State::Withdrawn];
-    choice(text, "REFERRAL_STATE_", all.map(State::name).into_iter())
+    choice(text, "REFERRAL_STATE_", State::ALL.map(State::name).into_iter())
 }
 
 pub(super) async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<ListReferralsResponse> {
@@ -57,7 +56,7 @@ pub(super) async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<
     let bound = call.bound(&ListReferralsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after = token::read_as(&bound, &message.page_token)?;
     let limit = page_size(message.page_size);
-    let filter = ReferralFilter { state, region, condition };
+    let filter = ReferralFilter { state, region, condition, ..ReferralFilter::default() };
     let page = app.list_referrals(&call.caller, &programme, &filter, Page { newest_first, after, limit }).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| last.referral.id.to_string());
     Ok(ListReferralsResponse { referrals: page.iter().map(convert::referral_in_full).collect(), next_page_token })

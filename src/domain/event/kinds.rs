@@ -1,0 +1,155 @@
+//! The kinds of events: their names in the record, what each is about, and whether it changes what an offer's etag covers.
+
+use super::EventBody;
+use crate::domain::ids::{AwardId, ReferralId};
+
+impl EventBody {
+    /// Every kind there is, as [`Self::kind`] answers it.
+    pub const KINDS: [&str; 34] = [
+        "identified",
+        "schools_added",
+        "contacted",
+        "contact_corrected",
+        "accepted",
+        "started",
+        "closed",
+        "reopened",
+        "assigned",
+        "noted",
+        "region_changed",
+        "placed",
+        "approval_opened",
+        "approval_given",
+        "approval_denied",
+        "approval_withdrawn",
+        "fund_created",
+        "fund_allocated",
+        "fund_withdrawn",
+        "funds_moved",
+        "awarded",
+        "days_booked",
+        "booking_cancelled",
+        "booking_delivered",
+        "drawn",
+        "released",
+        "refunded",
+        "referral_raised",
+        "referral_discussed",
+        "referral_approved",
+        "referral_declined",
+        "referral_withdrawn",
+        "referral_confirmed",
+        "rules_adopted",
+    ];
+
+    /// The kind, as it is written in the record.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Identified { .. } => "identified",
+            Self::SchoolsAdded { .. } => "schools_added",
+            Self::Contacted { .. } => "contacted",
+            Self::ContactCorrected { .. } => "contact_corrected",
+            Self::Accepted { .. } => "accepted",
+            Self::Started {} => "started",
+            Self::Closed { .. } => "closed",
+            Self::Reopened { .. } => "reopened",
+            Self::Assigned { .. } => "assigned",
+            Self::Noted {} => "noted",
+            Self::RegionChanged { .. } => "region_changed",
+            Self::Placed { .. } => "placed",
+            Self::ApprovalOpened { .. } => "approval_opened",
+            Self::ApprovalGiven { .. } => "approval_given",
+            Self::ApprovalDenied { .. } => "approval_denied",
+            Self::ApprovalWithdrawn { .. } => "approval_withdrawn",
+            Self::FundCreated { .. } => "fund_created",
+            Self::FundAllocated { .. } => "fund_allocated",
+            Self::FundWithdrawn { .. } => "fund_withdrawn",
+            Self::FundsMoved { .. } => "funds_moved",
+            Self::Awarded { .. } => "awarded",
+            Self::DaysBooked { .. } => "days_booked",
+            Self::BookingCancelled { .. } => "booking_cancelled",
+            Self::BookingDelivered { .. } => "booking_delivered",
+            Self::Drawn { .. } => "drawn",
+            Self::Released { .. } => "released",
+            Self::Refunded { .. } => "refunded",
+            Self::ReferralRaised { .. } => "referral_raised",
+            Self::ReferralDiscussed { .. } => "referral_discussed",
+            Self::ReferralApproved { .. } => "referral_approved",
+            Self::ReferralDeclined { .. } => "referral_declined",
+            Self::ReferralWithdrawn { .. } => "referral_withdrawn",
+            Self::ReferralConfirmed { .. } => "referral_confirmed",
+            Self::RulesAdopted { .. } => "rules_adopted",
+        }
+    }
+
+    /// Whether it changes what an offer's etag covers: its state, schools, contacts and awards.
+    #[must_use]
+    pub const fn moves_etag(&self) -> bool {
+        match self {
+            Self::Identified { .. }
+            | Self::SchoolsAdded { .. }
+            | Self::Contacted { .. }
+            | Self::ContactCorrected { .. }
+            | Self::Accepted { .. }
+            | Self::Started {}
+            | Self::Closed { .. }
+            | Self::Reopened { .. }
+            | Self::Awarded { .. }
+            | Self::DaysBooked { .. }
+            | Self::BookingCancelled { .. }
+            | Self::BookingDelivered { .. }
+            | Self::Drawn { .. }
+            | Self::Released { .. }
+            | Self::Refunded { .. } => true,
+            Self::Assigned { .. }
+            | Self::Noted {}
+            | Self::RegionChanged { .. }
+            | Self::Placed { .. }
+            | Self::ApprovalOpened { .. }
+            | Self::ApprovalGiven { .. }
+            | Self::ApprovalDenied { .. }
+            | Self::ApprovalWithdrawn { .. }
+            | Self::FundCreated { .. }
+            | Self::FundAllocated { .. }
+            | Self::FundWithdrawn { .. }
+            | Self::FundsMoved { .. }
+            | Self::ReferralRaised { .. }
+            | Self::ReferralDiscussed { .. }
+            | Self::ReferralApproved { .. }
+            | Self::ReferralDeclined { .. }
+            | Self::ReferralWithdrawn { .. }
+            | Self::ReferralConfirmed { .. }
+            | Self::RulesAdopted { .. } => false,
+        }
+    }
+
+    /// The award it is about, if it is about one only.
+    #[must_use]
+    pub const fn award(&self) -> Option<AwardId> {
+        match self {
+            Self::Awarded { award, .. }
+            | Self::DaysBooked { award, .. }
+            | Self::BookingCancelled { award, .. }
+            | Self::BookingDelivered { award, .. }
+            | Self::Drawn { award, .. }
+            | Self::Released { award, .. }
+            | Self::Refunded { award, .. } => Some(*award),
+            _ => None,
+        }
+    }
+
+    /// The referral it is about, if it is about one.
+    #[must_use]
+    pub const fn referral(&self) -> Option<ReferralId> {
+        match self {
+            Self::ReferralRaised { referral, .. }
+            | Self::ReferralDiscussed { referral, .. }
+            | Self::ReferralApproved { referral, .. }
+            | Self::ReferralDeclined { referral, .. }
+            | Self::ReferralWithdrawn { referral }
+            | Self::ReferralConfirmed { referral, .. } => Some(*referral),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Referrals beside the files and the register: confirmed by a month, taken for the one school of a trust, and discussed with
+//! somebody who is on record.
+
+use serde_json::{Value, json};
+use tonic::Code;
+use tsio::proto::RecordDiscussionRequest;
+use tsio::proto::referral_service_client::ReferralServiceClient;
+
+use super::client::{Client, fresh, reason};
+use super::files::Folder;
+use super::harness::{Db, Server, both};
+use super::samples::{
+    SEPTEMBER, august, done, identified, import, offer_id, offer_of, refused_for, said_by, text, verified,
+};
+
+both!(
+    a_month_confirms_a_referral_at_once,
+    a_trust_with_one_open_school_is_taken_for_it,
+    a_discussion_says_with_whom_it_was,
+);
+
+fn raise(server: &Server, whom: &[&str]) -> Value {
+    let words = ["--origin", "self-identified", "--ground", "would_benefit", "--because", "they wrote"];
+    let words = [&["referrals", "raise"], whom, &words[..], &["--on", "2021-11-02"]].concat();
+    done(server, &said_by("ann", "case-officer", &words))
+}
+
+fn discuss(server: &Server, referral: &str, with: &[&str]) -> Value {
+    let words = [&["referrals", "discuss", referral, "--on", "2021-11-09", "--note", "to visit"], with].concat();
+    done(server, &said_by("ann", "case-officer", &words))
+}
+
+fn deciding<'a>(verb: &'a str, referral: &'a str) -> Vec<&'a str> {
+    let words = ["referrals", verb, referral, "--on", "2021-11-12", "--because", "as discussed"];
+    said_by("dora", "regional-director", &words)
+}
+
+fn listed(server: &Server, words: &[&str]) -> Vec<(String, String)> {
+    let list = done(server, &[&["referrals", "list"], words].concat());
+    list.as_array().unwrap().iter().map(|it| (text(it, "referral"), text(it, "state"))).collect()
+}
+
+/// 910017 is good in August, and in September requires improvement; 910030 does not yet.
+async fn a_month_confirms_a_referral_at_once(db: Db) {
+    let server = august(&db);
+    let referral = text(&raise(&server, &["--urn", "910017"]), "referral");
+    let other = text(&raise(&server, &["--urn", "910030"]), "referral");
+    let (open, confirmed) = (|id: &String| (id.clone(), "open".to_owned()), (referral.clone(), "confirmed".to_owned()));
+    assert_eq!(listed(&server, &["--state", "open"]), [open(&other), open(&referral)]);
+
+    let september = text(&import(&server, SEPTEMBER), "import_id");
+    let are_shown = |server: &Server| {
+        assert_eq!(listed(server, &["--state", "confirmed"]), std::slice::from_ref(&confirmed));
+        assert_eq!(listed(server, &["--filter", "state = CONFIRMED"]), std::slice::from_ref(&confirmed));
+        assert_eq!(listed(server, &["--filter", "NOT state = OPEN"]), std::slice::from_ref(&confirmed));
+        assert_eq!(listed(server, &["--state", "open"]), [open(&other)]);
+        assert_eq!(listed(server, &["--filter", "NOT state = CONFIRMED"]), [open(&other)]);
+        assert_eq!(listed(server, &[]), [open(&other), confirmed.clone()]);
+        let shown = done(server, &["referrals", "show", &referral]);
+        assert_eq!((&shown["state"], &shown["outcome_reason"]), (&json!("confirmed"), &Value::Null));
+    };
+    are_shown(&server);
+    let dry = done(&server, &["offers", "identify", "--dry-run"]);
+    assert_eq!(dry["confirmed_referrals"], json!([referral]));
+
+    // Withdrawn before that is recorded, the month leaves nothing.
+    let ask = ["import", "withdraw", &september, "--reason", "a draft"];
+    let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "administrator", &ask)), "approval");
+    done(&server, &said_by("bob", "administrator", &["approvals", "give", &approval]));
+    assert_eq!(listed(&server, &["--state", "confirmed"]), []);
+    assert_eq!(listed(&server, &[]), [open(&other), open(&referral)]);
+    assert_eq!(done(&server, &["offers", "identify"])["confirmed_referrals"], json!([]));
+
+    import(&server, SEPTEMBER);
+    are_shown(&server);
+    let made = done(&server, &["offers", "identify"]);
+    assert_eq!((identified(&made)[0], &made["confirmed_referrals"]), (3, &json!([referral])));
+    are_shown(&server);
+    let offer = offer_id(&server, 910_017);
+    assert_eq!(done(&server, &["referrals", "show", &referral])["offer"], json!(offer));
+    let events = done(&server, &["offers", "events", &offer]);
+    let kinds: Vec<_> = events.as_array().unwrap().iter().map(|it| it["kind"].clone()).collect();
+    assert_eq!(kinds, ["identified", "referral_confirmed"]);
+    assert_eq!(done(&server, &["offers", "identify"])["confirmed_referrals"], json!([]), "once");
+    refused_for(&server, "REFERRAL_NOT_OPEN", &deciding("approve", &referral));
+    drop(server);
+    verified(&db);
+}
+
+/// 910041 is the school of a single-academy trust; of trust 90004's two schools 910053 closes, and 910054 is left.
+async fn a_trust_with_one_open_school_is_taken_for_it(db: Db) {
+    let (server, folder) = (august(&db), Folder::new());
+    let closing = "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name),CloseDate\n\
+        910053,380,Oldacre Academy,Academy converter,Closed,31-12-2021\n";
+    let file = folder.write("june.csv", closing.as_bytes());
+    done(&server, &["import", "register", &file, "--as-at", "2022-06-30"]);
+    for (uid, urn) in [("90022", "910041"), ("90004", "910054")] {
+        let raised = raise(&server, &["--uid", uid, "--urn", urn]);
+        let number: i64 = urn.parse().unwrap();
+        assert_eq!((&raised["uid"], &raised["urns"]), (&Value::Null, &json!([number])), "{uid}");
+        let referral = text(&raised, "referral");
+        discuss(&server, &referral, &[]);
+        let approved = done(&server, &deciding("approve", &referral));
+        let made = &approved["made_offer"];
+        assert_eq!((&made["recipient_kind"], &made["recipient"]), (&json!("standalone"), &json!(number)), "{uid}");
+        assert_eq!(offer_of(&server, number)["offer"], approved["offer"]);
+    }
+    // A trust that has several is referred as what it is.
+    let several = raise(&server, &["--uid", "90001", "--urn", "910048"]);
+    assert_eq!(several["uid"], 90_001);
+    drop(server);
+    verified(&db);
+}
+
+async fn a_discussion_says_with_whom_it_was(db: Db) {
+    let server = august(&db);
+    let referral = text(&raise(&server, &["--urn", "910030"]), "referral");
+    for with in ["school", "trust", "responsible-body"] {
+        discuss(&server, &referral, &["--with", with]);
+        for verb in ["approve", "decline"] {
+            let error = refused_for(&server, "DISCUSSION_MISSING", &deciding(verb, &referral));
+            assert!(error["message"].as_str().unwrap().contains("regional schools commissioner"), "{error}");
+        }
+    }
+    // A call that does not say with whom is, as before, the discussion that a decision asks for.
+    let client = Client::of(&server).await;
+    let mut service = ReferralServiceClient::new(client.channel());
+    let said = |held_with| RecordDiscussionRequest {
+        request_id: fresh(),
+        referral: referral.clone(),
+        date: "2021-11-10".to_owned(),
+        note: "with the chair of governors".to_owned(),
+        held_with,
+        ..Default::default()
+    };
+    let nobody = service.record_discussion(client.ask(said(99))).await.unwrap_err();
+    assert_eq!((nobody.code(), reason(&nobody).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
+    service.record_discussion(client.ask(said(0))).await.unwrap();
+    let shown = done(&server, &["referrals", "show", &referral]);
+    let with: Vec<_> = shown["discussions"].as_array().unwrap().iter().map(|it| it["held_with"].clone()).collect();
+    assert_eq!(with, ["school", "trust", "responsible_body", "regional_schools_commissioner"]);
+    done(&server, &deciding("approve", &referral));
+    drop(server);
+    verified(&db);
+}
