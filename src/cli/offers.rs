@@ -46,6 +46,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
         OffersCommand::Identify { programme, dry_run } => {
             let request = IdentifyOffersRequest { request_id: session.request_id(), programme, validate_only: dry_run };
             let answer = session.offers().identify_offers(session.call(request)).await?.into_inner();
+            warn(&answer.warnings);
             session.print(&IdentifiedView::new(answer, dry_run))
         }
         OffersCommand::List(args) => list(args, session).await,

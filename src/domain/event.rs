@@ -104,6 +104,15 @@ pub enum EventBody {
         /// To where.
         to: Region,
     },
+    /// The newest register says that another body answers for the school; no contact with the body was on record.
+    ResponsibleBodyChanged {
+        /// Who it was.
+        from: ResponsibleBody,
+        /// Who it is.
+        to: ResponsibleBody,
+        /// The trust behind the school now.
+        trust: Option<Uid>,
+    },
     /// A school was placed by hand.
     Placed {
         /// Which.

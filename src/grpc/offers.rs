@@ -310,7 +310,7 @@ impl OfferService for Offers {
 
 fn identify_response(told: &Told) -> IdentifyOffersResponse {
     match &told.answer {
-        Answer::Identified(did) => convert::identified(did, told.judged_at),
+        Answer::Identified(did) => convert::identified(did, told),
         _ => IdentifyOffersResponse::default(),
     }
 }

@@ -257,6 +257,8 @@ pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
         C::BeforeClose,
         C::AcceptedBy,
         C::AcceptedOn,
+        C::TrustUid,
+        C::Responsible,
         C::Search,
         C::Version,
     ];

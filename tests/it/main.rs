@@ -58,6 +58,7 @@ mod referrals;
 mod refusals;
 mod register;
 mod replicas;
+mod responsible;
 mod roles;
 mod samples;
 mod start;

@@ -11,8 +11,8 @@ use crate::app::{App, Result};
 use crate::domain::Date;
 use crate::domain::book::identify::{Candidate, CandidateSchool, Candidates, ClosedSchool, Unplaced};
 use crate::domain::book::referrals::Seat;
-use crate::domain::book::{RegisterAnswer, TrustAnswer};
-use crate::domain::ids::{LaCode, ReferralId, Uid, Urn};
+use crate::domain::book::{RegisterAnswer, ResponsibleAnswer, TrustAnswer};
+use crate::domain::ids::{LaCode, Programme, ReferralId, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
 use crate::domain::referral::Referral;
@@ -160,8 +160,24 @@ impl<'a> Usher<'a> {
             predecessors: self.predecessors.get(&urn).cloned().unwrap_or_default(),
         };
         let (trust, responsible) = (school.placement.trust(), responsible(school, la));
-        Ok(Candidate { recipient, name, trust, responsible, schools: vec![listed] })
+        let diocese_known = school.diocese_known;
+        Ok(Candidate { recipient, name, trust, responsible, diocese_known, schools: vec![listed] })
     }
+}
+
+/// Who answers for these schools by the newest register, of those that lie in a local authority.
+pub(crate) async fn responsible_bodies(
+    from: &impl Readable,
+    programme: &Programme,
+    urns: &[Urn],
+    day: Date,
+) -> Result<HashMap<Urn, ResponsibleAnswer>> {
+    let schools = facts::schools(from, Some(programme), urns, day).await?;
+    let answer = |school: &School| {
+        let (body, trust) = (responsible(school, school.la?), school.placement.trust());
+        Some((school.urn, ResponsibleAnswer { body, trust, diocese_known: school.diocese_known }))
+    };
+    Ok(schools.values().filter_map(answer).collect())
 }
 
 /// "your trust, diocese or local authority": the trust; the diocese where the school has one; otherwise the authority.

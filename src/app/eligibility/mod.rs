@@ -19,7 +19,9 @@ use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::RuleId;
 use crate::store::Readable;
-pub(crate) use identify::{affected, candidates, confirmed, lock_register, register_answer, seats, trust_answers};
+pub(crate) use identify::{
+    affected, candidates, confirmed, lock_register, register_answer, responsible_bodies, seats, trust_answers,
+};
 use standing::Standings;
 
 /// One rule's answer.

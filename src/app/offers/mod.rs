@@ -6,12 +6,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::retry::retried;
 use super::writer::{Submission, Told};
-use super::{App, AppError, Result, authorise};
+use super::{App, AppError, Result, authorise, eligibility};
 use crate::domain::award::Award;
 use crate::domain::book::approval::would_be_required;
 use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
-use crate::domain::ids::{OfferId, Programme};
+use crate::domain::ids::{OfferId, Programme, Urn};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
 use crate::domain::role::{Action, Caller, Reach};
@@ -144,11 +144,28 @@ impl App {
         Ok((found, at))
     }
 
-    async fn in_full(&self, reader::Whole { offer, awards, caps }: reader::Whole) -> Result<OfferInFull> {
+    async fn in_full(&self, reader::Whole { mut offer, awards, caps }: reader::Whole) -> Result<OfferInFull> {
+        self.follow_register(std::slice::from_mut(&mut offer)).await?;
         let loaded = self.terms(&offer.programme).await?;
         let of_terms = caps_of_terms(&offer, &loaded.terms).into_iter();
         let used = |cap: Account| caps.iter().find(|it| it.id == cap.id).cloned().unwrap_or(cap);
         Ok(OfferInFull { caps: of_terms.map(used).collect(), offer, awards })
+    }
+
+    /// Shows the responsible body as the newest register has it, where offers of one programme follow that still; the next
+    /// identify or contact records it.
+    async fn follow_register(&self, offers: &mut [Offer]) -> Result<()> {
+        let urns: Vec<Urn> = offers.iter().filter_map(Offer::follows_register).collect();
+        let Some(programme) = offers.first().map(|it| it.programme.clone()).filter(|_| !urns.is_empty()) else {
+            return Ok(());
+        };
+        let answers = eligibility::responsible_bodies(self.store(), &programme, &urns, self.today()).await?;
+        for offer in offers {
+            if let Some(answer) = offer.follows_register().and_then(|urn| answers.get(&urn)) {
+                (offer.responsible, offer.trust) = (answer.body.clone(), answer.trust);
+            }
+        }
+        Ok(())
     }
 
     async fn get_whole_offer(&self, caller: &Caller, id: OfferId) -> Result<reader::Whole> {
@@ -164,7 +181,9 @@ impl App {
     pub async fn list_offers(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Vec<Offer>> {
         authorise(caller, Action::Read)?;
         self.terms(wanted.programme).await?;
-        Ok(offers::page(self.store(), &caller.reach(Action::Read), wanted).await?)
+        let mut page = offers::page(self.store(), &caller.reach(Action::Read), wanted).await?;
+        self.follow_register(&mut page).await?;
+        Ok(page)
     }
 
     /// A page of one offer's events of which a condition holds, with their texts as far as they are not erased.

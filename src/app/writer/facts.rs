@@ -12,7 +12,7 @@ use crate::domain::book::referrals::{ReferralCommand, Seat};
 use crate::domain::book::{Command, Facts, claims as claim_rules};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
-use crate::domain::offer::Recipient;
+use crate::domain::offer::{Offer, Recipient};
 use crate::domain::referral::Subject;
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
@@ -94,10 +94,11 @@ pub(super) async fn load(
         let listed = facts.listed.keys().copied();
         facts.candidates = Some(eligibility::candidates(from, &loaded.terms, listed, today).await.map_err(sort)?);
     }
-    for urn in asked.placed {
-        let answer = eligibility::register_answer(from, urn, today).await.map_err(sort)?;
-        facts.register.extend(answer.map(|answer| (urn, answer)));
+    for urn in &asked.placed {
+        let answer = eligibility::register_answer(from, *urn, today).await.map_err(sort)?;
+        facts.register.extend(answer.map(|answer| (*urn, answer)));
     }
+    load_responsible(from, &asked, today, &mut facts).await?;
     let Most { stored, answers, recorded } = most;
     Ok(Known { facts, stored, answers, recorded })
 }
@@ -110,6 +111,8 @@ struct Asked {
     money: bool,
     /// Offers in full.
     offers: BTreeSet<OfferId>,
+    /// Offers that are contacted.
+    contacted: BTreeSet<OfferId>,
     /// Offers of which money is asked only.
     bare: BTreeSet<OfferId>,
     /// Offers with all their awards.
@@ -205,8 +208,8 @@ impl Asked {
             Command::Release { .. } | Command::Refund { .. } => self.money = true,
             Command::Refer(command) => self.add_referral(command),
             Command::Book { .. } | Command::CancelBooking { .. } => {}
-            Command::Contact { .. }
-            | Command::Correct { .. }
+            Command::Contact { .. } => self.contacted.extend(command.offers()),
+            Command::Correct { .. }
             | Command::Accept { .. }
             | Command::Assign { .. }
             | Command::Note { .. }
@@ -231,6 +234,22 @@ impl Asked {
             ReferralCommand::Decide { .. } | ReferralCommand::Discuss { .. } | ReferralCommand::Withdraw { .. } => {}
         }
     }
+}
+
+/// Who answers for the schools of the offers that are contacted and follow the register still.
+async fn load_responsible(
+    from: &impl Readable,
+    asked: &Asked,
+    today: Date,
+    facts: &mut Facts,
+) -> Result<(), Unloadable> {
+    let contacted = asked.contacted.iter().filter_map(|id| facts.offers.get(id));
+    let urns: Vec<Urn> = contacted.filter_map(Offer::follows_register).collect();
+    if !urns.is_empty() {
+        let programme = &facts.programme.programme;
+        facts.responsible = eligibility::responsible_bodies(from, programme, &urns, today).await.map_err(sort)?;
+    }
+    Ok(())
 }
 
 /// The referrals named, the open ones of whom is referred and, for identify, all that are open, and what register and files say of the schools concerned: under

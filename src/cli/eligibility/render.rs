@@ -9,7 +9,7 @@ use crate::cli::out::{Column, View, cell, counts, facts, table};
 use crate::cli::schools::render::{JudgementView, SchoolView};
 use crate::cli::trusts::TrustView;
 use crate::proto::{
-    EligibilityChange, Evidence, ExplainEligibilityResponse, RuleAnswer, SchoolEligibility,
+    EligibilityChange, Evidence, ExplainEligibilityResponse, Placement, RuleAnswer, RuleOutcome, SchoolEligibility,
     SummariseEligibilityResponse,
 };
 
@@ -157,11 +157,14 @@ pub(super) struct SchoolAnswer {
     rules: Vec<RuleView>,
     superseded_by: Option<i32>,
     offer: Option<String>,
+    /// What deals with a school that waits for a person: unplaced, closed, or unknown.
+    command: Option<String>,
 }
 
 impl From<SchoolEligibility> for SchoolAnswer {
     fn from(answer: SchoolEligibility) -> Self {
         Self {
+            command: command(&answer),
             school: answer.school.unwrap_or_default().into(),
             eligible: answer.eligible,
             rules: answer.rules.into_iter().map(RuleView::from).collect(),
@@ -169,6 +172,26 @@ impl From<SchoolEligibility> for SchoolAnswer {
             offer: some_text(answer.offer),
         }
     }
+}
+
+/// The command that deals with a school that waits for a person.
+fn command(answer: &SchoolEligibility) -> Option<String> {
+    let school = answer.school.as_ref()?;
+    let unknown = answer.rules.iter().any(|rule| rule.outcome() == RuleOutcome::Unknown);
+    if !answer.eligible {
+        let raise =
+            format!("tsio referrals raise --urn {} --origin exceptional --ground GROUND --because TEXT", school.urn);
+        return (unknown && school.closed_reason.is_empty() && answer.superseded_by == 0).then_some(raise);
+    }
+    if !school.closed_reason.is_empty() {
+        return Some(match (answer.offer.as_str(), school.successor_urns.first()) {
+            ("", Some(successor)) => format!("tsio eligibility explain {successor}"),
+            ("", None) => format!("tsio schools show {}", school.urn),
+            (offer, _) => format!("tsio offers close {offer} --outcome superseded"),
+        });
+    }
+    let unplaced = school.placement() == Placement::Unplaced;
+    unplaced.then(|| format!("tsio schools place {} --kind KIND --reason TEXT", school.urn))
 }
 
 impl SchoolAnswer {
@@ -188,6 +211,7 @@ impl View for SchoolAnswer {
             ("closed because", cell(self.school.closed_reason.as_ref())),
             ("superseded by", cell(self.superseded_by.as_ref())),
             ("offer", cell(self.offer.as_ref())),
+            ("command", cell(self.command.as_ref())),
         ]);
         let rules = self.rules.iter().map(|rule| format!("  {}", rule.text()));
         std::iter::once(school).chain(rules).collect::<Vec<_>>().join("\n")
@@ -204,6 +228,7 @@ impl View for Vec<SchoolAnswer> {
             Column::Text("CLOSED"),
             Column::Text("MET"),
             Column::Text("UNKNOWN"),
+            Column::Text("COMMAND"),
         ];
         let row = |answer: &SchoolAnswer| {
             vec![
@@ -214,6 +239,7 @@ impl View for Vec<SchoolAnswer> {
                 if answer.school.closed_reason.is_some() { "closed" } else { "" }.to_owned(),
                 answer.rules_with("met"),
                 answer.rules_with("unknown"),
+                cell(answer.command.as_ref()),
             ]
         };
         table(&columns, self.iter().map(row))

@@ -81,9 +81,37 @@ fn an_answer_carries_the_school_its_rules_and_their_evidence() {
         r#""rules":[{"rule":"E1_RI_IN_YEAR","outcome":"not_met","reason":"why","#,
         r#""evidence":{"as_at":"2021-11-30","import_id":"3c","urn":103150,"#,
         r#""current":{"inspection_number":"10158231","urn_judged":103150,"started":"2021-09-21","ended":null,"#,
-        r#""published":"2021-11-03","grade":3},"previous":null}}],"superseded_by":null,"offer":null}"#,
+        r#""published":"2021-11-03","grade":3},"previous":null}}],"superseded_by":null,"offer":null,"command":null}"#,
     );
     assert_eq!(json(&SchoolAnswer::from(answer)), wanted);
+}
+
+#[test]
+fn a_school_that_waits_for_a_person_names_the_command() {
+    let answer = |school: School, eligible, offer: &str, unknown| {
+        let outcome = if unknown { RuleOutcome::Unknown } else { RuleOutcome::Met };
+        let rules = vec![RuleAnswer { outcome: outcome.into(), ..RuleAnswer::default() }];
+        let school = Some(School { urn: 103_150, ..school });
+        let offer = offer.to_owned();
+        let view = SchoolAnswer::from(SchoolEligibility { school, eligible, rules, offer, ..Default::default() });
+        serde_json::to_value(&view).map(|it| it["command"].clone()).unwrap_or_default()
+    };
+    let placed = || School { placement: Placement::Maintained.into(), ..School::default() };
+    let closed = |successors: &[i32]| School {
+        closed_reason: "closed".to_owned(),
+        successor_urns: successors.to_vec(),
+        placement: Placement::Unplaced.into(),
+        ..School::default()
+    };
+    let unplaced = School { placement: Placement::Unplaced.into(), ..School::default() };
+    assert_eq!(answer(placed(), true, "", false), serde_json::Value::Null);
+    assert_eq!(answer(placed(), false, "", false), serde_json::Value::Null);
+    assert_eq!(answer(unplaced, true, "", false), "tsio schools place 103150 --kind KIND --reason TEXT");
+    assert_eq!(answer(closed(&[148_685]), true, "", false), "tsio eligibility explain 148685");
+    assert_eq!(answer(closed(&[]), true, "", false), "tsio schools show 103150");
+    assert_eq!(answer(closed(&[148_685]), true, "2f", false), "tsio offers close 2f --outcome superseded");
+    let raise = "tsio referrals raise --urn 103150 --origin exceptional --ground GROUND --because TEXT";
+    assert_eq!(answer(placed(), false, "", true), raise);
 }
 
 #[test]

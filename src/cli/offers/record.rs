@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::render::WarningView;
 use crate::cli::names::{instant, some_text};
 use crate::cli::out::{Column, View, cell, counts, table};
 use crate::proto::{BlockedSchool, ClosedSchool, IdentifyOffersResponse, OfferEvent, UnplacedSchool};
@@ -21,6 +22,7 @@ pub(super) struct IdentifiedView {
     unplaced_schools: Vec<LeftOut>,
     closed_schools: Vec<ClosedView>,
     confirmed_referrals: Vec<String>,
+    warnings: Vec<WarningView>,
     judged_at_sequence: i64,
     dry_run: bool,
 }
@@ -90,6 +92,7 @@ impl IdentifiedView {
             unplaced_schools: answer.unplaced.into_iter().map(LeftOut::from).collect(),
             closed_schools: answer.closed.into_iter().map(ClosedView::from).collect(),
             confirmed_referrals: answer.confirmed_referrals,
+            warnings: answer.warnings.iter().map(WarningView::from).collect(),
             judged_at_sequence: answer.judged_at_sequence,
             dry_run,
         }
@@ -106,7 +109,7 @@ impl View for IdentifiedView {
             ("blocked", self.blocked.to_string()),
             ("unplaced", self.unplaced.to_string()),
             ("closed", self.closed.to_string()),
-            ("referrals confirmed", self.confirmed_referrals.len().to_string()),
+            ("confirmed", self.confirmed_referrals.len().to_string()),
         ];
         let mut parts = vec![counts(rows.map(|(key, value)| (key.to_owned(), value)))];
         let lists: [(&'static str, Vec<&LeftOut>); 3] = [

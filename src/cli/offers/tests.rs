@@ -121,6 +121,7 @@ fn identifying_counts_and_names_what_is_left_out() {
             closed(103_153, "", &[]),
         ],
         confirmed_referrals: vec!["5f".to_owned()],
+        warnings: vec![Warning { code: "DIOCESE_UNKNOWN".to_owned(), message: "of 2".to_owned() }],
     };
     let wanted = concat!(
         r#"{"created":7,"updated":1,"already_open":2,"already_closed":3,"blocked":1,"unplaced":1,"closed":3,"#,
@@ -134,6 +135,7 @@ fn identifying_counts_and_names_what_is_left_out() {
         r#""command":"tsio offers close 3f --outcome superseded","successors":[148687,148688]},"#,
         r#"{"urn":103153,"name":"Oak","offer":null,"reason":"closed","#,
         r#""command":"tsio schools show 103153","successors":[]}],"confirmed_referrals":["5f"],"#,
+        r#""warnings":[{"code":"DIOCESE_UNKNOWN","message":"of 2"}],"#,
         r#""judged_at_sequence":40,"dry_run":true}"#,
     );
     assert_eq!(json(&IdentifiedView::new(answer, true)), wanted);

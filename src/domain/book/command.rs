@@ -435,6 +435,9 @@ pub enum Warning {
     DateAssumed(Date),
     /// This much was drawn on this award on the same day already, without an invoice that would tell the two apart.
     DrawRepeated(Date),
+    /// No file of establishments names so many schools: nobody knows whether they have a diocese, and the local authority was
+    /// taken as their responsible body.
+    DioceseUnknown(usize),
 }
 
 /// A decision: what to record and what to answer.
@@ -451,6 +454,13 @@ pub struct Decided {
 impl Decided {
     pub(super) const fn new(drafts: Vec<Draft>, answer: Answer) -> Self {
         Self { drafts, answer, warnings: Vec::new() }
+    }
+
+    pub(super) fn warn_of_dioceses(mut self, schools: usize) -> Self {
+        if schools > 0 {
+            self.warnings.push(Warning::DioceseUnknown(schools));
+        }
+        self
     }
 
     pub(super) fn warn_if_past(mut self, on: Date, now: Now) -> Self {

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Facts;
 use super::command::{Answer, Context, Decided};
+use super::{Facts, ResponsibleAnswer};
 use crate::domain::event::{Draft, EventBody, Hash};
 use crate::domain::ids::{OfferId, ReferralId, Uid, Urn};
-use crate::domain::offer::{ListedSchool, Recipient, ResponsibleBody};
+use crate::domain::offer::{ListedSchool, Offer, Recipient, ResponsibleBody};
 use crate::domain::referral::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
@@ -26,8 +26,28 @@ pub struct Candidate {
     pub trust: Option<Uid>,
     /// Who has to be told first.
     pub responsible: ResponsibleBody,
+    /// Whether a file of establishments names the school that is the recipient; without one nobody knows its diocese.
+    pub diocese_known: bool,
     /// Its eligible schools, at least one.
     pub schools: Vec<CandidateSchool>,
+}
+
+impl Candidate {
+    /// Who answers for it.
+    fn answer(&self) -> ResponsibleAnswer {
+        let (body, trust, diocese_known) = (self.responsible.clone(), self.trust, self.diocese_known);
+        ResponsibleAnswer { body, trust, diocese_known }
+    }
+
+    /// The event that has its offer follow the register, where it does still and that says something else.
+    fn responsible_now(&self, offer: &Offer) -> Option<EventBody> {
+        offer.follows_register().and_then(|_| self.answer().change_of(offer))
+    }
+
+    /// Whether the local authority stands in for a diocese that nobody knows of, on an offer where that can change still.
+    fn is_assumed_for(&self, offer: &Offer) -> bool {
+        offer.follows_register().is_some() && self.answer().is_assumed()
+    }
 }
 
 /// An eligible school.
@@ -122,13 +142,16 @@ impl Facts {
         let reach = context.reach;
         let closed = candidates.closed.iter().map(|school| self.closed(school, reach)).collect();
         let mut did = Identified { unplaced: candidates.unplaced.clone(), closed, ..Identified::default() };
-        let mut drafts = Vec::new();
+        let (mut drafts, mut assumed) = (Vec::new(), 0_usize);
         let mut taken: HashMap<Urn, OfferId> = HashMap::new();
         for candidate in &candidates.recipients {
             match self.recipients.get(&candidate.recipient).and_then(|id| self.offers.get(id)) {
                 Some(offer) if !reach.covers(offer.region, offer.assignee.as_ref()) => {}
                 Some(offer) if !offer.is_open() => did.already_closed = did.already_closed.saturating_add(1),
                 Some(offer) => {
+                    let change = candidate.responsible_now(offer);
+                    drafts.extend(change.map(|body| Draft::of(offer.id, context.now.today, body)));
+                    assumed = assumed.saturating_add(usize::from(candidate.is_assumed_for(offer)));
                     let new = |it: &&CandidateSchool| !offer.schools.contains_key(&it.urn);
                     let (schools, blocked) =
                         self.free(candidate.schools.iter().filter(new), Some(offer.id), &taken, reach);
@@ -153,6 +176,7 @@ impl Facts {
                     let Some(region) = region else { continue };
                     let id = OfferId((context.ids)());
                     did.created = did.created.saturating_add(1);
+                    assumed = assumed.saturating_add(usize::from(candidate.answer().is_assumed()));
                     taken.extend(schools.iter().map(|school| (school.urn, id)));
                     drafts.push(Draft::of(id, context.now.today, self.making(candidate, region, &schools)));
                 }
@@ -164,7 +188,7 @@ impl Facts {
             let body = EventBody::ReferralConfirmed { referral, offer };
             drafts.push(Draft { offer: Some(offer), ..Draft::of_book(context.now.today, body) });
         }
-        Decided::new(drafts, Answer::Identified(did))
+        Decided::new(drafts, Answer::Identified(did)).warn_of_dioceses(assumed)
     }
 
     /// The open referrals within reach whose schools the files have all made eligible, each with its recipient's offer.

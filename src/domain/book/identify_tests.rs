@@ -1,10 +1,12 @@
 //! Identify, case by case: what it makes, what it adds to, what it leaves alone and says so.
 
+use super::command::{Target, Warning};
 use super::identify::{Candidate, CandidateSchool, Candidates, Identified, Unplaced};
 use super::recorder::{Book, day, mat, offer_id, school, standalone, urn};
-use super::{Answer, Command, Context, Decided};
+use super::{Answer, Command, Context, Decided, ResponsibleAnswer};
 use crate::domain::event::EventBody;
 use crate::domain::ids::{RequestId, Urn};
+use crate::domain::offer::{Party, ResponsibleBody};
 use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::{Micros, Now};
@@ -175,6 +177,39 @@ fn who_fits_no_row_is_listed_and_never_dropped() {
     let decided = book.call("officer", &Command::Identify).unwrap();
     assert_eq!(did(&decided).unplaced, unplaced);
     assert!(decided.drafts.is_empty());
+}
+
+/// Who has to be told is as the newest register has it until they are; then it stays.
+#[test]
+fn the_responsible_body_follows_the_register_until_it_is_told() {
+    let diocese = || ResponsibleBody::Diocese("Diocese of Quenby".to_owned());
+    let kinds = |decided: &Decided| decided.drafts.iter().map(|it| it.body.kind()).collect::<Vec<_>>();
+    let in_diocese = || vec![Candidate { responsible: diocese(), ..standalone(100_001) }];
+    let mut book = Book::new();
+    let authority = book.offer("S").responsible.clone();
+    let decided = book.identify(in_diocese()).unwrap();
+    assert_eq!((kinds(&decided), decided.warnings.as_slice()), (vec!["responsible_body_changed"], &[][..]));
+    assert_eq!(book.offer("S").responsible, diocese());
+    assert_eq!(kinds(&book.identify(in_diocese()).unwrap()), [""; 0], "once");
+    assert_eq!(kinds(&book.identify(vec![mat(3000, vec![at(100_003)])]).unwrap()), [""; 0], "a trust's stays");
+
+    // A register without it: the contact goes by that, and says that nobody knows.
+    let nobody_knows = ResponsibleAnswer { body: authority.clone(), trust: None, diocese_known: false };
+    book.facts.responsible.insert(urn(100_001), nobody_knows);
+    let targets = vec![(Target { offer: Book::named("S"), etag: None }, None)];
+    let contact = |party| Command::Contact { offers: targets.clone(), party, on: day("2021-12-01"), text: None };
+    let decided = book.call("officer", &contact(Party::ResponsibleBody)).unwrap();
+    assert_eq!(kinds(&decided), ["responsible_body_changed", "contacted"]);
+    assert_eq!((decided.warnings, &book.offer("S").responsible), (vec![Warning::DioceseUnknown(1)], &authority));
+    let decided = book.identify(in_diocese()).unwrap();
+    assert_eq!((kinds(&decided), &book.offer("S").responsible), (vec![], &authority), "it has been told");
+
+    // Of one made or open, and not yet told, identify says how many nobody knows of.
+    let unknown = |n| Candidate { diocese_known: false, ..standalone(n) };
+    let decided = book.identify(vec![unknown(100_001), unknown(100_010), unknown(100_011)]).unwrap();
+    assert_eq!(decided.warnings, [Warning::DioceseUnknown(2)]);
+    let decided = book.identify(vec![unknown(100_010)]).unwrap();
+    assert_eq!(decided.warnings, [Warning::DioceseUnknown(1)]);
 }
 
 /// `validate_only` runs `decide` and throws the drafts away: deciding alone must change nothing.

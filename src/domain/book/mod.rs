@@ -48,7 +48,7 @@ use super::event::{Draft, EventBody};
 use super::ids::{ApprovalId, AwardId, OfferId, Programme, ReferralId, Uid, Urn};
 use super::ledger::Ledger;
 use super::offer::decide::Awards;
-use super::offer::{Offer, Recipient};
+use super::offer::{Offer, Party, Recipient, ResponsibleBody};
 use super::referral::Referral;
 use super::refusal::{Limit, Reason, Refusal};
 use super::role::Reach;
@@ -107,6 +107,8 @@ pub struct Facts {
     pub seats: HashMap<Urn, Seat>,
     /// What the register says of the end of these schools.
     pub endings: HashMap<Urn, Ending>,
+    /// Who answers for schools by the newest register, for contacts: of those whose offers follow it still.
+    pub responsible: HashMap<Urn, ResponsibleAnswer>,
     /// Who is eligible, for identify.
     pub candidates: Option<Candidates>,
     /// For placing by hand: whether the register places these schools (and how), or does not know them.
@@ -132,6 +134,34 @@ pub enum RegisterAnswer {
         /// The school's name.
         name: String,
     },
+}
+
+/// Who answers for a school by the newest register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponsibleAnswer {
+    /// The body.
+    pub body: ResponsibleBody,
+    /// The trust behind the school.
+    pub trust: Option<Uid>,
+    /// Whether a file of establishments names the school; without one nobody knows whether it has a diocese.
+    pub diocese_known: bool,
+}
+
+impl ResponsibleAnswer {
+    /// Whether the local authority stands in for a diocese that nobody knows of.
+    #[must_use]
+    pub const fn is_assumed(&self) -> bool {
+        !self.diocese_known && matches!(self.body, ResponsibleBody::LocalAuthority(_))
+    }
+
+    /// The event that has an offer follow the register, where that says something else than the offer does.
+    fn change_of(&self, offer: &Offer) -> Option<EventBody> {
+        (offer.responsible != self.body).then(|| EventBody::ResponsibleBodyChanged {
+            from: offer.responsible.clone(),
+            to: self.body.clone(),
+            trust: self.trust,
+        })
+    }
 }
 
 /// What the register says of a trust that a school is to be placed in by hand.
@@ -164,6 +194,7 @@ impl Facts {
             referrals: BTreeMap::new(),
             seats: HashMap::new(),
             endings: HashMap::new(),
+            responsible: HashMap::new(),
             candidates: None,
             register: HashMap::new(),
             trusts: HashMap::new(),
@@ -300,23 +331,35 @@ impl Facts {
     fn contact(
         &self,
         targets: &[(command::Target, Option<Urn>)],
-        party: super::offer::Party,
+        party: Party,
         on: Date,
         text: Option<&String>,
         now: Now,
     ) -> Result<Decided, Fault> {
         let mut drafts = Vec::with_capacity(targets.len());
-        let mut refusals = Vec::new();
+        let (mut refusals, mut assumed) = (Vec::new(), 0_usize);
         targets.iter().try_for_each(|(target, _)| self.existing(target.offer).map(drop))?;
         for (target, urn) in targets {
-            match self.target(target)?.contact(party, *urn, on) {
-                Ok(draft) => drafts.push(draft.with_text(text.cloned())),
+            let offer = self.target(target)?;
+            let now_responsible = offer.follows_register().and_then(|urn| self.responsible.get(&urn));
+            let mut followed = offer.clone();
+            followed.responsible = now_responsible.map_or_else(|| offer.responsible.clone(), |it| it.body.clone());
+            match followed.contact(party, *urn, on) {
+                Ok(draft) => {
+                    if party == Party::ResponsibleBody {
+                        let change = now_responsible.and_then(|it| it.change_of(offer));
+                        drafts.extend(change.map(|body| Draft::of(offer.id, on, body)));
+                        assumed =
+                            assumed.saturating_add(usize::from(now_responsible.is_some_and(|it| it.is_assumed())));
+                    }
+                    drafts.push(draft.with_text(text.cloned()));
+                }
                 Err(refusal) => refusals.push(refusal),
             }
         }
         Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)))?;
         let offers = targets.iter().map(|(target, _)| target.offer).collect();
-        Ok(Decided::new(drafts, Answer::Offers(offers)).warn_if_past(on, now))
+        Ok(Decided::new(drafts, Answer::Offers(offers)).warn_if_past(on, now).warn_of_dioceses(assumed))
     }
 
     /// A command on one offer that happened on a day: not before the programme; in the past, it is a warning.

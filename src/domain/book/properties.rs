@@ -73,7 +73,10 @@ fn verb(event: &Event) -> Option<Verb> {
         EventBody::Closed { .. } => Verb::Close,
         EventBody::Reopened { .. } => Verb::Reopen,
         EventBody::SchoolsAdded { .. } => Verb::AddSchools,
-        EventBody::Assigned { .. } | EventBody::Noted {} | EventBody::RegionChanged { .. } => Verb::Keep,
+        EventBody::Assigned { .. }
+        | EventBody::Noted {}
+        | EventBody::RegionChanged { .. }
+        | EventBody::ResponsibleBodyChanged { .. } => Verb::Keep,
         EventBody::Identified { .. }
         | EventBody::Placed { .. }
         | EventBody::ApprovalOpened { .. }

@@ -54,6 +54,7 @@ pub(in crate::domain) fn standalone(n: u32) -> Candidate {
         name: format!("School {n}"),
         trust: None,
         responsible: ResponsibleBody::LocalAuthority(LaCode::new(330).unwrap()),
+        diocese_known: true,
         schools: vec![school(n, Region::WestMidlands)],
     }
 }
@@ -64,6 +65,7 @@ pub(in crate::domain) fn mat(n: u32, schools: Vec<CandidateSchool>) -> Candidate
         name: format!("Trust {n}"),
         trust: Some(uid(n)),
         responsible: ResponsibleBody::Trust(uid(n)),
+        diocese_known: true,
         schools,
     }
 }

@@ -17,6 +17,7 @@ impl EventBody {
         "assigned",
         "noted",
         "region_changed",
+        "responsible_body_changed",
         "placed",
         "approval_opened",
         "approval_given",
@@ -57,6 +58,7 @@ impl EventBody {
             Self::Assigned { .. } => "assigned",
             Self::Noted {} => "noted",
             Self::RegionChanged { .. } => "region_changed",
+            Self::ResponsibleBodyChanged { .. } => "responsible_body_changed",
             Self::Placed { .. } => "placed",
             Self::ApprovalOpened { .. } => "approval_opened",
             Self::ApprovalGiven { .. } => "approval_given",
@@ -105,6 +107,7 @@ impl EventBody {
             Self::Assigned { .. }
             | Self::Noted {}
             | Self::RegionChanged { .. }
+            | Self::ResponsibleBodyChanged { .. }
             | Self::Placed { .. }
             | Self::ApprovalOpened { .. }
             | Self::ApprovalGiven { .. }

@@ -352,6 +352,9 @@ fn referral_bodies() -> Vec<(EventBody, String)> {
             format!(r#"{{"kind":"referral_raised","referral":"{id}","subject":{{"school":100001}},"urns":[100001],"name":"Ash","region":"south-west","origin":"self_identified","rule":"E3_EXCEPTIONAL","ground":"would_benefit"}}"#)),
         (raised(Subject::Trust(uid(9)), Region::WestMidlands, Origin::Exceptional),
             format!(r#"{{"kind":"referral_raised","referral":"{id}","subject":{{"trust":9}},"urns":[100001],"name":"Ash","region":"west-midlands","origin":"exceptional","rule":"E3_EXCEPTIONAL","ground":"would_benefit"}}"#)),
+        (EventBody::ResponsibleBodyChanged {
+            from: ResponsibleBody::LocalAuthority(crate::domain::ids::LaCode::new(886).unwrap()), to: ResponsibleBody::Diocese("Ely".into()), trust: None },
+            r#"{"kind":"responsible_body_changed","from":{"local_authority":886},"to":{"diocese":"Ely"},"trust":null}"#.to_owned()),
         (EventBody::ReferralDiscussed { referral, held_with: None }, format!(r#"{{"kind":"referral_discussed","referral":"{id}"}}"#)),
         (EventBody::ReferralDiscussed { referral, held_with: Some(DiscussionPartner::RegionalSchoolsCommissioner) },
             format!(r#"{{"kind":"referral_discussed","referral":"{id}","held_with":"regional_schools_commissioner"}}"#)),

@@ -316,6 +316,10 @@ impl Offer {
             }
             EventBody::Assigned { to } => self.assignee = to.clone(),
             EventBody::RegionChanged { to, .. } => self.region = *to,
+            EventBody::ResponsibleBodyChanged { to, trust, .. } => {
+                self.responsible = to.clone();
+                self.trust = *trust;
+            }
             EventBody::Identified { .. }
             | EventBody::Noted {}
             | EventBody::Placed { .. }
@@ -351,6 +355,17 @@ impl Offer {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.state != State::Closed
+    }
+
+    /// The school whose row of the newest register says who the responsible body is: that of a standalone offer, until the
+    /// first contact with the body is on record. From then on the body stays; a trust's offer keeps the trust.
+    #[must_use]
+    pub fn follows_register(&self) -> Option<Urn> {
+        let told = self.standing_contacts().any(|it| it.party == Party::ResponsibleBody);
+        match self.recipient {
+            Recipient::Standalone(urn) if self.is_open() && !told => Some(urn),
+            Recipient::Standalone(_) | Recipient::Mat(_) => None,
+        }
     }
 
     /// The contacts that no counter-event has taken back.

@@ -14,7 +14,6 @@ use crate::domain::book::command::Warning;
 use crate::domain::book::funds::FundChange;
 use crate::domain::book::identify::{ClosedSchool, Identified};
 use crate::domain::book::statement::{FundStatement, Statement};
-use crate::domain::event::Seq;
 use crate::domain::ids::Uid;
 use crate::domain::offer::{self, Offer, State};
 use crate::domain::school::HandPlacement;
@@ -146,7 +145,7 @@ pub(super) fn first_offer(told: &Told) -> Option<proto::Offer> {
 }
 
 /// What identifying did.
-pub(super) fn identified(did: &Identified, judged_at: Seq) -> proto::IdentifyOffersResponse {
+pub(super) fn identified(did: &Identified, told: &Told) -> proto::IdentifyOffersResponse {
     proto::IdentifyOffersResponse {
         created: count(did.created),
         updated: count(did.updated),
@@ -171,7 +170,8 @@ pub(super) fn identified(did: &Identified, judged_at: Seq) -> proto::IdentifyOff
                 reason: it.reason.clone(),
             })
             .collect(),
-        judged_at_sequence: judged_at.0,
+        judged_at_sequence: told.judged_at.0,
+        warnings: warnings(told),
         closed: did.closed.iter().map(closed_school).collect(),
         confirmed_referrals: did.confirmed.iter().map(ToString::to_string).collect(),
     }
@@ -204,6 +204,13 @@ pub(super) fn warnings(told: &Told) -> Vec<proto::Warning> {
             code: "DATE_ASSUMED".to_owned(),
             message: format!(
                 "no date was given, and the award window has passed: {on} was taken, when the offer was accepted"
+            ),
+        },
+        Warning::DioceseUnknown(schools) => proto::Warning {
+            code: "DIOCESE_UNKNOWN".to_owned(),
+            message: format!(
+                "of {schools} school(s) nobody knows whether they have a diocese, as no file of establishments names them; \
+                 their local authority was taken as the responsible body"
             ),
         },
     };

@@ -1,0 +1,78 @@
+//! Who has to be told first: as the newest register has it, until the first contact with them is on record.
+//!
+//! Of the samples, 910003 and 910020 have a diocese, 910002 has none, and no file of establishments names 910024 and 910028.
+
+use serde_json::{Value, json};
+
+use super::files::Folder;
+use super::harness::{Db, Server, both, cli};
+use super::samples::{AUGUST, REGISTER_AUGUST, done, identified, import_all, offer_id, refused_for, text, verified};
+
+both!(the_responsible_body_follows_the_register_until_it_is_told,);
+
+fn identify(server: &Server) -> Value {
+    done(server, &["offers", "identify"])
+}
+
+/// Of how many schools identify says that nobody knows their diocese.
+fn unknown(answer: &Value) -> Option<String> {
+    let warnings = answer["warnings"].as_array().unwrap();
+    let found = warnings.iter().find(|it| it["code"] == "DIOCESE_UNKNOWN")?;
+    Some(text(found, "message").split(" school(s)").next().unwrap().to_owned())
+}
+
+fn body(server: &Server, urn: i64) -> Value {
+    done(server, &["offers", "show", &offer_id(server, urn)])["responsible_body"].clone()
+}
+
+fn kinds(server: &Server, urn: i64) -> Vec<Value> {
+    let events = done(server, &["offers", "events", &offer_id(server, urn)]);
+    events.as_array().unwrap().iter().map(|it| it["kind"].clone()).collect()
+}
+
+/// Contacts its responsible body; answers what was said on standard error.
+fn contact(server: &Server, urn: i64) -> String {
+    let offer = offer_id(server, urn);
+    let told = cli(server, &["offers", "contact", &offer, "--party", "responsible-body", "--on", "2021-09-08"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    told.stderr
+}
+
+async fn the_responsible_body_follows_the_register_until_it_is_told(db: Db) {
+    let (server, folder) = (Server::start(&db), Folder::new());
+    let [groups, membership, links, establishments] = REGISTER_AUGUST;
+    import_all(&server, &[groups, membership, links, AUGUST]);
+    // The 11 maintained schools of the README's first row; those of a trust are told by it.
+    let made = identify(&server);
+    assert_eq!((identified(&made)[0], unknown(&made).as_deref()), (19, Some("of 11")));
+    assert_eq!(body(&server, 910_003), "local authority 886 (Kent)");
+
+    import_all(&server, &[establishments]);
+    assert_eq!(body(&server, 910_003), "Diocese of Quenby", "at once");
+    let school = ["offers", "contact", &offer_id(&server, 910_003), "--party", "school", "--on", "2021-09-08"];
+    let error = refused_for(&server, "CONTACT_MISSING", &school);
+    assert!(error["message"].as_str().unwrap().contains("Diocese of Quenby"), "{error}");
+    assert!(!contact(&server, 910_003).contains("DIOCESE_UNKNOWN"));
+    assert_eq!(kinds(&server, 910_003), ["identified", "responsible_body_changed", "contacted"]);
+    assert!(!contact(&server, 910_002).contains("DIOCESE_UNKNOWN"), "it has none, as a file says");
+    assert_eq!(kinds(&server, 910_002), ["identified", "contacted"]);
+    assert!(contact(&server, 910_024).contains("of 1 school(s)"), "no file names it");
+
+    // 910028 is left of those that no file of establishments names; 910020 has its diocese recorded.
+    let again = identify(&server);
+    assert_eq!((identified(&again)[2], unknown(&again).as_deref()), (19, Some("of 1")));
+    assert_eq!(kinds(&server, 910_020), ["identified", "responsible_body_changed"]);
+    let june = "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name),Diocese (name)\n\
+        910003,886,St Wilfreda,Voluntary aided school,Open,Diocese of Elsewhere\n\
+        910020,878,Rushbarrow,Voluntary controlled school,Open,Diocese of Elsewhere\n";
+    let file = folder.write("june.csv", june.as_bytes());
+    done(&server, &["import", "register", &file, "--as-at", "2022-06-30"]);
+    assert_eq!(
+        (body(&server, 910_003), body(&server, 910_020)),
+        (json!("Diocese of Quenby"), json!("Diocese of Elsewhere"))
+    );
+    identify(&server);
+    assert_eq!(kinds(&server, 910_003), ["identified", "responsible_body_changed", "contacted"], "it stays");
+    drop(server);
+    verified(&db);
+}
