@@ -14,7 +14,7 @@ use super::register::{self, School, Trust};
 use super::terms::Loaded;
 use super::{App, AppError, Condition, Result, Violation, authorise};
 use crate::domain::Date;
-use crate::domain::eligibility::{Evidence, Outcome, Summary, assess, changes, summarise, up_to};
+use crate::domain::eligibility::{Evidence, Outcome, Summary, changes, summarise, up_to};
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::RuleId;
@@ -244,7 +244,9 @@ impl App {
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
         let rows = standing::every_row(&snapshot, Some(to)).await?;
-        let (before, after) = (assess(&loaded.terms, up_to(&rows, from)), assess(&loaded.terms, &rows));
+        let earlier: Vec<_> = up_to(&rows, from).collect();
+        let before = standing::linked(&snapshot, &loaded.terms, &earlier).await?;
+        let after = standing::linked(&snapshot, &loaded.terms, &rows.iter().collect::<Vec<_>>()).await?;
         show::changes(&snapshot, changes(&before, &after)).await
     }
 }

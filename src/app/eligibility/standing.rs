@@ -11,14 +11,14 @@ use crate::app::register::{School, facts};
 use crate::app::{Condition, How, Operand, Result};
 use crate::domain::Date;
 use crate::domain::eligibility::trusts::{Membership, TrustAssessment, assess_trusts};
-use crate::domain::eligibility::{Assessment, Finding, SchoolAssessment, Standing, assess, entitled};
+use crate::domain::eligibility::{Assessment, Finding, SchoolAssessment, Standing, assess, assess_linked, entitled};
 use crate::domain::ids::Urn;
 use crate::domain::judgement::{Grade, MonthRow};
 use crate::domain::placement::{Placement, UnplacedReason};
 use crate::domain::referral::Referral;
 use crate::domain::terms::{RuleId, Terms, Test};
 use crate::store::imports::{Import, Kind};
-use crate::store::register::Of;
+use crate::store::register::{Kin, Of};
 use crate::store::{self, Readable, ofsted};
 
 /// A programme's schools as its rules and the register have them.
@@ -162,7 +162,7 @@ fn matters(school: &SchoolAssessment) -> bool {
 async fn assessed(from: &impl Readable, terms: &Terms) -> Result<(Assessment, Vec<TrustAssessment>)> {
     if !terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
         let rows = telling_rows(from, terms).await?;
-        return Ok((assess(terms, &rows), Vec::new()));
+        return Ok((linked(from, terms, &rows.iter().collect::<Vec<_>>()).await?, Vec::new()));
     }
     // The trust-level rule compares a school's grades over the years: no row can be left out.
     let rows = every_row(from, None).await?;
@@ -171,7 +171,20 @@ async fn assessed(from: &impl Readable, terms: &Terms) -> Result<(Assessment, Ve
     let members = members.into_iter().filter(|it| open.contains(&it.uid));
     let members: Vec<Membership> =
         members.map(|it| Membership { uid: it.uid, urn: it.urn, joined: it.joined }).collect();
-    Ok((assess(terms, &rows), assess_trusts(terms, &rows, &members)))
+    let assessment = linked(from, terms, &rows.iter().collect::<Vec<_>>()).await?;
+    Ok((assessment, assess_trusts(terms, &rows, &members)))
+}
+
+/// What the school-level rules say of these rows, with the register's links for the URNs that have no row by entry.
+pub(super) async fn linked(from: &impl Readable, terms: &Terms, rows: &[&MonthRow]) -> Result<Assessment> {
+    let by_files = assess(terms, rows.iter().copied());
+    let unknown = by_files.schools().iter().filter(|school| school.is_unknown_on_entry(terms));
+    let unknown: Vec<Urn> = unknown.map(|school| school.urn).collect();
+    if unknown.is_empty() {
+        return Ok(by_files);
+    }
+    let links = store::register::kin(from, &unknown, Kin::Predecessors).await?;
+    Ok(if links.is_empty() { by_files } else { assess_linked(terms, rows.iter().copied(), &links) })
 }
 
 /// Every monthly row that counts, of files as at a day or before.

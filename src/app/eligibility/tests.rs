@@ -5,6 +5,7 @@ use super::*;
 use crate::app::testing::{AUGUST, House, LAST, MARCH, MONTHS, admin, date, programme, replacing, sample, urn};
 use crate::app::{How, Operand};
 use crate::domain::book::identify::Candidates;
+use crate::domain::eligibility::assess;
 use crate::domain::ids::Uid;
 use crate::domain::offer::{Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;

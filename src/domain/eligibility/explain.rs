@@ -46,6 +46,10 @@ fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> Answer<'a> {
     let finding = school.findings.iter().find(|(id, _)| *id == rule.id).map(|(_, finding)| finding);
     let (outcome, reason) = match (finding, &rule.test) {
         (Some(Finding::Met(evidence)), _) => (Outcome::Met, sentence(school.urn, evidence)),
+        (Some(Finding::NotMet(why)), Test::TwiceOnEntry { .. }) => {
+            let entered = school.entered_as.map(|urn| format!("; the school entered the year as URN {urn}"));
+            (Outcome::NotMet, format!("{why}{}", entered.unwrap_or_default()))
+        }
         (Some(Finding::NotMet(why)), _) => (Outcome::NotMet, why.to_string()),
         (Some(Finding::Unknown(why)), _) => (Outcome::Unknown, format!("{why}: a person must decide")),
         (None, Test::TrustImprovement(_)) => (Outcome::Elsewhere, "decided for its trust as a whole".to_owned()),

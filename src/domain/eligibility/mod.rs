@@ -1,11 +1,14 @@
 //! Who is eligible, and why: the rules of a terms file over what the monthly files print.
 //!
 //! A file speaks only for the URNs in it: absence is never a change of grade and never a "no". The order of the
-//! rows never changes the answer, and a file of a later month never takes eligibility away. Links of the register
-//! are not used here: only what the monthly files themselves print of predecessors.
+//! rows never changes the answer, and a file of a later month never takes eligibility away. What joins two URNs is what the
+//! monthly files print of predecessors; a link of the register does only where they are silent, for what a school entered
+//! the year with.
 
 mod explain;
 mod lineage;
+#[cfg(test)]
+mod lineage_tests;
 mod rules;
 mod summary;
 #[cfg(test)]
@@ -17,6 +20,7 @@ pub use summary::{
     Changes, Entitled, MatCount, NewlyMet, StandaloneCount, Standing, Succession, Summary, changes, entitled, summarise,
 };
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -128,6 +132,8 @@ pub struct SchoolAssessment {
     pub findings: Vec<(RuleId, Finding)>,
     /// The newest URN of its lineage, when that is another: the school counts there, and no more here.
     pub superseded_by: Option<Urn>,
+    /// The predecessor whose answer for entry it took over, where that is a no: it has no row of its own by entry.
+    pub entered_as: Option<Urn>,
 }
 
 impl SchoolAssessment {
@@ -140,6 +146,14 @@ impl SchoolAssessment {
     #[must_use]
     pub fn is_eligible(&self) -> bool {
         self.superseded_by.is_none() && self.met().next().is_some()
+    }
+
+    /// Whether the files cannot say with what judgements it entered the year.
+    #[must_use]
+    pub fn is_unknown_on_entry(&self, terms: &Terms) -> bool {
+        let asks = |id: &RuleId| lineage::is_on_entry(terms, id);
+        self.superseded_by.is_none()
+            && self.findings.iter().any(|(rule, it)| matches!(it, Finding::Unknown(_)) && asks(rule))
     }
 
     /// Whether it is not eligible, but only because the files cannot say.
@@ -193,13 +207,23 @@ impl Assessment {
 /// Assesses every URN of these rows. Rows of a file withdrawn are simply not handed in.
 #[must_use]
 pub fn assess<'a>(terms: &Terms, rows: impl IntoIterator<Item = &'a MonthRow>) -> Assessment {
+    assess_linked(terms, rows, &HashMap::new())
+}
+
+/// The same with the predecessors that the register's links name, by school: of schools that are unknown on entry.
+#[must_use]
+pub fn assess_linked<'a>(
+    terms: &Terms,
+    rows: impl IntoIterator<Item = &'a MonthRow>,
+    links: &HashMap<Urn, Vec<Urn>>,
+) -> Assessment {
     let mut sorted: Vec<&MonthRow> = rows.into_iter().collect();
     // Files come in order of URN, and a stable sort is quick on runs. Two files of one day cannot disagree on a
     // URN, so the smallest import stands for both.
     sorted.sort_by_key(|row| (row.urn, row.as_at, row.import));
     let mut schools: Vec<SchoolAssessment> =
         sorted.chunk_by(|a, b| a.urn == b.urn).filter_map(|history| rules::school(terms, history)).collect();
-    lineage::inherit(terms, &sorted, &mut schools);
+    lineage::inherit(terms, &sorted, links, &mut schools);
     Assessment { as_at: sorted.iter().map(|row| row.as_at).max(), schools }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::terms::{Rule, Terms, Test};
 pub(super) fn school(terms: &Terms, history: &[&MonthRow]) -> Option<SchoolAssessment> {
     let urn = history.first()?.urn;
     let findings = terms.rules().iter().filter_map(|rule| Some((rule.id.clone(), finding(terms, rule, history)?)));
-    Some(SchoolAssessment { urn, findings: findings.collect(), superseded_by: None })
+    Some(SchoolAssessment { urn, findings: findings.collect(), superseded_by: None, entered_as: None })
 }
 
 fn finding(terms: &Terms, rule: &Rule, history: &[&MonthRow]) -> Option<Finding> {

@@ -12,7 +12,7 @@ use crate::domain::ids::Uid;
 use crate::domain::placement::{Placement, UnplacedReason};
 use crate::domain::terms::{Test, shipped};
 
-fn terms(year: &str) -> Terms {
+pub(super) fn terms(year: &str) -> Terms {
     let (file, text) = shipped().iter().find(|(file, _)| file.starts_with(year)).unwrap();
     Terms::parse(file, text).unwrap()
 }
@@ -21,7 +21,7 @@ fn date(text: &str) -> Date {
     text.parse().unwrap()
 }
 
-fn urn(n: u32) -> Urn {
+pub(super) fn urn(n: u32) -> Urn {
     Urn::new(n).unwrap()
 }
 
@@ -49,7 +49,7 @@ fn judgement(text: &str, own: Urn) -> Judgement {
 }
 
 /// One row; the import's id is made from the day, and "" means never inspected.
-fn row(n: u32, as_at: &str, current: &str, previous: &str) -> MonthRow {
+pub(super) fn row(n: u32, as_at: &str, current: &str, previous: &str) -> MonthRow {
     let read = |text: &str| (!text.is_empty()).then(|| judgement(text, urn(n)));
     let as_at = date(as_at);
     let import =
