@@ -10,8 +10,7 @@ use prost_types::Timestamp;
 
 use crate::proto::{
     Acceptor, AwardState, DeclineReason, DiscussionPartner, LeaderKind, OfferState, Outcome, Party, Placement,
-    ReferralOrigin,
-    ReferralState,
+    ReferralOrigin, ReferralState,
 };
 
 /// The json name of an enum's value: `OFFER_STATE_CLOSED` under the prefix `OFFER_STATE_` is `closed`; nothing for an

@@ -26,7 +26,12 @@ fn printed(number: u32, month: &str, current: (&str, u32), previous: (&str, u32)
     row
 }
 
-fn links(of: &[(u32, &[u32])]) -> HashMap<Urn, Vec<Urn>> {
+/// A newer URN, and those that the register links to it.
+type Link = (u32, &'static [u32]);
+/// What it is, its newest row, the links, the answer for entry, and whose answer that is.
+type Row = (&'static str, MonthRow, Vec<Link>, &'static str, Option<u32>);
+
+fn links(of: &[Link]) -> HashMap<Urn, Vec<Urn>> {
     of.iter().map(|(new, old)| (urn(*new), old.iter().map(|it| urn(*it)).collect())).collect()
 }
 
@@ -35,7 +40,7 @@ fn links(of: &[(u32, &[u32])]) -> HashMap<Urn, Vec<Urn>> {
 fn the_answer_for_entry_goes_to_the_one_who_follows() {
     let own = |current: &str| row(200_001, "2021-09-30", current, "");
     #[rustfmt::skip]
-    let rows: Vec<(&str, MonthRow, Vec<(u32, &[u32])>, &str, Option<u32>)> = vec![
+    let rows: Vec<Row> = vec![
         ("nobody is named",                 own("2"), vec![], "unknown", None),
         ("the file names a yes",            printed(200_001, "2021-09-30", ("3", 100_001), ("3", 100_001)), vec![], "met", None),
         ("the file names a no",             printed(200_001, "2021-09-30", ("2", 100_002), ("2", 100_002)), vec![], "not met", Some(100_002)),

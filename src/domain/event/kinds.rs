@@ -5,7 +5,7 @@ use crate::domain::ids::{AwardId, ReferralId};
 
 impl EventBody {
     /// Every kind there is, as [`Self::kind`] answers it.
-    pub const KINDS: [&str; 34] = [
+    pub const KINDS: [&str; 35] = [
         "identified",
         "schools_added",
         "contacted",
