@@ -173,11 +173,13 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
             let answer = awards.release_award(session.call(request)).await?.into_inner();
             told(answer.award, &answer.warnings)
         }
-        ChangeCommand::Refund { which, much, reason, on, invoice } => {
+        ChangeCommand::Refund { which, much, reason, on, invoice, issuer } => {
             let (award, etag) = which.parts();
             let (request_id, amount) = (session.request_id(), much.into());
             let (date, invoice) = (on.unwrap_or_default(), invoice.unwrap_or_default());
-            let request = RefundAwardRequest { request_id, award, amount, reason, date, invoice, etag, validate_only };
+            let issuer = issuer.unwrap_or_default();
+            let request =
+                RefundAwardRequest { request_id, award, amount, reason, date, invoice, issuer, etag, validate_only };
             let answer = awards.refund_award(session.call(request)).await?.into_inner();
             told(answer.award, &answer.warnings)
         }

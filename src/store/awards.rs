@@ -234,7 +234,9 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     let award = |row: &QueryResult| {
         let ((_, award), strand) = (read(row)?, row.try_get_by_index::<String>(16)?);
         let key: Option<String> = row.try_get_by_index(17)?;
-        if key.is_some() && key != award.fees_key() {
+        // From rules 2 on each award of fees has one: the index that funds a leader once rests on it.
+        let is_missing = key.is_none() && row.try_get_by_index::<i64>(18)? == 1 && award.fees_key().is_some();
+        if is_missing || (key.is_some() && key != award.fees_key()) {
             return Err(StoreError::unreadable(format!("the leader's key {key:?}, which is another's")));
         }
         if strand != award.support.strand_name() {
@@ -242,7 +244,11 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
         }
         Ok(award)
     };
-    let sql = format!("SELECT {COLUMNS}, strand, leader_key FROM awards WHERE programme = $1");
+    let since = "SELECT MIN(seq) FROM events WHERE programme = $1 AND kind = 'rules_adopted'";
+    let sql = format!(
+        "SELECT {COLUMNS}, strand, leader_key, CAST(CASE WHEN made_seq > ({since}) THEN 1 ELSE 0 END AS BIGINT) \
+         FROM awards WHERE programme = $1"
+    );
     let mut awards = each(&conn, &sql, value(), id, award).await?;
     let under = |row: &QueryResult| Ok((AwardId(row.try_get_by_index(0)?), Seq(row.try_get_by_index(1)?)));
     let sql = format!("SELECT {BOOKING} FROM bookings WHERE programme = $1");

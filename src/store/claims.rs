@@ -110,7 +110,14 @@ pub(super) fn invoice(row: &QueryResult) -> Result<(AwardId, Invoice)> {
     let issuer: Option<String> = row.try_get_by_index(6)?;
     let part: Option<i64> = row.try_get_by_index(9)?;
     let (issuer, claim) = match part {
-        None => (provider, None),
+        None => {
+            let beside = row.try_get_by_index::<Option<String>>(7)?.is_some()
+                || row.try_get_by_index::<Option<i64>>(8)?.is_some();
+            if issuer.is_some() || beside {
+                return Err(StoreError::unreadable("what only a numbered payment says, without its number"));
+            }
+            (provider, None)
+        }
         Some(part) => {
             let issuer_key = provider.parse().map_err(StoreError::unreadable)?;
             if issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != issuer_key) {

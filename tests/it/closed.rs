@@ -149,7 +149,7 @@ async fn an_offer_whose_school_has_closed_since_is_reported(db: Db) {
     };
     let on_offers = vec![(json!(910_002), json!(school)), (json!(910_046), json!(trust))];
     assert_eq!(reported(&made), on_offers);
-    let command = format!("tsio offers close {school} --outcome superseded");
+    let command = format!("tsio offers show {school}");
     assert_eq!(closed_of(&made)[0]["command"], json!(command), "what deals with it");
     assert_eq!([&school, &trust].map(|id| done(&server, &["offers", "show", id])), before, "nothing changes by itself");
     // Whose offer it is, is not everybody's to see.

@@ -38,7 +38,8 @@ pub(crate) async fn candidates(
     let usher = Usher::of(from, &standings, &standings.schools).await?;
     let others: Vec<Urn> = listed.filter(|urn| !standings.entitled.contains_key(urn)).collect();
     let others = facts::schools(from, None, &others, day).await?;
-    let mut closed: Vec<ClosedSchool> = others.values().filter_map(closed_school).collect();
+    let not_eligible = |it: ClosedSchool| ClosedSchool { eligible: false, ..it };
+    let mut closed: Vec<ClosedSchool> = others.values().filter_map(closed_school).map(not_eligible).collect();
     let mut unplaced = Vec::new();
     let mut found: BTreeMap<Recipient, Candidate> = BTreeMap::new();
     for (urn, entitled) in &standings.entitled {
@@ -65,10 +66,10 @@ pub(crate) async fn candidates(
     Ok(Candidates { recipients: found.into_values().collect(), unplaced, closed })
 }
 
-/// A school that has closed, as identify lists it; nothing for an open one.
+/// An eligible school that has closed, as identify lists it; nothing for an open one.
 fn closed_school(school: &School) -> Option<ClosedSchool> {
     let (urn, name, successors) = (school.urn, school.name.clone(), school.ending.successors.clone());
-    Some(ClosedSchool { urn, name, reason: school.closed.clone()?, successors, offer: None })
+    Some(ClosedSchool { urn, name, reason: school.closed.clone()?, successors, eligible: true, offer: None })
 }
 
 /// Those of these open referrals whose schools the files have all made eligible: what the next identify will record.

@@ -349,8 +349,9 @@ async fn load_claims(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
         let found = events::texts(from, &facts.programme.programme, &made).await?;
         organisations.extend(found.into_iter().filter_map(|it| Some((*apart.get(&it.seq)?, it.text))));
     }
-    let keys = organisations.into_iter().filter_map(|(award, name)| Some((award, claim_rules::organisation(&name)?)));
-    facts.organisations = keys.collect();
+    let scheme = &facts.programme.scheme;
+    let key = |(award, name): (AwardId, String)| Some((award, claim_rules::organisation(&name, scheme)?));
+    facts.organisations = organisations.into_iter().filter_map(key).collect();
     let drawn = asked.drawn.iter().filter_map(|id| facts.awards.get(id));
     let again: Vec<&Award> = drawn.filter(|it| it.drawn > 0).collect();
     let offers: BTreeSet<OfferId> = again.iter().map(|it| it.offer).collect();

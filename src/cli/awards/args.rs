@@ -237,6 +237,9 @@ pub enum ChangeCommand {
         /// The invoice refunded, where the award paid several, or some without one
         #[arg(long, value_name = "REF")]
         invoice: Option<String>,
+        /// Who made the invoice out, where the award paid several of that reference
+        #[arg(long, value_name = "NAME", requires = "invoice")]
+        issuer: Option<String>,
     },
 }
 

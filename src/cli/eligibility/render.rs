@@ -187,7 +187,7 @@ fn command(answer: &SchoolEligibility) -> Option<String> {
         return Some(match (answer.offer.as_str(), school.successor_urns.first()) {
             ("", Some(successor)) => format!("tsio eligibility explain {successor}"),
             ("", None) => format!("tsio schools show {}", school.urn),
-            (offer, _) => format!("tsio offers close {offer} --outcome superseded"),
+            (offer, _) => format!("tsio offers show {offer}"),
         });
     }
     let unplaced = school.placement() == Placement::Unplaced;

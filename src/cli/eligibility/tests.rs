@@ -109,7 +109,7 @@ fn a_school_that_waits_for_a_person_names_the_command() {
     assert_eq!(answer(unplaced, true, "", false), "tsio schools place 103150 --kind KIND --reason TEXT");
     assert_eq!(answer(closed(&[148_685]), true, "", false), "tsio eligibility explain 148685");
     assert_eq!(answer(closed(&[]), true, "", false), "tsio schools show 103150");
-    assert_eq!(answer(closed(&[148_685]), true, "2f", false), "tsio offers close 2f --outcome superseded");
+    assert_eq!(answer(closed(&[148_685]), true, "2f", false), "tsio offers show 2f");
     let raise = "tsio referrals raise --urn 103150 --origin exceptional --ground GROUND --because TEXT";
     assert_eq!(answer(placed(), false, "", true), raise);
 }

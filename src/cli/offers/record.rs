@@ -43,7 +43,7 @@ impl From<BlockedSchool> for LeftOut {
         let offer = some_text(school.offer);
         let command = offer.as_ref().map_or_else(
             || format!("tsio eligibility explain {}", school.urn),
-            |offer| format!("tsio offers close {offer} --outcome superseded"),
+            |offer| format!("tsio offers show {offer}"),
         );
         Self { urn: school.urn, name: school.name, offer, reason: school.reason, command }
     }
@@ -68,7 +68,7 @@ impl From<ClosedSchool> for ClosedView {
     fn from(school: ClosedSchool) -> Self {
         let offer = some_text(school.offer);
         let command = match (&offer, school.successor_urns.as_slice()) {
-            (Some(offer), _) => format!("tsio offers close {offer} --outcome superseded"),
+            (Some(offer), _) => format!("tsio offers show {offer}"),
             (None, [successor, ..]) => format!("tsio eligibility explain {successor}"),
             (None, []) => format!("tsio schools show {}", school.urn),
         };

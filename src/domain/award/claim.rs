@@ -20,7 +20,7 @@ use crate::domain::money::Pence;
 
 /// An issuer as it is compared: the SHA-256 of its name, so that a name that lies apart can be compared without being in
 /// the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IssuerKey(Hash);
 

@@ -21,6 +21,7 @@ use crate::domain::money::Pence;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::offer::{Offer, Recipient};
 use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::school::TrustKind;
 use crate::domain::terms::{self, Cap, Condition, Strand};
@@ -51,7 +52,8 @@ impl Facts {
         limits.bar(self.book_closed());
         limits.bar(check(lifecycle::Verb::Award, offer.state, offer.id).err());
         limits.bar(self.outside(self.programme.scheme.award_window(), "award window", on));
-        let mut bundle = Bundle { facts: self, offer, touched: HashMap::new(), leaders: HashSet::new() };
+        let mut bundle =
+            Bundle { facts: self, offer, reach: context.reach, touched: HashMap::new(), leaders: HashSet::new() };
         let lines = awards.iter().map(|new| bundle.line(new)).collect::<Result<Vec<Line>, Fault>>()?;
         let refused: Vec<&Line> = lines.iter().filter(|it| !it.limits.is_empty()).collect();
         let largest = match refused.as_slice() {
@@ -150,6 +152,7 @@ struct Charge {
 struct Bundle<'a> {
     facts: &'a Facts,
     offer: &'a Offer,
+    reach: &'a Reach,
     touched: HashMap<AccountId, Account>,
     /// Leaders whose fees the lines before pay.
     leaders: HashSet<String>,
@@ -224,7 +227,10 @@ impl Bundle<'_> {
         let key = support.fees_key()?;
         let of_leader = self.facts.leaders.get(&key).into_iter().flatten();
         let funded = of_leader.filter(|id| self.facts.awards.get(id).is_some_and(Award::funds));
-        let by = funded.map(|id| format!("award {id}")).next();
+        let seen = |id: &AwardId| self.facts.is_named(*id, self.offer.id, self.reach);
+        let by =
+            |id: &AwardId| if seen(id) { format!("award {id}") } else { "another award of the programme".to_owned() };
+        let by = funded.map(by).next();
         let is_first = self.leaders.insert(key);
         let by = by.or_else(|| (!is_first).then(|| "an award before it in this call".to_owned()))?;
         let message = format!("leader {leader} is funded by {by}");

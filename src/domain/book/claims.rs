@@ -3,16 +3,20 @@
 //! An invoice belongs to its issuer, and is paid once, in whatever programme: by one draw, or up to the total that its first
 //! draw stated. Only when all of it has been refunded may it be paid again.
 
+use std::collections::BTreeMap;
+
 use super::Facts;
 use super::limits::{Limits, subject};
 use crate::domain::Date;
 use crate::domain::award::claim::{ClaimPart, ClaimPayments, IssuerKey, NewClaim, other_letter_of_issuer};
 use crate::domain::award::{Award, Invoice, Reference, Support};
-use crate::domain::ids::AwardId;
+use crate::domain::ids::{AwardId, OfferId};
 use crate::domain::ledger::shown;
 use crate::domain::money::Pence;
 use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
+use crate::domain::terms::Terms;
 
 /// Who made an invoice out.
 struct Issuer {
@@ -22,7 +26,9 @@ struct Issuer {
 }
 
 impl Issuer {
-    fn named(name: &str) -> Self {
+    /// One whose name the record has, as the terms spell it where it is one of their providers.
+    fn named(name: &str, scheme: &Terms) -> Self {
+        let name = scheme.provider(name).unwrap_or(name);
         Self { name: Some(name.to_owned()), key: IssuerKey::of(name) }
     }
 }
@@ -33,7 +39,7 @@ impl Facts {
     /// [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
     pub(super) fn pay(
         &self,
-        award: &Award,
+        (award, reach): (&Award, &Reach),
         new: Option<&NewClaim>,
         wanted: Option<i64>,
         limits: &mut Limits,
@@ -45,7 +51,7 @@ impl Facts {
         let issuer = self.issuer(award, new.issuer.as_deref()).map_err(|it| limits.bar(Some(it))).ok()?;
         let none = ClaimPayments::default();
         let payments = self.claims.get(&(issuer.key, new.reference.clone())).unwrap_or(&none);
-        let asked = Asked { award, new, issuer: &issuer, payments };
+        let asked = Asked { award, new, issuer: &issuer, payments, named: |id| self.is_named(id, award.offer, reach) };
         let total = asked.total().map_err(|it| limits.bar(Some(it))).ok()?;
         if let Some(total) = total {
             let left = award.amount_of(total.get().saturating_sub(payments.paid()));
@@ -67,21 +73,33 @@ impl Facts {
                 let spelt = named.map(|it| self.programme.scheme.provider(it).unwrap_or(it));
                 match spelt.filter(|it| IssuerKey::of(it) != IssuerKey::of(provider)) {
                     Some(other) => Err(of_another_provider(award, provider, other)),
-                    None => Ok(Issuer::named(provider)),
+                    None => Ok(Issuer::named(provider, &self.programme.scheme)),
                 }
             }
             _ if self.rules < RulesVersion::V2 => Err(not_expected(award)),
             (Support::Credit { partner }, named) => {
                 let registered = self.trust_names.get(partner).cloned();
                 let partner = registered.unwrap_or_else(|| format!("trust {partner}"));
-                Ok(Issuer::named(named.unwrap_or(&partner)))
+                Ok(Issuer::named(named.unwrap_or(&partner), &self.programme.scheme))
             }
-            (Support::Nle { .. } | Support::Nlg { .. }, Some(named)) => Ok(Issuer::named(named)),
+            (Support::Nle { .. } | Support::Nlg { .. }, Some(named)) => {
+                Ok(Issuer::named(named, &self.programme.scheme))
+            }
             (Support::Nle { .. } | Support::Nlg { .. }, None) => {
                 let key = self.organisations.get(&award.id).copied();
                 key.map(|key| Issuer { name: None, key }).ok_or_else(|| no_issuer(award))
             }
         }
+    }
+
+    /// An issuer as it is compared, by whichever of its names it is called.
+    pub(super) fn issuer_key(&self, name: &str) -> IssuerKey {
+        Issuer::named(name, &self.programme.scheme).key
+    }
+
+    /// Whether a refusal may name an award: one of the same offer, or any for those who see all offers.
+    pub(super) fn is_named(&self, id: AwardId, offer: OfferId, reach: &Reach) -> bool {
+        reach.is_everything() || self.awards.get(&id).is_some_and(|it| it.offer == offer)
     }
 
     /// Whether so much was drawn on an award that day already, without an invoice that would tell the two draws apart.
@@ -92,24 +110,27 @@ impl Facts {
 
 /// The key of an organisation that issues invoices; nothing for a name with letters that may look like others.
 #[must_use]
-pub fn organisation(name: &str) -> Option<IssuerKey> {
-    other_letter_of_issuer(name).is_none().then(|| IssuerKey::of(name))
+pub fn organisation(name: &str, scheme: &Terms) -> Option<IssuerKey> {
+    other_letter_of_issuer(name).is_none().then(|| Issuer::named(name, scheme).key)
 }
 
 /// An invoice to be paid, and what has been paid on it.
-struct Asked<'a> {
+struct Asked<'a, F> {
     award: &'a Award,
     new: &'a NewClaim,
     issuer: &'a Issuer,
     payments: &'a ClaimPayments,
+    /// Whether the caller may be told of an award.
+    named: F,
 }
 
-impl Asked<'_> {
+impl<F: Fn(AwardId) -> bool> Asked<'_, F> {
     /// The total up to which it is paid; nothing where this draw pays all of it.
     fn total(&self) -> Result<Option<Pence>, Refusal> {
         let Some((award, first)) = self.payments.standing() else { return Ok(self.new.total) };
         let Some(total) = first.total else {
-            return Err(self.paid(format!("has been paid by award {award}"), "refund all of that payment first"));
+            let by = if (self.named)(award) { format!(" by award {award}") } else { String::new() };
+            return Err(self.paid(format!("has been paid{by}"), "refund all of that payment first"));
         };
         if let Some(other) = self.new.total.filter(|it| *it != total) {
             return Err(self.total_differs(total, other));
@@ -199,6 +220,7 @@ fn no_issuer(award: &Award) -> Refusal {
 pub(super) fn refunded<'a>(
     award: &'a Award,
     named: Option<&Reference>,
+    issuer: Option<IssuerKey>,
     wanted: i64,
 ) -> Result<Option<&'a Invoice>, Refusal> {
     let missing = |message: String, remedy: String| {
@@ -216,7 +238,15 @@ pub(super) fn refunded<'a>(
             _ => missing("several invoices stand on this award".to_owned(), format!("name one of: {names}")),
         };
     };
-    let parts = || standing.iter().copied().filter(|it| it.reference == *reference);
+    let of_issuer = |it: &&Invoice| issuer.is_none_or(|key| it.key().0 == key);
+    let parts = || standing.iter().copied().filter(|it| it.reference == *reference).filter(of_issuer);
+    let issuers: BTreeMap<IssuerKey, &str> = parts().map(|it| (it.key().0, it.issuer.as_str())).collect();
+    if issuers.len() > 1 {
+        let apart = "the leader's organisation";
+        let issuers: Vec<&str> = issuers.values().map(|it| if it.is_empty() { apart } else { *it }).collect();
+        let message = format!("invoices {} of several issuers stand on this award", reference.as_str());
+        return missing(message, format!("name the issuer: {}", issuers.join(", ")));
+    }
     let newest = parts().rfind(|it| award.amount_of(it.left()) >= wanted);
     match newest.or_else(|| parts().max_by_key(|it| it.left())) {
         Some(paid) => Ok(Some(paid)),

@@ -4,6 +4,7 @@ use super::recorder::{Book, day};
 use super::till::judge_money;
 use super::*;
 use crate::domain::award::claim::IssuerKey;
+use crate::domain::role::Action;
 use command::Warning;
 
 /// Fees of £9,000, delivery started: events 21 and 22.
@@ -67,6 +68,13 @@ fn an_invoice_belongs_to_its_issuer() {
         ("M", "nle:4@6 nlg:9000*gov-1@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
         ("M", "nle:4@6 nlg:9000*gov-1@6 start@7 draw.2:1/INV-1@8", "draw.1:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
         ("M", "npqel:9000@6 nlg:9000@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1^Teach-First@9", "INVOICE_PAID 0 | award", ""),
+        // by whichever of its names a provider is called
+        ("M", "npqel:9000/Harris-Federation@6 nlg:9000@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1^Harris-Federation@9", "INVOICE_PAID 0 | award", ""),
+        // a refund says whose invoice it takes back, where there are two of one reference
+        ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000/INV-1^Oak-Trust@8", "refund:1000/INV-1@9", "INVOICE_MISSING 0 | award", "name the issuer: "),
+        ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000/INV-1^Oak-Trust@8", "refund:1000/INV-1^Oak-Trust@9", "9000 5000 0 1000", ""),
+        ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000/INV-1^Oak-Trust@8 refund:1000/INV-1^Oak-Trust@9", "draw:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
+        ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000/INV-1^Oak-Trust@8", "refund:1001/INV-1^Oak-Trust@9", "AWARD_EXCEEDED 1000 | award 1000 0 1000 1000 1001 1000", ""),
         // a reference is optional but for fees
         ("S", CREDIT,     "draw:1@9",                      "9000 4001 0 0", ""),
         // a refund without an invoice takes back what was drawn without one
@@ -242,4 +250,12 @@ fn an_equal_draw_without_an_invoice_is_a_warning() {
         let wanted = if warned { vec![Warning::DrawRepeated(day("8"))] } else { Vec::new() };
         assert_eq!(again.copied().collect::<Vec<_>>(), wanted, "{before}, {word}");
     }
+}
+
+/// "Finance: draw claims": days that are claimed by an invoice are a claim.
+#[test]
+fn what_an_invoice_claims_is_for_finance() {
+    let book = Book::funded().after("S", "nle:4@6 start@7");
+    let action = |word: &str| book.command(Book::named("S"), word).1.action();
+    assert_eq!((action("draw:1@8"), action("draw:1/INV-1@8")), (Action::Deliver, Action::PayClaims));
 }

@@ -257,6 +257,8 @@ pub enum Command {
         on: Date,
         /// The invoice refunded.
         invoice: Option<Reference>,
+        /// Who made it out, where the award paid several of that reference.
+        issuer: Option<String>,
         /// Why.
         reason: String,
     },
@@ -287,9 +289,11 @@ impl Command {
             Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
             Self::Award { .. } | Self::Release { .. } => Action::Award,
             Self::Book { .. } | Self::CancelBooking { .. } => Action::Deliver,
-            Self::Draw { amount: Some(Amount::Pence(_)), .. } => Action::PayClaims,
+            // What an invoice claims is finance's to pay, in days too.
+            Self::Draw { amount: Some(Amount::Pence(_)), .. }
+            | Self::Draw { invoice: Some(_), .. }
+            | Self::Refund { .. } => Action::PayClaims,
             Self::Draw { .. } => Action::Deliver,
-            Self::Refund { .. } => Action::PayClaims,
             Self::Refer(command) => command.action(),
         }
     }

@@ -100,6 +100,8 @@ pub struct ClosedSchool {
     pub reason: String,
     /// The schools that the register's links name as its successors.
     pub successors: Vec<Urn>,
+    /// Whether it is eligible. One that is not is listed for the offer it is on, to those who may see that.
+    pub eligible: bool,
     /// The open offer it is on, where the caller may see that.
     pub offer: Option<OfferId>,
 }
@@ -140,7 +142,8 @@ impl Facts {
     /// Makes and updates offers within the caller's reach; the others are neither touched nor counted.
     pub(super) fn identify(&self, candidates: &Candidates, context: &mut Context<'_>) -> Decided {
         let reach = context.reach;
-        let closed = candidates.closed.iter().map(|school| self.closed(school, reach)).collect();
+        let closed = candidates.closed.iter().map(|school| self.closed(school, reach));
+        let closed = closed.filter(|it| it.eligible || it.offer.is_some()).collect();
         let mut did = Identified { unplaced: candidates.unplaced.clone(), closed, ..Identified::default() };
         let (mut drafts, mut assumed) = (Vec::new(), 0_usize);
         let mut taken: HashMap<Urn, OfferId> = HashMap::new();
@@ -183,7 +186,7 @@ impl Facts {
             }
         }
         let made = drafts.iter().filter_map(made_for).collect();
-        for (referral, offer) in self.confirmed(candidates, &made, reach) {
+        for (referral, offer) in self.confirmed(candidates, (&made, &taken), reach) {
             did.confirmed.push(referral);
             let body = EventBody::ReferralConfirmed { referral, offer };
             drafts.push(Draft { offer: Some(offer), ..Draft::of_book(context.now.today, body) });
@@ -191,32 +194,42 @@ impl Facts {
         Decided::new(drafts, Answer::Identified(did)).warn_of_dioceses(assumed)
     }
 
-    /// The open referrals within reach whose schools the files have all made eligible, each with its recipient's offer.
+    /// The open referrals within reach whose schools the files have all made eligible, each with its recipient's offer: an
+    /// open one within reach that lists them, by now or from this identify on.
     fn confirmed(
         &self,
         candidates: &Candidates,
-        made: &HashMap<Recipient, OfferId>,
+        (made, taken): (&HashMap<Recipient, OfferId>, &HashMap<Urn, OfferId>),
         reach: &Reach,
     ) -> Vec<(ReferralId, OfferId)> {
         let exceptional: Vec<&RuleId> = self.programme.scheme.grounds().map(|(rule, _)| rule).collect();
         let by_files = |school: &CandidateSchool| {
             school.rules.iter().any(|rule| !exceptional.iter().any(|it| it.as_str() == rule.as_str()))
         };
-        let mut eligible: HashMap<Urn, Recipient> = HashMap::new();
+        let mut eligible: HashMap<Urn, (Recipient, Urn)> = HashMap::new();
         for candidate in &candidates.recipients {
             for school in candidate.schools.iter().filter(|it| by_files(it)) {
                 let lineage = std::iter::once(school.urn).chain(school.predecessors.iter().copied());
-                eligible.extend(lineage.map(|urn| (urn, candidate.recipient)));
+                eligible.extend(lineage.map(|urn| (urn, (candidate.recipient, school.urn))));
             }
         }
         let open = self.referrals.values().filter(|it| it.state == State::Open && reach.covers_region(it.region));
-        let confirmed = open.filter(|it| it.urns.iter().all(|urn| eligible.contains_key(urn)));
-        let with_offer = confirmed.filter_map(|it| {
-            let recipient = it.urns.first().and_then(|urn| eligible.get(urn))?;
-            let offer = made.get(recipient).or_else(|| self.recipients.get(recipient));
-            Some((it.id, *offer?))
+        let there = |id: &OfferId| {
+            let offer = self.offers.get(id).filter(|it| it.is_open());
+            offer.filter(|it| reach.covers(it.region, it.assignee.as_ref()))
+        };
+        let on_offer = |urn: &Urn| {
+            let (recipient, newest) = eligible.get(urn)?;
+            let by_now = self.recipients.get(recipient).and_then(there);
+            let offer = made.get(recipient).copied().or_else(|| by_now.map(|it| it.id))?;
+            let lists = |it: &Offer| it.schools.contains_key(urn) || it.schools.contains_key(newest);
+            (taken.get(newest) == Some(&offer) || by_now.is_some_and(lists)).then_some(offer)
+        };
+        let confirmed = open.filter_map(|it| {
+            let offers: Option<Vec<OfferId>> = it.urns.iter().map(on_offer).collect();
+            Some((it.id, *offers?.first()?))
         });
-        with_offer.collect()
+        confirmed.collect()
     }
 
     /// A school that has closed, with the open offer it is on where that may be seen.

@@ -265,7 +265,7 @@ impl Facts {
                 self.book(award, (*half_days, *on), (leader.as_ref(), *leader_kind), context.now)
             }
             Command::CancelBooking { award, booking } => self.cancel_booking(award, *booking, context.now),
-            Command::Draw { .. } => self.draw(command, context.now),
+            Command::Draw { .. } => self.draw(command, context.reach, context.now),
             Command::Release { award, amount, on, text } => {
                 self.release(award, *amount, *on, text.as_ref(), context.now)
             }

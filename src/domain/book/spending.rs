@@ -16,6 +16,7 @@ use crate::domain::money::HalfDays;
 use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::role::Reach;
 use crate::domain::time::Now;
 
 impl Facts {
@@ -72,7 +73,7 @@ impl Facts {
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`], [`Reason::BookingNotOpen`],
     /// [`Reason::AwardExceeded`]; those of an invoice, see [`Facts::pay`].
-    pub(super) fn draw(&self, command: &Command, now: Now) -> Result<Decided, Fault> {
+    pub(super) fn draw(&self, command: &Command, reach: &Reach, now: Now) -> Result<Decided, Fault> {
         let Command::Draw { award: target, amount, on, booking, invoice, text } = command else {
             return Err(Fault::Bug("what is to be drawn is no draw"));
         };
@@ -108,7 +109,7 @@ impl Facts {
                 limits.within(days, more_than_booked(award, booking, days, wanted));
             }
         }
-        let claim = self.pay(award, invoice.as_ref(), wanted.filter(|_| comparable), &mut limits);
+        let claim = self.pay((award, reach), invoice.as_ref(), wanted.filter(|_| comparable), &mut limits);
         limits.pass()?;
         let amount = wanted.ok_or(Fault::Bug("a draw without an amount"))?;
         let is_again = invoice.is_none() && self.is_drawn_again(award.id, *on, amount);
@@ -188,7 +189,7 @@ impl Facts {
     /// [`Reason::OutsideProgramme`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`], [`Reason::AwardExceeded`],
     /// [`Reason::InvoiceMissing`].
     pub(super) fn refund(&self, command: &Command, now: Now) -> Result<Decided, Fault> {
-        let Command::Refund { award: target, amount, on, invoice, reason } = command else {
+        let Command::Refund { award: target, amount, on, invoice, issuer, reason } = command else {
             return Err(Fault::Bug("what is to be refunded is no refund"));
         };
         let (award, offer) = self.on_award(target)?;
@@ -200,13 +201,14 @@ impl Facts {
         let mismatch = limits::unit(subject(award), award.unit, amount.unit());
         let comparable = mismatch.is_none();
         limits.bar(mismatch);
-        let paid = match claims::refunded(award, invoice.as_ref(), wanted) {
-            Ok(paid) => paid,
-            Err(refusal) => {
-                limits.bar(Some(refusal));
-                None
-            }
-        };
+        let paid =
+            match claims::refunded(award, invoice.as_ref(), issuer.as_deref().map(|it| self.issuer_key(it)), wanted) {
+                Ok(paid) => paid,
+                Err(refusal) => {
+                    limits.bar(Some(refusal));
+                    None
+                }
+            };
         if comparable {
             let most = award.spent();
             limits.within(most, exceeded(award, most, Some(wanted), "refund no more than was drawn and not refunded"));

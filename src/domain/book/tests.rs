@@ -116,7 +116,14 @@ fn an_award_of_an_offer_outside_reach_does_not_exist() {
         Command::CancelBooking { award: target(), booking: Seq(1) },
         Command::Draw { award: target(), amount: None, on, booking: None, invoice: None, text: None },
         Command::Release { award: target(), amount: None, on, text: None },
-        Command::Refund { award: target(), amount: Amount::HalfDays(one), on, invoice: None, reason: "x".to_owned() },
+        Command::Refund {
+            award: target(),
+            amount: Amount::HalfDays(one),
+            on,
+            invoice: None,
+            issuer: None,
+            reason: "x".to_owned(),
+        },
     ];
     for command in commands {
         assert_eq!(book.call("officer", &command), Err(Fault::NotFound(format!("award {award}"))), "{command:?}");

@@ -173,7 +173,11 @@ impl Book {
             "cancel" => Command::CancelBooking { award, booking: it.number.unwrap() },
             "draw" => Command::Draw { award, amount, on, booking: it.number, invoice: claim, text: None },
             "release" => Command::Release { award, amount, on, text: None },
-            _ => Command::Refund { award, amount: amount.unwrap(), on, invoice, reason: "sent back".to_owned() },
+            _ => {
+                let (amount, issuer, reason) =
+                    (amount.unwrap(), claim.and_then(|it| it.issuer), "sent back".to_owned());
+                Command::Refund { award, amount, on, invoice, issuer, reason }
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use crate::domain::ids::{BadId, Programme};
 use crate::domain::period::Period;
 
 /// A SHA-256, shown as lower-case hex.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Ord, Eq, Hash)]
 pub struct Hash(pub [u8; 32]);
 
 impl std::fmt::Display for Hash {

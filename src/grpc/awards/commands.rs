@@ -172,8 +172,12 @@ pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Asking
     let reason = fields.text("reason", &message.reason);
     let on = fields.happened("date", &message.date, today);
     let invoice = reference(&mut fields, &message.invoice);
+    let issuer = issuer(&mut fields, "issuer", &message.issuer);
+    if issuer.is_some() && message.invoice.trim().is_empty() {
+        fields.wrong("issuer", "is for an invoice, and none is named");
+    }
     let all = award.zip(amount).zip(reason).zip(on);
-    let refund = |(((award, amount), reason), on)| Command::Refund { award, amount, on, invoice, reason };
+    let refund = |(((award, amount), reason), on)| Command::Refund { award, amount, on, invoice, issuer, reason };
     fields.done(request.zip(all.map(refund)))
 }
 

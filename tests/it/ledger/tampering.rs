@@ -114,6 +114,14 @@ fn claims(past: &Past, book: &Book) -> Vec<Tampering> {
             format!("UPDATE awards SET leader_key = SUBSTR(leader_key, 1, LENGTH(leader_key) - 1) WHERE id = {paid}"),
         ),
         (
+            format!(
+                "CREATE TABLE kept_key AS SELECT leader_key FROM awards WHERE id = {paid}; \
+                 UPDATE awards SET leader_key = NULL WHERE id = {paid}"
+            ),
+            format!("award {fees}: it cannot be read: the leader's key"),
+            format!("UPDATE awards SET leader_key = (SELECT leader_key FROM kept_key) WHERE id = {paid}"),
+        ),
+        (
             format!("UPDATE bookings SET leader_kind = 'equivalent' WHERE award_id = {leader}"),
             days.clone(),
             format!("UPDATE bookings SET leader_kind = NULL WHERE award_id = {leader}"),
