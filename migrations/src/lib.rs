@@ -17,6 +17,8 @@ mod m0006_pages;
 mod m0007_people;
 mod m0008_referrals;
 mod m0009_claims;
+mod m0010_dates;
+mod m0011_moved;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +37,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_people::Migration),
             Box::new(m0008_referrals::Migration),
             Box::new(m0009_claims::Migration),
+            Box::new(m0010_dates::Migration),
+            Box::new(m0011_moved::Migration),
         ]
     }
 }

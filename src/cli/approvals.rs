@@ -108,6 +108,7 @@ struct StatementView {
     spent: i64,
     available_before: i64,
     available_after: i64,
+    as_of_shortfall: Option<i64>,
 }
 
 impl From<FundStatement> for StatementView {
@@ -120,6 +121,7 @@ impl From<FundStatement> for StatementView {
             spent: it.spent,
             available_before: it.available_before,
             available_after: it.available_after,
+            as_of_shortfall: some_number(it.as_of_shortfall),
         }
     }
 }
@@ -142,6 +144,8 @@ struct ApprovalView {
     funds: Vec<StatementView>,
     offer_etag: Option<String>,
     offer_region: Option<String>,
+    moved_alone_pence: Option<i64>,
+    affected_offers: Vec<String>,
 }
 
 impl From<Approval> for ApprovalView {
@@ -163,19 +167,25 @@ impl From<Approval> for ApprovalView {
             funds: approval.funds.into_iter().map(StatementView::from).collect(),
             offer_etag: some_text(approval.offer_etag),
             offer_region: some_text(approval.offer_region),
+            moved_alone_pence: some_number(approval.moved_alone_pence),
+            affected_offers: approval.affected_offers,
         }
     }
 }
 
 impl ApprovalView {
-    /// What it states of funds, before and after.
+    /// What it states: of funds before and after, what was moved alone, how many offers lose their ground.
     fn states(&self) -> String {
         let pounds = |pence| shown(Some("pence"), pence);
         let one = |it: &StatementView| {
             let (before, after) = (pounds(it.available_before), pounds(it.available_after));
-            format!("fund {}: available {before}, then {after}", it.fund)
+            let short = it.as_of_shortfall.map(|short| format!(", {} short as of a day in the past", pounds(short)));
+            format!("fund {}: available {before}, then {after}{}", it.fund, short.unwrap_or_default())
         };
-        self.funds.iter().map(one).collect::<Vec<_>>().join("; ")
+        let alone = self.moved_alone_pence.map(|pence| format!("moved alone in 30 days before: {}", pounds(pence)));
+        let affected = (!self.affected_offers.is_empty())
+            .then(|| format!("leaves without ground: {} offers", self.affected_offers.len()));
+        self.funds.iter().map(one).chain(alone).chain(affected).collect::<Vec<_>>().join("; ")
     }
 
     fn amount(&self) -> String {

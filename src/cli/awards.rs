@@ -19,8 +19,8 @@ use super::offers::warn;
 use super::out;
 use crate::proto::{
     Award, AwardState, BookDaysRequest, CancelBookingRequest, CheckAwardRequest, CreateAwardsRequest, DrawAwardRequest,
-    GetAwardRequest, LeaderKind, ListAwardsRequest, NewAward, RefundAwardRequest, ReleaseAwardRequest, Warning,
-    draw_award_request, refund_award_request, release_award_request,
+    GetAwardRequest, LeaderKind, ListAwardsRequest, NewAward, RefundAwardRequest, ReleaseAwardRequest,
+    UndoMovementRequest, Warning, draw_award_request, refund_award_request, release_award_request,
 };
 
 /// What the parser cannot see of wrong usage.
@@ -182,6 +182,11 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
                 RefundAwardRequest { request_id, award, amount, reason, date, invoice, issuer, etag, validate_only };
             let answer = awards.refund_award(session.call(request)).await?.into_inner();
             told(answer.award, &answer.warnings)
+        }
+        ChangeCommand::Undo { which, event: sequence, reason } => {
+            let ((award, etag), request_id) = (which.parts(), session.request_id());
+            let request = UndoMovementRequest { request_id, award, sequence, reason, etag, validate_only };
+            told(awards.undo_movement(session.call(request)).await?.into_inner().award, &[])
         }
     })
 }

@@ -9,8 +9,8 @@ use clap::builder::PossibleValue;
 use prost_types::Timestamp;
 
 use crate::proto::{
-    Acceptor, AwardState, DeclineReason, DiscussionPartner, LeaderKind, OfferState, Outcome, Party, Placement,
-    ReferralOrigin, ReferralState,
+    Acceptor, AwardState, DeclineReason, DiscussionPartner, LeaderKind, Milestone, OfferState, Outcome, Party,
+    Placement, ReferralOrigin, ReferralState,
 };
 
 /// The json name of an enum's value: `OFFER_STATE_CLOSED` under the prefix `OFFER_STATE_` is `closed`; nothing for an
@@ -78,6 +78,10 @@ choices! {
     Acceptor {
         School = "school",
         Trust = "trust",
+    }
+    Milestone {
+        Accepted = "accepted",
+        Started = "started",
     }
     DeclineReason {
         SupportInPlace = "support-in-place" | "support_in_place",
@@ -153,6 +157,7 @@ mod tests {
         check::<LeaderKind>(LeaderKind::as_str_name, "LEADER_KIND_");
         check::<Party>(Party::as_str_name, "PARTY_");
         check::<Acceptor>(Acceptor::as_str_name, "ACCEPTOR_");
+        check::<Milestone>(Milestone::as_str_name, "MILESTONE_");
         check::<DeclineReason>(DeclineReason::as_str_name, "DECLINE_REASON_");
         check::<Outcome>(Outcome::as_str_name, "OUTCOME_");
         check::<Placement>(Placement::as_str_name, "PLACEMENT_");

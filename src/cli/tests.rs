@@ -60,6 +60,8 @@ fn every_command_of_the_contract_parses() {
         tsio offers contact 1f 2f 3f --party responsible-body --on 2021-10-04 --note by_phone
         tsio offers contact 1f --party school --urn 103150 --on 2021-10-05 --etag e1
         tsio offers correct 1f --contact 12 --note wrong_school
+        tsio offers correct-date 1f accepted --on 2021-10-08 --reason letter
+        tsio offers correct-date 1f started --on 2021-10-08 --reason letter --etag e1
         tsio offers accept 1f --by school --on 2021-10-11
         tsio offers accept 1f --by trust
         tsio offers decline 1f --reason not-wanted
@@ -105,6 +107,7 @@ fn every_command_about_money_parses() {
         tsio awards release 2f
         tsio awards release 2f --days 0.5 --on 2022-05-01
         tsio awards refund 2f --amount 250 --reason paid_twice --invoice INV-77
+        tsio awards undo 2f --event 24 --reason wrong_award
         tsio funds list
         tsio funds list --programme 2021-22
         tsio funds show 3f

@@ -17,13 +17,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Date;
 use super::award::claim::ClaimPart;
+use super::award::movement::MovementKind;
 use super::award::{LeaderKind, Reference, Support};
 use super::book::funds::FundChange;
 use super::book::statement::Statement;
 use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
 use super::ledger::{Entry, Unit};
 use super::money::{HalfDays, Pence};
-use super::offer::{Acceptor, ListedSchool, Outcome, Party, Recipient, ResponsibleBody};
+use super::offer::{Acceptor, ListedSchool, Milestone, Outcome, Party, Recipient, ResponsibleBody};
 use super::person::TokenSubject;
 use super::referral::{DiscussionPartner, Origin, Subject};
 use super::region::Region;
@@ -77,6 +78,13 @@ pub enum EventBody {
     },
     /// Delivery started.
     Started {},
+    /// The day of the acceptance or of the start turned out to be another.
+    DateCorrected {
+        /// Which.
+        milestone: Milestone,
+        /// The day it was.
+        on: Date,
+    },
     /// The offer was closed; a decline is a close with that outcome and a reason code.
     Closed {
         /// How it ended.
@@ -177,6 +185,9 @@ pub enum EventBody {
         fund: AccountId,
         /// How much.
         amount: Pence,
+        /// Whose token it was, where that is known: what one person moves alone counts together.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
     },
     /// Money left a fund.
     FundWithdrawn {
@@ -186,6 +197,9 @@ pub enum EventBody {
         amount: Pence,
         /// Whether it deliberately cut below what was committed and spent.
         over_commit: bool,
+        /// Whose token it was, where that is known: what one person moves alone counts together.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
     },
     /// Money moved between two funds: a virement.
     FundsMoved {
@@ -195,6 +209,9 @@ pub enum EventBody {
         to: AccountId,
         /// How much.
         amount: Pence,
+        /// Whose token it was, where that is known: what one person moves alone counts together.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
     },
     /// Support was awarded.
     Awarded {
@@ -270,6 +287,26 @@ pub enum EventBody {
         amount: i64,
         /// The payment of the invoice it takes back.
         invoice: Option<Seq>,
+    },
+    /// A draw, release or refund turned out to be a mistake.
+    Undone {
+        /// The award.
+        award: AwardId,
+        /// The event that is undone.
+        undoes: Seq,
+        /// What that was.
+        movement: MovementKind,
+        /// How much, in the award's unit.
+        amount: i64,
+        /// The payment of an invoice that it made or took back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invoice: Option<Seq>,
+        /// The booking it delivered, which is cancelled with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        booking: Option<Seq>,
+        /// Which payment of its invoice the payment is that stands again: see [`ClaimPart`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<i64>,
     },
     /// A school or trust was referred.
     ReferralRaised {

@@ -67,12 +67,16 @@ pub enum Reason {
     PartnerNotSuitable,
     /// The provider is not on the list of the terms.
     ProviderNotAccredited,
-    /// The date lies outside the window of the terms, or before the award it is about.
+    /// The date lies outside the window of the terms.
     OutsideWindow,
+    /// The date lies before what has to come first, or after what rests on it.
+    DateOrder,
     /// The award has less than that to draw, release, book or refund.
     AwardExceeded,
     /// The amount is of another unit than the award.
     UnitMismatch,
+    /// The event named is no draw, release or refund that can be undone.
+    MovementNotUndoable,
     /// The booking named is not one that is still to come.
     BookingNotOpen,
     /// Nothing says who comes for the booking.
@@ -143,8 +147,10 @@ impl Reason {
             Self::PartnerNotSuitable => "PARTNER_NOT_SUITABLE",
             Self::ProviderNotAccredited => "PROVIDER_NOT_ACCREDITED",
             Self::OutsideWindow => "OUTSIDE_WINDOW",
+            Self::DateOrder => "DATE_ORDER",
             Self::AwardExceeded => "AWARD_EXCEEDED",
             Self::UnitMismatch => "UNIT_MISMATCH",
+            Self::MovementNotUndoable => "MOVEMENT_NOT_UNDOABLE",
             Self::BookingNotOpen => "BOOKING_NOT_OPEN",
             Self::BookingLeaderMissing => "BOOKING_LEADER_MISSING",
             Self::LeaderFunded => "LEADER_FUNDED",
@@ -168,7 +174,7 @@ impl Reason {
 /// One limit that binds. The numbers are there where the limit is a number (pence or half-days).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limit {
-    /// `state`, `contact`, `approval`, `period`, `cap`, `fund`, `award`, `recipient`, `referral`, `import`,
+    /// `state`, `contact`, `approval`, `period`, `cap`, `fund`, `as_of`, `award`, `recipient`, `referral`, `import`,
     /// `terms`.
     pub kind: &'static str,
     /// What it is a limit of.

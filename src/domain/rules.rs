@@ -7,7 +7,7 @@
 //! | version | adds |
 //! |---|---|
 //! | 1 | the rules that hold over the whole record |
-//! | 2 | folded identity, stated approvals and their expiry, the discussion with the commissioner; invoices by issuer and in parts, a leader of fees funded once |
+//! | 2 | folded identity, stated approvals and their expiry, the discussion with the commissioner; invoices by issuer and in parts, a leader of fees funded once; the order of dates, `contact_until`, as of a day; what one person moves alone on a fund counts together |
 //!
 //! Version 2 is not released yet, and grows until it is.
 //!

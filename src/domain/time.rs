@@ -10,6 +10,12 @@ use super::Date;
 pub struct Micros(pub i64);
 
 impl Micros {
+    /// So many days of 24 hours earlier.
+    #[must_use]
+    pub fn minus_days(self, days: u32) -> Self {
+        Self(self.0.saturating_sub(i64::from(days).saturating_mul(86_400_000_000)))
+    }
+
     /// So many days of 24 hours later.
     #[must_use]
     pub fn plus_days(self, days: u32) -> Self {

@@ -15,7 +15,7 @@ use crate::proto::{
     Award, BookDaysRequest, BookDaysResponse, CancelBookingRequest, CancelBookingResponse, CheckAwardRequest,
     CheckAwardResponse, CreateAwardsRequest, CreateAwardsResponse, DrawAwardRequest, DrawAwardResponse,
     GetAwardRequest, GetAwardResponse, ListAwardsRequest, ListAwardsResponse, RefundAwardRequest, RefundAwardResponse,
-    ReleaseAwardRequest, ReleaseAwardResponse,
+    ReleaseAwardRequest, ReleaseAwardResponse, UndoMovementRequest, UndoMovementResponse,
 };
 
 /// The service.
@@ -119,6 +119,18 @@ impl AwardService for Awards {
             call.change(&self.0, command, validate_only, |told| {
                 RefundAwardResponse { award: convert::first_award(told), warnings: convert::warnings(told) }
                     .encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn undo_movement(&self, request: Request<UndoMovementRequest>) -> Reply<UndoMovementResponse> {
+        unary("AwardService/UndoMovement", request, async |call| {
+            let command = commands::undo(&call.message);
+            let validate_only = call.message.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                UndoMovementResponse { award: convert::first_award(told) }.encode_to_vec()
             })
             .await
         })

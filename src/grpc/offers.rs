@@ -22,11 +22,11 @@ use crate::proto::offer_service_server::OfferService;
 use crate::proto::{
     AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, BatchGetOffersRequest,
     BatchGetOffersResponse, ChangeOfferRegionRequest, ChangeOfferRegionResponse, CloseOfferRequest, CloseOfferResponse,
-    ContactOffersRequest, ContactOffersResponse, CorrectContactRequest, CorrectContactResponse, DeclineOfferRequest,
-    DeclineOfferResponse, GetOfferRequest, GetOfferResponse, IdentifyOffersRequest, IdentifyOffersResponse,
-    ListOfferEventsRequest, ListOfferEventsResponse, ListOffersRequest, ListOffersResponse, NoteOfferRequest,
-    NoteOfferResponse, ReopenOfferRequest, ReopenOfferResponse, StartOfferRequest, StartOfferResponse,
-    WatchOffersRequest,
+    ContactOffersRequest, ContactOffersResponse, CorrectContactRequest, CorrectContactResponse,
+    CorrectOfferDateRequest, CorrectOfferDateResponse, DeclineOfferRequest, DeclineOfferResponse, GetOfferRequest,
+    GetOfferResponse, IdentifyOffersRequest, IdentifyOffersResponse, ListOfferEventsRequest, ListOfferEventsResponse,
+    ListOffersRequest, ListOffersResponse, NoteOfferRequest, NoteOfferResponse, ReopenOfferRequest,
+    ReopenOfferResponse, StartOfferRequest, StartOfferResponse, WatchOffersRequest,
 };
 
 /// Offers a batch may name.
@@ -177,6 +177,27 @@ impl OfferService for Offers {
                 }
                 let text = fields.note("note", &m.note);
                 offer.map(|offer| Command::Correct { offer, contact: Seq(m.contact), text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn correct_offer_date(&self, request: Request<CorrectOfferDateRequest>) -> Reply<CorrectOfferDateResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/CorrectOfferDate",
+            CorrectOfferDateResponse { warnings },
+            |m, fields, offer| {
+                let milestone = fields.choice("milestone", convert::milestone_from(m.milestone));
+                // Not today's: the day is what is corrected.
+                let on = match m.date.as_str() {
+                    "" => fields.date("date", ""),
+                    date => fields.happened("date", date, self.0.today()),
+                };
+                let reason = fields.text("reason", &m.reason);
+                let all = offer.zip(milestone).zip(on).zip(reason);
+                all.map(|(((offer, milestone), on), reason)| Command::CorrectDate { offer, milestone, on, reason })
             },
             m.validate_only
         )

@@ -116,6 +116,8 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::PartnerNotSuitable
         | Reason::ProviderNotAccredited
         | Reason::OutsideWindow
+        | Reason::DateOrder
+        | Reason::MovementNotUndoable
         | Reason::AwardExceeded
         | Reason::UnitMismatch
         | Reason::AmountTooLarge

@@ -99,12 +99,12 @@ pub(super) fn put(batch: &mut Batch, programme: &Programme, awards: &[&Award], b
     claims::put(batch, programme, awards);
 }
 
-/// Writes the awards of fees of which all was given back, where the same group awards fees to the leader anew. The unique
-/// index must be free before the new award comes, and nothing says which of a batch's rows comes first.
+/// Writes the awards of fees of which all was given back, where the same group funds the leader by another. The unique
+/// index must be free before that comes, and nothing says which of a batch's rows comes first.
 pub(super) async fn free(tx: &WriteTx, awards: &[&Award], before: Seq) -> Result<()> {
-    let new: HashSet<String> = awards.iter().filter(|it| it.made > before).filter_map(|it| it.fees_key()).collect();
+    let funded: HashSet<String> = awards.iter().filter(|it| it.funds()).filter_map(|it| it.fees_key()).collect();
     let freed = awards.iter().filter(|it| it.made <= before && !it.funds());
-    let freed = freed.filter(|it| it.fees_key().is_some_and(|key| new.contains(&key)));
+    let freed = freed.filter(|it| it.fees_key().is_some_and(|key| funded.contains(&key)));
     let mut batch = Batch::default();
     batch.rows(&CHANGED, [], freed.map(|it| changed_row(it)));
     batch.write(tx).await

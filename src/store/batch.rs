@@ -110,6 +110,8 @@ pub(super) enum How {
     Insert,
     /// It is new, or its row with this key takes over these columns.
     Upsert { key: &'static [&'static str], take: &'static [&'static str] },
+    /// It is new, or its row with this key gets this column's number on top of its own. A key comes once.
+    Add { key: &'static [&'static str], to: &'static str },
     /// It is there: the row with the first column's value takes over the other columns.
     Update,
 }
@@ -207,7 +209,7 @@ fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
                 kind.select(sql, name);
             }
         }
-        How::Insert | How::Upsert { .. } => {
+        How::Insert | How::Upsert { .. } | How::Add { .. } => {
             push(sql, &["INSERT INTO ", table.name, " (", &all_names(table), ") SELECT "]);
             for (_, kind) in table.same {
                 placed(sql, *kind, ", ");
@@ -233,7 +235,7 @@ fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
             let key = table.columns.first().map_or("", |(name, _)| *name);
             push(sql, &[" WHERE t.", key, " = v.", key]);
         }
-        How::Insert | How::Upsert { .. } => sql.push_str(&conflict(table)),
+        How::Insert | How::Upsert { .. } | How::Add { .. } => sql.push_str(&conflict(table)),
     }
 }
 
@@ -252,9 +254,15 @@ pub(super) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'static str, Kin
 }
 
 fn conflict(table: &Table) -> String {
-    let How::Upsert { key, take } = table.how else { return String::new() };
-    let take: Vec<String> = take.iter().map(|name| format!("{name} = excluded.{name}")).collect();
-    format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), take.join(", "))
+    let (key, set) = match table.how {
+        How::Upsert { key, take } => {
+            let take: Vec<String> = take.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+            (key, take.join(", "))
+        }
+        How::Add { key, to } => (key, format!("{to} = {}.{to} + excluded.{to}", table.name)),
+        How::Insert | How::Update => return String::new(),
+    };
+    format!(" ON CONFLICT ({}) DO UPDATE SET {set}", key.join(", "))
 }
 
 /// The rows turned into a column's array each.
@@ -318,7 +326,7 @@ fn of_rows(table: &Table, rows: usize) -> String {
                 set.join(", ")
             )
         }
-        How::Insert | How::Upsert { .. } => {
+        How::Insert | How::Upsert { .. } | How::Add { .. } => {
             format!("INSERT INTO {} ({}) VALUES {rows}{}", table.name, all_names(table), conflict(table))
         }
     }

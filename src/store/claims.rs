@@ -32,7 +32,7 @@ static INVOICES: Table = Table {
         ("total", Kind::OptionalInt),
         ("part", Kind::OptionalInt),
     ],
-    how: How::Upsert { key: &["programme", "seq"], take: &["refunded"] },
+    how: How::Upsert { key: &["programme", "seq"], take: &["provider", "refunded", "issuer", "printed", "part"] },
 };
 
 /// Adds the payments of awards, as they are now, to what a group writes.
@@ -40,11 +40,11 @@ pub(super) fn put(batch: &mut Batch, programme: &Programme, awards: &[&Award]) {
     batch.rows(&INVOICES, [cell(programme.as_str())], invoices_of(awards).map(row));
 }
 
-/// Writes the payments that were refunded in full, where the same group pays one of these invoices anew. The unique index
-/// must be free before the new payment comes, and nothing says which of a batch's rows comes first.
+/// Writes the payments that were refunded in full, where the same group pays one of these invoices anew, or lets an earlier
+/// payment of it stand again. The unique index must be free before the new payment comes, and nothing says which of a batch's rows comes first.
 pub(super) async fn free(tx: &WriteTx, programme: &Programme, awards: &[&Award], before: Seq) -> Result<()> {
     let key = |it: &Invoice| (stored_issuer(it), it.reference.clone());
-    let paid = invoices_of(awards).filter(|(_, it)| it.seq > before && it.stands());
+    let paid = invoices_of(awards).filter(|(_, it)| it.stands());
     let paid: HashSet<_> = paid.map(|(_, it)| key(it)).collect();
     if paid.is_empty() {
         return Ok(());
@@ -147,26 +147,35 @@ fn reference(text: &str) -> Result<Reference> {
     normal.ok_or_else(|| StoreError::unreadable(format!("the reference {text:?}")))
 }
 
-/// What was drawn without an invoice under these offers: the award, the day and the amount.
+/// What was drawn without an invoice under these offers and not undone: the award, and the event, day and amount.
 ///
 /// # Errors
 /// As the database has it.
-pub async fn draws_without_invoice(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<(AwardId, Date, i64)>> {
+pub async fn draws_without_invoice(
+    from: &impl Readable,
+    offers: &[OfferId],
+) -> Result<Vec<(AwardId, (Seq, Date, i64))>> {
     if offers.is_empty() {
         return Ok(Vec::new());
     }
     let conn = from.at();
     let offers: Vec<Uuid> = offers.iter().map(|it| it.0).collect();
     let offer = within(&conn, "offer_id", 1);
-    let sql = format!("SELECT effective_on, body FROM events WHERE {offer} AND kind = 'drawn'");
+    let sql = format!("SELECT effective_on, body, seq FROM events WHERE {offer} AND kind IN ('drawn', 'undone')");
     let read = |row: &QueryResult| {
         let body: String = row.try_get_by_index(1)?;
-        Ok((day::of(row, 0)?, serde_json::from_str(&body).map_err(StoreError::unreadable)?))
+        let body = serde_json::from_str(&body).map_err(StoreError::unreadable)?;
+        Ok((Seq(row.try_get_by_index(2)?), day::of(row, 0)?, body))
     };
-    let drawn = select_by_place(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
-    let without_invoice = |(on, body)| match body {
-        EventBody::Drawn { award, amount, invoice: None, .. } => Some((award, on, amount)),
+    let moved = select_by_place(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
+    let undone = moved.iter().filter_map(|(_, _, body)| match body {
+        EventBody::Undone { undoes, .. } => Some(*undoes),
+        _ => None,
+    });
+    let undone: HashSet<Seq> = undone.collect();
+    let without_invoice = |(seq, on, body)| match body {
+        EventBody::Drawn { award, amount, invoice: None, .. } => Some((award, (seq, on, amount))),
         _ => None,
     };
-    Ok(drawn.into_iter().filter_map(without_invoice).collect())
+    Ok(moved.into_iter().filter(|(seq, ..)| !undone.contains(seq)).filter_map(without_invoice).collect())
 }

@@ -6,16 +6,19 @@ use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
 use super::batch::{Batch, How, Kind, Table, cell};
-use super::bulk::select_by_place;
+use super::bulk::{ids, select_by_place, within};
 use super::events::Recorded;
 use super::offers::named;
 use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
 use super::{Backend, Readable, Result, Store, StoreError};
 use crate::domain::Date;
-use crate::domain::event::Seq;
+use crate::domain::book::threshold::MovedAlone;
+use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::{Entry, EntrySeq, Verb};
+use crate::domain::money::Pence;
 use crate::domain::period::Period;
+use crate::domain::person::Person;
 use crate::domain::time::Micros;
 
 pub use page::{Field, FundEntry, Wanted, page};
@@ -58,6 +61,39 @@ pub(super) fn append(
             ]
         }),
     );
+}
+
+/// What was moved alone on these funds since a moment, under rules that count it together: without an approval given in the
+/// event before.
+///
+/// # Errors
+/// As the database has it.
+pub async fn moved_alone(
+    from: &impl Readable,
+    programme: &Programme,
+    funds: &[AccountId],
+    since: Micros,
+) -> Result<Vec<(AccountId, MovedAlone)>> {
+    let conn = from.at();
+    let funds: Vec<Uuid> = funds.iter().map(|it| it.0).collect();
+    let within = within(&conn, "n.account_id", 1);
+    let yes = if conn.backend == Backend::Sqlite { "1" } else { "TRUE" };
+    let sql = format!(
+        "SELECT n.account_id, n.amount, e.actor, e.recorded_at, e.body FROM entries n \
+         JOIN events e ON e.programme = n.programme AND e.seq = n.event_seq \
+         WHERE {within} AND n.verb IN ('allocate', 'withdraw') AND n.on_fund = {yes} AND e.recorded_at > $2 \
+         AND e.seq > (SELECT MIN(seq) FROM events WHERE programme = $3 AND kind = 'rules_adopted') \
+         AND NOT EXISTS (SELECT 1 FROM events g WHERE g.programme = e.programme AND g.seq = e.seq - 1 \
+         AND g.kind = 'approval_given' AND g.request_id = e.request_id AND g.actor = e.actor)"
+    );
+    let read = |row: &QueryResult| {
+        let body: String = row.try_get_by_index(4)?;
+        let body: EventBody = serde_json::from_str(&body).map_err(StoreError::unreadable)?;
+        let by = Person { actor: super::books::actor(&row.try_get_by_index::<String>(2)?)?, subject: body.mover() };
+        let (at, amount) = (Micros(row.try_get_by_index(3)?), Pence(row.try_get_by_index(1)?));
+        Ok((AccountId(row.try_get_by_index(0)?), MovedAlone { by, at, amount }))
+    };
+    select_by_place(&conn, &sql, vec![ids(&conn, &funds), since.0.into(), programme.as_str().into()], read).await
 }
 
 /// The entries of fund $1 in book $2, each with its event, found by the index of what is on funds. SQLite has no

@@ -8,8 +8,12 @@ use super::events::{Recorded, Text};
 use super::register::Trust;
 use super::requests::Stored;
 use super::together::Together;
-use super::{Readable, Result, WriteTx, accounts, awards, books, claims, entries, events, offers, register, requests};
+use super::{
+    Readable, Result, WriteTx, account_days, accounts, awards, books, claims, entries, events, offers, register,
+    requests,
+};
 use crate::domain::award::Award;
+use crate::domain::book::AccountDays;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme, RequestId, Uid};
 use crate::domain::ledger::{Account, Ledger, Owner};
@@ -111,6 +115,18 @@ pub struct Written<'a> {
     pub at: Micros,
 }
 
+/// How these events changed accounts by the day.
+fn changes(events: &[Recorded], ledger: &Ledger) -> AccountDays {
+    let mut days = AccountDays::default();
+    for event in events.iter().map(|it| &it.event) {
+        for entry in &event.entries {
+            let account = ledger.get(entry.account);
+            account.into_iter().for_each(|it| days.post(it, event.effective, entry.verb, entry.amount));
+        }
+    }
+    days
+}
+
 /// Writes it.
 ///
 /// # Errors
@@ -124,6 +140,7 @@ pub async fn write(tx: &WriteTx, programme: &Programme, it: Written<'_>) -> Resu
     let is_fund = |id: AccountId| it.ledger.get(id).is_some_and(|found| matches!(found.owner, Owner::Fund { .. }));
     entries::append(&mut batch, programme, it.events, is_fund);
     accounts::put(&mut batch, programme, &it.opened, &it.moved);
+    account_days::add(&mut batch, programme, &changes(it.events, it.ledger));
     awards::put(&mut batch, programme, &it.awards, it.before);
     offers::touch(&mut batch, &it.touched);
     requests::append(&mut batch, it.answers, it.at);

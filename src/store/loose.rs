@@ -60,7 +60,7 @@ pub(super) async fn each<K: Ord, T>(
 const BY_PROGRAMME: [&str; 8] =
     ["books", "events", "texts", "entries", "contacts", "placements", "bookings", "invoices"];
 /// The others.
-const BY_ID: [&str; 6] = ["offers", "offer_schools", "accounts", "awards", "approvals", "referrals"];
+const BY_ID: [&str; 7] = ["offers", "offer_schools", "accounts", "account_days", "awards", "approvals", "referrals"];
 
 /// Tables that have rows of a programme without terms, each with that programme.
 ///

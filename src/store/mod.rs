@@ -3,6 +3,7 @@
 //! A write takes a [`WriteTx`], which only [`Store::write`] makes; reads take the pool or the same transaction. No rule
 //! of the scheme is here, and nothing here answers a caller.
 
+pub mod account_days;
 pub mod accounts;
 pub mod approvals;
 pub mod awards;

@@ -58,6 +58,7 @@ const BARE: Columns = &[
     ("before_close", Kind::OptionalText),
     ("accepted_by", Kind::OptionalText),
     ("accepted_on", Kind::Date),
+    ("started_on", Kind::Date),
     ("trust_uid", Kind::OptionalInt),
     ("responsible", Kind::Text),
     ("terms_sha256", Kind::Bytes),
@@ -83,12 +84,13 @@ pub(super) fn read_bare(row: At<'_>) -> Result<Offer> {
         before_close: row.get(9)?,
         accepted_by: row.get(10)?,
         accepted_on: row.get(11)?,
-        trust_uid: row.get(12)?,
-        responsible: row.get(13)?,
-        terms_sha256: row.get(14)?,
+        started_on: row.get(12)?,
+        trust_uid: row.get(13)?,
+        responsible: row.get(14)?,
+        terms_sha256: row.get(15)?,
         search: String::new(),
-        version: row.get(15)?,
-        made_at: row.get(16)?,
+        version: row.get(16)?,
+        made_at: row.get(17)?,
     })
 }
 
@@ -136,6 +138,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     let id = |row: &QueryResult| Ok(OfferId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
         day::optional(row, "accepted_on")?;
+        day::optional(row, "started_on")?;
         bare(offer::Model::from_query_result(row, "")?)
     };
     let mut offers = each(&conn, "SELECT * FROM offers WHERE programme = $1", value(), id, read).await?;
@@ -259,6 +262,7 @@ pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
         C::AcceptedOn,
         C::TrustUid,
         C::Responsible,
+        C::StartedOn,
         C::Search,
         C::Version,
     ];
@@ -298,6 +302,7 @@ fn row_of(it: &Offer) -> offer::ActiveModel {
         before_close: Set(it.before_close.map(|state| state.name().to_owned())),
         accepted_by: Set(it.accepted.map(|accepted| accepted.by.name().to_owned())),
         accepted_on: Set(it.accepted.map(|accepted| accepted.on)),
+        started_on: Set(it.started),
         trust_uid: Set(it.trust.map(|uid| i64::from(uid.get()))),
         responsible: Set(serde_json::to_string(&it.responsible).unwrap_or_default()),
         terms_sha256: Set(it.terms.to_vec()),
@@ -392,6 +397,7 @@ fn bare(row: offer::Model) -> Result<Offer> {
         before_close: row.before_close.map(|it| named(State::named, &it)).transpose()?,
         outcome: row.outcome.map(|it| named(Outcome::named, &it)).transpose()?,
         accepted,
+        started: row.started_on,
         assignee: row.assignee.as_deref().map(super::books::actor).transpose()?,
         trust: row.trust_uid.map(uid).transpose()?,
         responsible: serde_json::from_str(&row.responsible).map_err(StoreError::unreadable)?,

@@ -133,7 +133,9 @@ async fn each_strand_has_its_conditions(db: Db) {
         assert!(["OUTSIDE_WINDOW", "OUTSIDE_PROGRAMME"].contains(&text(&error, "reason").as_str()), "{error}");
         assert_eq!(error["limits"][0]["kind"], "period");
     }
-    for date in ["2021-09-01", "2022-08-31"] {
+    // Inside it, but not before the offer was accepted.
+    refused_for(&server, "DATE_ORDER", &on(&school, "2021-09-01"));
+    for date in ["2021-09-20", "2022-08-31"] {
         let award = done(&server, &on(&school, date));
         assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!(date), &json!("DATE_IN_THE_PAST")));
     }
@@ -145,7 +147,7 @@ async fn each_strand_has_its_conditions(db: Db) {
     let booking = booked["booking"].to_string();
     started(&server, &school);
     let drawn =
-        done(&server, &["awards", "draw", &award, "--days", "0.5", "--on", "2021-09-21", "--booking", &booking]);
+        done(&server, &["awards", "draw", &award, "--days", "0.5", "--on", "2021-10-04", "--booking", &booking]);
     assert_eq!(moved(&drawn), [1, 1, 0, 0, 0]);
     verified(&db);
 }

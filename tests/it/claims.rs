@@ -30,6 +30,11 @@ fn credit_of(server: &Server, offer: &str, pounds: &str) -> String {
     given(server, "credit", offer, &[&["--amount", pounds], &WITH_PARTNER[..]].concat())
 }
 
+/// The words for one of the day on which what was paid in error has come back.
+fn credit_since<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
+    [&["awards", "credit", offer, "--on", "2022-02-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
+}
+
 /// Fees of a leader whom nothing else funds.
 fn fees_of(server: &Server, offer: &str, pounds: &str, provider: &str) -> String {
     let leader = fresh();
@@ -67,8 +72,11 @@ async fn claims_are_paid_and_taken_back(db: Db) {
     refused_for(&server, "AWARD_EXCEEDED", &["awards", "release", &award, "--on", "2021-12-01"]);
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "0.01", &[]))["largest"], 0);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 50_000, 950_000]);
-    // What the cap has again can be awarded: the fund has £8,500.
-    let last = credit_of(&server, &school, "8500");
+    // What cap and fund have again can be awarded, from the day on which they have it: in December that is £7,500, £1,500
+    // less than the fund got.
+    let early = [&["awards", "credit", &school, "--on", "2021-12-01", "--amount", "8500"], &WITH_PARTNER[..]].concat();
+    assert_eq!(refused_for(&server, "FUNDS_INSUFFICIENT", &early)["largest"], 750_000);
+    let last = text(&done(&server, &credit_since(&school, "8500")), "award");
     // Claims are paid until the end of the year after.
     let on = |date: &'static str| ["awards", "draw", &last, "--amount", "1", "--on", date].map(str::to_owned);
     done(&server, &on("2022-12-31").each_ref().map(String::as_str));
@@ -210,12 +218,8 @@ async fn reopened_without_its_promises(db: Db) {
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 100_000, 900_000]);
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "0.01", &[]))["largest"], 0);
     // And new promises can be made, up to what the cap has left.
-    credit_of(&server, &school, "9");
-    let error = refused_for(
-        &server,
-        "FUNDS_INSUFFICIENT",
-        &[&["awards", "credit", &school, "--amount", "8000", "--on", "2021-10-01"], &WITH_PARTNER[..]].concat(),
-    );
+    done(&server, &credit_since(&school, "9"));
+    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &credit_since(&school, "8000"));
     // £8,000 less £9.
     assert_eq!(error["largest"], 799_100);
     verified(&db);

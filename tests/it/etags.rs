@@ -3,8 +3,8 @@
 use tonic::{Code, Response};
 use tsio::proto::{
     AcceptOfferRequest, Acceptor, AssignOfferRequest, ChangeOfferRegionRequest, CloseOfferRequest,
-    CorrectContactRequest, DeclineOfferRequest, DeclineReason, IdentifyOffersRequest, Offer, Outcome, Party,
-    StartOfferRequest,
+    CorrectContactRequest, CorrectOfferDateRequest, DeclineOfferRequest, DeclineReason, IdentifyOffersRequest,
+    Milestone, Offer, Outcome, Party, StartOfferRequest,
 };
 
 use crate::client::{Client, YEAR, contact, fresh, of_school, reason, seen};
@@ -120,6 +120,14 @@ async fn a_preview_of_each_change_writes_nothing(db: Db) {
     let by = Acceptor::School.into();
     let accept = AcceptOfferRequest { offer: offer.clone(), acceptor: by, date: date.clone(), ..Default::default() };
     previewed!(&db, client, accept_offer, accept).unwrap();
+    let correct = CorrectOfferDateRequest {
+        offer: offer.clone(),
+        milestone: Milestone::Accepted.into(),
+        date: date.clone(),
+        reason: "letter".to_owned(),
+        ..Default::default()
+    };
+    previewed!(&db, client, correct_offer_date, correct).unwrap();
     let start = StartOfferRequest { offer: offer.clone(), date: date.clone(), ..Default::default() };
     assert_eq!(reason(&previewed!(&db, client, start_offer, start).unwrap_err()), "AWARD_MISSING");
 
@@ -136,8 +144,9 @@ async fn a_preview_of_each_change_writes_nothing(db: Db) {
     let outcome = Outcome::Withdrawn.into();
     let close = CloseOfferRequest { offer: others[1].offer.clone(), outcome, ..Default::default() };
     previewed!(&db, client, close_offer, close).unwrap();
-    // The rules adopted; 19 made; contacts 2 and 1, corrected, accepted, assigned, moved, declined, closed: 9.
-    assert_eq!(proved(&db)[0].0, 29);
+    // The rules adopted; 19 made; contacts 2 and 1, corrected, accepted, its date corrected, assigned, moved, declined,
+    // closed: 10.
+    assert_eq!(proved(&db)[0].0, 30);
 }
 
 async fn a_text_no_database_can_keep_is_a_field_violation(db: Db) {

@@ -12,6 +12,7 @@ use super::samples::{august, done, refused, refused_for, said_by, text, verified
 both!(
     made_and_financed,
     two_people_move_much,
+    what_one_person_moves_alone_counts_together,
     what_was_there_when,
     entries_are_listed,
     cut_on_purpose,
@@ -106,10 +107,53 @@ async fn two_people_move_much(db: Db) {
     // Judged again when it is given: by then the fund has no £70,000.
     let late = &give("bob", "finance-approver", &across).json["error"];
     assert_eq!((&late["reason"], &late["largest"]), (&json!("FUNDS_INSUFFICIENT"), &json!(4_000_001)));
-    done(&server, &["funds", "allocate", &fund, "30000", "--on", "2021-10-02"]);
+    // As of the day it is asked for, too: money that came the day after is not there.
+    let alone = |who: &'static str, words: &[&str]| done(&server, &said_by(who, "finance", words));
+    alone("dan", &["funds", "allocate", &fund, "30000", "--on", "2021-10-02"]);
+    let early = &give("bob", "finance-approver", &across).json["error"];
+    assert_eq!((&early["reason"], &early["limits"][0]["kind"]), (&json!("FUNDS_INSUFFICIENT"), &json!("as_of")));
+    alone("eve", &["funds", "withdraw", &fund, "30000", "--on", "2021-10-02"]);
+    alone("flo", &["funds", "allocate", &fund, "30000", "--on", "2021-10-01"]);
     assert_eq!(give("bob", "finance-approver", &across).code, 0);
     assert_eq!(counted(&fund_row(&server, &fund)), [1, 0, 0, 1]);
     assert_eq!(counted(&fund_row(&server, &to)), [7_000_100, 0, 0, 7_000_100]);
+    verified(&db);
+}
+
+/// "What one person has moved on a fund ... counts together": £50,000 is the threshold.
+async fn what_one_person_moves_alone_counts_together(db: Db) {
+    let server = august(&db);
+    let (fund, other) = (funded(&server, "credit", "1"), funded(&server, "nlg", "1"));
+    let move_by = |who: &'static str, words: &[&str]| cli(&server, &said_by(who, "finance", words));
+    let passes = |who, words: &[&str]| assert_eq!(move_by(who, words).code, 0, "{who} {words:?}");
+    let asks = |who, words: &[&str]| {
+        let error = move_by(who, words).json["error"].clone();
+        assert_eq!(error["reason"], "APPROVAL_REQUIRED", "{who} {words:?}: {error}");
+        error
+    };
+    passes("ann", &["funds", "allocate", &fund, "30000"]);
+    let error = asks("ann", &["funds", "allocate", &fund, "20000.01"]);
+    let message = text(&error, "message");
+    let told =
+        "an allocation of £20,000.01, with £30,000 that one person moved on the fund alone in 30 days, needs a second";
+    assert!(message.contains(told), "{message}");
+    let open = done(&server, &["approvals", "list"]);
+    assert_eq!((&open[0]["moved_alone_pence"], &open[0]["amount_pence"]), (&json!(3_000_000), &json!(2_000_001)));
+    let given = cli(&server, &said_by("bob", "finance-approver", &["approvals", "give", &text(&error, "approval")]));
+    assert_eq!(given.code, 0, "{}", given.stderr);
+    // What was approved counts for neither of the two.
+    passes("bob", &["funds", "allocate", &fund, "50000"]);
+    passes("ann", &["funds", "withdraw", &fund, "20000"]);
+    for words in [
+        ["funds", "allocate", &fund, "0.01"].as_slice(),
+        &["funds", "withdraw", &fund, "0.01"],
+        &["funds", "move", &fund, &other, "0.01"],
+        &["funds", "move", &other, &fund, "0.01"],
+    ] {
+        asks("Ann", words);
+    }
+    passes("ann", &["funds", "allocate", &other, "50000"]);
+    passes("cleo", &["funds", "move", &fund, &other, "50000"]);
     verified(&db);
 }
 
@@ -274,7 +318,8 @@ async fn cut_on_purpose(db: Db) {
     assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 265_000, 35_000, 0], &json!(false)));
     refused_for(&server, "FUNDS_INSUFFICIENT", &more);
     done(&server, &["awards", "release", &award, "--amount", "0.01", "--on", "2021-11-07"]);
-    done(&server, &more);
+    let since = [&["awards", "credit", &offer, "--amount", "0.01", "--on", "2021-11-07"], &WITH_PARTNER[..]].concat();
+    done(&server, &since);
     verified(&db);
 }
 

@@ -107,8 +107,9 @@ impl Desk {
         let mut offers = client.seed().await;
         offers.retain(|it| it.recipient_kind() == RecipientKind::Mat);
         let fund = client.made(YEAR, "nlg", "").await;
-        for _ in 0..PARTS {
-            client.allocate(&fund, PART, &fresh()).await.unwrap();
+        // More than one person may put in alone.
+        for part in 0..PARTS {
+            client.named(&format!("treasury-{part}")).allocate(&fund, PART, &fresh()).await.unwrap();
         }
         client.accepted(&offers[0]).await;
         let offer = offers.remove(0).offer;
@@ -119,7 +120,11 @@ impl Desk {
 
     async fn send(&self, client: &Client, it: &Sent) -> Result<Vec<u8>, Status> {
         Ok(match it.what {
-            What::Allocate => client.allocate(&self.fund, it.pence, &it.id).await?.encode_to_vec(),
+            // By turns, as one person may not put in much alone.
+            What::Allocate => {
+                let client = client.named(&format!("finance-{}", it.pence % 100));
+                client.allocate(&self.fund, it.pence, &it.id).await?.encode_to_vec()
+            }
             What::Award => client.award(&self.offer, vec![nlg(it.pence)], &it.id).await?.encode_to_vec(),
             What::Draw => client.draw(&self.award, Much::Pence(it.pence), &it.id).await?.encode_to_vec(),
         })

@@ -24,6 +24,7 @@ mod clients;
 mod clocks;
 mod closed;
 mod confirmed;
+mod dates;
 mod door;
 mod eligibility;
 mod etags;

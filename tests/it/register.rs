@@ -9,7 +9,12 @@ use super::samples::{
     text, words,
 };
 
-both!(a_corrected_month_replaces_the_wrong_one, two_people_withdraw_an_import, a_moved_school_is_blocked);
+both!(
+    a_corrected_month_replaces_the_wrong_one,
+    two_people_withdraw_an_import,
+    a_withdrawal_leaves_no_other_offers_without_ground_than_it_states,
+    a_moved_school_is_blocked,
+);
 
 fn ids(server: &Server, kind: &str, state: &str) -> Vec<(String, String)> {
     let list = done(server, &["import", "list"]);
@@ -82,6 +87,8 @@ async fn two_people_withdraw_an_import(db: Db) {
     assert_eq!(open, [[approval.as_str(), "withdraw_import", "open", "ann", &wrong]]);
     assert_eq!(summary(&server, "2021-22")[1], 31, "asking alone withdraws nothing");
 
+    let states = &done(&server, &["approvals", "list"])[0]["affected_offers"];
+    assert_eq!(states.as_array().unwrap().len(), 3, "{states}");
     let give = |actor, roles| said_by(actor, roles, &["approvals", "give", &approval]);
     let own = refused_for(&server, "SELF_APPROVAL", &give("ann", "administrator"));
     assert_eq!(own["code"], "PERMISSION_DENIED");
@@ -115,6 +122,49 @@ async fn two_people_withdraw_an_import(db: Db) {
     import_all(&server, &[SEPTEMBER]);
     assert_eq!(summary(&server, "2021-22"), [76, 31, 3, 28, 0, 10, 5, 16, 13, 2, 1, 5, 3]);
     assert_eq!(identify(&server), [0, 0, 21, 0, 0, 5], "the 22 offers but 900001's, nothing made anew");
+}
+
+/// "Given when the facts have moved beyond it (import: other offers affected), it is refused with the difference and stays
+/// open."
+async fn a_withdrawal_leaves_no_other_offers_without_ground_than_it_states(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST]);
+    identify(&server);
+    let wrong = text(&import(&server, (SEPTEMBER.0, "2021-10-01")), "import_id");
+    let ask = said_by("ann", "administrator", &["import", "withdraw", &wrong, "--reason", "wrong date"]);
+    let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    let states = |approval: &str| {
+        let open = done(&server, &["approvals", "list"]);
+        let found = open.as_array().unwrap().iter().find(|it| it["approval"] == approval).unwrap().clone();
+        found["affected_offers"].as_array().unwrap().len()
+    };
+    assert_eq!(states(&approval), 0, "nobody has been identified by it");
+
+    assert_eq!(identify(&server)[0], 3);
+    let give = said_by("bob", "administrator", &["approvals", "give", &approval]);
+    let refused = refused_for(&server, "APPROVAL_EXCEEDED", &give);
+    let message = text(&refused, "message");
+    assert!(message.contains("states 0 offers") && message.contains("now 3 others would be: "), "{message}");
+    for urn in [910_017, 910_019, 910_021] {
+        assert!(message.contains(&offer_id(&server, urn)), "{message}");
+    }
+    assert_eq!((states(&approval), summary(&server, "2021-22")[1]), (0, 31), "it is open, and nothing is withdrawn");
+
+    done(&server, &said_by("ann", "administrator", &["approvals", "withdraw", &approval]));
+    let anew = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    assert_eq!((anew == approval, states(&anew)), (false, 3));
+    // Fewer than it states are no hindrance.
+    let offer = offer_id(&server, 910_017);
+    done(&server, &["offers", "close", &offer, "--outcome", "ineligible"]);
+    assert_eq!(
+        done(&server, &said_by("bob", "administrator", &["approvals", "give", &anew]))["affected_offers"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(summary(&server, "2021-22")[1], 28);
 }
 
 fn blocked_urns(answer: &Value) -> Vec<i64> {

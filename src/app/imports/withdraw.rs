@@ -3,10 +3,8 @@
 //! The import keeps its rows, but none of them counts any more. An import whose place the withdrawn one took stays
 //! replaced: what it said was found wrong once already, and it can be imported again.
 //!
-//! Which offers are left without their ground takes reading every file, and every command would wait for it under the
-//! lock. So one short transaction withdraws, its answer kept empty; the offers are then looked up in a snapshot, by the
-//! files and offers of that moment; and another short one keeps the answer. Where a process dies in between, the same
-//! request, tried again, finds its empty answer and completes it.
+//! The approval states which offers would be left without their ground. Both to state it and to hold the withdrawal to it
+//! takes reading every file under the lock, as identify does; an import is withdrawn a few times a year.
 
 use tracing::Instrument as _;
 
@@ -18,15 +16,16 @@ use crate::app::{App, AppError, Result, Violation, again, authorise};
 use crate::domain::book::approval::{
     self, WITHDRAW_IMPORT, asked_before, check, check_withdrawal, required, would_be_required,
 };
+use crate::domain::book::statement::{self, Statement};
 use crate::domain::event::Hash;
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::Micros;
-use crate::store;
 use crate::store::approvals::StoredApproval;
 use crate::store::requests::Stored;
+use crate::store::{self, WriteTx};
 
 /// The method that asks for it.
 const ASK: &str = "RegisterService/WithdrawImport";
@@ -113,8 +112,12 @@ impl App {
             let wanted = format!("say why, in at most {REASON} characters");
             return Err(AppError::Invalid(vec![Violation::new("reason", wanted)]));
         }
-        let ask = || self.ask_to_withdraw(caller, (request, id), reason.trim(), validate_only);
-        retried(ask).await?.map_err(AppError::from)
+        let (app, caller, reason) = (self.clone(), caller.clone(), reason.trim().to_owned());
+        let asked = async move {
+            let ask = || app.ask_to_withdraw(&caller, (request, id), &reason, validate_only);
+            retried(ask).await?.map_err(AppError::from)
+        };
+        finished(tokio::spawn(asked.in_current_span())).await
     }
 
     async fn ask_to_withdraw(
@@ -150,7 +153,7 @@ impl App {
         }
         let now = self.clock().now().at;
         let counts = landed(&tx, id).await;
-        let (tx, _) = tx.proceed(counts).await?;
+        let (tx, import) = tx.proceed(counts).await?;
         if let Some(open) = found.iter().filter(mine).find(|it| it.state.at(now, it.expires).is_open()) {
             tx.confirm().await?;
             return Ok(Err(required(open.id, ASKED)));
@@ -159,6 +162,8 @@ impl App {
             tx.rollback().await?;
             return Ok(Err(would_be_required()));
         }
+        let stated = self.statement(&tx, caller, &import).await;
+        let (tx, statement) = tx.proceed(stated).await?;
         let now = self.register_now(&tx).await?.at;
         let new = StoredApproval {
             id: ApprovalId(new_id()),
@@ -166,7 +171,7 @@ impl App {
             action: WITHDRAW_IMPORT.to_owned(),
             opened: None,
             change: None,
-            statement: None,
+            statement: Some(statement),
             expires: Some(now.plus_days(APPROVALS_EXPIRE_DAYS)),
             subject: id.0,
             reason: Some(reason.to_owned()),
@@ -190,7 +195,8 @@ impl App {
     /// Gives an approval to withdraw an import, which carries it out.
     ///
     /// # Errors
-    /// [`Reason::SelfApproval`], [`Reason::ApprovalNotOpen`], [`Reason::ImportNotLanded`]; [`AppError::NotFound`] for an
+    /// [`Reason::SelfApproval`], [`Reason::ApprovalNotOpen`], [`Reason::ImportNotLanded`]; [`Reason::ApprovalExceeded`]
+    /// where it would leave other offers without their ground than the approval states; [`AppError::NotFound`] for an
     /// approval of something else.
     pub async fn give_withdrawal(
         &self,
@@ -202,24 +208,30 @@ impl App {
         authorise(caller, Action::Import)?;
         let (app, caller) = (self.clone(), caller.clone());
         let carried = async move {
-            match retried(|| app.carry_withdrawal(&caller, request, approval)).await? {
-                Carried::Answered(answer) => Ok(Reply { answer, fresh: None }),
-                Carried::Unanswered(given) => {
-                    app.index_landed().await;
-                    retried(|| app.answer_withdrawal(&given, encode)).await
-                }
+            let reply = retried(|| app.carry_withdrawal(&caller, (request, approval), encode)).await?;
+            if reply.fresh.is_some() {
+                app.index_landed().await;
             }
+            Ok(reply)
         };
         finished(tokio::spawn(carried.in_current_span())).await
     }
 
-    /// What giving an approval to withdraw an import would come to, but for the offers it would affect. Writes nothing.
+    /// What giving an approval to withdraw an import would come to. Writes nothing.
     ///
     /// # Errors
     /// As [`App::give_withdrawal`].
     pub async fn check_withdrawal(&self, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
         authorise(caller, Action::Import)?;
-        withdrawn(&self.snapshot().await?, caller, approval, self.clock().now().at).await
+        let (app, caller) = (self.clone(), caller.clone());
+        let checked = async move {
+            let tx = app.locked().await?;
+            let done = app.judged(&tx, &caller, approval).await;
+            let (tx, done) = tx.proceed(done).await?;
+            tx.rollback().await?;
+            Ok(done)
+        };
+        finished(tokio::spawn(checked.in_current_span())).await
     }
 
     /// Denies an approval to withdraw an import: nothing is carried out. With `validate_only` nothing is written.
@@ -285,59 +297,77 @@ impl App {
         Ok(answer)
     }
 
-    /// Withdraws under the register's lock, unless this request has done so already.
-    pub(super) async fn carry_withdrawal(
+    /// Withdraws under the register's lock and keeps both answers, unless this request has done so already.
+    async fn carry_withdrawal(
         &self,
         caller: &Caller,
-        request: RequestId,
-        approval: ApprovalId,
-    ) -> Result<Carried> {
+        (request, approval): (RequestId, ApprovalId),
+        encode: EncodeWithdrawn,
+    ) -> Result<Reply<Withdrawn>> {
         let fingerprint = fingerprint(RPC, &[approval.0.as_bytes()]);
         let tx = self.locked().await?;
-        if let Some(stored) = store::requests::one(&tx, &caller.actor, request).await? {
-            let answer = again(&stored, RPC, fingerprint);
-            let (tx, answer) = tx.proceed(answer).await?;
-            let unanswered = answer.is_empty();
-            if unanswered {
-                tx.rollback().await?;
-                return Ok(Carried::Unanswered(Given { approval, stored }));
-            }
+        let kept = store::requests::one(&tx, &caller.actor, request).await?;
+        let answer = kept.map(|it| again(&it, RPC, fingerprint)).transpose();
+        let (tx, answer) = tx.proceed(answer).await?;
+        let is_unanswered = answer.is_some();
+        if let Some(answer) = answer.filter(|it| !it.is_empty()) {
             tx.confirm().await?;
-            return Ok(Carried::Answered(answer));
+            return Ok(Reply { answer, fresh: None });
         }
-        let done = withdrawn(&tx, caller, approval, self.clock().now().at).await;
-        let (tx, Withdrawn { approval: given, import, .. }) = tx.proceed(done).await?;
-        let now = self.register_now(&tx).await?;
-        store::imports::put(&tx, &[&import]).await?;
-        store::approvals::put(&tx, std::slice::from_ref(&given)).await?;
-        let (actor, rpc) = (caller.actor.clone(), RPC.to_owned());
-        let stored = Stored { actor, request, rpc, fingerprint, answer: Vec::new(), approval: None };
-        store::requests::keep(&tx, std::slice::from_ref(&stored), now.at).await?;
-        tx.commit().await?;
-        Ok(Carried::Unanswered(Given { approval, stored }))
-    }
-
-    /// Looks up what the withdrawal changed and keeps it as the answer; the first one kept stands.
-    async fn answer_withdrawal(&self, given: &Given, encode: EncodeWithdrawn) -> Result<Reply<Withdrawn>> {
-        let snapshot = self.snapshot().await?;
-        let approval = asked(&snapshot, given.approval).await?;
-        let import = existing(&snapshot, ImportId(approval.subject)).await?;
-        let affected = eligibility::affected(self, &snapshot).await?;
-        drop(snapshot);
-        let done = Withdrawn { approval, import, affected };
+        let done = if is_unanswered {
+            // Earlier versions withdrew first and answered apart: a process that died in between left this to be made up.
+            self.taken_back(&tx, approval).await
+        } else {
+            self.judged(&tx, caller, approval).await
+        };
+        let (tx, done) = tx.proceed(done).await?;
+        let now = self.register_now(&tx).await?.at;
+        store::approvals::put(&tx, std::slice::from_ref(&done.approval)).await?;
         let answer = (encode.given)(&done);
-        let tx = self.locked().await?;
-        let kept = store::requests::one(&tx, &given.stored.actor, given.stored.request).await?;
-        if let Some(first) = kept.filter(|it| !it.answer.is_empty()) {
-            tx.confirm().await?;
-            return Ok(Reply { answer: first.answer, fresh: None });
+        if is_unanswered {
+            store::requests::answer(&tx, (&caller.actor, request), &answer).await?;
+        } else {
+            let (actor, rpc) = (caller.actor.clone(), RPC.to_owned());
+            let stored = Stored { actor, request, rpc, fingerprint, answer: answer.clone(), approval: None };
+            store::requests::keep(&tx, std::slice::from_ref(&stored), now).await?;
         }
-        store::requests::answer(&tx, (&given.stored.actor, given.stored.request), &answer).await?;
         if let Some(request) = done.approval.request {
             store::requests::answer(&tx, (&done.approval.requested_by, request), &(encode.asked)(&done)).await?;
         }
         tx.commit().await?;
         Ok(Reply { answer, fresh: Some(done) })
+    }
+
+    /// Withdraws the import of an approval, and judges what that does against what the approval states.
+    async fn judged(&self, tx: &WriteTx, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
+        let done = withdrawn(tx, caller, approval, self.clock().now().at).await?;
+        store::imports::put(tx, &[&done.import]).await?;
+        tx.plan_anew().await?;
+        let affected = eligibility::affected(self, tx).await?;
+        let offers: Vec<OfferId> = affected.iter().map(|it| it.offer).collect();
+        let others = statement::other_offers(approval, done.approval.statement.as_ref(), &offers);
+        Refusal::none_of(others)?;
+        Ok(Withdrawn { affected, ..done })
+    }
+
+    /// What a withdrawal changed that was carried out before.
+    async fn taken_back(&self, tx: &WriteTx, approval: ApprovalId) -> Result<Withdrawn> {
+        let approval = asked(tx, approval).await?;
+        let import = existing(tx, ImportId(approval.subject)).await?;
+        tx.plan_anew().await?;
+        let affected = eligibility::affected(self, tx).await?;
+        Ok(Withdrawn { approval, import, affected })
+    }
+
+    /// What an approval to withdraw an import states: the offers it would leave without their ground. The import stays as it
+    /// is.
+    async fn statement(&self, tx: &WriteTx, caller: &Caller, import: &Import) -> Result<Statement> {
+        let without = Import { state: State::Withdrawn, withdrawn_by: Some(caller.actor.clone()), ..import.clone() };
+        store::imports::put(tx, &[&without]).await?;
+        tx.plan_anew().await?;
+        let affected = eligibility::affected(self, tx).await?;
+        store::imports::put(tx, &[import]).await?;
+        Ok(Statement::Import { offers: affected.iter().map(|it| it.offer).collect() })
     }
 }
 
@@ -348,22 +378,6 @@ struct Call {
     request: RequestId,
     rpc: &'static str,
     fingerprint: Hash,
-}
-
-/// How far a withdrawal is.
-#[derive(Debug)]
-pub(super) enum Carried {
-    /// It was answered before.
-    Answered(Vec<u8>),
-    /// It is carried out, and its answer not yet kept.
-    Unanswered(Given),
-}
-
-/// An approval given, and the request that gave it.
-#[derive(Debug)]
-pub(super) struct Given {
-    approval: ApprovalId,
-    stored: Stored,
 }
 
 /// How an approval ends that carries nothing out.

@@ -17,7 +17,9 @@ use crate::domain::role::Reach;
 use crate::domain::school::HandPlacement;
 use crate::store::approvals::StoredApproval;
 use crate::store::loose::Rows;
-use crate::store::{ReadTx, StoreError, accounts, approvals, awards, books, offers, placements, referrals};
+use crate::store::{
+    ReadTx, StoreError, account_days, accounts, approvals, awards, books, offers, placements, referrals,
+};
 
 /// Names every difference between what the record says and what the database has. The terms are stored under this hash.
 pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, report: &mut Report) -> Result<()> {
@@ -136,7 +138,34 @@ async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut Repor
     let recorded: BTreeMap<AccountId, &Account> = recorded.map(|it| (it.id, it)).collect();
     hold("account", &recorded, stored, report, |recorded, stored, report| compare_account(recorded, stored, report));
     compare_sums(&folded.facts, report);
+    let mut stored = account_days::of_book(snapshot, &folded.facts.programme.programme).await?;
+    // A day whose changes come to nothing says nothing.
+    stored.rows.retain(|_, it| *it != Ok(0));
+    let mut recorded = account_days::recorded(&folded.facts.days);
+    recorded.retain(|_, change| *change != 0);
+    hold_days(&recorded, stored, report);
     Ok(())
+}
+
+/// What an account's days say must be what its entries of those days moved.
+fn hold_days(
+    recorded: &BTreeMap<(AccountId, String), i64>,
+    stored: Rows<(AccountId, String), i64>,
+    report: &mut Report,
+) {
+    report.keyless("account_days", stored.keyless);
+    for ((account, day), change) in recorded {
+        match stored.rows.get(&(*account, day.clone())) {
+            Some(Ok(stored)) => report.compare(format!("account {account} on {day}"), change, stored),
+            Some(Err(wrong)) => report.differs(format!("account {account} on {day}: {wrong}")),
+            None => {
+                report.differs(format!("account {account} on {day}: it changed by {change}, the database has nothing"))
+            }
+        }
+    }
+    for (account, day) in stored.rows.keys().filter(|it| !recorded.contains_key(*it)) {
+        report.differs(format!("account {account} on {day}: the record has no change on that day"));
+    }
 }
 
 fn compare_account(recorded: &Account, stored: &Account, report: &mut Report) {

@@ -52,7 +52,8 @@ fn waits(facts: &Facts, approval: ApprovalId, now: Now) -> AppError {
 }
 
 fn asked_for(approval: &Approval) -> String {
-    approval.change.as_ref().map_or_else(|| "reopening an offer".to_owned(), |change| change.phrase())
+    let what = approval.change.as_ref().map_or_else(|| "reopening an offer".to_owned(), |change| change.phrase());
+    approval.asked(&what)
 }
 
 /// The call that asked for what was carried out just now, and the answer that it gets.

@@ -2,25 +2,29 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::asked::Asked;
 use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};
 use crate::domain::Date;
-use crate::domain::award::claim::NewClaim;
 use crate::domain::award::{Award, Support};
 use crate::domain::book::approval::Approval;
-use crate::domain::book::referrals::{ReferralCommand, Seat};
+use crate::domain::book::funds::FundChange;
+use crate::domain::book::referrals::Seat;
+use crate::domain::book::threshold::COUNTS_DAYS;
 use crate::domain::book::{Command, Facts, claims as claim_rules};
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
+use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient};
 use crate::domain::referral::Subject;
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::terms::Terms;
-use crate::domain::time::Micros;
+use crate::domain::time::{Micros, Now};
 use crate::store::books::Head;
 use crate::store::requests::Stored;
-use crate::store::{Failure, Readable, StoreError, approvals, awards, claims, events, group, offers, referrals};
+use crate::store::{
+    Failure, Readable, StoreError, account_days, approvals, awards, claims, entries, events, group, offers, referrals,
+};
 
 /// Why facts could not be loaded.
 #[derive(Debug)]
@@ -77,18 +81,21 @@ pub(super) async fn load(
     programme: &Programme,
     head: &Head,
     commands: &[(RequestId, &Command)],
-    (requests, today): (&[(&Actor, RequestId)], Date),
+    (requests, now): (&[(&Actor, RequestId)], Now),
 ) -> Result<Known, Unloadable> {
+    let today = now.today;
     let loaded = terms.of(from, programme).await.map_err(sort)?;
     let mut facts = loaded.facts(head.open);
     facts.rules = head.rules;
-    let asked = Asked::of(commands);
+    let asked = Asked::of(commands, today);
     load_approvals(from, &asked, &mut facts).await?;
     load_referrals(from, &asked, (&loaded.terms, today), &mut facts).await?;
     load_awards(from, &asked, &mut facts).await?;
     load_claims(from, &asked, &mut facts).await?;
     let bare = load_offers(from, &asked, &mut facts).await?;
     let most = load_most(from, &asked, (&bare, requests, head.last()), &mut facts).await?;
+    load_days(from, commands, today, &mut facts).await?;
+    load_moved(from, commands, now.at, &mut facts).await?;
     if asked.identifies {
         eligibility::lock_register(from).await?;
         let listed = facts.listed.keys().copied();
@@ -101,139 +108,6 @@ pub(super) async fn load(
     load_responsible(from, &asked, today, &mut facts).await?;
     let Most { stored, answers, recorded } = most;
     Ok(Known { facts, stored, answers, recorded })
-}
-
-/// What a group's commands need to know.
-#[derive(Debug, Default)]
-struct Asked {
-    identifies: bool,
-    /// Whether an account may be moved.
-    money: bool,
-    /// Offers in full.
-    offers: BTreeSet<OfferId>,
-    /// Offers that are contacted.
-    contacted: BTreeSet<OfferId>,
-    /// Offers of which money is asked only.
-    bare: BTreeSet<OfferId>,
-    /// Offers with all their awards.
-    ending: BTreeSet<OfferId>,
-    awards: BTreeSet<AwardId>,
-    caps: BTreeSet<AccountId>,
-    trusts: BTreeSet<Uid>,
-    /// Invoices to be paid.
-    claims: Vec<(AwardId, NewClaim)>,
-    /// Awards that are drawn on without an invoice.
-    drawn: BTreeSet<AwardId>,
-    /// Leaders whose fees are awarded, as leaders are compared.
-    leaders: BTreeSet<String>,
-    placed: BTreeSet<Urn>,
-    given: Vec<ApprovalId>,
-    /// What approvals may be open about.
-    subjects: Vec<uuid::Uuid>,
-    /// Calls that may have opened one before.
-    asking: Vec<RequestId>,
-    relisted: bool,
-    referrals: BTreeSet<ReferralId>,
-    /// Who is referred anew.
-    referred: BTreeSet<Subject>,
-    /// Schools to be seated.
-    seated: BTreeSet<Urn>,
-    /// Referrals whose schools are to be seated.
-    approved: BTreeSet<ReferralId>,
-}
-
-impl Asked {
-    fn of(commands: &[(RequestId, &Command)]) -> Self {
-        let mut asked = Self::default();
-        for (request, command) in commands {
-            asked.add(command);
-            if matches!(command, Command::Reopen { .. } | Command::ChangeFund { .. }) {
-                asked.asking.push(*request);
-            }
-        }
-        asked
-    }
-
-    fn add(&mut self, command: &Command) {
-        self.awards.extend(command.award());
-        match command {
-            Command::Award { .. } => {}
-            other => self.offers.extend(other.offers()),
-        }
-        match command {
-            Command::Identify => self.identifies = true,
-            Command::Start { offer, .. } => {
-                self.ending.insert(offer.offer);
-            }
-            Command::Close { offer, .. } | Command::Decline { offer, .. } => {
-                self.ending.insert(offer.offer);
-                self.money = true;
-            }
-            Command::Reopen { offer, .. } => {
-                self.subjects.push(offer.offer.0);
-                self.relisted = true;
-            }
-            Command::GiveApproval { approval, .. }
-            | Command::DenyApproval { approval, .. }
-            | Command::WithdrawApproval { approval, .. } => {
-                self.given.push(*approval);
-                self.relisted = true;
-            }
-            Command::Place { urn, placement, .. } => {
-                self.placed.insert(*urn);
-                self.trusts.extend(placement.trust().map(|(uid, _)| uid));
-            }
-            Command::CreateFund { .. } => self.money = true,
-            Command::ChangeFund { change, .. } => {
-                self.subjects.push(change.fund().0);
-                self.money = true;
-            }
-            Command::Award { offer, awards, .. } => {
-                self.bare.insert(offer.offer);
-                self.caps.extend(awards.iter().map(|it| AccountId::of_cap(offer.offer, &it.support.strand())));
-                self.trusts.extend(awards.iter().filter_map(|it| match it.support {
-                    Support::Credit { partner } => Some(partner),
-                    Support::Nle { .. } | Support::Nlg { .. } | Support::Npqel { .. } => None,
-                }));
-                self.leaders.extend(awards.iter().filter_map(|it| it.support.fees_key()));
-                self.money = true;
-            }
-            Command::Draw { award, invoice, .. } => {
-                match invoice {
-                    Some(claim) => self.claims.push((award.award, claim.clone())),
-                    None => drop(self.drawn.insert(award.award)),
-                }
-                self.money = true;
-            }
-            Command::Release { .. } | Command::Refund { .. } => self.money = true,
-            Command::Refer(command) => self.add_referral(command),
-            Command::Book { .. } | Command::CancelBooking { .. } => {}
-            Command::Contact { .. } => self.contacted.extend(command.offers()),
-            Command::Correct { .. }
-            | Command::Accept { .. }
-            | Command::Assign { .. }
-            | Command::Note { .. }
-            | Command::ChangeRegion { .. } => {}
-        }
-    }
-}
-
-impl Asked {
-    fn add_referral(&mut self, command: &ReferralCommand) {
-        self.referrals.extend(command.referral());
-        match command {
-            ReferralCommand::Raise(new) => {
-                self.referred.insert(new.subject);
-                // A trust that has one open school is taken for it.
-                self.referred.extend(new.urns.iter().filter(|_| new.urns.len() == 1).copied().map(Subject::School));
-                self.seated.extend(&new.urns);
-            }
-            ReferralCommand::Decide { referral, approve: true, .. } => {
-                self.approved.insert(referral.referral);
-            }
-            ReferralCommand::Decide { .. } | ReferralCommand::Discuss { .. } | ReferralCommand::Withdraw { .. } => {}
-        }
-    }
 }
 
 /// Who answers for the schools of the offers that are contacted and follow the register still.
@@ -322,17 +196,27 @@ async fn load_awards(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     let ending: Vec<OfferId> = asked.ending.iter().copied().collect();
     facts.awards = awards::find(from, &named).await?;
     facts.awards.extend(awards::of_offers(from, &ending).await?);
-    let of_leaders = awards::of_leaders(from, &facts.programme.programme, &asked.leaders).await?;
+    let again = asked.undone.iter().filter_map(|id| facts.awards.get(id)).filter_map(Award::fees_key);
+    let leaders: BTreeSet<String> = again.chain(asked.leaders.iter().cloned()).collect();
+    let of_leaders = awards::of_leaders(from, &facts.programme.programme, &leaders).await?;
     for award in of_leaders.values() {
         facts.leaders.entry(award.fees_key().unwrap_or_default()).or_default().push(award.id);
     }
     facts.awards.extend(of_leaders);
+    let of_moved = asked.moved.iter().filter_map(|id| facts.awards.get(id)).map(|it| it.offer);
+    let offers: BTreeSet<OfferId> = of_moved.chain(asked.ending.iter().copied()).collect();
+    let offers: Vec<OfferId> = offers.into_iter().collect();
+    for recorded in events::of_offers_before(from, &offers, Seq(i64::MAX)).await? {
+        facts.movements.apply(&recorded.event);
+    }
     Ok(())
 }
 
 /// What has been paid on the invoices named, who issues those of leaders' organisations, and what was drawn without one.
 async fn load_claims(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
-    let references: Vec<_> = asked.claims.iter().map(|(_, claim)| claim.reference.clone()).collect();
+    let paid = asked.undone.iter().filter_map(|id| facts.awards.get(id)).flat_map(|it| &it.invoices);
+    let again = paid.map(|it| it.reference.clone());
+    let references: Vec<_> = asked.claims.iter().map(|(_, claim)| claim.reference.clone()).chain(again).collect();
     facts.claims = claims::payments(from, &references).await?;
     let unnamed = asked.claims.iter().filter(|(_, claim)| claim.issuer.is_none());
     let unnamed: Vec<&Award> = unnamed.filter_map(|(award, _)| facts.awards.get(award)).collect();
@@ -357,8 +241,8 @@ async fn load_claims(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     let offers: BTreeSet<OfferId> = again.iter().map(|it| it.offer).collect();
     let before = claims::draws_without_invoice(from, &offers.into_iter().collect::<Vec<_>>()).await?;
     facts.draws = asked.drawn.iter().map(|id| (*id, Vec::new())).collect();
-    for (award, on, amount) in before {
-        facts.draws.entry(award).and_modify(|it| it.push((on, amount)));
+    for (award, drawn) in before {
+        facts.draws.entry(award).and_modify(|it| it.push(drawn));
     }
     Ok(())
 }
@@ -409,6 +293,47 @@ async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
         facts.listed = offers::listing(from, &programme, &Reach::everything(), &urns).await?;
     }
     Ok(bare.into_iter().collect())
+}
+
+/// How accounts changed after the days in the past of which something is taken out of them.
+async fn load_days(
+    from: &impl Readable,
+    commands: &[(RequestId, &Command)],
+    today: Date,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let taken = commands.iter().flat_map(|(_, command)| facts.taken_from(command, today));
+    let taken: Vec<(AccountId, Date)> = taken.filter(|(_, on)| *on < today).collect();
+    let Some(first) = taken.iter().map(|(_, on)| *on).min() else { return Ok(()) };
+    let accounts: BTreeSet<AccountId> = taken.into_iter().map(|(account, _)| account).collect();
+    let accounts: Vec<AccountId> = accounts.into_iter().collect();
+    for (account, on, change) in account_days::after(from, &accounts, first).await? {
+        facts.days.put(account, on, change);
+    }
+    Ok(())
+}
+
+/// What was moved alone on the funds that commands change.
+async fn load_moved(
+    from: &impl Readable,
+    commands: &[(RequestId, &Command)],
+    now: Micros,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let changed = commands.iter().filter_map(|(_, command)| match command {
+        Command::ChangeFund { change, .. } => Some(change),
+        _ => None,
+    });
+    let funds: BTreeSet<AccountId> = changed.flat_map(FundChange::funds).collect();
+    if funds.is_empty() {
+        return Ok(());
+    }
+    let funds: Vec<AccountId> = funds.into_iter().collect();
+    let since = now.minus_days(COUNTS_DAYS);
+    for (fund, moved) in entries::moved_alone(from, &facts.programme.programme, &funds, since).await? {
+        facts.moved.entry(fund).or_default().push(moved);
+    }
+    Ok(())
 }
 
 /// What [`load_most`] answers: [`Known`] but for its facts.

@@ -160,10 +160,10 @@ async fn know(
 ) -> std::result::Result<Known, Unloadable> {
     let of: Vec<&Submission> = group.iter().map(|job| &job.submission).collect();
     let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
-    let today = shared.clock.now().today;
+    let now = shared.clock.now();
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
     if !reads_files(&of) {
-        return facts::load(tx, &shared.terms, programme, head, &commands(&of), (&requests, today)).await;
+        return facts::load(tx, &shared.terms, programme, head, &commands(&of), (&requests, now)).await;
     }
     let answers = store::group::answered(tx, &requests).await?;
     let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
@@ -173,7 +173,7 @@ async fn know(
     if reads_files(&left) {
         tx.plan_anew().await?;
     }
-    let known = facts::load(tx, &shared.terms, programme, head, &commands(&left), (&[], today)).await?;
+    let known = facts::load(tx, &shared.terms, programme, head, &commands(&left), (&[], now)).await?;
     tx.check_in_step().await?;
     Ok(Known { answers, ..known })
 }

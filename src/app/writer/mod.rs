@@ -14,6 +14,7 @@
 //! read from a cache that another process could have changed.
 
 mod answers;
+mod asked;
 mod facts;
 mod group;
 mod hint_sender;
@@ -220,8 +221,8 @@ impl Writer {
         let head = store::books::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
         let request = RequestId(uuid::Uuid::nil());
         let commands = [(request, command)];
-        let today = shared.clock.now().today;
-        let known = facts::load(&snapshot, &shared.terms, programme, &head, &commands, (&[], today)).await?;
+        let now = shared.clock.now();
+        let known = facts::load(&snapshot, &shared.terms, programme, &head, &commands, (&[], now)).await?;
         let now = shared.clock.now_after(known.recorded);
         let mut facts = known.facts;
         facts.rules = facts.rules.max(RulesVersion::CURRENT);

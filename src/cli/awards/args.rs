@@ -241,6 +241,18 @@ pub enum ChangeCommand {
         #[arg(long, value_name = "NAME", requires = "invoice")]
         issuer: Option<String>,
     },
+    /// Undo a mistaken draw, release or refund
+    #[command(after_help = "Example:\n  tsio awards undo $AWARD --event 1204 --reason \"paid to the wrong school\"")]
+    Undo {
+        #[command(flatten)]
+        which: Which,
+        /// The number of the mistake's event, as `offers events` lists it
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        event: i64,
+        /// Why; kept apart and erasable
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// Which awards to list.

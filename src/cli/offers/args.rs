@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::cli::args::{PROGRAMME, date};
-use crate::proto::{Acceptor, DeclineReason, OfferState, Outcome, Party};
+use crate::proto::{Acceptor, DeclineReason, Milestone, OfferState, Outcome, Party};
 
 /// A command about offers.
 #[derive(Debug, Subcommand)]
@@ -73,6 +73,22 @@ pub enum ChangeCommand {
         contact: i64,
         #[command(flatten)]
         note: Note,
+    },
+    /// Correct a mistaken date of the acceptance or of the start
+    #[command(
+        after_help = "Example:\n  tsio offers correct-date $OFFER accepted --on 2021-10-08 --reason \"letter of 8 October\""
+    )]
+    CorrectDate {
+        #[command(flatten)]
+        which: Which,
+        /// What has the date
+        milestone: Milestone,
+        /// The day it was
+        #[arg(long, value_name = "DATE", value_parser = date)]
+        on: String,
+        /// Why; kept apart and erasable
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
     /// Accept an offer
     #[command(after_help = "Example:\n  tsio offers accept $OFFER --by trust --on 2021-10-11")]

@@ -7,7 +7,7 @@ use crate::cli::errors::Failure;
 use crate::cli::out;
 use crate::proto::{
     AcceptOfferRequest, AssignOfferRequest, ChangeOfferRegionRequest, CloseOfferRequest, CorrectContactRequest,
-    DeclineOfferRequest, NoteOfferRequest, ReopenOfferRequest, StartOfferRequest, Warning,
+    CorrectOfferDateRequest, DeclineOfferRequest, NoteOfferRequest, ReopenOfferRequest, StartOfferRequest, Warning,
 };
 
 /// Carries out a command that changes one offer, and prints the offer after it.
@@ -31,6 +31,11 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
             let ((offer, etag), note) = (which.parts(), note.text());
             let request = CorrectContactRequest { request_id, offer, contact, note, etag, validate_only };
             offers.correct_contact(session.call(request)).await?.into_inner().into()
+        }
+        ChangeCommand::CorrectDate { which, milestone, on: date, reason } => {
+            let ((offer, etag), milestone) = (which.parts(), milestone.into());
+            let request = CorrectOfferDateRequest { request_id, offer, milestone, date, reason, etag, validate_only };
+            offers.correct_offer_date(session.call(request)).await?.into_inner().into()
         }
         ChangeCommand::Accept { which, by, on, note } => {
             let ((offer, etag), date, note, acceptor) = (which.parts(), on.date(), note.text(), by.into());

@@ -8,8 +8,8 @@ use crate::cli::names::{instant, name, some_number, some_text};
 use crate::cli::out::{Column, View, cell, facts, table};
 use crate::proto::{
     AcceptOfferResponse, AssignOfferResponse, ChangeOfferRegionResponse, CloseOfferResponse, Contact,
-    CorrectContactResponse, DeclineOfferResponse, GetOfferResponse, NoteOfferResponse, Offer, OfferSchool,
-    ReleasedAward, ReopenOfferResponse, StartOfferResponse, Warning,
+    CorrectContactResponse, CorrectOfferDateResponse, DeclineOfferResponse, GetOfferResponse, NoteOfferResponse, Offer,
+    OfferSchool, ReleasedAward, ReopenOfferResponse, StartOfferResponse, Warning,
 };
 
 /// An offer in a list.
@@ -25,6 +25,8 @@ pub(in crate::cli) struct OfferView {
     etag: String,
     assignee: Option<String>,
     outcome: Option<String>,
+    accepted: Option<String>,
+    started: Option<String>,
 }
 
 impl From<Offer> for OfferView {
@@ -40,6 +42,8 @@ impl From<Offer> for OfferView {
             region: offer.region,
             etag: offer.etag,
             assignee: some_text(offer.assignee),
+            accepted: some_text(offer.accepted_date),
+            started: some_text(offer.started_date),
         }
     }
 }
@@ -53,13 +57,15 @@ impl OfferDetail {
 }
 
 impl OfferView {
-    fn facts(&self) -> [(&'static str, String); 8] {
+    fn facts(&self) -> [(&'static str, String); 10] {
         [
             ("offer", self.offer.clone()),
             ("programme", self.programme.clone()),
             ("recipient", format!("{} {} {}", cell(self.recipient_kind.as_ref()), self.recipient, self.name)),
             ("region", self.region.clone()),
             ("state", cell(self.state.as_ref())),
+            ("accepted", cell(self.accepted.as_ref())),
+            ("started", cell(self.started.as_ref())),
             ("outcome", cell(self.outcome.as_ref())),
             ("assignee", cell(self.assignee.as_ref())),
             ("etag", self.etag.clone()),
@@ -279,6 +285,7 @@ changed! {
     AcceptOfferResponse: [warnings],
     StartOfferResponse: [warnings],
     CorrectContactResponse: [],
+    CorrectOfferDateResponse: [warnings],
     ReopenOfferResponse: [],
     AssignOfferResponse: [],
     NoteOfferResponse: [],

@@ -37,7 +37,8 @@ fn offer() -> Offer {
 
 const ROW: &str = concat!(
     r#"{"offer":"1f","programme":"2021-22","recipient_kind":"mat","recipient":2044,"name":"Oak Trust","#,
-    r#""region":"West Midlands","state":"contacted","etag":"e1","assignee":null,"outcome":null"#,
+    r#""region":"West Midlands","state":"contacted","etag":"e1","assignee":null,"outcome":null,"#,
+    r#""accepted":null,"started":null"#,
 );
 
 const REST: &str = concat!(
@@ -56,13 +57,16 @@ fn a_list_is_an_array_of_rows() {
         state: OfferState::Closed.into(),
         outcome: Outcome::Superseded.into(),
         assignee: "a.officer".to_owned(),
+        accepted_date: "2021-10-06".to_owned(),
+        started_date: "2021-10-11".to_owned(),
         ..offer()
     };
     let rows: Vec<_> = [offer(), closed].into_iter().map(OfferView::from).collect();
     let second = ROW
         .replace(r#""contacted""#, r#""closed""#)
         .replace(r#""assignee":null"#, r#""assignee":"a.officer""#)
-        .replace(r#""outcome":null"#, r#""outcome":"superseded""#);
+        .replace(r#""outcome":null"#, r#""outcome":"superseded""#)
+        .replace(r#""accepted":null,"started":null"#, r#""accepted":"2021-10-06","started":"2021-10-11""#);
     assert_eq!(json(&rows), format!("[{ROW}}},{second}}}]"));
     assert_eq!(json(&Vec::<OfferView>::new()), "[]");
 }

@@ -131,6 +131,14 @@ impl ClaimPayments {
         self.0.insert((award, invoice.seq), payment);
     }
 
+    /// The payments but for this one.
+    #[must_use]
+    pub fn without(&self, award: AwardId, seq: Seq) -> Self {
+        let mut others = self.clone();
+        others.0.remove(&(award, seq));
+        others
+    }
+
     /// The first payment that stands: not all of it was refunded.
     #[must_use]
     pub fn standing(&self) -> Option<(AwardId, Payment)> {
@@ -148,6 +156,14 @@ impl ClaimPayments {
     #[must_use]
     pub fn last_part(&self) -> i64 {
         self.0.values().map(|it| it.part).max().unwrap_or(0)
+    }
+
+    /// What is wrong with a payment that stands again under another number, as an event records it; nothing when it is sound.
+    #[must_use]
+    pub fn fault_again(&self, (award, paid): (AwardId, &Invoice), claim: &ClaimPart, part: i64) -> Option<String> {
+        let last = self.last_part();
+        let number = (part <= last).then(|| format!("it is payment {part} of its invoice, after payment {last}"));
+        number.or_else(|| self.without(award, paid.seq).fault(paid.left(), claim))
     }
 
     /// What is wrong with one more payment, as an event records it; nothing when it is sound.

@@ -5,6 +5,7 @@
 //! accounts.
 
 pub mod claim;
+pub mod movement;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use super::offer::named;
 use super::person;
 use super::terms::StrandId;
 use claim::{ClaimKey, ClaimPart, IssuerKey};
+use movement::MovementKind;
 
 /// What a strand asks for, beside an amount. Names and reasons lie in the texts, never here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +144,7 @@ pub struct Invoice {
     pub reference: Reference,
     /// What was paid.
     pub amount: Pence,
-    /// What of it was refunded.
+    /// What of it was refunded; all of it once the payment is undone.
     pub refunded: Pence,
     /// What else the record says of it; nothing before rules 2.
     pub claim: Option<ClaimPart>,
@@ -159,6 +161,19 @@ impl Invoice {
     #[must_use]
     pub const fn left(&self) -> i64 {
         self.amount.get().saturating_sub(self.refunded.get())
+    }
+
+    /// Takes another number among the payments of its invoice. One made before rules 2 had none.
+    fn number(&mut self, part: i64) {
+        let (issuer, printed) = (self.issuer.clone(), self.reference.as_str().to_owned());
+        let claim = self.claim.get_or_insert_with(|| ClaimPart {
+            issuer_key: IssuerKey::of(&issuer),
+            issuer: Some(issuer),
+            printed,
+            total: None,
+            part,
+        });
+        claim.part = part;
     }
 
     /// The claim it pays.
@@ -268,6 +283,12 @@ impl Award {
                     paid.refunded = Pence(paid.refunded.get().saturating_add(pence));
                 }
             }
+            EventBody::Undone { award, undoes, movement, amount, invoice, booking, part } if *award == self.id => {
+                self.undo(*movement, *undoes, *amount, (*invoice, *part));
+                if let Some(booking) = booking {
+                    self.settle(*booking, BookingState::Cancelled);
+                }
+            }
             EventBody::Closed { released, .. } => {
                 let Some(mine) = released.iter().find(|it| it.award == self.id) else { return };
                 self.released = self.released.saturating_add(mine.amount);
@@ -290,6 +311,26 @@ impl Award {
         let (reference, amount) = (reference.clone(), Pence(self.cost(amount).unwrap_or(i64::MAX)));
         let (refunded, claim) = (Pence::ZERO, claim.cloned());
         self.invoices.push(Invoice { seq, issuer, reference, amount, refunded, claim });
+    }
+
+    /// Lets its counters fall back by what is undone. A payment that a refund took back is another payment from then on.
+    fn undo(&mut self, movement: MovementKind, undoes: Seq, amount: i64, (invoice, part): (Option<Seq>, Option<i64>)) {
+        let pence = self.cost(amount).unwrap_or(i64::MAX);
+        let paid = self.invoices.iter_mut().find(|it| it.seq == undoes || Some(it.seq) == invoice);
+        match movement {
+            MovementKind::Draw => {
+                self.drawn = self.drawn.saturating_sub(amount);
+                paid.into_iter().for_each(|it| it.refunded = it.amount);
+            }
+            MovementKind::Release => self.released = self.released.saturating_sub(amount),
+            MovementKind::Refund => {
+                self.refunded = self.refunded.saturating_sub(amount);
+                if let Some(paid) = paid {
+                    paid.refunded = Pence(paid.refunded.get().saturating_sub(pence));
+                    part.into_iter().for_each(|part| paid.number(part));
+                }
+            }
+        }
     }
 
     fn settle(&mut self, booking: Seq, state: BookingState) {

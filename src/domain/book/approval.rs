@@ -212,6 +212,12 @@ impl Approval {
         self.state.at(now, self.expires)
     }
 
+    /// What was asked, and why it takes two people.
+    #[must_use]
+    pub fn asked(&self, what: &str) -> String {
+        format!("{what}{}", self.statement.as_ref().map(Statement::why).unwrap_or_default())
+    }
+
     /// Who asked, as far as two people are told apart.
     #[must_use]
     pub fn asked_by(&self) -> Person {
@@ -343,7 +349,10 @@ impl Facts {
         let by_this_call =
             |it: &&Approval| it.request == Some(context.request) && it.requested_by == *context.actor && same(it);
         match self.approvals.values().find(by_this_call) {
-            Some(opened) => Err(asked_before(opened.id, (&opened.state_at(context.now.at), opened.expires), what)),
+            Some(opened) => {
+                let state = opened.state_at(context.now.at);
+                Err(asked_before(opened.id, (&state, opened.expires), &opened.asked(what)))
+            }
             None => Ok(()),
         }
     }

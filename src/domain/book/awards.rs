@@ -9,13 +9,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Facts;
 use super::command::{Answer, Context, Decided, Fault, NewAward, Target, Warning};
 use super::limits::{self, Limits};
+use super::{Facts, dates};
 use crate::domain::Date;
 use crate::domain::award::{Award, Support};
 use crate::domain::event::{Draft, EventBody};
-use crate::domain::ids::{AccountId, AwardId, Uid};
+use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Uid};
 use crate::domain::ledger::{Account, Posting, Unit, Verb};
 use crate::domain::money::Pence;
 use crate::domain::offer::lifecycle::{self, check};
@@ -35,7 +35,7 @@ impl Facts {
     /// [`Reason::OutsideWindow`], [`Reason::StrandNotOffered`], [`Reason::UnitMismatch`],
     /// [`Reason::PartnerNotSuitable`], [`Reason::ProviderNotAccredited`], [`Reason::CapExceeded`],
     /// [`Reason::LeaderFunded`], [`Reason::FundMissing`], [`Reason::FundOverCommitted`],
-    /// [`Reason::FundsInsufficient`], [`Reason::AmountTooLarge`].
+    /// [`Reason::FundsInsufficient`], [`Reason::AmountTooLarge`], [`Reason::DateOrder`].
     pub(super) fn award(
         &self,
         target: &Target,
@@ -52,8 +52,9 @@ impl Facts {
         limits.bar(self.book_closed());
         limits.bar(check(lifecycle::Verb::Award, offer.state, offer.id).err());
         limits.bar(self.outside(self.programme.scheme.award_window(), "award window", on));
+        limits.bar(self.in_order(offer, on, dates::accepted(offer)));
         let mut bundle =
-            Bundle { facts: self, offer, reach: context.reach, touched: HashMap::new(), leaders: HashSet::new() };
+            Bundle { facts: self, offer, reach: context.reach, on, touched: HashMap::new(), leaders: HashSet::new() };
         let lines = awards.iter().map(|new| bundle.line(new)).collect::<Result<Vec<Line>, Fault>>()?;
         let refused: Vec<&Line> = lines.iter().filter(|it| !it.limits.is_empty()).collect();
         let largest = match refused.as_slice() {
@@ -82,18 +83,21 @@ impl Facts {
         Ok(Decided { warnings: warning.into_iter().collect(), ..decided })
     }
 
-    /// The day of an award, and what is worth saying of it. Recorded late and without a date, it is taken to be made when
-    /// its offer was accepted, within the window: what was delivered under it came later.
+    /// The day of an award, and what is worth saying of it.
     fn award_date(&self, on: Option<Date>, offer: &Offer, now: Now) -> (Date, Option<Warning>) {
+        let day = self.award_day(on, offer, now.today);
+        let assumed = on.is_none() && day != now.today;
+        (day, if assumed { Some(Warning::DateAssumed(day)) } else { Warning::if_past(day, now) })
+    }
+
+    /// The day of an award. Recorded late and without a date, it is taken to be made when its offer was accepted, within
+    /// the window: what was delivered under it came later.
+    pub(super) fn award_day(&self, on: Option<Date>, offer: &Offer, today: Date) -> Date {
         let window = self.programme.scheme.award_window();
         match on {
-            Some(on) => (on, (on < now.today).then_some(Warning::DateInThePast(on))),
-            None if now.today > window.to => {
-                let accepted = offer.accepted.map_or(window.to, |it| it.on);
-                let assumed = accepted.max(window.from).min(window.to);
-                (assumed, Some(Warning::DateAssumed(assumed)))
-            }
-            None => (now.today, None),
+            Some(on) => on,
+            None if today > window.to => offer.accepted.map_or(window.to, |it| it.on).max(window.from).min(window.to),
+            None => today,
         }
     }
 
@@ -153,6 +157,7 @@ struct Bundle<'a> {
     facts: &'a Facts,
     offer: &'a Offer,
     reach: &'a Reach,
+    on: Date,
     touched: HashMap<AccountId, Account>,
     /// Leaders whose fees the lines before pay.
     leaders: HashSet<String>,
@@ -225,17 +230,10 @@ impl Bundle<'_> {
             return None;
         }
         let key = support.fees_key()?;
-        let of_leader = self.facts.leaders.get(&key).into_iter().flatten();
-        let funded = of_leader.filter(|id| self.facts.awards.get(id).is_some_and(Award::funds));
-        let seen = |id: &AwardId| self.facts.is_named(*id, self.offer.id, self.reach);
-        let by =
-            |id: &AwardId| if seen(id) { format!("award {id}") } else { "another award of the programme".to_owned() };
-        let by = funded.map(by).next();
+        let by = self.facts.funded_by(&key, self.offer.id, self.reach);
         let is_first = self.leaders.insert(key);
         let by = by.or_else(|| (!is_first).then(|| "an award before it in this call".to_owned()))?;
-        let message = format!("leader {leader} is funded by {by}");
-        let remedy = "release and refund all of that award first, or name another leader";
-        Some(Refusal::of(Reason::LeaderFunded, message, Limit::plain("recipient", format!("leader {leader}"), remedy)))
+        Some(leader_is_funded(leader, &by, "release and refund all of that award first, or name another leader"))
     }
 
     fn not_accredited(&self, strand: &Strand, provider: &str) -> Refusal {
@@ -277,8 +275,11 @@ impl Bundle<'_> {
         const MISSING: Fault = Fault::Bug("an account to charge is not loaded");
         for charge in line.charges.clone() {
             let account = self.account(charge.account).ok_or(MISSING)?;
-            let refusal = limits::commitment(account, amount.checked_mul(charge.per));
-            line.limits.within(room(account, charge), refusal);
+            let cost = amount.checked_mul(charge.per);
+            let refusal = limits::commitment(account, cost);
+            let as_of =
+                if refusal.is_none() { self.facts.as_of(account, self.on, cost, super::days::AWARD) } else { None };
+            line.limits.within(room(account, self.facts.least_from(account, self.on), charge), refusal.or(as_of));
         }
         if !line.limits.is_empty() {
             return Ok(());
@@ -296,7 +297,10 @@ impl Bundle<'_> {
 
     /// What would pass in place of this line, the other lines held as they are.
     fn largest(&self, line: &Line) -> i64 {
-        let rooms = line.charges.iter().filter_map(|it| Some(room(self.account(it.account)?, *it)));
+        let rooms = line.charges.iter().filter_map(|it| {
+            let account = self.account(it.account)?;
+            Some(room(account, self.facts.least_from(account, self.on), *it))
+        });
         line.limits.largest().min(rooms.min().unwrap_or(0))
     }
 
@@ -309,8 +313,30 @@ impl Bundle<'_> {
     }
 }
 
-/// What an account leaves, in the award's unit.
-fn room(account: &Account, charge: Charge) -> i64 {
-    let room = account.headroom(Verb::Commit).checked_div(charge.per).unwrap_or(0);
+impl Facts {
+    /// Refuses to fund a leader of fees again whom another award has come to fund.
+    pub(super) fn funded_elsewhere(&self, award: &Award, reach: &Reach) -> Option<Refusal> {
+        let Support::Npqel { leader, .. } = &award.support else { return None };
+        let by = self.funded_by(&award.fees_key()?, award.offer, reach).filter(|_| !award.funds())?;
+        Some(leader_is_funded(leader, &by, "release and refund all of that award first"))
+    }
+
+    /// The award that funds a leader, as far as it may be named to somebody who asks about an offer.
+    fn funded_by(&self, key: &str, offer: OfferId, reach: &Reach) -> Option<String> {
+        let mut of_leader = self.leaders.get(key).into_iter().flatten();
+        let by = of_leader.find(|id| self.awards.get(id).is_some_and(Award::funds))?;
+        let unnamed = || "another award of the programme".to_owned();
+        Some(if self.is_named(*by, offer, reach) { format!("award {by}") } else { unnamed() })
+    }
+}
+
+fn leader_is_funded(leader: &Actor, by: &str, remedy: &str) -> Refusal {
+    let message = format!("leader {leader} is funded by {by}");
+    Refusal::of(Reason::LeaderFunded, message, Limit::plain("recipient", format!("leader {leader}"), remedy))
+}
+
+/// What an account leaves, and as of each day left, in the award's unit.
+fn room(account: &Account, least: i64, charge: Charge) -> i64 {
+    let room = account.headroom(Verb::Commit).min(least).max(0).checked_div(charge.per).unwrap_or(0);
     if charge.per == 1 { room } else { room.min(i64::from(i32::MAX)) }
 }

@@ -88,8 +88,11 @@ fn an_award_is_made_in_its_window_under_an_offer_that_stands() {
     let rows: &[MoneyRow<'_>] = &[
         ("S", "nle:2 start@7",          "nle:4",                "4 0 0 0", ""),
         ("S", "decline@6",              "nle:1",                "STATE_NOT_ALLOWED 0 | state", "allowed in: accepted, delivering"),
-        ("S", "",                       "nle:1@2021-09-01",     "1 0 0 0", ""),
-        ("S", "",                       "nle:1@2021-08-31",     "OUTSIDE_WINDOW 0 | period", "from 2021-09-01 to 2022-08-31"),
+        // not before it was accepted, on 5 October
+        ("S", "",                       "nle:1@5",              "1 0 0 0", ""),
+        ("S", "",                       "nle:1@4",              "DATE_ORDER 0 | period", "2021-10-04 lies before the offer was accepted, on 2021-10-05"),
+        ("S", "body@2021-09-01 school@2021-09-01 day:accepted@2021-09-01", "nle:1@2021-09-01", "1 0 0 0", ""),
+        ("S", "",                       "nle:1@2021-08-31",     "OUTSIDE_WINDOW 0 | period | period", "from 2021-09-01 to 2022-08-31"),
         ("S", "",                       "nle:1@2022-08-31",     "1 0 0 0", ""),
         ("S", "",                       "nle:1@2022-09-01",     "OUTSIDE_WINDOW 0 | period", "award window"),
         // everything at once, in this order
@@ -205,7 +208,9 @@ fn an_award_not_dated_is_made_today_while_the_window_is_open() {
         ("2021-12-01", "nle:1",            Some("2021-12-01"), vec![]),
         ("2022-08-31", "nle:1",            Some("2022-08-31"), vec![]),
         ("2022-09-01", "nle:1",            Some("2021-10-05"), vec![Warning::DateAssumed(day("2021-10-05"))]),
-        ("2022-09-01", "nle:1@2022-08-30", Some("2022-08-30"), vec![Warning::DateInThePast(day("2022-08-30"))]),
+        // recorded late is fine, up to 60 days
+        ("2022-09-01", "nle:1@2022-07-03", Some("2022-07-03"), vec![]),
+        ("2022-09-01", "nle:1@2022-07-02", Some("2022-07-02"), vec![Warning::DateInThePast(day("2022-07-02"))]),
         ("2022-09-01", "nle:1@2022-09-01", None,               vec![]),
         ("2021-08-31", "nle:1",            None,               vec![]),
     ];
@@ -233,25 +238,38 @@ fn closing_gives_back_every_open_commitment() {
     #[rustfmt::skip]
     let rows: &[MoneyRow<'_>] = &[
         ("S", "nle:4@6 credit:1000@6 start@7",             "close:completed@9", "closed 4 1000", ""),
-        ("S", "nle:4@6 start@7 draw:1",                    "close:withdrawn@9", "closed 3", ""),
-        ("S", "nle:4@6 start@7 draw:4",                    "close:completed@9", "closed", ""),
+        ("S", "nle:4@6 start@7 draw:1@8",                  "close:withdrawn@9", "closed 3", ""),
+        ("S", "nle:4@6 start@7 draw:4@8",                  "close:completed@9", "closed", ""),
+        // not before the first contact, the acceptance, the start, or what was delivered
+        ("S", "nle:4@6 start@7 draw:1@9",                  "close:withdrawn@9", "closed 3", ""),
+        ("S", "nle:4@6 start@7 draw:1@8 draw:1@9",         "close:withdrawn@8", "DATE_ORDER - | period", "2021-10-08 lies before something was delivered or drawn, on 2021-10-09"),
+        ("S", "nle:4@6 start@7 draw:1@9 undo#23",          "close:withdrawn",   "closed 4", ""),
+        // what was drawn by mistake was gone until it was undone
+        ("S", "nle:4@6 start@7 draw:1@9 undo#23",          "close:withdrawn@8", "DATE_ORDER - | period", "2021-10-08 lies before what it takes was given back by an undo, on 2021-12-01"),
+        ("S", "nle:4@6 start@7 release:4@7",               "close:withdrawn@7", "closed", ""),
+        ("S", "nle:4@5 start@7",                           "close:completed@6", "DATE_ORDER - | period", "before delivery started, on 2021-10-07"),
+        ("S", "",                                          "close:withdrawn@4", "DATE_ORDER - | period", "before the offer was accepted, on 2021-10-05"),
+        ("S", "",                                          "decline@4",         "DATE_ORDER - | period", "give a date on or after 2021-10-05"),
+        ("S", "body@8",                                    "decline@7",         "DATE_ORDER - | period", "before the last contact, on 2021-10-08"),
+        ("S", "body@8",                                    "close:declined@7",  "DATE_ORDER - | period", "before the last contact, on 2021-10-08"),
+        ("S", "body@8",                                    "close:withdrawn@7", "closed", ""),
         ("S", "nle:4@6",                                   "decline@9",         "closed 4", ""),
         ("S", "",                                          "decline@9",         "closed", ""),
         ("S", "nle:4@6 start@7 book:3@2022-03-01",         "close:completed@9", "closed 4", ""),
         ("S", "nle:4@6 start@7",                           "decline@9",         "STATE_NOT_ALLOWED - | state", ""),
         // nothing is given back before it was promised
         ("S", "nle:4@9",                                   "decline@9",         "closed 4", ""),
-        ("S", "nle:4@9",                                   "decline@8",         "OUTSIDE_WINDOW - | period", "(nle): give a date on or after 2021-10-09"),
-        ("S", "nle:4@9 start@9",                           "close:withdrawn@8", "OUTSIDE_WINDOW - | period", "2021-10-08 lies before the award was made"),
-        ("S", "nle:4@9 credit:1000@10 start@9",            "close:completed@8", "OUTSIDE_WINDOW - | period | period", "(and 1 more)"),
-        ("S", "nle:4@9 start@9",                           "decline@8",         "STATE_NOT_ALLOWED - | state | period", ""),
-        ("S", "nle:4@9 start@9 draw:4@9",                  "close:completed@8", "closed", ""),
+        ("S", "nle:4@9",                                   "decline@8",         "DATE_ORDER - | period", "(nle): give a date on or after 2021-10-09"),
+        ("S", "nle:4@9 start@7",                           "close:withdrawn@8", "DATE_ORDER - | period", "2021-10-08 lies before the award was made"),
+        ("S", "nle:4@9 credit:1000@10 start@9",            "close:completed@8", "DATE_ORDER - | period | period | period", "(and 2 more)"),
+        ("S", "nle:4@9 start@9",                           "decline@8",         "STATE_NOT_ALLOWED - | state | period | period", ""),
+        ("S", "nle:4@9 start@9 draw:4@9",                  "close:completed@8", "DATE_ORDER - | period", "delivered or drawn"),
         ("S", "nle:4@9 start@9",                           "close:completed@8~v9", "STALE", ""),
     ];
     judge_money(rows);
 
     let book =
-        Book::funded().after("M", "nlg:1").after("S", "nle:4@6 credit:1000@6 start@7 draw.1:1 book.1:2@2022-03-01");
+        Book::funded().after("M", "nlg:1").after("S", "nle:4@6 credit:1000@6 start@7 draw.1:1@8 book.1:2@2022-03-01");
     let book = book.after("S", "close:completed@9 ask:ada give:ben");
     assert_eq!(book.state("S"), "delivering");
     let awards = book.awards_of_offer(Book::named("S"));
@@ -261,4 +279,29 @@ fn closing_gives_back_every_open_commitment() {
     assert_eq!(book.fund("nlg").committed, 1, "another offer's award is left alone");
     let cap = |strand| book.facts.ledger.get(AccountId::of_cap(Book::named("S"), &StrandId::new(strand))).unwrap();
     assert_eq!((cap("nle").available, cap("nle").spent, cap("credit").available), (5, 1, 1_000_000));
+}
+
+/// "A posting on a binding account is judged on each day from its effective date on" (`domain.md` section 5). The funds
+/// have their money from 1 September; S was accepted on 5 October, and it is 1 December.
+#[test]
+fn no_award_makes_a_day_in_the_past_impossible() {
+    #[rustfmt::skip]
+    let rows: &[MoneyRow<'_>] = &[
+        // before the fund had it
+        ("S", "take:credit:2000000 put:credit:400000@20",   "credit:400000@20",   "400000 0 0 0", ""),
+        ("S", "take:credit:1600000@10 put:credit:9@20",     "credit:400000@19",   "400000 0 0 0", ""),
+        ("S", "take:credit:1600000@10 put:credit:9@20",     "credit:400001@19",   "FUNDS_INSUFFICIENT 400000 | as_of 400009 0 0 400000 400001 400000", "give a date on or after 2021-10-20, or award at most £4,000"),
+        ("S", "take:credit:2000000@10 put:credit:9@20",     "credit:5@12",        "FUNDS_INSUFFICIENT 0 | as_of 9 0 0 0 5 0", "more than was available as of 2021-10-12: £0"),
+        // two months late: there was less between
+        ("S", "take:credit:1999995@10 put:credit:9@20",     "credit:6@8",         "FUNDS_INSUFFICIENT 5 | as_of 14 0 0 5 6 5", "as of 2021-10-10"),
+        // a fund that does not bind is not judged
+        ("S", "",                                           "nle:6@5",            "6 0 0 0", ""),
+        // nor does a cap free by now free the day before it was
+        ("S", "nle:6@6 release:4@20",                       "nle:4@20",           "4 0 0 0", ""),
+        ("S", "nle:6@6 release:4@20",                       "nle:4@19",           "FUNDS_INSUFFICIENT 0 | as_of 6 2 0 0 4 0", "(nle): give a date on or after 2021-10-20"),
+        ("S", "nle:6@6 start@7 draw:6@8 refund:2@20",       "nle:1@19",           "FUNDS_INSUFFICIENT 0 | as_of 6 0 4 0 1 0", ""),
+        // what the cap does not bear today is said as ever
+        ("S", "nle:6@6 release:4@20",                       "nle:5@19",           "CAP_EXCEEDED 0 | cap 6 2 0 4 5 4", ""),
+    ];
+    judge_money(rows);
 }

@@ -51,7 +51,8 @@ impl Facts {
         let issuer = self.issuer(award, new.issuer.as_deref()).map_err(|it| limits.bar(Some(it))).ok()?;
         let none = ClaimPayments::default();
         let payments = self.claims.get(&(issuer.key, new.reference.clone())).unwrap_or(&none);
-        let asked = Asked { award, new, issuer: &issuer, payments, named: |id| self.is_named(id, award.offer, reach) };
+        let named = |id| self.is_named(id, award.offer, reach);
+        let asked = Asked { award, new, issuer: &issuer, payments, named, again: false };
         let total = asked.total().map_err(|it| limits.bar(Some(it))).ok()?;
         if let Some(total) = total {
             let left = award.amount_of(total.get().saturating_sub(payments.paid()));
@@ -64,6 +65,38 @@ impl Facts {
             total,
             part: payments.last_part().saturating_add(1),
         })
+    }
+
+    /// The number of a payment that stands again, `pence` of its refund being undone: among the others of its invoice it is
+    /// judged like a new one, since its invoice may have been paid elsewhere meanwhile. What stands against it is added to the
+    /// limits: [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
+    pub(super) fn pay_again(
+        &self,
+        (award, reach): (&Award, &Reach),
+        paid: &Invoice,
+        pence: i64,
+        limits: &mut Limits,
+    ) -> Option<i64> {
+        let key = paid.key();
+        let payments = self.claims.get(&key)?;
+        let others = payments.without(award.id, paid.seq);
+        let (reference, printed) = (paid.reference.clone(), paid.reference.as_str().to_owned());
+        let total = paid.claim.as_ref().and_then(|it| it.total);
+        let new = NewClaim { reference, printed, issuer: None, total };
+        let issuer = Issuer { name: Some(paid.issuer.clone()).filter(|it| !it.is_empty()), key: key.0 };
+        let named = |id| self.is_named(id, award.offer, reach);
+        let asked = Asked { award, new: &new, issuer: &issuer, payments: &others, named, again: true };
+        let refused = match (others.standing(), total) {
+            (None, _) => None,
+            (Some((by, _)), None) => Some(asked.paid_by(by)),
+            (Some(_), Some(total)) => {
+                let left = total.get().saturating_sub(others.paid()).saturating_sub(paid.left());
+                let (left, wanted) = (award.amount_of(left), award.amount_of(pence));
+                asked.total().err().or_else(|| asked.more_than(total, left, Some(wanted)))
+            }
+        };
+        limits.bar(refused);
+        Some(payments.last_part().saturating_add(1))
     }
 
     /// Who made out the invoices of an award, or this one.
@@ -104,7 +137,7 @@ impl Facts {
 
     /// Whether so much was drawn on an award that day already, without an invoice that would tell the two draws apart.
     pub(super) fn is_drawn_again(&self, award: AwardId, on: Date, amount: i64) -> bool {
-        self.draws.get(&award).is_some_and(|draws| draws.contains(&(on, amount)))
+        self.draws.get(&award).is_some_and(|draws| draws.iter().any(|(_, day, drawn)| (*day, *drawn) == (on, amount)))
     }
 }
 
@@ -122,6 +155,8 @@ struct Asked<'a, F> {
     payments: &'a ClaimPayments,
     /// Whether the caller may be told of an award.
     named: F,
+    /// Whether it was paid before and is to stand again.
+    again: bool,
 }
 
 impl<F: Fn(AwardId) -> bool> Asked<'_, F> {
@@ -129,8 +164,7 @@ impl<F: Fn(AwardId) -> bool> Asked<'_, F> {
     fn total(&self) -> Result<Option<Pence>, Refusal> {
         let Some((award, first)) = self.payments.standing() else { return Ok(self.new.total) };
         let Some(total) = first.total else {
-            let by = if (self.named)(award) { format!(" by award {award}") } else { String::new() };
-            return Err(self.paid(format!("has been paid{by}"), "refund all of that payment first"));
+            return Err(self.paid_by(award));
         };
         if let Some(other) = self.new.total.filter(|it| *it != total) {
             return Err(self.total_differs(total, other));
@@ -148,14 +182,23 @@ impl<F: Fn(AwardId) -> bool> Asked<'_, F> {
         format!("invoice {} of {of}", self.new.reference.as_str())
     }
 
+    fn paid_by(&self, award: AwardId) -> Refusal {
+        let by = if (self.named)(award) { format!(" by award {award}") } else { String::new() };
+        self.paid(format!("has been paid{by}"), "refund all of that payment first")
+    }
+
     fn paid(&self, how: String, first: &str) -> Refusal {
-        let remedy = format!("name another invoice, or {first}");
+        let remedy = if self.again { first.to_owned() } else { format!("name another invoice, or {first}") };
         let limit = Limit::plain("award", subject(self.award), remedy);
         Refusal::of(Reason::InvoicePaid, format!("{} {how}", self.name()), limit)
     }
 
     fn total_differs(&self, total: Pence, other: Pence) -> Refusal {
-        let remedy = format!("give {total} as the total, or leave it out");
+        let remedy = if self.again {
+            "refund all that was paid on it since".to_owned()
+        } else {
+            format!("give {total} as the total, or leave it out")
+        };
         let limit = Limit::plain("award", subject(self.award), remedy);
         let message = format!("the total of {} was stated as {total}, and {other} is given", self.name());
         Refusal::of(Reason::ClaimTotalDiffers, message, limit)
@@ -163,6 +206,7 @@ impl<F: Fn(AwardId) -> bool> Asked<'_, F> {
 
     fn more_than(&self, total: Pence, left: i64, wanted: Option<i64>) -> Option<Refusal> {
         let unit = self.award.unit;
+        let first = "refund what was paid in error first";
         wanted.filter(|it| *it > left).map(|wanted| {
             let limit = Limit {
                 kind: "award",
@@ -170,11 +214,15 @@ impl<F: Fn(AwardId) -> bool> Asked<'_, F> {
                 unit: unit.name(),
                 limit: Some(self.award.amount_of(total.get())),
                 committed: Some(0),
-                spent: Some(self.award.amount_of(self.payments.paid())),
+                spent: Some(self.award.amount_of(total.get()).saturating_sub(left)),
                 available: Some(left),
                 requested: Some(wanted),
                 largest: Some(left),
-                remedy: format!("draw at most {}, or refund what was paid in error first", shown(unit, left)),
+                remedy: if self.again {
+                    first.to_owned()
+                } else {
+                    format!("draw at most {}, or {first}", shown(unit, left))
+                },
             };
             let message = format!(
                 "{} is more than is left of the total of {}, {total}: {}",

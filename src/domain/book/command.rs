@@ -1,7 +1,7 @@
-//! The commands of a book, what deciding one needs besides the facts, and what comes out.
+//! The commands of a book, and what comes out.
 
-use uuid::Uuid;
-
+pub use super::context::Context;
+pub use super::dates::Warning;
 use super::funds::FundChange;
 use super::identify::Identified;
 use super::referrals::ReferralCommand;
@@ -10,14 +10,13 @@ use crate::domain::award::claim::NewClaim;
 use crate::domain::award::{LeaderKind, Reference, Support};
 use crate::domain::event::ReleasedAward;
 use crate::domain::event::{Draft, Seq};
-use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Urn};
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, Urn};
 use crate::domain::ledger::Amount;
 use crate::domain::money::HalfDays;
-use crate::domain::offer::{Acceptor, DeclineReason, Outcome, Party};
-use crate::domain::person::{Person, TokenSubject};
+use crate::domain::offer::{Acceptor, DeclineReason, Milestone, Outcome, Party};
 use crate::domain::refusal::Refusal;
 use crate::domain::region::Region;
-use crate::domain::role::{Action, Reach};
+use crate::domain::role::Action;
 use crate::domain::school::HandPlacement;
 use crate::domain::terms::StrandId;
 use crate::domain::time::Now;
@@ -86,6 +85,17 @@ pub enum Command {
         on: Date,
         /// Free text.
         text: Option<String>,
+    },
+    /// Correct the day of the acceptance or of the start.
+    CorrectDate {
+        /// Which offer.
+        offer: Target,
+        /// Which of the two.
+        milestone: Milestone,
+        /// The day it was.
+        on: Date,
+        /// Why.
+        reason: String,
     },
     /// Decline.
     Decline {
@@ -262,6 +272,15 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Undo a mistaken draw, release or refund.
+    Undo {
+        /// Which award.
+        award: AwardTarget,
+        /// The event of the mistake.
+        movement: Seq,
+        /// Why.
+        reason: String,
+    },
     /// Raise a referral, discuss, decide or withdraw it.
     Refer(ReferralCommand),
 }
@@ -275,6 +294,7 @@ impl Command {
             | Self::Contact { .. }
             | Self::Correct { .. }
             | Self::Accept { .. }
+            | Self::CorrectDate { .. }
             | Self::Decline { .. }
             | Self::Start { .. }
             | Self::Close { .. }
@@ -292,7 +312,8 @@ impl Command {
             // What an invoice claims is finance's to pay, in days too.
             Self::Draw { amount: Some(Amount::Pence(_)), .. }
             | Self::Draw { invoice: Some(_), .. }
-            | Self::Refund { .. } => Action::PayClaims,
+            | Self::Refund { .. }
+            | Self::Undo { .. } => Action::PayClaims,
             Self::Draw { .. } => Action::Deliver,
             Self::Refer(command) => command.action(),
         }
@@ -305,6 +326,7 @@ impl Command {
             Self::Contact { offers, .. } => offers.iter().map(|(target, _)| target.offer).collect(),
             Self::Correct { offer, .. }
             | Self::Accept { offer, .. }
+            | Self::CorrectDate { offer, .. }
             | Self::Decline { offer, .. }
             | Self::Start { offer, .. }
             | Self::Close { offer, .. }
@@ -325,6 +347,7 @@ impl Command {
             | Self::Draw { .. }
             | Self::Release { .. }
             | Self::Refund { .. }
+            | Self::Undo { .. }
             | Self::Refer(_) => Vec::new(),
         }
     }
@@ -347,45 +370,10 @@ impl Command {
             | Self::CancelBooking { award, .. }
             | Self::Draw { award, .. }
             | Self::Release { award, .. }
-            | Self::Refund { award, .. } => Some(award.award),
+            | Self::Refund { award, .. }
+            | Self::Undo { award, .. } => Some(award.award),
             _ => None,
         }
-    }
-}
-
-/// What deciding needs besides the facts: who asks, when it is, and where new ids come from.
-pub struct Context<'a> {
-    /// Who asks.
-    pub actor: &'a Actor,
-    /// Whose token it is, to tell two people apart.
-    pub subject: Option<TokenSubject>,
-    /// Where they may: what lies outside does not exist for them.
-    pub reach: &'a Reach,
-    /// Under which id: the same again when the call is made again. Nil where nothing is to be recorded.
-    pub request: RequestId,
-    /// The moment.
-    pub now: Now,
-    /// New ids, time-ordered.
-    pub ids: &'a mut dyn FnMut() -> Uuid,
-}
-
-impl Context<'_> {
-    /// Who asks, as far as two people are told apart.
-    #[must_use]
-    pub fn person(&self) -> Person {
-        Person { actor: self.actor.clone(), subject: self.subject }
-    }
-}
-
-impl std::fmt::Debug for Context<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut shown = f.debug_struct("Context");
-        shown
-            .field("actor", &self.actor)
-            .field("reach", &self.reach)
-            .field("request", &self.request)
-            .field("now", &self.now);
-        shown.finish_non_exhaustive()
     }
 }
 
@@ -430,20 +418,6 @@ pub enum Approved {
     Nothing,
 }
 
-/// Worth knowing, and no reason to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Warning {
-    /// The effective date lies before today.
-    DateInThePast(Date),
-    /// No date was given, and today would be outside: this one was taken.
-    DateAssumed(Date),
-    /// This much was drawn on this award on the same day already, without an invoice that would tell the two apart.
-    DrawRepeated(Date),
-    /// No file of establishments names so many schools: nobody knows whether they have a diocese, and the local authority was
-    /// taken as their responsible body.
-    DioceseUnknown(usize),
-}
-
 /// A decision: what to record and what to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
@@ -468,9 +442,7 @@ impl Decided {
     }
 
     pub(super) fn warn_if_past(mut self, on: Date, now: Now) -> Self {
-        if on < now.today {
-            self.warnings.push(Warning::DateInThePast(on));
-        }
+        self.warnings.extend(Warning::if_past(on, now));
         self
     }
 }

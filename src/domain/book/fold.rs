@@ -15,6 +15,8 @@ impl Facts {
     /// Folds one event in: the same fold that `verify` proves the current state with.
     pub fn apply(&mut self, event: &Event) {
         self.post(event);
+        self.movements.apply(event);
+        self.note_moved(event);
         match &event.body {
             EventBody::Identified { recipient, .. } => {
                 if let Some(offer) = Offer::from_event(&self.programme.programme, event) {
@@ -92,7 +94,11 @@ impl Facts {
         }
         let deliberate = matches!(event.body, EventBody::FundWithdrawn { over_commit: true, .. });
         for entry in &event.entries {
-            let posted = self.ledger.get_mut(entry.account).map(|it| it.post(entry.verb, entry.amount, deliberate));
+            let account = self.ledger.get_mut(entry.account);
+            let posted = account.map(|it| {
+                self.days.post(it, event.effective, entry.verb, entry.amount);
+                it.post(entry.verb, entry.amount, deliberate)
+            });
             let broken = match posted {
                 Some(Ok(())) => continue,
                 Some(Err(broken)) => broken.to_string(),
@@ -138,7 +144,7 @@ impl Facts {
             EventBody::Drawn { amount, invoice, .. } => {
                 let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {
                     if let Some(draws) = self.draws.get_mut(&award.id).filter(|_| invoice.is_none()) {
-                        draws.push((event.effective, *amount));
+                        draws.push((event.seq, event.effective, *amount));
                     }
                     return;
                 };
@@ -155,6 +161,18 @@ impl Facts {
                 if let Some(paid) = award.invoices.iter().find(|it| it.seq == *invoice) {
                     self.claims.entry(paid.key()).or_default().put(award.id, paid);
                 }
+            }
+            EventBody::Undone { undoes, invoice, part, .. } => {
+                let Some(paid) = award.invoices.iter().find(|it| it.seq == *undoes || Some(it.seq) == *invoice) else {
+                    self.draws.entry(award.id).and_modify(|it| it.retain(|(seq, ..)| seq != undoes));
+                    return;
+                };
+                let payments = self.claims.entry(paid.key()).or_default();
+                if let (Some(part), Some(claim)) = (part, &paid.claim) {
+                    let wrong = payments.fault_again((award.id, paid), claim, *part);
+                    self.broken.extend(wrong.map(|it| format!("a refund undone on award {}: {it}", award.id)));
+                }
+                payments.put(award.id, paid);
             }
             _ => {}
         }

@@ -12,8 +12,10 @@ use crate::domain::event::{Draft, EventBody};
 use crate::domain::ids::{AccountId, ApprovalId};
 use crate::domain::ledger::{Account, Owner, Posting, Verb};
 use crate::domain::money::Pence;
+use crate::domain::person::TokenSubject;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
+use crate::domain::rules::RulesVersion;
 use crate::domain::terms::StrandId;
 
 /// A movement of money in, out of, or between funds. Its JSON is part of the record: see
@@ -151,7 +153,17 @@ impl Facts {
         // A call without a date, made again after midnight, is still the same call.
         let same = |it: &Approval| it.change.as_ref().is_some_and(|asked| asked.dated(change.on()) == *change);
         self.not_asked_before(context, &what, same)?;
-        let movement = self.movement(change, etag)?;
+        let mut movement = self.movement(change, etag, context.subject)?;
+        let moved = if self.rules < RulesVersion::V2 {
+            Pence::ZERO
+        } else {
+            self.moved_alone(change, &context.person(), context.now.at)
+        };
+        let together = change.amount().get().saturating_add(moved.get());
+        if !movement.two_people && Pence(together) > self.programme.scheme.two_people_above() {
+            movement.two_people = true;
+            movement.statement.moved_alone(moved);
+        }
         // Also where one person could do it by now: what was asked may still be given, and would be done twice.
         let mine = |it: &&Approval| {
             it.change.as_ref() == Some(change)
@@ -159,7 +171,7 @@ impl Facts {
                 && it.asked_by().is(&context.person())
         };
         if let Some(open) = self.approvals.values().find(mine) {
-            return Err(required(open.id, &what).into());
+            return Err(required(open.id, &open.asked(&what)).into());
         }
         let draft = movement.draft.with_text(text.cloned());
         if !movement.two_people {
@@ -167,6 +179,7 @@ impl Facts {
             return Ok(decided.warn_if_past(change.on(), context.now));
         }
         let approval = ApprovalId((context.ids)());
+        let what = format!("{what}{}", movement.statement.why());
         let (action, asked) = (change.action().to_owned(), Some(change.clone()));
         let body = EventBody::ApprovalOpened {
             approval,
@@ -190,7 +203,7 @@ impl Facts {
         change: &FundChange,
         context: &Context<'_>,
     ) -> Result<Decided, Fault> {
-        let movement = self.movement(change, None)?;
+        let movement = self.movement(change, None, None)?;
         let waiting = self.approvals.get(&approval).ok_or(Fault::Bug("an approval that is not there"))?;
         // An allocation leaves nothing shorter than it was.
         if !matches!(change, FundChange::Allocate { .. }) {
@@ -206,9 +219,14 @@ impl Facts {
     ///
     /// # Errors
     /// [`Fault::NotFound`] for what is no fund of the programme, [`Fault::Stale`]; [`Reason::ProgrammeClosed`],
-    /// [`Reason::OutsideProgramme`], [`Reason::SameFund`], [`Reason::FundsInsufficient`],
+    /// [`Reason::OutsideProgramme`], [`Reason::SameFund`], [`Reason::FundsInsufficient`], as of a day in the past too,
     /// [`Reason::FundOverCommitted`], [`Reason::AmountTooLarge`].
-    fn movement(&self, change: &FundChange, etag: Option<&String>) -> Result<Movement, Fault> {
+    fn movement(
+        &self,
+        change: &FundChange,
+        etag: Option<&String>,
+        token_subject: Option<TokenSubject>,
+    ) -> Result<Movement, Fault> {
         let amount = Some(change.amount().get()).filter(|it| *it > 0).ok_or(Fault::Bug("a movement of nothing"))?;
         let first = self.existing_fund(change.fund())?;
         let second = match change {
@@ -223,16 +241,22 @@ impl Facts {
         limits.bar(self.book_closed());
         limits.bar(self.before_programme(change.on()));
         let posting = |account: &Account, verb| Posting { account: account.id, verb, amount };
-        let mut cuts = false;
+        let (mut cuts, mut short_as_of) = (false, 0);
         let (body, postings) = match *change {
             FundChange::Allocate { fund, amount, .. } => {
                 arrives(first, amount.get(), &mut limits);
-                (EventBody::FundAllocated { fund, amount }, vec![posting(first, Verb::Allocate)])
+                (EventBody::FundAllocated { fund, amount, token_subject }, vec![posting(first, Verb::Allocate)])
             }
             FundChange::Withdraw { fund, amount, over_commit, .. } => {
                 leaves(first, amount.get(), over_commit, &mut limits);
-                cuts = amount.get() > first.headroom(Verb::Withdraw);
-                let body = EventBody::FundWithdrawn { fund, amount, over_commit: cuts };
+                let least = self.least_from(first, change.on());
+                cuts = amount.get() > first.headroom(Verb::Withdraw) || (over_commit && amount.get() > least);
+                if over_commit {
+                    short_as_of = amount.get().saturating_sub(least);
+                } else {
+                    self.leaves_as_of(first, change, &mut limits);
+                }
+                let body = EventBody::FundWithdrawn { fund, amount, over_commit: cuts, token_subject };
                 (body, vec![posting(first, Verb::Withdraw)])
             }
             FundChange::Move { from, to, amount, .. } => {
@@ -241,17 +265,27 @@ impl Facts {
                 limits.bar(first.over_committed.then(|| over_committed(first, amount.get())));
                 if !first.over_committed {
                     leaves(first, amount.get(), false, &mut limits);
+                    self.leaves_as_of(first, change, &mut limits);
                 }
                 arrives(second, amount.get(), &mut limits);
                 let postings = vec![posting(first, Verb::Withdraw), posting(second, Verb::Allocate)];
-                (EventBody::FundsMoved { from, to, amount }, postings)
+                (EventBody::FundsMoved { from, to, amount, token_subject }, postings)
             }
         };
         limits.pass()?;
         let funds = [first].into_iter().chain(second).map(|it| it.id).collect();
-        let statement = Statement::of_movement(self, &postings, cuts)?;
+        let mut statement = Statement::of_movement(self, &postings, cuts)?;
+        statement.short_as_of(first.id, Pence(short_as_of));
         let two_people = cuts || change.amount() > self.programme.scheme.two_people_above();
         Ok(Movement { draft: Draft::of_book(change.on(), body).posting(postings), funds, statement, two_people })
+    }
+
+    /// Money that leaves a fund on a day: no later day may have had less, unless it is deliberately cut below.
+    fn leaves_as_of(&self, fund: &Account, change: &FundChange, limits: &mut Limits) {
+        let amount = change.amount().get();
+        let beyond = amount > fund.headroom(Verb::Withdraw);
+        let refusal = if beyond { None } else { self.as_of(fund, change.on(), Some(amount), "take out") };
+        limits.within(self.least_from(fund, change.on()).max(0), refusal);
     }
 
     fn existing_fund(&self, id: AccountId) -> Result<&Account, Fault> {

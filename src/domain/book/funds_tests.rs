@@ -6,6 +6,8 @@ use super::recorder::{Book, day};
 use super::till::judge_money;
 use super::*;
 use crate::domain::ids::RequestId;
+use crate::domain::money::Pence;
+use crate::domain::person::Person;
 use crate::domain::role::Action;
 use crate::domain::time::Micros;
 use approval::State;
@@ -75,7 +77,7 @@ fn a_virement_is_between_two_funds() {
         ("S", "credit:600000",          "move:credit:nlg:1400001",  "FUNDS_INSUFFICIENT 1400000 | fund 2000000 600000 0 1400000 1400001 1400000", ""),
         ("S", "",                       "move:credit:credit:1",     "SAME_FUND 0 | fund", "name two funds"),
         ("S", "",                       "move:credit:nlg:1~v17",    "STALE", "v15 is current"),
-        ("S", "",                       "move:credit:nlg:1@2021-08-31", "OUTSIDE_PROGRAMME 0 | period", ""),
+        ("S", "",                       "move:credit:nlg:1@2021-08-31", "OUTSIDE_PROGRAMME 0 | period | as_of 2000000 0 0 0 1 0", ""),
     ]);
     let book = Book::funded().after("S", "move:credit:nlg:500000");
     let event = book.events.last().unwrap();
@@ -113,7 +115,7 @@ fn an_over_committed_fund_promises_nothing_and_clears_itself() {
 /// £50,000 is the threshold of the terms; over-commitment takes two people whatever the amount.
 #[test]
 fn large_movements_take_two_people() {
-    const LARGE: &str = "put:credit:5000000 put:credit:5000000";
+    const LARGE: &str = "put:credit:5000000!ada put:credit:5000000!eve";
     #[rustfmt::skip]
     judge_money(&[
         ("S", "",                               "put:credit:5000000",       "7000000 0 0 7000000", ""),
@@ -136,7 +138,7 @@ fn large_movements_take_two_people() {
         ("S", "put:credit:5000001 yes:ben",     "put:credit:5000001",       "asked", ""),
         // also where it has come to need only one: given later, it would be done twice
         ("S", "credit:600000 cut:credit:1500000 put:credit:4000000", "cut:credit:1500000", "APPROVAL_REQUIRED - | approval", "is open"),
-        ("S", "credit:600000 cut:credit:1500000 put:credit:4000000 yes:ben", "take:credit:1500000", "3000000 600000 0 2400000", ""),
+        ("S", "credit:600000 cut:credit:1500000 put:credit:4000000!ada yes:ben", "take:credit:1500000", "3000000 600000 0 2400000", ""),
         // the second person differs from the first, and carries it out
         ("S", "put:credit:5000001",             "yes:ben",                  "7000001 0 0 7000001", ""),
         ("S", "put:credit:5000001",             "yes:fin",                  "SELF_APPROVAL - | approval", "another person"),
@@ -151,13 +153,79 @@ fn large_movements_take_two_people() {
         // as much as it states, or less
         ("S", "credit:600000 cut:credit:1500000 release", "yes:ben",        "500000 0 0 500000", ""),
         // what leaves a fund with enough may not come to leave it short
-        ("S", "put:credit:5000000 credit:600000 cut:credit:5000001 take:credit:1400000", "yes:ben", "APPROVAL_EXCEEDED - | fund 5600000 600000 0 5000000 5000001 5000000", "would be £0 short; it would be £0.01 short now"),
+        ("S", "put:credit:5000000!ada credit:600000 cut:credit:5000001 take:credit:1400000", "yes:ben", "APPROVAL_EXCEEDED - | fund 5600000 600000 0 5000000 5000001 5000000", "would be £0 short; it would be £0.01 short now"),
+        // nor as of a day in the past
+        ("S", "put:credit:500@20!ada cut:credit:2000500@19 credit:600000@10 put:credit:600000!ada", "yes:ben", "APPROVAL_EXCEEDED - | fund 2600500 600000 0 2000500 2000500 1400500", "would be £5 short; it would be £6,005 short as of a day in the past, £6,000 more"),
         // an allocation is never more than it states
         ("S", "put:credit:5000001 credit:600000", "yes:ben",                "7000001 600000 0 6400001", ""),
         // it is judged again, against the fund as it is by then
-        ("S", "put:credit:5000000 take:credit:5000001 take:credit:3000000", "yes:ben", "FUNDS_INSUFFICIENT 4000000 | fund 4000000 0 0 4000000 5000001 4000000", ""),
+        ("S", "put:credit:5000000!ada take:credit:5000001 take:credit:3000000", "yes:ben", "FUNDS_INSUFFICIENT 4000000 | fund 4000000 0 0 4000000 5000001 4000000", ""),
         ("S", "credit:600000 cut:credit:2000000 take:credit:1", "yes:ben",  "FUNDS_INSUFFICIENT 1999999 | fund 1999999 600000 0 1399999 2000000 1999999", ""),
     ]);
+}
+
+/// "The threshold counts together: what one person has moved on a fund", within 30 days.
+#[test]
+fn what_one_person_moves_alone_counts_together() {
+    #[rustfmt::skip]
+    judge_money(&[
+        ("S", "put:credit:3000000",             "put:credit:2000000",       "7000000 0 0 7000000", ""),
+        ("S", "put:credit:3000000",             "put:credit:2000001",       "asked", ""),
+        ("S", "put:credit:3000000 put:credit:2000001", "put:credit:2000001", "APPROVAL_REQUIRED - | approval", "an allocation of £20,000.01, with £30,000 that one person moved on the fund alone in 30 days, needs a second person"),
+        ("S", "put:credit:3000000 put:credit:2000001", "yes:ben",           "7000001 0 0 7000001", ""),
+        // in, out and between
+        ("S", "put:credit:3000000",             "take:credit:2000001",      "asked", ""),
+        ("S", "put:credit:3000000",             "move:credit:nlg:2000001",  "asked", ""),
+        ("S", "put:nlg:4000000",                "move:credit:nlg:1000001",  "asked", ""),
+        ("S", "move:credit:nlg:1000000",        "put:credit:4000001",       "asked", ""),
+        ("S", "move:credit:nlg:1000000",        "put:nlg:4000001",          "asked", ""),
+        ("S", "put:credit:3000000",             "put:nlg:5000000",          "6000000 0 0 6000000", ""),
+        // what is taken back subtracts nothing
+        ("S", "put:credit:3000000 take:credit:2000000", "take:credit:1",    "asked", ""),
+        // of one person, in whatever letters
+        ("S", "put:credit:3000000",             "put:credit:5000000!ada",   "10000000 0 0 10000000", ""),
+        ("S", "put:credit:3000000",             "put:credit:2000001!Fin",   "asked", ""),
+        // what a second person approved is neither's
+        ("S", "put:credit:5000001 yes:ben",     "put:credit:5000000",       "12000001 0 0 12000001", ""),
+        ("S", "put:credit:5000001 yes:ben",     "put:credit:5000000!ben",   "12000001 0 0 12000001", ""),
+        // what would be refused anyway is refused first
+        ("S", "put:credit:3000000",             "take:credit:5000001",      "FUNDS_INSUFFICIENT 5000000 | fund 5000000 0 0 5000000 5000001 5000000", ""),
+    ]);
+}
+
+#[test]
+fn what_was_moved_counts_for_30_days_and_by_the_token() {
+    const DAYS: i64 = 30 * 86_400_000_000;
+    let after = |days: i64| {
+        let mut book = Book::funded().after("S", "put:credit:3000000");
+        for moved in book.facts.moved.values_mut().flatten() {
+            moved.at = Micros(moved.at.0 - days);
+        }
+        book.comes_to("S", "put:credit:2000001").0
+    };
+    assert_eq!((after(DAYS - 1).as_str(), after(DAYS).as_str()), ("asked", "7000001 0 0 7000001"));
+
+    let book = Book::funded().after("S", "put:credit:3000000");
+    let fund = book.fund("credit").id;
+    let mut facts = book.facts;
+    let subject = Some(crate::domain::person::subject("https://id", "1"));
+    facts.moved.get_mut(&fund).unwrap().iter_mut().for_each(|it| it.by.subject = subject);
+    let change = FundChange::Allocate { fund, amount: Pence(1), on: day("2021-12-01") };
+    let of = |subject| Person { actor: "another".parse().unwrap(), subject };
+    let now = Micros(1_638_360_000_000_000);
+    assert_eq!(facts.moved_alone(&change, &of(subject), now), Pence(5_000_000), "the other's of September among it");
+    assert_eq!(facts.moved_alone(&change, &of(None), now), Pence(0));
+}
+
+/// Before rules 2 each movement counted apart, and what was moved then counts for nothing.
+#[test]
+fn before_rules_2_movements_count_apart() {
+    let mut book = Book::funded();
+    book.facts.rules = RulesVersion::V1;
+    let mut book = book.after("S", "put:credit:5000000 put:credit:5000000");
+    assert_eq!(book.comes_to("S", "put:credit:5000001").0, "asked");
+    book.facts.rules = RulesVersion::V2;
+    assert_eq!(book.comes_to("S", "put:credit:5000000").0, "17000000 0 0 17000000");
 }
 
 /// A retry, or a client that asks again until it is done, never opens a second approval: given, that would pay twice.
@@ -233,6 +301,7 @@ fn asking_moves_nothing_and_giving_records_both() {
     );
     assert_eq!(approval::permission(&approval.action), Action::ApproveMoney);
 
+    book.today = day("2021-12-09");
     let decided = book.word("S", "yes:ben").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "fund_withdrawn"]);
@@ -300,4 +369,23 @@ fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
     book.request = Some(RequestId(Uuid::from_u128(7)));
     let (reason, said) = book.comes_to("S", "put:credit:6000000");
     assert!(reason.starts_with("APPROVAL_CLOSED") && said.contains("was withdrawn"), "{reason}: {said}");
+}
+
+/// As of a day in the past a fund had what it had then, whatever came since. Credit has £20,000 from 1 September.
+#[test]
+fn nothing_leaves_a_fund_before_it_came() {
+    #[rustfmt::skip]
+    judge_money(&[
+        ("S", "put:credit:500@20",                    "take:credit:2000500@20",      "0 0 0 0", ""),
+        ("S", "put:credit:500@20",                    "take:credit:2000500@19",      "FUNDS_INSUFFICIENT 2000000 | as_of 2000500 0 0 2000000 2000500 2000000", "give a date on or after 2021-10-20, or take out at most £20,000"),
+        ("S", "put:credit:500@20",                    "move:credit:nlg:2000500@19",  "FUNDS_INSUFFICIENT 2000000 | as_of 2000500 0 0 2000000 2000500 2000000", ""),
+        ("S", "put:credit:500@20 take:credit:1999999@10", "take:credit:2@9",         "FUNDS_INSUFFICIENT 1 | as_of 501 0 0 1 2 1", "as of 2021-10-10"),
+        // deliberately below what is promised, by two people: no day is asked
+        ("S", "credit:600000 put:credit:500@20",      "cut:credit:1400501@19",       "asked", ""),
+        ("S", "put:credit:500@20",                    "cut:credit:2000500@19",       "asked", ""),
+        // a fund that does not bind is not judged
+        ("S", "put:nle:500@20",                       "take:nle:500@19",             "0 0 0 0", ""),
+        // what is out of range today is said as ever
+        ("S", "put:credit:500@20",                    "take:credit:2000501@19",      "FUNDS_INSUFFICIENT 2000000 | fund 2000500 0 0 2000500 2000501 2000500", ""),
+    ]);
 }

@@ -125,15 +125,6 @@ pub(super) fn subject(award: &Award) -> String {
     format!("award {} ({})", award.id, award.support.strand())
 }
 
-/// Refuses a day before an award was made for what happens to it: as of no day is less than nothing of it promised.
-pub(super) fn before_award(award: &Award, on: Date) -> Option<Refusal> {
-    (on < award.on).then(|| {
-        let limit = Limit::plain("period", subject(award), format!("give a date on or after {}", award.on));
-        let message = format!("{on} lies before the award was made, on {}", award.on);
-        Refusal::of(Reason::OutsideWindow, message, limit)
-    })
-}
-
 impl Facts {
     /// Refuses a day outside a window of the terms; a day before the programme by that alone.
     pub(super) fn outside(&self, window: Period, what: &str, on: Date) -> Option<Refusal> {

@@ -11,6 +11,9 @@ pub mod claims;
 #[cfg(test)]
 mod claims_tests;
 pub mod command;
+mod context;
+mod dates;
+mod days;
 mod fold;
 pub mod funds;
 #[cfg(test)]
@@ -18,6 +21,7 @@ mod funds_tests;
 pub mod identify;
 #[cfg(test)]
 mod identify_tests;
+mod life;
 mod limits;
 #[cfg(test)]
 mod money_properties;
@@ -35,8 +39,10 @@ mod spending_tests;
 pub mod statement;
 #[cfg(test)]
 mod tests;
+pub mod threshold;
 #[cfg(test)]
 mod till;
+mod undo;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -44,8 +50,9 @@ use std::sync::Arc;
 use super::Date;
 use super::award::Award;
 use super::award::claim::{ClaimKey, ClaimPayments, IssuerKey};
-use super::event::{Draft, EventBody};
-use super::ids::{ApprovalId, AwardId, OfferId, Programme, ReferralId, Uid, Urn};
+use super::award::movement::Movements;
+use super::event::{Draft, EventBody, Seq};
+use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
 use super::ledger::Ledger;
 use super::offer::decide::Awards;
 use super::offer::{Offer, Party, Recipient, ResponsibleBody};
@@ -58,8 +65,10 @@ use super::terms::Terms;
 use super::time::Now;
 use approval::Approval;
 pub use command::{Answer, Command, Context, Decided, Fault};
+pub use days::AccountDays;
 use identify::Candidates;
 use referrals::Seat;
+use threshold::MovedAlone;
 
 /// What the book says of its programme.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +96,10 @@ pub struct Facts {
     pub recipients: HashMap<Recipient, OfferId>,
     /// The awards the commands speak of, and all awards of offers that are to start, be declined or close.
     pub awards: BTreeMap<AwardId, Award>,
+    /// What moved amounts of awards, of offers whose awards are refunded, undone or closed.
+    pub movements: Movements,
+    /// What changed accounts by the day, of those that a command changes as of a day in the past.
+    pub days: AccountDays,
     /// The programme's funds, and the caps of the offers the commands speak of.
     pub ledger: Ledger,
     /// What has been paid on invoices, as far as the commands ask: whichever programme paid it.
@@ -98,7 +111,7 @@ pub struct Facts {
     /// The awards of fees of each leader, by the leader's key, as far as the commands ask.
     pub leaders: HashMap<String, Vec<AwardId>>,
     /// What was drawn without an invoice, by day and amount, of awards on which more is to be drawn so.
-    pub draws: HashMap<AwardId, Vec<(Date, i64)>>,
+    pub draws: HashMap<AwardId, Vec<(Seq, Date, i64)>>,
     /// The approvals the commands speak of, and the open ones of the offers they speak of.
     pub approvals: BTreeMap<ApprovalId, Approval>,
     /// The referrals the commands speak of, and the open ones of whom they refer.
@@ -117,6 +130,10 @@ pub struct Facts {
     pub trusts: HashMap<Uid, TrustAnswer>,
     /// Placements made by hand.
     pub placements: HashMap<Urn, HandPlacement>,
+    /// What was moved alone on the funds that commands change, as far as it counts.
+    pub moved: HashMap<AccountId, Vec<MovedAlone>>,
+    /// The call that gave the last approval.
+    given: Option<(Actor, RequestId)>,
     /// The version of the rules that the programme has adopted so far: rules that a version added ask for it.
     pub rules: RulesVersion,
     /// What was folded in and cannot be, such as an entry that its account cannot bear: none, unless the record or a
@@ -184,6 +201,8 @@ impl Facts {
             listed: HashMap::new(),
             recipients: HashMap::new(),
             awards: BTreeMap::new(),
+            movements: Movements::default(),
+            days: AccountDays::default(),
             ledger,
             claims: HashMap::new(),
             organisations: HashMap::new(),
@@ -199,6 +218,8 @@ impl Facts {
             register: HashMap::new(),
             trusts: HashMap::new(),
             placements: HashMap::new(),
+            moved: HashMap::new(),
+            given: None,
             rules: RulesVersion::V1,
             broken: Vec::new(),
         }
@@ -227,17 +248,15 @@ impl Facts {
             Command::Accept { offer, by, on, text } => {
                 self.dated(offer, *on, text.as_ref(), context.now, |it| it.accept(*by, *on))
             }
+            Command::CorrectDate { offer, milestone, on, reason } => {
+                self.correct_date(offer, *milestone, *on, reason, context.now)
+            }
             Command::Decline { offer, reason, on, text } => {
-                let decide = |it: &Offer| it.decline(*reason, self.awards_of(it.id), *on);
-                self.closing(offer, *on, self.dated(offer, *on, text.as_ref(), context.now, decide))
+                self.decline(offer, *reason, (*on, text.as_ref()), context.now)
             }
-            Command::Start { offer, on } => {
-                self.dated(offer, *on, None, context.now, |it| it.start(self.awards_of(it.id), *on))
-            }
+            Command::Start { offer, on } => self.start(offer, *on, context.now),
             Command::Close { offer, outcome, on, text } => {
-                let ends = self.programme.scheme.year().to;
-                let decide = |it: &Offer| it.close(*outcome, self.awards_of(it.id), *on, ends);
-                self.closing(offer, *on, self.dated(offer, *on, text.as_ref(), context.now, decide))
+                self.close(offer, *outcome, (*on, text.as_ref()), context.now)
             }
             Command::Reopen { offer, reason } => self.ask_to_reopen(offer, reason, context),
             Command::GiveApproval { approval, .. } => self.give_approval(*approval, context),
@@ -270,6 +289,9 @@ impl Facts {
                 self.release(award, *amount, *on, text.as_ref(), context.now)
             }
             Command::Refund { .. } => self.refund(command, context.now),
+            Command::Undo { award, movement, reason } => {
+                self.undo((award, context.reach), *movement, reason, context.now)
+            }
             Command::Refer(command) => self.refer(command, context),
         }
     }
@@ -357,7 +379,8 @@ impl Facts {
                 Err(refusal) => refusals.push(refusal),
             }
         }
-        Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)))?;
+        let late = self.contact_too_late(on);
+        Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)).chain(late))?;
         let offers = targets.iter().map(|(target, _)| target.offer).collect();
         Ok(Decided::new(drafts, Answer::Offers(offers)).warn_if_past(on, now).warn_of_dioceses(assumed))
     }

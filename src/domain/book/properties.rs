@@ -10,6 +10,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::identify::{Candidate, CandidateSchool};
 use super::recorder::{Book, mat, school, standalone, urn};
 use super::{Fault, OfferId, Urn};
+use crate::domain::Date;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::offer::lifecycle::{Verb, allowed_in, leads_to};
 use crate::domain::offer::{Acceptor, Offer, Outcome, Party, Recipient, State};
@@ -46,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => on("accept:trust"),
         1 => on("decline"),
         4 => on("start"),
+        2 => prop_oneof![on("day:accepted"), on("day:started")],
         1 => prop::sample::select(Outcome::ALL).prop_flat_map(move |it| (1..=9_u32).prop_map(move |day| format!("close:{it}@{day}"))),
         2 => end.prop_map(ToOwned::to_owned),
         4 => prop::sample::select(vec!["ask:ada", "ask:ben", "give:ada", "give:ben", "deny:ben"]).prop_map(ToOwned::to_owned),
@@ -65,6 +67,7 @@ fn verb(event: &Event) -> Option<Verb> {
         EventBody::ContactCorrected { .. } => Verb::Correct,
         EventBody::Accepted { .. } => Verb::Accept,
         EventBody::Started {} => Verb::Start,
+        EventBody::DateCorrected { .. } => Verb::CorrectDate,
         EventBody::Closed { outcome: Outcome::Completed, .. } => Verb::Complete,
         // The word `decline` gives its own reason, `close:declined` the other.
         EventBody::Closed { outcome: Outcome::Declined, .. } if event.reason_code.as_deref() != Some("other") => {
@@ -101,10 +104,11 @@ fn verb(event: &Event) -> Option<Verb> {
         EventBody::Drawn { .. } => Verb::Draw,
         EventBody::Released { .. } => Verb::Release,
         EventBody::Refunded { .. } => Verb::Refund,
+        EventBody::Undone { .. } => Verb::Undo,
     })
 }
 
-const ABOUT_AWARDS: [Verb; 5] = [Verb::Award, Verb::Release, Verb::Book, Verb::Draw, Verb::Refund];
+const ABOUT_AWARDS: [Verb; 6] = [Verb::Award, Verb::Release, Verb::Book, Verb::Draw, Verb::Refund, Verb::Undo];
 
 fn take(book: &mut Book, step: &Step) -> Result<(), Fault> {
     match step {
@@ -157,6 +161,10 @@ fn contacts_are_in_order(offer: &Offer) {
         State::Closed => assert!(offer.outcome.is_some() && offer.before_close.is_some(), "{offer:?}"),
     }
     assert_eq!(offer.accepted.is_some(), accepted_once(offer), "{offer:?}");
+    let first = offer.standing_contacts().map(|it| it.on).min();
+    let life = [first, offer.accepted.map(|it| it.on), offer.started];
+    let days: Vec<Date> = life.into_iter().flatten().collect();
+    assert!(days.is_sorted(), "contact, acceptance and start are out of order: {offer:?}");
 }
 
 fn accepted_once(offer: &Offer) -> bool {

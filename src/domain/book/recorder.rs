@@ -17,7 +17,7 @@ use crate::domain::event::{Event, Seq, text_hash};
 use crate::domain::ids::{AccountId, ApprovalId, AwardId, LaCode, OfferId, Programme, RequestId, Uid, Urn};
 use crate::domain::ledger::{Entry, EntrySeq, Posting, Unit};
 use crate::domain::money::Pence;
-use crate::domain::offer::{Acceptor, DeclineReason, Offer, Outcome, Party, Recipient, ResponsibleBody};
+use crate::domain::offer::{Acceptor, DeclineReason, Milestone, Offer, Outcome, Party, Recipient, ResponsibleBody};
 use crate::domain::period::Period;
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Reach};
@@ -174,7 +174,7 @@ impl Book {
         postings.iter().enumerate().map(entry).collect()
     }
 
-    /// One word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `decline@6`, `start@7`,
+    /// One word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `day:accepted@5`, `decline@6`, `start@7`,
     /// `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` or `deny:ben` (reopen), `assign:cy`, `note`, `region`; with `~v3` it names
     /// an etag. `award`, `settled` and `drawn` put an award on the offer as it would be then. Words about money are in
     /// [`super::till`].
@@ -224,6 +224,10 @@ impl Book {
             "school" => {
                 let urn = school.map(|n| n.parse().unwrap());
                 Command::Contact { offers: vec![(offer, urn)], party: Party::School, on, text }
+            }
+            "day" => {
+                let milestone = Milestone::named(argument).unwrap();
+                Command::CorrectDate { offer, milestone, on, reason: "letter of 3 May".to_owned() }
             }
             "correct" => Command::Correct { offer, contact: Seq(seq.unwrap().parse().unwrap()), text },
             "accept" => Command::Accept { offer, by: Acceptor::named(argument).unwrap(), on, text },

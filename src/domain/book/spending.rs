@@ -6,7 +6,8 @@
 use super::Facts;
 use super::claims;
 use super::command::{Answer, AwardTarget, Command, Decided, Fault, Target, Warning};
-use super::limits::{self, Limits, before_award, subject};
+use super::dates::{before_award, started};
+use super::limits::{self, Limits, subject};
 use crate::domain::Date;
 use crate::domain::award::{Award, Booking, BookingState, LeaderKind, Support};
 use crate::domain::event::{Draft, EventBody, ReleasedAward, Seq};
@@ -24,7 +25,8 @@ impl Facts {
     /// counts pence, any. Moves nothing.
     ///
     /// # Errors
-    /// [`Reason::UnitMismatch`], [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::AwardExceeded`].
+    /// [`Reason::UnitMismatch`], [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::DateOrder`],
+    /// [`Reason::AwardExceeded`].
     pub(super) fn book(
         &self,
         target: &AwardTarget,
@@ -71,8 +73,8 @@ impl Facts {
     /// delivered, what was not is free again.
     ///
     /// # Errors
-    /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`], [`Reason::BookingNotOpen`],
-    /// [`Reason::AwardExceeded`]; those of an invoice, see [`Facts::pay`].
+    /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::DateOrder`], [`Reason::UnitMismatch`],
+    /// [`Reason::BookingNotOpen`], [`Reason::AwardExceeded`]; those of an invoice, see [`Facts::pay`].
     pub(super) fn draw(&self, command: &Command, reach: &Reach, now: Now) -> Result<Decided, Fault> {
         let Command::Draw { award: target, amount, on, booking, invoice, text } = command else {
             return Err(Fault::Bug("what is to be drawn is no draw"));
@@ -86,6 +88,7 @@ impl Facts {
         limits.bar(check(lifecycle::Verb::Draw, offer.state, offer.id).err());
         limits.bar(self.outside(self.claims_window(), "time in which claims are paid", *on));
         limits.bar(before_award(award, *on));
+        limits.bar(self.in_order(offer, *on, started(offer)));
         let mismatch = amount.and_then(|it| limits::unit(subject(award), award.unit, it.unit()));
         let comparable = mismatch.is_none();
         limits.bar(mismatch);
@@ -108,6 +111,8 @@ impl Facts {
             if let Some((booking, days)) = delivered.zip(days) {
                 limits.within(days, more_than_booked(award, booking, days, wanted));
             }
+            let (least, early) = self.before_commitment(award, *on, wanted.unwrap_or(0));
+            limits.within(least, early);
         }
         let claim = self.pay((award, reach), invoice.as_ref(), wanted.filter(|_| comparable), &mut limits);
         limits.pass()?;
@@ -138,6 +143,7 @@ impl Facts {
         limits.bar(check(lifecycle::Verb::Draw, offer.state, offer.id).err());
         limits.bar(self.outside(self.claims_window(), "time in which days are delivered", on));
         limits.bar(before_award(award, on));
+        limits.bar(self.in_order(offer, on, started(offer)));
         limits.bar(open_booking(award, booking).err());
         limits.bar((amount.is_some() || invoice.is_some()).then(|| {
             let remedy = "record the delivery without an amount and an invoice, and pay the claim apart";
@@ -152,7 +158,7 @@ impl Facts {
     /// Gives back what is committed and not booked; all of that when no amount is named.
     ///
     /// # Errors
-    /// [`Reason::StateNotAllowed`], [`Reason::OutsideProgramme`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`],
+    /// [`Reason::StateNotAllowed`], [`Reason::OutsideProgramme`], [`Reason::DateOrder`], [`Reason::UnitMismatch`],
     /// [`Reason::AwardExceeded`].
     pub(super) fn release(
         &self,
@@ -173,6 +179,8 @@ impl Facts {
         if mismatch.is_none() {
             let wanted = asked.or((free > 0).then_some(free));
             limits.within(free, exceeded(award, free, wanted, &less_or_cancel(award, free, "release")));
+            let (least, early) = self.before_commitment(award, on, wanted.unwrap_or(0));
+            limits.within(least, early);
         }
         limits.bar(mismatch);
         limits.pass()?;
@@ -186,7 +194,7 @@ impl Facts {
     /// invoices it takes back what was paid on one of them, or what was drawn without one.
     ///
     /// # Errors
-    /// [`Reason::OutsideProgramme`], [`Reason::OutsideWindow`], [`Reason::UnitMismatch`], [`Reason::AwardExceeded`],
+    /// [`Reason::OutsideProgramme`], [`Reason::DateOrder`], [`Reason::UnitMismatch`], [`Reason::AwardExceeded`],
     /// [`Reason::InvoiceMissing`].
     pub(super) fn refund(&self, command: &Command, now: Now) -> Result<Decided, Fault> {
         let Command::Refund { award: target, amount, on, invoice, issuer, reason } = command else {
@@ -224,6 +232,8 @@ impl Facts {
                 }
                 None => {}
             }
+            let (least, early) = self.before_draw(award, paid.map(|it| it.seq), *on, wanted);
+            limits.within(least, early);
         }
         limits.pass()?;
         let body = EventBody::Refunded { award: award.id, amount: wanted, invoice: paid.map(|it| it.seq) };
@@ -234,11 +244,12 @@ impl Facts {
     /// What closing an offer on a day does to its awards: every open commitment is given back in the same event.
     ///
     /// # Errors
-    /// Those of the closing itself; [`Reason::OutsideWindow`] for each award made later than that day.
+    /// Those of the closing itself; [`Reason::DateOrder`] for each award made later than that day.
     pub(super) fn closing(&self, target: &Target, on: Date, closed: Result<Decided, Fault>) -> Result<Decided, Fault> {
         let is_open = |it: &&Award| it.offer == target.offer && (!it.is_settled() || it.has_open_bookings());
         let open: Vec<&Award> = self.awards.values().filter(is_open).collect();
-        let early = open.iter().filter_map(|it| before_award(it, on));
+        let undone = |it: &&Award| self.before_commitment(it, on, it.committed()).1;
+        let early = open.iter().filter_map(|it| before_award(it, on).or_else(|| undone(it)));
         let refused = match &closed {
             Err(Fault::Refused(refusal)) => Some(refusal.clone()),
             Ok(_) | Err(_) => None,
@@ -269,7 +280,7 @@ impl Facts {
     }
 
     /// The award a command names, its etag checked, and its offer.
-    fn on_award(&self, target: &AwardTarget) -> Result<(&Award, &Offer), Fault> {
+    pub(super) fn on_award(&self, target: &AwardTarget) -> Result<(&Award, &Offer), Fault> {
         let id = target.award;
         let award = self.awards.get(&id).ok_or_else(|| Fault::NotFound(format!("award {id}")))?;
         let offer = self.offers.get(&award.offer).ok_or(Fault::Bug("the award's offer is not loaded"))?;

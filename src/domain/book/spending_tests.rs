@@ -5,6 +5,8 @@ use super::till::{MoneyRow, judge_money};
 use super::*;
 use command::Warning;
 
+use crate::domain::award::BookingState;
+
 /// Two days for `S`, delivery started: events 21 and 22.
 const DAYS: &str = "nle:4@6 start@7";
 
@@ -28,11 +30,13 @@ fn what_is_drawn_was_committed() {
         ("S", "draw:4@8 refund:4", "draw:1@9",              "AWARD_EXCEEDED 0 | award 4 0 0 0 1 0", "make another award"),
         ("S", "",                "draw:100p@8",             "UNIT_MISMATCH 0 | award", "give the amount in half-days"),
         ("S", "",                "draw@8",                  "BOOKING_NOT_OPEN 0 | award", "give an amount, or the booking"),
-        // a date in the past is fine, back to the award's own
-        ("S", "",                "draw:1@6",                "4 1 0 0", ""),
-        ("S", "",                "draw:1@5",                "OUTSIDE_WINDOW 0 | period", "(nle): give a date on or after 2021-10-06"),
-        ("S", "",                "draw:5@5",                "OUTSIDE_WINDOW 0 | period | award 4 4 0 4 5 4", ""),
-        ("S", "",                "draw:1@2021-08-31",       "OUTSIDE_WINDOW 0 | period | period", "from 2021-09-01 to 2022-12-31"),
+        // a date in the past is fine, back to the start
+        ("S", "",                "draw:1@7",                "4 1 0 0", ""),
+        ("S", "",                "draw:1@6",                "DATE_ORDER 0 | period", "2021-10-06 lies before delivery started, on 2021-10-07"),
+        ("S", "day:started@6",   "draw:1@6",                "4 1 0 0", ""),
+        ("S", "",                "draw:1@5",                "DATE_ORDER 0 | period | period", "(nle): give a date on or after 2021-10-06"),
+        ("S", "",                "draw:5@5",                "DATE_ORDER 0 | period | period | award 4 4 0 4 5 4", ""),
+        ("S", "",                "draw:1@2021-08-31",       "OUTSIDE_WINDOW 0 | period | period | period", "from 2021-09-01 to 2022-12-31"),
         ("S", "",                "draw:1@2022-12-31",       "4 1 0 0", ""),
         ("S", "",                "draw:1@2023-01-01",       "OUTSIDE_WINDOW 0 | period", "time in which claims are paid"),
         ("S", "close:completed@9", "draw:1@8",              "STATE_NOT_ALLOWED 0 | state | award 4 0 0 0 1 0", "allowed in: delivering"),
@@ -64,7 +68,7 @@ fn bookings_lie_inside_their_award() {
         ("S", "book:3@2022-03-01 cancel#23",        "book:4@2022-03-02",    "4 0 0 0", ""),
         ("S", "draw:3@8",                           "book:2@2022-03-02",    "AWARD_EXCEEDED 1 | award 4 1 3 1 2 1", ""),
         ("S", "",                                   "book:1@6",             "4 0 0 0", ""),
-        ("S", "",                                   "book:1@5",             "OUTSIDE_WINDOW 0 | period", "on or after 2021-10-06"),
+        ("S", "",                                   "book:1@5",             "DATE_ORDER 0 | period", "on or after 2021-10-06"),
         ("S", "",                                   "book:1@2021-08-31",    "OUTSIDE_WINDOW 0 | period | period", "time in which days are delivered"),
         ("S", "",                                   "book:1@2022-12-31",    "4 0 0 0", ""),
         ("S", "",                                   "book:1@2023-01-01",    "OUTSIDE_WINDOW 0 | period", ""),
@@ -119,7 +123,7 @@ fn what_is_released_was_not_needed() {
         ("S", "release",                "release:1",            "AWARD_EXCEEDED 0 | award 4 0 0 0 1 0", ""),
         ("S", "",                       "release:1p",           "UNIT_MISMATCH 0 | award", ""),
         ("S", "",                       "release:1@6",          "4 0 1 0", ""),
-        ("S", "",                       "release:1@5",          "OUTSIDE_WINDOW 0 | period", "2021-10-05 lies before the award was made, on 2021-10-06"),
+        ("S", "",                       "release:1@5",          "DATE_ORDER 0 | period", "2021-10-05 lies before the award was made, on 2021-10-06"),
         ("S", "",                       "release:1@2021-08-31", "OUTSIDE_PROGRAMME 0 | period | period", ""),
         ("S", "close:completed@9",      "release:1",            "STATE_NOT_ALLOWED 0 | state | award 4 0 0 0 1 0", "accepted, delivering"),
         ("S", "",                       "release~v9",           "STALE", "v21 is current"),
@@ -136,9 +140,15 @@ fn what_is_refunded_was_drawn() {
         ("S", "draw:3@8 refund:2@9",            "refund:2@9",           "AWARD_EXCEEDED 1 | award 4 1 1 1 2 1", ""),
         ("S", "",                               "refund:1@9",           "AWARD_EXCEEDED 0 | award 4 4 0 0 1 0", ""),
         ("S", "draw:3@8 close:completed@9",     "refund:3@10",          "4 3 1 3", ""),
-        ("S", "draw:3@6",                       "refund:1@6",           "4 3 0 1", ""),
-        ("S", "draw:3@6",                       "refund:1@5",           "OUTSIDE_WINDOW 0 | period", "on or after 2021-10-06"),
-        ("S", "draw:3@8",                       "refund:1@2021-08-31",  "OUTSIDE_PROGRAMME 0 | period | period", ""),
+        // not before the draw it takes back
+        ("S", "draw:3@8",                       "refund:1@8",           "4 3 0 1", ""),
+        ("S", "draw:3@8",                       "refund:1@7",           "DATE_ORDER 0 | period", "2021-10-07 lies before what it takes back was drawn, on 2021-10-08"),
+        ("S", "draw:1@8 draw:2@10",             "refund:1@9",           "4 3 0 1", ""),
+        ("S", "draw:1@8 draw:2@10",             "refund:2@9",           "DATE_ORDER 1 | period", "give a date on or after 2021-10-10"),
+        ("S", "draw:1@8 draw:2@10 refund:1@10", "refund:1@8",           "4 3 0 2", ""),
+        ("S", "draw:1@8 refund:1@9 draw:2@11",  "refund:1@8",           "DATE_ORDER 0 | period", "on or after 2021-10-11"),
+        ("S", "draw:3@8",                       "refund:1@5",           "DATE_ORDER 0 | period | period", "on or after 2021-10-06"),
+        ("S", "draw:3@8",                       "refund:1@2021-08-31",  "OUTSIDE_PROGRAMME 0 | period | period | period", ""),
         ("S", "draw:3@8",                       "refund:1@2024-01-01",  "4 3 0 1", ""),
         ("S", "draw:3@8",                       "refund:1p@9",          "UNIT_MISMATCH 0 | award", ""),
         ("S", "draw:3@8",                       "refund:4/INV-1@9",     "INVOICE_MISSING 0 | award | award 4 1 3 3 4 3", ""),
@@ -151,6 +161,7 @@ fn a_past_day_of_an_award_is_a_warning() {
     for (word, warned) in [
         ("draw:1@9", true),
         ("draw:1", false),
+        ("draw:1@10", false),
         ("release:1@9", true),
         ("release:1", false),
         ("refund:1@9", true),
@@ -158,8 +169,107 @@ fn a_past_day_of_an_award_is_a_warning() {
         ("book:1@9", true),
         ("book:1@2022-03-01", false),
     ] {
-        let decided = Book::funded().after("S", "nle:4@6 start@7 draw:2").word("S", word).unwrap();
+        let mut book = Book::funded().after("S", "nle:4@6 start@7 draw:1@8");
+        // The ninth is 61 days before.
+        book.today = day("2021-12-09");
+        let decided = book.word("S", word).unwrap();
         let wanted = if warned { vec![Warning::DateInThePast(day("9"))] } else { Vec::new() };
         assert_eq!(decided.warnings, wanted, "{word}");
     }
+}
+
+/// "A mistaken refund, release or draw is undone by a counter-event that posts existing verbs" (`domain.md` section 4).
+#[test]
+fn a_mistake_is_undone_and_its_numbers_fall_back() {
+    #[rustfmt::skip]
+    of_days(&[
+        ("S", "draw:3@8",                            "undo#23",  "4 0 0 0", ""),
+        ("S", "release:3",                           "undo#23",  "4 0 0 0", ""),
+        ("S", "draw:3@8 refund:2@9",                 "undo#24",  "4 3 0 0", ""),
+        // once, and only what moved an amount of this award
+        ("S", "draw:3@8 undo#23",                    "undo#23",  "MOVEMENT_NOT_UNDOABLE - | award", "event 23 is no draw, release or refund of this award that can be undone"),
+        ("S", "draw:3@8",                            "undo#21",  "MOVEMENT_NOT_UNDOABLE - | award", ""),
+        ("S", "draw:3@8 undo#23",                    "undo#24",  "MOVEMENT_NOT_UNDOABLE - | award", ""),
+        ("S", "draw:3@8",                            "undo#23~v21", "STALE", "v23 is current"),
+        // what was refunded of a draw goes first
+        ("S", "draw:3@8 refund:2@9",                 "undo#23",  "MOVEMENT_NOT_UNDOABLE - | award", "undo the refund first"),
+        ("S", "draw:3@8 refund:2@9 undo#24",         "undo#23",  "4 0 0 0", ""),
+        ("S", "draw:1@8 draw:2@8 refund:1@9",        "undo#24",  "4 1 0 1", ""),
+        // not of a closed offer, but for a refund
+        ("S", "draw:3@8 close:completed@9",          "undo#23",  "STATE_NOT_ALLOWED - | state", "accepted, delivering"),
+        ("S", "release:3 close:completed",           "undo#23",  "STATE_NOT_ALLOWED - | state", ""),
+        ("S", "draw:3@8 refund:2@9 close:completed@9", "undo#24", "4 3 1 0", ""),
+        ("S", "draw:3@8 close:completed@9",          "undo#24",  "MOVEMENT_NOT_UNDOABLE - | award", "event 24 is no draw"),
+        // until then it was gone
+        ("S", "draw:4@8 undo#23",                    "draw:4@9",  "DATE_ORDER 0 | period", "2021-10-09 lies before what it takes was given back by an undo, on 2021-12-01"),
+        ("S", "draw:3@8 undo#23",                    "draw:2@9",  "DATE_ORDER 1 | period", "give a date on or after 2021-12-01"),
+        ("S", "draw:3@8 undo#23",                    "draw:1@9",  "4 1 0 0", ""),
+        ("S", "draw:3@8 undo#23",                    "draw:4",    "4 4 0 0", ""),
+        ("S", "release:3@8 undo#23",                 "release:2@9", "DATE_ORDER 1 | period", ""),
+        ("S", "release:3@8 undo#23",                 "release:1@9", "4 0 1 0", ""),
+        // cap and fund have to bear it
+        ("S", "release:3 nle:5",                     "undo.1#23", "CAP_EXCEEDED - | cap 6 6 0 0 3 0", "release first"),
+        ("S", "draw:3@8 refund:3@9 nle:5",           "undo.1#24", "CAP_EXCEEDED - | cap 6 6 0 0 3 0", ""),
+    ]);
+    #[rustfmt::skip]
+    judge_money(&[
+        ("S", "credit:600000@6 release:500000 take:credit:1500000", "undo#22", "FUNDS_INSUFFICIENT - | fund 500000 100000 0 400000 500000 400000", "allocate at least £1,000"),
+        ("S", "credit:600000 start@7 draw:200000 cut:credit:1500000 yes:ben", "undo#23", "FUNDS_INSUFFICIENT - | fund 500000 400000 0 100000 200000 100000", "allocate at least £1,000"),
+    ]);
+    let book = Book::funded().after("S", "nle:4@6 start@7 book:3@2022-03-01 draw#23@8 undo#24");
+    assert_eq!(book.awards_of_offer(Book::named("S"))[0].bookings[0].state, BookingState::Cancelled, "book it again");
+    let undone = book.events.last().unwrap();
+    assert_eq!((undone.effective, undone.text_hash.is_some()), (day("2021-12-01"), true));
+    let verbs: Vec<&str> = undone.entries.iter().map(|it| it.verb.name()).collect();
+    assert_eq!(verbs, ["refund", "commit", "refund", "commit"], "on the cap, then on the fund");
+}
+
+#[test]
+fn undoing_frees_an_invoice_and_takes_it_back() {
+    const PAID: &str = "npqel:900000@6 start@7 draw:300000/INV-1@8";
+    #[rustfmt::skip]
+    judge_money(&[
+        ("M", &format!("{PAID} undo#23"),                    "draw:300000/INV-1@9", "900000 300000 0 0", ""),
+        ("M", &format!("{PAID} refund:300000@9 undo#24"),    "draw:1/INV-1@9",      "INVOICE_PAID 0 | award", ""),
+        ("M", &format!("{PAID} refund:300000@9 draw:300000/INV-1@9"), "undo#24",    "INVOICE_PAID - | award", "has been paid by award 00000000"),
+        ("M", &format!("{PAID} refund:300000@9 draw:300000/INV-1@9 undo#25"), "undo#24", "900000 300000 0 0", ""),
+        ("M", &format!("{PAID} refund:1@9"),                 "undo#23",             "MOVEMENT_NOT_UNDOABLE - | award", "undo the refund first"),
+        ("M", &format!("{PAID} draw:1/INV-2@8 refund:1/INV-2@9"), "undo#23",        "900000 1 0 1", ""),
+    ]);
+}
+
+/// "A mistaken date of accept or start is corrected by a counter-event while nothing later rests on it."
+#[test]
+fn the_dates_of_acceptance_and_start_are_corrected_between_what_surrounds_them() {
+    use crate::domain::book::recorder::{Row, judge};
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        ("T", "body@4 accept:trust@6",                       "day:accepted@5", "accepted",          ""),
+        ("T", "body@4 accept:trust@6",                       "day:accepted@9", "accepted",          ""),
+        ("T", "body@4 accept:trust@6",                       "day:accepted@3", "CONTACT_MISSING",   "dated 2021-10-03 or earlier"),
+        ("T", "body@4 accept:trust@6 nle:2@7",               "day:accepted@7", "accepted",          ""),
+        ("T", "body@4 accept:trust@6 nle:2@7",               "day:accepted@8", "DATE_ORDER",        "2021-10-08 lies after an award was made, on 2021-10-07"),
+        ("T", "body@4 accept:trust@6 nle:2@6 start@8",       "day:accepted@9", "DATE_ORDER",        "give a date on or before 2021-10-06"),
+        ("T", "body@4 accept:trust@6 nle:2@6 start@8",       "day:started@6",  "delivering",        ""),
+        ("T", "body@4 accept:trust@6 nle:2@6 start@8",       "day:started@5",  "DATE_ORDER",        "2021-10-05 lies before the offer was accepted, on 2021-10-06"),
+        ("T", "body@4 accept:trust@6 nle:2@6 start@8 draw:1@9", "day:started@9", "delivering",      ""),
+        ("T", "body@4 accept:trust@6 nle:2@6 start@8 draw:1@9", "day:started@10", "DATE_ORDER",     "after something was delivered or drawn, on 2021-10-09"),
+        ("T", "body@4 accept:trust@6 nle:2@6 start@8 draw:1@9 undo#9", "day:started@10", "delivering", ""),
+        ("T", "body@4 accept:trust@6",                       "day:started@7",  "STATE_NOT_ALLOWED", "record it as started first"),
+        ("T", "body@4",                                      "day:accepted@5", "STATE_NOT_ALLOWED", "allowed in: accepted, delivering"),
+        ("T", "body@4 accept:trust@6 close:withdrawn@7",     "day:accepted@5", "STATE_NOT_ALLOWED", "while the offer is closed"),
+        ("T", "body@4 accept:trust@6",                       "day:accepted@5~v1", "STALE",          ""),
+        // and from then on what follows goes by the new day
+        ("T", "body@4 accept:trust@6 day:accepted@5",        "nle:2@5",        "accepted",          ""),
+        ("T", "body@4 accept:trust@5 nle:2@6 day:accepted@6", "start@5",       "DATE_ORDER",        "before the offer was accepted, on 2021-10-06"),
+    ];
+    judge(rows);
+    let book = Book::new().after("T", "body@4 accept:trust@6 day:accepted@5");
+    let corrected = book.events.last().unwrap();
+    assert_eq!(
+        (corrected.effective, corrected.text_hash.is_some()),
+        (day("2021-12-01"), true),
+        "the day it was noticed"
+    );
+    assert_eq!(book.offer("T").etag(), "v7");
 }

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::Fault;
+use super::threshold::COUNTS_DAYS;
 use super::{Approval, Facts};
-use crate::domain::ids::{AccountId, ApprovalId};
+use crate::domain::ids::{AccountId, ApprovalId, OfferId};
 use crate::domain::ledger::{Account, Posting};
 use crate::domain::money::Pence;
 use crate::domain::offer::Offer;
@@ -22,6 +23,14 @@ pub enum Statement {
     Funds {
         /// Those.
         funds: Vec<FundStatement>,
+        /// What whoever asks had moved on one of them alone, where that is why it takes a second person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved_alone: Option<Pence>,
+    },
+    /// Of an import that is to be withdrawn.
+    Import {
+        /// The open offers that would be left without their ground, of every programme.
+        offers: Vec<OfferId>,
     },
     /// Of an offer that is to be reopened: how it was.
     Offer {
@@ -41,6 +50,17 @@ pub struct FundStatement {
     pub before: Numbers,
     /// As it would be with what was asked.
     pub after: Numbers,
+    /// By how much it would be short as of the day in the past that is worst, where that is more than by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of_shortfall: Option<Pence>,
+}
+
+impl FundStatement {
+    /// By how much the fund would be short, by now or as of a day in the past.
+    #[must_use]
+    pub fn shortfall(&self) -> Pence {
+        self.after.shortfall().max(self.as_of_shortfall.unwrap_or(Pence::ZERO))
+    }
 }
 
 /// The balances of a fund.
@@ -86,9 +106,35 @@ impl Statement {
             let posted = moved.post(posting.verb, posting.amount, deliberate);
             posted.map_err(|_| Fault::Bug("a movement that its fund cannot bear"))?;
             let (before, after) = (Numbers::of(account), Numbers::of(&moved));
-            funds.push(FundStatement { fund: account.id, before, after });
+            funds.push(FundStatement { fund: account.id, before, after, as_of_shortfall: None });
         }
-        Ok(Self::Funds { funds })
+        Ok(Self::Funds { funds, moved_alone: None })
+    }
+
+    /// States by how much a fund would be short as of the worst day, where that is more than by now.
+    pub(super) fn short_as_of(&mut self, fund: AccountId, short: Pence) {
+        if let Self::Funds { funds, .. } = self {
+            let stated = funds.iter_mut().find(|it| it.fund == fund && short > it.after.shortfall());
+            stated.into_iter().for_each(|it| it.as_of_shortfall = Some(short));
+        }
+    }
+
+    /// States what was moved alone before.
+    pub(super) const fn moved_alone(&mut self, moved: Pence) {
+        if let Self::Funds { moved_alone, .. } = self {
+            *moved_alone = Some(moved);
+        }
+    }
+
+    /// What makes a movement take a second person though it is not above the threshold, for a refusal.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self {
+            Self::Funds { moved_alone: Some(moved), .. } => {
+                format!(", with {moved} that one person moved on the fund alone in {COUNTS_DAYS} days,")
+            }
+            Self::Funds { moved_alone: None, .. } | Self::Import { .. } | Self::Offer { .. } => String::new(),
+        }
     }
 
     /// How an offer is now.
@@ -104,13 +150,13 @@ pub(super) fn beyond(approval: &Approval, now: &Statement, facts: &Facts) -> Opt
         return Some(changed(approval.id, &difference));
     };
     match (stated, now) {
-        (Statement::Funds { funds: stated }, Statement::Funds { funds }) => {
+        (Statement::Funds { funds: stated, .. }, Statement::Funds { funds, .. }) => {
             let larger = |now: &&FundStatement| {
-                let stated = stated.iter().find(|it| it.fund == now.fund).map(|it| it.after.shortfall());
-                now.after.shortfall() > stated.unwrap_or(Pence(0))
+                let stated = stated.iter().find(|it| it.fund == now.fund).map(FundStatement::shortfall);
+                now.shortfall() > stated.unwrap_or(Pence(0))
             };
             let now = funds.iter().find(larger)?;
-            let stated = stated.iter().find(|it| it.fund == now.fund).map_or(Pence(0), |it| it.after.shortfall());
+            let stated = stated.iter().find(|it| it.fund == now.fund).map_or(Pence(0), FundStatement::shortfall);
             let fund = facts.ledger.get(now.fund)?;
             Some(larger_shortfall(approval.id, fund, now, stated))
         }
@@ -126,15 +172,48 @@ pub(super) fn beyond(approval: &Approval, now: &Statement, facts: &Facts) -> Opt
     }
 }
 
+/// The most offers that a refusal names.
+const NAMED: usize = 10;
+
+/// Refuses to withdraw an import that would leave other offers without their ground than an approval states.
+#[must_use]
+pub fn other_offers(approval: ApprovalId, stated: Option<&Statement>, offers: &[OfferId]) -> Option<Refusal> {
+    let Some(Statement::Import { offers: stated }) = stated else {
+        return Some(changed(approval, &("nobody knows what has changed", "it states nothing".to_owned())));
+    };
+    let others: Vec<&OfferId> = offers.iter().filter(|it| !stated.contains(it)).collect();
+    if others.is_empty() {
+        return None;
+    }
+    let named: Vec<String> = others.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if others.len() > NAMED { ", ..." } else { "" };
+    let message = format!(
+        "approval {approval} states {} offers that would be left without their ground; now {} others would be: {}{more}",
+        stated.len(),
+        others.len(),
+        named.join(", ")
+    );
+    let remedy = "have whoever asked withdraw this approval and ask again, so that what is approved is what was asked";
+    Some(Refusal::of(
+        Reason::ApprovalExceeded,
+        message,
+        Limit::plain("approval", format!("approval {approval}"), remedy),
+    ))
+}
+
 fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, stated: Pence) -> Refusal {
-    let short = now.after.shortfall();
+    let short = now.shortfall();
+    let (when, dated) = match now.as_of_shortfall {
+        Some(_) => (" as of a day in the past", ", dated as early,"),
+        None => (" now", ""),
+    };
     let more = Pence(short.get().saturating_sub(stated.get()));
     let message = format!(
-        "approval {approval} states that the fund would be {stated} short; it would be {short} short now, {more} more"
+        "approval {approval} states that the fund would be {stated} short; it would be {short} short{when}, {more} more"
     );
     let asked = now.before.available.get().saturating_sub(now.after.available.get());
     let most = asked.saturating_sub(more.get()).max(0);
-    let remedy = format!("ask for what is meant now, or allocate at least {more} to the fund first");
+    let remedy = format!("ask for what is meant now, or allocate at least {more}{dated} to the fund first");
     Refusal::of(Reason::ApprovalExceeded, message, fund.limit(Some(asked), most, remedy))
 }
 

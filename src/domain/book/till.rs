@@ -7,7 +7,7 @@
 //!   are in the strand's unit, or say another: `credit:3d`, `nle:500p`.
 //! * On an award, the offer's newest or its `N`-th: `book:2/leader-2@2022-01-10`, `cancel#24`, `draw:2`, `draw#24`,
 //!   `draw:5000/INV-1`, `draw:5000/INV-1=9000` (total), `draw:5000/INV-1^Oak-Trust` (issuer), `release`, `release:2`,
-//!   `refund:2/INV-1`.
+//!   `refund:2/INV-1`, `undo#24`, `undo` (the award's newest movement).
 //! * On funds, by strand and region: `fund:credit=south-west`, `put:credit:500000`, `take:credit:1`, `cut:credit:1` (which
 //!   may over-commit), `move:credit:nlg:1`; with `!ada` it is ada who asks, and `yes:ben` is ben's approval of the newest.
 //!   `cap` is no fund, but the account of an offer's cap.
@@ -71,7 +71,7 @@ fn amount(text: &str, unit: Unit) -> Amount {
 }
 
 impl Book {
-    /// All four offers accepted; £20,000 of credit, £10,000 each for NLG and NPQEL; in the register trust 4000 (an open
+    /// All four offers accepted; £20,000 of credit, £10,000 each for NLG and NPQEL, put in by `first`; in the register trust 4000 (an open
     /// MAT), 4001 (a closed one), 4002 (an open SAT), and as open MATs the own trusts of `T` (2000) and `M` (3000). The
     /// next event is number 21.
     pub(in crate::domain) fn funded() -> Self {
@@ -88,8 +88,9 @@ impl Book {
         }
         let book = book.after("S", "body@4 school@5 accept:school@5").after("D", "body@4 school@5 accept:school@5");
         let book = book.after("T", "body@4 accept:trust@5").after("M", "body@4 accept:trust@5");
-        let book = book.after("S", "fund:credit put:credit:2000000 fund:nlg put:nlg:1000000");
-        book.after("S", "fund:npqel put:npqel:1000000")
+        let book = book
+            .after("S", "fund:credit put:credit:2000000@2021-09-01!first fund:nlg put:nlg:1000000@2021-09-01!first");
+        book.after("S", "fund:npqel put:npqel:1000000@2021-09-01!first")
     }
 
     /// Knows of each award what the writer loads for a claim on it. Leaders of education are of Oak Trust too.
@@ -138,7 +139,7 @@ impl Book {
                 let awards = lines.split('+').enumerate().map(|(at, line)| new_award(line, made + at + 1)).collect();
                 Command::Award { offer: Target { offer, etag }, awards, on: on.map(day) }
             }
-            "book" | "cancel" | "draw" | "release" | "refund" => self.on_an_award(offer, &it, etag),
+            "book" | "cancel" | "draw" | "release" | "refund" | "undo" => self.on_an_award(offer, &it, etag),
             "fund" => {
                 let (strand, region) = strand_and_region(it.argument.unwrap());
                 Command::CreateFund { strand, region }
@@ -169,6 +170,10 @@ impl Book {
                 let half_days = HalfDays(it.argument.unwrap().parse().unwrap());
                 let leader = it.extra.map(|who| who.parse().unwrap());
                 Command::Book { award, half_days, on, leader, leader_kind: None }
+            }
+            "undo" => {
+                let newest = || self.facts.movements.of(id).last().map_or(Seq(1), |it| it.seq);
+                Command::Undo { award, movement: it.number.unwrap_or_else(newest), reason: "wrong award".to_owned() }
             }
             "cancel" => Command::CancelBooking { award, booking: it.number.unwrap() },
             "draw" => Command::Draw { award, amount, on, booking: it.number, invoice: claim, text: None },

@@ -5,13 +5,14 @@ use crate::domain::ids::{AwardId, ReferralId};
 
 impl EventBody {
     /// Every kind there is, as [`Self::kind`] answers it.
-    pub const KINDS: [&str; 35] = [
+    pub const KINDS: [&str; 37] = [
         "identified",
         "schools_added",
         "contacted",
         "contact_corrected",
         "accepted",
         "started",
+        "date_corrected",
         "closed",
         "reopened",
         "assigned",
@@ -34,6 +35,7 @@ impl EventBody {
         "drawn",
         "released",
         "refunded",
+        "undone",
         "referral_raised",
         "referral_discussed",
         "referral_approved",
@@ -53,6 +55,7 @@ impl EventBody {
             Self::ContactCorrected { .. } => "contact_corrected",
             Self::Accepted { .. } => "accepted",
             Self::Started {} => "started",
+            Self::DateCorrected { .. } => "date_corrected",
             Self::Closed { .. } => "closed",
             Self::Reopened { .. } => "reopened",
             Self::Assigned { .. } => "assigned",
@@ -75,6 +78,7 @@ impl EventBody {
             Self::Drawn { .. } => "drawn",
             Self::Released { .. } => "released",
             Self::Refunded { .. } => "refunded",
+            Self::Undone { .. } => "undone",
             Self::ReferralRaised { .. } => "referral_raised",
             Self::ReferralDiscussed { .. } => "referral_discussed",
             Self::ReferralApproved { .. } => "referral_approved",
@@ -95,6 +99,7 @@ impl EventBody {
             | Self::ContactCorrected { .. }
             | Self::Accepted { .. }
             | Self::Started {}
+            | Self::DateCorrected { .. }
             | Self::Closed { .. }
             | Self::Reopened { .. }
             | Self::Awarded { .. }
@@ -103,7 +108,8 @@ impl EventBody {
             | Self::BookingDelivered { .. }
             | Self::Drawn { .. }
             | Self::Released { .. }
-            | Self::Refunded { .. } => true,
+            | Self::Refunded { .. }
+            | Self::Undone { .. } => true,
             Self::Assigned { .. }
             | Self::Noted {}
             | Self::RegionChanged { .. }
@@ -137,7 +143,19 @@ impl EventBody {
             | Self::BookingDelivered { award, .. }
             | Self::Drawn { award, .. }
             | Self::Released { award, .. }
-            | Self::Refunded { award, .. } => Some(*award),
+            | Self::Refunded { award, .. }
+            | Self::Undone { award, .. } => Some(*award),
+            _ => None,
+        }
+    }
+
+    /// Whose token moved money of a fund.
+    #[must_use]
+    pub const fn mover(&self) -> Option<crate::domain::person::TokenSubject> {
+        match self {
+            Self::FundAllocated { token_subject, .. }
+            | Self::FundWithdrawn { token_subject, .. }
+            | Self::FundsMoved { token_subject, .. } => *token_subject,
             _ => None,
         }
     }

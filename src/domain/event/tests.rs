@@ -5,12 +5,18 @@
 use super::*;
 use crate::domain::award::LeaderKind;
 use crate::domain::award::claim::ClaimPart;
+use crate::domain::award::movement::MovementKind;
 use crate::domain::book::recorder::{day, uid, urn};
-use crate::domain::book::statement::{FundStatement, Numbers};
-use crate::domain::ids::LaCode;
-use crate::domain::ids::Programme;
-use crate::domain::ledger::{EntrySeq, Verb};
+use crate::domain::book::statement::{FundStatement, Numbers, Statement};
+use crate::domain::ids::{AccountId, ApprovalId, LaCode, Programme};
+use crate::domain::ledger::{EntrySeq, Unit, Verb};
+use crate::domain::money::{HalfDays, Pence};
+use crate::domain::offer::{Acceptor, ListedSchool, Milestone, Outcome, Party, Recipient, ResponsibleBody};
+use crate::domain::referral::{Origin, Subject};
+use crate::domain::region::Region;
 use crate::domain::rules::RulesVersion;
+use crate::domain::school::HandPlacement;
+use crate::domain::terms::StrandId;
 
 const GENESIS: &str = "e003d1cb7f19e4394613abde750816cb1649409f8f436dc89afe5b15acb7408c";
 const FIRST: &str = "77f7965745caecae4ffc5ea90d146e0c9186ff75d4e8dc6af6408db328255740";
@@ -195,6 +201,8 @@ fn bodies() -> Vec<(EventBody, String)> {
         (EventBody::Accepted { by: Acceptor::School },                                    r#"{"kind":"accepted","by":"school"}"#.into()),
         (EventBody::Accepted { by: Acceptor::Trust },                                     r#"{"kind":"accepted","by":"trust"}"#.into()),
         (EventBody::Started {},                                                           r#"{"kind":"started"}"#.into()),
+        (EventBody::DateCorrected { milestone: Milestone::Accepted, on: day("2021-10-08") },  r#"{"kind":"date_corrected","milestone":"accepted","on":"2021-10-08"}"#.into()),
+        (EventBody::DateCorrected { milestone: Milestone::Started, on: day("2021-10-08") },   r#"{"kind":"date_corrected","milestone":"started","on":"2021-10-08"}"#.into()),
         (closed(Outcome::Completed),                                                          r#"{"kind":"closed","outcome":"completed"}"#.into()),
         (closed(Outcome::Declined),                                                           r#"{"kind":"closed","outcome":"declined"}"#.into()),
         (closed(Outcome::Withdrawn),                                                          r#"{"kind":"closed","outcome":"withdrawn"}"#.into()),
@@ -237,8 +245,13 @@ fn stated(approval: ApprovalId, fund: AccountId) -> EventBody {
         spent: Pence(spent),
         available: Pence(available),
     };
-    let funds = vec![FundStatement { fund, before: numbers([9, 2, 3, 4]), after: numbers([4, 2, 3, -1]) }];
-    let statement = Some(Statement::Funds { funds });
+    let funds = vec![FundStatement {
+        fund,
+        before: numbers([9, 2, 3, 4]),
+        after: numbers([4, 2, 3, -1]),
+        as_of_shortfall: None,
+    }];
+    let statement = Some(Statement::Funds { funds, moved_alone: None });
     let (action, expires_at) = ("withdraw_fund".to_owned(), Some(Micros(7)));
     EventBody::ApprovalOpened { approval, action, change: None, statement, expires_at, token_subject: None }
 }
@@ -270,11 +283,13 @@ fn money_bodies() -> Vec<(EventBody, String)> {
             format!(r#"{{"kind":"fund_created","fund":"{id}","strand":"credit","region":null,"binds":true}}"#)),
         (EventBody::FundCreated { fund, strand, region: Some(Region::SouthWest), binds: false },
             format!(r#"{{"kind":"fund_created","fund":"{id}","strand":"credit","region":"south-west","binds":false}}"#)),
-        (EventBody::FundAllocated { fund, amount },
+        (EventBody::FundAllocated { fund, amount, token_subject: None },
             format!(r#"{{"kind":"fund_allocated","fund":"{id}","amount":500}}"#)),
-        (EventBody::FundWithdrawn { fund, amount, over_commit: true },
+        (EventBody::FundAllocated { fund, amount, token_subject: Some(Hash([7; 32])) },
+            format!(r#"{{"kind":"fund_allocated","fund":"{id}","amount":500,"token_subject":"{}"}}"#, "07".repeat(32))),
+        (EventBody::FundWithdrawn { fund, amount, over_commit: true, token_subject: None },
             format!(r#"{{"kind":"fund_withdrawn","fund":"{id}","amount":500,"over_commit":true}}"#)),
-        (EventBody::FundsMoved { from: fund, to: fund, amount },
+        (EventBody::FundsMoved { from: fund, to: fund, amount, token_subject: None },
             format!(r#"{{"kind":"funds_moved","from":"{id}","to":"{id}","amount":500}}"#)),
         (asked("allocate_fund", FundChange::Allocate { fund, amount, on }),
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"allocate_fund","change":{{"kind":"allocate","fund":"{id}","amount":500,"on":"2022-03-31"}}}}"#)),
@@ -298,6 +313,14 @@ fn money_bodies() -> Vec<(EventBody, String)> {
             format!(r#"{{"kind":"drawn","award":"{id}","amount":4,"booking":9,"invoice":null}}"#)),
         (EventBody::Drawn { award, amount: 4, booking: None, invoice, claim: None },
             format!(r#"{{"kind":"drawn","award":"{id}","amount":4,"booking":null,"invoice":"INV1"}}"#)),
+        (EventBody::Undone { award, undoes: Seq(9), movement: MovementKind::Draw, amount: 4, invoice: Some(Seq(9)), booking: Some(Seq(8)), part: None },
+            format!(r#"{{"kind":"undone","award":"{id}","undoes":9,"movement":"draw","amount":4,"invoice":9,"booking":8}}"#)),
+        (EventBody::Undone { award, undoes: Seq(9), movement: MovementKind::Release, amount: 4, invoice: None, booking: None, part: None },
+            format!(r#"{{"kind":"undone","award":"{id}","undoes":9,"movement":"release","amount":4}}"#)),
+        (EventBody::Undone { award, undoes: Seq(9), movement: MovementKind::Refund, amount: 4, invoice: None, booking: None, part: None },
+            format!(r#"{{"kind":"undone","award":"{id}","undoes":9,"movement":"refund","amount":4}}"#)),
+        (EventBody::Undone { award, undoes: Seq(9), movement: MovementKind::Refund, amount: 4, invoice: Some(Seq(7)), booking: None, part: Some(2) },
+            format!(r#"{{"kind":"undone","award":"{id}","undoes":9,"movement":"refund","amount":4,"invoice":7,"part":2}}"#)),
         (EventBody::Released { award, amount: 4 },
             format!(r#"{{"kind":"released","award":"{id}","amount":4}}"#)),
         (EventBody::Refunded { award, amount: 4, invoice: Some(Seq(9)) },

@@ -99,11 +99,15 @@ impl Offer {
             Refusal::of(Reason::AcceptorNotAllowed, why, limit)
         });
         // Who may not accept is not worth a contact.
-        let told = wrong.is_some() || self.standing_contacts().any(|it| it.party == party_of(by) && it.on <= on);
-        let untold = (!told)
-            .then(|| self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")));
+        let untold = if wrong.is_some() { None } else { self.untold(by, on) };
         Refusal::none_of([state, wrong, untold].into_iter().flatten())?;
         Ok(Draft::of(self.id, on, EventBody::Accepted { by }))
+    }
+
+    /// Refuses a day of the acceptance before any contact with whoever accepts.
+    pub(in crate::domain) fn untold(&self, by: Acceptor, on: Date) -> Option<Refusal> {
+        let told = self.standing_contacts().any(|it| it.party == party_of(by) && it.on <= on);
+        (!told).then(|| self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")))
     }
 
     /// Declines: closes with the outcome declined. Nothing may have been drawn.

@@ -48,6 +48,10 @@ named! {
         Draw = "draw",
         /// Refund what was drawn.
         Refund = "refund",
+        /// Undo a draw or a release; a refund is undone wherever it may be made.
+        Undo = "undo",
+        /// Correct the day of the acceptance or of the start.
+        CorrectDate = "correct_date",
         /// Close as completed.
         Complete = "complete",
         /// Close with another outcome.
@@ -92,6 +96,8 @@ pub const TABLE: &[(Verb, &[State], To)] = &[
     (Verb::Start, &[Accepted], To::State(Delivering)),
     (Verb::Draw, &[Delivering], To::Same),
     (Verb::Refund, State::ALL, To::Same),
+    (Verb::Undo, &[Accepted, Delivering], To::Same),
+    (Verb::CorrectDate, &[Accepted, Delivering], To::Same),
     (Verb::Complete, &[Delivering], To::State(Closed)),
     (Verb::Close, OPEN, To::State(Closed)),
     (Verb::Reopen, &[Closed], To::BeforeClose),
@@ -191,6 +197,8 @@ mod tests {
             (Verb::Start, "..a.."),
             (Verb::Draw, "...d."),
             (Verb::Refund, "icadx"),
+            (Verb::Undo, "..ad."),
+            (Verb::CorrectDate, "..ad."),
             (Verb::Complete, "...d."),
             (Verb::Close, "icad."),
             (Verb::Reopen, "....x"),

@@ -107,6 +107,16 @@ named! {
     }
 }
 
+named! {
+    /// What of an offer's life has a date that can be corrected.
+    Milestone {
+        /// The acceptance.
+        Accepted = "accepted",
+        /// The start of delivery.
+        Started = "started",
+    }
+}
+
 /// What an offer is made to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -233,6 +243,8 @@ pub struct Offer {
     pub outcome: Option<Outcome>,
     /// Who accepted, and when.
     pub accepted: Option<Acceptance>,
+    /// The day delivery started.
+    pub started: Option<Date>,
     /// Whom it is assigned to.
     pub assignee: Option<Actor>,
     /// The trust behind it, for every recipient that has one.
@@ -268,6 +280,7 @@ impl Offer {
             before_close: None,
             outcome: None,
             accepted: None,
+            started: None,
             assignee: None,
             trust: *trust,
             responsible: responsible.clone(),
@@ -285,26 +298,20 @@ impl Offer {
             EventBody::SchoolsAdded { schools } => {
                 self.schools.extend(schools.iter().map(|school| (school.urn, school.clone())));
             }
-            EventBody::Contacted { party, urn } => {
-                let (party, urn) = (*party, *urn);
-                self.contacts.push(Contact { seq: event.seq, party, urn, on: event.effective, corrected_by: None });
-                if self.state == State::Identified {
-                    self.state = State::Contacted;
-                }
-            }
-            EventBody::ContactCorrected { contact } => {
-                if let Some(mistake) = self.contacts.iter_mut().find(|it| it.seq == *contact) {
-                    mistake.corrected_by = Some(event.seq);
-                }
-                if self.state == State::Contacted && self.standing_contacts().next().is_none() {
-                    self.state = State::Identified;
-                }
-            }
+            EventBody::Contacted { party, urn } => self.contacted(event, *party, *urn),
+            EventBody::ContactCorrected { contact } => self.contact_corrected(event.seq, *contact),
             EventBody::Accepted { by } => {
                 self.state = State::Accepted;
                 self.accepted = Some(Acceptance { by: *by, on: event.effective });
             }
-            EventBody::Started {} => self.state = State::Delivering,
+            EventBody::Started {} => {
+                self.state = State::Delivering;
+                self.started = Some(event.effective);
+            }
+            EventBody::DateCorrected { milestone: Milestone::Accepted, on } => {
+                self.accepted = self.accepted.map(|it| Acceptance { on: *on, ..it });
+            }
+            EventBody::DateCorrected { milestone: Milestone::Started, on } => self.started = Some(*on),
             EventBody::Closed { outcome, .. } => {
                 self.before_close = Some(self.state);
                 self.outcome = Some(*outcome);
@@ -338,6 +345,7 @@ impl Offer {
             | EventBody::Drawn { .. }
             | EventBody::Released { .. }
             | EventBody::Refunded { .. }
+            | EventBody::Undone { .. }
             | EventBody::ReferralRaised { .. }
             | EventBody::ReferralDiscussed { .. }
             | EventBody::ReferralApproved { .. }
@@ -348,6 +356,22 @@ impl Offer {
         }
         if event.body.moves_etag() {
             self.version = event.seq;
+        }
+    }
+
+    fn contacted(&mut self, event: &Event, party: Party, urn: Option<Urn>) {
+        self.contacts.push(Contact { seq: event.seq, party, urn, on: event.effective, corrected_by: None });
+        if self.state == State::Identified {
+            self.state = State::Contacted;
+        }
+    }
+
+    fn contact_corrected(&mut self, by: Seq, contact: Seq) {
+        if let Some(mistake) = self.contacts.iter_mut().find(|it| it.seq == contact) {
+            mistake.corrected_by = Some(by);
+        }
+        if self.state == State::Contacted && self.standing_contacts().next().is_none() {
+            self.state = State::Identified;
         }
     }
 

@@ -28,6 +28,9 @@ fn the_responsible_body_is_told_first() {
         ("T", "body@4 accept:trust@5",     "school@6",          "accepted",             ""),
         ("T", "body@4 accept:trust@5 award start@6", "school@6", "delivering",          ""),
         ("S", "close:withdrawn@5",         "body@6",            "STATE_NOT_ALLOWED",    "allowed in: identified, contacted, accepted, delivering"),
+        // nor after the last day of contacts
+        ("S", "",                          "body@2022-10-31",   "contacted",            ""),
+        ("S", "",                          "body@2022-11-01",   "OUTSIDE_WINDOW",       "on or before 2022-10-31"),
         // no contact before the programme's first day
         ("S", "",                          "body@2021-09-01",   "contacted",            ""),
         ("S", "",                          "body@2021-08-31",   "OUTSIDE_PROGRAMME",    "on or after 2021-09-01"),
@@ -112,6 +115,8 @@ fn declining_and_starting() {
         ("S", "decline@5",                                  "decline@5", "STATE_NOT_ALLOWED", "while the offer is closed"),
 
         ("T", "body@4 accept:trust@5 award",                "start@6",   "delivering",        ""),
+        ("T", "body@4 accept:trust@5 award",                "start@5",   "delivering",        ""),
+        ("T", "body@4 accept:trust@5 award",                "start@4",   "DATE_ORDER",        "2021-10-04 lies before the offer was accepted, on 2021-10-05"),
         ("T", "body@4 accept:trust@5",                      "start@6",   "AWARD_MISSING",     "award support first"),
         ("T", "body@4 accept:trust@5 award settled",        "start@6",   "AWARD_MISSING",     "not yet settled"),
         ("T", "body@4 accept:trust@5 award drawn settled",  "start@6",   "AWARD_MISSING",     "not yet settled"),

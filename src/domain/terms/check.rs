@@ -18,6 +18,10 @@ pub(super) fn dates(dates: &Dates, rules: &[RuleDraft], report: &mut Report<'_>)
         report.add(claims.line, reason);
     }
     let Some(year) = &dates.year else { return };
+    if let Some(contacts) = dates.contact_until.as_ref().filter(|it| it.value < year.value.from) {
+        let reason = format!("contact_until {} is before the year begins {}", contacts.value, year.value.from);
+        report.add(contacts.line, reason);
+    }
     if let Some(programme) = &dates.programme {
         named_after(programme, year, report);
     }

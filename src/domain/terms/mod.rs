@@ -54,6 +54,7 @@ pub struct Terms {
     year: Period,
     award_window: Period,
     claims_until: Date,
+    contact_until: Option<Date>,
     judgement_date: JudgementDate,
     two_people_above: Pence,
     approvals_expire_days: u32,
@@ -108,6 +109,12 @@ impl Terms {
     #[must_use]
     pub const fn claims_until(&self) -> Date {
         self.claims_until
+    }
+
+    /// The last day of contacts; no limit where the terms name none.
+    #[must_use]
+    pub const fn contact_until(&self) -> Option<Date> {
+        self.contact_until
     }
 
     /// Which day dates a judgement.

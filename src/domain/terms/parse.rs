@@ -60,6 +60,7 @@ pub(super) struct Dates {
     pub(super) year: Option<At<Period>>,
     pub(super) award_window: Option<At<Period>>,
     pub(super) claims_until: Option<At<Date>>,
+    pub(super) contact_until: Option<At<Date>>,
 }
 
 pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<Mistake>> {
@@ -86,6 +87,7 @@ fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
         year: root.table("year", report).and_then(|t| period(t, report)),
         award_window: root.table("award_window", report).and_then(|t| period(t, report)),
         claims_until: root.date("claims_until", report),
+        contact_until: if root.has("contact_until") { root.date("contact_until", report) } else { None },
     };
     let name = root.text("name", report);
     let judgement_date = root.word("judgement_date", &JUDGEMENT_DATES, report);
@@ -113,6 +115,7 @@ fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
         year: dates.year?.value,
         award_window: dates.award_window?.value,
         claims_until: dates.claims_until?.value,
+        contact_until: dates.contact_until.map(|it| it.value),
         judgement_date: judgement_date?.value,
         two_people_above: two_people_above?.value,
         approvals_expire_days: approvals_expire_days?,

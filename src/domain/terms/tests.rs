@@ -33,6 +33,8 @@ fn each_mistake_is_reported_with_its_line_and_reason() {
         (r#"programme = "2021-22""#,                r#"programme = "2020-21""#,              "year ",                   "the year begins in 2021, but the programme is 2020-21"),
         ("year           = { from = 2021-09-01, to = 2022-08-31 }", "year = { from = 2022-09-01, to = 2021-08-31 }", "year ", "year ends 2021-08-31 before it begins 2022-09-01"),
         ("claims_until   = 2022-12-31",             "claims_until = 2022-08-01",             "claims_until",            "claims_until 2022-08-01 is before the award window ends 2022-08-31"),
+        ("contact_until  = 2022-10-31",             "contact_until = 2021-08-31",            "contact_until",           "contact_until 2021-08-31 is before the year begins 2021-09-01"),
+        ("contact_until  = 2022-10-31",             "contact_until = 7",                     "contact_until",           "contact_until must be a date (like 2021-09-01)"),
         ("claims_until   = 2022-12-31",             r#"claims_until = "soon""#,              "claims_until",            "claims_until must be a date (like 2021-09-01)"),
         ("claims_until   = 2022-12-31",             "claims_until = 2022-12-31T10:00:00",    "claims_until",            "claims_until must be a date (like 2021-09-01)"),
         (r#"judgement_date = "publication""#,       r#"judgement_date = "post""#,            "judgement_date",          r#"judgement_date: "post" is none of publication, inspection"#),

@@ -181,6 +181,18 @@ pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Asking
     fields.done(request.zip(all.map(refund)))
 }
 
+pub(super) fn undo(message: &proto::UndoMovementRequest) -> Asking {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let award = target(&mut fields, &message.award, &message.etag);
+    if message.sequence < 1 {
+        fields.wrong("sequence", "is the sequence of an event, 1 or more");
+    }
+    let movement = Seq(message.sequence);
+    let all = award.zip(fields.text("reason", &message.reason));
+    fields.done(request.zip(all.map(|(award, reason)| Command::Undo { award, movement, reason })))
+}
+
 fn target(fields: &mut Fields, award: &str, etag: &str) -> Option<AwardTarget> {
     let (award, etag) = (fields.parse("award", award), fields.etag("etag", etag));
     Some(AwardTarget { award: award?, etag })

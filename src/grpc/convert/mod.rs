@@ -57,6 +57,7 @@ both_ways!(outcome, outcome_from: offer::Outcome = proto::Outcome {
 });
 both_ways!(party, party_from: offer::Party = proto::Party { ResponsibleBody = ResponsibleBody, School = School });
 both_ways!(_acceptor, acceptor_from: offer::Acceptor = proto::Acceptor { School = School, Trust = Trust });
+both_ways!(_milestone, milestone_from: offer::Milestone = proto::Milestone { Accepted = Accepted, Started = Started });
 both_ways!(_decline_reason, decline_reason_from: offer::DeclineReason = proto::DeclineReason {
     SupportInPlace = SupportInPlace, NoCapacity = NoCapacity, NotWanted = NotWanted,
     ChangingTrust = ChangingTrust, Other = Other,
@@ -106,6 +107,8 @@ pub(super) fn offer(it: &Offer) -> proto::Offer {
         responsible_body: it.responsible.to_string(),
         terms_sha256: crate::domain::event::Hash(it.terms).to_string(),
         create_time: Some(timestamp(it.made_at)),
+        accepted_date: it.accepted.map(|accepted| accepted.on.to_string()).unwrap_or_default(),
+        started_date: it.started.map(|on| on.to_string()).unwrap_or_default(),
     }
 }
 
@@ -192,7 +195,7 @@ pub(super) fn warnings(told: &Told) -> Vec<proto::Warning> {
     let one = |it: &Warning| match it {
         Warning::DateInThePast(on) => proto::Warning {
             code: "DATE_IN_THE_PAST".to_owned(),
-            message: format!("{on} lies in the past; it is recorded as the date it happened"),
+            message: format!("{on} lies more than 60 days in the past; it is recorded as the date it happened"),
         },
         Warning::DrawRepeated(on) => proto::Warning {
             code: "DRAW_REPEATED".to_owned(),
@@ -236,6 +239,7 @@ fn fund_statement(it: &FundStatement) -> proto::FundStatement {
         spent: it.before.spent.get(),
         available_before: it.before.available.get(),
         available_after: it.after.available.get(),
+        as_of_shortfall: it.as_of_shortfall.map_or(0, crate::domain::money::Pence::get),
     }
 }
 
@@ -253,10 +257,19 @@ pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
         Some(FundChange::Withdraw { over_commit, .. }) => (String::new(), over_commit),
         Some(FundChange::Allocate { .. }) | None => (String::new(), false),
     };
-    let (funds, offer_etag, offer_region) = match &it.statement {
-        Some(Statement::Funds { funds }) => (funds.iter().map(fund_statement).collect(), String::new(), String::new()),
-        Some(Statement::Offer { etag, region }) => (Vec::new(), etag.clone(), region.to_string()),
-        None => Default::default(),
+    let (funds, moved_alone_pence) = match &it.statement {
+        Some(Statement::Funds { funds, moved_alone }) => {
+            (funds.iter().map(fund_statement).collect(), moved_alone.map_or(0, crate::domain::money::Pence::get))
+        }
+        Some(Statement::Import { .. } | Statement::Offer { .. }) | None => Default::default(),
+    };
+    let (offer_etag, offer_region) = match &it.statement {
+        Some(Statement::Offer { etag, region }) => (etag.clone(), region.to_string()),
+        Some(Statement::Funds { .. } | Statement::Import { .. }) | None => Default::default(),
+    };
+    let affected_offers = match &it.statement {
+        Some(Statement::Import { offers }) => offers.iter().map(ToString::to_string).collect(),
+        Some(Statement::Funds { .. } | Statement::Offer { .. }) | None => Vec::new(),
     };
     proto::Approval {
         approval: it.id.to_string(),
@@ -275,5 +288,7 @@ pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
         funds,
         offer_etag,
         offer_region,
+        moved_alone_pence,
+        affected_offers,
     }
 }

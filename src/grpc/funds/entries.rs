@@ -39,8 +39,17 @@ const COLUMNS: &[Column<EntryField>] = &[
 ];
 
 /// The kinds of event that move money.
-const KINDS: &[&str] =
-    &["fund_allocated", "fund_withdrawn", "funds_moved", "awarded", "drawn", "released", "refunded", "closed"];
+const KINDS: &[&str] = &[
+    "fund_allocated",
+    "fund_withdrawn",
+    "funds_moved",
+    "awarded",
+    "drawn",
+    "released",
+    "refunded",
+    "undone",
+    "closed",
+];
 
 fn kind(text: &str) -> Value {
     name(text, KINDS)

@@ -46,7 +46,7 @@ macro_rules! parts {
 /// The fields of an offer.
 pub(super) const PARTS: &[Part<proto::Offer>] = parts!(
     proto::Offer: offer, programme, recipient_kind, recipient, name, region, state, outcome, assignee, schools, contacts, etag,
-    trust_uid, responsible_body, terms_sha256, create_time,
+    trust_uid, responsible_body, terms_sha256, create_time, accepted_date, started_date,
 );
 
 /// Whether an offer has a field of this name.

@@ -61,6 +61,7 @@ entity! {
         before_close: Option<String>,
         accepted_by: Option<String>,
         accepted_on: Option<Date>,
+        started_on: Option<Date>,
         trust_uid: Option<i64>,
         responsible: String,
         terms_sha256: Vec<u8>,

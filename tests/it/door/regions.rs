@@ -9,11 +9,11 @@ use tonic::transport::Channel;
 use tsio::proto::{
     AcceptOfferRequest, Acceptor, AssignOfferRequest, BatchGetOffersRequest, BookDaysRequest, CancelBookingRequest,
     CheckAwardRequest, CloseOfferRequest, ContactOffersRequest, ContactedOffer, CorrectContactRequest,
-    CreateAwardsRequest, DeclineOfferRequest, DeclineReason, DrawAwardRequest, ExplainEligibilityRequest,
-    ExplainEligibilityResponse, GetAwardRequest, GetFundPositionRequest, GetFundRequest, GetOfferRequest,
-    IdentifyOffersRequest, IdentifyOffersResponse, ListAwardsRequest, ListAwardsResponse, ListFundsRequest,
-    ListFundsResponse, ListOfferEventsRequest, ListOffersRequest, ListOffersResponse, NoteOfferRequest, Outcome, Party,
-    ReleaseAwardRequest, StartOfferRequest, explain_eligibility_request::Subject,
+    CorrectOfferDateRequest, CreateAwardsRequest, DeclineOfferRequest, DeclineReason, DrawAwardRequest,
+    ExplainEligibilityRequest, ExplainEligibilityResponse, GetAwardRequest, GetFundPositionRequest, GetFundRequest,
+    GetOfferRequest, IdentifyOffersRequest, IdentifyOffersResponse, ListAwardsRequest, ListAwardsResponse,
+    ListFundsRequest, ListFundsResponse, ListOfferEventsRequest, ListOffersRequest, ListOffersResponse, Milestone,
+    NoteOfferRequest, Outcome, Party, ReleaseAwardRequest, StartOfferRequest, explain_eligibility_request::Subject,
 };
 use uuid::Uuid;
 
@@ -64,6 +64,7 @@ fn naming_an_offer(offer: &str) -> Vec<Named> {
         row("OfferService/ListOfferEvents", reader, ListOfferEventsRequest { offer: offer(), ..Default::default() }),
         row("OfferService/ContactOffers", officer, ContactOffersRequest { request_id: id(), offers, party, date, ..Default::default() }),
         row("OfferService/CorrectContact", officer, CorrectContactRequest { request_id: id(), offer: offer(), contact: 1, ..Default::default() }),
+        row("OfferService/CorrectOfferDate", officer, CorrectOfferDateRequest { request_id: id(), offer: offer(), milestone: Milestone::Accepted.into(), date: "2021-10-04".to_owned(), reason: "x".to_owned(), ..Default::default() }),
         row("OfferService/AcceptOffer", officer, AcceptOfferRequest { request_id: id(), offer: offer(), acceptor: Acceptor::School.into(), ..Default::default() }),
         row("OfferService/DeclineOffer", officer, DeclineOfferRequest { request_id: id(), offer: offer(), reason: DeclineReason::NoCapacity.into(), ..Default::default() }),
         row("OfferService/StartOffer", officer, StartOfferRequest { request_id: id(), offer: offer(), ..Default::default() }),

@@ -10,6 +10,7 @@ pub(super) async fn with(past: &mut Past, book: &Book) -> Vec<Tampering> {
     let mut rows = covered(past, book).await;
     rows.extend(beside(past, book).await);
     rows.extend(claims(past, book));
+    rows.extend(account_days(past, book));
     rows.extend(unreadable(past, book));
     rows.extend(forged(past));
     rows.extend(of_no_book(past, book));
@@ -79,6 +80,28 @@ async fn covered(past: &mut Past, book: &Book) -> Vec<Tampering> {
             format!("UPDATE invoices SET reference = 'INV8' WHERE award_id = {paid}"),
             fees.clone(),
             format!("UPDATE invoices SET reference = 'INV7' WHERE award_id = {paid}"),
+        ),
+    ]
+}
+
+/// The same of how an account changed by the day.
+fn account_days(past: &Past, book: &Book) -> Vec<Tampering> {
+    let credit_fund = &book.credit_fund;
+    let fund = past.id(credit_fund);
+    vec![
+        (
+            format!("UPDATE account_days SET change = change + 7 WHERE account_id = {fund}"),
+            format!("account {credit_fund} on "),
+            format!("UPDATE account_days SET change = change - 7 WHERE account_id = {fund}"),
+        ),
+        (
+            format!(
+                "UPDATE account_days SET on_day = '1999-01-01' WHERE account_id = {fund} AND on_day = '2021-09-01'"
+            ),
+            format!("account {credit_fund} on 1999-01-01: the record has no change on that day"),
+            format!(
+                "UPDATE account_days SET on_day = '2021-09-01' WHERE account_id = {fund} AND on_day = '1999-01-01'"
+            ),
         ),
     ]
 }

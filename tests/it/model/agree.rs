@@ -6,7 +6,7 @@ use tsio::proto::{self, AwardState, FundEntry, GetFundPositionRequest, OfferStat
 use super::command::{Command, Odd};
 use super::limits;
 use super::rules::Answer;
-use super::scheme::{Account, Award, BookingState, Scheme, State, Strand, Wish};
+use super::scheme::{Account, Award, BookingState, Open, Scheme, State, Strand, Wish};
 use super::world::{Sent, World};
 use crate::client::{YEAR, reason};
 use crate::money::{amounts, balances, refusal};
@@ -37,23 +37,27 @@ pub(super) fn answered(
             told.sort();
             assert_eq!(told, wanted, "{at}");
         }
-        (Answer::Waits(wish), Err(status)) if reason(&status) == "APPROVAL_REQUIRED" => {
+        (Answer::Waits(wish, on), Err(status)) if reason(&status) == "APPROVAL_REQUIRED" => {
             let approval = refusal(&status).approval;
             // Who asks for the same again is told of the approval that waits.
             match world.approvals.iter().position(|it| *it == approval) {
                 Some(known) => {
-                    let waiting = scheme.approvals[known];
-                    assert!(waiting.wish == wish && !waiting.given, "{at}: {waiting:?}");
+                    let waiting = &scheme.approvals[known];
+                    assert!(
+                        waiting.wish == wish && waiting.on == on && waiting.state == Open::Waits,
+                        "{at}: {waiting:?}"
+                    );
                 }
                 None => {
-                    scheme.waits(wish);
+                    scheme.waits(wish, on);
                     world.approvals.push(approval);
                 }
             }
         }
         (Answer::No(bars), Err(status)) => {
             let reason = reason(&status);
-            assert!(bars.contains(reason.as_str()), "{at}\nservice: {status:?}");
+            let as_of = reason == "FUNDS_INSUFFICIENT" && bars.contains("AS_OF");
+            assert!(as_of || bars.contains(reason.as_str()), "{at}\nservice: {status:?}");
             numbers(world, step, &status);
             limits::named(step, &bars, &status);
             limits::largest(step, &bars, &status);
@@ -66,10 +70,11 @@ pub(super) fn answered(
 fn number(world: &mut World, command: &Command, sent: Sent, at: &str) {
     match command {
         Command::CreateFund { .. } => world.funds.push(sent.fund.unwrap().fund),
-        Command::Award { lines, .. } => {
+        Command::Award { offer, lines, .. } => {
             assert_eq!(sent.awards.len(), lines.len(), "{at}");
             for award in sent.awards {
                 world.awards.push(award.award);
+                world.offers_of.push(*offer);
                 world.in_days.push(award.strand == Strand::Nle.name());
                 world.award_etags.push(award.etag);
                 world.bookings.push(Vec::new());
@@ -128,7 +133,8 @@ pub(super) async fn offer_of(world: &mut World, scheme: &Scheme, command: &Comma
         Command::Contact { offer, .. }
         | Command::Accept { offer, .. }
         | Command::Decline { offer, .. }
-        | Command::Start { offer }
+        | Command::Start { offer, .. }
+        | Command::CorrectDate { offer, .. }
         | Command::Close { offer, .. }
         | Command::Reopen { offer }
         | Command::Award { offer, .. } => *offer,
@@ -136,14 +142,17 @@ pub(super) async fn offer_of(world: &mut World, scheme: &Scheme, command: &Comma
         | Command::Cancel { award, .. }
         | Command::Draw { award, .. }
         | Command::Release { award, .. }
-        | Command::Refund { award, .. } => {
+        | Command::Refund { award, .. }
+        | Command::Undo { award, .. } => {
             whole_award(world, scheme, *award, at).await;
             scheme.awards[*award].offer
         }
-        Command::Give { approval, .. } => match scheme.approvals[*approval].wish {
-            Wish::Reopen(offer, _) => offer,
-            _ => return,
-        },
+        Command::Give { approval, .. } | Command::Deny { approval, .. } | Command::TakeBack { approval, .. } => {
+            match scheme.approvals[*approval].wish {
+                Wish::Reopen(offer, _) => offer,
+                _ => return,
+            }
+        }
         Command::CreateFund { .. } | Command::Change { .. } => return,
     };
     whole_offer(world, scheme, offer, at).await;
@@ -228,6 +237,8 @@ async fn whole_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str)
         State::Closed => OfferState::Closed,
     };
     assert_eq!((seen.state(), seen.contacts.len()), (state, model.told.len()), "{at}");
+    let dates = [&model.accepted, &model.started].map(|it| it.clone().unwrap_or_default());
+    assert_eq!([&seen.accepted_date, &seen.started_date].map(String::clone), dates, "{at}");
     let mut model = model.clone();
     for strand in [Strand::Nle, Strand::Credit] {
         let cap = whole.caps.iter().find(|it| it.strand == strand.name());

@@ -50,6 +50,32 @@ impl Scheme {
         bars
     }
 
+    /// Why so much of a payment does not stand again: what other payments of its invoice are there by now.
+    pub(super) fn bars_again(&self, (award, paid): (usize, usize), amount: i64) -> No {
+        let it = &self.awards[award];
+        let mine = &it.invoices[paid];
+        let standing = self.awards.iter().filter(|other| other.issuer == it.issuer).flat_map(Award::standing);
+        let others: Vec<&Invoice> =
+            standing.filter(|other| other.reference == mine.reference && !std::ptr::eq(*other, mine)).collect();
+        let mut bars = No::new();
+        let Some(first) = others.first() else { return bars };
+        let (sum, _) = self.paid(&it.issuer, &mine.reference);
+        match (first.total, mine.total) {
+            (None, _) | (_, None) => drop(bars.insert("INVOICE_PAID")),
+            (Some(theirs), Some(mine)) if theirs != mine => drop(bars.insert("CLAIM_TOTAL_DIFFERS")),
+            (Some(total), _) => {
+                let without = sum - it.strand.cost(mine.amount - mine.refunded);
+                if without >= total {
+                    bars.insert("INVOICE_PAID");
+                }
+                if sum + it.strand.cost(amount) > total {
+                    bars.insert("CLAIM_TOTAL_EXCEEDED");
+                }
+            }
+        }
+        bars
+    }
+
     /// Whether a leader is funded, but for these awards of which nothing is left.
     pub(super) fn is_funded(&self, leader: &str) -> bool {
         let of_leader = self.awards.iter().filter(|it| it.strand == Strand::Npqel && it.leader == leader);

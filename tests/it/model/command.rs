@@ -5,7 +5,7 @@
 use chrono::{Days, NaiveDate};
 use fastrand::Rng;
 
-use super::scheme::{Award, BookingState, No, REGION, Scheme, State, Strand, Who, Wish};
+use super::scheme::{Award, BookingState, No, Open, REGION, Scheme, State, Strand, Who, Wish};
 use crate::money::PROVIDER;
 
 /// One award to make.
@@ -72,6 +72,12 @@ pub(super) enum Command {
     },
     Start {
         offer: usize,
+        date: String,
+    },
+    CorrectDate {
+        offer: usize,
+        accepted: bool,
+        date: String,
     },
     Close {
         offer: usize,
@@ -85,12 +91,21 @@ pub(super) enum Command {
         approval: usize,
         asker: bool,
     },
+    Deny {
+        approval: usize,
+        asker: bool,
+    },
+    TakeBack {
+        approval: usize,
+        asker: bool,
+    },
     CreateFund {
         strand: Strand,
         region: &'static str,
     },
     Change {
         wish: Wish,
+        date: String,
     },
     Award {
         offer: usize,
@@ -125,6 +140,11 @@ pub(super) enum Command {
         invoice: Option<String>,
         date: String,
     },
+    /// The award's movement of this number.
+    Undo {
+        award: usize,
+        moved: usize,
+    },
     Odd(Odd, Box<Command>),
 }
 
@@ -149,6 +169,8 @@ impl Command {
                 self,
                 Self::Contact { .. }
                     | Self::Give { .. }
+                    | Self::Deny { .. }
+                    | Self::TakeBack { .. }
                     | Self::CreateFund { .. }
                     | Self::Reopen { .. }
                     | Self::Odd(..)
@@ -169,7 +191,7 @@ impl Generator {
     }
 
     /// The day that what has no other date happens on.
-    pub(super) fn today(&self) -> String {
+    fn today(&self) -> String {
         self.today.to_string()
     }
 
@@ -203,8 +225,11 @@ impl Generator {
         if self.one_in(15) { wrong.to_owned() } else { self.today() }
     }
 
-    /// The date of something about an award: often enough the day before it was made.
+    /// The date of something about an award: often enough the day before it was made, or a few days ago.
     fn since(&mut self, award: &Award, wrong: &str) -> String {
+        if self.one_in(5) {
+            return self.some_days_ago();
+        }
         let made: NaiveDate = award.on.parse().unwrap();
         if self.one_in(15) { (made - Days::new(1)).to_string() } else { self.date(wrong) }
     }
@@ -228,15 +253,21 @@ impl Generator {
                 Command::Accept { offer, by, date: self.date("2021-08-15") }
             }
             State::Accepted if self.one_in(12) => Command::Decline { offer, date: self.some_days_ago() },
-            State::Accepted => Command::Start { offer },
+            State::Accepted if self.one_in(6) => self.correct_date(offer),
+            State::Accepted => Command::Start { offer, date: self.some_days_ago() },
             State::Delivering if self.one_in(6) => {
                 let outcomes = ["completed", "withdrawn", "lapsed", "ineligible", "superseded"];
                 let outcome = outcomes[self.rng.usize(0..outcomes.len())];
                 Command::Close { offer, outcome, date: self.some_days_ago() }
             }
+            State::Delivering if self.one_in(3) => self.correct_date(offer),
             State::Delivering => self.contact(offer, Who::Body),
             State::Closed => Command::Reopen { offer },
         }
+    }
+
+    fn correct_date(&mut self, offer: usize) -> Command {
+        Command::CorrectDate { offer, accepted: self.one_in(2), date: self.some_days_ago() }
     }
 
     fn any_state(&mut self) -> State {
@@ -246,6 +277,7 @@ impl Generator {
 
     fn contact(&mut self, offer: usize, who: Who) -> Command {
         let date = match self.rng.u32(0..12) {
+            0 if self.one_in(4) => "2022-11-01".to_owned(),
             0 => "2021-08-15".to_owned(),
             1 => (self.today - Days::new(5)).to_string(),
             _ => self.today(),
@@ -254,13 +286,27 @@ impl Generator {
     }
 
     fn give(&mut self, scheme: &Scheme) -> Command {
-        let open: Vec<usize> = (0..scheme.approvals.len()).filter(|it| !scheme.approvals[*it].given).collect();
+        let open = Self::open(scheme);
         let approval = if open.is_empty() || self.one_in(6) {
             self.rng.usize(0..scheme.approvals.len())
         } else {
             open[self.rng.usize(0..open.len())]
         };
-        Command::Give { approval, asker: self.one_in(5) }
+        match self.rng.u32(0..10) {
+            0 => Command::Deny { approval, asker: self.one_in(5) },
+            1 => Command::TakeBack { approval, asker: !self.one_in(5) },
+            _ => Command::Give { approval, asker: self.one_in(5) },
+        }
+    }
+
+    fn open(scheme: &Scheme) -> Vec<usize> {
+        (0..scheme.approvals.len()).filter(|it| scheme.approvals[*it].state == Open::Waits).collect()
+    }
+
+    /// An approval that expires now, once in a while.
+    pub(super) fn expires(&mut self, scheme: &Scheme) -> Option<usize> {
+        let open = Self::open(scheme);
+        (!open.is_empty() && self.one_in(40)).then(|| open[self.rng.usize(0..open.len())])
     }
 
     fn money(&mut self, scheme: &Scheme) -> Command {
@@ -290,7 +336,7 @@ impl Generator {
                 Wish::Move(fund, to, near(&mut self.rng))
             }
         };
-        Command::Change { wish }
+        Command::Change { wish, date: self.some_days_ago() }
     }
 
     fn award(&mut self, scheme: &Scheme) -> Command {
@@ -304,7 +350,7 @@ impl Generator {
         let count = if self.one_in(4) { self.rng.usize(2..=3) } else { 1 };
         let lines = (0..count).map(|_| self.line(&scheme.offers[offer])).collect();
         let wrong = if self.one_in(2) { "2021-08-15" } else { "2022-09-15" };
-        let date = self.date(wrong);
+        let date = if self.one_in(3) { self.some_days_ago() } else { self.date(wrong) };
         Command::Award { offer, lines, date }
     }
 
@@ -338,6 +384,11 @@ impl Generator {
         match self.rng.u32(0..10) {
             0..5 => self.draw(award, it),
             5 => self.release(award, it),
+            6 if self.one_in(2) && !it.moves.is_empty() => {
+                let last = it.moves.len() - 1;
+                let moved = if self.one_in(3) { self.rng.usize(0..last + 2) } else { last };
+                Command::Undo { award, moved }
+            }
             6 if it.drawn > it.refunded || self.one_in(4) => self.refund(award, it),
             7 | 8 if !it.bookings.is_empty() => {
                 Command::Cancel { award, booking: self.rng.usize(0..it.bookings.len() + 1) }

@@ -14,7 +14,8 @@ use crate::money::refusal;
 fn kind(reason: &str) -> &'static str {
     match reason {
         "STATE_NOT_ALLOWED" => "state",
-        "OUTSIDE_WINDOW" | "OUTSIDE_PROGRAMME" => "period",
+        "OUTSIDE_WINDOW" | "OUTSIDE_PROGRAMME" | "DATE_ORDER" => "period",
+        "AS_OF" => "as_of",
         "STRAND_NOT_OFFERED" | "PARTNER_NOT_SUITABLE" | "LEADER_FUNDED" | "NOT_FOUND" => "recipient",
         "PROVIDER_NOT_ACCREDITED" => "terms",
         "CAP_EXCEEDED" => "cap",
@@ -52,14 +53,23 @@ pub(super) fn named(step: &Step<'_>, bars: &No, status: &Status) {
 
 /// Where numbers alone bind, the largest amount is what they leave.
 pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
-    let numbers =
-        ["CAP_EXCEEDED", "FUNDS_INSUFFICIENT", "FUND_OVER_COMMITTED", "AWARD_EXCEEDED", "CLAIM_TOTAL_EXCEEDED"];
+    let numbers = [
+        "AS_OF",
+        "CAP_EXCEEDED",
+        "FUNDS_INSUFFICIENT",
+        "FUND_OVER_COMMITTED",
+        "AWARD_EXCEEDED",
+        "CLAIM_TOTAL_EXCEEDED",
+    ];
     if !bars.iter().all(|it| numbers.contains(it)) {
         return;
     }
     let wanted = match step.command {
-        Command::Award { offer, lines, .. } => match lines.as_slice() {
-            [line] => room(step.before, *offer, line.strand),
+        Command::Award { offer, lines, date } => match lines.as_slice() {
+            [line] => {
+                let as_of = step.before.as_of(*offer, line.strand, date);
+                room(step.before, *offer, line.strand).min(as_of.0).min(as_of.1)
+            }
             _ => return,
         },
         Command::Book { award, .. } | Command::Release { award, .. } => {
@@ -71,12 +81,13 @@ pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
             let left = invoice.as_ref().and_then(|named| step.before.left_of(it, named, *total));
             left.unwrap_or(i64::MAX).min(it.committed() - it.booked())
         }
-        Command::Refund { award, amount, invoice, .. } => {
+        Command::Refund { award, amount, invoice, date } => {
             let it = &step.before.awards[*award];
-            match it.taken_back(*amount, invoice.as_deref()) {
-                TakenBack::Of(at) => it.invoices[at].amount - it.invoices[at].refunded,
-                TakenBack::Without | TakenBack::Unsaid => it.without_invoice(),
-            }
+            let (paid, left) = match it.taken_back(*amount, invoice.as_deref()) {
+                TakenBack::Of(at) => (Some(at), it.invoices[at].amount - it.invoices[at].refunded),
+                TakenBack::Without | TakenBack::Unsaid => (None, it.without_invoice()),
+            };
+            left.min(it.least_spent(paid, date))
         }
         _ => return,
     };

@@ -2,8 +2,9 @@
 
 use super::claims::TakenBack;
 use super::command::{Command, Line};
+use super::dates::Days;
 use super::scheme::{
-    ALONE, Account, Approval, Award, Booking, BookingState, CLAIMS_UNTIL, Fund, Invoice, No, Scheme, State, Strand,
+    ALONE, Account, Award, BookingState, CLAIMS_UNTIL, CONTACT_UNTIL, Fund, Invoice, No, Open, Scheme, State, Strand,
     Verb, WINDOW, Who, Wish,
 };
 
@@ -13,22 +14,23 @@ pub(super) enum Answer {
     Done,
     /// Closed, and this was given back.
     Closed(Vec<(usize, i64)>),
-    /// A second person has to say so; the approval is the model's next unless one waits already.
-    Waits(Wish),
+    /// A second person has to say so, to what happens on that day; the approval is the model's next unless one waits
+    /// already.
+    Waits(Wish, String),
     /// For one of these reasons, no.
     No(No),
 }
 
-fn no(reason: &'static str) -> Answer {
+pub(super) fn no(reason: &'static str) -> Answer {
     Answer::No(No::from([reason]))
 }
 
 /// No for all of these, if there are any; else carry out.
-fn unless(bars: No, carry_out: impl FnOnce() -> Answer) -> Answer {
+pub(super) fn unless(bars: No, carry_out: impl FnOnce() -> Answer) -> Answer {
     if bars.is_empty() { carry_out() } else { Answer::No(bars) }
 }
 
-const LIVE: [State; 2] = [State::Accepted, State::Delivering];
+pub(super) const LIVE: [State; 2] = [State::Accepted, State::Delivering];
 
 impl Scheme {
     /// Judges a command and carries it out.
@@ -38,12 +40,15 @@ impl Scheme {
             Command::Contact { offer, who, date } => self.contact(*offer, *who, date),
             Command::Accept { offer, by, date } => self.accept(*offer, *by, date),
             Command::Decline { offer, date } => self.decline(*offer, date),
-            Command::Start { offer } => self.start(*offer),
+            Command::Start { offer, date } => self.start(*offer, date),
+            Command::CorrectDate { offer, accepted, date } => self.correct_date(*offer, *accepted, date),
             Command::Close { offer, outcome, date } => self.close(*offer, outcome, date),
             Command::Reopen { offer } => self.reopen(*offer),
             Command::Give { approval, asker } => self.give(*approval, *asker),
+            Command::Deny { approval, asker } => self.deny(*approval, *asker),
+            Command::TakeBack { approval, asker } => self.take_back(*approval, *asker),
             Command::CreateFund { strand, region } => self.create_fund(*strand, region),
-            Command::Change { wish } => self.change(*wish),
+            Command::Change { wish, date } => self.change(*wish, date),
             Command::Award { offer, lines, date } => self.award(*offer, lines, date),
             Command::Book { award, half_days, date } => self.book(*award, *half_days, date),
             Command::Cancel { award, booking } => self.cancel(*award, *booking),
@@ -53,6 +58,7 @@ impl Scheme {
             }
             Command::Release { award, amount, date } => self.release(*award, *amount, date),
             Command::Refund { award, amount, invoice, date } => self.refund(*award, *amount, invoice.as_deref(), date),
+            Command::Undo { award, moved } => self.undo(*award, *moved),
         }
     }
 
@@ -64,6 +70,9 @@ impl Scheme {
         }
         if date < WINDOW.0 {
             bars.insert("OUTSIDE_PROGRAMME");
+        }
+        if date > CONTACT_UNTIL {
+            bars.insert("OUTSIDE_WINDOW");
         }
         if who == Who::School && !it.told.iter().any(|(told, on)| *told == Who::Body && on.as_str() <= date) {
             bars.insert("CONTACT_MISSING");
@@ -94,35 +103,37 @@ impl Scheme {
         }
         unless(bars, || {
             it.state = State::Accepted;
+            (it.acceptor, it.accepted) = (by, Some(date.to_owned()));
             it.happened("accepted");
             Answer::Done
         })
     }
 
     fn decline(&mut self, offer: usize, date: &str) -> Answer {
-        let mut bars = self.too_early_to_end(offer, date);
+        let mut bars = No::new();
+        if self.closes_too_early(offer, date, true) {
+            bars.insert("DATE_ORDER");
+        }
         if self.offers[offer].state > State::Accepted {
             bars.insert("STATE_NOT_ALLOWED");
         }
-        unless(bars, || Answer::Closed(self.end(offer)))
+        unless(bars, || Answer::Closed(self.end(offer, date)))
     }
 
-    /// Nothing is given back before the day it was awarded.
-    fn too_early_to_end(&self, offer: usize, date: &str) -> No {
-        let mut given_back = self.awards.iter().filter(|it| it.offer == offer && it.committed() > 0);
-        if given_back.any(|it| date < it.on.as_str()) { No::from(["OUTSIDE_WINDOW"]) } else { No::new() }
-    }
-
-    fn start(&mut self, offer: usize) -> Answer {
+    fn start(&mut self, offer: usize, date: &str) -> Answer {
         let mut bars = No::new();
         if self.offers[offer].state != State::Accepted {
             bars.insert("STATE_NOT_ALLOWED");
         }
-        if !self.awards.iter().any(|it| it.offer == offer && it.committed() > 0) {
+        if !self.awards_under(offer).any(|it| it.committed() > 0) {
             bars.insert("AWARD_MISSING");
+        }
+        if self.offers[offer].accepted.as_deref().is_some_and(|accepted| date < accepted) {
+            bars.insert("DATE_ORDER");
         }
         unless(bars, || {
             self.offers[offer].state = State::Delivering;
+            self.offers[offer].started = Some(date.to_owned());
             self.offers[offer].happened("started");
             Answer::Done
         })
@@ -131,14 +142,17 @@ impl Scheme {
     /// On a day inside the programme.
     fn close(&mut self, offer: usize, outcome: &str, date: &str) -> Answer {
         let state = self.offers[offer].state;
-        let mut bars = self.too_early_to_end(offer, date);
+        let mut bars = No::new();
+        if self.closes_too_early(offer, date, false) {
+            bars.insert("DATE_ORDER");
+        }
         if state == State::Closed || (outcome == "completed" && state != State::Delivering) {
             bars.insert("STATE_NOT_ALLOWED");
         }
         if outcome == "lapsed" {
             bars.insert("PROGRAMME_NOT_ENDED");
         }
-        unless(bars, || Answer::Closed(self.end(offer)))
+        unless(bars, || Answer::Closed(self.end(offer, date)))
     }
 
     fn reopen(&mut self, offer: usize) -> Answer {
@@ -146,91 +160,46 @@ impl Scheme {
         if it.state != State::Closed {
             return no("STATE_NOT_ALLOWED");
         }
-        Answer::Waits(Wish::Reopen(offer, it.version))
-    }
-
-    /// A new approval waits for a second person.
-    pub(super) fn waits(&mut self, wish: Wish) {
-        if let Wish::Reopen(offer, _) = wish {
-            self.offers[offer].events.push("approval_opened");
-        }
-        let short = self.short_after(wish);
-        self.approvals.push(Approval { wish, given: false, short });
-    }
-
-    /// By how much the funds of a wish would be short with it.
-    fn short_after(&self, wish: Wish) -> [i64; 2] {
-        let short = |fund: usize, more: i64| (-(self.funds[fund].account.available() + more)).max(0);
-        match wish {
-            // It leaves nothing shorter, and is not asked.
-            Wish::Reopen(..) | Wish::Allocate(..) => [0, 0],
-            Wish::Withdraw(fund, amount, _) => [short(fund, -amount), 0],
-            Wish::Move(from, to, amount) => [short(from, -amount), short(to, amount)],
-        }
-    }
-
-    fn give(&mut self, approval: usize, asker: bool) -> Answer {
-        let Approval { wish, given, short } = self.approvals[approval];
-        let mut bars = No::new();
-        if given {
-            bars.insert("APPROVAL_NOT_OPEN");
-        }
-        if asker {
-            bars.insert("SELF_APPROVAL");
-        }
-        if !bars.is_empty() {
-            return Answer::No(bars);
-        }
-        if let Wish::Reopen(offer, version) = wish {
-            let it = &self.offers[offer];
-            if it.state != State::Closed || it.version != version {
-                return Answer::No(No::from(["STATE_NOT_ALLOWED", "APPROVAL_NOT_OPEN"]));
-            }
-        }
-        let mut bars = self.bars(wish);
-        let now = self.short_after(wish);
-        if bars.is_empty() && (now[0] > short[0] || now[1] > short[1]) {
-            bars.insert("APPROVAL_EXCEEDED");
-        }
-        unless(bars, || {
-            self.approvals[approval].given = true;
-            if let Wish::Reopen(offer, _) = wish {
-                let it = &mut self.offers[offer];
-                it.state = it.before_close;
-                it.events.push("approval_given");
-                it.happened("reopened");
-            }
-            self.moved(wish);
-            Answer::Done
-        })
+        Answer::Waits(Wish::Reopen(offer, it.version), String::new())
     }
 
     fn create_fund(&mut self, strand: Strand, region: &'static str) -> Answer {
         if self.funds.iter().any(|it| it.strand == strand && it.region == region) {
             return no("FUND_EXISTS");
         }
-        self.funds.push(Fund { strand, region, account: Account::of(0), entries: Vec::new() });
+        self.funds.push(Fund {
+            strand,
+            region,
+            account: Account::of(0),
+            days: Days::default(),
+            alone: 0,
+            entries: Vec::new(),
+        });
         Answer::Done
     }
 
-    fn change(&mut self, wish: Wish) -> Answer {
-        let bars = self.bars(wish);
+    fn change(&mut self, wish: Wish, on: &str) -> Answer {
+        let bars = self.bars(wish, on);
         unless(bars, || {
+            let (funds, amount) = wish.moves();
+            let alone = funds.iter().map(|it| self.funds[*it].alone).max().unwrap_or(0);
             let two = match wish {
-                Wish::Allocate(_, amount) | Wish::Withdraw(_, amount, false) | Wish::Move(_, _, amount) => {
-                    amount > ALONE
-                }
+                // With what the same person moved alone before, which is all of this month's.
+                Wish::Allocate(..) | Wish::Withdraw(_, _, false) | Wish::Move(..) => alone + amount > ALONE,
                 // Where it does cut below what is promised, whatever the amount.
                 Wish::Withdraw(fund, amount, true) => {
-                    amount > ALONE || amount > self.funds[fund].account.available().max(0)
+                    let it = &self.funds[fund];
+                    let most = if it.binds() { it.days.least(0, on).min(it.account.available()) } else { i64::MAX };
+                    alone + amount > ALONE || amount > most.max(0)
                 }
                 Wish::Reopen(..) => true,
             };
             // Also where one person could do it by now, as long as the same waits to be given.
-            if two || self.approvals.iter().any(|it| it.wish == wish && !it.given) {
-                return Answer::Waits(wish);
+            if two || self.approvals.iter().any(|it| it.wish == wish && it.on == on && it.state == Open::Waits) {
+                return Answer::Waits(wish, on.to_owned());
             }
-            self.moved(wish);
+            self.moved(wish, on);
+            funds.iter().for_each(|it| self.funds[*it].alone += amount);
             Answer::Done
         })
     }
@@ -249,7 +218,10 @@ impl Scheme {
         // Each line after the others: what they would take is taken.
         let mut after = self.clone();
         for line in lines {
-            bars.extend(self.bars_line(&mut after, offer, line));
+            bars.extend(self.bars_line(&mut after, offer, line, date));
+        }
+        if self.offers[offer].accepted.as_deref().is_some_and(|day| date < day) {
+            bars.insert("DATE_ORDER");
         }
         unless(bars, || {
             for line in lines {
@@ -267,16 +239,18 @@ impl Scheme {
                     refunded: 0,
                     bookings: Vec::new(),
                     invoices: Vec::new(),
+                    moves: Vec::new(),
+                    given_back: Vec::new(),
                     version: 0,
                 });
-                self.post(self.awards.len() - 1, Verb::Commit, line.amount, "awarded");
+                self.post(self.awards.len() - 1, Verb::Commit, line.amount, "awarded", date);
                 self.offers[offer].happened("awarded");
             }
             Answer::Done
         })
     }
 
-    fn bars_line(&self, after: &mut Self, offer: usize, line: &Line) -> No {
+    fn bars_line(&self, after: &mut Self, offer: usize, line: &Line, date: &str) -> No {
         let mut bars = No::new();
         let strand = line.strand;
         if !self.offers[offer].offered(strand) {
@@ -297,12 +271,20 @@ impl Scheme {
         if strand == Strand::Npqel && (self.is_funded(&line.leader) || !after.leaders.insert(line.leader.clone())) {
             bars.insert("LEADER_FUNDED");
         }
+        let days = if strand == Strand::Nle { 0 } else { 1 };
         if let Some(cap) = after.offers[offer].cap(strand) {
             cap.committed += line.amount;
             if self.offers[offer].offered(strand) && cap.available() < 0 {
                 bars.insert("CAP_EXCEEDED");
             }
         }
+        // What is too much by now is not asked of the days before.
+        let (cap, fund) = after.as_of(offer, strand, date);
+        if self.offers[offer].offered(strand) && line.amount > cap && !bars.contains("CAP_EXCEEDED") {
+            bars.insert("AS_OF");
+        }
+        after.offers[offer].days[days].add(date, -line.amount);
+        let too_early = strand.cost(line.amount) > fund;
         match self.fund_of(strand, offer) {
             None => {
                 bars.insert("FUND_MISSING");
@@ -313,8 +295,11 @@ impl Scheme {
                 }
                 let fund = &mut after.funds[fund];
                 fund.account.committed += strand.cost(line.amount);
+                fund.days.add(date, -strand.cost(line.amount));
                 if fund.over_committed() {
                     bars.insert("FUNDS_INSUFFICIENT");
+                } else if too_early {
+                    bars.insert("AS_OF");
                 }
             }
         }
@@ -322,49 +307,10 @@ impl Scheme {
     }
 
     /// Records that something happened to an award, and with it to its offer.
-    fn touched(&mut self, award: usize, kind: &'static str) {
+    pub(super) fn touched(&mut self, award: usize, kind: &'static str) {
         let it = &mut self.awards[award];
         it.version += 1;
         self.offers[it.offer].happened(kind);
-    }
-
-    fn book(&mut self, award: usize, half_days: i64, date: &str) -> Answer {
-        let it = &self.awards[award];
-        let mut bars = No::new();
-        if !LIVE.contains(&self.offers[it.offer].state) {
-            bars.insert("STATE_NOT_ALLOWED");
-        }
-        if it.strand == Strand::Nlg {
-            bars.insert("BOOKING_LEADER_MISSING");
-        } else if it.strand != Strand::Nle {
-            bars.insert("UNIT_MISMATCH");
-        } else if half_days > it.committed() - it.booked() {
-            bars.insert("AWARD_EXCEEDED");
-        }
-        if date > CLAIMS_UNTIL || date < it.on.as_str() {
-            bars.insert("OUTSIDE_WINDOW");
-        }
-        unless(bars, || {
-            self.awards[award].bookings.push(Booking { half_days, state: BookingState::Booked });
-            self.touched(award, "days_booked");
-            Answer::Done
-        })
-    }
-
-    fn cancel(&mut self, award: usize, booking: usize) -> Answer {
-        let it = &self.awards[award];
-        let mut bars = No::new();
-        if !LIVE.contains(&self.offers[it.offer].state) {
-            bars.insert("STATE_NOT_ALLOWED");
-        }
-        if it.bookings.get(booking).is_none_or(|it| it.state != BookingState::Booked) {
-            bars.insert("BOOKING_NOT_OPEN");
-        }
-        unless(bars, || {
-            self.awards[award].bookings[booking].state = BookingState::Cancelled;
-            self.touched(award, "booking_cancelled");
-            Answer::Done
-        })
     }
 
     fn draw(
@@ -382,8 +328,14 @@ impl Scheme {
         if amount > it.committed() {
             bars.insert("AWARD_EXCEEDED");
         }
-        if date > CLAIMS_UNTIL || date < it.on.as_str() {
+        if date > CLAIMS_UNTIL {
             bars.insert("OUTSIDE_WINDOW");
+        }
+        if date < it.on.as_str() {
+            bars.insert("DATE_ORDER");
+        }
+        if self.offers[it.offer].started.as_deref().is_some_and(|day| date < day) {
+            bars.insert("DATE_ORDER");
         }
         if let Some(booking) = booking
             && it.bookings.get(booking).is_none_or(|it| it.state != BookingState::Booked)
@@ -393,11 +345,16 @@ impl Scheme {
                 bars.insert("AWARD_EXCEEDED");
             }
         }
+        if it.taken_too_early(amount, date) {
+            bars.insert("DATE_ORDER");
+        }
         bars.extend(self.bars_claim(it, amount, invoice));
         let paid = invoice.map(|(reference, given)| (reference.to_owned(), self.total_of(it, reference, given)));
         unless(bars, || {
-            self.post(award, Verb::Spend, amount, "drawn");
+            self.post(award, Verb::Spend, amount, "drawn", date);
             let it = &mut self.awards[award];
+            let payment = invoice.map(|_| it.invoices.len());
+            it.moved(Verb::Spend, amount, date, booking, payment);
             it.drawn += amount;
             if let Some(booking) = booking {
                 it.bookings[booking].state = BookingState::Delivered;
@@ -418,12 +375,13 @@ impl Scheme {
         if amount > it.committed() || amount == 0 {
             bars.insert("AWARD_EXCEEDED");
         }
-        if date < it.on.as_str() {
-            bars.insert("OUTSIDE_WINDOW");
+        if date < it.on.as_str() || it.taken_too_early(amount, date) {
+            bars.insert("DATE_ORDER");
         }
         unless(bars, || {
-            self.post(award, Verb::Release, amount, "released");
+            self.post(award, Verb::Release, amount, "released", date);
             self.awards[award].released += amount;
+            self.awards[award].moved(Verb::Release, amount, date, None, None);
             self.touched(award, "released");
             Answer::Done
         })
@@ -436,7 +394,7 @@ impl Scheme {
             bars.insert("AWARD_EXCEEDED");
         }
         if date < it.on.as_str() {
-            bars.insert("OUTSIDE_WINDOW");
+            bars.insert("DATE_ORDER");
         }
         let refunded = match it.taken_back(amount, invoice) {
             TakenBack::Of(paid) => Some(paid),
@@ -451,9 +409,14 @@ impl Scheme {
         if amount > most {
             bars.insert("AWARD_EXCEEDED");
         }
+        // As of each day from its own on, so much must have been drawn.
+        if it.refunded_too_early(refunded, amount, date) {
+            bars.insert("DATE_ORDER");
+        }
         unless(bars, || {
-            self.post(award, Verb::Refund, amount, "refunded");
+            self.post(award, Verb::Refund, amount, "refunded", date);
             let it = &mut self.awards[award];
+            it.moved(Verb::Refund, amount, date, None, refunded);
             it.refunded += amount;
             if let Some(paid) = refunded {
                 it.invoices[paid].refunded += amount;

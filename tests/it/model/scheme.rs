@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use super::dates::{Days, change};
+
 /// Pence of a half-day: £600 a day.
 pub(super) const HALF_DAY: i64 = 30_000;
 /// Pence that one person may move.
@@ -12,6 +14,8 @@ pub(super) const ALONE: i64 = 5_000_000;
 /// First and last day of the award window, and the last on which claims are paid.
 pub(super) const WINDOW: (&str, &str) = ("2021-09-01", "2022-08-31");
 pub(super) const CLAIMS_UNTIL: &str = "2022-12-31";
+/// The last day of contacts.
+pub(super) const CONTACT_UNTIL: &str = "2022-10-31";
 /// The region of one of the offers that funds are made for, too.
 pub(super) const REGION: &str = "West Midlands";
 
@@ -91,9 +95,15 @@ pub(super) struct Offer {
     pub(super) state: State,
     pub(super) before_close: State,
     pub(super) told: Vec<(Who, String)>,
+    /// Who accepted.
+    pub(super) acceptor: Who,
+    pub(super) accepted: Option<String>,
+    pub(super) started: Option<String>,
     /// Of NLE half-days, and of credit where it is offered.
     pub(super) nle: Account,
     pub(super) credit: Account,
+    /// How what is available of either changed by the day.
+    pub(super) days: [Days; 2],
     /// How often state, contacts or awards have changed: what its etag says.
     pub(super) version: usize,
     /// The kinds of its events.
@@ -109,6 +119,10 @@ impl Offer {
             state: State::Identified,
             before_close: State::Identified,
             told: Vec::new(),
+            acceptor: Who::Body,
+            accepted: None,
+            started: None,
+            days: Default::default(),
             nle: Account::of(if trust { 10 } else { 6 }),
             credit: Account::of(if trust { 0 } else { 1_000_000 }),
             version: 0,
@@ -143,6 +157,9 @@ pub(super) struct Fund {
     pub(super) strand: Strand,
     pub(super) region: &'static str,
     pub(super) account: Account,
+    pub(super) days: Days,
+    /// Pence that one person has moved on it without a second.
+    pub(super) alone: i64,
     /// What moved: the kind of the event, the verb, pence.
     pub(super) entries: Vec<(&'static str, &'static str, i64)>,
 }
@@ -185,6 +202,18 @@ pub(super) struct Invoice {
     pub(super) total: Option<i64>,
 }
 
+/// What moved an amount of an award: spent, released or refunded.
+#[derive(Debug, Clone)]
+pub(super) struct Move {
+    pub(super) verb: Verb,
+    pub(super) amount: i64,
+    pub(super) on: String,
+    pub(super) booking: Option<usize>,
+    /// The payment of an invoice that it made or takes back.
+    pub(super) invoice: Option<usize>,
+    pub(super) undone: Option<String>,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Award {
     pub(super) offer: usize,
@@ -201,6 +230,9 @@ pub(super) struct Award {
     pub(super) refunded: i64,
     pub(super) bookings: Vec<Booking>,
     pub(super) invoices: Vec<Invoice>,
+    pub(super) moves: Vec<Move>,
+    /// What closing the offer gave back, and the day of that.
+    pub(super) given_back: Vec<(String, i64)>,
     pub(super) version: usize,
 }
 
@@ -211,6 +243,10 @@ impl Award {
 
     pub(super) fn booked(&self) -> i64 {
         self.bookings.iter().filter(|it| it.state == BookingState::Booked).map(|it| it.half_days).sum()
+    }
+
+    pub(super) fn moved(&mut self, verb: Verb, amount: i64, on: &str, booking: Option<usize>, invoice: Option<usize>) {
+        self.moves.push(Move { verb, amount, on: on.to_owned(), booking, invoice, undone: None });
     }
 
     pub(super) fn standing(&self) -> impl Iterator<Item = &Invoice> {
@@ -229,10 +265,32 @@ pub(super) enum Wish {
     Move(usize, usize, i64),
 }
 
-#[derive(Debug, Clone, Copy)]
+impl Wish {
+    /// The funds it changes, and by how much.
+    pub(super) fn moves(self) -> (Vec<usize>, i64) {
+        match self {
+            Self::Reopen(..) => (Vec::new(), 0),
+            Self::Allocate(fund, amount) | Self::Withdraw(fund, amount, _) => (vec![fund], amount),
+            Self::Move(from, to, amount) => (vec![from, to], amount),
+        }
+    }
+}
+
+/// Whether an approval waits still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Open {
+    Waits,
+    /// Given, denied or taken back.
+    Answered,
+    Expired,
+}
+
+#[derive(Debug, Clone)]
 pub(super) struct Approval {
     pub(super) wish: Wish,
-    pub(super) given: bool,
+    /// The day it was asked for.
+    pub(super) on: String,
+    pub(super) state: Open,
     /// By how much it states that its funds would be short: the one it leaves, and the other of a virement.
     pub(super) short: [i64; 2],
 }
@@ -288,21 +346,27 @@ impl Scheme {
         find(region).or_else(|| find(""))
     }
 
-    /// Moves an amount of a strand on an offer's cap and on a fund.
-    pub(super) fn post(&mut self, award: usize, verb: Verb, amount: i64, kind: &'static str) {
+    /// Moves an amount of a strand on an offer's cap and on a fund, as of a day.
+    pub(super) fn post(&mut self, award: usize, verb: Verb, amount: i64, kind: &'static str, on: &str) {
         let Award { offer, fund, strand, .. } = self.awards[award];
         if let Some(cap) = self.offers[offer].cap(strand) {
             verb.on(cap, amount);
+            let days = if strand == Strand::Nle { 0 } else { 1 };
+            self.offers[offer].days[days].add(on, change(verb, amount));
         }
         let cost = strand.cost(amount);
         let fund = &mut self.funds[fund];
         verb.on(&mut fund.account, cost);
+        fund.days.add(on, change(verb, cost));
         fund.entries.push((kind, verb.name(), cost));
     }
 
-    /// What a movement of money is refused for, were it carried out now.
-    pub(super) fn bars(&self, wish: Wish) -> No {
+    /// What a movement of money of a day is refused for, were it carried out now.
+    pub(super) fn bars(&self, wish: Wish, on: &str) -> No {
         let mut no = No::new();
+        if self.leaves_too_early(wish, on) {
+            no.insert("AS_OF");
+        }
         let (from, amount) = match wish {
             Wish::Withdraw(from, amount, false) | Wish::Move(from, _, amount) => (from, amount),
             Wish::Withdraw(from, amount, true) => {
@@ -325,9 +389,11 @@ impl Scheme {
     }
 
     /// Carries a movement of money out.
-    pub(super) fn moved(&mut self, wish: Wish) {
+    pub(super) fn moved(&mut self, wish: Wish, on: &str) {
         let mut post = |fund: usize, kind, verb, amount: i64| {
-            self.funds[fund].account.allocated += if verb == "allocate" { amount } else { -amount };
+            let change = if verb == "allocate" { amount } else { -amount };
+            self.funds[fund].account.allocated += change;
+            self.funds[fund].days.add(on, change);
             self.funds[fund].entries.push((kind, verb, amount));
         };
         match wish {
@@ -342,16 +408,17 @@ impl Scheme {
     }
 
     /// Ends an offer: what is promised goes back, what is booked is cancelled. Gives the awards released, and how much.
-    pub(super) fn end(&mut self, offer: usize) -> Vec<(usize, i64)> {
+    pub(super) fn end(&mut self, offer: usize, on: &str) -> Vec<(usize, i64)> {
         let mut released = Vec::new();
         for award in 0..self.awards.len() {
             let committed = self.awards[award].committed();
             if self.awards[award].offer != offer || committed == 0 {
                 continue;
             }
-            self.post(award, Verb::Release, committed, "closed");
+            self.post(award, Verb::Release, committed, "closed", on);
             let it = &mut self.awards[award];
             it.released += committed;
+            it.given_back.push((on.to_owned(), committed));
             it.version += 1;
             for booking in it.bookings.iter_mut().filter(|it| it.state == BookingState::Booked) {
                 booking.state = BookingState::Cancelled;

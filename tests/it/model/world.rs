@@ -4,10 +4,11 @@ use prost::Message as _;
 use tonic::Status;
 use tsio::proto::{
     AcceptOfferRequest, Acceptor, AllocateFundRequest, Award, BookDaysRequest, CancelBookingRequest, CloseOfferRequest,
-    ContactOffersRequest, ContactedOffer, CreateAwardsRequest, CreateFundRequest, DeclineOfferRequest, DeclineReason,
-    DrawAwardRequest, Fund, GiveApprovalRequest, MoveFundsRequest, NewAward, Offer, Outcome, Party, RefundAwardRequest,
-    ReleaseAwardRequest, ReleasedAward, ReopenOfferRequest, StartOfferRequest, WithdrawFundRequest, draw_award_request,
-    refund_award_request, release_award_request,
+    ContactOffersRequest, ContactedOffer, CorrectOfferDateRequest, CreateAwardsRequest, CreateFundRequest,
+    DeclineOfferRequest, DeclineReason, DenyApprovalRequest, DrawAwardRequest, Fund, GiveApprovalRequest, Milestone,
+    MoveFundsRequest, NewAward, Offer, Outcome, Party, RefundAwardRequest, ReleaseAwardRequest, ReleasedAward,
+    ReopenOfferRequest, StartOfferRequest, UndoMovementRequest, WithdrawApprovalRequest, WithdrawFundRequest,
+    draw_award_request, refund_award_request, release_award_request,
 };
 
 use super::command::{Command, Line, Odd};
@@ -31,7 +32,6 @@ pub(super) struct Call {
     pub(super) command: Command,
     pub(super) id: String,
     pub(super) etag: String,
-    pub(super) today: String,
 }
 
 /// Who the model's numbers are in the service.
@@ -40,10 +40,14 @@ pub(super) struct World {
     pub(super) client: Client,
     /// The second person.
     pub(super) second: Client,
+    /// The two at another server on the same database.
+    pub(super) others: Option<(Client, Client)>,
     pub(super) offers: Vec<Offer>,
     pub(super) funds: Vec<String>,
     pub(super) awards: Vec<String>,
     pub(super) approvals: Vec<String>,
+    /// Of each award, the offer it is under.
+    pub(super) offers_of: Vec<usize>,
     /// Of each award, whether it counts half-days.
     pub(super) in_days: Vec<bool>,
     /// Of each award, the numbers of its bookings.
@@ -62,19 +66,29 @@ macro_rules! sent {
 }
 
 impl World {
+    /// Asks the other server from now on.
+    pub(super) fn turn(&mut self) {
+        if let Some((client, second)) = &mut self.others {
+            std::mem::swap(&mut self.client, client);
+            std::mem::swap(&mut self.second, second);
+        }
+    }
+
     /// The etag that the caller of a command saw last, if it says so.
     pub(super) fn etag(&self, command: &Command) -> String {
         match command {
             Command::Accept { offer, .. }
             | Command::Decline { offer, .. }
-            | Command::Start { offer }
+            | Command::Start { offer, .. }
+            | Command::CorrectDate { offer, .. }
             | Command::Close { offer, .. }
             | Command::Award { offer, .. } => self.offer_etags[*offer].clone(),
             Command::Book { award, .. }
             | Command::Cancel { award, .. }
             | Command::Draw { award, .. }
             | Command::Release { award, .. }
-            | Command::Refund { award, .. } => self.award_etags[*award].clone(),
+            | Command::Refund { award, .. }
+            | Command::Undo { award, .. } => self.award_etags[*award].clone(),
             _ => String::new(),
         }
     }
@@ -87,11 +101,12 @@ impl World {
         };
         let it = Framed { world: self, call, odd };
         match command {
-            Command::CreateFund { .. } | Command::Change { .. } | Command::Give { .. } => it.money(command).await,
+            Command::CreateFund { .. } | Command::Change { .. } => it.money(command).await,
+            Command::Give { .. } | Command::Deny { .. } | Command::TakeBack { .. } => it.approval(command).await,
             Command::Award { .. } | Command::Book { .. } | Command::Cancel { .. } | Command::Draw { .. } => {
                 it.award(command).await
             }
-            Command::Release { .. } | Command::Refund { .. } => it.back(command).await,
+            Command::Release { .. } | Command::Refund { .. } | Command::Undo { .. } => it.back(command).await,
             _ => it.life(command).await,
         }
     }
@@ -115,10 +130,6 @@ impl Framed<'_> {
 
     fn date(&self, date: &str) -> String {
         if self.odd == Some(Odd::Future) { "2999-01-01".to_owned() } else { date.to_owned() }
-    }
-
-    fn today(&self) -> String {
-        self.date(&self.call.today)
     }
 
     fn amount(&self, amount: i64) -> i64 {
@@ -166,8 +177,15 @@ impl Framed<'_> {
                     ..Default::default()
                 })
             }
-            Command::Start { offer } => {
-                let (offer, date) = (self.offer(*offer), self.today());
+            Command::CorrectDate { offer, accepted, date } => {
+                let milestone = if *accepted { Milestone::Accepted } else { Milestone::Started }.into();
+                let (offer, date, reason) = (self.offer(*offer), self.date(date), "letter".to_owned());
+                let request =
+                    CorrectOfferDateRequest { request_id, offer, milestone, date, reason, etag, validate_only: false };
+                sent!(client, offers, correct_offer_date, request, |answer| Sent::default())
+            }
+            Command::Start { offer, date } => {
+                let (offer, date) = (self.offer(*offer), self.date(date));
                 let request = StartOfferRequest { request_id, offer, date, etag, ..Default::default() };
                 sent!(client, offers, start_offer, request, |answer| Sent::default())
             }
@@ -195,9 +213,36 @@ impl Framed<'_> {
         })
     }
 
+    async fn approval(&self, command: &Command) -> Result<Sent, Status> {
+        let request_id = self.id();
+        let by = |asker: bool| if asker { &self.world.client } else { &self.world.second };
+        let named = |approval: usize| self.named(&self.world.approvals[approval]);
+        Ok(match command {
+            Command::Give { approval, asker } => {
+                let request = GiveApprovalRequest { request_id, approval: named(*approval), ..Default::default() };
+                sent!(by(*asker), approvals, give_approval, request, |answer| Sent::default())
+            }
+            Command::Deny { approval, asker } => {
+                let (approval, reason) = (named(*approval), "not now".to_owned());
+                let request = DenyApprovalRequest { request_id, approval, reason, validate_only: false };
+                sent!(by(*asker), approvals, deny_approval, request, |answer| Sent::default())
+            }
+            Command::TakeBack { approval, asker } => {
+                let request = WithdrawApprovalRequest { request_id, approval: named(*approval), validate_only: false };
+                sent!(by(*asker), approvals, withdraw_approval, request, |answer| Sent::default())
+            }
+            other => unreachable!("{other:?}"),
+        })
+    }
+
     async fn money(&self, command: &Command) -> Result<Sent, Status> {
         let client = &self.world.client;
-        let (request_id, etag, date) = (self.id(), self.etag(), self.today());
+        let (request_id, etag) = (self.id(), self.etag());
+        let on = match command {
+            Command::Change { date, .. } => date.as_str(),
+            _ => "",
+        };
+        let date = self.date(on);
         let fund = |fund: usize| self.named(&self.world.funds[fund]);
         Ok(match command {
             Command::CreateFund { strand, region } => {
@@ -208,18 +253,12 @@ impl Framed<'_> {
                     ..Default::default()
                 })
             }
-            Command::Give { approval, asker } => {
-                let giver = if *asker { client } else { &self.world.second };
-                let approval = self.named(&self.world.approvals[*approval]);
-                let request = GiveApprovalRequest { request_id, approval, ..Default::default() };
-                sent!(giver, approvals, give_approval, request, |answer| Sent::default())
-            }
-            Command::Change { wish: Wish::Allocate(to, amount) } => {
+            Command::Change { wish: Wish::Allocate(to, amount), .. } => {
                 let (fund, amount_pence) = (fund(*to), self.amount(*amount));
                 let request = AllocateFundRequest { request_id, fund, amount_pence, date, etag, ..Default::default() };
                 sent!(client, fund_service, allocate_fund, request, |answer| Sent::default())
             }
-            Command::Change { wish: Wish::Withdraw(from, amount, over_commit) } => {
+            Command::Change { wish: Wish::Withdraw(from, amount, over_commit), .. } => {
                 let (fund, amount_pence, over_commit) = (fund(*from), self.amount(*amount), *over_commit);
                 let request = WithdrawFundRequest {
                     request_id,
@@ -232,7 +271,7 @@ impl Framed<'_> {
                 };
                 sent!(client, fund_service, withdraw_fund, request, |answer| Sent::default())
             }
-            Command::Change { wish: Wish::Move(from, to, amount) } => {
+            Command::Change { wish: Wish::Move(from, to, amount), .. } => {
                 let (from_fund, to_fund, amount_pence) = (fund(*from), fund(*to), self.amount(*amount));
                 let request =
                     MoveFundsRequest { request_id, from_fund, to_fund, amount_pence, date, etag, ..Default::default() };
@@ -336,8 +375,24 @@ impl Framed<'_> {
                     RefundAwardRequest { request_id, award, amount, reason, date, invoice, etag, ..Default::default() };
                 sent!(client, award_service, refund_award, request, |answer| Sent::default())
             }
+            Command::Undo { award, moved } => {
+                let sequence = self.movement(*award, *moved).await;
+                let (award, reason) = (self.award_id(*award), "in error".to_owned());
+                let request = UndoMovementRequest { request_id, award, sequence, reason, etag, validate_only: false };
+                sent!(client, award_service, undo_movement, request, |answer| Sent::default())
+            }
             other => unreachable!("{other:?}"),
         })
+    }
+
+    /// The sequence of an award's movement; one that nothing has, where there is none.
+    async fn movement(&self, award: usize, moved: usize) -> i64 {
+        let (offer, award) = (self.world.offers_of[award], &self.world.awards[award]);
+        let events = self.world.client.events(&self.world.offers[offer].offer).await;
+        let moves = events.iter().filter(|it| {
+            ["drawn", "released", "refunded"].contains(&it.kind.as_str()) && it.body_json.contains(award.as_str())
+        });
+        moves.map(|it| it.sequence).nth(moved).unwrap_or(999_999)
     }
 
     /// The number of a booking; one that nobody has, where there is none.
@@ -359,7 +414,14 @@ impl World {
             let trust = it.recipient_kind() == tsio::proto::RecipientKind::Mat;
             Offer::new(trust, it.trust_uid, it.region.clone())
         };
-        let nle = Fund { strand: Strand::Nle, region: "", account: Account::of(0), entries: Vec::new() };
+        let nle = Fund {
+            strand: Strand::Nle,
+            region: "",
+            account: Account::of(0),
+            days: Default::default(),
+            alone: 0,
+            entries: Vec::new(),
+        };
         Scheme { offers: self.offers.iter().map(offer).collect(), funds: vec![nle], ..Scheme::default() }
     }
 }

@@ -1,0 +1,23 @@
+//! What was moved in and out of a fund, found without reading what its awards did.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        crate::run(manager, INDEXES).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        crate::WHOLE
+    }
+}
+
+const INDEXES: &str = "
+CREATE INDEX moved_on_fund ON entries (account_id, event_seq) WHERE verb IN ('allocate', 'withdraw') AND on_fund = {true};
+-- The events from which on rules hold: one a version.
+CREATE INDEX rules_adopted ON events (programme, seq) WHERE kind = 'rules_adopted';
+";

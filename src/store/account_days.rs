@@ -1,0 +1,60 @@
+//! How accounts changed by the day: the sums of entries by their effective date, so that what was available as of a day in
+//! the past is asked without reading the ledger again.
+
+use std::collections::BTreeMap;
+
+use sea_orm::QueryResult;
+use uuid::Uuid;
+
+use super::batch::{Batch, How, Kind, Table, cell};
+use super::bulk::{ids, select_by_place, within};
+use super::loose::{Rows, each};
+use super::{Readable, Result, day};
+use crate::domain::Date;
+use crate::domain::book::AccountDays;
+use crate::domain::ids::{AccountId, Programme};
+
+static CHANGES: Table = Table {
+    name: "account_days",
+    same: &[("programme", Kind::Text)],
+    columns: &[("account_id", Kind::Uuid), ("on_day", Kind::Date), ("change", Kind::Int)],
+    how: How::Add { key: &["account_id", "on_day"], to: "change" },
+};
+
+/// Adds what a group's entries change to what it writes.
+pub(super) fn add(batch: &mut Batch, programme: &Programme, days: &AccountDays) {
+    let changes = days.changes().filter(|(_, _, change)| *change != 0);
+    let rows = changes.map(|(account, on, change)| [cell(account.0), cell(on), cell(change)]);
+    batch.rows(&CHANGES, [cell(programme.as_str())], rows);
+}
+
+/// How these accounts changed on the days after one.
+///
+/// # Errors
+/// As the database has it.
+pub async fn after(from: &impl Readable, accounts: &[AccountId], on: Date) -> Result<Vec<(AccountId, Date, i64)>> {
+    let conn = from.at();
+    let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
+    let within = within(&conn, "account_id", 1);
+    let sql = format!("SELECT account_id, on_day, change FROM account_days WHERE {within} AND on_day > $2");
+    let read = |row: &QueryResult| {
+        Ok((AccountId(row.try_get_by_index(0)?), day::of(row, 1_usize)?, row.try_get_by_index::<i64>(2)?))
+    };
+    select_by_place(&conn, &sql, vec![ids(&conn, &accounts), on.into()], read).await
+}
+
+/// Every change of a programme's accounts, to be held against the record.
+///
+/// # Errors
+/// As the database has it.
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<(AccountId, String), i64>> {
+    let sql = "SELECT account_id, CAST(on_day AS TEXT), change FROM account_days WHERE programme = $1";
+    let key = |row: &QueryResult| Ok((AccountId(row.try_get_by_index(0)?), row.try_get_by_index::<String>(1)?));
+    each(&from.at(), sql, vec![programme.as_str().into()], key, |row| Ok(row.try_get_by_index(2)?)).await
+}
+
+/// The same changes as the record has them.
+#[must_use]
+pub fn recorded(days: &AccountDays) -> BTreeMap<(AccountId, String), i64> {
+    days.changes().map(|(account, on, change)| ((account, on.to_string()), change)).collect()
+}

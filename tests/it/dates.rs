@@ -1,0 +1,166 @@
+//! Dates keep the order of an offer's life, accounts hold as of every day, and mistakes are undone.
+
+use serde_json::Value;
+
+use super::harness::{Db, Server, both};
+use super::money::{WITH_LEADER, WITH_PARTNER, cap_of, counted, fund_row, funded, given, moved, started, taken};
+use super::samples::{august, done, offer_of, refused_for, text, verified};
+
+both!(dates_out_of_order_are_refused, no_day_in_the_past_is_made_impossible, a_mistake_is_undone, a_date_is_corrected);
+
+/// What would lift the one limit of a refusal.
+fn remedy(server: &Server, reason: &str, words: &[&str]) -> (String, String) {
+    let error = refused_for(server, reason, words);
+    let [limit] = error["limits"].as_array().unwrap().as_slice() else { panic!("one limit: {error}") };
+    (text(limit, "kind"), text(limit, "remedy"))
+}
+
+fn period(remedy: &str) -> (String, String) {
+    ("period".to_owned(), remedy.to_owned())
+}
+
+/// The sequence of an offer's newest event of a kind.
+fn newest(server: &Server, offer: &str, kind: &str) -> String {
+    let events = done(server, &["offers", "events", offer]);
+    let of_kind = events.as_array().unwrap().iter().rev().find(|it| it["kind"] == kind);
+    of_kind.unwrap_or_else(|| panic!("no {kind}: {events}"))["sequence"].to_string()
+}
+
+/// Accepted on 20 September, started on 1 October.
+async fn dates_out_of_order_are_refused(db: Db) {
+    let server = august(&db);
+    funded(&server, "credit", "7000");
+    let offer = taken(&server, 910_001);
+    let credit = |on| [&["awards", "credit", &offer, "--amount", "4000", "--on", on], &WITH_PARTNER[..]].concat();
+    let order = |words: &[&str]| remedy(&server, "DATE_ORDER", words);
+    assert_eq!(order(&credit("2021-09-19")), period("give a date on or after 2021-09-20"));
+    let award = text(&done(&server, &credit("2021-09-25")), "award");
+    let start = |on| ["offers", "start", &offer, "--on", on];
+    assert_eq!(order(&start("2021-09-19")), period("give a date on or after 2021-09-20"));
+    started(&server, &offer);
+    let draw = |on| ["awards", "draw", &award, "--amount", "1000", "--on", on];
+    assert_eq!(order(&draw("2021-09-30")), period("give a date on or after 2021-10-01"));
+    done(&server, &draw("2021-10-10"));
+    let refund = |on| ["awards", "refund", &award, "--amount", "400", "--reason", "x", "--on", on];
+    assert_eq!(order(&refund("2021-10-09")), period("give a date on or after 2021-10-10"));
+    assert_eq!(
+        order(&["awards", "release", &award, "--amount", "1", "--on", "2021-09-24"]),
+        period("give a date on or after 2021-09-25")
+    );
+    let close = |on| ["offers", "close", &offer, "--outcome", "completed", "--on", on];
+    assert_eq!(order(&close("2021-10-09")), period("give a date on or after 2021-10-10"));
+    done(&server, &close("2021-10-10"));
+    let late =
+        ["offers", "contact", &text(&offer_of(&server, 910_003), "offer"), "--party", "responsible-body", "--on"];
+    let late = remedy(&server, "OUTSIDE_WINDOW", &[&late[..], &["2022-11-01"]].concat());
+    assert_eq!(late, period("give a date on or before 2022-10-31"));
+    verified(&db);
+}
+
+async fn no_day_in_the_past_is_made_impossible(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "1000");
+    done(&server, &["funds", "allocate", &fund, "6000", "--on", "2021-11-01"]);
+    let (first, second) = (taken(&server, 910_001), taken(&server, 910_003));
+    let credit =
+        |offer, pounds, on| [&["awards", "credit", offer, "--amount", pounds, "--on", on], &WITH_PARTNER[..]].concat();
+    let as_of = |words: &[&str]| {
+        let error = refused_for(&server, "FUNDS_INSUFFICIENT", words);
+        let limit = error["limits"][0].clone();
+        (text(&limit, "kind"), limit["available"].clone(), error["largest"].clone(), text(&limit, "remedy"))
+    };
+    let wanted = |available: i64, largest: i64, remedy: &str| {
+        ("as_of".to_owned(), Value::from(available), Value::from(largest), remedy.to_owned())
+    };
+    // £7,000 by now, £1,000 until November.
+    let early = as_of(&credit(&first, "1000.01", "2021-10-31"));
+    assert_eq!(early, wanted(100_000, 100_000, "give a date on or after 2021-11-01, or award at most £1,000"));
+    done(&server, &credit(&first, "1000", "2021-10-31"));
+    // What was promised in October is not there in September, though the fund has £6,000 by now.
+    let before = as_of(&credit(&second, "0.01", "2021-09-30"));
+    assert_eq!(before, wanted(0, 0, "give a date on or after 2021-11-01"));
+    let before = as_of(&["funds", "withdraw", &fund, "1", "--on", "2021-09-30"]);
+    assert_eq!(before, wanted(0, 0, "give a date on or after 2021-11-01"));
+    done(&server, &credit(&second, "6000", "2021-11-01"));
+    assert_eq!(counted(&fund_row(&server, &fund)), [700_000, 700_000, 0, 0]);
+    // A cap: three days that were given back in November were promised until then.
+    let days = given(&server, "nle", &first, &[&["--days", "3"], &WITH_LEADER[..]].concat());
+    done(&server, &["awards", "release", &days, "--days", "3", "--on", "2021-11-05"]);
+    let again = |on| [&["awards", "nle", &first, "--days", "1", "--on", on], &WITH_LEADER[..]].concat();
+    assert_eq!(as_of(&again("2021-11-04")), wanted(0, 0, "give a date on or after 2021-11-05"));
+    done(&server, &again("2021-11-05"));
+    verified(&db);
+}
+
+async fn a_mistake_is_undone(db: Db) {
+    let server = august(&db);
+    let fund = funded(&server, "credit", "7000");
+    let offer = taken(&server, 910_001);
+    let award = given(&server, "credit", &offer, &[&["--amount", "4000"], &WITH_PARTNER[..]].concat());
+    started(&server, &offer);
+    let undo = |event: &str| {
+        vec![
+            "awards".to_owned(),
+            "undo".into(),
+            award.clone(),
+            "--event".into(),
+            event.into(),
+            "--reason".into(),
+            "x".into(),
+        ]
+    };
+    let ok = |words: Vec<String>| done(&server, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    let no = |reason: &str, words: Vec<String>| {
+        refused_for(&server, reason, &words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+
+    done(&server, &["awards", "draw", &award, "--amount", "1500", "--on", "2021-11-01"]);
+    let draw = newest(&server, &offer, "drawn");
+    done(&server, &["awards", "refund", &award, "--amount", "500", "--reason", "x", "--on", "2021-11-02"]);
+    let refund = newest(&server, &offer, "refunded");
+    done(&server, &["awards", "release", &award, "--amount", "1000", "--on", "2021-11-03"]);
+    let release = newest(&server, &offer, "released");
+
+    let first = no("MOVEMENT_NOT_UNDOABLE", undo(&draw));
+    assert_eq!(text(&first["limits"][0], "remedy"), "undo the refund first");
+    assert_eq!(moved(&ok(undo(&refund))), [400_000, 150_000, 100_000, 0, 150_000]);
+    assert_eq!(moved(&ok(undo(&release))), [400_000, 150_000, 0, 0, 250_000]);
+    assert_eq!(moved(&ok(undo(&draw))), [400_000, 0, 0, 0, 400_000]);
+    no("MOVEMENT_NOT_UNDOABLE", undo(&draw));
+    no("MOVEMENT_NOT_UNDOABLE", undo("1"));
+    assert_eq!(counted(&fund_row(&server, &fund)), [700_000, 400_000, 0, 300_000]);
+    assert_eq!(cap_of(&server, &offer, "credit"), [1_000_000, 400_000, 0, 600_000]);
+    // As of the day between, the mistake stood.
+    let then = done(&server, &["funds", "position", &fund, "--as-of", "2021-11-02"]);
+    assert_eq!(then["spent"], 100_000, "{then}");
+    // The fund has to bear what is promised again.
+    // What was undone was gone until today, so it is not given back as of a day before.
+    let early = ["awards", "release", &award, "--on", "2021-11-04"];
+    assert_eq!(refused_for(&server, "DATE_ORDER", &early)["largest"], 150_000);
+    done(&server, &["awards", "release", &award]);
+    let release = newest(&server, &offer, "released");
+    done(&server, &["funds", "withdraw", &fund, "6000"]);
+    assert_eq!(no("FUNDS_INSUFFICIENT", undo(&release))["limits"][0]["kind"], "fund");
+    verified(&db);
+}
+
+async fn a_date_is_corrected(db: Db) {
+    let server = august(&db);
+    funded(&server, "credit", "7000");
+    let offer = taken(&server, 910_001);
+    let correct = |what, on| ["offers", "correct-date", &offer, what, "--on", on, "--reason", "letter of 14 September"];
+    done(&server, &correct("accepted", "2021-09-15"));
+    let award = given(&server, "credit", &offer, &[&["--amount", "4000"], &WITH_PARTNER[..]].concat());
+    started(&server, &offer);
+    done(&server, &["awards", "draw", &award, "--amount", "1500", "--on", "2021-11-01"]);
+    let changed = done(&server, &correct("started", "2021-11-01"));
+    assert_eq!(
+        (text(&changed, "accepted"), text(&changed, "started")),
+        ("2021-09-15".to_owned(), "2021-11-01".to_owned())
+    );
+    let order = |words: &[&str]| remedy(&server, "DATE_ORDER", words);
+    assert_eq!(order(&correct("started", "2021-11-02")), period("give a date on or before 2021-11-01"));
+    assert_eq!(order(&correct("accepted", "2021-10-02")), period("give a date on or before 2021-10-01"));
+    refused_for(&server, "CONTACT_MISSING", &correct("accepted", "2021-09-12"));
+    verified(&db);
+}

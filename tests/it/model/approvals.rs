@@ -1,0 +1,98 @@
+//! Approvals: given by a second person, denied by one, taken back by whoever asked, or left until they expire.
+
+use super::rules::{Answer, unless};
+use super::scheme::{Approval, No, Open, Scheme, Wish};
+
+impl Scheme {
+    /// A new approval waits for a second person.
+    pub(super) fn waits(&mut self, wish: Wish, on: String) {
+        if let Wish::Reopen(offer, _) = wish {
+            self.offers[offer].events.push("approval_opened");
+        }
+        let short = self.short_after(wish);
+        self.approvals.push(Approval { wish, on, state: Open::Waits, short });
+    }
+
+    /// By how much the funds of a wish would be short with it.
+    fn short_after(&self, wish: Wish) -> [i64; 2] {
+        let short = |fund: usize, more: i64| (-(self.funds[fund].account.available() + more)).max(0);
+        match wish {
+            // It leaves nothing shorter, and is not asked.
+            Wish::Reopen(..) | Wish::Allocate(..) => [0, 0],
+            Wish::Withdraw(fund, amount, _) => [short(fund, -amount), 0],
+            Wish::Move(from, to, amount) => [short(from, -amount), short(to, amount)],
+        }
+    }
+
+    /// Why somebody may not answer an approval.
+    fn bars_second(&self, approval: usize, asker: bool) -> No {
+        let mut bars = No::new();
+        if self.approvals[approval].state != Open::Waits {
+            bars.insert("APPROVAL_NOT_OPEN");
+        }
+        if asker {
+            bars.insert("SELF_APPROVAL");
+        }
+        bars
+    }
+
+    pub(super) fn give(&mut self, approval: usize, asker: bool) -> Answer {
+        let Approval { wish, on, short, .. } = self.approvals[approval].clone();
+        let bars = self.bars_second(approval, asker);
+        if !bars.is_empty() {
+            return Answer::No(bars);
+        }
+        if let Wish::Reopen(offer, version) = wish {
+            let it = &self.offers[offer];
+            if it.state != super::scheme::State::Closed || it.version != version {
+                return Answer::No(No::from(["STATE_NOT_ALLOWED", "APPROVAL_NOT_OPEN"]));
+            }
+        }
+        let mut bars = self.bars(wish, &on);
+        let now = self.short_after(wish);
+        if bars.is_empty() && (now[0] > short[0] || now[1] > short[1]) {
+            bars.insert("APPROVAL_EXCEEDED");
+        }
+        unless(bars, || {
+            self.approvals[approval].state = Open::Answered;
+            if let Wish::Reopen(offer, _) = wish {
+                let it = &mut self.offers[offer];
+                it.state = it.before_close;
+                it.events.push("approval_given");
+                it.happened("reopened");
+            }
+            self.moved(wish, &on);
+            Answer::Done
+        })
+    }
+
+    pub(super) fn deny(&mut self, approval: usize, asker: bool) -> Answer {
+        let bars = self.bars_second(approval, asker);
+        unless(bars, || self.ends(approval, "approval_denied"))
+    }
+
+    pub(super) fn take_back(&mut self, approval: usize, asker: bool) -> Answer {
+        let mut bars = No::new();
+        if self.approvals[approval].state != Open::Waits {
+            bars.insert("APPROVAL_NOT_OPEN");
+        }
+        if !asker {
+            bars.insert("APPROVAL_OF_ANOTHER");
+        }
+        unless(bars, || self.ends(approval, "approval_withdrawn"))
+    }
+
+    /// An approval ends, and nothing of what was asked is done.
+    fn ends(&mut self, approval: usize, kind: &'static str) -> Answer {
+        self.approvals[approval].state = Open::Answered;
+        if let Wish::Reopen(offer, _) = self.approvals[approval].wish {
+            self.offers[offer].events.push(kind);
+        }
+        Answer::Done
+    }
+
+    /// The time of an approval has passed; nothing is recorded.
+    pub(super) fn expires(&mut self, approval: usize) {
+        self.approvals[approval].state = Open::Expired;
+    }
+}

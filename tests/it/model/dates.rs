@@ -1,0 +1,141 @@
+//! The order of dates, and what an account has as of a day in the past, from the published rules alone.
+
+use std::collections::BTreeSet;
+
+use super::scheme::{Award, Move, Offer, Scheme, Strand, Verb, Who, Wish};
+
+/// The day a counter-event is dated: later than all that the model's commands say.
+pub(super) const NOW: &str = "9999-12-31";
+
+/// What is available, by the day on which it changed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Days(pub(super) Vec<(String, i64)>);
+
+impl Days {
+    pub(super) fn add(&mut self, on: &str, change: i64) {
+        self.0.push((on.to_owned(), change));
+    }
+
+    /// The least as of a day and as of each later one, with `at_first` from the beginning.
+    pub(super) fn least(&self, at_first: i64, on: &str) -> i64 {
+        let mut days: BTreeSet<&str> = self.0.iter().map(|(day, _)| day.as_str()).filter(|day| *day > on).collect();
+        days.insert(on);
+        let as_of =
+            |day: &str| self.0.iter().filter(|(it, _)| it.as_str() <= day).map(|(_, change)| change).sum::<i64>();
+        days.into_iter().map(|day| at_first + as_of(day)).min().unwrap()
+    }
+}
+
+/// How a verb changes what is available.
+pub(super) const fn change(verb: Verb, amount: i64) -> i64 {
+    match verb {
+        Verb::Commit => -amount,
+        Verb::Release | Verb::Refund => amount,
+        Verb::Spend => 0,
+    }
+}
+
+impl Offer {
+    pub(super) fn first_contact(&self) -> Option<&String> {
+        self.told.iter().map(|(_, on)| on).min()
+    }
+
+    pub(super) fn last_contact(&self) -> Option<&String> {
+        self.told.iter().map(|(_, on)| on).max()
+    }
+
+    /// Whether whoever accepted was told by that day.
+    pub(super) fn told_by(&self, who: Who, on: &str) -> bool {
+        self.told.iter().any(|(told, day)| *told == who && day.as_str() <= on)
+    }
+}
+
+impl Award {
+    /// What was drawn and not refunded as of a day, of one payment of an invoice or of what was drawn without one.
+    fn spent_on(&self, paid: Option<usize>, day: &str) -> i64 {
+        let counted = |it: &&Move| {
+            it.on.as_str() <= day && it.undone.as_ref().is_none_or(|undone| day < undone.as_str()) && it.invoice == paid
+        };
+        let moved = |it: &Move| match it.verb {
+            Verb::Spend => it.amount,
+            Verb::Refund => -it.amount,
+            Verb::Commit | Verb::Release => 0,
+        };
+        self.moves.iter().filter(counted).map(moved).sum()
+    }
+
+    /// The least of that from a day on.
+    pub(super) fn least_spent(&self, paid: Option<usize>, on: &str) -> i64 {
+        let days = self.moves.iter().flat_map(|it| [Some(&it.on), it.undone.as_ref()]).flatten();
+        let later = days.map(String::as_str).filter(|day| *day > on);
+        later.chain([on]).map(|day| self.spent_on(paid, day)).min().unwrap()
+    }
+
+    /// Whether so much was drawn by now, and not yet on that day.
+    pub(super) fn refunded_too_early(&self, paid: Option<usize>, amount: i64, on: &str) -> bool {
+        amount > self.least_spent(paid, on) && amount <= self.spent_on(paid, NOW)
+    }
+
+    /// What of it was neither drawn nor released as of a day.
+    fn committed_on(&self, day: &str) -> i64 {
+        let counted =
+            |it: &&Move| it.on.as_str() <= day && it.undone.as_ref().is_none_or(|undone| day < undone.as_str());
+        let gone = self.moves.iter().filter(counted).filter(|it| it.verb != Verb::Refund).map(|it| it.amount);
+        let closed = self.given_back.iter().filter(|(on, _)| on.as_str() <= day).map(|(_, amount)| amount);
+        self.awarded - gone.sum::<i64>() - closed.sum::<i64>()
+    }
+
+    /// Whether so much is committed by now, and was not as of that day or one since: what was undone was gone until then.
+    pub(super) fn taken_too_early(&self, amount: i64, on: &str) -> bool {
+        let days = self.moves.iter().flat_map(|it| [Some(&it.on), it.undone.as_ref()]).flatten();
+        let days = days.chain(self.given_back.iter().map(|(day, _)| day));
+        let mut later = days.map(String::as_str).filter(|day| *day > on).chain([on]);
+        amount <= self.committed() && later.any(|day| self.committed_on(day) < amount)
+    }
+
+    /// The days on which something of it was drawn that still counts.
+    pub(super) fn drawn_on(&self) -> impl Iterator<Item = &String> {
+        self.moves.iter().filter(|it| it.verb == Verb::Spend && it.undone.is_none()).map(|it| &it.on)
+    }
+}
+
+impl Scheme {
+    pub(super) fn awards_under(&self, offer: usize) -> impl Iterator<Item = &Award> {
+        self.awards.iter().filter(move |it| it.offer == offer)
+    }
+
+    /// Whether an offer cannot be closed on a day for what came later.
+    pub(super) fn closes_too_early(&self, offer: usize, date: &str, declines: bool) -> bool {
+        let it = &self.offers[offer];
+        let drawn = self.awards_under(offer).flat_map(Award::drawn_on).max();
+        // Nothing is given back before the day it was awarded.
+        let awarded = self.awards_under(offer).map(|it| &it.on);
+        let undone = self.awards_under(offer).any(|it| it.taken_too_early(it.committed(), date));
+        let contact = if declines { it.last_contact() } else { it.first_contact() };
+        let moments = [contact, it.accepted.as_ref(), it.started.as_ref(), drawn];
+        moments.into_iter().flatten().chain(awarded).any(|day| date < day.as_str()) || undone
+    }
+
+    /// What the cap and the fund of an award leave as of a day and each later one.
+    pub(super) fn as_of(&self, offer: usize, strand: Strand, on: &str) -> (i64, i64) {
+        let it = &self.offers[offer];
+        let cap = match strand {
+            Strand::Nle => it.days[0].least(it.nle.allocated, on),
+            Strand::Credit => it.days[1].least(it.credit.allocated, on),
+            Strand::Nlg | Strand::Npqel => i64::MAX,
+        };
+        let fund = self.fund_of(strand, offer).map(|fund| &self.funds[fund]).filter(|it| it.binds());
+        (cap, fund.map_or(i64::MAX, |it| it.days.least(0, on)))
+    }
+
+    /// Whether a movement takes more out of its fund than that had as of its day, though not more than it has.
+    pub(super) fn leaves_too_early(&self, wish: Wish, on: &str) -> bool {
+        match wish {
+            Wish::Withdraw(from, amount, false) | Wish::Move(from, _, amount) => {
+                let it = &self.funds[from];
+                it.binds() && amount <= it.most_out() && amount > it.days.least(0, on)
+            }
+            Wish::Withdraw(_, _, true) | Wish::Allocate(..) | Wish::Reopen(..) => false,
+        }
+    }
+}
