@@ -19,6 +19,7 @@ mod m0008_referrals;
 mod m0009_claims;
 mod m0010_dates;
 mod m0011_moved;
+mod m0012_entries;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_claims::Migration),
             Box::new(m0010_dates::Migration),
             Box::new(m0011_moved::Migration),
+            Box::new(m0012_entries::Migration),
         ]
     }
 }

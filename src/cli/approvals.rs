@@ -12,9 +12,10 @@ use super::import::render::{AffectedView, ImportView, affected_text};
 use super::names::{instant, name, some_number, some_text};
 use super::offers::render::OfferView;
 use super::out::{Column, View, cell, facts, table};
+use super::schools::render::DecisionView;
 use crate::proto::{
-    Approval, DenyApprovalRequest, FundStatement, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest,
-    WithdrawApprovalRequest,
+    Approval, DenyApprovalRequest, EntryPosition, EntryStatement, FundStatement, GiveApprovalRequest,
+    GiveApprovalResponse, ListApprovalsRequest, WithdrawApprovalRequest,
 };
 
 /// A command about approvals.
@@ -126,11 +127,28 @@ impl From<FundStatement> for StatementView {
     }
 }
 
+/// An entry position in what an approval states.
+#[derive(Debug, Serialize)]
+struct EntryView {
+    urn: i32,
+    position: Option<String>,
+    region: Option<String>,
+    before: Option<String>,
+}
+
+impl From<EntryStatement> for EntryView {
+    fn from(it: EntryStatement) -> Self {
+        let position = |of: EntryPosition| name(of.as_str_name(), "ENTRY_POSITION_");
+        let (to, before) = (position(it.position()), position(it.before()));
+        Self { urn: it.urn, position: to, region: some_text(it.region), before }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct ApprovalView {
     approval: String,
     action: String,
-    subject: String,
+    subject: Option<String>,
     state: Option<String>,
     requested_by: String,
     request_time: Option<String>,
@@ -146,6 +164,7 @@ struct ApprovalView {
     offer_region: Option<String>,
     moved_alone_pence: Option<i64>,
     affected_offers: Vec<String>,
+    entry: Option<EntryView>,
 }
 
 impl From<Approval> for ApprovalView {
@@ -154,7 +173,7 @@ impl From<Approval> for ApprovalView {
             state: name(approval.state().as_str_name(), "APPROVAL_STATE_"),
             approval: approval.approval,
             action: approval.action,
-            subject: approval.subject,
+            subject: some_text(approval.subject),
             requested_by: approval.requested_by,
             request_time: instant(approval.request_time),
             given_by: some_text(approval.given_by),
@@ -169,13 +188,26 @@ impl From<Approval> for ApprovalView {
             offer_region: some_text(approval.offer_region),
             moved_alone_pence: some_number(approval.moved_alone_pence),
             affected_offers: approval.affected_offers,
+            entry: approval.entry.map(EntryView::from),
         }
     }
 }
 
 impl ApprovalView {
-    /// What it states: of funds before and after, what was moved alone, how many offers lose their ground.
+    /// What it is about: an id, or a school.
+    fn about(&self) -> String {
+        let school = self.entry.as_ref().map(|it| format!("school {}", it.urn));
+        cell(self.subject.as_ref().or(school.as_ref()))
+    }
+
+    /// What it states: of funds before and after, what was moved alone; how many offers lose their ground; of a school, its
+    /// entry position.
     fn states(&self) -> String {
+        if let Some(entry) = &self.entry {
+            let (to, before) = (cell(entry.position.as_ref()), cell(entry.before.as_ref()));
+            let before = if before.is_empty() { "unknown".to_owned() } else { before };
+            return format!("school {}: entry position {before}, then {to}", entry.urn);
+        }
         let pounds = |pence| shown(Some("pence"), pence);
         let one = |it: &StatementView| {
             let (before, after) = (pounds(it.available_before), pounds(it.available_after));
@@ -199,7 +231,7 @@ impl View for ApprovalView {
             ("approval", self.approval.clone()),
             ("action", self.action.clone()),
             ("state", self.state.clone().unwrap_or_default()),
-            ("subject", self.subject.clone()),
+            ("subject", self.about()),
             ("amount", self.amount()),
             ("to fund", cell(self.to_fund.as_ref())),
             ("expires", cell(self.expire_time.as_ref())),
@@ -218,7 +250,7 @@ impl View for Vec<ApprovalView> {
                 format!("{} {}", approval.action, approval.amount()),
                 approval.state.clone().unwrap_or_default(),
                 approval.requested_by.clone(),
-                approval.subject.clone(),
+                approval.about(),
                 cell(approval.reason.as_ref()),
             ]
         };
@@ -233,6 +265,7 @@ struct GivenView {
     import: Option<ImportView>,
     affected_offers: Vec<AffectedView>,
     funds: Vec<FundView>,
+    entry_decision: Option<DecisionView>,
 }
 
 impl From<GiveApprovalResponse> for GivenView {
@@ -243,6 +276,7 @@ impl From<GiveApprovalResponse> for GivenView {
             import: answer.import.map(ImportView::from),
             affected_offers: answer.affected_offers.into_iter().map(AffectedView::from).collect(),
             funds: answer.funds.into_iter().map(FundView::from).collect(),
+            entry_decision: answer.entry_decision.map(DecisionView::from),
         }
     }
 }
@@ -253,7 +287,8 @@ impl View for GivenView {
         let funds = (!self.funds.is_empty()).then(|| self.funds.text());
         let offer = self.offer.as_ref().map(View::text);
         let import = self.import.as_ref().map(View::text);
-        let parts = [Some(what), offer, import, affected_text(&self.affected_offers), funds];
+        let decision = self.entry_decision.as_ref().map(View::text);
+        let parts = [Some(what), offer, decision, import, affected_text(&self.affected_offers), funds];
         parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 }

@@ -11,10 +11,11 @@ use self::render::{ChangeView, ExplanationView, SchoolAnswer, SummaryView};
 use super::args::{PROGRAMME, date};
 use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
+use super::schools::render::DecisionView;
 use crate::proto::explain_eligibility_request::Subject;
 use crate::proto::{
-    ExplainEligibilityRequest, ExplainEligibilityResponse, ListEligibilityChangesRequest, ListEligibilityRequest,
-    SummariseEligibilityRequest,
+    DecideEntryRequest, EntryPosition, ExplainEligibilityRequest, ExplainEligibilityResponse,
+    ListEligibilityChangesRequest, ListEligibilityRequest, SummariseEligibilityRequest,
 };
 
 /// A command about eligibility.
@@ -36,8 +37,8 @@ pub enum EligibilityCommand {
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
-        /// `eligible`, `unknown`, `unplaced`, `closed`, a rule's id, or a condition of these and of fields, of the eligible unless it names
-        /// `eligible` or `unknown`; docs/lists.md has them
+        /// `eligible`, `unknown`, `unplaced`, `closed`, `decided`, a rule's id, or a condition of these and of fields, of the eligible unless it
+        /// names `eligible`, `unknown` or `decided`; docs/lists.md has them
         #[arg(long, value_name = "TEXT", default_value = "eligible")]
         filter: String,
         /// `school.urn` or `school.name`, with ` desc` the other way round [default: school.urn]
@@ -54,6 +55,24 @@ pub enum EligibilityCommand {
         #[arg(long)]
         trust: bool,
         /// The programme
+        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
+        programme: String,
+    },
+    /// Decide the entry position of a school of which the files cannot say it; a second person approves
+    #[command(
+        after_help = "Example:\n  tsio eligibility decide 148685 --position met --reason \"reports of 2014 and 2018 seen\""
+    )]
+    Decide {
+        /// Its URN
+        #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+        urn: i32,
+        /// Whether it entered the year with the judgements that the rule asks for
+        #[arg(long, value_enum)]
+        position: EntryPosition,
+        /// The evidence seen
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// The programme it is decided in
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
     },
@@ -89,6 +108,12 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
         }
         EligibilityCommand::Explain { number, trust, programme } => {
             session.print(&ExplanationView::from(explain(session, &programme, number, trust).await?))
+        }
+        EligibilityCommand::Decide { urn, position, reason, programme } => {
+            let (request_id, position) = (session.request_id(), position.into());
+            let request = DecideEntryRequest { request_id, programme, urn, position, reason, validate_only: false };
+            let answer = session.eligibility().decide_entry(session.call(request)).await?.into_inner();
+            session.print(&DecisionView::from(answer.decision.unwrap_or_default()))
         }
         EligibilityCommand::Changes { from, to, programme } => {
             let changes = every_page(async |page_token| {

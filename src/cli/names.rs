@@ -9,8 +9,8 @@ use clap::builder::PossibleValue;
 use prost_types::Timestamp;
 
 use crate::proto::{
-    Acceptor, AwardState, DeclineReason, DiscussionPartner, LeaderKind, Milestone, OfferState, Outcome, Party,
-    Placement, ReferralOrigin, ReferralState,
+    Acceptor, AwardState, DeclineReason, DiscussionPartner, EntryPosition, LeaderKind, Milestone, OfferState, Outcome,
+    Party, Placement, ReferralOrigin, ReferralState,
 };
 
 /// The json name of an enum's value: `OFFER_STATE_CLOSED` under the prefix `OFFER_STATE_` is `closed`; nothing for an
@@ -115,6 +115,10 @@ choices! {
         Trust = "trust",
         ResponsibleBody = "responsible-body" | "responsible_body",
     }
+    EntryPosition {
+        Met = "met",
+        NotMet = "not-met" | "not_met",
+    }
     Placement {
         Maintained = "maintained",
         SingleAcademyTrust = "single-academy-trust" | "single_academy_trust",
@@ -161,6 +165,7 @@ mod tests {
         check::<DeclineReason>(DeclineReason::as_str_name, "DECLINE_REASON_");
         check::<Outcome>(Outcome::as_str_name, "OUTCOME_");
         check::<Placement>(Placement::as_str_name, "PLACEMENT_");
+        check::<EntryPosition>(EntryPosition::as_str_name, "ENTRY_POSITION_");
         check::<DiscussionPartner>(DiscussionPartner::as_str_name, "DISCUSSION_PARTNER_");
         check::<ReferralState>(ReferralState::as_str_name, "REFERRAL_STATE_");
     }

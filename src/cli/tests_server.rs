@@ -14,10 +14,10 @@ use tower::util::MapRequestLayer;
 use crate::proto::eligibility_service_server::{EligibilityService, EligibilityServiceServer};
 use crate::proto::explain_eligibility_request::Subject;
 use crate::proto::{
-    ExplainEligibilityRequest, ExplainEligibilityResponse, ImportHeader, ImportOfstedRequest, ImportOfstedResponse,
-    ImportOutcome, ImportProgress, ListEligibilityChangesRequest, ListEligibilityChangesResponse,
-    ListEligibilityRequest, ListEligibilityResponse, SummariseEligibilityRequest, SummariseEligibilityResponse,
-    import_ofsted_request, import_ofsted_response,
+    DecideEntryRequest, DecideEntryResponse, ExplainEligibilityRequest, ExplainEligibilityResponse, ImportHeader,
+    ImportOfstedRequest, ImportOfstedResponse, ImportOutcome, ImportProgress, ListEligibilityChangesRequest,
+    ListEligibilityChangesResponse, ListEligibilityRequest, ListEligibilityResponse, SummariseEligibilityRequest,
+    SummariseEligibilityResponse, import_ofsted_request, import_ofsted_response,
 };
 
 /// What the server was sent.
@@ -120,6 +120,10 @@ impl EligibilityService for Fake {
             Some(Subject::Uid(_)) => Err(Status::not_found("no such trust")),
             _ => Err(Status::not_found("no such school")),
         }
+    }
+
+    async fn decide_entry(&self, _: Request<DecideEntryRequest>) -> Result<Response<DecideEntryResponse>, Status> {
+        Err(Status::unimplemented("not for tests"))
     }
 
     async fn list_eligibility(

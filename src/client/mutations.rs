@@ -36,6 +36,7 @@ mutations!(
     CorrectOfferDateRequest,
     CreateAwardsRequest,
     CreateFundRequest,
+    DecideEntryRequest,
     DecideReferralRequest,
     DeclineOfferRequest,
     DenyApprovalRequest,

@@ -128,6 +128,15 @@ pub enum EventBody {
         /// How.
         placement: HandPlacement,
     },
+    /// Two people decided the entry position of a school of which the files cannot say it; the evidence seen lies apart.
+    EntryDecided {
+        /// The approval that carried it out.
+        approval: ApprovalId,
+        /// The school.
+        urn: Urn,
+        /// Whether it is met.
+        met: bool,
+    },
     /// A call that needs a second person was made.
     ApprovalOpened {
         /// The approval.

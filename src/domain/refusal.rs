@@ -43,6 +43,8 @@ pub enum Reason {
     SelfApproval,
     /// The register places the school; a hand placement is for schools it places nowhere.
     AlreadyPlaced,
+    /// The entry position is not unknown: the files say it, another URN counts, or it is decided so already.
+    EntryNotUnknown,
     /// The trust is closed, or of another kind than the placement says.
     TrustNotSuitable,
     /// Files of one date disagree on a URN.
@@ -134,6 +136,7 @@ impl Reason {
             Self::ApprovalOfAnother => "APPROVAL_OF_ANOTHER",
             Self::SelfApproval => "SELF_APPROVAL",
             Self::AlreadyPlaced => "ALREADY_PLACED",
+            Self::EntryNotUnknown => "ENTRY_NOT_UNKNOWN",
             Self::TrustNotSuitable => "TRUST_NOT_SUITABLE",
             Self::ImportDisagrees => "IMPORT_DISAGREES",
             Self::ImportNotLanded => "IMPORT_NOT_LANDED",

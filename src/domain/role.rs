@@ -117,6 +117,10 @@ pub enum Action {
     RaiseReferral,
     /// Decide a referral raised by somebody else.
     DecideReferral,
+    /// Ask for the entry position of an unknown school to be decided.
+    AskEntry,
+    /// Decide it, as another person.
+    DecideEntry,
     /// Make awards and release them.
     Award,
     /// Book NLE days, and record that they were delivered.
@@ -145,6 +149,8 @@ impl Action {
             Self::Reopen => "reopen",
             Self::RaiseReferral => "raise referrals",
             Self::DecideReferral => "decide referrals",
+            Self::AskEntry => "ask for an entry position",
+            Self::DecideEntry => "decide an entry position",
             Self::Award => "award",
             Self::Deliver => "deliver",
             Self::PayClaims => "pay claims",
@@ -155,7 +161,7 @@ impl Action {
     }
 
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Read,
         Self::WorkOffers,
         Self::Import,
@@ -165,6 +171,8 @@ impl Action {
         Self::Reopen,
         Self::RaiseReferral,
         Self::DecideReferral,
+        Self::AskEntry,
+        Self::DecideEntry,
         Self::Award,
         Self::Deliver,
         Self::PayClaims,
@@ -185,9 +193,18 @@ pub struct Row {
     pub may: &'static [Action],
 }
 
-const WORKS: &[Action] = &[Action::Read, Action::WorkOffers, Action::RaiseReferral, Action::Award, Action::Deliver];
-const DIRECTS: &[Action] =
-    &[Action::Read, Action::WorkOffers, Action::RaiseReferral, Action::DecideReferral, Action::Award, Action::Deliver];
+const WORKS: &[Action] =
+    &[Action::Read, Action::WorkOffers, Action::RaiseReferral, Action::AskEntry, Action::Award, Action::Deliver];
+const DIRECTS: &[Action] = &[
+    Action::Read,
+    Action::WorkOffers,
+    Action::RaiseReferral,
+    Action::DecideReferral,
+    Action::AskEntry,
+    Action::DecideEntry,
+    Action::Award,
+    Action::Deliver,
+];
 const ADMINISTERS: &[Action] =
     &[Action::Read, Action::Import, Action::LoadTerms, Action::Place, Action::ChangeRegion, Action::Reopen];
 
@@ -295,6 +312,24 @@ impl Reach {
         Self { regions: Regions::These(BTreeSet::new()), assigned_to: None }
     }
 
+    /// The same, or as far as another one.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        match (&mut self.regions, other.regions) {
+            (Regions::These(regions), Regions::These(more)) => regions.extend(more),
+            (regions, Regions::Every) => *regions = Regions::Every,
+            (Regions::Every, Regions::These(_)) => {}
+        }
+        self.assigned_to = self.assigned_to.or(other.assigned_to);
+        self
+    }
+
+    /// Whether it covers a school: one of a region it covers, or one that lies in none where it covers every region.
+    #[must_use]
+    pub fn covers_school(&self, region: Option<Region>) -> bool {
+        region.map_or_else(|| self.is_everything(), |region| self.covers_region(region))
+    }
+
     /// Whether it is the whole country.
     #[must_use]
     pub const fn is_everything(&self) -> bool {
@@ -337,7 +372,7 @@ mod tests {
         use Action as A;
         use Role as R;
         let officers = [R::CaseOfficer, R::RegionalDirector];
-        let rows: [(Action, &[Role]); 15] = [
+        let rows: [(Action, &[Role]); 17] = [
             (A::Read, &Role::ALL),
             (A::WorkOffers, &officers),
             (A::Import, &[R::Administrator]),
@@ -347,6 +382,8 @@ mod tests {
             (A::Reopen, &[R::Administrator]),
             (A::RaiseReferral, &officers),
             (A::DecideReferral, &[R::RegionalDirector]),
+            (A::AskEntry, &officers),
+            (A::DecideEntry, &[R::RegionalDirector]),
             (A::Award, &officers),
             (A::Deliver, &[R::CaseOfficer, R::DeliveryPartner, R::RegionalDirector]),
             (A::PayClaims, &[R::Finance]),

@@ -11,9 +11,9 @@ use Action as A;
 #[rustfmt::skip]
 pub const TABLE: &[(&str, &[Action])] = &[
     ("ApprovalService/ListApprovals",             &[A::Read]),
-    ("ApprovalService/GiveApproval",              &[A::Reopen, A::Import, A::ApproveMoney]),
-    ("ApprovalService/DenyApproval",              &[A::Reopen, A::Import, A::ApproveMoney]),
-    ("ApprovalService/WithdrawApproval",          &[A::Reopen, A::Import, A::KeepFunds]),
+    ("ApprovalService/GiveApproval",              &[A::Reopen, A::Import, A::ApproveMoney, A::DecideEntry]),
+    ("ApprovalService/DenyApproval",              &[A::Reopen, A::Import, A::ApproveMoney, A::DecideEntry]),
+    ("ApprovalService/WithdrawApproval",          &[A::Reopen, A::Import, A::KeepFunds, A::AskEntry]),
     ("AwardService/CreateAwards",                 &[A::Award]),
     ("AwardService/CheckAward",                   &[A::Award]),
     ("AwardService/GetAward",                     &[A::Read]),
@@ -29,6 +29,7 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("EligibilityService/ListEligibility",        &[A::Read]),
     ("EligibilityService/SummariseEligibility",   &[A::Read]),
     ("EligibilityService/ListEligibilityChanges", &[A::Read]),
+    ("EligibilityService/DecideEntry",            &[A::AskEntry]),
     ("FinanceService/VerifyLedger",               &[A::ReadLedger]),
     ("FundService/CreateFund",                    &[A::KeepFunds]),
     ("FundService/GetFund",                       &[A::Read]),

@@ -93,7 +93,8 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
 fn given(told: &Told) -> Vec<u8> {
     let approval = told.approval.as_ref().map(convert::approval);
     let (offer, funds) = (convert::first_offer(told), convert::funds(told));
-    GiveApprovalResponse { approval, offer, funds, ..Default::default() }.encode_to_vec()
+    let entry_decision = convert::decided(told);
+    GiveApprovalResponse { approval, offer, funds, entry_decision, ..Default::default() }.encode_to_vec()
 }
 
 /// Denied where it lies: in a book, or in the register.

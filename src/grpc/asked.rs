@@ -4,13 +4,16 @@ use prost::Message as _;
 
 use super::convert;
 use crate::app::writer::Told;
-use crate::domain::book::approval::REOPEN_OFFER;
-use crate::proto::{AllocateFundResponse, MoveFundsResponse, ReopenOfferResponse, WithdrawFundResponse};
+use crate::domain::book::approval::{DECIDE_ENTRY, REOPEN_OFFER};
+use crate::proto::{
+    AllocateFundResponse, DecideEntryResponse, MoveFundsResponse, ReopenOfferResponse, WithdrawFundResponse,
+};
 
 /// The answer of the call that asks for this action; nothing for one that no book carries out.
 pub(super) fn answer(action: &str, told: &Told) -> Option<Vec<u8>> {
     match action {
         REOPEN_OFFER => Some(reopened(told)),
+        DECIDE_ENTRY => Some(decided(told)),
         "allocate_fund" => Some(allocated(told)),
         "withdraw_fund" => Some(withdrawn(told)),
         "move_funds" => Some(moved(told)),
@@ -20,6 +23,10 @@ pub(super) fn answer(action: &str, told: &Told) -> Option<Vec<u8>> {
 
 fn reopened(told: &Told) -> Vec<u8> {
     ReopenOfferResponse { offer: convert::first_offer(told) }.encode_to_vec()
+}
+
+pub(super) fn decided(told: &Told) -> Vec<u8> {
+    DecideEntryResponse { decision: convert::decided(told) }.encode_to_vec()
 }
 
 pub(super) fn allocated(told: &Told) -> Vec<u8> {

@@ -4,6 +4,7 @@ mod list;
 
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::asked;
 use super::call::{Call, unary};
 use super::convert::{self, count, number};
 use super::fields::{Fields, page_size, token};
@@ -11,13 +12,14 @@ use super::upload::{self, Answers, Part, Uploads};
 use crate::app::eligibility::{Change, ChangeKind};
 use crate::app::imports::Door;
 use crate::app::{App, Result};
+use crate::domain::book::Command;
 use crate::proto::eligibility_service_server::EligibilityService;
 use crate::proto::explain_eligibility_request::Subject;
 use crate::proto::{
-    EligibilityChange, ExplainEligibilityRequest, ExplainEligibilityResponse, ImportOfstedRequest,
-    ImportOfstedResponse, ListEligibilityChangesRequest, ListEligibilityChangesResponse, ListEligibilityRequest,
-    ListEligibilityResponse, SummariseEligibilityRequest, SummariseEligibilityResponse, import_ofsted_request,
-    import_ofsted_response,
+    DecideEntryRequest, DecideEntryResponse, EligibilityChange, ExplainEligibilityRequest, ExplainEligibilityResponse,
+    ImportOfstedRequest, ImportOfstedResponse, ListEligibilityChangesRequest, ListEligibilityChangesResponse,
+    ListEligibilityRequest, ListEligibilityResponse, SummariseEligibilityRequest, SummariseEligibilityResponse,
+    import_ofsted_request, import_ofsted_response,
 };
 
 /// The service.
@@ -83,9 +85,14 @@ impl EligibilityService for Eligibility {
                 unplaced: count(it.unplaced),
                 unknown: count(it.unknown),
                 closed: count(it.closed),
+                decided_by_person: count(it.decided_by_person),
             })
         })
         .await
+    }
+
+    async fn decide_entry(&self, request: Request<DecideEntryRequest>) -> Reply<DecideEntryResponse> {
+        unary("EligibilityService/DecideEntry", request, async |call| decide_entry(&self.app, call).await).await
     }
 
     async fn list_eligibility_changes(
@@ -117,6 +124,20 @@ async fn explain(app: &App, call: Call<ExplainEligibilityRequest>) -> Result<Exp
         trust_rules: explained.trust_rules.iter().map(convert::rule_answer).collect(),
         trust: explained.trust.as_ref().map(convert::trust),
     })
+}
+
+async fn decide_entry(app: &App, call: Call<DecideEntryRequest>) -> Result<DecideEntryResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let programme = fields.programme(&message.programme);
+    let urn = fields.urn("urn", message.urn);
+    let met = fields.choice("position", convert::entry_position_from(message.position));
+    let reason = fields.text("reason", &message.reason);
+    let value = request.zip(programme).zip(urn).zip(met).zip(reason);
+    let ((((request, programme), urn), met), reason) = fields.done(value)?;
+    let (command, validate_only) = (Command::DecideEntry { urn, met, reason }, message.validate_only);
+    call.change_in(app, programme, (request, command), validate_only, asked::decided).await
 }
 
 async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result<ListEligibilityChangesResponse> {

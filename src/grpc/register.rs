@@ -98,6 +98,7 @@ impl RegisterService for Register {
                 months: history.months.iter().map(convert::month).collect(),
                 links: history.links.iter().map(convert::link).collect(),
                 placed: history.placed.iter().map(convert::hand_placed).collect(),
+                entry_decisions: history.entries.iter().map(convert::decided_entry).collect(),
             })
         })
         .await

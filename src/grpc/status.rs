@@ -104,6 +104,7 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::ApprovalClosed
         | Reason::ApprovalExceeded
         | Reason::AlreadyPlaced
+        | Reason::EntryNotUnknown
         | Reason::TrustNotSuitable
         | Reason::ImportDisagrees
         | Reason::ImportNotLanded

@@ -17,6 +17,7 @@ use crate::domain::book::statement::Statement;
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, Programme, RequestId};
 use crate::domain::person::{Person, TokenSubject, key};
+use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
 
 /// An approval as stored: about an offer of a programme, or about reference data.
@@ -124,8 +125,8 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 /// Which approvals somebody sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen<'a> {
-    /// Those of these actions.
-    pub actions: Vec<&'static str>,
+    /// Those of these actions, each as far as that reaches: what is about a school lies in its region.
+    pub actions: Vec<(&'static str, Reach)>,
     /// And those that this person asked for.
     pub asked_by: Option<Person>,
     /// But none that this person asked for.
@@ -194,12 +195,32 @@ fn asked_by(person: &Person) -> Cond {
     }
 }
 
+/// Those of an action that lie within reach.
+fn of_action(action: &str, reach: &Reach) -> Cond {
+    let all = Cond::all().add(approval::Column::Action.eq(action));
+    match &reach.regions {
+        Regions::Every => all,
+        Regions::These(regions) => all.add(approval::Column::Region.is_in(regions.iter().map(|it| it.name()))),
+    }
+}
+
+/// The region in which an approval lies, of one about a school that has one.
+fn region(statement: Option<&Statement>) -> Option<String> {
+    match statement {
+        Some(Statement::Entry { region, .. }) => region.map(|it| it.name().to_owned()),
+        Some(Statement::Funds { .. } | Statement::Import { .. } | Statement::Offer { .. }) | None => None,
+    }
+}
+
 /// A page of approvals.
 ///
 /// # Errors
 /// As the database has it.
 pub async fn page(from: &impl Readable, seen: &Seen<'_>, page: Page) -> Result<Vec<StoredApproval>> {
-    let mut whose = Cond::any().add(approval::Column::Action.is_in(seen.actions.iter().copied()));
+    let mut whose = Cond::any();
+    for (action, reach) in &seen.actions {
+        whose = whose.add(of_action(action, reach));
+    }
     if let Some(person) = &seen.asked_by {
         whose = whose.add(asked_by(person));
     }
@@ -243,6 +264,7 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
         given_subject: Set(it.answered_subject.map(|it| it.0.to_vec())),
         denied_seq: Set(it.denied.map(|seq| seq.0)),
         denied_reason: Set(it.denied_reason.clone()),
+        region: Set(region(it.statement.as_ref())),
     });
     upsert_all::<approval::Entity, _>(
         tx,
@@ -266,6 +288,12 @@ fn stored(row: approval::Model) -> Result<StoredApproval> {
     let programme = row.programme.map(|it| it.parse()).transpose().map_err(StoreError::unreadable)?;
     keyed(Some(&row.requested_by), row.requested_key.as_deref())?;
     keyed(row.given_by.as_deref(), row.given_key.as_deref())?;
+    let statement = row.statement.map(|it| serde_json::from_str(&it)).transpose().map_err(StoreError::unreadable)?;
+    let stated = region(statement.as_ref());
+    if row.region != stated {
+        let said = format!("its region is {:?}, it states {stated:?}", row.region);
+        return Err(StoreError::unreadable(said));
+    }
     let answered_by = row.given_by.as_deref().map(actor).transpose()?;
     let unreadable =
         || StoreError::unreadable(format!("its state is {:?}, which it is not by who answered", row.state));
@@ -276,7 +304,7 @@ fn stored(row: approval::Model) -> Result<StoredApproval> {
         action: row.action,
         subject: row.subject,
         change: row.change.map(|it| serde_json::from_str(&it)).transpose().map_err(StoreError::unreadable)?,
-        statement: row.statement.map(|it| serde_json::from_str(&it)).transpose().map_err(StoreError::unreadable)?,
+        statement,
         expires: row.expires_at.map(Micros),
         opened: row.opened_seq.map(Seq),
         reason: row.reason,

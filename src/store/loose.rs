@@ -57,8 +57,8 @@ pub(super) async fn each<K: Ord, T>(
 }
 
 /// Tables whose key begins with the programme: one step through the key a programme, however many rows.
-const BY_PROGRAMME: [&str; 8] =
-    ["books", "events", "texts", "entries", "contacts", "placements", "bookings", "invoices"];
+const BY_PROGRAMME: [&str; 9] =
+    ["books", "events", "texts", "entries", "contacts", "placements", "entry_decisions", "bookings", "invoices"];
 /// The others.
 const BY_ID: [&str; 7] = ["offers", "offer_schools", "accounts", "account_days", "awards", "approvals", "referrals"];
 

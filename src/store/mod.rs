@@ -16,6 +16,7 @@ pub mod condition;
 mod day;
 mod entity;
 pub mod entries;
+pub mod entry_decisions;
 mod error;
 pub mod events;
 mod free_space;

@@ -28,7 +28,7 @@ async fn each_document_has_its_keys(db: Db) {
         "by_rule": {"E1_RI_IN_YEAR": 0, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 0},
         "mat": {"schools": 10, "trusts": 5},
         "standalone": {"schools": 14, "maintained": 11, "single_academy_trust": 2, "single_school_mat": 1},
-        "unplaced": 4, "closed": 0, "unknown": 0,
+        "unplaced": 4, "closed": 0, "unknown": 0, "decided_by_person": 0,
     });
     assert_eq!(counts, wanted);
 

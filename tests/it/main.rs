@@ -27,6 +27,7 @@ mod confirmed;
 mod dates;
 mod door;
 mod eligibility;
+mod entry_positions;
 mod etags;
 mod faults;
 mod files;

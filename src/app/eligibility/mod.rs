@@ -2,6 +2,7 @@
 //!
 //! The rules are the domain's; here only the rows and facts they look at are fetched, from one snapshot ([`standing`]).
 
+mod entry;
 mod identify;
 mod show;
 mod standing;
@@ -19,6 +20,8 @@ use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::RuleId;
 use crate::store::Readable;
+pub use entry::DecidedEntry;
+pub(crate) use entry::{counting, entry_schools};
 pub(crate) use identify::{
     affected, candidates, confirmed, lock_register, register_answer, responsible_bodies, seats, trust_answers,
 };
@@ -35,6 +38,8 @@ pub struct RuleAnswer {
     pub reason: String,
     /// The row it rests on.
     pub evidence: Option<Evidence>,
+    /// What two people decided of it, where it rests on that.
+    pub decided: Option<DecidedEntry>,
 }
 
 /// One school's answer.
@@ -50,6 +55,8 @@ pub struct SchoolEligibility {
     pub superseded_by: Option<Urn>,
     /// The open offer it is on, where the caller may see that.
     pub offer: Option<OfferId>,
+    /// Whether its entry position is unknown: two people can decide it.
+    pub entry_unknown: bool,
 }
 
 /// A school or a trust, explained.
@@ -96,7 +103,7 @@ pub struct Change {
 /// What of a school's answer a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
-    /// Whether a word is true of it: `eligible`, `unknown`, `unplaced`, `closed`, or a rule's id.
+    /// Whether a word is true of it: `eligible`, `unknown`, `unplaced`, `closed`, `decided`, or a rule's id.
     Word,
     /// Its URN.
     Urn,
@@ -154,6 +161,7 @@ const ELIGIBLE: &str = "eligible";
 const UNKNOWN: &str = "unknown";
 const UNPLACED: &str = "unplaced";
 const CLOSED: &str = "closed";
+const DECIDED: &str = "decided";
 
 impl App {
     /// The numbers of a programme.
@@ -169,7 +177,8 @@ impl App {
     }
 
     /// The words that a list's condition may use: `eligible`, `unknown`, `unplaced` (eligible, but fitting no row of the
-    /// scheme), `closed` (eligible, but closed by the newest register), and the ids of the programme's rules.
+    /// scheme), `closed` (eligible, but closed by the newest register), `decided` (its entry position was decided by two people), and the
+    /// ids of the programme's rules.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has no terms.
@@ -177,10 +186,10 @@ impl App {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let rules = loaded.terms.rules().iter().map(|rule| rule.id.as_str());
-        Ok([ELIGIBLE, UNKNOWN, UNPLACED, CLOSED].into_iter().chain(rules).map(ToOwned::to_owned).collect())
+        Ok([ELIGIBLE, UNKNOWN, UNPLACED, CLOSED, DECIDED].into_iter().chain(rules).map(ToOwned::to_owned).collect())
     }
 
-    /// A page of the schools that are eligible or about which the files cannot say.
+    /// A page of the schools that are eligible, or about which the files cannot say, whether decided or not.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has no terms.
@@ -227,6 +236,7 @@ impl App {
     }
 
     /// What changed in the school-level rules between what the files up to one date say and those up to another; by URN.
+    /// Entry positions that two people decided count at both dates, whenever that was.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has no terms; [`AppError::Invalid`] for dates the wrong way round.
@@ -245,8 +255,9 @@ impl App {
         let snapshot = self.snapshot().await?;
         let rows = standing::every_row(&snapshot, Some(to)).await?;
         let earlier: Vec<_> = up_to(&rows, from).collect();
-        let before = standing::linked(&snapshot, &loaded.terms, &earlier).await?;
-        let after = standing::linked(&snapshot, &loaded.terms, &rows.iter().collect::<Vec<_>>()).await?;
+        let decided = entry::positions(&entry::decisions(&snapshot, programme).await?);
+        let before = standing::linked(&snapshot, &loaded.terms, &earlier, &decided).await?;
+        let after = standing::linked(&snapshot, &loaded.terms, &rows.iter().collect::<Vec<_>>(), &decided).await?;
         show::changes(&snapshot, changes(&before, &after)).await
     }
 }

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
+use super::entry::{self, DecidedEntry};
 use super::standing::Standings;
 use super::{Change, ChangeKind, RuleAnswer, SchoolEligibility};
 use crate::app::Result;
 use crate::app::register::{School, facts};
 use crate::domain::Date;
+use crate::domain::book::entry_position::EntryDecision;
 use crate::domain::eligibility::trusts::{TrustAssessment, Verdict};
-use crate::domain::eligibility::{Changes, Outcome, explain};
+use crate::domain::eligibility::{Changes, Finding, Outcome, SchoolAssessment, explain};
 use crate::domain::ids::Urn;
+use crate::domain::region::Region;
 use crate::domain::role::Reach;
 use crate::domain::terms::{Rule, Terms, Test};
 use crate::store::{Readable, offers, register};
@@ -29,15 +32,60 @@ pub(super) async fn schools(
     let find = |urn: &Urn| standings.schools.get(urn).or_else(|| others.get(urn)).cloned();
     let answer = |school: School| SchoolEligibility {
         eligible: standings.entitled.contains_key(&school.urn),
-        rules: rules(terms, standings, reach, school.urn),
+        rules: rules(terms, standings, (reach, school.region()), school.urn),
         superseded_by: standings.assessment.school(school.urn).and_then(|it| it.superseded_by),
         offer: on_offers.get(&school.urn).copied(),
+        entry_unknown: entry_unknown(terms, standings, school.urn),
         school,
     };
     Ok(urns.iter().filter_map(find).map(answer).collect())
 }
 
-fn rules(terms: &Terms, standings: &Standings, reach: &Reach, urn: Urn) -> Vec<RuleAnswer> {
+/// Whether two people can decide its entry position, and have not.
+fn entry_unknown(terms: &Terms, standings: &Standings, urn: Urn) -> bool {
+    let unknown = |school: &SchoolAssessment| {
+        school.superseded_by.is_none() && school.on_entry(terms).any(|it| matches!(it, Finding::Unknown(_)))
+    };
+    standings.assessment.school(urn).is_some_and(unknown)
+}
+
+/// Puts what two people decided beside the answer that rests on it, or goes before it.
+fn with_decision(answer: RuleAnswer, terms: &Terms, standings: &Standings, (urn, in_reach): (Urn, bool)) -> RuleAnswer {
+    let finding = standings.assessment.school(urn).and_then(|school| {
+        let mut findings = school.findings.iter();
+        findings.find(|(rule, _)| *rule == answer.rule).map(|(_, finding)| finding)
+    });
+    let show = |of: &EntryDecision| entry::shown(standings, (terms.programme().clone(), of.clone()), in_reach);
+    if let Some(Finding::Decided { urn: of, .. }) = finding {
+        let Some(decided) = standings.decisions.get(of).map(show) else { return answer };
+        return RuleAnswer {
+            reason: format!("{}; {}", answer.reason, said(&decided)),
+            decided: Some(decided),
+            ..answer
+        };
+    }
+    match standings.decisions.get(&urn) {
+        Some(of) => {
+            let (is, event) = (if of.met { "met" } else { "not met" }, of.seq.0);
+            let reason = format!("{}; this goes before what a person decided, {is}, in event {event}", answer.reason);
+            RuleAnswer { reason, ..answer }
+        }
+        None => answer,
+    }
+}
+
+/// Who decided it, and when; it holds until a file says otherwise.
+fn said(decided: &DecidedEntry) -> String {
+    let (on, event) = (decided.decision.on, decided.decision.seq.0);
+    let when = match &decided.people {
+        Some((asked, given)) => format!("asked by {asked}, decided by {given} on {on}, event {event}"),
+        None => format!("on {on}, event {event}"),
+    };
+    format!("{when}; a file that shows the URN goes before it")
+}
+
+fn rules(terms: &Terms, standings: &Standings, (reach, region): (&Reach, Option<Region>), urn: Urn) -> Vec<RuleAnswer> {
+    let in_reach = reach.covers_school(region);
     let Some(answers) = explain(terms, &standings.assessment, urn) else {
         let answer = |rule: &Rule| by_person(standings, reach, rule, urn).unwrap_or_else(|| unseen(&rule.id));
         return terms.rules().iter().map(answer).collect();
@@ -59,12 +107,19 @@ fn rules(terms: &Terms, standings: &Standings, reach: &Reach, urn: Urn) -> Vec<R
                 outcome: Outcome::NotMet,
                 reason: "in no open multi-academy trust".to_owned(),
                 evidence: None,
+                decided: None,
             },
+            (Test::TwiceOnEntry { .. }, _) => {
+                let (rule, evidence) = (answer.rule.clone(), answer.evidence.cloned());
+                let said = RuleAnswer { rule, outcome: answer.outcome, reason: answer.reason, evidence, decided: None };
+                with_decision(said, terms, standings, (urn, in_reach))
+            }
             _ => by_person(standings, reach, rule, urn).unwrap_or_else(|| RuleAnswer {
                 rule: answer.rule.clone(),
                 outcome: answer.outcome,
                 reason: answer.reason,
                 evidence: answer.evidence.cloned(),
+                decided: None,
             }),
         })
         .collect()
@@ -84,12 +139,12 @@ fn by_person(standings: &Standings, reach: &Reach, rule: &Rule, urn: Urn) -> Opt
         }
         None => (Outcome::Elsewhere, "decided by a person, on a referral".to_owned()),
     };
-    Some(RuleAnswer { rule: rule.id.clone(), outcome, reason, evidence: None })
+    Some(RuleAnswer { rule: rule.id.clone(), outcome, reason, evidence: None, decided: None })
 }
 
 fn unseen(rule: &crate::domain::terms::RuleId) -> RuleAnswer {
     let reason = "no monthly file shows this URN".to_owned();
-    RuleAnswer { rule: rule.clone(), outcome: Outcome::Unknown, reason, evidence: None }
+    RuleAnswer { rule: rule.clone(), outcome: Outcome::Unknown, reason, evidence: None, decided: None }
 }
 
 /// The trust-level rule's answer for a trust.
@@ -99,7 +154,7 @@ pub(super) fn trust_rule(trust: &TrustAssessment) -> RuleAnswer {
         Verdict::Unknown => Outcome::Unknown,
         Verdict::TooFew | Verdict::NotMet => Outcome::NotMet,
     };
-    RuleAnswer { rule: trust.rule.clone(), outcome, reason: trust.reason(), evidence: None }
+    RuleAnswer { rule: trust.rule.clone(), outcome, reason: trust.reason(), evidence: None, decided: None }
 }
 
 /// Changes by URN, with names.

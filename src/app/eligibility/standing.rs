@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{CLOSED, ELIGIBLE, Entitlements, Field, Order, UNKNOWN, UNPLACED, Wanted};
+use super::entry::{self, Decisions};
+use super::{CLOSED, DECIDED, ELIGIBLE, Entitlements, Field, Order, UNKNOWN, UNPLACED, Wanted};
 use crate::app::register::{School, facts};
 use crate::app::{Condition, How, Operand, Result};
 use crate::domain::Date;
 use crate::domain::eligibility::trusts::{Membership, TrustAssessment, assess_trusts};
-use crate::domain::eligibility::{Assessment, Finding, SchoolAssessment, Standing, assess, assess_linked, entitled};
+use crate::domain::eligibility::{
+    Assessment, Finding, SchoolAssessment, Standing, assess, assess_decided, decided, entitled,
+};
 use crate::domain::ids::Urn;
 use crate::domain::judgement::{Grade, MonthRow};
 use crate::domain::placement::{Placement, UnplacedReason};
@@ -31,6 +34,10 @@ pub(super) struct Standings {
     pub(super) entitled: Entitlements,
     /// The approved referral that each of these schools is eligible by, under the newest URN of its lineage.
     pub(super) granted: BTreeMap<Urn, Referral>,
+    /// What two people decided of these schools, whether it counts or not.
+    pub(super) decisions: Decisions,
+    /// Schools of which such a decision counts, by the newest URN of their lineage.
+    decided: BTreeSet<Urn>,
     placements: HashMap<Urn, Placement>,
     exceptional: BTreeSet<Urn>,
     closed: BTreeSet<Urn>,
@@ -39,7 +46,8 @@ pub(super) struct Standings {
 impl Standings {
     /// Reads and assesses; who has closed, as on a day.
     pub(super) async fn load(from: &impl Readable, terms: &Terms, day: Date) -> Result<Self> {
-        let (assessment, trusts) = assessed(from, terms).await?;
+        let decisions = entry::decisions(from, terms.programme()).await?;
+        let (assessment, trusts) = assessed(from, terms, &entry::positions(&decisions)).await?;
         let heir = |urn: &Urn| assessment.heir(*urn);
         let mut urns: BTreeSet<Urn> = assessment.schools().iter().filter(|it| matters(it)).map(|it| it.urn).collect();
         urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(heir));
@@ -58,10 +66,13 @@ impl Standings {
             entitled: Entitlements::new(),
             exceptional: granted.keys().copied().collect(),
             granted,
+            decisions,
+            decided: BTreeSet::new(),
             placements,
             closed,
         };
         found.entitled = entitled(terms, &found.assessment, &found.standing());
+        found.decided = decided(terms, &found.assessment, &found.standing());
         Ok(found)
     }
 
@@ -75,13 +86,13 @@ impl Standings {
         }
     }
 
-    /// A page of the schools that are entitled or unknown, in its order.
+    /// A page of the schools that are entitled, unknown or decided, in its order.
     pub(super) fn page(&self, terms: &Terms, wanted: &Wanted) -> Vec<Urn> {
-        // Of the eligible, unless it is said which of both are meant.
+        // Of the eligible, unless it is said which are meant.
         let eligible = Condition::Is(Field::Word, How::Equal, Operand::Text(ELIGIBLE.to_owned()));
         let says_which = |field, operand: &Operand| {
             field == Field::Word
-                && matches!(operand, Operand::Text(word) if [ELIGIBLE, UNKNOWN].contains(&word.as_str()))
+                && matches!(operand, Operand::Text(word) if [ELIGIBLE, UNKNOWN, DECIDED].contains(&word.as_str()))
         };
         let condition = match wanted.condition.clone() {
             None => eligible,
@@ -92,8 +103,10 @@ impl Standings {
         let key = |name: &str, urn: Urn| (if by_name { name.to_owned() } else { String::new() }, urn);
         let entitled = self.entitled.keys().copied();
         let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it)).map(|it| it.urn);
+        let not_entitled = self.decided.iter().copied().filter(|urn| !self.entitled.contains_key(urn));
         let mut found: Vec<(String, Urn)> = entitled
-            .chain(unknown)
+            .chain(unknown.filter(|urn| !self.decided.contains(urn)))
+            .chain(not_entitled)
             .filter_map(|urn| self.schools.get(&urn))
             .filter(|school| condition.holds(&|field, how, operand| self.stands(school, field, how, operand)))
             .map(|school| key(&school.name, school.urn))
@@ -110,7 +123,7 @@ impl Standings {
         page.into_iter().map(|(_, urn)| urn).collect()
     }
 
-    /// Whether a school that is entitled or unknown meets a comparison.
+    /// Whether a school that is entitled, unknown or decided meets a comparison.
     fn stands(&self, school: &School, field: Field, how: How, operand: &Operand) -> bool {
         let number = |it: u32| Operand::Number(it.into());
         let text = |it: &str| Operand::Text(it.to_owned());
@@ -130,12 +143,13 @@ impl Standings {
         value.unwrap_or(Operand::Nothing).stands(how, operand)
     }
 
-    /// Whether a word is true of a school that is entitled or unknown.
+    /// Whether a word is true of a school that is entitled, unknown or decided.
     fn is(&self, school: &School, word: &str) -> bool {
         let entitled = self.entitled.get(&school.urn);
         match word {
             ELIGIBLE => entitled.is_some(),
-            UNKNOWN => entitled.is_none(),
+            UNKNOWN => entitled.is_none() && !self.decided.contains(&school.urn),
+            DECIDED => self.decided.contains(&school.urn),
             UNPLACED => entitled.is_some_and(|it| !it.closed && matches!(it.placement, Placement::Unplaced(_))),
             CLOSED => entitled.is_some_and(|it| it.closed),
             rule => entitled.is_some_and(|it| it.rules.contains(&RuleId::new(rule))),
@@ -159,10 +173,14 @@ fn matters(school: &SchoolAssessment) -> bool {
 }
 
 /// What the school-level rules say of every school, and the trust-level rule of every MAT.
-async fn assessed(from: &impl Readable, terms: &Terms) -> Result<(Assessment, Vec<TrustAssessment>)> {
+async fn assessed(
+    from: &impl Readable,
+    terms: &Terms,
+    decided: &BTreeMap<Urn, bool>,
+) -> Result<(Assessment, Vec<TrustAssessment>)> {
     if !terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
         let rows = telling_rows(from, terms).await?;
-        return Ok((linked(from, terms, &rows.iter().collect::<Vec<_>>()).await?, Vec::new()));
+        return Ok((linked(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await?, Vec::new()));
     }
     // The trust-level rule compares a school's grades over the years: no row can be left out.
     let rows = every_row(from, None).await?;
@@ -171,12 +189,18 @@ async fn assessed(from: &impl Readable, terms: &Terms) -> Result<(Assessment, Ve
     let members = members.into_iter().filter(|it| open.contains(&it.uid));
     let members: Vec<Membership> =
         members.map(|it| Membership { uid: it.uid, urn: it.urn, joined: it.joined }).collect();
-    let assessment = linked(from, terms, &rows.iter().collect::<Vec<_>>()).await?;
+    let assessment = linked(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await?;
     Ok((assessment, assess_trusts(terms, &rows, &members)))
 }
 
-/// What the school-level rules say of these rows, with the register's links for the URNs that have no row by entry.
-pub(super) async fn linked(from: &impl Readable, terms: &Terms, rows: &[&MonthRow]) -> Result<Assessment> {
+/// What the school-level rules say of these rows, with the register's links and what two people decided for the URNs that have
+/// no row by entry.
+pub(super) async fn linked(
+    from: &impl Readable,
+    terms: &Terms,
+    rows: &[&MonthRow],
+    decided: &BTreeMap<Urn, bool>,
+) -> Result<Assessment> {
     let by_files = assess(terms, rows.iter().copied());
     let unknown = by_files.schools().iter().filter(|school| school.is_unknown_on_entry(terms));
     let unknown: Vec<Urn> = unknown.map(|school| school.urn).collect();
@@ -184,7 +208,8 @@ pub(super) async fn linked(from: &impl Readable, terms: &Terms, rows: &[&MonthRo
         return Ok(by_files);
     }
     let links = store::register::kin(from, &unknown, Kin::Predecessors).await?;
-    Ok(if links.is_empty() { by_files } else { assess_linked(terms, rows.iter().copied(), &links) })
+    let says_nothing = links.is_empty() && decided.is_empty();
+    Ok(if says_nothing { by_files } else { assess_decided(terms, rows.iter().copied(), &links, decided) })
 }
 
 /// Every monthly row that counts, of files as at a day or before.

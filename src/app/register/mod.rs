@@ -2,6 +2,7 @@
 
 pub(crate) mod facts;
 
+use super::eligibility::{self, DecidedEntry};
 use super::{App, AppError, Result, Violation, authorise};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Programme, Uid, Urn};
@@ -68,6 +69,8 @@ pub struct SchoolHistory {
     pub memberships: Vec<Membership>,
     /// How people have placed it, by programme.
     pub placed: Vec<(Programme, HandPlacement)>,
+    /// What two people decided of the judgements it entered the year with, by programme.
+    pub entries: Vec<DecidedEntry>,
     /// What each monthly file printed of it, newest first.
     pub months: Vec<MonthRow>,
     /// Predecessors and successors.
@@ -134,6 +137,7 @@ impl App {
         }
         Ok(SchoolHistory {
             placed: store::placements::of_school(&snapshot, urn).await?,
+            entries: eligibility::counting(self, &snapshot, (&caller.reach(Action::Read), self.today()), urn).await?,
             school,
             memberships: store::register::history(&snapshot, urn).await?,
             months,

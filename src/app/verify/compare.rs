@@ -18,7 +18,8 @@ use crate::domain::school::HandPlacement;
 use crate::store::approvals::StoredApproval;
 use crate::store::loose::Rows;
 use crate::store::{
-    ReadTx, StoreError, account_days, accounts, approvals, awards, books, offers, placements, referrals,
+    ReadTx, StoreError, account_days, accounts, approvals, awards, books, entry_decisions, offers, placements,
+    referrals,
 };
 
 /// Names every difference between what the record says and what the database has. The terms are stored under this hash.
@@ -32,6 +33,10 @@ pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, rep
     hold("award", &facts.awards, awards::of_book(snapshot, programme).await?, report, compare_award);
     hold("approval", &facts.approvals, approvals::of_book(snapshot, programme).await?, report, compare_approval);
     hold("referral", &facts.referrals, referrals::of_book(snapshot, programme).await?, report, compare_referral);
+    let decided = entry_decisions::of_book(snapshot, programme).await?;
+    hold("entry position of school", &facts.entry_decisions, decided, report, |recorded, stored, report| {
+        report.compare(format!("entry position of school {}", recorded.urn), recorded, stored);
+    });
     compare_placements(snapshot, folded, report).await
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::group::{Pen, Verdict, Who};
 use super::{Submission, Told};
 use crate::app::{AppError, again};
-use crate::domain::book::approval::{Approval, asked_before};
+use crate::domain::book::approval::asked_before;
 use crate::domain::book::command::Approved;
 use crate::domain::book::{Answer, Facts};
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
@@ -46,19 +46,16 @@ pub(super) fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, p
 /// What a call is told, made again, whose approval has not been carried out.
 fn waits(facts: &Facts, approval: ApprovalId, now: Now) -> AppError {
     match facts.approvals.get(&approval) {
-        Some(it) => asked_before(approval, (&it.state_at(now.at), it.expires), &asked_for(it)).into(),
+        Some(it) => asked_before(approval, (&it.state_at(now.at), it.expires), &it.phrase()).into(),
         None => AppError::Bug(format!("approval {approval} of a repeated call is not loaded")),
     }
 }
 
-fn asked_for(approval: &Approval) -> String {
-    let what = approval.change.as_ref().map_or_else(|| "reopening an offer".to_owned(), |change| change.phrase());
-    approval.asked(&what)
-}
-
 /// The call that asked for what was carried out just now, and the answer that it gets.
 fn carried_out(of: &Submission, facts: &Facts, told: &Told) -> Option<((Actor, RequestId), Vec<u8>)> {
-    let Answer::Approved(approval, Approved::Offer(_) | Approved::Funds(_)) = &told.answer else { return None };
+    let Answer::Approved(approval, Approved::Offer(_) | Approved::Funds(_) | Approved::Entry(_)) = &told.answer else {
+        return None;
+    };
     let approval = facts.approvals.get(approval)?;
     let answer = (of.encode_asked)(&approval.action, told)?;
     Some(((approval.requested_by.clone(), approval.request?), answer))

@@ -7,6 +7,7 @@ use crate::domain::award::Support;
 use crate::domain::award::claim::NewClaim;
 use crate::domain::book::Command;
 use crate::domain::book::command::NewAward;
+use crate::domain::book::entry_position::subject_of;
 use crate::domain::book::referrals::ReferralCommand;
 use crate::domain::ids::{AccountId, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
 use crate::domain::referral::Subject;
@@ -39,6 +40,10 @@ pub(super) struct Asked {
     /// Leaders whose fees are awarded, as leaders are compared.
     pub(super) leaders: BTreeSet<String>,
     pub(super) placed: BTreeSet<Urn>,
+    /// Schools whose entry position is asked to be decided.
+    pub(super) entries: BTreeSet<Urn>,
+    /// Approvals that decide one.
+    pub(super) entries_given: BTreeSet<ApprovalId>,
     pub(super) given: Vec<ApprovalId>,
     /// What approvals may be open about.
     pub(super) subjects: Vec<uuid::Uuid>,
@@ -60,7 +65,7 @@ impl Asked {
         for (request, command) in commands {
             asked.add(command);
             asked.add_past(command, today);
-            if matches!(command, Command::Reopen { .. } | Command::ChangeFund { .. }) {
+            if matches!(command, Command::Reopen { .. } | Command::ChangeFund { .. } | Command::DecideEntry { .. }) {
                 asked.asking.push(*request);
             }
         }
@@ -90,11 +95,16 @@ impl Asked {
             | Command::DenyApproval { approval, .. }
             | Command::WithdrawApproval { approval, .. } => {
                 self.given.push(*approval);
+                self.entries_given.extend(command.reads_files().then_some(*approval));
                 self.relisted = true;
             }
             Command::Place { urn, placement, .. } => {
                 self.placed.insert(*urn);
                 self.trusts.extend(placement.trust().map(|(uid, _)| uid));
+            }
+            Command::DecideEntry { urn, .. } => {
+                self.entries.insert(*urn);
+                self.subjects.push(subject_of(*urn));
             }
             Command::CreateFund { .. } => self.money = true,
             Command::ChangeFund { change, .. } => {

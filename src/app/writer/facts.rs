@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::asked::Asked;
+use super::register_facts::{load_entries, load_referrals, load_responsible};
 use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};
 use crate::domain::Date;
@@ -13,17 +14,15 @@ use crate::domain::book::referrals::Seat;
 use crate::domain::book::threshold::COUNTS_DAYS;
 use crate::domain::book::{Command, Facts, claims as claim_rules};
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
-use crate::domain::offer::{Offer, Recipient};
-use crate::domain::referral::Subject;
+use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Programme, RequestId, Uid, Urn};
+use crate::domain::offer::Recipient;
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
-use crate::domain::terms::Terms;
 use crate::domain::time::{Micros, Now};
 use crate::store::books::Head;
 use crate::store::requests::Stored;
 use crate::store::{
-    Failure, Readable, StoreError, account_days, approvals, awards, claims, entries, events, group, offers, referrals,
+    Failure, Readable, StoreError, account_days, approvals, awards, claims, entries, events, group, offers,
 };
 
 /// Why facts could not be loaded.
@@ -106,52 +105,9 @@ pub(super) async fn load(
         facts.register.extend(answer.map(|answer| (*urn, answer)));
     }
     load_responsible(from, &asked, today, &mut facts).await?;
+    load_entries(from, &asked, (&loaded.terms, today), &mut facts).await?;
     let Most { stored, answers, recorded } = most;
     Ok(Known { facts, stored, answers, recorded })
-}
-
-/// Who answers for the schools of the offers that are contacted and follow the register still.
-async fn load_responsible(
-    from: &impl Readable,
-    asked: &Asked,
-    today: Date,
-    facts: &mut Facts,
-) -> Result<(), Unloadable> {
-    let contacted = asked.contacted.iter().filter_map(|id| facts.offers.get(id));
-    let urns: Vec<Urn> = contacted.filter_map(Offer::follows_register).collect();
-    if !urns.is_empty() {
-        let programme = &facts.programme.programme;
-        facts.responsible = eligibility::responsible_bodies(from, programme, &urns, today).await.map_err(sort)?;
-    }
-    Ok(())
-}
-
-/// The referrals named, the open ones of whom is referred and, for identify, all that are open, and what register and files say of the schools concerned: under
-/// the register's lock, as for identify.
-async fn load_referrals(
-    from: &impl Readable,
-    asked: &Asked,
-    (terms, today): (&Terms, Date),
-    facts: &mut Facts,
-) -> Result<(), Unloadable> {
-    if asked.identifies {
-        let open = referrals::open(from, terms.programme()).await?;
-        facts.referrals = open.into_iter().map(|it| (it.id, it)).collect();
-    }
-    if asked.referrals.is_empty() && asked.referred.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<ReferralId> = asked.referrals.iter().copied().collect();
-    let subjects: Vec<Subject> = asked.referred.iter().copied().collect();
-    let found = referrals::find(from, terms.programme(), &ids, &subjects).await?;
-    let approved = found.iter().filter(|it| asked.approved.contains(&it.id)).flat_map(|it| &it.urns);
-    let urns: BTreeSet<Urn> = asked.seated.iter().chain(approved).copied().collect();
-    if !urns.is_empty() {
-        eligibility::lock_register(from).await?;
-        (facts.seats, facts.endings) = eligibility::seats(from, terms, &urns, today).await.map_err(sort)?;
-    }
-    facts.referrals.extend(found.into_iter().map(|it| (it.id, it)));
-    Ok(())
 }
 
 /// The approvals that are given, the open ones about what is asked anew, and those opened by the same call before.
@@ -266,9 +222,9 @@ async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
         facts.listed = open.flat_map(|offer| offer.schools.keys().map(|urn| (*urn, offer.id))).collect();
         return Ok(Vec::new());
     }
-    let about_offers = facts.approvals.values().filter(|it| it.change.is_none());
+    let about_offers = facts.approvals.values().filter_map(Approval::offer);
     let mut whole = asked.offers.clone();
-    whole.extend(about_offers.map(|approval| OfferId(approval.subject)));
+    whole.extend(about_offers);
     whole.extend(facts.referrals.values().filter_map(|it| it.offer));
     let whole: Vec<OfferId> = whole.into_iter().collect();
     if !whole.is_empty() {
@@ -369,7 +325,7 @@ async fn load_most(
     Ok(Most { stored, answers: found.answers, recorded: found.recorded })
 }
 
-fn sort(error: AppError) -> Unloadable {
+pub(super) fn sort(error: AppError) -> Unloadable {
     match error {
         AppError::Unavailable => Unloadable::Store(StoreError::Away("while the facts were read".to_owned())),
         AppError::StorageFull => Unloadable::Store(StoreError::Full("while the facts were read".to_owned())),

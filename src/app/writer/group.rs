@@ -28,7 +28,9 @@ use crate::store::books::Head;
 use crate::store::events::{Recorded, Text};
 use crate::store::group::Written;
 use crate::store::requests::Stored;
-use crate::store::{self, Failure as _, StoreError, Turn, WriteTx, approvals, books, offers, placements, referrals};
+use crate::store::{
+    self, Failure as _, StoreError, Turn, WriteTx, approvals, books, entry_decisions, offers, placements, referrals,
+};
 
 /// What one caller is answered.
 pub(super) type Verdict = Result<Vec<u8>>;
@@ -205,6 +207,7 @@ pub(super) struct Pen<'a> {
     awards: BTreeSet<AwardId>,
     approvals: BTreeSet<ApprovalId>,
     placements: BTreeMap<Urn, Seq>,
+    entries: BTreeSet<Urn>,
     referrals: BTreeSet<ReferralId>,
 }
 
@@ -222,6 +225,7 @@ impl<'a> Pen<'a> {
             awards: BTreeSet::new(),
             approvals: BTreeSet::new(),
             placements: BTreeMap::new(),
+            entries: BTreeSet::new(),
             referrals: BTreeSet::new(),
         }
     }
@@ -277,6 +281,7 @@ impl<'a> Pen<'a> {
                 match changed {
                     Approved::Offer(id) => told.offers = offers(&[*id]),
                     Approved::Funds(ids) => told.funds = funds(ids),
+                    Approved::Entry(urn) => told.entry = facts.entry_decisions.get(urn).cloned(),
                     Approved::Nothing => {}
                 }
             }
@@ -341,6 +346,9 @@ impl<'a> Pen<'a> {
             EventBody::Placed { urn, .. } => {
                 self.placements.insert(*urn, event.seq);
             }
+            EventBody::EntryDecided { urn, .. } => {
+                self.entries.insert(*urn);
+            }
             EventBody::FundCreated { fund, .. } => {
                 self.accounts.insert(*fund);
             }
@@ -372,6 +380,8 @@ impl<'a> Pen<'a> {
         let placed = self.placements.iter();
         let placed: Vec<_> = placed.filter_map(|(urn, seq)| Some((*urn, *facts.placements.get(urn)?, *seq))).collect();
         placements::put(tx, self.programme, &placed).await?;
+        let decided: Vec<_> = self.entries.iter().filter_map(|urn| facts.entry_decisions.get(urn)).collect();
+        entry_decisions::put(tx, self.programme, &decided).await?;
         let changed: Vec<_> = self.referrals.iter().filter_map(|id| facts.referrals.get(id)).collect();
         referrals::put(tx, &changed).await?;
         let touched = self.touched.difference(&self.offers);

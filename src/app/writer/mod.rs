@@ -19,6 +19,7 @@ mod facts;
 mod group;
 mod hint_sender;
 mod lane;
+mod register_facts;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,7 @@ use super::watch::Wakes;
 use super::{AppError, Result};
 use crate::domain::award::Award;
 use crate::domain::book::command::Warning;
+use crate::domain::book::entry_position::EntryDecision;
 use crate::domain::book::{Answer, Command};
 use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{Actor, Programme, RequestId};
@@ -81,6 +83,8 @@ pub struct Told {
     pub approval: Option<StoredApproval>,
     /// The referral the answer speaks of, as it is after it.
     pub referral: Option<Referral>,
+    /// The entry position that was decided.
+    pub entry: Option<EntryDecision>,
     /// Worth knowing.
     pub warnings: Vec<Warning>,
     /// The last event of the book when it was judged, before what it did itself.
@@ -105,6 +109,7 @@ impl Told {
             released: Vec::new(),
             approval: None,
             referral: None,
+            entry: None,
             warnings,
             judged_at,
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cli::names::{name, some_number, some_text};
 use crate::cli::out::{Column, View, cell, counts, facts, table};
-use crate::cli::schools::render::{JudgementView, SchoolView};
+use crate::cli::schools::render::{DecisionView, JudgementView, SchoolView};
 use crate::cli::trusts::TrustView;
 use crate::proto::{
     EligibilityChange, Evidence, ExplainEligibilityResponse, Placement, RuleAnswer, RuleOutcome, SchoolEligibility,
@@ -29,6 +29,7 @@ pub(super) struct SummaryView {
     unplaced: i32,
     closed: i32,
     unknown: i32,
+    decided_by_person: i32,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,6 +66,7 @@ impl From<SummariseEligibilityResponse> for SummaryView {
             unplaced: answer.unplaced,
             closed: answer.closed,
             unknown: answer.unknown,
+            decided_by_person: answer.decided_by_person,
         }
     }
 }
@@ -83,6 +85,7 @@ impl View for SummaryView {
             ("unplaced", self.unplaced),
             ("closed", self.closed),
             ("unknown", self.unknown),
+            ("decided by a person", self.decided_by_person),
         ];
         let rules = self.by_rule.iter().map(|(rule, count)| (format!("  {rule}"), count.to_string()));
         let number = |(key, count): (&str, i32)| (key.to_owned(), count.to_string());
@@ -98,6 +101,7 @@ struct RuleView {
     outcome: Option<String>,
     reason: String,
     evidence: Option<EvidenceView>,
+    decided: Option<DecisionView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -116,6 +120,7 @@ impl From<RuleAnswer> for RuleView {
             rule: answer.rule,
             reason: answer.reason,
             evidence: answer.evidence.map(EvidenceView::from),
+            decided: answer.decided.map(DecisionView::from),
         }
     }
 }
@@ -179,9 +184,11 @@ fn command(answer: &SchoolEligibility) -> Option<String> {
     let school = answer.school.as_ref()?;
     let unknown = answer.rules.iter().any(|rule| rule.outcome() == RuleOutcome::Unknown);
     if !answer.eligible {
+        let decide = format!("tsio eligibility decide {} --position POSITION --reason TEXT", school.urn);
         let raise =
             format!("tsio referrals raise --urn {} --origin exceptional --ground GROUND --because TEXT", school.urn);
-        return (unknown && school.closed_reason.is_empty() && answer.superseded_by == 0).then_some(raise);
+        let command = if answer.entry_unknown { decide } else { raise };
+        return (unknown && school.closed_reason.is_empty() && answer.superseded_by == 0).then_some(command);
     }
     if !school.closed_reason.is_empty() {
         return Some(match (answer.offer.as_str(), school.successor_urns.first()) {

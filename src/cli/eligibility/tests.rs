@@ -33,12 +33,13 @@ fn a_summary_has_the_shape_of_the_contract() {
         unplaced: 2,
         closed: 0,
         unknown: 5,
+        decided_by_person: 4,
     };
     let wanted = concat!(
         r#"{"programme":"2021-22","as_at":"2021-11-30","schools":2400,"eligible_schools":101,"#,
         r#""by_rule":{"E1_RI_IN_YEAR":0,"E2_RI_TWICE_ON_ENTRY":100,"E3_EXCEPTIONAL":0},"#,
         r#""mat":{"schools":50,"trusts":30},"standalone":{"schools":49,"maintained":40,"#,
-        r#""single_academy_trust":6,"single_school_mat":3},"unplaced":2,"closed":0,"unknown":5}"#,
+        r#""single_academy_trust":6,"single_school_mat":3},"unplaced":2,"closed":0,"unknown":5,"decided_by_person":4}"#,
     );
     assert_eq!(json(&SummaryView::from(answer)), wanted);
 }
@@ -65,6 +66,7 @@ fn an_answer_carries_the_school_its_rules_and_their_evidence() {
         outcome: RuleOutcome::NotMet.into(),
         reason: "why".to_owned(),
         evidence: Some(evidence),
+        decided: None,
     };
     let school = School {
         urn: 103_150,
@@ -81,7 +83,7 @@ fn an_answer_carries_the_school_its_rules_and_their_evidence() {
         r#""rules":[{"rule":"E1_RI_IN_YEAR","outcome":"not_met","reason":"why","#,
         r#""evidence":{"as_at":"2021-11-30","import_id":"3c","urn":103150,"#,
         r#""current":{"inspection_number":"10158231","urn_judged":103150,"started":"2021-09-21","ended":null,"#,
-        r#""published":"2021-11-03","grade":3},"previous":null}}],"superseded_by":null,"offer":null,"command":null}"#,
+        r#""published":"2021-11-03","grade":3},"previous":null},"decided":null}],"superseded_by":null,"offer":null,"command":null}"#,
     );
     assert_eq!(json(&SchoolAnswer::from(answer)), wanted);
 }
@@ -112,6 +114,20 @@ fn a_school_that_waits_for_a_person_names_the_command() {
     assert_eq!(answer(closed(&[148_685]), true, "2f", false), "tsio offers show 2f");
     let raise = "tsio referrals raise --urn 103150 --origin exceptional --ground GROUND --because TEXT";
     assert_eq!(answer(placed(), false, "", true), raise);
+    // Where two people can decide what the files cannot say, they do.
+    let command = |school: School| {
+        let rules = vec![RuleAnswer { outcome: RuleOutcome::Unknown.into(), ..RuleAnswer::default() }];
+        let school = Some(School { urn: 103_150, ..school });
+        let view = SchoolAnswer::from(SchoolEligibility {
+            school,
+            rules,
+            entry_unknown: true,
+            ..SchoolEligibility::default()
+        });
+        serde_json::to_value(&view).map(|it| it["command"].clone()).unwrap_or_default()
+    };
+    assert_eq!(command(placed()), "tsio eligibility decide 103150 --position POSITION --reason TEXT");
+    assert_eq!(command(closed(&[])), serde_json::Value::Null);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::cli::names::{name, some_number, some_text};
 use crate::cli::out::{Column, View, cell, facts, table};
 use crate::proto::{
-    GetSchoolResponse, Judgement, Membership, MonthlyRow, PlaceSchoolResponse, ProgrammePlacement, School, SchoolLink,
+    EntryDecision, GetSchoolResponse, Judgement, Membership, MonthlyRow, PlaceSchoolResponse, ProgrammePlacement,
+    School, SchoolLink,
 };
 
 /// A school.
@@ -229,6 +230,49 @@ impl From<ProgrammePlacement> for HandPlacedView {
     }
 }
 
+/// An entry position that two people decided.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct DecisionView {
+    programme: String,
+    urn: i32,
+    position: Option<String>,
+    asked_by: Option<String>,
+    decided_by: Option<String>,
+    date: String,
+    event: i64,
+    counts: bool,
+}
+
+impl From<EntryDecision> for DecisionView {
+    fn from(decision: EntryDecision) -> Self {
+        Self {
+            position: name(decision.position().as_str_name(), "ENTRY_POSITION_"),
+            programme: decision.programme,
+            urn: decision.urn,
+            asked_by: some_text(decision.asked_by),
+            decided_by: some_text(decision.decided_by),
+            date: decision.date,
+            event: decision.event,
+            counts: decision.counts,
+        }
+    }
+}
+
+impl View for DecisionView {
+    fn text(&self) -> String {
+        facts([
+            ("programme", self.programme.clone()),
+            ("urn", self.urn.to_string()),
+            ("entry position", cell(self.position.as_ref())),
+            ("asked by", cell(self.asked_by.as_ref())),
+            ("decided by", cell(self.decided_by.as_ref())),
+            ("date", self.date.clone()),
+            ("event", self.event.to_string()),
+            ("counts", if self.counts { "yes" } else { "no, a file says it" }.to_owned()),
+        ])
+    }
+}
+
 /// A school and its history.
 #[derive(Debug, Serialize)]
 pub(super) struct SchoolDetail {
@@ -238,6 +282,7 @@ pub(super) struct SchoolDetail {
     months: Vec<MonthView>,
     links: Vec<LinkView>,
     placed_by_hand: Vec<HandPlacedView>,
+    entry_decisions: Vec<DecisionView>,
 }
 
 impl From<GetSchoolResponse> for SchoolDetail {
@@ -248,6 +293,7 @@ impl From<GetSchoolResponse> for SchoolDetail {
             months: answer.months.into_iter().map(MonthView::from).collect(),
             links: answer.links.into_iter().map(LinkView::from).collect(),
             placed_by_hand: answer.placed.into_iter().map(HandPlacedView::from).collect(),
+            entry_decisions: answer.entry_decisions.into_iter().map(DecisionView::from).collect(),
         }
     }
 }
@@ -263,6 +309,7 @@ impl View for SchoolDetail {
             };
             parts.push(table(&columns, self.placed_by_hand.iter().map(row)));
         }
+        parts.extend(self.entry_decisions.iter().map(View::text));
         if !self.memberships.is_empty() {
             let columns = [Id("REGISTER"), Number("TRUST"), Text("NAME"), Text("TYPE"), Text("JOINED")];
             let row = |m: &MembershipView| {

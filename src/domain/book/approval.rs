@@ -4,14 +4,15 @@
 
 use super::Facts;
 use super::command::{Answer, Approved, Context, Decided, Fault, Target};
+use super::entry_position::subject_of;
 use super::funds::FundChange;
 use super::statement::{self, Statement};
 use crate::domain::event::{Draft, Event, EventBody, Seq};
-use crate::domain::ids::{Actor, ApprovalId, OfferId, RequestId};
+use crate::domain::ids::{Actor, ApprovalId, OfferId, RequestId, Urn};
 use crate::domain::offer::Offer;
 use crate::domain::person::{Person, TokenSubject};
 use crate::domain::refusal::{Limit, Reason, Refusal};
-use crate::domain::role::{Action, Caller};
+use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::time::Micros;
 use uuid::Uuid;
 
@@ -19,12 +20,15 @@ use uuid::Uuid;
 pub const REOPEN_OFFER: &str = "reopen_offer";
 /// The action of an approval that withdraws an import; it lies outside any book.
 pub const WITHDRAW_IMPORT: &str = "withdraw_import";
+/// The action of an approval that decides the entry position of a school.
+pub const DECIDE_ENTRY: &str = "decide_entry";
 
 /// Each action that takes two people: what asking for it takes, and what giving it takes (`domain.md` section 8).
 #[rustfmt::skip]
-const TWO_PEOPLE: [(&str, Action, Action); 5] = [
+const TWO_PEOPLE: [(&str, Action, Action); 6] = [
     (REOPEN_OFFER,    Action::Reopen,    Action::Reopen),
     (WITHDRAW_IMPORT, Action::Import,    Action::Import),
+    (DECIDE_ENTRY,    Action::AskEntry,  Action::DecideEntry),
     ("allocate_fund", Action::KeepFunds, Action::ApproveMoney),
     ("withdraw_fund", Action::KeepFunds, Action::ApproveMoney),
     ("move_funds",    Action::KeepFunds, Action::ApproveMoney),
@@ -32,7 +36,7 @@ const TWO_PEOPLE: [(&str, Action, Action); 5] = [
 
 /// Every action that takes two people, by name.
 #[must_use]
-pub fn actions() -> [&'static str; 5] {
+pub fn actions() -> [&'static str; 6] {
     TWO_PEOPLE.map(|(name, ..)| name)
 }
 
@@ -48,17 +52,20 @@ pub fn permission(action: &str) -> Action {
     TWO_PEOPLE.iter().find(|(name, ..)| *name == action).map_or(Action::ApproveMoney, |(.., give)| *give)
 }
 
-/// The actions whose approvals this caller may give.
+/// The actions whose approvals this caller may give, and where.
 #[must_use]
-pub fn may_give(caller: &Caller) -> Vec<&'static str> {
-    TWO_PEOPLE.iter().filter(|(.., give)| caller.may(*give)).map(|(name, ..)| *name).collect()
+pub fn may_give(caller: &Caller) -> Vec<(&'static str, Reach)> {
+    let may = TWO_PEOPLE.iter().filter(|(.., give)| caller.may(*give));
+    may.map(|(name, _, give)| (*name, caller.reach(*give))).collect()
 }
 
-/// The actions whose approvals this caller sees, whoever asked: those that may be asked for or given by one like them.
+/// The actions whose approvals this caller sees, whoever asked, and where: those that may be asked for or given by one
+/// like them.
 #[must_use]
-pub fn may_see(caller: &Caller) -> Vec<&'static str> {
+pub fn may_see(caller: &Caller) -> Vec<(&'static str, Reach)> {
     let sees = |ask: &Action, give: &Action| caller.may(*ask) || caller.may(*give);
-    TWO_PEOPLE.iter().filter(|(_, ask, give)| sees(ask, give)).map(|(name, ..)| *name).collect()
+    let seen = TWO_PEOPLE.iter().filter(|(_, ask, give)| sees(ask, give));
+    seen.map(|(name, ask, give)| (*name, caller.reach(*ask).or(caller.reach(*give)))).collect()
 }
 
 /// A call that waits for, or has had, a second person.
@@ -68,7 +75,7 @@ pub struct Approval {
     pub id: ApprovalId,
     /// What was asked.
     pub action: String,
-    /// What it is about: an offer, or a fund.
+    /// What it is about: an offer, a fund, or a school ([`super::entry_position::subject_of`]).
     pub subject: Uuid,
     /// The movement asked for, where it is about money.
     pub change: Option<FundChange>,
@@ -167,7 +174,8 @@ impl Approval {
         else {
             return None;
         };
-        let subject = event.offer.map(|it| it.0).or_else(|| change.as_ref().map(|it| it.fund().0));
+        let school = statement.as_ref().and_then(Statement::school).map(|(urn, _)| subject_of(urn));
+        let subject = event.offer.map(|it| it.0).or_else(|| change.as_ref().map(|it| it.fund().0)).or(school);
         Some(Self {
             id: *approval,
             action: action.clone(),
@@ -206,16 +214,34 @@ impl Approval {
         }
     }
 
+    /// The offer it is about, if it is about one.
+    #[must_use]
+    pub fn offer(&self) -> Option<OfferId> {
+        (self.change.is_none() && self.school().is_none()).then_some(OfferId(self.subject))
+    }
+
+    /// The school whose entry position it decides, and whether that is to be met.
+    #[must_use]
+    pub fn school(&self) -> Option<(Urn, bool)> {
+        self.statement.as_ref().and_then(Statement::school)
+    }
+
+    /// What was asked, as a sentence begins, and why it takes two people where that cannot be seen.
+    #[must_use]
+    pub fn phrase(&self) -> String {
+        match (&self.change, self.school()) {
+            (Some(change), _) => {
+                format!("{}{}", change.phrase(), self.statement.as_ref().map(Statement::why).unwrap_or_default())
+            }
+            (None, Some((urn, _))) => format!("deciding the entry position of school {urn}"),
+            (None, None) => "reopening an offer".to_owned(),
+        }
+    }
+
     /// Where it is at a moment.
     #[must_use]
     pub fn state_at(&self, now: Micros) -> State {
         self.state.at(now, self.expires)
-    }
-
-    /// What was asked, and why it takes two people.
-    #[must_use]
-    pub fn asked(&self, what: &str) -> String {
-        format!("{what}{}", self.statement.as_ref().map(Statement::why).unwrap_or_default())
     }
 
     /// Who asked, as far as two people are told apart.
@@ -343,7 +369,6 @@ impl Facts {
     pub(super) fn not_asked_before(
         &self,
         context: &Context<'_>,
-        what: &str,
         same: impl Fn(&Approval) -> bool,
     ) -> Result<(), Refusal> {
         let by_this_call =
@@ -351,7 +376,7 @@ impl Facts {
         match self.approvals.values().find(by_this_call) {
             Some(opened) => {
                 let state = opened.state_at(context.now.at);
-                Err(asked_before(opened.id, (&state, opened.expires), &opened.asked(what)))
+                Err(asked_before(opened.id, (&state, opened.expires), &opened.phrase()))
             }
             None => Ok(()),
         }
@@ -370,7 +395,7 @@ impl Facts {
         let useless = |it: &Approval| {
             it.state_at(now).is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))
         };
-        self.not_asked_before(context, "reopening an offer", |it| about_it(it) && !useless(it))?;
+        self.not_asked_before(context, |it| about_it(it) && !useless(it))?;
         let offer = self.target(target)?;
         self.may_reopen(offer)?;
         let mine = |it: &&Approval| {
@@ -398,6 +423,9 @@ impl Facts {
         if let Some(change) = &waiting.change {
             return self.give_money_approval(approval, change, context);
         }
+        if let Some(asked) = waiting.school() {
+            return self.give_entry(waiting, asked, context);
+        }
         let offer =
             self.offers.get(&OfferId(waiting.subject)).ok_or(Fault::Bug("the approval's offer is not loaded"))?;
         let changed = statement::beyond(waiting, &Statement::of_offer(offer), self);
@@ -419,7 +447,7 @@ impl Facts {
         context: &Context<'_>,
     ) -> Result<Decided, Fault> {
         let waiting = self.waiting(approval, context)?;
-        let offer = waiting.change.is_none().then_some(OfferId(waiting.subject));
+        let offer = waiting.offer();
         let body = EventBody::ApprovalDenied { approval, token_subject: context.subject };
         let denied = Draft { offer, ..Draft::of_book(context.now.today, body) };
         let answer = Answer::Approved(approval, Approved::Nothing);
@@ -433,7 +461,7 @@ impl Facts {
     pub(super) fn withdraw_approval(&self, approval: ApprovalId, context: &Context<'_>) -> Result<Decided, Fault> {
         let found = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
         check_withdrawal(approval, &found.asked_by(), &found.state_at(context.now.at), &context.person())?;
-        let offer = found.change.is_none().then_some(OfferId(found.subject));
+        let offer = found.offer();
         let withdrawn = EventBody::ApprovalWithdrawn { approval };
         let withdrawn = Draft { offer, ..Draft::of_book(context.now.today, withdrawn) };
         Ok(Decided::new(vec![withdrawn], Answer::Approved(approval, Approved::Nothing)))

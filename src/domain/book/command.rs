@@ -186,6 +186,15 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Ask for the entry position of a school to be decided: opens an approval.
+    DecideEntry {
+        /// Which school.
+        urn: Urn,
+        /// Whether it is met.
+        met: bool,
+        /// The evidence seen.
+        reason: String,
+    },
     /// Make a fund, with nothing in it.
     CreateFund {
         /// The strand.
@@ -306,6 +315,7 @@ impl Command {
             | Self::WithdrawApproval { action, .. } => *action,
             Self::ChangeRegion { .. } => Action::ChangeRegion,
             Self::Place { .. } => Action::Place,
+            Self::DecideEntry { .. } => Action::AskEntry,
             Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
             Self::Award { .. } | Self::Release { .. } => Action::Award,
             Self::Book { .. } | Self::CancelBooking { .. } => Action::Deliver,
@@ -340,6 +350,7 @@ impl Command {
             | Self::DenyApproval { .. }
             | Self::WithdrawApproval { .. }
             | Self::Place { .. }
+            | Self::DecideEntry { .. }
             | Self::CreateFund { .. }
             | Self::ChangeFund { .. }
             | Self::Book { .. }
@@ -356,7 +367,7 @@ impl Command {
     #[must_use]
     pub const fn reads_files(&self) -> bool {
         match self {
-            Self::Identify => true,
+            Self::Identify | Self::DecideEntry { .. } | Self::GiveApproval { action: Action::DecideEntry, .. } => true,
             Self::Refer(command) => command.reads_files(),
             _ => false,
         }
@@ -414,6 +425,8 @@ pub enum Approved {
     Offer(OfferId),
     /// Funds; of a virement the one it left first.
     Funds(Vec<AccountId>),
+    /// The entry position of this school.
+    Entry(Urn),
     /// Nothing: it was denied.
     Nothing,
 }

@@ -29,6 +29,7 @@ impl Facts {
             EventBody::Placed { urn, placement } => {
                 self.placements.insert(*urn, *placement);
             }
+            EventBody::EntryDecided { approval, urn, met } => self.note_entry((*approval, *urn, *met), event),
             EventBody::ApprovalOpened { approval, .. } => {
                 self.approvals.extend(Approval::from_event(event).map(|opened| (*approval, opened)));
             }

@@ -152,7 +152,7 @@ impl Facts {
         let what = change.phrase();
         // A call without a date, made again after midnight, is still the same call.
         let same = |it: &Approval| it.change.as_ref().is_some_and(|asked| asked.dated(change.on()) == *change);
-        self.not_asked_before(context, &what, same)?;
+        self.not_asked_before(context, same)?;
         let mut movement = self.movement(change, etag, context.subject)?;
         let moved = if self.rules < RulesVersion::V2 {
             Pence::ZERO
@@ -171,7 +171,7 @@ impl Facts {
                 && it.asked_by().is(&context.person())
         };
         if let Some(open) = self.approvals.values().find(mine) {
-            return Err(required(open.id, &open.asked(&what)).into());
+            return Err(required(open.id, &open.phrase()).into());
         }
         let draft = movement.draft.with_text(text.cloned());
         if !movement.two_people {

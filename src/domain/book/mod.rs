@@ -14,6 +14,9 @@ pub mod command;
 mod context;
 mod dates;
 mod days;
+pub mod entry_position;
+#[cfg(test)]
+mod entry_position_tests;
 mod fold;
 pub mod funds;
 #[cfg(test)]
@@ -66,6 +69,7 @@ use super::time::Now;
 use approval::Approval;
 pub use command::{Answer, Command, Context, Decided, Fault};
 pub use days::AccountDays;
+use entry_position::{EntryDecision, EntrySchool};
 use identify::Candidates;
 use referrals::Seat;
 use threshold::MovedAlone;
@@ -134,6 +138,10 @@ pub struct Facts {
     pub moved: HashMap<AccountId, Vec<MovedAlone>>,
     /// The call that gave the last approval.
     given: Option<(Actor, RequestId)>,
+    /// What the files say of schools whose entry position is decided; of those only that a file names.
+    pub entry_schools: HashMap<Urn, EntrySchool>,
+    /// Entry positions that two people decided.
+    pub entry_decisions: BTreeMap<Urn, EntryDecision>,
     /// The version of the rules that the programme has adopted so far: rules that a version added ask for it.
     pub rules: RulesVersion,
     /// What was folded in and cannot be, such as an entry that its account cannot bear: none, unless the record or a
@@ -220,6 +228,8 @@ impl Facts {
             placements: HashMap::new(),
             moved: HashMap::new(),
             given: None,
+            entry_schools: HashMap::new(),
+            entry_decisions: BTreeMap::new(),
             rules: RulesVersion::V1,
             broken: Vec::new(),
         }
@@ -275,6 +285,7 @@ impl Facts {
                 Ok(Draft::of(it.id, today, body))
             }),
             Command::Place { urn, placement, reason } => self.place(*urn, *placement, reason, today),
+            Command::DecideEntry { urn, met, reason } => self.ask_entry(*urn, *met, reason, context),
             Command::CreateFund { strand, region } => self.create_fund(strand, *region, context),
             Command::ChangeFund { change, etag, text } => {
                 self.change_fund(change, etag.as_ref(), text.as_ref(), context)
@@ -313,6 +324,7 @@ impl Facts {
         if let Command::Refer(command) = command {
             return self.referral_within_reach(command, reach);
         }
+        self.entry_within_reach(command, reach)?;
         let hidden = |id: &OfferId| {
             self.offers.get(id).is_some_and(|offer| !reach.covers(offer.region, offer.assignee.as_ref()))
         };

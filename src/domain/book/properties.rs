@@ -82,6 +82,7 @@ fn verb(event: &Event) -> Option<Verb> {
         | EventBody::ResponsibleBodyChanged { .. } => Verb::Keep,
         EventBody::Identified { .. }
         | EventBody::Placed { .. }
+        | EventBody::EntryDecided { .. }
         | EventBody::ApprovalOpened { .. }
         | EventBody::ApprovalGiven { .. }
         | EventBody::ApprovalDenied { .. }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::command::Fault;
 use super::threshold::COUNTS_DAYS;
 use super::{Approval, Facts};
-use crate::domain::ids::{AccountId, ApprovalId, OfferId};
+use crate::domain::ids::{AccountId, ApprovalId, OfferId, Urn};
 use crate::domain::ledger::{Account, Posting};
 use crate::domain::money::Pence;
 use crate::domain::offer::Offer;
@@ -38,6 +38,19 @@ pub enum Statement {
         etag: String,
         /// Its region.
         region: Region,
+    },
+    /// Of a school whose entry position the files cannot say.
+    Entry {
+        /// The school.
+        urn: Urn,
+        /// Whether it is to be met.
+        met: bool,
+        /// Its region, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<Region>,
+        /// What two people decided of it before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<bool>,
     },
 }
 
@@ -133,7 +146,18 @@ impl Statement {
             Self::Funds { moved_alone: Some(moved), .. } => {
                 format!(", with {moved} that one person moved on the fund alone in {COUNTS_DAYS} days,")
             }
-            Self::Funds { moved_alone: None, .. } | Self::Import { .. } | Self::Offer { .. } => String::new(),
+            Self::Funds { moved_alone: None, .. } | Self::Import { .. } | Self::Offer { .. } | Self::Entry { .. } => {
+                String::new()
+            }
+        }
+    }
+
+    /// The school whose entry position is decided, and whether that is to be met.
+    #[must_use]
+    pub const fn school(&self) -> Option<(Urn, bool)> {
+        match self {
+            Self::Entry { urn, met, .. } => Some((*urn, *met)),
+            Self::Funds { .. } | Self::Import { .. } | Self::Offer { .. } => None,
         }
     }
 
@@ -165,6 +189,21 @@ pub(super) fn beyond(approval: &Approval, now: &Statement, facts: &Facts) -> Opt
                 (true, true) => return None,
                 (false, _) => ("the offer has changed", format!("etag {etag} is stated, {now} is current")),
                 (true, false) => ("the offer has moved", format!("{region} is stated, it is in {now_in}")),
+            };
+            Some(changed(approval.id, &difference))
+        }
+        (Statement::Entry { region, before, .. }, Statement::Entry { region: now_in, before: decided, .. }) => {
+            let place = |it: &Option<Region>| it.map_or_else(|| "no region".to_owned(), |it| it.to_string());
+            let met = |it: &Option<bool>| it.map_or("not decided", phrase);
+            let difference = match (region == now_in, before == decided) {
+                (true, true) => return None,
+                (false, _) => {
+                    ("the school has moved", format!("{} is stated, it is in {}", place(region), place(now_in)))
+                }
+                (true, false) => {
+                    let difference = format!("{} is stated, it is {} now", met(before), met(decided));
+                    ("its entry position was decided", difference)
+                }
             };
             Some(changed(approval.id, &difference))
         }
@@ -217,7 +256,12 @@ fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, s
     Refusal::of(Reason::ApprovalExceeded, message, fund.limit(Some(asked), most, remedy))
 }
 
-fn changed(approval: ApprovalId, (what, difference): &(&str, String)) -> Refusal {
+/// How an entry position is called.
+pub(super) const fn phrase(met: bool) -> &'static str {
+    if met { "met" } else { "not met" }
+}
+
+pub(super) fn changed(approval: ApprovalId, (what, difference): &(&str, String)) -> Refusal {
     let remedy = "ask again, so that what is approved is what was asked";
     let limit = Limit::plain("approval", format!("approval {approval}"), remedy);
     let message = format!("{what} since this approval was asked for: {difference}");

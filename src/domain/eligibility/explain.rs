@@ -52,6 +52,10 @@ fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> Answer<'a> {
         }
         (Some(Finding::NotMet(why)), _) => (Outcome::NotMet, why.to_string()),
         (Some(Finding::Unknown(why)), _) => (Outcome::Unknown, format!("{why}: a person must decide")),
+        (Some(Finding::Decided { met, urn, why }), _) => (
+            if *met { Outcome::Met } else { Outcome::NotMet },
+            format!("decided by a person{}, as {why}", of_whom(school.urn, *urn)),
+        ),
         (None, Test::TrustImprovement(_)) => (Outcome::Elsewhere, "decided for its trust as a whole".to_owned()),
         (None, _) => (Outcome::Elsewhere, "decided by a person, on a referral".to_owned()),
     };
@@ -60,6 +64,11 @@ fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> Answer<'a> {
         None => reason,
     };
     Answer { rule: &rule.id, text: &rule.text, outcome, reason, evidence: finding.and_then(Finding::evidence) }
+}
+
+/// Of whom it was decided, where that is not the school itself.
+fn of_whom(school: Urn, decided: Urn) -> String {
+    if school == decided { String::new() } else { format!(" of URN {decided}, which it follows") }
 }
 
 fn sentence(urn: Urn, evidence: &Evidence) -> String {

@@ -96,15 +96,20 @@ fn linked(
     links.iter().filter_map(pair).collect()
 }
 
-/// Hands on a no for entry to a URN that cannot say: it entered the year under its predecessor.
+/// Hands on a no for entry to a URN that cannot say: it entered the year under its predecessor. What a file says of the
+/// predecessor goes before what people decided of the URN itself, and that before what they decided of the predecessor.
 fn hand_on_no(schools: &mut [SchoolAssessment], (old, new): (usize, usize), on_entry: impl Fn(&RuleId) -> bool) {
     let Some(from) = schools.get(old) else { return };
     let (urn, answers) = (from.urn, from.findings.clone());
     let Some(heir) = schools.get_mut(new) else { return };
     for ((rule, own), (_, other)) in heir.findings.iter_mut().zip(answers) {
-        if on_entry(rule) && matches!((&*own, &other), (Finding::Unknown(_), Finding::NotMet(_))) {
-            *own = other;
-            heir.entered_as = Some(urn);
+        match (&*own, &other) {
+            (Finding::Unknown(_) | Finding::Decided { .. }, Finding::NotMet(_)) if on_entry(rule) => {
+                *own = other;
+                heir.entered_as = Some(urn);
+            }
+            (Finding::Unknown(_), Finding::Decided { met: false, .. }) if on_entry(rule) => *own = other,
+            _ => {}
         }
     }
 }
@@ -122,7 +127,9 @@ fn hand_on(schools: &mut [SchoolAssessment], (old, new): (usize, usize), goes: i
     for ((rule, own), (_, other)) in heir.findings.iter_mut().zip(inherited) {
         let earlier = match (&*own, &other) {
             (_, Finding::NotMet(_) | Finding::Unknown(_)) => false,
-            (Finding::NotMet(_) | Finding::Unknown(_), Finding::Met(_)) => true,
+            // What a file says goes before what people decided.
+            (own, Finding::Decided { met, .. }) => *met && matches!(own, Finding::Unknown(_)),
+            (Finding::NotMet(_) | Finding::Unknown(_) | Finding::Decided { .. }, Finding::Met(_)) => true,
             (Finding::Met(own), Finding::Met(other)) => order(other) < order(own),
         };
         if earlier && goes(rule) {

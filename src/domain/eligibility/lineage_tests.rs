@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::tests::{row, terms, urn};
-use super::{Assessment, Finding, assess_linked, explain};
+use super::{Assessment, Finding, Outcome, Standing, assess_decided, assess_linked, explain, summarise};
 use crate::domain::ids::Urn;
 use crate::domain::judgement::MonthRow;
 
@@ -15,6 +15,8 @@ fn on_entry(assessment: &Assessment, number: u32) -> &'static str {
         Finding::Met(_) => "met",
         Finding::NotMet(_) => "not met",
         Finding::Unknown(_) => "unknown",
+        Finding::Decided { met: true, .. } => "decided met",
+        Finding::Decided { met: false, .. } => "decided not met",
     }
 }
 
@@ -100,4 +102,69 @@ fn a_no_that_was_taken_over_says_under_which_urn() {
     let answers = explain(&terms, &assessment, urn(200_001)).unwrap();
     let e2 = answers.iter().find(|it| it.rule.as_str() == "E2_RI_TWICE_ON_ENTRY").unwrap();
     assert_eq!(e2.reason, "the current grade is 2; the school entered the year as URN 100002");
+}
+
+/// What two people decided of each URN.
+type Decided = &'static [(u32, bool)];
+/// What it is, the months, the links, what people decided, of which URN it is asked, and the answer for entry.
+type DecidedRow = (&'static str, Vec<MonthRow>, Vec<Link>, Decided, u32, &'static str);
+
+/// 100001 entered the year with a yes, 100002 with a no; of 200001 and 300001, which follows it where it says so, no file says it.
+#[test]
+fn what_people_decided_counts_while_no_file_says_it() {
+    let own = |number| row(number, "2021-09-30", "3", "3");
+    let follows = |old| printed(300_001, "2021-10-31", ("3", old), ("3", old));
+    #[rustfmt::skip]
+    let rows: Vec<DecidedRow> = vec![
+        ("nobody decided",                   vec![own(200_001)], vec![], &[], 200_001, "unknown"),
+        ("met",                              vec![own(200_001)], vec![], &[(200_001, true)], 200_001, "decided met"),
+        ("not met",                          vec![own(200_001)], vec![], &[(200_001, false)], 200_001, "decided not met"),
+        ("of another school",                vec![own(200_001)], vec![], &[(300_001, true)], 200_001, "unknown"),
+        ("a file says no",                   vec![own(200_001), row(200_001, "2021-08-31", "2", "3")], vec![], &[(200_001, true)], 200_001, "not met"),
+        ("a file says yes",                  vec![own(200_001), row(200_001, "2021-07-31", "3", "4")], vec![], &[(200_001, false)], 200_001, "met"),
+        ("a link to a no",                   vec![own(200_001)], vec![(200_001, &[100_002])], &[(200_001, true)], 200_001, "not met"),
+        ("a link to a yes",                  vec![own(200_001)], vec![(200_001, &[100_001])], &[(200_001, false)], 200_001, "met"),
+        ("a predecessor that is decided met", vec![own(200_001), follows(200_001)], vec![], &[(200_001, true)], 300_001, "decided met"),
+        ("and one that is decided not met",  vec![own(200_001), follows(200_001)], vec![], &[(200_001, false)], 300_001, "decided not met"),
+        ("both decided",                     vec![own(200_001), follows(200_001)], vec![], &[(200_001, false), (300_001, true)], 300_001, "decided met"),
+        ("both decided, the other way",      vec![own(200_001), follows(200_001)], vec![], &[(200_001, true), (300_001, false)], 300_001, "decided not met"),
+    ];
+    let terms = terms("2021-22");
+    for (what, months, of, decided, of_urn, wanted) in rows {
+        let old = [row(100_001, "2021-08-31", "3", "3"), row(100_002, "2021-08-31", "2", "3")];
+        let months: Vec<&MonthRow> = old.iter().chain(&months).collect();
+        let decided = decided.iter().map(|(number, met)| (urn(*number), *met)).collect();
+        let assessment = assess_decided(&terms, months, &links(&of), &decided);
+        assert_eq!(on_entry(&assessment, of_urn), wanted, "{what}");
+        let school = assessment.school(urn(of_urn)).unwrap();
+        let by_e2 = school.met().any(|(rule, _)| rule.as_str() == "E2_RI_TWICE_ON_ENTRY");
+        assert_eq!(by_e2, ["met", "decided met"].contains(&wanted), "{what}");
+        assert_eq!(school.is_unknown(), wanted == "unknown", "{what}");
+    }
+}
+
+#[test]
+fn a_decided_position_is_explained_and_counted_apart() {
+    let months = [
+        row(200_001, "2021-09-30", "2", "3"),
+        row(200_002, "2021-09-30", "2", "3"),
+        row(200_003, "2021-09-30", "2", "3"),
+    ];
+    let terms = terms("2021-22");
+    let decided = [(urn(200_001), true), (urn(200_002), false)].into();
+    let assessment = assess_decided(&terms, &months, &HashMap::new(), &decided);
+    let e2 = |number| {
+        let answers = explain(&terms, &assessment, urn(number)).unwrap();
+        let answer = answers.into_iter().find(|it| it.rule.as_str() == "E2_RI_TWICE_ON_ENTRY").unwrap();
+        (answer.outcome, answer.reason)
+    };
+    let because = "decided by a person, as no file as at 2021-08-31 or before shows this URN";
+    assert_eq!(e2(200_001), (Outcome::Met, because.to_owned()));
+    assert_eq!(e2(200_002), (Outcome::NotMet, because.to_owned()));
+    assert_eq!(e2(200_003).0, Outcome::Unknown);
+    let (nowhere, nobody) = (HashMap::new(), std::collections::BTreeSet::new());
+    let standing = Standing { placements: &nowhere, exceptional: &nobody, trusts: &[], closed: &nobody };
+    let counted = summarise(&terms, &assessment, &standing);
+    assert_eq!((counted.eligible_schools, counted.unknown, counted.decided_by_person), (1, 1, 2));
+    assert_eq!(counted.by_rule.values().sum::<usize>(), 1);
 }

@@ -17,10 +17,11 @@ pub mod trusts;
 
 pub use explain::{Answer, Outcome, explain};
 pub use summary::{
-    Changes, Entitled, MatCount, NewlyMet, StandaloneCount, Standing, Succession, Summary, changes, entitled, summarise,
+    Changes, Entitled, MatCount, NewlyMet, StandaloneCount, Standing, Succession, Summary, changes, decided, entitled,
+    summarise,
 };
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde::Serialize;
@@ -57,6 +58,15 @@ pub enum Finding {
     NotMet(Why),
     /// The files cannot say: a person must.
     Unknown(Why),
+    /// The files cannot say, and two people decided it.
+    Decided {
+        /// Whether it is met.
+        met: bool,
+        /// The school they decided it of: its own URN, or that of one it follows.
+        urn: Urn,
+        /// Why the files cannot say.
+        why: Why,
+    },
 }
 
 impl Finding {
@@ -65,8 +75,14 @@ impl Finding {
     pub fn evidence(&self) -> Option<&Evidence> {
         match self {
             Self::Met(evidence) => Some(evidence),
-            Self::NotMet(_) | Self::Unknown(_) => None,
+            Self::NotMet(_) | Self::Unknown(_) | Self::Decided { .. } => None,
         }
+    }
+
+    /// Whether it is met, by a file or by what people decided.
+    #[must_use]
+    pub const fn is_met(&self) -> bool {
+        matches!(self, Self::Met(_) | Self::Decided { met: true, .. })
     }
 }
 
@@ -137,9 +153,10 @@ pub struct SchoolAssessment {
 }
 
 impl SchoolAssessment {
-    /// The rules it meets, with their evidence.
-    pub fn met(&self) -> impl Iterator<Item = (&RuleId, &Evidence)> {
-        self.findings.iter().filter_map(|(rule, finding)| Some((rule, finding.evidence()?)))
+    /// The rules it meets, with the row that meets each; without one where people decided it.
+    pub fn met(&self) -> impl Iterator<Item = (&RuleId, Option<&Evidence>)> {
+        let met = self.findings.iter().filter(|(_, finding)| finding.is_met());
+        met.map(|(rule, finding)| (rule, finding.evidence()))
     }
 
     /// Whether it is eligible by some school-level rule, and counts under this URN.
@@ -148,12 +165,16 @@ impl SchoolAssessment {
         self.superseded_by.is_none() && self.met().next().is_some()
     }
 
-    /// Whether the files cannot say with what judgements it entered the year.
+    /// Whether the files cannot say with what judgements it entered the year, whatever people decided.
     #[must_use]
     pub fn is_unknown_on_entry(&self, terms: &Terms) -> bool {
-        let asks = |id: &RuleId| lineage::is_on_entry(terms, id);
-        self.superseded_by.is_none()
-            && self.findings.iter().any(|(rule, it)| matches!(it, Finding::Unknown(_)) && asks(rule))
+        let cannot_say = |it: &Finding| matches!(it, Finding::Unknown(_) | Finding::Decided { .. });
+        self.superseded_by.is_none() && self.on_entry(terms).any(cannot_say)
+    }
+
+    /// What the rules say that ask with what judgements it entered the year.
+    pub fn on_entry<'a>(&'a self, terms: &'a Terms) -> impl Iterator<Item = &'a Finding> {
+        self.findings.iter().filter(|(rule, _)| lineage::is_on_entry(terms, rule)).map(|(_, finding)| finding)
     }
 
     /// Whether it is not eligible, but only because the files cannot say.
@@ -217,14 +238,42 @@ pub fn assess_linked<'a>(
     rows: impl IntoIterator<Item = &'a MonthRow>,
     links: &HashMap<Urn, Vec<Urn>>,
 ) -> Assessment {
+    assess_decided(terms, rows, links, &BTreeMap::new())
+}
+
+/// The same with the entry positions that two people decided, by school: each counts while the files cannot say.
+#[must_use]
+pub fn assess_decided<'a>(
+    terms: &Terms,
+    rows: impl IntoIterator<Item = &'a MonthRow>,
+    links: &HashMap<Urn, Vec<Urn>>,
+    decided: &BTreeMap<Urn, bool>,
+) -> Assessment {
     let mut sorted: Vec<&MonthRow> = rows.into_iter().collect();
     // Files come in order of URN, and a stable sort is quick on runs. Two files of one day cannot disagree on a
     // URN, so the smallest import stands for both.
     sorted.sort_by_key(|row| (row.urn, row.as_at, row.import));
     let mut schools: Vec<SchoolAssessment> =
         sorted.chunk_by(|a, b| a.urn == b.urn).filter_map(|history| rules::school(terms, history)).collect();
+    for school in &mut schools {
+        if let Some(met) = decided.get(&school.urn) {
+            decide(terms, school, *met);
+        }
+    }
     lineage::inherit(terms, &sorted, links, &mut schools);
     Assessment { as_at: sorted.iter().map(|row| row.as_at).max(), schools }
+}
+
+/// Puts what two people decided where the files cannot say with what judgements a school entered the year.
+fn decide(terms: &Terms, school: &mut SchoolAssessment, met: bool) {
+    let urn = school.urn;
+    for (rule, finding) in &mut school.findings {
+        if let Finding::Unknown(why) = finding
+            && lineage::is_on_entry(terms, rule)
+        {
+            *finding = Finding::Decided { met, urn, why: *why };
+        }
+    }
 }
 
 /// The rows of files as at a day or before: what was known then.

@@ -120,6 +120,8 @@ pub struct Summary {
     pub closed: usize,
     /// Schools not entitled of which the files cannot say whether they are.
     pub unknown: usize,
+    /// Schools whose entry position the files cannot say and two people decided, met or not: none of them is unknown.
+    pub decided_by_person: usize,
 }
 
 /// Counts.
@@ -166,7 +168,19 @@ pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>
         unplaced,
         closed,
         unknown: counted.filter(unknown).count(),
+        decided_by_person: decided(terms, assessment, standing).len(),
     }
+}
+
+/// Schools of which two people decided what a rule of their recipient's asks, as the files cannot say it.
+#[must_use]
+pub fn decided(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> BTreeSet<Urn> {
+    let of_people = |school: &&SchoolAssessment| {
+        let counts = |rule| counts(terms, rule, standing.placement(school.urn));
+        let by_people = |it: &Finding| matches!(it, Finding::Decided { .. });
+        school.superseded_by.is_none() && school.findings.iter().any(|(rule, it)| by_people(it) && counts(rule))
+    };
+    assessment.schools().iter().filter(of_people).map(|school| school.urn).collect()
 }
 
 fn is_unknown(terms: &Terms, school: &SchoolAssessment, placement: Placement) -> bool {

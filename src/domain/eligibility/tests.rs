@@ -57,6 +57,11 @@ pub(super) fn row(n: u32, as_at: &str, current: &str, previous: &str) -> MonthRo
     MonthRow { urn: urn(n), as_at, import, current: read(current), previous: read(previous) }
 }
 
+/// The rules that a file meets, with its row.
+fn on_evidence(school: &SchoolAssessment) -> impl Iterator<Item = (&RuleId, &Evidence)> {
+    school.met().filter_map(|(rule, evidence)| Some((rule, evidence?)))
+}
+
 fn says(rows: &[MonthRow], n: u32, name: &str) -> (Outcome, String) {
     let (terms, rows) = (terms("2021-22"), rows.to_vec());
     let assessment = assess(&terms, &rows);
@@ -145,7 +150,7 @@ fn entry_looks_at_the_newest_row_and_the_year_at_every_file() {
     let assessment = assess(&terms("2021-22"), &rows);
     // 100002 is in no file of August: absence changes nothing.
     assert_eq!(eligible(&assessment), [100_002, 100_003]);
-    let evidence: Vec<_> = assessment.school(urn(100_003)).unwrap().met().map(|(_, e)| e.as_at).collect();
+    let evidence: Vec<_> = assessment.school(urn(100_003)).unwrap().met().map(|(_, e)| e.unwrap().as_at).collect();
     assert_eq!(evidence, [date("2021-10-31")]);
     assert_eq!(assessment.as_at(), Some(date("2022-03-31")));
     assert_eq!(eligible(&assess(&terms("2021-22"), up_to(&rows, date("2021-09-30")))), [100_002]);
@@ -165,7 +170,12 @@ fn a_converter_takes_its_predecessors_place() {
     assert_eq!(all.school(urn(100_001)).unwrap().superseded_by, Some(urn(150_000)));
     assert_eq!(all.school(urn(140_000)).unwrap().superseded_by, Some(urn(150_000)));
     assert!(all.school(urn(148_685)).unwrap().is_unknown());
-    let met: Vec<_> = all.school(urn(150_000)).unwrap().met().map(|(id, e)| (id.as_str(), e.urn, e.as_at)).collect();
+    let met: Vec<_> = all
+        .school(urn(150_000))
+        .unwrap()
+        .met()
+        .map(|(id, e)| (id.as_str(), e.unwrap().urn, e.unwrap().as_at))
+        .collect();
     assert_eq!(met, [("E2_RI_TWICE_ON_ENTRY", urn(100_001), date("2021-08-31"))]);
 
     let october = assess(&terms("2021-22"), up_to(&rows, date("2021-10-31")));
@@ -246,7 +256,7 @@ fn a_summary_counts_each_school_once() {
         "by_rule": { "E1_RI_IN_YEAR": 1, "E2_RI_TWICE_ON_ENTRY": 7, "E3_EXCEPTIONAL": 1 },
         "mat": { "schools": 3, "trusts": 2 },
         "standalone": { "schools": 4, "maintained": 2, "single_academy_trust": 1, "single_school_mat": 1 },
-        "unplaced": 1, "closed": 0, "unknown": 1,
+        "unplaced": 1, "closed": 0, "unknown": 1, "decided_by_person": 0,
     });
     assert_eq!(serde_json::to_value(&summary).unwrap(), want);
 
@@ -257,7 +267,7 @@ fn a_summary_counts_each_school_once() {
         "by_rule": { "E1_RI_IN_YEAR": 1, "E2_RI_TWICE_ON_ENTRY": 7, "E3_EXCEPTIONAL": 1 },
         "mat": { "schools": 2, "trusts": 2 },
         "standalone": { "schools": 3, "maintained": 2, "single_academy_trust": 0, "single_school_mat": 1 },
-        "unplaced": 0, "closed": 3, "unknown": 1,
+        "unplaced": 0, "closed": 3, "unknown": 1, "decided_by_person": 0,
     });
     assert_eq!(serde_json::to_value(summarise(&terms, &assess(&terms, &rows), &standing)).unwrap(), want);
     assert_eq!(standing.placement(urn(100_007)), Placement::Unplaced(UnplacedReason::NotInRegister));
@@ -392,10 +402,10 @@ proptest! {
         let terms = terms("2021-22");
         let day = date(DAYS[month]);
         let (before, after) = (assess(&terms, rows.iter().filter(|row| row.as_at < day)), assess(&terms, &rows));
-        for (id, evidence) in before.eligible().flat_map(SchoolAssessment::met) {
+        for (id, evidence) in before.eligible().flat_map(on_evidence) {
             let now = heir(&after, evidence.urn).unwrap();
             prop_assert!(now.is_eligible(), "{id} by {} is lost", evidence.urn);
-            let kept = now.met().find(|(rule, _)| *rule == id);
+            let kept = on_evidence(now).find(|(rule, _)| *rule == id);
             prop_assert!(kept.is_some_and(|(_, e)| e.as_at <= evidence.as_at));
         }
     }
@@ -417,9 +427,9 @@ proptest! {
         let day = date(DAYS[month]);
         let (with, without) = (assess(&terms, &rows), assess(&terms, rows.iter().filter(|row| row.as_at != day)));
         let elsewhere = |(_, evidence): &(&RuleId, &Evidence)| evidence.as_at != day;
-        for (id, evidence) in with.eligible().flat_map(SchoolAssessment::met).filter(elsewhere) {
+        for (id, evidence) in with.eligible().flat_map(on_evidence).filter(elsewhere) {
             let now = heir(&without, evidence.urn).unwrap();
-            let kept = now.met().find(|(rule, _)| *rule == id);
+            let kept = on_evidence(now).find(|(rule, _)| *rule == id);
             prop_assert!(kept.is_some_and(|(_, e)| e.as_at <= evidence.as_at), "{id} by {} is lost", evidence.urn);
         }
     }

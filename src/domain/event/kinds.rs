@@ -5,7 +5,7 @@ use crate::domain::ids::{AwardId, ReferralId};
 
 impl EventBody {
     /// Every kind there is, as [`Self::kind`] answers it.
-    pub const KINDS: [&str; 37] = [
+    pub const KINDS: [&str; 38] = [
         "identified",
         "schools_added",
         "contacted",
@@ -20,6 +20,7 @@ impl EventBody {
         "region_changed",
         "responsible_body_changed",
         "placed",
+        "entry_decided",
         "approval_opened",
         "approval_given",
         "approval_denied",
@@ -63,6 +64,7 @@ impl EventBody {
             Self::RegionChanged { .. } => "region_changed",
             Self::ResponsibleBodyChanged { .. } => "responsible_body_changed",
             Self::Placed { .. } => "placed",
+            Self::EntryDecided { .. } => "entry_decided",
             Self::ApprovalOpened { .. } => "approval_opened",
             Self::ApprovalGiven { .. } => "approval_given",
             Self::ApprovalDenied { .. } => "approval_denied",
@@ -115,6 +117,7 @@ impl EventBody {
             | Self::RegionChanged { .. }
             | Self::ResponsibleBodyChanged { .. }
             | Self::Placed { .. }
+            | Self::EntryDecided { .. }
             | Self::ApprovalOpened { .. }
             | Self::ApprovalGiven { .. }
             | Self::ApprovalDenied { .. }

@@ -237,6 +237,21 @@ fn bodies() -> Vec<(EventBody, String)> {
     rows
 }
 
+/// The same for an entry position that two people decide.
+#[rustfmt::skip]
+fn entry_bodies() -> Vec<(EventBody, String)> {
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let approval = ApprovalId(uuid(id));
+    vec![
+        (EventBody::EntryDecided { approval, urn: urn(100_001), met: true },
+            format!(r#"{{"kind":"entry_decided","approval":"{id}","urn":100001,"met":true}}"#)),
+        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: Some(Region::SouthWest), before: Some(true) }), expires_at: Some(Micros(7)), token_subject: None },
+            format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":false,"region":"south-west","before":true}},"expires_at":7}}"#)),
+        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: true, region: None, before: None }), expires_at: Some(Micros(7)), token_subject: None },
+            format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":true}},"expires_at":7}}"#)),
+    ]
+}
+
 /// An approval that states what it does to a fund.
 fn stated(approval: ApprovalId, fund: AccountId) -> EventBody {
     let numbers = |[allocated, committed, spent, available]: [i64; 4]| Numbers {
@@ -393,7 +408,9 @@ fn referral_bodies() -> Vec<(EventBody, String)> {
 #[test]
 fn every_body_keeps_its_json() {
     let mut kinds = std::collections::BTreeSet::new();
-    for (body, json) in bodies().into_iter().chain(money_bodies()).chain(claim_bodies()).chain(referral_bodies()) {
+    for (body, json) in
+        bodies().into_iter().chain(entry_bodies()).chain(money_bodies()).chain(claim_bodies()).chain(referral_bodies())
+    {
         assert_eq!(serde_json::to_string(&body).unwrap(), json);
         assert_eq!(serde_json::from_str::<EventBody>(&json).unwrap(), body, "{json}");
         assert!(json.starts_with(&format!(r#"{{"kind":"{}""#, body.kind())), "{json}");

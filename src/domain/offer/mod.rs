@@ -292,14 +292,30 @@ impl Offer {
         })
     }
 
+    fn add_contact(&mut self, party: Party, urn: Option<Urn>, event: &Event) {
+        self.contacts.push(Contact { seq: event.seq, party, urn, on: event.effective, corrected_by: None });
+        if self.state == State::Identified {
+            self.state = State::Contacted;
+        }
+    }
+
+    fn correct_contact(&mut self, contact: Seq, by: Seq) {
+        if let Some(mistake) = self.contacts.iter_mut().find(|it| it.seq == contact) {
+            mistake.corrected_by = Some(by);
+        }
+        if self.state == State::Contacted && self.standing_contacts().next().is_none() {
+            self.state = State::Identified;
+        }
+    }
+
     /// Folds one more event of this offer into it. Total: an event that does not concern an offer changes nothing.
     pub fn apply(&mut self, event: &Event) {
         match &event.body {
             EventBody::SchoolsAdded { schools } => {
                 self.schools.extend(schools.iter().map(|school| (school.urn, school.clone())));
             }
-            EventBody::Contacted { party, urn } => self.contacted(event, *party, *urn),
-            EventBody::ContactCorrected { contact } => self.contact_corrected(event.seq, *contact),
+            EventBody::Contacted { party, urn } => self.add_contact(*party, *urn, event),
+            EventBody::ContactCorrected { contact } => self.correct_contact(*contact, event.seq),
             EventBody::Accepted { by } => {
                 self.state = State::Accepted;
                 self.accepted = Some(Acceptance { by: *by, on: event.effective });
@@ -352,26 +368,11 @@ impl Offer {
             | EventBody::ReferralDeclined { .. }
             | EventBody::ReferralWithdrawn { .. }
             | EventBody::ReferralConfirmed { .. }
+            | EventBody::EntryDecided { .. }
             | EventBody::RulesAdopted { .. } => {}
         }
         if event.body.moves_etag() {
             self.version = event.seq;
-        }
-    }
-
-    fn contacted(&mut self, event: &Event, party: Party, urn: Option<Urn>) {
-        self.contacts.push(Contact { seq: event.seq, party, urn, on: event.effective, corrected_by: None });
-        if self.state == State::Identified {
-            self.state = State::Contacted;
-        }
-    }
-
-    fn contact_corrected(&mut self, by: Seq, contact: Seq) {
-        if let Some(mistake) = self.contacts.iter_mut().find(|it| it.seq == contact) {
-            mistake.corrected_by = Some(by);
-        }
-        if self.state == State::Contacted && self.standing_contacts().next().is_none() {
-            self.state = State::Identified;
         }
     }
 

@@ -28,8 +28,8 @@ pub(super) use referral::{
     discussion_partner_from, referral, referral_in_full, referral_origin_from, referral_state_from,
 };
 pub(super) use register::{
-    affected_offer, hand_placed, import, import_kind_from, import_outcome, link, membership, month, problem, rows,
-    rule_answer, school, school_eligibility, trust,
+    affected_offer, decided, decided_entry, entry_position_from, hand_placed, import, import_kind_from, import_outcome,
+    link, membership, month, problem, rows, rule_answer, school, school_eligibility, trust,
 };
 
 /// Two enums, one to one, both ways; the contract's `UNSPECIFIED` is nothing.
@@ -257,24 +257,24 @@ pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
         Some(FundChange::Withdraw { over_commit, .. }) => (String::new(), over_commit),
         Some(FundChange::Allocate { .. }) | None => (String::new(), false),
     };
-    let (funds, moved_alone_pence) = match &it.statement {
-        Some(Statement::Funds { funds, moved_alone }) => {
-            (funds.iter().map(fund_statement).collect(), moved_alone.map_or(0, crate::domain::money::Pence::get))
+    let (mut funds, mut offer_etag, mut offer_region, mut entry) = (Vec::new(), String::new(), String::new(), None);
+    let (mut moved_alone_pence, mut affected_offers) = (0, Vec::new());
+    match &it.statement {
+        Some(Statement::Funds { funds: stated, moved_alone }) => {
+            funds = stated.iter().map(fund_statement).collect();
+            moved_alone_pence = moved_alone.map_or(0, crate::domain::money::Pence::get);
         }
-        Some(Statement::Import { .. } | Statement::Offer { .. }) | None => Default::default(),
-    };
-    let (offer_etag, offer_region) = match &it.statement {
-        Some(Statement::Offer { etag, region }) => (etag.clone(), region.to_string()),
-        Some(Statement::Funds { .. } | Statement::Import { .. }) | None => Default::default(),
-    };
-    let affected_offers = match &it.statement {
-        Some(Statement::Import { offers }) => offers.iter().map(ToString::to_string).collect(),
-        Some(Statement::Funds { .. } | Statement::Offer { .. }) | None => Vec::new(),
-    };
+        Some(Statement::Import { offers }) => affected_offers = offers.iter().map(ToString::to_string).collect(),
+        Some(Statement::Offer { etag, region }) => (offer_etag, offer_region) = (etag.clone(), region.to_string()),
+        Some(Statement::Entry { urn, met, region, before }) => {
+            entry = Some(register::entry_statement(*urn, *met, *region, *before));
+        }
+        None => {}
+    }
     proto::Approval {
         approval: it.id.to_string(),
         action: it.action.clone(),
-        subject: it.subject.to_string(),
+        subject: if entry.is_some() { String::new() } else { it.subject.to_string() },
         state: state.into(),
         requested_by: it.requested_by.to_string(),
         request_time: Some(timestamp(it.requested_at)),
@@ -290,5 +290,6 @@ pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
         offer_region,
         moved_alone_pence,
         affected_offers,
+        entry,
     }
 }

@@ -1,13 +1,16 @@
 //! Schools, trusts, imports and eligibility as messages.
 
 use super::{count, date, number, timestamp};
-use crate::app::eligibility::{RuleAnswer, SchoolEligibility};
+use crate::app::eligibility::{DecidedEntry, RuleAnswer, SchoolEligibility};
 use crate::app::imports::{AffectedOffer, Import, Kind, Outcome, Problem, State};
 use crate::app::register::{Link, Membership, School, Trust};
+use crate::app::writer::Told;
+use crate::domain::book::entry_position::EntryDecision;
 use crate::domain::eligibility;
 use crate::domain::ids::{Programme, Urn};
 use crate::domain::judgement::{Judgement, MonthRow};
 use crate::domain::placement::Placement;
+use crate::domain::region::Region;
 use crate::domain::school::HandPlacement;
 use crate::proto;
 
@@ -129,6 +132,61 @@ pub(in crate::grpc) fn hand_placed((programme, how): &(Programme, HandPlacement)
     }
 }
 
+const fn entry_position(met: bool) -> proto::EntryPosition {
+    if met { proto::EntryPosition::Met } else { proto::EntryPosition::NotMet }
+}
+
+/// Whether an entry position is met; nothing where it is not said.
+pub(in crate::grpc) fn entry_position_from(number: i32) -> Option<bool> {
+    match proto::EntryPosition::try_from(number) {
+        Ok(proto::EntryPosition::Met) => Some(true),
+        Ok(proto::EntryPosition::NotMet) => Some(false),
+        Ok(proto::EntryPosition::Unspecified) | Err(_) => None,
+    }
+}
+
+/// What an approval states of an entry position.
+pub(super) fn entry_statement(
+    urn: Urn,
+    met: bool,
+    region: Option<Region>,
+    before: Option<bool>,
+) -> proto::EntryStatement {
+    proto::EntryStatement {
+        urn: number(urn.get()),
+        position: entry_position(met).into(),
+        region: region.map(|it| it.to_string()).unwrap_or_default(),
+        before: before.map_or(proto::EntryPosition::Unspecified, entry_position).into(),
+    }
+}
+
+/// What two people decided of a school.
+pub(in crate::grpc) fn decided_entry(it: &DecidedEntry) -> proto::EntryDecision {
+    let shown = entry_decision(&it.programme, &it.decision, it.counts);
+    match &it.people {
+        Some(_) => shown,
+        None => proto::EntryDecision { asked_by: String::new(), decided_by: String::new(), ..shown },
+    }
+}
+
+/// What two people decided just now, which counts.
+pub(in crate::grpc) fn decided(told: &Told) -> Option<proto::EntryDecision> {
+    told.entry.as_ref().map(|it| entry_decision(&told.programme, it, true))
+}
+
+fn entry_decision(programme: &Programme, it: &EntryDecision, counts: bool) -> proto::EntryDecision {
+    proto::EntryDecision {
+        programme: programme.to_string(),
+        urn: number(it.urn.get()),
+        position: entry_position(it.met).into(),
+        asked_by: it.asked_by.to_string(),
+        decided_by: it.given_by.to_string(),
+        date: it.on.to_string(),
+        event: it.seq.0,
+        counts,
+    }
+}
+
 pub(in crate::grpc) fn trust(it: &Trust) -> proto::Trust {
     proto::Trust {
         uid: number(it.uid.get()),
@@ -187,6 +245,7 @@ pub(in crate::grpc) fn school_eligibility(it: &SchoolEligibility) -> proto::Scho
         rules: it.rules.iter().map(rule_answer).collect(),
         superseded_by: it.superseded_by.map_or(0, |urn: Urn| number(urn.get())),
         offer: it.offer.map(|id| id.to_string()).unwrap_or_default(),
+        entry_unknown: it.entry_unknown,
     }
 }
 
@@ -202,6 +261,7 @@ pub(in crate::grpc) fn rule_answer(it: &RuleAnswer) -> proto::RuleAnswer {
         outcome: outcome.into(),
         reason: it.reason.clone(),
         evidence: it.evidence.as_ref().map(evidence),
+        decided: it.decided.as_ref().map(decided_entry),
     }
 }
 

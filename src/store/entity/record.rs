@@ -108,6 +108,18 @@ entity! {
 }
 
 entity! {
+    /// Entry positions that two people decided.
+    entry_decision = "entry_decisions" {
+        #[sea_orm(primary_key, auto_increment = false)] programme: String,
+        #[sea_orm(primary_key, auto_increment = false)] urn: i64,
+        met: bool,
+        approval: Uuid,
+        decided_on: Date,
+        seq: i64,
+    }
+}
+
+entity! {
     /// What waits for, or has had, a second person.
     approval = "approvals" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
@@ -130,6 +142,7 @@ entity! {
         given_subject: Option<Vec<u8>>,
         denied_seq: Option<i64>,
         denied_reason: Option<String>,
+        region: Option<String>,
     }
 }
 

@@ -28,9 +28,9 @@ const ALL: &str = "rcpdfva";
 #[rustfmt::skip]
 const CASES: &[(&str, &str)] = &[
     ("ApprovalService/ListApprovals",             ALL),
-    ("ApprovalService/GiveApproval",              "va"),
-    ("ApprovalService/DenyApproval",              "va"),
-    ("ApprovalService/WithdrawApproval",          "fa"),
+    ("ApprovalService/GiveApproval",              "dva"),
+    ("ApprovalService/DenyApproval",              "dva"),
+    ("ApprovalService/WithdrawApproval",          "cdfa"),
     ("AwardService/CreateAwards",                 "cd"),
     ("AwardService/CheckAward",                   "cd"),
     ("AwardService/GetAward",                     ALL),
@@ -46,6 +46,7 @@ const CASES: &[(&str, &str)] = &[
     ("EligibilityService/ListEligibility",        ALL),
     ("EligibilityService/SummariseEligibility",   ALL),
     ("EligibilityService/ListEligibilityChanges", ALL),
+    ("EligibilityService/DecideEntry",            "cd"),
     ("FinanceService/VerifyLedger",               "fv"),
     ("FundService/CreateFund",                    "f"),
     ("FundService/GetFund",                       ALL),

@@ -9,11 +9,12 @@ use tonic::transport::Channel;
 use tsio::proto::{
     AcceptOfferRequest, Acceptor, AssignOfferRequest, BatchGetOffersRequest, BookDaysRequest, CancelBookingRequest,
     CheckAwardRequest, CloseOfferRequest, ContactOffersRequest, ContactedOffer, CorrectContactRequest,
-    CorrectOfferDateRequest, CreateAwardsRequest, DeclineOfferRequest, DeclineReason, DrawAwardRequest,
-    ExplainEligibilityRequest, ExplainEligibilityResponse, GetAwardRequest, GetFundPositionRequest, GetFundRequest,
-    GetOfferRequest, IdentifyOffersRequest, IdentifyOffersResponse, ListAwardsRequest, ListAwardsResponse,
-    ListFundsRequest, ListFundsResponse, ListOfferEventsRequest, ListOffersRequest, ListOffersResponse, Milestone,
-    NoteOfferRequest, Outcome, Party, ReleaseAwardRequest, StartOfferRequest, explain_eligibility_request::Subject,
+    CorrectOfferDateRequest, CreateAwardsRequest, DecideEntryRequest, DeclineOfferRequest, DeclineReason,
+    DrawAwardRequest, EntryPosition, ExplainEligibilityRequest, ExplainEligibilityResponse, GetAwardRequest,
+    GetFundPositionRequest, GetFundRequest, GetOfferRequest, IdentifyOffersRequest, IdentifyOffersResponse,
+    ListAwardsRequest, ListAwardsResponse, ListFundsRequest, ListFundsResponse, ListOfferEventsRequest,
+    ListOffersRequest, ListOffersResponse, Milestone, NoteOfferRequest, Outcome, Party, ReleaseAwardRequest,
+    StartOfferRequest, explain_eligibility_request::Subject,
 };
 use uuid::Uuid;
 
@@ -42,13 +43,17 @@ fn row(method: &'static str, role: &'static str, message: impl Message) -> Named
 }
 
 /// Each method that names an offer, an award or a fund by its id.
-fn naming(offer: &str, award: &str, fund: &str) -> Vec<Named> {
+fn naming(offer: &str, award: &str, fund: &str, urn: i32) -> Vec<Named> {
     let mut all = naming_an_offer(offer);
     all.extend(naming_an_award(award));
     let fund = || fund.to_owned();
     all.push(row("FundService/GetFund", "reader", GetFundRequest { fund: fund() }));
     let position = GetFundPositionRequest { fund: fund(), ..Default::default() };
     all.push(row("FundService/GetFundPosition", "reader", position));
+    let (request_id, programme, reason) = (fresh(), YEAR.to_owned(), "x".to_owned());
+    let position = EntryPosition::Met.into();
+    let decide = DecideEntryRequest { request_id, programme, urn, position, reason, validate_only: false };
+    all.push(row("EligibilityService/DecideEntry", "case-officer", decide));
     all
 }
 
@@ -100,8 +105,11 @@ async fn what_lies_in_another_region_does_not_exist(db: Db) {
     let before = (client.whole(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
     let channel = client.channel();
     let (away, unknown) = (elsewhere(&offer.region), Uuid::new_v4().to_string());
-    let nothing = naming(&unknown, &unknown, &unknown);
-    for ((method, role, message), (_, _, of_nothing)) in naming(&offer.offer, &award, &fund).into_iter().zip(nothing) {
+    let (urn, nobody) = (offer.schools[0].urn, 123_456);
+    let nothing = naming(&unknown, &unknown, &unknown, nobody);
+    for ((method, role, message), (_, _, of_nothing)) in
+        naming(&offer.offer, &award, &fund, urn).into_iter().zip(nothing)
+    {
         let ask = async |bytes: Vec<u8>| {
             let request = as_role(role, Some(away), ()).map(|_| Bytes::from(bytes));
             call(&channel, method, request).await.unwrap_err()
@@ -111,14 +119,15 @@ async fn what_lies_in_another_region_does_not_exist(db: Db) {
         // It is told in the words of what never was.
         let absent = ask(of_nothing).await;
         let neutral = |text: &str| {
-            [&offer.offer, &award, &fund, &unknown].iter().fold(text.to_owned(), |it, id| it.replace(id.as_str(), "ID"))
+            let ids = [&offer.offer, &award, &fund, &unknown, &urn.to_string(), &nobody.to_string()];
+            ids.iter().fold(text.to_owned(), |it, id| it.replace(id.as_str(), "ID"))
         };
         assert_eq!(neutral(hidden.message()), neutral(absent.message()), "{method}");
     }
     let after = (client.whole(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
     assert_eq!(after, before, "and nothing was done");
     // Where it is, the same calls see it.
-    for (method, role, message) in naming(&offer.offer, &award, &fund) {
+    for (method, role, message) in naming(&offer.offer, &award, &fund, urn) {
         if role != "delivery-partner" {
             let request = as_role(role, Some(&offer.region), ()).map(|_| Bytes::from(message));
             let code = call(&channel, method, request).await.err().map(|it| it.code());

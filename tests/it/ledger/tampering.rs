@@ -347,7 +347,7 @@ fn of_no_book(past: &Past, book: &Book) -> Vec<Tampering> {
             format!(
                 "{other}, {strange}, action, subject, opened_seq, reason, state, requested_by, requested_key, \
                  requested_subject, requested_at, given_by, given_key, given_subject, change, statement, expires_at, \
-                 request_id, denied_seq, denied_reason FROM approvals WHERE id = {approval}"
+                 request_id, denied_seq, denied_reason, region FROM approvals WHERE id = {approval}"
             ),
         ),
         (

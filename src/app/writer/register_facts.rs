@@ -1,0 +1,80 @@
+//! What commands are decided against that the register and the monthly files say.
+
+use std::collections::BTreeSet;
+
+use super::asked::Asked;
+use super::facts::{Unloadable, sort};
+use crate::app::eligibility;
+use crate::domain::Date;
+use crate::domain::book::Facts;
+use crate::domain::book::approval::Approval;
+use crate::domain::ids::{ReferralId, Urn};
+use crate::domain::offer::Offer;
+use crate::domain::referral::Subject;
+use crate::domain::terms::Terms;
+use crate::store::{Readable, entry_decisions, referrals};
+
+/// Who answers for the schools of the offers that are contacted and follow the register still.
+pub(super) async fn load_responsible(
+    from: &impl Readable,
+    asked: &Asked,
+    today: Date,
+    facts: &mut Facts,
+) -> Result<(), Unloadable> {
+    let contacted = asked.contacted.iter().filter_map(|id| facts.offers.get(id));
+    let urns: Vec<Urn> = contacted.filter_map(Offer::follows_register).collect();
+    if !urns.is_empty() {
+        let programme = &facts.programme.programme;
+        facts.responsible = eligibility::responsible_bodies(from, programme, &urns, today).await.map_err(sort)?;
+    }
+    Ok(())
+}
+
+/// The referrals named, the open ones of whom is referred and, for identify, all that are open, and what register and files say of the schools concerned: under
+/// the register's lock, as for identify.
+pub(super) async fn load_referrals(
+    from: &impl Readable,
+    asked: &Asked,
+    (terms, today): (&Terms, Date),
+    facts: &mut Facts,
+) -> Result<(), Unloadable> {
+    if asked.identifies {
+        let open = referrals::open(from, terms.programme()).await?;
+        facts.referrals = open.into_iter().map(|it| (it.id, it)).collect();
+    }
+    if asked.referrals.is_empty() && asked.referred.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<ReferralId> = asked.referrals.iter().copied().collect();
+    let subjects: Vec<Subject> = asked.referred.iter().copied().collect();
+    let found = referrals::find(from, terms.programme(), &ids, &subjects).await?;
+    let approved = found.iter().filter(|it| asked.approved.contains(&it.id)).flat_map(|it| &it.urns);
+    let urns: BTreeSet<Urn> = asked.seated.iter().chain(approved).copied().collect();
+    if !urns.is_empty() {
+        eligibility::lock_register(from).await?;
+        (facts.seats, facts.endings) = eligibility::seats(from, terms, &urns, today).await.map_err(sort)?;
+    }
+    facts.referrals.extend(found.into_iter().map(|it| (it.id, it)));
+    Ok(())
+}
+
+/// What the files say of the schools whose entry position is asked for or decided, and what was decided of them before: under
+/// the register's lock, as for identify.
+pub(super) async fn load_entries(
+    from: &impl Readable,
+    asked: &Asked,
+    (terms, today): (&Terms, Date),
+    facts: &mut Facts,
+) -> Result<(), Unloadable> {
+    let given = asked.entries_given.iter().filter_map(|id| facts.approvals.get(id));
+    let given = given.filter_map(Approval::school).map(|(urn, _)| urn);
+    let urns: BTreeSet<Urn> = asked.entries.iter().copied().chain(given).collect();
+    if urns.is_empty() {
+        return Ok(());
+    }
+    eligibility::lock_register(from).await?;
+    facts.entry_schools = eligibility::entry_schools(from, terms, &urns, today).await.map_err(sort)?;
+    let decided = entry_decisions::of_programme(from, terms.programme()).await?;
+    facts.entry_decisions = decided.into_iter().filter(|it| urns.contains(&it.urn)).map(|it| (it.urn, it)).collect();
+    Ok(())
+}

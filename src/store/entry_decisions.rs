@@ -1,0 +1,96 @@
+//! Entry positions that two people decided. Who asked and who decided lies with the approval.
+
+use sea_orm::{FromQueryResult, QueryResult, Set, Value};
+use uuid::Uuid;
+
+use super::books::actor;
+use super::bulk::{rows, upsert_all};
+use super::entity::record::entry_decision;
+use super::loose::{Rows, each};
+use super::offers::urn;
+use super::{Readable, Result, StoreError, WriteTx};
+use crate::domain::Date;
+use crate::domain::book::entry_position::EntryDecision;
+use crate::domain::event::Seq;
+use crate::domain::ids::{ApprovalId, Programme, Urn};
+
+const OF_PROGRAMME: &str = "SELECT d.programme, d.urn, d.met, d.approval, d.decided_on, d.seq, a.requested_by, a.given_by \
+    FROM entry_decisions d LEFT JOIN approvals a ON a.id = d.approval WHERE d.programme = $1";
+const OF_SCHOOL: &str = "SELECT d.programme, d.urn, d.met, d.approval, d.decided_on, d.seq, a.requested_by, a.given_by \
+    FROM entry_decisions d LEFT JOIN approvals a ON a.id = d.approval WHERE d.urn = $1 ORDER BY d.programme";
+
+#[derive(Debug, FromQueryResult)]
+struct Row {
+    programme: String,
+    urn: i64,
+    met: bool,
+    approval: Uuid,
+    decided_on: Date,
+    seq: i64,
+    requested_by: Option<String>,
+    given_by: Option<String>,
+}
+
+fn read(row: &QueryResult) -> Result<(Programme, EntryDecision)> {
+    let row = Row::from_query_result(row, "")?;
+    let (Some(asked_by), Some(given_by)) = (&row.requested_by, &row.given_by) else {
+        return Err(StoreError::unreadable(format!("approval {} was not given", row.approval)));
+    };
+    let decision = EntryDecision {
+        urn: urn(row.urn)?,
+        met: row.met,
+        approval: ApprovalId(row.approval),
+        asked_by: actor(asked_by)?,
+        given_by: actor(given_by)?,
+        on: row.decided_on,
+        seq: Seq(row.seq),
+    };
+    Ok((row.programme.parse().map_err(StoreError::unreadable)?, decision))
+}
+
+/// Those of a programme.
+///
+/// # Errors
+/// [`StoreError::Away`], [`StoreError::Unreadable`].
+pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<EntryDecision>> {
+    let values: Vec<Value> = vec![programme.as_str().into()];
+    let found = rows(&from.at(), OF_PROGRAMME, values).await?;
+    found.iter().map(|row| read(row).map(|(_, decision)| decision)).collect()
+}
+
+/// Those of a school, by programme.
+///
+/// # Errors
+/// [`StoreError::Away`], [`StoreError::Unreadable`].
+pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, EntryDecision)>> {
+    let values: Vec<Value> = vec![i64::from(of.get()).into()];
+    rows(&from.at(), OF_SCHOOL, values).await?.iter().map(read).collect()
+}
+
+/// Those of a programme by school, to be held against the record.
+///
+/// # Errors
+/// [`StoreError::Away`].
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<Urn, EntryDecision>> {
+    let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
+    let decided = |row: &QueryResult| read(row).map(|(_, decision)| decision);
+    each(&from.at(), OF_PROGRAMME, vec![programme.as_str().into()], school, decided).await
+}
+
+/// Writes them as they are now.
+///
+/// # Errors
+/// [`StoreError::Away`], [`StoreError::Row`].
+pub async fn put(tx: &WriteTx, programme: &Programme, decided: &[&EntryDecision]) -> Result<()> {
+    use entry_decision::Column as C;
+    let rows = decided.iter().map(|it| entry_decision::ActiveModel {
+        programme: Set(programme.to_string()),
+        urn: Set(i64::from(it.urn.get())),
+        met: Set(it.met),
+        approval: Set(it.approval.0),
+        decided_on: Set(it.on),
+        seq: Set(it.seq.0),
+    });
+    let take = [C::Met, C::Approval, C::DecidedOn, C::Seq];
+    upsert_all::<entry_decision::Entity, _>(tx, rows.collect(), &[C::Programme, C::Urn], &take).await
+}

@@ -1,0 +1,397 @@
+//! The entry position of an unknown school, decided by two people of its region: asked for, given, and counted apart; a file that
+//! speaks for the school goes before.
+//!
+//! Of the samples, 990002 and 990003 opened on 1 September 2021, and no file says what they entered the year with. With the register of
+//! March 2022, 990002 in Birmingham is a single-academy trust and 990003 in Devon is in trust 90002.
+
+use serde_json::{Value, json};
+
+use tsio::proto::approval_service_client::ApprovalServiceClient;
+use tsio::proto::eligibility_service_client::EligibilityServiceClient;
+use tsio::proto::{DecideEntryRequest, EntryPosition, GiveApprovalRequest};
+
+use super::client::{Client, YEAR, fresh, reason};
+use super::files::Folder;
+use super::harness::{Db, Server, both};
+use super::money::refusal;
+use super::past::{Past, proved};
+use super::record::each_is_named;
+use super::samples::{
+    AUGUST, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, counts, done, identify, import_all, numbers, offer_of, path,
+    refused_for, said_by, text, verified,
+};
+
+both!(
+    two_people_decide_and_everything_agrees,
+    only_two_people_of_the_region_may,
+    who_decided_is_told_in_the_region,
+    a_file_that_comes_later_goes_before,
+    a_call_made_again_is_answered_the_same,
+    a_decision_is_held_against_its_event,
+    a_preview_decides_nothing,
+);
+
+const WEST: &str = "West Midlands";
+const MET: [&str; 7] = ["eligibility", "decide", "990002", "--position", "met", "--reason", "both reports seen"];
+const UNKNOWN: [i64; 3] = [910_032, 990_002, 990_003];
+
+/// The files of August and September, under the register of March.
+fn september(db: &Db) -> Server {
+    let server = Server::start(db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST, SEPTEMBER]);
+    import_all(&server, &REGISTER_MARCH);
+    server
+}
+
+/// The words of a command said by someone of these regions.
+fn of<'a>(regions: &'a str, actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+    [&["--regions", regions], said_by(actor, roles, args).as_slice()].concat()
+}
+
+fn officer<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    of(WEST, "olga", "case-officer", args)
+}
+
+fn director<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    of(WEST, "dora", "regional-director", args)
+}
+
+fn asked(server: &Server, args: &[&str]) -> String {
+    text(&refused_for(server, "APPROVAL_REQUIRED", args), "approval")
+}
+
+/// Has a school's entry position decided, wherever it lies.
+fn decide(server: &Server, urn: &str, position: &str) -> Value {
+    let ask = ["eligibility", "decide", urn, "--position", position, "--reason", "seen"];
+    let approval = asked(server, &said_by("olga", "case-officer", &ask));
+    done(server, &said_by("dora", "regional-director", &["approvals", "give", &approval]))["entry_decision"].clone()
+}
+
+fn unknown(server: &Server) -> Vec<i64> {
+    numbers(&done(server, &["eligibility", "list", "--filter", "unknown"]), "urn")
+}
+
+fn summary(server: &Server) -> Value {
+    done(server, &["eligibility", "summary"])
+}
+
+/// What E2 says of a school: its outcome, its reason, the decision behind it; and whether the school is eligible.
+fn explained(server: &Server, args: &[&str]) -> (Value, String, Value, bool) {
+    let school = done(server, args)["schools"][0].clone();
+    let rules = school["rules"].as_array().unwrap();
+    let e2 = rules.iter().find(|it| it["rule"] == "E2_RI_TWICE_ON_ENTRY").unwrap();
+    (e2["outcome"].clone(), text(e2, "reason"), e2["decided"].clone(), school["eligible"] == true)
+}
+
+async fn two_people_decide_and_everything_agrees(db: Db) {
+    let server = september(&db);
+    // September's line of the README, but for the placements of March.
+    let before = counts(&summary(&server));
+    assert_eq!((before[..5].to_vec(), before[12]), (vec![76, 31, 3, 28, 0], 3));
+    let listed = done(&server, &["eligibility", "list", "--filter", "unknown"]);
+    assert_eq!(numbers(&listed, "urn"), UNKNOWN);
+    for school in listed.as_array().unwrap() {
+        let command = format!("tsio eligibility decide {} --position POSITION --reason TEXT", school["urn"]);
+        assert_eq!(school["command"], command, "the list names the command that deals with it");
+    }
+    let made = identify(&server)[0];
+
+    let approval = asked(&server, &officer(&MET));
+    assert_eq!(unknown(&server), UNKNOWN, "one person decides nothing");
+    for caller in [officer(&["approvals", "list"]), director(&["approvals", "list", "--waiting"])] {
+        let open = done(&server, &caller)[0].clone();
+        let entry = json!({ "urn": 990_002, "position": "met", "region": WEST, "before": null });
+        assert_eq!((&open["approval"], &open["action"]), (&json!(approval), &json!("decide_entry")));
+        assert_eq!(
+            (&open["entry"], &open["subject"], &open["reason"]),
+            (&entry, &Value::Null, &json!("both reports seen"))
+        );
+    }
+    let given = done(&server, &director(&["approvals", "give", &approval]));
+    let decision = given["entry_decision"].clone();
+    assert_eq!((&given["approval"]["state"], &decision["position"]), (&json!("carried_out"), &json!("met")));
+    let people = (text(&decision, "asked_by"), text(&decision, "decided_by"), decision["counts"] == true);
+    assert_eq!(people, ("olga".to_owned(), "dora".to_owned(), true));
+
+    // Explained, counted, listed and shown, as decided.
+    let (outcome, reason, decided, eligible) = explained(&server, &["eligibility", "explain", "990002"]);
+    assert_eq!((outcome, decided, eligible), (json!("met"), decision.clone(), true));
+    let (on, event) = (text(&decision, "date"), decision["event"].as_i64().unwrap());
+    let says = format!(
+        "decided by a person, as no file as at 2021-08-31 or before shows this URN; \
+         asked by olga, decided by dora on {on}, event {event}; a file that shows the URN goes before it"
+    );
+    assert_eq!(reason, says);
+    assert_eq!(done(&server, &["schools", "show", "990002"])["entry_decisions"], json!([decision]));
+    let mut wanted = before;
+    // One more is eligible, by E2, alone, in a single-academy trust; and none the less a school.
+    for (place, more) in [(1, 1), (3, 1), (7, 1), (9, 1), (12, -1)] {
+        wanted[place] += more;
+    }
+    assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (wanted, &json!(1)));
+    assert_eq!(unknown(&server), [910_032, 990_003]);
+    let list = |filter: &str| numbers(&done(&server, &["eligibility", "list", "--filter", filter]), "urn");
+    assert_eq!(list("decided"), [990_002]);
+    assert!(list("E2_RI_TWICE_ON_ENTRY").contains(&990_002) && list("eligible AND decided") == [990_002]);
+    let changes = ["eligibility", "changes", "--from", "2021-08-31", "--to", "2021-09-30"];
+    let changes = done(&server, &changes);
+    let of_school = changes.as_array().unwrap().iter().find(|it| it["urn"] == 990_002).unwrap().clone();
+    assert_eq!(
+        (&of_school["change"], &of_school["rules"]),
+        (&json!("became_eligible"), &json!(["E2_RI_TWICE_ON_ENTRY"]))
+    );
+    assert_eq!(identify(&server)[0], 1, "beside the {made} before");
+    assert_eq!(offer_of(&server, 990_002)["recipient_kind"], "standalone");
+
+    // Not met: counted apart, and eligible no more than before.
+    assert_eq!(decide(&server, "990003", "not-met")["position"], "not_met");
+    wanted[12] -= 1;
+    assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (wanted, &json!(2)));
+    let (outcome, _, _, eligible) = explained(&server, &["eligibility", "explain", "990003"]);
+    assert_eq!((outcome, eligible), (json!("not_met"), false));
+    assert_eq!(
+        (unknown(&server), list("decided"), list("decided AND NOT eligible")),
+        (vec![910_032], vec![990_002, 990_003], vec![990_003])
+    );
+    // Two people change their mind.
+    assert_eq!(decide(&server, "990003", "met")["position"], "met");
+    let again = ["eligibility", "decide", "990003", "--position", "met", "--reason", "once more"];
+    let again = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &again));
+    assert!(text(&again, "message").contains("decided already: met"), "{again}");
+    drop(server);
+    verified(&db);
+}
+
+async fn only_two_people_of_the_region_may(db: Db) {
+    let server = september(&db);
+    let away = "South-West England";
+    let not_found = |args: &[&str]| text(&refused_for(&server, "NOT_FOUND", args), "message");
+    for role in ["reader", "delivery-partner", "finance", "finance-approver", "administrator"] {
+        refused_for(&server, "ROLE_MISSING", &said_by("olga", role, &MET));
+    }
+    // In another region the school is not there: in the words of one that never was.
+    let nobody = ["eligibility", "decide", "123456", "--position", "met", "--reason", "seen"];
+    let absent = not_found(&of(away, "olga", "case-officer", &nobody));
+    let hidden = not_found(&of(away, "olga", "case-officer", &MET));
+    assert_eq!(hidden, absent.replace("123456", "990002"));
+    // In no monthly file, or known by one.
+    for (urn, says) in [("910003", "is met"), ("910004", "is not met"), ("900001", "counts as URN 990001 now")] {
+        let ask = ["eligibility", "decide", urn, "--position", "met", "--reason", "seen"];
+        let error = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &ask));
+        assert!(text(&error, "message").contains(says), "{urn}: {error}");
+    }
+    let ask = [&["eligibility", "decide", "990002", "--programme", "2022-23"], &MET[3..]].concat();
+    let error = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &ask));
+    assert!(text(&error, "message").contains("no rule of the programme asks"), "{error}");
+
+    // A director may ask, and then not give; in other letters neither.
+    let approval = asked(&server, &director(&MET));
+    let give = ["approvals", "give", approval.as_str()];
+    let deny = ["approvals", "deny", approval.as_str(), "--reason", "no"];
+    for (caller, refusal) in [("dora", "SELF_APPROVAL"), ("DORA", "SELF_APPROVAL")] {
+        for words in [&give[..], &deny] {
+            refused_for(&server, refusal, &of(WEST, caller, "regional-director", words));
+        }
+    }
+    for role in ["case-officer", "finance-approver", "administrator"] {
+        refused_for(&server, "ROLE_MISSING", &said_by("dan", role, &give));
+    }
+    let never = "00000000-0000-7000-8000-000000000000";
+    let absent = not_found(&of(away, "dan", "regional-director", &["approvals", "give", never]));
+    for words in [&give[..], &deny] {
+        let hidden = not_found(&of(away, "dan", "regional-director", words));
+        assert_eq!(hidden, absent.replace(never, &approval));
+    }
+    let sees = |regions, role, waiting: &[&str]| {
+        let words = [&["approvals", "list"], waiting].concat();
+        done(&server, &of(regions, "dan", role, &words)).as_array().unwrap().len()
+    };
+    for (regions, role, seen, waits) in [
+        (WEST, "regional-director", 1, 1),
+        (WEST, "case-officer", 1, 0),
+        (away, "regional-director", 0, 0),
+        (away, "case-officer", 0, 0),
+        ("South-West England;West Midlands", "regional-director", 1, 1),
+        ("", "administrator", 0, 0),
+        ("", "finance-approver", 0, 0),
+        (WEST, "reader", 0, 0),
+    ] {
+        assert_eq!(
+            (sees(regions, role, &[]), sees(regions, role, &["--waiting"])),
+            (seen, waits),
+            "{role} of {regions}"
+        );
+    }
+    // While it is open no other is opened: it is named.
+    let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen"];
+    assert_eq!(asked(&server, &officer(&contrary)), approval);
+    refused_for(&server, "APPROVAL_OF_ANOTHER", &officer(&["approvals", "withdraw", &approval]));
+    done(&server, &director(&["approvals", "withdraw", &approval]));
+    let other = asked(&server, &officer(&contrary));
+    let denied = done(&server, &director(&["approvals", "deny", &other, "--reason", "the reports say otherwise"]));
+    assert_eq!((&denied["state"], unknown(&server)), (&json!("denied"), UNKNOWN.to_vec()));
+    drop(server);
+    verified(&db);
+}
+
+/// Who decided is told in the region alone; that it was decided, everywhere.
+async fn who_decided_is_told_in_the_region(db: Db) {
+    let (server, away) = (september(&db), "South-West England");
+    let approval = asked(&server, &officer(&MET));
+    done(&server, &director(&["approvals", "give", &approval]));
+    let seen = |regions| explained(&server, &of(regions, "rita", "reader", &["eligibility", "explain", "990002"]));
+    let (outcome, reason, decided, eligible) = seen(away);
+    assert_eq!(
+        (outcome, eligible, &decided["asked_by"], &decided["decided_by"]),
+        (json!("met"), true, &Value::Null, &Value::Null)
+    );
+    assert!(reason.contains("decided by a person") && !reason.contains("olga") && !reason.contains("dora"), "{reason}");
+    assert!(seen(WEST).1.contains("asked by olga, decided by dora"));
+    let shown = done(&server, &of(away, "rita", "reader", &["schools", "show", "990002"]));
+    assert_eq!(shown["entry_decisions"], json!([decided]));
+}
+
+/// A file of a day before the year, with the rows that these schools have in September.
+fn july(folder: &Folder, urns: &[&str]) -> String {
+    let september = std::fs::read(path(SEPTEMBER.0)).unwrap();
+    let lines: Vec<&[u8]> = september.split(|byte| *byte == b'\n').collect();
+    let has = |line: &[u8], what: &str| line.windows(what.len()).any(|it| it == what.as_bytes());
+    let header = lines.iter().position(|line| has(line, ",URN,LAESTAB,")).unwrap();
+    let wanted = |line: &&&[u8]| urns.iter().any(|urn| has(line, &format!(",{urn},")));
+    let rows: Vec<&[u8]> = std::iter::once(lines[header]).chain(lines.iter().filter(wanted).copied()).collect();
+    assert_eq!(rows.len(), urns.len() + 1);
+    folder.write("july.csv", &[rows.join(&b'\n'), b"\n".to_vec()].concat())
+}
+
+async fn a_file_that_comes_later_goes_before(db: Db) {
+    let (server, folder) = (september(&db), Folder::new());
+    decide(&server, "990003", "met");
+    identify(&server);
+    let trust = done(&server, &["offers", "show", &text(&offer_of(&server, 90_002), "offer")]);
+    assert!(numbers(&trust["schools"], "urn").contains(&990_003), "{trust}");
+    let waiting = asked(&server, &officer(&MET));
+    let before = counts(&summary(&server));
+
+    // As at 31 July 2021, 990002 is RI after RI, and 990003 inadequate.
+    let file = july(&folder, &["990002", "990003"]);
+    done(&server, &["import", "ofsted", &file, "--as-at", "2021-07-31", "--accept-problems"]);
+    let (outcome, reason, decided, eligible) = explained(&server, &["eligibility", "explain", "990003"]);
+    assert_eq!((outcome, decided, eligible), (json!("not_met"), Value::Null, false));
+    assert!(
+        reason.contains("the current grade is 4; this goes before what a person decided, met, in event"),
+        "{reason}"
+    );
+    let shown = done(&server, &["schools", "show", "990003"])["entry_decisions"].clone();
+    assert_eq!((&shown[0]["position"], &shown[0]["counts"]), (&json!("met"), &json!(false)));
+    let (outcome, _, decided, eligible) = explained(&server, &["eligibility", "explain", "990002"]);
+    assert_eq!((outcome, decided, eligible), (json!("met"), Value::Null, true));
+    let after = summary(&server);
+    assert_eq!(&after["decided_by_person"], &json!(0));
+    assert_eq!((counts(&after)[1], counts(&after)[12]), (before[1], 1), "one came and one went");
+
+    // What was asked before is refused with the difference, and stays open.
+    let refused = refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &waiting]));
+    assert!(text(&refused, "message").contains("no longer unknown"), "{refused}");
+    assert_eq!(done(&server, &officer(&["approvals", "list"]))[0]["state"], "open");
+    drop(server);
+    verified(&db);
+}
+
+async fn a_call_made_again_is_answered_the_same(db: Db) {
+    let mut server = september(&db);
+    let id = fresh();
+    let words = |args: &[&'static str]| {
+        let words: Vec<String> = officer(args).into_iter().map(str::to_owned).collect();
+        [vec!["--request-id".to_owned(), id.clone()], words].concat()
+    };
+    let call: Vec<String> = words(&MET);
+    let call: Vec<&str> = call.iter().map(String::as_str).collect();
+    let approval = asked(&server, &call);
+    assert_eq!(asked(&server, &call), approval);
+    server.restart();
+    assert_eq!(asked(&server, &call), approval);
+    let other = words(&["eligibility", "decide", "990002", "--position", "not-met", "--reason", "both reports seen"]);
+    let other: Vec<&str> = other.iter().map(String::as_str).collect();
+    refused_for(&server, "REQUEST_ID_REUSED", &other);
+    let given = done(&server, &director(&["approvals", "give", &approval]))["entry_decision"].clone();
+    for _ in 0..2 {
+        assert_eq!(done(&server, &call), given, "as if it had been carried out at once");
+        server.restart();
+    }
+    let approvals = done(&server, &officer(&["approvals", "list", "--all"]));
+    assert_eq!(approvals.as_array().map(Vec::len), Some(1), "{approvals}");
+    drop(server);
+    verified(&db);
+}
+
+async fn a_decision_is_held_against_its_event(db: Db) {
+    let mut server = september(&db);
+    decide(&server, "990002", "met");
+    server.stop();
+    let mut past = Past::of(&db).await;
+    // The rules adopted, the approval opened and given, the decision.
+    let rows = [
+        [
+            "UPDATE approvals SET region = 'South-West England'",
+            "it cannot be read: its region is",
+            "UPDATE approvals SET region = 'West Midlands'",
+        ],
+        [
+            "UPDATE entry_decisions SET met = NOT met",
+            "entry position of school 990002: the record says",
+            "UPDATE entry_decisions SET met = NOT met",
+        ],
+        [
+            "UPDATE entry_decisions SET seq = 3",
+            "entry position of school 990002: the record says",
+            "UPDATE entry_decisions SET seq = 4",
+        ],
+        [
+            "UPDATE entry_decisions SET urn = 990003",
+            "entry position of school 990003: the database has it",
+            "UPDATE entry_decisions SET urn = 990002",
+        ],
+    ];
+    let rows = rows.map(|[tamper, named, mend]| (tamper.to_owned(), named.to_owned(), mend.to_owned())).into();
+    each_is_named(&db, &mut past, rows).await;
+}
+
+async fn a_preview_decides_nothing(db: Db) {
+    let server = september(&db);
+    let client = Client::of(&server).await;
+    let service = || EligibilityServiceClient::new(client.channel());
+    let ask = |validate_only| DecideEntryRequest {
+        request_id: fresh(),
+        programme: YEAR.to_owned(),
+        urn: 990_002,
+        position: EntryPosition::Met.into(),
+        reason: "both reports seen".to_owned(),
+        validate_only,
+    };
+    let before = proved(&db);
+    let tried = service().decide_entry(client.ask(ask(true))).await.unwrap_err();
+    assert_eq!((reason(&tried).as_str(), refusal(&tried).approval.as_str()), ("APPROVAL_REQUIRED", ""));
+    assert_eq!(proved(&db), before);
+    let asked = service().decide_entry(client.ask(ask(false))).await.unwrap_err();
+    let before = proved(&db);
+    let mut approvals = ApprovalServiceClient::new(client.channel());
+    let by_bob = |message: &GiveApprovalRequest| {
+        let mut request = client.named("bob").ask(message.clone());
+        request.metadata_mut().insert("x-tsio-roles", "regional-director".parse().unwrap());
+        request
+    };
+    let mut give = GiveApprovalRequest { request_id: fresh(), approval: refusal(&asked).approval, validate_only: true };
+    let preview = approvals.give_approval(by_bob(&give)).await.unwrap().into_inner();
+    assert_eq!((proved(&db), unknown(&server)), (before, UNKNOWN.to_vec()));
+    give.validate_only = false;
+    assert_eq!(approvals.give_approval(by_bob(&give)).await.unwrap().into_inner(), preview);
+    for (wrong, field) in [
+        (DecideEntryRequest { position: 0, ..ask(true) }, "position"),
+        (DecideEntryRequest { reason: String::new(), ..ask(true) }, "reason"),
+        (DecideEntryRequest { urn: 0, ..ask(true) }, "urn"),
+    ] {
+        let tried = service().decide_entry(client.ask(wrong)).await.unwrap_err();
+        assert!(reason(&tried) == "FIELD_VIOLATIONS" && tried.message().contains(field), "{tried:?}");
+    }
+}
