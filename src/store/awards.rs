@@ -337,7 +337,8 @@ async fn whole(conn: &Conn<'_>, awards: Vec<Award>) -> Result<BTreeMap<AwardId, 
     let ids_of =
         |has: fn(&Award) -> bool| -> Vec<Uuid> { awards.iter().filter(|it| has(it)).map(|it| it.id.0).collect() };
     let booked = ids_of(|it| it.support.has_bookings());
-    let paid = ids_of(|it| it.drawn > 0);
+    // What was drawn may have been undone since.
+    let paid = ids_of(|it| it.version != it.made);
     let mut awards: BTreeMap<AwardId, Award> = awards.into_iter().map(|it| (it.id, it)).collect();
     if !booked.is_empty() {
         let sql = format!("SELECT {BOOKING} FROM bookings WHERE {} ORDER BY seq", within(conn, "award_id", 1));

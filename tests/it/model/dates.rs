@@ -85,12 +85,17 @@ impl Award {
         self.awarded - gone.sum::<i64>() - closed.sum::<i64>()
     }
 
-    /// Whether so much is committed by now, and was not as of that day or one since: what was undone was gone until then.
-    pub(super) fn taken_too_early(&self, amount: i64, on: &str) -> bool {
+    /// The least of that from a day on: what was undone was gone until then.
+    pub(super) fn least_committed(&self, on: &str) -> i64 {
         let days = self.moves.iter().flat_map(|it| [Some(&it.on), it.undone.as_ref()]).flatten();
         let days = days.chain(self.given_back.iter().map(|(day, _)| day));
-        let mut later = days.map(String::as_str).filter(|day| *day > on).chain([on]);
-        amount <= self.committed() && later.any(|day| self.committed_on(day) < amount)
+        let later = days.map(String::as_str).filter(|day| *day > on);
+        later.chain([on]).map(|day| self.committed_on(day)).min().unwrap()
+    }
+
+    /// Whether so much is committed by now, and was not as of that day or one since.
+    pub(super) fn taken_too_early(&self, amount: i64, on: &str) -> bool {
+        amount <= self.committed() && amount > self.least_committed(on)
     }
 
     /// The days on which something of it was drawn that still counts.

@@ -72,14 +72,18 @@ pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
             }
             _ => return,
         },
-        Command::Book { award, .. } | Command::Release { award, .. } => {
+        Command::Book { award, .. } => {
             let it = &step.before.awards[*award];
             it.committed() - it.booked()
         }
-        Command::Draw { award, booking: None, invoice, total, .. } => {
+        Command::Release { award, date, .. } => {
+            let it = &step.before.awards[*award];
+            (it.committed() - it.booked()).min(it.least_committed(date))
+        }
+        Command::Draw { award, booking: None, invoice, total, date, .. } => {
             let it = &step.before.awards[*award];
             let left = invoice.as_ref().and_then(|named| step.before.left_of(it, named, *total));
-            left.unwrap_or(i64::MAX).min(it.committed() - it.booked())
+            left.unwrap_or(i64::MAX).min(it.committed() - it.booked()).min(it.least_committed(date))
         }
         Command::Refund { award, amount, invoice, date } => {
             let it = &step.before.awards[*award];
