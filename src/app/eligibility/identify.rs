@@ -83,11 +83,11 @@ pub(crate) async fn confirmed(
         return Ok(Vec::new());
     }
     let standings = Standings::load(from, terms, day).await?;
-    let exceptional: BTreeSet<&RuleId> = terms.grounds().map(|(rule, _)| rule).collect();
     let by_files = |urn: &Urn| {
         let entitled = standings.entitled.get(&standings.assessment.heir(*urn));
         entitled.is_some_and(|it| {
-            !it.closed && it.placement.kind().is_some() && it.rules.iter().any(|rule| !exceptional.contains(rule))
+            let by_files = terms.met_by_files(it.rules.iter().map(RuleId::as_str));
+            !it.closed && it.placement.kind().is_some() && by_files
         })
     };
     Ok(open.iter().filter(|it| it.urns.iter().all(by_files)).map(|it| it.id).collect())

@@ -155,7 +155,9 @@ fn large_movements_take_two_people() {
         // what leaves a fund with enough may not come to leave it short
         ("S", "put:credit:5000000!ada credit:600000 cut:credit:5000001 take:credit:1400000", "yes:ben", "APPROVAL_EXCEEDED - | fund 5600000 600000 0 5000000 5000001 5000000", "would be £0 short; it would be £0.01 short now"),
         // nor as of a day in the past
-        ("S", "put:credit:500@20!ada cut:credit:2000500@19 credit:600000@10 put:credit:600000!ada", "yes:ben", "APPROVAL_EXCEEDED - | fund 2600500 600000 0 2000500 2000500 1400500", "would be £5 short; it would be £6,005 short as of a day in the past, £6,000 more"),
+        ("S", "put:credit:500@20!ada cut:credit:2000500@19 credit:600000@10 put:credit:600000!ada", "yes:ben", "APPROVAL_EXCEEDED - | fund 2600500 600000 0 2000500 2000500 1400500", "would be £5 short on its worst day; it would be £6,005 short as of a day in the past, £6,000 more"),
+        // what is stated of a day in the past leaves no room today
+        ("S", "put:credit:500@20!ada cut:credit:2000500@19 credit:100", "yes:ben", "APPROVAL_EXCEEDED - | fund 2000500 100 0 2000400 2000500 2000400", "would be £0 short; it would be £1 short now, £1 more"),
         // an allocation is never more than it states
         ("S", "put:credit:5000001 credit:600000", "yes:ben",                "7000001 600000 0 6400001", ""),
         // it is judged again, against the fund as it is by then

@@ -13,7 +13,6 @@ use crate::domain::offer::{ListedSchool, Offer, Recipient, ResponsibleBody};
 use crate::domain::referral::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
-use crate::domain::terms::RuleId;
 
 /// A recipient that is eligible, with its eligible schools.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,10 +201,8 @@ impl Facts {
         (made, taken): (&HashMap<Recipient, OfferId>, &HashMap<Urn, OfferId>),
         reach: &Reach,
     ) -> Vec<(ReferralId, OfferId)> {
-        let exceptional: Vec<&RuleId> = self.programme.scheme.grounds().map(|(rule, _)| rule).collect();
-        let by_files = |school: &CandidateSchool| {
-            school.rules.iter().any(|rule| !exceptional.iter().any(|it| it.as_str() == rule.as_str()))
-        };
+        let scheme = &self.programme.scheme;
+        let by_files = |it: &CandidateSchool| scheme.met_by_files(it.rules.iter().map(String::as_str));
         let mut eligible: HashMap<Urn, (Recipient, Urn)> = HashMap::new();
         for candidate in &candidates.recipients {
             for school in candidate.schools.iter().filter(|it| by_files(it)) {

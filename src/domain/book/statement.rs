@@ -69,11 +69,31 @@ pub struct FundStatement {
 }
 
 impl FundStatement {
-    /// By how much the fund would be short, by now or as of a day in the past.
-    #[must_use]
-    pub fn shortfall(&self) -> Pence {
+    /// By how much the fund would be short on the day that is worst, by now or in the past.
+    fn worst(&self) -> Pence {
         self.after.shortfall().max(self.as_of_shortfall.unwrap_or(Pence::ZERO))
     }
+
+    /// Where it would be shorter than stated: by now, or on the day that is worst. Each is held by itself, so that what was
+    /// stated of a day in the past leaves no room today.
+    fn beyond(&self, stated: Option<&Self>) -> Option<Shorter> {
+        let stated = |of: fn(&Self) -> Pence| stated.map_or(Pence::ZERO, of);
+        let (by_now, worst) = (stated(|it| it.after.shortfall()), stated(Self::worst));
+        let (short, stated, in_the_past) = match (self.after.shortfall(), self.worst()) {
+            (now, _) if now > by_now => (now, by_now, false),
+            (_, day) if day > worst => (day, worst, true),
+            _ => return None,
+        };
+        Some(Shorter { short, stated, in_the_past })
+    }
+}
+
+/// By how much a fund would be short, and how much of that is stated.
+struct Shorter {
+    short: Pence,
+    stated: Pence,
+    /// As of a day in the past, or by now.
+    in_the_past: bool,
 }
 
 /// The balances of a fund.
@@ -175,14 +195,10 @@ pub(super) fn beyond(approval: &Approval, now: &Statement, facts: &Facts) -> Opt
     };
     match (stated, now) {
         (Statement::Funds { funds: stated, .. }, Statement::Funds { funds, .. }) => {
-            let larger = |now: &&FundStatement| {
-                let stated = stated.iter().find(|it| it.fund == now.fund).map(FundStatement::shortfall);
-                now.shortfall() > stated.unwrap_or(Pence(0))
-            };
-            let now = funds.iter().find(larger)?;
-            let stated = stated.iter().find(|it| it.fund == now.fund).map_or(Pence(0), FundStatement::shortfall);
+            let stated = |now: &FundStatement| stated.iter().find(|it| it.fund == now.fund);
+            let (now, larger) = funds.iter().find_map(|now| Some((now, now.beyond(stated(now))?)))?;
             let fund = facts.ledger.get(now.fund)?;
-            Some(larger_shortfall(approval.id, fund, now, stated))
+            Some(larger_shortfall(approval.id, fund, now, &larger))
         }
         (Statement::Offer { etag, region }, Statement::Offer { etag: now, region: now_in }) => {
             let difference = match (etag == now, region == now_in) {
@@ -240,15 +256,16 @@ pub fn other_offers(approval: ApprovalId, stated: Option<&Statement>, offers: &[
     ))
 }
 
-fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, stated: Pence) -> Refusal {
-    let short = now.shortfall();
-    let (when, dated) = match now.as_of_shortfall {
-        Some(_) => (" as of a day in the past", ", dated as early,"),
-        None => (" now", ""),
+fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, larger: &Shorter) -> Refusal {
+    let Shorter { short, stated, in_the_past } = *larger;
+    let (worst, when, dated) = if in_the_past {
+        (" on its worst day", " as of a day in the past", ", dated as early,")
+    } else {
+        ("", " now", "")
     };
     let more = Pence(short.get().saturating_sub(stated.get()));
     let message = format!(
-        "approval {approval} states that the fund would be {stated} short; it would be {short} short{when}, {more} more"
+        "approval {approval} states that the fund would be {stated} short{worst}; it would be {short} short{when}, {more} more"
     );
     let asked = now.before.available.get().saturating_sub(now.after.available.get());
     let most = asked.saturating_sub(more.get()).max(0);

@@ -158,6 +158,11 @@ impl Terms {
             .flatten()
     }
 
+    /// Whether the files alone make a school eligible that meets these rules, without a person's decision on a referral.
+    pub fn met_by_files<'a>(&self, mut rules: impl Iterator<Item = &'a str>) -> bool {
+        rules.any(|met| !self.grounds().any(|(rule, _)| rule.as_str() == met))
+    }
+
     /// The strands, in the file's order.
     #[must_use]
     pub fn strands(&self) -> &[Strand] {

@@ -9,18 +9,23 @@ impl Scheme {
         if let Wish::Reopen(offer, _) = wish {
             self.offers[offer].events.push("approval_opened");
         }
-        let short = self.short_after(wish);
+        let short = self.short_after(wish, &on);
         self.approvals.push(Approval { wish, on, state: Open::Waits, short });
     }
 
     /// By how much the funds of a wish would be short with it.
-    fn short_after(&self, wish: Wish) -> [i64; 2] {
+    fn short_after(&self, wish: Wish, on: &str) -> [i64; 3] {
         let short = |fund: usize, more: i64| (-(self.funds[fund].account.available() + more)).max(0);
         match wish {
             // It leaves nothing shorter, and is not asked.
-            Wish::Reopen(..) | Wish::Allocate(..) => [0, 0],
-            Wish::Withdraw(fund, amount, _) => [short(fund, -amount), 0],
-            Wish::Move(from, to, amount) => [short(from, -amount), short(to, amount)],
+            Wish::Reopen(..) | Wish::Allocate(..) => [0; 3],
+            Wish::Withdraw(fund, amount, deliberate) => {
+                let it = &self.funds[fund];
+                let least = if it.binds() { it.days.least(0, on) } else { i64::MAX };
+                let on_a_day = if deliberate { amount.saturating_sub(least) } else { 0 };
+                [short(fund, -amount), 0, on_a_day.max(short(fund, -amount))]
+            }
+            Wish::Move(from, to, amount) => [short(from, -amount), short(to, amount), short(from, -amount)],
         }
     }
 
@@ -49,8 +54,8 @@ impl Scheme {
             }
         }
         let mut bars = self.bars(wish, &on);
-        let now = self.short_after(wish);
-        if bars.is_empty() && (now[0] > short[0] || now[1] > short[1]) {
+        let now = self.short_after(wish, &on);
+        if bars.is_empty() && now.iter().zip(short).any(|(now, stated)| *now > stated) {
             bars.insert("APPROVAL_EXCEEDED");
         }
         unless(bars, || {

@@ -291,8 +291,9 @@ pub(super) struct Approval {
     /// The day it was asked for.
     pub(super) on: String,
     pub(super) state: Open,
-    /// By how much it states that its funds would be short: the one it leaves, and the other of a virement.
-    pub(super) short: [i64; 2],
+    /// By how much it states that its funds would be short: the one it leaves, the other of a virement, and the one it
+    /// leaves on the day that is worst.
+    pub(super) short: [i64; 3],
 }
 
 /// All of it.
