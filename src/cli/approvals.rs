@@ -134,13 +134,14 @@ struct EntryView {
     position: Option<String>,
     region: Option<String>,
     before: Option<String>,
+    offers: Vec<String>,
 }
 
 impl From<EntryStatement> for EntryView {
     fn from(it: EntryStatement) -> Self {
         let position = |of: EntryPosition| name(of.as_str_name(), "ENTRY_POSITION_");
         let (to, before) = (position(it.position()), position(it.before()));
-        Self { urn: it.urn, position: to, region: some_text(it.region), before }
+        Self { urn: it.urn, position: to, region: some_text(it.region), before, offers: it.offers }
     }
 }
 
@@ -201,12 +202,13 @@ impl ApprovalView {
     }
 
     /// What it states: of funds before and after, what was moved alone; how many offers lose their ground; of a school, its
-    /// entry position.
+    /// entry position, and the open offers that rest on what was decided before.
     fn states(&self) -> String {
         if let Some(entry) = &self.entry {
             let (to, before) = (cell(entry.position.as_ref()), cell(entry.before.as_ref()));
             let before = if before.is_empty() { "unknown".to_owned() } else { before };
-            return format!("school {}: entry position {before}, then {to}", entry.urn);
+            let offers = entry.offers.iter().map(|it| format!("; open offer {it}")).collect::<String>();
+            return format!("school {}: entry position {before}, then {to}{offers}", entry.urn);
         }
         let pounds = |pence| shown(Some("pence"), pence);
         let one = |it: &StatementView| {

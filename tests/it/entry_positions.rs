@@ -4,6 +4,8 @@
 //! Of the samples, 990002 and 990003 opened on 1 September 2021, and no file says what they entered the year with. With the register of
 //! March 2022, 990002 in Birmingham is a single-academy trust and 990003 in Devon is in trust 90002.
 
+mod lineage;
+
 use serde_json::{Value, json};
 
 use tsio::proto::approval_service_client::ApprovalServiceClient;
@@ -12,7 +14,7 @@ use tsio::proto::{DecideEntryRequest, EntryPosition, GiveApprovalRequest};
 
 use super::client::{Client, YEAR, fresh, reason};
 use super::files::Folder;
-use super::harness::{Db, Server, both};
+use super::harness::{Db, Server, both, cli};
 use super::money::refusal;
 use super::past::{Past, proved};
 use super::record::each_is_named;
@@ -26,6 +28,7 @@ both!(
     only_two_people_of_the_region_may,
     who_decided_is_told_in_the_region,
     a_file_that_comes_later_goes_before,
+    a_contrary_decision_states_the_offer,
     a_call_made_again_is_answered_the_same,
     a_decision_is_held_against_its_event,
     a_preview_decides_nothing,
@@ -101,7 +104,7 @@ async fn two_people_decide_and_everything_agrees(db: Db) {
     assert_eq!(unknown(&server), UNKNOWN, "one person decides nothing");
     for caller in [officer(&["approvals", "list"]), director(&["approvals", "list", "--waiting"])] {
         let open = done(&server, &caller)[0].clone();
-        let entry = json!({ "urn": 990_002, "position": "met", "region": WEST, "before": null });
+        let entry = json!({ "urn": 990_002, "position": "met", "region": WEST, "before": null, "offers": [] });
         assert_eq!((&open["approval"], &open["action"]), (&json!(approval), &json!("decide_entry")));
         assert_eq!(
             (&open["entry"], &open["subject"], &open["reason"]),
@@ -120,7 +123,8 @@ async fn two_people_decide_and_everything_agrees(db: Db) {
     let (on, event) = (text(&decision, "date"), decision["event"].as_i64().unwrap());
     let says = format!(
         "decided by a person, as no file as at 2021-08-31 or before shows this URN; \
-         asked by olga, decided by dora on {on}, event {event}; a file that shows the URN goes before it"
+         asked by olga, decided by dora on {on}, event {event}; \
+         a file that says with what judgements the school entered the year goes before it"
     );
     assert_eq!(reason, says);
     assert_eq!(done(&server, &["schools", "show", "990002"])["entry_decisions"], json!([decision]));
@@ -223,12 +227,20 @@ async fn only_two_people_of_the_region_may(db: Db) {
             "{role} of {regions}"
         );
     }
-    // While it is open no other is opened: it is named.
+    // Whoever asked is told which is open; another's about the school is no obstacle.
+    assert_eq!(asked(&server, &director(&MET)), approval);
     let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen"];
-    assert_eq!(asked(&server, &officer(&contrary)), approval);
+    let open = refused_for(&server, "APPROVAL_REQUIRED", &officer(&contrary));
+    let says = "deciding that the entry position of school 990002 is not met needs a second person";
+    assert!(text(&open, "message").starts_with(says), "{open}");
+    let other = text(&open, "approval");
+    assert_ne!(other, approval);
     refused_for(&server, "APPROVAL_OF_ANOTHER", &officer(&["approvals", "withdraw", &approval]));
-    done(&server, &director(&["approvals", "withdraw", &approval]));
-    let other = asked(&server, &officer(&contrary));
+    // Whoever asked takes it back from another region too, and there alone.
+    let withdraw = ["approvals", "withdraw", approval.as_str()];
+    not_found(&of(away, "dan", "regional-director", &withdraw));
+    let moved = done(&server, &of(away, "DORA", "regional-director", &withdraw));
+    assert_eq!(moved["state"], "withdrawn");
     let denied = done(&server, &director(&["approvals", "deny", &other, "--reason", "the reports say otherwise"]));
     assert_eq!((&denied["state"], unknown(&server)), (&json!("denied"), UNKNOWN.to_vec()));
     drop(server);
@@ -294,6 +306,55 @@ async fn a_file_that_comes_later_goes_before(db: Db) {
     let refused = refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &waiting]));
     assert!(text(&refused, "message").contains("no longer unknown"), "{refused}");
     assert_eq!(done(&server, &officer(&["approvals", "list"]))[0]["state"], "open");
+
+    // The offer that the decision led to stays, and is named: to whoever sees it.
+    let offer = text(&offer_of(&server, 90_002), "offer");
+    for words in [&["offers", "identify", "--dry-run"][..], &["offers", "identify"]] {
+        let made = done(&server, words);
+        assert_eq!((&made["not_eligible"], &made["updated"]), (&json!(1), &json!(0)), "{made}");
+        let named = &made["not_eligible_schools"][0];
+        assert_eq!((&named["urn"], &named["offer"]), (&json!(990_003), &json!(offer)));
+        // It is one of the trust's eligible schools.
+        assert_eq!(named["command"], format!("tsio offers show {offer}"));
+        let why = text(named, "reason");
+        let says =
+            ["E2_RI_TWICE_ON_ENTRY is not met, the current grade is 4", "goes before what a person decided, met"];
+        assert!(says.iter().all(|it| why.contains(it)), "{why}");
+    }
+    let elsewhere = said_by("olga", "case-officer", &["--regions", WEST, "offers", "identify"]);
+    assert_eq!(done(&server, &elsewhere)["not_eligible"], 0);
+    let school = done(&server, &["eligibility", "explain", "990003"])["schools"][0].clone();
+    assert_eq!((&school["offer"], &school["command"]), (&json!(offer), &json!(format!("tsio offers show {offer}"))));
+    drop(server);
+    verified(&db);
+}
+
+/// What was met is to be not met: the approval states the offer that rests on it, and decides no more than that.
+async fn a_contrary_decision_states_the_offer(db: Db) {
+    let server = september(&db);
+    decide(&server, "990002", "met");
+    let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen anew"];
+    let before = asked(&server, &officer(&contrary));
+    identify(&server);
+    let offer = text(&offer_of(&server, 990_002), "offer");
+    let refused = refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &before]));
+    let says = format!("no open offer is stated, it is on open offer {offer} now");
+    assert!(text(&refused, "message").contains(&says), "{refused}");
+    let now = asked(&server, &officer(&contrary));
+    let listed = done(&server, &director(&["approvals", "list", "--waiting"]));
+    let stated = |of: &str| {
+        let open = listed.as_array().unwrap().iter().find(|it| it["approval"] == of).unwrap();
+        (open["entry"]["before"].clone(), open["entry"]["offers"].clone())
+    };
+    assert_eq!((stated(&before), stated(&now)), ((json!("met"), json!([])), (json!("met"), json!([offer]))));
+    done(&server, &director(&["approvals", "give", &now]));
+    // Its offer is of this school alone: the list names the command that closes it.
+    let named = done(&server, &["offers", "identify"])["not_eligible_schools"].clone();
+    let command = format!("tsio offers close {offer} --outcome ineligible");
+    assert_eq!((numbers(&named, "urn"), &named[0]["command"]), (vec![990_002], &json!(command)));
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    done(&server, &words);
+    assert_eq!(done(&server, &["offers", "identify"])["not_eligible"], 0);
     drop(server);
     verified(&db);
 }
@@ -314,11 +375,20 @@ async fn a_call_made_again_is_answered_the_same(db: Db) {
     let other = words(&["eligibility", "decide", "990002", "--position", "not-met", "--reason", "both reports seen"]);
     let other: Vec<&str> = other.iter().map(String::as_str).collect();
     refused_for(&server, "REQUEST_ID_REUSED", &other);
-    let given = done(&server, &director(&["approvals", "give", &approval]))["entry_decision"].clone();
+    let give = director(&["approvals", "give", &approval]);
+    let give = [&["--request-id", "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f"], give.as_slice()].concat();
+    let given = done(&server, &give)["entry_decision"].clone();
     for _ in 0..2 {
         assert_eq!(done(&server, &call), given, "as if it had been carried out at once");
         server.restart();
     }
+    // An answer that is stored takes no monthly file, here not to be read any more.
+    Past::of(&db).await.run("UPDATE ofsted_rows SET cur_grade = 77 WHERE cur_grade IS NOT NULL").await.unwrap();
+    assert_ne!(cli(&server, &["eligibility", "summary"]).code, 0);
+    assert_eq!((done(&server, &call), done(&server, &give)["entry_decision"].clone()), (given.clone(), given));
+    // Where it lies outside the caller's reach, it is not there either.
+    let elsewhere = [&call[..2], &of("South-West England", "olga", "case-officer", &MET)].concat();
+    refused_for(&server, "NOT_FOUND", &elsewhere);
     let approvals = done(&server, &officer(&["approvals", "list", "--all"]));
     assert_eq!(approvals.as_array().map(Vec::len), Some(1), "{approvals}");
     drop(server);

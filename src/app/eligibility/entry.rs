@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::standing::Standings;
+use super::standing::{self, Standings};
 use crate::app::register::facts;
 use crate::app::{App, Result};
 use crate::domain::Date;
 use crate::domain::book::entry_position::{EntryDecision, EntryPosition, EntrySchool};
-use crate::domain::eligibility::{Finding, Outcome, explain};
+use crate::domain::eligibility::{Assessment, Finding, Outcome, SchoolAssessment, explain};
 use crate::domain::ids::{Actor, Programme, Urn};
+use crate::domain::region::Region;
 use crate::domain::role::Reach;
 use crate::domain::terms::{Terms, Test};
 use crate::store::{Readable, entry_decisions};
@@ -23,9 +24,10 @@ pub struct DecidedEntry {
     pub programme: Programme,
     /// The decision.
     pub decision: EntryDecision,
-    /// Who asked and who decided, where the school lies in the caller's reach.
+    /// Who asked and who decided, where the school of which it was decided lies in the caller's reach.
     pub people: Option<(Actor, Actor)>,
-    /// Whether it counts: no file says what it decides.
+    /// Whether it counts, for the school or for who follows it: a monthly file shows the school, none says what it decides, and
+    /// no decision about a newer URN takes its place.
     pub counts: bool,
 }
 
@@ -40,6 +42,15 @@ pub(super) fn positions(decisions: &Decisions) -> BTreeMap<Urn, bool> {
     decisions.iter().map(|(urn, it)| (*urn, it.met)).collect()
 }
 
+/// Where these schools lie, of those that a file names.
+pub(crate) async fn regions(from: &impl Readable, urns: &[Urn], day: Date) -> Result<HashMap<Urn, Option<Region>>> {
+    if urns.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let schools = facts::schools(from, None, urns, day).await?;
+    Ok(schools.into_values().map(|it| (it.urn, it.region())).collect())
+}
+
 /// What the files say of these schools before two people decide their entry position; of those only that a file names.
 pub(crate) async fn entry_schools(
     from: &impl Readable,
@@ -47,31 +58,80 @@ pub(crate) async fn entry_schools(
     urns: &BTreeSet<Urn>,
     day: Date,
 ) -> Result<HashMap<Urn, EntrySchool>> {
-    let standings = Standings::load(from, terms, day).await?;
+    let decisions = decisions(from, terms.programme()).await?;
+    let assessment = standing::by_school_rules(from, terms, &positions(&decisions)).await?;
     let urns: Vec<Urn> = urns.iter().copied().collect();
-    let schools = facts::schools(from, Some(terms.programme()), &urns, day).await?;
-    let of = |urn: &Urn| position(terms, &standings, *urn);
-    Ok(schools.iter().map(|(urn, it)| (*urn, EntrySchool { region: it.region(), position: of(urn) })).collect())
+    let school = |(urn, region): (Urn, Option<Region>)| {
+        let followed = assessment.schools().iter().filter(|it| it.superseded_by == Some(urn)).map(|it| it.urn);
+        let of = assessment.school(urn).and_then(|it| decided_of(terms, it)).filter(|of| *of != urn);
+        let taken_over = of.and_then(|of| decisions.get(&of)).cloned();
+        let (position, follows) = (position(terms, &assessment, urn), followed.collect());
+        (urn, EntrySchool { region, position, taken_over, follows })
+    };
+    Ok(regions(from, &urns, day).await?.into_iter().map(school).collect())
 }
 
-fn position(terms: &Terms, standings: &Standings, urn: Urn) -> EntryPosition {
+/// Of which URN what counts of a school's entry position was decided by two people.
+pub(super) fn decided_of(terms: &Terms, school: &SchoolAssessment) -> Option<Urn> {
+    school.on_entry(terms).find_map(|it| if let Finding::Decided { urn, .. } = it { Some(*urn) } else { None })
+}
+
+fn position(terms: &Terms, assessment: &Assessment, urn: Urn) -> EntryPosition {
     if !terms.rules().iter().any(|rule| matches!(rule.test, Test::TwiceOnEntry { .. })) {
         return EntryPosition::NotAsked;
     }
-    let Some(school) = standings.assessment.school(urn) else { return EntryPosition::NotInMonths };
+    let Some(school) = assessment.school(urn) else { return EntryPosition::NotInMonths };
     if let Some(newer) = school.superseded_by {
         return EntryPosition::Superseded(newer);
     }
     if school.is_unknown_on_entry(terms) {
         return EntryPosition::Unknown;
     }
-    let answers = explain(terms, &standings.assessment, urn).unwrap_or_default();
-    let on_entry = answers.iter().zip(terms.rules()).filter(|(_, rule)| matches!(rule.test, Test::TwiceOnEntry { .. }));
-    let said = on_entry.map(|(answer, _)| {
-        let is = if answer.outcome == Outcome::Met { "met" } else { "not met" };
+    EntryPosition::Known(said_of(terms, assessment, urn, |test| matches!(test, Test::TwiceOnEntry { .. })))
+}
+
+/// What these rules come to for a school, and why, as one sentence; of one that no monthly file shows, that.
+fn said_of(terms: &Terms, assessment: &Assessment, urn: Urn, asks: impl Fn(&Test) -> bool) -> String {
+    let Some(answers) = explain(terms, assessment, urn) else { return "no monthly file shows it".to_owned() };
+    let answers = answers.iter().zip(terms.rules()).filter(|(_, rule)| asks(&rule.test));
+    let said = answers.map(|(answer, _)| {
+        let is = match answer.outcome {
+            Outcome::Met => "met",
+            Outcome::NotMet | Outcome::Elsewhere => "not met",
+            Outcome::Unknown => "unknown",
+        };
         format!("{} is {is}, {}", answer.rule, answer.reason)
     });
-    EntryPosition::Known(said.collect::<Vec<_>>().join("; "))
+    said.collect::<Vec<_>>().join("; ")
+}
+
+/// Why no rule makes a school eligible, under the newest URN of its lineage; nothing where one does.
+pub(super) fn not_eligible(terms: &Terms, standings: &Standings, urn: Urn) -> Option<String> {
+    let assessment = &standings.assessment;
+    let heir = assessment.heir(urn);
+    let by_trust =
+        standings.trusts.iter().any(|it| it.is_eligible() && it.listed.iter().any(|of| assessment.heir(*of) == heir));
+    let by_referral = standings.granted.contains_key(&heir);
+    if by_trust || by_referral || assessment.school(heir).is_some_and(SchoolAssessment::is_eligible) {
+        return None;
+    }
+    let asks = |test: &Test| matches!(test, Test::TwiceOnEntry { .. } | Test::JudgedInYear { .. });
+    let said = said_of(terms, assessment, heir, asks);
+    let says_no = |it: &SchoolAssessment| it.on_entry(terms).any(|it| matches!(it, Finding::NotMet(_)));
+    // Of several decisions about a lineage the newest URN's is the one that would count.
+    let lineage = assessment.schools().iter().filter(|it| assessment.heir(it.urn) == heir);
+    let decided = lineage.rev().find_map(|it| standings.decisions.get(&it.urn));
+    let said = match decided.filter(|it| it.met && assessment.school(heir).is_some_and(says_no)) {
+        Some(met) => format!("{said}; {}", goes_before(met)),
+        None => said,
+    };
+    Some(if heir == urn { said } else { format!("it counts as URN {heir} now: {said}") })
+}
+
+/// That an answer of the files counts, and not what two people decided.
+pub(super) fn goes_before(decision: &EntryDecision) -> String {
+    let (is, event) = (if decision.met { "met" } else { "not met" }, decision.seq.0);
+    format!("this goes before what a person decided, {is}, in event {event}")
 }
 
 /// What of a programme's decisions about a school counts, for its history.
@@ -82,23 +142,28 @@ pub(crate) async fn counting(
     urn: Urn,
 ) -> Result<Vec<DecidedEntry>> {
     let mut found = Vec::new();
-    for (programme, decision) in entry_decisions::of_school(from, urn).await? {
+    let decided = entry_decisions::of_school(from, urn).await?;
+    if decided.is_empty() {
+        return Ok(found);
+    }
+    let region = regions(from, &[urn], day).await?.remove(&urn).flatten();
+    for (programme, decision) in decided {
         let loaded = app.terms(&programme).await?;
-        let standings = Standings::load(from, &loaded.terms, day).await?;
-        let region = facts::schools(from, None, &[urn], day).await?.get(&urn).and_then(|it| it.region());
-        found.push(shown(&standings, (programme, decision), reach.covers_school(region)));
+        let decisions = positions(&decisions(from, &programme).await?);
+        let assessment = standing::by_school_rules(from, &loaded.terms, &decisions).await?;
+        found.push(shown(&assessment, (programme, decision), reach.covers_school(region)));
     }
     Ok(found)
 }
 
 /// A decision as it is shown, with its people or without.
 pub(super) fn shown(
-    standings: &Standings,
+    assessment: &Assessment,
     (programme, decision): (Programme, EntryDecision),
     with_people: bool,
 ) -> DecidedEntry {
     let urn = decision.urn;
-    let heir = standings.assessment.school(standings.assessment.heir(urn));
+    let heir = assessment.school(assessment.heir(urn));
     let by_it = |it: &Finding| matches!(it, Finding::Decided { urn: of, .. } if *of == urn);
     let counts = heir.is_some_and(|it| it.findings.iter().any(|(_, finding)| by_it(finding)));
     let people = with_people.then(|| (decision.asked_by.clone(), decision.given_by.clone()));

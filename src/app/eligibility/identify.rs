@@ -4,12 +4,13 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::entry;
 use super::standing::Standings;
 use crate::app::imports::AffectedOffer;
 use crate::app::register::{School, facts};
 use crate::app::{App, Result};
 use crate::domain::Date;
-use crate::domain::book::identify::{Candidate, CandidateSchool, Candidates, ClosedSchool, Unplaced};
+use crate::domain::book::identify::{Candidate, CandidateSchool, Candidates, ClosedSchool, NotEligible, Unplaced};
 use crate::domain::book::referrals::Seat;
 use crate::domain::book::{RegisterAnswer, ResponsibleAnswer, TrustAnswer};
 use crate::domain::ids::{LaCode, Programme, ReferralId, Uid, Urn};
@@ -27,7 +28,7 @@ pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<(
 
 /// Everybody eligible, by recipient: each standalone school, each MAT with its eligible schools; apart from those that fit no
 /// row of the scheme and those that have closed by a day. `listed` are the schools of open offers: of them, each that has
-/// closed is named too, eligible or not.
+/// closed or is not eligible is named too.
 pub(crate) async fn candidates(
     from: &impl Readable,
     terms: &Terms,
@@ -38,8 +39,16 @@ pub(crate) async fn candidates(
     let usher = Usher::of(from, &standings, &standings.schools).await?;
     let others: Vec<Urn> = listed.filter(|urn| !standings.entitled.contains_key(urn)).collect();
     let others = facts::schools(from, None, &others, day).await?;
-    let not_eligible = |it: ClosedSchool| ClosedSchool { eligible: false, ..it };
-    let mut closed: Vec<ClosedSchool> = others.values().filter_map(closed_school).map(not_eligible).collect();
+    let still = |urn: Urn| standings.entitled.contains_key(&standings.assessment.heir(urn));
+    let mut not_eligible: Vec<NotEligible> = others
+        .values()
+        .filter(|it| !still(it.urn))
+        .filter_map(|it| Some((it, entry::not_eligible(terms, &standings, it.urn)?)))
+        .map(|(it, reason)| NotEligible { urn: it.urn, name: it.name.clone(), reason, offer: None, whole_offer: false })
+        .collect();
+    not_eligible.sort_by_key(|it| it.urn);
+    let only_listed = |it: ClosedSchool| ClosedSchool { eligible: false, ..it };
+    let mut closed: Vec<ClosedSchool> = others.values().filter_map(closed_school).map(only_listed).collect();
     let mut unplaced = Vec::new();
     let mut found: BTreeMap<Recipient, Candidate> = BTreeMap::new();
     for (urn, entitled) in &standings.entitled {
@@ -63,7 +72,7 @@ pub(crate) async fn candidates(
         }
     }
     closed.sort_by_key(|it| it.urn);
-    Ok(Candidates { recipients: found.into_values().collect(), unplaced, closed })
+    Ok(Candidates { recipients: found.into_values().collect(), unplaced, closed, not_eligible })
 }
 
 /// An eligible school that has closed, as identify lists it; nothing for an open one.

@@ -21,7 +21,7 @@ use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::RuleId;
 use crate::store::Readable;
 pub use entry::DecidedEntry;
-pub(crate) use entry::{counting, entry_schools};
+pub(crate) use entry::{counting, entry_schools, regions};
 pub(crate) use identify::{
     affected, candidates, confirmed, lock_register, register_answer, responsible_bodies, seats, trust_answers,
 };

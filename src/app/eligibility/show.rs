@@ -12,7 +12,6 @@ use crate::domain::book::entry_position::EntryDecision;
 use crate::domain::eligibility::trusts::{TrustAssessment, Verdict};
 use crate::domain::eligibility::{Changes, Finding, Outcome, SchoolAssessment, explain};
 use crate::domain::ids::Urn;
-use crate::domain::region::Region;
 use crate::domain::role::Reach;
 use crate::domain::terms::{Rule, Terms, Test};
 use crate::store::{Readable, offers, register};
@@ -29,10 +28,14 @@ pub(super) async fn schools(
     let missing: Vec<Urn> = urns.iter().filter(|urn| !standings.schools.contains_key(urn)).copied().collect();
     let others = facts::schools(from, Some(terms.programme()), &missing, day).await?;
     let on_offers = offers::listing(from, terms.programme(), reach, urns).await?;
+    // Who decided is told where the school lies of which it was decided.
+    let decided = urns.iter().filter_map(|urn| entry::decided_of(terms, standings.assessment.school(*urn)?));
+    let regions = entry::regions(from, &decided.collect::<Vec<_>>(), day).await?;
+    let may_know = |of: Urn| reach.covers_school(regions.get(&of).copied().flatten());
     let find = |urn: &Urn| standings.schools.get(urn).or_else(|| others.get(urn)).cloned();
     let answer = |school: School| SchoolEligibility {
         eligible: standings.entitled.contains_key(&school.urn),
-        rules: rules(terms, standings, (reach, school.region()), school.urn),
+        rules: rules(terms, standings, (reach, &may_know), school.urn),
         superseded_by: standings.assessment.school(school.urn).and_then(|it| it.superseded_by),
         offer: on_offers.get(&school.urn).copied(),
         entry_unknown: entry_unknown(terms, standings, school.urn),
@@ -50,12 +53,19 @@ fn entry_unknown(terms: &Terms, standings: &Standings, urn: Urn) -> bool {
 }
 
 /// Puts what two people decided beside the answer that rests on it, or goes before it.
-fn with_decision(answer: RuleAnswer, terms: &Terms, standings: &Standings, (urn, in_reach): (Urn, bool)) -> RuleAnswer {
+fn with_decision(
+    answer: RuleAnswer,
+    terms: &Terms,
+    standings: &Standings,
+    (urn, may_know): (Urn, &impl Fn(Urn) -> bool),
+) -> RuleAnswer {
     let finding = standings.assessment.school(urn).and_then(|school| {
         let mut findings = school.findings.iter();
         findings.find(|(rule, _)| *rule == answer.rule).map(|(_, finding)| finding)
     });
-    let show = |of: &EntryDecision| entry::shown(standings, (terms.programme().clone(), of.clone()), in_reach);
+    let show = |of: &EntryDecision| {
+        entry::shown(&standings.assessment, (terms.programme().clone(), of.clone()), may_know(of.urn))
+    };
     if let Some(Finding::Decided { urn: of, .. }) = finding {
         let Some(decided) = standings.decisions.get(of).map(show) else { return answer };
         return RuleAnswer {
@@ -65,27 +75,27 @@ fn with_decision(answer: RuleAnswer, terms: &Terms, standings: &Standings, (urn,
         };
     }
     match standings.decisions.get(&urn) {
-        Some(of) => {
-            let (is, event) = (if of.met { "met" } else { "not met" }, of.seq.0);
-            let reason = format!("{}; this goes before what a person decided, {is}, in event {event}", answer.reason);
-            RuleAnswer { reason, ..answer }
-        }
+        Some(of) => RuleAnswer { reason: format!("{}; {}", answer.reason, entry::goes_before(of)), ..answer },
         None => answer,
     }
 }
 
-/// Who decided it, and when; it holds until a file says otherwise.
+/// Who decided it, and when; it counts while no file says it.
 fn said(decided: &DecidedEntry) -> String {
     let (on, event) = (decided.decision.on, decided.decision.seq.0);
     let when = match &decided.people {
         Some((asked, given)) => format!("asked by {asked}, decided by {given} on {on}, event {event}"),
         None => format!("on {on}, event {event}"),
     };
-    format!("{when}; a file that shows the URN goes before it")
+    format!("{when}; a file that says with what judgements the school entered the year goes before it")
 }
 
-fn rules(terms: &Terms, standings: &Standings, (reach, region): (&Reach, Option<Region>), urn: Urn) -> Vec<RuleAnswer> {
-    let in_reach = reach.covers_school(region);
+fn rules(
+    terms: &Terms,
+    standings: &Standings,
+    (reach, may_know): (&Reach, &impl Fn(Urn) -> bool),
+    urn: Urn,
+) -> Vec<RuleAnswer> {
     let Some(answers) = explain(terms, &standings.assessment, urn) else {
         let answer = |rule: &Rule| by_person(standings, reach, rule, urn).unwrap_or_else(|| unseen(&rule.id));
         return terms.rules().iter().map(answer).collect();
@@ -112,7 +122,7 @@ fn rules(terms: &Terms, standings: &Standings, (reach, region): (&Reach, Option<
             (Test::TwiceOnEntry { .. }, _) => {
                 let (rule, evidence) = (answer.rule.clone(), answer.evidence.cloned());
                 let said = RuleAnswer { rule, outcome: answer.outcome, reason: answer.reason, evidence, decided: None };
-                with_decision(said, terms, standings, (urn, in_reach))
+                with_decision(said, terms, standings, (urn, may_know))
             }
             _ => by_person(standings, reach, rule, urn).unwrap_or_else(|| RuleAnswer {
                 rule: answer.rule.clone(),

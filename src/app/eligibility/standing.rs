@@ -179,8 +179,7 @@ async fn assessed(
     decided: &BTreeMap<Urn, bool>,
 ) -> Result<(Assessment, Vec<TrustAssessment>)> {
     if !terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
-        let rows = telling_rows(from, terms).await?;
-        return Ok((linked(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await?, Vec::new()));
+        return Ok((by_school_rules(from, terms, decided).await?, Vec::new()));
     }
     // The trust-level rule compares a school's grades over the years: no row can be left out.
     let rows = every_row(from, None).await?;
@@ -193,8 +192,18 @@ async fn assessed(
     Ok((assessment, assess_trusts(terms, &rows, &members)))
 }
 
+/// What the school-level rules say of every school.
+pub(super) async fn by_school_rules(
+    from: &impl Readable,
+    terms: &Terms,
+    decided: &BTreeMap<Urn, bool>,
+) -> Result<Assessment> {
+    let rows = telling_rows(from, terms).await?;
+    linked(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await
+}
+
 /// What the school-level rules say of these rows, with the register's links and what two people decided for the URNs that have
-/// no row by entry.
+/// no row by entry: those that a newer URN follows too, as they hand on what their predecessors answer.
 pub(super) async fn linked(
     from: &impl Readable,
     terms: &Terms,
@@ -202,7 +211,7 @@ pub(super) async fn linked(
     decided: &BTreeMap<Urn, bool>,
 ) -> Result<Assessment> {
     let by_files = assess(terms, rows.iter().copied());
-    let unknown = by_files.schools().iter().filter(|school| school.is_unknown_on_entry(terms));
+    let unknown = by_files.schools().iter().filter(|school| school.has_no_row_by_entry(terms));
     let unknown: Vec<Urn> = unknown.map(|school| school.urn).collect();
     if unknown.is_empty() {
         return Ok(by_files);

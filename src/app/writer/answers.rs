@@ -9,6 +9,7 @@ use crate::domain::book::approval::asked_before;
 use crate::domain::book::command::Approved;
 use crate::domain::book::{Answer, Facts};
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
+use crate::domain::person::Person;
 use crate::domain::time::Now;
 use crate::store::requests::Stored;
 use crate::store::{self, WriteTx, requests};
@@ -17,7 +18,8 @@ use crate::store::{self, WriteTx, requests};
 /// is a success too: it keeps the id, without an answer until it is carried out.
 pub(super) fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pen<'_>, now: Now) -> Verdict {
     if let Some(stored) = answers.find(of) {
-        facts.within_reach(&of.command, &of.reach)?;
+        let person = Person { actor: of.actor.clone(), subject: of.subject };
+        facts.within_reach(&of.command, &of.reach, &person)?;
         let answer = again(stored, of.rpc, of.fingerprint)?;
         return stored.waits_for().map_or(Ok(answer), |approval| Err(waits(facts, approval, now)));
     }

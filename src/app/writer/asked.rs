@@ -42,6 +42,8 @@ pub(super) struct Asked {
     pub(super) placed: BTreeSet<Urn>,
     /// Schools whose entry position is asked to be decided.
     pub(super) entries: BTreeSet<Urn>,
+    /// Those, and the ones of which that was asked in calls answered before: of these only where they lie.
+    pub(super) entry_regions: BTreeSet<Urn>,
     /// Approvals that decide one.
     pub(super) entries_given: BTreeSet<ApprovalId>,
     pub(super) given: Vec<ApprovalId>,
@@ -70,6 +72,18 @@ impl Asked {
             }
         }
         asked
+    }
+
+    /// What is needed to tell that what a call was answered before lies within its caller's reach, and what became of its approval.
+    pub(super) fn add_answered(&mut self, request: RequestId, command: &Command) {
+        match command {
+            Command::DecideEntry { urn, .. } => {
+                self.asking.push(request);
+                self.entry_regions.insert(*urn);
+            }
+            Command::GiveApproval { approval, .. } => self.given.push(*approval),
+            _ => {}
+        }
     }
 
     fn add(&mut self, command: &Command) {
@@ -104,6 +118,7 @@ impl Asked {
             }
             Command::DecideEntry { urn, .. } => {
                 self.entries.insert(*urn);
+                self.entry_regions.insert(*urn);
                 self.subjects.push(subject_of(*urn));
             }
             Command::CreateFund { .. } => self.money = true,

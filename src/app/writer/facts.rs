@@ -71,7 +71,8 @@ pub(super) struct Known {
     pub(super) recorded: Option<Micros>,
 }
 
-/// Loads the facts these commands are decided against, and what these requests were answered before. Inside a write
+/// Loads the facts these commands are decided against, and what these requests were answered before; of commands that were
+/// `answered`, only what handing the answer out takes. Inside a write
 /// transaction the book is locked already; identify also takes the register's lock, so that it never sees half of an
 /// import.
 pub(super) async fn load(
@@ -79,14 +80,15 @@ pub(super) async fn load(
     terms: &TermsCache,
     programme: &Programme,
     head: &Head,
-    commands: &[(RequestId, &Command)],
+    (commands, answered): (&[(RequestId, &Command)], &[(RequestId, &Command)]),
     (requests, now): (&[(&Actor, RequestId)], Now),
 ) -> Result<Known, Unloadable> {
     let today = now.today;
     let loaded = terms.of(from, programme).await.map_err(sort)?;
     let mut facts = loaded.facts(head.open);
     facts.rules = head.rules;
-    let asked = Asked::of(commands, today);
+    let mut asked = Asked::of(commands, today);
+    answered.iter().for_each(|(request, command)| asked.add_answered(*request, command));
     load_approvals(from, &asked, &mut facts).await?;
     load_referrals(from, &asked, (&loaded.terms, today), &mut facts).await?;
     load_awards(from, &asked, &mut facts).await?;
@@ -118,7 +120,7 @@ async fn load_approvals(from: &impl Readable, asked: &Asked, facts: &mut Facts) 
     if facts.rules < RulesVersion::CURRENT {
         found = approvals::open(from, &programme).await?;
     }
-    if !asked.given.is_empty() || !asked.subjects.is_empty() {
+    if !asked.given.is_empty() || !asked.subjects.is_empty() || !asked.asking.is_empty() {
         found.extend(approvals::find(from, &asked.given, &asked.subjects, &asked.asking).await?);
     }
     let of_this_book = found.into_iter().filter(|it| it.programme.as_ref() == Some(&programme));

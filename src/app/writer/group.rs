@@ -165,17 +165,20 @@ async fn know(
     let now = shared.clock.now();
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
     if !reads_files(&of) {
-        return facts::load(tx, &shared.terms, programme, head, &commands(&of), (&requests, now)).await;
+        return facts::load(tx, &shared.terms, programme, head, (&commands(&of), &[]), (&requests, now)).await;
     }
     let answers = store::group::answered(tx, &requests).await?;
     let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
-    // Whether a referral lies within the caller's reach cannot be told without the facts; identify is for each reach.
-    let needless = |it: &Submission| matches!(it.command, Command::Identify) && answered(it);
-    let left: Vec<&Submission> = of.into_iter().filter(|it| !needless(it)).collect();
+    // Whether a referral lies within the caller's reach cannot be told without the facts; identify is for each reach, and an
+    // entry position lies where its school or its approval does.
+    let (before, left): (Vec<&Submission>, Vec<&Submission>) = of
+        .into_iter()
+        .partition(|it| answered(it) && it.command.reads_files() && !matches!(it.command, Command::Refer(_)));
     if reads_files(&left) {
         tx.plan_anew().await?;
     }
-    let known = facts::load(tx, &shared.terms, programme, head, &commands(&left), (&[], now)).await?;
+    let (left, before) = (commands(&left), commands(&before));
+    let known = facts::load(tx, &shared.terms, programme, head, (&left, &before), (&[], now)).await?;
     tx.check_in_step().await?;
     Ok(Known { answers, ..known })
 }

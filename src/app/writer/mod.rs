@@ -227,7 +227,7 @@ impl Writer {
         let request = RequestId(uuid::Uuid::nil());
         let commands = [(request, command)];
         let now = shared.clock.now();
-        let known = facts::load(&snapshot, &shared.terms, programme, &head, &commands, (&[], now)).await?;
+        let known = facts::load(&snapshot, &shared.terms, programme, &head, (&commands, &[]), (&[], now)).await?;
         let now = shared.clock.now_after(known.recorded);
         let mut facts = known.facts;
         facts.rules = facts.rules.max(RulesVersion::CURRENT);

@@ -11,8 +11,9 @@ use crate::domain::book::approval::Approval;
 use crate::domain::ids::{ReferralId, Urn};
 use crate::domain::offer::Offer;
 use crate::domain::referral::Subject;
+use crate::domain::role::Reach;
 use crate::domain::terms::Terms;
-use crate::store::{Readable, entry_decisions, referrals};
+use crate::store::{Readable, entry_decisions, offers, referrals};
 
 /// Who answers for the schools of the offers that are contacted and follow the register still.
 pub(super) async fn load_responsible(
@@ -58,14 +59,16 @@ pub(super) async fn load_referrals(
     Ok(())
 }
 
-/// What the files say of the schools whose entry position is asked for or decided, and what was decided of them before: under
-/// the register's lock, as for identify.
+/// Where the schools lie whose entry position is asked for. Of those that are to be decided, what the files say of them, what was
+/// decided before, and the open offers they are on: under the register's lock, as for identify.
 pub(super) async fn load_entries(
     from: &impl Readable,
     asked: &Asked,
     (terms, today): (&Terms, Date),
     facts: &mut Facts,
 ) -> Result<(), Unloadable> {
+    let located: Vec<Urn> = asked.entry_regions.iter().copied().collect();
+    facts.entry_regions = eligibility::regions(from, &located, today).await.map_err(sort)?;
     let given = asked.entries_given.iter().filter_map(|id| facts.approvals.get(id));
     let given = given.filter_map(Approval::school).map(|(urn, _)| urn);
     let urns: BTreeSet<Urn> = asked.entries.iter().copied().chain(given).collect();
@@ -76,5 +79,9 @@ pub(super) async fn load_entries(
     facts.entry_schools = eligibility::entry_schools(from, terms, &urns, today).await.map_err(sort)?;
     let decided = entry_decisions::of_programme(from, terms.programme()).await?;
     facts.entry_decisions = decided.into_iter().filter(|it| urns.contains(&it.urn)).map(|it| (it.urn, it)).collect();
+    let follows = facts.entry_schools.values().flat_map(|it| &it.follows);
+    let lineages: Vec<Urn> = urns.iter().chain(follows).copied().collect();
+    let listed = offers::listing(from, terms.programme(), &Reach::everything(), &lineages).await?;
+    facts.listed.extend(listed);
     Ok(())
 }

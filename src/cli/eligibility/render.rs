@@ -162,7 +162,7 @@ pub(super) struct SchoolAnswer {
     rules: Vec<RuleView>,
     superseded_by: Option<i32>,
     offer: Option<String>,
-    /// What deals with a school that waits for a person: unplaced, closed, or unknown.
+    /// What deals with a school that waits for a person: unplaced, closed, unknown, or not eligible and on an open offer.
     command: Option<String>,
 }
 
@@ -188,7 +188,11 @@ fn command(answer: &SchoolEligibility) -> Option<String> {
         let raise =
             format!("tsio referrals raise --urn {} --origin exceptional --ground GROUND --because TEXT", school.urn);
         let command = if answer.entry_unknown { decide } else { raise };
-        return (unknown && school.closed_reason.is_empty() && answer.superseded_by == 0).then_some(command);
+        if answer.superseded_by != 0 {
+            return None;
+        }
+        let on_offer = (!answer.offer.is_empty()).then(|| format!("tsio offers show {}", answer.offer));
+        return (unknown && school.closed_reason.is_empty()).then_some(command).or(on_offer);
     }
     if !school.closed_reason.is_empty() {
         return Some(match (answer.offer.as_str(), school.successor_urns.first()) {

@@ -108,6 +108,8 @@ fn a_school_that_waits_for_a_person_names_the_command() {
     let unplaced = School { placement: Placement::Unplaced.into(), ..School::default() };
     assert_eq!(answer(placed(), true, "", false), serde_json::Value::Null);
     assert_eq!(answer(placed(), false, "", false), serde_json::Value::Null);
+    // Not eligible, and on an open offer still.
+    assert_eq!(answer(placed(), false, "2f", false), "tsio offers show 2f");
     assert_eq!(answer(unplaced, true, "", false), "tsio schools place 103150 --kind KIND --reason TEXT");
     assert_eq!(answer(closed(&[148_685]), true, "", false), "tsio eligibility explain 148685");
     assert_eq!(answer(closed(&[]), true, "", false), "tsio schools show 103150");

@@ -6,7 +6,9 @@ use serde_json::Value;
 use super::render::WarningView;
 use crate::cli::names::{instant, some_text};
 use crate::cli::out::{Column, View, cell, counts, table};
-use crate::proto::{BlockedSchool, ClosedSchool, IdentifyOffersResponse, OfferEvent, UnplacedSchool};
+use crate::proto::{
+    BlockedSchool, ClosedSchool, IdentifyOffersResponse, NotEligibleSchool, OfferEvent, UnplacedSchool,
+};
 
 /// What identifying did.
 #[derive(Debug, Serialize)]
@@ -18,16 +20,18 @@ pub(super) struct IdentifiedView {
     blocked: usize,
     unplaced: usize,
     closed: usize,
+    not_eligible: usize,
     blocked_schools: Vec<LeftOut>,
     unplaced_schools: Vec<LeftOut>,
     closed_schools: Vec<ClosedView>,
+    not_eligible_schools: Vec<LeftOut>,
     confirmed_referrals: Vec<String>,
     warnings: Vec<WarningView>,
     judged_at_sequence: i64,
     dry_run: bool,
 }
 
-/// A school that is on no offer by this, and why.
+/// A school that waits for a person, and why.
 #[derive(Debug, Serialize)]
 struct LeftOut {
     urn: i32,
@@ -53,6 +57,17 @@ impl From<UnplacedSchool> for LeftOut {
     fn from(school: UnplacedSchool) -> Self {
         let command = format!("tsio schools place {} --kind KIND --reason TEXT", school.urn);
         Self { urn: school.urn, name: school.name, offer: None, reason: school.reason, command }
+    }
+}
+
+impl From<NotEligibleSchool> for LeftOut {
+    fn from(school: NotEligibleSchool) -> Self {
+        let command = if school.whole_offer {
+            format!("tsio offers close {} --outcome ineligible", school.offer)
+        } else {
+            format!("tsio offers show {}", school.offer)
+        };
+        Self { urn: school.urn, name: school.name, offer: some_text(school.offer), reason: school.reason, command }
     }
 }
 
@@ -88,9 +103,11 @@ impl IdentifiedView {
             blocked: answer.blocked.len(),
             unplaced: answer.unplaced.len(),
             closed: answer.closed.len(),
+            not_eligible: answer.not_eligible.len(),
             blocked_schools: answer.blocked.into_iter().map(LeftOut::from).collect(),
             unplaced_schools: answer.unplaced.into_iter().map(LeftOut::from).collect(),
             closed_schools: answer.closed.into_iter().map(ClosedView::from).collect(),
+            not_eligible_schools: answer.not_eligible.into_iter().map(LeftOut::from).collect(),
             confirmed_referrals: answer.confirmed_referrals,
             warnings: answer.warnings.iter().map(WarningView::from).collect(),
             judged_at_sequence: answer.judged_at_sequence,
@@ -109,13 +126,15 @@ impl View for IdentifiedView {
             ("blocked", self.blocked.to_string()),
             ("unplaced", self.unplaced.to_string()),
             ("closed", self.closed.to_string()),
+            ("not eligible", self.not_eligible.to_string()),
             ("confirmed", self.confirmed_referrals.len().to_string()),
         ];
         let mut parts = vec![counts(rows.map(|(key, value)| (key.to_owned(), value)))];
-        let lists: [(&'static str, Vec<&LeftOut>); 3] = [
+        let lists: [(&'static str, Vec<&LeftOut>); 4] = [
             ("BLOCKED", self.blocked_schools.iter().collect()),
             ("UNPLACED", self.unplaced_schools.iter().collect()),
             ("CLOSED", self.closed_schools.iter().map(|it| &it.school).collect()),
+            ("NOT ELIGIBLE", self.not_eligible_schools.iter().collect()),
         ];
         for (heading, schools) in lists {
             if !schools.is_empty() {

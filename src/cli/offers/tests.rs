@@ -3,8 +3,8 @@
 use super::*;
 use crate::proto::{
     AcceptOfferResponse, BlockedSchool, Cap, CloseOfferResponse, ClosedSchool, Contact, GetOfferResponse,
-    IdentifyOffersResponse, Offer, OfferEvent, OfferSchool, Outcome, Party, RecipientKind, ReleasedAward, Unit,
-    UnplacedSchool, Warning,
+    IdentifyOffersResponse, NotEligibleSchool, Offer, OfferEvent, OfferSchool, Outcome, Party, RecipientKind,
+    ReleasedAward, Unit, UnplacedSchool, Warning,
 };
 
 fn offer() -> Offer {
@@ -109,6 +109,13 @@ fn identifying_counts_and_names_what_is_left_out() {
         successor_urns: successors.to_vec(),
         offer: offer.to_owned(),
     };
+    let not_eligible = |(urn, whole_offer)| NotEligibleSchool {
+        urn,
+        name: "Fir".to_owned(),
+        reason: "not met".to_owned(),
+        offer: "4f".to_owned(),
+        whole_offer,
+    };
     let left = |urn, name: &str| (urn, name.to_owned());
     let ((urn, name), (other, other_name)) = (left(103_150, "Elm"), left(148_685, "Ash"));
     let answer = IdentifyOffersResponse {
@@ -125,11 +132,12 @@ fn identifying_counts_and_names_what_is_left_out() {
             closed(103_153, "", &[]),
         ],
         confirmed_referrals: vec!["5f".to_owned()],
+        not_eligible: [(103_154, true), (103_155, false)].map(not_eligible).into(),
         warnings: vec![Warning { code: "DIOCESE_UNKNOWN".to_owned(), message: "of 2".to_owned() }],
     };
     let wanted = concat!(
         r#"{"created":7,"updated":1,"already_open":2,"already_closed":3,"blocked":1,"unplaced":1,"closed":3,"#,
-        r#""blocked_schools":[{"urn":103150,"name":"Elm","offer":"2f","reason":"moved","#,
+        r#""not_eligible":2,"blocked_schools":[{"urn":103150,"name":"Elm","offer":"2f","reason":"moved","#,
         r#""command":"tsio offers show 2f"}],"#,
         r#""unplaced_schools":[{"urn":148685,"name":"Ash","offer":null,"reason":"no trust","#,
         r#""command":"tsio schools place 148685 --kind KIND --reason TEXT"}],"#,
@@ -138,7 +146,11 @@ fn identifying_counts_and_names_what_is_left_out() {
         r#"{"urn":103152,"name":"Oak","offer":"3f","reason":"closed","#,
         r#""command":"tsio offers show 3f","successors":[148687,148688]},"#,
         r#"{"urn":103153,"name":"Oak","offer":null,"reason":"closed","#,
-        r#""command":"tsio schools show 103153","successors":[]}],"confirmed_referrals":["5f"],"#,
+        r#""command":"tsio schools show 103153","successors":[]}],"#,
+        r#""not_eligible_schools":[{"urn":103154,"name":"Fir","offer":"4f","reason":"not met","#,
+        r#""command":"tsio offers close 4f --outcome ineligible"},"#,
+        r#"{"urn":103155,"name":"Fir","offer":"4f","reason":"not met","#,
+        r#""command":"tsio offers show 4f"}],"confirmed_referrals":["5f"],"#,
         r#""warnings":[{"code":"DIOCESE_UNKNOWN","message":"of 2"}],"#,
         r#""judged_at_sequence":40,"dry_run":true}"#,
     );

@@ -268,7 +268,7 @@ impl View for DecisionView {
             ("decided by", cell(self.decided_by.as_ref())),
             ("date", self.date.clone()),
             ("event", self.event.to_string()),
-            ("counts", if self.counts { "yes" } else { "no, a file says it" }.to_owned()),
+            ("counts", if self.counts { "yes" } else { "no" }.to_owned()),
         ])
     }
 }

@@ -4,7 +4,7 @@
 
 use super::Facts;
 use super::command::{Answer, Approved, Context, Decided, Fault, Target};
-use super::entry_position::subject_of;
+use super::entry_position::{asked_for, subject_of};
 use super::funds::FundChange;
 use super::statement::{self, Statement};
 use crate::domain::event::{Draft, Event, EventBody, Seq};
@@ -233,7 +233,7 @@ impl Approval {
             (Some(change), _) => {
                 format!("{}{}", change.phrase(), self.statement.as_ref().map(Statement::why).unwrap_or_default())
             }
-            (None, Some((urn, _))) => format!("deciding the entry position of school {urn}"),
+            (None, Some(asked)) => asked_for(asked),
             (None, None) => "reopening an offer".to_owned(),
         }
     }

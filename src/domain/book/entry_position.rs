@@ -4,15 +4,18 @@
 //! It is asked for by one person and decided by another who answers for the school's region. It counts while the files
 //! cannot say: a file that speaks for the school goes before it. A later decision takes the place of an earlier one.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::Facts;
-use super::approval::{Approval, DECIDE_ENTRY, required};
+use super::approval::{Approval, DECIDE_ENTRY, State, required};
 use super::command::{Answer, Approved, Command, Context, Decided, Fault};
 use super::statement::{self, Statement, phrase};
 use crate::domain::Date;
 use crate::domain::event::{Draft, Event, EventBody, Seq};
-use crate::domain::ids::{Actor, ApprovalId, Urn};
+use crate::domain::ids::{Actor, ApprovalId, OfferId, Urn};
+use crate::domain::person::Person;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
@@ -24,6 +27,10 @@ pub struct EntrySchool {
     pub region: Option<Region>,
     /// Whether the files say with what judgements it entered the year.
     pub position: EntryPosition,
+    /// What two people decided of an older URN that it follows, where that counts while they have not decided it of the school.
+    pub taken_over: Option<EntryDecision>,
+    /// The older URNs that it follows.
+    pub follows: Vec<Urn>,
 }
 
 /// What the files say of the judgements that a school entered the year with, whatever people decided of them.
@@ -66,12 +73,17 @@ pub fn subject_of(urn: Urn) -> Uuid {
     Uuid::from_u128(urn.get().into())
 }
 
+/// What is asked for, as a sentence begins.
+pub(super) fn asked_for((urn, met): (Urn, bool)) -> String {
+    format!("deciding that the entry position of school {urn} is {}", phrase(met))
+}
+
 impl Approval {
-    /// Whether it lies in somebody's reach: one about a school lies in its region, every other everywhere.
-    #[must_use]
-    pub fn lies_within(&self, reach: &Reach) -> bool {
+    /// Whether it lies in somebody's reach: one about a school lies in its region, and for whoever asked everywhere; every other
+    /// everywhere.
+    fn lies_within(&self, reach: &Reach, who: &Person) -> bool {
         match &self.statement {
-            Some(Statement::Entry { region, .. }) => reach.covers_school(*region),
+            Some(Statement::Entry { region, .. }) => reach.covers_school(*region) || self.asked_by().is(who),
             Some(Statement::Funds { .. } | Statement::Import { .. } | Statement::Offer { .. }) | None => true,
         }
     }
@@ -107,11 +119,13 @@ impl EntryPosition {
 }
 
 impl Facts {
-    /// Opens an approval to decide a school's entry position, or names the one that is open.
+    /// Opens an approval to decide a school's entry position, or names the one that its caller opened already.
+    ///
+    /// Another person's open approval about the school, or one that states something else, is no obstacle.
     ///
     /// # Errors
-    /// [`Fault::NotFound`] for a school that no file names; [`Reason::EntryNotUnknown`]; [`Reason::ApprovalRequired`] where an
-    /// approval about it is open; [`Reason::ProgrammeClosed`].
+    /// [`Fault::NotFound`] for a school that no file names; [`Reason::EntryNotUnknown`]; [`Reason::ApprovalRequired`] where the
+    /// caller's own approval of the same statement is open; [`Reason::ProgrammeClosed`].
     pub(super) fn ask_entry(
         &self,
         urn: Urn,
@@ -121,10 +135,12 @@ impl Facts {
     ) -> Result<Decided, Fault> {
         let school = self.entry_schools.get(&urn).ok_or_else(|| Fault::NotFound(format!("school {urn}")))?;
         let known = school.position.because(urn).map(|(message, remedy)| not_unknown(urn, message, remedy));
-        Refusal::none_of(known.into_iter().chain(self.decided_so(urn, met)).chain(self.book_closed()))?;
-        let about_it = |it: &&Approval| it.subject == subject_of(urn) && it.action == DECIDE_ENTRY;
-        let open = self.approvals.values().filter(about_it).find(|it| it.state_at(context.now.at).is_open());
-        if let Some(open) = open {
+        Refusal::none_of(known.into_iter().chain(self.decided_so(urn, met, school)).chain(self.book_closed()))?;
+        let statement = Some(self.entry_statement(urn, met, school));
+        let (now, person) = (context.now.at, context.person());
+        let mine =
+            |it: &&Approval| it.statement == statement && it.state_at(now).is_open() && it.asked_by().is(&person);
+        if let Some(open) = self.approvals.values().find(mine) {
             return Err(required(open.id, &open.phrase()).into());
         }
         let approval = ApprovalId((context.ids)());
@@ -132,20 +148,19 @@ impl Facts {
             approval,
             action: DECIDE_ENTRY.to_owned(),
             change: None,
-            statement: Some(self.entry_statement(urn, met, school)),
+            statement,
             expires_at: Some(self.expiry(context)),
             token_subject: context.subject,
         };
         let draft = Draft::of_book(context.now.today, body).with_text(Some(reason.to_owned()));
-        let what = format!("deciding the entry position of school {urn}");
-        Ok(Decided::new(vec![draft], Answer::ApprovalOpened(required(approval, &what))))
+        Ok(Decided::new(vec![draft], Answer::ApprovalOpened(required(approval, &asked_for((urn, met))))))
     }
 
     /// Gives an approval that decides a school's entry position, as a second person.
     ///
     /// # Errors
-    /// [`Reason::ApprovalNotOpen`] where the files can say it by now, the school has moved to another region, or it was
-    /// decided since; [`Reason::ProgrammeClosed`].
+    /// [`Reason::ApprovalNotOpen`] where the files can say it by now, the school has moved to another region, it was
+    /// decided since, or the open offers that would lose their ground are others; [`Reason::ProgrammeClosed`].
     pub(super) fn give_entry(
         &self,
         waiting: &Approval,
@@ -170,15 +185,29 @@ impl Facts {
         Ok(Decided::new(vec![given, decided], Answer::Approved(approval, Approved::Entry(urn))))
     }
 
+    /// What an approval states. Where what was decided as met is to be not met, that is the open offers too which the school, or
+    /// one that it follows, is on.
     fn entry_statement(&self, urn: Urn, met: bool, school: &EntrySchool) -> Statement {
-        Statement::Entry { urn, met, region: school.region, before: self.entry_decisions.get(&urn).map(|it| it.met) }
+        let before = self.counts_of(urn, school).map(|it| it.met);
+        let offers = (before == Some(true) && !met).then(|| {
+            let on = std::iter::once(&urn).chain(&school.follows).filter_map(|it| self.listed.get(it).copied());
+            on.collect::<BTreeSet<OfferId>>().into_iter().collect()
+        });
+        Statement::Entry { urn, met, region: school.region, before, offers }
+    }
+
+    /// What two people decided that counts of a school whose entry position the files cannot say: of itself, or else of an older
+    /// URN that it follows.
+    fn counts_of<'a>(&'a self, urn: Urn, school: &'a EntrySchool) -> Option<&'a EntryDecision> {
+        self.entry_decisions.get(&urn).or(school.taken_over.as_ref())
     }
 
     /// Refuses to decide again what is decided so.
-    fn decided_so(&self, urn: Urn, met: bool) -> Option<Refusal> {
-        let before = self.entry_decisions.get(&urn).filter(|it| it.met == met)?;
-        let is = phrase(met);
-        let message = format!("the entry position of school {urn} is decided already: {is}, event {}", before.seq.0);
+    fn decided_so(&self, urn: Urn, met: bool, school: &EntrySchool) -> Option<Refusal> {
+        let before = self.counts_of(urn, school).filter(|it| it.met == met)?;
+        let of = if before.urn == urn { String::new() } else { format!(" of URN {}, which it follows", before.urn) };
+        let (is, event) = (phrase(met), before.seq.0);
+        let message = format!("the entry position of school {urn} is decided already{of}: {is}, event {event}");
         Some(not_unknown(urn, message, "nothing to do; ask for the contrary if that was a mistake"))
     }
 
@@ -186,28 +215,30 @@ impl Facts {
     ///
     /// # Errors
     /// [`Fault::NotFound`].
-    pub(super) fn entry_within_reach(&self, command: &Command, reach: &Reach) -> Result<(), Fault> {
+    pub(super) fn entry_within_reach(&self, command: &Command, reach: &Reach, who: &Person) -> Result<(), Fault> {
         match command {
-            Command::DecideEntry { urn, .. } => match self.entry_schools.get(urn) {
-                Some(school) if !reach.covers_school(school.region) => Err(Fault::NotFound(format!("school {urn}"))),
+            Command::DecideEntry { urn, .. } => match self.entry_regions.get(urn) {
+                Some(region) if !reach.covers_school(*region) => Err(Fault::NotFound(format!("school {urn}"))),
                 _ => Ok(()),
             },
             Command::GiveApproval { approval, .. }
             | Command::DenyApproval { approval, .. }
             | Command::WithdrawApproval { approval, .. } => match self.approvals.get(approval) {
-                Some(found) if !found.lies_within(reach) => Err(Fault::NotFound(format!("approval {approval}"))),
+                Some(found) if !found.lies_within(reach, who) => Err(Fault::NotFound(format!("approval {approval}"))),
                 _ => Ok(()),
             },
             _ => Ok(()),
         }
     }
 
-    /// Keeps what two people decided.
+    /// Keeps what two people decided: what an approval states that was given by whoever the event is of.
     pub(super) fn note_entry(&mut self, (approval, urn, met): (ApprovalId, Urn, bool), event: &Event) {
-        let Some(asked_by) = self.approvals.get(&approval).map(|it| it.requested_by.clone()) else {
-            let seq = event.seq.0;
+        let given = State::CarriedOut(event.actor.clone());
+        let states_it = |it: &&Approval| it.school() == Some((urn, met)) && it.state == given;
+        let Some(asked_by) = self.approvals.get(&approval).filter(states_it).map(|it| it.requested_by.clone()) else {
+            let (seq, is) = (event.seq.0, phrase(met));
             self.broken.push(format!(
-                "event {seq} decides the entry position of school {urn}: there is no approval {approval}"
+                "event {seq} decides that the entry position of school {urn} is {is}: there is no approval {approval} that states it and was given"
             ));
             return;
         };

@@ -1,11 +1,12 @@
 //! Entry positions that two people decide: each answer and each refusal.
 
-use super::approval::{self, Approval, DECIDE_ENTRY};
+use super::approval::{Approval, DECIDE_ENTRY, State};
 use super::command::{Answer, Approved, Command, Decided, Fault};
 use super::entry_position::{EntryPosition, EntrySchool};
-use super::recorder::{Book, day, urn};
+use super::recorder::{Book, day, offer_id, urn};
+use super::statement::Statement;
 use crate::domain::event::{EventBody, Seq};
-use crate::domain::ids::ApprovalId;
+use crate::domain::ids::{ApprovalId, Urn};
 use crate::domain::refusal::Reason;
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Reach, Regions};
@@ -14,7 +15,9 @@ use crate::domain::time::Micros;
 const WEST: Region = Region::WestMidlands;
 
 fn knows(book: &mut Book, n: u32, region: Option<Region>, position: EntryPosition) {
-    book.facts.entry_schools.insert(urn(n), EntrySchool { region, position });
+    book.facts.entry_regions.insert(urn(n), region);
+    let school = EntrySchool { region, position, taken_over: None, follows: Vec::new() };
+    book.facts.entry_schools.insert(urn(n), school);
 }
 
 /// A book in which the files cannot say what 148685 entered the year with.
@@ -74,7 +77,7 @@ fn one_person_asks_and_another_decides() {
     let decided = &book.facts.entry_decisions[&urn(148_685)];
     assert_eq!((decided.met, decided.seq, decided.on), (true, Seq(3), day("2021-12-01")));
     assert_eq!((decided.asked_by.as_str(), decided.given_by.as_str()), ("officer", "director"));
-    assert_eq!(opened(&book).state, approval::State::CarriedOut("director".parse().unwrap()));
+    assert_eq!(opened(&book).state, State::CarriedOut("director".parse().unwrap()));
     assert_eq!(book.facts.broken, Vec::<String>::new());
 }
 
@@ -141,23 +144,119 @@ fn nobody_asks_for_what_is_not_unknown() {
 }
 
 #[test]
-fn while_an_approval_is_open_another_is_not_opened() {
+fn one_person_asks_once_and_another_asks_beside() {
     let mut book = book();
     ask(&mut book, "officer", true).unwrap();
     let open = opened(&book).id;
-    for (actor, met) in [("officer", true), ("other", true), ("other", false)] {
-        let (refused, said) = code(ask(&mut book, actor, met));
-        assert_eq!(refused, "APPROVAL_REQUIRED", "{actor} {met}");
+    for actor in ["officer", "OFFICER"] {
+        let (refused, said) = code(ask(&mut book, actor, true));
+        assert_eq!(refused, "APPROVAL_REQUIRED", "{actor}");
         assert!(said.contains(&open.to_string()), "{said}");
+        let asked = "deciding that the entry position of school 148685 is met needs a second person";
+        assert!(said.starts_with(asked), "{said}");
     }
     assert_eq!(book.events.len(), 1);
-    // Of another school one may be.
-    knows(&mut book, 148_722, Some(WEST), EntryPosition::Unknown);
-    book.call("officer", &Command::DecideEntry { urn: urn(148_722), met: true, reason: "seen".to_owned() }).unwrap();
+    // Another's, the contrary, and the same of what has changed since, open one of their own.
+    let contrary = ask(&mut book, "officer", false).unwrap();
+    let Answer::ApprovalOpened(refusal) = contrary.answer else { panic!("{contrary:?}") };
+    assert!(refusal.message.starts_with("deciding that the entry position of school 148685 is not met"), "{refusal:?}");
+    ask(&mut book, "other", true).unwrap();
+    let of_other = opened(&book).id;
+    knows(&mut book, 148_685, Some(Region::SouthWest), EntryPosition::Unknown);
+    ask(&mut book, "officer", true).unwrap();
+    let moved = opened(&book).id;
+    assert_eq!((book.events.len(), code(ask(&mut book, "officer", true)).0), (4, "APPROVAL_REQUIRED"));
+    // Giving one of them is held against the facts: what states the region before it moved, and what was decided before.
+    assert_eq!(code(give(&mut book, "director", of_other)).0, "APPROVAL_NOT_OPEN");
+    give(&mut book, "director", moved).unwrap();
+    knows(&mut book, 148_685, Some(WEST), EntryPosition::Unknown);
+    let (refused, said) = code(give(&mut book, "director", of_other));
+    assert_eq!(refused, "APPROVAL_NOT_OPEN");
+    assert!(said.contains("not decided is stated, it is met now"), "{said}");
     // Past its time it is open no more.
+    let mut book = self::book();
+    ask(&mut book, "officer", true).unwrap();
+    let open = opened(&book).id;
     book.facts.approvals.get_mut(&open).unwrap().expires = Some(Micros(1));
     assert_eq!(code(give(&mut book, "director", open)).0, "APPROVAL_NOT_OPEN");
-    ask(&mut book, "other", false).unwrap();
+    ask(&mut book, "officer", true).unwrap();
+}
+
+/// What a contrary decision states: the open offers of the school and of the one that it follows.
+#[test]
+fn a_contrary_decision_states_the_offers_that_rest_on_the_first() {
+    let stated = |book: &Book| match opened(book).statement.clone() {
+        Some(Statement::Entry { before, offers, .. }) => (before, offers),
+        other => panic!("{other:?}"),
+    };
+    let mut book = book();
+    decide(&mut book, true);
+    assert_eq!(stated(&book), (None, None));
+    ask(&mut book, "officer", false).unwrap();
+    let without = opened(&book).id;
+    assert_eq!(stated(&book), (Some(true), Some(vec![])));
+
+    book.facts.listed.insert(urn(148_685), offer_id(7));
+    let (refused, said) = code(give(&mut book, "director", without));
+    assert_eq!(refused, "APPROVAL_NOT_OPEN");
+    let difference = format!("no open offer is stated, it is on open offer {} now", offer_id(7));
+    assert!(said.contains(&difference), "{said}");
+    assert!(book.facts.approvals[&without].state.is_open());
+
+    let follows = vec![urn(100_009)];
+    book.facts.entry_schools.get_mut(&urn(148_685)).unwrap().follows = follows;
+    book.facts.listed.insert(urn(100_009), offer_id(8));
+    ask(&mut book, "officer", false).unwrap();
+    let with = opened(&book).id;
+    assert_eq!(stated(&book), (Some(true), Some(vec![offer_id(7), offer_id(8)])));
+    give(&mut book, "director", with).unwrap();
+    assert!(!book.facts.entry_decisions[&urn(148_685)].met);
+    // The other way round no offer loses its ground.
+    ask(&mut book, "officer", true).unwrap();
+    assert_eq!(stated(&book), (Some(false), None));
+}
+
+/// One that was opened before the offers were stated stays valid, whatever they are.
+#[test]
+fn what_was_not_stated_is_not_held_against_the_facts() {
+    let mut book = book();
+    decide(&mut book, true);
+    ask(&mut book, "officer", false).unwrap();
+    let approval = opened(&book).id;
+    let old = book.facts.approvals.get_mut(&approval).unwrap();
+    if let Some(Statement::Entry { offers, .. }) = &mut old.statement {
+        *offers = None;
+    }
+    book.facts.listed.insert(urn(148_685), offer_id(7));
+    give(&mut book, "director", approval).unwrap();
+    assert!(!book.facts.entry_decisions[&urn(148_685)].met);
+}
+
+/// A newer URN takes over what was decided of the older: that counts before, until it is decided of itself.
+#[test]
+fn what_was_taken_over_counts_before() {
+    let mut of_older = book();
+    decide(&mut of_older, true);
+    let taken_over = of_older.facts.entry_decisions.remove(&urn(148_685));
+    let mut book = book();
+    knows(&mut book, 150_001, Some(WEST), EntryPosition::Unknown);
+    book.facts.entry_schools.get_mut(&urn(150_001)).unwrap().taken_over = taken_over;
+    let ask = |book: &mut Book, met| {
+        book.call("officer", &Command::DecideEntry { urn: urn(150_001), met, reason: "seen".to_owned() })
+    };
+    let (refused, said) = code(ask(&mut book, true));
+    assert_eq!(refused, "ENTRY_NOT_UNKNOWN");
+    assert!(said.contains("is decided already of URN 148685, which it follows: met, event 3"), "{said}");
+    ask(&mut book, false).unwrap();
+    let approval = opened(&book).clone();
+    let states = |it: &Approval| match &it.statement {
+        Some(Statement::Entry { before, .. }) => *before,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(states(&approval), Some(true));
+    give(&mut book, "director", approval.id).unwrap();
+    ask(&mut book, true).unwrap();
+    assert_eq!(states(opened(&book)), Some(false), "its own goes before");
 }
 
 type Change = fn(&mut Book);
@@ -207,7 +306,12 @@ fn it_is_denied_and_withdrawn_as_every_approval_is() {
     let take_back =
         |book: &mut Book, by: &str| book.call(by, &Command::WithdrawApproval { approval, action: Action::AskEntry });
     assert_eq!(code(take_back(&mut book, "other")).0, "APPROVAL_OF_ANOTHER");
-    take_back(&mut book, "officer").unwrap();
+    // Whoever asked takes it back wherever it lies by now; for others it is not there.
+    book.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
+    assert_eq!(code(take_back(&mut book, "other")).0, "NOT_FOUND");
+    assert_eq!(code(give(&mut book, "OFFICER", approval)).0, "SELF_APPROVAL");
+    take_back(&mut book, "OFFICER").unwrap();
+    book.reach = Reach::everything();
     assert!(book.events.last().unwrap().offer.is_none());
     assert!(book.facts.entry_decisions.is_empty());
     ask(&mut book, "officer", false).unwrap();
@@ -220,13 +324,37 @@ fn a_closed_programme_decides_nothing() {
     assert_eq!(code(ask(&mut book, "officer", true)).0, "PROGRAMME_CLOSED");
 }
 
+/// An approval that is not there, that states something else, that nobody gave, or that somebody else gave.
 #[test]
 fn a_decision_without_its_approval_breaks_the_record() {
-    let mut book = book();
-    decide(&mut book, true);
-    let mut event = book.events.pop().unwrap();
-    event.body = EventBody::EntryDecided { approval: ApprovalId(uuid::Uuid::max()), urn: urn(148_685), met: false };
-    book.facts.apply(&event);
-    assert!(book.facts.broken.iter().any(|it| it.contains("there is no approval")), "{:?}", book.facts.broken);
-    assert!(book.facts.entry_decisions[&urn(148_685)].met, "and decides nothing");
+    type Tamper = fn(&mut Book, &mut EventBody);
+    let rows: [(&str, Tamper); 5] = [
+        ("no approval", |_, it| decide_as(it, |approval, _, _| *approval = ApprovalId(uuid::Uuid::max()))),
+        ("another school", |_, it| decide_as(it, |_, of, _| *of = urn(148_722))),
+        ("the contrary", |_, it| decide_as(it, |_, _, met| *met = !*met)),
+        ("not given", |book, _| last_approval(book).state = State::Open),
+        ("given by another", |book, _| last_approval(book).state = State::CarriedOut("other".parse().unwrap())),
+    ];
+    for (what, tamper) in rows {
+        let mut book = book();
+        decide(&mut book, false);
+        let before = book.facts.entry_decisions.clone();
+        let mut event = book.events.pop().unwrap();
+        tamper(&mut book, &mut event.body);
+        book.facts.apply(&event);
+        let [broken] = book.facts.broken.as_slice() else { panic!("{what}: {:?}", book.facts.broken) };
+        assert!(broken.starts_with("event 3 decides") && broken.contains("there is no approval"), "{what}: {broken}");
+        assert_eq!(book.facts.entry_decisions, before, "{what}: and decides nothing");
+    }
+}
+
+fn decide_as(body: &mut EventBody, change: impl Fn(&mut ApprovalId, &mut Urn, &mut bool)) {
+    match body {
+        EventBody::EntryDecided { approval, urn, met } => change(approval, urn, met),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn last_approval(book: &mut Book) -> &mut Approval {
+    book.facts.approvals.values_mut().max_by_key(|it| it.opened).unwrap()
 }

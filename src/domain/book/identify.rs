@@ -3,7 +3,7 @@
 //! It never makes a second offer for a recipient, never moves a school from one offer to another, and never guesses a
 //! placement: what it cannot do it lists.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::command::{Answer, Context, Decided};
 use super::{Facts, ResponsibleAnswer};
@@ -105,6 +105,21 @@ pub struct ClosedSchool {
     pub offer: Option<OfferId>,
 }
 
+/// A school on an open offer that is not eligible by the files that count: the offer stays as it is until a person closes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotEligible {
+    /// The school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// What the rules say of it.
+    pub reason: String,
+    /// The open offer it is on, where the caller may see that.
+    pub offer: Option<OfferId>,
+    /// Whether no school of that offer is eligible.
+    pub whole_offer: bool,
+}
+
 /// Everybody eligible, by recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Candidates {
@@ -114,6 +129,8 @@ pub struct Candidates {
     pub unplaced: Vec<Unplaced>,
     /// Schools that have closed: the eligible ones, and those on open offers.
     pub closed: Vec<ClosedSchool>,
+    /// Schools on open offers that are not eligible, those that have closed too.
+    pub not_eligible: Vec<NotEligible>,
 }
 
 /// What identifying did, or would do.
@@ -133,6 +150,8 @@ pub struct Identified {
     pub unplaced: Vec<Unplaced>,
     /// Schools that have closed: the eligible ones, and those on open offers.
     pub closed: Vec<ClosedSchool>,
+    /// Schools on open offers that are not eligible, those that have closed too.
+    pub not_eligible: Vec<NotEligible>,
     /// Open referrals whose schools the files have made eligible, by id.
     pub confirmed: Vec<ReferralId>,
 }
@@ -143,7 +162,9 @@ impl Facts {
         let reach = context.reach;
         let closed = candidates.closed.iter().map(|school| self.closed(school, reach));
         let closed = closed.filter(|it| it.eligible || it.offer.is_some()).collect();
-        let mut did = Identified { unplaced: candidates.unplaced.clone(), closed, ..Identified::default() };
+        let not_eligible = self.not_eligible(&candidates.not_eligible, reach);
+        let mut did =
+            Identified { unplaced: candidates.unplaced.clone(), closed, not_eligible, ..Identified::default() };
         let (mut drafts, mut assumed) = (Vec::new(), 0_usize);
         let mut taken: HashMap<Urn, OfferId> = HashMap::new();
         for candidate in &candidates.recipients {
@@ -234,6 +255,18 @@ impl Facts {
         let on = self.listed.get(&school.urn).and_then(|id| self.offers.get(id));
         let seen = on.filter(|it| reach.covers(it.region, it.assignee.as_ref()));
         ClosedSchool { offer: seen.map(|it| it.id), ..school.clone() }
+    }
+
+    /// Those of these schools whose open offer may be seen, with it.
+    fn not_eligible(&self, schools: &[NotEligible], reach: &Reach) -> Vec<NotEligible> {
+        let urns: BTreeSet<Urn> = schools.iter().map(|it| it.urn).collect();
+        let on_offer = |school: &NotEligible| {
+            let offer = self.listed.get(&school.urn).and_then(|id| self.offers.get(id))?;
+            let whole_offer = offer.schools.keys().all(|urn| urns.contains(urn));
+            let seen = reach.covers(offer.region, offer.assignee.as_ref());
+            seen.then(|| NotEligible { offer: Some(offer.id), whole_offer, ..school.clone() })
+        };
+        schools.iter().filter_map(on_offer).collect()
     }
 
     /// The event that makes a candidate's offer.

@@ -1,7 +1,7 @@
 //! Identify, case by case: what it makes, what it adds to, what it leaves alone and says so.
 
 use super::command::{Target, Warning};
-use super::identify::{Candidate, CandidateSchool, Candidates, Identified, Unplaced};
+use super::identify::{Candidate, CandidateSchool, Candidates, Identified, NotEligible, Unplaced};
 use super::recorder::{Book, day, mat, offer_id, school, standalone, urn};
 use super::{Answer, Command, Context, Decided, ResponsibleAnswer};
 use crate::domain::event::EventBody;
@@ -93,6 +93,47 @@ fn a_blocked_school_names_the_offer_that_keeps_it() {
     let blocked = &did(&succeeded).blocked[0];
     assert_eq!((blocked.urn, blocked.offer), (urn(100_010), Some(Book::named("M"))));
     assert!(blocked.reason.contains("predecessor 100003"), "{}", blocked.reason);
+}
+
+/// A school on an open offer that is not eligible any more is named with its offer, to those who see that; nothing changes.
+#[test]
+fn who_is_not_eligible_any_more_is_named_with_its_offer() {
+    let not_eligible = |n| NotEligible {
+        urn: urn(n),
+        name: format!("School {n}"),
+        reason: "not met".to_owned(),
+        offer: None,
+        whole_offer: false,
+    };
+    // S is of one school; M lists 100003 and 100004; 100010 is on no offer.
+    let candidates = |of: &[u32]| Candidates {
+        not_eligible: of.iter().map(|n| not_eligible(*n)).collect(),
+        ..Candidates::default()
+    };
+    let west = Reach { regions: Regions::These([WestMidlands].into()), assigned_to: None };
+    type Named = Vec<(u32, &'static str, bool)>;
+    let rows: [(&[u32], Reach, Named); 4] = [
+        (&[100_001, 100_003, 100_010], Reach::everything(), vec![(100_001, "S", true), (100_003, "M", false)]),
+        (&[100_003, 100_004], Reach::everything(), vec![(100_003, "M", true), (100_004, "M", true)]),
+        (&[100_001, 100_003], west, vec![(100_001, "S", true)]),
+        (&[100_001], Reach::nothing(), vec![]),
+    ];
+    for (of, reach, wanted) in rows {
+        let mut book = Book::new();
+        book.reach = reach;
+        let events = book.events.len();
+        book.facts.candidates = Some(candidates(of));
+        let decided = book.call("officer", &Command::Identify).unwrap();
+        let named = did(&decided).not_eligible.iter().map(|it| (it.urn.get(), it.offer, it.whole_offer));
+        let wanted = wanted.into_iter().map(|(n, letter, whole)| (n, Some(Book::named(letter)), whole));
+        assert_eq!(named.collect::<Vec<_>>(), wanted.collect::<Vec<_>>(), "{of:?}");
+        assert_eq!(book.events.len(), events, "{of:?}");
+    }
+    // Once its offer is closed, nothing waits for anybody.
+    let mut book = Book::new().after("S", "close:ineligible@5");
+    book.facts.candidates = Some(candidates(&[100_001]));
+    let decided = book.call("officer", &Command::Identify).unwrap();
+    assert!(did(&decided).not_eligible.is_empty());
 }
 
 /// S (100001) is in the West Midlands and M (100003, 100004) in the South West.

@@ -59,8 +59,10 @@ use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, Refe
 use super::ledger::Ledger;
 use super::offer::decide::Awards;
 use super::offer::{Offer, Party, Recipient, ResponsibleBody};
+use super::person::Person;
 use super::referral::Referral;
 use super::refusal::{Limit, Reason, Refusal};
+use super::region::Region;
 use super::role::Reach;
 use super::rules::RulesVersion;
 use super::school::{Ending, HandPlacement, TrustKind};
@@ -138,6 +140,8 @@ pub struct Facts {
     pub moved: HashMap<AccountId, Vec<MovedAlone>>,
     /// The call that gave the last approval.
     given: Option<(Actor, RequestId)>,
+    /// Where the schools lie whose entry position is asked for, answered before or not; of those only that a file names.
+    pub entry_regions: HashMap<Urn, Option<Region>>,
     /// What the files say of schools whose entry position is decided; of those only that a file names.
     pub entry_schools: HashMap<Urn, EntrySchool>,
     /// Entry positions that two people decided.
@@ -228,6 +232,7 @@ impl Facts {
             placements: HashMap::new(),
             moved: HashMap::new(),
             given: None,
+            entry_regions: HashMap::new(),
             entry_schools: HashMap::new(),
             entry_decisions: BTreeMap::new(),
             rules: RulesVersion::V1,
@@ -241,7 +246,7 @@ impl Facts {
     /// # Errors
     /// A [`Fault`]; the facts are as they were.
     pub fn decide(&self, command: &Command, context: &mut Context<'_>) -> Result<Decided, Fault> {
-        self.within_reach(command, context.reach)?;
+        self.within_reach(command, context.reach, &context.person())?;
         let today = context.now.today;
         match command {
             Command::Identify => {
@@ -320,11 +325,11 @@ impl Facts {
     ///
     /// # Errors
     /// [`Fault::NotFound`].
-    pub fn within_reach(&self, command: &Command, reach: &Reach) -> Result<(), Fault> {
+    pub fn within_reach(&self, command: &Command, reach: &Reach, who: &Person) -> Result<(), Fault> {
         if let Command::Refer(command) = command {
             return self.referral_within_reach(command, reach);
         }
-        self.entry_within_reach(command, reach)?;
+        self.entry_within_reach(command, reach, who)?;
         let hidden = |id: &OfferId| {
             self.offers.get(id).is_some_and(|offer| !reach.covers(offer.region, offer.assignee.as_ref()))
         };

@@ -48,9 +48,13 @@ pub enum Statement {
         /// Its region, where it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         region: Option<Region>,
-        /// What two people decided of it before.
+        /// What counted of it before by what two people decided, of the school or of one that it follows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<bool>,
+        /// The open offers that the school, or one that it follows, is on, where what was met is to be not met. Nothing where
+        /// it is not, and of one that was opened before that was stated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offers: Option<Vec<OfferId>>,
     },
 }
 
@@ -208,23 +212,36 @@ pub(super) fn beyond(approval: &Approval, now: &Statement, facts: &Facts) -> Opt
             };
             Some(changed(approval.id, &difference))
         }
-        (Statement::Entry { region, before, .. }, Statement::Entry { region: now_in, before: decided, .. }) => {
-            let place = |it: &Option<Region>| it.map_or_else(|| "no region".to_owned(), |it| it.to_string());
-            let met = |it: &Option<bool>| it.map_or("not decided", phrase);
-            let difference = match (region == now_in, before == decided) {
-                (true, true) => return None,
-                (false, _) => {
-                    ("the school has moved", format!("{} is stated, it is in {}", place(region), place(now_in)))
-                }
-                (true, false) => {
-                    let difference = format!("{} is stated, it is {} now", met(before), met(decided));
-                    ("its entry position was decided", difference)
-                }
-            };
-            Some(changed(approval.id, &difference))
+        (Statement::Entry { .. }, Statement::Entry { .. }) => {
+            entry_differs(stated, now).map(|it| changed(approval.id, &it))
         }
         _ => Some(changed(approval.id, &("what was asked has changed", "it states something else".to_owned()))),
     }
+}
+
+/// In what a school has changed since an approval to decide its entry position was asked for.
+fn entry_differs(stated: &Statement, now: &Statement) -> Option<(&'static str, String)> {
+    let Statement::Entry { region, before, offers, .. } = stated else { return None };
+    let Statement::Entry { region: now_in, before: decided, offers: now_on, .. } = now else { return None };
+    if region != now_in {
+        let place = |it: &Option<Region>| it.map_or_else(|| "no region".to_owned(), |it| it.to_string());
+        return Some(("the school has moved", format!("{} is stated, it is in {}", place(region), place(now_in))));
+    }
+    if before != decided {
+        let met = |it: &Option<bool>| it.map_or("not decided", phrase);
+        return Some((
+            "its entry position was decided",
+            format!("{} is stated, it is {} now", met(before), met(decided)),
+        ));
+    }
+    let (stated, now) = (offers.as_ref()?, now_on.as_ref()?);
+    let named = |of: &[OfferId]| match of {
+        [] => "no open offer".to_owned(),
+        of => format!("open offer {}", of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    (stated != now).then(|| {
+        ("the offer it is on has changed", format!("{} is stated, it is on {} now", named(stated), named(now)))
+    })
 }
 
 /// The most offers that a refusal names.

@@ -102,6 +102,13 @@ fn a_no_that_was_taken_over_says_under_which_urn() {
     let answers = explain(&terms, &assessment, urn(200_001)).unwrap();
     let e2 = answers.iter().find(|it| it.rule.as_str() == "E2_RI_TWICE_ON_ENTRY").unwrap();
     assert_eq!(e2.reason, "the current grade is 2; the school entered the year as URN 100002");
+
+    // Over two steps too.
+    let newest = printed(300_001, "2021-10-31", ("2", 200_001), ("2", 200_001));
+    let months = [months.as_slice(), &[newest]].concat();
+    let assessment = assess_linked(&terms, &months, &links(&[(200_001, &[100_002])]));
+    assert_eq!(on_entry(&assessment, 300_001), "not met");
+    assert_eq!(assessment.school(urn(300_001)).unwrap().entered_as, Some(urn(100_002)));
 }
 
 /// What two people decided of each URN.
@@ -114,6 +121,11 @@ type DecidedRow = (&'static str, Vec<MonthRow>, Vec<Link>, Decided, u32, &'stati
 fn what_people_decided_counts_while_no_file_says_it() {
     let own = |number| row(number, "2021-09-30", "3", "3");
     let follows = |old| printed(300_001, "2021-10-31", ("3", old), ("3", old));
+    // Three in a row: 250001 follows an older one, and 300001 follows 250001.
+    let middle = |old| printed(250_001, "2021-09-30", ("3", old), ("3", old));
+    let three = |old| vec![middle(old), follows(250_001)];
+    let of_decided = || [vec![own(200_001)], three(200_001)].concat();
+    let two = |one, other| printed(300_001, "2021-10-31", ("3", one), ("3", other));
     #[rustfmt::skip]
     let rows: Vec<DecidedRow> = vec![
         ("nobody decided",                   vec![own(200_001)], vec![], &[], 200_001, "unknown"),
@@ -128,6 +140,22 @@ fn what_people_decided_counts_while_no_file_says_it() {
         ("and one that is decided not met",  vec![own(200_001), follows(200_001)], vec![], &[(200_001, false)], 300_001, "decided not met"),
         ("both decided",                     vec![own(200_001), follows(200_001)], vec![], &[(200_001, false), (300_001, true)], 300_001, "decided met"),
         ("both decided, the other way",      vec![own(200_001), follows(200_001)], vec![], &[(200_001, true), (300_001, false)], 300_001, "decided not met"),
+        ("three, the first met",             of_decided(), vec![], &[(200_001, true)], 300_001, "decided met"),
+        ("three, the first not met",         of_decided(), vec![], &[(200_001, false)], 300_001, "decided not met"),
+        ("three, the nearest counts",        of_decided(), vec![], &[(200_001, true), (250_001, false)], 300_001, "decided not met"),
+        ("and so the other way",             of_decided(), vec![], &[(200_001, false), (250_001, true)], 300_001, "decided met"),
+        ("three, its own before both",       of_decided(), vec![], &[(200_001, false), (250_001, false), (300_001, true)], 300_001, "decided met"),
+        ("three, a file's no of the first",  three(100_002), vec![], &[], 300_001, "not met"),
+        ("and before what is decided of the middle", three(100_002), vec![], &[(250_001, true)], 300_001, "not met"),
+        ("and of the last",                  three(100_002), vec![], &[(300_001, true)], 300_001, "not met"),
+        ("three, a file's yes of the first", three(100_001), vec![], &[(250_001, false)], 300_001, "met"),
+        ("three, a link, then the file",     vec![own(200_001), follows(200_001)], vec![(200_001, &[100_002])], &[(200_001, true)], 300_001, "not met"),
+        ("three by links",                   vec![own(200_001), own(300_001)], vec![(200_001, &[100_002]), (300_001, &[200_001])], &[], 300_001, "not met"),
+        ("the middle has two",               vec![own(200_001), printed(250_001, "2021-09-30", ("3", 100_002), ("3", 200_001)), follows(250_001)], vec![], &[(200_001, true)], 300_001, "unknown"),
+        ("the last has two, one decided met", vec![own(200_001), own(200_002), two(200_001, 200_002)], vec![], &[(200_001, true)], 300_001, "unknown"),
+        ("one decided not met",              vec![own(200_001), own(200_002), two(200_001, 200_002)], vec![], &[(200_001, false)], 300_001, "unknown"),
+        ("one a yes by file",                vec![own(200_001), two(100_001, 200_001)], vec![], &[(200_001, false)], 300_001, "met"),
+        ("a link behind who has a row by entry", vec![own(200_001), row(300_001, "2021-08-31", "2", "3"), follows(200_001)], vec![(200_001, &[100_001])], &[], 300_001, "not met"),
     ];
     let terms = terms("2021-22");
     for (what, months, of, decided, of_urn, wanted) in rows {

@@ -1,7 +1,9 @@
 //! Who is eligible, and why: the rules of a terms file over what the monthly files print.
 //!
 //! A file speaks only for the URNs in it: absence is never a change of grade and never a "no". The order of the
-//! rows never changes the answer, and a file of a later month never takes eligibility away. What joins two URNs is what the
+//! rows never changes the answer, and a file of a later month never takes away what a file made eligible. What two people decided
+//! of the judgements that a school entered the year with is the exception: it counts while no file says it, so a file that is
+//! imported later can take that away. What joins two URNs is what the
 //! monthly files print of predecessors; a link of the register does only where they are silent, for what a school entered
 //! the year with.
 
@@ -148,7 +150,7 @@ pub struct SchoolAssessment {
     pub findings: Vec<(RuleId, Finding)>,
     /// The newest URN of its lineage, when that is another: the school counts there, and no more here.
     pub superseded_by: Option<Urn>,
-    /// The predecessor whose answer for entry it took over, where that is a no: it has no row of its own by entry.
+    /// The older URN whose answer for entry it took over, where that is a file's no: it has no row of its own by entry.
     pub entered_as: Option<Urn>,
 }
 
@@ -168,8 +170,13 @@ impl SchoolAssessment {
     /// Whether the files cannot say with what judgements it entered the year, whatever people decided.
     #[must_use]
     pub fn is_unknown_on_entry(&self, terms: &Terms) -> bool {
-        let cannot_say = |it: &Finding| matches!(it, Finding::Unknown(_) | Finding::Decided { .. });
-        self.superseded_by.is_none() && self.on_entry(terms).any(cannot_say)
+        self.superseded_by.is_none() && self.has_no_row_by_entry(terms)
+    }
+
+    /// The same of a URN that a newer one may follow: it is asked for its predecessors, to hand their answers on.
+    #[must_use]
+    pub fn has_no_row_by_entry(&self, terms: &Terms) -> bool {
+        self.on_entry(terms).any(|it| matches!(it, Finding::Unknown(_) | Finding::Decided { .. }))
     }
 
     /// What the rules say that ask with what judgements it entered the year.

@@ -245,10 +245,12 @@ fn entry_bodies() -> Vec<(EventBody, String)> {
     vec![
         (EventBody::EntryDecided { approval, urn: urn(100_001), met: true },
             format!(r#"{{"kind":"entry_decided","approval":"{id}","urn":100001,"met":true}}"#)),
-        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: Some(Region::SouthWest), before: Some(true) }), expires_at: Some(Micros(7)), token_subject: None },
+        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: Some(Region::SouthWest), before: Some(true), offers: None }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":false,"region":"south-west","before":true}},"expires_at":7}}"#)),
-        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: true, region: None, before: None }), expires_at: Some(Micros(7)), token_subject: None },
+        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: true, region: None, before: None, offers: None }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":true}},"expires_at":7}}"#)),
+        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: None, before: Some(true), offers: Some(vec![OfferId(uuid(id))]) }), expires_at: Some(Micros(7)), token_subject: None },
+            format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":false,"before":true,"offers":["{id}"]}},"expires_at":7}}"#)),
     ]
 }
 

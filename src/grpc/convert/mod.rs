@@ -12,7 +12,7 @@ use crate::domain::Date;
 use crate::domain::book::approval::State as Answered;
 use crate::domain::book::command::Warning;
 use crate::domain::book::funds::FundChange;
-use crate::domain::book::identify::{ClosedSchool, Identified};
+use crate::domain::book::identify::{ClosedSchool, Identified, NotEligible};
 use crate::domain::book::statement::{FundStatement, Statement};
 use crate::domain::ids::Uid;
 use crate::domain::offer::{self, Offer, State};
@@ -177,6 +177,17 @@ pub(super) fn identified(did: &Identified, told: &Told) -> proto::IdentifyOffers
         warnings: warnings(told),
         closed: did.closed.iter().map(closed_school).collect(),
         confirmed_referrals: did.confirmed.iter().map(ToString::to_string).collect(),
+        not_eligible: did.not_eligible.iter().map(not_eligible).collect(),
+    }
+}
+
+fn not_eligible(it: &NotEligible) -> proto::NotEligibleSchool {
+    proto::NotEligibleSchool {
+        urn: number(it.urn.get()),
+        name: it.name.clone(),
+        reason: it.reason.clone(),
+        offer: it.offer.map(|id| id.to_string()).unwrap_or_default(),
+        whole_offer: it.whole_offer,
     }
 }
 
@@ -266,8 +277,10 @@ pub(super) fn approval(it: &StoredApproval) -> proto::Approval {
         }
         Some(Statement::Import { offers }) => affected_offers = offers.iter().map(ToString::to_string).collect(),
         Some(Statement::Offer { etag, region }) => (offer_etag, offer_region) = (etag.clone(), region.to_string()),
-        Some(Statement::Entry { urn, met, region, before }) => {
-            entry = Some(register::entry_statement(*urn, *met, *region, *before));
+        Some(Statement::Entry { urn, met, region, before, offers }) => {
+            let stated = register::entry_statement(*urn, *met, *region, *before);
+            let offers = offers.iter().flatten().map(ToString::to_string).collect();
+            entry = Some(proto::EntryStatement { offers, ..stated });
         }
         None => {}
     }

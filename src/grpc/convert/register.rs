@@ -157,6 +157,7 @@ pub(super) fn entry_statement(
         position: entry_position(met).into(),
         region: region.map(|it| it.to_string()).unwrap_or_default(),
         before: before.map_or(proto::EntryPosition::Unspecified, entry_position).into(),
+        offers: Vec::new(),
     }
 }
 
