@@ -225,7 +225,12 @@ fn a_decision_without_its_approval_breaks_the_record() {
     let mut book = book();
     decide(&mut book, true);
     let mut event = book.events.pop().unwrap();
-    event.body = EventBody::EntryDecided { approval: ApprovalId(uuid::Uuid::max()), urn: urn(148_685), met: false };
+    event.body = EventBody::EntryDecided {
+        approval: ApprovalId(uuid::Uuid::max()),
+        urn: urn(148_685),
+        met: false,
+        register_seq: None,
+    };
     book.facts.apply(&event);
     assert!(book.facts.broken.iter().any(|it| it.contains("there is no approval")), "{:?}", book.facts.broken);
     assert!(book.facts.entry_decisions[&urn(148_685)].met, "and decides nothing");
