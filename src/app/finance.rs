@@ -2,7 +2,7 @@
 
 use super::verify::{Expected, Report, verify};
 use super::{App, AppError, Result, authorise};
-use crate::domain::ids::Programme;
+use crate::domain::ids::RecordName;
 use crate::domain::role::{Action, Caller};
 
 impl App {
@@ -13,7 +13,7 @@ impl App {
     pub async fn verify_ledger(
         &self,
         caller: &Caller,
-        only: Option<&Programme>,
+        only: Option<&RecordName>,
         expected: Option<Expected>,
     ) -> Result<Vec<Report>> {
         authorise(caller, Action::ReadLedger)?;
@@ -28,7 +28,7 @@ impl App {
         self.verify_in_turn(None, None).await
     }
 
-    async fn verify_in_turn(&self, only: Option<&Programme>, expected: Option<Expected>) -> Result<Vec<Report>> {
+    async fn verify_in_turn(&self, only: Option<&RecordName>, expected: Option<Expected>) -> Result<Vec<Report>> {
         let closed = |_| AppError::Bug("nobody may verify any more".to_owned());
         let _turn = self.inner.verifying.acquire().await.map_err(closed)?;
         verify(self.store(), only, expected).await

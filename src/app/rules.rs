@@ -32,18 +32,21 @@ impl AdoptedBy {
 pub struct Upgraded {
     /// The programmes.
     pub programmes: Vec<Programme>,
+    /// How many imports the register's record adopted as it began; nothing where it had begun.
+    pub imports: Option<usize>,
     /// Approvals that were open, and state nothing of what they were judged against: what they ask for has to be asked again.
     pub expired: Vec<StoredApproval>,
 }
 
 impl App {
-    /// Has every programme that goes by older rules adopt this program's, and returns what came of it.
+    /// Has every programme that goes by older rules adopt this program's, and begins the register's record where it has not
+    /// begun. Returns what came of it.
     ///
     /// # Errors
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::ClockWrong`], [`AppError::Outdated`];
     /// [`AppError::Bug`] for stored terms that cannot be read.
     pub async fn adopt_rules(&self) -> Result<Upgraded> {
-        let mut upgraded = Upgraded::default();
+        let mut upgraded = Upgraded { imports: self.begin_register_record().await?, ..Upgraded::default() };
         for programme in books::with_rules_before(self.store(), RulesVersion::CURRENT).await? {
             if self.inner.writer.adopt_rules(&programme).await? {
                 tracing::info!(%programme, version = %RulesVersion::CURRENT, "a programme adopted the rules");

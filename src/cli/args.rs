@@ -219,7 +219,7 @@ pub struct VerifyArgs {
     /// What the record's chain must be at a sequence
     #[arg(long, value_name = "SEQ:HASH")]
     pub expect: Option<Expected>,
-    /// Only this programme
+    /// Only this programme's record; `register` is that of reference data
     #[arg(long, value_name = "PROGRAMME")]
     pub programme: Option<String>,
 }

@@ -146,6 +146,9 @@ pub async fn migrate(args: MigrateArgs) -> ExitCode {
             for programme in upgraded.programmes {
                 out::remark(&format!("programme {programme} has adopted the rules of this version"));
             }
+            if let Some(imports) = upgraded.imports.filter(|it| *it > 0) {
+                out::remark(&format!("the register's record has begun, and adopted {imports} imports"));
+            }
             out::remark("the schema is up to date");
             ExitCode::SUCCESS
         }

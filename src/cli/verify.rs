@@ -69,9 +69,6 @@ impl From<&Report> for ReportView {
 
 impl View for Vec<ReportView> {
     fn text(&self) -> String {
-        if self.is_empty() {
-            return "there is no book, so there is nothing to prove".to_owned();
-        }
         let columns = [
             Column::Id("PROGRAMME"),
             Column::Number("SEQUENCE"),

@@ -10,7 +10,7 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Hash, chain, genesis, text_hash};
+pub use chain::{Encoder, Hash, chain, genesis, text_hash};
 pub use draft::Draft;
 pub use parts::{ReleasedAward, Seq};
 use serde::{Deserialize, Serialize};
@@ -53,11 +53,17 @@ pub enum EventBody {
         terms: Hash,
         /// Its schools.
         schools: Vec<ListedSchool>,
+        /// The event of the register's record that it was decided after; nothing before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register_seq: Option<Seq>,
     },
     /// Newly eligible schools were added to a trust's offer.
     SchoolsAdded {
         /// Those.
         schools: Vec<ListedSchool>,
+        /// The event of the register's record that it was decided after; nothing before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register_seq: Option<Seq>,
     },
     /// A contact was made.
     Contacted {
@@ -120,6 +126,9 @@ pub enum EventBody {
         to: ResponsibleBody,
         /// The trust behind the school now.
         trust: Option<Uid>,
+        /// The event of the register's record that it was decided after; nothing before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register_seq: Option<Seq>,
     },
     /// A school was placed by hand.
     Placed {
@@ -127,6 +136,9 @@ pub enum EventBody {
         urn: Urn,
         /// How.
         placement: HandPlacement,
+        /// The event of the register's record that it was decided after; nothing before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register_seq: Option<Seq>,
     },
     /// Two people decided the entry position of a school of which the files cannot say it; the evidence seen lies apart.
     EntryDecided {
@@ -136,6 +148,9 @@ pub enum EventBody {
         urn: Urn,
         /// Whether it is met.
         met: bool,
+        /// The event of the register's record that it was decided after; nothing before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register_seq: Option<Seq>,
     },
     /// A call that needs a second person was made.
     ApprovalOpened {
@@ -238,6 +253,9 @@ pub enum EventBody {
         rate: Option<Pence>,
         /// What the strand asks for.
         support: Support,
+        /// The event of the register's record that it was decided after; nothing before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register_seq: Option<Seq>,
     },
     /// Days of an award were booked.
     DaysBooked {
@@ -338,6 +356,9 @@ pub enum EventBody {
         /// Whose token it was, to tell two people apart; nothing without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
+        /// The event of the register's record that it was decided after; nothing before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register_seq: Option<Seq>,
     },
     /// It was discussed; what was said lies apart.
     ReferralDiscussed {
@@ -358,6 +379,9 @@ pub enum EventBody {
         /// Whose token it was, to tell two people apart; nothing without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
+        /// The event of the register's record that it was decided after; nothing before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register_seq: Option<Seq>,
     },
     /// It was declined.
     ReferralDeclined {
@@ -378,6 +402,9 @@ pub enum EventBody {
         referral: ReferralId,
         /// The offer of its recipient.
         offer: OfferId,
+        /// The event of the register's record that it was decided after; nothing before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register_seq: Option<Seq>,
     },
     /// The programme adopted a version of the rules: what it adds holds from this event on.
     RulesAdopted {
@@ -386,9 +413,15 @@ pub enum EventBody {
     },
 }
 
-/// One event of the record.
+/// What an event says happened: its JSON is hashed as it is stored.
+pub trait Body {
+    /// Its kind, as it is written in the record.
+    fn kind(&self) -> &'static str;
+}
+
+/// One event of a record: of a programme's, unless its body says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct Event<B = EventBody> {
     /// Its number.
     pub seq: Seq,
     /// The offer it is about, if any.
@@ -406,7 +439,7 @@ pub struct Event {
     /// Salted hash of its free text, where there was some.
     pub text_hash: Option<Hash>,
     /// What happened.
-    pub body: EventBody,
+    pub body: B,
     /// The amounts it moved, in order.
     pub entries: Vec<Entry>,
 }

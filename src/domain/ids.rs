@@ -137,6 +137,12 @@ impl Programme {
     }
 }
 
+impl AsRef<str> for Programme {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for Programme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -160,6 +166,58 @@ impl FromStr for Programme {
         } else {
             Err(bad())
         }
+    }
+}
+
+/// The name of the record of reference data. No programme has it: those are named by their year.
+const REGISTER: &str = "register";
+
+/// A record that can be proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordName {
+    /// A programme's.
+    Programme(Programme),
+    /// That of reference data, `register`.
+    Register,
+}
+
+impl RecordName {
+    /// The name as written: `2021-22`, `register`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Programme(programme) => programme.as_str(),
+            Self::Register => REGISTER,
+        }
+    }
+}
+
+impl From<Programme> for RecordName {
+    fn from(programme: Programme) -> Self {
+        Self::Programme(programme)
+    }
+}
+
+impl AsRef<str> for RecordName {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for RecordName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for RecordName {
+    type Err = BadId;
+    fn from_str(s: &str) -> Result<Self, BadId> {
+        if s.trim() == REGISTER {
+            return Ok(Self::Register);
+        }
+        let wanted = "a record (a programme, like 2021-22, or register)";
+        s.parse().map(Self::Programme).map_err(|_| BadId::new(s, wanted))
     }
 }
 
@@ -230,9 +288,17 @@ mod tests {
         let ok = |s: &str| s.parse::<Programme>().map(|p| p.to_string()).ok();
         assert_eq!(ok("2021-22").as_deref(), Some("2021-22"));
         assert_eq!(ok("1999-00").as_deref(), Some("1999-00"));
-        for bad in ["2021", "2021-23", "2021-2022", "+202-03", "2008-+9", "21-22", "2021/22", ""] {
+        for bad in ["register", "2021", "2021-23", "2021-2022", "+202-03", "2008-+9", "21-22", "2021/22", ""] {
             assert_eq!(ok(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_record_is_a_programmes_or_the_registers() {
+        let named = |s: &str| s.parse::<RecordName>().map(|it| it.to_string()).map_err(|it| it.to_string());
+        assert_eq!(named("2021-22").as_deref(), Ok("2021-22"));
+        assert_eq!(named("register").as_deref(), Ok("register"));
+        assert!(named("Register").unwrap_err().contains("like 2021-22, or register"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod placement;
 pub mod referral;
 pub mod refusal;
 pub mod region;
+pub mod register_record;
 pub mod role;
 pub mod rules;
 pub mod school;

@@ -192,8 +192,18 @@ impl Referral {
     /// The referral a `referral_raised` event makes; nothing from another event.
     #[must_use]
     pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
-        let EventBody::ReferralRaised { referral, subject, urns, name, region, origin, rule, ground, token_subject } =
-            &event.body
+        let EventBody::ReferralRaised {
+            referral,
+            subject,
+            urns,
+            name,
+            region,
+            origin,
+            rule,
+            ground,
+            token_subject,
+            ..
+        } = &event.body
         else {
             return None;
         };

@@ -122,6 +122,16 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     each(&from.at(), sql, vec![programme.as_str().into()], id, read).await
 }
 
+/// Every approval about reference data, to be held against the register's record.
+///
+/// # Errors
+/// As the database has it.
+pub async fn about_imports(from: &impl Readable) -> Result<Rows<ApprovalId, StoredApproval>> {
+    let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
+    let read = |row: &QueryResult| stored(approval::Model::from_query_result(row, "")?);
+    each(&from.at(), "SELECT * FROM approvals WHERE programme IS NULL", vec![], id, read).await
+}
+
 /// Which approvals somebody sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen<'a> {

@@ -15,15 +15,15 @@ use super::page::Page;
 use super::together::Together;
 use super::{Backend, Readable, Result, Store, StoreError, day};
 use crate::domain::Date;
-use crate::domain::event::{Event, Hash, Seq};
+use crate::domain::event::{Event, EventBody, Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
 use crate::domain::time::Micros;
 
 /// An event as it is stored: with the JSON of its body exactly as it was hashed, and its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub struct Recorded<B = EventBody> {
     /// The event.
-    pub event: Event,
+    pub event: Event<B>,
     /// The JSON of its body, as stored.
     pub body: String,
     /// Its kind, as stored.

@@ -18,6 +18,7 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme, RequestId, Uid};
 use crate::domain::ledger::{Account, Ledger, Owner};
 use crate::domain::offer::Offer;
+use crate::domain::register_record::RegisterSeq;
 use crate::domain::time::Micros;
 
 /// What most groups ask. What they ask seldom (offers in full, approvals, the register) has statements of its own.
@@ -47,6 +48,8 @@ pub struct Found {
     pub accounts: Vec<Account>,
     /// Trusts.
     pub trusts: HashMap<Uid, Trust>,
+    /// The event of the register's record after which they were read, where they were asked for.
+    pub register: Option<RegisterSeq>,
     /// When the last event was recorded.
     pub recorded: Option<Micros>,
 }
@@ -62,6 +65,7 @@ pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
     let offers = some(asked.offers).map(|it| offers::ask_bare(&conn, &mut all, it));
     let accounts = asked.accounts.map(|(programme, caps)| accounts::ask(&conn, &mut all, programme, caps));
     let trusts = some(asked.trusts).map(|it| register::ask_trusts(&conn, &mut all, it));
+    let register = some(asked.trusts).map(|_| register::record::ask_head(&mut all));
     let last = asked.last.map(|(programme, seq)| events::ask_recorded(&mut all, programme, seq));
     let all = all.ask(&conn).await?;
     let offers = all.read(offers, offers::read_bare)?;
@@ -71,6 +75,7 @@ pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
         offers: offers.into_iter().map(|it| (it.id, it)).collect(),
         accounts: all.read(accounts, |row| Ok(accounts::read_at(row)?.1))?,
         trusts: trusts.into_iter().map(|it| (it.uid, it)).collect(),
+        register: all.read(register, register::record::read_last)?.pop(),
         recorded: all.read(last, |row| Ok(Micros(row.get(0)?)))?.pop(),
     })
 }

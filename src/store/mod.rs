@@ -31,6 +31,7 @@ pub mod page;
 pub mod placements;
 pub mod referrals;
 pub mod register;
+pub mod request_checks;
 pub mod requests;
 pub mod schema;
 mod step;

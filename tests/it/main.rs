@@ -59,6 +59,7 @@ mod references;
 mod referrals;
 mod refusals;
 mod register;
+mod register_record;
 mod replicas;
 mod responsible;
 mod roles;

@@ -92,12 +92,22 @@ pub(crate) fn verify(db: &Db, extra: &[&str]) -> (i32, serde_json::Value) {
     (output.code, output.json)
 }
 
-/// Every book is proved; the heads they are proved up to.
+/// Every record is proved; the heads that the programmes' are proved up to.
 pub(crate) fn proved(db: &Db) -> Vec<(i64, String)> {
     let (code, reports) = verify(db, &[]);
     assert_eq!(code, 0, "{reports:#}");
-    let head = |report: &serde_json::Value| {
-        (report["sequence"].as_i64().unwrap(), report["hash"].as_str().unwrap().to_owned())
-    };
-    reports.as_array().unwrap().iter().map(head).collect()
+    let (register, programmes) = reports.as_array().unwrap().split_last().unwrap();
+    assert_eq!(register["programme"], "register");
+    programmes.iter().map(head).collect()
+}
+
+/// The register's record is proved; the head it is proved up to.
+pub(crate) fn proved_register(db: &Db) -> (i64, String) {
+    let (code, reports) = verify(db, &["--programme", "register"]);
+    assert_eq!(code, 0, "{reports:#}");
+    head(&reports[0])
+}
+
+fn head(report: &serde_json::Value) -> (i64, String) {
+    (report["sequence"].as_i64().unwrap(), report["hash"].as_str().unwrap().to_owned())
 }

@@ -17,13 +17,15 @@ use crate::domain::ids::{LaCode, Programme, ReferralId, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
 use crate::domain::referral::Referral;
+use crate::domain::register_record::RegisterSeq;
 use crate::domain::school::{Ending, TrustKind};
 use crate::domain::terms::{RuleId, Terms};
 use crate::store::{Readable, StoreError, books, offers, register};
 
-/// Locks the register inside a write transaction, so that identify never sees half of an import.
-pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<(), StoreError> {
-    register::lock(from).await
+/// Locks the register inside a write transaction, so that a decision never sees half of an import. Returns the last event
+/// of its record, which says what the register and the files say.
+pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<RegisterSeq, StoreError> {
+    Ok(register::lock(from).await?.last())
 }
 
 /// Everybody eligible, by recipient: each standalone school, each MAT with its eligible schools; apart from those that fit no

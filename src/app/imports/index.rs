@@ -2,6 +2,7 @@
 //!
 //! Both in short transactions, and both taken up again by the next import or start when a process dies in between.
 
+use super::record::RegisterAppender;
 use crate::app::retry::retried;
 use crate::app::{App, Result};
 use crate::domain::time::{Micros, Now};
@@ -117,6 +118,18 @@ impl App {
     /// recorded there last.
     pub(in crate::app) async fn register_now(&self, locked: &WriteTx) -> store::Result<Now> {
         Ok(self.clock().now_after(store::imports::last_recorded(locked).await?))
+    }
+
+    /// A write transaction that holds the register's lock, and what appends to its record, which has begun.
+    pub(super) async fn locked_record(&self) -> store::Result<(WriteTx, RegisterAppender)> {
+        let tx = self.begin_write().await?;
+        let locked = store::register::lock(&tx).await;
+        let (tx, head) = tx.proceed(locked).await?;
+        if !head.has_begun() {
+            tx.rollback().await?;
+            return Err(StoreError::Unreadable("the register's record has not begun".to_owned()));
+        }
+        Ok((tx, RegisterAppender::after(head)))
     }
 
     /// A write transaction that holds the register's lock.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::record::{DoneBy, imported_file};
 use super::rows::Parsed;
 use super::{Door, Header, Outcome, Progress, Reply, agree, fingerprint};
 use crate::app::clock::new_id;
@@ -14,6 +15,7 @@ use crate::app::retry::retried;
 use crate::app::{App, AppError, Result, Violation, again};
 use crate::domain::event::Hash;
 use crate::domain::ids::ImportId;
+use crate::domain::register_record::{ImportedFile, RegisterBody};
 use crate::domain::role::Caller;
 use crate::store::imports::{Import, Problem, Rows, State};
 use crate::store::requests::Stored;
@@ -43,6 +45,8 @@ struct Plan {
     /// Every import landed for the same date when it was compared.
     compared: Vec<ImportId>,
     fingerprint: Hash,
+    /// What the record will say of the file, once its rows are staged.
+    file: Option<ImportedFile>,
 }
 
 /// What came of trying to land.
@@ -121,11 +125,14 @@ impl Job {
             replaced_by: None,
             indexed: false,
         };
-        (Plan { import, problems, notes, replaced: None, compared: Vec::new(), fingerprint }, Arc::new(rows))
+        let plan = Plan { import, problems, notes, replaced: None, compared: Vec::new(), fingerprint, file: None };
+        (plan, Arc::new(rows))
     }
 
     async fn carry(&self, plan: &mut Plan, rows: Arc<Rows>) -> Result<Reply<Outcome>> {
-        let mut staged = false;
+        if !self.header.validate_only {
+            self.app.begin_register_record().await?;
+        }
         for _ in 0..COMPARISONS {
             let repeats = self.compare(plan, &rows).await?;
             if self.header.validate_only {
@@ -133,9 +140,9 @@ impl Job {
                 let outcome = Outcome { import: None, dry_run: true, ..would };
                 return Ok(Reply { answer: (self.encode)(&outcome), fresh: Some(outcome) });
             }
-            if !staged && repeats.is_none() {
+            if plan.file.is_none() && repeats.is_none() {
                 self.stage(plan, &rows).await?;
-                staged = true;
+                plan.file = Some(self.hash(plan).await?);
             }
             match retried(|| self.land(plan)).await? {
                 Landing::Done(reply) => {
@@ -224,10 +231,22 @@ impl Job {
         Ok(())
     }
 
+    /// Hashes the rows as they are stored, before the lock is taken: they change no more.
+    async fn hash(&self, plan: &Plan) -> Result<ImportedFile> {
+        let (store, import) = (self.app.store(), &plan.import);
+        let accepted = retried(|| store::imports::rows_hash(store, import.kind, import.id)).await?;
+        let findings = retried(|| store::imports::findings_hash(store, import.id)).await?;
+        if accepted.count != import.accepted {
+            let (stored, staged) = (accepted.count, import.accepted);
+            tracing::warn!(import = %import.id, stored, staged, "staged rows were cleaned away");
+            return Err(AppError::Unavailable);
+        }
+        Ok(imported_file(import, (accepted, findings)))
+    }
+
     /// The one transaction that makes an import count.
     async fn land(&self, plan: &Plan) -> store::Result<Landing> {
-        let tx = self.app.begin_write().await?;
-        store::register::lock(&tx).await?;
+        let (tx, mut record) = self.app.locked_record().await?;
         // Found here after a lost COMMIT that had succeeded, or when the same request came twice at once.
         if let Some(stored) = store::requests::one(&tx, &self.caller.actor, self.header.request).await? {
             tx.confirm().await?;
@@ -248,19 +267,29 @@ impl Job {
             ..it
         });
         store::imports::put(&tx, &replaced.iter().collect::<Vec<_>>()).await?;
+        let done_by = DoneBy { actor: &self.caller.actor, request: self.header.request };
         let outcome = match earlier {
-            Some(earlier) => plan.repeat(earlier),
+            Some(earlier) => {
+                record.append(done_by, now, RegisterBody::ImportRepeated { import: earlier.id }, None)?;
+                plan.repeat(earlier)
+            }
             None => {
                 let staged = store::imports::find(&tx, plan.import.id).await?;
-                if staged.is_none_or(|it| it.state != State::Staging) {
+                let is_staged = staged.is_some_and(|it| it.state == State::Staging);
+                let Some(file) = plan.file.clone().filter(|_| is_staged) else {
                     tx.rollback().await?;
                     return Err(StoreError::Away("the staged rows were cleaned away".to_owned()));
-                }
+                };
+                record.append(done_by, now, RegisterBody::ImportLanded { import: plan.import.id, file }, None)?;
                 let landed = Import { state: State::Landed, imported_at: now.at, ..plan.import.clone() };
                 store::imports::put(&tx, &[&landed]).await?;
                 plan.outcome(Some(landed.id))
             }
         };
+        if let Some(replaced) = &replaced {
+            record.append(done_by, now, RegisterBody::ImportReplaced { import: replaced.id, by }, None)?;
+        }
+        record.write(&tx).await?;
         let answer = (self.encode)(&outcome);
         let stored = Stored {
             actor: self.caller.actor.clone(),

@@ -5,8 +5,11 @@
 //! its size. An import that fails or is torn leaves rows that nobody sees; [`App::clean_staging`] deletes them.
 
 mod agree;
+mod answer;
+mod begin;
 mod index;
 mod land;
+mod record;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -24,9 +27,10 @@ use crate::import::{Limits, Reading, read_ofsted, read_register};
 use crate::store;
 pub use crate::store::imports::{Filter, Import, Kind, Problem, State};
 use crate::store::page::Page;
+pub use answer::{Denial, Withdrawal};
 use land::Job;
 use rows::Parsed;
-pub use withdraw::{AffectedOffer, Denial, EncodeWithdrawn, Withdrawal, Withdrawn};
+pub use withdraw::{AffectedOffer, EncodeWithdrawn, Withdrawn};
 
 /// The longest file name kept.
 const FILE_NAME: usize = 255;

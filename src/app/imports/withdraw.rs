@@ -8,18 +8,17 @@
 
 use tracing::Instrument as _;
 
+use super::record::DoneBy;
 use super::{Import, Reply, State, fingerprint, finished};
 use crate::app::clock::new_id;
 use crate::app::eligibility;
 use crate::app::retry::retried;
 use crate::app::{App, AppError, Result, Violation, again, authorise};
-use crate::domain::book::approval::{
-    self, WITHDRAW_IMPORT, asked_before, check, check_withdrawal, required, would_be_required,
-};
+use crate::domain::book::approval::{self, WITHDRAW_IMPORT, asked_before, check, required, would_be_required};
 use crate::domain::book::statement::{self, Statement};
-use crate::domain::event::Hash;
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::Micros;
@@ -31,10 +30,6 @@ use crate::store::{self, WriteTx};
 const ASK: &str = "RegisterService/WithdrawImport";
 /// The method that gives an approval.
 const RPC: &str = "ApprovalService/GiveApproval";
-/// The method that denies one.
-const DENY: &str = "ApprovalService/DenyApproval";
-/// The method that takes one back.
-const WITHDRAW: &str = "ApprovalService/WithdrawApproval";
 /// What is asked for, in a refusal.
 const ASKED: &str = "withdrawing an import";
 /// The longest reason kept.
@@ -49,26 +44,6 @@ pub struct AffectedOffer {
     pub offer: OfferId,
     /// Its schools that are not eligible by the files that remain.
     pub urns: Vec<Urn>,
-}
-
-/// A withdrawal that is to be denied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
-    /// The caller's id of the mutation.
-    pub request: RequestId,
-    /// The approval.
-    pub approval: ApprovalId,
-    /// Why, not empty.
-    pub reason: String,
-}
-
-/// An approval that is to be taken back by whoever asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Withdrawal {
-    /// The caller's id of the mutation.
-    pub request: RequestId,
-    /// The approval.
-    pub approval: ApprovalId,
 }
 
 /// What withdrawing changed.
@@ -114,6 +89,7 @@ impl App {
         }
         let (app, caller, reason) = (self.clone(), caller.clone(), reason.trim().to_owned());
         let asked = async move {
+            app.begin_register_record().await?;
             let ask = || app.ask_to_withdraw(&caller, (request, id), &reason, validate_only);
             retried(ask).await?.map_err(AppError::from)
         };
@@ -128,7 +104,7 @@ impl App {
         validate_only: bool,
     ) -> Result<std::result::Result<Vec<u8>, Refusal>> {
         let fingerprint = fingerprint(ASK, &[id.0.as_bytes(), reason.as_bytes()]);
-        let tx = self.locked().await?;
+        let (tx, mut record) = self.locked_record().await?;
         let kept = store::requests::one(&tx, &caller.actor, request).await?;
         let answer = kept.map(|it| again(&it, ASK, fingerprint)).transpose();
         let (tx, answer) = tx.proceed(answer).await?;
@@ -164,30 +140,18 @@ impl App {
         }
         let stated = self.statement(&tx, caller, &import).await;
         let (tx, statement) = tx.proceed(stated).await?;
-        let now = self.register_now(&tx).await?.at;
-        let new = StoredApproval {
-            id: ApprovalId(new_id()),
-            programme: None,
-            action: WITHDRAW_IMPORT.to_owned(),
-            opened: None,
-            change: None,
-            statement: Some(statement),
-            expires: Some(now.plus_days(APPROVALS_EXPIRE_DAYS)),
-            subject: id.0,
-            reason: Some(reason.to_owned()),
-            requested_by: caller.actor.clone(),
-            requested_subject: caller.subject,
-            request: Some(request),
-            requested_at: now,
-            state: approval::State::Open,
-            answered_subject: None,
-            denied: None,
-            denied_reason: None,
-        };
+        let now = self.register_now(&tx).await;
+        let (tx, now) = tx.proceed(now).await?;
+        let expires_at = now.at.plus_days(APPROVALS_EXPIRE_DAYS);
+        let new = opened(caller, (request, id), (reason, &statement), (now.at, expires_at));
         store::approvals::put(&tx, std::slice::from_ref(&new)).await?;
+        let (approval, token_subject) = (new.id, caller.subject);
+        let opened = RegisterBody::ApprovalOpened { approval, import: id, statement, expires_at, token_subject };
+        record.append(DoneBy { actor: &caller.actor, request }, now, opened, Some(reason))?;
+        record.write(&tx).await?;
         let (actor, rpc, approval) = (caller.actor.clone(), ASK.to_owned(), Some(new.id));
         let kept = Stored { actor, request, rpc, fingerprint, answer: Vec::new(), approval };
-        store::requests::keep(&tx, &[kept], now).await?;
+        store::requests::keep(&tx, &[kept], now.at).await?;
         tx.commit().await?;
         Ok(Err(required(new.id, ASKED)))
     }
@@ -208,6 +172,7 @@ impl App {
         authorise(caller, Action::Import)?;
         let (app, caller) = (self.clone(), caller.clone());
         let carried = async move {
+            app.begin_register_record().await?;
             let reply = retried(|| app.carry_withdrawal(&caller, (request, approval), encode)).await?;
             if reply.fresh.is_some() {
                 app.index_landed().await;
@@ -226,75 +191,12 @@ impl App {
         let (app, caller) = (self.clone(), caller.clone());
         let checked = async move {
             let tx = app.locked().await?;
-            let done = app.judged(&tx, &caller, approval).await;
+            let done = app.judged(&tx, &caller, approval, app.clock().now().at).await;
             let (tx, done) = tx.proceed(done).await?;
             tx.rollback().await?;
             Ok(done)
         };
         finished(tokio::spawn(checked.in_current_span())).await
-    }
-
-    /// Denies an approval to withdraw an import: nothing is carried out. With `validate_only` nothing is written.
-    ///
-    /// # Errors
-    /// [`Reason::SelfApproval`], [`Reason::ApprovalNotOpen`]; [`AppError::NotFound`] for an approval of something else.
-    pub async fn deny_withdrawal(
-        &self,
-        caller: &Caller,
-        Denial { request, approval, reason }: &Denial,
-        validate_only: bool,
-        encode: fn(&StoredApproval) -> Vec<u8>,
-    ) -> Result<Vec<u8>> {
-        authorise(caller, Action::Import)?;
-        let fingerprint = fingerprint(DENY, &[approval.0.as_bytes(), reason.as_bytes()]);
-        let call = Call { approval: *approval, request: *request, rpc: DENY, fingerprint };
-        retried(async || self.end_withdrawal(caller, &call, Ending::Denied(reason), validate_only, encode).await).await
-    }
-
-    /// Takes an approval to withdraw an import back, as whoever asked for it. With `validate_only` nothing is written.
-    ///
-    /// # Errors
-    /// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`]; [`AppError::NotFound`] for an approval of something else.
-    pub async fn take_back_withdrawal(
-        &self,
-        caller: &Caller,
-        Withdrawal { request, approval }: Withdrawal,
-        validate_only: bool,
-        encode: fn(&StoredApproval) -> Vec<u8>,
-    ) -> Result<Vec<u8>> {
-        authorise(caller, Action::Import)?;
-        let fingerprint = fingerprint(WITHDRAW, &[approval.0.as_bytes()]);
-        let call = Call { approval, request, rpc: WITHDRAW, fingerprint };
-        retried(async || self.end_withdrawal(caller, &call, Ending::Withdrawn, validate_only, encode).await).await
-    }
-
-    /// Ends an approval that carries nothing out, and keeps the answer; a call made again is answered as before.
-    async fn end_withdrawal(
-        &self,
-        caller: &Caller,
-        call: &Call,
-        ending: Ending<'_>,
-        validate_only: bool,
-        encode: fn(&StoredApproval) -> Vec<u8>,
-    ) -> Result<Vec<u8>> {
-        let tx = self.locked().await?;
-        if let Some(stored) = store::requests::one(&tx, &caller.actor, call.request).await? {
-            tx.confirm().await?;
-            return again(&stored, call.rpc, call.fingerprint);
-        }
-        let ended = ended(&tx, caller, (call.approval, ending), self.clock().now().at).await;
-        let (tx, ended) = tx.proceed(ended).await?;
-        let answer = encode(&ended);
-        if validate_only {
-            tx.rollback().await?;
-            return Ok(answer);
-        }
-        store::approvals::put(&tx, std::slice::from_ref(&ended)).await?;
-        let (actor, rpc, fingerprint) = (caller.actor.clone(), call.rpc.to_owned(), call.fingerprint);
-        let stored = Stored { actor, request: call.request, rpc, fingerprint, answer: answer.clone(), approval: None };
-        store::requests::keep(&tx, std::slice::from_ref(&stored), self.register_now(&tx).await?.at).await?;
-        tx.commit().await?;
-        Ok(answer)
     }
 
     /// Withdraws under the register's lock and keeps both answers, unless this request has done so already.
@@ -305,7 +207,7 @@ impl App {
         encode: EncodeWithdrawn,
     ) -> Result<Reply<Withdrawn>> {
         let fingerprint = fingerprint(RPC, &[approval.0.as_bytes()]);
-        let tx = self.locked().await?;
+        let (tx, mut record) = self.locked_record().await?;
         let kept = store::requests::one(&tx, &caller.actor, request).await?;
         let answer = kept.map(|it| again(&it, RPC, fingerprint)).transpose();
         let (tx, answer) = tx.proceed(answer).await?;
@@ -314,22 +216,30 @@ impl App {
             tx.confirm().await?;
             return Ok(Reply { answer, fresh: None });
         }
+        let now = self.register_now(&tx).await;
+        let (tx, now) = tx.proceed(now).await?;
         let done = if is_unanswered {
             // Earlier versions withdrew first and answered apart: a process that died in between left this to be made up.
             self.taken_back(&tx, approval).await
         } else {
-            self.judged(&tx, caller, approval).await
+            self.judged(&tx, caller, approval, now.at).await
         };
         let (tx, done) = tx.proceed(done).await?;
-        let now = self.register_now(&tx).await?.at;
         store::approvals::put(&tx, std::slice::from_ref(&done.approval)).await?;
         let answer = (encode.given)(&done);
+        if !is_unanswered {
+            let (done_by, token_subject) = (DoneBy { actor: &caller.actor, request }, caller.subject);
+            record.append(done_by, now, RegisterBody::ApprovalGiven { approval, token_subject }, None)?;
+            let withdrawn = RegisterBody::ImportWithdrawn { import: done.import.id, approval };
+            record.append(done_by, now, withdrawn, None)?;
+        }
+        record.write(&tx).await?;
         if is_unanswered {
             store::requests::answer(&tx, (&caller.actor, request), &answer).await?;
         } else {
             let (actor, rpc) = (caller.actor.clone(), RPC.to_owned());
             let stored = Stored { actor, request, rpc, fingerprint, answer: answer.clone(), approval: None };
-            store::requests::keep(&tx, std::slice::from_ref(&stored), now).await?;
+            store::requests::keep(&tx, std::slice::from_ref(&stored), now.at).await?;
         }
         if let Some(request) = done.approval.request {
             store::requests::answer(&tx, (&done.approval.requested_by, request), &(encode.asked)(&done)).await?;
@@ -339,8 +249,8 @@ impl App {
     }
 
     /// Withdraws the import of an approval, and judges what that does against what the approval states.
-    async fn judged(&self, tx: &WriteTx, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
-        let done = withdrawn(tx, caller, approval, self.clock().now().at).await?;
+    async fn judged(&self, tx: &WriteTx, caller: &Caller, approval: ApprovalId, now: Micros) -> Result<Withdrawn> {
+        let done = withdrawn(tx, caller, approval, now).await?;
         store::imports::put(tx, &[&done.import]).await?;
         tx.plan_anew().await?;
         let affected = eligibility::affected(self, tx).await?;
@@ -371,53 +281,42 @@ impl App {
     }
 }
 
-/// A call that is answered once: about which approval, under which id, and what it is.
-#[derive(Debug)]
-struct Call {
-    approval: ApprovalId,
-    request: RequestId,
-    rpc: &'static str,
-    fingerprint: Hash,
-}
-
-/// How an approval ends that carries nothing out.
-#[derive(Debug, Clone, Copy)]
-enum Ending<'a> {
-    /// By the second person, who says why.
-    Denied(&'a str),
-    /// By whoever asked.
-    Withdrawn,
-}
-
-/// The approval ended so by this caller, if they may; not written.
-async fn ended(
-    from: &impl store::Readable,
+/// The approval that this call opens.
+fn opened(
     caller: &Caller,
-    (approval, ending): (ApprovalId, Ending<'_>),
-    now: Micros,
-) -> Result<StoredApproval> {
-    match ending {
-        Ending::Denied(reason) => {
-            let waiting = may_be_answered(from, approval, caller, now).await?;
-            let (state, answered_subject) = (approval::State::Denied(caller.actor.clone()), caller.subject);
-            Ok(StoredApproval { state, answered_subject, denied_reason: Some(reason.to_owned()), ..waiting })
-        }
-        Ending::Withdrawn => {
-            let found = asked(from, approval).await?;
-            check_withdrawal(approval, &found.asked_by(), &found.state.at(now, found.expires), &caller.person())?;
-            Ok(StoredApproval { state: approval::State::Withdrawn, ..found })
-        }
+    (request, import): (RequestId, ImportId),
+    (reason, statement): (&str, &Statement),
+    (now, expires): (Micros, Micros),
+) -> StoredApproval {
+    StoredApproval {
+        id: ApprovalId(new_id()),
+        programme: None,
+        action: WITHDRAW_IMPORT.to_owned(),
+        opened: None,
+        change: None,
+        statement: Some(statement.clone()),
+        expires: Some(expires),
+        subject: import.0,
+        reason: Some(reason.to_owned()),
+        requested_by: caller.actor.clone(),
+        requested_subject: caller.subject,
+        request: Some(request),
+        requested_at: now,
+        state: approval::State::Open,
+        answered_subject: None,
+        denied: None,
+        denied_reason: None,
     }
 }
 
-async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<StoredApproval> {
+pub(super) async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<StoredApproval> {
     let found = store::approvals::find(from, &[approval], &[], &[]).await?;
     let found = found.into_iter().find(|it| it.id == approval && it.action == WITHDRAW_IMPORT);
     found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))
 }
 
 /// The approval that waits, if this caller may give or deny it.
-async fn may_be_answered(
+pub(super) async fn may_be_answered(
     from: &impl store::Readable,
     approval: ApprovalId,
     caller: &Caller,

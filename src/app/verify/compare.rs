@@ -17,6 +17,7 @@ use crate::domain::role::Reach;
 use crate::domain::school::HandPlacement;
 use crate::store::approvals::StoredApproval;
 use crate::store::loose::Rows;
+use crate::store::register::record;
 use crate::store::{
     ReadTx, StoreError, account_days, accounts, approvals, awards, books, entry_decisions, offers, placements,
     referrals,
@@ -26,6 +27,7 @@ use crate::store::{
 pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, report: &mut Report) -> Result<()> {
     let facts = &folded.facts;
     compare_head(snapshot, folded, report).await?;
+    compare_cited(snapshot, folded, report).await?;
     compare_terms(facts, terms, report);
     compare_offers(snapshot, facts, report).await?;
     compare_accounts(snapshot, folded, report).await?;
@@ -78,6 +80,21 @@ async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -
         Ok(None) => report.differs("the book: there are terms, and it is not there"),
         Err(StoreError::Unreadable(why)) => report.differs(format!("the book: it cannot be read: {why}")),
         Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// What events cite of the register's record has to be in it.
+async fn compare_cited(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -> Result<()> {
+    let Some(cited) = folded.cited else { return Ok(()) };
+    let last = match record::head(snapshot).await {
+        Ok(head) => head.last(),
+        // The register's report says so.
+        Err(StoreError::Unreadable(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if cited > last {
+        report.differs(format!("an event cites event {cited} of the register's record, which ends with {last}"));
     }
     Ok(())
 }

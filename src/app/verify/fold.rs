@@ -41,6 +41,8 @@ pub(super) struct Folded {
     pub(super) placed: HashMap<Urn, Seq>,
     /// Funds that the terms bring with them and an entry moved: from then on they are stored.
     pub(super) moved: HashSet<AccountId>,
+    /// The event of the register's record that was cited last.
+    pub(super) cited: Option<Seq>,
 }
 
 /// Folds one book, whose terms are stored under this hash, and compares. Events, entries and the fold run beside each
@@ -163,7 +165,8 @@ struct Fold {
 impl Fold {
     fn new(facts: Facts, pages: mpsc::Receiver<Entries>) -> Self {
         let report = Report::new(facts.programme.programme.clone());
-        let folded = Folded { facts, next_entry: EntrySeq(1), placed: HashMap::new(), moved: HashSet::new() };
+        let folded =
+            Folded { facts, next_entry: EntrySeq(1), placed: HashMap::new(), moved: HashSet::new(), cited: None };
         Self { folded, report, ahead: Vec::new().into_iter(), pages, stored_as: Vec::new() }
     }
 
@@ -191,6 +194,7 @@ impl Fold {
                     recorded.event.entries = entries;
                     self.link(&recorded);
                     self.text(&recorded.event, text);
+                    self.cite(&recorded.event);
                     self.apply(&recorded.event);
                 }
                 Err(why) => self.report.differs(format!("event {seq}: it cannot be read: {why}")),
@@ -269,6 +273,24 @@ impl Fold {
             (Some(Err(wrong)), _) => format!("its text: {wrong}"),
         };
         self.report.differs(format!("event {}: {wrong}", event.seq));
+    }
+
+    /// Events that rest on the register cite its record, later ones no earlier event of it; those from before there was one
+    /// cite none.
+    fn cite(&mut self, event: &Event) {
+        let Self { folded, report, .. } = self;
+        match (event.body.register_seq(), folded.cited) {
+            (Some(at), Some(before)) if at < before => {
+                report.differs(format!(
+                    "event {}: it cites event {at} of the register's record, after {before}",
+                    event.seq
+                ));
+            }
+            (None, Some(_)) if event.body.rests_on_register() => {
+                report.differs(format!("event {}: it cites no event of the register's record", event.seq));
+            }
+            (at, before) => folded.cited = at.or(before),
+        }
     }
 
     fn apply(&mut self, event: &Event) {

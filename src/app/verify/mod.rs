@@ -1,4 +1,4 @@
-//! Proves a book: folds its record from the first event and holds the current state against it.
+//! Proves the records: folds each from its first event and holds the current state against it.
 //!
 //! One snapshot; the log in pages, in order, read ahead while the page before is folded. It trusts nothing it can
 //! compute: every number, hash, text, bucket, balance, award, offer, contact, placement and approval is derived anew and
@@ -6,6 +6,7 @@
 
 mod compare;
 mod fold;
+mod register;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use super::terms::Loaded;
 use super::{AppError, Result};
 use crate::domain::book::Facts;
 use crate::domain::event::{Hash, Seq, genesis};
-use crate::domain::ids::Programme;
+use crate::domain::ids::RecordName;
 use crate::domain::terms::Terms;
 use crate::store::books::LoadedTerms;
 use crate::store::loose::{self, Rows};
+use crate::store::register::record;
 use crate::store::{ReadTx, Store, books, events};
 
 /// Differences named of one book; the count goes on.
@@ -47,8 +49,8 @@ impl Expected {
 /// What verifying one book found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The book.
-    pub programme: Programme,
+    /// Whose record.
+    pub programme: RecordName,
     /// Its last event.
     pub seq: Seq,
     /// The hash of it.
@@ -69,7 +71,8 @@ impl Report {
     }
 
     /// What is known before the first event.
-    fn new(programme: Programme) -> Self {
+    fn new(record: impl Into<RecordName>) -> Self {
+        let programme = record.into();
         let hash = genesis(&programme);
         Self { programme, seq: Seq(0), hash, entries: 0, differences: Vec::new(), count: 0 }
     }
@@ -94,16 +97,17 @@ impl Report {
     }
 }
 
-/// Verifies every book, or only one, over one snapshot.
+/// Verifies every record, or only one, over one snapshot: the programmes' by name, then the register's.
 ///
 /// # Errors
-/// [`AppError::NotFound`] for an unknown programme, and for an expected head where there is no book;
-/// [`AppError::Unavailable`]; [`AppError::Bug`] for what is wrong where there is no book to say it of.
-pub async fn verify(store: &Store, only: Option<&Programme>, expected: Option<Expected>) -> Result<Vec<Report>> {
+/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for what is wrong where
+/// there is no record to say it of.
+pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<Expected>) -> Result<Vec<Report>> {
     let snapshot = store.snapshot().await?;
+    let wanted = |name: &str| only.is_none_or(|only| only.as_str() == name);
     let Rows { rows: all, keyless: mut stray } = books::terms_of_books(&snapshot).await?;
     let mut reports = Vec::new();
-    for (name, terms) in all.into_iter().filter(|(name, _)| only.is_none_or(|only| only.as_str() == name)) {
+    for (name, terms) in all.into_iter().filter(|(name, _)| wanted(name)) {
         match terms.and_then(|terms| Ok((begin(&terms)?, terms.sha256))) {
             Ok((facts, sha256)) => reports.push(fold::book(store, &snapshot, facts, sha256).await?),
             Err(wrong) => stray.push(format!("terms of {name}: {wrong}")),
@@ -113,6 +117,9 @@ pub async fn verify(store: &Store, only: Option<&Programme>, expected: Option<Ex
         for (table, programme) in loose::of_no_programme(&snapshot).await? {
             stray.push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
         }
+    }
+    if wanted(RecordName::Register.as_str()) {
+        reports.push(register::record(&snapshot).await?);
     }
     match (reports.first_mut(), only) {
         (Some(report), _) => stray.into_iter().for_each(|it| report.differs(it)),
@@ -140,15 +147,18 @@ fn begin(row: &LoadedTerms) -> std::result::Result<Facts, String> {
 /// The record must contain the expected head: a record cut or rewritten since does not.
 async fn hold_against(snapshot: &ReadTx, reports: &mut [Report], expected: Expected) -> Result<()> {
     for report in reports.iter() {
-        let page = events::each_of_book(snapshot, &report.programme, (expected.seq, expected.seq), 1).await?;
-        if page.first().is_some_and(|it| it.hash == Some(expected.hash)) {
+        let is_there = match &report.programme {
+            RecordName::Programme(programme) => {
+                let page = events::each_of_book(snapshot, programme, (expected.seq, expected.seq), 1).await?;
+                page.first().is_some_and(|it| it.hash == Some(expected.hash))
+            }
+            RecordName::Register => record::has(snapshot, expected.seq, expected.hash).await?,
+        };
+        if is_there {
             return Ok(());
         }
     }
     let head = format!("event {} with hash {}", expected.seq, expected.hash);
-    if reports.is_empty() {
-        return Err(AppError::NotFound(head));
-    }
     for report in reports {
         report.differs(format!("{head} is not in the record"));
     }

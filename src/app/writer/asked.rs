@@ -86,6 +86,15 @@ impl Asked {
         }
     }
 
+    /// Whether a command rests on what the register or the files say, as far as that can be told before anything is read.
+    pub(super) fn reads_register(&self) -> bool {
+        let schools = [&self.placed, &self.entries, &self.seated];
+        self.identifies
+            || schools.iter().any(|it| !it.is_empty())
+            || !self.entries_given.is_empty()
+            || !self.approved.is_empty()
+    }
+
     fn add(&mut self, command: &Command) {
         self.awards.extend(command.award());
         match command {

@@ -16,6 +16,7 @@ use crate::domain::book::{Command, Facts, claims as claim_rules};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Programme, RequestId, Uid, Urn};
 use crate::domain::offer::Recipient;
+use crate::domain::register_record::RegisterSeq;
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
@@ -72,9 +73,8 @@ pub(super) struct Known {
 }
 
 /// Loads the facts these commands are decided against, and what these requests were answered before; of commands that were
-/// `answered`, only what handing the answer out takes. Inside a write
-/// transaction the book is locked already; identify also takes the register's lock, so that it never sees half of an
-/// import.
+/// `answered`, only what handing the answer out takes. Inside a write transaction the book is locked already; whatever rests on
+/// the register or the files also takes the register's lock, so that it never sees half of an import.
 pub(super) async fn load(
     from: &impl Readable,
     terms: &TermsCache,
@@ -89,6 +89,9 @@ pub(super) async fn load(
     facts.rules = head.rules;
     let mut asked = Asked::of(commands, today);
     answered.iter().for_each(|(request, command)| asked.add_answered(*request, command));
+    if asked.reads_register() {
+        facts.register_seq = Some(eligibility::lock_register(from).await?);
+    }
     load_approvals(from, &asked, &mut facts).await?;
     load_referrals(from, &asked, (&loaded.terms, today), &mut facts).await?;
     load_awards(from, &asked, &mut facts).await?;
@@ -98,7 +101,6 @@ pub(super) async fn load(
     load_days(from, commands, today, &mut facts).await?;
     load_moved(from, commands, now.at, &mut facts).await?;
     if asked.identifies {
-        eligibility::lock_register(from).await?;
         let listed = facts.listed.keys().copied();
         facts.candidates = Some(eligibility::candidates(from, &loaded.terms, listed, today).await.map_err(sort)?);
     }
@@ -320,11 +322,27 @@ async fn load_most(
     let last = Some((&programme, last));
     let found = group::read(from, group::Asked { requests, offers: bare, accounts, trusts: &trusts, last }).await?;
     facts.offers.extend(found.offers.into_iter().filter(|(_, offer)| offer.programme == programme));
+    if !trusts.is_empty() {
+        read_after(facts, found.register)?;
+    }
     facts.trust_names = found.trusts.values().map(|it| (it.uid, it.name.clone())).collect();
     facts.trusts = eligibility::trust_answers(found.trusts);
     let stored = found.accounts.iter().map(|it| it.id).collect();
     found.accounts.into_iter().for_each(|it| facts.ledger.put(it));
     Ok(Most { stored, answers: found.answers, recorded: found.recorded })
+}
+
+/// Notes after which event of its record the register was read. All of a group's reading is after the same one.
+///
+/// # Errors
+/// [`StoreError::Busy`] where something landed or went in between: to be read anew.
+pub(super) fn read_after(facts: &mut Facts, at: Option<RegisterSeq>) -> Result<(), StoreError> {
+    let is_other = facts.register_seq.zip(at).is_some_and(|(before, at)| before != at);
+    if is_other {
+        return Err(StoreError::Busy("the register changed while it was read".to_owned()));
+    }
+    facts.register_seq = facts.register_seq.or(at);
+    Ok(())
 }
 
 pub(super) fn sort(error: AppError) -> Unloadable {

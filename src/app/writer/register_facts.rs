@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::asked::Asked;
-use super::facts::{Unloadable, sort};
+use super::facts::{Unloadable, read_after, sort};
 use crate::app::eligibility;
 use crate::domain::Date;
 use crate::domain::book::Facts;
@@ -25,6 +25,7 @@ pub(super) async fn load_responsible(
     let contacted = asked.contacted.iter().filter_map(|id| facts.offers.get(id));
     let urns: Vec<Urn> = contacted.filter_map(Offer::follows_register).collect();
     if !urns.is_empty() {
+        read_after(facts, Some(eligibility::lock_register(from).await?))?;
         let programme = &facts.programme.programme;
         facts.responsible = eligibility::responsible_bodies(from, programme, &urns, today).await.map_err(sort)?;
     }
@@ -52,7 +53,6 @@ pub(super) async fn load_referrals(
     let approved = found.iter().filter(|it| asked.approved.contains(&it.id)).flat_map(|it| &it.urns);
     let urns: BTreeSet<Urn> = asked.seated.iter().chain(approved).copied().collect();
     if !urns.is_empty() {
-        eligibility::lock_register(from).await?;
         (facts.seats, facts.endings) = eligibility::seats(from, terms, &urns, today).await.map_err(sort)?;
     }
     facts.referrals.extend(found.into_iter().map(|it| (it.id, it)));
@@ -75,7 +75,6 @@ pub(super) async fn load_entries(
     if urns.is_empty() {
         return Ok(());
     }
-    eligibility::lock_register(from).await?;
     facts.entry_schools = eligibility::entry_schools(from, terms, &urns, today).await.map_err(sort)?;
     let decided = entry_decisions::of_programme(from, terms.programme()).await?;
     facts.entry_decisions = decided.into_iter().filter(|it| urns.contains(&it.urn)).map(|it| (it.urn, it)).collect();

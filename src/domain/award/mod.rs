@@ -227,7 +227,9 @@ impl Award {
     /// The award that an `awarded` event makes; nothing for any other event.
     #[must_use]
     pub fn from_event(event: &Event) -> Option<Self> {
-        let EventBody::Awarded { award, unit, amount, fund, cap, rate, support } = &event.body else { return None };
+        let EventBody::Awarded { award, unit, amount, fund, cap, rate, support, .. } = &event.body else {
+            return None;
+        };
         Some(Self {
             id: *award,
             offer: event.offer?,

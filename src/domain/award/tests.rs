@@ -37,6 +37,7 @@ fn ten(support: Support) -> Award {
         cap: None,
         rate: days.then_some(Pence(60_000)),
         support,
+        register_seq: None,
     };
     Award::from_event(&event(1, body)).unwrap()
 }

@@ -74,6 +74,7 @@ impl Facts {
                 cap: terms.cap,
                 rate: terms.rate,
                 support: terms.support,
+                register_seq: None,
             };
             made.push(award);
             drafts.push(Draft::of(offer.id, on, body).with_text(Some(new.text.clone())).posting(line.postings));

@@ -447,6 +447,14 @@ impl Decided {
         Self { drafts, answer, warnings: Vec::new() }
     }
 
+    /// Has the events that rest on the register or the files cite the event of its record that they were read after.
+    pub(super) fn citing(mut self, register: Option<Seq>) -> Self {
+        if let Some(at) = register {
+            self.drafts.iter_mut().for_each(|draft| draft.body.cite(at));
+        }
+        self
+    }
+
     pub(super) fn warn_of_dioceses(mut self, schools: usize) -> Self {
         if schools > 0 {
             self.warnings.push(Warning::DioceseUnknown(schools));

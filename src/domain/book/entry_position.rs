@@ -181,7 +181,7 @@ impl Facts {
         Refusal::none_of(changed.into_iter().chain(self.book_closed()))?;
         let today = context.now.today;
         let given = Draft::of_book(today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
-        let decided = Draft::of_book(today, EventBody::EntryDecided { approval, urn, met });
+        let decided = Draft::of_book(today, EventBody::EntryDecided { approval, urn, met, register_seq: None });
         Ok(Decided::new(vec![given, decided], Answer::Approved(approval, Approved::Entry(urn))))
     }
 

@@ -350,7 +350,7 @@ fn a_decision_without_its_approval_breaks_the_record() {
 
 fn decide_as(body: &mut EventBody, change: impl Fn(&mut ApprovalId, &mut Urn, &mut bool)) {
     match body {
-        EventBody::EntryDecided { approval, urn, met } => change(approval, urn, met),
+        EventBody::EntryDecided { approval, urn, met, .. } => change(approval, urn, met),
         other => panic!("{other:?}"),
     }
 }

@@ -26,10 +26,10 @@ impl Facts {
                 }
             }
             EventBody::RulesAdopted { version } => self.adopt(*version, event),
-            EventBody::Placed { urn, placement } => {
+            EventBody::Placed { urn, placement, .. } => {
                 self.placements.insert(*urn, *placement);
             }
-            EventBody::EntryDecided { approval, urn, met } => self.note_entry((*approval, *urn, *met), event),
+            EventBody::EntryDecided { approval, urn, met, .. } => self.note_entry((*approval, *urn, *met), event),
             EventBody::ApprovalOpened { approval, .. } => {
                 self.approvals.extend(Approval::from_event(event).map(|opened| (*approval, opened)));
             }

@@ -185,7 +185,8 @@ impl Facts {
                     }
                     did.updated = did.updated.saturating_add(1);
                     taken.extend(schools.iter().map(|school| (school.urn, offer.id)));
-                    let body = EventBody::SchoolsAdded { schools: schools.into_iter().map(listed).collect() };
+                    let schools = schools.into_iter().map(listed).collect();
+                    let body = EventBody::SchoolsAdded { schools, register_seq: None };
                     drafts.push(Draft::of(offer.id, context.now.today, body));
                 }
                 None => {
@@ -208,7 +209,7 @@ impl Facts {
         let made = drafts.iter().filter_map(made_for).collect();
         for (referral, offer) in self.confirmed(candidates, (&made, &taken), reach) {
             did.confirmed.push(referral);
-            let body = EventBody::ReferralConfirmed { referral, offer };
+            let body = EventBody::ReferralConfirmed { referral, offer, register_seq: None };
             drafts.push(Draft { offer: Some(offer), ..Draft::of_book(context.now.today, body) });
         }
         Decided::new(drafts, Answer::Identified(did)).warn_of_dioceses(assumed)
@@ -279,6 +280,7 @@ impl Facts {
             responsible: candidate.responsible.clone(),
             terms: Hash(self.programme.terms),
             schools: schools.iter().map(|it| listed(it)).collect(),
+            register_seq: None,
         }
     }
 

@@ -144,6 +144,9 @@ pub struct Facts {
     pub entry_regions: HashMap<Urn, Option<Region>>,
     /// What the files say of schools whose entry position is decided; of those only that a file names.
     pub entry_schools: HashMap<Urn, EntrySchool>,
+    /// The event of the register's record after which these facts read the register and the files; nothing where they
+    /// read neither.
+    pub register_seq: Option<Seq>,
     /// Entry positions that two people decided.
     pub entry_decisions: BTreeMap<Urn, EntryDecision>,
     /// The version of the rules that the programme has adopted so far: rules that a version added ask for it.
@@ -189,6 +192,7 @@ impl ResponsibleAnswer {
             from: offer.responsible.clone(),
             to: self.body.clone(),
             trust: self.trust,
+            register_seq: None,
         })
     }
 }
@@ -234,6 +238,7 @@ impl Facts {
             given: None,
             entry_regions: HashMap::new(),
             entry_schools: HashMap::new(),
+            register_seq: None,
             entry_decisions: BTreeMap::new(),
             rules: RulesVersion::V1,
             broken: Vec::new(),
@@ -246,6 +251,10 @@ impl Facts {
     /// # Errors
     /// A [`Fault`]; the facts are as they were.
     pub fn decide(&self, command: &Command, context: &mut Context<'_>) -> Result<Decided, Fault> {
+        Ok(self.decide_uncited(command, context)?.citing(self.register_seq))
+    }
+
+    fn decide_uncited(&self, command: &Command, context: &mut Context<'_>) -> Result<Decided, Fault> {
         self.within_reach(command, context.reach, &context.person())?;
         let today = context.now.today;
         match command {
@@ -457,7 +466,7 @@ impl Facts {
             }
             RegisterAnswer::Unplaced { name } => {
                 Refusal::none_of(unsuitable.into_iter().flatten())?;
-                let body = EventBody::Placed { urn, placement };
+                let body = EventBody::Placed { urn, placement, register_seq: None };
                 let draft = Draft::of_book(today, body);
                 Ok(Decided::new(
                     vec![draft.with_text(Some(reason.to_owned()))],

@@ -204,6 +204,7 @@ impl Facts {
             rule: rule.to_string(),
             ground: new.ground.clone(),
             token_subject: context.subject,
+            register_seq: None,
         };
         Ok(answered(referral, None, vec![draft(new.on, body, &new.reason)]).warn_if_past(new.on, context.now))
     }
@@ -233,8 +234,8 @@ impl Facts {
         Refusal::none_of(refusals.chain(self.book_closed()).chain(unseated).chain(barred))?;
         let candidate = candidate.ok_or(Fault::Bug("a referral of no school"))?;
         let (offer, made, exceptional) = self.granted(it, candidate, context)?;
-        let approved =
-            EventBody::ReferralApproved { referral: it.id, offer, exceptional, token_subject: context.subject };
+        let (token_subject, register_seq) = (context.subject, None);
+        let approved = EventBody::ReferralApproved { referral: it.id, offer, exceptional, token_subject, register_seq };
         let approved = Draft { offer: Some(offer), ..draft(on, approved, reason) };
         let made = made.map(|body| Draft::of(offer, on, body));
         let drafts = made.into_iter().chain([approved]).collect();
@@ -256,7 +257,7 @@ impl Facts {
         if let Some(offer) = self.offer_to(candidate.recipient) {
             let new = candidate.schools.iter().filter(|it| !offer.schools.contains_key(&it.urn));
             let schools: Vec<_> = new.map(listed).collect();
-            let added = (!schools.is_empty()).then_some(EventBody::SchoolsAdded { schools });
+            let added = (!schools.is_empty()).then_some(EventBody::SchoolsAdded { schools, register_seq: None });
             return Ok((offer.id, added, exceptional));
         }
         let schools: Vec<&CandidateSchool> = candidate.schools.iter().collect();

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Event;
-use crate::domain::ids::{BadId, Programme};
+use super::{Body, Event};
+use crate::domain::ids::BadId;
 use crate::domain::period::Period;
 
 /// A SHA-256, shown as lower-case hex.
@@ -46,10 +46,10 @@ impl<'de> Deserialize<'de> for Hash {
     }
 }
 
-/// The hash that the first event of a book is chained to.
+/// The hash that the first event of a record is chained to: of a programme's, or of another by its name.
 #[must_use]
-pub fn genesis(programme: &Programme) -> Hash {
-    Hash(Sha256::new().chain_update(b"tsio book v1\n").chain_update(programme.as_str()).finalize().into())
+pub fn genesis(record: &impl AsRef<str>) -> Hash {
+    Hash(Sha256::new().chain_update(b"tsio book v1\n").chain_update(record.as_ref()).finalize().into())
 }
 
 /// The salted hash of a free text, which is all the record keeps of it.
@@ -65,11 +65,10 @@ pub fn text_hash(salt: &[u8], text: &str) -> Hash {
 /// field. `body` is the JSON exactly as it is stored. The last field is the number of ledger entries, then each entry's fields:
 /// number, account, verb, amount, period. `docs/record.md` describes it for those who verify an export offline.
 #[must_use]
-pub fn chain(previous: Hash, programme: &Programme, event: &Event, body: &str) -> Hash {
-    let mut to = Encoder(Sha256::new());
-    to.0.update(b"tsio event v1\n");
+pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>, body: &str) -> Hash {
+    let mut to = Encoder::new(b"tsio event v1\n");
     to.0.update(previous.0);
-    to.text(programme.as_str());
+    to.text(record.as_ref());
     to.number(event.seq.0);
     to.text(event.body.kind());
     to.optional(event.offer.as_ref(), |to, id| to.0.update(id.0.as_bytes()));
@@ -93,25 +92,42 @@ pub fn chain(previous: Hash, programme: &Programme, event: &Event, body: &str) -
         to.number(entry.amount);
         to.text(period);
     }
-    Hash(to.0.finalize().into())
+    to.finish()
 }
 
-struct Encoder(Sha256);
+/// Writes values into a SHA-256 in the one encoding of the records: see [`chain`].
+#[derive(Debug)]
+pub struct Encoder(Sha256);
 
 impl Encoder {
-    fn text(&mut self, text: &str) {
+    /// Begins with these bytes, as they are.
+    #[must_use]
+    pub fn new(begin: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(begin))
+    }
+
+    /// A text: its length in bytes, then its UTF-8.
+    pub fn text(&mut self, text: &str) {
         self.0.update((text.len() as u64).to_be_bytes());
         self.0.update(text);
     }
 
-    fn number(&mut self, number: i64) {
+    /// A number, as 8 big-endian bytes.
+    pub fn number(&mut self, number: i64) {
         self.0.update(number.to_be_bytes());
     }
 
-    fn optional<T>(&mut self, field: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
+    /// One byte 0, or one byte 1 and the field.
+    pub fn optional<T>(&mut self, field: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
         self.0.update([u8::from(field.is_some())]);
         if let Some(field) = field {
             write(self, field);
         }
+    }
+
+    /// The hash of all that was written.
+    #[must_use]
+    pub fn finish(self) -> Hash {
+        Hash(self.0.finalize().into())
     }
 }

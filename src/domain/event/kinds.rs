@@ -1,6 +1,7 @@
 //! The kinds of events: their names in the record, what each is about, and whether it changes what an offer's etag covers.
 
-use super::EventBody;
+use super::{Body, EventBody, Seq};
+use crate::domain::award::Support;
 use crate::domain::ids::{AwardId, ReferralId};
 
 impl EventBody {
@@ -91,6 +92,60 @@ impl EventBody {
         }
     }
 
+    /// Whether it rests on what the register or the files say. An award does where it names a partner, who has to be a trust
+    /// of the register.
+    #[must_use]
+    pub const fn rests_on_register(&self) -> bool {
+        matches!(
+            self,
+            Self::Identified { .. }
+                | Self::SchoolsAdded { .. }
+                | Self::ResponsibleBodyChanged { .. }
+                | Self::Placed { .. }
+                | Self::EntryDecided { .. }
+                | Self::Awarded { support: Support::Credit { .. }, .. }
+                | Self::ReferralRaised { .. }
+                | Self::ReferralApproved { .. }
+                | Self::ReferralConfirmed { .. }
+        )
+    }
+
+    /// The event of the register's record after which it was decided, where that was recorded.
+    #[must_use]
+    pub const fn register_seq(&self) -> Option<Seq> {
+        match self {
+            Self::Identified { register_seq, .. }
+            | Self::SchoolsAdded { register_seq, .. }
+            | Self::ResponsibleBodyChanged { register_seq, .. }
+            | Self::Placed { register_seq, .. }
+            | Self::EntryDecided { register_seq, .. }
+            | Self::Awarded { register_seq, .. }
+            | Self::ReferralRaised { register_seq, .. }
+            | Self::ReferralApproved { register_seq, .. }
+            | Self::ReferralConfirmed { register_seq, .. } => *register_seq,
+            _ => None,
+        }
+    }
+
+    /// Has it cite this event of the register's record, if it rests on what that covers.
+    pub const fn cite(&mut self, at: Seq) {
+        if !self.rests_on_register() {
+            return;
+        }
+        match self {
+            Self::Identified { register_seq, .. }
+            | Self::SchoolsAdded { register_seq, .. }
+            | Self::ResponsibleBodyChanged { register_seq, .. }
+            | Self::Placed { register_seq, .. }
+            | Self::EntryDecided { register_seq, .. }
+            | Self::Awarded { register_seq, .. }
+            | Self::ReferralRaised { register_seq, .. }
+            | Self::ReferralApproved { register_seq, .. }
+            | Self::ReferralConfirmed { register_seq, .. } => *register_seq = Some(at),
+            _ => {}
+        }
+    }
+
     /// Whether it changes what an offer's etag covers: its state, schools, contacts and awards.
     #[must_use]
     pub const fn moves_etag(&self) -> bool {
@@ -175,5 +230,11 @@ impl EventBody {
             | Self::ReferralConfirmed { referral, .. } => Some(*referral),
             _ => None,
         }
+    }
+}
+
+impl Body for EventBody {
+    fn kind(&self) -> &'static str {
+        self.kind()
     }
 }

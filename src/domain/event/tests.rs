@@ -61,7 +61,7 @@ fn example() -> [(Event, &'static str); 3] {
         recorded: Micros(1_633_446_000_000_000),
         reason_code: None,
         text_hash: None,
-        body: EventBody::Placed { urn: urn(100_001), placement: HandPlacement::Maintained },
+        body: EventBody::Placed { urn: urn(100_001), placement: HandPlacement::Maintained, register_seq: None },
         entries: Vec::new(),
     };
     let entry = |seq, account, amount| Entry {
@@ -117,7 +117,7 @@ fn the_chain_covers_every_field() {
     let [(event, body), _, (posted, _)] = example();
     let mut seen = std::collections::HashSet::from([hash(FIRST).0]);
     let mut differs = |what: &str, previous: &str, programme: &str, event: Event, body: &str| {
-        let linked = chain(hash(previous), &programme.parse().unwrap(), &event, body);
+        let linked = chain(hash(previous), &programme.parse::<Programme>().unwrap(), &event, body);
         assert!(seen.insert(linked.0), "{what} is not covered");
     };
     let with = |change: &dyn Fn(&mut Event)| {
@@ -181,9 +181,10 @@ fn bodies() -> Vec<(EventBody, String)> {
         responsible,
         terms,
         schools,
+        register_seq: None,
     };
     let closed = |outcome| EventBody::Closed { outcome, released: Vec::new() };
-    let placed = |placement| EventBody::Placed { urn: urn(100_001), placement };
+    let placed = |placement| EventBody::Placed { urn: urn(100_001), placement, register_seq: None };
     let la = ResponsibleBody::LocalAuthority(LaCode::new(330).unwrap());
     let diocese = ResponsibleBody::Diocese("Ely".to_owned());
     #[rustfmt::skip]
@@ -194,7 +195,7 @@ fn bodies() -> Vec<(EventBody, String)> {
             format!(r#"{{"kind":"identified","recipient":{{"standalone":100003}},"name":"A","region":"south-west","trust":null,"responsible":{{"local_authority":330}},"terms":"{hex}","schools":[]}}"#)),
         (identified(Recipient::Standalone(urn(100_003)), None, diocese, vec![]),
             format!(r#"{{"kind":"identified","recipient":{{"standalone":100003}},"name":"A","region":"south-west","trust":null,"responsible":{{"diocese":"Ely"}},"terms":"{hex}","schools":[]}}"#)),
-        (EventBody::SchoolsAdded { schools: vec![listed] },                               format!(r#"{{"kind":"schools_added","schools":[{school}]}}"#)),
+        (EventBody::SchoolsAdded { schools: vec![listed], register_seq: None },                               format!(r#"{{"kind":"schools_added","schools":[{school}]}}"#)),
         (EventBody::Contacted { party: Party::ResponsibleBody, urn: None },               r#"{"kind":"contacted","party":"responsible_body","urn":null}"#.into()),
         (EventBody::Contacted { party: Party::School, urn: Some(urn(100_003)) },          r#"{"kind":"contacted","party":"school","urn":100003}"#.into()),
         (EventBody::ContactCorrected { contact: Seq(12) },                                r#"{"kind":"contact_corrected","contact":12}"#.into()),
@@ -243,7 +244,7 @@ fn entry_bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let approval = ApprovalId(uuid(id));
     vec![
-        (EventBody::EntryDecided { approval, urn: urn(100_001), met: true },
+        (EventBody::EntryDecided { approval, urn: urn(100_001), met: true, register_seq: None },
             format!(r#"{{"kind":"entry_decided","approval":"{id}","urn":100001,"met":true}}"#)),
         (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: Some(Region::SouthWest), before: Some(true), offers: None }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":false,"region":"south-west","before":true}},"expires_at":7}}"#)),
@@ -280,7 +281,16 @@ fn money_bodies() -> Vec<(EventBody, String)> {
     let (on, amount) = (day("2022-03-31"), Pence(500));
     let invoice = Reference::read("inv-1").ok();
     let leader: Actor = "leader-1".parse().unwrap();
-    let awarded = |unit, cap, rate, support| EventBody::Awarded { award, unit, amount: 4, fund, cap, rate, support };
+    let awarded = |unit, cap, rate, support| EventBody::Awarded {
+        award,
+        unit,
+        amount: 4,
+        fund,
+        cap,
+        rate,
+        support,
+        register_seq: None,
+    };
     let asked = |action: &str, change| EventBody::ApprovalOpened {
         approval,
         action: action.to_owned(),
@@ -352,7 +362,16 @@ fn claim_bodies() -> Vec<(EventBody, String)> {
     let (award, fund, on) = (AwardId(uuid(id)), AccountId(uuid(id)), day("2022-03-31"));
     let invoice = Reference::read("inv-1").ok();
     let leader: Actor = "leader-1".parse().unwrap();
-    let awarded = |unit, cap, rate, support| EventBody::Awarded { award, unit, amount: 4, fund, cap, rate, support };
+    let awarded = |unit, cap, rate, support| EventBody::Awarded {
+        award,
+        unit,
+        amount: 4,
+        fund,
+        cap,
+        rate,
+        support,
+        register_seq: None,
+    };
     // SHA-256 of `tsio issuer v1`, a newline and `OAKTRUST`.
     let key = "2187a3f5fe8d5e278e077066ad6a0f25b4cb867802fe0e3474e66a8edfd6d3cd";
     let claim = |issuer: Option<&str>, total| ClaimPart {
@@ -385,7 +404,7 @@ fn referral_bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let referral = ReferralId(uuid(id));
     let raised = |subject, region, origin| EventBody::ReferralRaised {
-        referral, subject, urns: vec![urn(100_001)], name: "Ash".into(), region, origin, rule: "E3_EXCEPTIONAL".into(), ground: "would_benefit".into(), token_subject: None,
+        referral, subject, urns: vec![urn(100_001)], name: "Ash".into(), region, origin, rule: "E3_EXCEPTIONAL".into(), ground: "would_benefit".into(), token_subject: None, register_seq: None,
     };
     vec![
         (raised(Subject::School(urn(100_001)), Region::SouthWest, Origin::SelfIdentified),
@@ -393,14 +412,14 @@ fn referral_bodies() -> Vec<(EventBody, String)> {
         (raised(Subject::Trust(uid(9)), Region::WestMidlands, Origin::Exceptional),
             format!(r#"{{"kind":"referral_raised","referral":"{id}","subject":{{"trust":9}},"urns":[100001],"name":"Ash","region":"west-midlands","origin":"exceptional","rule":"E3_EXCEPTIONAL","ground":"would_benefit"}}"#)),
         (EventBody::ResponsibleBodyChanged {
-            from: ResponsibleBody::LocalAuthority(crate::domain::ids::LaCode::new(886).unwrap()), to: ResponsibleBody::Diocese("Ely".into()), trust: None },
+            from: ResponsibleBody::LocalAuthority(crate::domain::ids::LaCode::new(886).unwrap()), to: ResponsibleBody::Diocese("Ely".into()), trust: None, register_seq: None },
             r#"{"kind":"responsible_body_changed","from":{"local_authority":886},"to":{"diocese":"Ely"},"trust":null}"#.to_owned()),
         (EventBody::ReferralDiscussed { referral, held_with: None }, format!(r#"{{"kind":"referral_discussed","referral":"{id}"}}"#)),
         (EventBody::ReferralDiscussed { referral, held_with: Some(DiscussionPartner::RegionalSchoolsCommissioner) },
             format!(r#"{{"kind":"referral_discussed","referral":"{id}","held_with":"regional_schools_commissioner"}}"#)),
-        (EventBody::ReferralConfirmed { referral, offer: OfferId(referral.0) },
+        (EventBody::ReferralConfirmed { referral, offer: OfferId(referral.0), register_seq: None },
             format!(r#"{{"kind":"referral_confirmed","referral":"{id}","offer":"{id}"}}"#)),
-        (EventBody::ReferralApproved { referral, offer: OfferId(referral.0), exceptional: vec![urn(100_001)], token_subject: None },
+        (EventBody::ReferralApproved { referral, offer: OfferId(referral.0), exceptional: vec![urn(100_001)], token_subject: None, register_seq: None },
             format!(r#"{{"kind":"referral_approved","referral":"{id}","offer":"{id}","exceptional":[100001]}}"#)),
         (EventBody::ReferralDeclined { referral, token_subject: None },  format!(r#"{{"kind":"referral_declined","referral":"{id}"}}"#)),
         (EventBody::ReferralWithdrawn { referral }, format!(r#"{{"kind":"referral_withdrawn","referral":"{id}"}}"#)),
@@ -419,6 +438,34 @@ fn every_body_keeps_its_json() {
         kinds.insert(body.kind());
     }
     assert_eq!(kinds, EventBody::KINDS.into(), "every kind has a row");
+}
+
+/// What rests on the register or the files says after which event of the register's record they were read.
+#[test]
+fn a_body_cites_the_registers_record_where_it_rests_on_it() {
+    let resting = [
+        "identified",
+        "schools_added",
+        "responsible_body_changed",
+        "placed",
+        "entry_decided",
+        "referral_raised",
+        "referral_approved",
+        "referral_confirmed",
+    ];
+    let all = bodies().into_iter().chain(entry_bodies()).chain(money_bodies()).chain(referral_bodies());
+    for (mut body, json) in all {
+        let rests = resting.contains(&body.kind())
+            || matches!(body, EventBody::Awarded { support: Support::Credit { .. }, .. });
+        assert_eq!(body.register_seq(), None);
+        body.cite(Seq(12));
+        let wanted =
+            if rests { format!(r#"{},"register_seq":12}}"#, json.trim_end_matches('}')) } else { json.clone() };
+        assert_eq!(body.register_seq().is_some(), rests, "{json}");
+        let cited = serde_json::to_string(&body).unwrap();
+        assert_eq!(cited.replace('}', ""), wanted.replace('}', ""), "{json}");
+        assert_eq!(serde_json::from_str::<EventBody>(&cited).unwrap(), body);
+    }
 }
 
 /// "Fields are added, never renamed or removed": an older reader skips what it does not know, and an event written

@@ -267,7 +267,8 @@ impl Offer {
     /// The offer that an `identified` event makes; nothing for any other event.
     #[must_use]
     pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
-        let EventBody::Identified { recipient, name, region, trust, responsible, terms, schools } = &event.body else {
+        let EventBody::Identified { recipient, name, region, trust, responsible, terms, schools, .. } = &event.body
+        else {
             return None;
         };
         Some(Self {
@@ -311,7 +312,7 @@ impl Offer {
     /// Folds one more event of this offer into it. Total: an event that does not concern an offer changes nothing.
     pub fn apply(&mut self, event: &Event) {
         match &event.body {
-            EventBody::SchoolsAdded { schools } => {
+            EventBody::SchoolsAdded { schools, .. } => {
                 self.schools.extend(schools.iter().map(|school| (school.urn, school.clone())));
             }
             EventBody::Contacted { party, urn } => self.add_contact(*party, *urn, event),

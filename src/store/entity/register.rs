@@ -142,5 +142,7 @@ entity! {
     /// The one row that imports, withdrawals and identify lock.
     lock = "register_lock" {
         #[sea_orm(primary_key, auto_increment = false)] id: i64,
+        next_seq: i64,
+        head: Option<Vec<u8>>,
     }
 }

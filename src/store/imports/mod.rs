@@ -3,57 +3,29 @@
 //! Rows are staged in short transactions under an import nobody sees, and count from the moment its state says so. What
 //! the rows mean together is in [`super::register`] and [`super::ofsted`].
 
+mod hashes;
 mod staged;
 
 use sea_orm::sea_query::SimpleExpr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QueryResult, Set};
-use serde::{Deserialize, Serialize};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult, Set,
+};
 use uuid::Uuid;
 
 use super::books::{actor, hash};
 use super::bulk::{insert_missing, select_by_place, upsert_all};
 use super::condition::{Condition, How, Operand, compare};
 use super::entity::register::{import, problem};
+use super::loose::{Rows as StoredRows, each};
 use super::page::Page;
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, ImportId};
-use crate::domain::offer::named;
+pub use crate::domain::register_record::{FileKind as Kind, ImportState as State};
 use crate::domain::time::Micros;
+pub use hashes::{findings_hash, rows_hash};
 pub(crate) use staged::{Establishment, Group, Link, Member, Month, Rows};
-
-named! {
-    /// What a file is.
-    Kind {
-        /// GIAS groups.
-        Groups = "groups",
-        /// GIAS group membership.
-        Membership = "membership",
-        /// GIAS links.
-        Links = "links",
-        /// GIAS establishments.
-        Establishments = "establishments",
-        /// Ofsted management information.
-        Ofsted = "ofsted",
-    }
-}
-
-named! {
-    /// Whether an import counts.
-    State {
-        /// Its rows are being written; nobody sees it.
-        Staging = "staging",
-        /// Its rows are being deleted; nobody sees it.
-        Discarded = "discarded",
-        /// It counts.
-        Landed = "landed",
-        /// Another import took its place.
-        Replaced = "replaced",
-        /// Withdrawn by two people.
-        Withdrawn = "withdrawn",
-    }
-}
 
 /// One import of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,6 +181,16 @@ pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Impor
     Ok(found.into_iter().filter(|it| it.state == State::Discarded || it.imported_at < before).collect())
 }
 
+/// Every import that people may see, to be held against the record.
+///
+/// # Errors
+/// As the database has it.
+pub async fn all(from: &impl Readable) -> Result<StoredRows<ImportId, Import>> {
+    let sql = "SELECT * FROM imports WHERE state NOT IN ('staging', 'discarded')";
+    let id = |row: &QueryResult| Ok(ImportId(row.try_get("", "id")?));
+    each(&from.at(), sql, vec![], id, |it| read(import::Model::from_query_result(it, "")?)).await
+}
+
 /// Imports of which the search by name does not know yet.
 ///
 /// # Errors
@@ -269,7 +251,8 @@ pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
     upsert_all::<import::Entity, _>(tx, rows.collect(), &[C::Id], &update).await
 }
 
-/// The latest time recorded beside the programmes: of imports, of approvals about them, and of terms. Read under the
+/// The latest time recorded beside the programmes: of imports, of approvals about them, of events of the
+/// register's record, and of terms. Read under the
 /// register's lock, what is recorded next comes after it.
 ///
 /// # Errors
@@ -277,6 +260,7 @@ pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
 pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
     let sql = "SELECT MAX(latest) FROM (SELECT MAX(imported_at) AS latest FROM imports \
                UNION ALL SELECT MAX(requested_at) FROM approvals WHERE programme IS NULL \
+               UNION ALL SELECT recorded_at FROM register_events WHERE seq = (SELECT next_seq - 1 FROM register_lock) \
                UNION ALL SELECT MAX(loaded_at) FROM terms) AS times";
     let read = |row: &QueryResult| Ok(row.try_get_by_index::<Option<i64>>(0)?.map(Micros));
     Ok(select_by_place(&from.at(), sql, Vec::new(), read).await?.pop().flatten())

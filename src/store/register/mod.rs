@@ -5,34 +5,22 @@
 //! from the files' own rows; only the search by name has tables of its own ([`search`]).
 
 mod members;
+pub mod record;
 pub mod search;
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::LockType;
-use sea_orm::{EntityTrait as _, FromQueryResult, QuerySelect as _};
+use sea_orm::FromQueryResult;
 
 use super::batch::Kind;
 use super::bulk::{among, numbers, select};
-use super::entity::register::lock;
 use super::offers::{uid, urn};
 use super::together::{At, Columns, Together};
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
 pub use members::{Membership, Of, history, members, sizes};
-
-/// Locks the register until the transaction ends: whoever lands or withdraws an import, and identify. A dry run, which
-/// reads one snapshot, needs no lock and takes none.
-///
-/// # Errors
-/// [`StoreError::Busy`] when another process holds it for too long.
-pub async fn lock(from: &impl Readable) -> Result<()> {
-    if from.can_lock() {
-        lock::Entity::find().lock(LockType::Update).all(&from.at().db).await?;
-    }
-    Ok(())
-}
+pub use record::{RegisterHead, lock};
 
 /// A school as the newest file that names it has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,164 @@
+//! Answers to an approval to withdraw an import that carry nothing out: the second person denies it, or whoever asked takes
+//! it back.
+
+use super::fingerprint;
+use super::record::DoneBy;
+use super::withdraw::{asked, may_be_answered};
+use crate::app::retry::retried;
+use crate::app::{App, Result, again, authorise};
+use crate::domain::book::approval::{self, check_withdrawal};
+use crate::domain::event::Hash;
+use crate::domain::ids::{ApprovalId, RequestId};
+use crate::domain::person::TokenSubject;
+use crate::domain::register_record::RegisterBody;
+use crate::domain::role::{Action, Caller};
+use crate::domain::time::Micros;
+use crate::store;
+use crate::store::approvals::StoredApproval;
+use crate::store::requests::Stored;
+
+/// The method that denies one.
+const DENY: &str = "ApprovalService/DenyApproval";
+/// The method that takes one back.
+const WITHDRAW: &str = "ApprovalService/WithdrawApproval";
+
+/// A withdrawal that is to be denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// The caller's id of the mutation.
+    pub request: RequestId,
+    /// The approval.
+    pub approval: ApprovalId,
+    /// Why, not empty.
+    pub reason: String,
+}
+
+/// An approval that is to be taken back by whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The caller's id of the mutation.
+    pub request: RequestId,
+    /// The approval.
+    pub approval: ApprovalId,
+}
+
+impl App {
+    /// Denies an approval to withdraw an import: nothing is carried out. With `validate_only` nothing is written.
+    ///
+    /// # Errors
+    /// [`crate::domain::refusal::Reason::SelfApproval`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of something else.
+    pub async fn deny_withdrawal(
+        &self,
+        caller: &Caller,
+        Denial { request, approval, reason }: &Denial,
+        validate_only: bool,
+        encode: fn(&StoredApproval) -> Vec<u8>,
+    ) -> Result<Vec<u8>> {
+        authorise(caller, Action::Import)?;
+        let fingerprint = fingerprint(DENY, &[approval.0.as_bytes(), reason.as_bytes()]);
+        let call = Call { approval: *approval, request: *request, rpc: DENY, fingerprint };
+        self.begin_register_record().await?;
+        retried(async || self.end_withdrawal(caller, &call, Ending::Denied(reason), validate_only, encode).await).await
+    }
+
+    /// Takes an approval to withdraw an import back, as whoever asked for it. With `validate_only` nothing is written.
+    ///
+    /// # Errors
+    /// [`crate::domain::refusal::Reason::ApprovalOfAnother`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of something else.
+    pub async fn take_back_withdrawal(
+        &self,
+        caller: &Caller,
+        Withdrawal { request, approval }: Withdrawal,
+        validate_only: bool,
+        encode: fn(&StoredApproval) -> Vec<u8>,
+    ) -> Result<Vec<u8>> {
+        authorise(caller, Action::Import)?;
+        let fingerprint = fingerprint(WITHDRAW, &[approval.0.as_bytes()]);
+        let call = Call { approval, request, rpc: WITHDRAW, fingerprint };
+        self.begin_register_record().await?;
+        retried(async || self.end_withdrawal(caller, &call, Ending::Withdrawn, validate_only, encode).await).await
+    }
+
+    /// Ends an approval that carries nothing out, and keeps the answer; a call made again is answered as before.
+    async fn end_withdrawal(
+        &self,
+        caller: &Caller,
+        call: &Call,
+        ending: Ending<'_>,
+        validate_only: bool,
+        encode: fn(&StoredApproval) -> Vec<u8>,
+    ) -> Result<Vec<u8>> {
+        let (tx, mut record) = self.locked_record().await?;
+        if let Some(stored) = store::requests::one(&tx, &caller.actor, call.request).await? {
+            tx.confirm().await?;
+            return again(&stored, call.rpc, call.fingerprint);
+        }
+        let now = self.register_now(&tx).await;
+        let (tx, now) = tx.proceed(now).await?;
+        let ended = ended(&tx, caller, (call.approval, ending), now.at).await;
+        let (tx, ended) = tx.proceed(ended).await?;
+        let answer = encode(&ended);
+        if validate_only {
+            tx.rollback().await?;
+            return Ok(answer);
+        }
+        store::approvals::put(&tx, std::slice::from_ref(&ended)).await?;
+        let (body, text) = ending.recorded(call.approval, caller.subject);
+        record.append(DoneBy { actor: &caller.actor, request: call.request }, now, body, text)?;
+        record.write(&tx).await?;
+        let (actor, rpc, fingerprint) = (caller.actor.clone(), call.rpc.to_owned(), call.fingerprint);
+        let stored = Stored { actor, request: call.request, rpc, fingerprint, answer: answer.clone(), approval: None };
+        store::requests::keep(&tx, std::slice::from_ref(&stored), now.at).await?;
+        tx.commit().await?;
+        Ok(answer)
+    }
+}
+
+/// A call that is answered once: about which approval, under which id, and what it is.
+#[derive(Debug)]
+struct Call {
+    approval: ApprovalId,
+    request: RequestId,
+    rpc: &'static str,
+    fingerprint: Hash,
+}
+
+/// How an approval ends that carries nothing out.
+#[derive(Debug, Clone, Copy)]
+enum Ending<'a> {
+    /// By the second person, who says why.
+    Denied(&'a str),
+    /// By whoever asked.
+    Withdrawn,
+}
+
+impl Ending<'_> {
+    /// What the register's record says of it, and its text.
+    fn recorded(&self, approval: ApprovalId, token_subject: Option<TokenSubject>) -> (RegisterBody, Option<&str>) {
+        match self {
+            Self::Denied(reason) => (RegisterBody::ApprovalDenied { approval, token_subject }, Some(reason)),
+            Self::Withdrawn => (RegisterBody::ApprovalWithdrawn { approval, token_subject }, None),
+        }
+    }
+}
+
+/// The approval ended so by this caller, if they may; not written.
+async fn ended(
+    from: &impl store::Readable,
+    caller: &Caller,
+    (approval, ending): (ApprovalId, Ending<'_>),
+    now: Micros,
+) -> Result<StoredApproval> {
+    match ending {
+        Ending::Denied(reason) => {
+            let waiting = may_be_answered(from, approval, caller, now).await?;
+            let (state, answered_subject) = (approval::State::Denied(caller.actor.clone()), caller.subject);
+            Ok(StoredApproval { state, answered_subject, denied_reason: Some(reason.to_owned()), ..waiting })
+        }
+        Ending::Withdrawn => {
+            let found = asked(from, approval).await?;
+            check_withdrawal(approval, &found.asked_by(), &found.state.at(now, found.expires), &caller.person())?;
+            Ok(StoredApproval { state: approval::State::Withdrawn, ..found })
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Events of the register's record: appended under the register's lock, in the transaction that changes what counts.
+
+use super::Import;
+use crate::domain::event::{Body as _, Event, Seq, chain, text_hash};
+use crate::domain::ids::{Actor, RecordName, RequestId};
+use crate::domain::register_record::{ImportedFile, RegisterBody, RowsHash};
+use crate::domain::time::Now;
+use crate::store::events::Recorded;
+use crate::store::register::RegisterHead;
+use crate::store::register::record::{self, Salt};
+use crate::store::{self, StoreError, WriteTx};
+
+/// Who does something, and under which id.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DoneBy<'a> {
+    pub(super) actor: &'a Actor,
+    pub(super) request: RequestId,
+}
+
+/// Numbers and chains events onto the head that is locked.
+#[derive(Debug)]
+pub(super) struct RegisterAppender {
+    head: RegisterHead,
+    events: Vec<Recorded<RegisterBody>>,
+    salts: Vec<Salt>,
+}
+
+impl RegisterAppender {
+    pub(super) const fn after(head: RegisterHead) -> Self {
+        Self { head, events: Vec::new(), salts: Vec::new() }
+    }
+
+    /// Adds an event; of its text the record keeps the salted hash alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Row`] for a body that has no JSON.
+    pub(super) fn append(
+        &mut self,
+        by: DoneBy<'_>,
+        now: Now,
+        body: RegisterBody,
+        text: Option<&str>,
+    ) -> store::Result<()> {
+        let seq = self.head.next;
+        let text_hash = text.map(|text| {
+            let salt = uuid::Uuid::new_v4().as_bytes().to_vec();
+            let hash = text_hash(&salt, text);
+            self.salts.push(Salt { seq, salt });
+            hash
+        });
+        let event = Event {
+            seq,
+            offer: None,
+            actor: by.actor.clone(),
+            request: by.request,
+            effective: now.today,
+            recorded: now.at,
+            reason_code: None,
+            text_hash,
+            body,
+            entries: Vec::new(),
+        };
+        let body = serde_json::to_string(&event.body).map_err(|error| StoreError::Row(error.to_string()))?;
+        let hash = chain(self.head.hash, &RecordName::Register, &event, &body);
+        self.head = RegisterHead { next: Seq(seq.0.saturating_add(1)), hash };
+        self.events.push(Recorded { kind: event.body.kind().to_owned(), event, body, hash });
+        Ok(())
+    }
+
+    /// Writes what was added, and the head.
+    ///
+    /// # Errors
+    /// As the database has it.
+    pub(super) async fn write(self, tx: &WriteTx) -> store::Result<()> {
+        record::append(tx, &self.head, &self.events, &self.salts).await
+    }
+}
+
+/// What the record says of an import's file.
+pub(super) fn imported_file(import: &Import, (accepted, findings): (RowsHash, RowsHash)) -> ImportedFile {
+    ImportedFile {
+        kind: import.kind,
+        as_at: import.as_at,
+        name: import.file_name.clone(),
+        sha256: import.sha256,
+        rows: import.rows,
+        accepted,
+        findings,
+        more_problems: import.more_problems,
+    }
+}

@@ -1,0 +1,282 @@
+//! Proves the register's record: folds it from its first event, and holds the imports, their rows and the approvals about
+//! them against it.
+
+use std::collections::BTreeMap;
+
+use super::{Report, Result};
+use crate::domain::book::approval::{State, WITHDRAW_IMPORT};
+use crate::domain::event::{Body as _, Hash, Seq, chain, text_hash};
+use crate::domain::ids::{ApprovalId, ImportId, RecordName};
+use crate::domain::register_record::{
+    ImportState, RecordedApproval, RecordedImport, RegisterEvent, RegisterSeq, RegisterState,
+};
+use crate::domain::time::Micros;
+use crate::store::approvals::{self, StoredApproval};
+use crate::store::imports::{self, Import};
+use crate::store::loose::Rows;
+use crate::store::register::record;
+use crate::store::{ReadTx, StoreError, request_checks};
+
+/// Events read at a time.
+const PAGE: u64 = 1_000;
+
+/// Differing requests named of each kind.
+const NAMED_REQUESTS: u64 = 100;
+
+/// The record, read and folded.
+struct Fold {
+    state: RegisterState,
+    report: Report,
+    /// Hashes of the texts that lie beside the record, by their event.
+    texts: BTreeMap<RegisterSeq, Hash>,
+}
+
+/// Verifies it over one snapshot.
+pub(super) async fn record(snapshot: &ReadTx) -> Result<Report> {
+    let report = Report::new(RecordName::Register);
+    let mut fold = Fold { state: RegisterState::default(), report, texts: BTreeMap::new() };
+    let mut first = Seq(i64::MIN);
+    loop {
+        let page = record::page(snapshot, first, PAGE).await?;
+        let next = page.last().and_then(|it| it.seq.0.checked_add(1)).map(Seq);
+        page.into_iter().for_each(|event| fold.event(event));
+        match next {
+            Some(next) => first = next,
+            None => break,
+        }
+    }
+    let Fold { state, mut report, texts } = fold;
+    report.unfinished(&state);
+    compare_head(snapshot, &mut report).await?;
+    let stored = approvals::about_imports(snapshot).await?;
+    let salts = record::salts(snapshot).await?;
+    compare_texts(&texts, &salts, (&state, &stored), &mut report);
+    compare_approvals(&state.approvals, &stored, &mut report);
+    compare_imports(snapshot, &state, &stored, &mut report).await?;
+    compare_requests(snapshot, &state, &mut report).await?;
+    Ok(report)
+}
+
+impl Fold {
+    fn event(&mut self, stored: record::StoredRegisterEvent) {
+        let Self { state, report, texts } = self;
+        let record::StoredRegisterEvent { seq, hash, recorded } = stored;
+        let expected = report.seq.0.saturating_add(1);
+        if seq.0 != expected {
+            report.differs(format!("event {seq}: event {expected} was expected"));
+        }
+        match recorded {
+            Ok(recorded) => {
+                let event: &RegisterEvent = &recorded.event;
+                let computed = chain(report.hash, &RecordName::Register, event, &recorded.body);
+                if computed != recorded.hash {
+                    report.differs(format!("event {seq}: its hash is {}, computed {computed}", recorded.hash));
+                }
+                let kind = event.body.kind();
+                if kind != recorded.kind {
+                    report.differs(format!("event {seq}: its kind is {:?}, its body says {kind}", recorded.kind));
+                }
+                texts.extend(event.text_hash.map(|hash| (seq, hash)));
+                for wrong in state.apply(event) {
+                    report.differs(format!("event {seq}: {wrong}"));
+                }
+            }
+            Err(why) => report.differs(format!("event {seq}: it cannot be read: {why}")),
+        }
+        report.seq = seq;
+        // One that cannot be read still says what the next is chained to.
+        report.hash = hash.unwrap_or(report.hash);
+    }
+}
+
+impl Report {
+    fn unfinished(&mut self, state: &RegisterState) {
+        if let Some(wrong) = state.unfinished() {
+            self.differs(format!("event {}: after it, {wrong}", self.seq));
+        }
+    }
+}
+
+async fn compare_head(snapshot: &ReadTx, report: &mut Report) -> Result<()> {
+    let (seq, hash) = (report.seq, report.hash);
+    match record::head(snapshot).await {
+        Ok(head) => {
+            report.compare("the head's sequence", &seq, &head.last());
+            report.compare("the head's hash", &hash, &head.hash);
+        }
+        Err(StoreError::Unreadable(why)) => report.differs(format!("the head: it cannot be read: {why}")),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Why an approval was asked for or denied, against the hash in the record. A text that is not there, nor its salt, was
+/// erased.
+fn compare_texts(
+    texts: &BTreeMap<RegisterSeq, Hash>,
+    salts: &Rows<RegisterSeq, Vec<u8>>,
+    (state, stored): (&RegisterState, &Rows<ApprovalId, StoredApproval>),
+    report: &mut Report,
+) {
+    report.keyless("register_salts", salts.keyless.clone());
+    for seq in salts.rows.keys().filter(|seq| !texts.contains_key(seq)) {
+        report.differs(format!("salt {seq}: there is no event with a text of this number"));
+    }
+    let mut check = |seq: RegisterSeq, what: String, text: Option<&String>| {
+        let salt = match salts.rows.get(&seq) {
+            Some(Ok(salt)) => Some(salt),
+            Some(Err(wrong)) => return report.differs(format!("salt {seq}: {wrong}")),
+            None => None,
+        };
+        let wrong = match (texts.get(&seq), text, salt) {
+            (None, None, _) | (Some(_), None, None) => return,
+            (Some(hash), Some(text), Some(salt)) if *hash == text_hash(salt, text) => return,
+            (Some(_), Some(_), Some(_)) => "is not the one it was recorded with",
+            (None, Some(_), _) => "is there, and was not recorded",
+            (Some(_), None, Some(_)) | (Some(_), Some(_), None) => "or its salt is missing: erasing takes both",
+        };
+        report.differs(format!("event {seq}: {what} {wrong}"));
+    };
+    for (id, recorded) in &state.approvals {
+        let Some(Ok(it)) = stored.rows.get(id) else { continue };
+        check(recorded.opened, format!("the reason of approval {id}"), it.reason.as_ref());
+        match (recorded.denied, it.denied_reason.as_ref()) {
+            (Some(seq), text) => check(seq, format!("the reason of denying approval {id}"), text),
+            (None, None) => {}
+            (None, Some(_)) => check(Seq(0), format!("a reason of denying approval {id}"), it.denied_reason.as_ref()),
+        }
+    }
+}
+
+fn compare_approvals(
+    recorded: &BTreeMap<ApprovalId, RecordedApproval>,
+    stored: &Rows<ApprovalId, StoredApproval>,
+    report: &mut Report,
+) {
+    report.keyless("approval", stored.keyless.clone());
+    for (id, recorded) in recorded {
+        match stored.rows.get(id) {
+            Some(Ok(stored)) => compare_approval(*id, recorded, stored, report),
+            Some(Err(wrong)) => report.differs(format!("approval {id}: {wrong}")),
+            None => report.differs(format!("approval {id}: the record makes it, the database does not have it")),
+        }
+    }
+    for (id, stored) in stored.rows.iter().filter(|(id, _)| !recorded.contains_key(id)) {
+        let wrong = stored.as_ref().err().map_or("the database has it, no event makes it", String::as_str);
+        report.differs(format!("approval {id}: {wrong}"));
+    }
+}
+
+fn compare_approval(id: ApprovalId, recorded: &RecordedApproval, stored: &StoredApproval, report: &mut Report) {
+    let action = WITHDRAW_IMPORT.to_owned();
+    report.compare(format!("approval {id} action"), &action, &stored.action);
+    report.compare(format!("approval {id} subject"), &recorded.import.0, &stored.subject);
+    report.compare(format!("approval {id} change"), &None, &stored.change);
+    report.compare(format!("approval {id} statement"), &recorded.statement, &stored.statement);
+    report.compare(format!("approval {id} expiry"), &recorded.expires, &stored.expires);
+    report.compare(format!("approval {id} requested by"), &recorded.requested_by, &stored.requested_by);
+    report.compare(format!("approval {id} requesting token"), &recorded.requested_subject, &stored.requested_subject);
+    report.compare(format!("approval {id} answering token"), &recorded.answered_subject, &stored.answered_subject);
+    report.compare(format!("approval {id} requested at"), &recorded.requested_at, &stored.requested_at);
+    report.compare(format!("approval {id} request"), &recorded.request, &stored.request);
+    report.compare(format!("approval {id} state"), &recorded.state, &stored.state);
+    report.compare(format!("approval {id} opening event"), &None, &stored.opened);
+    report.compare(format!("approval {id} denying event"), &None, &stored.denied);
+}
+
+async fn compare_imports(
+    snapshot: &ReadTx,
+    state: &RegisterState,
+    approvals: &Rows<ApprovalId, StoredApproval>,
+    report: &mut Report,
+) -> Result<()> {
+    let stored = imports::all(snapshot).await?;
+    report.keyless("import", stored.keyless);
+    for (id, recorded) in &state.imports {
+        match stored.rows.get(id) {
+            Some(Ok(import)) => {
+                compare_import(*id, recorded, import, report);
+                compare_reason(*id, import, (state, approvals), report);
+            }
+            Some(Err(wrong)) => report.differs(format!("import {id}: {wrong}")),
+            None => {
+                report.differs(format!("import {id}: the record has it, the database does not, or nobody sees it"));
+            }
+        }
+        compare_rows(snapshot, *id, recorded, report).await?;
+    }
+    for (id, import) in stored.rows.iter().filter(|(id, _)| !state.imports.contains_key(id)) {
+        let wrong = import.as_ref().err().map_or("the database has it, no event makes it", String::as_str);
+        report.differs(format!("import {id}: {wrong}"));
+    }
+    Ok(())
+}
+
+fn compare_import(id: ImportId, recorded: &RecordedImport, stored: &Import, report: &mut Report) {
+    let file = &recorded.file;
+    report.compare(format!("import {id} kind"), &file.kind, &stored.kind);
+    report.compare(format!("import {id} date"), &file.as_at, &stored.as_at);
+    report.compare(format!("import {id} state"), &recorded.state, &stored.state);
+    report.compare(format!("import {id} file name"), &file.name, &stored.file_name);
+    report.compare(format!("import {id} file's hash"), &file.sha256, &stored.sha256);
+    report.compare(format!("import {id} rows in the file"), &file.rows, &stored.rows);
+    report.compare(format!("import {id} rows that went in"), &file.accepted.count, &stored.accepted);
+    report.compare(format!("import {id} further problems"), &file.more_problems, &stored.more_problems);
+    report.compare(format!("import {id} imported by"), &recorded.imported_by, &stored.imported_by);
+    report.compare(format!("import {id} imported at"), &recorded.imported_at, &stored.imported_at);
+    report.compare(format!("import {id} withdrawn by"), &recorded.withdrawn_by, &stored.withdrawn_by);
+    report.compare(format!("import {id} replaced by"), &recorded.replaced_by, &stored.replaced_by);
+}
+
+/// Why an import was withdrawn lies with it and with the approval of that, which the record covers.
+fn compare_reason(
+    id: ImportId,
+    stored: &Import,
+    (state, approvals): (&RegisterState, &Rows<ApprovalId, StoredApproval>),
+    report: &mut Report,
+) {
+    let carried_out = |it: &&RecordedApproval| it.import == id && matches!(it.state, State::CarriedOut(_));
+    let by = state.approvals.iter().find(|(_, it)| carried_out(it));
+    let by = by.filter(|_| stored.state == ImportState::Withdrawn).and_then(|(id, _)| approvals.rows.get(id));
+    let reason = by.and_then(|it| it.as_ref().ok()).and_then(|it| it.reason.clone());
+    report.compare(format!("import {id} reason of its withdrawal"), &reason, &stored.withdrawn_reason);
+}
+
+async fn compare_rows(snapshot: &ReadTx, id: ImportId, recorded: &RecordedImport, report: &mut Report) -> Result<()> {
+    let file = &recorded.file;
+    let rows = imports::rows_hash(snapshot, file.kind, id).await;
+    let findings = imports::findings_hash(snapshot, id).await;
+    for (what, recorded, stored) in [("rows", file.accepted, rows), ("problems and notes", file.findings, findings)] {
+        match stored {
+            Ok(stored) if stored == recorded => {}
+            Ok(stored) => report.differs(format!(
+                "import {id}: its {what} are not those it landed with: recorded {} with hash {}, stored {} with hash {}",
+                recorded.count, recorded.sha256, stored.count, stored.sha256
+            )),
+            Err(StoreError::Unreadable(why)) => report.differs(format!("import {id}: its {what} cannot be read: {why}")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Stored answers and the events they were given with, of all records: a request id belongs to its caller and to no
+/// programme.
+async fn compare_requests(snapshot: &ReadTx, state: &RegisterState, report: &mut Report) -> Result<()> {
+    let begun = state.begun.unwrap_or(Micros(i64::MAX));
+    for it in request_checks::without_event(snapshot, begun, NAMED_REQUESTS).await? {
+        report.differs(format!(
+            "request {} of {}: it was answered, and has no event of that moment",
+            it.request, it.actor
+        ));
+    }
+    for it in request_checks::without_answer(snapshot, NAMED_REQUESTS).await? {
+        report
+            .differs(format!("request {} of {}: it has an event, and no answer of that moment", it.request, it.actor));
+    }
+    for it in request_checks::of_other_approvals(snapshot, NAMED_REQUESTS).await? {
+        let what = "its answer is not that of the approval it opened";
+        report.differs(format!("request {} of {}: {what}", it.request, it.actor));
+    }
+    Ok(())
+}

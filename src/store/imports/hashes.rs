@@ -1,0 +1,233 @@
+//! One hash over all rows of an import, as they are stored: read in pages, so that any number of rows takes little memory.
+//!
+//! `docs/record.md` ("Rows of an import") has the encoding, for whoever checks it without this program.
+
+use sea_orm::QueryResult;
+
+use super::Kind;
+use crate::domain::event::{Encoder, Hash};
+use crate::domain::ids::ImportId;
+use crate::domain::register_record::{RowsHash, RowsHasher};
+use crate::store::bulk::select_by_place;
+use crate::store::{Backend, Conn, Readable, Result, day};
+
+/// Rows read at a time.
+const PAGE: usize = 2_000;
+
+/// What a column holds; the optional ones may be NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ColumnType {
+    Number,
+    Text,
+    OptionalNumber,
+    OptionalText,
+    OptionalDate,
+}
+use ColumnType::{Number, OptionalDate, OptionalNumber, OptionalText, Text};
+
+/// A table of rows: its columns in their order, but for the import's id, and the keys that order its rows.
+struct RowTable {
+    name: &'static str,
+    /// A number.
+    first_key: &'static str,
+    /// Numbers and texts, after the first.
+    more_keys: &'static [(&'static str, ColumnType)],
+    columns: &'static [(&'static str, ColumnType)],
+}
+
+static GROUPS: RowTable = RowTable {
+    name: "group_rows",
+    first_key: "uid",
+    more_keys: &[],
+    columns: &[
+        ("uid", Number),
+        ("group_id", OptionalText),
+        ("name", Text),
+        ("companies_house", OptionalText),
+        ("kind", Number),
+        ("kind_name", Text),
+        ("status", Text),
+        ("opened_on", OptionalDate),
+        ("closed_on", OptionalDate),
+    ],
+};
+
+static MEMBERSHIP: RowTable = RowTable {
+    name: "membership_rows",
+    first_key: "urn",
+    more_keys: &[("uid", Number)],
+    columns: &[
+        ("urn", Number),
+        ("uid", Number),
+        ("group_name", Text),
+        ("kind", Number),
+        ("kind_name", Text),
+        ("status", Text),
+        ("joined_on", OptionalDate),
+        ("school_name", Text),
+        ("school_type", Text),
+        ("phase", Text),
+        ("la_code", Number),
+    ],
+};
+
+static LINKS: RowTable = RowTable {
+    name: "link_rows",
+    first_key: "urn",
+    more_keys: &[("link_urn", Number), ("link_type", Text)],
+    columns: &[
+        ("urn", Number),
+        ("link_urn", Number),
+        ("link_name", Text),
+        ("link_type", Text),
+        ("linked_on", OptionalDate),
+    ],
+};
+
+static ESTABLISHMENTS: RowTable = RowTable {
+    name: "establishment_rows",
+    first_key: "urn",
+    more_keys: &[],
+    columns: &[
+        ("urn", Number),
+        ("la_code", Number),
+        ("laestab", OptionalNumber),
+        ("name", Text),
+        ("school_type", Text),
+        ("type_group", Text),
+        ("status", Text),
+        ("opened_on", OptionalDate),
+        ("closed_on", OptionalDate),
+        ("phase", Text),
+        ("diocese", OptionalText),
+    ],
+};
+
+static OFSTED: RowTable = RowTable {
+    name: "ofsted_rows",
+    first_key: "urn",
+    more_keys: &[],
+    columns: &[
+        ("urn", Number),
+        ("name", Text),
+        ("laestab", Number),
+        ("school_type", Text),
+        ("phase", Text),
+        ("opened_on", OptionalDate),
+        ("trust_uid", OptionalNumber),
+        ("cur_number", OptionalText),
+        ("cur_urn", OptionalNumber),
+        ("cur_started", OptionalDate),
+        ("cur_ended", OptionalDate),
+        ("cur_published", OptionalDate),
+        ("cur_grade", OptionalNumber),
+        ("prev_number", OptionalText),
+        ("prev_urn", OptionalNumber),
+        ("prev_started", OptionalDate),
+        ("prev_ended", OptionalDate),
+        ("prev_published", OptionalDate),
+        ("prev_grade", OptionalNumber),
+    ],
+};
+
+static FINDINGS: RowTable = RowTable {
+    name: "import_problems",
+    first_key: "ordinal",
+    more_keys: &[],
+    columns: &[("ordinal", Number), ("line", Number), ("column_name", Text), ("reason", Text)],
+};
+
+const fn table_of(kind: Kind) -> &'static RowTable {
+    match kind {
+        Kind::Groups => &GROUPS,
+        Kind::Membership => &MEMBERSHIP,
+        Kind::Links => &LINKS,
+        Kind::Establishments => &ESTABLISHMENTS,
+        Kind::Ofsted => &OFSTED,
+    }
+}
+
+/// The rows of an import of this kind, hashed.
+///
+/// # Errors
+/// [`crate::store::StoreError::Unreadable`] for a row that holds what no writer puts there.
+pub async fn rows_hash(from: &impl Readable, kind: Kind, import: ImportId) -> Result<RowsHash> {
+    table_of(kind).hash(&from.at(), import).await
+}
+
+/// The problems and notes of an import, hashed.
+///
+/// # Errors
+/// As [`rows_hash`].
+pub async fn findings_hash(from: &impl Readable, import: ImportId) -> Result<RowsHash> {
+    FINDINGS.hash(&from.at(), import).await
+}
+
+impl RowTable {
+    /// A page of rows from a first key on. Keys that are texts are ordered by their bytes, whatever the database's collation.
+    fn page(&self, backend: Backend) -> String {
+        let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        let (columns, first) = (columns.join(", "), self.first_key);
+        let mut order = first.to_owned();
+        for (key, of) in self.more_keys {
+            order.push_str(", ");
+            order.push_str(key);
+            if *of == Text && backend == Backend::Postgres {
+                order.push_str(" COLLATE \"C\"");
+            }
+        }
+        let name = self.name;
+        format!(
+            "SELECT {first}, {columns} FROM {name} WHERE import_id = $1 AND {first} >= $2 ORDER BY {order} LIMIT $3"
+        )
+    }
+
+    async fn hash(&self, conn: &Conn<'_>, import: ImportId) -> Result<RowsHash> {
+        let sql = self.page(conn.backend);
+        let (mut hasher, mut first, mut limit) = (RowsHasher::default(), i64::MIN, PAGE);
+        loop {
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            let values = vec![import.0.into(), first.into(), most.into()];
+            let read = |row: &QueryResult| Ok((row.try_get_by_index::<i64>(0)?, self.row(row, conn.backend)?));
+            let page: Vec<(i64, Hash)> = select_by_place(conn, &sql, values, read).await?;
+            let is_last = page.len() < limit;
+            // Rows of one first key stay together: those of the last one may go on beyond the page.
+            let last = page.last().map(|(key, _)| *key).filter(|_| !is_last);
+            let whole = page.iter().filter(|(key, _)| Some(*key) != last);
+            let before = hasher.count();
+            whole.for_each(|(_, row)| hasher.add(*row));
+            match last {
+                None => return Ok(hasher.finish()),
+                // All of a page have the same first key.
+                Some(_) if hasher.count() == before => limit = limit.saturating_mul(2),
+                Some(last) => (first, limit) = (last, PAGE),
+            }
+        }
+    }
+
+    fn row(&self, row: &QueryResult, backend: Backend) -> Result<Hash> {
+        let mut to = Encoder::new(b"tsio row v1\n");
+        for (place, (_, of)) in (1_usize..).zip(self.columns) {
+            match of {
+                Number => to.number(row.try_get_by_index(place)?),
+                Text => to.text(&row.try_get_by_index::<String>(place)?),
+                OptionalNumber => {
+                    to.optional(row.try_get_by_index::<Option<i64>>(place)?.as_ref(), |to, it| to.number(*it))
+                }
+                OptionalText => {
+                    to.optional(row.try_get_by_index::<Option<String>>(place)?.as_ref(), |to, it| to.text(it))
+                }
+                OptionalDate => to.optional(printed(row, place, backend)?.as_ref(), |to, it| to.text(it)),
+            }
+        }
+        Ok(to.finish())
+    }
+}
+
+/// A day as text: on SQLite exactly the text that is stored.
+fn printed(row: &QueryResult, place: usize, backend: Backend) -> Result<Option<String>> {
+    match backend {
+        Backend::Sqlite => Ok(row.try_get_by_index(place)?),
+        Backend::Postgres => Ok(day::optional(row, place)?.map(|it| it.to_string())),
+    }
+}

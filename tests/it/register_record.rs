@@ -1,0 +1,461 @@
+//! The record of reference data: what landed, was replaced or withdrawn is in it, and who goes past it is named.
+
+use std::thread;
+
+use serde_json::{Value, json};
+use tsio::domain::event::{Body as _, Event, Hash, Seq, chain};
+use tsio::domain::ids::{RecordName, RequestId};
+use tsio::domain::register_record::RegisterBody;
+use tsio::domain::time::Micros;
+use tsio::proto::VerifyLedgerRequest;
+
+use crate::client::{Client, YEAR};
+use crate::harness::{Db, Server, both, tsio};
+use crate::past::{Past, proved, proved_register, verify};
+use crate::samples::{
+    AUGUST, REGISTER_AUGUST, SEPTEMBER, SEPTEMBER_CORRECTED, done, identify, import, import_all, refused_for, said_by,
+    text, words,
+};
+
+both!(
+    what_counts_and_what_no_longer_does_is_recorded,
+    what_rests_on_the_files_cites_the_record,
+    events_of_the_register_are_not_changed,
+    tampering_with_reference_data_is_named,
+    a_withdrawal_that_nobody_approved_is_named,
+    an_answer_without_its_event_is_named_and_an_event_without_its_answer,
+    what_was_there_before_is_adopted_once,
+    a_record_that_was_taken_away_does_not_begin_anew_unseen,
+);
+
+/// The kinds of its events, by number.
+async fn kinds(past: &mut Past) -> Vec<String> {
+    let last = past.number("SELECT MAX(seq) FROM register_events").await;
+    let mut kinds = Vec::new();
+    for seq in 1..=last {
+        let mut found = None;
+        for kind in KINDS {
+            let sql = format!("SELECT COUNT(*) FROM register_events WHERE seq = {seq} AND kind = '{kind}'");
+            if past.number(&sql).await == 1 {
+                found = Some(kind.to_owned());
+            }
+        }
+        kinds.push(found.unwrap());
+    }
+    kinds
+}
+
+const KINDS: [&str; 12] = [
+    "record_begun",
+    "import_found",
+    "approval_found",
+    "answer_found",
+    "import_landed",
+    "import_repeated",
+    "import_replaced",
+    "approval_opened",
+    "approval_given",
+    "approval_denied",
+    "approval_withdrawn",
+    "import_withdrawn",
+];
+
+/// Differences of the register's report.
+fn differences(db: &Db) -> Vec<String> {
+    let (code, reports) = verify(db, &["--programme", "register"]);
+    let named = reports[0]["differences"].as_array().unwrap();
+    assert_eq!(code, i32::from(!named.is_empty()), "{reports:#}");
+    named.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+}
+
+fn is_named(db: &Db, tamper: &str, named: &str) {
+    let found = differences(db);
+    assert!(found.iter().any(|it| it.contains(named)), "{tamper}: {named} is not in {found:#?}");
+}
+
+fn ask<'a>(actor: &'a str, import: &'a str, why: &'a str) -> Vec<&'a str> {
+    said_by(actor, "administrator", &["import", "withdraw", import, "--reason", why])
+}
+
+fn answer<'a>(actor: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    said_by(actor, "administrator", &[&["approvals"], rest].concat())
+}
+
+async fn what_counts_and_what_no_longer_does_is_recorded(db: Db) {
+    let mut server = Server::start(&db);
+    let begun = proved_register(&db);
+    assert_eq!(begun.0, 1, "it begins with the first start");
+    import_all(&server, &[REGISTER_AUGUST[0], AUGUST]);
+    let wrong = text(&import(&server, SEPTEMBER), "import_id");
+    // The same content once more, and a corrected file in its place.
+    assert_eq!(import(&server, SEPTEMBER)["import_id"], wrong.as_str());
+    let corrected = words(SEPTEMBER_CORRECTED);
+    let corrected: Vec<&str> = corrected.iter().map(String::as_str).chain(["--replaces", &wrong]).collect();
+    let right = text(&done(&server, &corrected)[0], "import_id");
+    // Asked for three times: taken back, denied, given.
+    let first = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &right, "a mistake")), "approval");
+    done(&server, &answer("ann", &["withdraw", &first]));
+    let second = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &right, "wrong file")), "approval");
+    done(&server, &answer("bob", &["deny", &second, "--reason", "it is right"]));
+    let third = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &right, "wrong after all")), "approval");
+    done(&server, &answer("bob", &["give", &third]));
+    let client = Client::of(&server).await;
+    let over_wire = client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap();
+    server.stop();
+
+    let mut past = Past::of(&db).await;
+    let wanted = [
+        "record_begun",
+        "import_landed",
+        "import_landed",
+        "import_landed",
+        "import_repeated",
+        "import_landed",
+        "import_replaced",
+        "approval_opened",
+        "approval_withdrawn",
+        "approval_opened",
+        "approval_denied",
+        "approval_opened",
+        "approval_given",
+        "import_withdrawn",
+    ];
+    assert_eq!(kinds(&mut past).await, wanted);
+    let (sequence, hash) = proved_register(&db);
+    assert_eq!(sequence, 14);
+    let over_wire = over_wire.into_inner();
+    let report = over_wire.books.iter().find(|it| it.programme == "register").unwrap();
+    assert_eq!((over_wire.sound, report.sequence, &report.hash, report.entries), (true, 14, &hash, 0));
+    for (sequence, hash, code) in [(14, &hash, 0), (1, &begun.1, 0), (13, &hash, 1)] {
+        let expected = verify(&db, &["--programme", "register", "--expect", &format!("{sequence}:{hash}")]);
+        assert_eq!(expected.0, code, "{:#}", expected.1);
+    }
+    // Why it was asked for is no part of the record, only its hash: nobody's words are in a body.
+    let words = "SELECT COUNT(*) FROM register_events WHERE body LIKE '%wrong%' OR body LIKE '%mistake%'";
+    assert_eq!(past.number(words).await, 0);
+    assert_eq!(past.number("SELECT COUNT(*) FROM register_events WHERE text_hash IS NOT NULL").await, 4);
+    assert_eq!(past.number("SELECT COUNT(*) FROM register_salts").await, 4);
+}
+
+/// The record's last event when a decision read the register and the files, as the events have it.
+async fn what_rests_on_the_files_cites_the_record(db: Db) {
+    let mut server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST]);
+    identify(&server);
+    import_all(&server, &[SEPTEMBER]);
+    identify(&server);
+    done(&server, &["schools", "place", "910063", "--kind", "maintained", "--reason", "agreed by phone"]);
+    server.stop();
+    proved(&db);
+    let mut past = Past::of(&db).await;
+    let mut citing = async |kind: &str, seq: i64| {
+        let sql =
+            format!("SELECT COUNT(*) FROM events WHERE kind = '{kind}' AND body LIKE '%\"register_seq\":{seq}}}'");
+        past.number(&sql).await
+    };
+    // The record begins with one event; then the five files land, and a sixth.
+    assert_eq!([citing("identified", 6).await, citing("identified", 7).await], [19, 3]);
+    assert_eq!(citing("placed", 7).await, 1);
+
+    // Who cites what is not there, or less than was cited before, is named by the programme's report.
+    let mut past = Past::of(&db).await;
+    let unguarded = if db.is_postgres() {
+        "ALTER TABLE events DISABLE TRIGGER USER"
+    } else {
+        "DROP TRIGGER events_are_not_updated"
+    };
+    past.run(unguarded).await.unwrap();
+    let rows = [("7}", "8}", "an event cites event 8 of the register's record"), ("8}", "5}", "it cites event 5 of")];
+    for (from, to, named) in rows {
+        let sql = format!(
+            "UPDATE events SET body = REPLACE(body, 'register_seq\":{from}', 'register_seq\":{to}') WHERE kind = 'placed'"
+        );
+        past.run(&sql).await.unwrap();
+        let (code, reports) = verify(&db, &["--programme", YEAR]);
+        assert!(code == 1 && reports[0]["differences"].to_string().contains(named), "{named}: {reports:#}");
+    }
+}
+
+async fn events_of_the_register_are_not_changed(db: Db) {
+    let mut server = Server::start(&db);
+    import_all(&server, &[AUGUST]);
+    server.stop();
+    let mut past = Past::of(&db).await;
+    let mut attempts = vec!["UPDATE register_events SET actor = 'nobody'", "DELETE FROM register_events"];
+    attempts.push(if db.is_postgres() {
+        "TRUNCATE register_events CASCADE"
+    } else {
+        "REPLACE INTO register_events SELECT * FROM register_events WHERE seq = 1"
+    });
+    for attempt in attempts {
+        let refused = past.run(attempt).await.unwrap_err();
+        assert!(refused.contains("append-only"), "{attempt}: {refused}");
+    }
+    assert_eq!(proved_register(&db).0, 2);
+}
+
+/// Takes away what keeps events of the register from being changed.
+async fn unguarded(db: &Db) -> Past {
+    let mut past = Past::of(db).await;
+    let sql = if db.is_postgres() {
+        "ALTER TABLE register_events DISABLE TRIGGER USER"
+    } else {
+        "DROP TRIGGER IF EXISTS register_events_are_not_updated; \
+         DROP TRIGGER IF EXISTS register_events_are_not_deleted; \
+         PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON"
+    };
+    past.run(sql).await.unwrap();
+    past
+}
+
+/// One cell of each table of rows, by the place of an import of that kind.
+const ROWS: [(&str, &str, &str); 6] = [
+    ("group_rows", "name = name || ' '", "name = RTRIM(name)"),
+    ("membership_rows", "la_code = la_code + 1", "la_code = la_code - 1"),
+    ("link_rows", "link_name = link_name || ' '", "link_name = RTRIM(link_name)"),
+    ("establishment_rows", "urn = urn + 900000000", "urn = urn - 900000000"),
+    ("ofsted_rows", "laestab = laestab + 1", "laestab = laestab - 1"),
+    ("ofsted_rows", "prev_number = COALESCE(prev_number, '') || ' '", "prev_number = NULLIF(RTRIM(prev_number), '')"),
+];
+
+/// Columns of an import, what undoes the change, and how its difference is told.
+const IMPORT: [(&str, &str, &str); 10] = [
+    ("file_name = file_name || ' '", "file_name = RTRIM(file_name)", "file name"),
+    ("rows = rows + 1", "rows = rows - 1", "rows in the file"),
+    ("accepted = accepted + 1", "accepted = accepted - 1", "rows that went in"),
+    ("more_problems = 1", "more_problems = 0", "further problems"),
+    ("imported_by = imported_by || 'x'", "imported_by = RTRIM(imported_by, 'x')", "imported by"),
+    ("imported_at = imported_at + 1", "imported_at = imported_at - 1", "imported at"),
+    ("withdrawn_by = 'ann'", "withdrawn_by = NULL", "withdrawn by"),
+    ("withdrawn_reason = 'none'", "withdrawn_reason = NULL", "reason of its withdrawal"),
+    ("replaced_by = id", "replaced_by = NULL", "replaced by"),
+    ("state = 'withdrawn'", "state = 'landed'", "state"),
+];
+
+/// Columns of an approval, what undoes the change, and how its difference is told.
+const APPROVAL: [(&str, &str, &str); 5] = [
+    ("requested_by = 'bob', requested_key = 'bob'", "requested_by = 'ann', requested_key = 'ann'", "requested by"),
+    ("reason = 'another'", "reason = 'wrong date'", "is not the one it was recorded with"),
+    ("expires_at = expires_at + 1", "expires_at = expires_at - 1", "expiry"),
+    ("requested_at = requested_at + 1", "requested_at = requested_at - 1", "requested at"),
+    ("state = 'withdrawn'", "state = 'open'", "state"),
+];
+
+/// What is done, what verify names of it, and what undoes it.
+type Tampering = (String, String, String);
+
+fn with_rows_and_imports(month: &str, id: &str) -> Vec<Tampering> {
+    let mut rows = Vec::new();
+    for (table, set, back) in ROWS {
+        let first = format!("(SELECT import_id FROM {table} ORDER BY import_id LIMIT 1)");
+        let of = if table == "ofsted_rows" { id.to_owned() } else { first };
+        let update = |set: &str| format!("UPDATE {table} SET {set} WHERE import_id = {of}");
+        rows.push((update(set), "its rows are not those it landed with".to_owned(), update(back)));
+    }
+    for (set, back, what) in IMPORT {
+        let update = |set: &str| format!("UPDATE imports SET {set} WHERE id = {id}");
+        rows.push((update(set), format!("import {month} {what}"), update(back)));
+    }
+    let problem = format!("INSERT INTO import_problems VALUES ({id}, 0, 2, 'URN', 'made up')");
+    let named = format!("import {month}: its problems and notes are not those");
+    rows.push((problem, named, format!("DELETE FROM import_problems WHERE import_id = {id} AND reason = 'made up'")));
+    rows
+}
+
+fn with_the_record(db: &Db, approval: &str, id: &str) -> Vec<Tampering> {
+    let mut rows = Vec::new();
+    for (set, back, what) in APPROVAL {
+        let update = |set: &str| format!("UPDATE approvals SET {set} WHERE id = {id}");
+        rows.push((update(set), format!("approval {approval} {what}"), update(back)));
+    }
+    let event = |set: &str| format!("UPDATE register_events SET {set} WHERE seq = 2");
+    let salt = if db.is_postgres() { "'\\x00'" } else { "X'00'" };
+    let more = [
+        (event("actor = actor || 'x'"), "event 2: its hash is", event("actor = SUBSTR(actor, 1, LENGTH(actor) - 1)")),
+        (event("kind = 'other'"), "event 2: its kind is \"other\"", event("kind = 'import_landed'")),
+        (
+            "UPDATE register_lock SET next_seq = next_seq + 1".to_owned(),
+            "the head's sequence",
+            "UPDATE register_lock SET next_seq = next_seq - 1".to_owned(),
+        ),
+        (
+            format!("INSERT INTO register_salts VALUES (2, {salt})"),
+            "salt 2: there is no event with a text",
+            "DELETE FROM register_salts WHERE seq = 2".to_owned(),
+        ),
+    ];
+    rows.extend(more.map(|(tamper, named, mend)| (tamper, named.to_owned(), mend)));
+    rows
+}
+
+async fn tampering_with_reference_data_is_named(db: Db) {
+    let mut server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    let month = text(&import(&server, AUGUST), "import_id");
+    let second = text(&import(&server, SEPTEMBER), "import_id");
+    let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &second, "wrong date")), "approval");
+    server.stop();
+    let head = proved_register(&db);
+    let mut past = unguarded(&db).await;
+    let id = past.id(&month);
+    let mut rows = with_rows_and_imports(&month, &id);
+    rows.extend(with_the_record(&db, &approval, &past.id(&approval)));
+    for (tamper, named, mend) in rows {
+        past.run(&tamper).await.unwrap_or_else(|wrong| panic!("{tamper}: {wrong}"));
+        is_named(&db, &tamper, &named);
+        past.run(&mend).await.unwrap();
+        assert_eq!(proved_register(&db), head, "{mend}");
+    }
+    // A row that is gone.
+    let last = format!("(SELECT MAX(urn) FROM ofsted_rows WHERE import_id = {id})");
+    past.run(&format!("DELETE FROM ofsted_rows WHERE import_id = {id} AND urn = {last}")).await.unwrap();
+    is_named(&db, "a row less", &format!("import {month}: its rows are not those"));
+}
+
+/// A withdrawal with everything that belongs to it, in a chain that is whole: what is missing is that two people agreed.
+async fn a_withdrawal_that_nobody_approved_is_named(db: Db) {
+    let mut server = Server::start(&db);
+    import_all(&server, &[AUGUST]);
+    let import = text(&import(&server, SEPTEMBER), "import_id");
+    server.stop();
+    let (sequence, hash) = proved_register(&db);
+    let (approval, request) = (crate::client::fresh(), crate::client::fresh());
+    let body = RegisterBody::ImportWithdrawn { import: import.parse().unwrap(), approval: approval.parse().unwrap() };
+    let mut past = unguarded(&db).await;
+    let recorded = past.number("SELECT MAX(recorded_at) FROM register_events").await;
+    let event = Event {
+        seq: Seq(sequence + 1),
+        offer: None,
+        actor: "mallory".parse().unwrap(),
+        request: request.parse::<RequestId>().unwrap(),
+        effective: "2022-01-31".parse().unwrap(),
+        recorded: Micros(recorded),
+        reason_code: None,
+        text_hash: None,
+        body,
+        entries: Vec::new(),
+    };
+    let json = serde_json::to_string(&event.body).unwrap();
+    let before: Hash = hash.parse().unwrap();
+    let forged = chain(before, &RecordName::Register, &event, &json).to_string();
+    let forged = if db.is_postgres() { format!("'\\x{forged}'") } else { format!("X'{forged}'") };
+    let (request, id) = (past.id(&request), past.id(&import));
+    let (seq, kind) = (event.seq, event.body.kind());
+    let sql = format!(
+        "INSERT INTO register_events VALUES ({seq}, '{kind}', 'mallory', {request}, '2022-01-31', {recorded}, NULL, \
+         '{json}', {forged}); UPDATE register_lock SET next_seq = {next}, head = {forged}; \
+         UPDATE imports SET state = 'withdrawn' WHERE id = {id}; \
+         INSERT INTO requests (actor, request_id, rpc, fingerprint, answer, recorded_at) \
+         SELECT 'mallory', {request}, 'ApprovalService/GiveApproval', fingerprint, answer, {recorded} FROM requests LIMIT 1",
+        next = sequence + 2
+    );
+    past.run(&sql).await.unwrap();
+    let named =
+        format!("event {seq}: import {import} is withdrawn without an approval of that, given by the event before");
+    assert_eq!(differences(&db), [named]);
+}
+
+async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db: Db) {
+    let mut server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offer = client.seed().await.remove(0).offer;
+    let noted = crate::client::fresh();
+    client.note(&offer, "called", &noted).await.unwrap();
+    server.stop();
+    proved(&db);
+    let mut past = Past::of(&db).await;
+    let id = past.id(&noted);
+    let move_to = |table: &str, from: &str| format!("{table} SELECT * FROM {from} WHERE request_id = {id}");
+    past.run(&move_to("CREATE TABLE kept AS", "requests")).await.unwrap();
+    past.run(&format!("DELETE FROM requests WHERE request_id = {id}")).await.unwrap();
+    is_named(&db, "no answer", &format!("request {noted} of officer: it has an event, and no answer"));
+    past.run("INSERT INTO requests SELECT * FROM kept").await.unwrap();
+    proved(&db);
+    // Of a moment that is not the event's, and under an id that nobody used.
+    past.run(&format!("UPDATE requests SET recorded_at = recorded_at - 1 WHERE request_id = {id}")).await.unwrap();
+    is_named(&db, "another moment", &format!("request {noted} of officer: it was answered, and has no event"));
+    past.run(&format!("UPDATE requests SET recorded_at = recorded_at + 1 WHERE request_id = {id}")).await.unwrap();
+    let other = crate::client::fresh();
+    let made_up = past.id(&other);
+    let copied = format!(
+        "INSERT INTO requests (actor, request_id, rpc, fingerprint, answer, recorded_at) \
+         SELECT actor, {made_up}, rpc, fingerprint, answer, recorded_at FROM requests WHERE request_id = {id}"
+    );
+    past.run(&copied).await.unwrap();
+    assert_eq!(
+        differences(&db),
+        [format!("request {other} of officer: it was answered, and has no event of that moment")]
+    );
+}
+
+/// Leaves the register as a process does that was killed after the schema was migrated and before the record began.
+async fn cut_short(db: &Db) {
+    let mut past = unguarded(db).await;
+    past.run(
+        "DELETE FROM register_salts; DELETE FROM register_events; UPDATE register_lock SET next_seq = 1, head = NULL",
+    )
+    .await
+    .unwrap();
+    if db.is_postgres() {
+        past.run("ALTER TABLE register_events ENABLE TRIGGER USER").await.unwrap();
+    }
+}
+
+/// Files, and approvals in every state, as an earlier version left them: adopted once, whoever starts first.
+async fn what_was_there_before_is_adopted_once(db: Db) {
+    let mut server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST]);
+    let month = text(&import(&server, SEPTEMBER), "import_id");
+    for (why, second) in [("first", vec!["withdraw"]), ("second", vec!["deny"]), ("third", vec!["give"])] {
+        let asked = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &month, why)), "approval");
+        let by = if why == "first" { "ann" } else { "bob" };
+        let rest = if why == "second" { vec!["--reason", "not now"] } else { vec![] };
+        done(&server, &answer(by, &[second[0], &asked].into_iter().chain(rest).collect::<Vec<_>>()));
+    }
+    server.stop();
+    cut_short(&db).await;
+    is_named(&db, "not begun", &format!("import {month}: the database has it, no event makes it"));
+    let servers = if db.is_postgres() { 4 } else { 1 };
+    let starting: Vec<_> = (0..servers)
+        .map(|_| {
+            let db = db.clone();
+            thread::spawn(move || Server::start(&db))
+        })
+        .collect();
+    let servers: Vec<Server> = starting.into_iter().map(|it| it.join().unwrap()).collect();
+    let mut past = Past::of(&db).await;
+    let begins = vec!["record_begun"];
+    let found = begins.into_iter().chain(vec!["import_found"; 6]);
+    let approvals = ["approval_found", "answer_found"].into_iter().cycle().take(6);
+    assert_eq!(kinds(&mut past).await, found.chain(approvals).collect::<Vec<_>>());
+    // It goes on from there.
+    import_all(&servers[0], &[SEPTEMBER]);
+    drop(servers);
+    assert_eq!(proved_register(&db).0, 14);
+    // What was adopted is covered as what landed is.
+    let id = past.id(&month);
+    past.run(&format!("UPDATE ofsted_rows SET cur_grade = 1 WHERE import_id = {id}")).await.unwrap();
+    is_named(&db, "grades", &format!("import {month}: its rows are not those it landed with"));
+    cut_short(&db).await;
+    let migrated = tsio(&["migrate", "--database", &db.url()]);
+    assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+    assert!(migrated.stderr.contains("adopted 7 imports"), "{}", migrated.stderr);
+}
+
+/// Taken away with its head, the record begins anew, as found: a head that was written down before tells.
+async fn a_record_that_was_taken_away_does_not_begin_anew_unseen(db: Db) {
+    let mut server = Server::start(&db);
+    import_all(&server, &[AUGUST]);
+    server.stop();
+    let (sequence, hash) = proved_register(&db);
+    cut_short(&db).await;
+    server.restart();
+    server.stop();
+    proved_register(&db);
+    let expect = format!("{sequence}:{hash}");
+    let (code, reports): (i32, Value) = verify(&db, &["--programme", "register", "--expect", &expect]);
+    assert_eq!(code, 1);
+    assert_eq!(reports[0]["differences"], json!([format!("event {sequence} with hash {hash} is not in the record")]));
+}
