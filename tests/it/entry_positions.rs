@@ -87,6 +87,16 @@ fn explained(server: &Server, args: &[&str]) -> (Value, String, Value, bool) {
     (e2["outcome"].clone(), text(e2, "reason"), e2["decided"].clone(), school["eligible"] == true)
 }
 
+/// What explain says of a decision by olga and dora.
+fn explanation(decision: &Value) -> String {
+    let (on, event) = (text(decision, "date"), decision["event"].as_i64().unwrap());
+    format!(
+        "decided by a person, as no file as at 2021-08-31 or before shows this URN; \
+         asked by olga, decided by dora on {on}, event {event}; \
+         a file that says with what judgements the school entered the year goes before it"
+    )
+}
+
 async fn two_people_decide_and_everything_agrees(db: Db) {
     let server = september(&db);
     // September's line of the README, but for the placements of March.
@@ -120,13 +130,7 @@ async fn two_people_decide_and_everything_agrees(db: Db) {
     // Explained, counted, listed and shown, as decided.
     let (outcome, reason, decided, eligible) = explained(&server, &["eligibility", "explain", "990002"]);
     assert_eq!((outcome, decided, eligible), (json!("met"), decision.clone(), true));
-    let (on, event) = (text(&decision, "date"), decision["event"].as_i64().unwrap());
-    let says = format!(
-        "decided by a person, as no file as at 2021-08-31 or before shows this URN; \
-         asked by olga, decided by dora on {on}, event {event}; \
-         a file that says with what judgements the school entered the year goes before it"
-    );
-    assert_eq!(reason, says);
+    assert_eq!(reason, explanation(&decision));
     assert_eq!(done(&server, &["schools", "show", "990002"])["entry_decisions"], json!([decision]));
     let mut wanted = before;
     // One more is eligible, by E2, alone, in a single-academy trust; and none the less a school.
@@ -165,6 +169,14 @@ async fn two_people_decide_and_everything_agrees(db: Db) {
     assert!(text(&again, "message").contains("decided already: met"), "{again}");
     drop(server);
     verified(&db);
+}
+
+/// Whoever asked takes it back from another region too; for others there it is not there.
+fn taken_back_by_dora(server: &Server, regions: &str, approval: &str) {
+    let withdraw = ["approvals", "withdraw", approval];
+    refused_for(server, "NOT_FOUND", &of(regions, "dan", "regional-director", &withdraw));
+    let moved = done(server, &of(regions, "DORA", "regional-director", &withdraw));
+    assert_eq!(moved["state"], "withdrawn");
 }
 
 async fn only_two_people_of_the_region_may(db: Db) {
@@ -236,11 +248,7 @@ async fn only_two_people_of_the_region_may(db: Db) {
     let other = text(&open, "approval");
     assert_ne!(other, approval);
     refused_for(&server, "APPROVAL_OF_ANOTHER", &officer(&["approvals", "withdraw", &approval]));
-    // Whoever asked takes it back from another region too, and there alone.
-    let withdraw = ["approvals", "withdraw", approval.as_str()];
-    not_found(&of(away, "dan", "regional-director", &withdraw));
-    let moved = done(&server, &of(away, "DORA", "regional-director", &withdraw));
-    assert_eq!(moved["state"], "withdrawn");
+    taken_back_by_dora(&server, away, &approval);
     let denied = done(&server, &director(&["approvals", "deny", &other, "--reason", "the reports say otherwise"]));
     assert_eq!((&denied["state"], unknown(&server)), (&json!("denied"), UNKNOWN.to_vec()));
     drop(server);

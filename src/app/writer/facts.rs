@@ -72,6 +72,9 @@ pub(super) struct Known {
     pub(super) recorded: Option<Micros>,
 }
 
+/// A command, and the id of the request that it came in.
+type RequestedCommand<'a> = (RequestId, &'a Command);
+
 /// Loads the facts these commands are decided against, and what these requests were answered before; of commands that were
 /// `answered`, only what handing the answer out takes. Inside a write transaction the book is locked already; whatever rests on
 /// the register or the files also takes the register's lock, so that it never sees half of an import.
@@ -80,7 +83,7 @@ pub(super) async fn load(
     terms: &TermsCache,
     programme: &Programme,
     head: &Head,
-    (commands, answered): (&[(RequestId, &Command)], &[(RequestId, &Command)]),
+    (commands, answered): (&[RequestedCommand<'_>], &[RequestedCommand<'_>]),
     (requests, now): (&[(&Actor, RequestId)], Now),
 ) -> Result<Known, Unloadable> {
     let today = now.today;
