@@ -33,6 +33,7 @@ pub mod referrals;
 pub mod register;
 pub mod requests;
 pub mod schema;
+pub mod schema_check;
 mod step;
 #[cfg(test)]
 pub(crate) mod testing;

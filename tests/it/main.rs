@@ -63,6 +63,7 @@ mod replicas;
 mod responsible;
 mod roles;
 mod samples;
+mod schema;
 mod start;
 mod sync_standby;
 mod terms;

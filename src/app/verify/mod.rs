@@ -2,10 +2,11 @@
 //!
 //! One snapshot; the log in pages, in order, read ahead while the page before is folded. It trusts nothing it can
 //! compute: every number, hash, text, bucket, balance, award, offer, contact, placement and approval is derived anew and
-//! compared, and every difference is named. A row that cannot be read is one, and hides no other.
+//! compared, and every difference is named. A row that cannot be read is one, and hides no other. So is the schema.
 
 mod compare;
 mod fold;
+mod schema;
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,6 +60,8 @@ pub struct Report {
     pub differences: Vec<String>,
     /// How many there are.
     pub count: usize,
+    /// What is no difference, and worth knowing: what operators added to the schema. Of the first programme only.
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -71,7 +74,7 @@ impl Report {
     /// What is known before the first event.
     fn new(programme: Programme) -> Self {
         let hash = genesis(&programme);
-        Self { programme, seq: Seq(0), hash, entries: 0, differences: Vec::new(), count: 0 }
+        Self { programme, seq: Seq(0), hash, entries: 0, differences: Vec::new(), count: 0, notes: Vec::new() }
     }
 
     fn differs(&mut self, difference: impl fmt::Display) {
@@ -114,8 +117,12 @@ pub async fn verify(store: &Store, only: Option<&Programme>, expected: Option<Ex
             stray.push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
         }
     }
+    let notes = schema::compare(&snapshot, &mut stray).await?;
     match (reports.first_mut(), only) {
-        (Some(report), _) => stray.into_iter().for_each(|it| report.differs(it)),
+        (Some(report), _) => {
+            stray.into_iter().for_each(|it| report.differs(it));
+            report.notes = notes;
+        }
         (None, _) if !stray.is_empty() => return Err(AppError::Bug(stray.join("; "))),
         (None, Some(only)) => return Err(AppError::NotFound(format!("programme {only}"))),
         (None, None) => {}

@@ -40,7 +40,7 @@ fn scraped(metrics: &Metrics) -> String {
 
 fn report(differences: usize) -> Report {
     let (seq, hash) = (Seq(0), Hash([0; 32]));
-    Report { programme: year(), seq, hash, entries: 0, differences: Vec::new(), count: differences }
+    Report { programme: year(), seq, hash, entries: 0, differences: Vec::new(), count: differences, notes: Vec::new() }
 }
 
 fn fund(pence: i64) -> Fund {
