@@ -20,6 +20,7 @@ mod m0009_claims;
 mod m0010_dates;
 mod m0011_moved;
 mod m0012_entries;
+mod m0014_erased;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_dates::Migration),
             Box::new(m0011_moved::Migration),
             Box::new(m0012_entries::Migration),
+            Box::new(m0014_erased::Migration),
         ]
     }
 }

@@ -37,6 +37,7 @@ pub mod schema_check;
 mod step;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod texts;
 mod together;
 mod transaction;
 mod write_health;

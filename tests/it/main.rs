@@ -28,6 +28,7 @@ mod dates;
 mod door;
 mod eligibility;
 mod entry_positions;
+mod erasing;
 mod etags;
 mod faults;
 mod files;

@@ -6,7 +6,9 @@
 
 mod compare;
 mod fold;
+mod loading;
 mod schema;
+mod texts;
 
 use std::fmt;
 use std::sync::Arc;
@@ -107,8 +109,12 @@ pub async fn verify(store: &Store, only: Option<&Programme>, expected: Option<Ex
     let Rows { rows: all, keyless: mut stray } = books::terms_of_books(&snapshot).await?;
     let mut reports = Vec::new();
     for (name, terms) in all.into_iter().filter(|(name, _)| only.is_none_or(|only| only.as_str() == name)) {
-        match terms.and_then(|terms| Ok((begin(&terms)?, terms.sha256))) {
-            Ok((facts, sha256)) => reports.push(fold::book(store, &snapshot, facts, sha256).await?),
+        match terms.and_then(|terms| Ok((begin(&terms)?, terms))) {
+            Ok((facts, terms)) => {
+                let mut report = fold::book(store, &snapshot, facts, terms.sha256).await?;
+                loading::compare(&snapshot, &terms, &mut report).await?;
+                reports.push(report);
+            }
             Err(wrong) => stray.push(format!("terms of {name}: {wrong}")),
         }
     }

@@ -5,7 +5,7 @@ use crate::domain::ids::{AwardId, ReferralId};
 
 impl EventBody {
     /// Every kind there is, as [`Self::kind`] answers it.
-    pub const KINDS: [&str; 38] = [
+    pub const KINDS: [&str; 39] = [
         "identified",
         "schools_added",
         "contacted",
@@ -43,6 +43,7 @@ impl EventBody {
         "referral_declined",
         "referral_withdrawn",
         "referral_confirmed",
+        "text_erased",
         "rules_adopted",
     ];
 
@@ -87,6 +88,7 @@ impl EventBody {
             Self::ReferralDeclined { .. } => "referral_declined",
             Self::ReferralWithdrawn { .. } => "referral_withdrawn",
             Self::ReferralConfirmed { .. } => "referral_confirmed",
+            Self::TextErased { .. } => "text_erased",
             Self::RulesAdopted { .. } => "rules_adopted",
         }
     }
@@ -132,6 +134,7 @@ impl EventBody {
             | Self::ReferralDeclined { .. }
             | Self::ReferralWithdrawn { .. }
             | Self::ReferralConfirmed { .. }
+            | Self::TextErased { .. }
             | Self::RulesAdopted { .. } => false,
         }
     }
