@@ -25,6 +25,7 @@ mod clocks;
 mod closed;
 mod confirmed;
 mod dates;
+mod db_roles;
 mod door;
 mod eligibility;
 mod entry_positions;
