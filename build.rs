@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "tsio/v1/common.proto",
     "tsio/v1/register.proto",
     "tsio/v1/eligibility.proto",
@@ -18,6 +18,7 @@ const FILES: [&str; 10] = [
     "tsio/v1/funds.proto",
     "tsio/v1/finance.proto",
     "tsio/v1/referrals.proto",
+    "tsio/v1/record.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -21,6 +21,7 @@ mod m0010_dates;
 mod m0011_moved;
 mod m0012_entries;
 mod m0013_register_record;
+mod m0014_erased;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_moved::Migration),
             Box::new(m0012_entries::Migration),
             Box::new(m0013_register_record::Migration),
+            Box::new(m0014_erased::Migration),
         ]
     }
 }

@@ -20,6 +20,7 @@ use super::funds::FundsCommand;
 use super::import::ImportCommand;
 use super::offers::OffersCommand;
 use super::out::Output;
+use super::record::RecordCommand;
 use super::referrals::ReferralsCommand;
 use super::schools::SchoolsCommand;
 use super::terms::TermsCommand;
@@ -161,6 +162,9 @@ pub enum ClientCommand {
     /// Schools and trusts that come forward, or are put forward
     #[command(subcommand)]
     Referrals(ReferralsCommand),
+    /// The record of a programme: texts that are to be erased
+    #[command(subcommand)]
+    Record(RecordCommand),
 }
 
 /// What `serve` takes.

@@ -19,6 +19,7 @@ mod import;
 mod names;
 mod offers;
 mod out;
+mod record;
 mod referrals;
 mod schools;
 pub mod serve;
@@ -114,5 +115,6 @@ async fn dispatch(command: ClientCommand, global: &Global, used: &OnceLock<Uuid>
         ClientCommand::Funds(command) => funds::run(command, &session).await,
         ClientCommand::Approvals(command) => approvals::run(command, &session).await,
         ClientCommand::Referrals(command) => referrals::run(command, &session).await,
+        ClientCommand::Record(command) => record::run(command, &session).await,
     }
 }

@@ -9,8 +9,8 @@ use clap::builder::PossibleValue;
 use prost_types::Timestamp;
 
 use crate::proto::{
-    Acceptor, AwardState, DeclineReason, DiscussionPartner, EntryPosition, LeaderKind, Milestone, OfferState, Outcome,
-    Party, Placement, ReferralOrigin, ReferralState,
+    Acceptor, AwardState, DeclineReason, DiscussionPartner, EntryPosition, ErasureReason, LeaderKind, Milestone,
+    OfferState, Outcome, Party, Placement, ReferralOrigin, ReferralState,
 };
 
 /// The json name of an enum's value: `OFFER_STATE_CLOSED` under the prefix `OFFER_STATE_` is `closed`; nothing for an
@@ -98,6 +98,11 @@ choices! {
         Ineligible = "ineligible",
         Superseded = "superseded",
     }
+    ErasureReason {
+        PersonalData = "personal-data" | "personal_data",
+        Mistake = "mistake",
+        RetentionEnded = "retention-ended" | "retention_ended",
+    }
     ReferralOrigin {
         SelfIdentified = "self-identified" | "self_identified",
         Exceptional = "exceptional",
@@ -164,6 +169,7 @@ mod tests {
         check::<Milestone>(Milestone::as_str_name, "MILESTONE_");
         check::<DeclineReason>(DeclineReason::as_str_name, "DECLINE_REASON_");
         check::<Outcome>(Outcome::as_str_name, "OUTCOME_");
+        check::<ErasureReason>(ErasureReason::as_str_name, "ERASURE_REASON_");
         check::<Placement>(Placement::as_str_name, "PLACEMENT_");
         check::<EntryPosition>(EntryPosition::as_str_name, "ENTRY_POSITION_");
         check::<DiscussionPartner>(DiscussionPartner::as_str_name, "DISCUSSION_PARTNER_");

@@ -51,6 +51,7 @@ struct ReportView {
     sound: bool,
     difference_count: usize,
     differences: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl From<&Report> for ReportView {
@@ -63,6 +64,7 @@ impl From<&Report> for ReportView {
             sound: report.is_sound(),
             difference_count: report.count,
             differences: report.differences.clone(),
+            notes: report.notes.clone(),
         }
     }
 }
@@ -84,6 +86,9 @@ impl View for Vec<ReportView> {
         for report in self {
             for difference in &report.differences {
                 text.push_str(&format!("\n{}: {}", report.programme, one_line(difference)));
+            }
+            for note in &report.notes {
+                text.push_str(&format!("\nnote: {}", one_line(note)));
             }
         }
         text

@@ -41,6 +41,7 @@ mutations!(
     DeclineOfferRequest,
     DenyApprovalRequest,
     DrawAwardRequest,
+    EraseTextRequest,
     GiveApprovalRequest,
     IdentifyOffersRequest,
     LoadTermsRequest,

@@ -17,6 +17,7 @@ use crate::proto::eligibility_service_client::EligibilityServiceClient;
 use crate::proto::finance_service_client::FinanceServiceClient;
 use crate::proto::fund_service_client::FundServiceClient;
 use crate::proto::offer_service_client::OfferServiceClient;
+use crate::proto::record_service_client::RecordServiceClient;
 use crate::proto::referral_service_client::ReferralServiceClient;
 use crate::proto::register_service_client::RegisterServiceClient;
 use crate::proto::terms_service_client::TermsServiceClient;
@@ -99,6 +100,8 @@ services! {
     funds: FundServiceClient,
     /// Offers on their way.
     offers: OfferServiceClient,
+    /// The record of a programme as such.
+    record: RecordServiceClient,
     /// Schools and trusts that come forward.
     referrals: ReferralServiceClient,
     /// Schools, trusts and imported files.

@@ -406,10 +406,22 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
+    /// The text of an event was erased; the reason code says why.
+    TextErased {
+        /// The event.
+        event: Seq,
+    },
     /// The programme adopted a version of the rules: what it adds holds from this event on.
     RulesAdopted {
         /// Which.
         version: RulesVersion,
+        /// Events whose texts were not there by then: before, erasing one left no event.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        absent_texts: Vec<Seq>,
+        /// SHA-256 of the terms that the programme was made under, by whoever loaded them; only where the record begins
+        /// with this event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        terms: Option<Hash>,
     },
 }
 

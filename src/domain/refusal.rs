@@ -91,6 +91,10 @@ pub enum Reason {
     InvoiceNotExpected,
     /// The invoice has been paid already.
     InvoicePaid,
+    /// The event was recorded without a text.
+    NoText,
+    /// The text has been erased already.
+    TextErased,
     /// Nothing says who made the invoice out.
     ClaimIssuerMissing,
     /// Another total of the invoice was stated before.
@@ -160,6 +164,8 @@ impl Reason {
             Self::InvoiceMissing => "INVOICE_MISSING",
             Self::InvoiceNotExpected => "INVOICE_NOT_EXPECTED",
             Self::InvoicePaid => "INVOICE_PAID",
+            Self::NoText => "NO_TEXT",
+            Self::TextErased => "TEXT_ERASED",
             Self::ClaimIssuerMissing => "CLAIM_ISSUER_MISSING",
             Self::ClaimTotalDiffers => "CLAIM_TOTAL_DIFFERS",
             Self::ClaimTotalExceeded => "CLAIM_TOTAL_EXCEEDED",

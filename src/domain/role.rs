@@ -113,6 +113,8 @@ pub enum Action {
     ChangeRegion,
     /// Reopen an offer (with a second person).
     Reopen,
+    /// Erase the free text of an event.
+    EraseText,
     /// Raise a referral, and record its discussion.
     RaiseReferral,
     /// Decide a referral raised by somebody else.
@@ -147,6 +149,7 @@ impl Action {
             Self::Place => "place schools",
             Self::ChangeRegion => "change a region",
             Self::Reopen => "reopen",
+            Self::EraseText => "erase texts",
             Self::RaiseReferral => "raise referrals",
             Self::DecideReferral => "decide referrals",
             Self::AskEntry => "ask for an entry position",
@@ -161,7 +164,7 @@ impl Action {
     }
 
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Read,
         Self::WorkOffers,
         Self::Import,
@@ -169,6 +172,7 @@ impl Action {
         Self::Place,
         Self::ChangeRegion,
         Self::Reopen,
+        Self::EraseText,
         Self::RaiseReferral,
         Self::DecideReferral,
         Self::AskEntry,
@@ -205,8 +209,15 @@ const DIRECTS: &[Action] = &[
     Action::Award,
     Action::Deliver,
 ];
-const ADMINISTERS: &[Action] =
-    &[Action::Read, Action::Import, Action::LoadTerms, Action::Place, Action::ChangeRegion, Action::Reopen];
+const ADMINISTERS: &[Action] = &[
+    Action::Read,
+    Action::Import,
+    Action::LoadTerms,
+    Action::Place,
+    Action::ChangeRegion,
+    Action::Reopen,
+    Action::EraseText,
+];
 
 /// The role table (`domain.md` section 8): the one place that says who may do what.
 #[rustfmt::skip]
@@ -372,7 +383,7 @@ mod tests {
         use Action as A;
         use Role as R;
         let officers = [R::CaseOfficer, R::RegionalDirector];
-        let rows: [(Action, &[Role]); 17] = [
+        let rows: [(Action, &[Role]); 18] = [
             (A::Read, &Role::ALL),
             (A::WorkOffers, &officers),
             (A::Import, &[R::Administrator]),
@@ -380,6 +391,7 @@ mod tests {
             (A::Place, &[R::Administrator]),
             (A::ChangeRegion, &[R::Administrator]),
             (A::Reopen, &[R::Administrator]),
+            (A::EraseText, &[R::Administrator]),
             (A::RaiseReferral, &officers),
             (A::DecideReferral, &[R::RegionalDirector]),
             (A::AskEntry, &officers),

@@ -57,6 +57,7 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("OfferService/ChangeOfferRegion",            &[A::ChangeRegion]),
     ("OfferService/ListOfferEvents",              &[A::Read]),
     ("OfferService/WatchOffers",                  &[A::Read]),
+    ("RecordService/EraseText",                   &[A::EraseText]),
     ("ReferralService/RaiseReferral",             &[A::RaiseReferral]),
     ("ReferralService/RecordDiscussion",          &[A::RaiseReferral]),
     ("ReferralService/DecideReferral",            &[A::DecideReferral]),

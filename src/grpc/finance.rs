@@ -57,6 +57,7 @@ fn book(it: Report) -> VerifiedBook {
         entries: it.entries,
         difference_count: convert::rows(it.count),
         differences: it.differences,
+        notes: it.notes,
     }
 }
 

@@ -29,6 +29,7 @@ mod mask;
 mod measured;
 mod metrics;
 mod offers;
+mod record;
 mod referrals;
 mod register;
 mod scrape;

@@ -32,6 +32,7 @@ use super::gate::{Gate, GateLayer};
 use super::ledger;
 use super::metrics::Metrics;
 use super::offers::Offers;
+use super::record::Records;
 use super::referrals::Referrals;
 use super::register::Register;
 use super::scrape;
@@ -49,6 +50,7 @@ use crate::proto::eligibility_service_server::EligibilityServiceServer;
 use crate::proto::finance_service_server::FinanceServiceServer;
 use crate::proto::fund_service_server::FundServiceServer;
 use crate::proto::offer_service_server::OfferServiceServer;
+use crate::proto::record_service_server::RecordServiceServer;
 use crate::proto::referral_service_server::ReferralServiceServer;
 use crate::proto::register_service_server::RegisterServiceServer;
 use crate::proto::terms_service_server::TermsServiceServer;
@@ -258,6 +260,7 @@ fn router(
         .add_service(FundServiceServer::new(Funds(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(FinanceServiceServer::new(Finance(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(TermsServiceServer::new(Programmes(app.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(RecordServiceServer::new(Records(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(ReferralServiceServer::new(Referrals(app.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(ApprovalServiceServer::new(Approvals(app)).max_decoding_message_size(MAX_MESSAGE)))
 }

@@ -105,6 +105,8 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::ApprovalExceeded
         | Reason::AlreadyPlaced
         | Reason::EntryNotUnknown
+        | Reason::NoText
+        | Reason::TextErased
         | Reason::TrustNotSuitable
         | Reason::ImportDisagrees
         | Reason::ImportNotLanded

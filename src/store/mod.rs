@@ -34,9 +34,11 @@ pub mod register;
 pub mod request_checks;
 pub mod requests;
 pub mod schema;
+pub mod schema_check;
 mod step;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod texts;
 mod together;
 mod transaction;
 mod write_health;

@@ -153,6 +153,16 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     };
     let contacts = each(&conn, "SELECT * FROM contacts WHERE programme = $1", value(), under, read).await?;
     offers.take("contact", contacts, |offer, it| offer.contacts.push(it));
+    let id = |row: &QueryResult| Ok(OfferId(row.try_get("", "id")?));
+    let searched = |row: &QueryResult| Ok(row.try_get::<String>("", "search")?);
+    let searched = each(&conn, "SELECT id, search FROM offers WHERE programme = $1", value(), id, searched).await?;
+    for (id, row) in &mut offers.rows {
+        if let (Ok(offer), Some(Ok(stored))) = (&row, searched.rows.get(id))
+            && *stored != searched_by(offer)
+        {
+            *row = Err(format!("it is searched by {stored:?}, which is not its names"));
+        }
+    }
     Ok(offers)
 }
 
@@ -283,12 +293,17 @@ pub(super) fn touch(batch: &mut Batch, offers: &[&Offer]) {
     batch.rows(&VERSIONS, [], offers.iter().map(|it| [cell(it.id.0), cell(it.version.0)]));
 }
 
-fn row_of(it: &Offer) -> offer::ActiveModel {
+/// What an offer is searched by: its name and those of its schools.
+fn searched_by(it: &Offer) -> String {
     let mut search = it.name.to_lowercase();
     for school in it.schools.values().filter(|school| school.name != it.name) {
         search.push('\n');
         search.push_str(&school.name.to_lowercase());
     }
+    search
+}
+
+fn row_of(it: &Offer) -> offer::ActiveModel {
     offer::ActiveModel {
         id: Set(it.id.0),
         programme: Set(it.programme.to_string()),
@@ -306,7 +321,7 @@ fn row_of(it: &Offer) -> offer::ActiveModel {
         trust_uid: Set(it.trust.map(|uid| i64::from(uid.get()))),
         responsible: Set(serde_json::to_string(&it.responsible).unwrap_or_default()),
         terms_sha256: Set(it.terms.to_vec()),
-        search: Set(search),
+        search: Set(searched_by(it)),
         version: Set(it.version.0),
         made_at: Set(it.made_at.0),
     }

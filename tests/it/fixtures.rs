@@ -3,7 +3,7 @@
 //! Each issue adds the fixture of the version before it, so that no version breaks what was promised to an earlier one
 //! (CONTRIBUTING.md says how). Every test here goes through all of them.
 
-mod casework;
+pub(crate) mod casework;
 mod complete;
 mod format;
 mod look;
@@ -92,10 +92,7 @@ fn folders() -> Vec<PathBuf> {
 
 impl Kept {
     fn restored(fixture: Fixture) -> Self {
-        let db = match fixture.manifest.database.as_str() {
-            "sqlite" => Db::sqlite_restored(&fixture.database),
-            _ => Db::postgres_restored(&fixture.database),
-        };
+        let db = as_it_was_left(&fixture);
         let migrated = tsio(&["migrate", "--database", &db.url()]);
         assert_eq!(migrated.code, 0, "{}", migrated.stderr);
         let upgraded = heads(&db);
@@ -138,6 +135,14 @@ impl Kept {
     }
 }
 
+/// The database of a fixture, which nothing has migrated.
+fn as_it_was_left(fixture: &Fixture) -> Db {
+    match fixture.manifest.database.as_str() {
+        "sqlite" => Db::sqlite_restored(&fixture.database),
+        _ => Db::postgres_restored(&fixture.database),
+    }
+}
+
 /// The heads of all programmes, each proved.
 fn heads(db: &Db) -> Vec<Head> {
     let (code, reports) = verify(db, &[]);
@@ -149,6 +154,38 @@ fn heads(db: &Db) -> Vec<Head> {
 fn expecting(db: &Db, head: &Head) -> (i32, serde_json::Value) {
     let expect = format!("{}:{}", head.sequence, head.hash);
     verify(db, &["--programme", &head.programme, "--expect", &expect])
+}
+
+both!(texts_erased_before_are_adopted_with_the_rules);
+
+/// Before rules 2 a text was erased by deleting its row: the adoption of the rules says which were gone by then.
+async fn texts_erased_before_are_adopted_with_the_rules(db: Db) {
+    let database = if db.is_postgres() { "postgres" } else { "sqlite" };
+    let fixture = Fixture::read(&folders()[0].join(database));
+    assert!(!fixture.manifest.kinds.iter().any(|it| it == "rules_adopted"), "it goes by older rules");
+    let db = as_it_was_left(&fixture);
+    let mut past = Past::of(&db).await;
+    let mut deleted = Vec::new();
+    for moment in ["before", "after"] {
+        let first = past.number(&format!("SELECT MIN(seq) FROM texts WHERE programme = '{YEAR}'")).await;
+        past.run(&format!("DELETE FROM texts WHERE programme = '{YEAR}' AND seq = {first}")).await.unwrap();
+        deleted.push(first);
+        if moment == "before" {
+            let migrated = tsio(&["migrate", "--database", &db.url()]);
+            assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+            heads(&db);
+        }
+    }
+    let adopted = format!(
+        "SELECT COUNT(*) FROM events WHERE programme = '{YEAR}' AND kind = 'rules_adopted' \
+         AND body LIKE '%\"absent_texts\":[{}]%'",
+        deleted[0]
+    );
+    assert_eq!(past.number(&adopted).await, 1);
+    let (code, reports) = verify(&db, &[]);
+    let named = format!("event {}: its text is not there, and no event erased it", deleted[1]);
+    let year = reports.as_array().unwrap().iter().find(|it| it["programme"] == YEAR).unwrap();
+    assert_eq!((code, &year["differences"]), (1, &serde_json::json!([named])), "{reports:#}");
 }
 
 /// Rows that a repeated call must not add.

@@ -1,6 +1,7 @@
 //! Scenarios through a real client against the real binary, each on SQLite and on PostgreSQL.
 //!
-//! One file a feature; what they stand on is in `harness/`. No scenario reaches into the program.
+//! One file a feature; what they stand on is in `harness/`. No scenario reaches into the program, but for `tamper`, which
+//! verifies some hundred times.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,9 +26,11 @@ mod clocks;
 mod closed;
 mod confirmed;
 mod dates;
+mod db_roles;
 mod door;
 mod eligibility;
 mod entry_positions;
+mod erasing;
 mod etags;
 mod faults;
 mod files;
@@ -64,8 +67,10 @@ mod replicas;
 mod responsible;
 mod roles;
 mod samples;
+mod schema;
 mod start;
 mod sync_standby;
+mod tamper;
 mod terms;
 mod texts;
 mod traces;

@@ -19,10 +19,15 @@ pub(crate) enum Past {
 
 impl Past {
     pub(crate) async fn of(db: &Db) -> Self {
-        if db.is_postgres() {
-            Self::Postgres(PgConnection::connect(&db.url()).await.unwrap())
+        Self::at(&db.url()).await
+    }
+
+    /// By a URL, which may name another role.
+    pub(crate) async fn at(url: &str) -> Self {
+        if url.starts_with("postgres:") {
+            Self::Postgres(PgConnection::connect(url).await.unwrap())
         } else {
-            Self::Sqlite(SqliteConnection::connect(&db.url()).await.unwrap())
+            Self::Sqlite(SqliteConnection::connect(url).await.unwrap())
         }
     }
 
@@ -34,6 +39,37 @@ impl Past {
             Self::Postgres(conn) => sql.execute(conn).await.map(|_| ()),
         };
         done.map_err(|problem| problem.to_string())
+    }
+
+    /// Runs statements as an administrator does who takes the guards away and puts them back: no trigger fires and no
+    /// foreign key holds, on SQLite no CHECK either, and the schema is as it was afterwards.
+    pub(crate) async fn run_unguarded(&mut self, sql: &str) -> Result<(), String> {
+        let (before, after) = match self {
+            Self::Postgres(_) => {
+                ("SET session_replication_role = replica".to_owned(), "RESET session_replication_role".to_owned())
+            }
+            Self::Sqlite(_) => {
+                let triggers = self.lines("SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name").await;
+                let made = self.lines("SELECT sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name").await;
+                let dropped: String = triggers.iter().map(|name| format!("DROP TRIGGER {name};")).collect();
+                let off = "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON";
+                let on = "PRAGMA foreign_keys = ON; PRAGMA ignore_check_constraints = OFF";
+                (format!("{off}; {dropped}"), format!("{}; {on}", made.join(";")))
+            }
+        };
+        self.run(&before).await.unwrap();
+        let done = self.run(sql).await;
+        self.run(&after).await.unwrap();
+        done
+    }
+
+    /// The texts of one column.
+    pub(crate) async fn lines(&mut self, sql: &str) -> Vec<String> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(conn) => query(sql).fetch_all(conn).await.unwrap().iter().map(|row| row.get(0)).collect(),
+            Self::Postgres(conn) => query(sql).fetch_all(conn).await.unwrap().iter().map(|row| row.get(0)).collect(),
+        }
     }
 
     /// A single whole number.

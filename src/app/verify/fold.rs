@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::compare::compare;
+use super::texts::Texts;
 use super::{AppError, Report, Result};
 use crate::domain::book::Facts;
 use crate::domain::event::{Event, EventBody, Hash, Seq, chain, text_hash};
@@ -160,6 +161,8 @@ struct Fold {
     pages: mpsc::Receiver<Entries>,
     /// What the entries of the event at hand are stored as, until it has been folded.
     stored_as: Vec<(EntrySeq, AccountId, bool)>,
+    /// Texts that are not there, and those that were erased.
+    texts: Texts,
 }
 
 impl Fold {
@@ -167,7 +170,7 @@ impl Fold {
         let report = Report::new(facts.programme.programme.clone());
         let folded =
             Folded { facts, next_entry: EntrySeq(1), placed: HashMap::new(), moved: HashSet::new(), cited: None };
-        Self { folded, report, ahead: Vec::new().into_iter(), pages, stored_as: Vec::new() }
+        Self { folded, report, ahead: Vec::new().into_iter(), pages, stored_as: Vec::new(), texts: Texts::default() }
     }
 
     fn run(mut self, mut pages: mpsc::Receiver<Page>) -> (Folded, Report) {
@@ -177,6 +180,7 @@ impl Fold {
         while let Some(entry) = self.next_up_to(Seq(i64::MAX)) {
             self.number(&entry, None);
         }
+        self.texts.compare(&mut self.report);
         (self.folded, self.report)
     }
 
@@ -263,10 +267,11 @@ impl Fold {
         }
     }
 
-    /// Checks an event's text against its hash. One that is not there was erased.
+    /// Checks an event's text against its hash. One that is not there has to be erased by a later event.
     fn text(&mut self, event: &Event, text: Option<std::result::Result<Text, String>>) {
         let wrong = match (text, event.text_hash) {
-            (None, _) => return,
+            (None, None) => return,
+            (None, Some(_)) => return self.texts.absent(event.seq),
             (Some(Ok(text)), Some(hash)) if hash == text_hash(&text.salt, &text.text) => return,
             (Some(Ok(_)), Some(_)) => "its text is not the one it was recorded with".to_owned(),
             (Some(Ok(_)), None) => "it has a text, and was recorded without one".to_owned(),
@@ -299,6 +304,7 @@ impl Fold {
         for broken in folded.facts.broken.drain(..) {
             report.differs(format!("event {}: {broken}", event.seq));
         }
+        self.texts.apply(event, report);
         if let EventBody::Placed { urn, .. } = &event.body {
             folded.placed.insert(*urn, event.seq);
         }

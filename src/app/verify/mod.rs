@@ -2,11 +2,14 @@
 //!
 //! One snapshot; the log in pages, in order, read ahead while the page before is folded. It trusts nothing it can
 //! compute: every number, hash, text, bucket, balance, award, offer, contact, placement and approval is derived anew and
-//! compared, and every difference is named. A row that cannot be read is one, and hides no other.
+//! compared, and every difference is named. A row that cannot be read is one, and hides no other. So is the schema.
 
 mod compare;
 mod fold;
 mod register;
+mod loading;
+mod schema;
+mod texts;
 
 use std::fmt;
 use std::sync::Arc;
@@ -61,6 +64,8 @@ pub struct Report {
     pub differences: Vec<String>,
     /// How many there are.
     pub count: usize,
+    /// What is no difference, and worth knowing: what operators added to the schema. Of the first programme only.
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -74,7 +79,7 @@ impl Report {
     fn new(record: impl Into<RecordName>) -> Self {
         let programme = record.into();
         let hash = genesis(&programme);
-        Self { programme, seq: Seq(0), hash, entries: 0, differences: Vec::new(), count: 0 }
+        Self { programme, seq: Seq(0), hash, entries: 0, differences: Vec::new(), count: 0, notes: Vec::new() }
     }
 
     fn differs(&mut self, difference: impl fmt::Display) {
@@ -108,8 +113,12 @@ pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<E
     let Rows { rows: all, keyless: mut stray } = books::terms_of_books(&snapshot).await?;
     let mut reports = Vec::new();
     for (name, terms) in all.into_iter().filter(|(name, _)| wanted(name)) {
-        match terms.and_then(|terms| Ok((begin(&terms)?, terms.sha256))) {
-            Ok((facts, sha256)) => reports.push(fold::book(store, &snapshot, facts, sha256).await?),
+        match terms.and_then(|terms| Ok((begin(&terms)?, terms))) {
+            Ok((facts, terms)) => {
+                let mut report = fold::book(store, &snapshot, facts, terms.sha256).await?;
+                loading::compare(&snapshot, &terms, &mut report).await?;
+                reports.push(report);
+            }
             Err(wrong) => stray.push(format!("terms of {name}: {wrong}")),
         }
     }
@@ -121,8 +130,12 @@ pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<E
     if wanted(RecordName::Register.as_str()) {
         reports.push(register::record(&snapshot).await?);
     }
+    let notes = schema::compare(&snapshot, &mut stray).await?;
     match (reports.first_mut(), only) {
-        (Some(report), _) => stray.into_iter().for_each(|it| report.differs(it)),
+        (Some(report), _) => {
+            stray.into_iter().for_each(|it| report.differs(it));
+            report.notes = notes;
+        }
         (None, _) if !stray.is_empty() => return Err(AppError::Bug(stray.join("; "))),
         (None, Some(only)) => return Err(AppError::NotFound(format!("programme {only}"))),
         (None, None) => {}

@@ -9,6 +9,7 @@ use crate::domain::book::Command;
 use crate::domain::book::command::NewAward;
 use crate::domain::book::entry_position::subject_of;
 use crate::domain::book::referrals::ReferralCommand;
+use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
 use crate::domain::referral::Subject;
 
@@ -52,6 +53,8 @@ pub(super) struct Asked {
     /// Calls that may have opened one before.
     pub(super) asking: Vec<RequestId>,
     pub(super) relisted: bool,
+    /// Events whose texts are to be erased.
+    pub(super) erased: BTreeSet<Seq>,
     pub(super) referrals: BTreeSet<ReferralId>,
     /// Who is referred anew.
     pub(super) referred: BTreeSet<Subject>,
@@ -130,7 +133,10 @@ impl Asked {
                 self.entry_regions.insert(*urn);
                 self.subjects.push(subject_of(*urn));
             }
-            Command::CreateFund { .. } => self.money = true,
+            Command::EraseText { event, .. } => {
+                self.erased.insert(*event);
+            }
+            Command::CreateFund { .. } | Command::Release { .. } => self.money = true,
             Command::ChangeFund { change, .. } => {
                 self.subjects.push(change.fund().0);
                 self.money = true;
@@ -143,7 +149,6 @@ impl Asked {
                 }
                 self.money = true;
             }
-            Command::Release { .. } => self.money = true,
             Command::Refund { award, .. } => {
                 self.moved.insert(award.award);
                 self.money = true;

@@ -23,7 +23,7 @@ use crate::domain::time::{Micros, Now};
 use crate::store::books::Head;
 use crate::store::requests::Stored;
 use crate::store::{
-    Failure, Readable, StoreError, account_days, approvals, awards, claims, entries, events, group, offers,
+    Failure, Readable, StoreError, account_days, approvals, awards, claims, entries, events, group, offers, texts,
 };
 
 /// Why facts could not be loaded.
@@ -111,6 +111,7 @@ pub(super) async fn load(
         let answer = eligibility::register_answer(from, *urn, today).await.map_err(sort)?;
         facts.register.extend(answer.map(|answer| (*urn, answer)));
     }
+    load_texts(from, &asked, &mut facts).await?;
     load_responsible(from, &asked, today, &mut facts).await?;
     load_entries(from, &asked, (&loaded.terms, today), &mut facts).await?;
     let Most { stored, answers, recorded } = most;
@@ -150,6 +151,17 @@ async fn load_approvals(from: &impl Readable, asked: &Asked, facts: &mut Facts) 
             (it.id, approval)
         })
         .collect();
+    Ok(())
+}
+
+/// What is known of texts that are to be erased; and where the programme is to adopt newer rules, the texts that are absent.
+async fn load_texts(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+    let programme = facts.programme.programme.clone();
+    if facts.rules < RulesVersion::CURRENT {
+        facts.absent_texts = texts::absent(from, &programme).await?;
+    }
+    let asked: Vec<Seq> = asked.erased.iter().copied().collect();
+    facts.texts = texts::known(from, &programme, &asked).await?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::domain::Date;
 use crate::domain::book::approval::Approval;
 use crate::domain::book::command::{Approved, Warning};
 use crate::domain::book::{Answer, Command, Context, Decided, Facts};
-use crate::domain::event::{Draft, Event, EventBody, ReleasedAward, Seq, chain, text_hash};
+use crate::domain::event::{Draft, Event, EventBody, Hash, ReleasedAward, Seq, chain, text_hash};
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Urn};
 use crate::domain::ledger::{Entry, EntrySeq, Posting};
 use crate::domain::period::Period;
@@ -30,6 +30,7 @@ use crate::store::group::Written;
 use crate::store::requests::Stored;
 use crate::store::{
     self, Failure as _, StoreError, Turn, WriteTx, approvals, books, entry_decisions, offers, placements, referrals,
+    texts,
 };
 
 /// What one caller is answered.
@@ -85,7 +86,7 @@ pub(super) async fn write(
     let mut answers = Answers::new(answers);
     let now = shared.clock.now_after(recorded);
     let mut pen = Pen::new(programme, head);
-    let adopted = AdoptedBy::program().and_then(|by| pen.adopt_rules(&mut facts, &by, now));
+    let adopted = AdoptedBy::program().and_then(|by| pen.adopt_rules(&mut facts, &by, (None, now)));
     let (tx, ()) = tx.proceed(adopted.map_err(|error| StoreError::Row(error.to_string()))).await?;
     let verdicts: Vec<Verdict> =
         group.iter().map(|job| judge(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
@@ -212,6 +213,8 @@ pub(super) struct Pen<'a> {
     placements: BTreeMap<Urn, Seq>,
     entries: BTreeSet<Urn>,
     referrals: BTreeSet<ReferralId>,
+    /// Events whose texts are erased.
+    erased: Vec<Seq>,
 }
 
 impl<'a> Pen<'a> {
@@ -230,6 +233,7 @@ impl<'a> Pen<'a> {
             placements: BTreeMap::new(),
             entries: BTreeSet::new(),
             referrals: BTreeSet::new(),
+            erased: Vec::new(),
         }
     }
 
@@ -253,10 +257,22 @@ impl<'a> Pen<'a> {
         Ok(self.tell(facts, answer, warnings, judged_at))
     }
 
-    /// Has the programme adopt this program's rules, where it has not yet.
-    pub(super) fn adopt_rules(&mut self, facts: &mut Facts, by: &AdoptedBy, now: Now) -> Result<()> {
+    /// Has the programme adopt this program's rules, where it has not yet. The terms are given where the record begins so.
+    pub(super) fn adopt_rules(
+        &mut self,
+        facts: &mut Facts,
+        by: &AdoptedBy,
+        (terms, now): (Option<Hash>, Now),
+    ) -> Result<()> {
         if facts.rules < RulesVersion::CURRENT {
-            let draft = Draft::of_book(now.today, EventBody::RulesAdopted { version: RulesVersion::CURRENT });
+            let draft = Draft::of_book(
+                now.today,
+                EventBody::RulesAdopted {
+                    version: RulesVersion::CURRENT,
+                    absent_texts: std::mem::take(&mut facts.absent_texts),
+                    terms,
+                },
+            );
             facts.apply(self.record(draft, &by.actor, by.request, now.at)?);
             let open = facts.approvals.values().filter(|it| it.state.is_open());
             self.approvals.extend(open.map(|it| it.id));
@@ -292,7 +308,7 @@ impl<'a> Pen<'a> {
                 told.referral = facts.referrals.get(referral).cloned();
                 told.offers = offers(offer.as_slice());
             }
-            Answer::Identified(_) | Answer::Placed { .. } | Answer::ApprovalOpened(_) => {}
+            Answer::Identified(_) | Answer::Placed { .. } | Answer::Erased(_) | Answer::ApprovalOpened(_) => {}
         }
         Told { answer, ..told }
     }
@@ -359,7 +375,8 @@ impl<'a> Pen<'a> {
                 self.awards.extend(released.iter().map(|it| it.award));
                 self.offers.extend(event.offer);
             }
-            EventBody::RulesAdopted { version } => self.head.rules = *version,
+            EventBody::RulesAdopted { version, .. } => self.head.rules = *version,
+            EventBody::TextErased { event } => self.erased.push(*event),
             EventBody::Noted {} => {}
             body if body.referral().is_some() => self.referrals.extend(body.referral()),
             body if body.award().is_some() => self.touched.extend(event.offer),
@@ -387,6 +404,7 @@ impl<'a> Pen<'a> {
         entry_decisions::put(tx, self.programme, &decided).await?;
         let changed: Vec<_> = self.referrals.iter().filter_map(|id| facts.referrals.get(id)).collect();
         referrals::put(tx, &changed).await?;
+        texts::erase(tx, self.programme, &self.erased).await?;
         let touched = self.touched.difference(&self.offers);
         let accounts = self.accounts.iter().filter_map(|id| facts.ledger.get(*id));
         let (moved, opened) = accounts.partition(|it| known.contains(&it.id));

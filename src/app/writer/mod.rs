@@ -175,7 +175,7 @@ pub struct Writer {
 pub(super) async fn begin_record(tx: &WriteTx, loaded: &Loaded, by: &AdoptedBy, now: Now) -> Result<()> {
     let programme = loaded.terms.programme();
     let (mut facts, mut pen) = (loaded.facts(true), group::Pen::new(programme, Head::new(programme)));
-    pen.adopt_rules(&mut facts, by, now)?;
+    pen.adopt_rules(&mut facts, by, (Some(loaded.sha256), now))?;
     Ok(pen.write(tx, &facts, &HashSet::new(), (&[], now.at)).await?)
 }
 

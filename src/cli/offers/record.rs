@@ -162,6 +162,7 @@ pub(super) struct EventView {
     text: Option<String>,
     body: Value,
     hash: String,
+    text_erased: bool,
 }
 
 impl From<OfferEvent> for EventView {
@@ -175,6 +176,7 @@ impl From<OfferEvent> for EventView {
             recorded_time: instant(event.recorded_time),
             reason_code: some_text(event.reason_code),
             text: some_text(event.text),
+            text_erased: event.text_erased,
             body: serde_json::from_str(&event.body_json).unwrap_or(Value::String(event.body_json)),
             hash: event.hash,
         }
@@ -199,7 +201,7 @@ impl View for Vec<EventView> {
                 event.kind.clone(),
                 event.actor.clone(),
                 cell(event.reason_code.as_ref()),
-                cell(event.text.as_ref()),
+                if event.text_erased { "(erased)".to_owned() } else { cell(event.text.as_ref()) },
             ]
         };
         table(&columns, self.iter().map(row))

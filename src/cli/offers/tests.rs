@@ -172,7 +172,7 @@ fn an_event_carries_its_body_as_json() {
                 r#"{"sequence":9,"kind":"contacted","actor":"","request_id":"","effective_date":"","#,
                 r#""recorded_time":null,"reason_code":null,"text":null,"body":"#,
             ),
-            r#","hash":""}"#,
+            r#","hash":"","text_erased":false}"#,
         )
     };
     assert_eq!(json(&EventView::from(event(r#"{"party": "school"}"#))), wanted(r#"{"party":"school"}"#));

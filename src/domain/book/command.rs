@@ -2,6 +2,7 @@
 
 pub use super::context::Context;
 pub use super::dates::Warning;
+use super::erasure::ErasureReason;
 use super::funds::FundChange;
 use super::identify::Identified;
 use super::referrals::ReferralCommand;
@@ -195,6 +196,13 @@ pub enum Command {
         /// The evidence seen.
         reason: String,
     },
+    /// Erase the free text of an event.
+    EraseText {
+        /// The event.
+        event: Seq,
+        /// Why.
+        reason: ErasureReason,
+    },
     /// Make a fund, with nothing in it.
     CreateFund {
         /// The strand.
@@ -316,6 +324,7 @@ impl Command {
             Self::ChangeRegion { .. } => Action::ChangeRegion,
             Self::Place { .. } => Action::Place,
             Self::DecideEntry { .. } => Action::AskEntry,
+            Self::EraseText { .. } => Action::EraseText,
             Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
             Self::Award { .. } | Self::Release { .. } => Action::Award,
             Self::Book { .. } | Self::CancelBooking { .. } => Action::Deliver,
@@ -351,6 +360,7 @@ impl Command {
             | Self::WithdrawApproval { .. }
             | Self::Place { .. }
             | Self::DecideEntry { .. }
+            | Self::EraseText { .. }
             | Self::CreateFund { .. }
             | Self::ChangeFund { .. }
             | Self::Book { .. }
@@ -414,6 +424,8 @@ pub enum Answer {
     Funds(Vec<AccountId>),
     /// This referral, and the offer that came of it.
     Referral(ReferralId, Option<OfferId>),
+    /// The text of this event was erased.
+    Erased(Seq),
     /// A second person has to approve: the caller is told by the refusal, after the approval has been recorded.
     ApprovalOpened(Refusal),
 }

@@ -25,7 +25,11 @@ impl Facts {
                     self.offers.insert(offer.id, offer);
                 }
             }
-            EventBody::RulesAdopted { version } => self.adopt(*version, event),
+            EventBody::RulesAdopted { version, absent_texts, .. } => {
+                self.adopt(*version, event);
+                absent_texts.iter().for_each(|it| self.note_erased(*it));
+            }
+            EventBody::TextErased { event } => self.note_erased(*event),
             EventBody::Placed { urn, placement, .. } => {
                 self.placements.insert(*urn, *placement);
             }
@@ -198,7 +202,7 @@ mod tests {
             recorded: Micros(0),
             reason_code: None,
             text_hash: None,
-            body: EventBody::RulesAdopted { version: RulesVersion(version) },
+            body: EventBody::RulesAdopted { version: RulesVersion(version), absent_texts: Vec::new(), terms: None },
             entries: Vec::new(),
         }
     }

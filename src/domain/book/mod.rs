@@ -17,6 +17,7 @@ mod days;
 pub mod entry_position;
 #[cfg(test)]
 mod entry_position_tests;
+pub mod erasure;
 mod fold;
 pub mod funds;
 #[cfg(test)]
@@ -72,6 +73,7 @@ use approval::Approval;
 pub use command::{Answer, Command, Context, Decided, Fault};
 pub use days::AccountDays;
 use entry_position::{EntryDecision, EntrySchool};
+use erasure::EventText;
 use identify::Candidates;
 use referrals::Seat;
 use threshold::MovedAlone;
@@ -149,6 +151,10 @@ pub struct Facts {
     pub register_seq: Option<Seq>,
     /// Entry positions that two people decided.
     pub entry_decisions: BTreeMap<Urn, EntryDecision>,
+    /// What is known of the texts of events that are to be erased.
+    pub texts: BTreeMap<Seq, EventText>,
+    /// Events whose texts are not there, for a programme that is to adopt newer rules.
+    pub absent_texts: Vec<Seq>,
     /// The version of the rules that the programme has adopted so far: rules that a version added ask for it.
     pub rules: RulesVersion,
     /// What was folded in and cannot be, such as an entry that its account cannot bear: none, unless the record or a
@@ -240,6 +246,8 @@ impl Facts {
             entry_schools: HashMap::new(),
             register_seq: None,
             entry_decisions: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            absent_texts: Vec::new(),
             rules: RulesVersion::V1,
             broken: Vec::new(),
         }
@@ -300,6 +308,7 @@ impl Facts {
             }),
             Command::Place { urn, placement, reason } => self.place(*urn, *placement, reason, today),
             Command::DecideEntry { urn, met, reason } => self.ask_entry(*urn, *met, reason, context),
+            Command::EraseText { event, reason } => self.erase_text(*event, *reason, today),
             Command::CreateFund { strand, region } => self.create_fund(strand, *region, context),
             Command::ChangeFund { change, etag, text } => {
                 self.change_fund(change, etag.as_ref(), text.as_ref(), context)

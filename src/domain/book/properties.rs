@@ -78,6 +78,7 @@ fn verb(event: &Event) -> Option<Verb> {
         EventBody::SchoolsAdded { .. } => Verb::AddSchools,
         EventBody::Assigned { .. }
         | EventBody::Noted {}
+        | EventBody::TextErased { .. }
         | EventBody::RegionChanged { .. }
         | EventBody::ResponsibleBodyChanged { .. } => Verb::Keep,
         EventBody::Identified { .. }

@@ -6,7 +6,7 @@ use crate::domain::ids::{AwardId, ReferralId};
 
 impl EventBody {
     /// Every kind there is, as [`Self::kind`] answers it.
-    pub const KINDS: [&str; 38] = [
+    pub const KINDS: [&str; 39] = [
         "identified",
         "schools_added",
         "contacted",
@@ -44,6 +44,7 @@ impl EventBody {
         "referral_declined",
         "referral_withdrawn",
         "referral_confirmed",
+        "text_erased",
         "rules_adopted",
     ];
 
@@ -88,6 +89,7 @@ impl EventBody {
             Self::ReferralDeclined { .. } => "referral_declined",
             Self::ReferralWithdrawn { .. } => "referral_withdrawn",
             Self::ReferralConfirmed { .. } => "referral_confirmed",
+            Self::TextErased { .. } => "text_erased",
             Self::RulesAdopted { .. } => "rules_adopted",
         }
     }
@@ -187,6 +189,7 @@ impl EventBody {
             | Self::ReferralDeclined { .. }
             | Self::ReferralWithdrawn { .. }
             | Self::ReferralConfirmed { .. }
+            | Self::TextErased { .. }
             | Self::RulesAdopted { .. } => false,
         }
     }

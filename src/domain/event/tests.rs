@@ -227,7 +227,7 @@ fn bodies() -> Vec<(EventBody, String)> {
         (placed(HandPlacement::SingleSchoolMat { uid: uid(9) }),                          r#"{"kind":"placed","urn":100001,"placement":{"kind":"single_school_mat","uid":9}}"#.into()),
         (placed(HandPlacement::Mat { uid: uid(9) }),                                      r#"{"kind":"placed","urn":100001,"placement":{"kind":"mat","uid":9}}"#.into()),
         (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None, statement: None, expires_at: None, token_subject: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
-        (EventBody::RulesAdopted { version: RulesVersion::V2 },                           r#"{"kind":"rules_adopted","version":2}"#.into()),
+        (EventBody::RulesAdopted { version: RulesVersion::V2, absent_texts: Vec::new(), terms: None }, r#"{"kind":"rules_adopted","version":2}"#.into()),
         (EventBody::ApprovalWithdrawn { approval },                                       format!(r#"{{"kind":"approval_withdrawn","approval":"{id}"}}"#)),
         (stated(approval, AccountId(uuid(id))), format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","statement":{{"kind":"funds","funds":[{{"fund":"{id}","before":{{"allocated":9,"committed":2,"spent":3,"available":4}},"after":{{"allocated":4,"committed":2,"spent":3,"available":-1}}}}]}},"expires_at":7}}"#)),
         (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None, statement: Some(Statement::Offer { etag: "v3".into(), region: Region::SouthWest }), expires_at: Some(Micros(7)), token_subject: None },
@@ -252,6 +252,17 @@ fn entry_bodies() -> Vec<(EventBody, String)> {
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":true}},"expires_at":7}}"#)),
         (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: None, before: Some(true), offers: Some(vec![OfferId(uuid(id))]) }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":false,"before":true,"offers":["{id}"]}},"expires_at":7}}"#)),
+    ]
+}
+
+/// The same for texts that are erased, and the rules that say which were gone before.
+#[rustfmt::skip]
+fn erasing_bodies() -> Vec<(EventBody, String)> {
+    let hex = "ab".repeat(32);
+    vec![
+        (EventBody::RulesAdopted { version: RulesVersion::V2, absent_texts: vec![Seq(7), Seq(9)], terms: None }, r#"{"kind":"rules_adopted","version":2,"absent_texts":[7,9]}"#.into()),
+        (EventBody::RulesAdopted { version: RulesVersion::V2, absent_texts: Vec::new(), terms: Some(Hash([171; 32])) }, format!(r#"{{"kind":"rules_adopted","version":2,"terms":"{hex}"}}"#)),
+        (EventBody::TextErased { event: Seq(7) }, r#"{"kind":"text_erased","event":7}"#.into()),
     ]
 }
 
@@ -429,8 +440,13 @@ fn referral_bodies() -> Vec<(EventBody, String)> {
 #[test]
 fn every_body_keeps_its_json() {
     let mut kinds = std::collections::BTreeSet::new();
-    for (body, json) in
-        bodies().into_iter().chain(entry_bodies()).chain(money_bodies()).chain(claim_bodies()).chain(referral_bodies())
+    for (body, json) in bodies()
+        .into_iter()
+        .chain(entry_bodies())
+        .chain(erasing_bodies())
+        .chain(money_bodies())
+        .chain(claim_bodies())
+        .chain(referral_bodies())
     {
         assert_eq!(serde_json::to_string(&body).unwrap(), json);
         assert_eq!(serde_json::from_str::<EventBody>(&json).unwrap(), body, "{json}");

@@ -370,6 +370,7 @@ impl Offer {
             | EventBody::ReferralWithdrawn { .. }
             | EventBody::ReferralConfirmed { .. }
             | EventBody::EntryDecided { .. }
+            | EventBody::TextErased { .. }
             | EventBody::RulesAdopted { .. } => {}
         }
         if event.body.moves_etag() {

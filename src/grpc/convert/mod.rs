@@ -11,6 +11,7 @@ use crate::app::{Recorded, StoredApproval};
 use crate::domain::Date;
 use crate::domain::book::approval::State as Answered;
 use crate::domain::book::command::Warning;
+use crate::domain::book::erasure::ErasureReason;
 use crate::domain::book::funds::FundChange;
 use crate::domain::book::identify::{ClosedSchool, Identified, NotEligible};
 use crate::domain::book::statement::{FundStatement, Statement};
@@ -61,6 +62,10 @@ both_ways!(_milestone, milestone_from: offer::Milestone = proto::Milestone { Acc
 both_ways!(_decline_reason, decline_reason_from: offer::DeclineReason = proto::DeclineReason {
     SupportInPlace = SupportInPlace, NoCapacity = NoCapacity, NotWanted = NotWanted,
     ChangingTrust = ChangingTrust, Other = Other,
+});
+
+both_ways!(_erasure_reason, erasure_reason_from: ErasureReason = proto::ErasureReason {
+    PersonalData = PersonalData, Mistake = Mistake, RetentionEnded = RetentionEnded,
 });
 
 /// A number of the register; they have at most seven digits.
@@ -138,6 +143,7 @@ pub(super) fn offer_event(it: &Recorded, text: Option<String>) -> proto::OfferEv
         reason_code: it.event.reason_code.clone().unwrap_or_default(),
         text: text.unwrap_or_default(),
         body_json: it.body.clone(),
+        text_erased: false,
         hash: it.hash.to_string(),
     }
 }

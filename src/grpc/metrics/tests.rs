@@ -40,7 +40,8 @@ fn scraped(metrics: &Metrics) -> String {
 
 fn report(differences: usize) -> Report {
     let (seq, hash) = (Seq(0), Hash([0; 32]));
-    Report { programme: year().into(), seq, hash, entries: 0, differences: Vec::new(), count: differences }
+    let programme = year().into();
+    Report { programme, seq, hash, entries: 0, differences: Vec::new(), count: differences, notes: Vec::new() }
 }
 
 fn fund(pence: i64) -> Fund {

@@ -8,7 +8,7 @@ use crate::grpc::convert;
 use crate::grpc::fields::{Fields, page_size_within, token};
 use crate::grpc::filter::values::{Value, actor, day, instant, name, number, text};
 use crate::grpc::filter::{self, Column, ORDERED, SAME};
-use crate::proto::{ListOfferEventsRequest, ListOfferEventsResponse};
+use crate::proto::{ListOfferEventsRequest, ListOfferEventsResponse, OfferEvent};
 
 /// What a filter may ask of an event, by the names of the message's fields. docs/lists.md has it in prose.
 #[rustfmt::skip]
@@ -44,8 +44,10 @@ pub(super) async fn list(app: &App, call: Call<ListOfferEventsRequest>) -> Resul
     let page = Page { newest_first, after, limit };
     let page = app.offer_events(&call.caller, id, condition.as_ref(), page).await?;
     let next_page_token = token::next(&bound, limit, &page, |(last, _)| last.event.seq.to_string());
-    let event =
-        |(it, text): &(Recorded, Option<Text>)| convert::offer_event(it, text.as_ref().map(|text| text.text.clone()));
+    let event = |(it, text): &(Recorded, Option<Text>)| OfferEvent {
+        text_erased: it.event.text_hash.is_some() && text.is_none(),
+        ..convert::offer_event(it, text.as_ref().map(|text| text.text.clone()))
+    };
     Ok(ListOfferEventsResponse { events: page.iter().map(event).collect(), next_page_token })
 }
 

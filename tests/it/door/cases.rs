@@ -74,6 +74,7 @@ const CASES: &[(&str, &str)] = &[
     ("OfferService/ChangeOfferRegion",            "a"),
     ("OfferService/ListOfferEvents",              ALL),
     ("OfferService/WatchOffers",                  ALL),
+    ("RecordService/EraseText",                   "a"),
     ("ReferralService/RaiseReferral",             "cd"),
     ("ReferralService/RecordDiscussion",          "cd"),
     ("ReferralService/DecideReferral",            "d"),

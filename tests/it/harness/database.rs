@@ -104,6 +104,14 @@ impl Db {
         }
     }
 
+    /// Runs a script of psql's, with these variables.
+    pub(crate) fn psql_file(&self, file: &str, variables: &[(&str, &str)]) {
+        match &*self.0 {
+            Kind::Sqlite(_) | Kind::Alone(_) => panic!("no psql for it"),
+            Kind::Postgres(stamped) => stamped.psql_file(file, variables),
+        }
+    }
+
     /// Runs SQL past the program, to tamper with a PostgreSQL database or to look at it.
     pub(crate) fn psql(&self, sql: &str) -> String {
         match &*self.0 {

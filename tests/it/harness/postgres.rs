@@ -47,6 +47,14 @@ impl Stamped {
         Cluster::shared().psql(&self.name, sql)
     }
 
+    pub(crate) fn psql_file(&self, file: &str, variables: &[(&str, &str)]) {
+        let mut psql = Cluster::shared().psql_on(&self.name);
+        for (name, value) in variables {
+            psql.args(["-v", &format!("{name}={value}")]);
+        }
+        output_of(psql.args(["-f", file]), QUERY);
+    }
+
     /// Keeps a copy of the database, which nobody may be connected to; what is answered puts it back.
     pub(crate) fn backup(&self) -> impl FnOnce() + use<> {
         let (name, cluster) = (self.name.clone(), Cluster::shared());

@@ -290,16 +290,24 @@ fn forged(past: &Past) -> Vec<Tampering> {
         )
     };
     let next = |by: &str| format!("UPDATE books SET next_entry = next_entry {by} WHERE programme = '{YEAR}'");
+    let numbered = "entries_are_numbered_from_one";
+    let (free, held) = match past {
+        Past::Sqlite(_) => (String::new(), String::new()),
+        Past::Postgres(_) => (
+            format!("ALTER TABLE entries DROP CONSTRAINT {numbered};"),
+            format!("; ALTER TABLE entries ADD CONSTRAINT {numbered} CHECK (seq >= 1 AND event_seq >= 1)"),
+        ),
+    };
     let mut all = vec![
         (
-            copy("0, event_seq", "WHERE seq = 1"),
+            format!("{free} {}", copy("0, event_seq", "WHERE seq = 1")),
             "entry 0: entry 1 was expected".to_owned(),
-            "DELETE FROM entries WHERE seq = 0".to_owned(),
+            format!("DELETE FROM entries WHERE seq = 0{held}"),
         ),
         (
-            format!("{}; {}", copy("seq + 1, 0", "ORDER BY seq DESC LIMIT 1"), next("+ 1")),
+            format!("{free} {}; {}", copy("seq + 1, 0", "ORDER BY seq DESC LIMIT 1"), next("+ 1")),
             "its event 0 is not in the record".to_owned(),
-            format!("DELETE FROM entries WHERE event_seq = 0; {}", next("- 1")),
+            format!("DELETE FROM entries WHERE event_seq = 0; {}{held}", next("- 1")),
         ),
     ];
     if matches!(past, Past::Sqlite(_)) {

@@ -1,0 +1,21 @@
+//! Who loaded the terms and when, beside the event that the record begins with.
+
+use super::{Report, Result};
+use crate::domain::event::{EventBody, Seq};
+use crate::store::books::LoadedTerms;
+use crate::store::{ReadTx, events};
+
+/// Compares what is stored of the loading with event 1. A record that an earlier version began says nothing of it.
+///
+/// # Errors
+/// [`crate::app::AppError::Unavailable`].
+pub(super) async fn compare(snapshot: &ReadTx, stored: &LoadedTerms, report: &mut Report) -> Result<()> {
+    let first = events::each_of_book(snapshot, &stored.programme, (Seq(1), Seq(1)), 1).await?;
+    // One that cannot be read is named by the fold.
+    let Some(Ok(first)) = first.into_iter().next().map(|it| it.recorded) else { return Ok(()) };
+    let EventBody::RulesAdopted { terms: Some(terms), .. } = first.event.body else { return Ok(()) };
+    report.compare("the terms: who loaded them", &first.event.actor.to_string(), &stored.loaded_by);
+    report.compare("the terms: when they were loaded", &first.event.recorded, &stored.loaded_at);
+    report.compare("the terms: their hash", &terms, &stored.sha256);
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The things of a SQLite schema, from the texts it keeps of them.
+
+use std::time::Duration;
+
+use migrations::{Migrator, MigratorTrait as _};
+use sea_orm::{ConnectOptions, Database, QueryResult};
+use tokio::sync::OnceCell;
+
+use super::{ThingName, Things};
+use crate::store::bulk::select_by_place;
+use crate::store::{Backend, Conn, Result};
+
+/// How long the database in memory is waited for.
+const IN_MEMORY: Duration = Duration::from_secs(5);
+/// What else keeps rows from being deleted: a table whose rows refer to another.
+const REFERENCES: &str = "SELECT m.name, f.\"table\" FROM sqlite_schema m, pragma_foreign_key_list(m.name) f \
+                          WHERE m.type = 'table'";
+
+/// The things that the migrations make: found once, as they are the same for as long as this program runs.
+static MADE: OnceCell<Things> = OnceCell::const_new();
+
+/// The things that the migrations make.
+///
+/// # Errors
+/// [`crate::store::StoreError::Away`].
+pub(super) async fn made() -> Result<&'static Things> {
+    MADE.get_or_try_init(migrated).await
+}
+
+async fn migrated() -> Result<Things> {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options.max_connections(1).acquire_timeout(IN_MEMORY).sqlx_logging(false);
+    let database = Database::connect(options).await?;
+    Migrator::up(&database, None).await?;
+    let things = read(&Conn { db: (&database).into(), backend: Backend::Sqlite }).await?;
+    database.close().await?;
+    Ok(things)
+}
+
+/// The things that a database has.
+///
+/// # Errors
+/// [`crate::store::StoreError::Unreadable`].
+pub(super) async fn read(conn: &Conn<'_>) -> Result<Things> {
+    let row = |row: &QueryResult| {
+        let text = |at| row.try_get_by_index::<Option<String>>(at).map(Option::unwrap_or_default);
+        Ok([text(0)?, text(1)?, text(2)?, text(3)?])
+    };
+    // Indexes of keys have no text: they belong to their table's.
+    let sql = "SELECT type, tbl_name, name, sql FROM sqlite_schema WHERE sql IS NOT NULL";
+    let mut things = Things::new();
+    for [kind, table, name, text] in select_by_place(conn, sql, Vec::new(), row).await? {
+        let text = plain(&text);
+        match kind.as_str() {
+            "table" if name.starts_with("sqlite_stat") => add(&mut things, ["statistics", "", &name], text),
+            "table" => add_table(&mut things, &name, &text),
+            "index" if text.starts_with("CREATE UNIQUE") => add(&mut things, ["unique index", &table, &name], text),
+            "index" | "trigger" => add(&mut things, [&kind, &table, &name], text),
+            _ => add(&mut things, ["relation", &name, ""], text),
+        }
+    }
+    let row = |row: &QueryResult| Ok([row.try_get_by_index::<String>(0)?, row.try_get_by_index(1)?]);
+    for [from, to] in select_by_place(conn, REFERENCES, Vec::new(), row).await? {
+        add(&mut things, ["reference", &to, &from], "REFERENCES".to_owned());
+    }
+    Ok(things)
+}
+
+fn add(things: &mut Things, [kind, table, name]: [&str; 3], definition: String) {
+    let [kind, table, name] = [kind, table, name].map(ToOwned::to_owned);
+    things.insert(ThingName { kind, table, name }, definition);
+}
+
+/// A table's columns and constraints are things of their own, so that each is named by itself.
+fn add_table(things: &mut Things, table: &str, text: &str) {
+    let (before, rest) = text.split_once('(').unwrap_or((text, ""));
+    let (inside, after) = rest.rsplit_once(')').unwrap_or((rest, ""));
+    let virtual_or_not = before.split(' ').nth(1).unwrap_or_default();
+    add(things, ["table", table, ""], format!("{virtual_or_not} {}", after.trim()).trim().to_owned());
+    for part in parts(inside) {
+        let (name, definition) = part.split_once(' ').unwrap_or((part, ""));
+        match name.split('(').next().unwrap_or_default() {
+            "CHECK" | "PRIMARY" | "UNIQUE" | "FOREIGN" | "CONSTRAINT" => {
+                add(things, ["constraint", table, part], "as named".to_owned());
+            }
+            _ => add(things, ["column", table, name], definition.to_owned()),
+        }
+    }
+}
+
+/// What lies between the commas of a list, not within brackets or quotes.
+fn parts(list: &str) -> Vec<&str> {
+    let (mut depth, mut quoted, mut begins, mut found) = (0_i32, false, 0, Vec::new());
+    for (at, c) in list.char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => depth = depth.saturating_add(1),
+            ')' if !quoted => depth = depth.saturating_sub(1),
+            ',' if !quoted && depth == 0 => {
+                found.extend(list.get(begins..at));
+                begins = at.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+    found.extend(list.get(begins..));
+    found.into_iter().map(str::trim).filter(|it| !it.is_empty()).collect()
+}
+
+/// A text without comments and without the quotes that renaming a table gives it, its white space as single spaces.
+fn plain(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split_once("--").map_or(line, |(before, _)| before));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ").replace('"', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_taken_apart() {
+        let mut things = Things::new();
+        let text = "CREATE TABLE \"t\" ( -- the key\n id BLOB NOT NULL PRIMARY KEY,\n  n INTEGER CHECK (n IN (1, 2)),\n\
+                    CHECK (s <> 'a,)b'), \"s\" TEXT ) STRICT";
+        add_table(&mut things, "t", &plain(text));
+        let shown: Vec<_> = things.iter().map(|(name, definition)| format!("{name}: {definition}")).collect();
+        let wanted = [
+            "column id of table t: BLOB NOT NULL PRIMARY KEY",
+            "column n of table t: INTEGER CHECK (n IN (1, 2))",
+            "column s of table t: TEXT",
+            "constraint CHECK (s <> 'a,)b') of table t: as named",
+            "table t: TABLE STRICT",
+        ];
+        assert_eq!(shown, wanted);
+    }
+}

@@ -1,0 +1,89 @@
+//! Erasing the free text of events: what is known of a text before, and the row that goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{ConnectionTrait as _, QueryResult, Statement};
+use uuid::Uuid;
+
+use super::bulk::{among, numbers, select_by_place, texts};
+use super::{Readable, Result, StoreError, WriteTx};
+use crate::domain::book::erasure::EventText;
+use crate::domain::event::{EventBody, Seq};
+use crate::domain::ids::{OfferId, Programme};
+
+/// What is known of the texts of these events, of those that the programme has.
+///
+/// # Errors
+/// [`StoreError::Away`]; [`StoreError::Unreadable`] for an event that this program cannot read.
+pub async fn known(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Result<BTreeMap<Seq, EventText>> {
+    if of.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let conn = from.at();
+    let erased = erased(from, programme, of).await?;
+    let seqs: Vec<i64> = of.iter().map(|seq| seq.0).collect();
+    let sql =
+        format!("SELECT seq, offer_id, text_hash FROM events WHERE programme = $1 AND {}", among(&conn, "seq", 2));
+    let known = |row: &QueryResult| {
+        let seq = Seq(row.try_get_by_index(0)?);
+        let offer: Option<Uuid> = row.try_get_by_index(1)?;
+        let was_recorded = row.try_get_by_index::<Option<Vec<u8>>>(2)?.is_some();
+        Ok((seq, EventText { offer: offer.map(OfferId), was_recorded, is_erased: erased.contains(&seq) }))
+    };
+    let values = vec![programme.as_str().into(), numbers(&conn, &seqs)];
+    Ok(select_by_place(&conn, &sql, values, known).await?.into_iter().collect())
+}
+
+/// Those of these events whose texts the record says were erased.
+async fn erased(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Result<BTreeSet<Seq>> {
+    let conn = from.at();
+    let bodies: std::result::Result<Vec<String>, _> =
+        of.iter().map(|event| serde_json::to_string(&EventBody::TextErased { event: *event })).collect();
+    let bodies = bodies.map_err(StoreError::unreadable)?;
+    let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    // Two statements, each with an index that has its kind alone.
+    let by_event = format!(
+        "SELECT body FROM events WHERE programme = $1 AND kind = 'text_erased' AND {}",
+        among(&conn, "body", 2)
+    );
+    let by_rules = "SELECT body FROM events WHERE programme = $1 AND kind = 'rules_adopted'";
+    let body = |row: &QueryResult| {
+        serde_json::from_str::<EventBody>(&row.try_get_by_index::<String>(0)?).map_err(StoreError::unreadable)
+    };
+    let mut found =
+        select_by_place(&conn, &by_event, vec![programme.as_str().into(), texts(&conn, &bodies)], body).await?;
+    found.extend(select_by_place(&conn, by_rules, vec![programme.as_str().into()], body).await?);
+    let erased = found.into_iter().flat_map(|body| match body {
+        EventBody::TextErased { event } => vec![event],
+        EventBody::RulesAdopted { absent_texts, .. } => absent_texts,
+        _ => Vec::new(),
+    });
+    Ok(erased.collect())
+}
+
+/// Events of a programme that were recorded with a text, of which it is not there.
+///
+/// # Errors
+/// [`StoreError::Away`].
+pub async fn absent(from: &impl Readable, programme: &Programme) -> Result<Vec<Seq>> {
+    let sql = "SELECT e.seq FROM events e WHERE e.programme = $1 AND e.text_hash IS NOT NULL AND NOT EXISTS \
+               (SELECT 1 FROM texts t WHERE t.programme = e.programme AND t.seq = e.seq) ORDER BY e.seq";
+    let seq = |row: &QueryResult| Ok(Seq(row.try_get_by_index(0)?));
+    select_by_place(&from.at(), sql, vec![programme.as_str().into()], seq).await
+}
+
+/// Erases the texts of these events, with their salts.
+///
+/// # Errors
+/// [`StoreError::Away`], [`StoreError::Busy`].
+pub async fn erase(tx: &WriteTx, programme: &Programme, of: &[Seq]) -> Result<()> {
+    if of.is_empty() {
+        return Ok(());
+    }
+    let conn = tx.at();
+    let seqs: Vec<i64> = of.iter().map(|seq| seq.0).collect();
+    let sql = format!("DELETE FROM texts WHERE programme = $1 AND {}", among(&conn, "seq", 2));
+    let values = [programme.as_str().into(), numbers(&conn, &seqs)];
+    conn.db.execute_raw(Statement::from_sql_and_values(conn.db.get_database_backend(), sql, values)).await?;
+    Ok(())
+}

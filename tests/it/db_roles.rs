@@ -1,0 +1,170 @@
+//! Two roles on PostgreSQL: one owns the schema, the other serves and can take no guard away. The script of the documents
+//! takes an installation from one role to two.
+
+use uuid::Uuid;
+
+use crate::client::{Client, YEAR, fresh};
+use crate::fixtures::casework;
+use crate::harness::{Db, Server, cli, run, tsio};
+use crate::past::{Past, proved};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/postgresql-roles.sql");
+/// What the serving role is refused with.
+const REFUSED: [&str; 2] = ["permission denied", "must be owner"];
+
+/// A database with an owner and a serving role of its own; the roles go with it.
+struct TwoRoles {
+    db: Db,
+    owner: String,
+    server: String,
+}
+
+impl TwoRoles {
+    /// An installation as one role makes it, which owns everything and serves.
+    fn of_one_role() -> Self {
+        let db = Db::postgres();
+        let [owner, server] = ["owner", "server"].map(|name| format!("{name}_{}", Uuid::new_v4().simple()));
+        let name = db.url().rsplit('/').next().unwrap().to_owned();
+        db.psql(&format!("CREATE ROLE {server} LOGIN"));
+        db.psql(&format!("ALTER DATABASE {name} OWNER TO {server}"));
+        db.psql("DROP SCHEMA public CASCADE");
+        db.psql("CREATE SCHEMA public AUTHORIZATION pg_database_owner");
+        let it = Self { db, owner, server };
+        it.migrate_as(&it.server);
+        it
+    }
+
+    fn separate(&self) {
+        self.db.psql_file(SCRIPT, &[("owner", &self.owner), ("server", &self.server)]);
+    }
+
+    fn url_of(&self, role: &str) -> String {
+        self.db.url().replace("postgres://tsio@", &format!("postgres://{role}@"))
+    }
+
+    fn migrate_as(&self, role: &str) {
+        let migrated = tsio(&["migrate", "--database", &self.url_of(role)]);
+        assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+    }
+
+    fn serve(&self) -> Server {
+        Server::start_at(&self.db, &self.url_of(&self.server))
+    }
+
+    async fn connected(&self, role: &str) -> Past {
+        Past::at(&self.url_of(role)).await
+    }
+}
+
+impl Drop for TwoRoles {
+    fn drop(&mut self) {
+        for role in [&self.server, &self.owner] {
+            let exists = self.db.psql(&format!("SELECT 1 FROM pg_roles WHERE rolname = '{role}'"));
+            if !exists.is_empty() {
+                self.db.psql(&format!("REASSIGN OWNED BY {role} TO tsio"));
+                self.db.psql(&format!("DROP OWNED BY {role}"));
+                self.db.psql(&format!("DROP ROLE {role}"));
+            }
+        }
+    }
+}
+
+/// What the serving role must not be able to do: each would change what is recorded, or the guards that keep it.
+const FORBIDDEN: [&str; 17] = [
+    "UPDATE events SET actor = 'nobody'",
+    "DELETE FROM events",
+    "TRUNCATE events CASCADE",
+    "UPDATE entries SET amount = amount + 1",
+    "DELETE FROM entries",
+    "UPDATE terms SET loaded_by = 'nobody'",
+    "DELETE FROM offers",
+    "DELETE FROM requests",
+    "UPDATE texts SET text = 'never said'",
+    "ALTER TABLE events DISABLE TRIGGER ALL",
+    "DROP TRIGGER events_are_not_changed ON events",
+    "CREATE OR REPLACE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "ALTER TABLE offers DROP CONSTRAINT offers_state_check",
+    "DROP INDEX one_offer_a_recipient",
+    "CREATE TABLE mine (id INT)",
+    "INSERT INTO seaql_migrations VALUES ('m9999_mine', 0)",
+    "SET session_replication_role = replica",
+];
+
+async fn nothing_forbidden_is_done(roles: &TwoRoles) {
+    let mut past = roles.connected(&roles.server).await;
+    for attempt in FORBIDDEN {
+        let refused = past.run(attempt).await.expect_err(attempt);
+        assert!(REFUSED.iter().any(|it| refused.contains(it)), "{attempt}: {refused}");
+    }
+}
+
+#[test]
+fn an_installation_goes_from_one_role_to_two() {
+    run(async {
+        let roles = TwoRoles::of_one_role();
+        let mut server = roles.serve();
+        let offer = Client::of(&server).await.seed().await.remove(0).offer;
+        server.stop();
+        let before = proved(&roles.db);
+
+        roles.separate();
+        assert_eq!(proved(&roles.db), before, "it changes nothing that is recorded, and nothing of the schema");
+        nothing_forbidden_is_done(&roles).await;
+        let server = roles.serve();
+        Client::of(&server).await.note(&offer, "as the serving role", &fresh()).await.unwrap();
+        assert_eq!(proved(&roles.db)[0].0, before[0].0 + 1);
+
+        // Once more it changes nothing, and the owner still migrates.
+        let granted = "SELECT string_agg(relname || relacl::text || relowner::regrole, ',' ORDER BY relname) FROM pg_class \
+                       WHERE relnamespace = 'public'::regnamespace";
+        let rights = roles.db.psql(granted);
+        roles.separate();
+        assert_eq!(roles.db.psql(granted), rights);
+        roles.migrate_as(&roles.owner);
+    });
+}
+
+/// The whole casework, served from the start by a role that owns nothing, beside a second server that hears of it.
+#[test]
+fn the_serving_role_does_all_the_work() {
+    run(async {
+        let roles = TwoRoles::of_one_role();
+        roles.separate();
+        let (mut server, other) = (roles.serve(), roles.serve());
+        casework::carry_out(Client::of(&server).await.channel()).await;
+        let client = Client::of(&other).await;
+        assert!(!client.list(YEAR).await.is_empty());
+        let verified = cli(&other, &["terms", "list"]);
+        assert_eq!(verified.code, 0, "{}", verified.stderr);
+        let proof = tsio(&["verify", "--database", &roles.url_of(&roles.server)]);
+        assert_eq!(proof.code, 0, "{}{}", proof.stdout, proof.stderr);
+        nothing_forbidden_is_done(&roles).await;
+        server.stop();
+        let said = server.stderr();
+        assert!(!said.contains("permission denied") && !said.contains("must be owner"), "{said}");
+    });
+}
+
+/// An upgrade as the owner: what a migration makes is served at once, and by the script again no more than it takes.
+#[test]
+fn a_migration_as_the_owner_is_served() {
+    run(async {
+        let roles = TwoRoles::of_one_role();
+        roles.separate();
+        let mut owner = roles.connected(&roles.owner).await;
+        owner.run("CREATE TABLE later (id BIGINT PRIMARY KEY)").await.unwrap();
+        let mut server = roles.connected(&roles.server).await;
+        server.run("INSERT INTO later VALUES (1); DELETE FROM later").await.unwrap();
+        roles.separate();
+        server.run("INSERT INTO later VALUES (2); UPDATE later SET id = 3").await.unwrap();
+        assert!(server.run("DELETE FROM later").await.unwrap_err().contains("permission denied"));
+        // The serving role does not migrate.
+        owner.run("DROP TABLE later; DELETE FROM seaql_migrations WHERE version = 'm0014_erased'; DROP INDEX texts_erased")
+            .await
+            .unwrap();
+        let refused = tsio(&["migrate", "--database", &roles.url_of(&roles.server)]);
+        assert_eq!(refused.code, 1, "{}", refused.stdout);
+        roles.migrate_as(&roles.owner);
+        roles.serve();
+    });
+}

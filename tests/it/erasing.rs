@@ -1,0 +1,118 @@
+//! Erasing a text is an event: who, when and why stay, the words go, and a text that went without one is named.
+
+use serde_json::Value;
+use tonic::{Code, Status};
+use tsio::proto::record_service_client::RecordServiceClient;
+use tsio::proto::watch_offers_response::Told;
+use tsio::proto::{
+    EraseTextRequest, EraseTextResponse, ErasureReason, ListOfferEventsRequest, OfferEvent, WatchOffersRequest,
+};
+
+use crate::client::{Client, YEAR, fresh, reason};
+use crate::harness::{Db, Server, both};
+use crate::past::{Past, proved, verify};
+use crate::samples::done;
+
+both!(
+    a_text_is_erased_and_the_record_says_so,
+    what_cannot_be_erased_is_refused,
+    a_text_that_goes_without_an_event_is_named,
+);
+
+async fn erase(client: &Client, sequence: i64, request_id: &str) -> Result<EraseTextResponse, Status> {
+    let request = EraseTextRequest {
+        request_id: request_id.to_owned(),
+        programme: YEAR.to_owned(),
+        sequence,
+        reason: ErasureReason::PersonalData.into(),
+        validate_only: false,
+    };
+    let mut record = RecordServiceClient::new(client.channel());
+    record.erase_text(client.ask(request)).await.map(tonic::Response::into_inner)
+}
+
+async fn events(client: &Client, offer: &str) -> Vec<OfferEvent> {
+    let list = ListOfferEventsRequest { offer: offer.to_owned(), ..Default::default() };
+    client.offers().list_offer_events(client.ask(list)).await.unwrap().into_inner().events
+}
+
+/// An offer with a note, and the note's event.
+async fn noted(client: &Client) -> (String, i64) {
+    let offer = client.seed().await.remove(0).offer;
+    client.note(&offer, "rang Jo Bloggs", &fresh()).await.unwrap();
+    let sequence = events(client, &offer).await.last().unwrap().sequence;
+    (offer, sequence)
+}
+
+async fn a_text_is_erased_and_the_record_says_so(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let (offer, note) = noted(&client).await;
+    let all = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
+    let mut watch = client.offers().watch_offers(client.ask(all)).await.unwrap().into_inner();
+    let texts = format!("SELECT COUNT(*) FROM texts WHERE programme = '{YEAR}' AND seq = {note}");
+    let mut past = Past::of(&db).await;
+    assert_eq!(past.number(&texts).await, 1);
+    let etag = client.offer(&offer).await.etag;
+
+    let id = fresh();
+    let erased = erase(&client, note, &id).await.unwrap();
+    assert_eq!((erased.programme.as_str(), erased.sequence), (YEAR, note));
+    assert_eq!(past.number(&texts).await, 0, "text and salt are gone");
+    assert_eq!(erase(&client, note, &id).await.unwrap(), erased, "the same request is answered again");
+    assert_eq!(client.offer(&offer).await.etag, etag, "it changes nothing of the offer");
+
+    let events = events(&client, &offer).await;
+    let [.., of_note, last] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((of_note.text.as_str(), of_note.text_erased), ("", true));
+    assert_eq!((last.kind.as_str(), last.reason_code.as_str()), ("text_erased", "personal_data"));
+    assert!(!last.text_erased, "it never had a text");
+    assert_eq!(serde_json::from_str::<Value>(&last.body_json).unwrap()["event"], note);
+    assert_eq!((last.sequence, last.actor.is_empty()), (note + 1, false), "once");
+    // Whoever watches is told which text went.
+    let told = loop {
+        if let Some(Told::Change(change)) = watch.message().await.unwrap().unwrap().told {
+            break change.event.unwrap();
+        }
+    };
+    assert_eq!((told.kind.as_str(), told.hash.as_str()), ("text_erased", last.hash.as_str()));
+    assert_eq!(done(&server, &["offers", "events", &offer])[1]["text_erased"], true);
+    assert_eq!(proved(&db)[0].0, last.sequence);
+}
+
+async fn what_cannot_be_erased_is_refused(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let (offer, note) = noted(&client).await;
+    client.assign(&offer, "ann", &fresh()).await.unwrap();
+    erase(&client, note, &fresh()).await.unwrap();
+    let why = |status: Status| (status.code(), reason(&status));
+    let precondition = |reason: &str| (Code::FailedPrecondition, reason.to_owned());
+    assert_eq!(why(erase(&client, note, &fresh()).await.unwrap_err()), precondition("TEXT_ERASED"));
+    assert_eq!(why(erase(&client, note + 1, &fresh()).await.unwrap_err()), precondition("NO_TEXT"));
+    assert_eq!(erase(&client, 9_999, &fresh()).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(erase(&client, 0, &fresh()).await.unwrap_err().code(), Code::InvalidArgument);
+    proved(&db);
+}
+
+fn names(db: &Db, named: &str) {
+    let (code, reports) = verify(db, &[]);
+    assert_eq!(code, 1);
+    let differences = reports[0]["differences"].as_array().unwrap();
+    assert!(differences.iter().any(|it| it.as_str().unwrap().contains(named)), "{named}: {differences:#?}");
+}
+
+async fn a_text_that_goes_without_an_event_is_named(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let (_, note) = noted(&client).await;
+    let mut past = Past::of(&db).await;
+    past.run("CREATE TABLE my_copy AS SELECT * FROM texts").await.unwrap();
+    past.run(&format!("DELETE FROM texts WHERE seq = {note}")).await.unwrap();
+    names(&db, &format!("event {note}: its text is not there, and no event erased it"));
+    // It can be recorded as erased.
+    erase(&client, note, &fresh()).await.unwrap();
+    proved(&db);
+    past.run("INSERT INTO texts SELECT * FROM my_copy").await.unwrap();
+    names(&db, &format!("event {note}: its text was erased, and is there"));
+}

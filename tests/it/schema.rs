@@ -1,0 +1,208 @@
+//! The schema is compared with what the migrations make: guards that are gone are named, and what operators add is noted.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{Db, Server, both, run};
+use crate::past::{Past, proved, verify};
+
+both!(a_schema_that_differs_is_named, what_operators_add_is_noted);
+
+const READ: &str = include_str!("../../src/store/schema_check/postgres.sql");
+const MADE: &str = "src/store/schema_check/postgres.tsv";
+
+/// What the migrations make on PostgreSQL lies in a file, as verify cannot migrate a database to compare with. To write
+/// it anew: `TSIO_WRITE_SCHEMA=1 tests/run -E 'test(the_file_is_what)'`.
+#[test]
+fn the_file_is_what_the_migrations_make() {
+    let db = Db::postgres();
+    let made = db.psql(READ) + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(MADE);
+    if std::env::var_os("TSIO_WRITE_SCHEMA").is_some() {
+        std::fs::write(path, made).unwrap();
+    } else {
+        assert_eq!(std::fs::read_to_string(path).unwrap(), made, "write it anew after a migration");
+    }
+}
+
+fn names(list: &Value, named: &str) -> bool {
+    list.as_array().unwrap().iter().any(|it| it.as_str().unwrap().contains(named))
+}
+
+/// Each is done, named as a difference, and undone.
+async fn each_is_named(db: &Db, rows: &[[&str; 3]]) {
+    let mut past = Past::of(db).await;
+    for [change, named, back] in rows {
+        past.run(change).await.unwrap();
+        let (code, reports) = verify(db, &[]);
+        assert_eq!(code, 1, "{change}");
+        let report = &reports[0];
+        assert!(names(&report["differences"], &format!("schema: {named}")), "{change}: {report:#}");
+        past.run(back).await.unwrap();
+        proved(db);
+    }
+}
+
+/// A database with its programmes, that nobody serves.
+fn of_two_programmes(db: &Db) {
+    Server::start(db).stop();
+    assert_eq!(verify(db, &[]).1[0]["notes"], Value::Array(Vec::new()), "nothing is noted of what the migrations make");
+}
+
+async fn a_schema_that_differs_is_named(db: Db) {
+    of_two_programmes(&db);
+    if db.is_postgres() {
+        each_is_named(&db, POSTGRES).await;
+    } else {
+        each_is_named(&db, SQLITE).await;
+    }
+}
+
+const POSTGRES: &[[&str; 3]] = &[
+    [
+        "ALTER TABLE events DISABLE TRIGGER events_are_not_changed",
+        "trigger events_are_not_changed of table events: expected",
+        "ALTER TABLE events ENABLE TRIGGER events_are_not_changed",
+    ],
+    [
+        "DROP TRIGGER entries_are_not_truncated ON entries",
+        "trigger entries_are_not_truncated of table entries is missing",
+        "CREATE TRIGGER entries_are_not_truncated BEFORE TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUNCTION append_only()",
+    ],
+    [
+        "CREATE OR REPLACE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "function append_only(): expected",
+        "CREATE OR REPLACE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$",
+    ],
+    [
+        "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+         CREATE TRIGGER mine BEFORE INSERT ON awards FOR EACH ROW EXECUTE FUNCTION mine()",
+        "trigger mine of table awards is foreign",
+        "DROP FUNCTION mine() CASCADE",
+    ],
+    [
+        "CREATE RULE silent AS ON DELETE TO texts DO INSTEAD NOTHING",
+        "rule silent of table texts is foreign",
+        "DROP RULE silent ON texts",
+    ],
+    [
+        "ALTER TABLE offers ENABLE ROW LEVEL SECURITY",
+        "table offers: expected",
+        "ALTER TABLE offers DISABLE ROW LEVEL SECURITY",
+    ],
+    [
+        "DROP INDEX one_offer_a_recipient",
+        "unique index one_offer_a_recipient of table offers is missing",
+        "CREATE UNIQUE INDEX one_offer_a_recipient ON offers (programme, recipient_kind, recipient)",
+    ],
+    ["CREATE UNIQUE INDEX mine ON offers (name)", "unique index mine of table offers is foreign", "DROP INDEX mine"],
+    [
+        "ALTER TABLE approvals DROP CONSTRAINT stated_approvals_check1",
+        "constraint stated_approvals_check1 of table approvals is missing",
+        "ALTER TABLE approvals ADD CONSTRAINT stated_approvals_check1 CHECK (given_by <> requested_by)",
+    ],
+    [
+        "ALTER TABLE placements DROP CONSTRAINT placements_programme_fkey",
+        "constraint placements_programme_fkey of table placements is missing",
+        "ALTER TABLE placements ADD CONSTRAINT placements_programme_fkey FOREIGN KEY (programme) REFERENCES books (programme)",
+    ],
+    [
+        "CREATE TABLE mine (offer UUID REFERENCES offers (id))",
+        "reference mine mine_offer_fkey of table offers is foreign",
+        "DROP TABLE mine",
+    ],
+    ["CREATE TABLE mine () INHERITS (awards)", "child mine of table awards is foreign", "DROP TABLE mine"],
+    [
+        "ALTER TABLE terms ALTER COLUMN loaded_by DROP NOT NULL",
+        "column loaded_by of table terms: expected",
+        "ALTER TABLE terms ALTER COLUMN loaded_by SET NOT NULL",
+    ],
+    [
+        "ALTER TABLE trusts ADD COLUMN mine TEXT",
+        "column mine of table trusts is foreign",
+        "ALTER TABLE trusts DROP COLUMN mine",
+    ],
+    [
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica', current_database()); END $$",
+        "setting session_replication_role is foreign",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET session_replication_role', current_database()); END $$",
+    ],
+];
+
+const SQLITE: &[[&str; 3]] = &[
+    [
+        "DROP TRIGGER events_are_not_updated",
+        "trigger events_are_not_updated of table events is missing",
+        "CREATE TRIGGER events_are_not_updated BEFORE UPDATE ON events\nBEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
+    ],
+    [
+        "CREATE TRIGGER mine BEFORE INSERT ON awards BEGIN SELECT 1; END",
+        "trigger mine of table awards is foreign",
+        "DROP TRIGGER mine",
+    ],
+    [
+        "DROP INDEX one_offer_a_recipient",
+        "unique index one_offer_a_recipient of table offers is missing",
+        "CREATE UNIQUE INDEX one_offer_a_recipient ON offers (programme, recipient_kind, recipient)",
+    ],
+    ["CREATE UNIQUE INDEX mine ON offers (name)", "unique index mine of table offers is foreign", "DROP INDEX mine"],
+    [
+        "CREATE TABLE mine (offer BLOB REFERENCES offers (id))",
+        "reference mine of table offers is foreign",
+        "DROP TABLE mine",
+    ],
+    [
+        "ALTER TABLE trusts ADD COLUMN mine TEXT",
+        "column mine of table trusts is foreign",
+        "ALTER TABLE trusts DROP COLUMN mine",
+    ],
+    [
+        "ALTER TABLE placements RENAME TO kept; \
+         CREATE TABLE placements (programme TEXT NOT NULL, urn INTEGER NOT NULL, kind TEXT NOT NULL, uid INTEGER, \
+         seq INTEGER NOT NULL, PRIMARY KEY (programme, urn)) STRICT",
+        "column programme of table placements: expected",
+        "DROP TABLE placements; ALTER TABLE kept RENAME TO placements; PRAGMA writable_schema = ON; \
+         UPDATE sqlite_schema SET sql = REPLACE(sql, '\"placements\"', 'placements') WHERE name = 'placements'; \
+         PRAGMA writable_schema = RESET",
+    ],
+];
+
+async fn what_operators_add_is_noted(db: Db) {
+    of_two_programmes(&db);
+    let mut past = Past::of(&db).await;
+    past.run("CREATE INDEX mine ON offers (name); CREATE VIEW mine_as_well AS SELECT name FROM offers").await.unwrap();
+    past.run("DROP INDEX offers_by_name; CREATE TABLE my_copy AS SELECT name FROM offers").await.unwrap();
+    let mut wanted = vec!["index mine of", "index offers_by_name of", "table my_copy is", "relation mine_as_well is"];
+    if db.is_postgres() {
+        past.run("CREATE STATISTICS mine_too ON name, region FROM offers").await.unwrap();
+        wanted.push("statistics mine_too of");
+    } else {
+        past.run("ANALYZE").await.unwrap();
+        wanted.push("statistics sqlite_stat1 is");
+    }
+    let (code, reports) = verify(&db, &[]);
+    assert_eq!(code, 0, "{reports:#}");
+    for named in wanted {
+        assert!(names(&reports[0]["notes"], &format!("schema: {named}")), "{named} is not in {reports:#}");
+    }
+}
+
+/// Whoever reads the catalogs only, and no table of its own: the file is compared with, and no schema is made.
+#[test]
+fn the_schema_is_compared_without_a_right_to_make_one() {
+    run(async {
+        let db = Db::postgres();
+        of_two_programmes(&db);
+        let mut past = Past::of(&db).await;
+        let role = format!("reader_{}", uuid::Uuid::new_v4().simple());
+        past.run(&format!("CREATE ROLE {role} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"))
+            .await
+            .unwrap();
+        let url = db.url().replace("postgres://tsio@", &format!("postgres://{role}@"));
+        let verified = crate::harness::tsio(&["verify", "--database", &url]);
+        past.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
+        assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
+    });
+}

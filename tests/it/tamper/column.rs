@@ -1,0 +1,145 @@
+//! The columns of a database, and how a value in each is changed to another of its type.
+
+use crate::past::Past;
+
+/// A column, as the database describes it.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) table: String,
+    pub(super) name: String,
+    kind: String,
+    may_be_null: bool,
+    /// The columns of the table's key.
+    key: Vec<String>,
+    is_postgres: bool,
+}
+
+/// One statement that changes one row.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) sql: String,
+    /// Asks whether there is such a row.
+    exists: String,
+}
+
+const SQLITE: &str = "SELECT m.name || '|' || c.name || '|' || c.type || '|' || (c.\"notnull\" = 0) || '|' || \
+    (SELECT GROUP_CONCAT(k.name) FROM pragma_table_info(m.name) k WHERE k.pk > 0) \
+    FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' \
+    ORDER BY m.name, c.cid";
+const POSTGRES: &str = "SELECT c.relname || '|' || a.attname || '|' || format_type(a.atttypid, a.atttypmod) || '|' || \
+    (NOT a.attnotnull)::int || '|' || (SELECT string_agg(k.attname, ',' ORDER BY k.attnum) FROM pg_index i \
+    JOIN pg_attribute k ON k.attrelid = c.oid AND k.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND i.indisprimary) \
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum";
+
+/// Every column of every table.
+pub(super) async fn all(past: &mut Past) -> Vec<Column> {
+    let is_postgres = matches!(past, Past::Postgres(_));
+    let lines = past.lines(if is_postgres { POSTGRES } else { SQLITE }).await;
+    let column = |line: &String| {
+        let mut parts = line.split('|').map(ToOwned::to_owned);
+        let mut next = || parts.next().unwrap_or_else(|| panic!("{line}"));
+        let (table, name, kind) = (next(), next(), next().to_lowercase());
+        let may_be_null = next() == "1";
+        let key = next().split(',').map(ToOwned::to_owned).collect();
+        Column { table, name, kind, may_be_null, key, is_postgres }
+    };
+    lines.iter().map(column).collect()
+}
+
+impl Column {
+    /// Changes of the first, the last and a middle row that have a value, to another value and to none; and of the first
+    /// that has none to a value.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        let name = &self.name;
+        let (has, lacks) = (format!("{name} IS NOT NULL"), format!("{name} IS NULL"));
+        let mut changes: Vec<Change> =
+            ["first", "last", "middle"].iter().map(|place| self.change(&self.other(), &has, place)).collect();
+        if self.may_be_null {
+            changes.push(self.change("NULL", &has, "first"));
+            changes.push(self.change(self.some(), &lacks, "first"));
+        }
+        changes
+    }
+
+    fn change(&self, to: &str, of: &str, place: &str) -> Change {
+        let Self { table, name, .. } = self;
+        let condition = of;
+        Change {
+            sql: format!("UPDATE {table} SET {name} = {to} WHERE {}", row(table, &self.key, condition, place)),
+            exists: format!("SELECT count(*) FROM {table} WHERE {condition}"),
+        }
+    }
+
+    /// Another value of the same type.
+    fn other(&self) -> String {
+        let it = &self.name;
+        match (self.is_postgres, self.kind.as_str()) {
+            (_, "bigint") => format!("{it} + 1"),
+            (true, "text") => format!("{it} || 'x'"),
+            (true, "boolean") => format!("NOT {it}"),
+            (true, "date") => format!("{it} + 1"),
+            (true, "uuid") => format!("md5({it}::text)::uuid"),
+            (true, "bytea") => format!("set_byte({it}, 0, get_byte({it}, 0) # 1)"),
+            (false, "integer") => format!("CASE {it} WHEN 0 THEN 1 WHEN 1 THEN 0 ELSE {it} + 1 END"),
+            (false, "text") => {
+                format!("CASE WHEN {it} GLOB '????-??-??' THEN DATE({it}, '+1 day') ELSE {it} || 'x' END")
+            }
+            (false, "blob") => format!(
+                "CASE {it} WHEN ZEROBLOB(LENGTH({it})) THEN RANDOMBLOB(LENGTH({it})) ELSE ZEROBLOB(LENGTH({it})) END"
+            ),
+            other => panic!("{}.{it}: {other:?}", self.table),
+        }
+    }
+
+    /// A value of the type.
+    fn some(&self) -> &'static str {
+        match (self.is_postgres, self.kind.as_str()) {
+            (_, "bigint" | "integer") => "1",
+            (_, "text") if self.name.ends_with("_on") => "'2021-10-01'",
+            (_, "text") => "'x'",
+            (_, "boolean") => "TRUE",
+            (_, "date") => "'2021-10-01'",
+            (_, "uuid") => "'01890a5d-ac96-774b-bcce-b302099a8057'",
+            (true, _) => r"'\x01'",
+            (false, _) => "X'01890A5DAC96774BBCCEB302099A8057'",
+        }
+    }
+}
+
+fn row(table: &str, key: &[String], condition: &str, place: &str) -> String {
+    let keys = key.join(", ");
+    let order = if place == "last" { key.join(" DESC, ") + " DESC" } else { keys.clone() };
+    let offset = if place == "middle" {
+        format!("(SELECT count(*) / 2 FROM {table} WHERE {condition})")
+    } else {
+        "0".to_owned()
+    };
+    format!("({keys}) = (SELECT {keys} FROM {table} WHERE {condition} ORDER BY {order} LIMIT 1 OFFSET {offset})")
+}
+
+impl Change {
+    /// Takes a row away: the last one.
+    pub(super) fn of_row(table: &str, columns: &[Column]) -> Self {
+        let key = &columns.iter().find(|it| it.table == table).unwrap().key;
+        let condition = "1 = 1";
+        Self {
+            sql: format!("DELETE FROM {table} WHERE {}", row(table, key, condition, "last")),
+            exists: format!("SELECT count(*) FROM {table} WHERE {condition}"),
+        }
+    }
+
+    /// Makes the change; false where there is no row for it, or another one has that key.
+    pub(super) async fn apply(&self, past: &mut Past) -> bool {
+        if past.number(&self.exists).await == 0 {
+            return false;
+        }
+        match past.run(&self.sql).await {
+            Ok(()) => true,
+            Err(refused) => {
+                assert!(refused.to_lowercase().contains("unique"), "{}: {refused}", self.sql);
+                false
+            }
+        }
+    }
+}

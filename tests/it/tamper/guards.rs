@@ -1,0 +1,39 @@
+//! Takes away what keeps rows from being changed, as an administrator of the database can, and puts single tables back.
+
+use std::collections::BTreeSet;
+
+use crate::past::Past;
+
+/// Constraints and unique indexes that are no keys, triggers: as statements that drop them.
+const POSTGRES: &str = "SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(conname) \
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f') \
+    UNION ALL SELECT 'DROP INDEX ' || indexrelid::regclass FROM pg_index JOIN pg_class c ON c.oid = indrelid \
+    WHERE c.relnamespace = 'public'::regnamespace AND indisunique AND NOT indisprimary \
+    UNION ALL SELECT 'DROP TRIGGER ' || quote_ident(tgname) || ' ON ' || tgrelid::regclass FROM pg_trigger \
+    JOIN pg_class c ON c.oid = tgrelid WHERE c.relnamespace = 'public'::regnamespace AND NOT tgisinternal";
+const SQLITE: &str = "SELECT 'DROP ' || type || ' ' || name FROM sqlite_schema \
+    WHERE type = 'trigger' OR (type = 'index' AND sql LIKE 'CREATE UNIQUE%')";
+
+/// Takes all guards away for good, and keeps a copy of each table.
+pub(super) async fn take_away(past: &mut Past, tables: &BTreeSet<String>) {
+    let (drops, kept) = match past {
+        Past::Postgres(_) => (POSTGRES, "CREATE SCHEMA kept"),
+        Past::Sqlite(_) => {
+            (SQLITE, "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; ATTACH ':memory:' AS kept")
+        }
+    };
+    for drop in past.lines(drops).await {
+        past.run(&drop).await.unwrap();
+    }
+    past.run(kept).await.unwrap();
+    for table in tables {
+        past.run(&format!("CREATE TABLE kept.{table} AS SELECT * FROM {table}")).await.unwrap();
+    }
+}
+
+/// Puts a table back as it was.
+pub(super) async fn restore(past: &mut Past, table: &str) {
+    past.run(&format!("BEGIN; DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.{table}; COMMIT"))
+        .await
+        .unwrap();
+}
