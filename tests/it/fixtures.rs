@@ -3,9 +3,9 @@
 //! Each issue adds the fixture of the version before it, so that no version breaks what was promised to an earlier one
 //! (CONTRIBUTING.md says how). Every test here goes through all of them.
 
-mod casework;
+pub(crate) mod casework;
 mod complete;
-mod format;
+pub(crate) mod format;
 mod look;
 mod recorder;
 mod watch;

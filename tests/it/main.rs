@@ -32,6 +32,7 @@ mod etags;
 mod faults;
 mod files;
 mod fixtures;
+mod forgeries;
 mod full_disk;
 mod funds;
 mod harness;

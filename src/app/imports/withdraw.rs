@@ -404,7 +404,7 @@ async fn ended(
         }
         Ending::Withdrawn => {
             let found = asked(from, approval).await?;
-            check_withdrawal(approval, &found.asked_by(), &found.state.at(now, found.expires), &caller.person())?;
+            check_withdrawal(approval, found.asked_by().is(&caller.person()), &found.state.at(now, found.expires))?;
             Ok(StoredApproval { state: approval::State::Withdrawn, ..found })
         }
     }
@@ -424,7 +424,7 @@ async fn may_be_answered(
     now: Micros,
 ) -> Result<StoredApproval> {
     let waiting = asked(from, approval).await?;
-    check(approval, &waiting.asked_by(), &waiting.state.at(now, waiting.expires), &caller.person())?;
+    check(approval, waiting.asked_by().is(&caller.person()), &waiting.state.at(now, waiting.expires))?;
     Ok(waiting)
 }
 

@@ -2,9 +2,13 @@
 //!
 //! One snapshot; the log in pages, in order, read ahead while the page before is folded. It trusts nothing it can
 //! compute: every number, hash, text, bucket, balance, award, offer, contact, placement and approval is derived anew and
-//! compared, and every difference is named. A row that cannot be read is one, and hides no other.
+//! compared, and every difference is named. A row that cannot be read is one, and hides no other. Every call is decided anew,
+//! by the functions that decide commands: what the rules of its time do not allow is a difference too.
 
+mod cited;
 mod compare;
+mod decide;
+mod evidence;
 mod fold;
 
 use std::fmt;
@@ -59,6 +63,10 @@ pub struct Report {
     pub differences: Vec<String>,
     /// How many there are.
     pub count: usize,
+    /// What only a rule forbids that the programme adopted later, the first hundred of it. It is no difference.
+    pub allowed: Vec<String>,
+    /// How much there is of it.
+    pub allowed_count: usize,
 }
 
 impl Report {
@@ -71,13 +79,30 @@ impl Report {
     /// What is known before the first event.
     fn new(programme: Programme) -> Self {
         let hash = genesis(&programme);
-        Self { programme, seq: Seq(0), hash, entries: 0, differences: Vec::new(), count: 0 }
+        Self {
+            programme,
+            seq: Seq(0),
+            hash,
+            entries: 0,
+            differences: Vec::new(),
+            count: 0,
+            allowed: Vec::new(),
+            allowed_count: 0,
+        }
     }
 
     fn differs(&mut self, difference: impl fmt::Display) {
         self.count = self.count.saturating_add(1);
         if self.differences.len() < NAMED {
             self.differences.push(difference.to_string());
+        }
+    }
+
+    /// Names what was allowed when it was made.
+    fn allowed_when_made(&mut self, what: impl fmt::Display) {
+        self.allowed_count = self.allowed_count.saturating_add(1);
+        if self.allowed.len() < NAMED {
+            self.allowed.push(what.to_string());
         }
     }
 

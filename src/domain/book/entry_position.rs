@@ -122,8 +122,9 @@ impl Facts {
         let school = self.entry_schools.get(&urn).ok_or_else(|| Fault::NotFound(format!("school {urn}")))?;
         let known = school.position.because(urn).map(|(message, remedy)| not_unknown(urn, message, remedy));
         Refusal::none_of(known.into_iter().chain(self.decided_so(urn, met)).chain(self.book_closed()))?;
-        let about_it = |it: &&Approval| it.subject == subject_of(urn) && it.action == DECIDE_ENTRY;
-        let open = self.approvals.values().filter(about_it).find(|it| it.state_at(context.now.at).is_open());
+        let decides = |it: &&Approval| it.action == DECIDE_ENTRY;
+        let open =
+            self.approvals.about(subject_of(urn)).filter(decides).find(|it| it.state_at(context.now.at).is_open());
         if let Some(open) = open {
             return Err(required(open.id, &open.phrase()).into());
         }
@@ -160,7 +161,7 @@ impl Facts {
             }
             Some(school) => match school.position.because(urn) {
                 Some((why, _)) => Some(statement::changed(approval, &("the entry position is no longer unknown", why))),
-                None => statement::beyond(waiting, &self.entry_statement(urn, met, school), self),
+                None => self.beyond(waiting, &self.entry_statement(urn, met, school)),
             },
         };
         Refusal::none_of(changed.into_iter().chain(self.book_closed()))?;

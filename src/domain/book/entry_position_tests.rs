@@ -155,7 +155,7 @@ fn while_an_approval_is_open_another_is_not_opened() {
     knows(&mut book, 148_722, Some(WEST), EntryPosition::Unknown);
     book.call("officer", &Command::DecideEntry { urn: urn(148_722), met: true, reason: "seen".to_owned() }).unwrap();
     // Past its time it is open no more.
-    book.facts.approvals.get_mut(&open).unwrap().expires = Some(Micros(1));
+    book.facts.approvals.get_mut(open).unwrap().expires = Some(Micros(1));
     assert_eq!(code(give(&mut book, "director", open)).0, "APPROVAL_NOT_OPEN");
     ask(&mut book, "other", false).unwrap();
 }

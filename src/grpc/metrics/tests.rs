@@ -40,7 +40,16 @@ fn scraped(metrics: &Metrics) -> String {
 
 fn report(differences: usize) -> Report {
     let (seq, hash) = (Seq(0), Hash([0; 32]));
-    Report { programme: year(), seq, hash, entries: 0, differences: Vec::new(), count: differences }
+    Report {
+        programme: year(),
+        seq,
+        hash,
+        entries: 0,
+        differences: Vec::new(),
+        count: differences,
+        allowed: Vec::new(),
+        allowed_count: 0,
+    }
 }
 
 fn fund(pence: i64) -> Fund {
