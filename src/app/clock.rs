@@ -89,6 +89,11 @@ impl std::fmt::Debug for Clock {
     }
 }
 
+/// A moment on record, with the date it was in London; nothing for one that no calendar has.
+pub(crate) fn moment(at: Micros) -> Option<Now> {
+    DateTime::from_timestamp_micros(at.0).map(now)
+}
+
 fn now(at: DateTime<Utc>) -> Now {
     Now { at: Micros(at.timestamp_micros()), today: london(at) }
 }

@@ -51,6 +51,8 @@ struct ReportView {
     sound: bool,
     difference_count: usize,
     differences: Vec<String>,
+    allowed_when_made_count: usize,
+    allowed_when_made: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -64,6 +66,8 @@ impl From<&Report> for ReportView {
             sound: report.is_sound(),
             difference_count: report.count,
             differences: report.differences.clone(),
+            allowed_when_made_count: report.allowed_count,
+            allowed_when_made: report.allowed.clone(),
             notes: report.notes.clone(),
         }
     }
@@ -77,15 +81,20 @@ impl View for Vec<ReportView> {
             Column::Id("HASH"),
             Column::Number("ENTRIES"),
             Column::Number("DIFFERENCES"),
+            Column::Number("ALLOWED"),
         ];
         let row = |it: &ReportView| {
             let (sequence, entries) = (it.sequence.to_string(), it.entries.to_string());
-            vec![it.programme.clone(), sequence, it.hash.clone(), entries, it.difference_count.to_string()]
+            let (differences, allowed) = (it.difference_count.to_string(), it.allowed_when_made_count.to_string());
+            vec![it.programme.clone(), sequence, it.hash.clone(), entries, differences, allowed]
         };
         let mut text = table(&columns, self.iter().map(row));
         for report in self {
             for difference in &report.differences {
                 text.push_str(&format!("\n{}: {}", report.programme, one_line(difference)));
+            }
+            for allowed in &report.allowed_when_made {
+                text.push_str(&format!("\n{}: allowed when made: {}", report.programme, one_line(allowed)));
             }
             for note in &report.notes {
                 text.push_str(&format!("\nnote: {}", one_line(note)));

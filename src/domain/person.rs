@@ -36,9 +36,17 @@ impl Person {
     /// Whether the two are one person.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        key(self.actor.as_str()) == key(other.actor.as_str())
+        is_same_id(self.actor.as_str(), other.actor.as_str())
             || (self.subject.is_some() && self.subject == other.subject)
     }
+}
+
+/// Whether two ids are one person's. Of ASCII ids folding leaves the letters only.
+fn is_same_id(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.trim().eq_ignore_ascii_case(other.trim());
+    }
+    key(one) == key(other)
 }
 
 /// An id in the form that is compared, and kept beside it in the database.
@@ -83,6 +91,7 @@ mod tests {
         ];
         for (one, other, same) in rows {
             assert_eq!(key(one) == key(other), same, "{one:?} {other:?}");
+            assert_eq!(is_same_id(one, other), same, "{one:?} {other:?}");
             assert_eq!(key(&key(one)), key(one), "folded once is folded: {one:?}");
         }
     }

@@ -23,6 +23,18 @@ impl Micros {
     }
 }
 
+/// Whether a day on which something happened is still to come.
+#[must_use]
+pub fn is_future(on: Date, today: Date) -> bool {
+    on > today
+}
+
+/// What is said of such a day.
+#[must_use]
+pub fn in_future(on: Date, today: Date) -> String {
+    format!("{on} lies in the future; today is {today}")
+}
+
 /// The moment of a decision, with the civil date it is in Europe/London ("end of day" is London's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {

@@ -6,7 +6,7 @@ use crate::domain::ids::{Programme, RequestId, Uid, Urn};
 use crate::domain::ledger::Amount;
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::text::with_line_feeds;
-use crate::domain::{self, Date};
+use crate::domain::{self, Date, time};
 
 /// Characters of a free text.
 const MAX_TEXT: usize = 10_000;
@@ -136,9 +136,9 @@ impl Fields {
     pub(super) fn happened(&mut self, field: &str, text: &str, today: Date) -> Option<Date> {
         let date = if text.is_empty() { Some(today) } else { self.date(field, text) };
         date.filter(|it| {
-            let future = *it > today;
+            let future = time::is_future(*it, today);
             if future {
-                self.wrong(field, format!("{it} lies in the future; today is {today}"));
+                self.wrong(field, time::in_future(*it, today));
             }
             !future
         })

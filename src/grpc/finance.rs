@@ -57,6 +57,8 @@ fn book(it: Report) -> VerifiedBook {
         entries: it.entries,
         difference_count: convert::rows(it.count),
         differences: it.differences,
+        allowed_when_made_count: convert::rows(it.allowed_count),
+        allowed_when_made: it.allowed,
         notes: it.notes,
     }
 }

@@ -80,6 +80,7 @@ pub(super) struct Measured {
     key_set_fetched: Mutex<Option<Instant>>,
     checked: IntGaugeVec,
     sound: IntGaugeVec,
+    allowed: IntGaugeVec,
 }
 
 impl Measured {
@@ -130,6 +131,11 @@ impl Measured {
             checked: gauges(
                 "tsio_ledger_check_timestamp_seconds",
                 "When a book was checked last, in seconds since 1970.",
+                &["programme"],
+            )?,
+            allowed: gauges(
+                "tsio_ledger_check_allowed_when_made",
+                "Calls on record that only a rule forbids which their programme adopted later.",
                 &["programme"],
             )?,
             sound: gauges(
@@ -183,6 +189,7 @@ impl Measured {
             let programme = [report.programme.as_str()];
             self.checked.with_label_values(&programme).set(at);
             self.sound.with_label_values(&programme).set(report.is_sound().into());
+            self.allowed.with_label_values(&programme).set(whole(report.allowed_count));
         }
     }
 }

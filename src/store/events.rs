@@ -1,19 +1,19 @@
 //! The record: appended by the writer, read for histories and by `verify`.
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult, Value};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::batch::{Batch, How, Kind, Table, cell};
 use super::books::{actor, hash};
-use super::bulk::{ids, number_in, select_by_place, within};
+use super::bulk::{among, ids, number_in, select_by_place, within};
 use super::condition::Condition;
 use super::entity::record::text;
 use super::loose::{Rows, each};
 use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
 use super::page::Page;
 use super::together::Together;
-use super::{Backend, Readable, Result, Store, StoreError, day};
+use super::{Backend, Conn, Readable, Result, Store, StoreError, day};
 use crate::domain::Date;
 use crate::domain::event::{Event, EventBody, Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
@@ -180,6 +180,14 @@ pub async fn each_of_book(
     let backend = conn.backend;
     let values = bound(programme, Span { first: first.0, last: last.0, limit });
     select_by_place(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values, |row| stored(row, backend)).await
+}
+
+/// The events with these numbers, in no order, each read by itself.
+pub(super) async fn each_numbered(conn: &Conn<'_>, programme: &Programme, seqs: Value) -> Result<Vec<StoredEvent>> {
+    let (names, among) = (SOURCE.names(), among(conn, "seq", 2));
+    let sql = format!("SELECT {names} FROM events WHERE programme = $1 AND {among}");
+    let backend = conn.backend;
+    select_by_place(conn, &sql, vec![programme.as_str().into(), seqs], |row| stored(row, backend)).await
 }
 
 /// The number of a book's last event, 0 when there is none.

@@ -10,6 +10,7 @@ pub mod awards;
 mod batch;
 pub mod books;
 mod bulk;
+pub mod cited;
 pub mod claims;
 mod commit_notices;
 pub mod condition;

@@ -5,7 +5,7 @@
 
 pub(crate) mod casework;
 mod complete;
-mod format;
+pub(crate) mod format;
 mod look;
 mod recorder;
 mod watch;

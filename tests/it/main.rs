@@ -35,6 +35,7 @@ mod etags;
 mod faults;
 mod files;
 mod fixtures;
+mod forgeries;
 mod full_disk;
 mod funds;
 mod harness;

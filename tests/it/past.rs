@@ -95,6 +95,14 @@ impl Past {
         self.run("ROLLBACK").await.unwrap();
     }
 
+    /// Closes the connection, so that a SQLite file is whole by itself.
+    pub(crate) async fn close(self) {
+        match self {
+            Self::Sqlite(conn) => conn.close().await.unwrap(),
+            Self::Postgres(conn) => conn.close().await.unwrap(),
+        }
+    }
+
     /// How an id is written in SQL.
     pub(crate) fn id(&self, uuid: &str) -> String {
         match self {

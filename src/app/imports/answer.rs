@@ -157,7 +157,7 @@ async fn ended(
         }
         Ending::Withdrawn => {
             let found = asked(from, approval).await?;
-            check_withdrawal(approval, &found.asked_by(), &found.state.at(now, found.expires), &caller.person())?;
+            check_withdrawal(approval, found.asked_by().is(&caller.person()), &found.state.at(now, found.expires))?;
             Ok(StoredApproval { state: approval::State::Withdrawn, ..found })
         }
     }

@@ -323,7 +323,7 @@ pub(super) async fn may_be_answered(
     now: Micros,
 ) -> Result<StoredApproval> {
     let waiting = asked(from, approval).await?;
-    check(approval, &waiting.asked_by(), &waiting.state.at(now, waiting.expires), &caller.person())?;
+    check(approval, waiting.asked_by().is(&caller.person()), &waiting.state.at(now, waiting.expires))?;
     Ok(waiting)
 }
 

@@ -15,6 +15,7 @@ use crate::domain::offer::Offer;
 use crate::domain::referral::Referral;
 use crate::domain::role::Reach;
 use crate::domain::school::HandPlacement;
+use crate::domain::terms::released::is_rewritten;
 use crate::store::approvals::StoredApproval;
 use crate::store::loose::Rows;
 use crate::store::register::record;
@@ -105,6 +106,11 @@ fn compare_terms(facts: &Facts, stored: Hash, report: &mut Report) {
     let computed = Hash(facts.programme.terms);
     if computed != stored {
         report.differs(format!("the terms: the hash of their text is {stored}, computed {computed}"));
+    }
+    if is_rewritten(&facts.programme.programme, computed) {
+        report.differs(format!(
+            "the terms: no text with the hash {computed} ever came with the program: their rules were rewritten"
+        ));
     }
     if let Some(offer) = facts.offers.values().find(|it| it.terms != computed.0) {
         report.differs(format!(

@@ -1,17 +1,24 @@
 //! One book from its first event to its last: read in pages, folded beside the reading.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::cited::{self, Cited, Imports};
 use super::compare::compare;
+use super::decide::Deciding;
 use super::texts::Texts;
 use super::{AppError, Report, Result};
-use crate::domain::book::Facts;
+use crate::domain::award::Support;
+use crate::domain::award::claim::IssuerKey;
+use crate::domain::award::movement::Movements;
+use crate::domain::book::{Facts, claims};
 use crate::domain::event::{Event, EventBody, Hash, Seq, chain, text_hash};
 use crate::domain::ids::{AccountId, Programme, Urn};
 use crate::domain::ledger::{Entry, EntrySeq, Owner};
+use crate::domain::terms::Terms;
 use crate::store::entries::StoredEntry;
 use crate::store::events::{Recorded, StoredEvent, Text};
 use crate::store::loose::Rows;
@@ -28,9 +35,19 @@ const AHEAD: usize = 2;
 struct Page {
     events: Vec<StoredEvent>,
     texts: Rows<Seq, Text>,
+    cited: Cited,
 }
 
 type Entries = Vec<StoredEntry>;
+
+/// Which events to read.
+struct Of {
+    programme: Programme,
+    terms: Arc<Terms>,
+    imports: Arc<Imports>,
+    /// The last of them.
+    last: Seq,
+}
 
 /// What a record comes to.
 pub(super) struct Folded {
@@ -53,11 +70,14 @@ pub(super) async fn book(store: &Store, snapshot: &ReadTx, facts: Facts, terms: 
     let last = (events::last(snapshot, &programme).await?, entries::last(snapshot, &programme).await?);
     let (pages, waiting) = mpsc::channel(AHEAD);
     let (ledger, moved) = mpsc::channel(AHEAD);
-    let folding = tokio::task::spawn_blocking(move || Fold::new(facts, moved).run(waiting));
+    let imports = Arc::new(cited::imports(snapshot).await?);
+    let of = Of { programme: programme.clone(), terms: Arc::clone(&facts.programme.scheme), imports, last: last.0 };
+    let deciding = Deciding::new(Arc::clone(&of.imports));
+    let folding = tokio::task::spawn_blocking(move || Fold::new(facts, deciding, moved).run(waiting));
     // Dropped with this future, when the caller is gone, it is aborted; the fold ends as its channels are closed.
     let mut entries = JoinSet::new();
     entries.spawn(read_entries(store.clone(), programme.clone(), last.1, ledger));
-    let read = read_events(store, snapshot, (&programme, last.0), pages).await;
+    let read = read_events(store, snapshot, &of, pages).await;
     while let Some(ended) = entries.join_next().await {
         ended.map_err(|error| AppError::Bug(error.to_string()))??;
     }
@@ -70,12 +90,8 @@ pub(super) async fn book(store: &Store, snapshot: &ReadTx, facts: Facts, terms: 
 /// Reads all events up to the last of the snapshot, page by page, from the lowest number there can be: one that no writer
 /// gives is there to be named. A page is fetched while the one before it is read. They never change, so any connection
 /// reads the same; their texts may be erased, and come from the snapshot.
-async fn read_events(
-    store: &Store,
-    snapshot: &ReadTx,
-    (programme, last): (&Programme, Seq),
-    pages: mpsc::Sender<Page>,
-) -> Result<()> {
+async fn read_events(store: &Store, snapshot: &ReadTx, of: &Of, pages: mpsc::Sender<Page>) -> Result<()> {
+    let (programme, last) = (&of.programme, of.last);
     let mut first = Seq(i64::MIN);
     let mut fetched = events::of_book(store, programme, (first, last), PAGE).await;
     loop {
@@ -91,8 +107,9 @@ async fn read_events(
         // After the last event there may be texts as well.
         let upto = read.unwrap_or(Seq(i64::MAX));
         let texts = events::texts_of_book(snapshot, programme, (first, upto)).await?;
+        let cited = Cited::load(snapshot, (programme, &of.terms), &of.imports, &events).await?;
         // The fold ends early only by a panic, which is found where it is waited for.
-        if pages.send(Page { events, texts }).await.is_err() {
+        if pages.send(Page { events, texts, cited }).await.is_err() {
             return Ok(());
         }
         first = match read.and_then(after) {
@@ -153,8 +170,20 @@ async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages:
     }
 }
 
+/// What lies beside an event that waits for the rest of its call.
+struct Beside {
+    /// What its entries are stored as.
+    stored_as: Vec<(EntrySeq, AccountId, bool)>,
+    /// The organisation that the text of an award names.
+    organisation: Option<IssuerKey>,
+}
+
 struct Fold {
     folded: Folded,
+    deciding: Deciding,
+    /// The events of the call at hand, which is decided anew once all of them are there.
+    call: Vec<Event>,
+    beside: Vec<Beside>,
     report: Report,
     /// Entries that were read and not folded yet, and where more come from.
     ahead: std::vec::IntoIter<StoredEntry>,
@@ -166,17 +195,20 @@ struct Fold {
 }
 
 impl Fold {
-    fn new(facts: Facts, pages: mpsc::Receiver<Entries>) -> Self {
+    fn new(mut facts: Facts, deciding: Deciding, pages: mpsc::Receiver<Entries>) -> Self {
+        facts.movements = Movements::summed();
         let report = Report::new(facts.programme.programme.clone());
         let folded =
             Folded { facts, next_entry: EntrySeq(1), placed: HashMap::new(), moved: HashSet::new(), cited: None };
-        Self { folded, report, ahead: Vec::new().into_iter(), pages, stored_as: Vec::new(), texts: Texts::default() }
+        let (call, beside, ahead) = (Vec::new(), Vec::new(), Vec::new().into_iter());
+        Self { folded, deciding, call, beside, report, ahead, pages, stored_as: Vec::new(), texts: Texts::default() }
     }
 
     fn run(mut self, mut pages: mpsc::Receiver<Page>) -> (Folded, Report) {
         while let Some(page) = pages.blocking_recv() {
             self.page(page);
         }
+        self.settle();
         while let Some(entry) = self.next_up_to(Seq(i64::MAX)) {
             self.number(&entry, None);
         }
@@ -184,7 +216,13 @@ impl Fold {
         (self.folded, self.report)
     }
 
-    fn page(&mut self, Page { events, texts }: Page) {
+    fn page(&mut self, Page { events, texts, cited }: Page) {
+        // A call that ended with the page before is decided with what that page cites.
+        let first = events.first().and_then(|it| it.recorded.as_ref().ok());
+        if !first.is_some_and(|it| self.goes_on(&it.event)) {
+            self.settle();
+        }
+        self.deciding.take(cited, self.call.is_empty());
         let Rows { rows: mut texts, keyless } = texts;
         self.report.keyless("texts", keyless);
         for StoredEvent { seq, hash, recorded } in events {
@@ -197,13 +235,18 @@ impl Fold {
                 Ok(mut recorded) => {
                     recorded.event.entries = entries;
                     self.link(&recorded);
+                    let organisation = self.organisation(&recorded.event, text.as_ref());
                     self.text(&recorded.event, text);
                     self.cite(&recorded.event);
-                    self.apply(&recorded.event);
+                    self.wait(recorded.event, organisation);
                 }
-                Err(why) => self.report.differs(format!("event {seq}: it cannot be read: {why}")),
+                Err(why) => {
+                    self.settle();
+                    self.report.differs(format!("event {seq}: it cannot be read: {why}"));
+                    let stored_as = std::mem::take(&mut self.stored_as);
+                    self.owners(stored_as);
+                }
             }
-            self.owners();
             self.report.seq = seq;
             // One that cannot be read still says what the next is chained to.
             self.report.hash = hash.unwrap_or(self.report.hash);
@@ -298,6 +341,44 @@ impl Fold {
         }
     }
 
+    /// The organisation of a leader, where the text of an award says it.
+    fn organisation(&self, event: &Event, text: Option<&std::result::Result<Text, String>>) -> Option<IssuerKey> {
+        match (&event.body, text) {
+            (EventBody::Awarded { support: Support::Nle { .. }, .. }, Some(Ok(text))) => {
+                claims::organisation(&text.text, &self.folded.facts.programme.scheme)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an event belongs to the call at hand.
+    fn goes_on(&self, event: &Event) -> bool {
+        self.call.first().is_some_and(|it| (&it.actor, it.request) == (&event.actor, event.request))
+    }
+
+    /// Has an event wait for the rest of its call: the next events of the same person under the same request.
+    fn wait(&mut self, event: Event, organisation: Option<IssuerKey>) {
+        if !self.goes_on(&event) {
+            self.settle();
+        }
+        self.call.push(event);
+        self.beside.push(Beside { stored_as: std::mem::take(&mut self.stored_as), organisation });
+    }
+
+    /// Decides the call at hand anew, and folds it in.
+    fn settle(&mut self) {
+        let (call, beside) = (std::mem::take(&mut self.call), std::mem::take(&mut self.beside));
+        self.deciding.decide(&call, &mut self.folded.facts, &mut self.report);
+        for (event, Beside { stored_as, organisation }) in call.iter().zip(beside) {
+            self.apply(event);
+            if let (Some(award), Some(key)) = (event.body.award(), organisation) {
+                self.folded.facts.organisations.insert(award, key);
+            }
+            self.owners(stored_as);
+        }
+        Deciding::settled(&call, &mut self.folded.facts);
+    }
+
     fn apply(&mut self, event: &Event) {
         let Self { folded, report, .. } = self;
         folded.facts.apply(event);
@@ -311,8 +392,8 @@ impl Fold {
     }
 
     /// Checks that the entries of the event just folded are stored as what their accounts are.
-    fn owners(&mut self) {
-        for (seq, account, on_fund) in self.stored_as.drain(..) {
+    fn owners(&mut self, stored_as: Vec<(EntrySeq, AccountId, bool)>) {
+        for (seq, account, on_fund) in stored_as {
             // An account that there is not is named by the fold.
             let Some(account) = self.folded.facts.ledger.get(account) else { continue };
             let of_fund = matches!(account.owner, Owner::Fund { .. });

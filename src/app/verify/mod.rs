@@ -2,12 +2,16 @@
 //!
 //! One snapshot; the log in pages, in order, read ahead while the page before is folded. It trusts nothing it can
 //! compute: every number, hash, text, bucket, balance, award, offer, contact, placement and approval is derived anew and
-//! compared, and every difference is named. A row that cannot be read is one, and hides no other. So is the schema.
+//! compared, and every difference is named. A row that cannot be read is one, and hides no other. So is the schema. Every call is
+//! decided anew, by the functions that decide commands: what the rules of its time do not allow is a difference too.
 
+mod cited;
 mod compare;
+mod decide;
+mod evidence;
 mod fold;
-mod register;
 mod loading;
+mod register;
 mod schema;
 mod texts;
 
@@ -66,6 +70,10 @@ pub struct Report {
     pub count: usize,
     /// What is no difference, and worth knowing: what operators added to the schema. Of the first programme only.
     pub notes: Vec<String>,
+    /// What only a rule forbids that the programme adopted later, the first hundred of it. It is no difference.
+    pub allowed: Vec<String>,
+    /// How much there is of it.
+    pub allowed_count: usize,
 }
 
 impl Report {
@@ -79,13 +87,31 @@ impl Report {
     fn new(record: impl Into<RecordName>) -> Self {
         let programme = record.into();
         let hash = genesis(&programme);
-        Self { programme, seq: Seq(0), hash, entries: 0, differences: Vec::new(), count: 0, notes: Vec::new() }
+        Self {
+            programme,
+            seq: Seq(0),
+            hash,
+            entries: 0,
+            differences: Vec::new(),
+            count: 0,
+            allowed: Vec::new(),
+            allowed_count: 0,
+            notes: Vec::new(),
+        }
     }
 
     fn differs(&mut self, difference: impl fmt::Display) {
         self.count = self.count.saturating_add(1);
         if self.differences.len() < NAMED {
             self.differences.push(difference.to_string());
+        }
+    }
+
+    /// Names what was allowed when it was made.
+    fn allowed_when_made(&mut self, what: impl fmt::Display) {
+        self.allowed_count = self.allowed_count.saturating_add(1);
+        if self.allowed.len() < NAMED {
+            self.allowed.push(what.to_string());
         }
     }
 

@@ -130,27 +130,26 @@ async fn load_approvals(from: &impl Readable, asked: &Asked, facts: &mut Facts) 
         found.extend(approvals::find(from, &asked.given, &asked.subjects, &asked.asking).await?);
     }
     let of_this_book = found.into_iter().filter(|it| it.programme.as_ref() == Some(&programme));
-    facts.approvals = of_this_book
-        .map(|it| {
-            let approval = Approval {
-                id: it.id,
-                action: it.action,
-                subject: it.subject,
-                change: it.change,
-                statement: it.statement,
-                expires: it.expires,
-                opened: it.opened.unwrap_or(Seq(0)),
-                requested_by: it.requested_by,
-                requested_subject: it.requested_subject,
-                request: it.request,
-                requested_at: it.requested_at,
-                state: it.state,
-                answered_subject: it.answered_subject,
-                denied: it.denied,
-            };
-            (it.id, approval)
-        })
-        .collect();
+    let of_this_book = of_this_book.map(|it| {
+        let approval = Approval {
+            id: it.id,
+            action: it.action,
+            subject: it.subject,
+            change: it.change,
+            statement: it.statement,
+            expires: it.expires,
+            opened: it.opened.unwrap_or(Seq(0)),
+            requested_by: it.requested_by,
+            requested_subject: it.requested_subject,
+            request: it.request,
+            requested_at: it.requested_at,
+            state: it.state,
+            answered_subject: it.answered_subject,
+            denied: it.denied,
+        };
+        (it.id, approval)
+    });
+    facts.approvals.extend(of_this_book);
     Ok(())
 }
 
@@ -169,7 +168,7 @@ async fn load_texts(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> R
 async fn load_awards(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
     let named: Vec<AwardId> = asked.awards.iter().copied().collect();
     let ending: Vec<OfferId> = asked.ending.iter().copied().collect();
-    facts.awards = awards::find(from, &named).await?;
+    facts.awards.extend(awards::find(from, &named).await?);
     facts.awards.extend(awards::of_offers(from, &ending).await?);
     let again = asked.undone.iter().filter_map(|id| facts.awards.get(id)).filter_map(Award::fees_key);
     let leaders: BTreeSet<String> = again.chain(asked.leaders.iter().cloned()).collect();

@@ -139,6 +139,22 @@ impl ClaimPayments {
         others
     }
 
+    /// The same with the payments that others made before it is paid for the time of this number.
+    #[must_use]
+    pub fn with_earlier(&self, others: &Self, part: i64) -> Self {
+        let mut all = self.clone();
+        for (of, payment) in others.0.iter().filter(|(_, it)| it.part < part) {
+            all.0.entry(*of).or_insert(*payment);
+        }
+        all
+    }
+
+    /// The payments of awards that something holds of.
+    #[must_use]
+    pub fn of_awards(&self, are: impl Fn(AwardId) -> bool) -> Self {
+        Self(self.0.iter().filter(|((award, _), _)| are(*award)).map(|(of, it)| (*of, *it)).collect())
+    }
+
     /// The first payment that stands: not all of it was refunded.
     #[must_use]
     pub fn standing(&self) -> Option<(AwardId, Payment)> {

@@ -6,7 +6,7 @@ use super::Facts;
 use super::command::{Answer, Approved, Context, Decided, Fault, Target};
 use super::entry_position::{asked_for, subject_of};
 use super::funds::FundChange;
-use super::statement::{self, Statement};
+use super::statement::Statement;
 use crate::domain::event::{Draft, Event, EventBody, Seq};
 use crate::domain::ids::{Actor, ApprovalId, OfferId, RequestId, Urn};
 use crate::domain::offer::Offer;
@@ -304,15 +304,15 @@ pub fn asked_before(approval: ApprovalId, (state, expires): (&State, Option<Micr
     Refusal::of(reason, message, Limit::plain("approval", format!("approval {approval}"), remedy))
 }
 
-/// Refuses whoever answers an approval that is not open, or their own: "the second differs from the first, for everyone".
+/// Refuses whoever answers an approval that is not open, or that they asked for themselves (`is_own`): "the second differs from the first, for everyone".
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
-pub fn check(approval: ApprovalId, requested_by: &Person, state: &State, second: &Person) -> Result<(), Refusal> {
+pub fn check(approval: ApprovalId, is_own: bool, state: &State) -> Result<(), Refusal> {
     if let Some(answered) = answered(state) {
         return Err(not_open(approval, answered));
     }
-    if requested_by.is(second) {
+    if is_own {
         let limit = Limit::plain("approval", format!("approval {approval}"), "have another person answer");
         return Err(Refusal::of(Reason::SelfApproval, "whoever asked may neither approve nor deny", limit));
     }
@@ -339,13 +339,8 @@ fn not_open(approval: ApprovalId, answered: &str) -> Refusal {
 ///
 /// # Errors
 /// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
-pub fn check_withdrawal(
-    approval: ApprovalId,
-    requested_by: &Person,
-    state: &State,
-    caller: &Person,
-) -> Result<(), Refusal> {
-    if !requested_by.is(caller) {
+pub fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &State) -> Result<(), Refusal> {
+    if !is_own {
         let limit =
             Limit::plain("approval", format!("approval {approval}"), "deny it, or have whoever asked withdraw it");
         return Err(Refusal::of(
@@ -369,11 +364,12 @@ impl Facts {
     pub(super) fn not_asked_before(
         &self,
         context: &Context<'_>,
+        subject: Uuid,
         same: impl Fn(&Approval) -> bool,
     ) -> Result<(), Refusal> {
         let by_this_call =
             |it: &&Approval| it.request == Some(context.request) && it.requested_by == *context.actor && same(it);
-        match self.approvals.values().find(by_this_call) {
+        match self.approvals.about(subject).find(by_this_call) {
             Some(opened) => {
                 let state = opened.state_at(context.now.at);
                 Err(asked_before(opened.id, (&state, opened.expires), &opened.phrase()))
@@ -389,19 +385,23 @@ impl Facts {
         reason: &str,
         context: &mut Context<'_>,
     ) -> Result<Decided, Fault> {
-        let about_it = |it: &Approval| it.subject == target.offer.0 && it.action == REOPEN_OFFER;
+        let subject = target.offer.0;
+        let about_it = |it: &Approval| it.action == REOPEN_OFFER;
         // An open one that the offer has changed since cannot be given: then another may be opened.
         let now = context.now.at;
         let useless = |it: &Approval| {
             it.state_at(now).is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))
         };
-        self.not_asked_before(context, |it| about_it(it) && !useless(it))?;
+        self.not_asked_before(context, subject, |it| about_it(it) && !useless(it))?;
         let offer = self.target(target)?;
         self.may_reopen(offer)?;
         let mine = |it: &&Approval| {
-            about_it(it) && it.state_at(now).is_open() && it.stands(offer) && it.asked_by().is(&context.person())
+            about_it(it)
+                && it.state_at(now).is_open()
+                && it.stands(offer)
+                && self.is_one(&it.asked_by(), &context.person())
         };
-        if let Some(open) = self.approvals.values().find(mine) {
+        if let Some(open) = self.approvals.about(subject).find(mine) {
             return Err(required(open.id, "reopening an offer").into());
         }
         let approval = ApprovalId((context.ids)());
@@ -428,7 +428,7 @@ impl Facts {
         }
         let offer =
             self.offers.get(&OfferId(waiting.subject)).ok_or(Fault::Bug("the approval's offer is not loaded"))?;
-        let changed = statement::beyond(waiting, &Statement::of_offer(offer), self);
+        let changed = self.beyond(waiting, &Statement::of_offer(offer));
         Refusal::none_of(self.may_reopen(offer).err().into_iter().chain(changed))?;
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;
@@ -460,7 +460,8 @@ impl Facts {
     /// [`Fault::NotFound`]; [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
     pub(super) fn withdraw_approval(&self, approval: ApprovalId, context: &Context<'_>) -> Result<Decided, Fault> {
         let found = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
-        check_withdrawal(approval, &found.asked_by(), &found.state_at(context.now.at), &context.person())?;
+        let is_theirs = self.is_one(&found.asked_by(), &context.person());
+        check_withdrawal(approval, is_theirs, &found.state_at(context.now.at))?;
         let offer = found.offer();
         let withdrawn = EventBody::ApprovalWithdrawn { approval };
         let withdrawn = Draft { offer, ..Draft::of_book(context.now.today, withdrawn) };
@@ -475,7 +476,8 @@ impl Facts {
     /// An approval that this caller may answer.
     fn waiting(&self, approval: ApprovalId, context: &Context<'_>) -> Result<&Approval, Fault> {
         let found = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
-        check(approval, &found.asked_by(), &found.state_at(context.now.at), &context.person())?;
+        let is_theirs = self.is_one(&found.asked_by(), &context.person());
+        check(approval, is_theirs, &found.state_at(context.now.at))?;
         Ok(found)
     }
 

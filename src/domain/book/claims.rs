@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Facts;
+use super::command::RefundIssuer;
 use super::limits::{Limits, subject};
 use crate::domain::Date;
 use crate::domain::award::claim::{ClaimPart, ClaimPayments, IssuerKey, NewClaim, other_letter_of_issuer};
@@ -126,8 +127,11 @@ impl Facts {
     }
 
     /// An issuer as it is compared, by whichever of its names it is called.
-    pub(super) fn issuer_key(&self, name: &str) -> IssuerKey {
-        Issuer::named(name, &self.programme.scheme).key
+    pub(super) fn issuer_key(&self, issuer: &RefundIssuer) -> IssuerKey {
+        match issuer {
+            RefundIssuer::Named(name) => Issuer::named(name, &self.programme.scheme).key,
+            RefundIssuer::Key(key) => *key,
+        }
     }
 
     /// Whether a refusal may name an award: one of the same offer, or any for those who see all offers.

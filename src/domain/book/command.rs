@@ -7,7 +7,7 @@ use super::funds::FundChange;
 use super::identify::Identified;
 use super::referrals::ReferralCommand;
 use crate::domain::Date;
-use crate::domain::award::claim::NewClaim;
+use crate::domain::award::claim::{IssuerKey, NewClaim};
 use crate::domain::award::{LeaderKind, Reference, Support};
 use crate::domain::event::ReleasedAward;
 use crate::domain::event::{Draft, Seq};
@@ -38,6 +38,15 @@ pub struct AwardTarget {
     pub award: AwardId,
     /// The etag the caller saw.
     pub etag: Option<String>,
+}
+
+/// Who made out the invoice that a refund takes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundIssuer {
+    /// By name.
+    Named(String),
+    /// As the record compares it.
+    Key(IssuerKey),
 }
 
 /// One award to make.
@@ -285,7 +294,7 @@ pub enum Command {
         /// The invoice refunded.
         invoice: Option<Reference>,
         /// Who made it out, where the award paid several of that reference.
-        issuer: Option<String>,
+        issuer: Option<RefundIssuer>,
         /// Why.
         reason: String,
     },

@@ -207,6 +207,6 @@ impl Facts {
     }
 
     fn awards_under(&self, offer: OfferId) -> impl Iterator<Item = &Award> {
-        self.awards.values().filter(move |it| it.offer == offer)
+        self.awards.of(offer)
     }
 }

@@ -140,7 +140,7 @@ impl Facts {
         let (now, person) = (context.now.at, context.person());
         let mine =
             |it: &&Approval| it.statement == statement && it.state_at(now).is_open() && it.asked_by().is(&person);
-        if let Some(open) = self.approvals.values().find(mine) {
+        if let Some(open) = self.approvals.about(subject_of(urn)).find(mine) {
             return Err(required(open.id, &open.phrase()).into());
         }
         let approval = ApprovalId((context.ids)());
@@ -175,7 +175,7 @@ impl Facts {
             }
             Some(school) => match school.position.because(urn) {
                 Some((why, _)) => Some(statement::changed(approval, &("the entry position is no longer unknown", why))),
-                None => statement::beyond(waiting, &self.entry_statement(urn, met, school), self),
+                None => self.beyond(waiting, &self.entry_statement(urn, met, school)),
             },
         };
         Refusal::none_of(changed.into_iter().chain(self.book_closed()))?;

@@ -177,7 +177,7 @@ fn one_person_asks_once_and_another_asks_beside() {
     let mut book = self::book();
     ask(&mut book, "officer", true).unwrap();
     let open = opened(&book).id;
-    book.facts.approvals.get_mut(&open).unwrap().expires = Some(Micros(1));
+    book.facts.approvals.get_mut(open).unwrap().expires = Some(Micros(1));
     assert_eq!(code(give(&mut book, "director", open)).0, "APPROVAL_NOT_OPEN");
     ask(&mut book, "officer", true).unwrap();
 }
@@ -223,7 +223,7 @@ fn what_was_not_stated_is_not_held_against_the_facts() {
     decide(&mut book, true);
     ask(&mut book, "officer", false).unwrap();
     let approval = opened(&book).id;
-    let old = book.facts.approvals.get_mut(&approval).unwrap();
+    let old = book.facts.approvals.get_mut(approval).unwrap();
     if let Some(Statement::Entry { offers, .. }) = &mut old.statement {
         *offers = None;
     }

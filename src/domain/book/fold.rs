@@ -40,7 +40,9 @@ impl Facts {
             EventBody::ApprovalGiven { approval, .. }
             | EventBody::ApprovalDenied { approval, .. }
             | EventBody::ApprovalWithdrawn { approval } => {
-                self.approvals.entry(*approval).and_modify(|it| it.apply(event));
+                if let Some(it) = self.approvals.get_mut(*approval) {
+                    it.apply(event);
+                }
             }
             EventBody::ReferralRaised { referral, .. } => {
                 let raised = Referral::from_event(&self.programme.programme, event);
@@ -57,19 +59,27 @@ impl Facts {
                 self.touch(event);
             }
             body => {
-                if let Some(award) = body.award().and_then(|id| self.awards.get_mut(&id)) {
+                if let Some(award) = body.award().and_then(|id| self.awards.get_mut(id)) {
                     award.apply(event);
                 }
                 self.note_claim(event);
                 if let EventBody::Closed { released, .. } = body {
                     for it in released {
-                        self.awards.entry(it.award).and_modify(|award| award.apply(event));
+                        if let Some(award) = self.awards.get_mut(it.award) {
+                            award.apply(event);
+                        }
                     }
                 }
                 if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
                     offer.apply(event);
                     match body {
-                        EventBody::Closed { .. } => self.listed.retain(|_, it| *it != offer.id),
+                        EventBody::Closed { .. } => {
+                            for urn in offer.schools.keys() {
+                                if self.listed.get(urn) == Some(&offer.id) {
+                                    self.listed.remove(urn);
+                                }
+                            }
+                        }
                         EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
                             self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
                         }

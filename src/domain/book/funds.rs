@@ -6,7 +6,7 @@ use super::Facts;
 use super::approval::{Approval, required};
 use super::command::{Answer, Approved, Context, Decided, Fault};
 use super::limits::Limits;
-use super::statement::{self, Statement};
+use super::statement::Statement;
 use crate::domain::Date;
 use crate::domain::event::{Draft, EventBody};
 use crate::domain::ids::{AccountId, ApprovalId};
@@ -152,7 +152,7 @@ impl Facts {
         let what = change.phrase();
         // A call without a date, made again after midnight, is still the same call.
         let same = |it: &Approval| it.change.as_ref().is_some_and(|asked| asked.dated(change.on()) == *change);
-        self.not_asked_before(context, same)?;
+        self.not_asked_before(context, change.fund().0, same)?;
         let mut movement = self.movement(change, etag, context.subject)?;
         let moved = if self.rules < RulesVersion::V2 {
             Pence::ZERO
@@ -168,9 +168,9 @@ impl Facts {
         let mine = |it: &&Approval| {
             it.change.as_ref() == Some(change)
                 && it.state_at(context.now.at).is_open()
-                && it.asked_by().is(&context.person())
+                && self.is_one(&it.asked_by(), &context.person())
         };
-        if let Some(open) = self.approvals.values().find(mine) {
+        if let Some(open) = self.approvals.about(change.fund().0).find(mine) {
             return Err(required(open.id, &open.phrase()).into());
         }
         let draft = movement.draft.with_text(text.cloned());
@@ -207,7 +207,7 @@ impl Facts {
         let waiting = self.approvals.get(&approval).ok_or(Fault::Bug("an approval that is not there"))?;
         // An allocation leaves nothing shorter than it was.
         if !matches!(change, FundChange::Allocate { .. }) {
-            Refusal::none_of(statement::beyond(waiting, &movement.statement, self))?;
+            Refusal::none_of(self.beyond(waiting, &movement.statement))?;
         }
         let given = EventBody::ApprovalGiven { approval, token_subject: context.subject };
         let given = Draft::of_book(context.now.today, given);

@@ -7,6 +7,7 @@ pub mod approval;
 pub mod awards;
 #[cfg(test)]
 mod awards_tests;
+mod cited;
 pub mod claims;
 #[cfg(test)]
 mod claims_tests;
@@ -19,9 +20,12 @@ pub mod entry_position;
 mod entry_position_tests;
 pub mod erasure;
 mod fold;
+#[cfg(test)]
+mod forgery_tests;
 pub mod funds;
 #[cfg(test)]
 mod funds_tests;
+mod held;
 pub mod identify;
 #[cfg(test)]
 mod identify_tests;
@@ -31,8 +35,10 @@ mod limits;
 mod money_properties;
 #[cfg(test)]
 mod properties;
+mod reconstruct;
 #[cfg(test)]
 pub(in crate::domain) mod recorder;
+pub mod redecide;
 mod referral_refusals;
 pub mod referrals;
 #[cfg(test)]
@@ -52,11 +58,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Date;
-use super::award::Award;
 use super::award::claim::{ClaimKey, ClaimPayments, IssuerKey};
 use super::award::movement::Movements;
 use super::event::{Draft, EventBody, Seq};
-use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
+use super::ids::{AccountId, Actor, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
 use super::ledger::Ledger;
 use super::offer::decide::Awards;
 use super::offer::{Offer, Party, Recipient, ResponsibleBody};
@@ -69,7 +74,6 @@ use super::rules::RulesVersion;
 use super::school::{Ending, HandPlacement, TrustKind};
 use super::terms::Terms;
 use super::time::Now;
-use approval::Approval;
 pub use command::{Answer, Command, Context, Decided, Fault};
 pub use days::AccountDays;
 use entry_position::{EntryDecision, EntrySchool};
@@ -103,7 +107,7 @@ pub struct Facts {
     /// The offer each recipient has, as far as the commands ask.
     pub recipients: HashMap<Recipient, OfferId>,
     /// The awards the commands speak of, and all awards of offers that are to start, be declined or close.
-    pub awards: BTreeMap<AwardId, Award>,
+    pub awards: held::Awards,
     /// What moved amounts of awards, of offers whose awards are refunded, undone or closed.
     pub movements: Movements,
     /// What changed accounts by the day, of those that a command changes as of a day in the past.
@@ -121,7 +125,7 @@ pub struct Facts {
     /// What was drawn without an invoice, by day and amount, of awards on which more is to be drawn so.
     pub draws: HashMap<AwardId, Vec<(Seq, Date, i64)>>,
     /// The approvals the commands speak of, and the open ones of the offers they speak of.
-    pub approvals: BTreeMap<ApprovalId, Approval>,
+    pub approvals: held::Approvals,
     /// The referrals the commands speak of, and the open ones of whom they refer.
     pub referrals: BTreeMap<ReferralId, Referral>,
     /// What the register and the monthly files say of schools that are referred; of those only that a file names.
@@ -222,7 +226,7 @@ impl Facts {
             offers: BTreeMap::new(),
             listed: HashMap::new(),
             recipients: HashMap::new(),
-            awards: BTreeMap::new(),
+            awards: held::Awards::default(),
             movements: Movements::default(),
             days: AccountDays::default(),
             ledger,
@@ -231,7 +235,7 @@ impl Facts {
             trust_names: HashMap::new(),
             leaders: HashMap::new(),
             draws: HashMap::new(),
-            approvals: BTreeMap::new(),
+            approvals: held::Approvals::default(),
             referrals: BTreeMap::new(),
             seats: HashMap::new(),
             endings: HashMap::new(),
@@ -330,9 +334,14 @@ impl Facts {
         }
     }
 
+    /// Whether two are one person: before rules 2 ids were compared as they are.
+    pub(super) fn is_one(&self, one: &Person, other: &Person) -> bool {
+        if self.rules < RulesVersion::V2 { one.actor == other.actor } else { one.is(other) }
+    }
+
     /// What an offer's awards say, as far as its life asks.
     fn awards_of(&self, offer: OfferId) -> Awards {
-        let of_offer = || self.awards.values().filter(|it| it.offer == offer);
+        let of_offer = || self.awards.of(offer);
         Awards {
             unsettled: of_offer().filter(|it| !it.is_settled()).count(),
             drawn: of_offer().any(|it| it.spent() > 0),

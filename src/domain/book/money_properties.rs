@@ -343,6 +343,7 @@ fn walk(steps: &[Step], reached: &mut Reached) {
     assert_eq!((&replayed.offers, &replayed.awards), (&book.facts.offers, &book.facts.awards), "replay is live");
     assert_eq!((&replayed.ledger, &replayed.claims), (&book.facts.ledger, &book.facts.claims));
     assert_eq!(replayed.approvals, book.facts.approvals);
+    assert_eq!(book.forbidden(), [], "decided anew, the same");
 }
 
 /// The walk is the same each time, so that what it reaches is too. A refund needs something drawn, which an offer that

@@ -1,7 +1,6 @@
 //! Why a command about a referral is refused, each reason in one place.
 
 use crate::domain::Date;
-use crate::domain::book::command::Context;
 use crate::domain::referral::{Discussion, DiscussionPartner, Referral};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::rules::RulesVersion;
@@ -41,8 +40,8 @@ pub(super) fn before_raised(referral: &Referral, on: Date) -> Option<Refusal> {
 }
 
 /// "never by whoever raised it"
-pub(super) fn own(referral: &Referral, context: &Context<'_>) -> Option<Refusal> {
-    referral.raiser().is(&context.person()).then(|| {
+pub(super) fn own(referral: &Referral, is_own: bool) -> Option<Refusal> {
+    is_own.then(|| {
         let limit = Limit::plain("approval", format!("referral {}", referral.id), "have another person decide");
         Refusal::of(Reason::SelfApproval, "whoever raised a referral may not decide it", limit)
     })

@@ -222,8 +222,10 @@ impl Facts {
         context: &mut Context<'_>,
     ) -> Result<Decided, Fault> {
         let it = self.open_referral(target)?;
-        let refusals =
-            own(it, context).into_iter().chain(self.before_programme(on)).chain(undiscussed(it, on, self.rules));
+        let refusals = own(it, self.is_one(&it.raiser(), &context.person()))
+            .into_iter()
+            .chain(self.before_programme(on))
+            .chain(undiscussed(it, on, self.rules));
         if !approve {
             Refusal::none_of(refusals)?;
             let body = EventBody::ReferralDeclined { referral: it.id, token_subject: context.subject };

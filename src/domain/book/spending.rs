@@ -210,7 +210,7 @@ impl Facts {
         let comparable = mismatch.is_none();
         limits.bar(mismatch);
         let paid =
-            match claims::refunded(award, invoice.as_ref(), issuer.as_deref().map(|it| self.issuer_key(it)), wanted) {
+            match claims::refunded(award, invoice.as_ref(), issuer.as_ref().map(|it| self.issuer_key(it)), wanted) {
                 Ok(paid) => paid,
                 Err(refusal) => {
                     limits.bar(Some(refusal));
@@ -246,8 +246,8 @@ impl Facts {
     /// # Errors
     /// Those of the closing itself; [`Reason::DateOrder`] for each award made later than that day.
     pub(super) fn closing(&self, target: &Target, on: Date, closed: Result<Decided, Fault>) -> Result<Decided, Fault> {
-        let is_open = |it: &&Award| it.offer == target.offer && (!it.is_settled() || it.has_open_bookings());
-        let open: Vec<&Award> = self.awards.values().filter(is_open).collect();
+        let is_open = |it: &&Award| !it.is_settled() || it.has_open_bookings();
+        let open: Vec<&Award> = self.awards.of(target.offer).filter(is_open).collect();
         let undone = |it: &&Award| self.before_commitment(it, on, it.committed()).1;
         let early = open.iter().filter_map(|it| before_award(it, on).or_else(|| undone(it)));
         let refused = match &closed {

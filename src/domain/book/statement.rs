@@ -5,15 +5,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Facts;
+use super::approval::Approval;
 use super::command::Fault;
 use super::threshold::COUNTS_DAYS;
-use super::{Approval, Facts};
 use crate::domain::ids::{AccountId, ApprovalId, OfferId, Urn};
 use crate::domain::ledger::{Account, Posting};
 use crate::domain::money::Pence;
 use crate::domain::offer::Offer;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
+use crate::domain::rules::RulesVersion;
 
 /// What an approval states.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,14 +187,30 @@ impl Statement {
         }
     }
 
+    /// The region that it states of a school; nothing of what is about no school.
+    #[must_use]
+    pub const fn school_region(&self) -> Option<Option<Region>> {
+        match self {
+            Self::Entry { region, .. } => Some(*region),
+            Self::Funds { .. } | Self::Import { .. } | Self::Offer { .. } => None,
+        }
+    }
+
     /// How an offer is now.
     pub(super) fn of_offer(offer: &Offer) -> Self {
         Self::Offer { etag: offer.etag(), region: offer.region }
     }
 }
 
+impl Facts {
+    /// Refuses what would do more than an approval states. Before rules 2 approvals stated nothing.
+    pub(super) fn beyond(&self, approval: &Approval, now: &Statement) -> Option<Refusal> {
+        if self.rules < RulesVersion::V2 { None } else { beyond(approval, now, self) }
+    }
+}
+
 /// Refuses what would do more than an approval states. `now` is what it would do at this moment.
-pub(super) fn beyond(approval: &Approval, now: &Statement, facts: &Facts) -> Option<Refusal> {
+fn beyond(approval: &Approval, now: &Statement, facts: &Facts) -> Option<Refusal> {
     let Some(stated) = &approval.statement else {
         let difference = ("nobody knows what has changed", "it states nothing".to_owned());
         return Some(changed(approval.id, &difference));

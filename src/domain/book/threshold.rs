@@ -68,7 +68,11 @@ impl Facts {
         let by = Person { actor: event.actor.clone(), subject };
         for entry in &event.entries {
             let moved = MovedAlone { by: by.clone(), at: event.recorded, amount: Pence(entry.amount) };
-            self.moved.entry(entry.account).or_default().push(moved);
+            let on_fund = self.moved.entry(entry.account).or_default();
+            // What does not count any more is not kept, however long the record.
+            let old = on_fund.iter().take_while(|it| it.at.plus_days(COUNTS_DAYS) <= event.recorded).count();
+            on_fund.drain(..old);
+            on_fund.push(moved);
         }
     }
 }

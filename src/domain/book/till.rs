@@ -15,7 +15,7 @@
 use uuid::Uuid;
 
 use super::approval::permission;
-use super::command::{Approved, AwardTarget, NewAward, Target};
+use super::command::{Approved, AwardTarget, NewAward, RefundIssuer, Target};
 use super::funds::FundChange;
 use super::recorder::{Book, cut, day, uid};
 use super::{Answer, Command, Fault, TrustAnswer};
@@ -180,7 +180,7 @@ impl Book {
             "release" => Command::Release { award, amount, on, text: None },
             _ => {
                 let (amount, issuer, reason) =
-                    (amount.unwrap(), claim.and_then(|it| it.issuer), "sent back".to_owned());
+                    (amount.unwrap(), claim.and_then(|it| it.issuer).map(RefundIssuer::Named), "sent back".to_owned());
                 Command::Refund { award, amount, on, invoice, issuer, reason }
             }
         }

@@ -221,6 +221,41 @@ impl EventBody {
         }
     }
 
+    /// Whose token it was, where it says so.
+    #[must_use]
+    pub const fn token_subject(&self) -> Option<crate::domain::person::TokenSubject> {
+        match self {
+            Self::ApprovalOpened { token_subject, .. }
+            | Self::ApprovalGiven { token_subject, .. }
+            | Self::ApprovalDenied { token_subject, .. }
+            | Self::FundAllocated { token_subject, .. }
+            | Self::FundWithdrawn { token_subject, .. }
+            | Self::FundsMoved { token_subject, .. }
+            | Self::ReferralRaised { token_subject, .. }
+            | Self::ReferralApproved { token_subject, .. }
+            | Self::ReferralDeclined { token_subject, .. } => *token_subject,
+            _ => None,
+        }
+    }
+
+    /// The schools that it puts on an offer.
+    #[must_use]
+    pub fn listed(&self) -> &[crate::domain::offer::ListedSchool] {
+        match self {
+            Self::Identified { schools, .. } | Self::SchoolsAdded { schools, .. } => schools,
+            _ => &[],
+        }
+    }
+
+    /// The event that it undoes.
+    #[must_use]
+    pub const fn undoes(&self) -> Option<super::Seq> {
+        match self {
+            Self::Undone { undoes, .. } => Some(*undoes),
+            _ => None,
+        }
+    }
+
     /// The referral it is about, if it is about one.
     #[must_use]
     pub const fn referral(&self) -> Option<ReferralId> {

@@ -290,18 +290,18 @@ impl RegisterState {
             RegisterBody::ApprovalGiven { approval, token_subject } => {
                 self.given = Some((*approval, event.request));
                 let (by, given) = (person(event, *token_subject), State::CarriedOut(event.actor.clone()));
-                let may = |asked: &Person, state: &State| check(*approval, asked, state, &by);
+                let may = |asked: &Person, state: &State| check(*approval, asked.is(&by), state);
                 self.answered(*approval, event.recorded, (given, *token_subject), may)
             }
             RegisterBody::ApprovalDenied { approval, token_subject } => {
                 let (by, denied) = (person(event, *token_subject), State::Denied(event.actor.clone()));
                 self.approvals.entry(*approval).and_modify(|it| it.denied = Some(event.seq));
-                let may = |asked: &Person, state: &State| check(*approval, asked, state, &by);
+                let may = |asked: &Person, state: &State| check(*approval, asked.is(&by), state);
                 self.answered(*approval, event.recorded, (denied, *token_subject), may)
             }
             RegisterBody::ApprovalWithdrawn { approval, token_subject } => {
                 let by = person(event, *token_subject);
-                let may = |asked: &Person, state: &State| check_withdrawal(*approval, asked, state, &by);
+                let may = |asked: &Person, state: &State| check_withdrawal(*approval, asked.is(&by), state);
                 self.answered(*approval, event.recorded, (State::Withdrawn, None), may)
             }
             _ => None,

@@ -7,6 +7,7 @@ mod check;
 mod model;
 mod parse;
 mod read;
+pub mod released;
 #[cfg(test)]
 mod tests;
 

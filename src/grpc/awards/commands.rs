@@ -5,7 +5,7 @@ use crate::domain::Date;
 use crate::domain::award::claim::{NewClaim, names_an_issuer, other_letter_of_issuer};
 use crate::domain::award::{BadReference, LeaderKind, Reference, Support};
 use crate::domain::book::Command;
-use crate::domain::book::command::{AwardTarget, NewAward, Target};
+use crate::domain::book::command::{AwardTarget, NewAward, RefundIssuer, Target};
 use crate::domain::event::Seq;
 use crate::domain::ids::RequestId;
 use crate::domain::ledger::{Amount, Unit};
@@ -172,7 +172,7 @@ pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Asking
     let reason = fields.text("reason", &message.reason);
     let on = fields.happened("date", &message.date, today);
     let invoice = reference(&mut fields, &message.invoice);
-    let issuer = issuer(&mut fields, "issuer", &message.issuer);
+    let issuer = issuer(&mut fields, "issuer", &message.issuer).map(RefundIssuer::Named);
     if issuer.is_some() && message.invoice.trim().is_empty() {
         fields.wrong("issuer", "is for an invoice, and none is named");
     }

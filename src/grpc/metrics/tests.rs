@@ -40,8 +40,17 @@ fn scraped(metrics: &Metrics) -> String {
 
 fn report(differences: usize) -> Report {
     let (seq, hash) = (Seq(0), Hash([0; 32]));
-    let programme = year().into();
-    Report { programme, seq, hash, entries: 0, differences: Vec::new(), count: differences, notes: Vec::new() }
+    Report {
+        programme: year().into(),
+        seq,
+        hash,
+        entries: 0,
+        differences: Vec::new(),
+        count: differences,
+        allowed: Vec::new(),
+        allowed_count: 0,
+        notes: Vec::new(),
+    }
 }
 
 fn fund(pence: i64) -> Fund {

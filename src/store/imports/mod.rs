@@ -153,6 +153,16 @@ pub async fn page(from: &impl Readable, filter: &Filter, page: Page) -> Result<V
     page.of(find, import::Column::Id).all(&from.at().db).await?.into_iter().map(read).collect()
 }
 
+/// Every import that ever landed, whatever has become of it, in no order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn ever_landed(from: &impl Readable) -> Result<Vec<Import>> {
+    let ever = [State::Landed, State::Replaced, State::Withdrawn].map(State::name);
+    let found = import::Entity::find().filter(import::Column::State.is_in(ever));
+    found.all(&from.at().db).await?.into_iter().map(read).collect()
+}
+
 /// The imports of a kind that count, newest date first; of one date, by id.
 ///
 /// # Errors

@@ -1,0 +1,206 @@
+//! What a page of events cites of what lies outside its programme's record: rows of files, invoices that other programmes
+//! pay, and events of pages before it. Loaded in bulk, page by page, so that memory stays bounded.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::app::Result;
+use crate::domain::award::claim::{ClaimKey, ClaimPayments};
+use crate::domain::award::{Reference, Support};
+use crate::domain::event::{Event, EventBody, Seq};
+use crate::domain::ids::{ImportId, Programme, Uid, Urn};
+use crate::domain::judgement::MonthRow;
+use crate::domain::offer::Recipient;
+use crate::domain::terms::{Terms, Test};
+use crate::store::cited::{Group, Member, Of};
+use crate::store::events::StoredEvent;
+use crate::store::imports::{Import, Kind};
+use crate::store::register::Kin;
+use crate::store::{self, Readable, StoreError, cited, claims, imports, ofsted, register};
+
+/// A school follows another, and that one another: so many times at most.
+const GENERATIONS: usize = 5;
+
+/// Every import that ever landed, by id.
+pub(super) type Imports = HashMap<ImportId, Import>;
+
+/// All of them.
+pub(super) async fn imports(from: &impl Readable) -> Result<Imports> {
+    Ok(readable(imports::ever_landed(from).await)?.into_iter().map(|it| (it.id, it)).collect())
+}
+
+/// What was read; nothing where some of it cannot be read, which is then not there for whoever cites it.
+fn readable<T: Default>(read: store::Result<T>) -> Result<T> {
+    match read {
+        Err(StoreError::Unreadable(_)) => Ok(T::default()),
+        read => Ok(read?),
+    }
+}
+
+/// What some events cite.
+#[derive(Debug, Default)]
+pub(super) struct Cited {
+    /// What the files say of trusts.
+    pub(super) groups: HashMap<Uid, Vec<Group>>,
+    /// In which trusts the files have schools, by school, and by trust where a rule asks for all of its schools.
+    pub(super) trusts_of: HashMap<Urn, Vec<Member>>,
+    pub(super) schools_of: HashMap<Uid, Vec<Member>>,
+    /// What the monthly files print of schools and of those they follow.
+    pub(super) months: HashMap<Urn, Vec<MonthRow>>,
+    /// The predecessors that the links name.
+    pub(super) links: HashMap<Urn, Vec<Urn>>,
+    /// Events that later ones undo or take back.
+    pub(super) events: HashMap<Seq, Event>,
+    /// What has been paid on invoices, whichever programme paid it.
+    pub(super) payments: HashMap<ClaimKey, ClaimPayments>,
+}
+
+impl Cited {
+    /// Adds what the next page cites.
+    pub(super) fn add(&mut self, more: Self) {
+        self.groups.extend(more.groups);
+        self.trusts_of.extend(more.trusts_of);
+        self.schools_of.extend(more.schools_of);
+        self.months.extend(more.months);
+        self.links.extend(more.links);
+        self.events.extend(more.events);
+        self.payments.extend(more.payments);
+    }
+
+    /// Loads what these events cite.
+    pub(super) async fn load(
+        from: &impl Readable,
+        (programme, terms): (&Programme, &Terms),
+        imports: &Imports,
+        events: &[StoredEvent],
+    ) -> Result<Self> {
+        let named = Named::of(events.iter().filter_map(|it| it.recorded.as_ref().ok()).map(|it| &it.event));
+        let mut found = Self::default();
+        let named = found.load_events(from, programme, named).await?;
+        found.load_groups(from, &named).await?;
+        found.load_schools(from, terms, imports, &named).await?;
+        Ok(found)
+    }
+
+    /// Loads events that later ones undo, and the invoices concerned; answers what is named by then.
+    async fn load_events(&mut self, from: &impl Readable, programme: &Programme, mut named: Named) -> Result<Named> {
+        if !named.events.is_empty() {
+            let mut wanted: Vec<Seq> = named.events.iter().copied().collect();
+            for _ in 0..2 {
+                let loaded = readable(cited::of_numbers(from, programme, &wanted).await)?;
+                // A refund that is undone names the payment that it took back.
+                wanted = loaded.iter().filter_map(|it| paid_by(&it.body)).collect();
+                named.references.extend(loaded.iter().filter_map(|it| reference(&it.body)).cloned());
+                self.events.extend(loaded.into_iter().map(|it| (it.seq, it)));
+                wanted.retain(|it| !self.events.contains_key(it));
+            }
+        }
+        let references: Vec<Reference> = named.references.iter().cloned().collect();
+        self.payments = readable(claims::payments(from, &references).await)?;
+        Ok(named)
+    }
+
+    async fn load_groups(&mut self, from: &impl Readable, named: &Named) -> Result<()> {
+        if !named.trusts.is_empty() {
+            let uids: Vec<Uid> = named.trusts.iter().copied().collect();
+            self.groups = uids.iter().map(|uid| (*uid, Vec::new())).collect();
+            for group in readable(cited::groups(from, &uids).await)? {
+                self.groups.entry(group.uid).or_default().push(group);
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_schools(
+        &mut self,
+        from: &impl Readable,
+        terms: &Terms,
+        imports: &Imports,
+        named: &Named,
+    ) -> Result<()> {
+        if named.schools.is_empty() {
+            return Ok(());
+        }
+        let mut urns: Vec<Urn> = named.schools.iter().copied().collect();
+        for member in readable(cited::members(from, Of::Schools(&urns)).await)? {
+            self.trusts_of.entry(member.urn).or_default().push(member);
+        }
+        if terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
+            let trusts: BTreeSet<Uid> = self.trusts_of.values().flatten().map(|it| it.uid).collect();
+            let trusts: Vec<Uid> = trusts.into_iter().collect();
+            for member in readable(cited::members(from, Of::Groups(&trusts)).await)? {
+                self.schools_of.entry(member.uid).or_default().push(member);
+                urns.push(member.urn);
+            }
+        }
+        self.links = readable(register::kin(from, &urns, Kin::Predecessors).await)?;
+        urns.extend(self.links.values().flatten());
+        for _ in 0..GENERATIONS {
+            urns.sort_unstable();
+            urns.dedup();
+            urns.retain(|it| !self.months.contains_key(it));
+            if urns.is_empty() {
+                break;
+            }
+            urns = self.load_months(from, imports, &urns).await?;
+        }
+        Ok(())
+    }
+
+    /// Loads what the monthly files print of these schools; answers the schools under whose URNs some of them were judged.
+    async fn load_months(&mut self, from: &impl Readable, imports: &Imports, urns: &[Urn]) -> Result<Vec<Urn>> {
+        self.months.extend(urns.iter().map(|urn| (*urn, Vec::new())));
+        let mut older = Vec::new();
+        for import in imports.values().filter(|it| it.kind == Kind::Ofsted) {
+            for row in readable(ofsted::of_schools(from, import, urns).await)? {
+                let judged = row.current.iter().chain(&row.previous).map(|it| it.urn_judged);
+                older.extend(judged.filter(|judged| *judged < row.urn));
+                self.months.entry(row.urn).or_default().push(row);
+            }
+        }
+        Ok(older)
+    }
+}
+
+/// What some events name.
+#[derive(Debug, Default)]
+struct Named {
+    trusts: BTreeSet<Uid>,
+    schools: BTreeSet<Urn>,
+    events: BTreeSet<Seq>,
+    references: BTreeSet<Reference>,
+}
+
+impl Named {
+    fn of<'a>(events: impl Iterator<Item = &'a Event>) -> Self {
+        let mut named = Self::default();
+        for event in events {
+            named.schools.extend(event.body.listed().iter().map(|it| it.urn));
+            named.references.extend(reference(&event.body).cloned());
+            match &event.body {
+                EventBody::Identified { recipient: Recipient::Mat(uid), .. } => drop(named.trusts.insert(*uid)),
+                EventBody::Awarded { support: Support::Credit { partner }, .. } => drop(named.trusts.insert(*partner)),
+                EventBody::Placed { placement, .. } => named.trusts.extend(placement.trust().map(|(uid, _)| uid)),
+                EventBody::Undone { undoes, invoice, .. } => {
+                    named.events.extend([Some(*undoes), *invoice].into_iter().flatten());
+                }
+                EventBody::TextErased { event } => drop(named.events.insert(*event)),
+                _ => {}
+            }
+        }
+        named
+    }
+}
+
+const fn reference(body: &EventBody) -> Option<&Reference> {
+    match body {
+        EventBody::Drawn { invoice, .. } => invoice.as_ref(),
+        _ => None,
+    }
+}
+
+const fn paid_by(body: &EventBody) -> Option<Seq> {
+    match body {
+        EventBody::Refunded { invoice, .. } => *invoice,
+        _ => None,
+    }
+}

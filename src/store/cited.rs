@@ -1,0 +1,113 @@
+//! What events cite of the files, whatever has become of the imports since: for `verify`, which asks what was known at an event.
+
+use sea_orm::{FromQueryResult, QueryResult};
+use uuid::Uuid;
+
+use super::bulk::{among, numbers, select, select_by_place};
+use super::offers::{uid, urn};
+use super::register::{uid_numbers, urn_numbers};
+use super::{Readable, Result, StoreError, bulk, events};
+use crate::domain::Date;
+use crate::domain::event::{Event, Seq};
+use crate::domain::ids::{ImportId, Programme, Uid, Urn};
+
+/// What one file says of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The group.
+    pub uid: Uid,
+    /// The file.
+    pub import: ImportId,
+    /// GIAS group type.
+    pub kind: u8,
+    /// The group's status.
+    pub status: String,
+    /// Whether it is a file of groups, which goes before one of membership.
+    pub of_groups: bool,
+}
+
+/// What one file says of a school in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// The file.
+    pub import: ImportId,
+    /// The group.
+    pub uid: Uid,
+    /// The school.
+    pub urn: Urn,
+    /// When the school joined.
+    pub joined: Option<Date>,
+}
+
+/// What each file ever imported says of these groups.
+///
+/// # Errors
+/// As the database has it.
+pub async fn groups(from: &impl Readable, uids: &[Uid]) -> Result<Vec<Group>> {
+    let conn = from.at();
+    let among = among(&conn, "uid", 1);
+    let sql = format!(
+        "SELECT DISTINCT uid, import_id, kind, status, 1 FROM group_rows WHERE {among}
+         UNION ALL SELECT DISTINCT uid, import_id, kind, status, 0 FROM membership_rows WHERE {among}"
+    );
+    let group = |row: &QueryResult| {
+        let kind: i64 = row.try_get_by_index(2)?;
+        Ok(Group {
+            uid: uid(row.try_get_by_index(0)?)?,
+            import: ImportId(row.try_get_by_index(1)?),
+            kind: u8::try_from(kind).map_err(|_| StoreError::unreadable(format!("group type {kind}")))?,
+            status: row.try_get_by_index(3)?,
+            of_groups: row.try_get_by_index::<i32>(4)? == 1,
+        })
+    };
+    select_by_place(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))], group).await
+}
+
+/// Whom to ask each file of membership about.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// These schools.
+    Schools(&'a [Urn]),
+    /// These groups.
+    Groups(&'a [Uid]),
+}
+
+/// What each file of membership ever imported says of these.
+///
+/// # Errors
+/// As the database has it.
+pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Member>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        import_id: Uuid,
+        uid: i64,
+        urn: i64,
+        joined_on: Option<Date>,
+    }
+    let conn = from.at();
+    let (column, list) = match of {
+        Of::Schools(urns) => ("urn", urn_numbers(urns)),
+        Of::Groups(uids) => ("uid", uid_numbers(uids)),
+    };
+    let sql = format!(
+        "SELECT DISTINCT import_id, uid, urn, joined_on FROM membership_rows WHERE {}",
+        among(&conn, column, 1)
+    );
+    let rows: Vec<Row> = select(&conn, &sql, vec![numbers(&conn, &list)]).await?;
+    let member = |it: Row| {
+        let (import, uid, urn) = (ImportId(it.import_id), uid(it.uid)?, urn(it.urn)?);
+        Ok(Member { import, uid, urn, joined: it.joined_on })
+    };
+    rows.into_iter().map(member).collect()
+}
+
+/// Events of a programme by their numbers, without their entries; those that cannot be read are left out.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_numbers(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<Vec<Event>> {
+    let conn = from.at();
+    let seqs: Vec<i64> = seqs.iter().map(|it| it.0).collect();
+    let found = events::each_numbered(&conn, programme, bulk::numbers(&conn, &seqs)).await?;
+    Ok(found.into_iter().filter_map(|it| it.recorded.ok()).map(|it| it.event).collect())
+}

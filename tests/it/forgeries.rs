@@ -1,0 +1,328 @@
+//! Forged records: what an administrator of the database can write who drops what guards it and computes everything anew that
+//! follows: hashes, head, balances, tables. Each is named with its event and the rule, in the part of a record from before
+//! rules 2 and in the part after them.
+
+mod forger;
+
+use std::path::Path;
+
+use crate::client::{Client, YEAR};
+use crate::fixtures::casework;
+use crate::fixtures::format::Fixture;
+use crate::harness::{Db, Server, run_within, tsio};
+use crate::past::{Past, proved, verify};
+use forger::Forger;
+
+/// The fixture of the last version with rules 1.
+const OLD: &str = "tests/fixtures/01-9f9fc2a";
+/// All forgeries of one record, each on a copy of the database.
+const BOUND: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// What is forged, and what names it. It answers the event, or nothing where no event says it.
+struct Forgery {
+    name: &'static str,
+    forge: fn(&Forger) -> Vec<String>,
+    /// The event that has to be named, as a query.
+    event: &'static str,
+    rule: &'static str,
+}
+
+const ALONE: &str = "NOT EXISTS (SELECT 1 FROM events o WHERE o.programme = e.programme AND o.seq <> e.seq \
+                     AND o.request_id = e.request_id)";
+
+/// The first event that something holds of.
+fn first(condition: &str) -> String {
+    format!("SELECT MIN(e.seq) FROM events e WHERE e.programme = '{YEAR}' AND {condition}")
+}
+
+const FORGERIES: &[Forgery] = &[
+    Forgery {
+        name: "an approval of £60,000 that was given by whoever asked",
+        forge: self_approval,
+        event: "approved",
+        rule: "SELF_APPROVAL",
+    },
+    Forgery {
+        name: "£940,000 that one person put in",
+        forge: moved_alone,
+        event: "allocated",
+        rule: "APPROVAL_REQUIRED",
+    },
+    Forgery { name: "an award of 2019", forge: of_2019, event: "credit", rule: "OUTSIDE_WINDOW" },
+    Forgery {
+        name: "an invoice that was paid twice",
+        forge: paid_twice,
+        event: "second_payment",
+        rule: "INVOICE_PAID",
+    },
+    Forgery { name: "a partner in no register", forge: no_partner, event: "credit", rule: "PARTNER_NOT_SUITABLE" },
+    Forgery {
+        name: "a referral decided by whoever raised it",
+        forge: own_referral,
+        event: "referred",
+        rule: "SELF_APPROVAL",
+    },
+    Forgery {
+        name: "a school contacted before its body",
+        forge: school_first,
+        event: "school_told",
+        rule: "CONTACT_MISSING",
+    },
+    Forgery {
+        name: "the rule that an offer was made by",
+        forge: other_rule,
+        event: "identified",
+        rule: "rule E1_RI_IN_YEAR, which no row",
+    },
+    Forgery {
+        name: "grades of the rows",
+        forge: grades,
+        event: "identified",
+        rule: "rule E2_RI_TWICE_ON_ENTRY, which no row",
+    },
+    Forgery {
+        name: "a provider that is not accredited",
+        forge: other_provider,
+        event: "fees",
+        rule: "PROVIDER_NOT_ACCREDITED",
+    },
+    Forgery {
+        name: "the terms, rewritten with all that is pinned to them",
+        forge: terms,
+        event: "",
+        rule: "their rules were rewritten",
+    },
+];
+
+/// The event behind a word of [`FORGERIES`].
+fn target(word: &str) -> String {
+    match word {
+        "approved" => first(
+            "e.kind = 'approval_given' AND EXISTS (SELECT 1 FROM events m WHERE m.programme = e.programme \
+             AND m.seq = e.seq + 1 AND m.request_id = e.request_id AND m.kind = 'fund_allocated')",
+        ),
+        "allocated" => first(&format!("e.kind = 'fund_allocated' AND {ALONE}")),
+        "credit" => first(&format!("e.kind = 'awarded' AND e.body LIKE '%\"credit\"%' AND {ALONE}")),
+        "second_payment" => first("e.kind = 'drawn' AND e.body LIKE '%\"invoice\":\"INV8B\"%'"),
+        "referred" => first("e.kind = 'referral_approved'"),
+        "school_told" => first("e.kind = 'contacted' AND e.body LIKE '%\"party\":\"school\"%'"),
+        "identified" => {
+            first("e.kind = 'identified' AND e.body LIKE '%\"standalone\"%\"rules\":[\"E2_RI_TWICE_ON_ENTRY\"]%'")
+        }
+        "fees" => first("e.kind = 'awarded' AND e.body LIKE '%Teach First%'"),
+        _ => unreachable!("{word}"),
+    }
+}
+
+fn event(word: &str, set: &str) -> String {
+    format!("UPDATE events SET {set} WHERE programme = '{YEAR}' AND seq = ({})", target(word))
+}
+
+fn self_approval(_: &Forger) -> Vec<String> {
+    let given = target("approved");
+    let asker = "(SELECT MIN(requested_by) FROM approvals WHERE action = 'allocate_fund' AND state = 'carried_out')";
+    vec![
+        format!("UPDATE events SET actor = {asker} WHERE programme = '{YEAR}' AND seq IN (({given}), ({given}) + 1)"),
+        format!(
+            "UPDATE approvals SET given_by = requested_by, given_key = requested_key WHERE programme = '{YEAR}' \
+             AND action = 'allocate_fund' AND state = 'carried_out'"
+        ),
+    ]
+}
+
+fn moved_alone(_: &Forger) -> Vec<String> {
+    let seq = target("allocated");
+    let of =
+        |column: &str| format!("(SELECT {column} FROM entries WHERE programme = '{YEAR}' AND event_seq = ({seq}))");
+    let (fund, amount) = (of("account_id"), of("amount"));
+    let more = format!("(94000000 - {amount})");
+    vec![
+        format!("UPDATE accounts SET outside = outside - {more}, available = available + {more} WHERE id = {fund}"),
+        format!(
+            "UPDATE account_days SET change = change + {more} WHERE account_id = {fund} AND on_day = \
+             (SELECT effective_on FROM events WHERE programme = '{YEAR}' AND seq = ({seq}))"
+        ),
+        event("allocated", &format!("body = REPLACE(body, '\"amount\":' || {amount}, '\"amount\":94000000')")),
+        format!("UPDATE entries SET amount = 94000000 WHERE programme = '{YEAR}' AND event_seq = ({seq})"),
+    ]
+}
+
+fn of_2019(forger: &Forger) -> Vec<String> {
+    let seq = target("credit");
+    let moved = format!(
+        "(SELECT account_id, amount FROM entries WHERE programme = '{YEAR}' AND event_seq = ({seq}) AND verb = 'commit')"
+    );
+    let day = forger.date("2019-11-01");
+    vec![
+        format!(
+            "UPDATE account_days SET change = change + (SELECT amount FROM {moved} m WHERE m.account_id = \
+             account_days.account_id) WHERE account_id IN (SELECT account_id FROM {moved} n) AND on_day = \
+             (SELECT effective_on FROM events WHERE programme = '{YEAR}' AND seq = ({seq}))"
+        ),
+        format!(
+            "INSERT INTO account_days (account_id, on_day, programme, change) \
+             SELECT account_id, {day}, '{YEAR}', -amount FROM {moved} m"
+        ),
+        format!("UPDATE awards SET awarded_on = {day} WHERE programme = '{YEAR}' AND made_seq = ({seq})"),
+        format!("UPDATE entries SET period = 'FY2019-20/M08' WHERE programme = '{YEAR}' AND event_seq = ({seq})"),
+        event("credit", &format!("effective_on = {day}")),
+    ]
+}
+
+fn paid_twice(_: &Forger) -> Vec<String> {
+    let seq = target("second_payment");
+    vec![
+        "DROP INDEX one_payment_an_invoice".to_owned(),
+        "DROP INDEX one_payment_a_part".to_owned(),
+        format!(
+            "UPDATE invoices SET reference = 'INV7', printed = CASE WHEN printed IS NULL THEN NULL ELSE 'INV-7' END, \
+             part = CASE WHEN part IS NULL THEN NULL ELSE 2 END WHERE programme = '{YEAR}' AND seq = ({seq})"
+        ),
+        event(
+            "second_payment",
+            "body = REPLACE(REPLACE(REPLACE(body, 'INV8B', 'INV7'), 'INV 8/b', 'INV-7'), '\"part\":1', '\"part\":2')",
+        ),
+    ]
+}
+
+fn no_partner(_: &Forger) -> Vec<String> {
+    let seq = target("credit");
+    let set = |column: &str| format!("{column} = REPLACE({column}, '\"partner\":90001', '\"partner\":999999')");
+    vec![
+        format!("UPDATE awards SET {} WHERE programme = '{YEAR}' AND made_seq = ({seq})", set("support")),
+        event("credit", &set("body")),
+    ]
+}
+
+fn own_referral(_: &Forger) -> Vec<String> {
+    let seq = target("referred");
+    let call = format!("(SELECT request_id FROM events WHERE programme = '{YEAR}' AND seq = ({seq}))");
+    let referral = format!("programme = '{YEAR}' AND decided_seq = ({seq})");
+    vec![
+        format!(
+            "UPDATE events SET actor = (SELECT raised_by FROM referrals WHERE {referral}) \
+             WHERE programme = '{YEAR}' AND request_id = {call}"
+        ),
+        format!("UPDATE referrals SET decided_by = raised_by, decided_key = raised_key WHERE {referral}"),
+    ]
+}
+
+fn school_first(forger: &Forger) -> Vec<String> {
+    let seq = target("school_told");
+    let call = format!("(SELECT request_id FROM events WHERE programme = '{YEAR}' AND seq = ({seq}))");
+    let told = format!("(SELECT seq FROM events WHERE programme = '{YEAR}' AND request_id = {call})");
+    let day = forger.date("2021-09-01");
+    vec![
+        format!("UPDATE contacts SET happened_on = {day} WHERE programme = '{YEAR}' AND seq IN {told}"),
+        format!("UPDATE events SET effective_on = {day} WHERE programme = '{YEAR}' AND seq IN {told}"),
+    ]
+}
+
+fn other_rule(_: &Forger) -> Vec<String> {
+    let offer =
+        format!("(SELECT offer_id FROM events WHERE programme = '{YEAR}' AND seq = ({}))", target("identified"));
+    let set = |column: &str| format!("{column} = REPLACE({column}, 'E2_RI_TWICE_ON_ENTRY', 'E1_RI_IN_YEAR')");
+    vec![
+        format!("UPDATE offer_schools SET {} WHERE offer_id = {offer}", set("rules")),
+        event("identified", &set("body")),
+    ]
+}
+
+fn grades(_: &Forger) -> Vec<String> {
+    let offer =
+        format!("(SELECT offer_id FROM events WHERE programme = '{YEAR}' AND seq = ({}))", target("identified"));
+    vec![format!(
+        "UPDATE ofsted_rows SET cur_grade = 1, prev_grade = 1 WHERE urn IN (SELECT urn FROM offer_schools WHERE offer_id = {offer})"
+    )]
+}
+
+fn other_provider(_: &Forger) -> Vec<String> {
+    let seq = target("fees");
+    let award = format!("(SELECT id FROM awards WHERE programme = '{YEAR}' AND made_seq = ({seq}))");
+    let set = |column: &str| format!("{column} = REPLACE({column}, 'Teach First', 'Nobody Ltd')");
+    vec![
+        format!("UPDATE invoices SET {} WHERE award_id = {award}", set("provider")),
+        format!("UPDATE awards SET {} WHERE id = {award}", set("support")),
+        event("fees", &set("body")),
+    ]
+}
+
+fn terms(forger: &Forger) -> Vec<String> {
+    let text = include_str!("../../terms/2021-22.toml");
+    assert!(text.contains("current  = [3]"));
+    forger.rewrite_terms("current  = [3]", "current  = [2]")
+}
+
+/// A difference that is none of the rules': forged carelessly.
+fn is_careless(difference: &str) -> bool {
+    let of_the_tables =
+        ["offer ", "award ", "account ", "fund ", "approval ", "referral ", "the head", "text ", "entry ", "school "];
+    let of_the_chain = difference.contains("its hash is") || difference.contains("its kind is");
+    of_the_chain || of_the_tables.iter().any(|it| difference.starts_with(it))
+}
+
+async fn each_is_named(db: &Db) {
+    proved(db);
+    for Forgery { name, forge, event, rule } in FORGERIES {
+        let restore = db.backup();
+        let mut forger = Forger::of(db).await;
+        let seq = if event.is_empty() { None } else { Some(forger.number(&target(event)).await) };
+        forger.forge(*forge).await;
+        forger.end().await;
+        let (code, reports) = verify(db, &["--programme", YEAR]);
+        let differences: Vec<&str> =
+            reports[0]["differences"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+        assert_eq!(code, 1, "{name}: it is not noticed");
+        let begins = seq.map(|it| format!("event {it}: ")).unwrap_or_default();
+        let named = |it: &&&str| it.starts_with(&begins) && it.contains(rule);
+        assert!(differences.iter().find(named).is_some(), "{name}: {begins}{rule} is not in {differences:#?}");
+        let careless: Vec<_> = differences.iter().filter(|it| is_careless(it)).collect();
+        assert!(careless.is_empty(), "{name}: {careless:#?}");
+        restore();
+    }
+    proved(db);
+}
+
+/// In the part of a record from before rules 2.
+async fn in_the_old_part(db: Db) {
+    let migrated = tsio(&["migrate", "--database", &db.url()]);
+    assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+    let adopted = format!("SELECT MIN(seq) FROM events WHERE programme = '{YEAR}' AND kind = 'rules_adopted'");
+    let mut past = Past::of(&db).await;
+    let last = format!("SELECT MAX(seq) FROM events WHERE programme = '{YEAR}'");
+    assert_eq!(past.number(&adopted).await, past.number(&last).await, "all of it is old");
+    drop(past);
+    each_is_named(&db).await;
+}
+
+/// In a record that begins with rules 2.
+async fn in_the_new_part(db: Db) {
+    let mut server = Server::start(&db);
+    casework::carry_out(Client::of(&server).await.channel()).await;
+    server.stop();
+    each_is_named(&db).await;
+}
+
+fn old(database: &str) -> Vec<u8> {
+    Fixture::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(OLD).join(database)).database
+}
+
+#[test]
+fn in_the_old_part_on_sqlite() {
+    run_within(BOUND, in_the_old_part(Db::sqlite_restored(&old("sqlite"))));
+}
+
+#[test]
+fn in_the_old_part_on_postgres() {
+    run_within(BOUND, in_the_old_part(Db::postgres_restored(&old("postgres"))));
+}
+
+#[test]
+fn in_the_new_part_on_sqlite() {
+    run_within(BOUND, in_the_new_part(Db::sqlite()));
+}
+
+#[test]
+fn in_the_new_part_on_postgres() {
+    run_within(BOUND, in_the_new_part(Db::postgres()));
+}

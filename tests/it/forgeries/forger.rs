@@ -1,0 +1,124 @@
+//! Who forges a record: an administrator of the database, who takes away what guards it, changes it, computes the chain and the
+//! head anew, and puts the guards back.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+use tsio::domain::event::{Hash, Seq, chain, genesis};
+use tsio::domain::ids::Programme;
+use tsio::domain::ledger::{Entry, EntrySeq};
+use tsio::store::{Store, Use, entries, events};
+
+use crate::client::YEAR;
+use crate::harness::Db;
+use crate::past::Past;
+
+const EVERY: u64 = 1_000_000;
+/// Tables with guards that a forger meets.
+const GUARDED: [&str; 7] = ["events", "entries", "approvals", "referrals", "awards", "accounts", "invoices"];
+
+pub(super) struct Forger {
+    db: Db,
+    past: Past,
+}
+
+impl Forger {
+    pub(super) async fn of(db: &Db) -> Self {
+        Self { db: db.clone(), past: Past::of(db).await }
+    }
+
+    pub(super) async fn end(self) {
+        self.past.close().await;
+    }
+
+    pub(super) async fn number(&mut self, sql: &str) -> i64 {
+        self.past.number(sql).await
+    }
+
+    /// A day in SQL.
+    pub(super) fn date(&self, day: &str) -> String {
+        if self.db.is_postgres() { format!("DATE '{day}'") } else { format!("'{day}'") }
+    }
+
+    fn bytes(&self, hash: Hash) -> String {
+        if self.db.is_postgres() { format!("'\\x{hash}'::bytea") } else { format!("X'{hash}'") }
+    }
+
+    /// Changes the record, and computes anew whatever is chained to it.
+    pub(super) async fn forge(&mut self, forge: fn(&Self) -> Vec<String>) {
+        self.unguard().await;
+        for sql in forge(self) {
+            if let Err(refused) = self.past.run(&sql).await {
+                panic!("{sql}: {refused}");
+            }
+        }
+        self.chain_anew().await;
+    }
+
+    async fn unguard(&mut self) {
+        let mut sql = Vec::new();
+        if self.db.is_postgres() {
+            sql.extend(GUARDED.map(|it| format!("ALTER TABLE {it} DISABLE TRIGGER USER")));
+            let tables = GUARDED.map(|it| format!("'{it}'::regclass")).join(", ");
+            sql.push(format!(
+                "DO $$ DECLARE it record; BEGIN FOR it IN SELECT conrelid::regclass AS owner, conname FROM pg_constraint \
+                 WHERE contype = 'c' AND conrelid IN ({tables}) LOOP \
+                 EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', it.owner, it.conname); END LOOP; END $$"
+            ));
+        } else {
+            sql.push("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON".to_owned());
+            sql.extend(["events", "entries"].into_iter().flat_map(|table| {
+                ["updated", "deleted", "replaced"].map(|done| format!("DROP TRIGGER IF EXISTS {table}_are_not_{done}"))
+            }));
+        }
+        for it in sql {
+            self.past.run(&it).await.unwrap();
+        }
+    }
+
+    /// Every hash from the first event on, and the head.
+    async fn chain_anew(&mut self) {
+        let programme: Programme = YEAR.parse().unwrap();
+        let store = Store::open(&self.db.url(), Use::Look).await.unwrap();
+        let all = events::each_of_book(&store, &programme, (Seq(1), Seq(i64::MAX)), EVERY).await.unwrap();
+        let stored = entries::each_of_book(&store, &programme, (EntrySeq(1), EntrySeq(i64::MAX)), EVERY).await.unwrap();
+        let mut of_events: HashMap<Seq, Vec<Entry>> = HashMap::new();
+        for it in stored {
+            of_events.entry(it.event).or_default().push(it.entry.unwrap());
+        }
+        store.close().await.unwrap();
+        let mut head = genesis(&programme);
+        let mut sql = String::new();
+        for recorded in all.into_iter().map(|it| it.recorded.unwrap()) {
+            let mut event = recorded.event;
+            event.entries = of_events.remove(&event.seq).unwrap_or_default();
+            head = chain(head, &programme, &event, &recorded.body);
+            if head != recorded.hash {
+                let (hash, seq) = (self.bytes(head), event.seq);
+                sql.push_str(&format!("UPDATE events SET hash = {hash} WHERE programme = '{YEAR}' AND seq = {seq};"));
+            }
+        }
+        let head = self.bytes(head);
+        sql.push_str(&format!("UPDATE books SET head = {head} WHERE programme = '{YEAR}'"));
+        self.past.run(&sql).await.unwrap();
+    }
+
+    /// Replaces a part of the terms, their hash, and that hash wherever it is pinned.
+    pub(super) fn rewrite_terms(&self, from: &str, to: &str) -> Vec<String> {
+        let stored = |text: &str| Hash(Sha256::digest(text).into());
+        let old = include_str!("../../../terms/2021-22.toml");
+        let new = old.replace(from, to);
+        assert_ne!(old, new);
+        let (text, hash) = (new.replace('\'', "''"), stored(&new));
+        let bytes = self.bytes(hash);
+        let pinned = if self.db.is_postgres() { "encode(sha256, 'hex')" } else { "LOWER(HEX(sha256))" };
+        vec![
+            format!(
+                "UPDATE events SET body = REPLACE(body, (SELECT {pinned} FROM terms WHERE programme = '{YEAR}'), '{hash}') \
+                 WHERE programme = '{YEAR}' AND kind = 'identified'"
+            ),
+            format!("UPDATE offers SET terms_sha256 = {bytes} WHERE programme = '{YEAR}'"),
+            format!("UPDATE terms SET text = '{text}', sha256 = {bytes} WHERE programme = '{YEAR}'"),
+        ]
+    }
+}
