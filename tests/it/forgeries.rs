@@ -83,7 +83,7 @@ const FORGERIES: &[Forgery] = &[
     Forgery {
         name: "a provider that is not accredited",
         forge: other_provider,
-        event: "fees",
+        event: "call_of_fees",
         rule: "PROVIDER_NOT_ACCREDITED",
     },
     Forgery {
@@ -109,6 +109,11 @@ fn target(word: &str) -> String {
         "identified" => {
             first("e.kind = 'identified' AND e.body LIKE '%\"standalone\"%\"rules\":[\"E2_RI_TWICE_ON_ENTRY\"]%'")
         }
+        // Awards of one call are refused together: its first event is named.
+        "call_of_fees" => first(&format!(
+            "e.request_id = (SELECT f.request_id FROM events f WHERE f.programme = '{YEAR}' AND f.seq = ({}))",
+            target("fees")
+        )),
         "fees" => first("e.kind = 'awarded' AND e.body LIKE '%Teach First%'"),
         _ => unreachable!("{word}"),
     }
