@@ -24,6 +24,7 @@ both!(
     tampering_with_reference_data_is_named,
     a_withdrawal_that_nobody_approved_is_named,
     an_answer_without_its_event_is_named_and_an_event_without_its_answer,
+    a_reason_that_is_erased_with_its_salt_is_no_difference,
     what_was_there_before_is_adopted_once,
     a_record_that_was_taken_away_does_not_begin_anew_unseen,
 );
@@ -387,6 +388,29 @@ async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db
         differences(&db),
         [format!("request {other} of officer: it was answered, and has no event of that moment")]
     );
+}
+
+/// As `docs/operations.md` says ("Erase a text").
+async fn a_reason_that_is_erased_with_its_salt_is_no_difference(db: Db) {
+    let mut server = Server::start(&db);
+    let month = text(&import(&server, AUGUST), "import_id");
+    let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &month, "wrong date")), "approval");
+    done(&server, &answer("bob", &["give", &approval]));
+    server.stop();
+    let head = proved_register(&db);
+    let mut past = Past::of(&db).await;
+    let (import, id) = (past.id(&month), past.id(&approval));
+    let erase = format!("UPDATE approvals SET reason = NULL, denied_reason = NULL WHERE id = {id}");
+    past.run(&erase).await.unwrap();
+    is_named(&db, "the text alone", &format!("the reason of approval {approval} or its salt is missing"));
+    is_named(&db, "with the approval alone", &format!("import {month} reason of its withdrawal"));
+    past.run(&format!("UPDATE imports SET withdrawn_reason = NULL WHERE id = {import}")).await.unwrap();
+    let salts = format!(
+        "DELETE FROM register_salts WHERE seq IN \
+         (SELECT seq FROM register_events WHERE body LIKE '%\"approval\":\"{approval}\"%')"
+    );
+    past.run(&salts).await.unwrap();
+    assert_eq!(proved_register(&db), head);
 }
 
 /// Leaves the register as a process does that was killed after the schema was migrated and before the record began.

@@ -285,6 +285,15 @@ fn stated(approval: ApprovalId, fund: AccountId) -> EventBody {
     EventBody::ApprovalOpened { approval, action, change: None, statement, expires_at, token_subject: None }
 }
 
+fn awarded(
+    (award, fund): (AwardId, AccountId),
+    unit: Unit,
+    (cap, rate): (Option<AccountId>, Option<Pence>),
+    support: Support,
+) -> EventBody {
+    EventBody::Awarded { award, unit, amount: 4, fund, cap, rate, support, register_seq: None }
+}
+
 /// The same for the bodies about money.
 fn money_bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -292,16 +301,7 @@ fn money_bodies() -> Vec<(EventBody, String)> {
     let (on, amount) = (day("2022-03-31"), Pence(500));
     let invoice = Reference::read("inv-1").ok();
     let leader: Actor = "leader-1".parse().unwrap();
-    let awarded = |unit, cap, rate, support| EventBody::Awarded {
-        award,
-        unit,
-        amount: 4,
-        fund,
-        cap,
-        rate,
-        support,
-        register_seq: None,
-    };
+    let awarded = |unit, cap, rate, support| awarded((award, fund), unit, (cap, rate), support);
     let asked = |action: &str, change| EventBody::ApprovalOpened {
         approval,
         action: action.to_owned(),
@@ -373,16 +373,7 @@ fn claim_bodies() -> Vec<(EventBody, String)> {
     let (award, fund, on) = (AwardId(uuid(id)), AccountId(uuid(id)), day("2022-03-31"));
     let invoice = Reference::read("inv-1").ok();
     let leader: Actor = "leader-1".parse().unwrap();
-    let awarded = |unit, cap, rate, support| EventBody::Awarded {
-        award,
-        unit,
-        amount: 4,
-        fund,
-        cap,
-        rate,
-        support,
-        register_seq: None,
-    };
+    let awarded = |unit, cap, rate, support| awarded((award, fund), unit, (cap, rate), support);
     // SHA-256 of `tsio issuer v1`, a newline and `OAKTRUST`.
     let key = "2187a3f5fe8d5e278e077066ad6a0f25b4cb867802fe0e3474e66a8edfd6d3cd";
     let claim = |issuer: Option<&str>, total| ClaimPart {
