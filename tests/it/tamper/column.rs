@@ -111,9 +111,14 @@ impl Column {
     }
 }
 
-/// Rows that the records of programmes cover: approvals about imports are covered by the register's.
+/// Rows that the records of programmes cover: approvals about imports are covered by the register's, and a day on which an
+/// account changed by nothing says nothing.
 fn in_record(table: &str) -> &'static str {
-    if table == "approvals" { "programme IS NOT NULL" } else { "1 = 1" }
+    match table {
+        "approvals" => "programme IS NOT NULL",
+        "account_days" => "change <> 0",
+        _ => "1 = 1",
+    }
 }
 
 fn row(table: &str, key: &[String], condition: &str, place: &str) -> String {
