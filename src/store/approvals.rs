@@ -4,7 +4,7 @@ use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
-use super::books::{actor, hash, keyed};
+use super::books::{actor, has_key, hash, keyed, since_rules};
 use super::bulk::{upsert_all, uuid_in};
 use super::condition::{Condition, How, Operand, compare};
 use super::entity::record::approval;
@@ -116,10 +116,15 @@ pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<StoredApprova
 /// # Errors
 /// As the database has it.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<ApprovalId, StoredApproval>> {
-    let sql = "SELECT * FROM approvals WHERE programme = $1";
+    let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules("opened_seq"));
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
-    let read = |row: &QueryResult| stored(approval::Model::from_query_result(row, "")?);
-    each(&from.at(), sql, vec![programme.as_str().into()], id, read).await
+    let read = |row: &QueryResult| {
+        let model = approval::Model::from_query_result(row, "")?;
+        has_key(row, "since_rules", Some(&model.requested_by), model.requested_key.as_deref())?;
+        has_key(row, "since_rules", model.given_by.as_deref(), model.given_key.as_deref())?;
+        stored(model)
+    };
+    each(&from.at(), &sql, vec![programme.as_str().into()], id, read).await
 }
 
 /// Every approval about reference data, to be held against the register's record.

@@ -251,6 +251,23 @@ pub(super) fn actor(text: &str) -> Result<Actor> {
     text.parse().map_err(StoreError::unreadable)
 }
 
+/// Whether the event of a row is one since the programme adopted rules, as SQL that says 1 or 0: since then keys are written
+/// beside ids. The programme is bound first.
+pub(super) fn since_rules(event: &str) -> String {
+    format!(
+        "CASE WHEN {event} >= (SELECT MIN(seq) FROM events WHERE programme = $1 AND kind = 'rules_adopted') THEN 1 ELSE 0 END"
+    )
+}
+
+/// An id that was written since then has its key; what the key is, [`keyed`] looks at.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub(super) fn has_key(row: &QueryResult, since: &str, by: Option<&str>, key: Option<&str>) -> Result<()> {
+    let is_expected = row.try_get::<i32>("", since)? == 1 && by.is_some();
+    if is_expected && key.is_none() { Err(StoreError::unreadable("an id without its key")) } else { Ok(()) }
+}
+
 /// Refuses a key that is not that of the id beside it. Ids written before there were keys have none.
 pub(super) fn keyed(id: Option<&str>, key: Option<&str>) -> Result<()> {
     match (id, key) {

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Cond, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
-use super::books::{actor, hash, keyed};
+use super::books::{actor, has_key, hash, keyed, since_rules};
 use super::bulk::{upsert_all, uuid_in};
 use super::condition::{Condition, How, Operand, compare};
 use super::day;
@@ -60,9 +60,17 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     let read = |row: &QueryResult| {
         day::of(row, "raised_on")?;
         day::optional(row, "decided_on")?;
-        stored(referral::Model::from_query_result(row, "")?)
+        let model = referral::Model::from_query_result(row, "")?;
+        has_key(row, "raised_since", Some(&model.raised_by), model.raised_key.as_deref())?;
+        has_key(row, "decided_since", model.decided_by.as_deref(), model.decided_key.as_deref())?;
+        stored(model)
     };
-    each(&from.at(), "SELECT * FROM referrals WHERE programme = $1", vec![programme.as_str().into()], id, read).await
+    let sql = format!(
+        "SELECT *, {} AS raised_since, {} AS decided_since FROM referrals WHERE programme = $1",
+        since_rules("raised_seq"),
+        since_rules("decided_seq")
+    );
+    each(&from.at(), &sql, vec![programme.as_str().into()], id, read).await
 }
 
 /// The open referrals of a programme.

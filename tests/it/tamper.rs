@@ -82,13 +82,10 @@ fn is_covered(table: &str, column: &str) -> bool {
     !NOT_COVERED.iter().any(|(of, not, _)| *of == table && (not.is_empty() || *not == column))
 }
 
-/// Every difference that verify names, of every programme.
+/// The differences that verify names of every programme: the first hundred of each, those of the schema last.
 async fn differences(store: &Store) -> BTreeSet<String> {
     match verify::verify(store, None, None).await {
-        Ok(reports) => {
-            assert!(reports.iter().all(|it| it.count == it.differences.len()), "more than are named");
-            reports.into_iter().flat_map(|it| it.differences).collect()
-        }
+        Ok(reports) => reports.into_iter().flat_map(|it| it.differences).collect(),
         Err(error) => [error.to_string()].into(),
     }
 }

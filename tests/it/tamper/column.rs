@@ -64,9 +64,9 @@ impl Column {
 
     fn change(&self, to: &str, of: &str, place: &str) -> Change {
         let Self { table, name, .. } = self;
-        let condition = of;
+        let condition = format!("{} AND {of}", told(table));
         Change {
-            sql: format!("UPDATE {table} SET {name} = {to} WHERE {}", row(table, &self.key, condition, place)),
+            sql: format!("UPDATE {table} SET {name} = {to} WHERE {}", row(table, &self.key, &condition, place)),
             exists: format!("SELECT count(*) FROM {table} WHERE {condition}"),
         }
     }
@@ -107,6 +107,11 @@ impl Column {
     }
 }
 
+/// The rows to change: a day on which an account changed by nothing says nothing.
+fn told(table: &str) -> &'static str {
+    if table == "account_days" { "change <> 0" } else { "1 = 1" }
+}
+
 fn row(table: &str, key: &[String], condition: &str, place: &str) -> String {
     let keys = key.join(", ");
     let order = if place == "last" { key.join(" DESC, ") + " DESC" } else { keys.clone() };
@@ -122,7 +127,7 @@ impl Change {
     /// Takes a row away: the last one.
     pub(super) fn of_row(table: &str, columns: &[Column]) -> Self {
         let key = &columns.iter().find(|it| it.table == table).unwrap().key;
-        let condition = "1 = 1";
+        let condition = told(table);
         Self {
             sql: format!("DELETE FROM {table} WHERE {}", row(table, key, condition, "last")),
             exists: format!("SELECT count(*) FROM {table} WHERE {condition}"),
