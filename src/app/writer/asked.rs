@@ -142,22 +142,7 @@ impl Asked {
                 self.money = true;
             }
             Command::Award { offer, awards, .. } => self.add_awards(offer.offer, awards),
-            Command::Draw { award, invoice, .. } => {
-                match invoice {
-                    Some(claim) => self.claims.push((award.award, claim.clone())),
-                    None => drop(self.drawn.insert(award.award)),
-                }
-                self.money = true;
-            }
-            Command::Refund { award, .. } => {
-                self.moved.insert(award.award);
-                self.money = true;
-            }
-            Command::Undo { award, .. } => {
-                self.moved.insert(award.award);
-                self.undone.insert(award.award);
-                self.money = true;
-            }
+            Command::Draw { .. } | Command::Refund { .. } | Command::Undo { .. } => self.add_movement(command),
             Command::CorrectDate { offer, .. } => {
                 self.ending.insert(offer.offer);
             }
@@ -174,6 +159,20 @@ impl Asked {
 }
 
 impl Asked {
+    fn add_movement(&mut self, command: &Command) {
+        match command {
+            Command::Draw { award, invoice: Some(claim), .. } => self.claims.push((award.award, claim.clone())),
+            Command::Draw { award, .. } => drop(self.drawn.insert(award.award)),
+            Command::Refund { award, .. } => drop(self.moved.insert(award.award)),
+            Command::Undo { award, .. } => {
+                self.moved.insert(award.award);
+                self.undone.insert(award.award);
+            }
+            _ => return,
+        }
+        self.money = true;
+    }
+
     /// What is drawn or released as of a day in the past had to be there as of each day since.
     fn add_past(&mut self, command: &Command, today: Date) {
         if let Command::Draw { award, on, .. } | Command::Release { award, on, .. } = command

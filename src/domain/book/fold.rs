@@ -70,23 +70,27 @@ impl Facts {
                         }
                     }
                 }
-                if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
-                    offer.apply(event);
-                    match body {
-                        EventBody::Closed { .. } => {
-                            for urn in offer.schools.keys() {
-                                if self.listed.get(urn) == Some(&offer.id) {
-                                    self.listed.remove(urn);
-                                }
-                            }
-                        }
-                        EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
-                            self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
-                        }
-                        _ => {}
+                self.apply_to_offer(event);
+            }
+        }
+    }
+
+    /// Folds an event into its offer, and into which schools are on open offers.
+    fn apply_to_offer(&mut self, event: &Event) {
+        let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) else { return };
+        offer.apply(event);
+        match &event.body {
+            EventBody::Closed { .. } => {
+                for urn in offer.schools.keys() {
+                    if self.listed.get(urn) == Some(&offer.id) {
+                        self.listed.remove(urn);
                     }
                 }
             }
+            EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
+                self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+            }
+            _ => {}
         }
     }
 
