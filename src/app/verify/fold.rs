@@ -18,7 +18,9 @@ use crate::domain::book::{Facts, claims};
 use crate::domain::event::{Event, EventBody, Hash, Seq, chain, text_hash};
 use crate::domain::ids::{AccountId, Programme, Urn};
 use crate::domain::ledger::{Entry, EntrySeq, Owner};
+use crate::domain::rules::RulesVersion;
 use crate::domain::terms::Terms;
+use crate::domain::time::Micros;
 use crate::store::entries::StoredEntry;
 use crate::store::events::{Recorded, StoredEvent, Text};
 use crate::store::loose::Rows;
@@ -192,6 +194,8 @@ struct Fold {
     stored_as: Vec<(EntrySeq, AccountId, bool)>,
     /// Texts that are not there, and those that were erased.
     texts: Texts,
+    /// When the event before the one at hand was recorded.
+    recorded: Micros,
 }
 
 impl Fold {
@@ -201,7 +205,8 @@ impl Fold {
         let folded =
             Folded { facts, next_entry: EntrySeq(1), placed: HashMap::new(), moved: HashSet::new(), cited: None };
         let (call, beside, ahead) = (Vec::new(), Vec::new(), Vec::new().into_iter());
-        Self { folded, deciding, call, beside, report, ahead, pages, stored_as: Vec::new(), texts: Texts::default() }
+        let (stored_as, texts, recorded) = (Vec::new(), Texts::default(), Micros(i64::MIN));
+        Self { folded, deciding, call, beside, report, ahead, pages, stored_as, texts, recorded }
     }
 
     fn run(mut self, mut pages: mpsc::Receiver<Page>) -> (Folded, Report) {
@@ -235,6 +240,7 @@ impl Fold {
                 Ok(mut recorded) => {
                     recorded.event.entries = entries;
                     self.link(&recorded);
+                    self.follows(&recorded.event);
                     let organisation = self.organisation(&recorded.event, text.as_ref());
                     self.text(&recorded.event, text);
                     self.cite(&recorded.event);
@@ -253,6 +259,14 @@ impl Fold {
         }
         for seq in texts.into_keys() {
             self.report.differs(format!("text {seq}: there is no such event"));
+        }
+    }
+
+    /// Nothing is recorded before what came before it; versions before rules 2 went by the clock alone.
+    fn follows(&mut self, event: &Event) {
+        let before = std::mem::replace(&mut self.recorded, event.recorded);
+        if event.recorded < before && self.folded.facts.rules >= RulesVersion::V2 {
+            self.report.differs(format!("event {}: it is recorded before the event before it", event.seq));
         }
     }
 
