@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::cited::{self, Cited, Imports};
+use super::cited::{Cited, Imports};
 use super::compare::compare;
 use super::decide::Deciding;
 use super::texts::Texts;
@@ -67,14 +67,19 @@ pub(super) struct Folded {
 
 /// Folds one book, whose terms are stored under this hash, and compares. Events, entries and the fold run beside each
 /// other.
-pub(super) async fn book(store: &Store, snapshot: &ReadTx, facts: Facts, terms: Hash) -> Result<Report> {
+pub(super) async fn book(
+    store: &Store,
+    snapshot: &ReadTx,
+    (facts, terms): (Facts, Hash),
+    imports: &Arc<Imports>,
+) -> Result<Report> {
     let programme = facts.programme.programme.clone();
     let last = (events::last(snapshot, &programme).await?, entries::last(snapshot, &programme).await?);
     let (pages, waiting) = mpsc::channel(AHEAD);
     let (ledger, moved) = mpsc::channel(AHEAD);
-    let imports = Arc::new(cited::imports(snapshot).await?);
-    let of = Of { programme: programme.clone(), terms: Arc::clone(&facts.programme.scheme), imports, last: last.0 };
-    let deciding = Deciding::new(Arc::clone(&of.imports));
+    let (scheme, imports) = (Arc::clone(&facts.programme.scheme), Arc::clone(imports));
+    let deciding = Deciding::new(Arc::clone(&imports));
+    let of = Of { programme: programme.clone(), terms: scheme, imports, last: last.0 };
     let folding = tokio::task::spawn_blocking(move || Fold::new(facts, deciding, moved).run(waiting));
     // Dropped with this future, when the caller is gone, it is aborted; the fold ends as its channels are closed.
     let mut entries = JoinSet::new();
