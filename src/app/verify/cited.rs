@@ -158,10 +158,6 @@ impl Cited {
                 urns.push(member.urn);
             }
         }
-        for link in readable(cited::predecessors(from, &urns).await)? {
-            self.links.entry(link.urn).or_default().push(link);
-            urns.push(link.predecessor);
-        }
         for _ in 0..GENERATIONS {
             urns.sort_unstable();
             urns.dedup();
@@ -169,7 +165,12 @@ impl Cited {
             if urns.is_empty() {
                 break;
             }
-            urns = self.load_months(from, imports, &urns).await?;
+            let mut older = self.load_months(from, imports, &urns).await?;
+            for link in readable(cited::predecessors(from, &urns).await)? {
+                self.links.entry(link.urn).or_default().push(link);
+                older.push(link.predecessor);
+            }
+            urns = older;
         }
         Ok(())
     }
