@@ -191,6 +191,9 @@ pub enum EventBody {
     ApprovalWithdrawn {
         /// The approval.
         approval: ApprovalId,
+        /// Whose token it was, to tell two people apart; nothing without a token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_subject: Option<TokenSubject>,
     },
     /// A fund was made, with nothing in it.
     FundCreated {

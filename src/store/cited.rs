@@ -101,6 +101,45 @@ pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Member>> {
     rows.into_iter().map(member).collect()
 }
 
+/// What one file of links says a school follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Predecessor {
+    /// The file.
+    pub import: ImportId,
+    /// The school.
+    pub urn: Urn,
+    /// What came before it.
+    pub predecessor: Urn,
+}
+
+/// What each file of links ever imported says that these schools follow, from whichever end a link is printed.
+///
+/// # Errors
+/// As the database has it.
+pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Predecessor>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        import_id: Uuid,
+        school: i64,
+        other: i64,
+    }
+    let conn = from.at();
+    let sql = format!(
+        "SELECT import_id, urn AS school, link_urn AS other FROM link_rows
+           WHERE LOWER(link_type) LIKE 'predecessor%' AND urn <> link_urn AND {}
+         UNION
+         SELECT import_id, link_urn, urn FROM link_rows
+           WHERE LOWER(link_type) LIKE 'successor%' AND urn <> link_urn AND {}
+         ORDER BY 1, 2, 3",
+        among(&conn, "urn", 1),
+        among(&conn, "link_urn", 1),
+    );
+    let rows: Vec<Row> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
+    let link =
+        |it: Row| Ok(Predecessor { import: ImportId(it.import_id), urn: urn(it.school)?, predecessor: urn(it.other)? });
+    rows.into_iter().map(link).collect()
+}
+
 /// Events of a programme by their numbers, without their entries; those that cannot be read are left out.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //! follows: hashes, head, balances, tables. Each is named with its event and the rule, in the part of a record from before
 //! rules 2 and in the part after them.
 
+mod evidence;
 mod forger;
 
 use std::path::Path;

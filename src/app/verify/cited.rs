@@ -2,30 +2,56 @@
 //! pay, and events of pages before it. Loaded in bulk, page by page, so that memory stays bounded.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
+use super::register;
 use crate::app::Result;
+use crate::domain::Date;
 use crate::domain::award::claim::{ClaimKey, ClaimPayments};
 use crate::domain::award::{Reference, Support};
 use crate::domain::event::{Event, EventBody, Seq};
 use crate::domain::ids::{ImportId, Programme, Uid, Urn};
 use crate::domain::judgement::MonthRow;
 use crate::domain::offer::Recipient;
+use crate::domain::register_record::RegisterSeq;
 use crate::domain::terms::{Terms, Test};
-use crate::store::cited::{Group, Member, Of};
+use crate::store::cited::{Group, Member, Of, Predecessor};
 use crate::store::events::StoredEvent;
 use crate::store::imports::{Import, Kind};
-use crate::store::register::Kin;
-use crate::store::{self, Readable, StoreError, cited, claims, imports, ofsted, register};
+use crate::store::{self, Readable, StoreError, cited, claims, imports, ofsted};
 
 /// A school follows another, and that one another: so many times at most.
 const GENERATIONS: usize = 5;
 
-/// Every import that ever landed, by id.
-pub(super) type Imports = HashMap<ImportId, Import>;
+/// Every import that ever landed.
+pub(super) struct Imports {
+    /// As they are stored, by id.
+    pub(super) stored: HashMap<ImportId, Import>,
+    /// The record that says which of them counted at each of its events.
+    register: Arc<register::Fold>,
+}
 
-/// All of them.
-pub(super) async fn imports(from: &impl Readable) -> Result<Imports> {
-    Ok(readable(imports::ever_landed(from).await)?.into_iter().map(|it| (it.id, it)).collect())
+impl Imports {
+    /// All of them.
+    pub(super) async fn load(from: &impl Readable, register: Arc<register::Fold>) -> Result<Self> {
+        let stored = readable(imports::ever_landed(from).await)?.into_iter().map(|it| (it.id, it)).collect();
+        Ok(Self { stored, register })
+    }
+
+    /// Whether an import counted after this event of the register's record.
+    pub(super) fn counted_at(&self, import: ImportId, at: RegisterSeq) -> bool {
+        self.register.state.imports.get(&import).is_some_and(|it| it.counts_at(at))
+    }
+
+    /// The day that an import's file speaks for.
+    pub(super) fn as_at(&self, import: ImportId) -> Option<Date> {
+        self.stored.get(&import).map(|it| it.as_at)
+    }
+
+    /// Those of a kind.
+    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Import> {
+        self.stored.values().filter(move |it| it.kind == kind)
+    }
 }
 
 /// What was read; nothing where some of it cannot be read, which is then not there for whoever cites it.
@@ -46,8 +72,8 @@ pub(super) struct Cited {
     pub(super) schools_of: HashMap<Uid, Vec<Member>>,
     /// What the monthly files print of schools and of those they follow.
     pub(super) months: HashMap<Urn, Vec<MonthRow>>,
-    /// The predecessors that the links name.
-    pub(super) links: HashMap<Urn, Vec<Urn>>,
+    /// The predecessors that the files of links name.
+    pub(super) links: HashMap<Urn, Vec<Predecessor>>,
     /// Events that later ones undo or take back.
     pub(super) events: HashMap<Seq, Event>,
     /// What has been paid on invoices, whichever programme paid it.
@@ -132,8 +158,6 @@ impl Cited {
                 urns.push(member.urn);
             }
         }
-        self.links = readable(register::kin(from, &urns, Kin::Predecessors).await)?;
-        urns.extend(self.links.values().flatten());
         for _ in 0..GENERATIONS {
             urns.sort_unstable();
             urns.dedup();
@@ -141,7 +165,12 @@ impl Cited {
             if urns.is_empty() {
                 break;
             }
-            urns = self.load_months(from, imports, &urns).await?;
+            let mut older = self.load_months(from, imports, &urns).await?;
+            for link in readable(cited::predecessors(from, &urns).await)? {
+                self.links.entry(link.urn).or_default().push(link);
+                older.push(link.predecessor);
+            }
+            urns = older;
         }
         Ok(())
     }
@@ -150,7 +179,7 @@ impl Cited {
     async fn load_months(&mut self, from: &impl Readable, imports: &Imports, urns: &[Urn]) -> Result<Vec<Urn>> {
         self.months.extend(urns.iter().map(|urn| (*urn, Vec::new())));
         let mut older = Vec::new();
-        for import in imports.values().filter(|it| it.kind == Kind::Ofsted) {
+        for import in imports.of_kind(Kind::Ofsted) {
             for row in readable(ofsted::of_schools(from, import, urns).await)? {
                 let judged = row.current.iter().chain(&row.previous).map(|it| it.urn_judged);
                 older.extend(judged.filter(|judged| *judged < row.urn));

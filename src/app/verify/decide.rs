@@ -46,7 +46,7 @@ impl Deciding {
             report.differs(format!("event {}: it is recorded at a time that no calendar has", first.seq));
             return;
         };
-        let then = Then::new(&self.imports, first.recorded);
+        let then = Then::of(&self.imports, call, first.recorded);
         facts.trusts.clear();
         for uid in call.iter().flat_map(named_trusts) {
             facts.trusts.extend(self.cited.trust(uid, &then).map(|answer| (uid, answer)));

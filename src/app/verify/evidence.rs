@@ -1,8 +1,9 @@
 //! Whether what an event cites of the files is what they said: the rules that made schools eligible, against the rows; the
 //! trusts that it names.
 //!
-//! Asked of the imports that counted when the event was recorded. Of some that is not known to the moment, since servers'
-//! clocks differ, and a withdrawal was not dated: then it is enough that some history of these allows the event.
+//! Asked of the imports that counted at the event of the register's record that it cites. One from before there was that
+//! record cites none, and is asked of those that counted when it was recorded. Of some that is not known to the moment, since
+//! servers' clocks differ, and a withdrawal was not dated: then it is enough that some history of these allows the event.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,11 +17,12 @@ use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::{ImportId, Uid, Urn};
 use crate::domain::judgement::MonthRow;
 use crate::domain::offer::{ListedSchool, Recipient};
+use crate::domain::register_record::RegisterSeq;
 use crate::domain::school::TrustKind;
 use crate::domain::terms::{RuleId, Test};
 use crate::domain::time::Micros;
 use crate::store::cited::Group;
-use crate::store::imports::{Import, State};
+use crate::store::imports::{Import, Kind, State};
 
 /// Whether an import counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,24 +32,36 @@ enum Counted {
     Perhaps,
 }
 
-/// The imports as they were at a moment.
+/// The imports as they were when a call was decided.
 pub(super) struct Then<'a> {
     imports: &'a Imports,
-    at: Micros,
+    /// The event of the register's record that the call cites.
+    cited: Option<RegisterSeq>,
+    recorded: Micros,
 }
 
 impl<'a> Then<'a> {
-    pub(super) const fn new(imports: &'a Imports, at: Micros) -> Self {
-        Self { imports, at }
+    /// When this call was decided, which was recorded at that moment.
+    pub(super) fn of(imports: &'a Imports, call: &[Event], recorded: Micros) -> Self {
+        Self { imports, cited: call.iter().find_map(|it| it.body.register_seq()), recorded }
     }
 
     fn counted(&self, import: ImportId) -> Counted {
-        let Some(it) = self.imports.get(&import) else { return Counted::No };
+        match self.cited {
+            Some(at) if self.imports.counted_at(import, at) => Counted::Yes,
+            Some(_) => Counted::No,
+            None => self.counted_by_time(import),
+        }
+    }
+
+    fn counted_by_time(&self, import: ImportId) -> Counted {
+        let Some(it) = self.imports.stored.get(&import) else { return Counted::No };
         match (self.is_after(it), it.state) {
             (Counted::No, _) => Counted::No,
             (landed, State::Landed) => landed,
             (_, State::Withdrawn) => Counted::Perhaps,
-            (landed, _) => match it.replaced_by.and_then(|id| self.imports.get(&id)).map(|by| self.is_after(by)) {
+            (landed, _) => match it.replaced_by.and_then(|id| self.imports.stored.get(&id)).map(|by| self.is_after(by))
+            {
                 Some(Counted::Yes) => Counted::No,
                 Some(Counted::No) => landed,
                 Some(Counted::Perhaps) | None => Counted::Perhaps,
@@ -59,7 +73,7 @@ impl<'a> Then<'a> {
     /// database's.
     fn is_after(&self, import: &Import) -> Counted {
         let apart = i64::try_from(APART.as_micros()).unwrap_or(i64::MAX).saturating_mul(2);
-        let since = self.at.0.saturating_sub(import.imported_at.0);
+        let since = self.recorded.0.saturating_sub(import.imported_at.0);
         match since {
             _ if since > apart => Counted::Yes,
             _ if since < apart.saturating_neg() => Counted::No,
@@ -173,7 +187,7 @@ impl Cited {
         while let Some(urn) = next.pop() {
             let rows = self.months.get(&urn).into_iter().flatten();
             let judged = rows.flat_map(|it| it.current.iter().chain(&it.previous)).map(|it| it.urn_judged);
-            let linked = self.links.get(&urn).into_iter().flatten().copied();
+            let linked = self.links.get(&urn).into_iter().flatten().map(|it| it.predecessor);
             next.extend(judged.chain(linked).filter(|it| *it < urn && lineage.insert(*it)).collect::<Vec<_>>());
         }
         lineage
@@ -183,17 +197,32 @@ impl Cited {
         let rows: Vec<&MonthRow> = lineage.iter().filter_map(|it| self.months.get(it)).flatten().collect();
         let decided = lineage.iter().filter_map(|it| facts.entry_decisions.get(it));
         let decided: BTreeMap<Urn, bool> = decided.map(|it| (it.urn, it.met)).collect();
-        let links: HashMap<Urn, Vec<Urn>> =
-            lineage.iter().filter_map(|it| Some((*it, self.links.get(it)?.clone()))).collect();
-        then.some_history(
-            &rows,
-            |it| it.import,
-            |rows| {
-                let assessed = assess_decided(&facts.programme.scheme, rows.iter().copied(), &links, &decided);
-                let met = assessed.school(urn).map(|it| it.met().any(|(met, _)| met == rule));
-                met == Some(true)
-            },
-        )
+        let is_met = |links: &HashMap<Urn, Vec<Urn>>| {
+            then.some_history(
+                &rows,
+                |it| it.import,
+                |rows| {
+                    let assessed = assess_decided(&facts.programme.scheme, rows.iter().copied(), links, &decided);
+                    assessed.school(urn).is_some_and(|it| it.met().any(|(met, _)| met == rule))
+                },
+            )
+        };
+        let files: Vec<ImportId> = then.imports.of_kind(Kind::Links).map(|it| it.id).collect();
+        then.some_history(&files, |it| *it, |files| is_met(&self.links_by(files, lineage, then.imports)))
+    }
+
+    /// The predecessors of these schools by the newest of these files.
+    fn links_by(&self, files: &[ImportId], lineage: &BTreeSet<Urn>, imports: &Imports) -> HashMap<Urn, Vec<Urn>> {
+        let newest = files.iter().filter_map(|it| imports.as_at(*it)).max();
+        let is_newest = |import: &ImportId| files.contains(import) && imports.as_at(*import) == newest;
+        let mut found: HashMap<Urn, Vec<Urn>> = HashMap::new();
+        for link in lineage.iter().filter_map(|it| self.links.get(it)).flatten().filter(|it| is_newest(&it.import)) {
+            let others = found.entry(link.urn).or_default();
+            if !others.contains(&link.predecessor) {
+                others.push(link.predecessor);
+            }
+        }
+        found
     }
 
     fn is_improving(&self, urn: Urn, recipient: Recipient, rule: &RuleId, facts: &Facts, then: &Then<'_>) -> bool {
@@ -203,8 +232,8 @@ impl Cited {
             members,
             |it| it.import,
             |members| {
-                let newest = members.iter().filter_map(|it| then.imports.get(&it.import)).map(|it| it.as_at).max();
-                let current = members.iter().filter(|it| then.imports.get(&it.import).map(|it| it.as_at) == newest);
+                let newest = members.iter().filter_map(|it| then.imports.as_at(it.import)).max();
+                let current = members.iter().filter(|it| then.imports.as_at(it.import) == newest);
                 let current: Vec<Membership> =
                     current.map(|it| Membership { uid, urn: it.urn, joined: it.joined }).collect();
                 let urns: BTreeSet<Urn> = current.iter().map(|it| it.urn).collect();
@@ -224,7 +253,7 @@ impl Cited {
 
 /// What the newest of these files says of a group, if that is a trust.
 fn newest(groups: &[Group], imports: &Imports) -> Option<TrustAnswer> {
-    let order = |it: &&Group| (imports.get(&it.import).map(|it| it.as_at), it.of_groups, it.status.clone(), it.kind);
+    let order = |it: &&Group| (imports.as_at(it.import), it.of_groups, it.status.clone(), it.kind);
     let newest = groups.iter().max_by_key(order)?;
     TrustKind::from_gias(newest.kind).map(|kind| TrustAnswer { kind, open: is_open(&newest.status) })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::cited::{self, Cited, Imports};
+use super::cited::{Cited, Imports};
 use super::compare::compare;
 use super::decide::Deciding;
 use super::texts::Texts;
@@ -18,7 +18,9 @@ use crate::domain::book::{Facts, claims};
 use crate::domain::event::{Event, EventBody, Hash, Seq, chain, text_hash};
 use crate::domain::ids::{AccountId, Programme, Urn};
 use crate::domain::ledger::{Entry, EntrySeq, Owner};
+use crate::domain::rules::RulesVersion;
 use crate::domain::terms::Terms;
+use crate::domain::time::Micros;
 use crate::store::entries::StoredEntry;
 use crate::store::events::{Recorded, StoredEvent, Text};
 use crate::store::loose::Rows;
@@ -65,14 +67,19 @@ pub(super) struct Folded {
 
 /// Folds one book, whose terms are stored under this hash, and compares. Events, entries and the fold run beside each
 /// other.
-pub(super) async fn book(store: &Store, snapshot: &ReadTx, facts: Facts, terms: Hash) -> Result<Report> {
+pub(super) async fn book(
+    store: &Store,
+    snapshot: &ReadTx,
+    (facts, terms): (Facts, Hash),
+    imports: &Arc<Imports>,
+) -> Result<Report> {
     let programme = facts.programme.programme.clone();
     let last = (events::last(snapshot, &programme).await?, entries::last(snapshot, &programme).await?);
     let (pages, waiting) = mpsc::channel(AHEAD);
     let (ledger, moved) = mpsc::channel(AHEAD);
-    let imports = Arc::new(cited::imports(snapshot).await?);
-    let of = Of { programme: programme.clone(), terms: Arc::clone(&facts.programme.scheme), imports, last: last.0 };
-    let deciding = Deciding::new(Arc::clone(&of.imports));
+    let (scheme, imports) = (Arc::clone(&facts.programme.scheme), Arc::clone(imports));
+    let deciding = Deciding::new(Arc::clone(&imports));
+    let of = Of { programme: programme.clone(), terms: scheme, imports, last: last.0 };
     let folding = tokio::task::spawn_blocking(move || Fold::new(facts, deciding, moved).run(waiting));
     // Dropped with this future, when the caller is gone, it is aborted; the fold ends as its channels are closed.
     let mut entries = JoinSet::new();
@@ -192,6 +199,8 @@ struct Fold {
     stored_as: Vec<(EntrySeq, AccountId, bool)>,
     /// Texts that are not there, and those that were erased.
     texts: Texts,
+    /// When the event before the one at hand was recorded.
+    recorded: Micros,
 }
 
 impl Fold {
@@ -201,7 +210,8 @@ impl Fold {
         let folded =
             Folded { facts, next_entry: EntrySeq(1), placed: HashMap::new(), moved: HashSet::new(), cited: None };
         let (call, beside, ahead) = (Vec::new(), Vec::new(), Vec::new().into_iter());
-        Self { folded, deciding, call, beside, report, ahead, pages, stored_as: Vec::new(), texts: Texts::default() }
+        let (stored_as, texts, recorded) = (Vec::new(), Texts::default(), Micros(i64::MIN));
+        Self { folded, deciding, call, beside, report, ahead, pages, stored_as, texts, recorded }
     }
 
     fn run(mut self, mut pages: mpsc::Receiver<Page>) -> (Folded, Report) {
@@ -235,6 +245,7 @@ impl Fold {
                 Ok(mut recorded) => {
                     recorded.event.entries = entries;
                     self.link(&recorded);
+                    self.follows(&recorded.event);
                     let organisation = self.organisation(&recorded.event, text.as_ref());
                     self.text(&recorded.event, text);
                     self.cite(&recorded.event);
@@ -253,6 +264,14 @@ impl Fold {
         }
         for seq in texts.into_keys() {
             self.report.differs(format!("text {seq}: there is no such event"));
+        }
+    }
+
+    /// Nothing is recorded before what came before it; versions before rules 2 went by the clock alone.
+    fn follows(&mut self, event: &Event) {
+        let before = std::mem::replace(&mut self.recorded, event.recorded);
+        if event.recorded < before && self.folded.facts.rules >= RulesVersion::V2 {
+            self.report.differs(format!("event {}: it is recorded before the event before it", event.seq));
         }
     }
 

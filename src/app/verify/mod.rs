@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use self::cited::Imports;
 use super::terms::Loaded;
 use super::{AppError, Result};
 use crate::domain::book::Facts;
@@ -136,12 +137,14 @@ impl Report {
 pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<Expected>) -> Result<Vec<Report>> {
     let snapshot = store.snapshot().await?;
     let wanted = |name: &str| only.is_none_or(|only| only.as_str() == name);
+    let register = Arc::new(register::fold(&snapshot).await?);
+    let imports = Arc::new(Imports::load(&snapshot, Arc::clone(&register)).await?);
     let Rows { rows: all, keyless: mut stray } = books::terms_of_books(&snapshot).await?;
     let mut reports = Vec::new();
     for (name, terms) in all.into_iter().filter(|(name, _)| wanted(name)) {
         match terms.and_then(|terms| Ok((begin(&terms)?, terms))) {
             Ok((facts, terms)) => {
-                let mut report = fold::book(store, &snapshot, facts, terms.sha256).await?;
+                let mut report = fold::book(store, &snapshot, (facts, terms.sha256), &imports).await?;
                 loading::compare(&snapshot, &terms, &mut report).await?;
                 reports.push(report);
             }
@@ -154,7 +157,7 @@ pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<E
         }
     }
     if wanted(RecordName::Register.as_str()) {
-        reports.push(register::record(&snapshot).await?);
+        reports.push(register::compare(&snapshot, &register).await?);
     }
     let notes = schema::compare(&snapshot, &mut stray).await?;
     match (reports.first_mut(), only) {

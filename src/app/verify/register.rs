@@ -24,15 +24,16 @@ const PAGE: u64 = 1_000;
 const NAMED_REQUESTS: u64 = 100;
 
 /// The record, read and folded.
-struct Fold {
-    state: RegisterState,
+pub(super) struct Fold {
+    /// What it comes to.
+    pub(super) state: RegisterState,
     report: Report,
     /// Hashes of the texts that lie beside the record, by their event.
     texts: BTreeMap<RegisterSeq, Hash>,
 }
 
-/// Verifies it over one snapshot.
-pub(super) async fn record(snapshot: &ReadTx) -> Result<Report> {
+/// Reads and folds it over one snapshot.
+pub(super) async fn fold(snapshot: &ReadTx) -> Result<Fold> {
     let report = Report::new(RecordName::Register);
     let mut fold = Fold { state: RegisterState::default(), report, texts: BTreeMap::new() };
     let mut first = Seq(i64::MIN);
@@ -45,15 +46,21 @@ pub(super) async fn record(snapshot: &ReadTx) -> Result<Report> {
             None => break,
         }
     }
-    let Fold { state, mut report, texts } = fold;
-    report.unfinished(&state);
+    fold.report.unfinished(&fold.state);
+    Ok(fold)
+}
+
+/// Holds the tables against what it comes to.
+pub(super) async fn compare(snapshot: &ReadTx, fold: &Fold) -> Result<Report> {
+    let Fold { state, report, texts } = fold;
+    let mut report = report.clone();
     compare_head(snapshot, &mut report).await?;
     let stored = approvals::about_imports(snapshot).await?;
     let salts = record::salts(snapshot).await?;
-    compare_texts(&texts, &salts, (&state, &stored), &mut report);
+    compare_texts(texts, &salts, (state, &stored), &mut report);
     compare_approvals(&state.approvals, &stored, &mut report);
-    compare_imports(snapshot, &state, &stored, &mut report).await?;
-    compare_requests(snapshot, &state, &mut report).await?;
+    compare_imports(snapshot, state, &stored, &mut report).await?;
+    compare_requests(snapshot, state, &mut report).await?;
     Ok(report)
 }
 

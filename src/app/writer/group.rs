@@ -359,7 +359,7 @@ impl<'a> Pen<'a> {
             EventBody::ApprovalOpened { approval, .. }
             | EventBody::ApprovalGiven { approval, .. }
             | EventBody::ApprovalDenied { approval, .. }
-            | EventBody::ApprovalWithdrawn { approval } => {
+            | EventBody::ApprovalWithdrawn { approval, .. } => {
                 self.approvals.insert(*approval);
             }
             EventBody::Placed { urn, .. } => {

@@ -463,7 +463,7 @@ impl Facts {
         let is_theirs = self.is_one(&found.asked_by(), &context.person());
         check_withdrawal(approval, is_theirs, &found.state_at(context.now.at))?;
         let offer = found.offer();
-        let withdrawn = EventBody::ApprovalWithdrawn { approval };
+        let withdrawn = EventBody::ApprovalWithdrawn { approval, token_subject: context.subject };
         let withdrawn = Draft { offer, ..Draft::of_book(context.now.today, withdrawn) };
         Ok(Decided::new(vec![withdrawn], Answer::Approved(approval, Approved::Nothing)))
     }

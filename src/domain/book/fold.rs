@@ -39,7 +39,7 @@ impl Facts {
             }
             EventBody::ApprovalGiven { approval, .. }
             | EventBody::ApprovalDenied { approval, .. }
-            | EventBody::ApprovalWithdrawn { approval } => {
+            | EventBody::ApprovalWithdrawn { approval, .. } => {
                 if let Some(it) = self.approvals.get_mut(*approval) {
                     it.apply(event);
                 }

@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 
 use super::recorder::{Book, day, forbidden, uid, urn};
+use super::redecide::Verdict;
 use crate::domain::Date;
 use crate::domain::award::Support;
 use crate::domain::event::{Event, EventBody, Seq};
 use crate::domain::ids::{Actor, ApprovalId};
 use crate::domain::money::Pence;
-use crate::domain::offer::{Acceptor, Outcome, Party, Recipient};
+use crate::domain::offer::{Acceptor, Milestone, Outcome, Party, Recipient};
 use crate::domain::period::Period;
+use crate::domain::rules::RulesVersion;
+use crate::domain::school::HandPlacement;
+use crate::domain::time::Now;
 
 /// What a change comes to: the rule that has to be named, or nothing where the rules allow it, with the reason.
 type Wanted = Result<&'static str, &'static str>;
@@ -138,6 +142,11 @@ const CHANGES: &[Change] = &[
         let EventBody::Drawn { invoice, claim: Some(claim), .. } = &mut events[at].body else { return None };
         (*invoice, claim.printed, claim.part) = (Some(reference), printed, 2);
         Some(Ok("INVOICE_PAID"))
+    }),
+    ("the invoice is printed as another", |events, at, n| {
+        let EventBody::Drawn { claim: Some(claim), .. } = &mut events[at].body else { return None };
+        claim.printed = format!("INV-9{n}");
+        Some(Ok("the invoice printed"))
     }),
     ("fees are paid without an invoice", |events, at, _| {
         let EventBody::Drawn { invoice, claim, .. } = &mut events[at].body else { return None };
@@ -276,4 +285,34 @@ fn two_hundred_forgeries_are_named_or_allowed() {
         }
         *tried.entry(name).or_default() += 1;
     }
+}
+
+/// One event of a call, about nothing else.
+fn alone(body: EventBody) -> Event {
+    let mut event = record().events.remove(0);
+    (event.offer, event.text_hash, event.body) = (None, None, body);
+    event.entries.clear();
+    event
+}
+
+/// What the program records by itself is a call of its own: nothing is recorded beside it that nobody decided.
+#[test]
+fn nothing_comes_with_the_adoption_of_rules() {
+    let rules = EventBody::RulesAdopted { version: RulesVersion::V2, absent_texts: Vec::new(), terms: None };
+    let placed = EventBody::Placed { urn: urn(100_009), placement: HandPlacement::Maintained, register_seq: None };
+    let (adopted, mut beside) = (alone(rules), alone(placed));
+    beside.seq = Seq(adopted.seq.0 + 1);
+    let now = Now { at: adopted.recorded, today: adopted.effective };
+    assert_eq!(Book::empty().facts.redecide(std::slice::from_ref(&adopted), now), Verdict::Allowed);
+    let verdict = Book::empty().facts.redecide(&[adopted, beside.clone()], now);
+    assert!(matches!(&verdict, Verdict::Forbidden(seq, _) if *seq == beside.seq), "{verdict:?}");
+}
+
+#[test]
+fn a_date_is_not_corrected_to_one_that_lies_ahead() {
+    let on = day("2031-01-01");
+    let corrected = alone(EventBody::DateCorrected { milestone: Milestone::Accepted, on });
+    let now = Now { at: corrected.recorded, today: corrected.effective };
+    let verdict = Book::empty().facts.redecide(&[corrected], now);
+    assert!(matches!(&verdict, Verdict::Forbidden(_, why) if why.contains("lies in the future")), "{verdict:?}");
 }

@@ -12,7 +12,7 @@ use super::funds::FundChange;
 use super::referrals::{NewReferral, ReferralCommand, ReferralTarget};
 use super::statement::Statement;
 use crate::domain::award::Reference;
-use crate::domain::award::claim::NewClaim;
+use crate::domain::award::claim::{ClaimPart, NewClaim};
 use crate::domain::event::{Event, EventBody, Seq};
 use crate::domain::ids::{ApprovalId, AwardId, OfferId};
 use crate::domain::ledger::{Amount, Unit};
@@ -77,7 +77,7 @@ impl Facts {
             }
             EventBody::ApprovalGiven { approval, .. }
             | EventBody::ApprovalDenied { approval, .. }
-            | EventBody::ApprovalWithdrawn { approval } => self.answering(event, *approval),
+            | EventBody::ApprovalWithdrawn { approval, .. } => self.answering(event, *approval),
             EventBody::FundCreated { .. }
             | EventBody::FundAllocated { .. }
             | EventBody::FundWithdrawn { .. }
@@ -124,6 +124,7 @@ impl Facts {
                 Command::Draw { award, amount: None, on, booking: Some(*booking), invoice: None, text }
             }
             EventBody::Drawn { amount, booking, invoice, claim, .. } => {
+                printed_as(invoice.as_ref(), claim.as_ref())?;
                 let claim = |reference: &Reference| NewClaim {
                     reference: reference.clone(),
                     printed: claim.as_ref().map_or_else(|| reference.as_str().to_owned(), |it| it.printed.clone()),
@@ -166,6 +167,16 @@ fn erasing(erased: Seq, event: &Event) -> Result<Command, String> {
     let code = event.reason_code.as_deref().unwrap_or_default();
     let reason = ErasureReason::named(code).ok_or_else(|| format!("{code:?} is no reason to erase a text"))?;
     Ok(Command::EraseText { event: erased, reason })
+}
+
+/// A reference is what it is printed as, normalised; what rules 1 recorded has not kept how it was printed.
+fn printed_as(invoice: Option<&Reference>, claim: Option<&ClaimPart>) -> Result<(), String> {
+    match (invoice, claim) {
+        (Some(reference), Some(claim)) if Reference::read(&claim.printed).as_ref() != Ok(reference) => {
+            Err(format!("the invoice printed {:?} is not {:?}", claim.printed, reference.as_str()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn about(event: &Event) -> Result<OfferId, String> {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Facts;
 use super::command::{Answer, Command, Context, Decided, Fault};
 use super::reconstruct::{ids_of, telling};
+use crate::domain::Date;
 use crate::domain::event::{Draft, Event, EventBody, Seq};
 use crate::domain::ledger::{Entry, Posting};
 use crate::domain::period::Period;
@@ -52,8 +53,9 @@ impl Facts {
     /// Whether the rules make these events.
     fn stands(&mut self, call: &[Event], now: Now) -> Result<(), (Seq, String)> {
         let first = telling(call).map_or(Seq(0), |it| it.seq);
-        if let Some(event) = call.iter().find(|it| time::is_future(it.effective, now.today)) {
-            return Err((event.seq, time::in_future(event.effective, now.today)));
+        let said = call.iter().flat_map(|it| days_of(it).map(|day| (it.seq, day)));
+        if let Some((seq, day)) = said.into_iter().find(|(_, day)| time::is_future(*day, now.today)) {
+            return Err((seq, time::in_future(day, now.today)));
         }
         if let Some(event) = call.iter().find(|it| it.recorded != now.at) {
             return Err((event.seq, "it is recorded at another moment than its call".to_owned()));
@@ -66,7 +68,8 @@ impl Facts {
         }
         let command = self.command_of(call).map_err(|why| (first, why))?;
         let drafts = match command {
-            None => call.iter().map(|it| Draft::of_book(now.today, it.body.clone())).collect(),
+            // What the program records by itself is a call of its own.
+            None => call.iter().take(1).map(|it| Draft::of_book(now.today, it.body.clone())).collect(),
             Some(command) => {
                 self.cite(&command, call);
                 let decided = self.decided_again(&command, call, now).map_err(|why| (first, why))?;
@@ -117,6 +120,15 @@ impl Facts {
     }
 }
 
+/// The days on which an event says that something happened.
+fn days_of(event: &Event) -> impl Iterator<Item = Date> {
+    let corrected = match &event.body {
+        EventBody::DateCorrected { on, .. } => Some(*on),
+        _ => None,
+    };
+    std::iter::once(event.effective).chain(corrected)
+}
+
 /// The event that makes a recipient a second offer: a call to identify names each recipient once.
 fn second_offer(call: &[Event]) -> Option<&Event> {
     let mut recipients = HashSet::new();
@@ -145,6 +157,7 @@ fn made(decided: Decided, call: &[Event]) -> Result<Vec<Draft>, String> {
 /// What of an event the rules would make otherwise.
 fn differs(draft: &Draft, event: &Event, rules: RulesVersion) -> Option<String> {
     let body = if rules < RulesVersion::V2 { as_rules_1(&draft.body, &event.body) } else { draft.body.clone() };
+    let body = numbered(body, &event.body);
     if body != event.body {
         let (is, makes) = (shown(&event.body), shown(&body));
         return Some(format!("it says {is}, the rules make {makes}"));
@@ -178,6 +191,21 @@ const fn posting(entry: &Entry) -> Posting {
 
 fn shown(body: &EventBody) -> String {
     serde_json::to_string(body).unwrap_or_else(|_| body.kind().to_owned())
+}
+
+/// A body with the number of its payment as recorded, where that is later: other programmes may have paid the same invoice
+/// in between, and what they took back has moved on since.
+fn numbered(mut made: EventBody, recorded: &EventBody) -> EventBody {
+    match (&mut made, recorded) {
+        (EventBody::Drawn { claim: Some(made), .. }, EventBody::Drawn { claim: Some(recorded), .. }) => {
+            made.part = made.part.max(recorded.part);
+        }
+        (EventBody::Undone { part: Some(made), .. }, EventBody::Undone { part: Some(recorded), .. }) => {
+            *made = (*made).max(*recorded);
+        }
+        _ => {}
+    }
+    made
 }
 
 /// A body as rules 1 recorded it, where the event lacks what rules 2 record beside it.

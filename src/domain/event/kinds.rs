@@ -228,6 +228,7 @@ impl EventBody {
             Self::ApprovalOpened { token_subject, .. }
             | Self::ApprovalGiven { token_subject, .. }
             | Self::ApprovalDenied { token_subject, .. }
+            | Self::ApprovalWithdrawn { token_subject, .. }
             | Self::FundAllocated { token_subject, .. }
             | Self::FundWithdrawn { token_subject, .. }
             | Self::FundsMoved { token_subject, .. }

@@ -228,7 +228,7 @@ fn bodies() -> Vec<(EventBody, String)> {
         (placed(HandPlacement::Mat { uid: uid(9) }),                                      r#"{"kind":"placed","urn":100001,"placement":{"kind":"mat","uid":9}}"#.into()),
         (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None, statement: None, expires_at: None, token_subject: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
         (EventBody::RulesAdopted { version: RulesVersion::V2, absent_texts: Vec::new(), terms: None }, r#"{"kind":"rules_adopted","version":2}"#.into()),
-        (EventBody::ApprovalWithdrawn { approval },                                       format!(r#"{{"kind":"approval_withdrawn","approval":"{id}"}}"#)),
+        (EventBody::ApprovalWithdrawn { approval, token_subject: None },                                       format!(r#"{{"kind":"approval_withdrawn","approval":"{id}"}}"#)),
         (stated(approval, AccountId(uuid(id))), format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","statement":{{"kind":"funds","funds":[{{"fund":"{id}","before":{{"allocated":9,"committed":2,"spent":3,"available":4}},"after":{{"allocated":4,"committed":2,"spent":3,"available":-1}}}}]}},"expires_at":7}}"#)),
         (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None, statement: Some(Statement::Offer { etag: "v3".into(), region: Region::SouthWest }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer","statement":{{"kind":"offer","etag":"v3","region":"south-west"}},"expires_at":7}}"#)),

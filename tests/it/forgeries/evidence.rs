@@ -1,0 +1,87 @@
+//! What an event rests on is what counted at the event of the register's record that it cites: forged citations are named, and
+//! files that came later change nothing.
+
+use serde_json::json;
+
+use super::forger::Forger;
+use super::is_careless;
+use crate::client::YEAR;
+use crate::files::Folder;
+use crate::harness::{Db, Server, both};
+use crate::past::{proved, verify};
+use crate::samples::{
+    AUGUST, REGISTER_AUGUST, SEPTEMBER, done, identify, import, import_all, offer_of, refused_for, said_by, text,
+};
+
+both!(a_citation_of_another_event_is_named, links_that_came_later_change_nothing);
+
+/// What is forged; the word that finds the event; and what names it.
+type Citation = (&'static str, fn(&Forger) -> Vec<String>, &'static str, &'static str);
+
+/// Has everything that cites one event of the register's record cite another.
+fn cite(from: i64, to: i64) -> Vec<String> {
+    let (from, to) = (format!("\"register_seq\":{from}}}"), format!("\"register_seq\":{to}}}"));
+    vec![format!("UPDATE events SET body = REPLACE(body, '{from}', '{to}') WHERE programme = '{YEAR}'")]
+}
+
+/// The register's record: four files of the register are its events 2 to 5, August is 6, September 7; it is withdrawn by 10.
+const CITATIONS: [Citation; 4] = [
+    ("September before it landed", |_| cite(7, 6), "E1_RI_IN_YEAR", "rule E1_RI_IN_YEAR, which no row"),
+    ("September once it was withdrawn", |_| cite(7, 10), "E1_RI_IN_YEAR", "rule E1_RI_IN_YEAR, which no row"),
+    ("August before it landed", |_| cite(6, 5), "E2_RI_TWICE_ON_ENTRY", "rule E2_RI_TWICE_ON_ENTRY, which no row"),
+    ("the trusts before they landed", |_| cite(6, 1), "\"mat\"", "is not in the register"),
+];
+
+async fn a_citation_of_another_event_is_named(db: Db) {
+    let mut server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST]);
+    identify(&server);
+    let september = text(&import(&server, SEPTEMBER), "import_id");
+    identify(&server);
+    let ask = said_by("ann", "administrator", &["import", "withdraw", &september, "--reason", "a draft"]);
+    let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    done(&server, &said_by("bob", "administrator", &["approvals", "give", &approval]));
+    server.stop();
+    proved(&db);
+    for (name, forge, word, rule) in CITATIONS {
+        let restore = db.backup();
+        let mut forger = Forger::of(&db).await;
+        let first = format!(
+            "SELECT MIN(seq) FROM events WHERE programme = '{YEAR}' AND kind = 'identified' AND body LIKE '%{word}%'"
+        );
+        let seq = forger.number(&first).await;
+        forger.forge(forge).await;
+        forger.end().await;
+        let (code, reports) = verify(&db, &["--programme", YEAR]);
+        assert_eq!(code, 1, "{name}: it is not noticed");
+        let differences = reports[0]["differences"].as_array().unwrap();
+        let differences: Vec<&str> = differences.iter().map(|it| it.as_str().unwrap()).collect();
+        let named = |it: &&str| it.starts_with(&format!("event {seq}: ")) && it.contains(rule);
+        assert!(differences.iter().any(|it| named(&it)), "{name}: event {seq}: {rule} is not in {differences:#?}");
+        let careless: Vec<_> = differences.iter().filter(|it| is_careless(it)).collect();
+        assert!(careless.is_empty(), "{name}: {careless:#?}");
+        restore();
+    }
+    proved(&db);
+}
+
+/// 990002 has no row of August: it takes over what 910001 answers, as one file of links says, and the next one no more.
+async fn links_that_came_later_change_nothing(db: Db) {
+    let (mut server, folder) = (Server::start(&db), Folder::new());
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST, SEPTEMBER]);
+    let links = |day: &str, row: &str| {
+        let text = format!("URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n{row}\n");
+        let file = folder.write("links.csv", text.as_bytes());
+        done(&server, &["import", "register", &file, "--as-at", day]);
+    };
+    links("2022-06-30", "990002,910001,Ashmoor School,Predecessor,31-12-2021");
+    done(&server, &["schools", "place", "990002", "--kind", "maintained", "--reason", "agreed by phone"]);
+    identify(&server);
+    let offered = offer_of(&server, 990_002);
+    assert_eq!(offered["schools"][0]["rules"], json!(["E2_RI_TWICE_ON_ENTRY"]), "{offered}");
+    links("2022-07-31", "910001,910002,Ashmoor School,Predecessor,31-12-2021");
+    server.stop();
+    proved(&db);
+}
