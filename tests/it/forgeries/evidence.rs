@@ -1,19 +1,16 @@
-//! What an event rests on is what counted at the event of the register's record that it cites: forged citations are named, and
-//! files that came later change nothing.
-
-use serde_json::json;
+//! What an event rests on is what counted at the event of the register's record that it cites: forged citations are
+//! named.
 
 use super::forger::Forger;
 use super::is_careless;
 use crate::client::YEAR;
-use crate::files::Folder;
 use crate::harness::{Db, Server, both};
 use crate::past::{proved, verify};
 use crate::samples::{
-    AUGUST, REGISTER_AUGUST, SEPTEMBER, done, identify, import, import_all, offer_of, refused_for, said_by, text,
+    AUGUST, REGISTER_AUGUST, SEPTEMBER, done, identify, import, import_all, refused_for, said_by, text,
 };
 
-both!(a_citation_of_another_event_is_named, links_that_came_later_change_nothing);
+both!(a_citation_of_another_event_is_named);
 
 /// What is forged; the word that finds the event; and what names it.
 type Citation = (&'static str, fn(&Forger) -> Vec<String>, &'static str, &'static str);
@@ -63,25 +60,5 @@ async fn a_citation_of_another_event_is_named(db: Db) {
         assert!(careless.is_empty(), "{name}: {careless:#?}");
         restore();
     }
-    proved(&db);
-}
-
-/// 990002 has no row of August: it takes over what 910001 answers, as one file of links says, and the next one no more.
-async fn links_that_came_later_change_nothing(db: Db) {
-    let (mut server, folder) = (Server::start(&db), Folder::new());
-    import_all(&server, &REGISTER_AUGUST);
-    import_all(&server, &[AUGUST, SEPTEMBER]);
-    let links = |day: &str, row: &str| {
-        let text = format!("URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n{row}\n");
-        let file = folder.write("links.csv", text.as_bytes());
-        done(&server, &["import", "register", &file, "--as-at", day]);
-    };
-    links("2022-06-30", "990002,910001,Ashmoor School,Predecessor,31-12-2021");
-    done(&server, &["schools", "place", "990002", "--kind", "maintained", "--reason", "agreed by phone"]);
-    identify(&server);
-    let offered = offer_of(&server, 990_002);
-    assert_eq!(offered["schools"][0]["rules"], json!(["E2_RI_TWICE_ON_ENTRY"]), "{offered}");
-    links("2022-07-31", "910001,910002,Ashmoor School,Predecessor,31-12-2021");
-    server.stop();
     proved(&db);
 }
