@@ -1,10 +1,11 @@
 //! First successes, by caller and request id: answered again, byte for byte, for ever.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult};
 
 use super::batch::{Batch, How, Kind, Table, cell};
 use super::books::{actor, hash};
+use super::bulk::select_by_place;
 use super::entity::record::request;
 use super::together::{At, Columns, Together};
 use super::{Backend, Conn, Readable, Result, WriteTx};
@@ -37,6 +38,11 @@ impl Stored {
         self.approval.filter(|_| self.answer.is_empty())
     }
 }
+
+/// Methods whose successes are in the register's record, from its beginning on: a list in SQL.
+pub(super) const OF_REGISTER: &str = "'RegisterService/ImportRegister', 'EligibilityService/ImportOfsted', \
+    'RegisterService/WithdrawImport', 'ApprovalService/GiveApproval', 'ApprovalService/DenyApproval', \
+    'ApprovalService/WithdrawApproval'";
 
 static REQUESTS: Table = Table {
     name: "requests",
@@ -146,6 +152,16 @@ pub async fn answer(tx: &WriteTx, (actor, request): (&Actor, RequestId), answer:
         .exec(&tx.at().db)
         .await?;
     Ok(())
+}
+
+/// When one of the methods that the register's record covers succeeded last. Reads every stored success.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn last_of_register(from: &impl Readable) -> Result<Option<Micros>> {
+    let sql = format!("SELECT MAX(recorded_at) FROM requests WHERE rpc IN ({OF_REGISTER})");
+    let read = |row: &QueryResult| Ok(row.try_get_by_index::<Option<i64>>(0)?.map(Micros));
+    Ok(select_by_place(&from.at(), &sql, Vec::new(), read).await?.pop().flatten())
 }
 
 /// Whether a request id of this caller is taken.

@@ -11,8 +11,9 @@ use crate::app::{App, Result};
 use crate::domain::book::approval;
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{AnswerFound, ImportedFile, RegisterBody};
+use crate::domain::time::Now;
 use crate::store::approvals::StoredApproval;
-use crate::store::{self, Readable, StoreError};
+use crate::store::{self, Readable, StoreError, WriteTx};
 
 /// What there is to be adopted.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl App {
                 tx.rollback().await?;
                 return Err(StoreError::Busy("an import landed while those there were hashed".to_owned()));
             }
-            let now = self.register_now(&tx).await;
+            let now = self.begins_at(&tx).await;
             let (tx, now) = tx.proceed(now).await?;
             let mut record = RegisterAppender::after(head);
             let by = DoneBy { actor: &by.actor, request: by.request };
@@ -65,6 +66,13 @@ impl App {
             tracing::info!(imports, "the register's record has begun, and adopted the imports that were there");
         }
         Ok(begun)
+    }
+
+    /// The moment the record begins at: never before an answer about reference data that has no event, as repeated imports
+    /// and denied or withdrawn approvals have none from before.
+    async fn begins_at(&self, locked: &WriteTx) -> store::Result<Now> {
+        let recorded = store::imports::last_recorded(locked).await?;
+        Ok(self.clock().now_after(recorded.max(store::requests::last_of_register(locked).await?)))
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Report, Result};
+use crate::app::clock;
 use crate::domain::book::approval::{State, WITHDRAW_IMPORT};
 use crate::domain::event::{Body as _, Hash, Seq, chain, text_hash};
 use crate::domain::ids::{ApprovalId, ImportId, RecordName};
@@ -84,7 +85,7 @@ impl Fold {
                     report.differs(format!("event {seq}: its kind is {:?}, its body says {kind}", recorded.kind));
                 }
                 texts.extend(event.text_hash.map(|hash| (seq, hash)));
-                for wrong in state.apply(event) {
+                for wrong in state.apply(event, clock::moment(event.recorded)) {
                     report.differs(format!("event {seq}: {wrong}"));
                 }
             }

@@ -9,7 +9,8 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, ImportId, RequestId};
 use crate::domain::person::{Person, TokenSubject};
 use crate::domain::refusal::Refusal;
-use crate::domain::time::Micros;
+use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
+use crate::domain::time::{Micros, Now};
 
 /// An import as the record has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,15 +85,20 @@ pub struct RegisterState {
     pub begun: Option<Micros>,
     /// Events still to come that adopt what was found when the record began.
     found_left: i64,
-    /// The approval that the event before gave: it withdraws its import next.
-    given: Option<(ApprovalId, RequestId)>,
+    /// The approval that the event before gave, who gave it and under which request: it withdraws its import next.
+    given: Option<(ApprovalId, Actor, RequestId)>,
+    /// When the event before was recorded.
+    last_recorded: Option<Micros>,
 }
 
 impl RegisterState {
-    /// Folds the next event in. Returns what of it no rule allows, as sentences that follow the event's number.
-    pub fn apply(&mut self, event: &RegisterEvent) -> Vec<String> {
+    /// Folds the next event in, with the moment it was recorded at; nothing for one that no calendar has. Returns what of
+    /// it no rule allows, as sentences that follow the event's number.
+    pub fn apply(&mut self, event: &RegisterEvent, recorded: Option<Now>) -> Vec<String> {
         let mut wrong = Vec::new();
         wrong.extend(self.out_of_place(event));
+        wrong.extend(self.recorded_before_the_last(event));
+        wrong.extend(wrong_day(event, recorded));
         let given = self.given.take();
         let broken = match &event.body {
             RegisterBody::RecordBegun { found } => {
@@ -106,7 +112,7 @@ impl RegisterState {
             RegisterBody::ImportRepeated { import } => self.counting(*import).err(),
             RegisterBody::ImportReplaced { import, by } => self.replaced((*import, *by), event.seq),
             RegisterBody::ImportWithdrawn { import, approval } => {
-                let was_given = given == Some((*approval, event.request));
+                let was_given = given == Some((*approval, event.actor.clone(), event.request));
                 self.withdrawn((*import, *approval), was_given, event.seq)
             }
             body => self.approval_event(body, event),
@@ -121,7 +127,7 @@ impl RegisterState {
         if self.found_left > 0 {
             return Some(format!("{} events that adopt what was found are missing", self.found_left));
         }
-        self.given.map(|(approval, _)| format!("approval {approval} was given, and withdraws nothing"))
+        self.given.as_ref().map(|(approval, ..)| format!("approval {approval} was given, and withdraws nothing"))
     }
 
     /// The record begins with `record_begun`; what adopts follows it at once; and what is given is carried out at once.
@@ -142,12 +148,18 @@ impl RegisterState {
         if adopts != is_due && !begins {
             return Some(format!("what was found is adopted right after the beginning: {is_due} is expected"));
         }
-        match self.given {
-            Some((approval, _)) if !matches!(event.body, RegisterBody::ImportWithdrawn { .. }) => {
+        match &self.given {
+            Some((approval, ..)) if !matches!(event.body, RegisterBody::ImportWithdrawn { .. }) => {
                 Some(format!("approval {approval} was given before it, and withdraws nothing"))
             }
             _ => None,
         }
+    }
+
+    /// Each event is recorded at or after the moment of the one before it.
+    fn recorded_before_the_last(&mut self, event: &RegisterEvent) -> Option<String> {
+        let last = self.last_recorded.replace(event.recorded).filter(|it| event.recorded < *it)?;
+        Some(format!("it is recorded at {}, before the event before it, at {}", event.recorded.0, last.0))
     }
 
     fn import_found(&mut self, event: &RegisterEvent) -> Option<String> {
@@ -288,7 +300,7 @@ impl RegisterState {
         match body {
             RegisterBody::ApprovalOpened { .. } => self.opened(event),
             RegisterBody::ApprovalGiven { approval, token_subject } => {
-                self.given = Some((*approval, event.request));
+                self.given = Some((*approval, event.actor.clone(), event.request));
                 let (by, given) = (person(event, *token_subject), State::CarriedOut(event.actor.clone()));
                 let may = |asked: &Person, state: &State| check(*approval, asked.is(&by), state);
                 self.answered(*approval, event.recorded, (given, *token_subject), may)
@@ -327,7 +339,17 @@ impl RegisterState {
             denied: None,
         };
         let known = self.approvals.insert(*approval, opened);
-        known.map(|_| format!("approval {approval} is in the record already")).or(self.counting(*import).err())
+        let expected = event.recorded.plus_days(APPROVALS_EXPIRE_DAYS);
+        let other_expiry = (*expires_at != expected).then(|| {
+            format!(
+                "approval {approval} expires at {}, not {APPROVALS_EXPIRE_DAYS} days after it was opened, at {}",
+                expires_at.0, expected.0
+            )
+        });
+        known
+            .map(|_| format!("approval {approval} is in the record already"))
+            .or(self.counting(*import).err())
+            .or(other_expiry)
     }
 
     fn answered(
@@ -342,6 +364,15 @@ impl RegisterState {
         (found.state, found.answered_subject) = (state, token_subject);
         wrong.map(|it| format!("approval {approval}: {} ({})", it.message, it.reason.code()))
     }
+}
+
+/// An event takes effect no later than on the day, in London, on which it was recorded.
+fn wrong_day(event: &RegisterEvent, recorded: Option<Now>) -> Option<String> {
+    let Some(Now { today, .. }) = recorded else {
+        return Some("it is recorded at a time that no calendar has".to_owned());
+    };
+    (event.effective > today)
+        .then(|| format!("it takes effect on {}, after the day it was recorded on, {today}", event.effective))
 }
 
 fn person(event: &RegisterEvent, subject: Option<TokenSubject>) -> Person {

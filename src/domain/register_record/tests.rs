@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::event::{Encoder, Event};
 use crate::domain::ids::OfferId;
+use crate::domain::time::Now;
 
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -28,6 +29,25 @@ fn file(kind: FileKind, as_at: &str, content: u8) -> ImportedFile {
     }
 }
 
+/// Midnight of 31 January 2022 in London, the day of every event here.
+const DAY: i64 = 1_643_587_200_000_000;
+
+/// When the event of this number is recorded.
+const fn recorded(seq: i64) -> Micros {
+    Micros(DAY + seq * 1_000)
+}
+
+/// Thirty days after the event of this number.
+const fn expiry(seq: i64) -> Micros {
+    Micros(recorded(seq).0 + 30 * 86_400_000_000)
+}
+
+/// Folds an event in, on the day it was recorded on.
+fn apply(state: &mut RegisterState, event: &RegisterEvent) -> Vec<String> {
+    let today = "2022-01-31".parse().unwrap();
+    state.apply(event, Some(Now { at: event.recorded, today }))
+}
+
 /// An event by this person, under a request of its own or of the event before.
 fn event(seq: i64, by: &str, request: u128, body: RegisterBody) -> RegisterEvent {
     Event {
@@ -36,7 +56,7 @@ fn event(seq: i64, by: &str, request: u128, body: RegisterBody) -> RegisterEvent
         actor: by.parse().unwrap(),
         request: RequestId(uuid::Uuid::from_u128(request)),
         effective: "2022-01-31".parse().unwrap(),
-        recorded: Micros(seq * 1_000),
+        recorded: recorded(seq),
         reason_code: None,
         text_hash: None,
         body,
@@ -48,12 +68,13 @@ fn landed(n: u128, content: u8) -> RegisterBody {
     RegisterBody::ImportLanded { import: import(n), file: file(FileKind::Ofsted, "2021-09-30", content) }
 }
 
-fn opened(n: u128, of: u128, expires: i64) -> RegisterBody {
+/// An approval that expires as one opened by the event of this number.
+fn opened(n: u128, of: u128, seq: i64) -> RegisterBody {
     RegisterBody::ApprovalOpened {
         approval: approval(n),
         import: import(of),
         statement: Statement::Import { offers: vec![OfferId(uuid::Uuid::max())] },
-        expires_at: Micros(expires),
+        expires_at: expiry(seq),
         token_subject: None,
     }
 }
@@ -75,7 +96,8 @@ fn wrong(steps: Vec<Step>) -> (RegisterState, Vec<String>) {
     let begun = ("tsio", 0, RegisterBody::RecordBegun { found: 0 });
     let mut found = Vec::new();
     for (seq, (by, request, body)) in (1_i64..).zip(std::iter::once(begun).chain(steps)) {
-        found.extend(state.apply(&event(seq, by, request, body)).into_iter().map(|it| format!("{seq}: {it}")));
+        let event = event(seq, by, request, body);
+        found.extend(apply(&mut state, &event).into_iter().map(|it| format!("{seq}: {it}")));
     }
     found.extend(state.unfinished());
     (state, found)
@@ -88,7 +110,7 @@ fn files_land_and_are_replaced_and_withdrawn_by_two_people() {
         ("ann", 2, landed(2, 2)),
         ("ann", 2, RegisterBody::ImportReplaced { import: import(1), by: import(2) }),
         ("ann", 3, RegisterBody::ImportRepeated { import: import(2) }),
-        ("ann", 4, opened(7, 2, 100_000)),
+        ("ann", 4, opened(7, 2, 6)),
         ("bob", 5, given(7)),
         ("bob", 5, withdrawn(2, 7)),
     ]);
@@ -107,7 +129,7 @@ fn files_land_and_are_replaced_and_withdrawn_by_two_people() {
 
 #[test]
 fn what_no_rule_allows_is_named() {
-    let opened_by_ann = || vec![("ann", 1, landed(1, 1)), ("ann", 2, opened(7, 1, 100_000))];
+    let opened_by_ann = || vec![("ann", 1, landed(1, 1)), ("ann", 2, opened(7, 1, 3))];
     let after = |more: Vec<Step>| opened_by_ann().into_iter().chain(more).collect::<Vec<_>>();
     #[rustfmt::skip]
     let rows: Vec<(Vec<Step>, &str)> = vec![
@@ -123,8 +145,9 @@ fn what_no_rule_allows_is_named() {
         (after(vec![("bob", 3, given(7)), ("ann", 4, landed(2, 2))]),             "5: approval 00000000-0000-0000-0000-000000000007 was given before it, and withdraws nothing"),
         (after(vec![("ann", 3, RegisterBody::ApprovalDenied { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: whoever asked may neither"),
         (after(vec![("bob", 3, RegisterBody::ApprovalWithdrawn { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: only whoever asked"),
-        (vec![("ann", 1, landed(1, 1)), ("ann", 2, opened(7, 1, 4_000)), ("bob", 3, given(7)), ("bob", 3, withdrawn(1, 7))], "4: approval 00000000-0000-0000-0000-000000000007: this approval has expired"),
-        (vec![("ann", 1, opened(7, 1, 4_000))],                                   "2: import 00000000-0000-0000-0000-000000000001 is not in the record"),
+        (after(vec![("bob", 3, given(7)), ("eve", 3, withdrawn(1, 7))]),          "5: import 00000000-0000-0000-0000-000000000001 is withdrawn without an approval of that"),
+        (vec![("ann", 1, landed(1, 1)), ("ann", 2, opened(7, 1, 4))],             "3: approval 00000000-0000-0000-0000-000000000007 expires at 1646179200004000, not 30 days after it was opened, at 1646179200003000"),
+        (vec![("ann", 1, opened(7, 1, 2))],                                   "2: import 00000000-0000-0000-0000-000000000001 is not in the record"),
         (vec![("bob", 1, given(7)), ("bob", 1, withdrawn(1, 7))],                 "2: approval 00000000-0000-0000-0000-000000000007 is not in the record"),
         (vec![("tsio", 1, RegisterBody::RecordBegun { found: 1 })],               "2: the record begins with record_begun, and with nothing else"),
         (vec![("tsio", 1, RegisterBody::AnswerFound { approval: approval(7), answer: AnswerFound::Withdrawn, answered_by: None, token_subject: None })],
@@ -134,6 +157,71 @@ fn what_no_rule_allows_is_named() {
         let (_, found) = wrong(steps);
         assert!(found.iter().any(|it| it.starts_with(named)), "{named} is not in {found:#?}");
     }
+}
+
+/// The third event opens an approval; the fourth gives it, and the fifth withdraws the import.
+fn withdrawal() -> [RegisterEvent; 5] {
+    [
+        event(1, "tsio", 0, RegisterBody::RecordBegun { found: 0 }),
+        event(2, "ann", 1, landed(1, 1)),
+        event(3, "ann", 2, opened(7, 1, 3)),
+        event(4, "bob", 3, given(7)),
+        event(5, "bob", 3, withdrawn(1, 7)),
+    ]
+}
+
+#[test]
+fn an_approval_is_given_before_it_expires() {
+    let named = "approval 00000000-0000-0000-0000-000000000007: this approval has expired";
+    for (late, is_named) in [(expiry(3).0 - 1, false), (expiry(3).0, true)] {
+        let mut state = RegisterState::default();
+        let mut found = Vec::new();
+        for mut event in withdrawal() {
+            if event.seq.0 > 3 {
+                event.recorded = Micros(late);
+            }
+            let today = if event.seq.0 > 3 { "2022-03-02" } else { "2022-01-31" }.parse().unwrap();
+            found.extend(state.apply(&event, Some(Now { at: event.recorded, today })));
+        }
+        assert_eq!(found.iter().any(|it| it.starts_with(named)), is_named, "{late}: {found:#?}");
+        assert_eq!(found.len(), usize::from(is_named), "{found:#?}");
+    }
+}
+
+#[test]
+fn moments_and_days_that_no_clock_records_are_named() {
+    type Change = fn(&mut RegisterEvent);
+    let rows: [(Change, &str); 2] = [
+        (
+            |it| it.recorded = Micros(recorded(4).0 - 1_001),
+            "4: it is recorded at 1643587200002999, before the event before it, at 1643587200003000",
+        ),
+        (
+            |it| it.effective = "2022-02-01".parse().unwrap(),
+            "4: it takes effect on 2022-02-01, after the day it was recorded on, 2022-01-31",
+        ),
+    ];
+    for (change, named) in rows {
+        let mut state = RegisterState::default();
+        let mut found = Vec::new();
+        for mut event in withdrawal() {
+            if event.seq == Seq(4) {
+                change(&mut event);
+            }
+            found.extend(apply(&mut state, &event).into_iter().map(|it| format!("{}: {it}", event.seq)));
+        }
+        assert_eq!(found, [named]);
+    }
+    let begun = event(1, "tsio", 0, RegisterBody::RecordBegun { found: 0 });
+    let found = RegisterState::default().apply(&begun, None);
+    assert_eq!(found, ["it is recorded at a time that no calendar has"]);
+    // At the same moment as the event before, which one call is.
+    let mut state = RegisterState::default();
+    let found: Vec<String> = withdrawal()
+        .into_iter()
+        .flat_map(|it| apply(&mut state, &RegisterEvent { recorded: recorded(3), ..it }))
+        .collect();
+    assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]
@@ -150,8 +238,8 @@ fn what_was_found_follows_the_beginning_and_is_counted() {
     };
     for (count, wanted) in [(1, 0), (0, 1), (2, 1)] {
         let mut state = RegisterState::default();
-        let mut wrong = state.apply(&found(count));
-        wrong.extend(state.apply(&event(2, "tsio", 0, body.clone())));
+        let mut wrong = apply(&mut state, &found(count));
+        wrong.extend(apply(&mut state, &event(2, "tsio", 0, body.clone())));
         wrong.extend(state.unfinished());
         assert_eq!(wrong.len(), wanted, "{count}: {wrong:?}");
         assert_eq!(state.imports[&import(1)].imported_by.to_string(), "ann");
