@@ -6,7 +6,8 @@
 --   psql -X -v ON_ERROR_STOP=1 -v owner=tsio_owner -v server=tsio -d tsio -f docs/postgresql-roles.sql
 --
 -- Run it again after each `tsio migrate`: it changes nothing that is as it should be. Roles that are not there are made,
--- without a password. It works in the schema that has the tables, or in `public` while there are none.
+-- without a password. It works in the schema that has the tables, whoever runs it, or in `public` while there are none. Where
+-- two have them, it takes the one that the search path finds, and stops where that finds none.
 
 BEGIN;
 
@@ -17,7 +18,8 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 
 SELECT set_config('tsio.owner', :'owner', TRUE), set_config('tsio.server', :'server', TRUE),
     set_config('tsio.home', COALESCE((SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.oid = to_regclass('books')), 'public'), TRUE)
+        WHERE c.oid = to_regclass('books')), (SELECT n.nspname FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = 'books' AND c.relkind = 'r'), 'public'), TRUE)
 \g /dev/null
 
 DO $$
@@ -45,6 +47,14 @@ BEGIN
         END IF;
     END LOOP;
     EXECUTE format('ALTER DATABASE %I OWNER TO %I', current_database(), owner);
+    -- A schema's owner may drop what is in it, whoever owns that.
+    IF EXISTS (SELECT FROM pg_namespace WHERE nspname = home AND pg_has_role(server::NAME, nspowner, 'MEMBER')) THEN
+        EXECUTE format('ALTER SCHEMA %I OWNER TO %I', home, owner);
+    END IF;
+    -- Migrating finds the tables of a schema that has the serving role's name, and makes no others.
+    IF home <> 'public' THEN
+        EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = %I', owner, current_database(), home);
+    END IF;
     FOR it IN SELECT c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = home AND c.relkind IN ('r', 'p') AND NOT EXISTS
             (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') LOOP

@@ -17,11 +17,18 @@ struct TwoRoles {
     db: Db,
     owner: String,
     server: String,
+    /// The schema of its tables.
+    home: &'static str,
 }
 
 impl TwoRoles {
     /// An installation as one role makes it, which owns everything and serves.
     fn of_one_role() -> Self {
+        Self::in_schema("public")
+    }
+
+    /// The same in this schema, which the serving role searches, and the administrator does not unless it is `public`.
+    fn in_schema(home: &'static str) -> Self {
         let db = Db::postgres();
         let [owner, server] = ["owner", "server"].map(|name| format!("{name}_{}", Uuid::new_v4().simple()));
         let name = db.url().rsplit('/').next().unwrap().to_owned();
@@ -29,7 +36,11 @@ impl TwoRoles {
         db.psql(&format!("ALTER DATABASE {name} OWNER TO {server}"));
         db.psql("DROP SCHEMA public CASCADE");
         db.psql("CREATE SCHEMA public AUTHORIZATION pg_database_owner");
-        let it = Self { db, owner, server };
+        if home != "public" {
+            db.psql(&format!("CREATE SCHEMA {home} AUTHORIZATION {server}"));
+            db.psql(&format!("ALTER ROLE {server} IN DATABASE {name} SET search_path = {home}"));
+        }
+        let it = Self { db, owner, server, home };
         it.migrate_as(&it.server);
         it
     }
@@ -70,10 +81,11 @@ impl Drop for TwoRoles {
 }
 
 /// What the serving role must not be able to do: each would change what is recorded, or the guards that keep it.
-const FORBIDDEN: [&str; 17] = [
+const FORBIDDEN: [&str; 18] = [
     "UPDATE events SET actor = 'nobody'",
     "DELETE FROM events",
     "TRUNCATE events CASCADE",
+    "DROP TABLE events CASCADE",
     "UPDATE entries SET amount = amount + 1",
     "DELETE FROM entries",
     "UPDATE terms SET loaded_by = 'nobody'",
@@ -96,6 +108,9 @@ async fn nothing_forbidden_is_done(roles: &TwoRoles) {
         let refused = past.run(attempt).await.expect_err(attempt);
         assert!(REFUSED.iter().any(|it| refused.contains(it)), "{attempt}: {refused}");
     }
+    let drop_all = format!("DROP SCHEMA {} CASCADE", roles.home);
+    let refused = past.run(&drop_all).await.expect_err(&drop_all);
+    assert!(refused.contains("must be owner"), "{refused}");
 }
 
 #[test]
@@ -121,6 +136,26 @@ fn an_installation_goes_from_one_role_to_two() {
         roles.separate();
         assert_eq!(roles.db.psql(granted), rights);
         roles.migrate_as(&roles.owner);
+    });
+}
+
+/// A schema that the serving role made for itself: as its owner it could drop every table in it.
+#[test]
+fn a_schema_of_the_serving_role_becomes_the_owners() {
+    run(async {
+        let roles = TwoRoles::in_schema("casework");
+        let mut server = roles.serve();
+        let offer = Client::of(&server).await.seed().await.remove(0).offer;
+        server.stop();
+        roles.separate();
+        let owner = roles.db.psql("SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'casework'");
+        assert_eq!(owner, roles.owner);
+        nothing_forbidden_is_done(&roles).await;
+        roles.migrate_as(&roles.owner);
+        let homes = roles.db.psql("SELECT string_agg(schemaname, ',') FROM pg_tables WHERE tablename = 'events'");
+        assert_eq!(homes, "casework", "the owner makes no other tables");
+        let server = roles.serve();
+        Client::of(&server).await.note(&offer, "as the serving role", &fresh()).await.unwrap();
     });
 }
 
