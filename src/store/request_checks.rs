@@ -5,6 +5,7 @@
 use sea_orm::QueryResult;
 
 use super::bulk::select_by_place;
+use super::requests::OF_REGISTER;
 use super::{Readable, Result};
 use crate::domain::ids::RequestId;
 use crate::domain::time::Micros;
@@ -20,10 +21,6 @@ pub struct DifferingRequest {
 
 /// Methods that may succeed and change nothing: identifying once more, and loading the same terms.
 const MAY_CHANGE_NOTHING: &str = "'OfferService/IdentifyOffers', 'TermsService/LoadTerms'";
-/// Methods whose successes are in the register's record, from its beginning on.
-const OF_REGISTER: &str = "'RegisterService/ImportRegister', 'EligibilityService/ImportOfsted', \
-    'RegisterService/WithdrawImport', 'ApprovalService/GiveApproval', 'ApprovalService/DenyApproval', \
-    'ApprovalService/WithdrawApproval'";
 /// What the program does by itself is nobody's request, and an approval that states nothing was opened before its request
 /// was kept.
 const NOT_ASKED: &str = "kind = 'rules_adopted' OR (kind = 'approval_opened' AND body NOT LIKE '%\"statement\":%')";

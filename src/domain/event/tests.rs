@@ -450,19 +450,11 @@ fn every_body_keeps_its_json() {
 /// What rests on the register or the files says after which event of the register's record they were read.
 #[test]
 fn a_body_cites_the_registers_record_where_it_rests_on_it() {
-    let resting = [
-        "identified",
-        "schools_added",
-        "responsible_body_changed",
-        "placed",
-        "entry_decided",
-        "referral_raised",
-        "referral_approved",
-        "referral_confirmed",
-    ];
+    let resting = "identified schools_added responsible_body_changed placed entry_decided referral_raised \
+                   referral_approved referral_confirmed";
     let all = bodies().into_iter().chain(entry_bodies()).chain(money_bodies()).chain(referral_bodies());
     for (mut body, json) in all {
-        let rests = resting.contains(&body.kind())
+        let rests = resting.split(' ').any(|it| it == body.kind())
             || matches!(body, EventBody::Awarded { support: Support::Credit { .. }, .. });
         assert_eq!(body.register_seq(), None);
         body.cite(Seq(12));
@@ -479,18 +471,15 @@ fn a_body_cites_the_registers_record_where_it_rests_on_it() {
 /// before an optional field existed is read without it.
 #[test]
 fn a_body_may_gain_fields() {
+    let lapsed = EventBody::Closed { outcome: Outcome::Lapsed, released: Vec::new() };
     let newer = r#"{"kind":"closed","outcome":"lapsed","later":1}"#;
-    assert_eq!(
-        serde_json::from_str::<EventBody>(newer).unwrap(),
-        EventBody::Closed { outcome: Outcome::Lapsed, released: Vec::new() }
-    );
+    assert_eq!(serde_json::from_str::<EventBody>(newer).unwrap(), lapsed);
     let older = r#"{"kind":"contacted","party":"responsible_body"}"#;
     let wanted = EventBody::Contacted { party: Party::ResponsibleBody, urn: None };
     assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), wanted);
     // as they were before there was money
     let older = r#"{"kind":"closed","outcome":"lapsed"}"#;
-    let wanted = EventBody::Closed { outcome: Outcome::Lapsed, released: Vec::new() };
-    assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), wanted);
+    assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), lapsed);
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let older = format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#);
     let (approval, action) = (ApprovalId(uuid(id)), "reopen_offer".to_owned());
