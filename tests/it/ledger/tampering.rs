@@ -209,14 +209,14 @@ async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
             approvals("requested_at = requested_at - 1"),
         ),
         (
-            approvals("state = 'carried_out', given_by = 'mallory'"),
+            approvals("state = 'carried_out', given_by = 'mallory', given_key = 'mallory'"),
             of_approval("state"),
-            approvals("state = 'open', given_by = NULL"),
+            approvals("state = 'open', given_by = NULL, given_key = NULL"),
         ),
         (
-            approvals("state = 'denied', given_by = 'mallory', denied_seq = 1"),
+            approvals("state = 'denied', given_by = 'mallory', given_key = 'mallory', denied_seq = 1"),
             of_approval("denying event"),
-            approvals("state = 'open', given_by = NULL, denied_seq = NULL"),
+            approvals("state = 'open', given_by = NULL, given_key = NULL, denied_seq = NULL"),
         ),
     ]
 }
