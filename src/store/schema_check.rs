@@ -5,7 +5,7 @@
 //! | SQLite | a database in memory, migrated here |
 //! | PostgreSQL | `schema_check/postgres.tsv`, which a test compares with a database that was just migrated |
 //!
-//! Both are read as [`Thing`]s. Why PostgreSQL has a file: ADR 0037.
+//! Both are read as things of a kind, by name. Why PostgreSQL has a file: ADR 0037.
 
 mod sqlite;
 

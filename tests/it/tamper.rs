@@ -23,10 +23,11 @@ const BOUND: std::time::Duration = std::time::Duration::from_secs(1_800);
 
 /// What is not held against the programmes' records, with the reason. docs/record.md says the same. An empty column is the
 /// whole table.
-const NOT_COVERED: [(&str, &str, &str); 9] = [
+const NOT_COVERED: [(&str, &str, &str); 10] = [
     ("requests", "rpc", "what an answer says is in no record, only that it was given"),
     ("requests", "fingerprint", "what an answer says is in no record, only that it was given"),
     ("requests", "answer", "what an answer says is in no record, only that it was given"),
+    ("register_lock", "id", "the number of its only row"),
     ("imports", "indexed", "whether the caches for finding by name are up to date with it"),
     ("schools", "", "a cache for finding schools by name, brought up to date from the imports"),
     ("trusts", "", "a cache for finding trusts by name, brought up to date from the imports"),
@@ -57,7 +58,7 @@ const NAMED: [(&str, &[&str]); 28] = [
     ("entry_decisions", &["entry position"]),
     ("requests", &["request"]),
     ("register_events", &["event"]),
-    ("register_salts", &["salt"]),
+    ("register_salts", &["salt", "the reason of"]),
     ("register_lock", &["head"]),
     ("imports", &["import"]),
     ("import_problems", &["import"]),
