@@ -55,7 +55,7 @@ async fn a_citation_of_another_event_is_named(db: Db) {
         let differences = reports[0]["differences"].as_array().unwrap();
         let differences: Vec<&str> = differences.iter().map(|it| it.as_str().unwrap()).collect();
         let named = |it: &&str| it.starts_with(&format!("event {seq}: ")) && it.contains(rule);
-        assert!(differences.iter().any(|it| named(it)), "{name}: event {seq}: {rule} is not in {differences:#?}");
+        assert!(differences.iter().any(named), "{name}: event {seq}: {rule} is not in {differences:#?}");
         let careless: Vec<_> = differences.iter().filter(|it| is_careless(it)).collect();
         assert!(careless.is_empty(), "{name}: {careless:#?}");
         restore();
