@@ -2,6 +2,7 @@
 
 pub use super::context::Context;
 pub use super::dates::Warning;
+pub use super::decided::Decided;
 use super::erasure::ErasureReason;
 use super::funds::FundChange;
 use super::identify::Identified;
@@ -10,7 +11,7 @@ use crate::domain::Date;
 use crate::domain::award::claim::{IssuerKey, NewClaim};
 use crate::domain::award::{LeaderKind, Reference, Support};
 use crate::domain::event::ReleasedAward;
-use crate::domain::event::{Draft, Seq};
+use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, Urn};
 use crate::domain::ledger::Amount;
 use crate::domain::money::HalfDays;
@@ -20,7 +21,6 @@ use crate::domain::region::Region;
 use crate::domain::role::Action;
 use crate::domain::school::HandPlacement;
 use crate::domain::terms::StrandId;
-use crate::domain::time::Now;
 
 /// The offer a command is about, and the version the caller saw, if it says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -450,43 +450,6 @@ pub enum Approved {
     Entry(Urn),
     /// Nothing: it was denied.
     Nothing,
-}
-
-/// A decision: what to record and what to answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
-    /// The events to record, in order.
-    pub drafts: Vec<Draft>,
-    /// The answer.
-    pub answer: Answer,
-    /// Worth knowing.
-    pub warnings: Vec<Warning>,
-}
-
-impl Decided {
-    pub(super) const fn new(drafts: Vec<Draft>, answer: Answer) -> Self {
-        Self { drafts, answer, warnings: Vec::new() }
-    }
-
-    /// Has the events that rest on the register or the files cite the event of its record that they were read after.
-    pub(super) fn citing(mut self, register: Option<Seq>) -> Self {
-        if let Some(at) = register {
-            self.drafts.iter_mut().for_each(|draft| draft.body.cite(at));
-        }
-        self
-    }
-
-    pub(super) fn warn_of_dioceses(mut self, schools: usize) -> Self {
-        if schools > 0 {
-            self.warnings.push(Warning::DioceseUnknown(schools));
-        }
-        self
-    }
-
-    pub(super) fn warn_if_past(mut self, on: Date, now: Now) -> Self {
-        self.warnings.extend(Warning::if_past(on, now));
-        self
-    }
 }
 
 /// Why a command was not carried out.

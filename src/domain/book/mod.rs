@@ -15,6 +15,7 @@ pub mod command;
 mod context;
 mod dates;
 mod days;
+mod decided;
 pub mod entry_position;
 #[cfg(test)]
 mod entry_position_tests;
