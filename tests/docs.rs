@@ -31,10 +31,10 @@ fn access_page() -> String {
         names.join(", ")
     };
     let mut page = String::from(
-        "# Who may do what\n\nGenerated from the tables the program goes by, `src/domain/role.rs` and `src/grpc/access.rs`: \
+        "# Who may do what\n\nGenerated from the tables that the program uses, `src/domain/role.rs` and `src/grpc/access.rs`: \
          `TSIO_WRITE_DOCS=1 tests/run the_access_page`.\n\n\
-         ## Roles\n\nA caller may take an action where one of their roles allows it, as far as that role reaches. What lies \
-         outside does not\nexist for them: NOT_FOUND. Whoever approves differs from whoever asked, whatever their roles.\n\n\
+         ## Roles\n\nA caller may take an action where one of their roles allows it, as far as that role reaches. What is \
+         outside does not\nexist for them: NOT_FOUND. Whoever approves is not whoever asked, whatever their roles.\n\n\
          | role | where | may |\n|---|---|---|\n",
     );
     for row in TABLE {
@@ -42,17 +42,17 @@ fn access_page() -> String {
     }
     page.push_str(
         "\n## Methods\n\nEach asks for one of these actions; without it the answer is PERMISSION_DENIED, reason `ROLE_MISSING`. \
-         Health is open; without a \
-         token or certificate it is\nshort and bounded: [operations.md](operations.md), \"Connections\".\n\n| method | asks for |\n|---|---|\n",
+         Health is open. Without a \
+         token or\ncertificate it is short and bounded: [connections](configuration.md#connections).\n\n| method | asks for |\n|---|---|\n",
     );
     for (method, asks) in access::TABLE {
         page.push_str(&format!("| `{method}` | {} |\n", actions(asks)));
     }
     page.push_str(
         "\n## Tokens whose key is not known\n\nA token that was signed with a key that its issuer does not publish is answered with \
-         UNAUTHENTICATED, reason `TOKEN_REJECTED`:\nanother key is needed. One whose key could not be looked up, because the \
-         issuer's keys cannot be fetched at the moment, is answered\nwith UNAVAILABLE, reason `KEYS_UNAVAILABLE`: nothing is \
-         known to be wrong with it, so try again. Known keys stay in force meanwhile,\nfor 24 hours; then every token is \
+         UNAUTHENTICATED, reason `TOKEN_REJECTED`.\nAnother key is needed. A token whose key could not be looked up, because the \
+         issuer's keys cannot be fetched at the moment, is\nanswered with UNAVAILABLE, reason `KEYS_UNAVAILABLE`. Nothing is \
+         known to be wrong with it, so try again. Known keys stay in force\nfor 24 hours meanwhile. Then every token is \
          answered so.\n",
     );
     page
@@ -60,7 +60,7 @@ fn access_page() -> String {
 
 #[test]
 fn the_access_page_is_generated_from_the_tables() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/access.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/access.md");
     if std::env::var_os("TSIO_WRITE_DOCS").is_some() {
         std::fs::write(path, access_page()).unwrap();
     } else {
@@ -68,10 +68,10 @@ fn the_access_page_is_generated_from_the_tables() {
     }
 }
 
-/// Everything in the contract is described, and docs/api.md says it.
+/// Everything in the contract is described, and docs/reference/api.md says it.
 #[test]
 fn the_api_page_is_generated_from_the_contract() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/api.md");
     if std::env::var_os("TSIO_WRITE_DOCS").is_some() {
         std::fs::write(path, api::page()).unwrap();
     } else {
@@ -79,7 +79,7 @@ fn the_api_page_is_generated_from_the_contract() {
     }
 }
 
-/// Each snippet of docs/clients.md is part of an example, which tests/it/clients.rs runs.
+/// Each snippet of docs/how-to/client-developer.md is part of an example, which tests/it/clients.rs runs.
 #[test]
 fn the_snippets_for_clients_are_what_runs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -88,7 +88,7 @@ fn the_snippets_for_clients_are_what_runs() {
     let bare = |text: &str| text.lines().map(|it| format!("{}\n", it.trim_start_matches("    "))).collect::<String>();
     let examples = ["rust/casework.rs", "python/casework.py", "node/casework.js", "buf/curl.sh"];
     let examples = examples.map(|name| bare(&read(&format!("examples/{name}"))));
-    let page = read("docs/clients.md");
+    let page = read("docs/how-to/client-developer.md");
     let snippets: Vec<&str> = page.split("```").skip(1).step_by(2).map(|it| it.split_once('\n').unwrap().1).collect();
     assert!(snippets.len() > 12, "the page shows how: {}", snippets.len());
     for snippet in snippets {

@@ -1,7 +1,7 @@
 //! What a long record costs: the rate of awards on a ledger of 1,000 entries and on one of 2,000,000, in turns; and
 //! `tsio verify` of the long one, beside a bare stream of the rows that it reads.
 //!
-//! `cargo bench --bench growth [-- OPTIONS]`; docs/benchmarks.md says what is measured and how to read it. Prints JSON
+//! `cargo bench --bench growth [-- OPTIONS]`; docs/reference/benchmarks.md says what is measured and how to read it. Prints JSON
 //! lines on standard output, everything else on standard error.
 #![expect(
     clippy::expect_used,

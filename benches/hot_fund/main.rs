@@ -1,7 +1,7 @@
 //! One fund that everybody wants: awards of one pound through gRPC by many callers, each under an offer of its own,
 //! beside the same work written by hand against the same server. Baseline and service take turns in one run.
 //!
-//! `cargo bench --bench hot_fund [-- OPTIONS]`; docs/benchmarks.md says what is measured and how to read it. Prints one
+//! `cargo bench --bench hot_fund [-- OPTIONS]`; docs/reference/benchmarks.md says what is measured and how to read it. Prints one
 //! JSON line a point on standard output, everything else on standard error.
 #![expect(
     clippy::expect_used,

@@ -268,7 +268,7 @@ pub(super) fn date(text: &str) -> Result<String, &'static str> {
 /// Which rows of a list, and in which order.
 #[derive(Debug, Args)]
 pub struct Sought {
-    /// A condition, as docs/lists.md has it
+    /// A condition, as docs/reference/lists.md has it
     #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
     pub(super) filter: String,
     /// By the field of the id (`award`, `referral`, `approval`, `import_id`), the order they were made in, or that with ` desc`

@@ -38,7 +38,7 @@ pub enum EligibilityCommand {
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
         /// `eligible`, `unknown`, `unplaced`, `closed`, `decided`, a rule's id, or a condition of these and of fields, of the eligible unless it
-        /// names `eligible`, `unknown` or `decided`; docs/lists.md has them
+        /// names `eligible`, `unknown` or `decided`; docs/reference/lists.md has them
         #[arg(long, value_name = "TEXT", default_value = "eligible")]
         filter: String,
         /// `school.urn` or `school.name`, with ` desc` the other way round [default: school.urn]

@@ -47,7 +47,7 @@
 //! | following a programme's offers | [`Client::watch`], which resumes where a stream broke |
 //! | anything else, an upload for one | [`Client::services`]: the generated clients, with the caller's proof on each call |
 //!
-//! `docs/clients.md` says which answers are repeated and which never are.
+//! `docs/how-to/client-developer.md` says which answers are repeated and which never are.
 
 mod connect;
 mod credentials;

@@ -1,4 +1,4 @@
-//! When a call is made again, and when never. docs/clients.md has the table.
+//! When a call is made again, and when never. docs/how-to/client-developer.md has the table.
 
 use std::time::Duration;
 

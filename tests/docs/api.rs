@@ -42,7 +42,7 @@ impl Comments {
     }
 }
 
-/// `docs/api.md`, whole.
+/// `docs/reference/api.md`, whole.
 pub(super) fn page() -> String {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let mut files: Vec<_> = set.file.iter().filter(|it| it.package() == "tsio.v1").collect();
@@ -50,7 +50,7 @@ pub(super) fn page() -> String {
     let mut page = String::from(
         "# The contract\n\nGenerated from `proto/tsio/v1`, which has the rules that hold everywhere in its comments too: \
          `TSIO_WRITE_DOCS=1 tests/run the_api_page`. What each role\nmay do is [access.md](access.md); how to call from a \
-         program, [clients.md](clients.md).\n",
+         program, [client-developer.md](../how-to/client-developer.md).\n",
     );
     for file in &files {
         let comments = Comments::of(file);

@@ -27,6 +27,7 @@ mod closed;
 mod confirmed;
 mod dates;
 mod db_roles;
+mod documents;
 mod door;
 mod eligibility;
 mod entry_positions;

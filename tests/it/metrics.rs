@@ -177,7 +177,7 @@ fn what_is_written_about_metrics_is_what_is_exported() {
         let kinds = said.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
         let exported: BTreeMap<&str, &str> = kinds.collect();
 
-        let page = include_str!("../../docs/operations.md");
+        let page = include_str!("../../docs/reference/monitoring.md");
         let rows = page.lines().filter(|line| line.starts_with("| `tsio_"));
         let named = rows.flat_map(|row| names(row.split('|').nth(1).unwrap()));
         assert_eq!(named.collect::<BTreeSet<_>>(), exported.keys().map(|it| (*it).to_owned()).collect());

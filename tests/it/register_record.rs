@@ -370,7 +370,7 @@ async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db
     );
 }
 
-/// As `docs/operations.md` says ("Erase a text").
+/// As `docs/how-to/administrator.md` says ("Erase a text").
 async fn a_reason_that_is_erased_with_its_salt_is_no_difference(db: Db) {
     let mut server = Server::start(&db);
     let month = text(&import(&server, AUGUST), "import_id");

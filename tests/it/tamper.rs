@@ -21,7 +21,7 @@ use column::{Change, Column};
 /// The longest form takes some minutes.
 const BOUND: std::time::Duration = std::time::Duration::from_secs(1_800);
 
-/// What is not held against the programmes' records, with the reason. docs/record.md says the same. An empty column is the
+/// What is not held against the programmes' records, with the reason. docs/reference/record.md says the same. An empty column is the
 /// whole table.
 const NOT_COVERED: [(&str, &str, &str); 10] = [
     ("requests", "rpc", "what an answer says is in no record, only that it was given"),

@@ -26,7 +26,7 @@ pub enum FundsCommand {
         /// Only of this programme
         #[arg(long, value_name = "PROGRAMME")]
         programme: Option<String>,
-        /// A condition, as docs/lists.md has it; amounts are in pence
+        /// A condition, as docs/reference/lists.md has it; amounts are in pence
         #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
         filter: String,
     },
@@ -117,7 +117,7 @@ pub struct EntriesArgs {
     /// Print CSV, as it comes
     #[arg(long)]
     pub(super) csv: bool,
-    /// Only those, like `event_kind = drawn AND effective_date >= 2021-11-01`; docs/lists.md has the fields
+    /// Only those, like `event_kind = drawn AND effective_date >= 2021-11-01`; docs/reference/lists.md has the fields
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) filter: String,
     /// `entry` or `entry desc`, the newest first [default: entry]

@@ -63,7 +63,7 @@ pub fn text_hash(salt: &[u8], text: &str) -> Hash {
 /// The encoding is the fields in the order below; a text is its length as 8 big-endian bytes, then its UTF-8; a number
 /// is 8 big-endian bytes; an id is its 16 bytes, a hash its 32; an optional field is one byte 0, or one byte 1 and the
 /// field. `body` is the JSON exactly as it is stored. The last field is the number of ledger entries, then each entry's fields:
-/// number, account, verb, amount, period. `docs/record.md` describes it for those who verify an export offline.
+/// number, account, verb, amount, period. `docs/reference/record.md` describes it for those who verify an export offline.
 #[must_use]
 pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>, body: &str) -> Hash {
     let mut to = Encoder::new(b"tsio event v1\n");

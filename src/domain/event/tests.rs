@@ -1,6 +1,6 @@
 //! The record as others read it: hashes from an independent encoder, and the JSON of every body, written by hand.
 //!
-//! The hashes were computed by the script in `docs/record.md`, from that page alone and not by this program.
+//! The hashes were computed by the script in `docs/reference/record.md`, from that page alone and not by this program.
 
 use super::*;
 use crate::domain::award::LeaderKind;
@@ -36,7 +36,7 @@ fn uuid(text: &str) -> uuid::Uuid {
     uuid::Uuid::try_parse(text).unwrap()
 }
 
-/// The three events of the worked example in `docs/record.md`: one with every optional field, one with none, one with
+/// The three events of the worked example in `docs/reference/record.md`: one with every optional field, one with none, one with
 /// entries.
 fn example() -> [(Event, &'static str); 3] {
     let offer = OfferId(uuid("01890a5d-ac96-774b-bcce-b302099a8057"));
@@ -105,9 +105,9 @@ fn the_chain_is_what_the_page_says() {
 
 #[test]
 fn the_page_shows_these_hashes() {
-    let page = include_str!("../../../docs/record.md");
+    let page = include_str!("../../../docs/reference/record.md");
     for shown in [GENESIS, TEXT, FIRST, SECOND, THIRD] {
-        assert!(page.contains(shown), "{shown} is not in docs/record.md");
+        assert!(page.contains(shown), "{shown} is not in docs/reference/record.md");
     }
 }
 

@@ -64,7 +64,7 @@ named! {
 }
 
 /// A list of rows in a fixed order: how many, and SHA-256 over the SHA-256 of each, one after the other
-/// (`docs/record.md`, "Rows").
+/// (`docs/reference/record.md`, "Rows").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowsHash {
     /// How many rows.

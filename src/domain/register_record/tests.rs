@@ -282,7 +282,7 @@ fn every_body_keeps_its_json() {
     }
 }
 
-/// Computed with Python's hashlib from the description in `docs/record.md`.
+/// Computed with Python's hashlib from the description in `docs/reference/record.md`.
 #[test]
 fn rows_are_hashed_as_the_page_on_the_record_describes() {
     // A link: school 100001 to 100002, its type "Successor", on no day.

@@ -9,7 +9,7 @@ use crate::grpc::filter::values::{Value, actor, choice, id, instant, name, some_
 use crate::grpc::filter::{self, Column, ORDERED, SAME};
 use crate::proto::{Approval, ListApprovalsRequest, ListApprovalsResponse};
 
-/// What a filter may ask of an approval, by the names of the message's fields. docs/lists.md has it in prose.
+/// What a filter may ask of an approval, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<ApprovalField>] = &[
     Column { name: "action",       column: ApprovalField::Action,      takes: SAME,    read: action },

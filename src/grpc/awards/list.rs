@@ -9,7 +9,7 @@ use crate::grpc::filter::values::{Value, actor, choice, day, id, number, text};
 use crate::grpc::filter::{self, Column, ORDERED, SAME};
 use crate::proto::{ListAwardsRequest, ListAwardsResponse};
 
-/// What a filter may ask of an award, by the names of the message's fields. docs/lists.md has it in prose.
+/// What a filter may ask of an award, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<AwardField>] = &[
     Column { name: "offer",      column: AwardField::Offer,     takes: SAME,    read: id },

@@ -11,7 +11,7 @@ use crate::grpc::filter::values::{Value, choice, number, some_number, some_regio
 use crate::grpc::filter::{self, Column, ORDERED, PART, SAME, Words};
 use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
 
-/// What a filter may ask of a school, by the names of the message's fields. docs/lists.md has it in prose.
+/// What a filter may ask of a school, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<Field>] = &[
     Column { name: "school.urn",       column: Field::Urn,            takes: ORDERED, read: number },

@@ -23,7 +23,7 @@ use crate::proto::{
 /// Entries of one message of the stream.
 const STREAMED: u64 = 1_000;
 
-/// What a filter may ask of an entry, by the names of the message's fields. docs/lists.md has it in prose.
+/// What a filter may ask of an entry, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<EntryField>] = &[
     Column { name: "entry",          column: EntryField::Entry,     takes: ORDERED, read: number },

@@ -9,7 +9,7 @@ use crate::grpc::filter::values::{number, some_region, text, truth};
 use crate::grpc::filter::{self, Column, ORDERED, SAME};
 use crate::proto::{ListFundsRequest, ListFundsResponse};
 
-/// What a filter may ask of a fund, by the names of the message's fields. docs/lists.md has it in prose.
+/// What a filter may ask of a fund, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<FundField>] = &[
     Column { name: "strand",         column: FundField::Strand,        takes: SAME,    read: text },

@@ -10,7 +10,7 @@ use crate::grpc::filter::values::{Value, actor, day, instant, name, number, text
 use crate::grpc::filter::{self, Column, ORDERED, SAME};
 use crate::proto::{ListOfferEventsRequest, ListOfferEventsResponse, OfferEvent};
 
-/// What a filter may ask of an event, by the names of the message's fields. docs/lists.md has it in prose.
+/// What a filter may ask of an event, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<EventField>] = &[
     Column { name: "sequence",       column: EventField::Seq,       takes: ORDERED, read: number },

@@ -14,7 +14,7 @@ use crate::grpc::mask::{Mask, Part};
 use crate::proto;
 use crate::proto::{ListOffersRequest, ListOffersResponse};
 
-/// What a filter may ask of an offer, by the names of the message's fields. docs/lists.md has it in prose.
+/// What a filter may ask of an offer, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<OfferField>] = &[
     Column { name: "state",            column: OfferField::State,         takes: SAME,    read: state },

@@ -10,7 +10,7 @@ use crate::grpc::filter::values::{Value, actor, choice, day, number, region, som
 use crate::grpc::filter::{self, Column, HOLDS, ORDERED, SAME};
 use crate::proto::{ListReferralsRequest, ListReferralsResponse, ReferralState};
 
-/// What a filter may ask of a referral, by the names of the message's fields. docs/lists.md has it in prose.
+/// What a filter may ask of a referral, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<ReferralField>] = &[
     Column { name: "uid",              column: ReferralField::Subject,     takes: SAME,    read: trust },

@@ -9,7 +9,7 @@ use crate::grpc::filter::values::{Value, actor, choice, day, instant, number, so
 use crate::grpc::filter::{self, Column, ORDERED, SAME};
 use crate::proto::{ListImportsRequest, ListImportsResponse};
 
-/// What a filter may ask of an import, by the names of the message's fields. docs/lists.md has it in prose.
+/// What a filter may ask of an import, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
 const COLUMNS: &[Column<ImportField>] = &[
     Column { name: "kind",          column: ImportField::Kind,        takes: SAME,    read: kind },

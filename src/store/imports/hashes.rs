@@ -1,6 +1,6 @@
 //! One hash over all rows of an import, as they are stored: read in pages, so that any number of rows takes little memory.
 //!
-//! `docs/record.md` ("Rows of an import") has the encoding, for whoever checks it without this program.
+//! `docs/reference/record.md` ("Rows of an import") has the encoding, for whoever checks it without this program.
 
 use sea_orm::QueryResult;
 

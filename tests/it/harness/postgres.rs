@@ -230,7 +230,7 @@ fn reachable_room(user: Option<&str>) -> PathBuf {
 }
 
 /// The folder of the newest PostgreSQL server installed.
-pub(super) fn bin() -> PathBuf {
+pub(crate) fn bin() -> PathBuf {
     let debian =
         fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let asked = Command::new("pg_config").arg("--bindir").output().ok();

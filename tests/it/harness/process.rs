@@ -3,7 +3,7 @@
 //! The end of standard output is the end of the process: nothing polls.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -39,13 +39,24 @@ impl Process {
 
     /// The same with this in its environment.
     pub(crate) fn start_in(command: &mut Command, environment: &[(String, String)]) -> Self {
+        Self::spawn(command.stdin(Stdio::null()), environment)
+    }
+
+    /// The same, and its standard input with it.
+    pub(crate) fn start_with_input(command: &mut Command, environment: &[(String, String)]) -> (Self, ChildStdin) {
+        let mut process = Self::spawn(command.stdin(Stdio::piped()), environment);
+        let input = process.child.stdin.take().unwrap();
+        (process, input)
+    }
+
+    fn spawn(command: &mut Command, environment: &[(String, String)]) -> Self {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TSIO_") {
                 command.env_remove(name);
             }
         }
         command.envs(environment.iter().map(|(name, value)| (name, value)));
-        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let started = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = started.unwrap_or_else(|problem| panic!("{command:?}: {problem}"));
         let (send, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -93,6 +104,14 @@ impl Process {
                 Err(RecvTimeoutError::Disconnected) => return Err(format!("ended without {prefix:?}")),
             }
         }
+    }
+
+    /// The next line, or why there was none.
+    pub(crate) fn next_line(&mut self, within: Duration) -> Result<String, String> {
+        self.lines.recv_timeout(within).map_err(|problem| match problem {
+            RecvTimeoutError::Timeout => format!("no line within {within:?}"),
+            RecvTimeoutError::Disconnected => "ended without a line".to_owned(),
+        })
     }
 
     /// Sends a signal by its name: `TERM`, `STOP`, `CONT`.

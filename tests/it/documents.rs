@@ -1,0 +1,191 @@
+//! The commands of the README, the tutorial, the how-to pages and some of the reference, run in order against a live server,
+//! and their output held to what the page shows.
+//!
+//! To have the pages show what is printed now: `TSIO_WRITE_DOCS=1 tests/run documents`. What stands for what, and which
+//! lines are not compared, is in `documents/compare.rs`. A command must end with 0, or with 1 where its page shows a line
+//! that begins with `error: `.
+
+mod compare;
+mod page;
+mod session;
+
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Db, Server, both, run};
+use crate::samples::{august, done, said_by};
+
+use compare::Bindings;
+use page::{Engine, Page, Step};
+use session::Session;
+
+/// What was done before the first command of a page; each page says so itself.
+enum Before {
+    /// Nothing: the page starts its own server.
+    Nothing,
+    /// A server with the files of August 2021, and the offers made from them.
+    Offers,
+    /// The same, and £40,000 in the fund of credit.
+    Funded,
+}
+
+/// Pages whose commands another test runs.
+const HELD_ELSEWHERE: [(&str, &str); 1] =
+    [("docs/how-to/client-developer.md", "tests/docs.rs and tests/it/clients.rs")];
+
+/// The only blocks that are not run: page and first line.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("docs/tutorial.md", "cargo build"),
+    ("README.md", "sudo apt-get install curl gcc libc6-dev      # on Debian"),
+    ("README.md", "tests/run"),
+    ("docs/how-to/administrator.md", "createdb tsio"),
+    (
+        "docs/how-to/back-up-and-restore.md",
+        "pg_basebackup -d postgres://postgres@127.0.0.1:5432 -D base -X stream --checkpoint=fast",
+    ),
+];
+
+/// Where a server listens that is told nothing else; stands in the pages for the server of the test.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
+/// What stands in the pages for the database of the test, on PostgreSQL.
+const DATABASES: [&str; 2] = ["sqlite:tour.db", "postgres://tsio@127.0.0.1/tsio"];
+/// The database that a page makes; it is made under a name that no other test has.
+const RESTORED: &str = "restored";
+
+both!(the_tutorial, backing_up);
+
+async fn the_tutorial(db: Db) {
+    hold("docs/tutorial.md", &db, &Before::Nothing);
+}
+
+async fn backing_up(db: Db) {
+    hold("docs/how-to/back-up-and-restore.md", &db, &Before::Nothing);
+    if db.is_postgres() {
+        db.psql(&format!("DROP DATABASE {}_{RESTORED}", db.url().rsplit('/').next().unwrap()));
+    }
+}
+
+macro_rules! pages {
+    ($($name:ident: $path:literal after $before:ident;)+) => {
+        $(#[test]
+        fn $name() {
+            run(async { hold($path, &Db::sqlite(), &Before::$before) });
+        })+
+
+        /// Every page that a test here runs.
+        const PAGES: &[&str] = &["docs/tutorial.md", $($path,)+ "docs/how-to/back-up-and-restore.md"];
+    };
+}
+
+pages! {
+    the_readme: "README.md" after Nothing;
+    a_case_officers_month: "docs/how-to/case-officer.md" after Funded;
+    the_regional_directors_part: "docs/how-to/regional-director.md" after Offers;
+    finances_month: "docs/how-to/finance.md" after Offers;
+    running_the_service: "docs/how-to/administrator.md" after Nothing;
+    upgrading: "docs/how-to/upgrade.md" after Nothing;
+    verifying: "docs/how-to/verify.md" after Nothing;
+    json_output: "docs/reference/json.md" after Funded;
+    asking_for_health: "docs/reference/monitoring.md" after Offers;
+}
+
+/// Runs a page, and holds each output to what it shows, or has it show what is printed now.
+fn hold(path: &str, db: &Db, before: &Before) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let page = Page::read(&std::fs::read_to_string(&file).unwrap());
+    assert!(!page.steps.is_empty(), "{path} has no command");
+    let server = prepared(db, before);
+    let mut session = Session::begin(server.as_ref().map(Server::url).as_deref());
+    let mut bindings = Bindings::default();
+    if let Some(server) = &server {
+        assert!(bindings.bind(DEFAULT_ADDRESS, &server.address().to_string()));
+    }
+    let writes = std::env::var_os("TSIO_WRITE_DOCS").is_some();
+    let mut outputs = Vec::new();
+    for step in page.steps.iter().filter(|step| is_for(step, db)) {
+        let shown = page.shown(step);
+        let command = bindings.live(&on(db, &step.command));
+        let printed = session.run(&command, shown.map_or(0, <[String]>::len));
+        let agrees = shown.is_none_or(|shown| bindings.agree(shown, &printed.lines));
+        if writes && !agrees {
+            outputs.extend(step.shown.clone().map(|shown| (shown, bindings.learn(&printed.lines))));
+            continue;
+        }
+        let (shown, said) = (shown.unwrap_or_default(), printed.lines.join("\n"));
+        let fails = shown.iter().any(|line| line.starts_with("error: "));
+        assert_eq!(printed.code, i32::from(fails), "{path}:{}: {command}\n{said}", step.line);
+        let shown = shown.join("\n");
+        assert!(agrees, "{path}:{}: {command}\n--- shown:\n{shown}\n--- printed:\n{said}", step.line);
+    }
+    if !outputs.is_empty() {
+        write(&file, page.lines, outputs);
+    }
+}
+
+fn write(file: &PathBuf, mut lines: Vec<String>, outputs: Vec<(std::ops::Range<usize>, Vec<String>)>) {
+    for (shown, printed) in outputs.into_iter().rev() {
+        lines.splice(shown, printed);
+    }
+    std::fs::write(file, lines.join("\n") + "\n").unwrap();
+}
+
+fn is_for(step: &Step, db: &Db) -> bool {
+    step.only.is_none_or(|engine| (engine == Engine::Postgres) == db.is_postgres())
+}
+
+/// A command of a page, as it is run on this database with the binary that cargo has built.
+fn on(db: &Db, command: &str) -> String {
+    let command = command.replace("cargo run -- ", "tsio ");
+    if !db.is_postgres() {
+        return command;
+    }
+    let url = db.url();
+    let (server, name) = url.rsplit_once('/').unwrap();
+    let command = DATABASES.iter().fold(command, |command, database| command.replace(database, &url));
+    let command = command.replace("postgres://tsio@127.0.0.1/", &format!("{server}/"));
+    command.replace(RESTORED, &format!("{name}_{RESTORED}"))
+}
+
+fn prepared(db: &Db, before: &Before) -> Option<Server> {
+    if let Before::Nothing = before {
+        return None;
+    }
+    let server = august(db);
+    if let Before::Funded = before {
+        let fund = done(&server, &said_by("fiona", "finance", &["funds", "create", "--strand", "credit"]));
+        let fund = fund["fund"].as_str().unwrap();
+        let allocate = ["funds", "allocate", fund, "£40,000", "--on", "2021-09-06"];
+        done(&server, &said_by("fiona", "finance", &allocate));
+    }
+    Some(server)
+}
+
+/// The pages for users: what they show as a command is run, or listed above.
+fn user_pages() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let how_to = std::fs::read_dir(root.join("docs/how-to")).unwrap();
+    let mut pages: Vec<String> =
+        how_to.map(|entry| format!("docs/how-to/{}", entry.unwrap().file_name().display())).collect();
+    pages.sort();
+    ["README.md", "docs/tutorial.md"].map(str::to_owned).into_iter().chain(pages).collect()
+}
+
+#[test]
+fn every_page_for_users_is_run() {
+    let held: Vec<&str> = PAGES.iter().copied().chain(HELD_ELSEWHERE.map(|(page, _)| page)).collect();
+    for page in user_pages() {
+        assert!(held.contains(&page.as_str()), "no test runs the commands of {page}");
+    }
+}
+
+#[test]
+fn only_listed_blocks_are_not_run() {
+    let mut found = Vec::new();
+    for path in PAGES {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let page = Page::read(&text);
+        assert!(page.faults.is_empty(), "{path}: {:?}", page.faults);
+        found.extend(page.not_run.into_iter().map(|line| (*path, line)));
+    }
+    let found: Vec<(&str, &str)> = found.iter().map(|(path, line)| (*path, line.as_str())).collect();
+    assert_eq!(found, NOT_RUN, "marked as not run in the pages, and listed here");
+}

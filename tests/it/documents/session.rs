@@ -1,0 +1,99 @@
+//! A shell that runs the commands of one page, each with its output and exit code.
+//!
+//! Its folder is empty but for links to what a page may name of the repository. The server that it may start ends with it.
+
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{ChildStdin, Command};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::harness::process::Process;
+use crate::harness::{TSIO, postgres_programs};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// For each command.
+const BOUND: Duration = Duration::from_secs(60);
+/// Begins the line that ends a command's output; no command prints it.
+const END: &str = "--- end of the command: ";
+
+pub(crate) struct Session {
+    process: Process,
+    input: ChildStdin,
+    _folder: TempDir,
+}
+
+/// What a command printed, on both its streams, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    pub(crate) lines: Vec<String>,
+    pub(crate) code: i32,
+}
+
+impl Session {
+    /// A server that the session starts takes a free port, and clients call the server named.
+    pub(crate) fn begin(server: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["docs", "proto", "samples", "terms"] {
+            symlink(Path::new(ROOT).join(name), folder.path().join(name)).unwrap();
+        }
+        let programs = [Path::new(TSIO).parent().unwrap().to_owned(), postgres_programs()];
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path))).unwrap();
+        let mut command = Command::new("bash");
+        command.args(["--noprofile", "--norc"]).current_dir(folder.path()).env("PATH", path);
+        let mut environment = vec![("TSIO_LISTEN".to_owned(), "127.0.0.1:0".to_owned())];
+        environment.extend(server.map(|url| ("TSIO_SERVER".to_owned(), url.to_owned())));
+        let (process, input) = Process::start_with_input(&mut command, &environment);
+        let mut session = Self { process, input, _folder: folder };
+        session.say("exec 2>&1; trap 'kill $(jobs -p) 2>/dev/null' EXIT");
+        session
+    }
+
+    fn say(&mut self, line: &str) {
+        self.input.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Runs a command to its end. One that ends in `&` is not waited for, but so many lines of its output are.
+    pub(crate) fn run(&mut self, command: &str, lines: usize) -> Printed {
+        self.say(&format!("{{ {command}\n}} </dev/null; printf '\\n%s%s\\n' '{END}' \"$?\""));
+        let mut printed = Vec::new();
+        let code = loop {
+            let line = self.line(command, &printed);
+            if let Some(code) = line.strip_prefix(END) {
+                break code.parse().unwrap();
+            }
+            printed.push(line);
+        };
+        // The line feed before the end is ours.
+        if printed.last().is_some_and(String::is_empty) {
+            printed.pop();
+        }
+        if command.ends_with('&') {
+            while printed.len() < lines {
+                let line = self.line(command, &printed);
+                printed.push(line);
+            }
+        }
+        if let Some(address) = printed.iter().find_map(|line| line.strip_prefix("LISTENING ")) {
+            self.say(&format!("export TSIO_SERVER=http://{address}"));
+        }
+        Printed { lines: printed, code }
+    }
+
+    fn line(&mut self, command: &str, printed: &[String]) -> String {
+        let line = self.process.next_line(BOUND);
+        line.unwrap_or_else(|why| panic!("{command}: {why}; it printed\n{}", printed.join("\n")))
+    }
+}
+
+#[test]
+fn a_session_keeps_its_variables_and_tells_how_a_command_ended() {
+    let mut session = Session::begin(None);
+    assert_eq!(session.run("A='x y'", 0).code, 0);
+    let printed = session.run("echo \"$A\"; echo problem >&2; printf end; false", 0);
+    assert_eq!((printed.lines, printed.code), (["x y", "problem", "end"].map(str::to_owned).to_vec(), 1));
+    assert!(session.run("ls samples/README.md", 0).lines == ["samples/README.md"]);
+}
