@@ -70,6 +70,7 @@ mod responsible;
 mod roles;
 mod samples;
 mod schema;
+mod set_up;
 mod start;
 mod sync_standby;
 mod tamper;
