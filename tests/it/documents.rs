@@ -15,7 +15,7 @@ use crate::harness::{Db, Server, both, run};
 use crate::samples::{august, done, said_by};
 
 use compare::Bindings;
-use page::{Engine, Page, Step};
+use page::{Only, Page, Step};
 use session::Session;
 
 /// What was done before the first command of a page; each page says so itself.
@@ -85,6 +85,7 @@ pages! {
     upgrading: "docs/how-to/upgrade.md" after Nothing;
     verifying: "docs/how-to/verify.md" after Nothing;
     json_output: "docs/reference/json.md" after Funded;
+    checking_the_record_without_the_program: "docs/reference/record.md" after Nothing;
     asking_for_health: "docs/reference/monitoring.md" after Offers;
 }
 
@@ -105,7 +106,10 @@ fn hold(path: &str, db: &Db, before: &Before) {
         let shown = page.shown(step);
         let command = bindings.live(&on(db, &step.command));
         let printed = session.run(&command, shown.map_or(0, <[String]>::len));
-        let agrees = shown.is_none_or(|shown| bindings.agree(shown, &printed.lines));
+        let agrees = shown.is_none_or(|shown| match step.only {
+            Some(Only::Exact) => shown == printed.lines,
+            Some(Only::Sqlite | Only::Postgres) | None => bindings.agree(shown, &printed.lines),
+        });
         if writes && !agrees {
             outputs.extend(step.shown.clone().map(|shown| (shown, bindings.learn(&printed.lines))));
             continue;
@@ -129,7 +133,11 @@ fn write(file: &PathBuf, mut lines: Vec<String>, outputs: Vec<(std::ops::Range<u
 }
 
 fn is_for(step: &Step, db: &Db) -> bool {
-    step.only.is_none_or(|engine| (engine == Engine::Postgres) == db.is_postgres())
+    match step.only {
+        Some(Only::Sqlite) => !db.is_postgres(),
+        Some(Only::Postgres) => db.is_postgres(),
+        Some(Only::Exact) | None => true,
+    }
 }
 
 /// A command of a page, as it is run on this database with the binary that cargo has built.

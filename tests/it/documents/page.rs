@@ -1,8 +1,9 @@
 //! The commands of a page, in order, with the output that the page shows of each.
 //!
 //! A `console` block holds commands after `$ ` and what each printed; a `sh` block holds commands alone. Either may name the
-//! one database it is for, `sqlite` or `postgresql`. A `toml` block may name the file that the reader writes it to. A block
-//! that cannot be run has `<!-- not run: REASON -->` on the line before it.
+//! one database it is for, `sqlite` or `postgresql`; a `console` block may be `exact`, where ids and hashes are the same in
+//! every run. A `toml` or `python` block may name the file that the reader writes it to. A block that cannot be run has
+//! `<!-- not run: REASON -->` on the line before it.
 
 use std::ops::Range;
 
@@ -18,14 +19,19 @@ pub(crate) struct Step {
     /// Where the page shows its output, as indexes of lines; nothing for a command of a `sh` block, whose output is not
     /// compared.
     pub(crate) shown: Option<Range<usize>>,
-    /// The one database that its block is for, if it names one.
-    pub(crate) only: Option<Engine>,
+    /// What its block says after its language.
+    pub(crate) only: Option<Only>,
 }
 
+/// What holds for one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Engine {
+pub(crate) enum Only {
+    /// It is run on SQLite.
     Sqlite,
+    /// It is run on PostgreSQL.
     Postgres,
+    /// Its output is compared letter by letter.
+    Exact,
 }
 
 /// A page that was read.
@@ -64,16 +70,17 @@ impl Page {
         let info = self.lines[opening].trim_start_matches('`').to_owned();
         let mut words = info.split_whitespace();
         let language = words.next().unwrap_or_default();
-        if let ("toml", Some(file)) = (language, words.clone().next()) {
+        if let ("toml" | "python", Some(file)) = (language, words.clone().next()) {
             let text = self.lines[opening + 1..closing].join("\n");
             let command = format!("cat > {file} <<'END OF FILE'\n{text}\nEND OF FILE");
             return self.steps.push(Step { line: opening + 1, command, shown: None, only: None });
         }
         let only = match words.next() {
             None => None,
-            Some("sqlite") => Some(Engine::Sqlite),
-            Some("postgresql") => Some(Engine::Postgres),
-            Some(other) => return self.faults.push(format!("line {}: {other:?} is no database", opening + 1)),
+            Some("sqlite") => Some(Only::Sqlite),
+            Some("postgresql") => Some(Only::Postgres),
+            Some("exact") => Some(Only::Exact),
+            Some(other) => return self.faults.push(format!("line {}: {other:?} is not known", opening + 1)),
         };
         if !["console", "sh"].contains(&language) {
             if !NO_COMMANDS.contains(&language) {
@@ -90,7 +97,7 @@ impl Page {
     }
 
     /// A block of commands alone.
-    fn scripted(&mut self, block: Range<usize>, only: Option<Engine>) {
+    fn scripted(&mut self, block: Range<usize>, only: Option<Only>) {
         let mut at = block.start;
         while at < block.end {
             let end = self.end_of_command(at, block.end);
@@ -103,7 +110,7 @@ impl Page {
     }
 
     /// A block of commands, each with its output.
-    fn console(&mut self, block: Range<usize>, only: Option<Engine>) {
+    fn console(&mut self, block: Range<usize>, only: Option<Only>) {
         let mut at = block.start;
         while at < block.end {
             let end = self.end_of_command(at, block.end);
@@ -133,7 +140,7 @@ fn commands_are_read_with_their_output() {
     let wanted = [
         step(3, "one \\\n    more", Some(4..6), None),
         step(7, "two", Some(7..7), None),
-        step(11, "three", None, Some(Engine::Postgres)),
+        step(11, "three", None, Some(Only::Postgres)),
         step(16, "cat > a.toml <<'END OF FILE'\nx = 1\nEND OF FILE", None, None),
     ];
     assert_eq!(page.steps, wanted);
@@ -147,7 +154,7 @@ fn a_page_that_hides_a_command_is_faulty() {
         ("```bash\nls\n```\n", "line 1: \"bash\" is neither run nor known to hold no command"),
         ("```\nls\n```\n", "line 1: \"\" is neither run nor known to hold no command"),
         ("a\n```console\nls\n```\n", "line 3: the block begins with no command"),
-        ("```sh mysql\nls\n```\n", "line 1: \"mysql\" is no database"),
+        ("```sh mysql\nls\n```\n", "line 1: \"mysql\" is not known"),
         ("```sh\nls\n", "line 1: the block is never closed"),
     ];
     for (text, fault) in rows {
