@@ -80,6 +80,7 @@ pub use days::AccountDays;
 use entry_position::{EntryDecision, EntrySchool};
 use erasure::EventText;
 use identify::Candidates;
+pub use reconstruct::telling;
 use referrals::Seat;
 use threshold::MovedAlone;
 
