@@ -4,8 +4,10 @@
 //! compare the two sides as sets.
 
 use sea_orm::QueryResult;
+use uuid::Uuid;
 
 use super::bulk::select_by_place;
+use super::packed::told;
 use super::requests::OF_REGISTER;
 use super::{Backend, Readable, Result};
 use crate::domain::ids::RequestId;
@@ -53,15 +55,56 @@ const BLOCKS: i64 = 256;
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Away`].
-pub async fn answered(
+pub async fn answered(from: &impl Readable, after: Place, begun: Micros) -> Result<(Vec<Answered>, Option<Place>)> {
+    match from.at().backend {
+        Backend::Sqlite => answered_rows(from, after, begun).await,
+        Backend::Postgres => answered_blocks(from, after, begun).await,
+    }
+}
+
+fn needs_event(begun: &str) -> String {
+    format!("rpc NOT IN ({MAY_CHANGE_NOTHING}) AND NOT (rpc IN ({OF_REGISTER}) AND recorded_at <= {begun})")
+}
+
+/// The next so many rows of SQLite, as one text: see [`super::packed`].
+async fn answered_rows(
+    from: &impl Readable,
+    Place(after): Place,
+    begun: Micros,
+) -> Result<(Vec<Answered>, Option<Place>)> {
+    let sql = format!(
+        "SELECT MAX(row), json_group_array(json_array(actor, hex(request_id), recorded_at, needs_event)) FROM \
+         (SELECT rowid AS row, actor, request_id, recorded_at, {} AS needs_event FROM requests \
+         WHERE rowid > $2 ORDER BY rowid LIMIT {ROWS})",
+        needs_event("$1")
+    );
+    let read = |row: &QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    let found = select_by_place(&from.at(), &sql, vec![begun.0.into(), after.into()], read).await?;
+    let (last, rows): (Option<i64>, String) = found.into_iter().next().unwrap_or((None, "[]".to_owned()));
+    let rows = told::<(String, Uuid, i64, i64)>(&rows)?.into_iter();
+    let answered = rows.map(|(actor, request, recorded, needs_event)| Answered {
+        actor,
+        request: RequestId(request),
+        recorded: Micros(recorded),
+        needs_event: needs_event == 1,
+    });
+    Ok((answered.collect(), last.map(Place)))
+}
+
+/// What is in the next so many blocks of PostgreSQL.
+async fn answered_blocks(
     from: &impl Readable,
     Place(after): Place,
     begun: Micros,
 ) -> Result<(Vec<Answered>, Option<Place>)> {
     let conn = from.at();
-    let columns = format!(
-        "actor, request_id, recorded_at, rpc NOT IN ({MAY_CHANGE_NOTHING}) \
-         AND NOT (rpc IN ({OF_REGISTER}) AND recorded_at <= $1)"
+    let sql = "SELECT pg_relation_size('requests') / current_setting('block_size')::bigint";
+    let blocks = select_by_place(&conn, sql, vec![], |row| Ok(row.try_get_by_index::<i64>(0)?)).await?;
+    let upto = after.saturating_add(BLOCKS);
+    let sql = format!(
+        "SELECT actor, request_id, recorded_at, {} FROM requests \
+         WHERE ctid >= '({after},0)'::tid AND ctid < '({upto},0)'::tid",
+        needs_event("$1")
     );
     let read = |row: &QueryResult| {
         Ok(Answered {
@@ -71,25 +114,9 @@ pub async fn answered(
             needs_event: row.try_get_by_index(3)?,
         })
     };
-    match conn.backend {
-        Backend::Sqlite => {
-            let sql = format!("SELECT {columns}, rowid FROM requests WHERE rowid > $2 ORDER BY rowid LIMIT {ROWS}");
-            let read = |row: &QueryResult| Ok((read(row)?, row.try_get_by_index(4)?));
-            let page = select_by_place(&conn, &sql, vec![begun.0.into(), after.into()], read).await?;
-            let next = page.last().map(|(_, row)| Place(*row));
-            Ok((page.into_iter().map(|(answered, _)| answered).collect(), next))
-        }
-        Backend::Postgres => {
-            let sql = "SELECT pg_relation_size('requests') / current_setting('block_size')::bigint";
-            let blocks = select_by_place(&conn, sql, vec![], |row| Ok(row.try_get_by_index::<i64>(0)?)).await?;
-            let upto = after.saturating_add(BLOCKS);
-            let sql =
-                format!("SELECT {columns} FROM requests WHERE ctid >= '({after},0)'::tid AND ctid < '({upto},0)'::tid");
-            let page = select_by_place(&conn, &sql, vec![begun.0.into()], read).await?;
-            let next = blocks.first().is_some_and(|blocks| upto < *blocks).then_some(Place(upto));
-            Ok((page, next))
-        }
-    }
+    let page = select_by_place(&conn, &sql, vec![begun.0.into()], read).await?;
+    let next = blocks.first().is_some_and(|blocks| upto < *blocks).then_some(Place(upto));
+    Ok((page, next))
 }
 
 /// Answers that were given with no event of their moment, up to so many. What the register's record covers is judged from
