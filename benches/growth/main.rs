@@ -32,9 +32,11 @@ const SMALL: u32 = 1_000;
 /// Entries at which memory is looked at, beside the end.
 const EARLY: u32 = 100_000;
 /// Schools, and so offers: more than a year has.
-const SCHOOLS: u32 = 4_000;
-/// Offers with an award to draw on: three entries each, and few enough for [`SMALL`].
+const SCHOOLS: u32 = 20_000;
+/// Offers with an award in the short ledger: three entries each, and few enough for [`SMALL`].
 const DRAWN_ON: usize = 300;
+/// Offers that get one for the long ledger too: a draw reads the events of its offer, so no award has thousands of draws.
+const DRAWN_ON_LATER: usize = 15_700;
 /// What is awarded under each of them in pence, all that the cap allows; drawn on by the penny.
 const CAP: i64 = 1_000_000;
 /// Entries that a draw makes: one on the cap, one on the fund.
@@ -93,18 +95,13 @@ async fn run(args: &Args, place: &Place) {
     let mut clients = client(&server.url, CONNECTIONS).await;
     eprintln!("{}: {SCHOOLS} offers are made, contacted and accepted", place.name());
     let mut offers = money::prepare(&mut clients, SCHOOLS).await;
-    let drawn_on = offers.drain(..DRAWN_ON);
-    let awards = at_once(&clients, drawn_on, |client, offer| async move {
-        let award = client.award(offer.clone(), CAP).await;
-        client.start(offer).await;
-        award
-    });
-    let awards = awards.await;
+    let mut awards = drawable(&clients, offers.drain(..DRAWN_ON)).await;
     grow(place, "small_base", &clients, &awards, SMALL).await;
     server.stop();
     place.copy("small_base", "large");
     let server = Server::start_on(&place.url("large")).await;
     let clients = client(&server.url, CONNECTIONS).await;
+    awards.extend(drawable(&clients, offers.drain(..DRAWN_ON_LATER)).await);
     let mut looked_at = vec![EARLY.min(args.entries), args.entries];
     looked_at.dedup();
     for entries in looked_at {
@@ -113,6 +110,16 @@ async fn run(args: &Args, place: &Place) {
     }
     server.stop();
     rates(args, place, &Offers::new(offers)).await;
+}
+
+/// Awards all that the cap allows under each of these offers, and starts it; answers the awards.
+async fn drawable(clients: &[Client], offers: impl Iterator<Item = String>) -> Vec<String> {
+    let made = at_once(clients, offers, |client, offer| async move {
+        let award = client.award(offer.clone(), CAP).await;
+        client.start(offer).await;
+        award
+    });
+    made.await
 }
 
 /// Draws a penny after the other until the ledger has so many entries.

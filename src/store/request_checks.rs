@@ -1,12 +1,15 @@
 //! Stored answers beside the records, for `verify`: each was given with an event, and each event was answered.
 //!
-//! The databases do the comparing, as sets: neither side is read into memory.
+//! `verify` reads the answers once, page by page in the order they lie in. Where that shows a difference, the databases
+//! compare the two sides as sets.
 
 use sea_orm::QueryResult;
+use uuid::Uuid;
 
 use super::bulk::select_by_place;
+use super::packed::told;
 use super::requests::OF_REGISTER;
-use super::{Readable, Result};
+use super::{Backend, Readable, Result};
 use crate::domain::ids::RequestId;
 use crate::domain::time::Micros;
 
@@ -24,6 +27,97 @@ const MAY_CHANGE_NOTHING: &str = "'OfferService/IdentifyOffers', 'TermsService/L
 /// What the program does by itself is nobody's request, and an approval that states nothing was opened before its request
 /// was kept.
 const NOT_ASKED: &str = "kind = 'rules_adopted' OR (kind = 'approval_opened' AND body NOT LIKE '%\"statement\":%')";
+
+/// A stored answer, as far as records tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Whose request it was, as stored.
+    pub actor: String,
+    /// Its id.
+    pub request: RequestId,
+    /// When it was answered.
+    pub recorded: Micros,
+    /// Whether a record has an event of it for certain.
+    pub needs_event: bool,
+}
+
+/// Up to where the answers were read: a row's number on SQLite, a block's on PostgreSQL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place(i64);
+
+/// Rows read at a time on SQLite.
+const ROWS: i64 = 10_000;
+/// Blocks read at a time on PostgreSQL, of 8 KiB each unless it was built otherwise.
+const BLOCKS: i64 = 256;
+
+/// A page of stored answers after a place, and the place after it while there may be more. What the register's record covers
+/// needs an event from its beginning on.
+///
+/// # Errors
+/// [`super::StoreError::Unreadable`]; [`super::StoreError::Away`].
+pub async fn answered(from: &impl Readable, after: Place, begun: Micros) -> Result<(Vec<Answered>, Option<Place>)> {
+    match from.at().backend {
+        Backend::Sqlite => answered_rows(from, after, begun).await,
+        Backend::Postgres => answered_blocks(from, after, begun).await,
+    }
+}
+
+fn needs_event(begun: &str) -> String {
+    format!("rpc NOT IN ({MAY_CHANGE_NOTHING}) AND NOT (rpc IN ({OF_REGISTER}) AND recorded_at <= {begun})")
+}
+
+/// The next so many rows of SQLite, as one text: see [`super::packed`].
+async fn answered_rows(
+    from: &impl Readable,
+    Place(after): Place,
+    begun: Micros,
+) -> Result<(Vec<Answered>, Option<Place>)> {
+    let sql = format!(
+        "SELECT MAX(row), json_group_array(json_array(actor, hex(request_id), recorded_at, needs_event)) FROM \
+         (SELECT rowid AS row, actor, request_id, recorded_at, {} AS needs_event FROM requests \
+         WHERE rowid > $2 ORDER BY rowid LIMIT {ROWS})",
+        needs_event("$1")
+    );
+    let read = |row: &QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    let found = select_by_place(&from.at(), &sql, vec![begun.0.into(), after.into()], read).await?;
+    let (last, rows): (Option<i64>, String) = found.into_iter().next().unwrap_or((None, "[]".to_owned()));
+    let rows = told::<(String, Uuid, i64, i64)>(&rows)?.into_iter();
+    let answered = rows.map(|(actor, request, recorded, needs_event)| Answered {
+        actor,
+        request: RequestId(request),
+        recorded: Micros(recorded),
+        needs_event: needs_event == 1,
+    });
+    Ok((answered.collect(), last.map(Place)))
+}
+
+/// What is in the next so many blocks of PostgreSQL.
+async fn answered_blocks(
+    from: &impl Readable,
+    Place(after): Place,
+    begun: Micros,
+) -> Result<(Vec<Answered>, Option<Place>)> {
+    let conn = from.at();
+    let sql = "SELECT pg_relation_size('requests') / current_setting('block_size')::bigint";
+    let blocks = select_by_place(&conn, sql, vec![], |row| Ok(row.try_get_by_index::<i64>(0)?)).await?;
+    let upto = after.saturating_add(BLOCKS);
+    let sql = format!(
+        "SELECT actor, request_id, recorded_at, {} FROM requests \
+         WHERE ctid >= '({after},0)'::tid AND ctid < '({upto},0)'::tid",
+        needs_event("$1")
+    );
+    let read = |row: &QueryResult| {
+        Ok(Answered {
+            actor: row.try_get_by_index(0)?,
+            request: RequestId(row.try_get_by_index(1)?),
+            recorded: Micros(row.try_get_by_index(2)?),
+            needs_event: row.try_get_by_index(3)?,
+        })
+    };
+    let page = select_by_place(&conn, &sql, vec![begun.0.into()], read).await?;
+    let next = blocks.first().is_some_and(|blocks| upto < *blocks).then_some(Place(upto));
+    Ok((page, next))
+}
 
 /// Answers that were given with no event of their moment, up to so many. What the register's record covers is judged from
 /// its beginning on.
@@ -51,12 +145,17 @@ pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<Diff
          WHERE kind NOT IN ('record_begun', 'import_found', 'approval_found', 'answer_found') \
          EXCEPT SELECT actor, request_id, recorded_at FROM requests ORDER BY 1, 2 LIMIT {limit}"
     );
-    let mut found = select_by_place(&from.at(), &sql, vec![], differing).await?;
-    // Terms are loaded at one moment and answered at another.
+    select_by_place(&from.at(), &sql, vec![], differing).await
+}
+
+/// Programmes whose terms were loaded by a call that has no answer. They are loaded at one moment and answered at another.
+///
+/// # Errors
+/// [`super::StoreError::Unreadable`]; [`super::StoreError::Away`].
+pub async fn of_terms(from: &impl Readable) -> Result<Vec<DifferingRequest>> {
     let sql = "SELECT e.actor, e.request_id FROM events e WHERE e.kind = 'rules_adopted' AND e.actor <> 'tsio' \
                AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.actor = e.actor AND r.request_id = e.request_id)";
-    found.extend(select_by_place(&from.at(), sql, vec![], differing).await?);
-    Ok(found)
+    select_by_place(&from.at(), sql, vec![], differing).await
 }
 
 /// Answers that wait, or no longer wait, for another approval than the one that their call opened.

@@ -6,6 +6,7 @@ use tonic::Code;
 use tsio::proto::{DrawAwardRequest, DrawAwardResponse, RecipientKind, draw_award_request};
 
 use crate::client::{Client, YEAR, fresh, reason};
+use crate::files::Folder;
 use crate::harness::{Db, Server, both, cli};
 use crate::money::{
     Claim, DAY, Much, PROVIDER, WITH_LEADER, WITH_PARTNER, amounts, funded, given, limit, moved, npqel, npqel_of,
@@ -13,13 +14,14 @@ use crate::money::{
 };
 use crate::past::proved;
 use crate::race::{fees as fees_in, of_kind};
-use crate::samples::{august, done, refused_for, text, verified};
+use crate::samples::{august, done, path, refused_for, text, verified};
 use crate::texts::{taken_before, violations};
 
 both!(
     look_alike_letters_pay_nothing_twice,
     a_reference_of_an_earlier_version_is_answered_still,
     an_invoice_belongs_to_its_issuer,
+    a_renamed_partner_is_the_same_issuer,
     what_is_said_of_an_invoice_is_checked,
     an_invoice_is_paid_in_parts,
     two_programmes_pay_no_more_than_the_total,
@@ -170,6 +172,36 @@ async fn an_invoice_belongs_to_its_issuer(db: Db) {
     assert_eq!(refund("300", &["--invoice", "no.7a"]).code, 0);
     done(&server, &draw(&two, "1", &["--invoice", "NO7A"]));
     verified(&db);
+}
+
+/// The invoice of a partner trust was paid again once a newer register had the trust under another name.
+async fn a_renamed_partner_is_the_same_issuer(db: Db) {
+    let (server, folder) = (august(&db), Folder::new());
+    funded(&server, "credit", "9000");
+    let offers = [910_001, 910_003].map(|urn| taken(&server, urn));
+    let credit = |offer: &str| given(&server, "credit", offer, &[&["--amount", "2000"], &WITH_PARTNER[..]].concat());
+    let [one, two] = offers.each_ref().map(|offer| credit(offer));
+    offers.iter().for_each(|offer| started(&server, offer));
+    let whole = ["--invoice", "INV-1"];
+    let part = ["--invoice", "INV-2", "--total", "300"];
+    let before = done(&server, &draw(&one, "300", &whole));
+    done(&server, &draw(&one, "100", &part));
+    let groups = std::fs::read_to_string(path("gias_groups_2022-03.csv")).unwrap();
+    let renamed = groups.replace("Alderquill Learning Trust", "Quern Hill Schools");
+    assert_ne!(groups, renamed);
+    let renamed = folder.write("groups.csv", renamed.into_bytes());
+    done(&server, &["import", "register", &renamed, "--as-at", "2022-03-31"]);
+    for issuer in [&[][..], &["--issuer", "Quern Hill Schools"], &["--issuer", "Alderquill Learning Trust"]] {
+        refused_for(&server, "INVOICE_PAID", &draw(&two, "1", &[&whole[..], issuer].concat()));
+    }
+    // Its parts are paid on, under the name of the first, and up to the one total.
+    let second = done(&server, &draw(&two, "150", &part));
+    assert_eq!(last_invoice(&second), [last_invoice(&before)[0].clone(), json!("INV-2"), json!(30_000)]);
+    refused_for(&server, "CLAIM_TOTAL_EXCEEDED", &draw(&one, "51", &part));
+    let new = done(&server, &draw(&two, "1", &["--invoice", "INV-3"]));
+    assert_eq!(last_invoice(&new), [json!("Quern Hill Schools"), json!("INV-3"), Value::Null]);
+    server.stop();
+    proved(&db);
 }
 
 /// Everything that is wrong with what is said of an invoice is named at once.

@@ -15,6 +15,7 @@ use crate::domain::judgement::MonthRow;
 use crate::domain::offer::Recipient;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::terms::{Terms, Test};
+use crate::domain::time::Micros;
 use crate::store::cited::{Group, Member, Of, Predecessor};
 use crate::store::events::StoredEvent;
 use crate::store::imports::{Import, Kind};
@@ -36,6 +37,11 @@ impl Imports {
     pub(super) async fn load(from: &impl Readable, register: Arc<register::Fold>) -> Result<Self> {
         let stored = readable(imports::ever_landed(from).await)?.into_iter().map(|it| (it.id, it)).collect();
         Ok(Self { stored, register })
+    }
+
+    /// When the register's record began.
+    pub(super) fn register_begun(&self) -> Micros {
+        self.register.begun()
     }
 
     /// Whether an import counted after this event of the register's record.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::calls::Calls;
 use super::cited::{Cited, Imports};
 use super::compare::compare;
 use super::decide::Deciding;
@@ -65,22 +66,23 @@ pub(super) struct Folded {
     pub(super) cited: Option<Seq>,
 }
 
-/// Folds one book, whose terms are stored under this hash, and compares. Events, entries and the fold run beside each
+/// Folds one book, whose terms are stored under this hash, and compares; adds its calls. Events, entries and the fold run beside each
 /// other.
 pub(super) async fn book(
     store: &Store,
     snapshot: &ReadTx,
     (facts, terms): (Facts, Hash),
-    imports: &Arc<Imports>,
-) -> Result<Report> {
+    (imports, calls): (&Arc<Imports>, Calls),
+) -> Result<(Report, Calls)> {
     let programme = facts.programme.programme.clone();
     let last = (events::last(snapshot, &programme).await?, entries::last(snapshot, &programme).await?);
     let (pages, waiting) = mpsc::channel(AHEAD);
     let (ledger, moved) = mpsc::channel(AHEAD);
     let (scheme, imports) = (Arc::clone(&facts.programme.scheme), Arc::clone(imports));
+    let calls = (calls, imports.register_begun());
     let deciding = Deciding::new(Arc::clone(&imports));
     let of = Of { programme: programme.clone(), terms: scheme, imports, last: last.0 };
-    let folding = tokio::task::spawn_blocking(move || Fold::new(facts, deciding, moved).run(waiting));
+    let folding = tokio::task::spawn_blocking(move || Fold::new(facts, deciding, calls, moved).run(waiting));
     // Dropped with this future, when the caller is gone, it is aborted; the fold ends as its channels are closed.
     let mut entries = JoinSet::new();
     entries.spawn(read_entries(store.clone(), programme.clone(), last.1, ledger));
@@ -88,10 +90,10 @@ pub(super) async fn book(
     while let Some(ended) = entries.join_next().await {
         ended.map_err(|error| AppError::Bug(error.to_string()))??;
     }
-    let (folded, mut report) = folding.await.map_err(|error| AppError::Bug(error.to_string()))?;
+    let (folded, mut report, calls) = folding.await.map_err(|error| AppError::Bug(error.to_string()))?;
     read?;
     compare(snapshot, &folded, terms, &mut report).await?;
-    Ok(report)
+    Ok((report, calls))
 }
 
 /// Reads all events up to the last of the snapshot, page by page, from the lowest number there can be: one that no writer
@@ -188,6 +190,8 @@ struct Beside {
 struct Fold {
     folded: Folded,
     deciding: Deciding,
+    /// The calls folded in, and when the register's record began.
+    calls: (Calls, Micros),
     /// The events of the call at hand, which is decided anew once all of them are there.
     call: Vec<Event>,
     beside: Vec<Beside>,
@@ -204,17 +208,17 @@ struct Fold {
 }
 
 impl Fold {
-    fn new(mut facts: Facts, deciding: Deciding, pages: mpsc::Receiver<Entries>) -> Self {
+    fn new(mut facts: Facts, deciding: Deciding, calls: (Calls, Micros), pages: mpsc::Receiver<Entries>) -> Self {
         facts.movements = Movements::summed();
         let report = Report::new(facts.programme.programme.clone());
         let folded =
             Folded { facts, next_entry: EntrySeq(1), placed: HashMap::new(), moved: HashSet::new(), cited: None };
         let (call, beside, ahead) = (Vec::new(), Vec::new(), Vec::new().into_iter());
         let (stored_as, texts, recorded) = (Vec::new(), Texts::default(), Micros(i64::MIN));
-        Self { folded, deciding, call, beside, report, ahead, pages, stored_as, texts, recorded }
+        Self { folded, deciding, calls, call, beside, report, ahead, pages, stored_as, texts, recorded }
     }
 
-    fn run(mut self, mut pages: mpsc::Receiver<Page>) -> (Folded, Report) {
+    fn run(mut self, mut pages: mpsc::Receiver<Page>) -> (Folded, Report, Calls) {
         while let Some(page) = pages.blocking_recv() {
             self.page(page);
         }
@@ -223,7 +227,7 @@ impl Fold {
             self.number(&entry, None);
         }
         self.texts.compare(&mut self.report);
-        (self.folded, self.report)
+        (self.folded, self.report, self.calls.0)
     }
 
     fn page(&mut self, Page { events, texts, cited }: Page) {
@@ -253,6 +257,7 @@ impl Fold {
                 }
                 Err(why) => {
                     self.settle();
+                    self.calls.0.lack_some();
                     self.report.differs(format!("event {seq}: it cannot be read: {why}"));
                     let stored_as = std::mem::take(&mut self.stored_as);
                     self.owners(stored_as);
@@ -388,6 +393,7 @@ impl Fold {
     fn settle(&mut self) {
         let (call, beside) = (std::mem::take(&mut self.call), std::mem::take(&mut self.beside));
         self.deciding.decide(&call, &mut self.folded.facts, &mut self.report);
+        self.calls.0.call(&call, self.calls.1);
         for (event, Beside { stored_as, organisation }) in call.iter().zip(beside) {
             self.apply(event);
             if let (Some(award), Some(key)) = (event.body.award(), organisation) {

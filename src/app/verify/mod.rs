@@ -5,6 +5,7 @@
 //! compared, and every difference is named. A row that cannot be read is one, and hides no other. So is the schema. Every call is
 //! decided anew, by the functions that decide commands: what the rules of its time do not allow is a difference too.
 
+mod calls;
 mod cited;
 mod compare;
 mod decide;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use self::calls::Calls;
 use self::cited::Imports;
 use super::terms::Loaded;
 use super::{AppError, Result};
@@ -136,28 +138,17 @@ impl Report {
 /// there is no record to say it of.
 pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<Expected>) -> Result<Vec<Report>> {
     let snapshot = store.snapshot().await?;
-    let wanted = |name: &str| only.is_none_or(|only| only.as_str() == name);
-    let register = Arc::new(register::fold(&snapshot).await?);
-    let imports = Arc::new(Imports::load(&snapshot, Arc::clone(&register)).await?);
-    let Rows { rows: all, keyless: mut stray } = books::terms_of_books(&snapshot).await?;
-    let mut reports = Vec::new();
-    for (name, terms) in all.into_iter().filter(|(name, _)| wanted(name)) {
-        match terms.and_then(|terms| Ok((begin(&terms)?, terms))) {
-            Ok((facts, terms)) => {
-                let mut report = fold::book(store, &snapshot, (facts, terms.sha256), &imports).await?;
-                loading::compare(&snapshot, &terms, &mut report).await?;
-                reports.push(report);
-            }
-            Err(wrong) => stray.push(format!("terms of {name}: {wrong}")),
-        }
-    }
+    let (register, calls) = register::fold(&snapshot, Calls::new()).await?;
+    let register = Arc::new(register);
+    let (mut reports, calls, mut stray) = records(store, &snapshot, &register, calls, only).await?;
     if only.is_none() {
         for (table, programme) in loose::of_no_programme(&snapshot).await? {
             stray.push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
         }
     }
-    if wanted(RecordName::Register.as_str()) {
-        reports.push(register::compare(&snapshot, &register).await?);
+    if only.is_none_or(|only| *only == RecordName::Register) {
+        let calls = only.is_none().then_some(calls);
+        reports.push(register::compare(&snapshot, &register, calls).await?);
     }
     let notes = schema::compare(&snapshot, &mut stray).await?;
     match (reports.first_mut(), only) {
@@ -173,6 +164,38 @@ pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<E
         hold_against(&snapshot, &mut reports, expected).await?;
     }
     Ok(reports)
+}
+
+/// Proves the programmes' records, or only one; adds their calls, and says what there is no record to say it of.
+async fn records(
+    store: &Store,
+    snapshot: &ReadTx,
+    register: &Arc<register::Fold>,
+    mut calls: Calls,
+    only: Option<&RecordName>,
+) -> Result<(Vec<Report>, Calls, Vec<String>)> {
+    let imports = Arc::new(Imports::load(snapshot, Arc::clone(register)).await?);
+    let Rows { rows: all, keyless: mut stray } = books::terms_of_books(snapshot).await?;
+    if !stray.is_empty() {
+        calls.lack_some();
+    }
+    let mut reports = Vec::new();
+    for (name, terms) in all.into_iter().filter(|(name, _)| only.is_none_or(|only| only.as_str() == name)) {
+        match terms.and_then(|terms| Ok((begin(&terms)?, terms))) {
+            Ok((facts, terms)) => {
+                let own = calls.none();
+                let (mut report, own) = fold::book(store, snapshot, (facts, terms.sha256), (&imports, own)).await?;
+                calls.add(own);
+                loading::compare(snapshot, &terms, &mut report).await?;
+                reports.push(report);
+            }
+            Err(wrong) => {
+                calls.lack_some();
+                stray.push(format!("terms of {name}: {wrong}"));
+            }
+        }
+    }
+    Ok((reports, calls, stray))
 }
 
 /// The facts that a book begins with, under its terms as their text has them, whatever hash they are stored with.

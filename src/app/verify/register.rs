@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::calls::Calls;
 use super::{Report, Result};
 use crate::app::clock;
 use crate::domain::book::approval::{State, WITHDRAW_IMPORT};
@@ -33,26 +34,26 @@ pub(super) struct Fold {
     texts: BTreeMap<RegisterSeq, Hash>,
 }
 
-/// Reads and folds it over one snapshot.
-pub(super) async fn fold(snapshot: &ReadTx) -> Result<Fold> {
+/// Reads and folds it over one snapshot; adds its calls.
+pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(Fold, Calls)> {
     let report = Report::new(RecordName::Register);
     let mut fold = Fold { state: RegisterState::default(), report, texts: BTreeMap::new() };
     let mut first = Seq(i64::MIN);
     loop {
         let page = record::page(snapshot, first, PAGE).await?;
         let next = page.last().and_then(|it| it.seq.0.checked_add(1)).map(Seq);
-        page.into_iter().for_each(|event| fold.event(event));
+        page.into_iter().for_each(|event| fold.event(event, &mut calls));
         match next {
             Some(next) => first = next,
             None => break,
         }
     }
     fold.report.unfinished(&fold.state);
-    Ok(fold)
+    Ok((fold, calls))
 }
 
-/// Holds the tables against what it comes to.
-pub(super) async fn compare(snapshot: &ReadTx, fold: &Fold) -> Result<Report> {
+/// Holds the tables against what it comes to, and stored answers against the calls of all records, where all were read.
+pub(super) async fn compare(snapshot: &ReadTx, fold: &Fold, calls: Option<Calls>) -> Result<Report> {
     let Fold { state, report, texts } = fold;
     let mut report = report.clone();
     compare_head(snapshot, &mut report).await?;
@@ -61,12 +62,17 @@ pub(super) async fn compare(snapshot: &ReadTx, fold: &Fold) -> Result<Report> {
     compare_texts(texts, &salts, (state, &stored), &mut report);
     compare_approvals(&state.approvals, &stored, &mut report);
     compare_imports(snapshot, state, &stored, &mut report).await?;
-    compare_requests(snapshot, state, &mut report).await?;
+    compare_requests(snapshot, fold.begun(), calls, &mut report).await?;
     Ok(report)
 }
 
 impl Fold {
-    fn event(&mut self, stored: record::StoredRegisterEvent) {
+    /// When the record began; never, where it did not.
+    pub(super) fn begun(&self) -> Micros {
+        self.state.begun.unwrap_or(Micros(i64::MAX))
+    }
+
+    fn event(&mut self, stored: record::StoredRegisterEvent, calls: &mut Calls) {
         let Self { state, report, texts } = self;
         let record::StoredRegisterEvent { seq, hash, recorded } = stored;
         let expected = report.seq.0.saturating_add(1);
@@ -85,11 +91,15 @@ impl Fold {
                     report.differs(format!("event {seq}: its kind is {:?}, its body says {kind}", recorded.kind));
                 }
                 texts.extend(event.text_hash.map(|hash| (seq, hash)));
+                calls.register_event(event);
                 for wrong in state.apply(event, clock::moment(event.recorded)) {
                     report.differs(format!("event {seq}: {wrong}"));
                 }
             }
-            Err(why) => report.differs(format!("event {seq}: it cannot be read: {why}")),
+            Err(why) => {
+                calls.lack_some();
+                report.differs(format!("event {seq}: it cannot be read: {why}"));
+            }
         }
         report.seq = seq;
         // One that cannot be read still says what the next is chained to.
@@ -270,17 +280,24 @@ async fn compare_rows(snapshot: &ReadTx, id: ImportId, recorded: &RecordedImport
 
 /// Stored answers and the events they were given with, of all records: a request id belongs to its caller and to no
 /// programme.
-async fn compare_requests(snapshot: &ReadTx, state: &RegisterState, report: &mut Report) -> Result<()> {
-    let begun = state.begun.unwrap_or(Micros(i64::MAX));
-    for it in request_checks::without_event(snapshot, begun, NAMED_REQUESTS).await? {
-        report.differs(format!(
-            "request {} of {}: it was answered, and has no event of that moment",
-            it.request, it.actor
-        ));
+async fn compare_requests(snapshot: &ReadTx, begun: Micros, calls: Option<Calls>, report: &mut Report) -> Result<()> {
+    let agree = match calls {
+        Some(calls) => calls.agree(snapshot, begun).await?,
+        None => false,
+    };
+    if !agree {
+        for it in request_checks::without_event(snapshot, begun, NAMED_REQUESTS).await? {
+            let what = "it was answered, and has no event of that moment";
+            report.differs(format!("request {} of {}: {what}", it.request, it.actor));
+        }
+        for it in request_checks::without_answer(snapshot, NAMED_REQUESTS).await? {
+            let what = "it has an event, and no answer of that moment";
+            report.differs(format!("request {} of {}: {what}", it.request, it.actor));
+        }
     }
-    for it in request_checks::without_answer(snapshot, NAMED_REQUESTS).await? {
-        report
-            .differs(format!("request {} of {}: it has an event, and no answer of that moment", it.request, it.actor));
+    for it in request_checks::of_terms(snapshot).await? {
+        let what = "it has an event, and no answer of that moment";
+        report.differs(format!("request {} of {}: {what}", it.request, it.actor));
     }
     for it in request_checks::of_other_approvals(snapshot, NAMED_REQUESTS).await? {
         let what = "its answer is not that of the approval it opened";

@@ -23,7 +23,8 @@ use crate::domain::time::{Micros, Now};
 use crate::store::books::Head;
 use crate::store::requests::Stored;
 use crate::store::{
-    Failure, Readable, StoreError, account_days, approvals, awards, claims, entries, events, group, offers, texts,
+    Failure, Readable, StoreError, account_days, approvals, awards, claims, entries, events, group, offers, register,
+    texts,
 };
 
 /// Why facts could not be loaded.
@@ -192,6 +193,10 @@ async fn load_claims(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     let again = paid.map(|it| it.reference.clone());
     let references: Vec<_> = asked.claims.iter().map(|(_, claim)| claim.reference.clone()).chain(again).collect();
     facts.claims = claims::payments(from, &references).await?;
+    let trusts: Vec<Uid> = issuing_trusts(asked, facts).collect();
+    if !trusts.is_empty() {
+        facts.trust_names = register::trust_names(from, &trusts).await?;
+    }
     let unnamed = asked.claims.iter().filter(|(_, claim)| claim.issuer.is_none());
     let unnamed: Vec<&Award> = unnamed.filter_map(|(award, _)| facts.awards.get(award)).collect();
     let mut organisations = Vec::new();
@@ -339,7 +344,6 @@ async fn load_most(
     if !trusts.is_empty() {
         read_after(facts, found.register)?;
     }
-    facts.trust_names = found.trusts.values().map(|it| (it.uid, it.name.clone())).collect();
     facts.trusts = eligibility::trust_answers(found.trusts);
     let stored = found.accounts.iter().map(|it| it.id).collect();
     found.accounts.into_iter().for_each(|it| facts.ledger.put(it));

@@ -184,7 +184,7 @@ impl Bundle<'_> {
             terms::Unit::Pence => (Unit::Pence, None),
             terms::Unit::HalfDays { day_rate } => (Unit::HalfDays, Some(day_rate)),
         };
-        let mismatch = limits::unit(format!("strand {id}"), unit, new.amount.unit());
+        let mismatch = limits::unit(|| format!("strand {id}"), unit, new.amount.unit());
         if mismatch.is_some() {
             line.limits.bar(mismatch);
             return Ok(line);

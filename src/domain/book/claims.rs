@@ -11,7 +11,7 @@ use super::limits::{Limits, subject};
 use crate::domain::Date;
 use crate::domain::award::claim::{ClaimPart, ClaimPayments, IssuerKey, NewClaim, other_letter_of_issuer};
 use crate::domain::award::{Award, Invoice, Reference, Support};
-use crate::domain::ids::{AwardId, OfferId};
+use crate::domain::ids::{AwardId, OfferId, Uid};
 use crate::domain::ledger::shown;
 use crate::domain::money::Pence;
 use crate::domain::refusal::{Limit, Reason, Refusal};
@@ -49,7 +49,7 @@ impl Facts {
             limits.bar(missing(award));
             return None;
         };
-        let issuer = self.issuer(award, new.issuer.as_deref()).map_err(|it| limits.bar(Some(it))).ok()?;
+        let issuer = self.issuer(award, new).map_err(|it| limits.bar(Some(it))).ok()?;
         let none = ClaimPayments::default();
         let payments = self.claims.get(&(issuer.key, new.reference.clone())).unwrap_or(&none);
         let named = |id| self.is_named(id, award.offer, reach);
@@ -101,8 +101,8 @@ impl Facts {
     }
 
     /// Who made out the invoices of an award, or this one.
-    fn issuer(&self, award: &Award, named: Option<&str>) -> Result<Issuer, Refusal> {
-        match (&award.support, named) {
+    fn issuer(&self, award: &Award, new: &NewClaim) -> Result<Issuer, Refusal> {
+        match (&award.support, new.issuer.as_deref()) {
             (Support::Npqel { provider, .. }, named) => {
                 let spelt = named.map(|it| self.programme.scheme.provider(it).unwrap_or(it));
                 match spelt.filter(|it| IssuerKey::of(it) != IssuerKey::of(provider)) {
@@ -111,11 +111,7 @@ impl Facts {
                 }
             }
             _ if self.rules < RulesVersion::V2 => Err(not_expected(award)),
-            (Support::Credit { partner }, named) => {
-                let registered = self.trust_names.get(partner).cloned();
-                let partner = registered.unwrap_or_else(|| format!("trust {partner}"));
-                Ok(Issuer::named(named.unwrap_or(&partner), &self.programme.scheme))
-            }
+            (Support::Credit { partner }, named) => Ok(self.partner_or(*partner, named, &new.reference)),
             (Support::Nle { .. } | Support::Nlg { .. }, Some(named)) => {
                 Ok(Issuer::named(named, &self.programme.scheme))
             }
@@ -124,6 +120,24 @@ impl Facts {
                 key.map(|key| Issuer { name: None, key }).ok_or_else(|| no_issuer(award))
             }
         }
+    }
+
+    /// The partner trust of credit, or whoever else is named. A trust that was renamed is one issuer: its invoice belongs to the
+    /// name under which it was paid first, else to that of the newest register.
+    fn partner_or(&self, partner: Uid, named: Option<&str>, reference: &Reference) -> Issuer {
+        let scheme = &self.programme.scheme;
+        let names = self.trust_names.get(&partner).map(Vec::as_slice).unwrap_or_default();
+        let unknown = format!("trust {partner}");
+        let newest = names.first().map_or(unknown.as_str(), String::as_str);
+        let issuer = Issuer::named(named.unwrap_or(newest), scheme);
+        let ever: Vec<Issuer> = names.iter().map(|it| Issuer::named(it, scheme)).collect();
+        if !ever.iter().any(|it| it.key == issuer.key) {
+            return issuer;
+        }
+        let paid = |it: &Issuer| self.claims.get(&(it.key, reference.clone()));
+        let stands = ever.iter().position(|it| paid(it).is_some_and(|paid| paid.standing().is_some()));
+        let first = stands.or_else(|| ever.iter().position(|it| paid(it).is_some()));
+        first.and_then(|at| ever.into_iter().nth(at)).unwrap_or(issuer)
     }
 
     /// An issuer as it is compared, by whichever of its names it is called.

@@ -49,22 +49,26 @@ const ACCEPTED: &str = "the offer was accepted";
 const STARTED: &str = "delivery started";
 
 /// Refuses a day before any of these, and names the last of them.
-pub(super) fn not_before(subject: String, on: Date, moments: impl IntoIterator<Item = Moment>) -> Option<Refusal> {
+pub(super) fn not_before(
+    subject: impl FnOnce() -> String,
+    on: Date,
+    moments: impl IntoIterator<Item = Moment>,
+) -> Option<Refusal> {
     let (what, other) = moments.into_iter().filter(|it| it.1 > on).max_by_key(|it| it.1)?;
-    let limit = Limit::plain("period", subject, format!("give a date on or after {other}"));
+    let limit = Limit::plain("period", subject(), format!("give a date on or after {other}"));
     Some(Refusal::of(Reason::DateOrder, format!("{on} lies before {what}, on {other}"), limit))
 }
 
 /// Refuses a day after any of these, and names the first of them.
-fn not_after(subject: String, on: Date, moments: impl IntoIterator<Item = Moment>) -> Option<Refusal> {
+fn not_after(subject: impl FnOnce() -> String, on: Date, moments: impl IntoIterator<Item = Moment>) -> Option<Refusal> {
     let (what, other) = moments.into_iter().filter(|it| it.1 < on).min_by_key(|it| it.1)?;
-    let limit = Limit::plain("period", subject, format!("give a date on or before {other}"));
+    let limit = Limit::plain("period", subject(), format!("give a date on or before {other}"));
     Some(Refusal::of(Reason::DateOrder, format!("{on} lies after {what}, on {other}"), limit))
 }
 
 /// Refuses a day before an award was made for what happens to it: as of no day is less than nothing of it promised.
 pub(super) fn before_award(award: &Award, on: Date) -> Option<Refusal> {
-    not_before(super::limits::subject(award), on, [("the award was made", award.on)])
+    not_before(|| super::limits::subject(award), on, [("the award was made", award.on)])
 }
 
 /// The day an offer was accepted.
@@ -97,7 +101,7 @@ impl Facts {
         if self.rules < RulesVersion::V2 {
             return None;
         }
-        not_before(format!("offer {}", offer.id), on, moments)
+        not_before(|| format!("offer {}", offer.id), on, moments)
     }
 
     /// What an offer is not closed before.
@@ -135,7 +139,7 @@ impl Facts {
         }
         let (least, from) = self.movements.spent_from(award.id, paid, on, wanted);
         let drawn = from.filter(|_| wanted > least).map(|from| ("what it takes back was drawn", from));
-        (least.max(0), not_before(super::limits::subject(award), on, drawn))
+        (least.max(0), not_before(|| super::limits::subject(award), on, drawn))
     }
 
     /// Refuses to draw, release or give back what of an award was not committed as of that day and each later one; answers
@@ -146,7 +150,7 @@ impl Facts {
         }
         let (least, from) = self.movements.committed_from(award.id, award.awarded, on, wanted);
         let gone = from.filter(|_| wanted > least).map(|from| ("what it takes was given back by an undo", from));
-        (least.max(0), not_before(super::limits::subject(award), on, gone))
+        (least.max(0), not_before(|| super::limits::subject(award), on, gone))
     }
 
     /// Corrects the day of the acceptance or of the start by a counter-event, between what it rests on and what rests on
@@ -181,8 +185,8 @@ impl Facts {
             let untold =
                 offer.accepted.filter(|_| milestone == Milestone::Accepted).and_then(|it| offer.untold(it.by, on));
             let rests_on = accepted(offer).filter(|_| milestone == Milestone::Started);
-            let early = not_before(subject(), on, rests_on);
-            let late = not_after(subject(), on, self.resting_on(offer, milestone));
+            let early = not_before(subject, on, rests_on);
+            let late = not_after(subject, on, self.resting_on(offer, milestone));
             let all = [state, missing, untold, early, late, self.before_programme(on)];
             Refusal::none_of(all.into_iter().flatten())?;
             let draft = Draft::of(offer.id, now.today, EventBody::DateCorrected { milestone, on });

@@ -108,12 +108,13 @@ pub(super) fn one_of(ways: &[Option<String>]) -> String {
 }
 
 /// Refuses an amount of another unit than the strand's.
-pub(super) fn unit(account: String, wanted: Unit, given: Unit) -> Option<Refusal> {
+pub(super) fn unit(account: impl FnOnce() -> String, wanted: Unit, given: Unit) -> Option<Refusal> {
     let name = |unit| match unit {
         Unit::Pence => "pence",
         Unit::HalfDays => "half-days",
     };
     (wanted != given).then(|| {
+        let account = account();
         let message = format!("{account} counts {}, not {}", name(wanted), name(given));
         let limit = Limit::plain("award", account, format!("give the amount in {}", name(wanted)));
         Refusal::of(Reason::UnitMismatch, message, limit)

@@ -80,6 +80,7 @@ pub use days::AccountDays;
 use entry_position::{EntryDecision, EntrySchool};
 use erasure::EventText;
 use identify::Candidates;
+pub use reconstruct::telling;
 use referrals::Seat;
 use threshold::MovedAlone;
 
@@ -120,7 +121,7 @@ pub struct Facts {
     /// Who issues the invoices of an award of leader time, as far as the commands ask: the leader's organisation.
     pub organisations: HashMap<AwardId, IssuerKey>,
     /// The names of trusts that issue invoices, as far as the commands ask.
-    pub trust_names: HashMap<Uid, String>,
+    pub trust_names: HashMap<Uid, Vec<String>>,
     /// The awards of fees of each leader, by the leader's key, as far as the commands ask.
     pub leaders: HashMap<String, Vec<AwardId>>,
     /// What was drawn without an invoice, by day and amount, of awards on which more is to be drawn so.

@@ -40,8 +40,9 @@ pub(super) fn ids_of(call: &[Event]) -> impl Iterator<Item = Uuid> + '_ {
     })
 }
 
-/// The event that says what was asked: of several it is the one that the others came with.
-pub(super) fn telling(call: &[Event]) -> Option<&Event> {
+/// The event of a call that says what was asked: of several it is the one that the others came with.
+#[must_use]
+pub fn telling(call: &[Event]) -> Option<&Event> {
     let tells = |it: &&Event| matches!(it.body, EventBody::Contacted { .. } | EventBody::ReferralApproved { .. });
     call.iter().find(tells).or_else(|| call.first())
 }

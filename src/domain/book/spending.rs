@@ -49,7 +49,7 @@ impl Facts {
         };
         if award.unit == Unit::HalfDays && award.support.has_bookings() {
             let free = award.committed().saturating_sub(award.booked());
-            limits.within(free, exceeded(award, free, Some(amount), &less_or_cancel(award, free, "book")));
+            limits.within(free, exceeded(award, free, Some(amount), || less_or_cancel(award, free, "book")));
         }
         limits.pass()?;
         let leader = leader.ok_or(Fault::Bug("a booking without a leader"))?;
@@ -89,7 +89,7 @@ impl Facts {
         limits.bar(self.outside(self.claims_window(), "time in which claims are paid", *on));
         limits.bar(before_award(award, *on));
         limits.bar(self.in_order(offer, *on, started(offer)));
-        let mismatch = amount.and_then(|it| limits::unit(subject(award), award.unit, it.unit()));
+        let mismatch = amount.and_then(|it| limits::unit(|| subject(award), award.unit, it.unit()));
         let comparable = mismatch.is_none();
         limits.bar(mismatch);
         let delivered = match booking.map(|it| open_booking(award, it)) {
@@ -107,7 +107,7 @@ impl Facts {
         let wanted = asked.or(days);
         if comparable && wanted.is_some() {
             let free = award.committed().saturating_sub(award.booked()).saturating_add(days.unwrap_or(0));
-            limits.within(free, exceeded(award, free, wanted, &less_or_cancel(award, free, "draw")));
+            limits.within(free, exceeded(award, free, wanted, || less_or_cancel(award, free, "draw")));
             if let Some((booking, days)) = delivered.zip(days) {
                 limits.within(days, more_than_booked(award, booking, days, wanted));
             }
@@ -174,11 +174,11 @@ impl Facts {
         limits.bar(check(lifecycle::Verb::Release, offer.state, offer.id).err());
         limits.bar(self.before_programme(on));
         limits.bar(before_award(award, on));
-        let mismatch = amount.and_then(|it| limits::unit(subject(award), award.unit, it.unit()));
+        let mismatch = amount.and_then(|it| limits::unit(|| subject(award), award.unit, it.unit()));
         let free = award.committed().saturating_sub(award.booked());
         if mismatch.is_none() {
             let wanted = asked.or((free > 0).then_some(free));
-            limits.within(free, exceeded(award, free, wanted, &less_or_cancel(award, free, "release")));
+            limits.within(free, exceeded(award, free, wanted, || less_or_cancel(award, free, "release")));
             let (least, early) = self.before_commitment(award, on, wanted.unwrap_or(0));
             limits.within(least, early);
         }
@@ -206,7 +206,7 @@ impl Facts {
         limits.bar(check(lifecycle::Verb::Refund, offer.state, offer.id).err());
         limits.bar(self.before_programme(*on));
         limits.bar(before_award(award, *on));
-        let mismatch = limits::unit(subject(award), award.unit, amount.unit());
+        let mismatch = limits::unit(|| subject(award), award.unit, amount.unit());
         let comparable = mismatch.is_none();
         limits.bar(mismatch);
         let paid =
@@ -219,7 +219,10 @@ impl Facts {
             };
         if comparable {
             let most = award.spent();
-            limits.within(most, exceeded(award, most, Some(wanted), "refund no more than was drawn and not refunded"));
+            limits.within(
+                most,
+                exceeded(award, most, Some(wanted), || "refund no more than was drawn and not refunded".to_owned()),
+            );
             let without = award.spent_without_invoice();
             match paid {
                 Some(paid) => {
@@ -227,7 +230,7 @@ impl Facts {
                     limits.within(left, claims::more_than_paid(award, paid, left, wanted));
                 }
                 None if (1..most).contains(&without) => {
-                    let remedy = "name the invoice to be refunded: so much was not drawn without one";
+                    let remedy = || "name the invoice to be refunded: so much was not drawn without one".to_owned();
                     limits.within(without, exceeded(award, without, Some(wanted), remedy));
                 }
                 None => {}
@@ -374,7 +377,7 @@ fn less_or_cancel(award: &Award, free: i64, verb: &str) -> String {
 }
 
 /// Refuses more of an award than there is; where none is wanted in particular, there is nothing at all.
-fn exceeded(award: &Award, most: i64, wanted: Option<i64>, remedy: &str) -> Option<Refusal> {
+fn exceeded(award: &Award, most: i64, wanted: Option<i64>, remedy: impl FnOnce() -> String) -> Option<Refusal> {
     if wanted.is_some_and(|it| it <= most) {
         return None;
     }
@@ -393,7 +396,7 @@ fn exceeded(award: &Award, most: i64, wanted: Option<i64>, remedy: &str) -> Opti
         available: Some(most),
         requested: wanted,
         largest: Some(most),
-        remedy: remedy.to_owned(),
+        remedy: remedy(),
     };
     Some(Refusal::of(Reason::AwardExceeded, message, limit))
 }

@@ -84,7 +84,7 @@ impl Book {
             (4002, TrustKind::Sat, true),
         ] {
             book.facts.trusts.insert(uid(n), TrustAnswer { kind, open });
-            book.facts.trust_names.insert(uid(n), format!("Trust {n}"));
+            book.facts.trust_names.insert(uid(n), vec![format!("Trust {n}"), format!("Once {n}")]);
         }
         let book = book.after("S", "body@4 school@5 accept:school@5").after("D", "body@4 school@5 accept:school@5");
         let book = book.after("T", "body@4 accept:trust@5").after("M", "body@4 accept:trust@5");

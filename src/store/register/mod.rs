@@ -10,10 +10,10 @@ pub mod search;
 
 use std::collections::HashMap;
 
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, QueryResult};
 
 use super::batch::Kind;
-use super::bulk::{among, numbers, select};
+use super::bulk::{among, numbers, select, select_by_place};
 use super::offers::{uid, urn};
 use super::together::{At, Columns, Together};
 use super::{Conn, Readable, Result, StoreError};
@@ -191,6 +191,30 @@ const TRUST: Columns =
 pub(super) fn read_trust(row: At<'_>) -> Result<Trust> {
     let (name, kind_name, status) = (row.get(1)?, row.get(3)?, row.get(4)?);
     Ok(Trust { uid: uid(row.get(0)?)?, name, kind: group_type(row.get(2)?)?, kind_name, status })
+}
+
+/// The names that landed files ever had for these trusts, replaced ones among them: those of the newest file first.
+///
+/// # Errors
+/// [`super::StoreError::Unreadable`]; [`super::StoreError::Away`].
+pub async fn trust_names(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Vec<String>>> {
+    let conn = from.at();
+    let among = among(&conn, "r.uid", 1);
+    let sql = format!(
+        "SELECT uid, name FROM (
+           SELECT r.uid, r.name, i.as_at, 2 AS priority
+             FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE i.state IN ('landed', 'replaced') AND {among}
+           UNION ALL
+           SELECT r.uid, r.group_name, i.as_at, 1
+             FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state IN ('landed', 'replaced') AND {among}
+         ) named GROUP BY uid, name ORDER BY uid, MAX(as_at) DESC, MAX(priority) DESC, name DESC"
+    );
+    let read = |row: &QueryResult| Ok((uid(row.try_get_by_index(0)?)?, row.try_get_by_index(1)?));
+    let mut names: HashMap<Uid, Vec<String>> = HashMap::new();
+    for (uid, name) in select_by_place(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))], read).await? {
+        names.entry(uid).or_default().push(name);
+    }
+    Ok(names)
 }
 
 /// A link between two schools.

@@ -315,12 +315,14 @@ impl Generator {
             let region = if self.one_in(3) { REGION } else { "" };
             return Command::CreateFund { strand: Strand::ALL[self.rng.usize(0..4)], region };
         }
-        // One that is over-committed is seldom, and left alone it soon clears itself.
+        // One that is over-committed is seldom, and left alone it soon clears itself: mostly more is asked of it.
         let over_committed = (0..known).find(|it| scheme.funds[*it].over_committed());
-        let fund = over_committed.filter(|_| self.one_in(2)).unwrap_or_else(|| self.rng.usize(0..known));
+        let over_committed = over_committed.filter(|_| self.one_in(2));
+        let fund = over_committed.unwrap_or_else(|| self.rng.usize(0..known));
+        let kinds = if over_committed.is_some() { 3..10 } else { 0..10 };
         let left = scheme.funds[fund].most_out();
         let near = |rng: &mut Rng| rng.i64(1..=left.max(10) * 3 / 2);
-        let wish = match self.rng.u32(0..10) {
+        let wish = match self.rng.u32(kinds) {
             0..5 => {
                 let most = if self.one_in(5) { 12_000_000 } else { 2_500_000 };
                 Wish::Allocate(fund, self.rng.i64(1..=most))
