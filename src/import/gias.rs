@@ -7,6 +7,7 @@ use super::aliases::{
     Column, ESTABLISHMENTS, Establishments as E, GROUPS, Groups as G, LINKS, Links as L, MEMBERSHIPS, Memberships as M,
 };
 use super::cells::Cells;
+use super::possible_dates::{self, Happened};
 use super::table::Row;
 use super::value;
 use crate::domain::Date;
@@ -63,6 +64,8 @@ impl Row for GroupRow {
         let status = group_status(cells, G::Status);
         let opened = cells.date(G::Opened);
         let closed = cells.date(G::Closed);
+        let happened = status.map_or(Happened::Nothing, Happened::from);
+        possible_dates::group(cells, happened, (G::Opened, opened), (G::Closed, closed));
         for column in [G::GroupId, G::CompaniesHouse] {
             let text = cells.text(column);
             if value::is_scientific(&text) {
@@ -126,6 +129,8 @@ impl Row for MembershipRow {
         let kind_name = cells.needed(M::KindName);
         let status = group_status(cells, M::Status);
         let joined = cells.date(M::Joined);
+        let happened = status.map_or(Happened::Nothing, Happened::from);
+        possible_dates::joining(cells, happened, (M::Joined, joined));
         let school_name = cells.needed(M::Name);
         let school_type = cells.needed(M::SchoolType);
         let la = cells.la(M::La);
@@ -173,6 +178,7 @@ impl Row for LinkRow {
         let link_urn = cells.number(L::LinkUrn);
         let link_type = cells.needed(L::LinkType);
         let on = cells.date(L::On);
+        possible_dates::too_early(cells, (L::On, on));
         let link_name = cells.text(L::LinkName).into_owned();
         let row = || Some(Self { urn: urn?, link_urn: link_urn?, link_name, link_type: link_type?, on });
         let row = row();
@@ -221,6 +227,8 @@ impl Row for EstablishmentRow {
         let status = cells.needed(E::Status);
         let opened = cells.date(E::Opened);
         let closed = cells.date(E::Closed);
+        let happened = status.as_deref().map_or(Happened::Nothing, Happened::of_school);
+        possible_dates::school(cells, happened, (E::Opened, opened), (E::Closed, closed));
         let row = || {
             Some(Self {
                 urn: urn?,
