@@ -364,6 +364,42 @@ mod tests {
         assert_eq!(parsed.problems, expected);
     }
 
+    /// Lines, how many of their rows are taken, the problems, and the notes.
+    type Repeated<'a> = (&'a [&'a str], usize, Vec<(u64, String)>, Vec<String>);
+
+    #[test]
+    fn a_row_that_was_not_taken_is_not_repeated() {
+        let header = "URN,LinkURN,LinkType,LinkName,LinkEstablishedDate";
+        let short = "is cut short: it has 3 columns, the header 5";
+        let blank = "is blank";
+        let same = |others| format!("the same URN, LinkURN and LinkType is on {others}; none of these rows is taken");
+        let once = |pair: &str| vec![format!("1 row(s) repeat another one cell for cell and were taken once: {pair}")];
+        #[rustfmt::skip]
+        let rows: [Repeated<'_>; 6] = [
+            // The row below the one that is cut short is the same, and whole.
+            (&["1,2,Successor", "1,2,Successor,,"],                       1, vec![(3, short.into())], vec![]),
+            (&["1,2,Successor", "1,2,Successor,,", "1,2,Successor,,"],    1, vec![(3, short.into())], once("line 5 is line 4")),
+            (&["1,2,Successor", "1,2,Successor,,", "1,2,Successor,Dale,"], 0, vec![(3, short.into()), (3, same("lines 4, 5")), (4, same("lines 3, 5")), (5, same("lines 3, 4"))], vec![]),
+            (&["1,2,,,", "1,2,,,"],                                       0, vec![(3, blank.into()), (4, blank.into())], vec![]),
+            (&["1,2,Successor,,", "1,2,Successor"],                       1, vec![], once("line 4 is line 3")),
+            (&["1,2,Successor,,", "1,2,Successor,,", "1,2,Successor,Dale,"], 0, vec![(3, same("lines 4, 5")), (4, same("lines 3, 5")), (5, same("lines 3, 4"))], vec![]),
+        ];
+        for (lines, taken, problems, notes) in rows {
+            let of_urns = |it: &&str| it.replacen("1,2,", "100012,100021,", 1);
+            let lines = lines.iter().map(of_urns).collect::<Vec<_>>().join("\n");
+            let file = format!("{header}\n100013,100022,Successor,,\n{lines}\n");
+            let Ok(RegisterFile::Links(parsed)) = read(&file) else { panic!("links") };
+            let found: Vec<_> = parsed.problems.into_iter().map(|it| (it.line, it.reason)).collect();
+            assert_eq!((parsed.rows.len() - 1, found, parsed.notes), (taken, problems, notes), "{lines}");
+        }
+
+        let file = "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name)\n\
+            100001,330,Hill,Community school,Open\n400001,660,Bryn,Community school,Open\n\
+            400001,660,Bryn,Community school,Open\n";
+        let Ok(RegisterFile::Establishments(parsed)) = read(file) else { panic!("establishments") };
+        assert_eq!((parsed.rows.len(), parsed.repeats, parsed.abroad, parsed.problems.len()), (1, 0, 2, 0));
+    }
+
     #[test]
     fn links_may_repeat_a_school_but_not_a_link() {
         let file = "\"URN\",\"LinkURN\",\"LinkName\",\"LinkType\",\"LinkEstablishedDate\"\n\
