@@ -14,7 +14,7 @@ use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
-use crate::domain::terms::{Terms, shipped};
+use crate::domain::terms::{Mistake, Terms, shipped};
 use crate::store::{Readable, WriteTx, books, register, requests};
 
 /// Bytes of a terms file: the shipped ones have about 8 KiB.
@@ -192,12 +192,15 @@ impl App {
         // Two servers that start at once load the same terms one after the other.
         register::lock(&tx).await?;
         let sha256 = Hash(Sha256::digest(text).into());
-        if let Some(row) = books::terms_of(&tx, &programme).await? {
-            if row.sha256 == sha256 {
-                return Ok((tx, Kept { row, terms, unchanged: true }));
-            }
+        let kept = books::terms_of(&tx, &programme).await?;
+        if let Some(row) = kept.clone().filter(|row| row.sha256 == sha256) {
+            return Ok((tx, Kept { row, terms, unchanged: true }));
+        }
+        // An earlier version took escapes in texts: what it stored is there already, and stays.
+        let unseen = Terms::unseen(file_name, text);
+        if !unseen.is_empty() || kept.is_some() {
             tx.rollback().await?;
-            return Err(in_use(&programme).into());
+            return Err(if unseen.is_empty() { in_use(&programme).into() } else { unsound(&unseen) });
         }
         let now = self.register_now(&tx).await?;
         let (text, loaded_by) = (text.to_owned(), by.actor.to_string());
@@ -210,11 +213,12 @@ impl App {
 }
 
 fn parse(file_name: &str, text: &str) -> Result<Terms> {
-    Terms::parse(file_name, text).map_err(|mistakes| {
-        let violation =
-            |it: &crate::domain::terms::Mistake| Violation::new(format!("{}:{}", it.file, it.line), &it.reason);
-        AppError::Invalid(mistakes.iter().map(violation).collect())
-    })
+    Terms::parse(file_name, text).map_err(|mistakes| unsound(&mistakes))
+}
+
+fn unsound(mistakes: &[Mistake]) -> AppError {
+    let violation = |it: &Mistake| Violation::new(format!("{}:{}", it.file, it.line), &it.reason);
+    AppError::Invalid(mistakes.iter().map(violation).collect())
 }
 
 fn in_use(programme: &Programme) -> Refusal {
@@ -225,4 +229,49 @@ fn in_use(programme: &Programme) -> Refusal {
         format!("programme {programme} has other terms, and offers are pinned to them"),
         limit,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::super::testing::{House, admin, programme};
+    use super::*;
+
+    async fn load(house: &House, text: &str) -> Result<Vec<u8>> {
+        let new = NewTerms {
+            request: RequestId(Uuid::new_v4()),
+            rpc: "TermsService/LoadTerms",
+            fingerprint: Hash([0; 32]),
+            file_name: "2021-22.toml",
+            text,
+            validate_only: false,
+            encode: |it| vec![u8::from(it.unchanged)],
+        };
+        house.app.load_terms(&admin("ann"), new).await
+    }
+
+    /// An earlier version took a text with an escape in it.
+    #[tokio::test]
+    async fn what_was_stored_with_an_escape_is_read_and_nothing_new_is_stored_so() {
+        let house = House::new().await;
+        let (_, shipped) = shipped()[0];
+        let year = shipped.replace("2022", "2027").replace("2021-22", "2026-27").replace("2021", "2026");
+        let hidden = year.replacen("name      = \"", "name      = \"\\u001b[31m", 1);
+        assert_ne!(hidden, year);
+        let refused = load(&house, &hidden).await;
+        assert!(matches!(&refused, Err(AppError::Invalid(found)) if found.len() == 1), "{refused:?}");
+
+        let tx = house.app.begin_write().await.unwrap();
+        let now = house.app.register_now(&tx).await.unwrap();
+        let sha256 = Hash(Sha256::digest(&hidden).into());
+        let (text, loaded_by) = (hidden.clone(), "ann".to_owned());
+        let row = books::LoadedTerms { programme: programme("2026-27"), text, sha256, loaded_by, loaded_at: now.at };
+        books::open_book(&tx, &row).await.unwrap();
+        tx.commit().await.unwrap();
+        let stored = house.app.terms(&programme("2026-27")).await.unwrap();
+        assert!(stored.terms.name().starts_with("\u{1b}[31m"), "{}", stored.terms.name());
+        assert_eq!(load(&house, &hidden).await, Ok(vec![1]), "it is there already");
+        assert!(matches!(load(&house, &year).await, Err(AppError::Refused(_))), "and it stays");
+    }
 }

@@ -43,13 +43,17 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
             format!("{file}:{line}: must have no control or invisible characters but line feeds and tabs; got {found}");
         return Err(Failure::Local("TERMS_UNSOUND", message));
     }
-    match domain::terms::Terms::parse(&file.display().to_string(), &text) {
-        Ok(terms) => {
+    let name = file.display().to_string();
+    let mut mistakes = domain::terms::Terms::unseen(&name, &text);
+    match domain::terms::Terms::parse(&name, &text) {
+        Ok(terms) if mistakes.is_empty() => {
             let rules = terms.rules().iter().map(|rule| rule.id.to_string()).collect();
             let programme = terms.programme().to_string();
-            Ok(out::answer(output, &CheckedView { file: file.display().to_string(), programme, rules })?)
+            Ok(out::answer(output, &CheckedView { file: name, programme, rules })?)
         }
-        Err(mistakes) => {
+        parsed => {
+            mistakes.extend(parsed.err().into_iter().flatten());
+            mistakes.sort();
             let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             Err(Failure::Local("TERMS_UNSOUND", lines.join("\n")))
         }

@@ -7,6 +7,7 @@ use super::aliases::{
     Column, ESTABLISHMENTS, Establishments as E, GROUPS, Groups as G, LINKS, Links as L, MEMBERSHIPS, Memberships as M,
 };
 use super::cells::Cells;
+use super::possible_dates::{self, Happened};
 use super::table::Row;
 use super::value;
 use crate::domain::Date;
@@ -63,6 +64,8 @@ impl Row for GroupRow {
         let status = group_status(cells, G::Status);
         let opened = cells.date(G::Opened);
         let closed = cells.date(G::Closed);
+        let happened = status.map_or(Happened::Nothing, Happened::from);
+        possible_dates::group(cells, happened, (G::Opened, opened), (G::Closed, closed));
         for column in [G::GroupId, G::CompaniesHouse] {
             let text = cells.text(column);
             if value::is_scientific(&text) {
@@ -126,6 +129,8 @@ impl Row for MembershipRow {
         let kind_name = cells.needed(M::KindName);
         let status = group_status(cells, M::Status);
         let joined = cells.date(M::Joined);
+        let happened = status.map_or(Happened::Nothing, Happened::from);
+        possible_dates::joining(cells, happened, (M::Joined, joined));
         let school_name = cells.needed(M::Name);
         let school_type = cells.needed(M::SchoolType);
         let la = cells.la(M::La);
@@ -173,6 +178,7 @@ impl Row for LinkRow {
         let link_urn = cells.number(L::LinkUrn);
         let link_type = cells.needed(L::LinkType);
         let on = cells.date(L::On);
+        possible_dates::too_early(cells, (L::On, on));
         let link_name = cells.text(L::LinkName).into_owned();
         let row = || Some(Self { urn: urn?, link_urn: link_urn?, link_name, link_type: link_type?, on });
         let row = row();
@@ -221,6 +227,8 @@ impl Row for EstablishmentRow {
         let status = cells.needed(E::Status);
         let opened = cells.date(E::Opened);
         let closed = cells.date(E::Closed);
+        let happened = status.as_deref().map_or(Happened::Nothing, Happened::of_school);
+        possible_dates::school(cells, happened, (E::Opened, opened), (E::Closed, closed));
         let row = || {
             Some(Self {
                 urn: urn?,
@@ -354,6 +362,42 @@ mod tests {
         let same = |other| format!("the same URN and Group UID is on line {other}; none of these rows is taken");
         let expected = [problem(5, "URN and Group UID", &same(6)), problem(6, "URN and Group UID", &same(5))];
         assert_eq!(parsed.problems, expected);
+    }
+
+    /// Lines, how many of their rows are taken, the problems, and the notes.
+    type Repeated<'a> = (&'a [&'a str], usize, Vec<(u64, String)>, Vec<String>);
+
+    #[test]
+    fn a_row_that_was_not_taken_is_not_repeated() {
+        let header = "URN,LinkURN,LinkType,LinkName,LinkEstablishedDate";
+        let short = "is cut short: it has 3 columns, the header 5";
+        let blank = "is blank";
+        let same = |others| format!("the same URN, LinkURN and LinkType is on {others}; none of these rows is taken");
+        let once = |pair: &str| vec![format!("1 row(s) repeat another one cell for cell and were taken once: {pair}")];
+        #[rustfmt::skip]
+        let rows: [Repeated<'_>; 6] = [
+            // The row below the one that is cut short is the same, and whole.
+            (&["1,2,Successor", "1,2,Successor,,"],                       1, vec![(3, short.into())], vec![]),
+            (&["1,2,Successor", "1,2,Successor,,", "1,2,Successor,,"],    1, vec![(3, short.into())], once("line 5 is line 4")),
+            (&["1,2,Successor", "1,2,Successor,,", "1,2,Successor,Dale,"], 0, vec![(3, short.into()), (3, same("lines 4, 5")), (4, same("lines 3, 5")), (5, same("lines 3, 4"))], vec![]),
+            (&["1,2,,,", "1,2,,,"],                                       0, vec![(3, blank.into()), (4, blank.into())], vec![]),
+            (&["1,2,Successor,,", "1,2,Successor"],                       1, vec![], once("line 4 is line 3")),
+            (&["1,2,Successor,,", "1,2,Successor,,", "1,2,Successor,Dale,"], 0, vec![(3, same("lines 4, 5")), (4, same("lines 3, 5")), (5, same("lines 3, 4"))], vec![]),
+        ];
+        for (lines, taken, problems, notes) in rows {
+            let of_urns = |it: &&str| it.replacen("1,2,", "100012,100021,", 1);
+            let lines = lines.iter().map(of_urns).collect::<Vec<_>>().join("\n");
+            let file = format!("{header}\n100013,100022,Successor,,\n{lines}\n");
+            let Ok(RegisterFile::Links(parsed)) = read(&file) else { panic!("links") };
+            let found: Vec<_> = parsed.problems.into_iter().map(|it| (it.line, it.reason)).collect();
+            assert_eq!((parsed.rows.len() - 1, found, parsed.notes), (taken, problems, notes), "{lines}");
+        }
+
+        let file = "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name)\n\
+            100001,330,Hill,Community school,Open\n400001,660,Bryn,Community school,Open\n\
+            400001,660,Bryn,Community school,Open\n";
+        let Ok(RegisterFile::Establishments(parsed)) = read(file) else { panic!("establishments") };
+        assert_eq!((parsed.rows.len(), parsed.repeats, parsed.abroad, parsed.problems.len()), (1, 0, 2, 0));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod header;
 mod limits;
 mod nearest;
 mod ofsted;
+mod possible_dates;
 mod records;
 mod refused;
 mod sniff;

@@ -6,6 +6,7 @@ use chrono::{Days, Months, NaiveDate};
 
 use super::aliases::{Column, OFSTED, Ofsted as Col};
 use super::cells::Cells;
+use super::possible_dates::{self, Happened};
 use super::table::Row;
 use super::value;
 use crate::domain::Date;
@@ -58,6 +59,7 @@ impl Row for OfstedRow {
         let name = cells.needed(Col::Name);
         let school_type = cells.needed(Col::SchoolType);
         let opened = cells.date(Col::Opened);
+        possible_dates::opening(cells, Happened::Opened, (Col::Opened, opened));
         let trust_uid = cells.number_if_given(Col::TrustUid);
         let current = judgement(cells, urn, &CURRENT);
         let previous = judgement(cells, urn, &PREVIOUS);

@@ -56,13 +56,23 @@ pub(super) trait Row: Sized {
     fn read(cells: &mut Cells<'_>) -> (Option<Self::Key>, Option<Self>);
 }
 
+/// Rows that are the same cell for cell.
+#[derive(Debug, Clone, Copy)]
+struct Same {
+    /// The line of the first one, by which their key is one key.
+    first: u64,
+    /// The line of the one that was taken.
+    taken: Option<u64>,
+}
+
 /// What has been read of a file so far.
 struct Reader<R: Row> {
     rows: Vec<(u64, R)>,
-    keys: Vec<(R::Key, u64)>,
+    /// The key of each row, the line of the first that is the same, and its own.
+    keys: Vec<(R::Key, u64, u64)>,
     read: usize,
-    /// The line of each row, by the hash of its cells.
-    lines: HashMap<[u8; 32], u64>,
+    /// The rows by the hash of their cells.
+    same: HashMap<[u8; 32], Same>,
     /// Lines that repeat another one, with that one.
     repeats: Vec<(u64, u64)>,
     /// Lines of other countries, with the code of their local authority.
@@ -81,7 +91,7 @@ pub(super) fn read<R: Row>(
         rows: Vec::new(),
         keys: Vec::new(),
         read: 0,
-        lines: HashMap::new(),
+        same: HashMap::new(),
         repeats: Vec::new(),
         abroad: Vec::new(),
         problems: Problems::up_to(reading.limits.problems),
@@ -106,26 +116,40 @@ impl<R: Row> Reader<R> {
     fn take(&mut self, records: &Records<'_>, places: &Places, reading: &Reading) {
         self.read += 1;
         let line = records.line;
-        let first = *self.lines.entry(hash(&records.row, places)).or_insert(line);
-        if first != line {
-            self.repeats.push((line, first));
-            return;
-        }
         let mut cells = Cells::of((&records.row, line), places, R::TABLE, reading.as_at);
         let (key, row) = R::read(&mut cells);
-        self.keys.extend(key.map(|key| (key, line)));
+        let hash = hash(&records.row, places);
+        let mut same = self.same.get(&hash).copied().unwrap_or(Same { first: line, taken: None });
+        self.keys.extend(key.map(|key| (key, same.first, line)));
+        // One that repeats a row with problems is a row with problems, or is good where that one is cut short.
+        match same.taken {
+            Some(taken) => self.repeats.push((line, taken)),
+            None => {
+                same.taken = self.judge(records, places, cells, row).then_some(line);
+                self.same.insert(hash, same);
+            }
+        }
+    }
+
+    /// Takes a row, or explains why not; answers whether it was taken.
+    fn judge(&mut self, records: &Records<'_>, places: &Places, mut cells: Cells<'_>, row: Option<R>) -> bool {
+        let line = records.line;
         if let Some(reason) = malformed(records, places) {
             self.problems.note(RowProblem { line, column: "(row)".to_owned(), reason });
-            return;
+            return false;
         }
         self.order.look_at(&records.row, line);
         self.order.read_either_way(cells.either_way);
         cells.find_controls();
         match (cells.abroad, row) {
             (Some(code), _) => self.abroad.push((line, code)),
-            (None, Some(row)) if cells.problems.is_empty() => self.rows.push((line, row)),
+            (None, Some(row)) if cells.problems.is_empty() => {
+                self.rows.push((line, row));
+                return true;
+            }
             (None, _) => cells.problems.into_iter().for_each(|problem| self.problems.note(problem)),
         }
+        false
     }
 
     /// The file as a whole, after its last row.
@@ -139,6 +163,7 @@ impl<R: Row> Reader<R> {
         let repeated = repeated::<R>(std::mem::take(&mut self.keys), &mut self.problems);
         self.rows.retain(|(line, _)| !repeated.contains(line));
         self.abroad.retain(|(line, _)| !repeated.contains(line));
+        self.repeats.retain(|(line, _)| !repeated.contains(line));
         self.problems.listed.sort();
         self.is_worth_taking(reading)?;
         let separator = (records.separator != Separator::Comma).then(|| {
@@ -223,16 +248,17 @@ fn malformed(records: &Records<'_>, places: &Places) -> Option<String> {
         .then(|| format!("has {has} columns, the header {header} (a {separator} without quotation marks?)"))
 }
 
-/// The lines whose key is on another line too, each noted.
-fn repeated<R: Row>(mut keys: Vec<(R::Key, u64)>, problems: &mut Problems) -> HashSet<u64> {
+/// The lines whose key a row that differs has too, each noted.
+fn repeated<R: Row>(mut keys: Vec<(R::Key, u64, u64)>, problems: &mut Problems) -> HashSet<u64> {
     keys.sort_unstable();
-    let same = keys.chunk_by(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1);
+    let of_key = keys.chunk_by(|(a, ..), (b, ..)| a == b);
+    let differing = of_key.filter(|them| them.first().map(|it| it.1) != them.last().map(|it| it.1));
     let mut lines = HashSet::new();
-    for same in same {
-        for (_, line) in same {
-            let others = same.iter().map(|(_, other)| *other).filter(|other| other != line);
+    for them in differing {
+        for (_, _, line) in them {
+            let others = them.iter().map(|(_, _, other)| *other).filter(|other| other != line);
             let reason =
-                format!("the same {} is on {}; none of these rows is taken", R::KEY, named(others, same.len() - 1));
+                format!("the same {} is on {}; none of these rows is taken", R::KEY, named(others, them.len() - 1));
             problems.note(RowProblem { line: *line, column: R::KEY.to_owned(), reason });
             lines.insert(*line);
         }

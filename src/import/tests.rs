@@ -167,7 +167,11 @@ fn no_problem_quotes_a_name() {
 
 #[test]
 fn every_problem_of_a_row_is_told_and_good_rows_go_in() {
-    let cases: [(Pairs<'_>, Pairs<'_>); 12] = [
+    let cases: [(Pairs<'_>, Pairs<'_>); 13] = [
+        (
+            &[("School open date", "01/09/2099")],
+            &[("School open date", "is 2099-09-01, more than a year after the as-at date 2021-08-31")],
+        ),
         (&[("URN", "12")], &[("URN", r#""12" is not a URN (5 or 6 digits)"#)]),
         (&[("URN", "")], &[("URN", "is blank")]),
         (&[("School name", "  ")], &[("School name", "is blank")]),

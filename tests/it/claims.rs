@@ -12,6 +12,7 @@ use super::samples::{august, done, refused_for, said_by, text, verified};
 both!(
     claims_are_paid_and_taken_back,
     an_invoice_is_paid_once,
+    a_refund_takes_back_the_part_of_its_day,
     a_close_gives_back,
     a_decline_gives_back,
     reopened_without_its_promises
@@ -124,6 +125,35 @@ async fn an_invoice_is_paid_once(db: Db) {
     let after = done(&server, &refund(&second, "100", &["--invoice", "b2"]));
     let wanted = json!([invoice("INV00122", "INV00122", 20_000, 0), invoice("B2", "B 2", 10_000, 10_000)]);
     assert_eq!((&after["invoices"], moved(&after)), (&wanted, [90_000, 30_000, 0, 10_000, 60_000]));
+    verified(&db);
+}
+
+/// Of two parts of an invoice it is the earlier one that was drawn by then.
+async fn a_refund_takes_back_the_part_of_its_day(db: Db) {
+    let server = august(&db);
+    funded(&server, "npqel", "9000");
+    let offer = taken(&server, 90_001);
+    let award = fees_of(&server, &offer, "1500", "Teach First");
+    started(&server, &offer);
+    let part = |pounds, on| ["awards", "draw", &award, "--on", on, "--amount", pounds, "--invoice", "INV-9"];
+    done(&server, &[&part("500", "2022-05-01")[..], &["--total", "1100"]].concat());
+    done(&server, &part("600", "2022-06-01"));
+    let refund = |pounds, on| {
+        let words = ["awards", "refund", &award, "--on", on, "--amount", pounds, "--reason", "paid in error"];
+        [&words[..], &["--invoice", "INV-9"]].concat()
+    };
+    let late = refused_for(&server, "DATE_ORDER", &refund("500.01", "2022-05-20"));
+    let limit = &late["limits"][0];
+    assert_eq!(late["largest"], 50_000, "{late}");
+    assert!(text(limit, "remedy").ends_with("give a date on or after 2022-06-01, or refund at most £500"), "{late}");
+    let error = refused_for(&server, "AWARD_EXCEEDED", &refund("1100", "2022-06-20"));
+    assert_eq!(error["limits"][0]["remedy"], "refund each payment apart, at most £600 by this one", "{error}");
+    let invoices = |answer: Value| {
+        let each = answer["invoices"].as_array().unwrap().clone();
+        each.iter().map(|it| it["refunded_pence"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(invoices(done(&server, &refund("500", "2022-05-20"))), [50_000, 0]);
+    assert_eq!(invoices(done(&server, &refund("600", "2022-06-20"))), [50_000, 60_000]);
     verified(&db);
 }
 

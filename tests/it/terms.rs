@@ -114,7 +114,23 @@ async fn a_new_year_is_a_new_file(db: Db) {
         ("2023-12-31", "2024-12-31"),
         ("2022-09-01", "2023-09-01"),
     ];
-    let file = desk.file("2023-24.toml", &moved("2022-23", &changes));
+    let sound = moved("2022-23", &changes);
+    // A character that nobody sees is none the less one for being escaped.
+    let hidden = sound.replacen("name      = \"", "name      = \"\\u001b[31m\\u202e", 1);
+    let hidden = desk.file("hidden.toml", &hidden);
+    let error = refused_for(&server, "FIELD_VIOLATIONS", &["terms", "load", &hidden]);
+    let wrong = format!("hidden.toml:{}", line_of(&sound, "name"));
+    assert_eq!(error["violations"][0]["field"], wrong, "{error}");
+    let checked = cli(&server, &["terms", "check", &hidden]);
+    assert_eq!(checked.code, 1, "{}", checked.stdout);
+    assert!(
+        checked.stderr.contains(&wrong) || checked.stdout.contains(&wrong),
+        "{} {}",
+        checked.stdout,
+        checked.stderr
+    );
+    assert!(checked.stdout.contains("got U+001B") || checked.stderr.contains("got U+001B"), "{}", checked.stdout);
+    let file = desk.file("2023-24.toml", &sound);
     let loaded = done(&server, &["terms", "load", &file]);
     assert_eq!((&loaded["programme"], &loaded["unchanged"]), (&json!("2023-24"), &json!(false)));
     assert_eq!(done(&server, &["terms", "load", &file])["unchanged"], true);

@@ -163,9 +163,10 @@ pub(super) fn shown(
     with_people: bool,
 ) -> DecidedEntry {
     let urn = decision.urn;
-    let heir = assessment.school(assessment.heir(urn));
     let by_it = |it: &Finding| matches!(it, Finding::Decided { urn: of, .. } if *of == urn);
-    let counts = heir.is_some_and(|it| it.findings.iter().any(|(_, finding)| by_it(finding)));
+    // Each half of a split school follows it, and both take over that it is not met.
+    let newest = assessment.schools().iter().filter(|it| it.superseded_by.is_none());
+    let counts = newest.flat_map(|it| &it.findings).any(|(_, finding)| by_it(finding));
     let people = with_people.then(|| (decision.asked_by.clone(), decision.given_by.clone()));
     DecidedEntry { programme, decision, people, counts }
 }

@@ -25,6 +25,7 @@ pub(crate) use entry::{counting, entry_schools, regions};
 pub(crate) use identify::{
     affected, candidates, confirmed, lock_register, register_answer, responsible_bodies, seats, trust_answers,
 };
+pub(crate) use standing::GENERATIONS;
 use standing::Standings;
 
 /// One rule's answer.

@@ -13,7 +13,7 @@ use crate::app::{Condition, How, Operand, Result};
 use crate::domain::Date;
 use crate::domain::eligibility::trusts::{Membership, TrustAssessment, assess_trusts};
 use crate::domain::eligibility::{
-    Assessment, Finding, SchoolAssessment, Standing, assess, assess_decided, decided, entitled,
+    Assessment, Finding, SchoolAssessment, Standing, assess, assess_decided, decided, entitled, printed,
 };
 use crate::domain::ids::Urn;
 use crate::domain::judgement::{Grade, MonthRow};
@@ -23,6 +23,9 @@ use crate::domain::terms::{RuleId, Terms, Test};
 use crate::store::imports::{Import, Kind};
 use crate::store::register::{Kin, Of};
 use crate::store::{self, Readable, ofsted};
+
+/// A school follows another, and that one another: so many times at most.
+pub(crate) const GENERATIONS: usize = 5;
 
 /// A programme's schools as its rules and the register have them.
 #[derive(Debug)]
@@ -216,9 +219,26 @@ pub(super) async fn linked(
     if unknown.is_empty() {
         return Ok(by_files);
     }
-    let links = store::register::kin(from, &unknown, Kin::Predecessors).await?;
+    let links = predecessors(from, rows, unknown).await?;
     let says_nothing = links.is_empty() && decided.is_empty();
     Ok(if says_nothing { by_files } else { assess_decided(terms, rows.iter().copied(), &links, decided) })
+}
+
+/// The predecessors that the register's links name of these schools, and of all that they follow, by the links and by these rows.
+async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Urn>) -> Result<HashMap<Urn, Vec<Urn>>> {
+    let printed = printed(rows.iter().copied());
+    let (mut links, mut asked) = (HashMap::new(), BTreeSet::new());
+    for _ in 0..GENERATIONS {
+        urns.retain(|urn| asked.insert(*urn));
+        if urns.is_empty() {
+            break;
+        }
+        let found = store::register::kin(from, &urns, Kin::Predecessors).await?;
+        let older = urns.iter().filter_map(|urn| printed.get(urn)).flatten();
+        urns = older.chain(found.values().flatten()).copied().collect();
+        links.extend(found);
+    }
+    Ok(links)
 }
 
 /// Every monthly row that counts, of files as at a day or before.

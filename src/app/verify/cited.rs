@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::register;
 use crate::app::Result;
+use crate::app::eligibility::GENERATIONS;
 use crate::domain::Date;
 use crate::domain::award::claim::{ClaimKey, ClaimPayments};
 use crate::domain::award::{Reference, Support};
@@ -20,9 +21,6 @@ use crate::store::cited::{Group, Member, Of, Predecessor};
 use crate::store::events::StoredEvent;
 use crate::store::imports::{Import, Kind};
 use crate::store::{self, Readable, StoreError, cited, claims, imports, ofsted};
-
-/// A school follows another, and that one another: so many times at most.
-const GENERATIONS: usize = 5;
 
 /// Every import that ever landed.
 pub(super) struct Imports {

@@ -280,15 +280,60 @@ fn no_issuer(award: &Award) -> Refusal {
     Refusal::of(Reason::ClaimIssuerMissing, message, limit)
 }
 
+/// What a refund asks for.
+pub(super) struct RefundAsked<'a> {
+    /// The invoice, where one is named.
+    pub(super) reference: Option<&'a Reference>,
+    /// Who made it out, where that is named.
+    pub(super) issuer: Option<IssuerKey>,
+    /// How much, in the award's unit.
+    pub(super) wanted: i64,
+}
+
+/// The payment that a refund takes back.
+pub(super) struct Refunded<'a> {
+    pub(super) paid: &'a Invoice,
+    /// The most that a refund of that day can take back of any one payment of the invoice, in the award's unit.
+    pub(super) most: i64,
+    /// Whether the invoice was paid in parts that stand.
+    in_parts: bool,
+}
+
+impl<'a> Refunded<'a> {
+    /// Of several parts of one invoice it is the newest of which so much was left from the day of the refund on. `as_of` says of
+    /// each what was left since then, and from which day on it was enough. Where it is enough of none, what the refusal is about:
+    /// the one of which it is soonest, else the one of which there is most.
+    fn of(
+        award: &Award,
+        parts: &[&'a Invoice],
+        wanted: i64,
+        as_of: impl Fn(&Invoice) -> (i64, Option<Date>),
+    ) -> Option<Self> {
+        let left = |it: &Invoice| award.amount_of(it.left());
+        let room = |it: &Invoice| left(it).min(as_of(it).0).max(0);
+        let fits = parts.iter().rfind(|it| room(it) >= wanted);
+        let later = || parts.iter().filter(|it| left(it) >= wanted).min_by_key(|it| as_of(it).1);
+        let paid = *fits.or_else(later).or_else(|| parts.iter().max_by_key(|it| (room(it), it.left())))?;
+        let most = parts.iter().map(|it| room(it)).max().unwrap_or(0);
+        Some(Self { paid, most, in_parts: parts.len() > 1 })
+    }
+
+    /// What a day that is too early leaves, beside a later one.
+    pub(super) fn or_less(&self, award: &Award, mut refusal: Refusal) -> Refusal {
+        if let Some(limit) = refusal.limits.first_mut().filter(|_| self.most > 0) {
+            limit.remedy.push_str(&format!(", or refund at most {}", shown(award.unit, self.most)));
+        }
+        refusal
+    }
+}
+
 /// The payment that a refund takes back: of the invoice named, or of the only one that stands. None where the refund takes
-/// back what was drawn without an invoice. Of several parts of one invoice it is the newest that has so much left, else the
-/// one that has most.
+/// back what was drawn without an invoice.
 pub(super) fn refunded<'a>(
     award: &'a Award,
-    named: Option<&Reference>,
-    issuer: Option<IssuerKey>,
-    wanted: i64,
-) -> Result<Option<&'a Invoice>, Refusal> {
+    RefundAsked { reference, issuer, wanted }: &RefundAsked<'_>,
+    as_of: impl Fn(&Invoice) -> (i64, Option<Date>),
+) -> Result<Option<Refunded<'a>>, Refusal> {
     let missing = |message: String, remedy: String| {
         Err(Refusal::of(Reason::InvoiceMissing, message, Limit::plain("award", subject(award), remedy)))
     };
@@ -296,26 +341,26 @@ pub(super) fn refunded<'a>(
     let mut names: Vec<&str> = standing.iter().map(|it| it.reference.as_str()).collect();
     names.dedup();
     let names = names.join(", ");
-    let Some(reference) = named else {
+    let Some(reference) = reference else {
         return match standing.as_slice() {
             _ if award.spent_without_invoice() > 0 => Ok(None),
             [] => Ok(None),
-            [only] => Ok(Some(only)),
+            only @ [_] => Ok(Refunded::of(award, only, *wanted, as_of)),
             _ => missing("several invoices stand on this award".to_owned(), format!("name one of: {names}")),
         };
     };
     let of_issuer = |it: &&Invoice| issuer.is_none_or(|key| it.key().0 == key);
-    let parts = || standing.iter().copied().filter(|it| it.reference == *reference).filter(of_issuer);
-    let issuers: BTreeMap<IssuerKey, &str> = parts().map(|it| (it.key().0, it.issuer.as_str())).collect();
+    let of_it = standing.iter().copied().filter(|it| it.reference == **reference);
+    let parts: Vec<&Invoice> = of_it.filter(of_issuer).collect();
+    let issuers: BTreeMap<IssuerKey, &str> = parts.iter().map(|it| (it.key().0, it.issuer.as_str())).collect();
     if issuers.len() > 1 {
         let apart = "the leader's organisation";
         let issuers: Vec<&str> = issuers.values().map(|it| if it.is_empty() { apart } else { *it }).collect();
         let message = format!("invoices {} of several issuers stand on this award", reference.as_str());
         return missing(message, format!("name the issuer: {}", issuers.join(", ")));
     }
-    let newest = parts().rfind(|it| award.amount_of(it.left()) >= wanted);
-    match newest.or_else(|| parts().max_by_key(|it| it.left())) {
-        Some(paid) => Ok(Some(paid)),
+    match Refunded::of(award, &parts, *wanted, as_of) {
+        Some(refunded) => Ok(Some(refunded)),
         None if names.is_empty() => {
             let message = format!("no payment of invoice {} stands on this award", reference.as_str());
             missing(message, "leave the invoice out: none stands on this award".to_owned())
@@ -328,8 +373,11 @@ pub(super) fn refunded<'a>(
 }
 
 /// Refuses to take back more of an invoice than is left of it.
-pub(super) fn more_than_paid(award: &Award, paid: &Invoice, left: i64, wanted: i64) -> Option<Refusal> {
+pub(super) fn more_than_paid(award: &Award, refunded: &Refunded<'_>, left: i64, wanted: i64) -> Option<Refusal> {
+    let Refunded { paid, most, in_parts } = refunded;
     (wanted > left).then(|| {
+        let at_once = format!(", at most {} by this one", shown(award.unit, *most));
+        let at_once = if *in_parts && *most > 0 { at_once.as_str() } else { "" };
         let limit = Limit {
             kind: "award",
             account: format!("invoice {} of {}", paid.reference.as_str(), subject(award)),
@@ -340,7 +388,7 @@ pub(super) fn more_than_paid(award: &Award, paid: &Invoice, left: i64, wanted: i
             available: Some(left),
             requested: Some(wanted),
             largest: Some(left),
-            remedy: "refund each payment apart".to_owned(),
+            remedy: format!("refund each payment apart{at_once}"),
         };
         let message =
             format!("{} is more than is left of this invoice: {}", shown(award.unit, wanted), shown(award.unit, left));

@@ -104,6 +104,7 @@ fn before_rules_2_only_fees_have_invoices() {
 fn an_invoice_is_drawn_in_parts_up_to_its_total() {
     const PART: &str = "npqel:900000@6 start@7 draw:300000/INV-1=500000@8";
     const BOTH: &str = "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 draw:200000/INV-1@8";
+    const APART: &str = "npqel:900000@6 start@7 draw:300000/INV-1=800000@8 draw:500000/INV-1@12";
     #[rustfmt::skip]
     judge_money(&[
         ("M", FEES, "draw:500000/INV-1=500000@8",   "900000 500000 0 0", ""),
@@ -127,8 +128,18 @@ fn an_invoice_is_drawn_in_parts_up_to_its_total() {
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 draw:200000/INV-1@8 refund:50000/INV-1@9", "draw:50001/INV-1@9", "CLAIM_TOTAL_EXCEEDED 50000 | award 500000 0 450000 50000 50001 50000", ""),
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 refund:300000@9", "draw:1/INV-1=400000@9", "900000 300001 0 300000", ""),
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 refund:300000@9", "draw:300000/INV-1@9", "900000 600000 0 300000", ""),
-        // a refund takes back one payment: the newest that has so much left
+        // a refund takes back one payment: the newest that has so much left as of its day
         ("M", BOTH, "refund:300000/INV-1@9",        "900000 500000 0 300000", ""),
+        ("M", APART, "refund:300000/INV-1@10",      "900000 800000 0 300000", ""),
+        ("M", APART, "refund:300000/INV-1@8",       "900000 800000 0 300000", ""),
+        ("M", APART, "refund:500000/INV-1@12",      "900000 800000 0 500000", ""),
+        ("M", APART, "refund:300001/INV-1@10",      "DATE_ORDER 300000 | period", "give a date on or after 2021-10-12, or refund at most £3,000"),
+        ("M", APART, "refund:300000/INV-1@7",       "DATE_ORDER 0 | period", "give a date on or after 2021-10-08"),
+        ("M", APART, "refund:500001/INV-1@10",      "AWARD_EXCEEDED 300000 | award 300000 0 300000 300000 500001 300000", "refund each payment apart, at most £3,000 by this one"),
+        ("M", APART, "refund:500001/INV-1@12",      "AWARD_EXCEEDED 500000 | award 500000 0 500000 500000 500001 500000", "refund each payment apart, at most £5,000 by this one"),
+        ("M", APART, "refund:500001/INV-1@7",       "AWARD_EXCEEDED 0 | award 500000 0 500000 500000 500001 500000", "refund each payment apart"),
+        ("M", &format!("{APART} refund:300000/INV-1@10"), "refund:1/INV-1@10", "DATE_ORDER 0 | period", "lies before what it takes back was drawn, on 2021-10-12"),
+        ("M", &format!("{APART} refund:400000/INV-1@13"), "refund:300000/INV-1@13", "900000 800000 0 700000", ""),
         ("M", BOTH, "refund:300001/INV-1@9",        "AWARD_EXCEEDED 300000 | award 300000 0 300000 300000 300001 300000", "refund each payment apart"),
     ]);
     let book = Book::funded().after("M", BOTH).after("M", "refund:100000/INV-1");

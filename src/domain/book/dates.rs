@@ -126,6 +126,15 @@ impl Facts {
         Some(Refusal::of(Reason::OutsideWindow, format!("{on} lies after the last day of contacts, {last}"), limit))
     }
 
+    /// What was drawn and not refunded as of each day from one on, of a payment of an invoice or of what was drawn without one:
+    /// the least of these, and the first day from which it is always enough. Before rules 2 any day was.
+    pub(super) fn drawn_since(&self, award: &Award, paid: Option<Seq>, on: Date, wanted: i64) -> (i64, Option<Date>) {
+        if self.rules < RulesVersion::V2 {
+            return (i64::MAX, None);
+        }
+        self.movements.spent_from(award.id, paid, on, wanted)
+    }
+
     /// Refuses the refund of what was drawn later than that day; answers what of it there was from that day on.
     pub(super) fn before_draw(
         &self,
@@ -134,10 +143,7 @@ impl Facts {
         on: Date,
         wanted: i64,
     ) -> (i64, Option<Refusal>) {
-        if self.rules < RulesVersion::V2 {
-            return (i64::MAX, None);
-        }
-        let (least, from) = self.movements.spent_from(award.id, paid, on, wanted);
+        let (least, from) = self.drawn_since(award, paid, on, wanted);
         let drawn = from.filter(|_| wanted > least).map(|from| ("what it takes back was drawn", from));
         (least.max(0), not_before(|| super::limits::subject(award), on, drawn))
     }

@@ -4,12 +4,12 @@
 //! Every verb that moves an amount posts it to the award's cap and, at the award's own rate, to its fund.
 
 use super::Facts;
-use super::claims;
+use super::claims::{self, RefundAsked};
 use super::command::{Answer, AwardTarget, Command, Decided, Fault, Target, Warning};
 use super::dates::{before_award, started};
 use super::limits::{self, Limits, subject};
 use crate::domain::Date;
-use crate::domain::award::{Award, Booking, BookingState, LeaderKind, Support};
+use crate::domain::award::{Award, Booking, BookingState, Invoice, LeaderKind, Support};
 use crate::domain::event::{Draft, EventBody, ReleasedAward, Seq};
 use crate::domain::ids::Actor;
 use crate::domain::ledger::{Amount, Posting, Unit, Verb, shown};
@@ -209,14 +209,14 @@ impl Facts {
         let mismatch = limits::unit(|| subject(award), award.unit, amount.unit());
         let comparable = mismatch.is_none();
         limits.bar(mismatch);
-        let paid =
-            match claims::refunded(award, invoice.as_ref(), issuer.as_ref().map(|it| self.issuer_key(it)), wanted) {
-                Ok(paid) => paid,
-                Err(refusal) => {
-                    limits.bar(Some(refusal));
-                    None
-                }
-            };
+        let asked =
+            RefundAsked { reference: invoice.as_ref(), issuer: issuer.as_ref().map(|it| self.issuer_key(it)), wanted };
+        let as_of = |it: &Invoice| self.drawn_since(award, Some(it.seq), *on, wanted);
+        let refunded = claims::refunded(award, &asked, as_of).unwrap_or_else(|refusal| {
+            limits.bar(Some(refusal));
+            None
+        });
+        let paid = refunded.as_ref().map(|it| it.paid.seq);
         if comparable {
             let most = award.spent();
             limits.within(
@@ -224,10 +224,10 @@ impl Facts {
                 exceeded(award, most, Some(wanted), || "refund no more than was drawn and not refunded".to_owned()),
             );
             let without = award.spent_without_invoice();
-            match paid {
-                Some(paid) => {
-                    let left = award.amount_of(paid.left());
-                    limits.within(left, claims::more_than_paid(award, paid, left, wanted));
+            match &refunded {
+                Some(it) => {
+                    let left = award.amount_of(it.paid.left());
+                    limits.within(left, claims::more_than_paid(award, it, left, wanted));
                 }
                 None if (1..most).contains(&without) => {
                     let remedy = || "name the invoice to be refunded: so much was not drawn without one".to_owned();
@@ -235,11 +235,14 @@ impl Facts {
                 }
                 None => {}
             }
-            let (least, early) = self.before_draw(award, paid.map(|it| it.seq), *on, wanted);
-            limits.within(least, early);
+            let (least, early) = self.before_draw(award, paid, *on, wanted);
+            match &refunded {
+                Some(it) => limits.within(it.most, early.map(|early| it.or_less(award, early))),
+                None => limits.within(least, early),
+            }
         }
         limits.pass()?;
-        let body = EventBody::Refunded { award: award.id, amount: wanted, invoice: paid.map(|it| it.seq) };
+        let body = EventBody::Refunded { award: award.id, amount: wanted, invoice: paid };
         let draft = Draft::of(offer.id, *on, body).with_text(Some(reason.clone()));
         Ok(decided(award, draft.posting(self.postings(award, Verb::Refund, wanted)?)).warn_if_past(*on, now))
     }

@@ -1,11 +1,12 @@
 //! One inspection makes one school eligible per lineage, under its newest URN.
 //!
 //! A file prints a predecessor's judgement for an academy not yet inspected under its own URN. Such a row joins the
-//! two URNs, so the halves of a split school both stay. Where the files name no predecessor of a URN that has no row by entry,
-//! the one predecessor that the register's links name is joined too.
+//! two URNs, so the halves of a split school both stay. Where a URN has no row by entry, the one predecessor that the register's
+//! links name is joined too, if the files name none, or only such as that one follows.
 //!
 //! What a file shows to be met goes to the newest URN, however many it follows. Any other answer for entry, a file's no and what
-//! people decided, goes from each URN to the next, and only where that has one predecessor: so the nearest answer counts. What a
+//! people decided, goes from each URN to the next, and only where that has one predecessor ([`Predecessors::one`]): so the nearest
+//! answer counts. A no goes to each half of a split school, a yes to one of them. What a
 //! URN says "on entry" stays behind with it when another followed it by then: the school entered the year under the other, whose
 //! own row answers.
 
@@ -26,29 +27,81 @@ pub(super) fn inherit(
     links: &HashMap<Urn, Vec<Urn>>,
     schools: &mut [SchoolAssessment],
 ) {
-    let named = named(rows);
+    let predecessors = Predecessors { printed: printed(rows.iter().copied()), links };
     let mut pairs = successions(rows.iter().copied(), schools);
-    pairs.extend(linked(terms, links, &newest(&pairs, schools.len()), &named, schools));
+    let mut steps = predecessors.steps(terms, schools);
+    pairs.extend(joined(terms, &steps, &newest(&pairs, schools.len()), schools));
     pairs.sort_unstable();
-    // Who has one predecessor only, by the files or, where those are silent, by the links.
-    let only = |old: usize, new: usize| {
-        let [old, new] = [old, new].map(|at| schools.get(at).map(|school| school.urn));
-        let by_files = new.and_then(|new| named.get(&new));
-        by_files.is_none_or(|of| of.len() == 1 && of.first() == old.as_ref())
-    };
+    pairs.dedup();
     let newest = newest(&pairs, schools.len());
     let by_entry = rows.iter().copied().filter(|row| row.as_at <= terms.entry());
     let followed: BTreeSet<usize> = successions(by_entry, schools).into_iter().map(|(old, _)| old).collect();
-    // A step on the way to the newest: what a split school says goes to one of its halves.
-    let on_the_way = |old: usize, new: usize| newest.get(old) == newest.get(new);
-    let steps = pairs.into_iter().filter(|(old, new)| only(*old, *new) && on_the_way(*old, *new));
-    let steps: Vec<(usize, usize)> = steps.filter(|(old, _)| !followed.contains(old)).collect();
+    steps.retain(|step| pairs.binary_search(step).is_ok() && !followed.contains(&step.0));
     // The oldest first: each URN has its answer before it hands it on.
-    for step in steps {
-        step_on(schools, step, |rule| is_on_entry(terms, rule));
+    steps.sort_unstable();
+    for (old, new) in steps {
+        let on_the_way = newest.get(old) == newest.get(new);
+        step_on(schools, (old, new), on_the_way, |rule| is_on_entry(terms, rule));
     }
     for (old, new) in newest.into_iter().enumerate().filter(|(old, new)| old != new) {
         hand_on(schools, (old, new), |rule| !(followed.contains(&old) && is_on_entry(terms, rule)));
+    }
+}
+
+/// What the files and the register's links say of who follows whom. What is followed is older, so nothing goes in circles.
+struct Predecessors<'a> {
+    /// The older URNs that the files print for each.
+    printed: HashMap<Urn, BTreeSet<Urn>>,
+    /// The predecessors that the links name.
+    links: &'a HashMap<Urn, Vec<Urn>>,
+}
+
+impl Predecessors<'_> {
+    /// Pairs (older, newer) of positions in `schools`: of each URN that has no row by entry, the one that it follows. What stands
+    /// between them is in no file.
+    fn steps(&self, terms: &Terms, schools: &[SchoolAssessment]) -> Vec<(usize, usize)> {
+        let position = |urn: Urn| schools.binary_search_by_key(&urn, |school| school.urn).ok();
+        let step = |(new, school): (usize, &SchoolAssessment)| {
+            let mut one = self.one(school.urn, position)?;
+            loop {
+                match position(one) {
+                    Some(old) => return Some((old, new)),
+                    None => one = self.one(one, position)?,
+                }
+            }
+        };
+        schools.iter().enumerate().filter(|(_, school)| school.has_no_row_by_entry(terms)).filter_map(step).collect()
+    }
+
+    /// The one predecessor of a URN, as the files print it; what one of several follows lies further back. The one that links name
+    /// takes its place where that is one of several, or where the files pass over it and print only what it follows.
+    fn one(&self, urn: Urn, position: impl Fn(Urn) -> Option<usize>) -> Option<Urn> {
+        let printed = self.printed.get(&urn);
+        let all = || printed.into_iter().flatten().copied();
+        let nearest: Vec<Urn> = all().filter(|it| !all().any(|by| self.follows(by, *it))).collect();
+        let linked = match self.links.get(&urn).map(Vec::as_slice) {
+            Some([one]) if *one < urn => Some(*one),
+            _ => None,
+        };
+        let agrees = |one: &Urn| {
+            let passed_over = || position(*one).is_some() && nearest.iter().all(|it| self.follows(*one, *it));
+            nearest.is_empty() || nearest.contains(one) || passed_over()
+        };
+        match nearest.as_slice() {
+            [one] => linked.filter(agrees).or(Some(*one)),
+            _ => linked.filter(agrees),
+        }
+    }
+
+    /// Whether a URN follows another, over however many steps.
+    fn follows(&self, newer: Urn, older: Urn) -> bool {
+        let (mut next, mut seen) = (vec![newer], BTreeSet::new());
+        while let Some(urn) = next.pop() {
+            let printed = self.printed.get(&urn).into_iter().flatten();
+            let before = printed.chain(self.links.get(&urn).into_iter().flatten()).copied().filter(|it| *it < urn);
+            next.extend(before.filter(|it| *it >= older && seen.insert(*it)));
+        }
+        seen.contains(&older)
     }
 }
 
@@ -80,39 +133,38 @@ fn successions<'a>(rows: impl Iterator<Item = &'a MonthRow>, schools: &[SchoolAs
 }
 
 /// The older URNs that the files print for each.
-fn named(rows: &[&MonthRow]) -> HashMap<Urn, BTreeSet<Urn>> {
-    let mut named: HashMap<Urn, BTreeSet<Urn>> = HashMap::new();
+#[must_use]
+pub fn printed<'a>(rows: impl IntoIterator<Item = &'a MonthRow>) -> HashMap<Urn, BTreeSet<Urn>> {
+    let mut printed: HashMap<Urn, BTreeSet<Urn>> = HashMap::new();
     for row in rows {
         for judgement in row.current.iter().chain(&row.previous).filter(|j| j.urn_judged < row.urn) {
-            named.entry(row.urn).or_default().insert(judgement.urn_judged);
+            printed.entry(row.urn).or_default().insert(judgement.urn_judged);
         }
     }
-    named
+    printed
 }
 
-/// The same pairs by the register's links: of URNs that have no row by entry and of which the files name no predecessor, where
-/// the links name one. Not where the newest URN by the files (`newest`) has a row by entry: that one answers for itself.
-fn linked(
+/// Those of the steps that join two URNs. Not where the newest URN by the files (`newest`) has a row by entry: that one answers
+/// for itself.
+fn joined(
     terms: &Terms,
-    links: &HashMap<Urn, Vec<Urn>>,
+    steps: &[(usize, usize)],
     newest: &[usize],
-    named: &HashMap<Urn, BTreeSet<Urn>>,
     schools: &[SchoolAssessment],
 ) -> Vec<(usize, usize)> {
-    let position = |urn: Urn| schools.binary_search_by_key(&urn, |school| school.urn).ok();
     let cannot_say = |at: usize| schools.get(at).is_some_and(|it| it.has_no_row_by_entry(terms));
-    let pair = |(urn, predecessors): (&Urn, &Vec<Urn>)| {
-        let [one] = predecessors.as_slice() else { return None };
-        let (old, new) = position(*one).zip(position(*urn))?;
-        let unknown = cannot_say(new) && newest.get(new).copied().is_some_and(cannot_say);
-        (unknown && one < urn && !named.contains_key(urn)).then_some((old, new))
-    };
-    links.iter().filter_map(pair).collect()
+    steps.iter().copied().filter(|(_, new)| newest.get(*new).copied().is_some_and(cannot_say)).collect()
 }
 
 /// Hands on an answer for entry to a URN that cannot say: it entered the year under its predecessor. What a file says of the
-/// predecessor goes before what people decided of the URN itself, and that before what they decided of the predecessor.
-fn step_on(schools: &mut [SchoolAssessment], (old, new): (usize, usize), on_entry: impl Fn(&RuleId) -> bool) {
+/// predecessor goes before what people decided of the URN itself, and that before what they decided of the predecessor. What they
+/// decided to be met goes `on_the_way` to the newest URN alone.
+fn step_on(
+    schools: &mut [SchoolAssessment],
+    (old, new): (usize, usize),
+    on_the_way: bool,
+    on_entry: impl Fn(&RuleId) -> bool,
+) {
     let Some(from) = schools.get(old) else { return };
     let (entered_as, answers) = (from.entered_as.unwrap_or(from.urn), from.findings.clone());
     let Some(heir) = schools.get_mut(new) else { return };
@@ -122,7 +174,9 @@ fn step_on(schools: &mut [SchoolAssessment], (old, new): (usize, usize), on_entr
                 *own = other;
                 heir.entered_as = Some(entered_as);
             }
-            (Finding::Unknown(_), Finding::Decided { .. }) if on_entry(rule) => *own = other,
+            (Finding::Unknown(_), Finding::Decided { met, .. }) if on_entry(rule) && (on_the_way || !met) => {
+                *own = other;
+            }
             _ => {}
         }
     }

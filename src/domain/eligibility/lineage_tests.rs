@@ -171,6 +171,77 @@ fn what_people_decided_counts_while_no_file_says_it() {
     }
 }
 
+/// What it is, the months, the links, what people decided, the answer for entry, and whose answer that is.
+type ChainRow = (&'static str, Vec<MonthRow>, Vec<Link>, Decided, &'static str, Option<u32>);
+
+/// 110001, then 140001, which a file of August shows, then 149001, which opened in September: a file prints the current judgement
+/// under the second and the previous one under the first.
+#[test]
+fn the_nearest_of_a_chain_is_the_one_predecessor() {
+    const NEW: u32 = 149_001;
+    let own = |number, current: &str| row(number, "2021-08-31", current, "3");
+    let by_both = || printed(140_001, "2021-08-31", ("2", 140_001), ("3", 110_001));
+    let newest = || printed(NEW, "2021-09-30", ("2", 140_001), ("3", 110_001));
+    // The second was never inspected: its row and that of the newest print the first alone.
+    let of_first = |number, month| printed(number, month, ("2", 110_001), ("3", 110_001));
+    let both_of_first = || vec![of_first(140_001, "2021-08-31"), of_first(NEW, "2021-09-30")];
+    let unseen = |newest| vec![own(110_001, "2"), newest];
+    #[rustfmt::skip]
+    let rows: Vec<ChainRow> = vec![
+        ("the middle's row prints the first",    vec![by_both(), newest()], vec![], &[], "not met", Some(140_001)),
+        ("and so with links of both",            vec![by_both(), newest()], vec![(NEW, &[140_001]), (140_001, &[110_001])], &[], "not met", Some(140_001)),
+        ("and so with a link to the first",      vec![by_both(), newest()], vec![(NEW, &[110_001])], &[], "not met", Some(140_001)),
+        ("the first has a row too",              vec![row(110_001, "2020-08-31", "3", "3"), by_both(), newest()], vec![], &[], "not met", Some(140_001)),
+        ("people decide nothing of the newest",  vec![by_both(), newest()], vec![], &[(NEW, true)], "not met", Some(140_001)),
+        ("a link of the middle",                 vec![own(140_001, "2"), newest()], vec![(140_001, &[110_001])], &[], "not met", Some(140_001)),
+        ("one of several links of the middle",   vec![own(140_001, "2"), newest()], vec![(140_001, &[109_999, 110_001])], &[], "not met", Some(140_001)),
+        ("a chain of links of the middle",       vec![own(140_001, "2"), newest()], vec![(140_001, &[130_001]), (130_001, &[110_001])], &[], "not met", Some(140_001)),
+        ("the one link of the newest",           vec![own(140_001, "2"), newest()], vec![(NEW, &[140_001])], &[], "not met", Some(140_001)),
+        ("a link of the newest to another",      vec![own(140_001, "2"), newest()], vec![(NEW, &[109_999])], &[], "unknown", None),
+        ("links of the newest to both",          vec![own(140_001, "2"), newest()], vec![(NEW, &[110_001, 140_001])], &[], "unknown", None),
+        ("nothing joins the two",                vec![own(140_001, "2"), newest()], vec![], &[], "unknown", None),
+        ("a yes",                                vec![own(140_001, "3"), newest()], vec![(NEW, &[140_001])], &[], "met", None),
+        ("the middle opened in the year",        vec![printed(140_001, "2021-09-30", ("2", 140_001), ("3", 110_001)), newest()], vec![], &[(140_001, false)], "decided not met", None),
+        ("the middle never inspected, no link",  both_of_first(), vec![], &[], "unknown", None),
+        ("the middle never inspected, a link",   both_of_first(), vec![(NEW, &[140_001])], &[], "not met", Some(140_001)),
+        ("and a link to another",                both_of_first(), vec![(NEW, &[130_001])], &[], "unknown", None),
+        ("the middle in no file",                unseen(newest()), vec![(140_001, &[110_001])], &[], "not met", Some(110_001)),
+        ("the middle in no file, two before it", unseen(newest()), vec![(140_001, &[109_999, 110_001])], &[], "unknown", None),
+        ("the middle in no file nor printed",    unseen(of_first(NEW, "2021-09-30")), vec![(NEW, &[140_001]), (140_001, &[109_999, 110_001])], &[], "not met", Some(110_001)),
+        ("all by links, the middle in no file",  unseen(row(NEW, "2021-09-30", "2", "")), vec![(NEW, &[140_001]), (140_001, &[110_001])], &[], "not met", Some(110_001)),
+    ];
+    let terms = terms("2021-22");
+    for (what, months, of, decided, wanted, entered_as) in rows {
+        let decided = decided.iter().map(|(number, met)| (urn(*number), *met)).collect();
+        let assessment = assess_decided(&terms, &months, &links(&of), &decided);
+        assert_eq!(on_entry(&assessment, NEW), wanted, "{what}");
+        assert_eq!(assessment.school(urn(NEW)).unwrap().entered_as, entered_as.map(urn), "{what}");
+    }
+}
+
+/// Both halves of a school that was split print it: each takes over its no, and one of them its yes.
+#[test]
+fn a_no_goes_to_both_halves_and_a_yes_to_one() {
+    let half = |number| printed(number, "2021-09-30", ("2", 140_001), ("3", 140_001));
+    let whole = |month, current| row(140_001, month, current, "3");
+    #[rustfmt::skip]
+    let rows: Vec<(&str, MonthRow, Decided, [&str; 2])> = vec![
+        ("a file's no",         whole("2021-08-31", "2"), &[],                 ["not met", "not met"]),
+        ("whatever is decided", whole("2021-08-31", "2"), &[(149_001, true)],  ["not met", "not met"]),
+        ("a file's yes",        whole("2021-08-31", "3"), &[],                 ["unknown", "met"]),
+        ("decided not met",     whole("2021-09-30", "3"), &[(140_001, false)], ["decided not met", "decided not met"]),
+        ("decided met",         whole("2021-09-30", "3"), &[(140_001, true)],  ["unknown", "decided met"]),
+        ("nobody decided",      whole("2021-09-30", "3"), &[],                 ["unknown", "unknown"]),
+    ];
+    let terms = terms("2021-22");
+    for (what, whole, decided, wanted) in rows {
+        let months = [whole, half(149_001), half(149_002)];
+        let decided = decided.iter().map(|(number, met)| (urn(*number), *met)).collect();
+        let assessment = assess_decided(&terms, &months, &HashMap::new(), &decided);
+        assert_eq!([149_001, 149_002].map(|number| on_entry(&assessment, number)), wanted, "{what}");
+    }
+}
+
 #[test]
 fn a_decided_position_is_explained_and_counted_apart() {
     let months = [

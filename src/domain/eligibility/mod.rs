@@ -4,8 +4,8 @@
 //! rows never changes the answer, and a file of a later month never takes away what a file made eligible. What two people decided
 //! of the judgements that a school entered the year with is the exception: it counts while no file says it, so a file that is
 //! imported later can take that away. What joins two URNs is what the
-//! monthly files print of predecessors; a link of the register does only where they are silent, for what a school entered
-//! the year with.
+//! monthly files print of predecessors; a link of the register does only where they do not contradict it, for what a school
+//! entered the year with.
 
 mod explain;
 mod lineage;
@@ -18,6 +18,7 @@ mod tests;
 pub mod trusts;
 
 pub use explain::{Answer, Outcome, explain};
+pub use lineage::printed;
 pub use summary::{
     Changes, Entitled, MatCount, NewlyMet, StandaloneCount, Standing, Succession, Summary, changes, decided, entitled,
     summarise,
@@ -238,7 +239,8 @@ pub fn assess<'a>(terms: &Terms, rows: impl IntoIterator<Item = &'a MonthRow>) -
     assess_linked(terms, rows, &HashMap::new())
 }
 
-/// The same with the predecessors that the register's links name, by school: of schools that are unknown on entry.
+/// The same with the predecessors that the register's links name, by school: of schools that are unknown on entry, and of those
+/// that they follow.
 #[must_use]
 pub fn assess_linked<'a>(
     terms: &Terms,

@@ -10,6 +10,7 @@ mod read;
 pub mod released;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use serde::Serialize;
 
@@ -74,6 +75,12 @@ impl Terms {
     /// Every mistake of the file, in the order of its lines; syntax first, since nothing past it is certain.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Vec<Mistake>> {
         parse::terms(file_name, text)
+    }
+
+    /// What people must not type: each text and key of a file that has a control or invisible character, escaped or not.
+    #[must_use]
+    pub fn unseen(file_name: &str, text: &str) -> Vec<Mistake> {
+        typed::unseen(file_name, text)
     }
 
     /// The programme, which is also its book.

@@ -111,6 +111,34 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_their_lines() {
 }
 
 #[test]
+fn characters_that_nobody_sees_are_found_behind_escapes() {
+    for (file, text) in shipped() {
+        assert_eq!(Terms::unseen(file, text), [], "{file}");
+    }
+    let many = "must have no control or invisible characters but line feeds and tabs; got";
+    let one = "must have no control or invisible characters; got";
+    let name = "name      = \"Trust";
+    #[rustfmt::skip]
+    let rows = [
+        // replace                                  by                                           at the line        reason
+        (name,                                      r#"name = "Offer \u001b[31m\u202e Trust"#,   "name",            format!("name {many} U+001B at character 7")),
+        (name,                                      r#"name = "Offer\n\tby \U0000200b Trust"#,   "name",            format!("name {many} U+200B at character 5 of line 2")),
+        (name,                                      r#"name = "Of\rfer Trust"#,                   "name",            format!("name {many} U+000D at character 3")),
+        (r#"    "Teach First","#,                   r#"    "Teach \u202eFirst","#,                "    \"Teach \\u",     format!("accredited_providers.names {many} U+202E at character 7")),
+        ("[rules.E1_RI_IN_YEAR]",                   r#"[rules."E1\u0007"]"#,                      "[rules.\"E1",     format!("rules.E1\\u0007 {one} U+0007 at character 3")),
+    ];
+    for (from, to, at, reason) in rows {
+        let (text, line) = edited(from, to, at);
+        assert_eq!(Terms::unseen("x.toml", &text), [Mistake { file: "x.toml".to_owned(), line, reason }], "{to}");
+    }
+    // Line feeds and tabs are part of a text, and what is stored is read.
+    let (text, _) = edited(name, r#"name = "Offer\n\tTrust"#, "name");
+    assert_eq!(Terms::unseen("x.toml", &text), []);
+    let (text, _) = edited(name, r#"name = "Offer \u001b Trust"#, "name");
+    assert_eq!(Terms::parse("x.toml", &text).map(|it| it.name().starts_with("Offer \u{1b} Trust")), Ok(true));
+}
+
+#[test]
 fn bad_syntax_is_reported_with_its_lines() {
     let mistakes = Terms::parse("x.toml", "programme = \nname = \"x\"\nyear = = 3\n").expect_err("two mistakes");
     let lines: std::collections::BTreeSet<usize> = mistakes.iter().map(|mistake| mistake.line).collect();

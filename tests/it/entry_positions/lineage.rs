@@ -1,16 +1,21 @@
 //! Whoever follows a school takes over what was decided of it, and what its predecessor entered the year with.
 //!
 //! 990099 in Devon follows 990002 in Birmingham, and 990098 in Barnet follows 910032, which was never inspected. By a file of October
-//! they have judgements that were made under these URNs.
+//! they have judgements that were made under these URNs. 990097 in Birmingham is printed with a judgement of 910004, which entered
+//! the year with a no, and with one of the school before that.
 
 use serde_json::json;
 
 use super::{WEST, asked, decide, explained, july, of, september};
 use crate::files::Folder;
 use crate::harness::{Db, Server, both};
-use crate::samples::{done, refused_for, text, verified};
+use crate::samples::{done, refused_for, said_by, text, verified};
 
-both!(who_decided_is_told_where_the_decided_school_lies, a_link_and_then_the_file_hand_on_a_no,);
+both!(
+    who_decided_is_told_where_the_decided_school_lies,
+    a_link_and_then_the_file_hand_on_a_no,
+    nobody_overrides_a_no_along_a_chain_of_three,
+);
 
 const AWAY: &str = "South-West England";
 
@@ -19,13 +24,20 @@ fn october(server: &Server, folder: &Folder) {
     let september = std::fs::read(july(folder, &["990002"])).unwrap();
     let september: String = september.iter().map(|byte| char::from(*byte)).collect();
     let (header, row) = september.trim_end().split_once('\n').unwrap();
-    let follows = |urn: &str, laestab: &str, of: &str| {
+    let follows = |urn: &str, laestab: &str, [current, previous]: [&str; 2]| {
+        assert_eq!(row.matches(",900002,").count(), 2, "{row}");
         let row =
-            row.replace(",990002,3302002,", &format!(",{urn},{laestab},")).replace(",900002,", &format!(",{of},"));
-        assert!(row.contains(&format!(",{urn},{laestab},")) && row.matches(&format!(",{of},")).count() == 2, "{row}");
+            row.replacen(",900002,", &format!(",{current},"), 1).replacen(",900002,", &format!(",{previous},"), 1);
+        let row = row.replace(",990002,3302002,", &format!(",{urn},{laestab},"));
+        assert!(row.contains(&format!(",{urn},{laestab},")), "{row}");
         row
     };
-    let rows = [header.to_owned(), follows("990098", "3022098", "910032"), follows("990099", "8782002", "990002")];
+    let rows = [
+        header.to_owned(),
+        follows("990097", "3302097", ["910004", "900004"]),
+        follows("990098", "3022098", ["910032"; 2]),
+        follows("990099", "8782002", ["990002"; 2]),
+    ];
     let file = folder.write("october.csv", (rows.join("\n") + "\n").as_bytes());
     done(server, &["import", "ofsted", &file, "--as-at", "2021-10-31", "--accept-problems"]);
 }
@@ -71,6 +83,29 @@ async fn a_link_and_then_the_file_hand_on_a_no(db: Db) {
     let (outcome, reason, _, eligible) = explained(&server, &explain);
     assert_eq!((outcome, eligible), (json!("not_met"), false), "{reason}");
     assert!(reason.contains("the school entered the year as URN 910004"), "{reason}");
+    drop(server);
+    verified(&db);
+}
+
+/// The file names two URNs; a link says that one follows the other.
+async fn nobody_overrides_a_no_along_a_chain_of_three(db: Db) {
+    let (server, folder) = (september(&db), Folder::new());
+    october(&server, &folder);
+    let explain = ["eligibility", "explain", "990097"];
+    let ask = ["eligibility", "decide", "990097", "--position", "met", "--reason", "seen"];
+    let ask = said_by("olga", "case-officer", &ask);
+    assert_eq!(explained(&server, &explain).0, json!("unknown"), "nothing says which of the two it follows");
+    let approval = asked(&server, &ask);
+    let links = "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n\
+                 910004,900004,Cleyburn Infant School,Predecessor,01-09-2016\n";
+    let links = folder.write("links.csv", links.as_bytes());
+    done(&server, &["import", "register", &links, "--as-at", "2022-06-30"]);
+    let (outcome, reason, _, eligible) = explained(&server, &explain);
+    assert_eq!((outcome, eligible), (json!("not_met"), false), "{reason}");
+    assert!(reason.contains("the school entered the year as URN 910004"), "{reason}");
+    refused_for(&server, "ENTRY_NOT_UNKNOWN", &ask);
+    let give = said_by("dora", "regional-director", &["approvals", "give", &approval]);
+    refused_for(&server, "APPROVAL_NOT_OPEN", &give);
     drop(server);
     verified(&db);
 }

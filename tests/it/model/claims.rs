@@ -100,9 +100,9 @@ impl Award {
         self.drawn - self.refunded - with
     }
 
-    /// Which payment a refund of this amount takes back: of several of one reference the newest that has so much left, else
-    /// the one that has most.
-    pub(super) fn taken_back(&self, amount: i64, invoice: Option<&str>) -> TakenBack {
+    /// Which payment a refund of this amount and day takes back: of several of one reference the newest that has so much left
+    /// since then. Else it is refused, about one that has it by now, or the one that had most.
+    pub(super) fn taken_back(&self, amount: i64, invoice: Option<&str>, date: &str) -> TakenBack {
         let left = |it: &Invoice| it.amount - it.refunded;
         let standing = || self.invoices.iter().enumerate().filter(|(_, it)| left(it) > 0);
         let Some(reference) = invoice else {
@@ -114,8 +114,10 @@ impl Award {
             };
         };
         let of_it = || standing().filter(|(_, it)| it.reference == reference);
-        let newest = of_it().rfind(|(_, it)| left(it) >= amount);
-        let chosen = newest.or_else(|| of_it().max_by_key(|(_, it)| left(it)));
+        let since = |at: usize, it: &Invoice| left(it).min(self.least_spent(Some(at), date)).max(0);
+        let newest = of_it().rfind(|(at, it)| since(*at, it) >= amount);
+        let by_now = || of_it().find(|(_, it)| left(it) >= amount);
+        let chosen = newest.or_else(by_now).or_else(|| of_it().max_by_key(|(at, it)| (since(*at, it), left(it))));
         chosen.map_or(TakenBack::Unsaid, |(at, _)| TakenBack::Of(at))
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
         }
         Command::Refund { award, amount, invoice, date } => {
             let it = &step.before.awards[*award];
-            let (paid, left) = match it.taken_back(*amount, invoice.as_deref()) {
+            let (paid, left) = match it.taken_back(*amount, invoice.as_deref(), date) {
                 TakenBack::Of(at) => (Some(at), it.invoices[at].amount - it.invoices[at].refunded),
                 TakenBack::Without | TakenBack::Unsaid => (None, it.without_invoice()),
             };

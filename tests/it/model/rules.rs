@@ -396,7 +396,7 @@ impl Scheme {
         if date < it.on.as_str() {
             bars.insert("DATE_ORDER");
         }
-        let refunded = match it.taken_back(amount, invoice) {
+        let refunded = match it.taken_back(amount, invoice, date) {
             TakenBack::Of(paid) => Some(paid),
             TakenBack::Without => None,
             TakenBack::Unsaid => {

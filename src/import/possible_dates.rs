@@ -1,0 +1,218 @@
+//! Dates of schools and groups that cannot be, each a problem of its row.
+//!
+//! A school closes by its date, so a slip in one closes a school. The as-at date is the caller's, so what the status says has
+//! happened may lie up to a year beyond it. What is planned may have any date to come.
+
+use chrono::{Datelike as _, Months};
+
+use super::cells::Cells;
+use super::gias::GroupStatus;
+use crate::domain::Date;
+
+/// The year from which on the register can know of anything but the opening of a school.
+const FIRST_YEAR: i32 = 1900;
+/// Months by which the as-at date and a date of what has happened may differ.
+const MONTHS: u32 = 12;
+
+/// What a status says has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Happened {
+    /// It opened, and has not closed.
+    Opened,
+    /// It closed.
+    Closed,
+    /// Neither: it is planned, or never was.
+    Nothing,
+}
+
+impl Happened {
+    /// By the status of a school, as the register words it.
+    pub(super) fn of_school(status: &str) -> Self {
+        match status.to_lowercase().as_str() {
+            "open" | "open, but proposed to close" => Self::Opened,
+            "closed" => Self::Closed,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl From<GroupStatus> for Happened {
+    fn from(status: GroupStatus) -> Self {
+        match status {
+            GroupStatus::Open | GroupStatus::ProposedToClose => Self::Opened,
+            GroupStatus::Closed => Self::Closed,
+            GroupStatus::ProposedToOpen | GroupStatus::CreatedInError => Self::Nothing,
+        }
+    }
+}
+
+/// A date and its column.
+pub(super) type Dated<C> = (C, Option<Date>);
+
+/// Looks at the opening of a school, which may lie centuries back.
+pub(super) fn opening<C: Into<usize> + Copy>(cells: &mut Cells<'_>, it: Happened, opened: Dated<C>) {
+    if it != Happened::Nothing {
+        too_late(cells, opened);
+    }
+}
+
+/// Looks at the opening and the closing of a school.
+pub(super) fn school<C: Into<usize> + Copy>(cells: &mut Cells<'_>, it: Happened, opened: Dated<C>, closed: Dated<C>) {
+    opening(cells, it, opened);
+    closing(cells, it, opened, closed);
+}
+
+/// Looks at the opening and the closing of a group.
+pub(super) fn group<C: Into<usize> + Copy>(cells: &mut Cells<'_>, it: Happened, opened: Dated<C>, closed: Dated<C>) {
+    joining(cells, it, opened);
+    closing(cells, it, opened, closed);
+}
+
+/// Looks at the day on which something of a group begins.
+pub(super) fn joining<C: Into<usize> + Copy>(cells: &mut Cells<'_>, it: Happened, day: Dated<C>) {
+    if !too_early(cells, day) {
+        opening(cells, it, day);
+    }
+}
+
+/// Looks at a closing. What was closed before it began has the day before as the day of its closing.
+fn closing<C: Into<usize> + Copy>(
+    cells: &mut Cells<'_>,
+    it: Happened,
+    (_, opened): Dated<C>,
+    (column, closed): Dated<C>,
+) {
+    if too_early(cells, (column, closed)) || (it == Happened::Closed && too_late(cells, (column, closed))) {
+        return;
+    }
+    if let Some((closed, opened)) = closed.zip(opened).filter(|(closed, opened)| closed.succ_opt() < Some(*opened)) {
+        cells.problem(column, format!("is {closed}, before it opened ({opened})"));
+    }
+}
+
+/// Finds a day of which the register knows nothing yet.
+pub(super) fn too_early<C: Into<usize> + Copy>(cells: &mut Cells<'_>, (column, day): Dated<C>) -> bool {
+    let Some(day) = day.filter(|day| day.year() < FIRST_YEAR) else { return false };
+    cells.problem(column, format!("is {day}, before {FIRST_YEAR}"));
+    true
+}
+
+/// Finds a day long after the as-at date.
+fn too_late<C: Into<usize> + Copy>(cells: &mut Cells<'_>, (column, day): Dated<C>) -> bool {
+    let as_at = cells.as_at;
+    let last = as_at.checked_add_months(Months::new(MONTHS));
+    let Some(day) = day.filter(|day| last.is_some_and(|last| *day > last)) else { return false };
+    cells.problem(column, format!("is {day}, more than a year after the as-at date {as_at}"));
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Reading, RegisterFile, read_register};
+
+    /// The problems of the one row under a header that may have any, with a good row beside it.
+    fn problems(header: &str, good: &str, row: &str) -> Vec<String> {
+        let file = format!("{header}\n{good}\n{row}\n");
+        let reading = Reading { accept_problems: true, ..Reading::of("2022-03-31".parse().unwrap()) };
+        let problems = match read_register(file.as_bytes(), &reading).unwrap() {
+            RegisterFile::Groups(it) => it.problems,
+            RegisterFile::Memberships(it) => it.problems,
+            RegisterFile::Links(it) => it.problems,
+            RegisterFile::Establishments(it) => it.problems,
+        };
+        assert!(problems.iter().all(|it| it.line == 3), "{problems:?}");
+        problems.into_iter().map(|it| format!("{} {}", it.column, it.reason)).collect()
+    }
+
+    #[test]
+    fn a_school_opens_before_it_closes_and_both_when_they_can() {
+        let header = "URN,LA (code),EstablishmentNumber,EstablishmentName,TypeOfEstablishment (name),\
+                      EstablishmentStatus (name),OpenDate,CloseDate";
+        let row = |urn: &str, status: &str, opened: &str, closed: &str| {
+            format!("{urn},330,2001,Hill Top,Community school,{status},{opened},{closed}")
+        };
+        let planned = "\"Open, but proposed to close\"";
+        #[rustfmt::skip]
+        let rows = [
+            ("Open",             "13-09-2013", "",           ""),
+            ("Open",             "13-09-1015", "",           ""),
+            ("Open",             "31-03-2023", "",           ""),
+            ("Open",             "01-04-2023", "",           "OpenDate is 2023-04-01, more than a year after the as-at date 2022-03-31"),
+            ("Open",             "13-09-2099", "",           "OpenDate is 2099-09-13, more than a year after the as-at date 2022-03-31"),
+            ("Proposed to open", "01-09-2025", "",           ""),
+            ("Proposed to open", "01-09-2099", "",           ""),
+            ("Open",             "13-09-2013", "15-01-1015", "CloseDate is 1015-01-15, before 1900"),
+            ("Open",             "",           "15-01-1015", "CloseDate is 1015-01-15, before 1900"),
+            ("Open",             "13-09-2021", "13-09-2013", "CloseDate is 2013-09-13, before it opened (2021-09-13)"),
+            ("Closed",           "13-09-2021", "13-09-2013", "CloseDate is 2013-09-13, before it opened (2021-09-13)"),
+            ("Closed",           "13-09-2013", "13-09-2013", ""),
+            ("Closed",           "13-09-2013", "12-09-2013", ""),
+            ("Closed",           "13-09-2013", "11-09-2013", "CloseDate is 2013-09-11, before it opened (2013-09-13)"),
+            ("Closed",           "13-09-2013", "",           ""),
+            ("Closed",           "13-09-2013", "31-08-2022", ""),
+            ("Closed",           "13-09-2013", "13-09-2099", "CloseDate is 2099-09-13, more than a year after the as-at date 2022-03-31"),
+            (planned,            "13-09-2013", "31-08-2025", ""),
+            (planned,            "13-09-2013", "13-09-2099", ""),
+            // The file may be older than its as-at date says, and the school has closed.
+            (planned,            "13-09-2013", "30-03-2021", ""),
+            ("Open",             "13-09-2099", "13-09-1015", "OpenDate is 2099-09-13, more than a year after the as-at date 2022-03-31; CloseDate is 1015-09-13, before 1900"),
+        ];
+        for (status, opened, closed, wanted) in rows {
+            let found = problems(header, &row("100001", "Open", "", ""), &row("100002", status, opened, closed));
+            let mut wanted: Vec<&str> = wanted.split("; ").filter(|it| !it.is_empty()).collect();
+            wanted.sort_unstable();
+            assert_eq!(found, wanted, "{status} {opened} {closed}");
+        }
+    }
+
+    #[test]
+    fn a_group_a_membership_and_a_link_too() {
+        let groups = "Group UID,Group Name,Group Type (code),Group Type,Group Status,Open date,Closed Date";
+        let group = |uid: &str, status: &str, opened: &str, closed: &str| {
+            format!("{uid},Hill,6,Multi-academy trust,{status},{opened},{closed}")
+        };
+        #[rustfmt::skip]
+        let rows = [
+            ("Closed",            "2017-05-01", "2017-04-30", ""),
+            ("Closed",            "2017-05-01", "2017-04-29", "Closed Date is 2017-04-29, before it opened (2017-05-01)"),
+            ("Proposed to open",  "2024-12-12", "",           ""),
+            ("Open",              "2024-12-12", "",           "Open date is 2024-12-12, more than a year after the as-at date 2022-03-31"),
+            ("Open",              "1015-12-12", "",           "Open date is 1015-12-12, before 1900"),
+            ("Proposed to close", "2011-09-01", "2022-08-31", ""),
+            ("Created in error",  "2011-09-01", "2020-08-31", ""),
+        ];
+        for (status, opened, closed, wanted) in rows {
+            let found = problems(groups, &group("2044", "Open", "", ""), &group("2045", status, opened, closed));
+            assert_eq!(found.concat(), wanted, "{status} {opened} {closed}");
+        }
+
+        let members = "URN,Group UID,Group Name,Group Type (code),Group Type,Group Status,Joined date,EstablishmentName,\
+                       TypeOfEstablishment (name),LA (code)";
+        let member = |urn: &str, status: &str, joined: &str| {
+            format!("{urn},2044,Hill,6,Multi-academy trust,{status},{joined},Dale,Academy converter,330")
+        };
+        #[rustfmt::skip]
+        let rows = [
+            ("Open",             "2022-09-01", ""),
+            ("Open",             "2099-09-01", "Joined date is 2099-09-01, more than a year after the as-at date 2022-03-31"),
+            ("Open",             "1015-09-01", "Joined date is 1015-09-01, before 1900"),
+            ("Proposed to open", "2024-12-12", ""),
+        ];
+        for (status, joined, wanted) in rows {
+            let found = problems(members, &member("100001", "Open", ""), &member("100002", status, joined));
+            assert_eq!(found.concat(), wanted, "{status} {joined}");
+        }
+
+        let links = "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate";
+        #[rustfmt::skip]
+        let rows = [
+            ("31-03-2025", ""),
+            ("31-03-1015", "LinkEstablishedDate is 1015-03-31, before 1900"),
+        ];
+        for (on, wanted) in rows {
+            let link = |urn: &str, on: &str| format!("{urn},100021,Dale,Successor,{on}");
+            let found = problems(links, &link("100001", ""), &link("100002", on));
+            assert_eq!(found.concat(), wanted, "{on}");
+        }
+    }
+}
