@@ -192,6 +192,54 @@ fn a_trust_with_one_open_school_is_taken_for_it() {
     assert_eq!(code(raise(&mut book, other)).0, "CANNOT_BE_REFERRED");
 }
 
+/// "a SAT is standalone", and an offer is one recipient's: two schools that are offered support alone are no one referral's.
+#[test]
+fn schools_of_different_recipients_are_not_referred_together() {
+    let mut book = book();
+    let regions = [(100_012, Region::WestMidlands), (100_013, Region::WestMidlands), (100_014, Region::SouthWest)];
+    for (n, region) in regions {
+        let mut candidate = identify::Candidate { trust: Some(uid(5000)), ..standalone(n) };
+        candidate.schools[0].region = region;
+        book.facts.seats.insert(urn(n), Seat::With(Box::new(candidate)));
+    }
+    let trust = |urns: &[u32]| new(Subject::Trust(uid(5000)), urns, "would_benefit", "2021-11-02");
+    assert_eq!(code(raise(&mut book, trust(&[100_012, 100_013]))), refused("CANNOT_BE_REFERRED", 2), "each is named");
+    let id = raise(&mut book, alone(100_012, "would_benefit", "2021-11-02")).unwrap();
+    assert_eq!(code(raise(&mut book, trust(&[100_012, 100_013]))), refused("REFERRAL_OPEN", 3));
+    // The region of most of them answers for none of the others.
+    book.reach = Reach { regions: Regions::These([Region::WestMidlands].into()), assigned_to: None };
+    let hidden = ("NOT_FOUND school 100014".to_owned(), 0);
+    assert_eq!(code(raise(&mut book, trust(&[100_012, 100_013, 100_014]))), hidden);
+    // One that was raised so before is not approved.
+    book.facts.referrals.entry(id).and_modify(|it| it.urns.push(urn(100_013)));
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-12")), refused("CANNOT_BE_REFERRED", 2));
+    decide(&mut book, "dora", id, false, "2021-11-12").unwrap();
+}
+
+/// A referral of several such schools was one school's with the others beside it: its events are what was decided then.
+#[test]
+fn what_was_recorded_of_schools_referred_together_stands() {
+    let mut book = book();
+    book.today = day("2021-12-01");
+    let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
+    assert_eq!(book.forbidden(), []);
+    for event in &mut book.events {
+        match &mut event.body {
+            EventBody::ReferralRaised { urns, .. } => urns.push(urn(100_012)),
+            EventBody::ReferralApproved { exceptional, .. } => exceptional.push(urn(100_012)),
+            EventBody::Identified { recipient: Recipient::Standalone(of), schools, .. } if *of == urn(100_006) => {
+                let beside = crate::domain::offer::ListedSchool { urn: urn(100_012), ..schools[0].clone() };
+                schools.push(beside);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(book.forbidden(), []);
+}
+
 #[test]
 fn a_closed_school_is_not_referred_and_gets_no_offer() {
     let closing = |status: &str, on: &str| Ending {
