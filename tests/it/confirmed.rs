@@ -10,11 +10,13 @@ use super::client::{Client, fresh, reason};
 use super::files::Folder;
 use super::harness::{Db, Server, both};
 use super::samples::{
-    SEPTEMBER, august, done, identified, import, numbers, offer_id, offer_of, refused_for, said_by, text, verified,
+    AUGUST, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, august, done, identified, import, import_all, numbers,
+    offer_id, offer_of, refused_for, said_by, text, verified,
 };
 
 both!(
     a_month_confirms_a_referral_at_once,
+    what_two_people_decide_confirms_no_referral,
     a_trust_with_one_open_school_is_taken_for_it,
     schools_that_are_offered_support_alone_are_not_referred_together,
     a_discussion_says_with_whom_it_was,
@@ -88,6 +90,40 @@ async fn a_month_confirms_a_referral_at_once(db: Db) {
     assert_eq!(kinds, ["identified", "referral_confirmed"]);
     assert_eq!(done(&server, &["offers", "identify"])["confirmed_referrals"], json!([]), "once");
     refused_for(&server, "REFERRAL_NOT_OPEN", &deciding("approve", &referral));
+    drop(server);
+    verified(&db);
+}
+
+/// No file says what 990002 entered the year with: decided as met it has an offer, and its referral is for people to decide still.
+async fn what_two_people_decide_confirms_no_referral(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST, SEPTEMBER]);
+    import_all(&server, &REGISTER_MARCH);
+    let decide = |position| {
+        let ask = ["eligibility", "decide", "990002", "--position", position, "--reason", "seen"];
+        let asked = refused_for(&server, "APPROVAL_REQUIRED", &said_by("olga", "case-officer", &ask));
+        let give = ["approvals", "give", &text(&asked, "approval")];
+        done(&server, &said_by("dora", "regional-director", &give));
+    };
+    let referral = text(&raise(&server, &["--urn", "990002"]), "referral");
+    decide("met");
+    assert_eq!(listed(&server, &["--state", "confirmed"]), []);
+    let made = done(&server, &["offers", "identify"]);
+    let offer = offer_id(&server, 990_002);
+    assert_eq!(
+        (&made["confirmed_referrals"], done(&server, &["offers", "show", &offer])["schools"][0]["rules"].clone()),
+        (&json!([]), json!(["E2_RI_TWICE_ON_ENTRY"]))
+    );
+    assert_eq!(listed(&server, &[]), [(referral.clone(), "open".to_owned())]);
+    // Approved, it stands by itself: what two people decided can be decided otherwise.
+    discuss(&server, &referral, &[]);
+    let approved = done(&server, &deciding("approve", &referral));
+    assert_eq!((&approved["offer"], &approved["exceptional_urns"]), (&json!(offer), &json!([990_002])));
+    decide("not-met");
+    assert_eq!(done(&server, &["offers", "identify"])["not_eligible"], 0);
+    let by_rule = numbers(&done(&server, &["eligibility", "list", "--filter", "E3_EXCEPTIONAL"]), "urn");
+    assert_eq!(by_rule, [990_002]);
     drop(server);
     verified(&db);
 }

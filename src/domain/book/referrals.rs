@@ -247,7 +247,8 @@ impl Facts {
         Ok(answered(it.id, Some(offer), drafts).warn_if_past(on, context.now))
     }
 
-    /// The offer an approval comes to, what makes it or adds to it, and the schools that are eligible by the referral alone.
+    /// The offer an approval comes to, what makes it or adds to it, and the schools that no file makes eligible: those are so by the
+    /// referral. Where people decided their entry position they are by both, as that can be decided otherwise.
     fn granted(
         &self,
         referral: &Referral,
@@ -255,8 +256,9 @@ impl Facts {
         context: &mut Context<'_>,
     ) -> Result<(OfferId, Option<EventBody>, Vec<Urn>), Fault> {
         let mut exceptional = Vec::new();
-        for school in candidate.schools.iter_mut().filter(|it| it.rules.is_empty()) {
-            school.rules.push(referral.rule.to_string());
+        let rule = referral.rule.to_string();
+        for school in candidate.schools.iter_mut().filter(|it| !it.by_files && !it.rules.contains(&rule)) {
+            school.rules.push(rule.clone());
             exceptional.push(school.urn);
         }
         if let Some(offer) = self.offer_to(candidate.recipient) {
