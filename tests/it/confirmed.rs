@@ -10,19 +10,26 @@ use super::client::{Client, fresh, reason};
 use super::files::Folder;
 use super::harness::{Db, Server, both};
 use super::samples::{
-    SEPTEMBER, august, done, identified, import, offer_id, offer_of, refused_for, said_by, text, verified,
+    AUGUST, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, august, done, identified, import, import_all, numbers,
+    offer_id, offer_of, refused_for, said_by, text, verified,
 };
 
 both!(
     a_month_confirms_a_referral_at_once,
+    what_two_people_decide_confirms_no_referral,
     a_trust_with_one_open_school_is_taken_for_it,
+    schools_that_are_offered_support_alone_are_not_referred_together,
     a_discussion_says_with_whom_it_was,
 );
 
-fn raise(server: &Server, whom: &[&str]) -> Value {
+fn raising<'a>(whom: &[&'a str]) -> Vec<&'a str> {
     let words = ["--origin", "self-identified", "--ground", "would_benefit", "--because", "they wrote"];
     let words = [&["referrals", "raise"], whom, &words[..], &["--on", "2021-11-02"]].concat();
-    done(server, &said_by("ann", "case-officer", &words))
+    said_by("ann", "case-officer", &words)
+}
+
+fn raise(server: &Server, whom: &[&str]) -> Value {
+    done(server, &raising(whom))
 }
 
 fn discuss(server: &Server, referral: &str, with: &[&str]) -> Value {
@@ -87,6 +94,40 @@ async fn a_month_confirms_a_referral_at_once(db: Db) {
     verified(&db);
 }
 
+/// No file says what 990002 entered the year with: decided as met it has an offer, and its referral is for people to decide still.
+async fn what_two_people_decide_confirms_no_referral(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    import_all(&server, &[AUGUST, SEPTEMBER]);
+    import_all(&server, &REGISTER_MARCH);
+    let decide = |position| {
+        let ask = ["eligibility", "decide", "990002", "--position", position, "--reason", "seen"];
+        let asked = refused_for(&server, "APPROVAL_REQUIRED", &said_by("olga", "case-officer", &ask));
+        let give = ["approvals", "give", &text(&asked, "approval")];
+        done(&server, &said_by("dora", "regional-director", &give));
+    };
+    let referral = text(&raise(&server, &["--urn", "990002"]), "referral");
+    decide("met");
+    assert_eq!(listed(&server, &["--state", "confirmed"]), []);
+    let made = done(&server, &["offers", "identify"]);
+    let offer = offer_id(&server, 990_002);
+    assert_eq!(
+        (&made["confirmed_referrals"], done(&server, &["offers", "show", &offer])["schools"][0]["rules"].clone()),
+        (&json!([]), json!(["E2_RI_TWICE_ON_ENTRY"]))
+    );
+    assert_eq!(listed(&server, &[]), [(referral.clone(), "open".to_owned())]);
+    // Approved, it stands by itself: what two people decided can be decided otherwise.
+    discuss(&server, &referral, &[]);
+    let approved = done(&server, &deciding("approve", &referral));
+    assert_eq!((&approved["offer"], &approved["exceptional_urns"]), (&json!(offer), &json!([990_002])));
+    decide("not-met");
+    assert_eq!(done(&server, &["offers", "identify"])["not_eligible"], 0);
+    let by_rule = numbers(&done(&server, &["eligibility", "list", "--filter", "E3_EXCEPTIONAL"]), "urn");
+    assert_eq!(by_rule, [990_002]);
+    drop(server);
+    verified(&db);
+}
+
 /// 910041 is the school of a single-academy trust; of trust 90004's two schools 910053 closes, and 910054 is left.
 async fn a_trust_with_one_open_school_is_taken_for_it(db: Db) {
     let (server, folder) = (august(&db), Folder::new());
@@ -108,6 +149,42 @@ async fn a_trust_with_one_open_school_is_taken_for_it(db: Db) {
     // A trust that has several is referred as what it is.
     let several = raise(&server, &["--uid", "90001", "--urn", "910048"]);
     assert_eq!(several["uid"], 90_001);
+    drop(server);
+    verified(&db);
+}
+
+/// Placed in a single-academy trust by hand, each of these is a recipient of its own: three in the South-East, 910064 in the West Midlands.
+async fn schools_that_are_offered_support_alone_are_not_referred_together(db: Db) {
+    let server = august(&db);
+    for urn in ["910060", "910062", "910064"] {
+        let place = ["schools", "place", urn, "--kind", "single-academy-trust", "--trust", "90024", "--reason", "seen"];
+        done(&server, &place);
+    }
+    let both = ["--uid", "90024", "--urn", "910060", "--urn", "910062"];
+    let error = refused_for(&server, "CANNOT_BE_REFERRED", &raising(&both));
+    let limits: Vec<_> = error["limits"].as_array().unwrap().iter().map(|it| text(it, "account")).collect();
+    assert_eq!(limits, ["school 910060", "school 910062"], "{error}");
+    let says = ["each by itself", "910060", "910062"];
+    assert!(says.iter().all(|it| error.to_string().contains(it)), "{error}");
+    // What lies in another region than most of them is not there.
+    let here = ["--regions", "South-East England and South London"];
+    let apart = [&both[..], &["--urn", "910064"]].concat();
+    let hidden = refused_for(&server, "NOT_FOUND", &[&here[..], &raising(&apart)].concat());
+    assert_eq!(text(&hidden, "message"), "school 910064 does not exist");
+
+    // Each by itself, and then that is said too.
+    let referral = text(&raise(&server, &both[..4]), "referral");
+    let again = refused_for(&server, "REFERRAL_OPEN", &raising(&both));
+    assert!(again["limits"][0]["account"].as_str().unwrap().contains(&referral), "{again}");
+    assert_eq!(again["limits"].as_array().unwrap().len(), 3, "{again}");
+    let other = text(&raise(&server, &["--urn", "910062"]), "referral");
+    for (referral, urn) in [(&referral, 910_060), (&other, 910_062)] {
+        discuss(&server, referral, &[]);
+        let approved = done(&server, &deciding("approve", referral));
+        assert_eq!(approved["made_offer"]["recipient"], json!(urn));
+        let offer = done(&server, &["offers", "show", &text(&approved, "offer")]);
+        assert_eq!(numbers(&offer["schools"], "urn"), [urn]);
+    }
     drop(server);
     verified(&db);
 }

@@ -53,6 +53,7 @@ mod model;
 mod money;
 mod months;
 mod offers;
+mod one_group;
 mod past;
 mod people;
 mod pressure;

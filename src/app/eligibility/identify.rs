@@ -19,7 +19,7 @@ use crate::domain::placement::Placement;
 use crate::domain::referral::Referral;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::school::{Ending, TrustKind};
-use crate::domain::terms::{RuleId, Terms};
+use crate::domain::terms::Terms;
 use crate::store::{Readable, StoreError, books, offers, register};
 
 /// Locks the register inside a write transaction, so that a decision never sees half of an import. Returns the last event
@@ -96,10 +96,7 @@ pub(crate) async fn confirmed(
     let standings = Standings::load(from, terms, day).await?;
     let by_files = |urn: &Urn| {
         let entitled = standings.entitled.get(&standings.assessment.heir(*urn));
-        entitled.is_some_and(|it| {
-            let by_files = terms.met_by_files(it.rules.iter().map(RuleId::as_str));
-            !it.closed && it.placement.kind().is_some() && by_files
-        })
+        entitled.is_some_and(|it| !it.closed && it.placement.kind().is_some() && it.by_files)
     };
     Ok(open.iter().filter(|it| it.urns.iter().all(by_files)).map(|it| it.id).collect())
 }
@@ -169,6 +166,7 @@ impl<'a> Usher<'a> {
             name: school.name.clone(),
             region,
             rules: entitled.iter().flat_map(|it| &it.rules).map(ToString::to_string).collect(),
+            by_files: entitled.is_some_and(|it| it.by_files),
             predecessors: self.predecessors.get(&urn).cloned().unwrap_or_default(),
         };
         let (trust, responsible) = (school.placement.trust(), responsible(school, la));

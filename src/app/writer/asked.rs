@@ -198,8 +198,8 @@ impl Asked {
         match command {
             ReferralCommand::Raise(new) => {
                 self.referred.insert(new.subject);
-                // A trust that has one open school is taken for it.
-                self.referred.extend(new.urns.iter().filter(|_| new.urns.len() == 1).copied().map(Subject::School));
+                // A trust is taken for a school that is offered support on its own.
+                self.referred.extend(new.urns.iter().copied().map(Subject::School));
                 self.seated.extend(&new.urns);
             }
             ReferralCommand::Decide { referral, approve: true, .. } => {

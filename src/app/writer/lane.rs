@@ -82,18 +82,20 @@ fn drop_gone_and_late(group: &mut Vec<Job>) {
 
 /// Takes what is waiting, within the bounds of a group. Callers that were answered together come back together, one
 /// shortly after the other: as long as another pass of the scheduler brings more of them, they are waited for, and no
-/// longer. What does not fit is the first of the next group.
+/// longer. What does not fit, or reads what the group may change and looks up only once, is the first of the next group.
 async fn take(first: Job, next: &mut Option<Job>, waiting: &mut mpsc::Receiver<Job>) -> Vec<Job> {
-    let mut rows = weight(&first);
+    let (mut rows, mut changes) = (weight(&first), first.submission.command.changes_looked_up());
     let mut group = vec![first];
     loop {
         let before = group.len();
         while let Some(job) = (group.len() < GROUP_COMMANDS).then(|| waiting.try_recv().ok()).flatten() {
             rows = rows.saturating_add(weight(&job));
-            if rows > GROUP_ROWS {
+            let command = &job.submission.command;
+            if rows > GROUP_ROWS || changes && command.reads_looked_up() {
                 *next = Some(job);
                 return group;
             }
+            changes |= command.changes_looked_up();
             group.push(job);
         }
         if group.len() == before || group.len() >= GROUP_COMMANDS {

@@ -115,6 +115,10 @@ impl Facts {
                 _ => {}
             }
         }
+        // Whether a file met a rule of its, or people decided so, is not on record.
+        for school in recipients.iter_mut().flat_map(|it| &mut it.schools) {
+            school.by_files = self.programme.scheme.asks_files(school.rules.iter().map(String::as_str));
+        }
         Candidates { recipients, ..Candidates::default() }
     }
 
@@ -137,7 +141,7 @@ impl Facts {
             let newest = listed.and_then(|it| it.schools.keys().next_back().copied()).filter(|_| !lists);
             let (urn, predecessors) = newest.map_or((*urn, Vec::new()), |newest| (newest, vec![*urn]));
             let (name, rules) = (String::new(), rules.clone());
-            candidate.schools.push(CandidateSchool { urn, name, region, rules, predecessors });
+            candidate.schools.push(CandidateSchool { urn, name, region, rules, by_files: true, predecessors });
         }
     }
 
@@ -160,9 +164,7 @@ impl Facts {
             }
         };
         let seat = |urn: &Urn| {
-            let school =
-                CandidateSchool { urn: *urn, name: name.clone(), region, rules: Vec::new(), predecessors: Vec::new() };
-            let schools = vec![school];
+            let schools = vec![school_of(&ListedSchool { urn: *urn, name: name.clone(), rules: Vec::new() }, region)];
             (*urn, Seat::With(Box::new(Candidate { schools, ..nobodys(recipient, name, trust) })))
         };
         new.urns.iter().map(seat).collect()
@@ -183,18 +185,13 @@ impl Facts {
         let seat = |urn: &Urn| {
             let new = added.iter().copied().find(|it| it.urn == *urn);
             let listed = new.or_else(|| self.offers.get(&offer)?.schools.get(urn));
-            let mut school = listed.map_or_else(
-                || CandidateSchool {
-                    urn: *urn,
-                    name: String::new(),
-                    region: region.unwrap_or(referral.region),
-                    rules: vec![referral.rule.to_string()],
-                    predecessors: Vec::new(),
-                },
-                |it| school_of(it, region.unwrap_or(referral.region)),
-            );
-            if exceptional.contains(urn) {
-                school.rules.clear();
+            let rules = vec![referral.rule.to_string()];
+            let unlisted = || ListedSchool { urn: *urn, name: String::new(), rules };
+            let listed = listed.cloned().unwrap_or_else(unlisted);
+            let mut school = school_of(&listed, region.unwrap_or(referral.region));
+            school.by_files = !exceptional.contains(urn);
+            if !school.by_files {
+                school.rules.retain(|it| *it != referral.rule.as_str());
             }
             (*urn, Seat::With(Box::new(Candidate { schools: vec![school], ..made.clone() })))
         };
@@ -234,7 +231,7 @@ fn nobodys(recipient: Recipient, name: &str, trust: Option<Uid>) -> Candidate {
 
 fn school_of(listed: &ListedSchool, region: Region) -> CandidateSchool {
     let ListedSchool { urn, name, rules } = listed.clone();
-    CandidateSchool { urn, name, region, rules, predecessors: Vec::new() }
+    CandidateSchool { urn, name, region, rules, by_files: false, predecessors: Vec::new() }
 }
 
 const fn region_by(event: &Event) -> Option<Region> {

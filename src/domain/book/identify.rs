@@ -60,6 +60,8 @@ pub struct CandidateSchool {
     pub region: Region,
     /// The rules it meets.
     pub rules: Vec<String>,
+    /// Whether a file meets one of them: without what people decided, of an entry position or a referral.
+    pub by_files: bool,
     /// URNs of its lineage that were eligible before it.
     pub predecessors: Vec<Urn>,
 }
@@ -223,11 +225,9 @@ impl Facts {
         (made, taken): (&HashMap<Recipient, OfferId>, &HashMap<Urn, OfferId>),
         reach: &Reach,
     ) -> Vec<(ReferralId, OfferId)> {
-        let scheme = &self.programme.scheme;
-        let by_files = |it: &CandidateSchool| scheme.met_by_files(it.rules.iter().map(String::as_str));
         let mut eligible: HashMap<Urn, (Recipient, Urn)> = HashMap::new();
         for candidate in &candidates.recipients {
-            for school in candidate.schools.iter().filter(|it| by_files(it)) {
+            for school in candidate.schools.iter().filter(|it| it.by_files) {
                 let lineage = std::iter::once(school.urn).chain(school.predecessors.iter().copied());
                 eligible.extend(lineage.map(|urn| (urn, (candidate.recipient, school.urn))));
             }

@@ -32,6 +32,7 @@ pub mod identify;
 mod identify_tests;
 mod life;
 mod limits;
+mod looked_up;
 #[cfg(test)]
 mod money_properties;
 #[cfg(test)]

@@ -46,7 +46,14 @@ pub(in crate::domain) fn day(text: &str) -> Date {
 
 pub(in crate::domain) fn school(n: u32, region: Region) -> CandidateSchool {
     let rules = vec!["E2_RI_TWICE_ON_ENTRY".to_owned()];
-    CandidateSchool { urn: urn(n), name: format!("School {n}"), region, rules, predecessors: Vec::new() }
+    CandidateSchool {
+        urn: urn(n),
+        name: format!("School {n}"),
+        region,
+        rules,
+        by_files: true,
+        predecessors: Vec::new(),
+    }
 }
 
 /// A maintained school of local authority 330 (Birmingham, in the West Midlands).

@@ -1,6 +1,8 @@
 //! Why a command about a referral is refused, each reason in one place.
 
 use crate::domain::Date;
+use crate::domain::ids::Urn;
+use crate::domain::offer::Recipient;
 use crate::domain::referral::{Discussion, DiscussionPartner, Referral};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::rules::RulesVersion;
@@ -10,6 +12,13 @@ use crate::domain::terms::Ground;
 pub(super) fn not_referable(account: &str, why: String, remedy: &str) -> Refusal {
     let message = format!("{account} cannot be referred: {why}");
     Refusal::of(Reason::CannotBeReferred, message, Limit::plain("recipient", account, remedy))
+}
+
+/// Of schools that one offer cannot list: each has a recipient of its own.
+pub(super) fn not_together(urn: Urn, recipient: Recipient) -> Refusal {
+    let why = format!("its offer would be one to {recipient}, and not to the recipient of the others");
+    let remedy = "refer each by itself; one that was raised for several of them is withdrawn first";
+    not_referable(&format!("school {urn}"), why, remedy)
 }
 
 /// What to do instead of referring a school that has closed.

@@ -4,12 +4,14 @@
 //! no placement guessed. A school that the monthly files have made eligible meanwhile is thereby confirmed; any other is
 //! eligible by the referral's own rule.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Facts;
 use super::command::{Answer, Context, Decided, Fault};
 use super::identify::{Candidate, CandidateSchool, listed, region_of};
-use super::referral_refusals::{before_raised, not_in_effect, not_referable, own, remedy_of_closed, undiscussed};
+use super::referral_refusals::{
+    before_raised, not_in_effect, not_referable, not_together, own, remedy_of_closed, undiscussed,
+};
 use crate::domain::Date;
 use crate::domain::event::{Draft, EventBody};
 use crate::domain::ids::{OfferId, ReferralId, Urn};
@@ -176,13 +178,14 @@ impl Facts {
         let (rule, ground) = self.ground(&new.ground)?;
         let (candidate, unseated) = self.seated(new.subject, &new.urns, new.on)?;
         let subject = candidate.as_ref().map_or(new.subject, |it| taken_for(new.subject, it));
+        let open = self.referred_as(new, subject);
         let barred = candidate.iter().flat_map(|it| self.bars(rule, it, context.reach));
         let refusals = self
             .book_closed()
             .into_iter()
             .chain(self.before_programme(new.on))
             .chain(not_in_effect(ground, new.on))
-            .chain(self.referred_already(subject, context.reach))
+            .chain(open.into_iter().filter_map(|it| self.referred_already(it, context.reach)))
             .chain(unseated)
             .chain(barred)
             .chain(candidate.as_ref().and_then(|it| self.listed_already(it)));
@@ -244,7 +247,8 @@ impl Facts {
         Ok(answered(it.id, Some(offer), drafts).warn_if_past(on, context.now))
     }
 
-    /// The offer an approval comes to, what makes it or adds to it, and the schools that are eligible by the referral alone.
+    /// The offer an approval comes to, what makes it or adds to it, and the schools that no file makes eligible: those are so by the
+    /// referral. Where people decided their entry position they are by both, as that can be decided otherwise.
     fn granted(
         &self,
         referral: &Referral,
@@ -252,8 +256,9 @@ impl Facts {
         context: &mut Context<'_>,
     ) -> Result<(OfferId, Option<EventBody>, Vec<Urn>), Fault> {
         let mut exceptional = Vec::new();
-        for school in candidate.schools.iter_mut().filter(|it| it.rules.is_empty()) {
-            school.rules.push(referral.rule.to_string());
+        let rule = referral.rule.to_string();
+        for school in candidate.schools.iter_mut().filter(|it| !it.by_files && !it.rules.contains(&rule)) {
+            school.rules.push(rule.clone());
             exceptional.push(school.urn);
         }
         if let Some(offer) = self.offer_to(candidate.recipient) {
@@ -267,8 +272,8 @@ impl Facts {
         Ok((OfferId((context.ids)()), Some(self.making(&candidate, region, &schools)), exceptional))
     }
 
-    /// The schools as one candidate, and why not: each must be seated, with one recipient, of the trust where it is a trust
-    /// that is referred, and open on the day.
+    /// The schools as one candidate, and why not: each must be seated, of the trust where it is a trust that is referred, and open
+    /// on the day; all of them with one recipient.
     fn seated(&self, subject: Subject, urns: &[Urn], on: Date) -> Result<(Option<Candidate>, Vec<Refusal>), Fault> {
         let unknown: Vec<String> =
             urns.iter().filter(|urn| !self.seats.contains_key(urn)).map(ToString::to_string).collect();
@@ -276,6 +281,7 @@ impl Facts {
             return Err(Fault::NotFound(format!("school {}", unknown.join(", "))));
         }
         let mut whole: Option<Candidate> = None;
+        let mut recipients: BTreeMap<Urn, Recipient> = BTreeMap::new();
         let mut refusals = Vec::new();
         for (urn, seat) in urns.iter().filter_map(|urn| Some((urn, self.seats.get(urn)?))) {
             let mut refuse =
@@ -297,13 +303,20 @@ impl Facts {
                     let why = format!("it would be offered support as {}, not with trust {uid}", candidate.recipient);
                     refuse(why, "name schools that are offered support with this trust, or refer the school itself");
                 }
-                (Seat::With(candidate), _) => match &mut whole {
-                    Some(whole) => whole.schools.extend(candidate.schools.iter().cloned()),
-                    None => whole = Some(candidate.as_ref().clone()),
-                },
+                (Seat::With(candidate), _) => {
+                    recipients.insert(*urn, candidate.recipient);
+                    match &mut whole {
+                        Some(whole) => whole.schools.extend(candidate.schools.iter().cloned()),
+                        None => whole = Some(candidate.as_ref().clone()),
+                    }
+                }
             }
         }
-        Ok((whole, refusals))
+        let several = recipients.values().collect::<BTreeSet<_>>().len() > 1;
+        if several {
+            refusals.extend(recipients.into_iter().map(|(urn, recipient)| not_together(urn, recipient)));
+        }
+        Ok((whole.filter(|_| !several), refusals))
     }
 
     /// What stands against an offer to this recipient for these schools.
@@ -363,6 +376,15 @@ impl Facts {
     fn ground(&self, name: &str) -> Result<(&RuleId, &Ground), Fault> {
         let found = self.programme.scheme.grounds().find(|(_, ground)| ground.id == name);
         found.ok_or_else(|| Fault::NotFound(format!("ground {name}")))
+    }
+
+    /// Who must have no open referral: the subject, and where no referral of all the schools is possible, those that would be
+    /// referred each by itself.
+    fn referred_as(&self, new: &NewReferral, subject: Subject) -> BTreeSet<Subject> {
+        let alone = new.urns.iter().filter(
+            |urn| matches!(self.seats.get(urn), Some(Seat::With(it)) if it.recipient == Recipient::Standalone(**urn)),
+        );
+        alone.copied().map(Subject::School).chain([subject]).collect()
     }
 
     fn referred_already(&self, subject: Subject, reach: &Reach) -> Option<Refusal> {

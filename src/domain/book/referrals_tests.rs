@@ -19,7 +19,7 @@ fn book() -> Book {
     let mut seat = |n: u32, candidate: identify::Candidate, rules: &[&str]| {
         let mut candidate = candidate;
         for it in &mut candidate.schools {
-            it.rules = rules.iter().map(ToString::to_string).collect();
+            (it.rules, it.by_files) = (rules.iter().map(ToString::to_string).collect(), !rules.is_empty());
         }
         book.facts.seats.insert(urn(n), Seat::With(Box::new(candidate)));
     };
@@ -192,6 +192,53 @@ fn a_trust_with_one_open_school_is_taken_for_it() {
     assert_eq!(code(raise(&mut book, other)).0, "CANNOT_BE_REFERRED");
 }
 
+/// "a SAT is standalone", and an offer is one recipient's: two schools that are offered support alone are no one referral's.
+#[test]
+fn schools_of_different_recipients_are_not_referred_together() {
+    let mut book = book();
+    let regions = [(100_012, Region::WestMidlands), (100_013, Region::WestMidlands), (100_014, Region::SouthWest)];
+    for (n, region) in regions {
+        let mut candidate = identify::Candidate { trust: Some(uid(5000)), ..standalone(n) };
+        candidate.schools[0].region = region;
+        book.facts.seats.insert(urn(n), Seat::With(Box::new(candidate)));
+    }
+    let trust = |urns: &[u32]| new(Subject::Trust(uid(5000)), urns, "would_benefit", "2021-11-02");
+    assert_eq!(code(raise(&mut book, trust(&[100_012, 100_013]))), refused("CANNOT_BE_REFERRED", 2), "each is named");
+    let id = raise(&mut book, alone(100_012, "would_benefit", "2021-11-02")).unwrap();
+    assert_eq!(code(raise(&mut book, trust(&[100_012, 100_013]))), refused("REFERRAL_OPEN", 3));
+    // The region of most of them answers for none of the others.
+    book.reach = Reach { regions: Regions::These([Region::WestMidlands].into()), assigned_to: None };
+    let hidden = ("NOT_FOUND school 100014".to_owned(), 0);
+    assert_eq!(code(raise(&mut book, trust(&[100_012, 100_013, 100_014]))), hidden);
+    // One that was raised so before is not approved.
+    book.facts.referrals.entry(id).and_modify(|it| it.urns.push(urn(100_013)));
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-12")), refused("CANNOT_BE_REFERRED", 2));
+    decide(&mut book, "dora", id, false, "2021-11-12").unwrap();
+}
+
+/// A referral of several such schools was one school's with the others beside it: its events are what was decided then.
+#[test]
+fn what_was_recorded_of_schools_referred_together_stands() {
+    let mut book = book();
+    book.today = day("2021-12-01");
+    let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
+    assert_eq!(book.forbidden(), []);
+    for event in &mut book.events {
+        match &mut event.body {
+            EventBody::ReferralRaised { urns, .. } => urns.push(urn(100_012)),
+            EventBody::ReferralApproved { exceptional, .. } => exceptional.push(urn(100_012)),
+            EventBody::Identified { recipient: Recipient::Standalone(of), schools, .. } if *of == urn(100_006) => {
+                schools.push(crate::domain::offer::ListedSchool { urn: urn(100_012), ..schools[0].clone() });
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(book.forbidden(), []);
+}
+
 #[test]
 fn a_closed_school_is_not_referred_and_gets_no_offer() {
     let closing = |status: &str, on: &str| Ending {
@@ -227,9 +274,9 @@ fn a_closed_school_is_not_referred_and_gets_no_offer() {
 #[test]
 fn identify_confirms_the_referrals_whose_schools_the_files_made_eligible() {
     use crate::domain::book::identify::Candidates;
-    let by = |rule: &str, n| {
+    let by = |rule: &str, by_files, n| {
         let mut candidate = standalone(n);
-        candidate.schools[0].rules = vec![rule.to_owned()];
+        (candidate.schools[0].rules, candidate.schools[0].by_files) = (vec![rule.to_owned()], by_files);
         candidate
     };
     let identified = |book: &mut Book, recipients: Vec<identify::Candidate>| {
@@ -243,13 +290,14 @@ fn identify_confirms_the_referrals_whose_schools_the_files_made_eligible() {
     let school = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
     let some = new(Subject::Trust(uid(3000)), &[100_007, 100_008], "would_benefit", "2021-11-02");
     let trust = raise(&mut book, some).unwrap();
-    // By a referral alone, not all of the trust's schools, in a region out of reach: not confirmed.
+    // By a referral alone or as people decided, not all of the trust's schools, in a region out of reach: not confirmed.
     let of_trust = |urns: &[u32]| mat(3000, urns.iter().map(|n| school_of(*n)).collect());
-    assert_eq!(identified(&mut book, vec![by(E3, 100_006), of_trust(&[100_007])]), []);
+    assert_eq!(identified(&mut book, vec![by(E3, false, 100_006), of_trust(&[100_007])]), []);
+    assert_eq!(identified(&mut book, vec![by("E2_RI_TWICE_ON_ENTRY", false, 100_006)]), []);
     book.reach = Reach { regions: Regions::These([Region::NorthOfEngland].into()), assigned_to: None };
-    assert_eq!(identified(&mut book, vec![by("E1_RI_IN_YEAR", 100_006)]), []);
+    assert_eq!(identified(&mut book, vec![by("E1_RI_IN_YEAR", true, 100_006)]), []);
     book.reach = Reach::everything();
-    let eligible = vec![by("E1_RI_IN_YEAR", 100_006), of_trust(&[100_007, 100_008])];
+    let eligible = vec![by("E1_RI_IN_YEAR", true, 100_006), of_trust(&[100_007, 100_008])];
     let mut confirmed = identified(&mut book, eligible.clone());
     confirmed.sort();
     assert_eq!(confirmed, if school < trust { [school, trust] } else { [trust, school] });
@@ -362,6 +410,35 @@ fn a_school_that_the_files_make_eligible_meanwhile_is_confirmed() {
         assert_eq!((it.state, it.exceptional.is_empty()), (wanted, true));
         assert_eq!(offer.schools[&urn(100_006)].rules, ["E1_RI_IN_YEAR"]);
     }
+}
+
+/// What two people decided of an entry position is no file: an approval makes eligible beside it, and is decided anew as such.
+/// One from before it did so made nothing of its own.
+#[test]
+fn an_approval_stands_beside_a_decided_entry_position() {
+    let mut book = book();
+    book.today = day("2021-12-01");
+    let mut decided = standalone(100_006);
+    decided.schools[0].by_files = false;
+    book.facts.seats.insert(urn(100_006), Seat::With(Box::new(decided)));
+    let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
+    discuss(&mut book, id, "2021-11-09").unwrap();
+    decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
+    let it = &book.facts.referrals[&id];
+    assert_eq!(it.exceptional, [urn(100_006)]);
+    let rules = &book.facts.offers[&it.offer.unwrap()].schools[&urn(100_006)].rules;
+    assert_eq!(*rules, ["E2_RI_TWICE_ON_ENTRY", E3]);
+    assert_eq!(book.forbidden(), []);
+    for event in &mut book.events {
+        match &mut event.body {
+            EventBody::ReferralApproved { exceptional, .. } => exceptional.clear(),
+            EventBody::Identified { recipient: Recipient::Standalone(of), schools, .. } if *of == urn(100_006) => {
+                schools[0].rules.truncate(1);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(book.forbidden(), []);
 }
 
 #[test]

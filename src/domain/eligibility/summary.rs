@@ -42,6 +42,8 @@ pub struct Entitled {
     pub placement: Placement,
     /// The rules that entitle it.
     pub rules: BTreeSet<RuleId>,
+    /// Whether a file meets one of them: without what people decided, of an entry position or a referral.
+    pub by_files: bool,
     /// Whether it has closed: it stays eligible, but no offer is made for it.
     pub closed: bool,
 }
@@ -51,22 +53,23 @@ pub struct Entitled {
 #[must_use]
 pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> BTreeMap<Urn, Entitled> {
     let mut found: BTreeMap<Urn, Entitled> = BTreeMap::new();
-    let mut add = |urn: Urn, rule: &RuleId| {
+    let mut add = |urn: Urn, rule: &RuleId, by_files: bool| {
         let placement = standing.placement(urn);
         if counts(terms, rule, placement) {
-            let closed = standing.closed.contains(&urn);
-            let entry = found.entry(urn).or_insert_with(|| Entitled { placement, rules: BTreeSet::new(), closed });
+            let (rules, closed) = (BTreeSet::new(), standing.closed.contains(&urn));
+            let entry = found.entry(urn).or_insert(Entitled { placement, rules, by_files, closed });
             entry.rules.insert(rule.clone());
+            entry.by_files |= by_files;
         }
     };
     for school in assessment.eligible() {
-        school.met().for_each(|(rule, _)| add(school.urn, rule));
+        school.met().for_each(|(rule, evidence)| add(school.urn, rule, evidence.is_some()));
     }
     for rule in terms.rules().iter().filter(|rule| matches!(rule.test, Test::Exceptional { .. })) {
-        standing.exceptional.iter().for_each(|urn| add(assessment.heir(*urn), &rule.id));
+        standing.exceptional.iter().for_each(|urn| add(assessment.heir(*urn), &rule.id, false));
     }
     for trust in standing.trusts.iter().filter(|trust| trust.is_eligible()) {
-        trust.listed.iter().for_each(|urn| add(assessment.heir(*urn), &trust.rule));
+        trust.listed.iter().for_each(|urn| add(assessment.heir(*urn), &trust.rule, true));
     }
     found
 }

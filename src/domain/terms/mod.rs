@@ -166,8 +166,8 @@ impl Terms {
             .flatten()
     }
 
-    /// Whether the files alone make a school eligible that meets these rules, without a person's decision on a referral.
-    pub fn met_by_files<'a>(&self, mut rules: impl Iterator<Item = &'a str>) -> bool {
+    /// Whether one of these rules is one that a file may meet: of the others a person decides, on a referral.
+    pub fn asks_files<'a>(&self, mut rules: impl Iterator<Item = &'a str>) -> bool {
         rules.any(|met| !self.grounds().any(|(rule, _)| rule.as_str() == met))
     }
 
