@@ -189,7 +189,7 @@ async fn a_renamed_partner_is_the_same_issuer(db: Db) {
     let groups = std::fs::read_to_string(path("gias_groups_2022-03.csv")).unwrap();
     let renamed = groups.replace("Alderquill Learning Trust", "Quern Hill Schools");
     assert_ne!(groups, renamed);
-    let renamed = folder.write("groups.csv", renamed.into_bytes());
+    let renamed = folder.write("groups.csv", renamed.as_bytes());
     done(&server, &["import", "register", &renamed, "--as-at", "2022-03-31"]);
     for issuer in [&[][..], &["--issuer", "Quern Hill Schools"], &["--issuer", "Alderquill Learning Trust"]] {
         refused_for(&server, "INVOICE_PAID", &draw(&two, "1", &[&whole[..], issuer].concat()));
