@@ -176,7 +176,7 @@ async fn an_invoice_belongs_to_its_issuer(db: Db) {
 
 /// The invoice of a partner trust was paid again once a newer register had the trust under another name.
 async fn a_renamed_partner_is_the_same_issuer(db: Db) {
-    let (server, folder) = (august(&db), Folder::new());
+    let (mut server, folder) = (august(&db), Folder::new());
     funded(&server, "credit", "9000");
     let offers = [910_001, 910_003].map(|urn| taken(&server, urn));
     let credit = |offer: &str| given(&server, "credit", offer, &[&["--amount", "2000"], &WITH_PARTNER[..]].concat());
