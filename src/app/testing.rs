@@ -140,28 +140,38 @@ pub(crate) fn programme(name: &str) -> Programme {
     name.parse().unwrap()
 }
 
+/// Who keeps funds.
+pub(crate) fn treasurer() -> Caller {
+    Caller { roles: vec![Role::Finance], ..officer() }
+}
+
 /// Who works offers, and changes their regions.
 pub(crate) fn officer() -> Caller {
     let roles = vec![Role::CaseOfficer, Role::Administrator];
     Caller { actor: "officer".parse().unwrap(), roles, regions: Regions::Every, subject: None }
 }
 
-/// Hands over a command under an id of its own.
-pub(crate) async fn submit(house: &House, book: &Programme, command: Command) -> super::Result<RequestId> {
-    let request = RequestId(Uuid::new_v4());
-    let submission = Submission {
+/// A command under an id of its own.
+pub(crate) fn submission(book: &Programme, command: Command) -> Submission {
+    Submission {
         programme: book.clone(),
         actor: officer().actor,
         subject: None,
         reach: Reach::everything(),
-        request,
+        request: RequestId(Uuid::new_v4()),
         rpc: "test",
         fingerprint: Hash([0; 32]),
         command,
         deadline: None,
         encode: |_| Vec::new(),
         encode_asked: |_, _| None,
-    };
+    }
+}
+
+/// Hands over a command under an id of its own.
+pub(crate) async fn submit(house: &House, book: &Programme, command: Command) -> super::Result<RequestId> {
+    let submission = submission(book, command);
+    let request = submission.request;
     house.app.submit(&officer(), submission).await.map(|_| request)
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::asked::Asked;
 use super::register_facts::{load_entries, load_referrals, load_responsible};
+use crate::app::clock::Clock;
 use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};
 use crate::domain::Date;
@@ -71,6 +72,8 @@ pub(super) struct Known {
     pub(super) answers: Vec<Stored>,
     /// When the programme's last event was recorded: nothing is recorded before it.
     pub(super) recorded: Option<Micros>,
+    /// The moment of the decision. The facts were loaded for its day.
+    pub(super) now: Now,
 }
 
 /// A command, and the id of the request that it came in.
@@ -79,7 +82,28 @@ type RequestedCommand<'a> = (RequestId, &'a Command);
 /// Loads the facts these commands are decided against, and what these requests were answered before; of commands that were
 /// `answered`, only what handing the answer out takes. Inside a write transaction the book is locked already; whatever rests on
 /// the register or the files also takes the register's lock, so that it never sees half of an import.
+///
+/// Which facts are needed, and what they say, follows the day. Where midnight has passed meanwhile, or the clock is behind
+/// what was recorded last, on the day after, they are loaded anew for the day of the decision.
 pub(super) async fn load(
+    from: &impl Readable,
+    terms: &TermsCache,
+    programme: &Programme,
+    head: &Head,
+    commands: (&[RequestedCommand<'_>], &[RequestedCommand<'_>]),
+    (requests, clock): (&[(&Actor, RequestId)], &Clock),
+) -> Result<Known, Unloadable> {
+    let by_clock = clock.now();
+    let known = load_as_of(from, terms, programme, head, commands, (requests, by_clock)).await?;
+    let now = clock.now_after(known.recorded);
+    if now.today == by_clock.today {
+        return Ok(Known { now, ..known });
+    }
+    load_as_of(from, terms, programme, head, commands, (requests, now)).await
+}
+
+/// The same for a moment.
+async fn load_as_of(
     from: &impl Readable,
     terms: &TermsCache,
     programme: &Programme,
@@ -116,7 +140,7 @@ pub(super) async fn load(
     load_responsible(from, &asked, today, &mut facts).await?;
     load_entries(from, &asked, (&loaded.terms, today), &mut facts).await?;
     let Most { stored, answers, recorded } = most;
-    Ok(Known { facts, stored, answers, recorded })
+    Ok(Known { facts, stored, answers, recorded, now })
 }
 
 /// The approvals that are given, the open ones about what is asked anew, and those opened by the same call before.

@@ -79,12 +79,11 @@ pub(super) async fn write(
         let unknown = || Err(AppError::NotFound(format!("programme {programme}")));
         return Ok(group.iter().map(|_| unknown()).collect());
     };
-    let Known { mut facts, stored, answers, recorded } = match know(&tx, shared, programme, &head, group).await {
+    let Known { mut facts, stored, answers, now, .. } = match know(&tx, shared, programme, &head, group).await {
         Ok(known) => known,
         Err(error) => return without_facts(shared, tx, group, error).await,
     };
     let mut answers = Answers::new(answers);
-    let now = shared.clock.now_after(recorded);
     let mut pen = Pen::new(programme, head);
     let adopted = AdoptedBy::program().and_then(|by| pen.adopt_rules(&mut facts, &by, (None, now)));
     let (tx, ()) = tx.proceed(adopted.map_err(|error| StoreError::Row(error.to_string()))).await?;
@@ -163,10 +162,10 @@ async fn know(
 ) -> std::result::Result<Known, Unloadable> {
     let of: Vec<&Submission> = group.iter().map(|job| &job.submission).collect();
     let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
-    let now = shared.clock.now();
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
     if !reads_files(&of) {
-        return facts::load(tx, &shared.terms, programme, head, (&commands(&of), &[]), (&requests, now)).await;
+        return facts::load(tx, &shared.terms, programme, head, (&commands(&of), &[]), (&requests, &shared.clock))
+            .await;
     }
     let answers = store::group::answered(tx, &requests).await?;
     let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
@@ -179,7 +178,7 @@ async fn know(
         tx.plan_anew().await?;
     }
     let (left, before) = (commands(&left), commands(&before));
-    let known = facts::load(tx, &shared.terms, programme, head, (&left, &before), (&[], now)).await?;
+    let known = facts::load(tx, &shared.terms, programme, head, (&left, &before), (&[], &shared.clock)).await?;
     tx.check_in_step().await?;
     Ok(Known { answers, ..known })
 }

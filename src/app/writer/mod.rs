@@ -226,10 +226,9 @@ impl Writer {
         let head = store::books::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
         let request = RequestId(uuid::Uuid::nil());
         let commands = [(request, command)];
-        let now = shared.clock.now();
-        let known = facts::load(&snapshot, &shared.terms, programme, &head, (&commands, &[]), (&[], now)).await?;
-        let now = shared.clock.now_after(known.recorded);
-        let mut facts = known.facts;
+        let asked = (&commands[..], &[][..]);
+        let known = facts::load(&snapshot, &shared.terms, programme, &head, asked, (&[], &shared.clock)).await?;
+        let (mut facts, now) = (known.facts, known.now);
         facts.rules = facts.rules.max(RulesVersion::CURRENT);
         let mut pen = group::Pen::new(programme, head);
         pen.decide(

@@ -1,13 +1,24 @@
-//! Order: what only shows where one can see a command being queued.
+//! Order: what only shows where one can see a command being queued, and where the clock can be moved to any time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
+use chrono::{DateTime, TimeDelta};
 use futures_util::future::{join, join_all};
 
-use super::GROUP_COMMANDS;
-use crate::app::testing::{AUGUST, House, LAST, MARCH, MONTHS, note, offers, programme, submit};
+use super::{AppError, GROUP_COMMANDS, Submission};
+use crate::app::clock::Clock;
+use crate::app::testing::{
+    AUGUST, House, LAST, MARCH, MONTHS, date, note, offers, programme, submission, submit, treasurer,
+};
+use crate::domain::book::Command;
+use crate::domain::book::funds::FundChange;
 use crate::domain::event::Seq;
-use crate::domain::ids::RequestId;
+use crate::domain::ids::{AccountId, RequestId};
+use crate::domain::money::Pence;
+use crate::domain::refusal::Reason;
+use crate::domain::role::Reach;
+use crate::domain::terms::StrandId;
 use crate::store::events;
 
 #[tokio::test]
@@ -47,4 +58,32 @@ async fn books_that_share_a_writer_take_turns() {
     let ((_, before), ()) = join(join(flood, other), async { drop(turn) }).await;
     // The flood was there first and is a group ahead, never two.
     assert!(before < 2 * GROUP_COMMANDS, "{before} of the flood came first");
+}
+
+/// A server whose clock is 20 seconds behind: midnight lies between its own time and what another recorded last.
+#[tokio::test]
+async fn the_day_of_the_facts_is_that_of_the_decision() {
+    let behind = Arc::new(AtomicI64::new(0));
+    let (seconds, at) = (Arc::clone(&behind), "2022-02-01T00:00:10Z".parse::<DateTime<_>>().unwrap());
+    let house = House::by(Clock::of(move || at - TimeDelta::seconds(seconds.load(Ordering::Relaxed)))).await;
+    let book = programme("2021-22");
+    let create = Command::CreateFund { strand: StrandId::new("credit"), region: None };
+    let encode = |told: &super::Told| told.funds[0].id.0.as_bytes().to_vec();
+    let fund = house.app.submit(&treasurer(), Submission { encode, ..submission(&book, create) }).await.unwrap();
+    let fund = AccountId(uuid::Uuid::from_slice(&fund).unwrap());
+    let change = |change| Command::ChangeFund { change, etag: None, text: None };
+    let allocate = change(FundChange::Allocate { fund, amount: Pence(10_000), on: date("2022-02-01") });
+    house.app.submit(&treasurer(), submission(&book, allocate)).await.unwrap();
+
+    behind.store(20, Ordering::Relaxed);
+    // As of the last day of January there was nothing in it.
+    let withdraw =
+        change(FundChange::Withdraw { fund, amount: Pence(5_000), over_commit: false, on: date("2022-01-31") });
+    let (caller, everywhere) = (treasurer(), Reach::everything());
+    let previewed = house.app.inner.writer.check(&book, (&caller, &everywhere), &withdraw).await.map(drop);
+    let done = house.app.submit(&treasurer(), submission(&book, withdraw)).await.map(drop);
+    for came in [previewed, done] {
+        let Err(AppError::Refused(refusal)) = came else { panic!("{came:?}") };
+        assert_eq!((refusal.reason, refusal.limits[0].kind), (Reason::FundsInsufficient, "as_of"));
+    }
 }
