@@ -128,9 +128,6 @@ impl FromStr for FundKey {
 
 impl App {
     /// Every fund that is stored, for whoever operates the service: amounts, of no person.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub(crate) async fn stored_funds(&self) -> Result<Vec<Fund>> {
         let funds = accounts::funds(self.store(), None).await?;
         Ok(funds.into_iter().map(|(programme, account)| Fund { programme, account }).collect())

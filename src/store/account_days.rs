@@ -29,9 +29,6 @@ pub(super) fn add(batch: &mut Batch, programme: &Programme, days: &AccountDays) 
 }
 
 /// How these accounts changed on the days after one.
-///
-/// # Errors
-/// As the database has it.
 pub async fn after(from: &impl Readable, accounts: &[AccountId], on: Date) -> Result<Vec<(AccountId, Date, i64)>> {
     let conn = from.at();
     let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
@@ -44,9 +41,6 @@ pub async fn after(from: &impl Readable, accounts: &[AccountId], on: Date) -> Re
 }
 
 /// Every change of a programme's accounts, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<(AccountId, String), i64>> {
     let sql = "SELECT account_id, CAST(on_day AS TEXT), change FROM account_days WHERE programme = $1";
     let key = |row: &QueryResult| Ok((AccountId(row.try_get_by_index(0)?), row.try_get_by_index::<String>(1)?));

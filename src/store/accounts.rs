@@ -112,9 +112,6 @@ fn row_of(it: &Account) -> [Cell; 13] {
 
 /// The funds of a programme, or of all, as far as they are stored: by programme, strand and region, the national one
 /// first. One that the terms bring with them is stored once something is in it.
-///
-/// # Errors
-/// As the database has it.
 pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Result<Vec<(Programme, Account)>> {
     let order = "ORDER BY programme, strand, COALESCE(region, '')";
     let (which, values) = match programme {
@@ -126,9 +123,6 @@ pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Resul
 }
 
 /// These accounts, as far as they are stored.
-///
-/// # Errors
-/// As the database has it.
 pub async fn find(from: &impl Readable, wanted: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
     let conn = from.at();
     let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
@@ -149,9 +143,6 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut Together, programme: &Programm
 }
 
 /// The caps of these offers, as far as something was awarded under them.
-///
-/// # Errors
-/// As the database has it.
 pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Account>> {
     let conn = from.at();
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
@@ -162,9 +153,6 @@ pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Accoun
 }
 
 /// Every account of a programme that is stored, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<AccountId, Account>> {
     let sql = format!("SELECT {} FROM accounts WHERE programme = $1", names(COLUMNS));
     let id = |row: &QueryResult| Ok(AccountId(row.try_get_by_index(0)?));

@@ -68,9 +68,6 @@ impl StoredApproval {
 }
 
 /// These approvals, the open ones about these subjects, and those opened by these requests, whosever they were.
-///
-/// # Errors
-/// As the database has it.
 pub async fn find(
     from: &impl Readable,
     ids: &[ApprovalId],
@@ -112,9 +109,6 @@ pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<StoredApprova
 }
 
 /// Every approval of a programme's book, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<ApprovalId, StoredApproval>> {
     let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules("opened_seq"));
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
@@ -128,9 +122,6 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 }
 
 /// Every approval about reference data, to be held against the register's record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn about_imports(from: &impl Readable) -> Result<Rows<ApprovalId, StoredApproval>> {
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| stored(approval::Model::from_query_result(row, "")?);
@@ -228,9 +219,6 @@ fn region(statement: Option<&Statement>) -> Option<String> {
 }
 
 /// A page of approvals.
-///
-/// # Errors
-/// As the database has it.
 pub async fn page(from: &impl Readable, seen: &Seen<'_>, page: Page) -> Result<Vec<StoredApproval>> {
     let mut whose = Cond::any();
     for (action, reach) in &seen.actions {
@@ -253,9 +241,6 @@ pub async fn page(from: &impl Readable, seen: &Seen<'_>, page: Page) -> Result<V
 }
 
 /// Writes approvals as they are now.
-///
-/// # Errors
-/// As the database has it.
 pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
     use approval::Column as C;
     let rows = approvals.iter().map(|it| approval::ActiveModel {

@@ -197,18 +197,12 @@ impl Field {
 }
 
 /// These awards, as far as they exist, by id.
-///
-/// # Errors
-/// As the database has it.
 pub async fn find(from: &impl Readable, wanted: &[AwardId]) -> Result<BTreeMap<AwardId, Award>> {
     let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
     among(&from.at(), "id", &wanted).await
 }
 
 /// Every award of these offers, by id.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_offers(from: &impl Readable, offers: &[OfferId]) -> Result<BTreeMap<AwardId, Award>> {
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
     among(&from.at(), "offer_id", &offers).await
@@ -224,9 +218,6 @@ async fn among(conn: &Conn<'_>, column: &str, wanted: &[Uuid]) -> Result<BTreeMa
 }
 
 /// Every award of a programme with its bookings and invoices, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<AwardId, Award>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
@@ -261,9 +252,6 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 }
 
 /// The programme of each of these awards, as far as they exist.
-///
-/// # Errors
-/// As the database has it.
 pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Vec<(AwardId, Programme)>> {
     let conn = from.at();
     let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
@@ -276,9 +264,6 @@ pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Ve
 }
 
 /// A page of awards under offers within reach.
-///
-/// # Errors
-/// As the database has it.
 pub async fn page(from: &impl Readable, reach: &Reach, filter: &Filter, page: Page) -> Result<Vec<(Programme, Award)>> {
     let conn = from.at();
     let mut conditions = vec!["1 = 1".to_owned()];
@@ -309,9 +294,6 @@ pub async fn page(from: &impl Readable, reach: &Reach, filter: &Filter, page: Pa
 
 /// The awards of fees in a programme whose leader has one of these keys: those that were made before there were keys are
 /// compared here.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_leaders(
     from: &impl Readable,
     programme: &Programme,

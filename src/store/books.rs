@@ -72,9 +72,6 @@ pub struct Times {
 }
 
 /// Reads what clocks are held against.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn times(from: &impl Readable) -> Result<Times> {
     let conn = from.at();
     let clock = if conn.backend == Backend::Postgres { CLOCK } else { "NULL" };
@@ -91,18 +88,12 @@ pub async fn times(from: &impl Readable) -> Result<Times> {
 }
 
 /// Every programme's terms, by programme.
-///
-/// # Errors
-/// As the database has it.
 pub async fn all_terms(from: &impl Readable) -> Result<Vec<LoadedTerms>> {
     let rows = terms::Entity::find().order_by_asc(terms::Column::Programme).all(&from.at().db).await?;
     rows.into_iter().map(loaded).collect()
 }
 
 /// The same by the programme's name as it is stored, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn terms_of_books(from: &impl Readable) -> Result<Rows<String, LoadedTerms>> {
     let name = |row: &QueryResult| Ok(row.try_get::<String>("", "programme")?);
     let read = |row: &QueryResult| loaded(terms::Model::from_query_result(row, "")?);
@@ -110,9 +101,6 @@ pub async fn terms_of_books(from: &impl Readable) -> Result<Rows<String, LoadedT
 }
 
 /// One programme's terms.
-///
-/// # Errors
-/// As the database has it.
 pub async fn terms_of(from: &impl Readable, programme: &Programme) -> Result<Option<LoadedTerms>> {
     terms::Entity::find_by_id(programme.as_str()).one(&from.at().db).await?.map(loaded).transpose()
 }
@@ -185,9 +173,6 @@ pub async fn with_rules_before(from: &impl Readable, version: RulesVersion) -> R
 }
 
 /// Reads a book's head without locking it.
-///
-/// # Errors
-/// As the database has it.
 pub async fn head_of(from: &impl Readable, programme: &Programme) -> Result<Option<Head>> {
     Ok(read_head(&from.at(), programme, ("NULL, NULL", "")).await?.map(|(head, _)| head))
 }

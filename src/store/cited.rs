@@ -40,9 +40,6 @@ pub struct Member {
 }
 
 /// What each file ever imported says of these groups.
-///
-/// # Errors
-/// As the database has it.
 pub async fn groups(from: &impl Readable, uids: &[Uid]) -> Result<Vec<Group>> {
     let conn = from.at();
     let among = among(&conn, "uid", 1);
@@ -73,9 +70,6 @@ pub enum Of<'a> {
 }
 
 /// What each file of membership ever imported says of these.
-///
-/// # Errors
-/// As the database has it.
 pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Member>> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -113,9 +107,6 @@ pub struct Predecessor {
 }
 
 /// What each file of links ever imported says that these schools follow, from whichever end a link is printed.
-///
-/// # Errors
-/// As the database has it.
 pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Predecessor>> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -141,9 +132,6 @@ pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Pred
 }
 
 /// Events of a programme by their numbers, without their entries; those that cannot be read are left out.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn of_numbers(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<Vec<Event>> {
     let conn = from.at();
     let seqs: Vec<i64> = seqs.iter().map(|it| it.0).collect();

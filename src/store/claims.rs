@@ -81,9 +81,6 @@ fn row((award, it): (AwardId, &Invoice)) -> [Cell; 10] {
 }
 
 /// What has been paid on the invoices with these references, of whichever issuer and programme.
-///
-/// # Errors
-/// As the database has it.
 pub async fn payments(from: &impl Readable, wanted: &[Reference]) -> Result<HashMap<ClaimKey, ClaimPayments>> {
     let mut found: HashMap<ClaimKey, ClaimPayments> = HashMap::new();
     if wanted.is_empty() {
@@ -148,9 +145,6 @@ fn reference(text: &str) -> Result<Reference> {
 }
 
 /// What was drawn without an invoice under these offers and not undone: the award, and the event, day and amount.
-///
-/// # Errors
-/// As the database has it.
 pub async fn draws_without_invoice(
     from: &impl Readable,
     offers: &[OfferId],

@@ -65,9 +65,6 @@ pub(super) fn append(
 
 /// What was moved alone on these funds since a moment, under rules that count it together: without an approval given in the
 /// event before.
-///
-/// # Errors
-/// As the database has it.
 pub async fn moved_alone(
     from: &impl Readable,
     programme: &Programme,
@@ -120,9 +117,6 @@ fn position_of_fund(backend: Backend) -> String {
 }
 
 /// The number of a book's last entry, 0 when there is none.
-///
-/// # Errors
-/// As the database has it.
 pub async fn last(from: &impl Readable, programme: &Programme) -> Result<EntrySeq> {
     greatest(from, &SOURCE, programme).await.map(EntrySeq)
 }
@@ -178,9 +172,6 @@ impl Entries {
 }
 
 /// The same entries as [`of_book`], each read by itself, so that one which is not what it should be hides no other.
-///
-/// # Errors
-/// As the database has it.
 pub async fn each_of_book(
     from: &impl Readable,
     programme: &Programme,
@@ -305,9 +296,6 @@ pub struct Sums {
 }
 
 /// What the entries of a fund that count moved, by financial year, in order.
-///
-/// # Errors
-/// As the database has it.
 pub async fn position(
     from: &impl Readable,
     programme: &Programme,

@@ -167,9 +167,6 @@ impl Events {
 }
 
 /// The same events as [`of_book`], each read by itself, so that one which cannot be read hides no other.
-///
-/// # Errors
-/// As the database has it.
 pub async fn each_of_book(
     from: &impl Readable,
     programme: &Programme,
@@ -191,9 +188,6 @@ pub(super) async fn each_numbered(conn: &Conn<'_>, programme: &Programme, seqs: 
 }
 
 /// The number of a book's last event, 0 when there is none.
-///
-/// # Errors
-/// As the database has it.
 pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
     greatest(from, &SOURCE, programme).await.map(Seq)
 }
@@ -272,9 +266,6 @@ pub async fn of_offers_before(from: &impl Readable, offers: &[OfferId], before: 
 }
 
 /// The texts of these events, as far as they have not been erased.
-///
-/// # Errors
-/// As the database has it.
 pub async fn texts(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Result<Vec<Text>> {
     let conn = from.at();
     let seqs: Vec<i64> = of.iter().map(|seq| seq.0).collect();
@@ -287,9 +278,6 @@ pub async fn texts(from: &impl Readable, programme: &Programme, of: &[Seq]) -> R
 }
 
 /// The texts of a book from one number to another, whether there are such events or not, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn texts_of_book(
     from: &impl Readable,
     programme: &Programme,

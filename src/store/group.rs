@@ -55,9 +55,6 @@ pub struct Found {
 }
 
 /// Reads it in one round trip.
-///
-/// # Errors
-/// As the database has it.
 pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
     let conn = from.at();
     let mut all = Together::default();
@@ -81,9 +78,6 @@ pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
 }
 
 /// Reads the answers given before alone.
-///
-/// # Errors
-/// As the database has it.
 pub async fn answered(from: &impl Readable, requests: &[(&Actor, RequestId)]) -> Result<Vec<Stored>> {
     Ok(read(from, Asked { requests, offers: &[], accounts: None, trusts: &[], last: None }).await?.answers)
 }
@@ -135,8 +129,7 @@ fn changes(events: &[Recorded], ledger: &Ledger) -> AccountDays {
 /// Writes it.
 ///
 /// # Errors
-/// [`super::StoreError::Taken`] when a request id or an invoice was kept by another book at this moment; otherwise as the
-/// database has it.
+/// [`super::StoreError::Taken`] when a request id or an invoice was kept by another book at this moment.
 pub async fn write(tx: &WriteTx, programme: &Programme, it: Written<'_>) -> Result<()> {
     awards::free(tx, &it.awards, it.before).await?;
     claims::free(tx, programme, &it.awards, it.before).await?;

@@ -33,9 +33,6 @@ impl Store {
     }
 
     /// Listens on a connection of its own, out of those for reading; nothing on SQLite, where no other process writes.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub async fn hints(&self) -> Result<Option<Hints>> {
         if self.backend == Backend::Sqlite {
             return Ok(None);

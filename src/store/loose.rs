@@ -63,9 +63,6 @@ const BY_PROGRAMME: [&str; 9] =
 const BY_ID: [&str; 7] = ["offers", "offer_schools", "accounts", "account_days", "awards", "approvals", "referrals"];
 
 /// Tables that have rows of a programme without terms, each with that programme.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_no_programme(from: &impl Readable) -> Result<Vec<(&'static str, String)>> {
     let conn = from.at();
     let read = |row: &QueryResult| Ok(row.try_get_by_index::<String>(0)?);

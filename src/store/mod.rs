@@ -342,9 +342,6 @@ impl Store {
     }
 
     /// Closes all connections.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub async fn close(self) -> Result<()> {
         self.reads.close().await?;
         self.writes.close().await?;

@@ -29,9 +29,6 @@ use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
 
 /// These offers, as far as they exist, by id.
-///
-/// # Errors
-/// As the database has it.
 pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
@@ -95,9 +92,6 @@ pub(super) fn read_bare(row: At<'_>) -> Result<Offer> {
 }
 
 /// Every offer of a programme, by id.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<BTreeMap<OfferId, Offer>> {
     let conn = from.at();
     let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str()));
@@ -105,9 +99,6 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
 }
 
 /// The offers of a programme to these recipients.
-///
-/// # Errors
-/// As the database has it.
 pub async fn to_recipients(
     from: &impl Readable,
     programme: &Programme,
@@ -129,9 +120,6 @@ pub async fn to_recipients(
 }
 
 /// Every offer of a programme with its schools and contacts, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<OfferId, Offer>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
@@ -167,9 +155,6 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 }
 
 /// The open offer each of these schools is on, as far as it lies within reach.
-///
-/// # Errors
-/// As the database has it.
 pub async fn listing(
     from: &impl Readable,
     programme: &Programme,
@@ -189,9 +174,6 @@ pub async fn listing(
 }
 
 /// The programme of each of these offers, as far as they exist.
-///
-/// # Errors
-/// As the database has it.
 pub async fn programmes(from: &impl Readable, ids: &[OfferId]) -> Result<Vec<(OfferId, Programme)>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
@@ -207,9 +189,6 @@ pub async fn programmes(from: &impl Readable, ids: &[OfferId]) -> Result<Vec<(Of
 }
 
 /// How many schools are on open offers of a programme.
-///
-/// # Errors
-/// As the database has it.
 pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result<u64> {
     let find = offer_school::Entity::find()
         .filter(offer_school::Column::Programme.eq(programme.as_str()))

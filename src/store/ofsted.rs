@@ -31,18 +31,12 @@ const JUDGEMENTS: [&str; 12] = [
 ];
 
 /// Every row of an import.
-///
-/// # Errors
-/// As the database has it.
 pub async fn all(from: &impl Readable, import: &Import) -> Result<Vec<MonthRow>> {
     let sql = format!("SELECT {COLUMNS} FROM ofsted_rows r WHERE r.import_id = $1");
     months(from, import, &sql, vec![import.id.0.into()]).await
 }
 
 /// The rows of an import about these schools.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> Result<Vec<MonthRow>> {
     let conn = from.at();
     let sql = format!("SELECT {COLUMNS} FROM ofsted_rows r WHERE r.import_id = $1 AND {}", among(&conn, "r.urn", 2));
@@ -53,9 +47,6 @@ pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> 
 /// The rows of an import that say something the others do not: about a school that none of `newer` names; and those with
 /// a current grade among `grades`, or a judgement made under an older URN, unless one of `older` prints the same of the
 /// school already.
-///
-/// # Errors
-/// As the database has it.
 pub async fn telling(
     from: &impl Readable,
     import: &Import,

@@ -139,9 +139,6 @@ impl Drop for Lent {
 }
 
 /// The number of the last row of a book, 0 when there is none.
-///
-/// # Errors
-/// As the database has it.
 pub(super) async fn greatest(from: &impl Readable, source: &Source, programme: &Programme) -> Result<i64> {
     let sql = format!("SELECT COALESCE(MAX(seq), 0) FROM {} WHERE programme = $1", source.table);
     let number = |row: &QueryResult| Ok(row.try_get_by_index(0)?);

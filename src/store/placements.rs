@@ -14,9 +14,6 @@ use crate::domain::ids::{Programme, Uid, Urn};
 use crate::domain::school::HandPlacement;
 
 /// The placements by hand of a programme.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<(Urn, HandPlacement, Seq)>> {
     let find = placement::Entity::find().filter(placement::Column::Programme.eq(programme.as_str()));
     let rows = find.all(&from.at().db).await?;
@@ -24,9 +21,6 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
 }
 
 /// How people have placed a school, by programme.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, HandPlacement)>> {
     let find = placement::Entity::find()
         .filter(placement::Column::Urn.eq(i64::from(of.get())))
@@ -40,9 +34,6 @@ pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, 
 }
 
 /// The same by school, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<Urn, (Urn, HandPlacement, Seq)>> {
     let sql = "SELECT * FROM placements WHERE programme = $1";
     let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
@@ -51,9 +42,6 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 }
 
 /// Writes placements as they are now.
-///
-/// # Errors
-/// As the database has it.
 pub async fn put(tx: &WriteTx, programme: &Programme, placed: &[(Urn, HandPlacement, Seq)]) -> Result<()> {
     use placement::Column as C;
     let rows = placed.iter().map(|(urn, how, seq)| {

@@ -24,9 +24,6 @@ use crate::domain::role::{Reach, Regions};
 use crate::domain::terms::RuleId;
 
 /// These referrals, and the open ones of whom these name.
-///
-/// # Errors
-/// As the database has it.
 pub async fn find(
     from: &impl Readable,
     programme: &Programme,
@@ -44,17 +41,11 @@ pub async fn find(
 }
 
 /// One referral, whatever its programme.
-///
-/// # Errors
-/// As the database has it.
 pub async fn get(from: &impl Readable, id: ReferralId) -> Result<Option<Referral>> {
     referral::Entity::find_by_id(id.0).one(&from.at().db).await?.map(stored).transpose()
 }
 
 /// Every referral of a programme's book, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<ReferralId, Referral>> {
     let id = |row: &QueryResult| Ok(ReferralId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
@@ -74,9 +65,6 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 }
 
 /// The open referrals of a programme.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Referral>> {
     let find = referral::Entity::find()
         .filter(referral::Column::Programme.eq(programme.as_str()))
@@ -85,9 +73,6 @@ pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Ref
 }
 
 /// The approved referrals of a programme.
-///
-/// # Errors
-/// As the database has it.
 pub async fn approved(from: &impl Readable, programme: &Programme) -> Result<Vec<Referral>> {
     let find = referral::Entity::find()
         .filter(referral::Column::Programme.eq(programme.as_str()))
@@ -190,9 +175,6 @@ fn within(reach: &Reach) -> Cond {
 }
 
 /// A page of a programme's referrals within reach.
-///
-/// # Errors
-/// As the database has it.
 pub async fn page(
     from: &impl Readable,
     programme: &Programme,
@@ -222,9 +204,6 @@ pub async fn page(
 }
 
 /// Writes referrals as they are now.
-///
-/// # Errors
-/// As the database has it.
 pub async fn put(tx: &WriteTx, referrals: &[&Referral]) -> Result<()> {
     use referral::Column as C;
     let row = |it: &&Referral| {

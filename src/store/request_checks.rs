@@ -121,9 +121,6 @@ async fn answered_blocks(
 
 /// Answers that were given with no event of their moment, up to so many. What the register's record covers is judged from
 /// its beginning on.
-///
-/// # Errors
-/// As the database has it.
 pub async fn without_event(from: &impl Readable, begun: Micros, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT actor, request_id, recorded_at FROM requests WHERE rpc NOT IN ({MAY_CHANGE_NOTHING}) \
@@ -135,9 +132,6 @@ pub async fn without_event(from: &impl Readable, begun: Micros, limit: u64) -> R
 }
 
 /// Events whose request was given no answer at their moment, up to so many.
-///
-/// # Errors
-/// As the database has it.
 pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT actor, request_id, recorded_at FROM events WHERE NOT ({NOT_ASKED}) \
@@ -159,9 +153,6 @@ pub async fn of_terms(from: &impl Readable) -> Result<Vec<DifferingRequest>> {
 }
 
 /// Answers that wait, or no longer wait, for another approval than the one that their call opened.
-///
-/// # Errors
-/// As the database has it.
 pub async fn of_other_approvals(from: &impl Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT r.actor, r.request_id FROM requests r LEFT JOIN approvals a ON a.id = r.approval \

@@ -141,9 +141,6 @@ pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
 }
 
 /// Puts the answer of a request kept without one.
-///
-/// # Errors
-/// As the database has it.
 pub async fn answer(tx: &WriteTx, (actor, request): (&Actor, RequestId), answer: &[u8]) -> Result<()> {
     request::Entity::update_many()
         .col_expr(request::Column::Answer, Expr::value(answer.to_vec()))
@@ -155,9 +152,6 @@ pub async fn answer(tx: &WriteTx, (actor, request): (&Actor, RequestId), answer:
 }
 
 /// When one of the methods that the register's record covers succeeded last. Reads every stored success.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn last_of_register(from: &impl Readable) -> Result<Option<Micros>> {
     let sql = format!("SELECT MAX(recorded_at) FROM requests WHERE rpc IN ({OF_REGISTER})");
     let read = |row: &QueryResult| Ok(row.try_get_by_index::<Option<i64>>(0)?.map(Micros));
@@ -165,9 +159,6 @@ pub async fn last_of_register(from: &impl Readable) -> Result<Option<Micros>> {
 }
 
 /// Whether a request id of this caller is taken.
-///
-/// # Errors
-/// As the database has it.
 pub async fn one(from: &impl Readable, actor: &Actor, request: RequestId) -> Result<Option<Stored>> {
     let found = request::Entity::find()
         .filter(request::Column::Actor.eq(actor.as_str()))

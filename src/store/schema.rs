@@ -44,9 +44,6 @@ pub enum Version {
 
 impl Store {
     /// How the schema stands. Writes nothing.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub async fn version(&self) -> Result<Version> {
         let known: Vec<String> = Migrator::migrations().iter().map(|it| it.name().to_owned()).collect();
         let rows = self.writes.query_all_raw(self.text("SELECT version FROM seaql_migrations ORDER BY version")).await;
@@ -72,7 +69,7 @@ impl Store {
     /// Brings the schema up to date; two processes at once do it one after the other.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] for a schema newer than this program; otherwise as the database has it.
+    /// [`StoreError::Unusable`] for a schema newer than this program.
     pub async fn migrate(&self) -> Result<()> {
         if let Version::Newer(names) = self.version().await? {
             let names = names.join(", ");
@@ -100,7 +97,7 @@ impl Store {
     /// Whether this program still knows the schema.
     ///
     /// # Errors
-    /// [`StoreError::Outdated`]; otherwise as the database has it.
+    /// [`StoreError::Outdated`].
     pub(super) async fn still_known(&self, on: &impl ConnectionTrait) -> Result<()> {
         let applied = on.query_one_raw(self.text(&format!("SELECT {APPLIED}"))).await?;
         let applied = applied.ok_or_else(step::out_of_step)?.try_get_by_index::<Option<String>>(0)?;

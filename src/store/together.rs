@@ -39,9 +39,6 @@ impl Together {
     }
 
     /// Asks them all.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub(super) async fn ask(self, conn: &Conn<'_>) -> Result<Answers> {
         let mut sql = String::with_capacity(4_096);
         for number in 0..self.parts.len() {

@@ -82,7 +82,7 @@ impl Store {
     /// BEGIN fails among concurrent writers).
     ///
     /// # Errors
-    /// [`StoreError::Outdated`] once a newer program has migrated; otherwise as the database has it.
+    /// [`StoreError::Outdated`] once a newer program has migrated.
     pub async fn write(&self, turn: Turn) -> Result<WriteTx> {
         let tx = self.begin(&self.writes, turn).await?;
         if self.backend == Backend::Postgres {
@@ -94,9 +94,6 @@ impl Store {
     /// The same for a group of a book's commands: its statements are always the same and find their rows by key, so
     /// PostgreSQL keeps their plans; see [`WriteTx::plan_anew`]. Whether the schema is still known is seen by
     /// [`super::books::lock`].
-    ///
-    /// # Errors
-    /// As the database has it.
     pub async fn write_group(&self, turn: Turn) -> Result<WriteTx> {
         self.begin(&self.books, turn).await
     }
@@ -120,9 +117,6 @@ impl Store {
     }
 
     /// Begins a read of one snapshot.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub async fn snapshot(&self) -> Result<ReadTx> {
         let options = match self.backend {
             Backend::Sqlite => TransactionOptions::default(),
@@ -250,9 +244,6 @@ impl WriteTx {
     }
 
     /// Plans the statements of the rest of this group each for itself: for the few that look at whole tables.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub async fn plan_anew(&self) -> Result<()> {
         if self.backend == Backend::Postgres {
             let sql = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \

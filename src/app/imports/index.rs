@@ -20,9 +20,6 @@ const STALE: i64 = 3_600 * 1_000_000;
 
 impl App {
     /// Deletes what torn imports left, and takes up an indexing that was torn. Run at start and before each import.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub async fn clean_staging(&self) -> Result<()> {
         // A clock that is ahead takes an import that another server stages for one that was left.
         self.check_clock().await?;

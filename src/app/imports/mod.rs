@@ -189,9 +189,6 @@ impl App {
     }
 
     /// A page of imports.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub async fn list_imports(&self, caller: &Caller, filter: &Filter, page: Page) -> Result<Vec<Import>> {
         authorise(caller, Action::Read)?;
         Ok(store::imports::page(self.store(), filter, page).await?)

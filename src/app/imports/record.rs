@@ -68,9 +68,6 @@ impl RegisterAppender {
     }
 
     /// Writes what was added, and the head.
-    ///
-    /// # Errors
-    /// As the database has it.
     pub(super) async fn write(self, tx: &WriteTx) -> store::Result<()> {
         record::append(tx, &self.head, &self.events, &self.salts).await
     }

@@ -96,7 +96,7 @@ impl Fold {
     /// The steps after a place, one page of them at most. Called for one place after the other.
     ///
     /// # Errors
-    /// [`AppError::Diverged`] when the place is not in this record; otherwise as the database has it.
+    /// [`AppError::Diverged`] when the place is not in this record.
     pub(super) async fn read<T>(
         &mut self,
         store: &Store,

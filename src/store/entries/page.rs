@@ -93,9 +93,6 @@ pub struct Wanted<'a> {
 }
 
 /// A page of a fund's entries, in order.
-///
-/// # Errors
-/// As the database has it.
 pub async fn page(from: &impl Readable, wanted: &Wanted<'_>) -> Result<Vec<FundEntry>> {
     let conn = from.at();
     let (sql, values) = query(conn.backend, wanted);

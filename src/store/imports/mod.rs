@@ -74,17 +74,11 @@ pub struct Problem {
 }
 
 /// One import that people may see.
-///
-/// # Errors
-/// As the database has it.
 pub async fn get(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
     Ok(find(from, id).await?.filter(|it| !matches!(it.state, State::Staging | State::Discarded)))
 }
 
 /// One import in any state.
-///
-/// # Errors
-/// As the database has it.
 pub async fn find(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
     import::Entity::find_by_id(id.0).one(&from.at().db).await?.map(read).transpose()
 }
@@ -138,9 +132,6 @@ fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
 }
 
 /// A page of imports that people may see.
-///
-/// # Errors
-/// As the database has it.
 pub async fn page(from: &impl Readable, filter: &Filter, page: Page) -> Result<Vec<Import>> {
     let unseen = [State::Staging.name(), State::Discarded.name()];
     let mut find = import::Entity::find().filter(import::Column::State.is_not_in(unseen));
@@ -154,9 +145,6 @@ pub async fn page(from: &impl Readable, filter: &Filter, page: Page) -> Result<V
 }
 
 /// Every import that ever landed, whatever has become of it, in no order.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn ever_landed(from: &impl Readable) -> Result<Vec<Import>> {
     let ever = [State::Landed, State::Replaced, State::Withdrawn].map(State::name);
     let found = import::Entity::find().filter(import::Column::State.is_in(ever));
@@ -164,9 +152,6 @@ pub async fn ever_landed(from: &impl Readable) -> Result<Vec<Import>> {
 }
 
 /// The imports of a kind that count, newest date first; of one date, by id.
-///
-/// # Errors
-/// As the database has it.
 pub async fn landed(from: &impl Readable, kind: Kind) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::Kind.eq(kind.name()))
@@ -179,9 +164,6 @@ pub async fn landed(from: &impl Readable, kind: Kind) -> Result<Vec<Import>> {
 }
 
 /// Imports whose rows nobody sees: those discarded, and those begun before a moment and never ended.
-///
-/// # Errors
-/// As the database has it.
 pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::State.is_in([State::Staging.name(), State::Discarded.name()]))
@@ -192,9 +174,6 @@ pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Impor
 }
 
 /// Every import that people may see, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn all(from: &impl Readable) -> Result<StoredRows<ImportId, Import>> {
     let sql = "SELECT * FROM imports WHERE state NOT IN ('staging', 'discarded')";
     let id = |row: &QueryResult| Ok(ImportId(row.try_get("", "id")?));
@@ -202,9 +181,6 @@ pub async fn all(from: &impl Readable) -> Result<StoredRows<ImportId, Import>> {
 }
 
 /// Imports of which the search by name does not know yet.
-///
-/// # Errors
-/// As the database has it.
 pub async fn not_indexed(from: &impl Readable) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::Indexed.eq(false))
@@ -220,9 +196,6 @@ const NO_LINE: i64 = 0;
 const NO_COLUMN: &str = "(file)";
 
 /// What was wrong with a file's rows, by line, and the notes about the file.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn findings(from: &impl Readable, id: ImportId) -> Result<(Vec<Problem>, Vec<String>)> {
     let rows = problem::Entity::find()
         .filter(problem::Column::ImportId.eq(id.0))
@@ -264,9 +237,6 @@ pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
 /// The latest time recorded beside the programmes: of imports, of approvals about them, of events of the
 /// register's record, and of terms. Read under the
 /// register's lock, what is recorded next comes after it.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
     let sql = "SELECT MAX(latest) FROM (SELECT MAX(imported_at) AS latest FROM imports \
                UNION ALL SELECT MAX(requested_at) FROM approvals WHERE programme IS NULL \
@@ -277,9 +247,6 @@ pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
 }
 
 /// Keeps what was wrong with a file's rows, and the notes about the file; doing it again changes nothing.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn keep_findings(tx: &WriteTx, id: ImportId, problems: &[Problem], notes: &[String]) -> Result<()> {
     use problem::Column as C;
     let problems = problems.iter().map(|it| (it.line, it.column.as_str(), it.reason.as_str()));

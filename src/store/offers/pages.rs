@@ -99,9 +99,6 @@ pub struct Wanted<'a> {
 }
 
 /// A page of offers within reach.
-///
-/// # Errors
-/// As the database has it.
 pub async fn page(from: &impl Readable, reach: &Reach, wanted: &Wanted<'_>) -> Result<Vec<Offer>> {
     let conn = from.at();
     let rows = rows(reach, wanted).all(&conn.db).await?;

@@ -62,17 +62,11 @@ pub enum Of<'a> {
 }
 
 /// Memberships in the newest register.
-///
-/// # Errors
-/// As the database has it.
 pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Membership>> {
     memberships(from, of, NEWEST).await
 }
 
 /// Memberships in every register imported, newest first.
-///
-/// # Errors
-/// As the database has it.
 pub async fn history(from: &impl Readable, of: Urn) -> Result<Vec<Membership>> {
     memberships(from, Of::Schools(&[of]), "").await
 }
@@ -108,9 +102,6 @@ async fn memberships(from: &impl Readable, of: Of<'_>, newest: &str) -> Result<V
 }
 
 /// How many schools each of these groups has in the newest register.
-///
-/// # Errors
-/// As the database has it.
 pub async fn sizes(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, usize>> {
     #[derive(FromQueryResult)]
     struct Size {

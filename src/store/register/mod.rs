@@ -47,9 +47,6 @@ struct SchoolRow {
 }
 
 /// These schools, as far as a landed file names them.
-///
-/// # Errors
-/// As the database has it.
 pub async fn schools(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, School>> {
     let conn = from.at();
     let among = among(&conn, "r.urn", 1);
@@ -102,9 +99,6 @@ struct EstablishmentRow {
 }
 
 /// These schools, as far as a file of establishments or of Ofsted's names them.
-///
-/// # Errors
-/// As the database has it.
 pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Establishment>> {
     let conn = from.at();
     let among = among(&conn, "r.urn", 1);
@@ -152,9 +146,6 @@ pub struct Trust {
 
 /// These groups, as far as a landed file of groups or of membership names them. A file of groups wins over one of
 /// membership of the same date: so a newer one says who has closed since the register.
-///
-/// # Errors
-/// As the database has it.
 pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Trust>> {
     let conn = from.at();
     let mut together = Together::default();
@@ -241,9 +232,6 @@ pub enum Kin {
 
 /// The predecessors or successors of these schools by the newest files of links, each by URN; schools without one are left
 /// out. A link counts from whichever of its ends it is printed.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn kin(from: &impl Readable, urns: &[Urn], which: Kin) -> Result<HashMap<Urn, Vec<Urn>>> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -276,9 +264,6 @@ pub async fn kin(from: &impl Readable, urns: &[Urn], which: Kin) -> Result<HashM
 }
 
 /// A school's links in the newest files of links, by the other's URN.
-///
-/// # Errors
-/// As the database has it.
 pub async fn links(from: &impl Readable, of: Urn) -> Result<Vec<Link>> {
     #[derive(FromQueryResult)]
     struct Row {

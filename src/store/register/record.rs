@@ -55,9 +55,6 @@ pub async fn lock(from: &impl Readable) -> Result<RegisterHead> {
 }
 
 /// Reads the head without locking it.
-///
-/// # Errors
-/// As the database has it.
 pub async fn head(from: &impl Readable) -> Result<RegisterHead> {
     head_of(lock::Entity::find().all(&from.at().db).await?.pop())
 }
@@ -122,9 +119,6 @@ static HEAD: Table = Table {
 };
 
 /// Appends events with the salts of their texts, and moves the locked head on.
-///
-/// # Errors
-/// As the database has it.
 pub async fn append(
     tx: &WriteTx,
     head: &RegisterHead,
@@ -172,9 +166,6 @@ pub struct StoredRegisterEvent {
 const COLUMNS: &str = "seq, kind, actor, request_id, effective_on, recorded_at, text_hash, body, hash";
 
 /// A page of events from a number on, in order, each read by itself.
-///
-/// # Errors
-/// As the database has it.
 pub async fn page(from: &impl Readable, first: RegisterSeq, limit: u64) -> Result<Vec<StoredRegisterEvent>> {
     let conn = from.at();
     let backend = conn.backend;
@@ -223,9 +214,6 @@ fn spelt(row: &QueryResult, column: usize, backend: Backend) -> Result<Date> {
 }
 
 /// The salts of all events' texts that have not been erased, to be held against the record.
-///
-/// # Errors
-/// As the database has it.
 pub async fn salts(from: &impl Readable) -> Result<Rows<RegisterSeq, Vec<u8>>> {
     let seq = |row: &QueryResult| Ok(Seq(row.try_get_by_index(0)?));
     let salt = |row: &QueryResult| Ok(row.try_get_by_index::<Vec<u8>>(1)?);
@@ -233,9 +221,6 @@ pub async fn salts(from: &impl Readable) -> Result<Rows<RegisterSeq, Vec<u8>>> {
 }
 
 /// Whether there is an event of this number and hash.
-///
-/// # Errors
-/// As the database has it.
 pub async fn has(from: &impl Readable, seq: RegisterSeq, wanted: Hash) -> Result<bool> {
     Ok(page(from, seq, 1).await?.first().is_some_and(|it| it.seq == seq && it.hash == Some(wanted)))
 }

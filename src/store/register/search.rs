@@ -17,9 +17,6 @@ use crate::store::offers::{uid, urn};
 use crate::store::{Readable, Result, WriteTx};
 
 /// A page of schools whose lower-cased name holds the text, or whose URN it is; by name, then URN.
-///
-/// # Errors
-/// As the database has it.
 pub async fn find_schools(
     from: &impl Readable,
     text: &str,
@@ -36,9 +33,6 @@ pub async fn find_schools(
 }
 
 /// A page of trusts whose lower-cased name holds the text, or whose UID it is; by name, then UID.
-///
-/// # Errors
-/// As the database has it.
 pub async fn find_trusts(
     from: &impl Readable,
     text: &str,
@@ -94,9 +88,6 @@ async fn named(
 
 /// Brings the search up to date for the next `limit` schools above `after` that an import names; the last of them, or
 /// nothing when there are no more. To be called under the register's lock.
-///
-/// # Errors
-/// As the database has it.
 pub async fn index_schools(tx: &WriteTx, kind: Kind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
     let table = match kind {
         Kind::Membership => "membership_rows",
@@ -121,9 +112,6 @@ pub async fn index_schools(tx: &WriteTx, kind: Kind, id: ImportId, after: i64, l
 }
 
 /// The same for trusts.
-///
-/// # Errors
-/// As the database has it.
 pub async fn index_trusts(tx: &WriteTx, kind: Kind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
     let table = match kind {
         Kind::Groups => "group_rows",
