@@ -41,24 +41,29 @@ pub struct Answered {
     pub needs_event: bool,
 }
 
-/// Up to where the answers were read: a row's number on SQLite, a block's on PostgreSQL.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// From where the answers are read on: a row's number on SQLite, a block's on PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(i64);
+
+impl Place {
+    /// Before every row, those included that no program writes.
+    pub const FIRST: Self = Self(i64::MIN);
+}
 
 /// Rows read at a time on SQLite.
 const ROWS: i64 = 10_000;
 /// Blocks read at a time on PostgreSQL, of 8 KiB each unless it was built otherwise.
 const BLOCKS: i64 = 256;
 
-/// A page of stored answers after a place, and the place after it while there may be more. What the register's record covers
+/// A page of stored answers from a place on, and the place after it while there may be more. What the register's record covers
 /// needs an event from its beginning on.
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Away`].
-pub async fn answered(from: &impl Readable, after: Place, begun: Micros) -> Result<(Vec<Answered>, Option<Place>)> {
+pub async fn answered(from: &impl Readable, first: Place, begun: Micros) -> Result<(Vec<Answered>, Option<Place>)> {
     match from.at().backend {
-        Backend::Sqlite => answered_rows(from, after, begun).await,
-        Backend::Postgres => answered_blocks(from, after, begun).await,
+        Backend::Sqlite => answered_rows(from, first, begun).await,
+        Backend::Postgres => answered_blocks(from, first, begun).await,
     }
 }
 
@@ -69,17 +74,17 @@ fn needs_event(begun: &str) -> String {
 /// The next so many rows of SQLite, as one text: see [`super::packed`].
 async fn answered_rows(
     from: &impl Readable,
-    Place(after): Place,
+    Place(first): Place,
     begun: Micros,
 ) -> Result<(Vec<Answered>, Option<Place>)> {
     let sql = format!(
         "SELECT MAX(row), json_group_array(json_array(actor, hex(request_id), recorded_at, needs_event)) FROM \
          (SELECT rowid AS row, actor, request_id, recorded_at, {} AS needs_event FROM requests \
-         WHERE rowid > $2 ORDER BY rowid LIMIT {ROWS})",
+         WHERE rowid >= $2 ORDER BY rowid LIMIT {ROWS})",
         needs_event("$1")
     );
     let read = |row: &QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
-    let found = select_by_place(&from.at(), &sql, vec![begun.0.into(), after.into()], read).await?;
+    let found = select_by_place(&from.at(), &sql, vec![begun.0.into(), first.into()], read).await?;
     let (last, rows): (Option<i64>, String) = found.into_iter().next().unwrap_or((None, "[]".to_owned()));
     let rows = told::<(String, Uuid, i64, i64)>(&rows)?.into_iter();
     let answered = rows.map(|(actor, request, recorded, needs_event)| Answered {
@@ -88,22 +93,23 @@ async fn answered_rows(
         recorded: Micros(recorded),
         needs_event: needs_event == 1,
     });
-    Ok((answered.collect(), last.map(Place)))
+    Ok((answered.collect(), last.and_then(|last| last.checked_add(1)).map(Place)))
 }
 
 /// What is in the next so many blocks of PostgreSQL.
 async fn answered_blocks(
     from: &impl Readable,
-    Place(after): Place,
+    Place(first): Place,
     begun: Micros,
 ) -> Result<(Vec<Answered>, Option<Place>)> {
+    let first = first.max(0);
     let conn = from.at();
     let sql = "SELECT pg_relation_size('requests') / current_setting('block_size')::bigint";
     let blocks = select_by_place(&conn, sql, vec![], |row| Ok(row.try_get_by_index::<i64>(0)?)).await?;
-    let upto = after.saturating_add(BLOCKS);
+    let upto = first.saturating_add(BLOCKS);
     let sql = format!(
         "SELECT actor, request_id, recorded_at, {} FROM requests \
-         WHERE ctid >= '({after},0)'::tid AND ctid < '({upto},0)'::tid",
+         WHERE ctid >= '({first},0)'::tid AND ctid < '({upto},0)'::tid",
         needs_event("$1")
     );
     let read = |row: &QueryResult| {

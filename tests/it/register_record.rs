@@ -364,10 +364,13 @@ async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db
          SELECT actor, {made_up}, rpc, fingerprint, answer, recorded_at FROM requests WHERE request_id = {id}"
     );
     past.run(&copied).await.unwrap();
-    assert_eq!(
-        differences(&db),
-        [format!("request {other} of officer: it was answered, and has no event of that moment")]
-    );
+    let named = format!("request {other} of officer: it was answered, and has no event of that moment");
+    assert_eq!(differences(&db), [named.as_str()]);
+    if !db.is_postgres() {
+        // Before every row that the program writes.
+        past.run(&format!("UPDATE requests SET rowid = -5 WHERE request_id = {made_up}")).await.unwrap();
+        assert_eq!(differences(&db), [named]);
+    }
 }
 
 /// As `docs/how-to/administrator.md` says ("Erase a text").

@@ -97,7 +97,7 @@ impl Calls {
 
     /// Whether each of them was answered, and nothing else was. A "no" may be wrong.
     pub(super) async fn agree(mut self, snapshot: &ReadTx, begun: Micros) -> Result<bool> {
-        let mut next = self.complete.then(request_checks::Place::default);
+        let mut next = self.complete.then_some(request_checks::Place::FIRST);
         while let Some(place) = next {
             let (page, after) = match request_checks::answered(snapshot, place, begun).await {
                 Err(StoreError::Unreadable(_)) => return Ok(false),

@@ -8,6 +8,7 @@ use crate::app::clock::Clock;
 use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};
 use crate::domain::Date;
+use crate::domain::award::claim::ClaimPayments;
 use crate::domain::award::{Award, Support};
 use crate::domain::book::approval::Approval;
 use crate::domain::book::funds::FundChange;
@@ -220,6 +221,12 @@ async fn load_claims(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
     let trusts: Vec<Uid> = issuing_trusts(asked, facts).collect();
     if !trusts.is_empty() {
         facts.trust_names = register::trust_names(from, &trusts).await?;
+        let paying: Vec<AwardId> = facts.claims.values().flat_map(ClaimPayments::awards).collect();
+        let partner = |it: &Award| match it.support {
+            Support::Credit { partner } => Some((it.id, partner)),
+            Support::Nle { .. } | Support::Nlg { .. } | Support::Npqel { .. } => None,
+        };
+        facts.partners = awards::find(from, &paying).await?.values().filter_map(partner).collect();
     }
     let unnamed = asked.claims.iter().filter(|(_, claim)| claim.issuer.is_none());
     let unnamed: Vec<&Award> = unnamed.filter_map(|(award, _)| facts.awards.get(award)).collect();

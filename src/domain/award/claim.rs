@@ -149,6 +149,11 @@ impl ClaimPayments {
         all
     }
 
+    /// The awards that made them, each as often as it paid.
+    pub fn awards(&self) -> impl Iterator<Item = AwardId> + '_ {
+        self.0.keys().map(|(award, _)| *award)
+    }
+
     /// The payments of awards that something holds of.
     #[must_use]
     pub fn of_awards(&self, are: impl Fn(AwardId) -> bool) -> Self {

@@ -123,7 +123,7 @@ impl Facts {
     }
 
     /// The partner trust of credit, or whoever else is named. A trust that was renamed is one issuer: its invoice belongs to the
-    /// name under which it was paid first, else to that of the newest register.
+    /// name under which awards of this partner paid it first, else to the name that is said, else to that of the newest register.
     fn partner_or(&self, partner: Uid, named: Option<&str>, reference: &Reference) -> Issuer {
         let scheme = &self.programme.scheme;
         let names = self.trust_names.get(&partner).map(Vec::as_slice).unwrap_or_default();
@@ -135,9 +135,26 @@ impl Facts {
             return issuer;
         }
         let paid = |it: &Issuer| self.claims.get(&(it.key, reference.clone()));
-        let stands = ever.iter().position(|it| paid(it).is_some_and(|paid| paid.standing().is_some()));
-        let first = stands.or_else(|| ever.iter().position(|it| paid(it).is_some()));
-        first.and_then(|at| ever.into_iter().nth(at)).unwrap_or(issuer)
+        // Under a name of before, another trust may have made out invoices too.
+        let of_partner =
+            |it: &Issuer| paid(it).map(|all| all.of_awards(|award| self.partner_of(award) == Some(partner)));
+        let before = ever.into_iter().filter(|it| it.key != issuer.key);
+        let own: Vec<(ClaimPayments, Issuer)> = before.filter_map(|it| Some((of_partner(&it)?, it))).collect();
+        if paid(&issuer).is_some_and(|all| all.standing().is_some()) {
+            return issuer;
+        }
+        let stands = own.iter().position(|(all, _)| all.standing().is_some());
+        let first = stands.or_else(|| own.iter().position(|(all, _)| *all != ClaimPayments::default()));
+        first.and_then(|at| own.into_iter().nth(at)).map_or(issuer, |(_, before)| before)
+    }
+
+    /// The partner trust of an award of credit.
+    fn partner_of(&self, award: AwardId) -> Option<Uid> {
+        match self.awards.get(&award).map(|it| &it.support) {
+            Some(Support::Credit { partner }) => Some(*partner),
+            Some(_) => None,
+            None => self.partners.get(&award).copied(),
+        }
     }
 
     /// An issuer as it is compared, by whichever of its names it is called.

@@ -59,6 +59,8 @@ fn an_invoice_belongs_to_its_issuer() {
         // a trust that was renamed is the same issuer, by whichever name it is called
         ("S", CREDIT,     "draw:1/INV-1^once-4000@9",      "INVOICE_PAID 0 | award", "invoice INV1 of Trust 4000 has been paid"),
         ("S", "credit:9000@6 start@7 draw:4000/INV-1^Once-4000@8", "draw:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
+        // another trust of a name of before has invoices of its own
+        ("S", "credit:4000/2000@6 start@7 draw:1000/INV-1^Once-4000@8 credit:4000@9", "draw:1/INV-1@9", "4000 1 0 0", ""),
         ("S", CREDIT,     "draw:1/INV-1^Oak-Trust@9",      "9000 4001 0 0", ""),
         ("S", CREDIT,     "draw:1/INV-2@9",                "9000 4001 0 0", ""),
         // of governance support the leader's organisation, where it is recorded, or whoever is named

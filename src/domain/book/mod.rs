@@ -121,8 +121,10 @@ pub struct Facts {
     pub claims: HashMap<ClaimKey, ClaimPayments>,
     /// Who issues the invoices of an award of leader time, as far as the commands ask: the leader's organisation.
     pub organisations: HashMap<AwardId, IssuerKey>,
-    /// The names of trusts that issue invoices, as far as the commands ask.
+    /// The names of trusts that issue invoices, as far as the commands ask: that in the newest register first.
     pub trust_names: HashMap<Uid, Vec<String>>,
+    /// The partner trusts of awards that paid invoices under such names.
+    pub partners: HashMap<AwardId, Uid>,
     /// The awards of fees of each leader, by the leader's key, as far as the commands ask.
     pub leaders: HashMap<String, Vec<AwardId>>,
     /// What was drawn without an invoice, by day and amount, of awards on which more is to be drawn so.
@@ -236,6 +238,7 @@ impl Facts {
             claims: HashMap::new(),
             organisations: HashMap::new(),
             trust_names: HashMap::new(),
+            partners: HashMap::new(),
             leaders: HashMap::new(),
             draws: HashMap::new(),
             approvals: held::Approvals::default(),

@@ -184,21 +184,22 @@ pub(super) fn read_trust(row: At<'_>) -> Result<Trust> {
     Ok(Trust { uid: uid(row.get(0)?)?, name, kind: group_type(row.get(2)?)?, kind_name, status })
 }
 
-/// The names that landed files ever had for these trusts, replaced ones among them: those of the newest file first.
+/// The names that files ever had for these trusts, those that count no more after the others: those of the newest file first.
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Away`].
 pub async fn trust_names(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Vec<String>>> {
     let conn = from.at();
-    let among = among(&conn, "r.uid", 1);
+    let (among, ever) = (among(&conn, "r.uid", 1), "i.state IN ('landed', 'replaced', 'withdrawn')");
     let sql = format!(
         "SELECT uid, name FROM (
-           SELECT r.uid, r.name, i.as_at, 2 AS priority
-             FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE i.state IN ('landed', 'replaced') AND {among}
+           SELECT r.uid, r.name, i.state, i.as_at, 2 AS priority
+             FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE {ever} AND {among}
            UNION ALL
-           SELECT r.uid, r.group_name, i.as_at, 1
-             FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state IN ('landed', 'replaced') AND {among}
-         ) named GROUP BY uid, name ORDER BY uid, MAX(as_at) DESC, MAX(priority) DESC, name DESC"
+           SELECT r.uid, r.group_name, i.state, i.as_at, 1
+             FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE {ever} AND {among}
+         ) named GROUP BY uid, name
+         ORDER BY uid, MAX(CASE state WHEN 'landed' THEN as_at END) DESC NULLS LAST, MAX(priority) DESC, name DESC"
     );
     let read = |row: &QueryResult| Ok((uid(row.try_get_by_index(0)?)?, row.try_get_by_index(1)?));
     let mut names: HashMap<Uid, Vec<String>> = HashMap::new();
