@@ -129,10 +129,9 @@ impl Cited {
                 return Some(format!("an offer to school {urn} lists another school"));
             }
             Recipient::Mat(uid)
-                if matches!(event.body, EventBody::Identified { .. })
-                    && self.trust(uid, then) != Some(TrustAnswer { kind: TrustKind::Mat, open: true }) =>
+                if matches!(event.body, EventBody::Identified { .. }) && self.trust(uid, then).is_none() =>
             {
-                return Some(format!("trust {uid} is no open multi-academy trust in the register"));
+                return Some(format!("trust {uid} is not in the register"));
             }
             Recipient::Mat(_) | Recipient::Standalone(_) => {}
         }

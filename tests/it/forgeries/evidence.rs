@@ -26,7 +26,7 @@ const CITATIONS: [Citation; 4] = [
     ("September before it landed", |_| cite(7, 6), "E1_RI_IN_YEAR", "rule E1_RI_IN_YEAR, which no row"),
     ("September once it was withdrawn", |_| cite(7, 10), "E1_RI_IN_YEAR", "rule E1_RI_IN_YEAR, which no row"),
     ("August before it landed", |_| cite(6, 5), "E2_RI_TWICE_ON_ENTRY", "rule E2_RI_TWICE_ON_ENTRY, which no row"),
-    ("the trusts before they landed", |_| cite(6, 1), "\"mat\"", "is no open multi-academy trust"),
+    ("the trusts before they landed", |_| cite(6, 1), "\"mat\"", "is not in the register"),
 ];
 
 async fn a_citation_of_another_event_is_named(db: Db) {
