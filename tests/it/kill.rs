@@ -15,7 +15,7 @@ use prost::Message as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
-use tsio::proto::RecipientKind;
+use tsio::proto::{GetAwardRequest, RecipientKind};
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, run_within, setting};
@@ -35,6 +35,8 @@ const PARTS: usize = 20;
 const PART: i64 = 5_000_000;
 const FUND: i64 = 100_000_000;
 const AWARD: i64 = 50_000_000;
+/// Reads at once: more than the pool has connections, so that every one is used.
+const READS: usize = 64;
 /// Tries of a call on a database that is coming back.
 const TRIES: usize = 50;
 
@@ -140,6 +142,23 @@ impl Desk {
         }
         panic!("{it:?} is not answered after {TRIES} tries");
     }
+
+    /// Reads until no connection from before the power cut is left in the pool: each fails once, and is closed.
+    async fn read_again(&self, client: &Client) {
+        let read = || async {
+            let request = client.ask(GetAwardRequest { award: self.award.clone() });
+            client.award_service().get_award(request).await
+        };
+        for _ in 0..TRIES {
+            let failed: Vec<Status> =
+                join_all((0..READS).map(|_| read())).await.into_iter().filter_map(Result::err).collect();
+            if failed.is_empty() {
+                return;
+            }
+            assert!(failed.iter().all(|it| it.code() == Code::Unavailable), "{failed:?}");
+        }
+        panic!("reading is not answered after {TRIES} tries");
+    }
 }
 
 async fn rounds(db: Db, mut rng: Rng, kills: u64) {
@@ -173,6 +192,7 @@ async fn rounds(db: Db, mut rng: Rng, kills: u64) {
         if let Some(known) = all.iter().find(|it| it.answer.is_some()) {
             desk.insist(&client, known).await;
         }
+        desk.read_again(&client).await;
         whole_or_not(&client, &desk, &all).await;
         for some in all.chunks_mut(64) {
             let again = join_all(some.iter().map(|it| desk.insist(&client, it))).await;
