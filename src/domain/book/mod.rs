@@ -155,8 +155,7 @@ pub struct Facts {
     pub entry_regions: HashMap<Urn, Option<Region>>,
     /// What the files say of schools whose entry position is decided; of those only that a file names.
     pub entry_schools: HashMap<Urn, EntrySchool>,
-    /// The event of the register's record after which these facts read the register and the files; nothing where they
-    /// read neither.
+    /// The event of the register's record after which these facts read the register and the files, if they read either.
     pub register_seq: Option<Seq>,
     /// Entry positions that two people decided.
     pub entry_decisions: BTreeMap<Urn, EntryDecision>,
@@ -263,8 +262,7 @@ impl Facts {
         }
     }
 
-    /// Decides one command. The order of the guards is: what it names exists and lies within the caller's reach, etag,
-    /// state, limits.
+    /// Decides one command. The guards in order: what it names exists and lies within the caller's reach, etag, state, limits.
     ///
     /// # Errors
     /// A [`Fault`]; the facts are as they were.
