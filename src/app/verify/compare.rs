@@ -284,6 +284,9 @@ fn compare_approval(recorded: &Approval, stored: &StoredApproval, report: &mut R
     report.compare(format!("approval {id} request"), &recorded.request, &stored.request);
     report.compare(format!("approval {id} state"), &recorded.state, &stored.state);
     report.compare(format!("approval {id} denying event"), &recorded.denied, &stored.denied);
+    // Reasons lie with the events; only approvals about reference data have them in their row.
+    report.compare(format!("approval {id} reason"), &None, &stored.reason);
+    report.compare(format!("approval {id} reason of denying"), &None, &stored.denied_reason);
 }
 
 fn compare_referral(recorded: &Referral, stored: &Referral, report: &mut Report) {
