@@ -287,10 +287,13 @@ impl Generator {
 
     fn give(&mut self, scheme: &Scheme) -> Command {
         let open = Self::open(scheme);
-        let approval = if open.is_empty() || self.one_in(6) {
-            self.rng.usize(0..scheme.approvals.len())
-        } else {
-            open[self.rng.usize(0..open.len())]
+        // Seldom does one take out of a fund more than is free, and it soon fits no more: mostly it is given first.
+        let deliberate = |it: &&usize| matches!(scheme.approvals[**it].wish, Wish::Withdraw(_, _, true));
+        let deliberate = open.iter().find(deliberate).copied().filter(|_| !self.one_in(4));
+        let approval = match deliberate {
+            Some(approval) => approval,
+            None if open.is_empty() || self.one_in(6) => self.rng.usize(0..scheme.approvals.len()),
+            None => open[self.rng.usize(0..open.len())],
         };
         match self.rng.u32(0..10) {
             0 => Command::Deny { approval, asker: self.one_in(5) },
@@ -319,7 +322,7 @@ impl Generator {
         let over_committed = (0..known).find(|it| scheme.funds[*it].over_committed());
         let over_committed = over_committed.filter(|_| self.one_in(2));
         let fund = over_committed.unwrap_or_else(|| self.rng.usize(0..known));
-        let kinds = if over_committed.is_some() { 3..10 } else { 0..10 };
+        let kinds = if over_committed.is_some() { 4..10 } else { 0..10 };
         let left = scheme.funds[fund].most_out();
         let near = |rng: &mut Rng| rng.i64(1..=left.max(10) * 3 / 2);
         let wish = match self.rng.u32(kinds) {
@@ -329,9 +332,10 @@ impl Generator {
             }
             5..8 => {
                 let over = scheme.funds[fund].binds() && self.one_in(2);
-                // On purpose, it is mostly below what is promised.
-                let promised = if over { left } else { 0 };
-                Wish::Withdraw(fund, promised + near(&mut self.rng), over)
+                // On purpose, it is below what is promised, and seldom more than was put in.
+                let promised = scheme.funds[fund].account.allocated - left;
+                let amount = if over { left + self.rng.i64(1..=promised.max(8) * 9 / 8) } else { near(&mut self.rng) };
+                Wish::Withdraw(fund, amount, over)
             }
             _ => {
                 let to = (fund + 1 + self.rng.usize(0..known - 1)) % known;
