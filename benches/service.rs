@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Server, client, made, median};
+use support::{Server, client, fixture_data, median};
 use tsio::domain::ids::OfferId;
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{AssignOfferRequest, GetOfferRequest, ListOffersRequest};
@@ -38,7 +38,7 @@ const WINDOW: Duration = Duration::from_secs(2);
 #[tokio::main]
 async fn main() {
     let given = std::env::args().skip(1).find(|it| !it.starts_with('-'));
-    let month = given.map_or_else(made::month, |path| std::fs::read(path).expect("the file can be read"));
+    let month = given.map_or_else(fixture_data::month, |path| std::fs::read(path).expect("the file can be read"));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("month.csv");
     std::fs::write(&path, &month).unwrap();
@@ -54,7 +54,7 @@ async fn imports(dir: &Path, path: &Path, month: &[u8]) {
         theirs.push(sqlite_import(&dir.join(format!("baseline{turn}.db")), path));
         let server = Server::start(&dir.join(format!("import{turn}.db"))).await;
         let mut client = client(&server.url, 1).await.remove(0);
-        client.import_register(made::membership(), "2022-03-31").await;
+        client.import_register(fixture_data::membership(), "2022-03-31").await;
         let begin = Instant::now();
         client.import_ofsted(month.to_vec(), "2021-08-31").await;
         ours.push(begin.elapsed());
@@ -97,7 +97,7 @@ async fn waits(dir: &Path, month: &[u8]) {
     for turn in 0..TURNS {
         let server = Server::start(&dir.join(format!("waits{turn}.db"))).await;
         let mut clients = client(&server.url, 2).await;
-        clients[0].import_register(made::membership(), "2022-03-31").await;
+        clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
         clients[0].import_ofsted(month.to_vec(), "2021-08-31").await;
         clients[0].identify().await;
         let offer = all_offers(&mut clients[0].offers()).await[0].to_string();
@@ -126,7 +126,7 @@ async fn reads(dir: &Path, month: Vec<u8>) {
     let database = dir.join("reads.db");
     let server = Server::start(&database).await;
     let mut clients = client(&server.url, CONNECTIONS).await;
-    clients[0].import_register(made::membership(), "2022-03-31").await;
+    clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(month, "2021-08-31").await;
     clients[0].identify().await;
     let ids = all_offers(&mut clients[0].offers()).await;

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::cluster::Cluster;
 use support::window::percentile;
-use support::{Authorised, Server, client, made};
+use support::{Authorised, Server, client, fixture_data};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tsio::proto::offer_service_client::OfferServiceClient;
@@ -47,8 +47,8 @@ async fn main() {
 
 async fn measure(database: &str, server: &Server) {
     let mut clients = client(&server.url, CONNECTIONS).await;
-    clients[0].import_register(made::membership(), "2022-03-31").await;
-    clients[0].import_ofsted(made::month(), "2021-08-31").await;
+    clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
+    clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
     assert!(clients[0].identify().await > 0, "nobody was eligible");
     let mut offers = clients[0].offers();
     let request = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: 500, ..Default::default() };

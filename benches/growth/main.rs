@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use place::Place;
+use support::child_process::Tied;
 use support::money::{self, Offers, at_once};
-use support::tied::Tied;
 use support::window::window;
 use support::{Client, Server, client, median};
 

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use tempfile::TempDir;
 
-use super::tied::Tied;
+use super::child_process::Tied;
 
 /// The oldest version the service runs on.
 const OLDEST: u32 = 15;

@@ -1,16 +1,16 @@
 //! A server to measure, clients to measure it with, and a nation of invented schools.
 
+pub(crate) mod child_process;
 pub(crate) mod cluster;
-pub(crate) mod made;
+pub(crate) mod fixture_data;
 pub(crate) mod money;
-pub(crate) mod tied;
 pub(crate) mod window;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tied::Tied;
+use child_process::Tied;
 
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;

@@ -14,7 +14,7 @@ use tsio::proto::{
     NewAward, Party, StartOfferRequest, draw_award_request, new_award,
 };
 
-use super::{APPROVER, Client, FINANCE, OFFICER, made};
+use super::{APPROVER, Client, FINANCE, OFFICER, fixture_data};
 
 /// The programme of everything here.
 const PROGRAMME: &str = "2021-22";
@@ -51,8 +51,8 @@ impl Offers {
 
 /// Makes so many maintained schools eligible, has them told and accept, and fills the credit fund. Answers the offers.
 pub(crate) async fn prepare(clients: &mut [Client], schools: u32) -> Vec<String> {
-    clients[0].import_register(made::partner(), "2021-08-31").await;
-    clients[0].import_ofsted(made::eligible(schools), "2021-08-31").await;
+    clients[0].import_register(fixture_data::partner(), "2021-08-31").await;
+    clients[0].import_ofsted(fixture_data::eligible(schools), "2021-08-31").await;
     let created = clients[0].identify().await;
     assert_eq!(u32::try_from(created), Ok(schools), "every school has an offer");
     let offers = clients[0].all_offers().await;
@@ -78,7 +78,7 @@ pub(crate) async fn at_once<T, A, R: Future<Output = A>>(
 /// An award of credit in pence, with the partner trust of the register.
 fn credit(amount: i64) -> NewAward {
     let suitable_because = "An invented reason of an ordinary length.".to_owned();
-    let support = CreditSupport { partner_uid: made::PARTNER, suitable_because };
+    let support = CreditSupport { partner_uid: fixture_data::PARTNER, suitable_because };
     NewAward {
         amount: Some(new_award::Amount::AmountPence(amount)),
         support: Some(new_award::Support::Credit(support)),

@@ -8,7 +8,7 @@ use tsio::proto::{IdentifyOffersRequest, LoadTermsRequest};
 
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, tsio};
-use crate::past::{Past, proved, verify};
+use crate::raw_sql::{Past, proved, verify};
 
 both!(
     a_start_finishes_an_upgrade_that_was_cut_short,

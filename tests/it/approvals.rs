@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::client::{Client, YEAR, fresh, of_school, reason};
 use super::harness::{Db, Server, both};
 use super::money::{balances, credit, refusal};
-use super::past::{Past, verify};
+use super::raw_sql::{Past, verify};
 use super::samples::{august, done, offer_id, offer_of, refused_for, said_by, summary, text, verified};
 
 both!(

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tsio::proto::ListFundsRequest;
 
+use crate::authentication::{as_role, call};
 use crate::client::Client;
-use crate::door::{as_role, call};
 use crate::harness::{Server, setting};
 
 /// How long the random part of a test goes on; CI takes the short form.

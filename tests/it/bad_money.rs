@@ -17,7 +17,7 @@ use super::money::{
     DAY, Much, PROVIDER, WITH_LEADER, WITH_PARTNER, balances, credit, funded, given, nle, nlg, npqel, refusal, started,
     taken,
 };
-use super::past::proved;
+use super::raw_sql::proved;
 use super::samples::{august, done, refused, refused_for, text};
 
 both!(

@@ -5,7 +5,7 @@ mod broken;
 mod buf;
 mod retries;
 mod scripted;
-mod tear;
+mod tcp_proxy;
 mod tokens;
 mod web;
 
@@ -18,13 +18,13 @@ use tonic::transport::Channel;
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{NoteOfferRequest, OfferState, Party, StartOfferRequest};
 
+use crate::authentication::issuer::{Guarded, claims};
 use crate::client::{Client, YEAR, contact, fresh, of_school};
-use crate::door::issuer::{Guarded, claims};
 use crate::harness::process::{Process, output_of};
 use crate::harness::{Db, Server, both, run};
 use crate::money::{DAY, funded};
 
-use tear::Tear;
+use tcp_proxy::Tear;
 use tokens::Tokens;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

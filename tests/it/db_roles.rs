@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::client::{Client, YEAR, fresh};
 use crate::fixtures::casework;
 use crate::harness::{Db, Server, cli, run, tsio};
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/postgresql-roles.sql");
 /// What the serving role is refused with.

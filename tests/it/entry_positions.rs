@@ -16,7 +16,7 @@ use super::client::{Client, YEAR, fresh, reason};
 use super::files::Folder;
 use super::harness::{Db, Server, both, cli};
 use super::money::refusal;
-use super::past::{Past, proved};
+use super::raw_sql::{Past, proved};
 use super::record::each_is_named;
 use super::samples::{
     AUGUST, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, counts, done, identify, import_all, numbers, offer_of, path,

@@ -10,7 +10,7 @@ use tsio::proto::{
 
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both};
-use crate::past::{Past, proved, verify};
+use crate::raw_sql::{Past, proved, verify};
 use crate::samples::done;
 
 both!(

@@ -9,7 +9,7 @@ use tsio::proto::{
 
 use crate::client::{Client, YEAR, contact, fresh, of_school, reason, seen};
 use crate::harness::{Db, Server, both};
-use crate::past::proved;
+use crate::raw_sql::proved;
 
 both!(
     a_stale_etag_changes_nothing,

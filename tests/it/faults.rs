@@ -12,7 +12,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run};
 use crate::load::{Load, Unanswered, held};
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 
 /// Readiness asks every 2 s; a call gives a database that is away some seconds.
 const NOTICED: Duration = Duration::from_secs(20);

@@ -22,7 +22,7 @@ use tsio::proto::{ListAwardsRequest, ListOffersRequest, OfferState};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run, tsio};
 use crate::money::{Claim, Much, nle, npqel_of};
-use crate::past::{Past, verify};
+use crate::raw_sql::{Past, verify};
 use format::{Answer, Call, Caller, EncodedMessage, Fixture, Head, Manifest};
 use recorder::reason;
 use watch::Place;

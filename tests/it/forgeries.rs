@@ -11,7 +11,7 @@ use crate::client::{Client, YEAR};
 use crate::fixtures::casework;
 use crate::fixtures::format::Fixture;
 use crate::harness::{Db, Server, run_within, tsio};
-use crate::past::{Past, proved, verify};
+use crate::raw_sql::{Past, proved, verify};
 use forger::Forger;
 
 /// The fixture of the last version with rules 1.

@@ -19,7 +19,7 @@ use crate::client::Client;
 use crate::harness::{Db, Server, run_within, setting};
 use crate::io_faults::{Control, becomes};
 use crate::load::{Load, Unanswered, held};
-use crate::past::proved;
+use crate::raw_sql::proved;
 
 /// Times that the disk is full, unless `TSIO_DISK_ROUNDS` says another number.
 const ROUNDS: usize = 2;

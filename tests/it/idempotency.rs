@@ -7,7 +7,7 @@ use tsio::proto::{AssignOfferRequest, Party};
 
 use crate::client::{Client, NEXT_YEAR, YEAR, contact, fresh, of_school, reason};
 use crate::harness::{Db, Server, both, run};
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 
 both!(
     fifty_calls_with_one_id_are_one_change,

@@ -20,7 +20,7 @@ use tsio::proto::{GetAwardRequest, RecipientKind};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, run_within, setting};
 use crate::money::{Much, balances, nlg};
-use crate::past::proved;
+use crate::raw_sql::proved;
 
 /// Callers at the same time.
 const CALLERS: usize = 16;

@@ -11,7 +11,7 @@ use tsio::proto::{RecipientKind, VerifyLedgerRequest, VerifyLedgerResponse};
 use crate::client::{Client, YEAR, fresh, of_school};
 use crate::harness::{Db, Server, both, tsio};
 use crate::money::{Much, PROVIDER, balances, credit, nle, nlg, npqel, refusal};
-use crate::past::{Past, proved, verify};
+use crate::raw_sql::{Past, proved, verify};
 use crate::record::each_is_named;
 
 both!(

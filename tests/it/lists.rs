@@ -15,8 +15,8 @@ use tsio::proto::{
     RecipientKind,
 };
 
+use super::authentication::{as_role, call};
 use super::client::{Client, YEAR, fresh};
-use super::door::{as_role, call};
 use super::harness::{Db, Server, both};
 use super::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, done, identify, import, import_all, numbers};
 

@@ -19,8 +19,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tsio::proto::ListFundsRequest;
 
-use crate::door::issuer::{AUDIENCE, ISSUER, SigningKey, claims, publish};
-use crate::door::{call, why};
+use crate::authentication::issuer::{AUDIENCE, ISSUER, SigningKey, claims, publish};
+use crate::authentication::{call, why};
 use crate::harness::{Db, Server, TSIO, setting};
 use crate::metrics::Scrape;
 

@@ -24,22 +24,22 @@ mod fixtures {
     pub(crate) mod recorder;
     pub(crate) mod watch;
 }
-mod raw_call;
-#[path = "../../benches/support/tied.rs"]
+#[path = "../../benches/support/child_process.rs"]
 #[expect(dead_code, reason = "shared with benches, which use more of it")]
-mod tied;
+mod child_process;
+mod raw_call;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use child_process::Tied;
 use clap::Parser;
 use cluster::Cluster;
 use fixtures::format::{Fixture, Head, Manifest};
 use fixtures::watch::Place;
 use fixtures::{casework, complete, look};
-use tied::Tied;
 use tonic::transport::Endpoint;
 use tsio::domain::event::EventBody;
 

@@ -16,7 +16,7 @@ use tsio::proto::{CreateAwardsRequest, NoteOfferRequest, WatchOffersRequest};
 use crate::client::{Client, YEAR, fresh, of_school};
 use crate::harness::{Db, Server, both, run};
 use crate::money::{DAY, credit};
-use crate::past::Past;
+use crate::raw_sql::Past;
 
 /// Longer than anything that is waited for takes.
 const BOUND: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use super::client::{Client, YEAR, fresh};
 use super::harness::{Db, Output, Server, both, tsio};
 use super::metrics::Scrape;
 use super::money::{WITH_LEADER, given, started, taken};
-use super::past::Past;
+use super::raw_sql::Past;
 use super::samples::{
     AUGUST, File, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, done, identify, import_all, numbers, offer_id,
     refused_for, said_by, text, verified,

@@ -10,13 +10,13 @@ use tsio::proto::{
     ListFundsResponse,
 };
 
+use crate::authentication::issuer::{Guarded, claims};
+use crate::authentication::tokens::with_token;
+use crate::authentication::{call, why};
 use crate::client::{Client, YEAR, fresh, reason};
-use crate::door::issuer::{Guarded, claims};
-use crate::door::tokens::with_token;
-use crate::door::{call, why};
 use crate::harness::{Db, Server, both, run, tsio};
 use crate::money::refusal;
-use crate::past::{Past, proved, verify};
+use crate::raw_sql::{Past, proved, verify};
 use crate::samples::{august, done, refused_for, said_by, text};
 
 both!(nobody_is_two_people_in_other_letters, the_database_compares_people_itself,);

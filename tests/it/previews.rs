@@ -13,7 +13,7 @@ use tsio::proto::{
 use crate::client::{Client, YEAR, fresh, of_school, reason, seen};
 use crate::harness::{Db, Server, both};
 use crate::money::{DAY, amounts, balances, credit, nle, refusal};
-use crate::past::proved;
+use crate::raw_sql::proved;
 
 both!(what_becomes_of_an_award, what_moves_between_funds, what_would_be_made, what_moves_no_money, what_two_people_do,);
 

@@ -13,7 +13,7 @@ use tsio::proto::{
 use crate::client::{Client, YEAR, contact, fresh, reason};
 use crate::harness::{Db, Server, both, run};
 use crate::money::{Much, PROVIDER, amounts, balances, credit, limit, nle, nlg, npqel, refusal};
-use crate::past::proved;
+use crate::raw_sql::proved;
 
 /// At the same time, for the last pound or the last half-day.
 const CALLERS: usize = 200;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, tsio};
-use crate::past::{Past, proved, verify};
+use crate::raw_sql::{Past, proved, verify};
 use crate::samples::done;
 
 both!(

@@ -12,8 +12,8 @@ use crate::money::{
     Claim, DAY, Much, PROVIDER, WITH_LEADER, WITH_PARTNER, amounts, funded, given, limit, moved, npqel, npqel_of,
     started, taken,
 };
-use crate::past::proved;
 use crate::race::{fees as fees_in, of_kind};
+use crate::raw_sql::proved;
 use crate::samples::{august, done, path, refused_for, text, verified};
 use crate::texts::{taken_before, violations};
 

@@ -16,7 +16,7 @@ use caller::{Caller, deciding, discussion, raising};
 use super::client::{Client, YEAR, fresh, reason, seen};
 use super::harness::{Db, Server, both};
 use super::money::nle;
-use super::past::{Past, proved};
+use super::raw_sql::{Past, proved};
 use super::record::each_is_named;
 use super::samples::{
     SEPTEMBER, august, done, identify, import, numbers, offer_of, refused_for, said_by, summary, text, verified,

@@ -11,7 +11,7 @@ use tsio::proto::VerifyLedgerRequest;
 
 use crate::client::{Client, YEAR};
 use crate::harness::{Db, Server, both, tsio};
-use crate::past::{Past, proved, proved_register, verify};
+use crate::raw_sql::{Past, proved, proved_register, verify};
 use crate::samples::{
     AUGUST, REGISTER_AUGUST, SEPTEMBER, SEPTEMBER_CORRECTED, done, identify, import, import_all, refused_for, said_by,
     text, words,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::client::{Client, fresh};
 use crate::harness::{Db, Server, run};
 use crate::load::{Load, Unanswered, held};
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 
 /// A holder that lies still for 3 s loses its session; the rest is for a busy machine.
 const FREED: Duration = Duration::from_secs(15);

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::harness::{Db, Server, both, run};
-use crate::past::{Past, proved, verify};
+use crate::raw_sql::{Past, proved, verify};
 
 both!(a_schema_that_differs_is_named, what_operators_add_is_noted);
 

@@ -18,7 +18,7 @@ use tsio::proto::register_service_client::RegisterServiceClient;
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run, tsio};
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 
 const BOUND: Duration = Duration::from_secs(30);
 const NO_SCHEMA: &str = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";

@@ -11,7 +11,7 @@ use tsio::proto::{LoadTermsRequest, NoteOfferResponse};
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, run};
 use crate::io_faults::becomes;
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 
 /// Sessions that wait for a standby.
 const WAITING: &str = "FROM pg_stat_activity WHERE application_name LIKE 'tsio%' AND wait_event = 'SyncRep'";

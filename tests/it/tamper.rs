@@ -15,7 +15,7 @@ use tsio::store::{Store, Use};
 use crate::client::Client;
 use crate::fixtures::casework;
 use crate::harness::{Db, Server, run_within, setting};
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 use column::{Change, Column};
 
 /// The longest form takes some minutes.

@@ -13,10 +13,10 @@ use tsio::proto::{
     AssignOfferRequest, ImportHeader, ImportRegisterRequest, LoadTermsRequest, NoteOfferRequest, NoteOfferResponse,
 };
 
+use crate::authentication::{as_role, call};
 use crate::client::{Client, YEAR, fresh, reason};
-use crate::door::{as_role, call};
 use crate::harness::{Db, Server, both};
-use crate::past::Past;
+use crate::raw_sql::Past;
 use crate::samples::path;
 
 both!(

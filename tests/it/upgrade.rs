@@ -14,7 +14,7 @@ use tsio::proto::{LoadTermsRequest, WatchOffersRequest};
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, run, tsio};
 use crate::ledger::before_money;
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 
 const BOUND: Duration = Duration::from_secs(30);
 /// What a migration that this program does not know leaves behind.

@@ -19,7 +19,7 @@ use crate::faults::TERMINATE;
 use crate::harness::{Db, Server, both, cli, run, setting};
 use crate::load::{Load, Unanswered};
 use crate::money::funded;
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 use crate::samples::refused_for;
 
 both!(

@@ -12,7 +12,7 @@ use tsio::proto::{ImportHeader, ImportRegisterRequest, RecipientKind, import_reg
 use crate::client::{Client, YEAR, fresh, reason, seen};
 use crate::harness::Db;
 use crate::money::{Much, nlg};
-use crate::past::verify;
+use crate::raw_sql::verify;
 
 /// How long a command may go without an answer once nothing fails any more, or while little does.
 const ANSWERED: Duration = Duration::from_secs(60);

@@ -10,8 +10,8 @@ use tonic::{Code, Request, Status};
 use tsio::proto::NoteOfferRequest;
 
 use super::{noise, random, seconds, unharmed};
+use crate::authentication::{as_role, call, methods, why};
 use crate::client::{Client, YEAR, fresh};
-use crate::door::{as_role, call, methods, why};
 use crate::harness::{Db, Server, both, run_within};
 
 const ALL: &str = "case-officer,delivery-partner,regional-director,finance,finance-approver,administrator";

@@ -8,8 +8,8 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
 
 use super::unharmed;
+use crate::authentication::why;
 use crate::client::{Client, YEAR};
-use crate::door::why;
 use crate::harness::{Db, Server, both};
 
 const CONNECTIONS: usize = 10;

@@ -16,8 +16,8 @@ use tsio::proto::{
 
 use super::Tear;
 use super::scripted::{self, Answer};
+use crate::authentication::issuer::{Guarded, claims};
 use crate::client::{Client as Officer, YEAR, fresh};
-use crate::door::issuer::{Guarded, claims};
 use crate::harness::{Db, Server, both, run};
 
 both!(

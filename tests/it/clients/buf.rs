@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{BOUND, ROOT, made, prepared};
-use crate::door::issuer::{Guarded, claims};
+use crate::authentication::issuer::{Guarded, claims};
 use crate::harness::process::Process;
 use crate::harness::{Db, Server, run};
 

@@ -9,8 +9,8 @@ use tsio::client::{Client, Error};
 use tsio::proto::{AssignOfferRequest, GetOfferRequest, NoteOfferRequest};
 
 use super::Tear;
+use crate::authentication::issuer::{Guarded, claims};
 use crate::client::{Client as Officer, YEAR, fresh};
-use crate::door::issuer::{Guarded, claims};
 use crate::harness::{Db, Server, both};
 
 both!(a_lost_answer_is_asked_for_again, what_is_refused_is_made_once, nobody_there_ends_in_time);

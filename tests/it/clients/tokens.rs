@@ -9,7 +9,7 @@ use std::thread;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 
-use crate::door::issuer::{SigningKey, claims, now};
+use crate::authentication::issuer::{SigningKey, claims, now};
 
 /// Seconds the first token is good for.
 const SHORT: u64 = 8;

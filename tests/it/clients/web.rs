@@ -14,8 +14,8 @@ use tsio::proto::watch_offers_response::Told;
 use tsio::proto::{GetOfferRequest, ListOffersRequest, WatchOffersRequest, WatchOffersResponse};
 
 use super::BOUND;
+use crate::authentication::issuer::{AUDIENCE, Guarded, ISSUER, SigningKey, claims, publish};
 use crate::client::YEAR;
-use crate::door::issuer::{AUDIENCE, Guarded, ISSUER, SigningKey, claims, publish};
 use crate::harness::{Db, Server, run};
 
 const PAGE: &str = "https://casework.example";

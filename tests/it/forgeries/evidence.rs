@@ -5,7 +5,7 @@ use super::forger::Forger;
 use super::is_careless;
 use crate::client::YEAR;
 use crate::harness::{Db, Server, both};
-use crate::past::{proved, verify};
+use crate::raw_sql::{proved, verify};
 use crate::samples::{
     AUGUST, REGISTER_AUGUST, SEPTEMBER, done, identify, import, import_all, refused_for, said_by, text,
 };

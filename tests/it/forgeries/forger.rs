@@ -11,7 +11,7 @@ use tsio::store::{Store, Use, entries, events};
 
 use crate::client::YEAR;
 use crate::harness::Db;
-use crate::past::Past;
+use crate::raw_sql::Past;
 
 const EVERY: u64 = 1_000_000;
 /// Tables with guards that a forger meets.

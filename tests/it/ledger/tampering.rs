@@ -2,7 +2,7 @@
 
 use super::Book;
 use crate::client::{YEAR, fresh};
-use crate::past::Past;
+use crate::raw_sql::Past;
 use crate::record::Tampering;
 
 /// All of them, for somebody whom nothing keeps from changing entries.

@@ -14,8 +14,8 @@ use tsio::proto::{
 };
 
 use super::fields_of;
+use crate::authentication::{as_role, call};
 use crate::client::{Client, YEAR, fresh, of_school};
-use crate::door::{as_role, call};
 use crate::harness::{Db, Server, both};
 use crate::money::{Much, credit, nle, refusal};
 use crate::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, august, done, import_all, numbers, said_by, text};

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Holds, asked, condition, ids, page, walk};
 use crate::client::Client;
 use crate::harness::{Db, Server, both, run};
-use crate::past::Past;
+use crate::raw_sql::Past;
 
 both!(a_walk_holds_all_that_was_there);
 

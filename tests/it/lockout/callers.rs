@@ -10,8 +10,8 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
 
 use super::{BOUND, Guard, listed};
+use crate::authentication::why;
 use crate::client::YEAR;
-use crate::door::why;
 use crate::harness::{Db, run};
 use crate::metrics::Scrape;
 

@@ -10,9 +10,9 @@ use tsio::proto::fund_service_client::FundServiceClient;
 use tsio::proto::offer_service_client::OfferServiceClient;
 
 use super::BOUND;
+use crate::authentication::issuer::{Guarded, now};
+use crate::authentication::why;
 use crate::client::YEAR;
-use crate::door::issuer::{Guarded, now};
-use crate::door::why;
 use crate::harness::{Db, run};
 use crate::metrics::Scrape;
 

@@ -9,8 +9,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::{BOUND, Guard, size};
-use crate::door::issuer::{claims, now};
-use crate::door::why;
+use crate::authentication::issuer::{claims, now};
+use crate::authentication::why;
 use crate::harness::{Db, run};
 
 const CONNECTIONS: usize = 20;

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, run_within, setting};
-use crate::past::{Past, verify};
+use crate::raw_sql::{Past, verify};
 use command::Generator;
 use world::{Call, World};
 

@@ -1,6 +1,6 @@
 //! The columns of a database, and how a value in each is changed to another of its type.
 
-use crate::past::Past;
+use crate::raw_sql::Past;
 
 /// A column, as the database describes it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::past::Past;
+use crate::raw_sql::Past;
 
 /// Constraints and unique indexes that are no keys, triggers: as statements that drop them.
 const POSTGRES: &str = "SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(conname) \

@@ -1,7 +1,7 @@
 //! What an earlier version let in is shown escaped by every command: no control character reaches a terminal.
 
 use crate::harness::{Db, Output, Server, both, tsio};
-use crate::past::Past;
+use crate::raw_sql::Past;
 use crate::samples::{august, done, offer_id, path, text};
 
 both!(stored_texts_are_shown_escaped, what_is_typed_is_shown_escaped, a_sheet_runs_nothing);

@@ -5,7 +5,7 @@ use tsio::proto::{NoteOfferRequest, NoteOfferResponse};
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both};
-use crate::past::Past;
+use crate::raw_sql::Past;
 
 both!(a_call_that_is_not_done_is_one_line, a_command_that_cannot_be_written_is_named);
 

@@ -12,7 +12,7 @@ use tsio::proto::NoteOfferRequest;
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run};
 use crate::money::{Much, PROVIDER, amounts, npqel, npqel_of};
-use crate::past::{Past, proved};
+use crate::raw_sql::{Past, proved};
 
 /// Commands that may wait for one book, and those of the group that is being written.
 const QUEUE: usize = 4_096;

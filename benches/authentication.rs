@@ -27,7 +27,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use rcgen::KeyPair;
 use serde_json::json;
 use support::window::window;
-use support::{Server, client, made, median, sqlite_url};
+use support::{Server, client, fixture_data, median, sqlite_url};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -55,8 +55,8 @@ async fn main() {
     let file = dir.path().join("open.db");
     let seeded = Server::start(&file).await;
     let mut clients = client(&seeded.url, 1).await;
-    clients[0].import_register(made::membership(), "2022-03-31").await;
-    clients[0].import_ofsted(made::month(), "2021-08-31").await;
+    clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
+    clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
     assert!(clients[0].identify().await > 0, "nobody was eligible");
     let request = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: 500, ..Default::default() };
     let page = clients[0].offers().list_offers(request).await.unwrap().into_inner();
