@@ -9,9 +9,9 @@ use crate::domain::ids::{ApprovalId, Programme};
 use crate::domain::role::{Action, Caller};
 use crate::domain::time::Micros;
 use crate::store::approvals::{self, Field, Seen, StoredApproval};
-use crate::store::condition::Condition;
+use crate::store::db::condition::Condition;
+use crate::store::db::page::Page;
 use crate::store::events;
-use crate::store::page::Page;
 
 /// Which approvals a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

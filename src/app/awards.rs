@@ -9,7 +9,7 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{AwardId, Programme};
 use crate::domain::role::{Action, Caller};
 use crate::store::awards::Filter;
-use crate::store::page::Page;
+use crate::store::db::page::Page;
 use crate::store::{ReadTx, awards, events, offers};
 
 /// An award and its text, an organisation or a reason, as far as that is not erased.

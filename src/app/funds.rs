@@ -14,9 +14,9 @@ use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::{Account, EntrySeq, Ledger, Owner};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::time::Micros;
-use crate::store::condition::{Condition, Operand};
+use crate::store::db::condition::{Condition, Operand};
 use crate::store::entries::{FundEntry, Sums, Wanted as WantedEntries};
-use crate::store::{ReadTx, Readable, accounts, books, entries};
+use crate::store::{ReadTx, Readable, accounts, entries, programmes};
 
 /// A fund of a programme.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -278,7 +278,7 @@ impl App {
         only: Option<&Programme>,
     ) -> Result<BTreeMap<AccountId, Fund>> {
         let mut funds = BTreeMap::new();
-        for row in books::all_terms(from).await? {
+        for row in programmes::all_terms(from).await? {
             if only.is_some_and(|only| *only != row.programme) {
                 continue;
             }
@@ -291,8 +291,8 @@ impl App {
     }
 }
 
-async fn head(snapshot: &ReadTx, programme: &Programme) -> Result<books::Head> {
-    let head = books::head_of(snapshot, programme).await?;
+async fn head(snapshot: &ReadTx, programme: &Programme) -> Result<programmes::Head> {
+    let head = programmes::head_of(snapshot, programme).await?;
     head.ok_or_else(|| AppError::Bug(format!("programme {programme} has no book")))
 }
 

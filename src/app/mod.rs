@@ -37,7 +37,7 @@ use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, RequestId};
 use crate::domain::role::{Action, Caller};
 use crate::store::requests::Stored;
-use crate::store::{self, ReadTx, Store, StoreError, WriteTx, books, requests};
+use crate::store::{self, ReadTx, Store, StoreError, WriteTx, programmes, requests};
 use clock::Clock;
 use offers::OfferReader;
 use retry::retried;
@@ -51,15 +51,15 @@ pub use crate::store::approvals::StoredApproval;
 pub use crate::store::Pool;
 pub use crate::store::approvals::Field as ApprovalField;
 pub use crate::store::awards::{Field as AwardField, Filter as AwardFilter};
-pub use crate::store::books::LoadedTerms;
-pub use crate::store::condition::{Condition, How, Operand};
+pub use crate::store::db::condition::{Condition, How, Operand};
+pub use crate::store::db::page::Page;
 pub use crate::store::entries::{Field as EntryField, FundEntry, Sums, Wanted as WantedEntries};
 pub use crate::store::events::{Field as EventField, Recorded, Text};
 pub use crate::store::imports::Field as ImportField;
 pub use crate::store::offers::{
     Field as OfferField, Filter as OfferFilter, Order as OfferOrder, Place as OfferPlace, Wanted as WantedOffers,
 };
-pub use crate::store::page::Page;
+pub use crate::store::programmes::LoadedTerms;
 pub use crate::store::referrals::{Field as ReferralField, Filter as ReferralFilter};
 pub use approvals::Which as WhichApprovals;
 pub use awards::ToldAward;
@@ -144,7 +144,7 @@ impl App {
     pub async fn clock_skew(&self) -> Result<ClockSkew> {
         let before = self.clock().now().at;
         let times =
-            timeout(READY, books::times(self.store())).await.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
+            timeout(READY, programmes::times(self.store())).await.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
         let apart = Duration::from_micros(self.clock().ahead_of(before, times.database).unsigned_abs());
         let wrong = self.clock().check(before, times.database).err().map(AppError::from);
         Ok(ClockSkew { behind: self.clock().behind(times.recorded), apart, wrong })
@@ -163,7 +163,7 @@ impl App {
     async fn begin_write(&self) -> store::Result<WriteTx> {
         let tx = self.store().write(self.store().turn().await?).await?;
         let before = self.clock().now().at;
-        let times = books::times(&tx).await;
+        let times = programmes::times(&tx).await;
         let (tx, times) = tx.proceed(times).await?;
         let checked = self.clock().check(before, times.database);
         Ok(tx.proceed(checked).await?.0)

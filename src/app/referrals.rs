@@ -6,8 +6,8 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, ReferralId};
 use crate::domain::referral::{Referral, State};
 use crate::domain::role::{Action, Caller};
+use crate::store::db::page::Page;
 use crate::store::events::{self, Text};
-use crate::store::page::Page;
 use crate::store::referrals::{self, Filter};
 use crate::store::{self, Readable};
 

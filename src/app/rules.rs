@@ -7,7 +7,7 @@ use super::{App, AppError, Result};
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::rules::RulesVersion;
 use crate::store::approvals::{self, StoredApproval};
-use crate::store::books;
+use crate::store::programmes;
 
 /// Who the record says did what the program does by itself.
 const PROGRAM: &str = "tsio";
@@ -47,7 +47,7 @@ impl App {
     /// [`AppError::Bug`] for stored terms that cannot be read.
     pub async fn adopt_rules(&self) -> Result<Upgraded> {
         let mut upgraded = Upgraded { imports: self.begin_register_record().await?, ..Upgraded::default() };
-        for programme in books::with_rules_before(self.store(), RulesVersion::CURRENT).await? {
+        for programme in programmes::with_rules_before(self.store(), RulesVersion::CURRENT).await? {
             if self.inner.writer.adopt_rules(&programme).await? {
                 tracing::info!(%programme, version = %RulesVersion::CURRENT, "a programme adopted the rules");
                 upgraded.programmes.push(programme);

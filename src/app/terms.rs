@@ -15,7 +15,7 @@ use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{Mistake, Terms, shipped};
-use crate::store::{Readable, WriteTx, books, register, requests};
+use crate::store::{Readable, WriteTx, programmes, register, requests};
 
 /// Bytes of a terms file: the shipped ones have about 8 KiB.
 const MAX_BYTES: usize = 256 * 1024;
@@ -60,7 +60,7 @@ pub struct NewTerms<'a> {
 #[derive(Debug, Clone)]
 pub struct Kept {
     /// The row.
-    pub row: books::LoadedTerms,
+    pub row: programmes::LoadedTerms,
     /// Its text, parsed.
     pub terms: Terms,
     /// Whether they were there already.
@@ -81,7 +81,7 @@ impl TermsCache {
             return Ok(loaded);
         }
         let unknown = || AppError::NotFound(format!("programme {programme}"));
-        let row = books::terms_of(from, programme).await?.ok_or_else(unknown)?;
+        let row = programmes::terms_of(from, programme).await?.ok_or_else(unknown)?;
         let terms = Terms::parse(&format!("{programme}.toml"), &row.text)
             .map_err(|mistakes| AppError::Bug(format!("stored terms are unsound: {mistakes:?}")))?;
         let loaded = Arc::new(Loaded { terms: Arc::new(terms), sha256: row.sha256 });
@@ -112,9 +112,9 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Denied`]; [`AppError::Unavailable`].
-    pub async fn list_terms(&self, caller: &Caller) -> Result<Vec<(books::LoadedTerms, Terms)>> {
+    pub async fn list_terms(&self, caller: &Caller) -> Result<Vec<(programmes::LoadedTerms, Terms)>> {
         authorise(caller, Action::Read)?;
-        books::all_terms(self.store())
+        programmes::all_terms(self.store())
             .await?
             .into_iter()
             .map(|row| Ok((row.clone(), parse("terms", &row.text)?)))
@@ -192,7 +192,7 @@ impl App {
         // Two servers that start at once load the same terms one after the other.
         register::lock(&tx).await?;
         let sha256 = Hash(Sha256::digest(text).into());
-        let kept = books::terms_of(&tx, &programme).await?;
+        let kept = programmes::terms_of(&tx, &programme).await?;
         if let Some(row) = kept.clone().filter(|row| row.sha256 == sha256) {
             return Ok((tx, Kept { row, terms, unchanged: true }));
         }
@@ -204,8 +204,8 @@ impl App {
         }
         let now = self.register_now(&tx).await?;
         let (text, loaded_by) = (text.to_owned(), by.actor.to_string());
-        let row = books::LoadedTerms { programme, text, sha256, loaded_by, loaded_at: now.at };
-        books::open_book(&tx, &row).await?;
+        let row = programmes::LoadedTerms { programme, text, sha256, loaded_by, loaded_at: now.at };
+        programmes::open_book(&tx, &row).await?;
         let loaded = Loaded { terms: Arc::new(terms.clone()), sha256 };
         writer::begin_record(&tx, &loaded, by, now).await?;
         Ok((tx, Kept { row, terms, unchanged: false }))
@@ -266,8 +266,9 @@ mod tests {
         let now = house.app.register_now(&tx).await.unwrap();
         let sha256 = Hash(Sha256::digest(&hidden).into());
         let (text, loaded_by) = (hidden.clone(), "ann".to_owned());
-        let row = books::LoadedTerms { programme: programme("2026-27"), text, sha256, loaded_by, loaded_at: now.at };
-        books::open_book(&tx, &row).await.unwrap();
+        let row =
+            programmes::LoadedTerms { programme: programme("2026-27"), text, sha256, loaded_by, loaded_at: now.at };
+        programmes::open_book(&tx, &row).await.unwrap();
         tx.commit().await.unwrap();
         let stored = house.app.terms(&programme("2026-27")).await.unwrap();
         assert!(stored.terms.name().starts_with("\u{1b}[31m"), "{}", stored.terms.name());

@@ -16,7 +16,7 @@ use crate::domain::book::command::Target;
 use crate::domain::event::Hash;
 use crate::domain::ids::{ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::role::{Caller, Reach, Regions, Role};
-use crate::store::page::Page;
+use crate::store::db::page::Page;
 use crate::store::{Store, Use};
 
 /// The register of August 2021.

@@ -12,7 +12,7 @@ use crate::app::clock::Clock;
 use crate::config::{Config, Given};
 use crate::grpc::auth::Access;
 use crate::grpc::{Exporting, Serving};
-use crate::store::schema::Version;
+use crate::store::db::schema::Version;
 use crate::store::{Backend, Store, Use};
 use crate::telemetry;
 

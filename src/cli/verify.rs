@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::VerifyArgs;
 use super::out::{self, Column, Output, View, one_line, table};
 use crate::app::verify::{self, Report};
-use crate::store::schema::Version;
+use crate::store::db::schema::Version;
 use crate::store::{Store, Use};
 
 /// Verifies. 0 when every book is proved, 1 on any difference.

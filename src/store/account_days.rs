@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::batch::{Batch, How, Kind, Table, cell};
-use super::bulk::{ids, select_by_place, within};
-use super::loose::{Rows, each};
-use super::{Readable, Result, day};
+use super::verify_rows::{Rows, each};
+use super::{Readable, Result};
 use crate::domain::Date;
 use crate::domain::book::AccountDays;
 use crate::domain::ids::{AccountId, Programme};
+use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::bulk_sql::{ids, select_by_place, within};
+use crate::store::db::pg_date;
 
 static CHANGES: Table = Table {
     name: "account_days",
@@ -35,7 +36,7 @@ pub async fn after(from: &impl Readable, accounts: &[AccountId], on: Date) -> Re
     let within = within(&conn, "account_id", 1);
     let sql = format!("SELECT account_id, on_day, change FROM account_days WHERE {within} AND on_day > $2");
     let read = |row: &QueryResult| {
-        Ok((AccountId(row.try_get_by_index(0)?), day::of(row, 1_usize)?, row.try_get_by_index::<i64>(2)?))
+        Ok((AccountId(row.try_get_by_index(0)?), pg_date::of(row, 1_usize)?, row.try_get_by_index::<i64>(2)?))
     };
     select_by_place(&conn, &sql, vec![ids(&conn, &accounts), on.into()], read).await
 }

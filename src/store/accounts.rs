@@ -3,16 +3,16 @@
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::batch::{Batch, Cell, How, Kind, Table, cell, names};
-use super::bulk::{ids, select_by_place, within};
-use super::loose::{Rows, each};
 use super::offers::{named, region};
-use super::together::{At, Columns, Together};
+use super::verify_rows::{Rows, each};
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, OfferId, Programme};
 use crate::domain::ledger::{Account, Owner, Unit};
 use crate::domain::terms::StrandId;
+use crate::store::db::batch_write::{Batch, Cell, How, Kind, Table, cell, names};
+use crate::store::db::bulk_sql::{ids, select_by_place, within};
+use crate::store::db::multi_query::{At, Columns, Together};
 
 static NEW: Table = Table {
     name: "accounts",

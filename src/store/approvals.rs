@@ -4,12 +4,8 @@ use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
-use super::books::{actor, has_key, hash, keyed, since_rules};
-use super::bulk::{upsert_all, uuid_in};
-use super::condition::{Condition, How, Operand, compare};
-use super::entity::record::approval;
-use super::loose::{Rows, each};
-use super::page::Page;
+use super::programmes::{actor, has_key, hash, keyed, since_rules};
+use super::verify_rows::{Rows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::book::approval::State;
 use crate::domain::book::funds::FundChange;
@@ -19,6 +15,10 @@ use crate::domain::ids::{Actor, ApprovalId, Programme, RequestId};
 use crate::domain::person::{Person, TokenSubject, key};
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
+use crate::store::db::bulk_sql::{upsert_all, uuid_in};
+use crate::store::db::condition::{Condition, How, Operand, compare};
+use crate::store::db::entity::record::approval;
+use crate::store::db::page::Page;
 
 /// An approval as stored: about an offer of a programme, or about reference data.
 #[derive(Debug, Clone, PartialEq, Eq)]

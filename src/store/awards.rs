@@ -5,21 +5,22 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
-use super::batch::{Batch, Cell, How, Kind, Table, cell};
-use super::books::actor;
-use super::bulk::{self, ids, select_by_place, texts, within};
 use super::claims::{self, INVOICE, invoice};
-use super::condition::Condition;
-use super::loose::{Rows, each};
 use super::offers::{self, named};
-use super::page::Page;
-use super::{Conn, Readable, Result, StoreError, WriteTx, day};
+use super::programmes::actor;
+use super::verify_rows::{Rows, each};
+use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::award::{Award, Booking, BookingState, LeaderKind};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, AwardId, OfferId, Programme};
 use crate::domain::ledger::Unit;
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::role::Reach;
+use crate::store::db::batch_write::{Batch, Cell, How, Kind, Table, cell};
+use crate::store::db::bulk_sql::{self, ids, select_by_place, texts, within};
+use crate::store::db::condition::Condition;
+use crate::store::db::page::Page;
+use crate::store::db::pg_date;
 
 static NEW: Table = Table {
     name: "awards",
@@ -306,7 +307,7 @@ pub async fn of_leaders(
     let wanted: Vec<&str> = keys.iter().map(String::as_str).collect();
     let sql = format!(
         "SELECT {COLUMNS} FROM awards WHERE programme = $1 AND strand = 'npqel' AND ({} OR leader_key IS NULL)",
-        bulk::among(&conn, "leader_key", 2)
+        bulk_sql::among(&conn, "leader_key", 2)
     );
     let values = vec![programme.as_str().into(), texts(&conn, &wanted)];
     let rows = select_by_place(&conn, &sql, values, read).await?;
@@ -358,7 +359,7 @@ fn read(row: &QueryResult) -> Result<(Programme, Award)> {
         drawn: row.try_get_by_index(9)?,
         released: row.try_get_by_index(10)?,
         refunded: row.try_get_by_index(11)?,
-        on: day::of(row, 12)?,
+        on: pg_date::of(row, 12)?,
         by: actor(&row.try_get_by_index::<String>(13)?)?,
         made: Seq(row.try_get_by_index(14)?),
         version: Seq(row.try_get_by_index(15)?),
@@ -376,7 +377,7 @@ fn booking(row: &QueryResult) -> Result<(AwardId, Booking)> {
     let booking = Booking {
         seq: Seq(row.try_get_by_index(1)?),
         half_days: HalfDays(i32::try_from(half_days).map_err(StoreError::unreadable)?),
-        on: day::of(row, 3)?,
+        on: pg_date::of(row, 3)?,
         leader: actor(&row.try_get_by_index::<String>(4)?)?,
         state: named(BookingState::named, &row.try_get_by_index::<String>(5)?)?,
         leader_kind: kind.map(|it| named(LeaderKind::named, &it)).transpose()?,

@@ -7,15 +7,16 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::batch::{Batch, Cell, How, Kind, Table, cell};
-use super::bulk::{among, ids, select_by_place, texts, within};
-use super::{Readable, Result, StoreError, WriteTx, day};
+use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::award::claim::{ClaimKey, ClaimPart, ClaimPayments, IssuerKey};
 use crate::domain::award::{Award, Invoice, Reference};
 use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{AwardId, OfferId, Programme};
 use crate::domain::money::Pence;
+use crate::store::db::batch_write::{Batch, Cell, How, Kind, Table, cell};
+use crate::store::db::bulk_sql::{among, ids, select_by_place, texts, within};
+use crate::store::db::pg_date;
 
 static INVOICES: Table = Table {
     name: "invoices",
@@ -159,7 +160,7 @@ pub async fn draws_without_invoice(
     let read = |row: &QueryResult| {
         let body: String = row.try_get_by_index(1)?;
         let body = serde_json::from_str(&body).map_err(StoreError::unreadable)?;
-        Ok((Seq(row.try_get_by_index(2)?), day::of(row, 0)?, body))
+        Ok((Seq(row.try_get_by_index(2)?), pg_date::of(row, 0)?, body))
     };
     let moved = select_by_place(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
     let undone = moved.iter().filter_map(|(_, _, body)| match body {

@@ -5,11 +5,8 @@ mod page;
 use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
-use super::batch::{Batch, How, Kind, Table, cell};
-use super::bulk::{ids, select_by_place, within};
 use super::events::Recorded;
 use super::offers::named;
-use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
 use super::{Backend, Readable, Result, Store, StoreError};
 use crate::domain::Date;
 use crate::domain::book::threshold::MovedAlone;
@@ -20,6 +17,9 @@ use crate::domain::money::Pence;
 use crate::domain::period::Period;
 use crate::domain::person::Person;
 use crate::domain::time::Micros;
+use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::bulk_sql::{ids, select_by_place, within};
+use crate::store::db::page_copy::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
 
 pub use page::{Field, FundEntry, Wanted, page};
 
@@ -86,7 +86,8 @@ pub async fn moved_alone(
     let read = |row: &QueryResult| {
         let body: String = row.try_get_by_index(4)?;
         let body: EventBody = serde_json::from_str(&body).map_err(StoreError::unreadable)?;
-        let by = Person { actor: super::books::actor(&row.try_get_by_index::<String>(2)?)?, subject: body.mover() };
+        let by =
+            Person { actor: super::programmes::actor(&row.try_get_by_index::<String>(2)?)?, subject: body.mover() };
         let (at, amount) = (Micros(row.try_get_by_index(3)?), Pence(row.try_get_by_index(1)?));
         Ok((AccountId(row.try_get_by_index(0)?), MovedAlone { by, at, amount }))
     };

@@ -3,16 +3,16 @@
 use sea_orm::{FromQueryResult, QueryResult, Set, Value};
 use uuid::Uuid;
 
-use super::books::actor;
-use super::bulk::{rows, upsert_all};
-use super::entity::record::entry_decision;
-use super::loose::{Rows, each};
 use super::offers::urn;
+use super::programmes::actor;
+use super::verify_rows::{Rows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::book::entry_position::EntryDecision;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme, Urn};
+use crate::store::db::bulk_sql::{rows, upsert_all};
+use crate::store::db::entity::record::entry_decision;
 
 const OF_PROGRAMME: &str = "SELECT d.programme, d.urn, d.met, d.approval, d.decided_on, d.seq, a.requested_by, a.given_by \
     FROM entry_decisions d LEFT JOIN approvals a ON a.id = d.approval WHERE d.programme = $1";

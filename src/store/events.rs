@@ -4,20 +4,21 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult,
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::batch::{Batch, How, Kind, Table, cell};
-use super::books::{actor, hash};
-use super::bulk::{among, ids, number_in, select_by_place, within};
-use super::condition::Condition;
-use super::entity::record::text;
-use super::loose::{Rows, each};
-use super::packed::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
-use super::page::Page;
-use super::together::Together;
-use super::{Backend, Conn, Readable, Result, Store, StoreError, day};
+use super::programmes::{actor, hash};
+use super::verify_rows::{Rows, each};
+use super::{Backend, Conn, Readable, Result, Store, StoreError};
 use crate::domain::Date;
 use crate::domain::event::{Event, EventBody, Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
 use crate::domain::time::Micros;
+use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::bulk_sql::{among, ids, number_in, select_by_place, within};
+use crate::store::db::condition::Condition;
+use crate::store::db::entity::record::text;
+use crate::store::db::multi_query::Together;
+use crate::store::db::page::Page;
+use crate::store::db::page_copy::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
+use crate::store::db::pg_date;
 
 /// An event as it is stored: with the JSON of its body exactly as it was hashed, and its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,7 +328,7 @@ fn recorded(row: &QueryResult) -> Result<Recorded> {
         offer: row.try_get_by_index(2)?,
         actor: row.try_get_by_index(3)?,
         request: row.try_get_by_index(4)?,
-        effective: day::of(row, 5)?,
+        effective: pg_date::of(row, 5)?,
         recorded: row.try_get_by_index(6)?,
         reason_code: row.try_get_by_index(7)?,
         text_hash: text_hash.as_deref().map(hash).transpose()?,

@@ -7,42 +7,26 @@ pub mod account_days;
 pub mod accounts;
 pub mod approvals;
 pub mod awards;
-mod batch;
-pub mod books;
-mod bulk;
-pub mod cited;
+pub mod cited_rows;
 pub mod claims;
-mod commit_notices;
-pub mod condition;
-mod day;
-mod entity;
+pub mod command_batch;
+pub mod db;
 pub mod entries;
 pub mod entry_decisions;
-mod error;
 pub mod events;
-mod free_space;
-pub mod group;
-pub mod hints;
 pub mod imports;
-pub mod loose;
 pub mod offers;
 pub mod ofsted;
-mod packed;
-pub mod page;
 pub mod placements;
+pub mod programmes;
 pub mod referrals;
 pub mod register;
 pub mod request_checks;
 pub mod requests;
-pub mod schema;
-pub mod schema_check;
-mod step;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod texts;
-mod together;
-mod transaction;
-mod write_health;
+pub mod verify_rows;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -56,10 +40,10 @@ use sea_orm::{
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-pub use commit_notices::CommitNoticeLayer;
-pub use error::StoreError;
-pub use transaction::{Failure, ReadTx, Turn, WriteTx};
-use write_health::{ConnectionRules, WriteHealth};
+pub use db::commit_notices::CommitNoticeLayer;
+pub use db::error::StoreError;
+pub use db::transaction::{Failure, ReadTx, Turn, WriteTx};
+use db::write_health::{ConnectionRules, WriteHealth};
 
 /// Result of every function of this room.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -313,7 +297,7 @@ impl Store {
             Backend::Sqlite => {
                 let statement = Statement::from_string(self.db_backend(), "SELECT 1");
                 self.reads.query_one_raw(statement).await?;
-                self.folder.as_deref().map_or(Ok(()), free_space::check)?;
+                self.folder.as_deref().map_or(Ok(()), db::free_space::check)?;
             }
         }
         if self.write_health.is_in_doubt() { self.probe_writes().await } else { Ok(()) }
@@ -328,7 +312,7 @@ impl Store {
                    AND state_change < clock_timestamp() - make_interval(secs => $1)";
         let values = [ABANDONED_AFTER.as_secs_f64().into()];
         let ended = self.reads.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
-        let ended: i64 = ended.ok_or_else(step::out_of_step)?.try_get_by_index(0)?;
+        let ended: i64 = ended.ok_or_else(db::answer_check::out_of_step)?.try_get_by_index(0)?;
         if ended > 0 {
             tracing::warn!(ended, "sessions of writers that went silent were ended");
         }

@@ -13,12 +13,8 @@ use uuid::Uuid;
 
 pub use pages::{Field, Filter, Order, Place, Wanted, page};
 
-use super::batch::{Batch, How, Kind, Table, cell};
-use super::bulk::{ids, number_in, upsert_all, uuid_in, within};
-use super::entity::record::{contact, offer, offer_school};
-use super::loose::{Rows, each};
-use super::together::{At, Columns, Together};
-use super::{Conn, Readable, Result, StoreError, WriteTx, day};
+use super::verify_rows::{Rows, each};
+use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::offer::lifecycle::State;
@@ -27,6 +23,11 @@ use crate::domain::placement::RecipientKind;
 use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
+use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::bulk_sql::{ids, number_in, upsert_all, uuid_in, within};
+use crate::store::db::entity::record::{contact, offer, offer_school};
+use crate::store::db::multi_query::{At, Columns, Together};
+use crate::store::db::pg_date;
 
 /// These offers, as far as they exist, by id.
 pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
@@ -125,8 +126,8 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     let value = || vec![programme.as_str().into()];
     let id = |row: &QueryResult| Ok(OfferId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
-        day::optional(row, "accepted_on")?;
-        day::optional(row, "started_on")?;
+        pg_date::optional(row, "accepted_on")?;
+        pg_date::optional(row, "started_on")?;
         bare(offer::Model::from_query_result(row, "")?)
     };
     let mut offers = each(&conn, "SELECT * FROM offers WHERE programme = $1", value(), id, read).await?;
@@ -136,7 +137,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
     offers.take("school", schools, |offer, it| offer.schools.extend([(it.urn, it)]));
     let under = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), Seq(row.try_get("", "seq")?)));
     let read = |row: &QueryResult| {
-        day::of(row, "happened_on")?;
+        pg_date::of(row, "happened_on")?;
         contacted(&contact::Model::from_query_result(row, "")?)
     };
     let contacts = each(&conn, "SELECT * FROM contacts WHERE programme = $1", value(), under, read).await?;
@@ -392,10 +393,10 @@ fn bare(row: offer::Model) -> Result<Offer> {
         outcome: row.outcome.map(|it| named(Outcome::named, &it)).transpose()?,
         accepted,
         started: row.started_on,
-        assignee: row.assignee.as_deref().map(super::books::actor).transpose()?,
+        assignee: row.assignee.as_deref().map(super::programmes::actor).transpose()?,
         trust: row.trust_uid.map(uid).transpose()?,
         responsible: serde_json::from_str(&row.responsible).map_err(StoreError::unreadable)?,
-        terms: super::books::hash(&row.terms_sha256)?.0,
+        terms: super::programmes::hash(&row.terms_sha256)?.0,
         schools: BTreeMap::new(),
         contacts: Vec::new(),
         version: Seq(row.version),

@@ -4,14 +4,14 @@ use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult, Set,
 };
 
-use super::bulk::upsert_all;
-use super::entity::record::placement;
-use super::loose::{Rows, each};
 use super::offers::{uid, urn};
+use super::verify_rows::{Rows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, Uid, Urn};
 use crate::domain::school::HandPlacement;
+use crate::store::db::bulk_sql::upsert_all;
+use crate::store::db::entity::record::placement;
 
 /// The placements by hand of a programme.
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<(Urn, HandPlacement, Seq)>> {

@@ -6,14 +6,9 @@ use sea_orm::sea_query::{Cond, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
-use super::books::{actor, has_key, hash, keyed, since_rules};
-use super::bulk::{upsert_all, uuid_in};
-use super::condition::{Condition, How, Operand, compare};
-use super::day;
-use super::entity::record::referral;
-use super::loose::{Rows, each};
-use super::page::Page;
+use super::programmes::{actor, has_key, hash, keyed, since_rules};
 use super::register::search::holds;
+use super::verify_rows::{Rows, each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, ReferralId};
@@ -22,6 +17,11 @@ use crate::domain::referral::{Decision, Origin, Referral, State, Subject};
 use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::terms::RuleId;
+use crate::store::db::bulk_sql::{upsert_all, uuid_in};
+use crate::store::db::condition::{Condition, How, Operand, compare};
+use crate::store::db::entity::record::referral;
+use crate::store::db::page::Page;
+use crate::store::db::pg_date;
 
 /// These referrals, and the open ones of whom these name.
 pub async fn find(
@@ -49,8 +49,8 @@ pub async fn get(from: &impl Readable, id: ReferralId) -> Result<Option<Referral
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<ReferralId, Referral>> {
     let id = |row: &QueryResult| Ok(ReferralId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
-        day::of(row, "raised_on")?;
-        day::optional(row, "decided_on")?;
+        pg_date::of(row, "raised_on")?;
+        pg_date::optional(row, "decided_on")?;
         let model = referral::Model::from_query_result(row, "")?;
         has_key(row, "raised_since", Some(&model.raised_by), model.raised_key.as_deref())?;
         has_key(row, "decided_since", model.decided_by.as_deref(), model.decided_key.as_deref())?;

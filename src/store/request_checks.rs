@@ -6,12 +6,12 @@
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::bulk::select_by_place;
-use super::packed::told;
 use super::requests::OF_REGISTER;
 use super::{Backend, Readable, Result};
 use crate::domain::ids::RequestId;
 use crate::domain::time::Micros;
+use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::page_copy::told;
 
 /// A request in which the two differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ fn needs_event(begun: &str) -> String {
     format!("rpc NOT IN ({MAY_CHANGE_NOTHING}) AND NOT (rpc IN ({OF_REGISTER}) AND recorded_at <= {begun})")
 }
 
-/// The next so many rows of SQLite, as one text: see [`super::packed`].
+/// The next so many rows of SQLite, as one text: see [`crate::store::db::page_copy`].
 async fn answered_rows(
     from: &impl Readable,
     Place(first): Place,

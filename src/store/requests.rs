@@ -3,15 +3,15 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult};
 
-use super::batch::{Batch, How, Kind, Table, cell};
-use super::books::{actor, hash};
-use super::bulk::select_by_place;
-use super::entity::record::request;
-use super::together::{At, Columns, Together};
+use super::programmes::{actor, hash};
 use super::{Backend, Conn, Readable, Result, WriteTx};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::domain::time::Micros;
+use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::entity::record::request;
+use crate::store::db::multi_query::{At, Columns, Together};
 
 /// A stored success.
 #[derive(Debug, Clone, PartialEq, Eq)]

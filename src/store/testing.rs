@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use sea_orm::FromQueryResult;
 
-use super::bulk::select;
 use super::{Readable as _, Store};
+use crate::store::db::bulk_sql::select;
 
 #[derive(FromQueryResult)]
 struct Name {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait as _, QueryResult, Statement};
 use uuid::Uuid;
 
-use super::bulk::{among, numbers, select_by_place, texts};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::book::erasure::EventText;
 use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{OfferId, Programme};
+use crate::store::db::bulk_sql::{among, numbers, select_by_place, texts};
 
 /// What is known of the texts of these events, of those that the programme has.
 ///

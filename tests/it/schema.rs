@@ -9,8 +9,8 @@ use crate::raw_sql::{Past, proved, verify};
 
 both!(a_schema_that_differs_is_named, what_operators_add_is_noted);
 
-const READ: &str = include_str!("../../src/store/schema_check/postgres.sql");
-const MADE: &str = "src/store/schema_check/postgres.tsv";
+const READ: &str = include_str!("../../src/store/db/schema_check/postgres.sql");
+const MADE: &str = "src/store/db/schema_check/postgres.tsv";
 
 /// What the migrations make on PostgreSQL lies in a file, as verify cannot migrate a database to compare with. To write
 /// it anew: `TSIO_WRITE_SCHEMA=1 tests/run -E 'test(the_file_is_what)'`.

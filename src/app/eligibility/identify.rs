@@ -20,7 +20,7 @@ use crate::domain::referral::Referral;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::school::{Ending, TrustKind};
 use crate::domain::terms::Terms;
-use crate::store::{Readable, StoreError, books, offers, register};
+use crate::store::{Readable, StoreError, offers, programmes, register};
 
 /// Locks the register inside a write transaction, so that a decision never sees half of an import. Returns the last event
 /// of its record, which says what the register and the files say.
@@ -222,7 +222,7 @@ pub(crate) fn trust_answers(groups: HashMap<Uid, register::Trust>) -> HashMap<Ui
 /// Open offers, of every programme, with schools that are not eligible by the files that count; by offer.
 pub(crate) async fn affected(app: &App, from: &impl Readable) -> Result<Vec<AffectedOffer>> {
     let mut found = Vec::new();
-    for row in books::all_terms(from).await? {
+    for row in programmes::all_terms(from).await? {
         let offers = offers::of_programme(from, &row.programme).await?;
         let open: Vec<&Offer> = offers.values().filter(|offer| offer.is_open()).collect();
         if open.is_empty() {

@@ -16,11 +16,11 @@ use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
-use crate::store::condition::Condition;
+use crate::store::db::condition::Condition;
+use crate::store::db::page::Page;
 use crate::store::events::{Field as EventField, Recorded, Text};
 use crate::store::offers::Wanted;
-use crate::store::page::Page;
-use crate::store::{self, books, events, offers};
+use crate::store::{self, events, offers, programmes};
 pub(super) use reader::OfferReader;
 
 /// An offer with what was awarded under it.
@@ -138,7 +138,7 @@ impl App {
         let found = reader::read(&snapshot, ids).await?;
         let mut programmes: BTreeSet<Programme> = found.values().map(|it| it.offer.programme.clone()).collect();
         let at = match (programmes.pop_first(), programmes.pop_first()) {
-            (Some(only), None) => books::head_of(&snapshot, &only).await?.map(|head| head.last()),
+            (Some(only), None) => programmes::head_of(&snapshot, &only).await?.map(|head| head.last()),
             _ => None,
         };
         Ok((found, at))

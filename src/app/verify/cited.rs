@@ -17,10 +17,10 @@ use crate::domain::offer::Recipient;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::terms::{Terms, Test};
 use crate::domain::time::Micros;
-use crate::store::cited::{Group, Member, Of, Predecessor};
+use crate::store::cited_rows::{Group, Member, Of, Predecessor};
 use crate::store::events::StoredEvent;
 use crate::store::imports::{Import, Kind};
-use crate::store::{self, Readable, StoreError, cited, claims, imports, ofsted};
+use crate::store::{self, Readable, StoreError, cited_rows, claims, imports, ofsted};
 
 /// Every import that ever landed.
 pub(super) struct Imports {
@@ -116,7 +116,7 @@ impl Cited {
         if !named.events.is_empty() {
             let mut wanted: Vec<Seq> = named.events.iter().copied().collect();
             for _ in 0..2 {
-                let loaded = readable(cited::of_numbers(from, programme, &wanted).await)?;
+                let loaded = readable(cited_rows::of_numbers(from, programme, &wanted).await)?;
                 // A refund that is undone names the payment that it took back.
                 wanted = loaded.iter().filter_map(|it| paid_by(&it.body)).collect();
                 named.references.extend(loaded.iter().filter_map(|it| reference(&it.body)).cloned());
@@ -133,7 +133,7 @@ impl Cited {
         if !named.trusts.is_empty() {
             let uids: Vec<Uid> = named.trusts.iter().copied().collect();
             self.groups = uids.iter().map(|uid| (*uid, Vec::new())).collect();
-            for group in readable(cited::groups(from, &uids).await)? {
+            for group in readable(cited_rows::groups(from, &uids).await)? {
                 self.groups.entry(group.uid).or_default().push(group);
             }
         }
@@ -151,13 +151,13 @@ impl Cited {
             return Ok(());
         }
         let mut urns: Vec<Urn> = named.schools.iter().copied().collect();
-        for member in readable(cited::members(from, Of::Schools(&urns)).await)? {
+        for member in readable(cited_rows::members(from, Of::Schools(&urns)).await)? {
             self.trusts_of.entry(member.urn).or_default().push(member);
         }
         if terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
             let trusts: BTreeSet<Uid> = self.trusts_of.values().flatten().map(|it| it.uid).collect();
             let trusts: Vec<Uid> = trusts.into_iter().collect();
-            for member in readable(cited::members(from, Of::Groups(&trusts)).await)? {
+            for member in readable(cited_rows::members(from, Of::Groups(&trusts)).await)? {
                 self.schools_of.entry(member.uid).or_default().push(member);
                 urns.push(member.urn);
             }
@@ -170,7 +170,7 @@ impl Cited {
                 break;
             }
             let mut older = self.load_months(from, imports, &urns).await?;
-            for link in readable(cited::predecessors(from, &urns).await)? {
+            for link in readable(cited_rows::predecessors(from, &urns).await)? {
                 self.links.entry(link.urn).or_default().push(link);
                 older.push(link.predecessor);
             }

@@ -17,10 +17,10 @@ use crate::domain::role::Reach;
 use crate::domain::school::HandPlacement;
 use crate::domain::terms::released::is_rewritten;
 use crate::store::approvals::StoredApproval;
-use crate::store::loose::Rows;
 use crate::store::register::record;
+use crate::store::verify_rows::Rows;
 use crate::store::{
-    ReadTx, StoreError, account_days, accounts, approvals, awards, books, entry_decisions, offers, placements,
+    ReadTx, StoreError, account_days, accounts, approvals, awards, entry_decisions, offers, placements, programmes,
     referrals,
 };
 
@@ -69,7 +69,7 @@ fn hold<K: Ord + Display, R, S>(
 
 async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -> Result<()> {
     let (seq, hash) = (report.seq, report.hash);
-    match books::head_of(snapshot, &folded.facts.programme.programme).await {
+    match programmes::head_of(snapshot, &folded.facts.programme.programme).await {
         Ok(Some(head)) => {
             report.compare("the head's sequence", &seq, &head.last());
             report.compare("the head's hash", &hash, &head.hash);

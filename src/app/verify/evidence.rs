@@ -21,7 +21,7 @@ use crate::domain::register_record::RegisterSeq;
 use crate::domain::school::TrustKind;
 use crate::domain::terms::{RuleId, Test};
 use crate::domain::time::Micros;
-use crate::store::cited::Group;
+use crate::store::cited_rows::Group;
 use crate::store::imports::{Import, Kind, State};
 
 /// Whether an import counted.

@@ -24,7 +24,7 @@ use crate::domain::terms::Terms;
 use crate::domain::time::Micros;
 use crate::store::entries::StoredEntry;
 use crate::store::events::{Recorded, StoredEvent, Text};
-use crate::store::loose::Rows;
+use crate::store::verify_rows::Rows;
 use crate::store::{self, ReadTx, Store, entries, events};
 
 /// Events read at a time: less than a MiB, whatever the length of the record.

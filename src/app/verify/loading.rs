@@ -2,7 +2,7 @@
 
 use super::{Report, Result};
 use crate::domain::event::{EventBody, Seq};
-use crate::store::books::LoadedTerms;
+use crate::store::programmes::LoadedTerms;
 use crate::store::{ReadTx, events};
 
 /// Compares what is stored of the loading with event 1. A record that an earlier version began says nothing of it.

@@ -29,10 +29,10 @@ use crate::domain::book::Facts;
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::RecordName;
 use crate::domain::terms::Terms;
-use crate::store::books::LoadedTerms;
-use crate::store::loose::{self, Rows};
+use crate::store::programmes::LoadedTerms;
 use crate::store::register::record;
-use crate::store::{ReadTx, Store, books, events};
+use crate::store::verify_rows::{self, Rows};
+use crate::store::{ReadTx, Store, events, programmes};
 
 /// Differences named of one book; the count goes on.
 const NAMED: usize = 100;
@@ -142,7 +142,7 @@ pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<E
     let register = Arc::new(register);
     let (mut reports, calls, mut stray) = records(store, &snapshot, &register, calls, only).await?;
     if only.is_none() {
-        for (table, programme) in loose::of_no_programme(&snapshot).await? {
+        for (table, programme) in verify_rows::of_no_programme(&snapshot).await? {
             stray.push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
         }
     }
@@ -175,7 +175,7 @@ async fn records(
     only: Option<&RecordName>,
 ) -> Result<(Vec<Report>, Calls, Vec<String>)> {
     let imports = Arc::new(Imports::load(snapshot, Arc::clone(register)).await?);
-    let Rows { rows: all, keyless: mut stray } = books::terms_of_books(snapshot).await?;
+    let Rows { rows: all, keyless: mut stray } = programmes::terms_of_books(snapshot).await?;
     if !stray.is_empty() {
         calls.lack_some();
     }

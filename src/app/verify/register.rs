@@ -15,8 +15,8 @@ use crate::domain::register_record::{
 use crate::domain::time::Micros;
 use crate::store::approvals::{self, StoredApproval};
 use crate::store::imports::{self, Import};
-use crate::store::loose::Rows;
 use crate::store::register::record;
+use crate::store::verify_rows::Rows;
 use crate::store::{ReadTx, StoreError, request_checks};
 
 /// Events read at a time.

@@ -2,7 +2,7 @@
 
 use super::Result;
 use crate::store::ReadTx;
-use crate::store::schema_check::{self, SchemaFindings};
+use crate::store::db::schema_check::{self, SchemaFindings};
 
 /// Names every difference of the database's schema in the report of its first programme, and what operators added as
 /// notes.

@@ -14,7 +14,7 @@ use crate::app::retry::retried;
 use crate::app::{AppError, OfferFilter, OfferOrder, OfferPlace, Result, WantedOffers};
 use crate::domain::event::Seq;
 use crate::domain::ids::Programme;
-use crate::store::{books, events, offers};
+use crate::store::{events, offers, programmes};
 
 /// Offers of one page of a snapshot.
 const OFFERS: u64 = 200;
@@ -120,7 +120,7 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
 
     async fn offers(&mut self) -> Result<Position> {
         let snapshot = self.watches.0.app.snapshot().await?;
-        let head = books::head_of(&snapshot, &self.programme).await?;
+        let head = programmes::head_of(&snapshot, &self.programme).await?;
         let head = head.ok_or_else(|| AppError::NotFound(format!("programme {}", self.programme)))?;
         let (reach, all, mut after) = (self.scope.reach.clone(), OfferFilter::default(), None);
         loop {

@@ -32,8 +32,8 @@ use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Caller};
-use crate::store::books;
 use crate::store::events::Recorded;
+use crate::store::programmes;
 use feed::Feed;
 pub use places::Place;
 use places::Places;
@@ -237,7 +237,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
     }
 
     async fn head(&self, programme: &Programme) -> Result<Position> {
-        let head = retried(|| books::head_of(self.0.app.store(), programme)).await?;
+        let head = retried(|| programmes::head_of(self.0.app.store(), programme)).await?;
         let head = head.ok_or_else(|| AppError::NotFound(format!("programme {programme}")))?;
         Ok(Position { seq: head.last(), hash: head.hash })
     }

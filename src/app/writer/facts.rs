@@ -22,11 +22,11 @@ use crate::domain::register_record::RegisterSeq;
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
-use crate::store::books::Head;
+use crate::store::programmes::Head;
 use crate::store::requests::Stored;
 use crate::store::{
-    Failure, Readable, StoreError, account_days, approvals, awards, claims, entries, events, group, offers, register,
-    texts,
+    Failure, Readable, StoreError, account_days, approvals, awards, claims, command_batch, entries, events, offers,
+    register, texts,
 };
 
 /// Why facts could not be loaded.
@@ -370,7 +370,9 @@ async fn load_most(
     let trusts: Vec<Uid> = trusts.into_iter().collect();
     let accounts = money.then_some((&programme, caps.as_slice()));
     let last = Some((&programme, last));
-    let found = group::read(from, group::Asked { requests, offers: bare, accounts, trusts: &trusts, last }).await?;
+    let found =
+        command_batch::read(from, command_batch::Asked { requests, offers: bare, accounts, trusts: &trusts, last })
+            .await?;
     facts.offers.extend(found.offers.into_iter().filter(|(_, offer)| offer.programme == programme));
     if !trusts.is_empty() {
         read_after(facts, found.register)?;

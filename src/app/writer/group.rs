@@ -24,13 +24,13 @@ use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
 use crate::store::approvals::StoredApproval;
-use crate::store::books::Head;
+use crate::store::command_batch::Written;
 use crate::store::events::{Recorded, Text};
-use crate::store::group::Written;
+use crate::store::programmes::Head;
 use crate::store::requests::Stored;
 use crate::store::{
-    self, Failure as _, StoreError, Turn, WriteTx, approvals, books, entry_decisions, offers, placements, referrals,
-    texts,
+    self, Failure as _, StoreError, Turn, WriteTx, approvals, entry_decisions, offers, placements, programmes,
+    referrals, texts,
 };
 
 /// What one caller is answered.
@@ -60,7 +60,7 @@ impl Locked {
 pub(super) async fn lock(shared: &Shared, turn: Turn, programme: &Programme) -> store::Result<Locked> {
     let tx = shared.store.write_group(turn).await?;
     let before = shared.clock.now().at;
-    let locked = books::lock(&tx, programme).await;
+    let locked = programmes::lock(&tx, programme).await;
     let (tx, locked) = tx.proceed(locked).await?;
     let checked = shared.clock.check(before, locked.and_then(|(_, database)| database));
     let (tx, ()) = tx.proceed(checked).await?;
@@ -144,7 +144,7 @@ async fn without_facts(shared: &Shared, tx: WriteTx, group: &[Job], error: Unloa
 
 /// What this call was answered before, once that is as durable as any commit.
 async fn answered_before(shared: &Shared, of: &Submission) -> store::Result<Option<Verdict>> {
-    let stored = store::group::answered(&shared.store, &[(&of.actor, of.request)]).await?;
+    let stored = store::command_batch::answered(&shared.store, &[(&of.actor, of.request)]).await?;
     // Whose approval waits is answered by what has become of it, which takes facts.
     let Some(stored) = stored.first().filter(|it| it.waits_for().is_none()) else { return Ok(None) };
     shared.store.confirm().await?;
@@ -167,7 +167,7 @@ async fn know(
         return facts::load(tx, &shared.terms, programme, head, (&commands(&of), &[]), (&requests, &shared.clock))
             .await;
     }
-    let answers = store::group::answered(tx, &requests).await?;
+    let answers = store::command_batch::answered(tx, &requests).await?;
     let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
     // Whether a referral lies within the caller's reach cannot be told without the facts; identify is for each reach, and an
     // entry position lies where its school or its approval does.
@@ -420,7 +420,7 @@ impl<'a> Pen<'a> {
             answers,
             at,
         };
-        store::group::write(tx, self.programme, written).await
+        store::command_batch::write(tx, self.programme, written).await
     }
 }
 

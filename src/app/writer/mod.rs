@@ -52,7 +52,7 @@ use crate::domain::role::{Caller, Reach};
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Now;
 use crate::store::approvals::StoredApproval;
-use crate::store::books::Head;
+use crate::store::programmes::Head;
 use crate::store::{self, Store, WriteTx};
 use hint_sender::HintSender;
 
@@ -223,7 +223,7 @@ impl Writer {
         let shared = &self.shared;
         let snapshot = shared.store.snapshot().await?;
         let unknown = || AppError::NotFound(format!("programme {programme}"));
-        let head = store::books::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
+        let head = store::programmes::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
         let request = RequestId(uuid::Uuid::nil());
         let commands = [(request, command)];
         let asked = (&commands[..], &[][..]);

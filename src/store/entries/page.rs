@@ -9,10 +9,11 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme};
 use crate::domain::ledger::{Entry, EntrySeq};
 use crate::domain::time::Micros;
-use crate::store::books::actor;
-use crate::store::bulk::select_by_place;
-use crate::store::condition::{Condition, How, Operand};
-use crate::store::{Backend, Readable, Result, day};
+use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::condition::{Condition, How, Operand};
+use crate::store::db::pg_date;
+use crate::store::programmes::actor;
+use crate::store::{Backend, Readable, Result};
 
 /// An entry of a fund, with what its event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +106,7 @@ pub async fn page(from: &impl Readable, wanted: &Wanted<'_>) -> Result<Vec<FundE
             kind: row.try_get_by_index(6)?,
             actor: actor(&actor_id)?,
             offer: offer.map(OfferId),
-            effective: day::of(row, 9)?,
+            effective: pg_date::of(row, 9)?,
             recorded: Micros(row.try_get_by_index(10)?),
         })
     })

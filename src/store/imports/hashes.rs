@@ -8,8 +8,9 @@ use super::Kind;
 use crate::domain::event::{Encoder, Hash};
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{RowsHash, RowsHasher};
-use crate::store::bulk::select_by_place;
-use crate::store::{Backend, Conn, Readable, Result, day};
+use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::pg_date;
+use crate::store::{Backend, Conn, Readable, Result};
 
 /// Rows read at a time.
 const PAGE: usize = 2_000;
@@ -228,6 +229,6 @@ impl RowTable {
 fn printed(row: &QueryResult, place: usize, backend: Backend) -> Result<Option<String>> {
     match backend {
         Backend::Sqlite => Ok(row.try_get_by_index(place)?),
-        Backend::Postgres => Ok(day::optional(row, place)?.map(|it| it.to_string())),
+        Backend::Postgres => Ok(pg_date::optional(row, place)?.map(|it| it.to_string())),
     }
 }

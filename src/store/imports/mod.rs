@@ -12,18 +12,18 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::books::{actor, hash};
-use super::bulk::{insert_missing, select_by_place, upsert_all};
-use super::condition::{Condition, How, Operand, compare};
-use super::entity::register::{import, problem};
-use super::loose::{Rows as StoredRows, each};
-use super::page::Page;
+use super::programmes::{actor, hash};
+use super::verify_rows::{Rows as StoredRows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, ImportId};
 pub use crate::domain::register_record::{FileKind as Kind, ImportState as State};
 use crate::domain::time::Micros;
+use crate::store::db::bulk_sql::{insert_missing, select_by_place, upsert_all};
+use crate::store::db::condition::{Condition, How, Operand, compare};
+use crate::store::db::entity::register::{import, problem};
+use crate::store::db::page::Page;
 pub use hashes::{findings_hash, rows_hash};
 pub(crate) use staged::{Establishment, Group, Link, Member, Month, Rows};
 

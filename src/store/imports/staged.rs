@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::Kind;
 use crate::domain::ids::ImportId;
-use crate::store::bulk::insert_missing;
-use crate::store::entity::register::{establishment_row, group_row, link_row, membership_row, ofsted_row};
+use crate::store::db::bulk_sql::insert_missing;
+use crate::store::db::entity::register::{establishment_row, group_row, link_row, membership_row, ofsted_row};
 use crate::store::{Readable, Result, WriteTx};
 
 pub(crate) use establishment_row::Model as Establishment;

@@ -13,8 +13,8 @@ use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
-use crate::store::condition::{Condition, How, Operand, compare};
-use crate::store::entity::record::{offer, offer_school};
+use crate::store::db::condition::{Condition, How, Operand, compare};
+use crate::store::db::entity::record::{offer, offer_school};
 use crate::store::register::search::holds;
 use crate::store::{Readable, Result};
 
@@ -217,7 +217,7 @@ mod tests {
 
     use super::*;
     use crate::domain::role::Regions;
-    use crate::store::bulk::select_by_place;
+    use crate::store::db::bulk_sql::select_by_place;
     use crate::store::{Store, Use};
 
     /// How SQLite, which has no statistics, finds a page.

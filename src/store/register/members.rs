@@ -7,7 +7,7 @@ use sea_orm::FromQueryResult;
 use super::{group_type, uid_numbers, urn_numbers};
 use crate::domain::Date;
 use crate::domain::ids::{ImportId, Uid, Urn};
-use crate::store::bulk::{among, numbers, select};
+use crate::store::db::bulk_sql::{among, numbers, select};
 use crate::store::offers::{uid, urn};
 use crate::store::{Readable, Result};
 

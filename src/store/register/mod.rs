@@ -12,13 +12,13 @@ use std::collections::HashMap;
 
 use sea_orm::{FromQueryResult, QueryResult};
 
-use super::batch::Kind;
-use super::bulk::{among, numbers, select, select_by_place};
 use super::offers::{uid, urn};
-use super::together::{At, Columns, Together};
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
+use crate::store::db::batch_write::Kind;
+use crate::store::db::bulk_sql::{among, numbers, select, select_by_place};
+use crate::store::db::multi_query::{At, Columns, Together};
 pub use members::{Membership, Of, history, members, sizes};
 pub use record::{RegisterHead, lock};
 

@@ -9,14 +9,15 @@ use crate::domain::event::{Event, Hash, Seq, genesis};
 use crate::domain::ids::{RecordName, RequestId};
 use crate::domain::register_record::{RegisterBody, RegisterSeq};
 use crate::domain::time::Micros;
-use crate::store::batch::{Batch, How, Kind, Table, cell};
-use crate::store::books::{actor, hash};
-use crate::store::bulk::select_by_place;
-use crate::store::entity::register::lock;
+use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::entity::register::lock;
+use crate::store::db::multi_query::{At, Together};
+use crate::store::db::pg_date;
 use crate::store::events::Recorded;
-use crate::store::loose::{Rows, each};
-use crate::store::together::{At, Together};
-use crate::store::{Backend, Readable, Result, StoreError, WriteTx, day};
+use crate::store::programmes::{actor, hash};
+use crate::store::verify_rows::{Rows, each};
+use crate::store::{Backend, Readable, Result, StoreError, WriteTx};
 
 /// The head of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +204,7 @@ fn recorded(row: &QueryResult, backend: Backend) -> Result<Recorded<RegisterBody
 
 /// A day. SQLite keeps it as text, and another text of the same day is another one.
 fn spelt(row: &QueryResult, column: usize, backend: Backend) -> Result<Date> {
-    let read = day::of(row, column)?;
+    let read = pg_date::of(row, column)?;
     if backend == Backend::Sqlite {
         let text: String = row.try_get_by_index(column)?;
         if text != read.to_string() {

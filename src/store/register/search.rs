@@ -10,8 +10,8 @@ use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter as _, Query
 use super::{schools, trusts, uid_numbers, urn_numbers};
 use crate::domain::ids::{ImportId, Uid, Urn};
 use crate::domain::school::TrustKind;
-use crate::store::bulk::{number_in, select, upsert_all};
-use crate::store::entity::register::{school, trust};
+use crate::store::db::bulk_sql::{number_in, select, upsert_all};
+use crate::store::db::entity::register::{school, trust};
 use crate::store::imports::Kind;
 use crate::store::offers::{uid, urn};
 use crate::store::{Readable, Result, WriteTx};

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use migrations::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait, TransactionTrait as _};
 
-use super::{Backend, Result, Store, StoreError, step};
+use super::answer_check;
+use crate::store::{Backend, Result, Store, StoreError};
 
 /// Advisory lock number that keeps two migrating processes apart on PostgreSQL ("tsio" in ASCII).
 const ADVISORY_LOCK: i64 = 0x7473_696f;
@@ -15,7 +16,7 @@ static NEWEST: LazyLock<String> =
     LazyLock::new(|| Migrator::migrations().last().map(|it| it.name().to_owned()).unwrap_or_default());
 /// The newest migration that the database has, as an expression of PostgreSQL. A newer server migrates it beside older ones
 /// there; a SQLite file has one server.
-pub(super) const APPLIED: &str = "(SELECT MAX(version) FROM seaql_migrations)";
+pub(in crate::store) const APPLIED: &str = "(SELECT MAX(version) FROM seaql_migrations)";
 /// What a migration takes first, and every writer's first statement takes weakly: so each writer has ended by the time the
 /// schema changes, or begins after it and sees that it has. Reads go on.
 const KEEP_WRITERS_OUT: &str =
@@ -27,7 +28,7 @@ const AMONG_WRITERS: &str = "LOCK TABLE books IN ROW SHARE MODE";
 ///
 /// # Errors
 /// [`StoreError::Outdated`].
-pub(super) fn known(applied: &str) -> Result<()> {
+pub(in crate::store) fn known(applied: &str) -> Result<()> {
     if applied > NEWEST.as_str() { Err(StoreError::Outdated(applied.to_owned())) } else { Ok(()) }
 }
 
@@ -98,9 +99,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Outdated`].
-    pub(super) async fn still_known(&self, on: &impl ConnectionTrait) -> Result<()> {
+    pub(in crate::store) async fn still_known(&self, on: &impl ConnectionTrait) -> Result<()> {
         let applied = on.query_one_raw(self.text(&format!("SELECT {APPLIED}"))).await?;
-        let applied = applied.ok_or_else(step::out_of_step)?.try_get_by_index::<Option<String>>(0)?;
+        let applied = applied.ok_or_else(answer_check::out_of_step)?.try_get_by_index::<Option<String>>(0)?;
         applied.map_or(Ok(()), |it| known(&it))
     }
 
@@ -108,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::still_known`].
-    pub(super) async fn hold_schema(&self, on: &impl ConnectionTrait) -> Result<()> {
+    pub(in crate::store) async fn hold_schema(&self, on: &impl ConnectionTrait) -> Result<()> {
         on.execute_unprepared(AMONG_WRITERS).await?;
         self.still_known(on).await
     }

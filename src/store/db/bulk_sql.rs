@@ -8,13 +8,18 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Backend, Conn, Readable as _, Result, WriteTx};
+use crate::store::{Backend, Conn, Readable as _, Result, WriteTx};
 
 /// Bind parameters one statement may have: 32,766 on SQLite, 65,535 on PostgreSQL; the smaller for both.
 const MAX_BINDS: usize = 32_766;
 
 /// Inserts rows, and where a key is there already updates these columns.
-pub(super) async fn upsert_all<E, M>(tx: &WriteTx, rows: Vec<M>, key: &[E::Column], update: &[E::Column]) -> Result<()>
+pub(in crate::store) async fn upsert_all<E, M>(
+    tx: &WriteTx,
+    rows: Vec<M>,
+    key: &[E::Column],
+    update: &[E::Column],
+) -> Result<()>
 where
     E: EntityTrait,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
@@ -25,7 +30,7 @@ where
 }
 
 /// Inserts the rows whose key is not there yet.
-pub(super) async fn insert_missing<E, M>(tx: &WriteTx, rows: Vec<M>, key: &[E::Column]) -> Result<()>
+pub(in crate::store) async fn insert_missing<E, M>(tx: &WriteTx, rows: Vec<M>, key: &[E::Column]) -> Result<()>
 where
     E: EntityTrait,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
@@ -54,7 +59,7 @@ where
 }
 
 /// `column` is one of these ids, in a text that does not change with their number.
-pub(super) fn uuid_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, ids: &[Uuid]) -> SimpleExpr {
+pub(in crate::store) fn uuid_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, ids: &[Uuid]) -> SimpleExpr {
     match conn.backend {
         Backend::Postgres => Expr::col(column.as_column_ref()).eq(PgFunc::any(ids.to_vec())),
         Backend::Sqlite => {
@@ -65,7 +70,7 @@ pub(super) fn uuid_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, ids: &[Uuid]) 
 }
 
 /// `column` is one of these numbers, in a text that does not change with their number.
-pub(super) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, numbers: &[i64]) -> SimpleExpr {
+pub(in crate::store) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, numbers: &[i64]) -> SimpleExpr {
     match conn.backend {
         Backend::Postgres => Expr::col(column.as_column_ref()).eq(PgFunc::any(numbers.to_vec())),
         Backend::Sqlite => in_json(column, "value", numbers),
@@ -73,7 +78,7 @@ pub(super) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, numbers: &[i
 }
 
 /// `column` is one of the numbers or texts bound at `place`, for SQL written out; see [`numbers`] and [`texts`].
-pub(super) fn among(conn: &Conn<'_>, column: &str, place: usize) -> String {
+pub(in crate::store) fn among(conn: &Conn<'_>, column: &str, place: usize) -> String {
     match conn.backend {
         Backend::Postgres => format!("{column} = ANY(${place})"),
         Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each(${place}))"),
@@ -81,7 +86,7 @@ pub(super) fn among(conn: &Conn<'_>, column: &str, place: usize) -> String {
 }
 
 /// `column` is one of the ids bound at `place`, for SQL written out; see [`ids`].
-pub(super) fn within(conn: &Conn<'_>, column: &str, place: usize) -> String {
+pub(in crate::store) fn within(conn: &Conn<'_>, column: &str, place: usize) -> String {
     match conn.backend {
         Backend::Postgres => format!("{column} = ANY(${place})"),
         Backend::Sqlite => format!("{column} IN (SELECT unhex(value) FROM json_each(${place}))"),
@@ -89,7 +94,7 @@ pub(super) fn within(conn: &Conn<'_>, column: &str, place: usize) -> String {
 }
 
 /// Ids as one bound value.
-pub(super) fn ids(conn: &Conn<'_>, ids: &[Uuid]) -> Value {
+pub(in crate::store) fn ids(conn: &Conn<'_>, ids: &[Uuid]) -> Value {
     match conn.backend {
         Backend::Postgres => ids.to_vec().into(),
         Backend::Sqlite => {
@@ -100,7 +105,7 @@ pub(super) fn ids(conn: &Conn<'_>, ids: &[Uuid]) -> Value {
 }
 
 /// Numbers as one bound value.
-pub(super) fn numbers(conn: &Conn<'_>, numbers: &[i64]) -> Value {
+pub(in crate::store) fn numbers(conn: &Conn<'_>, numbers: &[i64]) -> Value {
     match conn.backend {
         Backend::Postgres => numbers.to_vec().into(),
         Backend::Sqlite => serde_json::to_string(numbers).unwrap_or_default().into(),
@@ -108,7 +113,7 @@ pub(super) fn numbers(conn: &Conn<'_>, numbers: &[i64]) -> Value {
 }
 
 /// Texts as one bound value; see [`among`].
-pub(super) fn texts(conn: &Conn<'_>, texts: &[&str]) -> Value {
+pub(in crate::store) fn texts(conn: &Conn<'_>, texts: &[&str]) -> Value {
     match conn.backend {
         Backend::Postgres => texts.iter().map(ToString::to_string).collect::<Vec<String>>().into(),
         Backend::Sqlite => serde_json::to_string(texts).unwrap_or_default().into(),
@@ -116,12 +121,16 @@ pub(super) fn texts(conn: &Conn<'_>, texts: &[&str]) -> Value {
 }
 
 /// The rows of a query written out, in the one text both databases read.
-pub(super) async fn select<T: FromQueryResult>(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<T>> {
+pub(in crate::store) async fn select<T: FromQueryResult>(
+    conn: &Conn<'_>,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<T>> {
     Ok(T::find_by_statement(statement(conn, sql, values)).all(&conn.db).await?)
 }
 
 /// The same, each row read by the place of its columns: for many rows, twice as fast as by name.
-pub(super) async fn select_by_place<T>(
+pub(in crate::store) async fn select_by_place<T>(
     conn: &Conn<'_>,
     sql: &str,
     values: Vec<Value>,
@@ -131,7 +140,7 @@ pub(super) async fn select_by_place<T>(
 }
 
 /// The rows themselves.
-pub(super) async fn rows(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+pub(in crate::store) async fn rows(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
     Ok(conn.db.query_all_raw(statement(conn, sql, values)).await?)
 }
 

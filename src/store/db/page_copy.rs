@@ -9,35 +9,36 @@ use serde::de::DeserializeOwned;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
-use super::batch::{Kind, names};
-use super::bulk::select_by_place;
-use super::{Backend, Readable, Result, Store, StoreError, day};
+use super::batch_write::{Kind, names};
+use super::bulk_sql::select_by_place;
+use super::pg_date;
 use crate::domain::Date;
 use crate::domain::ids::Programme;
+use crate::store::{Backend, Readable, Result, Store, StoreError};
 
 /// Where rows come from: a table that is keyed by programme and `seq`, and columns of it, `seq` first.
 #[derive(Debug)]
-pub(super) struct Source {
-    pub(super) table: &'static str,
-    pub(super) columns: &'static [(&'static str, Kind)],
+pub(in crate::store) struct Source {
+    pub(in crate::store) table: &'static str,
+    pub(in crate::store) columns: &'static [(&'static str, Kind)],
 }
 
 /// Rows from one number to another, and how many at most.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    pub(super) first: i64,
-    pub(super) last: i64,
-    pub(super) limit: u64,
+pub(in crate::store) struct Span {
+    pub(in crate::store) first: i64,
+    pub(in crate::store) last: i64,
+    pub(in crate::store) limit: u64,
 }
 
 impl Source {
     /// Its columns, as a statement lists them.
-    pub(super) fn names(&self) -> String {
+    pub(in crate::store) fn names(&self) -> String {
         names(self.columns)
     }
 
     /// The rows of a page in order, with their programme, span and limit at these places.
-    pub(super) fn page(&self, [programme, first, last, limit]: [&str; 4]) -> String {
+    pub(in crate::store) fn page(&self, [programme, first, last, limit]: [&str; 4]) -> String {
         format!(
             "SELECT {} FROM {} WHERE programme = {programme} AND seq >= {first} AND seq <= {last} ORDER BY seq LIMIT {limit}",
             self.names(),
@@ -59,22 +60,22 @@ impl Source {
 }
 
 /// What a page's query is given, in the order of its places.
-pub(super) fn bound(programme: &Programme, span: Span) -> Vec<Value> {
+pub(in crate::store) fn bound(programme: &Programme, span: Span) -> Vec<Value> {
     let limit = i64::try_from(span.limit).unwrap_or(i64::MAX);
     vec![programme.as_str().into(), span.first.into(), span.last.into(), limit.into()]
 }
 
 /// Rows that are still to be read.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub(in crate::store) struct Packed {
     /// The number of the last row; none when there are no rows.
-    pub(super) last: Option<i64>,
-    pub(super) form: Form,
+    pub(in crate::store) last: Option<i64>,
+    pub(in crate::store) form: Form,
 }
 
 /// In which form they are.
 #[derive(Debug)]
-pub(super) enum Form {
+pub(in crate::store) enum Form {
     /// COPY's binary one.
     Copied(Vec<u8>),
     /// A JSON array of arrays.
@@ -85,7 +86,12 @@ pub(super) enum Form {
 ///
 /// # Errors
 /// As the database has it; also for a value on SQLite that no JSON text can hold.
-pub(super) async fn packed(store: &Store, from: &Source, programme: &Programme, span: Span) -> Result<Packed> {
+pub(in crate::store) async fn packed(
+    store: &Store,
+    from: &Source,
+    programme: &Programme,
+    span: Span,
+) -> Result<Packed> {
     match store.backend {
         Backend::Postgres => {
             let literal = format!("'{}'", programme.as_str().replace('\'', "''"));
@@ -139,7 +145,7 @@ impl Drop for Lent {
 }
 
 /// The number of the last row of a book, 0 when there is none.
-pub(super) async fn greatest(from: &impl Readable, source: &Source, programme: &Programme) -> Result<i64> {
+pub(in crate::store) async fn greatest(from: &impl Readable, source: &Source, programme: &Programme) -> Result<i64> {
     let sql = format!("SELECT COALESCE(MAX(seq), 0) FROM {} WHERE programme = $1", source.table);
     let number = |row: &QueryResult| Ok(row.try_get_by_index(0)?);
     let found = select_by_place(&from.at(), &sql, vec![programme.as_str().into()], number).await?;
@@ -147,7 +153,7 @@ pub(super) async fn greatest(from: &impl Readable, source: &Source, programme: &
 }
 
 /// The rows of a JSON text.
-pub(super) fn told<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
+pub(in crate::store) fn told<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
     serde_json::from_str(text).map_err(StoreError::unreadable)
 }
 
@@ -155,7 +161,10 @@ pub(super) fn told<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
 const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// The rows of COPY's binary form, each read by the order of its cells.
-pub(super) fn copied_rows<T>(copied: &[u8], mut read: impl FnMut(&mut Cells<'_>) -> Result<T>) -> Result<Vec<T>> {
+pub(in crate::store) fn copied_rows<T>(
+    copied: &[u8],
+    mut read: impl FnMut(&mut Cells<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
     let mut cells = Cells(copied.strip_prefix(HEADER).ok_or_else(|| broken("its header"))?);
     let mut rows = Vec::new();
     // A row begins with the number of its cells; after the last one is -1.
@@ -167,7 +176,7 @@ pub(super) fn copied_rows<T>(copied: &[u8], mut read: impl FnMut(&mut Cells<'_>)
 
 /// The cells of a row, one after the other: each is the length of its bytes, -1 for NULL, and they.
 #[derive(Debug)]
-pub(super) struct Cells<'a>(&'a [u8]);
+pub(in crate::store) struct Cells<'a>(&'a [u8]);
 
 impl<'a> Cells<'a> {
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -188,48 +197,48 @@ impl<'a> Cells<'a> {
     }
 
     /// 32 bytes, or NULL.
-    pub(super) fn optional_hash(&mut self) -> Result<Option<[u8; 32]>> {
+    pub(in crate::store) fn optional_hash(&mut self) -> Result<Option<[u8; 32]>> {
         self.of()
     }
 
     /// 32 bytes.
-    pub(super) fn hash(&mut self) -> Result<[u8; 32]> {
+    pub(in crate::store) fn hash(&mut self) -> Result<[u8; 32]> {
         self.of()?.ok_or_else(null)
     }
 
     /// An id, or NULL.
-    pub(super) fn optional_uuid(&mut self) -> Result<Option<Uuid>> {
+    pub(in crate::store) fn optional_uuid(&mut self) -> Result<Option<Uuid>> {
         Ok(self.of()?.map(Uuid::from_bytes))
     }
 
     /// An id.
-    pub(super) fn uuid(&mut self) -> Result<Uuid> {
+    pub(in crate::store) fn uuid(&mut self) -> Result<Uuid> {
         self.optional_uuid()?.ok_or_else(null)
     }
 
     /// A number.
-    pub(super) fn int(&mut self) -> Result<i64> {
+    pub(in crate::store) fn int(&mut self) -> Result<i64> {
         self.of()?.map(i64::from_be_bytes).ok_or_else(null)
     }
 
     /// True or false.
-    pub(super) fn bool(&mut self) -> Result<bool> {
+    pub(in crate::store) fn bool(&mut self) -> Result<bool> {
         self.of()?.map(|[it]| it != 0).ok_or_else(null)
     }
 
     /// A text, or NULL.
-    pub(super) fn optional_text(&mut self) -> Result<Option<&'a str>> {
+    pub(in crate::store) fn optional_text(&mut self) -> Result<Option<&'a str>> {
         self.bytes()?.map(|it| std::str::from_utf8(it).map_err(StoreError::unreadable)).transpose()
     }
 
     /// A text.
-    pub(super) fn text(&mut self) -> Result<&'a str> {
+    pub(in crate::store) fn text(&mut self) -> Result<&'a str> {
         self.optional_text()?.ok_or_else(null)
     }
 
     /// A day.
-    pub(super) fn date(&mut self) -> Result<Date> {
-        self.of()?.map_or_else(|| Err(null()), day::counted)
+    pub(in crate::store) fn date(&mut self) -> Result<Date> {
+        self.of()?.map_or_else(|| Err(null()), pg_date::counted)
     }
 }
 

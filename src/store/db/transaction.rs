@@ -15,7 +15,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::write_health::Pending;
-use super::{Backend, Conn, Readable, Result, Store, StoreError, commit_notices, step};
+use super::{answer_check, commit_notices};
+use crate::store::{Backend, Conn, Readable, Result, Store, StoreError};
 
 /// How long a check of the storage waits for its turn to write.
 const PROBE_TURN: Duration = Duration::from_secs(2);
@@ -93,7 +94,7 @@ impl Store {
 
     /// The same for a group of a book's commands: its statements are always the same and find their rows by key, so
     /// PostgreSQL keeps their plans; see [`WriteTx::plan_anew`]. Whether the schema is still known is seen by
-    /// [`super::books::lock`].
+    /// [`crate::store::programmes::lock`].
     pub async fn write_group(&self, turn: Turn) -> Result<WriteTx> {
         self.begin(&self.books, turn).await
     }
@@ -149,7 +150,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Away`].
-    pub(super) async fn probe_writes(&self) -> Result<()> {
+    pub(in crate::store) async fn probe_writes(&self) -> Result<()> {
         let busy = |_| StoreError::Away("others write without an end".to_owned());
         let turn = timeout(PROBE_TURN, self.turn()).await.map_err(busy)??;
         if self.backend == Backend::Sqlite {
@@ -186,7 +187,7 @@ impl WriteTx {
         match self.backend {
             Backend::Sqlite => pending.health().commit_on_sqlite(tx).await?,
             Backend::Postgres => {
-                let (committed, was_warned) = commit_notices::watch(step::commit(&tx)).await;
+                let (committed, was_warned) = commit_notices::watch(answer_check::commit(&tx)).await;
                 let committed = committed.and(if was_warned { Err(unconfirmed()) } else { Ok(()) });
                 if committed.is_err() {
                     // Before the connection goes back to its pool.
@@ -258,10 +259,10 @@ impl WriteTx {
     /// # Errors
     /// [`StoreError::Away`] when it is not.
     pub async fn check_in_step(&self) -> Result<()> {
-        step::check(&self.at()).await
+        answer_check::check(&self.at()).await
     }
 
-    pub(super) const fn backend(&self) -> Backend {
+    pub(in crate::store) const fn backend(&self) -> Backend {
         self.backend
     }
 }

@@ -3,13 +3,14 @@
 use sea_orm::{FromQueryResult, QueryResult};
 use uuid::Uuid;
 
-use super::bulk::{among, numbers, select, select_by_place};
 use super::offers::{uid, urn};
 use super::register::{uid_numbers, urn_numbers};
-use super::{Readable, Result, StoreError, bulk, events};
+use super::{Readable, Result, StoreError, events};
 use crate::domain::Date;
 use crate::domain::event::{Event, Seq};
 use crate::domain::ids::{ImportId, Programme, Uid, Urn};
+use crate::store::db::bulk_sql;
+use crate::store::db::bulk_sql::{among, numbers, select, select_by_place};
 
 /// What one file says of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +136,6 @@ pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Pred
 pub async fn of_numbers(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<Vec<Event>> {
     let conn = from.at();
     let seqs: Vec<i64> = seqs.iter().map(|it| it.0).collect();
-    let found = events::each_numbered(&conn, programme, bulk::numbers(&conn, &seqs)).await?;
+    let found = events::each_numbered(&conn, programme, bulk_sql::numbers(&conn, &seqs)).await?;
     Ok(found.into_iter().filter_map(|it| it.recorded.ok()).map(|it| it.event).collect())
 }

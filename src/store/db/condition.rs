@@ -6,8 +6,8 @@ use sea_orm::sea_query::{Cond, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait, Value};
 use uuid::Uuid;
 
-use super::register::search::holds;
 use crate::domain::Date;
+use crate::store::register::search::holds;
 
 /// A condition over the columns `C` of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub enum Operand {
 
 impl Operand {
     /// As a bound value, if there is one.
-    pub(super) fn value(&self) -> Option<Value> {
+    pub(in crate::store) fn value(&self) -> Option<Value> {
         match self {
             Self::Text(text) => Some(text.as_str().into()),
             Self::Number(number) => Some((*number).into()),
@@ -132,7 +132,7 @@ impl<C: Copy> Condition<C> {
     }
 
     /// Written out for a query that is: its values are added to `values`, and stand as `$n`.
-    pub(super) fn written(&self, column: &impl Fn(C) -> &'static str, values: &mut Vec<Value>) -> String {
+    pub(in crate::store) fn written(&self, column: &impl Fn(C) -> &'static str, values: &mut Vec<Value>) -> String {
         let mut joined = |of: &[Self], with: &str, none: &str| {
             let of: Vec<String> = of.iter().map(|it| it.written(column, values)).collect();
             if of.is_empty() { none.to_owned() } else { format!("({})", of.join(with)) }
@@ -145,7 +145,7 @@ impl<C: Copy> Condition<C> {
     }
 
     /// As a condition of a query, each comparison made by `one`.
-    pub(super) fn cond(&self, one: &impl Fn(C, How, &Operand) -> SimpleExpr) -> Cond {
+    pub(in crate::store) fn cond(&self, one: &impl Fn(C, How, &Operand) -> SimpleExpr) -> Cond {
         match self {
             Self::All(of) => of.iter().fold(Cond::all(), |all, it| all.add(it.cond(one))),
             Self::Any(of) => of.iter().fold(Cond::any(), |any, it| any.add(it.cond(one))),
@@ -155,7 +155,7 @@ impl<C: Copy> Condition<C> {
 }
 
 /// A comparison of a column. Of which a part may be asked, a column has lower case alone. What has no value is not the same as anything, and has no part.
-pub(super) fn compare<C: ColumnTrait>(column: C, how: How, operand: &Operand) -> SimpleExpr {
+pub(in crate::store) fn compare<C: ColumnTrait>(column: C, how: How, operand: &Operand) -> SimpleExpr {
     let Some(value) = operand.value() else {
         return if how == How::Equal { column.is_null() } else { column.is_not_null() };
     };

@@ -6,8 +6,8 @@ use std::fmt::Display;
 
 use sea_orm::{QueryResult, Value};
 
-use super::bulk::select_by_place;
 use super::{Conn, Readable, Result};
+use crate::store::db::bulk_sql::select_by_place;
 
 /// Rows by their key. What is wrong with one is said as a sentence goes on: `it cannot be read: ...`.
 #[derive(Debug)]

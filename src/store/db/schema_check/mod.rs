@@ -14,13 +14,13 @@ use std::fmt;
 
 use sea_orm::QueryResult;
 
-use super::bulk::select_by_place;
-use super::{Backend, Conn, Readable, Result, StoreError};
+use super::bulk_sql::select_by_place;
+use crate::store::{Backend, Conn, Readable, Result, StoreError};
 
 /// Reads the things of a PostgreSQL schema.
-const READ_POSTGRES: &str = include_str!("schema_check/postgres.sql");
+const READ_POSTGRES: &str = include_str!("postgres.sql");
 /// What that reads of a database that was just migrated.
-const MADE_ON_POSTGRES: &str = include_str!("schema_check/postgres.tsv");
+const MADE_ON_POSTGRES: &str = include_str!("postgres.tsv");
 
 /// What a comparison found, each as a sentence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

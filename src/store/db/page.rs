@@ -17,7 +17,7 @@ pub struct Page<K = Uuid> {
 
 impl Page {
     /// The rows of the page, out of those found.
-    pub(super) fn of<E: EntityTrait>(self, find: Select<E>, id: E::Column) -> Select<E> {
+    pub(in crate::store) fn of<E: EntityTrait>(self, find: Select<E>, id: E::Column) -> Select<E> {
         let (direction, beyond) = if self.newest_first {
             (Order::Desc, self.after.map(|after| id.lt(after)))
         } else {
@@ -31,7 +31,7 @@ impl Page {
 impl<K: Into<Value>> Page<K> {
     /// The same for a query that is written out: these conditions and those of the page, the order and the limit. Values are
     /// added to `values`, and stand as `$n`.
-    pub(super) fn written(self, key: &str, mut conditions: Vec<String>, values: &mut Vec<Value>) -> String {
+    pub(in crate::store) fn written(self, key: &str, mut conditions: Vec<String>, values: &mut Vec<Value>) -> String {
         let (beyond, direction) = if self.newest_first { ("<", " DESC") } else { (">", "") };
         if let Some(after) = self.after {
             values.push(after.into());

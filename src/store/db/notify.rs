@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use sea_orm::sqlx::postgres::PgListener;
 use sea_orm::{ConnectionTrait as _, DbBackend, SqlxError, Statement};
 
-use super::{Backend, Result, Store, StoreError};
 use crate::domain::ids::Programme;
+use crate::store::{Backend, Result, Store, StoreError};
 
 /// The channel; what is sent on it is a programme.
 const CHANNEL: &str = "tsio_books";

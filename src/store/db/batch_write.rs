@@ -8,15 +8,16 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement, Value};
 use uuid::Uuid;
 
-use super::{Backend, Readable as _, Result, StoreError, WriteTx, step};
+use super::answer_check;
 use crate::domain::Date;
+use crate::store::{Backend, Readable as _, Result, StoreError, WriteTx};
 
 /// Rows of the longest statement on SQLite.
 const LONGEST: usize = 64;
 
 /// A column's type. The optional ones travel to PostgreSQL with a stand-in for NULL, since its arrays here hold none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::store) enum Kind {
     Uuid,
     Bytes,
     Text,
@@ -31,7 +32,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Its name on PostgreSQL.
-    pub(super) const fn sql(self) -> &'static str {
+    pub(in crate::store) const fn sql(self) -> &'static str {
         match self {
             Self::Uuid | Self::OptionalUuid => "uuid",
             Self::Bytes | Self::OptionalBytes => "bytea",
@@ -43,7 +44,7 @@ impl Kind {
     }
 
     /// Whether its values are bytes on SQLite.
-    pub(super) const fn is_bytes(self) -> bool {
+    pub(in crate::store) const fn is_bytes(self) -> bool {
         matches!(self, Self::Uuid | Self::Bytes | Self::OptionalUuid | Self::OptionalBytes)
     }
 
@@ -86,26 +87,26 @@ impl Kind {
 }
 
 /// A value of a row; `None` is NULL.
-pub(super) type Cell = Option<Value>;
+pub(in crate::store) type Cell = Option<Value>;
 
 /// A value as a cell.
-pub(super) fn cell(value: impl Into<Value>) -> Cell {
+pub(in crate::store) fn cell(value: impl Into<Value>) -> Cell {
     Some(value.into())
 }
 
 /// A table and how rows go into it.
 #[derive(Debug)]
-pub(super) struct Table {
-    pub(super) name: &'static str,
+pub(in crate::store) struct Table {
+    pub(in crate::store) name: &'static str,
     /// Columns that are the same in all rows of a group, and so travel once.
-    pub(super) same: &'static [(&'static str, Kind)],
-    pub(super) columns: &'static [(&'static str, Kind)],
-    pub(super) how: How,
+    pub(in crate::store) same: &'static [(&'static str, Kind)],
+    pub(in crate::store) columns: &'static [(&'static str, Kind)],
+    pub(in crate::store) how: How,
 }
 
 /// What becomes of a row.
 #[derive(Debug)]
-pub(super) enum How {
+pub(in crate::store) enum How {
     /// It is new.
     Insert,
     /// It is new, or its row with this key takes over these columns.
@@ -127,13 +128,13 @@ struct Part {
 
 /// Rows on their way into several tables.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(in crate::store) struct Batch {
     parts: Vec<Part>,
 }
 
 impl Batch {
     /// Adds rows to a table: what is the same in all of them, then a cell a column for each, in the order of its columns.
-    pub(super) fn rows<const S: usize, const N: usize>(
+    pub(in crate::store) fn rows<const S: usize, const N: usize>(
         &mut self,
         table: &'static Table,
         same: [Cell; S],
@@ -151,7 +152,7 @@ impl Batch {
     /// # Errors
     /// [`StoreError::Taken`] when a request id or an invoice has come to be there since it was looked for: another book,
     /// or an import, kept it at this moment; trying again finds it. Otherwise as the database has it.
-    pub(super) async fn write(self, tx: &WriteTx) -> Result<()> {
+    pub(in crate::store) async fn write(self, tx: &WriteTx) -> Result<()> {
         if self.parts.is_empty() {
             return Ok(());
         }
@@ -186,7 +187,7 @@ async fn at_once(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
     }
     sql.push_str(" SELECT 1");
     let written = tx.at().db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
-    if written.rows_affected() == 1 { Ok(()) } else { Err(step::out_of_step()) }
+    if written.rows_affected() == 1 { Ok(()) } else { Err(answer_check::out_of_step()) }
 }
 
 /// One part of the statement: its values come after `bound` others. Written piece by piece into the one text: for a lone
@@ -248,7 +249,7 @@ fn all_names(table: &Table) -> String {
 }
 
 /// The names of columns, as a statement lists them.
-pub(super) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'static str, Kind)>) -> String {
+pub(in crate::store) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'static str, Kind)>) -> String {
     let names: Vec<&str> = columns.into_iter().map(|(name, _)| *name).collect();
     names.join(", ")
 }

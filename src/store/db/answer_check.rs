@@ -7,18 +7,18 @@
 
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
 
-use super::{Backend, Conn, Result, StoreError};
+use crate::store::{Backend, Conn, Result, StoreError};
 
 /// Rows that the answer to a COMMIT has: more than any statement of a batch has, and their number is drawn each time.
 const ROWS: std::ops::RangeInclusive<u64> = 2..=128;
 
 /// A number that stands for one question: negative, as no number of a row is.
-pub(super) fn question() -> i64 {
+pub(in crate::store) fn question() -> i64 {
     fastrand::i64(i64::MIN..0)
 }
 
 /// The failure of a connection that is out of step. It is not used again: its transaction does not end well.
-pub(super) fn out_of_step() -> StoreError {
+pub(in crate::store) fn out_of_step() -> StoreError {
     StoreError::Away("an answer did not belong to what was asked".to_owned())
 }
 
@@ -26,7 +26,7 @@ pub(super) fn out_of_step() -> StoreError {
 ///
 /// # Errors
 /// [`StoreError::Away`] when another comes back.
-pub(super) async fn check(conn: &Conn<'_>) -> Result<()> {
+pub(in crate::store) async fn check(conn: &Conn<'_>) -> Result<()> {
     if conn.backend == Backend::Sqlite {
         return Ok(());
     }
@@ -42,7 +42,7 @@ pub(super) async fn check(conn: &Conn<'_>) -> Result<()> {
 ///
 /// # Errors
 /// [`StoreError::Away`]: the outcome is unknown.
-pub(super) async fn commit(transaction: &DatabaseTransaction) -> Result<()> {
+pub(in crate::store) async fn commit(transaction: &DatabaseTransaction) -> Result<()> {
     let rows = fastrand::u64(ROWS);
     let sql = format!("COMMIT AND CHAIN; SELECT FROM generate_series(1, {rows})");
     let committed = transaction.execute_unprepared(&sql).await?;

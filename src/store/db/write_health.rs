@@ -15,7 +15,7 @@ use sea_orm::sqlx::pool::PoolConnectionMetadata;
 use sea_orm::sqlx::sqlite::SqliteConnection;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement};
 
-use super::{Result, StoreError};
+use crate::store::{Result, StoreError};
 
 /// How long after a transaction that did not end well each PostgreSQL connection that is released is closed: the pool does
 /// not say which one it was on.
@@ -23,7 +23,7 @@ const CLOSED_AFTER_DOUBT: Duration = Duration::from_secs(1);
 
 /// Which pooled connections may be used again.
 #[derive(Debug, Default)]
-pub(super) struct ConnectionRules {
+pub(in crate::store) struct ConnectionRules {
     discard_writer: AtomicBool,
     last_doubt: Mutex<Option<Instant>>,
     /// Readers opened before this moment are replaced: they may have been opened while the disk was read-only.
@@ -33,18 +33,22 @@ pub(super) struct ConnectionRules {
 impl ConnectionRules {
     /// Whether the writing connection may be used again: the last transaction on it ended well, and the driver counts no
     /// open one. The BEGIN IMMEDIATE that follows proves the same of SQLite itself, which refuses it inside a transaction.
-    pub(super) fn accepts_writer(&self, connection: &SqliteConnection) -> bool {
+    pub(in crate::store) fn accepts_writer(&self, connection: &SqliteConnection) -> bool {
         !self.discard_writer.swap(false, Ordering::SeqCst) && !connection.is_in_transaction()
     }
 
     /// Whether a PostgreSQL connection that is released goes back to its pool.
-    pub(super) fn keeps_released(&self) -> bool {
+    pub(in crate::store) fn keeps_released(&self) -> bool {
         let last = *self.last_doubt.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_none_or(|last| last.elapsed() > CLOSED_AFTER_DOUBT)
     }
 
     /// Whether a reading connection may be used again.
-    pub(super) fn accepts_reader(&self, connection: &SqliteConnection, metadata: &PoolConnectionMetadata) -> bool {
+    pub(in crate::store) fn accepts_reader(
+        &self,
+        connection: &SqliteConnection,
+        metadata: &PoolConnectionMetadata,
+    ) -> bool {
         let before = *self.discard_readers_before.lock().unwrap_or_else(PoisonError::into_inner);
         let is_old = before.is_some_and(|before| before.elapsed() < metadata.age);
         !is_old && !connection.is_in_transaction()
@@ -53,19 +57,19 @@ impl ConnectionRules {
 
 /// What is known of the writes of this process.
 #[derive(Debug)]
-pub(super) struct WriteHealth {
+pub(in crate::store) struct WriteHealth {
     rules: Arc<ConnectionRules>,
     reads: DatabaseConnection,
     in_doubt: AtomicBool,
 }
 
 impl WriteHealth {
-    pub(super) fn new(rules: Arc<ConnectionRules>, reads: DatabaseConnection) -> Self {
+    pub(in crate::store) fn new(rules: Arc<ConnectionRules>, reads: DatabaseConnection) -> Self {
         Self { rules, reads, in_doubt: AtomicBool::new(false) }
     }
 
     /// Whether a write did not end as it should, and none has succeeded since.
-    pub(super) fn is_in_doubt(&self) -> bool {
+    pub(in crate::store) fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(Ordering::SeqCst)
     }
 
@@ -89,7 +93,7 @@ impl WriteHealth {
     ///
     /// # Errors
     /// [`StoreError::Away`] and [`StoreError::Full`]: the outcome is unknown.
-    pub(super) async fn commit_on_sqlite(&self, transaction: DatabaseTransaction) -> Result<()> {
+    pub(in crate::store) async fn commit_on_sqlite(&self, transaction: DatabaseTransaction) -> Result<()> {
         if !self.is_in_doubt() {
             return Ok(transaction.commit().await?);
         }
@@ -114,28 +118,28 @@ impl WriteHealth {
 
 /// Follows one transaction from before its BEGIN. Dropped before [`Pending::ended`], it puts this process's writes in doubt.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(in crate::store) struct Pending {
     health: Arc<WriteHealth>,
     has_ended: bool,
 }
 
 impl Pending {
-    pub(super) const fn new(health: Arc<WriteHealth>) -> Self {
+    pub(in crate::store) const fn new(health: Arc<WriteHealth>) -> Self {
         Self { health, has_ended: false }
     }
 
-    pub(super) fn health(&self) -> &WriteHealth {
+    pub(in crate::store) fn health(&self) -> &WriteHealth {
         &self.health
     }
 
     /// The transaction ended in a successful COMMIT: whatever was in doubt is so no longer.
-    pub(super) fn committed(self) {
+    pub(in crate::store) fn committed(self) {
         self.health.trust();
         self.ended();
     }
 
     /// The transaction ended in a successful COMMIT or ROLLBACK.
-    pub(super) fn ended(mut self) {
+    pub(in crate::store) fn ended(mut self) {
         self.has_ended = true;
     }
 }

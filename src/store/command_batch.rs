@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::batch::Batch;
-use super::books::Head;
 use super::events::{Recorded, Text};
+use super::programmes::Head;
 use super::register::Trust;
 use super::requests::Stored;
-use super::together::Together;
 use super::{
-    Readable, Result, WriteTx, account_days, accounts, awards, books, claims, entries, events, offers, register,
+    Readable, Result, WriteTx, account_days, accounts, awards, claims, entries, events, offers, programmes, register,
     requests,
 };
 use crate::domain::award::Award;
@@ -20,6 +18,8 @@ use crate::domain::ledger::{Account, Ledger, Owner};
 use crate::domain::offer::Offer;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::time::Micros;
+use crate::store::db::batch_write::Batch;
+use crate::store::db::multi_query::Together;
 
 /// What most groups ask. What they ask seldom (offers in full, approvals, the register) has statements of its own.
 #[derive(Debug)]
@@ -142,6 +142,6 @@ pub async fn write(tx: &WriteTx, programme: &Programme, it: Written<'_>) -> Resu
     awards::put(&mut batch, programme, &it.awards, it.before);
     offers::touch(&mut batch, &it.touched);
     requests::append(&mut batch, it.answers, it.at);
-    books::advance(&mut batch, programme, it.head);
+    programmes::advance(&mut batch, programme, it.head);
     batch.write(tx).await
 }

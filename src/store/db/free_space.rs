@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Result, StoreError};
+use crate::store::{Result, StoreError};
 
 /// Bytes below which a disk counts as full: a few large groups.
 const LEAST: u64 = 1024 * 1024;
@@ -11,7 +11,7 @@ const LEAST: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// [`StoreError::Full`].
-pub(super) fn check(folder: &Path) -> Result<()> {
+pub(in crate::store) fn check(folder: &Path) -> Result<()> {
     let Ok(about) = rustix::fs::statvfs(folder) else { return Ok(()) };
     let free = about.f_bavail.saturating_mul(about.f_frsize);
     if free < LEAST { Err(StoreError::Full(format!("{free} bytes are left in {}", folder.display()))) } else { Ok(()) }

@@ -7,7 +7,7 @@ use sea_orm::{ConnectOptions, Database, QueryResult};
 use tokio::sync::OnceCell;
 
 use super::{ThingName, Things};
-use crate::store::bulk::select_by_place;
+use crate::store::db::bulk_sql::select_by_place;
 use crate::store::{Backend, Conn, Result};
 
 /// How long the database in memory is waited for.

@@ -2,18 +2,19 @@
 
 use sea_orm::{EntityTrait as _, FromQueryResult as _, QueryOrder as _, QueryResult, Set};
 
-use super::batch::{Batch, How, Kind, Table, cell};
-use super::bulk::select_by_place;
-use super::entity::record::{book, terms};
-use super::loose::{Rows, each};
-use super::schema::{self, APPLIED};
-use super::{Backend, Conn, Readable, Result, StoreError, WriteTx, step};
+use super::verify_rows::{Rows, each};
+use super::{Backend, Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::{Actor, Programme};
 use crate::domain::ledger::EntrySeq;
 use crate::domain::person;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
+use crate::store::db::answer_check;
+use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::entity::record::{book, terms};
+use crate::store::db::schema::{self, APPLIED};
 
 /// The terms of a programme, as loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +85,7 @@ pub async fn times(from: &impl Readable) -> Result<Times> {
         Ok(Times { recorded: time(0)?, database: time(1)? })
     };
     let found = select_by_place(&conn, &sql, Vec::new(), read).await?.pop();
-    found.ok_or_else(step::out_of_step)
+    found.ok_or_else(answer_check::out_of_step)
 }
 
 /// Every programme's terms, by programme.
@@ -144,7 +145,7 @@ pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, O
         Backend::Postgres => {
             let head = read_head(&conn, programme, (&format!("{APPLIED}, {CLOCK}"), " FOR UPDATE")).await?;
             if head.is_none() {
-                step::check(&conn).await?;
+                answer_check::check(&conn).await?;
             }
             head
         }

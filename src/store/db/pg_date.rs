@@ -4,14 +4,14 @@
 use sea_orm::sqlx::{Row as _, ValueRef as _};
 use sea_orm::{ColIdx, QueryResult};
 
-use super::{Result, StoreError};
 use crate::domain::Date;
+use crate::store::{Result, StoreError};
 
 /// The day of a row, if there is one.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for what is no day.
-pub(super) fn optional<I: ColIdx>(row: &QueryResult, column: I) -> Result<Option<Date>> {
+pub(in crate::store) fn optional<I: ColIdx>(row: &QueryResult, column: I) -> Result<Option<Date>> {
     let Some(row) = row.try_as_pg_row() else { return Ok(row.try_get_by(column)?) };
     let value = row.try_get_raw(column.as_sqlx_postgres_index()).map_err(StoreError::unreadable)?;
     if value.is_null() {
@@ -25,7 +25,7 @@ pub(super) fn optional<I: ColIdx>(row: &QueryResult, column: I) -> Result<Option
 ///
 /// # Errors
 /// As [`optional`], and for NULL.
-pub(super) fn of<I: ColIdx>(row: &QueryResult, column: I) -> Result<Date> {
+pub(in crate::store) fn of<I: ColIdx>(row: &QueryResult, column: I) -> Result<Date> {
     optional(row, column)?.ok_or_else(|| StoreError::unreadable("NULL for a day"))
 }
 
@@ -33,7 +33,7 @@ pub(super) fn of<I: ColIdx>(row: &QueryResult, column: I) -> Result<Date> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for one that no calendar has.
-pub(super) fn counted(days: [u8; 4]) -> Result<Date> {
+pub(in crate::store) fn counted(days: [u8; 4]) -> Result<Date> {
     let days = chrono::TimeDelta::days(i32::from_be_bytes(days).into());
     let day = Date::from_ymd_opt(2000, 1, 1).and_then(|it| it.checked_add_signed(days));
     day.ok_or_else(|| StoreError::unreadable("a day that no calendar has"))

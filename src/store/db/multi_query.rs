@@ -2,12 +2,13 @@
 
 use sea_orm::{QueryResult, TryGetable, Value};
 
-use super::batch::Kind;
-use super::bulk::rows;
-use super::{Backend, Conn, Result, step};
+use super::answer_check;
+use super::batch_write::Kind;
+use super::bulk_sql::rows;
+use crate::store::{Backend, Conn, Result};
 
 /// Columns of a query with their types.
-pub(super) type Columns = &'static [(&'static str, Kind)];
+pub(in crate::store) type Columns = &'static [(&'static str, Kind)];
 
 /// One of the queries. In a row of PostgreSQL each has columns of its own, and those of the others are NULL.
 struct Part {
@@ -18,7 +19,7 @@ struct Part {
 
 /// Queries on their way.
 #[derive(Default)]
-pub(super) struct Together {
+pub(in crate::store) struct Together {
     parts: Vec<Part>,
     values: Vec<Value>,
 }
@@ -26,7 +27,7 @@ pub(super) struct Together {
 impl Together {
     /// Adds a query of these columns; `rest` is all that follows them, given the place of the first value. Answers the
     /// number by which its rows are found.
-    pub(super) fn add<const N: usize>(
+    pub(in crate::store) fn add<const N: usize>(
         &mut self,
         columns: Columns,
         values: [Value; N],
@@ -39,7 +40,7 @@ impl Together {
     }
 
     /// Asks them all.
-    pub(super) async fn ask(self, conn: &Conn<'_>) -> Result<Answers> {
+    pub(in crate::store) async fn ask(self, conn: &Conn<'_>) -> Result<Answers> {
         let mut sql = String::with_capacity(4_096);
         for number in 0..self.parts.len() {
             sql.push_str(match conn.backend {
@@ -64,7 +65,7 @@ impl Together {
         if conn.backend == Backend::Sqlite {
             return Ok(Answers { from, rows: rows(conn, &sql, self.values).await? });
         }
-        let question = step::question();
+        let question = answer_check::question();
         let mut values = self.values;
         values.push(question.into());
         sql.push_str(&format!(" UNION ALL SELECT ${}::bigint", values.len()));
@@ -74,7 +75,11 @@ impl Together {
         }
         let rows = rows(conn, &sql, values).await?;
         let mut numbers = rows.iter().filter_map(|row| row.try_get_by_index::<i64>(0).ok());
-        if numbers.any(|number| number == question) { Ok(Answers { from, rows }) } else { Err(step::out_of_step()) }
+        if numbers.any(|number| number == question) {
+            Ok(Answers { from, rows })
+        } else {
+            Err(answer_check::out_of_step())
+        }
     }
 
     fn select(&self, backend: Backend, number: usize, sql: &mut String) {
@@ -99,7 +104,7 @@ impl Together {
 }
 
 /// What all of them answered.
-pub(super) struct Answers {
+pub(in crate::store) struct Answers {
     /// The column that a query's own begin at.
     from: Vec<usize>,
     rows: Vec<QueryResult>,
@@ -110,7 +115,11 @@ impl Answers {
     ///
     /// # Errors
     /// As `read` has it.
-    pub(super) fn read<T>(&self, number: Option<usize>, read: impl Fn(At<'_>) -> Result<T>) -> Result<Vec<T>> {
+    pub(in crate::store) fn read<T>(
+        &self,
+        number: Option<usize>,
+        read: impl Fn(At<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let Some(number) = number else { return Ok(Vec::new()) };
         let from = self.from.get(number).copied().unwrap_or_default();
         let wanted = i64::try_from(number).unwrap_or(i64::MAX);
@@ -126,7 +135,7 @@ impl Answers {
 
 /// A row, or what of it belongs to one query.
 #[derive(Clone, Copy)]
-pub(super) struct At<'r> {
+pub(in crate::store) struct At<'r> {
     row: &'r QueryResult,
     from: usize,
 }
@@ -141,8 +150,8 @@ impl At<'_> {
     /// The value of a column, counted from 0.
     ///
     /// # Errors
-    /// [`super::StoreError::Unreadable`] when it is of another type.
-    pub(super) fn get<T: TryGetable>(&self, column: usize) -> Result<T> {
+    /// [`crate::store::StoreError::Unreadable`] when it is of another type.
+    pub(in crate::store) fn get<T: TryGetable>(&self, column: usize) -> Result<T> {
         Ok(self.row.try_get_by_index(self.from.saturating_add(column))?)
     }
 }

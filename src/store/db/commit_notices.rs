@@ -44,7 +44,7 @@ impl<S: Subscriber> Layer<S> for CommitNoticeLayer {
 }
 
 /// Runs a future and says whether PostgreSQL sent a warning while it ran.
-pub(super) async fn watch<F: Future>(future: F) -> (F::Output, bool) {
+pub(in crate::store) async fn watch<F: Future>(future: F) -> (F::Output, bool) {
     let mut future = pin!(future);
     let mut was_warned = false;
     let output = std::future::poll_fn(|context| poll(future.as_mut(), context, &mut was_warned)).await;
