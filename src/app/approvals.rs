@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{App, Result, authorise};
-use crate::domain::book::approval;
+use crate::domain::approval;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme};
 use crate::domain::role::{Action, Caller};

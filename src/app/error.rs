@@ -1,6 +1,6 @@
 //! What a use case answers when it does not succeed. It knows no transport: `grpc/status.rs` maps it, totally.
 
-use crate::domain::book::Fault;
+use crate::domain::programme::Fault;
 use crate::domain::refusal::Refusal;
 use crate::domain::role::Action;
 use crate::store::{Failure, StoreError};

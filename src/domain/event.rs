@@ -19,8 +19,6 @@ use super::Date;
 use super::award::claim::ClaimPart;
 use super::award::movement::MovementKind;
 use super::award::{LeaderKind, Reference, Support};
-use super::book::funds::FundChange;
-use super::book::statement::Statement;
 use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
 use super::ledger::{Entry, Unit};
 use super::money::{HalfDays, Pence};
@@ -32,6 +30,8 @@ use super::rules::RulesVersion;
 use super::school::HandPlacement;
 use super::terms::StrandId;
 use super::time::Micros;
+use crate::domain::programme::decide::funds::FundChange;
+use crate::domain::programme::decide::statement::Statement;
 
 /// What happened. Its JSON is the event's body in the record: fields are added, never renamed or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 //! Nothing here is async, reads a clock, touches a database or knows the wire; nothing here
 //! imports another room. What is allowed is decided here and nowhere else.
 
+pub mod approval;
 pub mod award;
-pub mod book;
 pub mod eligibility;
 pub mod event;
 pub mod ids;
@@ -15,6 +15,7 @@ pub mod offer;
 pub mod period;
 pub mod person;
 pub mod placement;
+pub mod programme;
 pub mod referral;
 pub mod refusal;
 pub mod region;

@@ -10,8 +10,8 @@ use super::convert;
 use super::fields::Fields;
 use crate::app::writer::Told;
 use crate::app::{App, Denial, Result, StoredApproval, Withdrawal};
-use crate::domain::book::Command;
-use crate::domain::book::approval::{asking, permission};
+use crate::domain::approval::{asking, permission};
+use crate::domain::programme::Command;
 use crate::proto::approval_service_server::ApprovalService;
 use crate::proto::{
     DenyApprovalRequest, DenyApprovalResponse, GiveApprovalRequest, GiveApprovalResponse, ListApprovalsRequest,

@@ -4,7 +4,7 @@ use prost::Message as _;
 
 use super::convert;
 use crate::app::writer::Told;
-use crate::domain::book::approval::{DECIDE_ENTRY, REOPEN_OFFER};
+use crate::domain::approval::{DECIDE_ENTRY, REOPEN_OFFER};
 use crate::proto::{
     AllocateFundResponse, DecideEntryResponse, MoveFundsResponse, ReopenOfferResponse, WithdrawFundResponse,
 };
@@ -48,11 +48,11 @@ pub(super) fn moved(told: &Told) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::book::approval::{WITHDRAW_IMPORT, actions};
+    use crate::domain::approval::{WITHDRAW_IMPORT, actions};
 
     #[test]
     fn every_action_of_a_book_has_its_answer() {
-        let (programme, answer) = ("2021-22".parse().unwrap(), crate::domain::book::Answer::Funds(Vec::new()));
+        let (programme, answer) = ("2021-22".parse().unwrap(), crate::domain::programme::Answer::Funds(Vec::new()));
         let told = Told::empty(programme, answer);
         for action in actions() {
             assert_eq!(super::answer(action, &told).is_some(), action != WITHDRAW_IMPORT, "{action}");

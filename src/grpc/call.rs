@@ -16,10 +16,10 @@ use super::measured::Measured;
 use super::{access, asked, auth, denied, status::status, texts};
 use crate::app::writer::{Submission, Told};
 use crate::app::{App, AppError, Result};
-use crate::domain::book::Command;
-use crate::domain::book::funds::FundChange;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Programme, RequestId};
+use crate::domain::programme::Command;
+use crate::domain::programme::decide::funds::FundChange;
 use crate::domain::refusal::Reason;
 use crate::domain::role::Caller;
 

@@ -12,7 +12,7 @@ use super::upload::{self, Answers, Part, Uploads};
 use crate::app::eligibility::{Change, ChangeKind};
 use crate::app::imports::Door;
 use crate::app::{App, Result};
-use crate::domain::book::Command;
+use crate::domain::programme::Command;
 use crate::proto::eligibility_service_server::EligibilityService;
 use crate::proto::explain_eligibility_request::Subject;
 use crate::proto::{

@@ -14,10 +14,10 @@ use super::mask::Mask;
 use super::watch::{self, Watchers};
 use crate::app::writer::Told;
 use crate::app::{App, OfferInFull, Result};
-use crate::domain::book::command::Target;
-use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
 use crate::domain::ids::OfferId;
+use crate::domain::programme::command::Target;
+use crate::domain::programme::{Answer, Command};
 use crate::proto::offer_service_server::OfferService;
 use crate::proto::{
     AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, BatchGetOffersRequest,

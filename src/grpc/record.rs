@@ -8,8 +8,8 @@ use super::convert;
 use super::fields::Fields;
 use crate::app::writer::Told;
 use crate::app::{App, Result};
-use crate::domain::book::{Answer, Command};
 use crate::domain::event::Seq;
+use crate::domain::programme::{Answer, Command};
 use crate::proto::record_service_server::RecordService;
 use crate::proto::{EraseTextRequest, EraseTextResponse};
 

@@ -11,9 +11,9 @@ use super::fields::Fields;
 use crate::app::writer::Told;
 use crate::app::{App, Result};
 use crate::domain::Date;
-use crate::domain::book::Command;
-use crate::domain::book::referrals::{NewReferral, ReferralCommand, ReferralTarget};
 use crate::domain::ids::{Programme, RequestId, Urn};
+use crate::domain::programme::Command;
+use crate::domain::programme::decide::referrals::{NewReferral, ReferralCommand, ReferralTarget};
 use crate::domain::referral::Subject;
 use crate::proto::referral_service_server::ReferralService;
 use crate::proto::{

@@ -12,8 +12,8 @@ use super::upload::{self, Answers, Part, Uploads};
 use crate::app::imports::{Door, EncodeWithdrawn, Withdrawn};
 use crate::app::writer::Told;
 use crate::app::{App, Result};
-use crate::domain::book::{Answer, Command};
 use crate::domain::ids::{ApprovalId, ImportId, RequestId, Uid, Urn};
+use crate::domain::programme::{Answer, Command};
 use crate::domain::school::HandPlacement;
 use crate::proto::register_service_server::RegisterService;
 use crate::proto::{

@@ -11,11 +11,11 @@ use super::{
     requests,
 };
 use crate::domain::award::Award;
-use crate::domain::book::AccountDays;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme, RequestId, Uid};
 use crate::domain::ledger::{Account, Ledger, Owner};
 use crate::domain::offer::Offer;
+use crate::domain::programme::AccountDays;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::Batch;

@@ -8,9 +8,9 @@ use super::programmes::actor;
 use super::verify_rows::{Rows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
-use crate::domain::book::entry_position::EntryDecision;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme, Urn};
+use crate::domain::programme::decide::entry_position::EntryDecision;
 use crate::store::db::bulk_sql::{rows, upsert_all};
 use crate::store::db::entity::record::entry_decision;
 

@@ -10,12 +10,14 @@ use crate::app::imports::AffectedOffer;
 use crate::app::register::{School, facts};
 use crate::app::{App, Result};
 use crate::domain::Date;
-use crate::domain::book::identify::{Candidate, CandidateSchool, Candidates, ClosedSchool, NotEligible, Unplaced};
-use crate::domain::book::referrals::Seat;
-use crate::domain::book::{RegisterAnswer, ResponsibleAnswer, TrustAnswer};
 use crate::domain::ids::{LaCode, Programme, ReferralId, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
+use crate::domain::programme::decide::identify::{
+    Candidate, CandidateSchool, Candidates, ClosedSchool, NotEligible, Unplaced,
+};
+use crate::domain::programme::decide::referrals::Seat;
+use crate::domain::programme::{RegisterAnswer, ResponsibleAnswer, TrustAnswer};
 use crate::domain::referral::Referral;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::school::{Ending, TrustKind};

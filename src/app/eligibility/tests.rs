@@ -4,11 +4,11 @@ use super::standing::{every_row, telling_rows};
 use super::*;
 use crate::app::testing::{AUGUST, House, LAST, MARCH, MONTHS, admin, date, programme, replacing, sample, urn};
 use crate::app::{How, Operand};
-use crate::domain::book::identify::Candidates;
 use crate::domain::eligibility::assess;
 use crate::domain::ids::Uid;
 use crate::domain::offer::{Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
+use crate::domain::programme::decide::identify::Candidates;
 use crate::domain::terms::{Terms, shipped};
 use crate::store::imports;
 
@@ -263,7 +263,7 @@ async fn what_changed_between_august_and_september() {
 async fn the_register_answers_for_placing_by_hand() {
     let house = House::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let answer = async |number| register_answer(house.app.store(), urn(number), house.app.today()).await.unwrap();
-    use crate::domain::book::RegisterAnswer as A;
+    use crate::domain::programme::RegisterAnswer as A;
     assert_eq!(answer(910_063).await, Some(A::Unplaced { name: "Zennor Court School".to_owned() }));
     assert_eq!(answer(910_045).await, Some(A::Placed("in multi-academy trust 90001".to_owned())));
     assert_eq!(answer(123_456).await, None);

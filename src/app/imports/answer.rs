@@ -6,7 +6,7 @@ use super::record::DoneBy;
 use super::withdraw::{asked, may_be_answered};
 use crate::app::retry::retried;
 use crate::app::{App, Result, again, authorise};
-use crate::domain::book::approval::{self, check_withdrawal};
+use crate::domain::approval::{self, check_withdrawal};
 use crate::domain::event::Hash;
 use crate::domain::ids::{ApprovalId, RequestId};
 use crate::domain::person::TokenSubject;

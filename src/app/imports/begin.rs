@@ -8,7 +8,7 @@ use super::record::{DoneBy, RegisterAppender, imported_file};
 use crate::app::retry::retried;
 use crate::app::rules::AdoptedBy;
 use crate::app::{App, Result};
-use crate::domain::book::approval;
+use crate::domain::approval;
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{AnswerFound, ImportedFile, RegisterBody};
 use crate::domain::time::Now;

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use super::Result;
-use crate::domain::book::telling;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::RequestId;
+use crate::domain::programme::telling;
 use crate::domain::register_record::{RegisterBody, RegisterEvent};
 use crate::domain::time::Micros;
 use crate::store::request_checks::{self, Answered};

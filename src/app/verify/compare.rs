@@ -5,13 +5,13 @@ use std::fmt::Display;
 
 use super::fold::Folded;
 use super::{Report, Result};
+use crate::domain::approval::Approval;
 use crate::domain::award::Award;
-use crate::domain::book::Facts;
-use crate::domain::book::approval::Approval;
 use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{AccountId, Urn};
 use crate::domain::ledger::{Account, Owner};
 use crate::domain::offer::Offer;
+use crate::domain::programme::Facts;
 use crate::domain::referral::Referral;
 use crate::domain::role::Reach;
 use crate::domain::school::HandPlacement;

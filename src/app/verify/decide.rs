@@ -9,12 +9,12 @@ use super::evidence::Then;
 use crate::app::clock;
 use crate::domain::award::Support;
 use crate::domain::award::claim::{ClaimKey, ClaimPayments};
-use crate::domain::book::Facts;
-use crate::domain::book::erasure::EventText;
-use crate::domain::book::redecide::Verdict;
 use crate::domain::event::{Event, EventBody, Seq};
 use crate::domain::ids::{Uid, Urn};
 use crate::domain::offer::Recipient;
+use crate::domain::programme::Facts;
+use crate::domain::programme::decide::erasure::EventText;
+use crate::domain::programme::replay::redecide::Verdict;
 
 /// What is known beside the facts while a record is decided anew.
 pub(super) struct Deciding {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::calls::Calls;
 use super::{Report, Result};
 use crate::app::clock;
-use crate::domain::book::approval::{State, WITHDRAW_IMPORT};
+use crate::domain::approval::{State, WITHDRAW_IMPORT};
 use crate::domain::event::{Body as _, Hash, Seq, chain, text_hash};
 use crate::domain::ids::{ApprovalId, ImportId, RecordName};
 use crate::domain::register_record::{

@@ -9,10 +9,10 @@ use tokio::task::JoinHandle;
 use super::{Asked, Limits, Start, Told, Watches};
 use crate::app::testing::{AUGUST, House, MONTHS, note, offers, officer, programme, submit};
 use crate::app::{AppError, Result};
-use crate::domain::book::Command;
-use crate::domain::book::command::Target;
 use crate::domain::event::Seq;
 use crate::domain::ids::OfferId;
+use crate::domain::programme::Command;
+use crate::domain::programme::command::Target;
 use crate::domain::region::Region;
 use crate::domain::role::{Caller, Regions, Role};
 

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use crate::domain::Date;
 use crate::domain::award::Support;
 use crate::domain::award::claim::NewClaim;
-use crate::domain::book::Command;
-use crate::domain::book::command::NewAward;
-use crate::domain::book::entry_position::subject_of;
-use crate::domain::book::referrals::ReferralCommand;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
+use crate::domain::programme::Command;
+use crate::domain::programme::command::NewAward;
+use crate::domain::programme::decide::entry_position::subject_of;
+use crate::domain::programme::decide::referrals::ReferralCommand;
 use crate::domain::referral::Subject;
 
 /// What a group's commands need to know.

@@ -9,8 +9,8 @@ use tracing::{Instrument as _, Span};
 use super::group::{self, Locked, Verdict, write};
 use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
 use crate::app::retry::{one_try, retried};
-use crate::domain::book::Command;
 use crate::domain::ids::Programme;
+use crate::domain::programme::Command;
 use crate::store::{self, StoreError};
 
 /// Starts a lane and the supervisor that starts it anew after a panic.

@@ -11,11 +11,11 @@ use crate::app::clock::Clock;
 use crate::app::testing::{
     AUGUST, House, LAST, MARCH, MONTHS, date, note, offers, programme, submission, submit, treasurer,
 };
-use crate::domain::book::Command;
-use crate::domain::book::funds::FundChange;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, RequestId};
 use crate::domain::money::Pence;
+use crate::domain::programme::Command;
+use crate::domain::programme::decide::funds::FundChange;
 use crate::domain::refusal::Reason;
 use crate::domain::role::Reach;
 use crate::domain::terms::StrandId;

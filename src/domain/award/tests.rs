@@ -1,10 +1,10 @@
 //! What each event makes of an award, by tables written by hand.
 
 use super::*;
-use crate::domain::book::recorder::day;
 use crate::domain::event::ReleasedAward;
 use crate::domain::ids::RequestId;
 use crate::domain::offer::Outcome;
+use crate::domain::programme::tests::script::day;
 use crate::domain::time::Micros;
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! Every "no" of one offer's life, one row each, and the "yes" beside it (`domain.md` sections 3 and 4).
 
-use crate::domain::book::recorder::{Book, Row, judge};
+use crate::domain::programme::tests::script::{Book, Row, judge};
 
 #[test]
 fn the_responsible_body_is_told_first() {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{AnswerFound, ImportState, ImportedFile, RegisterBody, RegisterEvent, RegisterSeq};
-use crate::domain::book::approval::{State, check, check_withdrawal};
-use crate::domain::book::statement::Statement;
+use crate::domain::approval::{State, check, check_withdrawal};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, ImportId, RequestId};
 use crate::domain::person::{Person, TokenSubject};
+use crate::domain::programme::decide::statement::Statement;
 use crate::domain::refusal::Refusal;
 use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::{Micros, Now};

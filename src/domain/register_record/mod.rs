@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Date;
-use super::book::statement::Statement;
 use super::event::{Body, Hash, Seq};
 use super::ids::{Actor, ApprovalId, ImportId, RequestId};
 use super::offer::named;
 use super::person::TokenSubject;
 use super::time::Micros;
+use crate::domain::programme::decide::statement::Statement;
 
 named! {
     /// What a file is.

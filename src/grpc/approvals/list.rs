@@ -1,7 +1,7 @@
 //! `ListApprovals`: which approvals, in which order.
 
 use crate::app::{App, ApprovalField, Page, Result, StoredApproval, WhichApprovals};
-use crate::domain::book::approval;
+use crate::domain::approval;
 use crate::grpc::call::Call;
 use crate::grpc::convert;
 use crate::grpc::fields::{Fields, page_size, token};

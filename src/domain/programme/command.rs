@@ -1,0 +1,477 @@
+//! The commands of a book, and what comes out.
+
+pub use super::context::Context;
+pub use super::decision::Decided;
+use crate::domain::Date;
+use crate::domain::award::claim::{IssuerKey, NewClaim};
+use crate::domain::award::{LeaderKind, Reference, Support};
+use crate::domain::event::ReleasedAward;
+use crate::domain::event::Seq;
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, Urn};
+use crate::domain::ledger::Amount;
+use crate::domain::money::HalfDays;
+use crate::domain::offer::{Acceptor, DeclineReason, Milestone, Outcome, Party};
+pub use crate::domain::programme::decide::dates::Warning;
+use crate::domain::programme::decide::erasure::ErasureReason;
+use crate::domain::programme::decide::funds::FundChange;
+use crate::domain::programme::decide::identify::Identified;
+use crate::domain::programme::decide::referrals::ReferralCommand;
+use crate::domain::refusal::Refusal;
+use crate::domain::region::Region;
+use crate::domain::role::Action;
+use crate::domain::school::HandPlacement;
+use crate::domain::terms::StrandId;
+
+/// The offer a command is about, and the version the caller saw, if it says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The offer.
+    pub offer: OfferId,
+    /// The etag the caller saw.
+    pub etag: Option<String>,
+}
+
+/// The award a command is about, and the version the caller saw, if it says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwardTarget {
+    /// The award.
+    pub award: AwardId,
+    /// The etag the caller saw.
+    pub etag: Option<String>,
+}
+
+/// Who made out the invoice that a refund takes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundIssuer {
+    /// By name.
+    Named(String),
+    /// As the record compares it.
+    Key(IssuerKey),
+}
+
+/// One award to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAward {
+    /// What the strand asks for.
+    pub support: Support,
+    /// How much, more than nothing.
+    pub amount: Amount,
+    /// The text that goes with it: an organisation, a reason. Not empty.
+    pub text: String,
+}
+
+/// A change asked of a book. Its fields are valid by themselves; whether it is allowed is decided against the facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Make offers to whoever is eligible and has none.
+    Identify,
+    /// Record a contact on each of these offers, all or none.
+    Contact {
+        /// Which, with the school where the contact is with a school of a trust's offer.
+        offers: Vec<(Target, Option<Urn>)>,
+        /// With whom.
+        party: Party,
+        /// The day it happened.
+        on: Date,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Take a mistaken contact back.
+    Correct {
+        /// Which offer.
+        offer: Target,
+        /// The contact's number.
+        contact: Seq,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Accept.
+    Accept {
+        /// Which offer.
+        offer: Target,
+        /// Who accepts.
+        by: Acceptor,
+        /// The day it happened.
+        on: Date,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Correct the day of the acceptance or of the start.
+    CorrectDate {
+        /// Which offer.
+        offer: Target,
+        /// Which of the two.
+        milestone: Milestone,
+        /// The day it was.
+        on: Date,
+        /// Why.
+        reason: String,
+    },
+    /// Decline.
+    Decline {
+        /// Which offer.
+        offer: Target,
+        /// Why.
+        reason: DeclineReason,
+        /// The day it happened.
+        on: Date,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Start delivery.
+    Start {
+        /// Which offer.
+        offer: Target,
+        /// The day it happened.
+        on: Date,
+    },
+    /// Close.
+    Close {
+        /// Which offer.
+        offer: Target,
+        /// How it ends.
+        outcome: Outcome,
+        /// The day it happened.
+        on: Date,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Ask to reopen: opens an approval.
+    Reopen {
+        /// Which offer.
+        offer: Target,
+        /// Why.
+        reason: String,
+    },
+    /// Approve as the second person, which carries the call out.
+    GiveApproval {
+        /// Which approval.
+        approval: ApprovalId,
+        /// What giving it takes: it says so itself, from when it was opened.
+        action: Action,
+    },
+    /// Deny as the second person: nothing is carried out.
+    DenyApproval {
+        /// Which approval.
+        approval: ApprovalId,
+        /// What denying it takes: the same as giving it.
+        action: Action,
+        /// Why.
+        reason: String,
+    },
+    /// Take an approval back, as whoever asked.
+    WithdrawApproval {
+        /// Which.
+        approval: ApprovalId,
+        /// The permission that asking for it takes.
+        action: Action,
+    },
+    /// Assign to somebody, or to nobody.
+    Assign {
+        /// Which offer.
+        offer: Target,
+        /// To whom.
+        to: Option<Actor>,
+    },
+    /// Add a note.
+    Note {
+        /// Which offer.
+        offer: Target,
+        /// The note.
+        text: String,
+    },
+    /// Move to another region.
+    ChangeRegion {
+        /// Which offer.
+        offer: Target,
+        /// To where.
+        to: Region,
+    },
+    /// Place a school by hand.
+    Place {
+        /// Which school.
+        urn: Urn,
+        /// How.
+        placement: HandPlacement,
+        /// Why.
+        reason: String,
+    },
+    /// Ask for the entry position of a school to be decided: opens an approval.
+    DecideEntry {
+        /// Which school.
+        urn: Urn,
+        /// Whether it is met.
+        met: bool,
+        /// The evidence seen.
+        reason: String,
+    },
+    /// Erase the free text of an event.
+    EraseText {
+        /// The event.
+        event: Seq,
+        /// Why.
+        reason: ErasureReason,
+    },
+    /// Make a fund, with nothing in it.
+    CreateFund {
+        /// The strand.
+        strand: StrandId,
+        /// The region; national when there is none.
+        region: Option<Region>,
+    },
+    /// Move money in, out of, or between funds.
+    ChangeFund {
+        /// How.
+        change: FundChange,
+        /// The etag the caller saw, of the first fund of the change.
+        etag: Option<String>,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Make awards under an offer, all or none.
+    Award {
+        /// Which offer.
+        offer: Target,
+        /// The awards, at least one.
+        awards: Vec<NewAward>,
+        /// The day; see [`crate::domain::programme::decide::awards`] for what stands in for one not given.
+        on: Option<Date>,
+    },
+    /// Book days of an award.
+    Book {
+        /// Which award.
+        award: AwardTarget,
+        /// How much, more than nothing.
+        half_days: HalfDays,
+        /// For when.
+        on: Date,
+        /// Who comes; the award's leader when not said.
+        leader: Option<Actor>,
+        /// Whether that is a national leader or an equivalent; as the award says of its own leader when not said.
+        leader_kind: Option<LeaderKind>,
+    },
+    /// Cancel a booking.
+    CancelBooking {
+        /// Which award.
+        award: AwardTarget,
+        /// The booking's number.
+        booking: Seq,
+    },
+    /// Draw on an award.
+    Draw {
+        /// Which award.
+        award: AwardTarget,
+        /// How much, more than nothing; all of the booking when not said.
+        amount: Option<Amount>,
+        /// The day.
+        on: Date,
+        /// The booking delivered.
+        booking: Option<Seq>,
+        /// The invoice it pays.
+        invoice: Option<NewClaim>,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Give back what is committed.
+    Release {
+        /// Which award.
+        award: AwardTarget,
+        /// How much, more than nothing; all that is committed when not said.
+        amount: Option<Amount>,
+        /// The day.
+        on: Date,
+        /// Free text.
+        text: Option<String>,
+    },
+    /// Take back what was drawn.
+    Refund {
+        /// Which award.
+        award: AwardTarget,
+        /// How much, more than nothing.
+        amount: Amount,
+        /// The day.
+        on: Date,
+        /// The invoice refunded.
+        invoice: Option<Reference>,
+        /// Who made it out, where the award paid several of that reference.
+        issuer: Option<RefundIssuer>,
+        /// Why.
+        reason: String,
+    },
+    /// Undo a mistaken draw, release or refund.
+    Undo {
+        /// Which award.
+        award: AwardTarget,
+        /// The event of the mistake.
+        movement: Seq,
+        /// Why.
+        reason: String,
+    },
+    /// Raise a referral, discuss, decide or withdraw it.
+    Refer(ReferralCommand),
+}
+
+impl Command {
+    /// The permission it needs.
+    #[must_use]
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::Identify
+            | Self::Contact { .. }
+            | Self::Correct { .. }
+            | Self::Accept { .. }
+            | Self::CorrectDate { .. }
+            | Self::Decline { .. }
+            | Self::Start { .. }
+            | Self::Close { .. }
+            | Self::Assign { .. }
+            | Self::Note { .. } => Action::WorkOffers,
+            Self::Reopen { .. } => Action::Reopen,
+            Self::GiveApproval { action, .. }
+            | Self::DenyApproval { action, .. }
+            | Self::WithdrawApproval { action, .. } => *action,
+            Self::ChangeRegion { .. } => Action::ChangeRegion,
+            Self::Place { .. } => Action::Place,
+            Self::DecideEntry { .. } => Action::AskEntry,
+            Self::EraseText { .. } => Action::EraseText,
+            Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
+            Self::Award { .. } | Self::Release { .. } => Action::Award,
+            Self::Book { .. } | Self::CancelBooking { .. } => Action::Deliver,
+            // What an invoice claims is finance's to pay, in days too.
+            Self::Draw { amount: Some(Amount::Pence(_)), .. }
+            | Self::Draw { invoice: Some(_), .. }
+            | Self::Refund { .. }
+            | Self::Undo { .. } => Action::PayClaims,
+            Self::Draw { .. } => Action::Deliver,
+            Self::Refer(command) => command.action(),
+        }
+    }
+
+    /// The offers it names.
+    #[must_use]
+    pub fn offers(&self) -> Vec<OfferId> {
+        match self {
+            Self::Contact { offers, .. } => offers.iter().map(|(target, _)| target.offer).collect(),
+            Self::Correct { offer, .. }
+            | Self::Accept { offer, .. }
+            | Self::CorrectDate { offer, .. }
+            | Self::Decline { offer, .. }
+            | Self::Start { offer, .. }
+            | Self::Close { offer, .. }
+            | Self::Reopen { offer, .. }
+            | Self::Assign { offer, .. }
+            | Self::Note { offer, .. }
+            | Self::ChangeRegion { offer, .. }
+            | Self::Award { offer, .. } => vec![offer.offer],
+            Self::Identify
+            | Self::GiveApproval { .. }
+            | Self::DenyApproval { .. }
+            | Self::WithdrawApproval { .. }
+            | Self::Place { .. }
+            | Self::DecideEntry { .. }
+            | Self::EraseText { .. }
+            | Self::CreateFund { .. }
+            | Self::ChangeFund { .. }
+            | Self::Book { .. }
+            | Self::CancelBooking { .. }
+            | Self::Draw { .. }
+            | Self::Release { .. }
+            | Self::Refund { .. }
+            | Self::Undo { .. }
+            | Self::Refer(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it looks at the register and the monthly files.
+    #[must_use]
+    pub const fn reads_files(&self) -> bool {
+        match self {
+            Self::Identify | Self::DecideEntry { .. } | Self::GiveApproval { action: Action::DecideEntry, .. } => true,
+            Self::Refer(command) => command.reads_files(),
+            _ => false,
+        }
+    }
+
+    /// The award it names, whose offer it concerns too.
+    #[must_use]
+    pub const fn award(&self) -> Option<AwardId> {
+        match self {
+            Self::Book { award, .. }
+            | Self::CancelBooking { award, .. }
+            | Self::Draw { award, .. }
+            | Self::Release { award, .. }
+            | Self::Refund { award, .. }
+            | Self::Undo { award, .. } => Some(award.award),
+            _ => None,
+        }
+    }
+}
+
+/// What a command changed, as the caller is told. Offers are shown as they are once its events are applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// These offers.
+    Offers(Vec<OfferId>),
+    /// What identifying did.
+    Identified(Identified),
+    /// This school was placed.
+    Placed {
+        /// Which.
+        urn: Urn,
+        /// Its name.
+        name: String,
+        /// How.
+        placement: HandPlacement,
+    },
+    /// This offer was closed, and these commitments given back with it.
+    Closed(OfferId, Vec<ReleasedAward>),
+    /// This approval was answered, and this changed by it.
+    Approved(ApprovalId, Approved),
+    /// These awards.
+    Awards(Vec<AwardId>),
+    /// These funds; of a virement the one it left first.
+    Funds(Vec<AccountId>),
+    /// This referral, and the offer that came of it.
+    Referral(ReferralId, Option<OfferId>),
+    /// The text of this event was erased.
+    Erased(Seq),
+    /// A second person has to approve: the caller is told by the refusal, after the approval has been recorded.
+    ApprovalOpened(Refusal),
+}
+
+/// What an approval changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approved {
+    /// An offer, reopened.
+    Offer(OfferId),
+    /// Funds; of a virement the one it left first.
+    Funds(Vec<AccountId>),
+    /// The entry position of this school.
+    Entry(Urn),
+    /// Nothing: it was denied.
+    Nothing,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The scheme does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Something it names is not there.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// The caller saw an older version.
+    #[error("{subject} has changed: etag {given} was given, {current} is current")]
+    Stale {
+        /// Of what.
+        subject: String,
+        /// The etag given.
+        given: String,
+        /// The etag now.
+        current: String,
+    },
+    /// Not reachable: the facts were loaded wrongly.
+    #[error("bug: {0}")]
+    Bug(&'static str),
+}

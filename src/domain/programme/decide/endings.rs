@@ -1,0 +1,67 @@
+//! How an offer goes on and ends: started, declined, closed, each on a day that keeps the order of dates.
+
+use super::dates;
+use crate::domain::Date;
+use crate::domain::event::Draft;
+use crate::domain::offer::{DeclineReason, Offer, Outcome};
+use crate::domain::programme::Facts;
+use crate::domain::programme::command::{Decided, Fault, Target};
+use crate::domain::refusal::Refusal;
+use crate::domain::time::Now;
+
+impl Facts {
+    /// Starts delivery.
+    ///
+    /// # Errors
+    /// Those of [`Offer::start`]; [`Reason::DateOrder`](crate::domain::refusal::Reason::DateOrder) before the acceptance.
+    pub(in crate::domain::programme) fn start(&self, offer: &Target, on: Date, now: Now) -> Result<Decided, Fault> {
+        let decide =
+            |it: &Offer| joined(it.start(self.awards_of(it.id), on), self.in_order(it, on, dates::accepted(it)));
+        self.dated(offer, on, None, now, decide)
+    }
+
+    /// Ends an offer that is declined, and gives back what its awards promise.
+    ///
+    /// # Errors
+    /// Those of [`Offer::decline`] and [`Facts::closing`].
+    pub(in crate::domain::programme) fn decline(
+        &self,
+        offer: &Target,
+        reason: DeclineReason,
+        (on, text): (Date, Option<&String>),
+        now: Now,
+    ) -> Result<Decided, Fault> {
+        let decide = |it: &Offer| {
+            let order = self.in_order(it, on, self.before_closing(it).chain(dates::last_contact(it)));
+            joined(it.decline(reason, self.awards_of(it.id), on), order)
+        };
+        self.closing(offer, on, self.dated(offer, on, text, now, decide))
+    }
+
+    /// Ends an offer, and gives back what its awards promise.
+    ///
+    /// # Errors
+    /// Those of [`Offer::close`] and [`Facts::closing`].
+    pub(in crate::domain::programme) fn close(
+        &self,
+        offer: &Target,
+        outcome: Outcome,
+        (on, text): (Date, Option<&String>),
+        now: Now,
+    ) -> Result<Decided, Fault> {
+        let ends = self.programme.scheme.year().to;
+        let decide = |it: &Offer| {
+            let declined = dates::last_contact(it).filter(|_| outcome == Outcome::Declined);
+            let order = self.in_order(it, on, self.before_closing(it).chain(declined));
+            joined(it.close(outcome, self.awards_of(it.id), on, ends), order)
+        };
+        self.closing(offer, on, self.dated(offer, on, text, now, decide))
+    }
+}
+
+/// A decision that one more limit may stand against.
+fn joined(decision: Result<Draft, Refusal>, more: Option<Refusal>) -> Result<Draft, Refusal> {
+    let refused = decision.as_ref().err().cloned();
+    Refusal::none_of(refused.into_iter().chain(more))?;
+    decision
+}

@@ -1,0 +1,95 @@
+//! Erasing the free text of an event: an event of its own, since the record cannot otherwise tell a text that was erased
+//! from one that somebody took away.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Date;
+use crate::domain::event::{Draft, EventBody, Seq};
+use crate::domain::ids::OfferId;
+use crate::domain::offer::named;
+use crate::domain::programme::Facts;
+use crate::domain::programme::command::{Answer, Decided, Fault};
+use crate::domain::refusal::{Limit, Reason, Refusal};
+
+named! {
+    /// Why a text is erased: a reason code of the event. There is no free text beside it, which could repeat what is erased.
+    ErasureReason {
+        /// It names a person, or tells of one.
+        PersonalData = "personal_data",
+        /// It was written by mistake.
+        Mistake = "mistake",
+        /// It was kept for as long as it may be.
+        RetentionEnded = "retention_ended",
+    }
+}
+
+/// What is known of the text of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventText {
+    /// The offer that the event is about.
+    pub offer: Option<OfferId>,
+    /// Whether it was recorded with a text.
+    pub was_recorded: bool,
+    /// Whether the record says that it was erased.
+    pub is_erased: bool,
+}
+
+impl Facts {
+    /// Erases the text of an event.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] for an event that the programme does not have; [`Reason::NoText`]; [`Reason::TextErased`].
+    pub(in crate::domain::programme) fn erase_text(
+        &self,
+        event: Seq,
+        reason: ErasureReason,
+        today: Date,
+    ) -> Result<Decided, Fault> {
+        let text = self.texts.get(&event).ok_or_else(|| Fault::NotFound(format!("event {event}")))?;
+        let refused = |reason, message: String| {
+            let limit = Limit::plain("text", format!("event {event}"), "nothing to do: there is no text to erase");
+            Err(Refusal::of(reason, message, limit).into())
+        };
+        if !text.was_recorded {
+            return refused(Reason::NoText, format!("event {event} was recorded without a text"));
+        }
+        if text.is_erased {
+            return refused(Reason::TextErased, format!("the text of event {event} has been erased"));
+        }
+        let draft = Draft::of_book(today, EventBody::TextErased { event });
+        let draft = Draft { offer: text.offer, reason_code: Some(reason.name()), ..draft };
+        Ok(Decided::new(vec![draft], Answer::Erased(event)))
+    }
+
+    /// Notes that a text was erased, so that the next command of the group does not erase it again.
+    pub(in crate::domain::programme) fn note_erased(&mut self, event: Seq) {
+        self.texts.entry(event).and_modify(|it| it.is_erased = true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::programme::tests::script::{Book, day};
+
+    #[test]
+    fn a_text_is_erased_once_and_only_where_there_is_one() {
+        let mut facts = Book::empty().facts;
+        let known = |was_recorded, is_erased| EventText { offer: None, was_recorded, is_erased };
+        facts.texts = [(Seq(2), known(true, false)), (Seq(3), known(false, false)), (Seq(4), known(true, true))].into();
+        let today = day("2022-01-05");
+        let refused = |seq| match facts.erase_text(Seq(seq), ErasureReason::Mistake, today) {
+            Err(Fault::Refused(refusal)) => Some(refusal.reason),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(3), Some(Reason::NoText));
+        assert_eq!(refused(4), Some(Reason::TextErased));
+        let unknown = facts.erase_text(Seq(9), ErasureReason::Mistake, today);
+        assert_eq!(unknown, Err(Fault::NotFound("event 9".to_owned())));
+        let erased = facts.erase_text(Seq(2), ErasureReason::PersonalData, today).unwrap();
+        let draft = &erased.drafts[0];
+        assert_eq!((&draft.body, draft.reason_code), (&EventBody::TextErased { event: Seq(2) }, Some("personal_data")));
+        facts.note_erased(Seq(2));
+        assert!(matches!(facts.erase_text(Seq(2), ErasureReason::Mistake, today), Err(Fault::Refused(_))));
+    }
+}
