@@ -4,20 +4,15 @@
 //! command to the one [`writer`] of its book, or lands reference data ([`imports`]). No rule of the scheme is here, and
 //! nothing here knows the wire.
 
-mod approvals;
-mod awards;
 pub mod clock;
 pub mod eligibility;
 mod error;
-mod finance;
-mod funds;
 pub mod imports;
-mod measures;
 mod offers;
-mod referrals;
+mod programme_lookup;
+pub mod queries;
 pub mod register;
 mod retry;
-mod routes;
 mod rules;
 pub mod terms;
 #[cfg(test)]
@@ -25,6 +20,7 @@ mod testing;
 pub mod verify;
 pub mod watch;
 pub mod writer;
+mod writer_metrics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +36,8 @@ use crate::store::requests::Stored;
 use crate::store::{self, ReadTx, Store, StoreError, WriteTx, programmes, requests};
 use clock::Clock;
 use offers::OfferReader;
+use programme_lookup::Routes;
 use retry::retried;
-use routes::Routes;
 use terms::TermsCache;
 use watch::Wakes;
 use writer::Writer;
@@ -61,14 +57,14 @@ pub use crate::store::offers::{
 };
 pub use crate::store::programmes::LoadedTerms;
 pub use crate::store::referrals::{Field as ReferralField, Filter as ReferralFilter};
-pub use approvals::Which as WhichApprovals;
-pub use awards::ToldAward;
 pub use error::{AppError, Violation};
-pub use funds::{AskedPosition, Fund, FundField, FundKey, Position};
 pub use imports::{Denial, Withdrawal};
-pub use measures::Measures;
 pub use offers::{OfferInFull, OffersAtOnce};
-pub use referrals::ReferralInFull;
+pub use queries::approvals::Which as WhichApprovals;
+pub use queries::awards::ToldAward;
+pub use queries::funds::{AskedPosition, Fund, FundField, FundKey, Position};
+pub use queries::referrals::ReferralInFull;
+pub use writer_metrics::Measures;
 
 /// How long the database may take to give a sign of life.
 const READY: Duration = Duration::from_secs(5);

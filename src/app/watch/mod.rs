@@ -11,7 +11,7 @@
 //! Nothing is buffered for who does not take it.
 
 mod feed;
-mod places;
+mod slots;
 mod steps;
 mod tail;
 #[cfg(test)]
@@ -35,8 +35,8 @@ use crate::domain::role::{Action, Caller};
 use crate::store::events::Recorded;
 use crate::store::programmes;
 use feed::Feed;
-pub use places::Place;
-use places::Places;
+pub use slots::Place;
+use slots::Places;
 use steps::Step;
 pub use steps::{Position, Scope};
 pub(super) use tail::Wakes;

@@ -13,15 +13,15 @@
 //! Nothing waits on a timer: an idle book commits one command at once, a busy one a group per commit. Nothing is ever
 //! read from a cache that another process could have changed.
 
-mod answers;
-mod asked;
-mod facts;
-mod group;
-mod hint_sender;
-mod lane;
-mod register_facts;
+mod batch;
+mod load_register;
+mod load_state;
+mod notifier;
+mod required_state;
+mod stored_answers;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,12 +31,12 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::clock::Clock;
-use super::measures::{Measures, Measuring};
 use super::retry::retried;
 use super::rules::AdoptedBy;
 use super::terms::Loaded;
 use super::terms::TermsCache;
 use super::watch::Wakes;
+use super::writer_metrics::{Measures, Measuring};
 use super::{AppError, Result};
 use crate::domain::award::Award;
 use crate::domain::event::{Hash, Seq};
@@ -54,7 +54,7 @@ use crate::domain::time::Now;
 use crate::store::approvals::StoredApproval;
 use crate::store::programmes::Head;
 use crate::store::{self, Store, WriteTx};
-use hint_sender::HintSender;
+use notifier::HintSender;
 
 /// Commands that may wait for one book. A caller past it is told at once, and can retry; at some hundred commands a
 /// commit it is a few seconds of work.
@@ -174,7 +174,7 @@ pub struct Writer {
 /// Begins the record of a programme that was just made: with the rules it goes by. The caller commits.
 pub(super) async fn begin_record(tx: &WriteTx, loaded: &Loaded, by: &AdoptedBy, now: Now) -> Result<()> {
     let programme = loaded.terms.programme();
-    let (mut facts, mut pen) = (loaded.facts(true), group::Pen::new(programme, Head::new(programme)));
+    let (mut facts, mut pen) = (loaded.facts(true), batch::Pen::new(programme, Head::new(programme)));
     pen.adopt_rules(&mut facts, by, (Some(loaded.sha256), now))?;
     Ok(pen.write(tx, &facts, &HashSet::new(), (&[], now.at)).await?)
 }
@@ -227,14 +227,14 @@ impl Writer {
         let request = RequestId(uuid::Uuid::nil());
         let commands = [(request, command)];
         let asked = (&commands[..], &[][..]);
-        let known = facts::load(&snapshot, &shared.terms, programme, &head, asked, (&[], &shared.clock)).await?;
+        let known = load_state::load(&snapshot, &shared.terms, programme, &head, asked, (&[], &shared.clock)).await?;
         let (mut facts, now) = (known.facts, known.now);
         facts.rules = facts.rules.max(RulesVersion::CURRENT);
-        let mut pen = group::Pen::new(programme, head);
+        let mut pen = batch::Pen::new(programme, head);
         pen.decide(
             &mut facts,
             command,
-            group::Who { actor: &caller.actor, subject: caller.subject, reach, request },
+            batch::Who { actor: &caller.actor, subject: caller.subject, reach, request },
             now,
         )
     }
@@ -243,9 +243,9 @@ impl Writer {
     pub(super) async fn adopt_rules(&self, programme: &Programme) -> Result<bool> {
         let shared = &self.shared;
         let written = retried(|| async {
-            let locked = group::lock(shared, shared.store.turn().await?, programme).await?;
+            let locked = batch::lock(shared, shared.store.turn().await?, programme).await?;
             if locked.has_older_rules() {
-                group::write(shared, locked, programme, &[]).await.map(Some)
+                batch::write(shared, locked, programme, &[]).await.map(Some)
             } else {
                 locked.release().await.map(|()| None)
             }
@@ -269,7 +269,7 @@ impl Writer {
 
     fn lane(&self, programme: Programme) -> mpsc::Sender<Job> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = |programme: &Programme| lane::start(Arc::clone(&self.shared), programme.clone());
+        let start = |programme: &Programme| worker::start(Arc::clone(&self.shared), programme.clone());
         lanes.entry(programme.clone()).or_insert_with(|| start(&programme)).clone()
     }
 }

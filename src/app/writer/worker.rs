@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use super::group::{self, Locked, Verdict, write};
+use super::batch::{self, Locked, Verdict, write};
 use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
 use crate::app::retry::{one_try, retried};
 use crate::domain::ids::Programme;
@@ -43,7 +43,7 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
         // Its turn and its lock first, then what has come meanwhile: the longer the wait, the larger the group. A book
         // that cannot be locked now is tried again with the group that waits for it.
         let locked = match shared.store.turn().await {
-            Ok(turn) => (one_try(group::lock(&shared, turn, &programme)).await)
+            Ok(turn) => (one_try(batch::lock(&shared, turn, &programme)).await)
                 .inspect_err(|error| tracing::warn!(%programme, %error, "a book cannot be locked yet"))
                 .ok(),
             Err(_) => None,
@@ -193,7 +193,7 @@ async fn persist(
         let (group, state) = &mut *at_hand;
         let locked = match state.locked.take() {
             Some(locked) => locked,
-            None => group::lock(shared, shared.store.turn().await?, programme).await?,
+            None => batch::lock(shared, shared.store.turn().await?, programme).await?,
         };
         if !state.begun {
             drop_gone_and_late(group);

@@ -1,7 +1,7 @@
 //! What finance proves, through a running server.
 
-use super::verify::{Expected, Report, verify};
-use super::{App, AppError, Result, authorise};
+use crate::app::verify::{Expected, Report, verify};
+use crate::app::{App, AppError, Result, authorise};
 use crate::domain::ids::RecordName;
 use crate::domain::role::{Action, Caller};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::asked::Asked;
-use super::facts::{Unloadable, read_after, sort};
+use super::load_state::{Unloadable, read_after, sort};
+use super::required_state::Asked;
 use crate::app::eligibility;
 use crate::domain::Date;
 use crate::domain::approval::Approval;

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::time::Instant;
 
-use super::answers::{Answers, judge};
-use super::facts::{Known, Unloadable};
-use super::{Job, Shared, Submission, Told, facts};
+use super::load_state::{Known, Unloadable};
+use super::stored_answers::{Answers, judge};
+use super::{Job, Shared, Submission, Told, load_state};
 use crate::app::clock::new_id;
 use crate::app::rules::AdoptedBy;
 use crate::app::{AppError, Result, again};
@@ -164,7 +164,7 @@ async fn know(
     let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
     if !reads_files(&of) {
-        return facts::load(tx, &shared.terms, programme, head, (&commands(&of), &[]), (&requests, &shared.clock))
+        return load_state::load(tx, &shared.terms, programme, head, (&commands(&of), &[]), (&requests, &shared.clock))
             .await;
     }
     let answers = store::command_batch::answered(tx, &requests).await?;
@@ -178,7 +178,7 @@ async fn know(
         tx.plan_anew().await?;
     }
     let (left, before) = (commands(&left), commands(&before));
-    let known = facts::load(tx, &shared.terms, programme, head, (&left, &before), (&[], &shared.clock)).await?;
+    let known = load_state::load(tx, &shared.terms, programme, head, (&left, &before), (&[], &shared.clock)).await?;
     tx.check_in_step().await?;
     Ok(Known { answers, ..known })
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::asked::Asked;
-use super::register_facts::{load_entries, load_referrals, load_responsible};
+use super::load_register::{load_entries, load_referrals, load_responsible};
+use super::required_state::Asked;
 use crate::app::clock::Clock;
 use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::retry::retried;
-use super::{App, AppError, Result, Violation, authorise};
+use crate::app::retry::retried;
+use crate::app::{App, AppError, Result, Violation, authorise};
 use crate::domain::Date;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Programme};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::group::{Pen, Verdict, Who};
+use super::batch::{Pen, Verdict, Who};
 use super::{Submission, Told};
 use crate::app::{AppError, again};
 use crate::domain::approval::asked_before;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::retry::retried;
-use super::{App, AppError, Result, authorise};
+use crate::app::retry::retried;
+use crate::app::{App, AppError, Result, authorise};
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AwardId, Programme};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{App, Result, authorise};
+use crate::app::{App, Result, authorise};
 use crate::domain::approval;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme};
@@ -51,7 +51,7 @@ impl App {
     /// and those the caller asked for.
     ///
     /// # Errors
-    /// [`super::AppError::Denied`].
+    /// [`crate::app::AppError::Denied`].
     pub async fn list_approvals(
         &self,
         caller: &Caller,
@@ -80,10 +80,10 @@ impl App {
     /// One approval; whoever gives it has it carried out by the book, or by the register, that it belongs to.
     ///
     /// # Errors
-    /// [`super::AppError::NotFound`]; [`super::AppError::Denied`].
+    /// [`crate::app::AppError::NotFound`]; [`crate::app::AppError::Denied`].
     pub async fn approval(&self, caller: &Caller, id: ApprovalId) -> Result<StoredApproval> {
         authorise(caller, Action::Read)?;
         let found = approvals::find(self.store(), &[id], &[], &[]).await?;
-        found.into_iter().next().ok_or_else(|| super::AppError::NotFound(format!("approval {id}")))
+        found.into_iter().next().ok_or_else(|| crate::app::AppError::NotFound(format!("approval {id}")))
     }
 }

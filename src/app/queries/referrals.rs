@@ -1,7 +1,7 @@
 //! Referrals: reads. What changes one is a command of its book.
 
-use super::retry::retried;
-use super::{App, AppError, Result, authorise, eligibility};
+use crate::app::retry::retried;
+use crate::app::{App, AppError, Result, authorise, eligibility};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, ReferralId};
 use crate::domain::referral::{Referral, State};
