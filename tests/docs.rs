@@ -8,7 +8,7 @@ use std::path::Path;
 
 use tsio::domain::offer::lifecycle::diagram;
 use tsio::domain::role::{Action, TABLE};
-use tsio::grpc::access;
+use tsio::grpc::auth::access;
 
 /// The diagram in the README is the table of the life of an offer. To change both: `TSIO_WRITE_DOCS=1 tests/run the_diagram`.
 #[test]
@@ -31,7 +31,7 @@ fn access_page() -> String {
         names.join(", ")
     };
     let mut page = String::from(
-        "# Who may do what\n\nGenerated from the tables that the program uses, `src/domain/role.rs` and `src/grpc/access.rs`: \
+        "# Who may do what\n\nGenerated from the tables that the program uses, `src/domain/role.rs` and `src/grpc/auth/access.rs`: \
          `TSIO_WRITE_DOCS=1 tests/run the_access_page`.\n\n\
          ## Roles\n\nA caller may take an action where one of their roles allows it, as far as that role reaches. What is \
          outside does not\nexist for them: NOT_FOUND. Whoever approves is not whoever asked, whatever their roles.\n\n\

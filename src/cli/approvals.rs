@@ -5,14 +5,14 @@ use serde::Serialize;
 
 use super::amounts::shown;
 use super::args::Sought;
-use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
-use super::funds::render::FundView;
-use super::import::render::{AffectedView, ImportView, affected_text};
 use super::names::{instant, name, some_number, some_text};
-use super::offers::render::OfferView;
-use super::out::{Column, View, cell, facts, table};
-use super::schools::render::DecisionView;
+use super::output::{Column, View, cell, facts, table};
+use super::session::{PAGE, Session, every_page};
+use crate::cli::view::funds::FundView;
+use crate::cli::view::imports::{AffectedView, ImportView, affected_text};
+use crate::cli::view::offers::OfferView;
+use crate::cli::view::schools::DecisionView;
 use crate::proto::{
     Approval, DenyApprovalRequest, EntryPosition, EntryStatement, FundStatement, GiveApprovalRequest,
     GiveApprovalResponse, ListApprovalsRequest, WithdrawApprovalRequest,

@@ -19,7 +19,7 @@ use super::eligibility::EligibilityCommand;
 use super::funds::FundsCommand;
 use super::import::ImportCommand;
 use super::offers::OffersCommand;
-use super::out::Output;
+use super::output::Output;
 use super::record::RecordCommand;
 use super::referrals::ReferralsCommand;
 use super::schools::SchoolsCommand;

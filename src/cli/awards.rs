@@ -5,18 +5,17 @@
 
 mod args;
 mod bundle;
-pub(super) mod render;
 #[cfg(test)]
 mod tests;
 
 pub(super) use self::args::AwardsCommand;
 use self::args::{ChangeCommand, HowMuch, ListArgs, MakeCommand, Making};
-use self::render::{AwardView, ChangedAward};
 use super::args::PROGRAMME;
-use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
 use super::offers::warn;
-use super::out;
+use super::output;
+use super::session::{PAGE, Session, every_page};
+use crate::cli::view::awards::{AwardView, ChangedAward};
 use crate::proto::{
     Award, AwardState, BookDaysRequest, CancelBookingRequest, CheckAwardRequest, CreateAwardsRequest, DrawAwardRequest,
     GetAwardRequest, LeaderKind, ListAwardsRequest, NewAward, RefundAwardRequest, ReleaseAwardRequest,
@@ -87,7 +86,7 @@ async fn make_all(
     let (made, warnings, judged_at) = if making.check {
         let request = CheckAwardRequest { offer, awards, date, etag };
         let answer = session.awards().check_award(session.call(request)).await?.into_inner();
-        out::remark("checked only: nothing was written");
+        output::remark("checked only: nothing was written");
         (answer.awards, answer.warnings, Some(answer.judged_at_sequence))
     } else {
         let request_id = session.request_id();

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::errors::Failure;
-use super::out;
+use super::output;
 
 /// What a formula begins with, in ASCII and in full width, and what a spreadsheet skips before one.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
@@ -38,7 +38,7 @@ fn cell(value: Option<&Value>) -> String {
 
 fn text_cell(text: &str) -> String {
     let runs = text.trim_start_matches(' ').starts_with(FORMULA);
-    format!("{}{}", if runs { "'" } else { "" }, out::lines(text))
+    format!("{}{}", if runs { "'" } else { "" }, output::lines(text))
 }
 
 fn written(write: impl FnOnce(&mut ::csv::Writer<Vec<u8>>) -> ::csv::Result<()>) -> Result<String, Failure> {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::args::{DemoArgs, PROGRAMME};
 use super::errors::ErrorView;
 use super::names::name;
-use super::out;
+use super::output;
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::app::verify::verify;
@@ -65,7 +65,7 @@ pub async fn run(args: DemoArgs) -> ExitCode {
     match tell(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            out::remark(&format!("error: {error}"));
+            output::remark(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -397,9 +397,9 @@ fn url(path: &Path) -> String {
 }
 
 fn heading(text: &str) -> Told<()> {
-    Ok(out::text(&format!("\n{text}"))?)
+    Ok(output::text(&format!("\n{text}"))?)
 }
 
 fn say(text: &str) -> Told<()> {
-    Ok(out::text(&format!("  {text}"))?)
+    Ok(output::text(&format!("  {text}"))?)
 }

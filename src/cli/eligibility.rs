@@ -1,17 +1,16 @@
 //! `tsio eligibility`: counts, lists, one school or trust explained, and what changed between two months.
 
-mod render;
 #[cfg(test)]
 mod tests;
 
 use clap::Subcommand;
 use tonic::Code;
 
-use self::render::{ChangeView, ExplanationView, SchoolAnswer, SummaryView};
 use super::args::{PROGRAMME, date};
-use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
-use super::schools::render::DecisionView;
+use super::session::{PAGE, Session, every_page};
+use crate::cli::view::eligibility::{ChangeView, ExplanationView, SchoolAnswer, SummaryView};
+use crate::cli::view::schools::DecisionView;
 use crate::proto::explain_eligibility_request::Subject;
 use crate::proto::{
     DecideEntryRequest, EntryPosition, ExplainEligibilityRequest, ExplainEligibilityResponse,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::amounts::shown;
 use super::names::some_text;
-use super::out::{Column, table};
+use super::output::{Column, table};
 use crate::client::Failed;
 use crate::proto::{Limit, code_name};
 

@@ -1,18 +1,17 @@
 //! `tsio funds`: makes funds, moves money, and shows what there is and was.
 
 mod args;
-pub(super) mod render;
 #[cfg(test)]
 mod tests;
 
 use self::args::EntriesArgs;
 pub(super) use self::args::FundsCommand;
-use self::render::{ChangedFund, EntryView, FundView, MovedView, PositionView};
-use super::connect::{PAGE, Session, every_page};
 use super::csv;
 use super::errors::Failure;
 use super::offers::warn;
-use super::out;
+use super::output;
+use super::session::{PAGE, Session, every_page};
+use crate::cli::view::funds::{ChangedFund, EntryView, FundView, MovedView, PositionView};
 use crate::proto::{
     AllocateFundRequest, CreateFundRequest, Fund, FundEntry, GetFundPositionRequest, GetFundRequest,
     ListFundEntriesRequest, ListFundsRequest, MoveFundsRequest, StreamFundEntriesRequest, Warning, WithdrawFundRequest,
@@ -117,9 +116,9 @@ async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure
 async fn stream(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
     let request = StreamFundEntriesRequest { fund: args.fund, filter: args.filter };
     let mut answers = session.funds().stream_fund_entries(session.call(request)).await?.into_inner();
-    let mut wanted = out::part(&csv::header(&EntryView::COLUMNS)?)?;
+    let mut wanted = output::part(&csv::header(&EntryView::COLUMNS)?)?;
     while wanted && let Some(answer) = answers.message().await? {
-        wanted = out::part(&csv_rows(answer.entries)?)?;
+        wanted = output::part(&csv_rows(answer.entries)?)?;
     }
     Ok(())
 }

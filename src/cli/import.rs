@@ -3,7 +3,6 @@
 //! Several files are several imports: each stands for itself, in the order given, and one refused does not stop the
 //! rest. The as-at date is the caller's; no file's name or content is ever read for it.
 
-pub(super) mod render;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -12,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use self::render::{FileView, ImportDetail, ImportView, WithdrawnView};
 use super::args::{Sought, date};
-use super::connect::{PAGE, Session, every_page};
 use super::errors::{ErrorView, Failure};
-use super::out;
+use super::output;
+use super::session::{PAGE, Session, every_page};
+use crate::cli::view::imports::{FileView, ImportDetail, ImportView, WithdrawnView};
 use crate::proto::{GetImportRequest, ImportHeader, ImportOutcome, ListImportsRequest, WithdrawImportRequest};
 
 /// What is said of the files of one command.
@@ -156,7 +155,7 @@ fn report(session: &Session<'_>, mut done: Vec<(PathBuf, Result<ImportOutcome, F
         Err(failure) => {
             failed = true;
             let error = ErrorView::new(&failure, session.request_id_of(index).parse().ok());
-            out::remark(&format!("{}: {}", path.display(), error.text()));
+            output::remark(&format!("{}: {}", path.display(), error.text()));
             FileView::failed(path.display().to_string(), error)
         }
     });

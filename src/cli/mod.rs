@@ -9,7 +9,6 @@ mod amounts;
 mod approvals;
 mod args;
 mod awards;
-mod connect;
 mod csv;
 pub mod demo;
 mod eligibility;
@@ -18,11 +17,12 @@ mod funds;
 mod import;
 mod names;
 mod offers;
-mod out;
+mod output;
 mod record;
 mod referrals;
 mod schools;
 pub mod serve;
+mod session;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -30,6 +30,7 @@ mod tests;
 mod tests_server;
 mod trusts;
 pub mod verify;
+pub(in crate::cli) mod view;
 
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -39,10 +40,10 @@ use clap_complete::Shell;
 use uuid::Uuid;
 
 pub use self::args::{Cli, ClientCommand, Command, DemoArgs, Expected, Global, MigrateArgs, ServeArgs, VerifyArgs};
-use self::connect::Session;
 use self::errors::{ErrorView, Failure};
-pub use self::out::Output;
 use self::terms::TermsCommand;
+pub use output::Output;
+use session::Session;
 
 const REFUSED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -59,7 +60,7 @@ pub fn command() -> clap::Command {
 /// The exit code: 2 for wrong usage, 0 for help.
 pub fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
-        out::usage(&error);
+        output::usage(&error);
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE))
     })
 }
@@ -71,16 +72,16 @@ pub async fn run(command: ClientCommand, global: &Global) -> ExitCode {
     match &failure {
         Failure::Reported => return ExitCode::from(REFUSED),
         Failure::Usage(message) => {
-            out::remark(&format!("error: {message}"));
+            output::remark(&format!("error: {message}"));
             return ExitCode::from(WRONG_USAGE);
         }
         Failure::Refused(_) | Failure::Local(..) => {}
     }
     let error = ErrorView::new(&failure, used.get().copied());
-    out::remark(&error.text());
+    output::remark(&error.text());
     if global.output == Output::Json {
         // That stdout is gone has no one left to be told to.
-        out::document(&error.document()).unwrap_or_default();
+        output::document(&error.document()).unwrap_or_default();
     }
     ExitCode::from(REFUSED)
 }
@@ -90,7 +91,7 @@ pub async fn run(command: ClientCommand, global: &Global) -> ExitCode {
 pub fn completions(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "tsio", &mut script);
-    match out::text(&String::from_utf8_lossy(&script)) {
+    match output::text(&String::from_utf8_lossy(&script)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(REFUSED),
     }

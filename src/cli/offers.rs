@@ -6,7 +6,6 @@
 mod args;
 mod change;
 mod record;
-pub(super) mod render;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -15,9 +14,9 @@ pub(super) use self::args::OffersCommand;
 use self::args::{ContactArgs, ListArgs};
 pub(super) use self::change::warn;
 use self::record::{EventView, IdentifiedView};
-use self::render::{ChangedView, OfferView, ShownOffer};
-use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
+use super::session::{PAGE, Session, every_page};
+use crate::cli::view::offers::{ChangedView, OfferView, ShownOffer};
 use crate::proto::{
     BatchGetOffersRequest, ContactOffersRequest, ContactedOffer, GetOfferRequest, IdentifyOffersRequest,
     ListOfferEventsRequest, ListOffersRequest, OfferState,

@@ -4,9 +4,9 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::args::PROGRAMME;
-use super::connect::Session;
 use super::errors::Failure;
-use super::out::{View, facts};
+use super::output::{View, facts};
+use super::session::Session;
 use crate::proto::{EraseTextRequest, EraseTextResponse, ErasureReason};
 
 /// A command about the record.

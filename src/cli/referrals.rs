@@ -1,18 +1,16 @@
 //! `tsio referrals`: schools and trusts that come forward, or are put forward.
 
-mod render;
-
 use clap::{Args, Subcommand};
 
 use super::args::{PROGRAMME, Sought, date};
-use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
 use super::offers::warn;
+use super::session::{PAGE, Session, every_page};
+use crate::cli::view::referrals::{ChangedView, ReferralView, WholeView};
 use crate::proto::{
     DecideReferralRequest, DiscussionPartner, GetReferralRequest, ListReferralsRequest, RaiseReferralRequest,
     RecordDiscussionRequest, ReferralDecision, ReferralOrigin, ReferralState, WithdrawReferralRequest,
 };
-use render::{ChangedView, ReferralView, WholeView};
 
 /// A command about referrals.
 #[derive(Debug, Subcommand)]

@@ -1,13 +1,11 @@
 //! `tsio schools`: find schools, show one with its history, and place one that the register places nowhere.
 
-pub(super) mod render;
-
 use clap::Subcommand;
 
-use self::render::{PlacedView, SchoolDetail, SchoolView};
 use super::args::PROGRAMME;
-use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
+use super::session::{PAGE, Session, every_page};
+use crate::cli::view::schools::{PlacedView, SchoolDetail, SchoolView};
 use crate::proto::{GetSchoolRequest, ListSchoolsRequest, PlaceSchoolRequest, Placement};
 
 /// A command about schools.

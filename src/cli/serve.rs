@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ConfigCommand, MigrateArgs, ServeArgs};
-use super::out;
+use super::output;
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::config::{Config, Given};
@@ -63,7 +63,7 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     let listen = listener.local_addr()?;
     match config.setup.access {
         Access::Development => {
-            out::remark("DEVELOPMENT MODE: callers name themselves and nobody checks; on loopback only");
+            output::remark("DEVELOPMENT MODE: callers name themselves and nobody checks; on loopback only");
             tracing::warn!(%listen, "serving in development mode, without authentication, on loopback");
         }
         Access::Guarded { .. } => tracing::info!(%listen, tls = config.setup.tls.is_some(), "serving"),
@@ -71,7 +71,7 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     if let Some(warning) = config.setup.access.warning() {
         tracing::warn!("{warning}");
     }
-    let ready = move || out::text(&format!("LISTENING {listen}"));
+    let ready = move || output::text(&format!("LISTENING {listen}"));
     let ending = crate::grpc::serve(app, listener, config.setup.clone(), ready, stop).await;
     // Closing brings SQLite's file up to date with its log; what still runs past the drain is not waited for.
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
@@ -115,10 +115,10 @@ pub fn config(command: &ConfigCommand) -> ExitCode {
                 }
             };
             if let Some(warning) = config.setup.access.warning() {
-                out::remark(&format!("warning: {warning}"));
+                output::remark(&format!("warning: {warning}"));
             }
             let tls = if config.setup.tls.is_some() { "TLS" } else { "no TLS" };
-            out::remark(&format!("{}: as it should be: {}, {tls}, {who}", path.display(), config.listen));
+            output::remark(&format!("{}: as it should be: {}, {tls}, {who}", path.display(), config.listen));
             ExitCode::SUCCESS
         }
         Err(mistakes) => failed(&mistakes.into()),
@@ -139,17 +139,17 @@ pub async fn migrate(args: MigrateArgs) -> ExitCode {
         Ok(upgraded) => {
             for it in &upgraded.expired {
                 let (approval, action, by) = (it.id, &it.action, &it.requested_by);
-                out::remark(&format!(
+                output::remark(&format!(
                     "approval {approval} ({action}, asked for by {by}) was open and has expired: ask again"
                 ));
             }
             for programme in upgraded.programmes {
-                out::remark(&format!("programme {programme} has adopted the rules of this version"));
+                output::remark(&format!("programme {programme} has adopted the rules of this version"));
             }
             if let Some(imports) = upgraded.imports.filter(|it| *it > 0) {
-                out::remark(&format!("the register's record has begun, and adopted {imports} imports"));
+                output::remark(&format!("the register's record has begun, and adopted {imports} imports"));
             }
-            out::remark("the schema is up to date");
+            output::remark("the schema is up to date");
             ExitCode::SUCCESS
         }
         Err(error) => failed(&error),
@@ -157,6 +157,6 @@ pub async fn migrate(args: MigrateArgs) -> ExitCode {
 }
 
 fn failed(error: &Failure) -> ExitCode {
-    out::remark(&format!("error: {error}"));
+    output::remark(&format!("error: {error}"));
     ExitCode::FAILURE
 }

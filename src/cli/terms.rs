@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::connect::Session;
 use super::errors::Failure;
 use super::import::file_name;
 use super::names::instant;
-use super::out::{self, Column, Output, View, facts, table};
+use super::output::{self, Column, Output, View, facts, table};
+use super::session::Session;
 use crate::domain;
 use crate::domain::text::{Lines, forbidden};
 use crate::proto::{Ground, ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms};
@@ -49,7 +49,7 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
         Ok(terms) if mistakes.is_empty() => {
             let rules = terms.rules().iter().map(|rule| rule.id.to_string()).collect();
             let programme = terms.programme().to_string();
-            Ok(out::answer(output, &CheckedView { file: name, programme, rules })?)
+            Ok(output::answer(output, &CheckedView { file: name, programme, rules })?)
         }
         parsed => {
             mistakes.extend(parsed.err().into_iter().flatten());

@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::connect::{PAGE, Session, every_page};
 use super::errors::Failure;
-use super::out::{Column, View, facts, table};
-use super::schools::render::SchoolView;
+use super::output::{Column, View, facts, table};
+use super::session::{PAGE, Session, every_page};
+use crate::cli::view::schools::SchoolView;
 use crate::proto::{GetTrustRequest, GetTrustResponse, ListTrustsRequest, Trust};
 
 /// A command about trusts.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::args::VerifyArgs;
-use super::out::{self, Column, Output, View, one_line, table};
+use super::output::{self, Column, Output, View, one_line, table};
 use crate::app::verify::{self, Report};
 use crate::store::db::schema::Version;
 use crate::store::{Store, Use};
@@ -15,11 +15,11 @@ pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
     match reports(&args).await {
         Ok(reports) => {
             let views: Vec<ReportView> = reports.iter().map(ReportView::from).collect();
-            let printed = out::answer(output, &views);
+            let printed = output::answer(output, &views);
             if printed.is_ok() && reports.iter().all(Report::is_sound) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            out::remark(&format!("error: {error}"));
+            output::remark(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -2,14 +2,16 @@
 //! or, in development, their own word.
 //!
 //! Nothing of the scheme is here: what a caller may do is the role table's ([`crate::domain::role`]), what each method
-//! asks for is the access table's ([`super::access`]).
+//! asks for is the access table's ([`access`]).
 
+pub mod access;
 mod certificates;
+mod development;
+mod jwks;
+mod jwt;
+mod jwt_rules;
 mod key_cache;
-mod keys;
-mod named;
-mod token_rules;
-mod tokens;
+pub(in crate::grpc) mod security_log;
 
 use std::sync::Arc;
 
@@ -19,16 +21,16 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 
 pub use certificates::Service;
-pub use keys::KeySource;
-pub use tokens::Tokens;
+pub use jwks::KeySource;
+pub use jwt::Tokens;
 
-use super::measured::Measured;
-use super::status::{error_info, with_details};
 use crate::app::clock::Clock;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
+use crate::grpc::message::status::{error_info, with_details};
+use crate::grpc::telemetry::internal_metrics::Measured;
 use certificates::Certificates;
-use tokens::Verifier;
+use jwt::Verifier;
 
 /// Who is let in.
 #[derive(Debug, Clone)]
@@ -156,10 +158,10 @@ impl Door {
     /// UNAUTHENTICATED, or UNAVAILABLE where a token cannot be checked, and why.
     pub(super) async fn who(&self, request: &Parts) -> Result<(LetIn, Proof), Unknown> {
         let Some(Proofs { verifier, certificates }) = &self.0 else {
-            let caller = named::caller(&request.headers)?;
+            let caller = development::caller(&request.headers)?;
             return Ok((LetIn { caller, until: None, ends: None }, Proof::Word));
         };
-        match (tokens::bearer(&request.headers)?, verifier) {
+        match (jwt::bearer(&request.headers)?, verifier) {
             (Some(token), Some(verifier)) => Ok((verifier.caller(token).await?, Proof::Token)),
             (Some(_), None) => Err(Unknown::new("TOKEN_REJECTED", "this server takes no tokens")),
             (None, _) => Ok((certificates.caller(&request.extensions)?, Proof::Certificate)),

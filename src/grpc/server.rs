@@ -21,28 +21,28 @@ use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity as Nothing, Stack};
 use tower::util::MapRequestLayer;
 
-use super::approvals::Approvals;
 use super::auth::{Access, Door};
-use super::awards::Awards;
-use super::connections::{self, ConnectionLimits, Registry};
-use super::eligibility::Eligibility;
-use super::finance::Finance;
-use super::funds::Funds;
-use super::gate::{Gate, GateLayer};
-use super::ledger;
-use super::metrics::Metrics;
-use super::offers::Offers;
-use super::record::Records;
-use super::referrals::Referrals;
-use super::register::Register;
-use super::scrape;
-use super::slow;
-use super::terms::Programmes;
-use super::torn;
-use super::upload::Uploads;
-use super::watch::{self, Watchers};
-use super::web::{self, Web};
 use crate::app::{App, AppError, Measures};
+use crate::grpc::service::approvals::Approvals;
+use crate::grpc::service::awards::Awards;
+use crate::grpc::service::eligibility::Eligibility;
+use crate::grpc::service::finance::Finance;
+use crate::grpc::service::funds::Funds;
+use crate::grpc::service::offers::Offers;
+use crate::grpc::service::record::Records;
+use crate::grpc::service::referrals::Referrals;
+use crate::grpc::service::register::Register;
+use crate::grpc::service::terms::Programmes;
+use crate::grpc::service::upload::Uploads;
+use crate::grpc::service::watch::{self, Watchers};
+use crate::grpc::telemetry::call_metrics::Metrics;
+use crate::grpc::telemetry::ledger_check_job;
+use crate::grpc::transport::admission::{Gate, GateLayer};
+use crate::grpc::transport::body_timeout;
+use crate::grpc::transport::cancelled_stream;
+use crate::grpc::transport::connections::{self, ConnectionLimits, Registry};
+use crate::grpc::transport::metrics_endpoint;
+use crate::grpc::transport::web::{self, Web};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::approval_service_server::ApprovalServiceServer;
 use crate::proto::award_service_server::AwardServiceServer;
@@ -157,7 +157,7 @@ pub async fn serve(
         (watchers.clone(), Arc::clone(&metrics)),
     ));
     if let Some(every) = every {
-        followers.spawn(ledger::follow(app.clone(), Arc::clone(&metrics.inside), every));
+        followers.spawn(ledger_check_job::follow(app.clone(), Arc::clone(&metrics.inside), every));
     }
     // These go on until the drain is over.
     let mut background = scraped_at(scraped, (&app, &watchers), metrics, &connections).await?;
@@ -206,7 +206,12 @@ async fn scraped_at(
         let cannot = |error| format!("cannot listen on {address} for metrics: {error}");
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         tracing::info!(listen = %listener.local_addr().map_err(cannot)?, "metrics");
-        scrapes.spawn(scrape::serve((app.clone(), watchers.clone()), metrics, listener, Arc::clone(connections)));
+        scrapes.spawn(metrics_endpoint::serve(
+            (app.clone(), watchers.clone()),
+            metrics,
+            listener,
+            Arc::clone(connections),
+        ));
     }
     Ok(scrapes)
 }
@@ -230,7 +235,7 @@ fn router(
         .build_v1()?;
     let register = Register { app: app.clone(), uploads: uploads.clone() };
     let eligibility = Eligibility { app: app.clone(), uploads: uploads.clone() };
-    let told: Told = MapRequestLayer::new(|request| torn::told(slow::in_time(request)));
+    let told: Told = MapRequestLayer::new(|request| cancelled_stream::told(body_timeout::in_time(request)));
     let mut builder = Server::builder();
     if let Some(Tls { certificate, key, client_ca }) = tls {
         let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).timeout(HANDSHAKE);

@@ -8,7 +8,7 @@ use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
     MethodDescriptorProto,
 };
-use tsio::grpc::access;
+use tsio::grpc::auth::access;
 use tsio::proto::FILE_DESCRIPTOR_SET;
 
 /// Numbers of fields of the descriptor itself, of which the path to a comment is made.

@@ -1,8 +1,8 @@
 //! Bundles as they are read, and the json of awards, key by key.
 
 use super::bundle::{credit, nle, nlg, npqel, parse};
-use super::render::{AwardView, ChangedAward};
-use crate::cli::out::View as _;
+use crate::cli::output::View as _;
+use crate::cli::view::awards::{AwardView, ChangedAward};
 use crate::proto::award::Support;
 use crate::proto::{
     Award, AwardState, Booking, BookingState, Invoice, LeaderKind, NewAward, NleSupport, NpqelSupport, Unit, Warning,

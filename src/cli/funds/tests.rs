@@ -7,13 +7,13 @@ use prost_types::Timestamp;
 use tonic::Code;
 
 use super::args::time;
-use super::render::{ChangedFund, EntryView, FundView, PositionView};
 use super::{EntriesArgs, csv, csv_rows, stream};
 use crate::cli::args::Cli;
-use crate::cli::connect::Session;
 use crate::cli::errors::Failure;
-use crate::cli::out::View as _;
+use crate::cli::output::View as _;
+use crate::cli::session::Session;
 use crate::cli::tests_server::{Fake, serve};
+use crate::cli::view::funds::{ChangedFund, EntryView, FundView, PositionView};
 use crate::proto::{FinancialYear, Fund, FundEntry, GetFundPositionResponse, Position, Unit};
 
 fn fund() -> Fund {

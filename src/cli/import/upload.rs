@@ -14,9 +14,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::oneshot;
 use tonic::{Response, Status, Streaming};
 
-use crate::cli::connect::Session;
 use crate::cli::errors::Failure;
-use crate::cli::out::one_line;
+use crate::cli::output::one_line;
+use crate::cli::session::Session;
 use crate::proto::{
     ImportHeader, ImportOfstedRequest, ImportOfstedResponse, ImportOutcome, ImportProgress, ImportRegisterRequest,
     ImportRegisterResponse, import_ofsted_request, import_ofsted_response, import_register_request,

@@ -1,10 +1,10 @@
 //! The commands that change one offer. Each takes the offer and an optional etag, and answers the offer after it.
 
 use super::args::ChangeCommand;
-use super::render::ChangedView;
-use crate::cli::connect::Session;
 use crate::cli::errors::Failure;
-use crate::cli::out;
+use crate::cli::output;
+use crate::cli::session::Session;
+use crate::cli::view::offers::ChangedView;
 use crate::proto::{
     AcceptOfferRequest, AssignOfferRequest, ChangeOfferRegionRequest, CloseOfferRequest, CorrectContactRequest,
     CorrectOfferDateRequest, DeclineOfferRequest, NoteOfferRequest, ReopenOfferRequest, StartOfferRequest, Warning,
@@ -19,7 +19,7 @@ pub(super) async fn run(command: ChangeCommand, session: &Session<'_>) -> Result
 
 /// Says on stderr what is worth knowing.
 pub(in crate::cli) fn warn(warnings: &[Warning]) {
-    warnings.iter().for_each(|warning| out::remark(&format!("warning: {} ({})", warning.message, warning.code)));
+    warnings.iter().for_each(|warning| output::remark(&format!("warning: {} ({})", warning.message, warning.code)));
 }
 
 async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<ChangedView, Failure> {

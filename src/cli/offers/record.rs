@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::render::WarningView;
 use crate::cli::names::{instant, some_text};
-use crate::cli::out::{Column, View, cell, counts, table};
+use crate::cli::output::{Column, View, cell, counts, table};
+use crate::cli::view::offers::WarningView;
 use crate::proto::{
     BlockedSchool, ClosedSchool, IdentifyOffersResponse, NotEligibleSchool, OfferEvent, UnplacedSchool,
 };

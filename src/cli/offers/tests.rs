@@ -181,7 +181,7 @@ fn an_event_carries_its_body_as_json() {
 
 #[test]
 fn a_list_for_people_lines_up() {
-    use crate::cli::out::View as _;
+    use crate::cli::output::View as _;
     let text = vec![OfferView::from(offer())].text();
     let wanted = "\
 OFFER KIND RECIPIENT NAME      REGION        STATE

@@ -5,10 +5,10 @@ use tonic::Status;
 
 use super::args::WatchArgs;
 use super::record::EventView;
-use super::render::OfferDetail;
-use crate::cli::connect::Session;
 use crate::cli::errors::Failure;
-use crate::cli::out::{self, Output};
+use crate::cli::output::{self, Output};
+use crate::cli::session::Session;
+use crate::cli::view::offers::OfferDetail;
 use crate::proto::watch_offers_request::Start;
 use crate::proto::watch_offers_response::Told;
 use crate::proto::{WatchOffersRequest, WatchOffersResponse};
@@ -52,7 +52,7 @@ impl WatchedView {
         let event = self.event.as_ref().map_or(self.kind, EventView::kind);
         let gone = self.gone.clone().unwrap_or_default();
         let offer = self.offer.as_ref().map_or(gone, OfferDetail::line);
-        out::one_line(format!("{sequence:>8}  {event:<18} {offer}").trim_end()).into_owned()
+        output::one_line(format!("{sequence:>8}  {event:<18} {offer}").trim_end()).into_owned()
     }
 }
 
@@ -60,13 +60,13 @@ pub(super) async fn run(args: WatchArgs, session: &Session<'_>) -> Result<(), Fa
     let start = args.resume.map(Start::ResumeToken).or(args.after.map(Start::AfterSequence));
     let states = args.states.into_iter().map(Into::into).collect();
     let request = WatchOffersRequest { programme: args.programme, regions: args.regions, states, start };
-    let going_on = |broken: &Status| out::remark(&format!("{}; going on", broken.message()));
+    let going_on = |broken: &Status| output::remark(&format!("{}; going on", broken.message()));
     let mut watch = session.client().watch(request).telling(going_on);
     loop {
         let message = watch.next().await?;
         let done = args.once && matches!(message.told, Some(Told::Checkpoint(_)));
         let line = WatchedView::from(message).line(session.output());
-        if !out::part(&format!("{line}\n"))? || done {
+        if !output::part(&format!("{line}\n"))? || done {
             return Ok(());
         }
     }

@@ -14,7 +14,7 @@ use super::{LetIn, Unknown};
 use crate::app::clock::Clock;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
-use crate::grpc::connections::Peer;
+use crate::grpc::transport::connections::Peer;
 
 /// A service that calls with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]

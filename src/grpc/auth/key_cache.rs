@@ -18,8 +18,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::keys::Key;
-use crate::grpc::measured::Measured;
+use super::jwks::Key;
+use crate::grpc::telemetry::internal_metrics::Measured;
 
 /// How often, how long and for how long. All but tests go by [`Times::USUAL`].
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use prometheus::Registry;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::grpc::measured::ScrapeLock;
+use crate::grpc::telemetry::internal_metrics::ScrapeLock;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than anything that is waited for takes.

@@ -1,0 +1,129 @@
+//! What each method asks of a caller's roles: any one of these actions. Which role may take which is
+//! [`crate::domain::role::TABLE`]; where, is decided with the thing itself.
+//!
+//! A method that is not here can be called by nobody, and a test says so before anybody tries.
+
+use crate::app::{AppError, Result};
+use crate::domain::role::{Action, Caller};
+use Action as A;
+
+/// Every method of the contract.
+#[rustfmt::skip]
+pub const TABLE: &[(&str, &[Action])] = &[
+    ("ApprovalService/ListApprovals",             &[A::Read]),
+    ("ApprovalService/GiveApproval",              &[A::Reopen, A::Import, A::ApproveMoney, A::DecideEntry]),
+    ("ApprovalService/DenyApproval",              &[A::Reopen, A::Import, A::ApproveMoney, A::DecideEntry]),
+    ("ApprovalService/WithdrawApproval",          &[A::Reopen, A::Import, A::KeepFunds, A::AskEntry]),
+    ("AwardService/CreateAwards",                 &[A::Award]),
+    ("AwardService/CheckAward",                   &[A::Award]),
+    ("AwardService/GetAward",                     &[A::Read]),
+    ("AwardService/ListAwards",                   &[A::Read]),
+    ("AwardService/BookDays",                     &[A::Deliver]),
+    ("AwardService/CancelBooking",                &[A::Deliver]),
+    ("AwardService/DrawAward",                    &[A::Deliver, A::PayClaims]),
+    ("AwardService/ReleaseAward",                 &[A::Award]),
+    ("AwardService/RefundAward",                  &[A::PayClaims]),
+    ("AwardService/UndoMovement",                 &[A::PayClaims]),
+    ("EligibilityService/ImportOfsted",           &[A::Import]),
+    ("EligibilityService/ExplainEligibility",     &[A::Read]),
+    ("EligibilityService/ListEligibility",        &[A::Read]),
+    ("EligibilityService/SummariseEligibility",   &[A::Read]),
+    ("EligibilityService/ListEligibilityChanges", &[A::Read]),
+    ("EligibilityService/DecideEntry",            &[A::AskEntry]),
+    ("FinanceService/VerifyLedger",               &[A::ReadLedger]),
+    ("FundService/CreateFund",                    &[A::KeepFunds]),
+    ("FundService/GetFund",                       &[A::Read]),
+    ("FundService/ListFunds",                     &[A::Read]),
+    ("FundService/AllocateFund",                  &[A::KeepFunds]),
+    ("FundService/WithdrawFund",                  &[A::KeepFunds]),
+    ("FundService/MoveFunds",                     &[A::KeepFunds]),
+    ("FundService/GetFundPosition",               &[A::Read]),
+    ("FundService/ListFundEntries",               &[A::ReadLedger]),
+    ("FundService/StreamFundEntries",             &[A::ReadLedger]),
+    ("OfferService/IdentifyOffers",               &[A::WorkOffers]),
+    ("OfferService/GetOffer",                     &[A::Read]),
+    ("OfferService/BatchGetOffers",               &[A::Read]),
+    ("OfferService/ListOffers",                   &[A::Read]),
+    ("OfferService/ContactOffers",                &[A::WorkOffers]),
+    ("OfferService/CorrectContact",               &[A::WorkOffers]),
+    ("OfferService/CorrectOfferDate",             &[A::WorkOffers]),
+    ("OfferService/AcceptOffer",                  &[A::WorkOffers]),
+    ("OfferService/DeclineOffer",                 &[A::WorkOffers]),
+    ("OfferService/StartOffer",                   &[A::WorkOffers]),
+    ("OfferService/CloseOffer",                   &[A::WorkOffers]),
+    ("OfferService/ReopenOffer",                  &[A::Reopen]),
+    ("OfferService/AssignOffer",                  &[A::WorkOffers]),
+    ("OfferService/NoteOffer",                    &[A::WorkOffers]),
+    ("OfferService/ChangeOfferRegion",            &[A::ChangeRegion]),
+    ("OfferService/ListOfferEvents",              &[A::Read]),
+    ("OfferService/WatchOffers",                  &[A::Read]),
+    ("RecordService/EraseText",                   &[A::EraseText]),
+    ("ReferralService/RaiseReferral",             &[A::RaiseReferral]),
+    ("ReferralService/RecordDiscussion",          &[A::RaiseReferral]),
+    ("ReferralService/DecideReferral",            &[A::DecideReferral]),
+    ("ReferralService/WithdrawReferral",          &[A::RaiseReferral]),
+    ("ReferralService/GetReferral",               &[A::Read]),
+    ("ReferralService/ListReferrals",             &[A::Read]),
+    ("RegisterService/ImportRegister",            &[A::Import]),
+    ("RegisterService/ListImports",               &[A::Read]),
+    ("RegisterService/GetImport",                 &[A::Read]),
+    ("RegisterService/WithdrawImport",            &[A::Import]),
+    ("RegisterService/ListSchools",               &[A::Read]),
+    ("RegisterService/GetSchool",                 &[A::Read]),
+    ("RegisterService/PlaceSchool",               &[A::Place]),
+    ("RegisterService/ListTrusts",                &[A::Read]),
+    ("RegisterService/GetTrust",                  &[A::Read]),
+    ("TermsService/ListTerms",                    &[A::Read]),
+    ("TermsService/LoadTerms",                    &[A::LoadTerms]),
+];
+
+/// Refuses a caller none of whose roles allows any of what a method is for.
+///
+/// # Errors
+/// [`AppError::Denied`]; [`AppError::Bug`] for a method that is not in the table.
+pub(in crate::grpc) fn check(rpc: &str, caller: &Caller) -> Result<()> {
+    let row = TABLE.iter().find(|(name, _)| *name == rpc);
+    let (_, actions) = row.ok_or_else(|| AppError::Bug(format!("{rpc} is not in the access table")))?;
+    match actions {
+        [] => Err(AppError::Bug(format!("{rpc} asks for nothing in the access table"))),
+        [first, ..] if !actions.iter().any(|action| caller.may(*action)) => Err(AppError::Denied(*first)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+
+    use super::*;
+    use crate::proto::FILE_DESCRIPTOR_SET;
+
+    #[test]
+    fn every_method_of_the_contract_is_in_the_table_and_no_other() {
+        let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+        let ours = set.file.iter().filter(|file| file.package() == "tsio.v1");
+        let methods: BTreeSet<String> = ours
+            .flat_map(|file| &file.service)
+            .flat_map(|service| service.method.iter().map(|it| format!("{}/{}", service.name(), it.name())))
+            .collect();
+        let named: BTreeSet<String> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(named, methods);
+        assert_eq!(named.len(), TABLE.len(), "each once");
+        assert!(TABLE.iter().all(|(_, actions)| !actions.is_empty()));
+    }
+
+    #[test]
+    fn an_unknown_method_is_open_to_nobody() {
+        let actor = "ann".parse().unwrap();
+        let all = Caller {
+            actor,
+            roles: crate::domain::role::Role::ALL.to_vec(),
+            regions: crate::domain::role::Regions::Every,
+            subject: None,
+        };
+        assert!(matches!(check("OfferService/Nothing", &all), Err(AppError::Bug(_))));
+        assert_eq!(check("OfferService/GetOffer", &all), Ok(()));
+    }
+}

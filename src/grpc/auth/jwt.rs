@@ -1,0 +1,252 @@
+//! Bearer tokens (JWT) of one issuer: signature, issuer, audience and times checked, then read as a caller.
+//!
+//! A token that was checked is remembered by its digest for a while, since checking costs more than most reads; what
+//! is remembered ends with the token.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Validation, decode, decode_header};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::jwks::{KeyFetcher, KeySource};
+use super::jwt_rules::{check_header, check_times};
+use super::key_cache::{FetchedKeys, KeyCache, NoKey, Times};
+use super::{KEYS_UNAVAILABLE, LetIn, Unknown, unprintable};
+use crate::app::clock::Clock;
+use crate::domain::person;
+use crate::domain::region::Region;
+use crate::domain::role::{Caller, Regions, Role};
+use crate::domain::time::Micros;
+use crate::grpc::telemetry::internal_metrics::Measured;
+
+/// How long a checked token is believed without another look at it.
+const BELIEVED: Duration = Duration::from_secs(300);
+/// Tokens remembered; past it they are forgotten, all of them, and checked anew.
+const REMEMBERED: usize = 10_000;
+/// Bytes of a token: one with a hundred groups in it is smaller.
+const LONGEST: usize = 8 * 1024;
+/// The region that stands for all of them.
+const EVERY_REGION: &str = "*";
+
+/// Whose tokens are taken, and what of them is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// `iss` must be this.
+    pub issuer: String,
+    /// `aud` must be this, or name it.
+    pub audience: String,
+    /// The issuer's keys.
+    pub keys: KeySource,
+    /// By how much clocks may differ.
+    pub leeway: Duration,
+    /// The claim with the caller's opaque id.
+    pub actor_claim: String,
+    /// The claim with the roles' names; names that are no role of ours are another program's.
+    pub roles_claim: String,
+    /// The claim with the regions' names, `*` for all; without it, none.
+    pub regions_claim: String,
+}
+
+/// Claims that people choose, share or change: an id from one may be another person tomorrow, or one person twice.
+const NOT_OPAQUE: [&str; 10] = [
+    "email",
+    "family_name",
+    "given_name",
+    "login",
+    "mail",
+    "name",
+    "nickname",
+    "preferred_username",
+    "unique_name",
+    "upn",
+];
+
+impl Tokens {
+    /// What is worth knowing of these settings, though they can be served with.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let claim = &self.actor_claim;
+        // A claim of a namespace is named by a URL: its last part says what it is.
+        let last = claim.rsplit(['/', ':', '.']).next().unwrap_or(claim).to_ascii_lowercase();
+        NOT_OPAQUE.contains(&last.as_str()).then(|| {
+            format!(
+                "tokens.actor_claim: {claim:?} is no opaque id: it names a person, may change, and may be given to \
+                 another; use a claim that stays with one person, such as \"sub\" or \"oid\""
+            )
+        })
+    }
+}
+
+/// Checks tokens.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    tokens: Tokens,
+    keys: KeyCache,
+    clock: Clock,
+    seen: RwLock<HashMap<[u8; 32], Seen>>,
+}
+
+#[derive(Debug, Clone)]
+struct Seen {
+    let_in: LetIn,
+    believed_until: Micros,
+}
+
+impl Verifier {
+    pub(super) async fn open(
+        tokens: Tokens,
+        clock: Clock,
+        calls: usize,
+        measured: Arc<Measured>,
+    ) -> Result<Self, String> {
+        let fetcher = Arc::new(KeyFetcher::new(tokens.keys.clone()));
+        let fetch = move || -> FetchedKeys {
+            let fetcher = Arc::clone(&fetcher);
+            Box::pin(async move { fetcher.fetch().await })
+        };
+        let keys = KeyCache::open(Box::new(fetch), Times::USUAL, calls, measured).await;
+        let keys = keys.map_err(|error| format!("tokens.keys: {error}"))?;
+        Ok(Self { tokens, keys, clock, seen: RwLock::default() })
+    }
+
+    /// The caller a token speaks for.
+    ///
+    /// # Errors
+    /// Reasons `TOKEN_MALFORMED`, `TOKEN_EXPIRED`, `TOKEN_REJECTED`; `KEYS_UNAVAILABLE`, which may pass.
+    pub(super) async fn caller(&self, token: &str) -> Result<LetIn, Unknown> {
+        if token.len() > LONGEST {
+            return Err(Unknown::new("TOKEN_MALFORMED", format!("a token is at most {LONGEST} bytes long")));
+        }
+        // Those remembered too: what they were checked with is believed no longer.
+        if self.keys.is_too_old() {
+            return Err(no_key(NoKey::Unavailable));
+        }
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        let now = self.clock.now().at;
+        if let Some(seen) = self.seen.read().unwrap_or_else(PoisonError::into_inner).get(&digest)
+            && now < seen.believed_until
+        {
+            return Ok(seen.let_in.clone());
+        }
+        let let_in = self.check(token).await?;
+        let most = later(now, BELIEVED);
+        let believed_until = let_in.until.map_or(most, |until| until.min(most));
+        if believed_until <= now {
+            return Err(expired());
+        }
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= REMEMBERED {
+            seen.clear();
+        }
+        seen.insert(digest, Seen { let_in: let_in.clone(), believed_until });
+        Ok(let_in)
+    }
+
+    async fn check(&self, token: &str) -> Result<LetIn, Unknown> {
+        let malformed = || Unknown::new("TOKEN_MALFORMED", "the bearer token is no signed JWT with a known algorithm");
+        let header = decode_header(token).map_err(|_| malformed())?;
+        check_header(&header)?;
+        let key = self.keys.find(header.kid.as_deref()).await.map_err(no_key)?;
+        if !key.algorithms.contains(&header.alg) {
+            return Err(rejected("was signed with an algorithm that its key is not for"));
+        }
+        let mut validation = Validation::new(header.alg);
+        validation.algorithms.clone_from(&key.algorithms);
+        // Times are checked by the one clock, and with their fractions.
+        validation.validate_exp = false;
+        validation.set_issuer(&[&self.tokens.issuer]);
+        validation.set_audience(&[&self.tokens.audience]);
+        validation.set_required_spec_claims(&["iss", "aud"]);
+        let claims = decode::<Value>(token, &key.key, &validation).map_err(|error| match error.kind() {
+            ErrorKind::InvalidIssuer => rejected("is of another issuer"),
+            ErrorKind::InvalidAudience => rejected("is for another audience"),
+            ErrorKind::MissingRequiredClaim(_) => rejected("lacks one of exp, iss, aud"),
+            ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => rejected("is not signed by its issuer"),
+            _ => malformed(),
+        })?;
+        self.read(&claims.claims)
+    }
+
+    /// Reads claims that were checked.
+    fn read(&self, claims: &Value) -> Result<LetIn, Unknown> {
+        let now = self.clock.now().at;
+        let until = check_times(claims, now, self.tokens.leeway)?;
+        let Tokens { actor_claim, roles_claim, regions_claim, .. } = &self.tokens;
+        let actor = claims.get(actor_claim).and_then(Value::as_str).unwrap_or_default();
+        if let Some(found) = unprintable(actor) {
+            let wanted = "must have only printable ASCII characters";
+            return Err(rejected(&format!("has a claim {actor_claim} that {wanted}; got {found}")));
+        }
+        let actor = actor.parse().map_err(|_| rejected(&format!("names nobody in its claim {actor_claim}")))?;
+        let roles = names(claims, roles_claim)?;
+        let roles: Vec<Role> = roles.iter().filter_map(|it| it.parse().ok()).collect();
+        let regions = names(claims, regions_claim)?;
+        let regions = if regions.contains(&EVERY_REGION) {
+            Regions::Every
+        } else {
+            let unknown = |error| rejected(&format!("has a claim {regions_claim} in which {error}"));
+            let named = regions.iter().map(|it| it.parse::<Region>());
+            Regions::These(named.collect::<Result<_, _>>().map_err(unknown)?)
+        };
+        let left = u64::try_from(until.0.saturating_sub(now.0)).map_err(|_| expired())?;
+        let ends = Instant::now().checked_add(Duration::from_micros(left));
+        let issuer = &self.tokens.issuer;
+        let subject = claims.get("sub").and_then(Value::as_str).map(|sub| person::subject(issuer, sub));
+        Ok(LetIn { caller: Caller { actor, roles, regions, subject }, until: Some(until), ends })
+    }
+}
+
+/// The names in a claim: a list, or one text; nothing where there is no claim.
+fn names<'a>(claims: &'a Value, claim: &str) -> Result<Vec<&'a str>, Unknown> {
+    let wrong = || rejected(&format!("has a claim {claim} that is no list of names"));
+    match claims.get(claim) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::String(one)) => Ok(vec![one]),
+        Some(Value::Array(list)) => list.iter().map(|it| it.as_str().ok_or_else(wrong)).collect(),
+        Some(_) => Err(wrong()),
+    }
+}
+
+/// The bearer token of a call, where there is one.
+///
+/// # Errors
+/// Reason `TOKEN_MALFORMED` for any other authorization, and for more than one.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unknown> {
+    let wrong = || Unknown::new("TOKEN_MALFORMED", "metadata authorization is `Bearer` and one token");
+    let mut given = headers.get_all(AUTHORIZATION).iter();
+    let Some(first) = given.next() else { return Ok(None) };
+    if given.next().is_some() {
+        return Err(wrong());
+    }
+    let (scheme, token) = first.to_str().ok().and_then(|it| it.split_once(' ')).ok_or_else(wrong)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(wrong()) }
+}
+
+pub(super) fn expired() -> Unknown {
+    Unknown::new("TOKEN_EXPIRED", "the token has expired")
+}
+
+pub(super) fn rejected(why: &str) -> Unknown {
+    Unknown::new("TOKEN_REJECTED", format!("the token {why}"))
+}
+
+fn no_key(why: NoKey) -> Unknown {
+    match why {
+        NoKey::Unpublished => rejected("was signed with a key that its issuer does not publish"),
+        NoKey::Unavailable => Unknown::new(
+            KEYS_UNAVAILABLE,
+            "the issuer's keys cannot be fetched at the moment, so the token cannot be checked: try again",
+        ),
+    }
+}
+
+pub(super) fn later(at: Micros, by: Duration) -> Micros {
+    Micros(at.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+}

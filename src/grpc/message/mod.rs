@@ -1,0 +1,8 @@
+//! Messages: fields read and checked, values converted, filters, masks, errors.
+
+pub(in crate::grpc) mod conversion;
+pub(in crate::grpc) mod fields;
+pub(in crate::grpc) mod filter;
+pub(in crate::grpc) mod mask;
+pub(in crate::grpc) mod status;
+pub(in crate::grpc) mod texts;

@@ -1,0 +1,253 @@
+//! Errors to the wire: one total match, no `_`. No SQL, path or secret ever leaves.
+
+use prost::Message as _;
+use prost_types::Any;
+use tonic::{Code, Status};
+use tonic_types::pb;
+
+use crate::app::{AppError, Violation};
+use crate::domain::refusal::{self, Reason};
+use crate::proto;
+
+const DOMAIN: &str = "tsio";
+/// Bytes of the details of a status. They travel in a header, encoded in base64, and clients take 16 KiB of those.
+const MAX_DETAILS: usize = 6 * 1024;
+/// Bytes of a message, and of each text among the details: what a caller sent comes back in some of them.
+const MAX_TEXT: usize = 512;
+/// Bytes of the violations named in the message.
+const MAX_SHOWN: usize = 440;
+/// Violations that may be listed: many more than their bytes leave room for.
+const LISTED: usize = 200;
+/// Violations named in the message too.
+const IN_MESSAGE: usize = 5;
+
+/// The status of an error.
+pub(in crate::grpc) fn status(error: AppError) -> Status {
+    let message = error.to_string();
+    let plain = |code, reason: &str| with_details(code, message.clone(), vec![error_info(reason)]);
+    match error {
+        AppError::Invalid(violations) => invalid(&violations),
+        AppError::FileRefused { details, .. } if details.is_empty() => plain(Code::InvalidArgument, "FILE_REFUSED"),
+        AppError::FileRefused { details, .. } => {
+            let (bad, _) = bad_request(&details);
+            let details = vec![error_info("FILE_REFUSED"), any("google.rpc.BadRequest", &bad)];
+            with_details(Code::InvalidArgument, message, details)
+        }
+        AppError::NotFound(_) => plain(Code::NotFound, "NOT_FOUND"),
+        AppError::Refused(refusal) => refused(&refusal),
+        AppError::Stale(_) => plain(Code::Aborted, "ETAG_STALE"),
+        AppError::RequestIdReused => plain(Code::AlreadyExists, "REQUEST_ID_REUSED"),
+        AppError::Denied(_) => plain(Code::PermissionDenied, "ROLE_MISSING"),
+        AppError::Overloaded => plain(Code::ResourceExhausted, "OVERLOADED"),
+        AppError::WatchesTooMany(_) => plain(Code::ResourceExhausted, "WATCHES_EXCEEDED"),
+        AppError::DeadlinePassed => plain(Code::DeadlineExceeded, "DEADLINE_PASSED"),
+        AppError::Unavailable => plain(Code::Unavailable, "DATABASE_AWAY"),
+        AppError::StorageFull => plain(Code::Unavailable, "STORAGE_FULL"),
+        AppError::Outdated => plain(Code::Unavailable, "SERVER_OUTDATED"),
+        AppError::ClockWrong => plain(Code::Unavailable, "CLOCK_WRONG"),
+        AppError::Diverged(_) => plain(Code::FailedPrecondition, "HISTORY_DIVERGED"),
+        AppError::TooSlow(_) => plain(Code::ResourceExhausted, "WATCHER_TOO_SLOW"),
+        AppError::Stopping => plain(Code::Unavailable, "SERVER_STOPPING"),
+        AppError::Bug(what) => {
+            tracing::error!(what, "a bug");
+            with_details(Code::Internal, "internal error; the log has it".to_owned(), vec![error_info("INTERNAL")])
+        }
+    }
+}
+
+/// INVALID_ARGUMENT with every field that is wrong.
+pub(in crate::grpc) fn invalid(violations: &[Violation]) -> Status {
+    let shown: Vec<String> =
+        violations.iter().take(IN_MESSAGE).map(|it| format!("{}: {}", it.field, it.description)).collect();
+    let (bad, more) = bad_request(violations);
+    let mut message = short(&shown.join("; "), MAX_SHOWN);
+    let unsaid = violations.len().saturating_sub(shown.len());
+    if unsaid > 0 {
+        message.push_str(&format!("; and {unsaid} more"));
+    }
+    if more > 0 {
+        message.push_str(&format!(", {more} of them not listed"));
+    }
+    let details = vec![error_info("FIELD_VIOLATIONS"), any("google.rpc.BadRequest", &bad)];
+    with_details(Code::InvalidArgument, message, details)
+}
+
+/// Violations as a status has them, and how many had no room.
+fn bad_request(violations: &[Violation]) -> (pb::BadRequest, usize) {
+    let violation = |it: &Violation| pb::bad_request::FieldViolation {
+        field: short(&it.field, MAX_TEXT),
+        description: short(&it.description, MAX_TEXT),
+        ..Default::default()
+    };
+    let mut bad = pb::BadRequest { field_violations: violations.iter().take(LISTED).map(violation).collect() };
+    let dropped = shorten(&mut bad, |it| &mut it.field_violations);
+    (bad, violations.len().saturating_sub(LISTED).saturating_add(dropped))
+}
+
+fn refused(refusal: &refusal::Refusal) -> Status {
+    let code = match refusal.reason {
+        Reason::SelfApproval | Reason::ApprovalOfAnother => Code::PermissionDenied,
+        Reason::FundExists | Reason::ReferralOpen => Code::AlreadyExists,
+        Reason::StateNotAllowed
+        | Reason::ContactMissing
+        | Reason::ContactNotCorrectable
+        | Reason::AcceptorNotAllowed
+        | Reason::SchoolNotOnOffer
+        | Reason::AwardMissing
+        | Reason::AlreadyDrawn
+        | Reason::ProgrammeNotEnded
+        | Reason::ProgrammeClosed
+        | Reason::OutsideProgramme
+        | Reason::SchoolOnAnotherOffer
+        | Reason::ApprovalRequired
+        | Reason::ApprovalNotOpen
+        | Reason::ApprovalClosed
+        | Reason::ApprovalExceeded
+        | Reason::AlreadyPlaced
+        | Reason::EntryNotUnknown
+        | Reason::NoText
+        | Reason::TextErased
+        | Reason::TrustNotSuitable
+        | Reason::ImportDisagrees
+        | Reason::ImportNotLanded
+        | Reason::TermsInUse
+        | Reason::CapExceeded
+        | Reason::FundsInsufficient
+        | Reason::FundMissing
+        | Reason::FundOverCommitted
+        | Reason::StrandNotOffered
+        | Reason::PartnerNotSuitable
+        | Reason::ProviderNotAccredited
+        | Reason::OutsideWindow
+        | Reason::DateOrder
+        | Reason::MovementNotUndoable
+        | Reason::AwardExceeded
+        | Reason::UnitMismatch
+        | Reason::AmountTooLarge
+        | Reason::SameFund
+        | Reason::BookingNotOpen
+        | Reason::InvoiceMissing
+        | Reason::InvoiceNotExpected
+        | Reason::InvoicePaid
+        | Reason::ClaimIssuerMissing
+        | Reason::ClaimTotalDiffers
+        | Reason::ClaimTotalExceeded
+        | Reason::BookingLeaderMissing
+        | Reason::LeaderFunded
+        | Reason::ReferralNotOpen
+        | Reason::CannotBeReferred
+        | Reason::GroundNotInEffect
+        | Reason::DiscussionMissing => Code::FailedPrecondition,
+    };
+    let mut wire = proto::Refusal {
+        reason: refusal.reason.code().to_owned(),
+        message: short(&refusal.message, MAX_TEXT),
+        limits: refusal.limits.iter().map(limit).collect(),
+        largest: refusal.largest,
+        approval: refusal.approval.map(|id| id.to_string()).unwrap_or_default(),
+        more_limits: 0,
+    };
+    wire.more_limits = i32::try_from(shorten(&mut wire, |it| &mut it.limits)).unwrap_or(i32::MAX);
+    let details = vec![error_info(refusal.reason.code()), any("tsio.v1.Refusal", &wire)];
+    with_details(code, refusal.message.clone(), details)
+}
+
+/// Drops the last of a message's rows until it is small enough; answers how many.
+fn shorten<M: prost::Message, R>(message: &mut M, rows: impl Fn(&mut M) -> &mut Vec<R>) -> usize {
+    let mut dropped: usize = 0;
+    while message.encoded_len() > MAX_DETAILS && rows(message).pop().is_some() {
+        dropped = dropped.saturating_add(1);
+    }
+    dropped
+}
+
+fn limit(it: &refusal::Limit) -> proto::Limit {
+    proto::Limit {
+        kind: it.kind.to_owned(),
+        account: short(&it.account, MAX_TEXT),
+        unit: it.unit.to_owned(),
+        limit: it.limit,
+        committed: it.committed,
+        spent: it.spent,
+        available: it.available,
+        requested: it.requested,
+        largest: it.largest,
+        remedy: short(&it.remedy, MAX_TEXT),
+    }
+}
+
+/// The `google.rpc.ErrorInfo` that every error carries (AIP-193).
+pub(in crate::grpc) fn error_info(reason: &str) -> Any {
+    let info = pb::ErrorInfo { reason: reason.to_owned(), domain: DOMAIN.to_owned(), ..Default::default() };
+    any("google.rpc.ErrorInfo", &info)
+}
+
+/// A status with its details encoded as `google.rpc.Status`.
+pub(in crate::grpc) fn with_details(code: Code, message: String, details: Vec<Any>) -> Status {
+    let message = short(&message, MAX_TEXT);
+    let encoded = pb::Status { code: code as i32, message: message.clone(), details }.encode_to_vec();
+    Status::with_details(code, message, encoded.into())
+}
+
+/// A text of at most so many bytes, `…` in place of the rest.
+fn short(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(most.saturating_sub('…'.len_utf8()));
+    format!("{}…", text.get(..end).unwrap_or_default())
+}
+
+fn any(name: &str, message: &impl prost::Message) -> Any {
+    Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(short("abcdef", 6), "abcdef");
+        assert_eq!(short("abcdefg", 6), "abc…");
+        // An é takes two bytes: the second one would end at the fourth.
+        assert_eq!(short("éééé", 6), "é…");
+        assert_eq!(short("", 0), "");
+    }
+
+    #[test]
+    fn what_a_caller_sent_does_not_come_back_at_length() {
+        let long = "é".repeat(9_000);
+        let limit = refusal::Limit::plain("terms", long.clone(), long.clone());
+        let refusal = refusal::Refusal::of(Reason::ProviderNotAccredited, long.clone(), limit);
+        let statuses = [
+            refused(&refusal),
+            invalid(&[Violation::new("awards[0].npqel.provider", long.clone())]),
+            status(AppError::NotFound(long.clone())),
+            status(AppError::Stale(long)),
+        ];
+        for status in statuses {
+            assert!(status.message().len() <= MAX_TEXT && status.message().contains('…'), "{status:?}");
+            assert!(status.details().len() < 3 * 1024, "{}", status.details().len());
+        }
+    }
+
+    #[test]
+    fn however_much_is_wrong_the_details_fit_a_header() {
+        let limit = |n: usize| refusal::Limit::plain("contact", format!("offer {n}"), "x".repeat(120));
+        let mut refusal = refusal::Refusal::of(Reason::ContactMissing, "missing", limit(0));
+        refusal.limits = (0..500).map(limit).collect();
+        let status = refused(&refusal);
+        assert!(status.details().len() < MAX_DETAILS + 1024, "{}", status.details().len());
+        let decoded = pb::Status::decode(status.details()).unwrap();
+        let wire = proto::Refusal::decode(decoded.details[1].value.as_slice()).unwrap();
+        assert!(!wire.limits.is_empty());
+        assert_eq!(wire.limits.len() + usize::try_from(wire.more_limits).unwrap(), 500);
+
+        let violations: Vec<Violation> =
+            (0..500).map(|n| Violation::new(format!("offers[{n}].urn"), "x".repeat(90))).collect();
+        let status = invalid(&violations);
+        assert!(status.details().len() < MAX_DETAILS + 1024, "{}", status.details().len());
+        assert!(status.message().contains("and 495 more"), "{}", status.message());
+    }
+}

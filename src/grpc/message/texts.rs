@@ -1,0 +1,256 @@
+//! Looks at every text of a request before its handler does, by the descriptor, so that no field can be forgotten.
+//!
+//! What it finds is where [`Fields`](super::fields::Fields) begins, so that a caller is told everything that is wrong at once.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::OnceLock;
+
+use prost::Message;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FileDescriptorSet};
+
+use super::fields::MAX_TITLE;
+use crate::app::{AppError, Result, Violation};
+use crate::domain::award::{BadReference, Reference};
+use crate::domain::text::{Lines, forbidden};
+use crate::proto::FILE_DESCRIPTOR_SET;
+
+/// Fields that hold what people write in their own words, and the text of a terms file: line feeds and tabs are part of them.
+const MANY_LINES: [&str; 5] = ["because", "note", "reason", "suitable_because", "text"];
+
+/// Fields that hold the reference of an invoice, of which earlier versions took any text.
+const REFERENCES: [&str; 1] = ["invoice"];
+
+tokio::task_local! {
+    /// What is wrong with the texts of the request at hand.
+    static FOUND: Vec<Violation>;
+}
+
+/// What is wrong with the texts of the request at hand.
+pub(in crate::grpc) fn found() -> Vec<Violation> {
+    FOUND.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// Does the work of a request whose texts are wrong: it fails with these violations, and with those it finds itself.
+pub(in crate::grpc) async fn refuse<R>(found: Vec<Violation>, work: impl Future<Output = Result<R>>) -> Result<R> {
+    let done = FOUND.scope(found.clone(), work).await;
+    done.and_then(|_| Err(AppError::Invalid(found)))
+}
+
+/// The same for a check that does not wait.
+pub(in crate::grpc) fn refuse_at_once<R>(found: Vec<Violation>, check: impl FnOnce() -> Result<R>) -> Result<R> {
+    if found.is_empty() {
+        return check();
+    }
+    let done = FOUND.sync_scope(found.clone(), check);
+    done.and_then(|_| Err(AppError::Invalid(found)))
+}
+
+/// What is wrong with the texts of a method's request.
+pub(in crate::grpc) fn check(rpc: &str, message: &impl Message) -> Vec<Violation> {
+    let contract = contract();
+    contract.requests.get(rpc).map(|request| contract.check(request, "", &message.encode_to_vec())).unwrap_or_default()
+}
+
+/// What is wrong with the texts of a message of the contract that lies under a path, which ends in a dot.
+pub(in crate::grpc) fn check_part(name: &str, path: &str, message: &impl Message) -> Vec<Violation> {
+    contract().check(&format!(".tsio.v1.{name}"), path, &message.encode_to_vec())
+}
+
+/// Where texts stand in the messages of the contract.
+struct Contract {
+    /// The request of each method, by `Service/Method`.
+    requests: HashMap<String, String>,
+    /// The fields of each message, by its full name, that are texts or messages.
+    messages: HashMap<String, HashMap<u32, Field>>,
+}
+
+struct Field {
+    name: String,
+    is_repeated: bool,
+    holds: Holds,
+}
+
+enum Holds {
+    Text(Lines),
+    Reference,
+    Message(String),
+}
+
+fn contract() -> &'static Contract {
+    static CONTRACT: OnceLock<Contract> = OnceLock::new();
+    // The set was compiled with the program: a test reads it.
+    CONTRACT.get_or_init(|| Contract::read(FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default()))
+}
+
+impl Contract {
+    fn read(set: FileDescriptorSet) -> Self {
+        let mut contract = Self { requests: HashMap::new(), messages: HashMap::new() };
+        for file in set.file {
+            for message in &file.message_type {
+                contract.add(&format!(".{}", file.package()), message);
+            }
+            for service in &file.service {
+                let methods = service.method.iter();
+                let request = |it: &prost_types::MethodDescriptorProto| {
+                    (format!("{}/{}", service.name(), it.name()), it.input_type().to_owned())
+                };
+                contract.requests.extend(methods.map(request));
+            }
+        }
+        contract
+    }
+
+    fn add(&mut self, parent: &str, message: &DescriptorProto) {
+        let name = format!("{parent}.{}", message.name());
+        for nested in &message.nested_type {
+            self.add(&name, nested);
+        }
+        let fields = message.field.iter().filter_map(|field| {
+            let lines = if MANY_LINES.contains(&field.name()) { Lines::Many } else { Lines::One };
+            let holds = match field.r#type() {
+                Type::String if REFERENCES.contains(&field.name()) => Holds::Reference,
+                Type::String => Holds::Text(lines),
+                Type::Message => Holds::Message(field.type_name().to_owned()),
+                _ => return None,
+            };
+            let is_repeated = field.label() == Label::Repeated;
+            let number = u32::try_from(field.number()).ok()?;
+            Some((number, Field { name: field.name().to_owned(), is_repeated, holds }))
+        });
+        let fields = fields.collect();
+        self.messages.insert(name, fields);
+    }
+
+    fn check(&self, message: &str, path: &str, encoded: &[u8]) -> Vec<Violation> {
+        let mut found = Vec::new();
+        // It was encoded a moment ago, so that it can be read.
+        self.walk(message, path, encoded, &mut found).unwrap_or_default();
+        found
+    }
+
+    /// Reads one encoded message; nothing where it ends too early.
+    fn walk(&self, message: &str, path: &str, mut encoded: &[u8], found: &mut Vec<Violation>) -> Option<()> {
+        let fields = self.messages.get(message)?;
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        while !encoded.is_empty() {
+            let (number, wire) = decode_key(&mut encoded).ok()?;
+            if wire != WireType::LengthDelimited {
+                skip_field(wire, number, &mut encoded, DecodeContext::default()).ok()?;
+                continue;
+            }
+            let length = usize::try_from(decode_varint(&mut encoded).ok()?).ok()?;
+            let (value, rest) = encoded.split_at_checked(length)?;
+            encoded = rest;
+            let Some(field) = fields.get(&number) else { continue };
+            let count = counts.entry(number).or_default();
+            let index = *count;
+            *count = count.saturating_add(1);
+            let place = || {
+                let index = if field.is_repeated { format!("[{index}]") } else { String::new() };
+                format!("{path}{}{index}", field.name)
+            };
+            match &field.holds {
+                Holds::Message(inner) => self.walk(inner, &format!("{}.", place()), value, found)?,
+                Holds::Text(lines) => found.extend(wrong(*lines, value).map(|what| Violation::new(place(), what))),
+                Holds::Reference => {
+                    let what = wrong(Lines::One, value).or_else(|| no_reference(value));
+                    found.extend(what.map(|what| Violation::new(place(), what)));
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+fn wrong(lines: Lines, text: &[u8]) -> Option<String> {
+    let forbidden = forbidden(std::str::from_utf8(text).ok()?, lines)?;
+    let allowed = match lines {
+        Lines::One => "must have no control characters, line breaks, tabs or invisible characters",
+        Lines::Many => "must have no control or invisible characters but line feeds and tabs",
+    };
+    Some(format!("{allowed}; got {forbidden}"))
+}
+
+/// What is wrong with a reference that an earlier version took. What no version takes, its handler says; so it does of one
+/// that is too long.
+fn no_reference(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok().filter(|it| it.chars().nth(MAX_TITLE).is_none())?;
+    let why = Reference::read(text).err()?;
+    let was_taken = Reference::before_rules_2(text).is_some();
+    (was_taken || matches!(why, BadReference::OtherLetter(_))).then(|| why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{
+        BatchGetOffersRequest, ContactOffersRequest, ContactedOffer, CreateAwardsRequest, ImportHeader, NewAward,
+        NleSupport, WatchOffersRequest, new_award, watch_offers_request,
+    };
+
+    fn paths(found: Vec<Violation>) -> Vec<String> {
+        found.into_iter().map(|it| it.field).collect()
+    }
+
+    #[test]
+    fn every_request_and_every_message_within_it_is_known() {
+        let contract = contract();
+        assert!(contract.requests.len() > 50, "{}", contract.requests.len());
+        for (rpc, request) in &contract.requests {
+            assert!(contract.messages.contains_key(request), "{rpc}: {request}");
+        }
+        for field in contract.messages.values().flat_map(HashMap::values) {
+            if let Holds::Message(inner) = &field.holds {
+                assert!(contract.messages.contains_key(inner), "{}: {inner}", field.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_named_by_its_path() {
+        let offers = vec!["a".to_owned(), "b\u{7}".to_owned(), "c\n".to_owned()];
+        let batch = BatchGetOffersRequest { offers, ..Default::default() };
+        assert_eq!(paths(check("OfferService/BatchGetOffers", &batch)), ["offers[1]", "offers[2]"]);
+
+        let contacted = |etag: &str| ContactedOffer { urn: 910_003, etag: etag.to_owned(), ..Default::default() };
+        let contact = ContactOffersRequest {
+            offers: vec![contacted("x"), contacted("\u{202e}")],
+            note: "one\r\ntwo\tthree".to_owned(),
+            date: "2021-09-13\t".to_owned(),
+            ..Default::default()
+        };
+        assert_eq!(paths(check("OfferService/ContactOffers", &contact)), ["offers[1].etag", "date"]);
+
+        let support =
+            NleSupport { leader: "l\u{9b}".to_owned(), organisation: "two\nlines".to_owned(), leader_kind: 0 };
+        let support = Some(new_award::Support::Nle(support));
+        let awards = vec![NewAward::default(), NewAward { support, ..Default::default() }];
+        let create = CreateAwardsRequest { awards, ..Default::default() };
+        let wanted = ["awards[1].nle.leader", "awards[1].nle.organisation"];
+        assert_eq!(paths(check("AwardService/CreateAwards", &create)), wanted);
+
+        let start = Some(watch_offers_request::Start::ResumeToken("\0".to_owned()));
+        let watch = WatchOffersRequest { start, ..Default::default() };
+        assert_eq!(paths(check("OfferService/WatchOffers", &watch)), ["resume_token"]);
+
+        let header = ImportHeader { file_name: "a\u{85}.csv".to_owned(), size_bytes: -1, ..Default::default() };
+        let found = check_part("ImportHeader", "header.", &header);
+        assert!(found[0].description.ends_with("got U+0085 at character 2"), "{found:?}");
+        assert_eq!(paths(found), ["header.file_name"]);
+    }
+
+    #[tokio::test]
+    async fn work_that_finds_nothing_wrong_itself_fails_all_the_same() {
+        let wrong = vec![Violation::new("note", "got U+0007")];
+        let done = refuse(wrong.clone(), async { Ok(found()) }).await;
+        assert_eq!(done, Err(AppError::Invalid(wrong.clone())));
+        let more = vec![wrong[0].clone(), Violation::new("offer", "is required")];
+        let done: Result<()> = refuse(wrong.clone(), async { Err(AppError::Invalid(more.clone())) }).await;
+        assert_eq!(done, Err(AppError::Invalid(more)));
+        assert_eq!(refuse_at_once(wrong.clone(), || Ok(found())), Err(AppError::Invalid(wrong)));
+        assert_eq!(refuse_at_once(Vec::new(), || Ok(found())), Ok(Vec::new()));
+    }
+}

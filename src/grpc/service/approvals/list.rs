@@ -1,0 +1,65 @@
+//! `ListApprovals`: which approvals, in which order.
+
+use crate::app::{App, ApprovalField, Page, Result, StoredApproval, WhichApprovals};
+use crate::domain::approval;
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::{Fields, page_size, token};
+use crate::grpc::message::filter::values::{Value, actor, choice, id, instant, name, some_actor};
+use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::service::call::Call;
+use crate::proto::{Approval, ListApprovalsRequest, ListApprovalsResponse};
+
+/// What a filter may ask of an approval, by the names of the message's fields. docs/reference/lists.md has it in prose.
+#[rustfmt::skip]
+const COLUMNS: &[Column<ApprovalField>] = &[
+    Column { name: "action",       column: ApprovalField::Action,      takes: SAME,    read: action },
+    Column { name: "subject",      column: ApprovalField::Subject,     takes: SAME,    read: id },
+    Column { name: "state",        column: ApprovalField::State,       takes: SAME,    read: state },
+    Column { name: "requested_by", column: ApprovalField::RequestedBy, takes: SAME,    read: actor },
+    Column { name: "request_time", column: ApprovalField::Requested,   takes: ORDERED, read: instant },
+    Column { name: "given_by",     column: ApprovalField::AnsweredBy,  takes: SAME,    read: some_actor },
+];
+
+fn action(text: &str) -> Value {
+    name(text, &approval::actions())
+}
+
+fn state(text: &str) -> Value {
+    choice(text, "APPROVAL_STATE_", ["open", "carried_out", "denied", "withdrawn", "expired"].into_iter())
+}
+
+pub(super) async fn list(app: &App, call: Call<ListApprovalsRequest>) -> Result<ListApprovalsResponse> {
+    let message = &call.message;
+    let which = match (message.waiting_for_me, message.include_closed) {
+        (true, _) => WhichApprovals::WaitingForMe,
+        (false, true) => WhichApprovals::All,
+        (false, false) => WhichApprovals::Open,
+    };
+    let mut fields = Fields::default();
+    let condition = filter::read(&mut fields, COLUMNS, &message.filter);
+    let orders = [("approval desc", true), ("approval", false)];
+    let newest_first = filter::order(&mut fields, &orders, &message.order_by);
+    let newest_first = fields.done(newest_first)?;
+    let bound = call.bound(&ListApprovalsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after = token::read_as(&bound, &message.page_token)?;
+    let limit = page_size(message.page_size);
+    let page = Page { newest_first, after, limit };
+    let page = app.list_approvals(&call.caller, (which, condition.as_ref()), page).await?;
+    let next_page_token = token::next(&bound, limit, &page, |last| last.id.to_string());
+    let shown = |it: &StoredApproval| Approval {
+        reason: it.reason.clone().unwrap_or_default(),
+        denied_reason: it.denied_reason.clone().unwrap_or_default(),
+        ..conversion::approval(it)
+    };
+    Ok(ListApprovalsResponse { approvals: page.iter().map(shown).collect(), next_page_token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_asks_fields_of_the_message() {
+        filter::tests::are_fields_of("Approval", COLUMNS);
+    }
+}

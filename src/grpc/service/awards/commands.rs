@@ -1,0 +1,358 @@
+//! Messages about awards as commands, with everything that is wrong by itself named at once.
+
+use crate::app::Result;
+use crate::domain::Date;
+use crate::domain::award::claim::{NewClaim, names_an_issuer, other_letter_of_issuer};
+use crate::domain::award::{BadReference, LeaderKind, Reference, Support};
+use crate::domain::event::Seq;
+use crate::domain::ids::RequestId;
+use crate::domain::ledger::{Amount, Unit};
+use crate::domain::programme::Command;
+use crate::domain::programme::command::{AwardTarget, NewAward, RefundIssuer, Target};
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::Fields;
+use crate::proto::new_award::Support as Asked;
+use crate::proto::{self, CheckAwardRequest, CreateAwardsRequest};
+
+/// Awards that one call may make.
+const MAX_AWARDS: usize = 20;
+
+type Asking = Result<(RequestId, Command)>;
+
+pub(super) fn create(message: &CreateAwardsRequest, today: Date) -> Asking {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let (offer, etag) = (message.offer.as_str(), message.etag.as_str());
+    let command = award(&mut fields, (offer, etag), &message.awards, &message.date, today);
+    fields.done(request.zip(command))
+}
+
+pub(super) fn check(message: &CheckAwardRequest, today: Date) -> Result<Command> {
+    let mut fields = Fields::default();
+    let (offer, etag) = (message.offer.as_str(), message.etag.as_str());
+    let command = award(&mut fields, (offer, etag), &message.awards, &message.date, today);
+    fields.done(command)
+}
+
+fn award(
+    fields: &mut Fields,
+    (offer, etag): (&str, &str),
+    lines: &[proto::NewAward],
+    date: &str,
+    today: Date,
+) -> Option<Command> {
+    let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
+    if lines.is_empty() || lines.len() > MAX_AWARDS {
+        fields.wrong("awards", format!("1 to {MAX_AWARDS} awards are wanted, not {}", lines.len()));
+    }
+    let on = if date.is_empty() { None } else { fields.happened("date", date, today) };
+    let taken = lines.iter().enumerate().take(MAX_AWARDS);
+    let awards: Vec<NewAward> = taken.filter_map(|(index, line)| new_award(fields, index, line)).collect();
+    let offer = Target { offer: offer?, etag };
+    Some(Command::Award { offer, awards, on })
+}
+
+fn new_award(fields: &mut Fields, index: usize, line: &proto::NewAward) -> Option<NewAward> {
+    let path = format!("awards[{index}].");
+    let amount = fields.amount(&path, line.amount);
+    let Some(asked) = &line.support else {
+        fields.wrong(&format!("{path}support"), "is required: nle, credit, nlg or npqel");
+        return None;
+    };
+    let asked = support(fields, &path, asked);
+    if let Some(amount) = amount {
+        right_unit(fields, &path, line, amount);
+    }
+    let (support, text) = asked?;
+    Some(NewAward { support, amount: amount?, text })
+}
+
+/// NLE support is counted in half-days, everything else in pence.
+fn right_unit(fields: &mut Fields, path: &str, line: &proto::NewAward, amount: Amount) {
+    match (amount.unit(), matches!(line.support, Some(Asked::Nle(_)))) {
+        (Unit::Pence, true) => {
+            fields.wrong(&format!("{path}amount_pence"), "NLE support is counted in days: give half_days");
+        }
+        (Unit::HalfDays, false) => {
+            fields.wrong(&format!("{path}half_days"), "only NLE support is counted in days: give amount_pence");
+        }
+        (Unit::Pence, false) | (Unit::HalfDays, true) => {}
+    }
+}
+
+fn support(fields: &mut Fields, path: &str, asked: &Asked) -> Option<(Support, String)> {
+    match asked {
+        Asked::Nle(it) => {
+            let leader = fields.parse(&format!("{path}nle.leader"), &it.leader);
+            let text = fields.text(&format!("{path}nle.organisation"), &it.organisation);
+            let leader_kind = leader_kind(fields, &format!("{path}nle.leader_kind"), it.leader_kind);
+            Some((Support::Nle { leader: leader?, leader_kind }, text?))
+        }
+        Asked::Credit(it) => {
+            let partner = fields.uid(&format!("{path}credit.partner_uid"), it.partner_uid);
+            let text = fields.text(&format!("{path}credit.suitable_because"), &it.suitable_because);
+            Some((Support::Credit { partner: partner? }, text?))
+        }
+        Asked::Nlg(it) => {
+            let text = fields.text(&format!("{path}nlg.because"), &it.because);
+            let leader = fields.optional(&format!("{path}nlg.leader"), &it.leader);
+            let organisation = issuer(fields, &format!("{path}nlg.organisation"), &it.organisation);
+            Some((Support::Nlg { leader, organisation }, text?))
+        }
+        Asked::Npqel(it) => {
+            let leader = fields.parse(&format!("{path}npqel.leader"), &it.leader);
+            let provider = fields.title(&format!("{path}npqel.provider"), &it.provider);
+            if it.provider.trim().is_empty() {
+                fields.wrong(&format!("{path}npqel.provider"), "is required");
+            }
+            let text = fields.text(&format!("{path}npqel.because"), &it.because);
+            Some((Support::Npqel { leader: leader?, provider: provider? }, text?))
+        }
+    }
+}
+
+pub(super) fn book(message: &proto::BookDaysRequest) -> Asking {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let award = target(&mut fields, &message.award, &message.etag);
+    let half_days = fields.half_days("half_days", message.half_days);
+    let on = fields.date("date", &message.date);
+    let leader = fields.optional("leader", &message.leader);
+    let leader_kind = leader_kind(&mut fields, "leader_kind", message.leader_kind);
+    let all = award.zip(half_days).zip(on);
+    let book = |((award, half_days), on)| Command::Book { award, half_days, on, leader, leader_kind };
+    fields.done(request.zip(all.map(book)))
+}
+
+pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Asking {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let award = target(&mut fields, &message.award, &message.etag);
+    if message.booking < 1 {
+        fields.wrong("booking", "is the number of a booking, 1 or more");
+    }
+    let booking = Seq(message.booking);
+    fields.done(request.zip(award.map(|award| Command::CancelBooking { award, booking })))
+}
+
+pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Asking {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let award = target(&mut fields, &message.award, &message.etag);
+    let booking = (message.booking != 0).then_some(Seq(message.booking));
+    if message.booking < 0 {
+        fields.wrong("booking", "is the number of a booking, 1 or more, or 0 for none");
+    }
+    if message.amount.is_none() && booking.is_none() {
+        fields.wrong("amount", "is required, amount_pence or half_days, unless a booking is named");
+    }
+    let amount = fields.amount_if_any("", message.amount);
+    let on = fields.happened("date", &message.date, today);
+    let invoice = claim(&mut fields, message);
+    let text = fields.note("note", &message.note);
+    let draw = |(award, on)| Command::Draw { award, amount, on, booking, invoice, text };
+    fields.done(request.zip(award.zip(on).map(draw)))
+}
+
+pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Asking {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let award = target(&mut fields, &message.award, &message.etag);
+    let amount = fields.amount_if_any("", message.amount);
+    let on = fields.happened("date", &message.date, today);
+    let text = fields.note("note", &message.note);
+    fields.done(request.zip(award.zip(on).map(|(award, on)| Command::Release { award, amount, on, text })))
+}
+
+pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Asking {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let award = target(&mut fields, &message.award, &message.etag);
+    let amount = fields.amount("", message.amount);
+    let reason = fields.text("reason", &message.reason);
+    let on = fields.happened("date", &message.date, today);
+    let invoice = reference(&mut fields, &message.invoice);
+    let issuer = issuer(&mut fields, "issuer", &message.issuer).map(RefundIssuer::Named);
+    if issuer.is_some() && message.invoice.trim().is_empty() {
+        fields.wrong("issuer", "is for an invoice, and none is named");
+    }
+    let all = award.zip(amount).zip(reason).zip(on);
+    let refund = |(((award, amount), reason), on)| Command::Refund { award, amount, on, invoice, issuer, reason };
+    fields.done(request.zip(all.map(refund)))
+}
+
+pub(super) fn undo(message: &proto::UndoMovementRequest) -> Asking {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let award = target(&mut fields, &message.award, &message.etag);
+    if message.sequence < 1 {
+        fields.wrong("sequence", "is the sequence of an event, 1 or more");
+    }
+    let movement = Seq(message.sequence);
+    let all = award.zip(fields.text("reason", &message.reason));
+    fields.done(request.zip(all.map(|(award, reason)| Command::Undo { award, movement, reason })))
+}
+
+fn target(fields: &mut Fields, award: &str, etag: &str) -> Option<AwardTarget> {
+    let (award, etag) = (fields.parse("award", award), fields.etag("etag", etag));
+    Some(AwardTarget { award: award?, etag })
+}
+
+/// The invoice that a draw pays; nothing when it names none.
+fn claim(fields: &mut Fields, message: &proto::DrawAwardRequest) -> Option<NewClaim> {
+    let reference = reference(fields, &message.invoice);
+    let issuer = issuer(fields, "issuer", &message.issuer);
+    let total = (message.total_pence != 0).then(|| fields.pence("total_pence", message.total_pence)).flatten();
+    if message.invoice.trim().is_empty() {
+        for (field, is_given) in [("issuer", issuer.is_some()), ("total_pence", total.is_some())] {
+            if is_given {
+                fields.wrong(field, "is said of an invoice: name its reference as the invoice too");
+            }
+        }
+    }
+    let printed = message.invoice.trim().to_owned();
+    Some(NewClaim { reference: reference?, printed, issuer, total })
+}
+
+/// Who issues invoices; nothing when nobody is named.
+fn issuer(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
+    let name = fields.title(field, text)?;
+    if let Some(other) = other_letter_of_issuer(text) {
+        fields.wrong(
+            field,
+            format!("must have only the letters A to Z, with or without accents, and digits; got {other}"),
+        );
+    } else if !names_an_issuer(&name) {
+        fields.wrong(field, format!("must have a letter or a digit, got {name:?}"));
+    }
+    Some(name)
+}
+
+/// Whether a leader is a national leader or an equivalent; nothing when that is not said.
+fn leader_kind(fields: &mut Fields, field: &str, number: i32) -> Option<LeaderKind> {
+    if proto::LeaderKind::try_from(number).is_err() {
+        fields.wrong(field, format!("must be a kind of leader that this version knows, got {number}"));
+    }
+    conversion::leader_kind_from(number)
+}
+
+/// An invoice's reference; nothing when none is given. A text that only earlier versions took has been refused before its
+/// handler, unless this call was answered by one: then it is as that version normalised it.
+fn reference(fields: &mut Fields, text: &str) -> Option<Reference> {
+    let given = fields.title("invoice", text)?;
+    match Reference::read(&given) {
+        Ok(reference) => Some(reference),
+        Err(why) => {
+            let taken_before = Reference::before_rules_2(&given);
+            if taken_before.is_none() && matches!(why, BadReference::Shape(_)) {
+                fields.wrong("invoice", why.to_string());
+            }
+            taken_before
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::AppError;
+    use crate::proto::new_award::Amount as Given;
+    use crate::proto::{CreditSupport, NleSupport, NlgSupport, NpqelSupport};
+
+    const TODAY: &str = "2022-03-01";
+
+    fn line(amount: Option<Given>, support: Option<Asked>) -> proto::NewAward {
+        proto::NewAward { amount, support }
+    }
+
+    fn nle(leader: &str, organisation: &str) -> Option<Asked> {
+        Some(Asked::Nle(NleSupport {
+            leader: leader.to_owned(),
+            organisation: organisation.to_owned(),
+            ..Default::default()
+        }))
+    }
+
+    fn wrong_fields<T: std::fmt::Debug>(result: Result<T>) -> Vec<String> {
+        match result {
+            Err(AppError::Invalid(wrong)) => wrong.into_iter().map(|it| it.field).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn asked(awards: Vec<proto::NewAward>) -> CheckAwardRequest {
+        let offer = "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f".to_owned();
+        CheckAwardRequest { offer, awards, ..CheckAwardRequest::default() }
+    }
+
+    #[test]
+    fn everything_wrong_in_a_bundle_is_named_at_once() {
+        let message = CheckAwardRequest {
+            offer: "x".to_owned(),
+            date: "2022-03-02".to_owned(),
+            ..asked(vec![
+                line(None, nle("a leader", "")),
+                line(Some(Given::AmountPence(5)), nle("leader-1", "Oak")),
+                line(Some(Given::HalfDays(2)), Some(Asked::Nlg(NlgSupport::default()))),
+                line(Some(Given::AmountPence(0)), Some(Asked::Credit(CreditSupport::default()))),
+                line(Some(Given::AmountPence(-1)), Some(Asked::Npqel(NpqelSupport::default()))),
+                line(Some(Given::AmountPence(1)), None),
+            ])
+        };
+        let wanted = [
+            "offer",
+            "date",
+            "awards[0].amount",
+            "awards[0].nle.leader",
+            "awards[0].nle.organisation",
+            "awards[1].amount_pence",
+            "awards[2].nlg.because",
+            "awards[2].half_days",
+            "awards[3].amount_pence",
+            "awards[3].credit.partner_uid",
+            "awards[3].credit.suitable_because",
+            "awards[4].amount_pence",
+            "awards[4].npqel.leader",
+            "awards[4].npqel.provider",
+            "awards[4].npqel.because",
+            "awards[5].support",
+        ];
+        assert_eq!(wrong_fields(check(&message, TODAY.parse().unwrap())), wanted);
+    }
+
+    #[test]
+    fn a_bundle_has_one_to_twenty_lines() {
+        let fine = || line(Some(Given::HalfDays(1)), nle("leader-1", "Oak"));
+        let today = TODAY.parse().unwrap();
+        for (lines, wanted) in [(0, false), (1, true), (20, true), (21, false)] {
+            let message = asked((0..lines).map(|_| fine()).collect());
+            match check(&message, today) {
+                Ok(Command::Award { awards, on, .. }) => {
+                    assert!(wanted && awards.len() == lines && on.is_none(), "{lines}");
+                }
+                other => assert!(!wanted && wrong_fields(other) == ["awards"], "{lines}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_draw_needs_an_amount_or_a_booking() {
+        let award = "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f";
+        let today: Date = TODAY.parse().unwrap();
+        let message = |booking, invoice: &str| proto::DrawAwardRequest {
+            request_id: award.to_owned(),
+            award: award.to_owned(),
+            booking,
+            invoice: invoice.to_owned(),
+            ..proto::DrawAwardRequest::default()
+        };
+        assert_eq!(wrong_fields(draw(&message(0, "--"), today)), ["amount", "invoice"]);
+        let Ok((_, Command::Draw { amount, on, booking, invoice, .. })) = draw(&message(7, " inv-1/2 "), today) else {
+            panic!("refused")
+        };
+        assert_eq!((amount, on, booking), (None, today, Some(Seq(7))));
+        let claim = invoice.unwrap();
+        assert_eq!((claim.reference.as_str(), claim.printed.as_str()), ("INV12", "inv-1/2"));
+        assert_eq!((claim.issuer, claim.total), (None, None));
+    }
+}

@@ -1,0 +1,67 @@
+//! `ListAwards`: which awards, in which order.
+
+use super::shown;
+use crate::app::{App, AwardField, AwardFilter, Page, Result};
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::{Fields, page_size, token};
+use crate::grpc::message::filter::values::{Value, actor, choice, day, id, number, text};
+use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::service::call::Call;
+use crate::proto::{ListAwardsRequest, ListAwardsResponse};
+
+/// What a filter may ask of an award, by the names of the message's fields. docs/reference/lists.md has it in prose.
+#[rustfmt::skip]
+const COLUMNS: &[Column<AwardField>] = &[
+    Column { name: "offer",      column: AwardField::Offer,     takes: SAME,    read: id },
+    Column { name: "strand",     column: AwardField::Strand,    takes: SAME,    read: text },
+    Column { name: "state",      column: AwardField::State,     takes: SAME,    read: state },
+    Column { name: "awarded",    column: AwardField::Awarded,   takes: ORDERED, read: number },
+    Column { name: "drawn",      column: AwardField::Drawn,     takes: ORDERED, read: number },
+    Column { name: "released",   column: AwardField::Released,  takes: ORDERED, read: number },
+    Column { name: "refunded",   column: AwardField::Refunded,  takes: ORDERED, read: number },
+    Column { name: "committed",  column: AwardField::Committed, takes: ORDERED, read: number },
+    Column { name: "fund",       column: AwardField::Fund,      takes: SAME,    read: id },
+    Column { name: "date",       column: AwardField::On,        takes: ORDERED, read: day },
+    Column { name: "awarded_by", column: AwardField::By,        takes: SAME,    read: actor },
+];
+
+fn state(text: &str) -> Value {
+    choice(text, "AWARD_STATE_", ["open", "settled"].into_iter())
+}
+
+pub(super) async fn list(app: &App, call: Call<ListAwardsRequest>) -> Result<ListAwardsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let offer = fields.optional("offer", &message.offer);
+    let programme = if message.programme.is_empty() && message.offer.is_empty() {
+        fields.wrong("programme", "is required where no offer is named");
+        None
+    } else {
+        fields.optional("programme", &message.programme)
+    };
+    let strand = fields.strand(&message.strand);
+    let open = conversion::award_state_from(message.state);
+    if message.state != 0 && open.is_none() {
+        fields.wrong("state", "is not a state");
+    }
+    let condition = filter::read(&mut fields, COLUMNS, &message.filter);
+    let newest_first = filter::order(&mut fields, &[("award", false), ("award desc", true)], &message.order_by);
+    let newest_first = fields.done(newest_first)?;
+    let bound = call.bound(&ListAwardsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after = token::read_as(&bound, &message.page_token)?;
+    let limit = page_size(message.page_size);
+    let filter = AwardFilter { offer, programme, strand, open, condition };
+    let page = app.list_awards(&call.caller, &filter, Page { newest_first, after, limit }).await?;
+    let next_page_token = token::next(&bound, limit, &page, |last| last.award.id.to_string());
+    Ok(ListAwardsResponse { awards: page.iter().map(shown).collect(), next_page_token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_asks_fields_of_the_message() {
+        filter::tests::are_fields_of("Award", COLUMNS);
+    }
+}

@@ -1,0 +1,305 @@
+//! What every call has in common: who, until when, under which id; its status.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use tonic::{Extensions, Request, Response, Status};
+
+use super::approved_answers;
+use crate::app::writer::{Submission, Told};
+use crate::app::{App, AppError, Result};
+use crate::domain::event::Hash;
+use crate::domain::ids::{Programme, RequestId};
+use crate::domain::programme::Command;
+use crate::domain::programme::decide::funds::FundChange;
+use crate::domain::refusal::Reason;
+use crate::domain::role::Caller;
+use crate::grpc::auth::LetIn;
+use crate::grpc::auth::{self, access, security_log};
+use crate::grpc::message::status::status;
+use crate::grpc::message::texts;
+use crate::grpc::telemetry::call_span;
+use crate::grpc::telemetry::internal_metrics::Measured;
+
+/// Our own deadline fires this part of the caller's time before it, so that the caller is told DEADLINE_EXCEEDED and
+/// not cut off with CANCELLED.
+const EARLY: u32 = 20;
+
+/// A call: who makes it, until when (for a stream: to its end), and its message.
+#[derive(Debug)]
+pub(in crate::grpc) struct Call<T> {
+    pub(in crate::grpc) caller: Caller,
+    pub(in crate::grpc) deadline: Option<Instant>,
+    pub(in crate::grpc) rpc: &'static str,
+    pub(in crate::grpc) message: T,
+}
+
+/// Runs one unary call: reads the caller, keeps the deadline, and maps the error.
+pub(in crate::grpc) async fn unary<T, R, F>(
+    rpc: &'static str,
+    request: Request<T>,
+    handle: impl FnOnce(Call<T>) -> F,
+) -> std::result::Result<Response<R>, Status>
+where
+    T: Message,
+    F: Future<Output = Result<R>>,
+{
+    let (metadata, extensions, message) = request.into_parts();
+    let LetIn { caller, ends, .. } = auth::let_in(&extensions)?.clone();
+    let deadline = deadline(&metadata);
+    allowed(rpc, &caller, &extensions, &message)?;
+    let who = caller.clone();
+    // A stream ends with its caller's proof, if not before.
+    let ends = deadline.into_iter().chain(ends).min();
+    let result = within(deadline, async {
+        let found = texts::check(rpc, &message);
+        let is_sound = found.is_empty() || was_answered(rpc, &caller, &extensions, &message).await?;
+        let work = handle(Call { caller, deadline: ends, rpc, message });
+        if is_sound { work.await } else { texts::refuse(found, work).await }
+    })
+    .await;
+    result.map(Response::new).map_err(|error| {
+        call_span::not_done(&error);
+        tell_of_denial(rpc, &who, &extensions, None::<&T>, &error);
+        status(error)
+    })
+}
+
+/// Refuses a caller none of whose roles allows what the method is for, and tells the security log.
+pub(in crate::grpc) fn allowed(
+    rpc: &str,
+    caller: &Caller,
+    extensions: &Extensions,
+    message: &impl Message,
+) -> std::result::Result<(), Status> {
+    access::check(rpc, caller).map_err(|error| {
+        tell_of_denial(rpc, caller, extensions, Some(message), &error);
+        status(error)
+    })
+}
+
+/// Tells the security log where a call was denied for who made it.
+fn tell_of_denial<T: Message>(
+    rpc: &str,
+    caller: &Caller,
+    extensions: &Extensions,
+    message: Option<&T>,
+    error: &AppError,
+) {
+    let reason = match error {
+        AppError::Denied(_) => "ROLE_MISSING",
+        AppError::Refused(refusal) if refusal.reason == Reason::SelfApproval => "SELF_APPROVAL",
+        _ => return,
+    };
+    if let Some(inside) = extensions.get::<Arc<Measured>>() {
+        inside.deny(reason);
+    }
+    let from = security_log::peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
+    let id = message.filter(|_| !only_reads(rpc)).and_then(|it| request_id(&it.encode_to_vec()));
+    id.into_iter().for_each(call_span::requested);
+    security_log::say(rpc, Some(caller), &from, id, reason);
+}
+
+/// The request id of a mutation that was not looked into: its first field, by a rule of the contract that a test keeps.
+fn request_id(message: &[u8]) -> Option<RequestId> {
+    let [10, length @ ..128, rest @ ..] = message else { return None };
+    let text = std::str::from_utf8(rest.get(..usize::from(*length))?).ok()?;
+    text.parse().ok()
+}
+
+/// Whether this very call was answered before: earlier versions took texts that are refused now, and what they answered is
+/// answered again.
+async fn was_answered<T: Message>(rpc: &str, caller: &Caller, extensions: &Extensions, message: &T) -> Result<bool> {
+    let Some(app) = extensions.get::<App>().filter(|_| !only_reads(rpc)) else { return Ok(false) };
+    let body = message.encode_to_vec();
+    let Some(request) = request_id(&body) else { return Ok(false) };
+    app.was_answered(&caller.actor, request, (rpc, Some(fingerprint(rpc, &body)))).await
+}
+
+/// SHA-256 of the method and the message: what a request id stands for.
+fn fingerprint(rpc: &str, body: &[u8]) -> Hash {
+    Hash(Sha256::new().chain_update(rpc).chain_update([0]).chain_update(body).finalize().into())
+}
+
+/// Whether a method changes nothing, by its verb: such a message has no request id, and another id may come first in it.
+fn only_reads(rpc: &str) -> bool {
+    let verb = rpc.split_once('/').map_or(rpc, |(_, name)| name);
+    let reads = ["Get", "BatchGet", "List", "Stream", "Watch", "Explain", "Summarise", "Check", "Verify"];
+    reads.iter().any(|it| verb.starts_with(it))
+}
+
+/// Work until the deadline, where there is one.
+pub(in crate::grpc) async fn within<R>(deadline: Option<Instant>, work: impl Future<Output = Result<R>>) -> Result<R> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(AppError::DeadlinePassed)),
+        None => work.await,
+    }
+}
+
+impl<T: Message> Call<T> {
+    /// SHA-256 of the method and the message: what a request id stands for.
+    pub(in crate::grpc) fn fingerprint(&self) -> Hash {
+        fingerprint(self.rpc, &self.message.encode_to_vec())
+    }
+
+    /// What a page token is bound to: the method, and the message without the fields that may change from page to page.
+    pub(in crate::grpc) fn bound(&self, message: &T) -> Vec<u8> {
+        [self.rpc.as_bytes(), &[0], &message.encode_to_vec()].concat()
+    }
+
+    /// Carries a command out in the book of what it names, or only tries it.
+    pub(in crate::grpc) async fn change<R: Message + Default>(
+        self,
+        app: &App,
+        command: Result<(RequestId, Command)>,
+        validate_only: bool,
+        encode: fn(&Told) -> Vec<u8>,
+    ) -> Result<R> {
+        let (request, command) = command?;
+        crate::app::authorise(&self.caller, command.action())?;
+        let programme = book_of(app, &self.caller, &command).await?;
+        self.change_in(app, programme, (request, command), validate_only, encode).await
+    }
+
+    /// The same in a book that is known.
+    pub(in crate::grpc) async fn change_in<R: Message + Default>(
+        self,
+        app: &App,
+        programme: Programme,
+        (request, command): (RequestId, Command),
+        validate_only: bool,
+        encode: fn(&Told) -> Vec<u8>,
+    ) -> Result<R> {
+        if validate_only {
+            let told = app.check(&self.caller, &programme, &command).await?;
+            return decode(&encode(&told));
+        }
+        self.submit(app, programme, request, command, encode).await
+    }
+
+    /// Hands a command to the book of `programme`, and answers the stored answer.
+    pub(in crate::grpc) async fn submit<R: Message + Default>(
+        self,
+        app: &App,
+        programme: Programme,
+        request: RequestId,
+        command: Command,
+        encode: fn(&Told) -> Vec<u8>,
+    ) -> Result<R> {
+        let submission = Submission {
+            programme,
+            actor: self.caller.actor.clone(),
+            subject: self.caller.subject,
+            reach: self.caller.reach(command.action()),
+            request,
+            rpc: self.rpc,
+            fingerprint: self.fingerprint(),
+            command,
+            deadline: self.deadline,
+            encode,
+            encode_asked: approved_answers::answer,
+        };
+        let answer = app.submit(&self.caller, submission).await?;
+        decode(&answer)
+    }
+}
+
+/// The book that a command goes to: that of the award, the referral, the funds or the offers it names.
+pub(in crate::grpc) async fn book_of(app: &App, caller: &Caller, command: &Command) -> Result<Programme> {
+    if let Command::Refer(about) = command
+        && let Some(referral) = about.referral()
+    {
+        return app.programme_of_referral(referral).await;
+    }
+    match (command, command.award()) {
+        (_, Some(award)) => app.programme_of_award(award).await,
+        (Command::ChangeFund { change: FundChange::Move { from, to, .. }, .. }, _) => {
+            app.programme_of_funds(&[*from, *to]).await
+        }
+        (Command::ChangeFund { change, .. }, _) => app.programme_of_funds(&[change.fund()]).await,
+        _ => app.programme_of(&caller.reach(command.action()), &command.offers()).await,
+    }
+}
+
+/// Reads a stored answer.
+pub(in crate::grpc) fn decode<R: Message + Default>(answer: &[u8]) -> Result<R> {
+    R::decode(answer).map_err(|error| AppError::Bug(format!("a stored answer cannot be read: {error}")))
+}
+
+/// When the caller stops waiting, a little earlier.
+pub(in crate::grpc) fn deadline(metadata: &MetadataMap) -> Option<Instant> {
+    let given = timeout(metadata.get("grpc-timeout")?.to_str().ok()?)?;
+    let early = given.checked_div(EARLY).unwrap_or_default();
+    Instant::now().checked_add(given.saturating_sub(early))
+}
+
+/// The value of `grpc-timeout`: at most 8 digits and a unit.
+fn timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = Some(digits).filter(|it| it.len() <= 8)?.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number.saturating_mul(3_600)),
+        "M" => Duration::from_secs(number.saturating_mul(60)),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_reads_carries_no_request_id() {
+        let set = prost_types::FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
+        let ours: Vec<_> = set.file.iter().filter(|file| file.package() == "tsio.v1").collect();
+        let carries = |name: &str| {
+            let mut messages = ours.iter().flat_map(|file| &file.message_type);
+            let message = messages.find(|it| name == format!(".tsio.v1.{}", it.name())).unwrap();
+            message.field.iter().any(|field| field.name() == "request_id")
+        };
+        let methods = ours.iter().flat_map(|file| &file.service).flat_map(|it| &it.method);
+        // An upload's is in its first part.
+        for method in methods.filter(|it| !it.client_streaming()) {
+            assert_eq!(only_reads(method.name()), !carries(method.input_type()), "{}", method.name());
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_is_not_done_by_its_deadline_ends() {
+        let now = Some(Instant::now());
+        let late = within(now, std::future::pending::<Result<()>>()).await;
+        assert!(matches!(late, Err(AppError::DeadlinePassed)), "{late:?}");
+        assert_eq!(within(now, async { Ok(7) }).await.ok(), Some(7), "done at once");
+        assert_eq!(within(None, async { Ok(7) }).await.ok(), Some(7));
+    }
+
+    #[test]
+    fn a_timeout_is_digits_and_a_unit() {
+        let rows = [
+            ("1S", Some(Duration::from_secs(1))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("2M", Some(Duration::from_secs(120))),
+            ("1H", Some(Duration::from_secs(3_600))),
+            ("10u", Some(Duration::from_micros(10))),
+            ("99n", Some(Duration::from_nanos(99))),
+            ("", None),
+            ("S", None),
+            ("-1S", None),
+            ("1s", None),
+            ("123456789S", None),
+            ("1é", None),
+        ];
+        for (text, wanted) in rows {
+            assert_eq!(timeout(text), wanted, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `ListEligibility`: which schools, in which order.
+
+use crate::app::eligibility::{Field, Order, Place, Wanted};
+use crate::app::{App, Operand, Result};
+use crate::domain::ids::Urn;
+use crate::domain::placement::PlacementKind;
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::{Fields, page_size, token};
+use crate::grpc::message::filter::values::{Value, choice, number, some_number, some_region, text};
+use crate::grpc::message::filter::{self, Column, ORDERED, PART, SAME, Words};
+use crate::grpc::service::call::Call;
+use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
+
+/// What a filter may ask of a school, by the names of the message's fields. docs/reference/lists.md has it in prose.
+#[rustfmt::skip]
+const COLUMNS: &[Column<Field>] = &[
+    Column { name: "school.urn",       column: Field::Urn,            takes: ORDERED, read: number },
+    Column { name: "school.name",      column: Field::Name,           takes: PART,    read: text },
+    Column { name: "school.region",    column: Field::Region,         takes: SAME,    read: some_region },
+    Column { name: "school.la_code",   column: Field::LocalAuthority, takes: SAME,    read: some_number },
+    Column { name: "school.phase",     column: Field::Phase,          takes: SAME,    read: text },
+    Column { name: "school.placement", column: Field::Placement,      takes: SAME,    read: placement },
+    Column { name: "school.trust_uid", column: Field::Trust,          takes: SAME,    read: some_number },
+];
+
+const ORDERS: [(&str, Order); 4] = [
+    ("school.urn", Order::Urn),
+    ("school.urn desc", Order::UrnLast),
+    ("school.name", Order::Name),
+    ("school.name desc", Order::NameLast),
+];
+
+fn placement(text: &str) -> Value {
+    use PlacementKind as Kind;
+    const UNPLACED: &str = "unplaced";
+    let kinds = [Kind::Maintained, Kind::SingleAcademyTrust, Kind::SingleSchoolMat, Kind::Mat].map(Kind::as_str);
+    let found = choice(text, "PLACEMENT_", kinds.into_iter().chain([UNPLACED]))?;
+    Ok(if found == Operand::Text(UNPLACED.to_owned()) { Operand::Nothing } else { found })
+}
+
+pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Result<ListEligibilityResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let order = filter::order(&mut fields, &ORDERS, &message.order_by);
+    // Which words there are, the terms say; where there are none, all else is read.
+    let known = match &programme {
+        Some(programme) => Some(app.eligibility_words(&call.caller, programme).await),
+        None => None,
+    };
+    let at_hand = known.as_ref().and_then(|it| it.as_deref().ok());
+    let words = Words { column: Field::Word, known: at_hand };
+    let condition = filter::read_with(&mut fields, COLUMNS, Some(&words), &message.filter);
+    let (programme, order) = fields.done(programme.zip(order))?;
+    known.transpose()?;
+    let bound = call.bound(&ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after: Option<token::Named<Urn>> = token::read_as(&bound, &message.page_token)?;
+    let after = after.map(|it| Place { urn: it.key, name: it.name });
+    let size = page_size(message.page_size);
+    let wanted = Wanted { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
+    let page = app.list_eligibility(&call.caller, &programme, &wanted).await?;
+    let next_page_token = token::next(&bound, size, &page, |last| token::named(last.school.urn, &last.school.name));
+    Ok(ListEligibilityResponse { schools: page.iter().map(conversion::school_eligibility).collect(), next_page_token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_asks_fields_of_the_message() {
+        filter::tests::are_fields_of("SchoolEligibility", COLUMNS);
+    }
+
+    #[test]
+    fn a_placement_is_read_by_name() {
+        assert_eq!(placement("MAT"), Ok(Operand::Text("mat".to_owned())));
+        assert_eq!(placement("PLACEMENT_SINGLE_SCHOOL_MAT"), Ok(Operand::Text("single_school_mat".to_owned())));
+        assert_eq!(placement("unplaced"), Ok(Operand::Nothing));
+        assert!(placement("").unwrap_err().starts_with("one of MAINTAINED, "));
+    }
+}

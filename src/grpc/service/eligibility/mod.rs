@@ -1,0 +1,203 @@
+//! `EligibilityService`.
+
+mod list;
+
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::approved_answers;
+use super::call::{Call, unary};
+use super::upload::{self, Answers, Part, Uploads};
+use crate::app::eligibility::{Change, ChangeKind};
+use crate::app::imports::Door;
+use crate::app::{App, Result};
+use crate::domain::programme::Command;
+use crate::grpc::message::conversion::{self, count, number};
+use crate::grpc::message::fields::{Fields, page_size, token};
+use crate::proto::eligibility_service_server::EligibilityService;
+use crate::proto::explain_eligibility_request::Subject;
+use crate::proto::{
+    DecideEntryRequest, DecideEntryResponse, EligibilityChange, ExplainEligibilityRequest, ExplainEligibilityResponse,
+    ImportOfstedRequest, ImportOfstedResponse, ListEligibilityChangesRequest, ListEligibilityChangesResponse,
+    ListEligibilityRequest, ListEligibilityResponse, SummariseEligibilityRequest, SummariseEligibilityResponse,
+    import_ofsted_request, import_ofsted_response,
+};
+
+/// The service.
+#[derive(Debug)]
+pub(in crate::grpc) struct Eligibility {
+    pub(in crate::grpc) app: App,
+    pub(in crate::grpc) uploads: Uploads,
+}
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl EligibilityService for Eligibility {
+    type ImportOfstedStream = Answers<ImportOfstedResponse>;
+
+    async fn import_ofsted(&self, request: Request<Streaming<ImportOfstedRequest>>) -> Reply<Self::ImportOfstedStream> {
+        let part = |message: ImportOfstedRequest| match message.part {
+            Some(import_ofsted_request::Part::Header(header)) => Part::Header(header),
+            Some(import_ofsted_request::Part::Chunk(chunk)) => Part::Chunk(chunk),
+            None => Part::Nothing,
+        };
+        let tell = |told| {
+            let part = match told {
+                upload::Told::Progress(it) => import_ofsted_response::Part::Progress(it),
+                upload::Told::Outcome(it) => import_ofsted_response::Part::Outcome(it),
+            };
+            ImportOfstedResponse { part: Some(part) }
+        };
+        upload::import(self.app.clone(), self.uploads.clone(), Door::Ofsted, request, part, tell)
+    }
+
+    async fn explain_eligibility(
+        &self,
+        request: Request<ExplainEligibilityRequest>,
+    ) -> Reply<ExplainEligibilityResponse> {
+        unary("EligibilityService/ExplainEligibility", request, async |call| explain(&self.app, call).await).await
+    }
+
+    async fn list_eligibility(&self, request: Request<ListEligibilityRequest>) -> Reply<ListEligibilityResponse> {
+        unary("EligibilityService/ListEligibility", request, async |call| list::list(&self.app, call).await).await
+    }
+
+    async fn summarise_eligibility(
+        &self,
+        request: Request<SummariseEligibilityRequest>,
+    ) -> Reply<SummariseEligibilityResponse> {
+        unary("EligibilityService/SummariseEligibility", request, async |call| {
+            let mut fields = Fields::default();
+            let programme = fields.programme(&call.message.programme);
+            let it = self.app.eligibility_summary(&call.caller, &fields.done(programme)?).await?;
+            Ok(SummariseEligibilityResponse {
+                programme: it.programme.to_string(),
+                as_at: conversion::date(it.as_at),
+                schools: count(it.schools),
+                eligible_schools: count(it.eligible_schools),
+                by_rule: it.by_rule.into_iter().map(|(rule, schools)| (rule.to_string(), count(schools))).collect(),
+                mat_schools: count(it.mat.schools),
+                mat_trusts: count(it.mat.trusts),
+                standalone_schools: count(it.standalone.schools),
+                standalone_maintained: count(it.standalone.maintained),
+                standalone_single_academy_trust: count(it.standalone.single_academy_trust),
+                standalone_single_school_mat: count(it.standalone.single_school_mat),
+                unplaced: count(it.unplaced),
+                unknown: count(it.unknown),
+                closed: count(it.closed),
+                decided_by_person: count(it.decided_by_person),
+            })
+        })
+        .await
+    }
+
+    async fn decide_entry(&self, request: Request<DecideEntryRequest>) -> Reply<DecideEntryResponse> {
+        unary("EligibilityService/DecideEntry", request, async |call| decide_entry(&self.app, call).await).await
+    }
+
+    async fn list_eligibility_changes(
+        &self,
+        request: Request<ListEligibilityChangesRequest>,
+    ) -> Reply<ListEligibilityChangesResponse> {
+        unary("EligibilityService/ListEligibilityChanges", request, async |call| changes(&self.app, call).await).await
+    }
+}
+
+async fn explain(app: &App, call: Call<ExplainEligibilityRequest>) -> Result<ExplainEligibilityResponse> {
+    let mut fields = Fields::default();
+    let programme = fields.programme(&call.message.programme);
+    let (mut urn, mut uid) = (None, None);
+    match call.message.subject {
+        Some(Subject::Urn(number)) => urn = fields.urn("urn", number),
+        Some(Subject::Uid(number)) => uid = fields.uid("uid", number),
+        None => fields.wrong("subject", "is required: a URN or a group UID"),
+    }
+    let programme = fields.done(programme)?;
+    let explained = match (urn, uid) {
+        (Some(urn), _) => app.explain_school(&call.caller, &programme, urn).await?,
+        (None, Some(uid)) => app.explain_trust(&call.caller, &programme, uid).await?,
+        (None, None) => return Err(crate::app::AppError::Bug("no subject past the checks".to_owned())),
+    };
+    Ok(ExplainEligibilityResponse {
+        programme: programme.to_string(),
+        schools: explained.schools.iter().map(conversion::school_eligibility).collect(),
+        trust_rules: explained.trust_rules.iter().map(conversion::rule_answer).collect(),
+        trust: explained.trust.as_ref().map(conversion::trust),
+    })
+}
+
+async fn decide_entry(app: &App, call: Call<DecideEntryRequest>) -> Result<DecideEntryResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let programme = fields.programme(&message.programme);
+    let urn = fields.urn("urn", message.urn);
+    let met = fields.choice("position", conversion::entry_position_from(message.position));
+    let reason = fields.text("reason", &message.reason);
+    let value = request.zip(programme).zip(urn).zip(met).zip(reason);
+    let ((((request, programme), urn), met), reason) = fields.done(value)?;
+    let (command, validate_only) = (Command::DecideEntry { urn, met, reason }, message.validate_only);
+    call.change_in(app, programme, (request, command), validate_only, approved_answers::decided).await
+}
+
+async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result<ListEligibilityChangesResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let from = fields.date("from_date", &message.from_date);
+    let to = fields.date("to_date", &message.to_date);
+    let ((programme, from), to) = fields.done(programme.zip(from).zip(to))?;
+    let bound = ListEligibilityChangesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let bound = call.bound(&bound);
+    let after: Option<ChangeKey> = token::read_as(&bound, &message.page_token)?;
+    let size = page_size(message.page_size);
+    let all = app.eligibility_changes(&call.caller, &programme, from, to).await?;
+    let new = all.iter().map(change).filter(|it| after.as_ref().is_none_or(|after| ChangeKey::of(it) > *after));
+    let page: Vec<EligibilityChange> = new.take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
+    let next_page_token = token::next(&bound, size, &page, |last| ChangeKey::of(last).to_string());
+    Ok(ListEligibilityChangesResponse { changes: page, next_page_token })
+}
+
+/// Where a change stands in the list: by URN, then in the order the changes of one school are listed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ChangeKey(i32, usize);
+
+impl ChangeKey {
+    fn of(it: &EligibilityChange) -> Self {
+        Self(it.urn, KINDS.iter().position(|(_, name)| *name == it.change).unwrap_or(KINDS.len()))
+    }
+}
+
+impl std::fmt::Display for ChangeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.0, self.1)
+    }
+}
+
+impl std::str::FromStr for ChangeKey {
+    type Err = std::num::ParseIntError;
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let (urn, kind) = text.split_once(' ').unwrap_or((text, ""));
+        Ok(Self(urn.parse()?, kind.parse()?))
+    }
+}
+
+/// The kinds of change in the order the changes of one school are listed in.
+const KINDS: [(ChangeKind, &str); 5] = [
+    (ChangeKind::BecameEligible, "became_eligible"),
+    (ChangeKind::RuleAdded, "rule_added"),
+    (ChangeKind::Superseded, "superseded"),
+    (ChangeKind::BecameUnknown, "became_unknown"),
+    (ChangeKind::NoLongerEligible, "no_longer_eligible"),
+];
+
+fn change(it: &Change) -> EligibilityChange {
+    let kind = KINDS.iter().find(|(kind, _)| *kind == it.kind).map_or("", |(_, name)| *name);
+    EligibilityChange {
+        urn: number(it.urn.get()),
+        name: it.name.clone(),
+        change: kind.to_owned(),
+        rules: it.rules.iter().map(ToString::to_string).collect(),
+        superseded_by: it.superseded_by.map_or(0, |urn| number(urn.get())),
+    }
+}

@@ -1,0 +1,88 @@
+//! `FinanceService`.
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::unary;
+use crate::app::App;
+use crate::app::verify::{Expected, Report};
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::Fields;
+use crate::proto::finance_service_server::FinanceService;
+use crate::proto::{VerifiedBook, VerifyLedgerRequest, VerifyLedgerResponse};
+
+/// The service.
+#[derive(Debug)]
+pub(in crate::grpc) struct Finance(pub(in crate::grpc) App);
+
+#[async_trait]
+impl FinanceService for Finance {
+    async fn verify_ledger(
+        &self,
+        request: Request<VerifyLedgerRequest>,
+    ) -> Result<Response<VerifyLedgerResponse>, Status> {
+        unary("FinanceService/VerifyLedger", request, async |call| {
+            let mut fields = Fields::default();
+            let programme = fields.optional("programme", &call.message.programme);
+            let expected = expected(&mut fields, &call.message.expect);
+            let (programme, expected) = fields.done(Some((programme, expected)))?;
+            let reports = self.0.verify_ledger(&call.caller, programme.as_ref(), expected).await?;
+            let sound = reports.iter().all(Report::is_sound);
+            Ok(VerifyLedgerResponse { books: reports.into_iter().map(book).collect(), sound })
+        })
+        .await
+    }
+}
+
+/// A head written down before, unless empty.
+fn expected(fields: &mut Fields, text: &str) -> Option<Expected> {
+    if text.is_empty() {
+        return None;
+    }
+    let parts = text.split_once(':');
+    let read = parts.and_then(|(sequence, hash)| {
+        let sequence = sequence.parse().ok().filter(|it: &i64| *it > 0)?;
+        Expected::new(sequence, hash).ok()
+    });
+    if read.is_none() {
+        fields.wrong("expect", "a sequence, a colon and 64 hex digits are wanted");
+    }
+    read
+}
+
+fn book(it: Report) -> VerifiedBook {
+    VerifiedBook {
+        programme: it.programme.to_string(),
+        sequence: it.seq.0,
+        hash: it.hash.to_string(),
+        entries: it.entries,
+        difference_count: conversion::rows(it.count),
+        differences: it.differences,
+        allowed_when_made_count: conversion::rows(it.allowed_count),
+        allowed_when_made: it.allowed,
+        notes: it.notes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_a_sequence_and_a_hash() {
+        let hash = "0f".repeat(32);
+        let rows = [
+            (format!("17:{hash}"), true),
+            (String::new(), true),
+            (format!("0:{hash}"), false),
+            (format!("-1:{hash}"), false),
+            (format!("17 {hash}"), false),
+            ("17:0f".to_owned(), false),
+        ];
+        for (text, fine) in rows {
+            let mut fields = Fields::default();
+            let read = expected(&mut fields, &text);
+            assert_eq!(fields.done(Some(())).is_ok(), fine, "{text}");
+            assert_eq!(read.map(|it| it.seq.0), (fine && !text.is_empty()).then_some(17), "{text}");
+        }
+    }
+}

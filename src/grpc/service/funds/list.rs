@@ -1,0 +1,48 @@
+//! `ListFunds`: which funds.
+
+use crate::app::{App, FundField, FundKey, Result};
+use crate::domain::ids::Programme;
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::{Fields, page_size, token};
+use crate::grpc::message::filter::values::{number, some_region, text, truth};
+use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::service::call::Call;
+use crate::proto::{ListFundsRequest, ListFundsResponse};
+
+/// What a filter may ask of a fund, by the names of the message's fields. docs/reference/lists.md has it in prose.
+#[rustfmt::skip]
+const COLUMNS: &[Column<FundField>] = &[
+    Column { name: "strand",         column: FundField::Strand,        takes: SAME,    read: text },
+    Column { name: "region",         column: FundField::Region,        takes: SAME,    read: some_region },
+    Column { name: "binds",          column: FundField::Binds,         takes: SAME,    read: truth },
+    Column { name: "over_committed", column: FundField::OverCommitted, takes: SAME,    read: truth },
+    Column { name: "allocated",      column: FundField::Allocated,     takes: ORDERED, read: number },
+    Column { name: "committed",      column: FundField::Committed,     takes: ORDERED, read: number },
+    Column { name: "spent",          column: FundField::Spent,         takes: ORDERED, read: number },
+    Column { name: "available",      column: FundField::Available,     takes: ORDERED, read: number },
+];
+
+pub(super) async fn list(app: &App, call: Call<ListFundsRequest>) -> Result<ListFundsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme: Option<Programme> = fields.optional("programme", &message.programme);
+    let condition = filter::read(&mut fields, COLUMNS, &message.filter);
+    fields.done(Some(()))?;
+    let bound = call.bound(&ListFundsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after: Option<FundKey> = token::read_as(&bound, &message.page_token)?;
+    let size = page_size(message.page_size);
+    let which = (programme.as_ref(), condition.as_ref());
+    let page = app.list_funds(&call.caller, which, after.as_ref(), size).await?;
+    let next_page_token = token::next(&bound, size, &page, |last| last.key().to_string());
+    Ok(ListFundsResponse { funds: page.iter().map(conversion::fund).collect(), next_page_token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_asks_fields_of_the_message() {
+        filter::tests::are_fields_of("Fund", COLUMNS);
+    }
+}

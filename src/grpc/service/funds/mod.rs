@@ -1,0 +1,203 @@
+//! `FundService`.
+
+mod entries;
+mod list;
+
+use prost::Message as _;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::approved_answers;
+use super::call::{Call, unary};
+use crate::app::{App, AskedPosition, Result, authorise};
+use crate::domain::event::Seq;
+use crate::domain::ids::{AccountId, Programme, RequestId};
+use crate::domain::programme::Command;
+use crate::domain::programme::decide::funds::FundChange;
+use crate::domain::role::Action;
+use crate::domain::terms::StrandId;
+use crate::domain::time::Micros;
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::Fields;
+use crate::proto::fund_service_server::FundService;
+use crate::proto::{
+    AllocateFundRequest, AllocateFundResponse, CreateFundRequest, CreateFundResponse, FinancialYear,
+    GetFundPositionRequest, GetFundPositionResponse, GetFundRequest, GetFundResponse, ListFundEntriesRequest,
+    ListFundEntriesResponse, ListFundsRequest, ListFundsResponse, MoveFundsRequest, MoveFundsResponse,
+    StreamFundEntriesRequest, WithdrawFundRequest, WithdrawFundResponse,
+};
+
+/// The service.
+#[derive(Debug)]
+pub(in crate::grpc) struct Funds(pub(in crate::grpc) App);
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl FundService for Funds {
+    async fn create_fund(&self, request: Request<CreateFundRequest>) -> Reply<CreateFundResponse> {
+        unary("FundService/CreateFund", request, async |call| {
+            let (programme, command) = create(&call.message)?;
+            authorise(&call.caller, Action::KeepFunds)?;
+            let validate_only = call.message.validate_only;
+            call.change_in(&self.0, programme, command, validate_only, |told| {
+                CreateFundResponse { fund: conversion::funds(told).into_iter().next() }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn get_fund(&self, request: Request<GetFundRequest>) -> Reply<GetFundResponse> {
+        unary("FundService/GetFund", request, async |call| {
+            let mut fields = Fields::default();
+            let id = fields.parse("fund", &call.message.fund);
+            let fund = self.0.get_fund(&call.caller, fields.done(id)?).await?;
+            Ok(GetFundResponse { fund: Some(conversion::fund(&fund)) })
+        })
+        .await
+    }
+
+    async fn list_funds(&self, request: Request<ListFundsRequest>) -> Reply<ListFundsResponse> {
+        unary("FundService/ListFunds", request, async |call| list::list(&self.0, call).await).await
+    }
+
+    async fn allocate_fund(&self, request: Request<AllocateFundRequest>) -> Reply<AllocateFundResponse> {
+        unary("FundService/AllocateFund", request, async |call| {
+            let m = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&m.request_id);
+            let fund = fields.parse("fund", &m.fund);
+            let amount = fields.pence("amount_pence", m.amount_pence);
+            let on = fields.happened("date", &m.date, self.0.today());
+            let text = fields.note("note", &m.note);
+            let etag = fields.etag("etag", &m.etag);
+            let all = fund.zip(amount).zip(on);
+            let change = all.map(|((fund, amount), on)| FundChange::Allocate { fund, amount, on });
+            let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
+            let validate_only = m.validate_only;
+            call.change(&self.0, command, validate_only, approved_answers::allocated).await
+        })
+        .await
+    }
+
+    async fn withdraw_fund(&self, request: Request<WithdrawFundRequest>) -> Reply<WithdrawFundResponse> {
+        unary("FundService/WithdrawFund", request, async |call| {
+            let m = &call.message;
+            let over_commit = m.over_commit;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&m.request_id);
+            let fund = fields.parse("fund", &m.fund);
+            let amount = fields.pence("amount_pence", m.amount_pence);
+            let on = fields.happened("date", &m.date, self.0.today());
+            let text = fields.note("note", &m.note);
+            let etag = fields.etag("etag", &m.etag);
+            let all = fund.zip(amount).zip(on);
+            let change = all.map(|((fund, amount), on)| FundChange::Withdraw { fund, amount, over_commit, on });
+            let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
+            let validate_only = m.validate_only;
+            call.change(&self.0, command, validate_only, approved_answers::withdrawn).await
+        })
+        .await
+    }
+
+    async fn move_funds(&self, request: Request<MoveFundsRequest>) -> Reply<MoveFundsResponse> {
+        unary("FundService/MoveFunds", request, async |call| {
+            let m = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&m.request_id);
+            let from: Option<AccountId> = fields.parse("from_fund", &m.from_fund);
+            let to: Option<AccountId> = fields.parse("to_fund", &m.to_fund);
+            if from.is_some() && from == to {
+                fields.wrong("to_fund", "is the fund that the money leaves");
+            }
+            let amount = fields.pence("amount_pence", m.amount_pence);
+            let on = fields.happened("date", &m.date, self.0.today());
+            let text = fields.note("note", &m.note);
+            let etag = fields.etag("etag", &m.etag);
+            let all = from.zip(to).zip(amount).zip(on);
+            let change = all.map(|(((from, to), amount), on)| FundChange::Move { from, to, amount, on });
+            let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
+            let validate_only = m.validate_only;
+            call.change(&self.0, command, validate_only, approved_answers::moved).await
+        })
+        .await
+    }
+
+    async fn get_fund_position(&self, request: Request<GetFundPositionRequest>) -> Reply<GetFundPositionResponse> {
+        unary("FundService/GetFundPosition", request, async |call| position(&self.0, call).await).await
+    }
+
+    async fn list_fund_entries(&self, request: Request<ListFundEntriesRequest>) -> Reply<ListFundEntriesResponse> {
+        unary("FundService/ListFundEntries", request, async |call| entries::list(&self.0, call).await).await
+    }
+
+    type StreamFundEntriesStream = entries::Entries;
+
+    async fn stream_fund_entries(&self, request: Request<StreamFundEntriesRequest>) -> Reply<entries::Entries> {
+        unary("FundService/StreamFundEntries", request, async |call| entries::stream(&self.0, call).await).await
+    }
+}
+
+fn create(message: &CreateFundRequest) -> Result<(Programme, (RequestId, Command))> {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let programme = fields.programme(&message.programme);
+    let strand = fields.strand(&message.strand).map(StrandId::new);
+    if message.strand.trim().is_empty() {
+        fields.wrong("strand", "is required");
+    }
+    let region = fields.optional("region", &message.region);
+    let command = strand.map(|strand| Command::CreateFund { strand, region });
+    fields.done(programme.zip(request.zip(command)))
+}
+
+async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFundPositionResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let fund = fields.parse("fund", &message.fund);
+    let as_of = if message.as_of_date.is_empty() { None } else { fields.date("as_of_date", &message.as_of_date) };
+    let recorded_by = message.recorded_by_time.as_ref().and_then(|it| {
+        let micros = instant(it);
+        if micros.is_none() {
+            fields.wrong("recorded_by_time", "is not an instant");
+        }
+        micros
+    });
+    if message.at_sequence < 0 {
+        fields.wrong("at_sequence", "is the number of an event, 1 or more, or 0 for the last");
+    }
+    let at = (message.at_sequence > 0).then_some(Seq(message.at_sequence));
+    let fund: AccountId = fields.done(fund)?;
+    let found = app.fund_position(&call.caller, fund, AskedPosition { as_of, recorded_by, at }).await?;
+    Ok(GetFundPositionResponse {
+        fund: fund.to_string(),
+        at_sequence: found.at.0,
+        position: Some(conversion::position(&found.total)),
+        financial_years: found
+            .years
+            .iter()
+            .map(|(year, moved)| FinancialYear { year: year.clone(), moved: Some(conversion::position(moved)) })
+            .collect(),
+    })
+}
+
+/// An instant in whole microseconds, the rest cut off: records have no more.
+fn instant(at: &prost_types::Timestamp) -> Option<Micros> {
+    let nanos = Some(at.nanos).filter(|it| (0..1_000_000_000).contains(it))?;
+    at.seconds.checked_mul(1_000_000)?.checked_add(i64::from(nanos.checked_div(1_000)?)).map(Micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_cut_to_microseconds() {
+        let at = |seconds, nanos| instant(&prost_types::Timestamp { seconds, nanos }).map(|it| it.0);
+        assert_eq!(at(1, 2_999), Some(1_000_002));
+        assert_eq!(at(-1, 0), Some(-1_000_000));
+        assert_eq!(at(0, 1_000_000_000), None);
+        assert_eq!(at(0, -1), None);
+        assert_eq!(at(i64::MAX, 0), None);
+    }
+}

@@ -1,0 +1,16 @@
+//! The services of the contract: one file each, and what every call has in common.
+
+pub(in crate::grpc) mod approvals;
+mod approved_answers;
+pub(in crate::grpc) mod awards;
+mod call;
+pub(in crate::grpc) mod eligibility;
+pub(in crate::grpc) mod finance;
+pub(in crate::grpc) mod funds;
+pub(in crate::grpc) mod offers;
+pub(in crate::grpc) mod record;
+pub(in crate::grpc) mod referrals;
+pub(in crate::grpc) mod register;
+pub(in crate::grpc) mod terms;
+pub(in crate::grpc) mod upload;
+pub(in crate::grpc) mod watch;

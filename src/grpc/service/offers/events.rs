@@ -1,0 +1,62 @@
+//! `ListOfferEvents`: which events of an offer, from which end.
+
+use crate::app::{App, EventField, Operand, Page, Recorded, Result, Text};
+use crate::domain::event::EventBody;
+use crate::domain::ids::OfferId;
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::{Fields, page_size_within, token};
+use crate::grpc::message::filter::values::{Value, actor, day, instant, name, number, text};
+use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::service::call::Call;
+use crate::proto::{ListOfferEventsRequest, ListOfferEventsResponse, OfferEvent};
+
+/// What a filter may ask of an event, by the names of the message's fields. docs/reference/lists.md has it in prose.
+#[rustfmt::skip]
+const COLUMNS: &[Column<EventField>] = &[
+    Column { name: "sequence",       column: EventField::Seq,       takes: ORDERED, read: number },
+    Column { name: "kind",           column: EventField::Kind,      takes: SAME,    read: kind },
+    Column { name: "actor",          column: EventField::Actor,     takes: SAME,    read: actor },
+    Column { name: "effective_date", column: EventField::Effective, takes: ORDERED, read: day },
+    Column { name: "recorded_time",  column: EventField::Recorded,  takes: ORDERED, read: instant },
+    Column { name: "reason_code",    column: EventField::Reason,    takes: SAME,    read: some_text },
+];
+
+fn kind(text: &str) -> Value {
+    name(text, &EventBody::KINDS)
+}
+
+/// A text, or `""` for none.
+fn some_text(it: &str) -> Value {
+    if it.is_empty() { Ok(Operand::Nothing) } else { text(it) }
+}
+
+pub(super) async fn list(app: &App, call: Call<ListOfferEventsRequest>) -> Result<ListOfferEventsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let id: Option<OfferId> = fields.parse("offer", &message.offer);
+    let condition = filter::read(&mut fields, COLUMNS, &message.filter);
+    let orders = [("sequence", false), ("sequence desc", true)];
+    let newest_first = filter::order(&mut fields, &orders, &message.order_by);
+    let (id, newest_first) = fields.done(id.zip(newest_first))?;
+    let bound = call.bound(&ListOfferEventsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after = token::read_as(&bound, &message.page_token)?;
+    let limit = page_size_within(message.page_size, 100, 1_000);
+    let page = Page { newest_first, after, limit };
+    let page = app.offer_events(&call.caller, id, condition.as_ref(), page).await?;
+    let next_page_token = token::next(&bound, limit, &page, |(last, _)| last.event.seq.to_string());
+    let event = |(it, text): &(Recorded, Option<Text>)| OfferEvent {
+        text_erased: it.event.text_hash.is_some() && text.is_none(),
+        ..conversion::offer_event(it, text.as_ref().map(|text| text.text.clone()))
+    };
+    Ok(ListOfferEventsResponse { events: page.iter().map(event).collect(), next_page_token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_asks_fields_of_the_message() {
+        filter::tests::are_fields_of("OfferEvent", COLUMNS);
+    }
+}

@@ -1,0 +1,136 @@
+//! `ListOffers`: which offers, in which order, and which of their fields.
+
+use crate::app::{App, OfferField, OfferFilter, OfferOrder, OfferPlace, Operand, Result, WantedOffers};
+use crate::domain::ids::{Actor, OfferId};
+use crate::domain::offer::lifecycle::State;
+use crate::domain::offer::{Offer, Outcome};
+use crate::domain::placement::RecipientKind;
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::{Fields, page_size, token};
+use crate::grpc::message::filter::values::{Value, choice, instant, number, region, some_actor, some_number, text};
+use crate::grpc::message::filter::{self, Column, HOLDS, ORDERED, PART, SAME};
+use crate::grpc::message::mask::{Mask, Part};
+use crate::grpc::service::call::Call;
+use crate::proto;
+use crate::proto::{ListOffersRequest, ListOffersResponse};
+
+/// What a filter may ask of an offer, by the names of the message's fields. docs/reference/lists.md has it in prose.
+#[rustfmt::skip]
+const COLUMNS: &[Column<OfferField>] = &[
+    Column { name: "state",            column: OfferField::State,         takes: SAME,    read: state },
+    Column { name: "outcome",          column: OfferField::Outcome,       takes: SAME,    read: outcome },
+    Column { name: "recipient_kind",   column: OfferField::RecipientKind, takes: SAME,    read: kind },
+    Column { name: "recipient",        column: OfferField::Recipient,     takes: ORDERED, read: number },
+    Column { name: "name",             column: OfferField::Name,          takes: PART,    read: text },
+    Column { name: "region",           column: OfferField::Region,        takes: SAME,    read: region },
+    Column { name: "assignee",         column: OfferField::Assignee,      takes: SAME,    read: some_actor },
+    Column { name: "trust_uid",        column: OfferField::Trust,         takes: SAME,    read: some_number },
+    Column { name: "schools.urn",      column: OfferField::School,        takes: HOLDS,   read: number },
+    Column { name: "create_time",      column: OfferField::Made,          takes: ORDERED, read: instant },
+];
+
+/// The orders there are, each a key of the table.
+const ORDERS: [(&str, OfferOrder); 4] = [
+    ("create_time", OfferOrder::Made),
+    ("create_time desc", OfferOrder::MadeLast),
+    ("name", OfferOrder::Name),
+    ("name desc", OfferOrder::NameLast),
+];
+
+macro_rules! parts {
+    ($message:ty: $($field:ident),+ $(,)?) => {
+        &[$(Part::<$message> { name: stringify!($field), clear: |it| it.$field = Default::default() }),+]
+    };
+}
+
+/// The fields of an offer.
+pub(super) const PARTS: &[Part<proto::Offer>] = parts!(
+    proto::Offer: offer, programme, recipient_kind, recipient, name, region, state, outcome, assignee, schools, contacts, etag,
+    trust_uid, responsible_body, terms_sha256, create_time, accepted_date, started_date,
+);
+
+/// Whether an offer has a field of this name.
+pub(super) fn is_part(name: &str) -> bool {
+    PARTS.iter().any(|it| it.name == name)
+}
+
+pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<ListOffersResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let state = conversion::state_from(message.state);
+    if state.is_none() && message.state != 0 {
+        fields.wrong("state", "is not a state");
+    }
+    let filter = OfferFilter {
+        state,
+        region: fields.optional("region", &message.region),
+        assignee: match message.assignee.as_str() {
+            "" => None,
+            "-" => Some(None),
+            actor => fields.parse("assignee", actor).map(|actor: Actor| Some(actor.to_string())),
+        },
+        search: fields.note("search", &message.search),
+        condition: filter::read(&mut fields, COLUMNS, &message.filter),
+    };
+    let order = filter::order(&mut fields, &ORDERS, &message.order_by);
+    let mask = Mask::read(&mut fields, message.read_mask.as_ref(), is_part);
+    let (programme, order) = fields.done(programme.zip(order))?;
+    // A mask may change from page to page.
+    let bound = ListOffersRequest { page_size: 0, page_token: String::new(), read_mask: None, ..message.clone() };
+    let bound = call.bound(&bound);
+    let after: Option<token::Named<OfferId>> = token::read_as(&bound, &message.page_token)?;
+    let after = after.map(|it| OfferPlace { offer: it.key, name: it.name });
+    let limit = page_size(message.page_size);
+    let parts = mask.has("schools") || mask.has("contacts");
+    let wanted = WantedOffers { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
+    let page = app.list_offers(&call.caller, &wanted).await?;
+    let next_page_token = token::next(&bound, limit, &page, |last| token::named(last.id, &last.name));
+    let shown = |offer: &Offer| {
+        let mut shown = conversion::offer(offer);
+        mask.apply(&mut shown, PARTS);
+        shown
+    };
+    Ok(ListOffersResponse { offers: page.iter().map(shown).collect(), next_page_token })
+}
+
+fn state(text: &str) -> Value {
+    choice(text, "OFFER_STATE_", State::ALL.iter().map(|it| it.name()))
+}
+
+fn outcome(text: &str) -> Value {
+    if text.is_empty() {
+        Ok(Operand::Nothing)
+    } else {
+        choice(text, "OUTCOME_", Outcome::ALL.iter().map(|it| it.name()))
+    }
+}
+
+fn kind(text: &str) -> Value {
+    choice(
+        text,
+        "RECIPIENT_KIND_",
+        [RecipientKind::Standalone, RecipientKind::Mat].into_iter().map(RecipientKind::as_str),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    /// A field that is added to the message is added to the masks.
+    #[test]
+    fn every_field_of_an_offer_may_be_masked() {
+        let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+        let message = set.file.iter().flat_map(|file| &file.message_type).find(|it| it.name() == "Offer").unwrap();
+        let fields: Vec<&str> = message.field.iter().map(|field| field.name()).collect();
+        assert_eq!(PARTS.iter().map(|it| it.name).collect::<Vec<_>>(), fields);
+    }
+
+    #[test]
+    fn a_filter_asks_fields_of_the_message() {
+        filter::tests::are_fields_of("Offer", COLUMNS);
+    }
+}

@@ -1,0 +1,368 @@
+//! `OfferService`.
+
+mod events;
+mod list;
+
+use prost::Message;
+use prost_types::FieldMask;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::unary;
+use super::watch::{self, Watchers};
+use crate::app::writer::Told;
+use crate::app::{App, OfferInFull, Result};
+use crate::domain::event::Seq;
+use crate::domain::ids::OfferId;
+use crate::domain::programme::command::Target;
+use crate::domain::programme::{Answer, Command};
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::Fields;
+use crate::grpc::message::mask::Mask;
+use crate::proto::offer_service_server::OfferService;
+use crate::proto::{
+    AcceptOfferRequest, AcceptOfferResponse, AssignOfferRequest, AssignOfferResponse, BatchGetOffersRequest,
+    BatchGetOffersResponse, ChangeOfferRegionRequest, ChangeOfferRegionResponse, CloseOfferRequest, CloseOfferResponse,
+    ContactOffersRequest, ContactOffersResponse, CorrectContactRequest, CorrectContactResponse,
+    CorrectOfferDateRequest, CorrectOfferDateResponse, DeclineOfferRequest, DeclineOfferResponse, GetOfferRequest,
+    GetOfferResponse, IdentifyOffersRequest, IdentifyOffersResponse, ListOfferEventsRequest, ListOfferEventsResponse,
+    ListOffersRequest, ListOffersResponse, NoteOfferRequest, NoteOfferResponse, ReopenOfferRequest,
+    ReopenOfferResponse, StartOfferRequest, StartOfferResponse, WatchOffersRequest,
+};
+
+/// Offers a batch may name.
+const BATCH: usize = 100;
+/// Offers a single contact may name.
+const MAX_CONTACTED: usize = 500;
+
+/// The service, and who watches its offers.
+#[derive(Debug)]
+pub(in crate::grpc) struct Offers(pub(in crate::grpc) App, pub(in crate::grpc) Watchers);
+
+fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<Target> {
+    let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
+    Some(Target { offer: offer?, etag })
+}
+
+/// The offers of a batch: some, not too many, each once.
+fn batch(message: &BatchGetOffersRequest) -> Result<(Vec<OfferId>, Mask)> {
+    let offers = &message.offers;
+    let mut fields = Fields::default();
+    let mask = mask(&mut fields, message.read_mask.as_ref());
+    if offers.is_empty() || offers.len() > BATCH {
+        fields.wrong("offers", format!("1 to {BATCH} are wanted, {} came", offers.len()));
+    }
+    let mut ids: Vec<OfferId> = Vec::new();
+    for (at, offer) in offers.iter().enumerate().take(BATCH) {
+        let field = format!("offers[{at}]");
+        match fields.parse(&field, offer) {
+            Some(id) if ids.contains(&id) => fields.wrong(&field, "is there already"),
+            id => ids.extend(id),
+        }
+    }
+    fields.done(Some((ids, mask)))
+}
+
+/// A mask over an offer with its awards and caps: `offer`, `offer.state`, `awards`, `caps`.
+fn mask(fields: &mut Fields, given: Option<&FieldMask>) -> Mask {
+    let known = |path: &str| {
+        matches!(path, "offer" | "awards" | "caps") || path.strip_prefix("offer.").is_some_and(list::is_part)
+    };
+    Mask::read(fields, given, known)
+}
+
+fn in_full(found: &OfferInFull, mask: &Mask) -> GetOfferResponse {
+    let offer = mask.within("offer").map(|mask| {
+        let mut offer = conversion::offer(&found.offer);
+        mask.apply(&mut offer, list::PARTS);
+        offer
+    });
+    let awards = found.awards.iter().filter(|_| mask.has("awards")).map(|award| conversion::award(award, None));
+    let caps = found.caps.iter().filter(|_| mask.has("caps")).map(conversion::cap);
+    GetOfferResponse { offer, awards: awards.collect(), caps: caps.collect() }
+}
+
+/// Declares a mutation of one offer: how its message becomes a command, and how its answer is written.
+macro_rules! mutation {
+    ($self:ident, $request:ident, $rpc:literal, $response:ident { $($extra:ident),* },
+     |$message:ident, $fields:ident, $offer:ident| $command:expr, $validate:expr) => {
+        unary($rpc, $request, async |call| {
+            let $message = &call.message;
+            let mut $fields = Fields::default();
+            let request = $fields.request_id(&$message.request_id);
+            let $offer = target(&mut $fields, &$message.offer, &$message.etag);
+            let command: Option<Command> = $command;
+            let checked = $fields.done(request.zip(command));
+            let validate_only = $validate;
+            call.change(&$self.0, checked, validate_only, |told| {
+                $response { offer: conversion::first_offer(told), $($extra: conversion::$extra(told)),* }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    };
+}
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl OfferService for Offers {
+    type WatchOffersStream = watch::Stream;
+
+    async fn watch_offers(&self, request: Request<WatchOffersRequest>) -> Reply<watch::Stream> {
+        watch::watch(self.1.clone(), request)
+    }
+
+    async fn identify_offers(&self, request: Request<IdentifyOffersRequest>) -> Reply<IdentifyOffersResponse> {
+        unary("OfferService/IdentifyOffers", request, async |call| {
+            let mut fields = Fields::default();
+            let request = fields.request_id(&call.message.request_id);
+            let programme = fields.programme(&call.message.programme);
+            let (request, programme) = fields.done(request.zip(programme))?;
+            if call.message.validate_only {
+                let told = self.0.check(&call.caller, &programme, &Command::Identify).await?;
+                return Ok(identify_response(&told));
+            }
+            call.submit(&self.0, programme, request, Command::Identify, |told| identify_response(told).encode_to_vec())
+                .await
+        })
+        .await
+    }
+
+    async fn get_offer(&self, request: Request<GetOfferRequest>) -> Reply<GetOfferResponse> {
+        unary("OfferService/GetOffer", request, async |call| {
+            let mut fields = Fields::default();
+            let id = fields.parse("offer", &call.message.offer);
+            let mask = mask(&mut fields, call.message.read_mask.as_ref());
+            Ok(in_full(&self.0.get_offer_in_full(&call.caller, fields.done(id)?).await?, &mask))
+        })
+        .await
+    }
+
+    async fn batch_get_offers(&self, request: Request<BatchGetOffersRequest>) -> Reply<BatchGetOffersResponse> {
+        unary("OfferService/BatchGetOffers", request, async |call| {
+            let (ids, mask) = batch(&call.message)?;
+            let found = self.0.get_offers_at_once(&call.caller, &ids).await?;
+            let offers = found.offers.iter().map(|it| in_full(it, &mask)).collect();
+            Ok(BatchGetOffersResponse { offers, at_sequence: found.at.map_or(0, |seq| seq.0) })
+        })
+        .await
+    }
+
+    async fn list_offers(&self, request: Request<ListOffersRequest>) -> Reply<ListOffersResponse> {
+        unary("OfferService/ListOffers", request, async |call| list::list(&self.0, call).await).await
+    }
+
+    async fn contact_offers(&self, request: Request<ContactOffersRequest>) -> Reply<ContactOffersResponse> {
+        unary("OfferService/ContactOffers", request, async |call| {
+            let command = contact_command(&call.message, self.0.today());
+            let validate_only = call.message.validate_only;
+            call.change(&self.0, command, validate_only, |told| {
+                let offers = told.offers.iter().map(conversion::offer).collect();
+                ContactOffersResponse { offers, warnings: conversion::warnings(told) }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn correct_contact(&self, request: Request<CorrectContactRequest>) -> Reply<CorrectContactResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/CorrectContact",
+            CorrectContactResponse {},
+            |m, fields, offer| {
+                if m.contact < 1 {
+                    fields.wrong("contact", "is the number of a contact, 1 or more");
+                }
+                let text = fields.note("note", &m.note);
+                offer.map(|offer| Command::Correct { offer, contact: Seq(m.contact), text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn correct_offer_date(&self, request: Request<CorrectOfferDateRequest>) -> Reply<CorrectOfferDateResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/CorrectOfferDate",
+            CorrectOfferDateResponse { warnings },
+            |m, fields, offer| {
+                let milestone = fields.choice("milestone", conversion::milestone_from(m.milestone));
+                // Not today's: the day is what is corrected.
+                let on = match m.date.as_str() {
+                    "" => fields.date("date", ""),
+                    date => fields.happened("date", date, self.0.today()),
+                };
+                let reason = fields.text("reason", &m.reason);
+                let all = offer.zip(milestone).zip(on).zip(reason);
+                all.map(|(((offer, milestone), on), reason)| Command::CorrectDate { offer, milestone, on, reason })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn accept_offer(&self, request: Request<AcceptOfferRequest>) -> Reply<AcceptOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/AcceptOffer",
+            AcceptOfferResponse { warnings },
+            |m, fields, offer| {
+                let by = fields.choice("acceptor", conversion::acceptor_from(m.acceptor));
+                let on = fields.happened("date", &m.date, self.0.today());
+                let text = fields.note("note", &m.note);
+                offer.zip(by).zip(on).map(|((offer, by), on)| Command::Accept { offer, by, on, text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn decline_offer(&self, request: Request<DeclineOfferRequest>) -> Reply<DeclineOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/DeclineOffer",
+            DeclineOfferResponse { warnings, released },
+            |m, fields, offer| {
+                let reason = fields.choice("reason", conversion::decline_reason_from(m.reason));
+                let on = fields.happened("date", &m.date, self.0.today());
+                let text = fields.note("note", &m.note);
+                offer.zip(reason).zip(on).map(|((offer, reason), on)| Command::Decline { offer, reason, on, text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn start_offer(&self, request: Request<StartOfferRequest>) -> Reply<StartOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/StartOffer",
+            StartOfferResponse { warnings },
+            |m, fields, offer| {
+                let on = fields.happened("date", &m.date, self.0.today());
+                offer.zip(on).map(|(offer, on)| Command::Start { offer, on })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn close_offer(&self, request: Request<CloseOfferRequest>) -> Reply<CloseOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/CloseOffer",
+            CloseOfferResponse { warnings, released },
+            |m, fields, offer| {
+                let outcome = fields.choice("outcome", conversion::outcome_from(m.outcome));
+                let on = fields.happened("date", &m.date, self.0.today());
+                let text = fields.note("note", &m.note);
+                offer.zip(outcome).zip(on).map(|((offer, outcome), on)| Command::Close { offer, outcome, on, text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn reopen_offer(&self, request: Request<ReopenOfferRequest>) -> Reply<ReopenOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/ReopenOffer",
+            ReopenOfferResponse {},
+            |m, fields, offer| {
+                let reason = fields.text("reason", &m.reason);
+                offer.zip(reason).map(|(offer, reason)| Command::Reopen { offer, reason })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn assign_offer(&self, request: Request<AssignOfferRequest>) -> Reply<AssignOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/AssignOffer",
+            AssignOfferResponse {},
+            |m, fields, offer| {
+                let to = fields.optional("assignee", &m.assignee);
+                offer.map(|offer| Command::Assign { offer, to })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn note_offer(&self, request: Request<NoteOfferRequest>) -> Reply<NoteOfferResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/NoteOffer",
+            NoteOfferResponse {},
+            |m, fields, offer| {
+                let text = fields.text("text", &m.text);
+                offer.zip(text).map(|(offer, text)| Command::Note { offer, text })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn change_offer_region(
+        &self,
+        request: Request<ChangeOfferRegionRequest>,
+    ) -> Reply<ChangeOfferRegionResponse> {
+        mutation!(
+            self,
+            request,
+            "OfferService/ChangeOfferRegion",
+            ChangeOfferRegionResponse {},
+            |m, fields, offer| {
+                let to = fields.parse("region", &m.region);
+                offer.zip(to).map(|(offer, to)| Command::ChangeRegion { offer, to })
+            },
+            m.validate_only
+        )
+    }
+
+    async fn list_offer_events(&self, request: Request<ListOfferEventsRequest>) -> Reply<ListOfferEventsResponse> {
+        unary("OfferService/ListOfferEvents", request, async |call| events::list(&self.0, call).await).await
+    }
+}
+
+fn identify_response(told: &Told) -> IdentifyOffersResponse {
+    match &told.answer {
+        Answer::Identified(did) => conversion::identified(did, told),
+        _ => IdentifyOffersResponse::default(),
+    }
+}
+
+fn contact_command(
+    message: &ContactOffersRequest,
+    today: crate::domain::Date,
+) -> Result<(crate::domain::ids::RequestId, Command)> {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let party = fields.choice("party", conversion::party_from(message.party));
+    let on =
+        if message.date.is_empty() { fields.date("date", "") } else { fields.happened("date", &message.date, today) };
+    let text = fields.note("note", &message.note);
+    if message.offers.is_empty() || message.offers.len() > MAX_CONTACTED {
+        fields.wrong("offers", format!("1 to {MAX_CONTACTED} offers are wanted, not {}", message.offers.len()));
+    }
+    let mut offers: Vec<(Target, Option<crate::domain::ids::Urn>)> = Vec::with_capacity(message.offers.len());
+    for (index, it) in message.offers.iter().enumerate().take(MAX_CONTACTED) {
+        let id: Option<OfferId> = fields.parse(&format!("offers[{index}].offer"), &it.offer);
+        let urn = if it.urn == 0 { None } else { fields.urn(&format!("offers[{index}].urn"), it.urn) };
+        if urn.is_some() && party == Some(crate::domain::offer::Party::ResponsibleBody) {
+            fields.wrong(&format!("offers[{index}].urn"), "is for a contact with a school");
+        }
+        let etag = fields.etag(&format!("offers[{index}].etag"), &it.etag);
+        let Some(offer) = id else { continue };
+        if offers.iter().any(|(target, _)| target.offer == offer) {
+            fields.wrong(&format!("offers[{index}].offer"), "is named twice");
+        }
+        offers.push((Target { offer, etag }, urn));
+    }
+    let command = party.zip(on).map(|(party, on)| Command::Contact { offers, party, on, text });
+    fields.done(request.zip(command))
+}

@@ -1,0 +1,73 @@
+//! `ListReferrals`: which referrals, in which order.
+
+use crate::app::{App, Operand, Page, ReferralField, ReferralFilter, Result};
+use crate::domain::ids::Uid;
+use crate::domain::referral::{Origin, State, Subject};
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::{Fields, page_size, token};
+use crate::grpc::message::filter::values::{Value, actor, choice, day, number, region, some_actor, some_id, text};
+use crate::grpc::message::filter::{self, Column, HOLDS, ORDERED, SAME};
+use crate::grpc::service::call::Call;
+use crate::proto::{ListReferralsRequest, ListReferralsResponse, ReferralState};
+
+/// What a filter may ask of a referral, by the names of the message's fields. docs/reference/lists.md has it in prose.
+#[rustfmt::skip]
+const COLUMNS: &[Column<ReferralField>] = &[
+    Column { name: "uid",              column: ReferralField::Subject,     takes: SAME,    read: trust },
+    Column { name: "urns",             column: ReferralField::School,      takes: HOLDS,   read: number },
+    Column { name: "region",           column: ReferralField::Region,      takes: SAME,    read: region },
+    Column { name: "origin",           column: ReferralField::Origin,      takes: SAME,    read: origin },
+    Column { name: "ground",           column: ReferralField::Ground,      takes: SAME,    read: text },
+    Column { name: "state",            column: ReferralField::State,       takes: SAME,    read: state },
+    Column { name: "raised_by",        column: ReferralField::RaisedBy,    takes: SAME,    read: actor },
+    Column { name: "raise_date",       column: ReferralField::Raised,      takes: ORDERED, read: day },
+    Column { name: "decided_by",       column: ReferralField::DecidedBy,   takes: SAME,    read: some_actor },
+    Column { name: "decide_date",      column: ReferralField::Decided,     takes: ORDERED, read: day },
+    Column { name: "offer",            column: ReferralField::Offer,       takes: SAME,    read: some_id },
+    Column { name: "exceptional_urns", column: ReferralField::Exceptional, takes: HOLDS,   read: number },
+];
+
+fn trust(text: &str) -> Value {
+    let uid: Option<Uid> = text.parse().ok();
+    uid.map(|it| Operand::Text(Subject::Trust(it).to_string())).ok_or_else(|| "a group UID".to_owned())
+}
+
+fn origin(text: &str) -> Value {
+    choice(text, "REFERRAL_ORIGIN_", [Origin::SelfIdentified, Origin::Exceptional].map(Origin::name).into_iter())
+}
+
+fn state(text: &str) -> Value {
+    choice(text, "REFERRAL_STATE_", State::ALL.map(State::name).into_iter())
+}
+
+pub(super) async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<ListReferralsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let programme = fields.programme(&message.programme);
+    let region = fields.optional("region", &message.region);
+    let state = conversion::referral_state_from(message.state);
+    if state.is_none() && message.state != i32::from(ReferralState::Unspecified) {
+        fields.wrong("state", "is not a state");
+    }
+    let condition = filter::read(&mut fields, COLUMNS, &message.filter);
+    let orders = [("referral desc", true), ("referral", false)];
+    let newest_first = filter::order(&mut fields, &orders, &message.order_by);
+    let (programme, newest_first) = fields.done(programme.zip(newest_first))?;
+    let bound = call.bound(&ListReferralsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after = token::read_as(&bound, &message.page_token)?;
+    let limit = page_size(message.page_size);
+    let filter = ReferralFilter { state, region, condition, ..ReferralFilter::default() };
+    let page = app.list_referrals(&call.caller, &programme, &filter, Page { newest_first, after, limit }).await?;
+    let next_page_token = token::next(&bound, limit, &page, |last| last.referral.id.to_string());
+    Ok(ListReferralsResponse { referrals: page.iter().map(conversion::referral_in_full).collect(), next_page_token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_asks_fields_of_the_message() {
+        filter::tests::are_fields_of("Referral", COLUMNS);
+    }
+}

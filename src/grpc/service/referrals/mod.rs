@@ -1,0 +1,190 @@
+//! `ReferralService`.
+
+mod list;
+
+use prost::Message as _;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::unary;
+use crate::app::writer::Told;
+use crate::app::{App, Result};
+use crate::domain::Date;
+use crate::domain::ids::{Programme, RequestId, Urn};
+use crate::domain::programme::Command;
+use crate::domain::programme::decide::referrals::{NewReferral, ReferralCommand, ReferralTarget};
+use crate::domain::referral::Subject;
+use crate::grpc::message::conversion;
+use crate::grpc::message::fields::Fields;
+use crate::proto::referral_service_server::ReferralService;
+use crate::proto::{
+    DecideReferralRequest, DecideReferralResponse, GetReferralRequest, GetReferralResponse, ListReferralsRequest,
+    ListReferralsResponse, RaiseReferralRequest, RaiseReferralResponse, RecordDiscussionRequest,
+    RecordDiscussionResponse, ReferralDecision, WithdrawReferralRequest, WithdrawReferralResponse,
+};
+
+/// Schools of a trust that one referral may name.
+const MOST: usize = 100;
+
+/// The service.
+#[derive(Debug)]
+pub(in crate::grpc) struct Referrals(pub(in crate::grpc) App);
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl ReferralService for Referrals {
+    async fn raise_referral(&self, request: Request<RaiseReferralRequest>) -> Reply<RaiseReferralResponse> {
+        unary("ReferralService/RaiseReferral", request, async |call| {
+            let (programme, asked) = raised(&call.message, self.0.today())?;
+            let validate_only = call.message.validate_only;
+            call.change_in(&self.0, programme, asked, validate_only, |told| {
+                RaiseReferralResponse { referral: referral_of(told), warnings: conversion::warnings(told) }
+                    .encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn record_discussion(&self, request: Request<RecordDiscussionRequest>) -> Reply<RecordDiscussionResponse> {
+        unary("ReferralService/RecordDiscussion", request, async |call| {
+            let message = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&message.request_id);
+            let referral = target(&mut fields, &message.referral, &message.etag);
+            let on = fields.happened("date", &message.date, self.0.today());
+            let with = conversion::discussion_partner_from(message.held_with);
+            if with.is_none() {
+                fields.wrong("held_with", "is not somebody a discussion is held with");
+            }
+            let text = fields.text("note", &message.note);
+            let asked = referral.zip(on).zip(with).zip(text);
+            let asked =
+                asked.map(|(((referral, on), with), text)| ReferralCommand::Discuss { referral, on, with, text });
+            let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
+            call.change(&self.0, refer(checked), validate_only, |told| {
+                let (referral, warnings) = (referral_of(told), conversion::warnings(told));
+                RecordDiscussionResponse { referral, warnings }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn decide_referral(&self, request: Request<DecideReferralRequest>) -> Reply<DecideReferralResponse> {
+        unary("ReferralService/DecideReferral", request, async |call| {
+            let message = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&message.request_id);
+            let referral = target(&mut fields, &message.referral, &message.etag);
+            let approve = match message.decision() {
+                ReferralDecision::Approve => Some(true),
+                ReferralDecision::Decline => Some(false),
+                ReferralDecision::Unspecified => None,
+            };
+            let approve = fields.choice("decision", approve);
+            let on = fields.happened("date", &message.date, self.0.today());
+            let reason = fields.text("reason", &message.reason);
+            let asked =
+                referral.zip(approve).zip(on).zip(reason).map(|(((referral, approve), on), reason)| {
+                    ReferralCommand::Decide { referral, approve, on, reason }
+                });
+            let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
+            call.change(&self.0, refer(checked), validate_only, |told| {
+                let (offer, warnings) = (conversion::first_offer(told), conversion::warnings(told));
+                DecideReferralResponse { referral: referral_of(told), offer, warnings }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn withdraw_referral(&self, request: Request<WithdrawReferralRequest>) -> Reply<WithdrawReferralResponse> {
+        unary("ReferralService/WithdrawReferral", request, async |call| {
+            let message = &call.message;
+            let mut fields = Fields::default();
+            let request = fields.request_id(&message.request_id);
+            let referral = target(&mut fields, &message.referral, &message.etag);
+            let reason = fields.text("reason", &message.reason);
+            let asked = referral.zip(reason);
+            let asked = asked.map(|(referral, reason)| ReferralCommand::Withdraw { referral, reason });
+            let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
+            call.change(&self.0, refer(checked), validate_only, |told| {
+                WithdrawReferralResponse { referral: referral_of(told) }.encode_to_vec()
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn get_referral(&self, request: Request<GetReferralRequest>) -> Reply<GetReferralResponse> {
+        unary("ReferralService/GetReferral", request, async |call| {
+            let mut fields = Fields::default();
+            let id = fields.parse("referral", &call.message.referral);
+            let found = self.0.get_referral(&call.caller, fields.done(id)?).await?;
+            Ok(GetReferralResponse { referral: Some(conversion::referral_in_full(&found)) })
+        })
+        .await
+    }
+
+    async fn list_referrals(&self, request: Request<ListReferralsRequest>) -> Reply<ListReferralsResponse> {
+        unary("ReferralService/ListReferrals", request, async |call| list::list(&self.0, call).await).await
+    }
+}
+
+fn referral_of(told: &Told) -> Option<crate::proto::Referral> {
+    told.referral.as_ref().map(conversion::referral)
+}
+
+fn target(fields: &mut Fields, referral: &str, etag: &str) -> Option<ReferralTarget> {
+    let (referral, etag) = (fields.parse("referral", referral), fields.etag("etag", etag));
+    Some(ReferralTarget { referral: referral?, etag })
+}
+
+/// A command about a referral, as a command of its book.
+fn refer(checked: Result<(RequestId, ReferralCommand)>) -> Result<(RequestId, Command)> {
+    checked.map(|(request, command)| (request, Command::Refer(command)))
+}
+
+fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(Programme, (RequestId, Command))> {
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let programme = fields.programme(&message.programme);
+    let urns = urns(&mut fields, message);
+    let trust = if message.uid == 0 { None } else { fields.uid("uid", message.uid) };
+    let subject = match (trust, urns.first()) {
+        (Some(uid), _) => Some(Subject::Trust(uid)),
+        (None, Some(urn)) => Some(Subject::School(*urn)),
+        (None, None) => None,
+    };
+    let origin = fields.choice("origin", conversion::referral_origin_from(message.origin));
+    let ground = fields.title("ground", &message.ground);
+    if ground.is_none() {
+        fields.wrong("ground", "is required, by its name in the terms");
+    }
+    let on = fields.happened("date", &message.date, today);
+    let reason = fields.text("reason", &message.reason);
+    let asked = request.zip(programme).zip(subject).zip(origin).zip(ground).zip(on).zip(reason);
+    let ((((((request, programme), subject), origin), ground), on), reason) = fields.done(asked)?;
+    let new = NewReferral { subject, urns, origin, ground, on, reason };
+    Ok((programme, (request, Command::Refer(ReferralCommand::Raise(new)))))
+}
+
+/// The schools: one where a school is referred, some where it is a trust, each once.
+fn urns(fields: &mut Fields, message: &RaiseReferralRequest) -> Vec<Urn> {
+    let most = if message.uid == 0 { 1 } else { MOST };
+    if message.urns.is_empty() || message.urns.len() > most {
+        let wanted =
+            if most == 1 { "one school is wanted".to_owned() } else { format!("1 to {MOST} schools are wanted") };
+        fields.wrong("urns", format!("{wanted}, {} came", message.urns.len()));
+    }
+    let mut urns: Vec<Urn> = Vec::new();
+    for (at, number) in message.urns.iter().enumerate().take(MOST) {
+        let field = format!("urns[{at}]");
+        match fields.urn(&field, *number) {
+            Some(urn) if urns.contains(&urn) => fields.wrong(&field, "is there already"),
+            urn => urns.extend(urn),
+        }
+    }
+    urns
+}

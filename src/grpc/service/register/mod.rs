@@ -1,0 +1,257 @@
+//! `RegisterService`.
+
+mod imports;
+
+use prost::Message as _;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::call::{Call, decode, unary};
+use super::upload::{self, Answers, Part, Uploads};
+use crate::app::imports::{Door, EncodeWithdrawn, Withdrawn};
+use crate::app::writer::Told;
+use crate::app::{App, Result};
+use crate::domain::ids::{ApprovalId, ImportId, RequestId, Uid, Urn};
+use crate::domain::programme::{Answer, Command};
+use crate::domain::school::HandPlacement;
+use crate::grpc::message::conversion::{self, number};
+use crate::grpc::message::fields::{Fields, page_size, token};
+use crate::proto::register_service_server::RegisterService;
+use crate::proto::{
+    GetImportRequest, GetImportResponse, GetSchoolRequest, GetSchoolResponse, GetTrustRequest, GetTrustResponse,
+    GiveApprovalRequest, GiveApprovalResponse, ImportRegisterRequest, ImportRegisterResponse, ListImportsRequest,
+    ListImportsResponse, ListSchoolsRequest, ListSchoolsResponse, ListTrustsRequest, ListTrustsResponse,
+    PlaceSchoolRequest, PlaceSchoolResponse, Placement, WithdrawImportRequest, WithdrawImportResponse,
+    import_register_request, import_register_response,
+};
+
+/// The service.
+#[derive(Debug)]
+pub(in crate::grpc) struct Register {
+    pub(in crate::grpc) app: App,
+    pub(in crate::grpc) uploads: Uploads,
+}
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+
+#[async_trait]
+impl RegisterService for Register {
+    type ImportRegisterStream = Answers<ImportRegisterResponse>;
+
+    async fn import_register(
+        &self,
+        request: Request<Streaming<ImportRegisterRequest>>,
+    ) -> Reply<Self::ImportRegisterStream> {
+        let part = |message: ImportRegisterRequest| match message.part {
+            Some(import_register_request::Part::Header(header)) => Part::Header(header),
+            Some(import_register_request::Part::Chunk(chunk)) => Part::Chunk(chunk),
+            None => Part::Nothing,
+        };
+        let tell = |told| {
+            let part = match told {
+                upload::Told::Progress(it) => import_register_response::Part::Progress(it),
+                upload::Told::Outcome(it) => import_register_response::Part::Outcome(it),
+            };
+            ImportRegisterResponse { part: Some(part) }
+        };
+        upload::import(self.app.clone(), self.uploads.clone(), Door::Register, request, part, tell)
+    }
+
+    async fn list_imports(&self, request: Request<ListImportsRequest>) -> Reply<ListImportsResponse> {
+        unary("RegisterService/ListImports", request, async |call| imports::list(&self.app, call).await).await
+    }
+
+    async fn get_import(&self, request: Request<GetImportRequest>) -> Reply<GetImportResponse> {
+        unary("RegisterService/GetImport", request, async |call| {
+            let mut fields = Fields::default();
+            let id: Option<ImportId> = fields.parse("import_id", &call.message.import_id);
+            let (import, problems, notes) = self.app.get_import(&call.caller, fields.done(id)?).await?;
+            let problems = problems.iter().map(conversion::problem).collect();
+            Ok(GetImportResponse { import: Some(conversion::import(&import)), problems, notes })
+        })
+        .await
+    }
+
+    async fn withdraw_import(&self, request: Request<WithdrawImportRequest>) -> Reply<WithdrawImportResponse> {
+        unary("RegisterService/WithdrawImport", request, async |call| {
+            let mut fields = Fields::default();
+            let request = fields.request_id(&call.message.request_id);
+            let id = fields.parse("import_id", &call.message.import_id);
+            let reason = fields.text("reason", &call.message.reason);
+            let (asked, reason) = fields.done(request.zip(id).zip(reason))?;
+            decode(&self.app.withdraw_import(&call.caller, asked, &reason, call.message.validate_only).await?)
+        })
+        .await
+    }
+
+    async fn list_schools(&self, request: Request<ListSchoolsRequest>) -> Reply<ListSchoolsResponse> {
+        unary("RegisterService/ListSchools", request, async |call| list_schools(&self.app, call).await).await
+    }
+
+    async fn get_school(&self, request: Request<GetSchoolRequest>) -> Reply<GetSchoolResponse> {
+        unary("RegisterService/GetSchool", request, async |call| {
+            let mut fields = Fields::default();
+            let urn = fields.urn("urn", call.message.urn);
+            let history = self.app.get_school(&call.caller, fields.done(urn)?).await?;
+            Ok(GetSchoolResponse {
+                school: Some(conversion::school(&history.school)),
+                memberships: history.memberships.iter().map(conversion::membership).collect(),
+                months: history.months.iter().map(conversion::month).collect(),
+                links: history.links.iter().map(conversion::link).collect(),
+                placed: history.placed.iter().map(conversion::hand_placed).collect(),
+                entry_decisions: history.entries.iter().map(conversion::decided_entry).collect(),
+            })
+        })
+        .await
+    }
+
+    async fn place_school(&self, request: Request<PlaceSchoolRequest>) -> Reply<PlaceSchoolResponse> {
+        unary("RegisterService/PlaceSchool", request, async |call| place(&self.app, call).await).await
+    }
+
+    async fn list_trusts(&self, request: Request<ListTrustsRequest>) -> Reply<ListTrustsResponse> {
+        unary("RegisterService/ListTrusts", request, async |call| list_trusts(&self.app, call).await).await
+    }
+
+    async fn get_trust(&self, request: Request<GetTrustRequest>) -> Reply<GetTrustResponse> {
+        unary("RegisterService/GetTrust", request, async |call| {
+            let mut fields = Fields::default();
+            let uid = fields.uid("uid", call.message.uid);
+            let (trust, schools) = self.app.get_trust(&call.caller, fields.done(uid)?).await?;
+            let schools = schools.iter().map(conversion::school).collect();
+            Ok(GetTrustResponse { trust: Some(conversion::trust(&trust)), schools })
+        })
+        .await
+    }
+}
+
+async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListSchoolsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    fields.note("search", &message.search);
+    fields.done(Some(()))?;
+    let bound = message.search.as_bytes();
+    let after: Option<NameAndNumber<Urn>> = token::read_as(bound, &message.page_token)?;
+    let size = page_size(message.page_size);
+    let found = app.find_schools(&call.caller, &message.search, after.map(Into::into), size).await?;
+    let next_page_token = token::next(bound, size, &found.keys, |(name, urn)| format!("{urn}\n{name}"));
+    Ok(ListSchoolsResponse { schools: found.shown.iter().map(conversion::school).collect(), next_page_token })
+}
+
+async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTrustsResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    fields.note("search", &message.search);
+    fields.done(Some(()))?;
+    let bound = message.search.as_bytes();
+    let after: Option<NameAndNumber<Uid>> = token::read_as(bound, &message.page_token)?;
+    let size = page_size(message.page_size);
+    let found = app.find_trusts(&call.caller, &message.search, after.map(Into::into), size).await?;
+    let next_page_token = token::next(bound, size, &found.keys, |(name, uid)| format!("{uid}\n{name}"));
+    Ok(ListTrustsResponse { trusts: found.shown.iter().map(conversion::trust).collect(), next_page_token })
+}
+
+/// The key of a list by name: the number on the first line of its text, the name on the second.
+struct NameAndNumber<T>(String, T);
+
+impl<T: std::str::FromStr> std::str::FromStr for NameAndNumber<T> {
+    type Err = ();
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let (number, name) = text.split_once('\n').ok_or(())?;
+        Ok(Self(name.to_owned(), number.parse().map_err(|_| ())?))
+    }
+}
+
+impl<T> From<NameAndNumber<T>> for (String, T) {
+    fn from(NameAndNumber(name, number): NameAndNumber<T>) -> Self {
+        (name, number)
+    }
+}
+
+async fn place(app: &App, call: Call<PlaceSchoolRequest>) -> Result<PlaceSchoolResponse> {
+    let message = &call.message;
+    let mut fields = Fields::default();
+    let request = fields.request_id(&message.request_id);
+    let programme = fields.programme(&message.programme);
+    let urn = fields.urn("urn", message.urn);
+    let reason = fields.text("reason", &message.reason);
+    let placement = hand_placement(&mut fields, message);
+    let value = request.zip(programme).zip(urn).zip(reason).zip(placement);
+    let ((((request, programme), urn), reason), placement) = fields.done(value)?;
+    let (command, validate_only) = (Command::Place { urn, placement, reason }, message.validate_only);
+    call.change_in(app, programme, (request, command), validate_only, placed).await
+}
+
+fn hand_placement(fields: &mut Fields, message: &PlaceSchoolRequest) -> Option<HandPlacement> {
+    let mut trust = || fields.uid("trust_uid", message.trust_uid);
+    match message.placement() {
+        Placement::Maintained if message.trust_uid == 0 => Some(HandPlacement::Maintained),
+        Placement::Maintained => {
+            fields.wrong("trust_uid", "a maintained school has no trust");
+            None
+        }
+        Placement::SingleAcademyTrust => trust().map(|uid| HandPlacement::SingleAcademyTrust { uid }),
+        Placement::SingleSchoolMat => trust().map(|uid| HandPlacement::SingleSchoolMat { uid }),
+        Placement::Mat => trust().map(|uid| HandPlacement::Mat { uid }),
+        Placement::Unplaced | Placement::Unspecified => {
+            fields.wrong("placement", "is required, and not UNPLACED");
+            None
+        }
+    }
+}
+
+fn placed(told: &Told) -> Vec<u8> {
+    let Answer::Placed { urn, name, placement } = &told.answer else { return Vec::new() };
+    let (placement, uid) = conversion::hand_placement(*placement);
+    PlaceSchoolResponse {
+        urn: number(urn.get()),
+        name: name.clone(),
+        placement: placement.into(),
+        trust_uid: uid.map_or(0, |uid| number(uid.get())),
+    }
+    .encode_to_vec()
+}
+
+/// Gives an approval about reference data: the register carries it out.
+pub(in crate::grpc) async fn give_withdrawal(
+    app: &App,
+    call: Call<GiveApprovalRequest>,
+    request: RequestId,
+    approval: ApprovalId,
+) -> Result<GiveApprovalResponse> {
+    tracing::Span::current().record("request_id", tracing::field::display(request));
+    let encode = |it: &Withdrawn| {
+        // The answer is kept for as long as the request: no free text lies in it, so that erasing one is complete.
+        let import = crate::proto::Import { withdrawn_reason: String::new(), ..conversion::import(&it.import) };
+        GiveApprovalResponse {
+            approval: Some(conversion::approval(&it.approval)),
+            import: Some(import),
+            affected_offers: it.affected.iter().map(conversion::affected_offer).collect(),
+            ..Default::default()
+        }
+        .encode_to_vec()
+    };
+    if call.message.validate_only {
+        return decode(&encode(&app.check_withdrawal(&call.caller, approval).await?));
+    }
+    let asked = |it: &Withdrawn| {
+        let import = crate::proto::Import { withdrawn_reason: String::new(), ..conversion::import(&it.import) };
+        let affected_offers = it.affected.iter().map(conversion::affected_offer).collect();
+        WithdrawImportResponse { import: Some(import), affected_offers }.encode_to_vec()
+    };
+    let encode = EncodeWithdrawn { given: encode, asked };
+    let reply = app.give_withdrawal(&call.caller, request, approval, encode).await?;
+    decode(&reply.answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything_but_the_first_line() {
+        let key: Option<NameAndNumber<Urn>> = "910001\nst john's\nschool".parse().ok();
+        let (name, urn) = key.map(<(String, Urn)>::from).unwrap();
+        assert_eq!((name.as_str(), urn.get()), ("st john's\nschool", 910_001));
+        assert!("st john's".parse::<NameAndNumber<Urn>>().is_err());
+    }
+}

@@ -1,0 +1,205 @@
+//! What is counted of calls, for Prometheus. Every child is made at the start, so that a call costs a few atomics.
+//!
+//! Methods come from the access table alone: whoever calls what does not exist is counted as `unknown`, and makes no labels.
+//! A call is counted when its status leaves, so that its caller finds it counted; one that is cancelled, when it is dropped.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::{HeaderMap, Response};
+use http_body_util::BodyExt as _;
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+use tokio::time::Instant;
+use tonic::Code;
+use tonic::body::Body;
+use tracing::Span;
+
+use super::call_span;
+use super::connection_metrics::ConnectionMetrics;
+use super::internal_metrics::{Measured, Moment, ScrapeLock};
+use crate::app::Fund;
+use crate::domain::ledger::{Owner, Unit};
+use crate::grpc::auth::access::TABLE;
+use crate::proto::code_name;
+
+/// Seconds: from a read of one row to a call that waits for its deadline.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// How many status codes there are; they are the numbers from 0.
+const CODES: i32 = 17;
+/// Health, which probes call, beside what the access table has.
+const HEALTH: [(&str, &str); 2] = [("grpc.health.v1.Health", "Check"), ("grpc.health.v1.Health", "Watch")];
+
+/// What is counted of one method.
+#[derive(Debug)]
+struct Method {
+    /// `OfferService/NoteOffer`; of another package's service with the package.
+    name: String,
+    handled: Vec<IntCounter>,
+    seconds: Histogram,
+    in_flight: IntGauge,
+}
+
+/// What is counted in this process.
+#[derive(Debug)]
+pub(in crate::grpc) struct Metrics {
+    /// What is counted inside.
+    pub(in crate::grpc) inside: Arc<Measured>,
+    /// What is counted of connections.
+    pub(in crate::grpc) connections: Arc<ConnectionMetrics>,
+    lock: ScrapeLock,
+    registry: Registry,
+    methods: HashMap<String, Arc<Method>>,
+    unknown: Arc<Method>,
+    available: IntGaugeVec,
+    committed: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Everything at zero.
+    pub(in crate::grpc) fn new() -> prometheus::Result<Self> {
+        let (registry, lock) = (Registry::new(), ScrapeLock::default());
+        let handled = Opts::new("tsio_grpc_server_handled_total", "Calls ended, by method and status code.");
+        let handled = IntCounterVec::new(handled, &["grpc_service", "grpc_method", "grpc_code"])?;
+        let seconds =
+            HistogramOpts::new("tsio_grpc_server_handling_seconds", "How long calls took, streams to their end.")
+                .buckets(SECONDS.to_vec());
+        let seconds = HistogramVec::new(seconds, &["grpc_service", "grpc_method"])?;
+        let in_flight = IntGauge::new("tsio_grpc_server_in_flight", "Calls in flight, streams included.")?;
+        let fund = ["programme", "strand", "region"];
+        let available = Opts::new("tsio_fund_available_pence", "What a fund has to give, as of the last 15 seconds.");
+        let available = IntGaugeVec::new(available, &fund)?;
+        let committed = Opts::new("tsio_fund_committed_pence", "What a fund has promised, as of the last 15 seconds.");
+        let committed = IntGaugeVec::new(committed, &fund)?;
+        let build = Opts::new("tsio_build_info", "The version that runs; always 1.");
+        let build = IntGaugeVec::new(build, &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(handled.clone()))?;
+        registry.register(Box::new(seconds.clone()))?;
+        registry.register(Box::new(in_flight.clone()))?;
+        registry.register(Box::new(available.clone()))?;
+        registry.register(Box::new(committed.clone()))?;
+        registry.register(Box::new(build))?;
+        let inside = Arc::new(Measured::new(&registry, lock.clone())?);
+        let connections = Arc::new(ConnectionMetrics::new(&registry, lock.clone())?);
+        let method = |service: &str, name: &str| {
+            let of_code = |code| handled.with_label_values(&[service, name, code_name(Code::from(code))]);
+            let handled = (0..CODES).map(of_code).collect();
+            let seconds = seconds.with_label_values(&[service, name]);
+            let name = format!("{}/{name}", service.strip_prefix("tsio.v1.").unwrap_or(service));
+            Arc::new(Method { name, handled, seconds, in_flight: in_flight.clone() })
+        };
+        let ours = TABLE.iter().filter_map(|(rpc, _)| rpc.split_once('/'));
+        let ours = ours.map(|(service, name)| (format!("tsio.v1.{service}"), name));
+        let all = ours.chain(HEALTH.map(|(service, name)| (service.to_owned(), name)));
+        let methods = all.map(|(service, name)| (format!("/{service}/{name}"), method(&service, name))).collect();
+        let unknown = method("unknown", "unknown");
+        Ok(Self { inside, connections, lock, registry, methods, unknown, available, committed })
+    }
+
+    /// A call begins; it is counted when its status leaves, or when what is returned is dropped.
+    pub(in crate::grpc) fn begin(&self, path: &str) -> Counted {
+        let method = Arc::clone(self.methods.get(path).unwrap_or(&self.unknown));
+        method.in_flight.inc();
+        let lock = self.lock.clone();
+        Counted { lock, method, begun: Instant::now(), ended: false, span: Span::none(), let_in: false }
+    }
+
+    /// Takes over what the funds hold.
+    pub(in crate::grpc) fn set_funds(&self, funds: &[Fund]) {
+        let _alone = self.lock.alone();
+        self.available.reset();
+        self.committed.reset();
+        for Fund { programme, account } in funds.iter().filter(|it| it.account.unit == Unit::Pence) {
+            let Owner::Fund { region } = account.owner else { continue };
+            let region = region.map_or_else(|| "national".to_owned(), |it| it.to_string());
+            let strand = account.strand.to_string();
+            let labels = [programme.as_str(), strand.as_str(), region.as_str()];
+            self.available.with_label_values(&labels).set(account.available);
+            self.committed.with_label_values(&labels).set(account.committed);
+        }
+    }
+
+    /// All of it, as of one moment, in Prometheus' text format.
+    pub(in crate::grpc) fn text(&self, moment: &Moment) -> prometheus::Result<Vec<u8>> {
+        let gathered = {
+            let _alone = self.lock.alone();
+            self.inside.show(moment);
+            self.registry.gather()
+        };
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&gathered, &mut text)?;
+        Ok(text)
+    }
+}
+
+/// A call in flight. Dropped before its status has left, it was cancelled: its caller has gone.
+#[derive(Debug)]
+pub(in crate::grpc) struct Counted {
+    lock: ScrapeLock,
+    method: Arc<Method>,
+    begun: Instant,
+    ended: bool,
+    span: Span,
+    let_in: bool,
+}
+
+impl Counted {
+    /// The method, as the access table has it, or `unknown/unknown`.
+    pub(in crate::grpc) fn method(&self) -> &str {
+        &self.method.name
+    }
+
+    /// It lies in this span, which has its one line at the end.
+    pub(in crate::grpc) fn told_in(&mut self, span: &Span, let_in: bool) {
+        (self.span, self.let_in) = (span.clone(), let_in);
+    }
+
+    /// Follows an answer to its status: in its headers, or in its trailers.
+    pub(in crate::grpc) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
+        self.end_with(answer.headers());
+        answer.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.end_with(trailers);
+                }
+                frame
+            }))
+        })
+    }
+
+    fn end_with(&mut self, headers: &HeaderMap) {
+        if let Some(code) = headers.get("grpc-status") {
+            self.end(Code::from_bytes(code.as_bytes()));
+        }
+    }
+
+    /// Counts the call, the first time.
+    fn end(&mut self, code: Code) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let took = self.begun.elapsed();
+        let at = usize::try_from(i32::from(code)).unwrap_or_default();
+        {
+            let _recording = self.lock.recording();
+            if let Some(handled) = self.method.handled.get(at) {
+                handled.inc();
+            }
+            self.method.seconds.observe(took.as_secs_f64());
+            self.method.in_flight.dec();
+        }
+        call_span::ended(&self.span, code, took, self.let_in);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.end(Code::Cancelled);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Health calls without a credential: open to everybody, so few at a time and short.
+//!
+//! A connection carries a few of these calls at a time, one of a trusted proxy any number: many probes share it. A watch is also
+//! one of [`STREAMS`] and lasts [`LASTS`]. Neither checks nor watches keep their connection open. Whoever shows a token or a known certificate is authenticated as in any call, and watches until the proof ends.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Response, Uri};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep};
+use tonic::body::Body;
+use tonic::codegen::Bytes;
+use tonic::{Code, Status};
+
+use super::connections::{AnonymousCall, Entry};
+use crate::grpc::message::status::{error_info, with_details};
+use crate::grpc::telemetry::connection_metrics::{ConnectionMetrics, OpenGauge};
+
+const SERVICE: &str = "/grpc.health.v1.Health/";
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
+/// Watches without a credential at a time.
+const STREAMS: usize = 64;
+/// How long one of them lasts.
+pub(in crate::grpc) const LASTS: Duration = Duration::from_secs(30);
+
+/// Whether a call is of the health service.
+pub(in crate::grpc) fn is_health(uri: &Uri) -> bool {
+    uri.path().starts_with(SERVICE)
+}
+
+/// Whether it watches.
+pub(in crate::grpc) fn is_watch(uri: &Uri) -> bool {
+    uri.path() == WATCH
+}
+
+/// Health calls without a credential.
+#[derive(Debug)]
+pub(in crate::grpc) struct AnonymousHealth {
+    streams: Arc<Semaphore>,
+    metrics: Arc<ConnectionMetrics>,
+}
+
+/// What such a call holds until its response is gone.
+#[derive(Debug)]
+pub(in crate::grpc) struct AnonymousHealthCall {
+    _call: Option<AnonymousCall>,
+    _stream: Option<(OwnedSemaphorePermit, OpenGauge)>,
+}
+
+impl AnonymousHealth {
+    pub(in crate::grpc) fn new(metrics: Arc<ConnectionMetrics>) -> Self {
+        Self { streams: Arc::new(Semaphore::new(STREAMS)), metrics }
+    }
+
+    /// Lets a call begin.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED, reason `HEALTH_EXCEEDED`, when there are too many watches, or calls on this connection.
+    pub(in crate::grpc) fn begin(&self, uri: &Uri, entry: Option<&Arc<Entry>>) -> Result<AnonymousHealthCall, Status> {
+        let refused = |message: &str| {
+            self.metrics.refuse_health();
+            with_details(Code::ResourceExhausted, message.to_owned(), vec![error_info("HEALTH_EXCEEDED")])
+        };
+        let call = match entry {
+            Some(entry) => Some(
+                entry
+                    .begin_anonymous()
+                    .ok_or_else(|| refused("too many health calls without a credential on this connection"))?,
+            ),
+            None => None,
+        };
+        let stream = if is_watch(uri) {
+            let place = Arc::clone(&self.streams).try_acquire_owned();
+            let place = place.map_err(|_| {
+                refused("too many health watches without a credential: show a token or a certificate, or use Check")
+            })?;
+            Some((place, self.metrics.health_stream()))
+        } else {
+            None
+        };
+        Ok(AnonymousHealthCall { _call: call, _stream: stream })
+    }
+}
+
+/// What a watch without a credential is ended with.
+pub(in crate::grpc) fn over() -> Status {
+    let message = format!(
+        "a health watch without a credential lasts {} s: show a token or a certificate, or use Check",
+        LASTS.as_secs()
+    );
+    with_details(Code::DeadlineExceeded, message, vec![error_info("HEALTH_WATCH_ENDED")])
+}
+
+/// A response that ends with this status at that moment, if not before.
+pub(in crate::grpc) fn until(response: Response<Body>, end: Instant, status: Status) -> Response<Body> {
+    #[expect(clippy::disallowed_methods, reason = "the deadline of a stream, beside what it says")]
+    let end = Box::pin(tokio::time::sleep_until(end));
+    response.map(|body| Body::new(Until { body, end, status: Some(status) }))
+}
+
+struct Until {
+    body: Body,
+    end: Pin<Box<Sleep>>,
+    /// Gone once it was said.
+    status: Option<Status>,
+}
+
+impl HttpBody for Until {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.status.is_none() {
+            return Poll::Ready(None);
+        }
+        if self.end.as_mut().poll(cx).is_pending() {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        }
+        let trailers = self.status.take().map(|status| {
+            let mut trailers = http::HeaderMap::new();
+            status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))
+        });
+        Poll::Ready(trailers)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.status.is_none() || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+    use crate::grpc::telemetry::internal_metrics::ScrapeLock;
+
+    #[tokio::test]
+    async fn a_watch_ends_with_its_status() {
+        let silent = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Status>>());
+        let mut body = until(Response::new(Body::new(silent)), Instant::now(), over()).into_body();
+        let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
+        assert_eq!(trailers["grpc-status"], "4");
+        assert!(body.frame().await.is_none() && body.is_end_stream());
+    }
+
+    #[test]
+    fn watches_are_few_and_checks_are_not() {
+        let metrics = Arc::new(ConnectionMetrics::new(&prometheus::Registry::new(), ScrapeLock::default()).unwrap());
+        let health = AnonymousHealth::new(metrics);
+        let watch = Uri::from_static(WATCH);
+        let held: Vec<_> = std::iter::from_fn(|| health.begin(&watch, None).ok()).collect();
+        assert_eq!(held.len(), STREAMS);
+        assert!(health.begin(&Uri::from_static("/grpc.health.v1.Health/Check"), None).is_ok());
+        drop(held);
+        assert!(health.begin(&watch, None).is_ok());
+    }
+}
