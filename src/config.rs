@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::grpc::auth::Access;
 use crate::grpc::{Setup, Traces};
 pub use file::ConfigFile;
-use file::{File, LimitsTable, Mistake};
+use file::{ConfigMistake, LimitsTable, LoadedFile};
 
 /// The database, where nothing says otherwise.
 const DATABASE: &str = "sqlite:tsio.db";
@@ -32,7 +32,7 @@ const CHECK_SECONDS: u64 = 3_600;
 
 /// What flags and environment say.
 #[derive(Debug, Clone, Default)]
-pub struct Given {
+pub struct ConfigOverrides {
     /// `--database`, or `TSIO_DATABASE`.
     pub database: Option<String>,
     /// `--listen`, or `TSIO_LISTEN`.
@@ -85,30 +85,30 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub fn load(path: Option<&Path>, given: Given) -> Result<Self, Mistakes> {
-        let file = path.map(File::read).transpose()?.unwrap_or_default();
+    pub fn load(path: Option<&Path>, given: ConfigOverrides) -> Result<Self, Mistakes> {
+        let file = path.map(LoadedFile::read).transpose()?.unwrap_or_default();
         let mut mistakes = Vec::new();
         let config = Self::check(&file, given, &mut mistakes);
         if mistakes.is_empty() { Ok(config) } else { Err(file.explain(mistakes)) }
     }
 
-    fn check(file: &File, given: Given, mistakes: &mut Vec<Mistake>) -> Self {
+    fn check(file: &LoadedFile, given: ConfigOverrides, mistakes: &mut Vec<ConfigMistake>) -> Self {
         let says = &file.says;
         let listen = given.listen.or(says.listen).or_else(|| LISTEN.parse().ok());
         let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let drain = says.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |it| *it.get_ref());
         if drain > MAX_DRAIN_SECONDS {
             let why = format!("drain_seconds: {drain} is more than {MAX_DRAIN_SECONDS}");
-            mistakes.push(Mistake::at(says.drain_seconds.as_ref(), why));
+            mistakes.push(ConfigMistake::at(says.drain_seconds.as_ref(), why));
         }
         let in_file = says.database.as_ref().filter(|_| given.database.is_none());
         let database = given.database.or_else(|| says.database.as_ref().map(|it| it.get_ref().clone()));
         let database = database.unwrap_or_else(|| DATABASE.to_owned());
         if database.starts_with("mysql:") {
             let why = "database: MySQL is not supported: use sqlite:PATH or postgres://...";
-            mistakes.push(Mistake::at(in_file, why));
+            mistakes.push(ConfigMistake::at(in_file, why));
         } else if !["sqlite:", "postgres://", "postgresql://"].iter().any(|it| database.starts_with(it)) {
-            mistakes.push(Mistake::at(in_file, "database: a URL starts with sqlite: or postgres://"));
+            mistakes.push(ConfigMistake::at(in_file, "database: a URL starts with sqlite: or postgres://"));
         }
         let development = given.development || says.development.unwrap_or(false);
         let (access, tls) = access::check(says, listen, development, mistakes);
@@ -141,11 +141,12 @@ mod tests {
     fn flags_go_over_the_file() {
         let text = "database = \"sqlite:a.db\"\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 3\ndevelopment = true\n[metrics]\nlisten = \"127.0.0.1:2\"\n";
         let (_dir, path) = file(text);
-        let config = Config::load(Some(&path), Given::default()).unwrap();
+        let config = Config::load(Some(&path), ConfigOverrides::default()).unwrap();
         let drain = config.setup.limits.drain.as_secs();
         assert_eq!((config.database.as_str(), config.listen.port(), drain), ("sqlite:a.db", 1, 3));
         assert_eq!(config.setup.metrics.map(|it| it.port()), Some(2));
-        let given = Given { database: Some("sqlite:b.db".to_owned()), migrate: true, ..Given::default() };
+        let given =
+            ConfigOverrides { database: Some("sqlite:b.db".to_owned()), migrate: true, ..ConfigOverrides::default() };
         let config = Config::load(Some(&path), given).unwrap();
         assert_eq!((config.database.as_str(), config.listen.port(), config.migrate), ("sqlite:b.db", 1, true));
     }
@@ -209,7 +210,7 @@ mod tests {
         ];
         for (text, wanted) in rows {
             let (_dir, path) = file(text);
-            let Mistakes(mistakes) = Config::load(Some(&path), Given::default()).unwrap_err();
+            let Mistakes(mistakes) = Config::load(Some(&path), ConfigOverrides::default()).unwrap_err();
             assert_eq!(mistakes.len(), wanted.len(), "{text}: {mistakes:#?}");
             for (said, wanted) in mistakes.iter().zip(wanted) {
                 assert!(said.contains(wanted), "{text}: {said}");
@@ -221,7 +222,7 @@ mod tests {
     fn the_ledger_is_checked_every_hour_or_as_often_as_is_said_or_never() {
         let every = |text: &str| {
             let (_dir, path) = file(text);
-            let given = Given { development: true, ..Given::default() };
+            let given = ConfigOverrides { development: true, ..ConfigOverrides::default() };
             Config::load(Some(&path), given).unwrap().setup.ledger.map(|it| it.as_secs())
         };
         assert_eq!(every(""), Some(3_600));
@@ -234,7 +235,7 @@ mod tests {
         let traces = |text: &str, flag: Option<&str>| {
             let (_dir, path) = file(text);
             let traces_endpoint = flag.map(ToOwned::to_owned);
-            let given = Given { development: true, traces_endpoint, ..Given::default() };
+            let given = ConfigOverrides { development: true, traces_endpoint, ..ConfigOverrides::default() };
             Config::load(Some(&path), given).unwrap().traces.map(|it| (it.endpoint, it.ratio))
         };
         let there = |endpoint: &str, ratio| Some((endpoint.to_owned(), ratio));

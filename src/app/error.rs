@@ -1,6 +1,6 @@
-//! What a use case answers when it does not succeed. It knows no transport: `grpc/status.rs` maps it, totally.
+//! What a use case answers when it does not succeed. It knows no transport: `grpc/message/status.rs` maps it, totally.
 
-use crate::domain::programme::Fault;
+use crate::domain::programme::CommandError;
 use crate::domain::refusal::Refusal;
 use crate::domain::role::Action;
 use crate::store::{Failure, StoreError};
@@ -87,13 +87,13 @@ pub enum AppError {
     Bug(String),
 }
 
-impl From<Fault> for AppError {
-    fn from(fault: Fault) -> Self {
+impl From<CommandError> for AppError {
+    fn from(fault: CommandError) -> Self {
         match fault {
-            Fault::Refused(refusal) => Self::Refused(refusal),
-            Fault::NotFound(what) => Self::NotFound(what),
-            Fault::Stale { .. } => Self::Stale(fault.to_string()),
-            Fault::Bug(what) => Self::Bug(what.to_owned()),
+            CommandError::Refused(refusal) => Self::Refused(refusal),
+            CommandError::NotFound(what) => Self::NotFound(what),
+            CommandError::Stale { .. } => Self::Stale(fault.to_string()),
+            CommandError::Bug(what) => Self::Bug(what.to_owned()),
         }
     }
 }
@@ -107,7 +107,7 @@ impl Failure for AppError {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Away(_) | StoreError::Busy(_) | StoreError::Taken(_) => {
+            StoreError::Unavailable(_) | StoreError::Contention(_) | StoreError::UniqueConflict(_) => {
                 tracing::warn!(%error, "the database did not answer");
                 Self::Unavailable
             }
@@ -120,7 +120,9 @@ impl From<StoreError> for AppError {
                 tracing::warn!(%error, "nothing is recorded");
                 Self::ClockWrong
             }
-            StoreError::Row(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => Self::Bug(error.to_string()),
+            StoreError::ConstraintViolation(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => {
+                Self::Bug(error.to_string())
+            }
         }
     }
 }

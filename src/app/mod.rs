@@ -36,35 +36,35 @@ use crate::store::requests::Stored;
 use crate::store::{self, ReadTx, Store, StoreError, WriteTx, programmes, requests};
 use clock::Clock;
 use offers::OfferReader;
-use programme_lookup::Routes;
-use retry::retried;
+use programme_lookup::ProgrammeLookup;
+use retry::with_retry;
 use terms::TermsCache;
-use watch::Wakes;
+use watch::ChangeNotifier;
 use writer::Writer;
 
 pub use crate::store::approvals::StoredApproval;
 
 pub use crate::store::Pool;
-pub use crate::store::approvals::Field as ApprovalField;
-pub use crate::store::awards::{Field as AwardField, Filter as AwardFilter};
-pub use crate::store::db::condition::{Condition, How, Operand};
+pub use crate::store::approvals::ApprovalField;
+pub use crate::store::awards::{AwardField, AwardFilter};
+pub use crate::store::db::condition::{Comparison, Condition, Operand};
 pub use crate::store::db::page::Page;
-pub use crate::store::entries::{Field as EntryField, FundEntry, Sums, Wanted as WantedEntries};
-pub use crate::store::events::{Field as EventField, Recorded, Text};
-pub use crate::store::imports::Field as ImportField;
+pub use crate::store::entries::{EntryField, EntryPageQuery as WantedEntries, FundEntry, Sums};
+pub use crate::store::events::{EventField, Recorded, Text};
+pub use crate::store::imports::ImportField;
 pub use crate::store::offers::{
-    Field as OfferField, Filter as OfferFilter, Order as OfferOrder, Place as OfferPlace, Wanted as WantedOffers,
+    OfferField, OfferFilter, OfferOrder, OfferPageQuery as WantedOffers, OfferPageStart as OfferPlace,
 };
 pub use crate::store::programmes::LoadedTerms;
-pub use crate::store::referrals::{Field as ReferralField, Filter as ReferralFilter};
+pub use crate::store::referrals::{ReferralField, ReferralFilter};
 pub use error::{AppError, Violation};
 pub use imports::{Denial, Withdrawal};
 pub use offers::{OfferInFull, OffersAtOnce};
-pub use queries::approvals::Which as WhichApprovals;
+pub use queries::approvals::ApprovalScope as WhichApprovals;
 pub use queries::awards::ToldAward;
-pub use queries::funds::{AskedPosition, Fund, FundField, FundKey, Position};
+pub use queries::funds::{AskedPosition, Fund, FundField, FundKey, FundPosition};
 pub use queries::referrals::ReferralInFull;
-pub use writer_metrics::Measures;
+pub use writer_metrics::WriterMetrics;
 
 /// How long the database may take to give a sign of life.
 const READY: Duration = Duration::from_secs(5);
@@ -85,9 +85,9 @@ struct Inner {
     terms: Arc<TermsCache>,
     writer: Writer,
     /// What wakes those who follow a book of this process.
-    wakes: Arc<Wakes>,
+    wakes: Arc<ChangeNotifier>,
     reader: OfferReader,
-    routes: Routes,
+    routes: ProgrammeLookup,
     /// Whose turn it is to verify: each reads a whole record, over three of the few connections there are for reading.
     verifying: Semaphore,
 }
@@ -108,10 +108,10 @@ impl App {
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
         let terms = Arc::new(TermsCache::default());
-        let wakes = Arc::new(Wakes::default());
+        let wakes = Arc::new(ChangeNotifier::default());
         let writer = Writer::new(store.clone(), clock.clone(), Arc::clone(&terms), Arc::clone(&wakes));
         let reader = OfferReader::start(store.clone());
-        let (routes, verifying) = (Routes::default(), Semaphore::new(1));
+        let (routes, verifying) = (ProgrammeLookup::default(), Semaphore::new(1));
         Self { inner: Arc::new(Inner { store, clock, terms, writer, wakes, reader, routes, verifying }) }
     }
 
@@ -121,7 +121,7 @@ impl App {
 
     /// Begins a read of one snapshot; tried again when the database is away, since a connection may have died unseen.
     async fn snapshot(&self) -> Result<ReadTx> {
-        Ok(retried(|| self.store().snapshot()).await?)
+        Ok(with_retry(|| self.store().snapshot()).await?)
     }
 
     /// Whether the database answers, and can be written as far as is known.
@@ -157,7 +157,7 @@ impl App {
 
     /// Begins to write beside the books, with a clock that agrees with the database's.
     async fn begin_write(&self) -> store::Result<WriteTx> {
-        let tx = self.store().write(self.store().turn().await?).await?;
+        let tx = self.store().write(self.store().write_permit().await?).await?;
         let before = self.clock().now().at;
         let times = programmes::times(&tx).await;
         let (tx, times) = tx.proceed(times).await?;
@@ -166,7 +166,7 @@ impl App {
     }
 
     /// Has what goes on inside counted, from now on.
-    pub fn measure(&self, measures: Arc<dyn Measures>) {
+    pub fn measure(&self, measures: Arc<dyn WriterMetrics>) {
         self.inner.writer.measure(measures);
     }
 
@@ -205,11 +205,11 @@ impl App {
         request: RequestId,
         (rpc, fingerprint): (&str, Option<Hash>),
     ) -> Result<bool> {
-        let stored = retried(|| requests::one(self.store(), actor, request)).await?;
+        let stored = with_retry(|| requests::one(self.store(), actor, request)).await?;
         Ok(stored.is_some_and(|it| it.rpc == rpc && fingerprint.is_none_or(|given| given == it.fingerprint)))
     }
 
-    fn routes(&self) -> &Routes {
+    fn routes(&self) -> &ProgrammeLookup {
         &self.inner.routes
     }
 
@@ -222,7 +222,7 @@ impl App {
 ///
 /// # Errors
 /// [`AppError::RequestIdReused`].
-pub(crate) fn again(stored: &Stored, rpc: &str, fingerprint: Hash) -> Result<Vec<u8>> {
+pub(crate) fn replay_stored_answer(stored: &Stored, rpc: &str, fingerprint: Hash) -> Result<Vec<u8>> {
     let same = stored.fingerprint == fingerprint && stored.rpc == rpc;
     if same { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
 }

@@ -12,26 +12,26 @@ const MOST: usize = 100_000;
 
 /// The books of things by id.
 #[derive(Debug, Default)]
-pub(super) struct Routes {
+pub(super) struct ProgrammeLookup {
     /// Offers.
-    pub(super) offers: Known<OfferId>,
+    pub(super) offers: KnownProgrammes<OfferId>,
     /// Awards.
-    pub(super) awards: Known<AwardId>,
+    pub(super) awards: KnownProgrammes<AwardId>,
     /// Funds.
-    pub(super) funds: Known<AccountId>,
+    pub(super) funds: KnownProgrammes<AccountId>,
 }
 
 /// The books of one kind of thing.
 #[derive(Debug)]
-pub(super) struct Known<T>(RwLock<HashMap<T, Programme>>);
+pub(super) struct KnownProgrammes<T>(RwLock<HashMap<T, Programme>>);
 
-impl<T> Default for Known<T> {
+impl<T> Default for KnownProgrammes<T> {
     fn default() -> Self {
         Self(RwLock::default())
     }
 }
 
-impl<T: Eq + Hash + Copy> Known<T> {
+impl<T: Eq + Hash + Copy> KnownProgrammes<T> {
     /// The books of these things, as far as they are known.
     pub(super) fn of(&self, ids: &[T]) -> Vec<(T, Programme)> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let routes = Routes::default();
+        let routes = ProgrammeLookup::default();
         let id = |n: usize| OfferId(Uuid::from_u128(n as u128));
         let book: Programme = "2021-22".parse().unwrap();
         let found: Vec<_> = (0..MOST).map(|n| (id(n), book.clone())).collect();

@@ -59,7 +59,7 @@ pub(crate) async fn one_try<T, E: Passing>(step: impl Future<Output = Result<T, 
 ///
 /// # Errors
 /// The last one.
-pub(crate) async fn retried<T, E: Passing, F: Future<Output = Result<T, E>>>(
+pub(crate) async fn with_retry<T, E: Passing, F: Future<Output = Result<T, E>>>(
     mut step: impl FnMut() -> F,
 ) -> Result<T, E> {
     let mut tried = 1;

@@ -8,13 +8,13 @@ use sha2::{Digest as _, Sha256};
 use super::retry::one_try;
 use super::rules::AdoptedBy;
 use super::writer;
-use super::{App, AppError, Result, Violation, again, authorise};
+use super::{App, AppError, Result, Violation, authorise, replay_stored_answer};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, Programme, RequestId};
-use crate::domain::programme::{Facts, ProgrammeFacts};
+use crate::domain::programme::{ProgrammeHeader, ProgrammeState};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
-use crate::domain::terms::{Mistake, Terms, shipped};
+use crate::domain::terms::{Terms, TermsMistake, shipped};
 use crate::store::{Readable, WriteTx, programmes, register, requests};
 
 /// Bytes of a terms file: the shipped ones have about 8 KiB.
@@ -31,9 +31,9 @@ pub struct Loaded {
 
 impl Loaded {
     /// The facts that a book under these terms begins with.
-    pub(super) fn facts(&self, open: bool) -> Facts {
+    pub(super) fn facts(&self, open: bool) -> ProgrammeState {
         let (programme, scheme) = (self.terms.programme().clone(), Arc::clone(&self.terms));
-        Facts::new(ProgrammeFacts { programme, terms: self.sha256.0, scheme, open })
+        ProgrammeState::new(ProgrammeHeader { programme, terms: self.sha256.0, scheme, open })
     }
 }
 
@@ -53,12 +53,12 @@ pub struct NewTerms<'a> {
     /// Whether to answer what would be loaded, and load nothing.
     pub validate_only: bool,
     /// Makes the stored answer.
-    pub encode: fn(&Kept) -> Vec<u8>,
+    pub encode: fn(&CachedTerms) -> Vec<u8>,
 }
 
 /// Terms as they are kept.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct CachedTerms {
     /// The row.
     pub row: programmes::LoadedTerms,
     /// Its text, parsed.
@@ -147,7 +147,7 @@ impl App {
         }
         if let Some(stored) = requests::one(&tx, &actor, request).await? {
             tx.confirm().await?;
-            return again(&stored, new.rpc, new.fingerprint);
+            return replay_stored_answer(&stored, new.rpc, new.fingerprint);
         }
         let answer = (new.encode)(&kept);
         let (rpc, fingerprint) = (new.rpc.to_owned(), new.fingerprint);
@@ -160,7 +160,7 @@ impl App {
     async fn answered(&self, actor: &Actor, new: &NewTerms<'_>) -> Result<Option<Vec<u8>>> {
         let Some(stored) = requests::one(self.store(), actor, new.request).await? else { return Ok(None) };
         self.store().confirm().await?;
-        again(&stored, new.rpc, new.fingerprint).map(Some)
+        replay_stored_answer(&stored, new.rpc, new.fingerprint).map(Some)
     }
 
     /// Loads the terms that ship with the program, as far as their programmes have none yet.
@@ -182,7 +182,7 @@ impl App {
     }
 
     /// Opens the book, or finds it open with the same text; the caller commits.
-    async fn keep_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, Kept)> {
+    async fn keep_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, CachedTerms)> {
         if text.len() > MAX_BYTES {
             return Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {MAX_BYTES} bytes"))]));
         }
@@ -194,7 +194,7 @@ impl App {
         let sha256 = Hash(Sha256::digest(text).into());
         let kept = programmes::terms_of(&tx, &programme).await?;
         if let Some(row) = kept.clone().filter(|row| row.sha256 == sha256) {
-            return Ok((tx, Kept { row, terms, unchanged: true }));
+            return Ok((tx, CachedTerms { row, terms, unchanged: true }));
         }
         // An earlier version took escapes in texts: what it stored is there already, and stays.
         let unseen = Terms::unseen(file_name, text);
@@ -208,7 +208,7 @@ impl App {
         programmes::open_book(&tx, &row).await?;
         let loaded = Loaded { terms: Arc::new(terms.clone()), sha256 };
         writer::begin_record(&tx, &loaded, by, now).await?;
-        Ok((tx, Kept { row, terms, unchanged: false }))
+        Ok((tx, CachedTerms { row, terms, unchanged: false }))
     }
 }
 
@@ -216,8 +216,8 @@ fn parse(file_name: &str, text: &str) -> Result<Terms> {
     Terms::parse(file_name, text).map_err(|mistakes| unsound(&mistakes))
 }
 
-fn unsound(mistakes: &[Mistake]) -> AppError {
-    let violation = |it: &Mistake| Violation::new(format!("{}:{}", it.file, it.line), &it.reason);
+fn unsound(mistakes: &[TermsMistake]) -> AppError {
+    let violation = |it: &TermsMistake| Violation::new(format!("{}:{}", it.file, it.line), &it.reason);
     AppError::Invalid(mistakes.iter().map(violation).collect())
 }
 
@@ -235,10 +235,10 @@ fn in_use(programme: &Programme) -> Refusal {
 mod tests {
     use uuid::Uuid;
 
-    use super::super::testing::{House, admin, programme};
+    use super::super::testing::{TestApp, admin, programme};
     use super::*;
 
-    async fn load(house: &House, text: &str) -> Result<Vec<u8>> {
+    async fn load(house: &TestApp, text: &str) -> Result<Vec<u8>> {
         let new = NewTerms {
             request: RequestId(Uuid::new_v4()),
             rpc: "TermsService/LoadTerms",
@@ -254,7 +254,7 @@ mod tests {
     /// An earlier version took a text with an escape in it.
     #[tokio::test]
     async fn what_was_stored_with_an_escape_is_read_and_nothing_new_is_stored_so() {
-        let house = House::new().await;
+        let house = TestApp::new().await;
         let (_, shipped) = shipped()[0];
         let year = shipped.replace("2022", "2027").replace("2021-22", "2026-27").replace("2021", "2026");
         let hidden = year.replacen("name      = \"", "name      = \"\\u001b[31m", 1);

@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::App;
 use super::clock::Clock;
-use super::imports::{Door, Filter, Header, Import, Kind, Outcome, Reply, Upload};
+use super::imports::{FileKind, Import, ImportFilter, ImportOutcome, ImportReply, ImportSource, Upload, UploadHeader};
 use super::writer::Submission;
 use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::programme::Command;
-use crate::domain::programme::command::Target;
+use crate::domain::programme::command::OfferTarget;
 use crate::domain::role::{Caller, Reach, Regions, Role};
 use crate::store::db::page::Page;
 use crate::store::{Store, Use};
@@ -46,12 +46,12 @@ pub(crate) const MARCH: [(&str, &str); 3] = [
 pub(crate) const LAST: (&str, &str) = ("ofsted_2023-01-31.csv", "2023-01-31");
 
 /// An app over a database of its own, gone with it.
-pub(crate) struct House {
+pub(crate) struct TestApp {
     pub(crate) app: App,
     dir: TempDir,
 }
 
-impl House {
+impl TestApp {
     pub(crate) async fn new() -> Self {
         Self::by(Clock::fixed("2023-02-01T12:00:00Z".parse().unwrap())).await
     }
@@ -65,8 +65,8 @@ impl House {
     }
 
     /// The imports of a kind, or of all, newest first.
-    pub(crate) async fn imports(&self, kind: Option<Kind>) -> Vec<Import> {
-        let filter = Filter { kind, ..Filter::default() };
+    pub(crate) async fn imports(&self, kind: Option<FileKind>) -> Vec<Import> {
+        let filter = ImportFilter { kind, ..ImportFilter::default() };
         let page = Page { newest_first: true, after: None, limit: 500 };
         self.app.list_imports(&admin("ann"), &filter, page).await.unwrap()
     }
@@ -81,14 +81,14 @@ impl House {
     }
 
     /// Imports a sample, which must go in.
-    pub(crate) async fn take(&self, name: &str, as_at: &str) -> Outcome {
+    pub(crate) async fn take(&self, name: &str, as_at: &str) -> ImportOutcome {
         self.send(header(name, as_at), sample(name)).await.unwrap().fresh.unwrap()
     }
 
     /// Sends a file by the door its name says.
-    pub(crate) async fn send(&self, header: Header, bytes: Vec<u8>) -> super::Result<Reply<Outcome>> {
-        let (who, encode) = (admin("ann"), |it: &Outcome| format!("{it:?}").into_bytes());
-        let door = if header.file_name.starts_with("ofsted") { Door::Ofsted } else { Door::Register };
+    pub(crate) async fn send(&self, header: UploadHeader, bytes: Vec<u8>) -> super::Result<ImportReply<ImportOutcome>> {
+        let (who, encode) = (admin("ann"), |it: &ImportOutcome| format!("{it:?}").into_bytes());
+        let door = if header.file_name.starts_with("ofsted") { ImportSource::Ofsted } else { ImportSource::Register };
         self.app.import_file(&who, header, Upload { door, bytes }, |_| {}, encode).await
     }
 
@@ -108,8 +108,8 @@ pub(crate) fn sample(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
 }
 
-pub(crate) fn header(name: &str, as_at: &str) -> Header {
-    Header {
+pub(crate) fn header(name: &str, as_at: &str) -> UploadHeader {
+    UploadHeader {
         request: RequestId(Uuid::new_v4()),
         file_name: name.to_owned(),
         as_at: date(as_at),
@@ -120,8 +120,8 @@ pub(crate) fn header(name: &str, as_at: &str) -> Header {
     }
 }
 
-pub(crate) fn replacing(name: &str, as_at: &str, replaces: ImportId) -> Header {
-    Header { replaces: Some(replaces), ..header(name, as_at) }
+pub(crate) fn replacing(name: &str, as_at: &str, replaces: ImportId) -> UploadHeader {
+    UploadHeader { replaces: Some(replaces), ..header(name, as_at) }
 }
 
 pub(crate) fn admin(name: &str) -> Caller {
@@ -169,7 +169,7 @@ pub(crate) fn submission(book: &Programme, command: Command) -> Submission {
 }
 
 /// Hands over a command under an id of its own.
-pub(crate) async fn submit(house: &House, book: &Programme, command: Command) -> super::Result<RequestId> {
+pub(crate) async fn submit(house: &TestApp, book: &Programme, command: Command) -> super::Result<RequestId> {
     let submission = submission(book, command);
     let request = submission.request;
     house.app.submit(&officer(), submission).await.map(|_| request)
@@ -177,11 +177,11 @@ pub(crate) async fn submit(house: &House, book: &Programme, command: Command) ->
 
 /// A note on an offer.
 pub(crate) fn note(offer: OfferId) -> Command {
-    Command::Note { offer: Target { offer, etag: None }, text: "called".to_owned() }
+    Command::Note { offer: OfferTarget { offer, etag: None }, text: "called".to_owned() }
 }
 
 /// The offers of a book, made by identify.
-pub(crate) async fn offers(house: &House, book: &Programme) -> Vec<OfferId> {
+pub(crate) async fn offers(house: &TestApp, book: &Programme) -> Vec<OfferId> {
     submit(house, book, Command::Identify).await.unwrap();
     let made = crate::store::offers::of_programme(house.app.store(), book).await.unwrap();
     BTreeMap::into_keys(made).collect()

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What the writer of a book tells of itself. Called on its way: a few atomics, never a wait.
-pub trait Measures: Debug + Send + Sync {
+pub trait WriterMetrics: Debug + Send + Sync {
     /// A command was taken into a group, after it had waited so long.
     fn waited(&self, long: Duration);
 
@@ -18,15 +18,15 @@ pub trait Measures: Debug + Send + Sync {
 
 /// Whoever counts, once there is somebody.
 #[derive(Debug, Default)]
-pub(super) struct Measuring(OnceLock<Arc<dyn Measures>>);
+pub(super) struct WriterMetricsSlot(OnceLock<Arc<dyn WriterMetrics>>);
 
-impl Measuring {
+impl WriterMetricsSlot {
     /// The first one stays.
-    pub(super) fn begin(&self, measures: Arc<dyn Measures>) {
+    pub(super) fn begin(&self, measures: Arc<dyn WriterMetrics>) {
         let _ = self.0.set(measures);
     }
 
-    pub(super) fn tell(&self, what: impl FnOnce(&dyn Measures)) {
+    pub(super) fn tell(&self, what: impl FnOnce(&dyn WriterMetrics)) {
         if let Some(measures) = self.0.get() {
             what(&**measures);
         }

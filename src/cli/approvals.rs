@@ -7,7 +7,7 @@ use super::amounts::shown;
 use super::args::Sought;
 use super::errors::Failure;
 use super::names::{instant, name, some_number, some_text};
-use super::output::{Column, View, cell, facts, table};
+use super::output::{TableColumn, View, cell, facts, table};
 use super::session::{PAGE, Session, every_page};
 use crate::cli::view::funds::FundView;
 use crate::cli::view::imports::{AffectedView, ImportView, affected_text};
@@ -244,7 +244,7 @@ impl View for ApprovalView {
 
 impl View for Vec<ApprovalView> {
     fn text(&self) -> String {
-        use Column::{Id, Text};
+        use TableColumn::{Id, Text};
         let columns = [Id("APPROVAL"), Text("ACTION"), Text("STATE"), Text("ASKED BY"), Text("SUBJECT"), Text("WHY")];
         let row = |approval: &ApprovalView| {
             vec![

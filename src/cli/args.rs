@@ -222,7 +222,7 @@ pub struct VerifyArgs {
     pub database: String,
     /// What the record's chain must be at a sequence
     #[arg(long, value_name = "SEQ:HASH")]
-    pub expect: Option<Expected>,
+    pub expect: Option<ExpectedHash>,
     /// Only this programme's record; `register` is that of reference data
     #[arg(long, value_name = "PROGRAMME")]
     pub programme: Option<String>,
@@ -238,14 +238,14 @@ pub struct DemoArgs {
 
 /// A hash that was written down earlier, to compare the chain with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedHash {
     /// The sequence of the event.
     pub sequence: i64,
     /// Its hash, 64 digits of lower-case hex.
     pub hash: String,
 }
 
-impl FromStr for Expected {
+impl FromStr for ExpectedHash {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const WANTED: &str = "a sequence, a colon and 64 hex digits are wanted";

@@ -36,7 +36,7 @@ use crate::proto::{
 use crate::store::{Store, Use};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-type Told<T> = Result<T, Failure>;
+type DemoResult<T> = Result<T, Failure>;
 
 /// A sample: its name and its bytes.
 macro_rules! sample {
@@ -71,7 +71,7 @@ pub async fn run(args: DemoArgs) -> ExitCode {
     }
 }
 
-async fn tell(args: DemoArgs) -> Told<()> {
+async fn tell(args: DemoArgs) -> DemoResult<()> {
     let temporary = tempfile::tempdir()?;
     let directory = args.keep.unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&directory)?;
@@ -81,7 +81,7 @@ async fn tell(args: DemoArgs) -> Told<()> {
     }
     heading("A database and a server")?;
     say(&format!("an empty SQLite file, {}", path.display()))?;
-    let house = House::open(&path).await?;
+    let house = DemoServer::open(&path).await?;
     let mut story = house.story().await?;
     story.register().await?;
     story.first_month().await?;
@@ -104,14 +104,14 @@ async fn tell(args: DemoArgs) -> Told<()> {
 }
 
 /// The server of the story.
-struct House {
+struct DemoServer {
     url: String,
     stop: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<Result<Serving, Failure>>,
 }
 
-impl House {
-    async fn open(path: &Path) -> Told<Self> {
+impl DemoServer {
+    async fn open(path: &Path) -> DemoResult<Self> {
         let store = Store::open(&url(path), Use::Serve).await?;
         store.migrate().await?;
         let app = App::new(store, Clock::system());
@@ -127,11 +127,11 @@ impl House {
         Ok(Self { url, stop, served })
     }
 
-    async fn story(&self) -> Told<Story> {
+    async fn story(&self) -> DemoResult<Story> {
         Ok(Story { channel: Endpoint::from_shared(self.url.clone())?.connect().await? })
     }
 
-    async fn close(self) -> Told<()> {
+    async fn close(self) -> DemoResult<()> {
         let _ = self.stop.send(());
         self.served.await??;
         Ok(())
@@ -143,7 +143,7 @@ struct Story {
 }
 
 impl Story {
-    async fn register(&mut self) -> Told<()> {
+    async fn register(&mut self) -> DemoResult<()> {
         heading("The register: who is in which trust")?;
         for (sample, as_at) in REGISTER {
             let messages = upload(sample, as_at).map(|part| match part {
@@ -165,7 +165,7 @@ impl Story {
         Ok(())
     }
 
-    async fn month(&mut self, (sample, as_at): ((&'static str, &'static [u8]), &str)) -> Told<()> {
+    async fn month(&mut self, (sample, as_at): ((&'static str, &'static [u8]), &str)) -> DemoResult<()> {
         let messages = upload(sample, as_at).map(|part| match part {
             Ok(header) => import_ofsted_request::Part::Header(header),
             Err(chunk) => import_ofsted_request::Part::Chunk(chunk),
@@ -182,7 +182,7 @@ impl Story {
         imported(sample.0, &outcome.unwrap_or_default())
     }
 
-    async fn first_month(&mut self) -> Told<()> {
+    async fn first_month(&mut self) -> DemoResult<()> {
         heading("Ofsted's position at 31 August 2021: who is eligible")?;
         self.month(AUGUST).await?;
         self.summary().await?;
@@ -202,7 +202,7 @@ impl Story {
         Ok(())
     }
 
-    async fn summary(&mut self) -> Told<()> {
+    async fn summary(&mut self) -> DemoResult<()> {
         let mut client = EligibilityServiceClient::new(self.channel.clone());
         let request = SummariseEligibilityRequest { programme: PROGRAMME.to_owned() };
         let it = client.summarise_eligibility(by("reader", request)).await?.into_inner();
@@ -223,7 +223,7 @@ impl Story {
         ))
     }
 
-    async fn identify(&mut self) -> Told<()> {
+    async fn identify(&mut self) -> DemoResult<()> {
         let request_id = request_id();
         let request = IdentifyOffersRequest { request_id, programme: PROGRAMME.to_owned(), validate_only: false };
         let mut client = OfferServiceClient::new(self.channel.clone());
@@ -238,7 +238,7 @@ impl Story {
     }
 
     /// Makes the offers; answers the one for the school with a diocese.
-    async fn offers(&mut self) -> Told<Offer> {
+    async fn offers(&mut self) -> DemoResult<Offer> {
         heading("Offers, one for each recipient")?;
         self.identify().await?;
         self.identify().await?;
@@ -249,7 +249,7 @@ impl Story {
         found.offers.into_iter().next().ok_or_else(|| "the school has no offer".into())
     }
 
-    async fn contact_order(&mut self, offer: &Offer) -> Told<()> {
+    async fn contact_order(&mut self, offer: &Offer) -> DemoResult<()> {
         heading("Contacts, in the right order")?;
         say(&format!("{}: {} comes first", offer.name, offer.responsible_body))?;
         let contact = |party: Party, date: &str| ContactOffersRequest {
@@ -279,7 +279,7 @@ impl Story {
         refused(client.start_offer(by("case-officer", start)).await, Code::FailedPrecondition)
     }
 
-    async fn second_month(&mut self) -> Told<()> {
+    async fn second_month(&mut self) -> DemoResult<()> {
         heading("A month later")?;
         self.month(SEPTEMBER).await?;
         let request = ListEligibilityChangesRequest {
@@ -296,7 +296,7 @@ impl Story {
         self.identify().await
     }
 
-    async fn two_people(&mut self) -> Told<()> {
+    async fn two_people(&mut self) -> DemoResult<()> {
         heading("What needs two people")?;
         let request = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: 1, ..Default::default() };
         let mut client = OfferServiceClient::new(self.channel.clone());
@@ -331,7 +331,7 @@ impl Story {
     }
 }
 
-async fn prove(path: &Path) -> Told<()> {
+async fn prove(path: &Path) -> DemoResult<()> {
     heading("Proof")?;
     let store = Store::open(&url(path), Use::Look).await?;
     for report in verify(&store, None, None).await? {
@@ -361,12 +361,12 @@ fn upload(
     std::iter::once(Ok(header)).chain(std::iter::once(Err(bytes.to_vec())))
 }
 
-fn imported(name: &str, outcome: &ImportOutcome) -> Told<()> {
+fn imported(name: &str, outcome: &ImportOutcome) -> DemoResult<()> {
     say(&format!("{name}: {} rows, {} went in, {} problems", outcome.rows, outcome.accepted, outcome.problems.len()))
 }
 
 /// Shows a refusal, which has to be one.
-fn refused<T>(result: Result<T, Status>, wanted: Code) -> Told<()> {
+fn refused<T>(result: Result<T, Status>, wanted: Code) -> DemoResult<()> {
     match result {
         Err(status) if status.code() == wanted => {
             let shown = ErrorView::from_status(status).text();
@@ -396,10 +396,10 @@ fn url(path: &Path) -> String {
     format!("sqlite:{}", PathBuf::from(path).display())
 }
 
-fn heading(text: &str) -> Told<()> {
+fn heading(text: &str) -> DemoResult<()> {
     Ok(output::text(&format!("\n{text}"))?)
 }
 
-fn say(text: &str) -> Told<()> {
+fn say(text: &str) -> DemoResult<()> {
     Ok(output::text(&format!("  {text}"))?)
 }

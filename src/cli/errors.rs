@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::amounts::shown;
 use super::names::some_text;
-use super::output::{Column, table};
+use super::output::{TableColumn, table};
 use crate::client::Failed;
 use crate::proto::{Limit, code_name};
 
@@ -159,7 +159,7 @@ impl ErrorView {
     }
 
     fn limits_text(&self) -> String {
-        use Column::{Id, Number};
+        use TableColumn::{Id, Number};
         let columns = [
             Id("KIND"),
             Id("ACCOUNT"),

@@ -39,7 +39,7 @@ use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
 use uuid::Uuid;
 
-pub use self::args::{Cli, ClientCommand, Command, DemoArgs, Expected, Global, MigrateArgs, ServeArgs, VerifyArgs};
+pub use self::args::{Cli, ClientCommand, Command, DemoArgs, ExpectedHash, Global, MigrateArgs, ServeArgs, VerifyArgs};
 use self::errors::{ErrorView, Failure};
 use self::terms::TermsCommand;
 pub use output::Output;

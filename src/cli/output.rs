@@ -31,7 +31,7 @@ pub(super) trait View: Serialize {
 
 /// A column: its heading, and on which side its values line up.
 #[derive(Clone, Copy)]
-pub(super) enum Column {
+pub(super) enum TableColumn {
     /// Lined up on the left, wrapped where the page is too narrow.
     Text(&'static str),
     /// Lined up on the left and never wrapped, so that it can be copied.
@@ -92,15 +92,15 @@ fn in_table(text: &str) -> String {
 }
 
 /// A table with headings, aligned, without lines.
-pub(super) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(super) fn table(columns: &[TableColumn], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = plain();
     table.set_header(columns.iter().map(|column| match column {
-        Column::Text(heading) | Column::Id(heading) | Column::Number(heading) => *heading,
+        TableColumn::Text(heading) | TableColumn::Id(heading) | TableColumn::Number(heading) => *heading,
     }));
     table.add_rows(rows.into_iter().map(|row| row.iter().map(|it| in_table(it)).collect::<Vec<_>>()));
-    align(&mut table, columns.iter().map(|column| matches!(column, Column::Number(_))));
+    align(&mut table, columns.iter().map(|column| matches!(column, TableColumn::Number(_))));
     for (column, kind) in table.column_iter_mut().zip(columns) {
-        if !matches!(kind, Column::Text(_)) {
+        if !matches!(kind, TableColumn::Text(_)) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn words_line_up_on_the_left_and_numbers_on_the_right() {
         let rows = [vec!["Oak".to_owned(), "7".to_owned()], vec!["Elm Park".to_owned(), "12345".to_owned()]];
-        let text = table(&[Column::Text("NAME"), Column::Number("SCHOOLS")], rows);
+        let text = table(&[TableColumn::Text("NAME"), TableColumn::Number("SCHOOLS")], rows);
         assert_eq!(text, "NAME     SCHOOLS\nOak            7\nElm Park   12345");
     }
 
@@ -192,7 +192,7 @@ mod tests {
         let rows = [vec![HOSTILE.to_owned(), "1".to_owned()], vec!["a\tb\nc".to_owned(), "2".to_owned()]];
         let name = r"A\u001b[31mRED\u009b\u202e";
         let wanted = [format!("{:<26} N", "NAME"), format!("{name} 1"), format!("{:<26} 2", "a    b"), "c".to_owned()];
-        let text = table(&[Column::Text("NAME"), Column::Number("N")], rows);
+        let text = table(&[TableColumn::Text("NAME"), TableColumn::Number("N")], rows);
         let trimmed: Vec<&str> = text.lines().map(str::trim_end).collect();
         assert_eq!(trimmed, wanted);
         for text in [facts([("name", HOSTILE.to_owned())]), counts([(HOSTILE.to_owned(), HOSTILE.to_owned())])] {
@@ -204,7 +204,8 @@ mod tests {
     fn no_line_is_wider_than_the_page_and_no_id_is_broken() {
         let id = "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d";
         let rows = [vec![id.to_owned(), "word ".repeat(60), "other ".repeat(9), "123456".to_owned()]];
-        let columns = [Column::Id("OFFER"), Column::Text("TEXT"), Column::Text("TEXT"), Column::Number("N")];
+        let columns =
+            [TableColumn::Id("OFFER"), TableColumn::Text("TEXT"), TableColumn::Text("TEXT"), TableColumn::Number("N")];
         let text = table(&columns, rows);
         assert!(text.lines().all(|line| line.len() <= 100), "{text}");
         assert!(text.contains(id) && text.contains("123456"), "{text}");

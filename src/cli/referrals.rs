@@ -29,9 +29,9 @@ pub enum ReferralsCommand {
     )]
     Discuss {
         #[command(flatten)]
-        which: Which,
+        which: ReferralArg,
         #[command(flatten)]
-        on: On,
+        on: ReferralDate,
         /// With whom: `rsc` is the regional schools commissioner, without whom nothing is decided
         #[arg(long, value_enum, value_name = "WHOM", default_value = "rsc")]
         with: DiscussionPartner,
@@ -49,7 +49,7 @@ pub enum ReferralsCommand {
     #[command(after_help = "Example:\n  tsio referrals withdraw $REFERRAL --because \"raised twice\"")]
     Withdraw {
         #[command(flatten)]
-        which: Which,
+        which: ReferralArg,
         /// Why
         #[arg(long, value_name = "TEXT")]
         because: String,
@@ -97,7 +97,7 @@ pub struct RaiseArgs {
     #[arg(long, value_name = "GROUND")]
     ground: String,
     #[command(flatten)]
-    on: On,
+    on: ReferralDate,
     /// Why
     #[arg(long, value_name = "TEXT")]
     because: String,
@@ -107,9 +107,9 @@ pub struct RaiseArgs {
 #[derive(Debug, Args)]
 pub struct DecideArgs {
     #[command(flatten)]
-    which: Which,
+    which: ReferralArg,
     #[command(flatten)]
-    on: On,
+    on: ReferralDate,
     /// Why
     #[arg(long, value_name = "TEXT")]
     because: String,
@@ -117,7 +117,7 @@ pub struct DecideArgs {
 
 /// Which referral.
 #[derive(Debug, Args)]
-pub struct Which {
+pub struct ReferralArg {
     /// The referral's id
     referral: String,
     /// Only if the referral is still as it was with this etag
@@ -127,13 +127,13 @@ pub struct Which {
 
 /// When.
 #[derive(Debug, Args)]
-pub struct On {
+pub struct ReferralDate {
     /// The day it happened [default: today]
     #[arg(long, value_name = "DATE", value_parser = date)]
     on: Option<String>,
 }
 
-impl Which {
+impl ReferralArg {
     /// The id, and the etag as it travels.
     fn parts(self) -> (String, String) {
         (self.referral, self.etag.unwrap_or_default())

@@ -9,7 +9,7 @@ use super::args::{ConfigCommand, MigrateArgs, ServeArgs};
 use super::output;
 use crate::app::App;
 use crate::app::clock::Clock;
-use crate::config::{Config, Given};
+use crate::config::{Config, ConfigOverrides};
 use crate::grpc::auth::Access;
 use crate::grpc::{Exporting, Serving};
 use crate::store::db::schema::Version;
@@ -24,7 +24,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Serves until SIGTERM or SIGINT, then drains. 0 when every call in flight was answered.
 pub async fn serve(args: ServeArgs) -> ExitCode {
     let ServeArgs { database, listen, config, migrate, development, metrics_listen, traces_endpoint } = args;
-    let given = Given { database, listen, migrate, development, metrics_listen, traces_endpoint };
+    let given = ConfigOverrides { database, listen, migrate, development, metrics_listen, traces_endpoint };
     let config = match Config::load(config.as_deref(), given) {
         Ok(config) => config,
         Err(mistakes) => return failed(&mistakes.into()),
@@ -104,7 +104,7 @@ async fn open(url: &str, migrate: bool) -> Result<Store, Failure> {
 #[must_use]
 pub fn config(command: &ConfigCommand) -> ExitCode {
     let ConfigCommand::Check { config: path } = command;
-    match Config::load(Some(path), Given::default()) {
+    match Config::load(Some(path), ConfigOverrides::default()) {
         Ok(config) => {
             let who = match &config.setup.access {
                 Access::Development => "callers name themselves (development mode)".to_owned(),

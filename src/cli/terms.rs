@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::errors::Failure;
 use super::import::file_name;
 use super::names::instant;
-use super::output::{self, Column, Output, View, facts, table};
+use super::output::{self, Output, TableColumn, View, facts, table};
 use super::session::Session;
 use crate::domain;
 use crate::domain::text::{Lines, forbidden};
@@ -140,7 +140,7 @@ impl From<Terms> for TermsView {
 
 impl View for Vec<TermsView> {
     fn text(&self) -> String {
-        let columns = ["PROGRAMME", "STARTS", "ENDS", "RULES"].map(Column::Text);
+        let columns = ["PROGRAMME", "STARTS", "ENDS", "RULES"].map(TableColumn::Text);
         let row = |terms: &TermsView| {
             vec![terms.programme.clone(), terms.starts.clone(), terms.ends.clone(), terms.rules.join(" ")]
         };

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::errors::Failure;
-use super::output::{Column, View, facts, table};
+use super::output::{TableColumn, View, facts, table};
 use super::session::{PAGE, Session, every_page};
 use crate::cli::view::schools::SchoolView;
 use crate::proto::{GetTrustRequest, GetTrustResponse, ListTrustsRequest, Trust};
@@ -68,7 +68,7 @@ impl From<Trust> for TrustView {
 
 impl View for Vec<TrustView> {
     fn text(&self) -> String {
-        use Column::{Number, Text};
+        use TableColumn::{Number, Text};
         let columns = [Number("UID"), Text("NAME"), Text("TYPE"), Text("STATUS"), Number("SCHOOLS")];
         let row = |trust: &TrustView| {
             vec![

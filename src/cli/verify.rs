@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::args::VerifyArgs;
-use super::output::{self, Column, Output, View, one_line, table};
-use crate::app::verify::{self, Report};
+use super::output::{self, Output, TableColumn, View, one_line, table};
+use crate::app::verify::{self, VerifyReport};
 use crate::store::db::schema::Version;
 use crate::store::{Store, Use};
 
@@ -16,7 +16,11 @@ pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
         Ok(reports) => {
             let views: Vec<ReportView> = reports.iter().map(ReportView::from).collect();
             let printed = output::answer(output, &views);
-            if printed.is_ok() && reports.iter().all(Report::is_sound) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if printed.is_ok() && reports.iter().all(VerifyReport::is_sound) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             output::remark(&format!("error: {error}"));
@@ -25,7 +29,7 @@ pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
     }
 }
 
-async fn reports(args: &VerifyArgs) -> Result<Vec<Report>, Box<dyn std::error::Error + Send + Sync>> {
+async fn reports(args: &VerifyArgs) -> Result<Vec<VerifyReport>, Box<dyn std::error::Error + Send + Sync>> {
     let programme = args.programme.as_deref().map(str::parse).transpose()?;
     let store = Store::open(&args.database, Use::Look).await?;
     match store.version().await? {
@@ -38,7 +42,7 @@ async fn reports(args: &VerifyArgs) -> Result<Vec<Report>, Box<dyn std::error::E
             return Err(format!("the database is newer than this program: it has {}", unknown.join(", ")).into());
         }
     }
-    let expected = args.expect.as_ref().map(|it| verify::Expected::new(it.sequence, &it.hash)).transpose()?;
+    let expected = args.expect.as_ref().map(|it| verify::ExpectedHead::new(it.sequence, &it.hash)).transpose()?;
     Ok(verify::verify(&store, programme.as_ref(), expected).await?)
 }
 
@@ -56,8 +60,8 @@ struct ReportView {
     notes: Vec<String>,
 }
 
-impl From<&Report> for ReportView {
-    fn from(report: &Report) -> Self {
+impl From<&VerifyReport> for ReportView {
+    fn from(report: &VerifyReport) -> Self {
         Self {
             programme: report.programme.to_string(),
             sequence: report.seq.0,
@@ -76,12 +80,12 @@ impl From<&Report> for ReportView {
 impl View for Vec<ReportView> {
     fn text(&self) -> String {
         let columns = [
-            Column::Id("PROGRAMME"),
-            Column::Number("SEQUENCE"),
-            Column::Id("HASH"),
-            Column::Number("ENTRIES"),
-            Column::Number("DIFFERENCES"),
-            Column::Number("ALLOWED"),
+            TableColumn::Id("PROGRAMME"),
+            TableColumn::Number("SEQUENCE"),
+            TableColumn::Id("HASH"),
+            TableColumn::Number("ENTRIES"),
+            TableColumn::Number("DIFFERENCES"),
+            TableColumn::Number("ALLOWED"),
         ];
         let row = |it: &ReportView| {
             let (sequence, entries) = (it.sequence.to_string(), it.entries.to_string());

@@ -10,7 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::credentials::{Bearer, Credentials, File, Tokens};
+use super::credentials::{Bearer, Credentials, TokenFile, TokenSource};
 use super::error::Error;
 use super::lists::{List, Listed};
 use super::mutations::Mutation;
@@ -90,11 +90,11 @@ impl Builder {
 
     /// A file that somebody keeps a current token in. It is read for the first call, and again once the token has expired.
     pub fn token_file(self, path: impl Into<PathBuf>) -> Self {
-        self.tokens(File(path.into()))
+        self.tokens(TokenFile(path.into()))
     }
 
     /// Where tokens come from: a closure that answers a future will do.
-    pub fn tokens(mut self, source: impl Tokens) -> Self {
+    pub fn tokens(mut self, source: impl TokenSource) -> Self {
         self.credentials = Ok(Credentials::Token(Arc::new(Bearer::new(Box::new(source)))));
         self
     }

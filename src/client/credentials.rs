@@ -12,12 +12,12 @@ use super::error::Error;
 type NoToken = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where tokens come from. It is asked for the first call, and again once the server says that the token has expired.
-pub trait Tokens: Send + Sync + 'static {
+pub trait TokenSource: Send + Sync + 'static {
     /// A token that is good now.
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>>;
 }
 
-impl<F, T> Tokens for F
+impl<F, T> TokenSource for F
 where
     F: Fn() -> T + Send + Sync + 'static,
     T: Future<Output = Result<String, NoToken>> + Send + 'static,
@@ -28,9 +28,9 @@ where
 }
 
 /// A file that somebody else keeps current, as a secrets mount does.
-pub(super) struct File(pub(super) PathBuf);
+pub(super) struct TokenFile(pub(super) PathBuf);
 
-impl Tokens for File {
+impl TokenSource for TokenFile {
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>> {
         Box::pin(async {
             let read = tokio::fs::read_to_string(&self.0).await;
@@ -42,14 +42,14 @@ impl Tokens for File {
 /// One token.
 struct Fixed(String);
 
-impl Tokens for Fixed {
+impl TokenSource for Fixed {
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>> {
         Box::pin(async { Ok(self.0.clone()) })
     }
 }
 
 /// Metadata of every call.
-pub(super) type Header = (&'static str, MetadataValue<Ascii>);
+pub(super) type MetadataHeader = (&'static str, MetadataValue<Ascii>);
 
 /// What a caller shows.
 #[derive(Clone)]
@@ -57,21 +57,21 @@ pub(super) enum Credentials {
     /// Nothing but perhaps a certificate.
     None,
     /// Its own word, which only development mode takes.
-    Named(Vec<Header>),
+    Named(Vec<MetadataHeader>),
     /// A token, and where the next one comes from.
     Token(Arc<Bearer>),
 }
 
 /// A token and its source.
 pub(super) struct Bearer {
-    source: Box<dyn Tokens>,
+    source: Box<dyn TokenSource>,
     /// Whether the source ever has another.
     renews: bool,
     current: RwLock<Option<MetadataValue<Ascii>>>,
 }
 
 impl Bearer {
-    pub(super) fn new(source: Box<dyn Tokens>) -> Self {
+    pub(super) fn new(source: Box<dyn TokenSource>) -> Self {
         Self { source, renews: true, current: RwLock::new(None) }
     }
 
@@ -108,7 +108,7 @@ impl Bearer {
 
 impl Credentials {
     /// What to send along.
-    pub(super) async fn headers(&self) -> Result<Vec<Header>, Error> {
+    pub(super) async fn headers(&self) -> Result<Vec<MetadataHeader>, Error> {
         match self {
             Self::None => Ok(Vec::new()),
             Self::Named(headers) => Ok(headers.clone()),
@@ -117,7 +117,7 @@ impl Credentials {
     }
 
     /// Whether another token may be had in the place of the one among these.
-    pub(super) fn renewed(&self, headers: &[Header]) -> bool {
+    pub(super) fn renewed(&self, headers: &[MetadataHeader]) -> bool {
         let Self::Token(bearer) = self else { return false };
         headers.iter().filter(|(name, _)| *name == "authorization").for_each(|(_, value)| bearer.forget(value));
         bearer.renews

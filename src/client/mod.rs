@@ -59,7 +59,7 @@ mod services;
 mod watch;
 
 pub use connect::{Builder, Client, DEADLINE, PATIENCE, SILENCE};
-pub use credentials::Tokens;
+pub use credentials::TokenSource;
 pub use error::{Error, Failed};
 pub use lists::{List, Listed};
 pub use mutations::Mutation;

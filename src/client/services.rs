@@ -9,7 +9,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tower::Service;
 
-use super::credentials::{Credentials, Header};
+use super::credentials::{Credentials, MetadataHeader};
 use super::retry::{self, Again};
 use crate::proto::approval_service_client::ApprovalServiceClient;
 use crate::proto::award_service_client::AwardServiceClient;
@@ -29,7 +29,7 @@ const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Authorised {
     channel: Channel,
-    headers: Vec<Header>,
+    headers: Vec<MetadataHeader>,
     credentials: Credentials,
 }
 
@@ -111,11 +111,11 @@ services! {
 }
 
 impl Services {
-    pub(super) const fn new(channel: Channel, headers: Vec<Header>, credentials: Credentials) -> Self {
+    pub(super) const fn new(channel: Channel, headers: Vec<MetadataHeader>, credentials: Credentials) -> Self {
         Self(Authorised { channel, headers, credentials })
     }
 
-    pub(super) fn headers(&self) -> &[Header] {
+    pub(super) fn headers(&self) -> &[MetadataHeader] {
         &self.0.headers
     }
 }

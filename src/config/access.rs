@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::file::{ConfigFile, Mistake, ServiceTable, TlsTable, TokensTable};
+use super::file::{ConfigFile, ConfigMistake, ServiceTable, TlsTable, TokensTable};
 use crate::domain::role::{Caller, Regions};
 use crate::grpc::Tls;
-use crate::grpc::auth::{Access, KeySource, Service, Tokens};
+use crate::grpc::auth::{Access, KeySource, Service, TokenSettings};
 
 /// By how much clocks may differ, where nothing says otherwise.
 const LEEWAY_SECONDS: u64 = 30;
@@ -22,7 +22,7 @@ pub(super) fn check(
     says: &ConfigFile,
     listen: SocketAddr,
     development: bool,
-    mistakes: &mut Vec<Mistake>,
+    mistakes: &mut Vec<ConfigMistake>,
 ) -> (Access, Option<Tls>) {
     let tls = says.tls.as_ref().and_then(|table| tls(table, mistakes));
     let tokens = says.tokens.as_ref().and_then(|table| tokens(table, mistakes));
@@ -30,26 +30,27 @@ pub(super) fn check(
     let guarded = says.tokens.is_some() || !says.services.is_empty();
     if !says.services.is_empty() && says.tls.as_ref().is_none_or(|it| it.client_ca.is_none()) {
         let why = "services: certificates are checked against tls.client_ca, which is not set";
-        mistakes.push(Mistake::of_all(why));
+        mistakes.push(ConfigMistake::of_all(why));
     }
     if !guarded && !development {
         let why = "access: nothing says who may call: set up [tokens] or [[services]], or serve with --development";
-        mistakes.push(Mistake::of_all(why));
+        mistakes.push(ConfigMistake::of_all(why));
     }
     if guarded && development {
         let why = "development: callers would name themselves though tokens or services are set up: choose one";
-        mistakes.push(Mistake::of_all(why));
+        mistakes.push(ConfigMistake::of_all(why));
     }
     if !listen.ip().is_loopback() && (development || says.tls.is_none()) {
         let why = if development { "development mode" } else { "without [tls] tsio" };
-        mistakes
-            .push(Mistake::of_all(format!("listen: {listen} is not a loopback address, and {why} serves on no other")));
+        mistakes.push(ConfigMistake::of_all(format!(
+            "listen: {listen} is not a loopback address, and {why} serves on no other"
+        )));
     }
     let access = if development { Access::Development } else { Access::Guarded { tokens, services } };
     (access, tls)
 }
 
-fn tls(table: &TlsTable, mistakes: &mut Vec<Mistake>) -> Option<Tls> {
+fn tls(table: &TlsTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Tls> {
     let mut pem = |field: &str, path: &Spanned<PathBuf>, label: &str| {
         let name = path.get_ref().display();
         let wrong = match std::fs::read(path.get_ref()) {
@@ -57,7 +58,7 @@ fn tls(table: &TlsTable, mistakes: &mut Vec<Mistake>) -> Option<Tls> {
             Ok(_) => format!("tls.{field}: {name}: holds no {label} in PEM"),
             Err(error) => format!("tls.{field}: {name}: {error}"),
         };
-        mistakes.push(Mistake::at(Some(path), wrong));
+        mistakes.push(ConfigMistake::at(Some(path), wrong));
         None
     };
     let certificate = pem("certificate", &table.certificate, "BEGIN CERTIFICATE");
@@ -70,11 +71,11 @@ fn tls(table: &TlsTable, mistakes: &mut Vec<Mistake>) -> Option<Tls> {
     Some(Tls { certificate: certificate?, key: key?, client_ca })
 }
 
-fn tokens(table: &TokensTable, mistakes: &mut Vec<Mistake>) -> Option<Tokens> {
+fn tokens(table: &TokensTable, mistakes: &mut Vec<ConfigMistake>) -> Option<TokenSettings> {
     let before = mistakes.len();
     for (name, value) in [("issuer", &table.issuer), ("audience", &table.audience), ("keys", &table.keys)] {
         if value.get_ref().trim().is_empty() {
-            mistakes.push(Mistake::at(Some(value), format!("tokens.{name}: is empty")));
+            mistakes.push(ConfigMistake::at(Some(value), format!("tokens.{name}: is empty")));
         }
     }
     let keys = table.keys.get_ref();
@@ -82,16 +83,16 @@ fn tokens(table: &TokensTable, mistakes: &mut Vec<Mistake>) -> Option<Tokens> {
         && !["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|it| on(it, keys))
     {
         let why = "tokens.keys: fetch keys over https, or plainly from this machine alone";
-        mistakes.push(Mistake::at(Some(&table.keys), why));
+        mistakes.push(ConfigMistake::at(Some(&table.keys), why));
     }
     let leeway = table.leeway_seconds.as_ref().map_or(LEEWAY_SECONDS, |it| *it.get_ref());
     if leeway > MAX_LEEWAY_SECONDS {
         let why = format!("tokens.leeway_seconds: {leeway} is more than {MAX_LEEWAY_SECONDS}");
-        mistakes.push(Mistake::at(table.leeway_seconds.as_ref(), why));
+        mistakes.push(ConfigMistake::at(table.leeway_seconds.as_ref(), why));
     }
     let is_url = keys.starts_with("http://") || keys.starts_with("https://");
     let claim = |given: &Option<String>, name: &str| given.clone().unwrap_or_else(|| name.to_owned());
-    (mistakes.len() == before).then(|| Tokens {
+    (mistakes.len() == before).then(|| TokenSettings {
         issuer: table.issuer.get_ref().clone(),
         audience: table.audience.get_ref().clone(),
         keys: if is_url { KeySource::Url(keys.clone()) } else { KeySource::File(keys.into()) },
@@ -107,24 +108,26 @@ fn on(host: &str, url: &str) -> bool {
     url.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
 }
 
-fn service(table: &ServiceTable, mistakes: &mut Vec<Mistake>) -> Option<Service> {
+fn service(table: &ServiceTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Service> {
     let before = mistakes.len();
     let name = table.name.get_ref().trim();
     if name.is_empty() {
-        mistakes.push(Mistake::at(Some(&table.name), "services.name: is empty"));
+        mistakes.push(ConfigMistake::at(Some(&table.name), "services.name: is empty"));
     }
     let wrong = |field: &str, error: &dyn std::fmt::Display| format!("services.{field}: {error}");
     let actor = table.actor.get_ref().parse();
-    let actor = actor.map_err(|error| mistakes.push(Mistake::at(Some(&table.actor), wrong("actor", &error)))).ok();
+    let actor =
+        actor.map_err(|error| mistakes.push(ConfigMistake::at(Some(&table.actor), wrong("actor", &error)))).ok();
     let roles = table.roles.get_ref().iter().map(|it| it.parse()).collect::<Result<Vec<_>, _>>();
-    let roles = roles.map_err(|error| mistakes.push(Mistake::at(Some(&table.roles), wrong("roles", &error)))).ok();
+    let roles =
+        roles.map_err(|error| mistakes.push(ConfigMistake::at(Some(&table.roles), wrong("roles", &error)))).ok();
     let named = table.regions.as_ref().map(|it| it.get_ref().as_slice()).unwrap_or_default();
     let regions = if named.iter().any(|it| it == "*") {
         Ok(Regions::Every)
     } else {
         named.iter().map(|it| it.parse()).collect::<Result<_, _>>().map(Regions::These)
     };
-    let misplaced = |error| mistakes.push(Mistake::at(table.regions.as_ref(), wrong("regions", &error)));
+    let misplaced = |error| mistakes.push(ConfigMistake::at(table.regions.as_ref(), wrong("regions", &error)));
     let regions = regions.map_err(misplaced).ok();
     let caller = Caller { actor: actor?, roles: roles?, regions: regions?, subject: None };
     (mistakes.len() == before).then(|| Service { name: name.to_owned(), caller })

@@ -154,12 +154,12 @@ pub struct LimitsTable {
 
 /// Something wrong, and where, where it stands in the file.
 #[derive(Debug)]
-pub(super) struct Mistake {
+pub(super) struct ConfigMistake {
     span: Option<Range<usize>>,
     what: String,
 }
 
-impl Mistake {
+impl ConfigMistake {
     pub(super) fn at<T>(place: Option<&Spanned<T>>, what: impl Into<String>) -> Self {
         Self { span: place.map(Spanned::span), what: what.into() }
     }
@@ -172,13 +172,13 @@ impl Mistake {
 
 /// A file that was read.
 #[derive(Debug, Default)]
-pub(super) struct File {
+pub(super) struct LoadedFile {
     pub(super) says: ConfigFile,
     name: String,
     text: String,
 }
 
-impl File {
+impl LoadedFile {
     /// # Errors
     /// That it cannot be read, or the first thing in it that no configuration has.
     pub(super) fn read(path: &Path) -> Result<Self, Mistakes> {
@@ -189,14 +189,14 @@ impl File {
             Err(error) => {
                 let what = error.message().to_owned();
                 let read = Self { says: ConfigFile::default(), name, text };
-                Err(read.explain(vec![Mistake { span: error.span(), what }]))
+                Err(read.explain(vec![ConfigMistake { span: error.span(), what }]))
             }
         }
     }
 
     /// The mistakes, each with its line.
-    pub(super) fn explain(&self, mistakes: Vec<Mistake>) -> Mistakes {
-        let explain = |Mistake { span, what }: Mistake| match span {
+    pub(super) fn explain(&self, mistakes: Vec<ConfigMistake>) -> Mistakes {
+        let explain = |ConfigMistake { span, what }: ConfigMistake| match span {
             Some(span) => {
                 let before = self.text.get(..span.start).unwrap_or_default();
                 format!("{}:{}: {what}", self.name, before.matches('\n').count().saturating_add(1))

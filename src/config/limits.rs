@@ -6,8 +6,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::Spanned;
 
-use super::file::{LimitsTable, Mistake};
-use crate::grpc::{ConnectionLimits, Limits};
+use super::file::{ConfigMistake, LimitsTable};
+use crate::grpc::{ConnectionLimits, ServerLimits};
 
 /// Connections at a time, where nothing says otherwise: each takes a file descriptor, of which a process has 1,024.
 const CONNECTIONS: usize = 800;
@@ -33,15 +33,15 @@ pub(super) fn check(
     table: &LimitsTable,
     drain: Duration,
     callers_are_known: bool,
-    mistakes: &mut Vec<Mistake>,
-) -> Limits {
+    mistakes: &mut Vec<ConfigMistake>,
+) -> ServerLimits {
     let all = table.connections.map_or(CONNECTIONS, NonZeroUsize::get);
     let calls = table.calls.map_or(CALLS, NonZeroUsize::get);
     let unknown = table.unknown_connections.as_ref();
     if let Some(given) = unknown.filter(|it| it.get_ref().get() > all) {
         let why =
             format!("limits.unknown_connections: {} is more than the {all} of limits.connections", given.get_ref());
-        mistakes.push(Mistake::at(Some(given), why));
+        mistakes.push(ConfigMistake::at(Some(given), why));
     }
     let unknown = unknown.map_or(all.div_ceil(2), |it| it.get_ref().get());
     let per_address = table.unknown_connections_per_address.map_or(PER_ADDRESS, NonZeroUsize::get);
@@ -60,7 +60,7 @@ pub(super) fn check(
     };
     let rate = NonZeroU32::new(CALLS_PER_SECOND).filter(|_| callers_are_known);
     let watches = NonZeroUsize::new(WATCHES_PER_CALLER).filter(|_| callers_are_known);
-    Limits {
+    ServerLimits {
         drain,
         connections,
         calls,
@@ -69,12 +69,12 @@ pub(super) fn check(
     }
 }
 
-fn proxy(given: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Option<IpNet> {
+fn proxy(given: &Spanned<String>, mistakes: &mut Vec<ConfigMistake>) -> Option<IpNet> {
     let text = given.get_ref();
     let network = text.parse().or_else(|_| text.parse().map(|it: std::net::IpAddr| IpNet::from(it)));
     if network.is_err() {
         let why = format!("limits.trusted_proxies: {text:?} is neither an address nor a network such as 10.0.0.0/8");
-        mistakes.push(Mistake::at(Some(given), why));
+        mistakes.push(ConfigMistake::at(Some(given), why));
     }
     network.ok()
 }
@@ -83,7 +83,7 @@ fn proxy(given: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Option<IpNet> 
 mod tests {
     use super::*;
 
-    fn bounds(text: &str, callers_are_known: bool) -> (Limits, usize) {
+    fn bounds(text: &str, callers_are_known: bool) -> (ServerLimits, usize) {
         let (table, mut mistakes) = (toml::from_str(text).unwrap(), Vec::new());
         let limits = check(&table, Duration::ZERO, callers_are_known, &mut mistakes);
         (limits, mistakes.len())
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn callers_who_are_told_apart_are_bounded() {
         let of_caller = |text: &str, known| {
-            let (Limits { connections, rate, watches, .. }, _) = bounds(text, known);
+            let (ServerLimits { connections, rate, watches, .. }, _) = bounds(text, known);
             let number = |it: Option<NonZeroUsize>| it.map(NonZeroUsize::get);
             (rate.map(NonZeroU32::get), [watches, connections.per_caller, connections.calls_per_caller].map(number))
         };
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn unknown_connections_fill_a_part_of_all() {
         let unknown = |text: &str| {
-            let (Limits { connections, .. }, mistakes) = bounds(text, true);
+            let (ServerLimits { connections, .. }, mistakes) = bounds(text, true);
             (connections.all, connections.unknown, connections.unknown_per_address, mistakes)
         };
         assert_eq!(unknown(""), (800, 400, 100, 0));

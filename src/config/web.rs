@@ -3,15 +3,15 @@
 use http::HeaderValue;
 use toml::Spanned;
 
-use super::file::{ConfigFile, Mistake};
+use super::file::{ConfigFile, ConfigMistake};
 
 /// The origins, none where `[web]` is left out.
-pub(super) fn check(says: &ConfigFile, mistakes: &mut Vec<Mistake>) -> Vec<HeaderValue> {
+pub(super) fn check(says: &ConfigFile, mistakes: &mut Vec<ConfigMistake>) -> Vec<HeaderValue> {
     let given = says.web.as_ref().map(|it| it.origins.as_slice()).unwrap_or_default();
     given.iter().filter_map(|text| origin(text, mistakes)).collect()
 }
 
-fn origin(text: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Option<HeaderValue> {
+fn origin(text: &Spanned<String>, mistakes: &mut Vec<ConfigMistake>) -> Option<HeaderValue> {
     let given = text.get_ref();
     let found = if is_origin(given) { HeaderValue::from_str(given).ok() } else { None };
     if found.is_none() {
@@ -19,7 +19,7 @@ fn origin(text: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> Option<HeaderV
             "web.origins: {given:?} is no origin: https://host or https://host:port, in lower case and with nothing \
              behind it; http:// only for this machine"
         );
-        mistakes.push(Mistake::at(Some(text), why));
+        mistakes.push(ConfigMistake::at(Some(text), why));
     }
     found
 }

@@ -93,7 +93,7 @@ pub struct Approval {
     /// When.
     pub requested_at: Micros,
     /// Where it is.
-    pub state: State,
+    pub state: ApprovalState,
     /// Whose token answered it.
     pub answered_subject: Option<TokenSubject>,
     /// The event that denied it, which has the reason.
@@ -102,7 +102,7 @@ pub struct Approval {
 
 /// Where an approval is. Once answered, it stays so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum ApprovalState {
     /// Waiting for a second person.
     Open,
     /// Given by this person, and carried out in the same commit.
@@ -115,7 +115,7 @@ pub enum State {
     Expired,
 }
 
-impl State {
+impl ApprovalState {
     /// Its name in the database.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -187,7 +187,7 @@ impl Approval {
             requested_subject: *token_subject,
             request: Some(event.request),
             requested_at: event.recorded,
-            state: State::Open,
+            state: ApprovalState::Open,
             answered_subject: None,
             denied: None,
         })
@@ -198,13 +198,13 @@ impl Approval {
         let by = event.actor.clone();
         match &event.body {
             EventBody::ApprovalGiven { token_subject, .. } => {
-                (self.state, self.answered_subject) = (State::CarriedOut(by), *token_subject);
+                (self.state, self.answered_subject) = (ApprovalState::CarriedOut(by), *token_subject);
             }
             EventBody::ApprovalDenied { token_subject, .. } => {
-                (self.state, self.answered_subject) = (State::Denied(by), *token_subject);
+                (self.state, self.answered_subject) = (ApprovalState::Denied(by), *token_subject);
                 self.denied = Some(event.seq);
             }
-            EventBody::ApprovalWithdrawn { .. } => self.state = State::Withdrawn,
+            EventBody::ApprovalWithdrawn { .. } => self.state = ApprovalState::Withdrawn,
             // What was opened without saying when it expires does so when the programme adopts the rules that ask for it.
             EventBody::RulesAdopted { .. } if self.state.is_open() && self.expires.is_none() => {
                 self.expires = Some(event.recorded);
@@ -239,7 +239,7 @@ impl Approval {
 
     /// Where it is at a moment.
     #[must_use]
-    pub fn state_at(&self, now: Micros) -> State {
+    pub fn state_at(&self, now: Micros) -> ApprovalState {
         self.state.at(now, self.expires)
     }
 
@@ -280,22 +280,22 @@ pub fn would_be_required() -> Refusal {
 
 /// What the call is told, made again, that opened an approval before: that it is open, or what has become of it.
 #[must_use]
-pub fn asked_before(approval: ApprovalId, (state, expires): (&State, Option<Micros>), what: &str) -> Refusal {
+pub fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<Micros>), what: &str) -> Refusal {
     let again = "to ask once more, make the call under a new request id";
     let (became, remedy) = match state {
-        State::Open => return required(approval, what),
-        State::CarriedOut(_) => {
+        ApprovalState::Open => return required(approval, what),
+        ApprovalState::CarriedOut(_) => {
             ("given and carried out", "nothing to do; to have it done once more, make the call under a new request id")
         }
-        State::Denied(_) => ("denied", again),
-        State::Withdrawn => ("withdrawn", again),
-        State::Expired => ("left open until it expired", again),
+        ApprovalState::Denied(_) => ("denied", again),
+        ApprovalState::Withdrawn => ("withdrawn", again),
+        ApprovalState::Expired => ("left open until it expired", again),
     };
     let reason = match state {
-        State::Withdrawn | State::Expired => Reason::ApprovalClosed,
+        ApprovalState::Withdrawn | ApprovalState::Expired => Reason::ApprovalClosed,
         // What was answered before approvals expired is told of as it was then.
-        State::Denied(_) if expires.is_some() => Reason::ApprovalClosed,
-        State::Open | State::CarriedOut(_) | State::Denied(_) => Reason::ApprovalNotOpen,
+        ApprovalState::Denied(_) if expires.is_some() => Reason::ApprovalClosed,
+        ApprovalState::Open | ApprovalState::CarriedOut(_) | ApprovalState::Denied(_) => Reason::ApprovalNotOpen,
     };
     let message = format!("{what} was asked for by this request: approval {approval} was {became}");
     Refusal::of(reason, message, Limit::plain("approval", format!("approval {approval}"), remedy))
@@ -305,7 +305,7 @@ pub fn asked_before(approval: ApprovalId, (state, expires): (&State, Option<Micr
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
-pub fn check(approval: ApprovalId, is_own: bool, state: &State) -> Result<(), Refusal> {
+pub fn check(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
     if let Some(answered) = answered(state) {
         return Err(not_open(approval, answered));
     }
@@ -317,13 +317,13 @@ pub fn check(approval: ApprovalId, is_own: bool, state: &State) -> Result<(), Re
 }
 
 /// Why an approval is not open; nothing where it is.
-const fn answered(state: &State) -> Option<&'static str> {
+const fn answered(state: &ApprovalState) -> Option<&'static str> {
     match state {
-        State::Open => None,
-        State::CarriedOut(_) => Some("this approval has been given already"),
-        State::Denied(_) => Some("this approval has been denied already"),
-        State::Withdrawn => Some("this approval has been withdrawn by whoever asked"),
-        State::Expired => Some("this approval has expired"),
+        ApprovalState::Open => None,
+        ApprovalState::CarriedOut(_) => Some("this approval has been given already"),
+        ApprovalState::Denied(_) => Some("this approval has been denied already"),
+        ApprovalState::Withdrawn => Some("this approval has been withdrawn by whoever asked"),
+        ApprovalState::Expired => Some("this approval has expired"),
     }
 }
 
@@ -336,7 +336,7 @@ fn not_open(approval: ApprovalId, answered: &str) -> Refusal {
 ///
 /// # Errors
 /// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
-pub fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &State) -> Result<(), Refusal> {
+pub fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
     if !is_own {
         let limit =
             Limit::plain("approval", format!("approval {approval}"), "deny it, or have whoever asked withdraw it");

@@ -11,7 +11,7 @@ mod parts;
 mod tests;
 
 pub use chain::{Encoder, Hash, chain, genesis, text_hash};
-pub use draft::Draft;
+pub use draft::NewEvent;
 pub use parts::{ReleasedAward, Seq};
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +20,11 @@ use super::award::claim::ClaimPart;
 use super::award::movement::MovementKind;
 use super::award::{LeaderKind, Reference, Support};
 use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
-use super::ledger::{Entry, Unit};
+use super::ledger::{LedgerEntry, Unit};
 use super::money::{HalfDays, Pence};
 use super::offer::{Acceptor, ListedSchool, Milestone, Outcome, Party, Recipient, ResponsibleBody};
 use super::person::TokenSubject;
-use super::referral::{DiscussionPartner, Origin, Subject};
+use super::referral::{DiscussionPartner, ReferralOrigin, ReferralSubject};
 use super::region::Region;
 use super::rules::RulesVersion;
 use super::school::HandPlacement;
@@ -343,7 +343,7 @@ pub enum EventBody {
         /// The referral.
         referral: ReferralId,
         /// Who.
-        subject: Subject,
+        subject: ReferralSubject,
         /// The schools it speaks of.
         urns: Vec<Urn>,
         /// The name of the school or trust.
@@ -351,7 +351,7 @@ pub enum EventBody {
         /// The region whose director decides it.
         region: Region,
         /// How it came about.
-        origin: Origin,
+        origin: ReferralOrigin,
         /// The rule it is decided by.
         rule: String,
         /// The ground of that rule.
@@ -456,5 +456,5 @@ pub struct Event<B = EventBody> {
     /// What happened.
     pub body: B,
     /// The amounts it moved, in order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LedgerEntry>,
 }

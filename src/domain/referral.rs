@@ -20,14 +20,14 @@ use super::terms::RuleId;
 /// Who is referred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Subject {
+pub enum ReferralSubject {
     /// A school, on its own or as one of its trust.
     School(Urn),
     /// A multi-academy trust, for some of its schools.
     Trust(Uid),
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for ReferralSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::School(urn) => write!(f, "school {urn}"),
@@ -36,7 +36,7 @@ impl fmt::Display for Subject {
     }
 }
 
-impl FromStr for Subject {
+impl FromStr for ReferralSubject {
     type Err = BadId;
     fn from_str(text: &str) -> Result<Self, BadId> {
         let bad = || BadId { value: text.chars().take(60).collect(), wanted: "a school or a trust" };
@@ -51,14 +51,14 @@ impl FromStr for Subject {
 /// How it came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum ReferralOrigin {
     /// The school or trust came forward itself.
     SelfIdentified,
     /// Somebody else sees exceptional circumstances.
     Exceptional,
 }
 
-impl Origin {
+impl ReferralOrigin {
     /// Both.
     pub const ALL: [Self; 2] = [Self::SelfIdentified, Self::Exceptional];
 
@@ -134,7 +134,7 @@ pub struct Discussion {
 
 /// How it was decided; why lies apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
+pub struct ReferralDecision {
     /// The sequence of its event.
     pub seq: Seq,
     /// The day.
@@ -153,7 +153,7 @@ pub struct Referral {
     /// The programme it belongs to.
     pub programme: Programme,
     /// Who is referred.
-    pub subject: Subject,
+    pub subject: ReferralSubject,
     /// The schools it speaks of, at least one: the school itself, or those of the trust.
     pub urns: Vec<Urn>,
     /// The name of the school or trust when it was raised.
@@ -161,7 +161,7 @@ pub struct Referral {
     /// The region whose director decides it: its recipient's offer's, or that where most of its schools are.
     pub region: Region,
     /// How it came about.
-    pub origin: Origin,
+    pub origin: ReferralOrigin,
     /// The rule it is decided by.
     pub rule: RuleId,
     /// The ground of that rule.
@@ -179,7 +179,7 @@ pub struct Referral {
     /// Discussions, in the order they were recorded.
     pub discussions: Vec<Discussion>,
     /// How it was decided, once it is.
-    pub decision: Option<Decision>,
+    pub decision: Option<ReferralDecision>,
     /// The offer, once approved or confirmed.
     pub offer: Option<OfferId>,
     /// The schools that are eligible by this referral alone, once approved: no monthly file made them so.
@@ -240,11 +240,11 @@ impl Referral {
             EventBody::ReferralApproved { offer, exceptional, token_subject, .. } => {
                 (self.state, self.offer) = (State::Approved, Some(*offer));
                 self.exceptional.clone_from(exceptional);
-                self.decision = Some(Decision { seq, on, by, subject: *token_subject });
+                self.decision = Some(ReferralDecision { seq, on, by, subject: *token_subject });
             }
             EventBody::ReferralDeclined { token_subject, .. } => {
                 self.state = State::Declined;
-                self.decision = Some(Decision { seq, on, by, subject: *token_subject });
+                self.decision = Some(ReferralDecision { seq, on, by, subject: *token_subject });
             }
             EventBody::ReferralWithdrawn { .. } => self.state = State::Withdrawn,
             EventBody::ReferralConfirmed { offer, .. } => {

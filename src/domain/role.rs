@@ -188,7 +188,7 @@ impl Action {
 
 /// A role's row of the table.
 #[derive(Debug, Clone, Copy)]
-pub struct Row {
+pub struct RoleRow {
     /// The role.
     pub role: Role,
     /// How far it reaches.
@@ -221,21 +221,21 @@ const ADMINISTERS: &[Action] = &[
 
 /// The role table (`domain.md` section 8): the one place that says who may do what.
 #[rustfmt::skip]
-pub const TABLE: [Row; 7] = [
-    Row { role: Role::Reader,           reaches: Breadth::Regions,  may: &[Action::Read] },
-    Row { role: Role::CaseOfficer,      reaches: Breadth::Regions,  may: WORKS },
-    Row { role: Role::DeliveryPartner,  reaches: Breadth::Assigned, may: &[Action::Read, Action::Deliver] },
-    Row { role: Role::RegionalDirector, reaches: Breadth::Regions,  may: DIRECTS },
-    Row { role: Role::Finance,          reaches: Breadth::National, may: &[Action::Read, Action::PayClaims, Action::KeepFunds, Action::ReadLedger] },
-    Row { role: Role::FinanceApprover,  reaches: Breadth::National, may: &[Action::Read, Action::ApproveMoney, Action::ReadLedger] },
-    Row { role: Role::Administrator,    reaches: Breadth::National, may: ADMINISTERS },
+pub const TABLE: [RoleRow; 7] = [
+    RoleRow { role: Role::Reader,           reaches: Breadth::Regions,  may: &[Action::Read] },
+    RoleRow { role: Role::CaseOfficer,      reaches: Breadth::Regions,  may: WORKS },
+    RoleRow { role: Role::DeliveryPartner,  reaches: Breadth::Assigned, may: &[Action::Read, Action::Deliver] },
+    RoleRow { role: Role::RegionalDirector, reaches: Breadth::Regions,  may: DIRECTS },
+    RoleRow { role: Role::Finance,          reaches: Breadth::National, may: &[Action::Read, Action::PayClaims, Action::KeepFunds, Action::ReadLedger] },
+    RoleRow { role: Role::FinanceApprover,  reaches: Breadth::National, may: &[Action::Read, Action::ApproveMoney, Action::ReadLedger] },
+    RoleRow { role: Role::Administrator,    reaches: Breadth::National, may: ADMINISTERS },
 ];
 
 impl Role {
     /// Its row of the table.
     #[must_use]
-    pub fn row(self) -> Row {
-        let nothing = Row { role: self, reaches: Breadth::Assigned, may: &[] };
+    pub fn row(self) -> RoleRow {
+        let nothing = RoleRow { role: self, reaches: Breadth::Assigned, may: &[] };
         TABLE.into_iter().find(|row| row.role == self).unwrap_or(nothing)
     }
 }

@@ -105,7 +105,7 @@ pub struct SchoolFacts {
 
 /// What the newest file of establishments that names a school says of its end, and the register's links of what follows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Ending {
+pub struct SchoolEnding {
     /// Its status as printed: "Open", "Closed", "Open, but proposed to close"; nothing where no file gives it.
     pub status: Option<String>,
     /// The day it closed or will close, if the file says.
@@ -116,7 +116,7 @@ pub struct Ending {
 
 /// Why a school counts as closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closed {
+pub enum SchoolClosed {
     /// Its status is Closed.
     ByStatus {
         /// Since when, if the register says.
@@ -131,16 +131,16 @@ pub enum Closed {
     },
 }
 
-impl Ending {
+impl SchoolEnding {
     /// Why the school counts as closed on a day; nothing while it is open. "Open, but proposed to close" is open until its
     /// close date comes.
     #[must_use]
-    pub fn closed_by(&self, day: Date) -> Option<Closed> {
+    pub fn closed_by(&self, day: Date) -> Option<SchoolClosed> {
         let status = self.status.as_deref().unwrap_or_default().trim().to_lowercase();
         match (status.as_str(), self.close_date.filter(|on| *on <= day)) {
-            ("created in error", _) => Some(Closed::CreatedInError),
-            ("closed", _) => Some(Closed::ByStatus { since: self.close_date }),
-            (_, Some(on)) => Some(Closed::ByDate { on }),
+            ("created in error", _) => Some(SchoolClosed::CreatedInError),
+            ("closed", _) => Some(SchoolClosed::ByStatus { since: self.close_date }),
+            (_, Some(on)) => Some(SchoolClosed::ByDate { on }),
             (_, None) => None,
         }
     }
@@ -158,7 +158,7 @@ impl Ending {
     }
 }
 
-impl fmt::Display for Closed {
+impl fmt::Display for SchoolClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ByStatus { since: Some(since) } => write!(f, "its status in the register is Closed, since {since}"),
@@ -179,8 +179,8 @@ mod tests {
 
     #[test]
     fn a_school_is_closed_by_its_status_or_once_its_close_date_has_come() {
-        let since = |text: &str| Some(Closed::ByStatus { since: text.parse().ok() });
-        let by_date = |text| Some(Closed::ByDate { on: day(text) });
+        let since = |text: &str| Some(SchoolClosed::ByStatus { since: text.parse().ok() });
+        let by_date = |text| Some(SchoolClosed::ByDate { on: day(text) });
         #[rustfmt::skip]
         let rows = [
             // status                        close date    on the day before, on 31 August 2022
@@ -194,20 +194,23 @@ mod tests {
             ("Closed",                       "",           since(""),                   since("")),
             ("Closed",                       "2021-12-31", since("2021-12-31"),         since("2021-12-31")),
             (" CLOSED ",                     "2023-01-01", since("2023-01-01"),         since("2023-01-01")),
-            ("Created in Error",             "",           Some(Closed::CreatedInError), Some(Closed::CreatedInError)),
+            ("Created in Error",             "",           Some(SchoolClosed::CreatedInError), Some(SchoolClosed::CreatedInError)),
         ];
         for (status, close_date, before, then) in rows {
-            let ending =
-                Ending { status: Some(status.to_owned()), close_date: close_date.parse().ok(), successors: Vec::new() };
+            let ending = SchoolEnding {
+                status: Some(status.to_owned()),
+                close_date: close_date.parse().ok(),
+                successors: Vec::new(),
+            };
             let got = (ending.closed_by(day("2022-08-30")), ending.closed_by(day("2022-08-31")));
             assert_eq!(got, (before, then), "{status:?} {close_date}");
         }
-        assert_eq!(Ending::default().closed_by(day("2022-08-31")), None, "no file of establishments names it");
+        assert_eq!(SchoolEnding::default().closed_by(day("2022-08-31")), None, "no file of establishments names it");
     }
 
     #[test]
     fn why_it_is_closed_names_its_successors() {
-        let of = |numbers: &[u32]| Ending {
+        let of = |numbers: &[u32]| SchoolEnding {
             status: Some("Closed".to_owned()),
             close_date: Some(day("2021-08-31")),
             successors: numbers.iter().map(|n| Urn::new(*n).unwrap()).collect(),
@@ -217,6 +220,6 @@ mod tests {
         assert_eq!(because(&[]), format!("{why}; no link names a successor"));
         assert_eq!(because(&[990_001]), format!("{why}; its successor is 990001"));
         assert_eq!(because(&[990_001, 990_002]), format!("{why}; its successors are 990001, 990002"));
-        assert_eq!(Ending::default().closed_because(day("2022-01-01")), None);
+        assert_eq!(SchoolEnding::default().closed_because(day("2022-01-01")), None);
     }
 }

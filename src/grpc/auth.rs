@@ -22,13 +22,13 @@ use tonic::{Code, Status};
 
 pub use certificates::Service;
 pub use jwks::KeySource;
-pub use jwt::Tokens;
+pub use jwt::TokenSettings;
 
 use crate::app::clock::Clock;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
 use crate::grpc::message::status::{error_info, with_details};
-use crate::grpc::telemetry::internal_metrics::Measured;
+use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 use certificates::Certificates;
 use jwt::Verifier;
 
@@ -40,7 +40,7 @@ pub enum Access {
     /// Whoever has a token of this issuer, or a certificate of one of these services.
     Guarded {
         /// Bearer tokens.
-        tokens: Option<Tokens>,
+        tokens: Option<TokenSettings>,
         /// Services known by the certificate they call with.
         services: Vec<Service>,
     },
@@ -59,7 +59,7 @@ impl Access {
 
 /// A caller who has been let in; handlers find it among the extensions of the request.
 #[derive(Debug, Clone)]
-pub(super) struct LetIn {
+pub(super) struct Authenticated {
     pub(super) caller: Caller,
     /// When the proof ends, and every stream with it.
     pub(super) until: Option<Micros>,
@@ -81,7 +81,7 @@ pub(super) enum Proof {
     Certificate,
 }
 
-/// Every reason that [`Unknown`] has.
+/// Every reason that [`AuthError`] has.
 pub(super) const REASONS: [&str; 9] = [
     "CALLER_MALFORMED",
     "CALLER_MISSING",
@@ -96,21 +96,21 @@ pub(super) const REASONS: [&str; 9] = [
 
 /// Why nobody was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unknown {
+pub(super) struct AuthError {
     /// UPPER_SNAKE.
     pub(super) reason: &'static str,
     /// For whoever calls: what was wrong with the proof, never the proof itself.
     pub(super) message: String,
 }
 
-impl Unknown {
+impl AuthError {
     fn new(reason: &'static str, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }
 
-impl From<Unknown> for Status {
-    fn from(Unknown { reason, message }: Unknown) -> Self {
+impl From<AuthError> for Status {
+    fn from(AuthError { reason, message }: AuthError) -> Self {
         let code = if reason == KEYS_UNAVAILABLE { Code::Unavailable } else { Code::Unauthenticated };
         with_details(code, message, vec![error_info(reason)])
     }
@@ -118,7 +118,7 @@ impl From<Unknown> for Status {
 
 /// The door: lets callers in by what they show; by their word where nothing needs to be shown.
 #[derive(Debug)]
-pub(super) struct Door(Option<Proofs>);
+pub(super) struct Authenticator(Option<Proofs>);
 
 /// What may be shown.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ struct Proofs {
     certificates: Certificates,
 }
 
-impl Door {
+impl Authenticator {
     /// Gets ready: the keys of the issuer are fetched once, so that a server that could let nobody in does not start.
     /// `calls` is how many the server has in flight at most, `measured` what the age of the keys is told to.
     ///
@@ -137,7 +137,7 @@ impl Door {
         access: Access,
         clock: Clock,
         calls: usize,
-        measured: &Arc<Measured>,
+        measured: &Arc<InternalMetrics>,
     ) -> Result<Self, String> {
         let Access::Guarded { tokens, services } = access else { return Ok(Self(None)) };
         let verifier = match tokens {
@@ -156,14 +156,14 @@ impl Door {
     ///
     /// # Errors
     /// UNAUTHENTICATED, or UNAVAILABLE where a token cannot be checked, and why.
-    pub(super) async fn who(&self, request: &Parts) -> Result<(LetIn, Proof), Unknown> {
+    pub(super) async fn who(&self, request: &Parts) -> Result<(Authenticated, Proof), AuthError> {
         let Some(Proofs { verifier, certificates }) = &self.0 else {
             let caller = development::caller(&request.headers)?;
-            return Ok((LetIn { caller, until: None, ends: None }, Proof::Word));
+            return Ok((Authenticated { caller, until: None, ends: None }, Proof::Word));
         };
         match (jwt::bearer(&request.headers)?, verifier) {
             (Some(token), Some(verifier)) => Ok((verifier.caller(token).await?, Proof::Token)),
-            (Some(_), None) => Err(Unknown::new("TOKEN_REJECTED", "this server takes no tokens")),
+            (Some(_), None) => Err(AuthError::new("TOKEN_REJECTED", "this server takes no tokens")),
             (None, _) => Ok((certificates.caller(&request.extensions)?, Proof::Certificate)),
         }
     }
@@ -179,7 +179,7 @@ fn unprintable(text: &str) -> Option<String> {
 pub(super) fn over(proof: Option<Proof>) -> Status {
     let over = match proof {
         Some(Proof::Certificate) => certificates::expired(),
-        _ => Unknown::new("TOKEN_EXPIRED", "the token has expired: begin again with another one"),
+        _ => AuthError::new("TOKEN_EXPIRED", "the token has expired: begin again with another one"),
     };
     over.into()
 }
@@ -188,8 +188,8 @@ pub(super) fn over(proof: Option<Proof>) -> Status {
 ///
 /// # Errors
 /// INTERNAL where none was: a method was reached past the door, which is a bug.
-pub(super) fn let_in(extensions: &Extensions) -> Result<&LetIn, Status> {
-    extensions.get::<LetIn>().ok_or_else(|| {
+pub(super) fn authenticated(extensions: &Extensions) -> Result<&Authenticated, Status> {
+    extensions.get::<Authenticated>().ok_or_else(|| {
         tracing::error!("a call came past the door");
         with_details(Code::Internal, "internal error; the log has it".to_owned(), vec![error_info("INTERNAL")])
     })

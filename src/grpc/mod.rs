@@ -11,6 +11,6 @@ mod service;
 pub mod telemetry;
 pub mod transport;
 
-pub use server::{Limits, Serving, Setup, Tls, serve};
+pub use server::{ServerLimits, Serving, Setup, Tls, serve};
 pub use telemetry::traces::{Exporting, Traces};
 pub use transport::connections::ConnectionLimits;

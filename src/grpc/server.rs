@@ -21,8 +21,8 @@ use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity as Nothing, Stack};
 use tower::util::MapRequestLayer;
 
-use super::auth::{Access, Door};
-use crate::app::{App, AppError, Measures};
+use super::auth::{Access, Authenticator};
+use crate::app::{App, AppError, WriterMetrics};
 use crate::grpc::service::approvals::Approvals;
 use crate::grpc::service::awards::Awards;
 use crate::grpc::service::eligibility::Eligibility;
@@ -35,9 +35,9 @@ use crate::grpc::service::register::Register;
 use crate::grpc::service::terms::Programmes;
 use crate::grpc::service::upload::Uploads;
 use crate::grpc::service::watch::{self, Watchers};
-use crate::grpc::telemetry::call_metrics::Metrics;
+use crate::grpc::telemetry::call_metrics::CallMetrics;
 use crate::grpc::telemetry::ledger_check_job;
-use crate::grpc::transport::admission::{Gate, GateLayer};
+use crate::grpc::transport::admission::{Admission, GateLayer};
 use crate::grpc::transport::body_timeout;
 use crate::grpc::transport::cancelled_stream;
 use crate::grpc::transport::connections::{self, ConnectionLimits, Registry};
@@ -73,7 +73,7 @@ const BEHIND: Duration = Duration::from_secs(1);
 
 /// Bounds that the operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct ServerLimits {
     /// How long calls in flight may take after the server was told to stop.
     pub drain: Duration,
     /// Connections, and what one caller may do over them.
@@ -111,7 +111,7 @@ pub struct Setup {
     /// TLS, where it is spoken.
     pub tls: Option<Tls>,
     /// Bounds.
-    pub limits: Limits,
+    pub limits: ServerLimits,
     /// Pages of which origins may call, over gRPC-Web; none where it is not spoken.
     pub web: Vec<HeaderValue>,
     /// Where Prometheus may scrape, if anywhere.
@@ -130,7 +130,7 @@ pub enum Serving {
 }
 
 /// Says `ready` once callers can be let in, and serves until `stop` completes, then drains: health says NOT_SERVING, no new connection is taken, calls in flight
-/// have [`Limits::drain`] to end.
+/// have [`ServerLimits::drain`] to end.
 ///
 /// # Errors
 /// When the issuer's keys cannot be had, a certificate cannot be read, or the transport fails.
@@ -142,13 +142,13 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
-    let metrics = Arc::new(Metrics::new()?);
-    let door = Door::open(access, app.clock().clone(), limits.calls, &metrics.inside).await?;
+    let metrics = Arc::new(CallMetrics::new()?);
+    let door = Authenticator::open(access, app.clock().clone(), limits.calls, &metrics.inside).await?;
     let connections = limits.connections.clone().within_descriptors();
     let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));
-    let gate = Arc::new(Gate::new((door, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
+    let gate = Arc::new(Admission::new((door, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
-    app.measure(Arc::clone(&metrics.inside) as Arc<dyn Measures>);
+    app.measure(Arc::clone(&metrics.inside) as Arc<dyn WriterMetrics>);
     let mut followers = JoinSet::new();
     followers.spawn(follow_the_database(
         app.clone(),
@@ -198,7 +198,7 @@ pub async fn serve(
 async fn scraped_at(
     address: Option<SocketAddr>,
     (app, watchers): (&App, &Watchers),
-    metrics: Arc<Metrics>,
+    metrics: Arc<CallMetrics>,
     connections: &Arc<Registry>,
 ) -> Result<JoinSet<()>, String> {
     let mut scrapes = JoinSet::new();
@@ -217,9 +217,9 @@ async fn scraped_at(
 }
 
 /// What every request passes first.
-type Told = MapRequestLayer<fn(Request<Body>) -> Request<Body>>;
+type RequestLayers = MapRequestLayer<fn(Request<Body>) -> Request<Body>>;
 /// For browsers where they may call, then that, and then the gate.
-type Layers = Stack<GateLayer, Stack<Told, Stack<Web, Nothing>>>;
+type Layers = Stack<GateLayer, Stack<RequestLayers, Stack<Web, Nothing>>>;
 
 fn router(
     app: App,
@@ -235,7 +235,7 @@ fn router(
         .build_v1()?;
     let register = Register { app: app.clone(), uploads: uploads.clone() };
     let eligibility = Eligibility { app: app.clone(), uploads: uploads.clone() };
-    let told: Told = MapRequestLayer::new(|request| cancelled_stream::told(body_timeout::in_time(request)));
+    let told: RequestLayers = MapRequestLayer::new(|request| cancelled_stream::told(body_timeout::in_time(request)));
     let mut builder = Server::builder();
     if let Some(Tls { certificate, key, client_ca }) = tls {
         let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).timeout(HANDSHAKE);
@@ -275,8 +275,8 @@ fn router(
 async fn follow_the_database(
     app: App,
     health: HealthReporter,
-    gate: Arc<Gate>,
-    (watchers, metrics): (Watchers, Arc<Metrics>),
+    gate: Arc<Admission>,
+    (watchers, metrics): (Watchers, Arc<CallMetrics>),
 ) {
     let mut every = tokio::time::interval(READINESS);
     let mut was_behind = false;

@@ -7,7 +7,7 @@
 
 /// A column that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Column {
+pub(super) struct ImportColumn {
     /// The name the project takes as the standard one.
     pub(super) name: &'static str,
     /// Other names it has had.
@@ -16,7 +16,7 @@ pub(super) struct Column {
     pub(super) required: bool,
 }
 
-impl Column {
+impl ImportColumn {
     pub(super) fn is_named(&self, header: &str) -> bool {
         self.name.eq_ignore_ascii_case(header) || self.also.iter().any(|also| also.eq_ignore_ascii_case(header))
     }
@@ -26,8 +26,8 @@ macro_rules! columns {
     ($(#[$table_doc:meta])* $table:ident by $key:ident:
      $($(#[$doc:meta])* $column:ident $need:ident $name:literal $(or $also:literal)*;)+) => {
         $(#[$table_doc])*
-        pub(super) const $table: &[Column] =
-            &[$(Column { name: $name, also: &[$($also),*], required: columns!(@$need) }),+];
+        pub(super) const $table: &[ImportColumn] =
+            &[$(ImportColumn { name: $name, also: &[$($also),*], required: columns!(@$need) }),+];
 
         /// Places in the table of the same name.
         #[derive(Debug, Clone, Copy)]
@@ -194,7 +194,7 @@ columns! {
 mod tests {
     use super::*;
 
-    const TABLES: [&[Column]; 5] = [OFSTED, GROUPS, MEMBERSHIPS, LINKS, ESTABLISHMENTS];
+    const TABLES: [&[ImportColumn]; 5] = [OFSTED, GROUPS, MEMBERSHIPS, LINKS, ESTABLISHMENTS];
 
     /// Every column of the published layouts that holds, or could hold, a person's name.
     const PEOPLE: [&str; 9] = [

@@ -5,19 +5,19 @@ use std::str::FromStr;
 
 use csv::ByteRecord;
 
-use super::aliases::Column;
+use super::aliases::ImportColumn;
 use super::findings::RowProblem;
-use super::header::Places;
+use super::header::ColumnPlaces;
 use super::value::{self, DayOrder};
 use crate::domain::Date;
 use crate::domain::ids::{BadId, LaCode};
 use crate::domain::region::{is_outside_england, local_authority};
 
 /// The cells of one row, by column.
-pub(super) struct Cells<'a> {
+pub(super) struct RowCells<'a> {
     row: &'a ByteRecord,
-    places: &'a Places,
-    table: &'static [Column],
+    places: &'a ColumnPlaces,
+    table: &'static [ImportColumn],
     line: u64,
     /// The date the file speaks for.
     pub(super) as_at: Date,
@@ -29,11 +29,11 @@ pub(super) struct Cells<'a> {
     pub(super) either_way: usize,
 }
 
-impl<'a> Cells<'a> {
+impl<'a> RowCells<'a> {
     pub(super) fn of(
         (row, line): (&'a ByteRecord, u64),
-        places: &'a Places,
-        table: &'static [Column],
+        places: &'a ColumnPlaces,
+        table: &'static [ImportColumn],
         as_at: Date,
     ) -> Self {
         Self { row, places, table, line, as_at, problems: Vec::new(), abroad: None, either_way: 0 }

@@ -4,11 +4,12 @@
 //! domain's to say. No person's name is read.
 
 use super::aliases::{
-    Column, ESTABLISHMENTS, Establishments as E, GROUPS, Groups as G, LINKS, Links as L, MEMBERSHIPS, Memberships as M,
+    ESTABLISHMENTS, Establishments as E, GROUPS, Groups as G, ImportColumn, LINKS, Links as L, MEMBERSHIPS,
+    Memberships as M,
 };
-use super::cells::Cells;
+use super::cells::RowCells;
 use super::possible_dates::{self, Happened};
-use super::table::Row;
+use super::table::RowKind;
 use super::value;
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
@@ -51,12 +52,12 @@ pub struct GroupRow {
     pub closed: Option<Date>,
 }
 
-impl Row for GroupRow {
+impl RowKind for GroupRow {
     type Key = Uid;
     const KEY: &'static str = "Group UID";
-    const TABLE: &'static [Column] = GROUPS;
+    const TABLE: &'static [ImportColumn] = GROUPS;
 
-    fn read(cells: &mut Cells<'_>) -> (Option<Uid>, Option<Self>) {
+    fn read(cells: &mut RowCells<'_>) -> (Option<Uid>, Option<Self>) {
         let uid = cells.number(G::Uid);
         let name = cells.needed(G::Name);
         let kind = group_type(cells, G::Kind);
@@ -116,12 +117,12 @@ pub struct MembershipRow {
     pub la: LaCode,
 }
 
-impl Row for MembershipRow {
+impl RowKind for MembershipRow {
     type Key = (Urn, Uid);
     const KEY: &'static str = "URN and Group UID";
-    const TABLE: &'static [Column] = MEMBERSHIPS;
+    const TABLE: &'static [ImportColumn] = MEMBERSHIPS;
 
-    fn read(cells: &mut Cells<'_>) -> (Option<(Urn, Uid)>, Option<Self>) {
+    fn read(cells: &mut RowCells<'_>) -> (Option<(Urn, Uid)>, Option<Self>) {
         let urn: Option<Urn> = cells.number(M::Urn);
         let uid = cells.number(M::Uid);
         let group_name = cells.needed(M::GroupName);
@@ -168,12 +169,12 @@ pub struct LinkRow {
     pub on: Option<Date>,
 }
 
-impl Row for LinkRow {
+impl RowKind for LinkRow {
     type Key = (Urn, Urn, String);
     const KEY: &'static str = "URN, LinkURN and LinkType";
-    const TABLE: &'static [Column] = LINKS;
+    const TABLE: &'static [ImportColumn] = LINKS;
 
-    fn read(cells: &mut Cells<'_>) -> (Option<Self::Key>, Option<Self>) {
+    fn read(cells: &mut RowCells<'_>) -> (Option<Self::Key>, Option<Self>) {
         let urn = cells.number(L::Urn);
         let link_urn = cells.number(L::LinkUrn);
         let link_type = cells.needed(L::LinkType);
@@ -213,12 +214,12 @@ pub struct EstablishmentRow {
     pub diocese: Option<String>,
 }
 
-impl Row for EstablishmentRow {
+impl RowKind for EstablishmentRow {
     type Key = Urn;
     const KEY: &'static str = "URN";
-    const TABLE: &'static [Column] = ESTABLISHMENTS;
+    const TABLE: &'static [ImportColumn] = ESTABLISHMENTS;
 
-    fn read(cells: &mut Cells<'_>) -> (Option<Urn>, Option<Self>) {
+    fn read(cells: &mut RowCells<'_>) -> (Option<Urn>, Option<Self>) {
         let urn = cells.number(E::Urn);
         let la = cells.la(E::La);
         let laestab = la.and_then(|la| laestab(cells, la));
@@ -248,7 +249,7 @@ impl Row for EstablishmentRow {
     }
 }
 
-fn laestab(cells: &mut Cells<'_>, la: LaCode) -> Option<Laestab> {
+fn laestab(cells: &mut RowCells<'_>, la: LaCode) -> Option<Laestab> {
     let text = cells.text(E::Number);
     if value::is_not_applicable(&text) {
         return None;
@@ -261,7 +262,7 @@ fn laestab(cells: &mut Cells<'_>, la: LaCode) -> Option<Laestab> {
     laestab
 }
 
-fn group_type(cells: &mut Cells<'_>, column: impl Into<usize> + Copy) -> Option<u8> {
+fn group_type(cells: &mut RowCells<'_>, column: impl Into<usize> + Copy) -> Option<u8> {
     let text = cells.text(column);
     let code = value::whole(&text).parse().ok();
     if code.is_none() {
@@ -270,7 +271,7 @@ fn group_type(cells: &mut Cells<'_>, column: impl Into<usize> + Copy) -> Option<
     code
 }
 
-fn group_status(cells: &mut Cells<'_>, column: impl Into<usize> + Copy) -> Option<GroupStatus> {
+fn group_status(cells: &mut RowCells<'_>, column: impl Into<usize> + Copy) -> Option<GroupStatus> {
     let text = cells.text(column);
     match text.to_lowercase().as_str() {
         "open" => Some(GroupStatus::Open),

@@ -2,9 +2,9 @@
 //!
 //! Order of columns never matters; a title line above and an unnamed index column in front are borne.
 
-use super::aliases::{Column, ESTABLISHMENTS, GROUPS, LINKS, MEMBERSHIPS, OFSTED};
+use super::aliases::{ESTABLISHMENTS, GROUPS, ImportColumn, LINKS, MEMBERSHIPS, OFSTED};
 use super::nearest::{nearest, squashed};
-use super::records::Records;
+use super::records::RecordReader;
 use super::refused::{FileKind, FileRefused, MissingColumn};
 use super::value;
 
@@ -32,7 +32,7 @@ const ANYBODYS: [&str; 10] = [
 const LIST_WITHOUT_QUOTES: &str = "Linked establishments";
 
 /// Kinds by their tables. The first wins a tie.
-const KINDS: [(FileKind, &[Column]); 5] = [
+const KINDS: [(FileKind, &[ImportColumn]); 5] = [
     (FileKind::Ofsted, OFSTED),
     (FileKind::Links, LINKS),
     (FileKind::Groups, GROUPS),
@@ -41,12 +41,12 @@ const KINDS: [(FileKind, &[Column]); 5] = [
 ];
 
 /// The header row, as read.
-pub(super) struct Header {
+pub(super) struct HeaderRow {
     names: Vec<String>,
 }
 
 /// Where the columns of one table stand.
-pub(super) struct Places {
+pub(super) struct ColumnPlaces {
     /// In the table's order; nothing for an optional column the file has not.
     pub(super) at: Vec<Option<usize>>,
     /// For each column of the file, whether it has a name: pandas' index has none.
@@ -57,9 +57,9 @@ pub(super) struct Places {
     pub(super) list_at_end: bool,
 }
 
-impl Header {
+impl HeaderRow {
     /// Reads up to and including the header row.
-    pub(super) fn find(records: &mut Records<'_>) -> Result<Self, FileRefused> {
+    pub(super) fn find(records: &mut RecordReader<'_>) -> Result<Self, FileRefused> {
         let mut without_key = None;
         let mut looked_at = 0;
         while looked_at < LOOK_AT && records.read()? {
@@ -84,11 +84,11 @@ impl Header {
     /// only such files have. A name that is nearly right counts: the refusal then says so.
     pub(super) fn kind(&self) -> Option<FileKind> {
         let names: Vec<String> = self.names.iter().map(|name| squashed(name)).collect();
-        let has = |column: &&Column| {
+        let has = |column: &&ImportColumn| {
             let mut titles = column.also.iter().chain([&column.name]).map(|title| squashed(title));
             titles.any(|title| names.contains(&title))
         };
-        let fit = |table: &[Column]| {
+        let fit = |table: &[ImportColumn]| {
             let needed = table.iter().filter(|column| column.required);
             let found = needed.clone().filter(has).count();
             let telling = table.iter().filter(has).any(|column| !ANYBODYS.contains(&column.name));
@@ -106,7 +106,7 @@ impl Header {
     }
 
     /// Finds every column of the kind's table, or names all that are missing.
-    pub(super) fn places(&self, kind: FileKind) -> Result<Places, FileRefused> {
+    pub(super) fn places(&self, kind: FileKind) -> Result<ColumnPlaces, FileRefused> {
         let table = KINDS.iter().find(|(of, _)| *of == kind).map_or(OFSTED, |(_, table)| table);
         let mut at = Vec::with_capacity(table.len());
         let mut missing = Vec::new();
@@ -132,11 +132,11 @@ impl Header {
         }
         let needed = at.iter().flatten().max().map_or(0, |last| last + 1);
         let list_at_end = self.names.last().is_some_and(|name| LIST_WITHOUT_QUOTES.eq_ignore_ascii_case(name));
-        Ok(Places { at, named: self.names.iter().map(|name| !name.is_empty()).collect(), needed, list_at_end })
+        Ok(ColumnPlaces { at, named: self.names.iter().map(|name| !name.is_empty()).collect(), needed, list_at_end })
     }
 
     /// The name that comes nearest to a column's, of those that are not some other column of its table.
-    fn nearest(&self, wanted: &Column, table: &[Column]) -> Option<String> {
+    fn nearest(&self, wanted: &ImportColumn, table: &[ImportColumn]) -> Option<String> {
         let free = || self.names.iter().map(String::as_str).filter(|name| !table.iter().any(|it| it.is_named(name)));
         let found = wanted.also.iter().chain([&wanted.name]).rev().find_map(|title| nearest(title, free()));
         found.map(|name| name.chars().take(60).collect())
@@ -145,12 +145,12 @@ impl Header {
 
 #[cfg(test)]
 mod tests {
-    use super::super::limits::Limits;
+    use super::super::limits::ImportLimits;
     use super::super::records::Separator;
     use super::*;
 
-    fn header(file: &str) -> Result<Header, FileRefused> {
-        Header::find(&mut Records::open(file.as_bytes(), Separator::Comma, &Limits::default())?)
+    fn header(file: &str) -> Result<HeaderRow, FileRefused> {
+        HeaderRow::find(&mut RecordReader::open(file.as_bytes(), Separator::Comma, &ImportLimits::default())?)
     }
 
     #[test]

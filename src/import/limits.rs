@@ -15,20 +15,20 @@ pub struct Reading {
     /// The sender wants the good rows of a file with many problems.
     pub accept_problems: bool,
     /// The bounds.
-    pub limits: Limits,
+    pub limits: ImportLimits,
 }
 
 impl Reading {
     /// A file of this date of which its sender says nothing else.
     #[must_use]
     pub fn of(as_at: Date) -> Self {
-        Self { as_at, day_first: false, accept_problems: false, limits: Limits::default() }
+        Self { as_at, day_first: false, accept_problems: false, limits: ImportLimits::default() }
     }
 }
 
 /// Bounds on one upload. Passing one refuses the whole file, except for `problems`, which only stops the listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ImportLimits {
     /// Bytes as uploaded, packed or not.
     pub upload_bytes: usize,
     /// Bytes once unpacked: stops a gzip bomb.
@@ -43,7 +43,7 @@ pub struct Limits {
     pub problems: usize,
 }
 
-impl Limits {
+impl ImportLimits {
     /// 96 MiB: the whole GIAS register of establishments is about 65 MB unpacked.
     pub const UPLOAD_BYTES: usize = 96 << 20;
     /// 256 MiB: four times that register.
@@ -58,7 +58,7 @@ impl Limits {
     pub const PROBLEMS: usize = 1_000;
 }
 
-impl Default for Limits {
+impl Default for ImportLimits {
     fn default() -> Self {
         Self {
             upload_bytes: Self::UPLOAD_BYTES,

@@ -27,13 +27,13 @@ mod value;
 
 pub use findings::RowProblem;
 pub use gias::{EstablishmentRow, GroupRow, GroupStatus, LinkRow, MembershipRow};
-pub use limits::{Limits, Reading};
+pub use limits::{ImportLimits, Reading};
 pub use ofsted::OfstedRow;
 pub use refused::{FileKind, FileRefused, MissingColumn};
 pub use table::ParsedFile;
 
-use header::Header;
-use records::{Records, Separator};
+use header::HeaderRow;
+use records::{RecordReader, Separator};
 
 /// A file of the register, by what its header says it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,10 +83,10 @@ pub fn read_register(upload: &[u8], reading: &Reading) -> Result<RegisterFile, F
 }
 
 /// The rows of a file up to its header, by the first separator under which there is one.
-fn open<'a>(upload: &'a [u8], reading: &Reading) -> Result<(Records<'a>, Header), FileRefused> {
+fn open<'a>(upload: &'a [u8], reading: &Reading) -> Result<(RecordReader<'a>, HeaderRow), FileRefused> {
     let by = |separator| {
-        let mut records = Records::open(upload, separator, &reading.limits)?;
-        Header::find(&mut records).map(|header| (records, header))
+        let mut records = RecordReader::open(upload, separator, &reading.limits)?;
+        HeaderRow::find(&mut records).map(|header| (records, header))
     };
     let [usual, others @ ..] = Separator::ALL;
     by(usual).or_else(|refused| match refused {

@@ -4,10 +4,10 @@
 
 use chrono::{Days, Months, NaiveDate};
 
-use super::aliases::{Column, OFSTED, Ofsted as Col};
-use super::cells::Cells;
+use super::aliases::{ImportColumn, OFSTED, Ofsted as Col};
+use super::cells::RowCells;
 use super::possible_dates::{self, Happened};
-use super::table::Row;
+use super::table::RowKind;
 use super::value;
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
@@ -45,12 +45,12 @@ pub struct OfstedRow {
     pub previous: Option<Judgement>,
 }
 
-impl Row for OfstedRow {
+impl RowKind for OfstedRow {
     type Key = Urn;
     const KEY: &'static str = "URN";
-    const TABLE: &'static [Column] = OFSTED;
+    const TABLE: &'static [ImportColumn] = OFSTED;
 
-    fn read(cells: &mut Cells<'_>) -> (Option<Urn>, Option<Self>) {
+    fn read(cells: &mut RowCells<'_>) -> (Option<Urn>, Option<Self>) {
         let urn = cells.number(Col::Urn);
         let laestab: Option<Laestab> = cells.number(Col::Laestab);
         if let Some(laestab) = laestab {
@@ -115,7 +115,7 @@ const PREVIOUS: Printed = Printed {
 };
 
 /// One inspection. Its grade and its number come together or not at all.
-fn judgement(cells: &mut Cells<'_>, own: Option<Urn>, of: &Printed) -> Option<Judgement> {
+fn judgement(cells: &mut RowCells<'_>, own: Option<Urn>, of: &Printed) -> Option<Judgement> {
     let text = cells.text(of.grade);
     let number = cells.given(of.inspection).map(|number| value::whole(&number).to_owned());
     let started = cells.date(of.started);
@@ -156,7 +156,7 @@ fn judgement(cells: &mut Cells<'_>, own: Option<Urn>, of: &Printed) -> Option<Ju
 
 /// Dates of an inspection that cannot be, each a problem. Reports come out after the date the file speaks for: files are
 /// published weeks later. A year after it, none does.
-fn possible(cells: &mut Cells<'_>, of: &Printed, dates: (Option<Date>, Option<Date>, Option<Date>)) {
+fn possible(cells: &mut RowCells<'_>, of: &Printed, dates: (Option<Date>, Option<Date>, Option<Date>)) {
     let (started, ended, published) = dates;
     let as_at = cells.as_at;
     if let Some(started) = started.filter(|day| *day > as_at) {

@@ -5,7 +5,7 @@
 
 use chrono::{Datelike as _, Months};
 
-use super::cells::Cells;
+use super::cells::RowCells;
 use super::gias::GroupStatus;
 use crate::domain::Date;
 
@@ -50,26 +50,31 @@ impl From<GroupStatus> for Happened {
 pub(super) type Dated<C> = (C, Option<Date>);
 
 /// Looks at the opening of a school, which may lie centuries back.
-pub(super) fn opening<C: Into<usize> + Copy>(cells: &mut Cells<'_>, it: Happened, opened: Dated<C>) {
+pub(super) fn opening<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, it: Happened, opened: Dated<C>) {
     if it != Happened::Nothing {
         too_late(cells, opened);
     }
 }
 
 /// Looks at the opening and the closing of a school.
-pub(super) fn school<C: Into<usize> + Copy>(cells: &mut Cells<'_>, it: Happened, opened: Dated<C>, closed: Dated<C>) {
+pub(super) fn school<C: Into<usize> + Copy>(
+    cells: &mut RowCells<'_>,
+    it: Happened,
+    opened: Dated<C>,
+    closed: Dated<C>,
+) {
     opening(cells, it, opened);
     closing(cells, it, opened, closed);
 }
 
 /// Looks at the opening and the closing of a group.
-pub(super) fn group<C: Into<usize> + Copy>(cells: &mut Cells<'_>, it: Happened, opened: Dated<C>, closed: Dated<C>) {
+pub(super) fn group<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, it: Happened, opened: Dated<C>, closed: Dated<C>) {
     joining(cells, it, opened);
     closing(cells, it, opened, closed);
 }
 
 /// Looks at the day on which something of a group begins.
-pub(super) fn joining<C: Into<usize> + Copy>(cells: &mut Cells<'_>, it: Happened, day: Dated<C>) {
+pub(super) fn joining<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, it: Happened, day: Dated<C>) {
     if !too_early(cells, day) {
         opening(cells, it, day);
     }
@@ -77,7 +82,7 @@ pub(super) fn joining<C: Into<usize> + Copy>(cells: &mut Cells<'_>, it: Happened
 
 /// Looks at a closing. What was closed before it began has the day before as the day of its closing.
 fn closing<C: Into<usize> + Copy>(
-    cells: &mut Cells<'_>,
+    cells: &mut RowCells<'_>,
     it: Happened,
     (_, opened): Dated<C>,
     (column, closed): Dated<C>,
@@ -91,14 +96,14 @@ fn closing<C: Into<usize> + Copy>(
 }
 
 /// Finds a day of which the register knows nothing yet.
-pub(super) fn too_early<C: Into<usize> + Copy>(cells: &mut Cells<'_>, (column, day): Dated<C>) -> bool {
+pub(super) fn too_early<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, (column, day): Dated<C>) -> bool {
     let Some(day) = day.filter(|day| day.year() < FIRST_YEAR) else { return false };
     cells.problem(column, format!("is {day}, before {FIRST_YEAR}"));
     true
 }
 
 /// Finds a day long after the as-at date.
-fn too_late<C: Into<usize> + Copy>(cells: &mut Cells<'_>, (column, day): Dated<C>) -> bool {
+fn too_late<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, (column, day): Dated<C>) -> bool {
     let as_at = cells.as_at;
     let last = as_at.checked_add_months(Months::new(MONTHS));
     let Some(day) = day.filter(|day| last.is_some_and(|last| *day > last)) else { return false };

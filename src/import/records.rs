@@ -4,7 +4,7 @@
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
-use super::limits::Limits;
+use super::limits::ImportLimits;
 use super::refused::FileRefused;
 use super::unpack::{BUFFER, END, Unpacked};
 
@@ -42,11 +42,11 @@ impl Separator {
 }
 
 /// Reads row after row into one buffer.
-pub(super) struct Records<'a> {
+pub(super) struct RecordReader<'a> {
     csv: Reader<Unpacked<'a>>,
     /// What stands between two cells.
     pub(super) separator: Separator,
-    limits: Limits,
+    limits: ImportLimits,
     /// The row last read.
     pub(super) row: ByteRecord,
     /// The line it starts on, from 1.
@@ -55,8 +55,8 @@ pub(super) struct Records<'a> {
     pub(super) lines: u64,
 }
 
-impl<'a> Records<'a> {
-    pub(super) fn open(upload: &'a [u8], separator: Separator, limits: &Limits) -> Result<Self, FileRefused> {
+impl<'a> RecordReader<'a> {
+    pub(super) fn open(upload: &'a [u8], separator: Separator, limits: &ImportLimits) -> Result<Self, FileRefused> {
         let text = Unpacked::open(upload, limits)?;
         let csv = ReaderBuilder::new()
             .has_headers(false)
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn lines(file: &str) -> Result<Vec<(u64, usize)>, FileRefused> {
-        let mut records = Records::open(file.as_bytes(), Separator::Comma, &Limits::default())?;
+        let mut records = RecordReader::open(file.as_bytes(), Separator::Comma, &ImportLimits::default())?;
         let mut lines = Vec::new();
         while records.read()? {
             lines.push((records.line, records.row.len()));
@@ -148,9 +148,9 @@ mod tests {
 
     #[test]
     fn limits_hold_for_a_row() {
-        let limits = Limits { row_bytes: 20, columns: 4, ..Limits::default() };
+        let limits = ImportLimits { row_bytes: 20, columns: 4, ..ImportLimits::default() };
         let read = |file: &str| {
-            let mut records = Records::open(file.as_bytes(), Separator::Comma, &limits)?;
+            let mut records = RecordReader::open(file.as_bytes(), Separator::Comma, &limits)?;
             while records.read()? {}
             Ok::<_, FileRefused>(())
         };
@@ -180,7 +180,7 @@ mod tests {
             }
             let file = writer.into_inner().unwrap();
             prop_assume!(super::super::sniff::seems(&file).is_none());
-            let mut records = Records::open(&file, Separator::Comma, &Limits::default()).unwrap();
+            let mut records = RecordReader::open(&file, Separator::Comma, &ImportLimits::default()).unwrap();
             let mut line = 1;
             for row in &rows {
                 prop_assert!(records.read().unwrap());
@@ -194,8 +194,8 @@ mod tests {
 
         #[test]
         fn any_bytes_are_rows_or_a_refusal_within_the_limits(bytes in prop::collection::vec(any::<u8>(), 0..4000)) {
-            let limits = Limits { row_bytes: 50, columns: 5, unpacked_bytes: 2000, ..Limits::default() };
-            if let Ok(mut records) = Records::open(&bytes, Separator::Comma, &limits) {
+            let limits = ImportLimits { row_bytes: 50, columns: 5, unpacked_bytes: 2000, ..ImportLimits::default() };
+            if let Ok(mut records) = RecordReader::open(&bytes, Separator::Comma, &limits) {
                 while let Ok(true) = records.read() {
                     prop_assert!(records.row.len() <= 5 && records.row.as_slice().len() <= 50);
                     prop_assert!(records.line >= 1);

@@ -9,13 +9,13 @@ use std::collections::{HashMap, HashSet};
 use csv::ByteRecord;
 use sha2::{Digest as _, Sha256};
 
-use super::aliases::Column;
-use super::cells::Cells;
+use super::aliases::ImportColumn;
+use super::cells::RowCells;
 use super::date_order::DateOrder;
 use super::findings::{Problems, RowProblem, abroad_note, named, repeats_note};
-use super::header::Places;
+use super::header::ColumnPlaces;
 use super::limits::Reading;
-use super::records::{Records, Separator};
+use super::records::{RecordReader, Separator};
 use super::refused::FileRefused;
 use super::value;
 
@@ -44,16 +44,16 @@ pub struct ParsedFile<R> {
 }
 
 /// A row type and how it is read.
-pub(super) trait Row: Sized {
+pub(super) trait RowKind: Sized {
     /// What no two rows of a file may share.
     type Key: Ord;
     /// That key's columns, for a problem.
     const KEY: &'static str;
     /// The columns read.
-    const TABLE: &'static [Column];
+    const TABLE: &'static [ImportColumn];
 
     /// The key, when it can be read, and the row, when nothing is missing. Problems go to `cells`.
-    fn read(cells: &mut Cells<'_>) -> (Option<Self::Key>, Option<Self>);
+    fn read(cells: &mut RowCells<'_>) -> (Option<Self::Key>, Option<Self>);
 }
 
 /// Rows that are the same cell for cell.
@@ -66,7 +66,7 @@ struct Same {
 }
 
 /// What has been read of a file so far.
-struct Reader<R: Row> {
+struct Reader<R: RowKind> {
     rows: Vec<(u64, R)>,
     /// The key of each row, the line of the first that is the same, and its own.
     keys: Vec<(R::Key, u64, u64)>,
@@ -82,9 +82,9 @@ struct Reader<R: Row> {
 }
 
 /// Reads every row under the header.
-pub(super) fn read<R: Row>(
-    mut records: Records<'_>,
-    places: &Places,
+pub(super) fn read<R: RowKind>(
+    mut records: RecordReader<'_>,
+    places: &ColumnPlaces,
     reading: &Reading,
 ) -> Result<ParsedFile<R>, FileRefused> {
     let mut reader = Reader::<R> {
@@ -111,12 +111,12 @@ pub(super) fn read<R: Row>(
     reader.done(&records, reading)
 }
 
-impl<R: Row> Reader<R> {
+impl<R: RowKind> Reader<R> {
     /// One row that is not empty.
-    fn take(&mut self, records: &Records<'_>, places: &Places, reading: &Reading) {
+    fn take(&mut self, records: &RecordReader<'_>, places: &ColumnPlaces, reading: &Reading) {
         self.read += 1;
         let line = records.line;
-        let mut cells = Cells::of((&records.row, line), places, R::TABLE, reading.as_at);
+        let mut cells = RowCells::of((&records.row, line), places, R::TABLE, reading.as_at);
         let (key, row) = R::read(&mut cells);
         let hash = hash(&records.row, places);
         let mut same = self.same.get(&hash).copied().unwrap_or(Same { first: line, taken: None });
@@ -132,7 +132,13 @@ impl<R: Row> Reader<R> {
     }
 
     /// Takes a row, or explains why not; answers whether it was taken.
-    fn judge(&mut self, records: &Records<'_>, places: &Places, mut cells: Cells<'_>, row: Option<R>) -> bool {
+    fn judge(
+        &mut self,
+        records: &RecordReader<'_>,
+        places: &ColumnPlaces,
+        mut cells: RowCells<'_>,
+        row: Option<R>,
+    ) -> bool {
         let line = records.line;
         if let Some(reason) = malformed(records, places) {
             self.problems.note(RowProblem { line, column: "(row)".to_owned(), reason });
@@ -153,7 +159,7 @@ impl<R: Row> Reader<R> {
     }
 
     /// The file as a whole, after its last row.
-    fn done(mut self, records: &Records<'_>, reading: &Reading) -> Result<ParsedFile<R>, FileRefused> {
+    fn done(mut self, records: &RecordReader<'_>, reading: &Reading) -> Result<ParsedFile<R>, FileRefused> {
         if self.read == 0 {
             return Err(FileRefused::NoRows);
         }
@@ -201,18 +207,18 @@ impl<R: Row> Reader<R> {
 }
 
 /// Nothing in any named column, nor beyond them.
-fn is_empty(row: &ByteRecord, places: &Places) -> bool {
+fn is_empty(row: &ByteRecord, places: &ColumnPlaces) -> bool {
     named_cells(row, places).all(|cell| value::text(cell).is_empty())
 }
 
 /// The cells of a row but those of columns without a name: such a one numbers the rows.
-fn named_cells<'r>(row: &'r ByteRecord, places: &Places) -> impl Iterator<Item = &'r [u8]> {
+fn named_cells<'r>(row: &'r ByteRecord, places: &ColumnPlaces) -> impl Iterator<Item = &'r [u8]> {
     let named = places.named.iter().copied().chain(std::iter::repeat(true));
     row.iter().zip(named).filter(|(_, named)| *named).map(|(cell, _)| cell)
 }
 
 /// A hash of the cells of a row, each trimmed, without empty ones at the end.
-fn hash(row: &ByteRecord, places: &Places) -> [u8; 32] {
+fn hash(row: &ByteRecord, places: &ColumnPlaces) -> [u8; 32] {
     let mut sum = Sha256::new();
     let mut empty = 0;
     for cell in named_cells(row, places).map(<[u8]>::trim_ascii) {
@@ -231,7 +237,7 @@ fn hash(row: &ByteRecord, places: &Places) -> [u8; 32] {
 }
 
 /// What is wrong with the row as a whole.
-fn malformed(records: &Records<'_>, places: &Places) -> Option<String> {
+fn malformed(records: &RecordReader<'_>, places: &ColumnPlaces) -> Option<String> {
     let (has, header) = (records.row.len(), places.named.len());
     if records.lines > 1 && has != header {
         let last = records.line + records.lines - 1;
@@ -249,7 +255,7 @@ fn malformed(records: &Records<'_>, places: &Places) -> Option<String> {
 }
 
 /// The lines whose key a row that differs has too, each noted.
-fn repeated<R: Row>(mut keys: Vec<(R::Key, u64, u64)>, problems: &mut Problems) -> HashSet<u64> {
+fn repeated<R: RowKind>(mut keys: Vec<(R::Key, u64, u64)>, problems: &mut Problems) -> HashSet<u64> {
     keys.sort_unstable();
     let of_key = keys.chunk_by(|(a, ..), (b, ..)| a == b);
     let differing = of_key.filter(|them| them.first().map(|it| it.1) != them.last().map(|it| it.1));

@@ -296,7 +296,7 @@ fn a_layout_without_the_previous_number_is_read() {
 fn problems_beyond_the_limit_are_counted() {
     let mut rows = (0..5).map(|n| ofsted(&[("URN", &format!("10001{n}")), ("School name", "")])).collect::<Vec<_>>();
     rows.push(ofsted(&[]));
-    let limits = Limits { problems: 2, ..Limits::default() };
+    let limits = ImportLimits { problems: 2, ..ImportLimits::default() };
     let parsed = read_ofsted(&file(&rows), &Reading { limits, ..reading() }).unwrap();
     assert_eq!((parsed.problems.len(), parsed.problems_beyond, parsed.read), (2, 3, 6));
 }
@@ -365,19 +365,19 @@ const HEADER_ONLY: &str = "URN,LAESTAB,School name,Type of education,Inspection 
 #[test]
 fn limits_refuse_the_whole_file() {
     let good = file(&[ofsted(&[]), ofsted(&[("URN", "100002")])]);
-    let default = Limits::default();
+    let default = ImportLimits::default();
     let cases = [
-        (Limits { rows: 1, ..default }, "the file exceeds the limit of 1 rows"),
-        (Limits { upload_bytes: 100, ..default }, "the upload exceeds the limit of 100 bytes"),
-        (Limits { unpacked_bytes: 100, ..default }, "the unpacked file exceeds the limit of 100 bytes"),
-        (Limits { row_bytes: 100, ..default }, "the row of line 1 exceeds the limit of 100 bytes"),
-        (Limits { columns: 21, ..default }, "the row of line 1 exceeds the limit of 21 columns"),
+        (ImportLimits { rows: 1, ..default }, "the file exceeds the limit of 1 rows"),
+        (ImportLimits { upload_bytes: 100, ..default }, "the upload exceeds the limit of 100 bytes"),
+        (ImportLimits { unpacked_bytes: 100, ..default }, "the unpacked file exceeds the limit of 100 bytes"),
+        (ImportLimits { row_bytes: 100, ..default }, "the row of line 1 exceeds the limit of 100 bytes"),
+        (ImportLimits { columns: 21, ..default }, "the row of line 1 exceeds the limit of 21 columns"),
     ];
     for (limits, expected) in cases {
         let refused = read_ofsted(&good, &Reading { limits, ..reading() }).map_err(|e| e.to_string());
         assert_eq!(refused, Err(expected.to_owned()));
     }
-    let exact = Limits { rows: 2, columns: 22, ..default };
+    let exact = ImportLimits { rows: 2, columns: 22, ..default };
     let exact = Reading { limits: exact, ..reading() };
     assert_eq!(read_ofsted(&good, &exact).map(|parsed| parsed.rows.len()), Ok(2));
     let hollow = [&good[..], b"\n,,,\n"].concat();

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
-use super::limits::Limits;
+use super::limits::ImportLimits;
 use super::refused::FileRefused;
 use super::sniff::{GZIP, seems};
 
@@ -24,7 +24,7 @@ const HEAD: usize = 1024;
 
 /// Unpacks, hashes and tidies while it is read.
 pub(super) struct Unpacked<'a> {
-    source: Source<'a>,
+    source: UnpackSource<'a>,
     head: io::Cursor<Vec<u8>>,
     hash: Sha256,
     seen: u64,
@@ -32,15 +32,15 @@ pub(super) struct Unpacked<'a> {
     line: u64,
     after_cr: bool,
     tail: &'static [u8],
-    limits: Limits,
+    limits: ImportLimits,
 }
 
-enum Source<'a> {
+enum UnpackSource<'a> {
     Plain(&'a [u8]),
     Gzip(Box<MultiGzDecoder<&'a [u8]>>),
 }
 
-impl Source<'_> {
+impl UnpackSource<'_> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, FileRefused> {
         match self {
             Self::Plain(bytes) => bytes.read(buf),
@@ -52,13 +52,13 @@ impl Source<'_> {
 
 impl<'a> Unpacked<'a> {
     /// Looks at the first bytes and refuses what is not text.
-    pub(super) fn open(upload: &'a [u8], limits: &Limits) -> Result<Self, FileRefused> {
+    pub(super) fn open(upload: &'a [u8], limits: &ImportLimits) -> Result<Self, FileRefused> {
         if upload.len() > limits.upload_bytes {
             return Err(FileRefused::over_bytes("the upload", limits.upload_bytes as u64));
         }
         let mut source = match upload.starts_with(GZIP) {
-            true => Source::Gzip(Box::new(MultiGzDecoder::new(upload))),
-            false => Source::Plain(upload),
+            true => UnpackSource::Gzip(Box::new(MultiGzDecoder::new(upload))),
+            false => UnpackSource::Plain(upload),
         };
         let mut head = vec![0; HEAD];
         let mut filled = 0;
@@ -94,7 +94,7 @@ impl<'a> Unpacked<'a> {
         })
     }
 
-    /// Tells that a new row begins about here; [`Limits::row_bytes`] counts from it.
+    /// Tells that a new row begins about here; [`ImportLimits::row_bytes`] counts from it.
     pub(super) fn begin_row(&mut self, line: u64) {
         self.in_row = 0;
         self.line = line;
@@ -179,7 +179,7 @@ mod tests {
         packed.finish().unwrap()
     }
 
-    fn read(upload: &[u8], limits: &Limits) -> Result<(Vec<u8>, [u8; 32]), FileRefused> {
+    fn read(upload: &[u8], limits: &ImportLimits) -> Result<(Vec<u8>, [u8; 32]), FileRefused> {
         let mut file = Unpacked::open(upload, limits)?;
         let mut text = Vec::new();
         match file.read_to_end(&mut text) {
@@ -193,10 +193,10 @@ mod tests {
         let plain = b"URN,a\r\n1,b\r\r\n2,c\n\n";
         let expected: [u8; 32] = Sha256::digest(plain).into();
         let text = b"URN,a\n1,b\n\n2,c\n\n\n\0\n".to_vec();
-        assert_eq!(read(plain, &Limits::default()), Ok((text.clone(), expected)));
-        assert_eq!(read(&gzip(plain), &Limits::default()), Ok((text.clone(), expected)));
+        assert_eq!(read(plain, &ImportLimits::default()), Ok((text.clone(), expected)));
+        assert_eq!(read(&gzip(plain), &ImportLimits::default()), Ok((text.clone(), expected)));
         let joined = [gzip(&plain[..9]), gzip(&plain[9..])].concat();
-        assert_eq!(read(&joined, &Limits::default()), Ok((text, expected)));
+        assert_eq!(read(&joined, &ImportLimits::default()), Ok((text, expected)));
     }
 
     #[test]
@@ -204,15 +204,15 @@ mod tests {
         for marks in ["", "\u{feff}", "\u{feff}\u{feff}", "\u{feff}\u{feff}\u{feff}"] {
             let file = format!("{marks}\"URN\",a\n");
             let expected: [u8; 32] = Sha256::digest(&file).into();
-            assert_eq!(read(file.as_bytes(), &Limits::default()), Ok((b"\"URN\",a\n\n\0\n".to_vec(), expected)));
+            assert_eq!(read(file.as_bytes(), &ImportLimits::default()), Ok((b"\"URN\",a\n\n\0\n".to_vec(), expected)));
         }
-        assert_eq!(read("\u{feff}\u{feff}\n".as_bytes(), &Limits::default()), Err(FileRefused::Empty));
+        assert_eq!(read("\u{feff}\u{feff}\n".as_bytes(), &ImportLimits::default()), Err(FileRefused::Empty));
     }
 
     #[test]
     fn a_bomb_stops_while_it_unpacks() {
         let bomb = gzip(&vec![b'\n'; 1 << 20]);
-        let limits = Limits { unpacked_bytes: 1 << 16, ..Limits::default() };
+        let limits = ImportLimits { unpacked_bytes: 1 << 16, ..ImportLimits::default() };
         let refused = FileRefused::OverLimit { what: "the unpacked file".into(), limit: "64 KiB".into() };
         assert_eq!(read(&bomb, &limits), Err(refused));
     }
@@ -220,6 +220,6 @@ mod tests {
     #[test]
     fn a_gzip_cut_short_is_refused() {
         let packed = gzip(b"URN,LAESTAB\n100000,3301001\n");
-        assert!(matches!(read(&packed[..packed.len() - 9], &Limits::default()), Err(FileRefused::BadGzip(_))));
+        assert!(matches!(read(&packed[..packed.len() - 9], &ImportLimits::default()), Err(FileRefused::BadGzip(_))));
     }
 }

@@ -6,24 +6,24 @@ use std::collections::BTreeMap;
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Readable, Result};
 use crate::domain::Date;
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::programme::AccountDays;
-use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{ids, select_by_place, within};
 use crate::store::db::pg_date;
 
 static CHANGES: Table = Table {
     name: "account_days",
-    same: &[("programme", Kind::Text)],
-    columns: &[("account_id", Kind::Uuid), ("on_day", Kind::Date), ("change", Kind::Int)],
-    how: How::Add { key: &["account_id", "on_day"], to: "change" },
+    same: &[("programme", ColumnType::Text)],
+    columns: &[("account_id", ColumnType::Uuid), ("on_day", ColumnType::Date), ("change", ColumnType::Int)],
+    how: RowWrite::Add { key: &["account_id", "on_day"], to: "change" },
 };
 
 /// Adds what a group's entries change to what it writes.
-pub(super) fn add(batch: &mut Batch, programme: &Programme, days: &AccountDays) {
+pub(super) fn add(batch: &mut BatchWrite, programme: &Programme, days: &AccountDays) {
     let changes = days.changes().filter(|(_, _, change)| *change != 0);
     let rows = changes.map(|(account, on, change)| [cell(account.0), cell(on), cell(change)]);
     batch.rows(&CHANGES, [cell(programme.as_str())], rows);
@@ -42,7 +42,7 @@ pub async fn after(from: &impl Readable, accounts: &[AccountId], on: Date) -> Re
 }
 
 /// Every change of a programme's accounts, to be held against the record.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<(AccountId, String), i64>> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<(AccountId, String), i64>> {
     let sql = "SELECT account_id, CAST(on_day AS TEXT), change FROM account_days WHERE programme = $1";
     let key = |row: &QueryResult| Ok((AccountId(row.try_get_by_index(0)?), row.try_get_by_index::<String>(1)?));
     each(&from.at(), sql, vec![programme.as_str().into()], key, |row| Ok(row.try_get_by_index(2)?)).await

@@ -4,72 +4,72 @@ use sea_orm::QueryResult;
 use uuid::Uuid;
 
 use super::offers::{named, region};
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, OfferId, Programme};
 use crate::domain::ledger::{Account, Owner, Unit};
 use crate::domain::terms::StrandId;
-use crate::store::db::batch_write::{Batch, Cell, How, Kind, Table, cell, names};
+use crate::store::db::batch_write::{BatchWrite, Cell, ColumnType, RowWrite, Table, cell, names};
 use crate::store::db::bulk_sql::{ids, select_by_place, within};
-use crate::store::db::multi_query::{At, Columns, Together};
+use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
 
 static NEW: Table = Table {
     name: "accounts",
-    same: &[("programme", Kind::Text)],
+    same: &[("programme", ColumnType::Text)],
     columns: &[
-        ("id", Kind::Uuid),
-        ("owner", Kind::Text),
-        ("strand", Kind::Text),
-        ("region", Kind::OptionalText),
-        ("offer_id", Kind::OptionalUuid),
-        ("unit", Kind::Text),
-        ("binds", Kind::Bool),
-        ("over_committed", Kind::Bool),
-        ("outside", Kind::Int),
-        ("available", Kind::Int),
-        ("committed", Kind::Int),
-        ("spent", Kind::Int),
-        ("version", Kind::Int),
+        ("id", ColumnType::Uuid),
+        ("owner", ColumnType::Text),
+        ("strand", ColumnType::Text),
+        ("region", ColumnType::OptionalText),
+        ("offer_id", ColumnType::OptionalUuid),
+        ("unit", ColumnType::Text),
+        ("binds", ColumnType::Bool),
+        ("over_committed", ColumnType::Bool),
+        ("outside", ColumnType::Int),
+        ("available", ColumnType::Int),
+        ("committed", ColumnType::Int),
+        ("spent", ColumnType::Int),
+        ("version", ColumnType::Int),
     ],
-    how: How::Insert,
+    how: RowWrite::Insert,
 };
 
 static MOVED: Table = Table {
     name: "accounts",
     same: &[],
     columns: &[
-        ("id", Kind::Uuid),
-        ("over_committed", Kind::Bool),
-        ("outside", Kind::Int),
-        ("available", Kind::Int),
-        ("committed", Kind::Int),
-        ("spent", Kind::Int),
-        ("version", Kind::Int),
+        ("id", ColumnType::Uuid),
+        ("over_committed", ColumnType::Bool),
+        ("outside", ColumnType::Int),
+        ("available", ColumnType::Int),
+        ("committed", ColumnType::Int),
+        ("spent", ColumnType::Int),
+        ("version", ColumnType::Int),
     ],
-    how: How::Update,
+    how: RowWrite::Update,
 };
 
 /// What is read of an account.
-const COLUMNS: Columns = &[
-    ("id", Kind::Uuid),
-    ("programme", Kind::Text),
-    ("owner", Kind::Text),
-    ("strand", Kind::Text),
-    ("region", Kind::OptionalText),
-    ("offer_id", Kind::OptionalUuid),
-    ("unit", Kind::Text),
-    ("binds", Kind::Bool),
-    ("over_committed", Kind::Bool),
-    ("outside", Kind::Int),
-    ("available", Kind::Int),
-    ("committed", Kind::Int),
-    ("spent", Kind::Int),
-    ("version", Kind::Int),
+const COLUMNS: QueryColumns = &[
+    ("id", ColumnType::Uuid),
+    ("programme", ColumnType::Text),
+    ("owner", ColumnType::Text),
+    ("strand", ColumnType::Text),
+    ("region", ColumnType::OptionalText),
+    ("offer_id", ColumnType::OptionalUuid),
+    ("unit", ColumnType::Text),
+    ("binds", ColumnType::Bool),
+    ("over_committed", ColumnType::Bool),
+    ("outside", ColumnType::Int),
+    ("available", ColumnType::Int),
+    ("committed", ColumnType::Int),
+    ("spent", ColumnType::Int),
+    ("version", ColumnType::Int),
 ];
 
 /// Adds accounts, as they are now, to what a group writes: new ones, and those that are stored already.
-pub(super) fn put(batch: &mut Batch, programme: &Programme, new: &[&Account], moved: &[&Account]) {
+pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, new: &[&Account], moved: &[&Account]) {
     batch.rows(&NEW, [cell(programme.as_str())], new.iter().map(|it| row_of(it)));
     batch.rows(
         &MOVED,
@@ -131,7 +131,7 @@ pub async fn find(from: &impl Readable, wanted: &[AccountId]) -> Result<Vec<(Pro
 }
 
 /// Asks for the funds of a programme, and for these accounts, as far as they are stored: what a group is decided against.
-pub(super) fn ask(conn: &Conn<'_>, together: &mut Together, programme: &Programme, caps: &[AccountId]) -> usize {
+pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, programme: &Programme, caps: &[AccountId]) -> usize {
     let caps: Vec<Uuid> = caps.iter().map(|id| id.0).collect();
     together.add(COLUMNS, [programme.as_str().into(), ids(conn, &caps)], |place| {
         let wanted = within(conn, "id", place.saturating_add(1));
@@ -153,7 +153,7 @@ pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Accoun
 }
 
 /// Every account of a programme that is stored, to be held against the record.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<AccountId, Account>> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AccountId, Account>> {
     let sql = format!("SELECT {} FROM accounts WHERE programme = $1", names(COLUMNS));
     let id = |row: &QueryResult| Ok(AccountId(row.try_get_by_index(0)?));
     let account = |row: &QueryResult| Ok(read(row)?.1);
@@ -168,7 +168,7 @@ fn read(row: &QueryResult) -> Result<(Programme, Account)> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(super) fn read_at(row: At<'_>) -> Result<(Programme, Account)> {
+pub(super) fn read_at(row: QueryRow<'_>) -> Result<(Programme, Account)> {
     let programme: String = row.get(1)?;
     let owner: String = row.get(2)?;
     let of: Option<String> = row.get(4)?;

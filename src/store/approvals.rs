@@ -5,9 +5,9 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFil
 use uuid::Uuid;
 
 use super::programmes::{actor, has_key, hash, keyed, since_rules};
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Readable, Result, StoreError, WriteTx};
-use crate::domain::approval::State;
+use crate::domain::approval::ApprovalState;
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, Programme, RequestId};
 use crate::domain::person::{Person, TokenSubject, key};
@@ -16,7 +16,7 @@ use crate::domain::programme::decide::statement::Statement;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
 use crate::store::db::bulk_sql::{upsert_all, uuid_in};
-use crate::store::db::condition::{Condition, How, Operand, compare};
+use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::record::approval;
 use crate::store::db::page::Page;
 
@@ -50,7 +50,7 @@ pub struct StoredApproval {
     /// When.
     pub requested_at: Micros,
     /// Where it is.
-    pub state: State,
+    pub state: ApprovalState,
     /// Whose token answered it.
     pub answered_subject: Option<TokenSubject>,
     /// The event that denied it; none for reference data.
@@ -77,7 +77,7 @@ pub async fn find(
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let requests: Vec<Uuid> = requests.iter().map(|id| id.0).collect();
-    let open = Cond::all().add(approval::Column::State.eq(State::Open.name())).add(uuid_in(
+    let open = Cond::all().add(approval::Column::State.eq(ApprovalState::Open.name())).add(uuid_in(
         &conn,
         approval::Column::Subject,
         subjects,
@@ -95,7 +95,7 @@ pub async fn find(
 pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<StoredApproval>> {
     let open = approval::Entity::find()
         .filter(approval::Column::Programme.eq(programme.as_str()))
-        .filter(approval::Column::State.eq(State::Open.name()));
+        .filter(approval::Column::State.eq(ApprovalState::Open.name()));
     open.all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
@@ -104,12 +104,12 @@ pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Sto
 /// # Errors
 /// [`StoreError::Away`], [`StoreError::Unreadable`].
 pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<StoredApproval>> {
-    let past = approval::Entity::find().filter(state_at(now).eq(State::Expired.name()));
+    let past = approval::Entity::find().filter(state_at(now).eq(ApprovalState::Expired.name()));
     past.all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
 /// Every approval of a programme's book, to be held against the record.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<ApprovalId, StoredApproval>> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, StoredApproval>> {
     let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules("opened_seq"));
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
@@ -122,7 +122,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 }
 
 /// Every approval about reference data, to be held against the register's record.
-pub async fn about_imports(from: &impl Readable) -> Result<Rows<ApprovalId, StoredApproval>> {
+pub async fn about_imports(from: &impl Readable) -> Result<VerifyRows<ApprovalId, StoredApproval>> {
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| stored(approval::Model::from_query_result(row, "")?);
     each(&from.at(), "SELECT * FROM approvals WHERE programme IS NULL", vec![], id, read).await
@@ -130,7 +130,7 @@ pub async fn about_imports(from: &impl Readable) -> Result<Rows<ApprovalId, Stor
 
 /// Which approvals somebody sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen<'a> {
+pub struct VisibleApprovals<'a> {
     /// Those of these actions, each as far as that reaches: what is about a school lies in its region.
     pub actions: Vec<(&'static str, Reach)>,
     /// And those that this person asked for.
@@ -142,12 +142,12 @@ pub struct Seen<'a> {
     /// The moment: what expires by then is open no more.
     pub now: Micros,
     /// What the caller put together.
-    pub condition: Option<&'a Condition<Field>>,
+    pub condition: Option<&'a Condition<ApprovalField>>,
 }
 
 /// What of an approval a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum ApprovalField {
     /// What was asked.
     Action,
     /// The offer, the import or the fund it is about.
@@ -165,23 +165,23 @@ pub enum Field {
 /// The state by name, as it is at a moment: what is open and past its time has expired.
 fn state_at(now: Micros) -> Expr {
     use approval::Column as C;
-    let past = Cond::all().add(C::State.eq(State::Open.name())).add(C::ExpiresAt.lte(now.0));
-    CaseStatement::new().case(past, State::Expired.name()).finally(Expr::col(C::State)).into()
+    let past = Cond::all().add(C::State.eq(ApprovalState::Open.name())).add(C::ExpiresAt.lte(now.0));
+    CaseStatement::new().case(past, ApprovalState::Expired.name()).finally(Expr::col(C::State)).into()
 }
 
-fn compared(field: Field, how: How, operand: &Operand, now: Micros) -> SimpleExpr {
+fn compared(field: ApprovalField, how: Comparison, operand: &Operand, now: Micros) -> SimpleExpr {
     use approval::Column as C;
     let column = match field {
-        Field::Action => C::Action,
-        Field::Subject => C::Subject,
-        Field::State => {
+        ApprovalField::Action => C::Action,
+        ApprovalField::Subject => C::Subject,
+        ApprovalField::State => {
             let name = if let Operand::Text(name) = operand { name.as_str() } else { "" };
             let state = state_at(now);
-            return if how == How::NotEqual { state.ne(name) } else { state.eq(name) };
+            return if how == Comparison::NotEqual { state.ne(name) } else { state.eq(name) };
         }
-        Field::RequestedBy => C::RequestedBy,
-        Field::Requested => C::RequestedAt,
-        Field::AnsweredBy => C::GivenBy,
+        ApprovalField::RequestedBy => C::RequestedBy,
+        ApprovalField::Requested => C::RequestedAt,
+        ApprovalField::AnsweredBy => C::GivenBy,
     };
     compare(column, how, operand)
 }
@@ -219,7 +219,7 @@ fn region(statement: Option<&Statement>) -> Option<String> {
 }
 
 /// A page of approvals.
-pub async fn page(from: &impl Readable, seen: &Seen<'_>, page: Page) -> Result<Vec<StoredApproval>> {
+pub async fn page(from: &impl Readable, seen: &VisibleApprovals<'_>, page: Page) -> Result<Vec<StoredApproval>> {
     let mut whose = Cond::any();
     for (action, reach) in &seen.actions {
         whose = whose.add(of_action(action, reach));
@@ -232,7 +232,7 @@ pub async fn page(from: &impl Readable, seen: &Seen<'_>, page: Page) -> Result<V
         find = find.filter(asked_by(person).not());
     }
     if !seen.closed_too {
-        find = find.filter(state_at(seen.now).eq(State::Open.name()));
+        find = find.filter(state_at(seen.now).eq(ApprovalState::Open.name()));
     }
     if let Some(condition) = seen.condition {
         find = find.filter(condition.cond(&|field, how, operand| compared(field, how, operand, seen.now)));
@@ -297,7 +297,7 @@ fn stored(row: approval::Model) -> Result<StoredApproval> {
     let answered_by = row.given_by.as_deref().map(actor).transpose()?;
     let unreadable =
         || StoreError::unreadable(format!("its state is {:?}, which it is not by who answered", row.state));
-    let state = State::named(&row.state, answered_by).ok_or_else(unreadable)?;
+    let state = ApprovalState::named(&row.state, answered_by).ok_or_else(unreadable)?;
     Ok(StoredApproval {
         id: ApprovalId(row.id),
         programme,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::claims::{self, INVOICE, invoice};
 use super::offers::{self, named};
 use super::programmes::actor;
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::award::{Award, Booking, BookingState, LeaderKind};
 use crate::domain::event::Seq;
@@ -16,7 +16,7 @@ use crate::domain::ids::{AccountId, AwardId, OfferId, Programme};
 use crate::domain::ledger::Unit;
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::role::Reach;
-use crate::store::db::batch_write::{Batch, Cell, How, Kind, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, Cell, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{self, ids, select_by_place, texts, within};
 use crate::store::db::condition::Condition;
 use crate::store::db::page::Page;
@@ -24,59 +24,59 @@ use crate::store::db::pg_date;
 
 static NEW: Table = Table {
     name: "awards",
-    same: &[("programme", Kind::Text)],
+    same: &[("programme", ColumnType::Text)],
     columns: &[
-        ("id", Kind::Uuid),
-        ("offer_id", Kind::Uuid),
-        ("strand", Kind::Text),
-        ("unit", Kind::Text),
-        ("support", Kind::Text),
-        ("fund_id", Kind::Uuid),
-        ("cap_id", Kind::OptionalUuid),
-        ("day_rate", Kind::OptionalInt),
-        ("awarded", Kind::Int),
-        ("drawn", Kind::Int),
-        ("released", Kind::Int),
-        ("refunded", Kind::Int),
-        ("awarded_on", Kind::Date),
-        ("awarded_by", Kind::Text),
-        ("made_seq", Kind::Int),
-        ("version", Kind::Int),
-        ("leader_key", Kind::OptionalText),
+        ("id", ColumnType::Uuid),
+        ("offer_id", ColumnType::Uuid),
+        ("strand", ColumnType::Text),
+        ("unit", ColumnType::Text),
+        ("support", ColumnType::Text),
+        ("fund_id", ColumnType::Uuid),
+        ("cap_id", ColumnType::OptionalUuid),
+        ("day_rate", ColumnType::OptionalInt),
+        ("awarded", ColumnType::Int),
+        ("drawn", ColumnType::Int),
+        ("released", ColumnType::Int),
+        ("refunded", ColumnType::Int),
+        ("awarded_on", ColumnType::Date),
+        ("awarded_by", ColumnType::Text),
+        ("made_seq", ColumnType::Int),
+        ("version", ColumnType::Int),
+        ("leader_key", ColumnType::OptionalText),
     ],
-    how: How::Insert,
+    how: RowWrite::Insert,
 };
 
 static CHANGED: Table = Table {
     name: "awards",
     same: &[],
     columns: &[
-        ("id", Kind::Uuid),
-        ("drawn", Kind::Int),
-        ("released", Kind::Int),
-        ("refunded", Kind::Int),
-        ("version", Kind::Int),
+        ("id", ColumnType::Uuid),
+        ("drawn", ColumnType::Int),
+        ("released", ColumnType::Int),
+        ("refunded", ColumnType::Int),
+        ("version", ColumnType::Int),
     ],
-    how: How::Update,
+    how: RowWrite::Update,
 };
 
 static BOOKINGS: Table = Table {
     name: "bookings",
-    same: &[("programme", Kind::Text)],
+    same: &[("programme", ColumnType::Text)],
     columns: &[
-        ("seq", Kind::Int),
-        ("award_id", Kind::Uuid),
-        ("half_days", Kind::Int),
-        ("booked_for", Kind::Date),
-        ("leader", Kind::Text),
-        ("state", Kind::Text),
-        ("leader_kind", Kind::OptionalText),
+        ("seq", ColumnType::Int),
+        ("award_id", ColumnType::Uuid),
+        ("half_days", ColumnType::Int),
+        ("booked_for", ColumnType::Date),
+        ("leader", ColumnType::Text),
+        ("state", ColumnType::Text),
+        ("leader_kind", ColumnType::OptionalText),
     ],
-    how: How::Upsert { key: &["programme", "seq"], take: &["state"] },
+    how: RowWrite::Upsert { key: &["programme", "seq"], take: &["state"] },
 };
 
 /// Adds awards, as they are now, to what a group writes: those made by events after `before`, and older ones.
-pub(super) fn put(batch: &mut Batch, programme: &Programme, awards: &[&Award], before: Seq) {
+pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Award], before: Seq) {
     let (new, changed): (Vec<&Award>, Vec<&Award>) = awards.iter().partition(|it| it.made > before);
     let same = || [cell(programme.as_str())];
     batch.rows(&NEW, same(), new.iter().map(|it| row_of(it)));
@@ -106,7 +106,7 @@ pub(super) async fn free(tx: &WriteTx, awards: &[&Award], before: Seq) -> Result
     let funded: HashSet<String> = awards.iter().filter(|it| it.funds()).filter_map(|it| it.fees_key()).collect();
     let freed = awards.iter().filter(|it| it.made <= before && !it.funds());
     let freed = freed.filter(|it| it.fees_key().is_some_and(|key| funded.contains(&key)));
-    let mut batch = Batch::default();
+    let mut batch = BatchWrite::default();
     batch.rows(&CHANGED, [], freed.map(|it| changed_row(it)));
     batch.write(tx).await
 }
@@ -139,7 +139,7 @@ fn row_of(it: &Award) -> [Cell; 17] {
 
 /// Which awards a page shows. All conditions given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct AwardFilter {
     /// Under this offer.
     pub offer: Option<OfferId>,
     /// Of this programme.
@@ -149,12 +149,12 @@ pub struct Filter {
     /// Whether something of it is still committed.
     pub open: Option<bool>,
     /// What the caller put together.
-    pub condition: Option<Condition<Field>>,
+    pub condition: Option<Condition<AwardField>>,
 }
 
 /// What of an award a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum AwardField {
     /// The offer it is under.
     Offer,
     /// Its strand.
@@ -179,7 +179,7 @@ pub enum Field {
     By,
 }
 
-impl Field {
+impl AwardField {
     const fn column(self) -> &'static str {
         match self {
             Self::Offer => "offer_id",
@@ -219,7 +219,7 @@ async fn among(conn: &Conn<'_>, column: &str, wanted: &[Uuid]) -> Result<BTreeMa
 }
 
 /// Every award of a programme with its bookings and invoices, to be held against the record.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<AwardId, Award>> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AwardId, Award>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
     let id = |row: &QueryResult| Ok(AwardId(row.try_get_by_index(0)?));
@@ -265,7 +265,12 @@ pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Ve
 }
 
 /// A page of awards under offers within reach.
-pub async fn page(from: &impl Readable, reach: &Reach, filter: &Filter, page: Page) -> Result<Vec<(Programme, Award)>> {
+pub async fn page(
+    from: &impl Readable,
+    reach: &Reach,
+    filter: &AwardFilter,
+    page: Page,
+) -> Result<Vec<(Programme, Award)>> {
     let conn = from.at();
     let mut conditions = vec!["1 = 1".to_owned()];
     let mut values: Vec<Value> = Vec::new();
@@ -285,7 +290,7 @@ pub async fn page(from: &impl Readable, reach: &Reach, filter: &Filter, page: Pa
     if let Some(open) = filter.open {
         conditions.push(format!("awarded {} drawn + released", if open { ">" } else { "=" }));
     }
-    conditions.extend(filter.condition.as_ref().map(|it| it.written(&|field: Field| field.column(), &mut values)));
+    conditions.extend(filter.condition.as_ref().map(|it| it.written(&|field: AwardField| field.column(), &mut values)));
     let sql = format!("SELECT {COLUMNS} FROM awards {}", page.written("id", conditions, &mut values));
     let rows = select_by_place(&conn, &sql, values, read).await?;
     let (order, awards): (Vec<_>, Vec<_>) = rows.into_iter().map(|(programme, it)| ((programme, it.id), it)).unzip();

@@ -29,7 +29,7 @@ pub struct Group {
 
 /// What one file says of a school in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
+pub struct CitedMember {
     /// The file.
     pub import: ImportId,
     /// The group.
@@ -63,7 +63,7 @@ pub async fn groups(from: &impl Readable, uids: &[Uid]) -> Result<Vec<Group>> {
 
 /// Whom to ask each file of membership about.
 #[derive(Debug, Clone, Copy)]
-pub enum Of<'a> {
+pub enum MembershipAt<'a> {
     /// These schools.
     Schools(&'a [Urn]),
     /// These groups.
@@ -71,7 +71,7 @@ pub enum Of<'a> {
 }
 
 /// What each file of membership ever imported says of these.
-pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Member>> {
+pub async fn members(from: &impl Readable, of: MembershipAt<'_>) -> Result<Vec<CitedMember>> {
     #[derive(FromQueryResult)]
     struct Row {
         import_id: Uuid,
@@ -81,8 +81,8 @@ pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Member>> {
     }
     let conn = from.at();
     let (column, list) = match of {
-        Of::Schools(urns) => ("urn", urn_numbers(urns)),
-        Of::Groups(uids) => ("uid", uid_numbers(uids)),
+        MembershipAt::Schools(urns) => ("urn", urn_numbers(urns)),
+        MembershipAt::Groups(uids) => ("uid", uid_numbers(uids)),
     };
     let sql = format!(
         "SELECT DISTINCT import_id, uid, urn, joined_on FROM membership_rows WHERE {}",
@@ -91,7 +91,7 @@ pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Member>> {
     let rows: Vec<Row> = select(&conn, &sql, vec![numbers(&conn, &list)]).await?;
     let member = |it: Row| {
         let (import, uid, urn) = (ImportId(it.import_id), uid(it.uid)?, urn(it.urn)?);
-        Ok(Member { import, uid, urn, joined: it.joined_on })
+        Ok(CitedMember { import, uid, urn, joined: it.joined_on })
     };
     rows.into_iter().map(member).collect()
 }

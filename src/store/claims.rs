@@ -14,30 +14,30 @@ use crate::domain::award::{Award, Invoice, Reference};
 use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{AwardId, OfferId, Programme};
 use crate::domain::money::Pence;
-use crate::store::db::batch_write::{Batch, Cell, How, Kind, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, Cell, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{among, ids, select_by_place, texts, within};
 use crate::store::db::pg_date;
 
 static INVOICES: Table = Table {
     name: "invoices",
-    same: &[("programme", Kind::Text)],
+    same: &[("programme", ColumnType::Text)],
     columns: &[
-        ("seq", Kind::Int),
-        ("award_id", Kind::Uuid),
-        ("provider", Kind::Text),
-        ("reference", Kind::Text),
-        ("amount", Kind::Int),
-        ("refunded", Kind::Int),
-        ("issuer", Kind::OptionalText),
-        ("printed", Kind::OptionalText),
-        ("total", Kind::OptionalInt),
-        ("part", Kind::OptionalInt),
+        ("seq", ColumnType::Int),
+        ("award_id", ColumnType::Uuid),
+        ("provider", ColumnType::Text),
+        ("reference", ColumnType::Text),
+        ("amount", ColumnType::Int),
+        ("refunded", ColumnType::Int),
+        ("issuer", ColumnType::OptionalText),
+        ("printed", ColumnType::OptionalText),
+        ("total", ColumnType::OptionalInt),
+        ("part", ColumnType::OptionalInt),
     ],
-    how: How::Upsert { key: &["programme", "seq"], take: &["provider", "refunded", "issuer", "printed", "part"] },
+    how: RowWrite::Upsert { key: &["programme", "seq"], take: &["provider", "refunded", "issuer", "printed", "part"] },
 };
 
 /// Adds the payments of awards, as they are now, to what a group writes.
-pub(super) fn put(batch: &mut Batch, programme: &Programme, awards: &[&Award]) {
+pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Award]) {
     batch.rows(&INVOICES, [cell(programme.as_str())], invoices_of(awards).map(row));
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn free(tx: &WriteTx, programme: &Programme, awards: &[&Award],
         return Ok(());
     }
     let freed = invoices_of(awards).filter(|(_, it)| it.seq <= before && !it.stands() && paid.contains(&key(it)));
-    let mut batch = Batch::default();
+    let mut batch = BatchWrite::default();
     batch.rows(&INVOICES, [cell(programme.as_str())], freed.map(row));
     batch.write(tx).await
 }

@@ -18,12 +18,12 @@ use crate::domain::offer::Offer;
 use crate::domain::programme::AccountDays;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::Batch;
-use crate::store::db::multi_query::Together;
+use crate::store::db::batch_write::BatchWrite;
+use crate::store::db::multi_query::MultiQuery;
 
 /// What most groups ask. What they ask seldom (offers in full, approvals, the register) has statements of its own.
 #[derive(Debug)]
-pub struct Asked<'a> {
+pub struct BatchQuery<'a> {
     /// Requests that may have been answered before.
     pub requests: &'a [(&'a Actor, RequestId)],
     /// Offers of which only what money depends on is asked.
@@ -39,7 +39,7 @@ pub struct Asked<'a> {
 
 /// The answers, as far as there are such things.
 #[derive(Debug)]
-pub struct Found {
+pub struct BatchFacts {
     /// Answers given before.
     pub answers: Vec<Stored>,
     /// Offers without their schools and contacts: to be touched, never put.
@@ -55,9 +55,9 @@ pub struct Found {
 }
 
 /// Reads it in one round trip.
-pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
+pub async fn read(from: &impl Readable, asked: BatchQuery<'_>) -> Result<BatchFacts> {
     let conn = from.at();
-    let mut all = Together::default();
+    let mut all = MultiQuery::default();
     let requests = some(asked.requests).map(|it| requests::ask(&conn, &mut all, it));
     let offers = some(asked.offers).map(|it| offers::ask_bare(&conn, &mut all, it));
     let accounts = asked.accounts.map(|(programme, caps)| accounts::ask(&conn, &mut all, programme, caps));
@@ -67,7 +67,7 @@ pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
     let all = all.ask(&conn).await?;
     let offers = all.read(offers, offers::read_bare)?;
     let trusts = all.read(trusts, register::read_trust)?;
-    Ok(Found {
+    Ok(BatchFacts {
         answers: all.read(requests, requests::read)?,
         offers: offers.into_iter().map(|it| (it.id, it)).collect(),
         accounts: all.read(accounts, |row| Ok(accounts::read_at(row)?.1))?,
@@ -79,7 +79,7 @@ pub async fn read(from: &impl Readable, asked: Asked<'_>) -> Result<Found> {
 
 /// Reads the answers given before alone.
 pub async fn answered(from: &impl Readable, requests: &[(&Actor, RequestId)]) -> Result<Vec<Stored>> {
-    Ok(read(from, Asked { requests, offers: &[], accounts: None, trusts: &[], last: None }).await?.answers)
+    Ok(read(from, BatchQuery { requests, offers: &[], accounts: None, trusts: &[], last: None }).await?.answers)
 }
 
 fn some<T>(list: &[T]) -> Option<&[T]> {
@@ -89,7 +89,7 @@ fn some<T>(list: &[T]) -> Option<&[T]> {
 /// What a group changes often: the record, money, answers. What it changes seldom (offers in full, approvals,
 /// placements) has statements of its own.
 #[derive(Debug)]
-pub struct Written<'a> {
+pub struct BatchChanges<'a> {
     /// The book's head, moved on.
     pub head: &'a Head,
     /// New events.
@@ -130,10 +130,10 @@ fn changes(events: &[Recorded], ledger: &Ledger) -> AccountDays {
 ///
 /// # Errors
 /// [`super::StoreError::Taken`] when a request id or an invoice was kept by another book at this moment.
-pub async fn write(tx: &WriteTx, programme: &Programme, it: Written<'_>) -> Result<()> {
+pub async fn write(tx: &WriteTx, programme: &Programme, it: BatchChanges<'_>) -> Result<()> {
     awards::free(tx, &it.awards, it.before).await?;
     claims::free(tx, programme, &it.awards, it.before).await?;
-    let mut batch = Batch::default();
+    let mut batch = BatchWrite::default();
     events::append(&mut batch, programme, it.at, it.events, it.texts);
     let is_fund = |id: AccountId| it.ledger.get(id).is_some_and(|found| matches!(found.owner, Owner::Fund { .. }));
     entries::append(&mut batch, programme, it.events, is_fund);

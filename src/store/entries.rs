@@ -11,36 +11,38 @@ use super::{Backend, Readable, Result, Store, StoreError};
 use crate::domain::Date;
 use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{AccountId, Programme};
-use crate::domain::ledger::{Entry, EntrySeq, Verb};
+use crate::domain::ledger::{EntryKind, EntrySeq, LedgerEntry};
 use crate::domain::money::Pence;
 use crate::domain::period::Period;
 use crate::domain::person::Person;
 use crate::domain::programme::decide::threshold::MovedAlone;
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{ids, select_by_place, within};
-use crate::store::db::page_copy::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
+use crate::store::db::page_copy::{
+    Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, packed, told,
+};
 
-pub use page::{Field, FundEntry, Wanted, page};
+pub use page::{EntryField, EntryPageQuery, FundEntry, page};
 
 static ENTRIES: Table = Table {
     name: "entries",
-    same: &[("programme", Kind::Text)],
+    same: &[("programme", ColumnType::Text)],
     columns: &[
-        ("seq", Kind::Int),
-        ("event_seq", Kind::Int),
-        ("account_id", Kind::Uuid),
-        ("verb", Kind::Text),
-        ("amount", Kind::Int),
-        ("period", Kind::Text),
-        ("on_fund", Kind::Bool),
+        ("seq", ColumnType::Int),
+        ("event_seq", ColumnType::Int),
+        ("account_id", ColumnType::Uuid),
+        ("verb", ColumnType::Text),
+        ("amount", ColumnType::Int),
+        ("period", ColumnType::Text),
+        ("on_fund", ColumnType::Bool),
     ],
-    how: How::Insert,
+    how: RowWrite::Insert,
 };
 
 /// Adds the entries of these events to what a group writes. `is_fund` tells a fund's account from a cap's.
 pub(super) fn append(
-    batch: &mut Batch,
+    batch: &mut BatchWrite,
     programme: &Programme,
     events: &[Recorded],
     is_fund: impl Fn(AccountId) -> bool,
@@ -132,12 +134,12 @@ pub struct StoredEntry {
     /// Whether it is stored as one of a fund.
     pub on_fund: bool,
     /// What it says, or what of it cannot be read.
-    pub entry: std::result::Result<Entry, String>,
+    pub entry: std::result::Result<LedgerEntry, String>,
 }
 
 /// Entries of a book in order that are still to be read.
 #[derive(Debug)]
-pub struct Entries(Packed);
+pub struct RemainingEntries(Packed);
 
 /// A page of a book's entries from one number to another, in order.
 ///
@@ -148,11 +150,11 @@ pub async fn of_book(
     programme: &Programme,
     (first, last): (EntrySeq, EntrySeq),
     limit: u64,
-) -> Result<Entries> {
-    packed(store, &SOURCE, programme, Span { first: first.0, last: last.0, limit }).await.map(Entries)
+) -> Result<RemainingEntries> {
+    packed(store, &SOURCE, programme, Span { first: first.0, last: last.0, limit }).await.map(RemainingEntries)
 }
 
-impl Entries {
+impl RemainingEntries {
     /// The number of the last one; none when there are none.
     #[must_use]
     pub fn last(&self) -> Option<EntrySeq> {
@@ -164,9 +166,9 @@ impl Entries {
     /// # Errors
     /// [`StoreError::Unreadable`] when SQLite keeps one that is: [`each_of_book`] names it.
     pub fn read(self) -> Result<Vec<StoredEntry>> {
-        let rows: Vec<Row> = match self.0.form {
+        let rows: Vec<EntryRow> = match self.0.form {
             Form::Copied(bytes) => copied_rows(&bytes, copied)?,
-            Form::Told(text) => told::<Told>(&text)?.into_iter().map(of_json).collect(),
+            Form::Told(text) => told::<RecordedMovement>(&text)?.into_iter().map(of_json).collect(),
         };
         Ok(stored(rows))
     }
@@ -185,30 +187,30 @@ pub async fn each_of_book(
     Ok(stored(select_by_place(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values, read).await?))
 }
 
-fn stored(rows: Vec<Row>) -> Vec<StoredEntry> {
+fn stored(rows: Vec<EntryRow>) -> Vec<StoredEntry> {
     let mut month = Month::default();
     rows.into_iter().map(|it| month.stored(it)).collect()
 }
 
-const SOURCE: Source = Source {
+const SOURCE: PageSource = PageSource {
     table: "entries",
     columns: &[
-        ("seq", Kind::Int),
-        ("account_id", Kind::Uuid),
-        ("verb", Kind::Text),
-        ("amount", Kind::Int),
-        ("period", Kind::Text),
-        ("event_seq", Kind::Int),
-        ("on_fund", Kind::Bool),
+        ("seq", ColumnType::Int),
+        ("account_id", ColumnType::Uuid),
+        ("verb", ColumnType::Text),
+        ("amount", ColumnType::Int),
+        ("period", ColumnType::Text),
+        ("event_seq", ColumnType::Int),
+        ("on_fund", ColumnType::Bool),
     ],
 };
 
 /// Number, account, verb, amount, period, event, whether it is of a fund.
-type Row = (i64, Option<Uuid>, String, i64, String, i64, Option<bool>);
+type EntryRow = (i64, Option<Uuid>, String, i64, String, i64, Option<bool>);
 
 /// A row by itself. SQLite keeps bytes that are no id, texts that are none, and numbers for what is true or false: SQL asks
 /// for 1, where others take all but 0 for true. What is no text is no verb and no period.
-fn row(it: &QueryResult, backend: Backend) -> Result<Row> {
+fn row(it: &QueryResult, backend: Backend) -> Result<EntryRow> {
     let on_fund = match backend {
         Backend::Sqlite => one_or_none(it.try_get_by_index(6)?),
         Backend::Postgres => Some(it.try_get_by_index(6)?),
@@ -225,15 +227,15 @@ fn row(it: &QueryResult, backend: Backend) -> Result<Row> {
 }
 
 /// A row of PostgreSQL, which keeps what the column says.
-fn copied(cells: &mut Cells<'_>) -> Result<Row> {
+fn copied(cells: &mut PackedCells<'_>) -> Result<EntryRow> {
     let (seq, account, verb) = (cells.int()?, cells.uuid()?, cells.text()?.to_owned());
     let (amount, period, event) = (cells.int()?, cells.text()?.to_owned(), cells.int()?);
     Ok((seq, Some(account), verb, amount, period, event, Some(cells.bool()?)))
 }
 
-type Told = (i64, Uuid, String, i64, String, i64, i64);
+type RecordedMovement = (i64, Uuid, String, i64, String, i64, i64);
 
-fn of_json((seq, account, verb, amount, period, event, on_fund): Told) -> Row {
+fn of_json((seq, account, verb, amount, period, event, on_fund): RecordedMovement) -> EntryRow {
     (seq, Some(account), verb, amount, period, event, one_or_none(on_fund))
 }
 
@@ -250,13 +252,13 @@ fn one_or_none(number: i64) -> Option<bool> {
 struct Month(Option<(String, Period)>);
 
 impl Month {
-    fn stored(&mut self, (seq, account, verb, amount, period, event, on_fund): Row) -> StoredEntry {
+    fn stored(&mut self, (seq, account, verb, amount, period, event, on_fund): EntryRow) -> StoredEntry {
         let seq = EntrySeq(seq);
         let read = |period: Period| {
             let account = account.ok_or("its account is no id")?;
             on_fund.ok_or("it is neither a fund's nor a cap's")?;
-            let verb = Verb::named(&verb).ok_or_else(|| format!("its verb is {verb:?}"))?;
-            Ok(Entry { seq, account: AccountId(account), verb, amount, period })
+            let verb = EntryKind::named(&verb).ok_or_else(|| format!("its verb is {verb:?}"))?;
+            Ok(LedgerEntry { seq, account: AccountId(account), verb, amount, period })
         };
         let entry = self.period(period).and_then(read);
         StoredEntry { seq, event: Seq(event), on_fund: on_fund.unwrap_or_default(), entry }
@@ -276,7 +278,7 @@ impl Month {
 
 /// Which entries count towards a position. All conditions given must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct PositionQuery {
     /// Effective on this day or before.
     pub as_of: Option<Date>,
     /// Recorded at this time or before.
@@ -301,7 +303,7 @@ pub async fn position(
     from: &impl Readable,
     programme: &Programme,
     fund: AccountId,
-    asked: Asked,
+    asked: PositionQuery,
 ) -> Result<Vec<(String, Sums)>> {
     let conn = from.at();
     let sql = position_of_fund(conn.backend);
@@ -312,7 +314,7 @@ pub async fn position(
     let read = |row: &QueryResult| {
         let verb: String = row.try_get_by_index(1)?;
         let amount: i64 = row.try_get_by_index(2)?;
-        Ok((row.try_get_by_index::<String>(0)?, named(Verb::named, &verb)?, amount))
+        Ok((row.try_get_by_index::<String>(0)?, named(EntryKind::named, &verb)?, amount))
     };
     let mut years: Vec<(String, Sums)> = Vec::new();
     for (year, verb, amount) in select_by_place(&conn, &sql, values, read).await? {
@@ -327,14 +329,14 @@ pub async fn position(
 }
 
 impl Sums {
-    fn add(&mut self, verb: Verb, amount: i64) {
+    fn add(&mut self, verb: EntryKind, amount: i64) {
         let (more, less): (Option<&mut i64>, Option<&mut i64>) = match verb {
-            Verb::Allocate => (Some(&mut self.allocated), None),
-            Verb::Withdraw => (None, Some(&mut self.allocated)),
-            Verb::Commit => (Some(&mut self.committed), None),
-            Verb::Release => (None, Some(&mut self.committed)),
-            Verb::Spend => (Some(&mut self.spent), Some(&mut self.committed)),
-            Verb::Refund => (None, Some(&mut self.spent)),
+            EntryKind::Allocate => (Some(&mut self.allocated), None),
+            EntryKind::Withdraw => (None, Some(&mut self.allocated)),
+            EntryKind::Commit => (Some(&mut self.committed), None),
+            EntryKind::Release => (None, Some(&mut self.committed)),
+            EntryKind::Spend => (Some(&mut self.spent), Some(&mut self.committed)),
+            EntryKind::Refund => (None, Some(&mut self.spent)),
         };
         if let Some(more) = more {
             *more = more.saturating_add(amount);
@@ -346,13 +348,13 @@ impl Sums {
 }
 
 /// The first five columns of a row as an entry: number, account, verb, amount, period.
-fn entry(row: &QueryResult) -> Result<Entry> {
+fn entry(row: &QueryResult) -> Result<LedgerEntry> {
     let verb: String = row.try_get_by_index(2)?;
     let period: String = row.try_get_by_index(4)?;
-    Ok(Entry {
+    Ok(LedgerEntry {
         seq: EntrySeq(row.try_get_by_index(0)?),
         account: AccountId(row.try_get_by_index(1)?),
-        verb: named(Verb::named, &verb)?,
+        verb: named(EntryKind::named, &verb)?,
         amount: row.try_get_by_index(3)?,
         period: period.parse().map_err(StoreError::unreadable)?,
     })

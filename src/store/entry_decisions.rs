@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::offers::urn;
 use super::programmes::actor;
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::event::Seq;
@@ -20,7 +20,7 @@ const OF_SCHOOL: &str = "SELECT d.programme, d.urn, d.met, d.approval, d.decided
     FROM entry_decisions d LEFT JOIN approvals a ON a.id = d.approval WHERE d.urn = $1 ORDER BY d.programme";
 
 #[derive(Debug, FromQueryResult)]
-struct Row {
+struct EntryDecisionRow {
     programme: String,
     urn: i64,
     met: bool,
@@ -32,7 +32,7 @@ struct Row {
 }
 
 fn read(row: &QueryResult) -> Result<(Programme, EntryDecision)> {
-    let row = Row::from_query_result(row, "")?;
+    let row = EntryDecisionRow::from_query_result(row, "")?;
     let (Some(asked_by), Some(given_by)) = (&row.requested_by, &row.given_by) else {
         return Err(StoreError::unreadable(format!("approval {} was not given", row.approval)));
     };
@@ -71,7 +71,7 @@ pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, 
 ///
 /// # Errors
 /// [`StoreError::Away`].
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<Urn, EntryDecision>> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<Urn, EntryDecision>> {
     let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
     let decided = |row: &QueryResult| read(row).map(|(_, decision)| decision);
     each(&from.at(), OF_PROGRAMME, vec![programme.as_str().into()], school, decided).await
@@ -80,7 +80,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows
 /// Writes them as they are now.
 ///
 /// # Errors
-/// [`StoreError::Away`], [`StoreError::Row`].
+/// [`StoreError::Away`], [`StoreError::EntryDecisionRow`].
 pub async fn put(tx: &WriteTx, programme: &Programme, decided: &[&EntryDecision]) -> Result<()> {
     use entry_decision::Column as C;
     let rows = decided.iter().map(|it| entry_decision::ActiveModel {

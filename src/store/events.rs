@@ -5,19 +5,21 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::programmes::{actor, hash};
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Backend, Conn, Readable, Result, Store, StoreError};
 use crate::domain::Date;
 use crate::domain::event::{Event, EventBody, Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{among, ids, number_in, select_by_place, within};
 use crate::store::db::condition::Condition;
 use crate::store::db::entity::record::text;
-use crate::store::db::multi_query::Together;
+use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::page::Page;
-use crate::store::db::page_copy::{Cells, Form, Packed, Source, Span, bound, copied_rows, greatest, packed, told};
+use crate::store::db::page_copy::{
+    Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, packed, told,
+};
 use crate::store::db::pg_date;
 
 /// An event as it is stored: with the JSON of its body exactly as it was hashed, and its hash.
@@ -34,8 +36,8 @@ pub struct Recorded<B = EventBody> {
 }
 
 /// Asks when an event was recorded.
-pub(super) fn ask_recorded(together: &mut Together, programme: &Programme, seq: Seq) -> usize {
-    together.add(&[("recorded_at", Kind::Int)], [programme.as_str().into(), seq.0.into()], |first| {
+pub(super) fn ask_recorded(together: &mut MultiQuery, programme: &Programme, seq: Seq) -> usize {
+    together.add(&[("recorded_at", ColumnType::Int)], [programme.as_str().into(), seq.0.into()], |first| {
         format!("FROM events WHERE programme = ${first} AND seq = ${}", first.saturating_add(1))
     })
 }
@@ -53,31 +55,31 @@ pub struct Text {
 
 static EVENTS: Table = Table {
     name: "events",
-    same: &[("programme", Kind::Text), ("recorded_at", Kind::Int)],
+    same: &[("programme", ColumnType::Text), ("recorded_at", ColumnType::Int)],
     columns: &[
-        ("seq", Kind::Int),
-        ("kind", Kind::Text),
-        ("offer_id", Kind::OptionalUuid),
-        ("actor", Kind::Text),
-        ("request_id", Kind::Uuid),
-        ("effective_on", Kind::Date),
-        ("reason_code", Kind::OptionalText),
-        ("text_hash", Kind::OptionalBytes),
-        ("body", Kind::Text),
-        ("hash", Kind::Bytes),
+        ("seq", ColumnType::Int),
+        ("kind", ColumnType::Text),
+        ("offer_id", ColumnType::OptionalUuid),
+        ("actor", ColumnType::Text),
+        ("request_id", ColumnType::Uuid),
+        ("effective_on", ColumnType::Date),
+        ("reason_code", ColumnType::OptionalText),
+        ("text_hash", ColumnType::OptionalBytes),
+        ("body", ColumnType::Text),
+        ("hash", ColumnType::Bytes),
     ],
-    how: How::Insert,
+    how: RowWrite::Insert,
 };
 
 static TEXTS: Table = Table {
     name: "texts",
-    same: &[("programme", Kind::Text)],
-    columns: &[("seq", Kind::Int), ("salt", Kind::Bytes), ("text", Kind::Text)],
-    how: How::Insert,
+    same: &[("programme", ColumnType::Text)],
+    columns: &[("seq", ColumnType::Int), ("salt", ColumnType::Bytes), ("text", ColumnType::Text)],
+    how: RowWrite::Insert,
 };
 
 /// Adds events, all recorded at this moment, and their texts to what a group writes.
-pub(super) fn append(batch: &mut Batch, programme: &Programme, at: Micros, events: &[Recorded], texts: &[Text]) {
+pub(super) fn append(batch: &mut BatchWrite, programme: &Programme, at: Micros, events: &[Recorded], texts: &[Text]) {
     batch.rows(
         &EVENTS,
         [cell(programme.as_str()), cell(at.0)],
@@ -105,20 +107,20 @@ pub(super) fn append(batch: &mut Batch, programme: &Programme, at: Micros, event
 }
 
 /// Where events are read from.
-const SOURCE: Source = Source {
+const SOURCE: PageSource = PageSource {
     table: "events",
     columns: &[
-        ("seq", Kind::Int),
-        ("kind", Kind::Text),
-        ("offer_id", Kind::OptionalUuid),
-        ("actor", Kind::Text),
-        ("request_id", Kind::Uuid),
-        ("effective_on", Kind::Date),
-        ("recorded_at", Kind::Int),
-        ("reason_code", Kind::OptionalText),
-        ("text_hash", Kind::OptionalBytes),
-        ("body", Kind::Text),
-        ("hash", Kind::Bytes),
+        ("seq", ColumnType::Int),
+        ("kind", ColumnType::Text),
+        ("offer_id", ColumnType::OptionalUuid),
+        ("actor", ColumnType::Text),
+        ("request_id", ColumnType::Uuid),
+        ("effective_on", ColumnType::Date),
+        ("recorded_at", ColumnType::Int),
+        ("reason_code", ColumnType::OptionalText),
+        ("text_hash", ColumnType::OptionalBytes),
+        ("body", ColumnType::Text),
+        ("hash", ColumnType::Bytes),
     ],
 };
 
@@ -161,7 +163,7 @@ impl Events {
         match self.0.form {
             Form::Copied(bytes) => copied_rows(&bytes, copied),
             Form::Told(text) => {
-                told::<Columns>(&text)?.into_iter().map(|it| Recorded::try_from(it).map(Into::into)).collect()
+                told::<EventColumns>(&text)?.into_iter().map(|it| Recorded::try_from(it).map(Into::into)).collect()
             }
         }
     }
@@ -205,7 +207,7 @@ pub async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit
 
 /// What of an event a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum EventField {
     /// Its number.
     Seq,
     /// What happened, by name.
@@ -220,7 +222,7 @@ pub enum Field {
     Reason,
 }
 
-impl Field {
+impl EventField {
     const fn column(self) -> &'static str {
         match self {
             Self::Seq => "seq",
@@ -240,12 +242,12 @@ impl Field {
 pub async fn page_of_offer(
     from: &impl Readable,
     offer: OfferId,
-    condition: Option<&Condition<Field>>,
+    condition: Option<&Condition<EventField>>,
     page: Page<i64>,
 ) -> Result<Vec<Recorded>> {
     let mut values = vec![offer.0.into()];
     let mut conditions = vec!["offer_id = $1".to_owned()];
-    conditions.extend(condition.map(|it| it.written(&|field: Field| field.column(), &mut values)));
+    conditions.extend(condition.map(|it| it.written(&|field: EventField| field.column(), &mut values)));
     let sql = format!("SELECT {} FROM events {}", SOURCE.names(), page.written("seq", conditions, &mut values));
     select_by_place(&from.at(), &sql, values, whole).await
 }
@@ -283,7 +285,7 @@ pub async fn texts_of_book(
     from: &impl Readable,
     programme: &Programme,
     (first, last): (Seq, Seq),
-) -> Result<Rows<Seq, Text>> {
+) -> Result<VerifyRows<Seq, Text>> {
     let sql = "SELECT seq, salt, text FROM texts WHERE programme = $1 AND seq >= $2 AND seq <= $3";
     let values = vec![programme.as_str().into(), first.0.into(), last.0.into()];
     let seq = |row: &QueryResult| Ok(Seq(row.try_get_by_index(0)?));
@@ -322,7 +324,7 @@ fn stored(row: &QueryResult, backend: Backend) -> Result<StoredEvent> {
 
 fn recorded(row: &QueryResult) -> Result<Recorded> {
     let text_hash: Option<Vec<u8>> = row.try_get_by_index(8)?;
-    let columns = Columns {
+    let columns = EventColumns {
         seq: row.try_get_by_index(0)?,
         kind: row.try_get_by_index(1)?,
         offer: row.try_get_by_index(2)?,
@@ -340,7 +342,7 @@ fn recorded(row: &QueryResult) -> Result<Recorded> {
 
 /// An event's columns, in their order.
 #[derive(Debug, Deserialize)]
-struct Columns {
+struct EventColumns {
     seq: i64,
     kind: String,
     offer: Option<Uuid>,
@@ -363,14 +365,14 @@ fn spelt<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Date,
 }
 
 /// An event of PostgreSQL. Each cell is taken, whatever can be read of it, so that the next row is found.
-fn copied(cells: &mut Cells<'_>) -> Result<StoredEvent> {
+fn copied(cells: &mut PackedCells<'_>) -> Result<StoredEvent> {
     let seq = cells.int()?;
     let (kind, offer, actor, request) = (cells.text(), cells.optional_uuid(), cells.text(), cells.uuid());
     let (effective, recorded, reason_code) = (cells.date(), cells.int(), cells.optional_text());
     let (text_hash, body, hash) = (cells.optional_hash(), cells.text(), cells.hash().map(Hash));
     let chained = hash.as_ref().ok().copied();
     let read = || {
-        let columns = Columns {
+        let columns = EventColumns {
             seq,
             kind: kind?.to_owned(),
             offer: offer?,
@@ -388,9 +390,9 @@ fn copied(cells: &mut Cells<'_>) -> Result<StoredEvent> {
     Ok(StoredEvent { seq: Seq(seq), hash: chained, recorded: read().map_err(StoreError::said) })
 }
 
-impl TryFrom<Columns> for Recorded {
+impl TryFrom<EventColumns> for Recorded {
     type Error = StoreError;
-    fn try_from(it: Columns) -> Result<Self> {
+    fn try_from(it: EventColumns) -> Result<Self> {
         let event = Event {
             seq: Seq(it.seq),
             offer: it.offer.map(OfferId),

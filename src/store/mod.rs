@@ -42,7 +42,7 @@ use tokio::time::timeout;
 
 pub use db::commit_notices::CommitNoticeLayer;
 pub use db::error::StoreError;
-pub use db::transaction::{Failure, ReadTx, Turn, WriteTx};
+pub use db::transaction::{Failure, ReadTx, WritePermit, WriteTx};
 use db::write_health::{ConnectionRules, WriteHealth};
 
 /// Result of every function of this room.

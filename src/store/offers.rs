@@ -11,9 +11,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-pub use pages::{Field, Filter, Order, Place, Wanted, page};
+pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
 
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
@@ -23,10 +23,10 @@ use crate::domain::placement::RecipientKind;
 use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{ids, number_in, upsert_all, uuid_in, within};
 use crate::store::db::entity::record::{contact, offer, offer_school};
-use crate::store::db::multi_query::{At, Columns, Together};
+use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
 use crate::store::db::pg_date;
 
 /// These offers, as far as they exist, by id.
@@ -38,37 +38,37 @@ pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<Offe
 
 /// Asks for these offers without their schools and contacts: what a decision about money asks of an offer. One of them
 /// may be touched, never [put].
-pub(super) fn ask_bare(conn: &Conn<'_>, together: &mut Together, wanted: &[OfferId]) -> usize {
+pub(super) fn ask_bare(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[OfferId]) -> usize {
     let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
     together.add(BARE, [ids(conn, &wanted)], |place| format!("FROM offers WHERE {}", within(conn, "id", place)))
 }
 
-const BARE: Columns = &[
-    ("id", Kind::Uuid),
-    ("programme", Kind::Text),
-    ("recipient_kind", Kind::Text),
-    ("recipient", Kind::Int),
-    ("name", Kind::Text),
-    ("region", Kind::Text),
-    ("state", Kind::Text),
-    ("assignee", Kind::OptionalText),
-    ("outcome", Kind::OptionalText),
-    ("before_close", Kind::OptionalText),
-    ("accepted_by", Kind::OptionalText),
-    ("accepted_on", Kind::Date),
-    ("started_on", Kind::Date),
-    ("trust_uid", Kind::OptionalInt),
-    ("responsible", Kind::Text),
-    ("terms_sha256", Kind::Bytes),
-    ("version", Kind::Int),
-    ("made_at", Kind::Int),
+const BARE: QueryColumns = &[
+    ("id", ColumnType::Uuid),
+    ("programme", ColumnType::Text),
+    ("recipient_kind", ColumnType::Text),
+    ("recipient", ColumnType::Int),
+    ("name", ColumnType::Text),
+    ("region", ColumnType::Text),
+    ("state", ColumnType::Text),
+    ("assignee", ColumnType::OptionalText),
+    ("outcome", ColumnType::OptionalText),
+    ("before_close", ColumnType::OptionalText),
+    ("accepted_by", ColumnType::OptionalText),
+    ("accepted_on", ColumnType::Date),
+    ("started_on", ColumnType::Date),
+    ("trust_uid", ColumnType::OptionalInt),
+    ("responsible", ColumnType::Text),
+    ("terms_sha256", ColumnType::Bytes),
+    ("version", ColumnType::Int),
+    ("made_at", ColumnType::Int),
 ];
 
 /// One of them.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(super) fn read_bare(row: At<'_>) -> Result<Offer> {
+pub(super) fn read_bare(row: QueryRow<'_>) -> Result<Offer> {
     bare(offer::Model {
         id: row.get(0)?,
         programme: row.get(1)?,
@@ -121,7 +121,7 @@ pub async fn to_recipients(
 }
 
 /// Every offer of a programme with its schools and contacts, to be held against the record.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<OfferId, Offer>> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<OfferId, Offer>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
     let id = |row: &QueryResult| Ok(OfferId(row.try_get("", "id")?));
@@ -265,11 +265,15 @@ pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
     upsert_all::<contact::Entity, _>(tx, contacts, &[K::Programme, K::Seq], &[K::CorrectedBy]).await
 }
 
-static VERSIONS: Table =
-    Table { name: "offers", same: &[], columns: &[("id", Kind::Uuid), ("version", Kind::Int)], how: How::Update };
+static VERSIONS: Table = Table {
+    name: "offers",
+    same: &[],
+    columns: &[("id", ColumnType::Uuid), ("version", ColumnType::Int)],
+    how: RowWrite::Update,
+};
 
 /// Adds the new versions of offers that are otherwise as they were to what a group writes.
-pub(super) fn touch(batch: &mut Batch, offers: &[&Offer]) {
+pub(super) fn touch(batch: &mut BatchWrite, offers: &[&Offer]) {
     batch.rows(&VERSIONS, [], offers.iter().map(|it| [cell(it.id.0), cell(it.version.0)]));
 }
 

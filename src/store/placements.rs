@@ -5,7 +5,7 @@ use sea_orm::{
 };
 
 use super::offers::{uid, urn};
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, Uid, Urn};
@@ -34,7 +34,10 @@ pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, 
 }
 
 /// The same by school, to be held against the record.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<Urn, (Urn, HandPlacement, Seq)>> {
+pub async fn of_book(
+    from: &impl Readable,
+    programme: &Programme,
+) -> Result<VerifyRows<Urn, (Urn, HandPlacement, Seq)>> {
     let sql = "SELECT * FROM placements WHERE programme = $1";
     let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
     let placed = |row: &QueryResult| placed(&placement::Model::from_query_result(row, "")?);

@@ -2,7 +2,7 @@
 
 use sea_orm::{EntityTrait as _, FromQueryResult as _, QueryOrder as _, QueryResult, Set};
 
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Backend, Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::{Actor, Programme};
@@ -11,7 +11,7 @@ use crate::domain::person;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
 use crate::store::db::answer_check;
-use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::select_by_place;
 use crate::store::db::entity::record::{book, terms};
 use crate::store::db::schema::{self, APPLIED};
@@ -65,7 +65,7 @@ const CLOCK: &str = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT";
 
 /// What clocks are held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Times {
+pub struct ClockTimes {
     /// When the last event was recorded, of whatever programme; nothing before the first one.
     pub recorded: Option<Micros>,
     /// The database's clock; nothing on SQLite, which goes by the server's.
@@ -73,7 +73,7 @@ pub struct Times {
 }
 
 /// Reads what clocks are held against.
-pub async fn times(from: &impl Readable) -> Result<Times> {
+pub async fn times(from: &impl Readable) -> Result<ClockTimes> {
     let conn = from.at();
     let clock = if conn.backend == Backend::Postgres { CLOCK } else { "NULL" };
     let sql = format!(
@@ -82,7 +82,7 @@ pub async fn times(from: &impl Readable) -> Result<Times> {
     );
     let read = |row: &QueryResult| {
         let time = |column| Ok::<_, StoreError>(row.try_get_by_index::<Option<i64>>(column)?.map(Micros));
-        Ok(Times { recorded: time(0)?, database: time(1)? })
+        Ok(ClockTimes { recorded: time(0)?, database: time(1)? })
     };
     let found = select_by_place(&conn, &sql, Vec::new(), read).await?.pop();
     found.ok_or_else(answer_check::out_of_step)
@@ -95,7 +95,7 @@ pub async fn all_terms(from: &impl Readable) -> Result<Vec<LoadedTerms>> {
 }
 
 /// The same by the programme's name as it is stored, to be held against the record.
-pub async fn terms_of_books(from: &impl Readable) -> Result<Rows<String, LoadedTerms>> {
+pub async fn terms_of_books(from: &impl Readable) -> Result<VerifyRows<String, LoadedTerms>> {
     let name = |row: &QueryResult| Ok(row.try_get::<String>("", "programme")?);
     let read = |row: &QueryResult| loaded(terms::Model::from_query_result(row, "")?);
     each(&from.at(), "SELECT * FROM terms", vec![], name, read).await
@@ -203,17 +203,17 @@ static BOOKS: Table = Table {
     name: "books",
     same: &[],
     columns: &[
-        ("programme", Kind::Text),
-        ("next_seq", Kind::Int),
-        ("next_entry", Kind::Int),
-        ("head", Kind::Bytes),
-        ("rules", Kind::Int),
+        ("programme", ColumnType::Text),
+        ("next_seq", ColumnType::Int),
+        ("next_entry", ColumnType::Int),
+        ("head", ColumnType::Bytes),
+        ("rules", ColumnType::Int),
     ],
-    how: How::Update,
+    how: RowWrite::Update,
 };
 
 /// Adds a locked book's head, moved on, to what a group writes.
-pub(super) fn advance(batch: &mut Batch, programme: &Programme, head: &Head) {
+pub(super) fn advance(batch: &mut BatchWrite, programme: &Programme, head: &Head) {
     let (next, entry, hash) = (cell(head.next.0), cell(head.next_entry.0), cell(head.hash.0.to_vec()));
     let row = [cell(programme.as_str()), next, entry, hash, cell(head.rules.0)];
     batch.rows(&BOOKS, [], std::iter::once(row));

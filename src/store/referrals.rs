@@ -8,17 +8,17 @@ use uuid::Uuid;
 
 use super::programmes::{actor, has_key, hash, keyed, since_rules};
 use super::register::search::holds;
-use super::verify_rows::{Rows, each};
+use super::verify_rows::{VerifyRows, each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, ReferralId};
 use crate::domain::person::key;
-use crate::domain::referral::{Decision, Origin, Referral, State, Subject};
+use crate::domain::referral::{Referral, ReferralDecision, ReferralOrigin, ReferralSubject, State};
 use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::terms::RuleId;
 use crate::store::db::bulk_sql::{upsert_all, uuid_in};
-use crate::store::db::condition::{Condition, How, Operand, compare};
+use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::record::referral;
 use crate::store::db::page::Page;
 use crate::store::db::pg_date;
@@ -28,13 +28,13 @@ pub async fn find(
     from: &impl Readable,
     programme: &Programme,
     ids: &[ReferralId],
-    subjects: &[Subject],
+    subjects: &[ReferralSubject],
 ) -> Result<Vec<Referral>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let open = Cond::all()
         .add(referral::Column::State.eq(State::Open.name()))
-        .add(referral::Column::Subject.is_in(subjects.iter().map(Subject::to_string)));
+        .add(referral::Column::Subject.is_in(subjects.iter().map(ReferralSubject::to_string)));
     let wanted = Cond::any().add(uuid_in(&conn, referral::Column::Id, &ids)).add(open);
     let of_book = referral::Entity::find().filter(referral::Column::Programme.eq(programme.as_str()));
     of_book.filter(wanted).all(&conn.db).await?.into_iter().map(stored).collect()
@@ -46,7 +46,7 @@ pub async fn get(from: &impl Readable, id: ReferralId) -> Result<Option<Referral
 }
 
 /// Every referral of a programme's book, to be held against the record.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Rows<ReferralId, Referral>> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ReferralId, Referral>> {
     let id = |row: &QueryResult| Ok(ReferralId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
         pg_date::of(row, "raised_on")?;
@@ -82,20 +82,20 @@ pub async fn approved(from: &impl Readable, programme: &Programme) -> Result<Vec
 
 /// Which referrals a page shows. All conditions given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct ReferralFilter {
     /// In this state.
     pub state: Option<State>,
     /// In this region.
     pub region: Option<Region>,
     /// What the caller put together.
-    pub condition: Option<Condition<Field>>,
+    pub condition: Option<Condition<ReferralField>>,
     /// Open referrals that count as confirmed: the files have made their schools eligible.
     pub confirmed: Vec<ReferralId>,
 }
 
 /// What of a referral a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum ReferralField {
     /// Who is referred, as text.
     Subject,
     /// A school it speaks of, by URN.
@@ -122,22 +122,22 @@ pub enum Field {
     Exceptional,
 }
 
-fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
+fn compared(field: ReferralField, how: Comparison, operand: &Operand) -> SimpleExpr {
     use referral::Column as C;
     let column = match field {
-        Field::Subject => C::Subject,
-        Field::School => return among(C::Urns, how, operand),
-        Field::Region => C::Region,
-        Field::Origin => C::Origin,
-        Field::Ground => C::Ground,
+        ReferralField::Subject => C::Subject,
+        ReferralField::School => return among(C::Urns, how, operand),
+        ReferralField::Region => C::Region,
+        ReferralField::Origin => C::Origin,
+        ReferralField::Ground => C::Ground,
         // Asked with the referrals that count as confirmed; see [`state_is`].
-        Field::State => C::State,
-        Field::RaisedBy => C::RaisedBy,
-        Field::Raised => C::RaisedOn,
-        Field::DecidedBy => C::DecidedBy,
-        Field::Decided => C::DecidedOn,
-        Field::Offer => C::OfferId,
-        Field::Exceptional => return among(C::Exceptional, how, operand),
+        ReferralField::State => C::State,
+        ReferralField::RaisedBy => C::RaisedBy,
+        ReferralField::Raised => C::RaisedOn,
+        ReferralField::DecidedBy => C::DecidedBy,
+        ReferralField::Decided => C::DecidedOn,
+        ReferralField::Offer => C::OfferId,
+        ReferralField::Exceptional => return among(C::Exceptional, how, operand),
     };
     compare(column, how, operand)
 }
@@ -155,7 +155,7 @@ fn state_is(conn: &Conn<'_>, state: &str, confirmed: &[Uuid]) -> SimpleExpr {
 }
 
 /// Whether a list of numbers, kept as JSON, has this one.
-fn among(column: referral::Column, how: How, operand: &Operand) -> SimpleExpr {
+fn among(column: referral::Column, how: Comparison, operand: &Operand) -> SimpleExpr {
     let number = if let Operand::Number(number) = operand { *number } else { 0 };
     let (first, last) = (format!("[{number}"), format!("{number}]"));
     let only = holds(column, &format!("[{number}]"));
@@ -163,7 +163,7 @@ fn among(column: referral::Column, how: How, operand: &Operand) -> SimpleExpr {
         .or(holds(column, &format!("{first},")))
         .or(holds(column, &format!(",{number},")))
         .or(holds(column, &format!(",{last}")));
-    if how == How::HasNot { has.not() } else { has }
+    if how == Comparison::HasNot { has.not() } else { has }
 }
 
 /// What lies within a reach: by region only, a referral is assigned to nobody.
@@ -178,7 +178,7 @@ fn within(reach: &Reach) -> Cond {
 pub async fn page(
     from: &impl Readable,
     programme: &Programme,
-    (reach, filter): (&Reach, &Filter),
+    (reach, filter): (&Reach, &ReferralFilter),
     page: Page,
 ) -> Result<Vec<Referral>> {
     use referral::Column as C;
@@ -193,9 +193,9 @@ pub async fn page(
     }
     if let Some(condition) = &filter.condition {
         find = find.filter(condition.cond(&|field, how, operand: &Operand| match (field, operand) {
-            (Field::State, Operand::Text(state)) => {
+            (ReferralField::State, Operand::Text(state)) => {
                 let is = state_is(&conn, state, &confirmed);
-                if how == How::NotEqual { is.not() } else { is }
+                if how == Comparison::NotEqual { is.not() } else { is }
             }
             _ => compared(field, how, operand),
         }));
@@ -261,7 +261,7 @@ fn stored(row: referral::Model) -> Result<Referral> {
     keyed(row.decided_by.as_deref(), row.decided_key.as_deref())?;
     let subject = row.decided_subject.as_deref().map(hash).transpose()?;
     let decision = match (row.decided_seq, row.decided_on, row.decided_by) {
-        (Some(seq), Some(on), Some(by)) => Some(Decision { seq: Seq(seq), on, by: actor(&by)?, subject }),
+        (Some(seq), Some(on), Some(by)) => Some(ReferralDecision { seq: Seq(seq), on, by: actor(&by)?, subject }),
         (None, None, None) => None,
         _ => return Err(StoreError::unreadable("half a decision")),
     };
@@ -269,11 +269,14 @@ fn stored(row: referral::Model) -> Result<Referral> {
     Ok(Referral {
         id: ReferralId(row.id),
         programme: row.programme.parse().map_err(StoreError::unreadable)?,
-        subject: Subject::from_str(&row.subject).map_err(StoreError::unreadable)?,
+        subject: ReferralSubject::from_str(&row.subject).map_err(StoreError::unreadable)?,
         urns: serde_json::from_str(&row.urns).map_err(StoreError::unreadable)?,
         name: row.name,
         region: row.region.parse().map_err(StoreError::unreadable)?,
-        origin: Origin::ALL.into_iter().find(|it| it.name() == row.origin).ok_or_else(|| no("origin", &row.origin))?,
+        origin: ReferralOrigin::ALL
+            .into_iter()
+            .find(|it| it.name() == row.origin)
+            .ok_or_else(|| no("origin", &row.origin))?,
         rule: RuleId::new(&row.rule),
         ground: row.ground,
         state,

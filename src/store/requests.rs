@@ -8,10 +8,10 @@ use super::{Backend, Conn, Readable, Result, WriteTx};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::select_by_place;
 use crate::store::db::entity::record::request;
-use crate::store::db::multi_query::{At, Columns, Together};
+use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
 
 /// A stored success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,20 +46,20 @@ pub(super) const OF_REGISTER: &str = "'RegisterService/ImportRegister', 'Eligibi
 
 static REQUESTS: Table = Table {
     name: "requests",
-    same: &[("recorded_at", Kind::Int)],
+    same: &[("recorded_at", ColumnType::Int)],
     columns: &[
-        ("actor", Kind::Text),
-        ("request_id", Kind::Uuid),
-        ("rpc", Kind::Text),
-        ("fingerprint", Kind::Bytes),
-        ("answer", Kind::Bytes),
-        ("approval", Kind::OptionalUuid),
+        ("actor", ColumnType::Text),
+        ("request_id", ColumnType::Uuid),
+        ("rpc", ColumnType::Text),
+        ("fingerprint", ColumnType::Bytes),
+        ("answer", ColumnType::Bytes),
+        ("approval", ColumnType::OptionalUuid),
     ],
-    how: How::Insert,
+    how: RowWrite::Insert,
 };
 
 /// Asks for the stored successes among these requests.
-pub(super) fn ask(conn: &Conn<'_>, together: &mut Together, wanted: &[(&Actor, RequestId)]) -> usize {
+pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[(&Actor, RequestId)]) -> usize {
     match conn.backend {
         Backend::Postgres => {
             let actors: Vec<String> = wanted.iter().map(|(actor, _)| actor.to_string()).collect();
@@ -91,7 +91,7 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut Together, wanted: &[(&Actor, R
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`].
-pub(super) fn read(row: At<'_>) -> Result<Stored> {
+pub(super) fn read(row: QueryRow<'_>) -> Result<Stored> {
     Ok(Stored {
         actor: actor(&row.get::<String>(0)?)?,
         request: RequestId(row.get(1)?),
@@ -102,17 +102,17 @@ pub(super) fn read(row: At<'_>) -> Result<Stored> {
     })
 }
 
-const COLUMNS: Columns = &[
-    ("actor", Kind::Text),
-    ("request_id", Kind::Uuid),
-    ("rpc", Kind::Text),
-    ("fingerprint", Kind::Bytes),
-    ("answer", Kind::Bytes),
-    ("approval", Kind::OptionalUuid),
+const COLUMNS: QueryColumns = &[
+    ("actor", ColumnType::Text),
+    ("request_id", ColumnType::Uuid),
+    ("rpc", ColumnType::Text),
+    ("fingerprint", ColumnType::Bytes),
+    ("answer", ColumnType::Bytes),
+    ("approval", ColumnType::OptionalUuid),
 ];
 
 /// Adds new successes to what a group writes.
-pub(super) fn append(batch: &mut Batch, new: &[Stored], at: Micros) {
+pub(super) fn append(batch: &mut BatchWrite, new: &[Stored], at: Micros) {
     batch.rows(
         &REQUESTS,
         [cell(at.0)],
@@ -135,7 +135,7 @@ pub(super) fn append(batch: &mut Batch, new: &[Stored], at: Micros) {
 /// [`super::StoreError::Taken`] when one of them has come to be there since it was looked for: a request id is the
 /// caller's, not the book's, and another book or an import kept it at this moment. Trying again finds it.
 pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
-    let mut batch = Batch::default();
+    let mut batch = BatchWrite::default();
     append(&mut batch, new, at);
     batch.write(tx).await
 }

@@ -11,16 +11,16 @@ use crate::store::db::bulk_sql::select_by_place;
 
 /// Rows by their key. What is wrong with one is said as a sentence goes on: `it cannot be read: ...`.
 #[derive(Debug)]
-pub struct Rows<K, T> {
+pub struct VerifyRows<K, T> {
     /// What each row says, or what is wrong with it.
     pub rows: BTreeMap<K, std::result::Result<T, String>>,
     /// Why the keys of others cannot be read.
     pub keyless: Vec<String>,
 }
 
-impl<K: Ord, T> Rows<K, T> {
+impl<K: Ord, T> VerifyRows<K, T> {
     /// Puts rows of another table into those they belong to. What is wrong with one is wrong with what it belongs to.
-    pub(super) fn take<N: Display, P>(&mut self, what: &str, parts: Rows<(K, N), P>, put: impl Fn(&mut T, P)) {
+    pub(super) fn take<N: Display, P>(&mut self, what: &str, parts: VerifyRows<(K, N), P>, put: impl Fn(&mut T, P)) {
         for ((key, number), part) in parts.rows {
             let alone = || Err(format!("it is not there, but its {what} {number} is"));
             let row = self.rows.entry(key).or_insert_with(alone);
@@ -42,8 +42,8 @@ pub(super) async fn each<K: Ord, T>(
     values: Vec<Value>,
     key: impl Fn(&QueryResult) -> Result<K>,
     read: impl Fn(&QueryResult) -> Result<T>,
-) -> Result<Rows<K, T>> {
-    let mut all = Rows { rows: BTreeMap::new(), keyless: Vec::new() };
+) -> Result<VerifyRows<K, T>> {
+    let mut all = VerifyRows { rows: BTreeMap::new(), keyless: Vec::new() };
     for (key, row) in select_by_place(conn, sql, values, |row| Ok((key(row), read(row)))).await? {
         match key {
             Ok(key) => {

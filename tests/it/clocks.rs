@@ -17,7 +17,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_types::StatusExt as _;
 use tsio::app::App;
 use tsio::app::clock::Clock;
-use tsio::config::{Config, Given};
+use tsio::config::{Config, ConfigOverrides};
 use tsio::grpc::serve;
 use tsio::proto::LoadTermsRequest;
 use tsio::proto::terms_service_client::TermsServiceClient;
@@ -60,7 +60,7 @@ impl InProcess {
                 app.install_shipped_terms().await.unwrap();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 listening.send(listener.local_addr().unwrap()).unwrap();
-                let given = Given { development: true, ..Given::default() };
+                let given = ConfigOverrides { development: true, ..ConfigOverrides::default() };
                 let setup = Config::load(None, given).unwrap().setup;
                 let stop = async { drop(stopped.await) };
                 serve(app, listener, setup, || Ok(()), stop).await.unwrap();

@@ -61,7 +61,7 @@ const BANS: [Ban; 11] = [
         words: &["stdout", "stderr"],
         within: &["src/"],
         except: &["src/cli/output.rs", "src/telemetry.rs"],
-        why: "a text that is printed is escaped first: only cli/out.rs and telemetry.rs write to a terminal",
+        why: "a text that is printed is escaped first: only cli/output.rs and telemetry.rs write to a terminal",
     },
     Ban {
         words: &["csv::Writer", "csv::WriterBuilder"],

@@ -6,7 +6,7 @@ use super::standing::{self, Standings};
 use crate::app::register::facts;
 use crate::app::{App, Result};
 use crate::domain::Date;
-use crate::domain::eligibility::{Assessment, Finding, Outcome, SchoolAssessment, explain};
+use crate::domain::eligibility::{Assessment, Finding, RuleOutcome, SchoolAssessment, explain};
 use crate::domain::ids::{Actor, Programme, Urn};
 use crate::domain::programme::decide::entry_position::{EntryDecision, EntryPosition, EntrySchool};
 use crate::domain::region::Region;
@@ -96,9 +96,9 @@ fn said_of(terms: &Terms, assessment: &Assessment, urn: Urn, asks: impl Fn(&Test
     let answers = answers.iter().zip(terms.rules()).filter(|(_, rule)| asks(&rule.test));
     let said = answers.map(|(answer, _)| {
         let is = match answer.outcome {
-            Outcome::Met => "met",
-            Outcome::NotMet | Outcome::Elsewhere => "not met",
-            Outcome::Unknown => "unknown",
+            RuleOutcome::Met => "met",
+            RuleOutcome::NotMet | RuleOutcome::Elsewhere => "not met",
+            RuleOutcome::Unknown => "unknown",
         };
         format!("{} is {is}, {}", answer.rule, answer.reason)
     });

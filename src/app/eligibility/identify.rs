@@ -16,11 +16,11 @@ use crate::domain::placement::Placement;
 use crate::domain::programme::decide::identify::{
     Candidate, CandidateSchool, Candidates, ClosedSchool, NotEligible, Unplaced,
 };
-use crate::domain::programme::decide::referrals::Seat;
+use crate::domain::programme::decide::referrals::OfferPlacement;
 use crate::domain::programme::{RegisterAnswer, ResponsibleAnswer, TrustAnswer};
 use crate::domain::referral::Referral;
 use crate::domain::register_record::RegisterSeq;
-use crate::domain::school::{Ending, TrustKind};
+use crate::domain::school::{SchoolEnding, TrustKind};
 use crate::domain::terms::Terms;
 use crate::store::{Readable, StoreError, offers, programmes, register};
 
@@ -109,7 +109,7 @@ pub(crate) async fn seats(
     terms: &Terms,
     urns: &BTreeSet<Urn>,
     day: Date,
-) -> Result<(HashMap<Urn, Seat>, HashMap<Urn, Ending>)> {
+) -> Result<(HashMap<Urn, OfferPlacement>, HashMap<Urn, SchoolEnding>)> {
     let standings = Standings::load(from, terms, day).await?;
     let urns: Vec<Urn> = urns.iter().copied().collect();
     let schools = facts::schools(from, Some(terms.programme()), &urns, day).await?;
@@ -117,10 +117,10 @@ pub(crate) async fn seats(
     let seat = |school: &School| {
         let region = school.region();
         match standings.assessment.school(school.urn).and_then(|it| it.superseded_by) {
-            Some(by) => Seat::Superseded { by, region },
+            Some(by) => OfferPlacement::Superseded { by, region },
             None => match usher.candidate(school) {
-                Ok(candidate) => Seat::With(Box::new(candidate)),
-                Err(reason) => Seat::Nowhere { region, reason },
+                Ok(candidate) => OfferPlacement::With(Box::new(candidate)),
+                Err(reason) => OfferPlacement::Nowhere { region, reason },
             },
         }
     };

@@ -15,7 +15,7 @@ use super::register::{self, School, Trust};
 use super::terms::Loaded;
 use super::{App, AppError, Condition, Result, Violation, authorise};
 use crate::domain::Date;
-use crate::domain::eligibility::{Evidence, Outcome, Summary, changes, summarise, up_to};
+use crate::domain::eligibility::{Evidence, RuleOutcome, Summary, changes, summarise, up_to};
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::RuleId;
@@ -33,8 +33,8 @@ use standing::Standings;
 pub struct RuleAnswer {
     /// The rule.
     pub rule: RuleId,
-    /// What it comes to; never [`Outcome::Elsewhere`] but for a rule that a person decides on a referral.
-    pub outcome: Outcome,
+    /// What it comes to; never [`RuleOutcome::Elsewhere`] but for a rule that a person decides on a referral.
+    pub outcome: RuleOutcome,
     /// Why, one sentence.
     pub reason: String,
     /// The row it rests on.
@@ -88,7 +88,7 @@ pub enum ChangeKind {
 
 /// One school's change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct ChangedEligibility {
     /// The school.
     pub urn: Urn,
     /// Its name; empty when no landed file names it any more.
@@ -103,7 +103,7 @@ pub struct Change {
 
 /// What of a school's answer a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum EligibilityField {
     /// Whether a word is true of it: `eligible`, `unknown`, `unplaced`, `closed`, `decided`, or a rule's id.
     Word,
     /// Its URN.
@@ -124,7 +124,7 @@ pub enum Field {
 
 /// In which order a list comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum EligibilityOrder {
     /// By URN.
     Urn,
     /// By URN, the highest first.
@@ -137,7 +137,7 @@ pub enum Order {
 
 /// Where a page begins: after this school, which had this name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct EligibilityPageStart {
     /// The school.
     pub urn: Urn,
     /// Its name.
@@ -146,13 +146,13 @@ pub struct Place {
 
 /// What is asked of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct EligibilityQuery {
     /// Which schools; those that are eligible when not said.
-    pub condition: Option<Condition<Field>>,
+    pub condition: Option<Condition<EligibilityField>>,
     /// In which order.
-    pub order: Order,
+    pub order: EligibilityOrder,
     /// From where on; from the first when not said.
-    pub after: Option<Place>,
+    pub after: Option<EligibilityPageStart>,
     /// How many at most.
     pub limit: usize,
 }
@@ -198,7 +198,7 @@ impl App {
         &self,
         caller: &Caller,
         programme: &Programme,
-        wanted: &Wanted,
+        wanted: &EligibilityQuery,
     ) -> Result<Vec<SchoolEligibility>> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
@@ -247,7 +247,7 @@ impl App {
         programme: &Programme,
         from: Date,
         to: Date,
-    ) -> Result<Vec<Change>> {
+    ) -> Result<Vec<ChangedEligibility>> {
         authorise(caller, Action::Read)?;
         if from > to {
             return Err(AppError::Invalid(vec![Violation::new("to_date", format!("lies before {from}"))]));

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use super::entry::{self, DecidedEntry};
 use super::standing::Standings;
-use super::{Change, ChangeKind, RuleAnswer, SchoolEligibility};
+use super::{ChangeKind, ChangedEligibility, RuleAnswer, SchoolEligibility};
 use crate::app::Result;
 use crate::app::register::{School, facts};
 use crate::domain::Date;
-use crate::domain::eligibility::trusts::{TrustAssessment, Verdict};
-use crate::domain::eligibility::{Changes, Finding, Outcome, SchoolAssessment, explain};
+use crate::domain::eligibility::trusts::{TrustAssessment, TrustVerdict};
+use crate::domain::eligibility::{Changes, Finding, RuleOutcome, SchoolAssessment, explain};
 use crate::domain::ids::Urn;
 use crate::domain::programme::decide::entry_position::EntryDecision;
 use crate::domain::role::Reach;
@@ -108,13 +108,14 @@ fn rules(
             (Test::TrustImprovement(_), Some(trust)) => {
                 let listed = trust.listed.contains(&urn);
                 let said = trust_rule(trust);
-                let outcome = if said.outcome == Outcome::Met && !listed { Outcome::NotMet } else { said.outcome };
+                let outcome =
+                    if said.outcome == RuleOutcome::Met && !listed { RuleOutcome::NotMet } else { said.outcome };
                 let reason = format!("its trust {}: {}", trust.uid, said.reason);
                 RuleAnswer { outcome, reason, ..said }
             }
             (Test::TrustImprovement(_), None) => RuleAnswer {
                 rule: answer.rule.clone(),
-                outcome: Outcome::NotMet,
+                outcome: RuleOutcome::NotMet,
                 reason: "in no open multi-academy trust".to_owned(),
                 evidence: None,
                 decided: None,
@@ -141,37 +142,37 @@ fn by_person(standings: &Standings, reach: &Reach, rule: &Rule, urn: Urn) -> Opt
     let granted = standings.granted.get(&standings.assessment.heir(urn)).filter(|it| it.rule == rule.id);
     let (outcome, reason) = match granted.and_then(|it| Some((it, it.decision.as_ref()?))) {
         Some((it, _)) if !reach.covers_region(it.region) => {
-            (Outcome::Met, "approved by a person, on a referral".to_owned())
+            (RuleOutcome::Met, "approved by a person, on a referral".to_owned())
         }
         Some((it, decision)) => {
             let ground = &it.ground;
-            (Outcome::Met, format!("approved on {} on the ground {ground}: referral {}", decision.on, it.id))
+            (RuleOutcome::Met, format!("approved on {} on the ground {ground}: referral {}", decision.on, it.id))
         }
-        None => (Outcome::Elsewhere, "decided by a person, on a referral".to_owned()),
+        None => (RuleOutcome::Elsewhere, "decided by a person, on a referral".to_owned()),
     };
     Some(RuleAnswer { rule: rule.id.clone(), outcome, reason, evidence: None, decided: None })
 }
 
 fn unseen(rule: &crate::domain::terms::RuleId) -> RuleAnswer {
     let reason = "no monthly file shows this URN".to_owned();
-    RuleAnswer { rule: rule.clone(), outcome: Outcome::Unknown, reason, evidence: None, decided: None }
+    RuleAnswer { rule: rule.clone(), outcome: RuleOutcome::Unknown, reason, evidence: None, decided: None }
 }
 
 /// The trust-level rule's answer for a trust.
 pub(super) fn trust_rule(trust: &TrustAssessment) -> RuleAnswer {
     let outcome = match trust.verdict {
-        Verdict::Met { .. } => Outcome::Met,
-        Verdict::Unknown => Outcome::Unknown,
-        Verdict::TooFew | Verdict::NotMet => Outcome::NotMet,
+        TrustVerdict::Met { .. } => RuleOutcome::Met,
+        TrustVerdict::Unknown => RuleOutcome::Unknown,
+        TrustVerdict::TooFew | TrustVerdict::NotMet => RuleOutcome::NotMet,
     };
     RuleAnswer { rule: trust.rule.clone(), outcome, reason: trust.reason(), evidence: None, decided: None }
 }
 
 /// Changes by URN, with names.
-pub(super) async fn changes(from: &impl Readable, found: Changes) -> Result<Vec<Change>> {
+pub(super) async fn changes(from: &impl Readable, found: Changes) -> Result<Vec<ChangedEligibility>> {
     let mut list = Vec::new();
     let mut add = |urn, kind, rules, superseded_by| {
-        list.push(Change { urn, name: String::new(), kind, rules, superseded_by });
+        list.push(ChangedEligibility { urn, name: String::new(), kind, rules, superseded_by });
     };
     found.eligible.into_iter().for_each(|it| add(it.urn, ChangeKind::BecameEligible, it.rules, None));
     found.further.into_iter().for_each(|it| add(it.urn, ChangeKind::RuleAdded, it.rules, None));

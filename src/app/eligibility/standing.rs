@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::entry::{self, Decisions};
-use super::{CLOSED, DECIDED, ELIGIBLE, Entitlements, Field, Order, UNKNOWN, UNPLACED, Wanted};
+use super::{
+    CLOSED, DECIDED, ELIGIBLE, EligibilityField, EligibilityOrder, EligibilityQuery, Entitlements, UNKNOWN, UNPLACED,
+};
 use crate::app::register::{School, facts};
-use crate::app::{Condition, How, Operand, Result};
+use crate::app::{Comparison, Condition, Operand, Result};
 use crate::domain::Date;
 use crate::domain::eligibility::trusts::{Membership, TrustAssessment, assess_trusts};
 use crate::domain::eligibility::{
@@ -20,8 +22,8 @@ use crate::domain::judgement::{Grade, MonthRow};
 use crate::domain::placement::{Placement, UnplacedReason};
 use crate::domain::referral::Referral;
 use crate::domain::terms::{RuleId, Terms, Test};
-use crate::store::imports::{Import, Kind};
-use crate::store::register::{Kin, Of};
+use crate::store::imports::{FileKind, Import};
+use crate::store::register::{Kin, MembershipQuery};
 use crate::store::{self, Readable, ofsted};
 
 /// A school follows another, and that one another: so many times at most.
@@ -90,11 +92,11 @@ impl Standings {
     }
 
     /// A page of the schools that are entitled, unknown or decided, in its order.
-    pub(super) fn page(&self, terms: &Terms, wanted: &Wanted) -> Vec<Urn> {
+    pub(super) fn page(&self, terms: &Terms, wanted: &EligibilityQuery) -> Vec<Urn> {
         // Of the eligible, unless it is said which are meant.
-        let eligible = Condition::Is(Field::Word, How::Equal, Operand::Text(ELIGIBLE.to_owned()));
+        let eligible = Condition::Is(EligibilityField::Word, Comparison::Equal, Operand::Text(ELIGIBLE.to_owned()));
         let says_which = |field, operand: &Operand| {
-            field == Field::Word
+            field == EligibilityField::Word
                 && matches!(operand, Operand::Text(word) if [ELIGIBLE, UNKNOWN, DECIDED].contains(&word.as_str()))
         };
         let condition = match wanted.condition.clone() {
@@ -102,7 +104,7 @@ impl Standings {
             Some(condition) if condition.asks(&says_which) => condition,
             Some(condition) => Condition::All(vec![eligible, condition]),
         };
-        let by_name = matches!(wanted.order, Order::Name | Order::NameLast);
+        let by_name = matches!(wanted.order, EligibilityOrder::Name | EligibilityOrder::NameLast);
         let key = |name: &str, urn: Urn| (if by_name { name.to_owned() } else { String::new() }, urn);
         let entitled = self.entitled.keys().copied();
         let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it)).map(|it| it.urn);
@@ -116,7 +118,7 @@ impl Standings {
             .collect();
         found.sort_unstable();
         let after = wanted.after.as_ref().map(|it| key(&it.name, it.urn));
-        let page = if matches!(wanted.order, Order::UrnLast | Order::NameLast) {
+        let page = if matches!(wanted.order, EligibilityOrder::UrnLast | EligibilityOrder::NameLast) {
             let rest = found.into_iter().rev().filter(|it| after.as_ref().is_none_or(|after| it < after));
             rest.take(wanted.limit).collect::<Vec<_>>()
         } else {
@@ -127,21 +129,21 @@ impl Standings {
     }
 
     /// Whether a school that is entitled, unknown or decided meets a comparison.
-    fn stands(&self, school: &School, field: Field, how: How, operand: &Operand) -> bool {
+    fn stands(&self, school: &School, field: EligibilityField, how: Comparison, operand: &Operand) -> bool {
         let number = |it: u32| Operand::Number(it.into());
         let text = |it: &str| Operand::Text(it.to_owned());
         let value = match field {
-            Field::Word => {
+            EligibilityField::Word => {
                 let is = matches!(operand, Operand::Text(word) if self.is(school, word));
-                return is == (how == How::Equal);
+                return is == (how == Comparison::Equal);
             }
-            Field::Urn => Some(number(school.urn.get())),
-            Field::Name => Some(text(&school.name)),
-            Field::Region => school.region().map(|it| text(it.name())),
-            Field::LocalAuthority => school.la.map(|it| number(it.get().into())),
-            Field::Phase => Some(text(&school.phase)),
-            Field::Placement => school.placement.kind().map(|it| text(it.as_str())),
-            Field::Trust => school.placement.trust().map(|it| number(it.get())),
+            EligibilityField::Urn => Some(number(school.urn.get())),
+            EligibilityField::Name => Some(text(&school.name)),
+            EligibilityField::Region => school.region().map(|it| text(it.name())),
+            EligibilityField::LocalAuthority => school.la.map(|it| number(it.get().into())),
+            EligibilityField::Phase => Some(text(&school.phase)),
+            EligibilityField::Placement => school.placement.kind().map(|it| text(it.as_str())),
+            EligibilityField::Trust => school.placement.trust().map(|it| number(it.get())),
         };
         value.unwrap_or(Operand::Nothing).stands(how, operand)
     }
@@ -186,7 +188,7 @@ async fn assessed(
     }
     // The trust-level rule compares a school's grades over the years: no row can be left out.
     let rows = every_row(from, None).await?;
-    let members = store::register::members(from, Of::Mats).await?;
+    let members = store::register::members(from, MembershipQuery::Mats).await?;
     let open = facts::open(from, members.iter().map(|it| it.uid)).await?;
     let members = members.into_iter().filter(|it| open.contains(&it.uid));
     let members: Vec<Membership> =
@@ -244,7 +246,7 @@ async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Ur
 /// Every monthly row that counts, of files as at a day or before.
 pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<Vec<MonthRow>> {
     let mut rows = Vec::new();
-    for import in store::imports::landed(from, Kind::Ofsted).await? {
+    for import in store::imports::landed(from, FileKind::Ofsted).await? {
         if to.is_none_or(|day| import.as_at <= day) {
             rows.extend(ofsted::all(from, &import).await?);
         }
@@ -254,7 +256,7 @@ pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<
 
 /// The monthly rows that can change an answer of the school-level rules.
 pub(super) async fn telling_rows(from: &impl Readable, terms: &Terms) -> Result<Vec<MonthRow>> {
-    let landed = store::imports::landed(from, Kind::Ofsted).await?;
+    let landed = store::imports::landed(from, FileKind::Ofsted).await?;
     let since = |it: &Import| it.as_at > terms.entry();
     let mut wanted: Vec<Grade> = Vec::new();
     for rule in terms.rules() {

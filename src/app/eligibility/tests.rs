@@ -2,8 +2,8 @@
 
 use super::standing::{every_row, telling_rows};
 use super::*;
-use crate::app::testing::{AUGUST, House, LAST, MARCH, MONTHS, admin, date, programme, replacing, sample, urn};
-use crate::app::{How, Operand};
+use crate::app::testing::{AUGUST, LAST, MARCH, MONTHS, TestApp, admin, date, programme, replacing, sample, urn};
+use crate::app::{Comparison, Operand};
 use crate::domain::eligibility::assess;
 use crate::domain::ids::Uid;
 use crate::domain::offer::{Recipient, ResponsibleBody};
@@ -15,7 +15,7 @@ use crate::store::imports;
 /// schools, eligible, E1, E2, both, MAT schools, MAT trusts, standalone, maintained, SAT, single-school MAT, unplaced, unknown
 type Line = [usize; 13];
 
-async fn line(house: &House, year: &str) -> Line {
+async fn line(house: &TestApp, year: &str) -> Line {
     let sum = house.app.eligibility_summary(&admin("ann"), &programme(year)).await.unwrap();
     let rule = |id| sum.by_rule.get(&RuleId::new(id)).copied().unwrap_or(0);
     let (e1, e2) = (rule("E1_RI_IN_YEAR"), rule("E2_RI_TWICE_ON_ENTRY"));
@@ -42,7 +42,7 @@ const LAST_LINE: Line = [77, 38, 11, 28, 1, 13, 4, 21, 17, 2, 2, 4, 3];
 
 #[tokio::test]
 async fn the_year_unfolds_as_worked_out_by_hand() {
-    let house = House::with(&AUGUST).await;
+    let house = TestApp::with(&AUGUST).await;
     #[rustfmt::skip]
     let steps: [(&[(&str, &str)], Line); 6] = [
         (&MONTHS[0..1], [73, 28,  0, 28, 0, 10, 5, 14, 11, 2, 1, 4, 0]),
@@ -66,22 +66,22 @@ async fn the_order_of_imports_changes_nothing() {
     for _ in 0..2 {
         files.reverse();
         files.rotate_left(5);
-        let house = House::with(&files).await;
+        let house = TestApp::with(&files).await;
         assert_eq!(line(&house, "2021-22").await, LAST_LINE, "{files:?}");
     }
 }
 
 #[tokio::test]
 async fn the_corrected_september_counts_when_it_replaces_the_other() {
-    let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let wrong = house.imports(None).await[0].id;
     let name = "ofsted_2021-09-30_corrected.csv";
     house.send(replacing(name, "2021-09-30", wrong), sample(name)).await.unwrap();
     assert_eq!(line(&house, "2021-22").await, [76, 32, 4, 28, 0, 10, 5, 17, 14, 2, 1, 5, 3]);
 }
 
-async fn everything() -> House {
-    House::with(&[&AUGUST[..], &MONTHS, &MARCH, &[LAST]].concat()).await
+async fn everything() -> TestApp {
+    TestApp::with(&[&AUGUST[..], &MONTHS, &MARCH, &[LAST]].concat()).await
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn the_next_year_has_other_rules() {
     assert_eq!(sum.mat.trusts, 2);
     let explained = house.app.explain_trust(&admin("ann"), &programme("2022-23"), uid(90011)).await.unwrap();
     assert_eq!(explained.trust.map(|it| it.schools), Some(4));
-    assert_eq!(explained.trust_rules.iter().map(|it| it.outcome).collect::<Vec<_>>(), [Outcome::NotMet]);
+    assert_eq!(explained.trust_rules.iter().map(|it| it.outcome).collect::<Vec<_>>(), [RuleOutcome::NotMet]);
     assert!(explained.schools.iter().all(|it| !it.eligible));
 }
 
@@ -123,14 +123,14 @@ fn uid(number: u32) -> Uid {
     Uid::new(number).unwrap()
 }
 
-async fn candidates_of(house: &House, year: &str) -> Candidates {
+async fn candidates_of(house: &TestApp, year: &str) -> Candidates {
     let loaded = house.app.terms(&programme(year)).await.unwrap();
     candidates(house.app.store(), &loaded.terms, std::iter::empty(), house.app.today()).await.unwrap()
 }
 
 #[tokio::test]
 async fn candidates_are_recipients_with_their_schools() {
-    let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let found = candidates_of(&house, "2021-22").await;
     assert_eq!((found.recipients.len(), found.unplaced.len()), (16 + 5, 5));
     let of = |recipient| found.recipients.iter().find(|it| it.recipient == recipient).unwrap();
@@ -155,10 +155,10 @@ async fn a_school_is_explained_rule_by_rule() {
     let year = programme("2021-22");
     #[rustfmt::skip]
     let cases = [
-        (910_005, true,  [Outcome::Met,    Outcome::Met]),
-        (910_004, false, [Outcome::NotMet, Outcome::NotMet]),
-        (910_032, false, [Outcome::NotMet, Outcome::Unknown]),
-        (990_001, true,  [Outcome::NotMet, Outcome::Met]),
+        (910_005, true,  [RuleOutcome::Met,    RuleOutcome::Met]),
+        (910_004, false, [RuleOutcome::NotMet, RuleOutcome::NotMet]),
+        (910_032, false, [RuleOutcome::NotMet, RuleOutcome::Unknown]),
+        (990_001, true,  [RuleOutcome::NotMet, RuleOutcome::Met]),
     ];
     for (number, eligible, [e1, e2]) in cases {
         let explained = house.app.explain_school(&admin("ann"), &year, urn(number)).await.unwrap();
@@ -173,13 +173,17 @@ async fn a_school_is_explained_rule_by_rule() {
 }
 
 /// What comes of a list, page by page.
-async fn listed(house: &House, condition: Option<Condition<Field>>, order: Order) -> Vec<SchoolEligibility> {
+async fn listed(
+    house: &TestApp,
+    condition: Option<Condition<EligibilityField>>,
+    order: EligibilityOrder,
+) -> Vec<SchoolEligibility> {
     let (ann, year) = (admin("ann"), programme("2021-22"));
-    let mut wanted = Wanted { condition, order, after: None, limit: 7 };
+    let mut wanted = EligibilityQuery { condition, order, after: None, limit: 7 };
     let mut seen = Vec::new();
     loop {
         let page = house.app.list_eligibility(&ann, &year, &wanted).await.unwrap();
-        wanted.after = page.last().map(|it| Place { urn: it.school.urn, name: it.school.name.clone() });
+        wanted.after = page.last().map(|it| EligibilityPageStart { urn: it.school.urn, name: it.school.name.clone() });
         let full = page.len() == wanted.limit;
         seen.extend(page);
         if !full {
@@ -192,39 +196,45 @@ async fn listed(house: &House, condition: Option<Condition<Field>>, order: Order
 async fn a_list_has_pages_and_conditions() {
     let house = everything().await;
     let text = |it: &str| Operand::Text(it.to_owned());
-    let word = |it: &str| Condition::Is(Field::Word, How::Equal, text(it));
-    assert_eq!(listed(&house, None, Order::Urn).await.len(), 38);
+    let word = |it: &str| Condition::Is(EligibilityField::Word, Comparison::Equal, text(it));
+    assert_eq!(listed(&house, None, EligibilityOrder::Urn).await.len(), 38);
     for (it, count) in [("eligible", 38), ("unknown", 3), ("unplaced", 4), ("E1_RI_IN_YEAR", 11)] {
-        assert_eq!(listed(&house, Some(word(it)), Order::Urn).await.len(), count, "{it}");
+        assert_eq!(listed(&house, Some(word(it)), EligibilityOrder::Urn).await.len(), count, "{it}");
     }
     let both = Condition::Any(vec![word("eligible"), word("unknown")]);
-    let all = listed(&house, Some(both.clone()), Order::Urn).await;
+    let all = listed(&house, Some(both.clone()), EligibilityOrder::Urn).await;
     assert_eq!(all.len(), 41, "the eligible and the unknown");
     type Holds = fn(&SchoolEligibility) -> bool;
-    let rows: Vec<(Condition<Field>, Holds)> = vec![
+    let rows: Vec<(Condition<EligibilityField>, Holds)> = vec![
         (word("eligible").negated(), |it| !it.eligible),
-        (Condition::Is(Field::Urn, How::AtLeast, Operand::Number(910_040)), |it| {
+        (Condition::Is(EligibilityField::Urn, Comparison::AtLeast, Operand::Number(910_040)), |it| {
             it.eligible && it.school.urn.get() >= 910_040
         }),
         // Of both, where it is said so.
-        (Condition::All(vec![both, Condition::Is(Field::Urn, How::AtLeast, Operand::Number(910_040))]), |it| {
-            it.school.urn.get() >= 910_040
+        (
+            Condition::All(vec![
+                both,
+                Condition::Is(EligibilityField::Urn, Comparison::AtLeast, Operand::Number(910_040)),
+            ]),
+            |it| it.school.urn.get() >= 910_040,
+        ),
+        (Condition::Is(EligibilityField::Name, Comparison::Has, text("PRIMARY")), |it| {
+            it.eligible && it.school.name.contains("Primary")
         }),
-        (Condition::Is(Field::Name, How::Has, text("PRIMARY")), |it| it.eligible && it.school.name.contains("Primary")),
-        (Condition::Is(Field::Region, How::Equal, text("West Midlands")), |it| {
+        (Condition::Is(EligibilityField::Region, Comparison::Equal, text("West Midlands")), |it| {
             it.eligible && it.school.region().is_some_and(|it| it.name() == "West Midlands")
         }),
-        (Condition::Is(Field::Placement, How::Equal, Operand::Nothing), |it| {
+        (Condition::Is(EligibilityField::Placement, Comparison::Equal, Operand::Nothing), |it| {
             it.eligible && it.school.placement.kind().is_none()
         }),
-        (Condition::Is(Field::Placement, How::Equal, text("mat")), |it| {
+        (Condition::Is(EligibilityField::Placement, Comparison::Equal, text("mat")), |it| {
             it.eligible && matches!(it.school.placement, Placement::Mat(_))
         }),
-        (Condition::Is(Field::Trust, How::NotEqual, Operand::Nothing), |it| {
+        (Condition::Is(EligibilityField::Trust, Comparison::NotEqual, Operand::Nothing), |it| {
             it.eligible && it.school.placement.trust().is_some()
         }),
         (Condition::All(vec![word("E2_RI_TWICE_ON_ENTRY"), word("unplaced").negated()]), |it| {
-            let met = |id| it.rules.iter().any(|rule| rule.rule == RuleId::new(id) && rule.outcome == Outcome::Met);
+            let met = |id| it.rules.iter().any(|rule| rule.rule == RuleId::new(id) && rule.outcome == RuleOutcome::Met);
             it.eligible && it.school.placement.kind().is_some() && met("E2_RI_TWICE_ON_ENTRY")
         }),
     ];
@@ -232,11 +242,13 @@ async fn a_list_has_pages_and_conditions() {
     for (condition, holds) in rows {
         let mut wanted: Vec<SchoolEligibility> = all.iter().filter(|it| holds(it)).cloned().collect();
         assert!((1..all.len()).contains(&wanted.len()), "{condition:?} tells schools apart");
-        for order in [Order::Urn, Order::UrnLast, Order::Name, Order::NameLast] {
+        for order in
+            [EligibilityOrder::Urn, EligibilityOrder::UrnLast, EligibilityOrder::Name, EligibilityOrder::NameLast]
+        {
             match order {
-                Order::Urn => wanted.sort_by_key(|it| it.school.urn),
-                Order::Name => wanted.sort_by_key(name),
-                Order::UrnLast | Order::NameLast => wanted.reverse(),
+                EligibilityOrder::Urn => wanted.sort_by_key(|it| it.school.urn),
+                EligibilityOrder::Name => wanted.sort_by_key(name),
+                EligibilityOrder::UrnLast | EligibilityOrder::NameLast => wanted.reverse(),
             }
             assert_eq!(listed(&house, Some(condition.clone()), order).await, wanted, "{condition:?} by {order:?}");
         }
@@ -261,7 +273,7 @@ async fn what_changed_between_august_and_september() {
 
 #[tokio::test]
 async fn the_register_answers_for_placing_by_hand() {
-    let house = House::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let answer = async |number| register_answer(house.app.store(), urn(number), house.app.today()).await.unwrap();
     use crate::domain::programme::RegisterAnswer as A;
     assert_eq!(answer(910_063).await, Some(A::Unplaced { name: "Zennor Court School".to_owned() }));
@@ -271,7 +283,7 @@ async fn the_register_answers_for_placing_by_hand() {
 
 #[tokio::test]
 async fn a_list_goes_on_past_what_no_file_names_any_more() {
-    let house = House::with(&MONTHS[..2]).await;
+    let house = TestApp::with(&MONTHS[..2]).await;
     let ann = admin("ann");
     let all = async |limit| {
         let (mut shown, mut keys, mut after) = (Vec::new(), 0, None);
@@ -287,8 +299,8 @@ async fn a_list_goes_on_past_what_no_file_names_any_more() {
     let (before, _) = all(500).await;
     // September is withdrawn, and the search not yet brought up to date.
     let import = house.imports(None).await.remove(0);
-    let gone = imports::Import { state: imports::State::Withdrawn, indexed: false, ..import };
-    let tx = house.app.store().write(house.app.store().turn().await.unwrap()).await.unwrap();
+    let gone = imports::Import { state: imports::ImportState::Withdrawn, indexed: false, ..import };
+    let tx = house.app.store().write(house.app.store().write_permit().await.unwrap()).await.unwrap();
     imports::put(&tx, &[&gone]).await.unwrap();
     tx.commit().await.unwrap();
     let (shown, keys) = all(500).await;

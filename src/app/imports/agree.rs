@@ -8,31 +8,31 @@ use std::hash::Hash;
 
 use crate::domain::ids::ImportId;
 use crate::domain::refusal::{Limit, Reason, Refusal};
-use crate::store::imports::{Month, Rows};
+use crate::store::imports::{Month, StagedRows};
 
 /// Rows named in a refusal; more are counted.
 const NAMED: usize = 50;
 
 /// The rows of ours that theirs contradicts, each by its key, in our order.
-pub(super) fn disagreements(ours: &Rows, theirs: &Rows) -> Vec<String> {
+pub(super) fn disagreements(ours: &StagedRows, theirs: &StagedRows) -> Vec<String> {
     match (ours, theirs) {
-        (Rows::Ofsted(ours), Rows::Ofsted(theirs)) => {
+        (StagedRows::Ofsted(ours), StagedRows::Ofsted(theirs)) => {
             unlike(ours, theirs, |it| it.urn, |it| (current(it), previous(it)), |urn| format!("URN {urn}"))
         }
-        (Rows::Groups(ours), Rows::Groups(theirs)) => {
+        (StagedRows::Groups(ours), StagedRows::Groups(theirs)) => {
             unlike(ours, theirs, |it| it.uid, |it| (it.kind, &it.status), |uid| format!("group {uid}"))
         }
-        (Rows::Membership(ours), Rows::Membership(theirs)) => {
+        (StagedRows::Membership(ours), StagedRows::Membership(theirs)) => {
             let said = |it: &crate::store::imports::Member| {
                 (it.kind, it.status.clone(), it.joined_on, it.school_type.clone(), it.la_code)
             };
             unlike(ours, theirs, |it| (it.urn, it.uid), said, |(urn, uid)| format!("URN {urn} in group {uid}"))
         }
-        (Rows::Links(ours), Rows::Links(theirs)) => {
+        (StagedRows::Links(ours), StagedRows::Links(theirs)) => {
             let key = |it: &crate::store::imports::Link| (it.urn, it.link_urn, it.link_type.clone());
             unlike(ours, theirs, key, |it| it.linked_on, |(urn, to, _)| format!("URN {urn} linked with {to}"))
         }
-        (Rows::Establishments(ours), Rows::Establishments(theirs)) => {
+        (StagedRows::Establishments(ours), StagedRows::Establishments(theirs)) => {
             let said = |it: &crate::store::imports::Establishment| {
                 (it.la_code, it.school_type.clone(), it.status.clone(), it.diocese.clone(), it.closed_on)
             };

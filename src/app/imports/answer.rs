@@ -4,8 +4,8 @@
 use super::fingerprint;
 use super::record::DoneBy;
 use super::withdraw::{asked, may_be_answered};
-use crate::app::retry::retried;
-use crate::app::{App, Result, again, authorise};
+use crate::app::retry::with_retry;
+use crate::app::{App, Result, authorise, replay_stored_answer};
 use crate::domain::approval::{self, check_withdrawal};
 use crate::domain::event::Hash;
 use crate::domain::ids::{ApprovalId, RequestId};
@@ -56,9 +56,12 @@ impl App {
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
         let fingerprint = fingerprint(DENY, &[approval.0.as_bytes(), reason.as_bytes()]);
-        let call = Call { approval: *approval, request: *request, rpc: DENY, fingerprint };
+        let call = ApprovalCall { approval: *approval, request: *request, rpc: DENY, fingerprint };
         self.begin_register_record().await?;
-        retried(async || self.end_withdrawal(caller, &call, Ending::Denied(reason), validate_only, encode).await).await
+        with_retry(async || {
+            self.end_withdrawal(caller, &call, ApprovalEnding::Denied(reason), validate_only, encode).await
+        })
+        .await
     }
 
     /// Takes an approval to withdraw an import back, as whoever asked for it. With `validate_only` nothing is written.
@@ -74,24 +77,25 @@ impl App {
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
         let fingerprint = fingerprint(WITHDRAW, &[approval.0.as_bytes()]);
-        let call = Call { approval, request, rpc: WITHDRAW, fingerprint };
+        let call = ApprovalCall { approval, request, rpc: WITHDRAW, fingerprint };
         self.begin_register_record().await?;
-        retried(async || self.end_withdrawal(caller, &call, Ending::Withdrawn, validate_only, encode).await).await
+        with_retry(async || self.end_withdrawal(caller, &call, ApprovalEnding::Withdrawn, validate_only, encode).await)
+            .await
     }
 
     /// Ends an approval that carries nothing out, and keeps the answer; a call made again is answered as before.
     async fn end_withdrawal(
         &self,
         caller: &Caller,
-        call: &Call,
-        ending: Ending<'_>,
+        call: &ApprovalCall,
+        ending: ApprovalEnding<'_>,
         validate_only: bool,
         encode: fn(&StoredApproval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         let (tx, mut record) = self.locked_record().await?;
         if let Some(stored) = store::requests::one(&tx, &caller.actor, call.request).await? {
             tx.confirm().await?;
-            return again(&stored, call.rpc, call.fingerprint);
+            return replay_stored_answer(&stored, call.rpc, call.fingerprint);
         }
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.proceed(now).await?;
@@ -116,7 +120,7 @@ impl App {
 
 /// A call that is answered once: about which approval, under which id, and what it is.
 #[derive(Debug)]
-struct Call {
+struct ApprovalCall {
     approval: ApprovalId,
     request: RequestId,
     rpc: &'static str,
@@ -125,14 +129,14 @@ struct Call {
 
 /// How an approval ends that carries nothing out.
 #[derive(Debug, Clone, Copy)]
-enum Ending<'a> {
+enum ApprovalEnding<'a> {
     /// By the second person, who says why.
     Denied(&'a str),
     /// By whoever asked.
     Withdrawn,
 }
 
-impl Ending<'_> {
+impl ApprovalEnding<'_> {
     /// What the register's record says of it, and its text.
     fn recorded(&self, approval: ApprovalId, token_subject: Option<TokenSubject>) -> (RegisterBody, Option<&str>) {
         match self {
@@ -146,19 +150,19 @@ impl Ending<'_> {
 async fn ended(
     from: &impl store::Readable,
     caller: &Caller,
-    (approval, ending): (ApprovalId, Ending<'_>),
+    (approval, ending): (ApprovalId, ApprovalEnding<'_>),
     now: Micros,
 ) -> Result<StoredApproval> {
     match ending {
-        Ending::Denied(reason) => {
+        ApprovalEnding::Denied(reason) => {
             let waiting = may_be_answered(from, approval, caller, now).await?;
-            let (state, answered_subject) = (approval::State::Denied(caller.actor.clone()), caller.subject);
+            let (state, answered_subject) = (approval::ApprovalState::Denied(caller.actor.clone()), caller.subject);
             Ok(StoredApproval { state, answered_subject, denied_reason: Some(reason.to_owned()), ..waiting })
         }
-        Ending::Withdrawn => {
+        ApprovalEnding::Withdrawn => {
             let found = asked(from, approval).await?;
             check_withdrawal(approval, found.asked_by().is(&caller.person()), &found.state.at(now, found.expires))?;
-            Ok(StoredApproval { state: approval::State::Withdrawn, ..found })
+            Ok(StoredApproval { state: approval::ApprovalState::Withdrawn, ..found })
         }
     }
 }

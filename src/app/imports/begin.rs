@@ -5,7 +5,7 @@
 
 use super::Import;
 use super::record::{DoneBy, RegisterAppender, imported_file};
-use crate::app::retry::retried;
+use crate::app::retry::with_retry;
 use crate::app::rules::AdoptedBy;
 use crate::app::{App, Result};
 use crate::domain::approval;
@@ -17,7 +17,7 @@ use crate::store::{self, Readable, StoreError, WriteTx};
 
 /// What there is to be adopted.
 #[derive(Debug, PartialEq, Eq)]
-struct Found {
+struct ExistingImports {
     imports: Vec<(Import, ImportedFile)>,
     approvals: Vec<StoredApproval>,
 }
@@ -30,11 +30,11 @@ impl App {
     /// [`crate::app::AppError::Unavailable`], [`crate::app::AppError::StorageFull`], [`crate::app::AppError::ClockWrong`], [`crate::app::AppError::Outdated`];
     /// [`crate::app::AppError::Bug`] for stored rows that cannot be read.
     pub(in crate::app) async fn begin_register_record(&self) -> Result<Option<usize>> {
-        if retried(|| store::register::record::head(self.store())).await?.has_begun() {
+        if with_retry(|| store::register::record::head(self.store())).await?.has_begun() {
             return Ok(None);
         }
         let by = AdoptedBy::program()?;
-        let begun = retried(|| async {
+        let begun = with_retry(|| async {
             let found = found(self.store()).await?;
             let tx = self.begin_write().await?;
             let locked = store::register::lock(&tx).await;
@@ -48,7 +48,7 @@ impl App {
             let (tx, is_same) = tx.proceed(same).await?;
             if !is_same {
                 tx.rollback().await?;
-                return Err(StoreError::Busy("an import landed while those there were hashed".to_owned()));
+                return Err(StoreError::Contention("an import landed while those there were hashed".to_owned()));
             }
             let now = self.begins_at(&tx).await;
             let (tx, now) = tx.proceed(now).await?;
@@ -76,7 +76,7 @@ impl App {
     }
 }
 
-impl Found {
+impl ExistingImports {
     /// The events, each with its text.
     fn bodies(&self) -> Vec<(RegisterBody, Option<&str>)> {
         let mut bodies: Vec<(RegisterBody, Option<&str>)> = Vec::new();
@@ -105,10 +105,10 @@ impl Found {
             };
             bodies.push((asked, it.reason.as_deref()));
             let answer = match &it.state {
-                approval::State::Open | approval::State::Expired => continue,
-                approval::State::CarriedOut(_) => AnswerFound::CarriedOut,
-                approval::State::Denied(_) => AnswerFound::Denied,
-                approval::State::Withdrawn => AnswerFound::Withdrawn,
+                approval::ApprovalState::Open | approval::ApprovalState::Expired => continue,
+                approval::ApprovalState::CarriedOut(_) => AnswerFound::CarriedOut,
+                approval::ApprovalState::Denied(_) => AnswerFound::Denied,
+                approval::ApprovalState::Withdrawn => AnswerFound::Withdrawn,
             };
             let answered = RegisterBody::AnswerFound {
                 approval: it.id,
@@ -125,7 +125,7 @@ impl Found {
 }
 
 /// Everything that counts or has counted, its rows hashed.
-async fn found(from: &impl Readable) -> store::Result<Found> {
+async fn found(from: &impl Readable) -> store::Result<ExistingImports> {
     let mut imports = Vec::new();
     for import in stored(from).await? {
         let hashes = (
@@ -138,7 +138,7 @@ async fn found(from: &impl Readable) -> store::Result<Found> {
     let all = store::approvals::about_imports(from).await?;
     let mut approvals = all.rows.into_values().collect::<std::result::Result<Vec<_>, _>>().map_err(unreadable)?;
     approvals.sort_by_key(|it| (it.requested_at, it.id));
-    Ok(Found { imports, approvals })
+    Ok(ExistingImports { imports, approvals })
 }
 
 /// The imports in the order in which they were made.

@@ -3,10 +3,10 @@
 //! Both in short transactions, and both taken up again by the next import or start when a process dies in between.
 
 use super::record::RegisterAppender;
-use crate::app::retry::retried;
+use crate::app::retry::with_retry;
 use crate::app::{App, Result};
 use crate::domain::time::{Micros, Now};
-use crate::store::imports::{Import, Rows, State};
+use crate::store::imports::{Import, ImportState, StagedRows};
 use crate::store::register::search;
 use crate::store::{self, StoreError, WriteTx};
 
@@ -24,7 +24,7 @@ impl App {
         // A clock that is ahead takes an import that another server stages for one that was left.
         self.check_clock().await?;
         let before = Micros(self.clock().now().at.0.saturating_sub(STALE));
-        for left in retried(|| store::imports::leftovers(self.store(), before)).await? {
+        for left in with_retry(|| store::imports::leftovers(self.store(), before)).await? {
             self.discard(&left).await;
         }
         self.index_landed().await;
@@ -41,29 +41,29 @@ impl App {
     async fn try_discard(&self, import: &Import) -> store::Result<()> {
         let (store, id) = (self.store(), import.id);
         let mark = || async {
-            let tx = store.write(store.turn().await?).await?;
+            let tx = store.write(store.write_permit().await?).await?;
             store::register::lock(&tx).await?;
             let found = store::imports::find(&tx, id).await?;
-            let found = found.filter(|it| matches!(it.state, State::Staging | State::Discarded));
+            let found = found.filter(|it| matches!(it.state, ImportState::Staging | ImportState::Discarded));
             if let Some(it) = &found {
-                store::imports::put(&tx, &[&Import { state: State::Discarded, ..it.clone() }]).await?;
+                store::imports::put(&tx, &[&Import { state: ImportState::Discarded, ..it.clone() }]).await?;
             }
             tx.commit().await?;
             Ok::<_, StoreError>(found.is_some())
         };
-        if !retried(mark).await? {
+        if !with_retry(mark).await? {
             return Ok(());
         }
         let some = || async {
-            let tx = store.write(store.turn().await?).await?;
-            let gone = Rows::delete_some(&tx, import.kind, id, ROWS).await?;
+            let tx = store.write(store.write_permit().await?).await?;
+            let gone = StagedRows::delete_some(&tx, import.kind, id, ROWS).await?;
             if gone == 0 {
                 store::imports::delete(&tx, id).await?;
             }
             tx.commit().await?;
             Ok::<_, StoreError>(gone)
         };
-        while retried(some).await? > 0 {}
+        while with_retry(some).await? > 0 {}
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl App {
 
     async fn try_index(&self) -> store::Result<()> {
         let store = self.store();
-        for import in &retried(|| store::imports::not_indexed(store)).await? {
+        for import in &with_retry(|| store::imports::not_indexed(store)).await? {
             let mut schools = Some(0);
             while let Some(after) = schools {
                 let step = || async {
@@ -85,7 +85,7 @@ impl App {
                     tx.commit().await?;
                     Ok::<_, StoreError>(last)
                 };
-                schools = retried(step).await?;
+                schools = with_retry(step).await?;
             }
             let mut trusts = Some(0);
             while let Some(after) = trusts {
@@ -95,7 +95,7 @@ impl App {
                     tx.commit().await?;
                     Ok::<_, StoreError>(last)
                 };
-                trusts = retried(step).await?;
+                trusts = with_retry(step).await?;
             }
             let mark = || async {
                 let tx = self.locked().await?;
@@ -106,7 +106,7 @@ impl App {
                 }
                 tx.commit().await
             };
-            retried(mark).await?;
+            with_retry(mark).await?;
         }
         Ok(())
     }

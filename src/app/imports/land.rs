@@ -9,15 +9,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::record::{DoneBy, imported_file};
 use super::rows::Parsed;
-use super::{Door, Header, Outcome, Progress, Reply, agree, fingerprint};
+use super::{ImportOutcome, ImportReply, ImportSource, Progress, UploadHeader, agree, fingerprint};
 use crate::app::clock::new_id;
-use crate::app::retry::retried;
-use crate::app::{App, AppError, Result, Violation, again};
+use crate::app::retry::with_retry;
+use crate::app::{App, AppError, Result, Violation, replay_stored_answer};
 use crate::domain::event::Hash;
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{ImportedFile, RegisterBody};
 use crate::domain::role::Caller;
-use crate::store::imports::{Import, Problem, Rows, State};
+use crate::store::imports::{Import, ImportState, Problem, StagedRows};
 use crate::store::requests::Stored;
 use crate::store::{self, StoreError};
 
@@ -27,13 +27,13 @@ const CHUNK: usize = 1_000;
 const COMPARISONS: usize = 5;
 
 /// One import under way.
-pub(super) struct Job {
+pub(super) struct ImportJob {
     pub(super) app: App,
     pub(super) caller: Caller,
-    pub(super) door: Door,
-    pub(super) header: Header,
+    pub(super) door: ImportSource,
+    pub(super) header: UploadHeader,
     pub(super) progress: Box<dyn Fn(Progress) + Send + Sync>,
-    pub(super) encode: fn(&Outcome) -> Vec<u8>,
+    pub(super) encode: fn(&ImportOutcome) -> Vec<u8>,
 }
 
 /// A file ready to land, as far as it was compared.
@@ -51,16 +51,16 @@ struct Plan {
 
 /// What came of trying to land.
 enum Landing {
-    Done(Reply<Outcome>),
+    Done(ImportReply<ImportOutcome>),
     /// This request id has a stored answer by now.
     Answered(Stored),
     /// Another import of the same date landed or went since the comparison.
     Overtaken,
 }
 
-impl Job {
+impl ImportJob {
     /// Carries the import through.
-    pub(super) async fn run(self, upload: Vec<u8>) -> Result<Reply<Outcome>> {
+    pub(super) async fn run(self, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
         if !self.header.validate_only {
             self.app.clean_staging().await?;
         }
@@ -71,15 +71,16 @@ impl Job {
         if !self.header.validate_only
             && let Some(stored) = self.answered().await?
         {
-            let answer = again(&stored, self.door.rpc(), fingerprint)?;
-            retried(|| self.app.store().confirm()).await?;
-            return Ok(Reply { answer, fresh: None });
+            let answer = replay_stored_answer(&stored, self.door.rpc(), fingerprint)?;
+            with_retry(|| self.app.store().confirm()).await?;
+            return Ok(ImportReply { answer, fresh: None });
         }
         let parsed = parsed?;
         (self.progress)(Progress { rows_read: parsed.read, rows_written: 0 });
         let (mut plan, rows) = self.plan(parsed, fingerprint);
         let done = self.carry(&mut plan, rows).await;
-        let landed = matches!(&done, Ok(Reply { fresh: Some(outcome), .. }) if outcome.import == Some(plan.import.id));
+        let landed =
+            matches!(&done, Ok(ImportReply { fresh: Some(outcome), .. }) if outcome.import == Some(plan.import.id));
         if !landed && !self.header.validate_only {
             self.app.discard(&plan.import).await;
         }
@@ -98,10 +99,10 @@ impl Job {
 
     async fn answered(&self) -> Result<Option<Stored>> {
         let find = || store::requests::one(self.app.store(), &self.caller.actor, self.header.request);
-        Ok(retried(find).await?)
+        Ok(with_retry(find).await?)
     }
 
-    fn plan(&self, mut parsed: Parsed, fingerprint: Hash) -> (Plan, Arc<Rows>) {
+    fn plan(&self, mut parsed: Parsed, fingerprint: Hash) -> (Plan, Arc<StagedRows>) {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let id = ImportId(new_id());
         let problems = std::mem::take(&mut parsed.problems);
@@ -112,7 +113,7 @@ impl Job {
             id,
             kind,
             as_at: self.header.as_at,
-            state: State::Staging,
+            state: ImportState::Staging,
             file_name: self.header.file_name.clone(),
             sha256: Hash(sha256),
             rows: number(read),
@@ -129,7 +130,7 @@ impl Job {
         (plan, Arc::new(rows))
     }
 
-    async fn carry(&self, plan: &mut Plan, rows: Arc<Rows>) -> Result<Reply<Outcome>> {
+    async fn carry(&self, plan: &mut Plan, rows: Arc<StagedRows>) -> Result<ImportReply<ImportOutcome>> {
         if !self.header.validate_only {
             self.app.begin_register_record().await?;
         }
@@ -137,22 +138,22 @@ impl Job {
             let repeats = self.compare(plan, &rows).await?;
             if self.header.validate_only {
                 let would = repeats.unwrap_or_else(|| plan.outcome(None));
-                let outcome = Outcome { import: None, dry_run: true, ..would };
-                return Ok(Reply { answer: (self.encode)(&outcome), fresh: Some(outcome) });
+                let outcome = ImportOutcome { import: None, dry_run: true, ..would };
+                return Ok(ImportReply { answer: (self.encode)(&outcome), fresh: Some(outcome) });
             }
             if plan.file.is_none() && repeats.is_none() {
                 self.stage(plan, &rows).await?;
                 plan.file = Some(self.hash(plan).await?);
             }
-            match retried(|| self.land(plan)).await? {
+            match with_retry(|| self.land(plan)).await? {
                 Landing::Done(reply) => {
                     self.app.index_landed().await;
                     return Ok(reply);
                 }
                 Landing::Answered(stored) => {
-                    let answer = again(&stored, self.door.rpc(), plan.fingerprint)?;
+                    let answer = replay_stored_answer(&stored, self.door.rpc(), plan.fingerprint)?;
                     self.app.index_landed().await;
-                    return Ok(Reply { answer, fresh: None });
+                    return Ok(ImportReply { answer, fresh: None });
                 }
                 Landing::Overtaken => {}
             }
@@ -161,7 +162,7 @@ impl Job {
     }
 
     /// Compares with everything landed for the same date; the outcome, when the same content is there already.
-    async fn compare(&self, plan: &mut Plan, rows: &Rows) -> Result<Option<Outcome>> {
+    async fn compare(&self, plan: &mut Plan, rows: &StagedRows) -> Result<Option<ImportOutcome>> {
         let store = self.app.store();
         let same_day = same_day(store, &plan.import).await?;
         plan.compared = same_day.iter().map(|it| it.id).collect();
@@ -175,7 +176,7 @@ impl Job {
         }
         let mut found = Vec::new();
         for other in same_day.iter().filter(|it| Some(it.id) != self.header.replaces) {
-            let theirs = retried(|| Rows::of(store, other.kind, other.id)).await?;
+            let theirs = with_retry(|| StagedRows::of(store, other.kind, other.id)).await?;
             found.extend(agree::disagreements(rows, &theirs).into_iter().map(|row| (row, other.id)));
         }
         if found.is_empty() { Ok(None) } else { Err(agree::refusal(&found).into()) }
@@ -199,7 +200,7 @@ impl Job {
         let why = match store::imports::get(self.app.store(), id).await? {
             None => "names no import".to_owned(),
             Some(it) if earlier.is_some() && it.replaced_by == earlier => return Ok(None),
-            Some(it) if it.state != State::Landed => format!("import {id} counts no more: it is {}", it.state),
+            Some(it) if it.state != ImportState::Landed => format!("import {id} counts no more: it is {}", it.state),
             Some(it) => format!(
                 "import {id} is of {} as at {}, this file of {} as at {}",
                 it.kind, it.as_at, plan.import.kind, plan.import.as_at
@@ -208,7 +209,7 @@ impl Job {
         Err(AppError::Invalid(vec![Violation::new("header.replaces", why)]))
     }
 
-    async fn stage(&self, plan: &Plan, rows: &Rows) -> Result<()> {
+    async fn stage(&self, plan: &Plan, rows: &StagedRows) -> Result<()> {
         let store = self.app.store();
         let begin = || async {
             let tx = self.app.begin_write().await?;
@@ -216,15 +217,15 @@ impl Job {
             store::imports::keep_findings(&tx, plan.import.id, &plan.problems, &plan.notes).await?;
             tx.commit().await
         };
-        retried(begin).await?;
+        with_retry(begin).await?;
         let mut written = 0_usize;
         for chunk in rows.chunks(CHUNK) {
             let write = || async {
-                let tx = store.write(store.turn().await?).await?;
+                let tx = store.write(store.write_permit().await?).await?;
                 chunk.clone().stage(&tx).await?;
                 tx.commit().await
             };
-            retried(write).await?;
+            with_retry(write).await?;
             written = written.saturating_add(chunk.len());
             (self.progress)(Progress { rows_read: rows.len(), rows_written: written });
         }
@@ -234,8 +235,8 @@ impl Job {
     /// Hashes the rows as they are stored, before the lock is taken: they change no more.
     async fn hash(&self, plan: &Plan) -> Result<ImportedFile> {
         let (store, import) = (self.app.store(), &plan.import);
-        let accepted = retried(|| store::imports::rows_hash(store, import.kind, import.id)).await?;
-        let findings = retried(|| store::imports::findings_hash(store, import.id)).await?;
+        let accepted = with_retry(|| store::imports::rows_hash(store, import.kind, import.id)).await?;
+        let findings = with_retry(|| store::imports::findings_hash(store, import.id)).await?;
         if accepted.count != import.accepted {
             let (stored, staged) = (accepted.count, import.accepted);
             tracing::warn!(import = %import.id, stored, staged, "staged rows were cleaned away");
@@ -261,7 +262,7 @@ impl Job {
         let earlier = same_day.iter().find(|it| it.sha256 == plan.import.sha256);
         let by = earlier.map_or(plan.import.id, |it| it.id);
         let replaced = plan.replaced.clone().map(|it| Import {
-            state: State::Replaced,
+            state: ImportState::Replaced,
             replaced_by: Some(by),
             indexed: false,
             ..it
@@ -275,13 +276,13 @@ impl Job {
             }
             None => {
                 let staged = store::imports::find(&tx, plan.import.id).await?;
-                let is_staged = staged.is_some_and(|it| it.state == State::Staging);
+                let is_staged = staged.is_some_and(|it| it.state == ImportState::Staging);
                 let Some(file) = plan.file.clone().filter(|_| is_staged) else {
                     tx.rollback().await?;
-                    return Err(StoreError::Away("the staged rows were cleaned away".to_owned()));
+                    return Err(StoreError::Unavailable("the staged rows were cleaned away".to_owned()));
                 };
                 record.append(done_by, now, RegisterBody::ImportLanded { import: plan.import.id, file }, None)?;
-                let landed = Import { state: State::Landed, imported_at: now.at, ..plan.import.clone() };
+                let landed = Import { state: ImportState::Landed, imported_at: now.at, ..plan.import.clone() };
                 store::imports::put(&tx, &[&landed]).await?;
                 plan.outcome(Some(landed.id))
             }
@@ -301,13 +302,13 @@ impl Job {
         };
         store::requests::keep(&tx, &[stored], now.at).await?;
         tx.commit().await?;
-        Ok(Landing::Done(Reply { answer, fresh: Some(outcome) }))
+        Ok(Landing::Done(ImportReply { answer, fresh: Some(outcome) }))
     }
 }
 
 impl Plan {
-    fn outcome(&self, import: Option<ImportId>) -> Outcome {
-        Outcome {
+    fn outcome(&self, import: Option<ImportId>) -> ImportOutcome {
+        ImportOutcome {
             import,
             kind: self.import.kind,
             as_at: self.import.as_at,
@@ -323,9 +324,9 @@ impl Plan {
     }
 
     /// The same content is there already: no row goes in, and all there is to do is to take the place told.
-    fn repeat(&self, earlier: &Import) -> Outcome {
+    fn repeat(&self, earlier: &Import) -> ImportOutcome {
         let outcome = self.outcome(Some(earlier.id));
-        Outcome { accepted: 0, unchanged: earlier.accepted, ..outcome }
+        ImportOutcome { accepted: 0, unchanged: earlier.accepted, ..outcome }
     }
 }
 

@@ -23,12 +23,12 @@ use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{ImportId, RequestId};
 use crate::domain::role::{Action, Caller};
-use crate::import::{Limits, Reading, read_ofsted, read_register};
+use crate::import::{ImportLimits, Reading, read_ofsted, read_register};
 use crate::store;
 use crate::store::db::page::Page;
-pub use crate::store::imports::{Filter, Import, Kind, Problem, State};
+pub use crate::store::imports::{FileKind, Import, ImportFilter, ImportState, Problem};
 pub use answer::{Denial, Withdrawal};
-use land::Job;
+use land::ImportJob;
 use rows::Parsed;
 pub use withdraw::{AffectedOffer, EncodeWithdrawn, Withdrawn};
 
@@ -38,12 +38,12 @@ const FILE_NAME: usize = 255;
 /// The most bytes an upload may have, packed as it comes.
 #[must_use]
 pub fn upload_bytes() -> usize {
-    Limits::default().upload_bytes
+    ImportLimits::default().upload_bytes
 }
 
 /// What an upload says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
+pub struct UploadHeader {
     /// The caller's id for this mutation.
     pub request: RequestId,
     /// The file's name, for people.
@@ -60,7 +60,7 @@ pub struct Header {
     pub accept_problems: bool,
 }
 
-impl Header {
+impl UploadHeader {
     /// How the file is to be read.
     fn reading(&self) -> Reading {
         let Self { day_first, accept_problems, .. } = *self;
@@ -72,7 +72,7 @@ impl Header {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
     /// Which door.
-    pub door: Door,
+    pub door: ImportSource,
     /// Plain or gzip.
     pub bytes: Vec<u8>,
 }
@@ -88,11 +88,11 @@ pub struct Progress {
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ImportOutcome {
     /// The import; the earlier one's when the same content was there already; nothing for a dry run.
     pub import: Option<ImportId>,
     /// What the file is.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// The date it speaks for.
     pub as_at: Date,
     /// Data rows in the file.
@@ -115,7 +115,7 @@ pub struct Outcome {
 
 /// An answer as it goes over the wire. For a request made before it is the first one's, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply<T> {
+pub struct ImportReply<T> {
     /// The encoded answer.
     pub answer: Vec<u8>,
     /// The same as a value, unless it was stored by an earlier call.
@@ -124,14 +124,14 @@ pub struct Reply<T> {
 
 /// Which door a file came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum ImportSource {
     /// A file of the register.
     Register,
     /// A monthly file of Ofsted's.
     Ofsted,
 }
 
-impl Door {
+impl ImportSource {
     /// The method called, for the log and for the fingerprint of a request.
     #[must_use]
     pub const fn rpc(self) -> &'static str {
@@ -161,18 +161,18 @@ impl App {
     pub async fn import_file(
         &self,
         caller: &Caller,
-        header: Header,
+        header: UploadHeader,
         upload: Upload,
         progress: impl Fn(Progress) + Send + Sync + 'static,
-        encode: fn(&Outcome) -> Vec<u8>,
-    ) -> Result<Reply<Outcome>> {
+        encode: fn(&ImportOutcome) -> Vec<u8>,
+    ) -> Result<ImportReply<ImportOutcome>> {
         let progress = Box::new(progress);
         let Upload { door, bytes } = upload;
-        let job = Job { app: self.clone(), caller: caller.clone(), door, header, progress, encode };
+        let job = ImportJob { app: self.clone(), caller: caller.clone(), door, header, progress, encode };
         self.import(job, bytes).await
     }
 
-    async fn import(&self, job: Job, upload: Vec<u8>) -> Result<Reply<Outcome>> {
+    async fn import(&self, job: ImportJob, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
         authorise(&job.caller, Action::Import)?;
         let mut wrong = Vec::new();
         let today = self.clock().now().today;
@@ -189,7 +189,7 @@ impl App {
     }
 
     /// A page of imports.
-    pub async fn list_imports(&self, caller: &Caller, filter: &Filter, page: Page) -> Result<Vec<Import>> {
+    pub async fn list_imports(&self, caller: &Caller, filter: &ImportFilter, page: Page) -> Result<Vec<Import>> {
         authorise(caller, Action::Read)?;
         Ok(store::imports::page(self.store(), filter, page).await?)
     }

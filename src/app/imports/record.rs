@@ -60,7 +60,8 @@ impl RegisterAppender {
             body,
             entries: Vec::new(),
         };
-        let body = serde_json::to_string(&event.body).map_err(|error| StoreError::Row(error.to_string()))?;
+        let body =
+            serde_json::to_string(&event.body).map_err(|error| StoreError::ConstraintViolation(error.to_string()))?;
         let hash = chain(self.head.hash, &RecordName::Register, &event, &body);
         self.head = RegisterHead { next: Seq(seq.0.saturating_add(1)), hash };
         self.events.push(Recorded { kind: event.body.kind().to_owned(), event, body, hash });

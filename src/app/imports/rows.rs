@@ -5,12 +5,12 @@ use crate::domain::judgement::Judgement;
 use crate::import::{
     EstablishmentRow, GroupRow, GroupStatus, LinkRow, MembershipRow, OfstedRow, ParsedFile, RegisterFile,
 };
-use crate::store::imports::{Establishment, Group, Kind, Link, Member, Month, Problem, Rows};
+use crate::store::imports::{Establishment, FileKind, Group, Link, Member, Month, Problem, StagedRows};
 
 /// A file, read, whatever its kind.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    pub(super) kind: Kind,
+    pub(super) kind: FileKind,
     pub(super) sha256: [u8; 32],
     pub(super) read: usize,
     pub(super) problems: Vec<Problem>,
@@ -29,7 +29,7 @@ enum Typed {
 }
 
 impl Parsed {
-    fn of<R>(kind: Kind, file: ParsedFile<R>, typed: fn(Vec<R>) -> Typed) -> Self {
+    fn of<R>(kind: FileKind, file: ParsedFile<R>, typed: fn(Vec<R>) -> Typed) -> Self {
         let problem = |it: crate::import::RowProblem| Problem {
             line: i64::try_from(it.line).unwrap_or(i64::MAX),
             column: it.column,
@@ -47,16 +47,16 @@ impl Parsed {
     }
 
     /// The rows, as those of this import.
-    pub(super) fn rows(self, import: ImportId) -> Rows {
+    pub(super) fn rows(self, import: ImportId) -> StagedRows {
         let id = import.0;
         match self.file {
-            Typed::Groups(rows) => Rows::Groups(rows.into_iter().map(|row| group(id, row)).collect()),
-            Typed::Membership(rows) => Rows::Membership(rows.into_iter().map(|row| member(id, row)).collect()),
-            Typed::Links(rows) => Rows::Links(rows.into_iter().map(|row| link(id, row)).collect()),
+            Typed::Groups(rows) => StagedRows::Groups(rows.into_iter().map(|row| group(id, row)).collect()),
+            Typed::Membership(rows) => StagedRows::Membership(rows.into_iter().map(|row| member(id, row)).collect()),
+            Typed::Links(rows) => StagedRows::Links(rows.into_iter().map(|row| link(id, row)).collect()),
             Typed::Establishments(rows) => {
-                Rows::Establishments(rows.into_iter().map(|row| establishment(id, row)).collect())
+                StagedRows::Establishments(rows.into_iter().map(|row| establishment(id, row)).collect())
             }
-            Typed::Ofsted(rows) => Rows::Ofsted(rows.into_iter().map(|row| month(id, row)).collect()),
+            Typed::Ofsted(rows) => StagedRows::Ofsted(rows.into_iter().map(|row| month(id, row)).collect()),
         }
     }
 }
@@ -64,17 +64,17 @@ impl Parsed {
 impl From<RegisterFile> for Parsed {
     fn from(file: RegisterFile) -> Self {
         match file {
-            RegisterFile::Groups(file) => Self::of(Kind::Groups, file, Typed::Groups),
-            RegisterFile::Memberships(file) => Self::of(Kind::Membership, file, Typed::Membership),
-            RegisterFile::Links(file) => Self::of(Kind::Links, file, Typed::Links),
-            RegisterFile::Establishments(file) => Self::of(Kind::Establishments, file, Typed::Establishments),
+            RegisterFile::Groups(file) => Self::of(FileKind::Groups, file, Typed::Groups),
+            RegisterFile::Memberships(file) => Self::of(FileKind::Membership, file, Typed::Membership),
+            RegisterFile::Links(file) => Self::of(FileKind::Links, file, Typed::Links),
+            RegisterFile::Establishments(file) => Self::of(FileKind::Establishments, file, Typed::Establishments),
         }
     }
 }
 
 impl From<ParsedFile<OfstedRow>> for Parsed {
     fn from(file: ParsedFile<OfstedRow>) -> Self {
-        Self::of(Kind::Ofsted, file, Typed::Ofsted)
+        Self::of(FileKind::Ofsted, file, Typed::Ofsted)
     }
 }
 

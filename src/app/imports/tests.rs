@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::app::clock::{Clock, new_id};
-use crate::app::testing::{AUGUST, House, MONTHS, admin, date, header, programme, replacing, sample, urn};
+use crate::app::testing::{AUGUST, MONTHS, TestApp, admin, date, header, programme, replacing, sample, urn};
 use crate::app::verify::verify;
 use crate::app::writer::Submission;
 use crate::domain::event::Seq;
@@ -30,30 +30,30 @@ fn refused<T: std::fmt::Debug>(answer: Result<T>) -> crate::domain::refusal::Ref
 
 #[tokio::test]
 async fn every_sample_goes_in_whole() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let rows = [("gias_groups_2021-08.csv", 22), ("gias_membership_2021-08.csv", 49), ("gias_links.csv", 14)];
     for (name, rows) in rows {
         let did = house.take(name, "2021-08-31").await;
         assert_eq!((did.rows, did.accepted, did.unchanged, did.problems.len()), (rows, rows, 0, 0), "{name}");
     }
     let did = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
-    assert_eq!((did.kind, did.rows, did.accepted, did.dry_run), (Kind::Ofsted, 58, 58, false));
+    assert_eq!((did.kind, did.rows, did.accepted, did.dry_run), (FileKind::Ofsted, 58, 58, false));
     let (import, problems, _) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
     assert_eq!(
         (import.state, import.as_at, import.indexed, problems.len()),
-        (State::Landed, date("2021-09-30"), true, 0)
+        (ImportState::Landed, date("2021-09-30"), true, 0)
     );
     let list = house.imports(None).await;
     assert!(list.is_sorted_by(|a, b| a.id > b.id) && list.len() == 4, "{list:?}");
-    let ofsted = house.imports(Some(Kind::Ofsted)).await;
+    let ofsted = house.imports(Some(FileKind::Ofsted)).await;
     assert_eq!(ofsted, [import]);
 }
 
 #[tokio::test]
 async fn problems_are_kept_with_the_import() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let bytes = sample("bad/wrong_dates.csv");
-    let anyway = Header { accept_problems: true, ..header("ofsted.csv", "2021-08-31") };
+    let anyway = UploadHeader { accept_problems: true, ..header("ofsted.csv", "2021-08-31") };
     let did = house.send(anyway, bytes).await.unwrap().fresh.unwrap();
     assert_eq!((did.rows, did.accepted), (11, 3));
     let (_, problems, notes) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
@@ -63,11 +63,11 @@ async fn problems_are_kept_with_the_import() {
 
 #[tokio::test]
 async fn the_same_content_again_changes_nothing() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let first = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
     let mut before = counts(house.app.store()).await;
     let again = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
-    assert_eq!(again, Outcome { accepted: 0, unchanged: 58, ..first });
+    assert_eq!(again, ImportOutcome { accepted: 0, unchanged: 58, ..first });
     // The answer to the second request is kept, with the event that says so, and nothing else.
     *before.get_mut("requests").unwrap() += 1;
     *before.get_mut("register_events").unwrap() += 1;
@@ -76,9 +76,9 @@ async fn the_same_content_again_changes_nothing() {
 
 #[tokio::test]
 async fn a_dry_run_answers_the_same_and_writes_nothing() {
-    let house = House::with(&[SEPTEMBER]).await;
+    let house = TestApp::with(&[SEPTEMBER]).await;
     let before = counts(house.app.store()).await;
-    let dry = |name, as_at| Header { validate_only: true, ..header(name, as_at) };
+    let dry = |name, as_at| UploadHeader { validate_only: true, ..header(name, as_at) };
     let good = house.send(dry(MONTHS[0].0, MONTHS[0].1), sample(MONTHS[0].0)).await.unwrap().fresh.unwrap();
     assert_eq!((good.import, good.rows, good.accepted, good.dry_run), (None, 73, 73, true));
     let other = refused(house.send(dry(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
@@ -90,7 +90,7 @@ async fn a_dry_run_answers_the_same_and_writes_nothing() {
 
 #[tokio::test]
 async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let first = house.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
     let refusal = refused(house.send(header(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
     let [limit] = refusal.limits.as_slice() else { panic!("one URN: {refusal:?}") };
@@ -105,7 +105,7 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
     let landed = house.send(replacing(CORRECTED, "2021-09-30", first), sample(CORRECTED)).await.unwrap().fresh.unwrap();
     assert_eq!((landed.accepted, landed.replaced), (58, Some(first)));
     let (old, ..) = house.app.get_import(&admin("ann"), first).await.unwrap();
-    assert_eq!((old.state, old.replaced_by), (State::Replaced, landed.import));
+    assert_eq!((old.state, old.replaced_by), (ImportState::Replaced, landed.import));
 
     for (wrong, as_at) in
         [(first, "2021-09-30"), (landed.import.unwrap(), "2021-08-31"), (ImportId(new_id()), "2021-09-30")]
@@ -117,7 +117,7 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
 
 #[tokio::test]
 async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     // The same rows, so that both may count at once; one empty line more makes it another file.
     let twin = [sample(SEPTEMBER.0), b"\r\n".to_vec()].concat();
     let wrong = house.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
@@ -126,18 +126,18 @@ async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
     let again = || replacing("ofsted.csv", "2021-09-30", wrong);
     let state = async |id| house.app.get_import(&admin("ann"), id).await.unwrap().0;
 
-    let dry = house.send(Header { validate_only: true, ..again() }, twin.clone()).await.unwrap().fresh.unwrap();
-    assert_eq!((dry.replaced, state(wrong).await.state), (Some(wrong), State::Landed));
+    let dry = house.send(UploadHeader { validate_only: true, ..again() }, twin.clone()).await.unwrap().fresh.unwrap();
+    assert_eq!((dry.replaced, state(wrong).await.state), (Some(wrong), ImportState::Landed));
     let did = house.send(again(), twin.clone()).await.unwrap().fresh.unwrap();
-    assert_eq!(did, Outcome { accepted: 0, unchanged: 58, replaced: Some(wrong), ..right.clone() });
+    assert_eq!(did, ImportOutcome { accepted: 0, unchanged: 58, replaced: Some(wrong), ..right.clone() });
     let old = state(wrong).await;
-    assert_eq!((old.state, old.replaced_by, old.indexed), (State::Replaced, right.import, true));
-    assert_eq!(state(right.import.unwrap()).await.state, State::Landed);
+    assert_eq!((old.state, old.replaced_by, old.indexed), (ImportState::Replaced, right.import, true));
+    assert_eq!(state(right.import.unwrap()).await.state, ImportState::Landed);
 
     // Said once more, or of itself, there is nothing left to do.
     for replaced in [wrong, right.import.unwrap()] {
         let did = house.send(replacing("ofsted.csv", "2021-09-30", replaced), twin.clone()).await.unwrap();
-        assert_eq!(did.fresh, Some(Outcome { accepted: 0, unchanged: 58, ..right.clone() }));
+        assert_eq!(did.fresh, Some(ImportOutcome { accepted: 0, unchanged: 58, ..right.clone() }));
     }
     let nobody = house.send(replacing("ofsted.csv", "2021-09-30", ImportId(new_id())), twin).await;
     assert!(matches!(&nobody, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{nobody:?}");
@@ -145,7 +145,7 @@ async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
 
 #[tokio::test]
 async fn the_register_may_not_disagree_either() {
-    let house = House::with(&AUGUST[1..2]).await;
+    let house = TestApp::with(&AUGUST[1..2]).await;
     let closed = String::from_utf8_lossy(&sample("gias_membership_2021-08.csv")).replacen(",Open,", ",Closed,", 1);
     let refusal = refused(house.send(header("gias.csv", "2021-08-31"), closed.into_bytes()).await);
     assert_eq!((refusal.reason, refusal.limits.len()), (Reason::ImportDisagrees, 1), "{refusal:?}");
@@ -153,27 +153,27 @@ async fn the_register_may_not_disagree_either() {
 
 #[tokio::test]
 async fn a_request_answers_the_same_bytes_for_ever() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
     let first = house.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
     let again = house.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
     assert_eq!((again.fresh, again.answer), (None, first.answer));
     for (other, bytes) in [
-        (Header { as_at: date("2021-10-31"), ..asked.clone() }, sample(SEPTEMBER.0)),
+        (UploadHeader { as_at: date("2021-10-31"), ..asked.clone() }, sample(SEPTEMBER.0)),
         (asked.clone(), sample(CORRECTED)),
-        (Header { file_name: "ofsted.csv".to_owned(), ..asked.clone() }, sample(SEPTEMBER.0)),
+        (UploadHeader { file_name: "ofsted.csv".to_owned(), ..asked.clone() }, sample(SEPTEMBER.0)),
     ] {
         assert_eq!(house.send(other, bytes).await, Err(AppError::RequestIdReused));
     }
     // A refusal does not burn the id.
     let refusal = header(CORRECTED, "2021-09-30");
     refused(house.send(refusal.clone(), sample(CORRECTED)).await);
-    house.send(Header { as_at: date("2021-10-31"), ..refusal }, sample(CORRECTED)).await.unwrap();
+    house.send(UploadHeader { as_at: date("2021-10-31"), ..refusal }, sample(CORRECTED)).await.unwrap();
 }
 
 #[tokio::test]
 async fn what_cannot_be_imported_is_said() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let future = house.send(header(SEPTEMBER.0, "2023-02-02"), sample(SEPTEMBER.0)).await;
     assert!(matches!(&future, Err(AppError::Invalid(found)) if found[0].field == "header.as_at"), "{future:?}");
     let wrong_door = house.send(header("ofsted.csv", "2021-08-31"), sample("gias_links.csv")).await;
@@ -187,19 +187,19 @@ async fn what_cannot_be_imported_is_said() {
         regions: Regions::Every,
         subject: None,
     };
-    let nothing = Upload { door: Door::Ofsted, bytes: Vec::new() };
+    let nothing = Upload { door: ImportSource::Ofsted, bytes: Vec::new() };
     let denied = house.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
     assert_eq!(denied, Err(AppError::Denied(Action::Import)));
 }
 
 #[tokio::test]
 async fn progress_is_told_as_it_goes() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&seen);
     let progress = move |it: Progress| tell.lock().unwrap().push((it.rows_read, it.rows_written));
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
-    let september = Upload { door: Door::Ofsted, bytes: sample(SEPTEMBER.0) };
+    let september = Upload { door: ImportSource::Ofsted, bytes: sample(SEPTEMBER.0) };
     house.app.import_file(&admin("ann"), asked, september, progress, |_| Vec::new()).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
 }
@@ -207,12 +207,12 @@ async fn progress_is_told_as_it_goes() {
 /// Stages a month and goes no further, as a process does that dies.
 async fn torn(app: &App, at: Micros) -> ImportId {
     let id = ImportId(new_id());
-    let parsed = Door::Ofsted.parse(&sample(SEPTEMBER.0), &Reading::of(date("2021-09-30"))).unwrap();
+    let parsed = ImportSource::Ofsted.parse(&sample(SEPTEMBER.0), &Reading::of(date("2021-09-30"))).unwrap();
     let import = Import {
         id,
         kind: parsed.kind,
         as_at: date("2021-09-30"),
-        state: State::Staging,
+        state: ImportState::Staging,
         file_name: "torn.csv".to_owned(),
         sha256: Hash(parsed.sha256),
         rows: 58,
@@ -225,7 +225,7 @@ async fn torn(app: &App, at: Micros) -> ImportId {
         replaced_by: None,
         indexed: false,
     };
-    let tx = app.store().write(app.store().turn().await.unwrap()).await.unwrap();
+    let tx = app.store().write(app.store().write_permit().await.unwrap()).await.unwrap();
     store::imports::put(&tx, &[&import]).await.unwrap();
     parsed.rows(id).stage(&tx).await.unwrap();
     tx.commit().await.unwrap();
@@ -234,7 +234,7 @@ async fn torn(app: &App, at: Micros) -> ImportId {
 
 #[tokio::test]
 async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
-    let house = House::new().await;
+    let house = TestApp::new().await;
     let now = house.app.clock().now().at;
     let hour = 3_600_000_000;
     let (old, young) = (torn(&house.app, Micros(now.0 - hour - 1)).await, torn(&house.app, now).await);
@@ -256,14 +256,14 @@ async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
 
 #[tokio::test]
 async fn nobody_is_named() {
-    let house = House::with(&AUGUST).await;
+    let house = TestApp::with(&AUGUST).await;
     for name in ["tsio.db", "tsio.db-wal"] {
         let bytes = std::fs::read(house.path(name)).unwrap();
         assert!(!bytes.windows(3).any(|it| it == b"XQZ"), "{name}");
     }
 }
 
-async fn identify(house: &House) {
+async fn identify(house: &TestApp) {
     let submission = Submission {
         programme: programme("2021-22"),
         actor: "cas".parse().unwrap(),
@@ -288,10 +288,10 @@ async fn identify(house: &House) {
 
 #[tokio::test]
 async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
-    let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     identify(&house).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
-    let september = house.imports(Some(Kind::Ofsted)).await[0].id;
+    let september = house.imports(Some(FileKind::Ofsted)).await[0].id;
     let ask = async |reason| house.app.withdraw_import(&ann, (RequestId(new_id()), september), reason, false).await;
     assert!(matches!(ask(" ").await, Err(AppError::Invalid(_))));
     let opened = refused(ask("wrong month").await);
@@ -308,7 +308,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     let withdrawn = done.fresh.unwrap();
     assert_eq!(
         (withdrawn.import.state, withdrawn.import.withdrawn_reason.as_deref()),
-        (State::Withdrawn, Some("wrong month"))
+        (ImportState::Withdrawn, Some("wrong month"))
     );
     let lost: Vec<_> = withdrawn.affected.iter().flat_map(|it| it.urns.clone()).collect();
     assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);
@@ -340,7 +340,7 @@ async fn times_beside_the_programmes_never_go_back() {
         let steps = Arc::clone(&steps);
         move || noon - chrono::TimeDelta::hours(steps.load(Ordering::Relaxed).into())
     });
-    let house = House::by(clock).await;
+    let house = TestApp::by(clock).await;
     let ann = admin("ann");
     for (name, as_at) in &AUGUST[..2] {
         steps.fetch_add(1, Ordering::Relaxed);
@@ -369,7 +369,7 @@ async fn the_record_begins_after_every_answer_given_before_it() {
         "ApprovalService/WithdrawApproval",
     ];
     for rpc in methods {
-        let house = House::new().await;
+        let house = TestApp::new().await;
         let now = house.app.clock().now().at;
         let (late, request) = (Micros(now.0 + 5_000_000), RequestId(new_id()));
         let answered = Stored {
@@ -380,7 +380,7 @@ async fn the_record_begins_after_every_answer_given_before_it() {
             answer: vec![1],
             approval: None,
         };
-        let tx = house.app.store().write(house.app.store().turn().await.unwrap()).await.unwrap();
+        let tx = house.app.store().write(house.app.store().write_permit().await.unwrap()).await.unwrap();
         store::requests::keep(&tx, &[answered], late).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(house.app.begin_register_record().await.unwrap(), Some(0), "{rpc}");
@@ -393,9 +393,9 @@ async fn the_record_begins_after_every_answer_given_before_it() {
 
 #[tokio::test]
 async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
-    let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
-    let september = house.imports(Some(Kind::Ofsted)).await[0].id;
+    let september = house.imports(Some(FileKind::Ofsted)).await[0].id;
     let request = RequestId(new_id());
     let ask = async |request| house.app.withdraw_import(&ann, (request, september), "wrong month", false).await;
     let approval = refused(ask(request).await).approval.unwrap();
@@ -419,7 +419,7 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     assert_eq!(refused(give).reason, Reason::ApprovalNotOpen);
 
     let (import, ..) = house.app.get_import(&ann, september).await.unwrap();
-    assert_eq!((import.state, import.withdrawn_by), (State::Landed, None));
+    assert_eq!((import.state, import.withdrawn_by), (ImportState::Landed, None));
     let page = Page { newest_first: true, after: None, limit: 9 };
     let all = house.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
     let shown: Vec<_> = all.iter().map(|it| (it.state.name(), it.denied_reason.as_deref())).collect();
@@ -430,9 +430,9 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
 }
 
 /// A withdrawal asked for by Ann, in a house whose offers were made.
-async fn asked(house: &House) -> ApprovalId {
+async fn asked(house: &TestApp) -> ApprovalId {
     identify(house).await;
-    let september = house.imports(Some(Kind::Ofsted)).await[0].id;
+    let september = house.imports(Some(FileKind::Ofsted)).await[0].id;
     refused(house.app.withdraw_import(&admin("ann"), (RequestId(new_id()), september), "wrong month", false).await)
         .approval
         .unwrap()
@@ -441,7 +441,7 @@ async fn asked(house: &House) -> ApprovalId {
 /// Earlier versions withdrew first and answered apart; what a process left that died in between, the next try answers.
 #[tokio::test]
 async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
-    let house = House::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let (approval, ben, request) = (asked(&house).await, admin("ben"), RequestId(new_id()));
     let encode =
         EncodeWithdrawn { given: |it| format!("{:?}", it.affected).into_bytes(), asked: |_| b"asked".to_vec() };
@@ -471,7 +471,7 @@ async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
     let done = one.fresh.or(two.fresh).unwrap();
     assert_eq!(
         (done.import.state, done.approval.state.answered_by().map(|it| it.as_str())),
-        (State::Withdrawn, Some("ben"))
+        (ImportState::Withdrawn, Some("ben"))
     );
     let lost: Vec<_> = done.affected.iter().flat_map(|it| it.urns.clone()).collect();
     assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);

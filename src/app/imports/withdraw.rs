@@ -9,11 +9,11 @@
 use tracing::Instrument as _;
 
 use super::record::DoneBy;
-use super::{Import, Reply, State, fingerprint, finished};
+use super::{Import, ImportReply, ImportState, fingerprint, finished};
 use crate::app::clock::new_id;
 use crate::app::eligibility;
-use crate::app::retry::retried;
-use crate::app::{App, AppError, Result, Violation, again, authorise};
+use crate::app::retry::with_retry;
+use crate::app::{App, AppError, Result, Violation, authorise, replay_stored_answer};
 use crate::domain::approval::{self, WITHDRAW_IMPORT, asked_before, check, required, would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::programme::decide::statement::{self, Statement};
@@ -91,7 +91,7 @@ impl App {
         let asked = async move {
             app.begin_register_record().await?;
             let ask = || app.ask_to_withdraw(&caller, (request, id), &reason, validate_only);
-            retried(ask).await?.map_err(AppError::from)
+            with_retry(ask).await?.map_err(AppError::from)
         };
         finished(tokio::spawn(asked.in_current_span())).await
     }
@@ -106,7 +106,7 @@ impl App {
         let fingerprint = fingerprint(ASK, &[id.0.as_bytes(), reason.as_bytes()]);
         let (tx, mut record) = self.locked_record().await?;
         let kept = store::requests::one(&tx, &caller.actor, request).await?;
-        let answer = kept.map(|it| again(&it, ASK, fingerprint)).transpose();
+        let answer = kept.map(|it| replay_stored_answer(&it, ASK, fingerprint)).transpose();
         let (tx, answer) = tx.proceed(answer).await?;
         if let Some(answer) = answer.filter(|it| !it.is_empty()) {
             tx.confirm().await?;
@@ -122,7 +122,7 @@ impl App {
             tx.confirm().await?;
             let state = before.state.at(self.clock().now().at, before.expires);
             // Carried out, and about to be answered; where it was asked before requests were kept, it never is.
-            if before.expires.is_some() && matches!(state, approval::State::CarriedOut(_)) {
+            if before.expires.is_some() && matches!(state, approval::ApprovalState::CarriedOut(_)) {
                 return Err(AppError::Unavailable);
             }
             return Ok(Err(asked_before(before.id, (&state, before.expires), ASKED)));
@@ -168,12 +168,12 @@ impl App {
         request: RequestId,
         approval: ApprovalId,
         encode: EncodeWithdrawn,
-    ) -> Result<Reply<Withdrawn>> {
+    ) -> Result<ImportReply<Withdrawn>> {
         authorise(caller, Action::Import)?;
         let (app, caller) = (self.clone(), caller.clone());
         let carried = async move {
             app.begin_register_record().await?;
-            let reply = retried(|| app.carry_withdrawal(&caller, (request, approval), encode)).await?;
+            let reply = with_retry(|| app.carry_withdrawal(&caller, (request, approval), encode)).await?;
             if reply.fresh.is_some() {
                 app.index_landed().await;
             }
@@ -205,16 +205,16 @@ impl App {
         caller: &Caller,
         (request, approval): (RequestId, ApprovalId),
         encode: EncodeWithdrawn,
-    ) -> Result<Reply<Withdrawn>> {
+    ) -> Result<ImportReply<Withdrawn>> {
         let fingerprint = fingerprint(RPC, &[approval.0.as_bytes()]);
         let (tx, mut record) = self.locked_record().await?;
         let kept = store::requests::one(&tx, &caller.actor, request).await?;
-        let answer = kept.map(|it| again(&it, RPC, fingerprint)).transpose();
+        let answer = kept.map(|it| replay_stored_answer(&it, RPC, fingerprint)).transpose();
         let (tx, answer) = tx.proceed(answer).await?;
         let is_unanswered = answer.is_some();
         if let Some(answer) = answer.filter(|it| !it.is_empty()) {
             tx.confirm().await?;
-            return Ok(Reply { answer, fresh: None });
+            return Ok(ImportReply { answer, fresh: None });
         }
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.proceed(now).await?;
@@ -245,7 +245,7 @@ impl App {
             store::requests::answer(&tx, (&done.approval.requested_by, request), &(encode.asked)(&done)).await?;
         }
         tx.commit().await?;
-        Ok(Reply { answer, fresh: Some(done) })
+        Ok(ImportReply { answer, fresh: Some(done) })
     }
 
     /// Withdraws the import of an approval, and judges what that does against what the approval states.
@@ -272,7 +272,8 @@ impl App {
     /// What an approval to withdraw an import states: the offers it would leave without their ground. The import stays as it
     /// is.
     async fn statement(&self, tx: &WriteTx, caller: &Caller, import: &Import) -> Result<Statement> {
-        let without = Import { state: State::Withdrawn, withdrawn_by: Some(caller.actor.clone()), ..import.clone() };
+        let without =
+            Import { state: ImportState::Withdrawn, withdrawn_by: Some(caller.actor.clone()), ..import.clone() };
         store::imports::put(tx, &[&without]).await?;
         tx.plan_anew().await?;
         let affected = eligibility::affected(self, tx).await?;
@@ -302,7 +303,7 @@ fn opened(
         requested_subject: caller.subject,
         request: Some(request),
         requested_at: now,
-        state: approval::State::Open,
+        state: approval::ApprovalState::Open,
         answered_subject: None,
         denied: None,
         denied_reason: None,
@@ -336,13 +337,13 @@ async fn withdrawn(
 ) -> Result<Withdrawn> {
     let waiting = may_be_answered(from, approval, caller, now).await?;
     let import = Import {
-        state: State::Withdrawn,
+        state: ImportState::Withdrawn,
         withdrawn_by: Some(waiting.requested_by.clone()),
         withdrawn_reason: waiting.reason.clone(),
         indexed: false,
         ..landed(from, ImportId(waiting.subject)).await?
     };
-    let state = approval::State::CarriedOut(caller.actor.clone());
+    let state = approval::ApprovalState::CarriedOut(caller.actor.clone());
     let approval = StoredApproval { state, answered_subject: caller.subject, ..waiting };
     Ok(Withdrawn { approval, import, affected: Vec::new() })
 }
@@ -353,7 +354,7 @@ async fn existing(from: &impl store::Readable, id: ImportId) -> Result<Import> {
 
 async fn landed(from: &impl store::Readable, id: ImportId) -> Result<Import> {
     let import = existing(from, id).await?;
-    if import.state == State::Landed {
+    if import.state == ImportState::Landed {
         return Ok(import);
     }
     let limit = Limit::plain("import", format!("import {id}"), "nothing to do: it does not count");

@@ -4,8 +4,8 @@ mod reader;
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::retry::retried;
-use super::writer::{Submission, Told};
+use super::retry::with_retry;
+use super::writer::{CommandOutcome, Submission};
 use super::{App, AppError, Result, authorise, eligibility};
 use crate::domain::approval::would_be_required;
 use crate::domain::award::Award;
@@ -13,13 +13,13 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Urn};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
-use crate::domain::programme::{Answer, Command};
+use crate::domain::programme::{Command, CommandAnswer};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
 use crate::store::db::condition::Condition;
 use crate::store::db::page::Page;
-use crate::store::events::{Field as EventField, Recorded, Text};
-use crate::store::offers::Wanted;
+use crate::store::events::{EventField, Recorded, Text};
+use crate::store::offers::OfferPageQuery;
 use crate::store::{self, events, offers, programmes};
 pub(super) use reader::OfferReader;
 
@@ -57,10 +57,10 @@ impl App {
     ///
     /// # Errors
     /// What the command would be refused with.
-    pub async fn check(&self, caller: &Caller, programme: &Programme, command: &Command) -> Result<Told> {
+    pub async fn check(&self, caller: &Caller, programme: &Programme, command: &Command) -> Result<CommandOutcome> {
         authorise(caller, command.action())?;
         let told = self.inner.writer.check(programme, (caller, &caller.reach(command.action())), command).await?;
-        if matches!(told.answer, Answer::ApprovalOpened(_)) {
+        if matches!(told.answer, CommandAnswer::ApprovalOpened(_)) {
             return Err(would_be_required().into());
         }
         Ok(told)
@@ -74,7 +74,7 @@ impl App {
     pub async fn programme_of(&self, reach: &Reach, ids: &[OfferId]) -> Result<Programme> {
         let mut found = self.routes().offers.of(ids);
         if found.len() < ids.len() {
-            found = retried(|| offers::programmes(self.store(), ids)).await?;
+            found = with_retry(|| offers::programmes(self.store(), ids)).await?;
             self.routes().offers.learn(&found);
         }
         let all_found = ids.iter().all(|id| found.iter().any(|(it, _)| it == id));
@@ -85,7 +85,7 @@ impl App {
 
     /// What is wrong with offers that are not all there, or not all of one programme.
     async fn missing(&self, reach: &Reach, ids: &[OfferId]) -> Result<AppError> {
-        let seen = retried(|| offers::find(self.store(), ids)).await?;
+        let seen = with_retry(|| offers::find(self.store(), ids)).await?;
         let covered = |id: &OfferId| seen.get(id).is_some_and(|it| reach.covers(it.region, it.assignee.as_ref()));
         let missing: Vec<String> = ids.iter().filter(|id| !covered(id)).map(ToString::to_string).collect();
         let why = match (missing.as_slice(), ids) {
@@ -119,7 +119,7 @@ impl App {
     pub async fn get_offers_at_once(&self, caller: &Caller, ids: &[OfferId]) -> Result<OffersAtOnce> {
         authorise(caller, Action::Read)?;
         let reach = caller.reach(Action::Read);
-        let (mut found, at) = retried(|| self.read_at_once(ids)).await?;
+        let (mut found, at) = with_retry(|| self.read_at_once(ids)).await?;
         found.retain(|_, it| reach.covers(it.offer.region, it.offer.assignee.as_ref()));
         let missing: Vec<String> = ids.iter().filter(|id| !found.contains_key(id)).map(ToString::to_string).collect();
         if !missing.is_empty() {
@@ -178,7 +178,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
-    pub async fn list_offers(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Vec<Offer>> {
+    pub async fn list_offers(&self, caller: &Caller, wanted: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
         authorise(caller, Action::Read)?;
         self.terms(wanted.programme).await?;
         let mut page = offers::page(self.store(), &caller.reach(Action::Read), wanted).await?;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::app::retry::retried;
+use crate::app::retry::with_retry;
 use crate::app::{AppError, Result};
 use crate::domain::award::Award;
 use crate::domain::ids::OfferId;
@@ -61,7 +61,7 @@ impl OfferReader {
 
 async fn answer(store: &Store, group: Vec<Wanted>) {
     let ids: Vec<OfferId> = group.iter().map(|(id, ..)| *id).collect();
-    let found = retried(|| async { read(&store.snapshot().await?, &ids).await }).await.map_err(AppError::from);
+    let found = with_retry(|| async { read(&store.snapshot().await?, &ids).await }).await.map_err(AppError::from);
     for (id, reach, reply) in group {
         let covered = |it: &&Whole| reach.covers(it.offer.region, it.offer.assignee.as_ref());
         let one = found.as_ref().map(|offers| offers.get(&id).filter(covered).cloned()).map_err(Clone::clone);

@@ -8,14 +8,14 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme};
 use crate::domain::role::{Action, Caller};
 use crate::domain::time::Micros;
-use crate::store::approvals::{self, Field, Seen, StoredApproval};
+use crate::store::approvals::{self, ApprovalField, StoredApproval, VisibleApprovals};
 use crate::store::db::condition::Condition;
 use crate::store::db::page::Page;
 use crate::store::events;
 
 /// Which approvals a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum ApprovalScope {
     /// Open ones.
     Open,
     /// All.
@@ -24,10 +24,10 @@ pub enum Which {
     WaitingForMe,
 }
 
-fn seen(caller: &Caller, which: Which, now: Micros) -> Seen<'static> {
+fn seen(caller: &Caller, which: ApprovalScope, now: Micros) -> VisibleApprovals<'static> {
     let me = caller.person();
     match which {
-        Which::WaitingForMe => Seen {
+        ApprovalScope::WaitingForMe => VisibleApprovals {
             actions: approval::may_give(caller),
             asked_by: None,
             not_asked_by: Some(me),
@@ -35,11 +35,11 @@ fn seen(caller: &Caller, which: Which, now: Micros) -> Seen<'static> {
             now,
             condition: None,
         },
-        Which::Open | Which::All => Seen {
+        ApprovalScope::Open | ApprovalScope::All => VisibleApprovals {
             actions: approval::may_see(caller),
             asked_by: Some(me),
             not_asked_by: None,
-            closed_too: which == Which::All,
+            closed_too: which == ApprovalScope::All,
             now,
             condition: None,
         },
@@ -55,13 +55,14 @@ impl App {
     pub async fn list_approvals(
         &self,
         caller: &Caller,
-        (which, condition): (Which, Option<&Condition<Field>>),
+        (which, condition): (ApprovalScope, Option<&Condition<ApprovalField>>),
         page: Page,
     ) -> Result<Vec<StoredApproval>> {
         authorise(caller, Action::Read)?;
         let now = self.clock().now().at;
         let snapshot = self.snapshot().await?;
-        let mut page = approvals::page(&snapshot, &Seen { condition, ..seen(caller, which, now) }, page).await?;
+        let mut page =
+            approvals::page(&snapshot, &VisibleApprovals { condition, ..seen(caller, which, now) }, page).await?;
         page.iter_mut().for_each(|it| it.state = it.state.at(now, it.expires));
         // Why one of a book was asked, or denied, is the text of that event.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::retry::retried;
+use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, authorise};
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AwardId, Programme};
 use crate::domain::role::{Action, Caller};
-use crate::store::awards::Filter;
+use crate::store::awards::AwardFilter;
 use crate::store::db::page::Page;
 use crate::store::{ReadTx, awards, events, offers};
 
@@ -30,7 +30,7 @@ impl App {
         let ids = [id];
         let mut found = self.routes().awards.of(&ids);
         if found.is_empty() {
-            found = retried(|| awards::programme_of(self.store(), &ids)).await?;
+            found = with_retry(|| awards::programme_of(self.store(), &ids)).await?;
             self.routes().awards.learn(&found);
         }
         found.pop().map(|(_, programme)| programme).ok_or_else(|| AppError::NotFound(format!("award {id}")))
@@ -56,7 +56,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown offer or programme; [`AppError::Denied`].
-    pub async fn list_awards(&self, caller: &Caller, filter: &Filter, page: Page) -> Result<Vec<ToldAward>> {
+    pub async fn list_awards(&self, caller: &Caller, filter: &AwardFilter, page: Page) -> Result<Vec<ToldAward>> {
         authorise(caller, Action::Read)?;
         if let Some(programme) = &filter.programme {
             self.terms(programme).await?;

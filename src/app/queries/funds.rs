@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::app::retry::retried;
+use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise};
 use crate::domain::Date;
 use crate::domain::event::Seq;
@@ -15,7 +15,7 @@ use crate::domain::ledger::{Account, EntrySeq, Ledger, Owner};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::time::Micros;
 use crate::store::db::condition::{Condition, Operand};
-use crate::store::entries::{FundEntry, Sums, Wanted as WantedEntries};
+use crate::store::entries::{EntryPageQuery as WantedEntries, FundEntry, Sums};
 use crate::store::{ReadTx, Readable, accounts, entries, programmes};
 
 /// A fund of a programme.
@@ -65,7 +65,7 @@ pub struct AskedPosition {
 
 /// A fund's balances under conditions, in pence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
+pub struct FundPosition {
     /// The last event that could count.
     pub at: Seq,
     /// All that counts.
@@ -140,7 +140,7 @@ impl App {
     pub async fn programme_of_funds(&self, ids: &[AccountId]) -> Result<Programme> {
         let mut found = self.routes().funds.of(ids);
         if found.len() < ids.len() {
-            let read = retried(|| self.find_funds(self.store(), ids)).await?;
+            let read = with_retry(|| self.find_funds(self.store(), ids)).await?;
             found = read.into_iter().map(|(id, fund)| (id, fund.programme)).collect();
             self.routes().funds.learn(&found);
         }
@@ -203,7 +203,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Invalid`] for a sequence the record has not reached; [`AppError::Denied`].
-    pub async fn fund_position(&self, caller: &Caller, id: AccountId, asked: AskedPosition) -> Result<Position> {
+    pub async fn fund_position(&self, caller: &Caller, id: AccountId, asked: AskedPosition) -> Result<FundPosition> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let programme = self.fund(&snapshot, &caller.reach(Action::Read), id).await?.programme;
@@ -213,7 +213,7 @@ impl App {
             let why = format!("{at} has not been reached: the last event of {programme} is {last}");
             return Err(AppError::Invalid(vec![Violation::new("at_sequence", why)]));
         }
-        let asked = entries::Asked { as_of: asked.as_of, recorded_by: asked.recorded_by, at };
+        let asked = entries::PositionQuery { as_of: asked.as_of, recorded_by: asked.recorded_by, at };
         let years = entries::position(&snapshot, &programme, id, asked).await?;
         let mut total = Sums { allocated: 0, committed: 0, spent: 0 };
         for (year, moved) in &years {
@@ -226,7 +226,7 @@ impl App {
                 spent: sum(total.spent, moved.spent)?,
             };
         }
-        Ok(Position { at, total, years })
+        Ok(FundPosition { at, total, years })
     }
 
     /// The programme of a fund whose entries are to be read, and the last entry of its record now.
@@ -247,7 +247,7 @@ impl App {
     /// # Errors
     /// [`AppError::Unavailable`].
     pub async fn fund_entries(&self, wanted: &WantedEntries<'_>) -> Result<Vec<FundEntry>> {
-        Ok(retried(|| entries::page(self.store(), wanted)).await?)
+        Ok(with_retry(|| entries::page(self.store(), wanted)).await?)
     }
 
     /// A fund within reach.

@@ -1,6 +1,6 @@
 //! Referrals: reads. What changes one is a command of its book.
 
-use crate::app::retry::retried;
+use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, authorise, eligibility};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, ReferralId};
@@ -8,7 +8,7 @@ use crate::domain::referral::{Referral, State};
 use crate::domain::role::{Action, Caller};
 use crate::store::db::page::Page;
 use crate::store::events::{self, Text};
-use crate::store::referrals::{self, Filter};
+use crate::store::referrals::{self, ReferralFilter};
 use crate::store::{self, Readable};
 
 /// A referral with what was written about it, as far as that has not been erased.
@@ -34,7 +34,7 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`].
     pub async fn programme_of_referral(&self, id: ReferralId) -> Result<Programme> {
-        let found = retried(|| referrals::get(self.store(), id)).await?;
+        let found = with_retry(|| referrals::get(self.store(), id)).await?;
         found.map(|it| it.programme).ok_or_else(|| missing(id))
     }
 
@@ -66,7 +66,7 @@ impl App {
         &self,
         caller: &Caller,
         programme: &Programme,
-        filter: &Filter,
+        filter: &ReferralFilter,
         page: Page,
     ) -> Result<Vec<ReferralInFull>> {
         authorise(caller, Action::Read)?;
@@ -75,7 +75,7 @@ impl App {
         let reach = caller.reach(Action::Read);
         let open = referrals::open(&snapshot, programme).await?;
         let confirmed = eligibility::confirmed(&snapshot, &loaded.terms, &open, self.today()).await?;
-        let filter = Filter { confirmed, ..filter.clone() };
+        let filter = ReferralFilter { confirmed, ..filter.clone() };
         let mut page = referrals::page(&snapshot, programme, (&reach, &filter), page).await?;
         page.iter_mut().for_each(|it| mark(it, &filter.confirmed));
         Ok(with_texts(&snapshot, programme, page).await?)

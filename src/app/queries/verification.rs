@@ -1,6 +1,6 @@
 //! What finance proves, through a running server.
 
-use crate::app::verify::{Expected, Report, verify};
+use crate::app::verify::{ExpectedHead, VerifyReport, verify};
 use crate::app::{App, AppError, Result, authorise};
 use crate::domain::ids::RecordName;
 use crate::domain::role::{Action, Caller};
@@ -14,8 +14,8 @@ impl App {
         &self,
         caller: &Caller,
         only: Option<&RecordName>,
-        expected: Option<Expected>,
-    ) -> Result<Vec<Report>> {
+        expected: Option<ExpectedHead>,
+    ) -> Result<Vec<VerifyReport>> {
         authorise(caller, Action::ReadLedger)?;
         self.verify_in_turn(only, expected).await
     }
@@ -24,11 +24,15 @@ impl App {
     ///
     /// # Errors
     /// As [`verify`].
-    pub async fn check_ledger(&self) -> Result<Vec<Report>> {
+    pub async fn check_ledger(&self) -> Result<Vec<VerifyReport>> {
         self.verify_in_turn(None, None).await
     }
 
-    async fn verify_in_turn(&self, only: Option<&RecordName>, expected: Option<Expected>) -> Result<Vec<Report>> {
+    async fn verify_in_turn(
+        &self,
+        only: Option<&RecordName>,
+        expected: Option<ExpectedHead>,
+    ) -> Result<Vec<VerifyReport>> {
         let closed = |_| AppError::Bug("nobody may verify any more".to_owned());
         let _turn = self.inner.verifying.acquire().await.map_err(closed)?;
         verify(self.store(), only, expected).await

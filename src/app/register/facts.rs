@@ -7,8 +7,8 @@ use crate::app::Result;
 use crate::domain::Date;
 use crate::domain::ids::{Programme, Uid, Urn};
 use crate::domain::placement::place;
-use crate::domain::school::{Ending, HandPlacement, SchoolFacts, TrustKind, TrustLink};
-use crate::store::register::{Establishment, Kin, Membership, Of};
+use crate::domain::school::{HandPlacement, SchoolEnding, SchoolFacts, TrustKind, TrustLink};
+use crate::store::register::{Establishment, Kin, Membership, MembershipQuery};
 use crate::store::{Readable, placements, register};
 
 /// Whether a group with this status places schools. One that is proposed to close does until it has closed.
@@ -33,7 +33,7 @@ pub(crate) async fn schools(
     let by_hand = by_hand(from, programme).await?;
     let whole = named.into_values().map(|it| {
         let detail = details.remove(&it.urn).unwrap_or_default();
-        let ending = Ending { successors: successors.remove(&it.urn).unwrap_or_default(), ..ending(&detail) };
+        let ending = SchoolEnding { successors: successors.remove(&it.urn).unwrap_or_default(), ..ending(&detail) };
         let facts = SchoolFacts {
             urn: it.urn,
             name: it.name,
@@ -64,7 +64,7 @@ pub(crate) async fn schools(
 
 /// How many schools each of these trusts has in the newest register that are open on a day.
 async fn open_schools(from: &impl Readable, trusts: &[Uid], day: Date) -> Result<HashMap<Uid, usize>> {
-    let members = register::members(from, Of::Groups(trusts)).await?;
+    let members = register::members(from, MembershipQuery::Groups(trusts)).await?;
     let urns: Vec<Urn> = members.iter().map(|it| it.urn).collect::<HashSet<_>>().into_iter().collect();
     let details = register::establishments(from, &urns).await?;
     let has_closed = |urn: &Urn| details.get(urn).is_some_and(|it| ending(it).closed_by(day).is_some());
@@ -76,14 +76,14 @@ async fn open_schools(from: &impl Readable, trusts: &[Uid], day: Date) -> Result
 }
 
 /// What a file says of a school's end, without what follows it.
-fn ending(detail: &Establishment) -> Ending {
-    Ending { status: detail.status.clone(), close_date: detail.close_date, successors: Vec::new() }
+fn ending(detail: &Establishment) -> SchoolEnding {
+    SchoolEnding { status: detail.status.clone(), close_date: detail.close_date, successors: Vec::new() }
 }
 
 /// The links of these schools to trusts in the newest register. A file of groups as new as the register, or newer, says
 /// whether a trust is open; otherwise the register itself does.
 async fn links(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<TrustLink>>> {
-    let members = register::members(from, Of::Schools(urns)).await?;
+    let members = register::members(from, MembershipQuery::Schools(urns)).await?;
     let members: Vec<(Membership, TrustKind)> =
         members.into_iter().filter_map(|it| TrustKind::from_gias(it.kind).map(|kind| (it, kind))).collect();
     let open = open(from, members.iter().map(|(it, _)| it.uid)).await?;

@@ -10,10 +10,10 @@ use crate::domain::judgement::MonthRow;
 use crate::domain::placement::Placement;
 use crate::domain::region::{Region, local_authority};
 use crate::domain::role::{Action, Caller};
-use crate::domain::school::{Ending, HandPlacement, TrustKind};
-use crate::store::imports::Kind;
+use crate::domain::school::{HandPlacement, SchoolEnding, TrustKind};
+use crate::store::imports::FileKind;
 pub use crate::store::register::{Link, Membership};
-use crate::store::register::{Of, search};
+use crate::store::register::{MembershipQuery, search};
 use crate::store::{self, Readable};
 
 /// Fewest characters of a search.
@@ -39,7 +39,7 @@ pub struct School {
     /// Whether a file of establishments names it; without one, nobody knows whether it has a diocese.
     pub diocese_known: bool,
     /// Its status, close date and successors, as far as the files give them.
-    pub ending: Ending,
+    pub ending: SchoolEnding,
     /// Why it counts as closed on the day it is asked about, in a sentence; nothing while it is open.
     pub closed: Option<String>,
     /// Where it is placed; by hand only where a programme is asked for.
@@ -94,7 +94,7 @@ pub struct Trust {
 
 /// A page of what a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found<T, K> {
+pub struct SearchPage<T, K> {
     /// What there is to show.
     pub shown: Vec<T>,
     /// The key of each found, the last of which is the `after` of the next page. More than is shown where the search
@@ -113,14 +113,14 @@ impl App {
         text: &str,
         after: Option<(String, Urn)>,
         limit: u64,
-    ) -> Result<Found<School, Urn>> {
+    ) -> Result<SearchPage<School, Urn>> {
         authorise(caller, Action::Read)?;
         long_enough(text)?;
         let snapshot = self.snapshot().await?;
         let keys = search::find_schools(&snapshot, text, after.as_ref(), limit).await?;
         let urns: Vec<Urn> = keys.iter().map(|(_, urn)| *urn).collect();
         let mut schools = facts::schools(&snapshot, None, &urns, self.today()).await?;
-        Ok(Found { shown: urns.iter().filter_map(|urn| schools.remove(urn)).collect(), keys })
+        Ok(SearchPage { shown: urns.iter().filter_map(|urn| schools.remove(urn)).collect(), keys })
     }
 
     /// One school with its history.
@@ -132,7 +132,7 @@ impl App {
         let snapshot = self.snapshot().await?;
         let school = one_school(&snapshot, None, urn, self.today()).await?;
         let mut months = Vec::new();
-        for import in store::imports::landed(&snapshot, Kind::Ofsted).await? {
+        for import in store::imports::landed(&snapshot, FileKind::Ofsted).await? {
             months.extend(store::ofsted::of_schools(&snapshot, &import, &[urn]).await?);
         }
         Ok(SchoolHistory {
@@ -164,7 +164,7 @@ impl App {
         text: &str,
         after: Option<(String, Uid)>,
         limit: u64,
-    ) -> Result<Found<Trust, Uid>> {
+    ) -> Result<SearchPage<Trust, Uid>> {
         authorise(caller, Action::Read)?;
         long_enough(text)?;
         let snapshot = self.snapshot().await?;
@@ -173,7 +173,7 @@ impl App {
         let mut named = store::register::trusts(&snapshot, &uids).await?;
         let sizes = store::register::sizes(&snapshot, &uids).await?;
         let mut trust = |uid: &Uid| Some(shown(named.remove(uid)?, sizes.get(uid).copied().unwrap_or(0)));
-        Ok(Found { shown: uids.iter().filter_map(&mut trust).collect(), keys })
+        Ok(SearchPage { shown: uids.iter().filter_map(&mut trust).collect(), keys })
     }
 
     /// One trust with its schools in the newest register, by name.
@@ -206,7 +206,7 @@ pub(crate) async fn one_trust(from: &impl Readable, uid: Uid) -> Result<(Trust, 
     let found = store::register::trusts(from, &[uid]).await?.remove(&uid);
     let found = found.filter(|it| TrustKind::from_gias(it.kind).is_some());
     let found = found.ok_or_else(|| AppError::NotFound(format!("trust {uid}")))?;
-    let members = store::register::members(from, Of::Groups(&[uid])).await?;
+    let members = store::register::members(from, MembershipQuery::Groups(&[uid])).await?;
     let mut urns: Vec<Urn> = members.iter().map(|it| it.urn).collect();
     urns.dedup();
     Ok((shown(found, urns.len()), urns))

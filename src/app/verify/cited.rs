@@ -17,9 +17,9 @@ use crate::domain::offer::Recipient;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::terms::{Terms, Test};
 use crate::domain::time::Micros;
-use crate::store::cited_rows::{Group, Member, Of, Predecessor};
+use crate::store::cited_rows::{CitedMember, Group, MembershipAt, Predecessor};
 use crate::store::events::StoredEvent;
-use crate::store::imports::{Import, Kind};
+use crate::store::imports::{FileKind, Import};
 use crate::store::{self, Readable, StoreError, cited_rows, claims, imports, ofsted};
 
 /// Every import that ever landed.
@@ -27,12 +27,12 @@ pub(super) struct Imports {
     /// As they are stored, by id.
     pub(super) stored: HashMap<ImportId, Import>,
     /// The record that says which of them counted at each of its events.
-    register: Arc<register::Fold>,
+    register: Arc<register::RegisterFold>,
 }
 
 impl Imports {
     /// All of them.
-    pub(super) async fn load(from: &impl Readable, register: Arc<register::Fold>) -> Result<Self> {
+    pub(super) async fn load(from: &impl Readable, register: Arc<register::RegisterFold>) -> Result<Self> {
         let stored = readable(imports::ever_landed(from).await)?.into_iter().map(|it| (it.id, it)).collect();
         Ok(Self { stored, register })
     }
@@ -53,7 +53,7 @@ impl Imports {
     }
 
     /// Those of a kind.
-    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Import> {
+    pub(super) fn of_kind(&self, kind: FileKind) -> impl Iterator<Item = &Import> {
         self.stored.values().filter(move |it| it.kind == kind)
     }
 }
@@ -72,8 +72,8 @@ pub(super) struct Cited {
     /// What the files say of trusts.
     pub(super) groups: HashMap<Uid, Vec<Group>>,
     /// In which trusts the files have schools, by school, and by trust where a rule asks for all of its schools.
-    pub(super) trusts_of: HashMap<Urn, Vec<Member>>,
-    pub(super) schools_of: HashMap<Uid, Vec<Member>>,
+    pub(super) trusts_of: HashMap<Urn, Vec<CitedMember>>,
+    pub(super) schools_of: HashMap<Uid, Vec<CitedMember>>,
     /// What the monthly files print of schools and of those they follow.
     pub(super) months: HashMap<Urn, Vec<MonthRow>>,
     /// The predecessors that the files of links name.
@@ -103,7 +103,7 @@ impl Cited {
         imports: &Imports,
         events: &[StoredEvent],
     ) -> Result<Self> {
-        let named = Named::of(events.iter().filter_map(|it| it.recorded.as_ref().ok()).map(|it| &it.event));
+        let named = CitedIds::of(events.iter().filter_map(|it| it.recorded.as_ref().ok()).map(|it| &it.event));
         let mut found = Self::default();
         let named = found.load_events(from, programme, named).await?;
         found.load_groups(from, &named).await?;
@@ -112,7 +112,12 @@ impl Cited {
     }
 
     /// Loads events that later ones undo, and the invoices concerned; answers what is named by then.
-    async fn load_events(&mut self, from: &impl Readable, programme: &Programme, mut named: Named) -> Result<Named> {
+    async fn load_events(
+        &mut self,
+        from: &impl Readable,
+        programme: &Programme,
+        mut named: CitedIds,
+    ) -> Result<CitedIds> {
         if !named.events.is_empty() {
             let mut wanted: Vec<Seq> = named.events.iter().copied().collect();
             for _ in 0..2 {
@@ -129,7 +134,7 @@ impl Cited {
         Ok(named)
     }
 
-    async fn load_groups(&mut self, from: &impl Readable, named: &Named) -> Result<()> {
+    async fn load_groups(&mut self, from: &impl Readable, named: &CitedIds) -> Result<()> {
         if !named.trusts.is_empty() {
             let uids: Vec<Uid> = named.trusts.iter().copied().collect();
             self.groups = uids.iter().map(|uid| (*uid, Vec::new())).collect();
@@ -145,19 +150,19 @@ impl Cited {
         from: &impl Readable,
         terms: &Terms,
         imports: &Imports,
-        named: &Named,
+        named: &CitedIds,
     ) -> Result<()> {
         if named.schools.is_empty() {
             return Ok(());
         }
         let mut urns: Vec<Urn> = named.schools.iter().copied().collect();
-        for member in readable(cited_rows::members(from, Of::Schools(&urns)).await)? {
+        for member in readable(cited_rows::members(from, MembershipAt::Schools(&urns)).await)? {
             self.trusts_of.entry(member.urn).or_default().push(member);
         }
         if terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
             let trusts: BTreeSet<Uid> = self.trusts_of.values().flatten().map(|it| it.uid).collect();
             let trusts: Vec<Uid> = trusts.into_iter().collect();
-            for member in readable(cited_rows::members(from, Of::Groups(&trusts)).await)? {
+            for member in readable(cited_rows::members(from, MembershipAt::Groups(&trusts)).await)? {
                 self.schools_of.entry(member.uid).or_default().push(member);
                 urns.push(member.urn);
             }
@@ -183,7 +188,7 @@ impl Cited {
     async fn load_months(&mut self, from: &impl Readable, imports: &Imports, urns: &[Urn]) -> Result<Vec<Urn>> {
         self.months.extend(urns.iter().map(|urn| (*urn, Vec::new())));
         let mut older = Vec::new();
-        for import in imports.of_kind(Kind::Ofsted) {
+        for import in imports.of_kind(FileKind::Ofsted) {
             for row in readable(ofsted::of_schools(from, import, urns).await)? {
                 let judged = row.current.iter().chain(&row.previous).map(|it| it.urn_judged);
                 older.extend(judged.filter(|judged| *judged < row.urn));
@@ -196,14 +201,14 @@ impl Cited {
 
 /// What some events name.
 #[derive(Debug, Default)]
-struct Named {
+struct CitedIds {
     trusts: BTreeSet<Uid>,
     schools: BTreeSet<Urn>,
     events: BTreeSet<Seq>,
     references: BTreeSet<Reference>,
 }
 
-impl Named {
+impl CitedIds {
     fn of<'a>(events: impl Iterator<Item = &'a Event>) -> Self {
         let mut named = Self::default();
         for event in events {

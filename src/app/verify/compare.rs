@@ -4,28 +4,28 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 
 use super::fold::Folded;
-use super::{Report, Result};
+use super::{Result, VerifyReport};
 use crate::domain::approval::Approval;
 use crate::domain::award::Award;
 use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{AccountId, Urn};
 use crate::domain::ledger::{Account, Owner};
 use crate::domain::offer::Offer;
-use crate::domain::programme::Facts;
+use crate::domain::programme::ProgrammeState;
 use crate::domain::referral::Referral;
 use crate::domain::role::Reach;
 use crate::domain::school::HandPlacement;
 use crate::domain::terms::released::is_rewritten;
 use crate::store::approvals::StoredApproval;
 use crate::store::register::record;
-use crate::store::verify_rows::Rows;
+use crate::store::verify_rows::VerifyRows;
 use crate::store::{
     ReadTx, StoreError, account_days, accounts, approvals, awards, entry_decisions, offers, placements, programmes,
     referrals,
 };
 
 /// Names every difference between what the record says and what the database has. The terms are stored under this hash.
-pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, report: &mut Report) -> Result<()> {
+pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, report: &mut VerifyReport) -> Result<()> {
     let facts = &folded.facts;
     compare_head(snapshot, folded, report).await?;
     compare_cited(snapshot, folded, report).await?;
@@ -47,11 +47,11 @@ pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, rep
 fn hold<K: Ord + Display, R, S>(
     what: &str,
     recorded: &BTreeMap<K, R>,
-    stored: Rows<K, S>,
-    report: &mut Report,
-    compare: impl Fn(&R, &S, &mut Report),
+    stored: VerifyRows<K, S>,
+    report: &mut VerifyReport,
+    compare: impl Fn(&R, &S, &mut VerifyReport),
 ) {
-    let Rows { mut rows, keyless } = stored;
+    let VerifyRows { mut rows, keyless } = stored;
     report.keyless(what, keyless);
     for (id, recorded) in recorded {
         match rows.remove(id) {
@@ -67,7 +67,7 @@ fn hold<K: Ord + Display, R, S>(
     }
 }
 
-async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -> Result<()> {
+async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let (seq, hash) = (report.seq, report.hash);
     match programmes::head_of(snapshot, &folded.facts.programme.programme).await {
         Ok(Some(head)) => {
@@ -86,7 +86,7 @@ async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -
 }
 
 /// What events cite of the register's record has to be in it.
-async fn compare_cited(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -> Result<()> {
+async fn compare_cited(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let Some(cited) = folded.cited else { return Ok(()) };
     let last = match record::head(snapshot).await {
         Ok(head) => head.last(),
@@ -102,7 +102,7 @@ async fn compare_cited(snapshot: &ReadTx, folded: &Folded, report: &mut Report) 
 
 /// The terms' text, of whose hash these facts are, against the hash it is stored with and the one that offers are pinned
 /// to.
-fn compare_terms(facts: &Facts, stored: Hash, report: &mut Report) {
+fn compare_terms(facts: &ProgrammeState, stored: Hash, report: &mut VerifyReport) {
     let computed = Hash(facts.programme.terms);
     if computed != stored {
         report.differs(format!("the terms: the hash of their text is {stored}, computed {computed}"));
@@ -121,7 +121,7 @@ fn compare_terms(facts: &Facts, stored: Hash, report: &mut Report) {
     }
 }
 
-async fn compare_offers(snapshot: &ReadTx, facts: &Facts, report: &mut Report) -> Result<()> {
+async fn compare_offers(snapshot: &ReadTx, facts: &ProgrammeState, report: &mut VerifyReport) -> Result<()> {
     let programme = &facts.programme.programme;
     hold("offer", &facts.offers, offers::of_book(snapshot, programme).await?, report, compare_offer);
     let urns: Vec<_> = facts.listed.keys().copied().collect();
@@ -134,7 +134,7 @@ async fn compare_offers(snapshot: &ReadTx, facts: &Facts, report: &mut Report) -
     Ok(())
 }
 
-fn compare_offer(recorded: &Offer, stored: &Offer, report: &mut Report) {
+fn compare_offer(recorded: &Offer, stored: &Offer, report: &mut VerifyReport) {
     if recorded == stored {
         return;
     }
@@ -156,7 +156,7 @@ fn compare_offer(recorded: &Offer, stored: &Offer, report: &mut Report) {
     }
 }
 
-async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -> Result<()> {
+async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let ledger = &folded.facts.ledger;
     let stored = accounts::of_book(snapshot, &folded.facts.programme.programme).await?;
     // A fund that the terms bring with them is stored once an entry moves it.
@@ -178,8 +178,8 @@ async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut Repor
 /// What an account's days say must be what its entries of those days moved.
 fn hold_days(
     recorded: &BTreeMap<(AccountId, String), i64>,
-    stored: Rows<(AccountId, String), i64>,
-    report: &mut Report,
+    stored: VerifyRows<(AccountId, String), i64>,
+    report: &mut VerifyReport,
 ) {
     report.keyless("account_days", stored.keyless);
     for ((account, day), change) in recorded {
@@ -196,7 +196,7 @@ fn hold_days(
     }
 }
 
-fn compare_account(recorded: &Account, stored: &Account, report: &mut Report) {
+fn compare_account(recorded: &Account, stored: &Account, report: &mut VerifyReport) {
     if recorded == stored {
         return;
     }
@@ -211,7 +211,7 @@ fn compare_account(recorded: &Account, stored: &Account, report: &mut Report) {
 }
 
 /// What the awards of an account say must be what its entries moved: no penny without its award.
-fn compare_sums(facts: &Facts, report: &mut Report) {
+fn compare_sums(facts: &ProgrammeState, report: &mut VerifyReport) {
     let mut sums: HashMap<AccountId, (i64, i64)> = HashMap::new();
     let mut add = |account: AccountId, committed: i64, spent: i64| {
         let sum = sums.entry(account).or_default();
@@ -240,7 +240,7 @@ fn compare_sums(facts: &Facts, report: &mut Report) {
     }
 }
 
-fn compare_award(recorded: &Award, stored: &Award, report: &mut Report) {
+fn compare_award(recorded: &Award, stored: &Award, report: &mut VerifyReport) {
     if recorded == stored {
         return;
     }
@@ -258,7 +258,7 @@ fn compare_award(recorded: &Award, stored: &Award, report: &mut Report) {
     }
 }
 
-async fn compare_placements(snapshot: &ReadTx, folded: &Folded, report: &mut Report) -> Result<()> {
+async fn compare_placements(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let facts = &folded.facts;
     let placed = |(urn, how): (&Urn, &HandPlacement)| Some((*urn, (*urn, *how, *folded.placed.get(urn)?)));
     let recorded: BTreeMap<Urn, (Urn, HandPlacement, Seq)> = facts.placements.iter().filter_map(placed).collect();
@@ -269,7 +269,7 @@ async fn compare_placements(snapshot: &ReadTx, folded: &Folded, report: &mut Rep
     Ok(())
 }
 
-fn compare_approval(recorded: &Approval, stored: &StoredApproval, report: &mut Report) {
+fn compare_approval(recorded: &Approval, stored: &StoredApproval, report: &mut VerifyReport) {
     let id = recorded.id;
     report.compare(format!("approval {id} action"), &recorded.action, &stored.action);
     report.compare(format!("approval {id} subject"), &recorded.subject, &stored.subject);
@@ -289,7 +289,7 @@ fn compare_approval(recorded: &Approval, stored: &StoredApproval, report: &mut R
     report.compare(format!("approval {id} reason of denying"), &None, &stored.denied_reason);
 }
 
-fn compare_referral(recorded: &Referral, stored: &Referral, report: &mut Report) {
+fn compare_referral(recorded: &Referral, stored: &Referral, report: &mut VerifyReport) {
     if recorded == stored {
         return;
     }

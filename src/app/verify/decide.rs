@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Report;
+use super::VerifyReport;
 use super::cited::{Cited, Imports};
 use super::evidence::Then;
 use crate::app::clock;
@@ -12,9 +12,9 @@ use crate::domain::award::claim::{ClaimKey, ClaimPayments};
 use crate::domain::event::{Event, EventBody, Seq};
 use crate::domain::ids::{Uid, Urn};
 use crate::domain::offer::Recipient;
-use crate::domain::programme::Facts;
+use crate::domain::programme::ProgrammeState;
 use crate::domain::programme::decide::erasure::EventText;
-use crate::domain::programme::replay::redecide::Verdict;
+use crate::domain::programme::replay::redecide::ReplayVerdict;
 
 /// What is known beside the facts while a record is decided anew.
 pub(super) struct Deciding {
@@ -40,7 +40,7 @@ impl Deciding {
     }
 
     /// Decides one call, whose events are next to be folded in, and names what stands against it.
-    pub(super) fn decide(&mut self, call: &[Event], facts: &mut Facts, report: &mut Report) {
+    pub(super) fn decide(&mut self, call: &[Event], facts: &mut ProgrammeState, report: &mut VerifyReport) {
         let Some(first) = call.first() else { return };
         let Some(now) = clock::moment(first.recorded) else {
             report.differs(format!("event {}: it is recorded at a time that no calendar has", first.seq));
@@ -60,9 +60,9 @@ impl Deciding {
         }
         let own = self.pay_elsewhere(call, facts);
         match facts.redecide(call, now) {
-            Verdict::Allowed => {}
-            Verdict::AllowedWhenMade(seq, why) => report.allowed_when_made(format!("event {seq}: {why}")),
-            Verdict::Forbidden(seq, why) => report.differs(format!("event {seq}: {why}")),
+            ReplayVerdict::Allowed => {}
+            ReplayVerdict::AllowedWhenMade(seq, why) => report.allowed_when_made(format!("event {seq}: {why}")),
+            ReplayVerdict::Forbidden(seq, why) => report.differs(format!("event {seq}: {why}")),
         }
         facts.claims.extend(own);
         // What an approval makes an exception of counts for the offer that it makes in the same call.
@@ -76,14 +76,14 @@ impl Deciding {
     }
 
     /// Ends a call that has been folded in.
-    pub(super) fn settled(call: &[Event], facts: &mut Facts) {
+    pub(super) fn settled(call: &[Event], facts: &mut ProgrammeState) {
         for award in call.iter().filter(|it| it.body.undoes().is_some()).filter_map(|it| it.body.award()) {
             facts.movements.forget(award);
         }
     }
 
     /// Adds to the invoices of a call what other programmes had paid on them before it; answers what was there.
-    fn pay_elsewhere(&self, call: &[Event], facts: &mut Facts) -> Vec<(ClaimKey, ClaimPayments)> {
+    fn pay_elsewhere(&self, call: &[Event], facts: &mut ProgrammeState) -> Vec<(ClaimKey, ClaimPayments)> {
         let numbered = call.iter().filter_map(|it| numbered_claim(it, facts));
         let numbered: Vec<(ClaimKey, i64)> = numbered.collect();
         let mut before = Vec::new();
@@ -99,7 +99,7 @@ impl Deciding {
 }
 
 /// The invoice that an event pays or has stand again, and the number that this payment gets.
-fn numbered_claim(event: &Event, facts: &Facts) -> Option<(ClaimKey, i64)> {
+fn numbered_claim(event: &Event, facts: &ProgrammeState) -> Option<(ClaimKey, i64)> {
     match &event.body {
         EventBody::Drawn { invoice: Some(reference), claim: Some(claim), .. } => {
             Some(((claim.issuer_key, reference.clone()), claim.part))
@@ -134,7 +134,7 @@ fn exceptional(event: &Event) -> &[Urn] {
     }
 }
 
-fn recipient_of(event: &Event, facts: &Facts) -> Option<Recipient> {
+fn recipient_of(event: &Event, facts: &ProgrammeState) -> Option<Recipient> {
     match &event.body {
         EventBody::Identified { recipient, .. } => Some(*recipient),
         _ => facts.offers.get(&event.offer?).map(|it| it.recipient),

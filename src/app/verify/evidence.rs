@@ -16,13 +16,13 @@ use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::{ImportId, Uid, Urn};
 use crate::domain::judgement::MonthRow;
 use crate::domain::offer::{ListedSchool, Recipient};
-use crate::domain::programme::{Facts, TrustAnswer};
+use crate::domain::programme::{ProgrammeState, TrustAnswer};
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::school::TrustKind;
 use crate::domain::terms::{RuleId, Test};
 use crate::domain::time::Micros;
 use crate::store::cited_rows::Group;
-use crate::store::imports::{Import, Kind, State};
+use crate::store::imports::{FileKind, Import, ImportState};
 
 /// Whether an import counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +58,8 @@ impl<'a> Then<'a> {
         let Some(it) = self.imports.stored.get(&import) else { return Counted::No };
         match (self.is_after(it), it.state) {
             (Counted::No, _) => Counted::No,
-            (landed, State::Landed) => landed,
-            (_, State::Withdrawn) => Counted::Perhaps,
+            (landed, ImportState::Landed) => landed,
+            (_, ImportState::Withdrawn) => Counted::Perhaps,
             (landed, _) => match it.replaced_by.and_then(|id| self.imports.stored.get(&id)).map(|by| self.is_after(by))
             {
                 Some(Counted::Yes) => Counted::No,
@@ -119,7 +119,7 @@ impl Cited {
     pub(super) fn wrong_schools(
         &self,
         (event, recipient): (&Event, Recipient),
-        facts: &Facts,
+        facts: &ProgrammeState,
         granted: &BTreeSet<Urn>,
         then: &Then<'_>,
     ) -> Option<String> {
@@ -146,7 +146,7 @@ impl Cited {
         })
     }
 
-    fn is_in(&self, urn: Urn, uid: Uid, facts: &Facts, then: &Then<'_>) -> bool {
+    fn is_in(&self, urn: Urn, uid: Uid, facts: &ProgrammeState, then: &Then<'_>) -> bool {
         let placed = facts.placements.get(&urn).and_then(|it| it.trust()).is_some_and(|(trust, _)| trust == uid);
         let members = self.trusts_of.get(&urn).map(Vec::as_slice).unwrap_or_default();
         placed || members.iter().any(|it| it.uid == uid && then.counted(it.import) != Counted::No)
@@ -155,7 +155,7 @@ impl Cited {
     fn wrong_school(
         &self,
         (school, recipient): (&ListedSchool, Recipient),
-        facts: &Facts,
+        facts: &ProgrammeState,
         granted: &BTreeSet<Urn>,
         then: &Then<'_>,
     ) -> Option<String> {
@@ -193,7 +193,14 @@ impl Cited {
         lineage
     }
 
-    fn is_met(&self, urn: Urn, lineage: &BTreeSet<Urn>, rule: &RuleId, facts: &Facts, then: &Then<'_>) -> bool {
+    fn is_met(
+        &self,
+        urn: Urn,
+        lineage: &BTreeSet<Urn>,
+        rule: &RuleId,
+        facts: &ProgrammeState,
+        then: &Then<'_>,
+    ) -> bool {
         let rows: Vec<&MonthRow> = lineage.iter().filter_map(|it| self.months.get(it)).flatten().collect();
         let decided = lineage.iter().filter_map(|it| facts.entry_decisions.get(it));
         let decided: BTreeMap<Urn, bool> = decided.map(|it| (it.urn, it.met)).collect();
@@ -207,7 +214,7 @@ impl Cited {
                 },
             )
         };
-        let files: Vec<ImportId> = then.imports.of_kind(Kind::Links).map(|it| it.id).collect();
+        let files: Vec<ImportId> = then.imports.of_kind(FileKind::Links).map(|it| it.id).collect();
         then.some_history(&files, |it| *it, |files| is_met(&self.links_by(files, lineage, then.imports)))
     }
 
@@ -225,7 +232,14 @@ impl Cited {
         found
     }
 
-    fn is_improving(&self, urn: Urn, recipient: Recipient, rule: &RuleId, facts: &Facts, then: &Then<'_>) -> bool {
+    fn is_improving(
+        &self,
+        urn: Urn,
+        recipient: Recipient,
+        rule: &RuleId,
+        facts: &ProgrammeState,
+        then: &Then<'_>,
+    ) -> bool {
         let Recipient::Mat(uid) = recipient else { return false };
         let members = self.schools_of.get(&uid).map(Vec::as_slice).unwrap_or_default();
         then.some_history(

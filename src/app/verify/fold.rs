@@ -11,21 +11,21 @@ use super::cited::{Cited, Imports};
 use super::compare::compare;
 use super::decide::Deciding;
 use super::texts::Texts;
-use super::{AppError, Report, Result};
+use super::{AppError, Result, VerifyReport};
 use crate::domain::award::Support;
 use crate::domain::award::claim::IssuerKey;
 use crate::domain::award::movement::Movements;
 use crate::domain::event::{Event, EventBody, Hash, Seq, chain, text_hash};
 use crate::domain::ids::{AccountId, Programme, Urn};
-use crate::domain::ledger::{Entry, EntrySeq, Owner};
-use crate::domain::programme::Facts;
+use crate::domain::ledger::{EntrySeq, LedgerEntry, Owner};
+use crate::domain::programme::ProgrammeState;
 use crate::domain::programme::decide::claims;
 use crate::domain::rules::RulesVersion;
 use crate::domain::terms::Terms;
 use crate::domain::time::Micros;
 use crate::store::entries::StoredEntry;
 use crate::store::events::{Recorded, StoredEvent, Text};
-use crate::store::verify_rows::Rows;
+use crate::store::verify_rows::VerifyRows;
 use crate::store::{self, ReadTx, Store, entries, events};
 
 /// Events read at a time: less than a MiB, whatever the length of the record.
@@ -36,16 +36,16 @@ const ENTRIES: u64 = 4_000;
 const AHEAD: usize = 2;
 
 /// Some events in order, with the texts from the first of them to the last, whether they belong to one or not.
-struct Page {
+struct RecordPage {
     events: Vec<StoredEvent>,
-    texts: Rows<Seq, Text>,
+    texts: VerifyRows<Seq, Text>,
     cited: Cited,
 }
 
 type Entries = Vec<StoredEntry>;
 
 /// Which events to read.
-struct Of {
+struct PageRequest {
     programme: Programme,
     terms: Arc<Terms>,
     imports: Arc<Imports>,
@@ -56,7 +56,7 @@ struct Of {
 /// What a record comes to.
 pub(super) struct Folded {
     /// The state its events leave.
-    pub(super) facts: Facts,
+    pub(super) facts: ProgrammeState,
     /// The number the next entry gets.
     pub(super) next_entry: EntrySeq,
     /// The event that placed a school last.
@@ -72,9 +72,9 @@ pub(super) struct Folded {
 pub(super) async fn book(
     store: &Store,
     snapshot: &ReadTx,
-    (facts, terms): (Facts, Hash),
+    (facts, terms): (ProgrammeState, Hash),
     (imports, calls): (&Arc<Imports>, Calls),
-) -> Result<(Report, Calls)> {
+) -> Result<(VerifyReport, Calls)> {
     let programme = facts.programme.programme.clone();
     let last = (events::last(snapshot, &programme).await?, entries::last(snapshot, &programme).await?);
     let (pages, waiting) = mpsc::channel(AHEAD);
@@ -82,8 +82,8 @@ pub(super) async fn book(
     let (scheme, imports) = (Arc::clone(&facts.programme.scheme), Arc::clone(imports));
     let calls = (calls, imports.register_begun());
     let deciding = Deciding::new(Arc::clone(&imports));
-    let of = Of { programme: programme.clone(), terms: scheme, imports, last: last.0 };
-    let folding = tokio::task::spawn_blocking(move || Fold::new(facts, deciding, calls, moved).run(waiting));
+    let of = PageRequest { programme: programme.clone(), terms: scheme, imports, last: last.0 };
+    let folding = tokio::task::spawn_blocking(move || ProgrammeFold::new(facts, deciding, calls, moved).run(waiting));
     // Dropped with this future, when the caller is gone, it is aborted; the fold ends as its channels are closed.
     let mut entries = JoinSet::new();
     entries.spawn(read_entries(store.clone(), programme.clone(), last.1, ledger));
@@ -100,7 +100,12 @@ pub(super) async fn book(
 /// Reads all events up to the last of the snapshot, page by page, from the lowest number there can be: one that no writer
 /// gives is there to be named. A page is fetched while the one before it is read. They never change, so any connection
 /// reads the same; their texts may be erased, and come from the snapshot.
-async fn read_events(store: &Store, snapshot: &ReadTx, of: &Of, pages: mpsc::Sender<Page>) -> Result<()> {
+async fn read_events(
+    store: &Store,
+    snapshot: &ReadTx,
+    of: &PageRequest,
+    pages: mpsc::Sender<RecordPage>,
+) -> Result<()> {
     let (programme, last) = (&of.programme, of.last);
     let mut first = Seq(i64::MIN);
     let mut fetched = events::of_book(store, programme, (first, last), PAGE).await;
@@ -119,7 +124,7 @@ async fn read_events(store: &Store, snapshot: &ReadTx, of: &Of, pages: mpsc::Sen
         let texts = events::texts_of_book(snapshot, programme, (first, upto)).await?;
         let cited = Cited::load(snapshot, (programme, &of.terms), &of.imports, &events).await?;
         // The fold ends early only by a panic, which is found where it is waited for.
-        if pages.send(Page { events, texts, cited }).await.is_err() {
+        if pages.send(RecordPage { events, texts, cited }).await.is_err() {
             return Ok(());
         }
         first = match read.and_then(after) {
@@ -159,7 +164,7 @@ async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages:
     let mut fetched = fetch(first).await;
     loop {
         let next = fetched.as_ref().ok().and_then(|page| page.last()).and_then(|it| it.0.checked_add(1)).map(EntrySeq);
-        let (page, ahead) = beside(fetched, entries::Entries::read, next.map(fetch)).await?;
+        let (page, ahead) = beside(fetched, entries::RemainingEntries::read, next.map(fetch)).await?;
         let page = match page {
             Ok(page) => page,
             Err(error) if error.retryable() => return Err(error.into()),
@@ -188,7 +193,7 @@ struct Beside {
     organisation: Option<IssuerKey>,
 }
 
-struct Fold {
+struct ProgrammeFold {
     folded: Folded,
     deciding: Deciding,
     /// The calls folded in, and when the register's record began.
@@ -196,7 +201,7 @@ struct Fold {
     /// The events of the call at hand, which is decided anew once all of them are there.
     call: Vec<Event>,
     beside: Vec<Beside>,
-    report: Report,
+    report: VerifyReport,
     /// Entries that were read and not folded yet, and where more come from.
     ahead: std::vec::IntoIter<StoredEntry>,
     pages: mpsc::Receiver<Entries>,
@@ -208,10 +213,15 @@ struct Fold {
     recorded: Micros,
 }
 
-impl Fold {
-    fn new(mut facts: Facts, deciding: Deciding, calls: (Calls, Micros), pages: mpsc::Receiver<Entries>) -> Self {
+impl ProgrammeFold {
+    fn new(
+        mut facts: ProgrammeState,
+        deciding: Deciding,
+        calls: (Calls, Micros),
+        pages: mpsc::Receiver<Entries>,
+    ) -> Self {
         facts.movements = Movements::summed();
-        let report = Report::new(facts.programme.programme.clone());
+        let report = VerifyReport::new(facts.programme.programme.clone());
         let folded =
             Folded { facts, next_entry: EntrySeq(1), placed: HashMap::new(), moved: HashSet::new(), cited: None };
         let (call, beside, ahead) = (Vec::new(), Vec::new(), Vec::new().into_iter());
@@ -219,7 +229,7 @@ impl Fold {
         Self { folded, deciding, calls, call, beside, report, ahead, pages, stored_as, texts, recorded }
     }
 
-    fn run(mut self, mut pages: mpsc::Receiver<Page>) -> (Folded, Report, Calls) {
+    fn run(mut self, mut pages: mpsc::Receiver<RecordPage>) -> (Folded, VerifyReport, Calls) {
         while let Some(page) = pages.blocking_recv() {
             self.page(page);
         }
@@ -231,14 +241,14 @@ impl Fold {
         (self.folded, self.report, self.calls.0)
     }
 
-    fn page(&mut self, Page { events, texts, cited }: Page) {
+    fn page(&mut self, RecordPage { events, texts, cited }: RecordPage) {
         // A call that ended with the page before is decided with what that page cites.
         let first = events.first().and_then(|it| it.recorded.as_ref().ok());
         if !first.is_some_and(|it| self.goes_on(&it.event)) {
             self.settle();
         }
         self.deciding.take(cited, self.call.is_empty());
-        let Rows { rows: mut texts, keyless } = texts;
+        let VerifyRows { rows: mut texts, keyless } = texts;
         self.report.keyless("texts", keyless);
         for StoredEvent { seq, hash, recorded } in events {
             let (entries, text) = (self.entries_of(seq), texts.remove(&seq));
@@ -282,7 +292,7 @@ impl Fold {
     }
 
     /// Takes the entries up to an event, and answers its own.
-    fn entries_of(&mut self, event: Seq) -> Vec<Entry> {
+    fn entries_of(&mut self, event: Seq) -> Vec<LedgerEntry> {
         let mut own = Vec::new();
         while let Some(stored) = self.next_up_to(event) {
             self.number(&stored, Some(event));

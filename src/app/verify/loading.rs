@@ -1,6 +1,6 @@
 //! Who loaded the terms and when, beside the event that the record begins with.
 
-use super::{Report, Result};
+use super::{Result, VerifyReport};
 use crate::domain::event::{EventBody, Seq};
 use crate::store::programmes::LoadedTerms;
 use crate::store::{ReadTx, events};
@@ -9,7 +9,7 @@ use crate::store::{ReadTx, events};
 ///
 /// # Errors
 /// [`crate::app::AppError::Unavailable`].
-pub(super) async fn compare(snapshot: &ReadTx, stored: &LoadedTerms, report: &mut Report) -> Result<()> {
+pub(super) async fn compare(snapshot: &ReadTx, stored: &LoadedTerms, report: &mut VerifyReport) -> Result<()> {
     let first = events::each_of_book(snapshot, &stored.programme, (Seq(1), Seq(1)), 1).await?;
     // One that cannot be read is named by the fold.
     let Some(Ok(first)) = first.into_iter().next().map(|it| it.recorded) else { return Ok(()) };

@@ -27,11 +27,11 @@ use super::terms::Loaded;
 use super::{AppError, Result};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::RecordName;
-use crate::domain::programme::Facts;
+use crate::domain::programme::ProgrammeState;
 use crate::domain::terms::Terms;
 use crate::store::programmes::LoadedTerms;
 use crate::store::register::record;
-use crate::store::verify_rows::{self, Rows};
+use crate::store::verify_rows::{self, VerifyRows};
 use crate::store::{ReadTx, Store, events, programmes};
 
 /// Differences named of one book; the count goes on.
@@ -39,14 +39,14 @@ const NAMED: usize = 100;
 
 /// A head to hold the record against: the record must contain it, so that a cut tail shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedHead {
     /// The event.
     pub seq: Seq,
     /// Its hash.
     pub hash: Hash,
 }
 
-impl Expected {
+impl ExpectedHead {
     /// A head as it was written down: a sequence and 64 hex digits.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Expected {
 
 /// What verifying one book found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct VerifyReport {
     /// Whose record.
     pub programme: RecordName,
     /// Its last event.
@@ -79,7 +79,7 @@ pub struct Report {
     pub allowed_count: usize,
 }
 
-impl Report {
+impl VerifyReport {
     /// Whether the book is proved.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
@@ -136,7 +136,11 @@ impl Report {
 /// # Errors
 /// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for what is wrong where
 /// there is no record to say it of.
-pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<Expected>) -> Result<Vec<Report>> {
+pub async fn verify(
+    store: &Store,
+    only: Option<&RecordName>,
+    expected: Option<ExpectedHead>,
+) -> Result<Vec<VerifyReport>> {
     let snapshot = store.snapshot().await?;
     let (register, calls) = register::fold(&snapshot, Calls::new()).await?;
     let register = Arc::new(register);
@@ -170,12 +174,12 @@ pub async fn verify(store: &Store, only: Option<&RecordName>, expected: Option<E
 async fn records(
     store: &Store,
     snapshot: &ReadTx,
-    register: &Arc<register::Fold>,
+    register: &Arc<register::RegisterFold>,
     mut calls: Calls,
     only: Option<&RecordName>,
-) -> Result<(Vec<Report>, Calls, Vec<String>)> {
+) -> Result<(Vec<VerifyReport>, Calls, Vec<String>)> {
     let imports = Arc::new(Imports::load(snapshot, Arc::clone(register)).await?);
-    let Rows { rows: all, keyless: mut stray } = programmes::terms_of_books(snapshot).await?;
+    let VerifyRows { rows: all, keyless: mut stray } = programmes::terms_of_books(snapshot).await?;
     if !stray.is_empty() {
         calls.lack_some();
     }
@@ -199,7 +203,7 @@ async fn records(
 }
 
 /// The facts that a book begins with, under its terms as their text has them, whatever hash they are stored with.
-fn begin(row: &LoadedTerms) -> std::result::Result<Facts, String> {
+fn begin(row: &LoadedTerms) -> std::result::Result<ProgrammeState, String> {
     let parsed = Terms::parse("terms", &row.text);
     let terms = parsed.map_err(|mistakes| format!("their text is unsound: {mistakes:?}"))?;
     if *terms.programme() != row.programme {
@@ -210,7 +214,7 @@ fn begin(row: &LoadedTerms) -> std::result::Result<Facts, String> {
 }
 
 /// The record must contain the expected head: a record cut or rewritten since does not.
-async fn hold_against(snapshot: &ReadTx, reports: &mut [Report], expected: Expected) -> Result<()> {
+async fn hold_against(snapshot: &ReadTx, reports: &mut [VerifyReport], expected: ExpectedHead) -> Result<()> {
     for report in reports.iter() {
         let is_there = match &report.programme {
             RecordName::Programme(programme) => {

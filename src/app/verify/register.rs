@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::calls::Calls;
-use super::{Report, Result};
+use super::{Result, VerifyReport};
 use crate::app::clock;
-use crate::domain::approval::{State, WITHDRAW_IMPORT};
+use crate::domain::approval::{ApprovalState, WITHDRAW_IMPORT};
 use crate::domain::event::{Body as _, Hash, Seq, chain, text_hash};
 use crate::domain::ids::{ApprovalId, ImportId, RecordName};
 use crate::domain::register_record::{
@@ -16,7 +16,7 @@ use crate::domain::time::Micros;
 use crate::store::approvals::{self, StoredApproval};
 use crate::store::imports::{self, Import};
 use crate::store::register::record;
-use crate::store::verify_rows::Rows;
+use crate::store::verify_rows::VerifyRows;
 use crate::store::{ReadTx, StoreError, request_checks};
 
 /// Events read at a time.
@@ -26,18 +26,18 @@ const PAGE: u64 = 1_000;
 const NAMED_REQUESTS: u64 = 100;
 
 /// The record, read and folded.
-pub(super) struct Fold {
+pub(super) struct RegisterFold {
     /// What it comes to.
     pub(super) state: RegisterState,
-    report: Report,
+    report: VerifyReport,
     /// Hashes of the texts that lie beside the record, by their event.
     texts: BTreeMap<RegisterSeq, Hash>,
 }
 
 /// Reads and folds it over one snapshot; adds its calls.
-pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(Fold, Calls)> {
-    let report = Report::new(RecordName::Register);
-    let mut fold = Fold { state: RegisterState::default(), report, texts: BTreeMap::new() };
+pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(RegisterFold, Calls)> {
+    let report = VerifyReport::new(RecordName::Register);
+    let mut fold = RegisterFold { state: RegisterState::default(), report, texts: BTreeMap::new() };
     let mut first = Seq(i64::MIN);
     loop {
         let page = record::page(snapshot, first, PAGE).await?;
@@ -53,8 +53,8 @@ pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(Fold, C
 }
 
 /// Holds the tables against what it comes to, and stored answers against the calls of all records, where all were read.
-pub(super) async fn compare(snapshot: &ReadTx, fold: &Fold, calls: Option<Calls>) -> Result<Report> {
-    let Fold { state, report, texts } = fold;
+pub(super) async fn compare(snapshot: &ReadTx, fold: &RegisterFold, calls: Option<Calls>) -> Result<VerifyReport> {
+    let RegisterFold { state, report, texts } = fold;
     let mut report = report.clone();
     compare_head(snapshot, &mut report).await?;
     let stored = approvals::about_imports(snapshot).await?;
@@ -66,7 +66,7 @@ pub(super) async fn compare(snapshot: &ReadTx, fold: &Fold, calls: Option<Calls>
     Ok(report)
 }
 
-impl Fold {
+impl RegisterFold {
     /// When the record began; never, where it did not.
     pub(super) fn begun(&self) -> Micros {
         self.state.begun.unwrap_or(Micros(i64::MAX))
@@ -107,7 +107,7 @@ impl Fold {
     }
 }
 
-impl Report {
+impl VerifyReport {
     fn unfinished(&mut self, state: &RegisterState) {
         if let Some(wrong) = state.unfinished() {
             self.differs(format!("event {}: after it, {wrong}", self.seq));
@@ -115,7 +115,7 @@ impl Report {
     }
 }
 
-async fn compare_head(snapshot: &ReadTx, report: &mut Report) -> Result<()> {
+async fn compare_head(snapshot: &ReadTx, report: &mut VerifyReport) -> Result<()> {
     let (seq, hash) = (report.seq, report.hash);
     match record::head(snapshot).await {
         Ok(head) => {
@@ -132,9 +132,9 @@ async fn compare_head(snapshot: &ReadTx, report: &mut Report) -> Result<()> {
 /// erased.
 fn compare_texts(
     texts: &BTreeMap<RegisterSeq, Hash>,
-    salts: &Rows<RegisterSeq, Vec<u8>>,
-    (state, stored): (&RegisterState, &Rows<ApprovalId, StoredApproval>),
-    report: &mut Report,
+    salts: &VerifyRows<RegisterSeq, Vec<u8>>,
+    (state, stored): (&RegisterState, &VerifyRows<ApprovalId, StoredApproval>),
+    report: &mut VerifyReport,
 ) {
     report.keyless("register_salts", salts.keyless.clone());
     for seq in salts.rows.keys().filter(|seq| !texts.contains_key(seq)) {
@@ -168,8 +168,8 @@ fn compare_texts(
 
 fn compare_approvals(
     recorded: &BTreeMap<ApprovalId, RecordedApproval>,
-    stored: &Rows<ApprovalId, StoredApproval>,
-    report: &mut Report,
+    stored: &VerifyRows<ApprovalId, StoredApproval>,
+    report: &mut VerifyReport,
 ) {
     report.keyless("approval", stored.keyless.clone());
     for (id, recorded) in recorded {
@@ -185,7 +185,7 @@ fn compare_approvals(
     }
 }
 
-fn compare_approval(id: ApprovalId, recorded: &RecordedApproval, stored: &StoredApproval, report: &mut Report) {
+fn compare_approval(id: ApprovalId, recorded: &RecordedApproval, stored: &StoredApproval, report: &mut VerifyReport) {
     let action = WITHDRAW_IMPORT.to_owned();
     report.compare(format!("approval {id} action"), &action, &stored.action);
     report.compare(format!("approval {id} subject"), &recorded.import.0, &stored.subject);
@@ -205,8 +205,8 @@ fn compare_approval(id: ApprovalId, recorded: &RecordedApproval, stored: &Stored
 async fn compare_imports(
     snapshot: &ReadTx,
     state: &RegisterState,
-    approvals: &Rows<ApprovalId, StoredApproval>,
-    report: &mut Report,
+    approvals: &VerifyRows<ApprovalId, StoredApproval>,
+    report: &mut VerifyReport,
 ) -> Result<()> {
     let stored = imports::all(snapshot).await?;
     report.keyless("import", stored.keyless);
@@ -230,7 +230,7 @@ async fn compare_imports(
     Ok(())
 }
 
-fn compare_import(id: ImportId, recorded: &RecordedImport, stored: &Import, report: &mut Report) {
+fn compare_import(id: ImportId, recorded: &RecordedImport, stored: &Import, report: &mut VerifyReport) {
     let file = &recorded.file;
     report.compare(format!("import {id} kind"), &file.kind, &stored.kind);
     report.compare(format!("import {id} date"), &file.as_at, &stored.as_at);
@@ -250,17 +250,22 @@ fn compare_import(id: ImportId, recorded: &RecordedImport, stored: &Import, repo
 fn compare_reason(
     id: ImportId,
     stored: &Import,
-    (state, approvals): (&RegisterState, &Rows<ApprovalId, StoredApproval>),
-    report: &mut Report,
+    (state, approvals): (&RegisterState, &VerifyRows<ApprovalId, StoredApproval>),
+    report: &mut VerifyReport,
 ) {
-    let carried_out = |it: &&RecordedApproval| it.import == id && matches!(it.state, State::CarriedOut(_));
+    let carried_out = |it: &&RecordedApproval| it.import == id && matches!(it.state, ApprovalState::CarriedOut(_));
     let by = state.approvals.iter().find(|(_, it)| carried_out(it));
     let by = by.filter(|_| stored.state == ImportState::Withdrawn).and_then(|(id, _)| approvals.rows.get(id));
     let reason = by.and_then(|it| it.as_ref().ok()).and_then(|it| it.reason.clone());
     report.compare(format!("import {id} reason of its withdrawal"), &reason, &stored.withdrawn_reason);
 }
 
-async fn compare_rows(snapshot: &ReadTx, id: ImportId, recorded: &RecordedImport, report: &mut Report) -> Result<()> {
+async fn compare_rows(
+    snapshot: &ReadTx,
+    id: ImportId,
+    recorded: &RecordedImport,
+    report: &mut VerifyReport,
+) -> Result<()> {
     let file = &recorded.file;
     let rows = imports::rows_hash(snapshot, file.kind, id).await;
     let findings = imports::findings_hash(snapshot, id).await;
@@ -280,7 +285,12 @@ async fn compare_rows(snapshot: &ReadTx, id: ImportId, recorded: &RecordedImport
 
 /// Stored answers and the events they were given with, of all records: a request id belongs to its caller and to no
 /// programme.
-async fn compare_requests(snapshot: &ReadTx, begun: Micros, calls: Option<Calls>, report: &mut Report) -> Result<()> {
+async fn compare_requests(
+    snapshot: &ReadTx,
+    begun: Micros,
+    calls: Option<Calls>,
+    report: &mut VerifyReport,
+) -> Result<()> {
     let agree = match calls {
         Some(calls) => calls.agree(snapshot, begun).await?,
         None => false,

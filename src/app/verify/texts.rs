@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Report;
+use super::VerifyReport;
 use crate::domain::event::{Event, EventBody, Seq};
 
 /// What the record and the table of texts say of erasing.
@@ -21,7 +21,7 @@ impl Texts {
     }
 
     /// Notes what an event erased.
-    pub(super) fn apply(&mut self, event: &Event, report: &mut Report) {
+    pub(super) fn apply(&mut self, event: &Event, report: &mut VerifyReport) {
         let erased = match &event.body {
             EventBody::TextErased { event } => std::slice::from_ref(event),
             EventBody::RulesAdopted { absent_texts, .. } => absent_texts.as_slice(),
@@ -35,7 +35,7 @@ impl Texts {
     }
 
     /// Names each text that is missing without an event, and each event that erased nothing.
-    pub(super) fn compare(&self, report: &mut Report) {
+    pub(super) fn compare(&self, report: &mut VerifyReport) {
         for event in self.absent.difference(&self.erased) {
             report.differs(format!("event {event}: its text is not there, and no event erased it"));
         }

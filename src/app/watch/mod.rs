@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
-use super::retry::retried;
+use super::retry::with_retry;
 use super::{App, AppError, Result, authorise};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme};
@@ -35,18 +35,18 @@ use crate::domain::role::{Action, Caller};
 use crate::store::events::Recorded;
 use crate::store::programmes;
 use feed::Feed;
-pub use slots::Place;
-use slots::Places;
-use steps::Step;
-pub use steps::{Position, Scope};
-pub(super) use tail::Wakes;
+pub use slots::WatchSlot;
+use slots::WatchSlots;
+use steps::WatchStep;
+pub use steps::{RecordPosition, Scope};
+pub(super) use tail::ChangeNotifier;
 
 /// How the wire shows a change: the event, and its offer as it is after it. Asked once a process, for all watchers.
 pub type Show<T> = fn(&Recorded, &Offer) -> T;
 
 /// Bounds of watching in this process.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct WatchLimits {
     /// Watchers at a time. Each is a task, a stream and a few messages.
     pub watchers: usize,
     /// Watchers of one caller at a time, where that is bounded.
@@ -65,7 +65,7 @@ pub struct Limits {
     pub quiet: Duration,
 }
 
-impl Default for Limits {
+impl Default for WatchLimits {
     fn default() -> Self {
         Self {
             watchers: 1_000,
@@ -88,12 +88,12 @@ pub enum Start {
     /// After this event, 0 for the first; whatever its hash is.
     After(Seq),
     /// After this event of this history.
-    Resume(Position),
+    Resume(RecordPosition),
 }
 
 /// What a watcher asks for.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct WatchRequest {
     /// The programme.
     pub programme: Programme,
     /// Only offers in these regions; in any when empty.
@@ -106,17 +106,17 @@ pub struct Asked {
 
 /// What a watcher is told.
 #[derive(Debug)]
-pub enum Told<T> {
+pub enum WatchMessage<T> {
     /// An offer of the snapshot.
     Offer(Box<Offer>),
     /// The snapshot is complete, as of here; changes follow.
-    SnapshotEnd(Position),
+    SnapshotEnd(RecordPosition),
     /// An offer changed, and is one of those asked for.
     Change(Arc<T>),
     /// An offer changed, and is no longer one of those asked for, or no longer the caller's to see.
-    Gone(OfferId, Position),
+    Gone(OfferId, RecordPosition),
     /// Everything up to here was told: at the end of the record, and now and then.
-    Checkpoint(Position),
+    Checkpoint(RecordPosition),
 }
 
 /// Everybody who watches in this process. One an [`App`]: it takes the wake-ups of its writer. Cheap to clone.
@@ -133,11 +133,11 @@ impl<T> Clone for Watches<T> {
 struct Inner<T> {
     app: App,
     show: Show<T>,
-    limits: Limits,
+    limits: WatchLimits,
     /// The tails that run. The task of each has the only strong end, so that watchers hear of its end.
-    tails: Mutex<HashMap<Programme, broadcast::WeakSender<Arc<Step<T>>>>>,
+    tails: Mutex<HashMap<Programme, broadcast::WeakSender<Arc<WatchStep<T>>>>>,
     listening: Once,
-    places: Arc<Places>,
+    places: Arc<WatchSlots>,
     snapshots: Semaphore,
     catching_up: Semaphore,
     stopping: watch::Sender<bool>,
@@ -146,14 +146,14 @@ struct Inner<T> {
 impl<T: Send + Sync + 'static> Watches<T> {
     /// Nobody yet.
     #[must_use]
-    pub fn new(app: App, show: Show<T>, limits: Limits) -> Self {
+    pub fn new(app: App, show: Show<T>, limits: WatchLimits) -> Self {
         Self(Arc::new(Inner {
             app,
             show,
             limits,
             tails: Mutex::default(),
             listening: Once::new(),
-            places: Arc::new(Places::new(limits.watchers, limits.of_one)),
+            places: Arc::new(WatchSlots::new(limits.watchers, limits.of_one)),
             snapshots: Semaphore::new(limits.snapshots),
             catching_up: Semaphore::new(limits.catching_up),
             stopping: watch::Sender::new(false),
@@ -176,19 +176,19 @@ impl<T: Send + Sync + 'static> Watches<T> {
     /// # Errors
     /// [`AppError::Denied`] when the caller may not read; [`AppError::WatchesTooMany`] of one caller;
     /// [`AppError::Overloaded`] when too many watch.
-    pub fn place(&self, caller: &Caller) -> Result<Place> {
+    pub fn place(&self, caller: &Caller) -> Result<WatchSlot> {
         authorise(caller, Action::Read)?;
         self.0.places.take(&caller.actor)
     }
 
-    /// Watches until it ends; for whoever has a [`Place`]. Success means that nobody listens any more.
+    /// Watches until it ends; for whoever has a [`WatchSlot`]. Success means that nobody listens any more.
     ///
     /// # Errors
     /// [`AppError::Denied`] and [`AppError::NotFound`] at the start, when the caller's access is checked;
     /// [`AppError::Diverged`] for a place that is not in this history;
     /// [`AppError::TooSlow`]; [`AppError::Stopping`]; [`AppError::Unavailable`] when the database is away for longer than
     /// the retries last.
-    pub async fn watch(&self, caller: &Caller, asked: Asked, to: mpsc::Sender<Told<T>>) -> Result<()> {
+    pub async fn watch(&self, caller: &Caller, asked: WatchRequest, to: mpsc::Sender<WatchMessage<T>>) -> Result<()> {
         authorise(caller, Action::Read)?;
         let it = &*self.0;
         // In turns until they are known, for a thousand who come at once would each read them.
@@ -208,7 +208,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
     }
 
     /// What the tail of a book hands round from here on. Whatever it handed round before is in the record by now.
-    async fn subscribe(&self, programme: &Programme) -> Result<broadcast::Receiver<Arc<Step<T>>>> {
+    async fn subscribe(&self, programme: &Programme) -> Result<broadcast::Receiver<Arc<WatchStep<T>>>> {
         self.0.listening.call_once(|| drop(tokio::spawn(tail::listen(self.clone()))));
         if let Some(receiver) = self.follows(programme) {
             return Ok(receiver);
@@ -231,19 +231,19 @@ impl<T: Send + Sync + 'static> Watches<T> {
     }
 
     /// What the tail of a book hands round, where it has one.
-    fn follows(&self, programme: &Programme) -> Option<broadcast::Receiver<Arc<Step<T>>>> {
+    fn follows(&self, programme: &Programme) -> Option<broadcast::Receiver<Arc<WatchStep<T>>>> {
         let tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         tails.get(programme).and_then(broadcast::WeakSender::upgrade).map(|tail| tail.subscribe())
     }
 
-    async fn head(&self, programme: &Programme) -> Result<Position> {
-        let head = retried(|| programmes::head_of(self.0.app.store(), programme)).await?;
+    async fn head(&self, programme: &Programme) -> Result<RecordPosition> {
+        let head = with_retry(|| programmes::head_of(self.0.app.store(), programme)).await?;
         let head = head.ok_or_else(|| AppError::NotFound(format!("programme {programme}")))?;
-        Ok(Position { seq: head.last(), hash: head.hash })
+        Ok(RecordPosition { seq: head.last(), hash: head.hash })
     }
 
     /// Whether a tail has nobody left and was forgotten; whoever comes later starts another.
-    fn left(&self, programme: &Programme, tail: &broadcast::Sender<Arc<Step<T>>>) -> bool {
+    fn left(&self, programme: &Programme, tail: &broadcast::Sender<Arc<WatchStep<T>>>) -> bool {
         let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         let left = tail.receiver_count() == 0;
         if left {

@@ -11,7 +11,7 @@ use crate::domain::ids::Actor;
 
 /// All places there are.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct WatchSlots {
     all: usize,
     free: Arc<Semaphore>,
     of_one: Option<NonZeroUsize>,
@@ -21,18 +21,18 @@ pub(super) struct Places {
 
 /// A place, held until this is dropped: as long as the stream exists, whether or not it is told anything more.
 #[derive(Debug)]
-pub struct Place {
+pub struct WatchSlot {
     _of_all: OwnedSemaphorePermit,
     _of_one: Option<Own>,
 }
 
 #[derive(Debug)]
 struct Own {
-    places: Arc<Places>,
+    places: Arc<WatchSlots>,
     actor: Actor,
 }
 
-impl Places {
+impl WatchSlots {
     /// All of them free.
     pub(super) fn new(all: usize, of_one: Option<NonZeroUsize>) -> Self {
         Self { all, free: Arc::new(Semaphore::new(all)), of_one, held: Mutex::default() }
@@ -47,10 +47,10 @@ impl Places {
     ///
     /// # Errors
     /// [`AppError::WatchesTooMany`] when the caller holds all that one may; [`AppError::Overloaded`] when none is free.
-    pub(super) fn take(self: &Arc<Self>, actor: &Actor) -> Result<Place> {
+    pub(super) fn take(self: &Arc<Self>, actor: &Actor) -> Result<WatchSlot> {
         let own = self.of_one.map(|most| self.own(actor, most)).transpose()?;
         let of_all = Arc::clone(&self.free).try_acquire_owned().map_err(|_| AppError::Overloaded)?;
-        Ok(Place { _of_all: of_all, _of_one: own })
+        Ok(WatchSlot { _of_all: of_all, _of_one: own })
     }
 
     fn own(self: &Arc<Self>, actor: &Actor, most: NonZeroUsize) -> Result<Own> {
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn one_caller_leaves_places_for_others() {
         let [ann, ben] = ["ann", "ben"].map(|it| it.parse::<Actor>().unwrap());
-        let places = Arc::new(Places::new(3, NonZeroUsize::new(2)));
+        let places = Arc::new(WatchSlots::new(3, NonZeroUsize::new(2)));
         let first = places.take(&ann).unwrap();
         let second = places.take(&ann).unwrap();
         assert_eq!(places.take(&ann).unwrap_err(), AppError::WatchesTooMany(2));
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn without_a_bound_one_caller_may_hold_all() {
         let ann: Actor = "ann".parse().unwrap();
-        let places = Arc::new(Places::new(2, None));
+        let places = Arc::new(WatchSlots::new(2, None));
         let held = [places.take(&ann).unwrap(), places.take(&ann).unwrap()];
         assert_eq!(places.take(&ann).unwrap_err(), AppError::Overloaded);
         drop(held);

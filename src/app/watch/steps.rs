@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Show;
-use crate::app::retry::retried;
+use crate::app::retry::with_retry;
 use crate::app::{AppError, Result};
 use crate::domain::event::{Event, Hash, Seq, genesis};
 use crate::domain::ids::{Actor, OfferId, Programme};
@@ -23,14 +23,14 @@ const KEPT: usize = 1_024;
 
 /// A place in a book's history: its last event, and the hash that says which history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub struct RecordPosition {
     /// The event; 0 before the first.
     pub seq: Seq,
     /// Its hash; the book's own beginning before the first.
     pub hash: Hash,
 }
 
-impl Position {
+impl RecordPosition {
     /// Before the first event.
     pub(super) fn beginning(programme: &Programme) -> Self {
         Self { seq: Seq(0), hash: genesis(programme) }
@@ -72,8 +72,8 @@ impl Scope {
 
 /// One event.
 #[derive(Debug)]
-pub(super) struct Step<T> {
-    pub(super) position: Position,
+pub(super) struct WatchStep<T> {
+    pub(super) position: RecordPosition,
     /// Nothing for an event that is about no offer.
     pub(super) moved: Option<Moved<T>>,
 }
@@ -90,9 +90,9 @@ pub(super) struct Moved<T> {
 
 /// Offers as they are at one place of the record, as far as they are remembered.
 #[derive(Debug, Default)]
-pub(super) struct Fold(HashMap<OfferId, Offer>);
+pub(super) struct OfferFold(HashMap<OfferId, Offer>);
 
-impl Fold {
+impl OfferFold {
     /// The steps after a place, one page of them at most. Called for one place after the other.
     ///
     /// # Errors
@@ -101,10 +101,10 @@ impl Fold {
         &mut self,
         store: &Store,
         programme: &Programme,
-        from: Position,
+        from: RecordPosition,
         show: Show<T>,
-    ) -> Result<Vec<Step<T>>> {
-        let read = retried(|| read(store, programme, from, &self.0)).await?;
+    ) -> Result<Vec<WatchStep<T>>> {
+        let read = with_retry(|| read(store, programme, from, &self.0)).await?;
         let diverged = || {
             let (seq, programme) = (from.seq, programme.as_str());
             AppError::Diverged(format!(
@@ -122,7 +122,7 @@ impl Fold {
         Ok(steps)
     }
 
-    fn step<T>(&mut self, programme: &Programme, recorded: &Recorded, show: Show<T>) -> Step<T> {
+    fn step<T>(&mut self, programme: &Programme, recorded: &Recorded, show: Show<T>) -> WatchStep<T> {
         let event = &recorded.event;
         let before = event.offer.and_then(|id| self.0.get(&id)).map(Sight::of);
         let moved = self.apply(programme, event).map(|offer| Moved {
@@ -131,7 +131,7 @@ impl Fold {
             after: Sight::of(offer),
             shown: Arc::new(show(recorded, offer)),
         });
-        Step { position: Position { seq: event.seq, hash: recorded.hash }, moved }
+        WatchStep { position: RecordPosition { seq: event.seq, hash: recorded.hash }, moved }
     }
 
     /// The offer after an event of its own.
@@ -154,7 +154,7 @@ type Read = (Vec<Recorded>, Vec<Recorded>);
 async fn read(
     store: &Store,
     programme: &Programme,
-    from: Position,
+    from: RecordPosition,
     known: &HashMap<OfferId, Offer>,
 ) -> store::Result<Option<Read>> {
     // From the place itself, to see whether it is there.
@@ -166,7 +166,7 @@ async fn read(
             return Ok(None);
         }
         page.remove(0);
-    } else if from != Position::beginning(programme) {
+    } else if from != RecordPosition::beginning(programme) {
         return Ok(None);
     }
     page.truncate(PAGE);

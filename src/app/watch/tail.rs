@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::steps::{Fold, PAGE, Position, Step};
+use super::steps::{OfferFold, PAGE, RecordPosition, WatchStep};
 use super::{AppError, Watches};
 use crate::domain::ids::Programme;
 use crate::store;
@@ -18,9 +18,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// What wakes the tails, by book.
 #[derive(Debug, Default)]
-pub(in crate::app) struct Wakes(Mutex<HashMap<Programme, Arc<Notify>>>);
+pub(in crate::app) struct ChangeNotifier(Mutex<HashMap<Programme, Arc<Notify>>>);
 
-impl Wakes {
+impl ChangeNotifier {
     /// Has the tail of a book look, if there is one.
     pub(in crate::app) fn wake(&self, programme: &Programme) {
         let wakes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,12 +39,12 @@ impl Wakes {
 pub(super) async fn follow<T: Send + Sync + 'static>(
     watches: Watches<T>,
     programme: Programme,
-    mut position: Position,
-    tail: broadcast::Sender<Arc<Step<T>>>,
+    mut position: RecordPosition,
+    tail: broadcast::Sender<Arc<WatchStep<T>>>,
 ) {
     let it = &*watches.0;
     let wake = it.app.inner.wakes.of(&programme);
-    let mut fold = Fold::default();
+    let mut fold = OfferFold::default();
     loop {
         match fold.read(it.app.store(), &programme, position, it.show).await {
             Ok(steps) => {

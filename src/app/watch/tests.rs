@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
-use super::{Asked, Limits, Start, Told, Watches};
-use crate::app::testing::{AUGUST, House, MONTHS, note, offers, officer, programme, submit};
+use super::{Start, WatchLimits, WatchMessage, WatchRequest, Watches};
+use crate::app::testing::{AUGUST, MONTHS, TestApp, note, offers, officer, programme, submit};
 use crate::app::{AppError, Result};
 use crate::domain::event::Seq;
 use crate::domain::ids::OfferId;
 use crate::domain::programme::Command;
-use crate::domain::programme::command::Target;
+use crate::domain::programme::command::OfferTarget;
 use crate::domain::region::Region;
 use crate::domain::role::{Caller, Regions, Role};
 
@@ -21,27 +21,27 @@ type Seen = (i64, String, Region);
 /// Soon, and longer than what should not happen takes.
 const SOON: Duration = Duration::from_millis(50);
 
-async fn house() -> (House, Vec<OfferId>) {
-    let house = House::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+async fn house() -> (TestApp, Vec<OfferId>) {
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let offers = offers(&house, &programme("2021-22")).await;
     assert_eq!(offers.len(), 19);
     (house, offers)
 }
 
-fn watches(house: &House, limits: Limits) -> Watches<Seen> {
+fn watches(house: &TestApp, limits: WatchLimits) -> Watches<Seen> {
     Watches::new(house.app.clone(), |it, offer| (it.event.seq.0, it.kind.clone(), offer.region), limits)
 }
 
-fn asked(start: Start) -> Asked {
-    Asked { programme: programme("2021-22"), regions: Vec::new(), states: Vec::new(), start }
+fn asked(start: Start) -> WatchRequest {
+    WatchRequest { programme: programme("2021-22"), regions: Vec::new(), states: Vec::new(), start }
 }
 
 fn begin(
     watches: &Watches<Seen>,
     caller: Caller,
-    asked: Asked,
+    asked: WatchRequest,
     buffer: usize,
-) -> (JoinHandle<Result<()>>, Receiver<Told<Seen>>) {
+) -> (JoinHandle<Result<()>>, Receiver<WatchMessage<Seen>>) {
     let (sender, receiver) = channel(buffer);
     let watches = watches.clone();
     let watching = async move {
@@ -52,22 +52,22 @@ fn begin(
 }
 
 /// What a message says, and where it is: `offer`, `end 19`, `identified 1`, `gone 20`, `here 20`.
-fn said(told: &Told<Seen>) -> String {
+fn said(told: &WatchMessage<Seen>) -> String {
     match told {
-        Told::Offer(_) => "offer".to_owned(),
-        Told::SnapshotEnd(at) => format!("end {}", at.seq),
-        Told::Change(it) => format!("{} {}", it.1, it.0),
-        Told::Gone(_, at) => format!("gone {}", at.seq),
-        Told::Checkpoint(at) => format!("here {}", at.seq),
+        WatchMessage::Offer(_) => "offer".to_owned(),
+        WatchMessage::SnapshotEnd(at) => format!("end {}", at.seq),
+        WatchMessage::Change(it) => format!("{} {}", it.1, it.0),
+        WatchMessage::Gone(_, at) => format!("gone {}", at.seq),
+        WatchMessage::Checkpoint(at) => format!("here {}", at.seq),
     }
 }
 
-async fn next(receiver: &mut Receiver<Told<Seen>>) -> String {
+async fn next(receiver: &mut Receiver<WatchMessage<Seen>>) -> String {
     said(&receiver.recv().await.unwrap())
 }
 
 /// The next that is no checkpoint.
-async fn change(receiver: &mut Receiver<Told<Seen>>) -> String {
+async fn change(receiver: &mut Receiver<WatchMessage<Seen>>) -> String {
     loop {
         let told = next(receiver).await;
         if !told.starts_with("here") {
@@ -79,7 +79,7 @@ async fn change(receiver: &mut Receiver<Told<Seen>>) -> String {
 #[tokio::test]
 async fn who_takes_nothing_is_told_where_to_resume() {
     let (house, _) = house().await;
-    let watches = watches(&house, Limits { stalled: SOON, ..Limits::default() });
+    let watches = watches(&house, WatchLimits { stalled: SOON, ..WatchLimits::default() });
     let (ended, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(1))), 3);
     let Err(AppError::TooSlow(text)) = ended.await.unwrap() else { panic!("it went on") };
     assert!(text.ends_with("resume after sequence 4"), "{text}");
@@ -93,7 +93,7 @@ async fn who_takes_nothing_is_told_where_to_resume() {
 #[tokio::test]
 async fn a_snapshot_that_is_not_taken_gives_its_connection_back() {
     let (house, _) = house().await;
-    let watches = watches(&house, Limits { snapshot: SOON, snapshots: 1, ..Limits::default() });
+    let watches = watches(&house, WatchLimits { snapshot: SOON, snapshots: 1, ..WatchLimits::default() });
     let (ended, _kept) = begin(&watches, officer(), asked(Start::Snapshot), 1);
     let (waiting, mut receiver) = begin(&watches, officer(), asked(Start::Snapshot), 32);
     assert!(matches!(ended.await.unwrap(), Err(AppError::TooSlow(_))));
@@ -108,7 +108,7 @@ async fn a_snapshot_that_is_not_taken_gives_its_connection_back() {
 #[tokio::test]
 async fn a_quiet_stream_says_where_it_is() {
     let (house, _) = house().await;
-    let watches = watches(&house, Limits { quiet: SOON, ..Limits::default() });
+    let watches = watches(&house, WatchLimits { quiet: SOON, ..WatchLimits::default() });
     let (_task, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
     assert_eq!(next(&mut receiver).await, "identified 20");
     for _ in 0..3 {
@@ -119,7 +119,7 @@ async fn a_quiet_stream_says_where_it_is() {
 #[tokio::test]
 async fn watchers_are_bounded_and_all_of_them_end() {
     let (house, _) = house().await;
-    let watches = watches(&house, Limits { watchers: 1, ..Limits::default() });
+    let watches = watches(&house, WatchLimits { watchers: 1, ..WatchLimits::default() });
     let (one, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(20))), 1);
     assert_eq!(next(&mut receiver).await, "here 20");
     let (other, _kept) = begin(&watches, officer(), asked(Start::After(Seq(20))), 1);
@@ -141,7 +141,7 @@ async fn watchers_are_bounded_and_all_of_them_end() {
 #[tokio::test]
 async fn who_falls_behind_the_ring_misses_nothing() {
     let (house, offers) = house().await;
-    let watches = watches(&house, Limits { ring: 2, ..Limits::default() });
+    let watches = watches(&house, WatchLimits { ring: 2, ..WatchLimits::default() });
     let (_slow, mut slow) = begin(&watches, officer(), asked(Start::After(Seq(20))), 1);
     let (_fast, mut fast) = begin(&watches, officer(), asked(Start::After(Seq(20))), 600);
     assert_eq!((next(&mut slow).await, next(&mut fast).await), ("here 20".to_owned(), "here 20".to_owned()));
@@ -160,7 +160,7 @@ async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
     let book = programme("2021-22");
     let mine = house.app.get_offer(&officer(), offers[0]).await.unwrap();
     let elsewhere = if mine.region == Region::SouthWest { Region::NorthOfEngland } else { Region::SouthWest };
-    let target = || Target { offer: offers[0], etag: None };
+    let target = || OfferTarget { offer: offers[0], etag: None };
     let moved = |to| Command::ChangeRegion { offer: target(), to };
     let assigned = |to: Option<&str>| Command::Assign { offer: target(), to: to.map(|it| it.parse().unwrap()) };
     for command in [
@@ -174,7 +174,7 @@ async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
     ] {
         submit(&house, &book, command).await.unwrap();
     }
-    let watches = watches(&house, Limits::default());
+    let watches = watches(&house, WatchLimits::default());
     let caller = |actor: &str, role, regions| Caller {
         actor: actor.parse().unwrap(),
         roles: vec![role],

@@ -5,36 +5,36 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::time::Instant;
 
-use super::load_state::{Known, Unloadable};
-use super::stored_answers::{Answers, judge};
-use super::{Job, Shared, Submission, Told, load_state};
+use super::load_state::{LoadedState, Unloadable};
+use super::stored_answers::{StoredAnswers, execute_one};
+use super::{CommandOutcome, PendingCommand, Submission, WriterContext, load_state};
 use crate::app::clock::new_id;
 use crate::app::rules::AdoptedBy;
-use crate::app::{AppError, Result, again};
+use crate::app::{AppError, Result, replay_stored_answer};
 use crate::domain::Date;
 use crate::domain::approval::Approval;
-use crate::domain::event::{Draft, Event, EventBody, Hash, ReleasedAward, Seq, chain, text_hash};
+use crate::domain::event::{Event, EventBody, Hash, NewEvent, ReleasedAward, Seq, chain, text_hash};
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Urn};
-use crate::domain::ledger::{Entry, EntrySeq, Posting};
+use crate::domain::ledger::{EntrySeq, LedgerEntry, Posting};
 use crate::domain::period::Period;
 use crate::domain::person::TokenSubject;
 use crate::domain::programme::command::{Approved, Warning};
-use crate::domain::programme::{Answer, Command, Context, Decided, Facts};
+use crate::domain::programme::{Command, CommandAnswer, Context, Decision, ProgrammeState};
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
 use crate::store::approvals::StoredApproval;
-use crate::store::command_batch::Written;
+use crate::store::command_batch::BatchChanges;
 use crate::store::events::{Recorded, Text};
 use crate::store::programmes::Head;
 use crate::store::requests::Stored;
 use crate::store::{
-    self, Failure as _, StoreError, Turn, WriteTx, approvals, entry_decisions, offers, placements, programmes,
+    self, Failure as _, StoreError, WritePermit, WriteTx, approvals, entry_decisions, offers, placements, programmes,
     referrals, texts,
 };
 
 /// What one caller is answered.
-pub(super) type Verdict = Result<Vec<u8>>;
+pub(super) type CommandResult = Result<Vec<u8>>;
 
 /// A book that is locked: from here on its group may be taken.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Locked {
 }
 
 /// Begins, and locks the book's row: the first statement of every group.
-pub(super) async fn lock(shared: &Shared, turn: Turn, programme: &Programme) -> store::Result<Locked> {
+pub(super) async fn lock(shared: &WriterContext, turn: WritePermit, programme: &Programme) -> store::Result<Locked> {
     let tx = shared.store.write_group(turn).await?;
     let before = shared.clock.now().at;
     let locked = programmes::lock(&tx, programme).await;
@@ -69,30 +69,30 @@ pub(super) async fn lock(shared: &Shared, turn: Turn, programme: &Programme) -> 
 
 /// Writes a group in one transaction and answers it, or fails without a trace.
 pub(super) async fn write(
-    shared: &Shared,
+    shared: &WriterContext,
     Locked { tx, head }: Locked,
     programme: &Programme,
-    group: &[Job],
-) -> store::Result<Vec<Verdict>> {
+    group: &[PendingCommand],
+) -> store::Result<Vec<CommandResult>> {
     let Some(head) = head else {
         tx.rollback().await?;
         let unknown = || Err(AppError::NotFound(format!("programme {programme}")));
         return Ok(group.iter().map(|_| unknown()).collect());
     };
-    let Known { mut facts, stored, answers, now, .. } = match know(&tx, shared, programme, &head, group).await {
+    let LoadedState { mut facts, stored, answers, now, .. } = match load(&tx, shared, programme, &head, group).await {
         Ok(known) => known,
         Err(error) => return without_facts(shared, tx, group, error).await,
     };
-    let mut answers = Answers::new(answers);
-    let mut pen = Pen::new(programme, head);
+    let mut answers = StoredAnswers::new(answers);
+    let mut pen = EventAppender::new(programme, head);
     let adopted = AdoptedBy::program().and_then(|by| pen.adopt_rules(&mut facts, &by, (None, now)));
-    let (tx, ()) = tx.proceed(adopted.map_err(|error| StoreError::Row(error.to_string()))).await?;
-    let verdicts: Vec<Verdict> =
-        group.iter().map(|job| judge(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
+    let (tx, ()) = tx.proceed(adopted.map_err(|error| StoreError::ConstraintViolation(error.to_string()))).await?;
+    let verdicts: Vec<CommandResult> =
+        group.iter().map(|job| execute_one(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
     // A decision that breaks an account is a bug: the halving finds whose, and nothing of it is written.
     if let Some(broken) = facts.broken.first() {
         tx.rollback().await?;
-        return Err(StoreError::Row(broken.clone()));
+        return Err(StoreError::ConstraintViolation(broken.clone()));
     }
     if answers.given_now().is_empty() && pen.events.is_empty() {
         // Answers given before, and approvals opened before, are promises of commits that may still wait for a standby.
@@ -118,13 +118,18 @@ pub(super) async fn write(
 }
 
 /// Whether a caller is told of an approval that waits.
-fn names_approval(verdict: &Verdict) -> bool {
+fn names_approval(verdict: &CommandResult) -> bool {
     matches!(verdict, Err(AppError::Refused(refusal)) if refusal.approval.is_some())
 }
 
 /// Ends a group whose facts cannot be loaded. Whoever repeats a call alone is still answered, whatever has become of what it
 /// was about, if no facts are needed to tell that it lies within the caller's reach.
-async fn without_facts(shared: &Shared, tx: WriteTx, group: &[Job], error: Unloadable) -> store::Result<Vec<Verdict>> {
+async fn without_facts(
+    shared: &WriterContext,
+    tx: WriteTx,
+    group: &[PendingCommand],
+    error: Unloadable,
+) -> store::Result<Vec<CommandResult>> {
     // A statement may have failed: this transaction reads and confirms nothing any more.
     let error = tx.give_up(error).await;
     if let [job] = group
@@ -137,29 +142,29 @@ async fn without_facts(shared: &Shared, tx: WriteTx, group: &[Job], error: Unloa
     match error {
         Unloadable::Store(error) => Err(error),
         // One command's facts cannot be had: the halving finds out whose.
-        Unloadable::App(error) if group.len() > 1 => Err(StoreError::Row(error.to_string())),
+        Unloadable::App(error) if group.len() > 1 => Err(StoreError::ConstraintViolation(error.to_string())),
         Unloadable::App(error) => Ok(vec![Err(error)]),
     }
 }
 
 /// What this call was answered before, once that is as durable as any commit.
-async fn answered_before(shared: &Shared, of: &Submission) -> store::Result<Option<Verdict>> {
+async fn answered_before(shared: &WriterContext, of: &Submission) -> store::Result<Option<CommandResult>> {
     let stored = store::command_batch::answered(&shared.store, &[(&of.actor, of.request)]).await?;
     // Whose approval waits is answered by what has become of it, which takes facts.
     let Some(stored) = stored.first().filter(|it| it.waits_for().is_none()) else { return Ok(None) };
     shared.store.confirm().await?;
-    Ok(Some(again(stored, of.rpc, of.fingerprint)))
+    Ok(Some(replay_stored_answer(stored, of.rpc, of.fingerprint)))
 }
 
 /// What a group is decided against, and what was answered before, in one round trip. Where
 /// files are to be read, what was answered is looked for first: an identify that was takes no facts.
-async fn know(
+async fn load(
     tx: &WriteTx,
-    shared: &Shared,
+    shared: &WriterContext,
     programme: &Programme,
     head: &Head,
-    group: &[Job],
-) -> std::result::Result<Known, Unloadable> {
+    group: &[PendingCommand],
+) -> std::result::Result<LoadedState, Unloadable> {
     let of: Vec<&Submission> = group.iter().map(|job| &job.submission).collect();
     let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
@@ -180,7 +185,7 @@ async fn know(
     let (left, before) = (commands(&left), commands(&before));
     let known = load_state::load(tx, &shared.terms, programme, head, (&left, &before), (&[], &shared.clock)).await?;
     tx.check_in_step().await?;
-    Ok(Known { answers, ..known })
+    Ok(LoadedState { answers, ..known })
 }
 
 fn commands<'a>(of: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
@@ -196,7 +201,7 @@ pub(super) struct Who<'a> {
 }
 
 /// Writes the record on: gives events their numbers and hashes, and remembers what the database has to be told.
-pub(super) struct Pen<'a> {
+pub(super) struct EventAppender<'a> {
     programme: &'a Programme,
     /// The last event before the group.
     before: Seq,
@@ -216,7 +221,7 @@ pub(super) struct Pen<'a> {
     erased: Vec<Seq>,
 }
 
-impl<'a> Pen<'a> {
+impl<'a> EventAppender<'a> {
     pub(super) const fn new(programme: &'a Programme, head: Head) -> Self {
         Self {
             programme,
@@ -239,17 +244,17 @@ impl<'a> Pen<'a> {
     /// Decides one command and folds its events into the facts. A panic in the decision is this caller's bug alone.
     pub(super) fn decide(
         &mut self,
-        facts: &mut Facts,
+        facts: &mut ProgrammeState,
         command: &Command,
         Who { actor, subject, reach, request }: Who<'_>,
         now: Now,
-    ) -> Result<Told> {
+    ) -> Result<CommandOutcome> {
         let judged_at = self.head.last();
         let decided = guarded(|| {
             let mut context = Context { actor, subject, reach, request, now, ids: &mut new_id };
             facts.decide(command, &mut context).map_err(AppError::from)
         })?;
-        let Decided { drafts, answer, warnings } = decided;
+        let Decision { drafts, answer, warnings } = decided;
         for draft in drafts {
             facts.apply(self.record(draft, actor, request, now.at)?);
         }
@@ -259,12 +264,12 @@ impl<'a> Pen<'a> {
     /// Has the programme adopt this program's rules, where it has not yet. The terms are given where the record begins so.
     pub(super) fn adopt_rules(
         &mut self,
-        facts: &mut Facts,
+        facts: &mut ProgrammeState,
         by: &AdoptedBy,
         (terms, now): (Option<Hash>, Now),
     ) -> Result<()> {
         if facts.rules < RulesVersion::CURRENT {
-            let draft = Draft::of_book(
+            let draft = NewEvent::of_book(
                 now.today,
                 EventBody::RulesAdopted {
                     version: RulesVersion::CURRENT,
@@ -280,21 +285,28 @@ impl<'a> Pen<'a> {
     }
 
     /// What the caller is told: what the answer names, as it is now.
-    fn tell(&self, facts: &Facts, answer: Answer, warnings: Vec<Warning>, judged_at: Seq) -> Told {
+    fn tell(
+        &self,
+        facts: &ProgrammeState,
+        answer: CommandAnswer,
+        warnings: Vec<Warning>,
+        judged_at: Seq,
+    ) -> CommandOutcome {
         let offers = |ids: &[OfferId]| ids.iter().filter_map(|id| facts.offers.get(id).cloned()).collect();
         let awards = |ids: &[AwardId]| ids.iter().filter_map(|id| facts.awards.get(id).cloned()).collect();
         let funds = |ids: &[AccountId]| ids.iter().filter_map(|id| facts.ledger.get(*id).cloned()).collect();
-        let mut told = Told::new(self.programme.clone(), Answer::Offers(Vec::new()), warnings, judged_at);
+        let mut told =
+            CommandOutcome::new(self.programme.clone(), CommandAnswer::Offers(Vec::new()), warnings, judged_at);
         match &answer {
-            Answer::Offers(ids) => told.offers = offers(ids),
-            Answer::Closed(id, released) => {
+            CommandAnswer::Offers(ids) => told.offers = offers(ids),
+            CommandAnswer::Closed(id, released) => {
                 told.offers = offers(&[*id]);
                 let award = |it: &ReleasedAward| Some((facts.awards.get(&it.award)?.clone(), it.amount));
                 told.released = released.iter().filter_map(award).collect();
             }
-            Answer::Awards(ids) => told.awards = awards(ids),
-            Answer::Funds(ids) => told.funds = funds(ids),
-            Answer::Approved(approval, changed) => {
+            CommandAnswer::Awards(ids) => told.awards = awards(ids),
+            CommandAnswer::Funds(ids) => told.funds = funds(ids),
+            CommandAnswer::Approved(approval, changed) => {
                 told.approval = facts.approvals.get(approval).map(|it| stored(self.programme, it));
                 match changed {
                     Approved::Offer(id) => told.offers = offers(&[*id]),
@@ -303,16 +315,19 @@ impl<'a> Pen<'a> {
                     Approved::Nothing => {}
                 }
             }
-            Answer::Referral(referral, offer) => {
+            CommandAnswer::Referral(referral, offer) => {
                 told.referral = facts.referrals.get(referral).cloned();
                 told.offers = offers(offer.as_slice());
             }
-            Answer::Identified(_) | Answer::Placed { .. } | Answer::Erased(_) | Answer::ApprovalOpened(_) => {}
+            CommandAnswer::Identified(_)
+            | CommandAnswer::Placed { .. }
+            | CommandAnswer::Erased(_)
+            | CommandAnswer::ApprovalOpened(_) => {}
         }
-        Told { answer, ..told }
+        CommandOutcome { answer, ..told }
     }
 
-    fn record(&mut self, draft: Draft, actor: &Actor, request: RequestId, at: Micros) -> Result<&Event> {
+    fn record(&mut self, draft: NewEvent, actor: &Actor, request: RequestId, at: Micros) -> Result<&Event> {
         let seq = self.head.next;
         let mut hashed = None;
         if let Some(text) = draft.text {
@@ -341,12 +356,12 @@ impl<'a> Pen<'a> {
         Ok(&recorded.event)
     }
 
-    fn number(&mut self, on: Date, postings: &[Posting]) -> Vec<Entry> {
+    fn number(&mut self, on: Date, postings: &[Posting]) -> Vec<LedgerEntry> {
         let mut entries = Vec::with_capacity(postings.len());
         for Posting { account, verb, amount } in postings.iter().copied() {
             let seq = self.head.next_entry;
             self.head.next_entry = EntrySeq(seq.0.saturating_add(1));
-            entries.push(Entry { seq, account, verb, amount, period: Period::of(on) });
+            entries.push(LedgerEntry { seq, account, verb, amount, period: Period::of(on) });
         }
         entries
     }
@@ -387,7 +402,7 @@ impl<'a> Pen<'a> {
     pub(super) async fn write(
         self,
         tx: &WriteTx,
-        facts: &Facts,
+        facts: &ProgrammeState,
         known: &HashSet<AccountId>,
         (answers, at): (&[Stored], Micros),
     ) -> store::Result<()> {
@@ -407,7 +422,7 @@ impl<'a> Pen<'a> {
         let touched = self.touched.difference(&self.offers);
         let accounts = self.accounts.iter().filter_map(|id| facts.ledger.get(*id));
         let (moved, opened) = accounts.partition(|it| known.contains(&it.id));
-        let written = Written {
+        let written = BatchChanges {
             head: &self.head,
             events: &self.events,
             texts: &self.texts,

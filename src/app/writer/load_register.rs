@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::load_state::{Unloadable, read_after, sort};
-use super::required_state::Asked;
+use super::required_state::RequiredState;
 use crate::app::eligibility;
 use crate::domain::Date;
 use crate::domain::approval::Approval;
 use crate::domain::ids::{ReferralId, Urn};
 use crate::domain::offer::Offer;
-use crate::domain::programme::Facts;
-use crate::domain::referral::Subject;
+use crate::domain::programme::ProgrammeState;
+use crate::domain::referral::ReferralSubject;
 use crate::domain::role::Reach;
 use crate::domain::terms::Terms;
 use crate::store::{Readable, entry_decisions, offers, referrals};
@@ -18,9 +18,9 @@ use crate::store::{Readable, entry_decisions, offers, referrals};
 /// Who answers for the schools of the offers that are contacted and follow the register still.
 pub(super) async fn load_responsible(
     from: &impl Readable,
-    asked: &Asked,
+    asked: &RequiredState,
     today: Date,
-    facts: &mut Facts,
+    facts: &mut ProgrammeState,
 ) -> Result<(), Unloadable> {
     let contacted = asked.contacted.iter().filter_map(|id| facts.offers.get(id));
     let urns: Vec<Urn> = contacted.filter_map(Offer::follows_register).collect();
@@ -36,9 +36,9 @@ pub(super) async fn load_responsible(
 /// the register's lock, as for identify.
 pub(super) async fn load_referrals(
     from: &impl Readable,
-    asked: &Asked,
+    asked: &RequiredState,
     (terms, today): (&Terms, Date),
-    facts: &mut Facts,
+    facts: &mut ProgrammeState,
 ) -> Result<(), Unloadable> {
     if asked.identifies {
         let open = referrals::open(from, terms.programme()).await?;
@@ -48,7 +48,7 @@ pub(super) async fn load_referrals(
         return Ok(());
     }
     let ids: Vec<ReferralId> = asked.referrals.iter().copied().collect();
-    let subjects: Vec<Subject> = asked.referred.iter().copied().collect();
+    let subjects: Vec<ReferralSubject> = asked.referred.iter().copied().collect();
     let found = referrals::find(from, terms.programme(), &ids, &subjects).await?;
     let approved = found.iter().filter(|it| asked.approved.contains(&it.id)).flat_map(|it| &it.urns);
     let urns: BTreeSet<Urn> = asked.seated.iter().chain(approved).copied().collect();
@@ -63,9 +63,9 @@ pub(super) async fn load_referrals(
 /// decided before, and the open offers they are on: under the register's lock, as for identify.
 pub(super) async fn load_entries(
     from: &impl Readable,
-    asked: &Asked,
+    asked: &RequiredState,
     (terms, today): (&Terms, Date),
-    facts: &mut Facts,
+    facts: &mut ProgrammeState,
 ) -> Result<(), Unloadable> {
     let located: Vec<Urn> = asked.entry_regions.iter().copied().collect();
     facts.entry_regions = eligibility::regions(from, &located, today).await.map_err(sort)?;

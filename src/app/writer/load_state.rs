@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::load_register::{load_entries, load_referrals, load_responsible};
-use super::required_state::Asked;
+use super::required_state::RequiredState;
 use crate::app::clock::Clock;
 use crate::app::terms::TermsCache;
 use crate::app::{AppError, eligibility};
@@ -16,9 +16,9 @@ use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Programme, RequestI
 use crate::domain::offer::Recipient;
 use crate::domain::programme::decide::claims as claim_rules;
 use crate::domain::programme::decide::funds::FundChange;
-use crate::domain::programme::decide::referrals::Seat;
+use crate::domain::programme::decide::referrals::OfferPlacement;
 use crate::domain::programme::decide::threshold::COUNTS_DAYS;
-use crate::domain::programme::{Command, Facts};
+use crate::domain::programme::{Command, ProgrammeState};
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
@@ -65,9 +65,9 @@ impl From<Unloadable> for AppError {
 
 /// What a group is decided against.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct LoadedState {
     /// The facts.
-    pub(super) facts: Facts,
+    pub(super) facts: ProgrammeState,
     /// Accounts among them that are stored; the others come to be with what is decided.
     pub(super) stored: HashSet<AccountId>,
     /// Answers given before, to the requests asked about.
@@ -94,12 +94,12 @@ pub(super) async fn load(
     head: &Head,
     commands: (&[RequestedCommand<'_>], &[RequestedCommand<'_>]),
     (requests, clock): (&[(&Actor, RequestId)], &Clock),
-) -> Result<Known, Unloadable> {
+) -> Result<LoadedState, Unloadable> {
     let by_clock = clock.now();
     let known = load_as_of(from, terms, programme, head, commands, (requests, by_clock)).await?;
     let now = clock.now_after(known.recorded);
     if now.today == by_clock.today {
-        return Ok(Known { now, ..known });
+        return Ok(LoadedState { now, ..known });
     }
     load_as_of(from, terms, programme, head, commands, (requests, now)).await
 }
@@ -112,12 +112,12 @@ async fn load_as_of(
     head: &Head,
     (commands, answered): (&[RequestedCommand<'_>], &[RequestedCommand<'_>]),
     (requests, now): (&[(&Actor, RequestId)], Now),
-) -> Result<Known, Unloadable> {
+) -> Result<LoadedState, Unloadable> {
     let today = now.today;
     let loaded = terms.of(from, programme).await.map_err(sort)?;
     let mut facts = loaded.facts(head.open);
     facts.rules = head.rules;
-    let mut asked = Asked::of(commands, today);
+    let mut asked = RequiredState::of(commands, today);
     answered.iter().for_each(|(request, command)| asked.add_answered(*request, command));
     if asked.reads_register() {
         facts.register_seq = Some(eligibility::lock_register(from).await?);
@@ -142,12 +142,16 @@ async fn load_as_of(
     load_responsible(from, &asked, today, &mut facts).await?;
     load_entries(from, &asked, (&loaded.terms, today), &mut facts).await?;
     let Most { stored, answers, recorded } = most;
-    Ok(Known { facts, stored, answers, recorded, now })
+    Ok(LoadedState { facts, stored, answers, recorded, now })
 }
 
 /// The approvals that are given, the open ones about what is asked anew, and those opened by the same call before.
 /// Where the programme is to adopt newer rules, all its open ones: those change with it.
-async fn load_approvals(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+async fn load_approvals(
+    from: &impl Readable,
+    asked: &RequiredState,
+    facts: &mut ProgrammeState,
+) -> Result<(), StoreError> {
     let programme = facts.programme.programme.clone();
     let mut found = Vec::new();
     if facts.rules < RulesVersion::CURRENT {
@@ -181,7 +185,7 @@ async fn load_approvals(from: &impl Readable, asked: &Asked, facts: &mut Facts) 
 }
 
 /// What is known of texts that are to be erased; and where the programme is to adopt newer rules, the texts that are absent.
-async fn load_texts(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+async fn load_texts(from: &impl Readable, asked: &RequiredState, facts: &mut ProgrammeState) -> Result<(), StoreError> {
     let programme = facts.programme.programme.clone();
     if facts.rules < RulesVersion::CURRENT {
         facts.absent_texts = texts::absent(from, &programme).await?;
@@ -192,7 +196,11 @@ async fn load_texts(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> R
 }
 
 /// The awards named, and all awards of offers that start or end.
-async fn load_awards(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+async fn load_awards(
+    from: &impl Readable,
+    asked: &RequiredState,
+    facts: &mut ProgrammeState,
+) -> Result<(), StoreError> {
     let named: Vec<AwardId> = asked.awards.iter().copied().collect();
     let ending: Vec<OfferId> = asked.ending.iter().copied().collect();
     facts.awards.extend(awards::find(from, &named).await?);
@@ -214,7 +222,11 @@ async fn load_awards(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
 }
 
 /// What has been paid on the invoices named, who issues those of leaders' organisations, and what was drawn without one.
-async fn load_claims(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<(), StoreError> {
+async fn load_claims(
+    from: &impl Readable,
+    asked: &RequiredState,
+    facts: &mut ProgrammeState,
+) -> Result<(), StoreError> {
     let paid = asked.undone.iter().filter_map(|id| facts.awards.get(id)).flat_map(|it| &it.invoices);
     let again = paid.map(|it| it.reference.clone());
     let references: Vec<_> = asked.claims.iter().map(|(_, claim)| claim.reference.clone()).chain(again).collect();
@@ -259,7 +271,7 @@ async fn load_claims(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
 }
 
 /// The trusts whose names issue invoices.
-fn issuing_trusts<'a>(asked: &'a Asked, facts: &'a Facts) -> impl Iterator<Item = Uid> + 'a {
+fn issuing_trusts<'a>(asked: &'a RequiredState, facts: &'a ProgrammeState) -> impl Iterator<Item = Uid> + 'a {
     asked.claims.iter().filter_map(|(award, _)| match &facts.awards.get(award)?.support {
         Support::Credit { partner } => Some(*partner),
         Support::Nle { .. } | Support::Nlg { .. } | Support::Npqel { .. } => None,
@@ -268,7 +280,11 @@ fn issuing_trusts<'a>(asked: &'a Asked, facts: &'a Facts) -> impl Iterator<Item 
 
 /// The offers asked for in full, and where their schools are listed; for identify, all of them. Answers the others, those
 /// of the awards named among them.
-async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> Result<Vec<OfferId>, StoreError> {
+async fn load_offers(
+    from: &impl Readable,
+    asked: &RequiredState,
+    facts: &mut ProgrammeState,
+) -> Result<Vec<OfferId>, StoreError> {
     let programme = facts.programme.programme.clone();
     if asked.identifies {
         facts.offers = offers::of_programme(from, &programme).await?;
@@ -286,7 +302,8 @@ async fn load_offers(from: &impl Readable, asked: &Asked, facts: &mut Facts) -> 
         facts.offers = offers::find(from, &whole).await?;
     }
     facts.offers.retain(|_, offer| offer.programme == programme);
-    let seats = || facts.seats.values().filter_map(|it| if let Seat::With(it) = it { Some(it) } else { None });
+    let seats =
+        || facts.seats.values().filter_map(|it| if let OfferPlacement::With(it) = it { Some(it) } else { None });
     let recipients: BTreeSet<Recipient> = seats().map(|it| it.recipient).collect();
     let to_them = offers::to_recipients(from, &programme, &recipients.into_iter().collect::<Vec<_>>()).await?;
     facts.recipients = to_them.values().map(|offer| (offer.recipient, offer.id)).collect();
@@ -311,7 +328,7 @@ async fn load_days(
     from: &impl Readable,
     commands: &[(RequestId, &Command)],
     today: Date,
-    facts: &mut Facts,
+    facts: &mut ProgrammeState,
 ) -> Result<(), StoreError> {
     let taken = commands.iter().flat_map(|(_, command)| facts.taken_from(command, today));
     let taken: Vec<(AccountId, Date)> = taken.filter(|(_, on)| *on < today).collect();
@@ -329,7 +346,7 @@ async fn load_moved(
     from: &impl Readable,
     commands: &[(RequestId, &Command)],
     now: Micros,
-    facts: &mut Facts,
+    facts: &mut ProgrammeState,
 ) -> Result<(), StoreError> {
     let changed = commands.iter().filter_map(|(_, command)| match command {
         Command::ChangeFund { change, .. } => Some(change),
@@ -347,7 +364,7 @@ async fn load_moved(
     Ok(())
 }
 
-/// What [`load_most`] answers: [`Known`] but for its facts.
+/// What [`load_most`] answers: [`LoadedState`] but for its facts.
 struct Most {
     stored: HashSet<AccountId>,
     answers: Vec<Stored>,
@@ -358,9 +375,9 @@ struct Most {
 /// which accounts are stored, what these requests were answered before, and when the last event was recorded.
 async fn load_most(
     from: &impl Readable,
-    asked: &Asked,
+    asked: &RequiredState,
     (bare, requests, last): (&[OfferId], &[(&Actor, RequestId)], Seq),
-    facts: &mut Facts,
+    facts: &mut ProgrammeState,
 ) -> Result<Most, StoreError> {
     let programme = facts.programme.programme.clone();
     let money = asked.money || facts.approvals.values().any(|it| it.change.is_some());
@@ -371,9 +388,11 @@ async fn load_most(
     let trusts: Vec<Uid> = trusts.into_iter().collect();
     let accounts = money.then_some((&programme, caps.as_slice()));
     let last = Some((&programme, last));
-    let found =
-        command_batch::read(from, command_batch::Asked { requests, offers: bare, accounts, trusts: &trusts, last })
-            .await?;
+    let found = command_batch::read(
+        from,
+        command_batch::BatchQuery { requests, offers: bare, accounts, trusts: &trusts, last },
+    )
+    .await?;
     facts.offers.extend(found.offers.into_iter().filter(|(_, offer)| offer.programme == programme));
     if !trusts.is_empty() {
         read_after(facts, found.register)?;
@@ -388,10 +407,10 @@ async fn load_most(
 ///
 /// # Errors
 /// [`StoreError::Busy`] where something landed or went in between: to be read anew.
-pub(super) fn read_after(facts: &mut Facts, at: Option<RegisterSeq>) -> Result<(), StoreError> {
+pub(super) fn read_after(facts: &mut ProgrammeState, at: Option<RegisterSeq>) -> Result<(), StoreError> {
     let is_other = facts.register_seq.zip(at).is_some_and(|(before, at)| before != at);
     if is_other {
-        return Err(StoreError::Busy("the register changed while it was read".to_owned()));
+        return Err(StoreError::Contention("the register changed while it was read".to_owned()));
     }
     facts.register_seq = facts.register_seq.or(at);
     Ok(())
@@ -399,7 +418,7 @@ pub(super) fn read_after(facts: &mut Facts, at: Option<RegisterSeq>) -> Result<(
 
 pub(super) fn sort(error: AppError) -> Unloadable {
     match error {
-        AppError::Unavailable => Unloadable::Store(StoreError::Away("while the facts were read".to_owned())),
+        AppError::Unavailable => Unloadable::Store(StoreError::Unavailable("while the facts were read".to_owned())),
         AppError::StorageFull => Unloadable::Store(StoreError::Full("while the facts were read".to_owned())),
         error => Unloadable::App(error),
     }

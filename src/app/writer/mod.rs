@@ -31,12 +31,12 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::clock::Clock;
-use super::retry::retried;
+use super::retry::with_retry;
 use super::rules::AdoptedBy;
 use super::terms::Loaded;
 use super::terms::TermsCache;
-use super::watch::Wakes;
-use super::writer_metrics::{Measures, Measuring};
+use super::watch::ChangeNotifier;
+use super::writer_metrics::{WriterMetrics, WriterMetricsSlot};
 use super::{AppError, Result};
 use crate::domain::award::Award;
 use crate::domain::event::{Hash, Seq};
@@ -46,7 +46,7 @@ use crate::domain::offer::Offer;
 use crate::domain::person::TokenSubject;
 use crate::domain::programme::command::Warning;
 use crate::domain::programme::decide::entry_position::EntryDecision;
-use crate::domain::programme::{Answer, Command};
+use crate::domain::programme::{Command, CommandAnswer};
 use crate::domain::referral::Referral;
 use crate::domain::role::{Caller, Reach};
 use crate::domain::rules::RulesVersion;
@@ -66,11 +66,11 @@ pub const GROUP_ROWS: usize = 5_000;
 
 /// What the caller is told, as values; the wire's form of it is made by [`Submission::encode`].
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct CommandOutcome {
     /// The book.
     pub programme: Programme,
     /// What was done.
-    pub answer: Answer,
+    pub answer: CommandAnswer,
     /// The offers the answer speaks of, as they are after it, in its order.
     pub offers: Vec<Offer>,
     /// The awards the answer speaks of, as they are after it, in its order.
@@ -91,15 +91,15 @@ pub struct Told {
     pub judged_at: Seq,
 }
 
-impl Told {
+impl CommandOutcome {
     /// An answer that speaks of nothing, for tests of what is made of it.
     #[cfg(test)]
-    pub(crate) fn empty(programme: Programme, answer: Answer) -> Self {
+    pub(crate) fn empty(programme: Programme, answer: CommandAnswer) -> Self {
         Self::new(programme, answer, Vec::new(), Seq(0))
     }
 
     /// An answer that speaks of nothing yet.
-    fn new(programme: Programme, answer: Answer, warnings: Vec<Warning>, judged_at: Seq) -> Self {
+    fn new(programme: Programme, answer: CommandAnswer, warnings: Vec<Warning>, judged_at: Seq) -> Self {
         Self {
             programme,
             answer,
@@ -138,14 +138,14 @@ pub struct Submission {
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
     /// Makes the stored answer, byte for byte as it goes over the wire.
-    pub encode: fn(&Told) -> Vec<u8>,
+    pub encode: fn(&CommandOutcome) -> Vec<u8>,
     /// Makes the answer of the call that asked for what an approval of this action has carried out.
-    pub encode_asked: fn(&str, &Told) -> Option<Vec<u8>>,
+    pub encode_asked: fn(&str, &CommandOutcome) -> Option<Vec<u8>>,
 }
 
 /// A submission and whoever waits for it.
 #[derive(Debug)]
-struct Job {
+struct PendingCommand {
     submission: Submission,
     /// Since when it waits.
     since: Instant,
@@ -156,7 +156,7 @@ struct Job {
     reply: oneshot::Sender<Result<Vec<u8>>>,
 }
 
-impl Shared {
+impl WriterContext {
     /// Has those who follow a programme look, in this process and in others.
     fn tell_of_change(&self, programme: &Programme) {
         self.wakes.wake(programme);
@@ -167,32 +167,35 @@ impl Shared {
 /// The writers of all books of this process.
 #[derive(Debug)]
 pub struct Writer {
-    lanes: Mutex<HashMap<Programme, mpsc::Sender<Job>>>,
-    shared: Arc<Shared>,
+    lanes: Mutex<HashMap<Programme, mpsc::Sender<PendingCommand>>>,
+    shared: Arc<WriterContext>,
 }
 
 /// Begins the record of a programme that was just made: with the rules it goes by. The caller commits.
 pub(super) async fn begin_record(tx: &WriteTx, loaded: &Loaded, by: &AdoptedBy, now: Now) -> Result<()> {
     let programme = loaded.terms.programme();
-    let (mut facts, mut pen) = (loaded.facts(true), batch::Pen::new(programme, Head::new(programme)));
+    let (mut facts, mut pen) = (loaded.facts(true), batch::EventAppender::new(programme, Head::new(programme)));
     pen.adopt_rules(&mut facts, by, (Some(loaded.sha256), now))?;
     Ok(pen.write(tx, &facts, &HashSet::new(), (&[], now.at)).await?)
 }
 
 #[derive(Debug)]
-struct Shared {
+struct WriterContext {
     store: Store,
     clock: Clock,
     terms: Arc<TermsCache>,
-    wakes: Arc<Wakes>,
+    wakes: Arc<ChangeNotifier>,
     hints: HintSender,
-    measuring: Measuring,
+    measuring: WriterMetricsSlot,
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>, wakes: Arc<Wakes>) -> Self {
-        let (hints, measuring) = (HintSender::start(&store), Measuring::default());
-        Self { lanes: Mutex::default(), shared: Arc::new(Shared { store, clock, terms, wakes, hints, measuring }) }
+    pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>, wakes: Arc<ChangeNotifier>) -> Self {
+        let (hints, measuring) = (HintSender::start(&store), WriterMetricsSlot::default());
+        Self {
+            lanes: Mutex::default(),
+            shared: Arc::new(WriterContext { store, clock, terms, wakes, hints, measuring }),
+        }
     }
 
     /// Hands a command to its book and waits for the commit. Answers the first success of the same request again.
@@ -204,7 +207,7 @@ impl Writer {
         let programme = submission.programme.clone();
         let (reply, answer) = oneshot::channel();
         let stage = tracing::debug_span!("wait");
-        let job = Job { submission, since: Instant::now(), span: Span::current(), stage, reply };
+        let job = PendingCommand { submission, since: Instant::now(), span: Span::current(), stage, reply };
         self.lane(programme).try_send(job).map_err(|_| AppError::Overloaded)?;
         // The lane answers every job it has taken; it drops one unanswered only if it panicked.
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
@@ -219,7 +222,7 @@ impl Writer {
         programme: &Programme,
         (caller, reach): (&Caller, &Reach),
         command: &Command,
-    ) -> Result<Told> {
+    ) -> Result<CommandOutcome> {
         let shared = &self.shared;
         let snapshot = shared.store.snapshot().await?;
         let unknown = || AppError::NotFound(format!("programme {programme}"));
@@ -230,7 +233,7 @@ impl Writer {
         let known = load_state::load(&snapshot, &shared.terms, programme, &head, asked, (&[], &shared.clock)).await?;
         let (mut facts, now) = (known.facts, known.now);
         facts.rules = facts.rules.max(RulesVersion::CURRENT);
-        let mut pen = batch::Pen::new(programme, head);
+        let mut pen = batch::EventAppender::new(programme, head);
         pen.decide(
             &mut facts,
             command,
@@ -242,8 +245,8 @@ impl Writer {
     /// Has a programme adopt this program's rules. Answers whether it was for this call to do.
     pub(super) async fn adopt_rules(&self, programme: &Programme) -> Result<bool> {
         let shared = &self.shared;
-        let written = retried(|| async {
-            let locked = batch::lock(shared, shared.store.turn().await?, programme).await?;
+        let written = with_retry(|| async {
+            let locked = batch::lock(shared, shared.store.write_permit().await?, programme).await?;
             if locked.has_older_rules() {
                 batch::write(shared, locked, programme, &[]).await.map(Some)
             } else {
@@ -257,7 +260,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn measure(&self, measures: Arc<dyn Measures>) {
+    pub(super) fn measure(&self, measures: Arc<dyn WriterMetrics>) {
         self.shared.measuring.begin(measures);
     }
 
@@ -267,7 +270,7 @@ impl Writer {
         lanes.values().map(|lane| lane.max_capacity().saturating_sub(lane.capacity())).sum()
     }
 
-    fn lane(&self, programme: Programme) -> mpsc::Sender<Job> {
+    fn lane(&self, programme: Programme) -> mpsc::Sender<PendingCommand> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let start = |programme: &Programme| worker::start(Arc::clone(&self.shared), programme.clone());
         lanes.entry(programme.clone()).or_insert_with(|| start(&programme)).clone()

@@ -11,11 +11,11 @@ use crate::domain::programme::Command;
 use crate::domain::programme::command::NewAward;
 use crate::domain::programme::decide::entry_position::subject_of;
 use crate::domain::programme::decide::referrals::ReferralCommand;
-use crate::domain::referral::Subject;
+use crate::domain::referral::ReferralSubject;
 
 /// What a group's commands need to know.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct RequiredState {
     pub(super) identifies: bool,
     /// Whether an account may be moved.
     pub(super) money: bool,
@@ -57,14 +57,14 @@ pub(super) struct Asked {
     pub(super) erased: BTreeSet<Seq>,
     pub(super) referrals: BTreeSet<ReferralId>,
     /// Who is referred anew.
-    pub(super) referred: BTreeSet<Subject>,
+    pub(super) referred: BTreeSet<ReferralSubject>,
     /// Schools to be seated.
     pub(super) seated: BTreeSet<Urn>,
     /// Referrals whose schools are to be seated.
     pub(super) approved: BTreeSet<ReferralId>,
 }
 
-impl Asked {
+impl RequiredState {
     pub(super) fn of(commands: &[(RequestId, &Command)], today: Date) -> Self {
         let mut asked = Self::default();
         for (request, command) in commands {
@@ -147,7 +147,7 @@ impl Asked {
                 self.ending.insert(offer.offer);
             }
             Command::Refer(command) => self.add_referral(command),
-            Command::Book { .. } | Command::CancelBooking { .. } => {}
+            Command::BookDays { .. } | Command::CancelBooking { .. } => {}
             Command::Contact { .. } => self.contacted.extend(command.offers()),
             Command::Correct { .. }
             | Command::Accept { .. }
@@ -158,7 +158,7 @@ impl Asked {
     }
 }
 
-impl Asked {
+impl RequiredState {
     fn add_movement(&mut self, command: &Command) {
         match command {
             Command::Draw { award, invoice: Some(claim), .. } => self.claims.push((award.award, claim.clone())),
@@ -199,7 +199,7 @@ impl Asked {
             ReferralCommand::Raise(new) => {
                 self.referred.insert(new.subject);
                 // A trust is taken for a school that is offered support on its own.
-                self.referred.extend(new.urns.iter().copied().map(Subject::School));
+                self.referred.extend(new.urns.iter().copied().map(ReferralSubject::School));
                 self.seated.extend(&new.urns);
             }
             ReferralCommand::Decide { referral, approve: true, .. } => {

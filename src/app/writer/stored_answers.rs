@@ -2,25 +2,31 @@
 
 use std::collections::HashMap;
 
-use super::batch::{Pen, Verdict, Who};
-use super::{Submission, Told};
-use crate::app::{AppError, again};
+use super::batch::{CommandResult, EventAppender, Who};
+use super::{CommandOutcome, Submission};
+use crate::app::{AppError, replay_stored_answer};
 use crate::domain::approval::asked_before;
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::domain::person::Person;
 use crate::domain::programme::command::Approved;
-use crate::domain::programme::{Answer, Facts};
+use crate::domain::programme::{CommandAnswer, ProgrammeState};
 use crate::domain::time::Now;
 use crate::store::requests::Stored;
 use crate::store::{self, WriteTx, requests};
 
 /// Idempotency first; then the command is decided, and its success kept under its request id. That an approval was opened
 /// is a success too: it keeps the id, without an answer until it is carried out.
-pub(super) fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, pen: &mut Pen<'_>, now: Now) -> Verdict {
+pub(super) fn execute_one(
+    of: &Submission,
+    answers: &mut StoredAnswers,
+    facts: &mut ProgrammeState,
+    pen: &mut EventAppender<'_>,
+    now: Now,
+) -> CommandResult {
     if let Some(stored) = answers.find(of) {
         let person = Person { actor: of.actor.clone(), subject: of.subject };
         facts.within_reach(&of.command, &of.reach, &person)?;
-        let answer = again(stored, of.rpc, of.fingerprint)?;
+        let answer = replay_stored_answer(stored, of.rpc, of.fingerprint)?;
         return stored.waits_for().map_or(Ok(answer), |approval| Err(waits(facts, approval, now)));
     }
     let who = Who { actor: &of.actor, subject: of.subject, reach: &of.reach, request: of.request };
@@ -33,7 +39,7 @@ pub(super) fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, p
         answer,
         approval,
     };
-    if let Answer::ApprovalOpened(refusal) = told.answer {
+    if let CommandAnswer::ApprovalOpened(refusal) = told.answer {
         answers.keep(keep(Vec::new(), refusal.approval));
         return Err(refusal.into());
     }
@@ -46,7 +52,7 @@ pub(super) fn judge(of: &Submission, answers: &mut Answers, facts: &mut Facts, p
 }
 
 /// What a call is told, made again, whose approval has not been carried out.
-fn waits(facts: &Facts, approval: ApprovalId, now: Now) -> AppError {
+fn waits(facts: &ProgrammeState, approval: ApprovalId, now: Now) -> AppError {
     match facts.approvals.get(&approval) {
         Some(it) => asked_before(approval, (&it.state_at(now.at), it.expires), &it.phrase()).into(),
         None => AppError::Bug(format!("approval {approval} of a repeated call is not loaded")),
@@ -54,8 +60,13 @@ fn waits(facts: &Facts, approval: ApprovalId, now: Now) -> AppError {
 }
 
 /// The call that asked for what was carried out just now, and the answer that it gets.
-fn carried_out(of: &Submission, facts: &Facts, told: &Told) -> Option<((Actor, RequestId), Vec<u8>)> {
-    let Answer::Approved(approval, Approved::Offer(_) | Approved::Funds(_) | Approved::Entry(_)) = &told.answer else {
+fn carried_out(
+    of: &Submission,
+    facts: &ProgrammeState,
+    told: &CommandOutcome,
+) -> Option<((Actor, RequestId), Vec<u8>)> {
+    let CommandAnswer::Approved(approval, Approved::Offer(_) | Approved::Funds(_) | Approved::Entry(_)) = &told.answer
+    else {
         return None;
     };
     let approval = facts.approvals.get(approval)?;
@@ -64,7 +75,7 @@ fn carried_out(of: &Submission, facts: &Facts, told: &Told) -> Option<((Actor, R
 }
 
 /// The answers given before to the requests of this group, and after them those given in it.
-pub(super) struct Answers {
+pub(super) struct StoredAnswers {
     pub(super) all: Vec<Stored>,
     /// How many of them were given before.
     before: usize,
@@ -73,7 +84,7 @@ pub(super) struct Answers {
     completed: Vec<Completed>,
 }
 
-impl Answers {
+impl StoredAnswers {
     pub(super) fn new(all: Vec<Stored>) -> Self {
         let places = all.iter().enumerate().map(|(at, it)| ((it.actor.clone(), it.request), at)).collect();
         Self { before: all.len(), all, places, completed: Vec::new() }

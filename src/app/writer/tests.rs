@@ -9,7 +9,7 @@ use futures_util::future::{join, join_all};
 use super::{AppError, GROUP_COMMANDS, Submission};
 use crate::app::clock::Clock;
 use crate::app::testing::{
-    AUGUST, House, LAST, MARCH, MONTHS, date, note, offers, programme, submission, submit, treasurer,
+    AUGUST, LAST, MARCH, MONTHS, TestApp, date, note, offers, programme, submission, submit, treasurer,
 };
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, RequestId};
@@ -23,10 +23,10 @@ use crate::store::events;
 
 #[tokio::test]
 async fn a_book_is_first_in_first_out_over_its_groups() {
-    let house = House::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let book = programme("2021-22");
     let offers = offers(&house, &book).await;
-    let turn = house.app.store().turn().await.unwrap();
+    let turn = house.app.store().write_permit().await.unwrap();
     let queued = (0..GROUP_COMMANDS + 100).map(|n| submit(&house, &book, note(offers[n % offers.len()])));
     let (sent, ()) = join(join_all(queued), async { drop(turn) }).await;
     let sent: Vec<RequestId> = sent.into_iter().map(|it| it.unwrap()).collect();
@@ -39,10 +39,10 @@ async fn a_book_is_first_in_first_out_over_its_groups() {
 
 #[tokio::test]
 async fn books_that_share_a_writer_take_turns() {
-    let house = House::with(&[&AUGUST[..], &MONTHS[..1], &MARCH[..], &[LAST]].concat()).await;
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..1], &MARCH[..], &[LAST]].concat()).await;
     let (this, next) = (programme("2021-22"), programme("2022-23"));
     let (offers, others) = (offers(&house, &this).await, offers(&house, &next).await);
-    let turn = house.app.store().turn().await.unwrap();
+    let turn = house.app.store().write_permit().await.unwrap();
     let answered = AtomicUsize::new(0);
     let flood = join_all((0..3 * GROUP_COMMANDS).map(|n| {
         let call = submit(&house, &this, note(offers[n % offers.len()]));
@@ -65,10 +65,10 @@ async fn books_that_share_a_writer_take_turns() {
 async fn the_day_of_the_facts_is_that_of_the_decision() {
     let behind = Arc::new(AtomicI64::new(0));
     let (seconds, at) = (Arc::clone(&behind), "2022-02-01T00:00:10Z".parse::<DateTime<_>>().unwrap());
-    let house = House::by(Clock::of(move || at - TimeDelta::seconds(seconds.load(Ordering::Relaxed)))).await;
+    let house = TestApp::by(Clock::of(move || at - TimeDelta::seconds(seconds.load(Ordering::Relaxed)))).await;
     let book = programme("2021-22");
     let create = Command::CreateFund { strand: StrandId::new("credit"), region: None };
-    let encode = |told: &super::Told| told.funds[0].id.0.as_bytes().to_vec();
+    let encode = |told: &super::CommandOutcome| told.funds[0].id.0.as_bytes().to_vec();
     let fund = house.app.submit(&treasurer(), Submission { encode, ..submission(&book, create) }).await.unwrap();
     let fund = AccountId(uuid::Uuid::from_slice(&fund).unwrap());
     let change = |change| Command::ChangeFund { change, etag: None, text: None };

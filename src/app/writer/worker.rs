@@ -6,15 +6,15 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use super::batch::{self, Locked, Verdict, write};
-use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, Job, QUEUE, Shared};
-use crate::app::retry::{one_try, retried};
+use super::batch::{self, CommandResult, Locked, write};
+use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, PendingCommand, QUEUE, WriterContext};
+use crate::app::retry::{one_try, with_retry};
 use crate::domain::ids::Programme;
 use crate::domain::programme::Command;
 use crate::store::{self, StoreError};
 
 /// Starts a lane and the supervisor that starts it anew after a panic.
-pub(super) fn start(shared: Arc<Shared>, programme: Programme) -> mpsc::Sender<Job> {
+pub(super) fn start(shared: Arc<WriterContext>, programme: Programme) -> mpsc::Sender<PendingCommand> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let receiver = Arc::new(Mutex::new(receiver));
     tokio::spawn(async move {
@@ -29,9 +29,9 @@ pub(super) fn start(shared: Arc<Shared>, programme: Programme) -> mpsc::Sender<J
     sender
 }
 
-async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc::Receiver<Job>>>) {
+async fn run(shared: Arc<WriterContext>, programme: Programme, receiver: Arc<Mutex<mpsc::Receiver<PendingCommand>>>) {
     let mut waiting = receiver.lock().await;
-    let mut next: Option<Job> = None;
+    let mut next: Option<PendingCommand> = None;
     loop {
         let first = match next.take() {
             Some(job) => job,
@@ -42,7 +42,7 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
         };
         // Its turn and its lock first, then what has come meanwhile: the longer the wait, the larger the group. A book
         // that cannot be locked now is tried again with the group that waits for it.
-        let locked = match shared.store.turn().await {
+        let locked = match shared.store.write_permit().await {
             Ok(turn) => (one_try(batch::lock(&shared, turn, &programme)).await)
                 .inspect_err(|error| tracing::warn!(%programme, %error, "a book cannot be locked yet"))
                 .ok(),
@@ -56,7 +56,7 @@ async fn run(shared: Arc<Shared>, programme: Programme, receiver: Arc<Mutex<mpsc
 }
 
 /// Counts what is taken, and opens the group's span, which is linked to that of each call in it, as a span has one parent.
-fn begin(shared: &Shared, programme: &Programme, group: &mut [Job]) -> Span {
+fn begin(shared: &WriterContext, programme: &Programme, group: &mut [PendingCommand]) -> Span {
     let commands = group.len();
     let span = tracing::info_span!("group", %programme, commands);
     for job in group {
@@ -71,9 +71,9 @@ fn begin(shared: &Shared, programme: &Programme, group: &mut [Job]) -> Span {
 }
 
 /// Drops whoever has hung up, and tells whoever waited for too long.
-fn drop_gone_and_late(group: &mut Vec<Job>) {
+fn drop_gone_and_late(group: &mut Vec<PendingCommand>) {
     let now = Instant::now();
-    let late = |job: &mut Job| job.submission.deadline.is_some_and(|deadline| deadline <= now);
+    let late = |job: &mut PendingCommand| job.submission.deadline.is_some_and(|deadline| deadline <= now);
     group.retain(|job| !job.reply.is_closed());
     for job in group.extract_if(.., late) {
         let _ = job.reply.send(Err(AppError::DeadlinePassed));
@@ -83,7 +83,11 @@ fn drop_gone_and_late(group: &mut Vec<Job>) {
 /// Takes what is waiting, within the bounds of a group. Callers that were answered together come back together, one
 /// shortly after the other: as long as another pass of the scheduler brings more of them, they are waited for, and no
 /// longer. What does not fit, or reads what the group may change and looks up only once, is the first of the next group.
-async fn take(first: Job, next: &mut Option<Job>, waiting: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+async fn take(
+    first: PendingCommand,
+    next: &mut Option<PendingCommand>,
+    waiting: &mut mpsc::Receiver<PendingCommand>,
+) -> Vec<PendingCommand> {
     let (mut rows, mut changes) = (weight(&first), first.submission.command.changes_looked_up());
     let mut group = vec![first];
     loop {
@@ -106,7 +110,7 @@ async fn take(first: Job, next: &mut Option<Job>, waiting: &mut mpsc::Receiver<J
 }
 
 /// The rows a command is expected to write.
-fn weight(job: &Job) -> usize {
+fn weight(job: &PendingCommand) -> usize {
     match &job.submission.command {
         Command::Contact { offers, .. } => offers.len().saturating_mul(4),
         // Hundreds of offers at once: a group of its own.
@@ -125,9 +129,9 @@ fn weight(job: &Job) -> usize {
 
 /// Writes a group and answers everybody in it. A group that fails for the sake of one command is halved until that one
 /// fails alone; when the database is away it is tried again, whole.
-async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, locked: Option<Locked>) {
+async fn settle(shared: &WriterContext, programme: &Programme, group: Vec<PendingCommand>, locked: Option<Locked>) {
     let mut todo = vec![group];
-    let mut state = State { locked, begun: false };
+    let mut state = BatchProgress { locked, begun: false };
     while let Some(mut group) = todo.pop() {
         if group.is_empty() {
             continue;
@@ -170,7 +174,7 @@ async fn settle(shared: &Shared, programme: &Programme, group: Vec<Job>, locked:
 }
 
 /// Where the writing of a group stands.
-struct State {
+struct BatchProgress {
     /// The lock it came with, until it is used.
     locked: Option<Locked>,
     /// Whether a try has had the lock: from then on nobody is dropped any more, as it may have been carried out.
@@ -181,19 +185,19 @@ struct State {
 /// connection nobody knows whether the commit happened: the next try reads the stored answers again under the lock, and
 /// finds it if it did.
 async fn persist(
-    shared: &Shared,
+    shared: &WriterContext,
     programme: &Programme,
-    group: &mut Vec<Job>,
-    state: &mut State,
-) -> store::Result<Vec<Verdict>> {
+    group: &mut Vec<PendingCommand>,
+    state: &mut BatchProgress,
+) -> store::Result<Vec<CommandResult>> {
     // One try at a time: nobody ever waits for this.
     let at_hand = Mutex::new((group, state));
-    retried(|| async {
+    with_retry(|| async {
         let mut at_hand = at_hand.lock().await;
         let (group, state) = &mut *at_hand;
         let locked = match state.locked.take() {
             Some(locked) => locked,
-            None => batch::lock(shared, shared.store.turn().await?, programme).await?,
+            None => batch::lock(shared, shared.store.write_permit().await?, programme).await?,
         };
         if !state.begun {
             drop_gone_and_late(group);

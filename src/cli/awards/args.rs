@@ -155,7 +155,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio awards book $AWARD --days 1 --on 2022-03-14")]
     Book {
         #[command(flatten)]
-        which: Which,
+        which: AwardArg,
         /// How many days, in halves
         #[arg(long, value_name = "DAYS", value_parser = days)]
         days: i32,
@@ -173,7 +173,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio awards cancel $AWARD --booking 1204")]
     Cancel {
         #[command(flatten)]
-        which: Which,
+        which: AwardArg,
         /// The booking's number, as `awards show` lists it
         #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
         booking: i64,
@@ -184,7 +184,7 @@ pub enum ChangeCommand {
                       tsio awards draw $AWARD --amount 500 --on 2022-05-01 --invoice INV-78 --total 1500")]
     Draw {
         #[command(flatten)]
-        which: Which,
+        which: AwardArg,
         #[command(flatten)]
         much: HowMuch,
         /// The day it was delivered or is claimed for
@@ -211,7 +211,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio awards release $AWARD --days 0.5")]
     Release {
         #[command(flatten)]
-        which: Which,
+        which: AwardArg,
         #[command(flatten)]
         much: HowMuch,
         /// The day [default: today]
@@ -225,7 +225,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio awards refund $AWARD --amount 250 --reason \"paid twice\"")]
     Refund {
         #[command(flatten)]
-        which: Which,
+        which: AwardArg,
         #[command(flatten)]
         much: HowMuch,
         /// Why; kept apart and erasable
@@ -245,7 +245,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio awards undo $AWARD --event 1204 --reason \"paid to the wrong school\"")]
     Undo {
         #[command(flatten)]
-        which: Which,
+        which: AwardArg,
         /// The number of the mistake's event, as `offers events` lists it
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
         event: i64,
@@ -290,7 +290,7 @@ pub struct Making {
 
 /// Which award to change.
 #[derive(Debug, Args)]
-pub struct Which {
+pub struct AwardArg {
     /// The award's id
     pub(super) award: String,
     /// Only if the award is still as it was with this etag
@@ -317,7 +317,7 @@ impl HowMuch {
     }
 }
 
-impl Which {
+impl AwardArg {
     /// The id, and the etag as it travels.
     pub(super) fn parts(self) -> (String, String) {
         (self.award, self.etag.unwrap_or_default())

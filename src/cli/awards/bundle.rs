@@ -12,14 +12,14 @@ use crate::proto::{CreditSupport, LeaderKind, NewAward, NleSupport, NlgSupport, 
 /// A file of awards.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Bundle {
-    awards: Vec<Line>,
+struct BundleFile {
+    awards: Vec<BundleAward>,
 }
 
 /// One award of a file. The names are those of the words of the command line.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "strand", rename_all = "snake_case", deny_unknown_fields)]
-enum Line {
+enum BundleAward {
     Nle {
         #[serde(deserialize_with = "days")]
         days: i32,
@@ -65,7 +65,7 @@ pub(super) async fn read(file: &Path) -> Result<Vec<NewAward>, Failure> {
 }
 
 pub(super) fn parse(text: &str, is_json: bool) -> Result<Vec<NewAward>, String> {
-    let bundle: Bundle = if is_json {
+    let bundle: BundleFile = if is_json {
         serde_json::from_str(text).map_err(|error| error.to_string())?
     } else {
         toml::from_str(text).map_err(|error| error.to_string())?
@@ -73,13 +73,15 @@ pub(super) fn parse(text: &str, is_json: bool) -> Result<Vec<NewAward>, String> 
     Ok(bundle.awards.into_iter().map(NewAward::from).collect())
 }
 
-impl From<Line> for NewAward {
-    fn from(line: Line) -> Self {
+impl From<BundleAward> for NewAward {
+    fn from(line: BundleAward) -> Self {
         match line {
-            Line::Nle { days, leader, organisation, leader_kind } => nle(days, leader, organisation, leader_kind),
-            Line::Credit { amount, partner, suitable_because } => credit(amount, partner, suitable_because),
-            Line::Nlg { amount, because, leader, organisation } => nlg(amount, because, leader, organisation),
-            Line::Npqel { amount, leader, provider, because } => npqel(amount, leader, provider, because),
+            BundleAward::Nle { days, leader, organisation, leader_kind } => {
+                nle(days, leader, organisation, leader_kind)
+            }
+            BundleAward::Credit { amount, partner, suitable_because } => credit(amount, partner, suitable_because),
+            BundleAward::Nlg { amount, because, leader, organisation } => nlg(amount, because, leader, organisation),
+            BundleAward::Npqel { amount, leader, provider, because } => npqel(amount, leader, provider, because),
         }
     }
 }

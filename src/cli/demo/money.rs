@@ -4,7 +4,7 @@
 
 use tonic::Code;
 
-use super::{Failure, Story, Told, by, called, heading, refused, request_id, say};
+use super::{DemoResult, Failure, Story, by, called, heading, refused, request_id, say};
 use crate::cli::amounts::shown;
 use crate::cli::args::PROGRAMME;
 use crate::cli::names::name;
@@ -32,7 +32,7 @@ pub(super) struct Purse {
 
 impl Story {
     /// Makes and fills the funds.
-    pub(super) async fn funds(&mut self) -> Told<Purse> {
+    pub(super) async fn funds(&mut self) -> DemoResult<Purse> {
         heading("Funds: what there is to give")?;
         let (credit, nlg) = (self.create("credit").await?, self.create("nlg").await?);
         let npqel = self.create("npqel").await?;
@@ -70,7 +70,7 @@ impl Story {
         Ok(Purse { credit })
     }
 
-    async fn create(&mut self, strand: &str) -> Told<Fund> {
+    async fn create(&mut self, strand: &str) -> DemoResult<Fund> {
         let (request_id, programme, strand) = (request_id(), PROGRAMME.to_owned(), strand.to_owned());
         let request = CreateFundRequest { request_id, programme, strand, ..Default::default() };
         let mut client = FundServiceClient::new(self.channel.clone());
@@ -78,7 +78,7 @@ impl Story {
         made.fund.ok_or_else(|| "no fund was made".into())
     }
 
-    async fn list_funds(&mut self) -> Told<()> {
+    async fn list_funds(&mut self) -> DemoResult<()> {
         let request = ListFundsRequest { programme: PROGRAMME.to_owned(), ..Default::default() };
         let mut client = FundServiceClient::new(self.channel.clone());
         let funds = client.list_funds(by("reader", request)).await?.into_inner().funds;
@@ -86,7 +86,7 @@ impl Story {
     }
 
     /// Support for the school: a bundle, a refusal, days delivered, a claim paid.
-    pub(super) async fn school(&mut self, offer: &Offer) -> Told<()> {
+    pub(super) async fn school(&mut self, offer: &Offer) -> DemoResult<()> {
         heading("Awards: days and credit, all or nothing")?;
         let (leader, organisation) = ("nle-114".to_owned(), "Alderquill Trust".to_owned());
         let nle = NleSupport { leader, organisation, leader_kind: LeaderKind::NationalLeader.into() };
@@ -139,12 +139,12 @@ impl Story {
         say(&format!("a claim paid: {}", award_line(&claimed.unwrap_or_default())))
     }
 
-    async fn award(&mut self, offer: &str, awards: Vec<NewAward>, date: &str) -> Told<Vec<Award>> {
+    async fn award(&mut self, offer: &str, awards: Vec<NewAward>, date: &str) -> DemoResult<Vec<Award>> {
         let mut client = AwardServiceClient::new(self.channel.clone());
         Ok(client.create_awards(by("case-officer", create(offer, awards, date))).await?.into_inner().awards)
     }
 
-    async fn start(&mut self, offer: &str, date: &str) -> Told<()> {
+    async fn start(&mut self, offer: &str, date: &str) -> DemoResult<()> {
         let (request_id, offer) = (request_id(), offer.to_owned());
         let request = StartOfferRequest { request_id, offer, date: date.to_owned(), ..Default::default() };
         let mut client = OfferServiceClient::new(self.channel.clone());
@@ -152,7 +152,7 @@ impl Story {
         say(&format!("delivery started on {date}"))
     }
 
-    async fn assign(&mut self, offer: &str, to: &str) -> Told<()> {
+    async fn assign(&mut self, offer: &str, to: &str) -> DemoResult<()> {
         let (request_id, offer, assignee) = (request_id(), offer.to_owned(), to.to_owned());
         let request = AssignOfferRequest { request_id, offer, assignee, ..Default::default() };
         let mut client = OfferServiceClient::new(self.channel.clone());
@@ -161,7 +161,7 @@ impl Story {
     }
 
     /// Support for a trust: governance and the qualification, whose invoice is paid once.
-    pub(super) async fn trust(&mut self) -> Told<()> {
+    pub(super) async fn trust(&mut self) -> DemoResult<()> {
         heading("Governance and the qualification, for a trust")?;
         let offer = self.accepted_trust().await?;
         let because = || "a new board, and a first trust".to_owned();
@@ -191,7 +191,7 @@ impl Story {
     }
 
     /// The trust's offer, once the trust has been told and has accepted.
-    async fn accepted_trust(&mut self) -> Told<String> {
+    async fn accepted_trust(&mut self) -> DemoResult<String> {
         let mut client = OfferServiceClient::new(self.channel.clone());
         let search = TRUST.to_string();
         let request = ListOffersRequest { programme: PROGRAMME.to_owned(), search, ..Default::default() };
@@ -218,7 +218,7 @@ impl Story {
     }
 
     /// Closes the school's offer, which gives back what was not drawn.
-    pub(super) async fn close(&mut self, offer: &Offer) -> Told<()> {
+    pub(super) async fn close(&mut self, offer: &Offer) -> DemoResult<()> {
         heading("Closing gives back what was not drawn")?;
         let close = CloseOfferRequest {
             request_id: request_id(),
@@ -236,7 +236,7 @@ impl Story {
     }
 
     /// What finance sees: positions at different days, and the whole record folded anew.
-    pub(super) async fn finance(&mut self, purse: &Purse) -> Told<()> {
+    pub(super) async fn finance(&mut self, purse: &Purse) -> DemoResult<()> {
         heading("What finance sees")?;
         let mut client = FundServiceClient::new(self.channel.clone());
         for day in ["2021-10-31", "2022-03-31", "2022-08-31"] {

@@ -55,27 +55,27 @@ pub(super) async fn ofsted(session: &Session<'_>, path: &Path, header: ImportHea
 }
 
 /// What the server says while it imports.
-enum Answer {
+enum UploadMessage {
     Progress(ImportProgress),
     Outcome(ImportOutcome),
 }
 
-impl From<ImportRegisterResponse> for Option<Answer> {
+impl From<ImportRegisterResponse> for Option<UploadMessage> {
     fn from(response: ImportRegisterResponse) -> Self {
         use import_register_response::Part;
         response.part.map(|part| match part {
-            Part::Progress(progress) => Answer::Progress(progress),
-            Part::Outcome(outcome) => Answer::Outcome(outcome),
+            Part::Progress(progress) => UploadMessage::Progress(progress),
+            Part::Outcome(outcome) => UploadMessage::Outcome(outcome),
         })
     }
 }
 
-impl From<ImportOfstedResponse> for Option<Answer> {
+impl From<ImportOfstedResponse> for Option<UploadMessage> {
     fn from(response: ImportOfstedResponse) -> Self {
         use import_ofsted_response::Part;
         response.part.map(|part| match part {
-            Part::Progress(progress) => Answer::Progress(progress),
-            Part::Outcome(outcome) => Answer::Outcome(outcome),
+            Part::Progress(progress) => UploadMessage::Progress(progress),
+            Part::Outcome(outcome) => UploadMessage::Outcome(outcome),
         })
     }
 }
@@ -113,7 +113,7 @@ fn read(file: File) -> (impl Stream<Item = Vec<u8>> + Send + 'static, oneshot::R
     (chunks, broken)
 }
 
-async fn drive<A: Into<Option<Answer>>>(
+async fn drive<A: Into<Option<UploadMessage>>>(
     path: &Path,
     call: impl Future<Output = Result<Response<Streaming<A>>, Status>>,
     broken: oneshot::Receiver<io::Error>,
@@ -134,20 +134,20 @@ async fn drive<A: Into<Option<Answer>>>(
     outcome
 }
 
-async fn follow<A: Into<Option<Answer>>>(
+async fn follow<A: Into<Option<UploadMessage>>>(
     call: impl Future<Output = Result<Response<Streaming<A>>, Status>>,
     bar: &ProgressBar,
 ) -> Result<ImportOutcome, Failure> {
     let mut answers = call.await?.into_inner();
     while let Some(answer) = answers.message().await? {
         match answer.into() {
-            Some(Answer::Progress(progress)) => {
+            Some(UploadMessage::Progress(progress)) => {
                 bar.set_position(u64::try_from(progress.received_bytes).unwrap_or_default());
                 if progress.rows_read > 0 {
                     bar.set_message(format!("{} rows read, {} written", progress.rows_read, progress.rows_written));
                 }
             }
-            Some(Answer::Outcome(outcome)) => return Ok(outcome),
+            Some(UploadMessage::Outcome(outcome)) => return Ok(outcome),
             None => {}
         }
     }

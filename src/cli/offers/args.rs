@@ -67,7 +67,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio offers correct $OFFER --contact 1204 --note \"wrong school rung\"")]
     Correct {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         /// The contact's number, as `offers show` lists it
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
         contact: i64,
@@ -80,7 +80,7 @@ pub enum ChangeCommand {
     )]
     CorrectDate {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         /// What has the date
         milestone: Milestone,
         /// The day it was
@@ -94,12 +94,12 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio offers accept $OFFER --by trust --on 2021-10-11")]
     Accept {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         /// Who accepts
         #[arg(long, value_enum, value_name = "WHO")]
         by: Acceptor,
         #[command(flatten)]
-        on: On,
+        on: OfferDate,
         #[command(flatten)]
         note: Note,
     },
@@ -107,12 +107,12 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio offers decline $OFFER --reason support-in-place")]
     Decline {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         /// Why
         #[arg(long, value_enum)]
         reason: DeclineReason,
         #[command(flatten)]
-        on: On,
+        on: OfferDate,
         #[command(flatten)]
         note: Note,
     },
@@ -120,20 +120,20 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio offers start $OFFER --on 2021-11-01")]
     Start {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         #[command(flatten)]
-        on: On,
+        on: OfferDate,
     },
     /// Close an offer with an outcome
     #[command(after_help = "Example:\n  tsio offers close $OFFER --outcome completed")]
     Close {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         /// How it ends
         #[arg(long, value_enum)]
         outcome: Outcome,
         #[command(flatten)]
-        on: On,
+        on: OfferDate,
         #[command(flatten)]
         note: Note,
     },
@@ -141,7 +141,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio offers reopen $OFFER --reason \"closed by mistake\"")]
     Reopen {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         /// Why
         #[arg(long, value_name = "TEXT")]
         reason: String,
@@ -150,7 +150,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Examples:\n  tsio offers assign $OFFER --to a.officer\n  tsio offers assign $OFFER --to -")]
     Assign {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         /// The person's id; `-` for nobody
         #[arg(long, value_name = "ID", allow_hyphen_values = true)]
         to: String,
@@ -159,7 +159,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio offers note $OFFER \"head teacher on leave until May\"")]
     Note {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         /// The note
         text: String,
     },
@@ -167,7 +167,7 @@ pub enum ChangeCommand {
     #[command(after_help = "Example:\n  tsio offers region $OFFER --to \"West Midlands\"")]
     Region {
         #[command(flatten)]
-        which: Which,
+        which: OfferArg,
         /// RSC region, by name
         #[arg(long, value_name = "REGION")]
         to: String,
@@ -250,7 +250,7 @@ pub struct ContactArgs {
 
 /// Which offer to change.
 #[derive(Debug, Args)]
-pub struct Which {
+pub struct OfferArg {
     /// The offer's id
     pub(super) offer: String,
     /// Only if the offer is still as it was with this etag
@@ -260,7 +260,7 @@ pub struct Which {
 
 /// When.
 #[derive(Debug, Args)]
-pub struct On {
+pub struct OfferDate {
     /// The day it happened [default: today]
     #[arg(long = "on", value_name = "DATE", value_parser = date)]
     pub(super) date: Option<String>,
@@ -274,14 +274,14 @@ pub struct Note {
     pub(super) text: Option<String>,
 }
 
-impl Which {
+impl OfferArg {
     /// The id, and the etag as it travels.
     pub(super) fn parts(self) -> (String, String) {
         (self.offer, self.etag.unwrap_or_default())
     }
 }
 
-impl On {
+impl OfferDate {
     /// The date as it travels: empty for today.
     pub(super) fn date(self) -> String {
         self.date.unwrap_or_default()

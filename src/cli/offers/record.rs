@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::names::{instant, some_text};
-use crate::cli::output::{Column, View, cell, counts, table};
+use crate::cli::output::{TableColumn, View, cell, counts, table};
 use crate::cli::view::offers::WarningView;
 use crate::proto::{
     BlockedSchool, ClosedSchool, IdentifyOffersResponse, NotEligibleSchool, OfferEvent, UnplacedSchool,
@@ -138,8 +138,12 @@ impl View for IdentifiedView {
         ];
         for (heading, schools) in lists {
             if !schools.is_empty() {
-                let columns =
-                    [Column::Number("URN"), Column::Text(heading), Column::Text("WHY"), Column::Text("COMMAND")];
+                let columns = [
+                    TableColumn::Number("URN"),
+                    TableColumn::Text(heading),
+                    TableColumn::Text("WHY"),
+                    TableColumn::Text("COMMAND"),
+                ];
                 let row =
                     |it: &LeftOut| vec![it.urn.to_string(), it.name.clone(), it.reason.clone(), it.command.clone()];
                 parts.push(table(&columns, schools.into_iter().map(row)));
@@ -192,7 +196,7 @@ impl EventView {
 
 impl View for Vec<EventView> {
     fn text(&self) -> String {
-        use Column::{Id, Number, Text};
+        use TableColumn::{Id, Number, Text};
         let columns = [Number("SEQ"), Id("DATE"), Text("EVENT"), Text("BY"), Text("REASON"), Text("TEXT")];
         let row = |event: &EventView| {
             vec![

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::offers::WarningView;
 use crate::cli::amounts::shown;
 use crate::cli::names::{name, some_number, some_text};
-use crate::cli::output::{Column, View, cell, facts, table};
+use crate::cli::output::{TableColumn, View, cell, facts, table};
 use crate::proto::award::Support;
 use crate::proto::{Award, Booking, Invoice, LeaderKind, ReleasedAward, Warning};
 
@@ -177,7 +177,7 @@ impl AwardView {
 
 impl View for AwardView {
     fn text(&self) -> String {
-        use Column::{Number, Text};
+        use TableColumn::{Number, Text};
         let mut parts = vec![self.facts()];
         if !self.bookings.is_empty() {
             let columns =
@@ -219,7 +219,7 @@ impl View for Vec<AwardView> {
 
 /// Awards as a table.
 pub(in crate::cli) fn awards_text(awards: &[AwardView]) -> String {
-    use Column::{Id, Number, Text};
+    use TableColumn::{Id, Number, Text};
     let columns = [
         Id("AWARD"),
         Text("STRAND"),
@@ -297,7 +297,7 @@ impl From<ReleasedAward> for ReleasedView {
 
 /// What closing gave back, as a table.
 pub(in crate::cli) fn released_text(released: &[ReleasedView]) -> String {
-    let columns = [Column::Id("AWARD"), Column::Text("STRAND"), Column::Number("RELEASED")];
+    let columns = [TableColumn::Id("AWARD"), TableColumn::Text("STRAND"), TableColumn::Number("RELEASED")];
     let row = |it: &ReleasedView| vec![it.award.clone(), it.strand.clone(), shown(it.unit.as_deref(), it.amount)];
     table(&columns, released.iter().map(row))
 }

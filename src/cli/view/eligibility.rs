@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::schools::{DecisionView, JudgementView, SchoolView};
 use crate::cli::names::{name, some_number, some_text};
-use crate::cli::output::{Column, View, cell, counts, facts, table};
+use crate::cli::output::{TableColumn, View, cell, counts, facts, table};
 use crate::cli::trusts::TrustView;
 use crate::proto::{
     EligibilityChange, Evidence, ExplainEligibilityResponse, Placement, RuleAnswer, RuleOutcome, SchoolEligibility,
@@ -232,14 +232,14 @@ impl View for SchoolAnswer {
 impl View for Vec<SchoolAnswer> {
     fn text(&self) -> String {
         let columns = [
-            Column::Number("URN"),
-            Column::Text("NAME"),
-            Column::Text("REGION"),
-            Column::Text("PLACEMENT"),
-            Column::Text("CLOSED"),
-            Column::Text("MET"),
-            Column::Text("UNKNOWN"),
-            Column::Text("COMMAND"),
+            TableColumn::Number("URN"),
+            TableColumn::Text("NAME"),
+            TableColumn::Text("REGION"),
+            TableColumn::Text("PLACEMENT"),
+            TableColumn::Text("CLOSED"),
+            TableColumn::Text("MET"),
+            TableColumn::Text("UNKNOWN"),
+            TableColumn::Text("COMMAND"),
         ];
         let row = |answer: &SchoolAnswer| {
             vec![
@@ -310,7 +310,7 @@ impl From<EligibilityChange> for ChangeView {
 
 impl View for Vec<ChangeView> {
     fn text(&self) -> String {
-        use Column::{Number, Text};
+        use TableColumn::{Number, Text};
         let columns = [Number("URN"), Text("NAME"), Text("CHANGE"), Text("RULES"), Number("NEWER URN")];
         let row = |change: &ChangeView| {
             let newer = cell(change.superseded_by.as_ref());

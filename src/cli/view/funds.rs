@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::offers::WarningView;
 use crate::cli::amounts::shown;
 use crate::cli::names::{instant, name, some_text};
-use crate::cli::output::{Column, View, cell, facts, table};
+use crate::cli::output::{TableColumn, View, cell, facts, table};
 use crate::proto::{
     Cap, FinancialYear, Fund, FundEntry, GetFundPositionResponse, MoveFundsResponse, Position, Warning,
 };
@@ -95,7 +95,7 @@ impl View for FundView {
 
 impl View for Vec<FundView> {
     fn text(&self) -> String {
-        use Column::{Id, Number, Text};
+        use TableColumn::{Id, Number, Text};
         let columns = [
             Id("FUND"),
             Text("PROGRAMME"),
@@ -121,7 +121,7 @@ impl View for Vec<FundView> {
 
 /// Caps as a table.
 pub(in crate::cli) fn caps_text(caps: &[FundView]) -> String {
-    use Column::{Number, Text};
+    use TableColumn::{Number, Text};
     let columns = [Text("STRAND"), Number("CAP"), Number("COMMITTED"), Number("SPENT"), Number("AVAILABLE")];
     let row = |it: &FundView| std::iter::once(it.strand.clone()).chain(it.amounts()).collect();
     table(&columns, caps.iter().map(row))
@@ -223,7 +223,7 @@ impl From<GetFundPositionResponse> for PositionView {
 
 impl View for PositionView {
     fn text(&self) -> String {
-        use Column::{Number, Text};
+        use TableColumn::{Number, Text};
         let columns = [Text("YEAR"), Number("ALLOCATED"), Number("COMMITTED"), Number("SPENT"), Number("AVAILABLE")];
         let row = |year: &str, it: &Balances| -> Vec<String> {
             let amounts = [it.allocated, it.committed, it.spent, it.available].map(|it| shown(Some("pence"), it));
@@ -292,7 +292,7 @@ impl From<FundEntry> for EntryView {
 
 impl View for Vec<EntryView> {
     fn text(&self) -> String {
-        use Column::{Number, Text};
+        use TableColumn::{Number, Text};
         let columns = [
             Number("ENTRY"),
             Text("DATE"),

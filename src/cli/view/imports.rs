@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::errors::ErrorView;
 use crate::cli::names::{instant, name, some_text};
-use crate::cli::output::{Column, View, cell, facts, one_line, table};
+use crate::cli::output::{TableColumn, View, cell, facts, one_line, table};
 use crate::proto::{AffectedOffer, GetImportResponse, Import, ImportOutcome, RowProblem, WithdrawImportResponse};
 
 /// What came of one file.
@@ -80,7 +80,7 @@ impl FileView {
 
 impl View for Vec<FileView> {
     fn text(&self) -> String {
-        use Column::{Id, Number, Text};
+        use TableColumn::{Id, Number, Text};
         let columns = [Text("FILE"), Id("KIND"), Id("IMPORT"), Number("ROWS"), Number("ACCEPTED"), Number("UNCHANGED")];
         let files = table(&columns, self.iter().map(FileView::row));
         let findings = self.iter().flat_map(FileView::finding_lines);
@@ -169,7 +169,7 @@ impl View for ImportView {
 
 impl View for Vec<ImportView> {
     fn text(&self) -> String {
-        use Column::{Id, Number, Text};
+        use TableColumn::{Id, Number, Text};
         let columns =
             [Id("IMPORT"), Id("KIND"), Id("AS AT"), Id("STATE"), Number("ROWS"), Number("ACCEPTED"), Text("FILE")];
         let row = |import: &ImportView| {
@@ -234,7 +234,7 @@ pub(in crate::cli) fn affected_text(offers: &[AffectedView]) -> Option<String> {
         let urns: Vec<_> = affected.urns.iter().map(i32::to_string).collect();
         vec![affected.offer.clone(), urns.join(" ")]
     };
-    let columns = [Column::Id("OFFER AFFECTED"), Column::Text("SCHOOLS NO LONGER ELIGIBLE")];
+    let columns = [TableColumn::Id("OFFER AFFECTED"), TableColumn::Text("SCHOOLS NO LONGER ELIGIBLE")];
     (!offers.is_empty()).then(|| table(&columns, offers.iter().map(row)))
 }
 

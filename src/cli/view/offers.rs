@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use super::awards::{AwardView, ReleasedView, awards_text, released_text};
 use super::funds::{FundView, caps_text};
 use crate::cli::names::{instant, name, some_number, some_text};
-use crate::cli::output::{Column, View, cell, facts, table};
+use crate::cli::output::{TableColumn, View, cell, facts, table};
 use crate::proto::{
     AcceptOfferResponse, AssignOfferResponse, ChangeOfferRegionResponse, CloseOfferResponse, Contact,
     CorrectContactResponse, CorrectOfferDateResponse, DeclineOfferResponse, GetOfferResponse, NoteOfferResponse, Offer,
@@ -81,7 +81,7 @@ impl View for OfferView {
 
 impl View for Vec<OfferView> {
     fn text(&self) -> String {
-        use Column::{Id, Number, Text};
+        use TableColumn::{Id, Number, Text};
         let columns = [Id("OFFER"), Text("KIND"), Number("RECIPIENT"), Text("NAME"), Text("REGION"), Text("STATE")];
         let row = |offer: &OfferView| {
             vec![
@@ -160,7 +160,7 @@ impl From<Offer> for OfferDetail {
 
 impl View for OfferDetail {
     fn text(&self) -> String {
-        use Column::{Number, Text};
+        use TableColumn::{Number, Text};
         let school = |school: &SchoolOnOffer| vec![school.urn.to_string(), school.name.clone(), school.rules.join(" ")];
         let contact = |contact: &ContactView| {
             vec![

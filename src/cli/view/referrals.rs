@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::offers::{OfferView, WarningView};
 use crate::cli::names::{name, some_number, some_text};
-use crate::cli::output::{Column, View, cell, facts, table};
+use crate::cli::output::{TableColumn, View, cell, facts, table};
 use crate::proto::{Discussion, Offer, Referral, Warning};
 
 #[derive(Debug, Serialize)]
@@ -112,7 +112,7 @@ impl ReferralView {
 
 impl View for Vec<ReferralView> {
     fn text(&self) -> String {
-        use Column::{Id, Text};
+        use TableColumn::{Id, Text};
         let columns = [Id("REFERRAL"), Text("OF"), Text("NAME"), Text("REGION"), Text("GROUND"), Text("STATE")];
         let row = |it: &ReferralView| {
             vec![
@@ -135,7 +135,7 @@ pub(in crate::cli) struct WholeView(pub(in crate::cli) ReferralView);
 
 impl View for WholeView {
     fn text(&self) -> String {
-        use Column::{Number, Text};
+        use TableColumn::{Number, Text};
         let columns = [Number("NUMBER"), Text("DATE"), Text("RECORDED BY"), Text("HELD WITH"), Text("NOTE")];
         let row = |it: &DiscussionView| {
             let (with, note) = (cell(it.held_with.as_ref()), cell(it.note.as_ref()));

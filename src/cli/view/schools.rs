@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::names::{name, some_number, some_text};
-use crate::cli::output::{Column, View, cell, facts, table};
+use crate::cli::output::{TableColumn, View, cell, facts, table};
 use crate::proto::{
     EntryDecision, GetSchoolResponse, Judgement, Membership, MonthlyRow, PlaceSchoolResponse, ProgrammePlacement,
     School, SchoolLink,
@@ -107,7 +107,7 @@ impl View for PlacedView {
 
 impl View for Vec<SchoolView> {
     fn text(&self) -> String {
-        use Column::{Number, Text};
+        use TableColumn::{Number, Text};
         let columns = [Number("URN"), Text("NAME"), Text("LOCAL AUTHORITY"), Text("PLACEMENT"), Number("TRUST")];
         let row = |school: &SchoolView| {
             vec![
@@ -300,7 +300,7 @@ impl From<GetSchoolResponse> for SchoolDetail {
 
 impl View for SchoolDetail {
     fn text(&self) -> String {
-        use Column::{Id, Number, Text};
+        use TableColumn::{Id, Number, Text};
         let mut parts = vec![self.school.text()];
         if !self.placed_by_hand.is_empty() {
             let columns = [Id("PROGRAMME"), Text("PLACED BY HAND"), Number("TRUST")];

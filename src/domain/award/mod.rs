@@ -1,7 +1,7 @@
 //! One award: what was given, drawn, released and refunded of a strand under an offer, with its bookings and invoices.
 //!
 //! An award is only ever changed by [`Award::apply`], from an event; the writer and `verify` use the same fold. Whether
-//! it is made is decided in `book/awards.rs`, what happens to it then in `book/spending.rs`, against its offer and its
+//! it is made is decided in `programme/decide/awards.rs`, what happens to it then in `programme/decide/spending.rs`, against its offer and its
 //! accounts.
 
 pub mod claim;

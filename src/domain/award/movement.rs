@@ -27,7 +27,7 @@ named! {
 
 /// One draw, release or refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Movement {
+pub struct AwardMovement {
     /// Its event.
     pub seq: Seq,
     /// What it is.
@@ -81,7 +81,7 @@ impl ByDay {
 #[derive(Debug, Clone, Default)]
 struct OfAward {
     /// One by one, as far as they are kept.
-    each: Vec<Movement>,
+    each: Vec<AwardMovement>,
     /// What was drawn and released, less than nothing.
     committed: ByDay,
     /// What was drawn and not refunded, of each payment of an invoice and of what was drawn without one.
@@ -92,7 +92,7 @@ struct OfAward {
 
 impl OfAward {
     /// Counts a movement from a day on, or no more from then on.
-    fn count(&mut self, it: &Movement, on: Date, sign: i64) {
+    fn count(&mut self, it: &AwardMovement, on: Date, sign: i64) {
         let amount = it.amount.saturating_mul(sign);
         if matches!(it.kind, MovementKind::Draw | MovementKind::Release) {
             self.committed.add(on, amount.saturating_neg());
@@ -104,7 +104,7 @@ impl OfAward {
         }
     }
 
-    fn begin(&mut self, it: &Movement) {
+    fn begin(&mut self, it: &AwardMovement) {
         self.count(it, it.on, 1);
         if it.kind == MovementKind::Draw {
             self.draw(it.on);
@@ -116,7 +116,7 @@ impl OfAward {
         *times = times.saturating_add(1);
     }
 
-    fn end(&mut self, it: &Movement, on: Date) {
+    fn end(&mut self, it: &AwardMovement, on: Date) {
         self.count(it, on, -1);
         if it.kind == MovementKind::Draw
             && let Some(times) = self.drawn.get_mut(&it.on)
@@ -192,7 +192,7 @@ impl Movements {
     }
 
     /// Those of an award that are kept one by one, in the order they were recorded.
-    pub fn of(&self, award: AwardId) -> impl Iterator<Item = &Movement> {
+    pub fn of(&self, award: AwardId) -> impl Iterator<Item = &AwardMovement> {
         self.awards.get(&award).into_iter().flat_map(|it| &it.each)
     }
 
@@ -222,8 +222,8 @@ impl Movements {
 }
 
 /// The movements that an event makes, each with its award.
-fn made_by(event: &Event) -> Vec<(AwardId, Movement)> {
-    let it = |kind, amount, booking, invoice| Movement {
+fn made_by(event: &Event) -> Vec<(AwardId, AwardMovement)> {
+    let it = |kind, amount, booking, invoice| AwardMovement {
         seq: event.seq,
         kind,
         amount,
@@ -243,7 +243,7 @@ fn made_by(event: &Event) -> Vec<(AwardId, Movement)> {
             vec![(*award, it(MovementKind::Refund, *amount, None, *invoice))]
         }
         EventBody::Closed { released, .. } => {
-            let given_back = |amount| Movement { by_close: true, ..it(MovementKind::Release, amount, None, None) };
+            let given_back = |amount| AwardMovement { by_close: true, ..it(MovementKind::Release, amount, None, None) };
             released.iter().map(|back| (back.award, given_back(back.amount))).collect()
         }
         _ => Vec::new(),

@@ -9,7 +9,7 @@ use crate::domain::terms::{Rule, RuleId, Terms, Test};
 /// What a rule comes to for one school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum RuleOutcome {
     /// Met.
     Met,
     /// Not met by any file so far.
@@ -22,13 +22,13 @@ pub enum Outcome {
 
 /// One rule's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Answer<'a> {
+pub struct RuleAnswer<'a> {
     /// The rule.
     pub rule: &'a RuleId,
     /// It as the scheme words it.
     pub text: &'a str,
     /// What it comes to.
-    pub outcome: Outcome,
+    pub outcome: RuleOutcome,
     /// Why, in a sentence.
     pub reason: String,
     /// The row that meets it.
@@ -37,33 +37,33 @@ pub struct Answer<'a> {
 
 /// Every rule of the terms, in their order, for one URN; nothing when no file shows it.
 #[must_use]
-pub fn explain<'a>(terms: &'a Terms, assessment: &'a Assessment, urn: Urn) -> Option<Vec<Answer<'a>>> {
+pub fn explain<'a>(terms: &'a Terms, assessment: &'a Assessment, urn: Urn) -> Option<Vec<RuleAnswer<'a>>> {
     let school = assessment.school(urn)?;
     Some(terms.rules().iter().map(|rule| answer(rule, school)).collect())
 }
 
-fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> Answer<'a> {
+fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<'a> {
     let finding = school.findings.iter().find(|(id, _)| *id == rule.id).map(|(_, finding)| finding);
     let (outcome, reason) = match (finding, &rule.test) {
-        (Some(Finding::Met(evidence)), _) => (Outcome::Met, sentence(school.urn, evidence)),
+        (Some(Finding::Met(evidence)), _) => (RuleOutcome::Met, sentence(school.urn, evidence)),
         (Some(Finding::NotMet(why)), Test::TwiceOnEntry { .. }) => {
             let entered = school.entered_as.map(|urn| format!("; the school entered the year as URN {urn}"));
-            (Outcome::NotMet, format!("{why}{}", entered.unwrap_or_default()))
+            (RuleOutcome::NotMet, format!("{why}{}", entered.unwrap_or_default()))
         }
-        (Some(Finding::NotMet(why)), _) => (Outcome::NotMet, why.to_string()),
-        (Some(Finding::Unknown(why)), _) => (Outcome::Unknown, format!("{why}: a person must decide")),
+        (Some(Finding::NotMet(why)), _) => (RuleOutcome::NotMet, why.to_string()),
+        (Some(Finding::Unknown(why)), _) => (RuleOutcome::Unknown, format!("{why}: a person must decide")),
         (Some(Finding::Decided { met, urn, why }), _) => (
-            if *met { Outcome::Met } else { Outcome::NotMet },
+            if *met { RuleOutcome::Met } else { RuleOutcome::NotMet },
             format!("decided by a person{}, as {why}", of_whom(school.urn, *urn)),
         ),
-        (None, Test::TrustImprovement(_)) => (Outcome::Elsewhere, "decided for its trust as a whole".to_owned()),
-        (None, _) => (Outcome::Elsewhere, "decided by a person, on a referral".to_owned()),
+        (None, Test::TrustImprovement(_)) => (RuleOutcome::Elsewhere, "decided for its trust as a whole".to_owned()),
+        (None, _) => (RuleOutcome::Elsewhere, "decided by a person, on a referral".to_owned()),
     };
     let reason = match school.superseded_by {
         Some(newer) => format!("{reason}; the school now counts as URN {newer}"),
         None => reason,
     };
-    Answer { rule: &rule.id, text: &rule.text, outcome, reason, evidence: finding.and_then(Finding::evidence) }
+    RuleAnswer { rule: &rule.id, text: &rule.text, outcome, reason, evidence: finding.and_then(Finding::evidence) }
 }
 
 /// Of whom it was decided, where that is not the school itself.

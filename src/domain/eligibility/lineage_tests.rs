@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::tests::{row, terms, urn};
-use super::{Assessment, Finding, Outcome, Standing, assess_decided, assess_linked, explain, summarise};
+use super::{Assessment, Finding, RuleOutcome, Standing, assess_decided, assess_linked, explain, summarise};
 use crate::domain::ids::Urn;
 use crate::domain::judgement::MonthRow;
 
@@ -258,9 +258,9 @@ fn a_decided_position_is_explained_and_counted_apart() {
         (answer.outcome, answer.reason)
     };
     let because = "decided by a person, as no file as at 2021-08-31 or before shows this URN";
-    assert_eq!(e2(200_001), (Outcome::Met, because.to_owned()));
-    assert_eq!(e2(200_002), (Outcome::NotMet, because.to_owned()));
-    assert_eq!(e2(200_003).0, Outcome::Unknown);
+    assert_eq!(e2(200_001), (RuleOutcome::Met, because.to_owned()));
+    assert_eq!(e2(200_002), (RuleOutcome::NotMet, because.to_owned()));
+    assert_eq!(e2(200_003).0, RuleOutcome::Unknown);
     let (nowhere, nobody) = (HashMap::new(), std::collections::BTreeSet::new());
     let standing = Standing { placements: &nowhere, exceptional: &nobody, trusts: &[], closed: &nobody };
     let counted = summarise(&terms, &assessment, &standing);

@@ -17,7 +17,7 @@ mod summary;
 mod tests;
 pub mod trusts;
 
-pub use explain::{Answer, Outcome, explain};
+pub use explain::{RuleAnswer, RuleOutcome, explain};
 pub use lineage::printed;
 pub use summary::{
     Changes, Entitled, MatCount, NewlyMet, StandaloneCount, Standing, Succession, Summary, changes, decided, entitled,

@@ -6,7 +6,7 @@ use proptest::prelude::{Just, Strategy, any, proptest};
 use proptest::{prop_assert, prop_assert_eq};
 use uuid::Uuid;
 
-use super::trusts::{Latest, Member, Membership, Verdict, assess_trusts, judge};
+use super::trusts::{Latest, Membership, TrustMember, TrustVerdict, assess_trusts, judge};
 use super::*;
 use crate::domain::ids::Uid;
 use crate::domain::placement::{Placement, UnplacedReason};
@@ -62,7 +62,7 @@ fn on_evidence(school: &SchoolAssessment) -> impl Iterator<Item = (&RuleId, &Evi
     school.met().filter_map(|(rule, evidence)| Some((rule, evidence?)))
 }
 
-fn says(rows: &[MonthRow], n: u32, name: &str) -> (Outcome, String) {
+fn says(rows: &[MonthRow], n: u32, name: &str) -> (RuleOutcome, String) {
     let (terms, rows) = (terms("2021-22"), rows.to_vec());
     let assessment = assess(&terms, &rows);
     let answers = explain(&terms, &assessment, urn(n)).unwrap();
@@ -76,7 +76,7 @@ fn eligible(assessment: &Assessment) -> Vec<u32> {
 
 #[test]
 fn twice_on_entry_row_by_row() {
-    use Outcome::{Met, NotMet, Unknown};
+    use RuleOutcome::{Met, NotMet, Unknown};
     #[rustfmt::skip]
     let rows = [
         // as at        current previous  outcome  reason begins
@@ -104,7 +104,7 @@ fn twice_on_entry_row_by_row() {
 
 #[test]
 fn judged_in_year_row_by_row() {
-    use Outcome::{Met, NotMet};
+    use RuleOutcome::{Met, NotMet};
     #[rustfmt::skip]
     let rows = [
         // as at        current         outcome  reason begins
@@ -276,10 +276,10 @@ fn a_summary_counts_each_school_once() {
 /// (joined, latest grade @ day, grade before joining)
 type Line = (&'static str, &'static str, u8);
 
-fn members(lines: &[Line]) -> Vec<Member> {
+fn members(lines: &[Line]) -> Vec<TrustMember> {
     let member = |(n, (joined, latest, before)): (u32, &Line)| {
         let latest = (!latest.is_empty()).then(|| judgement(latest, urn(100_000 + n)));
-        Member {
+        TrustMember {
             urn: urn(100_000 + n),
             joined: joined.parse().ok(),
             latest: latest.map(|j| Latest { grade: j.grade, inspected: j.started, urn_judged: j.urn_judged }),
@@ -296,22 +296,22 @@ fn the_trust_level_test_case_by_case() {
         Test::TrustImprovement(test) => Some(test),
         _ => None,
     });
-    let met = |share, declined| Verdict::Met { share, declined };
+    let met = |share, declined| TrustVerdict::Met { share, declined };
     #[rustfmt::skip]
-    let rows: [(&str, &[Line], Verdict); 13] = [
-        ("one school is too few",             &[("2015-09-01", "4@2020-01-01", 1)],                                     Verdict::TooFew),
+    let rows: [(&str, &[Line], TrustVerdict); 13] = [
+        ("one school is too few",             &[("2015-09-01", "4@2020-01-01", 1)],                                     TrustVerdict::TooFew),
         ("three years to the day",            &[("2019-09-01", "3@2020-01-01", 3), ("2019-09-01", "2@2020-01-01", 2)],  met(true, false)),
-        ("a day short of three years",        &[("2019-09-02", "3@2020-01-01", 3), ("2019-09-01", "2@2020-01-01", 2)],  Verdict::TooFew),
+        ("a day short of three years",        &[("2019-09-02", "3@2020-01-01", 3), ("2019-09-01", "2@2020-01-01", 2)],  TrustVerdict::TooFew),
         ("both tests",                        &[("2015-09-01", "3@2020-01-01", 2), ("2015-09-01", "4@2020-01-01", 3)],  met(true, true)),
-        ("neither",                           &[("2015-09-01", "2@2020-01-01", 2), ("2015-09-01", "1@2020-01-01", 3)],  Verdict::NotMet),
+        ("neither",                           &[("2015-09-01", "2@2020-01-01", 2), ("2015-09-01", "1@2020-01-01", 3)],  TrustVerdict::NotMet),
         ("declined, nobody RI",               &[("2015-09-01", "2@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 1)],  met(false, true)),
-        ("one down, one up",                  &[("2015-09-01", "2@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 2)],  Verdict::NotMet),
-        ("a third is not half",               &[("2015-09-01", "3@2020-01-01", 4), ("2015-09-01", "2@2020-01-01", 2), ("2015-09-01", "2@2020-01-01", 2)], Verdict::NotMet),
-        ("judged before joining, not counted", &[("2015-09-01", "3@2014-01-01", 3), ("2015-09-01", "2@2020-01-01", 2)], Verdict::NotMet),
+        ("one down, one up",                  &[("2015-09-01", "2@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 2)],  TrustVerdict::NotMet),
+        ("a third is not half",               &[("2015-09-01", "3@2020-01-01", 4), ("2015-09-01", "2@2020-01-01", 2), ("2015-09-01", "2@2020-01-01", 2)], TrustVerdict::NotMet),
+        ("judged before joining, not counted", &[("2015-09-01", "3@2014-01-01", 3), ("2015-09-01", "2@2020-01-01", 2)], TrustVerdict::NotMet),
         ("judged on the day of joining",      &[("2015-09-01", "3@2015-09-01", 3), ("2015-09-01", "2@2020-01-01", 2)],  met(true, false)),
-        ("no grade before: not compared",     &[("2015-09-01", "2@2020-01-01", 9), ("2015-09-01", "1@2020-01-01", 1)],  Verdict::NotMet),
-        ("never inspected",                   &[("2015-09-01", "", 9), ("2015-09-01", "", 9)],                          Verdict::NotMet),
-        ("joined nobody knows when",          &[("?", "4@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 1)],           Verdict::Unknown),
+        ("no grade before: not compared",     &[("2015-09-01", "2@2020-01-01", 9), ("2015-09-01", "1@2020-01-01", 1)],  TrustVerdict::NotMet),
+        ("never inspected",                   &[("2015-09-01", "", 9), ("2015-09-01", "", 9)],                          TrustVerdict::NotMet),
+        ("joined nobody knows when",          &[("?", "4@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 1)],           TrustVerdict::Unknown),
     ];
     for (name, lines, want) in rows {
         assert_eq!(judge(test.unwrap(), &members(lines)).0, want, "{name}");
@@ -333,7 +333,7 @@ fn a_trust_once_eligible_stays_so_and_lists_its_schools() {
     let terms = terms("2022-23");
     let trusts = assess_trusts(&terms, &rows, &links);
     let [trust] = trusts.as_slice() else { panic!("one trust") };
-    assert_eq!((trust.verdict, trust.as_at), (Verdict::Met { share: true, declined: true }, date("2022-08-31")));
+    assert_eq!((trust.verdict, trust.as_at), (TrustVerdict::Met { share: true, declined: true }, date("2022-08-31")));
     assert_eq!(trust.listed, BTreeSet::from([urn(100_001), urn(100_002)]));
     assert_eq!(
         trust.reason(),

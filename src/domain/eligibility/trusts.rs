@@ -37,7 +37,7 @@ pub struct Latest {
 
 /// What the test knows of one school of a trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Member {
+pub struct TrustMember {
     /// The school.
     pub urn: Urn,
     /// When it joined the trust.
@@ -48,7 +48,7 @@ pub struct Member {
     pub before: Option<Grade>,
 }
 
-impl Member {
+impl TrustMember {
     fn is_long_standing(&self, test: &TrustTest) -> bool {
         let years = chrono::Months::new(test.years_in_trust.saturating_mul(12));
         self.joined.and_then(|joined| joined.checked_add_months(years)).is_some_and(|day| day <= test.on)
@@ -82,7 +82,7 @@ pub struct Figures {
 /// What the test says of a trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
-pub enum Verdict {
+pub enum TrustVerdict {
     /// The rule is met: by one of its two tests or both.
     Met {
         /// Enough of those inspected since joining hold one of the grades.
@@ -108,11 +108,11 @@ pub struct TrustAssessment {
     /// The month's end at which it first met the rule, or else the latest at which it was tested.
     pub as_at: Date,
     /// What the test says.
-    pub verdict: Verdict,
+    pub verdict: TrustVerdict,
     /// Its numbers.
     pub figures: Figures,
     /// What was known of each school then.
-    pub members: Vec<Member>,
+    pub members: Vec<TrustMember>,
     /// The schools an offer lists, by URN; none unless met.
     pub listed: BTreeSet<Urn>,
 }
@@ -121,7 +121,7 @@ impl TrustAssessment {
     /// Whether the trust is eligible.
     #[must_use]
     pub const fn is_eligible(&self) -> bool {
-        matches!(self.verdict, Verdict::Met { .. })
+        matches!(self.verdict, TrustVerdict::Met { .. })
     }
 
     /// Why, in a sentence with its numbers.
@@ -130,12 +130,12 @@ impl TrustAssessment {
         let Figures { long_standing, joined_unknown, inspected, of_grades, compared, latest_sum, before_sum } =
             self.figures;
         let verdict = match self.verdict {
-            Verdict::Met { share: true, declined: true } => "by share and by decline",
-            Verdict::Met { share: true, .. } => "by share",
-            Verdict::Met { .. } => "by decline",
-            Verdict::TooFew => "too few long-standing schools",
-            Verdict::NotMet => "neither test is met",
-            Verdict::Unknown => "a person must decide: joining dates are missing",
+            TrustVerdict::Met { share: true, declined: true } => "by share and by decline",
+            TrustVerdict::Met { share: true, .. } => "by share",
+            TrustVerdict::Met { .. } => "by decline",
+            TrustVerdict::TooFew => "too few long-standing schools",
+            TrustVerdict::NotMet => "neither test is met",
+            TrustVerdict::Unknown => "a person must decide: joining dates are missing",
         };
         format!(
             "{verdict}; as at {}: {long_standing} long-standing, {joined_unknown} of unknown joining date; {of_grades} of \
@@ -181,13 +181,13 @@ fn over_days(
 ) -> Option<TrustAssessment> {
     let mut found: Option<TrustAssessment> = None;
     for &as_at in days {
-        let members: Vec<Member> =
+        let members: Vec<TrustMember> =
             schools.iter().map(|(&urn, &joined)| member(urn, joined, history(sorted, urn), as_at)).collect();
         match &mut found {
             Some(met) if met.is_eligible() => met.listed.extend(listed(test, &members)),
             _ => {
                 let (verdict, figures) = judge(test, &members);
-                let met = matches!(verdict, Verdict::Met { .. });
+                let met = matches!(verdict, TrustVerdict::Met { .. });
                 let listed = if met { listed(test, &members).collect() } else { BTreeSet::new() };
                 found = Some(TrustAssessment { uid, rule: rule.clone(), as_at, verdict, figures, members, listed });
             }
@@ -196,7 +196,7 @@ fn over_days(
     found
 }
 
-fn listed<'m>(test: &'m TrustTest, members: &'m [Member]) -> impl Iterator<Item = Urn> + 'm {
+fn listed<'m>(test: &'m TrustTest, members: &'m [TrustMember]) -> impl Iterator<Item = Urn> + 'm {
     let long_standing = members.iter().filter(|member| member.is_long_standing(test));
     long_standing.filter(|m| m.latest.is_some_and(|l| test.listed.contains(&l.grade))).map(|m| m.urn)
 }
@@ -208,7 +208,7 @@ fn history<'h, 'r>(sorted: &'h [&'r MonthRow], urn: Urn) -> &'h [&'r MonthRow] {
 }
 
 /// What the files as at a day or before print of one school.
-fn member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date) -> Member {
+fn member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date) -> TrustMember {
     let latest = newest_by(history, day).and_then(|row| row.current.as_ref()).filter(|j| j.grade.graded().is_some());
     let known = history.iter().filter(|row| row.as_at <= day);
     let printed = known.flat_map(|row| row.current.iter().chain(&row.previous));
@@ -222,12 +222,12 @@ fn member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date) -> M
         inspected: *started,
         urn_judged: *urn_judged,
     });
-    Member { urn, joined, latest, before }
+    TrustMember { urn, joined, latest, before }
 }
 
 /// The test itself, over what is known of a trust's schools.
 #[must_use]
-pub fn judge(test: &TrustTest, members: &[Member]) -> (Verdict, Figures) {
+pub fn judge(test: &TrustTest, members: &[TrustMember]) -> (TrustVerdict, Figures) {
     let mut figures = Figures::default();
     let count = |n: &mut usize| *n = n.saturating_add(1);
     for member in members {
@@ -255,14 +255,14 @@ pub fn judge(test: &TrustTest, members: &[Member]) -> (Verdict, Figures) {
     // Both means are over the same schools, so the sums compare as the means do.
     let declined = figures.latest_sum > figures.before_sum;
     let verdict = if figures.long_standing >= test.schools && (share || declined) {
-        Verdict::Met { share, declined }
+        TrustVerdict::Met { share, declined }
     } else if figures.joined_unknown > 0 && figures.long_standing.saturating_add(figures.joined_unknown) >= test.schools
     {
-        Verdict::Unknown
+        TrustVerdict::Unknown
     } else if figures.long_standing < test.schools {
-        Verdict::TooFew
+        TrustVerdict::TooFew
     } else {
-        Verdict::NotMet
+        TrustVerdict::NotMet
     };
     (verdict, figures)
 }

@@ -7,7 +7,7 @@ use crate::domain::ledger::Posting;
 
 /// One event as a command drafts it, before it has its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
+pub struct NewEvent {
     /// The offer it is about, if any.
     pub offer: Option<OfferId>,
     /// The day it happened.
@@ -22,7 +22,7 @@ pub struct Draft {
     pub postings: Vec<Posting>,
 }
 
-impl Draft {
+impl NewEvent {
     /// A draft about an offer, without reason code or text.
     #[must_use]
     pub const fn of(offer: OfferId, effective: Date, body: EventBody) -> Self {

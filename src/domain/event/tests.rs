@@ -7,12 +7,12 @@ use crate::domain::award::LeaderKind;
 use crate::domain::award::claim::ClaimPart;
 use crate::domain::award::movement::MovementKind;
 use crate::domain::ids::{AccountId, ApprovalId, LaCode, Programme};
-use crate::domain::ledger::{EntrySeq, Unit, Verb};
+use crate::domain::ledger::{EntryKind, EntrySeq, Unit};
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::offer::{Acceptor, ListedSchool, Milestone, Outcome, Party, Recipient, ResponsibleBody};
 use crate::domain::programme::decide::statement::{FundStatement, Numbers, Statement};
 use crate::domain::programme::tests::script::{day, uid, urn};
-use crate::domain::referral::{Origin, Subject};
+use crate::domain::referral::{ReferralOrigin, ReferralSubject};
 use crate::domain::region::Region;
 use crate::domain::rules::RulesVersion;
 use crate::domain::school::HandPlacement;
@@ -64,10 +64,10 @@ fn example() -> [(Event, &'static str); 3] {
         body: EventBody::Placed { urn: urn(100_001), placement: HandPlacement::Maintained, register_seq: None },
         entries: Vec::new(),
     };
-    let entry = |seq, account, amount| Entry {
+    let entry = |seq, account, amount| LedgerEntry {
         seq: EntrySeq(seq),
         account: AccountId(uuid(account)),
-        verb: Verb::Release,
+        verb: EntryKind::Release,
         amount,
         period: "FY2021-22/M12".parse().unwrap(),
     };
@@ -139,7 +139,7 @@ fn the_chain_covers_every_field() {
     differs("empty reason", GENESIS, "2021-22", with(&|it| it.reason_code = Some(String::new())), body);
     differs("text", GENESIS, "2021-22", with(&|it| it.text_hash = None), body);
 
-    let with = |change: &dyn Fn(&mut Vec<Entry>)| {
+    let with = |change: &dyn Fn(&mut Vec<LedgerEntry>)| {
         let mut changed = Event { entries: posted.entries.clone(), ..event.clone() };
         change(&mut changed.entries);
         changed
@@ -149,7 +149,7 @@ fn the_chain_covers_every_field() {
     differs("their order", GENESIS, "2021-22", with(&|it| it.reverse()), body);
     differs("an entry's number", GENESIS, "2021-22", with(&|it| it[1].seq = EntrySeq(9)), body);
     differs("its account", GENESIS, "2021-22", with(&|it| it[1].account = it[0].account), body);
-    differs("its verb", GENESIS, "2021-22", with(&|it| it[1].verb = Verb::Refund), body);
+    differs("its verb", GENESIS, "2021-22", with(&|it| it[1].verb = EntryKind::Refund), body);
     differs("its amount", GENESIS, "2021-22", with(&|it| it[1].amount = 90_001), body);
     let period = "FY2022-23/M01".parse().unwrap();
     differs("its period", GENESIS, "2021-22", with(&|it| it[1].period = period), body);
@@ -409,9 +409,9 @@ fn referral_bodies() -> Vec<(EventBody, String)> {
         referral, subject, urns: vec![urn(100_001)], name: "Ash".into(), region, origin, rule: "E3_EXCEPTIONAL".into(), ground: "would_benefit".into(), token_subject: None, register_seq: None,
     };
     vec![
-        (raised(Subject::School(urn(100_001)), Region::SouthWest, Origin::SelfIdentified),
+        (raised(ReferralSubject::School(urn(100_001)), Region::SouthWest, ReferralOrigin::SelfIdentified),
             format!(r#"{{"kind":"referral_raised","referral":"{id}","subject":{{"school":100001}},"urns":[100001],"name":"Ash","region":"south-west","origin":"self_identified","rule":"E3_EXCEPTIONAL","ground":"would_benefit"}}"#)),
-        (raised(Subject::Trust(uid(9)), Region::WestMidlands, Origin::Exceptional),
+        (raised(ReferralSubject::Trust(uid(9)), Region::WestMidlands, ReferralOrigin::Exceptional),
             format!(r#"{{"kind":"referral_raised","referral":"{id}","subject":{{"trust":9}},"urns":[100001],"name":"Ash","region":"west-midlands","origin":"exceptional","rule":"E3_EXCEPTIONAL","ground":"would_benefit"}}"#)),
         (EventBody::ResponsibleBodyChanged {
             from: ResponsibleBody::LocalAuthority(crate::domain::ids::LaCode::new(886).unwrap()), to: ResponsibleBody::Diocese("Ely".into()), trust: None, register_seq: None },

@@ -49,7 +49,7 @@ named! {
 
 named! {
     /// What an entry does.
-    Verb {
+    EntryKind {
         /// Finances the account.
         Allocate = "allocate",
         /// Takes financing back.
@@ -65,7 +65,7 @@ named! {
     }
 }
 
-impl Verb {
+impl EntryKind {
     /// The buckets it moves from and to (`design.md`, "A cap is a balance").
     #[must_use]
     pub const fn buckets(self) -> (Bucket, Bucket) {
@@ -209,7 +209,7 @@ pub struct Account {
 #[error("{verb} of {amount} breaks the account: {bucket} would be {would_be}")]
 pub struct Broken {
     /// What was to be done.
-    pub verb: Verb,
+    pub verb: EntryKind,
     /// How much.
     pub amount: i64,
     /// The bucket that would break.
@@ -259,14 +259,16 @@ impl Account {
     /// The largest amount this verb could move now, deliberate over-commitment aside. What is committed and spent
     /// together stays within an `i64`, and so does what was put in, so that no sum of buckets overflows.
     #[must_use]
-    pub fn headroom(&self, verb: Verb) -> i64 {
+    pub fn headroom(&self, verb: EntryKind) -> i64 {
         match verb {
-            Verb::Allocate => i64::MAX.saturating_add(self.outside.min(0)),
-            Verb::Commit if !self.binds => i64::MAX.saturating_sub(self.committed).saturating_sub(self.spent).max(0),
-            Verb::Withdraw if !self.binds => self.allocated(),
-            Verb::Withdraw | Verb::Commit => self.available.max(0),
-            Verb::Release | Verb::Spend => self.committed,
-            Verb::Refund => self.spent,
+            EntryKind::Allocate => i64::MAX.saturating_add(self.outside.min(0)),
+            EntryKind::Commit if !self.binds => {
+                i64::MAX.saturating_sub(self.committed).saturating_sub(self.spent).max(0)
+            }
+            EntryKind::Withdraw if !self.binds => self.allocated(),
+            EntryKind::Withdraw | EntryKind::Commit => self.available.max(0),
+            EntryKind::Release | EntryKind::Spend => self.committed,
+            EntryKind::Refund => self.spent,
         }
     }
 
@@ -275,13 +277,13 @@ impl Account {
     ///
     /// # Errors
     /// [`Broken`], and the account is as it was.
-    pub fn post(&mut self, verb: Verb, amount: i64, deliberate: bool) -> Result<(), Broken> {
+    pub fn post(&mut self, verb: EntryKind, amount: i64, deliberate: bool) -> Result<(), Broken> {
         let (from, to) = verb.buckets();
         let broken = |bucket, would_be| Broken { verb, amount, bucket, would_be };
         let less = self.bucket(from).checked_sub(amount).ok_or_else(|| broken(from, i64::MIN))?;
         let more = self.bucket(to).checked_add(amount).ok_or_else(|| broken(to, i64::MAX))?;
         let most = match verb {
-            Verb::Withdraw if deliberate => self.allocated(),
+            EntryKind::Withdraw if deliberate => self.allocated(),
             _ => self.headroom(verb),
         };
         if amount <= 0 || amount > most {
@@ -371,20 +373,20 @@ pub struct Posting {
     /// The account.
     pub account: AccountId,
     /// What it does.
-    pub verb: Verb,
+    pub verb: EntryKind,
     /// How much, more than nothing, in the account's unit.
     pub amount: i64,
 }
 
 /// An entry of the record. It never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct LedgerEntry {
     /// Its number among the entries of its book: 1, 2, 3, without gaps.
     pub seq: EntrySeq,
     /// The account.
     pub account: AccountId,
     /// What it does.
-    pub verb: Verb,
+    pub verb: EntryKind,
     /// How much, in the account's unit.
     pub amount: i64,
     /// The accounting period it counts in.

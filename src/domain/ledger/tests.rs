@@ -24,14 +24,14 @@ fn every_verb_moves_between_its_two_buckets() {
     #[rustfmt::skip]
     let rows = [
         // verb            moves 10 of an account of 30 available, 20 committed, 10 spent
-        (Verb::Allocate,   [-70, 40, 20, 10], HUGE - 60),
-        (Verb::Withdraw,   [-50, 20, 20, 10], 30),
-        (Verb::Commit,     [-60, 20, 30, 10], 30),
-        (Verb::Release,    [-60, 40, 10, 10], 20),
-        (Verb::Spend,      [-60, 30, 10, 20], 20),
-        (Verb::Refund,     [-60, 40, 20,  0], 10),
+        (EntryKind::Allocate,   [-70, 40, 20, 10], HUGE - 60),
+        (EntryKind::Withdraw,   [-50, 20, 20, 10], 30),
+        (EntryKind::Commit,     [-60, 20, 30, 10], 30),
+        (EntryKind::Release,    [-60, 40, 10, 10], 20),
+        (EntryKind::Spend,      [-60, 30, 10, 20], 20),
+        (EntryKind::Refund,     [-60, 40, 20,  0], 10),
     ];
-    assert_eq!(rows.len(), Verb::ALL.len());
+    assert_eq!(rows.len(), EntryKind::ALL.len());
     for (verb, wanted, most) in rows {
         let start = account(true, 30, 20, 10);
         let mut it = start.clone();
@@ -50,10 +50,10 @@ fn every_verb_moves_between_its_two_buckets() {
 
 #[test]
 fn what_breaks_says_which_bucket_and_how() {
-    let refused = account(true, 30, 20, 10).post(Verb::Commit, 31, false).unwrap_err();
-    assert_eq!(refused, Broken { verb: Verb::Commit, amount: 31, bucket: Bucket::Available, would_be: -1 });
+    let refused = account(true, 30, 20, 10).post(EntryKind::Commit, 31, false).unwrap_err();
+    assert_eq!(refused, Broken { verb: EntryKind::Commit, amount: 31, bucket: Bucket::Available, would_be: -1 });
     assert_eq!(refused.to_string(), "commit of 31 breaks the account: available would be -1");
-    let refused = account(true, 30, 20, 10).post(Verb::Refund, 12, false).unwrap_err();
+    let refused = account(true, 30, 20, 10).post(EntryKind::Refund, 12, false).unwrap_err();
     assert_eq!((refused.bucket, refused.would_be), (Bucket::Spent, -2));
 }
 
@@ -62,28 +62,28 @@ fn only_a_binding_account_limits_what_is_promised_or_leaves() {
     #[rustfmt::skip]
     let rows = [
         // binds  available  verb           amount  deliberate  passes
-        (true,    0,         Verb::Commit,  1,      false,      false),
-        (false,   0,         Verb::Commit,  1,      false,      true),
-        (false,   -50,       Verb::Commit,  1,      false,      true),
-        (true,    -50,       Verb::Commit,  1,      false,      false),
+        (true,    0,         EntryKind::Commit,  1,      false,      false),
+        (false,   0,         EntryKind::Commit,  1,      false,      true),
+        (false,   -50,       EntryKind::Commit,  1,      false,      true),
+        (true,    -50,       EntryKind::Commit,  1,      false,      false),
         // whatever was put in: 100, or 50
-        (false,   0,         Verb::Withdraw, 100,   false,      true),
-        (false,   0,         Verb::Withdraw, 101,   false,      false),
-        (false,   -50,       Verb::Withdraw, 50,    false,      true),
-        (false,   -50,       Verb::Withdraw, 51,    false,      false),
-        (true,    -50,       Verb::Withdraw, 1,     false,      false),
-        (true,    0,         Verb::Withdraw, 1,     true,       true),
-        (true,    -50,       Verb::Withdraw, 1,     true,       true),
+        (false,   0,         EntryKind::Withdraw, 100,   false,      true),
+        (false,   0,         EntryKind::Withdraw, 101,   false,      false),
+        (false,   -50,       EntryKind::Withdraw, 50,    false,      true),
+        (false,   -50,       EntryKind::Withdraw, 51,    false,      false),
+        (true,    -50,       EntryKind::Withdraw, 1,     false,      false),
+        (true,    0,         EntryKind::Withdraw, 1,     true,       true),
+        (true,    -50,       EntryKind::Withdraw, 1,     true,       true),
         // deliberately, but no more than was put in: 100 committed, so 100 or 50
-        (true,    0,         Verb::Withdraw, 100,   true,       true),
-        (true,    0,         Verb::Withdraw, 101,   true,       false),
-        (true,    -50,       Verb::Withdraw, 50,    true,       true),
-        (true,    -50,       Verb::Withdraw, 51,    true,       false),
+        (true,    0,         EntryKind::Withdraw, 100,   true,       true),
+        (true,    0,         EntryKind::Withdraw, 101,   true,       false),
+        (true,    -50,       EntryKind::Withdraw, 50,    true,       true),
+        (true,    -50,       EntryKind::Withdraw, 51,    true,       false),
         // deliberate means nothing to the other verbs
-        (true,    0,         Verb::Commit,  1,      true,       false),
-        (true,    -50,       Verb::Release, 100,    false,      true),
-        (true,    -50,       Verb::Spend,   100,    false,      true),
-        (true,    -50,       Verb::Spend,   101,    false,      false),
+        (true,    0,         EntryKind::Commit,  1,      true,       false),
+        (true,    -50,       EntryKind::Release, 100,    false,      true),
+        (true,    -50,       EntryKind::Spend,   100,    false,      true),
+        (true,    -50,       EntryKind::Spend,   101,    false,      false),
     ];
     for row @ (binds, available, verb, amount, deliberate, passes) in rows {
         let mut it = account(binds, available, 100, 0);
@@ -96,21 +96,21 @@ fn only_a_binding_account_limits_what_is_promised_or_leaves() {
 fn over_commitment_is_raised_deliberately_and_clears_itself() {
     let mut it = account(true, 10, 90, 0);
     for (verb, amount, deliberate, available, over) in [
-        (Verb::Withdraw, 10, true, 0, false),
-        (Verb::Withdraw, 20, true, -20, true),
-        (Verb::Spend, 30, false, -20, true),
-        (Verb::Allocate, 5, false, -15, true),
-        (Verb::Refund, 14, false, -1, true),
-        (Verb::Release, 1, false, 0, false),
-        (Verb::Release, 9, false, 9, false),
-        (Verb::Withdraw, 10, true, -1, true),
-        (Verb::Allocate, 1, false, 0, false),
+        (EntryKind::Withdraw, 10, true, 0, false),
+        (EntryKind::Withdraw, 20, true, -20, true),
+        (EntryKind::Spend, 30, false, -20, true),
+        (EntryKind::Allocate, 5, false, -15, true),
+        (EntryKind::Refund, 14, false, -1, true),
+        (EntryKind::Release, 1, false, 0, false),
+        (EntryKind::Release, 9, false, 9, false),
+        (EntryKind::Withdraw, 10, true, -1, true),
+        (EntryKind::Allocate, 1, false, 0, false),
     ] {
         assert_eq!(it.post(verb, amount, deliberate), Ok(()), "{verb} {amount}");
         assert_eq!((it.available, it.over_committed, it.fault()), (available, over, None), "{verb} {amount}");
     }
     let mut counts = account(false, 0, 100, 0);
-    assert_eq!(counts.post(Verb::Commit, 1, false), Ok(()));
+    assert_eq!(counts.post(EntryKind::Commit, 1, false), Ok(()));
     assert!(!counts.over_committed, "an account that does not bind is never over-committed");
 }
 
@@ -119,10 +119,10 @@ fn over_commitment_is_raised_deliberately_and_clears_itself() {
 fn numbers_end_before_they_overflow() {
     #[rustfmt::skip]
     let rows = [
-        (account(true, HUGE - 1, 0, 0),          Verb::Allocate, 1, true),
-        (account(true, HUGE - 1, 0, 0),          Verb::Allocate, 2, false),
-        (account(true, 0, HUGE - 1, 0),          Verb::Allocate, 2, false),
-        (account(true, HUGE, 0, 0),              Verb::Commit,   HUGE, true),
+        (account(true, HUGE - 1, 0, 0),          EntryKind::Allocate, 1, true),
+        (account(true, HUGE - 1, 0, 0),          EntryKind::Allocate, 2, false),
+        (account(true, 0, HUGE - 1, 0),          EntryKind::Allocate, 2, false),
+        (account(true, HUGE, 0, 0),              EntryKind::Commit,   HUGE, true),
     ];
     for (mut it, verb, amount, passes) in rows {
         assert_eq!(it.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
@@ -130,15 +130,15 @@ fn numbers_end_before_they_overflow() {
     }
     let mut counts = account(false, 0, 0, 0);
     for (verb, amount, passes) in [
-        (Verb::Commit, HUGE - 5, true),
-        (Verb::Spend, HUGE - 7, true),
-        (Verb::Commit, 6, false),
-        (Verb::Commit, 5, true),
-        (Verb::Commit, 1, false),
-        (Verb::Release, 1, true),
-        (Verb::Commit, 1, true),
-        (Verb::Allocate, HUGE, true),
-        (Verb::Allocate, 1, false),
+        (EntryKind::Commit, HUGE - 5, true),
+        (EntryKind::Spend, HUGE - 7, true),
+        (EntryKind::Commit, 6, false),
+        (EntryKind::Commit, 5, true),
+        (EntryKind::Commit, 1, false),
+        (EntryKind::Release, 1, true),
+        (EntryKind::Commit, 1, true),
+        (EntryKind::Allocate, HUGE, true),
+        (EntryKind::Allocate, 1, false),
     ] {
         assert_eq!(counts.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
         assert_eq!(counts.fault(), None, "{verb} {amount}");

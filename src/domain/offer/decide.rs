@@ -3,16 +3,16 @@
 //! Pure: the facts come in, the decision goes out. Whether the command is allowed in this state is always asked of
 //! [`super::lifecycle`] first; whatever else binds is named beside it.
 
-use super::lifecycle::{State, Verb, check};
+use super::lifecycle::{OfferAction, State, check};
 use super::{Acceptor, Contact, DeclineReason, Offer, Outcome, Party, Recipient};
 use crate::domain::Date;
-use crate::domain::event::{Draft, EventBody, Seq};
+use crate::domain::event::{EventBody, NewEvent, Seq};
 use crate::domain::ids::{ApprovalId, OfferId, Urn};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 
 /// What an offer's awards say, as far as its life asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Awards {
+pub struct AwardTotals {
     /// Awards of which something is still committed.
     pub unsettled: usize,
     /// Whether anything was drawn and not refunded.
@@ -20,7 +20,7 @@ pub struct Awards {
 }
 
 /// The result of one command on one offer.
-pub type Decision = Result<Draft, Refusal>;
+pub type OfferDecision = Result<NewEvent, Refusal>;
 
 impl Offer {
     /// Records a contact. A contact with the school needs one with the responsible body before it, with a date no
@@ -28,8 +28,8 @@ impl Offer {
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::SchoolNotOnOffer`], [`Reason::ContactMissing`].
-    pub fn contact(&self, party: Party, urn: Option<Urn>, on: Date) -> Decision {
-        let state = check(Verb::Contact, self.state, self.id).err();
+    pub fn contact(&self, party: Party, urn: Option<Urn>, on: Date) -> OfferDecision {
+        let state = check(OfferAction::Contact, self.state, self.id).err();
         let urn = match party {
             Party::ResponsibleBody => None,
             Party::School => Some(self.school_contacted(urn)),
@@ -40,7 +40,7 @@ impl Offer {
         });
         let unnamed = urn.as_ref().and_then(|urn| urn.as_ref().err().cloned());
         Refusal::none_of([state, unnamed, untold].into_iter().flatten())?;
-        Ok(Draft::of(self.id, on, EventBody::Contacted { party, urn: urn.and_then(Result::ok) }))
+        Ok(NewEvent::of(self.id, on, EventBody::Contacted { party, urn: urn.and_then(Result::ok) }))
     }
 
     /// Takes a mistaken contact back by a counter-event. The contacts left standing must still be in order, and the
@@ -48,8 +48,8 @@ impl Offer {
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::ContactNotCorrectable`].
-    pub fn correct(&self, contact: Seq, today: Date) -> Decision {
-        check(Verb::Correct, self.state, self.id)?;
+    pub fn correct(&self, contact: Seq, today: Date) -> OfferDecision {
+        check(OfferAction::Correct, self.state, self.id)?;
         let refuse = |why: String, remedy: &str| {
             let limit = Limit::plain("contact", format!("offer {} contact {contact}", self.id), remedy);
             Err(Refusal::of(Reason::ContactNotCorrectable, why, limit))
@@ -77,7 +77,7 @@ impl Offer {
                 "record the right contact first, dated no later than the acceptance",
             );
         }
-        Ok(Draft::of(self.id, today, EventBody::ContactCorrected { contact }))
+        Ok(NewEvent::of(self.id, today, EventBody::ContactCorrected { contact }))
     }
 
     /// Accepts. A trust's offer is accepted by the trust; a standalone one by the school, or by its trust where it has
@@ -85,8 +85,8 @@ impl Offer {
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AcceptorNotAllowed`], [`Reason::ContactMissing`].
-    pub fn accept(&self, by: Acceptor, on: Date) -> Decision {
-        let state = check(Verb::Accept, self.state, self.id).err();
+    pub fn accept(&self, by: Acceptor, on: Date) -> OfferDecision {
+        let state = check(OfferAction::Accept, self.state, self.id).err();
         let wrong = match (self.recipient, by) {
             (Recipient::Mat(_), Acceptor::School) => Some("an offer to a trust is accepted by the trust"),
             (Recipient::Standalone(_), Acceptor::Trust) if self.trust.is_none() => {
@@ -101,7 +101,7 @@ impl Offer {
         // Who may not accept is not worth a contact.
         let untold = if wrong.is_some() { None } else { self.untold(by, on) };
         Refusal::none_of([state, wrong, untold].into_iter().flatten())?;
-        Ok(Draft::of(self.id, on, EventBody::Accepted { by }))
+        Ok(NewEvent::of(self.id, on, EventBody::Accepted { by }))
     }
 
     /// Refuses a day of the acceptance before any contact with whoever accepts.
@@ -114,19 +114,20 @@ impl Offer {
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`].
-    pub fn decline(&self, reason: DeclineReason, awards: Awards, on: Date) -> Decision {
-        let state = check(Verb::Decline, self.state, self.id).err();
+    pub fn decline(&self, reason: DeclineReason, awards: AwardTotals, on: Date) -> OfferDecision {
+        let state = check(OfferAction::Decline, self.state, self.id).err();
         Refusal::none_of([state, self.drawn_on(awards)].into_iter().flatten())?;
         Ok(self.declined(reason, on))
     }
 
-    fn declined(&self, reason: DeclineReason, on: Date) -> Draft {
-        let mut draft = Draft::of(self.id, on, EventBody::Closed { outcome: Outcome::Declined, released: Vec::new() });
+    fn declined(&self, reason: DeclineReason, on: Date) -> NewEvent {
+        let mut draft =
+            NewEvent::of(self.id, on, EventBody::Closed { outcome: Outcome::Declined, released: Vec::new() });
         draft.reason_code = Some(reason.name());
         draft
     }
 
-    fn drawn_on(&self, awards: Awards) -> Option<Refusal> {
+    fn drawn_on(&self, awards: AwardTotals) -> Option<Refusal> {
         awards.drawn.then(|| {
             let remedy = "refund what was drawn, or close it with another outcome";
             let limit = Limit::plain("award", format!("offer {}", self.id), remedy);
@@ -138,15 +139,15 @@ impl Offer {
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AwardMissing`].
-    pub fn start(&self, awards: Awards, on: Date) -> Decision {
-        let state = check(Verb::Start, self.state, self.id).err();
+    pub fn start(&self, awards: AwardTotals, on: Date) -> OfferDecision {
+        let state = check(OfferAction::Start, self.state, self.id).err();
         let missing = (awards.unsettled == 0).then(|| {
             let limit = Limit::plain("award", format!("offer {}", self.id), "award support first");
             let message = "delivery needs an award that is not yet settled, and this offer has none";
             Refusal::of(Reason::AwardMissing, message, limit)
         });
         Refusal::none_of([state, missing].into_iter().flatten())?;
-        Ok(Draft::of(self.id, on, EventBody::Started {}))
+        Ok(NewEvent::of(self.id, on, EventBody::Started {}))
     }
 
     /// Closes with an outcome. `completed` only from delivering; `declined` only where nothing was drawn; `lapsed` only
@@ -154,8 +155,8 @@ impl Offer {
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`], [`Reason::ProgrammeNotEnded`].
-    pub fn close(&self, outcome: Outcome, awards: Awards, on: Date, programme_ends: Date) -> Decision {
-        let verb = if outcome == Outcome::Completed { Verb::Complete } else { Verb::Close };
+    pub fn close(&self, outcome: Outcome, awards: AwardTotals, on: Date, programme_ends: Date) -> OfferDecision {
+        let verb = if outcome == Outcome::Completed { OfferAction::Complete } else { OfferAction::Close };
         let state = check(verb, self.state, self.id).err();
         let barred = match outcome {
             Outcome::Declined => self.drawn_on(awards),
@@ -165,7 +166,7 @@ impl Offer {
         Refusal::none_of([state, barred].into_iter().flatten())?;
         Ok(match outcome {
             Outcome::Declined => self.declined(DeclineReason::Other, on),
-            _ => Draft::of(self.id, on, EventBody::Closed { outcome, released: Vec::new() }),
+            _ => NewEvent::of(self.id, on, EventBody::Closed { outcome, released: Vec::new() }),
         })
     }
 
@@ -182,7 +183,7 @@ impl Offer {
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::SchoolOnAnotherOffer`] with one limit a school.
     pub fn may_reopen(&self, listed: impl Fn(Urn) -> Option<OfferId>) -> Result<(), Refusal> {
-        let state = check(Verb::Reopen, self.state, self.id).err();
+        let state = check(OfferAction::Reopen, self.state, self.id).err();
         let elsewhere = |urn: &Urn| listed(*urn).filter(|offer| *offer != self.id);
         let limits: Vec<Limit> = (self.schools.keys())
             .filter_map(|urn| elsewhere(urn).map(|offer| (urn, offer)))
@@ -201,9 +202,9 @@ impl Offer {
     ///
     /// # Errors
     /// As [`Offer::may_reopen`].
-    pub fn reopen(&self, approval: ApprovalId, today: Date, listed: impl Fn(Urn) -> Option<OfferId>) -> Decision {
+    pub fn reopen(&self, approval: ApprovalId, today: Date, listed: impl Fn(Urn) -> Option<OfferId>) -> OfferDecision {
         self.may_reopen(listed)?;
-        Ok(Draft::of(self.id, today, EventBody::Reopened { approval }))
+        Ok(NewEvent::of(self.id, today, EventBody::Reopened { approval }))
     }
 
     fn school_contacted(&self, urn: Option<Urn>) -> Result<Urn, Refusal> {

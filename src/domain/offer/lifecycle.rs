@@ -27,7 +27,7 @@ named! {
 
 named! {
     /// What can be done to an offer that exists.
-    Verb {
+    OfferAction {
         /// Record a contact.
         Contact = "contact",
         /// Take a mistaken contact back.
@@ -85,39 +85,39 @@ use State::{Accepted, Closed, Contacted, Delivering, Identified};
 const OPEN: &[State] = &[Identified, Contacted, Accepted, Delivering];
 
 /// The table (`domain.md` section 4): command, the states it is allowed in, where it leads.
-pub const TABLE: &[(Verb, &[State], To)] = &[
-    (Verb::Contact, OPEN, To::AtLeastContacted),
-    (Verb::Correct, &[Contacted, Accepted, Delivering], To::IdentifiedIfNoContact),
-    (Verb::Accept, &[Contacted], To::State(Accepted)),
-    (Verb::Decline, &[Identified, Contacted, Accepted], To::State(Closed)),
-    (Verb::Award, &[Accepted, Delivering], To::Same),
-    (Verb::Release, &[Accepted, Delivering], To::Same),
-    (Verb::Book, &[Accepted, Delivering], To::Same),
-    (Verb::Start, &[Accepted], To::State(Delivering)),
-    (Verb::Draw, &[Delivering], To::Same),
-    (Verb::Refund, State::ALL, To::Same),
-    (Verb::Undo, &[Accepted, Delivering], To::Same),
-    (Verb::CorrectDate, &[Accepted, Delivering], To::Same),
-    (Verb::Complete, &[Delivering], To::State(Closed)),
-    (Verb::Close, OPEN, To::State(Closed)),
-    (Verb::Reopen, &[Closed], To::BeforeClose),
-    (Verb::AddSchools, OPEN, To::Same),
-    (Verb::Keep, State::ALL, To::Same),
+pub const TABLE: &[(OfferAction, &[State], To)] = &[
+    (OfferAction::Contact, OPEN, To::AtLeastContacted),
+    (OfferAction::Correct, &[Contacted, Accepted, Delivering], To::IdentifiedIfNoContact),
+    (OfferAction::Accept, &[Contacted], To::State(Accepted)),
+    (OfferAction::Decline, &[Identified, Contacted, Accepted], To::State(Closed)),
+    (OfferAction::Award, &[Accepted, Delivering], To::Same),
+    (OfferAction::Release, &[Accepted, Delivering], To::Same),
+    (OfferAction::Book, &[Accepted, Delivering], To::Same),
+    (OfferAction::Start, &[Accepted], To::State(Delivering)),
+    (OfferAction::Draw, &[Delivering], To::Same),
+    (OfferAction::Refund, State::ALL, To::Same),
+    (OfferAction::Undo, &[Accepted, Delivering], To::Same),
+    (OfferAction::CorrectDate, &[Accepted, Delivering], To::Same),
+    (OfferAction::Complete, &[Delivering], To::State(Closed)),
+    (OfferAction::Close, OPEN, To::State(Closed)),
+    (OfferAction::Reopen, &[Closed], To::BeforeClose),
+    (OfferAction::AddSchools, OPEN, To::Same),
+    (OfferAction::Keep, State::ALL, To::Same),
 ];
 
-fn row(verb: Verb) -> (&'static [State], To) {
+fn row(verb: OfferAction) -> (&'static [State], To) {
     TABLE.iter().find(|(it, _, _)| *it == verb).map_or((&[], To::Same), |(_, from, to)| (from, *to))
 }
 
 /// The states a command is allowed in.
 #[must_use]
-pub fn allowed_in(verb: Verb) -> &'static [State] {
+pub fn allowed_in(verb: OfferAction) -> &'static [State] {
     row(verb).0
 }
 
 /// The states a command can lead to from one it is allowed in; empty where it is not allowed.
 #[must_use]
-pub fn leads_to(verb: Verb, from: State) -> Vec<State> {
+pub fn leads_to(verb: OfferAction, from: State) -> Vec<State> {
     let (allowed, to) = row(verb);
     if !allowed.contains(&from) {
         return Vec::new();
@@ -137,7 +137,7 @@ pub fn leads_to(verb: Verb, from: State) -> Vec<State> {
 ///
 /// # Errors
 /// [`Reason::StateNotAllowed`].
-pub fn check(verb: Verb, state: State, subject: impl std::fmt::Display) -> Result<(), Refusal> {
+pub fn check(verb: OfferAction, state: State, subject: impl std::fmt::Display) -> Result<(), Refusal> {
     let allowed = allowed_in(verb);
     if allowed.contains(&state) {
         return Ok(());
@@ -156,7 +156,7 @@ pub fn check(verb: Verb, state: State, subject: impl std::fmt::Display) -> Resul
 pub fn diagram() -> String {
     let mut out = String::from("stateDiagram-v2\n    [*] --> identified: identify\n");
     for (verb, from, _) in TABLE {
-        if *verb == Verb::Reopen {
+        if *verb == OfferAction::Reopen {
             let _ = writeln!(out, "    closed --> before_close: reopen");
             continue;
         }
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_command_has_one_row() {
-        for verb in Verb::ALL {
+        for verb in OfferAction::ALL {
             assert_eq!(TABLE.iter().filter(|(it, _, _)| it == verb).count(), 1, "{verb}");
         }
     }
@@ -187,25 +187,25 @@ mod tests {
     #[test]
     fn commands_are_allowed_where_the_scheme_says() {
         let rows = [
-            (Verb::Contact, "icad."),
-            (Verb::Correct, ".cad."),
-            (Verb::Accept, ".c..."),
-            (Verb::Decline, "ica.."),
-            (Verb::Award, "..ad."),
-            (Verb::Release, "..ad."),
-            (Verb::Book, "..ad."),
-            (Verb::Start, "..a.."),
-            (Verb::Draw, "...d."),
-            (Verb::Refund, "icadx"),
-            (Verb::Undo, "..ad."),
-            (Verb::CorrectDate, "..ad."),
-            (Verb::Complete, "...d."),
-            (Verb::Close, "icad."),
-            (Verb::Reopen, "....x"),
-            (Verb::AddSchools, "icad."),
-            (Verb::Keep, "icadx"),
+            (OfferAction::Contact, "icad."),
+            (OfferAction::Correct, ".cad."),
+            (OfferAction::Accept, ".c..."),
+            (OfferAction::Decline, "ica.."),
+            (OfferAction::Award, "..ad."),
+            (OfferAction::Release, "..ad."),
+            (OfferAction::Book, "..ad."),
+            (OfferAction::Start, "..a.."),
+            (OfferAction::Draw, "...d."),
+            (OfferAction::Refund, "icadx"),
+            (OfferAction::Undo, "..ad."),
+            (OfferAction::CorrectDate, "..ad."),
+            (OfferAction::Complete, "...d."),
+            (OfferAction::Close, "icad."),
+            (OfferAction::Reopen, "....x"),
+            (OfferAction::AddSchools, "icad."),
+            (OfferAction::Keep, "icadx"),
         ];
-        assert_eq!(rows.len(), Verb::ALL.len());
+        assert_eq!(rows.len(), OfferAction::ALL.len());
         for (verb, marks) in rows {
             for (state, mark) in State::ALL.iter().zip(marks.chars()) {
                 assert_eq!(allowed_in(verb).contains(state), mark != '.', "{verb} in {state}");
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_where_it_would_be_allowed() {
-        let refusal = check(Verb::Accept, State::Identified, "x").unwrap_err();
+        let refusal = check(OfferAction::Accept, State::Identified, "x").unwrap_err();
         assert_eq!(refusal.reason, Reason::StateNotAllowed);
         assert_eq!(refusal.limits.len(), 1);
         assert!(refusal.message.contains("contacted"), "{}", refusal.message);

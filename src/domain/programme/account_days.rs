@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Command, Facts};
+use super::{Command, ProgrammeState};
 use crate::domain::Date;
 use crate::domain::ids::AccountId;
-use crate::domain::ledger::{Account, Bucket, Owner, Verb, shown};
+use crate::domain::ledger::{Account, Bucket, EntryKind, Owner, shown};
 use crate::domain::programme::decide::limits::one_of;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rules::RulesVersion;
@@ -24,8 +24,8 @@ pub struct AccountDays(HashMap<AccountId, BTreeMap<Date, i64>>);
 
 impl AccountDays {
     /// Counts one posting. What the terms give an offer's cap is there as of every day.
-    pub fn post(&mut self, account: &Account, on: Date, verb: Verb, amount: i64) {
-        let by_terms = verb == Verb::Allocate && matches!(account.owner, Owner::Cap { .. });
+    pub fn post(&mut self, account: &Account, on: Date, verb: EntryKind, amount: i64) {
+        let by_terms = verb == EntryKind::Allocate && matches!(account.owner, Owner::Cap { .. });
         let change = match verb.buckets() {
             _ if by_terms || !account.binds => return,
             (Bucket::Available, _) => amount.saturating_neg(),
@@ -62,7 +62,7 @@ impl AccountDays {
     }
 }
 
-impl Facts {
+impl ProgrammeState {
     /// The accounts out of which a command takes something as of a day.
     #[must_use]
     pub fn taken_from(&self, command: &Command, today: Date) -> Vec<(AccountId, Date)> {

@@ -1,6 +1,6 @@
 //! The fold: what each event does to the facts. `verify` proves the current state with the same.
 
-use super::Facts;
+use super::ProgrammeState;
 use crate::domain::approval::Approval;
 use crate::domain::award::Award;
 use crate::domain::award::claim::IssuerKey;
@@ -11,7 +11,7 @@ use crate::domain::offer::Offer;
 use crate::domain::referral::Referral;
 use crate::domain::rules::RulesVersion;
 
-impl Facts {
+impl ProgrammeState {
     /// Folds one event in: the same fold that `verify` proves the current state with.
     pub fn apply(&mut self, event: &Event) {
         self.post(event);
@@ -96,7 +96,7 @@ impl Facts {
 
     /// Folds an event's entries in, opening the accounts that it brings.
     ///
-    /// An entry that its account cannot bear leaves it as it was and is named in [`Facts::broken`].
+    /// An entry that its account cannot bear leaves it as it was and is named in [`ProgrammeState::broken`].
     fn post(&mut self, event: &Event) {
         match &event.body {
             EventBody::FundCreated { fund, strand, region, binds } => {

@@ -1,7 +1,7 @@
 //! The commands of a book, and what comes out.
 
 pub use super::context::Context;
-pub use super::decision::Decided;
+pub use super::decision::Decision;
 use crate::domain::Date;
 use crate::domain::award::claim::{IssuerKey, NewClaim};
 use crate::domain::award::{LeaderKind, Reference, Support};
@@ -24,7 +24,7 @@ use crate::domain::terms::StrandId;
 
 /// The offer a command is about, and the version the caller saw, if it says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct OfferTarget {
     /// The offer.
     pub offer: OfferId,
     /// The etag the caller saw.
@@ -68,7 +68,7 @@ pub enum Command {
     /// Record a contact on each of these offers, all or none.
     Contact {
         /// Which, with the school where the contact is with a school of a trust's offer.
-        offers: Vec<(Target, Option<Urn>)>,
+        offers: Vec<(OfferTarget, Option<Urn>)>,
         /// With whom.
         party: Party,
         /// The day it happened.
@@ -79,7 +79,7 @@ pub enum Command {
     /// Take a mistaken contact back.
     Correct {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// The contact's number.
         contact: Seq,
         /// Free text.
@@ -88,7 +88,7 @@ pub enum Command {
     /// Accept.
     Accept {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// Who accepts.
         by: Acceptor,
         /// The day it happened.
@@ -99,7 +99,7 @@ pub enum Command {
     /// Correct the day of the acceptance or of the start.
     CorrectDate {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// Which of the two.
         milestone: Milestone,
         /// The day it was.
@@ -110,7 +110,7 @@ pub enum Command {
     /// Decline.
     Decline {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// Why.
         reason: DeclineReason,
         /// The day it happened.
@@ -121,14 +121,14 @@ pub enum Command {
     /// Start delivery.
     Start {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// The day it happened.
         on: Date,
     },
     /// Close.
     Close {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// How it ends.
         outcome: Outcome,
         /// The day it happened.
@@ -139,7 +139,7 @@ pub enum Command {
     /// Ask to reopen: opens an approval.
     Reopen {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// Why.
         reason: String,
     },
@@ -169,21 +169,21 @@ pub enum Command {
     /// Assign to somebody, or to nobody.
     Assign {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// To whom.
         to: Option<Actor>,
     },
     /// Add a note.
     Note {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// The note.
         text: String,
     },
     /// Move to another region.
     ChangeRegion {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// To where.
         to: Region,
     },
@@ -231,14 +231,14 @@ pub enum Command {
     /// Make awards under an offer, all or none.
     Award {
         /// Which offer.
-        offer: Target,
+        offer: OfferTarget,
         /// The awards, at least one.
         awards: Vec<NewAward>,
         /// The day; see [`crate::domain::programme::decide::awards`] for what stands in for one not given.
         on: Option<Date>,
     },
     /// Book days of an award.
-    Book {
+    BookDays {
         /// Which award.
         award: AwardTarget,
         /// How much, more than nothing.
@@ -336,7 +336,7 @@ impl Command {
             Self::EraseText { .. } => Action::EraseText,
             Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
             Self::Award { .. } | Self::Release { .. } => Action::Award,
-            Self::Book { .. } | Self::CancelBooking { .. } => Action::Deliver,
+            Self::BookDays { .. } | Self::CancelBooking { .. } => Action::Deliver,
             // What an invoice claims is finance's to pay, in days too.
             Self::Draw { amount: Some(Amount::Pence(_)), .. }
             | Self::Draw { invoice: Some(_), .. }
@@ -372,7 +372,7 @@ impl Command {
             | Self::EraseText { .. }
             | Self::CreateFund { .. }
             | Self::ChangeFund { .. }
-            | Self::Book { .. }
+            | Self::BookDays { .. }
             | Self::CancelBooking { .. }
             | Self::Draw { .. }
             | Self::Release { .. }
@@ -396,7 +396,7 @@ impl Command {
     #[must_use]
     pub const fn award(&self) -> Option<AwardId> {
         match self {
-            Self::Book { award, .. }
+            Self::BookDays { award, .. }
             | Self::CancelBooking { award, .. }
             | Self::Draw { award, .. }
             | Self::Release { award, .. }
@@ -409,7 +409,7 @@ impl Command {
 
 /// What a command changed, as the caller is told. Offers are shown as they are once its events are applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum CommandAnswer {
     /// These offers.
     Offers(Vec<OfferId>),
     /// What identifying did.
@@ -454,7 +454,7 @@ pub enum Approved {
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum CommandError {
     /// The scheme does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),

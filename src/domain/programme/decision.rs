@@ -1,23 +1,23 @@
 //! A decision of a command: its events, its answer, and what is worth knowing.
 
-use super::command::{Answer, Warning};
+use super::command::{CommandAnswer, Warning};
 use crate::domain::Date;
-use crate::domain::event::{Draft, Seq};
+use crate::domain::event::{NewEvent, Seq};
 use crate::domain::time::Now;
 
 /// A decision: what to record and what to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
+pub struct Decision {
     /// The events to record, in order.
-    pub drafts: Vec<Draft>,
+    pub drafts: Vec<NewEvent>,
     /// The answer.
-    pub answer: Answer,
+    pub answer: CommandAnswer,
     /// Worth knowing.
     pub warnings: Vec<Warning>,
 }
 
-impl Decided {
-    pub(super) const fn new(drafts: Vec<Draft>, answer: Answer) -> Self {
+impl Decision {
+    pub(super) const fn new(drafts: Vec<NewEvent>, answer: CommandAnswer) -> Self {
         Self { drafts, answer, warnings: Vec::new() }
     }
 

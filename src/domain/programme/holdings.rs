@@ -12,12 +12,12 @@ use crate::domain::ids::{ApprovalId, AwardId, OfferId};
 
 /// Awards by id, and the awards of each offer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Awards {
+pub struct AwardSet {
     by_id: BTreeMap<AwardId, Award>,
     of_offers: HashMap<OfferId, BTreeSet<AwardId>>,
 }
 
-impl Awards {
+impl AwardSet {
     /// Adds an award, or takes its state over. An award stays with its offer.
     pub fn put(&mut self, award: Award) {
         self.of_offers.entry(award.offer).or_default().insert(award.id);
@@ -42,14 +42,14 @@ impl Awards {
     }
 }
 
-impl Deref for Awards {
+impl Deref for AwardSet {
     type Target = BTreeMap<AwardId, Award>;
     fn deref(&self) -> &Self::Target {
         &self.by_id
     }
 }
 
-impl Extend<(AwardId, Award)> for Awards {
+impl Extend<(AwardId, Award)> for AwardSet {
     fn extend<T: IntoIterator<Item = (AwardId, Award)>>(&mut self, awards: T) {
         awards.into_iter().for_each(|(_, award)| self.put(award));
     }
@@ -57,12 +57,12 @@ impl Extend<(AwardId, Award)> for Awards {
 
 /// Approvals by id, and the approvals about each subject.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Approvals {
+pub struct ApprovalSet {
     by_id: BTreeMap<ApprovalId, Approval>,
     about: HashMap<Uuid, BTreeSet<ApprovalId>>,
 }
 
-impl Approvals {
+impl ApprovalSet {
     /// Adds an approval, or takes its state over. It stays about what it was opened about.
     pub fn put(&mut self, approval: Approval) {
         self.about.entry(approval.subject).or_default().insert(approval.id);
@@ -86,14 +86,14 @@ impl Approvals {
     }
 }
 
-impl Deref for Approvals {
+impl Deref for ApprovalSet {
     type Target = BTreeMap<ApprovalId, Approval>;
     fn deref(&self) -> &Self::Target {
         &self.by_id
     }
 }
 
-impl Extend<(ApprovalId, Approval)> for Approvals {
+impl Extend<(ApprovalId, Approval)> for ApprovalSet {
     fn extend<T: IntoIterator<Item = (ApprovalId, Approval)>>(&mut self, approvals: T) {
         approvals.into_iter().for_each(|(_, approval)| self.put(approval));
     }

@@ -39,7 +39,7 @@ impl Command {
             | Self::CreateFund { .. }
             | Self::ChangeFund { .. }
             | Self::Award { .. }
-            | Self::Book { .. }
+            | Self::BookDays { .. }
             | Self::CancelBooking { .. }
             | Self::Draw { .. }
             | Self::Release { .. }
@@ -78,7 +78,7 @@ impl Command {
             | Self::CreateFund { .. }
             | Self::ChangeFund { .. }
             | Self::Award { .. }
-            | Self::Book { .. }
+            | Self::BookDays { .. }
             | Self::CancelBooking { .. }
             | Self::Draw { .. }
             | Self::Release { .. }

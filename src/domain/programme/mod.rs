@@ -1,7 +1,7 @@
 //! A book: one programme's record, and what each command does to it.
 //!
-//! [`Facts`] is everything a group of commands is decided against; [`Facts::decide`] decides one command and
-//! [`Facts::apply`] folds its events in, so that the next command of the group sees them.
+//! [`ProgrammeState`] is everything a group of commands is decided against; [`ProgrammeState::decide`] decides one command and
+//! [`ProgrammeState::apply`] folds its events in, so that the next command of the group sees them.
 
 mod account_days;
 mod apply;
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Date;
-use super::event::{Draft, EventBody, Seq};
+use super::event::{EventBody, NewEvent, Seq};
 use super::ids::{AccountId, Actor, AwardId, OfferId, Programme, ReferralId, RequestId, Uid, Urn};
 use super::ledger::Ledger;
 use super::offer::{Offer, Party, Recipient, ResponsibleBody};
@@ -29,24 +29,24 @@ use super::refusal::{Limit, Reason, Refusal};
 use super::region::Region;
 use super::role::Reach;
 use super::rules::RulesVersion;
-use super::school::{Ending, HandPlacement, TrustKind};
+use super::school::{HandPlacement, SchoolEnding, TrustKind};
 use super::terms::Terms;
 use super::time::Now;
 use crate::domain::award::claim::{ClaimKey, ClaimPayments, IssuerKey};
 use crate::domain::award::movement::Movements;
-use crate::domain::offer::decide::Awards;
+use crate::domain::offer::decide::AwardTotals;
 pub use account_days::AccountDays;
-pub use command::{Answer, Command, Context, Decided, Fault};
+pub use command::{Command, CommandAnswer, CommandError, Context, Decision};
 use decide::entry_position::{EntryDecision, EntrySchool};
 use decide::erasure::EventText;
 use decide::identify::Candidates;
-use decide::referrals::Seat;
+use decide::referrals::OfferPlacement;
 use decide::threshold::MovedAlone;
 pub use replay::reconstruct::telling;
 
 /// What the book says of its programme.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProgrammeFacts {
+pub struct ProgrammeHeader {
     /// The programme.
     pub programme: Programme,
     /// SHA-256 of its terms.
@@ -59,9 +59,9 @@ pub struct ProgrammeFacts {
 
 /// Everything a group of commands is decided against, read under the book's lock.
 #[derive(Debug)]
-pub struct Facts {
+pub struct ProgrammeState {
     /// The programme.
-    pub programme: ProgrammeFacts,
+    pub programme: ProgrammeHeader,
     /// The offers the commands speak of; all of the programme's for identify.
     pub offers: BTreeMap<OfferId, Offer>,
     /// The open offer each school is on, as far as the commands ask.
@@ -69,7 +69,7 @@ pub struct Facts {
     /// The offer each recipient has, as far as the commands ask.
     pub recipients: HashMap<Recipient, OfferId>,
     /// The awards the commands speak of, and all awards of offers that are to start, be declined or close.
-    pub awards: holdings::Awards,
+    pub awards: holdings::AwardSet,
     /// What moved amounts of awards, of offers whose awards are refunded, undone or closed.
     pub movements: Movements,
     /// What changed accounts by the day, of those that a command changes as of a day in the past.
@@ -89,13 +89,13 @@ pub struct Facts {
     /// What was drawn without an invoice, by day and amount, of awards on which more is to be drawn so.
     pub draws: HashMap<AwardId, Vec<(Seq, Date, i64)>>,
     /// The approvals the commands speak of, and the open ones of the offers they speak of.
-    pub approvals: holdings::Approvals,
+    pub approvals: holdings::ApprovalSet,
     /// The referrals the commands speak of, and the open ones of whom they refer.
     pub referrals: BTreeMap<ReferralId, Referral>,
     /// What the register and the monthly files say of schools that are referred; of those only that a file names.
-    pub seats: HashMap<Urn, Seat>,
+    pub seats: HashMap<Urn, OfferPlacement>,
     /// What the register says of the end of these schools.
-    pub endings: HashMap<Urn, Ending>,
+    pub endings: HashMap<Urn, SchoolEnding>,
     /// Who answers for schools by the newest register, for contacts: of those whose offers follow it still.
     pub responsible: HashMap<Urn, ResponsibleAnswer>,
     /// Who is eligible, for identify.
@@ -179,17 +179,17 @@ pub struct TrustAnswer {
     pub open: bool,
 }
 
-impl Facts {
+impl ProgrammeState {
     /// The facts of an empty group.
     #[must_use]
-    pub fn new(programme: ProgrammeFacts) -> Self {
+    pub fn new(programme: ProgrammeHeader) -> Self {
         let ledger = Ledger::of_programme(&programme.scheme);
         Self {
             programme,
             offers: BTreeMap::new(),
             listed: HashMap::new(),
             recipients: HashMap::new(),
-            awards: holdings::Awards::default(),
+            awards: holdings::AwardSet::default(),
             movements: Movements::default(),
             days: AccountDays::default(),
             ledger,
@@ -199,7 +199,7 @@ impl Facts {
             partners: HashMap::new(),
             leaders: HashMap::new(),
             draws: HashMap::new(),
-            approvals: holdings::Approvals::default(),
+            approvals: holdings::ApprovalSet::default(),
             referrals: BTreeMap::new(),
             seats: HashMap::new(),
             endings: HashMap::new(),
@@ -224,17 +224,17 @@ impl Facts {
     /// Decides one command. The guards in order: what it names exists and lies within the caller's reach, etag, state, limits.
     ///
     /// # Errors
-    /// A [`Fault`]; the facts are as they were.
-    pub fn decide(&self, command: &Command, context: &mut Context<'_>) -> Result<Decided, Fault> {
+    /// A [`CommandError`]; the facts are as they were.
+    pub fn decide(&self, command: &Command, context: &mut Context<'_>) -> Result<Decision, CommandError> {
         Ok(self.decide_uncited(command, context)?.citing(self.register_seq))
     }
 
-    fn decide_uncited(&self, command: &Command, context: &mut Context<'_>) -> Result<Decided, Fault> {
+    fn decide_uncited(&self, command: &Command, context: &mut Context<'_>) -> Result<Decision, CommandError> {
         self.within_reach(command, context.reach, &context.person())?;
         let today = context.now.today;
         match command {
             Command::Identify => {
-                let candidates = self.candidates.as_ref().ok_or(Fault::Bug("identify without candidates"))?;
+                let candidates = self.candidates.as_ref().ok_or(CommandError::Bug("identify without candidates"))?;
                 Ok(self.identify(candidates, context))
             }
             Command::Contact { offers, party, on, text } => {
@@ -263,15 +263,16 @@ impl Facts {
             Command::WithdrawApproval { approval, .. } => self.withdraw_approval(*approval, context),
             Command::Assign { offer, to } => {
                 let body = EventBody::Assigned { to: to.clone() };
-                self.on_offer(offer, |it| Ok(Draft::of(it.id, today, body.clone())))
+                self.on_offer(offer, |it| Ok(NewEvent::of(it.id, today, body.clone())))
             }
             Command::Note { offer, text } => {
-                let drafted = |it: &Offer| Draft::of(it.id, today, EventBody::Noted {}).with_text(Some(text.clone()));
+                let drafted =
+                    |it: &Offer| NewEvent::of(it.id, today, EventBody::Noted {}).with_text(Some(text.clone()));
                 self.on_offer(offer, |it| Ok(drafted(it)))
             }
             Command::ChangeRegion { offer, to } => self.on_offer(offer, |it| {
                 let body = EventBody::RegionChanged { from: it.region, to: *to };
-                Ok(Draft::of(it.id, today, body))
+                Ok(NewEvent::of(it.id, today, body))
             }),
             Command::Place { urn, placement, reason } => self.place(*urn, *placement, reason, today),
             Command::DecideEntry { urn, met, reason } => self.ask_entry(*urn, *met, reason, context),
@@ -281,7 +282,7 @@ impl Facts {
                 self.change_fund(change, etag.as_ref(), text.as_ref(), context)
             }
             Command::Award { offer, awards, on } => self.award(offer, awards, *on, context),
-            Command::Book { award, half_days, on, leader, leader_kind } => {
+            Command::BookDays { award, half_days, on, leader, leader_kind } => {
                 self.book(award, (*half_days, *on), (leader.as_ref(), *leader_kind), context.now)
             }
             Command::CancelBooking { award, booking } => self.cancel_booking(award, *booking, context.now),
@@ -303,9 +304,9 @@ impl Facts {
     }
 
     /// What an offer's awards say, as far as its life asks.
-    fn awards_of(&self, offer: OfferId) -> Awards {
+    fn awards_of(&self, offer: OfferId) -> AwardTotals {
         let of_offer = || self.awards.of(offer);
-        Awards {
+        AwardTotals {
             unsettled: of_offer().filter(|it| !it.is_settled()).count(),
             drawn: of_offer().any(|it| it.spent() > 0),
         }
@@ -314,8 +315,8 @@ impl Facts {
     /// Refuses a command on what lies outside the caller's reach in the words of what does not exist, naming all of it.
     ///
     /// # Errors
-    /// [`Fault::NotFound`].
-    pub fn within_reach(&self, command: &Command, reach: &Reach, who: &Person) -> Result<(), Fault> {
+    /// [`CommandError::NotFound`].
+    pub fn within_reach(&self, command: &Command, reach: &Reach, who: &Person) -> Result<(), CommandError> {
         if let Command::Refer(command) = command {
             return self.referral_within_reach(command, reach);
         }
@@ -326,45 +327,47 @@ impl Facts {
         if let Some(award) = command.award()
             && self.awards.get(&award).is_some_and(|it| hidden(&it.offer))
         {
-            return Err(Fault::NotFound(format!("award {award}")));
+            return Err(CommandError::NotFound(format!("award {award}")));
         }
         let unseen: Vec<String> = command.offers().iter().filter(|id| hidden(id)).map(ToString::to_string).collect();
-        if unseen.is_empty() { Ok(()) } else { Err(Fault::NotFound(format!("offer {}", unseen.join(", ")))) }
+        if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(format!("offer {}", unseen.join(", ")))) }
     }
 
-    fn existing(&self, id: OfferId) -> Result<&Offer, Fault> {
-        self.offers.get(&id).ok_or_else(|| Fault::NotFound(format!("offer {id}")))
+    fn existing(&self, id: OfferId) -> Result<&Offer, CommandError> {
+        self.offers.get(&id).ok_or_else(|| CommandError::NotFound(format!("offer {id}")))
     }
 
     /// The offer a command names, its etag checked.
-    fn target(&self, target: &command::Target) -> Result<&Offer, Fault> {
+    fn target(&self, target: &command::OfferTarget) -> Result<&Offer, CommandError> {
         let offer = self.existing(target.offer)?;
         match &target.etag {
-            Some(etag) if *etag != offer.etag() => {
-                Err(Fault::Stale { subject: format!("offer {}", offer.id), given: etag.clone(), current: offer.etag() })
-            }
+            Some(etag) if *etag != offer.etag() => Err(CommandError::Stale {
+                subject: format!("offer {}", offer.id),
+                given: etag.clone(),
+                current: offer.etag(),
+            }),
             _ => Ok(offer),
         }
     }
 
     fn on_offer(
         &self,
-        target: &command::Target,
-        decide: impl Fn(&Offer) -> Result<Draft, Refusal>,
-    ) -> Result<Decided, Fault> {
+        target: &command::OfferTarget,
+        decide: impl Fn(&Offer) -> Result<NewEvent, Refusal>,
+    ) -> Result<Decision, CommandError> {
         let offer = self.target(target)?;
         let draft = decide(offer)?;
-        Ok(Decided::new(vec![draft], Answer::Offers(vec![offer.id])))
+        Ok(Decision::new(vec![draft], CommandAnswer::Offers(vec![offer.id])))
     }
 
     fn contact(
         &self,
-        targets: &[(command::Target, Option<Urn>)],
+        targets: &[(command::OfferTarget, Option<Urn>)],
         party: Party,
         on: Date,
         text: Option<&String>,
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let mut drafts = Vec::with_capacity(targets.len());
         let (mut refusals, mut assumed) = (Vec::new(), 0_usize);
         targets.iter().try_for_each(|(target, _)| self.existing(target.offer).map(drop))?;
@@ -377,7 +380,7 @@ impl Facts {
                 Ok(draft) => {
                     if party == Party::ResponsibleBody {
                         let change = now_responsible.and_then(|it| it.change_of(offer));
-                        drafts.extend(change.map(|body| Draft::of(offer.id, on, body)));
+                        drafts.extend(change.map(|body| NewEvent::of(offer.id, on, body)));
                         assumed =
                             assumed.saturating_add(usize::from(now_responsible.is_some_and(|it| it.is_assumed())));
                     }
@@ -389,18 +392,18 @@ impl Facts {
         let late = self.contact_too_late(on);
         Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)).chain(late))?;
         let offers = targets.iter().map(|(target, _)| target.offer).collect();
-        Ok(Decided::new(drafts, Answer::Offers(offers)).warn_if_past(on, now).warn_of_dioceses(assumed))
+        Ok(Decision::new(drafts, CommandAnswer::Offers(offers)).warn_if_past(on, now).warn_of_dioceses(assumed))
     }
 
     /// A command on one offer that happened on a day: not before the programme; in the past, it is a warning.
     fn dated(
         &self,
-        target: &command::Target,
+        target: &command::OfferTarget,
         on: Date,
         text: Option<&String>,
         now: Now,
-        decide: impl Fn(&Offer) -> Result<Draft, Refusal>,
-    ) -> Result<Decided, Fault> {
+        decide: impl Fn(&Offer) -> Result<NewEvent, Refusal>,
+    ) -> Result<Decision, CommandError> {
         let decided = self.on_offer(target, |it| {
             let decision = decide(it);
             let refused = decision.as_ref().err().cloned();
@@ -419,8 +422,8 @@ impl Facts {
     }
 
     /// Why no school can be placed in a trust: "only an open MAT or SAT" places one, by hand too.
-    fn unsuitable(&self, uid: Uid, wanted: TrustKind) -> Result<Vec<Refusal>, Fault> {
-        let trust = self.trusts.get(&uid).ok_or_else(|| Fault::NotFound(format!("trust {uid}")))?;
+    fn unsuitable(&self, uid: Uid, wanted: TrustKind) -> Result<Vec<Refusal>, CommandError> {
+        let trust = self.trusts.get(&uid).ok_or_else(|| CommandError::NotFound(format!("trust {uid}")))?;
         let mut found = Vec::new();
         let mut refuse = |message: String, remedy: String| {
             let limit = Limit::plain("recipient", format!("trust {uid}"), remedy);
@@ -436,8 +439,8 @@ impl Facts {
         Ok(found)
     }
 
-    fn place(&self, urn: Urn, placement: HandPlacement, reason: &str, today: Date) -> Result<Decided, Fault> {
-        let school = self.register.get(&urn).ok_or_else(|| Fault::NotFound(format!("school {urn}")))?;
+    fn place(&self, urn: Urn, placement: HandPlacement, reason: &str, today: Date) -> Result<Decision, CommandError> {
+        let school = self.register.get(&urn).ok_or_else(|| CommandError::NotFound(format!("school {urn}")))?;
         let unsuitable = placement.trust().map(|(uid, wanted)| self.unsuitable(uid, wanted)).transpose()?;
         match school {
             RegisterAnswer::Placed(how) => {
@@ -448,10 +451,10 @@ impl Facts {
             RegisterAnswer::Unplaced { name } => {
                 Refusal::none_of(unsuitable.into_iter().flatten())?;
                 let body = EventBody::Placed { urn, placement, register_seq: None };
-                let draft = Draft::of_book(today, body);
-                Ok(Decided::new(
+                let draft = NewEvent::of_book(today, body);
+                Ok(Decision::new(
                     vec![draft.with_text(Some(reason.to_owned()))],
-                    Answer::Placed { urn, name: name.clone(), placement },
+                    CommandAnswer::Placed { urn, name: name.clone(), placement },
                 ))
             }
         }

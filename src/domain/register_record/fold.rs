@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{AnswerFound, ImportState, ImportedFile, RegisterBody, RegisterEvent, RegisterSeq};
-use crate::domain::approval::{State, check, check_withdrawal};
+use crate::domain::approval::{ApprovalState, check, check_withdrawal};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, ImportId, RequestId};
 use crate::domain::person::{Person, TokenSubject};
@@ -59,7 +59,7 @@ pub struct RecordedApproval {
     /// When it expires.
     pub expires: Option<Micros>,
     /// Where it is.
-    pub state: State,
+    pub state: ApprovalState,
     /// Whose token answered it.
     pub answered_subject: Option<TokenSubject>,
     /// The event whose text says why it was asked for.
@@ -203,7 +203,7 @@ impl RegisterState {
             request: *request,
             statement: statement.clone(),
             expires: *expires_at,
-            state: State::Open,
+            state: ApprovalState::Open,
             answered_subject: None,
             opened: event.seq,
             denied: None,
@@ -218,12 +218,12 @@ impl RegisterState {
         let Some(found) = self.approvals.get_mut(approval) else { return Some(no_approval(*approval)) };
         found.answered_subject = *token_subject;
         found.state = match (answer, answered_by) {
-            (AnswerFound::CarriedOut, Some(by)) => State::CarriedOut(by.clone()),
+            (AnswerFound::CarriedOut, Some(by)) => ApprovalState::CarriedOut(by.clone()),
             (AnswerFound::Denied, Some(by)) => {
                 found.denied = Some(event.seq);
-                State::Denied(by.clone())
+                ApprovalState::Denied(by.clone())
             }
-            (AnswerFound::Withdrawn, None) => State::Withdrawn,
+            (AnswerFound::Withdrawn, None) => ApprovalState::Withdrawn,
             (answer, by) => return Some(format!("an answer {answer} by {by:?}")),
         };
         None
@@ -301,20 +301,20 @@ impl RegisterState {
             RegisterBody::ApprovalOpened { .. } => self.opened(event),
             RegisterBody::ApprovalGiven { approval, token_subject } => {
                 self.given = Some((*approval, event.actor.clone(), event.request));
-                let (by, given) = (person(event, *token_subject), State::CarriedOut(event.actor.clone()));
-                let may = |asked: &Person, state: &State| check(*approval, asked.is(&by), state);
+                let (by, given) = (person(event, *token_subject), ApprovalState::CarriedOut(event.actor.clone()));
+                let may = |asked: &Person, state: &ApprovalState| check(*approval, asked.is(&by), state);
                 self.answered(*approval, event.recorded, (given, *token_subject), may)
             }
             RegisterBody::ApprovalDenied { approval, token_subject } => {
-                let (by, denied) = (person(event, *token_subject), State::Denied(event.actor.clone()));
+                let (by, denied) = (person(event, *token_subject), ApprovalState::Denied(event.actor.clone()));
                 self.approvals.entry(*approval).and_modify(|it| it.denied = Some(event.seq));
-                let may = |asked: &Person, state: &State| check(*approval, asked.is(&by), state);
+                let may = |asked: &Person, state: &ApprovalState| check(*approval, asked.is(&by), state);
                 self.answered(*approval, event.recorded, (denied, *token_subject), may)
             }
             RegisterBody::ApprovalWithdrawn { approval, token_subject } => {
                 let by = person(event, *token_subject);
-                let may = |asked: &Person, state: &State| check_withdrawal(*approval, asked.is(&by), state);
-                self.answered(*approval, event.recorded, (State::Withdrawn, None), may)
+                let may = |asked: &Person, state: &ApprovalState| check_withdrawal(*approval, asked.is(&by), state);
+                self.answered(*approval, event.recorded, (ApprovalState::Withdrawn, None), may)
             }
             _ => None,
         }
@@ -333,7 +333,7 @@ impl RegisterState {
             request: Some(event.request),
             statement: Some(statement.clone()),
             expires: Some(*expires_at),
-            state: State::Open,
+            state: ApprovalState::Open,
             answered_subject: None,
             opened: event.seq,
             denied: None,
@@ -356,8 +356,8 @@ impl RegisterState {
         &mut self,
         approval: ApprovalId,
         at: Micros,
-        (state, token_subject): (State, Option<TokenSubject>),
-        may: impl Fn(&Person, &State) -> Result<(), Refusal>,
+        (state, token_subject): (ApprovalState, Option<TokenSubject>),
+        may: impl Fn(&Person, &ApprovalState) -> Result<(), Refusal>,
     ) -> Option<String> {
         let Some(found) = self.approvals.get_mut(&approval) else { return Some(no_approval(approval)) };
         let wrong = may(&found.asked_by(), &found.state.at(at, found.expires)).err();

@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 
 use super::parse::{Dates, RecipientDraft, RuleDraft, StrandDraft, cap, recipient};
-use super::read::{At, Report};
-use super::{Cap, Condition, Period, Recipient, StrandId, Test, plain};
+use super::read::{Located, MistakeReport};
+use super::{AwardCondition, Cap, DateRange, RecipientTerms, StrandId, Test, plain};
 use crate::domain::ids::Programme;
 use crate::domain::placement::{PlacementKind, RecipientKind};
 
-pub(super) fn dates(dates: &Dates, rules: &[RuleDraft], report: &mut Report<'_>) {
+pub(super) fn dates(dates: &Dates, rules: &[RuleDraft], report: &mut MistakeReport<'_>) {
     if let (Some(window), Some(claims)) = (&dates.award_window, &dates.claims_until)
         && claims.value < window.value.to
     {
@@ -43,20 +43,20 @@ pub(super) fn dates(dates: &Dates, rules: &[RuleDraft], report: &mut Report<'_>)
 }
 
 /// A programme is named after the year in which it begins: `2021-22` begins in 2021.
-fn named_after(programme: &At<Programme>, year: &At<Period>, report: &mut Report<'_>) {
+fn named_after(programme: &Located<Programme>, year: &Located<DateRange>, report: &mut MistakeReport<'_>) {
     let begins = year.value.from.format("%Y").to_string();
     if !programme.value.as_str().starts_with(&begins) {
         report.add(year.line, format!("the year begins in {begins}, but the programme is {}", programme.value));
     }
 }
 
-fn within(name: &str, inner: Period, outer: Period, line: usize, report: &mut Report<'_>) {
+fn within(name: &str, inner: DateRange, outer: DateRange, line: usize, report: &mut MistakeReport<'_>) {
     if !outer.covers(&inner) {
         report.add(line, format!("{name} is in effect {inner}, outside {outer}"));
     }
 }
 
-pub(super) fn providers(providers: &[At<String>], strands: &[StrandDraft], report: &mut Report<'_>) {
+pub(super) fn providers(providers: &[Located<String>], strands: &[StrandDraft], report: &mut MistakeReport<'_>) {
     let mut seen = BTreeSet::new();
     for provider in providers {
         if !seen.insert(plain(&provider.value)) {
@@ -67,7 +67,7 @@ pub(super) fn providers(providers: &[At<String>], strands: &[StrandDraft], repor
         return;
     }
     for draft in strands {
-        if draft.strand.as_ref().is_some_and(|s| s.needs.contains(&Condition::AccreditedProvider)) {
+        if draft.strand.as_ref().is_some_and(|s| s.needs.contains(&AwardCondition::AccreditedProvider)) {
             let reason = format!("strand {} needs an accredited provider, but none is named", draft.id);
             report.add(draft.line, reason);
         }
@@ -77,9 +77,9 @@ pub(super) fn providers(providers: &[At<String>], strands: &[StrandDraft], repor
 /// Other names of providers, each with the name it leads to as `names` spells it. Each leads to one of those, never to
 /// another such name, and is none of them itself.
 pub(super) fn also(
-    also: Vec<(String, At<String>)>,
-    providers: &[At<String>],
-    report: &mut Report<'_>,
+    also: Vec<(String, Located<String>)>,
+    providers: &[Located<String>],
+    report: &mut MistakeReport<'_>,
 ) -> Vec<(String, String)> {
     let mut seen: BTreeSet<String> = providers.iter().map(|provider| plain(&provider.value)).collect();
     let mut found = Vec::new();
@@ -99,7 +99,7 @@ pub(super) fn also(
 }
 
 /// A rule that nobody is eligible by is a slip of the pen.
-pub(super) fn rules_used(rules: &[RuleDraft], recipients: &[RecipientDraft], report: &mut Report<'_>) {
+pub(super) fn rules_used(rules: &[RuleDraft], recipients: &[RecipientDraft], report: &mut MistakeReport<'_>) {
     for draft in rules {
         if !recipients.iter().flat_map(|r| &r.rules).any(|used| used.value == draft.id.as_str()) {
             report.add(draft.line, format!("rule {} makes no recipient eligible", draft.id));
@@ -111,8 +111,8 @@ pub(super) fn recipients(
     drafts: Vec<RecipientDraft>,
     rules: &[RuleDraft],
     strands: &[StrandDraft],
-    report: &mut Report<'_>,
-) -> Vec<Recipient> {
+    report: &mut MistakeReport<'_>,
+) -> Vec<RecipientTerms> {
     let mut placed = BTreeSet::new();
     let mut found = Vec::new();
     for draft in drafts {
@@ -126,7 +126,7 @@ pub(super) fn recipients(
     found
 }
 
-fn placement(kind: RecipientKind, who: &At<PlacementKind>, is_new: bool, report: &mut Report<'_>) {
+fn placement(kind: RecipientKind, who: &Located<PlacementKind>, is_new: bool, report: &mut MistakeReport<'_>) {
     if !is_new {
         report.add(who.line, format!("recipients.{}: {} is listed twice", kind.as_str(), who.value.as_str()));
     } else if who.value.recipient_kind() != kind {
@@ -136,7 +136,7 @@ fn placement(kind: RecipientKind, who: &At<PlacementKind>, is_new: bool, report:
     }
 }
 
-fn rules_named(draft: &RecipientDraft, rules: &[RuleDraft], report: &mut Report<'_>) {
+fn rules_named(draft: &RecipientDraft, rules: &[RuleDraft], report: &mut MistakeReport<'_>) {
     let kind = draft.kind.as_str();
     let mut seen = BTreeSet::new();
     for name in &draft.rules {
@@ -153,7 +153,7 @@ fn rules_named(draft: &RecipientDraft, rules: &[RuleDraft], report: &mut Report<
     }
 }
 
-fn caps(draft: &RecipientDraft, strands: &[StrandDraft], report: &mut Report<'_>) -> Vec<(StrandId, Cap)> {
+fn caps(draft: &RecipientDraft, strands: &[StrandDraft], report: &mut MistakeReport<'_>) -> Vec<(StrandId, Cap)> {
     let mut found = Vec::new();
     for (name, text) in &draft.caps {
         let path = format!("recipients.{}.caps", draft.kind.as_str());

@@ -15,8 +15,8 @@ mod typed;
 use serde::Serialize;
 
 pub use model::{
-    Cap, Condition, Ground, JudgementDate, Period, Recipient, Rule, RuleId, Share, Strand, StrandId, Test, TrustTest,
-    Unit,
+    AwardCondition, Cap, DateRange, Ground, JudgementDate, RecipientTerms, Rule, RuleId, Share, Strand, StrandId,
+    StrandUnit, Test, TrustTest,
 };
 
 use super::Date;
@@ -39,7 +39,7 @@ pub const APPROVALS_EXPIRE_DAYS: u32 = 30;
 /// One mistake in a terms file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[error("{file}:{line}: {reason}")]
-pub struct Mistake {
+pub struct TermsMistake {
     /// The file as named by the caller.
     pub file: String,
     /// Its line, from 1.
@@ -53,8 +53,8 @@ pub struct Mistake {
 pub struct Terms {
     programme: Programme,
     name: String,
-    year: Period,
-    award_window: Period,
+    year: DateRange,
+    award_window: DateRange,
     claims_until: Date,
     contact_until: Option<Date>,
     judgement_date: JudgementDate,
@@ -62,7 +62,7 @@ pub struct Terms {
     approvals_expire_days: u32,
     rules: Vec<Rule>,
     strands: Vec<Strand>,
-    recipients: Vec<Recipient>,
+    recipients: Vec<RecipientTerms>,
     providers: Vec<String>,
     /// Other names of providers, each with the one among `providers`.
     also: Vec<(String, String)>,
@@ -73,13 +73,13 @@ impl Terms {
     ///
     /// # Errors
     /// Every mistake of the file, in the order of its lines; syntax first, since nothing past it is certain.
-    pub fn parse(file_name: &str, text: &str) -> Result<Self, Vec<Mistake>> {
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, Vec<TermsMistake>> {
         parse::terms(file_name, text)
     }
 
     /// What people must not type: each text and key of a file that has a control or invisible character, escaped or not.
     #[must_use]
-    pub fn unseen(file_name: &str, text: &str) -> Vec<Mistake> {
+    pub fn unseen(file_name: &str, text: &str) -> Vec<TermsMistake> {
         typed::unseen(file_name, text)
     }
 
@@ -97,7 +97,7 @@ impl Terms {
 
     /// The academic year.
     #[must_use]
-    pub const fn year(&self) -> Period {
+    pub const fn year(&self) -> DateRange {
         self.year
     }
 
@@ -109,7 +109,7 @@ impl Terms {
 
     /// When awards may be made.
     #[must_use]
-    pub const fn award_window(&self) -> Period {
+    pub const fn award_window(&self) -> DateRange {
         self.award_window
     }
 
@@ -185,7 +185,7 @@ impl Terms {
 
     /// What a kind of recipient is offered; nothing when these terms do not know it.
     #[must_use]
-    pub fn recipient(&self, kind: RecipientKind) -> Option<&Recipient> {
+    pub fn recipient(&self, kind: RecipientKind) -> Option<&RecipientTerms> {
         self.recipients.iter().find(|recipient| recipient.kind == kind)
     }
 

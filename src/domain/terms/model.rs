@@ -47,14 +47,14 @@ name_id!(/// A strand's name in its terms file: `nle`.
 
 /// Two dates, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub struct Period {
+pub struct DateRange {
     /// First day.
     pub from: Date,
     /// Last day.
     pub to: Date,
 }
 
-impl Period {
+impl DateRange {
     /// Whether the day lies in it.
     #[must_use]
     pub fn contains(&self, day: Date) -> bool {
@@ -68,7 +68,7 @@ impl Period {
     }
 }
 
-impl fmt::Display for Period {
+impl fmt::Display for DateRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} to {}", self.from, self.to)
     }
@@ -103,7 +103,7 @@ pub struct Ground {
     /// It as the scheme words it.
     pub text: String,
     /// When a case may be made on it.
-    pub in_effect: Period,
+    pub in_effect: DateRange,
 }
 
 /// A share of a whole, as two integers.
@@ -175,7 +175,7 @@ pub struct Rule {
     /// It as the scheme words it.
     pub text: String,
     /// When it holds.
-    pub in_effect: Period,
+    pub in_effect: DateRange,
     /// What it looks at.
     pub test: Test,
 }
@@ -191,7 +191,7 @@ impl Rule {
 /// A strand's unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "unit", rename_all = "snake_case")]
-pub enum Unit {
+pub enum StrandUnit {
     /// Whole pence.
     Pence,
     /// Whole half-days, each posting half the day rate on the fund.
@@ -204,7 +204,7 @@ pub enum Unit {
 /// What must be on record before an award of a strand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Condition {
+pub enum AwardCondition {
     /// A named partner MAT recorded as suitable.
     PartnerMat,
     /// Why it is beneficial.
@@ -221,11 +221,11 @@ pub struct Strand {
     /// Its full name.
     pub name: String,
     /// What its amounts count.
-    pub unit: Unit,
+    pub unit: StrandUnit,
     /// Whether it is "subject to the availability of funds".
     pub funds_bind: bool,
     /// What an award of it needs.
-    pub needs: Vec<Condition>,
+    pub needs: Vec<AwardCondition>,
 }
 
 /// The most one offer may have of a strand.
@@ -242,7 +242,7 @@ pub enum Cap {
 
 /// What one kind of recipient is offered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Recipient {
+pub struct RecipientTerms {
     /// Which kind.
     pub kind: RecipientKind,
     /// The placements it is made up of; a placement in no recipient is offered nothing.

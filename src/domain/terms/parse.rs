@@ -5,10 +5,10 @@
 use toml::de::DeTable;
 
 use super::APPROVALS_EXPIRE_DAYS;
-use super::read::{At, Fields, Report};
+use super::read::{Located, MistakeReport, TermsTable};
 use super::{
-    Cap, Condition, Ground, JudgementDate, Mistake, Period, Recipient, Rule, RuleId, Share, Strand, StrandId, Terms,
-    Test, TrustTest, Unit, check,
+    AwardCondition, Cap, DateRange, Ground, JudgementDate, RecipientTerms, Rule, RuleId, Share, Strand, StrandId,
+    StrandUnit, Terms, TermsMistake, Test, TrustTest, check,
 };
 use crate::domain::Date;
 use crate::domain::ids::Programme;
@@ -19,10 +19,10 @@ use crate::domain::placement::{PlacementKind, RecipientKind};
 const JUDGEMENT_DATES: [(&str, JudgementDate); 2] =
     [("publication", JudgementDate::Publication), ("inspection", JudgementDate::Inspection)];
 
-const CONDITIONS: [(&str, Condition); 3] = [
-    ("partner_mat", Condition::PartnerMat),
-    ("beneficial_reason", Condition::BeneficialReason),
-    ("accredited_provider", Condition::AccreditedProvider),
+const CONDITIONS: [(&str, AwardCondition); 3] = [
+    ("partner_mat", AwardCondition::PartnerMat),
+    ("beneficial_reason", AwardCondition::BeneficialReason),
+    ("accredited_provider", AwardCondition::AccreditedProvider),
 ];
 
 const PLACEMENTS: [(&str, PlacementKind); 4] = [
@@ -49,22 +49,22 @@ pub(super) struct StrandDraft {
 /// A recipient as read: names and caps are still those of the file.
 pub(super) struct RecipientDraft {
     pub(super) kind: RecipientKind,
-    pub(super) who: Vec<At<PlacementKind>>,
-    pub(super) rules: Vec<At<String>>,
-    pub(super) caps: Vec<(String, At<String>)>,
+    pub(super) who: Vec<Located<PlacementKind>>,
+    pub(super) rules: Vec<Located<String>>,
+    pub(super) caps: Vec<(String, Located<String>)>,
 }
 
 /// The dates of the file, as far as they could be read.
 pub(super) struct Dates {
-    pub(super) programme: Option<At<Programme>>,
-    pub(super) year: Option<At<Period>>,
-    pub(super) award_window: Option<At<Period>>,
-    pub(super) claims_until: Option<At<Date>>,
-    pub(super) contact_until: Option<At<Date>>,
+    pub(super) programme: Option<Located<Programme>>,
+    pub(super) year: Option<Located<DateRange>>,
+    pub(super) award_window: Option<Located<DateRange>>,
+    pub(super) claims_until: Option<Located<Date>>,
+    pub(super) contact_until: Option<Located<Date>>,
 }
 
-pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<Mistake>> {
-    let mut report = Report::new(file, text);
+pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<TermsMistake>> {
+    let mut report = MistakeReport::new(file, text);
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let line = error.span().map_or(1, |span| report.line(&span));
@@ -73,7 +73,7 @@ pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<Mistake>> {
     if !errors.is_empty() {
         return Err(report.finish());
     }
-    let read = whole(Fields::new("", 1, root.get_ref(), &report), &mut report);
+    let read = whole(TermsTable::new("", 1, root.get_ref(), &report), &mut report);
     let mistakes = report.finish();
     match read {
         Some(terms) if mistakes.is_empty() => Ok(terms),
@@ -81,7 +81,7 @@ pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<Mistake>> {
     }
 }
 
-fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
+fn whole(mut root: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Terms> {
     let mut dates = Dates {
         programme: root.parsed("programme", report),
         year: root.table("year", report).and_then(|t| period(t, report)),
@@ -127,16 +127,16 @@ fn whole(mut root: Fields<'_>, report: &mut Report<'_>) -> Option<Terms> {
     })
 }
 
-fn period(mut table: Fields<'_>, report: &mut Report<'_>) -> Option<At<Period>> {
+fn period(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Located<DateRange>> {
     let period = table.period(report);
     table.finish(report);
     period
 }
 
 /// The providers, and other names of theirs, each with the one it leads to.
-type Providers = (Vec<At<String>>, Vec<(String, At<String>)>);
+type Providers = (Vec<Located<String>>, Vec<(String, Located<String>)>);
 
-fn providers(mut table: Fields<'_>, report: &mut Report<'_>) -> Providers {
+fn providers(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Providers {
     let names = table.texts("names", report).map_or_else(Vec::new, |names| names.value);
     let also = if table.has("also") { table.table("also", report) } else { None };
     let also = also.map_or_else(Vec::new, |mut also| also.all_texts(report));
@@ -144,7 +144,7 @@ fn providers(mut table: Fields<'_>, report: &mut Report<'_>) -> Providers {
     (names, also)
 }
 
-fn rules(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<RuleDraft> {
+fn rules(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<RuleDraft> {
     let mut drafts = Vec::new();
     for (name, mut fields) in table.tables(report) {
         let line = fields.line;
@@ -155,7 +155,7 @@ fn rules(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<RuleDraft> {
     drafts
 }
 
-fn rule(name: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<Rule> {
+fn rule(name: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Rule> {
     const KINDS: [(&str, u8); 4] =
         [("judged_in_year", 0), ("twice_on_entry", 1), ("exceptional", 2), ("trust_improvement", 3)];
     let kind = fields.word("kind", &KINDS, report);
@@ -174,7 +174,7 @@ fn rule(name: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<
 }
 
 /// Grades a rule wants: 1 to 4, at least one. The codes 0, 8 and 9 are no grades.
-fn grades(key: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<Vec<Grade>> {
+fn grades(key: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Vec<Grade>> {
     let numbers = fields.numbers(key, report)?;
     if numbers.value.is_empty() {
         report.add(numbers.line, format!("{key} names no grade"));
@@ -191,7 +191,7 @@ fn grades(key: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option
     Some(found)
 }
 
-fn grounds(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<Ground> {
+fn grounds(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<Ground> {
     let line = table.line;
     let mut found = Vec::new();
     for (id, mut fields) in table.tables(report) {
@@ -208,7 +208,7 @@ fn grounds(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<Ground> {
     found
 }
 
-fn trust_test(fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<TrustTest> {
+fn trust_test(fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<TrustTest> {
     let on = fields.date("on", report);
     let years = fields.number("years_in_trust", report);
     let schools = fields.number("schools", report);
@@ -225,7 +225,7 @@ fn trust_test(fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<TrustT
     })
 }
 
-fn share(text: &At<String>, report: &mut Report<'_>) -> Option<Share> {
+fn share(text: &Located<String>, report: &mut MistakeReport<'_>) -> Option<Share> {
     let parts = text.value.split_once('/').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
     let share = parts.map(|(part, whole)| Share { part, whole }).filter(|s| 0 < s.part && s.part <= s.whole);
     if share.is_none() {
@@ -234,7 +234,7 @@ fn share(text: &At<String>, report: &mut Report<'_>) -> Option<Share> {
     share
 }
 
-fn strands(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<StrandDraft> {
+fn strands(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<StrandDraft> {
     let mut drafts = Vec::new();
     for (name, mut fields) in table.tables(report) {
         let line = fields.line;
@@ -245,7 +245,7 @@ fn strands(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<StrandDraft> {
     drafts
 }
 
-fn strand(id: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<Strand> {
+fn strand(id: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Strand> {
     let name = fields.text("name", report);
     let in_half_days = fields.word("unit", &[("half-days", true), ("pence", false)], report);
     let funds_bind = fields.yes_or_no("funds_bind", report);
@@ -254,7 +254,7 @@ fn strand(id: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<
     let rate = if rated { fields.parsed::<Pence>("day_rate", report).and_then(|r| day_rate(r, report)) } else { None };
     // A wrong rate is reported by now, which refuses the file: zero only lets its caps be checked as well.
     let day_rate = rate.unwrap_or(Pence::ZERO);
-    let unit = if in_half_days?.value { Unit::HalfDays { day_rate } } else { Unit::Pence };
+    let unit = if in_half_days?.value { StrandUnit::HalfDays { day_rate } } else { StrandUnit::Pence };
     Some(Strand {
         id: StrandId::new(id),
         name: name?.value,
@@ -265,7 +265,7 @@ fn strand(id: &str, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<
 }
 
 /// `domain.md` section 5: half a day must cost whole pence.
-fn day_rate(rate: At<Pence>, report: &mut Report<'_>) -> Option<Pence> {
+fn day_rate(rate: Located<Pence>, report: &mut MistakeReport<'_>) -> Option<Pence> {
     if !rate.value.is_positive() {
         report.add(rate.line, "day_rate must be above £0");
         return None;
@@ -278,7 +278,7 @@ fn day_rate(rate: At<Pence>, report: &mut Report<'_>) -> Option<Pence> {
     Some(rate.value)
 }
 
-fn recipients(mut table: Fields<'_>, report: &mut Report<'_>) -> Vec<RecipientDraft> {
+fn recipients(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<RecipientDraft> {
     let mut drafts = Vec::new();
     for kind in [RecipientKind::Standalone, RecipientKind::Mat] {
         let Some(mut fields) = table.table(kind.as_str(), report) else { continue };
@@ -303,22 +303,22 @@ pub(super) fn cap(text: &str, strand: &Strand) -> Result<Cap, String> {
         };
     }
     match strand.unit {
-        Unit::Pence => {
+        StrandUnit::Pence => {
             let cap: Pence =
                 text.parse().map_err(|_| format!("counts pence, but its cap {text:?} is no sum of money"))?;
             positive(cap.is_positive()).map(|()| Cap::Pence(cap))
         }
-        Unit::HalfDays { .. } if text.contains("day") => {
+        StrandUnit::HalfDays { .. } if text.contains("day") => {
             let cap: crate::domain::money::HalfDays = text.parse().map_err(|e| format!("has a bad cap: {e}"))?;
             positive(cap.is_positive()).map(|()| Cap::HalfDays(cap))
         }
-        Unit::HalfDays { .. } => Err(format!("counts half-days, but its cap {text:?} is no number of days")),
+        StrandUnit::HalfDays { .. } => Err(format!("counts half-days, but its cap {text:?} is no number of days")),
     }
 }
 
 /// A recipient whose names have all been found.
-pub(super) fn recipient(draft: RecipientDraft, caps: Vec<(StrandId, Cap)>) -> Recipient {
-    Recipient {
+pub(super) fn recipient(draft: RecipientDraft, caps: Vec<(StrandId, Cap)>) -> RecipientTerms {
+    RecipientTerms {
         kind: draft.kind,
         who: draft.who.into_iter().map(|who| who.value).collect(),
         rules: draft.rules.into_iter().map(|rule| RuleId::new(rule.value)).collect(),

@@ -10,24 +10,24 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Mistake, Period};
+use super::{DateRange, TermsMistake};
 use crate::domain::Date;
 
 /// A value and the line it was written on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct At<T> {
+pub(super) struct Located<T> {
     pub(super) value: T,
     pub(super) line: usize,
 }
 
 /// Where mistakes go, with their lines.
-pub(super) struct Report<'a> {
+pub(super) struct MistakeReport<'a> {
     file: &'a str,
     text: &'a str,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<TermsMistake>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> MistakeReport<'a> {
     pub(super) const fn new(file: &'a str, text: &'a str) -> Self {
         Self { file, text, mistakes: Vec::new() }
     }
@@ -39,36 +39,36 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn add(&mut self, line: usize, reason: impl Into<String>) {
-        self.mistakes.push(Mistake { file: self.file.to_owned(), line, reason: reason.into() });
+        self.mistakes.push(TermsMistake { file: self.file.to_owned(), line, reason: reason.into() });
     }
 
     /// The mistakes so far, by line.
-    pub(super) fn finish(mut self) -> Vec<Mistake> {
+    pub(super) fn finish(mut self) -> Vec<TermsMistake> {
         self.mistakes.sort();
         self.mistakes
     }
 }
 
-struct Field<'t> {
+struct TermsField<'t> {
     key: &'t str,
     line: usize,
     value: &'t Spanned<DeValue<'t>>,
 }
 
 /// A table being read: each field is taken once, and what is left at the end was never asked for.
-pub(super) struct Fields<'t> {
+pub(super) struct TermsTable<'t> {
     name: String,
     pub(super) line: usize,
-    rest: Vec<Field<'t>>,
+    rest: Vec<TermsField<'t>>,
 }
 
-impl<'t> Fields<'t> {
-    pub(super) fn new(name: &str, line: usize, table: &'t DeTable<'t>, report: &Report<'_>) -> Self {
+impl<'t> TermsTable<'t> {
+    pub(super) fn new(name: &str, line: usize, table: &'t DeTable<'t>, report: &MistakeReport<'_>) -> Self {
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         let field = |(key, value): (&'t Spanned<_>, _)| {
             let text: &std::borrow::Cow<'t, str> = key.get_ref();
-            Field { key: text.as_ref(), line: report.line(&key.span()), value }
+            TermsField { key: text.as_ref(), line: report.line(&key.span()), value }
         };
         Self { name: name.to_owned(), line, rest: entries.into_iter().map(field).collect() }
     }
@@ -77,7 +77,7 @@ impl<'t> Fields<'t> {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
-    fn take(&mut self, key: &str) -> Option<Field<'t>> {
+    fn take(&mut self, key: &str) -> Option<TermsField<'t>> {
         let at = self.rest.iter().position(|field| field.key == key)?;
         Some(self.rest.remove(at))
     }
@@ -87,7 +87,7 @@ impl<'t> Fields<'t> {
         self.rest.iter().any(|field| field.key == key)
     }
 
-    fn need(&mut self, key: &str, report: &mut Report<'_>) -> Option<Field<'t>> {
+    fn need(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<TermsField<'t>> {
         let field = self.take(key);
         if field.is_none() {
             report.add(self.line, format!("{} is missing", self.path(key)));
@@ -100,12 +100,12 @@ impl<'t> Fields<'t> {
         &mut self,
         key: &str,
         wanted: &str,
-        report: &mut Report<'_>,
+        report: &mut MistakeReport<'_>,
         read: impl FnOnce(&'t DeValue<'t>) -> Option<T>,
-    ) -> Option<At<T>> {
+    ) -> Option<Located<T>> {
         let field = self.need(key, report)?;
         match read(field.value.get_ref()) {
-            Some(value) => Some(At { value, line: field.line }),
+            Some(value) => Some(Located { value, line: field.line }),
             None => {
                 report.add(field.line, format!("{} must be {wanted}", self.path(key)));
                 None
@@ -113,29 +113,33 @@ impl<'t> Fields<'t> {
         }
     }
 
-    pub(super) fn text(&mut self, key: &str, report: &mut Report<'_>) -> Option<At<String>> {
+    pub(super) fn text(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<Located<String>> {
         self.read(key, "a text, not empty", report, |value| {
             value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
         })
     }
 
-    pub(super) fn yes_or_no(&mut self, key: &str, report: &mut Report<'_>) -> Option<At<bool>> {
+    pub(super) fn yes_or_no(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<Located<bool>> {
         self.read(key, "true or false", report, DeValue::as_bool)
     }
 
-    pub(super) fn date(&mut self, key: &str, report: &mut Report<'_>) -> Option<At<Date>> {
+    pub(super) fn date(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<Located<Date>> {
         self.read(key, "a date (like 2021-09-01)", report, date)
     }
 
-    pub(super) fn number(&mut self, key: &str, report: &mut Report<'_>) -> Option<At<u32>> {
+    pub(super) fn number(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<Located<u32>> {
         self.read(key, "a whole number above 0", report, |value| integer(value).filter(|n| *n > 0))
     }
 
     /// A text that parses, or one of a few words.
-    pub(super) fn parsed<T: FromStr<Err: Display>>(&mut self, key: &str, report: &mut Report<'_>) -> Option<At<T>> {
+    pub(super) fn parsed<T: FromStr<Err: Display>>(
+        &mut self,
+        key: &str,
+        report: &mut MistakeReport<'_>,
+    ) -> Option<Located<T>> {
         let text = self.text(key, report)?;
         match text.value.parse() {
-            Ok(value) => Some(At { value, line: text.line }),
+            Ok(value) => Some(Located { value, line: text.line }),
             Err(error) => {
                 report.add(text.line, format!("{}: {error}", self.path(key)));
                 None
@@ -143,11 +147,16 @@ impl<'t> Fields<'t> {
         }
     }
 
-    pub(super) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)], report: &mut Report<'_>) -> Option<At<T>> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &str,
+        words: &[(&str, T)],
+        report: &mut MistakeReport<'_>,
+    ) -> Option<Located<T>> {
         let text = self.text(key, report)?;
         let path = self.path(key);
         let value = word(&path, &text.value, text.line, words, report)?;
-        Some(At { value, line: text.line })
+        Some(Located { value, line: text.line })
     }
 
     /// A list, each item read by `item` with its own line; one bad item leaves the others standing.
@@ -155,9 +164,9 @@ impl<'t> Fields<'t> {
         &mut self,
         key: &str,
         wanted: &str,
-        report: &mut Report<'_>,
-        mut item: impl FnMut(&'t DeValue<'t>, &str, usize, &mut Report<'_>) -> Option<T>,
-    ) -> Option<At<Vec<At<T>>>> {
+        report: &mut MistakeReport<'_>,
+        mut item: impl FnMut(&'t DeValue<'t>, &str, usize, &mut MistakeReport<'_>) -> Option<T>,
+    ) -> Option<Located<Vec<Located<T>>>> {
         let field = self.need(key, report)?;
         let path = self.path(key);
         let Some(array) = field.value.get_ref().as_array() else {
@@ -168,13 +177,13 @@ impl<'t> Fields<'t> {
         for entry in array.iter() {
             let line = report.line(&entry.span());
             if let Some(value) = item(entry.get_ref(), &path, line, report) {
-                items.push(At { value, line });
+                items.push(Located { value, line });
             }
         }
-        Some(At { value: items, line: field.line })
+        Some(Located { value: items, line: field.line })
     }
 
-    pub(super) fn texts(&mut self, key: &str, report: &mut Report<'_>) -> Option<At<Vec<At<String>>>> {
+    pub(super) fn texts(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<Located<Vec<Located<String>>>> {
         self.list(key, "a list of texts", report, |value, path, line, report| {
             let text = value.as_str().filter(|text| !text.trim().is_empty());
             if text.is_none() {
@@ -188,14 +197,14 @@ impl<'t> Fields<'t> {
         &mut self,
         key: &str,
         words: &[(&str, T)],
-        report: &mut Report<'_>,
-    ) -> Option<At<Vec<At<T>>>> {
+        report: &mut MistakeReport<'_>,
+    ) -> Option<Located<Vec<Located<T>>>> {
         self.list(key, "a list of texts", report, |value, path, line, report| {
             word(path, value.as_str().unwrap_or_default(), line, words, report)
         })
     }
 
-    pub(super) fn numbers(&mut self, key: &str, report: &mut Report<'_>) -> Option<At<Vec<At<u32>>>> {
+    pub(super) fn numbers(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<Located<Vec<Located<u32>>>> {
         self.list(key, "a list of whole numbers", report, |value, path, line, report| {
             let number = integer(value);
             if number.is_none() {
@@ -205,13 +214,13 @@ impl<'t> Fields<'t> {
         })
     }
 
-    pub(super) fn table(&mut self, key: &str, report: &mut Report<'_>) -> Option<Self> {
+    pub(super) fn table(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<Self> {
         let field = self.need(key, report)?;
         self.open(field, report)
     }
 
     /// Every field that is left, as tables, in the file's order.
-    pub(super) fn tables(&mut self, report: &mut Report<'_>) -> Vec<(String, Self)> {
+    pub(super) fn tables(&mut self, report: &mut MistakeReport<'_>) -> Vec<(String, Self)> {
         let mut found = Vec::new();
         for field in std::mem::take(&mut self.rest) {
             let key = field.key.to_owned();
@@ -221,12 +230,12 @@ impl<'t> Fields<'t> {
     }
 
     /// Every field that is left, as texts, in the file's order.
-    pub(super) fn all_texts(&mut self, report: &mut Report<'_>) -> Vec<(String, At<String>)> {
+    pub(super) fn all_texts(&mut self, report: &mut MistakeReport<'_>) -> Vec<(String, Located<String>)> {
         let keys: Vec<String> = self.rest.iter().map(|field| field.key.to_owned()).collect();
         keys.into_iter().filter_map(|key| self.text(&key, report).map(|text| (key, text))).collect()
     }
 
-    fn open(&self, field: Field<'t>, report: &mut Report<'_>) -> Option<Self> {
+    fn open(&self, field: TermsField<'t>, report: &mut MistakeReport<'_>) -> Option<Self> {
         let path = self.path(field.key);
         let table = field.value.get_ref().as_table();
         if table.is_none() {
@@ -236,25 +245,31 @@ impl<'t> Fields<'t> {
     }
 
     /// `from` and `to` of this very table, in order.
-    pub(super) fn period(&mut self, report: &mut Report<'_>) -> Option<At<Period>> {
+    pub(super) fn period(&mut self, report: &mut MistakeReport<'_>) -> Option<Located<DateRange>> {
         let (from, to) = (self.date("from", report), self.date("to", report));
         let (from, to) = (from?, to?);
         if to.value < from.value {
             report.add(to.line, format!("{} ends {} before it begins {}", self.name, to.value, from.value));
             return None;
         }
-        Some(At { value: Period { from: from.value, to: to.value }, line: from.line })
+        Some(Located { value: DateRange { from: from.value, to: to.value }, line: from.line })
     }
 
     /// Reports what nobody asked for.
-    pub(super) fn finish(self, report: &mut Report<'_>) {
+    pub(super) fn finish(self, report: &mut MistakeReport<'_>) {
         for field in &self.rest {
             report.add(field.line, format!("{} is not a known key", self.path(field.key)));
         }
     }
 }
 
-fn word<T: Copy>(path: &str, text: &str, line: usize, words: &[(&str, T)], report: &mut Report<'_>) -> Option<T> {
+fn word<T: Copy>(
+    path: &str,
+    text: &str,
+    line: usize,
+    words: &[(&str, T)],
+    report: &mut MistakeReport<'_>,
+) -> Option<T> {
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     if found.is_none() {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();

@@ -68,7 +68,7 @@ fn each_mistake_is_reported_with_its_line_and_reason() {
     for (from, to, at, reason) in rows {
         let (text, line) = edited(from, to, at);
         let mistakes = Terms::parse("x.toml", &text).expect_err(reason);
-        let want = Mistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() };
+        let want = TermsMistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() };
         assert!(mistakes.contains(&want), "want {want}\n got {mistakes:#?}");
     }
 }
@@ -90,7 +90,7 @@ fn a_rule_must_be_defined_used_and_fit_its_recipient() {
         let edited = text.replacen(from, to, 1);
         let line = edited.lines().position(|line| line.starts_with(at)).unwrap() + 1;
         let mistakes = Terms::parse("x.toml", &edited).expect_err(reason);
-        let want = Mistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() };
+        let want = TermsMistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() };
         assert!(mistakes.contains(&want), "want {want}\n got {mistakes:#?}");
     }
 }
@@ -129,7 +129,7 @@ fn characters_that_nobody_sees_are_found_behind_escapes() {
     ];
     for (from, to, at, reason) in rows {
         let (text, line) = edited(from, to, at);
-        assert_eq!(Terms::unseen("x.toml", &text), [Mistake { file: "x.toml".to_owned(), line, reason }], "{to}");
+        assert_eq!(Terms::unseen("x.toml", &text), [TermsMistake { file: "x.toml".to_owned(), line, reason }], "{to}");
     }
     // Line feeds and tabs are part of a text, and what is stored is read.
     let (text, _) = edited(name, r#"name = "Offer\n\tTrust"#, "name");
@@ -178,9 +178,9 @@ fn the_terms_of_2021_say_what_the_scheme_says() {
         assert_eq!(terms.cap(kind, &strand(name)), want, "{kind:?} {name}");
     }
     let nle = terms.strand(&strand("nle")).unwrap();
-    assert_eq!((nle.unit, nle.funds_bind), (Unit::HalfDays { day_rate: Pence(60_000) }, false));
+    assert_eq!((nle.unit, nle.funds_bind), (StrandUnit::HalfDays { day_rate: Pence(60_000) }, false));
     assert!(terms.strands().iter().all(|s| s.funds_bind != (s.id.as_str() == "nle")));
-    assert_eq!(terms.strand(&strand("credit")).unwrap().needs, [Condition::PartnerMat]);
+    assert_eq!(terms.strand(&strand("credit")).unwrap().needs, [AwardCondition::PartnerMat]);
     assert_eq!(terms.provider(" teach  FIRST "), Some("Teach First"));
     assert_eq!(terms.provider("Acme"), None);
 }
@@ -219,7 +219,7 @@ fn another_name_leads_to_one_of_the_names() {
         let at = to.lines().last().unwrap();
         let line = text.lines().position(|line| line.starts_with(at)).unwrap() + 1;
         let mistakes = Terms::parse("x.toml", &text).expect_err(reason);
-        assert_eq!(mistakes, [Mistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() }]);
+        assert_eq!(mistakes, [TermsMistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() }]);
     }
 }
 

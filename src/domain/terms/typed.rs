@@ -8,20 +8,20 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::Mistake;
-use super::read::Report;
+use super::TermsMistake;
+use super::read::MistakeReport;
 use crate::domain::text::{Lines, forbidden, shown};
 
 /// Every text and key of a file that has a character it must not have, by line.
-pub(super) fn unseen(file: &str, text: &str) -> Vec<Mistake> {
-    let mut report = Report::new(file, text);
+pub(super) fn unseen(file: &str, text: &str) -> Vec<TermsMistake> {
+    let mut report = MistakeReport::new(file, text);
     // What is no TOML is a mistake already.
     let (root, _) = DeTable::parse_recoverable(text);
     of_table(root.get_ref(), "", &mut report);
     report.finish()
 }
 
-fn of_table(table: &DeTable<'_>, path: &str, report: &mut Report<'_>) {
+fn of_table(table: &DeTable<'_>, path: &str, report: &mut MistakeReport<'_>) {
     for (key, value) in table {
         let name: &Cow<'_, str> = key.get_ref();
         let name = shown(name, Lines::One);
@@ -31,7 +31,7 @@ fn of_table(table: &DeTable<'_>, path: &str, report: &mut Report<'_>) {
     }
 }
 
-fn of_value(value: &DeValue<'_>, (span, path): (&Range<usize>, &str), report: &mut Report<'_>) {
+fn of_value(value: &DeValue<'_>, (span, path): (&Range<usize>, &str), report: &mut MistakeReport<'_>) {
     match value {
         DeValue::String(text) => look_at(text, Lines::Many, (span, path), report),
         DeValue::Array(all) => all.iter().for_each(|it| of_value(it.get_ref(), (&it.span(), path), report)),
@@ -40,7 +40,7 @@ fn of_value(value: &DeValue<'_>, (span, path): (&Range<usize>, &str), report: &m
     }
 }
 
-fn look_at(text: &str, lines: Lines, (span, path): (&Range<usize>, &str), report: &mut Report<'_>) {
+fn look_at(text: &str, lines: Lines, (span, path): (&Range<usize>, &str), report: &mut MistakeReport<'_>) {
     if let Some(found) = forbidden(text, lines) {
         let but = if lines == Lines::Many { " but line feeds and tabs" } else { "" };
         let line = report.line(span);

@@ -10,7 +10,7 @@ use tonic::transport::server::TlsConnectInfo;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{LetIn, Unknown};
+use super::{AuthError, Authenticated};
 use crate::app::clock::Clock;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
@@ -42,12 +42,12 @@ impl Certificates {
     /// # Errors
     /// Reason `TOKEN_MISSING` where there is none, `CERTIFICATE_UNKNOWN` where it names no service known,
     /// `CERTIFICATE_EXPIRED` past its last second.
-    pub(super) fn caller(&self, connection: &Extensions) -> Result<LetIn, Unknown> {
+    pub(super) fn caller(&self, connection: &Extensions) -> Result<Authenticated, AuthError> {
         let certificates = connection.get::<TlsConnectInfo<Peer>>().and_then(TlsConnectInfo::peer_certs);
         let Some(own) = certificates.as_ref().and_then(|chain| chain.first()) else {
-            return Err(Unknown::new("TOKEN_MISSING", "a bearer token in metadata authorization is wanted"));
+            return Err(AuthError::new("TOKEN_MISSING", "a bearer token in metadata authorization is wanted"));
         };
-        let unknown = || Unknown::new("CERTIFICATE_UNKNOWN", "the certificate names no service known here");
+        let unknown = || AuthError::new("CERTIFICATE_UNKNOWN", "the certificate names no service known here");
         let (_, own) = X509Certificate::from_der(own).map_err(|_| unknown())?;
         let caller = names(&own).iter().find_map(|name| self.services.get(name)).ok_or_else(unknown)?;
         // It holds to the end of its last second.
@@ -56,12 +56,12 @@ impl Certificates {
         let left = until.0.saturating_sub(self.clock.now().at.0);
         let left = u64::try_from(left).ok().filter(|it| *it > 0).ok_or_else(expired)?;
         let ends = Instant::now().checked_add(Duration::from_micros(left));
-        Ok(LetIn { caller: caller.clone(), until: Some(until), ends })
+        Ok(Authenticated { caller: caller.clone(), until: Some(until), ends })
     }
 }
 
-pub(super) fn expired() -> Unknown {
-    Unknown::new("CERTIFICATE_EXPIRED", "the certificate has expired: connect anew with another one")
+pub(super) fn expired() -> AuthError {
+    AuthError::new("CERTIFICATE_EXPIRED", "the certificate has expired: connect anew with another one")
 }
 
 /// The alternative names of a certificate that are URIs or DNS names.

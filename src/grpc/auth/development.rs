@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::{Unknown, unprintable};
+use super::{AuthError, unprintable};
 use crate::domain::role::{Caller, Regions, Role};
 
 /// Metadata that names the caller: an opaque id.
@@ -17,10 +17,10 @@ const REGIONS: &str = "x-tsio-regions";
 ///
 /// # Errors
 /// Reason `CALLER_MISSING` or `CALLER_MALFORMED`.
-pub(super) fn caller(headers: &HeaderMap) -> Result<Caller, Unknown> {
+pub(super) fn caller(headers: &HeaderMap) -> Result<Caller, AuthError> {
     let missing = |name: &str| {
         let message = format!("metadata {name} is missing: in development mode the caller names itself");
-        Unknown::new("CALLER_MISSING", message)
+        AuthError::new("CALLER_MISSING", message)
     };
     let actor = text(headers, ACTOR)?.ok_or_else(|| missing(ACTOR))?;
     let actor = actor.parse().map_err(|error| malformed(ACTOR, &error))?;
@@ -37,7 +37,7 @@ pub(super) fn caller(headers: &HeaderMap) -> Result<Caller, Unknown> {
     Ok(Caller { actor, roles, regions, subject: None })
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unknown> {
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AuthError> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     if let Some(found) = unprintable(&String::from_utf8_lossy(value.as_bytes())) {
         return Err(malformed(name, &format!("must have only printable ASCII characters; got {found}")));
@@ -45,6 +45,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unkno
     value.to_str().map(Some).map_err(|error| malformed(name, &error))
 }
 
-fn malformed(name: &str, error: &dyn std::fmt::Display) -> Unknown {
-    Unknown::new("CALLER_MALFORMED", format!("metadata {name}: {error}"))
+fn malformed(name: &str, error: &dyn std::fmt::Display) -> AuthError {
+    AuthError::new("CALLER_MALFORMED", format!("metadata {name}: {error}"))
 }

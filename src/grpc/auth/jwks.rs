@@ -25,13 +25,13 @@ pub enum KeySource {
 }
 
 /// A key, and what it may have signed with.
-pub(super) struct Key {
+pub(super) struct PublicKey {
     pub(super) id: Option<String>,
     pub(super) key: DecodingKey,
     pub(super) algorithms: Vec<Algorithm>,
 }
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
     }
@@ -55,11 +55,11 @@ impl KeyFetcher {
     ///
     /// # Errors
     /// Why it cannot be had in time, or holds no key of use.
-    pub(super) async fn fetch(&self) -> Result<Vec<Arc<Key>>, String> {
+    pub(super) async fn fetch(&self) -> Result<Vec<Arc<PublicKey>>, String> {
         self.fetch_within(FETCH).await
     }
 
-    async fn fetch_within(&self, limit: Duration) -> Result<Vec<Arc<Key>>, String> {
+    async fn fetch_within(&self, limit: Duration) -> Result<Vec<Arc<PublicKey>>, String> {
         let text = timeout(limit, self.read_on_thread()).await;
         let late = |_| format!("the key set could not be read within {} s", limit.as_secs_f64());
         let keys = parse(&text.map_err(late)??)?;
@@ -101,13 +101,13 @@ fn read(source: &KeySource) -> Result<String, String> {
 
 /// The keys of a set that tokens can be checked with. Shared secrets, keys for encryption and kinds not known are passed
 /// over: other programs' keys may stand beside ours.
-fn parse(text: &str) -> Result<Vec<Arc<Key>>, String> {
+fn parse(text: &str) -> Result<Vec<Arc<PublicKey>>, String> {
     let set: Value = serde_json::from_str(text).map_err(|error| format!("the key set is not JSON: {error}"))?;
     let keys = set.get("keys").and_then(Value::as_array).ok_or("the key set has no list `keys`")?;
     Ok(keys.iter().filter_map(key).map(Arc::new).collect())
 }
 
-fn key(value: &Value) -> Option<Key> {
+fn key(value: &Value) -> Option<PublicKey> {
     let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
     if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
         return None;
@@ -119,7 +119,7 @@ fn key(value: &Value) -> Option<Key> {
         None => fitting.to_vec(),
     };
     let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| !algorithms.is_empty())?;
-    Some(Key { id: jwk.common.key_id, key, algorithms })
+    Some(PublicKey { id: jwk.common.key_id, key, algorithms })
 }
 
 /// What a key of this kind can have signed with: never a shared secret, so that a public key cannot pass for one.

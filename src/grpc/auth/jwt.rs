@@ -17,14 +17,14 @@ use tokio::time::Instant;
 
 use super::jwks::{KeyFetcher, KeySource};
 use super::jwt_rules::{check_header, check_times};
-use super::key_cache::{FetchedKeys, KeyCache, NoKey, Times};
-use super::{KEYS_UNAVAILABLE, LetIn, Unknown, unprintable};
+use super::key_cache::{FetchedKeys, KeyCache, KeyCacheTimes, NoKey};
+use super::{AuthError, Authenticated, KEYS_UNAVAILABLE, unprintable};
 use crate::app::clock::Clock;
 use crate::domain::person;
 use crate::domain::region::Region;
 use crate::domain::role::{Caller, Regions, Role};
 use crate::domain::time::Micros;
-use crate::grpc::telemetry::internal_metrics::Measured;
+use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
 /// How long a checked token is believed without another look at it.
 const BELIEVED: Duration = Duration::from_secs(300);
@@ -37,7 +37,7 @@ const EVERY_REGION: &str = "*";
 
 /// Whose tokens are taken, and what of them is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tokens {
+pub struct TokenSettings {
     /// `iss` must be this.
     pub issuer: String,
     /// `aud` must be this, or name it.
@@ -68,7 +68,7 @@ const NOT_OPAQUE: [&str; 10] = [
     "upn",
 ];
 
-impl Tokens {
+impl TokenSettings {
     /// What is worth knowing of these settings, though they can be served with.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
@@ -87,31 +87,31 @@ impl Tokens {
 /// Checks tokens.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    tokens: Tokens,
+    tokens: TokenSettings,
     keys: KeyCache,
     clock: Clock,
-    seen: RwLock<HashMap<[u8; 32], Seen>>,
+    seen: RwLock<HashMap<[u8; 32], VerifiedToken>>,
 }
 
 #[derive(Debug, Clone)]
-struct Seen {
-    let_in: LetIn,
+struct VerifiedToken {
+    let_in: Authenticated,
     believed_until: Micros,
 }
 
 impl Verifier {
     pub(super) async fn open(
-        tokens: Tokens,
+        tokens: TokenSettings,
         clock: Clock,
         calls: usize,
-        measured: Arc<Measured>,
+        measured: Arc<InternalMetrics>,
     ) -> Result<Self, String> {
         let fetcher = Arc::new(KeyFetcher::new(tokens.keys.clone()));
         let fetch = move || -> FetchedKeys {
             let fetcher = Arc::clone(&fetcher);
             Box::pin(async move { fetcher.fetch().await })
         };
-        let keys = KeyCache::open(Box::new(fetch), Times::USUAL, calls, measured).await;
+        let keys = KeyCache::open(Box::new(fetch), KeyCacheTimes::USUAL, calls, measured).await;
         let keys = keys.map_err(|error| format!("tokens.keys: {error}"))?;
         Ok(Self { tokens, keys, clock, seen: RwLock::default() })
     }
@@ -120,9 +120,9 @@ impl Verifier {
     ///
     /// # Errors
     /// Reasons `TOKEN_MALFORMED`, `TOKEN_EXPIRED`, `TOKEN_REJECTED`; `KEYS_UNAVAILABLE`, which may pass.
-    pub(super) async fn caller(&self, token: &str) -> Result<LetIn, Unknown> {
+    pub(super) async fn caller(&self, token: &str) -> Result<Authenticated, AuthError> {
         if token.len() > LONGEST {
-            return Err(Unknown::new("TOKEN_MALFORMED", format!("a token is at most {LONGEST} bytes long")));
+            return Err(AuthError::new("TOKEN_MALFORMED", format!("a token is at most {LONGEST} bytes long")));
         }
         // Those remembered too: what they were checked with is believed no longer.
         if self.keys.is_too_old() {
@@ -145,12 +145,13 @@ impl Verifier {
         if seen.len() >= REMEMBERED {
             seen.clear();
         }
-        seen.insert(digest, Seen { let_in: let_in.clone(), believed_until });
+        seen.insert(digest, VerifiedToken { let_in: let_in.clone(), believed_until });
         Ok(let_in)
     }
 
-    async fn check(&self, token: &str) -> Result<LetIn, Unknown> {
-        let malformed = || Unknown::new("TOKEN_MALFORMED", "the bearer token is no signed JWT with a known algorithm");
+    async fn check(&self, token: &str) -> Result<Authenticated, AuthError> {
+        let malformed =
+            || AuthError::new("TOKEN_MALFORMED", "the bearer token is no signed JWT with a known algorithm");
         let header = decode_header(token).map_err(|_| malformed())?;
         check_header(&header)?;
         let key = self.keys.find(header.kid.as_deref()).await.map_err(no_key)?;
@@ -175,10 +176,10 @@ impl Verifier {
     }
 
     /// Reads claims that were checked.
-    fn read(&self, claims: &Value) -> Result<LetIn, Unknown> {
+    fn read(&self, claims: &Value) -> Result<Authenticated, AuthError> {
         let now = self.clock.now().at;
         let until = check_times(claims, now, self.tokens.leeway)?;
-        let Tokens { actor_claim, roles_claim, regions_claim, .. } = &self.tokens;
+        let TokenSettings { actor_claim, roles_claim, regions_claim, .. } = &self.tokens;
         let actor = claims.get(actor_claim).and_then(Value::as_str).unwrap_or_default();
         if let Some(found) = unprintable(actor) {
             let wanted = "must have only printable ASCII characters";
@@ -199,12 +200,12 @@ impl Verifier {
         let ends = Instant::now().checked_add(Duration::from_micros(left));
         let issuer = &self.tokens.issuer;
         let subject = claims.get("sub").and_then(Value::as_str).map(|sub| person::subject(issuer, sub));
-        Ok(LetIn { caller: Caller { actor, roles, regions, subject }, until: Some(until), ends })
+        Ok(Authenticated { caller: Caller { actor, roles, regions, subject }, until: Some(until), ends })
     }
 }
 
 /// The names in a claim: a list, or one text; nothing where there is no claim.
-fn names<'a>(claims: &'a Value, claim: &str) -> Result<Vec<&'a str>, Unknown> {
+fn names<'a>(claims: &'a Value, claim: &str) -> Result<Vec<&'a str>, AuthError> {
     let wrong = || rejected(&format!("has a claim {claim} that is no list of names"));
     match claims.get(claim) {
         None | Some(Value::Null) => Ok(Vec::new()),
@@ -218,8 +219,8 @@ fn names<'a>(claims: &'a Value, claim: &str) -> Result<Vec<&'a str>, Unknown> {
 ///
 /// # Errors
 /// Reason `TOKEN_MALFORMED` for any other authorization, and for more than one.
-pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unknown> {
-    let wrong = || Unknown::new("TOKEN_MALFORMED", "metadata authorization is `Bearer` and one token");
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
+    let wrong = || AuthError::new("TOKEN_MALFORMED", "metadata authorization is `Bearer` and one token");
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let Some(first) = given.next() else { return Ok(None) };
     if given.next().is_some() {
@@ -229,18 +230,18 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unknown> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(wrong()) }
 }
 
-pub(super) fn expired() -> Unknown {
-    Unknown::new("TOKEN_EXPIRED", "the token has expired")
+pub(super) fn expired() -> AuthError {
+    AuthError::new("TOKEN_EXPIRED", "the token has expired")
 }
 
-pub(super) fn rejected(why: &str) -> Unknown {
-    Unknown::new("TOKEN_REJECTED", format!("the token {why}"))
+pub(super) fn rejected(why: &str) -> AuthError {
+    AuthError::new("TOKEN_REJECTED", format!("the token {why}"))
 }
 
-fn no_key(why: NoKey) -> Unknown {
+fn no_key(why: NoKey) -> AuthError {
     match why {
         NoKey::Unpublished => rejected("was signed with a key that its issuer does not publish"),
-        NoKey::Unavailable => Unknown::new(
+        NoKey::Unavailable => AuthError::new(
             KEYS_UNAVAILABLE,
             "the issuer's keys cannot be fetched at the moment, so the token cannot be checked: try again",
         ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jsonwebtoken::Header;
 use serde_json::{Number, Value};
 
-use super::Unknown;
+use super::AuthError;
 use super::jwt::{expired, later, rejected};
 use crate::domain::time::Micros;
 
@@ -19,7 +19,7 @@ const LAST: u64 = 253_402_300_799;
 ///
 /// # Errors
 /// Reason `TOKEN_REJECTED` for an extension that must be understood, as none is, and for a token of another type.
-pub(super) fn check_header(header: &Header) -> Result<(), Unknown> {
+pub(super) fn check_header(header: &Header) -> Result<(), AuthError> {
     if header.crit.is_some() {
         return Err(rejected("has a header crit, and this server understands no extension"));
     }
@@ -39,7 +39,7 @@ pub(super) fn check_header(header: &Header) -> Result<(), Unknown> {
 ///
 /// # Errors
 /// Reason `TOKEN_EXPIRED`; `TOKEN_REJECTED` for one that is not valid yet, and for a time that is none.
-pub(super) fn check_times(claims: &Value, now: Micros, leeway: Duration) -> Result<Micros, Unknown> {
+pub(super) fn check_times(claims: &Value, now: Micros, leeway: Duration) -> Result<Micros, AuthError> {
     let expires = numeric_date(claims, "exp")?.ok_or_else(|| rejected("lacks one of exp, iss, aud"))?;
     let begins = numeric_date(claims, "nbf")?;
     numeric_date(claims, "iat")?;
@@ -56,7 +56,7 @@ pub(super) fn check_times(claims: &Value, now: Micros, leeway: Duration) -> Resu
 }
 
 /// A NumericDate (RFC 7519, 2): seconds since 1970, which may have a fraction.
-fn numeric_date(claims: &Value, name: &str) -> Result<Option<Duration>, Unknown> {
+fn numeric_date(claims: &Value, name: &str) -> Result<Option<Duration>, AuthError> {
     let wrong = || rejected(&format!("has a claim {name} that is no number of seconds since 1970"));
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),

@@ -1,9 +1,9 @@
 //! The issuer's key set as calls use it: looked up without a wait, and fetched again by one task in the background.
 //!
 //! The set is fetched before it is stale, whether or not tokens come, so that a withdrawn key counts no longer than
-//! [`Times::refresh`] and a fetch. A token with an unknown key asks for a fetch, at most every [`Times::eager`], and waits
+//! [`KeyCacheTimes::refresh`] and a fetch. A token with an unknown key asks for a fetch, at most every [`KeyCacheTimes::eager`], and waits
 //! for the one that runs, for a short time and in one of few places: key ids are made up by anybody, and a key server
-//! that hangs must hold nobody up. While the issuer is away the old keys stay in force for [`Times::limit`], and no longer.
+//! that hangs must hold nobody up. While the issuer is away the old keys stay in force for [`KeyCacheTimes::limit`], and no longer.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,12 +18,12 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::jwks::Key;
-use crate::grpc::telemetry::internal_metrics::Measured;
+use super::jwks::PublicKey;
+use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
-/// How often, how long and for how long. All but tests go by [`Times::USUAL`].
+/// How often, how long and for how long. All but tests go by [`KeyCacheTimes::USUAL`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Times {
+pub(super) struct KeyCacheTimes {
     /// How soon after the last fetch began the set is fetched again for the sake of an unknown key.
     eager: Duration,
     /// How soon after the last fetch began it is fetched again in any case. With the time that a fetch may take it stays
@@ -39,7 +39,7 @@ pub(super) struct Times {
     limit: Duration,
 }
 
-impl Times {
+impl KeyCacheTimes {
     pub(super) const USUAL: Self = Self {
         eager: Duration::from_secs(5),
         refresh: Duration::from_secs(4 * 60),
@@ -50,13 +50,13 @@ impl Times {
     };
 }
 
-/// Unknown keys remembered; past it they cause a fetch every [`Times::eager`], and nothing else.
+/// Unknown keys remembered; past it they cause a fetch every [`KeyCacheTimes::eager`], and nothing else.
 const REMEMBERED: usize = 1_000;
 /// The most calls that wait for a fetch, however many the server may have in flight.
 const WAITING: usize = 64;
 
 /// A fetch that runs.
-pub(super) type FetchedKeys = Pin<Box<dyn Future<Output = Result<Vec<Arc<Key>>, String>> + Send>>;
+pub(super) type FetchedKeys = Pin<Box<dyn Future<Output = Result<Vec<Arc<PublicKey>>, String>> + Send>>;
 /// Fetches the set.
 pub(super) type Fetch = Box<dyn Fn() -> FetchedKeys + Send + Sync>;
 
@@ -72,14 +72,14 @@ pub(super) enum NoKey {
 /// The key set, and the task that keeps it fresh, which ends with it.
 #[derive(Debug)]
 pub(super) struct KeyCache {
-    shared: Arc<Shared>,
+    shared: Arc<SharedKeyCache>,
     _refresher: JoinSet<()>,
 }
 
-struct Shared {
+struct SharedKeyCache {
     fetch: Fetch,
-    times: Times,
-    state: RwLock<State>,
+    times: KeyCacheTimes,
+    state: RwLock<KeyCacheState>,
     /// Unknown keys by the digest of their ids, and since when they are known to be.
     unpublished: Mutex<HashMap<[u8; 32], Instant>>,
     /// Somebody wants a key that is not in the set.
@@ -87,10 +87,10 @@ struct Shared {
     /// Changes when a fetch has ended.
     ended: watch::Sender<()>,
     places: Semaphore,
-    measured: Arc<Measured>,
+    measured: Arc<InternalMetrics>,
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for SharedKeyCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
     }
@@ -98,8 +98,8 @@ impl std::fmt::Debug for Shared {
 
 /// What is known at the moment.
 #[derive(Debug, Clone)]
-struct State {
-    keys: Arc<Vec<Arc<Key>>>,
+struct KeyCacheState {
+    keys: Arc<Vec<Arc<PublicKey>>>,
     /// When the fetch that brought these keys began.
     fetched: Instant,
     /// When the last fetch began.
@@ -118,7 +118,7 @@ enum Last {
 /// What a look at the set comes to.
 #[derive(Debug)]
 enum Lookup {
-    Key(Arc<Key>),
+    Key(Arc<PublicKey>),
     None(NoKey),
     /// A fetch runs, or begins at once, that may bring the key.
     Wait,
@@ -132,14 +132,14 @@ impl KeyCache {
     /// Why it cannot be had, or holds no key of use.
     pub(super) async fn open(
         fetch: Fetch,
-        times: Times,
+        times: KeyCacheTimes,
         calls: usize,
-        measured: Arc<Measured>,
+        measured: Arc<InternalMetrics>,
     ) -> Result<Self, String> {
         let began = Instant::now();
-        let state = State { keys: Arc::new(fetch().await?), fetched: began, began, last: Last::Done };
+        let state = KeyCacheState { keys: Arc::new(fetch().await?), fetched: began, began, last: Last::Done };
         measured.key_set_fetched(began);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedKeyCache {
             fetch,
             times,
             state: RwLock::new(state),
@@ -163,7 +163,7 @@ impl KeyCache {
     ///
     /// # Errors
     /// That the issuer does not publish it, or that this cannot be told.
-    pub(super) async fn find(&self, id: Option<&str>) -> Result<Arc<Key>, NoKey> {
+    pub(super) async fn find(&self, id: Option<&str>) -> Result<Arc<PublicKey>, NoKey> {
         let shared = &self.shared;
         // Before the look, so that no end of a fetch is missed after it.
         let mut ended = shared.ended.subscribe();
@@ -180,12 +180,12 @@ impl KeyCache {
     }
 }
 
-impl State {
+impl KeyCacheState {
     fn is_too_old(&self, limit: Duration, now: Instant) -> bool {
         now.saturating_duration_since(self.fetched) >= limit
     }
 
-    fn key(&self, id: Option<&str>) -> Option<Arc<Key>> {
+    fn key(&self, id: Option<&str>) -> Option<Arc<PublicKey>> {
         match (id, self.keys.as_slice()) {
             (Some(id), keys) => keys.iter().find(|it| it.id.as_deref() == Some(id)).cloned(),
             (None, [only]) => Some(Arc::clone(only)),
@@ -194,8 +194,8 @@ impl State {
     }
 }
 
-impl Shared {
-    fn state(&self) -> State {
+impl SharedKeyCache {
+    fn state(&self) -> KeyCacheState {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -222,7 +222,13 @@ impl Shared {
 
     /// The look after a wait, which a fetch has ended in time or not. Only a fetch that began after the key was asked for shows
     /// that the key is not published: an older one may have read the set before the key was in it.
-    fn look_again(&self, id: Option<&str>, asked: Instant, in_time: bool, now: Instant) -> Result<Arc<Key>, NoKey> {
+    fn look_again(
+        &self,
+        id: Option<&str>,
+        asked: Instant,
+        in_time: bool,
+        now: Instant,
+    ) -> Result<Arc<PublicKey>, NoKey> {
         let state = self.state();
         if let Some(key) = state.key(id) {
             return Ok(key);
@@ -255,7 +261,7 @@ impl Shared {
 
     /// When the set is fetched next, though nobody asks for it.
     fn due(&self) -> Instant {
-        let State { began, last, .. } = self.state();
+        let KeyCacheState { began, last, .. } = self.state();
         began + if last == Last::Failed { self.times.retry } else { self.times.refresh }
     }
 
@@ -265,7 +271,7 @@ impl Shared {
     }
 
     /// Takes over what a fetch brought.
-    fn end(&self, fetched: Result<Vec<Arc<Key>>, String>, now: Instant) {
+    fn end(&self, fetched: Result<Vec<Arc<PublicKey>>, String>, now: Instant) {
         let error = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             match fetched {
@@ -294,7 +300,7 @@ impl Shared {
 }
 
 /// Fetches the set when it is due, or wanted, one fetch at a time.
-async fn refresh(shared: Arc<Shared>) {
+async fn refresh(shared: Arc<SharedKeyCache>) {
     loop {
         if timeout_at(shared.due(), shared.wanted.notified()).await.is_ok() {
             let soonest = shared.state().began + shared.times.eager;

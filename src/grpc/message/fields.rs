@@ -27,7 +27,7 @@ const MAX_HALF_DAYS: i32 = 10_000;
 
 /// An amount as a message has it, before it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::grpc) enum Given {
+pub(in crate::grpc) enum GivenAmount {
     /// `amount_pence`.
     Pence(i64),
     /// `half_days`.
@@ -37,7 +37,7 @@ pub(in crate::grpc) enum Given {
 /// Each message's `amount` as the one thing it is.
 macro_rules! given {
     ($($message:ident),+) => {$(
-        impl From<crate::proto::$message::Amount> for Given {
+        impl From<crate::proto::$message::Amount> for GivenAmount {
             fn from(amount: crate::proto::$message::Amount) -> Self {
                 match amount {
                     crate::proto::$message::Amount::AmountPence(pence) => Self::Pence(pence),
@@ -205,15 +205,21 @@ impl Fields {
     }
 
     /// An amount that may be left out, of a message whose path ends in a dot, or is empty.
-    pub(in crate::grpc) fn amount_if_any(&mut self, path: &str, given: Option<impl Into<Given>>) -> Option<Amount> {
+    pub(in crate::grpc) fn amount_if_any(
+        &mut self,
+        path: &str,
+        given: Option<impl Into<GivenAmount>>,
+    ) -> Option<Amount> {
         match given?.into() {
-            Given::Pence(pence) => self.pence(&format!("{path}amount_pence"), pence).map(Amount::Pence),
-            Given::HalfDays(half_days) => self.half_days(&format!("{path}half_days"), half_days).map(Amount::HalfDays),
+            GivenAmount::Pence(pence) => self.pence(&format!("{path}amount_pence"), pence).map(Amount::Pence),
+            GivenAmount::HalfDays(half_days) => {
+                self.half_days(&format!("{path}half_days"), half_days).map(Amount::HalfDays)
+            }
         }
     }
 
     /// An amount that must be there.
-    pub(in crate::grpc) fn amount(&mut self, path: &str, given: Option<impl Into<Given>>) -> Option<Amount> {
+    pub(in crate::grpc) fn amount(&mut self, path: &str, given: Option<impl Into<GivenAmount>>) -> Option<Amount> {
         if given.is_none() {
             self.wrong(&format!("{path}amount"), "is required: amount_pence or half_days");
         }

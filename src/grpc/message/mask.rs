@@ -10,7 +10,7 @@ use super::fields::Fields;
 const MOST: usize = 64;
 
 /// A field of a message that a mask may name.
-pub(in crate::grpc) struct Part<M> {
+pub(in crate::grpc) struct MaskField<M> {
     /// Its name.
     pub(in crate::grpc) name: &'static str,
     /// Takes it out.
@@ -56,7 +56,7 @@ impl Mask {
     }
 
     /// Takes out of a message what is not wanted.
-    pub(in crate::grpc) fn apply<M>(&self, message: &mut M, parts: &[Part<M>]) {
+    pub(in crate::grpc) fn apply<M>(&self, message: &mut M, parts: &[MaskField<M>]) {
         parts.iter().filter(|it| !self.has(it.name)).for_each(|it| (it.clear)(message));
     }
 }

@@ -64,16 +64,16 @@ struct Contract {
     /// The request of each method, by `Service/Method`.
     requests: HashMap<String, String>,
     /// The fields of each message, by its full name, that are texts or messages.
-    messages: HashMap<String, HashMap<u32, Field>>,
+    messages: HashMap<String, HashMap<u32, TextField>>,
 }
 
-struct Field {
+struct TextField {
     name: String,
     is_repeated: bool,
-    holds: Holds,
+    holds: TextContent,
 }
 
-enum Holds {
+enum TextContent {
     Text(Lines),
     Reference,
     Message(String),
@@ -111,14 +111,14 @@ impl Contract {
         let fields = message.field.iter().filter_map(|field| {
             let lines = if MANY_LINES.contains(&field.name()) { Lines::Many } else { Lines::One };
             let holds = match field.r#type() {
-                Type::String if REFERENCES.contains(&field.name()) => Holds::Reference,
-                Type::String => Holds::Text(lines),
-                Type::Message => Holds::Message(field.type_name().to_owned()),
+                Type::String if REFERENCES.contains(&field.name()) => TextContent::Reference,
+                Type::String => TextContent::Text(lines),
+                Type::Message => TextContent::Message(field.type_name().to_owned()),
                 _ => return None,
             };
             let is_repeated = field.label() == Label::Repeated;
             let number = u32::try_from(field.number()).ok()?;
-            Some((number, Field { name: field.name().to_owned(), is_repeated, holds }))
+            Some((number, TextField { name: field.name().to_owned(), is_repeated, holds }))
         });
         let fields = fields.collect();
         self.messages.insert(name, fields);
@@ -153,9 +153,11 @@ impl Contract {
                 format!("{path}{}{index}", field.name)
             };
             match &field.holds {
-                Holds::Message(inner) => self.walk(inner, &format!("{}.", place()), value, found)?,
-                Holds::Text(lines) => found.extend(wrong(*lines, value).map(|what| Violation::new(place(), what))),
-                Holds::Reference => {
+                TextContent::Message(inner) => self.walk(inner, &format!("{}.", place()), value, found)?,
+                TextContent::Text(lines) => {
+                    found.extend(wrong(*lines, value).map(|what| Violation::new(place(), what)))
+                }
+                TextContent::Reference => {
                     let what = wrong(Lines::One, value).or_else(|| no_reference(value));
                     found.extend(what.map(|what| Violation::new(place(), what)));
                 }
@@ -203,7 +205,7 @@ mod tests {
             assert!(contract.messages.contains_key(request), "{rpc}: {request}");
         }
         for field in contract.messages.values().flat_map(HashMap::values) {
-            if let Holds::Message(inner) = &field.holds {
+            if let TextContent::Message(inner) = &field.holds {
                 assert!(contract.messages.contains_key(inner), "{}: {inner}", field.name);
             }
         }

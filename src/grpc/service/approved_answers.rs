@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 
-use crate::app::writer::Told;
+use crate::app::writer::CommandOutcome;
 use crate::domain::approval::{DECIDE_ENTRY, REOPEN_OFFER};
 use crate::grpc::message::conversion;
 use crate::proto::{
@@ -10,7 +10,7 @@ use crate::proto::{
 };
 
 /// The answer of the call that asks for this action; nothing for one that no book carries out.
-pub(in crate::grpc) fn answer(action: &str, told: &Told) -> Option<Vec<u8>> {
+pub(in crate::grpc) fn answer(action: &str, told: &CommandOutcome) -> Option<Vec<u8>> {
     match action {
         REOPEN_OFFER => Some(reopened(told)),
         DECIDE_ENTRY => Some(decided(told)),
@@ -21,25 +21,25 @@ pub(in crate::grpc) fn answer(action: &str, told: &Told) -> Option<Vec<u8>> {
     }
 }
 
-fn reopened(told: &Told) -> Vec<u8> {
+fn reopened(told: &CommandOutcome) -> Vec<u8> {
     ReopenOfferResponse { offer: conversion::first_offer(told) }.encode_to_vec()
 }
 
-pub(in crate::grpc) fn decided(told: &Told) -> Vec<u8> {
+pub(in crate::grpc) fn decided(told: &CommandOutcome) -> Vec<u8> {
     DecideEntryResponse { decision: conversion::decided(told) }.encode_to_vec()
 }
 
-pub(in crate::grpc) fn allocated(told: &Told) -> Vec<u8> {
+pub(in crate::grpc) fn allocated(told: &CommandOutcome) -> Vec<u8> {
     let fund = conversion::funds(told).into_iter().next();
     AllocateFundResponse { fund, warnings: conversion::warnings(told) }.encode_to_vec()
 }
 
-pub(in crate::grpc) fn withdrawn(told: &Told) -> Vec<u8> {
+pub(in crate::grpc) fn withdrawn(told: &CommandOutcome) -> Vec<u8> {
     let fund = conversion::funds(told).into_iter().next();
     WithdrawFundResponse { fund, warnings: conversion::warnings(told) }.encode_to_vec()
 }
 
-pub(in crate::grpc) fn moved(told: &Told) -> Vec<u8> {
+pub(in crate::grpc) fn moved(told: &CommandOutcome) -> Vec<u8> {
     let mut funds = conversion::funds(told).into_iter();
     let (from_fund, to_fund) = (funds.next(), funds.next());
     MoveFundsResponse { from_fund, to_fund, warnings: conversion::warnings(told) }.encode_to_vec()
@@ -52,8 +52,9 @@ mod tests {
 
     #[test]
     fn every_action_of_a_book_has_its_answer() {
-        let (programme, answer) = ("2021-22".parse().unwrap(), crate::domain::programme::Answer::Funds(Vec::new()));
-        let told = Told::empty(programme, answer);
+        let (programme, answer) =
+            ("2021-22".parse().unwrap(), crate::domain::programme::CommandAnswer::Funds(Vec::new()));
+        let told = CommandOutcome::empty(programme, answer);
         for action in actions() {
             assert_eq!(super::answer(action, &told).is_some(), action != WITHDRAW_IMPORT, "{action}");
         }

@@ -11,7 +11,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status};
 
 use super::approved_answers;
-use crate::app::writer::{Submission, Told};
+use crate::app::writer::{CommandOutcome, Submission};
 use crate::app::{App, AppError, Result};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Programme, RequestId};
@@ -19,12 +19,12 @@ use crate::domain::programme::Command;
 use crate::domain::programme::decide::funds::FundChange;
 use crate::domain::refusal::Reason;
 use crate::domain::role::Caller;
-use crate::grpc::auth::LetIn;
+use crate::grpc::auth::Authenticated;
 use crate::grpc::auth::{self, access, security_log};
 use crate::grpc::message::status::status;
 use crate::grpc::message::texts;
 use crate::grpc::telemetry::call_span;
-use crate::grpc::telemetry::internal_metrics::Measured;
+use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
 /// Our own deadline fires this part of the caller's time before it, so that the caller is told DEADLINE_EXCEEDED and
 /// not cut off with CANCELLED.
@@ -50,7 +50,7 @@ where
     F: Future<Output = Result<R>>,
 {
     let (metadata, extensions, message) = request.into_parts();
-    let LetIn { caller, ends, .. } = auth::let_in(&extensions)?.clone();
+    let Authenticated { caller, ends, .. } = auth::authenticated(&extensions)?.clone();
     let deadline = deadline(&metadata);
     allowed(rpc, &caller, &extensions, &message)?;
     let who = caller.clone();
@@ -96,7 +96,7 @@ fn tell_of_denial<T: Message>(
         AppError::Refused(refusal) if refusal.reason == Reason::SelfApproval => "SELF_APPROVAL",
         _ => return,
     };
-    if let Some(inside) = extensions.get::<Arc<Measured>>() {
+    if let Some(inside) = extensions.get::<Arc<InternalMetrics>>() {
         inside.deny(reason);
     }
     let from = security_log::peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
@@ -158,7 +158,7 @@ impl<T: Message> Call<T> {
         app: &App,
         command: Result<(RequestId, Command)>,
         validate_only: bool,
-        encode: fn(&Told) -> Vec<u8>,
+        encode: fn(&CommandOutcome) -> Vec<u8>,
     ) -> Result<R> {
         let (request, command) = command?;
         crate::app::authorise(&self.caller, command.action())?;
@@ -173,7 +173,7 @@ impl<T: Message> Call<T> {
         programme: Programme,
         (request, command): (RequestId, Command),
         validate_only: bool,
-        encode: fn(&Told) -> Vec<u8>,
+        encode: fn(&CommandOutcome) -> Vec<u8>,
     ) -> Result<R> {
         if validate_only {
             let told = app.check(&self.caller, &programme, &command).await?;
@@ -189,7 +189,7 @@ impl<T: Message> Call<T> {
         programme: Programme,
         request: RequestId,
         command: Command,
-        encode: fn(&Told) -> Vec<u8>,
+        encode: fn(&CommandOutcome) -> Vec<u8>,
     ) -> Result<R> {
         let submission = Submission {
             programme,

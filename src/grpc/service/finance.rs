@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::call::unary;
 use crate::app::App;
-use crate::app::verify::{Expected, Report};
+use crate::app::verify::{ExpectedHead, VerifyReport};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::proto::finance_service_server::FinanceService;
@@ -26,7 +26,7 @@ impl FinanceService for Finance {
             let expected = expected(&mut fields, &call.message.expect);
             let (programme, expected) = fields.done(Some((programme, expected)))?;
             let reports = self.0.verify_ledger(&call.caller, programme.as_ref(), expected).await?;
-            let sound = reports.iter().all(Report::is_sound);
+            let sound = reports.iter().all(VerifyReport::is_sound);
             Ok(VerifyLedgerResponse { books: reports.into_iter().map(book).collect(), sound })
         })
         .await
@@ -34,14 +34,14 @@ impl FinanceService for Finance {
 }
 
 /// A head written down before, unless empty.
-fn expected(fields: &mut Fields, text: &str) -> Option<Expected> {
+fn expected(fields: &mut Fields, text: &str) -> Option<ExpectedHead> {
     if text.is_empty() {
         return None;
     }
     let parts = text.split_once(':');
     let read = parts.and_then(|(sequence, hash)| {
         let sequence = sequence.parse().ok().filter(|it: &i64| *it > 0)?;
-        Expected::new(sequence, hash).ok()
+        ExpectedHead::new(sequence, hash).ok()
     });
     if read.is_none() {
         fields.wrong("expect", "a sequence, a colon and 64 hex digits are wanted");
@@ -49,7 +49,7 @@ fn expected(fields: &mut Fields, text: &str) -> Option<Expected> {
     read
 }
 
-fn book(it: Report) -> VerifiedBook {
+fn book(it: VerifyReport) -> VerifiedBook {
     VerifiedBook {
         programme: it.programme.to_string(),
         sequence: it.seq.0,

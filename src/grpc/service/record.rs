@@ -4,10 +4,10 @@ use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, unary};
-use crate::app::writer::Told;
+use crate::app::writer::CommandOutcome;
 use crate::app::{App, Result};
 use crate::domain::event::Seq;
-use crate::domain::programme::{Answer, Command};
+use crate::domain::programme::{Command, CommandAnswer};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::proto::record_service_server::RecordService;
@@ -48,9 +48,9 @@ async fn erase_text(app: &App, call: Call<EraseTextRequest>) -> Result<EraseText
     call.submit(app, programme, request, command, |told| erased(told).encode_to_vec()).await
 }
 
-fn erased(told: &Told) -> EraseTextResponse {
+fn erased(told: &CommandOutcome) -> EraseTextResponse {
     let sequence = match told.answer {
-        Answer::Erased(event) => event.0,
+        CommandAnswer::Erased(event) => event.0,
         _ => 0,
     };
     EraseTextResponse { programme: told.programme.to_string(), sequence }

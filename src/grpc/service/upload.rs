@@ -14,7 +14,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 
-use crate::app::imports::{Door, Header, Outcome, Progress, Reply, Upload, upload_bytes};
+use crate::app::imports::{ImportOutcome, ImportReply, ImportSource, Progress, Upload, UploadHeader, upload_bytes};
 use crate::app::{App, AppError, Result, Violation};
 use crate::domain::role::Caller;
 use crate::grpc::message::conversion;
@@ -37,7 +37,7 @@ const TELL_EVERY: usize = 1024 * 1024;
 
 /// One message of either import's stream.
 #[derive(Debug)]
-pub(in crate::grpc) enum Part {
+pub(in crate::grpc) enum UploadPart {
     /// The first.
     Header(proto::ImportHeader),
     /// Every later one.
@@ -48,7 +48,7 @@ pub(in crate::grpc) enum Part {
 
 /// One message of either import's answer.
 #[derive(Debug)]
-pub(in crate::grpc) enum Told {
+pub(in crate::grpc) enum UploadAnswer {
     /// How far it is.
     Progress(proto::ImportProgress),
     /// The last.
@@ -56,7 +56,7 @@ pub(in crate::grpc) enum Told {
 }
 
 /// The stream of answers.
-pub(in crate::grpc) type Answers<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
+pub(in crate::grpc) type UploadAnswers<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
 
 /// How many uploads are held now.
 #[derive(Debug, Clone)]
@@ -80,22 +80,22 @@ impl Uploads {
 pub(in crate::grpc) fn import<M, T>(
     app: App,
     uploads: Uploads,
-    door: Door,
+    door: ImportSource,
     request: Request<Streaming<M>>,
-    part: fn(M) -> Part,
-    tell: fn(Told) -> T,
-) -> std::result::Result<Response<Answers<T>>, Status>
+    part: fn(M) -> UploadPart,
+    tell: fn(UploadAnswer) -> T,
+) -> std::result::Result<Response<UploadAnswers<T>>, Status>
 where
     M: Send + 'static,
     T: Send + 'static,
 {
-    let caller = crate::grpc::auth::let_in(request.extensions())?.caller.clone();
+    let caller = crate::grpc::auth::authenticated(request.extensions())?.caller.clone();
     super::call::allowed(door.rpc(), &caller, request.extensions(), &())?;
     let (sender, receiver) = mpsc::channel(BUFFER);
     let parts = request.into_inner().map(move |message| message.map(part));
     let work = async move {
         let ending = match run(app, uploads, door, caller, parts, sender.clone()).await {
-            Ok(outcome) => Ok(Told::Outcome(outcome)),
+            Ok(outcome) => Ok(UploadAnswer::Outcome(outcome)),
             Err(error) => {
                 call_span::not_done(&error);
                 Err(status(error))
@@ -108,19 +108,19 @@ where
     Ok(Response::new(Box::pin(ReceiverStream::new(receiver).map(move |it| it.map(tell)))))
 }
 
-type Sender = mpsc::Sender<std::result::Result<Told, Status>>;
+type Sender = mpsc::Sender<std::result::Result<UploadAnswer, Status>>;
 
 async fn run(
     app: App,
     uploads: Uploads,
-    door: Door,
+    door: ImportSource,
     caller: Caller,
-    mut parts: impl Stream<Item = std::result::Result<Part, Status>> + Unpin,
+    mut parts: impl Stream<Item = std::result::Result<UploadPart, Status>> + Unpin,
     sender: Sender,
 ) -> Result<proto::ImportOutcome> {
     let _held = uploads.0.try_acquire_owned().map_err(|_| AppError::Overloaded)?;
     let first = next(&mut parts).await?.and_then(std::result::Result::ok);
-    let Some(Part::Header(header)) = first else {
+    let Some(UploadPart::Header(header)) = first else {
         return Err(wrong("header", "the first message is the header"));
     };
     let size = header.size_bytes;
@@ -136,18 +136,18 @@ async fn run(
     let received = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     let tell = move |progress: Progress| {
         // A slow caller misses progress, never the outcome.
-        let _ = sender.try_send(Ok(Told::Progress(proto::ImportProgress {
+        let _ = sender.try_send(Ok(UploadAnswer::Progress(proto::ImportProgress {
             received_bytes: received,
             rows_read: conversion::rows(progress.rows_read),
             rows_written: conversion::rows(progress.rows_written),
         })));
     };
-    let Reply { answer, .. } = app.import_file(&caller, header, Upload { door, bytes }, tell, encode).await?;
+    let ImportReply { answer, .. } = app.import_file(&caller, header, Upload { door, bytes }, tell, encode).await?;
     super::call::decode(&answer)
 }
 
 /// Whether this request was answered before: then the file is only compared with the one of that time.
-async fn was_answered(app: &App, caller: &Caller, door: Door, header: &proto::ImportHeader) -> Result<bool> {
+async fn was_answered(app: &App, caller: &Caller, door: ImportSource, header: &proto::ImportHeader) -> Result<bool> {
     match header.request_id.parse() {
         Ok(request) if !header.validate_only => app.was_answered(&caller.actor, request, (door.rpc(), None)).await,
         _ => Ok(false),
@@ -162,7 +162,7 @@ async fn next<S: Stream + Unpin>(parts: &mut S) -> Result<Option<S::Item>> {
 
 /// Takes in the chunks, up to the limit.
 async fn receive(
-    mut parts: impl Stream<Item = std::result::Result<Part, Status>> + Unpin,
+    mut parts: impl Stream<Item = std::result::Result<UploadPart, Status>> + Unpin,
     sender: &Sender,
 ) -> Result<Vec<u8>> {
     let most = upload_bytes();
@@ -170,9 +170,9 @@ async fn receive(
     let mut told = 0;
     while let Some(part) = next(&mut parts).await? {
         match part {
-            Ok(Part::Chunk(chunk)) if chunk.is_empty() => return Err(wrong("chunk", "is empty")),
-            Ok(Part::Chunk(chunk)) => upload.extend_from_slice(&chunk),
-            Ok(Part::Header(_) | Part::Nothing) => {
+            Ok(UploadPart::Chunk(chunk)) if chunk.is_empty() => return Err(wrong("chunk", "is empty")),
+            Ok(UploadPart::Chunk(chunk)) => upload.extend_from_slice(&chunk),
+            Ok(UploadPart::Header(_) | UploadPart::Nothing) => {
                 return Err(wrong("chunk", "every message but the first is a chunk"));
             }
             // The caller tore the stream: what came is not a file.
@@ -185,19 +185,20 @@ async fn receive(
         if upload.len().saturating_sub(told) >= TELL_EVERY {
             told = upload.len();
             let received_bytes = i64::try_from(told).unwrap_or(i64::MAX);
-            let _ = sender.try_send(Ok(Told::Progress(proto::ImportProgress { received_bytes, ..Default::default() })));
+            let _ = sender
+                .try_send(Ok(UploadAnswer::Progress(proto::ImportProgress { received_bytes, ..Default::default() })));
         }
     }
     Ok(upload)
 }
 
-fn checked(header: proto::ImportHeader) -> Result<Header> {
+fn checked(header: proto::ImportHeader) -> Result<UploadHeader> {
     let mut fields = Fields::default();
     let request = fields.parse("header.request_id", &header.request_id);
     let as_at = fields.date("header.as_at", &header.as_at);
     fields.note("header.file_name", &header.file_name);
     let replaces = fields.optional("header.replaces", &header.replaces);
-    let value = request.zip(as_at).map(|(request, as_at)| Header {
+    let value = request.zip(as_at).map(|(request, as_at)| UploadHeader {
         request,
         file_name: header.file_name,
         as_at,
@@ -209,7 +210,7 @@ fn checked(header: proto::ImportHeader) -> Result<Header> {
     fields.done(value)
 }
 
-fn encode(outcome: &Outcome) -> Vec<u8> {
+fn encode(outcome: &ImportOutcome) -> Vec<u8> {
     conversion::import_outcome(outcome).encode_to_vec()
 }
 

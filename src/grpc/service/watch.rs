@@ -15,13 +15,13 @@ use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
 use super::call;
-use crate::app::watch::{Asked, Limits, Position, Start, Told, Watches};
+use crate::app::watch::{RecordPosition, Start, WatchLimits, WatchMessage, WatchRequest, Watches};
 use crate::app::{App, AppError, Recorded, Result};
 use crate::domain::event::Seq;
 use crate::domain::ids::Programme;
 use crate::domain::offer::Offer;
 use crate::grpc::auth;
-use crate::grpc::auth::{LetIn, Proof};
+use crate::grpc::auth::{Authenticated, Proof};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::grpc::message::status::status;
@@ -48,7 +48,7 @@ pub(in crate::grpc) type Stream =
 
 /// Nobody yet.
 pub(in crate::grpc) fn watchers(app: App, of_one: Option<NonZeroUsize>) -> Watchers {
-    Watches::new(app, change, Limits { of_one, ..Limits::default() })
+    Watches::new(app, change, WatchLimits { of_one, ..WatchLimits::default() })
 }
 
 /// Watches until the watcher goes, its deadline passes, or [`Watches::watch`] ends it.
@@ -57,7 +57,7 @@ pub(in crate::grpc) fn watch(
     request: Request<WatchOffersRequest>,
 ) -> std::result::Result<Response<Stream>, Status> {
     let (metadata, extensions, message) = request.into_parts();
-    let LetIn { caller, ends, .. } = auth::let_in(&extensions)?.clone();
+    let Authenticated { caller, ends, .. } = auth::authenticated(&extensions)?.clone();
     call::allowed("OfferService/WatchOffers", &caller, &extensions, &message)?;
     let deadline = call::deadline(&metadata).into_iter().chain(ends).min();
     let found = texts::check("OfferService/WatchOffers", &message);
@@ -93,7 +93,7 @@ pub(in crate::grpc) fn watch(
     Ok(response)
 }
 
-fn asked(message: &WatchOffersRequest) -> Result<Asked> {
+fn asked(message: &WatchOffersRequest) -> Result<WatchRequest> {
     let mut fields = Fields::default();
     let programme = fields.programme(&message.programme);
     if message.regions.len() > MOST || message.states.len() > MOST {
@@ -124,45 +124,47 @@ fn asked(message: &WatchOffersRequest) -> Result<Asked> {
             }
         },
     };
-    fields.done(programme.zip(start).map(|(programme, start)| Asked { programme, regions, states, start }))
+    fields.done(programme.zip(start).map(|(programme, start)| WatchRequest { programme, regions, states, start }))
 }
 
 /// A change as every watcher has it.
 fn change(recorded: &Recorded, offer: &Offer) -> WatchOffersResponse {
-    let position = Position { seq: recorded.event.seq, hash: recorded.hash };
+    let position = RecordPosition { seq: recorded.event.seq, hash: recorded.hash };
     let change =
         OfferChange { event: Some(conversion::offer_event(recorded, None)), offer: Some(conversion::offer(offer)) };
     at(&offer.programme, position, Shown::Change(change))
 }
 
-fn shown(programme: &Programme, told: Told<WatchOffersResponse>) -> WatchOffersResponse {
+fn shown(programme: &Programme, told: WatchMessage<WatchOffersResponse>) -> WatchOffersResponse {
     match told {
-        Told::Offer(offer) => {
+        WatchMessage::Offer(offer) => {
             let told = Some(Shown::Offer(conversion::offer(&offer)));
             WatchOffersResponse { told, ..WatchOffersResponse::default() }
         }
-        Told::SnapshotEnd(position) => at(programme, position, Shown::SnapshotEnd(WatchSnapshotEnd {})),
-        Told::Change(change) => (*change).clone(),
-        Told::Gone(offer, position) => at(programme, position, Shown::Gone(OfferGone { offer: offer.to_string() })),
-        Told::Checkpoint(position) => at(programme, position, Shown::Checkpoint(WatchCheckpoint {})),
+        WatchMessage::SnapshotEnd(position) => at(programme, position, Shown::SnapshotEnd(WatchSnapshotEnd {})),
+        WatchMessage::Change(change) => (*change).clone(),
+        WatchMessage::Gone(offer, position) => {
+            at(programme, position, Shown::Gone(OfferGone { offer: offer.to_string() }))
+        }
+        WatchMessage::Checkpoint(position) => at(programme, position, Shown::Checkpoint(WatchCheckpoint {})),
     }
 }
 
 /// A message that ends a place.
-fn at(programme: &Programme, position: Position, told: Shown) -> WatchOffersResponse {
+fn at(programme: &Programme, position: RecordPosition, told: Shown) -> WatchOffersResponse {
     WatchOffersResponse { told: Some(told), sequence: position.seq.0, resume_token: token(programme, position) }
 }
 
 /// A place as a token: of which book, which event, and of which history.
-fn token(programme: &Programme, position: Position) -> String {
+fn token(programme: &Programme, position: RecordPosition) -> String {
     format!("{programme}.{}.{}", position.seq, position.hash)
 }
 
-fn position(token: &str) -> Option<(Programme, Position)> {
+fn position(token: &str) -> Option<(Programme, RecordPosition)> {
     let mut parts = token.splitn(3, '.');
     let (programme, seq, hash) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?.parse().ok()?);
     let seq = seq.parse().ok().filter(|it: &i64| *it >= 0 && it.to_string() == seq)?;
-    Some((programme, Position { seq: Seq(seq), hash }))
+    Some((programme, RecordPosition { seq: Seq(seq), hash }))
 }
 
 #[cfg(test)]
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_token_is_of_one_place_of_one_book() {
-        let place = Position { seq: Seq(1_207), hash: Hash([0xab; 32]) };
+        let place = RecordPosition { seq: Seq(1_207), hash: Hash([0xab; 32]) };
         let book: Programme = "2021-22".parse().unwrap();
         let token = token(&book, place);
         assert_eq!(position(&token), Some((book, place)));

@@ -13,8 +13,8 @@ use prometheus::{
 };
 use tokio::time::Instant;
 
-use crate::app::verify::Report;
-use crate::app::{App, Measures, Pool};
+use crate::app::verify::VerifyReport;
+use crate::app::{App, Pool, WriterMetrics};
 use crate::grpc::auth;
 
 /// Seconds: from an idle disk's fsync to a command that waits for a database that is away.
@@ -22,7 +22,7 @@ const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 /// Commands, up to the most that go into one group.
 const COMMANDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 /// Why calls are denied past the door, beside [`auth::REASONS`].
-const PAST_THE_DOOR: [&str; 5] =
+const DENIAL_REASONS: [&str; 5] =
     ["CALLS_EXCEEDED", "CONNECTIONS_EXCEEDED", "RATE_EXCEEDED", "ROLE_MISSING", "SELF_APPROVAL"];
 
 /// Keeps scrapes out while values that belong together are recorded one after the other. Held for some atomics by who
@@ -44,14 +44,14 @@ impl ScrapeLock {
 
 /// What can be asked at any moment, as it was at one.
 #[derive(Debug, Default)]
-pub(in crate::grpc) struct Moment {
+pub(in crate::grpc) struct ProcessSnapshot {
     pub(in crate::grpc) waiting: usize,
     pub(in crate::grpc) watching: usize,
     pub(in crate::grpc) is_writable: bool,
     pub(in crate::grpc) pools: Vec<Pool>,
 }
 
-impl Moment {
+impl ProcessSnapshot {
     /// As it is now.
     pub(in crate::grpc) fn of(app: &App, watching: usize) -> Self {
         let is_writable = !app.is_write_in_doubt();
@@ -61,7 +61,7 @@ impl Moment {
 
 /// What is counted inside this process.
 #[derive(Debug)]
-pub(in crate::grpc) struct Measured {
+pub(in crate::grpc) struct InternalMetrics {
     lock: ScrapeLock,
     answered: Histogram,
     waited: Histogram,
@@ -83,7 +83,7 @@ pub(in crate::grpc) struct Measured {
     allowed: IntGaugeVec,
 }
 
-impl Measured {
+impl InternalMetrics {
     /// Everything at zero.
     pub(in crate::grpc) fn new(registry: &Registry, lock: ScrapeLock) -> Result<Self> {
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
@@ -94,7 +94,7 @@ impl Measured {
             |name: &str, help: &str, labels: &[&str]| kept(registry, IntGaugeVec::new(Opts::new(name, help), labels)?);
         let denied = Opts::new("tsio_denied_total", "Calls denied, by reason.");
         let denied = kept(registry, IntCounterVec::new(denied, &["reason"])?)?;
-        for reason in auth::REASONS.into_iter().chain(PAST_THE_DOOR) {
+        for reason in auth::REASONS.into_iter().chain(DENIAL_REASONS) {
             drop(denied.with_label_values(&[reason]));
         }
         Ok(Self {
@@ -168,7 +168,7 @@ impl Measured {
     }
 
     /// Shows what was asked. For a scrape, which holds the lock: of two at once, each writes out its own.
-    pub(in crate::grpc) fn show(&self, Moment { waiting, watching, is_writable, pools }: &Moment) {
+    pub(in crate::grpc) fn show(&self, ProcessSnapshot { waiting, watching, is_writable, pools }: &ProcessSnapshot) {
         self.waiting.set(whole(*waiting));
         self.watchers.set(whole(*watching));
         self.writable.set((*is_writable).into());
@@ -183,7 +183,7 @@ impl Measured {
     }
 
     /// Takes over what the ledger's check found, at a second since 1970.
-    pub(in crate::grpc) fn checked(&self, reports: &[Report], at: i64) {
+    pub(in crate::grpc) fn checked(&self, reports: &[VerifyReport], at: i64) {
         let _alone = self.lock.alone();
         for report in reports {
             let programme = [report.programme.as_str()];
@@ -194,7 +194,7 @@ impl Measured {
     }
 }
 
-impl Measures for Measured {
+impl WriterMetrics for InternalMetrics {
     fn waited(&self, long: Duration) {
         self.waited.observe(long.as_secs_f64());
     }

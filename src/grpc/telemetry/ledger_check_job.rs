@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use super::internal_metrics::Measured;
+use super::internal_metrics::InternalMetrics;
 use crate::app::{App, AppError};
 
 /// Within this long after the start, the first check begins.
@@ -17,7 +17,7 @@ const FIRST: Duration = Duration::from_secs(60);
 const WHOLE: Duration = Duration::from_secs(600);
 
 /// Checks until it is dropped.
-pub(in crate::grpc) async fn follow(app: App, measured: Arc<Measured>, every: Duration) {
+pub(in crate::grpc) async fn follow(app: App, measured: Arc<InternalMetrics>, every: Duration) {
     let most = u64::try_from(every.min(FIRST).as_millis()).unwrap_or(u64::MAX);
     let mut ticks = interval_at(Instant::now() + Duration::from_millis(fastrand::u64(..most.max(1))), every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -28,7 +28,7 @@ pub(in crate::grpc) async fn follow(app: App, measured: Arc<Measured>, every: Du
 }
 
 /// What differs stays out of the log, as it may hold anything; `tsio verify` names it.
-async fn check(app: &App, measured: &Measured) {
+async fn check(app: &App, measured: &InternalMetrics) {
     let reports = match timeout(WHOLE, app.check_ledger()).await {
         Ok(Ok(reports)) => reports,
         Ok(Err(error)) => return tracing::error!(%error, "the ledger could not be checked"),

@@ -31,9 +31,9 @@ use crate::app::App;
 use crate::domain::ids::Actor;
 use crate::domain::role::Caller;
 use crate::grpc::auth::security_log;
-use crate::grpc::auth::{self, Door, LetIn, Proof};
+use crate::grpc::auth::{self, Authenticated, Authenticator, Proof};
 use crate::grpc::message::status::{error_info, with_details};
-use crate::grpc::telemetry::call_metrics::{Counted, Metrics};
+use crate::grpc::telemetry::call_metrics::{CallMetrics, CountedCall};
 use crate::grpc::telemetry::call_span;
 
 /// Open in development: it tells the contract, which this project publishes anyway, and stock tools send nothing with it.
@@ -41,14 +41,14 @@ const REFLECTION: &str = "/grpc.reflection.";
 
 /// The gate of a server.
 #[derive(Debug)]
-pub(in crate::grpc) struct Gate {
-    door: Door,
+pub(in crate::grpc) struct Admission {
+    door: Authenticator,
     /// For calls that are being authenticated: those that never will be take no place from the others.
     authenticating: Semaphore,
     places: Arc<Semaphore>,
     rates: Option<DefaultKeyedRateLimiter<Actor>>,
     health: AnonymousHealth,
-    metrics: Arc<Metrics>,
+    metrics: Arc<CallMetrics>,
     app: App,
 }
 
@@ -67,13 +67,13 @@ enum HeldByCall {
     Anonymous { _health: health::AnonymousHealthCall },
 }
 
-impl Gate {
+impl Admission {
     /// At most so many calls in flight, and so many a second of one caller, twice as many after a quiet second.
     pub(in crate::grpc) fn new(
-        (door, app): (Door, App),
+        (door, app): (Authenticator, App),
         calls: usize,
         rate: Option<NonZeroU32>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<CallMetrics>,
     ) -> Self {
         let quota = |rate: NonZeroU32| {
             Quota::per_second(rate).allow_burst(rate.saturating_mul(NonZeroU32::MIN.saturating_add(1)))
@@ -92,7 +92,7 @@ impl Gate {
     }
 
     /// Lets a call begin, or says why not.
-    async fn admit(&self, counted: &mut Counted, request: &mut Request<Body>) -> Result<Admitted, Status> {
+    async fn admit(&self, counted: &mut CountedCall, request: &mut Request<Body>) -> Result<Admitted, Status> {
         let peer = security_log::peer(request.extensions()).cloned();
         if health::is_health(request.uri()) {
             return self.admit_health(request, peer).await;
@@ -109,7 +109,7 @@ impl Gate {
         let span = call_span::span(counted.method(), request.headers(), from, caller);
         counted.told_in(&span, known.is_ok());
         match known {
-            Ok(Known { let_in, proof, call }) => {
+            Ok(AuthenticatedCall { let_in, proof, call }) => {
                 let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
                 request.extensions_mut().insert(let_in);
                 request.extensions_mut().insert(proof);
@@ -130,7 +130,7 @@ impl Gate {
         }
         let shows_token = request.headers().contains_key(AUTHORIZATION);
         match self.authenticate(request, peer.as_ref()).await {
-            Ok(Known { let_in, proof, call }) => {
+            Ok(AuthenticatedCall { let_in, proof, call }) => {
                 let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
                 let end = let_in.ends.map(|ends| (ends, auth::over(Some(proof))));
                 Ok(Admitted { span: Span::none(), peer, held, end })
@@ -158,7 +158,11 @@ impl Gate {
     }
 
     /// Who calls, within the bounds of one caller.
-    async fn authenticate(&self, request: &mut Request<Body>, peer: Option<&Peer>) -> Result<Known, Denied> {
+    async fn authenticate(
+        &self,
+        request: &mut Request<Body>,
+        peer: Option<&Peer>,
+    ) -> Result<AuthenticatedCall, Denied> {
         let Ok(_place) = self.authenticating.try_acquire() else {
             return Err(Denied { caller: None, reason: "OVERLOADED", status: overloaded() });
         };
@@ -189,7 +193,7 @@ impl Gate {
                 &format!("this caller has {most} connections with calls in flight, as many as one may have"),
             ),
         })?;
-        Ok(Known { let_in, proof, call })
+        Ok(AuthenticatedCall { let_in, proof, call })
     }
 
     /// Counts and logs a call that was denied.
@@ -205,8 +209,8 @@ impl Gate {
 }
 
 /// An authenticated caller, and the call counted for them.
-struct Known {
-    let_in: LetIn,
+struct AuthenticatedCall {
+    let_in: Authenticated,
     proof: Proof,
     call: Option<CallInFlight>,
 }
@@ -228,7 +232,7 @@ fn overloaded() -> Status {
 
 /// Puts the gate before a service.
 #[derive(Debug, Clone)]
-pub(in crate::grpc) struct GateLayer(pub(in crate::grpc) Arc<Gate>);
+pub(in crate::grpc) struct GateLayer(pub(in crate::grpc) Arc<Admission>);
 
 impl<S> Layer<S> for GateLayer {
     type Service = Guarded<S>;
@@ -240,7 +244,7 @@ impl<S> Layer<S> for GateLayer {
 /// A service behind the gate.
 #[derive(Debug, Clone)]
 pub(in crate::grpc) struct Guarded<S> {
-    gate: Arc<Gate>,
+    gate: Arc<Admission>,
     inner: S,
 }
 
@@ -269,7 +273,7 @@ where
                 Err(status) => return Ok(counted.follow(status.into_http())),
             };
             // Health and reflection speak for themselves.
-            let ours = request.extensions().get::<LetIn>().is_some();
+            let ours = request.extensions().get::<Authenticated>().is_some();
             let answered = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind().await;
             let answered = answered.unwrap_or_else(|_| {
                 let status = with_details(

@@ -18,7 +18,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
 
-use super::connections::Entry;
+use super::connections::ConnectionEntry;
 
 /// Bytes of one response that the transport may hold; one more piece may follow them.
 const AHEAD: usize = 64 * 1024;
@@ -40,7 +40,7 @@ impl HeldByResponse {
 /// Follows a response of this connection until it is gone, and drops what is held then.
 pub(in crate::grpc) fn follow(
     mut response: Response<Body>,
-    entry: Option<&Arc<Entry>>,
+    entry: Option<&Arc<ConnectionEntry>>,
     held: impl Any + Send + Sync,
 ) -> Response<Body> {
     let of_handler = response.extensions_mut().remove::<HeldByResponse>();
@@ -56,7 +56,7 @@ struct Ahead {
     /// The task that asks for more.
     task: AtomicWaker,
     /// The connection, and the number of this response on it.
-    response_of: Option<(Arc<Entry>, u64)>,
+    response_of: Option<(Arc<ConnectionEntry>, u64)>,
 }
 
 /// A body that knows which of its pieces are gone.
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_large_message_of_which_pieces_are_taken_is_not_untaken() {
-        let entry = Arc::new(Entry::new(1, false));
+        let entry = Arc::new(ConnectionEntry::new(1, false));
         let mut body = follow(Response::new(endless()), Some(&entry), ()).into_body();
         let mut ahead: Vec<Bytes> = std::iter::from_fn(|| next(&mut body)).collect();
         for _ in 0..3 {

@@ -17,7 +17,7 @@ use tonic::body::Body;
 use tonic::codegen::Bytes;
 use tonic::{Code, Status};
 
-use super::connections::{AnonymousCall, Entry};
+use super::connections::{AnonymousCall, ConnectionEntry};
 use crate::grpc::message::status::{error_info, with_details};
 use crate::grpc::telemetry::connection_metrics::{ConnectionMetrics, OpenGauge};
 
@@ -61,7 +61,11 @@ impl AnonymousHealth {
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED, reason `HEALTH_EXCEEDED`, when there are too many watches, or calls on this connection.
-    pub(in crate::grpc) fn begin(&self, uri: &Uri, entry: Option<&Arc<Entry>>) -> Result<AnonymousHealthCall, Status> {
+    pub(in crate::grpc) fn begin(
+        &self,
+        uri: &Uri,
+        entry: Option<&Arc<ConnectionEntry>>,
+    ) -> Result<AnonymousHealthCall, Status> {
         let refused = |message: &str| {
             self.metrics.refuse_health();
             with_details(Code::ResourceExhausted, message.to_owned(), vec![error_info("HEALTH_EXCEEDED")])

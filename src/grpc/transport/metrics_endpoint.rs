@@ -16,8 +16,8 @@ use super::connections::{self, Registry};
 use super::eviction::EvictingSlots;
 use crate::app::App;
 use crate::grpc::service::watch::Watchers;
-use crate::grpc::telemetry::call_metrics::Metrics;
-use crate::grpc::telemetry::internal_metrics::Moment;
+use crate::grpc::telemetry::call_metrics::CallMetrics;
+use crate::grpc::telemetry::internal_metrics::ProcessSnapshot;
 
 /// Connections whose request is being read, and as many that are being answered.
 const CONNECTIONS: usize = 4;
@@ -38,7 +38,7 @@ const READ: Duration = Duration::from_secs(2);
 struct Scraped {
     app: App,
     watchers: Watchers,
-    metrics: Arc<Metrics>,
+    metrics: Arc<CallMetrics>,
     /// When the funds were read last.
     funds: Mutex<Option<Instant>>,
     reading: EvictingSlots,
@@ -48,7 +48,7 @@ struct Scraped {
 /// Answers until it is dropped.
 pub(in crate::grpc) async fn serve(
     (app, watchers): (App, Watchers),
-    metrics: Arc<Metrics>,
+    metrics: Arc<CallMetrics>,
     listener: TcpListener,
     connections: Arc<Registry>,
 ) {
@@ -84,7 +84,7 @@ impl Scraped {
     async fn answer(&self, mut stream: TcpStream, request: &[u8]) -> io::Result<()> {
         let (status, body) = if request.starts_with(b"GET /metrics ") {
             read_funds(&self.app, &self.metrics, &self.funds).await;
-            match self.metrics.text(&Moment::of(&self.app, self.watchers.watching())) {
+            match self.metrics.text(&ProcessSnapshot::of(&self.app, self.watchers.watching())) {
                 Ok(text) => ("200 OK", text),
                 Err(error) => {
                     tracing::error!(%error, "metrics cannot be written");
@@ -115,7 +115,7 @@ async fn read_request(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(request))
 }
 
-async fn read_funds(app: &App, metrics: &Metrics, read: &Mutex<Option<Instant>>) {
+async fn read_funds(app: &App, metrics: &CallMetrics, read: &Mutex<Option<Instant>>) {
     let mut read = read.lock().await;
     if read.is_some_and(|it| it.elapsed() < FRESH) {
         return;

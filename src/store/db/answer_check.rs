@@ -19,7 +19,7 @@ pub(in crate::store) fn question() -> i64 {
 
 /// The failure of a connection that is out of step. It is not used again: its transaction does not end well.
 pub(in crate::store) fn out_of_step() -> StoreError {
-    StoreError::Away("an answer did not belong to what was asked".to_owned())
+    StoreError::Unavailable("an answer did not belong to what was asked".to_owned())
 }
 
 /// Asks for nothing but the number of the question.

@@ -17,7 +17,7 @@ const LONGEST: usize = 64;
 
 /// A column's type. The optional ones travel to PostgreSQL with a stand-in for NULL, since its arrays here hold none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Kind {
+pub(in crate::store) enum ColumnType {
     Uuid,
     Bytes,
     Text,
@@ -30,7 +30,7 @@ pub(in crate::store) enum Kind {
     OptionalInt,
 }
 
-impl Kind {
+impl ColumnType {
     /// Its name on PostgreSQL.
     pub(in crate::store) const fn sql(self) -> &'static str {
         match self {
@@ -99,14 +99,14 @@ pub(in crate::store) fn cell(value: impl Into<Value>) -> Cell {
 pub(in crate::store) struct Table {
     pub(in crate::store) name: &'static str,
     /// Columns that are the same in all rows of a group, and so travel once.
-    pub(in crate::store) same: &'static [(&'static str, Kind)],
-    pub(in crate::store) columns: &'static [(&'static str, Kind)],
-    pub(in crate::store) how: How,
+    pub(in crate::store) same: &'static [(&'static str, ColumnType)],
+    pub(in crate::store) columns: &'static [(&'static str, ColumnType)],
+    pub(in crate::store) how: RowWrite,
 }
 
 /// What becomes of a row.
 #[derive(Debug)]
-pub(in crate::store) enum How {
+pub(in crate::store) enum RowWrite {
     /// It is new.
     Insert,
     /// It is new, or its row with this key takes over these columns.
@@ -119,7 +119,7 @@ pub(in crate::store) enum How {
 
 /// Rows on their way into a table.
 #[derive(Debug)]
-struct Part {
+struct TableRows {
     table: &'static Table,
     same: Vec<Cell>,
     /// Row after row, one cell a column.
@@ -128,11 +128,11 @@ struct Part {
 
 /// Rows on their way into several tables.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Batch {
-    parts: Vec<Part>,
+pub(in crate::store) struct BatchWrite {
+    parts: Vec<TableRows>,
 }
 
-impl Batch {
+impl BatchWrite {
     /// Adds rows to a table: what is the same in all of them, then a cell a column for each, in the order of its columns.
     pub(in crate::store) fn rows<const S: usize, const N: usize>(
         &mut self,
@@ -143,7 +143,7 @@ impl Batch {
         debug_assert_eq!((S, N), (table.same.len(), table.columns.len()), "{}", table.name);
         let cells: Vec<Cell> = rows.flatten().collect();
         if !cells.is_empty() {
-            self.parts.push(Part { table, same: same.into(), cells });
+            self.parts.push(TableRows { table, same: same.into(), cells });
         }
     }
 
@@ -161,7 +161,7 @@ impl Batch {
             Backend::Sqlite => table_by_table(tx, self.parts).await,
         };
         written.map_err(|error| match error {
-            StoreError::Row(text) if is_race(&text) => StoreError::Taken(text),
+            StoreError::ConstraintViolation(text) if is_race(&text) => StoreError::UniqueConflict(text),
             other => other,
         })
     }
@@ -174,10 +174,10 @@ fn is_race(text: &str) -> bool {
         .any(|it| text.contains(it))
 }
 
-async fn at_once(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
+async fn at_once(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     let mut sql = String::with_capacity(4_096);
     let mut values: Vec<Value> = Vec::new();
-    for (index, Part { table, same, cells }) in parts.into_iter().enumerate() {
+    for (index, TableRows { table, same, cells }) in parts.into_iter().enumerate() {
         sql.push_str(if index == 0 { "WITH " } else { ", " });
         sql.push_str(&format!("w{index} AS ("));
         of_arrays(&mut sql, table, values.len());
@@ -194,7 +194,7 @@ async fn at_once(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
 /// caller it is a good part of the work.
 fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
     let mut place = bound;
-    let mut placed = |sql: &mut String, kind: Kind, more: &str| {
+    let mut placed = |sql: &mut String, kind: ColumnType, more: &str| {
         place = place.saturating_add(1);
         sql.push('$');
         sql.push_str(&place.to_string());
@@ -203,14 +203,14 @@ fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
         sql.push_str(more);
     };
     match table.how {
-        How::Update => {
+        RowWrite::Update => {
             push(sql, &["UPDATE ", table.name, " t SET "]);
             for (at, (name, kind)) in table.columns.iter().skip(1).enumerate() {
                 push(sql, &[if at == 0 { "" } else { ", " }, name, " = "]);
                 kind.select(sql, name);
             }
         }
-        How::Insert | How::Upsert { .. } | How::Add { .. } => {
+        RowWrite::Insert | RowWrite::Upsert { .. } | RowWrite::Add { .. } => {
             push(sql, &["INSERT INTO ", table.name, " (", &all_names(table), ") SELECT "]);
             for (_, kind) in table.same {
                 placed(sql, *kind, ", ");
@@ -232,11 +232,11 @@ fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
     }
     sql.push(')');
     match table.how {
-        How::Update => {
+        RowWrite::Update => {
             let key = table.columns.first().map_or("", |(name, _)| *name);
             push(sql, &[" WHERE t.", key, " = v.", key]);
         }
-        How::Insert | How::Upsert { .. } | How::Add { .. } => sql.push_str(&conflict(table)),
+        RowWrite::Insert | RowWrite::Upsert { .. } | RowWrite::Add { .. } => sql.push_str(&conflict(table)),
     }
 }
 
@@ -249,19 +249,19 @@ fn all_names(table: &Table) -> String {
 }
 
 /// The names of columns, as a statement lists them.
-pub(in crate::store) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'static str, Kind)>) -> String {
+pub(in crate::store) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'static str, ColumnType)>) -> String {
     let names: Vec<&str> = columns.into_iter().map(|(name, _)| *name).collect();
     names.join(", ")
 }
 
 fn conflict(table: &Table) -> String {
     let (key, set) = match table.how {
-        How::Upsert { key, take } => {
+        RowWrite::Upsert { key, take } => {
             let take: Vec<String> = take.iter().map(|name| format!("{name} = excluded.{name}")).collect();
             (key, take.join(", "))
         }
-        How::Add { key, to } => (key, format!("{to} = {}.{to} + excluded.{to}", table.name)),
-        How::Insert | How::Update => return String::new(),
+        RowWrite::Add { key, to } => (key, format!("{to} = {}.{to} + excluded.{to}", table.name)),
+        RowWrite::Insert | RowWrite::Update => return String::new(),
     };
     format!(" ON CONFLICT ({}) DO UPDATE SET {set}", key.join(", "))
 }
@@ -272,7 +272,7 @@ fn arrays(table: &Table, cells: Vec<Cell>) -> impl Iterator<Item = Value> {
     let rows = cells.len().checked_div(width).unwrap_or_default();
     let mut columns: Vec<Vec<Value>> = table.columns.iter().map(|_| Vec::with_capacity(rows)).collect();
     for (cell, at) in cells.into_iter().zip((0..width).cycle()) {
-        let kind = table.columns.get(at).map_or(Kind::Text, |(_, kind)| *kind);
+        let kind = table.columns.get(at).map_or(ColumnType::Text, |(_, kind)| *kind);
         if let Some(column) = columns.get_mut(at) {
             column.push(cell.unwrap_or_else(|| kind.absent()));
         }
@@ -280,9 +280,9 @@ fn arrays(table: &Table, cells: Vec<Cell>) -> impl Iterator<Item = Value> {
     table.columns.iter().zip(columns).map(|((_, kind), values)| Value::Array(kind.array_type(), Some(Box::new(values))))
 }
 
-async fn table_by_table(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
+async fn table_by_table(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     let conn = tx.at();
-    for Part { table, same, cells } in parts {
+    for TableRows { table, same, cells } in parts {
         let mut left = cells.len().checked_div(table.columns.len()).unwrap_or_default();
         let kinds = || table.same.iter().chain(table.columns).map(|(_, kind)| *kind);
         let mut cells = cells.into_iter();
@@ -301,14 +301,14 @@ async fn table_by_table(tx: &WriteTx, parts: Vec<Part>) -> Result<()> {
     Ok(())
 }
 
-fn or_null(cell: Cell, kind: Kind) -> Value {
+fn or_null(cell: Cell, kind: ColumnType) -> Value {
     cell.unwrap_or(match kind {
-        Kind::Uuid | Kind::OptionalUuid => Value::Uuid(None),
-        Kind::Bytes | Kind::OptionalBytes => Value::Bytes(None),
-        Kind::Text | Kind::OptionalText => Value::String(None),
-        Kind::Int | Kind::OptionalInt => Value::BigInt(None),
-        Kind::Bool => Value::Bool(None),
-        Kind::Date => Value::ChronoDate(None),
+        ColumnType::Uuid | ColumnType::OptionalUuid => Value::Uuid(None),
+        ColumnType::Bytes | ColumnType::OptionalBytes => Value::Bytes(None),
+        ColumnType::Text | ColumnType::OptionalText => Value::String(None),
+        ColumnType::Int | ColumnType::OptionalInt => Value::BigInt(None),
+        ColumnType::Bool => Value::Bool(None),
+        ColumnType::Date => Value::ChronoDate(None),
     })
 }
 
@@ -317,7 +317,7 @@ fn of_rows(table: &Table, rows: usize) -> String {
     let row = format!("({})", vec!["?"; table.same.len().saturating_add(table.columns.len())].join(", "));
     let rows = vec![row; rows].join(", ");
     match table.how {
-        How::Update => {
+        RowWrite::Update => {
             let set = (2_usize..).zip(table.columns.iter().skip(1));
             let set: Vec<String> = set.map(|(at, (name, _))| format!("{name} = v.column{at}")).collect();
             let key = table.columns.first().map_or("", |(name, _)| *name);
@@ -327,7 +327,7 @@ fn of_rows(table: &Table, rows: usize) -> String {
                 set.join(", ")
             )
         }
-        How::Insert | How::Upsert { .. } | How::Add { .. } => {
+        RowWrite::Insert | RowWrite::Upsert { .. } | RowWrite::Add { .. } => {
             format!("INSERT INTO {} ({}) VALUES {rows}{}", table.name, all_names(table), conflict(table))
         }
     }

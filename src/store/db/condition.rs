@@ -17,12 +17,12 @@ pub enum Condition<C> {
     /// One of these at least.
     Any(Vec<Self>),
     /// A comparison.
-    Is(C, How, Operand),
+    Is(C, Comparison, Operand),
 }
 
 /// How a column is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub enum Comparison {
     /// The same.
     Equal,
     /// Not the same.
@@ -41,7 +41,7 @@ pub enum How {
     HasNot,
 }
 
-impl How {
+impl Comparison {
     /// What holds where this does not.
     #[must_use]
     pub const fn opposite(self) -> Self {
@@ -87,7 +87,7 @@ impl Operand {
 
     /// Whether a value stands so to another. Values of different kinds are different, and neither is more.
     #[must_use]
-    pub fn stands(&self, how: How, other: &Self) -> bool {
+    pub fn stands(&self, how: Comparison, other: &Self) -> bool {
         let order = match (self, other) {
             (Self::Text(one), Self::Text(other)) => Some(one.cmp(other)),
             (Self::Number(one), Self::Number(other)) => Some(one.cmp(other)),
@@ -101,21 +101,21 @@ impl Operand {
             _ => false,
         };
         match how {
-            How::Equal => order.is_some_and(Ordering::is_eq),
-            How::NotEqual => !order.is_some_and(Ordering::is_eq),
-            How::Less => order.is_some_and(Ordering::is_lt),
-            How::AtMost => order.is_some_and(Ordering::is_le),
-            How::Greater => order.is_some_and(Ordering::is_gt),
-            How::AtLeast => order.is_some_and(Ordering::is_ge),
-            How::Has => has(),
-            How::HasNot => !has(),
+            Comparison::Equal => order.is_some_and(Ordering::is_eq),
+            Comparison::NotEqual => !order.is_some_and(Ordering::is_eq),
+            Comparison::Less => order.is_some_and(Ordering::is_lt),
+            Comparison::AtMost => order.is_some_and(Ordering::is_le),
+            Comparison::Greater => order.is_some_and(Ordering::is_gt),
+            Comparison::AtLeast => order.is_some_and(Ordering::is_ge),
+            Comparison::Has => has(),
+            Comparison::HasNot => !has(),
         }
     }
 }
 
 impl<C: Copy> Condition<C> {
     /// Whether it holds, each comparison answered by `one`.
-    pub fn holds(&self, one: &impl Fn(C, How, &Operand) -> bool) -> bool {
+    pub fn holds(&self, one: &impl Fn(C, Comparison, &Operand) -> bool) -> bool {
         match self {
             Self::All(of) => of.iter().all(|it| it.holds(one)),
             Self::Any(of) => of.iter().any(|it| it.holds(one)),
@@ -145,7 +145,7 @@ impl<C: Copy> Condition<C> {
     }
 
     /// As a condition of a query, each comparison made by `one`.
-    pub(in crate::store) fn cond(&self, one: &impl Fn(C, How, &Operand) -> SimpleExpr) -> Cond {
+    pub(in crate::store) fn cond(&self, one: &impl Fn(C, Comparison, &Operand) -> SimpleExpr) -> Cond {
         match self {
             Self::All(of) => of.iter().fold(Cond::all(), |all, it| all.add(it.cond(one))),
             Self::Any(of) => of.iter().fold(Cond::any(), |any, it| any.add(it.cond(one))),
@@ -155,37 +155,37 @@ impl<C: Copy> Condition<C> {
 }
 
 /// A comparison of a column. Of which a part may be asked, a column has lower case alone. What has no value is not the same as anything, and has no part.
-pub(in crate::store) fn compare<C: ColumnTrait>(column: C, how: How, operand: &Operand) -> SimpleExpr {
+pub(in crate::store) fn compare<C: ColumnTrait>(column: C, how: Comparison, operand: &Operand) -> SimpleExpr {
     let Some(value) = operand.value() else {
-        return if how == How::Equal { column.is_null() } else { column.is_not_null() };
+        return if how == Comparison::Equal { column.is_null() } else { column.is_not_null() };
     };
     let part = || if let Operand::Text(text) = operand { text.to_lowercase() } else { String::new() };
     match how {
-        How::Equal => column.eq(value),
-        How::NotEqual => column.ne(value).or(column.is_null()),
-        How::Less => column.lt(value),
-        How::AtMost => column.lte(value),
-        How::Greater => column.gt(value),
-        How::AtLeast => column.gte(value),
-        How::Has => holds(column, &part()),
-        How::HasNot => holds(column, &part()).not().or(column.is_null()),
+        Comparison::Equal => column.eq(value),
+        Comparison::NotEqual => column.ne(value).or(column.is_null()),
+        Comparison::Less => column.lt(value),
+        Comparison::AtMost => column.lte(value),
+        Comparison::Greater => column.gt(value),
+        Comparison::AtLeast => column.gte(value),
+        Comparison::Has => holds(column, &part()),
+        Comparison::HasNot => holds(column, &part()).not().or(column.is_null()),
     }
 }
 
 /// A comparison written out. What has no value is not the same as anything; what is not several has itself alone.
-fn compared(column: &str, how: How, operand: &Operand, values: &mut Vec<Value>) -> String {
+fn compared(column: &str, how: Comparison, operand: &Operand, values: &mut Vec<Value>) -> String {
     let Some(value) = operand.value() else {
-        return if how == How::Equal { format!("{column} IS NULL") } else { format!("{column} IS NOT NULL") };
+        return if how == Comparison::Equal { format!("{column} IS NULL") } else { format!("{column} IS NOT NULL") };
     };
     values.push(value);
     let value = format!("${}", values.len());
     match how {
-        How::Equal | How::Has => format!("{column} = {value}"),
-        How::NotEqual | How::HasNot => format!("({column} <> {value} OR {column} IS NULL)"),
-        How::Less => format!("{column} < {value}"),
-        How::AtMost => format!("{column} <= {value}"),
-        How::Greater => format!("{column} > {value}"),
-        How::AtLeast => format!("{column} >= {value}"),
+        Comparison::Equal | Comparison::Has => format!("{column} = {value}"),
+        Comparison::NotEqual | Comparison::HasNot => format!("({column} <> {value} OR {column} IS NULL)"),
+        Comparison::Less => format!("{column} < {value}"),
+        Comparison::AtMost => format!("{column} <= {value}"),
+        Comparison::Greater => format!("{column} > {value}"),
+        Comparison::AtLeast => format!("{column} >= {value}"),
     }
 }
 
@@ -210,18 +210,18 @@ mod tests {
     fn values_stand_to_each_other_as_in_a_query() {
         let (text, number) = (|it: &str| Operand::Text(it.to_owned()), Operand::Number);
         let rows = [
-            (text("Oak"), How::Equal, text("Oak"), true),
-            (text("Oak"), How::Equal, text("oak"), false),
-            (text("Oakhill"), How::Has, text("KH"), true),
-            (text("Oakhill"), How::HasNot, text("%"), true),
-            (number(2), How::Less, number(3), true),
-            (number(3), How::AtMost, number(3), true),
-            (number(3), How::Greater, number(3), false),
-            (number(3), How::AtLeast, number(3), true),
-            (Operand::Nothing, How::Equal, Operand::Nothing, true),
-            (Operand::Nothing, How::NotEqual, number(3), true),
-            (Operand::Nothing, How::Less, number(3), false),
-            (number(3), How::NotEqual, Operand::Nothing, true),
+            (text("Oak"), Comparison::Equal, text("Oak"), true),
+            (text("Oak"), Comparison::Equal, text("oak"), false),
+            (text("Oakhill"), Comparison::Has, text("KH"), true),
+            (text("Oakhill"), Comparison::HasNot, text("%"), true),
+            (number(2), Comparison::Less, number(3), true),
+            (number(3), Comparison::AtMost, number(3), true),
+            (number(3), Comparison::Greater, number(3), false),
+            (number(3), Comparison::AtLeast, number(3), true),
+            (Operand::Nothing, Comparison::Equal, Operand::Nothing, true),
+            (Operand::Nothing, Comparison::NotEqual, number(3), true),
+            (Operand::Nothing, Comparison::Less, number(3), false),
+            (number(3), Comparison::NotEqual, Operand::Nothing, true),
         ];
         for (one, how, other, wanted) in rows {
             assert_eq!(one.stands(how, &other), wanted, "{one:?} {how:?} {other:?}");
@@ -233,18 +233,18 @@ mod tests {
         let is = |how, operand| Condition::Is('x', how, operand);
         let text = |it: &str| Operand::Text(it.to_owned());
         let rows = [
-            (is(How::Equal, text("' OR 1=1")), "x = $2", vec!["' OR 1=1"]),
-            (is(How::NotEqual, text("a")), "(x <> $2 OR x IS NULL)", vec!["a"]),
-            (is(How::Equal, Operand::Nothing), "x IS NULL", vec![]),
-            (is(How::NotEqual, Operand::Nothing), "x IS NOT NULL", vec![]),
-            (is(How::Has, text("a")), "x = $2", vec!["a"]),
-            (is(How::HasNot, text("a")), "(x <> $2 OR x IS NULL)", vec!["a"]),
+            (is(Comparison::Equal, text("' OR 1=1")), "x = $2", vec!["' OR 1=1"]),
+            (is(Comparison::NotEqual, text("a")), "(x <> $2 OR x IS NULL)", vec!["a"]),
+            (is(Comparison::Equal, Operand::Nothing), "x IS NULL", vec![]),
+            (is(Comparison::NotEqual, Operand::Nothing), "x IS NOT NULL", vec![]),
+            (is(Comparison::Has, text("a")), "x = $2", vec!["a"]),
+            (is(Comparison::HasNot, text("a")), "(x <> $2 OR x IS NULL)", vec!["a"]),
             (Condition::All(vec![]), "1 = 1", vec![]),
             (Condition::All(vec![]).negated(), "1 = 0", vec![]),
             (
                 Condition::All(vec![
-                    Condition::Any(vec![is(How::Less, text("a")), is(How::AtLeast, text("b"))]),
-                    is(How::Equal, text("c")),
+                    Condition::Any(vec![is(Comparison::Less, text("a")), is(Comparison::AtLeast, text("b"))]),
+                    is(Comparison::Equal, text("c")),
                 ]),
                 "((x < $2 OR x >= $3) AND x = $4)",
                 vec!["a", "b", "c"],

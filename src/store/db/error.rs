@@ -7,21 +7,21 @@ use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError};
 pub enum StoreError {
     /// The database is away, or the connection was lost: nothing is known of what it last did. Retry, reading again.
     #[error("the database is away: {0}")]
-    Away(String),
+    Unavailable(String),
     /// The storage is full: nothing more can be written until space is freed. Whether the last write was carried out is
     /// not known. Retry, reading again.
     #[error("the storage is full: {0}")]
     Full(String),
     /// Another holder is in the way (a lock timeout, a deadlock, a serialization failure): nothing was done. Retry.
     #[error("the database is busy: {0}")]
-    Busy(String),
+    Contention(String),
     /// Another book, or an import, took a key that is nobody's own: a request id, an invoice. Retry, reading again; when
     /// it stays, one command is to blame.
     #[error("the database has it already: {0}")]
-    Taken(String),
+    UniqueConflict(String),
     /// A statement failed for the sake of the data in it: a constraint, a value, a trigger.
     #[error("the database refused a row: {0}")]
-    Row(String),
+    ConstraintViolation(String),
     /// The database holds something that this program cannot read.
     #[error("the database holds something unreadable: {0}")]
     Unreadable(String),
@@ -45,18 +45,18 @@ impl StoreError {
     /// The database has not answered in time.
     #[must_use]
     pub fn no_answer() -> Self {
-        Self::Away("no answer in time".to_owned())
+        Self::Unavailable("no answer in time".to_owned())
     }
 
     /// What it says, without what kind of failure it is.
     #[must_use]
     pub fn said(self) -> String {
         match self {
-            Self::Away(said)
+            Self::Unavailable(said)
             | Self::Full(said)
-            | Self::Busy(said)
-            | Self::Taken(said)
-            | Self::Row(said)
+            | Self::Contention(said)
+            | Self::UniqueConflict(said)
+            | Self::ConstraintViolation(said)
             | Self::Unreadable(said)
             | Self::Outdated(said)
             | Self::ClockWrong(said)
@@ -68,8 +68,12 @@ impl StoreError {
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
-            Self::Away(_) | Self::Full(_) | Self::Busy(_) | Self::Taken(_) => true,
-            Self::Row(_) | Self::Unreadable(_) | Self::Outdated(_) | Self::ClockWrong(_) | Self::Unusable(_) => false,
+            Self::Unavailable(_) | Self::Full(_) | Self::Contention(_) | Self::UniqueConflict(_) => true,
+            Self::ConstraintViolation(_)
+            | Self::Unreadable(_)
+            | Self::Outdated(_)
+            | Self::ClockWrong(_)
+            | Self::Unusable(_) => false,
         }
     }
 
@@ -77,10 +81,10 @@ impl StoreError {
     #[must_use]
     pub const fn blames_one(&self) -> bool {
         match self {
-            Self::Taken(_) | Self::Row(_) | Self::Unreadable(_) => true,
-            Self::Away(_)
+            Self::UniqueConflict(_) | Self::ConstraintViolation(_) | Self::Unreadable(_) => true,
+            Self::Unavailable(_)
             | Self::Full(_)
-            | Self::Busy(_)
+            | Self::Contention(_)
             | Self::Outdated(_)
             | Self::ClockWrong(_)
             | Self::Unusable(_) => false,
@@ -94,7 +98,7 @@ impl From<DbErr> for StoreError {
         match &error {
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => sort(cause, text),
             // No connection was made, or none was free: whatever the reason, no row is to blame.
-            DbErr::Conn(_) | DbErr::ConnectionAcquire(_) | DbErr::Exec(_) | DbErr::Query(_) => Self::Away(text),
+            DbErr::Conn(_) | DbErr::ConnectionAcquire(_) | DbErr::Exec(_) | DbErr::Query(_) => Self::Unavailable(text),
             _ => Self::Unreadable(text),
         }
     }
@@ -107,49 +111,49 @@ fn sort(cause: &SqlxError, text: String) -> StoreError {
             let sorted = if error.try_downcast_ref::<SqlxSqliteError>().is_some() { sqlite } else { postgres };
             sorted(&code)(text)
         }
-        SqlxError::Encode(_) => StoreError::Row(text),
+        SqlxError::Encode(_) => StoreError::ConstraintViolation(text),
         SqlxError::ColumnDecode { .. } | SqlxError::Decode(_) => StoreError::Unreadable(text),
         SqlxError::ColumnNotFound(_) | SqlxError::ColumnIndexOutOfBounds { .. } | SqlxError::TypeNotFound { .. } => {
             StoreError::Unusable(text)
         }
-        _ => StoreError::Away(text),
+        _ => StoreError::Unavailable(text),
     }
 }
 
-type Kind = fn(String) -> StoreError;
+type ErrorConstructor = fn(String) -> StoreError;
 
 /// By SQLSTATE. Only what is known to come of the data in a statement is blamed on a command.
-fn postgres(code: &str) -> Kind {
+fn postgres(code: &str) -> ErrorConstructor {
     match (code, code.get(..2).unwrap_or_default()) {
         // Serialization failure, deadlock, lock not available, query canceled (statement_timeout).
-        ("40001" | "40P01" | "55P03" | "57014", _) => StoreError::Busy,
+        ("40001" | "40P01" | "55P03" | "57014", _) => StoreError::Contention,
         // Disk full.
         ("53100", _) => StoreError::Full,
         // Cardinality, data, constraint, a row too large, raised by a trigger.
-        (_, "21" | "22" | "23" | "54" | "P0") => StoreError::Row,
+        (_, "21" | "22" | "23" | "54" | "P0") => StoreError::ConstraintViolation,
         // A prepared statement that is there already: the session is not as the driver believes.
-        ("42P05", _) => StoreError::Away,
+        ("42P05", _) => StoreError::Unavailable,
         // A table that is not there, a right that is lacking, a syntax error. Statements are the same whatever the
         // command: the others of the group would fail of it as well, now and at the next try.
         (_, "42") => StoreError::Unusable,
         // Whatever else happens to a database happens to everybody, and passes.
-        _ => StoreError::Away,
+        _ => StoreError::Unavailable,
     }
 }
 
 /// By result code, extended ones included: sorted as SQLSTATE is.
-fn sqlite(code: &str) -> Kind {
+fn sqlite(code: &str) -> ErrorConstructor {
     let code = code.parse::<u32>().ok();
     match (code, code.map(|code| code & 0xff)) {
         // FULL; IOERR_SHMSIZE: the index of the log could not be made larger.
         (_, Some(13)) | (Some(4_874), _) => StoreError::Full,
         // BUSY, LOCKED.
-        (_, Some(5 | 6)) => StoreError::Busy,
+        (_, Some(5 | 6)) => StoreError::Contention,
         // TOOBIG, CONSTRAINT (a trigger's RAISE is one), MISMATCH, RANGE.
-        (_, Some(18..=20 | 25)) => StoreError::Row,
+        (_, Some(18..=20 | 25)) => StoreError::ConstraintViolation,
         // ERROR: a table that is not there, a syntax error.
         (_, Some(1)) => StoreError::Unusable,
-        _ => StoreError::Away,
+        _ => StoreError::Unavailable,
     }
 }
 
@@ -159,15 +163,16 @@ mod tests {
 
     #[test]
     fn codes_are_sorted_by_the_database_they_come_from() {
-        let kind = |sorted: fn(&str) -> Kind, code: &str| match sorted(code)(String::new()) {
-            StoreError::Busy(_) => "busy",
-            StoreError::Away(_) => "away",
+        let kind = |sorted: fn(&str) -> ErrorConstructor, code: &str| match sorted(code)(String::new()) {
+            StoreError::Contention(_) => "busy",
+            StoreError::Unavailable(_) => "away",
             StoreError::Full(_) => "full",
-            StoreError::Row(_) => "row",
+            StoreError::ConstraintViolation(_) => "row",
             StoreError::Unusable(_) => "unusable",
-            StoreError::Taken(_) | StoreError::Unreadable(_) | StoreError::Outdated(_) | StoreError::ClockWrong(_) => {
-                "other"
-            }
+            StoreError::UniqueConflict(_)
+            | StoreError::Unreadable(_)
+            | StoreError::Outdated(_)
+            | StoreError::ClockWrong(_) => "other",
         };
         let rows = [
             ("busy", &["40001", "40P01", "55P03", "57014"][..]),
@@ -200,7 +205,7 @@ mod tests {
         let sorted = |cause: SqlxError| StoreError::from(DbErr::Query(RuntimeErr::SqlxError(cause.into())));
         for cause in [SqlxError::BeginFailed, SqlxError::PoolTimedOut, SqlxError::WorkerCrashed] {
             let error = sorted(cause);
-            assert!(matches!(error, StoreError::Away(_)), "{error:?}");
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
         }
         let unread = sorted(SqlxError::Decode("no UUID".into()));
         assert!(matches!(unread, StoreError::Unreadable(_)), "{unread:?}");
@@ -210,11 +215,11 @@ mod tests {
     fn a_key_that_stays_taken_is_retried_and_then_one_commands_own() {
         let text = String::new;
         let rows = [
-            (StoreError::Away(text()), (true, false)),
+            (StoreError::Unavailable(text()), (true, false)),
             (StoreError::Full(text()), (true, false)),
-            (StoreError::Busy(text()), (true, false)),
-            (StoreError::Taken(text()), (true, true)),
-            (StoreError::Row(text()), (false, true)),
+            (StoreError::Contention(text()), (true, false)),
+            (StoreError::UniqueConflict(text()), (true, true)),
+            (StoreError::ConstraintViolation(text()), (false, true)),
             (StoreError::Unreadable(text()), (false, true)),
             (StoreError::Outdated(text()), (false, false)),
             (StoreError::Unusable(text()), (false, false)),

@@ -3,44 +3,44 @@
 use sea_orm::{QueryResult, TryGetable, Value};
 
 use super::answer_check;
-use super::batch_write::Kind;
+use super::batch_write::ColumnType;
 use super::bulk_sql::rows;
 use crate::store::{Backend, Conn, Result};
 
 /// Columns of a query with their types.
-pub(in crate::store) type Columns = &'static [(&'static str, Kind)];
+pub(in crate::store) type QueryColumns = &'static [(&'static str, ColumnType)];
 
 /// One of the queries. In a row of PostgreSQL each has columns of its own, and those of the others are NULL.
-struct Part {
-    columns: Columns,
+struct QueryPart {
+    columns: QueryColumns,
     /// All that follows the columns.
     rest: String,
 }
 
 /// Queries on their way.
 #[derive(Default)]
-pub(in crate::store) struct Together {
-    parts: Vec<Part>,
+pub(in crate::store) struct MultiQuery {
+    parts: Vec<QueryPart>,
     values: Vec<Value>,
 }
 
-impl Together {
+impl MultiQuery {
     /// Adds a query of these columns; `rest` is all that follows them, given the place of the first value. Answers the
     /// number by which its rows are found.
     pub(in crate::store) fn add<const N: usize>(
         &mut self,
-        columns: Columns,
+        columns: QueryColumns,
         values: [Value; N],
         rest: impl FnOnce(usize) -> String,
     ) -> usize {
         let place = self.values.len().saturating_add(1);
         self.values.extend(values);
-        self.parts.push(Part { columns, rest: rest(place) });
+        self.parts.push(QueryPart { columns, rest: rest(place) });
         self.parts.len().saturating_sub(1)
     }
 
     /// Asks them all.
-    pub(in crate::store) async fn ask(self, conn: &Conn<'_>) -> Result<Answers> {
+    pub(in crate::store) async fn ask(self, conn: &Conn<'_>) -> Result<QueryResults> {
         let mut sql = String::with_capacity(4_096);
         for number in 0..self.parts.len() {
             sql.push_str(match conn.backend {
@@ -60,10 +60,10 @@ impl Together {
         });
         let from = from.collect();
         if self.parts.is_empty() {
-            return Ok(Answers { from, rows: Vec::new() });
+            return Ok(QueryResults { from, rows: Vec::new() });
         }
         if conn.backend == Backend::Sqlite {
-            return Ok(Answers { from, rows: rows(conn, &sql, self.values).await? });
+            return Ok(QueryResults { from, rows: rows(conn, &sql, self.values).await? });
         }
         let question = answer_check::question();
         let mut values = self.values;
@@ -76,7 +76,7 @@ impl Together {
         let rows = rows(conn, &sql, values).await?;
         let mut numbers = rows.iter().filter_map(|row| row.try_get_by_index::<i64>(0).ok());
         if numbers.any(|number| number == question) {
-            Ok(Answers { from, rows })
+            Ok(QueryResults { from, rows })
         } else {
             Err(answer_check::out_of_step())
         }
@@ -104,13 +104,13 @@ impl Together {
 }
 
 /// What all of them answered.
-pub(in crate::store) struct Answers {
+pub(in crate::store) struct QueryResults {
     /// The column that a query's own begin at.
     from: Vec<usize>,
     rows: Vec<QueryResult>,
 }
 
-impl Answers {
+impl QueryResults {
     /// What the query of this number answered, row by row; nothing when it was not asked.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl Answers {
     pub(in crate::store) fn read<T>(
         &self,
         number: Option<usize>,
-        read: impl Fn(At<'_>) -> Result<T>,
+        read: impl Fn(QueryRow<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         let Some(number) = number else { return Ok(Vec::new()) };
         let from = self.from.get(number).copied().unwrap_or_default();
@@ -126,7 +126,7 @@ impl Answers {
         let mut found = Vec::new();
         for row in &self.rows {
             if row.try_get_by_index::<i64>(0)? == wanted {
-                found.push(read(At { row, from })?);
+                found.push(read(QueryRow { row, from })?);
             }
         }
         Ok(found)
@@ -135,18 +135,18 @@ impl Answers {
 
 /// A row, or what of it belongs to one query.
 #[derive(Clone, Copy)]
-pub(in crate::store) struct At<'r> {
+pub(in crate::store) struct QueryRow<'r> {
     row: &'r QueryResult,
     from: usize,
 }
 
-impl<'r> From<&'r QueryResult> for At<'r> {
+impl<'r> From<&'r QueryResult> for QueryRow<'r> {
     fn from(row: &'r QueryResult) -> Self {
         Self { row, from: 0 }
     }
 }
 
-impl At<'_> {
+impl QueryRow<'_> {
     /// The value of a column, counted from 0.
     ///
     /// # Errors

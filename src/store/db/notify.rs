@@ -51,11 +51,11 @@ impl Hints {
     pub async fn next(&mut self) -> Result<Option<Programme>> {
         match self.0.try_recv().await.map_err(away)? {
             Some(hint) => Ok(hint.payload().parse().ok()),
-            None => Err(StoreError::Away("the connection for hints was lost".to_owned())),
+            None => Err(StoreError::Unavailable("the connection for hints was lost".to_owned())),
         }
     }
 }
 
 fn away(error: SqlxError) -> StoreError {
-    StoreError::Away(error.to_string())
+    StoreError::Unavailable(error.to_string())
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
-use super::batch_write::{Kind, names};
+use super::batch_write::{ColumnType, names};
 use super::bulk_sql::select_by_place;
 use super::pg_date;
 use crate::domain::Date;
@@ -18,9 +18,9 @@ use crate::store::{Backend, Readable, Result, Store, StoreError};
 
 /// Where rows come from: a table that is keyed by programme and `seq`, and columns of it, `seq` first.
 #[derive(Debug)]
-pub(in crate::store) struct Source {
+pub(in crate::store) struct PageSource {
     pub(in crate::store) table: &'static str,
-    pub(in crate::store) columns: &'static [(&'static str, Kind)],
+    pub(in crate::store) columns: &'static [(&'static str, ColumnType)],
 }
 
 /// Rows from one number to another, and how many at most.
@@ -31,7 +31,7 @@ pub(in crate::store) struct Span {
     pub(in crate::store) limit: u64,
 }
 
-impl Source {
+impl PageSource {
     /// Its columns, as a statement lists them.
     pub(in crate::store) fn names(&self) -> String {
         names(self.columns)
@@ -49,7 +49,7 @@ impl Source {
     /// The same as one text of SQLite: an array of arrays. Bytes are hex: the tables are STRICT, so that nothing else is
     /// where bytes are wanted.
     fn as_json(&self) -> String {
-        let column = |(name, kind): &(&str, Kind)| match kind.is_bytes() {
+        let column = |(name, kind): &(&str, ColumnType)| match kind.is_bytes() {
             true => format!("CASE WHEN {name} IS NOT NULL THEN hex({name}) END"),
             false => (*name).to_owned(),
         };
@@ -88,7 +88,7 @@ pub(in crate::store) enum Form {
 /// As the database has it; also for a value on SQLite that no JSON text can hold.
 pub(in crate::store) async fn packed(
     store: &Store,
-    from: &Source,
+    from: &PageSource,
     programme: &Programme,
     span: Span,
 ) -> Result<Packed> {
@@ -145,7 +145,11 @@ impl Drop for Lent {
 }
 
 /// The number of the last row of a book, 0 when there is none.
-pub(in crate::store) async fn greatest(from: &impl Readable, source: &Source, programme: &Programme) -> Result<i64> {
+pub(in crate::store) async fn greatest(
+    from: &impl Readable,
+    source: &PageSource,
+    programme: &Programme,
+) -> Result<i64> {
     let sql = format!("SELECT COALESCE(MAX(seq), 0) FROM {} WHERE programme = $1", source.table);
     let number = |row: &QueryResult| Ok(row.try_get_by_index(0)?);
     let found = select_by_place(&from.at(), &sql, vec![programme.as_str().into()], number).await?;
@@ -163,9 +167,9 @@ const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// The rows of COPY's binary form, each read by the order of its cells.
 pub(in crate::store) fn copied_rows<T>(
     copied: &[u8],
-    mut read: impl FnMut(&mut Cells<'_>) -> Result<T>,
+    mut read: impl FnMut(&mut PackedCells<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
-    let mut cells = Cells(copied.strip_prefix(HEADER).ok_or_else(|| broken("its header"))?);
+    let mut cells = PackedCells(copied.strip_prefix(HEADER).ok_or_else(|| broken("its header"))?);
     let mut rows = Vec::new();
     // A row begins with the number of its cells; after the last one is -1.
     while i16::from_be_bytes(cells.fixed()?) >= 0 {
@@ -176,9 +180,9 @@ pub(in crate::store) fn copied_rows<T>(
 
 /// The cells of a row, one after the other: each is the length of its bytes, -1 for NULL, and they.
 #[derive(Debug)]
-pub(in crate::store) struct Cells<'a>(&'a [u8]);
+pub(in crate::store) struct PackedCells<'a>(&'a [u8]);
 
-impl<'a> Cells<'a> {
+impl<'a> PackedCells<'a> {
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
         let (bytes, rest) = self.0.split_first_chunk().ok_or_else(|| broken("its end"))?;
         self.0 = rest;

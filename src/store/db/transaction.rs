@@ -27,7 +27,7 @@ const EMIT: &str = "SELECT pg_logical_emit_message(true, 'tsio', '')";
 
 /// The right to begin one write transaction, given up when it ends.
 #[derive(Debug)]
-pub struct Turn {
+pub struct WritePermit {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -38,7 +38,7 @@ pub struct WriteTx {
     pending: Pending,
     tx: DatabaseTransaction,
     backend: Backend,
-    _turn: Turn,
+    _turn: WritePermit,
 }
 
 /// Why a transaction came to nothing.
@@ -50,10 +50,10 @@ pub trait Failure {
 impl Failure for StoreError {
     fn may_be_the_connection(&self) -> bool {
         match self {
-            Self::Away(_) | Self::Full(_) => true,
-            Self::Busy(_)
-            | Self::Taken(_)
-            | Self::Row(_)
+            Self::Unavailable(_) | Self::Full(_) => true,
+            Self::Contention(_)
+            | Self::UniqueConflict(_)
+            | Self::ConstraintViolation(_)
             | Self::Unreadable(_)
             | Self::Outdated(_)
             | Self::ClockWrong(_)
@@ -74,9 +74,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Away`] when the store is being closed.
-    pub async fn turn(&self) -> Result<Turn> {
+    pub async fn write_permit(&self) -> Result<WritePermit> {
         let permit = Arc::clone(&self.turns).acquire_owned().await;
-        permit.map(|permit| Turn { _permit: permit }).map_err(|_| StoreError::Away("closing".to_owned()))
+        permit.map(|permit| WritePermit { _permit: permit }).map_err(|_| StoreError::Unavailable("closing".to_owned()))
     }
 
     /// Begins the transaction of a writer whose turn it is: READ COMMITTED on PostgreSQL, IMMEDIATE on SQLite (a plain
@@ -84,7 +84,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Outdated`] once a newer program has migrated.
-    pub async fn write(&self, turn: Turn) -> Result<WriteTx> {
+    pub async fn write(&self, turn: WritePermit) -> Result<WriteTx> {
         let tx = self.begin(&self.writes, turn).await?;
         if self.backend == Backend::Postgres {
             self.hold_schema(&tx.tx).await?;
@@ -95,11 +95,11 @@ impl Store {
     /// The same for a group of a book's commands: its statements are always the same and find their rows by key, so
     /// PostgreSQL keeps their plans; see [`WriteTx::plan_anew`]. Whether the schema is still known is seen by
     /// [`crate::store::programmes::lock`].
-    pub async fn write_group(&self, turn: Turn) -> Result<WriteTx> {
+    pub async fn write_group(&self, turn: WritePermit) -> Result<WriteTx> {
         self.begin(&self.books, turn).await
     }
 
-    async fn begin(&self, pool: &DatabaseConnection, turn: Turn) -> Result<WriteTx> {
+    async fn begin(&self, pool: &DatabaseConnection, turn: WritePermit) -> Result<WriteTx> {
         let sqlite_transaction_mode = match self.backend {
             Backend::Sqlite => Some(SqliteTransactionMode::Immediate),
             // The session's own default: naming it would cost a statement.
@@ -111,7 +111,7 @@ impl Store {
         let begun = pool.begin_with_options(options).await;
         let tx = begun.map_err(|error| match StoreError::from(error) {
             // BEGIN depends on no data: whatever is wrong is the connection's, and the next one is another.
-            StoreError::Unusable(text) | StoreError::Row(text) => StoreError::Away(text),
+            StoreError::Unusable(text) | StoreError::ConstraintViolation(text) => StoreError::Unavailable(text),
             other => other,
         })?;
         Ok(WriteTx { pending, tx, backend: self.backend, _turn: turn })
@@ -142,7 +142,7 @@ impl Store {
         match self.backend {
             // What another connection can read was synced before.
             Backend::Sqlite => Ok(()),
-            Backend::Postgres => self.begin(&self.writes, self.turn().await?).await?.confirm().await,
+            Backend::Postgres => self.begin(&self.writes, self.write_permit().await?).await?.confirm().await,
         }
     }
 
@@ -151,8 +151,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Away`].
     pub(in crate::store) async fn probe_writes(&self) -> Result<()> {
-        let busy = |_| StoreError::Away("others write without an end".to_owned());
-        let turn = timeout(PROBE_TURN, self.turn()).await.map_err(busy)??;
+        let busy = |_| StoreError::Unavailable("others write without an end".to_owned());
+        let turn = timeout(PROBE_TURN, self.write_permit()).await.map_err(busy)??;
         if self.backend == Backend::Sqlite {
             // What lies in the log goes into the file, as far as nobody reads it: the next commit begins the log anew, and
             // needs no more space for it. Whether that succeeds, the commit below tells.
@@ -239,7 +239,7 @@ impl WriteTx {
     pub async fn rollback(self) -> Result<()> {
         let Self { pending, tx, .. } = self;
         // ROLLBACK depends on no data: whatever is wrong is the connection's.
-        tx.rollback().await.map_err(|error| StoreError::Away(error.to_string()))?;
+        tx.rollback().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         pending.ended();
         Ok(())
     }
@@ -269,7 +269,7 @@ impl WriteTx {
 
 fn unconfirmed() -> StoreError {
     tracing::warn!("PostgreSQL did not wait for its standby to the end: the outcome of a commit is unknown");
-    StoreError::Away("the wait for the standby was cut short".to_owned())
+    StoreError::Unavailable("the wait for the standby was cut short".to_owned())
 }
 
 impl Readable for WriteTx {

@@ -103,7 +103,7 @@ impl WriteHealth {
         let seen = self.mark(&self.reads).await?;
         if seen != mark {
             tracing::error!(mark, seen, "a commit that was reported as done is not in the file");
-            return Err(StoreError::Away("a commit that was reported as done is not in the file".to_owned()));
+            return Err(StoreError::Unavailable("a commit that was reported as done is not in the file".to_owned()));
         }
         Ok(())
     }

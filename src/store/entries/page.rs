@@ -7,10 +7,10 @@ use super::{entry, of_fund};
 use crate::domain::Date;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme};
-use crate::domain::ledger::{Entry, EntrySeq};
+use crate::domain::ledger::{EntrySeq, LedgerEntry};
 use crate::domain::time::Micros;
 use crate::store::db::bulk_sql::select_by_place;
-use crate::store::db::condition::{Condition, How, Operand};
+use crate::store::db::condition::{Comparison, Condition, Operand};
 use crate::store::db::pg_date;
 use crate::store::programmes::actor;
 use crate::store::{Backend, Readable, Result};
@@ -19,7 +19,7 @@ use crate::store::{Backend, Readable, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FundEntry {
     /// The entry.
-    pub entry: Entry,
+    pub entry: LedgerEntry,
     /// Its event.
     pub event: Seq,
     /// What happened.
@@ -36,7 +36,7 @@ pub struct FundEntry {
 
 /// What of an entry a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum EntryField {
     /// Its number.
     Entry,
     /// Its event's number.
@@ -59,7 +59,7 @@ pub enum Field {
     Offer,
 }
 
-impl Field {
+impl EntryField {
     const fn column(self) -> &'static str {
         match self {
             Self::Entry => "e.seq",
@@ -78,7 +78,7 @@ impl Field {
 
 /// What is asked of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted<'a> {
+pub struct EntryPageQuery<'a> {
     /// Of which programme.
     pub programme: &'a Programme,
     /// Of which of its funds.
@@ -86,7 +86,7 @@ pub struct Wanted<'a> {
     /// After the first of these and up to the second.
     pub span: (EntrySeq, EntrySeq),
     /// Which of them.
-    pub condition: Option<&'a Condition<Field>>,
+    pub condition: Option<&'a Condition<EntryField>>,
     /// Last to first.
     pub newest_first: bool,
     /// How many at most.
@@ -94,7 +94,7 @@ pub struct Wanted<'a> {
 }
 
 /// A page of a fund's entries, in order.
-pub async fn page(from: &impl Readable, wanted: &Wanted<'_>) -> Result<Vec<FundEntry>> {
+pub async fn page(from: &impl Readable, wanted: &EntryPageQuery<'_>) -> Result<Vec<FundEntry>> {
     let conn = from.at();
     let (sql, values) = query(conn.backend, wanted);
     select_by_place(&conn, &sql, values, |row| {
@@ -115,26 +115,27 @@ pub async fn page(from: &impl Readable, wanted: &Wanted<'_>) -> Result<Vec<FundE
 
 /// What is left of a span where a condition asks for entries by their number. SQLite finds a page by one bound at each end,
 /// and would only check another one entry by entry.
-fn narrowed((after, upto): (EntrySeq, EntrySeq), condition: &Condition<Field>) -> (EntrySeq, EntrySeq) {
+fn narrowed((after, upto): (EntrySeq, EntrySeq), condition: &Condition<EntryField>) -> (EntrySeq, EntrySeq) {
     let from = |first: i64| (after.max(EntrySeq(first.saturating_sub(1))), upto);
     let to = |last: i64| (after, upto.min(EntrySeq(last)));
     match condition {
         Condition::All(of) => of.iter().fold((after, upto), narrowed),
-        Condition::Is(Field::Entry, How::Greater, Operand::Number(it)) => from(it.saturating_add(1)),
-        Condition::Is(Field::Entry, How::AtLeast, Operand::Number(it)) => from(*it),
-        Condition::Is(Field::Entry, How::Less, Operand::Number(it)) => to(it.saturating_sub(1)),
-        Condition::Is(Field::Entry, How::AtMost, Operand::Number(it)) => to(*it),
-        Condition::Is(Field::Entry, How::Equal, Operand::Number(it)) => (from(*it).0, to(*it).1),
+        Condition::Is(EntryField::Entry, Comparison::Greater, Operand::Number(it)) => from(it.saturating_add(1)),
+        Condition::Is(EntryField::Entry, Comparison::AtLeast, Operand::Number(it)) => from(*it),
+        Condition::Is(EntryField::Entry, Comparison::Less, Operand::Number(it)) => to(it.saturating_sub(1)),
+        Condition::Is(EntryField::Entry, Comparison::AtMost, Operand::Number(it)) => to(*it),
+        Condition::Is(EntryField::Entry, Comparison::Equal, Operand::Number(it)) => (from(*it).0, to(*it).1),
         Condition::Is(..) | Condition::Any(_) => (after, upto),
     }
 }
 
-fn query(backend: Backend, wanted: &Wanted<'_>) -> (String, Vec<Value>) {
+fn query(backend: Backend, wanted: &EntryPageQuery<'_>) -> (String, Vec<Value>) {
     let (after, upto) = wanted.condition.map_or(wanted.span, |it| narrowed(wanted.span, it));
     let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
     let mut values: Vec<Value> =
         vec![wanted.fund.0.into(), wanted.programme.as_str().into(), after.0.into(), upto.0.into(), limit.into()];
-    let which = wanted.condition.map(|it| format!(" AND {}", it.written(&|field: Field| field.column(), &mut values)));
+    let which =
+        wanted.condition.map(|it| format!(" AND {}", it.written(&|field: EntryField| field.column(), &mut values)));
     let sql = format!(
         "SELECT e.seq, e.account_id, e.verb, e.amount, e.period, e.event_seq, v.kind, v.actor, v.offer_id, \
          v.effective_on, v.recorded_at {} AND e.seq > $3 AND e.seq <= $4{} ORDER BY e.seq{} LIMIT $5",
@@ -151,20 +152,20 @@ pub(super) mod tests {
 
     #[test]
     fn a_condition_on_the_number_narrows_the_span() {
-        let by = |how, number| Condition::Is(Field::Entry, how, Operand::Number(number));
-        let other = Condition::Is(Field::Amount, How::Equal, Operand::Number(5));
+        let by = |how, number| Condition::Is(EntryField::Entry, how, Operand::Number(number));
+        let other = Condition::Is(EntryField::Amount, Comparison::Equal, Operand::Number(5));
         let rows = [
-            (by(How::Greater, 10), (10, 100)),
-            (by(How::AtLeast, 10), (9, 100)),
-            (by(How::Less, 10), (3, 9)),
-            (by(How::AtMost, 10), (3, 10)),
-            (by(How::Equal, 10), (9, 10)),
-            (by(How::NotEqual, 10), (3, 100)),
-            (by(How::Equal, 2), (3, 2)),
-            (by(How::AtLeast, i64::MIN), (3, 100)),
-            (by(How::Greater, i64::MAX), (i64::MAX - 1, 100)),
-            (Condition::All(vec![by(How::Greater, 10), other.clone(), by(How::AtMost, 20)]), (10, 20)),
-            (Condition::Any(vec![by(How::Greater, 10), other.clone()]), (3, 100)),
+            (by(Comparison::Greater, 10), (10, 100)),
+            (by(Comparison::AtLeast, 10), (9, 100)),
+            (by(Comparison::Less, 10), (3, 9)),
+            (by(Comparison::AtMost, 10), (3, 10)),
+            (by(Comparison::Equal, 10), (9, 10)),
+            (by(Comparison::NotEqual, 10), (3, 100)),
+            (by(Comparison::Equal, 2), (3, 2)),
+            (by(Comparison::AtLeast, i64::MIN), (3, 100)),
+            (by(Comparison::Greater, i64::MAX), (i64::MAX - 1, 100)),
+            (Condition::All(vec![by(Comparison::Greater, 10), other.clone(), by(Comparison::AtMost, 20)]), (10, 20)),
+            (Condition::Any(vec![by(Comparison::Greater, 10), other.clone()]), (3, 100)),
             (other, (3, 100)),
         ];
         for (condition, (after, upto)) in rows {
@@ -176,11 +177,11 @@ pub(super) mod tests {
     /// The queries of pages from either end, with and without a condition.
     pub(in crate::store) fn queries() -> Vec<(String, Vec<Value>)> {
         let programme: Programme = "2021-22".parse().unwrap();
-        let drawn = Condition::Is(Field::Kind, How::NotEqual, Operand::Text("drawn".to_owned()));
+        let drawn = Condition::Is(EntryField::Kind, Comparison::NotEqual, Operand::Text("drawn".to_owned()));
         let ways = [(None, false), (None, true), (Some(&drawn), false), (Some(&drawn), true)];
         let query = |(condition, newest_first)| {
             let (fund, span) = (AccountId(Uuid::nil()), (EntrySeq(0), EntrySeq(9)));
-            let wanted = Wanted { programme: &programme, fund, span, condition, newest_first, limit: 100 };
+            let wanted = EntryPageQuery { programme: &programme, fund, span, condition, newest_first, limit: 100 };
             query(Backend::Sqlite, &wanted)
         };
         ways.into_iter().map(query).collect()

@@ -4,7 +4,7 @@
 
 use sea_orm::QueryResult;
 
-use super::Kind;
+use super::FileKind;
 use crate::domain::event::{Encoder, Hash};
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{RowsHash, RowsHasher};
@@ -17,14 +17,14 @@ const PAGE: usize = 2_000;
 
 /// What a column holds; the optional ones may be NULL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ColumnType {
+enum HashedType {
     Number,
     Text,
     OptionalNumber,
     OptionalText,
     OptionalDate,
 }
-use ColumnType::{Number, OptionalDate, OptionalNumber, OptionalText, Text};
+use HashedType::{Number, OptionalDate, OptionalNumber, OptionalText, Text};
 
 /// A table of rows: its columns in their order, but for the import's id, and the keys that order its rows.
 struct RowTable {
@@ -32,8 +32,8 @@ struct RowTable {
     /// A number.
     first_key: &'static str,
     /// Numbers and texts, after the first.
-    more_keys: &'static [(&'static str, ColumnType)],
-    columns: &'static [(&'static str, ColumnType)],
+    more_keys: &'static [(&'static str, HashedType)],
+    columns: &'static [(&'static str, HashedType)],
 }
 
 static GROUPS: RowTable = RowTable {
@@ -138,13 +138,13 @@ static FINDINGS: RowTable = RowTable {
     columns: &[("ordinal", Number), ("line", Number), ("column_name", Text), ("reason", Text)],
 };
 
-const fn table_of(kind: Kind) -> &'static RowTable {
+const fn table_of(kind: FileKind) -> &'static RowTable {
     match kind {
-        Kind::Groups => &GROUPS,
-        Kind::Membership => &MEMBERSHIP,
-        Kind::Links => &LINKS,
-        Kind::Establishments => &ESTABLISHMENTS,
-        Kind::Ofsted => &OFSTED,
+        FileKind::Groups => &GROUPS,
+        FileKind::Membership => &MEMBERSHIP,
+        FileKind::Links => &LINKS,
+        FileKind::Establishments => &ESTABLISHMENTS,
+        FileKind::Ofsted => &OFSTED,
     }
 }
 
@@ -152,7 +152,7 @@ const fn table_of(kind: Kind) -> &'static RowTable {
 ///
 /// # Errors
 /// [`crate::store::StoreError::Unreadable`] for a row that holds what no writer puts there.
-pub async fn rows_hash(from: &impl Readable, kind: Kind, import: ImportId) -> Result<RowsHash> {
+pub async fn rows_hash(from: &impl Readable, kind: FileKind, import: ImportId) -> Result<RowsHash> {
     table_of(kind).hash(&from.at(), import).await
 }
 

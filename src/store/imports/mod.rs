@@ -13,19 +13,19 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::programmes::{actor, hash};
-use super::verify_rows::{Rows as StoredRows, each};
+use super::verify_rows::{VerifyRows as StoredRows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, ImportId};
-pub use crate::domain::register_record::{FileKind as Kind, ImportState as State};
+pub use crate::domain::register_record::{FileKind, ImportState};
 use crate::domain::time::Micros;
 use crate::store::db::bulk_sql::{insert_missing, select_by_place, upsert_all};
-use crate::store::db::condition::{Condition, How, Operand, compare};
+use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::register::{import, problem};
 use crate::store::db::page::Page;
 pub use hashes::{findings_hash, rows_hash};
-pub(crate) use staged::{Establishment, Group, Link, Member, Month, Rows};
+pub(crate) use staged::{Establishment, Group, Link, Member, Month, StagedRows};
 
 /// One import of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +33,11 @@ pub struct Import {
     /// Its id.
     pub id: ImportId,
     /// What the file is.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// The date it speaks for.
     pub as_at: Date,
     /// Whether it counts.
-    pub state: State,
+    pub state: ImportState,
     /// The file's name as given.
     pub file_name: String,
     /// SHA-256 of the unpacked bytes.
@@ -75,7 +75,7 @@ pub struct Problem {
 
 /// One import that people may see.
 pub async fn get(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
-    Ok(find(from, id).await?.filter(|it| !matches!(it.state, State::Staging | State::Discarded)))
+    Ok(find(from, id).await?.filter(|it| !matches!(it.state, ImportState::Staging | ImportState::Discarded)))
 }
 
 /// One import in any state.
@@ -85,16 +85,16 @@ pub async fn find(from: &impl Readable, id: ImportId) -> Result<Option<Import>> 
 
 /// Which imports a page shows. All conditions given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct ImportFilter {
     /// Of this kind.
-    pub kind: Option<Kind>,
+    pub kind: Option<FileKind>,
     /// What the caller put together.
-    pub condition: Option<Condition<Field>>,
+    pub condition: Option<Condition<ImportField>>,
 }
 
 /// What of an import a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum ImportField {
     /// What the file is, by name.
     Kind,
     /// The date it speaks for.
@@ -115,25 +115,25 @@ pub enum Field {
     WithdrawnBy,
 }
 
-fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
+fn compared(field: ImportField, how: Comparison, operand: &Operand) -> SimpleExpr {
     use import::Column as C;
     let column = match field {
-        Field::Kind => C::Kind,
-        Field::AsAt => C::AsAt,
-        Field::State => C::State,
-        Field::FileName => C::FileName,
-        Field::Rows => C::Rows,
-        Field::Accepted => C::Accepted,
-        Field::ImportedBy => C::ImportedBy,
-        Field::Imported => C::ImportedAt,
-        Field::WithdrawnBy => C::WithdrawnBy,
+        ImportField::Kind => C::Kind,
+        ImportField::AsAt => C::AsAt,
+        ImportField::State => C::State,
+        ImportField::FileName => C::FileName,
+        ImportField::Rows => C::Rows,
+        ImportField::Accepted => C::Accepted,
+        ImportField::ImportedBy => C::ImportedBy,
+        ImportField::Imported => C::ImportedAt,
+        ImportField::WithdrawnBy => C::WithdrawnBy,
     };
     compare(column, how, operand)
 }
 
 /// A page of imports that people may see.
-pub async fn page(from: &impl Readable, filter: &Filter, page: Page) -> Result<Vec<Import>> {
-    let unseen = [State::Staging.name(), State::Discarded.name()];
+pub async fn page(from: &impl Readable, filter: &ImportFilter, page: Page) -> Result<Vec<Import>> {
+    let unseen = [ImportState::Staging.name(), ImportState::Discarded.name()];
     let mut find = import::Entity::find().filter(import::Column::State.is_not_in(unseen));
     if let Some(kind) = filter.kind {
         find = find.filter(import::Column::Kind.eq(kind.name()));
@@ -146,16 +146,16 @@ pub async fn page(from: &impl Readable, filter: &Filter, page: Page) -> Result<V
 
 /// Every import that ever landed, whatever has become of it, in no order.
 pub async fn ever_landed(from: &impl Readable) -> Result<Vec<Import>> {
-    let ever = [State::Landed, State::Replaced, State::Withdrawn].map(State::name);
+    let ever = [ImportState::Landed, ImportState::Replaced, ImportState::Withdrawn].map(ImportState::name);
     let found = import::Entity::find().filter(import::Column::State.is_in(ever));
     found.all(&from.at().db).await?.into_iter().map(read).collect()
 }
 
 /// The imports of a kind that count, newest date first; of one date, by id.
-pub async fn landed(from: &impl Readable, kind: Kind) -> Result<Vec<Import>> {
+pub async fn landed(from: &impl Readable, kind: FileKind) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::Kind.eq(kind.name()))
-        .filter(import::Column::State.eq(State::Landed.name()))
+        .filter(import::Column::State.eq(ImportState::Landed.name()))
         .order_by_desc(import::Column::AsAt)
         .order_by_asc(import::Column::Id)
         .all(&from.at().db)
@@ -166,11 +166,11 @@ pub async fn landed(from: &impl Readable, kind: Kind) -> Result<Vec<Import>> {
 /// Imports whose rows nobody sees: those discarded, and those begun before a moment and never ended.
 pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
-        .filter(import::Column::State.is_in([State::Staging.name(), State::Discarded.name()]))
+        .filter(import::Column::State.is_in([ImportState::Staging.name(), ImportState::Discarded.name()]))
         .all(&from.at().db)
         .await?;
     let found = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
-    Ok(found.into_iter().filter(|it| it.state == State::Discarded || it.imported_at < before).collect())
+    Ok(found.into_iter().filter(|it| it.state == ImportState::Discarded || it.imported_at < before).collect())
 }
 
 /// Every import that people may see, to be held against the record.
@@ -184,7 +184,7 @@ pub async fn all(from: &impl Readable) -> Result<StoredRows<ImportId, Import>> {
 pub async fn not_indexed(from: &impl Readable) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::Indexed.eq(false))
-        .filter(import::Column::State.is_not_in([State::Staging.name(), State::Discarded.name()]))
+        .filter(import::Column::State.is_not_in([ImportState::Staging.name(), ImportState::Discarded.name()]))
         .all(&from.at().db)
         .await?;
     rows.into_iter().map(read).collect()
@@ -276,9 +276,9 @@ fn read(row: import::Model) -> Result<Import> {
     let named = |what: &str| StoreError::unreadable(format!("the import name {what:?}"));
     Ok(Import {
         id: ImportId(row.id),
-        kind: Kind::named(&row.kind).ok_or_else(|| named(&row.kind))?,
+        kind: FileKind::named(&row.kind).ok_or_else(|| named(&row.kind))?,
         as_at: row.as_at,
-        state: State::named(&row.state).ok_or_else(|| named(&row.state))?,
+        state: ImportState::named(&row.state).ok_or_else(|| named(&row.state))?,
         file_name: row.file_name,
         sha256: hash(&row.sha256)?,
         rows: row.rows,

@@ -4,7 +4,7 @@ use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _};
 use uuid::Uuid;
 
-use super::Kind;
+use super::FileKind;
 use crate::domain::ids::ImportId;
 use crate::store::db::bulk_sql::insert_missing;
 use crate::store::db::entity::register::{establishment_row, group_row, link_row, membership_row, ofsted_row};
@@ -18,7 +18,7 @@ pub(crate) use ofsted_row::Model as Month;
 
 /// Rows of one file, as its table keeps them.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Rows {
+pub(crate) enum StagedRows {
     /// GIAS groups.
     Groups(Vec<Group>),
     /// GIAS group membership.
@@ -38,16 +38,16 @@ macro_rules! each {
     };
     ($rows:expr, $it:ident, $wrap:ident => $do:expr) => {
         match $rows {
-            Rows::Groups($it) => { let $wrap = Rows::Groups; $do }
-            Rows::Membership($it) => { let $wrap = Rows::Membership; $do }
-            Rows::Links($it) => { let $wrap = Rows::Links; $do }
-            Rows::Establishments($it) => { let $wrap = Rows::Establishments; $do }
-            Rows::Ofsted($it) => { let $wrap = Rows::Ofsted; $do }
+            StagedRows::Groups($it) => { let $wrap = StagedRows::Groups; $do }
+            StagedRows::Membership($it) => { let $wrap = StagedRows::Membership; $do }
+            StagedRows::Links($it) => { let $wrap = StagedRows::Links; $do }
+            StagedRows::Establishments($it) => { let $wrap = StagedRows::Establishments; $do }
+            StagedRows::Ofsted($it) => { let $wrap = StagedRows::Ofsted; $do }
         }
     };
 }
 
-impl Rows {
+impl StagedRows {
     /// How many.
     pub(crate) fn len(&self) -> usize {
         each!(self, rows => rows.len())
@@ -86,40 +86,40 @@ impl Rows {
     }
 
     /// Reads a whole import's rows back.
-    pub(crate) async fn of(from: &impl Readable, kind: Kind, import: ImportId) -> Result<Self> {
+    pub(crate) async fn of(from: &impl Readable, kind: FileKind, import: ImportId) -> Result<Self> {
         let id = import.0;
         Ok(match kind {
-            Kind::Groups => Self::Groups(all::<group_row::Entity>(from, group_row::Column::ImportId, id).await?),
-            Kind::Membership => {
+            FileKind::Groups => Self::Groups(all::<group_row::Entity>(from, group_row::Column::ImportId, id).await?),
+            FileKind::Membership => {
                 Self::Membership(all::<membership_row::Entity>(from, membership_row::Column::ImportId, id).await?)
             }
-            Kind::Links => Self::Links(all::<link_row::Entity>(from, link_row::Column::ImportId, id).await?),
-            Kind::Establishments => Self::Establishments(
+            FileKind::Links => Self::Links(all::<link_row::Entity>(from, link_row::Column::ImportId, id).await?),
+            FileKind::Establishments => Self::Establishments(
                 all::<establishment_row::Entity>(from, establishment_row::Column::ImportId, id).await?,
             ),
-            Kind::Ofsted => Self::Ofsted(all::<ofsted_row::Entity>(from, ofsted_row::Column::ImportId, id).await?),
+            FileKind::Ofsted => Self::Ofsted(all::<ofsted_row::Entity>(from, ofsted_row::Column::ImportId, id).await?),
         })
     }
 
     /// Deletes some of an import's rows, and says how many; none when all are gone.
-    pub(crate) async fn delete_some(tx: &WriteTx, kind: Kind, import: ImportId, limit: u64) -> Result<u64> {
+    pub(crate) async fn delete_some(tx: &WriteTx, kind: FileKind, import: ImportId, limit: u64) -> Result<u64> {
         let id = import.0;
         match kind {
-            Kind::Groups => {
+            FileKind::Groups => {
                 some::<group_row::Entity>(tx, group_row::Column::ImportId, group_row::Column::Uid, id, limit).await
             }
-            Kind::Membership => {
+            FileKind::Membership => {
                 use membership_row::Column as C;
                 some::<membership_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await
             }
-            Kind::Links => {
+            FileKind::Links => {
                 some::<link_row::Entity>(tx, link_row::Column::ImportId, link_row::Column::Urn, id, limit).await
             }
-            Kind::Establishments => {
+            FileKind::Establishments => {
                 use establishment_row::Column as C;
                 some::<establishment_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await
             }
-            Kind::Ofsted => {
+            FileKind::Ofsted => {
                 some::<ofsted_row::Entity>(tx, ofsted_row::Column::ImportId, ofsted_row::Column::Urn, id, limit).await
             }
         }

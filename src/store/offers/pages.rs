@@ -13,14 +13,14 @@ use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
-use crate::store::db::condition::{Condition, How, Operand, compare};
+use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::record::{offer, offer_school};
 use crate::store::register::search::holds;
 use crate::store::{Readable, Result};
 
 /// Which offers a page shows. All conditions given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct OfferFilter {
     /// In this state.
     pub state: Option<State>,
     /// In this region.
@@ -30,12 +30,12 @@ pub struct Filter {
     /// Part of the recipient's or a school's name (any case), or a whole URN or UID.
     pub search: Option<String>,
     /// What the caller put together.
-    pub condition: Option<Condition<Field>>,
+    pub condition: Option<Condition<OfferField>>,
 }
 
 /// What of an offer a condition may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum OfferField {
     /// Its state, by name.
     State,
     /// How it ended, by name; nothing while it is open.
@@ -60,7 +60,7 @@ pub enum Field {
 
 /// In which order a page comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
+pub enum OfferOrder {
     /// As they were made.
     #[default]
     Made,
@@ -74,7 +74,7 @@ pub enum Order {
 
 /// Where a page begins: after this offer, which had this name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct OfferPageStart {
     /// The offer.
     pub offer: OfferId,
     /// Its name.
@@ -83,15 +83,15 @@ pub struct Place {
 
 /// What is asked of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted<'a> {
+pub struct OfferPageQuery<'a> {
     /// Of which programme.
     pub programme: &'a Programme,
     /// Which offers.
-    pub filter: &'a Filter,
+    pub filter: &'a OfferFilter,
     /// In which order.
-    pub order: Order,
+    pub order: OfferOrder,
     /// From where on; from the first when not said.
-    pub after: Option<&'a Place>,
+    pub after: Option<&'a OfferPageStart>,
     /// How many at most.
     pub limit: u64,
     /// Whether their schools and contacts are wanted.
@@ -99,7 +99,7 @@ pub struct Wanted<'a> {
 }
 
 /// A page of offers within reach.
-pub async fn page(from: &impl Readable, reach: &Reach, wanted: &Wanted<'_>) -> Result<Vec<Offer>> {
+pub async fn page(from: &impl Readable, reach: &Reach, wanted: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
     let conn = from.at();
     let rows = rows(reach, wanted).all(&conn.db).await?;
     let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.id)).collect();
@@ -113,16 +113,19 @@ pub async fn page(from: &impl Readable, reach: &Reach, wanted: &Wanted<'_>) -> R
 }
 
 /// The rows of a page, in its order.
-fn rows(reach: &Reach, wanted: &Wanted<'_>) -> Select<offer::Entity> {
+fn rows(reach: &Reach, wanted: &OfferPageQuery<'_>) -> Select<offer::Entity> {
     use offer::Column as C;
     let mut find = offer::Entity::find()
         .filter(C::Programme.eq(wanted.programme.as_str()))
         .filter(within_reach(reach))
         .filter(matching(wanted.filter))
         .limit(wanted.limit);
-    let direction =
-        if matches!(wanted.order, Order::MadeLast | Order::NameLast) { Direction::Desc } else { Direction::Asc };
-    let by_name = matches!(wanted.order, Order::Name | Order::NameLast);
+    let direction = if matches!(wanted.order, OfferOrder::MadeLast | OfferOrder::NameLast) {
+        Direction::Desc
+    } else {
+        Direction::Asc
+    };
+    let by_name = matches!(wanted.order, OfferOrder::Name | OfferOrder::NameLast);
     if by_name {
         find = find.order_by(C::Name, direction.clone());
     }
@@ -134,20 +137,20 @@ fn rows(reach: &Reach, wanted: &Wanted<'_>) -> Select<offer::Entity> {
 }
 
 /// All that comes after a place.
-fn beyond(order: Order, after: &Place) -> SimpleExpr {
+fn beyond(order: OfferOrder, after: &OfferPageStart) -> SimpleExpr {
     use offer::Column as C;
     let id = after.offer.0;
     let pair = || Expr::tuple([Expr::col(C::Name), Expr::col(C::Id)]);
     let place = || Expr::tuple([Expr::value(after.name.as_str()), Expr::value(id)]);
     match order {
-        Order::Made => C::Id.gt(id),
-        Order::MadeLast => C::Id.lt(id),
-        Order::Name => pair().gt(place()),
-        Order::NameLast => pair().lt(place()),
+        OfferOrder::Made => C::Id.gt(id),
+        OfferOrder::MadeLast => C::Id.lt(id),
+        OfferOrder::Name => pair().gt(place()),
+        OfferOrder::NameLast => pair().lt(place()),
     }
 }
 
-fn matching(filter: &Filter) -> Cond {
+fn matching(filter: &OfferFilter) -> Cond {
     use offer::Column as C;
     let assignee = filter.assignee.as_ref().map(|it| match it {
         Some(actor) => C::Assignee.eq(actor.as_str()),
@@ -166,28 +169,28 @@ fn matching(filter: &Filter) -> Cond {
     all
 }
 
-fn compared(field: Field, how: How, operand: &Operand) -> SimpleExpr {
+fn compared(field: OfferField, how: Comparison, operand: &Operand) -> SimpleExpr {
     use offer::Column as C;
     let column = match field {
-        Field::State => C::State,
-        Field::Outcome => C::Outcome,
-        Field::RecipientKind => C::RecipientKind,
-        Field::Recipient => C::Recipient,
-        Field::Name if matches!(how, How::Has | How::HasNot) => C::Search,
-        Field::Name => C::Name,
-        Field::Region => C::Region,
-        Field::Assignee => C::Assignee,
-        Field::Trust => C::TrustUid,
-        Field::School => return with_school(how, operand),
-        Field::Made => C::MadeAt,
+        OfferField::State => C::State,
+        OfferField::Outcome => C::Outcome,
+        OfferField::RecipientKind => C::RecipientKind,
+        OfferField::Recipient => C::Recipient,
+        OfferField::Name if matches!(how, Comparison::Has | Comparison::HasNot) => C::Search,
+        OfferField::Name => C::Name,
+        OfferField::Region => C::Region,
+        OfferField::Assignee => C::Assignee,
+        OfferField::Trust => C::TrustUid,
+        OfferField::School => return with_school(how, operand),
+        OfferField::Made => C::MadeAt,
     };
     compare(column, how, operand)
 }
 
-fn with_school(how: How, operand: &Operand) -> SimpleExpr {
+fn with_school(how: Comparison, operand: &Operand) -> SimpleExpr {
     let number = if let Operand::Number(number) = operand { *number } else { 0 };
     let on = with_urn(number);
-    if matches!(how, How::NotEqual | How::HasNot) { on.not() } else { on }
+    if matches!(how, Comparison::NotEqual | Comparison::HasNot) { on.not() } else { on }
 }
 
 fn with_urn(number: i64) -> SimpleExpr {
@@ -221,7 +224,7 @@ mod tests {
     use crate::store::{Store, Use};
 
     /// How SQLite, which has no statistics, finds a page.
-    async fn plan(store: &Store, reach: &Reach, wanted: &Wanted<'_>) -> Vec<String> {
+    async fn plan(store: &Store, reach: &Reach, wanted: &OfferPageQuery<'_>) -> Vec<String> {
         let statement = rows(reach, wanted).build(DbBackend::Sqlite);
         let values = statement.values.map(|it| it.0).unwrap_or_default();
         let detail = |row: &sea_orm::QueryResult| Ok(row.try_get_by_index::<String>(3)?);
@@ -240,30 +243,44 @@ mod tests {
         let everywhere = Reach::everything();
         let two = Reach { regions: Regions::These([here, there].into_iter().collect()), assigned_to: None };
         let own = Reach { regions: Regions::These(BTreeSet::new()), assigned_to: Some("ann".parse().unwrap()) };
-        let closed = Condition::Is(Field::State, How::NotEqual, Operand::Text("closed".to_owned()));
-        let nobody = Filter { assignee: Some(None), ..Default::default() };
+        let closed = Condition::Is(OfferField::State, Comparison::NotEqual, Operand::Text("closed".to_owned()));
+        let nobody = OfferFilter { assignee: Some(None), ..Default::default() };
         let rows = [
             (
-                Filter { region, state, ..Default::default() },
+                OfferFilter { region, state, ..Default::default() },
                 &everywhere,
                 "offers_by_region_and_state (programme=? AND region=? AND state=? AND id",
             ),
-            (Filter { region, ..Default::default() }, &everywhere, "offers_by_region (programme=? AND region=? AND id"),
-            (Filter { state, ..Default::default() }, &everywhere, "offers_by_id (programme=? AND id"),
-            (Filter::default(), &everywhere, "offers_by_id (programme=? AND id"),
-            (Filter::default(), &two, "offers_by_id (programme=? AND id"),
-            (Filter::default(), &own, "offers_by_assignee (programme=? AND assignee=? AND id"),
+            (
+                OfferFilter { region, ..Default::default() },
+                &everywhere,
+                "offers_by_region (programme=? AND region=? AND id",
+            ),
+            (OfferFilter { state, ..Default::default() }, &everywhere, "offers_by_id (programme=? AND id"),
+            (OfferFilter::default(), &everywhere, "offers_by_id (programme=? AND id"),
+            (OfferFilter::default(), &two, "offers_by_id (programme=? AND id"),
+            (OfferFilter::default(), &own, "offers_by_assignee (programme=? AND assignee=? AND id"),
             (nobody, &everywhere, "offers_by_assignee (programme=? AND assignee=? AND id"),
-            (Filter { condition: Some(closed), ..Default::default() }, &everywhere, "offers_by_id (programme=? AND id"),
+            (
+                OfferFilter { condition: Some(closed), ..Default::default() },
+                &everywhere,
+                "offers_by_id (programme=? AND id",
+            ),
         ];
-        let place = Place { offer: OfferId(uuid::Uuid::nil()), name: "St Wilfreda's".to_owned() };
+        let place = OfferPageStart { offer: OfferId(uuid::Uuid::nil()), name: "St Wilfreda's".to_owned() };
         for (filter, reach, by_id) in rows {
-            for order in [Order::Made, Order::MadeLast, Order::Name, Order::NameLast] {
-                let by_name = matches!(order, Order::Name | Order::NameLast);
+            for order in [OfferOrder::Made, OfferOrder::MadeLast, OfferOrder::Name, OfferOrder::NameLast] {
+                let by_name = matches!(order, OfferOrder::Name | OfferOrder::NameLast);
                 let index = if by_name { "offers_by_name (programme=? AND (name,id)" } else { by_id };
                 for after in [None, Some(&place)] {
-                    let wanted =
-                        Wanted { programme: &programme, filter: &filter, order, after, limit: 100, parts: true };
+                    let wanted = OfferPageQuery {
+                        programme: &programme,
+                        filter: &filter,
+                        order,
+                        after,
+                        limit: 100,
+                        parts: true,
+                    };
                     let plan = plan(&store, reach, &wanted).await;
                     let [only] = plan.as_slice() else { panic!("{filter:?} by {order:?}: {plan:?}") };
                     let index = if after.is_some() { index } else { index.rsplit_once(" AND ").unwrap().0 };

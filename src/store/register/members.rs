@@ -52,7 +52,7 @@ struct MembershipRow {
 
 /// Which memberships to read.
 #[derive(Debug, Clone, Copy)]
-pub enum Of<'a> {
+pub enum MembershipQuery<'a> {
     /// Of these schools.
     Schools(&'a [Urn]),
     /// Of these groups.
@@ -62,21 +62,21 @@ pub enum Of<'a> {
 }
 
 /// Memberships in the newest register.
-pub async fn members(from: &impl Readable, of: Of<'_>) -> Result<Vec<Membership>> {
+pub async fn members(from: &impl Readable, of: MembershipQuery<'_>) -> Result<Vec<Membership>> {
     memberships(from, of, NEWEST).await
 }
 
 /// Memberships in every register imported, newest first.
 pub async fn history(from: &impl Readable, of: Urn) -> Result<Vec<Membership>> {
-    memberships(from, Of::Schools(&[of]), "").await
+    memberships(from, MembershipQuery::Schools(&[of]), "").await
 }
 
-async fn memberships(from: &impl Readable, of: Of<'_>, newest: &str) -> Result<Vec<Membership>> {
+async fn memberships(from: &impl Readable, of: MembershipQuery<'_>, newest: &str) -> Result<Vec<Membership>> {
     let conn = from.at();
     let (which, values) = match of {
-        Of::Schools(urns) => (among(&conn, "r.urn", 1), vec![numbers(&conn, &urn_numbers(urns))]),
-        Of::Groups(uids) => (among(&conn, "r.uid", 1), vec![numbers(&conn, &uid_numbers(uids))]),
-        Of::Mats => ("r.kind = 6".to_owned(), Vec::new()),
+        MembershipQuery::Schools(urns) => (among(&conn, "r.urn", 1), vec![numbers(&conn, &urn_numbers(urns))]),
+        MembershipQuery::Groups(uids) => (among(&conn, "r.uid", 1), vec![numbers(&conn, &uid_numbers(uids))]),
+        MembershipQuery::Mats => ("r.kind = 6".to_owned(), Vec::new()),
     };
     let sql = format!(
         "SELECT i.as_at, r.import_id, r.urn, r.uid, r.group_name, r.kind, r.kind_name, r.status, r.joined_on

@@ -16,10 +16,10 @@ use super::offers::{uid, urn};
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
-use crate::store::db::batch_write::Kind;
+use crate::store::db::batch_write::ColumnType;
 use crate::store::db::bulk_sql::{among, numbers, select, select_by_place};
-use crate::store::db::multi_query::{At, Columns, Together};
-pub use members::{Membership, Of, history, members, sizes};
+use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
+pub use members::{Membership, MembershipQuery, history, members, sizes};
 pub use record::{RegisterHead, lock};
 
 /// A school as the newest file that names it has it.
@@ -148,14 +148,14 @@ pub struct Trust {
 /// membership of the same date: so a newer one says who has closed since the register.
 pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Trust>> {
     let conn = from.at();
-    let mut together = Together::default();
+    let mut together = MultiQuery::default();
     let asked = ask_trusts(&conn, &mut together, uids);
     let found = together.ask(&conn).await?.read(Some(asked), read_trust)?;
     Ok(found.into_iter().map(|it| (it.uid, it)).collect())
 }
 
 /// Asks for these groups; see [`trusts`].
-pub(super) fn ask_trusts(conn: &Conn<'_>, together: &mut Together, uids: &[Uid]) -> usize {
+pub(super) fn ask_trusts(conn: &Conn<'_>, together: &mut MultiQuery, uids: &[Uid]) -> usize {
     together.add(TRUST, [numbers(conn, &uid_numbers(uids))], |place| {
         let among = among(conn, "r.uid", place);
         format!(
@@ -172,14 +172,19 @@ pub(super) fn ask_trusts(conn: &Conn<'_>, together: &mut Together, uids: &[Uid])
     })
 }
 
-const TRUST: Columns =
-    &[("uid", Kind::Int), ("name", Kind::Text), ("kind", Kind::Int), ("kind_name", Kind::Text), ("status", Kind::Text)];
+const TRUST: QueryColumns = &[
+    ("uid", ColumnType::Int),
+    ("name", ColumnType::Text),
+    ("kind", ColumnType::Int),
+    ("kind_name", ColumnType::Text),
+    ("status", ColumnType::Text),
+];
 
 /// One of them.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(super) fn read_trust(row: At<'_>) -> Result<Trust> {
+pub(super) fn read_trust(row: QueryRow<'_>) -> Result<Trust> {
     let (name, kind_name, status) = (row.get(1)?, row.get(3)?, row.get(4)?);
     Ok(Trust { uid: uid(row.get(0)?)?, name, kind: group_type(row.get(2)?)?, kind_name, status })
 }

@@ -9,14 +9,14 @@ use crate::domain::event::{Event, Hash, Seq, genesis};
 use crate::domain::ids::{RecordName, RequestId};
 use crate::domain::register_record::{RegisterBody, RegisterSeq};
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::{Batch, How, Kind, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::select_by_place;
 use crate::store::db::entity::register::lock;
-use crate::store::db::multi_query::{At, Together};
+use crate::store::db::multi_query::{MultiQuery, QueryRow};
 use crate::store::db::pg_date;
 use crate::store::events::Recorded;
 use crate::store::programmes::{actor, hash};
-use crate::store::verify_rows::{Rows, each};
+use crate::store::verify_rows::{VerifyRows, each};
 use crate::store::{Backend, Readable, Result, StoreError, WriteTx};
 
 /// The head of the record.
@@ -61,15 +61,15 @@ pub async fn head(from: &impl Readable) -> Result<RegisterHead> {
 }
 
 /// Asks for the number of the next event, together with other queries: of one moment with them.
-pub(in crate::store) fn ask_head(together: &mut Together) -> usize {
-    together.add(&[("next_seq", Kind::Int)], [], |_| "FROM register_lock".to_owned())
+pub(in crate::store) fn ask_head(together: &mut MultiQuery) -> usize {
+    together.add(&[("next_seq", ColumnType::Int)], [], |_| "FROM register_lock".to_owned())
 }
 
 /// The last event, of what [`ask_head`] asks.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(in crate::store) fn read_last(row: At<'_>) -> Result<RegisterSeq> {
+pub(in crate::store) fn read_last(row: QueryRow<'_>) -> Result<RegisterSeq> {
     Ok(Seq(row.get::<i64>(0)?.saturating_sub(1)))
 }
 
@@ -92,31 +92,31 @@ static EVENTS: Table = Table {
     name: "register_events",
     same: &[],
     columns: &[
-        ("seq", Kind::Int),
-        ("kind", Kind::Text),
-        ("actor", Kind::Text),
-        ("request_id", Kind::Uuid),
-        ("effective_on", Kind::Date),
-        ("recorded_at", Kind::Int),
-        ("text_hash", Kind::OptionalBytes),
-        ("body", Kind::Text),
-        ("hash", Kind::Bytes),
+        ("seq", ColumnType::Int),
+        ("kind", ColumnType::Text),
+        ("actor", ColumnType::Text),
+        ("request_id", ColumnType::Uuid),
+        ("effective_on", ColumnType::Date),
+        ("recorded_at", ColumnType::Int),
+        ("text_hash", ColumnType::OptionalBytes),
+        ("body", ColumnType::Text),
+        ("hash", ColumnType::Bytes),
     ],
-    how: How::Insert,
+    how: RowWrite::Insert,
 };
 
 static SALTS: Table = Table {
     name: "register_salts",
     same: &[],
-    columns: &[("seq", Kind::Int), ("salt", Kind::Bytes)],
-    how: How::Insert,
+    columns: &[("seq", ColumnType::Int), ("salt", ColumnType::Bytes)],
+    how: RowWrite::Insert,
 };
 
 static HEAD: Table = Table {
     name: "register_lock",
     same: &[],
-    columns: &[("id", Kind::Int), ("next_seq", Kind::Int), ("head", Kind::Bytes)],
-    how: How::Update,
+    columns: &[("id", ColumnType::Int), ("next_seq", ColumnType::Int), ("head", ColumnType::Bytes)],
+    how: RowWrite::Update,
 };
 
 /// Appends events with the salts of their texts, and moves the locked head on.
@@ -129,7 +129,7 @@ pub async fn append(
     if events.is_empty() {
         return Ok(());
     }
-    let mut batch = Batch::default();
+    let mut batch = BatchWrite::default();
     batch.rows(
         &EVENTS,
         [],
@@ -215,7 +215,7 @@ fn spelt(row: &QueryResult, column: usize, backend: Backend) -> Result<Date> {
 }
 
 /// The salts of all events' texts that have not been erased, to be held against the record.
-pub async fn salts(from: &impl Readable) -> Result<Rows<RegisterSeq, Vec<u8>>> {
+pub async fn salts(from: &impl Readable) -> Result<VerifyRows<RegisterSeq, Vec<u8>>> {
     let seq = |row: &QueryResult| Ok(Seq(row.try_get_by_index(0)?));
     let salt = |row: &QueryResult| Ok(row.try_get_by_index::<Vec<u8>>(1)?);
     each(&from.at(), "SELECT seq, salt FROM register_salts", vec![], seq, salt).await

@@ -12,7 +12,7 @@ use crate::domain::ids::{ImportId, Uid, Urn};
 use crate::domain::school::TrustKind;
 use crate::store::db::bulk_sql::{number_in, select, upsert_all};
 use crate::store::db::entity::register::{school, trust};
-use crate::store::imports::Kind;
+use crate::store::imports::FileKind;
 use crate::store::offers::{uid, urn};
 use crate::store::{Readable, Result, WriteTx};
 
@@ -88,12 +88,12 @@ async fn named(
 
 /// Brings the search up to date for the next `limit` schools above `after` that an import names; the last of them, or
 /// nothing when there are no more. To be called under the register's lock.
-pub async fn index_schools(tx: &WriteTx, kind: Kind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
+pub async fn index_schools(tx: &WriteTx, kind: FileKind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
     let table = match kind {
-        Kind::Membership => "membership_rows",
-        Kind::Establishments => "establishment_rows",
-        Kind::Ofsted => "ofsted_rows",
-        Kind::Groups | Kind::Links => return Ok(None),
+        FileKind::Membership => "membership_rows",
+        FileKind::Establishments => "establishment_rows",
+        FileKind::Ofsted => "ofsted_rows",
+        FileKind::Groups | FileKind::Links => return Ok(None),
     };
     let found = named(tx, table, "urn", id, after, limit).await?;
     let urns = found.iter().map(|number| urn(*number)).collect::<Result<Vec<_>>>()?;
@@ -112,11 +112,11 @@ pub async fn index_schools(tx: &WriteTx, kind: Kind, id: ImportId, after: i64, l
 }
 
 /// The same for trusts.
-pub async fn index_trusts(tx: &WriteTx, kind: Kind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
+pub async fn index_trusts(tx: &WriteTx, kind: FileKind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
     let table = match kind {
-        Kind::Groups => "group_rows",
-        Kind::Membership => "membership_rows",
-        Kind::Establishments | Kind::Ofsted | Kind::Links => return Ok(None),
+        FileKind::Groups => "group_rows",
+        FileKind::Membership => "membership_rows",
+        FileKind::Establishments | FileKind::Ofsted | FileKind::Links => return Ok(None),
     };
     let found = named(tx, table, "uid", id, after, limit).await?;
     let uids = found.iter().map(|number| uid(*number)).collect::<Result<Vec<_>>>()?;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use sha2::{Digest as _, Sha256};
 use tsio::domain::event::{Hash, Seq, chain, genesis};
 use tsio::domain::ids::Programme;
-use tsio::domain::ledger::{Entry, EntrySeq};
+use tsio::domain::ledger::{EntrySeq, LedgerEntry};
 use tsio::store::{Store, Use, entries, events};
 
 use crate::client::YEAR;
@@ -82,7 +82,7 @@ impl Forger {
         let store = Store::open(&self.db.url(), Use::Look).await.unwrap();
         let all = events::each_of_book(&store, &programme, (Seq(1), Seq(i64::MAX)), EVERY).await.unwrap();
         let stored = entries::each_of_book(&store, &programme, (EntrySeq(1), EntrySeq(i64::MAX)), EVERY).await.unwrap();
-        let mut of_events: HashMap<Seq, Vec<Entry>> = HashMap::new();
+        let mut of_events: HashMap<Seq, Vec<LedgerEntry>> = HashMap::new();
         for it in stored {
             of_events.entry(it.event).or_default().push(it.entry.unwrap());
         }

@@ -4,15 +4,15 @@ use uuid::Uuid;
 
 use super::statement::Statement;
 use crate::domain::approval::{Approval, REOPEN_OFFER, asked_before, check, check_withdrawal, required};
-use crate::domain::event::{Draft, EventBody};
+use crate::domain::event::{EventBody, NewEvent};
 use crate::domain::ids::{ApprovalId, OfferId};
 use crate::domain::offer::Offer;
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Answer, Approved, Context, Decided, Fault, Target};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{Approved, CommandAnswer, CommandError, Context, Decision, OfferTarget};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::time::Micros;
 
-impl Facts {
+impl ProgrammeState {
     /// Refuses a call that opened an approval and is made again: retried, it must not open a second one. It comes before
     /// all limits, as an answer given before does.
     ///
@@ -38,10 +38,10 @@ impl Facts {
     /// Opens an approval to reopen an offer, or names the one its caller opened already.
     pub(in crate::domain::programme) fn ask_to_reopen(
         &self,
-        target: &Target,
+        target: &OfferTarget,
         reason: &str,
         context: &mut Context<'_>,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let subject = target.offer.0;
         let about_it = |it: &Approval| it.action == REOPEN_OFFER;
         // An open one that the offer has changed since cannot be given: then another may be opened.
@@ -70,8 +70,8 @@ impl Facts {
             expires_at: Some(self.expiry(context)),
             token_subject: context.subject,
         };
-        let draft = Draft::of(offer.id, context.now.today, body).with_text(Some(reason.to_owned()));
-        Ok(Decided::new(vec![draft], Answer::ApprovalOpened(required(approval, "reopening an offer"))))
+        let draft = NewEvent::of(offer.id, context.now.today, body).with_text(Some(reason.to_owned()));
+        Ok(Decision::new(vec![draft], CommandAnswer::ApprovalOpened(required(approval, "reopening an offer"))))
     }
 
     /// Gives an approval and carries out what was asked, in one decision.
@@ -79,7 +79,7 @@ impl Facts {
         &self,
         approval: ApprovalId,
         context: &Context<'_>,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let waiting = self.waiting(approval, context)?;
         if let Some(change) = &waiting.change {
             return self.give_money_approval(approval, change, context);
@@ -87,50 +87,54 @@ impl Facts {
         if let Some(asked) = waiting.school() {
             return self.give_entry(waiting, asked, context);
         }
-        let offer =
-            self.offers.get(&OfferId(waiting.subject)).ok_or(Fault::Bug("the approval's offer is not loaded"))?;
+        let offer = self
+            .offers
+            .get(&OfferId(waiting.subject))
+            .ok_or(CommandError::Bug("the approval's offer is not loaded"))?;
         let changed = self.beyond(waiting, &Statement::of_offer(offer));
         Refusal::none_of(self.may_reopen(offer).err().into_iter().chain(changed))?;
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;
-        let given = Draft::of(offer.id, today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
-        Ok(Decided::new(vec![given, reopened], Answer::Approved(approval, Approved::Offer(offer.id))))
+        let given =
+            NewEvent::of(offer.id, today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
+        Ok(Decision::new(vec![given, reopened], CommandAnswer::Approved(approval, Approved::Offer(offer.id))))
     }
 
     /// Denies an approval: nothing of what was asked is done, and it is open no more.
     ///
     /// # Errors
-    /// [`Fault::NotFound`]; [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
+    /// [`CommandError::NotFound`]; [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
     pub(in crate::domain::programme) fn deny_approval(
         &self,
         approval: ApprovalId,
         reason: &str,
         context: &Context<'_>,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let waiting = self.waiting(approval, context)?;
         let offer = waiting.offer();
         let body = EventBody::ApprovalDenied { approval, token_subject: context.subject };
-        let denied = Draft { offer, ..Draft::of_book(context.now.today, body) };
-        let answer = Answer::Approved(approval, Approved::Nothing);
-        Ok(Decided::new(vec![denied.with_text(Some(reason.to_owned()))], answer))
+        let denied = NewEvent { offer, ..NewEvent::of_book(context.now.today, body) };
+        let answer = CommandAnswer::Approved(approval, Approved::Nothing);
+        Ok(Decision::new(vec![denied.with_text(Some(reason.to_owned()))], answer))
     }
 
     /// Takes an approval back, as whoever asked: nothing of what was asked is done, and it is open no more.
     ///
     /// # Errors
-    /// [`Fault::NotFound`]; [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
+    /// [`CommandError::NotFound`]; [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
     pub(in crate::domain::programme) fn withdraw_approval(
         &self,
         approval: ApprovalId,
         context: &Context<'_>,
-    ) -> Result<Decided, Fault> {
-        let found = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
+    ) -> Result<Decision, CommandError> {
+        let found =
+            self.approvals.get(&approval).ok_or_else(|| CommandError::NotFound(format!("approval {approval}")))?;
         let is_theirs = self.is_one(&found.asked_by(), &context.person());
         check_withdrawal(approval, is_theirs, &found.state_at(context.now.at))?;
         let offer = found.offer();
         let withdrawn = EventBody::ApprovalWithdrawn { approval, token_subject: context.subject };
-        let withdrawn = Draft { offer, ..Draft::of_book(context.now.today, withdrawn) };
-        Ok(Decided::new(vec![withdrawn], Answer::Approved(approval, Approved::Nothing)))
+        let withdrawn = NewEvent { offer, ..NewEvent::of_book(context.now.today, withdrawn) };
+        Ok(Decision::new(vec![withdrawn], CommandAnswer::Approved(approval, Approved::Nothing)))
     }
 
     /// When an approval that is asked for now expires.
@@ -139,8 +143,9 @@ impl Facts {
     }
 
     /// An approval that this caller may answer.
-    fn waiting(&self, approval: ApprovalId, context: &Context<'_>) -> Result<&Approval, Fault> {
-        let found = self.approvals.get(&approval).ok_or_else(|| Fault::NotFound(format!("approval {approval}")))?;
+    fn waiting(&self, approval: ApprovalId, context: &Context<'_>) -> Result<&Approval, CommandError> {
+        let found =
+            self.approvals.get(&approval).ok_or_else(|| CommandError::NotFound(format!("approval {approval}")))?;
         let is_theirs = self.is_one(&found.asked_by(), &context.person());
         check(approval, is_theirs, &found.state_at(context.now.at))?;
         Ok(found)

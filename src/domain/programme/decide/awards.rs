@@ -10,25 +10,27 @@
 use std::collections::{HashMap, HashSet};
 
 use super::dates;
-use super::limits::{self, Limits};
+use super::limits::{self, LimitCollector};
 use crate::domain::Date;
 use crate::domain::award::{Award, Support};
-use crate::domain::event::{Draft, EventBody};
+use crate::domain::event::{EventBody, NewEvent};
 use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Uid};
-use crate::domain::ledger::{Account, Posting, Unit, Verb};
+use crate::domain::ledger::{Account, EntryKind, Posting, Unit};
 use crate::domain::money::Pence;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::offer::{Offer, Recipient};
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Answer, Context, Decided, Fault, NewAward, Target, Warning};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{
+    CommandAnswer, CommandError, Context, Decision, NewAward, OfferTarget, Warning,
+};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::school::TrustKind;
-use crate::domain::terms::{self, Cap, Condition, Strand};
+use crate::domain::terms::{self, AwardCondition, Cap, Strand};
 use crate::domain::time::Now;
 
-impl Facts {
+impl ProgrammeState {
     /// Makes a bundle of awards under an offer, all or none.
     ///
     /// # Errors
@@ -39,25 +41,31 @@ impl Facts {
     /// [`Reason::FundsInsufficient`], [`Reason::AmountTooLarge`], [`Reason::DateOrder`].
     pub(in crate::domain::programme) fn award(
         &self,
-        target: &Target,
+        target: &OfferTarget,
         awards: &[NewAward],
         on: Option<Date>,
         context: &mut Context<'_>,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let offer = self.target(target)?;
         if awards.is_empty() || awards.iter().any(|it| it.amount.get() <= 0) {
-            return Err(Fault::Bug("an award of nothing"));
+            return Err(CommandError::Bug("an award of nothing"));
         }
         let (on, warning) = self.award_date(on, offer, context.now);
-        let mut limits = Limits::new();
-        limits.bar(self.book_closed());
-        limits.bar(check(lifecycle::Verb::Award, offer.state, offer.id).err());
-        limits.bar(self.outside(self.programme.scheme.award_window(), "award window", on));
-        limits.bar(self.in_order(offer, on, dates::accepted(offer)));
-        let mut bundle =
-            Bundle { facts: self, offer, reach: context.reach, on, touched: HashMap::new(), leaders: HashSet::new() };
-        let lines = awards.iter().map(|new| bundle.line(new)).collect::<Result<Vec<Line>, Fault>>()?;
-        let refused: Vec<&Line> = lines.iter().filter(|it| !it.limits.is_empty()).collect();
+        let mut limits = LimitCollector::new();
+        limits.add_blocker(self.book_closed());
+        limits.add_blocker(check(lifecycle::OfferAction::Award, offer.state, offer.id).err());
+        limits.add_blocker(self.outside(self.programme.scheme.award_window(), "award window", on));
+        limits.add_blocker(self.in_order(offer, on, dates::accepted(offer)));
+        let mut bundle = AwardBundle {
+            facts: self,
+            offer,
+            reach: context.reach,
+            on,
+            touched: HashMap::new(),
+            leaders: HashSet::new(),
+        };
+        let lines = awards.iter().map(|new| bundle.line(new)).collect::<Result<Vec<JudgedAward>, CommandError>>()?;
+        let refused: Vec<&JudgedAward> = lines.iter().filter(|it| !it.limits.is_empty()).collect();
         let largest = match refused.as_slice() {
             [only] if limits.is_empty() => bundle.largest(only),
             _ => 0,
@@ -78,11 +86,11 @@ impl Facts {
                 register_seq: None,
             };
             made.push(award);
-            drafts.push(Draft::of(offer.id, on, body).with_text(Some(new.text.clone())).posting(line.postings));
+            drafts.push(NewEvent::of(offer.id, on, body).with_text(Some(new.text.clone())).posting(line.postings));
         }
         Refusal::none_of(refusals).map_err(|it| Refusal { largest: Some(largest), ..it })?;
-        let decided = Decided::new(drafts, Answer::Awards(made));
-        Ok(Decided { warnings: warning.into_iter().collect(), ..decided })
+        let decided = Decision::new(drafts, CommandAnswer::Awards(made));
+        Ok(Decision { warnings: warning.into_iter().collect(), ..decided })
     }
 
     /// The day of an award, and what is worth saying of it.
@@ -139,8 +147,8 @@ struct OnTerms {
 }
 
 /// One line as it was judged.
-struct Line {
-    limits: Limits,
+struct JudgedAward {
+    limits: LimitCollector,
     charges: Vec<Charge>,
     postings: Vec<Posting>,
     /// Nothing where a limit binds.
@@ -155,8 +163,8 @@ struct Charge {
 }
 
 /// Lines under one offer, and the accounts as they leave them.
-struct Bundle<'a> {
-    facts: &'a Facts,
+struct AwardBundle<'a> {
+    facts: &'a ProgrammeState,
     offer: &'a Offer,
     reach: &'a Reach,
     on: Date,
@@ -165,29 +173,29 @@ struct Bundle<'a> {
     leaders: HashSet<String>,
 }
 
-impl Bundle<'_> {
-    fn line(&mut self, new: &NewAward) -> Result<Line, Fault> {
+impl AwardBundle<'_> {
+    fn line(&mut self, new: &NewAward) -> Result<JudgedAward, CommandError> {
         let scheme = &self.facts.programme.scheme;
         let id = new.support.strand();
-        let mut limits = Limits::new();
+        let mut limits = LimitCollector::new();
         let kind = self.offer.recipient.row();
         let offered = scheme.cap(kind, &id);
-        limits.bar(offered.is_none().then(|| {
+        limits.add_blocker(offered.is_none().then(|| {
             let message = format!("{id} is not offered to a {} recipient", kind.as_str());
             let remedy = "award a strand that the terms offer to this recipient";
             Refusal::of(Reason::StrandNotOffered, message, Limit::plain("recipient", self.subject(&id), remedy))
         }));
-        let mut line = Line { limits, charges: Vec::new(), postings: Vec::new(), terms: None };
+        let mut line = JudgedAward { limits, charges: Vec::new(), postings: Vec::new(), terms: None };
         let Some(strand) = scheme.strand(&id) else { return Ok(line) };
         let support = self.conditions(strand, &new.support, &mut line.limits);
-        line.limits.bar(self.leader_funded(&support));
+        line.limits.add_blocker(self.leader_funded(&support));
         let (unit, rate) = match strand.unit {
-            terms::Unit::Pence => (Unit::Pence, None),
-            terms::Unit::HalfDays { day_rate } => (Unit::HalfDays, Some(day_rate)),
+            terms::StrandUnit::Pence => (Unit::Pence, None),
+            terms::StrandUnit::HalfDays { day_rate } => (Unit::HalfDays, Some(day_rate)),
         };
         let mismatch = limits::unit(|| format!("strand {id}"), unit, new.amount.unit());
         if mismatch.is_some() {
-            line.limits.bar(mismatch);
+            line.limits.add_blocker(mismatch);
             return Ok(line);
         }
         let cap = self.cap(strand, offered, &mut line);
@@ -199,27 +207,29 @@ impl Bundle<'_> {
     }
 
     /// What a strand needs on record; answers the support with the provider as the terms spell it.
-    fn conditions(&self, strand: &Strand, support: &Support, limits: &mut Limits) -> Support {
+    fn conditions(&self, strand: &Strand, support: &Support, limits: &mut LimitCollector) -> Support {
         let mut support = support.clone();
         for need in &strand.needs {
             match (need, &mut support) {
-                (Condition::PartnerMat, Support::Credit { partner }) => {
-                    self.facts.partner(*partner, self.offer).into_iter().for_each(|it| limits.bar(Some(it)));
+                (AwardCondition::PartnerMat, Support::Credit { partner }) => {
+                    self.facts.partner(*partner, self.offer).into_iter().for_each(|it| limits.add_blocker(Some(it)));
                 }
-                (Condition::PartnerMat, _) => {
+                (AwardCondition::PartnerMat, _) => {
                     let message = format!("{} needs a partner trust, and names none", strand.id);
                     let limit = Limit::plain("recipient", self.subject(&strand.id), "name a partner trust");
-                    limits.bar(Some(Refusal::of(Reason::PartnerNotSuitable, message, limit)));
+                    limits.add_blocker(Some(Refusal::of(Reason::PartnerNotSuitable, message, limit)));
                 }
-                (Condition::AccreditedProvider, Support::Npqel { provider, .. }) => {
+                (AwardCondition::AccreditedProvider, Support::Npqel { provider, .. }) => {
                     match self.facts.programme.scheme.provider(provider) {
                         Some(spelt) => spelt.clone_into(provider),
-                        None => limits.bar(Some(self.not_accredited(strand, provider))),
+                        None => limits.add_blocker(Some(self.not_accredited(strand, provider))),
                     }
                 }
-                (Condition::AccreditedProvider, _) => limits.bar(Some(self.not_accredited(strand, "nobody"))),
+                (AwardCondition::AccreditedProvider, _) => {
+                    limits.add_blocker(Some(self.not_accredited(strand, "nobody")))
+                }
                 // Its text is there: every new award has one.
-                (Condition::BeneficialReason, _) => {}
+                (AwardCondition::BeneficialReason, _) => {}
             }
         }
         support
@@ -246,11 +256,11 @@ impl Bundle<'_> {
     }
 
     /// The cap the line counts in, financed by the terms if this is its first award.
-    fn cap(&mut self, strand: &Strand, offered: Option<Cap>, line: &mut Line) -> Option<AccountId> {
+    fn cap(&mut self, strand: &Strand, offered: Option<Cap>, line: &mut JudgedAward) -> Option<AccountId> {
         let cap = Account::cap(self.offer.id, &strand.id, offered?)?;
         let id = cap.id;
         if self.account(id).is_none() {
-            line.postings.push(Posting { account: id, verb: Verb::Allocate, amount: cap.allocated() });
+            line.postings.push(Posting { account: id, verb: EntryKind::Allocate, amount: cap.allocated() });
             self.touched.insert(id, cap);
         }
         line.charges.push(Charge { account: id, per: 1 });
@@ -258,13 +268,13 @@ impl Bundle<'_> {
     }
 
     /// The fund the line is charged to: the offer's regional one, else the national, never both.
-    fn fund(&self, strand: &Strand, rate: Option<Pence>, line: &mut Line) -> Option<AccountId> {
+    fn fund(&self, strand: &Strand, rate: Option<Pence>, line: &mut JudgedAward) -> Option<AccountId> {
         let region = self.offer.region;
         let Some(fund) = self.facts.ledger.fund_for(&strand.id, region) else {
             let remedy = format!("create a {} fund, national or for {region}, and allocate money to it", strand.id);
             let limit = Limit::plain("fund", format!("fund ({}, {region} or national)", strand.id), remedy);
             let message = format!("there is no {} fund, neither for {region} nor national", strand.id);
-            line.limits.bar(Some(Refusal::of(Reason::FundMissing, message, limit)));
+            line.limits.add_blocker(Some(Refusal::of(Reason::FundMissing, message, limit)));
             return None;
         };
         let per = rate.map_or(1, |rate| rate.get().saturating_div(2));
@@ -273,8 +283,8 @@ impl Bundle<'_> {
     }
 
     /// Commits the line's amount in each of its accounts, if all of them bear it and nothing else binds.
-    fn charge(&mut self, line: &mut Line, amount: i64) -> Result<(), Fault> {
-        const MISSING: Fault = Fault::Bug("an account to charge is not loaded");
+    fn charge(&mut self, line: &mut JudgedAward, amount: i64) -> Result<(), CommandError> {
+        const MISSING: CommandError = CommandError::Bug("an account to charge is not loaded");
         for charge in line.charges.clone() {
             let account = self.account(charge.account).ok_or(MISSING)?;
             let cost = amount.checked_mul(charge.per);
@@ -284,7 +294,8 @@ impl Bundle<'_> {
             } else {
                 None
             };
-            line.limits.within(room(account, self.facts.least_from(account, self.on), charge), refusal.or(as_of));
+            line.limits
+                .add_numeric_limit(room(account, self.facts.least_from(account, self.on), charge), refusal.or(as_of));
         }
         if !line.limits.is_empty() {
             return Ok(());
@@ -292,16 +303,16 @@ impl Bundle<'_> {
         for Charge { account: id, per } in line.charges.clone() {
             let amount = amount.saturating_mul(per);
             let mut account = self.account(id).cloned().ok_or(MISSING)?;
-            let posted = account.post(Verb::Commit, amount, false);
-            posted.map_err(|_| Fault::Bug("an account refuses what its limit passed"))?;
+            let posted = account.post(EntryKind::Commit, amount, false);
+            posted.map_err(|_| CommandError::Bug("an account refuses what its limit passed"))?;
             self.touched.insert(id, account);
-            line.postings.push(Posting { account: id, verb: Verb::Commit, amount });
+            line.postings.push(Posting { account: id, verb: EntryKind::Commit, amount });
         }
         Ok(())
     }
 
     /// What would pass in place of this line, the other lines held as they are.
-    fn largest(&self, line: &Line) -> i64 {
+    fn largest(&self, line: &JudgedAward) -> i64 {
         let rooms = line.charges.iter().filter_map(|it| {
             let account = self.account(it.account)?;
             Some(room(account, self.facts.least_from(account, self.on), *it))
@@ -318,7 +329,7 @@ impl Bundle<'_> {
     }
 }
 
-impl Facts {
+impl ProgrammeState {
     /// Refuses to fund a leader of fees again whom another award has come to fund.
     pub(in crate::domain::programme) fn funded_elsewhere(&self, award: &Award, reach: &Reach) -> Option<Refusal> {
         let Support::Npqel { leader, .. } = &award.support else { return None };
@@ -342,6 +353,6 @@ fn leader_is_funded(leader: &Actor, by: &str, remedy: &str) -> Refusal {
 
 /// What an account leaves, and as of each day left, in the award's unit.
 fn room(account: &Account, least: i64, charge: Charge) -> i64 {
-    let room = account.headroom(Verb::Commit).min(least).max(0).checked_div(charge.per).unwrap_or(0);
+    let room = account.headroom(EntryKind::Commit).min(least).max(0).checked_div(charge.per).unwrap_or(0);
     if charge.per == 1 { room } else { room.min(i64::from(i32::MAX)) }
 }

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use super::limits::{Limits, subject};
+use super::limits::{LimitCollector, subject};
 use crate::domain::Date;
 use crate::domain::award::claim::{ClaimPart, ClaimPayments, IssuerKey, NewClaim, other_letter_of_issuer};
 use crate::domain::award::{Award, Invoice, Reference, Support};
 use crate::domain::ids::{AwardId, OfferId, Uid};
 use crate::domain::ledger::shown;
 use crate::domain::money::Pence;
-use crate::domain::programme::Facts;
+use crate::domain::programme::ProgrammeState;
 use crate::domain::programme::command::RefundIssuer;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::Reach;
@@ -34,7 +34,7 @@ impl Issuer {
     }
 }
 
-impl Facts {
+impl ProgrammeState {
     /// What a draw records of the invoice it pays, `wanted` being its amount in the award's unit. What stands against it is
     /// added to the limits: [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`], [`Reason::ClaimIssuerMissing`],
     /// [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
@@ -43,21 +43,21 @@ impl Facts {
         (award, reach): (&Award, &Reach),
         new: Option<&NewClaim>,
         wanted: Option<i64>,
-        limits: &mut Limits,
+        limits: &mut LimitCollector,
     ) -> Option<ClaimPart> {
         let Some(new) = new else {
-            limits.bar(missing(award));
+            limits.add_blocker(missing(award));
             return None;
         };
-        let issuer = self.issuer(award, new).map_err(|it| limits.bar(Some(it))).ok()?;
+        let issuer = self.issuer(award, new).map_err(|it| limits.add_blocker(Some(it))).ok()?;
         let none = ClaimPayments::default();
         let payments = self.claims.get(&(issuer.key, new.reference.clone())).unwrap_or(&none);
         let named = |id| self.is_named(id, award.offer, reach);
-        let asked = Asked { award, new, issuer: &issuer, payments, named, again: false };
-        let total = asked.total().map_err(|it| limits.bar(Some(it))).ok()?;
+        let asked = RequestedPayment { award, new, issuer: &issuer, payments, named, again: false };
+        let total = asked.total().map_err(|it| limits.add_blocker(Some(it))).ok()?;
         if let Some(total) = total {
             let left = award.amount_of(total.get().saturating_sub(payments.paid()));
-            limits.within(left, asked.more_than(total, left, wanted));
+            limits.add_numeric_limit(left, asked.more_than(total, left, wanted));
         }
         Some(ClaimPart {
             issuer: issuer.name,
@@ -76,7 +76,7 @@ impl Facts {
         (award, reach): (&Award, &Reach),
         paid: &Invoice,
         pence: i64,
-        limits: &mut Limits,
+        limits: &mut LimitCollector,
     ) -> Option<i64> {
         let key = paid.key();
         let payments = self.claims.get(&key)?;
@@ -86,7 +86,7 @@ impl Facts {
         let new = NewClaim { reference, printed, issuer: None, total };
         let issuer = Issuer { name: Some(paid.issuer.clone()).filter(|it| !it.is_empty()), key: key.0 };
         let named = |id| self.is_named(id, award.offer, reach);
-        let asked = Asked { award, new: &new, issuer: &issuer, payments: &others, named, again: true };
+        let asked = RequestedPayment { award, new: &new, issuer: &issuer, payments: &others, named, again: true };
         let refused = match (others.standing(), total) {
             (None, _) => None,
             (Some((by, _)), None) => Some(asked.paid_by(by)),
@@ -96,7 +96,7 @@ impl Facts {
                 asked.total().err().or_else(|| asked.more_than(total, left, Some(wanted)))
             }
         };
-        limits.bar(refused);
+        limits.add_blocker(refused);
         Some(payments.last_part().saturating_add(1))
     }
 
@@ -183,7 +183,7 @@ pub fn organisation(name: &str, scheme: &Terms) -> Option<IssuerKey> {
 }
 
 /// An invoice to be paid, and what has been paid on it.
-struct Asked<'a, F> {
+struct RequestedPayment<'a, F> {
     award: &'a Award,
     new: &'a NewClaim,
     issuer: &'a Issuer,
@@ -194,7 +194,7 @@ struct Asked<'a, F> {
     again: bool,
 }
 
-impl<F: Fn(AwardId) -> bool> Asked<'_, F> {
+impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
     /// The total up to which it is paid; nothing where this draw pays all of it.
     fn total(&self) -> Result<Option<Pence>, Refusal> {
         let Some((award, first)) = self.payments.standing() else { return Ok(self.new.total) };

@@ -7,12 +7,12 @@ use chrono::Days;
 
 use crate::domain::Date;
 use crate::domain::award::Award;
-use crate::domain::event::{Draft, EventBody, Seq};
+use crate::domain::event::{EventBody, NewEvent, Seq};
 use crate::domain::ids::OfferId;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::offer::{Milestone, Offer};
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Decided, Fault, Target};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{CommandError, Decision, OfferTarget};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Now;
@@ -43,7 +43,7 @@ impl Warning {
 }
 
 /// Something on record that has a day: `the offer was accepted`.
-pub(in crate::domain::programme) type Moment = (&'static str, Date);
+pub(in crate::domain::programme) type DatedMilestone = (&'static str, Date);
 
 const ACCEPTED: &str = "the offer was accepted";
 const STARTED: &str = "delivery started";
@@ -52,7 +52,7 @@ const STARTED: &str = "delivery started";
 pub(in crate::domain::programme) fn not_before(
     subject: impl FnOnce() -> String,
     on: Date,
-    moments: impl IntoIterator<Item = Moment>,
+    moments: impl IntoIterator<Item = DatedMilestone>,
 ) -> Option<Refusal> {
     let (what, other) = moments.into_iter().filter(|it| it.1 > on).max_by_key(|it| it.1)?;
     let limit = Limit::plain("period", subject(), format!("give a date on or after {other}"));
@@ -60,7 +60,11 @@ pub(in crate::domain::programme) fn not_before(
 }
 
 /// Refuses a day after any of these, and names the first of them.
-fn not_after(subject: impl FnOnce() -> String, on: Date, moments: impl IntoIterator<Item = Moment>) -> Option<Refusal> {
+fn not_after(
+    subject: impl FnOnce() -> String,
+    on: Date,
+    moments: impl IntoIterator<Item = DatedMilestone>,
+) -> Option<Refusal> {
     let (what, other) = moments.into_iter().filter(|it| it.1 < on).min_by_key(|it| it.1)?;
     let limit = Limit::plain("period", subject(), format!("give a date on or before {other}"));
     Some(Refusal::of(Reason::DateOrder, format!("{on} lies after {what}, on {other}"), limit))
@@ -72,31 +76,31 @@ pub(in crate::domain::programme) fn before_award(award: &Award, on: Date) -> Opt
 }
 
 /// The day an offer was accepted.
-pub(in crate::domain::programme) fn accepted(offer: &Offer) -> Option<Moment> {
+pub(in crate::domain::programme) fn accepted(offer: &Offer) -> Option<DatedMilestone> {
     offer.accepted.map(|it| (ACCEPTED, it.on))
 }
 
 /// The day delivery started.
-pub(in crate::domain::programme) fn started(offer: &Offer) -> Option<Moment> {
+pub(in crate::domain::programme) fn started(offer: &Offer) -> Option<DatedMilestone> {
     offer.started.map(|on| (STARTED, on))
 }
 
-fn first_contact(offer: &Offer) -> Option<Moment> {
+fn first_contact(offer: &Offer) -> Option<DatedMilestone> {
     offer.standing_contacts().map(|it| it.on).min().map(|on| ("the first contact", on))
 }
 
 /// The last contact, which whoever declines was in.
-pub(in crate::domain::programme) fn last_contact(offer: &Offer) -> Option<Moment> {
+pub(in crate::domain::programme) fn last_contact(offer: &Offer) -> Option<DatedMilestone> {
     offer.standing_contacts().map(|it| it.on).max().map(|on| ("the last contact", on))
 }
 
-impl Facts {
+impl ProgrammeState {
     /// Refuses a day of an offer's command before any of these moments of it.
     pub(in crate::domain::programme) fn in_order(
         &self,
         offer: &Offer,
         on: Date,
-        moments: impl IntoIterator<Item = Moment>,
+        moments: impl IntoIterator<Item = DatedMilestone>,
     ) -> Option<Refusal> {
         if self.rules < RulesVersion::V2 {
             return None;
@@ -108,7 +112,7 @@ impl Facts {
     pub(in crate::domain::programme) fn before_closing<'a>(
         &'a self,
         offer: &'a Offer,
-    ) -> impl Iterator<Item = Moment> + 'a {
+    ) -> impl Iterator<Item = DatedMilestone> + 'a {
         let drawn =
             self.awards_under(offer.id).filter_map(|it| self.movements.drawn_between(it.id)).map(|(_, last)| last);
         let drawn = drawn.max().map(|on| ("something was delivered or drawn", on));
@@ -180,14 +184,14 @@ impl Facts {
     /// [`Reason::StateNotAllowed`], [`Reason::OutsideProgramme`], [`Reason::ContactMissing`], [`Reason::DateOrder`].
     pub(in crate::domain::programme) fn correct_date(
         &self,
-        target: &Target,
+        target: &OfferTarget,
         milestone: Milestone,
         on: Date,
         reason: &str,
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let decided = self.on_offer(target, |offer| {
-            let state = check(lifecycle::Verb::CorrectDate, offer.state, offer.id).err();
+            let state = check(lifecycle::OfferAction::CorrectDate, offer.state, offer.id).err();
             let recorded = match milestone {
                 Milestone::Accepted => offer.accepted.is_some(),
                 Milestone::Started => offer.started.is_some(),
@@ -209,14 +213,14 @@ impl Facts {
             let late = not_after(subject, on, self.resting_on(offer, milestone));
             let all = [state, missing, untold, early, late, self.before_programme(on)];
             Refusal::none_of(all.into_iter().flatten())?;
-            let draft = Draft::of(offer.id, now.today, EventBody::DateCorrected { milestone, on });
+            let draft = NewEvent::of(offer.id, now.today, EventBody::DateCorrected { milestone, on });
             Ok(draft.with_text(Some(reason.to_owned())))
         });
         decided.map(|it| it.warn_if_past(on, now))
     }
 
     /// What rests on the day of an offer's acceptance or start.
-    fn resting_on(&self, offer: &Offer, milestone: Milestone) -> Vec<Moment> {
+    fn resting_on(&self, offer: &Offer, milestone: Milestone) -> Vec<DatedMilestone> {
         let awards = || self.awards_under(offer.id);
         match milestone {
             Milestone::Accepted => {

@@ -2,19 +2,24 @@
 
 use super::dates;
 use crate::domain::Date;
-use crate::domain::event::Draft;
+use crate::domain::event::NewEvent;
 use crate::domain::offer::{DeclineReason, Offer, Outcome};
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Decided, Fault, Target};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{CommandError, Decision, OfferTarget};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Now;
 
-impl Facts {
+impl ProgrammeState {
     /// Starts delivery.
     ///
     /// # Errors
     /// Those of [`Offer::start`]; [`Reason::DateOrder`](crate::domain::refusal::Reason::DateOrder) before the acceptance.
-    pub(in crate::domain::programme) fn start(&self, offer: &Target, on: Date, now: Now) -> Result<Decided, Fault> {
+    pub(in crate::domain::programme) fn start(
+        &self,
+        offer: &OfferTarget,
+        on: Date,
+        now: Now,
+    ) -> Result<Decision, CommandError> {
         let decide =
             |it: &Offer| joined(it.start(self.awards_of(it.id), on), self.in_order(it, on, dates::accepted(it)));
         self.dated(offer, on, None, now, decide)
@@ -23,14 +28,14 @@ impl Facts {
     /// Ends an offer that is declined, and gives back what its awards promise.
     ///
     /// # Errors
-    /// Those of [`Offer::decline`] and [`Facts::closing`].
+    /// Those of [`Offer::decline`] and [`ProgrammeState::closing`].
     pub(in crate::domain::programme) fn decline(
         &self,
-        offer: &Target,
+        offer: &OfferTarget,
         reason: DeclineReason,
         (on, text): (Date, Option<&String>),
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let decide = |it: &Offer| {
             let order = self.in_order(it, on, self.before_closing(it).chain(dates::last_contact(it)));
             joined(it.decline(reason, self.awards_of(it.id), on), order)
@@ -41,14 +46,14 @@ impl Facts {
     /// Ends an offer, and gives back what its awards promise.
     ///
     /// # Errors
-    /// Those of [`Offer::close`] and [`Facts::closing`].
+    /// Those of [`Offer::close`] and [`ProgrammeState::closing`].
     pub(in crate::domain::programme) fn close(
         &self,
-        offer: &Target,
+        offer: &OfferTarget,
         outcome: Outcome,
         (on, text): (Date, Option<&String>),
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let ends = self.programme.scheme.year().to;
         let decide = |it: &Offer| {
             let declined = dates::last_contact(it).filter(|_| outcome == Outcome::Declined);
@@ -60,7 +65,7 @@ impl Facts {
 }
 
 /// A decision that one more limit may stand against.
-fn joined(decision: Result<Draft, Refusal>, more: Option<Refusal>) -> Result<Draft, Refusal> {
+fn joined(decision: Result<NewEvent, Refusal>, more: Option<Refusal>) -> Result<NewEvent, Refusal> {
     let refused = decision.as_ref().err().cloned();
     Refusal::none_of(refused.into_iter().chain(more))?;
     decision

@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use super::statement::{self, Statement, phrase};
 use crate::domain::Date;
-use crate::domain::approval::{Approval, DECIDE_ENTRY, State, required};
-use crate::domain::event::{Draft, Event, EventBody, Seq};
+use crate::domain::approval::{Approval, ApprovalState, DECIDE_ENTRY, required};
+use crate::domain::event::{Event, EventBody, NewEvent, Seq};
 use crate::domain::ids::{Actor, ApprovalId, OfferId, Urn};
 use crate::domain::person::Person;
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Answer, Approved, Command, Context, Decided, Fault};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{Approved, Command, CommandAnswer, CommandError, Context, Decision};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
@@ -118,13 +118,13 @@ impl EntryPosition {
     }
 }
 
-impl Facts {
+impl ProgrammeState {
     /// Opens an approval to decide a school's entry position, or names the one that its caller opened already.
     ///
     /// Another person's open approval about the school, or one that states something else, is no obstacle.
     ///
     /// # Errors
-    /// [`Fault::NotFound`] for a school that no file names; [`Reason::EntryNotUnknown`]; [`Reason::ApprovalRequired`] where the
+    /// [`CommandError::NotFound`] for a school that no file names; [`Reason::EntryNotUnknown`]; [`Reason::ApprovalRequired`] where the
     /// caller's own approval of the same statement is open; [`Reason::ProgrammeClosed`].
     pub(in crate::domain::programme) fn ask_entry(
         &self,
@@ -132,8 +132,8 @@ impl Facts {
         met: bool,
         reason: &str,
         context: &mut Context<'_>,
-    ) -> Result<Decided, Fault> {
-        let school = self.entry_schools.get(&urn).ok_or_else(|| Fault::NotFound(format!("school {urn}")))?;
+    ) -> Result<Decision, CommandError> {
+        let school = self.entry_schools.get(&urn).ok_or_else(|| CommandError::NotFound(format!("school {urn}")))?;
         let known = school.position.because(urn).map(|(message, remedy)| not_unknown(urn, message, remedy));
         Refusal::none_of(known.into_iter().chain(self.decided_so(urn, met, school)).chain(self.book_closed()))?;
         let statement = Some(self.entry_statement(urn, met, school));
@@ -152,8 +152,8 @@ impl Facts {
             expires_at: Some(self.expiry(context)),
             token_subject: context.subject,
         };
-        let draft = Draft::of_book(context.now.today, body).with_text(Some(reason.to_owned()));
-        Ok(Decided::new(vec![draft], Answer::ApprovalOpened(required(approval, &asked_for((urn, met))))))
+        let draft = NewEvent::of_book(context.now.today, body).with_text(Some(reason.to_owned()));
+        Ok(Decision::new(vec![draft], CommandAnswer::ApprovalOpened(required(approval, &asked_for((urn, met))))))
     }
 
     /// Gives an approval that decides a school's entry position, as a second person.
@@ -166,7 +166,7 @@ impl Facts {
         waiting: &Approval,
         (urn, met): (Urn, bool),
         context: &Context<'_>,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let approval = waiting.id;
         let changed = match self.entry_schools.get(&urn) {
             None => {
@@ -180,9 +180,9 @@ impl Facts {
         };
         Refusal::none_of(changed.into_iter().chain(self.book_closed()))?;
         let today = context.now.today;
-        let given = Draft::of_book(today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
-        let decided = Draft::of_book(today, EventBody::EntryDecided { approval, urn, met, register_seq: None });
-        Ok(Decided::new(vec![given, decided], Answer::Approved(approval, Approved::Entry(urn))))
+        let given = NewEvent::of_book(today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
+        let decided = NewEvent::of_book(today, EventBody::EntryDecided { approval, urn, met, register_seq: None });
+        Ok(Decision::new(vec![given, decided], CommandAnswer::Approved(approval, Approved::Entry(urn))))
     }
 
     /// What an approval states. Where what was decided as met is to be not met, that is the open offers too which the school, or
@@ -214,22 +214,24 @@ impl Facts {
     /// Refuses what is about a school, or an approval about a school, outside the caller's reach.
     ///
     /// # Errors
-    /// [`Fault::NotFound`].
+    /// [`CommandError::NotFound`].
     pub(in crate::domain::programme) fn entry_within_reach(
         &self,
         command: &Command,
         reach: &Reach,
         who: &Person,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CommandError> {
         match command {
             Command::DecideEntry { urn, .. } => match self.entry_regions.get(urn) {
-                Some(region) if !reach.covers_school(*region) => Err(Fault::NotFound(format!("school {urn}"))),
+                Some(region) if !reach.covers_school(*region) => Err(CommandError::NotFound(format!("school {urn}"))),
                 _ => Ok(()),
             },
             Command::GiveApproval { approval, .. }
             | Command::DenyApproval { approval, .. }
             | Command::WithdrawApproval { approval, .. } => match self.approvals.get(approval) {
-                Some(found) if !found.lies_within(reach, who) => Err(Fault::NotFound(format!("approval {approval}"))),
+                Some(found) if !found.lies_within(reach, who) => {
+                    Err(CommandError::NotFound(format!("approval {approval}")))
+                }
                 _ => Ok(()),
             },
             _ => Ok(()),
@@ -242,7 +244,7 @@ impl Facts {
         (approval, urn, met): (ApprovalId, Urn, bool),
         event: &Event,
     ) {
-        let given = State::CarriedOut(event.actor.clone());
+        let given = ApprovalState::CarriedOut(event.actor.clone());
         let states_it = |it: &&Approval| it.school() == Some((urn, met)) && it.state == given;
         let Some(asked_by) = self.approvals.get(&approval).filter(states_it).map(|it| it.requested_by.clone()) else {
             let (seq, is) = (event.seq.0, phrase(met));

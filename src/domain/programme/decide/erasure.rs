@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Date;
-use crate::domain::event::{Draft, EventBody, Seq};
+use crate::domain::event::{EventBody, NewEvent, Seq};
 use crate::domain::ids::OfferId;
 use crate::domain::offer::named;
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Answer, Decided, Fault};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{CommandAnswer, CommandError, Decision};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 
 named! {
@@ -34,18 +34,18 @@ pub struct EventText {
     pub is_erased: bool,
 }
 
-impl Facts {
+impl ProgrammeState {
     /// Erases the text of an event.
     ///
     /// # Errors
-    /// [`Fault::NotFound`] for an event that the programme does not have; [`Reason::NoText`]; [`Reason::TextErased`].
+    /// [`CommandError::NotFound`] for an event that the programme does not have; [`Reason::NoText`]; [`Reason::TextErased`].
     pub(in crate::domain::programme) fn erase_text(
         &self,
         event: Seq,
         reason: ErasureReason,
         today: Date,
-    ) -> Result<Decided, Fault> {
-        let text = self.texts.get(&event).ok_or_else(|| Fault::NotFound(format!("event {event}")))?;
+    ) -> Result<Decision, CommandError> {
+        let text = self.texts.get(&event).ok_or_else(|| CommandError::NotFound(format!("event {event}")))?;
         let refused = |reason, message: String| {
             let limit = Limit::plain("text", format!("event {event}"), "nothing to do: there is no text to erase");
             Err(Refusal::of(reason, message, limit).into())
@@ -56,9 +56,9 @@ impl Facts {
         if text.is_erased {
             return refused(Reason::TextErased, format!("the text of event {event} has been erased"));
         }
-        let draft = Draft::of_book(today, EventBody::TextErased { event });
-        let draft = Draft { offer: text.offer, reason_code: Some(reason.name()), ..draft };
-        Ok(Decided::new(vec![draft], Answer::Erased(event)))
+        let draft = NewEvent::of_book(today, EventBody::TextErased { event });
+        let draft = NewEvent { offer: text.offer, reason_code: Some(reason.name()), ..draft };
+        Ok(Decision::new(vec![draft], CommandAnswer::Erased(event)))
     }
 
     /// Notes that a text was erased, so that the next command of the group does not erase it again.
@@ -79,17 +79,17 @@ mod tests {
         facts.texts = [(Seq(2), known(true, false)), (Seq(3), known(false, false)), (Seq(4), known(true, true))].into();
         let today = day("2022-01-05");
         let refused = |seq| match facts.erase_text(Seq(seq), ErasureReason::Mistake, today) {
-            Err(Fault::Refused(refusal)) => Some(refusal.reason),
+            Err(CommandError::Refused(refusal)) => Some(refusal.reason),
             other => panic!("{other:?}"),
         };
         assert_eq!(refused(3), Some(Reason::NoText));
         assert_eq!(refused(4), Some(Reason::TextErased));
         let unknown = facts.erase_text(Seq(9), ErasureReason::Mistake, today);
-        assert_eq!(unknown, Err(Fault::NotFound("event 9".to_owned())));
+        assert_eq!(unknown, Err(CommandError::NotFound("event 9".to_owned())));
         let erased = facts.erase_text(Seq(2), ErasureReason::PersonalData, today).unwrap();
         let draft = &erased.drafts[0];
         assert_eq!((&draft.body, draft.reason_code), (&EventBody::TextErased { event: Seq(2) }, Some("personal_data")));
         facts.note_erased(Seq(2));
-        assert!(matches!(facts.erase_text(Seq(2), ErasureReason::Mistake, today), Err(Fault::Refused(_))));
+        assert!(matches!(facts.erase_text(Seq(2), ErasureReason::Mistake, today), Err(CommandError::Refused(_))));
     }
 }

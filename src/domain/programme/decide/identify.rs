@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::domain::event::{Draft, EventBody, Hash};
+use crate::domain::event::{EventBody, Hash, NewEvent};
 use crate::domain::ids::{OfferId, ReferralId, Uid, Urn};
 use crate::domain::offer::{ListedSchool, Offer, Recipient, ResponsibleBody};
-use crate::domain::programme::command::{Answer, Context, Decided};
-use crate::domain::programme::{Facts, ResponsibleAnswer};
+use crate::domain::programme::command::{CommandAnswer, Context, Decision};
+use crate::domain::programme::{ProgrammeState, ResponsibleAnswer};
 use crate::domain::referral::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
@@ -158,9 +158,13 @@ pub struct Identified {
     pub confirmed: Vec<ReferralId>,
 }
 
-impl Facts {
+impl ProgrammeState {
     /// Makes and updates offers within the caller's reach; the others are neither touched nor counted.
-    pub(in crate::domain::programme) fn identify(&self, candidates: &Candidates, context: &mut Context<'_>) -> Decided {
+    pub(in crate::domain::programme) fn identify(
+        &self,
+        candidates: &Candidates,
+        context: &mut Context<'_>,
+    ) -> Decision {
         let reach = context.reach;
         let closed = candidates.closed.iter().map(|school| self.closed(school, reach));
         let closed = closed.filter(|it| it.eligible || it.offer.is_some()).collect();
@@ -175,7 +179,7 @@ impl Facts {
                 Some(offer) if !offer.is_open() => did.already_closed = did.already_closed.saturating_add(1),
                 Some(offer) => {
                     let change = candidate.responsible_now(offer);
-                    drafts.extend(change.map(|body| Draft::of(offer.id, context.now.today, body)));
+                    drafts.extend(change.map(|body| NewEvent::of(offer.id, context.now.today, body)));
                     assumed = assumed.saturating_add(usize::from(candidate.is_assumed_for(offer)));
                     let new = |it: &&CandidateSchool| !offer.schools.contains_key(&it.urn);
                     let (schools, blocked) =
@@ -189,7 +193,7 @@ impl Facts {
                     taken.extend(schools.iter().map(|school| (school.urn, offer.id)));
                     let schools = schools.into_iter().map(listed).collect();
                     let body = EventBody::SchoolsAdded { schools, register_seq: None };
-                    drafts.push(Draft::of(offer.id, context.now.today, body));
+                    drafts.push(NewEvent::of(offer.id, context.now.today, body));
                 }
                 None => {
                     let (schools, blocked) = self.free(candidate.schools.iter(), None, &taken, reach);
@@ -204,7 +208,7 @@ impl Facts {
                     did.created = did.created.saturating_add(1);
                     assumed = assumed.saturating_add(usize::from(candidate.answer().is_assumed()));
                     taken.extend(schools.iter().map(|school| (school.urn, id)));
-                    drafts.push(Draft::of(id, context.now.today, self.making(candidate, region, &schools)));
+                    drafts.push(NewEvent::of(id, context.now.today, self.making(candidate, region, &schools)));
                 }
             }
         }
@@ -212,9 +216,9 @@ impl Facts {
         for (referral, offer) in self.confirmed(candidates, (&made, &taken), reach) {
             did.confirmed.push(referral);
             let body = EventBody::ReferralConfirmed { referral, offer, register_seq: None };
-            drafts.push(Draft { offer: Some(offer), ..Draft::of_book(context.now.today, body) });
+            drafts.push(NewEvent { offer: Some(offer), ..NewEvent::of_book(context.now.today, body) });
         }
-        Decided::new(drafts, Answer::Identified(did)).warn_of_dioceses(assumed)
+        Decision::new(drafts, CommandAnswer::Identified(did)).warn_of_dioceses(assumed)
     }
 
     /// The open referrals within reach whose schools the files have all made eligible, each with its recipient's offer: an
@@ -326,7 +330,7 @@ impl Facts {
 }
 
 /// The offer that an event makes, by its recipient.
-fn made_for(draft: &Draft) -> Option<(Recipient, OfferId)> {
+fn made_for(draft: &NewEvent) -> Option<(Recipient, OfferId)> {
     match &draft.body {
         EventBody::Identified { recipient, .. } => Some((*recipient, draft.offer?)),
         _ => None,

@@ -3,13 +3,13 @@
 
 use crate::domain::Date;
 use crate::domain::award::Award;
-use crate::domain::ledger::{Account, Owner, Unit, Verb, shown};
-use crate::domain::programme::Facts;
+use crate::domain::ledger::{Account, EntryKind, Owner, Unit, shown};
+use crate::domain::programme::ProgrammeState;
 use crate::domain::refusal::{Limit, Reason, Refusal};
-use crate::domain::terms::Period;
+use crate::domain::terms::DateRange;
 
 /// What binds so far.
-pub(in crate::domain::programme) struct Limits {
+pub(in crate::domain::programme) struct LimitCollector {
     refusals: Vec<Refusal>,
     /// Whether something binds that no smaller amount would lift.
     barred: bool,
@@ -17,19 +17,19 @@ pub(in crate::domain::programme) struct Limits {
     room: i64,
 }
 
-impl Limits {
+impl LimitCollector {
     pub(in crate::domain::programme) const fn new() -> Self {
         Self { refusals: Vec::new(), barred: false, room: i64::MAX }
     }
 
     /// A limit that is no number.
-    pub(in crate::domain::programme) fn bar(&mut self, refusal: Option<Refusal>) {
+    pub(in crate::domain::programme) fn add_blocker(&mut self, refusal: Option<Refusal>) {
         self.barred |= refusal.is_some();
         self.refusals.extend(refusal);
     }
 
     /// A number: what it leaves, and the refusal where that is too little.
-    pub(in crate::domain::programme) fn within(&mut self, room: i64, refusal: Option<Refusal>) {
+    pub(in crate::domain::programme) fn add_numeric_limit(&mut self, room: i64, refusal: Option<Refusal>) {
         self.room = self.room.min(room);
         self.refusals.extend(refusal);
     }
@@ -61,7 +61,7 @@ impl Limits {
 
 /// Refuses a commitment that the account cannot bear; `amount` is nothing where it does not even fit a number.
 pub(in crate::domain::programme) fn commitment(account: &Account, amount: Option<i64>) -> Option<Refusal> {
-    let room = account.headroom(Verb::Commit);
+    let room = account.headroom(EntryKind::Commit);
     if amount.is_some_and(|it| it <= room) {
         return None;
     }
@@ -130,9 +130,9 @@ pub(in crate::domain::programme) fn subject(award: &Award) -> String {
     format!("award {} ({})", award.id, award.support.strand())
 }
 
-impl Facts {
+impl ProgrammeState {
     /// Refuses a day outside a window of the terms; a day before the programme by that alone.
-    pub(in crate::domain::programme) fn outside(&self, window: Period, what: &str, on: Date) -> Option<Refusal> {
+    pub(in crate::domain::programme) fn outside(&self, window: DateRange, what: &str, on: Date) -> Option<Refusal> {
         if window.contains(on) {
             return self.before_programme(on);
         }
@@ -146,8 +146,8 @@ impl Facts {
     }
 
     /// From the first day awards are made to the last day claims are paid.
-    pub(in crate::domain::programme) fn claims_window(&self) -> Period {
+    pub(in crate::domain::programme) fn claims_window(&self) -> DateRange {
         let terms = &self.programme.scheme;
-        Period { from: terms.award_window().from, to: terms.claims_until() }
+        DateRange { from: terms.award_window().from, to: terms.claims_until() }
     }
 }

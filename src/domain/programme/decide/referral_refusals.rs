@@ -6,7 +6,7 @@ use crate::domain::offer::Recipient;
 use crate::domain::referral::{Discussion, DiscussionPartner, Referral};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::rules::RulesVersion;
-use crate::domain::school::Ending;
+use crate::domain::school::SchoolEnding;
 use crate::domain::terms::Ground;
 
 pub(in crate::domain::programme) fn not_referable(account: &str, why: String, remedy: &str) -> Refusal {
@@ -22,7 +22,7 @@ pub(in crate::domain::programme) fn not_together(urn: Urn, recipient: Recipient)
 }
 
 /// What to do instead of referring a school that has closed.
-pub(in crate::domain::programme) fn remedy_of_closed(ending: Option<&Ending>) -> &'static str {
+pub(in crate::domain::programme) fn remedy_of_closed(ending: Option<&SchoolEnding>) -> &'static str {
     if ending.is_some_and(|it| !it.successors.is_empty()) {
         "refer its successor"
     } else {

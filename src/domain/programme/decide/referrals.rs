@@ -11,12 +11,12 @@ use super::referral_refusals::{
     before_raised, not_in_effect, not_referable, not_together, own, remedy_of_closed, undiscussed,
 };
 use crate::domain::Date;
-use crate::domain::event::{Draft, EventBody};
+use crate::domain::event::{EventBody, NewEvent};
 use crate::domain::ids::{OfferId, ReferralId, Urn};
 use crate::domain::offer::{Offer, Recipient};
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Answer, Context, Decided, Fault};
-use crate::domain::referral::{DiscussionPartner, Origin, Referral, State, Subject};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{CommandAnswer, CommandError, Context, Decision};
+use crate::domain::referral::{DiscussionPartner, Referral, ReferralOrigin, ReferralSubject, State};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Reach};
@@ -71,11 +71,11 @@ pub struct ReferralTarget {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewReferral {
     /// Who is referred.
-    pub subject: Subject,
+    pub subject: ReferralSubject,
     /// The schools it speaks of, at least one, each once; of a school itself only.
     pub urns: Vec<Urn>,
     /// How it came about.
-    pub origin: Origin,
+    pub origin: ReferralOrigin,
     /// The ground, by its name in the terms.
     pub ground: String,
     /// The day.
@@ -114,7 +114,7 @@ impl ReferralCommand {
 
 /// What the register and the monthly files say of a school that is referred.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seat {
+pub enum OfferPlacement {
     /// It would be listed on the offer to this recipient. The candidate has this one school, with the rules that make it
     /// eligible already, perhaps none.
     With(Box<Candidate>),
@@ -134,7 +134,7 @@ pub enum Seat {
     },
 }
 
-impl Seat {
+impl OfferPlacement {
     fn region(&self) -> Option<Region> {
         match self {
             Self::With(candidate) => candidate.schools.first().map(|it| it.region),
@@ -143,16 +143,16 @@ impl Seat {
     }
 }
 
-impl Facts {
+impl ProgrammeState {
     /// Decides a command about a referral.
     ///
     /// # Errors
-    /// A [`Fault`]; the facts are as they were.
+    /// A [`CommandError`]; the facts are as they were.
     pub(in crate::domain::programme) fn refer(
         &self,
         command: &ReferralCommand,
         context: &mut Context<'_>,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         match command {
             ReferralCommand::Raise(new) => self.raise(new, context),
             ReferralCommand::Discuss { referral, on, with, text } => {
@@ -175,10 +175,10 @@ impl Facts {
     /// Raises one, unless nothing could come of it.
     ///
     /// # Errors
-    /// [`Fault::NotFound`] for a school that no file names, or a ground the terms do not have; [`Reason::ProgrammeClosed`],
+    /// [`CommandError::NotFound`] for a school that no file names, or a ground the terms do not have; [`Reason::ProgrammeClosed`],
     /// [`Reason::OutsideProgramme`], [`Reason::GroundNotInEffect`], [`Reason::ReferralOpen`], [`Reason::CannotBeReferred`],
     /// [`Reason::SchoolOnAnotherOffer`].
-    fn raise(&self, new: &NewReferral, context: &mut Context<'_>) -> Result<Decided, Fault> {
+    fn raise(&self, new: &NewReferral, context: &mut Context<'_>) -> Result<Decision, CommandError> {
         let (rule, ground) = self.ground(&new.ground)?;
         let (candidate, unseated) = self.seated(new.subject, &new.urns, new.on)?;
         let subject = candidate.as_ref().map_or(new.subject, |it| taken_for(new.subject, it));
@@ -194,7 +194,7 @@ impl Facts {
             .chain(barred)
             .chain(candidate.as_ref().and_then(|it| self.listed_already(it)));
         Refusal::none_of(refusals)?;
-        let candidate = candidate.ok_or(Fault::Bug("a referral of no school"))?;
+        let candidate = candidate.ok_or(CommandError::Bug("a referral of no school"))?;
         let region = self.region_for(&candidate);
         let first = candidate.schools.first();
         let referral = ReferralId((context.ids)());
@@ -203,10 +203,10 @@ impl Facts {
             subject,
             urns: new.urns.clone(),
             name: match subject {
-                Subject::School(_) => first.map(|it| it.name.clone()).unwrap_or_default(),
-                Subject::Trust(_) => candidate.name.clone(),
+                ReferralSubject::School(_) => first.map(|it| it.name.clone()).unwrap_or_default(),
+                ReferralSubject::Trust(_) => candidate.name.clone(),
             },
-            region: region.ok_or(Fault::Bug("a referral in no region"))?,
+            region: region.ok_or(CommandError::Bug("a referral in no region"))?,
             origin: new.origin,
             rule: rule.to_string(),
             ground: new.ground.clone(),
@@ -219,15 +219,15 @@ impl Facts {
     /// Approves or declines, as somebody else than whoever raised it, after a discussion.
     ///
     /// # Errors
-    /// [`Fault::NotFound`], [`Fault::Stale`]; [`Reason::ReferralNotOpen`], [`Reason::SelfApproval`],
-    /// [`Reason::DiscussionMissing`], and to approve as [`Facts::raise`].
+    /// [`CommandError::NotFound`], [`CommandError::Stale`]; [`Reason::ReferralNotOpen`], [`Reason::SelfApproval`],
+    /// [`Reason::DiscussionMissing`], and to approve as [`ProgrammeState::raise`].
     fn decide_referral(
         &self,
         target: &ReferralTarget,
         approve: bool,
         (on, reason): (Date, &str),
         context: &mut Context<'_>,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let it = self.open_referral(target)?;
         let refusals = own(it, self.is_one(&it.raiser(), &context.person()))
             .into_iter()
@@ -241,12 +241,12 @@ impl Facts {
         let (candidate, unseated) = self.seated(it.subject, &it.urns, on)?;
         let barred = candidate.iter().flat_map(|candidate| self.bars(&it.rule, candidate, context.reach));
         Refusal::none_of(refusals.chain(self.book_closed()).chain(unseated).chain(barred))?;
-        let candidate = candidate.ok_or(Fault::Bug("a referral of no school"))?;
+        let candidate = candidate.ok_or(CommandError::Bug("a referral of no school"))?;
         let (offer, made, exceptional) = self.granted(it, candidate, context)?;
         let (token_subject, register_seq) = (context.subject, None);
         let approved = EventBody::ReferralApproved { referral: it.id, offer, exceptional, token_subject, register_seq };
-        let approved = Draft { offer: Some(offer), ..draft(on, approved, reason) };
-        let made = made.map(|body| Draft::of(offer, on, body));
+        let approved = NewEvent { offer: Some(offer), ..draft(on, approved, reason) };
+        let made = made.map(|body| NewEvent::of(offer, on, body));
         let drafts = made.into_iter().chain([approved]).collect();
         Ok(answered(it.id, Some(offer), drafts).warn_if_past(on, context.now))
     }
@@ -258,7 +258,7 @@ impl Facts {
         referral: &Referral,
         mut candidate: Candidate,
         context: &mut Context<'_>,
-    ) -> Result<(OfferId, Option<EventBody>, Vec<Urn>), Fault> {
+    ) -> Result<(OfferId, Option<EventBody>, Vec<Urn>), CommandError> {
         let mut exceptional = Vec::new();
         let rule = referral.rule.to_string();
         for school in candidate.schools.iter_mut().filter(|it| !it.by_files && !it.rules.contains(&rule)) {
@@ -272,17 +272,22 @@ impl Facts {
             return Ok((offer.id, added, exceptional));
         }
         let schools: Vec<&CandidateSchool> = candidate.schools.iter().collect();
-        let region = region_of(&schools).ok_or(Fault::Bug("an offer in no region"))?;
+        let region = region_of(&schools).ok_or(CommandError::Bug("an offer in no region"))?;
         Ok((OfferId((context.ids)()), Some(self.making(&candidate, region, &schools)), exceptional))
     }
 
     /// The schools as one candidate, and why not: each must be seated, of the trust where it is a trust that is referred, and open
     /// on the day; all of them with one recipient.
-    fn seated(&self, subject: Subject, urns: &[Urn], on: Date) -> Result<(Option<Candidate>, Vec<Refusal>), Fault> {
+    fn seated(
+        &self,
+        subject: ReferralSubject,
+        urns: &[Urn],
+        on: Date,
+    ) -> Result<(Option<Candidate>, Vec<Refusal>), CommandError> {
         let unknown: Vec<String> =
             urns.iter().filter(|urn| !self.seats.contains_key(urn)).map(ToString::to_string).collect();
         if !unknown.is_empty() {
-            return Err(Fault::NotFound(format!("school {}", unknown.join(", "))));
+            return Err(CommandError::NotFound(format!("school {}", unknown.join(", "))));
         }
         let mut whole: Option<Candidate> = None;
         let mut recipients: BTreeMap<Urn, Recipient> = BTreeMap::new();
@@ -292,22 +297,22 @@ impl Facts {
                 |why: String, remedy: &str| refusals.push(not_referable(&format!("school {urn}"), why, remedy));
             let ending = self.endings.get(urn);
             if let Some(closed) = ending.and_then(|it| it.closed_because(on))
-                && !matches!(seat, Seat::Superseded { .. })
+                && !matches!(seat, OfferPlacement::Superseded { .. })
             {
                 refuse(format!("it has closed: {closed}"), remedy_of_closed(ending));
             }
             match (seat, subject) {
-                (Seat::Nowhere { reason, .. }, _) => {
+                (OfferPlacement::Nowhere { reason, .. }, _) => {
                     refuse(format!("it fits no row of the scheme: {reason}"), "place the school by hand first");
                 }
-                (Seat::Superseded { by, .. }, _) => {
+                (OfferPlacement::Superseded { by, .. }, _) => {
                     refuse(format!("it counts as URN {by} now"), "refer the school under its newest URN");
                 }
-                (Seat::With(candidate), Subject::Trust(uid)) if candidate.trust != Some(uid) => {
+                (OfferPlacement::With(candidate), ReferralSubject::Trust(uid)) if candidate.trust != Some(uid) => {
                     let why = format!("it would be offered support as {}, not with trust {uid}", candidate.recipient);
                     refuse(why, "name schools that are offered support with this trust, or refer the school itself");
                 }
-                (Seat::With(candidate), _) => {
+                (OfferPlacement::With(candidate), _) => {
                     recipients.insert(*urn, candidate.recipient);
                     match &mut whole {
                         Some(whole) => whole.schools.extend(candidate.schools.iter().cloned()),
@@ -377,21 +382,21 @@ impl Facts {
         self.recipients.get(&recipient).and_then(|id| self.offers.get(id))
     }
 
-    fn ground(&self, name: &str) -> Result<(&RuleId, &Ground), Fault> {
+    fn ground(&self, name: &str) -> Result<(&RuleId, &Ground), CommandError> {
         let found = self.programme.scheme.grounds().find(|(_, ground)| ground.id == name);
-        found.ok_or_else(|| Fault::NotFound(format!("ground {name}")))
+        found.ok_or_else(|| CommandError::NotFound(format!("ground {name}")))
     }
 
     /// Who must have no open referral: the subject, and where no referral of all the schools is possible, those that would be
     /// referred each by itself.
-    fn referred_as(&self, new: &NewReferral, subject: Subject) -> BTreeSet<Subject> {
+    fn referred_as(&self, new: &NewReferral, subject: ReferralSubject) -> BTreeSet<ReferralSubject> {
         let alone = new.urns.iter().filter(
-            |urn| matches!(self.seats.get(urn), Some(Seat::With(it)) if it.recipient == Recipient::Standalone(**urn)),
+            |urn| matches!(self.seats.get(urn), Some(OfferPlacement::With(it)) if it.recipient == Recipient::Standalone(**urn)),
         );
-        alone.copied().map(Subject::School).chain([subject]).collect()
+        alone.copied().map(ReferralSubject::School).chain([subject]).collect()
     }
 
-    fn referred_already(&self, subject: Subject, reach: &Reach) -> Option<Refusal> {
+    fn referred_already(&self, subject: ReferralSubject, reach: &Reach) -> Option<Refusal> {
         let open = self.referrals.values().find(|it| it.state == State::Open && it.subject == subject)?;
         let limit = if reach.covers_region(open.region) {
             Limit::plain("referral", format!("referral {}", open.id), "discuss and decide that one")
@@ -402,11 +407,11 @@ impl Facts {
     }
 
     /// The open referral a command names, its etag checked.
-    fn open_referral(&self, target: &ReferralTarget) -> Result<&Referral, Fault> {
-        let missing = || Fault::NotFound(format!("referral {}", target.referral));
+    fn open_referral(&self, target: &ReferralTarget) -> Result<&Referral, CommandError> {
+        let missing = || CommandError::NotFound(format!("referral {}", target.referral));
         let it = self.referrals.get(&target.referral).ok_or_else(missing)?;
         if let Some(given) = target.etag.clone().filter(|etag| *etag != it.etag()) {
-            return Err(Fault::Stale { subject: format!("referral {}", it.id), given, current: it.etag() });
+            return Err(CommandError::Stale { subject: format!("referral {}", it.id), given, current: it.etag() });
         }
         if it.state == State::Open {
             return Ok(it);
@@ -420,12 +425,12 @@ impl Facts {
     /// Whether what the command is about lies in a region the caller may not look into, in the words of what does not exist.
     ///
     /// # Errors
-    /// [`Fault::NotFound`].
+    /// [`CommandError::NotFound`].
     pub(in crate::domain::programme) fn referral_within_reach(
         &self,
         command: &ReferralCommand,
         reach: &Reach,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CommandError> {
         if let ReferralCommand::Raise(new) = command {
             // As of an offer, where there is one: whoever answers for a trust may name its schools in other regions too.
             let whole = self.seated(new.subject, &new.urns, new.on).ok().and_then(|(candidate, _)| candidate);
@@ -442,7 +447,7 @@ impl Facts {
             return if unseen.is_empty() {
                 Ok(())
             } else {
-                Err(Fault::NotFound(format!("school {}", unseen.join(", "))))
+                Err(CommandError::NotFound(format!("school {}", unseen.join(", "))))
             };
         }
         let named = command.referral().and_then(|id| self.referrals.get(&id));
@@ -452,24 +457,24 @@ impl Facts {
             offer.is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
         };
         match named.filter(|it| !reach.covers_region(it.region) || moved(it)) {
-            Some(hidden) => Err(Fault::NotFound(format!("referral {}", hidden.id))),
+            Some(hidden) => Err(CommandError::NotFound(format!("referral {}", hidden.id))),
             None => Ok(()),
         }
     }
 }
 
 /// Who is referred: a trust that has one open school is taken for that school, which is offered support on its own.
-fn taken_for(subject: Subject, candidate: &Candidate) -> Subject {
+fn taken_for(subject: ReferralSubject, candidate: &Candidate) -> ReferralSubject {
     match (subject, candidate.recipient) {
-        (Subject::Trust(_), Recipient::Standalone(urn)) => Subject::School(urn),
+        (ReferralSubject::Trust(_), Recipient::Standalone(urn)) => ReferralSubject::School(urn),
         _ => subject,
     }
 }
 
-fn answered(referral: ReferralId, offer: Option<OfferId>, drafts: Vec<Draft>) -> Decided {
-    Decided::new(drafts, Answer::Referral(referral, offer))
+fn answered(referral: ReferralId, offer: Option<OfferId>, drafts: Vec<NewEvent>) -> Decision {
+    Decision::new(drafts, CommandAnswer::Referral(referral, offer))
 }
 
-fn draft(on: Date, body: EventBody, text: &str) -> Draft {
-    Draft::of_book(on, body).with_text(Some(text.to_owned()))
+fn draft(on: Date, body: EventBody, text: &str) -> NewEvent {
+    NewEvent::of_book(on, body).with_text(Some(text.to_owned()))
 }

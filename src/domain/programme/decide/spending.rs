@@ -5,22 +5,24 @@
 
 use super::claims::{self, RefundAsked};
 use super::dates::{before_award, started};
-use super::limits::{self, Limits, subject};
+use super::limits::{self, LimitCollector, subject};
 use crate::domain::Date;
 use crate::domain::award::{Award, Booking, BookingState, Invoice, LeaderKind, Support};
-use crate::domain::event::{Draft, EventBody, ReleasedAward, Seq};
+use crate::domain::event::{EventBody, NewEvent, ReleasedAward, Seq};
 use crate::domain::ids::Actor;
-use crate::domain::ledger::{Amount, Posting, Unit, Verb, shown};
+use crate::domain::ledger::{Amount, EntryKind, Posting, Unit, shown};
 use crate::domain::money::HalfDays;
 use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::{self, check};
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Answer, AwardTarget, Command, Decided, Fault, Target, Warning};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{
+    AwardTarget, Command, CommandAnswer, CommandError, Decision, OfferTarget, Warning,
+};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::Reach;
 use crate::domain::time::Now;
 
-impl Facts {
+impl ProgrammeState {
     /// Books days of an award: of leader time no more than are committed and not booked yet, of governance support, which
     /// counts pence, any. Moves nothing.
     ///
@@ -33,28 +35,28 @@ impl Facts {
         (half_days, on): (HalfDays, Date),
         named: (Option<&Actor>, Option<LeaderKind>),
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let (award, offer) = self.on_award(target)?;
         let amount = positive(Amount::HalfDays(half_days))?;
-        let mut limits = Limits::new();
-        limits.bar(check(lifecycle::Verb::Book, offer.state, offer.id).err());
-        limits.bar(self.outside(self.claims_window(), "time in which days are delivered", on));
-        limits.bar(before_award(award, on));
+        let mut limits = LimitCollector::new();
+        limits.add_blocker(check(lifecycle::OfferAction::Book, offer.state, offer.id).err());
+        limits.add_blocker(self.outside(self.claims_window(), "time in which days are delivered", on));
+        limits.add_blocker(before_award(award, on));
         let (leader, leader_kind) = match who_comes(award, named) {
             Ok((leader, kind)) => (Some(leader), kind),
             Err(refusal) => {
-                limits.bar(Some(refusal));
+                limits.add_blocker(Some(refusal));
                 (None, None)
             }
         };
         if award.unit == Unit::HalfDays && award.support.has_bookings() {
             let free = award.committed().saturating_sub(award.booked());
-            limits.within(free, exceeded(award, free, Some(amount), || less_or_cancel(award, free, "book")));
+            limits.add_numeric_limit(free, exceeded(award, free, Some(amount), || less_or_cancel(award, free, "book")));
         }
         limits.pass()?;
-        let leader = leader.ok_or(Fault::Bug("a booking without a leader"))?;
+        let leader = leader.ok_or(CommandError::Bug("a booking without a leader"))?;
         let body = EventBody::DaysBooked { award: award.id, half_days, on, leader, leader_kind };
-        Ok(decided(award, Draft::of(offer.id, now.today, body)).warn_if_past(on, now))
+        Ok(decided(award, NewEvent::of(offer.id, now.today, body)).warn_if_past(on, now))
     }
 
     /// Cancels a booking that is still to come.
@@ -66,12 +68,12 @@ impl Facts {
         target: &AwardTarget,
         booking: Seq,
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let (award, offer) = self.on_award(target)?;
-        let state = check(lifecycle::Verb::Book, offer.state, offer.id).err();
+        let state = check(lifecycle::OfferAction::Book, offer.state, offer.id).err();
         Refusal::none_of(state.into_iter().chain(open_booking(award, booking).err()))?;
         let body = EventBody::BookingCancelled { award: award.id, booking };
-        Ok(decided(award, Draft::of(offer.id, now.today, body)))
+        Ok(decided(award, NewEvent::of(offer.id, now.today, body)))
     }
 
     /// Draws, as a [`Command::Draw`] says: days delivered, a claim paid. What open bookings hold is theirs; of the one
@@ -79,37 +81,37 @@ impl Facts {
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::DateOrder`], [`Reason::UnitMismatch`],
-    /// [`Reason::BookingNotOpen`], [`Reason::AwardExceeded`]; those of an invoice, see [`Facts::pay`].
+    /// [`Reason::BookingNotOpen`], [`Reason::AwardExceeded`]; those of an invoice, see [`ProgrammeState::pay`].
     pub(in crate::domain::programme) fn draw(
         &self,
         command: &Command,
         reach: &Reach,
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let Command::Draw { award: target, amount, on, booking, invoice, text } = command else {
-            return Err(Fault::Bug("what is to be drawn is no draw"));
+            return Err(CommandError::Bug("what is to be drawn is no draw"));
         };
         let (award, offer) = self.on_award(target)?;
         if let (Support::Nlg { .. }, Some(booking)) = (&award.support, booking) {
             return self.deliver(award, offer, (*booking, *on), command, now);
         }
         let asked = amount.map(positive).transpose()?;
-        let mut limits = Limits::new();
-        limits.bar(check(lifecycle::Verb::Draw, offer.state, offer.id).err());
-        limits.bar(self.outside(self.claims_window(), "time in which claims are paid", *on));
-        limits.bar(before_award(award, *on));
-        limits.bar(self.in_order(offer, *on, started(offer)));
+        let mut limits = LimitCollector::new();
+        limits.add_blocker(check(lifecycle::OfferAction::Draw, offer.state, offer.id).err());
+        limits.add_blocker(self.outside(self.claims_window(), "time in which claims are paid", *on));
+        limits.add_blocker(before_award(award, *on));
+        limits.add_blocker(self.in_order(offer, *on, started(offer)));
         let mismatch = amount.and_then(|it| limits::unit(|| subject(award), award.unit, it.unit()));
         let comparable = mismatch.is_none();
-        limits.bar(mismatch);
+        limits.add_blocker(mismatch);
         let delivered = match booking.map(|it| open_booking(award, it)) {
             Some(Ok(booking)) => Some(booking),
             Some(Err(refusal)) => {
-                limits.bar(Some(refusal));
+                limits.add_blocker(Some(refusal));
                 None
             }
             None => {
-                limits.bar(asked.is_none().then(|| no_amount(award)));
+                limits.add_blocker(asked.is_none().then(|| no_amount(award)));
                 None
             }
         };
@@ -117,22 +119,22 @@ impl Facts {
         let wanted = asked.or(days);
         if comparable && wanted.is_some() {
             let free = award.committed().saturating_sub(award.booked()).saturating_add(days.unwrap_or(0));
-            limits.within(free, exceeded(award, free, wanted, || less_or_cancel(award, free, "draw")));
+            limits.add_numeric_limit(free, exceeded(award, free, wanted, || less_or_cancel(award, free, "draw")));
             if let Some((booking, days)) = delivered.zip(days) {
-                limits.within(days, more_than_booked(award, booking, days, wanted));
+                limits.add_numeric_limit(days, more_than_booked(award, booking, days, wanted));
             }
             let (least, early) = self.before_commitment(award, *on, wanted.unwrap_or(0));
-            limits.within(least, early);
+            limits.add_numeric_limit(least, early);
         }
         let claim = self.pay((award, reach), invoice.as_ref(), wanted.filter(|_| comparable), &mut limits);
         limits.pass()?;
-        let amount = wanted.ok_or(Fault::Bug("a draw without an amount"))?;
+        let amount = wanted.ok_or(CommandError::Bug("a draw without an amount"))?;
         let is_again = invoice.is_none() && self.is_drawn_again(award.id, *on, amount);
         let invoice = invoice.as_ref().map(|it| it.reference.clone());
         let body = EventBody::Drawn { award: award.id, amount, booking: *booking, invoice, claim };
-        let draft = Draft::of(offer.id, *on, body).with_text(text.clone());
+        let draft = NewEvent::of(offer.id, *on, body).with_text(text.clone());
         let mut drawn =
-            decided(award, draft.posting(self.postings(award, Verb::Spend, amount)?)).warn_if_past(*on, now);
+            decided(award, draft.posting(self.postings(award, EntryKind::Spend, amount)?)).warn_if_past(*on, now);
         drawn.warnings.extend(is_again.then_some(Warning::DrawRepeated(*on)));
         Ok(drawn)
     }
@@ -145,24 +147,24 @@ impl Facts {
         (booking, on): (Seq, Date),
         command: &Command,
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let Command::Draw { amount, invoice, text, .. } = command else {
-            return Err(Fault::Bug("what is to be delivered is no draw"));
+            return Err(CommandError::Bug("what is to be delivered is no draw"));
         };
-        let mut limits = Limits::new();
-        limits.bar(check(lifecycle::Verb::Draw, offer.state, offer.id).err());
-        limits.bar(self.outside(self.claims_window(), "time in which days are delivered", on));
-        limits.bar(before_award(award, on));
-        limits.bar(self.in_order(offer, on, started(offer)));
-        limits.bar(open_booking(award, booking).err());
-        limits.bar((amount.is_some() || invoice.is_some()).then(|| {
+        let mut limits = LimitCollector::new();
+        limits.add_blocker(check(lifecycle::OfferAction::Draw, offer.state, offer.id).err());
+        limits.add_blocker(self.outside(self.claims_window(), "time in which days are delivered", on));
+        limits.add_blocker(before_award(award, on));
+        limits.add_blocker(self.in_order(offer, on, started(offer)));
+        limits.add_blocker(open_booking(award, booking).err());
+        limits.add_blocker((amount.is_some() || invoice.is_some()).then(|| {
             let remedy = "record the delivery without an amount and an invoice, and pay the claim apart";
             let message = format!("a booking of {} moves no money", award.support.strand());
             Refusal::of(Reason::UnitMismatch, message, Limit::plain("award", subject(award), remedy))
         }));
         limits.pass()?;
         let body = EventBody::BookingDelivered { award: award.id, booking };
-        Ok(decided(award, Draft::of(offer.id, on, body).with_text(text.clone())).warn_if_past(on, now))
+        Ok(decided(award, NewEvent::of(offer.id, on, body).with_text(text.clone())).warn_if_past(on, now))
     }
 
     /// Gives back what is committed and not booked; all of that when no amount is named.
@@ -177,27 +179,27 @@ impl Facts {
         on: Date,
         text: Option<&String>,
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let (award, offer) = self.on_award(target)?;
         let asked = amount.map(positive).transpose()?;
-        let mut limits = Limits::new();
-        limits.bar(check(lifecycle::Verb::Release, offer.state, offer.id).err());
-        limits.bar(self.before_programme(on));
-        limits.bar(before_award(award, on));
+        let mut limits = LimitCollector::new();
+        limits.add_blocker(check(lifecycle::OfferAction::Release, offer.state, offer.id).err());
+        limits.add_blocker(self.before_programme(on));
+        limits.add_blocker(before_award(award, on));
         let mismatch = amount.and_then(|it| limits::unit(|| subject(award), award.unit, it.unit()));
         let free = award.committed().saturating_sub(award.booked());
         if mismatch.is_none() {
             let wanted = asked.or((free > 0).then_some(free));
-            limits.within(free, exceeded(award, free, wanted, || less_or_cancel(award, free, "release")));
+            limits.add_numeric_limit(free, exceeded(award, free, wanted, || less_or_cancel(award, free, "release")));
             let (least, early) = self.before_commitment(award, on, wanted.unwrap_or(0));
-            limits.within(least, early);
+            limits.add_numeric_limit(least, early);
         }
-        limits.bar(mismatch);
+        limits.add_blocker(mismatch);
         limits.pass()?;
         let amount = asked.unwrap_or(free);
         let body = EventBody::Released { award: award.id, amount };
-        let draft = Draft::of(offer.id, on, body).with_text(text.cloned());
-        Ok(decided(award, draft.posting(self.postings(award, Verb::Release, amount)?)).warn_if_past(on, now))
+        let draft = NewEvent::of(offer.id, on, body).with_text(text.cloned());
+        Ok(decided(award, draft.posting(self.postings(award, EntryKind::Release, amount)?)).warn_if_past(on, now))
     }
 
     /// Refunds, as a [`Command::Refund`] says: takes back what was drawn, in any state of the offer. Of an award with
@@ -206,30 +208,30 @@ impl Facts {
     /// # Errors
     /// [`Reason::OutsideProgramme`], [`Reason::DateOrder`], [`Reason::UnitMismatch`], [`Reason::AwardExceeded`],
     /// [`Reason::InvoiceMissing`].
-    pub(in crate::domain::programme) fn refund(&self, command: &Command, now: Now) -> Result<Decided, Fault> {
+    pub(in crate::domain::programme) fn refund(&self, command: &Command, now: Now) -> Result<Decision, CommandError> {
         let Command::Refund { award: target, amount, on, invoice, issuer, reason } = command else {
-            return Err(Fault::Bug("what is to be refunded is no refund"));
+            return Err(CommandError::Bug("what is to be refunded is no refund"));
         };
         let (award, offer) = self.on_award(target)?;
         let wanted = positive(*amount)?;
-        let mut limits = Limits::new();
-        limits.bar(check(lifecycle::Verb::Refund, offer.state, offer.id).err());
-        limits.bar(self.before_programme(*on));
-        limits.bar(before_award(award, *on));
+        let mut limits = LimitCollector::new();
+        limits.add_blocker(check(lifecycle::OfferAction::Refund, offer.state, offer.id).err());
+        limits.add_blocker(self.before_programme(*on));
+        limits.add_blocker(before_award(award, *on));
         let mismatch = limits::unit(|| subject(award), award.unit, amount.unit());
         let comparable = mismatch.is_none();
-        limits.bar(mismatch);
+        limits.add_blocker(mismatch);
         let asked =
             RefundAsked { reference: invoice.as_ref(), issuer: issuer.as_ref().map(|it| self.issuer_key(it)), wanted };
         let as_of = |it: &Invoice| self.drawn_since(award, Some(it.seq), *on, wanted);
         let refunded = claims::refunded(award, &asked, as_of).unwrap_or_else(|refusal| {
-            limits.bar(Some(refusal));
+            limits.add_blocker(Some(refusal));
             None
         });
         let paid = refunded.as_ref().map(|it| it.paid.seq);
         if comparable {
             let most = award.spent();
-            limits.within(
+            limits.add_numeric_limit(
                 most,
                 exceeded(award, most, Some(wanted), || "refund no more than was drawn and not refunded".to_owned()),
             );
@@ -237,24 +239,24 @@ impl Facts {
             match &refunded {
                 Some(it) => {
                     let left = award.amount_of(it.paid.left());
-                    limits.within(left, claims::more_than_paid(award, it, left, wanted));
+                    limits.add_numeric_limit(left, claims::more_than_paid(award, it, left, wanted));
                 }
                 None if (1..most).contains(&without) => {
                     let remedy = || "name the invoice to be refunded: so much was not drawn without one".to_owned();
-                    limits.within(without, exceeded(award, without, Some(wanted), remedy));
+                    limits.add_numeric_limit(without, exceeded(award, without, Some(wanted), remedy));
                 }
                 None => {}
             }
             let (least, early) = self.before_draw(award, paid, *on, wanted);
             match &refunded {
-                Some(it) => limits.within(it.most, early.map(|early| it.or_less(award, early))),
-                None => limits.within(least, early),
+                Some(it) => limits.add_numeric_limit(it.most, early.map(|early| it.or_less(award, early))),
+                None => limits.add_numeric_limit(least, early),
             }
         }
         limits.pass()?;
         let body = EventBody::Refunded { award: award.id, amount: wanted, invoice: paid };
-        let draft = Draft::of(offer.id, *on, body).with_text(Some(reason.clone()));
-        Ok(decided(award, draft.posting(self.postings(award, Verb::Refund, wanted)?)).warn_if_past(*on, now))
+        let draft = NewEvent::of(offer.id, *on, body).with_text(Some(reason.clone()));
+        Ok(decided(award, draft.posting(self.postings(award, EntryKind::Refund, wanted)?)).warn_if_past(*on, now))
     }
 
     /// What closing an offer on a day does to its awards: every open commitment is given back in the same event.
@@ -263,16 +265,16 @@ impl Facts {
     /// Those of the closing itself; [`Reason::DateOrder`] for each award made later than that day.
     pub(in crate::domain::programme) fn closing(
         &self,
-        target: &Target,
+        target: &OfferTarget,
         on: Date,
-        closed: Result<Decided, Fault>,
-    ) -> Result<Decided, Fault> {
+        closed: Result<Decision, CommandError>,
+    ) -> Result<Decision, CommandError> {
         let is_open = |it: &&Award| !it.is_settled() || it.has_open_bookings();
         let open: Vec<&Award> = self.awards.of(target.offer).filter(is_open).collect();
         let undone = |it: &&Award| self.before_commitment(it, on, it.committed()).1;
         let early = open.iter().filter_map(|it| before_award(it, on).or_else(|| undone(it)));
         let refused = match &closed {
-            Err(Fault::Refused(refusal)) => Some(refusal.clone()),
+            Err(CommandError::Refused(refusal)) => Some(refusal.clone()),
             Ok(_) | Err(_) => None,
         };
         // What is not there, or was seen too old, comes before any limit.
@@ -285,7 +287,7 @@ impl Facts {
         for award in open {
             let amount = award.committed();
             if amount > 0 {
-                postings.extend(self.postings(award, Verb::Release, amount)?);
+                postings.extend(self.postings(award, EntryKind::Release, amount)?);
             }
             // One of which nothing is committed has bookings to be cancelled.
             given_back.push(ReleasedAward { award: award.id, amount });
@@ -297,17 +299,20 @@ impl Facts {
             }
         }
         given_back.retain(|it| it.amount > 0);
-        Ok(Decided { answer: Answer::Closed(target.offer, given_back), ..decided })
+        Ok(Decision { answer: CommandAnswer::Closed(target.offer, given_back), ..decided })
     }
 
     /// The award a command names, its etag checked, and its offer.
-    pub(in crate::domain::programme) fn on_award(&self, target: &AwardTarget) -> Result<(&Award, &Offer), Fault> {
+    pub(in crate::domain::programme) fn on_award(
+        &self,
+        target: &AwardTarget,
+    ) -> Result<(&Award, &Offer), CommandError> {
         let id = target.award;
-        let award = self.awards.get(&id).ok_or_else(|| Fault::NotFound(format!("award {id}")))?;
-        let offer = self.offers.get(&award.offer).ok_or(Fault::Bug("the award's offer is not loaded"))?;
+        let award = self.awards.get(&id).ok_or_else(|| CommandError::NotFound(format!("award {id}")))?;
+        let offer = self.offers.get(&award.offer).ok_or(CommandError::Bug("the award's offer is not loaded"))?;
         match &target.etag {
             Some(etag) if *etag != award.etag() => {
-                Err(Fault::Stale { subject: format!("award {id}"), given: etag.clone(), current: award.etag() })
+                Err(CommandError::Stale { subject: format!("award {id}"), given: etag.clone(), current: award.etag() })
             }
             _ => Ok((award, offer)),
         }
@@ -315,28 +320,29 @@ impl Facts {
 
     /// What moving an amount of an award posts: on its cap as it is, on its fund at the award's own rate. The accounts
     /// bear it, since they hold what their awards hold.
-    fn postings(&self, award: &Award, verb: Verb, amount: i64) -> Result<Vec<Posting>, Fault> {
-        let cost = award.cost(amount).ok_or(Fault::Bug("the cost of a part of an award does not fit"))?;
+    fn postings(&self, award: &Award, verb: EntryKind, amount: i64) -> Result<Vec<Posting>, CommandError> {
+        let cost = award.cost(amount).ok_or(CommandError::Bug("the cost of a part of an award does not fit"))?;
         let cap = award.cap.map(|account| Posting { account, verb, amount });
         let postings: Vec<Posting> =
             cap.into_iter().chain([Posting { account: award.fund, verb, amount: cost }]).collect();
         for it in &postings {
-            let account = self.ledger.get(it.account).ok_or(Fault::Bug("an account of the award is not loaded"))?;
+            let account =
+                self.ledger.get(it.account).ok_or(CommandError::Bug("an account of the award is not loaded"))?;
             if it.amount > account.headroom(verb) {
-                return Err(Fault::Bug("an account holds less than its awards"));
+                return Err(CommandError::Bug("an account holds less than its awards"));
             }
         }
         Ok(postings)
     }
 }
 
-fn decided(award: &Award, draft: Draft) -> Decided {
-    Decided::new(vec![draft], Answer::Awards(vec![award.id]))
+fn decided(award: &Award, draft: NewEvent) -> Decision {
+    Decision::new(vec![draft], CommandAnswer::Awards(vec![award.id]))
 }
 
 /// The plain number of an amount, which the edge has found to be more than nothing.
-fn positive(amount: Amount) -> Result<i64, Fault> {
-    Some(amount.get()).filter(|it| *it > 0).ok_or(Fault::Bug("an amount of nothing"))
+fn positive(amount: Amount) -> Result<i64, CommandError> {
+    Some(amount.get()).filter(|it| *it > 0).ok_or(CommandError::Bug("an amount of nothing"))
 }
 
 /// Who comes for a booking: the award's leader, unless another one is named.

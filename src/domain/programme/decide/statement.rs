@@ -11,8 +11,8 @@ use crate::domain::ids::{AccountId, ApprovalId, OfferId, Urn};
 use crate::domain::ledger::{Account, Posting};
 use crate::domain::money::Pence;
 use crate::domain::offer::Offer;
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::Fault;
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::CommandError;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
 use crate::domain::rules::RulesVersion;
@@ -136,18 +136,18 @@ impl Statement {
     /// What a movement does to its funds, as they are now.
     ///
     /// # Errors
-    /// [`Fault::Bug`] for a movement that its funds cannot bear: it was judged before.
+    /// [`CommandError::Bug`] for a movement that its funds cannot bear: it was judged before.
     pub(in crate::domain::programme) fn of_movement(
-        facts: &Facts,
+        facts: &ProgrammeState,
         postings: &[Posting],
         deliberate: bool,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, CommandError> {
         let mut funds = Vec::with_capacity(postings.len());
         for posting in postings {
-            let account = facts.ledger.get(posting.account).ok_or(Fault::Bug("a movement of no fund"))?;
+            let account = facts.ledger.get(posting.account).ok_or(CommandError::Bug("a movement of no fund"))?;
             let mut moved = account.clone();
             let posted = moved.post(posting.verb, posting.amount, deliberate);
-            posted.map_err(|_| Fault::Bug("a movement that its fund cannot bear"))?;
+            posted.map_err(|_| CommandError::Bug("a movement that its fund cannot bear"))?;
             let (before, after) = (Numbers::of(account), Numbers::of(&moved));
             funds.push(FundStatement { fund: account.id, before, after, as_of_shortfall: None });
         }
@@ -206,7 +206,7 @@ impl Statement {
     }
 }
 
-impl Facts {
+impl ProgrammeState {
     /// Refuses what would do more than an approval states. Before rules 2 approvals stated nothing.
     pub(in crate::domain::programme) fn beyond(&self, approval: &Approval, now: &Statement) -> Option<Refusal> {
         if self.rules < RulesVersion::V2 { None } else { beyond(approval, now, self) }
@@ -214,7 +214,7 @@ impl Facts {
 }
 
 /// Refuses what would do more than an approval states. `now` is what it would do at this moment.
-fn beyond(approval: &Approval, now: &Statement, facts: &Facts) -> Option<Refusal> {
+fn beyond(approval: &Approval, now: &Statement, facts: &ProgrammeState) -> Option<Refusal> {
     let Some(stated) = &approval.statement else {
         let difference = ("nobody knows what has changed", "it states nothing".to_owned());
         return Some(changed(approval.id, &difference));

@@ -9,7 +9,7 @@ use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::AccountId;
 use crate::domain::money::Pence;
 use crate::domain::person::Person;
-use crate::domain::programme::Facts;
+use crate::domain::programme::ProgrammeState;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
 
@@ -38,7 +38,7 @@ impl FundChange {
     }
 }
 
-impl Facts {
+impl ProgrammeState {
     /// What a person moved alone, within the days that count: on the fund of a change where that is most.
     pub(in crate::domain::programme) fn moved_alone(&self, change: &FundChange, by: &Person, now: Micros) -> Pence {
         let counts = |it: &&MovedAlone| it.at.plus_days(COUNTS_DAYS) > now && it.by.is(by);

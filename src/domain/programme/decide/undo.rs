@@ -3,37 +3,37 @@
 //!
 //! The counter-event is dated the day it is made: until then the mistake stood. Limits are judged as for any commitment.
 
-use super::limits::{self, Limits, subject};
-use crate::domain::award::movement::{Movement, MovementKind};
+use super::limits::{self, LimitCollector, subject};
+use crate::domain::award::movement::{AwardMovement, MovementKind};
 use crate::domain::award::{Award, Invoice};
-use crate::domain::event::{Draft, EventBody, Seq};
+use crate::domain::event::{EventBody, NewEvent, Seq};
 use crate::domain::ids::AccountId;
-use crate::domain::ledger::{Posting, Verb};
+use crate::domain::ledger::{EntryKind, Posting};
 use crate::domain::offer::lifecycle::{self, check};
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Answer, AwardTarget, Decided, Fault};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{AwardTarget, CommandAnswer, CommandError, Decision};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::Reach;
 use crate::domain::time::Now;
 
-const TOO_MUCH: Fault = Fault::Bug("the cost of a part of an award does not fit");
+const TOO_MUCH: CommandError = CommandError::Bug("the cost of a part of an award does not fit");
 
-impl Facts {
+impl ProgrammeState {
     /// Undoes a draw, a release or a refund of an award.
     ///
     /// # Errors
     /// [`Reason::MovementNotUndoable`], [`Reason::StateNotAllowed`], [`Reason::CapExceeded`],
     /// [`Reason::FundsInsufficient`], [`Reason::FundOverCommitted`], [`Reason::LeaderFunded`]; of a refund those of an
-    /// invoice that was paid elsewhere meanwhile, see [`Facts::pay_again`].
+    /// invoice that was paid elsewhere meanwhile, see [`ProgrammeState::pay_again`].
     pub(in crate::domain::programme) fn undo(
         &self,
         (target, reach): (&AwardTarget, &Reach),
         movement: Seq,
         reason: &str,
         now: Now,
-    ) -> Result<Decided, Fault> {
+    ) -> Result<Decision, CommandError> {
         let (award, offer) = self.on_award(target)?;
-        let standing = |it: &&Movement| it.seq == movement && it.undone.is_none() && !it.by_close;
+        let standing = |it: &&AwardMovement| it.seq == movement && it.undone.is_none() && !it.by_close;
         let Some(mistake) = self.movements.of(award.id).find(standing) else {
             let remedy = "name the event of a draw, release or refund of this award that is not undone yet";
             return Err(not_undoable(
@@ -43,33 +43,37 @@ impl Facts {
             )
             .into());
         };
-        let mut limits = Limits::new();
-        let verb = if mistake.kind == MovementKind::Refund { lifecycle::Verb::Refund } else { lifecycle::Verb::Undo };
-        limits.bar(check(verb, offer.state, offer.id).err());
-        limits.bar(self.funded_elsewhere(award, reach));
+        let mut limits = LimitCollector::new();
+        let verb = if mistake.kind == MovementKind::Refund {
+            lifecycle::OfferAction::Refund
+        } else {
+            lifecycle::OfferAction::Undo
+        };
+        limits.add_blocker(check(verb, offer.state, offer.id).err());
+        limits.add_blocker(self.funded_elsewhere(award, reach));
         let paid = award.invoices.iter().find(|it| it.seq == mistake.seq || Some(it.seq) == mistake.invoice);
         let mut part = None;
         let refunded = refunded_since(award, mistake, paid);
-        let verbs: &[Verb] = match mistake.kind {
+        let verbs: &[EntryKind] = match mistake.kind {
             // Of what was refunded already there is nothing to post.
             MovementKind::Draw if refunded.is_some() => &[],
-            MovementKind::Draw => &[Verb::Refund, Verb::Commit],
-            MovementKind::Release => &[Verb::Commit],
+            MovementKind::Draw => &[EntryKind::Refund, EntryKind::Commit],
+            MovementKind::Release => &[EntryKind::Commit],
             MovementKind::Refund => {
                 if let Some(paid) = paid {
                     let pence = award.cost(mistake.amount).ok_or(TOO_MUCH)?;
                     part = self.pay_again((award, reach), paid, pence, &mut limits);
                 }
-                &[Verb::Commit, Verb::Spend]
+                &[EntryKind::Commit, EntryKind::Spend]
             }
         };
-        limits.bar(refunded.filter(|_| mistake.kind == MovementKind::Draw));
+        limits.add_blocker(refunded.filter(|_| mistake.kind == MovementKind::Draw));
         let postings = self.judged(award, mistake.amount, verbs, now, &mut limits)?;
         Refusal::none_of(limits.into_refusals())?;
-        let Movement { kind: movement, seq: undoes, amount, invoice, booking, .. } = *mistake;
+        let AwardMovement { kind: movement, seq: undoes, amount, invoice, booking, .. } = *mistake;
         let body = EventBody::Undone { award: award.id, undoes, movement, amount, invoice, booking, part };
-        let draft = Draft::of(offer.id, now.today, body).with_text(Some(reason.to_owned()));
-        Ok(Decided::new(vec![draft.posting(postings)], Answer::Awards(vec![award.id])))
+        let draft = NewEvent::of(offer.id, now.today, body).with_text(Some(reason.to_owned()));
+        Ok(Decision::new(vec![draft.posting(postings)], CommandAnswer::Awards(vec![award.id])))
     }
 
     /// What these verbs post on the award's cap and fund, one account after the other, as far as those bear it.
@@ -77,10 +81,10 @@ impl Facts {
         &self,
         award: &Award,
         amount: i64,
-        verbs: &[Verb],
+        verbs: &[EntryKind],
         now: Now,
-        limits: &mut Limits,
-    ) -> Result<Vec<Posting>, Fault> {
+        limits: &mut LimitCollector,
+    ) -> Result<Vec<Posting>, CommandError> {
         let cost = award.cost(amount).ok_or(TOO_MUCH)?;
         let cap = award.cap.map(|cap| (cap, amount));
         let mut postings = Vec::new();
@@ -94,27 +98,27 @@ impl Facts {
         &self,
         id: AccountId,
         amount: i64,
-        verbs: &[Verb],
+        verbs: &[EntryKind],
         now: Now,
-        limits: &mut Limits,
-    ) -> Result<Vec<Posting>, Fault> {
-        let loaded = self.ledger.get(id).ok_or(Fault::Bug("an account of the award is not loaded"))?;
+        limits: &mut LimitCollector,
+    ) -> Result<Vec<Posting>, CommandError> {
+        let loaded = self.ledger.get(id).ok_or(CommandError::Bug("an account of the award is not loaded"))?;
         let mut account = loaded.clone();
         for verb in verbs {
-            if *verb == Verb::Commit {
+            if *verb == EntryKind::Commit {
                 let refusal = limits::commitment(&account, Some(amount));
                 // What is refunded in the same event is there as of the same day.
-                let given_back = verbs.contains(&Verb::Refund);
+                let given_back = verbs.contains(&EntryKind::Refund);
                 let as_of = || self.as_of(&account, now.today, Some(amount), "undo").filter(|_| !given_back);
                 let refusal = refusal.or_else(as_of);
                 if refusal.is_some() {
-                    limits.bar(refusal);
+                    limits.add_blocker(refusal);
                     return Ok(Vec::new());
                 }
             }
             let posted = account.post(*verb, amount, false);
             if posted.is_err() && limits.is_empty() {
-                return Err(Fault::Bug("an account holds less than its awards"));
+                return Err(CommandError::Bug("an account holds less than its awards"));
             }
         }
         Ok(verbs.iter().map(|verb| Posting { account: id, verb: *verb, amount }).collect())
@@ -122,7 +126,7 @@ impl Facts {
 }
 
 /// Refuses to undo a draw of which something was refunded.
-fn refunded_since(award: &Award, mistake: &Movement, paid: Option<&Invoice>) -> Option<Refusal> {
+fn refunded_since(award: &Award, mistake: &AwardMovement, paid: Option<&Invoice>) -> Option<Refusal> {
     let refunded = paid.map_or_else(|| award.spent_without_invoice() < mistake.amount, |it| it.refunded.get() > 0);
     refunded.then(|| {
         let message = format!("something of draw {} has been refunded", mistake.seq);

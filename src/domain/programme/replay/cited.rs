@@ -11,14 +11,14 @@ use crate::domain::programme::command::Command;
 use crate::domain::programme::decide::claims;
 use crate::domain::programme::decide::entry_position::{EntryPosition, EntrySchool};
 use crate::domain::programme::decide::identify::{Candidate, CandidateSchool, Candidates};
-use crate::domain::programme::decide::referrals::{NewReferral, ReferralCommand, ReferralTarget, Seat};
+use crate::domain::programme::decide::referrals::{NewReferral, OfferPlacement, ReferralCommand, ReferralTarget};
 use crate::domain::programme::decide::statement::Statement;
-use crate::domain::programme::{Facts, RegisterAnswer, ResponsibleAnswer};
-use crate::domain::referral::Subject;
+use crate::domain::programme::{ProgrammeState, RegisterAnswer, ResponsibleAnswer};
+use crate::domain::referral::ReferralSubject;
 use crate::domain::region::Region;
 use crate::domain::terms::RuleId;
 
-impl Facts {
+impl ProgrammeState {
     /// Takes over what a call cites of what lies outside the record; of the call before nothing is left.
     pub(in crate::domain::programme) fn cite(&mut self, command: &Command, call: &[Event]) {
         self.register_seq = call.iter().find_map(|it| it.body.register_seq());
@@ -148,15 +148,15 @@ impl Facts {
 
     /// Where schools that are referred would be listed. A school's trust, if its offer would be that one's, is not on record: it
     /// counts as one on its own, unless that has had its offer.
-    fn seats_to_raise(&self, new: &NewReferral, call: &[Event]) -> HashMap<Urn, Seat> {
+    fn seats_to_raise(&self, new: &NewReferral, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
         let raised = call.iter().find_map(|it| match &it.body {
             EventBody::ReferralRaised { name, region, rule, .. } => Some((name, *region, RuleId::new(rule))),
             _ => None,
         });
         let Some((name, region, rule)) = raised else { return HashMap::new() };
         let (recipient, trust) = match new.subject {
-            Subject::Trust(uid) => (Recipient::Mat(uid), Some(uid)),
-            Subject::School(urn) => {
+            ReferralSubject::Trust(uid) => (Recipient::Mat(uid), Some(uid)),
+            ReferralSubject::School(urn) => {
                 let alone = Recipient::Standalone(urn);
                 let may_be_alone = self.programme.scheme.applies(&rule, alone.row());
                 let had = self.recipients.get(&alone).and_then(|id| self.offers.get(id));
@@ -166,13 +166,13 @@ impl Facts {
         };
         let seat = |urn: &Urn| {
             let schools = vec![school_of(&ListedSchool { urn: *urn, name: name.clone(), rules: Vec::new() }, region)];
-            (*urn, Seat::With(Box::new(Candidate { schools, ..nobodys(recipient, name, trust) })))
+            (*urn, OfferPlacement::With(Box::new(Candidate { schools, ..nobodys(recipient, name, trust) })))
         };
         new.urns.iter().map(seat).collect()
     }
 
     /// The same of those that are approved: as the offer has them that this made, added to or confirmed.
-    fn seats_to_approve(&self, target: &ReferralTarget, call: &[Event]) -> HashMap<Urn, Seat> {
+    fn seats_to_approve(&self, target: &ReferralTarget, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
         let Some(referral) = self.referrals.get(&target.referral) else { return HashMap::new() };
         let approved = call.iter().find_map(|it| match &it.body {
             EventBody::ReferralApproved { offer, exceptional, .. } => Some((*offer, exceptional)),
@@ -194,7 +194,7 @@ impl Facts {
             if !school.by_files {
                 school.rules.retain(|it| *it != referral.rule.as_str());
             }
-            (*urn, Seat::With(Box::new(Candidate { schools: vec![school], ..made.clone() })))
+            (*urn, OfferPlacement::With(Box::new(Candidate { schools: vec![school], ..made.clone() })))
         };
         referral.urns.iter().map(seat).collect()
     }

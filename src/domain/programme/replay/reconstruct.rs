@@ -12,8 +12,8 @@ use crate::domain::ids::{ApprovalId, AwardId, OfferId};
 use crate::domain::ledger::{Amount, Unit};
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::offer::{DeclineReason, Outcome, Party};
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{AwardTarget, Command, NewAward, RefundIssuer, Target};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{AwardTarget, Command, NewAward, OfferTarget, RefundIssuer};
 use crate::domain::programme::decide::erasure::ErasureReason;
 use crate::domain::programme::decide::funds::FundChange;
 use crate::domain::programme::decide::referrals::{NewReferral, ReferralCommand, ReferralTarget};
@@ -47,7 +47,7 @@ pub fn telling(call: &[Event]) -> Option<&Event> {
     call.iter().find(tells).or_else(|| call.first())
 }
 
-impl Facts {
+impl ProgrammeState {
     /// The command of a call; nothing of what the program records by itself. An error says why no command makes such events.
     pub(in crate::domain::programme) fn command_of(&self, call: &[Event]) -> Result<Option<Command>, String> {
         let event = telling(call).ok_or("a call of no event")?;
@@ -118,7 +118,7 @@ impl Facts {
         Ok(match &event.body {
             EventBody::DaysBooked { half_days, on, leader, leader_kind, .. } => {
                 let leader = Some(leader.clone());
-                Command::Book { award, half_days: *half_days, on: *on, leader, leader_kind: *leader_kind }
+                Command::BookDays { award, half_days: *half_days, on: *on, leader, leader_kind: *leader_kind }
             }
             EventBody::BookingCancelled { booking, .. } => Command::CancelBooking { award, booking: *booking },
             EventBody::BookingDelivered { booking, .. } => {
@@ -184,8 +184,8 @@ fn about(event: &Event) -> Result<OfferId, String> {
     event.offer.ok_or_else(|| "it is about no offer".to_owned())
 }
 
-const fn to(offer: OfferId) -> Target {
-    Target { offer, etag: None }
+const fn to(offer: OfferId) -> OfferTarget {
+    OfferTarget { offer, etag: None }
 }
 
 const fn moving(change: FundChange, text: Option<String>) -> Command {
@@ -212,7 +212,7 @@ fn contact(call: &[Event], party: Party, telling: &Event) -> Result<Command, Str
 }
 
 /// A decline has its reason code; one that says no more than that closes with the outcome, which more states allow.
-fn closing(offer: Target, outcome: Outcome, event: &Event) -> Result<Command, String> {
+fn closing(offer: OfferTarget, outcome: Outcome, event: &Event) -> Result<Command, String> {
     let (on, text) = (event.effective, text_of(event));
     let reason = match event.reason_code.as_deref() {
         Some(code) if outcome == Outcome::Declined => {

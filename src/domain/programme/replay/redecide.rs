@@ -1,7 +1,7 @@
 //! Decides a recorded call anew: the same functions that decide commands, with the facts as they were, must make the events
 //! that are on record. So no rule has a second copy.
 //!
-//! What a call cites of the files is taken from its events; the rest of [`Facts`] is the fold of what came before it. A call
+//! What a call cites of the files is taken from its events; the rest of [`ProgrammeState`] is the fold of what came before it. A call
 //! recorded under rules 1 is decided under these, and then under rules 2: what only those forbid was allowed when it was made.
 
 use std::collections::HashSet;
@@ -10,18 +10,18 @@ use uuid::Uuid;
 
 use super::reconstruct::{ids_of, telling};
 use crate::domain::Date;
-use crate::domain::event::{Draft, Event, EventBody, Seq};
-use crate::domain::ledger::{Entry, Posting};
+use crate::domain::event::{Event, EventBody, NewEvent, Seq};
+use crate::domain::ledger::{LedgerEntry, Posting};
 use crate::domain::period::Period;
-use crate::domain::programme::Facts;
-use crate::domain::programme::command::{Answer, Command, Context, Decided, Fault};
+use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::{Command, CommandAnswer, CommandError, Context, Decision};
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{self, Now};
 
 /// What stands against a recorded call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ReplayVerdict {
     /// Nothing.
     Allowed,
     /// A rule that the programme adopted later: the event, and why.
@@ -30,16 +30,16 @@ pub enum Verdict {
     Forbidden(Seq, String),
 }
 
-impl Facts {
+impl ProgrammeState {
     /// Decides a call anew, whose events are next to be folded in; `now` is the moment it was recorded at. Trusts that it names
     /// have to be known.
-    pub fn redecide(&mut self, call: &[Event], now: Now) -> Verdict {
-        let Some(first) = telling(call) else { return Verdict::Allowed };
+    pub fn redecide(&mut self, call: &[Event], now: Now) -> ReplayVerdict {
+        let Some(first) = telling(call) else { return ReplayVerdict::Allowed };
         if let Err((seq, why)) = self.stands(call, now) {
-            return Verdict::Forbidden(seq, why);
+            return ReplayVerdict::Forbidden(seq, why);
         }
         if self.rules >= RulesVersion::V2 {
-            return Verdict::Allowed;
+            return ReplayVerdict::Allowed;
         }
         let before = std::mem::replace(&mut self.rules, RulesVersion::V2);
         let later = match self.command_of(call) {
@@ -47,7 +47,7 @@ impl Facts {
             Ok(None) | Err(_) => None,
         };
         self.rules = before;
-        later.map_or(Verdict::Allowed, |why| Verdict::AllowedWhenMade(first.seq, why))
+        later.map_or(ReplayVerdict::Allowed, |why| ReplayVerdict::AllowedWhenMade(first.seq, why))
     }
 
     /// Whether the rules make these events.
@@ -69,7 +69,7 @@ impl Facts {
         let command = self.command_of(call).map_err(|why| (first, why))?;
         let drafts = match command {
             // What the program records by itself is a call of its own.
-            None => call.iter().take(1).map(|it| Draft::of_book(now.today, it.body.clone())).collect(),
+            None => call.iter().take(1).map(|it| NewEvent::of_book(now.today, it.body.clone())).collect(),
             Some(command) => {
                 self.cite(&command, call);
                 let decided = self.decided_again(&command, call, now).map_err(|why| (first, why))?;
@@ -101,7 +101,7 @@ impl Facts {
     }
 
     /// What a command comes to that was called as these events say.
-    fn decided_again(&self, command: &Command, call: &[Event], now: Now) -> Result<Decided, String> {
+    fn decided_again(&self, command: &Command, call: &[Event], now: Now) -> Result<Decision, String> {
         let first = call.first().ok_or("a call of no event")?;
         let mut made = ids_of(call);
         let (reach, mut ids) = (Reach::everything(), || made.next().unwrap_or_else(Uuid::nil));
@@ -114,7 +114,7 @@ impl Facts {
             ids: &mut ids,
         };
         self.decide(command, &mut context).map_err(|fault| match fault {
-            Fault::Refused(refusal) => format!("{}: {}", refusal.reason.code(), refusal.message),
+            CommandError::Refused(refusal) => format!("{}: {}", refusal.reason.code(), refusal.message),
             other => other.to_string(),
         })
     }
@@ -140,9 +140,9 @@ fn second_offer(call: &[Event]) -> Option<&Event> {
 
 /// The drafts to hold against a call. Within which regions an identify was made is not on record, nor which referrals it
 /// therefore left alone.
-fn made(decided: Decided, call: &[Event]) -> Result<Vec<Draft>, String> {
-    let Decided { mut drafts, answer, .. } = decided;
-    if let Answer::ApprovalOpened(refusal) = &answer
+fn made(decided: Decision, call: &[Event]) -> Result<Vec<NewEvent>, String> {
+    let Decision { mut drafts, answer, .. } = decided;
+    if let CommandAnswer::ApprovalOpened(refusal) = &answer
         && !call.iter().any(|it| matches!(it.body, EventBody::ApprovalOpened { .. }))
     {
         let what = call.first().map_or("", |it| it.body.kind());
@@ -155,7 +155,7 @@ fn made(decided: Decided, call: &[Event]) -> Result<Vec<Draft>, String> {
 }
 
 /// What of an event the rules would make otherwise.
-fn differs(draft: &Draft, event: &Event, rules: RulesVersion) -> Option<String> {
+fn differs(draft: &NewEvent, event: &Event, rules: RulesVersion) -> Option<String> {
     let body = if rules < RulesVersion::V2 { as_rules_1(&draft.body, &event.body) } else { draft.body.clone() };
     let body = numbered(body, &event.body);
     if body != event.body {
@@ -185,7 +185,7 @@ fn differs(draft: &Draft, event: &Event, rules: RulesVersion) -> Option<String> 
     Some(format!("entry {} counts in {}, by its date in {period}", wrong.seq.0, wrong.period))
 }
 
-const fn posting(entry: &Entry) -> Posting {
+const fn posting(entry: &LedgerEntry) -> Posting {
     Posting { account: entry.account, verb: entry.verb, amount: entry.amount }
 }
 

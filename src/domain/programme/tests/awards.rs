@@ -133,7 +133,7 @@ fn every_verb_posts_to_the_cap_and_to_the_fund() {
     let words: Vec<String> = book.events[20..]
         .iter()
         .map(|event| {
-            let entry = |it: &crate::domain::ledger::Entry| {
+            let entry = |it: &crate::domain::ledger::LedgerEntry| {
                 let account = if it.account == cap { "cap" } else { "fund" };
                 assert!(it.account == cap || it.account == fund);
                 format!("{}:{} {account} {}", it.seq.0, it.verb, it.amount)

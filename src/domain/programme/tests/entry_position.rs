@@ -1,10 +1,10 @@
 //! Entry positions that two people decide: each answer and each refusal.
 
 use super::script::{Book, day, offer_id, urn};
-use crate::domain::approval::{Approval, DECIDE_ENTRY, State};
+use crate::domain::approval::{Approval, ApprovalState, DECIDE_ENTRY};
 use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{ApprovalId, Urn};
-use crate::domain::programme::command::{Answer, Approved, Command, Decided, Fault};
+use crate::domain::programme::command::{Approved, Command, CommandAnswer, CommandError, Decision};
 use crate::domain::programme::decide::entry_position::{EntryPosition, EntrySchool};
 use crate::domain::programme::decide::statement::Statement;
 use crate::domain::refusal::Reason;
@@ -27,12 +27,12 @@ fn book() -> Book {
     book
 }
 
-fn ask(book: &mut Book, actor: &str, met: bool) -> Result<Decided, Fault> {
+fn ask(book: &mut Book, actor: &str, met: bool) -> Result<Decision, CommandError> {
     let reason = "both reports seen".to_owned();
     book.call(actor, &Command::DecideEntry { urn: urn(148_685), met, reason })
 }
 
-fn give(book: &mut Book, actor: &str, approval: ApprovalId) -> Result<Decided, Fault> {
+fn give(book: &mut Book, actor: &str, approval: ApprovalId) -> Result<Decision, CommandError> {
     book.call(actor, &Command::GiveApproval { approval, action: Action::DecideEntry })
 }
 
@@ -47,14 +47,14 @@ fn decide(book: &mut Book, met: bool) {
     give(book, "director", approval).unwrap();
 }
 
-fn code(answer: Result<Decided, Fault>) -> (&'static str, String) {
+fn code(answer: Result<Decision, CommandError>) -> (&'static str, String) {
     match answer.unwrap_err() {
-        Fault::Refused(refusal) => {
+        CommandError::Refused(refusal) => {
             let limits: Vec<String> =
                 refusal.limits.iter().map(|it| format!("{}: {}", it.account, it.remedy)).collect();
             (refusal.reason.code(), format!("{} [{}]", refusal.message, limits.join("; ")))
         }
-        Fault::NotFound(what) => ("NOT_FOUND", what),
+        CommandError::NotFound(what) => ("NOT_FOUND", what),
         other => panic!("{other}"),
     }
 }
@@ -63,7 +63,7 @@ fn code(answer: Result<Decided, Fault>) -> (&'static str, String) {
 fn one_person_asks_and_another_decides() {
     let mut book = book();
     let asked = ask(&mut book, "officer", true).unwrap();
-    assert!(matches!(&asked.answer, Answer::ApprovalOpened(it) if it.reason == Reason::ApprovalRequired));
+    assert!(matches!(&asked.answer, CommandAnswer::ApprovalOpened(it) if it.reason == Reason::ApprovalRequired));
     assert!(book.facts.entry_decisions.is_empty(), "one person decides nothing");
     let approval = opened(&book).clone();
     assert_eq!((approval.action.as_str(), approval.school()), (DECIDE_ENTRY, Some((urn(148_685), true))));
@@ -71,13 +71,13 @@ fn one_person_asks_and_another_decides() {
     assert!(approval.expires.is_some() && book.events[0].text_hash.is_some() && book.events[0].offer.is_none());
 
     let given = give(&mut book, "director", approval.id).unwrap();
-    assert_eq!(given.answer, Answer::Approved(approval.id, Approved::Entry(urn(148_685))));
+    assert_eq!(given.answer, CommandAnswer::Approved(approval.id, Approved::Entry(urn(148_685))));
     let kinds: Vec<&str> = given.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "entry_decided"]);
     let decided = &book.facts.entry_decisions[&urn(148_685)];
     assert_eq!((decided.met, decided.seq, decided.on), (true, Seq(3), day("2021-12-01")));
     assert_eq!((decided.asked_by.as_str(), decided.given_by.as_str()), ("officer", "director"));
-    assert_eq!(opened(&book).state, State::CarriedOut("director".parse().unwrap()));
+    assert_eq!(opened(&book).state, ApprovalState::CarriedOut("director".parse().unwrap()));
     assert_eq!(book.facts.broken, Vec::<String>::new());
 }
 
@@ -158,7 +158,7 @@ fn one_person_asks_once_and_another_asks_beside() {
     assert_eq!(book.events.len(), 1);
     // Another's, the contrary, and the same of what has changed since, open one of their own.
     let contrary = ask(&mut book, "officer", false).unwrap();
-    let Answer::ApprovalOpened(refusal) = contrary.answer else { panic!("{contrary:?}") };
+    let CommandAnswer::ApprovalOpened(refusal) = contrary.answer else { panic!("{contrary:?}") };
     assert!(refusal.message.starts_with("deciding that the entry position of school 148685 is not met"), "{refusal:?}");
     ask(&mut book, "other", true).unwrap();
     let of_other = opened(&book).id;
@@ -332,8 +332,8 @@ fn a_decision_without_its_approval_breaks_the_record() {
         ("no approval", |_, it| decide_as(it, |approval, _, _| *approval = ApprovalId(uuid::Uuid::max()))),
         ("another school", |_, it| decide_as(it, |_, of, _| *of = urn(148_722))),
         ("the contrary", |_, it| decide_as(it, |_, _, met| *met = !*met)),
-        ("not given", |book, _| last_approval(book).state = State::Open),
-        ("given by another", |book, _| last_approval(book).state = State::CarriedOut("other".parse().unwrap())),
+        ("not given", |book, _| last_approval(book).state = ApprovalState::Open),
+        ("given by another", |book, _| last_approval(book).state = ApprovalState::CarriedOut("other".parse().unwrap())),
     ];
     for (what, tamper) in rows {
         let mut book = book();

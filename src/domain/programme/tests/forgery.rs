@@ -11,7 +11,7 @@ use crate::domain::ids::{Actor, ApprovalId};
 use crate::domain::money::Pence;
 use crate::domain::offer::{Acceptor, Milestone, Outcome, Party, Recipient};
 use crate::domain::period::Period;
-use crate::domain::programme::replay::redecide::Verdict;
+use crate::domain::programme::replay::redecide::ReplayVerdict;
 use crate::domain::rules::RulesVersion;
 use crate::domain::school::HandPlacement;
 use crate::domain::time::Now;
@@ -49,7 +49,7 @@ fn amount(event: &mut Event, to: i64) {
             *amount = to;
             let commits = event.entries.len();
             for (at, entry) in event.entries.iter_mut().enumerate() {
-                let is_allocated = entry.verb == crate::domain::ledger::Verb::Allocate;
+                let is_allocated = entry.verb == crate::domain::ledger::EntryKind::Allocate;
                 if !is_allocated {
                     entry.amount = if at + 1 == commits { to * rate } else { to };
                 }
@@ -303,9 +303,9 @@ fn nothing_comes_with_the_adoption_of_rules() {
     let (adopted, mut beside) = (alone(rules), alone(placed));
     beside.seq = Seq(adopted.seq.0 + 1);
     let now = Now { at: adopted.recorded, today: adopted.effective };
-    assert_eq!(Book::empty().facts.redecide(std::slice::from_ref(&adopted), now), Verdict::Allowed);
+    assert_eq!(Book::empty().facts.redecide(std::slice::from_ref(&adopted), now), ReplayVerdict::Allowed);
     let verdict = Book::empty().facts.redecide(&[adopted, beside.clone()], now);
-    assert!(matches!(&verdict, Verdict::Forbidden(seq, _) if *seq == beside.seq), "{verdict:?}");
+    assert!(matches!(&verdict, ReplayVerdict::Forbidden(seq, _) if *seq == beside.seq), "{verdict:?}");
 }
 
 #[test]
@@ -314,5 +314,5 @@ fn a_date_is_not_corrected_to_one_that_lies_ahead() {
     let corrected = alone(EventBody::DateCorrected { milestone: Milestone::Accepted, on });
     let now = Now { at: corrected.recorded, today: corrected.effective };
     let verdict = Book::empty().facts.redecide(&[corrected], now);
-    assert!(matches!(&verdict, Verdict::Forbidden(_, why) if why.contains("lies in the future")), "{verdict:?}");
+    assert!(matches!(&verdict, ReplayVerdict::Forbidden(_, why) if why.contains("lies in the future")), "{verdict:?}");
 }

@@ -4,7 +4,7 @@
 
 use super::money_script::judge_money;
 use super::script::{Book, day};
-use crate::domain::approval::State;
+use crate::domain::approval::ApprovalState;
 use crate::domain::ids::RequestId;
 use crate::domain::money::Pence;
 use crate::domain::person::Person;
@@ -292,7 +292,7 @@ fn asking_moves_nothing_and_giving_records_both() {
     let mut book = Book::funded().after("S", "credit:600000");
     let before = book.facts.ledger.clone();
     let decided = book.word("S", "cut:credit:1500000@9").unwrap();
-    let Answer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
+    let CommandAnswer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
     assert_eq!((refusal.reason, &book.facts.ledger), (Reason::ApprovalRequired, &before));
     let approval = &book.facts.approvals[&refusal.approval.unwrap()];
     let (fund, amount, on) = (book.fund_id("credit"), crate::domain::money::Pence(1_500_000), day("9"));
@@ -307,7 +307,7 @@ fn asking_moves_nothing_and_giving_records_both() {
     let decided = book.word("S", "yes:ben").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "fund_withdrawn"]);
-    assert_eq!(decided.answer, Answer::Approved(refusal.approval.unwrap(), Approved::Funds(vec![fund])));
+    assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Funds(vec![fund])));
     assert_eq!(decided.warnings, [Warning::DateInThePast(on)], "it happened when it was asked to");
     assert_eq!(book.events.last().unwrap().effective, on);
 }
@@ -346,7 +346,7 @@ fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
     assert_eq!(opened.expires, Some(now.plus_days(30)), "the terms do not say otherwise");
     let withdraw = Command::WithdrawApproval { approval: id, action: Action::KeepFunds };
     let refused = book.call("ben", &withdraw).unwrap_err();
-    assert!(matches!(&refused, Fault::Refused(it) if it.reason == Reason::ApprovalOfAnother), "{refused:?}");
+    assert!(matches!(&refused, CommandError::Refused(it) if it.reason == Reason::ApprovalOfAnother), "{refused:?}");
 
     for expires in [now, Micros(now.0 - 1)] {
         let mut book = Book::funded().after("S", "put:credit:5000001");
@@ -354,7 +354,7 @@ fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
         let (reason, said) = book.comes_to("S", "yes:ben");
         assert!(reason.starts_with("APPROVAL_NOT_OPEN") && said.contains("has expired"), "{reason}: {said}");
         let late = book.call("fin", &Command::WithdrawApproval { approval: id, action: Action::KeepFunds });
-        assert!(matches!(&late, Err(Fault::Refused(it)) if it.reason == Reason::ApprovalNotOpen), "{late:?}");
+        assert!(matches!(&late, Err(CommandError::Refused(it)) if it.reason == Reason::ApprovalNotOpen), "{late:?}");
         assert_eq!(book.comes_to("S", "put:credit:5000001").0, "asked", "another may be asked for");
     }
 
@@ -365,7 +365,7 @@ fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
     let asked = *book.facts.approvals.keys().max().unwrap();
     // In other letters it is the same person.
     book.call("FIN", &Command::WithdrawApproval { approval: asked, action: Action::KeepFunds }).unwrap();
-    assert_eq!((&book.facts.approvals[&asked].state, &book.facts.ledger), (&State::Withdrawn, &ledger));
+    assert_eq!((&book.facts.approvals[&asked].state, &book.facts.ledger), (&ApprovalState::Withdrawn, &ledger));
     let (reason, said) = book.comes_to("S", "yes:ben");
     assert!(reason.starts_with("APPROVAL_NOT_OPEN") && said.contains("withdrawn"), "{reason}: {said}");
     book.request = Some(RequestId(Uuid::from_u128(7)));

@@ -4,23 +4,23 @@ use super::script::{Book, day, mat, offer_id, school, standalone, urn};
 use crate::domain::event::EventBody;
 use crate::domain::ids::{RequestId, Urn};
 use crate::domain::offer::{Party, ResponsibleBody};
-use crate::domain::programme::command::{Target, Warning};
+use crate::domain::programme::command::{OfferTarget, Warning};
 use crate::domain::programme::decide::identify::{
     Candidate, CandidateSchool, Candidates, Identified, NotEligible, Unplaced,
 };
-use crate::domain::programme::{Answer, Command, Context, Decided, ResponsibleAnswer};
+use crate::domain::programme::{Command, CommandAnswer, Context, Decision, ResponsibleAnswer};
 use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::{Micros, Now};
 use Region::{EastMidlandsHumber, NorthOfEngland, SouthWest, WestMidlands};
 
-fn did(decided: &Decided) -> &Identified {
-    let Answer::Identified(did) = &decided.answer else { unreachable!() };
+fn did(decided: &Decision) -> &Identified {
+    let CommandAnswer::Identified(did) = &decided.answer else { unreachable!() };
     did
 }
 
 /// Created, updated, already open, already closed, and the schools blocked.
-fn counts(decided: &Decided) -> (usize, usize, usize, usize, Vec<u32>) {
+fn counts(decided: &Decision) -> (usize, usize, usize, usize, Vec<u32>) {
     let it = did(decided);
     let blocked = it.blocked.iter().map(|blocked| blocked.urn.get()).collect();
     (it.created, it.updated, it.already_open, it.already_closed, blocked)
@@ -226,7 +226,7 @@ fn who_fits_no_row_is_listed_and_never_dropped() {
 #[test]
 fn the_responsible_body_follows_the_register_until_it_is_told() {
     let diocese = || ResponsibleBody::Diocese("Diocese of Quenby".to_owned());
-    let kinds = |decided: &Decided| decided.drafts.iter().map(|it| it.body.kind()).collect::<Vec<_>>();
+    let kinds = |decided: &Decision| decided.drafts.iter().map(|it| it.body.kind()).collect::<Vec<_>>();
     let in_diocese = || vec![Candidate { responsible: diocese(), ..standalone(100_001) }];
     let mut book = Book::new();
     let authority = book.offer("S").responsible.clone();
@@ -239,7 +239,7 @@ fn the_responsible_body_follows_the_register_until_it_is_told() {
     // A register without it: the contact goes by that, and says that nobody knows.
     let nobody_knows = ResponsibleAnswer { body: authority.clone(), trust: None, diocese_known: false };
     book.facts.responsible.insert(urn(100_001), nobody_knows);
-    let targets = vec![(Target { offer: Book::named("S"), etag: None }, None)];
+    let targets = vec![(OfferTarget { offer: Book::named("S"), etag: None }, None)];
     let contact = |party| Command::Contact { offers: targets.clone(), party, on: day("2021-12-01"), text: None };
     let decided = book.call("officer", &contact(Party::ResponsibleBody)).unwrap();
     assert_eq!(kinds(&decided), ["responsible_body_changed", "contacted"]);

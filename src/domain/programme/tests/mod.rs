@@ -38,7 +38,7 @@ use crate::domain::money::HalfDays;
 use crate::domain::offer::Party;
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Regions};
-use command::{Approved, AwardTarget, Target, Warning};
+use command::{Approved, AwardTarget, OfferTarget, Warning};
 use script::{Book, Row, day, judge, mat, offer_id, school, uid, urn};
 
 /// What is named exists, then etag, then state, then limits.
@@ -88,7 +88,7 @@ fn an_offer_that_is_not_there_is_said_before_anything_else() {
     ];
     for word in words {
         let (actor, command) = book.command(offer_id(99), word);
-        assert!(matches!(book.call(&actor, &command), Err(Fault::NotFound(_))), "{word}");
+        assert!(matches!(book.call(&actor, &command), Err(CommandError::NotFound(_))), "{word}");
     }
     assert_eq!(book.events.len(), 4);
 }
@@ -118,7 +118,7 @@ fn what_lies_outside_a_callers_reach_does_not_exist() {
     }
     let both = contact(Party::ResponsibleBody, "4", &[("M", None), ("S", None), ("T", None)]);
     let unseen = format!("offer {}, {}", Book::named("S"), Book::named("T"));
-    assert_eq!(book.call("officer", &both), Err(Fault::NotFound(unseen)));
+    assert_eq!(book.call("officer", &both), Err(CommandError::NotFound(unseen)));
     assert_eq!(book.events.len(), 4);
     assert_eq!(book.says("M", "body@4").0, "contacted");
     // Assigned to whoever calls, it is theirs wherever it is; and theirs no more once it is assigned away.
@@ -137,7 +137,7 @@ fn an_award_of_an_offer_outside_reach_does_not_exist() {
     let target = || AwardTarget { award, etag: None };
     let (one, on) = (HalfDays(1), day("2021-12-01"));
     let commands = [
-        Command::Book { award: target(), half_days: one, on, leader: None, leader_kind: None },
+        Command::BookDays { award: target(), half_days: one, on, leader: None, leader_kind: None },
         Command::CancelBooking { award: target(), booking: Seq(1) },
         Command::Draw { award: target(), amount: None, on, booking: None, invoice: None, text: None },
         Command::Release { award: target(), amount: None, on, text: None },
@@ -151,12 +151,16 @@ fn an_award_of_an_offer_outside_reach_does_not_exist() {
         },
     ];
     for command in commands {
-        assert_eq!(book.call("officer", &command), Err(Fault::NotFound(format!("award {award}"))), "{command:?}");
+        assert_eq!(
+            book.call("officer", &command),
+            Err(CommandError::NotFound(format!("award {award}"))),
+            "{command:?}"
+        );
     }
 }
 
-fn targets(named: &[(&str, Option<&str>)]) -> Vec<(Target, Option<Urn>)> {
-    let target = |(letter, etag): &(&str, Option<&str>)| Target {
+fn targets(named: &[(&str, Option<&str>)]) -> Vec<(OfferTarget, Option<Urn>)> {
+    let target = |(letter, etag): &(&str, Option<&str>)| OfferTarget {
         offer: if *letter == "-" { offer_id(99) } else { Book::named(letter) },
         etag: etag.map(ToOwned::to_owned),
     };
@@ -174,7 +178,7 @@ fn a_contact_on_many_offers_is_all_or_none() {
 
     let refused =
         book.call("officer", &contact(Party::School, "5", &[("S", None), ("T", None), ("M", None), ("D", None)]));
-    let Err(Fault::Refused(refusal)) = refused else { unreachable!("{refused:?}") };
+    let Err(CommandError::Refused(refusal)) = refused else { unreachable!("{refused:?}") };
     assert_eq!(refusal.reason, Reason::ContactMissing, "the first refusal's reason");
     let named: BTreeSet<&str> = refusal.limits.iter().map(|it| it.account.as_str()).collect();
     let wanted = ["T", "M", "D"].map(|it| format!("offer {}", Book::named(it)));
@@ -183,15 +187,15 @@ fn a_contact_on_many_offers_is_all_or_none() {
 
     // An offer that is not there is said before a stale etag, wherever it stands.
     let stale_first = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("S", Some("v1")), ("-", None)]));
-    assert!(matches!(stale_first, Err(Fault::NotFound(_))), "{stale_first:?}");
+    assert!(matches!(stale_first, Err(CommandError::NotFound(_))), "{stale_first:?}");
     let stale_last = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("D", None), ("S", Some("v1"))]));
-    assert!(matches!(stale_last, Err(Fault::Stale { .. })), "{stale_last:?}");
+    assert!(matches!(stale_last, Err(CommandError::Stale { .. })), "{stale_last:?}");
 
     assert_eq!(book.facts.offers, before);
     assert_eq!(book.events.len(), 6, "nothing was recorded");
 
     let told = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("T", None), ("M", Some("v3"))])).unwrap();
-    assert_eq!(told.answer, Answer::Offers(vec![Book::named("T"), Book::named("M")]));
+    assert_eq!(told.answer, CommandAnswer::Offers(vec![Book::named("T"), Book::named("M")]));
     assert_eq!((book.state("T"), book.state("M")), ("contacted", "contacted"));
     assert!(book.events[6..].iter().all(|it| it.text_hash.is_some()), "each has the note");
 }
@@ -233,24 +237,24 @@ fn asking_to_reopen_records_the_approval_and_nothing_else() {
     let mut book = Book::new().after("S", "decline@5");
     let before = book.facts.offers.clone();
     let decided = book.word("S", "ask:ada").unwrap();
-    let Answer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
+    let CommandAnswer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
     assert_eq!(refusal.reason, Reason::ApprovalRequired);
     let opened = &book.facts.approvals[&refusal.approval.unwrap()];
     assert_eq!(
         (opened.subject, opened.requested_by.as_str(), &opened.state),
-        (Book::named("S").0, "ada", &crate::domain::approval::State::Open)
+        (Book::named("S").0, "ada", &crate::domain::approval::ApprovalState::Open)
     );
     assert_eq!(book.facts.offers, before);
 
     let decided = book.word("S", "give:ben").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "reopened"]);
-    assert_eq!(decided.answer, Answer::Approved(refusal.approval.unwrap(), Approved::Offer(Book::named("S"))));
+    assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Offer(Book::named("S"))));
     assert_eq!(book.facts.approvals[&refusal.approval.unwrap()].state, carried_out("ben"));
 }
 
-fn carried_out(by: &str) -> crate::domain::approval::State {
-    crate::domain::approval::State::CarriedOut(by.parse().unwrap())
+fn carried_out(by: &str) -> crate::domain::approval::ApprovalState {
+    crate::domain::approval::ApprovalState::CarriedOut(by.parse().unwrap())
 }
 
 #[test]
@@ -266,7 +270,7 @@ fn a_denied_approval_is_open_no_more_and_changes_no_offer() {
     assert_eq!((kinds, decided.drafts[0].text.as_deref()), (vec!["approval_denied"], Some("not now")));
     assert_eq!(book.facts.offers, before, "nothing was done");
     let denied = book.facts.approvals.values().next().unwrap();
-    assert_eq!(denied.state, crate::domain::approval::State::Denied("ben".parse().unwrap()));
+    assert_eq!(denied.state, crate::domain::approval::ApprovalState::Denied("ben".parse().unwrap()));
     assert_eq!(denied.denied, book.events.last().map(|it| it.seq));
     for word in ["give:ben", "deny:ben", "give:cy"] {
         let (code, said) = book.says("S", word);
@@ -344,9 +348,12 @@ fn a_hand_placement_is_for_schools_that_the_register_places_nowhere() {
     book.facts.register.insert(urn(100_002), RegisterAnswer::Unplaced { name: "CTC".to_owned() });
     book.facts.trusts.insert(uid(9), TrustAnswer { kind: TrustKind::Sat, open: true });
 
-    assert!(matches!(book.call("ada", &place(100_009)), Err(Fault::NotFound(_))));
+    assert!(matches!(book.call("ada", &place(100_009)), Err(CommandError::NotFound(_))));
     let placed_already = book.call("ada", &place(100_001)).unwrap_err();
-    assert!(matches!(&placed_already, Fault::Refused(it) if it.reason == Reason::AlreadyPlaced), "{placed_already:?}");
+    assert!(
+        matches!(&placed_already, CommandError::Refused(it) if it.reason == Reason::AlreadyPlaced),
+        "{placed_already:?}"
+    );
     assert_eq!((book.events.len(), book.facts.placements.len()), (0, 0));
 
     book.call("ada", &place(100_002)).unwrap();
@@ -383,8 +390,8 @@ fn a_hand_placement_names_an_open_trust_of_its_kind() {
         let place = Command::Place { urn: urn(100_002), placement, reason: "letter of 3 May".to_owned() };
         let said = match book.call("ada", &place) {
             Ok(_) => ("", 0),
-            Err(Fault::Refused(it)) => (it.reason.code(), it.limits.len()),
-            Err(Fault::NotFound(_)) => ("NOT_FOUND", 0),
+            Err(CommandError::Refused(it)) => (it.reason.code(), it.limits.len()),
+            Err(CommandError::NotFound(_)) => ("NOT_FOUND", 0),
             Err(other) => unreachable!("{other:?}"),
         };
         assert_eq!(said, (code, limits), "{placement:?}");

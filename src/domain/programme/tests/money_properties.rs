@@ -16,9 +16,9 @@ use crate::domain::award::{Award, BookingState, Invoice};
 use crate::domain::event::EventBody;
 use crate::domain::ids::{AccountId, RequestId};
 use crate::domain::ledger::{self, Account, Owner, Unit};
-use crate::domain::offer::lifecycle::{Verb, allowed_in};
+use crate::domain::offer::lifecycle::{OfferAction, allowed_in};
 use crate::domain::offer::{Offer, Outcome, Recipient, State};
-use crate::domain::programme::{Answer, Context, Facts, Fault};
+use crate::domain::programme::{CommandAnswer, CommandError, Context, ProgrammeState};
 use crate::domain::refusal::Reason;
 use crate::domain::role::Reach;
 use crate::domain::time::{Micros, Now};
@@ -110,7 +110,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Decides a word and records nothing.
-fn tried(book: &Book, letter: &str, word: &str) -> Result<(), Fault> {
+fn tried(book: &Book, letter: &str, word: &str) -> Result<(), CommandError> {
     let (actor, command) = book.command(Book::named(letter), word);
     let now = Now { at: Micros(0), today: book.today };
     let mut ids = Uuid::nil;
@@ -124,7 +124,7 @@ fn tried(book: &Book, letter: &str, word: &str) -> Result<(), Fault> {
 fn largest_is_true(book: &Book, step: &Step, largest: i64) {
     let passes = |amount| match tried(book, step.letter, &step.with(amount)) {
         Ok(()) => true,
-        Err(Fault::Refused(refusal)) => refusal.reason == Reason::ApprovalRequired,
+        Err(CommandError::Refused(refusal)) => refusal.reason == Reason::ApprovalRequired,
         Err(other) => unreachable!("{step:?}: {other:?}"),
     };
     assert!(largest < step.amount, "{step:?}: {largest} was refused");
@@ -132,7 +132,7 @@ fn largest_is_true(book: &Book, step: &Step, largest: i64) {
     assert!(!passes(largest + 1), "{step:?}: {largest} is not the largest");
 }
 
-fn awards_are_sound(facts: &Facts) {
+fn awards_are_sound(facts: &ProgrammeState) {
     for it in facts.awards.values() {
         assert!([it.drawn, it.released, it.refunded].iter().all(|amount| *amount >= 0), "{it:?}");
         assert!(it.drawn + it.released <= it.awarded && it.refunded <= it.drawn, "{it:?}");
@@ -153,7 +153,7 @@ fn awards_are_sound(facts: &Facts) {
 }
 
 /// "Issuer and normalised reference are paid once": by one draw, or up to one total. A leader is funded once.
-fn claims_are_sound(facts: &Facts) {
+fn claims_are_sound(facts: &ProgrammeState) {
     let mut claims: HashMap<_, Vec<&Invoice>> = HashMap::new();
     for paid in facts.awards.values().flat_map(|it| &it.invoices) {
         claims.entry(paid.key()).or_default().push(paid);
@@ -181,7 +181,7 @@ fn claims_are_sound(facts: &Facts) {
 }
 
 /// Every account holds exactly what its awards hold; a cap is what the terms say of its recipient.
-fn accounts_are_their_awards(facts: &Facts) {
+fn accounts_are_their_awards(facts: &ProgrammeState) {
     let mut held: BTreeMap<AccountId, (i64, i64)> = BTreeMap::new();
     for it in facts.awards.values() {
         let mut hold = |account, committed: i64, spent: i64| {
@@ -252,7 +252,7 @@ fn as_of_any_day_nothing_is_missing(book: &Book) {
             for entry in &event.entries {
                 let account = book.facts.ledger.get(entry.account).unwrap();
                 // What the terms give a cap is there from the beginning.
-                let by_terms = entry.verb == ledger::Verb::Allocate && matches!(account.owner, Owner::Cap { .. });
+                let by_terms = entry.verb == ledger::EntryKind::Allocate && matches!(account.owner, Owner::Cap { .. });
                 if event.effective > day && !by_terms {
                     continue;
                 }
@@ -284,7 +284,7 @@ fn cap(offer: &Offer, account: &Account) -> i64 {
 /// What a walk came to: the rows of the table of an offer's life, and the reasons of refusals.
 #[derive(Default)]
 struct Reached {
-    rows: BTreeSet<(Verb, State)>,
+    rows: BTreeSet<(OfferAction, State)>,
     reasons: BTreeSet<&'static str>,
 }
 
@@ -294,15 +294,15 @@ fn note(
     event: &crate::domain::event::Event,
 ) {
     let verb = match &event.body {
-        EventBody::Awarded { .. } => Verb::Award,
+        EventBody::Awarded { .. } => OfferAction::Award,
         EventBody::DaysBooked { .. } | EventBody::BookingCancelled { .. } | EventBody::BookingDelivered { .. } => {
-            Verb::Book
+            OfferAction::Book
         }
-        EventBody::Drawn { .. } => Verb::Draw,
-        EventBody::Released { .. } => Verb::Release,
-        EventBody::Refunded { .. } => Verb::Refund,
-        EventBody::Undone { movement: MovementKind::Refund, .. } => Verb::Refund,
-        EventBody::Undone { .. } => Verb::Undo,
+        EventBody::Drawn { .. } => OfferAction::Draw,
+        EventBody::Released { .. } => OfferAction::Release,
+        EventBody::Refunded { .. } => OfferAction::Refund,
+        EventBody::Undone { movement: MovementKind::Refund, .. } => OfferAction::Refund,
+        EventBody::Undone { .. } => OfferAction::Undo,
         _ => return,
     };
     let state = offers[&event.offer.unwrap()].state;
@@ -318,7 +318,7 @@ fn walk(steps: &[Step], reached: &mut Reached) {
         match book.word(step.letter, &step.with(step.amount)) {
             Ok(decided) => {
                 book.events[events..].iter().for_each(|event| note(reached, &before.0, event));
-                if let Answer::Closed(id, released) = decided.answer {
+                if let CommandAnswer::Closed(id, released) = decided.answer {
                     let freed: i64 = released.iter().map(|it| it.amount).sum();
                     let open = before.1.values().filter(|it| it.offer == id).map(Award::committed).sum::<i64>();
                     assert_eq!(freed, open, "closing names all that it gives back");
@@ -328,13 +328,13 @@ fn walk(steps: &[Step], reached: &mut Reached) {
             Err(fault) => {
                 let now = (&book.facts.offers, &book.facts.awards, &book.facts.ledger);
                 assert_eq!((now, book.events.len()), ((&before.0, &before.1, &before.2), events), "{step:?}: {fault}");
-                if let Fault::Refused(refusal) = &fault {
+                if let CommandError::Refused(refusal) = &fault {
                     reached.reasons.insert(refusal.reason.code());
                     if let Some(largest) = refusal.largest.filter(|_| step.word.contains("{}")) {
                         largest_is_true(&book, step, largest);
                     }
                 }
-                assert!(!matches!(fault, Fault::Bug(_)), "{step:?}: {fault}");
+                assert!(!matches!(fault, CommandError::Bug(_)), "{step:?}: {fault}");
             }
         }
         awards_are_sound(&book.facts);
@@ -367,9 +367,10 @@ fn whatever_is_asked_no_account_breaks() {
     let reached = reached.into_inner();
     let of = |verb, states: &'static [State]| states.iter().map(move |it| (verb, *it));
     let both = &[State::Accepted, State::Delivering];
-    let rows = of(Verb::Award, both).chain(of(Verb::Book, both)).chain(of(Verb::Release, both));
-    let rows = rows.chain(of(Verb::Draw, &[State::Delivering]));
-    let rows = rows.chain(of(Verb::Refund, &[State::Delivering, State::Closed])).chain(of(Verb::Undo, both));
+    let rows = of(OfferAction::Award, both).chain(of(OfferAction::Book, both)).chain(of(OfferAction::Release, both));
+    let rows = rows.chain(of(OfferAction::Draw, &[State::Delivering]));
+    let rows =
+        rows.chain(of(OfferAction::Refund, &[State::Delivering, State::Closed])).chain(of(OfferAction::Undo, both));
     let missed: Vec<_> = rows.filter(|it| !reached.rows.contains(it)).collect();
     assert!(missed.is_empty(), "the walk never came to {missed:?}");
     let wanted = "APPROVAL_EXCEEDED APPROVAL_NOT_OPEN APPROVAL_REQUIRED AWARD_EXCEEDED BOOKING_NOT_OPEN CAP_EXCEEDED \

@@ -22,9 +22,9 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, ApprovalId, AwardId, OfferId};
 use crate::domain::ledger::{Account, Amount, Unit};
 use crate::domain::money::{HalfDays, Pence};
-use crate::domain::programme::command::{Approved, AwardTarget, NewAward, RefundIssuer, Target};
+use crate::domain::programme::command::{Approved, AwardTarget, NewAward, OfferTarget, RefundIssuer};
 use crate::domain::programme::decide::funds::FundChange;
-use crate::domain::programme::{Answer, Command, Fault, TrustAnswer};
+use crate::domain::programme::{Command, CommandAnswer, CommandError, TrustAnswer};
 use crate::domain::refusal::{Limit, Refusal};
 use crate::domain::region::Region;
 use crate::domain::role::Action;
@@ -137,7 +137,7 @@ impl Book {
                 let (lines, on) = cut(whole, '@');
                 let made = self.facts.awards.len();
                 let awards = lines.split('+').enumerate().map(|(at, line)| new_award(line, made + at + 1)).collect();
-                Command::Award { offer: Target { offer, etag }, awards, on: on.map(day) }
+                Command::Award { offer: OfferTarget { offer, etag }, awards, on: on.map(day) }
             }
             "book" | "cancel" | "draw" | "release" | "refund" | "undo" => self.on_an_award(offer, &it, etag),
             "fund" => {
@@ -169,7 +169,7 @@ impl Book {
             "book" => {
                 let half_days = HalfDays(it.argument.unwrap().parse().unwrap());
                 let leader = it.extra.map(|who| who.parse().unwrap());
-                Command::Book { award, half_days, on, leader, leader_kind: None }
+                Command::BookDays { award, half_days, on, leader, leader_kind: None }
             }
             "undo" => {
                 let newest = || self.facts.movements.of(id).last().map_or(Seq(1), |it| it.seq);
@@ -207,10 +207,10 @@ impl Book {
     pub(in crate::domain) fn comes_to(&mut self, letter: &str, word: &str) -> (String, String) {
         let done = match self.word(letter, word) {
             Ok(decided) => decided.answer,
-            Err(Fault::Refused(refusal)) => return (numbers(&refusal), self.sentences(&refusal)),
-            Err(Fault::NotFound(what)) => return ("NOT_FOUND".to_owned(), what),
-            Err(fault @ Fault::Stale { .. }) => return ("STALE".to_owned(), fault.to_string()),
-            Err(Fault::Bug(bug)) => return ("BUG".to_owned(), bug.to_owned()),
+            Err(CommandError::Refused(refusal)) => return (numbers(&refusal), self.sentences(&refusal)),
+            Err(CommandError::NotFound(what)) => return ("NOT_FOUND".to_owned(), what),
+            Err(fault @ CommandError::Stale { .. }) => return ("STALE".to_owned(), fault.to_string()),
+            Err(CommandError::Bug(bug)) => return ("BUG".to_owned(), bug.to_owned()),
         };
         let funds = |ids: &[AccountId]| {
             let fund = |id: &AccountId| {
@@ -225,13 +225,13 @@ impl Book {
             format!("{} {} {} {}", it.awarded, it.drawn, it.released, it.refunded)
         };
         let said = match done {
-            Answer::Awards(ids) => ids.iter().map(award).collect::<Vec<_>>().join(" + "),
-            Answer::Funds(ids) | Answer::Approved(_, Approved::Funds(ids)) => funds(&ids),
-            Answer::Closed(_, released) => {
+            CommandAnswer::Awards(ids) => ids.iter().map(award).collect::<Vec<_>>().join(" + "),
+            CommandAnswer::Funds(ids) | CommandAnswer::Approved(_, Approved::Funds(ids)) => funds(&ids),
+            CommandAnswer::Closed(_, released) => {
                 let amounts: Vec<String> = released.iter().map(|it| it.amount.to_string()).collect();
                 format!("closed {}", amounts.join(" ")).trim_end().to_owned()
             }
-            Answer::ApprovalOpened(_) => "asked".to_owned(),
+            CommandAnswer::ApprovalOpened(_) => "asked".to_owned(),
             _ => self.state(letter).to_owned(),
         };
         (said, String::new())

@@ -10,10 +10,10 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::script::{Book, mat, school, standalone, urn};
 use crate::domain::Date;
 use crate::domain::event::{Event, EventBody};
-use crate::domain::offer::lifecycle::{Verb, allowed_in, leads_to};
+use crate::domain::offer::lifecycle::{OfferAction, allowed_in, leads_to};
 use crate::domain::offer::{Acceptor, Offer, Outcome, Party, Recipient, State};
 use crate::domain::programme::decide::identify::{Candidate, CandidateSchool};
-use crate::domain::programme::{Fault, OfferId, Urn};
+use crate::domain::programme::{CommandError, OfferId, Urn};
 use crate::domain::region::Region;
 
 /// One step: a word on an offer, or identify with one of [`populations`].
@@ -61,26 +61,26 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The row of the table that an event belongs to; none for an event that concerns no offer's life.
-fn verb(event: &Event) -> Option<Verb> {
+fn verb(event: &Event) -> Option<OfferAction> {
     Some(match &event.body {
-        EventBody::Contacted { .. } => Verb::Contact,
-        EventBody::ContactCorrected { .. } => Verb::Correct,
-        EventBody::Accepted { .. } => Verb::Accept,
-        EventBody::Started {} => Verb::Start,
-        EventBody::DateCorrected { .. } => Verb::CorrectDate,
-        EventBody::Closed { outcome: Outcome::Completed, .. } => Verb::Complete,
+        EventBody::Contacted { .. } => OfferAction::Contact,
+        EventBody::ContactCorrected { .. } => OfferAction::Correct,
+        EventBody::Accepted { .. } => OfferAction::Accept,
+        EventBody::Started {} => OfferAction::Start,
+        EventBody::DateCorrected { .. } => OfferAction::CorrectDate,
+        EventBody::Closed { outcome: Outcome::Completed, .. } => OfferAction::Complete,
         // The word `decline` gives its own reason, `close:declined` the other.
         EventBody::Closed { outcome: Outcome::Declined, .. } if event.reason_code.as_deref() != Some("other") => {
-            Verb::Decline
+            OfferAction::Decline
         }
-        EventBody::Closed { .. } => Verb::Close,
-        EventBody::Reopened { .. } => Verb::Reopen,
-        EventBody::SchoolsAdded { .. } => Verb::AddSchools,
+        EventBody::Closed { .. } => OfferAction::Close,
+        EventBody::Reopened { .. } => OfferAction::Reopen,
+        EventBody::SchoolsAdded { .. } => OfferAction::AddSchools,
         EventBody::Assigned { .. }
         | EventBody::Noted {}
         | EventBody::TextErased { .. }
         | EventBody::RegionChanged { .. }
-        | EventBody::ResponsibleBodyChanged { .. } => Verb::Keep,
+        | EventBody::ResponsibleBodyChanged { .. } => OfferAction::Keep,
         EventBody::Identified { .. }
         | EventBody::Placed { .. }
         | EventBody::EntryDecided { .. }
@@ -99,20 +99,27 @@ fn verb(event: &Event) -> Option<Verb> {
         | EventBody::ReferralWithdrawn { .. }
         | EventBody::ReferralConfirmed { .. }
         | EventBody::RulesAdopted { .. } => return None,
-        EventBody::Awarded { .. } => Verb::Award,
+        EventBody::Awarded { .. } => OfferAction::Award,
         EventBody::DaysBooked { .. } | EventBody::BookingCancelled { .. } | EventBody::BookingDelivered { .. } => {
-            Verb::Book
+            OfferAction::Book
         }
-        EventBody::Drawn { .. } => Verb::Draw,
-        EventBody::Released { .. } => Verb::Release,
-        EventBody::Refunded { .. } => Verb::Refund,
-        EventBody::Undone { .. } => Verb::Undo,
+        EventBody::Drawn { .. } => OfferAction::Draw,
+        EventBody::Released { .. } => OfferAction::Release,
+        EventBody::Refunded { .. } => OfferAction::Refund,
+        EventBody::Undone { .. } => OfferAction::Undo,
     })
 }
 
-const ABOUT_AWARDS: [Verb; 6] = [Verb::Award, Verb::Release, Verb::Book, Verb::Draw, Verb::Refund, Verb::Undo];
+const ABOUT_AWARDS: [OfferAction; 6] = [
+    OfferAction::Award,
+    OfferAction::Release,
+    OfferAction::Book,
+    OfferAction::Draw,
+    OfferAction::Refund,
+    OfferAction::Undo,
+];
 
-fn take(book: &mut Book, step: &Step) -> Result<(), Fault> {
+fn take(book: &mut Book, step: &Step) -> Result<(), CommandError> {
     match step {
         Step::Word(letter, word) => book.word(letter, word).map(drop),
         Step::Identify(which) => book.identify(populations(*which)).map(drop),
@@ -120,7 +127,11 @@ fn take(book: &mut Book, step: &Step) -> Result<(), Fault> {
 }
 
 /// Folds one event, and holds what it did to its offer against the table, and its etag against what moves it.
-fn fold(facts: &mut crate::domain::programme::Facts, event: &Event, reached: &mut BTreeSet<(Verb, State)>) {
+fn fold(
+    facts: &mut crate::domain::programme::ProgrammeState,
+    event: &Event,
+    reached: &mut BTreeSet<(OfferAction, State)>,
+) {
     let before = facts.offers.clone();
     facts.apply(event);
     for (id, after) in &facts.offers {
@@ -134,7 +145,7 @@ fn fold(facts: &mut crate::domain::programme::Facts, event: &Event, reached: &mu
             Some(verb) => {
                 assert!(leads_to(verb, old.state).contains(&after.state), "{verb}: {} to {}", old.state, after.state);
                 reached.insert((verb, old.state));
-                if verb == Verb::Reopen {
+                if verb == OfferAction::Reopen {
                     assert_eq!(Some(after.state), old.before_close, "back to the state before");
                 }
                 let version = if event.body.moves_etag() { event.seq } else { old.version };
@@ -186,7 +197,7 @@ fn nobody_is_on_two(offers: &BTreeMap<OfferId, Offer>) -> BTreeMap<Urn, OfferId>
     open
 }
 
-fn walk(steps: &[Step], reached: &mut BTreeSet<(Verb, State)>) {
+fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
     let mut book = Book::new();
     for step in steps {
         let (offers, events) = (book.facts.offers.clone(), book.events.len());
@@ -227,7 +238,7 @@ fn whatever_is_asked_the_book_stays_sound() {
     if let Err(failed) = walked {
         panic!("{failed}");
     }
-    let rows = Verb::ALL.iter().filter(|it| !ABOUT_AWARDS.contains(it));
+    let rows = OfferAction::ALL.iter().filter(|it| !ABOUT_AWARDS.contains(it));
     let wanted = rows.flat_map(|verb| allowed_in(*verb).iter().map(move |state| (*verb, *state)));
     let missed: Vec<_> = wanted.filter(|it| !reached.borrow().contains(it)).collect();
     assert!(missed.is_empty(), "the walk never came to {missed:?}");

@@ -3,13 +3,13 @@
 use super::script::{Book, day, mat, school, standalone, uid, urn};
 use crate::domain::ids::ReferralId;
 use crate::domain::programme::decide::identify::{Candidate, CandidateSchool, Candidates};
-use crate::domain::programme::decide::referrals::{NewReferral, ReferralCommand, ReferralTarget, Seat};
+use crate::domain::programme::decide::referrals::{NewReferral, OfferPlacement, ReferralCommand, ReferralTarget};
 use crate::domain::programme::*;
-use crate::domain::referral::{DiscussionPartner, Origin, State, Subject};
+use crate::domain::referral::{DiscussionPartner, ReferralOrigin, ReferralSubject, State};
 use crate::domain::region::Region;
 use crate::domain::role::Regions;
 use crate::domain::rules::RulesVersion;
-use crate::domain::school::Ending;
+use crate::domain::school::SchoolEnding;
 
 const E3: &str = "E3_EXCEPTIONAL";
 
@@ -22,7 +22,7 @@ fn book() -> Book {
         for it in &mut candidate.schools {
             (it.rules, it.by_files) = (rules.iter().map(ToString::to_string).collect(), !rules.is_empty());
         }
-        book.facts.seats.insert(urn(n), Seat::With(Box::new(candidate)));
+        book.facts.seats.insert(urn(n), OfferPlacement::With(Box::new(candidate)));
     };
     seat(100_006, standalone(100_006), &[]);
     for n in [100_007, 100_008] {
@@ -30,25 +30,25 @@ fn book() -> Book {
     }
     seat(100_003, mat(3000, vec![school(100_003, Region::SouthWest)]), &["E2_RI_TWICE_ON_ENTRY"]);
     seat(100_001, standalone(100_001), &["E2_RI_TWICE_ON_ENTRY"]);
-    book.facts.seats.insert(urn(100_009), Seat::Nowhere { region: None, reason: "in no trust".to_owned() });
+    book.facts.seats.insert(urn(100_009), OfferPlacement::Nowhere { region: None, reason: "in no trust".to_owned() });
     let by = urn(100_006);
-    book.facts.seats.insert(urn(100_010), Seat::Superseded { by, region: Some(Region::WestMidlands) });
+    book.facts.seats.insert(urn(100_010), OfferPlacement::Superseded { by, region: Some(Region::WestMidlands) });
     book
 }
 
-fn new(subject: Subject, urns: &[u32], ground: &str, on: &str) -> NewReferral {
+fn new(subject: ReferralSubject, urns: &[u32], ground: &str, on: &str) -> NewReferral {
     let urns = urns.iter().map(|n| urn(*n)).collect();
-    let (origin, ground, reason) = (Origin::SelfIdentified, ground.to_owned(), "they wrote".to_owned());
+    let (origin, ground, reason) = (ReferralOrigin::SelfIdentified, ground.to_owned(), "they wrote".to_owned());
     NewReferral { subject, urns, origin, ground, on: day(on), reason }
 }
 
 fn alone(n: u32, ground: &str, on: &str) -> NewReferral {
-    new(Subject::School(urn(n)), &[n], ground, on)
+    new(ReferralSubject::School(urn(n)), &[n], ground, on)
 }
 
-fn raise(book: &mut Book, new: NewReferral) -> Result<ReferralId, Fault> {
+fn raise(book: &mut Book, new: NewReferral) -> Result<ReferralId, CommandError> {
     match book.call("ann", &Command::Refer(ReferralCommand::Raise(new)))?.answer {
-        Answer::Referral(id, None) => Ok(id),
+        CommandAnswer::Referral(id, None) => Ok(id),
         other => unreachable!("{other:?}"),
     }
 }
@@ -57,26 +57,31 @@ fn target(referral: ReferralId) -> ReferralTarget {
     ReferralTarget { referral, etag: None }
 }
 
-fn discuss(book: &mut Book, referral: ReferralId, on: &str) -> Result<Decided, Fault> {
+fn discuss(book: &mut Book, referral: ReferralId, on: &str) -> Result<Decision, CommandError> {
     discuss_with(book, referral, on, DiscussionPartner::RegionalSchoolsCommissioner)
 }
 
-fn discuss_with(book: &mut Book, referral: ReferralId, on: &str, with: DiscussionPartner) -> Result<Decided, Fault> {
+fn discuss_with(
+    book: &mut Book,
+    referral: ReferralId,
+    on: &str,
+    with: DiscussionPartner,
+) -> Result<Decision, CommandError> {
     let (referral, on, text) = (target(referral), day(on), "to visit in May".to_owned());
     book.call("ann", &Command::Refer(ReferralCommand::Discuss { referral, on, with, text }))
 }
 
-fn decide(book: &mut Book, by: &str, referral: ReferralId, approve: bool, on: &str) -> Result<Decided, Fault> {
+fn decide(book: &mut Book, by: &str, referral: ReferralId, approve: bool, on: &str) -> Result<Decision, CommandError> {
     let (referral, on, reason) = (target(referral), day(on), "as discussed".to_owned());
     book.call(by, &Command::Refer(ReferralCommand::Decide { referral, approve, on, reason }))
 }
 
-fn code<T: std::fmt::Debug>(answer: Result<T, Fault>) -> (String, usize) {
+fn code<T: std::fmt::Debug>(answer: Result<T, CommandError>) -> (String, usize) {
     match answer.unwrap_err() {
-        Fault::Refused(refusal) => (refusal.reason.code().to_owned(), refusal.limits.len()),
-        Fault::NotFound(what) => (format!("NOT_FOUND {what}"), 0),
-        Fault::Stale { .. } => ("STALE".to_owned(), 0),
-        Fault::Bug(bug) => unreachable!("{bug}"),
+        CommandError::Refused(refusal) => (refusal.reason.code().to_owned(), refusal.limits.len()),
+        CommandError::NotFound(what) => (format!("NOT_FOUND {what}"), 0),
+        CommandError::Stale { .. } => ("STALE".to_owned(), 0),
+        CommandError::Bug(bug) => unreachable!("{bug}"),
     }
 }
 
@@ -98,7 +103,7 @@ fn an_approval_makes_the_offer_by_the_referrals_rule() {
     let decided = decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["identified", "referral_approved"]);
-    let Answer::Referral(_, Some(offer)) = decided.answer else { unreachable!() };
+    let CommandAnswer::Referral(_, Some(offer)) = decided.answer else { unreachable!() };
     assert!(decided.drafts.iter().all(|it| it.offer == Some(offer) && it.effective == day("2021-11-12")));
     let made = &book.facts.offers[&offer];
     assert_eq!((made.recipient, made.region), (Recipient::Standalone(urn(100_006)), Region::WestMidlands));
@@ -130,7 +135,7 @@ fn whoever_raised_it_may_not_decide_and_a_discussion_comes_first() {
     assert_eq!(code(decide(&mut book, "Ann", id, true, "2021-11-13")), refused("SELF_APPROVAL", 1), "in other letters");
     let offers = book.facts.offers.clone();
     let declined = decide(&mut book, "dora", id, false, "2021-11-13").unwrap();
-    assert_eq!(declined.answer, Answer::Referral(id, None));
+    assert_eq!(declined.answer, CommandAnswer::Referral(id, None));
     assert_eq!((book.facts.referrals[&id].state, &book.facts.offers), (State::Declined, &offers));
     // Declined, it may be raised anew; and taken back.
     let second = raise(&mut book, alone(100_006, "would_benefit", "2021-12-01")).unwrap();
@@ -176,20 +181,20 @@ fn a_discussion_without_a_partner_counts_under_the_rules_it_was_recorded_under()
 fn a_trust_with_one_open_school_is_taken_for_it() {
     let mut book = book();
     let alone_in_trust = Candidate { trust: Some(uid(5000)), ..standalone(100_012) };
-    book.facts.seats.insert(urn(100_012), Seat::With(Box::new(alone_in_trust)));
-    let trust = || new(Subject::Trust(uid(5000)), &[100_012], "would_benefit", "2021-11-02");
+    book.facts.seats.insert(urn(100_012), OfferPlacement::With(Box::new(alone_in_trust)));
+    let trust = || new(ReferralSubject::Trust(uid(5000)), &[100_012], "would_benefit", "2021-11-02");
     let id = raise(&mut book, trust()).unwrap();
     let raised = &book.facts.referrals[&id];
-    assert_eq!((raised.subject, raised.name.as_str()), (Subject::School(urn(100_012)), "School 100012"));
+    assert_eq!((raised.subject, raised.name.as_str()), (ReferralSubject::School(urn(100_012)), "School 100012"));
     assert_eq!(code(raise(&mut book, trust())), refused("REFERRAL_OPEN", 1));
     assert_eq!(code(raise(&mut book, alone(100_012, "would_benefit", "2021-11-02"))), refused("REFERRAL_OPEN", 1));
     discuss(&mut book, id, "2021-11-09").unwrap();
     let decided = decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
-    let Answer::Referral(_, Some(offer)) = decided.answer else { unreachable!() };
+    let CommandAnswer::Referral(_, Some(offer)) = decided.answer else { unreachable!() };
     let made = &book.facts.offers[&offer];
     assert_eq!((made.recipient, made.trust), (Recipient::Standalone(urn(100_012)), Some(uid(5000))));
     // Of another trust it is not.
-    let other = new(Subject::Trust(uid(5001)), &[100_012], "would_benefit", "2021-11-02");
+    let other = new(ReferralSubject::Trust(uid(5001)), &[100_012], "would_benefit", "2021-11-02");
     assert_eq!(code(raise(&mut book, other)).0, "CANNOT_BE_REFERRED");
 }
 
@@ -201,9 +206,9 @@ fn schools_of_different_recipients_are_not_referred_together() {
     for (n, region) in regions {
         let mut candidate = Candidate { trust: Some(uid(5000)), ..standalone(n) };
         candidate.schools[0].region = region;
-        book.facts.seats.insert(urn(n), Seat::With(Box::new(candidate)));
+        book.facts.seats.insert(urn(n), OfferPlacement::With(Box::new(candidate)));
     }
-    let trust = |urns: &[u32]| new(Subject::Trust(uid(5000)), urns, "would_benefit", "2021-11-02");
+    let trust = |urns: &[u32]| new(ReferralSubject::Trust(uid(5000)), urns, "would_benefit", "2021-11-02");
     assert_eq!(code(raise(&mut book, trust(&[100_012, 100_013]))), refused("CANNOT_BE_REFERRED", 2), "each is named");
     let id = raise(&mut book, alone(100_012, "would_benefit", "2021-11-02")).unwrap();
     assert_eq!(code(raise(&mut book, trust(&[100_012, 100_013]))), refused("REFERRAL_OPEN", 3));
@@ -242,7 +247,7 @@ fn what_was_recorded_of_schools_referred_together_stands() {
 
 #[test]
 fn a_closed_school_is_not_referred_and_gets_no_offer() {
-    let closing = |status: &str, on: &str| Ending {
+    let closing = |status: &str, on: &str| SchoolEnding {
         status: Some(status.to_owned()),
         close_date: on.parse().ok(),
         successors: Vec::new(),
@@ -259,12 +264,12 @@ fn a_closed_school_is_not_referred_and_gets_no_offer() {
     ];
     for (status, on, raising, approving) in rows {
         let mut book = book();
-        let of = |came: Result<(), Fault>| came.err().map(|fault| code(Err::<(), _>(fault)).0);
+        let of = |came: Result<(), CommandError>| came.err().map(|fault| code(Err::<(), _>(fault)).0);
         let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
         discuss(&mut book, id, "2021-11-09").unwrap();
         book.facts.endings.insert(urn(100_006), closing(status, on));
         book.facts.endings.insert(urn(100_007), closing(status, on));
-        let school = new(Subject::School(urn(100_007)), &[100_007], "would_benefit", "2021-11-02");
+        let school = new(ReferralSubject::School(urn(100_007)), &[100_007], "would_benefit", "2021-11-02");
         assert_eq!(of(raise(&mut book, school).map(drop)).as_deref(), raising, "{status} {on}");
         let approved = decide(&mut book, "dora", id, true, "2021-11-12").map(drop);
         assert_eq!(of(approved).as_deref(), approving, "{status} {on}");
@@ -282,13 +287,13 @@ fn identify_confirms_the_referrals_whose_schools_the_files_made_eligible() {
     let identified = |book: &mut Book, recipients: Vec<Candidate>| {
         book.facts.candidates = Some(Candidates { recipients, ..Candidates::default() });
         match book.call("officer", &Command::Identify).unwrap().answer {
-            Answer::Identified(did) => did.confirmed,
+            CommandAnswer::Identified(did) => did.confirmed,
             other => unreachable!("{other:?}"),
         }
     };
     let mut book = book();
     let school = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
-    let some = new(Subject::Trust(uid(3000)), &[100_007, 100_008], "would_benefit", "2021-11-02");
+    let some = new(ReferralSubject::Trust(uid(3000)), &[100_007, 100_008], "would_benefit", "2021-11-02");
     let trust = raise(&mut book, some).unwrap();
     // By a referral alone or as people decided, not all of the trust's schools, in a region out of reach: not confirmed.
     let of_trust = |urns: &[u32]| mat(3000, urns.iter().map(|n| school_of(*n)).collect());
@@ -346,12 +351,12 @@ fn what_no_offer_can_come_of_is_refused_naming_all_of_it() {
     assert_eq!(referred(benefit(100_001), &[]), refused("CANNOT_BE_REFERRED", 1), "on its own offer already");
     assert_eq!(referred(benefit(100_001), &[("S", "decline@5")]), refused("CANNOT_BE_REFERRED", 1), "closed");
     assert_eq!(referred(benefit(100_011), &[]), ("NOT_FOUND school 100011".to_owned(), 0));
-    let trust = |urns: &[u32]| new(Subject::Trust(uid(3000)), urns, "would_benefit", "2021-11-02");
+    let trust = |urns: &[u32]| new(ReferralSubject::Trust(uid(3000)), urns, "would_benefit", "2021-11-02");
     assert_eq!(referred(trust(&[100_007, 100_006]), &[]), refused("CANNOT_BE_REFERRED", 1), "not of the trust");
     assert_eq!(referred(trust(&[100_009, 100_010, 100_006]), &[]), refused("CANNOT_BE_REFERRED", 3));
     assert_eq!(referred(trust(&[100_003]), &[]), refused("CANNOT_BE_REFERRED", 1), "on its offer already");
     assert_eq!(referred(trust(&[100_007]), &[("M", "decline@5")]), refused("CANNOT_BE_REFERRED", 1), "closed");
-    let early = new(Subject::Trust(uid(3000)), &[100_009], "covid_disruption", "2021-11-02");
+    let early = new(ReferralSubject::Trust(uid(3000)), &[100_009], "covid_disruption", "2021-11-02");
     assert_eq!(referred(early, &[]), refused("GROUND_NOT_IN_EFFECT", 2));
 
     let mut book = book();
@@ -364,7 +369,7 @@ fn what_no_offer_can_come_of_is_refused_naming_all_of_it() {
 #[test]
 fn a_trusts_open_offer_gains_the_schools_that_are_not_on_it() {
     let mut book = book();
-    let named = new(Subject::Trust(uid(3000)), &[100_003, 100_007, 100_008], "covid_disruption", "2022-01-20");
+    let named = new(ReferralSubject::Trust(uid(3000)), &[100_003, 100_007, 100_008], "covid_disruption", "2022-01-20");
     let id = raise(&mut book, named).unwrap();
     assert_eq!(
         (book.facts.referrals[&id].name.as_str(), book.facts.referrals[&id].region),
@@ -375,7 +380,7 @@ fn a_trusts_open_offer_gains_the_schools_that_are_not_on_it() {
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["schools_added", "referral_approved"]);
     let trusts = Book::named("M");
-    assert_eq!(decided.answer, Answer::Referral(id, Some(trusts)));
+    assert_eq!(decided.answer, CommandAnswer::Referral(id, Some(trusts)));
     let schools = &book.facts.offers[&trusts].schools;
     assert_eq!(schools.keys().copied().collect::<Vec<_>>(), [100_003, 100_004, 100_007, 100_008].map(urn));
     assert_eq!(
@@ -395,7 +400,7 @@ fn a_school_that_the_files_make_eligible_meanwhile_is_confirmed() {
         discuss(&mut book, id, "2021-11-09").unwrap();
         let mut eligible = standalone(100_006);
         eligible.schools[0].rules = vec!["E1_RI_IN_YEAR".to_owned()];
-        book.facts.seats.insert(urn(100_006), Seat::With(Box::new(eligible.clone())));
+        book.facts.seats.insert(urn(100_006), OfferPlacement::With(Box::new(eligible.clone())));
         let wanted = if identified { State::Confirmed } else { State::Approved };
         if identified {
             book.identify(vec![eligible]).unwrap();
@@ -420,7 +425,7 @@ fn an_approval_stands_beside_a_decided_entry_position() {
     book.today = day("2021-12-01");
     let mut decided = standalone(100_006);
     decided.schools[0].by_files = false;
-    book.facts.seats.insert(urn(100_006), Seat::With(Box::new(decided)));
+    book.facts.seats.insert(urn(100_006), OfferPlacement::With(Box::new(decided)));
     let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
     discuss(&mut book, id, "2021-11-09").unwrap();
     decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
@@ -461,16 +466,16 @@ fn another_regions_referral_does_not_exist() {
 #[test]
 fn whoever_answers_for_the_offer_refers_its_schools_elsewhere() {
     let here = |region| Reach { regions: Regions::These([region].into()), assigned_to: None };
-    let seated = |n, trust| Seat::With(Box::new(mat(trust, vec![school_of(n)])));
+    let seated = |n, trust| OfferPlacement::With(Box::new(mat(trust, vec![school_of(n)])));
     let benefit = |subject, urns: &[u32]| new(subject, urns, "would_benefit", "2021-11-02");
     let mut book = book();
     book.facts.seats.insert(urn(100_020), seated(100_020, 3000));
     book.facts.seats.insert(urn(100_021), seated(100_021, 4000));
-    let school = Subject::School(urn(100_020));
+    let school = ReferralSubject::School(urn(100_020));
     book.reach = here(Region::WestMidlands);
     let elsewhere = code(raise(&mut book, benefit(school, &[100_020])));
     assert_eq!(elsewhere, ("NOT_FOUND school 100020".to_owned(), 0), "its offer is not theirs");
-    raise(&mut book, benefit(Subject::Trust(uid(4000)), &[100_021])).unwrap();
+    raise(&mut book, benefit(ReferralSubject::Trust(uid(4000)), &[100_021])).unwrap();
     book.reach = here(Region::SouthWest);
     let id = raise(&mut book, benefit(school, &[100_020])).unwrap();
     assert_eq!(book.facts.referrals[&id].region, Region::SouthWest);

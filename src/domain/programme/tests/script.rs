@@ -13,14 +13,14 @@ use crate::domain::award::movement::Movements;
 use crate::domain::award::{Award, Support};
 use crate::domain::event::{Event, Seq, text_hash};
 use crate::domain::ids::{AccountId, ApprovalId, AwardId, LaCode, OfferId, Programme, RequestId, Uid, Urn};
-use crate::domain::ledger::{Entry, EntrySeq, Posting, Unit};
+use crate::domain::ledger::{EntrySeq, LedgerEntry, Posting, Unit};
 use crate::domain::money::Pence;
 use crate::domain::offer::{Acceptor, DeclineReason, Milestone, Offer, Outcome, Party, Recipient, ResponsibleBody};
 use crate::domain::period::Period;
-use crate::domain::programme::command::Target;
+use crate::domain::programme::command::OfferTarget;
 use crate::domain::programme::decide::identify::{Candidate, CandidateSchool, Candidates};
-use crate::domain::programme::replay::redecide::Verdict;
-use crate::domain::programme::{Command, Context, Decided, Facts, Fault, ProgrammeFacts};
+use crate::domain::programme::replay::redecide::ReplayVerdict;
+use crate::domain::programme::{Command, CommandError, Context, Decision, ProgrammeHeader, ProgrammeState};
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Reach};
 use crate::domain::rules::RulesVersion;
@@ -90,7 +90,7 @@ fn first_four() -> Vec<Candidate> {
 
 /// The book of 2021-22, on 1 December 2021.
 pub(in crate::domain) struct Book {
-    pub(in crate::domain) facts: Facts,
+    pub(in crate::domain) facts: ProgrammeState,
     pub(in crate::domain) events: Vec<Event>,
     pub(in crate::domain) today: Date,
     /// The id every call is made under; one of its own when there is none.
@@ -106,7 +106,7 @@ impl Book {
         let programme: Programme = "2021-22".parse().unwrap();
         let (file, text) = shipped()[0];
         let scheme = Arc::new(Terms::parse(file, text).unwrap());
-        let mut facts = Facts::new(ProgrammeFacts { programme, terms: [7; 32], scheme, open: true });
+        let mut facts = ProgrammeState::new(ProgrammeHeader { programme, terms: [7; 32], scheme, open: true });
         facts.rules = RulesVersion::CURRENT;
         let (events, today, reach) = (Vec::new(), day("2021-12-01"), Reach::everything());
         Self { facts, events, today, request: None, reach, ids: 0, calls: 0 }
@@ -133,13 +133,13 @@ impl Book {
         self.offer(letter).state.name()
     }
 
-    pub(in crate::domain) fn identify(&mut self, recipients: Vec<Candidate>) -> Result<Decided, Fault> {
+    pub(in crate::domain) fn identify(&mut self, recipients: Vec<Candidate>) -> Result<Decision, CommandError> {
         self.facts.candidates = Some(Candidates { recipients, ..Candidates::default() });
         self.call("officer", &Command::Identify)
     }
 
     /// Decides, numbers and folds, as the writer does.
-    pub(in crate::domain) fn call(&mut self, actor: &str, command: &Command) -> Result<Decided, Fault> {
+    pub(in crate::domain) fn call(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
         let actor = actor.parse().unwrap();
         let ids = &mut self.ids;
         let mut new_id = || {
@@ -179,9 +179,9 @@ impl Book {
     }
 
     /// Entries as the writer numbers them.
-    fn number(&self, on: Date, postings: &[Posting]) -> Vec<Entry> {
+    fn number(&self, on: Date, postings: &[Posting]) -> Vec<LedgerEntry> {
         let before: usize = self.events.iter().map(|it| it.entries.len()).sum();
-        let entry = |(at, it): (usize, &Posting)| Entry {
+        let entry = |(at, it): (usize, &Posting)| LedgerEntry {
             seq: EntrySeq(i64::try_from(before + at).unwrap() + 1),
             account: it.account,
             verb: it.verb,
@@ -195,7 +195,7 @@ impl Book {
     /// `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` or `deny:ben` (reopen), `assign:cy`, `note`, `region`; with `~v3` it names
     /// an etag. `award`, `settled` and `drawn` put an award on the offer as it would be then. Words about money are in
     /// [`super::money_script`].
-    pub(in crate::domain) fn word(&mut self, letter: &str, word: &str) -> Result<Decided, Fault> {
+    pub(in crate::domain) fn word(&mut self, letter: &str, word: &str) -> Result<Decision, CommandError> {
         let id = Self::named(letter);
         match word {
             "award" => self.set(id, |it| it.released = 0),
@@ -207,7 +207,7 @@ impl Book {
                 return self.call(&actor, &command);
             }
         }
-        Ok(Decided::new(Vec::new(), crate::domain::programme::Answer::Offers(vec![id])))
+        Ok(Decision::new(Vec::new(), crate::domain::programme::CommandAnswer::Offers(vec![id])))
     }
 
     /// Changes the offer's made-up award, two days at first given back, and the fund with it.
@@ -236,7 +236,7 @@ impl Book {
         let (word, on) = cut(word, '@');
         let (word, seq) = cut(word, '#');
         let (verb, argument) = cut(word, ':');
-        let offer = Target { offer: id, etag: etag.map(ToOwned::to_owned) };
+        let offer = OfferTarget { offer: id, etag: etag.map(ToOwned::to_owned) };
         let (on, text) = (on.map_or(day("2021-12-01"), day), None);
         let argument = argument.unwrap_or_default();
         let actor = if ["ask", "give", "deny"].contains(&verb) { argument } else { "officer" };
@@ -288,20 +288,20 @@ impl Book {
     pub(in crate::domain) fn says(&mut self, letter: &str, word: &str) -> (String, String) {
         match self.word(letter, word) {
             Ok(_) => (self.state(letter).to_owned(), String::new()),
-            Err(Fault::Refused(refusal)) => {
+            Err(CommandError::Refused(refusal)) => {
                 let limits = refusal.limits.iter().map(|it| format!("{}: {}: {}", it.kind, it.account, it.remedy));
                 let all = std::iter::once(refusal.message.clone()).chain(limits).collect::<Vec<_>>().join("\n");
                 (refusal.reason.code().to_owned(), all)
             }
-            Err(Fault::NotFound(what)) => ("NOT_FOUND".to_owned(), what),
-            Err(fault @ Fault::Stale { .. }) => ("STALE".to_owned(), fault.to_string()),
-            Err(Fault::Bug(bug)) => unreachable!("{bug}"),
+            Err(CommandError::NotFound(what)) => ("NOT_FOUND".to_owned(), what),
+            Err(fault @ CommandError::Stale { .. }) => ("STALE".to_owned(), fault.to_string()),
+            Err(CommandError::Bug(bug)) => unreachable!("{bug}"),
         }
     }
 }
 
 /// What stands against these events of a book when each call is decided anew: with the trusts that `known` has, on this day.
-pub(in crate::domain) fn forbidden(events: &[Event], known: &Facts, today: Date) -> Vec<(Seq, String)> {
+pub(in crate::domain) fn forbidden(events: &[Event], known: &ProgrammeState, today: Date) -> Vec<(Seq, String)> {
     let mut facts = Book::empty().facts;
     facts.movements = Movements::summed();
     facts.trusts.clone_from(&known.trusts);
@@ -312,8 +312,8 @@ pub(in crate::domain) fn forbidden(events: &[Event], known: &Facts, today: Date)
             events.iter().filter(|it| it.seq == undone).for_each(|it| facts.movements.recall(it));
         }
         match facts.redecide(call, Now { at: first.recorded, today }) {
-            Verdict::Allowed | Verdict::AllowedWhenMade(..) => {}
-            Verdict::Forbidden(seq, why) => found.push((seq, why)),
+            ReplayVerdict::Allowed | ReplayVerdict::AllowedWhenMade(..) => {}
+            ReplayVerdict::Forbidden(seq, why) => found.push((seq, why)),
         }
         for event in call {
             facts.apply(event);

@@ -13,9 +13,9 @@ const BOUND: Duration = Duration::from_secs(30);
 
 type Answer = Result<Vec<&'static str>, String>;
 
-fn key(id: &str) -> Arc<Key> {
+fn key(id: &str) -> Arc<PublicKey> {
     let key = DecodingKey::from_secret(b"of no matter");
-    Arc::new(Key { id: Some(id.to_owned()), key, algorithms: vec![Algorithm::ES256] })
+    Arc::new(PublicKey { id: Some(id.to_owned()), key, algorithms: vec![Algorithm::ES256] })
 }
 
 /// An issuer that answers what it is told to, once each, and hangs where it is told nothing; and how often it was asked.
@@ -34,12 +34,12 @@ fn issuer() -> (mpsc::UnboundedSender<Answer>, watch::Receiver<usize>, Fetch) {
     (answers, asked, fetch)
 }
 
-async fn open(fetch: Fetch, times: Times, calls: usize) -> KeyCache {
-    let measured = Arc::new(Measured::new(&Registry::new(), ScrapeLock::default()).unwrap());
+async fn open(fetch: Fetch, times: KeyCacheTimes, calls: usize) -> KeyCache {
+    let measured = Arc::new(InternalMetrics::new(&Registry::new(), ScrapeLock::default()).unwrap());
     KeyCache::open(fetch, times, calls, measured).await.unwrap()
 }
 
-fn id(key: &Result<Arc<Key>, NoKey>) -> Result<&str, NoKey> {
+fn id(key: &Result<Arc<PublicKey>, NoKey>) -> Result<&str, NoKey> {
     key.as_ref().map(|it| it.id.as_deref().unwrap()).map_err(|why| *why)
 }
 
@@ -48,13 +48,13 @@ fn none(look_up: &Lookup) -> Option<NoKey> {
 }
 
 /// The set is fetched at once for an unknown key, and not by itself in the time that a test takes.
-const EAGER: Times = Times { eager: Duration::ZERO, wait: BOUND, ..Times::USUAL };
+const EAGER: KeyCacheTimes = KeyCacheTimes { eager: Duration::ZERO, wait: BOUND, ..KeyCacheTimes::USUAL };
 
 #[tokio::test]
 async fn keys_that_cannot_be_fetched_stay_in_force_for_a_day() {
     let (answers, _, fetch) = issuer();
     answers.send(Ok(vec!["first"])).unwrap();
-    let keys = open(fetch, Times::USUAL, 8).await;
+    let keys = open(fetch, KeyCacheTimes::USUAL, 8).await;
     let (shared, fetched) = (&keys.shared, keys.shared.state().fetched);
     let day = Duration::from_secs(24 * 3_600);
     shared.begin(fetched + SECOND);
@@ -74,7 +74,7 @@ async fn keys_that_cannot_be_fetched_stay_in_force_for_a_day() {
 async fn the_set_is_due_before_it_is_stale_and_sooner_after_a_failure() {
     let (answers, _, fetch) = issuer();
     answers.send(Ok(vec!["first"])).unwrap();
-    let keys = open(fetch, Times::USUAL, 8).await;
+    let keys = open(fetch, KeyCacheTimes::USUAL, 8).await;
     let (shared, began) = (&keys.shared, keys.shared.state().began);
     assert_eq!(shared.due(), began + 240 * SECOND);
     shared.begin(began + SECOND);
@@ -86,7 +86,7 @@ async fn the_set_is_due_before_it_is_stale_and_sooner_after_a_failure() {
 async fn the_set_is_fetched_in_the_background_though_no_token_comes() {
     let (answers, mut asked, fetch) = issuer();
     answers.send(Ok(vec!["first"])).unwrap();
-    let keys = open(fetch, Times { refresh: Duration::from_millis(1), ..Times::USUAL }, 8).await;
+    let keys = open(fetch, KeyCacheTimes { refresh: Duration::from_millis(1), ..KeyCacheTimes::USUAL }, 8).await;
     assert_eq!(id(&keys.find(Some("first")).await), Ok("first"));
     answers.send(Ok(vec!["second"])).unwrap();
     // The one after it has begun, so it has ended.
@@ -121,7 +121,7 @@ async fn a_fetch_that_hangs_holds_nobody_up() {
 async fn the_wait_for_a_fetch_is_short() {
     let (answers, _, fetch) = issuer();
     answers.send(Ok(vec!["first"])).unwrap();
-    let keys = open(fetch, Times { wait: Duration::from_millis(10), ..EAGER }, 8).await;
+    let keys = open(fetch, KeyCacheTimes { wait: Duration::from_millis(10), ..EAGER }, 8).await;
     let answer = timeout(BOUND, keys.find(Some("second"))).await.expect("it waits as long as the fetch hangs");
     assert_eq!(id(&answer), Err(NoKey::Unavailable));
 }
@@ -190,7 +190,7 @@ async fn a_fetch_that_panics_is_one_that_failed() {
 async fn right_after_a_fetch_nobody_waits() {
     let (answers, asked, fetch) = issuer();
     answers.send(Ok(vec!["first"])).unwrap();
-    let keys = open(fetch, Times::USUAL, 8).await;
+    let keys = open(fetch, KeyCacheTimes::USUAL, 8).await;
     let (shared, began) = (&keys.shared, keys.shared.state().began);
     assert_eq!(none(&shared.look_up(Some("second"), began + 4 * SECOND)), Some(NoKey::Unpublished));
     assert!(matches!(shared.look_up(Some("second"), began + 5 * SECOND), Lookup::Wait));
@@ -204,9 +204,9 @@ async fn right_after_a_fetch_nobody_waits() {
 async fn only_so_many_unknown_keys_are_remembered() {
     let (answers, _, fetch) = issuer();
     answers.send(Ok(vec!["first"])).unwrap();
-    let keys = open(fetch, Times::USUAL, 8).await;
+    let keys = open(fetch, KeyCacheTimes::USUAL, 8).await;
     let (shared, now) = (&keys.shared, Instant::now());
-    let count = |shared: &Shared| shared.unpublished.lock().unwrap().len();
+    let count = |shared: &SharedKeyCache| shared.unpublished.lock().unwrap().len();
     for number in 0..=REMEMBERED {
         shared.remember(Some(&number.to_string()), now);
     }

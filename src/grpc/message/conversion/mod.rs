@@ -6,10 +6,10 @@ mod register;
 
 use prost_types::Timestamp;
 
-use crate::app::writer::Told;
+use crate::app::writer::CommandOutcome;
 use crate::app::{Recorded, StoredApproval};
 use crate::domain::Date;
-use crate::domain::approval::State as Answered;
+use crate::domain::approval::ApprovalState as Answered;
 use crate::domain::ids::Uid;
 use crate::domain::offer::{self, Offer, State};
 use crate::domain::programme::command::Warning;
@@ -149,12 +149,12 @@ pub(in crate::grpc) fn offer_event(it: &Recorded, text: Option<String>) -> proto
 }
 
 /// The first offer of an answer that has one.
-pub(in crate::grpc) fn first_offer(told: &Told) -> Option<proto::Offer> {
+pub(in crate::grpc) fn first_offer(told: &CommandOutcome) -> Option<proto::Offer> {
     told.offers.first().map(offer)
 }
 
 /// What identifying did.
-pub(in crate::grpc) fn identified(did: &Identified, told: &Told) -> proto::IdentifyOffersResponse {
+pub(in crate::grpc) fn identified(did: &Identified, told: &CommandOutcome) -> proto::IdentifyOffersResponse {
     proto::IdentifyOffersResponse {
         created: count(did.created),
         updated: count(did.updated),
@@ -208,7 +208,7 @@ fn closed_school(it: &ClosedSchool) -> proto::ClosedSchool {
 }
 
 /// Warnings.
-pub(in crate::grpc) fn warnings(told: &Told) -> Vec<proto::Warning> {
+pub(in crate::grpc) fn warnings(told: &CommandOutcome) -> Vec<proto::Warning> {
     let one = |it: &Warning| match it {
         Warning::DateInThePast(on) => proto::Warning {
             code: "DATE_IN_THE_PAST".to_owned(),

@@ -1,7 +1,7 @@
 //! Awards, funds and their ledger as messages.
 
 use super::{date, number, timestamp};
-use crate::app::writer::Told;
+use crate::app::writer::CommandOutcome;
 use crate::app::{Fund, FundEntry, Sums};
 use crate::domain::award::{self, Award, BookingState, LeaderKind, Support};
 use crate::domain::ids::Programme;
@@ -122,22 +122,22 @@ fn invoice(award: &Award, it: &award::Invoice, text: Option<&str>) -> proto::Inv
 }
 
 /// The awards of an answer, without their texts.
-pub(in crate::grpc) fn awards(told: &Told) -> Vec<proto::Award> {
+pub(in crate::grpc) fn awards(told: &CommandOutcome) -> Vec<proto::Award> {
     told.awards.iter().map(|it| award(it, None)).collect()
 }
 
 /// The first award of an answer that has one.
-pub(in crate::grpc) fn first_award(told: &Told) -> Option<proto::Award> {
+pub(in crate::grpc) fn first_award(told: &CommandOutcome) -> Option<proto::Award> {
     told.awards.first().map(|it| award(it, None))
 }
 
 /// The number of the booking just made: an award's newest is its last.
-pub(in crate::grpc) fn made_booking(told: &Told) -> i64 {
+pub(in crate::grpc) fn made_booking(told: &CommandOutcome) -> i64 {
     told.awards.first().and_then(|it| it.bookings.last()).map_or(0, |it| it.seq.0)
 }
 
 /// Commitments that closing gave back.
-pub(in crate::grpc) fn released(told: &Told) -> Vec<proto::ReleasedAward> {
+pub(in crate::grpc) fn released(told: &CommandOutcome) -> Vec<proto::ReleasedAward> {
     let one = |(award, amount): &(Award, i64)| proto::ReleasedAward {
         award: award.id.to_string(),
         strand: award.support.strand_name().to_owned(),
@@ -165,7 +165,7 @@ pub(in crate::grpc) fn fund(it: &Fund) -> proto::Fund {
 }
 
 /// The funds of an answer.
-pub(in crate::grpc) fn funds(told: &Told) -> Vec<proto::Fund> {
+pub(in crate::grpc) fn funds(told: &CommandOutcome) -> Vec<proto::Fund> {
     told.funds.iter().map(|it| fund_of(&told.programme, it)).collect()
 }
 

@@ -2,12 +2,12 @@
 
 use super::number;
 use crate::app::ReferralInFull;
-use crate::domain::referral::{Discussion, DiscussionPartner, Origin, Referral, State, Subject};
+use crate::domain::referral::{Discussion, DiscussionPartner, Referral, ReferralOrigin, ReferralSubject, State};
 use crate::proto;
 
 /// A referral, without what people wrote about it: that has no place in a stored answer.
 pub(in crate::grpc) fn referral(it: &Referral) -> proto::Referral {
-    let uid = if let Subject::Trust(uid) = it.subject { number(uid.get()) } else { 0 };
+    let uid = if let ReferralSubject::Trust(uid) = it.subject { number(uid.get()) } else { 0 };
     let urns = |urns: &[crate::domain::ids::Urn]| urns.iter().map(|urn| number(urn.get())).collect();
     proto::Referral {
         referral: it.id.to_string(),
@@ -17,8 +17,8 @@ pub(in crate::grpc) fn referral(it: &Referral) -> proto::Referral {
         name: it.name.clone(),
         region: it.region.to_string(),
         origin: match it.origin {
-            Origin::SelfIdentified => proto::ReferralOrigin::SelfIdentified,
-            Origin::Exceptional => proto::ReferralOrigin::Exceptional,
+            ReferralOrigin::SelfIdentified => proto::ReferralOrigin::SelfIdentified,
+            ReferralOrigin::Exceptional => proto::ReferralOrigin::Exceptional,
         }
         .into(),
         rule: it.rule.to_string(),
@@ -92,11 +92,11 @@ pub(in crate::grpc) fn referral_in_full(whole: &ReferralInFull) -> proto::Referr
 }
 
 /// The origin a number stands for.
-pub(in crate::grpc) fn referral_origin_from(number: i32) -> Option<Origin> {
+pub(in crate::grpc) fn referral_origin_from(number: i32) -> Option<ReferralOrigin> {
     match proto::ReferralOrigin::try_from(number).ok()? {
         proto::ReferralOrigin::Unspecified => None,
-        proto::ReferralOrigin::SelfIdentified => Some(Origin::SelfIdentified),
-        proto::ReferralOrigin::Exceptional => Some(Origin::Exceptional),
+        proto::ReferralOrigin::SelfIdentified => Some(ReferralOrigin::SelfIdentified),
+        proto::ReferralOrigin::Exceptional => Some(ReferralOrigin::Exceptional),
     }
 }
 

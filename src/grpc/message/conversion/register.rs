@@ -2,9 +2,9 @@
 
 use super::{count, date, number, timestamp};
 use crate::app::eligibility::{DecidedEntry, RuleAnswer, SchoolEligibility};
-use crate::app::imports::{AffectedOffer, Import, Kind, Outcome, Problem, State};
+use crate::app::imports::{AffectedOffer, FileKind, Import, ImportOutcome, ImportState, Problem};
 use crate::app::register::{Link, Membership, School, Trust};
-use crate::app::writer::Told;
+use crate::app::writer::CommandOutcome;
 use crate::domain::eligibility;
 use crate::domain::ids::{Programme, Urn};
 use crate::domain::judgement::{Judgement, MonthRow};
@@ -19,23 +19,23 @@ pub(in crate::grpc) fn rows(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-pub(in crate::grpc) const fn import_kind(kind: Kind) -> proto::ImportKind {
+pub(in crate::grpc) const fn import_kind(kind: FileKind) -> proto::ImportKind {
     match kind {
-        Kind::Groups => proto::ImportKind::Groups,
-        Kind::Membership => proto::ImportKind::Membership,
-        Kind::Links => proto::ImportKind::Links,
-        Kind::Establishments => proto::ImportKind::Establishments,
-        Kind::Ofsted => proto::ImportKind::Ofsted,
+        FileKind::Groups => proto::ImportKind::Groups,
+        FileKind::Membership => proto::ImportKind::Membership,
+        FileKind::Links => proto::ImportKind::Links,
+        FileKind::Establishments => proto::ImportKind::Establishments,
+        FileKind::Ofsted => proto::ImportKind::Ofsted,
     }
 }
 
-pub(in crate::grpc) fn import_kind_from(number: i32) -> Option<Kind> {
+pub(in crate::grpc) fn import_kind_from(number: i32) -> Option<FileKind> {
     match proto::ImportKind::try_from(number) {
-        Ok(proto::ImportKind::Groups) => Some(Kind::Groups),
-        Ok(proto::ImportKind::Membership) => Some(Kind::Membership),
-        Ok(proto::ImportKind::Links) => Some(Kind::Links),
-        Ok(proto::ImportKind::Establishments) => Some(Kind::Establishments),
-        Ok(proto::ImportKind::Ofsted) => Some(Kind::Ofsted),
+        Ok(proto::ImportKind::Groups) => Some(FileKind::Groups),
+        Ok(proto::ImportKind::Membership) => Some(FileKind::Membership),
+        Ok(proto::ImportKind::Links) => Some(FileKind::Links),
+        Ok(proto::ImportKind::Establishments) => Some(FileKind::Establishments),
+        Ok(proto::ImportKind::Ofsted) => Some(FileKind::Ofsted),
         Ok(proto::ImportKind::Unspecified) | Err(_) => None,
     }
 }
@@ -44,7 +44,7 @@ pub(in crate::grpc) fn problem(it: &Problem) -> proto::RowProblem {
     proto::RowProblem { line: it.line, column: it.column.clone(), reason: it.reason.clone() }
 }
 
-pub(in crate::grpc) fn import_outcome(it: &Outcome) -> proto::ImportOutcome {
+pub(in crate::grpc) fn import_outcome(it: &ImportOutcome) -> proto::ImportOutcome {
     proto::ImportOutcome {
         import_id: it.import.map(|id| id.to_string()).unwrap_or_default(),
         kind: import_kind(it.kind).into(),
@@ -62,11 +62,11 @@ pub(in crate::grpc) fn import_outcome(it: &Outcome) -> proto::ImportOutcome {
 
 pub(in crate::grpc) fn import(it: &Import) -> proto::Import {
     let state = match it.state {
-        State::Landed => proto::ImportState::Landed,
-        State::Replaced => proto::ImportState::Replaced,
-        State::Withdrawn => proto::ImportState::Withdrawn,
+        ImportState::Landed => proto::ImportState::Landed,
+        ImportState::Replaced => proto::ImportState::Replaced,
+        ImportState::Withdrawn => proto::ImportState::Withdrawn,
         // Nobody is shown an import that is not whole yet.
-        State::Staging | State::Discarded => proto::ImportState::Unspecified,
+        ImportState::Staging | ImportState::Discarded => proto::ImportState::Unspecified,
     };
     proto::Import {
         import_id: it.id.to_string(),
@@ -171,7 +171,7 @@ pub(in crate::grpc) fn decided_entry(it: &DecidedEntry) -> proto::EntryDecision 
 }
 
 /// What two people decided just now, which counts.
-pub(in crate::grpc) fn decided(told: &Told) -> Option<proto::EntryDecision> {
+pub(in crate::grpc) fn decided(told: &CommandOutcome) -> Option<proto::EntryDecision> {
     told.entry.as_ref().map(|it| entry_decision(&told.programme, it, true))
 }
 
@@ -252,10 +252,10 @@ pub(in crate::grpc) fn school_eligibility(it: &SchoolEligibility) -> proto::Scho
 
 pub(in crate::grpc) fn rule_answer(it: &RuleAnswer) -> proto::RuleAnswer {
     let outcome = match it.outcome {
-        eligibility::Outcome::Met => proto::RuleOutcome::Met,
+        eligibility::RuleOutcome::Met => proto::RuleOutcome::Met,
         // A rule that a person decides on a referral is not met until one has.
-        eligibility::Outcome::NotMet | eligibility::Outcome::Elsewhere => proto::RuleOutcome::NotMet,
-        eligibility::Outcome::Unknown => proto::RuleOutcome::Unknown,
+        eligibility::RuleOutcome::NotMet | eligibility::RuleOutcome::Elsewhere => proto::RuleOutcome::NotMet,
+        eligibility::RuleOutcome::Unknown => proto::RuleOutcome::Unknown,
     };
     proto::RuleAnswer {
         rule: it.rule.to_string(),

@@ -3,14 +3,14 @@
 //! `state = IDENTIFIED AND (region = "West Midlands" OR region = "South-West England") AND NOT assignee = ""`. Comparisons are
 //! `field operator value`; `AND` may be left out; `OR` binds tighter than `AND`, as AIP-160 has it; `NOT` or `-` goes before a
 //! comparison or a bracket. A value is a word, or a text in quotes, where a backslash takes the next character as it is.
-//! What a list lets be asked is its table of [`Column`]s. Every mistake in what could be read is named with its place.
+//! What a list lets be asked is its table of [`FilterColumn`]s. Every mistake in what could be read is named with its place.
 
 #[cfg(test)]
 pub(in crate::grpc) mod tests;
 pub(in crate::grpc) mod values;
 
 use super::fields::Fields;
-use crate::app::{Condition, How, Operand};
+use crate::app::{Comparison, Condition, Operand};
 
 /// Characters of a filter.
 const LONGEST: usize = 2_000;
@@ -20,13 +20,13 @@ const DEEPEST: u32 = 16;
 const MOST: usize = 64;
 
 /// What a filter may ask of a list's rows.
-pub(in crate::grpc) struct Column<C> {
+pub(in crate::grpc) struct FilterColumn<C> {
     /// Its name: the field of the message.
     pub(in crate::grpc) name: &'static str,
     /// What stands for it.
     pub(in crate::grpc) column: C,
     /// How it may be compared.
-    pub(in crate::grpc) takes: &'static [How],
+    pub(in crate::grpc) takes: &'static [Comparison],
     /// Reads a value, or says what is wanted.
     pub(in crate::grpc) read: fn(&str) -> values::Value,
 }
@@ -40,24 +40,34 @@ pub(in crate::grpc) struct Words<'a, C> {
 }
 
 /// For names and ids.
-pub(in crate::grpc) const SAME: &[How] = &[How::Equal, How::NotEqual];
+pub(in crate::grpc) const SAME: &[Comparison] = &[Comparison::Equal, Comparison::NotEqual];
 /// For texts of which a part may be asked.
-pub(in crate::grpc) const PART: &[How] = &[How::Equal, How::NotEqual, How::Has];
+pub(in crate::grpc) const PART: &[Comparison] = &[Comparison::Equal, Comparison::NotEqual, Comparison::Has];
 /// For what has several.
-pub(in crate::grpc) const HOLDS: &[How] = &[How::Has];
+pub(in crate::grpc) const HOLDS: &[Comparison] = &[Comparison::Has];
 /// For numbers and instants.
-pub(in crate::grpc) const ORDERED: &[How] =
-    &[How::Equal, How::NotEqual, How::Less, How::AtMost, How::Greater, How::AtLeast];
+pub(in crate::grpc) const ORDERED: &[Comparison] = &[
+    Comparison::Equal,
+    Comparison::NotEqual,
+    Comparison::Less,
+    Comparison::AtMost,
+    Comparison::Greater,
+    Comparison::AtLeast,
+];
 
 /// Reads a filter; nothing for an empty one. Mistakes are violations of the field `filter`.
-pub(in crate::grpc) fn read<C: Copy>(fields: &mut Fields, columns: &[Column<C>], text: &str) -> Option<Condition<C>> {
+pub(in crate::grpc) fn read<C: Copy>(
+    fields: &mut Fields,
+    columns: &[FilterColumn<C>],
+    text: &str,
+) -> Option<Condition<C>> {
     read_with(fields, columns, None, text)
 }
 
 /// The same with words that stand by themselves.
 pub(in crate::grpc) fn read_with<C: Copy>(
     fields: &mut Fields,
-    columns: &[Column<C>],
+    columns: &[FilterColumn<C>],
     words: Option<&Words<'_, C>>,
     text: &str,
 ) -> Option<Condition<C>> {
@@ -74,7 +84,7 @@ pub(in crate::grpc) fn read_with<C: Copy>(
     let Parser { mut mistakes, .. } = parser;
     let condition = read.map_err(|mistake| mistakes.push(mistake)).ok();
     let sound = mistakes.is_empty();
-    for Mistake { at, what } in mistakes {
+    for FilterMistake { at, what } in mistakes {
         fields.wrong("filter", format!("at character {at}: {what}"));
     }
     condition.filter(|_| sound)
@@ -93,7 +103,7 @@ pub(in crate::grpc) fn order<T: Copy>(fields: &mut Fields, orders: &[(&str, T)],
 }
 
 /// What is wrong, and at which character, from 1.
-struct Mistake {
+struct FilterMistake {
     at: usize,
     what: String,
 }
@@ -102,7 +112,7 @@ struct Mistake {
 enum Token {
     Word(String),
     Text(String),
-    Compare(How),
+    Compare(Comparison),
     Open,
     Close,
     Minus,
@@ -120,13 +130,13 @@ fn tokens(text: &str) -> Vec<(usize, Token)> {
             '(' => Token::Open,
             ')' => Token::Close,
             '-' => Token::Minus,
-            '=' => Token::Compare(How::Equal),
-            ':' => Token::Compare(How::Has),
-            '!' if then('=') => Token::Compare(How::NotEqual),
-            '<' if then('=') => Token::Compare(How::AtMost),
-            '<' => Token::Compare(How::Less),
-            '>' if then('=') => Token::Compare(How::AtLeast),
-            '>' => Token::Compare(How::Greater),
+            '=' => Token::Compare(Comparison::Equal),
+            ':' => Token::Compare(Comparison::Has),
+            '!' if then('=') => Token::Compare(Comparison::NotEqual),
+            '<' if then('=') => Token::Compare(Comparison::AtMost),
+            '<' => Token::Compare(Comparison::Less),
+            '>' if then('=') => Token::Compare(Comparison::AtLeast),
+            '>' => Token::Compare(Comparison::Greater),
             quote @ ('"' | '\'') => quoted(&mut chars, quote),
             first if is_of_word(first) => {
                 let mut word = String::from(first);
@@ -171,14 +181,14 @@ struct Parser<'a, C> {
     /// The character after the last token.
     end: usize,
     at: usize,
-    columns: &'a [Column<C>],
+    columns: &'a [FilterColumn<C>],
     words: Option<&'a Words<'a, C>>,
     /// What could be read and means nothing.
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<FilterMistake>,
     compared: usize,
 }
 
-type Read<C> = Result<Condition<C>, Mistake>;
+type Read<C> = Result<Condition<C>, FilterMistake>;
 
 impl<C: Copy> Parser<'_, C> {
     fn whole(&mut self) -> Read<C> {
@@ -238,8 +248,13 @@ impl<C: Copy> Parser<'_, C> {
                 (name, is_field || matches!(self.peek(), Some(Token::Compare(_) | Token::Wrong(_))))
             }
             (Some(Token::Text(name)), Some(_)) => (name, false),
-            (Some(Token::Wrong(what)), _) => return Err(Mistake { at: place, what: what.to_owned() }),
-            _ => return Err(Mistake { at: place, what: "a comparison is wanted: field, operator, value".to_owned() }),
+            (Some(Token::Wrong(what)), _) => return Err(FilterMistake { at: place, what: what.to_owned() }),
+            _ => {
+                return Err(FilterMistake {
+                    at: place,
+                    what: "a comparison is wanted: field, operator, value".to_owned(),
+                });
+            }
         };
         if let Some(words) = self.words.filter(|_| !is_field) {
             return Ok(self.word(words, place, name));
@@ -247,18 +262,23 @@ impl<C: Copy> Parser<'_, C> {
         let compared = self.place();
         let how = match self.next() {
             Some(Token::Compare(how)) => how,
-            Some(Token::Wrong(what)) => return Err(Mistake { at: compared, what: what.to_owned() }),
+            Some(Token::Wrong(what)) => return Err(FilterMistake { at: compared, what: what.to_owned() }),
             _ => {
                 let what = format!("one of = != < <= > >= : is wanted after {name:?}");
-                return Err(Mistake { at: compared, what });
+                return Err(FilterMistake { at: compared, what });
             }
         };
         let valued = self.place();
         let value = match self.signed() {
             Some(Token::Text(value)) => value,
             Some(Token::Word(value)) if !matches!(value.as_str(), "AND" | "OR" | "NOT") => value,
-            Some(Token::Wrong(what)) => return Err(Mistake { at: valued, what: what.to_owned() }),
-            _ => return Err(Mistake { at: valued, what: "a value is wanted: a word, or a text in quotes".to_owned() }),
+            Some(Token::Wrong(what)) => return Err(FilterMistake { at: valued, what: what.to_owned() }),
+            _ => {
+                return Err(FilterMistake {
+                    at: valued,
+                    what: "a value is wanted: a word, or a text in quotes".to_owned(),
+                });
+            }
         };
         Ok(self.typed((place, &name), (compared, how), (valued, &value)))
     }
@@ -267,34 +287,34 @@ impl<C: Copy> Parser<'_, C> {
     fn word(&mut self, words: &Words<'_, C>, place: usize, word: String) -> Condition<C> {
         if let Some(known) = words.known.filter(|it| !it.contains(&word)) {
             let what = format!("{word:?} is none of: {}", known.join(", "));
-            self.mistakes.push(Mistake { at: place, what });
+            self.mistakes.push(FilterMistake { at: place, what });
         }
-        Condition::Is(words.column, How::Equal, Operand::Text(word))
+        Condition::Is(words.column, Comparison::Equal, Operand::Text(word))
     }
 
     /// A comparison that could be read, as far as it means something. A mistake is noted, and reading goes on.
     fn typed(
         &mut self,
         (place, name): (usize, &str),
-        (compared, how): (usize, How),
+        (compared, how): (usize, Comparison),
         (valued, value): (usize, &str),
     ) -> Condition<C> {
         let nothing = Condition::All(Vec::new());
         let Some(column) = self.columns.iter().find(|it| it.name == name) else {
             let known: Vec<&str> = self.columns.iter().map(|it| it.name).collect();
             let what = format!("{name:?} is none of {}", known.join(", "));
-            self.mistakes.push(Mistake { at: place, what });
+            self.mistakes.push(FilterMistake { at: place, what });
             return nothing;
         };
         if !column.takes.contains(&how) {
             let takes: Vec<&str> = column.takes.iter().map(|it| sign(*it)).collect();
             let what = format!("{name} is compared by {}, not by {}", takes.join(" "), sign(how));
-            self.mistakes.push(Mistake { at: compared, what });
+            self.mistakes.push(FilterMistake { at: compared, what });
         }
         match (column.read)(value) {
             Ok(operand) => Condition::Is(column.column, how, operand),
             Err(wanted) => {
-                self.mistakes.push(Mistake { at: valued, what: format!("{value:?} is not {wanted}") });
+                self.mistakes.push(FilterMistake { at: valued, what: format!("{value:?} is not {wanted}") });
                 nothing
             }
         }
@@ -335,8 +355,8 @@ impl<C: Copy> Parser<'_, C> {
         self.tokens.get(self.at).map_or(self.end, |(at, _)| *at)
     }
 
-    fn mistake(&self, what: &str) -> Mistake {
-        Mistake { at: self.place(), what: what.to_owned() }
+    fn mistake(&self, what: &str) -> FilterMistake {
+        FilterMistake { at: self.place(), what: what.to_owned() }
     }
 }
 
@@ -347,15 +367,15 @@ fn joined<C>(mut of: Vec<Condition<C>>, how: fn(Vec<Condition<C>>) -> Condition<
     }
 }
 
-const fn sign(how: How) -> &'static str {
+const fn sign(how: Comparison) -> &'static str {
     match how {
-        How::Equal => "=",
-        How::NotEqual => "!=",
-        How::Less => "<",
-        How::AtMost => "<=",
-        How::Greater => ">",
-        How::AtLeast => ">=",
-        How::Has => ":",
-        How::HasNot => "NOT :",
+        Comparison::Equal => "=",
+        Comparison::NotEqual => "!=",
+        Comparison::Less => "<",
+        Comparison::AtMost => "<=",
+        Comparison::Greater => ">",
+        Comparison::AtLeast => ">=",
+        Comparison::Has => ":",
+        Comparison::HasNot => "NOT :",
     }
 }

@@ -5,10 +5,10 @@ use prost::Message as _;
 
 use super::*;
 
-const COLUMNS: &[Column<char>] = &[
-    Column { name: "state", column: 's', takes: SAME, read: |text| Ok(Operand::Text(text.to_owned())) },
-    Column { name: "name", column: 'n', takes: PART, read: |text| Ok(Operand::Text(text.to_owned())) },
-    Column {
+const COLUMNS: &[FilterColumn<char>] = &[
+    FilterColumn { name: "state", column: 's', takes: SAME, read: |text| Ok(Operand::Text(text.to_owned())) },
+    FilterColumn { name: "name", column: 'n', takes: PART, read: |text| Ok(Operand::Text(text.to_owned())) },
+    FilterColumn {
         name: "made",
         column: 'm',
         takes: ORDERED,
@@ -17,7 +17,7 @@ const COLUMNS: &[Column<char>] = &[
 ];
 
 /// Every column is a field of a message, or of a message in it.
-pub(in crate::grpc) fn are_fields_of<C>(message: &str, columns: &[Column<C>]) {
+pub(in crate::grpc) fn are_fields_of<C>(message: &str, columns: &[FilterColumn<C>]) {
     let set = prost_types::FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
     let messages: Vec<_> = set.file.iter().flat_map(|file| &file.message_type).collect();
     for column in columns {

@@ -5,19 +5,19 @@ use crate::domain::approval;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::message::filter::values::{Value, actor, choice, id, instant, name, some_actor};
-use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{Approval, ListApprovalsRequest, ListApprovalsResponse};
 
 /// What a filter may ask of an approval, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
-const COLUMNS: &[Column<ApprovalField>] = &[
-    Column { name: "action",       column: ApprovalField::Action,      takes: SAME,    read: action },
-    Column { name: "subject",      column: ApprovalField::Subject,     takes: SAME,    read: id },
-    Column { name: "state",        column: ApprovalField::State,       takes: SAME,    read: state },
-    Column { name: "requested_by", column: ApprovalField::RequestedBy, takes: SAME,    read: actor },
-    Column { name: "request_time", column: ApprovalField::Requested,   takes: ORDERED, read: instant },
-    Column { name: "given_by",     column: ApprovalField::AnsweredBy,  takes: SAME,    read: some_actor },
+const COLUMNS: &[FilterColumn<ApprovalField>] = &[
+    FilterColumn { name: "action",       column: ApprovalField::Action,      takes: SAME,    read: action },
+    FilterColumn { name: "subject",      column: ApprovalField::Subject,     takes: SAME,    read: id },
+    FilterColumn { name: "state",        column: ApprovalField::State,       takes: SAME,    read: state },
+    FilterColumn { name: "requested_by", column: ApprovalField::RequestedBy, takes: SAME,    read: actor },
+    FilterColumn { name: "request_time", column: ApprovalField::Requested,   takes: ORDERED, read: instant },
+    FilterColumn { name: "given_by",     column: ApprovalField::AnsweredBy,  takes: SAME,    read: some_actor },
 ];
 
 fn action(text: &str) -> Value {

@@ -6,7 +6,7 @@ use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, decode, unary};
-use crate::app::writer::Told;
+use crate::app::writer::CommandOutcome;
 use crate::app::{App, Denial, Result, StoredApproval, Withdrawal};
 use crate::domain::approval::{asking, permission};
 use crate::domain::programme::Command;
@@ -64,7 +64,7 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
     }
 }
 
-fn withdrawn(told: &Told) -> Vec<u8> {
+fn withdrawn(told: &CommandOutcome) -> Vec<u8> {
     withdrawn_of(told.approval.as_ref())
 }
 
@@ -90,7 +90,7 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
     }
 }
 
-fn given(told: &Told) -> Vec<u8> {
+fn given(told: &CommandOutcome) -> Vec<u8> {
     let approval = told.approval.as_ref().map(conversion::approval);
     let (offer, funds) = (conversion::first_offer(told), conversion::funds(told));
     let entry_decision = conversion::decided(told);
@@ -120,7 +120,7 @@ async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApproval
     }
 }
 
-fn denied(told: &Told) -> Vec<u8> {
+fn denied(told: &CommandOutcome) -> Vec<u8> {
     denied_of(told.approval.as_ref())
 }
 

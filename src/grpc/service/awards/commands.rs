@@ -8,7 +8,7 @@ use crate::domain::event::Seq;
 use crate::domain::ids::RequestId;
 use crate::domain::ledger::{Amount, Unit};
 use crate::domain::programme::Command;
-use crate::domain::programme::command::{AwardTarget, NewAward, RefundIssuer, Target};
+use crate::domain::programme::command::{AwardTarget, NewAward, OfferTarget, RefundIssuer};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::proto::new_award::Support as Asked;
@@ -48,7 +48,7 @@ fn award(
     let on = if date.is_empty() { None } else { fields.happened("date", date, today) };
     let taken = lines.iter().enumerate().take(MAX_AWARDS);
     let awards: Vec<NewAward> = taken.filter_map(|(index, line)| new_award(fields, index, line)).collect();
-    let offer = Target { offer: offer?, etag };
+    let offer = OfferTarget { offer: offer?, etag };
     Some(Command::Award { offer, awards, on })
 }
 
@@ -120,7 +120,7 @@ pub(super) fn book(message: &proto::BookDaysRequest) -> Asking {
     let leader = fields.optional("leader", &message.leader);
     let leader_kind = leader_kind(&mut fields, "leader_kind", message.leader_kind);
     let all = award.zip(half_days).zip(on);
-    let book = |((award, half_days), on)| Command::Book { award, half_days, on, leader, leader_kind };
+    let book = |((award, half_days), on)| Command::BookDays { award, half_days, on, leader, leader_kind };
     fields.done(request.zip(all.map(book)))
 }
 

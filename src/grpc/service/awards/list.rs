@@ -5,24 +5,24 @@ use crate::app::{App, AwardField, AwardFilter, Page, Result};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::message::filter::values::{Value, actor, choice, day, id, number, text};
-use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListAwardsRequest, ListAwardsResponse};
 
 /// What a filter may ask of an award, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
-const COLUMNS: &[Column<AwardField>] = &[
-    Column { name: "offer",      column: AwardField::Offer,     takes: SAME,    read: id },
-    Column { name: "strand",     column: AwardField::Strand,    takes: SAME,    read: text },
-    Column { name: "state",      column: AwardField::State,     takes: SAME,    read: state },
-    Column { name: "awarded",    column: AwardField::Awarded,   takes: ORDERED, read: number },
-    Column { name: "drawn",      column: AwardField::Drawn,     takes: ORDERED, read: number },
-    Column { name: "released",   column: AwardField::Released,  takes: ORDERED, read: number },
-    Column { name: "refunded",   column: AwardField::Refunded,  takes: ORDERED, read: number },
-    Column { name: "committed",  column: AwardField::Committed, takes: ORDERED, read: number },
-    Column { name: "fund",       column: AwardField::Fund,      takes: SAME,    read: id },
-    Column { name: "date",       column: AwardField::On,        takes: ORDERED, read: day },
-    Column { name: "awarded_by", column: AwardField::By,        takes: SAME,    read: actor },
+const COLUMNS: &[FilterColumn<AwardField>] = &[
+    FilterColumn { name: "offer",      column: AwardField::Offer,     takes: SAME,    read: id },
+    FilterColumn { name: "strand",     column: AwardField::Strand,    takes: SAME,    read: text },
+    FilterColumn { name: "state",      column: AwardField::State,     takes: SAME,    read: state },
+    FilterColumn { name: "awarded",    column: AwardField::Awarded,   takes: ORDERED, read: number },
+    FilterColumn { name: "drawn",      column: AwardField::Drawn,     takes: ORDERED, read: number },
+    FilterColumn { name: "released",   column: AwardField::Released,  takes: ORDERED, read: number },
+    FilterColumn { name: "refunded",   column: AwardField::Refunded,  takes: ORDERED, read: number },
+    FilterColumn { name: "committed",  column: AwardField::Committed, takes: ORDERED, read: number },
+    FilterColumn { name: "fund",       column: AwardField::Fund,      takes: SAME,    read: id },
+    FilterColumn { name: "date",       column: AwardField::On,        takes: ORDERED, read: day },
+    FilterColumn { name: "awarded_by", column: AwardField::By,        takes: SAME,    read: actor },
 ];
 
 fn state(text: &str) -> Value {

@@ -1,33 +1,33 @@
 //! `ListEligibility`: which schools, in which order.
 
-use crate::app::eligibility::{Field, Order, Place, Wanted};
+use crate::app::eligibility::{EligibilityField, EligibilityOrder, EligibilityPageStart, EligibilityQuery};
 use crate::app::{App, Operand, Result};
 use crate::domain::ids::Urn;
 use crate::domain::placement::PlacementKind;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::message::filter::values::{Value, choice, number, some_number, some_region, text};
-use crate::grpc::message::filter::{self, Column, ORDERED, PART, SAME, Words};
+use crate::grpc::message::filter::{self, FilterColumn, ORDERED, PART, SAME, Words};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
 
 /// What a filter may ask of a school, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
-const COLUMNS: &[Column<Field>] = &[
-    Column { name: "school.urn",       column: Field::Urn,            takes: ORDERED, read: number },
-    Column { name: "school.name",      column: Field::Name,           takes: PART,    read: text },
-    Column { name: "school.region",    column: Field::Region,         takes: SAME,    read: some_region },
-    Column { name: "school.la_code",   column: Field::LocalAuthority, takes: SAME,    read: some_number },
-    Column { name: "school.phase",     column: Field::Phase,          takes: SAME,    read: text },
-    Column { name: "school.placement", column: Field::Placement,      takes: SAME,    read: placement },
-    Column { name: "school.trust_uid", column: Field::Trust,          takes: SAME,    read: some_number },
+const COLUMNS: &[FilterColumn<EligibilityField>] = &[
+    FilterColumn { name: "school.urn",       column: EligibilityField::Urn,            takes: ORDERED, read: number },
+    FilterColumn { name: "school.name",      column: EligibilityField::Name,           takes: PART,    read: text },
+    FilterColumn { name: "school.region",    column: EligibilityField::Region,         takes: SAME,    read: some_region },
+    FilterColumn { name: "school.la_code",   column: EligibilityField::LocalAuthority, takes: SAME,    read: some_number },
+    FilterColumn { name: "school.phase",     column: EligibilityField::Phase,          takes: SAME,    read: text },
+    FilterColumn { name: "school.placement", column: EligibilityField::Placement,      takes: SAME,    read: placement },
+    FilterColumn { name: "school.trust_uid", column: EligibilityField::Trust,          takes: SAME,    read: some_number },
 ];
 
-const ORDERS: [(&str, Order); 4] = [
-    ("school.urn", Order::Urn),
-    ("school.urn desc", Order::UrnLast),
-    ("school.name", Order::Name),
-    ("school.name desc", Order::NameLast),
+const ORDERS: [(&str, EligibilityOrder); 4] = [
+    ("school.urn", EligibilityOrder::Urn),
+    ("school.urn desc", EligibilityOrder::UrnLast),
+    ("school.name", EligibilityOrder::Name),
+    ("school.name desc", EligibilityOrder::NameLast),
 ];
 
 fn placement(text: &str) -> Value {
@@ -49,15 +49,15 @@ pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Resul
         None => None,
     };
     let at_hand = known.as_ref().and_then(|it| it.as_deref().ok());
-    let words = Words { column: Field::Word, known: at_hand };
+    let words = Words { column: EligibilityField::Word, known: at_hand };
     let condition = filter::read_with(&mut fields, COLUMNS, Some(&words), &message.filter);
     let (programme, order) = fields.done(programme.zip(order))?;
     known.transpose()?;
     let bound = call.bound(&ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after: Option<token::Named<Urn>> = token::read_as(&bound, &message.page_token)?;
-    let after = after.map(|it| Place { urn: it.key, name: it.name });
+    let after = after.map(|it| EligibilityPageStart { urn: it.key, name: it.name });
     let size = page_size(message.page_size);
-    let wanted = Wanted { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
+    let wanted = EligibilityQuery { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
     let page = app.list_eligibility(&call.caller, &programme, &wanted).await?;
     let next_page_token = token::next(&bound, size, &page, |last| token::named(last.school.urn, &last.school.name));
     Ok(ListEligibilityResponse { schools: page.iter().map(conversion::school_eligibility).collect(), next_page_token })

@@ -6,9 +6,9 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::approved_answers;
 use super::call::{Call, unary};
-use super::upload::{self, Answers, Part, Uploads};
-use crate::app::eligibility::{Change, ChangeKind};
-use crate::app::imports::Door;
+use super::upload::{self, UploadAnswers, UploadPart, Uploads};
+use crate::app::eligibility::{ChangeKind, ChangedEligibility};
+use crate::app::imports::ImportSource;
 use crate::app::{App, Result};
 use crate::domain::programme::Command;
 use crate::grpc::message::conversion::{self, count, number};
@@ -33,22 +33,22 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 
 #[async_trait]
 impl EligibilityService for Eligibility {
-    type ImportOfstedStream = Answers<ImportOfstedResponse>;
+    type ImportOfstedStream = UploadAnswers<ImportOfstedResponse>;
 
     async fn import_ofsted(&self, request: Request<Streaming<ImportOfstedRequest>>) -> Reply<Self::ImportOfstedStream> {
         let part = |message: ImportOfstedRequest| match message.part {
-            Some(import_ofsted_request::Part::Header(header)) => Part::Header(header),
-            Some(import_ofsted_request::Part::Chunk(chunk)) => Part::Chunk(chunk),
-            None => Part::Nothing,
+            Some(import_ofsted_request::Part::Header(header)) => UploadPart::Header(header),
+            Some(import_ofsted_request::Part::Chunk(chunk)) => UploadPart::Chunk(chunk),
+            None => UploadPart::Nothing,
         };
         let tell = |told| {
             let part = match told {
-                upload::Told::Progress(it) => import_ofsted_response::Part::Progress(it),
-                upload::Told::Outcome(it) => import_ofsted_response::Part::Outcome(it),
+                upload::UploadAnswer::Progress(it) => import_ofsted_response::Part::Progress(it),
+                upload::UploadAnswer::Outcome(it) => import_ofsted_response::Part::Outcome(it),
             };
             ImportOfstedResponse { part: Some(part) }
         };
-        upload::import(self.app.clone(), self.uploads.clone(), Door::Ofsted, request, part, tell)
+        upload::import(self.app.clone(), self.uploads.clone(), ImportSource::Ofsted, request, part, tell)
     }
 
     async fn explain_eligibility(
@@ -191,7 +191,7 @@ const KINDS: [(ChangeKind, &str); 5] = [
     (ChangeKind::NoLongerEligible, "no_longer_eligible"),
 ];
 
-fn change(it: &Change) -> EligibilityChange {
+fn change(it: &ChangedEligibility) -> EligibilityChange {
     let kind = KINDS.iter().find(|(kind, _)| *kind == it.kind).map_or("", |(_, name)| *name);
     EligibilityChange {
         urn: number(it.urn.get()),

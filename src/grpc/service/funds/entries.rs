@@ -8,12 +8,12 @@ use tonic::Status;
 
 use crate::app::{App, Condition, EntryField, Result, WantedEntries};
 use crate::domain::ids::{AccountId, Programme};
-use crate::domain::ledger::{EntrySeq, Verb};
+use crate::domain::ledger::{EntryKind, EntrySeq};
 use crate::domain::period::Period;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size_within, token};
 use crate::grpc::message::filter::values::{Value, actor, day, instant, name, number, some_id};
-use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::message::status::status;
 use crate::grpc::service::call::{Call, within};
 use crate::proto::{
@@ -25,17 +25,17 @@ const STREAMED: u64 = 1_000;
 
 /// What a filter may ask of an entry, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
-const COLUMNS: &[Column<EntryField>] = &[
-    Column { name: "entry",          column: EntryField::Entry,     takes: ORDERED, read: number },
-    Column { name: "event_sequence", column: EntryField::Event,     takes: ORDERED, read: number },
-    Column { name: "event_kind",     column: EntryField::Kind,      takes: SAME,    read: kind },
-    Column { name: "verb",           column: EntryField::Verb,      takes: SAME,    read: verb },
-    Column { name: "amount_pence",   column: EntryField::Amount,    takes: ORDERED, read: number },
-    Column { name: "period",         column: EntryField::Period,    takes: SAME,    read: period },
-    Column { name: "effective_date", column: EntryField::Effective, takes: ORDERED, read: day },
-    Column { name: "recorded_time",  column: EntryField::Recorded,  takes: ORDERED, read: instant },
-    Column { name: "actor",          column: EntryField::Actor,     takes: SAME,    read: actor },
-    Column { name: "offer",          column: EntryField::Offer,     takes: SAME,    read: some_id },
+const COLUMNS: &[FilterColumn<EntryField>] = &[
+    FilterColumn { name: "entry",          column: EntryField::Entry,     takes: ORDERED, read: number },
+    FilterColumn { name: "event_sequence", column: EntryField::Event,     takes: ORDERED, read: number },
+    FilterColumn { name: "event_kind",     column: EntryField::Kind,      takes: SAME,    read: kind },
+    FilterColumn { name: "verb",           column: EntryField::Verb,      takes: SAME,    read: verb },
+    FilterColumn { name: "amount_pence",   column: EntryField::Amount,    takes: ORDERED, read: number },
+    FilterColumn { name: "period",         column: EntryField::Period,    takes: SAME,    read: period },
+    FilterColumn { name: "effective_date", column: EntryField::Effective, takes: ORDERED, read: day },
+    FilterColumn { name: "recorded_time",  column: EntryField::Recorded,  takes: ORDERED, read: instant },
+    FilterColumn { name: "actor",          column: EntryField::Actor,     takes: SAME,    read: actor },
+    FilterColumn { name: "offer",          column: EntryField::Offer,     takes: SAME,    read: some_id },
 ];
 
 /// The kinds of event that move money.
@@ -56,7 +56,7 @@ fn kind(text: &str) -> Value {
 }
 
 fn verb(text: &str) -> Value {
-    let verbs: Vec<&str> = Verb::ALL.iter().map(|it| it.name()).collect();
+    let verbs: Vec<&str> = EntryKind::ALL.iter().map(|it| it.name()).collect();
     name(text, &verbs)
 }
 
@@ -90,11 +90,12 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
 }
 
 /// The stream's messages.
-pub(super) type Entries = Pin<Box<dyn Stream<Item = std::result::Result<StreamFundEntriesResponse, Status>> + Send>>;
+pub(super) type EntriesStream =
+    Pin<Box<dyn Stream<Item = std::result::Result<StreamFundEntriesResponse, Status>> + Send>>;
 
 /// Entries up to the last there is now, page by page, read as the caller takes them; nothing is read for a caller that has
 /// gone. The deadline is that of the whole stream.
-pub(super) async fn stream(app: &App, call: Call<StreamFundEntriesRequest>) -> Result<Entries> {
+pub(super) async fn stream(app: &App, call: Call<StreamFundEntriesRequest>) -> Result<EntriesStream> {
     let mut fields = Fields::default();
     let fund = fields.parse("fund", &call.message.fund);
     let condition = filter::read(&mut fields, COLUMNS, &call.message.filter);
@@ -116,9 +117,9 @@ struct Unread {
     deadline: Option<Instant>,
 }
 
-type Page = (StreamFundEntriesResponse, Unread);
+type EntriesPage = (StreamFundEntriesResponse, Unread);
 
-async fn next_page(unread: Unread) -> std::result::Result<Option<Page>, Status> {
+async fn next_page(unread: Unread) -> std::result::Result<Option<EntriesPage>, Status> {
     let wanted = WantedEntries {
         programme: &unread.programme,
         fund: unread.fund,

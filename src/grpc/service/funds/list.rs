@@ -5,21 +5,21 @@ use crate::domain::ids::Programme;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::message::filter::values::{number, some_region, text, truth};
-use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListFundsRequest, ListFundsResponse};
 
 /// What a filter may ask of a fund, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
-const COLUMNS: &[Column<FundField>] = &[
-    Column { name: "strand",         column: FundField::Strand,        takes: SAME,    read: text },
-    Column { name: "region",         column: FundField::Region,        takes: SAME,    read: some_region },
-    Column { name: "binds",          column: FundField::Binds,         takes: SAME,    read: truth },
-    Column { name: "over_committed", column: FundField::OverCommitted, takes: SAME,    read: truth },
-    Column { name: "allocated",      column: FundField::Allocated,     takes: ORDERED, read: number },
-    Column { name: "committed",      column: FundField::Committed,     takes: ORDERED, read: number },
-    Column { name: "spent",          column: FundField::Spent,         takes: ORDERED, read: number },
-    Column { name: "available",      column: FundField::Available,     takes: ORDERED, read: number },
+const COLUMNS: &[FilterColumn<FundField>] = &[
+    FilterColumn { name: "strand",         column: FundField::Strand,        takes: SAME,    read: text },
+    FilterColumn { name: "region",         column: FundField::Region,        takes: SAME,    read: some_region },
+    FilterColumn { name: "binds",          column: FundField::Binds,         takes: SAME,    read: truth },
+    FilterColumn { name: "over_committed", column: FundField::OverCommitted, takes: SAME,    read: truth },
+    FilterColumn { name: "allocated",      column: FundField::Allocated,     takes: ORDERED, read: number },
+    FilterColumn { name: "committed",      column: FundField::Committed,     takes: ORDERED, read: number },
+    FilterColumn { name: "spent",          column: FundField::Spent,         takes: ORDERED, read: number },
+    FilterColumn { name: "available",      column: FundField::Available,     takes: ORDERED, read: number },
 ];
 
 pub(super) async fn list(app: &App, call: Call<ListFundsRequest>) -> Result<ListFundsResponse> {

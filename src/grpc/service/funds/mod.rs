@@ -131,9 +131,9 @@ impl FundService for Funds {
         unary("FundService/ListFundEntries", request, async |call| entries::list(&self.0, call).await).await
     }
 
-    type StreamFundEntriesStream = entries::Entries;
+    type StreamFundEntriesStream = entries::EntriesStream;
 
-    async fn stream_fund_entries(&self, request: Request<StreamFundEntriesRequest>) -> Reply<entries::Entries> {
+    async fn stream_fund_entries(&self, request: Request<StreamFundEntriesRequest>) -> Reply<entries::EntriesStream> {
         unary("FundService/StreamFundEntries", request, async |call| entries::stream(&self.0, call).await).await
     }
 }

@@ -6,19 +6,19 @@ use crate::domain::ids::OfferId;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size_within, token};
 use crate::grpc::message::filter::values::{Value, actor, day, instant, name, number, text};
-use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListOfferEventsRequest, ListOfferEventsResponse, OfferEvent};
 
 /// What a filter may ask of an event, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
-const COLUMNS: &[Column<EventField>] = &[
-    Column { name: "sequence",       column: EventField::Seq,       takes: ORDERED, read: number },
-    Column { name: "kind",           column: EventField::Kind,      takes: SAME,    read: kind },
-    Column { name: "actor",          column: EventField::Actor,     takes: SAME,    read: actor },
-    Column { name: "effective_date", column: EventField::Effective, takes: ORDERED, read: day },
-    Column { name: "recorded_time",  column: EventField::Recorded,  takes: ORDERED, read: instant },
-    Column { name: "reason_code",    column: EventField::Reason,    takes: SAME,    read: some_text },
+const COLUMNS: &[FilterColumn<EventField>] = &[
+    FilterColumn { name: "sequence",       column: EventField::Seq,       takes: ORDERED, read: number },
+    FilterColumn { name: "kind",           column: EventField::Kind,      takes: SAME,    read: kind },
+    FilterColumn { name: "actor",          column: EventField::Actor,     takes: SAME,    read: actor },
+    FilterColumn { name: "effective_date", column: EventField::Effective, takes: ORDERED, read: day },
+    FilterColumn { name: "recorded_time",  column: EventField::Recorded,  takes: ORDERED, read: instant },
+    FilterColumn { name: "reason_code",    column: EventField::Reason,    takes: SAME,    read: some_text },
 ];
 
 fn kind(text: &str) -> Value {

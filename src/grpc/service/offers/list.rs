@@ -8,25 +8,25 @@ use crate::domain::placement::RecipientKind;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::message::filter::values::{Value, choice, instant, number, region, some_actor, some_number, text};
-use crate::grpc::message::filter::{self, Column, HOLDS, ORDERED, PART, SAME};
-use crate::grpc::message::mask::{Mask, Part};
+use crate::grpc::message::filter::{self, FilterColumn, HOLDS, ORDERED, PART, SAME};
+use crate::grpc::message::mask::{Mask, MaskField};
 use crate::grpc::service::call::Call;
 use crate::proto;
 use crate::proto::{ListOffersRequest, ListOffersResponse};
 
 /// What a filter may ask of an offer, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
-const COLUMNS: &[Column<OfferField>] = &[
-    Column { name: "state",            column: OfferField::State,         takes: SAME,    read: state },
-    Column { name: "outcome",          column: OfferField::Outcome,       takes: SAME,    read: outcome },
-    Column { name: "recipient_kind",   column: OfferField::RecipientKind, takes: SAME,    read: kind },
-    Column { name: "recipient",        column: OfferField::Recipient,     takes: ORDERED, read: number },
-    Column { name: "name",             column: OfferField::Name,          takes: PART,    read: text },
-    Column { name: "region",           column: OfferField::Region,        takes: SAME,    read: region },
-    Column { name: "assignee",         column: OfferField::Assignee,      takes: SAME,    read: some_actor },
-    Column { name: "trust_uid",        column: OfferField::Trust,         takes: SAME,    read: some_number },
-    Column { name: "schools.urn",      column: OfferField::School,        takes: HOLDS,   read: number },
-    Column { name: "create_time",      column: OfferField::Made,          takes: ORDERED, read: instant },
+const COLUMNS: &[FilterColumn<OfferField>] = &[
+    FilterColumn { name: "state",            column: OfferField::State,         takes: SAME,    read: state },
+    FilterColumn { name: "outcome",          column: OfferField::Outcome,       takes: SAME,    read: outcome },
+    FilterColumn { name: "recipient_kind",   column: OfferField::RecipientKind, takes: SAME,    read: kind },
+    FilterColumn { name: "recipient",        column: OfferField::Recipient,     takes: ORDERED, read: number },
+    FilterColumn { name: "name",             column: OfferField::Name,          takes: PART,    read: text },
+    FilterColumn { name: "region",           column: OfferField::Region,        takes: SAME,    read: region },
+    FilterColumn { name: "assignee",         column: OfferField::Assignee,      takes: SAME,    read: some_actor },
+    FilterColumn { name: "trust_uid",        column: OfferField::Trust,         takes: SAME,    read: some_number },
+    FilterColumn { name: "schools.urn",      column: OfferField::School,        takes: HOLDS,   read: number },
+    FilterColumn { name: "create_time",      column: OfferField::Made,          takes: ORDERED, read: instant },
 ];
 
 /// The orders there are, each a key of the table.
@@ -39,12 +39,12 @@ const ORDERS: [(&str, OfferOrder); 4] = [
 
 macro_rules! parts {
     ($message:ty: $($field:ident),+ $(,)?) => {
-        &[$(Part::<$message> { name: stringify!($field), clear: |it| it.$field = Default::default() }),+]
+        &[$(MaskField::<$message> { name: stringify!($field), clear: |it| it.$field = Default::default() }),+]
     };
 }
 
 /// The fields of an offer.
-pub(super) const PARTS: &[Part<proto::Offer>] = parts!(
+pub(super) const PARTS: &[MaskField<proto::Offer>] = parts!(
     proto::Offer: offer, programme, recipient_kind, recipient, name, region, state, outcome, assignee, schools, contacts, etag,
     trust_uid, responsible_body, terms_sha256, create_time, accepted_date, started_date,
 );

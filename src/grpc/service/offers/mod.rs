@@ -9,12 +9,12 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::call::unary;
 use super::watch::{self, Watchers};
-use crate::app::writer::Told;
+use crate::app::writer::CommandOutcome;
 use crate::app::{App, OfferInFull, Result};
 use crate::domain::event::Seq;
 use crate::domain::ids::OfferId;
-use crate::domain::programme::command::Target;
-use crate::domain::programme::{Answer, Command};
+use crate::domain::programme::command::OfferTarget;
+use crate::domain::programme::{Command, CommandAnswer};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::grpc::message::mask::Mask;
@@ -38,9 +38,9 @@ const MAX_CONTACTED: usize = 500;
 #[derive(Debug)]
 pub(in crate::grpc) struct Offers(pub(in crate::grpc) App, pub(in crate::grpc) Watchers);
 
-fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<Target> {
+fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<OfferTarget> {
     let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
-    Some(Target { offer: offer?, etag })
+    Some(OfferTarget { offer: offer?, etag })
 }
 
 /// The offers of a batch: some, not too many, each once.
@@ -329,9 +329,9 @@ impl OfferService for Offers {
     }
 }
 
-fn identify_response(told: &Told) -> IdentifyOffersResponse {
+fn identify_response(told: &CommandOutcome) -> IdentifyOffersResponse {
     match &told.answer {
-        Answer::Identified(did) => conversion::identified(did, told),
+        CommandAnswer::Identified(did) => conversion::identified(did, told),
         _ => IdentifyOffersResponse::default(),
     }
 }
@@ -349,7 +349,7 @@ fn contact_command(
     if message.offers.is_empty() || message.offers.len() > MAX_CONTACTED {
         fields.wrong("offers", format!("1 to {MAX_CONTACTED} offers are wanted, not {}", message.offers.len()));
     }
-    let mut offers: Vec<(Target, Option<crate::domain::ids::Urn>)> = Vec::with_capacity(message.offers.len());
+    let mut offers: Vec<(OfferTarget, Option<crate::domain::ids::Urn>)> = Vec::with_capacity(message.offers.len());
     for (index, it) in message.offers.iter().enumerate().take(MAX_CONTACTED) {
         let id: Option<OfferId> = fields.parse(&format!("offers[{index}].offer"), &it.offer);
         let urn = if it.urn == 0 { None } else { fields.urn(&format!("offers[{index}].urn"), it.urn) };
@@ -361,7 +361,7 @@ fn contact_command(
         if offers.iter().any(|(target, _)| target.offer == offer) {
             fields.wrong(&format!("offers[{index}].offer"), "is named twice");
         }
-        offers.push((Target { offer, etag }, urn));
+        offers.push((OfferTarget { offer, etag }, urn));
     }
     let command = party.zip(on).map(|(party, on)| Command::Contact { offers, party, on, text });
     fields.done(request.zip(command))

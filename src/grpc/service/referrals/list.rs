@@ -2,38 +2,42 @@
 
 use crate::app::{App, Operand, Page, ReferralField, ReferralFilter, Result};
 use crate::domain::ids::Uid;
-use crate::domain::referral::{Origin, State, Subject};
+use crate::domain::referral::{ReferralOrigin, ReferralSubject, State};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::message::filter::values::{Value, actor, choice, day, number, region, some_actor, some_id, text};
-use crate::grpc::message::filter::{self, Column, HOLDS, ORDERED, SAME};
+use crate::grpc::message::filter::{self, FilterColumn, HOLDS, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListReferralsRequest, ListReferralsResponse, ReferralState};
 
 /// What a filter may ask of a referral, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
-const COLUMNS: &[Column<ReferralField>] = &[
-    Column { name: "uid",              column: ReferralField::Subject,     takes: SAME,    read: trust },
-    Column { name: "urns",             column: ReferralField::School,      takes: HOLDS,   read: number },
-    Column { name: "region",           column: ReferralField::Region,      takes: SAME,    read: region },
-    Column { name: "origin",           column: ReferralField::Origin,      takes: SAME,    read: origin },
-    Column { name: "ground",           column: ReferralField::Ground,      takes: SAME,    read: text },
-    Column { name: "state",            column: ReferralField::State,       takes: SAME,    read: state },
-    Column { name: "raised_by",        column: ReferralField::RaisedBy,    takes: SAME,    read: actor },
-    Column { name: "raise_date",       column: ReferralField::Raised,      takes: ORDERED, read: day },
-    Column { name: "decided_by",       column: ReferralField::DecidedBy,   takes: SAME,    read: some_actor },
-    Column { name: "decide_date",      column: ReferralField::Decided,     takes: ORDERED, read: day },
-    Column { name: "offer",            column: ReferralField::Offer,       takes: SAME,    read: some_id },
-    Column { name: "exceptional_urns", column: ReferralField::Exceptional, takes: HOLDS,   read: number },
+const COLUMNS: &[FilterColumn<ReferralField>] = &[
+    FilterColumn { name: "uid",              column: ReferralField::Subject,     takes: SAME,    read: trust },
+    FilterColumn { name: "urns",             column: ReferralField::School,      takes: HOLDS,   read: number },
+    FilterColumn { name: "region",           column: ReferralField::Region,      takes: SAME,    read: region },
+    FilterColumn { name: "origin",           column: ReferralField::Origin,      takes: SAME,    read: origin },
+    FilterColumn { name: "ground",           column: ReferralField::Ground,      takes: SAME,    read: text },
+    FilterColumn { name: "state",            column: ReferralField::State,       takes: SAME,    read: state },
+    FilterColumn { name: "raised_by",        column: ReferralField::RaisedBy,    takes: SAME,    read: actor },
+    FilterColumn { name: "raise_date",       column: ReferralField::Raised,      takes: ORDERED, read: day },
+    FilterColumn { name: "decided_by",       column: ReferralField::DecidedBy,   takes: SAME,    read: some_actor },
+    FilterColumn { name: "decide_date",      column: ReferralField::Decided,     takes: ORDERED, read: day },
+    FilterColumn { name: "offer",            column: ReferralField::Offer,       takes: SAME,    read: some_id },
+    FilterColumn { name: "exceptional_urns", column: ReferralField::Exceptional, takes: HOLDS,   read: number },
 ];
 
 fn trust(text: &str) -> Value {
     let uid: Option<Uid> = text.parse().ok();
-    uid.map(|it| Operand::Text(Subject::Trust(it).to_string())).ok_or_else(|| "a group UID".to_owned())
+    uid.map(|it| Operand::Text(ReferralSubject::Trust(it).to_string())).ok_or_else(|| "a group UID".to_owned())
 }
 
 fn origin(text: &str) -> Value {
-    choice(text, "REFERRAL_ORIGIN_", [Origin::SelfIdentified, Origin::Exceptional].map(Origin::name).into_iter())
+    choice(
+        text,
+        "REFERRAL_ORIGIN_",
+        [ReferralOrigin::SelfIdentified, ReferralOrigin::Exceptional].map(ReferralOrigin::name).into_iter(),
+    )
 }
 
 fn state(text: &str) -> Value {

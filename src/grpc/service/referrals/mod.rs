@@ -6,13 +6,13 @@ use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::unary;
-use crate::app::writer::Told;
+use crate::app::writer::CommandOutcome;
 use crate::app::{App, Result};
 use crate::domain::Date;
 use crate::domain::ids::{Programme, RequestId, Urn};
 use crate::domain::programme::Command;
 use crate::domain::programme::decide::referrals::{NewReferral, ReferralCommand, ReferralTarget};
-use crate::domain::referral::Subject;
+use crate::domain::referral::ReferralSubject;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::proto::referral_service_server::ReferralService;
@@ -132,7 +132,7 @@ impl ReferralService for Referrals {
     }
 }
 
-fn referral_of(told: &Told) -> Option<crate::proto::Referral> {
+fn referral_of(told: &CommandOutcome) -> Option<crate::proto::Referral> {
     told.referral.as_ref().map(conversion::referral)
 }
 
@@ -153,8 +153,8 @@ fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(Programme, (Re
     let urns = urns(&mut fields, message);
     let trust = if message.uid == 0 { None } else { fields.uid("uid", message.uid) };
     let subject = match (trust, urns.first()) {
-        (Some(uid), _) => Some(Subject::Trust(uid)),
-        (None, Some(urn)) => Some(Subject::School(*urn)),
+        (Some(uid), _) => Some(ReferralSubject::Trust(uid)),
+        (None, Some(urn)) => Some(ReferralSubject::School(*urn)),
         (None, None) => None,
     };
     let origin = fields.choice("origin", conversion::referral_origin_from(message.origin));

@@ -1,41 +1,41 @@
 //! `ListImports`: which imports, in which order.
 
-use crate::app::imports::{Filter, Kind, State};
+use crate::app::imports::{FileKind, ImportFilter, ImportState};
 use crate::app::{App, ImportField, Page, Result};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::message::filter::values::{Value, actor, choice, day, instant, number, some_actor, text};
-use crate::grpc::message::filter::{self, Column, ORDERED, SAME};
+use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListImportsRequest, ListImportsResponse};
 
 /// What a filter may ask of an import, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
-const COLUMNS: &[Column<ImportField>] = &[
-    Column { name: "kind",          column: ImportField::Kind,        takes: SAME,    read: kind },
-    Column { name: "as_at",         column: ImportField::AsAt,        takes: ORDERED, read: day },
-    Column { name: "state",         column: ImportField::State,       takes: SAME,    read: state },
-    Column { name: "file_name",     column: ImportField::FileName,    takes: SAME,    read: text },
-    Column { name: "rows",          column: ImportField::Rows,        takes: ORDERED, read: number },
-    Column { name: "accepted",      column: ImportField::Accepted,    takes: ORDERED, read: number },
-    Column { name: "imported_by",   column: ImportField::ImportedBy,  takes: SAME,    read: actor },
-    Column { name: "imported_time", column: ImportField::Imported,    takes: ORDERED, read: instant },
-    Column { name: "withdrawn_by",  column: ImportField::WithdrawnBy, takes: SAME,    read: some_actor },
+const COLUMNS: &[FilterColumn<ImportField>] = &[
+    FilterColumn { name: "kind",          column: ImportField::Kind,       takes: SAME,    read: kind },
+    FilterColumn { name: "as_at",         column: ImportField::AsAt,        takes: ORDERED, read: day },
+    FilterColumn { name: "state",         column: ImportField::State,       takes: SAME,    read: state },
+    FilterColumn { name: "file_name",     column: ImportField::FileName,    takes: SAME,    read: text },
+    FilterColumn { name: "rows",          column: ImportField::Rows,        takes: ORDERED, read: number },
+    FilterColumn { name: "accepted",      column: ImportField::Accepted,    takes: ORDERED, read: number },
+    FilterColumn { name: "imported_by",   column: ImportField::ImportedBy,  takes: SAME,    read: actor },
+    FilterColumn { name: "imported_time", column: ImportField::Imported,    takes: ORDERED, read: instant },
+    FilterColumn { name: "withdrawn_by",  column: ImportField::WithdrawnBy, takes: SAME,    read: some_actor },
 ];
 
 fn kind(text: &str) -> Value {
-    choice(text, "IMPORT_KIND_", Kind::ALL.iter().map(|it| it.name()))
+    choice(text, "IMPORT_KIND_", FileKind::ALL.iter().map(|it| it.name()))
 }
 
 fn state(text: &str) -> Value {
-    let seen = [State::Landed, State::Replaced, State::Withdrawn];
-    choice(text, "IMPORT_STATE_", seen.map(State::name).into_iter())
+    let seen = [ImportState::Landed, ImportState::Replaced, ImportState::Withdrawn];
+    choice(text, "IMPORT_STATE_", seen.map(ImportState::name).into_iter())
 }
 
 pub(super) async fn list(app: &App, call: Call<ListImportsRequest>) -> Result<ListImportsResponse> {
     let message = &call.message;
     let mut fields = Fields::default();
-    let kind: Option<Kind> = conversion::import_kind_from(message.kind);
+    let kind: Option<FileKind> = conversion::import_kind_from(message.kind);
     if kind.is_none() && message.kind != 0 {
         fields.wrong("kind", "is not a kind of file");
     }
@@ -46,7 +46,7 @@ pub(super) async fn list(app: &App, call: Call<ListImportsRequest>) -> Result<Li
     let bound = call.bound(&ListImportsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after = token::read_as(&bound, &message.page_token)?;
     let limit = page_size(message.page_size);
-    let filter = Filter { kind, condition };
+    let filter = ImportFilter { kind, condition };
     let page = app.list_imports(&call.caller, &filter, Page { newest_first, after, limit }).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| last.id.to_string());
     Ok(ListImportsResponse { imports: page.iter().map(conversion::import).collect(), next_page_token })

@@ -6,12 +6,12 @@ use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::call::{Call, decode, unary};
-use super::upload::{self, Answers, Part, Uploads};
-use crate::app::imports::{Door, EncodeWithdrawn, Withdrawn};
-use crate::app::writer::Told;
+use super::upload::{self, UploadAnswers, UploadPart, Uploads};
+use crate::app::imports::{EncodeWithdrawn, ImportSource, Withdrawn};
+use crate::app::writer::CommandOutcome;
 use crate::app::{App, Result};
 use crate::domain::ids::{ApprovalId, ImportId, RequestId, Uid, Urn};
-use crate::domain::programme::{Answer, Command};
+use crate::domain::programme::{Command, CommandAnswer};
 use crate::domain::school::HandPlacement;
 use crate::grpc::message::conversion::{self, number};
 use crate::grpc::message::fields::{Fields, page_size, token};
@@ -35,25 +35,25 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 
 #[async_trait]
 impl RegisterService for Register {
-    type ImportRegisterStream = Answers<ImportRegisterResponse>;
+    type ImportRegisterStream = UploadAnswers<ImportRegisterResponse>;
 
     async fn import_register(
         &self,
         request: Request<Streaming<ImportRegisterRequest>>,
     ) -> Reply<Self::ImportRegisterStream> {
         let part = |message: ImportRegisterRequest| match message.part {
-            Some(import_register_request::Part::Header(header)) => Part::Header(header),
-            Some(import_register_request::Part::Chunk(chunk)) => Part::Chunk(chunk),
-            None => Part::Nothing,
+            Some(import_register_request::Part::Header(header)) => UploadPart::Header(header),
+            Some(import_register_request::Part::Chunk(chunk)) => UploadPart::Chunk(chunk),
+            None => UploadPart::Nothing,
         };
         let tell = |told| {
             let part = match told {
-                upload::Told::Progress(it) => import_register_response::Part::Progress(it),
-                upload::Told::Outcome(it) => import_register_response::Part::Outcome(it),
+                upload::UploadAnswer::Progress(it) => import_register_response::Part::Progress(it),
+                upload::UploadAnswer::Outcome(it) => import_register_response::Part::Outcome(it),
             };
             ImportRegisterResponse { part: Some(part) }
         };
-        upload::import(self.app.clone(), self.uploads.clone(), Door::Register, request, part, tell)
+        upload::import(self.app.clone(), self.uploads.clone(), ImportSource::Register, request, part, tell)
     }
 
     async fn list_imports(&self, request: Request<ListImportsRequest>) -> Reply<ListImportsResponse> {
@@ -199,8 +199,8 @@ fn hand_placement(fields: &mut Fields, message: &PlaceSchoolRequest) -> Option<H
     }
 }
 
-fn placed(told: &Told) -> Vec<u8> {
-    let Answer::Placed { urn, name, placement } = &told.answer else { return Vec::new() };
+fn placed(told: &CommandOutcome) -> Vec<u8> {
+    let CommandAnswer::Placed { urn, name, placement } = &told.answer else { return Vec::new() };
     let (placement, uid) = conversion::hand_placement(*placement);
     PlaceSchoolResponse {
         urn: number(urn.get()),

@@ -19,7 +19,7 @@ use tracing::Span;
 
 use super::call_span;
 use super::connection_metrics::ConnectionMetrics;
-use super::internal_metrics::{Measured, Moment, ScrapeLock};
+use super::internal_metrics::{InternalMetrics, ProcessSnapshot, ScrapeLock};
 use crate::app::Fund;
 use crate::domain::ledger::{Owner, Unit};
 use crate::grpc::auth::access::TABLE;
@@ -44,9 +44,9 @@ struct Method {
 
 /// What is counted in this process.
 #[derive(Debug)]
-pub(in crate::grpc) struct Metrics {
+pub(in crate::grpc) struct CallMetrics {
     /// What is counted inside.
-    pub(in crate::grpc) inside: Arc<Measured>,
+    pub(in crate::grpc) inside: Arc<InternalMetrics>,
     /// What is counted of connections.
     pub(in crate::grpc) connections: Arc<ConnectionMetrics>,
     lock: ScrapeLock,
@@ -57,7 +57,7 @@ pub(in crate::grpc) struct Metrics {
     committed: IntGaugeVec,
 }
 
-impl Metrics {
+impl CallMetrics {
     /// Everything at zero.
     pub(in crate::grpc) fn new() -> prometheus::Result<Self> {
         let (registry, lock) = (Registry::new(), ScrapeLock::default());
@@ -82,7 +82,7 @@ impl Metrics {
         registry.register(Box::new(available.clone()))?;
         registry.register(Box::new(committed.clone()))?;
         registry.register(Box::new(build))?;
-        let inside = Arc::new(Measured::new(&registry, lock.clone())?);
+        let inside = Arc::new(InternalMetrics::new(&registry, lock.clone())?);
         let connections = Arc::new(ConnectionMetrics::new(&registry, lock.clone())?);
         let method = |service: &str, name: &str| {
             let of_code = |code| handled.with_label_values(&[service, name, code_name(Code::from(code))]);
@@ -100,11 +100,11 @@ impl Metrics {
     }
 
     /// A call begins; it is counted when its status leaves, or when what is returned is dropped.
-    pub(in crate::grpc) fn begin(&self, path: &str) -> Counted {
+    pub(in crate::grpc) fn begin(&self, path: &str) -> CountedCall {
         let method = Arc::clone(self.methods.get(path).unwrap_or(&self.unknown));
         method.in_flight.inc();
         let lock = self.lock.clone();
-        Counted { lock, method, begun: Instant::now(), ended: false, span: Span::none(), let_in: false }
+        CountedCall { lock, method, begun: Instant::now(), ended: false, span: Span::none(), let_in: false }
     }
 
     /// Takes over what the funds hold.
@@ -123,7 +123,7 @@ impl Metrics {
     }
 
     /// All of it, as of one moment, in Prometheus' text format.
-    pub(in crate::grpc) fn text(&self, moment: &Moment) -> prometheus::Result<Vec<u8>> {
+    pub(in crate::grpc) fn text(&self, moment: &ProcessSnapshot) -> prometheus::Result<Vec<u8>> {
         let gathered = {
             let _alone = self.lock.alone();
             self.inside.show(moment);
@@ -137,7 +137,7 @@ impl Metrics {
 
 /// A call in flight. Dropped before its status has left, it was cancelled: its caller has gone.
 #[derive(Debug)]
-pub(in crate::grpc) struct Counted {
+pub(in crate::grpc) struct CountedCall {
     lock: ScrapeLock,
     method: Arc<Method>,
     begun: Instant,
@@ -146,7 +146,7 @@ pub(in crate::grpc) struct Counted {
     let_in: bool,
 }
 
-impl Counted {
+impl CountedCall {
     /// The method, as the access table has it, or `unknown/unknown`.
     pub(in crate::grpc) fn method(&self) -> &str {
         &self.method.name
@@ -195,7 +195,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedCall {
     fn drop(&mut self) {
         self.end(Code::Cancelled);
     }

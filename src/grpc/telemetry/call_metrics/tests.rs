@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::*;
 use crate::app::Pool;
-use crate::app::verify::Report;
+use crate::app::verify::VerifyReport;
 use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::Account;
@@ -34,13 +34,13 @@ fn value(text: &str, name: &str) -> i64 {
     rest.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
 }
 
-fn scraped(metrics: &Metrics) -> String {
-    String::from_utf8(metrics.text(&Moment::default()).unwrap()).unwrap()
+fn scraped(metrics: &CallMetrics) -> String {
+    String::from_utf8(metrics.text(&ProcessSnapshot::default()).unwrap()).unwrap()
 }
 
-fn report(differences: usize) -> Report {
+fn report(differences: usize) -> VerifyReport {
     let (seq, hash) = (Seq(0), Hash([0; 32]));
-    Report {
+    VerifyReport {
         programme: year().into(),
         seq,
         hash,
@@ -60,7 +60,7 @@ fn fund(pence: i64) -> Fund {
 }
 
 /// Records what belongs together, again and again, until it is told to stop.
-fn record(metrics: &Metrics, calls: Vec<Counted>, stop: &AtomicBool) {
+fn record(metrics: &CallMetrics, calls: Vec<CountedCall>, stop: &AtomicBool) {
     let again = || (0..).take_while(|_| !stop.load(Ordering::Relaxed));
     thread::scope(|scope| {
         scope.spawn(|| again().for_each(|at| metrics.inside.checked(&[report(usize::from(at % 2 == 0))], at % 2)));
@@ -69,13 +69,13 @@ fn record(metrics: &Metrics, calls: Vec<Counted>, stop: &AtomicBool) {
     });
 }
 
-fn refuse(call: Counted) {
+fn refuse(call: CountedCall) {
     drop(call.follow(Status::not_found("").into_http()));
 }
 
 #[test]
 fn a_scrape_shows_one_state() {
-    let metrics = Metrics::new().unwrap();
+    let metrics = CallMetrics::new().unwrap();
     metrics.inside.checked(&[report(0)], 1);
     metrics.set_funds(&[fund(0)]);
     let calls = (0..CALLS).map(|_| metrics.begin(NOTE)).collect();
@@ -104,10 +104,10 @@ fn a_scrape_shows_one_state() {
 /// Each of two scrapes at once shows what it asked itself, and nothing of the other.
 #[test]
 fn scrapes_at_once_show_their_own_moments() {
-    let metrics = Metrics::new().unwrap();
+    let metrics = CallMetrics::new().unwrap();
     let scrape = |number: u32| {
         let pools = vec![Pool { name: "read", most: number, open: number * 2, idle: number }];
-        let moment = Moment { waiting: number as usize, watching: number as usize, is_writable: true, pools };
+        let moment = ProcessSnapshot { waiting: number as usize, watching: number as usize, is_writable: true, pools };
         for _ in 0..SCRAPES {
             let text = String::from_utf8(metrics.text(&moment).unwrap()).unwrap();
             for name in [
@@ -127,7 +127,7 @@ fn scrapes_at_once_show_their_own_moments() {
 /// Whoever has an answer, and then scrapes, finds it counted, though the server still holds what it answered with.
 #[tokio::test]
 async fn a_call_is_counted_when_its_status_leaves() {
-    let handled = |metrics: &Metrics, code: &str| {
+    let handled = |metrics: &CallMetrics, code: &str| {
         let text = scraped(metrics);
         let in_flight = value(&text, "tsio_grpc_server_in_flight");
         (value(&text, &format!("tsio_grpc_server_handled_total{{grpc_code=\"{code}\",{NOTES}}}")), in_flight)
@@ -138,7 +138,7 @@ async fn a_call_is_counted_when_its_status_leaves() {
         let frames = [http_body::Frame::data(Bytes::from_static(b"message")), http_body::Frame::trailers(trailers)];
         Response::new(Body::new(StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)))))
     };
-    let metrics = Metrics::new().unwrap();
+    let metrics = CallMetrics::new().unwrap();
     let mut answered = metrics.begin(NOTE).follow(answer());
     assert!(answered.body_mut().frame().await.unwrap().unwrap().is_data());
     assert_eq!(handled(&metrics, "OK"), (0, 1), "its status is still to come");

@@ -13,7 +13,7 @@ const ANONYMOUS_CALLS: usize = 16;
 
 /// What is known of a connection apart from its caller.
 #[derive(Debug)]
-pub(in crate::grpc) struct Entry {
+pub(in crate::grpc) struct ConnectionEntry {
     id: u64,
     /// It is a proxy's, which many callers share.
     trusted: bool,
@@ -45,7 +45,7 @@ struct UntakenResponse {
     progress: Instant,
 }
 
-impl Entry {
+impl ConnectionEntry {
     pub(in crate::grpc) fn new(id: u64, trusted: bool) -> Self {
         Self {
             id,
@@ -109,7 +109,7 @@ impl Entry {
         response
     }
 
-    /// A piece of this response goes to the transport; [`Entry::taken`] ends its wait.
+    /// A piece of this response goes to the transport; [`ConnectionEntry::taken`] ends its wait.
     pub(in crate::grpc) fn handed(&self, response: u64) {
         let mut waiting = self.waiting();
         let untaken = UntakenResponse { pieces: 0, progress: Instant::now() };
@@ -142,7 +142,7 @@ impl Entry {
 
 /// A call without a credential, until its response is gone.
 #[derive(Debug)]
-pub(in crate::grpc) struct AnonymousCall(Arc<Entry>);
+pub(in crate::grpc) struct AnonymousCall(Arc<ConnectionEntry>);
 
 impl Drop for AnonymousCall {
     fn drop(&mut self) {
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_response_without_progress_for_longest_counts() {
-        let entry = Entry::new(1, false);
+        let entry = ConnectionEntry::new(1, false);
         assert_eq!(entry.untaken_since(), None);
         let (first, second) = (entry.number_response(), entry.number_response());
         entry.handed(first);
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_response_waits_for_its_peer_only_while_the_socket_takes_bytes() {
-        let entry = Entry::new(1, false);
+        let entry = ConnectionEntry::new(1, false);
         let response = entry.number_response();
         entry.handed(response);
         let before = Instant::now();
@@ -197,12 +197,12 @@ mod tests {
 
     #[test]
     fn anonymous_calls_are_few_on_one_connection() {
-        let entry = Arc::new(Entry::new(1, false));
+        let entry = Arc::new(ConnectionEntry::new(1, false));
         let held: Vec<_> = std::iter::from_fn(|| entry.begin_anonymous()).collect();
         assert_eq!(held.len(), ANONYMOUS_CALLS);
         drop(held);
         assert!(entry.begin_anonymous().is_some());
-        let of_proxy = Arc::new(Entry::new(2, true));
+        let of_proxy = Arc::new(ConnectionEntry::new(2, true));
         let held: Vec<_> = (0..=ANONYMOUS_CALLS).map(|_| of_proxy.begin_anonymous()).collect();
         assert!(held.iter().all(Option::is_some), "many callers share a proxy's connection");
     }

@@ -31,7 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::metrics_endpoint;
-pub(in crate::grpc) use entry::{AnonymousCall, Entry};
+pub(in crate::grpc) use entry::{AnonymousCall, ConnectionEntry};
 pub(in crate::grpc) use registry::{CallInFlight, Exceeded, Registry};
 pub(in crate::grpc) use stream::Connection;
 
@@ -106,7 +106,7 @@ impl ConnectionLimits {
 #[derive(Debug, Clone)]
 pub(in crate::grpc) struct Peer {
     pub(in crate::grpc) address: SocketAddr,
-    pub(in crate::grpc) entry: Arc<Entry>,
+    pub(in crate::grpc) entry: Arc<ConnectionEntry>,
     pub(in crate::grpc) registry: Arc<Registry>,
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, interval, timeout};
 
-use super::{ConnectionLimits, Entry, Peer};
+use super::{ConnectionEntry, ConnectionLimits, Peer};
 use crate::domain::ids::Actor;
 use crate::grpc::telemetry::connection_metrics::ConnectionMetrics;
 
@@ -34,18 +34,18 @@ struct Open {
     /// By their number, which grows: the first is the oldest.
     connections: BTreeMap<u64, Tracked>,
     /// Those that are unknown, by where they are from.
-    unknown: HashMap<Origin, BTreeSet<u64>>,
+    unknown: HashMap<PeerOrigin, BTreeSet<u64>>,
     callers: HashMap<Actor, CallerUsage>,
     /// How many were told to close and have not gone yet.
     closing: usize,
     /// What is to be logged and counted once the lock is free.
-    closed: Vec<Closed>,
+    closed: Vec<ClosedConnection>,
     changed: bool,
 }
 
 /// Where a connection is from, as far as bounds go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Origin {
+struct PeerOrigin {
     trusted: bool,
     /// The address; of IPv6 its /64 network, which one machine has to itself.
     network: IpAddr,
@@ -53,9 +53,9 @@ struct Origin {
 
 #[derive(Debug)]
 struct Tracked {
-    entry: Arc<Entry>,
+    entry: Arc<ConnectionEntry>,
     address: SocketAddr,
-    origin: Origin,
+    origin: PeerOrigin,
     state: ConnectionState,
     /// Authenticated calls in flight.
     calls: usize,
@@ -86,7 +86,7 @@ struct CallerUsage {
 }
 
 #[derive(Debug)]
-struct Closed {
+struct ClosedConnection {
     reason: &'static str,
     address: SocketAddr,
 }
@@ -121,7 +121,7 @@ impl Registry {
             self.metrics.set_open(unknown, known);
         }
         drop(open);
-        for Closed { reason, address } in closed {
+        for ClosedConnection { reason, address } in closed {
             self.metrics.closed(reason, address);
         }
         result
@@ -130,7 +130,7 @@ impl Registry {
     /// Takes a connection in, for which another one may have to close. Nothing where every other one has a call in flight.
     pub(super) fn open(self: &Arc<Self>, address: SocketAddr) -> Option<Peer> {
         let limits = &self.limits;
-        let origin = Origin { trusted: limits.trusts(address.ip()), network: network(address.ip()) };
+        let origin = PeerOrigin { trusted: limits.trusts(address.ip()), network: network(address.ip()) };
         let entry = self.with(|open| {
             let own = open.unknown.get(&origin).map_or(0, BTreeSet::len);
             if !origin.trusted && own >= limits.unknown_per_address {
@@ -141,7 +141,7 @@ impl Registry {
             }
             let living = open.connections.len().saturating_sub(open.closing);
             if living >= limits.all && !open.make_room("all_limit") {
-                open.closed.push(Closed { reason: "refused", address });
+                open.closed.push(ClosedConnection { reason: "refused", address });
                 return None;
             }
             Some(open.insert(address, origin))
@@ -186,7 +186,7 @@ impl Registry {
     /// [`Exceeded`] when the caller has as many calls or connections as one may have.
     pub(in crate::grpc) fn begin(
         self: &Arc<Self>,
-        entry: &Entry,
+        entry: &ConnectionEntry,
         caller: Option<&Actor>,
         until: Option<Instant>,
     ) -> Result<CallInFlight, Exceeded> {
@@ -209,10 +209,10 @@ impl Open {
         self.unknown.values().map(BTreeSet::len).sum()
     }
 
-    fn insert(&mut self, address: SocketAddr, origin: Origin) -> Arc<Entry> {
+    fn insert(&mut self, address: SocketAddr, origin: PeerOrigin) -> Arc<ConnectionEntry> {
         let (id, now) = (self.next, Instant::now());
         self.next = id.saturating_add(1);
-        let entry = Arc::new(Entry::new(id, origin.trusted));
+        let entry = Arc::new(ConnectionEntry::new(id, origin.trusted));
         let state = ConnectionState::Unknown { since: now, known_before: false };
         let tracked = Tracked { entry: Arc::clone(&entry), address, origin, state, calls: 0, last: now };
         self.connections.insert(id, tracked);
@@ -255,7 +255,7 @@ impl Open {
             connection.state = ConnectionState::Closing;
             connection.entry.close();
             self.closing = self.closing.saturating_add(1);
-            self.closed.push(Closed { reason, address: connection.address });
+            self.closed.push(ClosedConnection { reason, address: connection.address });
             self.changed = true;
         }
     }
