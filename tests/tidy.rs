@@ -1,14 +1,16 @@
-//! House rules as tests: a rule without one is a wish.
+//! Rules about the source, as tests.
 //!
 //! The checkers are plain functions over a path and a text, so each is shown here to be able to fail before the
-//! house is held to it. Nothing in here knows what the program does.
+//! source is checked with it. Nothing in here knows what the program does.
 
 #[path = "tidy/bans.rs"]
 mod bans;
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/docs.rs"]
 mod docs;
-#[path = "tidy/rooms.rs"]
-mod rooms;
+#[path = "tidy/layers.rs"]
+mod layers;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -19,7 +21,7 @@ type Rule = fn(&Source) -> Vec<Finding>;
 type Page<'a> = (&'a str, &'a str);
 
 #[test]
-fn the_walk_sees_the_house() {
+fn the_walk_sees_every_file() {
     let paths: Vec<String> = source::rust().into_iter().map(|s| s.path).collect();
     for wanted in ["src/lib.rs", "src/domain/mod.rs", "migrations/src/lib.rs", "tests/tidy.rs", "tests/tidy/bans.rs"] {
         assert!(paths.iter().any(|p| p == wanted), "{wanted} is not among the files checked: {paths:#?}");
@@ -27,8 +29,14 @@ fn the_walk_sees_the_house() {
 }
 
 #[test]
-fn rooms_import_only_what_they_may() {
-    hold_each(&source::rust(), rooms::check);
+fn layers_import_only_what_they_may() {
+    hold_each(&source::rust(), layers::check);
+}
+
+#[test]
+fn imports_form_no_circle() {
+    let found = circles::check(&source::rust());
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
 #[test]
@@ -76,7 +84,7 @@ fn table(rule: Rule, rows: &[(&str, &str, &[usize])]) {
 #[test]
 fn the_import_rule_can_fail() {
     #[rustfmt::skip]
-    table(rooms::check, &[
+    table(layers::check, &[
         ("src/domain/money.rs",     "use super::ids::Urn;\nuse crate::domain::Date;",          &[]),
         ("src/domain/money.rs",     "\nuse crate::store::funds;",                              &[2]),
         ("src/domain/money.rs",     "use super::super::app::writer;",                          &[1]),
@@ -101,6 +109,26 @@ fn the_import_rule_can_fail() {
         ("src/main.rs",             "use tsio::{app, cli, store};",                            &[]),
         ("src/domain/money.rs",     "//! not crate::app\nconst A: &str = \"crate::app\";",     &[]),
     ]);
+}
+
+#[test]
+fn the_circle_rule_can_fail() {
+    let circle = |files: &[(&str, &str)]| {
+        let files: Vec<Source> = files.iter().map(|(path, text)| Source::new(path, text)).collect();
+        circles::check(&files).len()
+    };
+    let (root, a) = (("src/lib.rs", "mod a;\nmod b;\nmod c;"), ("src/a.rs", "use crate::b::B;"));
+    assert_eq!(circle(&[root, a, ("src/b.rs", "pub struct B;")]), 0);
+    assert_eq!(circle(&[root, a, ("src/b.rs", "use super::a::A;")]), 2, "two import each other");
+    assert_eq!(circle(&[root, a, ("src/b.rs", "fn f() { crate::a::g() }")]), 2, "a path in code is an import");
+    let (b, c) = (("src/b.rs", "use crate::c::{self, C};"), ("src/c.rs", "use crate::a::A;"));
+    assert_eq!(circle(&[root, a, b, c]), 3, "through a third");
+    let (parent, child) = (("src/b.rs", "mod d;\npub use d::D;"), ("src/b/d.rs", "use super::B;"));
+    assert_eq!(circle(&[root, a, parent, child]), 0, "a parent and its child may");
+    let (exported, elsewhere) = (("src/b.rs", "pub use crate::c::B;"), ("src/c.rs", "use crate::a::A;"));
+    assert_eq!(circle(&[root, a, exported, elsewhere]), 2, "a public import is followed to where the item is defined");
+    let tests = ("src/b.rs", "#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}");
+    assert_eq!(circle(&[root, a, tests]), 0, "tests may import what they like");
 }
 
 #[test]

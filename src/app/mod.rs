@@ -15,6 +15,7 @@ pub mod register;
 mod retry;
 mod rules;
 pub mod terms;
+mod terms_cache;
 #[cfg(test)]
 mod testing;
 pub mod verify;
@@ -28,24 +29,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::app::terms_cache::TermsCache;
 use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, RequestId};
 use crate::domain::role::{Action, Caller};
-use crate::store::requests::Stored;
-use crate::store::{self, ReadTx, Store, StoreError, WriteTx, programmes, requests};
-use clock::Clock;
-use offers::OfferReader;
-use programme_lookup::ProgrammeLookup;
-use retry::with_retry;
-use terms::TermsCache;
-use watch::ChangeNotifier;
-use writer::Writer;
-
-pub use crate::store::approvals::StoredApproval;
-
 pub use crate::store::Pool;
-pub use crate::store::approvals::ApprovalField;
+pub use crate::store::approvals::{ApprovalField, StoredApproval};
 pub use crate::store::awards::{AwardField, AwardFilter};
 pub use crate::store::db::condition::{Comparison, Condition, Operand};
 pub use crate::store::db::page::Page;
@@ -57,13 +47,21 @@ pub use crate::store::offers::{
 };
 pub use crate::store::programmes::LoadedTerms;
 pub use crate::store::referrals::{ReferralField, ReferralFilter};
+use crate::store::requests::Stored;
+use crate::store::{self, ReadTx, Store, StoreError, WriteTx, programmes, requests};
+use clock::Clock;
 pub use error::{AppError, Violation};
 pub use imports::{Denial, Withdrawal};
+use offers::OfferReader;
 pub use offers::{OfferInFull, OffersAtOnce};
+use programme_lookup::ProgrammeLookup;
 pub use queries::approvals::ApprovalScope as WhichApprovals;
 pub use queries::awards::ToldAward;
 pub use queries::funds::{AskedPosition, Fund, FundField, FundKey, FundPosition};
 pub use queries::referrals::ReferralInFull;
+use retry::with_retry;
+use watch::ChangeNotifier;
+use writer::Writer;
 pub use writer_metrics::WriterMetrics;
 
 /// How long the database may take to give a sign of life.

@@ -1,41 +1,22 @@
 //! The programmes: their terms loaded once, never changed, and read from a cache since they cannot change.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use super::retry::one_try;
 use super::rules::AdoptedBy;
-use super::writer;
-use super::{App, AppError, Result, Violation, authorise, replay_stored_answer};
+use super::{App, AppError, Result, Violation, authorise, replay_stored_answer, writer};
+use crate::app::terms_cache::Loaded;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, Programme, RequestId};
-use crate::domain::programme::{ProgrammeHeader, ProgrammeState};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{Terms, TermsMistake, shipped};
-use crate::store::{Readable, WriteTx, programmes, register, requests};
+use crate::store::{WriteTx, programmes, register, requests};
 
 /// Bytes of a terms file: the shipped ones have about 8 KiB.
 const MAX_BYTES: usize = 256 * 1024;
-
-/// A programme's terms and the hash that offers are pinned to.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The terms.
-    pub terms: Arc<Terms>,
-    /// SHA-256 of their text.
-    pub sha256: Hash,
-}
-
-impl Loaded {
-    /// The facts that a book under these terms begins with.
-    pub(super) fn facts(&self, open: bool) -> ProgrammeState {
-        let (programme, scheme) = (self.terms.programme().clone(), Arc::clone(&self.terms));
-        ProgrammeState::new(ProgrammeHeader { programme, terms: self.sha256.0, scheme, open })
-    }
-}
 
 /// Terms to load, and the request they come with.
 #[derive(Debug, Clone, Copy)]
@@ -65,33 +46,6 @@ pub struct CachedTerms {
     pub terms: Terms,
     /// Whether they were there already.
     pub unchanged: bool,
-}
-
-/// Parsed terms by programme. Terms never change once loaded, so what is here is never stale.
-#[derive(Debug, Default)]
-pub struct TermsCache(RwLock<HashMap<Programme, Arc<Loaded>>>);
-
-impl TermsCache {
-    /// A programme's terms.
-    ///
-    /// # Errors
-    /// [`AppError::NotFound`] for a programme that has none.
-    pub async fn of(&self, from: &impl Readable, programme: &Programme) -> Result<Arc<Loaded>> {
-        if let Some(loaded) = self.at_hand(programme) {
-            return Ok(loaded);
-        }
-        let unknown = || AppError::NotFound(format!("programme {programme}"));
-        let row = programmes::terms_of(from, programme).await?.ok_or_else(unknown)?;
-        let terms = Terms::parse(&format!("{programme}.toml"), &row.text)
-            .map_err(|mistakes| AppError::Bug(format!("stored terms are unsound: {mistakes:?}")))?;
-        let loaded = Arc::new(Loaded { terms: Arc::new(terms), sha256: row.sha256 });
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(programme.clone(), Arc::clone(&loaded));
-        Ok(loaded)
-    }
-
-    fn at_hand(&self, programme: &Programme) -> Option<Arc<Loaded>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(programme).cloned()
-    }
 }
 
 impl App {

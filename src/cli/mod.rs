@@ -9,6 +9,7 @@ mod amounts;
 mod approvals;
 mod args;
 mod awards;
+mod command;
 mod csv;
 pub mod demo;
 mod eligibility;
@@ -39,7 +40,8 @@ use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
 use uuid::Uuid;
 
-pub use self::args::{Cli, ClientCommand, Command, DemoArgs, ExpectedHash, Global, MigrateArgs, ServeArgs, VerifyArgs};
+pub use self::args::{DemoArgs, ExpectedHash, Global, MigrateArgs, ServeArgs, VerifyArgs};
+pub use self::command::{Cli, ClientCommand, Command};
 use self::errors::{ErrorView, Failure};
 use self::terms::TermsCommand;
 pub use output::Output;

@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::pb;
 use uuid::Uuid;
 
-use super::args::{Cli, ClientCommand, Command};
+use super::command::{Cli, ClientCommand, Command};
 use super::errors::{ErrorView, Failure};
 use crate::proto::{Limit, Refusal};
 

@@ -7,7 +7,8 @@ use super::errors::Failure;
 use super::output::{TableColumn, View, facts, table};
 use super::session::{PAGE, Session, every_page};
 use crate::cli::view::schools::SchoolView;
-use crate::proto::{GetTrustRequest, GetTrustResponse, ListTrustsRequest, Trust};
+use crate::cli::view::trusts::TrustView;
+use crate::proto::{GetTrustRequest, GetTrustResponse, ListTrustsRequest};
 
 /// A command about trusts.
 #[derive(Debug, Subcommand)]
@@ -40,28 +41,6 @@ pub(super) async fn run(command: TrustsCommand, session: &Session<'_>) -> Result
         TrustsCommand::Show { uid } => {
             let answer = session.register().get_trust(session.call(GetTrustRequest { uid })).await?.into_inner();
             session.print(&TrustDetail::from(answer))
-        }
-    }
-}
-
-/// A trust in a list.
-#[derive(Debug, Serialize)]
-pub(super) struct TrustView {
-    pub(super) uid: i32,
-    pub(super) name: String,
-    group_type: String,
-    status: String,
-    schools: i32,
-}
-
-impl From<Trust> for TrustView {
-    fn from(trust: Trust) -> Self {
-        Self {
-            uid: trust.uid,
-            name: trust.name,
-            group_type: trust.group_type,
-            status: trust.status,
-            schools: trust.schools,
         }
     }
 }

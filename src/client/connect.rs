@@ -16,8 +16,6 @@ use super::lists::{List, Listed};
 use super::mutations::Mutation;
 use super::retry::{self, Again};
 use super::services::Services;
-use super::watch::Watch;
-use crate::proto::WatchOffersRequest;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -253,12 +251,6 @@ impl Client {
             }
             request.turn(next);
         }
-    }
-
-    /// Follows a programme's offers, resuming by itself.
-    #[must_use]
-    pub fn watch(&self, request: WatchOffersRequest) -> Watch {
-        Watch::new(self.clone(), request)
     }
 
     /// How long one try may take.

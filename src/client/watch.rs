@@ -39,6 +39,14 @@ impl std::fmt::Debug for Watch {
     }
 }
 
+impl Client {
+    /// Follows a programme's offers, resuming by itself.
+    #[must_use]
+    pub fn watch(&self, request: WatchOffersRequest) -> Watch {
+        Watch::new(self.clone(), request)
+    }
+}
+
 impl Watch {
     pub(super) fn new(client: Client, request: WatchOffersRequest) -> Self {
         let (kept, ready) = (Vec::new(), VecDeque::new());

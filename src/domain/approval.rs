@@ -6,14 +6,13 @@ use uuid::Uuid;
 
 use super::event::{Event, EventBody, Seq};
 use super::ids::{Actor, ApprovalId, OfferId, RequestId, Urn};
+use super::ledger::fund_change::FundChange;
 use super::offer::Offer;
 use super::person::{Person, TokenSubject};
-use super::programme::decide::entry_position::{asked_for, subject_of};
-use super::programme::decide::funds::FundChange;
-use super::programme::decide::statement::Statement;
 use super::refusal::{Limit, Reason, Refusal};
 use super::role::{Action, Caller, Reach};
 use super::time::Micros;
+use super::values::statement::Statement;
 
 /// The action of an approval that reopens an offer.
 pub const REOPEN_OFFER: &str = "reopen_offer";
@@ -252,7 +251,7 @@ impl Approval {
     /// Whether the offer is still as it was when the approval was asked for.
     #[must_use]
     pub fn stands(&self, offer: &Offer) -> bool {
-        self.statement.as_ref() == Some(&Statement::of_offer(offer))
+        self.statement.as_ref() == Some(&statement_of(offer))
     }
 }
 
@@ -350,4 +349,22 @@ pub fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &ApprovalStat
         None => Ok(()),
         Some(answered) => Err(not_open(approval, answered)),
     }
+}
+
+/// What an approval to reopen an offer states: how the offer is now.
+#[must_use]
+pub fn statement_of(offer: &Offer) -> Statement {
+    Statement::Offer { etag: offer.etag(), region: offer.region }
+}
+
+/// The id that a school has as the subject of approvals.
+#[must_use]
+pub fn subject_of(urn: Urn) -> Uuid {
+    Uuid::from_u128(urn.get().into())
+}
+
+/// What is asked for, as a sentence begins.
+pub(in crate::domain) fn asked_for((urn, met): (Urn, bool)) -> String {
+    let position = if met { "met" } else { "not met" };
+    format!("deciding that the entry position of school {urn} is {position}")
 }

@@ -6,32 +6,31 @@
 mod chain;
 mod draft;
 mod kinds;
-mod parts;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Encoder, Hash, chain, genesis, text_hash};
-pub use draft::NewEvent;
-pub use parts::{ReleasedAward, Seq};
 use serde::{Deserialize, Serialize};
 
 use super::Date;
-use super::award::claim::ClaimPart;
-use super::award::movement::MovementKind;
-use super::award::{LeaderKind, Reference, Support};
+pub use super::hash::Hash;
 use super::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
+use super::ledger::fund_change::FundChange;
 use super::ledger::{LedgerEntry, Unit};
 use super::money::{HalfDays, Pence};
-use super::offer::{Acceptor, ListedSchool, Milestone, Outcome, Party, Recipient, ResponsibleBody};
 use super::person::TokenSubject;
-use super::referral::{DiscussionPartner, ReferralOrigin, ReferralSubject};
 use super::region::Region;
 use super::rules::RulesVersion;
 use super::school::HandPlacement;
 use super::terms::StrandId;
 use super::time::Micros;
-use crate::domain::programme::decide::funds::FundChange;
-use crate::domain::programme::decide::statement::Statement;
+use super::values::award::{ClaimPart, LeaderKind, MovementKind, Support};
+use super::values::offer::{Acceptor, ListedSchool, Milestone, Outcome, Party, Recipient, ResponsibleBody};
+pub use super::values::record::{ReleasedAward, Seq};
+use super::values::reference::Reference;
+use super::values::referral::{DiscussionPartner, ReferralOrigin, ReferralSubject};
+use super::values::statement::Statement;
+pub use chain::{Encoder, chain, genesis, text_hash};
+pub use draft::NewEvent;
 
 /// What happened. Its JSON is the event's body in the record: fields are added, never renamed or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

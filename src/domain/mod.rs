@@ -7,6 +7,7 @@ pub mod approval;
 pub mod award;
 pub mod eligibility;
 pub mod event;
+pub mod hash;
 pub mod ids;
 pub mod judgement;
 pub mod ledger;
@@ -26,6 +27,7 @@ pub mod school;
 pub mod terms;
 pub mod text;
 pub mod time;
+pub mod values;
 
 /// A civil date, day precision, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).
 pub type Date = chrono::NaiveDate;

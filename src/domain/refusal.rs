@@ -255,3 +255,9 @@ impl Refusal {
         Err(joined)
     }
 }
+
+/// What would lift a limit, where there is more than one way: `award at most £6,000, or release first ...`.
+pub(in crate::domain) fn one_of(ways: &[Option<String>]) -> String {
+    let ways: Vec<&str> = ways.iter().flatten().map(String::as_str).collect();
+    ways.join(", or ")
+}

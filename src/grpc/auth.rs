@@ -7,6 +7,7 @@
 pub mod access;
 mod certificates;
 mod development;
+mod error;
 mod jwks;
 mod jwt;
 mod jwt_rules;
@@ -15,14 +16,9 @@ pub(in crate::grpc) mod security_log;
 
 use std::sync::Arc;
 
-use http::Extensions;
-use http::request::Parts;
+use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use tonic::{Code, Status};
-
-pub use certificates::Service;
-pub use jwks::KeySource;
-pub use jwt::TokenSettings;
 
 use crate::app::clock::Clock;
 use crate::domain::role::Caller;
@@ -30,6 +26,10 @@ use crate::domain::time::Micros;
 use crate::grpc::message::status::{error_info, with_details};
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 use certificates::Certificates;
+pub use certificates::Service;
+pub(in crate::grpc) use error::AuthError;
+pub use jwks::KeySource;
+pub use jwt::TokenSettings;
 use jwt::Verifier;
 
 /// Who is let in.
@@ -68,7 +68,7 @@ pub(super) struct Authenticated {
 }
 
 /// The token could not be checked: nothing is wrong with it, as far as is known, and trying again may help.
-const KEYS_UNAVAILABLE: &str = "KEYS_UNAVAILABLE";
+use crate::grpc::message::reason::KEYS_UNAVAILABLE;
 
 /// What a caller was authenticated by; handlers find it among the extensions of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,34 +79,6 @@ pub(super) enum Proof {
     Token,
     /// A client certificate.
     Certificate,
-}
-
-/// Every reason that [`AuthError`] has.
-pub(super) const REASONS: [&str; 9] = [
-    "CALLER_MALFORMED",
-    "CALLER_MISSING",
-    "CERTIFICATE_EXPIRED",
-    "CERTIFICATE_UNKNOWN",
-    KEYS_UNAVAILABLE,
-    "TOKEN_EXPIRED",
-    "TOKEN_MALFORMED",
-    "TOKEN_MISSING",
-    "TOKEN_REJECTED",
-];
-
-/// Why nobody was let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AuthError {
-    /// UPPER_SNAKE.
-    pub(super) reason: &'static str,
-    /// For whoever calls: what was wrong with the proof, never the proof itself.
-    pub(super) message: String,
-}
-
-impl AuthError {
-    fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
-    }
 }
 
 impl From<AuthError> for Status {
@@ -152,19 +124,23 @@ impl Authenticator {
         self.0.is_none()
     }
 
-    /// Who calls. A token speaks for the caller where there is one; the certificate beside it is then the transport's.
+    /// Who calls, by the headers of the call and the certificate of its connection (DER). A token speaks for the caller where there is one; the certificate beside it is then the transport's.
     ///
     /// # Errors
     /// UNAUTHENTICATED, or UNAVAILABLE where a token cannot be checked, and why.
-    pub(super) async fn who(&self, request: &Parts) -> Result<(Authenticated, Proof), AuthError> {
+    pub(super) async fn who(
+        &self,
+        headers: &HeaderMap,
+        certificate: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Result<(Authenticated, Proof), AuthError> {
         let Some(Proofs { verifier, certificates }) = &self.0 else {
-            let caller = development::caller(&request.headers)?;
+            let caller = development::caller(headers)?;
             return Ok((Authenticated { caller, until: None, ends: None }, Proof::Word));
         };
-        match (jwt::bearer(&request.headers)?, verifier) {
+        match (jwt::bearer(headers)?, verifier) {
             (Some(token), Some(verifier)) => Ok((verifier.caller(token).await?, Proof::Token)),
             (Some(_), None) => Err(AuthError::new("TOKEN_REJECTED", "this server takes no tokens")),
-            (None, _) => Ok((certificates.caller(&request.extensions)?, Proof::Certificate)),
+            (None, _) => Ok((certificates.caller(certificate().as_deref())?, Proof::Certificate)),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The server: every service on one port, bounded in everything, and a bounded drain at the end.
 
-use std::fmt;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use http::{HeaderValue, Request};
 use tokio::net::TcpListener;
@@ -23,6 +22,7 @@ use tower::util::MapRequestLayer;
 
 use super::auth::{Access, Authenticator};
 use crate::app::{App, AppError, WriterMetrics};
+use crate::grpc::auth::access;
 use crate::grpc::service::approvals::Approvals;
 use crate::grpc::service::awards::Awards;
 use crate::grpc::service::eligibility::Eligibility;
@@ -38,11 +38,9 @@ use crate::grpc::service::watch::{self, Watchers};
 use crate::grpc::telemetry::call_metrics::CallMetrics;
 use crate::grpc::telemetry::ledger_check_job;
 use crate::grpc::transport::admission::{Admission, GateLayer};
-use crate::grpc::transport::body_timeout;
-use crate::grpc::transport::cancelled_stream;
 use crate::grpc::transport::connections::{self, ConnectionLimits, Registry};
-use crate::grpc::transport::metrics_endpoint;
 use crate::grpc::transport::web::{self, Web};
+use crate::grpc::transport::{body_timeout, cancelled_stream, metrics_endpoint};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::approval_service_server::ApprovalServiceServer;
 use crate::proto::award_service_server::AwardServiceServer;
@@ -142,7 +140,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
-    let metrics = Arc::new(CallMetrics::new()?);
+    let metrics = Arc::new(CallMetrics::new(access::methods())?);
     let door = Authenticator::open(access, app.clock().clone(), limits.calls, &metrics.inside).await?;
     let connections = limits.connections.clone().within_descriptors();
     let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));

@@ -13,21 +13,7 @@ use super::table::RowKind;
 use super::value;
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
-
-/// Whether a group exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum GroupStatus {
-    /// It does.
-    Open,
-    /// No longer.
-    Closed,
-    /// Not yet.
-    ProposedToOpen,
-    /// It does, until it closes.
-    ProposedToClose,
-    /// It never did: a row of the register that was a mistake.
-    CreatedInError,
-}
+use crate::import::group_status::GroupStatus;
 
 /// One group: a trust, a federation, a sponsor.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod cells;
 mod date_order;
 mod findings;
 mod gias;
+mod group_status;
 mod header;
 mod limits;
 mod nearest;
@@ -25,15 +26,15 @@ mod tests;
 mod unpack;
 mod value;
 
+pub use crate::import::group_status::GroupStatus;
 pub use findings::RowProblem;
-pub use gias::{EstablishmentRow, GroupRow, GroupStatus, LinkRow, MembershipRow};
+pub use gias::{EstablishmentRow, GroupRow, LinkRow, MembershipRow};
+use header::HeaderRow;
 pub use limits::{ImportLimits, Reading};
 pub use ofsted::OfstedRow;
+use records::{RecordReader, Separator};
 pub use refused::{FileKind, FileRefused, MissingColumn};
 pub use table::ParsedFile;
-
-use header::HeaderRow;
-use records::{RecordReader, Separator};
 
 /// A file of the register, by what its header says it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

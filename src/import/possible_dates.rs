@@ -6,8 +6,8 @@
 use chrono::{Datelike as _, Months};
 
 use super::cells::RowCells;
-use super::gias::GroupStatus;
 use crate::domain::Date;
+use crate::import::group_status::GroupStatus;
 
 /// The year from which on the register can know of anything but the opening of a school.
 const FIRST_YEAR: i32 = 1900;

@@ -3,7 +3,6 @@
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::offers::{named, region};
 use super::verify_rows::{VerifyRows, each};
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::event::Seq;
@@ -12,6 +11,7 @@ use crate::domain::ledger::{Account, Owner, Unit};
 use crate::domain::terms::StrandId;
 use crate::store::db::batch_write::{BatchWrite, Cell, ColumnType, RowWrite, Table, cell, names};
 use crate::store::db::bulk_sql::{ids, select_by_place, within};
+use crate::store::db::column_values::{named, region};
 use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
 
 static NEW: Table = Table {

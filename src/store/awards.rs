@@ -6,8 +6,7 @@ use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
 use super::claims::{self, INVOICE, invoice};
-use super::offers::{self, named};
-use super::programmes::actor;
+use super::offers;
 use super::verify_rows::{VerifyRows, each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::award::{Award, Booking, BookingState, LeaderKind};
@@ -18,6 +17,7 @@ use crate::domain::money::{HalfDays, Pence};
 use crate::domain::role::Reach;
 use crate::store::db::batch_write::{BatchWrite, Cell, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{self, ids, select_by_place, texts, within};
+use crate::store::db::column_values::{actor, named};
 use crate::store::db::condition::Condition;
 use crate::store::db::page::Page;
 use crate::store::db::pg_date;

@@ -3,7 +3,6 @@
 use sea_orm::{FromQueryResult, QueryResult};
 use uuid::Uuid;
 
-use super::offers::{uid, urn};
 use super::register::{uid_numbers, urn_numbers};
 use super::{Readable, Result, StoreError, events};
 use crate::domain::Date;
@@ -11,6 +10,7 @@ use crate::domain::event::{Event, Seq};
 use crate::domain::ids::{ImportId, Programme, Uid, Urn};
 use crate::store::db::bulk_sql;
 use crate::store::db::bulk_sql::{among, numbers, select, select_by_place};
+use crate::store::db::column_values::{uid, urn};
 
 /// What one file says of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]

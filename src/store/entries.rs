@@ -6,7 +6,6 @@ use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
 use super::events::Recorded;
-use super::offers::named;
 use super::{Backend, Readable, Result, Store, StoreError};
 use crate::domain::Date;
 use crate::domain::event::{EventBody, Seq};
@@ -15,14 +14,14 @@ use crate::domain::ledger::{EntryKind, EntrySeq, LedgerEntry};
 use crate::domain::money::Pence;
 use crate::domain::period::Period;
 use crate::domain::person::Person;
-use crate::domain::programme::decide::threshold::MovedAlone;
+use crate::domain::programme::MovedAlone;
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{ids, select_by_place, within};
+use crate::store::db::column_values::{actor, named};
 use crate::store::db::page_copy::{
     Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, packed, told,
 };
-
 pub use page::{EntryField, EntryPageQuery, FundEntry, page};
 
 static ENTRIES: Table = Table {
@@ -88,8 +87,7 @@ pub async fn moved_alone(
     let read = |row: &QueryResult| {
         let body: String = row.try_get_by_index(4)?;
         let body: EventBody = serde_json::from_str(&body).map_err(StoreError::unreadable)?;
-        let by =
-            Person { actor: super::programmes::actor(&row.try_get_by_index::<String>(2)?)?, subject: body.mover() };
+        let by = Person { actor: actor(&row.try_get_by_index::<String>(2)?)?, subject: body.mover() };
         let (at, amount) = (Micros(row.try_get_by_index(3)?), Pence(row.try_get_by_index(1)?));
         Ok((AccountId(row.try_get_by_index(0)?), MovedAlone { by, at, amount }))
     };

@@ -3,15 +3,14 @@
 use sea_orm::{FromQueryResult, QueryResult, Set, Value};
 use uuid::Uuid;
 
-use super::offers::urn;
-use super::programmes::actor;
 use super::verify_rows::{VerifyRows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme, Urn};
-use crate::domain::programme::decide::entry_position::EntryDecision;
+use crate::domain::programme::entry_school::EntryDecision;
 use crate::store::db::bulk_sql::{rows, upsert_all};
+use crate::store::db::column_values::{actor, urn};
 use crate::store::db::entity::record::entry_decision;
 
 const OF_PROGRAMME: &str = "SELECT d.programme, d.urn, d.met, d.approval, d.decided_on, d.seq, a.requested_by, a.given_by \

@@ -4,7 +4,6 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult,
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::programmes::{actor, hash};
 use super::verify_rows::{VerifyRows, each};
 use super::{Backend, Conn, Readable, Result, Store, StoreError};
 use crate::domain::Date;
@@ -13,6 +12,7 @@ use crate::domain::ids::{OfferId, Programme, RequestId};
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{among, ids, number_in, select_by_place, within};
+use crate::store::db::column_values::{actor, hash};
 use crate::store::db::condition::Condition;
 use crate::store::db::entity::record::text;
 use crate::store::db::multi_query::MultiQuery;

@@ -11,23 +11,22 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
-
 use super::verify_rows::{VerifyRows, each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
-use crate::domain::ids::{OfferId, Programme, Uid, Urn};
+use crate::domain::ids::{OfferId, Programme, Urn};
 use crate::domain::offer::lifecycle::State;
 use crate::domain::offer::{Acceptance, Acceptor, Contact, ListedSchool, Offer, Outcome, Party, Recipient};
 use crate::domain::placement::RecipientKind;
-use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{ids, number_in, upsert_all, uuid_in, within};
+use crate::store::db::column_values::{actor, hash, named, region, uid, urn};
 use crate::store::db::entity::record::{contact, offer, offer_school};
 use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
 use crate::store::db::pg_date;
+pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
 
 /// These offers, as far as they exist, by id.
 pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
@@ -397,30 +396,13 @@ fn bare(row: offer::Model) -> Result<Offer> {
         outcome: row.outcome.map(|it| named(Outcome::named, &it)).transpose()?,
         accepted,
         started: row.started_on,
-        assignee: row.assignee.as_deref().map(super::programmes::actor).transpose()?,
+        assignee: row.assignee.as_deref().map(actor).transpose()?,
         trust: row.trust_uid.map(uid).transpose()?,
         responsible: serde_json::from_str(&row.responsible).map_err(StoreError::unreadable)?,
-        terms: super::programmes::hash(&row.terms_sha256)?.0,
+        terms: hash(&row.terms_sha256)?.0,
         schools: BTreeMap::new(),
         contacts: Vec::new(),
         version: Seq(row.version),
         made_at: Micros(row.made_at),
     })
-}
-
-pub(super) fn named<T>(find: impl Fn(&str) -> Option<T>, name: &str) -> Result<T> {
-    find(name).ok_or_else(|| StoreError::unreadable(format!("the name {name:?}")))
-}
-
-/// A region by its name as it is stored: another spelling would be another region to whatever asks by name.
-pub(super) fn region(name: &str) -> Result<Region> {
-    named(|name| Region::ALL.into_iter().find(|it| it.name() == name), name)
-}
-
-pub(super) fn urn(number: i64) -> Result<Urn> {
-    u32::try_from(number).ok().and_then(Urn::new).ok_or_else(|| StoreError::unreadable(format!("URN {number}")))
-}
-
-pub(super) fn uid(number: i64) -> Result<Uid> {
-    u32::try_from(number).ok().and_then(Uid::new).ok_or_else(|| StoreError::unreadable(format!("UID {number}")))
 }

@@ -3,12 +3,12 @@
 use sea_orm::{QueryResult, TryGetable, Value};
 
 use super::imports::{Import, ids};
-use super::offers::urn;
 use super::{Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::ids::{ImportId, Urn};
 use crate::domain::judgement::{Grade, Judgement, MonthRow};
 use crate::store::db::bulk_sql::{among, numbers, select_by_place};
+use crate::store::db::column_values::urn;
 
 /// The columns of a row, in the order [`month`] reads them.
 const COLUMNS: &str = "r.urn, r.cur_number, r.cur_urn, r.cur_started, r.cur_ended, r.cur_published, r.cur_grade,

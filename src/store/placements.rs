@@ -4,13 +4,13 @@ use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult, Set,
 };
 
-use super::offers::{uid, urn};
 use super::verify_rows::{VerifyRows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, Uid, Urn};
 use crate::domain::school::HandPlacement;
 use crate::store::db::bulk_sql::upsert_all;
+use crate::store::db::column_values::{uid, urn};
 use crate::store::db::entity::record::placement;
 
 /// The placements by hand of a programme.

@@ -5,14 +5,14 @@ use sea_orm::{EntityTrait as _, FromQueryResult as _, QueryOrder as _, QueryResu
 use super::verify_rows::{VerifyRows, each};
 use super::{Backend, Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{Hash, Seq, genesis};
-use crate::domain::ids::{Actor, Programme};
+use crate::domain::ids::Programme;
 use crate::domain::ledger::EntrySeq;
-use crate::domain::person;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
 use crate::store::db::answer_check;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::column_values::hash;
 use crate::store::db::entity::record::{book, terms};
 use crate::store::db::schema::{self, APPLIED};
 
@@ -227,38 +227,4 @@ fn loaded(row: terms::Model) -> Result<LoadedTerms> {
         loaded_by: row.loaded_by,
         loaded_at: Micros(row.loaded_at),
     })
-}
-
-pub(super) fn hash(bytes: &[u8]) -> Result<Hash> {
-    bytes.try_into().map(Hash).map_err(|_| StoreError::unreadable("a hash that is not 32 bytes"))
-}
-
-pub(super) fn actor(text: &str) -> Result<Actor> {
-    text.parse().map_err(StoreError::unreadable)
-}
-
-/// Whether the event of a row is one since the programme adopted rules, as SQL that says 1 or 0: since then keys are written
-/// beside ids. The programme is bound first.
-pub(super) fn since_rules(event: &str) -> String {
-    format!(
-        "CASE WHEN {event} >= (SELECT MIN(seq) FROM events WHERE programme = $1 AND kind = 'rules_adopted') THEN 1 ELSE 0 END"
-    )
-}
-
-/// An id that was written since then has its key; what the key is, [`keyed`] looks at.
-///
-/// # Errors
-/// [`StoreError::Unreadable`].
-pub(super) fn has_key(row: &QueryResult, since: &str, by: Option<&str>, key: Option<&str>) -> Result<()> {
-    let is_expected = row.try_get::<i32>("", since)? == 1 && by.is_some();
-    if is_expected && key.is_none() { Err(StoreError::unreadable("an id without its key")) } else { Ok(()) }
-}
-
-/// Refuses a key that is not that of the id beside it. Ids written before there were keys have none.
-pub(super) fn keyed(id: Option<&str>, key: Option<&str>) -> Result<()> {
-    match (id, key) {
-        (_, None) => Ok(()),
-        (Some(id), Some(key)) if person::key(id) == key => Ok(()),
-        (id, Some(key)) => Err(StoreError::unreadable(format!("the key {key:?} is not that of the id {id:?}"))),
-    }
 }

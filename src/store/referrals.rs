@@ -6,8 +6,6 @@ use sea_orm::sea_query::{Cond, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
-use super::programmes::{actor, has_key, hash, keyed, since_rules};
-use super::register::search::holds;
 use super::verify_rows::{VerifyRows, each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
@@ -18,7 +16,8 @@ use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::terms::RuleId;
 use crate::store::db::bulk_sql::{upsert_all, uuid_in};
-use crate::store::db::condition::{Comparison, Condition, Operand, compare};
+use crate::store::db::column_values::{actor, has_key, hash, keyed, since_rules};
+use crate::store::db::condition::{Comparison, Condition, Operand, compare, holds};
 use crate::store::db::entity::record::referral;
 use crate::store::db::page::Page;
 use crate::store::db::pg_date;

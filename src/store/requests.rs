@@ -3,13 +3,13 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult};
 
-use super::programmes::{actor, hash};
 use super::{Backend, Conn, Readable, Result, WriteTx};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::column_values::{actor, hash};
 use crate::store::db::entity::record::request;
 use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
 

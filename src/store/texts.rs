@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{OfferId, Programme};
-use crate::domain::programme::decide::erasure::EventText;
+use crate::domain::programme::EventText;
 use crate::store::db::bulk_sql::{among, numbers, select_by_place, texts};
 
 /// What is known of the texts of these events, of those that the programme has.

@@ -1,6 +1,6 @@
 //! Words that must not stand in certain places, and the shape of a file.
 
-use crate::rooms;
+use crate::layers;
 use crate::source::{Finding, Source};
 
 /// A longer file has two subjects.
@@ -73,11 +73,11 @@ const BANS: [Ban; 11] = [
         words: &["async", "tokio", "SystemTime", "Instant", "Utc::now", "Local::now", "now_v7"],
         within: PURE,
         except: &[],
-        why: "this room is pure: no waiting, no clock",
+        why: "this layer is pure: no waiting, no clock",
     },
 ];
 
-/// What of `std` does IO, banned where rooms are pure.
+/// What of `std` does IO, banned where layers are pure.
 const IO: [&str; 6] = ["fs", "net", "env", "process", "thread", "os"];
 
 /// Every banned word in the code of a file, in the order of its lines.
@@ -85,9 +85,9 @@ pub(crate) fn check(file: &Source) -> Vec<Finding> {
     let mut found: Vec<Finding> =
         BANS.iter().filter(|ban| ban.holds_in(&file.path)).flat_map(|b| b.find(file)).collect();
     if starts_with_any(&file.path, PURE) {
-        let io = rooms::heads(file, "std").into_iter().filter(|(_, name)| IO.contains(name));
+        let io = layers::heads(file, "std").into_iter().filter(|(_, name)| IO.contains(name));
         found.extend(
-            io.map(|(at, name)| file.finding(file.line_at(at), format!("std::{name}: this room is pure: no IO"))),
+            io.map(|(at, name)| file.finding(file.line_at(at), format!("std::{name}: this layer is pure: no IO"))),
         );
     }
     found.sort_by_key(|finding| finding.line);

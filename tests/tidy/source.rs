@@ -56,12 +56,12 @@ impl Source {
     }
 }
 
-/// Every Rust file of the house.
+/// Every Rust file.
 pub(crate) fn rust() -> Vec<Source> {
     ["src", "migrations", "tests", "benches"].iter().flat_map(|folder| walk(folder, "rs")).collect()
 }
 
-/// Every page of the house.
+/// Every page.
 pub(crate) fn markdown() -> Vec<Source> {
     walk("", "md")
 }

@@ -1,21 +1,19 @@
 //! Entry positions that two people decided: what is known of a school before it is asked for, and how the decision is shown.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::standing::{self, Standings};
+use crate::app::eligibility::entry_decisions::{decisions, positions};
 use crate::app::register::facts;
 use crate::app::{App, Result};
 use crate::domain::Date;
 use crate::domain::eligibility::{Assessment, Finding, RuleOutcome, SchoolAssessment, explain};
 use crate::domain::ids::{Actor, Programme, Urn};
-use crate::domain::programme::decide::entry_position::{EntryDecision, EntryPosition, EntrySchool};
+use crate::domain::programme::entry_school::{EntryDecision, EntryPosition, EntrySchool};
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
 use crate::domain::terms::{Terms, Test};
 use crate::store::{Readable, entry_decisions};
-
-/// What two people decided, by school.
-pub(super) type Decisions = BTreeMap<Urn, EntryDecision>;
 
 /// What two people decided of a school, as a caller is shown it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,17 +27,6 @@ pub struct DecidedEntry {
     /// Whether it counts, for the school or for who follows it: a monthly file shows the school, none says what it decides, and
     /// no decision about a newer URN takes its place.
     pub counts: bool,
-}
-
-/// What two people decided in a programme.
-pub(super) async fn decisions(from: &impl Readable, programme: &Programme) -> Result<Decisions> {
-    let decided = entry_decisions::of_programme(from, programme).await?;
-    Ok(decided.into_iter().map(|it| (it.urn, it)).collect())
-}
-
-/// The same, as the rules take it.
-pub(super) fn positions(decisions: &Decisions) -> BTreeMap<Urn, bool> {
-    decisions.iter().map(|(urn, it)| (*urn, it.met)).collect()
 }
 
 /// Where these schools lie, of those that a file names.

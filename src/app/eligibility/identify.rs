@@ -13,10 +13,9 @@ use crate::domain::Date;
 use crate::domain::ids::{LaCode, Programme, ReferralId, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
-use crate::domain::programme::decide::identify::{
-    Candidate, CandidateSchool, Candidates, ClosedSchool, NotEligible, Unplaced,
+use crate::domain::programme::candidates::{
+    Candidate, CandidateSchool, Candidates, ClosedSchool, NotEligible, OfferPlacement, Unplaced,
 };
-use crate::domain::programme::decide::referrals::OfferPlacement;
 use crate::domain::programme::{RegisterAnswer, ResponsibleAnswer, TrustAnswer};
 use crate::domain::referral::Referral;
 use crate::domain::register_record::RegisterSeq;

@@ -2,7 +2,9 @@
 //!
 //! The rules are the domain's; here only the rows and facts they look at are fetched, from one snapshot ([`standing`]).
 
+mod affected;
 mod entry;
+mod entry_decisions;
 mod identify;
 mod show;
 mod standing;
@@ -12,14 +14,15 @@ mod tests;
 use std::collections::BTreeMap;
 
 use super::register::{self, School, Trust};
-use super::terms::Loaded;
 use super::{App, AppError, Condition, Result, Violation, authorise};
+use crate::app::terms_cache::Loaded;
 use crate::domain::Date;
 use crate::domain::eligibility::{Evidence, RuleOutcome, Summary, changes, summarise, up_to};
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::RuleId;
 use crate::store::Readable;
+pub use affected::AffectedOffer;
 pub use entry::DecidedEntry;
 pub(crate) use entry::{counting, entry_schools, regions};
 pub(crate) use identify::{
@@ -256,7 +259,7 @@ impl App {
         let snapshot = self.snapshot().await?;
         let rows = standing::every_row(&snapshot, Some(to)).await?;
         let earlier: Vec<_> = up_to(&rows, from).collect();
-        let decided = entry::positions(&entry::decisions(&snapshot, programme).await?);
+        let decided = entry_decisions::positions(&entry_decisions::decisions(&snapshot, programme).await?);
         let before = standing::linked(&snapshot, &loaded.terms, &earlier, &decided).await?;
         let after = standing::linked(&snapshot, &loaded.terms, &rows.iter().collect::<Vec<_>>(), &decided).await?;
         show::changes(&snapshot, changes(&before, &after)).await

@@ -11,7 +11,7 @@ use crate::domain::Date;
 use crate::domain::eligibility::trusts::{TrustAssessment, TrustVerdict};
 use crate::domain::eligibility::{Changes, Finding, RuleOutcome, SchoolAssessment, explain};
 use crate::domain::ids::Urn;
-use crate::domain::programme::decide::entry_position::EntryDecision;
+use crate::domain::programme::entry_school::EntryDecision;
 use crate::domain::role::Reach;
 use crate::domain::terms::{Rule, Terms, Test};
 use crate::store::{Readable, offers, register};

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::entry::{self, Decisions};
 use super::{
     CLOSED, DECIDED, ELIGIBLE, EligibilityField, EligibilityOrder, EligibilityQuery, Entitlements, UNKNOWN, UNPLACED,
+    entry_decisions,
 };
+use crate::app::eligibility::entry_decisions::Decisions;
 use crate::app::register::{School, facts};
 use crate::app::{Comparison, Condition, Operand, Result};
 use crate::domain::Date;
@@ -51,8 +52,8 @@ pub(super) struct Standings {
 impl Standings {
     /// Reads and assesses; who has closed, as on a day.
     pub(super) async fn load(from: &impl Readable, terms: &Terms, day: Date) -> Result<Self> {
-        let decisions = entry::decisions(from, terms.programme()).await?;
-        let (assessment, trusts) = assessed(from, terms, &entry::positions(&decisions)).await?;
+        let decisions = entry_decisions::decisions(from, terms.programme()).await?;
+        let (assessment, trusts) = assessed(from, terms, &entry_decisions::positions(&decisions)).await?;
         let heir = |urn: &Urn| assessment.heir(*urn);
         let mut urns: BTreeSet<Urn> = assessment.schools().iter().filter(|it| matters(it)).map(|it| it.urn).collect();
         urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(heir));

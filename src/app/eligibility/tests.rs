@@ -8,7 +8,7 @@ use crate::domain::eligibility::assess;
 use crate::domain::ids::Uid;
 use crate::domain::offer::{Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
-use crate::domain::programme::decide::identify::Candidates;
+use crate::domain::programme::candidates::Candidates;
 use crate::domain::terms::{Terms, shipped};
 use crate::store::imports;
 

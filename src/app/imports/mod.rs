@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
 use super::{App, AppError, Result, Violation, authorise};
+pub use crate::app::eligibility::AffectedOffer;
 use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{ImportId, RequestId};
@@ -30,7 +31,7 @@ pub use crate::store::imports::{FileKind, Import, ImportFilter, ImportState, Pro
 pub use answer::{Denial, Withdrawal};
 use land::ImportJob;
 use rows::Parsed;
-pub use withdraw::{AffectedOffer, EncodeWithdrawn, Withdrawn};
+pub use withdraw::{EncodeWithdrawn, Withdrawn};
 
 /// The longest file name kept.
 const FILE_NAME: usize = 255;

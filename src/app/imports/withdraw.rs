@@ -11,17 +11,18 @@ use tracing::Instrument as _;
 use super::record::DoneBy;
 use super::{Import, ImportReply, ImportState, fingerprint, finished};
 use crate::app::clock::new_id;
-use crate::app::eligibility;
+use crate::app::eligibility::AffectedOffer;
 use crate::app::retry::with_retry;
-use crate::app::{App, AppError, Result, Violation, authorise, replay_stored_answer};
+use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
 use crate::domain::approval::{self, WITHDRAW_IMPORT, asked_before, check, required, would_be_required};
-use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
-use crate::domain::programme::decide::statement::{self, Statement};
+use crate::domain::ids::{ApprovalId, ImportId, OfferId, RequestId};
+use crate::domain::programme::decide::statement;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::Micros;
+use crate::domain::values::statement::Statement;
 use crate::store::approvals::StoredApproval;
 use crate::store::requests::Stored;
 use crate::store::{self, WriteTx};
@@ -34,17 +35,6 @@ const RPC: &str = "ApprovalService/GiveApproval";
 const ASKED: &str = "withdrawing an import";
 /// The longest reason kept.
 const REASON: usize = 2_000;
-
-/// An open offer that a withdrawal leaves without its ground.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AffectedOffer {
-    /// Its programme.
-    pub programme: Programme,
-    /// The offer.
-    pub offer: OfferId,
-    /// Its schools that are not eligible by the files that remain.
-    pub urns: Vec<Urn>,
-}
 
 /// What withdrawing changed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 
-use super::fold::Folded;
 use super::{Result, VerifyReport};
+use crate::app::verify::folded::Folded;
 use crate::domain::approval::Approval;
 use crate::domain::award::Award;
 use crate::domain::event::{Hash, Seq};

@@ -12,9 +12,8 @@ use crate::domain::award::claim::{ClaimKey, ClaimPayments};
 use crate::domain::event::{Event, EventBody, Seq};
 use crate::domain::ids::{Uid, Urn};
 use crate::domain::offer::Recipient;
-use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::decide::erasure::EventText;
 use crate::domain::programme::replay::redecide::ReplayVerdict;
+use crate::domain::programme::{EventText, ProgrammeState};
 
 /// What is known beside the facts while a record is decided anew.
 pub(super) struct Deciding {

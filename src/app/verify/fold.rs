@@ -12,11 +12,12 @@ use super::compare::compare;
 use super::decide::Deciding;
 use super::texts::Texts;
 use super::{AppError, Result, VerifyReport};
+use crate::app::verify::folded::Folded;
 use crate::domain::award::Support;
 use crate::domain::award::claim::IssuerKey;
 use crate::domain::award::movement::Movements;
 use crate::domain::event::{Event, EventBody, Hash, Seq, chain, text_hash};
-use crate::domain::ids::{AccountId, Programme, Urn};
+use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::{EntrySeq, LedgerEntry, Owner};
 use crate::domain::programme::ProgrammeState;
 use crate::domain::programme::decide::claims;
@@ -51,20 +52,6 @@ struct PageRequest {
     imports: Arc<Imports>,
     /// The last of them.
     last: Seq,
-}
-
-/// What a record comes to.
-pub(super) struct Folded {
-    /// The state its events leave.
-    pub(super) facts: ProgrammeState,
-    /// The number the next entry gets.
-    pub(super) next_entry: EntrySeq,
-    /// The event that placed a school last.
-    pub(super) placed: HashMap<Urn, Seq>,
-    /// Funds that the terms bring with them and an entry moved: from then on they are stored.
-    pub(super) moved: HashSet<AccountId>,
-    /// The event of the register's record that was cited last.
-    pub(super) cited: Option<Seq>,
 }
 
 /// Folds one book, whose terms are stored under this hash, and compares; adds its calls. Events, entries and the fold run beside each

@@ -11,6 +11,7 @@ mod compare;
 mod decide;
 mod evidence;
 mod fold;
+mod folded;
 mod loading;
 mod register;
 mod schema;
@@ -23,8 +24,8 @@ use sha2::{Digest as _, Sha256};
 
 use self::calls::Calls;
 use self::cited::Imports;
-use super::terms::Loaded;
 use super::{AppError, Result};
+use crate::app::terms_cache::Loaded;
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::RecordName;
 use crate::domain::programme::ProgrammeState;

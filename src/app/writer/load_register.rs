@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::load_state::{Unloadable, read_after, sort};
 use super::required_state::RequiredState;
 use crate::app::eligibility;
+use crate::app::writer::load_error::{Unloadable, read_after, sort};
 use crate::domain::Date;
 use crate::domain::approval::Approval;
 use crate::domain::ids::{ReferralId, Urn};

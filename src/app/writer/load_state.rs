@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::load_register::{load_entries, load_referrals, load_responsible};
 use super::required_state::RequiredState;
 use crate::app::clock::Clock;
-use crate::app::terms::TermsCache;
+use crate::app::terms_cache::TermsCache;
+use crate::app::writer::load_error::{Unloadable, read_after, sort};
 use crate::app::{AppError, eligibility};
 use crate::domain::Date;
 use crate::domain::approval::Approval;
@@ -13,46 +14,21 @@ use crate::domain::award::claim::ClaimPayments;
 use crate::domain::award::{Award, Support};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Programme, RequestId, Uid, Urn};
+use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::offer::Recipient;
+use crate::domain::programme::candidates::OfferPlacement;
 use crate::domain::programme::decide::claims as claim_rules;
-use crate::domain::programme::decide::funds::FundChange;
-use crate::domain::programme::decide::referrals::OfferPlacement;
-use crate::domain::programme::decide::threshold::COUNTS_DAYS;
 use crate::domain::programme::{Command, ProgrammeState};
-use crate::domain::register_record::RegisterSeq;
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
+use crate::domain::values::statement::COUNTS_DAYS;
 use crate::store::programmes::Head;
 use crate::store::requests::Stored;
 use crate::store::{
-    Failure, Readable, StoreError, account_days, approvals, awards, claims, command_batch, entries, events, offers,
-    register, texts,
+    Readable, StoreError, account_days, approvals, awards, claims, command_batch, entries, events, offers, register,
+    texts,
 };
-
-/// Why facts could not be loaded.
-#[derive(Debug)]
-pub(super) enum Unloadable {
-    /// The database failed: the group may be tried again.
-    Store(StoreError),
-    /// Something else: everybody is told.
-    App(AppError),
-}
-
-impl Failure for Unloadable {
-    fn may_be_the_connection(&self) -> bool {
-        match self {
-            Self::Store(error) => error.may_be_the_connection(),
-            Self::App(error) => error.may_be_the_connection(),
-        }
-    }
-}
-
-impl From<StoreError> for Unloadable {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
 
 impl From<Unloadable> for AppError {
     fn from(error: Unloadable) -> Self {
@@ -401,25 +377,4 @@ async fn load_most(
     let stored = found.accounts.iter().map(|it| it.id).collect();
     found.accounts.into_iter().for_each(|it| facts.ledger.put(it));
     Ok(Most { stored, answers: found.answers, recorded: found.recorded })
-}
-
-/// Notes after which event of its record the register was read. All of a group's reading is after the same one.
-///
-/// # Errors
-/// [`StoreError::Busy`] where something landed or went in between: to be read anew.
-pub(super) fn read_after(facts: &mut ProgrammeState, at: Option<RegisterSeq>) -> Result<(), StoreError> {
-    let is_other = facts.register_seq.zip(at).is_some_and(|(before, at)| before != at);
-    if is_other {
-        return Err(StoreError::Contention("the register changed while it was read".to_owned()));
-    }
-    facts.register_seq = facts.register_seq.or(at);
-    Ok(())
-}
-
-pub(super) fn sort(error: AppError) -> Unloadable {
-    match error {
-        AppError::Unavailable => Unloadable::Store(StoreError::Unavailable("while the facts were read".to_owned())),
-        AppError::StorageFull => Unloadable::Store(StoreError::Full("while the facts were read".to_owned())),
-        error => Unloadable::App(error),
-    }
 }

@@ -14,6 +14,8 @@
 //! read from a cache that another process could have changed.
 
 mod batch;
+mod event_appender;
+mod load_error;
 mod load_register;
 mod load_state;
 mod notifier;
@@ -33,19 +35,19 @@ use tracing::Span;
 use super::clock::Clock;
 use super::retry::with_retry;
 use super::rules::AdoptedBy;
-use super::terms::Loaded;
-use super::terms::TermsCache;
 use super::watch::ChangeNotifier;
 use super::writer_metrics::{WriterMetrics, WriterMetricsSlot};
 use super::{AppError, Result};
+use crate::app::terms_cache::{Loaded, TermsCache};
+use crate::app::writer::event_appender::{EventAppender, Who};
 use crate::domain::award::Award;
 use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
 use crate::domain::person::TokenSubject;
-use crate::domain::programme::command::Warning;
-use crate::domain::programme::decide::entry_position::EntryDecision;
+use crate::domain::programme::decision::Warning;
+use crate::domain::programme::entry_school::EntryDecision;
 use crate::domain::programme::{Command, CommandAnswer};
 use crate::domain::referral::Referral;
 use crate::domain::role::{Caller, Reach};
@@ -174,7 +176,7 @@ pub struct Writer {
 /// Begins the record of a programme that was just made: with the rules it goes by. The caller commits.
 pub(super) async fn begin_record(tx: &WriteTx, loaded: &Loaded, by: &AdoptedBy, now: Now) -> Result<()> {
     let programme = loaded.terms.programme();
-    let (mut facts, mut pen) = (loaded.facts(true), batch::EventAppender::new(programme, Head::new(programme)));
+    let (mut facts, mut pen) = (loaded.facts(true), EventAppender::new(programme, Head::new(programme)));
     pen.adopt_rules(&mut facts, by, (Some(loaded.sha256), now))?;
     Ok(pen.write(tx, &facts, &HashSet::new(), (&[], now.at)).await?)
 }
@@ -233,13 +235,8 @@ impl Writer {
         let known = load_state::load(&snapshot, &shared.terms, programme, &head, asked, (&[], &shared.clock)).await?;
         let (mut facts, now) = (known.facts, known.now);
         facts.rules = facts.rules.max(RulesVersion::CURRENT);
-        let mut pen = batch::EventAppender::new(programme, head);
-        pen.decide(
-            &mut facts,
-            command,
-            batch::Who { actor: &caller.actor, subject: caller.subject, reach, request },
-            now,
-        )
+        let mut pen = EventAppender::new(programme, head);
+        pen.decide(&mut facts, command, Who { actor: &caller.actor, subject: caller.subject, reach, request }, now)
     }
 
     /// Has a programme adopt this program's rules. Answers whether it was for this call to do.

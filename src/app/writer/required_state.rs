@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::domain::Date;
+use crate::domain::approval::subject_of;
 use crate::domain::award::Support;
 use crate::domain::award::claim::NewClaim;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, ApprovalId, AwardId, OfferId, ReferralId, RequestId, Uid, Urn};
 use crate::domain::programme::Command;
 use crate::domain::programme::command::NewAward;
-use crate::domain::programme::decide::entry_position::subject_of;
-use crate::domain::programme::decide::referrals::ReferralCommand;
+use crate::domain::programme::command::referral::ReferralCommand;
 use crate::domain::referral::ReferralSubject;
 
 /// What a group's commands need to know.

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::batch::{CommandResult, EventAppender, Who};
 use super::{CommandOutcome, Submission};
+use crate::app::writer::event_appender::{CommandResult, EventAppender, Who};
 use crate::app::{AppError, replay_stored_answer};
 use crate::domain::approval::asked_before;
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::domain::person::Person;
-use crate::domain::programme::command::Approved;
+use crate::domain::programme::decision::Approved;
 use crate::domain::programme::{CommandAnswer, ProgrammeState};
 use crate::domain::time::Now;
 use crate::store::requests::Stored;

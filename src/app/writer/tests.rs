@@ -13,9 +13,9 @@ use crate::app::testing::{
 };
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, RequestId};
+use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::money::Pence;
 use crate::domain::programme::Command;
-use crate::domain::programme::decide::funds::FundChange;
 use crate::domain::refusal::Reason;
 use crate::domain::role::Reach;
 use crate::domain::terms::StrandId;

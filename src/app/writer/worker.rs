@@ -6,9 +6,10 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use super::batch::{self, CommandResult, Locked, write};
+use super::batch::{self, Locked, write};
 use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, PendingCommand, QUEUE, WriterContext};
 use crate::app::retry::{one_try, with_retry};
+use crate::app::writer::event_appender::CommandResult;
 use crate::domain::ids::Programme;
 use crate::domain::programme::Command;
 use crate::store::{self, StoreError};

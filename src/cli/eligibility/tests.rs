@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use clap::Parser as _;
 
 use super::*;
-use crate::cli::args::Cli;
+use crate::cli::command::Cli;
 use crate::cli::tests_server::{Fake, TRUST, serve};
 use crate::proto::{
     EligibilityChange, Evidence, Judgement, Placement, RuleAnswer, RuleOutcome, School, SchoolEligibility,

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::args::time;
 use super::{EntriesArgs, csv, csv_rows, stream};
-use crate::cli::args::Cli;
+use crate::cli::command::Cli;
 use crate::cli::errors::Failure;
 use crate::cli::output::View as _;
 use crate::cli::session::Session;

@@ -7,7 +7,7 @@ use clap::Parser as _;
 use uuid::Uuid;
 
 use super::*;
-use crate::cli::args::Cli;
+use crate::cli::command::Cli;
 use crate::cli::tests_server::{Fake, serve};
 use crate::proto::{ImportKind, RowProblem};
 

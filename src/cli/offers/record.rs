@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::cli::names::{instant, some_text};
 use crate::cli::output::{TableColumn, View, cell, counts, table};
-use crate::cli::view::offers::WarningView;
+use crate::cli::view::warnings::WarningView;
 use crate::proto::{
     BlockedSchool, ClosedSchool, IdentifyOffersResponse, NotEligibleSchool, OfferEvent, UnplacedSchool,
 };

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::offers::WarningView;
 use crate::cli::amounts::shown;
 use crate::cli::names::{name, some_number, some_text};
 use crate::cli::output::{TableColumn, View, cell, facts, table};
+use crate::cli::view::warnings::WarningView;
 use crate::proto::award::Support;
 use crate::proto::{Award, Booking, Invoice, LeaderKind, ReleasedAward, Warning};
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::schools::{DecisionView, JudgementView, SchoolView};
+use super::trusts::TrustView;
 use crate::cli::names::{name, some_number, some_text};
 use crate::cli::output::{TableColumn, View, cell, counts, facts, table};
-use crate::cli::trusts::TrustView;
 use crate::proto::{
     EligibilityChange, Evidence, ExplainEligibilityResponse, Placement, RuleAnswer, RuleOutcome, SchoolEligibility,
     SummariseEligibilityResponse,

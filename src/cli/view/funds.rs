@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::offers::WarningView;
 use crate::cli::amounts::shown;
 use crate::cli::names::{instant, name, some_text};
 use crate::cli::output::{TableColumn, View, cell, facts, table};
+use crate::cli::view::warnings::WarningView;
 use crate::proto::{
     Cap, FinancialYear, Fund, FundEntry, GetFundPositionResponse, MoveFundsResponse, Position, Warning,
 };

@@ -7,3 +7,5 @@ pub(in crate::cli) mod imports;
 pub(in crate::cli) mod offers;
 pub(in crate::cli) mod referrals;
 pub(in crate::cli) mod schools;
+pub(in crate::cli) mod trusts;
+pub(in crate::cli) mod warnings;

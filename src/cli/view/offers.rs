@@ -6,6 +6,7 @@ use super::awards::{AwardView, ReleasedView, awards_text, released_text};
 use super::funds::{FundView, caps_text};
 use crate::cli::names::{instant, name, some_number, some_text};
 use crate::cli::output::{TableColumn, View, cell, facts, table};
+use crate::cli::view::warnings::WarningView;
 use crate::proto::{
     AcceptOfferResponse, AssignOfferResponse, ChangeOfferRegionResponse, CloseOfferResponse, Contact,
     CorrectContactResponse, CorrectOfferDateResponse, DeclineOfferResponse, GetOfferResponse, NoteOfferResponse, Offer,
@@ -254,19 +255,6 @@ impl ChangedView {
 
 fn warning_views<S: Serializer>(warnings: &[Warning], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(warnings.iter().map(WarningView::from))
-}
-
-/// A warning.
-#[derive(Debug, Serialize)]
-pub(in crate::cli) struct WarningView {
-    code: String,
-    message: String,
-}
-
-impl From<&Warning> for WarningView {
-    fn from(warning: &Warning) -> Self {
-        Self { code: warning.code.clone(), message: warning.message.clone() }
-    }
 }
 
 /// The offer out of each answer, and the warnings where the answer has them.

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::offers::{OfferView, WarningView};
+use super::offers::OfferView;
 use crate::cli::names::{name, some_number, some_text};
 use crate::cli::output::{TableColumn, View, cell, facts, table};
+use crate::cli::view::warnings::WarningView;
 use crate::proto::{Discussion, Offer, Referral, Warning};
 
 #[derive(Debug, Serialize)]

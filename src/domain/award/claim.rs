@@ -4,51 +4,14 @@
 //! claim, in whatever programme it is paid. It is paid by one draw, or up to the total that its first draw states.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::is_combining_mark;
-
-use super::reference::{OtherLetter, Reference};
 use super::{Award, Invoice};
-use crate::domain::event::{Hash, Seq};
-use crate::domain::ids::{AwardId, BadId};
+use crate::domain::ids::AwardId;
 use crate::domain::money::Pence;
-
-/// An issuer as it is compared: the SHA-256 of its name, so that a name that lies apart can be compared without being in
-/// the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct IssuerKey(Hash);
-
-impl IssuerKey {
-    /// The key of a name. Case, accents, punctuation and spaces make no other issuer.
-    #[must_use]
-    pub fn of(name: &str) -> Self {
-        let compared: String = compared(name).filter(|it| it.is_alphanumeric()).collect();
-        Self(Hash(Sha256::new().chain_update(b"tsio issuer v1\n").chain_update(compared).finalize().into()))
-    }
-}
-
-impl fmt::Display for IssuerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for IssuerKey {
-    type Err = BadId;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
-    }
-}
-
-fn compared(name: &str) -> impl Iterator<Item = char> {
-    name.nfkd().filter(|it| !is_combining_mark(*it)).flat_map(char::to_uppercase)
-}
+use crate::domain::values::award::compared;
+pub use crate::domain::values::award::{ClaimPart, IssuerKey};
+use crate::domain::values::record::Seq;
+use crate::domain::values::reference::{OtherLetter, Reference};
 
 /// The first character of a name that is a letter or digit of another alphabet, which may look like one of A to Z. Accents
 /// are fine.
@@ -77,24 +40,6 @@ pub struct NewClaim {
     pub issuer: Option<String>,
     /// Its total, where the call says so: then it may be paid in parts.
     pub total: Option<Pence>,
-}
-
-/// What the record says of an invoice that a draw pays, beside its normalised reference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClaimPart {
-    /// Who made it out; nothing where that is the organisation of the award's leader, whose name lies apart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
-    /// The issuer as it is compared.
-    pub issuer_key: IssuerKey,
-    /// The reference as it is printed.
-    pub printed: String,
-    /// The total of the invoice; nothing where one draw pays it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total: Option<Pence>,
-    /// Which payment of this claim it is, counted over all programmes from 1. Two that are decided at once get the same
-    /// number, and the database takes one of them.
-    pub part: i64,
 }
 
 /// A claim as it is looked up.

@@ -6,104 +6,23 @@
 
 pub mod claim;
 pub mod movement;
-mod reference;
 #[cfg(test)]
 mod tests;
 
-pub use reference::{BadReference, OtherLetter, Reference, other_letter};
 use serde::{Deserialize, Serialize};
 
 use super::Date;
 use super::event::{Event, EventBody, Seq};
-use super::ids::{AccountId, Actor, AwardId, OfferId, Uid};
+use super::ids::{AccountId, Actor, AwardId, OfferId};
 use super::ledger::Unit;
 use super::money::{HalfDays, Pence};
-use super::offer::named;
-use super::person;
-use super::terms::StrandId;
+use super::values::award::MovementKind;
+pub use super::values::award::{LeaderKind, Support};
+pub use super::values::reference::{BadReference, OtherLetter, Reference, other_letter};
+use crate::domain::values::named_enum;
 use claim::{ClaimKey, ClaimPart, IssuerKey};
-use movement::MovementKind;
 
-/// What a strand asks for, beside an amount. Names and reasons lie in the texts, never here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Support {
-    /// Days of a national leader of education or equivalent; the text is the leader's organisation.
-    Nle {
-        /// The leader, an opaque id.
-        leader: Actor,
-        /// Whether the leader is a national leader or an equivalent; nothing where that is not recorded.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        leader_kind: Option<LeaderKind>,
-    },
-    /// Credit towards a trust partnership; the text says why the partner is suitable.
-    Credit {
-        /// The partner, a multi-academy trust.
-        partner: Uid,
-    },
-    /// National leader of governance; the text says why it is beneficial.
-    Nlg {
-        /// The leader, an opaque id; nothing where that is not recorded.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        leader: Option<Actor>,
-        /// The leader's organisation; nothing where that is not recorded.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        organisation: Option<String>,
-    },
-    /// The executive leadership qualification; the text says why it is beneficial.
-    Npqel {
-        /// The trust leader who takes it, an opaque id.
-        leader: Actor,
-        /// The accredited provider, as the terms spell it.
-        provider: String,
-    },
-}
-
-impl Support {
-    /// The strand it belongs to, as every terms file names it.
-    #[must_use]
-    pub fn strand(&self) -> StrandId {
-        StrandId::new(self.strand_name())
-    }
-
-    /// The same as text.
-    #[must_use]
-    pub const fn strand_name(&self) -> &'static str {
-        match self {
-            Self::Nle { .. } => "nle",
-            Self::Credit { .. } => "credit",
-            Self::Nlg { .. } => "nlg",
-            Self::Npqel { .. } => "npqel",
-        }
-    }
-
-    /// The leader whose fees it pays, as leaders are compared: folded, as the ids of persons are.
-    #[must_use]
-    pub fn fees_key(&self) -> Option<String> {
-        match self {
-            Self::Npqel { leader, .. } => Some(person::key(leader.as_str())),
-            Self::Nle { .. } | Self::Credit { .. } | Self::Nlg { .. } => None,
-        }
-    }
-
-    /// Whether somebody comes for days, which are booked.
-    #[must_use]
-    pub const fn has_bookings(&self) -> bool {
-        matches!(self, Self::Nle { .. } | Self::Nlg { .. })
-    }
-}
-
-named! {
-    /// Who delivers leader time: "a national leader of education or equivalent".
-    LeaderKind {
-        /// A national leader of education.
-        NationalLeader = "national_leader",
-        /// An equivalent.
-        Equivalent = "equivalent",
-    }
-}
-
-named! {
+named_enum! {
     /// Where a booking is.
     BookingState {
         /// To come.

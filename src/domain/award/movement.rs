@@ -6,24 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::Date;
 use crate::domain::event::{Event, EventBody, Seq};
 use crate::domain::ids::AwardId;
-use crate::domain::offer::named;
-
-named! {
-    /// What can be undone.
-    MovementKind {
-        /// Drawn: days delivered, a claim paid.
-        Draw = "draw",
-        /// Given back unused.
-        Release = "release",
-        /// Taken back after it was drawn.
-        Refund = "refund",
-    }
-}
+pub use crate::domain::values::award::MovementKind;
 
 /// One draw, release or refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,13 +10,13 @@ use crate::domain::ids::{AccountId, ApprovalId, LaCode, Programme};
 use crate::domain::ledger::{EntryKind, EntrySeq, Unit};
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::offer::{Acceptor, ListedSchool, Milestone, Outcome, Party, Recipient, ResponsibleBody};
-use crate::domain::programme::decide::statement::{FundStatement, Numbers, Statement};
 use crate::domain::programme::tests::script::{day, uid, urn};
 use crate::domain::referral::{ReferralOrigin, ReferralSubject};
 use crate::domain::region::Region;
 use crate::domain::rules::RulesVersion;
 use crate::domain::school::HandPlacement;
 use crate::domain::terms::StrandId;
+use crate::domain::values::statement::{FundStatement, Numbers, Statement};
 
 const GENESIS: &str = "e003d1cb7f19e4394613abde750816cb1649409f8f436dc89afe5b15acb7408c";
 const FIRST: &str = "77f7965745caecae4ffc5ea90d146e0c9186ff75d4e8dc6af6408db328255740";

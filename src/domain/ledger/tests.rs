@@ -1,6 +1,10 @@
 //! Accounts by tables written by hand: every verb on every bucket, what binds, what clears itself, where numbers end.
 
+use uuid::Uuid;
+
 use super::*;
+use crate::domain::ids::OfferId;
+use crate::domain::money::{HalfDays, Pence};
 use crate::domain::terms::shipped;
 
 const HUGE: i64 = i64::MAX;

@@ -5,11 +5,12 @@
 
 use std::fmt::Write as _;
 
-use super::named;
-use crate::domain::refusal::{Limit, Reason, Refusal};
 use serde::{Deserialize, Serialize};
 
-named! {
+use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::values::named_enum;
+
+named_enum! {
     /// Where an offer is in its life.
     State {
         /// Eligible and an offer made; nobody told yet.
@@ -25,7 +26,7 @@ named! {
     }
 }
 
-named! {
+named_enum! {
     /// What can be done to an offer that exists.
     OfferAction {
         /// Record a contact.

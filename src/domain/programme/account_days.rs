@@ -1,22 +1,10 @@
-//! What an account holds as of a day in the past: a posting must not make any day from its own on impossible, however
-//! much there is by now (`domain.md` section 5, "As of a day").
-//!
-//! Only what is available can fall below zero as of a day: what is committed and spent follows the order of dates of each
-//! award (see [`crate::domain::programme::decide::dates`]). The balances of today are the account's; what lies between a day and today is kept by the
-//! day, as far as a command asks.
+//! What changed accounts by the day: what lies between a day in the past and today, as far as a command asks.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Command, ProgrammeState};
 use crate::domain::Date;
 use crate::domain::ids::AccountId;
-use crate::domain::ledger::{Account, Bucket, EntryKind, Owner, shown};
-use crate::domain::programme::decide::limits::one_of;
-use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::rules::RulesVersion;
-
-/// The verb of an award, in the remedy of a refusal.
-pub(super) const AWARD: &str = "award";
+use crate::domain::ledger::{Account, Bucket, EntryKind, Owner};
 
 /// By account and day, how postings of that effective date changed what is available.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +35,7 @@ impl AccountDays {
     }
 
     /// What is available as of a day and as of each later one on which that changed, in order.
-    fn available_from(&self, account: &Account, on: Date) -> Vec<(Date, i64)> {
+    pub(super) fn available_from(&self, account: &Account, on: Date) -> Vec<(Date, i64)> {
         let changes = self.0.get(&account.id);
         let later = changes.into_iter().flat_map(|it| it.range(on..)).filter(|(day, _)| **day > on);
         let mut days: Vec<(Date, i64)> = Vec::new();
@@ -59,67 +47,5 @@ impl AccountDays {
         days.push((on, available));
         days.reverse();
         days
-    }
-}
-
-impl ProgrammeState {
-    /// The accounts out of which a command takes something as of a day.
-    #[must_use]
-    pub fn taken_from(&self, command: &Command, today: Date) -> Vec<(AccountId, Date)> {
-        match command {
-            Command::Award { offer, awards, on } => {
-                let Some(offer) = self.offers.get(&offer.offer) else { return Vec::new() };
-                // What comes before it in the same group may still move the offer's region, or the day it was accepted.
-                let window = self.programme.scheme.award_window();
-                let on = on.unwrap_or(if today > window.to { window.from } else { today });
-                let accounts = awards.iter().map(|it| it.support.strand()).flat_map(|strand| {
-                    let funds = self.ledger.accounts().filter(|it| matches!(it.owner, Owner::Fund { .. }));
-                    let funds: Vec<AccountId> = funds.filter(|it| it.strand == strand).map(|it| it.id).collect();
-                    funds.into_iter().chain([AccountId::of_cap(offer.id, &strand)])
-                });
-                accounts.map(|it| (it, on)).collect()
-            }
-            Command::ChangeFund { change, .. } => vec![(change.fund(), change.on())],
-            Command::GiveApproval { approval, .. } => {
-                let change = self.approvals.get(approval).and_then(|it| it.change.as_ref());
-                change.map(|it| (it.fund(), it.on())).into_iter().collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// The least that an account leaves as of a day and each later one.
-    pub(super) fn least_from(&self, account: &Account, on: Date) -> i64 {
-        if !account.binds || self.rules < RulesVersion::V2 {
-            return i64::MAX;
-        }
-        let days = self.days.available_from(account, on);
-        days.iter().map(|(_, available)| *available).min().unwrap_or(account.available)
-    }
-
-    /// Refuses to take an amount out of what is available as of a day, where some day from then on has less: names the
-    /// first such day, and the first from which it would pass.
-    pub(super) fn as_of(&self, account: &Account, on: Date, amount: Option<i64>, verb: &str) -> Option<Refusal> {
-        let least = self.least_from(account, on);
-        let amount = amount.filter(|it| *it > least)?;
-        let days = self.days.available_from(account, on);
-        let (day, available) = days.iter().find(|(_, available)| *available < amount).copied()?;
-        let last_short = days.iter().rposition(|(_, available)| *available < amount)?;
-        let passes = days.get(last_short.saturating_add(1)).map(|(day, _)| *day);
-        // An award is made within its window.
-        let last = self.programme.scheme.award_window().to;
-        let passes = passes.filter(|day| verb != AWARD || *day <= last);
-        let is_fund = matches!(account.owner, Owner::Fund { .. });
-        let (unit, room) = (account.unit, least.max(0));
-        let remedy = one_of(&[
-            passes.map(|day| format!("give a date on or after {day}")),
-            (room > 0).then(|| format!("{verb} at most {}", shown(unit, room))),
-            (is_fund && passes.is_none()).then(|| format!("allocate money that the fund had by {day}, dated then")),
-        ]);
-        let (asked, there) = (shown(unit, amount), shown(unit, available));
-        let message = format!("{asked} is more than was available as of {day}: {there}");
-        let limit = account.limit(Some(amount), room, remedy);
-        let limit = crate::domain::refusal::Limit { kind: "as_of", available: Some(available), ..limit };
-        Some(Refusal::of(Reason::FundsInsufficient, message, limit))
     }
 }

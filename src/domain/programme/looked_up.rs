@@ -6,7 +6,7 @@
 
 use super::Command;
 use crate::domain::award::claim::NewClaim;
-use crate::domain::programme::decide::referrals::ReferralCommand;
+use crate::domain::programme::command::referral::ReferralCommand;
 use crate::domain::role::Action;
 
 impl Command {

@@ -7,10 +7,10 @@ use crate::domain::approval::{ApprovalState, check, check_withdrawal};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, ImportId, RequestId};
 use crate::domain::person::{Person, TokenSubject};
-use crate::domain::programme::decide::statement::Statement;
 use crate::domain::refusal::Refusal;
 use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::{Micros, Now};
+use crate::domain::values::statement::Statement;
 
 /// An import as the record has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

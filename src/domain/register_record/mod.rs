@@ -7,19 +7,19 @@ mod fold;
 #[cfg(test)]
 mod tests;
 
-pub use fold::{RecordedApproval, RecordedImport, RegisterState};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Date;
 use super::event::{Body, Hash, Seq};
 use super::ids::{Actor, ApprovalId, ImportId, RequestId};
-use super::offer::named;
 use super::person::TokenSubject;
 use super::time::Micros;
-use crate::domain::programme::decide::statement::Statement;
+use crate::domain::values::named_enum;
+use crate::domain::values::statement::Statement;
+pub use fold::{RecordedApproval, RecordedImport, RegisterState};
 
-named! {
+named_enum! {
     /// What a file is.
     FileKind {
         /// GIAS groups.
@@ -35,7 +35,7 @@ named! {
     }
 }
 
-named! {
+named_enum! {
     /// Whether an import counts.
     ImportState {
         /// Its rows are being written; nobody sees it.
@@ -51,7 +51,7 @@ named! {
     }
 }
 
-named! {
+named_enum! {
     /// How an approval was answered that was there before this record began.
     AnswerFound {
         /// Given, and carried out.

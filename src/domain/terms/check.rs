@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::parse::{Dates, RecipientDraft, RuleDraft, StrandDraft, cap, recipient};
+use super::draft::{Dates, RecipientDraft, RuleDraft, StrandDraft, cap, recipient};
 use super::read::{Located, MistakeReport};
 use super::{AwardCondition, Cap, DateRange, RecipientTerms, StrandId, Test, plain};
 use crate::domain::ids::Programme;

@@ -4,6 +4,7 @@
 //! name. A [`Terms`] exists only when the whole file is sound; [`Terms::parse`] otherwise reports every mistake.
 
 mod check;
+mod draft;
 mod model;
 mod parse;
 mod read;
@@ -14,15 +15,14 @@ mod typed;
 
 use serde::Serialize;
 
-pub use model::{
-    AwardCondition, Cap, DateRange, Ground, JudgementDate, RecipientTerms, Rule, RuleId, Share, Strand, StrandId,
-    StrandUnit, Test, TrustTest,
-};
-
 use super::Date;
 use super::ids::Programme;
 use super::money::Pence;
 use super::placement::RecipientKind;
+pub use model::{
+    AwardCondition, Cap, DateRange, Ground, JudgementDate, RecipientTerms, Rule, RuleId, Share, Strand, StrandId,
+    StrandUnit, Test, TrustTest,
+};
 
 /// The terms that ship with the program: file name and text, oldest year first.
 #[must_use]

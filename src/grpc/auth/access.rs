@@ -3,9 +3,10 @@
 //!
 //! A method that is not here can be called by nobody, and a test says so before anybody tries.
 
+use Action as A;
+
 use crate::app::{AppError, Result};
 use crate::domain::role::{Action, Caller};
-use Action as A;
 
 /// Every method of the contract.
 #[rustfmt::skip]
@@ -89,6 +90,11 @@ pub(in crate::grpc) fn check(rpc: &str, caller: &Caller) -> Result<()> {
         [first, ..] if !actions.iter().any(|action| caller.may(*action)) => Err(AppError::Denied(*first)),
         _ => Ok(()),
     }
+}
+
+/// Every method: `OfferService/NoteOffer`.
+pub(in crate::grpc) fn methods() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(rpc, _)| *rpc)
 }
 
 #[cfg(test)]

@@ -4,17 +4,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use http::Extensions;
 use tokio::time::Instant;
-use tonic::transport::server::TlsConnectInfo;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{AuthError, Authenticated};
+use super::Authenticated;
 use crate::app::clock::Clock;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
-use crate::grpc::transport::connections::Peer;
+use crate::grpc::auth::error::AuthError;
 
 /// A service that calls with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +35,13 @@ impl Certificates {
         Self { services: services.into_iter().map(|it| (it.name, it.caller)).collect(), clock }
     }
 
-    /// The service behind the connection's certificate.
+    /// The service behind the certificate of the connection, DER.
     ///
     /// # Errors
     /// Reason `TOKEN_MISSING` where there is none, `CERTIFICATE_UNKNOWN` where it names no service known,
     /// `CERTIFICATE_EXPIRED` past its last second.
-    pub(super) fn caller(&self, connection: &Extensions) -> Result<Authenticated, AuthError> {
-        let certificates = connection.get::<TlsConnectInfo<Peer>>().and_then(TlsConnectInfo::peer_certs);
-        let Some(own) = certificates.as_ref().and_then(|chain| chain.first()) else {
+    pub(super) fn caller(&self, own: Option<&[u8]>) -> Result<Authenticated, AuthError> {
+        let Some(own) = own else {
             return Err(AuthError::new("TOKEN_MISSING", "a bearer token in metadata authorization is wanted"));
         };
         let unknown = || AuthError::new("CERTIFICATE_UNKNOWN", "the certificate names no service known here");

@@ -2,8 +2,9 @@
 
 use http::HeaderMap;
 
-use super::{AuthError, unprintable};
+use super::unprintable;
 use crate::domain::role::{Caller, Regions, Role};
+use crate::grpc::auth::error::AuthError;
 
 /// Metadata that names the caller: an opaque id.
 const ACTOR: &str = "x-tsio-actor";

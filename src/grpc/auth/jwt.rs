@@ -15,15 +15,18 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::error::{expired, later, rejected};
 use super::jwks::{KeyFetcher, KeySource};
 use super::jwt_rules::{check_header, check_times};
 use super::key_cache::{FetchedKeys, KeyCache, KeyCacheTimes, NoKey};
-use super::{AuthError, Authenticated, KEYS_UNAVAILABLE, unprintable};
+use super::{Authenticated, unprintable};
 use crate::app::clock::Clock;
 use crate::domain::person;
 use crate::domain::region::Region;
 use crate::domain::role::{Caller, Regions, Role};
 use crate::domain::time::Micros;
+use crate::grpc::auth::error::AuthError;
+use crate::grpc::message::reason::KEYS_UNAVAILABLE;
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
 /// How long a checked token is believed without another look at it.
@@ -230,14 +233,6 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(wrong()) }
 }
 
-pub(super) fn expired() -> AuthError {
-    AuthError::new("TOKEN_EXPIRED", "the token has expired")
-}
-
-pub(super) fn rejected(why: &str) -> AuthError {
-    AuthError::new("TOKEN_REJECTED", format!("the token {why}"))
-}
-
 fn no_key(why: NoKey) -> AuthError {
     match why {
         NoKey::Unpublished => rejected("was signed with a key that its issuer does not publish"),
@@ -246,8 +241,4 @@ fn no_key(why: NoKey) -> AuthError {
             "the issuer's keys cannot be fetched at the moment, so the token cannot be checked: try again",
         ),
     }
-}
-
-pub(super) fn later(at: Micros, by: Duration) -> Micros {
-    Micros(at.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
 }

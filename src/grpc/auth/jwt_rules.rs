@@ -5,9 +5,8 @@ use std::time::Duration;
 use jsonwebtoken::Header;
 use serde_json::{Number, Value};
 
-use super::AuthError;
-use super::jwt::{expired, later, rejected};
 use crate::domain::time::Micros;
+use crate::grpc::auth::error::{AuthError, expired, later, rejected};
 
 /// Types of tokens that are taken (RFC 7519, 5.1; RFC 9068, 2.1), each with or without `application/`, in any case. Other
 /// tokens of the issuer, such as `logout+jwt`, are not for calling with (RFC 8725, 3.11).

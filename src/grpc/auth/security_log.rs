@@ -7,13 +7,10 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use http::Extensions;
-use tonic::transport::server::TlsConnectInfo;
 
 use crate::domain::ids::RequestId;
 use crate::domain::role::Caller;
 use crate::grpc::telemetry::call_span::Roles;
-use crate::grpc::transport::connections::Peer;
 
 /// Lines a second, and as many more after a quiet time.
 const LINES: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
@@ -21,12 +18,6 @@ const LINES: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 static LIMITER: LazyLock<DefaultDirectRateLimiter> =
     LazyLock::new(|| RateLimiter::direct(Quota::per_second(LINES).allow_burst(LINES.saturating_mul(LINES))));
 static UNSAID: AtomicU64 = AtomicU64::new(0);
-
-/// Where the call came from.
-pub(in crate::grpc) fn peer(extensions: &Extensions) -> Option<&Peer> {
-    let over_tls = || extensions.get::<TlsConnectInfo<Peer>>().map(TlsConnectInfo::get_ref);
-    extensions.get::<Peer>().or_else(over_tls)
-}
 
 /// Writes a line, or counts it.
 pub(in crate::grpc) fn say(

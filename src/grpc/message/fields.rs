@@ -7,14 +7,13 @@ use crate::domain::ledger::Amount;
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::text::with_line_feeds;
 use crate::domain::{self, Date, time};
-use crate::grpc::telemetry::call_span;
+use crate::grpc::message::limits::MAX_TITLE;
+use crate::grpc::message::request_id::requested;
 
 /// Characters of a free text.
 const MAX_TEXT: usize = 10_000;
 /// Characters of an etag, and of a strand.
 const MAX_NAME: usize = 64;
-/// Characters of a provider, and of an invoice's number as it is written.
-pub(in crate::grpc) const MAX_TITLE: usize = 200;
 /// The most a page has, where the caller asks for more.
 const MAX_PAGE: u64 = 500;
 /// What a page has, where the caller does not say.
@@ -92,7 +91,7 @@ impl Fields {
     pub(in crate::grpc) fn request_id(&mut self, text: &str) -> Option<RequestId> {
         let id = self.parse("request_id", text);
         if let Some(id) = id {
-            call_span::requested(id);
+            requested(id);
         }
         id
     }

@@ -11,10 +11,10 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
-use super::fields::MAX_TITLE;
 use crate::app::{AppError, Result, Violation};
 use crate::domain::award::{BadReference, Reference};
 use crate::domain::text::{Lines, forbidden};
+use crate::grpc::message::limits::MAX_TITLE;
 use crate::proto::FILE_DESCRIPTOR_SET;
 
 /// Fields that hold what people write in their own words, and the text of a terms file: line feeds and tabs are part of them.

@@ -15,16 +15,17 @@ use crate::app::writer::{CommandOutcome, Submission};
 use crate::app::{App, AppError, Result};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Programme, RequestId};
+use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::programme::Command;
-use crate::domain::programme::decide::funds::FundChange;
 use crate::domain::refusal::Reason;
 use crate::domain::role::Caller;
-use crate::grpc::auth::Authenticated;
-use crate::grpc::auth::{self, access, security_log};
+use crate::grpc::auth::{self, Authenticated, access, security_log};
+use crate::grpc::message::request_id::requested;
 use crate::grpc::message::status::status;
 use crate::grpc::message::texts;
 use crate::grpc::telemetry::call_span;
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
+use crate::grpc::transport::connections::peer;
 
 /// Our own deadline fires this part of the caller's time before it, so that the caller is told DEADLINE_EXCEEDED and
 /// not cut off with CANCELLED.
@@ -99,9 +100,9 @@ fn tell_of_denial<T: Message>(
     if let Some(inside) = extensions.get::<Arc<InternalMetrics>>() {
         inside.deny(reason);
     }
-    let from = security_log::peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
+    let from = peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
     let id = message.filter(|_| !only_reads(rpc)).and_then(|it| request_id(&it.encode_to_vec()));
-    id.into_iter().for_each(call_span::requested);
+    id.into_iter().for_each(requested);
     security_log::say(rpc, Some(caller), &from, id, reason);
 }
 

@@ -17,10 +17,10 @@ use tracing::Instrument as _;
 use crate::app::imports::{ImportOutcome, ImportReply, ImportSource, Progress, Upload, UploadHeader, upload_bytes};
 use crate::app::{App, AppError, Result, Violation};
 use crate::domain::role::Caller;
-use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
+use crate::grpc::message::request_id::requested;
 use crate::grpc::message::status::status;
-use crate::grpc::message::texts;
+use crate::grpc::message::{conversion, texts};
 use crate::grpc::telemetry::call_span;
 use crate::proto;
 
@@ -127,7 +127,7 @@ async fn run(
     let found = texts::check_part("ImportHeader", "header.", &header);
     let is_sound = found.is_empty() || was_answered(&app, &caller, door, &header).await?;
     let header = texts::refuse_at_once(if is_sound { Vec::new() } else { found }, || checked(header))?;
-    call_span::requested(header.request);
+    requested(header.request);
     let slow = |_| wrong("chunk", &format!("the upload took longer than {} s", SLOWEST.as_secs()));
     let bytes = tokio::time::timeout(SLOWEST, receive(parts, &sender)).await.map_err(slow)??;
     if size > 0 && i64::try_from(bytes.len()) != Ok(size) {

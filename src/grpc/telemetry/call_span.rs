@@ -12,7 +12,6 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 
 use super::{trace_context, traces};
-use crate::domain::ids::RequestId;
 use crate::domain::role::Caller;
 use crate::proto::code_name;
 
@@ -38,11 +37,6 @@ pub(in crate::grpc) fn span(
     );
     traces::join(&span, method, parent);
     span
-}
-
-/// The request id of the call at hand is known.
-pub(in crate::grpc) fn requested(id: RequestId) {
-    Span::current().record("request_id", display(id));
 }
 
 /// The call at hand is not done, and why.

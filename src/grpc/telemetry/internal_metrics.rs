@@ -15,13 +15,13 @@ use tokio::time::Instant;
 
 use crate::app::verify::VerifyReport;
 use crate::app::{App, Pool, WriterMetrics};
-use crate::grpc::auth;
+use crate::grpc::message::reason::AUTHENTICATION;
 
 /// Seconds: from an idle disk's fsync to a command that waits for a database that is away.
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// Commands, up to the most that go into one group.
 const COMMANDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-/// Why calls are denied past the door, beside [`auth::REASONS`].
+/// Why calls are denied past the door, beside [`AUTHENTICATION`].
 const DENIAL_REASONS: [&str; 5] =
     ["CALLS_EXCEEDED", "CONNECTIONS_EXCEEDED", "RATE_EXCEEDED", "ROLE_MISSING", "SELF_APPROVAL"];
 
@@ -94,7 +94,7 @@ impl InternalMetrics {
             |name: &str, help: &str, labels: &[&str]| kept(registry, IntGaugeVec::new(Opts::new(name, help), labels)?);
         let denied = Opts::new("tsio_denied_total", "Calls denied, by reason.");
         let denied = kept(registry, IntCounterVec::new(denied, &["reason"])?)?;
-        for reason in auth::REASONS.into_iter().chain(DENIAL_REASONS) {
+        for reason in AUTHENTICATION.into_iter().chain(DENIAL_REASONS) {
             drop(denied.with_label_values(&[reason]));
         }
         Ok(Self {

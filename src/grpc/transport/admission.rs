@@ -23,18 +23,17 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
-use super::connections::{CallInFlight, Exceeded, Peer};
-use super::delivery;
+use super::connections::{CallInFlight, Exceeded};
 use super::health::{self, AnonymousHealth};
-use super::transport_errors;
+use super::{delivery, transport_errors};
 use crate::app::App;
 use crate::domain::ids::Actor;
 use crate::domain::role::Caller;
-use crate::grpc::auth::security_log;
-use crate::grpc::auth::{self, Authenticated, Authenticator, Proof};
+use crate::grpc::auth::{self, Authenticated, Authenticator, Proof, security_log};
 use crate::grpc::message::status::{error_info, with_details};
 use crate::grpc::telemetry::call_metrics::{CallMetrics, CountedCall};
 use crate::grpc::telemetry::call_span;
+use crate::grpc::transport::connections::{Peer, peer, peer_certificate};
 
 /// Open in development: it tells the contract, which this project publishes anyway, and stock tools send nothing with it.
 const REFLECTION: &str = "/grpc.reflection.";
@@ -93,7 +92,7 @@ impl Admission {
 
     /// Lets a call begin, or says why not.
     async fn admit(&self, counted: &mut CountedCall, request: &mut Request<Body>) -> Result<Admitted, Status> {
-        let peer = security_log::peer(request.extensions()).cloned();
+        let peer = peer(request.extensions()).cloned();
         if health::is_health(request.uri()) {
             return self.admit_health(request, peer).await;
         }
@@ -167,7 +166,7 @@ impl Admission {
             return Err(Denied { caller: None, reason: "OVERLOADED", status: overloaded() });
         };
         let (parts, body) = std::mem::take(request).into_parts();
-        let known = self.door.who(&parts).await;
+        let known = self.door.who(&parts.headers, || peer_certificate(&parts.extensions)).await;
         *request = Request::from_parts(parts, body);
         let (let_in, proof) =
             known.map_err(|unknown| Denied { caller: None, reason: unknown.reason, status: unknown.into() })?;

@@ -12,17 +12,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::connections::{self, Registry};
+use super::connections::{self, Registry, SCRAPES};
 use super::eviction::EvictingSlots;
 use crate::app::App;
-use crate::grpc::service::watch::Watchers;
+use crate::app::watch::Watches;
 use crate::grpc::telemetry::call_metrics::CallMetrics;
 use crate::grpc::telemetry::internal_metrics::ProcessSnapshot;
+use crate::proto::WatchOffersResponse;
 
-/// Connections whose request is being read, and as many that are being answered.
-const CONNECTIONS: usize = 4;
-/// Connections that are open at most: those, and one that was just accepted.
-pub(in crate::grpc) const MOST_CONNECTIONS: usize = 2 * CONNECTIONS + 1;
 /// How long a request may take.
 const HEADER: Duration = Duration::from_secs(2);
 /// How long its answer may take.
@@ -37,7 +34,7 @@ const READ: Duration = Duration::from_secs(2);
 /// What answers, shared by all connections.
 struct Scraped {
     app: App,
-    watchers: Watchers,
+    watchers: Watches<WatchOffersResponse>,
     metrics: Arc<CallMetrics>,
     /// When the funds were read last.
     funds: Mutex<Option<Instant>>,
@@ -47,12 +44,12 @@ struct Scraped {
 
 /// Answers until it is dropped.
 pub(in crate::grpc) async fn serve(
-    (app, watchers): (App, Watchers),
+    (app, watchers): (App, Watches<WatchOffersResponse>),
     metrics: Arc<CallMetrics>,
     listener: TcpListener,
     connections: Arc<Registry>,
 ) {
-    let (reading, answering) = (EvictingSlots::new(CONNECTIONS), EvictingSlots::new(CONNECTIONS));
+    let (reading, answering) = (EvictingSlots::new(SCRAPES), EvictingSlots::new(SCRAPES));
     let scraped = Arc::new(Scraped { app, watchers, metrics, funds: Mutex::new(None), reading, answering });
     loop {
         if let Some((stream, _)) = connections::accept(&listener, &connections).await {

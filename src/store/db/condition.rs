@@ -2,12 +2,11 @@
 
 use std::cmp::Ordering;
 
-use sea_orm::sea_query::{Cond, ExprTrait as _, SimpleExpr};
+use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, LikeExpr, SimpleExpr};
 use sea_orm::{ColumnTrait, Value};
 use uuid::Uuid;
 
 use crate::domain::Date;
-use crate::store::register::search::holds;
 
 /// A condition over the columns `C` of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,6 +199,12 @@ impl<C> Condition<C> {
             Self::Is(column, how, operand) => Self::Is(column, how.opposite(), operand),
         }
     }
+}
+
+/// Whether a column holds a text as it stands: nothing in the text is a wild card.
+pub(in crate::store) fn holds<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    Expr::col(column.as_column_ref()).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(in crate::store) mod answer_check;
 pub(in crate::store) mod batch_write;
 pub(in crate::store) mod bulk_sql;
+pub(in crate::store) mod column_values;
 pub(in crate::store) mod commit_notices;
 pub mod condition;
 pub(in crate::store) mod entity;

@@ -10,9 +10,9 @@ use crate::domain::ids::{AccountId, Actor, OfferId, Programme};
 use crate::domain::ledger::{EntrySeq, LedgerEntry};
 use crate::domain::time::Micros;
 use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::column_values::actor;
 use crate::store::db::condition::{Comparison, Condition, Operand};
 use crate::store::db::pg_date;
-use crate::store::programmes::actor;
 use crate::store::{Backend, Readable, Result};
 
 /// An entry of a fund, with what its event says.

@@ -12,7 +12,6 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::programmes::{actor, hash};
 use super::verify_rows::{VerifyRows as StoredRows, each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
@@ -21,6 +20,7 @@ use crate::domain::ids::{Actor, ImportId};
 pub use crate::domain::register_record::{FileKind, ImportState};
 use crate::domain::time::Micros;
 use crate::store::db::bulk_sql::{insert_missing, select_by_place, upsert_all};
+use crate::store::db::column_values::{actor, hash};
 use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::register::{import, problem};
 use crate::store::db::page::Page;

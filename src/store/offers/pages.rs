@@ -13,9 +13,8 @@ use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
-use crate::store::db::condition::{Comparison, Condition, Operand, compare};
+use crate::store::db::condition::{Comparison, Condition, Operand, compare, holds};
 use crate::store::db::entity::record::{offer, offer_school};
-use crate::store::register::search::holds;
 use crate::store::{Readable, Result};
 
 /// Which offers a page shows. All conditions given must hold.

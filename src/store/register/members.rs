@@ -8,7 +8,7 @@ use super::{group_type, uid_numbers, urn_numbers};
 use crate::domain::Date;
 use crate::domain::ids::{ImportId, Uid, Urn};
 use crate::store::db::bulk_sql::{among, numbers, select};
-use crate::store::offers::{uid, urn};
+use crate::store::db::column_values::{uid, urn};
 use crate::store::{Readable, Result};
 
 /// The newest register: the landed files of membership of the greatest as-at date, taken together.

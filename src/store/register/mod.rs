@@ -12,12 +12,12 @@ use std::collections::HashMap;
 
 use sea_orm::{FromQueryResult, QueryResult};
 
-use super::offers::{uid, urn};
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
 use crate::store::db::batch_write::ColumnType;
 use crate::store::db::bulk_sql::{among, numbers, select, select_by_place};
+use crate::store::db::column_values::{uid, urn};
 use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
 pub use members::{Membership, MembershipQuery, history, members, sizes};
 pub use record::{RegisterHead, lock};

@@ -1,8 +1,7 @@
 //! The record of reference data: its head lies in the row that is locked, its events are appended under that lock.
 
-use sea_orm::QueryResult;
 use sea_orm::sea_query::LockType;
-use sea_orm::{EntityTrait as _, QuerySelect as _};
+use sea_orm::{EntityTrait as _, QueryResult, QuerySelect as _};
 
 use crate::domain::Date;
 use crate::domain::event::{Event, Hash, Seq, genesis};
@@ -11,11 +10,11 @@ use crate::domain::register_record::{RegisterBody, RegisterSeq};
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::column_values::{actor, hash};
 use crate::store::db::entity::register::lock;
 use crate::store::db::multi_query::{MultiQuery, QueryRow};
 use crate::store::db::pg_date;
 use crate::store::events::Recorded;
-use crate::store::programmes::{actor, hash};
 use crate::store::verify_rows::{VerifyRows, each};
 use crate::store::{Backend, Readable, Result, StoreError, WriteTx};
 

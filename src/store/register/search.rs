@@ -4,16 +4,17 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, LikeExpr, SimpleExpr};
+use sea_orm::sea_query::{Cond, ExprTrait as _};
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::{schools, trusts, uid_numbers, urn_numbers};
 use crate::domain::ids::{ImportId, Uid, Urn};
 use crate::domain::school::TrustKind;
 use crate::store::db::bulk_sql::{number_in, select, upsert_all};
+use crate::store::db::column_values::{uid, urn};
+use crate::store::db::condition::holds;
 use crate::store::db::entity::register::{school, trust};
 use crate::store::imports::FileKind;
-use crate::store::offers::{uid, urn};
 use crate::store::{Readable, Result, WriteTx};
 
 /// A page of schools whose lower-cased name holds the text, or whose URN it is; by name, then URN.
@@ -52,12 +53,6 @@ fn matches<C: ColumnTrait>(search: C, number: C, text: &str) -> Cond {
     let part = text.trim().to_lowercase();
     let own_number = part.parse::<u32>().ok().map(|own| number.eq(i64::from(own)));
     Cond::any().add(holds(search, &part)).add_option(own_number)
-}
-
-/// Whether a column holds a text as it stands: nothing in the text is a wild card.
-pub(in crate::store) fn holds<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    Expr::col(column.as_column_ref()).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
 }
 
 fn past<C: ColumnTrait>(search: C, number: C, last: &str, last_number: u32) -> Cond {

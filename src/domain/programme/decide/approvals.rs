@@ -2,13 +2,15 @@
 
 use uuid::Uuid;
 
-use super::statement::Statement;
-use crate::domain::approval::{Approval, REOPEN_OFFER, asked_before, check, check_withdrawal, required};
+use crate::domain::approval::{Approval, REOPEN_OFFER, asked_before, check, check_withdrawal, required, statement_of};
 use crate::domain::event::{EventBody, NewEvent};
 use crate::domain::ids::{ApprovalId, OfferId};
 use crate::domain::offer::Offer;
 use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::command::{Approved, CommandAnswer, CommandError, Context, Decision, OfferTarget};
+use crate::domain::programme::command::OfferTarget;
+use crate::domain::programme::context::Context;
+use crate::domain::programme::decision::{Approved, CommandAnswer, Decision};
+use crate::domain::programme::error::CommandError;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::time::Micros;
 
@@ -66,7 +68,7 @@ impl ProgrammeState {
             approval,
             action: REOPEN_OFFER.to_owned(),
             change: None,
-            statement: Some(Statement::of_offer(offer)),
+            statement: Some(statement_of(offer)),
             expires_at: Some(self.expiry(context)),
             token_subject: context.subject,
         };
@@ -91,7 +93,7 @@ impl ProgrammeState {
             .offers
             .get(&OfferId(waiting.subject))
             .ok_or(CommandError::Bug("the approval's offer is not loaded"))?;
-        let changed = self.beyond(waiting, &Statement::of_offer(offer));
+        let changed = self.beyond(waiting, &statement_of(offer));
         Refusal::none_of(self.may_reopen(offer).err().into_iter().chain(changed))?;
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;

@@ -20,9 +20,10 @@ use crate::domain::money::Pence;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::offer::{Offer, Recipient};
 use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::command::{
-    CommandAnswer, CommandError, Context, Decision, NewAward, OfferTarget, Warning,
-};
+use crate::domain::programme::command::{NewAward, OfferTarget};
+use crate::domain::programme::context::Context;
+use crate::domain::programme::decision::{CommandAnswer, Decision, Warning};
+use crate::domain::programme::error::CommandError;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
@@ -289,11 +290,8 @@ impl AwardBundle<'_> {
             let account = self.account(charge.account).ok_or(MISSING)?;
             let cost = amount.checked_mul(charge.per);
             let refusal = limits::commitment(account, cost);
-            let as_of = if refusal.is_none() {
-                self.facts.as_of(account, self.on, cost, crate::domain::programme::account_days::AWARD)
-            } else {
-                None
-            };
+            let as_of =
+                if refusal.is_none() { self.facts.as_of(account, self.on, cost, super::as_of::AWARD) } else { None };
             line.limits
                 .add_numeric_limit(room(account, self.facts.least_from(account, self.on), charge), refusal.or(as_of));
         }

@@ -3,8 +3,6 @@
 //!
 //! Rules version 2 brought it. What was recorded before stays as it is, and nothing is dated before it any more.
 
-use chrono::Days;
-
 use crate::domain::Date;
 use crate::domain::award::Award;
 use crate::domain::event::{EventBody, NewEvent, Seq};
@@ -12,35 +10,12 @@ use crate::domain::ids::OfferId;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::offer::{Milestone, Offer};
 use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::command::{CommandError, Decision, OfferTarget};
+use crate::domain::programme::command::OfferTarget;
+use crate::domain::programme::decision::Decision;
+use crate::domain::programme::error::CommandError;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Now;
-
-/// Worth knowing, and no reason to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Warning {
-    /// The effective date lies more than 60 days before today.
-    DateInThePast(Date),
-    /// No date was given, and today would be outside: this one was taken.
-    DateAssumed(Date),
-    /// This much was drawn on this award on the same day already, without an invoice that would tell the two apart.
-    DrawRepeated(Date),
-    /// No file of establishments names so many schools: nobody knows whether they have a diocese, and the local authority was
-    /// taken as their responsible body.
-    DioceseUnknown(usize),
-}
-
-/// What is recorded late is fine; older than this many days, it is worth a warning (`domain.md` section 4).
-const LATE_DAYS: u64 = 60;
-
-impl Warning {
-    /// Warns of a day that lies further back than what is merely recorded late.
-    pub(in crate::domain::programme) fn if_past(on: Date, now: Now) -> Option<Self> {
-        let oldest = now.today.checked_sub_days(Days::new(LATE_DAYS))?;
-        (on < oldest).then_some(Self::DateInThePast(on))
-    }
-}
 
 /// Something on record that has a day: `the offer was accepted`.
 pub(in crate::domain::programme) type DatedMilestone = (&'static str, Date);

@@ -5,7 +5,9 @@ use crate::domain::Date;
 use crate::domain::event::NewEvent;
 use crate::domain::offer::{DeclineReason, Offer, Outcome};
 use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::command::{CommandError, Decision, OfferTarget};
+use crate::domain::programme::command::OfferTarget;
+use crate::domain::programme::decision::Decision;
+use crate::domain::programme::error::CommandError;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Now;
 

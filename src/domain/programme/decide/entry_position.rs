@@ -6,77 +6,20 @@
 
 use std::collections::BTreeSet;
 
-use uuid::Uuid;
-
-use super::statement::{self, Statement, phrase};
-use crate::domain::Date;
-use crate::domain::approval::{Approval, ApprovalState, DECIDE_ENTRY, required};
-use crate::domain::event::{Event, EventBody, NewEvent, Seq};
-use crate::domain::ids::{Actor, ApprovalId, OfferId, Urn};
+use super::statement::{self, phrase};
+use crate::domain::approval::{Approval, ApprovalState, DECIDE_ENTRY, asked_for, required, subject_of};
+use crate::domain::event::{Event, EventBody, NewEvent};
+use crate::domain::ids::{ApprovalId, OfferId, Urn};
 use crate::domain::person::Person;
 use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::command::{Approved, Command, CommandAnswer, CommandError, Context, Decision};
+use crate::domain::programme::command::Command;
+use crate::domain::programme::context::Context;
+use crate::domain::programme::decision::{Approved, CommandAnswer, Decision};
+use crate::domain::programme::entry_school::{EntryDecision, EntryPosition, EntrySchool};
+use crate::domain::programme::error::CommandError;
 use crate::domain::refusal::{Limit, Reason, Refusal};
-use crate::domain::region::Region;
 use crate::domain::role::Reach;
-
-/// A school that a file names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntrySchool {
-    /// Its region, where its local authority lies in one.
-    pub region: Option<Region>,
-    /// Whether the files say with what judgements it entered the year.
-    pub position: EntryPosition,
-    /// What two people decided of an older URN that it follows, where that counts while they have not decided it of the school.
-    pub taken_over: Option<EntryDecision>,
-    /// The older URNs that it follows.
-    pub follows: Vec<Urn>,
-}
-
-/// What the files say of the judgements that a school entered the year with, whatever people decided of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntryPosition {
-    /// They cannot say.
-    Unknown,
-    /// They do, as this sentence says.
-    Known(String),
-    /// The school counts under this newer URN.
-    Superseded(Urn),
-    /// No monthly file shows the school.
-    NotInMonths,
-    /// No rule of the programme asks for it.
-    NotAsked,
-}
-
-/// What two people decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntryDecision {
-    /// Of which school.
-    pub urn: Urn,
-    /// Whether the entry position is met.
-    pub met: bool,
-    /// The approval that carried it out.
-    pub approval: ApprovalId,
-    /// Who asked.
-    pub asked_by: Actor,
-    /// Who decided.
-    pub given_by: Actor,
-    /// The day.
-    pub on: Date,
-    /// The event.
-    pub seq: Seq,
-}
-
-/// The id that a school has as the subject of approvals.
-#[must_use]
-pub fn subject_of(urn: Urn) -> Uuid {
-    Uuid::from_u128(urn.get().into())
-}
-
-/// What is asked for, as a sentence begins.
-pub(in crate::domain) fn asked_for((urn, met): (Urn, bool)) -> String {
-    format!("deciding that the entry position of school {urn} is {}", phrase(met))
-}
+use crate::domain::values::statement::Statement;
 
 impl Approval {
     /// Whether it lies in somebody's reach: one about a school lies in its region, and for whoever asked everywhere; every other

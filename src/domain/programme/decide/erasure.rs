@@ -1,38 +1,13 @@
 //! Erasing the free text of an event: an event of its own, since the record cannot otherwise tell a text that was erased
 //! from one that somebody took away.
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::Date;
 use crate::domain::event::{EventBody, NewEvent, Seq};
-use crate::domain::ids::OfferId;
-use crate::domain::offer::named;
 use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::command::{CommandAnswer, CommandError, Decision};
+use crate::domain::programme::decision::{CommandAnswer, Decision};
+use crate::domain::programme::error::CommandError;
 use crate::domain::refusal::{Limit, Reason, Refusal};
-
-named! {
-    /// Why a text is erased: a reason code of the event. There is no free text beside it, which could repeat what is erased.
-    ErasureReason {
-        /// It names a person, or tells of one.
-        PersonalData = "personal_data",
-        /// It was written by mistake.
-        Mistake = "mistake",
-        /// It was kept for as long as it may be.
-        RetentionEnded = "retention_ended",
-    }
-}
-
-/// What is known of the text of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventText {
-    /// The offer that the event is about.
-    pub offer: Option<OfferId>,
-    /// Whether it was recorded with a text.
-    pub was_recorded: bool,
-    /// Whether the record says that it was erased.
-    pub is_erased: bool,
-}
+use crate::domain::values::record::ErasureReason;
 
 impl ProgrammeState {
     /// Erases the text of an event.
@@ -70,6 +45,7 @@ impl ProgrammeState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::programme::EventText;
     use crate::domain::programme::tests::script::{Book, day};
 
     #[test]

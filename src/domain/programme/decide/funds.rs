@@ -1,117 +1,22 @@
 //! Funds: made, financed, cut, moved between; and the second person that large movements need.
 
-use serde::{Deserialize, Serialize};
-
 use super::limits::LimitCollector;
-use super::statement::Statement;
-use crate::domain::Date;
 use crate::domain::approval::{Approval, required};
 use crate::domain::event::{EventBody, NewEvent};
 use crate::domain::ids::{AccountId, ApprovalId};
+pub use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::ledger::{Account, EntryKind, Owner, Posting};
 use crate::domain::money::Pence;
 use crate::domain::person::TokenSubject;
 use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::command::{Approved, CommandAnswer, CommandError, Context, Decision};
+use crate::domain::programme::context::Context;
+use crate::domain::programme::decision::{Approved, CommandAnswer, Decision};
+use crate::domain::programme::error::CommandError;
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
 use crate::domain::rules::RulesVersion;
 use crate::domain::terms::StrandId;
-
-/// A movement of money in, out of, or between funds. Its JSON is part of the record: see
-/// [`crate::domain::event::EventBody::ApprovalOpened`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum FundChange {
-    /// Money arrives.
-    Allocate {
-        /// Where.
-        fund: AccountId,
-        /// How much, more than nothing.
-        amount: Pence,
-        /// When.
-        on: Date,
-    },
-    /// Money leaves.
-    Withdraw {
-        /// From where.
-        fund: AccountId,
-        /// How much, more than nothing.
-        amount: Pence,
-        /// Whether it may deliberately cut below what is committed and spent, down to nothing put in. A fund that does not
-        /// bind is never over-committed: there it means nothing.
-        over_commit: bool,
-        /// When.
-        on: Date,
-    },
-    /// A virement.
-    Move {
-        /// From where.
-        from: AccountId,
-        /// To where.
-        to: AccountId,
-        /// How much, more than nothing.
-        amount: Pence,
-        /// When.
-        on: Date,
-    },
-}
-
-impl FundChange {
-    /// The fund it is about; of a virement the one it leaves.
-    #[must_use]
-    pub const fn fund(&self) -> AccountId {
-        match self {
-            Self::Allocate { fund, .. } | Self::Withdraw { fund, .. } | Self::Move { from: fund, .. } => *fund,
-        }
-    }
-
-    /// How much.
-    #[must_use]
-    pub const fn amount(&self) -> Pence {
-        match self {
-            Self::Allocate { amount, .. } | Self::Withdraw { amount, .. } | Self::Move { amount, .. } => *amount,
-        }
-    }
-
-    /// When.
-    #[must_use]
-    pub const fn on(&self) -> Date {
-        match self {
-            Self::Allocate { on, .. } | Self::Withdraw { on, .. } | Self::Move { on, .. } => *on,
-        }
-    }
-
-    /// The same on another day.
-    fn dated(&self, day: Date) -> Self {
-        let mut it = self.clone();
-        match &mut it {
-            Self::Allocate { on, .. } | Self::Withdraw { on, .. } | Self::Move { on, .. } => *on = day,
-        }
-        it
-    }
-
-    /// What is asked, as a sentence begins: `an allocation of £60,000`.
-    #[must_use]
-    pub fn phrase(&self) -> String {
-        let what = match self {
-            Self::Allocate { .. } => "an allocation",
-            Self::Withdraw { .. } => "a withdrawal",
-            Self::Move { .. } => "a virement",
-        };
-        format!("{what} of {}", self.amount())
-    }
-
-    /// Its name as the action of an approval.
-    #[must_use]
-    pub const fn action(&self) -> &'static str {
-        match self {
-            Self::Allocate { .. } => "allocate_fund",
-            Self::Withdraw { .. } => "withdraw_fund",
-            Self::Move { .. } => "move_funds",
-        }
-    }
-}
+use crate::domain::values::statement::Statement;
 
 impl ProgrammeState {
     /// Makes a fund with nothing in it: one a strand and region, or national.
@@ -275,7 +180,7 @@ impl ProgrammeState {
         };
         limits.pass()?;
         let funds = [first].into_iter().chain(second).map(|it| it.id).collect();
-        let mut statement = Statement::of_movement(self, &postings, cuts)?;
+        let mut statement = self.state_movement(&postings, cuts)?;
         statement.short_as_of(first.id, Pence(short_as_of));
         let two_people = cuts || change.amount() > self.programme.scheme.two_people_above();
         Ok(FundMovement { draft: NewEvent::of_book(change.on(), body).posting(postings), funds, statement, two_people })

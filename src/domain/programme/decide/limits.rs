@@ -5,7 +5,7 @@ use crate::domain::Date;
 use crate::domain::award::Award;
 use crate::domain::ledger::{Account, EntryKind, Owner, Unit, shown};
 use crate::domain::programme::ProgrammeState;
-use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::refusal::{Limit, Reason, Refusal, one_of};
 use crate::domain::terms::DateRange;
 
 /// What binds so far.
@@ -99,12 +99,6 @@ pub(in crate::domain::programme) fn commitment(account: &Account, amount: Option
         ),
     };
     Some(Refusal::of(reason, message, account.limit(amount, room, remedy)))
-}
-
-/// What would lift a limit, where there is more than one way: `award at most £6,000, or release first ...`.
-pub(in crate::domain::programme) fn one_of(ways: &[Option<String>]) -> String {
-    let ways: Vec<&str> = ways.iter().flatten().map(String::as_str).collect();
-    ways.join(", or ")
 }
 
 /// Refuses an amount of another unit than the strand's.

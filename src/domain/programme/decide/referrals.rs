@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::identify::{Candidate, CandidateSchool, listed, region_of};
+use super::identify::{listed, region_of};
 use super::referral_refusals::{
     before_raised, not_in_effect, not_referable, not_together, own, remedy_of_closed, undiscussed,
 };
@@ -15,133 +15,16 @@ use crate::domain::event::{EventBody, NewEvent};
 use crate::domain::ids::{OfferId, ReferralId, Urn};
 use crate::domain::offer::{Offer, Recipient};
 use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::command::{CommandAnswer, CommandError, Context, Decision};
-use crate::domain::referral::{DiscussionPartner, Referral, ReferralOrigin, ReferralSubject, State};
+use crate::domain::programme::candidates::{Candidate, CandidateSchool, OfferPlacement};
+use crate::domain::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
+use crate::domain::programme::context::Context;
+use crate::domain::programme::decision::{CommandAnswer, Decision};
+use crate::domain::programme::error::CommandError;
+use crate::domain::referral::{Referral, ReferralSubject, State};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::region::Region;
-use crate::domain::role::{Action, Reach};
+use crate::domain::role::Reach;
 use crate::domain::terms::{Ground, RuleId};
-
-/// A command about a referral.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReferralCommand {
-    /// Raise one.
-    Raise(NewReferral),
-    /// Put a discussion on record.
-    Discuss {
-        /// Which referral.
-        referral: ReferralTarget,
-        /// The day it was held.
-        on: Date,
-        /// With whom.
-        with: DiscussionPartner,
-        /// What was said, not empty.
-        text: String,
-    },
-    /// Approve or decline.
-    Decide {
-        /// Which referral.
-        referral: ReferralTarget,
-        /// Whether it is approved.
-        approve: bool,
-        /// The day.
-        on: Date,
-        /// Why, not empty.
-        reason: String,
-    },
-    /// Take it back undecided.
-    Withdraw {
-        /// Which referral.
-        referral: ReferralTarget,
-        /// Why, not empty.
-        reason: String,
-    },
-}
-
-/// The referral a command is about, and the version the caller saw, if it says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReferralTarget {
-    /// The referral.
-    pub referral: ReferralId,
-    /// The etag the caller saw.
-    pub etag: Option<String>,
-}
-
-/// A referral to be raised.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewReferral {
-    /// Who is referred.
-    pub subject: ReferralSubject,
-    /// The schools it speaks of, at least one, each once; of a school itself only.
-    pub urns: Vec<Urn>,
-    /// How it came about.
-    pub origin: ReferralOrigin,
-    /// The ground, by its name in the terms.
-    pub ground: String,
-    /// The day.
-    pub on: Date,
-    /// Why, not empty.
-    pub reason: String,
-}
-
-impl ReferralCommand {
-    /// The permission it needs.
-    #[must_use]
-    pub const fn action(&self) -> Action {
-        match self {
-            Self::Raise(_) | Self::Discuss { .. } | Self::Withdraw { .. } => Action::RaiseReferral,
-            Self::Decide { .. } => Action::DecideReferral,
-        }
-    }
-
-    /// The referral it names.
-    #[must_use]
-    pub const fn referral(&self) -> Option<ReferralId> {
-        match self {
-            Self::Raise(_) => None,
-            Self::Discuss { referral, .. } | Self::Decide { referral, .. } | Self::Withdraw { referral, .. } => {
-                Some(referral.referral)
-            }
-        }
-    }
-
-    /// Whether it looks at the register and the monthly files.
-    #[must_use]
-    pub const fn reads_files(&self) -> bool {
-        matches!(self, Self::Raise(_) | Self::Decide { approve: true, .. })
-    }
-}
-
-/// What the register and the monthly files say of a school that is referred.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OfferPlacement {
-    /// It would be listed on the offer to this recipient. The candidate has this one school, with the rules that make it
-    /// eligible already, perhaps none.
-    With(Box<Candidate>),
-    /// It fits no row of the scheme.
-    Nowhere {
-        /// Its region, where it has one.
-        region: Option<Region>,
-        /// Why.
-        reason: String,
-    },
-    /// It counts under the newest URN of its lineage.
-    Superseded {
-        /// That URN.
-        by: Urn,
-        /// Its region, where it has one.
-        region: Option<Region>,
-    },
-}
-
-impl OfferPlacement {
-    fn region(&self) -> Option<Region> {
-        match self {
-            Self::With(candidate) => candidate.schools.first().map(|it| it.region),
-            Self::Nowhere { region, .. } | Self::Superseded { region, .. } => *region,
-        }
-    }
-}
 
 impl ProgrammeState {
     /// Decides a command about a referral.

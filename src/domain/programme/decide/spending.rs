@@ -15,10 +15,10 @@ use crate::domain::money::HalfDays;
 use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::{self, check};
 use crate::domain::programme::ProgrammeState;
-use crate::domain::programme::command::{
-    AwardTarget, Command, CommandAnswer, CommandError, Decision, OfferTarget, Warning,
-};
-use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::programme::command::{AwardTarget, Command, OfferTarget};
+use crate::domain::programme::decision::{CommandAnswer, Decision, Warning};
+use crate::domain::programme::error::CommandError;
+use crate::domain::refusal::{Limit, Reason, Refusal, one_of};
 use crate::domain::role::Reach;
 use crate::domain::time::Now;
 
@@ -394,7 +394,7 @@ fn less_or_cancel(award: &Award, free: i64, verb: &str) -> String {
         (free > 0).then(|| format!("{verb} at most {}", shown(award.unit, free))),
         (award.booked() > 0).then(|| "cancel first a booking that holds the rest".to_owned()),
     ];
-    match limits::one_of(&ways) {
+    match one_of(&ways) {
         none if none.is_empty() => "make another award: nothing of this one is committed".to_owned(),
         some => some,
     }

@@ -4,39 +4,15 @@
 //! Allocations, withdrawals and both sides of virements count, by the time they were recorded. What a second person approved
 //! does not, and undoing subtracts nothing.
 
-use super::funds::FundChange;
 use crate::domain::event::{Event, EventBody};
-use crate::domain::ids::AccountId;
+use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::money::Pence;
 use crate::domain::person::Person;
 use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::state::MovedAlone;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
-
-/// How long a movement counts.
-pub const COUNTS_DAYS: u32 = 30;
-
-/// Money that one person moved alone: into a fund, or out of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MovedAlone {
-    /// Who.
-    pub by: Person,
-    /// When it was recorded.
-    pub at: Micros,
-    /// How much.
-    pub amount: Pence,
-}
-
-impl FundChange {
-    /// The funds it changes.
-    pub fn funds(&self) -> impl Iterator<Item = AccountId> {
-        let second = match self {
-            Self::Move { to, .. } => Some(*to),
-            Self::Allocate { .. } | Self::Withdraw { .. } => None,
-        };
-        [self.fund()].into_iter().chain(second)
-    }
-}
+use crate::domain::values::statement::COUNTS_DAYS;
 
 impl ProgrammeState {
     /// What a person moved alone, within the days that count: on the fund of a change where that is most.

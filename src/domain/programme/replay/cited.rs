@@ -7,16 +7,16 @@ use crate::domain::award::Support;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::ids::{AwardId, OfferId, Uid, Urn};
 use crate::domain::offer::{ListedSchool, Offer, Recipient, ResponsibleBody};
+use crate::domain::programme::candidates::{Candidate, CandidateSchool, Candidates, OfferPlacement};
 use crate::domain::programme::command::Command;
+use crate::domain::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
 use crate::domain::programme::decide::claims;
-use crate::domain::programme::decide::entry_position::{EntryPosition, EntrySchool};
-use crate::domain::programme::decide::identify::{Candidate, CandidateSchool, Candidates};
-use crate::domain::programme::decide::referrals::{NewReferral, OfferPlacement, ReferralCommand, ReferralTarget};
-use crate::domain::programme::decide::statement::Statement;
+use crate::domain::programme::entry_school::{EntryPosition, EntrySchool};
 use crate::domain::programme::{ProgrammeState, RegisterAnswer, ResponsibleAnswer};
 use crate::domain::referral::ReferralSubject;
 use crate::domain::region::Region;
 use crate::domain::terms::RuleId;
+use crate::domain::values::statement::Statement;
 
 impl ProgrammeState {
     /// Takes over what a call cites of what lies outside the record; of the call before nothing is left.

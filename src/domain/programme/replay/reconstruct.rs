@@ -9,16 +9,16 @@ use crate::domain::award::Reference;
 use crate::domain::award::claim::{ClaimPart, NewClaim};
 use crate::domain::event::{Event, EventBody, Seq};
 use crate::domain::ids::{ApprovalId, AwardId, OfferId};
+use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::ledger::{Amount, Unit};
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::offer::{DeclineReason, Outcome, Party};
 use crate::domain::programme::ProgrammeState;
+use crate::domain::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
 use crate::domain::programme::command::{AwardTarget, Command, NewAward, OfferTarget, RefundIssuer};
-use crate::domain::programme::decide::erasure::ErasureReason;
-use crate::domain::programme::decide::funds::FundChange;
-use crate::domain::programme::decide::referrals::{NewReferral, ReferralCommand, ReferralTarget};
-use crate::domain::programme::decide::statement::Statement;
 use crate::domain::referral::DiscussionPartner;
+use crate::domain::values::record::ErasureReason;
+use crate::domain::values::statement::Statement;
 
 /// What stands for a text.
 const A_TEXT: &str = "a text";

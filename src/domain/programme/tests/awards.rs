@@ -2,13 +2,14 @@
 //!
 //! The numbers are written by hand: 3 days are 6 half-days and a half-day costs £300, half of £600 a day.
 
+use decision::Warning;
+
 use super::money_script::{MoneyRow, judge_money};
 use super::script::{Book, day};
 use crate::domain::award::{BookingState, Support};
 use crate::domain::ids::AccountId;
 use crate::domain::programme::*;
 use crate::domain::terms::StrandId;
-use command::Warning;
 
 const OTHER_TRUST: &str = "credit:400000/4000";
 

@@ -1,11 +1,14 @@
 //! Whose invoice it is, and how often it is paid (`domain.md` section 5): every "no", one row each, and the "yes" beside it.
 
+use decision::Warning;
+
 use super::money_script::judge_money;
 use super::script::{Book, day};
 use crate::domain::award::claim::IssuerKey;
+use crate::domain::ids::AwardId;
 use crate::domain::programme::*;
 use crate::domain::role::Action;
-use command::Warning;
+use crate::domain::rules::RulesVersion;
 
 /// Fees of £9,000, delivery started: events 21 and 22.
 const FEES: &str = "npqel:900000@6 start@7";

@@ -4,13 +4,15 @@ use super::script::{Book, day, offer_id, urn};
 use crate::domain::approval::{Approval, ApprovalState, DECIDE_ENTRY};
 use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{ApprovalId, Urn};
-use crate::domain::programme::command::{Approved, Command, CommandAnswer, CommandError, Decision};
-use crate::domain::programme::decide::entry_position::{EntryPosition, EntrySchool};
-use crate::domain::programme::decide::statement::Statement;
+use crate::domain::programme::command::Command;
+use crate::domain::programme::decision::{Approved, CommandAnswer, Decision};
+use crate::domain::programme::entry_school::{EntryPosition, EntrySchool};
+use crate::domain::programme::error::CommandError;
 use crate::domain::refusal::Reason;
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Reach, Regions};
 use crate::domain::time::Micros;
+use crate::domain::values::statement::Statement;
 
 const WEST: Region = Region::WestMidlands;
 

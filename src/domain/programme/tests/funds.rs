@@ -2,18 +2,22 @@
 //!
 //! A fund comes to `allocated committed spent available`, in pence.
 
+use uuid::Uuid;
+
 use super::money_script::judge_money;
 use super::script::{Book, day};
 use crate::domain::approval::ApprovalState;
+use crate::domain::event::EventBody;
 use crate::domain::ids::RequestId;
+use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::money::Pence;
 use crate::domain::person::Person;
-use crate::domain::programme::command::{Approved, Warning};
-use crate::domain::programme::decide::funds::FundChange;
+use crate::domain::programme::decision::{Approved, Warning};
 use crate::domain::programme::*;
+use crate::domain::refusal::Reason;
 use crate::domain::role::Action;
+use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
-use uuid::Uuid;
 
 /// £6,000 awarded from the credit fund, which is then cut from £20,000 to £5,000.
 const CUT: &str = "credit:600000 start@7 cut:credit:1500000 yes:ben";

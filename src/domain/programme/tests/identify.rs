@@ -1,18 +1,18 @@
 //! Identify, case by case: what it makes, what it adds to, what it leaves alone and says so.
 
+use Region::{EastMidlandsHumber, NorthOfEngland, SouthWest, WestMidlands};
+
 use super::script::{Book, day, mat, offer_id, school, standalone, urn};
 use crate::domain::event::EventBody;
 use crate::domain::ids::{RequestId, Urn};
 use crate::domain::offer::{Party, ResponsibleBody};
-use crate::domain::programme::command::{OfferTarget, Warning};
-use crate::domain::programme::decide::identify::{
-    Candidate, CandidateSchool, Candidates, Identified, NotEligible, Unplaced,
-};
+use crate::domain::programme::candidates::{Candidate, CandidateSchool, Candidates, Identified, NotEligible, Unplaced};
+use crate::domain::programme::command::OfferTarget;
+use crate::domain::programme::decision::Warning;
 use crate::domain::programme::{Command, CommandAnswer, Context, Decision, ResponsibleAnswer};
 use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::{Micros, Now};
-use Region::{EastMidlandsHumber, NorthOfEngland, SouthWest, WestMidlands};
 
 fn did(decided: &Decision) -> &Identified {
     let CommandAnswer::Identified(did) = &decided.answer else { unreachable!() };

@@ -27,18 +27,20 @@ mod spending;
 
 use std::collections::BTreeSet;
 
+use command::{AwardTarget, OfferTarget};
+use decision::{Approved, Warning};
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::event::EventBody;
-use crate::domain::event::Seq;
-use crate::domain::ids::RequestId;
+use crate::domain::event::{EventBody, Seq};
+use crate::domain::ids::{AwardId, RequestId, Urn};
 use crate::domain::ledger::Amount;
 use crate::domain::money::HalfDays;
-use crate::domain::offer::Party;
+use crate::domain::offer::{Party, Recipient};
+use crate::domain::refusal::Reason;
 use crate::domain::region::Region;
-use crate::domain::role::{Action, Regions};
-use command::{Approved, AwardTarget, OfferTarget, Warning};
+use crate::domain::role::{Action, Reach, Regions};
+use crate::domain::school::{HandPlacement, TrustKind};
 use script::{Book, Row, day, judge, mat, offer_id, school, uid, urn};
 
 /// What is named exists, then etag, then state, then limits.

@@ -290,7 +290,7 @@ struct Reached {
 
 fn note(
     reached: &mut Reached,
-    offers: &BTreeMap<crate::domain::programme::OfferId, Offer>,
+    offers: &BTreeMap<crate::domain::ids::OfferId, Offer>,
     event: &crate::domain::event::Event,
 ) {
     let verb = match &event.body {

@@ -10,10 +10,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::script::{Book, mat, school, standalone, urn};
 use crate::domain::Date;
 use crate::domain::event::{Event, EventBody};
+use crate::domain::ids::{OfferId, Urn};
 use crate::domain::offer::lifecycle::{OfferAction, allowed_in, leads_to};
 use crate::domain::offer::{Acceptor, Offer, Outcome, Party, Recipient, State};
-use crate::domain::programme::decide::identify::{Candidate, CandidateSchool};
-use crate::domain::programme::{CommandError, OfferId, Urn};
+use crate::domain::programme::CommandError;
+use crate::domain::programme::candidates::{Candidate, CandidateSchool};
 use crate::domain::region::Region;
 
 /// One step: a word on an offer, or identify with one of [`populations`].

@@ -1,15 +1,19 @@
 //! Referrals: who may decide what, when, and what an approval makes of it.
 
 use super::script::{Book, day, mat, school, standalone, uid, urn};
+use crate::domain::event::EventBody;
 use crate::domain::ids::ReferralId;
-use crate::domain::programme::decide::identify::{Candidate, CandidateSchool, Candidates};
-use crate::domain::programme::decide::referrals::{NewReferral, OfferPlacement, ReferralCommand, ReferralTarget};
+use crate::domain::offer::Recipient;
+use crate::domain::programme::candidates::{Candidate, Candidates, OfferPlacement};
+use crate::domain::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
 use crate::domain::programme::*;
 use crate::domain::referral::{DiscussionPartner, ReferralOrigin, ReferralSubject, State};
 use crate::domain::region::Region;
-use crate::domain::role::Regions;
+use crate::domain::role::{Reach, Regions};
 use crate::domain::rules::RulesVersion;
 use crate::domain::school::SchoolEnding;
+
+type Decided = Result<Decision, CommandError>;
 
 const E3: &str = "E3_EXCEPTIONAL";
 
@@ -57,21 +61,16 @@ fn target(referral: ReferralId) -> ReferralTarget {
     ReferralTarget { referral, etag: None }
 }
 
-fn discuss(book: &mut Book, referral: ReferralId, on: &str) -> Result<Decision, CommandError> {
+fn discuss(book: &mut Book, referral: ReferralId, on: &str) -> Decided {
     discuss_with(book, referral, on, DiscussionPartner::RegionalSchoolsCommissioner)
 }
 
-fn discuss_with(
-    book: &mut Book,
-    referral: ReferralId,
-    on: &str,
-    with: DiscussionPartner,
-) -> Result<Decision, CommandError> {
+fn discuss_with(book: &mut Book, referral: ReferralId, on: &str, with: DiscussionPartner) -> Decided {
     let (referral, on, text) = (target(referral), day(on), "to visit in May".to_owned());
     book.call("ann", &Command::Refer(ReferralCommand::Discuss { referral, on, with, text }))
 }
 
-fn decide(book: &mut Book, by: &str, referral: ReferralId, approve: bool, on: &str) -> Result<Decision, CommandError> {
+fn decide(book: &mut Book, by: &str, referral: ReferralId, approve: bool, on: &str) -> Decided {
     let (referral, on, reason) = (target(referral), day(on), "as discussed".to_owned());
     book.call(by, &Command::Refer(ReferralCommand::Decide { referral, approve, on, reason }))
 }
@@ -296,7 +295,8 @@ fn identify_confirms_the_referrals_whose_schools_the_files_made_eligible() {
     let some = new(ReferralSubject::Trust(uid(3000)), &[100_007, 100_008], "would_benefit", "2021-11-02");
     let trust = raise(&mut book, some).unwrap();
     // By a referral alone or as people decided, not all of the trust's schools, in a region out of reach: not confirmed.
-    let of_trust = |urns: &[u32]| mat(3000, urns.iter().map(|n| school_of(*n)).collect());
+    let of_trust =
+        |urns: &[u32]| mat(3000, urns.iter().map(|n| super::script::school(*n, Region::WestMidlands)).collect());
     assert_eq!(identified(&mut book, vec![by(E3, false, 100_006), of_trust(&[100_007])]), []);
     assert_eq!(identified(&mut book, vec![by("E2_RI_TWICE_ON_ENTRY", false, 100_006)]), []);
     book.reach = Reach { regions: Regions::These([Region::NorthOfEngland].into()), assigned_to: None };
@@ -466,7 +466,7 @@ fn another_regions_referral_does_not_exist() {
 #[test]
 fn whoever_answers_for_the_offer_refers_its_schools_elsewhere() {
     let here = |region| Reach { regions: Regions::These([region].into()), assigned_to: None };
-    let seated = |n, trust| OfferPlacement::With(Box::new(mat(trust, vec![school_of(n)])));
+    let seated = |n, trust| OfferPlacement::With(Box::new(mat(trust, vec![school(n, Region::WestMidlands)])));
     let benefit = |subject, urns: &[u32]| new(subject, urns, "would_benefit", "2021-11-02");
     let mut book = book();
     book.facts.seats.insert(urn(100_020), seated(100_020, 3000));
@@ -486,10 +486,6 @@ fn whoever_answers_for_the_offer_refers_its_schools_elsewhere() {
     book.facts.offers.entry(Book::named("M")).and_modify(|it| it.region = Region::NorthOfEngland);
     let hidden = (format!("NOT_FOUND referral {id}"), 0);
     assert_eq!(code(decide(&mut book, "dora", id, true, "2021-11-12")), hidden);
-}
-
-fn school_of(n: u32) -> CandidateSchool {
-    school(n, Region::WestMidlands)
 }
 
 #[test]

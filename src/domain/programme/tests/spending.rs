@@ -1,11 +1,11 @@
 //! Every "no" of an award that is made, one row each, and the "yes" beside it (`domain.md` section 5).
 
+use decision::Warning;
+
 use super::money_script::{MoneyRow, judge_money};
 use super::script::{Book, day};
-use crate::domain::programme::*;
-use command::Warning;
-
 use crate::domain::award::BookingState;
+use crate::domain::programme::*;
 
 /// Two days for `S`, delivery started: events 21 and 22.
 const DAYS: &str = "nle:4@6 start@7";

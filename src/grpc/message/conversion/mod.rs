@@ -11,16 +11,15 @@ use crate::app::{Recorded, StoredApproval};
 use crate::domain::Date;
 use crate::domain::approval::ApprovalState as Answered;
 use crate::domain::ids::Uid;
+use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::offer::{self, Offer, State};
-use crate::domain::programme::command::Warning;
-use crate::domain::programme::decide::erasure::ErasureReason;
-use crate::domain::programme::decide::funds::FundChange;
-use crate::domain::programme::decide::identify::{ClosedSchool, Identified, NotEligible};
-use crate::domain::programme::decide::statement::{FundStatement, Statement};
+use crate::domain::programme::candidates::{ClosedSchool, Identified, NotEligible};
+use crate::domain::programme::decision::Warning;
 use crate::domain::school::HandPlacement;
 use crate::domain::time::Micros;
+use crate::domain::values::record::ErasureReason;
+use crate::domain::values::statement::{FundStatement, Statement};
 use crate::proto;
-
 pub(in crate::grpc) use money::{
     award, award_state_from, awards, cap, first_award, fund, fund_entry, funds, leader_kind_from, made_booking,
     position, released,

@@ -9,7 +9,7 @@ use crate::domain::eligibility;
 use crate::domain::ids::{Programme, Urn};
 use crate::domain::judgement::{Judgement, MonthRow};
 use crate::domain::placement::Placement;
-use crate::domain::programme::decide::entry_position::EntryDecision;
+use crate::domain::programme::entry_school::EntryDecision;
 use crate::domain::region::Region;
 use crate::domain::school::HandPlacement;
 use crate::proto;

@@ -11,7 +11,7 @@ use crate::app::{App, Result};
 use crate::domain::Date;
 use crate::domain::ids::{Programme, RequestId, Urn};
 use crate::domain::programme::Command;
-use crate::domain::programme::decide::referrals::{NewReferral, ReferralCommand, ReferralTarget};
+use crate::domain::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
 use crate::domain::referral::ReferralSubject;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;

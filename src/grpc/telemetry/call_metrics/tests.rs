@@ -75,7 +75,7 @@ fn refuse(call: CountedCall) {
 
 #[test]
 fn a_scrape_shows_one_state() {
-    let metrics = CallMetrics::new().unwrap();
+    let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
     metrics.inside.checked(&[report(0)], 1);
     metrics.set_funds(&[fund(0)]);
     let calls = (0..CALLS).map(|_| metrics.begin(NOTE)).collect();
@@ -104,7 +104,7 @@ fn a_scrape_shows_one_state() {
 /// Each of two scrapes at once shows what it asked itself, and nothing of the other.
 #[test]
 fn scrapes_at_once_show_their_own_moments() {
-    let metrics = CallMetrics::new().unwrap();
+    let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
     let scrape = |number: u32| {
         let pools = vec![Pool { name: "read", most: number, open: number * 2, idle: number }];
         let moment = ProcessSnapshot { waiting: number as usize, watching: number as usize, is_writable: true, pools };
@@ -138,7 +138,7 @@ async fn a_call_is_counted_when_its_status_leaves() {
         let frames = [http_body::Frame::data(Bytes::from_static(b"message")), http_body::Frame::trailers(trailers)];
         Response::new(Body::new(StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)))))
     };
-    let metrics = CallMetrics::new().unwrap();
+    let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
     let mut answered = metrics.begin(NOTE).follow(answer());
     assert!(answered.body_mut().frame().await.unwrap().unwrap().is_data());
     assert_eq!(handled(&metrics, "OK"), (0, 1), "its status is still to come");

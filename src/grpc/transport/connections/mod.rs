@@ -15,6 +15,7 @@
 //! A new connection is therefore taken at once, unless every other one has a call in flight: then the new one is closed. [`registry`] decides, [`entry`] is one connection, [`stream`] its bytes.
 
 mod entry;
+mod peer;
 mod registry;
 mod stream;
 
@@ -30,9 +31,9 @@ use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::metrics_endpoint;
 pub(in crate::grpc) use entry::{AnonymousCall, ConnectionEntry};
-pub(in crate::grpc) use registry::{CallInFlight, Exceeded, Registry};
+pub(in crate::grpc) use peer::{peer, peer_certificate};
+pub(in crate::grpc) use registry::{CallInFlight, Exceeded, Peer, Registry};
 pub(in crate::grpc) use stream::Connection;
 
 /// How long to wait for a descriptor to be freed before taking the next connection.
@@ -45,8 +46,12 @@ const OF_DATABASE: usize = 16 + 2 * 4 + 1;
 const OF_PROCESS: usize = 3 + 5 + 2 + 2;
 /// A connection that was just accepted, and one that was told to close for it.
 const OF_ACCEPTING: usize = 2;
+/// Connections of scrapes that are open at most.
+pub(in crate::grpc) const MOST_SCRAPES: usize = 2 * SCRAPES + 1;
+/// Scrapes whose request is being read, and as many that are being answered.
+pub(in crate::grpc) const SCRAPES: usize = 4;
 /// Descriptors that are left to all but connections of callers.
-const RESERVED: usize = OF_DATABASE + OF_PROCESS + OF_ACCEPTING + metrics_endpoint::MOST_CONNECTIONS;
+const RESERVED: usize = OF_DATABASE + OF_PROCESS + OF_ACCEPTING + MOST_SCRAPES;
 /// Connections that are allowed however few descriptors there are.
 const FEWEST: usize = 8;
 
@@ -100,14 +105,6 @@ impl ConnectionLimits {
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|it| it.contains(&address.to_canonical()))
     }
-}
-
-/// What a call knows of its connection.
-#[derive(Debug, Clone)]
-pub(in crate::grpc) struct Peer {
-    pub(in crate::grpc) address: SocketAddr,
-    pub(in crate::grpc) entry: Arc<ConnectionEntry>,
-    pub(in crate::grpc) registry: Arc<Registry>,
 }
 
 /// Connections as they come. Where there are too many, another one is closed, or the new one if all others have calls in

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tonic::transport::server::Connected;
 
-use super::Peer;
+use super::registry::Peer;
 
 /// An open connection. Dropping it frees its place.
 #[derive(Debug)]

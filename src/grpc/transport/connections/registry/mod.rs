@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, interval, timeout};
 
-use super::{ConnectionEntry, ConnectionLimits, Peer};
+use super::{ConnectionEntry, ConnectionLimits};
 use crate::domain::ids::Actor;
 use crate::grpc::telemetry::connection_metrics::ConnectionMetrics;
 
@@ -98,6 +98,14 @@ pub(in crate::grpc) enum Exceeded {
     Calls(usize),
     /// The caller has so many connections, with calls in flight on each.
     Connections(usize),
+}
+
+/// What a call knows of its connection.
+#[derive(Debug, Clone)]
+pub(in crate::grpc) struct Peer {
+    pub(in crate::grpc) address: SocketAddr,
+    pub(in crate::grpc) entry: Arc<ConnectionEntry>,
+    pub(in crate::grpc) registry: Arc<Registry>,
 }
 
 impl Registry {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::named_enum;
 use crate::domain::ids::AwardId;
 
 /// An event's number in its book: 1, 2, 3, without gaps, in commit order.
@@ -22,4 +23,16 @@ pub struct ReleasedAward {
     pub award: AwardId,
     /// How much, in its unit.
     pub amount: i64,
+}
+
+named_enum! {
+    /// Why a text is erased: a reason code of the event. There is no free text beside it, which could repeat what is erased.
+    ErasureReason {
+        /// It names a person, or tells of one.
+        PersonalData = "personal_data",
+        /// It was written by mistake.
+        Mistake = "mistake",
+        /// It was kept for as long as it may be.
+        RetentionEnded = "retention_ended",
+    }
 }

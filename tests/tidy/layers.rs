@@ -1,12 +1,12 @@
-//! Who may import whom among the rooms of `src/`.
+//! Who may import whom among the layers of `src/`.
 //!
-//! Files outside the rooms (`main.rs`, `lib.rs`, `config.rs`, `telemetry.rs`) put the house together and are free.
+//! Files outside the layers (`main.rs`, `lib.rs`, `config.rs`, `telemetry.rs`) connect the layers and are free.
 
 use crate::source::{Finding, Source};
 
-const ROOMS: [&str; 8] = ["domain", "import", "store", "app", "grpc", "client", "cli", "proto"];
+const LAYERS: [&str; 8] = ["domain", "import", "store", "app", "grpc", "client", "cli", "proto"];
 
-/// What each room may import besides itself. The longest matching prefix of a path decides.
+/// What each layer may import besides itself. The longest matching prefix of a path decides.
 const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("src/domain", &[]),
     ("src/import", &["domain"]),
@@ -19,14 +19,14 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     // Amounts are typed and shown by the rules that the terms files are read with.
     ("src/cli/amounts", &["client", "proto", "domain"]),
     // What no text may show is what no text may hold.
-    ("src/cli/out", &["client", "proto", "domain"]),
+    ("src/cli/output", &["client", "proto", "domain"]),
     ("src/cli/serve", &["proto", "app", "store", "grpc"]),
     ("src/cli/migrate", &["proto", "app", "store", "grpc"]),
     ("src/cli/verify", &["proto", "app", "store", "grpc"]),
     ("src/cli/demo", &["proto", "app", "store", "grpc"]),
 ];
 
-/// Every path in the code that reaches a room this file may not import.
+/// Every path in the code that reaches a layer this file may not import.
 pub(crate) fn check(file: &Source) -> Vec<Finding> {
     let Some((home, allowed)) = home_of(&file.path) else { return Vec::new() };
     let mut named: Vec<(usize, &str)> = ["crate", "tsio"].iter().flat_map(|root| heads(file, root)).collect();
@@ -34,9 +34,9 @@ pub(crate) fn check(file: &Source) -> Vec<Finding> {
     named.sort_unstable();
     named
         .into_iter()
-        .filter(|(_, room)| ROOMS.contains(room) && *room != home && !allowed.contains(room))
-        .map(|(at, room)| {
-            file.finding(file.line_at(at), format!("{home} must not import {room}; see the map in src/lib.rs"))
+        .filter(|(_, layer)| LAYERS.contains(layer) && *layer != home && !allowed.contains(layer))
+        .map(|(at, layer)| {
+            file.finding(file.line_at(at), format!("{home} must not import {layer}; see the map in src/lib.rs"))
         })
         .collect()
 }

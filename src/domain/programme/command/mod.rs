@@ -1,26 +1,22 @@
-//! The commands of a book, and what comes out.
+//! The commands of a programme.
 
-pub use super::context::Context;
-pub use super::decision::Decision;
+pub mod referral;
+
 use crate::domain::Date;
 use crate::domain::award::claim::{IssuerKey, NewClaim};
 use crate::domain::award::{LeaderKind, Reference, Support};
-use crate::domain::event::ReleasedAward;
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, ReferralId, Urn};
+use crate::domain::ids::{Actor, ApprovalId, AwardId, OfferId, Urn};
 use crate::domain::ledger::Amount;
+use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::money::HalfDays;
 use crate::domain::offer::{Acceptor, DeclineReason, Milestone, Outcome, Party};
-pub use crate::domain::programme::decide::dates::Warning;
-use crate::domain::programme::decide::erasure::ErasureReason;
-use crate::domain::programme::decide::funds::FundChange;
-use crate::domain::programme::decide::identify::Identified;
-use crate::domain::programme::decide::referrals::ReferralCommand;
-use crate::domain::refusal::Refusal;
 use crate::domain::region::Region;
 use crate::domain::role::Action;
 use crate::domain::school::HandPlacement;
 use crate::domain::terms::StrandId;
+use crate::domain::values::record::ErasureReason;
+pub use referral::ReferralCommand;
 
 /// The offer a command is about, and the version the caller saw, if it says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -405,73 +401,4 @@ impl Command {
             _ => None,
         }
     }
-}
-
-/// What a command changed, as the caller is told. Offers are shown as they are once its events are applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CommandAnswer {
-    /// These offers.
-    Offers(Vec<OfferId>),
-    /// What identifying did.
-    Identified(Identified),
-    /// This school was placed.
-    Placed {
-        /// Which.
-        urn: Urn,
-        /// Its name.
-        name: String,
-        /// How.
-        placement: HandPlacement,
-    },
-    /// This offer was closed, and these commitments given back with it.
-    Closed(OfferId, Vec<ReleasedAward>),
-    /// This approval was answered, and this changed by it.
-    Approved(ApprovalId, Approved),
-    /// These awards.
-    Awards(Vec<AwardId>),
-    /// These funds; of a virement the one it left first.
-    Funds(Vec<AccountId>),
-    /// This referral, and the offer that came of it.
-    Referral(ReferralId, Option<OfferId>),
-    /// The text of this event was erased.
-    Erased(Seq),
-    /// A second person has to approve: the caller is told by the refusal, after the approval has been recorded.
-    ApprovalOpened(Refusal),
-}
-
-/// What an approval changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Approved {
-    /// An offer, reopened.
-    Offer(OfferId),
-    /// Funds; of a virement the one it left first.
-    Funds(Vec<AccountId>),
-    /// The entry position of this school.
-    Entry(Urn),
-    /// Nothing: it was denied.
-    Nothing,
-}
-
-/// Why a command was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    /// The scheme does not allow it.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Something it names is not there.
-    #[error("{0} does not exist")]
-    NotFound(String),
-    /// The caller saw an older version.
-    #[error("{subject} has changed: etag {given} was given, {current} is current")]
-    Stale {
-        /// Of what.
-        subject: String,
-        /// The etag given.
-        given: String,
-        /// The etag now.
-        current: String,
-    },
-    /// Not reachable: the facts were loaded wrongly.
-    #[error("bug: {0}")]
-    Bug(&'static str),
 }

@@ -1,0 +1,129 @@
+//! Schools and trusts: found by name, and shown with their history.
+
+use crate::app::eligibility::{self, DecidedEntry};
+use crate::app::register::{Link, Membership, School, Trust, facts, one_school, one_trust, shown};
+use crate::app::{App, AppError, Result, Violation, authorise};
+use crate::domain::ids::{Programme, Uid, Urn};
+use crate::domain::judgement::MonthRow;
+use crate::domain::role::{Action, Caller};
+use crate::domain::school::HandPlacement;
+use crate::store;
+use crate::store::imports::FileKind;
+use crate::store::register::search;
+
+/// Fewest characters of a search.
+const SEARCH: usize = 2;
+
+/// A school and its history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchoolHistory {
+    /// The school now.
+    pub school: School,
+    /// Its groups in every register imported, newest first.
+    pub memberships: Vec<Membership>,
+    /// How people have placed it, by programme.
+    pub placed: Vec<(Programme, HandPlacement)>,
+    /// What two people decided of the judgements it entered the year with, by programme.
+    pub entries: Vec<DecidedEntry>,
+    /// What each monthly file printed of it, newest first.
+    pub months: Vec<MonthRow>,
+    /// Predecessors and successors.
+    pub links: Vec<Link>,
+}
+
+/// A page of what a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchPage<T, K> {
+    /// What there is to show.
+    pub shown: Vec<T>,
+    /// The key of each found, the last of which is the `after` of the next page. More than is shown where the search
+    /// still knows what no file names any more.
+    pub keys: Vec<(String, K)>,
+}
+
+impl App {
+    /// A page of schools whose name holds the text (any case) or whose URN it is; by name, then URN.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] for a text of one character.
+    pub async fn find_schools(
+        &self,
+        caller: &Caller,
+        text: &str,
+        after: Option<(String, Urn)>,
+        limit: u64,
+    ) -> Result<SearchPage<School, Urn>> {
+        authorise(caller, Action::Read)?;
+        long_enough(text)?;
+        let snapshot = self.snapshot().await?;
+        let keys = search::find_schools(&snapshot, text, after.as_ref(), limit).await?;
+        let urns: Vec<Urn> = keys.iter().map(|(_, urn)| *urn).collect();
+        let mut schools = facts::schools(&snapshot, None, &urns, self.today()).await?;
+        Ok(SearchPage { shown: urns.iter().filter_map(|urn| schools.remove(urn)).collect(), keys })
+    }
+
+    /// One school with its history.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] when no file names it.
+    pub async fn get_school(&self, caller: &Caller, urn: Urn) -> Result<SchoolHistory> {
+        authorise(caller, Action::Read)?;
+        let snapshot = self.snapshot().await?;
+        let school = one_school(&snapshot, None, urn, self.today()).await?;
+        let mut months = Vec::new();
+        for import in store::imports::landed(&snapshot, FileKind::Ofsted).await? {
+            months.extend(store::ofsted::of_schools(&snapshot, &import, &[urn]).await?);
+        }
+        Ok(SchoolHistory {
+            placed: store::placements::of_school(&snapshot, urn).await?,
+            entries: eligibility::counting(self, &snapshot, (&caller.reach(Action::Read), self.today()), urn).await?,
+            school,
+            memberships: store::register::history(&snapshot, urn).await?,
+            months,
+            links: store::register::links(&snapshot, urn).await?,
+        })
+    }
+
+    /// A page of trusts whose name holds the text (any case) or whose UID it is; by name, then UID.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] for a text of one character.
+    pub async fn find_trusts(
+        &self,
+        caller: &Caller,
+        text: &str,
+        after: Option<(String, Uid)>,
+        limit: u64,
+    ) -> Result<SearchPage<Trust, Uid>> {
+        authorise(caller, Action::Read)?;
+        long_enough(text)?;
+        let snapshot = self.snapshot().await?;
+        let keys = search::find_trusts(&snapshot, text, after.as_ref(), limit).await?;
+        let uids: Vec<Uid> = keys.iter().map(|(_, uid)| *uid).collect();
+        let mut named = store::register::trusts(&snapshot, &uids).await?;
+        let sizes = store::register::sizes(&snapshot, &uids).await?;
+        let mut trust = |uid: &Uid| Some(shown(named.remove(uid)?, sizes.get(uid).copied().unwrap_or(0)));
+        Ok(SearchPage { shown: uids.iter().filter_map(&mut trust).collect(), keys })
+    }
+
+    /// One trust with its schools in the newest register, by name.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] when no file names it, or as no trust.
+    pub async fn get_trust(&self, caller: &Caller, uid: Uid) -> Result<(Trust, Vec<School>)> {
+        authorise(caller, Action::Read)?;
+        let snapshot = self.snapshot().await?;
+        let (trust, urns) = one_trust(&snapshot, uid).await?;
+        let found = facts::schools(&snapshot, None, &urns, self.today()).await?;
+        let mut schools: Vec<School> = found.into_values().collect();
+        schools.sort_by(|a, b| (&a.name, a.urn).cmp(&(&b.name, b.urn)));
+        Ok((trust, schools))
+    }
+}
+
+fn long_enough(text: &str) -> Result<()> {
+    if text.trim().chars().count() >= SEARCH {
+        return Ok(());
+    }
+    Err(AppError::Invalid(vec![Violation::new("search", format!("has fewer than {SEARCH} characters"))]))
+}

@@ -1,0 +1,55 @@
+//! The terms of programmes, remembered: installed terms never change.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::app::{AppError, Result};
+use crate::domain::hash::Hash;
+use crate::domain::ids::Programme;
+use crate::domain::programme::{ProgrammeHeader, ProgrammeState};
+use crate::domain::terms::Terms;
+use crate::store::{Readable, programmes};
+
+/// A programme's terms and the hash that offers are pinned to.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The terms.
+    pub terms: Arc<Terms>,
+    /// SHA-256 of their text.
+    pub sha256: Hash,
+}
+
+impl Loaded {
+    /// The facts that a book under these terms begins with.
+    pub(in crate::app) fn facts(&self, open: bool) -> ProgrammeState {
+        let (programme, scheme) = (self.terms.programme().clone(), Arc::clone(&self.terms));
+        ProgrammeState::new(ProgrammeHeader { programme, terms: self.sha256.0, scheme, open })
+    }
+}
+
+/// Parsed terms by programme. Terms never change once loaded, so what is here is never stale.
+#[derive(Debug, Default)]
+pub(in crate::app) struct TermsCache(RwLock<HashMap<Programme, Arc<Loaded>>>);
+
+impl TermsCache {
+    /// A programme's terms.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a programme that has none.
+    pub(in crate::app) async fn of(&self, from: &impl Readable, programme: &Programme) -> Result<Arc<Loaded>> {
+        if let Some(loaded) = self.at_hand(programme) {
+            return Ok(loaded);
+        }
+        let unknown = || AppError::NotFound(format!("programme {programme}"));
+        let row = programmes::terms_of(from, programme).await?.ok_or_else(unknown)?;
+        let terms = Terms::parse(&format!("{programme}.toml"), &row.text)
+            .map_err(|mistakes| AppError::Bug(format!("stored terms are unsound: {mistakes:?}")))?;
+        let loaded = Arc::new(Loaded { terms: Arc::new(terms), sha256: row.sha256 });
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(programme.clone(), Arc::clone(&loaded));
+        Ok(loaded)
+    }
+
+    pub(in crate::app) fn at_hand(&self, programme: &Programme) -> Option<Arc<Loaded>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(programme).cloned()
+    }
+}

@@ -1,0 +1,322 @@
+//! What a batch will write: events chained onto the head, and the changes they make.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::CommandOutcome;
+use crate::app::clock::new_id;
+use crate::app::rules::AdoptedBy;
+use crate::app::{AppError, Result};
+use crate::domain::Date;
+use crate::domain::approval::Approval;
+use crate::domain::event::{Event, EventBody, NewEvent, ReleasedAward, chain, text_hash};
+use crate::domain::hash::Hash;
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Urn};
+use crate::domain::ledger::{EntrySeq, LedgerEntry, Posting};
+use crate::domain::period::Period;
+use crate::domain::person::TokenSubject;
+use crate::domain::programme::decision::{Approved, CommandAnswer, Decision, Warning};
+use crate::domain::programme::{Command, Context, ProgrammeState};
+use crate::domain::role::Reach;
+use crate::domain::rules::RulesVersion;
+use crate::domain::time::{Micros, Now};
+use crate::domain::values::record::Seq;
+use crate::store::approvals::StoredApproval;
+use crate::store::command_batch::BatchChanges;
+use crate::store::events::{Recorded, Text};
+use crate::store::programmes::Head;
+use crate::store::requests::Stored;
+use crate::store::{self, WriteTx, approvals, entry_decisions, offers, placements, referrals, texts};
+
+/// What one caller is answered.
+pub(in crate::app::writer) type CommandResult = Result<Vec<u8>>;
+
+/// Who asks, where they may, and under which id.
+pub(in crate::app::writer) struct Who<'a> {
+    pub(in crate::app::writer) actor: &'a Actor,
+    pub(in crate::app::writer) subject: Option<TokenSubject>,
+    pub(in crate::app::writer) reach: &'a Reach,
+    pub(in crate::app::writer) request: RequestId,
+}
+
+/// Writes the record on: gives events their numbers and hashes, and remembers what the database has to be told.
+pub(in crate::app::writer) struct EventAppender<'a> {
+    programme: &'a Programme,
+    /// The last event before the group.
+    before: Seq,
+    head: Head,
+    pub(in crate::app::writer) events: Vec<Recorded>,
+    texts: Vec<Text>,
+    /// Offers to be written in full, and those of which only the version moved.
+    offers: BTreeSet<OfferId>,
+    touched: BTreeSet<OfferId>,
+    accounts: BTreeSet<AccountId>,
+    awards: BTreeSet<AwardId>,
+    approvals: BTreeSet<ApprovalId>,
+    placements: BTreeMap<Urn, Seq>,
+    entries: BTreeSet<Urn>,
+    referrals: BTreeSet<ReferralId>,
+    /// Events whose texts are erased.
+    erased: Vec<Seq>,
+}
+
+impl<'a> EventAppender<'a> {
+    pub(in crate::app::writer) const fn new(programme: &'a Programme, head: Head) -> Self {
+        Self {
+            programme,
+            before: head.last(),
+            head,
+            events: Vec::new(),
+            texts: Vec::new(),
+            offers: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            accounts: BTreeSet::new(),
+            awards: BTreeSet::new(),
+            approvals: BTreeSet::new(),
+            placements: BTreeMap::new(),
+            entries: BTreeSet::new(),
+            referrals: BTreeSet::new(),
+            erased: Vec::new(),
+        }
+    }
+
+    /// Decides one command and folds its events into the facts. A panic in the decision is this caller's bug alone.
+    pub(in crate::app::writer) fn decide(
+        &mut self,
+        facts: &mut ProgrammeState,
+        command: &Command,
+        Who { actor, subject, reach, request }: Who<'_>,
+        now: Now,
+    ) -> Result<CommandOutcome> {
+        let judged_at = self.head.last();
+        let decided = guarded(|| {
+            let mut context = Context { actor, subject, reach, request, now, ids: &mut new_id };
+            facts.decide(command, &mut context).map_err(AppError::from)
+        })?;
+        let Decision { drafts, answer, warnings } = decided;
+        for draft in drafts {
+            facts.apply(self.record(draft, actor, request, now.at)?);
+        }
+        Ok(self.tell(facts, answer, warnings, judged_at))
+    }
+
+    /// Has the programme adopt this program's rules, where it has not yet. The terms are given where the record begins so.
+    pub(in crate::app::writer) fn adopt_rules(
+        &mut self,
+        facts: &mut ProgrammeState,
+        by: &AdoptedBy,
+        (terms, now): (Option<Hash>, Now),
+    ) -> Result<()> {
+        if facts.rules < RulesVersion::CURRENT {
+            let draft = NewEvent::of_book(
+                now.today,
+                EventBody::RulesAdopted {
+                    version: RulesVersion::CURRENT,
+                    absent_texts: std::mem::take(&mut facts.absent_texts),
+                    terms,
+                },
+            );
+            facts.apply(self.record(draft, &by.actor, by.request, now.at)?);
+            let open = facts.approvals.values().filter(|it| it.state.is_open());
+            self.approvals.extend(open.map(|it| it.id));
+        }
+        Ok(())
+    }
+
+    /// What the caller is told: what the answer names, as it is now.
+    fn tell(
+        &self,
+        facts: &ProgrammeState,
+        answer: CommandAnswer,
+        warnings: Vec<Warning>,
+        judged_at: Seq,
+    ) -> CommandOutcome {
+        let offers = |ids: &[OfferId]| ids.iter().filter_map(|id| facts.offers.get(id).cloned()).collect();
+        let awards = |ids: &[AwardId]| ids.iter().filter_map(|id| facts.awards.get(id).cloned()).collect();
+        let funds = |ids: &[AccountId]| ids.iter().filter_map(|id| facts.ledger.get(*id).cloned()).collect();
+        let mut told =
+            CommandOutcome::new(self.programme.clone(), CommandAnswer::Offers(Vec::new()), warnings, judged_at);
+        match &answer {
+            CommandAnswer::Offers(ids) => told.offers = offers(ids),
+            CommandAnswer::Closed(id, released) => {
+                told.offers = offers(&[*id]);
+                let award = |it: &ReleasedAward| Some((facts.awards.get(&it.award)?.clone(), it.amount));
+                told.released = released.iter().filter_map(award).collect();
+            }
+            CommandAnswer::Awards(ids) => told.awards = awards(ids),
+            CommandAnswer::Funds(ids) => told.funds = funds(ids),
+            CommandAnswer::Approved(approval, changed) => {
+                told.approval = facts.approvals.get(approval).map(|it| stored(self.programme, it));
+                match changed {
+                    Approved::Offer(id) => told.offers = offers(&[*id]),
+                    Approved::Funds(ids) => told.funds = funds(ids),
+                    Approved::Entry(urn) => told.entry = facts.entry_decisions.get(urn).cloned(),
+                    Approved::Nothing => {}
+                }
+            }
+            CommandAnswer::Referral(referral, offer) => {
+                told.referral = facts.referrals.get(referral).cloned();
+                told.offers = offers(offer.as_slice());
+            }
+            CommandAnswer::Identified(_)
+            | CommandAnswer::Placed { .. }
+            | CommandAnswer::Erased(_)
+            | CommandAnswer::ApprovalOpened(_) => {}
+        }
+        CommandOutcome { answer, ..told }
+    }
+
+    fn record(&mut self, draft: NewEvent, actor: &Actor, request: RequestId, at: Micros) -> Result<&Event> {
+        let seq = self.head.next;
+        let mut hashed = None;
+        if let Some(text) = draft.text {
+            let salt = uuid::Uuid::new_v4().as_bytes().to_vec();
+            hashed = Some(text_hash(&salt, &text));
+            self.texts.push(Text { seq, salt, text });
+        }
+        let event = Event {
+            seq,
+            offer: draft.offer,
+            actor: actor.clone(),
+            request,
+            effective: draft.effective,
+            recorded: at,
+            reason_code: draft.reason_code.map(ToOwned::to_owned),
+            text_hash: hashed,
+            entries: self.number(draft.effective, &draft.postings),
+            body: draft.body,
+        };
+        let body = serde_json::to_string(&event.body).map_err(|error| AppError::Bug(error.to_string()))?;
+        let hash = chain(self.head.hash, self.programme, &event, &body);
+        self.remember(&event);
+        self.head.hash = hash;
+        self.head.next = Seq(seq.0.saturating_add(1));
+        let recorded = self.events.push_mut(Recorded { kind: event.body.kind().to_owned(), event, body, hash });
+        Ok(&recorded.event)
+    }
+
+    fn number(&mut self, on: Date, postings: &[Posting]) -> Vec<LedgerEntry> {
+        let mut entries = Vec::with_capacity(postings.len());
+        for Posting { account, verb, amount } in postings.iter().copied() {
+            let seq = self.head.next_entry;
+            self.head.next_entry = EntrySeq(seq.0.saturating_add(1));
+            entries.push(LedgerEntry { seq, account, verb, amount, period: Period::of(on) });
+        }
+        entries
+    }
+
+    fn remember(&mut self, event: &Event) {
+        self.accounts.extend(event.entries.iter().map(|it| it.account));
+        self.awards.extend(event.body.award());
+        match &event.body {
+            EventBody::ApprovalOpened { approval, .. }
+            | EventBody::ApprovalGiven { approval, .. }
+            | EventBody::ApprovalDenied { approval, .. }
+            | EventBody::ApprovalWithdrawn { approval, .. } => {
+                self.approvals.insert(*approval);
+            }
+            EventBody::Placed { urn, .. } => {
+                self.placements.insert(*urn, event.seq);
+            }
+            EventBody::EntryDecided { urn, .. } => {
+                self.entries.insert(*urn);
+            }
+            EventBody::FundCreated { fund, .. } => {
+                self.accounts.insert(*fund);
+            }
+            EventBody::Closed { released, .. } => {
+                self.awards.extend(released.iter().map(|it| it.award));
+                self.offers.extend(event.offer);
+            }
+            EventBody::RulesAdopted { version, .. } => self.head.rules = *version,
+            EventBody::TextErased { event } => self.erased.push(*event),
+            EventBody::Noted {} => {}
+            body if body.referral().is_some() => self.referrals.extend(body.referral()),
+            body if body.award().is_some() => self.touched.extend(event.offer),
+            _ => self.offers.extend(event.offer),
+        }
+    }
+
+    /// Writes everything in a few bulk statements.
+    pub(in crate::app::writer) async fn write(
+        self,
+        tx: &WriteTx,
+        facts: &ProgrammeState,
+        known: &HashSet<AccountId>,
+        (answers, at): (&[Stored], Micros),
+    ) -> store::Result<()> {
+        let changed: Vec<_> = self.offers.iter().filter_map(|id| facts.offers.get(id)).collect();
+        offers::put(tx, &changed).await?;
+        let changed: Vec<_> = self.approvals.iter().filter_map(|id| facts.approvals.get(id)).collect();
+        let changed: Vec<_> = changed.into_iter().map(|it| stored(self.programme, it)).collect();
+        approvals::put(tx, &changed).await?;
+        let placed = self.placements.iter();
+        let placed: Vec<_> = placed.filter_map(|(urn, seq)| Some((*urn, *facts.placements.get(urn)?, *seq))).collect();
+        placements::put(tx, self.programme, &placed).await?;
+        let decided: Vec<_> = self.entries.iter().filter_map(|urn| facts.entry_decisions.get(urn)).collect();
+        entry_decisions::put(tx, self.programme, &decided).await?;
+        let changed: Vec<_> = self.referrals.iter().filter_map(|id| facts.referrals.get(id)).collect();
+        referrals::put(tx, &changed).await?;
+        texts::erase(tx, self.programme, &self.erased).await?;
+        let touched = self.touched.difference(&self.offers);
+        let accounts = self.accounts.iter().filter_map(|id| facts.ledger.get(*id));
+        let (moved, opened) = accounts.partition(|it| known.contains(&it.id));
+        let written = BatchChanges {
+            head: &self.head,
+            events: &self.events,
+            texts: &self.texts,
+            ledger: &facts.ledger,
+            opened,
+            moved,
+            before: self.before,
+            awards: self.awards.iter().filter_map(|id| facts.awards.get(id)).collect(),
+            touched: touched.filter_map(|id| facts.offers.get(id)).collect(),
+            answers,
+            at,
+        };
+        store::command_batch::write(tx, self.programme, written).await
+    }
+}
+
+fn stored(programme: &Programme, it: &Approval) -> StoredApproval {
+    StoredApproval {
+        id: it.id,
+        programme: Some(programme.clone()),
+        action: it.action.clone(),
+        subject: it.subject,
+        change: it.change.clone(),
+        statement: it.statement.clone(),
+        expires: it.expires,
+        opened: Some(it.opened),
+        reason: None,
+        requested_by: it.requested_by.clone(),
+        requested_subject: it.requested_subject,
+        request: it.request,
+        requested_at: it.requested_at,
+        state: it.state.clone(),
+        answered_subject: it.answered_subject,
+        denied: it.denied,
+        denied_reason: None,
+    }
+}
+
+/// Runs a decision; a panic in it becomes that caller's bug, and nobody else's.
+fn guarded<T>(decide: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(AppError::Bug(format!("a decision panicked: {text}")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_decision_is_that_callers_bug() {
+        let panicked: Result<()> = guarded(|| panic!("boom"));
+        assert_eq!(panicked, Err(AppError::Bug("a decision panicked: boom".to_owned())));
+        assert_eq!(guarded(|| Ok(7)), Ok(7));
+    }
+}

@@ -1,0 +1,198 @@
+//! No circle of imports: where a module has children, they import each other in one direction only.
+//!
+//! A module and what lies below it may import each other. Paths in code that name another module count as imports do, and a
+//! `pub use` is followed to where the item is defined. Tests may import what they like.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syn::visit::Visit;
+use syn::{Attribute, ItemMod, ItemUse, UseTree, Visibility};
+
+use crate::source::Source;
+
+/// A path from the root of the crate.
+type Names = Vec<String>;
+
+/// One line for each pair of children that are on a circle, with the imports that make it.
+pub(crate) fn check(files: &[Source]) -> Vec<String> {
+    let graph = Graph::of(files);
+    graph.modules.iter().flat_map(|parent| graph.circles_in(parent)).collect()
+}
+
+/// A file's imports, as written.
+struct Imports {
+    module: Names,
+    children: BTreeSet<String>,
+    /// What is imported, and as which public name.
+    paths: Vec<(Names, Option<String>)>,
+}
+
+#[derive(Default)]
+struct Graph {
+    modules: BTreeSet<Names>,
+    /// `pub use`: the module and name, and what it stands for.
+    public: BTreeMap<(Names, String), Names>,
+    /// From a module to another, and the path that says so.
+    edges: BTreeMap<(Names, Names), String>,
+}
+
+impl Graph {
+    fn of(files: &[Source]) -> Self {
+        let sources = files.iter().filter(|it| it.path.starts_with("src/") && !is_test(&it.path));
+        let imports: Vec<Imports> = sources.map(Imports::of).collect();
+        let mut graph = Self::default();
+        graph.modules.extend(imports.iter().map(|it| it.module.clone()));
+        for file in &imports {
+            for (path, public) in &file.paths {
+                if let (Some(name), Some(target)) = (public, file.from_root(path)) {
+                    graph.public.insert((file.module.clone(), name.clone()), target);
+                }
+            }
+        }
+        for file in &imports {
+            for (path, _) in &file.paths {
+                let Some(target) = file.from_root(path) else { continue };
+                let target = graph.defined_in(&target, 8);
+                if !target.starts_with(&file.module) && !file.module.starts_with(&target) {
+                    graph.edges.entry((file.module.clone(), target)).or_insert_with(|| path.join("::"));
+                }
+            }
+        }
+        graph
+    }
+
+    /// The module that defines what a path names; `pub use` is followed so many times.
+    fn defined_in(&self, path: &[String], steps: usize) -> Names {
+        let known = (0..=path.len()).rev().map(|it| &path[..it]).find(|it| self.modules.contains(*it));
+        let module = known.unwrap_or_default().to_vec();
+        match path.get(module.len()).and_then(|name| self.public.get(&(module.clone(), name.clone()))) {
+            Some(target) if steps > 0 => self.defined_in(target, steps - 1),
+            _ => module,
+        }
+    }
+
+    /// Pairs of children of a module that import each other, directly or through others.
+    fn circles_in(&self, parent: &[String]) -> Vec<String> {
+        let child = |module: &Names| module.strip_prefix(parent).and_then(|below| below.first()).cloned();
+        let mut next: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for ((from, to), path) in &self.edges {
+            if let (Some(from_child), Some(to_child)) = (child(from), child(to))
+                && from_child != to_child
+            {
+                let why = format!("{} imports {path}", from.join("::"));
+                next.entry(from_child).or_default().entry(to_child).or_insert(why);
+            }
+        }
+        let reaches = |from: &String, to: &String| {
+            let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+            while let Some(at) = open.pop() {
+                for follower in next.get(at).into_iter().flat_map(BTreeMap::keys) {
+                    if follower == to {
+                        return true;
+                    }
+                    if seen.insert(follower) {
+                        open.push(follower);
+                    }
+                }
+            }
+            false
+        };
+        let edges = next.iter().flat_map(|(from, all)| all.iter().map(move |(to, why)| (from, to, why)));
+        let on_circle = edges.filter(|(from, to, _)| reaches(to, from));
+        on_circle.map(|(from, to, why)| format!("in {}: {from} -> {to}: {why}", parent.join("::"))).collect()
+    }
+}
+
+impl Imports {
+    fn of(source: &Source) -> Self {
+        let mut it = Self { module: module_of(&source.path), children: BTreeSet::new(), paths: Vec::new() };
+        let file = syn::parse_file(&source.text).unwrap_or_else(|error| panic!("{}: {error}", source.path));
+        let modules = file.items.iter().filter_map(|item| match item {
+            syn::Item::Mod(module) => Some(module.ident.to_string()),
+            _ => None,
+        });
+        it.children.extend(modules);
+        it.visit_file(&file);
+        it
+    }
+
+    /// A path from the root of the crate; nothing for one that leads out of it, or begins with a local name.
+    fn from_root(&self, path: &[String]) -> Option<Names> {
+        let (first, rest) = path.split_first()?;
+        match first.as_str() {
+            "crate" => Some(rest.to_vec()),
+            "self" => Some([&self.module, rest].concat()),
+            "super" => {
+                let ups = path.iter().take_while(|it| *it == "super").count();
+                let kept = self.module.len().checked_sub(ups)?;
+                Some([&self.module[..kept], &path[ups..]].concat())
+            }
+            child if self.children.contains(child) => Some([&self.module, path].concat()),
+            _ => None,
+        }
+    }
+
+    fn leaves(&mut self, before: &mut Names, tree: &UseTree, public: bool) {
+        match tree {
+            UseTree::Path(it) => {
+                before.push(it.ident.to_string());
+                self.leaves(before, &it.tree, public);
+                before.pop();
+            }
+            UseTree::Group(group) => group.items.iter().for_each(|it| self.leaves(before, it, public)),
+            UseTree::Name(it) if it.ident == "self" => self.paths.push((before.clone(), None)),
+            UseTree::Name(it) => self.leaf(before, &it.ident.to_string(), public.then(|| it.ident.to_string())),
+            UseTree::Rename(it) => self.leaf(before, &it.ident.to_string(), public.then(|| it.rename.to_string())),
+            UseTree::Glob(_) => self.paths.push((before.clone(), None)),
+        }
+    }
+
+    fn leaf(&mut self, before: &Names, name: &str, public: Option<String>) {
+        let mut path = before.clone();
+        path.push(name.to_owned());
+        self.paths.push((path, public));
+    }
+}
+
+impl<'ast> Visit<'ast> for Imports {
+    fn visit_item_mod(&mut self, it: &'ast ItemMod) {
+        if it.content.is_some() && is_for_tests(&it.attrs) {
+            return;
+        }
+        syn::visit::visit_item_mod(self, it);
+    }
+
+    fn visit_item_use(&mut self, it: &'ast ItemUse) {
+        if !is_for_tests(&it.attrs) {
+            self.leaves(&mut Vec::new(), &it.tree, !matches!(it.vis, Visibility::Inherited));
+        }
+    }
+
+    fn visit_path(&mut self, it: &'ast syn::Path) {
+        let names: Names = it.segments.iter().map(|it| it.ident.to_string()).collect();
+        if names.len() > 1 {
+            self.paths.push((names, None));
+        }
+        syn::visit::visit_path(self, it);
+    }
+}
+
+fn is_for_tests(attributes: &[Attribute]) -> bool {
+    let for_tests = |it: &Attribute| it.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test");
+    attributes.iter().any(|it| it.path().is_ident("cfg") && for_tests(it))
+}
+
+/// `src/app/mod.rs` is `app`, `src/app/offers.rs` is `app::offers`, `src/lib.rs` the root.
+fn module_of(path: &str) -> Names {
+    let names = path.trim_start_matches("src/").trim_end_matches(".rs").split('/');
+    let mut names: Names = names.map(ToOwned::to_owned).collect();
+    if names.last().is_some_and(|it| ["mod", "lib", "main"].contains(&it.as_str())) {
+        names.pop();
+    }
+    names
+}
+
+fn is_test(path: &str) -> bool {
+    path.split(['/', '.'])
+        .any(|it| it == "tests" || it == "testing" || it.ends_with("_tests") || it.starts_with("tests_"))
+}
