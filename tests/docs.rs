@@ -31,7 +31,7 @@ fn access_page() -> String {
         names.join(", ")
     };
     let mut page = String::from(
-        "# Who may do what\n\nGenerated from the tables that the program uses, `src/domain/role.rs` and `src/grpc/auth/access.rs`: \
+        "# Who may do what\n\nGenerated from the tables that the program uses, `crates/tsio-domain/src/role.rs` and `src/grpc/auth/access.rs`: \
          `TSIO_WRITE_DOCS=1 tests/run the_access_page`.\n\n\
          ## Roles\n\nA caller may take an action where one of their roles allows it, as far as that role reaches. What is \
          outside does not\nexist for them: NOT_FOUND. Whoever approves is not whoever asked, whatever their roles.\n\n\

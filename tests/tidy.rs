@@ -23,7 +23,9 @@ type Page<'a> = (&'a str, &'a str);
 #[test]
 fn the_walk_sees_every_file() {
     let paths: Vec<String> = source::rust().into_iter().map(|s| s.path).collect();
-    for wanted in ["src/lib.rs", "src/domain/mod.rs", "migrations/src/lib.rs", "tests/tidy.rs", "tests/tidy/bans.rs"] {
+    for wanted in
+        ["src/lib.rs", "crates/tsio-domain/src/lib.rs", "migrations/src/lib.rs", "tests/tidy.rs", "tests/tidy/bans.rs"]
+    {
         assert!(paths.iter().any(|p| p == wanted), "{wanted} is not among the files checked: {paths:#?}");
     }
 }
@@ -85,10 +87,10 @@ fn table(rule: Rule, rows: &[(&str, &str, &[usize])]) {
 fn the_import_rule_can_fail() {
     #[rustfmt::skip]
     table(layers::check, &[
-        ("src/domain/money.rs",     "use super::ids::Urn;\nuse crate::domain::Date;",          &[]),
-        ("src/domain/money.rs",     "\nuse crate::store::funds;",                              &[2]),
-        ("src/domain/money.rs",     "use super::super::app::writer;",                          &[1]),
-        ("src/domain/a/b.rs",       "use super::app::x;\nuse super::super::super::app::x;",    &[2]),
+        ("src/import/money.rs",     "use super::ids::Urn;\nuse crate::domain::Date;",          &[]),
+        ("src/import/money.rs",     "\nuse crate::store::funds;",                              &[2]),
+        ("src/import/money.rs",     "use super::super::app::writer;",                          &[1]),
+        ("src/import/a/b.rs",       "use super::app::x;\nuse super::super::super::app::x;",    &[2]),
         ("src/import/gias.rs",      "use crate::domain::ids::Urn;",                            &[]),
         ("src/import/gias.rs",      "fn f() { crate::app::run() }",                            &[1]),
         ("src/store/funds.rs",      "use crate::{\n    domain::Date,\n    app::{writer},\n};", &[3]),
@@ -107,7 +109,7 @@ fn the_import_rule_can_fail() {
         ("src/cli/serve.rs",        "use crate::{app, grpc, store};",                          &[]),
         ("src/cli/demo/story.rs",   "use crate::app::offers;",                                 &[]),
         ("src/main.rs",             "use tsio::{app, cli, store};",                            &[]),
-        ("src/domain/money.rs",     "//! not crate::app\nconst A: &str = \"crate::app\";",     &[]),
+        ("src/import/money.rs",     "//! not crate::app\nconst A: &str = \"crate::app\";",     &[]),
     ]);
 }
 
@@ -151,6 +153,8 @@ fn the_bans_can_fail() {
     #[rustfmt::skip]
     table(bans::check, &[
         ("src/app/a.rs",       "fn f() { todo!() }",                       &[1]),
+        ("src/app/a.rs",       "use tsio_domain::ids::Urn;",               &[1]),
+        ("src/lib.rs",         "pub use tsio_domain as domain;",           &[]),
         ("benches/a.rs",       "fn f() {\n    unimplemented!()\n}",        &[2]),
         ("migrations/a.rs",    "dbg!(1);",                                 &[1]),
         ("src/app/a.rs",       "// todo!\n/* dbg!(1) */ let a = \"todo!\";", &[]),
@@ -162,7 +166,7 @@ fn the_bans_can_fail() {
         ("tests/it/a.rs",      "#[ignore = \"slow\"]",                     &[1]),
         ("tests/it/a.rs",      "tokio::time::sleep(d).await;",             &[1]),
         ("src/app/a.rs",       "std::thread::sleep(d);",                   &[1]),
-        ("src/domain/a.rs",    "fn f(a: f64) {}",                          &[1]),
+        ("crates/tsio-domain/src/a.rs",    "fn f(a: f64) {}",                          &[1]),
         ("src/store/a.rs",     "let a = 1 as f32;",                        &[1]),
         ("src/cli/a.rs",       "let done = 1 as f64;",                     &[]),
         ("src/app/a.rs",       "use sea_orm::Value;",                      &[1]),
@@ -176,13 +180,13 @@ fn the_bans_can_fail() {
         ("src/cli/funds.rs",   "let a = csv::Writer::from_writer(b);",     &[1]),
         ("src/app/a.rs",       "csv::WriterBuilder::new();",               &[1]),
         ("src/cli/csv.rs",     "::csv::Writer::from_writer(b);",           &[]),
-        ("src/domain/a.rs",    "async fn f() {}",                          &[1]),
-        ("src/domain/a.rs",    "use std::time::SystemTime;",               &[1]),
+        ("crates/tsio-domain/src/a.rs",    "async fn f() {}",                          &[1]),
+        ("crates/tsio-domain/src/a.rs",    "use std::time::SystemTime;",               &[1]),
         ("src/import/a.rs",    "use tokio::sync::mpsc;",                   &[1]),
         ("src/import/a.rs",    "use std::fs::File;",                       &[1]),
         ("src/import/a.rs",    "use std::{\n    fmt,\n    net,\n};",       &[3]),
-        ("src/domain/a.rs",    "let a = chrono::Utc::now();",              &[1]),
-        ("src/domain/a.rs",    "let asynchronous = my_tokio;",             &[]),
+        ("crates/tsio-domain/src/a.rs",    "let a = chrono::Utc::now();",              &[1]),
+        ("crates/tsio-domain/src/a.rs",    "let asynchronous = my_tokio;",             &[]),
         ("src/app/a.rs",       "use std::fs::File;\nasync fn f() {}",      &[]),
     ]);
 }

@@ -16,9 +16,9 @@ struct Ban {
 }
 
 const EVERYWHERE: &[&str] = &[""];
-const PURE: &[&str] = &["src/domain/", "src/import/"];
+const PURE: &[&str] = &["crates/tsio-domain/src/", "src/import/"];
 
-const BANS: [Ban; 11] = [
+const BANS: [Ban; 12] = [
     Ban {
         words: &["todo!", "unimplemented!", "dbg!"],
         within: EVERYWHERE,
@@ -41,7 +41,7 @@ const BANS: [Ban; 11] = [
     },
     Ban {
         words: &["f32", "f64"],
-        within: &["src/domain/", "src/import/", "src/store/", "src/app/"],
+        within: &["crates/tsio-domain/src/", "src/import/", "src/store/", "src/app/"],
         except: &[],
         why: "money and days are integers",
     },
@@ -50,6 +50,12 @@ const BANS: [Ban; 11] = [
         within: &["src/"],
         except: &["src/store/", "src/store.rs"],
         why: "only store/ knows the database",
+    },
+    Ban {
+        words: &["tsio_domain"],
+        within: &["src/"],
+        except: &["src/lib.rs"],
+        why: "say crate::domain, which the rule of layers sees",
     },
     Ban {
         words: &["tonic", "tonic_health", "tonic_prost", "tonic_reflection", "tonic_types", "prost", "prost_types"],

@@ -15,7 +15,12 @@ type Names = Vec<String>;
 
 /// One line for each pair of children that are on a circle, with the imports that make it.
 pub(crate) fn check(files: &[Source]) -> Vec<String> {
-    let graph = Graph::of(files);
+    let roots: BTreeSet<&str> = files.iter().filter_map(|it| root_of(&it.path)).collect();
+    roots.into_iter().flat_map(|root| in_crate(files, root)).collect()
+}
+
+fn in_crate(files: &[Source], root: &str) -> Vec<String> {
+    let graph = Graph::of(files, root);
     graph.modules.iter().flat_map(|parent| graph.circles_in(parent)).collect()
 }
 
@@ -37,9 +42,9 @@ struct Graph {
 }
 
 impl Graph {
-    fn of(files: &[Source]) -> Self {
-        let sources = files.iter().filter(|it| it.path.starts_with("src/") && !is_test(&it.path));
-        let imports: Vec<Imports> = sources.map(Imports::of).collect();
+    fn of(files: &[Source], root: &str) -> Self {
+        let sources = files.iter().filter(|it| root_of(&it.path) == Some(root) && !is_test(&it.path));
+        let imports: Vec<Imports> = sources.map(|it| Imports::of(it, root)).collect();
         let mut graph = Self::default();
         graph.modules.extend(imports.iter().map(|it| it.module.clone()));
         for file in &imports {
@@ -104,8 +109,12 @@ impl Graph {
 }
 
 impl Imports {
-    fn of(source: &Source) -> Self {
-        let mut it = Self { module: module_of(&source.path), children: BTreeSet::new(), paths: Vec::new() };
+    fn of(source: &Source, root: &str) -> Self {
+        let mut it = Self {
+            module: module_of(source.path.trim_start_matches(root)),
+            children: BTreeSet::new(),
+            paths: Vec::new(),
+        };
         let file = syn::parse_file(&source.text).unwrap_or_else(|error| panic!("{}: {error}", source.path));
         let modules = file.items.iter().filter_map(|item| match item {
             syn::Item::Mod(module) => Some(module.ident.to_string()),
@@ -182,9 +191,15 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|it| it.path().is_ident("cfg") && for_tests(it))
 }
 
-/// `src/app/mod.rs` is `app`, `src/app/offers.rs` is `app::offers`, `src/lib.rs` the root.
+/// The folder of the crate's code that a file lies in.
+fn root_of(path: &str) -> Option<&str> {
+    let end = if path.starts_with("src/") { 0 } else { path.starts_with("crates/").then(|| path.find("/src/"))?? + 1 };
+    path.get(..end + "src/".len())
+}
+
+/// `app/mod.rs` is `app`, `app/offers.rs` is `app::offers`, `lib.rs` the root.
 fn module_of(path: &str) -> Names {
-    let names = path.trim_start_matches("src/").trim_end_matches(".rs").split('/');
+    let names = path.trim_end_matches(".rs").split('/');
     let mut names: Names = names.map(ToOwned::to_owned).collect();
     if names.last().is_some_and(|it| ["mod", "lib", "main"].contains(&it.as_str())) {
         names.pop();

@@ -58,7 +58,7 @@ impl Source {
 
 /// Every Rust file.
 pub(crate) fn rust() -> Vec<Source> {
-    ["src", "migrations", "tests", "benches"].iter().flat_map(|folder| walk(folder, "rs")).collect()
+    ["src", "crates", "migrations", "tests", "benches"].iter().flat_map(|folder| walk(folder, "rs")).collect()
 }
 
 /// Every page.

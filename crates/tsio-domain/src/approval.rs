@@ -1,0 +1,370 @@
+//! Approvals: what waits for a second person, and who may answer it.
+//!
+//! "The second differs from the first, for everyone" (`domain.md` section 8).
+
+use uuid::Uuid;
+
+use super::event::{Event, EventBody, Seq};
+use super::ids::{Actor, ApprovalId, OfferId, RequestId, Urn};
+use super::ledger::fund_change::FundChange;
+use super::offer::Offer;
+use super::person::{Person, TokenSubject};
+use super::refusal::{Limit, Reason, Refusal};
+use super::role::{Action, Caller, Reach};
+use super::time::Micros;
+use super::values::statement::Statement;
+
+/// The action of an approval that reopens an offer.
+pub const REOPEN_OFFER: &str = "reopen_offer";
+/// The action of an approval that withdraws an import; it lies outside any book.
+pub const WITHDRAW_IMPORT: &str = "withdraw_import";
+/// The action of an approval that decides the entry position of a school.
+pub const DECIDE_ENTRY: &str = "decide_entry";
+
+/// Each action that takes two people: what asking for it takes, and what giving it takes (`domain.md` section 8).
+#[rustfmt::skip]
+const TWO_PEOPLE: [(&str, Action, Action); 6] = [
+    (REOPEN_OFFER,    Action::Reopen,    Action::Reopen),
+    (WITHDRAW_IMPORT, Action::Import,    Action::Import),
+    (DECIDE_ENTRY,    Action::AskEntry,  Action::DecideEntry),
+    ("allocate_fund", Action::KeepFunds, Action::ApproveMoney),
+    ("withdraw_fund", Action::KeepFunds, Action::ApproveMoney),
+    ("move_funds",    Action::KeepFunds, Action::ApproveMoney),
+];
+
+/// Every action that takes two people, by name.
+#[must_use]
+pub fn actions() -> [&'static str; 6] {
+    TWO_PEOPLE.map(|(name, ..)| name)
+}
+
+/// The permission that asking for an approval of this action takes.
+#[must_use]
+pub fn asking(action: &str) -> Action {
+    TWO_PEOPLE.iter().find(|(name, ..)| *name == action).map_or(Action::KeepFunds, |(_, ask, _)| *ask)
+}
+
+/// The permission that giving an approval of this action takes.
+#[must_use]
+pub fn permission(action: &str) -> Action {
+    TWO_PEOPLE.iter().find(|(name, ..)| *name == action).map_or(Action::ApproveMoney, |(.., give)| *give)
+}
+
+/// The actions whose approvals this caller may give, and where.
+#[must_use]
+pub fn may_give(caller: &Caller) -> Vec<(&'static str, Reach)> {
+    let may = TWO_PEOPLE.iter().filter(|(.., give)| caller.may(*give));
+    may.map(|(name, _, give)| (*name, caller.reach(*give))).collect()
+}
+
+/// The actions whose approvals this caller sees, whoever asked, and where: those that may be asked for or given by one
+/// like them.
+#[must_use]
+pub fn may_see(caller: &Caller) -> Vec<(&'static str, Reach)> {
+    let sees = |ask: &Action, give: &Action| caller.may(*ask) || caller.may(*give);
+    let seen = TWO_PEOPLE.iter().filter(|(_, ask, give)| sees(ask, give));
+    seen.map(|(name, ask, give)| (*name, caller.reach(*ask).or(caller.reach(*give)))).collect()
+}
+
+/// A call that waits for, or has had, a second person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// What was asked.
+    pub action: String,
+    /// What it is about: an offer, a fund, or a school ([`subject_of`]).
+    pub subject: Uuid,
+    /// The movement asked for, where it is about money.
+    pub change: Option<FundChange>,
+    /// What it was judged against and what it will do; nothing of one that was opened before that was recorded.
+    pub statement: Option<Statement>,
+    /// When it expires, if it is still open then; nothing of one that was opened before approvals expired.
+    pub expires: Option<Micros>,
+    /// The event that opened it.
+    pub opened: Seq,
+    /// Who asked.
+    pub requested_by: Actor,
+    /// Whose token that was.
+    pub requested_subject: Option<TokenSubject>,
+    /// Under which id they asked; nothing where that was not kept.
+    pub request: Option<RequestId>,
+    /// When.
+    pub requested_at: Micros,
+    /// Where it is.
+    pub state: ApprovalState,
+    /// Whose token answered it.
+    pub answered_subject: Option<TokenSubject>,
+    /// The event that denied it, which has the reason.
+    pub denied: Option<Seq>,
+}
+
+/// Where an approval is. Once answered, it stays so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApprovalState {
+    /// Waiting for a second person.
+    Open,
+    /// Given by this person, and carried out in the same commit.
+    CarriedOut(Actor),
+    /// Denied by this person.
+    Denied(Actor),
+    /// Taken back by whoever asked.
+    Withdrawn,
+    /// Open, and past its time: it never comes to be stored, the time tells it.
+    Expired,
+}
+
+impl ApprovalState {
+    /// Its name in the database.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::CarriedOut(_) => "carried_out",
+            Self::Denied(_) => "denied",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The state of this name, answered by this person; nothing where the two do not go together.
+    #[must_use]
+    pub fn named(name: &str, answered_by: Option<Actor>) -> Option<Self> {
+        match (name, answered_by) {
+            ("open", None) => Some(Self::Open),
+            ("withdrawn", None) => Some(Self::Withdrawn),
+            ("carried_out", Some(by)) => Some(Self::CarriedOut(by)),
+            ("denied", Some(by)) => Some(Self::Denied(by)),
+            _ => None,
+        }
+    }
+
+    /// Where it is at a moment, if it expires at `expires`.
+    #[must_use]
+    pub fn at(&self, now: Micros, expires: Option<Micros>) -> Self {
+        match self {
+            Self::Open if expires.is_some_and(|expires| expires <= now) => Self::Expired,
+            other => other.clone(),
+        }
+    }
+
+    /// Whether it waits for a second person.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+
+    /// Who answered it.
+    #[must_use]
+    pub const fn answered_by(&self) -> Option<&Actor> {
+        match self {
+            Self::Open | Self::Withdrawn | Self::Expired => None,
+            Self::CarriedOut(by) | Self::Denied(by) => Some(by),
+        }
+    }
+}
+
+impl Approval {
+    /// The approval an `approval_opened` event opens; nothing from another event.
+    #[must_use]
+    pub fn from_event(event: &Event) -> Option<Self> {
+        let EventBody::ApprovalOpened { approval, action, change, statement, expires_at, token_subject } = &event.body
+        else {
+            return None;
+        };
+        let school = statement.as_ref().and_then(Statement::school).map(|(urn, _)| subject_of(urn));
+        let subject = event.offer.map(|it| it.0).or_else(|| change.as_ref().map(|it| it.fund().0)).or(school);
+        Some(Self {
+            id: *approval,
+            action: action.clone(),
+            subject: subject.unwrap_or_default(),
+            change: change.clone(),
+            statement: statement.clone(),
+            expires: *expires_at,
+            opened: event.seq,
+            requested_by: event.actor.clone(),
+            requested_subject: *token_subject,
+            request: Some(event.request),
+            requested_at: event.recorded,
+            state: ApprovalState::Open,
+            answered_subject: None,
+            denied: None,
+        })
+    }
+
+    /// Folds one more event of this approval into it.
+    pub fn apply(&mut self, event: &Event) {
+        let by = event.actor.clone();
+        match &event.body {
+            EventBody::ApprovalGiven { token_subject, .. } => {
+                (self.state, self.answered_subject) = (ApprovalState::CarriedOut(by), *token_subject);
+            }
+            EventBody::ApprovalDenied { token_subject, .. } => {
+                (self.state, self.answered_subject) = (ApprovalState::Denied(by), *token_subject);
+                self.denied = Some(event.seq);
+            }
+            EventBody::ApprovalWithdrawn { .. } => self.state = ApprovalState::Withdrawn,
+            // What was opened without saying when it expires does so when the programme adopts the rules that ask for it.
+            EventBody::RulesAdopted { .. } if self.state.is_open() && self.expires.is_none() => {
+                self.expires = Some(event.recorded);
+            }
+            _ => {}
+        }
+    }
+
+    /// The offer it is about, if it is about one.
+    #[must_use]
+    pub fn offer(&self) -> Option<OfferId> {
+        (self.change.is_none() && self.school().is_none()).then_some(OfferId(self.subject))
+    }
+
+    /// The school whose entry position it decides, and whether that is to be met.
+    #[must_use]
+    pub fn school(&self) -> Option<(Urn, bool)> {
+        self.statement.as_ref().and_then(Statement::school)
+    }
+
+    /// What was asked, as a sentence begins, and why it takes two people where that cannot be seen.
+    #[must_use]
+    pub fn phrase(&self) -> String {
+        match (&self.change, self.school()) {
+            (Some(change), _) => {
+                format!("{}{}", change.phrase(), self.statement.as_ref().map(Statement::why).unwrap_or_default())
+            }
+            (None, Some(asked)) => asked_for(asked),
+            (None, None) => "reopening an offer".to_owned(),
+        }
+    }
+
+    /// Where it is at a moment.
+    #[must_use]
+    pub fn state_at(&self, now: Micros) -> ApprovalState {
+        self.state.at(now, self.expires)
+    }
+
+    /// Who asked, as far as two people are told apart.
+    #[must_use]
+    pub fn asked_by(&self) -> Person {
+        Person { actor: self.requested_by.clone(), subject: self.requested_subject }
+    }
+
+    /// Whether the offer is still as it was when the approval was asked for.
+    #[must_use]
+    pub fn stands(&self, offer: &Offer) -> bool {
+        self.statement.as_ref() == Some(&statement_of(offer))
+    }
+}
+
+/// Refuses with [`Reason::ApprovalRequired`], naming the approval.
+#[must_use]
+pub fn required(approval: ApprovalId, what: &str) -> Refusal {
+    let remedy = format!("a second person gives approval {approval}");
+    let mut refusal = Refusal::of(
+        Reason::ApprovalRequired,
+        format!("{what} needs a second person: approval {approval} is open"),
+        Limit::plain("approval", format!("approval {approval}"), remedy),
+    );
+    refusal.approval = Some(approval);
+    refusal
+}
+
+/// Refuses with [`Reason::ApprovalRequired`] a call that was only checked: the approval it would open is not there to be
+/// named.
+#[must_use]
+pub fn would_be_required() -> Refusal {
+    let remedy = "make the call, which opens an approval, and have a second person give it";
+    let limit = Limit::plain("approval", "not opened, this was only a check", remedy);
+    Refusal::of(Reason::ApprovalRequired, "this needs a second person", limit)
+}
+
+/// What the call is told, made again, that opened an approval before: that it is open, or what has become of it.
+#[must_use]
+pub fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<Micros>), what: &str) -> Refusal {
+    let again = "to ask once more, make the call under a new request id";
+    let (became, remedy) = match state {
+        ApprovalState::Open => return required(approval, what),
+        ApprovalState::CarriedOut(_) => {
+            ("given and carried out", "nothing to do; to have it done once more, make the call under a new request id")
+        }
+        ApprovalState::Denied(_) => ("denied", again),
+        ApprovalState::Withdrawn => ("withdrawn", again),
+        ApprovalState::Expired => ("left open until it expired", again),
+    };
+    let reason = match state {
+        ApprovalState::Withdrawn | ApprovalState::Expired => Reason::ApprovalClosed,
+        // What was answered before approvals expired is told of as it was then.
+        ApprovalState::Denied(_) if expires.is_some() => Reason::ApprovalClosed,
+        ApprovalState::Open | ApprovalState::CarriedOut(_) | ApprovalState::Denied(_) => Reason::ApprovalNotOpen,
+    };
+    let message = format!("{what} was asked for by this request: approval {approval} was {became}");
+    Refusal::of(reason, message, Limit::plain("approval", format!("approval {approval}"), remedy))
+}
+
+/// Refuses whoever answers an approval that is not open, or that they asked for themselves (`is_own`): "the second differs from the first, for everyone".
+///
+/// # Errors
+/// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
+pub fn check(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
+    if let Some(answered) = answered(state) {
+        return Err(not_open(approval, answered));
+    }
+    if is_own {
+        let limit = Limit::plain("approval", format!("approval {approval}"), "have another person answer");
+        return Err(Refusal::of(Reason::SelfApproval, "whoever asked may neither approve nor deny", limit));
+    }
+    Ok(())
+}
+
+/// Why an approval is not open; nothing where it is.
+const fn answered(state: &ApprovalState) -> Option<&'static str> {
+    match state {
+        ApprovalState::Open => None,
+        ApprovalState::CarriedOut(_) => Some("this approval has been given already"),
+        ApprovalState::Denied(_) => Some("this approval has been denied already"),
+        ApprovalState::Withdrawn => Some("this approval has been withdrawn by whoever asked"),
+        ApprovalState::Expired => Some("this approval has expired"),
+    }
+}
+
+fn not_open(approval: ApprovalId, answered: &str) -> Refusal {
+    let remedy = "make the call again, under a new request id, to open another";
+    Refusal::of(Reason::ApprovalNotOpen, answered, Limit::plain("approval", format!("approval {approval}"), remedy))
+}
+
+/// Refuses whoever withdraws an approval that another asked for, or that is not open.
+///
+/// # Errors
+/// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
+pub fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
+    if !is_own {
+        let limit =
+            Limit::plain("approval", format!("approval {approval}"), "deny it, or have whoever asked withdraw it");
+        return Err(Refusal::of(
+            Reason::ApprovalOfAnother,
+            "only whoever asked for an approval may withdraw it",
+            limit,
+        ));
+    }
+    match answered(state) {
+        None => Ok(()),
+        Some(answered) => Err(not_open(approval, answered)),
+    }
+}
+
+/// What an approval to reopen an offer states: how the offer is now.
+#[must_use]
+pub fn statement_of(offer: &Offer) -> Statement {
+    Statement::Offer { etag: offer.etag(), region: offer.region }
+}
+
+/// The id that a school has as the subject of approvals.
+#[must_use]
+pub fn subject_of(urn: Urn) -> Uuid {
+    Uuid::from_u128(urn.get().into())
+}
+
+/// What is asked for, as a sentence begins.
+pub(crate) fn asked_for((urn, met): (Urn, bool)) -> String {
+    let position = if met { "met" } else { "not met" };
+    format!("deciding that the entry position of school {urn} is {position}")
+}

@@ -1,0 +1,173 @@
+//! What each event makes of an award, by tables written by hand.
+
+use super::*;
+use crate::event::ReleasedAward;
+use crate::ids::RequestId;
+use crate::offer::Outcome;
+use crate::programme::tests::script::day;
+use crate::time::Micros;
+use uuid::Uuid;
+
+const MINE: AwardId = AwardId(Uuid::from_u128(7));
+const OTHER: AwardId = AwardId(Uuid::from_u128(8));
+
+fn event(seq: i64, body: EventBody) -> Event {
+    Event {
+        seq: Seq(seq),
+        offer: Some(OfferId(Uuid::from_u128(1))),
+        actor: "officer".parse().unwrap(),
+        request: RequestId(Uuid::nil()),
+        effective: day("4"),
+        recorded: Micros(0),
+        reason_code: None,
+        text_hash: None,
+        body,
+        entries: Vec::new(),
+    }
+}
+
+/// Ten of a strand, made by event 1.
+fn ten(support: Support) -> Award {
+    let days = matches!(support, Support::Nle { .. });
+    let body = EventBody::Awarded {
+        award: MINE,
+        unit: if days { Unit::HalfDays } else { Unit::Pence },
+        amount: 10,
+        fund: AccountId(Uuid::from_u128(2)),
+        cap: None,
+        rate: days.then_some(Pence(60_000)),
+        support,
+        register_seq: None,
+    };
+    Award::from_event(&event(1, body)).unwrap()
+}
+
+fn days() -> Award {
+    ten(Support::Nle { leader: "leader-1".parse().unwrap(), leader_kind: None })
+}
+
+fn fees() -> Award {
+    ten(Support::Npqel { leader: "leader-1".parse().unwrap(), provider: "Teach First".to_owned() })
+}
+
+fn drawn(award: AwardId, amount: i64, booking: Option<i64>, invoice: Option<&str>) -> EventBody {
+    let invoice = invoice.and_then(|it| Reference::read(it).ok());
+    EventBody::Drawn { award, amount, booking: booking.map(Seq), invoice, claim: None }
+}
+
+fn booked(award: AwardId, half_days: i32) -> EventBody {
+    let (half_days, on) = (HalfDays(half_days), day("2022-03-01"));
+    EventBody::DaysBooked { award, half_days, on, leader: "leader-2".parse().unwrap(), leader_kind: None }
+}
+
+fn refunded(award: AwardId, amount: i64, invoice: Option<i64>) -> EventBody {
+    EventBody::Refunded { award, amount, invoice: invoice.map(Seq) }
+}
+
+fn closed(award: AwardId, amount: i64) -> EventBody {
+    EventBody::Closed { outcome: Outcome::Completed, released: vec![ReleasedAward { award, amount }] }
+}
+
+/// Folds bodies as events 2, 3, 4 and so on.
+fn after(mut award: Award, bodies: Vec<EventBody>) -> Award {
+    for (seq, body) in (2..).zip(bodies) {
+        award.apply(&event(seq, body));
+    }
+    award
+}
+
+#[test]
+fn an_award_is_made_by_its_event_alone() {
+    let award = days();
+    assert_eq!((award.id, award.offer.0.as_u128(), award.awarded, award.committed()), (MINE, 1, 10, 10));
+    assert_eq!((award.on, award.by.as_str(), award.made, award.etag()), (day("4"), "officer", Seq(1), "v1".to_owned()));
+    assert!(!award.is_settled() && award.spent() == 0 && award.booked() == 0);
+    assert_eq!(Award::from_event(&event(1, drawn(MINE, 1, None, None))), None);
+    let of_no_offer = Event { offer: None, ..event(1, EventBody::Started {}) };
+    assert_eq!(Award::from_event(&of_no_offer), None);
+}
+
+#[test]
+fn each_event_moves_what_it_says() {
+    let released = |amount| EventBody::Released { award: MINE, amount };
+    #[rustfmt::skip]
+    let rows = [
+        // events                                                                 drawn released refunded committed spent booked version
+        (vec![drawn(MINE, 3, None, None)],                                        [3, 0, 0, 7, 3, 0], 2),
+        (vec![drawn(MINE, 3, None, None), drawn(MINE, 2, None, None)],            [5, 0, 0, 5, 5, 0], 3),
+        (vec![released(4)],                                                       [0, 4, 0, 6, 0, 0], 2),
+        (vec![drawn(MINE, 3, None, None), released(7)],                           [3, 7, 0, 0, 3, 0], 3),
+        (vec![drawn(MINE, 3, None, None), refunded(MINE, 2, None)],               [3, 0, 2, 7, 1, 0], 3),
+        (vec![booked(MINE, 4), booked(MINE, 2)],                                  [0, 0, 0, 10, 0, 6], 3),
+        (vec![booked(MINE, 4), drawn(MINE, 3, Some(2), None)],                    [3, 0, 0, 7, 3, 0], 3),
+        (vec![booked(MINE, 4), drawn(MINE, 3, None, None)],                       [3, 0, 0, 7, 3, 4], 3),
+        (vec![booked(MINE, 4), EventBody::BookingCancelled { award: MINE, booking: Seq(2) }], [0, 0, 0, 10, 0, 0], 3),
+        (vec![booked(MINE, 4), EventBody::BookingCancelled { award: MINE, booking: Seq(9) }], [0, 0, 0, 10, 0, 4], 3),
+        (vec![drawn(MINE, 3, None, None), closed(MINE, 7)],                       [3, 7, 0, 0, 3, 0], 3),
+        (vec![booked(MINE, 4), closed(MINE, 10)],                                 [0, 10, 0, 0, 0, 0], 3),
+        // what is another award's, or no award's, changes nothing
+        (vec![drawn(OTHER, 3, None, None), refunded(OTHER, 1, None), booked(OTHER, 1), closed(OTHER, 4)], [0, 0, 0, 10, 0, 0], 1),
+        (vec![EventBody::Released { award: OTHER, amount: 1 }, EventBody::Started {}, EventBody::Noted {}], [0, 0, 0, 10, 0, 0], 1),
+        (vec![EventBody::BookingCancelled { award: OTHER, booking: Seq(2) }],     [0, 0, 0, 10, 0, 0], 1),
+    ];
+    for (bodies, wanted, version) in rows {
+        let said = format!("{bodies:?}");
+        let it = after(days(), bodies);
+        let got = [it.drawn, it.released, it.refunded, it.committed(), it.spent(), it.booked()];
+        assert_eq!((got, it.version), (wanted, Seq(version)), "{said}");
+        assert_eq!(it.is_settled(), wanted[3] == 0, "{said}");
+    }
+}
+
+#[test]
+fn a_booking_is_open_until_it_is_delivered_cancelled_or_its_offer_closes() {
+    use BookingState::{Booked, Cancelled, Delivered};
+    let cancel = |seq| EventBody::BookingCancelled { award: MINE, booking: Seq(seq) };
+    let three = || vec![booked(MINE, 1), booked(MINE, 2), booked(MINE, 3)];
+    let with = |more: Vec<EventBody>| three().into_iter().chain(more).collect::<Vec<_>>();
+    for (bodies, wanted) in [
+        (three(), [Booked, Booked, Booked]),
+        (with(vec![drawn(MINE, 2, Some(3), None)]), [Booked, Delivered, Booked]),
+        (with(vec![cancel(4)]), [Booked, Booked, Cancelled]),
+        (with(vec![drawn(MINE, 1, Some(2), None), cancel(3), closed(MINE, 9)]), [Delivered, Cancelled, Cancelled]),
+    ] {
+        let award = after(days(), bodies);
+        assert_eq!(award.bookings.iter().map(|it| it.state).collect::<Vec<_>>(), wanted);
+    }
+    let first = after(days(), three()).bookings.swap_remove(0);
+    assert_eq!((first.seq, first.half_days, first.on), (Seq(2), HalfDays(1), day("2022-03-01")));
+    assert_eq!(first.leader.as_str(), "leader-2");
+}
+
+#[test]
+fn an_invoice_stands_until_all_of_it_is_refunded() {
+    let paid = || vec![drawn(MINE, 4, None, Some("inv-1")), drawn(MINE, 3, None, Some("inv-2"))];
+    let with = |more: Vec<EventBody>| paid().into_iter().chain(more).collect::<Vec<_>>();
+    for (bodies, refunds, standing) in [
+        (paid(), [0, 0], [true, true]),
+        (with(vec![refunded(MINE, 3, Some(2))]), [3, 0], [true, true]),
+        (with(vec![refunded(MINE, 3, Some(2)), refunded(MINE, 1, Some(2))]), [4, 0], [false, true]),
+        (with(vec![refunded(MINE, 3, Some(3))]), [0, 3], [true, false]),
+        (with(vec![refunded(MINE, 3, None)]), [0, 0], [true, true]),
+    ] {
+        let award = after(fees(), bodies);
+        let got: Vec<(i64, bool)> = award.invoices.iter().map(|it| (it.refunded.get(), it.stands())).collect();
+        assert_eq!(got, [(refunds[0], standing[0]), (refunds[1], standing[1])]);
+    }
+    let award = after(fees(), paid());
+    let first = &award.invoices[0];
+    assert_eq!((first.seq, first.issuer.as_str(), first.reference.as_str()), (Seq(2), "Teach First", "INV1"));
+    assert!(after(days(), paid()).invoices.is_empty(), "only fees are paid against invoices");
+}
+
+#[test]
+fn half_days_cost_the_awards_own_rate() {
+    let award = days();
+    for (amount, wanted) in
+        [(0, Some(0)), (3, Some(90_000)), (i64::from(i32::MAX), Some(64_424_509_410_000)), (i64::MAX, None)]
+    {
+        assert_eq!(award.cost(amount), wanted, "{amount}");
+    }
+    assert_eq!(Award { rate: Some(Pence(50_000)), ..award }.cost(3), Some(75_000));
+    assert_eq!(fees().cost(i64::MAX), Some(i64::MAX), "pence cost themselves");
+}

@@ -1,0 +1,91 @@
+//! One school, rule by rule, ready to show: met or not, on what evidence, and why.
+
+use serde::Serialize;
+
+use super::{Assessment, Evidence, Finding, SchoolAssessment};
+use crate::ids::Urn;
+use crate::terms::{Rule, RuleId, Terms, Test};
+
+/// What a rule comes to for one school.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleOutcome {
+    /// Met.
+    Met,
+    /// Not met by any file so far.
+    NotMet,
+    /// The files cannot say: a person must.
+    Unknown,
+    /// Not decided by the school's monthly rows, but by a referral or its trust.
+    Elsewhere,
+}
+
+/// One rule's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleAnswer<'a> {
+    /// The rule.
+    pub rule: &'a RuleId,
+    /// It as the scheme words it.
+    pub text: &'a str,
+    /// What it comes to.
+    pub outcome: RuleOutcome,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The row that meets it.
+    pub evidence: Option<&'a Evidence>,
+}
+
+/// Every rule of the terms, in their order, for one URN; nothing when no file shows it.
+#[must_use]
+pub fn explain<'a>(terms: &'a Terms, assessment: &'a Assessment, urn: Urn) -> Option<Vec<RuleAnswer<'a>>> {
+    let school = assessment.school(urn)?;
+    Some(terms.rules().iter().map(|rule| answer(rule, school)).collect())
+}
+
+fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<'a> {
+    let finding = school.findings.iter().find(|(id, _)| *id == rule.id).map(|(_, finding)| finding);
+    let (outcome, reason) = match (finding, &rule.test) {
+        (Some(Finding::Met(evidence)), _) => (RuleOutcome::Met, sentence(school.urn, evidence)),
+        (Some(Finding::NotMet(why)), Test::TwiceOnEntry { .. }) => {
+            let entered = school.entered_as.map(|urn| format!("; the school entered the year as URN {urn}"));
+            (RuleOutcome::NotMet, format!("{why}{}", entered.unwrap_or_default()))
+        }
+        (Some(Finding::NotMet(why)), _) => (RuleOutcome::NotMet, why.to_string()),
+        (Some(Finding::Unknown(why)), _) => (RuleOutcome::Unknown, format!("{why}: a person must decide")),
+        (Some(Finding::Decided { met, urn, why }), _) => (
+            if *met { RuleOutcome::Met } else { RuleOutcome::NotMet },
+            format!("decided by a person{}, as {why}", of_whom(school.urn, *urn)),
+        ),
+        (None, Test::TrustImprovement(_)) => (RuleOutcome::Elsewhere, "decided for its trust as a whole".to_owned()),
+        (None, _) => (RuleOutcome::Elsewhere, "decided by a person, on a referral".to_owned()),
+    };
+    let reason = match school.superseded_by {
+        Some(newer) => format!("{reason}; the school now counts as URN {newer}"),
+        None => reason,
+    };
+    RuleAnswer { rule: &rule.id, text: &rule.text, outcome, reason, evidence: finding.and_then(Finding::evidence) }
+}
+
+/// Of whom it was decided, where that is not the school itself.
+fn of_whom(school: Urn, decided: Urn) -> String {
+    if school == decided { String::new() } else { format!(" of URN {decided}, which it follows") }
+}
+
+fn sentence(urn: Urn, evidence: &Evidence) -> String {
+    let Evidence { current, previous, .. } = evidence;
+    let mut text = format!("grade {} by inspection {}", current.grade.code(), current.inspection);
+    if let Some(day) = evidence.dated {
+        text.push_str(&format!(", dated {day}"));
+    }
+    if let Some(previous) = previous {
+        text.push_str(&format!(", after grade {} by inspection {}", previous.grade.code(), previous.inspection));
+    }
+    if current.urn_judged != urn {
+        text.push_str(&format!(", judged under URN {}", current.urn_judged));
+    }
+    text.push_str(&format!("; printed in the file as at {}", evidence.as_at));
+    if evidence.urn != urn {
+        text.push_str(&format!(" in the row of URN {}", evidence.urn));
+    }
+    text
+}

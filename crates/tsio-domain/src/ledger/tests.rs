@@ -1,0 +1,237 @@
+//! Accounts by tables written by hand: every verb on every bucket, what binds, what clears itself, where numbers end.
+
+use uuid::Uuid;
+
+use super::*;
+use crate::ids::OfferId;
+use crate::money::{HalfDays, Pence};
+use crate::terms::shipped;
+
+const HUGE: i64 = i64::MAX;
+
+/// An account with `available committed spent`.
+fn account(binds: bool, available: i64, committed: i64, spent: i64) -> Account {
+    let owner = Owner::Fund { region: None };
+    let new = Account::new(AccountId(Uuid::from_u128(1)), owner, StrandId::new("credit"), Unit::Pence, binds);
+    let over_committed = binds && available < 0;
+    let outside = -(available + committed + spent);
+    Account { over_committed, outside, available, committed, spent, ..new }
+}
+
+/// Its buckets: `outside available committed spent`.
+fn buckets(it: &Account) -> [i64; 4] {
+    [it.outside, it.available, it.committed, it.spent]
+}
+
+#[test]
+fn every_verb_moves_between_its_two_buckets() {
+    #[rustfmt::skip]
+    let rows = [
+        // verb            moves 10 of an account of 30 available, 20 committed, 10 spent
+        (EntryKind::Allocate,   [-70, 40, 20, 10], HUGE - 60),
+        (EntryKind::Withdraw,   [-50, 20, 20, 10], 30),
+        (EntryKind::Commit,     [-60, 20, 30, 10], 30),
+        (EntryKind::Release,    [-60, 40, 10, 10], 20),
+        (EntryKind::Spend,      [-60, 30, 10, 20], 20),
+        (EntryKind::Refund,     [-60, 40, 20,  0], 10),
+    ];
+    assert_eq!(rows.len(), EntryKind::ALL.len());
+    for (verb, wanted, most) in rows {
+        let start = account(true, 30, 20, 10);
+        let mut it = start.clone();
+        assert_eq!(it.post(verb, 10, false), Ok(()), "{verb}");
+        assert_eq!((buckets(&it), it.fault()), (wanted, None), "{verb}");
+        assert_eq!(start.headroom(verb), most, "{verb}");
+        // exactly its headroom passes, and one more leaves it as it was
+        for (amount, passes) in [(most, true), (most.saturating_add(1), false), (0, false), (-1, false)] {
+            let mut it = start.clone();
+            assert_eq!(it.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
+            assert_eq!(it.fault(), None, "{verb} {amount}");
+            assert_eq!(it == start, !passes, "{verb} {amount}");
+        }
+    }
+}
+
+#[test]
+fn what_breaks_says_which_bucket_and_how() {
+    let refused = account(true, 30, 20, 10).post(EntryKind::Commit, 31, false).unwrap_err();
+    assert_eq!(refused, Broken { verb: EntryKind::Commit, amount: 31, bucket: Bucket::Available, would_be: -1 });
+    assert_eq!(refused.to_string(), "commit of 31 breaks the account: available would be -1");
+    let refused = account(true, 30, 20, 10).post(EntryKind::Refund, 12, false).unwrap_err();
+    assert_eq!((refused.bucket, refused.would_be), (Bucket::Spent, -2));
+}
+
+#[test]
+fn only_a_binding_account_limits_what_is_promised_or_leaves() {
+    #[rustfmt::skip]
+    let rows = [
+        // binds  available  verb           amount  deliberate  passes
+        (true,    0,         EntryKind::Commit,  1,      false,      false),
+        (false,   0,         EntryKind::Commit,  1,      false,      true),
+        (false,   -50,       EntryKind::Commit,  1,      false,      true),
+        (true,    -50,       EntryKind::Commit,  1,      false,      false),
+        // whatever was put in: 100, or 50
+        (false,   0,         EntryKind::Withdraw, 100,   false,      true),
+        (false,   0,         EntryKind::Withdraw, 101,   false,      false),
+        (false,   -50,       EntryKind::Withdraw, 50,    false,      true),
+        (false,   -50,       EntryKind::Withdraw, 51,    false,      false),
+        (true,    -50,       EntryKind::Withdraw, 1,     false,      false),
+        (true,    0,         EntryKind::Withdraw, 1,     true,       true),
+        (true,    -50,       EntryKind::Withdraw, 1,     true,       true),
+        // deliberately, but no more than was put in: 100 committed, so 100 or 50
+        (true,    0,         EntryKind::Withdraw, 100,   true,       true),
+        (true,    0,         EntryKind::Withdraw, 101,   true,       false),
+        (true,    -50,       EntryKind::Withdraw, 50,    true,       true),
+        (true,    -50,       EntryKind::Withdraw, 51,    true,       false),
+        // deliberate means nothing to the other verbs
+        (true,    0,         EntryKind::Commit,  1,      true,       false),
+        (true,    -50,       EntryKind::Release, 100,    false,      true),
+        (true,    -50,       EntryKind::Spend,   100,    false,      true),
+        (true,    -50,       EntryKind::Spend,   101,    false,      false),
+    ];
+    for row @ (binds, available, verb, amount, deliberate, passes) in rows {
+        let mut it = account(binds, available, 100, 0);
+        assert_eq!(it.post(verb, amount, deliberate).is_ok(), passes, "{row:?}");
+        assert_eq!(it.fault(), None, "{row:?}");
+    }
+}
+
+#[test]
+fn over_commitment_is_raised_deliberately_and_clears_itself() {
+    let mut it = account(true, 10, 90, 0);
+    for (verb, amount, deliberate, available, over) in [
+        (EntryKind::Withdraw, 10, true, 0, false),
+        (EntryKind::Withdraw, 20, true, -20, true),
+        (EntryKind::Spend, 30, false, -20, true),
+        (EntryKind::Allocate, 5, false, -15, true),
+        (EntryKind::Refund, 14, false, -1, true),
+        (EntryKind::Release, 1, false, 0, false),
+        (EntryKind::Release, 9, false, 9, false),
+        (EntryKind::Withdraw, 10, true, -1, true),
+        (EntryKind::Allocate, 1, false, 0, false),
+    ] {
+        assert_eq!(it.post(verb, amount, deliberate), Ok(()), "{verb} {amount}");
+        assert_eq!((it.available, it.over_committed, it.fault()), (available, over, None), "{verb} {amount}");
+    }
+    let mut counts = account(false, 0, 100, 0);
+    assert_eq!(counts.post(EntryKind::Commit, 1, false), Ok(()));
+    assert!(!counts.over_committed, "an account that does not bind is never over-committed");
+}
+
+/// No sum of buckets leaves an `i64`: neither what was put in, nor what is committed and spent together.
+#[test]
+fn numbers_end_before_they_overflow() {
+    #[rustfmt::skip]
+    let rows = [
+        (account(true, HUGE - 1, 0, 0),          EntryKind::Allocate, 1, true),
+        (account(true, HUGE - 1, 0, 0),          EntryKind::Allocate, 2, false),
+        (account(true, 0, HUGE - 1, 0),          EntryKind::Allocate, 2, false),
+        (account(true, HUGE, 0, 0),              EntryKind::Commit,   HUGE, true),
+    ];
+    for (mut it, verb, amount, passes) in rows {
+        assert_eq!(it.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
+        assert_eq!(it.fault(), None);
+    }
+    let mut counts = account(false, 0, 0, 0);
+    for (verb, amount, passes) in [
+        (EntryKind::Commit, HUGE - 5, true),
+        (EntryKind::Spend, HUGE - 7, true),
+        (EntryKind::Commit, 6, false),
+        (EntryKind::Commit, 5, true),
+        (EntryKind::Commit, 1, false),
+        (EntryKind::Release, 1, true),
+        (EntryKind::Commit, 1, true),
+        (EntryKind::Allocate, HUGE, true),
+        (EntryKind::Allocate, 1, false),
+    ] {
+        assert_eq!(counts.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
+        assert_eq!(counts.fault(), None, "{verb} {amount}");
+    }
+    assert_eq!(buckets(&counts), [-HUGE, 0, 7, HUGE - 7]);
+}
+
+#[test]
+fn balances_that_no_entries_made_are_a_fault() {
+    let sound = account(true, 30, 20, 10);
+    let rows = [
+        (sound.clone(), None),
+        (Account { available: 31, ..sound.clone() }, Some("do not add up")),
+        (Account { available: -1, committed: 51, ..sound.clone() }, Some("below zero")),
+        (Account { available: 51, committed: -1, ..sound.clone() }, Some("below zero")),
+        (Account { available: 41, spent: -1, ..sound.clone() }, Some("below zero")),
+        (Account { available: -1, committed: 51, over_committed: true, ..sound.clone() }, None),
+        (Account { available: -1, committed: 51, binds: false, ..sound.clone() }, None),
+        (Account { outside: -HUGE, available: -HUGE, ..sound }, Some("do not add up")),
+    ];
+    for (it, wanted) in rows {
+        let fault = it.fault();
+        assert_eq!(fault.is_some(), wanted.is_some(), "{it:?}: {fault:?}");
+        assert!(fault.unwrap_or_default().contains(wanted.unwrap_or_default()), "{it:?}");
+    }
+}
+
+/// SHA-256 by Python's `hashlib`; then version 8 and the variant put in, and an offer's time in front.
+#[test]
+fn the_ids_of_accounts_are_the_same_everywhere() {
+    let terms: Vec<Terms> = shipped().iter().map(|(file, text)| Terms::parse(file, text).unwrap()).collect();
+    let nle = StrandId::new("nle");
+    let offer = OfferId(Uuid::try_parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap());
+    let rows = [
+        (AccountId::of_programme(terms[0].programme(), &nle), "b83399e0-b8fc-85ac-aeb4-1c80f32c51e6"),
+        (AccountId::of_programme(terms[1].programme(), &nle), "eda4c0f6-801c-88bc-b842-69762d24effc"),
+        (AccountId::of_cap(offer, &nle), "01890a5d-ac96-8947-867c-5335a998bf3a"),
+        (AccountId::of_cap(offer, &StrandId::new("credit")), "01890a5d-ac96-8032-9985-5478c8788768"),
+    ];
+    for (id, wanted) in rows {
+        assert_eq!(id.to_string(), wanted);
+        assert_eq!(id.0.get_version_num(), 8);
+    }
+}
+
+#[test]
+fn a_programme_begins_with_the_funds_that_do_not_bind() {
+    let (file, text) = shipped()[0];
+    let ledger = Ledger::of_programme(&Terms::parse(file, text).unwrap());
+    let funds: Vec<_> = ledger.accounts().map(|it| (it.strand.as_str(), it.binds, buckets(it))).collect();
+    assert_eq!(funds, [("nle", false, [0; 4])]);
+}
+
+#[test]
+fn an_award_is_charged_to_the_regional_fund_or_the_national() {
+    let fund = |n: u128, strand: &str, region| {
+        let owner = Owner::Fund { region };
+        Account::new(AccountId(Uuid::from_u128(n)), owner, StrandId::new(strand), Unit::Pence, true)
+    };
+    let mut ledger = Ledger::default();
+    ledger.put(fund(1, "credit", None));
+    ledger.put(fund(2, "credit", Some(Region::SouthWest)));
+    ledger.put(fund(3, "nlg", Some(Region::SouthWest)));
+    ledger.put(Account { owner: Owner::Cap { offer: OfferId(Uuid::nil()) }, ..fund(4, "npqel", None) });
+    for (strand, region, wanted) in [
+        ("credit", Region::SouthWest, Some(2)),
+        ("credit", Region::WestMidlands, Some(1)),
+        ("nlg", Region::SouthWest, Some(3)),
+        ("nlg", Region::WestMidlands, None),
+        ("npqel", Region::SouthWest, None),
+    ] {
+        let found = ledger.fund_for(&StrandId::new(strand), region).map(|it| it.id.0.as_u128());
+        assert_eq!(found, wanted, "{strand} {region}");
+    }
+    let names = [1, 2, 4].map(|n| ledger.get(AccountId(Uuid::from_u128(n))).unwrap().to_string());
+    assert!(names[0].ends_with("01 (credit, national)") && names[0].starts_with("fund "), "{}", names[0]);
+    assert!(names[1].ends_with("02 (credit, South-West England)"), "{}", names[1]);
+    assert_eq!(names[2], format!("offer {} (npqel)", Uuid::nil()), "a cap is no fund");
+}
+
+#[test]
+fn amounts_are_shown_in_their_unit() {
+    for (unit, amount, wanted) in [
+        (Unit::Pence, 400_050, "£4,000.50"),
+        (Unit::HalfDays, 5, "2.5 days"),
+        (Unit::HalfDays, 4_294_967_296, "4294967296 half-days"),
+    ] {
+        assert_eq!(shown(unit, amount), wanted);
+    }
+    assert_eq!((Amount::HalfDays(HalfDays(5)).get(), Amount::HalfDays(HalfDays(5)).unit()), (5, Unit::HalfDays));
+    assert_eq!((Amount::Pence(Pence(7)).get(), Amount::Pence(Pence(7)).unit()), (7, Unit::Pence));
+}

@@ -1,0 +1,216 @@
+//! Every "no" of one offer's life, one row each, and the "yes" beside it (`domain.md` sections 3 and 4).
+
+use crate::programme::tests::script::{Book, Row, judge};
+
+#[test]
+fn the_responsible_body_is_told_first() {
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        ("S", "",                          "body@4",            "contacted",            ""),
+        ("S", "",                          "school@4",          "CONTACT_MISSING",      "local authority 330 (Birmingham) first, dated 2021-10-04 or earlier"),
+        ("T", "",                          "school@4",          "CONTACT_MISSING",      "trust 2000 first"),
+        ("D", "",                          "school@4",          "CONTACT_MISSING",      "Diocese of Ely first"),
+        ("M", "",                          "school@4/100003",   "CONTACT_MISSING",      "trust 3000 first"),
+        // a date no later: the same day will do, the day after will not
+        ("S", "body@4",                    "school@4",          "contacted",            ""),
+        ("S", "body@5",                    "school@4",          "CONTACT_MISSING",      "dated 2021-10-04 or earlier"),
+        ("S", "body@5 body@4",             "school@4",          "contacted",            ""),
+        ("S", "body@4 correct#5",          "school@5",          "CONTACT_MISSING",      "local authority 330"),
+        // which school
+        ("S", "body@4",                    "school@5/100001",   "contacted",            ""),
+        ("S", "body@4",                    "school@5/100003",   "SCHOOL_NOT_ON_OFFER",  "name one of its schools: 100001"),
+        ("M", "body@4",                    "school@5/100004",   "contacted",            ""),
+        ("M", "body@4",                    "school@5",          "SCHOOL_NOT_ON_OFFER",  "name one of its schools: 100003, 100004"),
+        ("M", "body@4",                    "school@5/100001",   "SCHOOL_NOT_ON_OFFER",  "school 100001 is not on this offer"),
+        // both limits bind, both are named
+        ("M", "",                          "school@5/100001",   "SCHOOL_NOT_ON_OFFER",  "trust 3000 first, dated 2021-10-05 or earlier"),
+        // in every open state, in no closed one
+        ("T", "body@4 accept:trust@5",     "school@6",          "accepted",             ""),
+        ("T", "body@4 accept:trust@5 award start@6", "school@6", "delivering",          ""),
+        ("S", "close:withdrawn@5",         "body@6",            "STATE_NOT_ALLOWED",    "allowed in: identified, contacted, accepted, delivering"),
+        // nor after the last day of contacts
+        ("S", "",                          "body@2022-10-31",   "contacted",            ""),
+        ("S", "",                          "body@2022-11-01",   "OUTSIDE_WINDOW",       "on or before 2022-10-31"),
+        // no contact before the programme's first day
+        ("S", "",                          "body@2021-09-01",   "contacted",            ""),
+        ("S", "",                          "body@2021-08-31",   "OUTSIDE_PROGRAMME",    "on or after 2021-09-01"),
+    ];
+    judge(rows);
+}
+
+#[test]
+fn a_mistaken_contact_is_taken_back_unless_something_rests_on_it() {
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        // the state goes back only when no contact is left standing
+        ("S", "body@4",                                     "correct#5", "identified",              ""),
+        ("S", "body@4 body@5",                              "correct#5", "contacted",               ""),
+        ("S", "body@4 school@5",                            "correct#6", "contacted",               ""),
+        ("S", "body@4 school@5 correct#6",                  "correct#5", "identified",              ""),
+        // only a contact that stands
+        ("S", "body@4",                                     "correct#6", "CONTACT_NOT_CORRECTABLE", "contact 6 is not a standing contact"),
+        ("S", "body@4",                                     "correct#1", "CONTACT_NOT_CORRECTABLE", "contact 1 is not a standing contact"),
+        ("S", "body@4 body@5 correct#5",                    "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 5 is not a standing contact"),
+        ("S", "body@4 body@5 correct#5",                    "correct#7", "CONTACT_NOT_CORRECTABLE", "contact 7 is not a standing contact"),
+        // the school's contact rests on it
+        ("S", "body@4 school@5",                            "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 6 with the school rests on contact 5"),
+        ("S", "body@4 school@5 body@5",                     "correct#5", "contacted",               ""),
+        ("S", "body@4 school@5 body@6",                     "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 6 with the school rests on contact 5"),
+        ("M", "body@4 school@5/100003 school@6/100004",     "correct#5", "CONTACT_NOT_CORRECTABLE", "rests on contact 5"),
+        // the acceptance rests on it
+        ("T", "body@4 accept:trust@5",                      "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 rests on contact 5"),
+        ("T", "body@4 accept:trust@5 body@6",               "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 rests on contact 5"),
+        ("T", "body@4 accept:trust@5 body@5",               "correct#5", "accepted",                ""),
+        ("S", "body@4 school@5 accept:school@5",            "correct#6", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 rests on contact 6"),
+        ("S", "body@4 school@4 school@5 accept:school@5",   "correct#7", "accepted",                ""),
+        ("T", "body@4 accept:trust@5 award start@6",        "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 rests on contact 5"),
+        // states
+        ("S", "",                                           "correct#1", "STATE_NOT_ALLOWED",       "contacted, accepted, delivering"),
+        ("S", "body@4 close:withdrawn@5",                   "correct#5", "STATE_NOT_ALLOWED",       "while the offer is closed"),
+    ];
+    judge(rows);
+}
+
+#[test]
+fn whoever_accepts_has_been_contacted() {
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        ("S", "body@4 school@5",                    "accept:school@5", "accepted",             ""),
+        ("S", "body@4 school@5",                    "accept:school@4", "CONTACT_MISSING",      "contact with the school first, dated 2021-10-04 or earlier"),
+        ("S", "body@4",                             "accept:school@5", "CONTACT_MISSING",      "contact with the school first"),
+        ("S", "body@4 school@5 correct#6",          "accept:school@5", "CONTACT_MISSING",      "contact with the school first"),
+        ("S", "body@4 school@5",                    "accept:trust@5",  "ACCEPTOR_NOT_ALLOWED", "in no trust: the school accepts"),
+        ("D", "body@4 school@5",                    "accept:trust@5",  "ACCEPTOR_NOT_ALLOWED", "in no trust"),
+        ("T", "body@4",                             "accept:trust@4",  "accepted",             ""),
+        ("T", "body@4",                             "accept:trust@3",  "CONTACT_MISSING",      "contact with the trust first, dated 2021-10-03 or earlier"),
+        ("T", "body@4",                             "accept:school@4", "CONTACT_MISSING",      "contact with the school first"),
+        ("T", "body@4 school@4",                    "accept:school@4", "accepted",             ""),
+        ("M", "body@4",                             "accept:trust@4",  "accepted",             ""),
+        ("M", "body@4 school@5/100003",             "accept:school@5", "ACCEPTOR_NOT_ALLOWED", "an offer to a trust is accepted by the trust"),
+        ("M", "body@4",                             "accept:trust@3",  "CONTACT_MISSING",      "contact with the trust first"),
+        ("T", "body@2021-09-01",                    "accept:trust@2021-08-31", "CONTACT_MISSING", "on or after 2021-09-01"),
+        // only while contacted
+        ("S", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "while the offer is identified; it is allowed in: contacted"),
+        // and whatever else binds is named beside it
+        ("S", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "record the contact with the school first"),
+        ("M", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "an offer to a trust is accepted by the trust"),
+        ("T", "body@4 accept:trust@5",              "accept:trust@5",  "STATE_NOT_ALLOWED",    "while the offer is accepted"),
+        ("T", "body@4 accept:trust@5 award start@6", "accept:trust@6", "STATE_NOT_ALLOWED",    "while the offer is delivering"),
+        ("T", "body@4 decline@5",                   "accept:trust@6",  "STATE_NOT_ALLOWED",    "while the offer is closed"),
+    ];
+    judge(rows);
+}
+
+#[test]
+fn declining_and_starting() {
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        ("S", "",                                           "decline@5", "closed",            ""),
+        ("S", "body@4",                                     "decline@5", "closed",            ""),
+        ("T", "body@4 accept:trust@5",                      "decline@6", "closed",            ""),
+        ("T", "body@4 accept:trust@5 award",                "decline@6", "closed",            ""),
+        ("T", "body@4 accept:trust@5 award drawn",          "decline@6", "ALREADY_DRAWN",     "refund what was drawn"),
+        ("T", "body@4 accept:trust@5 award start@6",        "decline@7", "STATE_NOT_ALLOWED", "identified, contacted, accepted"),
+        ("T", "body@4 accept:trust@5 award start@6 drawn",  "decline@7", "STATE_NOT_ALLOWED", "while the offer is delivering"),
+        ("S", "decline@5",                                  "decline@5", "STATE_NOT_ALLOWED", "while the offer is closed"),
+
+        ("T", "body@4 accept:trust@5 award",                "start@6",   "delivering",        ""),
+        ("T", "body@4 accept:trust@5 award",                "start@5",   "delivering",        ""),
+        ("T", "body@4 accept:trust@5 award",                "start@4",   "DATE_ORDER",        "2021-10-04 lies before the offer was accepted, on 2021-10-05"),
+        ("T", "body@4 accept:trust@5",                      "start@6",   "AWARD_MISSING",     "award support first"),
+        ("T", "body@4 accept:trust@5 award settled",        "start@6",   "AWARD_MISSING",     "not yet settled"),
+        ("T", "body@4 accept:trust@5 award drawn settled",  "start@6",   "AWARD_MISSING",     "not yet settled"),
+        ("T", "award",                                      "start@6",   "STATE_NOT_ALLOWED", "allowed in: accepted"),
+        ("T", "body@4 award",                               "start@6",   "STATE_NOT_ALLOWED", "while the offer is contacted"),
+        ("T", "body@4 accept:trust@5 award start@6",        "start@6",   "STATE_NOT_ALLOWED", "while the offer is delivering"),
+        ("T", "award decline@5",                            "start@6",   "STATE_NOT_ALLOWED", "while the offer is closed"),
+        // the state, and whatever else binds
+        ("T", "",                                           "start@6",   "STATE_NOT_ALLOWED", "award support first"),
+        ("T", "body@4 accept:trust@5 award start@6 drawn",  "decline@7", "STATE_NOT_ALLOWED", "refund what was drawn"),
+    ];
+    judge(rows);
+}
+
+#[test]
+fn closing_with_each_outcome() {
+    const TO_DELIVERING: &str = "body@4 accept:trust@5 award start@6";
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        ("T", TO_DELIVERING,                "close:completed@7",           "closed",              ""),
+        ("T", "body@4 accept:trust@5",      "close:completed@7",           "STATE_NOT_ALLOWED",   "allowed in: delivering"),
+        ("T", "body@4",                     "close:completed@7",           "STATE_NOT_ALLOWED",   "allowed in: delivering"),
+        ("T", "",                           "close:completed@7",           "STATE_NOT_ALLOWED",   "allowed in: delivering"),
+        // once the programme has ended: the day after its last
+        ("T", "",                           "close:lapsed@2022-09-01",     "closed",              ""),
+        ("T", TO_DELIVERING,                "close:lapsed@2022-09-01",     "closed",              ""),
+        ("T", "",                           "close:lapsed@2022-08-31",     "PROGRAMME_NOT_ENDED", "end on 2022-08-31"),
+        ("T", "",                           "close:lapsed@2021-10-05",     "PROGRAMME_NOT_ENDED", "end on 2022-08-31"),
+        // declined where nothing was drawn, while delivering too
+        ("T", "body@4",                     "close:declined@7",            "closed",              ""),
+        ("T", TO_DELIVERING,                "close:declined@7",            "closed",              ""),
+        ("T", "body@4 accept:trust@5 award drawn", "close:declined@7",     "ALREADY_DRAWN",       "refund what was drawn"),
+        // the others in any open state
+        ("T", "",                           "close:withdrawn@7",           "closed",              ""),
+        ("T", "body@4",                     "close:ineligible@7",          "closed",              ""),
+        ("T", "body@4 accept:trust@5",      "close:superseded@7",          "closed",              ""),
+        ("T", TO_DELIVERING,                "close:withdrawn@7",           "closed",              ""),
+        // nothing closes twice, and the state is said before the date
+        ("T", "decline@5",                  "close:completed@7",           "STATE_NOT_ALLOWED",   "while the offer is closed"),
+        ("T", "decline@5",                  "close:declined@7",            "STATE_NOT_ALLOWED",   "while the offer is closed"),
+        ("T", "decline@5",                  "close:withdrawn@7",           "STATE_NOT_ALLOWED",   "while the offer is closed"),
+        ("T", "decline@5",                  "close:lapsed@2022-08-31",     "STATE_NOT_ALLOWED",   "while the offer is closed"),
+        ("T", "decline@5",                  "close:lapsed@2022-08-31",     "STATE_NOT_ALLOWED",   "end on 2022-08-31"),
+        ("T", "decline@5",                  "close:ineligible@7",          "STATE_NOT_ALLOWED",   "while the offer is closed"),
+        ("T", "decline@5",                  "close:superseded@7",          "STATE_NOT_ALLOWED",   "while the offer is closed"),
+    ];
+    judge(rows);
+}
+
+#[test]
+fn a_decline_records_its_outcome_and_reason() {
+    for (word, reason) in [("decline@5", "no_capacity"), ("close:declined@5", "other")] {
+        let book = Book::new().after("S", word);
+        assert_eq!(book.offer("S").outcome, Some(super::Outcome::Declined), "{word}");
+        assert_eq!(book.events.last().unwrap().reason_code.as_deref(), Some(reason), "{word}");
+    }
+}
+
+#[test]
+fn an_offer_can_be_kept_in_every_state() {
+    let histories = [
+        ("identified", ""),
+        ("contacted", "body@4"),
+        ("accepted", "body@4 accept:trust@5"),
+        ("delivering", "body@4 accept:trust@5 award start@6"),
+        ("closed", "decline@5"),
+    ];
+    for (state, history) in histories {
+        for word in ["assign:cy", "assign", "note", "region"] {
+            let mut book = Book::new().after("T", history);
+            let before = book.offer("T").clone();
+            assert_eq!(book.says("T", word), (state.to_owned(), String::new()), "{word}");
+            assert_eq!(book.offer("T").etag(), before.etag(), "{word} moved the etag");
+        }
+    }
+    let book = Book::new().after("T", "assign:cy region");
+    assert_eq!(book.offer("T").assignee, "cy".parse().ok());
+    assert_eq!(book.offer("T").region.name(), "North of England");
+    assert_eq!(book.after("T", "assign").offer("T").assignee, None);
+}
+
+#[test]
+fn reopening_returns_to_the_state_before() {
+    #[rustfmt::skip]
+    let rows = [
+        ("identified", "decline@5"),
+        ("contacted",  "body@4 close:withdrawn@5"),
+        ("accepted",   "body@4 accept:trust@5 close:superseded@6"),
+        ("delivering", "body@4 accept:trust@5 award start@6 close:completed@7"),
+    ];
+    for (state, history) in rows {
+        let mut book = Book::new().after("T", history);
+        assert_eq!(book.says("T", "ask:ada").0, "closed", "asking alone changes nothing");
+        assert_eq!(book.says("T", "give:ben").0, state);
+        assert_eq!((book.offer("T").outcome, book.offer("T").before_close), (None, None));
+    }
+}

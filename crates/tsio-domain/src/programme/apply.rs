@@ -1,0 +1,237 @@
+//! The fold: what each event does to the facts. `verify` proves the current state with the same.
+
+use super::ProgrammeState;
+use crate::approval::Approval;
+use crate::award::Award;
+use crate::award::claim::IssuerKey;
+use crate::event::{Event, EventBody};
+use crate::ids::AwardId;
+use crate::ledger::{Account, Owner, Unit};
+use crate::offer::Offer;
+use crate::referral::Referral;
+use crate::rules::RulesVersion;
+
+impl ProgrammeState {
+    /// Folds one event in: the same fold that `verify` proves the current state with.
+    pub fn apply(&mut self, event: &Event) {
+        self.post(event);
+        self.movements.apply(event);
+        self.note_moved(event);
+        match &event.body {
+            EventBody::Identified { recipient, .. } => {
+                if let Some(offer) = Offer::from_event(&self.programme.programme, event) {
+                    self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+                    self.recipients.insert(*recipient, offer.id);
+                    self.offers.insert(offer.id, offer);
+                }
+            }
+            EventBody::RulesAdopted { version, absent_texts, .. } => {
+                self.adopt(*version, event);
+                absent_texts.iter().for_each(|it| self.note_erased(*it));
+            }
+            EventBody::TextErased { event } => self.note_erased(*event),
+            EventBody::Placed { urn, placement, .. } => {
+                self.placements.insert(*urn, *placement);
+            }
+            EventBody::EntryDecided { approval, urn, met, .. } => self.note_entry((*approval, *urn, *met), event),
+            EventBody::ApprovalOpened { approval, .. } => {
+                self.approvals.extend(Approval::from_event(event).map(|opened| (*approval, opened)));
+            }
+            EventBody::ApprovalGiven { approval, .. }
+            | EventBody::ApprovalDenied { approval, .. }
+            | EventBody::ApprovalWithdrawn { approval, .. } => {
+                if let Some(it) = self.approvals.get_mut(*approval) {
+                    it.apply(event);
+                }
+            }
+            EventBody::ReferralRaised { referral, .. } => {
+                let raised = Referral::from_event(&self.programme.programme, event);
+                self.referrals.extend(raised.map(|it| (*referral, it)));
+            }
+            body if body.referral().is_some() => {
+                if let Some(it) = body.referral().and_then(|id| self.referrals.get_mut(&id)) {
+                    it.apply(event);
+                }
+            }
+            EventBody::Awarded { award, .. } => {
+                self.awards.extend(Award::from_event(event).map(|made| (*award, made)));
+                self.note_leader(*award);
+                self.touch(event);
+            }
+            body => {
+                if let Some(award) = body.award().and_then(|id| self.awards.get_mut(id)) {
+                    award.apply(event);
+                }
+                self.note_claim(event);
+                if let EventBody::Closed { released, .. } = body {
+                    for it in released {
+                        if let Some(award) = self.awards.get_mut(it.award) {
+                            award.apply(event);
+                        }
+                    }
+                }
+                self.apply_to_offer(event);
+            }
+        }
+    }
+
+    /// Folds an event into its offer, and into which schools are on open offers.
+    fn apply_to_offer(&mut self, event: &Event) {
+        let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) else { return };
+        offer.apply(event);
+        match &event.body {
+            EventBody::Closed { .. } => {
+                for urn in offer.schools.keys() {
+                    if self.listed.get(urn) == Some(&offer.id) {
+                        self.listed.remove(urn);
+                    }
+                }
+            }
+            EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
+                self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Folds an event's entries in, opening the accounts that it brings.
+    ///
+    /// An entry that its account cannot bear leaves it as it was and is named in [`ProgrammeState::broken`].
+    fn post(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::FundCreated { fund, strand, region, binds } => {
+                let owner = Owner::Fund { region: *region };
+                let made = Account::new(*fund, owner, strand.clone(), Unit::Pence, *binds);
+                self.ledger.put(Account { version: event.seq, ..made });
+            }
+            EventBody::Awarded { cap: Some(cap), unit, support, .. } if self.ledger.get(*cap).is_none() => {
+                let owner = event.offer.map(|offer| Owner::Cap { offer });
+                let made = owner.map(|owner| Account::new(*cap, owner, support.strand(), *unit, true));
+                made.into_iter().for_each(|account| self.ledger.put(account));
+            }
+            _ => {}
+        }
+        let deliberate = matches!(event.body, EventBody::FundWithdrawn { over_commit: true, .. });
+        for entry in &event.entries {
+            let account = self.ledger.get_mut(entry.account);
+            let posted = account.map(|it| {
+                self.days.post(it, event.effective, entry.verb, entry.amount);
+                it.post(entry.verb, entry.amount, deliberate)
+            });
+            let broken = match posted {
+                Some(Ok(())) => continue,
+                Some(Err(broken)) => broken.to_string(),
+                None => "there is no such account".to_owned(),
+            };
+            self.broken.push(format!("entry {} on account {}: {broken}", entry.seq.0, entry.account));
+        }
+    }
+
+    /// Goes by another version of the rules from here on.
+    fn adopt(&mut self, version: RulesVersion, event: &Event) {
+        let known = self.rules < version && version <= RulesVersion::CURRENT;
+        if !known {
+            let (at, newest) = (event.seq, RulesVersion::CURRENT);
+            let expected = format!("expected one after {}, up to {newest}, the newest that is known", self.rules);
+            self.broken.push(format!("event {at} adopts rules {version}: {expected}"));
+        }
+        self.rules = version;
+        self.approvals.values_mut().for_each(|it| it.apply(event));
+    }
+
+    fn touch(&mut self, event: &Event) {
+        if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
+            offer.apply(event);
+        }
+    }
+
+    /// Keeps the awards of fees of each leader. From rules 2 on a leader is funded once.
+    fn note_leader(&mut self, made: AwardId) {
+        let Some(key) = self.awards.get(&made).and_then(Award::fees_key) else { return };
+        let of_leader = self.leaders.entry(key).or_default();
+        let funded = of_leader.iter().find(|id| self.awards.get(id).is_some_and(Award::funds));
+        if let Some(before) = funded.filter(|_| self.rules >= RulesVersion::V2) {
+            self.broken.push(format!("award {made} funds a leader whom award {before} funds"));
+        }
+        of_leader.push(made);
+    }
+
+    /// Keeps what has been paid on invoices in step with an award, just after a draw or a refund was folded into it.
+    fn note_claim(&mut self, event: &Event) {
+        let Some(award) = event.body.award().and_then(|id| self.awards.get(&id)) else { return };
+        match &event.body {
+            EventBody::Drawn { amount, invoice, .. } => {
+                let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {
+                    if let Some(draws) = self.draws.get_mut(&award.id).filter(|_| invoice.is_none()) {
+                        draws.push((event.seq, event.effective, *amount));
+                    }
+                    return;
+                };
+                let payments = self.claims.entry(paid.key()).or_default();
+                if let Some(claim) = &paid.claim {
+                    let is_anothers = claim.issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != claim.issuer_key);
+                    let wrong = is_anothers.then(|| "the key of its issuer is another's".to_owned());
+                    let wrong = wrong.or_else(|| payments.fault(paid.amount.get(), claim));
+                    self.broken.extend(wrong.map(|it| format!("a draw on award {}: {it}", award.id)));
+                }
+                payments.put(award.id, paid);
+            }
+            EventBody::Refunded { invoice: Some(invoice), .. } => {
+                if let Some(paid) = award.invoices.iter().find(|it| it.seq == *invoice) {
+                    self.claims.entry(paid.key()).or_default().put(award.id, paid);
+                }
+            }
+            EventBody::Undone { undoes, invoice, part, .. } => {
+                let Some(paid) = award.invoices.iter().find(|it| it.seq == *undoes || Some(it.seq) == *invoice) else {
+                    self.draws.entry(award.id).and_modify(|it| it.retain(|(seq, ..)| seq != undoes));
+                    return;
+                };
+                let payments = self.claims.entry(paid.key()).or_default();
+                if let (Some(part), Some(claim)) = (part, &paid.claim) {
+                    let wrong = payments.fault_again((award.id, paid), claim, *part);
+                    self.broken.extend(wrong.map(|it| format!("a refund undone on award {}: {it}", award.id)));
+                }
+                payments.put(award.id, paid);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Seq;
+    use crate::ids::RequestId;
+    use crate::programme::tests::script::{Book, day};
+    use crate::time::Micros;
+
+    fn adopts(seq: i64, version: i64) -> Event {
+        Event {
+            seq: Seq(seq),
+            offer: None,
+            actor: "tsio".parse().unwrap(),
+            request: RequestId(uuid::Uuid::nil()),
+            effective: day("2026-01-05"),
+            recorded: Micros(0),
+            reason_code: None,
+            text_hash: None,
+            body: EventBody::RulesAdopted { version: RulesVersion(version), absent_texts: Vec::new(), terms: None },
+            entries: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_record_goes_by_the_rules_it_adopted_last() {
+        let mut facts = Book::empty().facts;
+        facts.rules = RulesVersion::V1;
+        facts.apply(&adopts(1, 2));
+        assert_eq!((facts.rules, facts.broken.len()), (RulesVersion::V2, 0));
+        // The same once more, older ones, and ones that nobody here knows.
+        for (version, named) in [(2, "adopts rules 2"), (1, "adopts rules 1"), (99, "adopts rules 99")] {
+            let mut facts = Book::empty().facts;
+            facts.apply(&adopts(2, version));
+            assert!(facts.broken.iter().any(|it| it.contains(named)), "{version}: {:?}", facts.broken);
+        }
+    }
+}

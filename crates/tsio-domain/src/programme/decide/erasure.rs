@@ -1,0 +1,71 @@
+//! Erasing the free text of an event: an event of its own, since the record cannot otherwise tell a text that was erased
+//! from one that somebody took away.
+
+use crate::Date;
+use crate::event::{EventBody, NewEvent, Seq};
+use crate::programme::ProgrammeState;
+use crate::programme::decision::{CommandAnswer, Decision};
+use crate::programme::error::CommandError;
+use crate::refusal::{Limit, Reason, Refusal};
+use crate::values::record::ErasureReason;
+
+impl ProgrammeState {
+    /// Erases the text of an event.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`] for an event that the programme does not have; [`Reason::NoText`]; [`Reason::TextErased`].
+    pub(in crate::programme) fn erase_text(
+        &self,
+        event: Seq,
+        reason: ErasureReason,
+        today: Date,
+    ) -> Result<Decision, CommandError> {
+        let text = self.texts.get(&event).ok_or_else(|| CommandError::NotFound(format!("event {event}")))?;
+        let refused = |reason, message: String| {
+            let limit = Limit::plain("text", format!("event {event}"), "nothing to do: there is no text to erase");
+            Err(Refusal::of(reason, message, limit).into())
+        };
+        if !text.was_recorded {
+            return refused(Reason::NoText, format!("event {event} was recorded without a text"));
+        }
+        if text.is_erased {
+            return refused(Reason::TextErased, format!("the text of event {event} has been erased"));
+        }
+        let draft = NewEvent::of_book(today, EventBody::TextErased { event });
+        let draft = NewEvent { offer: text.offer, reason_code: Some(reason.name()), ..draft };
+        Ok(Decision::new(vec![draft], CommandAnswer::Erased(event)))
+    }
+
+    /// Notes that a text was erased, so that the next command of the group does not erase it again.
+    pub(in crate::programme) fn note_erased(&mut self, event: Seq) {
+        self.texts.entry(event).and_modify(|it| it.is_erased = true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::programme::EventText;
+    use crate::programme::tests::script::{Book, day};
+
+    #[test]
+    fn a_text_is_erased_once_and_only_where_there_is_one() {
+        let mut facts = Book::empty().facts;
+        let known = |was_recorded, is_erased| EventText { offer: None, was_recorded, is_erased };
+        facts.texts = [(Seq(2), known(true, false)), (Seq(3), known(false, false)), (Seq(4), known(true, true))].into();
+        let today = day("2022-01-05");
+        let refused = |seq| match facts.erase_text(Seq(seq), ErasureReason::Mistake, today) {
+            Err(CommandError::Refused(refusal)) => Some(refusal.reason),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(3), Some(Reason::NoText));
+        assert_eq!(refused(4), Some(Reason::TextErased));
+        let unknown = facts.erase_text(Seq(9), ErasureReason::Mistake, today);
+        assert_eq!(unknown, Err(CommandError::NotFound("event 9".to_owned())));
+        let erased = facts.erase_text(Seq(2), ErasureReason::PersonalData, today).unwrap();
+        let draft = &erased.drafts[0];
+        assert_eq!((&draft.body, draft.reason_code), (&EventBody::TextErased { event: Seq(2) }, Some("personal_data")));
+        facts.note_erased(Seq(2));
+        assert!(matches!(facts.erase_text(Seq(2), ErasureReason::Mistake, today), Err(CommandError::Refused(_))));
+    }
+}

@@ -1,0 +1,188 @@
+//! Deciding one command: a file for each kind of command, and what several kinds share.
+
+pub mod approvals;
+mod as_of;
+pub mod awards;
+pub mod claims;
+mod contact;
+pub(crate) mod dates;
+mod endings;
+pub mod entry_position;
+pub mod erasure;
+pub mod funds;
+pub mod identify;
+pub(crate) mod limits;
+mod placing;
+mod referral_refusals;
+pub mod referrals;
+mod spending;
+pub mod statement;
+pub mod threshold;
+mod undo;
+
+use super::command::{Command, OfferTarget};
+use super::context::Context;
+use super::decision::{CommandAnswer, Decision};
+use super::error::CommandError;
+use super::state::ProgrammeState;
+use crate::Date;
+use crate::event::{EventBody, NewEvent};
+use crate::ids::OfferId;
+use crate::offer::Offer;
+use crate::person::Person;
+use crate::refusal::{Limit, Reason, Refusal};
+use crate::role::Reach;
+use crate::time::Now;
+
+impl ProgrammeState {
+    /// Decides one command. The guards in order: what it names exists and lies within the caller's reach, etag, state, limits.
+    ///
+    /// # Errors
+    /// A [`CommandError`]; the facts are as they were.
+    pub fn decide(&self, command: &Command, context: &mut Context<'_>) -> Result<Decision, CommandError> {
+        Ok(self.decide_uncited(command, context)?.citing(self.register_seq))
+    }
+
+    fn decide_uncited(&self, command: &Command, context: &mut Context<'_>) -> Result<Decision, CommandError> {
+        self.within_reach(command, context.reach, &context.person())?;
+        let today = context.now.today;
+        match command {
+            Command::Identify => {
+                let candidates = self.candidates.as_ref().ok_or(CommandError::Bug("identify without candidates"))?;
+                Ok(self.identify(candidates, context))
+            }
+            Command::Contact { offers, party, on, text } => {
+                self.contact(offers, *party, *on, text.as_ref(), context.now)
+            }
+            Command::Correct { offer, contact, text } => {
+                let drafted = |it: &Offer| it.correct(*contact, today).map(|draft| draft.with_text(text.clone()));
+                self.on_offer(offer, drafted)
+            }
+            Command::Accept { offer, by, on, text } => {
+                self.dated(offer, *on, text.as_ref(), context.now, |it| it.accept(*by, *on))
+            }
+            Command::CorrectDate { offer, milestone, on, reason } => {
+                self.correct_date(offer, *milestone, *on, reason, context.now)
+            }
+            Command::Decline { offer, reason, on, text } => {
+                self.decline(offer, *reason, (*on, text.as_ref()), context.now)
+            }
+            Command::Start { offer, on } => self.start(offer, *on, context.now),
+            Command::Close { offer, outcome, on, text } => {
+                self.close(offer, *outcome, (*on, text.as_ref()), context.now)
+            }
+            Command::Reopen { offer, reason } => self.ask_to_reopen(offer, reason, context),
+            Command::GiveApproval { approval, .. } => self.give_approval(*approval, context),
+            Command::DenyApproval { approval, reason, .. } => self.deny_approval(*approval, reason, context),
+            Command::WithdrawApproval { approval, .. } => self.withdraw_approval(*approval, context),
+            Command::Assign { offer, to } => {
+                let body = EventBody::Assigned { to: to.clone() };
+                self.on_offer(offer, |it| Ok(NewEvent::of(it.id, today, body.clone())))
+            }
+            Command::Note { offer, text } => {
+                let drafted =
+                    |it: &Offer| NewEvent::of(it.id, today, EventBody::Noted {}).with_text(Some(text.clone()));
+                self.on_offer(offer, |it| Ok(drafted(it)))
+            }
+            Command::ChangeRegion { offer, to } => self.on_offer(offer, |it| {
+                let body = EventBody::RegionChanged { from: it.region, to: *to };
+                Ok(NewEvent::of(it.id, today, body))
+            }),
+            Command::Place { urn, placement, reason } => self.place(*urn, *placement, reason, today),
+            Command::DecideEntry { urn, met, reason } => self.ask_entry(*urn, *met, reason, context),
+            Command::EraseText { event, reason } => self.erase_text(*event, *reason, today),
+            Command::CreateFund { strand, region } => self.create_fund(strand, *region, context),
+            Command::ChangeFund { change, etag, text } => {
+                self.change_fund(change, etag.as_ref(), text.as_ref(), context)
+            }
+            Command::Award { offer, awards, on } => self.award(offer, awards, *on, context),
+            Command::BookDays { award, half_days, on, leader, leader_kind } => {
+                self.book(award, (*half_days, *on), (leader.as_ref(), *leader_kind), context.now)
+            }
+            Command::CancelBooking { award, booking } => self.cancel_booking(award, *booking, context.now),
+            Command::Draw { .. } => self.draw(command, context.reach, context.now),
+            Command::Release { award, amount, on, text } => {
+                self.release(award, *amount, *on, text.as_ref(), context.now)
+            }
+            Command::Refund { .. } => self.refund(command, context.now),
+            Command::Undo { award, movement, reason } => {
+                self.undo((award, context.reach), *movement, reason, context.now)
+            }
+            Command::Refer(command) => self.refer(command, context),
+        }
+    }
+
+    /// Refuses a command on what lies outside the caller's reach in the words of what does not exist, naming all of it.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`].
+    pub fn within_reach(&self, command: &Command, reach: &Reach, who: &Person) -> Result<(), CommandError> {
+        if let Command::Refer(command) = command {
+            return self.referral_within_reach(command, reach);
+        }
+        self.entry_within_reach(command, reach, who)?;
+        let hidden = |id: &OfferId| {
+            self.offers.get(id).is_some_and(|offer| !reach.covers(offer.region, offer.assignee.as_ref()))
+        };
+        if let Some(award) = command.award()
+            && self.awards.get(&award).is_some_and(|it| hidden(&it.offer))
+        {
+            return Err(CommandError::NotFound(format!("award {award}")));
+        }
+        let unseen: Vec<String> = command.offers().iter().filter(|id| hidden(id)).map(ToString::to_string).collect();
+        if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(format!("offer {}", unseen.join(", ")))) }
+    }
+
+    fn existing(&self, id: OfferId) -> Result<&Offer, CommandError> {
+        self.offers.get(&id).ok_or_else(|| CommandError::NotFound(format!("offer {id}")))
+    }
+
+    /// The offer a command names, its etag checked.
+    fn target(&self, target: &OfferTarget) -> Result<&Offer, CommandError> {
+        let offer = self.existing(target.offer)?;
+        match &target.etag {
+            Some(etag) if *etag != offer.etag() => Err(CommandError::Stale {
+                subject: format!("offer {}", offer.id),
+                given: etag.clone(),
+                current: offer.etag(),
+            }),
+            _ => Ok(offer),
+        }
+    }
+
+    fn on_offer(
+        &self,
+        target: &OfferTarget,
+        decide: impl Fn(&Offer) -> Result<NewEvent, Refusal>,
+    ) -> Result<Decision, CommandError> {
+        let offer = self.target(target)?;
+        let draft = decide(offer)?;
+        Ok(Decision::new(vec![draft], CommandAnswer::Offers(vec![offer.id])))
+    }
+
+    /// A command on one offer that happened on a day: not before the programme; in the past, it is a warning.
+    fn dated(
+        &self,
+        target: &OfferTarget,
+        on: Date,
+        text: Option<&String>,
+        now: Now,
+        decide: impl Fn(&Offer) -> Result<NewEvent, Refusal>,
+    ) -> Result<Decision, CommandError> {
+        let decided = self.on_offer(target, |it| {
+            let decision = decide(it);
+            let refused = decision.as_ref().err().cloned();
+            Refusal::none_of(refused.into_iter().chain(self.before_programme(on)))?;
+            decision.map(|draft| draft.with_text(text.cloned()))
+        });
+        decided.map(|it| it.warn_if_past(on, now))
+    }
+
+    fn before_programme(&self, on: Date) -> Option<Refusal> {
+        let (programme, starts) = (&self.programme.programme, self.programme.scheme.year().from);
+        let remedy = format!("give a date on or after {starts}");
+        let limit = Limit::plain("period", format!("programme {programme}"), remedy);
+        let message = format!("{on} lies before programme {programme} starts");
+        (on < starts).then(|| Refusal::of(Reason::OutsideProgramme, message, limit))
+    }
+}

@@ -1,0 +1,58 @@
+//! Placing a school by hand that the register places nowhere.
+
+use crate::Date;
+use crate::event::{EventBody, NewEvent};
+use crate::ids::{Uid, Urn};
+use crate::programme::decision::{CommandAnswer, Decision};
+use crate::programme::error::CommandError;
+use crate::programme::state::{ProgrammeState, RegisterAnswer};
+use crate::refusal::{Limit, Reason, Refusal};
+use crate::school::{HandPlacement, TrustKind};
+
+impl ProgrammeState {
+    /// Why no school can be placed in a trust: "only an open MAT or SAT" places one, by hand too.
+    fn unsuitable(&self, uid: Uid, wanted: TrustKind) -> Result<Vec<Refusal>, CommandError> {
+        let trust = self.trusts.get(&uid).ok_or_else(|| CommandError::NotFound(format!("trust {uid}")))?;
+        let mut found = Vec::new();
+        let mut refuse = |message: String, remedy: String| {
+            let limit = Limit::plain("recipient", format!("trust {uid}"), remedy);
+            found.push(Refusal::of(Reason::TrustNotSuitable, message, limit));
+        };
+        if trust.kind != wanted {
+            let (is, wanted) = (trust.kind.phrase(), wanted.phrase());
+            refuse(format!("trust {uid} is a {is}"), format!("name a {wanted}, or place the school in a {is}"));
+        }
+        if !trust.open {
+            refuse(format!("trust {uid} is not open"), "name an open trust, or import a newer register".to_owned());
+        }
+        Ok(found)
+    }
+
+    /// Places a school, where the register places it nowhere and the trust is suitable.
+    pub(super) fn place(
+        &self,
+        urn: Urn,
+        placement: HandPlacement,
+        reason: &str,
+        today: Date,
+    ) -> Result<Decision, CommandError> {
+        let school = self.register.get(&urn).ok_or_else(|| CommandError::NotFound(format!("school {urn}")))?;
+        let unsuitable = placement.trust().map(|(uid, wanted)| self.unsuitable(uid, wanted)).transpose()?;
+        match school {
+            RegisterAnswer::Placed(how) => {
+                let limit = Limit::plain("recipient", format!("school {urn}"), "nothing to do: the register places it");
+                let message = format!("school {urn} is placed by the register: {how}");
+                Err(Refusal::of(Reason::AlreadyPlaced, message, limit).into())
+            }
+            RegisterAnswer::Unplaced { name } => {
+                Refusal::none_of(unsuitable.into_iter().flatten())?;
+                let body = EventBody::Placed { urn, placement, register_seq: None };
+                let draft = NewEvent::of_book(today, body);
+                Ok(Decision::new(
+                    vec![draft.with_text(Some(reason.to_owned()))],
+                    CommandAnswer::Placed { urn, name: name.clone(), placement },
+                ))
+            }
+        }
+    }
+}

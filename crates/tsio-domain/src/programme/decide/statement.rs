@@ -1,0 +1,152 @@
+//! Whether an approval still does what it states. When an approval is given, what it states is worked out again: what would do
+//! more than is stated is refused with the difference, and the approval stays open (`domain.md` section 8).
+
+use crate::approval::Approval;
+use crate::ids::{ApprovalId, OfferId};
+use crate::ledger::{Account, Posting};
+use crate::money::Pence;
+use crate::programme::ProgrammeState;
+use crate::programme::error::CommandError;
+use crate::refusal::{Limit, Reason, Refusal};
+use crate::region::Region;
+use crate::rules::RulesVersion;
+use crate::values::statement::{FundStatement, Shorter, Statement};
+
+impl ProgrammeState {
+    /// What a movement does to its funds, as they are now.
+    ///
+    /// # Errors
+    /// [`CommandError::Bug`] for a movement that its funds cannot bear: it was judged before.
+    pub(in crate::programme) fn state_movement(
+        &self,
+        postings: &[Posting],
+        deliberate: bool,
+    ) -> Result<Statement, CommandError> {
+        let mut funds = Vec::with_capacity(postings.len());
+        for posting in postings {
+            let account = self.ledger.get(posting.account).ok_or(CommandError::Bug("a movement of no fund"))?;
+            let mut moved = account.clone();
+            let posted = moved.post(posting.verb, posting.amount, deliberate);
+            posted.map_err(|_| CommandError::Bug("a movement that its fund cannot bear"))?;
+            let (before, after) = (account.numbers(), moved.numbers());
+            funds.push(FundStatement { fund: account.id, before, after, as_of_shortfall: None });
+        }
+        Ok(Statement::Funds { funds, moved_alone: None })
+    }
+
+    /// Refuses what would do more than an approval states. Before rules 2 approvals stated nothing.
+    pub(in crate::programme) fn beyond(&self, approval: &Approval, now: &Statement) -> Option<Refusal> {
+        if self.rules < RulesVersion::V2 { None } else { beyond(approval, now, self) }
+    }
+}
+
+/// Refuses what would do more than an approval states. `now` is what it would do at this moment.
+fn beyond(approval: &Approval, now: &Statement, facts: &ProgrammeState) -> Option<Refusal> {
+    let Some(stated) = &approval.statement else {
+        let difference = ("nobody knows what has changed", "it states nothing".to_owned());
+        return Some(changed(approval.id, &difference));
+    };
+    match (stated, now) {
+        (Statement::Funds { funds: stated, .. }, Statement::Funds { funds, .. }) => {
+            let stated = |now: &FundStatement| stated.iter().find(|it| it.fund == now.fund);
+            let (now, larger) = funds.iter().find_map(|now| Some((now, now.beyond(stated(now))?)))?;
+            let fund = facts.ledger.get(now.fund)?;
+            Some(larger_shortfall(approval.id, fund, now, &larger))
+        }
+        (Statement::Offer { etag, region }, Statement::Offer { etag: now, region: now_in }) => {
+            let difference = match (etag == now, region == now_in) {
+                (true, true) => return None,
+                (false, _) => ("the offer has changed", format!("etag {etag} is stated, {now} is current")),
+                (true, false) => ("the offer has moved", format!("{region} is stated, it is in {now_in}")),
+            };
+            Some(changed(approval.id, &difference))
+        }
+        (Statement::Entry { .. }, Statement::Entry { .. }) => {
+            entry_differs(stated, now).map(|it| changed(approval.id, &it))
+        }
+        _ => Some(changed(approval.id, &("what was asked has changed", "it states something else".to_owned()))),
+    }
+}
+
+/// In what a school has changed since an approval to decide its entry position was asked for.
+fn entry_differs(stated: &Statement, now: &Statement) -> Option<(&'static str, String)> {
+    let Statement::Entry { region, before, offers, .. } = stated else { return None };
+    let Statement::Entry { region: now_in, before: decided, offers: now_on, .. } = now else { return None };
+    if region != now_in {
+        let place = |it: &Option<Region>| it.map_or_else(|| "no region".to_owned(), |it| it.to_string());
+        return Some(("the school has moved", format!("{} is stated, it is in {}", place(region), place(now_in))));
+    }
+    if before != decided {
+        let met = |it: &Option<bool>| it.map_or("not decided", phrase);
+        return Some((
+            "its entry position was decided",
+            format!("{} is stated, it is {} now", met(before), met(decided)),
+        ));
+    }
+    let (stated, now) = (offers.as_ref()?, now_on.as_ref()?);
+    let named = |of: &[OfferId]| match of {
+        [] => "no open offer".to_owned(),
+        of => format!("open offer {}", of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    (stated != now).then(|| {
+        ("the offer it is on has changed", format!("{} is stated, it is on {} now", named(stated), named(now)))
+    })
+}
+
+/// The most offers that a refusal names.
+const NAMED: usize = 10;
+
+/// Refuses to withdraw an import that would leave other offers without their ground than an approval states.
+#[must_use]
+pub fn other_offers(approval: ApprovalId, stated: Option<&Statement>, offers: &[OfferId]) -> Option<Refusal> {
+    let Some(Statement::Import { offers: stated }) = stated else {
+        return Some(changed(approval, &("nobody knows what has changed", "it states nothing".to_owned())));
+    };
+    let others: Vec<&OfferId> = offers.iter().filter(|it| !stated.contains(it)).collect();
+    if others.is_empty() {
+        return None;
+    }
+    let named: Vec<String> = others.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if others.len() > NAMED { ", ..." } else { "" };
+    let message = format!(
+        "approval {approval} states {} offers that would be left without their ground; now {} others would be: {}{more}",
+        stated.len(),
+        others.len(),
+        named.join(", ")
+    );
+    let remedy = "have whoever asked withdraw this approval and ask again, so that what is approved is what was asked";
+    Some(Refusal::of(
+        Reason::ApprovalExceeded,
+        message,
+        Limit::plain("approval", format!("approval {approval}"), remedy),
+    ))
+}
+
+fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, larger: &Shorter) -> Refusal {
+    let Shorter { short, stated, in_the_past } = *larger;
+    let (worst, when, dated) = if in_the_past {
+        (" on its worst day", " as of a day in the past", ", dated as early,")
+    } else {
+        ("", " now", "")
+    };
+    let more = Pence(short.get().saturating_sub(stated.get()));
+    let message = format!(
+        "approval {approval} states that the fund would be {stated} short{worst}; it would be {short} short{when}, {more} more"
+    );
+    let asked = now.before.available.get().saturating_sub(now.after.available.get());
+    let most = asked.saturating_sub(more.get()).max(0);
+    let remedy = format!("ask for what is meant now, or allocate at least {more}{dated} to the fund first");
+    Refusal::of(Reason::ApprovalExceeded, message, fund.limit(Some(asked), most, remedy))
+}
+
+/// How an entry position is called.
+pub(in crate::programme) const fn phrase(met: bool) -> &'static str {
+    if met { "met" } else { "not met" }
+}
+
+pub(in crate::programme) fn changed(approval: ApprovalId, (what, difference): &(&str, String)) -> Refusal {
+    let remedy = "ask again, so that what is approved is what was asked";
+    let limit = Limit::plain("approval", format!("approval {approval}"), remedy);
+    let message = format!("{what} since this approval was asked for: {difference}");
+    Refusal::of(Reason::ApprovalNotOpen, message, limit)
+}

@@ -1,0 +1,141 @@
+//! A mistaken draw, release or refund, undone by a counter-event that posts what is there already: a draw undone is
+//! refunded and committed again, a release committed again, a refund committed and spent again (`domain.md` section 4).
+//!
+//! The counter-event is dated the day it is made: until then the mistake stood. Limits are judged as for any commitment.
+
+use super::limits::{self, LimitCollector, subject};
+use crate::award::movement::{AwardMovement, MovementKind};
+use crate::award::{Award, Invoice};
+use crate::event::{EventBody, NewEvent, Seq};
+use crate::ids::AccountId;
+use crate::ledger::{EntryKind, Posting};
+use crate::offer::lifecycle::{self, check};
+use crate::programme::ProgrammeState;
+use crate::programme::command::AwardTarget;
+use crate::programme::decision::{CommandAnswer, Decision};
+use crate::programme::error::CommandError;
+use crate::refusal::{Limit, Reason, Refusal};
+use crate::role::Reach;
+use crate::time::Now;
+
+const TOO_MUCH: CommandError = CommandError::Bug("the cost of a part of an award does not fit");
+
+impl ProgrammeState {
+    /// Undoes a draw, a release or a refund of an award.
+    ///
+    /// # Errors
+    /// [`Reason::MovementNotUndoable`], [`Reason::StateNotAllowed`], [`Reason::CapExceeded`],
+    /// [`Reason::FundsInsufficient`], [`Reason::FundOverCommitted`], [`Reason::LeaderFunded`]; of a refund those of an
+    /// invoice that was paid elsewhere meanwhile, see [`ProgrammeState::pay_again`].
+    pub(in crate::programme) fn undo(
+        &self,
+        (target, reach): (&AwardTarget, &Reach),
+        movement: Seq,
+        reason: &str,
+        now: Now,
+    ) -> Result<Decision, CommandError> {
+        let (award, offer) = self.on_award(target)?;
+        let standing = |it: &&AwardMovement| it.seq == movement && it.undone.is_none() && !it.by_close;
+        let Some(mistake) = self.movements.of(award.id).find(standing) else {
+            let remedy = "name the event of a draw, release or refund of this award that is not undone yet";
+            return Err(not_undoable(
+                award,
+                format!("event {movement} is no draw, release or refund of this award that can be undone"),
+                remedy,
+            )
+            .into());
+        };
+        let mut limits = LimitCollector::new();
+        let verb = if mistake.kind == MovementKind::Refund {
+            lifecycle::OfferAction::Refund
+        } else {
+            lifecycle::OfferAction::Undo
+        };
+        limits.add_blocker(check(verb, offer.state, offer.id).err());
+        limits.add_blocker(self.funded_elsewhere(award, reach));
+        let paid = award.invoices.iter().find(|it| it.seq == mistake.seq || Some(it.seq) == mistake.invoice);
+        let mut part = None;
+        let refunded = refunded_since(award, mistake, paid);
+        let verbs: &[EntryKind] = match mistake.kind {
+            // Of what was refunded already there is nothing to post.
+            MovementKind::Draw if refunded.is_some() => &[],
+            MovementKind::Draw => &[EntryKind::Refund, EntryKind::Commit],
+            MovementKind::Release => &[EntryKind::Commit],
+            MovementKind::Refund => {
+                if let Some(paid) = paid {
+                    let pence = award.cost(mistake.amount).ok_or(TOO_MUCH)?;
+                    part = self.pay_again((award, reach), paid, pence, &mut limits);
+                }
+                &[EntryKind::Commit, EntryKind::Spend]
+            }
+        };
+        limits.add_blocker(refunded.filter(|_| mistake.kind == MovementKind::Draw));
+        let postings = self.judged(award, mistake.amount, verbs, now, &mut limits)?;
+        Refusal::none_of(limits.into_refusals())?;
+        let AwardMovement { kind: movement, seq: undoes, amount, invoice, booking, .. } = *mistake;
+        let body = EventBody::Undone { award: award.id, undoes, movement, amount, invoice, booking, part };
+        let draft = NewEvent::of(offer.id, now.today, body).with_text(Some(reason.to_owned()));
+        Ok(Decision::new(vec![draft.posting(postings)], CommandAnswer::Awards(vec![award.id])))
+    }
+
+    /// What these verbs post on the award's cap and fund, one account after the other, as far as those bear it.
+    fn judged(
+        &self,
+        award: &Award,
+        amount: i64,
+        verbs: &[EntryKind],
+        now: Now,
+        limits: &mut LimitCollector,
+    ) -> Result<Vec<Posting>, CommandError> {
+        let cost = award.cost(amount).ok_or(TOO_MUCH)?;
+        let cap = award.cap.map(|cap| (cap, amount));
+        let mut postings = Vec::new();
+        for (id, amount) in cap.into_iter().chain([(award.fund, cost)]) {
+            postings.extend(self.judged_in(id, amount, verbs, now, limits)?);
+        }
+        Ok(postings)
+    }
+
+    fn judged_in(
+        &self,
+        id: AccountId,
+        amount: i64,
+        verbs: &[EntryKind],
+        now: Now,
+        limits: &mut LimitCollector,
+    ) -> Result<Vec<Posting>, CommandError> {
+        let loaded = self.ledger.get(id).ok_or(CommandError::Bug("an account of the award is not loaded"))?;
+        let mut account = loaded.clone();
+        for verb in verbs {
+            if *verb == EntryKind::Commit {
+                let refusal = limits::commitment(&account, Some(amount));
+                // What is refunded in the same event is there as of the same day.
+                let given_back = verbs.contains(&EntryKind::Refund);
+                let as_of = || self.as_of(&account, now.today, Some(amount), "undo").filter(|_| !given_back);
+                let refusal = refusal.or_else(as_of);
+                if refusal.is_some() {
+                    limits.add_blocker(refusal);
+                    return Ok(Vec::new());
+                }
+            }
+            let posted = account.post(*verb, amount, false);
+            if posted.is_err() && limits.is_empty() {
+                return Err(CommandError::Bug("an account holds less than its awards"));
+            }
+        }
+        Ok(verbs.iter().map(|verb| Posting { account: id, verb: *verb, amount }).collect())
+    }
+}
+
+/// Refuses to undo a draw of which something was refunded.
+fn refunded_since(award: &Award, mistake: &AwardMovement, paid: Option<&Invoice>) -> Option<Refusal> {
+    let refunded = paid.map_or_else(|| award.spent_without_invoice() < mistake.amount, |it| it.refunded.get() > 0);
+    refunded.then(|| {
+        let message = format!("something of draw {} has been refunded", mistake.seq);
+        not_undoable(award, message, "undo the refund first")
+    })
+}
+
+fn not_undoable(award: &Award, message: String, remedy: &str) -> Refusal {
+    Refusal::of(Reason::MovementNotUndoable, message, Limit::plain("award", subject(award), remedy))
+}

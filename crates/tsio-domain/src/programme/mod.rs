@@ -1,0 +1,30 @@
+//! One programme: its state, its commands, and what each command does to it.
+//!
+//! [`ProgrammeState`] is everything a batch of commands is decided against. [`ProgrammeState::decide`] decides one command and
+//! [`ProgrammeState::apply`] applies its events, so that the next command of the batch sees them.
+
+mod account_days;
+mod apply;
+pub mod candidates;
+pub mod command;
+mod context;
+pub mod decide;
+pub mod decision;
+pub mod entry_school;
+mod error;
+mod holdings;
+mod looked_up;
+pub mod replay;
+mod state;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use account_days::AccountDays;
+pub use command::Command;
+pub use context::Context;
+pub use decision::{CommandAnswer, Decision};
+pub use error::CommandError;
+pub use replay::reconstruct::telling;
+pub use state::{
+    EventText, MovedAlone, ProgrammeHeader, ProgrammeState, RegisterAnswer, ResponsibleAnswer, TrustAnswer,
+};

@@ -1,0 +1,243 @@
+//! What a recorded call was decided with from outside the record, as its events cite it: who answers for a school, where it
+//! would be listed, what a file could not say. Whether the files say so is asked elsewhere.
+
+use std::collections::HashMap;
+
+use crate::award::Support;
+use crate::event::{Event, EventBody};
+use crate::ids::{AwardId, OfferId, Uid, Urn};
+use crate::offer::{ListedSchool, Offer, Recipient, ResponsibleBody};
+use crate::programme::candidates::{Candidate, CandidateSchool, Candidates, OfferPlacement};
+use crate::programme::command::Command;
+use crate::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
+use crate::programme::decide::claims;
+use crate::programme::entry_school::{EntryPosition, EntrySchool};
+use crate::programme::{ProgrammeState, RegisterAnswer, ResponsibleAnswer};
+use crate::referral::ReferralSubject;
+use crate::region::Region;
+use crate::terms::RuleId;
+use crate::values::statement::Statement;
+
+impl ProgrammeState {
+    /// Takes over what a call cites of what lies outside the record; of the call before nothing is left.
+    pub(in crate::programme) fn cite(&mut self, command: &Command, call: &[Event]) {
+        self.register_seq = call.iter().find_map(|it| it.body.register_seq());
+        self.candidates = None;
+        self.seats.clear();
+        self.responsible.clear();
+        self.register.clear();
+        self.entry_schools.clear();
+        match command {
+            Command::Identify => self.candidates = Some(self.candidates_of(call)),
+            Command::Contact { .. } => {
+                let changed = call.iter().filter_map(|it| Some((self.follows(it.offer?)?, cited_body(it)?)));
+                self.responsible = changed.collect();
+            }
+            Command::Place { urn, .. } => {
+                self.register.insert(*urn, RegisterAnswer::Unplaced { name: String::new() });
+            }
+            Command::DecideEntry { .. } => {
+                let stated = call.iter().find_map(|it| match &it.body {
+                    EventBody::ApprovalOpened { statement, .. } => statement.as_ref(),
+                    _ => None,
+                });
+                self.cite_entry(stated);
+            }
+            Command::GiveApproval { approval, .. } => {
+                let stated = self.approvals.get(approval).and_then(|it| it.statement.clone());
+                self.cite_entry(stated.as_ref());
+            }
+            Command::Draw { award, .. } => self.cite_organisation(award.award, call),
+            Command::Refer(ReferralCommand::Raise(new)) => self.seats = self.seats_to_raise(new, call),
+            Command::Refer(ReferralCommand::Decide { referral, approve: true, .. }) => {
+                self.seats = self.seats_to_approve(referral, call);
+            }
+            _ => {}
+        }
+    }
+
+    /// What an approval states of a school: its region, what was decided of one that it follows, and the offers of those.
+    fn cite_entry(&mut self, stated: Option<&Statement>) {
+        let Some(Statement::Entry { urn, region, before, offers, .. }) = stated else { return };
+        let of_others = self.entry_decisions.values().filter(|it| it.urn != *urn);
+        let taken_over = of_others.filter(|it| Some(it.met) == *before).max_by_key(|it| it.seq).cloned();
+        let on = offers.iter().flatten().filter_map(|it| self.offers.get(it));
+        let follows = on.flat_map(|it| it.schools.keys()).filter(|it| *it != urn).copied().collect();
+        let school = EntrySchool { region: *region, position: EntryPosition::Unknown, taken_over, follows };
+        self.entry_schools.insert(*urn, school);
+    }
+
+    /// Who made out an invoice that says so only by its key. What is known of the award's own text stays.
+    fn cite_organisation(&mut self, award: AwardId, call: &[Event]) {
+        let cited = call.iter().find_map(|it| match &it.body {
+            EventBody::Drawn { claim: Some(claim), .. } if claim.issuer.is_none() => Some(claim.issuer_key),
+            _ => None,
+        });
+        let key = match self.awards.get(&award).map(|it| &it.support) {
+            Some(Support::Nlg { organisation: Some(name), .. }) => claims::organisation(name, &self.programme.scheme),
+            _ => cited,
+        };
+        if let (Some(key), Some(_)) = (key, cited) {
+            self.organisations.entry(award).or_insert(key);
+        }
+    }
+
+    fn follows(&self, offer: OfferId) -> Option<Urn> {
+        self.offers.get(&offer)?.follows_register()
+    }
+
+    /// Who was eligible, as far as an identify made something of it.
+    fn candidates_of(&self, call: &[Event]) -> Candidates {
+        let mut recipients: Vec<Candidate> = Vec::new();
+        let mut places: HashMap<Recipient, usize> = HashMap::new();
+        for event in call {
+            let Some(offer) = event.offer else { continue };
+            let made_here = || call.iter().find(|it| it.offer == Some(offer)).and_then(candidate_of);
+            let found = candidate_of(event).or_else(|| self.offers.get(&offer).map(candidate_for)).or_else(made_here);
+            let Some(found) = found else { continue };
+            let at = *places.entry(found.recipient).or_insert(recipients.len());
+            if at == recipients.len() {
+                recipients.push(found);
+            }
+            let Some(candidate) = recipients.get_mut(at) else { continue };
+            match &event.body {
+                EventBody::SchoolsAdded { schools, .. } => {
+                    let region = self.offers.get(&offer).map(|it| it.region);
+                    let added = schools.iter().filter_map(|it| Some(school_of(it, region?)));
+                    candidate.schools.extend(added);
+                }
+                EventBody::ResponsibleBodyChanged { to, trust, .. } => {
+                    (candidate.responsible, candidate.trust) = (to.clone(), *trust);
+                }
+                EventBody::ReferralConfirmed { referral, .. } => {
+                    let urns = self.referrals.get(referral).map(|it| it.urns.as_slice()).unwrap_or_default();
+                    self.confirm(urns, offer, candidate);
+                }
+                _ => {}
+            }
+        }
+        // Whether a file met a rule of its, or people decided so, is not on record.
+        for school in recipients.iter_mut().flat_map(|it| &mut it.schools) {
+            school.by_files = self.programme.scheme.asks_files(school.rules.iter().map(String::as_str));
+        }
+        Candidates { recipients, ..Candidates::default() }
+    }
+
+    /// Adds the schools of a referral that the files confirm: those that their offer lists, itself or under a newer URN.
+    fn confirm(&self, urns: &[Urn], offer: OfferId, candidate: &mut Candidate) {
+        let by_files = self.programme.scheme.rules().iter().map(|it| &it.id);
+        let exceptional: Vec<&RuleId> = self.programme.scheme.grounds().map(|(rule, _)| rule).collect();
+        let rules: Vec<String> =
+            by_files.filter(|it| !exceptional.contains(it)).take(1).map(ToString::to_string).collect();
+        let listed = self.offers.get(&offer);
+        for urn in urns {
+            if candidate.schools.iter().any(|it| it.urn == *urn) {
+                continue;
+            }
+            let Some(region) = listed.map(|it| it.region).or_else(|| candidate.schools.first().map(|it| it.region))
+            else {
+                continue;
+            };
+            let lists = listed.is_some_and(|it| it.schools.contains_key(urn));
+            let newest = listed.and_then(|it| it.schools.keys().next_back().copied()).filter(|_| !lists);
+            let (urn, predecessors) = newest.map_or((*urn, Vec::new()), |newest| (newest, vec![*urn]));
+            let (name, rules) = (String::new(), rules.clone());
+            candidate.schools.push(CandidateSchool { urn, name, region, rules, by_files: true, predecessors });
+        }
+    }
+
+    /// Where schools that are referred would be listed. A school's trust, if its offer would be that one's, is not on record: it
+    /// counts as one on its own, unless that has had its offer.
+    fn seats_to_raise(&self, new: &NewReferral, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
+        let raised = call.iter().find_map(|it| match &it.body {
+            EventBody::ReferralRaised { name, region, rule, .. } => Some((name, *region, RuleId::new(rule))),
+            _ => None,
+        });
+        let Some((name, region, rule)) = raised else { return HashMap::new() };
+        let (recipient, trust) = match new.subject {
+            ReferralSubject::Trust(uid) => (Recipient::Mat(uid), Some(uid)),
+            ReferralSubject::School(urn) => {
+                let alone = Recipient::Standalone(urn);
+                let may_be_alone = self.programme.scheme.applies(&rule, alone.row());
+                let had = self.recipients.get(&alone).and_then(|id| self.offers.get(id));
+                let some_trust = Uid::new(1).filter(|_| !may_be_alone || had.is_some_and(|it| !it.is_open()));
+                some_trust.map_or((alone, None), |uid| (Recipient::Mat(uid), None))
+            }
+        };
+        let seat = |urn: &Urn| {
+            let schools = vec![school_of(&ListedSchool { urn: *urn, name: name.clone(), rules: Vec::new() }, region)];
+            (*urn, OfferPlacement::With(Box::new(Candidate { schools, ..nobodys(recipient, name, trust) })))
+        };
+        new.urns.iter().map(seat).collect()
+    }
+
+    /// The same of those that are approved: as the offer has them that this made, added to or confirmed.
+    fn seats_to_approve(&self, target: &ReferralTarget, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
+        let Some(referral) = self.referrals.get(&target.referral) else { return HashMap::new() };
+        let approved = call.iter().find_map(|it| match &it.body {
+            EventBody::ReferralApproved { offer, exceptional, .. } => Some((*offer, exceptional)),
+            _ => None,
+        });
+        let Some((offer, exceptional)) = approved else { return HashMap::new() };
+        let made = call.iter().find_map(candidate_of).or_else(|| self.offers.get(&offer).map(candidate_for));
+        let Some(made) = made else { return HashMap::new() };
+        let added: Vec<&ListedSchool> = call.iter().flat_map(|it| it.body.listed()).collect();
+        let region = call.iter().find_map(region_by).or_else(|| self.offers.get(&offer).map(|it| it.region));
+        let seat = |urn: &Urn| {
+            let new = added.iter().copied().find(|it| it.urn == *urn);
+            let listed = new.or_else(|| self.offers.get(&offer)?.schools.get(urn));
+            let rules = vec![referral.rule.to_string()];
+            let unlisted = || ListedSchool { urn: *urn, name: String::new(), rules };
+            let listed = listed.cloned().unwrap_or_else(unlisted);
+            let mut school = school_of(&listed, region.unwrap_or(referral.region));
+            school.by_files = !exceptional.contains(urn);
+            if !school.by_files {
+                school.rules.retain(|it| *it != referral.rule.as_str());
+            }
+            (*urn, OfferPlacement::With(Box::new(Candidate { schools: vec![school], ..made.clone() })))
+        };
+        referral.urns.iter().map(seat).collect()
+    }
+}
+
+/// Who answers for a school from this event on.
+fn cited_body(event: &Event) -> Option<ResponsibleAnswer> {
+    match &event.body {
+        EventBody::ResponsibleBodyChanged { to, trust, .. } => {
+            Some(ResponsibleAnswer { body: to.clone(), trust: *trust, diocese_known: true })
+        }
+        _ => None,
+    }
+}
+
+/// The recipient that an event makes an offer to, with its schools.
+fn candidate_of(event: &Event) -> Option<Candidate> {
+    let EventBody::Identified { recipient, name, region, trust, responsible, schools, .. } = &event.body else {
+        return None;
+    };
+    let schools = schools.iter().map(|it| school_of(it, *region)).collect();
+    Some(Candidate { responsible: responsible.clone(), schools, ..nobodys(*recipient, name, *trust) })
+}
+
+/// The recipient of an offer, without a school that would be new to it.
+fn candidate_for(offer: &Offer) -> Candidate {
+    Candidate { responsible: offer.responsible.clone(), ..nobodys(offer.recipient, &offer.name, offer.trust) }
+}
+
+/// A candidate without schools, of whom nothing else is known.
+fn nobodys(recipient: Recipient, name: &str, trust: Option<Uid>) -> Candidate {
+    let responsible = ResponsibleBody::Diocese(String::new());
+    Candidate { recipient, name: name.to_owned(), trust, responsible, diocese_known: true, schools: Vec::new() }
+}
+
+fn school_of(listed: &ListedSchool, region: Region) -> CandidateSchool {
+    let ListedSchool { urn, name, rules } = listed.clone();
+    CandidateSchool { urn, name, region, rules, by_files: false, predecessors: Vec::new() }
+}
+
+const fn region_by(event: &Event) -> Option<Region> {
+    match &event.body {
+        EventBody::Identified { region, .. } => Some(*region),
+        _ => None,
+    }
+}

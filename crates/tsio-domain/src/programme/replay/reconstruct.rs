@@ -1,0 +1,316 @@
+//! A recorded call as the command that made its events, so that it can be decided anew.
+//!
+//! A text stands for any text: it may have been erased.
+
+use uuid::Uuid;
+
+use crate::approval::{DECIDE_ENTRY, REOPEN_OFFER, permission};
+use crate::award::Reference;
+use crate::award::claim::{ClaimPart, NewClaim};
+use crate::event::{Event, EventBody, Seq};
+use crate::ids::{ApprovalId, AwardId, OfferId};
+use crate::ledger::fund_change::FundChange;
+use crate::ledger::{Amount, Unit};
+use crate::money::{HalfDays, Pence};
+use crate::offer::{DeclineReason, Outcome, Party};
+use crate::programme::ProgrammeState;
+use crate::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
+use crate::programme::command::{AwardTarget, Command, NewAward, OfferTarget, RefundIssuer};
+use crate::referral::DiscussionPartner;
+use crate::values::record::ErasureReason;
+use crate::values::statement::Statement;
+
+/// What stands for a text.
+const A_TEXT: &str = "a text";
+
+/// A text where the event has one.
+fn text_of(event: &Event) -> Option<String> {
+    event.text_hash.map(|_| A_TEXT.to_owned())
+}
+
+/// The ids that a call made, in order.
+pub(in crate::programme) fn ids_of(call: &[Event]) -> impl Iterator<Item = Uuid> + '_ {
+    call.iter().filter_map(|event| match &event.body {
+        EventBody::Identified { .. } => event.offer.map(|it| it.0),
+        EventBody::Awarded { award, .. } => Some(award.0),
+        EventBody::ApprovalOpened { approval, .. } => Some(approval.0),
+        EventBody::FundCreated { fund, .. } => Some(fund.0),
+        EventBody::ReferralRaised { referral, .. } => Some(referral.0),
+        _ => None,
+    })
+}
+
+/// The event of a call that says what was asked: of several it is the one that the others came with.
+#[must_use]
+pub fn telling(call: &[Event]) -> Option<&Event> {
+    let tells = |it: &&Event| matches!(it.body, EventBody::Contacted { .. } | EventBody::ReferralApproved { .. });
+    call.iter().find(tells).or_else(|| call.first())
+}
+
+impl ProgrammeState {
+    /// The command of a call; nothing of what the program records by itself. An error says why no command makes such events.
+    pub(in crate::programme) fn command_of(&self, call: &[Event]) -> Result<Option<Command>, String> {
+        let event = telling(call).ok_or("a call of no event")?;
+        let command = match &event.body {
+            EventBody::RulesAdopted { .. } => return Ok(None),
+            EventBody::Identified { .. }
+            | EventBody::SchoolsAdded { .. }
+            | EventBody::ResponsibleBodyChanged { .. }
+            | EventBody::ReferralConfirmed { .. } => Command::Identify,
+            EventBody::Contacted { party, .. } => contact(call, *party, event)?,
+            EventBody::ContactCorrected { .. }
+            | EventBody::Accepted { .. }
+            | EventBody::Started {}
+            | EventBody::DateCorrected { .. }
+            | EventBody::Closed { .. }
+            | EventBody::Assigned { .. }
+            | EventBody::Noted {}
+            | EventBody::RegionChanged { .. } => on_offer(event)?,
+            EventBody::Placed { urn, placement, .. } => {
+                Command::Place { urn: *urn, placement: *placement, reason: A_TEXT.to_owned() }
+            }
+            EventBody::TextErased { event: erased } => erasing(*erased, event)?,
+            EventBody::Reopened { .. } | EventBody::EntryDecided { .. } => {
+                return Err("no call does this but one that gives an approval first".to_owned());
+            }
+            EventBody::ApprovalOpened { action, change, statement, .. } => {
+                asking(event, action, change.as_ref(), statement.as_ref())?
+            }
+            EventBody::ApprovalGiven { approval, .. }
+            | EventBody::ApprovalDenied { approval, .. }
+            | EventBody::ApprovalWithdrawn { approval, .. } => self.answering(event, *approval),
+            EventBody::FundCreated { .. }
+            | EventBody::FundAllocated { .. }
+            | EventBody::FundWithdrawn { .. }
+            | EventBody::FundsMoved { .. } => on_fund(event)?,
+            EventBody::Awarded { .. } => {
+                let awards = call.iter().map(new_award).collect::<Result<Vec<_>, _>>()?;
+                Command::Award { offer: to(about(event)?), awards, on: Some(event.effective) }
+            }
+            EventBody::DaysBooked { award, .. }
+            | EventBody::BookingCancelled { award, .. }
+            | EventBody::BookingDelivered { award, .. }
+            | EventBody::Drawn { award, .. }
+            | EventBody::Released { award, .. }
+            | EventBody::Refunded { award, .. }
+            | EventBody::Undone { award, .. } => self.on_this_award(event, *award)?,
+            EventBody::ReferralRaised { .. }
+            | EventBody::ReferralDiscussed { .. }
+            | EventBody::ReferralApproved { .. }
+            | EventBody::ReferralDeclined { .. }
+            | EventBody::ReferralWithdrawn { .. } => Command::Refer(refer(event)?),
+        };
+        Ok(Some(command))
+    }
+
+    fn answering(&self, event: &Event, approval: ApprovalId) -> Command {
+        let action = permission(self.approvals.get(&approval).map_or("", |it| it.action.as_str()));
+        match &event.body {
+            EventBody::ApprovalGiven { .. } => Command::GiveApproval { approval, action },
+            EventBody::ApprovalDenied { .. } => Command::DenyApproval { approval, action, reason: A_TEXT.to_owned() },
+            _ => Command::WithdrawApproval { approval, action },
+        }
+    }
+
+    fn on_this_award(&self, event: &Event, id: AwardId) -> Result<Command, String> {
+        let (on, text, reason) = (event.effective, text_of(event), A_TEXT.to_owned());
+        let award = AwardTarget { award: id, etag: None };
+        Ok(match &event.body {
+            EventBody::DaysBooked { half_days, on, leader, leader_kind, .. } => {
+                let leader = Some(leader.clone());
+                Command::BookDays { award, half_days: *half_days, on: *on, leader, leader_kind: *leader_kind }
+            }
+            EventBody::BookingCancelled { booking, .. } => Command::CancelBooking { award, booking: *booking },
+            EventBody::BookingDelivered { booking, .. } => {
+                Command::Draw { award, amount: None, on, booking: Some(*booking), invoice: None, text }
+            }
+            EventBody::Drawn { amount, booking, invoice, claim, .. } => {
+                printed_as(invoice.as_ref(), claim.as_ref())?;
+                let claim = |reference: &Reference| NewClaim {
+                    reference: reference.clone(),
+                    printed: claim.as_ref().map_or_else(|| reference.as_str().to_owned(), |it| it.printed.clone()),
+                    issuer: claim.as_ref().and_then(|it| it.issuer.clone()),
+                    total: claim.as_ref().and_then(|it| it.total),
+                };
+                let (amount, invoice) = (Some(self.amount(id, *amount)?), invoice.as_ref().map(claim));
+                Command::Draw { award, amount, on, booking: *booking, invoice, text }
+            }
+            EventBody::Released { amount, .. } => {
+                Command::Release { award, amount: Some(self.amount(id, *amount)?), on, text }
+            }
+            EventBody::Refunded { amount, invoice, .. } => {
+                let amount = self.amount(id, *amount)?;
+                let (invoice, issuer) = self.payment(id, *invoice)?;
+                Command::Refund { award, amount, on, invoice, issuer, reason }
+            }
+            EventBody::Undone { undoes, .. } => Command::Undo { award, movement: *undoes, reason },
+            other => return Err(unknown(other)),
+        })
+    }
+
+    /// An amount in the unit of its award.
+    fn amount(&self, award: AwardId, amount: i64) -> Result<Amount, String> {
+        let found = self.awards.get(&award).ok_or_else(|| format!("award {award} does not exist"))?;
+        amount_in(found.unit, amount)
+    }
+
+    /// The invoice that a refund takes back, and who made it out.
+    fn payment(&self, award: AwardId, paid: Option<Seq>) -> Result<(Option<Reference>, Option<RefundIssuer>), String> {
+        let Some(paid) = paid else { return Ok((None, None)) };
+        let invoices = self.awards.get(&award).map(|it| it.invoices.as_slice()).unwrap_or_default();
+        let found = invoices.iter().find(|it| it.seq == paid);
+        let found = found.ok_or_else(|| format!("event {paid} pays no invoice of award {award}"))?;
+        Ok((Some(found.reference.clone()), Some(RefundIssuer::Key(found.key().0))))
+    }
+}
+
+fn erasing(erased: Seq, event: &Event) -> Result<Command, String> {
+    let code = event.reason_code.as_deref().unwrap_or_default();
+    let reason = ErasureReason::named(code).ok_or_else(|| format!("{code:?} is no reason to erase a text"))?;
+    Ok(Command::EraseText { event: erased, reason })
+}
+
+/// A reference is what it is printed as, normalised; what rules 1 recorded has not kept how it was printed.
+fn printed_as(invoice: Option<&Reference>, claim: Option<&ClaimPart>) -> Result<(), String> {
+    match (invoice, claim) {
+        (Some(reference), Some(claim)) if Reference::read(&claim.printed).as_ref() != Ok(reference) => {
+            Err(format!("the invoice printed {:?} is not {:?}", claim.printed, reference.as_str()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn about(event: &Event) -> Result<OfferId, String> {
+    event.offer.ok_or_else(|| "it is about no offer".to_owned())
+}
+
+const fn to(offer: OfferId) -> OfferTarget {
+    OfferTarget { offer, etag: None }
+}
+
+const fn moving(change: FundChange, text: Option<String>) -> Command {
+    Command::ChangeFund { change, etag: None, text }
+}
+
+fn amount_in(unit: Unit, amount: i64) -> Result<Amount, String> {
+    match unit {
+        Unit::Pence => Ok(Amount::Pence(Pence(amount))),
+        Unit::HalfDays => {
+            let half_days = i32::try_from(amount).map_err(|_| format!("{amount} half-days are too many"))?;
+            Ok(Amount::HalfDays(HalfDays(half_days)))
+        }
+    }
+}
+
+fn contact(call: &[Event], party: Party, telling: &Event) -> Result<Command, String> {
+    let contacts = call.iter().filter_map(|it| match &it.body {
+        EventBody::Contacted { urn, .. } => Some(about(it).map(|offer| (to(offer), *urn))),
+        _ => None,
+    });
+    let offers = contacts.collect::<Result<Vec<_>, _>>()?;
+    Ok(Command::Contact { offers, party, on: telling.effective, text: text_of(telling) })
+}
+
+/// A decline has its reason code; one that says no more than that closes with the outcome, which more states allow.
+fn closing(offer: OfferTarget, outcome: Outcome, event: &Event) -> Result<Command, String> {
+    let (on, text) = (event.effective, text_of(event));
+    let reason = match event.reason_code.as_deref() {
+        Some(code) if outcome == Outcome::Declined => {
+            Some(DeclineReason::named(code).ok_or_else(|| format!("{code:?} is no reason of a decline"))?)
+        }
+        _ => None,
+    };
+    Ok(match reason.filter(|it| *it != DeclineReason::Other) {
+        Some(reason) => Command::Decline { offer, reason, on, text },
+        None => Command::Close { offer, outcome, on, text },
+    })
+}
+
+fn asking(
+    event: &Event,
+    action: &str,
+    change: Option<&FundChange>,
+    statement: Option<&Statement>,
+) -> Result<Command, String> {
+    match (change, statement.and_then(Statement::school)) {
+        (Some(change), _) => Ok(moving(change.clone(), text_of(event))),
+        (None, Some((urn, met))) if action == DECIDE_ENTRY => {
+            Ok(Command::DecideEntry { urn, met, reason: A_TEXT.to_owned() })
+        }
+        (None, _) if action == REOPEN_OFFER => {
+            Ok(Command::Reopen { offer: to(about(event)?), reason: A_TEXT.to_owned() })
+        }
+        _ => Err(format!("nothing that takes two people is called {action:?}")),
+    }
+}
+
+fn new_award(event: &Event) -> Result<NewAward, String> {
+    let EventBody::Awarded { unit, amount, support, .. } = &event.body else {
+        return Err(format!("no call awards and does this: {}", event.body.kind()));
+    };
+    Ok(NewAward { support: support.clone(), amount: amount_in(*unit, *amount)?, text: A_TEXT.to_owned() })
+}
+
+fn refer(event: &Event) -> Result<ReferralCommand, String> {
+    let of = |referral| ReferralTarget { referral, etag: None };
+    let (on, reason) = (event.effective, A_TEXT.to_owned());
+    Ok(match &event.body {
+        EventBody::ReferralRaised { subject, urns, origin, ground, .. } => {
+            let (subject, urns, origin, ground) = (*subject, urns.clone(), *origin, ground.clone());
+            ReferralCommand::Raise(NewReferral { subject, urns, origin, ground, on, reason })
+        }
+        EventBody::ReferralDiscussed { referral, held_with } => {
+            let with = held_with.unwrap_or(DiscussionPartner::RegionalSchoolsCommissioner);
+            ReferralCommand::Discuss { referral: of(*referral), on, with, text: reason }
+        }
+        EventBody::ReferralApproved { referral, .. } => {
+            ReferralCommand::Decide { referral: of(*referral), approve: true, on, reason }
+        }
+        EventBody::ReferralDeclined { referral, .. } => {
+            ReferralCommand::Decide { referral: of(*referral), approve: false, on, reason }
+        }
+        EventBody::ReferralWithdrawn { referral } => ReferralCommand::Withdraw { referral: of(*referral), reason },
+        other => return Err(unknown(other)),
+    })
+}
+
+fn unknown(body: &EventBody) -> String {
+    format!("no command makes an event of the kind {}", body.kind())
+}
+
+fn on_offer(event: &Event) -> Result<Command, String> {
+    let (offer, on, text) = (to(about(event)?), event.effective, text_of(event));
+    Ok(match &event.body {
+        EventBody::ContactCorrected { contact } => Command::Correct { offer, contact: *contact, text },
+        EventBody::Accepted { by } => Command::Accept { offer, by: *by, on, text },
+        EventBody::Started {} => Command::Start { offer, on },
+        EventBody::DateCorrected { milestone, on } => {
+            Command::CorrectDate { offer, milestone: *milestone, on: *on, reason: A_TEXT.to_owned() }
+        }
+        EventBody::Closed { outcome, .. } => closing(offer, *outcome, event)?,
+        EventBody::Assigned { to } => Command::Assign { offer, to: to.clone() },
+        EventBody::Noted {} => Command::Note { offer, text: A_TEXT.to_owned() },
+        EventBody::RegionChanged { to, .. } => Command::ChangeRegion { offer, to: *to },
+        other => return Err(unknown(other)),
+    })
+}
+
+fn on_fund(event: &Event) -> Result<Command, String> {
+    let on = event.effective;
+    Ok(match &event.body {
+        EventBody::FundCreated { strand, region, .. } => {
+            Command::CreateFund { strand: strand.clone(), region: *region }
+        }
+        EventBody::FundAllocated { fund, amount, .. } => {
+            moving(FundChange::Allocate { fund: *fund, amount: *amount, on }, text_of(event))
+        }
+        EventBody::FundWithdrawn { fund, amount, over_commit, .. } => {
+            let (fund, amount, over_commit) = (*fund, *amount, *over_commit);
+            moving(FundChange::Withdraw { fund, amount, over_commit, on }, text_of(event))
+        }
+        EventBody::FundsMoved { from, to, amount, .. } => {
+            moving(FundChange::Move { from: *from, to: *to, amount: *amount, on }, text_of(event))
+        }
+        other => return Err(unknown(other)),
+    })
+}

@@ -1,0 +1,318 @@
+//! Two hundred forgeries made at random, the same each time: one decision's ground is changed in a record, and everything after
+//! it is folded anew. Each is named with the rule that forbids it, or is one that the rules allow, which the change itself says.
+
+use std::collections::BTreeMap;
+
+use super::script::{Book, day, forbidden, uid, urn};
+use crate::Date;
+use crate::award::Support;
+use crate::event::{Event, EventBody, Seq};
+use crate::ids::{Actor, ApprovalId};
+use crate::money::Pence;
+use crate::offer::{Acceptor, Milestone, Outcome, Party, Recipient};
+use crate::period::Period;
+use crate::programme::replay::redecide::ReplayVerdict;
+use crate::rules::RulesVersion;
+use crate::school::HandPlacement;
+use crate::time::Now;
+
+/// What a change comes to: the rule that has to be named, or nothing where the rules allow it, with the reason.
+type Wanted = Result<&'static str, &'static str>;
+
+/// A record with every decision that the changes below take the ground from.
+fn record() -> Book {
+    let book = Book::funded();
+    let book = book.after("S", "put:credit:6000000@2021-09-05!fin yes:app take:credit:1000@2021-11-20!fin");
+    let book = book.after("S", "move:credit:nlg:1000@2021-11-20!fin");
+    let book = book.after("S", "credit:300000@6 nle:4@6 credit:100000/3000@7 start@8 draw.1:50000@9 draw.1:20000@10");
+    let book = book.after("S", "release.1:10000@11 refund.1:5000@12 draw.2:1@12 assign:cy note body@13 school@14");
+    let book = book.after("T", "credit:200000/3000@6 start@8 draw.1:100000@9");
+    let book =
+        book.after("M", "npqel:900000@6 nlg:100000@6 nle:4@6 start@7 draw.1:300000/INV-1@8 draw.1:200000/INV-2@9");
+    let book = book.after("M", "draw.1:100000/INV-3@10 refund.1:50000/INV-3@11 draw.3:1@9 undo school@9/100003");
+    book.after("D", "close:withdrawn@20 ask:ada give:ben note close:superseded@22 ask:ada deny:ben")
+}
+
+/// Dates a whole event, its entries too.
+fn redate(event: &mut Event, on: Date) {
+    event.effective = on;
+    for entry in &mut event.entries {
+        entry.period = Period::of(on);
+    }
+}
+
+/// Changes the amount of an event that moves one.
+fn amount(event: &mut Event, to: i64) {
+    match &mut event.body {
+        EventBody::Awarded { amount, .. } | EventBody::Drawn { amount, .. } | EventBody::Released { amount, .. } => {
+            let rate = event.entries.last().map_or(1, |it| it.amount / *amount);
+            *amount = to;
+            let commits = event.entries.len();
+            for (at, entry) in event.entries.iter_mut().enumerate() {
+                let is_allocated = entry.verb == crate::ledger::EntryKind::Allocate;
+                if !is_allocated {
+                    entry.amount = if at + 1 == commits { to * rate } else { to };
+                }
+            }
+        }
+        EventBody::FundAllocated { amount, .. } | EventBody::FundWithdrawn { amount, .. } => {
+            *amount = Pence(to);
+            event.entries.iter_mut().for_each(|it| it.amount = to);
+        }
+        _ => unreachable!("{:?} moves no amount", event.body),
+    }
+}
+
+/// The events of the same call.
+fn call_of(events: &[Event], at: usize) -> Vec<usize> {
+    let is = |it: &Event| (&it.actor, it.request) == (&events[at].actor, events[at].request);
+    (0..events.len()).filter(|n| is(&events[*n])).collect()
+}
+
+/// One change of the ground of the decision at a place, by its name; nothing where it has no such ground.
+type Change = (&'static str, fn(&mut [Event], usize, u32) -> Option<Wanted>);
+
+#[rustfmt::skip]
+const CHANGES: &[Change] = &[
+    ("the approver is whoever asked", |events, at, _| {
+        let EventBody::ApprovalGiven { approval, .. } = events[at].body else { return None };
+        let opens = |it: &&Event| matches!(it.body, EventBody::ApprovalOpened { approval: opened, .. } if opened == approval);
+        let asker: Actor = events.iter().find(opens)?.actor.clone();
+        for n in call_of(events, at) {
+            events[n].actor = asker.clone();
+        }
+        Some(Ok("SELF_APPROVAL"))
+    }),
+    ("the approver is another person", |events, at, n| {
+        let EventBody::ApprovalGiven { .. } = events[at].body else { return None };
+        for place in call_of(events, at) {
+            events[place].actor = format!("approver-{n}").parse().unwrap();
+        }
+        Some(Err("a third person differs from whoever asked"))
+    }),
+    ("another approval is given", |events, at, n| {
+        let EventBody::ApprovalGiven { approval, .. } = &mut events[at].body else { return None };
+        *approval = ApprovalId(uuid::Uuid::from_u128(u128::from(n) + 1_000_000));
+        Some(Ok("does not exist"))
+    }),
+    ("the award is of another year", |events, at, n| {
+        if !matches!(events[at].body, EventBody::Awarded { .. }) { return None }
+        for place in call_of(events, at) {
+            redate(&mut events[place], day("2019-11-01") - chrono::Days::new(u64::from(n % 300)));
+        }
+        Some(Ok("OUTSIDE_WINDOW"))
+    }),
+    ("the award is made before the acceptance", |events, at, n| {
+        if !matches!(events[at].body, EventBody::Awarded { .. }) { return None }
+        redate(&mut events[at], day("2021-10-04") - chrono::Days::new(u64::from(n % 20)));
+        Some(Ok("DATE_ORDER"))
+    }),
+    ("the award is more than its cap", |events, at, n| {
+        if !matches!(events[at].body, EventBody::Awarded { cap: Some(_), .. }) { return None }
+        amount(&mut events[at], 1_000_001 + i64::from(n));
+        Some(Ok("CAP_EXCEEDED"))
+    }),
+    ("the partner is in no register", |events, at, n| {
+        let EventBody::Awarded { support: Support::Credit { partner }, .. } = &mut events[at].body else { return None };
+        *partner = uid(900_000 + n % 90_000);
+        Some(Ok("PARTNER_NOT_SUITABLE"))
+    }),
+    ("the partner is another open trust", |events, at, _| {
+        let EventBody::Awarded { support: Support::Credit { partner }, .. } = &mut events[at].body else { return None };
+        *partner = if partner.get() == 4000 { uid(3000) } else { uid(4000) };
+        Some(Err("trusts 3000 and 4000 are open multi-academy trusts, and no recipient of credit here is in one of them"))
+    }),
+    ("the partner is closed or no multi-academy trust", |events, at, n| {
+        let EventBody::Awarded { support: Support::Credit { partner }, .. } = &mut events[at].body else { return None };
+        *partner = uid(4001 + n % 2);
+        Some(Ok("PARTNER_NOT_SUITABLE"))
+    }),
+    ("the provider is not accredited", |events, at, n| {
+        let EventBody::Awarded { support: Support::Npqel { provider, .. }, .. } = &mut events[at].body else { return None };
+        *provider = format!("Provider {n}");
+        Some(Ok("PROVIDER_NOT_ACCREDITED"))
+    }),
+    ("the invoice was paid before", |events, at, _| {
+        let paid = |it: &Event| match &it.body {
+            EventBody::Drawn { invoice: Some(invoice), claim: Some(claim), .. } => Some((invoice.clone(), claim.printed.clone())),
+            _ => None,
+        };
+        paid(&events[at])?;
+        let (reference, printed) = events[..at].iter().find_map(paid)?;
+        let EventBody::Drawn { invoice, claim: Some(claim), .. } = &mut events[at].body else { return None };
+        (*invoice, claim.printed, claim.part) = (Some(reference), printed, 2);
+        Some(Ok("INVOICE_PAID"))
+    }),
+    ("the invoice is printed as another", |events, at, n| {
+        let EventBody::Drawn { claim: Some(claim), .. } = &mut events[at].body else { return None };
+        claim.printed = format!("INV-9{n}");
+        Some(Ok("the invoice printed"))
+    }),
+    ("fees are paid without an invoice", |events, at, _| {
+        let EventBody::Drawn { invoice, claim, .. } = &mut events[at].body else { return None };
+        invoice.take()?;
+        *claim = None;
+        Some(Ok("INVOICE_MISSING"))
+    }),
+    ("more is drawn than was awarded", |events, at, n| {
+        if !matches!(events[at].body, EventBody::Drawn { .. }) { return None }
+        amount(&mut events[at], 1_000_001 + i64::from(n));
+        Some(Ok("AWARD_EXCEEDED"))
+    }),
+    ("it is drawn before delivery started", |events, at, _| {
+        if !matches!(events[at].body, EventBody::Drawn { .. }) { return None }
+        redate(&mut events[at], day("6"));
+        Some(Ok("DATE_ORDER"))
+    }),
+    ("one person moves more than the threshold", |events, at, n| {
+        let alone = call_of(events, at).len() == 1;
+        if !alone || !matches!(events[at].body, EventBody::FundAllocated { .. }) { return None }
+        amount(&mut events[at], 94_000_000 + i64::from(n));
+        Some(Ok("APPROVAL_REQUIRED"))
+    }),
+    ("more is moved than was approved", |events, at, n| {
+        let alone = call_of(events, at).len() == 1;
+        if alone || !matches!(events[at].body, EventBody::FundAllocated { .. }) { return None }
+        amount(&mut events[at], 94_000_000 + i64::from(n));
+        Some(Ok("the rules make"))
+    }),
+    ("the school was contacted before the body", |events, at, n| {
+        if !matches!(events[at].body, EventBody::Contacted { party: Party::School, .. }) { return None }
+        redate(&mut events[at], day("3") - chrono::Days::new(u64::from(n % 20)));
+        Some(Ok("CONTACT_MISSING"))
+    }),
+    ("a school of no offer was contacted", |events, at, n| {
+        let EventBody::Contacted { party: Party::School, urn: school } = &mut events[at].body else { return None };
+        *school = Some(urn(110_000 + n % 9_000));
+        Some(Ok("SCHOOL_NOT_ON_OFFER"))
+    }),
+    ("the body was contacted after the school", |events, at, _| {
+        if !matches!(events[at].body, EventBody::Contacted { party: Party::ResponsibleBody, .. }) { return None }
+        let school = |it: &Event| it.offer == events[at].offer && matches!(it.body, EventBody::Contacted { party: Party::School, .. });
+        if !events[at..].iter().any(school) || events[at].effective != day("4") || events[at].offer == Some(Book::named("M")) { return None }
+        redate(&mut events[at], day("7"));
+        Some(Ok("CONTACT_MISSING"))
+    }),
+    ("nobody told whoever accepted", |events, at, _| {
+        if !matches!(events[at].body, EventBody::Accepted { .. }) { return None }
+        redate(&mut events[at], day("2"));
+        Some(Ok("CONTACT_MISSING"))
+    }),
+    ("a trust's offer is accepted by a school", |events, at, _| {
+        let is_trusts = events[at].offer == Some(Book::named("M"));
+        let EventBody::Accepted { by } = &mut events[at].body else { return None };
+        *by = Acceptor::School;
+        is_trusts.then_some(Ok("ACCEPTOR_NOT_ALLOWED"))
+    }),
+    ("a recipient has two offers", |events, at, _| {
+        let first = events.iter().find_map(|it| if let EventBody::Identified { recipient, .. } = &it.body { Some(*recipient) } else { None })?;
+        let EventBody::Identified { recipient, .. } = &mut events[at].body else { return None };
+        if *recipient == first { return None }
+        *recipient = first;
+        Some(Ok("another offer of the same call"))
+    }),
+    ("the offer is pinned to other terms", |events, at, n| {
+        let EventBody::Identified { terms, .. } = &mut events[at].body else { return None };
+        terms.0[0] = terms.0[0].wrapping_add(1 + (n % 200) as u8);
+        Some(Ok("the rules make"))
+    }),
+    ("the offer lapsed before the year was over", |events, at, _| {
+        let EventBody::Closed { outcome, .. } = &mut events[at].body else { return None };
+        *outcome = Outcome::Lapsed;
+        Some(Ok("PROGRAMME_NOT_ENDED"))
+    }),
+    ("the offer was closed with another outcome", |events, at, _| {
+        let EventBody::Closed { outcome, .. } = &mut events[at].body else { return None };
+        *outcome = if *outcome == Outcome::Withdrawn { Outcome::Ineligible } else { Outcome::Withdrawn };
+        Some(Err("both outcomes are open to an offer in any open state"))
+    }),
+    ("nobody gave the approval that reopened it", |events, at, _| {
+        let EventBody::ApprovalGiven { .. } = events[at].body else { return None };
+        let next = call_of(events, at).into_iter().find(|n| *n != at)?;
+        events[at].body = EventBody::Noted {};
+        events[next].request = crate::ids::RequestId(uuid::Uuid::from_u128(7_000_000));
+        let wanted = if matches!(events[next].body, EventBody::Reopened { .. }) { "no call does this" } else { "APPROVAL_REQUIRED" };
+        Some(Ok(wanted))
+    }),
+    ("the reason is not on record", |events, at, _| {
+        if !matches!(events[at].body, EventBody::Noted {} | EventBody::Refunded { .. } | EventBody::ApprovalDenied { .. } | EventBody::Awarded { .. }) { return None }
+        events[at].text_hash = None;
+        Some(Ok("it has no text"))
+    }),
+    ("it lies in the future", |events, at, n| {
+        if matches!(events[at].body, EventBody::Identified { .. }) { return None }
+        redate(&mut events[at], day("2021-12-02") + chrono::Days::new(u64::from(n % 300)));
+        Some(Ok("lies in the future"))
+    }),
+    ("somebody else did it", |events, at, n| {
+        if !matches!(events[at].body, EventBody::Noted {} | EventBody::Drawn { .. } | EventBody::Awarded { .. } | EventBody::Contacted { .. }) { return None }
+        events[at].actor = format!("officer-{n}").parse().unwrap();
+        Some(Err("no rule asks who does this"))
+    }),
+    ("it is assigned to somebody else", |events, at, n| {
+        let EventBody::Assigned { to } = &mut events[at].body else { return None };
+        *to = format!("partner-{n}").parse().ok();
+        Some(Err("an offer may be assigned to anybody"))
+    }),
+];
+
+#[test]
+fn two_hundred_forgeries_are_named_or_allowed() {
+    let book = record();
+    assert_eq!(book.forbidden(), [], "the record is sound");
+    assert!(
+        book.events.iter().all(
+            |it| !matches!(it.body, EventBody::Identified { recipient: Recipient::Mat(_), .. }) || it.seq <= Seq(4)
+        )
+    );
+    let mut random = fastrand::Rng::with_seed(14);
+    let mut tried: BTreeMap<&str, usize> = BTreeMap::new();
+    while tried.values().sum::<usize>() < 200 || tried.len() < CHANGES.len() {
+        let (at, n) = (random.usize(..book.events.len()), random.u32(..1_000));
+        let (name, make) = CHANGES[random.usize(..CHANGES.len())];
+        let mut events = book.events.clone();
+        let Some(wanted) = make(&mut events, at, n) else { continue };
+        let found = forbidden(&events, &book.facts, book.today);
+        let seq = events[at].seq;
+        match wanted {
+            Ok(rule) => {
+                let names = |(event, why): &(Seq, String)| {
+                    event.0.abs_diff(seq.0) <= 40 && event.0 >= seq.0 && why.contains(rule)
+                };
+                assert!(found.iter().any(names), "{name}, event {seq}: {rule} is not named in {found:?}");
+            }
+            Err(reason) => assert_eq!(found, [], "{name}, event {seq}: {reason}"),
+        }
+        *tried.entry(name).or_default() += 1;
+    }
+}
+
+/// One event of a call, about nothing else.
+fn alone(body: EventBody) -> Event {
+    let mut event = record().events.remove(0);
+    (event.offer, event.text_hash, event.body) = (None, None, body);
+    event.entries.clear();
+    event
+}
+
+/// What the program records by itself is a call of its own: nothing is recorded beside it that nobody decided.
+#[test]
+fn nothing_comes_with_the_adoption_of_rules() {
+    let rules = EventBody::RulesAdopted { version: RulesVersion::V2, absent_texts: Vec::new(), terms: None };
+    let placed = EventBody::Placed { urn: urn(100_009), placement: HandPlacement::Maintained, register_seq: None };
+    let (adopted, mut beside) = (alone(rules), alone(placed));
+    beside.seq = Seq(adopted.seq.0 + 1);
+    let now = Now { at: adopted.recorded, today: adopted.effective };
+    assert_eq!(Book::empty().facts.redecide(std::slice::from_ref(&adopted), now), ReplayVerdict::Allowed);
+    let verdict = Book::empty().facts.redecide(&[adopted, beside.clone()], now);
+    assert!(matches!(&verdict, ReplayVerdict::Forbidden(seq, _) if *seq == beside.seq), "{verdict:?}");
+}
+
+#[test]
+fn a_date_is_not_corrected_to_one_that_lies_ahead() {
+    let on = day("2031-01-01");
+    let corrected = alone(EventBody::DateCorrected { milestone: Milestone::Accepted, on });
+    let now = Now { at: corrected.recorded, today: corrected.effective };
+    let verdict = Book::empty().facts.redecide(&[corrected], now);
+    assert!(matches!(&verdict, ReplayVerdict::Forbidden(_, why) if why.contains("lies in the future")), "{verdict:?}");
+}

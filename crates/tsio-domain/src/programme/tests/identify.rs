@@ -1,0 +1,277 @@
+//! Identify, case by case: what it makes, what it adds to, what it leaves alone and says so.
+
+use Region::{EastMidlandsHumber, NorthOfEngland, SouthWest, WestMidlands};
+
+use super::script::{Book, day, mat, offer_id, school, standalone, urn};
+use crate::event::EventBody;
+use crate::ids::{RequestId, Urn};
+use crate::offer::{Party, ResponsibleBody};
+use crate::programme::candidates::{Candidate, CandidateSchool, Candidates, Identified, NotEligible, Unplaced};
+use crate::programme::command::OfferTarget;
+use crate::programme::decision::Warning;
+use crate::programme::{Command, CommandAnswer, Context, Decision, ResponsibleAnswer};
+use crate::region::Region;
+use crate::role::{Reach, Regions};
+use crate::time::{Micros, Now};
+
+fn did(decided: &Decision) -> &Identified {
+    let CommandAnswer::Identified(did) = &decided.answer else { unreachable!() };
+    did
+}
+
+/// Created, updated, already open, already closed, and the schools blocked.
+fn counts(decided: &Decision) -> (usize, usize, usize, usize, Vec<u32>) {
+    let it = did(decided);
+    let blocked = it.blocked.iter().map(|blocked| blocked.urn.get()).collect();
+    (it.created, it.updated, it.already_open, it.already_closed, blocked)
+}
+
+fn at(n: u32) -> CandidateSchool {
+    school(n, SouthWest)
+}
+
+fn successor(n: u32, of: u32) -> CandidateSchool {
+    CandidateSchool { predecessors: vec![urn(of)], ..at(n) }
+}
+
+fn alone(school: CandidateSchool) -> Candidate {
+    Candidate { schools: vec![school.clone()], ..standalone(school.urn.get()) }
+}
+
+/// Rows start from S (100001), T (100002), M (trust 3000: 100003, 100004) and D (100005), all open but the one closed.
+#[test]
+fn what_identifying_counts() {
+    type Counts = (usize, usize, usize, usize, Vec<u32>);
+    #[rustfmt::skip]
+    let rows: Vec<(&str, &str, Vec<Candidate>, Counts)> = vec![
+        //                                                                                          new upd open closed blocked
+        ("nobody is eligible",                  "",  vec![],                                         (0, 0, 0, 0, vec![])),
+        ("a new school and a new trust",        "",  vec![standalone(100_010), mat(4000, vec![at(100_011)])], (2, 0, 0, 0, vec![])),
+        ("a school that has an offer",          "",  vec![standalone(100_001)],                      (0, 0, 1, 0, vec![])),
+        ("a trust, nothing new",                "",  vec![mat(3000, vec![at(100_003), at(100_004)])], (0, 0, 1, 0, vec![])),
+        ("a trust, fewer schools than before",  "",  vec![mat(3000, vec![at(100_004)])],             (0, 0, 1, 0, vec![])),
+        ("a trust, one school more",            "",  vec![mat(3000, vec![at(100_004), at(100_010)])], (0, 1, 0, 0, vec![])),
+        ("a school whose offer is closed",      "S", vec![standalone(100_001)],                      (0, 0, 0, 1, vec![])),
+        ("a closed trust, one school more",     "M", vec![mat(3000, vec![at(100_003), at(100_010)])], (0, 0, 0, 1, vec![])),
+        ("a school moved to a trust's offer",   "",  vec![mat(3000, vec![at(100_003), at(100_001)])], (0, 0, 1, 0, vec![100_001])),
+        ("a school moved to a new trust",       "",  vec![mat(4000, vec![at(100_001)])],             (0, 0, 0, 0, vec![100_001])),
+        ("one moved, one new",                  "",  vec![mat(4000, vec![at(100_001), at(100_010)])], (1, 0, 0, 0, vec![100_001])),
+        ("one moved, one new, open offer",      "",  vec![mat(3000, vec![at(100_001), at(100_010)])], (0, 1, 0, 0, vec![100_001])),
+        ("a school that left its trust",        "",  vec![standalone(100_003)],                      (0, 0, 0, 0, vec![100_003])),
+        ("moved, the old offer closed",         "S", vec![mat(4000, vec![at(100_001)])],             (1, 0, 0, 0, vec![])),
+        ("its predecessor is on an open offer", "",  vec![alone(successor(100_010, 100_001))],       (0, 0, 0, 0, vec![100_010])),
+        ("its predecessor's offer is closed",   "S", vec![alone(successor(100_010, 100_001))],       (1, 0, 0, 0, vec![])),
+        ("its predecessor is on the same offer", "", vec![mat(3000, vec![successor(100_010, 100_003)])], (0, 1, 0, 0, vec![])),
+        ("two new trusts share a school",       "",  vec![mat(4000, vec![at(100_010)]), mat(5000, vec![at(100_010), at(100_011)])], (2, 0, 0, 0, vec![100_010])),
+        ("an open and a new trust share one",   "",  vec![mat(3000, vec![at(100_010)]), mat(5000, vec![at(100_010)])], (0, 1, 0, 0, vec![100_010])),
+        ("a predecessor taken in the same run", "",  vec![standalone(100_010), mat(5000, vec![successor(100_011, 100_010)])], (1, 0, 0, 0, vec![100_011])),
+    ];
+    for (what, closed, candidates, wanted) in rows {
+        let mut book = Book::new();
+        if !closed.is_empty() {
+            book = book.after(closed, "close:withdrawn@5");
+        }
+        let decided = book.identify(candidates.clone()).unwrap();
+        assert_eq!(counts(&decided), wanted, "{what}");
+
+        // Again: nothing to record; what was made or added to is open now, what was blocked still is.
+        let (events, offers) = (book.events.len(), book.facts.offers.clone());
+        let again = book.identify(candidates).unwrap();
+        let (created, updated, open, closed, blocked) = wanted;
+        assert_eq!(counts(&again), (0, 0, open + created + updated, closed, blocked), "{what}, again");
+        assert_eq!((book.events.len(), &book.facts.offers), (events, &offers), "{what}, again");
+    }
+}
+
+#[test]
+fn a_blocked_school_names_the_offer_that_keeps_it() {
+    let mut book = Book::new();
+    let moved = book.identify(vec![mat(4000, vec![at(100_001)])]).unwrap();
+    let blocked = &did(&moved).blocked[0];
+    assert_eq!((blocked.name.as_str(), blocked.offer), ("School 100001", Some(Book::named("S"))));
+    assert!(blocked.reason.contains("another recipient"), "{}", blocked.reason);
+
+    let succeeded = book.identify(vec![alone(successor(100_010, 100_003))]).unwrap();
+    let blocked = &did(&succeeded).blocked[0];
+    assert_eq!((blocked.urn, blocked.offer), (urn(100_010), Some(Book::named("M"))));
+    assert!(blocked.reason.contains("predecessor 100003"), "{}", blocked.reason);
+}
+
+/// A school on an open offer that is not eligible any more is named with its offer, to those who see that; nothing changes.
+#[test]
+fn who_is_not_eligible_any_more_is_named_with_its_offer() {
+    let not_eligible = |n| NotEligible {
+        urn: urn(n),
+        name: format!("School {n}"),
+        reason: "not met".to_owned(),
+        offer: None,
+        whole_offer: false,
+    };
+    // S is of one school; M lists 100003 and 100004; 100010 is on no offer.
+    let candidates = |of: &[u32]| Candidates {
+        not_eligible: of.iter().map(|n| not_eligible(*n)).collect(),
+        ..Candidates::default()
+    };
+    let west = Reach { regions: Regions::These([WestMidlands].into()), assigned_to: None };
+    type Named = Vec<(u32, &'static str, bool)>;
+    let rows: [(&[u32], Reach, Named); 4] = [
+        (&[100_001, 100_003, 100_010], Reach::everything(), vec![(100_001, "S", true), (100_003, "M", false)]),
+        (&[100_003, 100_004], Reach::everything(), vec![(100_003, "M", true), (100_004, "M", true)]),
+        (&[100_001, 100_003], west, vec![(100_001, "S", true)]),
+        (&[100_001], Reach::nothing(), vec![]),
+    ];
+    for (of, reach, wanted) in rows {
+        let mut book = Book::new();
+        book.reach = reach;
+        let events = book.events.len();
+        book.facts.candidates = Some(candidates(of));
+        let decided = book.call("officer", &Command::Identify).unwrap();
+        let named = did(&decided).not_eligible.iter().map(|it| (it.urn.get(), it.offer, it.whole_offer));
+        let wanted = wanted.into_iter().map(|(n, letter, whole)| (n, Some(Book::named(letter)), whole));
+        assert_eq!(named.collect::<Vec<_>>(), wanted.collect::<Vec<_>>(), "{of:?}");
+        assert_eq!(book.events.len(), events, "{of:?}");
+    }
+    // Once its offer is closed, nothing waits for anybody.
+    let mut book = Book::new().after("S", "close:ineligible@5");
+    book.facts.candidates = Some(candidates(&[100_001]));
+    let decided = book.call("officer", &Command::Identify).unwrap();
+    assert!(did(&decided).not_eligible.is_empty());
+}
+
+/// S (100001) is in the West Midlands and M (100003, 100004) in the South West.
+#[test]
+fn only_what_lies_within_reach_is_identified_counted_and_named() {
+    let everybody = || {
+        vec![
+            standalone(100_001),
+            standalone(100_010),
+            mat(3000, vec![at(100_003), at(100_011)]),
+            mat(4000, vec![at(100_012)]),
+            mat(5000, vec![at(100_001)]),
+        ]
+    };
+    let mut book = Book::new();
+    book.reach = Reach { regions: Regions::These([WestMidlands].into()), assigned_to: None };
+    let decided = book.identify(everybody()).unwrap();
+    assert_eq!(counts(&decided), (1, 0, 1, 0, vec![]));
+    book.reach = Reach { regions: Regions::These([SouthWest].into()), assigned_to: None };
+    let decided = book.identify(everybody()).unwrap();
+    assert_eq!(counts(&decided), (1, 1, 0, 0, vec![100_001]));
+    let blocked = &did(&decided).blocked[0];
+    let hidden = Book::named("S").to_string();
+    assert!(blocked.offer.is_none() && !blocked.reason.contains(&hidden), "{blocked:?}");
+    book.reach = Reach::everything();
+    assert_eq!(counts(&book.identify(everybody()).unwrap()), (0, 0, 4, 0, vec![100_001]));
+}
+
+#[test]
+fn only_reopening_revives_a_closed_trust_and_then_it_gains_its_school() {
+    let candidates = || vec![mat(3000, vec![at(100_003), at(100_010)])];
+    let mut book = Book::new().after("M", "body@4 decline@5");
+    book.identify(candidates()).unwrap();
+    assert!(!book.offer("M").schools.contains_key(&urn(100_010)));
+
+    let mut book = book.after("M", "ask:ada give:ben");
+    assert_eq!(counts(&book.identify(candidates()).unwrap()), (0, 1, 0, 0, vec![]));
+    let schools: Vec<u32> = book.offer("M").schools.keys().copied().map(Urn::get).collect();
+    assert_eq!(schools, [100_003, 100_004, 100_010]);
+    assert_eq!((book.state("M"), book.offer("M").region), ("contacted", SouthWest), "state and region stay");
+    assert_eq!(book.facts.listed[&urn(100_010)], Book::named("M"));
+}
+
+#[test]
+fn a_trust_is_where_most_of_its_schools_are() {
+    #[rustfmt::skip]
+    let rows: [(&[Region], Region); 6] = [
+        (&[WestMidlands],                                         WestMidlands),
+        (&[WestMidlands, EastMidlandsHumber, WestMidlands],       WestMidlands),
+        (&[EastMidlandsHumber, WestMidlands, WestMidlands],       WestMidlands),
+        // ties: "East Midlands and the Humber" < "North of England" < "South-West England" < "West Midlands"
+        (&[WestMidlands, EastMidlandsHumber],                     EastMidlandsHumber),
+        (&[SouthWest, NorthOfEngland],                            NorthOfEngland),
+        (&[WestMidlands, SouthWest, EastMidlandsHumber, SouthWest, WestMidlands], SouthWest),
+    ];
+    for (regions, wanted) in rows {
+        let schools = (100_010..).zip(regions).map(|(n, region)| school(n, *region)).collect();
+        let mut book = Book::empty();
+        book.identify(vec![mat(4000, schools)]).unwrap();
+        assert_eq!(book.facts.offers[&offer_id(1)].region, wanted, "{regions:?}");
+    }
+}
+
+#[test]
+fn an_offer_keeps_what_it_was_made_with() {
+    let mut book = Book::empty();
+    let candidate = mat(4000, vec![at(100_010), at(100_011)]);
+    book.identify(vec![candidate.clone()]).unwrap();
+    let offer = &book.facts.offers[&offer_id(1)];
+    assert_eq!((offer.recipient, offer.trust, &offer.name), (candidate.recipient, candidate.trust, &candidate.name));
+    assert_eq!((offer.terms, offer.state.name(), offer.etag().as_str()), ([7; 32], "identified", "v1"));
+    assert_eq!(offer.schools[&urn(100_011)].rules, ["E2_RI_TWICE_ON_ENTRY"]);
+    assert!(matches!(&book.events[0].body, EventBody::Identified { schools, .. } if schools.len() == 2));
+}
+
+#[test]
+fn who_fits_no_row_is_listed_and_never_dropped() {
+    let unplaced =
+        vec![Unplaced { urn: urn(100_020), name: "CTC".to_owned(), reason: "city technology college".to_owned() }];
+    let mut book = Book::new();
+    book.facts.candidates = Some(Candidates { unplaced: unplaced.clone(), ..Candidates::default() });
+    let decided = book.call("officer", &Command::Identify).unwrap();
+    assert_eq!(did(&decided).unplaced, unplaced);
+    assert!(decided.drafts.is_empty());
+}
+
+/// Who has to be told is as the newest register has it until they are; then it stays.
+#[test]
+fn the_responsible_body_follows_the_register_until_it_is_told() {
+    let diocese = || ResponsibleBody::Diocese("Diocese of Quenby".to_owned());
+    let kinds = |decided: &Decision| decided.drafts.iter().map(|it| it.body.kind()).collect::<Vec<_>>();
+    let in_diocese = || vec![Candidate { responsible: diocese(), ..standalone(100_001) }];
+    let mut book = Book::new();
+    let authority = book.offer("S").responsible.clone();
+    let decided = book.identify(in_diocese()).unwrap();
+    assert_eq!((kinds(&decided), decided.warnings.as_slice()), (vec!["responsible_body_changed"], &[][..]));
+    assert_eq!(book.offer("S").responsible, diocese());
+    assert_eq!(kinds(&book.identify(in_diocese()).unwrap()), [""; 0], "once");
+    assert_eq!(kinds(&book.identify(vec![mat(3000, vec![at(100_003)])]).unwrap()), [""; 0], "a trust's stays");
+
+    // A register without it: the contact goes by that, and says that nobody knows.
+    let nobody_knows = ResponsibleAnswer { body: authority.clone(), trust: None, diocese_known: false };
+    book.facts.responsible.insert(urn(100_001), nobody_knows);
+    let targets = vec![(OfferTarget { offer: Book::named("S"), etag: None }, None)];
+    let contact = |party| Command::Contact { offers: targets.clone(), party, on: day("2021-12-01"), text: None };
+    let decided = book.call("officer", &contact(Party::ResponsibleBody)).unwrap();
+    assert_eq!(kinds(&decided), ["responsible_body_changed", "contacted"]);
+    assert_eq!((decided.warnings, &book.offer("S").responsible), (vec![Warning::DioceseUnknown(1)], &authority));
+    let decided = book.identify(in_diocese()).unwrap();
+    assert_eq!((kinds(&decided), &book.offer("S").responsible), (vec![], &authority), "it has been told");
+
+    // Of one made or open, and not yet told, identify says how many nobody knows of.
+    let unknown = |n| Candidate { diocese_known: false, ..standalone(n) };
+    let decided = book.identify(vec![unknown(100_001), unknown(100_010), unknown(100_011)]).unwrap();
+    assert_eq!(decided.warnings, [Warning::DioceseUnknown(2)]);
+    let decided = book.identify(vec![unknown(100_010)]).unwrap();
+    assert_eq!(decided.warnings, [Warning::DioceseUnknown(1)]);
+}
+
+/// `validate_only` runs `decide` and throws the drafts away: deciding alone must change nothing.
+#[test]
+fn deciding_twice_says_the_same() {
+    let mut book = Book::new();
+    book.facts.candidates = Some(Candidates { recipients: vec![standalone(100_010)], ..Candidates::default() });
+    let actor = "officer".parse().unwrap();
+    let now = Now { at: Micros(0), today: day("2021-12-01") };
+    let mut id = || uuid::Uuid::from_u128(9);
+    let mut context = Context {
+        actor: &actor,
+        subject: None,
+        reach: &Reach::everything(),
+        request: RequestId(uuid::Uuid::nil()),
+        now,
+        ids: &mut id,
+    };
+    let first = book.facts.decide(&Command::Identify, &mut context).unwrap();
+    assert_eq!(book.facts.decide(&Command::Identify, &mut context).unwrap(), first);
+    assert_eq!(first.drafts.len(), 1);
+}

@@ -1,0 +1,401 @@
+//! What needs the whole book: which guard speaks first, two people, many offers at once, placing.
+
+#[cfg(test)]
+mod awards;
+#[cfg(test)]
+mod claims;
+#[cfg(test)]
+mod entry_position;
+#[cfg(test)]
+mod forgery;
+#[cfg(test)]
+mod funds;
+#[cfg(test)]
+mod identify;
+#[cfg(test)]
+mod money_properties;
+#[cfg(test)]
+mod money_script;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod referrals;
+#[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
+mod spending;
+
+use std::collections::BTreeSet;
+
+use command::{AwardTarget, OfferTarget};
+use decision::{Approved, Warning};
+use uuid::Uuid;
+
+use super::*;
+use crate::event::{EventBody, Seq};
+use crate::ids::{AwardId, RequestId, Urn};
+use crate::ledger::Amount;
+use crate::money::HalfDays;
+use crate::offer::{Party, Recipient};
+use crate::refusal::Reason;
+use crate::region::Region;
+use crate::role::{Action, Reach, Regions};
+use crate::school::{HandPlacement, TrustKind};
+use script::{Book, Row, day, judge, mat, offer_id, school, uid, urn};
+
+/// What is named exists, then etag, then state, then limits.
+#[test]
+fn guards_speak_in_order() {
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        ("S", "",              "body@4~v1",              "contacted",           ""),
+        ("S", "",              "body@4~v2",              "STALE",               "etag v2 was given, v1 is current"),
+        ("S", "",              "body@4~1",               "STALE",               "v1 is current"),
+        ("S", "body@4",        "body@5~v1",              "STALE",               "v5 is current"),
+        ("S", "body@4",        "body@5~v5",              "contacted",           ""),
+        ("S", "body@4 region note assign:cy", "body@5~v5", "contacted",         ""),
+        // etag before state, and before the dates
+        ("S", "decline@5",     "body@6~v1",              "STALE",               "v5 is current"),
+        ("S", "decline@5",     "decline@6~v1",           "STALE",               "v5 is current"),
+        ("S", "decline@5",     "ask:ada~v1",             "STALE",               "v5 is current"),
+        ("S", "",              "note~v9",                "STALE",               "v1 is current"),
+        ("S", "",              "body@2021-08-31~v9",     "STALE",               "v1 is current"),
+        ("S", "",              "accept:school@2021-08-31~v9", "STALE",          "v1 is current"),
+        // state before limits
+        ("S", "decline@5",     "body@2021-08-31",        "STATE_NOT_ALLOWED",   "while the offer is closed"),
+        ("S", "",              "accept:school@2021-08-31", "STATE_NOT_ALLOWED", "while the offer is identified"),
+        ("S", "",              "accept:trust@5",         "STATE_NOT_ALLOWED",   "while the offer is identified"),
+        ("M", "decline@5",     "school@6/100001",        "STATE_NOT_ALLOWED",   "while the offer is closed"),
+        ("S", "",              "ask:ada",                "STATE_NOT_ALLOWED",   "allowed in: closed"),
+    ];
+    judge(rows);
+}
+
+#[test]
+fn an_offer_that_is_not_there_is_said_before_anything_else() {
+    let mut book = Book::new();
+    let words = [
+        "body@4",
+        "body@2021-08-31",
+        "accept:school@2021-08-31~v9",
+        "correct#5",
+        "decline@5",
+        "start@5",
+        "close:lapsed@5",
+        "ask:ada",
+        "give:ben",
+        "assign:cy",
+        "note",
+        "region",
+    ];
+    for word in words {
+        let (actor, command) = book.command(offer_id(99), word);
+        assert!(matches!(book.call(&actor, &command), Err(CommandError::NotFound(_))), "{word}");
+    }
+    assert_eq!(book.events.len(), 4);
+}
+
+/// M is in the South West, the others are in the West Midlands.
+#[test]
+fn what_lies_outside_a_callers_reach_does_not_exist() {
+    let words = [
+        "body@4",
+        "correct#5",
+        "accept:school@6",
+        "decline@6",
+        "start@7",
+        "close:lapsed@2022-09-01",
+        "ask:ada",
+        "assign:cy",
+        "note",
+        "region",
+        "note~v1",
+    ];
+    let mut book = Book::new();
+    book.reach =
+        Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: Some("pat".parse().unwrap()) };
+    for word in words {
+        let wanted = ("NOT_FOUND".to_owned(), format!("offer {}", Book::named("S")));
+        assert_eq!(book.says("S", word), wanted, "{word}");
+    }
+    let both = contact(Party::ResponsibleBody, "4", &[("M", None), ("S", None), ("T", None)]);
+    let unseen = format!("offer {}, {}", Book::named("S"), Book::named("T"));
+    assert_eq!(book.call("officer", &both), Err(CommandError::NotFound(unseen)));
+    assert_eq!(book.events.len(), 4);
+    assert_eq!(book.says("M", "body@4").0, "contacted");
+    // Assigned to whoever calls, it is theirs wherever it is; and theirs no more once it is assigned away.
+    book.reach = Reach::everything();
+    book.word("S", "assign:pat").unwrap();
+    book.reach = Reach { regions: Regions::These([].into()), assigned_to: Some("pat".parse().unwrap()) };
+    assert_eq!(book.says("S", "assign:cy").0, "identified");
+    assert_eq!(book.says("S", "note").0, "NOT_FOUND");
+}
+
+#[test]
+fn an_award_of_an_offer_outside_reach_does_not_exist() {
+    let mut book = Book::new().after("S", "award");
+    book.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
+    let award = AwardId(Book::named("S").0);
+    let target = || AwardTarget { award, etag: None };
+    let (one, on) = (HalfDays(1), day("2021-12-01"));
+    let commands = [
+        Command::BookDays { award: target(), half_days: one, on, leader: None, leader_kind: None },
+        Command::CancelBooking { award: target(), booking: Seq(1) },
+        Command::Draw { award: target(), amount: None, on, booking: None, invoice: None, text: None },
+        Command::Release { award: target(), amount: None, on, text: None },
+        Command::Refund {
+            award: target(),
+            amount: Amount::HalfDays(one),
+            on,
+            invoice: None,
+            issuer: None,
+            reason: "x".to_owned(),
+        },
+    ];
+    for command in commands {
+        assert_eq!(
+            book.call("officer", &command),
+            Err(CommandError::NotFound(format!("award {award}"))),
+            "{command:?}"
+        );
+    }
+}
+
+fn targets(named: &[(&str, Option<&str>)]) -> Vec<(OfferTarget, Option<Urn>)> {
+    let target = |(letter, etag): &(&str, Option<&str>)| OfferTarget {
+        offer: if *letter == "-" { offer_id(99) } else { Book::named(letter) },
+        etag: etag.map(ToOwned::to_owned),
+    };
+    named.iter().map(|it| (target(it), None)).collect()
+}
+
+fn contact(party: Party, on: &str, named: &[(&str, Option<&str>)]) -> Command {
+    Command::Contact { offers: targets(named), party, on: day(on), text: Some("letter".to_owned()) }
+}
+
+#[test]
+fn a_contact_on_many_offers_is_all_or_none() {
+    let mut book = Book::new().after("S", "body@4").after("D", "decline@4");
+    let before = book.facts.offers.clone();
+
+    let refused =
+        book.call("officer", &contact(Party::School, "5", &[("S", None), ("T", None), ("M", None), ("D", None)]));
+    let Err(CommandError::Refused(refusal)) = refused else { unreachable!("{refused:?}") };
+    assert_eq!(refusal.reason, Reason::ContactMissing, "the first refusal's reason");
+    let named: BTreeSet<&str> = refusal.limits.iter().map(|it| it.account.as_str()).collect();
+    let wanted = ["T", "M", "D"].map(|it| format!("offer {}", Book::named(it)));
+    assert_eq!(named, wanted.iter().map(String::as_str).collect(), "every offer that stands in the way, no other");
+    assert_eq!(refusal.limits.len(), 5, "order for T, school and order for M, state and order for D");
+
+    // An offer that is not there is said before a stale etag, wherever it stands.
+    let stale_first = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("S", Some("v1")), ("-", None)]));
+    assert!(matches!(stale_first, Err(CommandError::NotFound(_))), "{stale_first:?}");
+    let stale_last = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("D", None), ("S", Some("v1"))]));
+    assert!(matches!(stale_last, Err(CommandError::Stale { .. })), "{stale_last:?}");
+
+    assert_eq!(book.facts.offers, before);
+    assert_eq!(book.events.len(), 6, "nothing was recorded");
+
+    let told = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("T", None), ("M", Some("v3"))])).unwrap();
+    assert_eq!(told.answer, CommandAnswer::Offers(vec![Book::named("T"), Book::named("M")]));
+    assert_eq!((book.state("T"), book.state("M")), ("contacted", "contacted"));
+    assert!(book.events[6..].iter().all(|it| it.text_hash.is_some()), "each has the note");
+}
+
+/// It is 1 December: 2 October is 60 days before.
+#[test]
+fn a_date_in_the_past_is_a_warning() {
+    for (word, warned) in [("body@1", true), ("body@2", false), ("body@2021-12-01", false)] {
+        let decided = Book::new().word("S", word).unwrap();
+        assert_eq!(decided.warnings.iter().any(|it| matches!(it, Warning::DateInThePast(_))), warned, "{word}");
+    }
+}
+
+#[test]
+fn reopening_needs_a_second_person() {
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        ("S", "decline@5",                               "give:ada", "NOT_FOUND",         "approval"),
+        ("S", "decline@5 ask:ada",                       "give:ada", "SELF_APPROVAL",     "another person"),
+        ("S", "decline@5 ask:ada",                       "give:Ada", "SELF_APPROVAL",     "another person"),
+        ("S", "decline@5 ask:ada",                       "deny:ADA", "SELF_APPROVAL",     "another person"),
+        ("S", "decline@5 ask:ada",                       "give:ben", "identified",        ""),
+        ("S", "decline@5 ask:ada give:ben",              "give:ben", "APPROVAL_NOT_OPEN", "given already"),
+        ("S", "decline@5 ask:ada give:ben decline@6",    "give:cy",  "APPROVAL_NOT_OPEN", "given already"),
+        ("S", "decline@5 ask:ada give:ben decline@6 ask:ada", "give:ben", "identified",   ""),
+        // asking again names the one that is open
+        ("S", "decline@5 ask:ada",                       "ask:ada",  "APPROVAL_REQUIRED", "a second person gives approval 00000000-0000-0000-0000-000000000005"),
+        ("S", "decline@5 ask:ada",                       "ask:Ada",  "APPROVAL_REQUIRED", "a second person gives approval 00000000-0000-0000-0000-000000000005"),
+        // another person's asking is another's approval
+        ("S", "decline@5 ask:ada ask:ben",               "give:ada", "identified",        ""),
+        ("S", "decline@5 ask:ada ask:ben",               "give:ben", "SELF_APPROVAL",     "another person"),
+        ("S", "",                                        "ask:ada",  "STATE_NOT_ALLOWED", "allowed in: closed"),
+    ];
+    judge(rows);
+}
+
+#[test]
+fn asking_to_reopen_records_the_approval_and_nothing_else() {
+    let mut book = Book::new().after("S", "decline@5");
+    let before = book.facts.offers.clone();
+    let decided = book.word("S", "ask:ada").unwrap();
+    let CommandAnswer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
+    assert_eq!(refusal.reason, Reason::ApprovalRequired);
+    let opened = &book.facts.approvals[&refusal.approval.unwrap()];
+    assert_eq!(
+        (opened.subject, opened.requested_by.as_str(), &opened.state),
+        (Book::named("S").0, "ada", &crate::approval::ApprovalState::Open)
+    );
+    assert_eq!(book.facts.offers, before);
+
+    let decided = book.word("S", "give:ben").unwrap();
+    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    assert_eq!(kinds, ["approval_given", "reopened"]);
+    assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Offer(Book::named("S"))));
+    assert_eq!(book.facts.approvals[&refusal.approval.unwrap()].state, carried_out("ben"));
+}
+
+fn carried_out(by: &str) -> crate::approval::ApprovalState {
+    crate::approval::ApprovalState::CarriedOut(by.parse().unwrap())
+}
+
+#[test]
+fn a_denied_approval_is_open_no_more_and_changes_no_offer() {
+    let mut book = Book::new().after("S", "decline@5");
+    book.request = Some(RequestId(Uuid::from_u128(77)));
+    book.word("S", "ask:ada").unwrap();
+    let before = book.facts.offers.clone();
+    book.request = None;
+    assert_eq!(book.says("S", "deny:ada").0, "SELF_APPROVAL");
+    let decided = book.word("S", "deny:ben").unwrap();
+    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    assert_eq!((kinds, decided.drafts[0].text.as_deref()), (vec!["approval_denied"], Some("not now")));
+    assert_eq!(book.facts.offers, before, "nothing was done");
+    let denied = book.facts.approvals.values().next().unwrap();
+    assert_eq!(denied.state, crate::approval::ApprovalState::Denied("ben".parse().unwrap()));
+    assert_eq!(denied.denied, book.events.last().map(|it| it.seq));
+    for word in ["give:ben", "deny:ben", "give:cy"] {
+        let (code, said) = book.says("S", word);
+        assert_eq!(code, "APPROVAL_NOT_OPEN", "{word}");
+        assert!(said.contains("denied already"), "{said}");
+    }
+
+    book.request = Some(RequestId(Uuid::from_u128(77)));
+    let (code, said) = book.says("S", "ask:ada");
+    assert_eq!(code, "APPROVAL_CLOSED", "made again, the call opens no other");
+    assert!(said.contains("was denied") && said.contains("under a new request id"), "{said}");
+    book.request = None;
+    book.word("S", "ask:ada").unwrap();
+    assert_eq!(book.says("S", "give:ben").0, "identified");
+    assert_eq!(book.facts.approvals.len(), 2);
+}
+
+#[test]
+fn an_approval_asked_for_in_an_earlier_life_of_the_offer_is_none() {
+    let mut book = Book::new().after("S", "decline@5").after("S", "ask:ada");
+    let first = *book.facts.approvals.keys().next().unwrap();
+    for word in ["ask:ben", "give:cy", "decline@6"] {
+        book.says("S", word);
+    }
+    assert_eq!(book.state("S"), "closed");
+    let refused = book.call("cy", &Command::GiveApproval { approval: first, action: Action::Reopen }).unwrap_err();
+    assert!(refused.to_string().contains("has changed since this approval"), "{refused}");
+    assert_eq!(book.says("S", "ask:ada").0, "closed", "asking again opens another");
+    assert_eq!(book.says("S", "give:ben").0, "identified");
+}
+
+#[test]
+fn an_offer_is_not_reopened_while_its_schools_are_on_another() {
+    let mut book = Book::new().after("S", "decline@5").after("M", "decline@5").after("M", "ask:ada");
+    // Meanwhile all three schools join trust 4000.
+    let schools = [100_001, 100_003, 100_004].map(|n| school(n, Region::SouthWest)).to_vec();
+    book.identify(vec![mat(4000, schools)]).unwrap();
+    let other = book.facts.recipients[&Recipient::Mat(uid(4000))];
+
+    let (code, said) = book.says("S", "ask:ada");
+    assert_eq!(code, "SCHOOL_ON_ANOTHER_OFFER");
+    assert!(said.contains(&format!("school 100001: close offer {other} first")), "{said}");
+    let (code, said) = book.says("M", "give:ben");
+    assert_eq!((code.as_str(), book.state("M")), ("SCHOOL_ON_ANOTHER_OFFER", "closed"), "an approval is no way round");
+    assert!(said.contains("school 100003") && said.contains("school 100004"), "each school is named: {said}");
+
+    let close = book.command(other, "close:withdrawn@6").1;
+    book.call("officer", &close).unwrap();
+    assert_eq!(book.says("M", "give:ben").0, "identified", "the approval is still open");
+    assert_eq!(book.facts.listed[&urn(100_003)], Book::named("M"));
+}
+
+#[test]
+fn nothing_is_reopened_once_the_programme_is_closed() {
+    let mut book = Book::new().after("S", "decline@5").after("S", "ask:ada").after("D", "body@4");
+    book.facts.programme.open = false;
+    for word in ["ask:cy", "give:ben"] {
+        let (code, said) = book.says("S", word);
+        assert_eq!(code, "PROGRAMME_CLOSED", "{word}: {said}");
+    }
+    let (code, said) = book.says("D", "ask:ada");
+    assert_eq!(code, "STATE_NOT_ALLOWED", "state before limits");
+    assert!(said.contains("programme 2021-22"), "and the limit is named too: {said}");
+}
+
+#[test]
+fn a_hand_placement_is_for_schools_that_the_register_places_nowhere() {
+    let place = |n| Command::Place {
+        urn: urn(n),
+        placement: HandPlacement::SingleAcademyTrust { uid: uid(9) },
+        reason: "letter of 3 May".to_owned(),
+    };
+    let mut book = Book::empty();
+    book.facts.register.insert(urn(100_001), RegisterAnswer::Placed("maintained".to_owned()));
+    book.facts.register.insert(urn(100_002), RegisterAnswer::Unplaced { name: "CTC".to_owned() });
+    book.facts.trusts.insert(uid(9), TrustAnswer { kind: TrustKind::Sat, open: true });
+
+    assert!(matches!(book.call("ada", &place(100_009)), Err(CommandError::NotFound(_))));
+    let placed_already = book.call("ada", &place(100_001)).unwrap_err();
+    assert!(
+        matches!(&placed_already, CommandError::Refused(it) if it.reason == Reason::AlreadyPlaced),
+        "{placed_already:?}"
+    );
+    assert_eq!((book.events.len(), book.facts.placements.len()), (0, 0));
+
+    book.call("ada", &place(100_002)).unwrap();
+    assert_eq!(book.facts.placements[&urn(100_002)], HandPlacement::SingleAcademyTrust { uid: uid(9) });
+    let event = &book.events[0];
+    assert!(event.offer.is_none() && event.text_hash.is_some() && matches!(event.body, EventBody::Placed { .. }));
+}
+
+#[test]
+fn a_hand_placement_names_an_open_trust_of_its_kind() {
+    use HandPlacement::{Mat, SingleAcademyTrust, SingleSchoolMat};
+    let mut book = Book::empty();
+    book.facts.register.insert(urn(100_002), RegisterAnswer::Unplaced { name: "CTC".to_owned() });
+    for (n, kind, open) in
+        [(1, TrustKind::Mat, true), (2, TrustKind::Mat, false), (3, TrustKind::Sat, true), (4, TrustKind::Sat, false)]
+    {
+        book.facts.trusts.insert(uid(n), TrustAnswer { kind, open });
+    }
+    let not_suitable = "TRUST_NOT_SUITABLE";
+    #[rustfmt::skip]
+    let rows = [
+        (Mat { uid: uid(1) },                "",           0),
+        (SingleSchoolMat { uid: uid(1) },    "",           0),
+        (SingleAcademyTrust { uid: uid(1) }, not_suitable, 1),
+        (Mat { uid: uid(2) },                not_suitable, 1),
+        (SingleAcademyTrust { uid: uid(2) }, not_suitable, 2),
+        (SingleAcademyTrust { uid: uid(3) }, "",           0),
+        (Mat { uid: uid(3) },                not_suitable, 1),
+        (SingleSchoolMat { uid: uid(3) },    not_suitable, 1),
+        (SingleAcademyTrust { uid: uid(4) }, not_suitable, 1),
+        (Mat { uid: uid(5) },                "NOT_FOUND",  0),
+    ];
+    for (placement, code, limits) in rows {
+        let place = Command::Place { urn: urn(100_002), placement, reason: "letter of 3 May".to_owned() };
+        let said = match book.call("ada", &place) {
+            Ok(_) => ("", 0),
+            Err(CommandError::Refused(it)) => (it.reason.code(), it.limits.len()),
+            Err(CommandError::NotFound(_)) => ("NOT_FOUND", 0),
+            Err(other) => unreachable!("{other:?}"),
+        };
+        assert_eq!(said, (code, limits), "{placement:?}");
+    }
+}

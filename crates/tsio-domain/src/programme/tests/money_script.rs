@@ -1,0 +1,317 @@
+//! For tests: the recorder's words about money.
+//!
+//! A word is `VERB[.N][:ARGUMENT][#NUMBER][/EXTRA][@DATE][~ETAG]`.
+//!
+//! * Awards, on an offer: `nle:4`, `credit:400000/4000` (partner), `nlg:5000`, `nlg:5000*gov-1` (leader, of Oak Trust),
+//!   `npqel:9000/Teach-First` (provider), `npqel:9000*ceo-1` (leader; otherwise a new one), several joined by `+`. Amounts
+//!   are in the strand's unit, or say another: `credit:3d`, `nle:500p`.
+//! * On an award, the offer's newest or its `N`-th: `book:2/leader-2@2022-01-10`, `cancel#24`, `draw:2`, `draw#24`,
+//!   `draw:5000/INV-1`, `draw:5000/INV-1=9000` (total), `draw:5000/INV-1^Oak-Trust` (issuer), `release`, `release:2`,
+//!   `refund:2/INV-1`, `undo#24`, `undo` (the award's newest movement).
+//! * On funds, by strand and region: `fund:credit=south-west`, `put:credit:500000`, `take:credit:1`, `cut:credit:1` (which
+//!   may over-commit), `move:credit:nlg:1`; with `!ada` it is ada who asks, and `yes:ben` is ben's approval of the newest.
+//!   `cap` is no fund, but the account of an offer's cap.
+
+use uuid::Uuid;
+
+use super::script::{Book, cut, day, uid};
+use crate::approval::permission;
+use crate::award::claim::{IssuerKey, NewClaim};
+use crate::award::{Award, Reference, Support};
+use crate::event::Seq;
+use crate::ids::{AccountId, ApprovalId, AwardId, OfferId};
+use crate::ledger::fund_change::FundChange;
+use crate::ledger::{Account, Amount, Unit};
+use crate::money::{HalfDays, Pence};
+use crate::programme::command::{AwardTarget, NewAward, OfferTarget, RefundIssuer};
+use crate::programme::decision::Approved;
+use crate::programme::{Command, CommandAnswer, CommandError, TrustAnswer};
+use crate::refusal::{Limit, Refusal};
+use crate::region::Region;
+use crate::role::Action;
+use crate::school::TrustKind;
+use crate::terms::StrandId;
+
+/// A word taken apart.
+struct Word<'a> {
+    verb: &'a str,
+    nth: Option<usize>,
+    argument: Option<&'a str>,
+    number: Option<Seq>,
+    extra: Option<&'a str>,
+    on: Option<&'a str>,
+}
+
+impl<'a> Word<'a> {
+    fn new(word: &'a str) -> Self {
+        let (word, on) = cut(word, '@');
+        let (word, extra) = cut(word, '/');
+        let (word, number) = cut(word, '#');
+        let (verb, argument) = cut(word, ':');
+        let (verb, nth) = cut(verb, '.');
+        let number = number.map(|it| Seq(it.parse().unwrap()));
+        Self { verb, nth: nth.map(|it| it.parse().unwrap()), argument, number, extra, on }
+    }
+
+    /// Its amount, in the unit it says or in this one.
+    fn amount(&self, unit: Unit) -> Option<Amount> {
+        self.argument.map(|text| amount(text, unit))
+    }
+}
+
+fn amount(text: &str, unit: Unit) -> Amount {
+    let (number, unit) = match (text.strip_suffix('d'), text.strip_suffix('p')) {
+        (Some(days), _) => (days, Unit::HalfDays),
+        (_, Some(pence)) => (pence, Unit::Pence),
+        _ => (text, unit),
+    };
+    match unit {
+        Unit::Pence => Amount::Pence(Pence(number.parse().unwrap())),
+        Unit::HalfDays => Amount::HalfDays(HalfDays(number.parse().unwrap())),
+    }
+}
+
+impl Book {
+    /// All four offers accepted; £20,000 of credit, £10,000 each for NLG and NPQEL, put in by `first`; in the register trust 4000 (an open
+    /// MAT), 4001 (a closed one), 4002 (an open SAT), and as open MATs the own trusts of `T` (2000) and `M` (3000). The
+    /// next event is number 21.
+    pub(crate) fn funded() -> Self {
+        let mut book = Self::new();
+        for (n, kind, open) in [
+            (2000, TrustKind::Mat, true),
+            (3000, TrustKind::Mat, true),
+            (4000, TrustKind::Mat, true),
+            (4001, TrustKind::Mat, false),
+            (4002, TrustKind::Sat, true),
+        ] {
+            book.facts.trusts.insert(uid(n), TrustAnswer { kind, open });
+            book.facts.trust_names.insert(uid(n), vec![format!("Trust {n}"), format!("Once {n}")]);
+        }
+        let book = book.after("S", "body@4 school@5 accept:school@5").after("D", "body@4 school@5 accept:school@5");
+        let book = book.after("T", "body@4 accept:trust@5").after("M", "body@4 accept:trust@5");
+        let book = book
+            .after("S", "fund:credit put:credit:2000000@2021-09-01!first fund:nlg put:nlg:1000000@2021-09-01!first");
+        book.after("S", "fund:npqel put:npqel:1000000@2021-09-01!first")
+    }
+
+    /// Knows of each award what the writer loads for a claim on it. Leaders of education are of Oak Trust too.
+    pub(in crate::programme) fn know_of_claims(&mut self) {
+        for award in self.facts.awards.values() {
+            let organisation = match &award.support {
+                Support::Nle { .. } => Some("Oak Trust"),
+                Support::Nlg { organisation, .. } => organisation.as_deref(),
+                Support::Credit { .. } | Support::Npqel { .. } => None,
+            };
+            self.facts.organisations.extend(organisation.map(|it| (award.id, IssuerKey::of(it))));
+            self.facts.draws.entry(award.id).or_default();
+        }
+    }
+
+    pub(crate) fn awards_of_offer(&self, offer: OfferId) -> Vec<&Award> {
+        let mut awards: Vec<&Award> = self.facts.awards.values().filter(|it| it.offer == offer).collect();
+        awards.sort_by_key(|it| it.made);
+        awards
+    }
+
+    /// A fund by its word: `credit`, `credit=south-west`. One that is not there is the account of a cap, or of nothing.
+    pub(crate) fn fund_id(&self, word: &str) -> AccountId {
+        let (strand, region) = strand_and_region(word);
+        if strand.as_str() == "cap" {
+            return AccountId::of_cap(Self::named("S"), &StrandId::new("nle"));
+        }
+        self.facts.ledger.fund(&strand, region).map_or(AccountId(Uuid::nil()), |it| it.id)
+    }
+
+    pub(crate) fn fund(&self, word: &str) -> &Account {
+        self.facts.ledger.get(self.fund_id(word)).unwrap()
+    }
+
+    /// The caller and the command behind a word about money.
+    pub(in crate::programme) fn about_money(&self, offer: OfferId, word: &str) -> Option<(String, Command)> {
+        let (whole, etag) = cut(word, '~');
+        let etag = etag.map(ToOwned::to_owned);
+        let (whole, caller) = cut(whole, '!');
+        let it = Word::new(whole);
+        let caller = |usual: &str| caller.unwrap_or(usual).to_owned();
+        let command = match it.verb {
+            "nle" | "credit" | "nlg" | "npqel" => {
+                let (lines, on) = cut(whole, '@');
+                let made = self.facts.awards.len();
+                let awards = lines.split('+').enumerate().map(|(at, line)| new_award(line, made + at + 1)).collect();
+                Command::Award { offer: OfferTarget { offer, etag }, awards, on: on.map(day) }
+            }
+            "book" | "cancel" | "draw" | "release" | "refund" | "undo" => self.on_an_award(offer, &it, etag),
+            "fund" => {
+                let (strand, region) = strand_and_region(it.argument.unwrap());
+                Command::CreateFund { strand, region }
+            }
+            "put" | "take" | "cut" | "move" => return Some((caller("fin"), self.change(&it, etag))),
+            "yes" => {
+                let of_funds = self.facts.approvals.values().filter(|it| it.change.is_some());
+                let approval = of_funds.max_by_key(|it| it.opened).map_or(ApprovalId(Uuid::nil()), |it| it.id);
+                let action =
+                    self.facts.approvals.get(&approval).map_or(Action::ApproveMoney, |it| permission(&it.action));
+                return Some((it.argument.unwrap().to_owned(), Command::GiveApproval { approval, action }));
+            }
+            _ => return None,
+        };
+        Some((caller("officer"), command))
+    }
+
+    fn on_an_award(&self, offer: OfferId, it: &Word<'_>, etag: Option<String>) -> Command {
+        let awards = self.awards_of_offer(offer);
+        let named = it.nth.map_or_else(|| awards.last(), |n| awards.get(n - 1));
+        let (id, unit) = named.map_or((AwardId(Uuid::nil()), Unit::Pence), |it| (it.id, it.unit));
+        let (award, on) = (AwardTarget { award: id, etag }, it.on.map_or(self.today, day));
+        let amount = it.amount(unit);
+        let claim = it.extra.map(claim);
+        let invoice = claim.as_ref().map(|it| it.reference.clone());
+        match it.verb {
+            "book" => {
+                let half_days = HalfDays(it.argument.unwrap().parse().unwrap());
+                let leader = it.extra.map(|who| who.parse().unwrap());
+                Command::BookDays { award, half_days, on, leader, leader_kind: None }
+            }
+            "undo" => {
+                let newest = || self.facts.movements.of(id).last().map_or(Seq(1), |it| it.seq);
+                Command::Undo { award, movement: it.number.unwrap_or_else(newest), reason: "wrong award".to_owned() }
+            }
+            "cancel" => Command::CancelBooking { award, booking: it.number.unwrap() },
+            "draw" => Command::Draw { award, amount, on, booking: it.number, invoice: claim, text: None },
+            "release" => Command::Release { award, amount, on, text: None },
+            _ => {
+                let (amount, issuer, reason) =
+                    (amount.unwrap(), claim.and_then(|it| it.issuer).map(RefundIssuer::Named), "sent back".to_owned());
+                Command::Refund { award, amount, on, invoice, issuer, reason }
+            }
+        }
+    }
+
+    fn change(&self, it: &Word<'_>, etag: Option<String>) -> Command {
+        let on = it.on.map_or(self.today, day);
+        let (funds, amount) = it.argument.unwrap().rsplit_once(':').unwrap();
+        let amount = Pence(amount.parse().unwrap());
+        let (first, second) = cut(funds, ':');
+        let fund = self.fund_id(first);
+        let change = match it.verb {
+            "put" => FundChange::Allocate { fund, amount, on },
+            "move" => FundChange::Move { from: fund, to: self.fund_id(second.unwrap()), amount, on },
+            verb => FundChange::Withdraw { fund, amount, over_commit: verb == "cut", on },
+        };
+        Command::ChangeFund { change, etag, text: Some("letter of 3 May".to_owned()) }
+    }
+
+    /// What a word comes to, in numbers, and all that a refusal says. Awards come to `awarded drawn released refunded`,
+    /// funds to `allocated committed spent available`, a close to what it gave back, an offer to its state; a refusal to
+    /// its reason, the largest amount that would have passed, and each limit with its kind and, where it is a number,
+    /// `limit committed spent available requested largest`.
+    pub(crate) fn comes_to(&mut self, letter: &str, word: &str) -> (String, String) {
+        let done = match self.word(letter, word) {
+            Ok(decided) => decided.answer,
+            Err(CommandError::Refused(refusal)) => return (numbers(&refusal), self.sentences(&refusal)),
+            Err(CommandError::NotFound(what)) => return ("NOT_FOUND".to_owned(), what),
+            Err(fault @ CommandError::Stale { .. }) => return ("STALE".to_owned(), fault.to_string()),
+            Err(CommandError::Bug(bug)) => return ("BUG".to_owned(), bug.to_owned()),
+        };
+        let funds = |ids: &[AccountId]| {
+            let fund = |id: &AccountId| {
+                let Account { committed, spent, available, .. } = &self.facts.ledger.get(*id).unwrap();
+                let allocated = -self.facts.ledger.get(*id).unwrap().outside;
+                format!("{allocated} {committed} {spent} {available}")
+            };
+            ids.iter().map(fund).collect::<Vec<_>>().join(" + ")
+        };
+        let award = |id: &AwardId| {
+            let it = &self.facts.awards[id];
+            format!("{} {} {} {}", it.awarded, it.drawn, it.released, it.refunded)
+        };
+        let said = match done {
+            CommandAnswer::Awards(ids) => ids.iter().map(award).collect::<Vec<_>>().join(" + "),
+            CommandAnswer::Funds(ids) | CommandAnswer::Approved(_, Approved::Funds(ids)) => funds(&ids),
+            CommandAnswer::Closed(_, released) => {
+                let amounts: Vec<String> = released.iter().map(|it| it.amount.to_string()).collect();
+                format!("closed {}", amounts.join(" ")).trim_end().to_owned()
+            }
+            CommandAnswer::ApprovalOpened(_) => "asked".to_owned(),
+            _ => self.state(letter).to_owned(),
+        };
+        (said, String::new())
+    }
+
+    fn sentences(&self, refusal: &Refusal) -> String {
+        let limits = refusal.limits.iter().map(|it| format!("{}: {}: {}", it.kind, it.account, it.remedy));
+        std::iter::once(refusal.message.clone()).chain(limits).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A refusal as its numbers.
+fn numbers(refusal: &Refusal) -> String {
+    let shown = |it: Option<i64>| it.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let limit = |it: &Limit| {
+        let numbers = [it.limit, it.committed, it.spent, it.available, it.requested, it.largest];
+        if it.limit.is_none() {
+            assert_eq!((numbers, it.unit), ([None; 6], ""), "a limit that is no number: {it:?}");
+            return it.kind.to_owned();
+        }
+        format!("{} {}", it.kind, numbers.map(shown).join(" "))
+    };
+    let limits: Vec<String> = refusal.limits.iter().map(limit).collect();
+    format!("{} {} | {}", refusal.reason.code(), shown(refusal.largest), limits.join(" | "))
+}
+
+fn strand_and_region(word: &str) -> (StrandId, Option<Region>) {
+    let (strand, region) = cut(word, '=');
+    let region = region.map(|name| serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap());
+    (StrandId::new(strand), region)
+}
+
+/// `INV-1=9000^Oak-Trust`: a reference, and perhaps its total and who issued it.
+fn claim(text: &str) -> NewClaim {
+    let (text, issuer) = cut(text, '^');
+    let (printed, total) = cut(text, '=');
+    NewClaim {
+        reference: Reference::read(printed).unwrap(),
+        printed: printed.to_owned(),
+        issuer: issuer.map(|it| it.replace('-', " ")),
+        total: total.map(|it| Pence(it.parse().unwrap())),
+    }
+}
+
+/// The `n`-th award of the book.
+fn new_award(line: &str, n: usize) -> NewAward {
+    let (line, leader) = cut(line, '*');
+    let it = Word::new(line);
+    let one = "leader-1".parse().unwrap();
+    let (support, unit) = match it.verb {
+        "nle" => (Support::Nle { leader: one, leader_kind: None }, Unit::HalfDays),
+        "credit" => (Support::Credit { partner: uid(it.extra.unwrap_or("4000").parse().unwrap()) }, Unit::Pence),
+        "nlg" => {
+            let leader = leader.map(|it| it.parse().unwrap());
+            let organisation = leader.is_some().then(|| "Oak Trust".to_owned());
+            (Support::Nlg { leader, organisation }, Unit::Pence)
+        }
+        _ => {
+            let leader = leader.map_or_else(|| format!("leader-{n}"), ToOwned::to_owned).parse().unwrap();
+            let provider = it.extra.unwrap_or("teach-first").replace('-', " ");
+            (Support::Npqel { leader, provider }, Unit::Pence)
+        }
+    };
+    NewAward { support, amount: it.amount(unit).unwrap(), text: "because".to_owned() }
+}
+
+/// Rows of: offer, what happened before, the word that is judged, what it comes to (see [`Book::comes_to`]), a part of
+/// what a refusal says. Each begins with [`Book::funded`].
+pub(crate) type MoneyRow<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
+
+pub(crate) fn judge_money(rows: &[MoneyRow<'_>]) {
+    for row @ (letter, history, word, wanted, part) in rows {
+        let mut book = Book::funded().after(letter, history);
+        let before = (book.facts.awards.clone(), book.facts.ledger.clone(), book.events.len());
+        let (comes_to, said) = book.comes_to(letter, word);
+        assert_eq!(comes_to, *wanted, "{row:?}: {said}");
+        assert!(said.contains(part), "{row:?}: {said}");
+        if comes_to.starts_with(char::is_uppercase) {
+            assert_eq!((book.facts.awards, book.facts.ledger, book.events.len()), before, "nothing was recorded");
+        }
+    }
+}

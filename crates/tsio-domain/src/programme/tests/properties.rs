@@ -1,0 +1,242 @@
+//! What must hold whatever is asked, in whatever order: random commands on a small book, the invariants after each.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::{Just, Strategy, prop};
+use proptest::prop_oneof;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::script::{Book, mat, school, standalone, urn};
+use crate::Date;
+use crate::event::{Event, EventBody};
+use crate::ids::{OfferId, Urn};
+use crate::offer::lifecycle::{OfferAction, allowed_in, leads_to};
+use crate::offer::{Acceptor, Offer, Outcome, Party, Recipient, State};
+use crate::programme::CommandError;
+use crate::programme::candidates::{Candidate, CandidateSchool};
+use crate::region::Region;
+
+/// One step: a word on an offer, or identify with one of [`populations`].
+#[derive(Debug, Clone)]
+enum Step {
+    Word(&'static str, String),
+    Identify(usize),
+}
+
+/// Schools that join, move and succeed each other between the four first recipients and two more.
+fn populations(which: usize) -> Vec<Candidate> {
+    let at = |n| school(n, Region::SouthWest);
+    let successor = CandidateSchool { predecessors: vec![urn(100_001)], ..at(100_007) };
+    match which {
+        0 => vec![standalone(100_001), standalone(100_002), mat(3000, vec![at(100_003), at(100_004), at(100_006)])],
+        1 => vec![mat(3000, vec![at(100_001), at(100_003), at(100_004)]), standalone(100_005)],
+        2 => vec![mat(4000, vec![at(100_001), at(100_003)]), mat(3000, vec![at(100_004)])],
+        _ => vec![mat(4000, vec![successor, at(100_004)]), standalone(100_003), standalone(100_001)],
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let on = |verb: &'static str| (1..=9_u32).prop_map(move |day| format!("{verb}@{day}"));
+    let end = prop_oneof![Just("close:lapsed@2022-09-01"), Just("close:completed@9")];
+    let school = (1..=9_u32, prop::sample::select(vec!["", "/100001", "/100003", "/100004"]));
+    let word = prop_oneof![
+        6 => on("body"),
+        4 => school.prop_map(|(day, urn)| format!("school@{day}{urn}")),
+        4 => (5..=30_u32).prop_map(|seq| format!("correct#{seq}")),
+        3 => on("accept:school"),
+        4 => on("accept:trust"),
+        1 => on("decline"),
+        4 => on("start"),
+        2 => prop_oneof![on("day:accepted"), on("day:started")],
+        1 => prop::sample::select(Outcome::ALL).prop_flat_map(move |it| (1..=9_u32).prop_map(move |day| format!("close:{it}@{day}"))),
+        2 => end.prop_map(ToOwned::to_owned),
+        4 => prop::sample::select(vec!["ask:ada", "ask:ben", "give:ada", "give:ben", "deny:ben"]).prop_map(ToOwned::to_owned),
+        1 => prop::sample::select(vec!["note", "assign:cy", "region", "body@4~v3"]).prop_map(ToOwned::to_owned),
+        2 => prop::sample::select(vec!["award", "award", "settled", "drawn"]).prop_map(ToOwned::to_owned),
+    ];
+    prop_oneof![
+        12 => (prop::sample::select(vec!["S", "T", "M"]), word).prop_map(|(letter, word)| Step::Word(letter, word)),
+        1 => (0..4_usize).prop_map(Step::Identify),
+    ]
+}
+
+/// The row of the table that an event belongs to; none for an event that concerns no offer's life.
+fn verb(event: &Event) -> Option<OfferAction> {
+    Some(match &event.body {
+        EventBody::Contacted { .. } => OfferAction::Contact,
+        EventBody::ContactCorrected { .. } => OfferAction::Correct,
+        EventBody::Accepted { .. } => OfferAction::Accept,
+        EventBody::Started {} => OfferAction::Start,
+        EventBody::DateCorrected { .. } => OfferAction::CorrectDate,
+        EventBody::Closed { outcome: Outcome::Completed, .. } => OfferAction::Complete,
+        // The word `decline` gives its own reason, `close:declined` the other.
+        EventBody::Closed { outcome: Outcome::Declined, .. } if event.reason_code.as_deref() != Some("other") => {
+            OfferAction::Decline
+        }
+        EventBody::Closed { .. } => OfferAction::Close,
+        EventBody::Reopened { .. } => OfferAction::Reopen,
+        EventBody::SchoolsAdded { .. } => OfferAction::AddSchools,
+        EventBody::Assigned { .. }
+        | EventBody::Noted {}
+        | EventBody::TextErased { .. }
+        | EventBody::RegionChanged { .. }
+        | EventBody::ResponsibleBodyChanged { .. } => OfferAction::Keep,
+        EventBody::Identified { .. }
+        | EventBody::Placed { .. }
+        | EventBody::EntryDecided { .. }
+        | EventBody::ApprovalOpened { .. }
+        | EventBody::ApprovalGiven { .. }
+        | EventBody::ApprovalDenied { .. }
+        | EventBody::ApprovalWithdrawn { .. }
+        | EventBody::FundCreated { .. }
+        | EventBody::FundAllocated { .. }
+        | EventBody::FundWithdrawn { .. }
+        | EventBody::FundsMoved { .. }
+        | EventBody::ReferralRaised { .. }
+        | EventBody::ReferralDiscussed { .. }
+        | EventBody::ReferralApproved { .. }
+        | EventBody::ReferralDeclined { .. }
+        | EventBody::ReferralWithdrawn { .. }
+        | EventBody::ReferralConfirmed { .. }
+        | EventBody::RulesAdopted { .. } => return None,
+        EventBody::Awarded { .. } => OfferAction::Award,
+        EventBody::DaysBooked { .. } | EventBody::BookingCancelled { .. } | EventBody::BookingDelivered { .. } => {
+            OfferAction::Book
+        }
+        EventBody::Drawn { .. } => OfferAction::Draw,
+        EventBody::Released { .. } => OfferAction::Release,
+        EventBody::Refunded { .. } => OfferAction::Refund,
+        EventBody::Undone { .. } => OfferAction::Undo,
+    })
+}
+
+const ABOUT_AWARDS: [OfferAction; 6] = [
+    OfferAction::Award,
+    OfferAction::Release,
+    OfferAction::Book,
+    OfferAction::Draw,
+    OfferAction::Refund,
+    OfferAction::Undo,
+];
+
+fn take(book: &mut Book, step: &Step) -> Result<(), CommandError> {
+    match step {
+        Step::Word(letter, word) => book.word(letter, word).map(drop),
+        Step::Identify(which) => book.identify(populations(*which)).map(drop),
+    }
+}
+
+/// Folds one event, and holds what it did to its offer against the table, and its etag against what moves it.
+fn fold(facts: &mut crate::programme::ProgrammeState, event: &Event, reached: &mut BTreeSet<(OfferAction, State)>) {
+    let before = facts.offers.clone();
+    facts.apply(event);
+    for (id, after) in &facts.offers {
+        let Some(old) = before.get(id) else {
+            assert!(matches!(event.body, EventBody::Identified { .. }) && event.offer == Some(*id), "{event:?}");
+            assert_eq!((after.state, after.version), (State::Identified, event.seq));
+            continue;
+        };
+        match verb(event).filter(|_| event.offer == Some(*id)) {
+            None => assert_eq!(old, after, "{event:?} is not about this offer's life"),
+            Some(verb) => {
+                assert!(leads_to(verb, old.state).contains(&after.state), "{verb}: {} to {}", old.state, after.state);
+                reached.insert((verb, old.state));
+                if verb == OfferAction::Reopen {
+                    assert_eq!(Some(after.state), old.before_close, "back to the state before");
+                }
+                let version = if event.body.moves_etag() { event.seq } else { old.version };
+                assert_eq!(after.version, version, "{event:?}");
+            }
+        }
+    }
+}
+
+fn contacts_are_in_order(offer: &Offer) {
+    let told = |party: Party, by| offer.standing_contacts().any(|it| it.party == party && it.on <= by);
+    for contact in offer.standing_contacts().filter(|it| it.party == Party::School) {
+        assert!(told(Party::ResponsibleBody, contact.on), "the school was told before the responsible body: {offer:?}");
+        let urn = contact.urn.unwrap();
+        assert!(offer.schools.contains_key(&urn), "{urn} is not on {offer:?}");
+    }
+    if let Some(accepted) = offer.accepted {
+        let party = if accepted.by == Acceptor::School { Party::School } else { Party::ResponsibleBody };
+        assert!(told(party, accepted.on), "nobody told whoever accepted: {offer:?}");
+    }
+    match offer.state {
+        State::Identified => assert_eq!(offer.standing_contacts().count(), 0, "{offer:?}"),
+        State::Contacted | State::Accepted | State::Delivering => {
+            assert!(offer.standing_contacts().next().is_some(), "{offer:?}");
+        }
+        State::Closed => assert!(offer.outcome.is_some() && offer.before_close.is_some(), "{offer:?}"),
+    }
+    assert_eq!(offer.accepted.is_some(), accepted_once(offer), "{offer:?}");
+    let first = offer.standing_contacts().map(|it| it.on).min();
+    let life = [first, offer.accepted.map(|it| it.on), offer.started];
+    let days: Vec<Date> = life.into_iter().flatten().collect();
+    assert!(days.is_sorted(), "contact, acceptance and start are out of order: {offer:?}");
+}
+
+fn accepted_once(offer: &Offer) -> bool {
+    let state = offer.before_close.unwrap_or(offer.state);
+    matches!(state, State::Accepted | State::Delivering)
+}
+
+fn nobody_is_on_two(offers: &BTreeMap<OfferId, Offer>) -> BTreeMap<Urn, OfferId> {
+    let mut open = BTreeMap::new();
+    let mut recipients: BTreeSet<Recipient> = BTreeSet::new();
+    for offer in offers.values() {
+        assert!(recipients.insert(offer.recipient), "{} has two offers", offer.recipient);
+        for urn in offer.schools.keys().filter(|_| offer.is_open()) {
+            assert_eq!(open.insert(*urn, offer.id), None, "school {urn} is on two open offers");
+        }
+    }
+    open
+}
+
+fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
+    let mut book = Book::new();
+    for step in steps {
+        let (offers, events) = (book.facts.offers.clone(), book.events.len());
+        if let Err(fault) = take(&mut book, step) {
+            assert_eq!((&book.facts.offers, book.events.len()), (&offers, events), "{step:?} was refused: {fault}");
+        }
+        let listed = nobody_is_on_two(&book.facts.offers);
+        assert_eq!(book.facts.listed.iter().map(|(urn, id)| (*urn, *id)).collect::<BTreeMap<_, _>>(), listed);
+        book.facts.offers.values().for_each(contacts_are_in_order);
+    }
+    let mut replayed = Book::empty().facts;
+    for event in &book.events {
+        fold(&mut replayed, event, reached);
+    }
+    assert_eq!(replayed.offers, book.facts.offers, "replay is live");
+    assert_eq!((&replayed.listed, &replayed.recipients), (&book.facts.listed, &book.facts.recipients));
+    assert_eq!(replayed.approvals, book.facts.approvals);
+    // Awards that were put on offers without an event are on no record.
+    if book.facts.awards.is_empty() {
+        assert_eq!(book.forbidden(), [], "decided anew, the same");
+    }
+    for approval in book.facts.approvals.values() {
+        assert_ne!(approval.state.answered_by(), Some(&approval.requested_by), "two people");
+    }
+}
+
+/// The walk is the same each time, so that what it reaches is too: every row of the table from every state it allows,
+/// but for those about awards, which `money_properties.rs` walks.
+#[test]
+fn whatever_is_asked_the_book_stays_sound() {
+    let reached = RefCell::new(BTreeSet::new());
+    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let walked = runner.run(&prop::collection::vec(step(), 10..120), |steps| {
+        walk(&steps, &mut reached.borrow_mut());
+        Ok(())
+    });
+    if let Err(failed) = walked {
+        panic!("{failed}");
+    }
+    let rows = OfferAction::ALL.iter().filter(|it| !ABOUT_AWARDS.contains(it));
+    let wanted = rows.flat_map(|verb| allowed_in(*verb).iter().map(move |state| (*verb, *state)));
+    let missed: Vec<_> = wanted.filter(|it| !reached.borrow().contains(it)).collect();
+    assert!(missed.is_empty(), "the walk never came to {missed:?}");
+}

@@ -1,0 +1,362 @@
+//! For tests: a book in memory that records as the writer does, driven by one-word commands.
+//!
+//! Four offers are identified first, as events 1 to 4: `S` a maintained school (100001, local authority 330), `T` the
+//! school of a single-academy trust (100002, trust 2000), `M` a trust (3000) with the schools 100003 and 100004, `D` a
+//! school with a diocese (100005). The first event of a test is number 5.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::Date;
+use crate::award::movement::Movements;
+use crate::award::{Award, Support};
+use crate::event::{Event, Seq, text_hash};
+use crate::ids::{AccountId, ApprovalId, AwardId, LaCode, OfferId, Programme, RequestId, Uid, Urn};
+use crate::ledger::{EntrySeq, LedgerEntry, Posting, Unit};
+use crate::money::Pence;
+use crate::offer::{Acceptor, DeclineReason, Milestone, Offer, Outcome, Party, Recipient, ResponsibleBody};
+use crate::period::Period;
+use crate::programme::candidates::{Candidate, CandidateSchool, Candidates};
+use crate::programme::command::OfferTarget;
+use crate::programme::replay::redecide::ReplayVerdict;
+use crate::programme::{Command, CommandError, Context, Decision, ProgrammeHeader, ProgrammeState};
+use crate::region::Region;
+use crate::role::{Action, Reach};
+use crate::rules::RulesVersion;
+use crate::terms::{StrandId, Terms, shipped};
+use crate::time::{Micros, Now};
+
+pub(crate) fn urn(n: u32) -> Urn {
+    Urn::new(n).unwrap()
+}
+
+pub(crate) fn uid(n: u32) -> Uid {
+    Uid::new(n).unwrap()
+}
+
+pub(crate) fn offer_id(n: u128) -> OfferId {
+    OfferId(Uuid::from_u128(n))
+}
+
+/// A day of October 2021, or a whole date.
+pub(crate) fn day(text: &str) -> Date {
+    text.parse().or_else(|_| format!("2021-10-{text:0>2}").parse()).unwrap()
+}
+
+pub(crate) fn school(n: u32, region: Region) -> CandidateSchool {
+    let rules = vec!["E2_RI_TWICE_ON_ENTRY".to_owned()];
+    CandidateSchool {
+        urn: urn(n),
+        name: format!("School {n}"),
+        region,
+        rules,
+        by_files: true,
+        predecessors: Vec::new(),
+    }
+}
+
+/// A maintained school of local authority 330 (Birmingham, in the West Midlands).
+pub(crate) fn standalone(n: u32) -> Candidate {
+    Candidate {
+        recipient: Recipient::Standalone(urn(n)),
+        name: format!("School {n}"),
+        trust: None,
+        responsible: ResponsibleBody::LocalAuthority(LaCode::new(330).unwrap()),
+        diocese_known: true,
+        schools: vec![school(n, Region::WestMidlands)],
+    }
+}
+
+pub(crate) fn mat(n: u32, schools: Vec<CandidateSchool>) -> Candidate {
+    Candidate {
+        recipient: Recipient::Mat(uid(n)),
+        name: format!("Trust {n}"),
+        trust: Some(uid(n)),
+        responsible: ResponsibleBody::Trust(uid(n)),
+        diocese_known: true,
+        schools,
+    }
+}
+
+fn first_four() -> Vec<Candidate> {
+    let single =
+        Candidate { trust: Some(uid(2000)), responsible: ResponsibleBody::Trust(uid(2000)), ..standalone(100_002) };
+    let church =
+        Candidate { responsible: ResponsibleBody::Diocese("Diocese of Ely".to_owned()), ..standalone(100_005) };
+    let schools = [100_003, 100_004].map(|n| school(n, Region::SouthWest)).to_vec();
+    vec![standalone(100_001), single, mat(3000, schools), church]
+}
+
+/// The book of 2021-22, on 1 December 2021.
+pub(crate) struct Book {
+    pub(crate) facts: ProgrammeState,
+    pub(crate) events: Vec<Event>,
+    pub(crate) today: Date,
+    /// The id every call is made under; one of its own when there is none.
+    pub(crate) request: Option<RequestId>,
+    /// Where every call may be made.
+    pub(crate) reach: Reach,
+    ids: u128,
+    calls: u128,
+}
+
+impl Book {
+    pub(crate) fn empty() -> Self {
+        let programme: Programme = "2021-22".parse().unwrap();
+        let (file, text) = shipped()[0];
+        let scheme = Arc::new(Terms::parse(file, text).unwrap());
+        let mut facts = ProgrammeState::new(ProgrammeHeader { programme, terms: [7; 32], scheme, open: true });
+        facts.rules = RulesVersion::CURRENT;
+        let (events, today, reach) = (Vec::new(), day("2021-12-01"), Reach::everything());
+        Self { facts, events, today, request: None, reach, ids: 0, calls: 0 }
+    }
+
+    /// With the offers `S`, `T`, `M`, `D`.
+    pub(crate) fn new() -> Self {
+        let mut book = Self::empty();
+        book.identify(first_four()).unwrap();
+        book
+    }
+
+    /// The offer behind a letter.
+    pub(crate) fn named(letter: &str) -> OfferId {
+        offer_id(1 + "STMD".find(letter).unwrap() as u128)
+    }
+
+    pub(crate) fn offer(&self, letter: &str) -> &Offer {
+        &self.facts.offers[&Self::named(letter)]
+    }
+
+    /// The state of an offer, by its name.
+    pub(crate) fn state(&self, letter: &str) -> &'static str {
+        self.offer(letter).state.name()
+    }
+
+    pub(crate) fn identify(&mut self, recipients: Vec<Candidate>) -> Result<Decision, CommandError> {
+        self.facts.candidates = Some(Candidates { recipients, ..Candidates::default() });
+        self.call("officer", &Command::Identify)
+    }
+
+    /// Decides, numbers and folds, as the writer does.
+    pub(crate) fn call(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
+        let actor = actor.parse().unwrap();
+        let ids = &mut self.ids;
+        let mut new_id = || {
+            *ids += 1;
+            Uuid::from_u128(*ids)
+        };
+        let now = Now { at: Micros(1_638_360_000_000_000), today: self.today };
+        self.calls += 1;
+        let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.calls)));
+        let mut context = Context { actor: &actor, subject: None, reach: &self.reach, request, now, ids: &mut new_id };
+        let decided = self.facts.decide(command, &mut context)?;
+        for draft in decided.drafts.clone() {
+            let event = Event {
+                seq: Seq(i64::try_from(self.events.len()).unwrap() + 1),
+                offer: draft.offer,
+                actor: actor.clone(),
+                request,
+                effective: draft.effective,
+                recorded: now.at,
+                reason_code: draft.reason_code.map(ToOwned::to_owned),
+                text_hash: draft.text.as_deref().map(|text| text_hash(b"salt", text)),
+                body: draft.body,
+                entries: self.number(draft.effective, &draft.postings),
+            };
+            self.facts.apply(&event);
+            self.events.push(event);
+        }
+        Ok(decided)
+    }
+
+    /// What stands against its events when each call is decided anew, from the first event on. Days of the future, which no
+    /// caller may name and the words of these tests do, are left out.
+    pub(crate) fn forbidden(&self) -> Vec<(Seq, String)> {
+        let mut found = forbidden(&self.events, &self.facts, self.today);
+        found.retain(|(_, why)| !why.contains("lies in the future"));
+        found
+    }
+
+    /// Entries as the writer numbers them.
+    fn number(&self, on: Date, postings: &[Posting]) -> Vec<LedgerEntry> {
+        let before: usize = self.events.iter().map(|it| it.entries.len()).sum();
+        let entry = |(at, it): (usize, &Posting)| LedgerEntry {
+            seq: EntrySeq(i64::try_from(before + at).unwrap() + 1),
+            account: it.account,
+            verb: it.verb,
+            amount: it.amount,
+            period: Period::of(on),
+        };
+        postings.iter().enumerate().map(entry).collect()
+    }
+
+    /// One word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `day:accepted@5`, `decline@6`, `start@7`,
+    /// `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` or `deny:ben` (reopen), `assign:cy`, `note`, `region`; with `~v3` it names
+    /// an etag. `award`, `settled` and `drawn` put an award on the offer as it would be then. Words about money are in
+    /// [`super::money_script`].
+    pub(crate) fn word(&mut self, letter: &str, word: &str) -> Result<Decision, CommandError> {
+        let id = Self::named(letter);
+        match word {
+            "award" => self.set(id, |it| it.released = 0),
+            "settled" => self.set(id, |it| it.released = it.awarded - it.drawn),
+            "drawn" => self.set(id, |it| (it.drawn, it.released) = (2, 2)),
+            _ => {
+                self.know_of_claims();
+                let (actor, command) = self.command(id, word);
+                return self.call(&actor, &command);
+            }
+        }
+        Ok(Decision::new(Vec::new(), crate::programme::CommandAnswer::Offers(vec![id])))
+    }
+
+    /// Changes the offer's made-up award, two days at first given back, and the fund with it.
+    fn set(&mut self, offer: OfferId, change: impl Fn(&mut Award)) {
+        let id = AwardId(offer.0);
+        if !self.facts.awards.contains_key(&id) {
+            self.facts.awards.put(settled(offer));
+        }
+        let award = self.facts.awards.get_mut(id).unwrap();
+        let (committed, spent) = (award.committed(), award.spent());
+        change(award);
+        let fund = self.facts.ledger.get_mut(award.fund).unwrap();
+        let cost = |half_days: i64| half_days * 30_000;
+        fund.committed += cost(award.committed() - committed);
+        fund.spent += cost(award.spent() - spent);
+        fund.available = -fund.outside - fund.committed - fund.spent;
+    }
+
+    /// The caller and the command behind a word.
+    pub(crate) fn command(&self, id: OfferId, word: &str) -> (String, Command) {
+        if let Some(about_money) = self.about_money(id, word) {
+            return about_money;
+        }
+        let (word, etag) = cut(word, '~');
+        let (word, school) = cut(word, '/');
+        let (word, on) = cut(word, '@');
+        let (word, seq) = cut(word, '#');
+        let (verb, argument) = cut(word, ':');
+        let offer = OfferTarget { offer: id, etag: etag.map(ToOwned::to_owned) };
+        let (on, text) = (on.map_or(day("2021-12-01"), day), None);
+        let argument = argument.unwrap_or_default();
+        let actor = if ["ask", "give", "deny"].contains(&verb) { argument } else { "officer" };
+        let command = match verb {
+            "body" => Command::Contact { offers: vec![(offer, None)], party: Party::ResponsibleBody, on, text },
+            "school" => {
+                let urn = school.map(|n| n.parse().unwrap());
+                Command::Contact { offers: vec![(offer, urn)], party: Party::School, on, text }
+            }
+            "day" => {
+                let milestone = Milestone::named(argument).unwrap();
+                Command::CorrectDate { offer, milestone, on, reason: "letter of 3 May".to_owned() }
+            }
+            "correct" => Command::Correct { offer, contact: Seq(seq.unwrap().parse().unwrap()), text },
+            "accept" => Command::Accept { offer, by: Acceptor::named(argument).unwrap(), on, text },
+            "decline" => Command::Decline { offer, reason: DeclineReason::NoCapacity, on, text },
+            "start" => Command::Start { offer, on },
+            "close" => Command::Close { offer, outcome: Outcome::named(argument).unwrap(), on, text },
+            "ask" => Command::Reopen { offer, reason: "new facts".to_owned() },
+            "give" => Command::GiveApproval { approval: self.last_approval(id), action: Action::Reopen },
+            "deny" => {
+                let (approval, reason) = (self.last_approval(id), "not now".to_owned());
+                Command::DenyApproval { approval, action: Action::Reopen, reason }
+            }
+            "assign" => Command::Assign { offer, to: argument.parse().ok() },
+            "note" => Command::Note { offer, text: "rang twice".to_owned() },
+            "region" => Command::ChangeRegion { offer, to: Region::NorthOfEngland },
+            _ => unreachable!("{word} is no word"),
+        };
+        (actor.to_owned(), command)
+    }
+
+    /// The newest approval about an offer; one that does not exist where there is none.
+    fn last_approval(&self, offer: OfferId) -> ApprovalId {
+        let about = self.facts.approvals.values().filter(|it| it.subject == offer.0);
+        about.map(|it| it.id).max().unwrap_or(ApprovalId(Uuid::nil()))
+    }
+
+    /// Words in a row, all of which must pass.
+    pub(crate) fn after(mut self, letter: &str, words: &str) -> Self {
+        for word in words.split_whitespace() {
+            let (passed, said) = self.says(letter, word);
+            assert_eq!(passed, passed.to_lowercase(), "{letter}: {word}: {said}");
+        }
+        self
+    }
+
+    /// What a word comes to: the offer's state after it, or why not; and all the refusal says.
+    pub(crate) fn says(&mut self, letter: &str, word: &str) -> (String, String) {
+        match self.word(letter, word) {
+            Ok(_) => (self.state(letter).to_owned(), String::new()),
+            Err(CommandError::Refused(refusal)) => {
+                let limits = refusal.limits.iter().map(|it| format!("{}: {}: {}", it.kind, it.account, it.remedy));
+                let all = std::iter::once(refusal.message.clone()).chain(limits).collect::<Vec<_>>().join("\n");
+                (refusal.reason.code().to_owned(), all)
+            }
+            Err(CommandError::NotFound(what)) => ("NOT_FOUND".to_owned(), what),
+            Err(fault @ CommandError::Stale { .. }) => ("STALE".to_owned(), fault.to_string()),
+            Err(CommandError::Bug(bug)) => unreachable!("{bug}"),
+        }
+    }
+}
+
+/// What stands against these events of a book when each call is decided anew: with the trusts that `known` has, on this day.
+pub(crate) fn forbidden(events: &[Event], known: &ProgrammeState, today: Date) -> Vec<(Seq, String)> {
+    let mut facts = Book::empty().facts;
+    facts.movements = Movements::summed();
+    facts.trusts.clone_from(&known.trusts);
+    let mut found = Vec::new();
+    for call in events.chunk_by(|one, next| (&one.actor, one.request) == (&next.actor, next.request)) {
+        let Some(first) = call.first() else { continue };
+        for undone in call.iter().filter_map(|it| it.body.undoes()) {
+            events.iter().filter(|it| it.seq == undone).for_each(|it| facts.movements.recall(it));
+        }
+        match facts.redecide(call, Now { at: first.recorded, today }) {
+            ReplayVerdict::Allowed | ReplayVerdict::AllowedWhenMade(..) => {}
+            ReplayVerdict::Forbidden(seq, why) => found.push((seq, why)),
+        }
+        for event in call {
+            facts.apply(event);
+            found.extend(facts.broken.drain(..).map(|it| (event.seq, it)));
+        }
+    }
+    found
+}
+
+/// Two days, given back.
+fn settled(offer: OfferId) -> Award {
+    Award {
+        id: AwardId(offer.0),
+        offer,
+        unit: Unit::HalfDays,
+        support: Support::Nle { leader: "leader-1".parse().unwrap(), leader_kind: None },
+        fund: AccountId::of_programme(&"2021-22".parse().unwrap(), &StrandId::new("nle")),
+        cap: None,
+        rate: Some(Pence(60_000)),
+        awarded: 4,
+        drawn: 0,
+        released: 4,
+        refunded: 0,
+        on: day("1"),
+        by: "officer".parse().unwrap(),
+        made: Seq(5),
+        version: Seq(5),
+        bookings: Vec::new(),
+        invoices: Vec::new(),
+    }
+}
+
+pub(in crate::programme) fn cut(text: &str, at: char) -> (&str, Option<&str>) {
+    text.split_once(at).map_or((text, None), |(head, tail)| (head, Some(tail)))
+}
+
+/// Rows of: offer, what happened to it, the word that is judged, what it comes to, a part of what a refusal says.
+pub(crate) type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+pub(crate) fn judge(rows: &[Row]) {
+    for row @ (letter, history, word, wanted, part) in rows {
+        let (comes_to, said) = Book::new().after(letter, history).says(letter, word);
+        assert_eq!(comes_to, *wanted, "{row:?}: {said}");
+        assert!(said.contains(part), "{row:?}: {said}");
+    }
+}

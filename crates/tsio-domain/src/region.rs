@@ -1,0 +1,159 @@
+//! The eight RSC regions of 2021 to 2022, and which local authority lies in which.
+//!
+//! The table is data (`terms/regions.csv`), not code. Ofsted's regions are other ones and are never used
+//! (`domain.md` section 6).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{BadId, LaCode};
+
+/// A regional schools commissioner's region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Region {
+    /// East Midlands and the Humber
+    EastMidlandsHumber,
+    /// East of England and North-East London
+    EastOfEnglandNorthEastLondon,
+    /// Lancashire and West Yorkshire
+    LancashireWestYorkshire,
+    /// North of England
+    NorthOfEngland,
+    /// North-West London and South-Central England
+    NorthWestLondonSouthCentral,
+    /// South-East England and South London
+    SouthEastSouthLondon,
+    /// South-West England
+    SouthWest,
+    /// West Midlands
+    WestMidlands,
+}
+
+impl Region {
+    /// All eight, in the order of their names: ties between regions go to the first (`domain.md` section 4).
+    pub const ALL: [Self; 8] = [
+        Self::EastMidlandsHumber,
+        Self::EastOfEnglandNorthEastLondon,
+        Self::LancashireWestYorkshire,
+        Self::NorthOfEngland,
+        Self::NorthWestLondonSouthCentral,
+        Self::SouthEastSouthLondon,
+        Self::SouthWest,
+        Self::WestMidlands,
+    ];
+
+    /// The region's official name, as files and people write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EastMidlandsHumber => "East Midlands and the Humber",
+            Self::EastOfEnglandNorthEastLondon => "East of England and North-East London",
+            Self::LancashireWestYorkshire => "Lancashire and West Yorkshire",
+            Self::NorthOfEngland => "North of England",
+            Self::NorthWestLondonSouthCentral => "North-West London and South-Central England",
+            Self::SouthEastSouthLondon => "South-East England and South London",
+            Self::SouthWest => "South-West England",
+            Self::WestMidlands => "West Midlands",
+        }
+    }
+
+    /// The region a local authority lies in; nothing for a code the table does not know.
+    #[must_use]
+    pub fn of(la: LaCode) -> Option<Self> {
+        table().get(&la).map(|entry| entry.region)
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Region {
+    type Err = BadId;
+    /// Takes the official name, whatever its case.
+    fn from_str(s: &str) -> Result<Self, BadId> {
+        Self::ALL
+            .into_iter()
+            .find(|region| region.name().eq_ignore_ascii_case(s.trim()))
+            .ok_or_else(|| BadId { value: s.chars().take(60).collect(), wanted: "the name of an RSC region" })
+    }
+}
+
+/// One row of the table of local authorities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalAuthority {
+    /// Its code.
+    pub code: LaCode,
+    /// Its name as the table has it; files differ, so names are shown, never joined on.
+    pub name: &'static str,
+    /// The region it lies in.
+    pub region: Region,
+}
+
+/// The local authority with this code.
+#[must_use]
+pub fn local_authority(code: LaCode) -> Option<&'static LocalAuthority> {
+    table().get(&code)
+}
+
+/// Whether this code is of no local authority in England: Wales (660 to 681), schools overseas and the islands (700 to
+/// 799). The register lists such schools beside England's.
+#[must_use]
+pub const fn is_outside_england(code: LaCode) -> bool {
+    matches!(code.get(), 660..=681 | 700..=799)
+}
+
+fn table() -> &'static HashMap<LaCode, LocalAuthority> {
+    static TABLE: OnceLock<HashMap<LaCode, LocalAuthority>> = OnceLock::new();
+    TABLE.get_or_init(|| include_str!("../../../terms/regions.csv").lines().skip(1).filter_map(row).collect())
+}
+
+fn row(line: &'static str) -> Option<(LaCode, LocalAuthority)> {
+    let (code, rest) = line.split_once(',')?;
+    let (name, region) = rest.rsplit_once(',')?;
+    let code = code.parse().ok()?;
+    Some((code, LocalAuthority { code, name: name.trim_matches('"'), region: region.parse().ok()? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_is_read() {
+        let rows = include_str!("../../../terms/regions.csv").lines().skip(1).filter(|l| !l.is_empty()).count();
+        assert_eq!(table().len(), rows);
+        for region in Region::ALL {
+            assert!(table().values().any(|la| la.region == region), "{region} has no local authority");
+        }
+    }
+
+    #[test]
+    fn no_authority_of_the_table_is_outside_england() {
+        assert!(table().keys().all(|code| !is_outside_england(*code)));
+        let outside = [659, 660, 681, 682, 699, 700, 702, 799, 800, 999];
+        let outside: Vec<u16> =
+            outside.into_iter().filter(|code| LaCode::new(*code).is_some_and(is_outside_england)).collect();
+        assert_eq!(outside, [660, 681, 700, 702, 799]);
+    }
+
+    #[test]
+    fn regions_are_listed_in_the_order_of_their_names() {
+        assert!(Region::ALL.windows(2).all(|w| matches!(w, [a, b] if a.name() < b.name())));
+    }
+
+    #[test]
+    fn a_code_finds_its_region() {
+        let region = |code| LaCode::new(code).and_then(Region::of);
+        assert_eq!(region(330), Some(Region::WestMidlands));
+        assert_eq!(region(201), Some(Region::NorthWestLondonSouthCentral));
+        assert_eq!(region(999), None);
+    }
+}

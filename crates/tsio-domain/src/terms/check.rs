@@ -1,0 +1,171 @@
+//! What only shows when two places of a terms file are held together: names, dates, repeats.
+//!
+//! Nothing is read here, and a name whose own entry is faulty is still a known name: one mistake, one report.
+
+use std::collections::BTreeSet;
+
+use super::draft::{Dates, RecipientDraft, RuleDraft, StrandDraft, cap, recipient};
+use super::read::{Located, MistakeReport};
+use super::{AwardCondition, Cap, DateRange, RecipientTerms, StrandId, Test, plain};
+use crate::ids::Programme;
+use crate::placement::{PlacementKind, RecipientKind};
+
+pub(super) fn dates(dates: &Dates, rules: &[RuleDraft], report: &mut MistakeReport<'_>) {
+    if let (Some(window), Some(claims)) = (&dates.award_window, &dates.claims_until)
+        && claims.value < window.value.to
+    {
+        let reason = format!("claims_until {} is before the award window ends {}", claims.value, window.value.to);
+        report.add(claims.line, reason);
+    }
+    let Some(year) = &dates.year else { return };
+    if let Some(contacts) = dates.contact_until.as_ref().filter(|it| it.value < year.value.from) {
+        let reason = format!("contact_until {} is before the year begins {}", contacts.value, year.value.from);
+        report.add(contacts.line, reason);
+    }
+    if let Some(programme) = &dates.programme {
+        named_after(programme, year, report);
+    }
+    if let Some(window) = &dates.award_window
+        && window.value.to < year.value.from
+    {
+        report.add(window.line, format!("the award window ends before the year begins {}", year.value.from));
+    }
+    for draft in rules {
+        let Some(rule) = &draft.rule else { continue };
+        within(&format!("rule {}", draft.id), rule.in_effect, year.value, draft.line, report);
+        if let Test::Exceptional { grounds } = &rule.test {
+            for ground in grounds {
+                let name = format!("ground {} of rule {}", ground.id, draft.id);
+                within(&name, ground.in_effect, rule.in_effect, draft.line, report);
+            }
+        }
+    }
+}
+
+/// A programme is named after the year in which it begins: `2021-22` begins in 2021.
+fn named_after(programme: &Located<Programme>, year: &Located<DateRange>, report: &mut MistakeReport<'_>) {
+    let begins = year.value.from.format("%Y").to_string();
+    if !programme.value.as_str().starts_with(&begins) {
+        report.add(year.line, format!("the year begins in {begins}, but the programme is {}", programme.value));
+    }
+}
+
+fn within(name: &str, inner: DateRange, outer: DateRange, line: usize, report: &mut MistakeReport<'_>) {
+    if !outer.covers(&inner) {
+        report.add(line, format!("{name} is in effect {inner}, outside {outer}"));
+    }
+}
+
+pub(super) fn providers(providers: &[Located<String>], strands: &[StrandDraft], report: &mut MistakeReport<'_>) {
+    let mut seen = BTreeSet::new();
+    for provider in providers {
+        if !seen.insert(plain(&provider.value)) {
+            report.add(provider.line, format!("provider {:?} is named twice", provider.value));
+        }
+    }
+    if !providers.is_empty() {
+        return;
+    }
+    for draft in strands {
+        if draft.strand.as_ref().is_some_and(|s| s.needs.contains(&AwardCondition::AccreditedProvider)) {
+            let reason = format!("strand {} needs an accredited provider, but none is named", draft.id);
+            report.add(draft.line, reason);
+        }
+    }
+}
+
+/// Other names of providers, each with the name it leads to as `names` spells it. Each leads to one of those, never to
+/// another such name, and is none of them itself.
+pub(super) fn also(
+    also: Vec<(String, Located<String>)>,
+    providers: &[Located<String>],
+    report: &mut MistakeReport<'_>,
+) -> Vec<(String, String)> {
+    let mut seen: BTreeSet<String> = providers.iter().map(|provider| plain(&provider.value)).collect();
+    let mut found = Vec::new();
+    for (name, of) in also {
+        if plain(&name).is_empty() {
+            report.add(of.line, "accredited_providers.also: a name must be a text, not empty");
+        } else if !seen.insert(plain(&name)) {
+            report.add(of.line, format!("provider {name:?} is named twice"));
+        }
+        let wanted = plain(&of.value);
+        match providers.iter().find(|provider| plain(&provider.value) == wanted) {
+            Some(provider) => found.push((name, provider.value.clone())),
+            None => report.add(of.line, format!("accredited_providers.also: {:?} is none of the names", of.value)),
+        }
+    }
+    found
+}
+
+/// A rule that nobody is eligible by is a slip of the pen.
+pub(super) fn rules_used(rules: &[RuleDraft], recipients: &[RecipientDraft], report: &mut MistakeReport<'_>) {
+    for draft in rules {
+        if !recipients.iter().flat_map(|r| &r.rules).any(|used| used.value == draft.id.as_str()) {
+            report.add(draft.line, format!("rule {} makes no recipient eligible", draft.id));
+        }
+    }
+}
+
+pub(super) fn recipients(
+    drafts: Vec<RecipientDraft>,
+    rules: &[RuleDraft],
+    strands: &[StrandDraft],
+    report: &mut MistakeReport<'_>,
+) -> Vec<RecipientTerms> {
+    let mut placed = BTreeSet::new();
+    let mut found = Vec::new();
+    for draft in drafts {
+        for who in &draft.who {
+            placement(draft.kind, who, placed.insert(who.value), report);
+        }
+        rules_named(&draft, rules, report);
+        let caps = caps(&draft, strands, report);
+        found.push(recipient(draft, caps));
+    }
+    found
+}
+
+fn placement(kind: RecipientKind, who: &Located<PlacementKind>, is_new: bool, report: &mut MistakeReport<'_>) {
+    if !is_new {
+        report.add(who.line, format!("recipients.{}: {} is listed twice", kind.as_str(), who.value.as_str()));
+    } else if who.value.recipient_kind() != kind {
+        let reason =
+            format!("recipients.{}: an offer cannot be made to {} this way", kind.as_str(), who.value.as_str());
+        report.add(who.line, reason);
+    }
+}
+
+fn rules_named(draft: &RecipientDraft, rules: &[RuleDraft], report: &mut MistakeReport<'_>) {
+    let kind = draft.kind.as_str();
+    let mut seen = BTreeSet::new();
+    for name in &draft.rules {
+        let known = rules.iter().find(|rule| rule.id.as_str() == name.value);
+        let of_trusts =
+            known.and_then(|k| k.rule.as_ref()).is_some_and(|r| matches!(r.test, Test::TrustImprovement(_)));
+        if known.is_none() {
+            report.add(name.line, format!("recipients.{kind}: rule {} is not defined", name.value));
+        } else if !seen.insert(&name.value) {
+            report.add(name.line, format!("recipients.{kind}: rule {} is listed twice", name.value));
+        } else if of_trusts && draft.kind == RecipientKind::Standalone {
+            report.add(name.line, format!("recipients.{kind}: rule {} is one for trusts only", name.value));
+        }
+    }
+}
+
+fn caps(draft: &RecipientDraft, strands: &[StrandDraft], report: &mut MistakeReport<'_>) -> Vec<(StrandId, Cap)> {
+    let mut found = Vec::new();
+    for (name, text) in &draft.caps {
+        let path = format!("recipients.{}.caps", draft.kind.as_str());
+        let Some(known) = strands.iter().find(|strand| strand.id.as_str() == name) else {
+            report.add(text.line, format!("{path}: strand {name} is not defined"));
+            continue;
+        };
+        let Some(strand) = &known.strand else { continue };
+        match cap(&text.value, strand) {
+            Ok(cap) => found.push((known.id.clone(), cap)),
+            Err(reason) => report.add(text.line, format!("{path}: strand {name} {reason}")),
+        }
+    }
+    found
+}

@@ -1,0 +1,73 @@
+//! Parts of a terms file as read, before they are checked against each other.
+
+use super::model::{Cap, DateRange, RecipientTerms, Rule, RuleId, Strand, StrandId, StrandUnit};
+use super::read::Located;
+use crate::Date;
+use crate::ids::Programme;
+use crate::money::Pence;
+use crate::placement::{PlacementKind, RecipientKind};
+
+/// A rule as read; `rule` is nothing when something in it is wrong, but its name is known all the same.
+pub(super) struct RuleDraft {
+    pub(super) id: RuleId,
+    pub(super) line: usize,
+    pub(super) rule: Option<Rule>,
+}
+
+/// A strand as read.
+pub(super) struct StrandDraft {
+    pub(super) id: StrandId,
+    pub(super) line: usize,
+    pub(super) strand: Option<Strand>,
+}
+
+/// A recipient as read: names and caps are still those of the file.
+pub(super) struct RecipientDraft {
+    pub(super) kind: RecipientKind,
+    pub(super) who: Vec<Located<PlacementKind>>,
+    pub(super) rules: Vec<Located<String>>,
+    pub(super) caps: Vec<(String, Located<String>)>,
+}
+
+/// The dates of the file, as far as they could be read.
+pub(super) struct Dates {
+    pub(super) programme: Option<Located<Programme>>,
+    pub(super) year: Option<Located<DateRange>>,
+    pub(super) award_window: Option<Located<DateRange>>,
+    pub(super) claims_until: Option<Located<Date>>,
+    pub(super) contact_until: Option<Located<Date>>,
+}
+
+/// What a cap's text says; the mistake is a phrase.
+pub(super) fn cap(text: &str, strand: &Strand) -> Result<Cap, String> {
+    let positive = |yes: bool| if yes { Ok(()) } else { Err(format!("has a cap of {text:?}, which is not above 0")) };
+    if text == "no cap" {
+        return if strand.funds_bind {
+            Ok(Cap::FundsOnly)
+        } else {
+            Err("has no cap and its funds do not bind: nothing would limit it".to_owned())
+        };
+    }
+    match strand.unit {
+        StrandUnit::Pence => {
+            let cap: Pence =
+                text.parse().map_err(|_| format!("counts pence, but its cap {text:?} is no sum of money"))?;
+            positive(cap.is_positive()).map(|()| Cap::Pence(cap))
+        }
+        StrandUnit::HalfDays { .. } if text.contains("day") => {
+            let cap: crate::money::HalfDays = text.parse().map_err(|e| format!("has a bad cap: {e}"))?;
+            positive(cap.is_positive()).map(|()| Cap::HalfDays(cap))
+        }
+        StrandUnit::HalfDays { .. } => Err(format!("counts half-days, but its cap {text:?} is no number of days")),
+    }
+}
+
+/// A recipient whose names have all been found.
+pub(super) fn recipient(draft: RecipientDraft, caps: Vec<(StrandId, Cap)>) -> RecipientTerms {
+    RecipientTerms {
+        kind: draft.kind,
+        who: draft.who.into_iter().map(|who| who.value).collect(),
+        rules: draft.rules.into_iter().map(|rule| RuleId::new(rule.value)).collect(),
+        caps,
+    }
+}

@@ -1,0 +1,260 @@
+//! From the text of a terms file to [`Terms`]: which keys there are and what each may hold.
+//!
+//! What only shows when two places of the file are held together is in `check`.
+
+use toml::de::DeTable;
+
+use super::draft::{Dates, RecipientDraft, RuleDraft, StrandDraft};
+use super::read::{Located, MistakeReport, TermsTable};
+use super::{
+    APPROVALS_EXPIRE_DAYS, AwardCondition, DateRange, Ground, JudgementDate, Rule, RuleId, Share, Strand, StrandId,
+    StrandUnit, Terms, TermsMistake, Test, TrustTest, check,
+};
+use crate::judgement::Grade;
+use crate::money::Pence;
+use crate::placement::{PlacementKind, RecipientKind};
+
+const JUDGEMENT_DATES: [(&str, JudgementDate); 2] =
+    [("publication", JudgementDate::Publication), ("inspection", JudgementDate::Inspection)];
+
+const CONDITIONS: [(&str, AwardCondition); 3] = [
+    ("partner_mat", AwardCondition::PartnerMat),
+    ("beneficial_reason", AwardCondition::BeneficialReason),
+    ("accredited_provider", AwardCondition::AccreditedProvider),
+];
+
+const PLACEMENTS: [(&str, PlacementKind); 4] = [
+    ("maintained", PlacementKind::Maintained),
+    ("single_academy_trust", PlacementKind::SingleAcademyTrust),
+    ("single_school_mat", PlacementKind::SingleSchoolMat),
+    ("mat", PlacementKind::Mat),
+];
+
+pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<TermsMistake>> {
+    let mut report = MistakeReport::new(file, text);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let line = error.span().map_or(1, |span| report.line(&span));
+        report.add(line, error.message());
+    }
+    if !errors.is_empty() {
+        return Err(report.finish());
+    }
+    let read = whole(TermsTable::new("", 1, root.get_ref(), &report), &mut report);
+    let mistakes = report.finish();
+    match read {
+        Some(terms) if mistakes.is_empty() => Ok(terms),
+        _ => Err(mistakes),
+    }
+}
+
+fn whole(mut root: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Terms> {
+    let mut dates = Dates {
+        programme: root.parsed("programme", report),
+        year: root.table("year", report).and_then(|t| period(t, report)),
+        award_window: root.table("award_window", report).and_then(|t| period(t, report)),
+        claims_until: root.date("claims_until", report),
+        contact_until: if root.has("contact_until") { root.date("contact_until", report) } else { None },
+    };
+    let name = root.text("name", report);
+    let judgement_date = root.word("judgement_date", &JUDGEMENT_DATES, report);
+    let two_people_above = root.parsed::<Pence>("two_people_above", report);
+    let approvals_expire_days = if root.has("approvals_expire_days") {
+        root.number("approvals_expire_days", report).map(|it| it.value)
+    } else {
+        Some(APPROVALS_EXPIRE_DAYS)
+    };
+    let rules = root.table("rules", report).map_or_else(Vec::new, |t| rules(t, report));
+    let strands = root.table("strands", report).map_or_else(Vec::new, |t| strands(t, report));
+    let recipients = root.table("recipients", report).map_or_else(Vec::new, |t| recipients(t, report));
+    let (providers, also) =
+        root.table("accredited_providers", report).map_or_else(Default::default, |t| providers(t, report));
+    root.finish(report);
+
+    check::dates(&dates, &rules, report);
+    check::providers(&providers, &strands, report);
+    let also = check::also(also, &providers, report);
+    check::rules_used(&rules, &recipients, report);
+    let recipients = check::recipients(recipients, &rules, &strands, report);
+    Some(Terms {
+        programme: dates.programme.take()?.value,
+        name: name?.value,
+        year: dates.year?.value,
+        award_window: dates.award_window?.value,
+        claims_until: dates.claims_until?.value,
+        contact_until: dates.contact_until.map(|it| it.value),
+        judgement_date: judgement_date?.value,
+        two_people_above: two_people_above?.value,
+        approvals_expire_days: approvals_expire_days?,
+        rules: rules.into_iter().map(|draft| draft.rule).collect::<Option<_>>()?,
+        strands: strands.into_iter().map(|draft| draft.strand).collect::<Option<_>>()?,
+        recipients,
+        providers: providers.into_iter().map(|provider| provider.value).collect(),
+        also,
+    })
+}
+
+fn period(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Located<DateRange>> {
+    let period = table.period(report);
+    table.finish(report);
+    period
+}
+
+/// The providers, and other names of theirs, each with the one it leads to.
+type Providers = (Vec<Located<String>>, Vec<(String, Located<String>)>);
+
+fn providers(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Providers {
+    let names = table.texts("names", report).map_or_else(Vec::new, |names| names.value);
+    let also = if table.has("also") { table.table("also", report) } else { None };
+    let also = also.map_or_else(Vec::new, |mut also| also.all_texts(report));
+    table.finish(report);
+    (names, also)
+}
+
+fn rules(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<RuleDraft> {
+    let mut drafts = Vec::new();
+    for (name, mut fields) in table.tables(report) {
+        let line = fields.line;
+        let rule = rule(&name, &mut fields, report);
+        fields.finish(report);
+        drafts.push(RuleDraft { id: RuleId::new(name), line, rule });
+    }
+    drafts
+}
+
+fn rule(name: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Rule> {
+    const KINDS: [(&str, u8); 4] =
+        [("judged_in_year", 0), ("twice_on_entry", 1), ("exceptional", 2), ("trust_improvement", 3)];
+    let kind = fields.word("kind", &KINDS, report);
+    let text = fields.text("text", report);
+    let in_effect = fields.period(report);
+    let test = match kind?.value {
+        0 => grades("current", fields, report).map(|current| Test::JudgedInYear { current }),
+        1 => {
+            let (current, previous) = (grades("current", fields, report), grades("previous", fields, report));
+            current.zip(previous).map(|(current, previous)| Test::TwiceOnEntry { current, previous })
+        }
+        2 => fields.table("grounds", report).map(|t| Test::Exceptional { grounds: grounds(t, report) }),
+        _ => trust_test(fields, report).map(Test::TrustImprovement),
+    };
+    Some(Rule { id: RuleId::new(name), text: text?.value, in_effect: in_effect?.value, test: test? })
+}
+
+/// Grades a rule wants: 1 to 4, at least one. The codes 0, 8 and 9 are no grades.
+fn grades(key: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Vec<Grade>> {
+    let numbers = fields.numbers(key, report)?;
+    if numbers.value.is_empty() {
+        report.add(numbers.line, format!("{key} names no grade"));
+        return None;
+    }
+    let mut found = Vec::new();
+    for number in numbers.value {
+        let grade = u8::try_from(number.value).ok().and_then(Grade::from_code).filter(|g| g.graded().is_some());
+        match grade {
+            Some(grade) => found.push(grade),
+            None => report.add(number.line, format!("{key}: {} is not a grade (1 to 4)", number.value)),
+        }
+    }
+    Some(found)
+}
+
+fn grounds(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<Ground> {
+    let line = table.line;
+    let mut found = Vec::new();
+    for (id, mut fields) in table.tables(report) {
+        let text = fields.text("text", report);
+        let in_effect = fields.period(report);
+        fields.finish(report);
+        if let (Some(text), Some(in_effect)) = (text, in_effect) {
+            found.push(Ground { id, text: text.value, in_effect: in_effect.value });
+        }
+    }
+    if found.is_empty() {
+        report.add(line, "an exceptional rule needs at least one ground");
+    }
+    found
+}
+
+fn trust_test(fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<TrustTest> {
+    let on = fields.date("on", report);
+    let years = fields.number("years_in_trust", report);
+    let schools = fields.number("schools", report);
+    let share = fields.text("share", report).and_then(|text| share(&text, report));
+    let wanted = grades("grades", fields, report);
+    let listed = grades("listed", fields, report);
+    Some(TrustTest {
+        on: on?.value,
+        years_in_trust: years?.value,
+        schools: usize::try_from(schools?.value).ok()?,
+        share: share?,
+        grades: wanted?,
+        listed: listed?,
+    })
+}
+
+fn share(text: &Located<String>, report: &mut MistakeReport<'_>) -> Option<Share> {
+    let parts = text.value.split_once('/').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    let share = parts.map(|(part, whole)| Share { part, whole }).filter(|s| 0 < s.part && s.part <= s.whole);
+    if share.is_none() {
+        report.add(text.line, "share must be above 0 and at most 1, like \"1/2\"");
+    }
+    share
+}
+
+fn strands(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<StrandDraft> {
+    let mut drafts = Vec::new();
+    for (name, mut fields) in table.tables(report) {
+        let line = fields.line;
+        let strand = strand(&name, &mut fields, report);
+        fields.finish(report);
+        drafts.push(StrandDraft { id: StrandId::new(name), line, strand });
+    }
+    drafts
+}
+
+fn strand(id: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Strand> {
+    let name = fields.text("name", report);
+    let in_half_days = fields.word("unit", &[("half-days", true), ("pence", false)], report);
+    let funds_bind = fields.yes_or_no("funds_bind", report);
+    let needs = fields.words("needs", &CONDITIONS, report);
+    let rated = in_half_days.map_or_else(|| fields.has("day_rate"), |unit| unit.value);
+    let rate = if rated { fields.parsed::<Pence>("day_rate", report).and_then(|r| day_rate(r, report)) } else { None };
+    // A wrong rate is reported by now, which refuses the file: zero only lets its caps be checked as well.
+    let day_rate = rate.unwrap_or(Pence::ZERO);
+    let unit = if in_half_days?.value { StrandUnit::HalfDays { day_rate } } else { StrandUnit::Pence };
+    Some(Strand {
+        id: StrandId::new(id),
+        name: name?.value,
+        unit,
+        funds_bind: funds_bind?.value,
+        needs: needs?.value.into_iter().map(|need| need.value).collect(),
+    })
+}
+
+/// `domain.md` section 5: half a day must cost whole pence.
+fn day_rate(rate: Located<Pence>, report: &mut MistakeReport<'_>) -> Option<Pence> {
+    if !rate.value.is_positive() {
+        report.add(rate.line, "day_rate must be above £0");
+        return None;
+    }
+    if rate.value.get() % 2 != 0 {
+        report
+            .add(rate.line, format!("day_rate {} is of odd pence: half a day would not cost whole pence", rate.value));
+        return None;
+    }
+    Some(rate.value)
+}
+
+fn recipients(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<RecipientDraft> {
+    let mut drafts = Vec::new();
+    for kind in [RecipientKind::Standalone, RecipientKind::Mat] {
+        let Some(mut fields) = table.table(kind.as_str(), report) else { continue };
+        let who = fields.words("who", &PLACEMENTS, report).map_or_else(Vec::new, |who| who.value);
+        let rules = fields.texts("rules", report).map_or_else(Vec::new, |rules| rules.value);
+        let caps = fields.table("caps", report).map_or_else(Vec::new, |mut caps| caps.all_texts(report));
+        fields.finish(report);
+        drafts.push(RecipientDraft { kind, who, rules, caps });
+    }
+    table.finish(report);
+    drafts
+}

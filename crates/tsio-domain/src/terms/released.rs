@@ -1,0 +1,44 @@
+//! Every text of the terms that ever shipped with the program, by its SHA-256: a programme that ships goes by one of them. Who
+//! rewrites the terms of such a programme, and all that is pinned to them, is found out by this list.
+//!
+//! A text that is changed adds a line here; none is ever taken away, since offers stay pinned to the terms they were made under.
+
+use crate::event::Hash;
+use crate::ids::Programme;
+
+/// Programme and hash, oldest first.
+const RELEASED: [(&str, &str); 5] = [
+    ("2021-22", "5e0ee10514ddb9775cb38b941f3de2b79b94de5de198aa5e909e050c49b7a51b"),
+    ("2021-22", "12b9a1ac35f45feb17e1c537b7587b59db56cd2ab08d23eae5a1400122cf238d"),
+    ("2021-22", "64ae12cc6e1dda3d2fe739d3e86175da519fb3969114d435d3ede93799247b78"),
+    ("2022-23", "da705de0748af1baa4de67e78080abd18ce46ac32fec1d77dd9dca992edcd96c"),
+    ("2022-23", "a9427c0a1abdb1dcf048a8ae9eb46185559fc3078dc7eabf4650537ac38e2eca"),
+];
+
+/// Whether terms of this hash are none that the program ever brought for a programme that it brings terms for.
+#[must_use]
+pub fn is_rewritten(programme: &Programme, terms: Hash) -> bool {
+    let mut of_programme = RELEASED.iter().filter(|(name, _)| *name == programme.as_str()).peekable();
+    let terms = terms.to_string();
+    of_programme.peek().is_some() && !of_programme.any(|(_, hash)| *hash == terms)
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::terms::{Terms, shipped};
+
+    #[test]
+    fn what_ships_is_on_the_list() {
+        for (file, text) in shipped() {
+            let programme = Terms::parse(file, text).unwrap().programme().clone();
+            let hash = |text: &str| Hash(Sha256::digest(text).into());
+            assert!(!is_rewritten(&programme, hash(text)), "{file}: add {}", hash(text));
+            assert!(RELEASED.iter().any(|(name, _)| *name == programme.as_str()), "{file} is not on the list");
+            assert!(is_rewritten(&programme, hash(&text.replace('1', "2"))), "{file}: another text");
+        }
+        assert!(!is_rewritten(&"2018-19".parse().unwrap(), Hash([7; 32])), "terms that somebody loaded");
+    }
+}

@@ -1,0 +1,155 @@
+//! What events and offers say of an offer: to whom it is, who was contacted, who accepted, how it ended.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::named_enum;
+use crate::ids::{LaCode, Uid, Urn};
+use crate::placement::RecipientKind;
+use crate::region::local_authority;
+
+named_enum! {
+    /// How a closed offer ended (`domain.md` section 4).
+    Outcome {
+        /// All support given.
+        Completed = "completed",
+        /// The recipient declined.
+        Declined = "declined",
+        /// Withdrawn by the department.
+        Withdrawn = "withdrawn",
+        /// The programme ended.
+        Lapsed = "lapsed",
+        /// Identified in error.
+        Ineligible = "ineligible",
+        /// Joined another recipient.
+        Superseded = "superseded",
+    }
+}
+
+named_enum! {
+    /// Whom a contact was with.
+    Party {
+        /// The trust; the diocese where the school has one; otherwise the local authority.
+        ResponsibleBody = "responsible_body",
+        /// The school.
+        School = "school",
+    }
+}
+
+named_enum! {
+    /// Who accepts an offer.
+    Acceptor {
+        /// The school.
+        School = "school",
+        /// The trust.
+        Trust = "trust",
+    }
+}
+
+named_enum! {
+    /// Why an offer was declined: a reason code of the event.
+    DeclineReason {
+        /// Support is in place already.
+        SupportInPlace = "support_in_place",
+        /// No capacity to take part.
+        NoCapacity = "no_capacity",
+        /// Not wanted.
+        NotWanted = "not_wanted",
+        /// The school is joining another trust.
+        ChangingTrust = "changing_trust",
+        /// Another reason, in the note.
+        Other = "other",
+    }
+}
+
+named_enum! {
+    /// What of an offer's life has a date that can be corrected.
+    Milestone {
+        /// The acceptance.
+        Accepted = "accepted",
+        /// The start of delivery.
+        Started = "started",
+    }
+}
+
+/// What an offer is made to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipient {
+    /// A standalone school.
+    Standalone(Urn),
+    /// A multi-academy trust.
+    Mat(Uid),
+}
+
+impl Recipient {
+    /// `standalone` or `mat`.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        self.row().as_str()
+    }
+
+    /// Its row of the scheme.
+    #[must_use]
+    pub const fn row(self) -> RecipientKind {
+        match self {
+            Self::Standalone(_) => RecipientKind::Standalone,
+            Self::Mat(_) => RecipientKind::Mat,
+        }
+    }
+
+    /// Its URN or its group UID.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Standalone(urn) => urn.get(),
+            Self::Mat(uid) => uid.get(),
+        }
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Standalone(urn) => write!(f, "school {urn}"),
+            Self::Mat(uid) => write!(f, "trust {uid}"),
+        }
+    }
+}
+
+/// Who has to be told before the school: "your trust, diocese or local authority" (`domain.md` section 3).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponsibleBody {
+    /// The trust.
+    Trust(Uid),
+    /// The diocese, by name.
+    Diocese(String),
+    /// The local authority.
+    LocalAuthority(LaCode),
+}
+
+impl fmt::Display for ResponsibleBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trust(uid) => write!(f, "trust {uid}"),
+            Self::Diocese(name) => f.write_str(name),
+            Self::LocalAuthority(code) => match local_authority(*code) {
+                Some(la) => write!(f, "local authority {code} ({})", la.name),
+                None => write!(f, "local authority {code}"),
+            },
+        }
+    }
+}
+
+/// A school on an offer, as it was when it was added.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ListedSchool {
+    /// The school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// The rules it was eligible by.
+    pub rules: Vec<String>,
+}

@@ -1,0 +1,78 @@
+//! What events and referrals say of a referral: who is referred, how it came about, with whom it was discussed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::named_enum;
+use crate::ids::{BadId, Uid, Urn};
+
+/// Who is referred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferralSubject {
+    /// A school, on its own or as one of its trust.
+    School(Urn),
+    /// A multi-academy trust, for some of its schools.
+    Trust(Uid),
+}
+
+impl fmt::Display for ReferralSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::School(urn) => write!(f, "school {urn}"),
+            Self::Trust(uid) => write!(f, "trust {uid}"),
+        }
+    }
+}
+
+impl FromStr for ReferralSubject {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let bad = || BadId { value: text.chars().take(60).collect(), wanted: "a school or a trust" };
+        match text.split_once(' ').ok_or_else(bad)? {
+            ("school", urn) => urn.parse().map(Self::School),
+            ("trust", uid) => uid.parse().map(Self::Trust),
+            _ => Err(bad()),
+        }
+    }
+}
+
+/// How it came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferralOrigin {
+    /// The school or trust came forward itself.
+    SelfIdentified,
+    /// Somebody else sees exceptional circumstances.
+    Exceptional,
+}
+
+impl ReferralOrigin {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::SelfIdentified, Self::Exceptional];
+
+    /// Its name in the record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SelfIdentified => "self_identified",
+            Self::Exceptional => "exceptional",
+        }
+    }
+}
+
+named_enum! {
+    /// With whom a discussion was held.
+    DiscussionPartner {
+        /// The regional schools commissioner (RSC) of the region.
+        RegionalSchoolsCommissioner = "regional_schools_commissioner",
+        /// The school.
+        School = "school",
+        /// The trust.
+        Trust = "trust",
+        /// The trust, diocese or local authority that answers for the school.
+        ResponsibleBody = "responsible_body",
+    }
+}

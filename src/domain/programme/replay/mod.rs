@@ -1,5 +1,0 @@
-//! Deciding a recorded call again: its command, what it cites, and whether its rules allow it.
-
-mod cited;
-pub(in crate::domain) mod reconstruct;
-pub mod redecide;
