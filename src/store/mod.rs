@@ -69,6 +69,10 @@ const IDLE: Duration = Duration::from_millis(500);
 /// Pages in the WAL before a checkpoint, about 64 MiB: the default of 1,000 checkpoints almost every large group.
 const WAL_AUTOCHECKPOINT: &str = "16000";
 
+/// Statements are short, and those by key have a cost beyond any bound, since other plans are switched off: compiling them would
+/// take a hundred times as long as running them.
+const NO_JIT: (&str, &str) = ("jit", "off");
+
 /// How PostgreSQL plans the statements of a group: once, by the keys that every one of them finds its rows by, however
 /// small the tables were at that moment.
 const BY_KEY: [(&str, &str); 5] = [
@@ -160,7 +164,7 @@ impl Store {
         reads.map_sqlx_postgres_pool_opts(|pool| {
             pool.after_release(|connection, _| Box::pin(answer_what_is_due(connection)))
         });
-        reads.map_sqlx_postgres_opts(|options| options.application_name("tsio"));
+        reads.map_sqlx_postgres_opts(|options| options.application_name("tsio").options([NO_JIT]));
         let rules = Arc::new(ConnectionRules::default());
         // A plan made while the tables were empty would be kept, and would scan them.
         let writes = Self::postgres_writers(url, &[("plan_cache_mode", "force_custom_plan")], &rules);
@@ -196,7 +200,7 @@ impl Store {
             })
         });
         options.map_sqlx_postgres_opts(|options| {
-            options.application_name("tsio writer").options(plans.iter().copied()).options([
+            options.application_name("tsio writer").options(plans.iter().copied()).options([NO_JIT]).options([
                 ("default_transaction_isolation", "read committed".to_owned()),
                 ("lock_timeout", millis(LOCK_TIMEOUT)),
                 ("statement_timeout", millis(STATEMENT_TIMEOUT)),

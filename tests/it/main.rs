@@ -28,6 +28,7 @@ mod closed;
 mod confirmed;
 mod dates;
 mod db_roles;
+mod db_sessions;
 mod documents;
 mod eligibility;
 mod entry_positions;
