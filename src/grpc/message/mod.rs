@@ -5,7 +5,7 @@ pub(in crate::grpc) mod fields;
 pub(in crate::grpc) mod filter;
 pub(in crate::grpc) mod limits;
 pub(in crate::grpc) mod mask;
-pub(in crate::grpc) mod reason;
+pub mod reason;
 pub(in crate::grpc) mod request_id;
 pub(in crate::grpc) mod status;
 pub(in crate::grpc) mod texts;

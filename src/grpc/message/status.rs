@@ -84,8 +84,9 @@ fn bad_request(violations: &[Violation]) -> (pb::BadRequest, usize) {
     (bad, violations.len().saturating_sub(LISTED).saturating_add(dropped))
 }
 
-fn refused(refusal: &refusal::Refusal) -> Status {
-    let code = match refusal.reason {
+/// The status code of a refusal.
+pub(in crate::grpc) const fn code_of(reason: Reason) -> Code {
+    match reason {
         Reason::SelfApproval | Reason::ApprovalOfAnother => Code::PermissionDenied,
         Reason::FundExists | Reason::ReferralOpen => Code::AlreadyExists,
         Reason::StateNotAllowed
@@ -138,7 +139,11 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         | Reason::CannotBeReferred
         | Reason::GroundNotInEffect
         | Reason::DiscussionMissing => Code::FailedPrecondition,
-    };
+    }
+}
+
+fn refused(refusal: &refusal::Refusal) -> Status {
+    let code = code_of(refusal.reason);
     let mut wire = proto::Refusal {
         reason: refusal.reason.code().to_owned(),
         message: short(&refusal.message, MAX_TEXT),
