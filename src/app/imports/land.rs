@@ -134,6 +134,7 @@ impl ImportJob {
         if !self.header.validate_only {
             self.app.begin_register_record().await?;
         }
+        self.note_other_dates(plan).await?;
         for _ in 0..COMPARISONS {
             let repeats = self.compare(plan, &rows).await?;
             if self.header.validate_only {
@@ -159,6 +160,16 @@ impl ImportJob {
             }
         }
         Err(AppError::Unavailable)
+    }
+
+    /// Notes where the same content counts as at another date: more likely the date is wrong than the file.
+    async fn note_other_dates(&self, plan: &mut Plan) -> Result<()> {
+        let landed = with_retry(|| store::imports::landed(self.app.store(), plan.import.kind)).await?;
+        let same = landed.iter().find(|it| it.sha256 == plan.import.sha256 && it.as_at != plan.import.as_at);
+        plan.notes.extend(same.map(|it| {
+            format!("the same content counts as at {} already (import {}): check the as-at date", it.as_at, it.id)
+        }));
+        Ok(())
     }
 
     /// Compares with everything landed for the same date; the outcome, when the same content is there already.

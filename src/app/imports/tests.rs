@@ -50,6 +50,21 @@ async fn every_sample_goes_in_whole() {
 }
 
 #[tokio::test]
+async fn the_same_content_as_at_another_date_is_noted() {
+    let house = TestApp::new().await;
+    let first = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    assert_eq!(first.notes, Vec::<String>::new());
+    let note = format!(
+        "the same content counts as at 2021-09-30 already (import {}): check the as-at date",
+        first.import.unwrap()
+    );
+    let other = house.take(SEPTEMBER.0, "2021-10-31").await;
+    assert_eq!(other.notes, [note]);
+    let (_, _, kept) = house.app.get_import(&admin("ann"), other.import.unwrap()).await.unwrap();
+    assert_eq!(kept, other.notes, "it is kept with the import");
+}
+
+#[tokio::test]
 async fn problems_are_kept_with_the_import() {
     let house = TestApp::new().await;
     let bytes = sample("bad/wrong_dates.csv");
