@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::reconstruct::{ids_of, telling};
 use crate::Date;
 use crate::event::{Event, EventBody, NewEvent, Seq};
+use crate::ids::OfferId;
 use crate::ledger::{LedgerEntry, Posting};
 use crate::period::Period;
 use crate::programme::ProgrammeState;
@@ -166,14 +167,15 @@ fn differs(draft: &NewEvent, event: &Event, rules: RulesVersion) -> Option<Strin
         return Some(format!("it says {is}, the rules make {makes}"));
     }
     if draft.offer != event.offer {
-        return Some(format!("it is about offer {:?}, the rules make it about {:?}", event.offer, draft.offer));
+        let named = |it: Option<OfferId>| it.map_or_else(|| "no offer".to_owned(), |it| format!("offer {it}"));
+        return Some(format!("it is about {}, the rules make it about {}", named(event.offer), named(draft.offer)));
     }
     if draft.effective != event.effective {
         return Some(format!("it is dated {}, the rules date it {}", event.effective, draft.effective));
     }
     if draft.reason_code != event.reason_code.as_deref() {
-        let (is, makes) = (&event.reason_code, draft.reason_code);
-        return Some(format!("its reason code is {is:?}, the rules make {makes:?}"));
+        let (is, makes) = (event.reason_code.as_deref().unwrap_or("none"), draft.reason_code.unwrap_or("none"));
+        return Some(format!("its reason code is {is}, the rules make {makes}"));
     }
     if draft.text.is_some() != event.text_hash.is_some() {
         let is = if event.text_hash.is_some() { "it has a text, and takes none" } else { "it has no text" };
@@ -181,11 +183,20 @@ fn differs(draft: &NewEvent, event: &Event, rules: RulesVersion) -> Option<Strin
     }
     let moved: Vec<Posting> = event.entries.iter().map(posting).collect();
     if draft.postings != moved {
-        return Some(format!("its entries move {moved:?}, the rules move {:?}", draft.postings));
+        return Some(format!("its entries {}, the rules {}", phrase(&moved), phrase(&draft.postings)));
     }
     let period = Period::of(event.effective);
     let wrong = event.entries.iter().find(|it| it.period != period)?;
     Some(format!("entry {} counts in {}, by its date in {period}", wrong.seq.0, wrong.period))
+}
+
+/// Postings in words: `allocate 4000000 in account ...`, in the unit of the account; `move nothing`.
+fn phrase(postings: &[Posting]) -> String {
+    if postings.is_empty() {
+        return "move nothing".to_owned();
+    }
+    let all = postings.iter().map(|it| format!("{} {} in account {}", it.verb, it.amount, it.account));
+    all.collect::<Vec<_>>().join(", ")
 }
 
 const fn posting(entry: &LedgerEntry) -> Posting {
