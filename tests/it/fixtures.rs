@@ -322,6 +322,9 @@ async fn work_goes_on(kept: Kept) {
     assert_eq!(sequences(&heads(&kept.db)), kept.heads_further_by(worked_on));
 }
 
+/// Versions that kept of an invoice only its normalised reference.
+const BEFORE_CLAIMS: [&str; 2] = ["9f9fc2a", "7cc23b9"];
+
 /// An invoice and a leader that an earlier version paid for are paid for today: under whatever strand and writing, in parts
 /// too. What it refunded in full may be paid again.
 async fn what_was_paid_before_stays_paid(kept: Kept) {
@@ -333,7 +336,12 @@ async fn what_was_paid_before_stays_paid(kept: Kept) {
     let before = listed.into_iter().find(|it| !it.invoices.is_empty()).unwrap();
     let offer = &before.offer;
     let standing = before.invoices.iter().find(|it| it.refunded_pence < it.amount_pence).unwrap();
-    assert_eq!((standing.issuer.as_str(), standing.printed.as_str(), standing.total_pence), ("Teach First", "", 0));
+    // The reference as it is printed is kept since claims are.
+    let printed = if BEFORE_CLAIMS.contains(&kept.manifest().commit.as_str()) { "" } else { "INV-7" };
+    assert_eq!(
+        (standing.issuer.as_str(), standing.printed.as_str(), standing.total_pence),
+        ("Teach First", printed, 0)
+    );
 
     let again = client.award(offer, vec![npqel_of("LEADER-3", "Teach First", 1_000)], &fresh()).await.unwrap_err();
     assert_eq!(reason(&again), "LEADER_FUNDED");
