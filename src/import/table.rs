@@ -35,7 +35,7 @@ pub struct ParsedFile<R> {
     pub repeats: usize,
     /// Of these, rows of other countries.
     pub abroad: usize,
-    /// What is wrong with the others, by line; at most [`Limits::problems`](super::Limits::problems).
+    /// What is wrong with the others, by line; at most [`ImportLimits::problems`](super::ImportLimits::problems).
     pub problems: Vec<RowProblem>,
     /// Problems beyond that number.
     pub problems_beyond: usize,

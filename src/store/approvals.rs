@@ -91,7 +91,7 @@ pub async fn find(
 /// The open approvals of a programme, those past their time among them.
 ///
 /// # Errors
-/// [`StoreError::Away`], [`StoreError::Unreadable`].
+/// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
 pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<StoredApproval>> {
     let open = approval::Entity::find()
         .filter(approval::Column::Programme.eq(programme.as_str()))
@@ -102,7 +102,7 @@ pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Sto
 /// Approvals that nobody answered before their time was over.
 ///
 /// # Errors
-/// [`StoreError::Away`], [`StoreError::Unreadable`].
+/// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
 pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<StoredApproval>> {
     let past = approval::Entity::find().filter(state_at(now).eq(ApprovalState::Expired.name()));
     past.all(&from.at().db).await?.into_iter().map(stored).collect()

@@ -129,7 +129,7 @@ fn changes(events: &[Recorded], ledger: &Ledger) -> AccountDays {
 /// Writes it.
 ///
 /// # Errors
-/// [`super::StoreError::Taken`] when a request id or an invoice was kept by another book at this moment.
+/// [`super::StoreError::UniqueConflict`] when a request id or an invoice was kept by another book at this moment.
 pub async fn write(tx: &WriteTx, programme: &Programme, it: BatchChanges<'_>) -> Result<()> {
     awards::free(tx, &it.awards, it.before).await?;
     claims::free(tx, programme, &it.awards, it.before).await?;

@@ -50,7 +50,7 @@ fn read(row: &QueryResult) -> Result<(Programme, EntryDecision)> {
 /// Those of a programme.
 ///
 /// # Errors
-/// [`StoreError::Away`], [`StoreError::Unreadable`].
+/// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<EntryDecision>> {
     let values: Vec<Value> = vec![programme.as_str().into()];
     let found = rows(&from.at(), OF_PROGRAMME, values).await?;
@@ -60,7 +60,7 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
 /// Those of a school, by programme.
 ///
 /// # Errors
-/// [`StoreError::Away`], [`StoreError::Unreadable`].
+/// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
 pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, EntryDecision)>> {
     let values: Vec<Value> = vec![i64::from(of.get()).into()];
     rows(&from.at(), OF_SCHOOL, values).await?.iter().map(read).collect()
@@ -69,7 +69,7 @@ pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, 
 /// Those of a programme by school, to be held against the record.
 ///
 /// # Errors
-/// [`StoreError::Away`].
+/// [`StoreError::Unavailable`].
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<Urn, EntryDecision>> {
     let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
     let decided = |row: &QueryResult| read(row).map(|(_, decision)| decision);
@@ -79,7 +79,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Veri
 /// Writes them as they are now.
 ///
 /// # Errors
-/// [`StoreError::Away`], [`StoreError::EntryDecisionRow`].
+/// [`StoreError::Unavailable`], [`StoreError::ConstraintViolation`].
 pub async fn put(tx: &WriteTx, programme: &Programme, decided: &[&EntryDecision]) -> Result<()> {
     use entry_decision::Column as C;
     let rows = decided.iter().map(|it| entry_decision::ActiveModel {

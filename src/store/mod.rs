@@ -140,7 +140,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unusable`] for another kind of URL, or a SQLite file that another process serves;
-    /// [`StoreError::Away`] when it cannot be reached.
+    /// [`StoreError::Unavailable`] when it cannot be reached.
     pub async fn open(url: &str, purpose: Use) -> Result<Self> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Self::open_postgres(url).await
@@ -288,7 +288,7 @@ impl Store {
     /// space; after a write that failed, also whether it can be written.
     ///
     /// # Errors
-    /// [`StoreError::Away`] when there is none; [`StoreError::Full`]; [`StoreError::Outdated`].
+    /// [`StoreError::Unavailable`] when there is none; [`StoreError::Full`]; [`StoreError::Outdated`].
     pub async fn ping(&self) -> Result<()> {
         match self.backend {
             Backend::Postgres => {

@@ -238,7 +238,7 @@ fn offers_within(reach: &Reach) -> Cond {
 /// Writes offers as they are now, with their schools and contacts.
 ///
 /// # Errors
-/// [`StoreError::Row`] when a recipient has another offer, or a school is on another open one.
+/// [`StoreError::ConstraintViolation`] when a recipient has another offer, or a school is on another open one.
 pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
     use offer::Column as C;
     let update = [

@@ -109,7 +109,7 @@ pub async fn terms_of(from: &impl Readable, programme: &Programme) -> Result<Opt
 /// Keeps new terms and opens their book.
 ///
 /// # Errors
-/// [`StoreError::Row`] when the programme has terms already.
+/// [`StoreError::ConstraintViolation`] when the programme has terms already.
 pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
     let row = terms::ActiveModel {
         programme: Set(new.programme.to_string()),
@@ -137,7 +137,7 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
 /// answers the database's clock on PostgreSQL, read before or after the wait for the lock.
 ///
 /// # Errors
-/// [`StoreError::Busy`] when another process holds it for too long; [`StoreError::Outdated`].
+/// [`StoreError::Contention`] when another process holds it for too long; [`StoreError::Outdated`].
 pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, Option<Micros>)>> {
     let conn = tx.at();
     // SQLite's transaction has the whole file locked already.
@@ -165,7 +165,7 @@ pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, O
 /// The programmes that have not adopted this version of the rules yet.
 ///
 /// # Errors
-/// [`StoreError::Away`].
+/// [`StoreError::Unavailable`].
 pub async fn with_rules_before(from: &impl Readable, version: RulesVersion) -> Result<Vec<Programme>> {
     let conn = from.at();
     let sql = "SELECT programme FROM books WHERE rules < $1 ORDER BY programme";

@@ -59,7 +59,7 @@ const BLOCKS: i64 = 256;
 /// needs an event from its beginning on.
 ///
 /// # Errors
-/// [`super::StoreError::Unreadable`]; [`super::StoreError::Away`].
+/// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
 pub async fn answered(from: &impl Readable, first: Place, begun: Micros) -> Result<(Vec<Answered>, Option<Place>)> {
     match from.at().backend {
         Backend::Sqlite => answered_rows(from, first, begun).await,
@@ -151,7 +151,7 @@ pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<Diff
 /// Programmes whose terms were loaded by a call that has no answer. They are loaded at one moment and answered at another.
 ///
 /// # Errors
-/// [`super::StoreError::Unreadable`]; [`super::StoreError::Away`].
+/// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
 pub async fn of_terms(from: &impl Readable) -> Result<Vec<DifferingRequest>> {
     let sql = "SELECT e.actor, e.request_id FROM events e WHERE e.kind = 'rules_adopted' AND e.actor <> 'tsio' \
                AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.actor = e.actor AND r.request_id = e.request_id)";

@@ -132,7 +132,7 @@ pub(super) fn append(batch: &mut BatchWrite, new: &[Stored], at: Micros) {
 /// Keeps new successes.
 ///
 /// # Errors
-/// [`super::StoreError::Taken`] when one of them has come to be there since it was looked for: a request id is the
+/// [`super::StoreError::UniqueConflict`] when one of them has come to be there since it was looked for: a request id is the
 /// caller's, not the book's, and another book or an import kept it at this moment. Trying again finds it.
 pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
     let mut batch = BatchWrite::default();

@@ -14,7 +14,7 @@ use crate::store::db::bulk_sql::{among, numbers, select_by_place, texts};
 /// What is known of the texts of these events, of those that the programme has.
 ///
 /// # Errors
-/// [`StoreError::Away`]; [`StoreError::Unreadable`] for an event that this program cannot read.
+/// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] for an event that this program cannot read.
 pub async fn known(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Result<BTreeMap<Seq, EventText>> {
     if of.is_empty() {
         return Ok(BTreeMap::new());
@@ -64,7 +64,7 @@ async fn erased(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Resu
 /// Events of a programme that were recorded with a text, of which it is not there.
 ///
 /// # Errors
-/// [`StoreError::Away`].
+/// [`StoreError::Unavailable`].
 pub async fn absent(from: &impl Readable, programme: &Programme) -> Result<Vec<Seq>> {
     let sql = "SELECT e.seq FROM events e WHERE e.programme = $1 AND e.text_hash IS NOT NULL AND NOT EXISTS \
                (SELECT 1 FROM texts t WHERE t.programme = e.programme AND t.seq = e.seq) ORDER BY e.seq";
@@ -75,7 +75,7 @@ pub async fn absent(from: &impl Readable, programme: &Programme) -> Result<Vec<S
 /// Erases the texts of these events, with their salts.
 ///
 /// # Errors
-/// [`StoreError::Away`], [`StoreError::Busy`].
+/// [`StoreError::Unavailable`], [`StoreError::Contention`].
 pub async fn erase(tx: &WriteTx, programme: &Programme, of: &[Seq]) -> Result<()> {
     if of.is_empty() {
         return Ok(());

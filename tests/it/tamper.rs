@@ -113,7 +113,7 @@ async fn each_column_that_is_changed_is_named(db: Db) {
     for column in columns.iter().filter(|it| is_covered(&it.table, &it.name)) {
         let changes = column.changes();
         let last = changes.len() - 1;
-        let is_tried = |at: usize| if stride == 0 { at == 0 || at == last } else { at % stride == 0 };
+        let is_tried = |at: usize| if stride == 0 { at == 0 || at == last } else { at.is_multiple_of(stride) };
         for (_, change) in changes.iter().enumerate().filter(|(at, _)| is_tried(*at)) {
             if !change.apply(&mut past).await {
                 continue;

@@ -49,14 +49,14 @@ impl Graph {
         graph.modules.extend(imports.iter().map(|it| it.module.clone()));
         for file in &imports {
             for (path, public) in &file.paths {
-                if let (Some(name), Some(target)) = (public, file.from_root(path)) {
+                if let (Some(name), Some(target)) = (public, file.absolute(path)) {
                     graph.public.insert((file.module.clone(), name.clone()), target);
                 }
             }
         }
         for file in &imports {
             for (path, _) in &file.paths {
-                let Some(target) = file.from_root(path) else { continue };
+                let Some(target) = file.absolute(path) else { continue };
                 let target = graph.defined_in(&target, 8);
                 if !target.starts_with(&file.module) && !file.module.starts_with(&target) {
                     graph.edges.entry((file.module.clone(), target)).or_insert_with(|| path.join("::"));
@@ -115,7 +115,8 @@ impl Imports {
             children: BTreeSet::new(),
             paths: Vec::new(),
         };
-        let file = syn::parse_file(&source.text).unwrap_or_else(|error| panic!("{}: {error}", source.path));
+        // A file that does not parse does not compile either.
+        let Ok(file) = syn::parse_file(&source.text) else { return it };
         let modules = file.items.iter().filter_map(|item| match item {
             syn::Item::Mod(module) => Some(module.ident.to_string()),
             _ => None,
@@ -126,7 +127,7 @@ impl Imports {
     }
 
     /// A path from the root of the crate; nothing for one that leads out of it, or begins with a local name.
-    fn from_root(&self, path: &[String]) -> Option<Names> {
+    fn absolute(&self, path: &[String]) -> Option<Names> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
             "crate" => Some(rest.to_vec()),

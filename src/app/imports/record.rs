@@ -33,7 +33,7 @@ impl RegisterAppender {
     /// Adds an event; of its text the record keeps the salted hash alone.
     ///
     /// # Errors
-    /// [`StoreError::Row`] for a body that has no JSON.
+    /// [`StoreError::ConstraintViolation`] for a body that has no JSON.
     pub(super) fn append(
         &mut self,
         by: DoneBy<'_>,

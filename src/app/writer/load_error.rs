@@ -32,7 +32,7 @@ impl From<StoreError> for Unloadable {
 /// Notes after which event of its record the register was read. All of a group's reading is after the same one.
 ///
 /// # Errors
-/// [`StoreError::Busy`] where something landed or went in between: to be read anew.
+/// [`StoreError::Contention`] where something landed or went in between: to be read anew.
 pub(in crate::app::writer) fn read_after(
     facts: &mut ProgrammeState,
     at: Option<RegisterSeq>,

@@ -1,16 +1,16 @@
-//! The one commit path: every change of a book goes through its lane, in groups.
+//! The one commit path: every change of a programme goes through its worker, in batches.
 //!
 //! | phase | what happens | where |
 //! |---|---|---|
-//! | queue | a bounded queue a book, first in first out; full answers at once | [`Writer::submit`] |
-//! | lock | in its turn: begin, lock the book's row; its head is the next number and the last hash | [`group`] |
-//! | take | what is waiting by then; whoever has gone or is too late is dropped | [`lane`] |
-//! | know | stored answers and the facts of all commands, in a few queries under the lock | [`facts`] |
-//! | decide | one after the other: idempotency, etag, guards, limits; each sees what the one before did | [`group`] |
-//! | write | events, state, answers, the book's head, in bulk statements, or nothing at all | [`group`] |
-//! | answer | only after the commit | [`lane`] |
+//! | queue | a bounded queue for each programme, first in first out; full answers at once | [`Writer::submit`] |
+//! | lock | begin, lock the programme's row; its head is the next number and the last hash | [`batch`] |
+//! | take | what is waiting; callers who have left, or whose deadline has passed, are dropped | [`worker`] |
+//! | load | stored answers and the state that all commands need, in a few queries under the lock | [`load_state`] |
+//! | decide | one after the other: idempotency, etag, guards, limits; each sees what the one before did | [`stored_answers`] |
+//! | write | events, state, answers and the head, in bulk statements, or nothing at all | [`event_appender`] |
+//! | answer | only after the commit | [`worker`] |
 //!
-//! Nothing waits on a timer: an idle book commits one command at once, a busy one a group per commit. Nothing is ever
+//! Nothing waits on a timer: an idle programme commits one command at once, a busy one a batch in each commit. Nothing is
 //! read from a cache that another process could have changed.
 
 mod batch;

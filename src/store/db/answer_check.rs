@@ -25,7 +25,7 @@ pub(in crate::store) fn out_of_step() -> StoreError {
 /// Asks for nothing but the number of the question.
 ///
 /// # Errors
-/// [`StoreError::Away`] when another comes back.
+/// [`StoreError::Unavailable`] when another comes back.
 pub(in crate::store) async fn check(conn: &Conn<'_>) -> Result<()> {
     if conn.backend == Backend::Sqlite {
         return Ok(());
@@ -41,7 +41,7 @@ pub(in crate::store) async fn check(conn: &Conn<'_>) -> Result<()> {
 /// nothing, and is rolled back when its connection goes back to the pool.
 ///
 /// # Errors
-/// [`StoreError::Away`]: the outcome is unknown.
+/// [`StoreError::Unavailable`]: the outcome is unknown.
 pub(in crate::store) async fn commit(transaction: &DatabaseTransaction) -> Result<()> {
     let rows = fastrand::u64(ROWS);
     let sql = format!("COMMIT AND CHAIN; SELECT FROM generate_series(1, {rows})");

@@ -150,7 +150,7 @@ impl BatchWrite {
     /// Writes everything.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] when a request id or an invoice has come to be there since it was looked for: another book,
+    /// [`StoreError::UniqueConflict`] when a request id or an invoice has come to be there since it was looked for: another book,
     /// or an import, kept it at this moment; trying again finds it. Otherwise as the database has it.
     pub(in crate::store) async fn write(self, tx: &WriteTx) -> Result<()> {
         if self.parts.is_empty() {

@@ -22,7 +22,7 @@ impl Store {
     /// it holds while the commit waits for its standby. This one waits for no disk and no standby.
     ///
     /// # Errors
-    /// [`StoreError::Away`]: hints may be lost.
+    /// [`StoreError::Unavailable`]: hints may be lost.
     pub async fn send_hints(&self, programmes: &BTreeSet<Programme>) -> Result<()> {
         let programmes: Vec<String> = programmes.iter().map(ToString::to_string).collect();
         let sql = "SELECT set_config('synchronous_commit', 'off', true), \
@@ -47,7 +47,7 @@ impl Hints {
     /// The next book that has grown; nothing for a hint that names none.
     ///
     /// # Errors
-    /// [`StoreError::Away`] when the connection was lost, and with it hints: listen anew.
+    /// [`StoreError::Unavailable`] when the connection was lost, and with it hints: listen anew.
     pub async fn next(&mut self) -> Result<Option<Programme>> {
         match self.0.try_recv().await.map_err(away)? {
             Some(hint) => Ok(hint.payload().parse().ok()),

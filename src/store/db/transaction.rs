@@ -73,7 +73,7 @@ impl Store {
     /// Waits for its turn to write: first come, first served, so that books which share a writer take turns.
     ///
     /// # Errors
-    /// [`StoreError::Away`] when the store is being closed.
+    /// [`StoreError::Unavailable`] when the store is being closed.
     pub async fn write_permit(&self) -> Result<WritePermit> {
         let permit = Arc::clone(&self.turns).acquire_owned().await;
         permit.map(|permit| WritePermit { _permit: permit }).map_err(|_| StoreError::Unavailable("closing".to_owned()))
@@ -137,7 +137,7 @@ impl Store {
     /// its standby, or its wait may have been cut short.
     ///
     /// # Errors
-    /// [`StoreError::Away`] when that cannot be known.
+    /// [`StoreError::Unavailable`] when that cannot be known.
     pub async fn confirm(&self) -> Result<()> {
         match self.backend {
             // What another connection can read was synced before.
@@ -149,7 +149,7 @@ impl Store {
     /// Tries to write after a write that failed: success ends the doubt.
     ///
     /// # Errors
-    /// [`StoreError::Full`], [`StoreError::Away`].
+    /// [`StoreError::Full`], [`StoreError::Unavailable`].
     pub(in crate::store) async fn probe_writes(&self) -> Result<()> {
         let busy = |_| StoreError::Unavailable("others write without an end".to_owned());
         let turn = timeout(PROBE_TURN, self.write_permit()).await.map_err(busy)??;
@@ -180,7 +180,7 @@ impl WriteTx {
     /// Commits. When this fails, the outcome is unknown: read again before saying anything.
     ///
     /// # Errors
-    /// As the database has it; [`StoreError::Away`] also when PostgreSQL committed but did not wait for its standby to the
+    /// As the database has it; [`StoreError::Unavailable`] also when PostgreSQL committed but did not wait for its standby to the
     /// end.
     pub async fn commit(self) -> Result<()> {
         let Self { pending, tx, .. } = self;
@@ -257,7 +257,7 @@ impl WriteTx {
     /// Makes sure that what was read in this transaction is what was asked for: a refusal may rest on what is not there.
     ///
     /// # Errors
-    /// [`StoreError::Away`] when it is not.
+    /// [`StoreError::Unavailable`] when it is not.
     pub async fn check_in_step(&self) -> Result<()> {
         answer_check::check(&self.at()).await
     }

@@ -92,7 +92,7 @@ impl WriteHealth {
     /// only when that connection sees it is the commit believed.
     ///
     /// # Errors
-    /// [`StoreError::Away`] and [`StoreError::Full`]: the outcome is unknown.
+    /// [`StoreError::Unavailable`] and [`StoreError::Full`]: the outcome is unknown.
     pub(in crate::store) async fn commit_on_sqlite(&self, transaction: DatabaseTransaction) -> Result<()> {
         if !self.is_in_doubt() {
             return Ok(transaction.commit().await?);

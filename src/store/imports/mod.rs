@@ -210,7 +210,7 @@ pub async fn findings(from: &impl Readable, id: ImportId) -> Result<(Vec<Problem
 /// Writes imports as they are now.
 ///
 /// # Errors
-/// [`StoreError::Row`] when the same content has landed for the same date.
+/// [`StoreError::ConstraintViolation`] when the same content has landed for the same date.
 pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
     use import::Column as C;
     let rows = imports.iter().map(|it| import::ActiveModel {
@@ -264,7 +264,7 @@ pub async fn keep_findings(tx: &WriteTx, id: ImportId, problems: &[Problem], not
 /// Deletes an import and its problems; its rows must be gone.
 ///
 /// # Errors
-/// [`StoreError::Row`] while it has rows.
+/// [`StoreError::ConstraintViolation`] while it has rows.
 pub async fn delete(tx: &WriteTx, id: ImportId) -> Result<()> {
     let conn = tx.at();
     problem::Entity::delete_many().filter(problem::Column::ImportId.eq(id.0)).exec(&conn.db).await?;

@@ -192,7 +192,7 @@ pub(super) fn read_trust(row: QueryRow<'_>) -> Result<Trust> {
 /// The names that files ever had for these trusts, those that count no more after the others: those of the newest file first.
 ///
 /// # Errors
-/// [`super::StoreError::Unreadable`]; [`super::StoreError::Away`].
+/// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
 pub async fn trust_names(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Vec<String>>> {
     let conn = from.at();
     let (among, ever) = (among(&conn, "r.uid", 1), "i.state IN ('landed', 'replaced', 'withdrawn')");

@@ -45,7 +45,7 @@ impl RegisterHead {
 /// register and the files say. A dry run, which reads one snapshot, needs no lock and takes none.
 ///
 /// # Errors
-/// [`StoreError::Busy`] when another process holds it for too long.
+/// [`StoreError::Contention`] when another process holds it for too long.
 pub async fn lock(from: &impl Readable) -> Result<RegisterHead> {
     let mut find = lock::Entity::find();
     if from.can_lock() {

@@ -56,7 +56,7 @@ type Things = BTreeMap<ThingName, String>;
 /// Compares the schema of the database that is read from.
 ///
 /// # Errors
-/// [`StoreError::Away`]; [`StoreError::Unreadable`] for a catalog that says something else than it is asked.
+/// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] for a catalog that says something else than it is asked.
 pub async fn compare(from: &impl Readable) -> Result<SchemaFindings> {
     let conn = from.at();
     Ok(match conn.backend {

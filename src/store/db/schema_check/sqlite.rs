@@ -22,7 +22,7 @@ static MADE: OnceCell<Things> = OnceCell::const_new();
 /// The things that the migrations make.
 ///
 /// # Errors
-/// [`crate::store::StoreError::Away`].
+/// [`crate::store::StoreError::Unavailable`].
 pub(super) async fn made() -> Result<&'static Things> {
     MADE.get_or_try_init(migrated).await
 }
