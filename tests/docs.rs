@@ -33,8 +33,8 @@ fn errors_page() -> String {
         "# Errors and warnings\n\nGenerated from the tables that the program uses, `crates/tsio-domain/src/refusal/reason.rs` and \
          `src/grpc/message/reason.rs`:\n`TSIO_WRITE_DOCS=1 tests/run the_errors_page`.\n\nThe reason is in `google.rpc.ErrorInfo` of the \
          status. Branch on it, not on the text of the message. A retry with the same request id\nis always safe: a change is carried out \
-         once.\n\n## Refusals\n\nThe scheme does not allow the command. The status has a `Refusal` with every limit that binds, and each \
-         limit says what would lift\nit: see [the contract](api.md).\n\n{head}{}\n## Other errors, and warnings\n\nA warning comes with an answer: \
+         once.\n\n## Refusals\n\nThe scheme does not allow the command. The status has a `Refusal` with every limit that prevents it, and each \
+         limit says what would\nremove it: see [the contract](api.md).\n\n{head}{}\n## Other errors, and warnings\n\nA warning comes with an answer: \
          its status is OK.\n\n{head}{}",
         reason::of_scheme().map(row).collect::<String>(),
         reason::of_service().map(row).collect::<String>(),

@@ -39,15 +39,15 @@ reasons! {
     ContactMissing = "CONTACT_MISSING",
         "A contact that must come first is not on record.", "Record that contact first, dated no later.";
     ContactNotCorrectable = "CONTACT_NOT_CORRECTABLE",
-        "The contact named is not one that can be corrected.", "Name a contact that is on record, that is not corrected and on which nothing depends.";
+        "The named contact cannot be corrected.", "Name a contact that is on record, that is not corrected and on which nothing depends.";
     AcceptorNotAllowed = "ACCEPTOR_NOT_ALLOWED",
         "The one who accepts cannot accept this kind of offer.", "A trust accepts its offer; a school in no trust accepts its own.";
     SchoolNotOnOffer = "SCHOOL_NOT_ON_OFFER",
         "The school is not on this offer.", "Name a school that the offer lists.";
     AwardMissing = "AWARD_MISSING",
-        "Delivery needs an award that is not yet settled.", "Award support first.";
+        "Delivery cannot start: no award has an amount left to draw.", "Award support first.";
     AlreadyDrawn = "ALREADY_DRAWN",
-        "An offer that has been drawn on cannot be declined.", "Refund what was drawn, or close the offer with another outcome.";
+        "Support was already drawn, so the offer cannot be declined.", "Refund what was drawn, or close the offer with another outcome.";
     ProgrammeNotEnded = "PROGRAMME_NOT_ENDED",
         "The programme has not ended.", "Wait for its end, or close the offer with another outcome.";
     ProgrammeClosed = "PROGRAMME_CLOSED",
@@ -69,15 +69,15 @@ reasons! {
     SelfApproval = "SELF_APPROVAL",
         "The person who asked may neither approve nor deny.", "Have another person answer.";
     AlreadyPlaced = "ALREADY_PLACED",
-        "The register places the school; a placement by hand is for schools that it places nowhere.", "Nothing.";
+        "The register places the school; placing by hand is only for schools that it does not place.", "No action is needed.";
     EntryNotUnknown = "ENTRY_NOT_UNKNOWN",
-        "The entry position is not unknown: the files say it, another URN counts, or it is decided so already.", "Nothing, or name the URN that counts.";
+        "The entry position is already known: from the files, under another URN, or by an earlier decision.", "No action is needed, or name the URN that counts.";
     TrustNotSuitable = "TRUST_NOT_SUITABLE",
         "The trust is closed, or of another kind than the placement says.", "Name an open trust of that kind.";
     ImportDisagrees = "IMPORT_DISAGREES",
         "Files of one date disagree about a school.", "Check which file is right; a corrected file replaces the import that it names.";
     ImportNotLanded = "IMPORT_NOT_LANDED",
-        "The import is not one that counts.", "Name an import that counts.";
+        "The import has not landed, or was replaced or withdrawn.", "Name an import that has landed.";
     TermsInUse = "TERMS_IN_USE",
         "Other terms are loaded for this programme.", "Nothing: the terms of a programme never change.";
     CapExceeded = "CAP_EXCEEDED",
@@ -93,7 +93,7 @@ reasons! {
     StrandNotOffered = "STRAND_NOT_OFFERED",
         "The terms do not offer this strand to this kind of recipient.", "Award a strand that they offer.";
     PartnerNotSuitable = "PARTNER_NOT_SUITABLE",
-        "The partner is no open multi-academy trust, or is the school's own trust.", "Name another partner.";
+        "The partner is not an open multi-academy trust, or is the school's own trust.", "Name another partner.";
     ProviderNotAccredited = "PROVIDER_NOT_ACCREDITED",
         "The provider is not on the list of the terms.", "Name a provider as the terms spell it.";
     OutsideWindow = "OUTSIDE_WINDOW",
@@ -107,15 +107,15 @@ reasons! {
     MovementNotUndoable = "MOVEMENT_NOT_UNDOABLE",
         "The event named is no draw, release or refund that can be undone.", "Name such an event that is not undone and on which nothing depends.";
     BookingNotOpen = "BOOKING_NOT_OPEN",
-        "The booking named is not one that is still to come.", "Name a booking that is neither delivered nor cancelled.";
+        "The named booking is not open: it was delivered or cancelled.", "Name a booking that is neither delivered nor cancelled.";
     BookingLeaderMissing = "BOOKING_LEADER_MISSING",
-        "Nothing says who comes for the booking.", "Name the leader.";
+        "No leader is named for the booking.", "Name the leader.";
     LeaderFunded = "LEADER_FUNDED",
         "The fees of this leader are paid by another award of the programme.", "Release that award, or name another leader.";
     InvoiceMissing = "INVOICE_MISSING",
-        "An NPQEL claim is paid against the provider's invoice, and a refund names which one.", "Give the reference of the invoice.";
+        "The invoice is missing: NPQEL claims need one, and a refund names the invoice that it refunds.", "Give the reference of the invoice.";
     InvoiceNotExpected = "INVOICE_NOT_EXPECTED",
-        "The invoice is of another issuer than the provider of the award, or the award has none.", "Check the invoice and the award.";
+        "The issuer is not the award's provider, or the strand takes no invoices under the rules in force.", "Check the invoice and the award.";
     InvoicePaid = "INVOICE_PAID",
         "The invoice has been paid already.", "Nothing, or state the total of the invoice if it is paid in parts.";
     NoText = "NO_TEXT",
@@ -129,7 +129,7 @@ reasons! {
     ClaimTotalExceeded = "CLAIM_TOTAL_EXCEEDED",
         "It is more than is left of the invoice's total.", "Pay what is left.";
     AmountTooLarge = "AMOUNT_TOO_LARGE",
-        "An account cannot count that much.", "Give a smaller amount.";
+        "The amount is larger than an account can store.", "Give a smaller amount.";
     SameFund = "SAME_FUND",
         "A virement names one fund twice.", "Name two funds.";
     ReferralOpen = "REFERRAL_OPEN",
@@ -137,9 +137,9 @@ reasons! {
     ReferralNotOpen = "REFERRAL_NOT_OPEN",
         "The referral has been decided, confirmed or withdrawn.", "Raise another referral.";
     CannotBeReferred = "CANNOT_BE_REFERRED",
-        "No offer can come of a referral of this school or trust.", "See the remedy of each limit.";
+        "A referral of this school or trust cannot lead to an offer.", "See the remedy of each limit.";
     GroundNotInEffect = "GROUND_NOT_IN_EFFECT",
         "The ground is not in effect on that day.", "Name a ground that the terms have on that day.";
     DiscussionMissing = "DISCUSSION_MISSING",
-        "No discussion is on record that was held by the day of the decision.", "Record the discussion first.";
+        "No discussion with the regional schools commissioner is on record that was held by the day of the decision.", "Record the discussion first.";
 }
