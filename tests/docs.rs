@@ -58,6 +58,7 @@ fn no_reason_is_missing_in_the_errors_page() {
     let page = errors_page();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/grpc");
     let (mut folders, mut seen) = (vec![root], 0);
+    let mut unused: Vec<&str> = reason::of_service().map(|it| it.reason).collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -65,7 +66,11 @@ fn no_reason_is_missing_in_the_errors_page() {
                 folders.push(path);
                 continue;
             }
+            if path.ends_with("message/reason.rs") {
+                continue;
+            }
             for text in std::fs::read_to_string(&path).unwrap().split('"') {
+                unused.retain(|it| it != &text);
                 let is_reason = text.len() > 4
                     && text.contains('_')
                     && !text.ends_with('_')
@@ -77,7 +82,9 @@ fn no_reason_is_missing_in_the_errors_page() {
             }
         }
     }
-    assert!(seen > 60, "only {seen} texts were looked at");
+    assert!(seen > 40, "only {seen} texts were looked at");
+    // The constant of this one lies beside the table.
+    assert_eq!(unused, ["KEYS_UNAVAILABLE"], "rows of reasons that nothing gives");
 }
 
 /// Who may do what, role by role and method by method.

@@ -129,6 +129,15 @@ fn the_circle_rule_can_fail() {
     assert_eq!(circle(&[root, a, parent, child]), 0, "a parent and its child may");
     let (exported, elsewhere) = (("src/b.rs", "pub use crate::c::B;"), ("src/c.rs", "use crate::a::A;"));
     assert_eq!(circle(&[root, a, exported, elsewhere]), 2, "a public import is followed to where the item is defined");
+    let (private, below) = (("src/b.rs", "mod d;\nuse crate::c::C;"), ("src/b/d.rs", "use super::C;"));
+    let back = ("src/c.rs", "use crate::b::d::D;\nstruct C;");
+    assert_eq!(circle(&[root, private, below, back]), 2, "so is a private one that a child takes from its parent");
+    let through = ("src/b.rs", "use crate::a;\nfn f() { a::g() }");
+    assert_eq!(circle(&[root, a, through]), 2, "a path that begins with an import");
+    let in_macro = ("src/b.rs", "fn f() { println!(\"{}\", crate::a::g()) }");
+    assert_eq!(circle(&[root, a, in_macro]), 2, "a path in a macro");
+    let inline = ("src/b.rs", "mod e {\n    use super::super::a::A;\n}");
+    assert_eq!(circle(&[root, a, inline]), 2, "in a module inside the file");
     let tests = ("src/b.rs", "#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}");
     assert_eq!(circle(&[root, a, tests]), 0, "tests may import what they like");
 }

@@ -23,6 +23,7 @@ use tonic::{Code, Status};
 use crate::app::clock::Clock;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
+use crate::grpc::message::reason::KEYS_UNAVAILABLE;
 use crate::grpc::message::status::{error_info, with_details};
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 use certificates::Certificates;
@@ -66,9 +67,6 @@ pub(super) struct Authenticated {
     /// The same on the clock that deadlines go by.
     pub(super) ends: Option<Instant>,
 }
-
-/// The token could not be checked: nothing is wrong with it, as far as is known, and trying again may help.
-use crate::grpc::message::reason::KEYS_UNAVAILABLE;
 
 /// What a caller was authenticated by; handlers find it among the extensions of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The database: how rows are found, locked and written. The only room that names `sea_orm`.
+//! The database: how rows are found, locked and written. The only layer that names `sea_orm`.
 //!
 //! A write takes a [`WriteTx`], which only [`Store::write`] makes; reads take the pool or the same transaction. No rule
 //! of the scheme is here, and nothing here answers a caller.

@@ -65,13 +65,13 @@ const BANS: [Ban; 12] = [
     },
     Ban {
         words: &["stdout", "stderr"],
-        within: &["src/"],
+        within: &["src/", "crates/"],
         except: &["src/cli/output.rs", "src/telemetry.rs"],
         why: "a text that is printed is escaped first: only cli/output.rs and telemetry.rs write to a terminal",
     },
     Ban {
         words: &["csv::Writer", "csv::WriterBuilder"],
-        within: &["src/"],
+        within: &["src/", "crates/"],
         except: &["src/cli/csv.rs", "src/import/records.rs"],
         why: "only cli/csv.rs writes CSV, so that no spreadsheet runs a cell",
     },

@@ -1,12 +1,12 @@
 //! No circle of imports: where a module has children, they import each other in one direction only.
 //!
-//! A module and what lies below it may import each other. Paths in code that name another module count as imports do, and a
-//! `pub use` is followed to where the item is defined. Tests may import what they like.
+//! A module and what lies below it may import each other. Paths in code and in what macros are given count as imports do, and a
+//! name that another module imports is followed to where the item is defined. Tests may import what they like.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use syn::visit::Visit;
-use syn::{Attribute, ItemMod, ItemUse, UseTree, Visibility};
+use syn::{Attribute, ItemMod, ItemUse, UseTree};
 
 use crate::source::Source;
 
@@ -28,15 +28,19 @@ fn in_crate(files: &[Source], root: &str) -> Vec<String> {
 struct Imports {
     module: Names,
     children: BTreeSet<String>,
-    /// What is imported, and as which public name.
-    paths: Vec<(Names, Option<String>)>,
+    /// How many modules inside the file the visit is in.
+    inside: usize,
+    /// The names that `use` brings in, and the paths that they stand for.
+    named: BTreeMap<String, Names>,
+    /// The other paths of the file.
+    paths: Vec<Names>,
 }
 
 #[derive(Default)]
 struct Graph {
     modules: BTreeSet<Names>,
-    /// `pub use`: the module and name, and what it stands for.
-    public: BTreeMap<(Names, String), Names>,
+    /// Names that modules import: seen from their children, or from everywhere where they are public.
+    named: BTreeMap<(Names, String), Names>,
     /// From a module to another, and the path that says so.
     edges: BTreeMap<(Names, Names), String>,
 }
@@ -48,14 +52,14 @@ impl Graph {
         let mut graph = Self::default();
         graph.modules.extend(imports.iter().map(|it| it.module.clone()));
         for file in &imports {
-            for (path, public) in &file.paths {
-                if let (Some(name), Some(target)) = (public, file.absolute(path)) {
-                    graph.public.insert((file.module.clone(), name.clone()), target);
+            for (name, path) in &file.named {
+                if let Some(target) = file.absolute(path) {
+                    graph.named.insert((file.module.clone(), name.clone()), target);
                 }
             }
         }
         for file in &imports {
-            for (path, _) in &file.paths {
+            for path in file.named.values().chain(&file.paths) {
                 let Some(target) = file.absolute(path) else { continue };
                 let target = graph.defined_in(&target, 8);
                 if !target.starts_with(&file.module) && !file.module.starts_with(&target) {
@@ -66,11 +70,11 @@ impl Graph {
         graph
     }
 
-    /// The module that defines what a path names; `pub use` is followed so many times.
+    /// The module that defines what a path names; imports are followed so many times.
     fn defined_in(&self, path: &[String], steps: usize) -> Names {
         let known = (0..=path.len()).rev().map(|it| &path[..it]).find(|it| self.modules.contains(*it));
         let module = known.unwrap_or_default().to_vec();
-        match path.get(module.len()).and_then(|name| self.public.get(&(module.clone(), name.clone()))) {
+        match path.get(module.len()).and_then(|name| self.named.get(&(module.clone(), name.clone()))) {
             Some(target) if steps > 0 => self.defined_in(target, steps - 1),
             _ => module,
         }
@@ -113,6 +117,8 @@ impl Imports {
         let mut it = Self {
             module: module_of(source.path.trim_start_matches(root)),
             children: BTreeSet::new(),
+            inside: 0,
+            named: BTreeMap::new(),
             paths: Vec::new(),
         };
         // A file that does not parse does not compile either.
@@ -138,52 +144,88 @@ impl Imports {
                 Some([&self.module[..kept], &path[ups..]].concat())
             }
             child if self.children.contains(child) => Some([&self.module, path].concat()),
-            _ => None,
+            name => {
+                let stands_for = self.named.get(name).filter(|it| it.first().is_some_and(|it| it != name))?;
+                Some([&self.absolute(stands_for)?, rest].concat())
+            }
         }
     }
 
-    fn leaves(&mut self, before: &mut Names, tree: &UseTree, public: bool) {
+    fn leaves(&mut self, before: &mut Names, tree: &UseTree) {
         match tree {
             UseTree::Path(it) => {
                 before.push(it.ident.to_string());
-                self.leaves(before, &it.tree, public);
+                self.leaves(before, &it.tree);
                 before.pop();
             }
-            UseTree::Group(group) => group.items.iter().for_each(|it| self.leaves(before, it, public)),
-            UseTree::Name(it) if it.ident == "self" => self.paths.push((before.clone(), None)),
-            UseTree::Name(it) => self.leaf(before, &it.ident.to_string(), public.then(|| it.ident.to_string())),
-            UseTree::Rename(it) => self.leaf(before, &it.ident.to_string(), public.then(|| it.rename.to_string())),
-            UseTree::Glob(_) => self.paths.push((before.clone(), None)),
+            UseTree::Group(group) => group.items.iter().for_each(|it| self.leaves(before, it)),
+            UseTree::Name(it) if it.ident == "self" => {
+                self.add(before.clone(), before.last().cloned());
+            }
+            UseTree::Name(it) => self.leaf(before, &it.ident.to_string(), it.ident.to_string()),
+            UseTree::Rename(it) => self.leaf(before, &it.ident.to_string(), it.rename.to_string()),
+            UseTree::Glob(_) => self.add(before.clone(), None),
         }
     }
 
-    fn leaf(&mut self, before: &Names, name: &str, public: Option<String>) {
-        let mut path = before.clone();
-        path.push(name.to_owned());
-        self.paths.push((path, public));
+    /// Adds a path, as the file's own module would write it. One that stays in a module inside the file says nothing.
+    fn add(&mut self, path: Names, name: Option<String>) {
+        let ups = path.iter().take_while(|it| *it == "super").count();
+        let path = match path.first().map(String::as_str) {
+            Some("crate") => path,
+            _ if self.inside == 0 => path,
+            _ if ups < self.inside => return,
+            _ if ups > self.inside => path[self.inside..].to_vec(),
+            _ => [&["self".to_owned()][..], &path[ups..]].concat(),
+        };
+        match name {
+            Some(name) if self.inside == 0 => drop(self.named.insert(name, path)),
+            _ => self.paths.push(path),
+        }
+    }
+
+    fn leaf(&mut self, before: &Names, item: &str, name: String) {
+        let path = [before.as_slice(), &[item.to_owned()]].concat();
+        // A name for nothing, `as _`, is an import all the same.
+        self.add(path, Some(name).filter(|it| it != "_"));
     }
 }
 
 impl<'ast> Visit<'ast> for Imports {
     fn visit_item_mod(&mut self, it: &'ast ItemMod) {
-        if it.content.is_some() && is_for_tests(&it.attrs) {
+        if it.content.is_none() || is_for_tests(&it.attrs) {
             return;
         }
+        self.inside += 1;
         syn::visit::visit_item_mod(self, it);
+        self.inside -= 1;
     }
 
     fn visit_item_use(&mut self, it: &'ast ItemUse) {
         if !is_for_tests(&it.attrs) {
-            self.leaves(&mut Vec::new(), &it.tree, !matches!(it.vis, Visibility::Inherited));
+            self.leaves(&mut Vec::new(), &it.tree);
         }
     }
 
     fn visit_path(&mut self, it: &'ast syn::Path) {
         let names: Names = it.segments.iter().map(|it| it.ident.to_string()).collect();
         if names.len() > 1 {
-            self.paths.push((names, None));
+            self.add(names, None);
         }
         syn::visit::visit_path(self, it);
+    }
+
+    /// What a macro is given is no code yet: paths are read from its text.
+    fn visit_macro(&mut self, it: &'ast syn::Macro) {
+        let text = it.tokens.to_string().replace(" :: ", "::");
+        let words = text.split(|it: char| !(it.is_alphanumeric() || it == '_' || it == ':'));
+        for word in words.filter(|it| it.contains("::")) {
+            let names: Names = word.split("::").map(ToOwned::to_owned).collect();
+            if names.iter().all(|it| !it.is_empty() && !it.contains(':')) {
+                self.add(names, None);
+            }
+        }
+        syn::visit::visit_macro(self, it);
     }
 }
 

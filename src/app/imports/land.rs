@@ -165,10 +165,13 @@ impl ImportJob {
     /// Notes where the same content counts as at another date: more likely the date is wrong than the file.
     async fn note_other_dates(&self, plan: &mut Plan) -> Result<()> {
         let landed = with_retry(|| store::imports::landed(self.app.store(), plan.import.kind)).await?;
-        let same = landed.iter().find(|it| it.sha256 == plan.import.sha256 && it.as_at != plan.import.as_at);
-        plan.notes.extend(same.map(|it| {
-            format!("the same content counts as at {} already (import {}): check the as-at date", it.as_at, it.id)
-        }));
+        let same: Vec<&Import> = landed.iter().filter(|it| it.sha256 == plan.import.sha256).collect();
+        // What is there already as at this date is a repetition, and lands nothing that could keep a note.
+        if same.iter().all(|it| it.as_at != plan.import.as_at) {
+            plan.notes.extend(same.first().map(|it| {
+                format!("the same content counts as at {} already (import {}): check the as-at date", it.as_at, it.id)
+            }));
+        }
         Ok(())
     }
 

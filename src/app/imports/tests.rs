@@ -62,6 +62,8 @@ async fn the_same_content_as_at_another_date_is_noted() {
     assert_eq!(other.notes, [note]);
     let (_, _, kept) = house.app.get_import(&admin("ann"), other.import.unwrap()).await.unwrap();
     assert_eq!(kept, other.notes, "it is kept with the import");
+    let again = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    assert_eq!((again.import, again.notes), (first.import, Vec::new()), "a repetition lands nothing");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::status::code_of;
 use crate::domain::refusal::Reason;
 use crate::proto::code_name;
 
-/// The reason of a server that cannot check tokens because it has no keys.
+/// The reason of a server that cannot check a token because it has no keys: nothing is known to be wrong with the token.
 pub(in crate::grpc) const KEYS_UNAVAILABLE: &str = "KEYS_UNAVAILABLE";
 
 /// Every reason why a caller is not authenticated.
@@ -59,14 +59,14 @@ const SERVICE: [(&str, Code, &str, &str); 41] = [
     ("REQUEST_ID_REUSED",    Code::AlreadyExists,      "The request id was used for another request.", "Use a new request id for a new request."),
     ("ROLE_MISSING",         Code::PermissionDenied,   "No role of the caller allows the method.", "Ask somebody with the role; see who may do what."),
     ("OVERLOADED",           Code::ResourceExhausted,  "The service is busy.", "Try again a little later, with the same request id."),
-    ("WATCHES_EXCEEDED",     Code::ResourceExhausted,  "The limit of watches is reached, of this caller or of the server.", "End a watch, or try again later."),
-    ("DEADLINE_PASSED",      Code::DeadlineExceeded,   "The deadline of the call passed before it could be carried out.", "Try again with the same request id and a later deadline."),
+    ("WATCHES_EXCEEDED",     Code::ResourceExhausted,  "The limit of watches of one caller is reached.", "End a watch, or try again later."),
+    ("DEADLINE_PASSED",      Code::DeadlineExceeded,   "The deadline of the call passed; the call may have been carried out.", "Try again with the same request id and a later deadline: the answer tells."),
     ("DATABASE_AWAY",        Code::Unavailable,        "The database does not answer.", "Try again with the same request id."),
-    ("STORAGE_FULL",         Code::Unavailable,        "The disk of the database is full; nothing was written.", "Free space, then try again with the same request id."),
+    ("STORAGE_FULL",         Code::Unavailable,        "The disk of the database is full; a call that was being carried out may have been or not.", "Free space, then try again with the same request id: the answer tells."),
     ("SERVER_OUTDATED",      Code::Unavailable,        "The database has a newer schema or newer rules than this server.", "Upgrade the server; another server may answer."),
     ("CLOCK_WRONG",          Code::Unavailable,        "The clock of the server is too far from that of the database.", "Correct the clock of the server."),
     ("HISTORY_DIVERGED",     Code::FailedPrecondition, "The position is not part of this programme's record.", "Begin again with a snapshot; the database may have been restored."),
-    ("WATCHER_TOO_SLOW",     Code::ResourceExhausted,  "The watcher took no message for too long.", "Resume from the last position, and read faster."),
+    ("WATCHER_TOO_SLOW",     Code::ResourceExhausted,  "The watcher took no message for too long, or a snapshot took too long.", "Resume from the last position, or begin again where there is none, and read faster."),
     ("SERVER_STOPPING",      Code::Unavailable,        "The server is shutting down.", "Try again; another server may answer."),
     ("INTERNAL",             Code::Internal,           "A fault of the service; its log says more.", "Report it with the time and the request id."),
     ("CALLER_MALFORMED",     Code::Unauthenticated,    "The metadata that names the caller cannot be read.", "Correct the metadata that is named."),
@@ -88,7 +88,7 @@ const SERVICE: [(&str, Code, &str, &str); 41] = [
     ("MESSAGE_TOO_SLOW",     Code::DeadlineExceeded,   "The message did not arrive in the time that the server waits.", "Try again over a better connection."),
     ("CALL_BROKEN_OFF",      Code::Aborted,            "The call was cancelled before its message was complete.", "Try again with the same request id."),
     ("NOT_IMPLEMENTED",      Code::Unimplemented,      "The server has no such method, or does not accept compressed messages.", "Compare the versions of client and server."),
-    ("TRANSPORT",            Code::Unknown,            "The transport failed.", "Try again with the same request id."),
+    ("TRANSPORT",            Code::Unknown,            "The transport failed; the status code is the one that it gave.", "Try again with the same request id."),
     ("DATE_IN_THE_PAST",     Code::Ok,                 "A warning: the date lies more than 60 days in the past.", "Check the date."),
     ("DATE_ASSUMED",         Code::Ok,                 "A warning: no date was given, and this one was taken.", "Check the date."),
     ("DRAW_REPEATED",        Code::Ok,                 "A warning: as much was drawn on this award on the same day already.", "Check that it was not recorded twice."),

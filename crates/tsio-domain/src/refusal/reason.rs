@@ -55,7 +55,7 @@ reasons! {
     OutsideProgramme = "OUTSIDE_PROGRAMME",
         "The date lies before the programme.", "Give a date on or after the day the programme starts.";
     SchoolOnAnotherOffer = "SCHOOL_ON_ANOTHER_OFFER",
-        "A school of this offer is on another open offer.", "Close the other offer first.";
+        "A school of this offer is on another open offer.", "Close the other offer first, or leave the school on it.";
     ApprovalRequired = "APPROVAL_REQUIRED",
         "A second person has to approve.", "Have a second person give the approval that the refusal names.";
     ApprovalNotOpen = "APPROVAL_NOT_OPEN",
@@ -67,11 +67,11 @@ reasons! {
     ApprovalOfAnother = "APPROVAL_OF_ANOTHER",
         "Only the person who asked for an approval may withdraw it.", "Deny it, or have that person withdraw it.";
     SelfApproval = "SELF_APPROVAL",
-        "The person who asked may neither approve nor deny.", "Have another person answer.";
+        "The person who asked, or who raised the referral, may not decide.", "Have another person answer.";
     AlreadyPlaced = "ALREADY_PLACED",
         "The register places the school; placing by hand is only for schools that it does not place.", "No action is needed.";
     EntryNotUnknown = "ENTRY_NOT_UNKNOWN",
-        "The entry position is already known: from the files, under another URN, or by an earlier decision.", "No action is needed, or name the URN that counts.";
+        "The entry position cannot be decided: it is known from the files or by an earlier decision, another URN counts, no monthly file shows the school, or no rule asks for it.", "See the remedy of the limit.";
     TrustNotSuitable = "TRUST_NOT_SUITABLE",
         "The trust is closed, or of another kind than the placement says.", "Name an open trust of that kind.";
     ImportDisagrees = "IMPORT_DISAGREES",
@@ -83,7 +83,7 @@ reasons! {
     CapExceeded = "CAP_EXCEEDED",
         "The cap of the offer for the strand leaves less than that.", "Award less, or release what an earlier award does not need.";
     FundsInsufficient = "FUNDS_INSUFFICIENT",
-        "The fund has less than that, now or as of the day given.", "Allocate money to the fund, or ask for less.";
+        "The fund has less than that, now or as of the day given, or the cap of the offer has as of that day.", "Ask for less, give a later date, or allocate money to the fund.";
     FundMissing = "FUND_MISSING",
         "There is no fund for the strand and region.", "Create one and allocate money to it.";
     FundExists = "FUND_EXISTS",
@@ -97,27 +97,27 @@ reasons! {
     ProviderNotAccredited = "PROVIDER_NOT_ACCREDITED",
         "The provider is not on the list of the terms.", "Name a provider as the terms spell it.";
     OutsideWindow = "OUTSIDE_WINDOW",
-        "The date lies outside the window of the terms.", "Give a date inside the window.";
+        "The date lies outside the window of the terms, or before the referral was raised.", "Give a date inside the window.";
     DateOrder = "DATE_ORDER",
         "The date lies before what has to come first, or after what depends on it.", "Give a date that keeps the order.";
     AwardExceeded = "AWARD_EXCEEDED",
         "The award has less than that to draw, release, book or refund.", "Ask for less.";
     UnitMismatch = "UNIT_MISMATCH",
-        "The amount is of another unit than the award.", "Give days for leader time, money for everything else.";
+        "The amount, or what is said with it, does not fit the award: another unit, or days or a kind of leader for a strand without them.", "Give days for leader time, money for everything else.";
     MovementNotUndoable = "MOVEMENT_NOT_UNDOABLE",
         "The event named is no draw, release or refund that can be undone.", "Name such an event that is not undone and on which nothing depends.";
     BookingNotOpen = "BOOKING_NOT_OPEN",
-        "The named booking is not open: it was delivered or cancelled.", "Name a booking that is neither delivered nor cancelled.";
+        "The named booking is not open: it was delivered or cancelled. Or neither a booking nor an amount is named.", "Name a booking that is neither delivered nor cancelled.";
     BookingLeaderMissing = "BOOKING_LEADER_MISSING",
         "No leader is named for the booking.", "Name the leader.";
     LeaderFunded = "LEADER_FUNDED",
-        "The fees of this leader are paid by another award of the programme.", "Release that award, or name another leader.";
+        "The fees of this leader are paid by another award of the programme.", "Release and refund that award entirely, or name another leader.";
     InvoiceMissing = "INVOICE_MISSING",
         "The invoice is missing: NPQEL claims need one, and a refund names the invoice that it refunds.", "Give the reference of the invoice.";
     InvoiceNotExpected = "INVOICE_NOT_EXPECTED",
         "The issuer is not the award's provider, or the strand takes no invoices under the rules in force.", "Check the invoice and the award.";
     InvoicePaid = "INVOICE_PAID",
-        "The invoice has been paid already.", "Nothing, or state the total of the invoice if it is paid in parts.";
+        "The invoice has been paid already.", "Name another invoice, or refund the payment if it was made by mistake.";
     NoText = "NO_TEXT",
         "The event was recorded without a text.", "Nothing: there is no text to erase.";
     TextErased = "TEXT_ERASED",
