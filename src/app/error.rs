@@ -99,7 +99,7 @@ impl From<CommandError> for AppError {
 }
 
 impl Failure for AppError {
-    fn may_be_the_connection(&self) -> bool {
+    fn may_be_connection_fault(&self) -> bool {
         matches!(self, Self::Unavailable | Self::StorageFull)
     }
 }

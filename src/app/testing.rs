@@ -85,11 +85,11 @@ impl TestApp {
         self.send(header(name, as_at), sample(name)).await.unwrap().fresh.unwrap()
     }
 
-    /// Sends a file by the door its name says.
+    /// Sends a file by the source its name says.
     pub(crate) async fn send(&self, header: UploadHeader, bytes: Vec<u8>) -> super::Result<ImportReply<ImportOutcome>> {
         let (who, encode) = (admin("ann"), |it: &ImportOutcome| format!("{it:?}").into_bytes());
-        let door = if header.file_name.starts_with("ofsted") { ImportSource::Ofsted } else { ImportSource::Register };
-        self.app.import_file(&who, header, Upload { door, bytes }, |_| {}, encode).await
+        let source = if header.file_name.starts_with("ofsted") { ImportSource::Ofsted } else { ImportSource::Register };
+        self.app.import_file(&who, header, Upload { source, bytes }, |_| {}, encode).await
     }
 
     /// A file beside the database.

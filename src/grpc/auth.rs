@@ -86,7 +86,7 @@ impl From<AuthError> for Status {
     }
 }
 
-/// The door: lets callers in by what they show; by their word where nothing needs to be shown.
+/// Authenticates callers: by a token or a client certificate; in development mode by what they say of themselves.
 #[derive(Debug)]
 pub(super) struct Authenticator(Option<Proofs>);
 
@@ -161,10 +161,10 @@ pub(super) fn over(proof: Option<Proof>) -> Status {
 /// The caller that was let in.
 ///
 /// # Errors
-/// INTERNAL where none was: a method was reached past the door, which is a bug.
+/// INTERNAL if there is none: the method was reached without authentication, which is a bug.
 pub(super) fn authenticated(extensions: &Extensions) -> Result<&Authenticated, Status> {
     extensions.get::<Authenticated>().ok_or_else(|| {
-        tracing::error!("a call came past the door");
+        tracing::error!("a call was not authenticated");
         with_details(Code::Internal, "internal error; the log has it".to_owned(), vec![error_info("INTERNAL")])
     })
 }

@@ -37,7 +37,7 @@ use crate::grpc::service::upload::Uploads;
 use crate::grpc::service::watch::{self, Watchers};
 use crate::grpc::telemetry::call_metrics::CallMetrics;
 use crate::grpc::telemetry::ledger_check_job;
-use crate::grpc::transport::admission::{Admission, GateLayer};
+use crate::grpc::transport::admission::{Admission, AdmissionLayer};
 use crate::grpc::transport::connections::{self, ConnectionLimits, Registry};
 use crate::grpc::transport::web::{self, Web};
 use crate::grpc::transport::{body_timeout, cancelled_stream, metrics_endpoint};
@@ -141,10 +141,10 @@ pub async fn serve(
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
     let metrics = Arc::new(CallMetrics::new(access::methods())?);
-    let door = Authenticator::open(access, app.clock().clone(), limits.calls, &metrics.inside).await?;
+    let authenticator = Authenticator::open(access, app.clock().clone(), limits.calls, &metrics.inside).await?;
     let connections = limits.connections.clone().within_descriptors();
     let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));
-    let gate = Arc::new(Admission::new((door, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
+    let gate = Arc::new(Admission::new((authenticator, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
     app.measure(Arc::clone(&metrics.inside) as Arc<dyn WriterMetrics>);
     let mut followers = JoinSet::new();
@@ -161,7 +161,7 @@ pub async fn serve(
     let mut background = scraped_at(scraped, (&app, &watchers), metrics, &connections).await?;
     background.spawn(Arc::clone(&connections).watch());
     let (drain, draining) = oneshot::channel::<()>();
-    let router = router(app, health_service, (&uploads, &watchers), (tls, web), GateLayer(gate))?;
+    let router = router(app, health_service, (&uploads, &watchers), (tls, web), AdmissionLayer(gate))?;
     ready()?;
     let served = router.serve_with_incoming_shutdown(connections::incoming(listener, connections), async {
         // An error means the sender is gone, which is as good a reason to stop.
@@ -217,14 +217,14 @@ async fn scraped_at(
 /// What every request passes first.
 type RequestLayers = MapRequestLayer<fn(Request<Body>) -> Request<Body>>;
 /// For browsers where they may call, then that, and then the gate.
-type Layers = Stack<GateLayer, Stack<RequestLayers, Stack<Web, Nothing>>>;
+type Layers = Stack<AdmissionLayer, Stack<RequestLayers, Stack<Web, Nothing>>>;
 
 fn router(
     app: App,
     health: HealthServer<impl Health>,
     (uploads, watchers): (&Uploads, &Watchers),
     (tls, origins): (Option<Tls>, Vec<HeaderValue>),
-    gate: GateLayer,
+    gate: AdmissionLayer,
 ) -> Result<Router<Layers>, Box<dyn std::error::Error + Send + Sync>> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)

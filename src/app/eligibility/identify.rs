@@ -103,7 +103,7 @@ pub(crate) async fn confirmed(
 }
 
 /// What register and files say of schools that are referred, and of their end; of those only that a file names.
-pub(crate) async fn seats(
+pub(crate) async fn offer_placements(
     from: &impl Readable,
     terms: &Terms,
     urns: &BTreeSet<Urn>,
@@ -123,8 +123,8 @@ pub(crate) async fn seats(
             },
         }
     };
-    let seats = schools.values().map(|school| (school.urn, seat(school))).collect();
-    Ok((seats, schools.values().map(|school| (school.urn, school.ending.clone())).collect()))
+    let offer_placements = schools.values().map(|school| (school.urn, seat(school))).collect();
+    Ok((offer_placements, schools.values().map(|school| (school.urn, school.ending.clone())).collect()))
 }
 
 /// Shows each school to its place: which recipient's offer would list it, and how.

@@ -26,7 +26,8 @@ pub use affected::AffectedOffer;
 pub use entry::DecidedEntry;
 pub(crate) use entry::{counting, entry_schools, regions};
 pub(crate) use identify::{
-    affected, candidates, confirmed, lock_register, register_answer, responsible_bodies, seats, trust_answers,
+    affected, candidates, confirmed, lock_register, offer_placements, register_answer, responsible_bodies,
+    trust_answers,
 };
 pub(crate) use standing::GENERATIONS;
 use standing::Standings;

@@ -30,7 +30,7 @@ const COMPARISONS: usize = 5;
 pub(super) struct ImportJob {
     pub(super) app: App,
     pub(super) caller: Caller,
-    pub(super) door: ImportSource,
+    pub(super) source: ImportSource,
     pub(super) header: UploadHeader,
     pub(super) progress: Box<dyn Fn(Progress) + Send + Sync>,
     pub(super) encode: fn(&ImportOutcome) -> Vec<u8>,
@@ -64,14 +64,15 @@ impl ImportJob {
         if !self.header.validate_only {
             self.app.clean_staging().await?;
         }
-        let (door, reading) = (self.door, self.header.reading());
-        let read = tokio::task::spawn_blocking(move || (Sha256::digest(&upload), door.parse(&upload, &reading))).await;
+        let (source, reading) = (self.source, self.header.reading());
+        let read =
+            tokio::task::spawn_blocking(move || (Sha256::digest(&upload), source.parse(&upload, &reading))).await;
         let (sum, parsed) = read.map_err(|error| AppError::Bug(format!("reading a file ended badly: {error}")))?;
         let fingerprint = self.fingerprint(&sum);
         if !self.header.validate_only
             && let Some(stored) = self.answered().await?
         {
-            let answer = replay_stored_answer(&stored, self.door.rpc(), fingerprint)?;
+            let answer = replay_stored_answer(&stored, self.source.rpc(), fingerprint)?;
             with_retry(|| self.app.store().confirm()).await?;
             return Ok(ImportReply { answer, fresh: None });
         }
@@ -94,7 +95,7 @@ impl ImportJob {
         // Only what is said counts: a call without these fields has the fingerprint it had before there were any.
         let said = [(self.header.day_first, "day_first"), (self.header.accept_problems, "accept_problems")];
         parts.extend(said.into_iter().filter(|(is_said, _)| *is_said).map(|(_, name)| name.as_bytes()));
-        fingerprint(self.door.rpc(), &parts)
+        fingerprint(self.source.rpc(), &parts)
     }
 
     async fn answered(&self) -> Result<Option<Stored>> {
@@ -152,7 +153,7 @@ impl ImportJob {
                     return Ok(reply);
                 }
                 Landing::Answered(stored) => {
-                    let answer = replay_stored_answer(&stored, self.door.rpc(), plan.fingerprint)?;
+                    let answer = replay_stored_answer(&stored, self.source.rpc(), plan.fingerprint)?;
                     self.app.index_landed().await;
                     return Ok(ImportReply { answer, fresh: None });
                 }
@@ -309,7 +310,7 @@ impl ImportJob {
         let stored = Stored {
             actor: self.caller.actor.clone(),
             request: self.header.request,
-            rpc: self.door.rpc().to_owned(),
+            rpc: self.source.rpc().to_owned(),
             fingerprint: plan.fingerprint,
             answer: answer.clone(),
             approval: None,

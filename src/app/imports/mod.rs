@@ -69,11 +69,11 @@ impl UploadHeader {
     }
 }
 
-/// The bytes of a file, as they came, and the door they came in by.
+/// The bytes of a file, as they came, and the method that they came by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// Which door.
-    pub door: ImportSource,
+    /// Which method.
+    pub source: ImportSource,
     /// Plain or gzip.
     pub bytes: Vec<u8>,
 }
@@ -123,7 +123,7 @@ pub struct ImportReply<T> {
     pub fresh: Option<T>,
 }
 
-/// Which door a file came in by.
+/// The method that a file came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportSource {
     /// A file of the register.
@@ -168,8 +168,8 @@ impl App {
         encode: fn(&ImportOutcome) -> Vec<u8>,
     ) -> Result<ImportReply<ImportOutcome>> {
         let progress = Box::new(progress);
-        let Upload { door, bytes } = upload;
-        let job = ImportJob { app: self.clone(), caller: caller.clone(), door, header, progress, encode };
+        let Upload { source, bytes } = upload;
+        let job = ImportJob { app: self.clone(), caller: caller.clone(), source, header, progress, encode };
         self.import(job, bytes).await
     }
 

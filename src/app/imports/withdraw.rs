@@ -242,7 +242,7 @@ impl App {
     async fn judged(&self, tx: &WriteTx, caller: &Caller, approval: ApprovalId, now: Micros) -> Result<Withdrawn> {
         let done = withdrawn(tx, caller, approval, now).await?;
         store::imports::put(tx, &[&done.import]).await?;
-        tx.plan_anew().await?;
+        tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
         let offers: Vec<OfferId> = affected.iter().map(|it| it.offer).collect();
         let others = statement::other_offers(approval, done.approval.statement.as_ref(), &offers);
@@ -254,7 +254,7 @@ impl App {
     async fn taken_back(&self, tx: &WriteTx, approval: ApprovalId) -> Result<Withdrawn> {
         let approval = asked(tx, approval).await?;
         let import = existing(tx, ImportId(approval.subject)).await?;
-        tx.plan_anew().await?;
+        tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
         Ok(Withdrawn { approval, import, affected })
     }
@@ -265,7 +265,7 @@ impl App {
         let without =
             Import { state: ImportState::Withdrawn, withdrawn_by: Some(caller.actor.clone()), ..import.clone() };
         store::imports::put(tx, &[&without]).await?;
-        tx.plan_anew().await?;
+        tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
         store::imports::put(tx, &[import]).await?;
         Ok(Statement::Import { offers: affected.iter().map(|it| it.offer).collect() })

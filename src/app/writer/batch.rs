@@ -37,7 +37,7 @@ impl Locked {
 
 /// Begins, and locks the book's row: the first statement of every group.
 pub(super) async fn lock(shared: &WriterContext, turn: WritePermit, programme: &Programme) -> store::Result<Locked> {
-    let tx = shared.store.write_group(turn).await?;
+    let tx = shared.store.begin_batch(turn).await?;
     let before = shared.clock.now().at;
     let locked = programmes::lock(&tx, programme).await;
     let (tx, locked) = tx.proceed(locked).await?;
@@ -60,50 +60,50 @@ pub(super) async fn write(
     };
     let LoadedState { mut facts, stored, answers, now, .. } = match load(&tx, shared, programme, &head, group).await {
         Ok(known) => known,
-        Err(error) => return without_facts(shared, tx, group, error).await,
+        Err(error) => return replay_without_state(shared, tx, group, error).await,
     };
     let mut answers = StoredAnswers::new(answers);
-    let mut pen = EventAppender::new(programme, head);
-    let adopted = AdoptedBy::program().and_then(|by| pen.adopt_rules(&mut facts, &by, (None, now)));
+    let mut appender = EventAppender::new(programme, head);
+    let adopted = AdoptedBy::program().and_then(|by| appender.adopt_rules(&mut facts, &by, (None, now)));
     let (tx, ()) = tx.proceed(adopted.map_err(|error| StoreError::ConstraintViolation(error.to_string()))).await?;
-    let verdicts: Vec<CommandResult> =
-        group.iter().map(|job| execute_one(&job.submission, &mut answers, &mut facts, &mut pen, now)).collect();
+    let results: Vec<CommandResult> =
+        group.iter().map(|job| execute_one(&job.submission, &mut answers, &mut facts, &mut appender, now)).collect();
     // A decision that breaks an account is a bug: the halving finds whose, and nothing of it is written.
     if let Some(broken) = facts.broken.first() {
         tx.rollback().await?;
         return Err(StoreError::ConstraintViolation(broken.clone()));
     }
-    if answers.given_now().is_empty() && pen.events.is_empty() {
+    if answers.given_now().is_empty() && appender.events.is_empty() {
         // Answers given before, and approvals opened before, are promises of commits that may still wait for a standby.
         // Other refusals promise nothing.
-        if answers.all.is_empty() && !verdicts.iter().any(names_approval) {
+        if answers.all.is_empty() && !results.iter().any(names_approval) {
             tx.rollback().await?;
         } else {
             tx.confirm().await?;
             // The try that carried it out may not have come to telling of it.
-            shared.tell_of_change(programme);
+            shared.notify_watchers(programme);
         }
     } else {
         let completed = answers.write_completed(&tx).await;
         let (tx, ()) = tx.proceed(completed).await?;
-        let written = pen.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await;
+        let written = appender.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await;
         let (tx, ()) = tx.proceed(written).await?;
         let begun = Instant::now();
         tx.commit().await?;
         shared.measuring.tell(|it| it.committed(begun.elapsed()));
-        shared.tell_of_change(programme);
+        shared.notify_watchers(programme);
     }
-    Ok(verdicts)
+    Ok(results)
 }
 
 /// Whether a caller is told of an approval that waits.
-fn names_approval(verdict: &CommandResult) -> bool {
-    matches!(verdict, Err(AppError::Refused(refusal)) if refusal.approval.is_some())
+fn names_approval(result: &CommandResult) -> bool {
+    matches!(result, Err(AppError::Refused(refusal)) if refusal.approval.is_some())
 }
 
 /// Ends a group whose facts cannot be loaded. Whoever repeats a call alone is still answered, whatever has become of what it
 /// was about, if no facts are needed to tell that it lies within the caller's reach.
-async fn without_facts(
+async fn replay_without_state(
     shared: &WriterContext,
     tx: WriteTx,
     group: &[PendingCommand],
@@ -113,10 +113,10 @@ async fn without_facts(
     let error = tx.give_up(error).await;
     if let [job] = group
         && job.submission.reach.is_everything()
-        && !error.may_be_the_connection()
-        && let Some(verdict) = answered_before(shared, &job.submission).await?
+        && !error.may_be_connection_fault()
+        && let Some(result) = answered_before(shared, &job.submission).await?
     {
-        return Ok(vec![verdict]);
+        return Ok(vec![result]);
     }
     match error {
         Unloadable::Store(error) => Err(error),
@@ -159,11 +159,11 @@ async fn load(
         .into_iter()
         .partition(|it| answered(it) && it.command.reads_files() && !matches!(it.command, Command::Refer(_)));
     if reads_files(&left) {
-        tx.plan_anew().await?;
+        tx.use_custom_plans().await?;
     }
     let (left, before) = (commands(&left), commands(&before));
     let known = load_state::load(tx, &shared.terms, programme, head, (&left, &before), (&[], &shared.clock)).await?;
-    tx.check_in_step().await?;
+    tx.check_connection_in_sync().await?;
     Ok(LoadedState { answers, ..known })
 }
 

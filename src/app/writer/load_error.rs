@@ -15,10 +15,10 @@ pub(in crate::app::writer) enum Unloadable {
 }
 
 impl Failure for Unloadable {
-    fn may_be_the_connection(&self) -> bool {
+    fn may_be_connection_fault(&self) -> bool {
         match self {
-            Self::Store(error) => error.may_be_the_connection(),
-            Self::App(error) => error.may_be_the_connection(),
+            Self::Store(error) => error.may_be_connection_fault(),
+            Self::App(error) => error.may_be_connection_fault(),
         }
     }
 }

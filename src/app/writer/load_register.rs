@@ -53,7 +53,8 @@ pub(super) async fn load_referrals(
     let approved = found.iter().filter(|it| asked.approved.contains(&it.id)).flat_map(|it| &it.urns);
     let urns: BTreeSet<Urn> = asked.seated.iter().chain(approved).copied().collect();
     if !urns.is_empty() {
-        (facts.seats, facts.endings) = eligibility::seats(from, terms, &urns, today).await.map_err(sort)?;
+        (facts.offer_placements, facts.endings) =
+            eligibility::offer_placements(from, terms, &urns, today).await.map_err(sort)?;
     }
     facts.referrals.extend(found.into_iter().map(|it| (it.id, it)));
     Ok(())

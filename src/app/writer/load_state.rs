@@ -278,12 +278,13 @@ async fn load_offers(
         facts.offers = offers::find(from, &whole).await?;
     }
     facts.offers.retain(|_, offer| offer.programme == programme);
-    let seats =
-        || facts.seats.values().filter_map(|it| if let OfferPlacement::With(it) = it { Some(it) } else { None });
-    let recipients: BTreeSet<Recipient> = seats().map(|it| it.recipient).collect();
+    let offer_placements = || {
+        facts.offer_placements.values().filter_map(|it| if let OfferPlacement::With(it) = it { Some(it) } else { None })
+    };
+    let recipients: BTreeSet<Recipient> = offer_placements().map(|it| it.recipient).collect();
     let to_them = offers::to_recipients(from, &programme, &recipients.into_iter().collect::<Vec<_>>()).await?;
     facts.recipients = to_them.values().map(|offer| (offer.recipient, offer.id)).collect();
-    let lineages = seats().flat_map(|it| &it.schools).flat_map(|it| it.predecessors.iter().chain([&it.urn]));
+    let lineages = offer_placements().flat_map(|it| &it.schools).flat_map(|it| it.predecessors.iter().chain([&it.urn]));
     let mut urns: Vec<Urn> = lineages.copied().collect();
     if asked.relisted {
         urns.extend(facts.offers.values().flat_map(|offer| offer.schools.keys().copied()));

@@ -62,9 +62,9 @@ use notifier::HintSender;
 /// commit it is a few seconds of work.
 pub const QUEUE: usize = 4_096;
 /// Commands in one group: past it the facts of a group no longer fit a few quick queries.
-pub const GROUP_COMMANDS: usize = 512;
+pub const BATCH_COMMANDS: usize = 512;
 /// Rows a group may be expected to write: it keeps a commit well under the statement timeout.
-pub const GROUP_ROWS: usize = 5_000;
+pub const BATCH_ROWS: usize = 5_000;
 
 /// What the caller is told, as values; the wire's form of it is made by [`Submission::encode`].
 #[derive(Debug, Clone)]
@@ -160,7 +160,7 @@ struct PendingCommand {
 
 impl WriterContext {
     /// Has those who follow a programme look, in this process and in others.
-    fn tell_of_change(&self, programme: &Programme) {
+    fn notify_watchers(&self, programme: &Programme) {
         self.wakes.wake(programme);
         self.hints.send(programme);
     }
@@ -169,16 +169,16 @@ impl WriterContext {
 /// The writers of all books of this process.
 #[derive(Debug)]
 pub struct Writer {
-    lanes: Mutex<HashMap<Programme, mpsc::Sender<PendingCommand>>>,
+    workers: Mutex<HashMap<Programme, mpsc::Sender<PendingCommand>>>,
     shared: Arc<WriterContext>,
 }
 
 /// Begins the record of a programme that was just made: with the rules it goes by. The caller commits.
 pub(super) async fn begin_record(tx: &WriteTx, loaded: &Loaded, by: &AdoptedBy, now: Now) -> Result<()> {
     let programme = loaded.terms.programme();
-    let (mut facts, mut pen) = (loaded.facts(true), EventAppender::new(programme, Head::new(programme)));
-    pen.adopt_rules(&mut facts, by, (Some(loaded.sha256), now))?;
-    Ok(pen.write(tx, &facts, &HashSet::new(), (&[], now.at)).await?)
+    let (mut facts, mut appender) = (loaded.facts(true), EventAppender::new(programme, Head::new(programme)));
+    appender.adopt_rules(&mut facts, by, (Some(loaded.sha256), now))?;
+    Ok(appender.write(tx, &facts, &HashSet::new(), (&[], now.at)).await?)
 }
 
 #[derive(Debug)]
@@ -195,7 +195,7 @@ impl Writer {
     pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>, wakes: Arc<ChangeNotifier>) -> Self {
         let (hints, measuring) = (HintSender::start(&store), WriterMetricsSlot::default());
         Self {
-            lanes: Mutex::default(),
+            workers: Mutex::default(),
             shared: Arc::new(WriterContext { store, clock, terms, wakes, hints, measuring }),
         }
     }
@@ -210,7 +210,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let stage = tracing::debug_span!("wait");
         let job = PendingCommand { submission, since: Instant::now(), span: Span::current(), stage, reply };
-        self.lane(programme).try_send(job).map_err(|_| AppError::Overloaded)?;
+        self.worker(programme).try_send(job).map_err(|_| AppError::Overloaded)?;
         // The lane answers every job it has taken; it drops one unanswered only if it panicked.
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
     }
@@ -235,8 +235,8 @@ impl Writer {
         let known = load_state::load(&snapshot, &shared.terms, programme, &head, asked, (&[], &shared.clock)).await?;
         let (mut facts, now) = (known.facts, known.now);
         facts.rules = facts.rules.max(RulesVersion::CURRENT);
-        let mut pen = EventAppender::new(programme, head);
-        pen.decide(&mut facts, command, Who { actor: &caller.actor, subject: caller.subject, reach, request }, now)
+        let mut appender = EventAppender::new(programme, head);
+        appender.decide(&mut facts, command, Who { actor: &caller.actor, subject: caller.subject, reach, request }, now)
     }
 
     /// Has a programme adopt this program's rules. Answers whether it was for this call to do.
@@ -263,13 +263,13 @@ impl Writer {
 
     /// Commands in the queues of all lanes.
     pub(super) fn waiting(&self) -> usize {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.values().map(|lane| lane.max_capacity().saturating_sub(lane.capacity())).sum()
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.values().map(|worker| worker.max_capacity().saturating_sub(worker.capacity())).sum()
     }
 
-    fn lane(&self, programme: Programme) -> mpsc::Sender<PendingCommand> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+    fn worker(&self, programme: Programme) -> mpsc::Sender<PendingCommand> {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let start = |programme: &Programme| worker::start(Arc::clone(&self.shared), programme.clone());
-        lanes.entry(programme.clone()).or_insert_with(|| start(&programme)).clone()
+        workers.entry(programme.clone()).or_insert_with(|| start(&programme)).clone()
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn execute_one(
     of: &Submission,
     answers: &mut StoredAnswers,
     facts: &mut ProgrammeState,
-    pen: &mut EventAppender<'_>,
+    appender: &mut EventAppender<'_>,
     now: Now,
 ) -> CommandResult {
     if let Some(stored) = answers.find(of) {
@@ -30,7 +30,7 @@ pub(super) fn execute_one(
         return stored.waits_for().map_or(Ok(answer), |approval| Err(waits(facts, approval, now)));
     }
     let who = Who { actor: &of.actor, subject: of.subject, reach: &of.reach, request: of.request };
-    let told = pen.decide(facts, &of.command, who, now)?;
+    let told = appender.decide(facts, &of.command, who, now)?;
     let keep = |answer, approval| Stored {
         actor: of.actor.clone(),
         request: of.request,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use chrono::{DateTime, TimeDelta};
 use futures_util::future::{join, join_all};
 
-use super::{AppError, GROUP_COMMANDS, Submission};
+use super::{AppError, BATCH_COMMANDS, Submission};
 use crate::app::clock::Clock;
 use crate::app::testing::{
     AUGUST, LAST, MARCH, MONTHS, TestApp, date, note, offers, programme, submission, submit, treasurer,
@@ -27,7 +27,7 @@ async fn a_book_is_first_in_first_out_over_its_groups() {
     let book = programme("2021-22");
     let offers = offers(&house, &book).await;
     let turn = house.app.store().write_permit().await.unwrap();
-    let queued = (0..GROUP_COMMANDS + 100).map(|n| submit(&house, &book, note(offers[n % offers.len()])));
+    let queued = (0..BATCH_COMMANDS + 100).map(|n| submit(&house, &book, note(offers[n % offers.len()])));
     let (sent, ()) = join(join_all(queued), async { drop(turn) }).await;
     let sent: Vec<RequestId> = sent.into_iter().map(|it| it.unwrap()).collect();
     // The rules adopted, and an offer each.
@@ -44,7 +44,7 @@ async fn books_that_share_a_writer_take_turns() {
     let (offers, others) = (offers(&house, &this).await, offers(&house, &next).await);
     let turn = house.app.store().write_permit().await.unwrap();
     let answered = AtomicUsize::new(0);
-    let flood = join_all((0..3 * GROUP_COMMANDS).map(|n| {
+    let flood = join_all((0..3 * BATCH_COMMANDS).map(|n| {
         let call = submit(&house, &this, note(offers[n % offers.len()]));
         async {
             call.await.unwrap();
@@ -57,7 +57,7 @@ async fn books_that_share_a_writer_take_turns() {
     };
     let ((_, before), ()) = join(join(flood, other), async { drop(turn) }).await;
     // The flood was there first and is a group ahead, never two.
-    assert!(before < 2 * GROUP_COMMANDS, "{before} of the flood came first");
+    assert!(before < 2 * BATCH_COMMANDS, "{before} of the flood came first");
 }
 
 /// A server whose clock is 20 seconds behind: midnight lies between its own time and what another recorded last.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use super::batch::{self, Locked, write};
-use super::{AppError, GROUP_COMMANDS, GROUP_ROWS, PendingCommand, QUEUE, WriterContext};
+use super::{AppError, BATCH_COMMANDS, BATCH_ROWS, PendingCommand, QUEUE, WriterContext};
 use crate::app::retry::{one_try, with_retry};
 use crate::app::writer::event_appender::CommandResult;
 use crate::domain::ids::Programme;
@@ -20,8 +20,8 @@ pub(super) fn start(shared: Arc<WriterContext>, programme: Programme) -> mpsc::S
     let receiver = Arc::new(Mutex::new(receiver));
     tokio::spawn(async move {
         loop {
-            let lane = run(Arc::clone(&shared), programme.clone(), Arc::clone(&receiver));
-            match tokio::spawn(lane).await {
+            let worker = run(Arc::clone(&shared), programme.clone(), Arc::clone(&receiver));
+            match tokio::spawn(worker).await {
                 Ok(()) => break,
                 Err(error) => tracing::error!(%programme, %error, "the writer of a book panicked; starting it anew"),
             }
@@ -50,7 +50,7 @@ async fn run(shared: Arc<WriterContext>, programme: Programme, receiver: Arc<Mut
             Err(_) => None,
         };
         let mut group = take(first, &mut next, &mut waiting).await;
-        drop_gone_and_late(&mut group);
+        drop_disconnected_and_expired(&mut group);
         let span = begin(&shared, &programme, &mut group);
         settle(&shared, &programme, group, locked).instrument(span).await;
     }
@@ -72,7 +72,7 @@ fn begin(shared: &WriterContext, programme: &Programme, group: &mut [PendingComm
 }
 
 /// Drops whoever has hung up, and tells whoever waited for too long.
-fn drop_gone_and_late(group: &mut Vec<PendingCommand>) {
+fn drop_disconnected_and_expired(group: &mut Vec<PendingCommand>) {
     let now = Instant::now();
     let late = |job: &mut PendingCommand| job.submission.deadline.is_some_and(|deadline| deadline <= now);
     group.retain(|job| !job.reply.is_closed());
@@ -93,17 +93,17 @@ async fn take(
     let mut group = vec![first];
     loop {
         let before = group.len();
-        while let Some(job) = (group.len() < GROUP_COMMANDS).then(|| waiting.try_recv().ok()).flatten() {
+        while let Some(job) = (group.len() < BATCH_COMMANDS).then(|| waiting.try_recv().ok()).flatten() {
             rows = rows.saturating_add(weight(&job));
             let command = &job.submission.command;
-            if rows > GROUP_ROWS || changes && command.reads_looked_up() {
+            if rows > BATCH_ROWS || changes && command.reads_looked_up() {
                 *next = Some(job);
                 return group;
             }
             changes |= command.changes_looked_up();
             group.push(job);
         }
-        if group.len() == before || group.len() >= GROUP_COMMANDS {
+        if group.len() == before || group.len() >= BATCH_COMMANDS {
             return group;
         }
         tokio::task::yield_now().await;
@@ -115,7 +115,7 @@ fn weight(job: &PendingCommand) -> usize {
     match &job.submission.command {
         Command::Contact { offers, .. } => offers.len().saturating_mul(4),
         // Hundreds of offers at once: a group of its own.
-        Command::Identify => GROUP_ROWS,
+        Command::Identify => BATCH_ROWS,
         // Event, text, award, two accounts, three entries and the answer.
         Command::Award { awards, .. } => awards.len().saturating_mul(9),
         // The same with two entries, and the bookings or invoices of the award.
@@ -138,10 +138,10 @@ async fn settle(shared: &WriterContext, programme: &Programme, group: Vec<Pendin
             continue;
         }
         match persist(shared, programme, &mut group, &mut state).await {
-            Ok(verdicts) => {
-                shared.measuring.tell(|it| it.answered(verdicts.len()));
-                for (job, verdict) in group.into_iter().zip(verdicts) {
-                    let _ = job.reply.send(verdict);
+            Ok(results) => {
+                shared.measuring.tell(|it| it.answered(results.len()));
+                for (job, result) in group.into_iter().zip(results) {
+                    let _ = job.reply.send(result);
                 }
             }
             Err(error) if error.blames_one() && group.len() > 1 => {
@@ -201,7 +201,7 @@ async fn persist(
             None => batch::lock(shared, shared.store.write_permit().await?, programme).await?,
         };
         if !state.begun {
-            drop_gone_and_late(group);
+            drop_disconnected_and_expired(group);
             state.begun = true;
         }
         if group.is_empty() {

@@ -1,6 +1,6 @@
 //! The security log: calls that were denied, with who, as what, from where, under which request id.
 //!
-//! Bounded: whoever hammers at the door fills no disk. Past the bound they are counted, and the next line says how many.
+//! Bounded, so that denied calls cannot fill the disk. Beyond the bound they are counted, and the next line says how many.
 
 use std::num::NonZeroU32;
 use std::sync::LazyLock;

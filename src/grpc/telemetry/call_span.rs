@@ -44,8 +44,8 @@ pub(in crate::grpc) fn not_done(why: &impl fmt::Display) {
     Span::current().record("why", display(why));
 }
 
-/// The one line at a call's end, where it has a span. Only callers who were let in may have more than a line of the security log: whoever hammers
-/// at the door fills no disk.
+/// The one line at a call's end, if it has a span. Only authenticated callers have more than a line of the security log, so that denied
+/// calls cannot fill the disk.
 pub(in crate::grpc) fn ended(span: &Span, code: Code, took: Duration, let_in: bool) {
     if span.is_none() {
         return;

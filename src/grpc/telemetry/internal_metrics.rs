@@ -21,7 +21,7 @@ use crate::grpc::message::reason::AUTHENTICATION;
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// Commands, up to the most that go into one group.
 const COMMANDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-/// Why calls are denied past the door, beside [`AUTHENTICATION`].
+/// Why authenticated calls are denied; [`AUTHENTICATION`] has the other reasons.
 const DENIAL_REASONS: [&str; 5] =
     ["CALLS_EXCEEDED", "CONNECTIONS_EXCEEDED", "RATE_EXCEEDED", "ROLE_MISSING", "SELF_APPROVAL"];
 

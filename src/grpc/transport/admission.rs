@@ -41,7 +41,7 @@ const REFLECTION: &str = "/grpc.reflection.";
 /// The gate of a server.
 #[derive(Debug)]
 pub(in crate::grpc) struct Admission {
-    door: Authenticator,
+    authenticator: Authenticator,
     /// For calls that are being authenticated: those that never will be take no place from the others.
     authenticating: Semaphore,
     places: Arc<Semaphore>,
@@ -69,7 +69,7 @@ enum HeldByCall {
 impl Admission {
     /// At most so many calls in flight, and so many a second of one caller, twice as many after a quiet second.
     pub(in crate::grpc) fn new(
-        (door, app): (Authenticator, App),
+        (authenticator, app): (Authenticator, App),
         calls: usize,
         rate: Option<NonZeroU32>,
         metrics: Arc<CallMetrics>,
@@ -80,7 +80,7 @@ impl Admission {
         let rates = rate.map(|rate| RateLimiter::keyed(quota(rate)));
         let health = AnonymousHealth::new(Arc::clone(&metrics.connections));
         let (authenticating, places) = (Semaphore::new(calls), Arc::new(Semaphore::new(calls)));
-        Self { door, authenticating, places, rates, health, metrics, app }
+        Self { authenticator, authenticating, places, rates, health, metrics, app }
     }
 
     /// Forgets the rates of callers who have been quiet.
@@ -96,7 +96,7 @@ impl Admission {
         if health::is_health(request.uri()) {
             return self.admit_health(request, peer).await;
         }
-        if self.door.is_open() && request.uri().path().starts_with(REFLECTION) {
+        if self.authenticator.is_open() && request.uri().path().starts_with(REFLECTION) {
             return self.admit_developer(peer);
         }
         let known = self.authenticate(request, peer.as_ref()).await;
@@ -124,7 +124,7 @@ impl Admission {
     /// A health call: as any other where it carries a credential, else one of few. Neither the log nor a trace has anything of
     /// those that are answered, for probes come every other second.
     async fn admit_health(&self, request: &mut Request<Body>, peer: Option<Peer>) -> Result<Admitted, Status> {
-        if self.door.is_open() {
+        if self.authenticator.is_open() {
             return self.admit_developer(peer);
         }
         let shows_token = request.headers().contains_key(AUTHORIZATION);
@@ -166,7 +166,7 @@ impl Admission {
             return Err(Denied { caller: None, reason: "OVERLOADED", status: overloaded() });
         };
         let (parts, body) = std::mem::take(request).into_parts();
-        let known = self.door.who(&parts.headers, || peer_certificate(&parts.extensions)).await;
+        let known = self.authenticator.who(&parts.headers, || peer_certificate(&parts.extensions)).await;
         *request = Request::from_parts(parts, body);
         let (let_in, proof) =
             known.map_err(|unknown| Denied { caller: None, reason: unknown.reason, status: unknown.into() })?;
@@ -231,9 +231,9 @@ fn overloaded() -> Status {
 
 /// Puts the gate before a service.
 #[derive(Debug, Clone)]
-pub(in crate::grpc) struct GateLayer(pub(in crate::grpc) Arc<Admission>);
+pub(in crate::grpc) struct AdmissionLayer(pub(in crate::grpc) Arc<Admission>);
 
-impl<S> Layer<S> for GateLayer {
+impl<S> Layer<S> for AdmissionLayer {
     type Service = Guarded<S>;
     fn layer(&self, inner: S) -> Guarded<S> {
         Guarded { gate: Arc::clone(&self.0), inner }

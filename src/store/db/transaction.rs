@@ -1,6 +1,6 @@
 //! Transactions: who may begin one, and how it ends.
 //!
-//! [`WriteTx`] is the only way to write, and [`Store::write`] and [`Store::write_group`] the only ways to one. It ends in
+//! [`WriteTx`] is the only way to write, and [`Store::write`] and [`Store::begin_batch`] the only ways to one. It ends in
 //! [`WriteTx::commit`], [`WriteTx::confirm`] or [`WriteTx::rollback`]; whatever else ends it, an error or a caller who has
 //! gone, puts the writes of this process in doubt ([`super::write_health`]).
 
@@ -19,7 +19,7 @@ use super::{answer_check, commit_notices};
 use crate::store::{Backend, Conn, Readable, Result, Store, StoreError};
 
 /// How long a check of the storage waits for its turn to write.
-const PROBE_TURN: Duration = Duration::from_secs(2);
+const PROBE_PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes that a check of the storage writes on PostgreSQL and rolls back: incompressible, so that they take new pages.
 const PROBE_BYTES: usize = 64 * 1024;
 /// Writes a record that a commit waits for as for any other, and that changes nothing.
@@ -44,11 +44,11 @@ pub struct WriteTx {
 /// Why a transaction came to nothing.
 pub trait Failure {
     /// Whether the connection it ran on may be unfit for use.
-    fn may_be_the_connection(&self) -> bool;
+    fn may_be_connection_fault(&self) -> bool;
 }
 
 impl Failure for StoreError {
-    fn may_be_the_connection(&self) -> bool {
+    fn may_be_connection_fault(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Full(_) => true,
             Self::Contention(_)
@@ -93,9 +93,9 @@ impl Store {
     }
 
     /// The same for a group of a book's commands: its statements are always the same and find their rows by key, so
-    /// PostgreSQL keeps their plans; see [`WriteTx::plan_anew`]. Whether the schema is still known is seen by
+    /// PostgreSQL keeps their plans; see [`WriteTx::use_custom_plans`]. Whether the schema is still known is seen by
     /// [`crate::store::programmes::lock`].
-    pub async fn write_group(&self, turn: WritePermit) -> Result<WriteTx> {
+    pub async fn begin_batch(&self, turn: WritePermit) -> Result<WriteTx> {
         self.begin(&self.books, turn).await
     }
 
@@ -152,7 +152,7 @@ impl Store {
     /// [`StoreError::Full`], [`StoreError::Unavailable`].
     pub(in crate::store) async fn probe_writes(&self) -> Result<()> {
         let busy = |_| StoreError::Unavailable("others write without an end".to_owned());
-        let turn = timeout(PROBE_TURN, self.write_permit()).await.map_err(busy)??;
+        let turn = timeout(PROBE_PERMIT_TIMEOUT, self.write_permit()).await.map_err(busy)??;
         if self.backend == Backend::Sqlite {
             // What lies in the log goes into the file, as far as nobody reads it: the next commit begins the log anew, and
             // needs no more space for it. Whether that succeeds, the commit below tells.
@@ -203,7 +203,7 @@ impl WriteTx {
     /// Ends a transaction that came to nothing, and hands on why. It is rolled back, unless the connection may be at fault.
     pub async fn give_up<E: Failure>(self, why: E) -> E {
         // A ROLLBACK that fails shows by itself, in doubt.
-        if !why.may_be_the_connection() && self.rollback().await.is_err() {
+        if !why.may_be_connection_fault() && self.rollback().await.is_err() {
             tracing::warn!("a transaction could not be rolled back");
         }
         why
@@ -245,7 +245,7 @@ impl WriteTx {
     }
 
     /// Plans the statements of the rest of this group each for itself: for the few that look at whole tables.
-    pub async fn plan_anew(&self) -> Result<()> {
+    pub async fn use_custom_plans(&self) -> Result<()> {
         if self.backend == Backend::Postgres {
             let sql = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
                        SET LOCAL enable_bitmapscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
@@ -258,7 +258,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it is not.
-    pub async fn check_in_step(&self) -> Result<()> {
+    pub async fn check_connection_in_sync(&self) -> Result<()> {
         answer_check::check(&self.at()).await
     }
 

@@ -75,7 +75,7 @@ pub struct ProgrammeState {
     /// The referrals the commands speak of, and the open ones of whom they refer.
     pub referrals: BTreeMap<ReferralId, Referral>,
     /// What the register and the monthly files say of schools that are referred; of those only that a file names.
-    pub seats: HashMap<Urn, OfferPlacement>,
+    pub offer_placements: HashMap<Urn, OfferPlacement>,
     /// What the register says of the end of these schools.
     pub endings: HashMap<Urn, SchoolEnding>,
     /// Who answers for schools by the newest register, for contacts: of those whose offers follow it still.
@@ -205,7 +205,7 @@ impl ProgrammeState {
             draws: HashMap::new(),
             approvals: ApprovalSet::default(),
             referrals: BTreeMap::new(),
-            seats: HashMap::new(),
+            offer_placements: HashMap::new(),
             endings: HashMap::new(),
             responsible: HashMap::new(),
             candidates: None,

@@ -155,11 +155,11 @@ impl ProgrammeState {
 
     fn may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {
         let barred = offer.may_reopen(|urn| self.listed.get(&urn).copied()).err();
-        Refusal::none_of(barred.into_iter().chain(self.book_closed()))
+        Refusal::none_of(barred.into_iter().chain(self.programme_closed()))
     }
 
     /// Refuses what a closed programme has no room for.
-    pub(in crate::programme) fn book_closed(&self) -> Option<Refusal> {
+    pub(in crate::programme) fn programme_closed(&self) -> Option<Refusal> {
         (!self.programme.open).then(|| {
             let limit = Limit::plain("period", format!("programme {}", self.programme.programme), "nothing lifts it");
             Refusal::of(Reason::ProgrammeClosed, "the programme is closed", limit)

@@ -53,7 +53,7 @@ impl ProgrammeState {
         }
         let (on, warning) = self.award_date(on, offer, context.now);
         let mut limits = LimitCollector::new();
-        limits.add_blocker(self.book_closed());
+        limits.add_blocker(self.programme_closed());
         limits.add_blocker(check(lifecycle::OfferAction::Award, offer.state, offer.id).err());
         limits.add_blocker(self.outside(self.programme.scheme.award_window(), "award window", on));
         limits.add_blocker(self.in_order(offer, on, dates::accepted(offer)));

@@ -78,7 +78,7 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let school = self.entry_schools.get(&urn).ok_or_else(|| CommandError::NotFound(format!("school {urn}")))?;
         let known = school.position.because(urn).map(|(message, remedy)| not_unknown(urn, message, remedy));
-        Refusal::none_of(known.into_iter().chain(self.decided_so(urn, met, school)).chain(self.book_closed()))?;
+        Refusal::none_of(known.into_iter().chain(self.decided_so(urn, met, school)).chain(self.programme_closed()))?;
         let statement = Some(self.entry_statement(urn, met, school));
         let (now, person) = (context.now.at, context.person());
         let mine =
@@ -121,7 +121,7 @@ impl ProgrammeState {
                 None => self.beyond(waiting, &self.entry_statement(urn, met, school)),
             },
         };
-        Refusal::none_of(changed.into_iter().chain(self.book_closed()))?;
+        Refusal::none_of(changed.into_iter().chain(self.programme_closed()))?;
         let today = context.now.today;
         let given = NewEvent::of_book(today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
         let decided = NewEvent::of_book(today, EventBody::EntryDecided { approval, urn, met, register_seq: None });

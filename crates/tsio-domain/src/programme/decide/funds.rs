@@ -35,7 +35,7 @@ impl ProgrammeState {
             let limit = Limit::plain("fund", it.to_string(), "use that fund");
             Refusal::of(Reason::FundExists, format!("there is one already: {it}"), limit)
         });
-        Refusal::none_of(self.book_closed().into_iter().chain(exists))?;
+        Refusal::none_of(self.programme_closed().into_iter().chain(exists))?;
         let fund = AccountId((context.ids)());
         let body = EventBody::FundCreated { fund, strand: strand.clone(), region, binds };
         Ok(Decision::new(vec![NewEvent::of_book(context.now.today, body)], CommandAnswer::Funds(vec![fund])))
@@ -144,7 +144,7 @@ impl ProgrammeState {
             return Err(CommandError::Stale { subject: format!("fund {}", first.id), given, current });
         }
         let mut limits = LimitCollector::new();
-        limits.add_blocker(self.book_closed());
+        limits.add_blocker(self.programme_closed());
         limits.add_blocker(self.before_programme(change.on()));
         let posting = |account: &Account, verb| Posting { account: account.id, verb, amount };
         let (mut cuts, mut short_as_of) = (false, 0);

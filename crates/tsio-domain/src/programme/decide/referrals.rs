@@ -68,7 +68,7 @@ impl ProgrammeState {
         let open = self.referred_as(new, subject);
         let barred = candidate.iter().flat_map(|it| self.bars(rule, it, context.reach));
         let refusals = self
-            .book_closed()
+            .programme_closed()
             .into_iter()
             .chain(self.before_programme(new.on))
             .chain(not_in_effect(ground, new.on))
@@ -123,7 +123,7 @@ impl ProgrammeState {
         }
         let (candidate, unseated) = self.seated(it.subject, &it.urns, on)?;
         let barred = candidate.iter().flat_map(|candidate| self.bars(&it.rule, candidate, context.reach));
-        Refusal::none_of(refusals.chain(self.book_closed()).chain(unseated).chain(barred))?;
+        Refusal::none_of(refusals.chain(self.programme_closed()).chain(unseated).chain(barred))?;
         let candidate = candidate.ok_or(CommandError::Bug("a referral of no school"))?;
         let (offer, made, exceptional) = self.granted(it, candidate, context)?;
         let (token_subject, register_seq) = (context.subject, None);
@@ -168,14 +168,14 @@ impl ProgrammeState {
         on: Date,
     ) -> Result<(Option<Candidate>, Vec<Refusal>), CommandError> {
         let unknown: Vec<String> =
-            urns.iter().filter(|urn| !self.seats.contains_key(urn)).map(ToString::to_string).collect();
+            urns.iter().filter(|urn| !self.offer_placements.contains_key(urn)).map(ToString::to_string).collect();
         if !unknown.is_empty() {
             return Err(CommandError::NotFound(format!("school {}", unknown.join(", "))));
         }
         let mut whole: Option<Candidate> = None;
         let mut recipients: BTreeMap<Urn, Recipient> = BTreeMap::new();
         let mut refusals = Vec::new();
-        for (urn, seat) in urns.iter().filter_map(|urn| Some((urn, self.seats.get(urn)?))) {
+        for (urn, seat) in urns.iter().filter_map(|urn| Some((urn, self.offer_placements.get(urn)?))) {
             let mut refuse =
                 |why: String, remedy: &str| refusals.push(not_referable(&format!("school {urn}"), why, remedy));
             let ending = self.endings.get(urn);
@@ -274,7 +274,7 @@ impl ProgrammeState {
     /// referred each by itself.
     fn referred_as(&self, new: &NewReferral, subject: ReferralSubject) -> BTreeSet<ReferralSubject> {
         let alone = new.urns.iter().filter(
-            |urn| matches!(self.seats.get(urn), Some(OfferPlacement::With(it)) if it.recipient == Recipient::Standalone(**urn)),
+            |urn| matches!(self.offer_placements.get(urn), Some(OfferPlacement::With(it)) if it.recipient == Recipient::Standalone(**urn)),
         );
         alone.copied().map(ReferralSubject::School).chain([subject]).collect()
     }
@@ -322,7 +322,7 @@ impl ProgrammeState {
                 return Ok(());
             }
             // Of a school that no file names any more nobody knows where it lies.
-            let hidden = |urn: &&Urn| match self.seats.get(urn) {
+            let hidden = |urn: &&Urn| match self.offer_placements.get(urn) {
                 Some(seat) => whose.or_else(|| seat.region()).is_some_and(|it| !reach.covers_region(it)),
                 None => !reach.is_everything(),
             };

@@ -23,7 +23,7 @@ impl ProgrammeState {
     pub(in crate::programme) fn cite(&mut self, command: &Command, call: &[Event]) {
         self.register_seq = call.iter().find_map(|it| it.body.register_seq());
         self.candidates = None;
-        self.seats.clear();
+        self.offer_placements.clear();
         self.responsible.clear();
         self.register.clear();
         self.entry_schools.clear();
@@ -48,9 +48,9 @@ impl ProgrammeState {
                 self.cite_entry(stated.as_ref());
             }
             Command::Draw { award, .. } => self.cite_organisation(award.award, call),
-            Command::Refer(ReferralCommand::Raise(new)) => self.seats = self.seats_to_raise(new, call),
+            Command::Refer(ReferralCommand::Raise(new)) => self.offer_placements = self.seats_to_raise(new, call),
             Command::Refer(ReferralCommand::Decide { referral, approve: true, .. }) => {
-                self.seats = self.seats_to_approve(referral, call);
+                self.offer_placements = self.seats_to_approve(referral, call);
             }
             _ => {}
         }

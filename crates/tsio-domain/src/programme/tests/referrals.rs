@@ -26,7 +26,7 @@ fn book() -> Book {
         for it in &mut candidate.schools {
             (it.rules, it.by_files) = (rules.iter().map(ToString::to_string).collect(), !rules.is_empty());
         }
-        book.facts.seats.insert(urn(n), OfferPlacement::With(Box::new(candidate)));
+        book.facts.offer_placements.insert(urn(n), OfferPlacement::With(Box::new(candidate)));
     };
     seat(100_006, standalone(100_006), &[]);
     for n in [100_007, 100_008] {
@@ -34,9 +34,9 @@ fn book() -> Book {
     }
     seat(100_003, mat(3000, vec![school(100_003, Region::SouthWest)]), &["E2_RI_TWICE_ON_ENTRY"]);
     seat(100_001, standalone(100_001), &["E2_RI_TWICE_ON_ENTRY"]);
-    book.facts.seats.insert(urn(100_009), OfferPlacement::Nowhere { region: None, reason: "in no trust".to_owned() });
-    let by = urn(100_006);
-    book.facts.seats.insert(urn(100_010), OfferPlacement::Superseded { by, region: Some(Region::WestMidlands) });
+    let (by, placements) = (urn(100_006), &mut book.facts.offer_placements);
+    placements.insert(urn(100_009), OfferPlacement::Nowhere { region: None, reason: "in no trust".to_owned() });
+    placements.insert(urn(100_010), OfferPlacement::Superseded { by, region: Some(Region::WestMidlands) });
     book
 }
 
@@ -180,7 +180,7 @@ fn a_discussion_without_a_partner_counts_under_the_rules_it_was_recorded_under()
 fn a_trust_with_one_open_school_is_taken_for_it() {
     let mut book = book();
     let alone_in_trust = Candidate { trust: Some(uid(5000)), ..standalone(100_012) };
-    book.facts.seats.insert(urn(100_012), OfferPlacement::With(Box::new(alone_in_trust)));
+    book.facts.offer_placements.insert(urn(100_012), OfferPlacement::With(Box::new(alone_in_trust)));
     let trust = || new(ReferralSubject::Trust(uid(5000)), &[100_012], "would_benefit", "2021-11-02");
     let id = raise(&mut book, trust()).unwrap();
     let raised = &book.facts.referrals[&id];
@@ -205,7 +205,7 @@ fn schools_of_different_recipients_are_not_referred_together() {
     for (n, region) in regions {
         let mut candidate = Candidate { trust: Some(uid(5000)), ..standalone(n) };
         candidate.schools[0].region = region;
-        book.facts.seats.insert(urn(n), OfferPlacement::With(Box::new(candidate)));
+        book.facts.offer_placements.insert(urn(n), OfferPlacement::With(Box::new(candidate)));
     }
     let trust = |urns: &[u32]| new(ReferralSubject::Trust(uid(5000)), urns, "would_benefit", "2021-11-02");
     assert_eq!(code(raise(&mut book, trust(&[100_012, 100_013]))), refused("CANNOT_BE_REFERRED", 2), "each is named");
@@ -400,7 +400,7 @@ fn a_school_that_the_files_make_eligible_meanwhile_is_confirmed() {
         discuss(&mut book, id, "2021-11-09").unwrap();
         let mut eligible = standalone(100_006);
         eligible.schools[0].rules = vec!["E1_RI_IN_YEAR".to_owned()];
-        book.facts.seats.insert(urn(100_006), OfferPlacement::With(Box::new(eligible.clone())));
+        book.facts.offer_placements.insert(urn(100_006), OfferPlacement::With(Box::new(eligible.clone())));
         let wanted = if identified { State::Confirmed } else { State::Approved };
         if identified {
             book.identify(vec![eligible]).unwrap();
@@ -425,7 +425,7 @@ fn an_approval_stands_beside_a_decided_entry_position() {
     book.today = day("2021-12-01");
     let mut decided = standalone(100_006);
     decided.schools[0].by_files = false;
-    book.facts.seats.insert(urn(100_006), OfferPlacement::With(Box::new(decided)));
+    book.facts.offer_placements.insert(urn(100_006), OfferPlacement::With(Box::new(decided)));
     let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
     discuss(&mut book, id, "2021-11-09").unwrap();
     decide(&mut book, "dora", id, true, "2021-11-12").unwrap();
@@ -469,8 +469,8 @@ fn whoever_answers_for_the_offer_refers_its_schools_elsewhere() {
     let seated = |n, trust| OfferPlacement::With(Box::new(mat(trust, vec![school(n, Region::WestMidlands)])));
     let benefit = |subject, urns: &[u32]| new(subject, urns, "would_benefit", "2021-11-02");
     let mut book = book();
-    book.facts.seats.insert(urn(100_020), seated(100_020, 3000));
-    book.facts.seats.insert(urn(100_021), seated(100_021, 4000));
+    book.facts.offer_placements.insert(urn(100_020), seated(100_020, 3000));
+    book.facts.offer_placements.insert(urn(100_021), seated(100_021, 4000));
     let school = ReferralSubject::School(urn(100_020));
     book.reach = here(Region::WestMidlands);
     let elsewhere = code(raise(&mut book, benefit(school, &[100_020])));
