@@ -107,9 +107,14 @@ impl Column {
     }
 }
 
-/// The rows to change: a day on which an account changed by nothing says nothing.
+/// The rows to change: a day on which an account changed by nothing says nothing, and of a request that changed nothing there is no
+/// event.
 fn told(table: &str) -> &'static str {
-    if table == "account_days" { "change <> 0" } else { "1 = 1" }
+    match table {
+        "account_days" => "change <> 0",
+        "requests" => "request_id IN (SELECT request_id FROM events UNION ALL SELECT request_id FROM register_events)",
+        _ => "1 = 1",
+    }
 }
 
 fn row(table: &str, key: &[String], condition: &str, place: &str) -> String {
