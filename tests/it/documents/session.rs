@@ -48,7 +48,7 @@ impl Session {
         environment.extend(server.map(|url| ("TSIO_SERVER".to_owned(), url.to_owned())));
         let (process, input) = Process::start_with_input(&mut command, &environment);
         let mut session = Self { process, input, _folder: folder };
-        session.say("exec 2>&1; trap 'kill $(jobs -p) 2>/dev/null' EXIT");
+        session.say("exec 2>&1; trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT");
         session
     }
 
@@ -87,6 +87,25 @@ impl Session {
         let line = self.process.next_line(BOUND);
         line.unwrap_or_else(|why| panic!("{command}: {why}; it printed\n{}", printed.join("\n")))
     }
+}
+
+impl Drop for Session {
+    /// The shell's trap ends what it started in the background; a shell that is killed runs none.
+    fn drop(&mut self) {
+        if self.input.write_all(b"exit\n").is_ok() {
+            while self.process.next_line(BOUND).is_ok() {}
+        }
+    }
+}
+
+#[test]
+fn what_a_session_started_ends_with_it() {
+    let mut session = Session::begin(None);
+    let started = session.run("tail -f /dev/null & echo $!", 0);
+    let process = Path::new("/proc").join(&started.lines[0]);
+    assert!(process.exists(), "{started:?}");
+    drop(session);
+    assert!(!process.exists(), "it runs on");
 }
 
 #[test]
