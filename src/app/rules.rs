@@ -57,7 +57,7 @@ impl App {
             upgraded.expired = approvals::past(self.store(), self.clock().now().at).await?;
         }
         for it in &upgraded.expired {
-            let (approval, action) = (it.id, it.action.as_str());
+            let (approval, action) = (it.id, it.action.name());
             tracing::warn!(%approval, action, requested_by = %it.requested_by, "an approval that was open has expired");
         }
         Ok(upgraded)

@@ -13,6 +13,7 @@ use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::person::{Person, TokenSubject, key};
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
+use crate::domain::values::approval::ApprovalAction;
 use crate::domain::values::statement::Statement;
 use crate::store::db::bulk_sql::{upsert_all, uuid_in};
 use crate::store::db::column_values::{actor, has_key, hash, keyed, since_rules};
@@ -28,7 +29,7 @@ pub struct StoredApproval {
     /// The book it belongs to; none for reference data.
     pub programme: Option<Programme>,
     /// What was asked.
-    pub action: String,
+    pub action: ApprovalAction,
     /// The offer, the import or the fund it is about.
     pub subject: Uuid,
     /// The movement asked for, where it is about money.
@@ -132,7 +133,7 @@ pub async fn about_imports(from: &impl Readable) -> Result<VerifyRows<ApprovalId
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisibleApprovals<'a> {
     /// Those of these actions, each as far as that reaches: what is about a school lies in its region.
-    pub actions: Vec<(&'static str, Reach)>,
+    pub actions: Vec<(ApprovalAction, Reach)>,
     /// And those that this person asked for.
     pub asked_by: Option<Person>,
     /// But none that this person asked for.
@@ -202,8 +203,8 @@ fn asked_by(person: &Person) -> Cond {
 }
 
 /// Those of an action that lie within reach.
-fn of_action(action: &str, reach: &Reach) -> Cond {
-    let all = Cond::all().add(approval::Column::Action.eq(action));
+fn of_action(action: ApprovalAction, reach: &Reach) -> Cond {
+    let all = Cond::all().add(approval::Column::Action.eq(action.name()));
     match &reach.regions {
         Regions::Every => all,
         Regions::These(regions) => all.add(approval::Column::Region.is_in(regions.iter().map(|it| it.name()))),
@@ -222,7 +223,7 @@ fn region(statement: Option<&Statement>) -> Option<String> {
 pub async fn page(from: &impl Readable, seen: &VisibleApprovals<'_>, page: Page) -> Result<Vec<StoredApproval>> {
     let mut whose = Cond::any();
     for (action, reach) in &seen.actions {
-        whose = whose.add(of_action(action, reach));
+        whose = whose.add(of_action(*action, reach));
     }
     if let Some(person) = &seen.asked_by {
         whose = whose.add(asked_by(person));
@@ -246,7 +247,7 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
     let rows = approvals.iter().map(|it| approval::ActiveModel {
         id: Set(it.id.0),
         programme: Set(it.programme.as_ref().map(Programme::to_string)),
-        action: Set(it.action.clone()),
+        action: Set(it.action.name().to_owned()),
         subject: Set(it.subject),
         change: Set(it.change.as_ref().map(|change| serde_json::to_string(change).unwrap_or_default())),
         statement: Set(it.statement.as_ref().map(|it| serde_json::to_string(it).unwrap_or_default())),
@@ -298,10 +299,12 @@ fn stored(row: approval::Model) -> Result<StoredApproval> {
     let unreadable =
         || StoreError::unreadable(format!("its state is {:?}, which it is not by who answered", row.state));
     let state = ApprovalState::named(&row.state, answered_by).ok_or_else(unreadable)?;
+    let unknown = || StoreError::unreadable(format!("approval {} action: {:?} is not known", row.id, row.action));
+    let action = ApprovalAction::named(&row.action).ok_or_else(unknown)?;
     Ok(StoredApproval {
         id: ApprovalId(row.id),
         programme,
-        action: row.action,
+        action,
         subject: row.subject,
         change: row.change.map(|it| serde_json::from_str(&it)).transpose().map_err(StoreError::unreadable)?,
         statement,

@@ -12,58 +12,46 @@ use super::person::{Person, TokenSubject};
 use super::refusal::{Limit, Reason, Refusal};
 use super::role::{Action, Caller, Reach};
 use super::time::Micros;
+use super::values::approval::ApprovalAction;
 use super::values::statement::Statement;
 
-/// The action of an approval that reopens an offer.
-pub const REOPEN_OFFER: &str = "reopen_offer";
-/// The action of an approval that withdraws an import; it lies outside any book.
-pub const WITHDRAW_IMPORT: &str = "withdraw_import";
-/// The action of an approval that decides the entry position of a school.
-pub const DECIDE_ENTRY: &str = "decide_entry";
+impl ApprovalAction {
+    /// The permission that asking for an approval of this action takes (`domain.md` section 8).
+    #[must_use]
+    pub const fn asking(self) -> Action {
+        match self {
+            Self::ReopenOffer => Action::Reopen,
+            Self::WithdrawImport => Action::Import,
+            Self::DecideEntry => Action::AskEntry,
+            Self::AllocateFund | Self::WithdrawFund | Self::MoveFunds => Action::KeepFunds,
+        }
+    }
 
-/// Each action that takes two people: what asking for it takes, and what giving it takes (`domain.md` section 8).
-#[rustfmt::skip]
-const TWO_PEOPLE: [(&str, Action, Action); 6] = [
-    (REOPEN_OFFER,    Action::Reopen,    Action::Reopen),
-    (WITHDRAW_IMPORT, Action::Import,    Action::Import),
-    (DECIDE_ENTRY,    Action::AskEntry,  Action::DecideEntry),
-    ("allocate_fund", Action::KeepFunds, Action::ApproveMoney),
-    ("withdraw_fund", Action::KeepFunds, Action::ApproveMoney),
-    ("move_funds",    Action::KeepFunds, Action::ApproveMoney),
-];
-
-/// Every action that takes two people, by name.
-#[must_use]
-pub fn actions() -> [&'static str; 6] {
-    TWO_PEOPLE.map(|(name, ..)| name)
-}
-
-/// The permission that asking for an approval of this action takes.
-#[must_use]
-pub fn asking(action: &str) -> Action {
-    TWO_PEOPLE.iter().find(|(name, ..)| *name == action).map_or(Action::KeepFunds, |(_, ask, _)| *ask)
-}
-
-/// The permission that giving an approval of this action takes.
-#[must_use]
-pub fn permission(action: &str) -> Action {
-    TWO_PEOPLE.iter().find(|(name, ..)| *name == action).map_or(Action::ApproveMoney, |(.., give)| *give)
+    /// The permission that giving or denying an approval of this action takes (`domain.md` section 8).
+    #[must_use]
+    pub const fn permission(self) -> Action {
+        match self {
+            Self::ReopenOffer => Action::Reopen,
+            Self::WithdrawImport => Action::Import,
+            Self::DecideEntry => Action::DecideEntry,
+            Self::AllocateFund | Self::WithdrawFund | Self::MoveFunds => Action::ApproveMoney,
+        }
+    }
 }
 
 /// The actions whose approvals this caller may give, and where.
 #[must_use]
-pub fn may_give(caller: &Caller) -> Vec<(&'static str, Reach)> {
-    let may = TWO_PEOPLE.iter().filter(|(.., give)| caller.may(*give));
-    may.map(|(name, _, give)| (*name, caller.reach(*give))).collect()
+pub fn may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
+    let may = ApprovalAction::ALL.iter().filter(|it| caller.may(it.permission()));
+    may.map(|it| (*it, caller.reach(it.permission()))).collect()
 }
 
 /// The actions whose approvals this caller sees, whoever asked, and where: those that may be asked for or given by one
 /// like them.
 #[must_use]
-pub fn may_see(caller: &Caller) -> Vec<(&'static str, Reach)> {
-    let sees = |ask: &Action, give: &Action| caller.may(*ask) || caller.may(*give);
-    let seen = TWO_PEOPLE.iter().filter(|(_, ask, give)| sees(ask, give));
-    seen.map(|(name, ask, give)| (*name, caller.reach(*ask).or(caller.reach(*give)))).collect()
+pub fn may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
+    let seen = ApprovalAction::ALL.iter().filter(|it| caller.may(it.asking()) || caller.may(it.permission()));
+    seen.map(|it| (*it, caller.reach(it.asking()).or(caller.reach(it.permission())))).collect()
 }
 
 /// A call that waits for, or has had, a second person.
@@ -72,7 +60,7 @@ pub struct Approval {
     /// Its id.
     pub id: ApprovalId,
     /// What was asked.
-    pub action: String,
+    pub action: ApprovalAction,
     /// What it is about: an offer, a fund, or a school ([`subject_of`]).
     pub subject: Uuid,
     /// The movement asked for, where it is about money.
@@ -176,7 +164,7 @@ impl Approval {
         let subject = event.offer.map(|it| it.0).or_else(|| change.as_ref().map(|it| it.fund().0)).or(school);
         Some(Self {
             id: *approval,
-            action: action.clone(),
+            action: *action,
             subject: subject.unwrap_or_default(),
             change: change.clone(),
             statement: statement.clone(),

@@ -23,6 +23,7 @@ use super::rules::RulesVersion;
 use super::school::HandPlacement;
 use super::terms::StrandId;
 use super::time::Micros;
+use super::values::approval::ApprovalAction;
 use super::values::award::{ClaimPart, LeaderKind, MovementKind, Support};
 use super::values::offer::{Acceptor, ListedSchool, Milestone, Outcome, Party, Recipient, ResponsibleBody};
 pub use super::values::record::{ReleasedAward, Seq};
@@ -156,7 +157,7 @@ pub enum EventBody {
         /// The approval.
         approval: ApprovalId,
         /// What was asked.
-        action: String,
+        action: ApprovalAction,
         /// The movement asked for, where it is about money.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         change: Option<FundChange>,

@@ -14,7 +14,7 @@ use crate::app::clock::new_id;
 use crate::app::eligibility::AffectedOffer;
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
-use crate::domain::approval::{self, WITHDRAW_IMPORT, asked_before, check, required, would_be_required};
+use crate::domain::approval::{self, asked_before, check, required, would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, RequestId};
 use crate::domain::programme::decide::statement;
 use crate::domain::refusal::{Limit, Reason, Refusal};
@@ -22,6 +22,7 @@ use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::Micros;
+use crate::domain::values::approval::ApprovalAction;
 use crate::domain::values::statement::Statement;
 use crate::store::approvals::StoredApproval;
 use crate::store::requests::Stored;
@@ -104,7 +105,7 @@ impl App {
         }
         let found = store::approvals::find(&tx, &[], &[id.0], &[request]).await?;
         let mine = |it: &&StoredApproval| {
-            it.action == WITHDRAW_IMPORT && it.subject == id.0 && it.asked_by().is(&caller.person())
+            it.action == ApprovalAction::WithdrawImport && it.subject == id.0 && it.asked_by().is(&caller.person())
         };
         let by_this_call =
             found.iter().filter(mine).find(|it| it.request == Some(request) && it.requested_by == caller.actor);
@@ -282,7 +283,7 @@ fn opened(
     StoredApproval {
         id: ApprovalId(new_id()),
         programme: None,
-        action: WITHDRAW_IMPORT.to_owned(),
+        action: ApprovalAction::WithdrawImport,
         opened: None,
         change: None,
         statement: Some(statement.clone()),
@@ -302,7 +303,7 @@ fn opened(
 
 pub(super) async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<StoredApproval> {
     let found = store::approvals::find(from, &[approval], &[], &[]).await?;
-    let found = found.into_iter().find(|it| it.id == approval && it.action == WITHDRAW_IMPORT);
+    let found = found.into_iter().find(|it| it.id == approval && it.action == ApprovalAction::WithdrawImport);
     found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))
 }
 

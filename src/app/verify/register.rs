@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use super::calls::Calls;
 use super::{Result, VerifyReport};
 use crate::app::clock;
-use crate::domain::approval::{ApprovalState, WITHDRAW_IMPORT};
+use crate::domain::approval::ApprovalState;
 use crate::domain::event::{Body as _, Hash, Seq, chain, text_hash};
 use crate::domain::ids::{ApprovalId, ImportId, RecordName};
 use crate::domain::register_record::{
     ImportState, RecordedApproval, RecordedImport, RegisterEvent, RegisterSeq, RegisterState,
 };
 use crate::domain::time::Micros;
+use crate::domain::values::approval::ApprovalAction;
 use crate::store::approvals::{self, StoredApproval};
 use crate::store::imports::{self, Import};
 use crate::store::register::record;
@@ -186,8 +187,7 @@ fn compare_approvals(
 }
 
 fn compare_approval(id: ApprovalId, recorded: &RecordedApproval, stored: &StoredApproval, report: &mut VerifyReport) {
-    let action = WITHDRAW_IMPORT.to_owned();
-    report.compare(format!("approval {id} action"), &action, &stored.action);
+    report.compare(format!("approval {id} action"), &ApprovalAction::WithdrawImport, &stored.action);
     report.compare(format!("approval {id} subject"), &recorded.import.0, &stored.subject);
     report.compare(format!("approval {id} change"), &None, &stored.change);
     report.compare(format!("approval {id} statement"), &recorded.statement, &stored.statement);

@@ -282,7 +282,7 @@ fn stored(programme: &Programme, it: &Approval) -> StoredApproval {
     StoredApproval {
         id: it.id,
         programme: Some(programme.clone()),
-        action: it.action.clone(),
+        action: it.action,
         subject: it.subject,
         change: it.change.clone(),
         statement: it.statement.clone(),

@@ -53,6 +53,7 @@ use crate::domain::referral::Referral;
 use crate::domain::role::{Caller, Reach};
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Now;
+use crate::domain::values::approval::ApprovalAction;
 use crate::store::approvals::StoredApproval;
 use crate::store::programmes::Head;
 use crate::store::{self, Store, WriteTx};
@@ -142,7 +143,7 @@ pub struct Submission {
     /// Makes the stored answer, byte for byte as it goes over the wire.
     pub encode: fn(&CommandOutcome) -> Vec<u8>,
     /// Makes the answer of the call that asked for what an approval of this action has carried out.
-    pub encode_asked: fn(&str, &CommandOutcome) -> Option<Vec<u8>>,
+    pub encode_asked: fn(ApprovalAction, &CommandOutcome) -> Option<Vec<u8>>,
 }
 
 /// A submission and whoever waits for it.

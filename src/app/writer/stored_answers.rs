@@ -70,7 +70,7 @@ fn carried_out(
         return None;
     };
     let approval = facts.approvals.get(approval)?;
-    let answer = (of.encode_asked)(&approval.action, told)?;
+    let answer = (of.encode_asked)(approval.action, told)?;
     Some(((approval.requested_by.clone(), approval.request?), answer))
 }
 

@@ -3,21 +3,21 @@
 use prost::Message as _;
 
 use crate::app::writer::CommandOutcome;
-use crate::domain::approval::{DECIDE_ENTRY, REOPEN_OFFER};
+use crate::domain::values::approval::ApprovalAction;
 use crate::grpc::message::conversion;
 use crate::proto::{
     AllocateFundResponse, DecideEntryResponse, MoveFundsResponse, ReopenOfferResponse, WithdrawFundResponse,
 };
 
 /// The answer of the call that asks for this action; nothing for one that no book carries out.
-pub(in crate::grpc) fn answer(action: &str, told: &CommandOutcome) -> Option<Vec<u8>> {
+pub(in crate::grpc) fn answer(action: ApprovalAction, told: &CommandOutcome) -> Option<Vec<u8>> {
     match action {
-        REOPEN_OFFER => Some(reopened(told)),
-        DECIDE_ENTRY => Some(decided(told)),
-        "allocate_fund" => Some(allocated(told)),
-        "withdraw_fund" => Some(withdrawn(told)),
-        "move_funds" => Some(moved(told)),
-        _ => None,
+        ApprovalAction::ReopenOffer => Some(reopened(told)),
+        ApprovalAction::DecideEntry => Some(decided(told)),
+        ApprovalAction::AllocateFund => Some(allocated(told)),
+        ApprovalAction::WithdrawFund => Some(withdrawn(told)),
+        ApprovalAction::MoveFunds => Some(moved(told)),
+        ApprovalAction::WithdrawImport => None,
     }
 }
 
@@ -48,15 +48,14 @@ pub(in crate::grpc) fn moved(told: &CommandOutcome) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::approval::{WITHDRAW_IMPORT, actions};
 
     #[test]
     fn every_action_of_a_book_has_its_answer() {
         let (programme, answer) =
             ("2021-22".parse().unwrap(), crate::domain::programme::CommandAnswer::Funds(Vec::new()));
         let told = CommandOutcome::empty(programme, answer);
-        for action in actions() {
-            assert_eq!(super::answer(action, &told).is_some(), action != WITHDRAW_IMPORT, "{action}");
+        for action in ApprovalAction::ALL.iter().copied() {
+            assert_eq!(super::answer(action, &told).is_some(), action != ApprovalAction::WithdrawImport, "{action}");
         }
     }
 }

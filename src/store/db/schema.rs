@@ -169,7 +169,7 @@ mod tests {
         let shown = |it: &crate::store::approvals::StoredApproval| {
             let by = it.state.answered_by().map(ToString::to_string);
             (
-                it.action.clone(),
+                it.action.to_string(),
                 it.opened.map(|seq| seq.0),
                 it.reason.clone(),
                 it.state.name(),

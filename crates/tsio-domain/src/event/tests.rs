@@ -226,11 +226,11 @@ fn bodies() -> Vec<(EventBody, String)> {
         (placed(HandPlacement::SingleAcademyTrust { uid: uid(9) }),                       r#"{"kind":"placed","urn":100001,"placement":{"kind":"single_academy_trust","uid":9}}"#.into()),
         (placed(HandPlacement::SingleSchoolMat { uid: uid(9) }),                          r#"{"kind":"placed","urn":100001,"placement":{"kind":"single_school_mat","uid":9}}"#.into()),
         (placed(HandPlacement::Mat { uid: uid(9) }),                                      r#"{"kind":"placed","urn":100001,"placement":{"kind":"mat","uid":9}}"#.into()),
-        (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None, statement: None, expires_at: None, token_subject: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
+        (EventBody::ApprovalOpened { approval, action: ApprovalAction::ReopenOffer, change: None, statement: None, expires_at: None, token_subject: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
         (EventBody::RulesAdopted { version: RulesVersion::V2, absent_texts: Vec::new(), terms: None }, r#"{"kind":"rules_adopted","version":2}"#.into()),
         (EventBody::ApprovalWithdrawn { approval, token_subject: None },                                       format!(r#"{{"kind":"approval_withdrawn","approval":"{id}"}}"#)),
         (stated(approval, AccountId(uuid(id))), format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","statement":{{"kind":"funds","funds":[{{"fund":"{id}","before":{{"allocated":9,"committed":2,"spent":3,"available":4}},"after":{{"allocated":4,"committed":2,"spent":3,"available":-1}}}}]}},"expires_at":7}}"#)),
-        (EventBody::ApprovalOpened { approval, action: "reopen_offer".into(), change: None, statement: Some(Statement::Offer { etag: "v3".into(), region: Region::SouthWest }), expires_at: Some(Micros(7)), token_subject: None },
+        (EventBody::ApprovalOpened { approval, action: ApprovalAction::ReopenOffer, change: None, statement: Some(Statement::Offer { etag: "v3".into(), region: Region::SouthWest }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer","statement":{{"kind":"offer","etag":"v3","region":"south-west"}},"expires_at":7}}"#)),
         (EventBody::ApprovalDenied { approval, token_subject: None },                                          format!(r#"{{"kind":"approval_denied","approval":"{id}"}}"#)),
         (EventBody::ApprovalGiven { approval, token_subject: Some(Hash([171; 32])) },                                           format!(r#"{{"kind":"approval_given","approval":"{id}","token_subject":"{hex}"}}"#)),
@@ -246,11 +246,11 @@ fn entry_bodies() -> Vec<(EventBody, String)> {
     vec![
         (EventBody::EntryDecided { approval, urn: urn(100_001), met: true, register_seq: None },
             format!(r#"{{"kind":"entry_decided","approval":"{id}","urn":100001,"met":true}}"#)),
-        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: Some(Region::SouthWest), before: Some(true), offers: None }), expires_at: Some(Micros(7)), token_subject: None },
+        (EventBody::ApprovalOpened { approval, action: ApprovalAction::DecideEntry, change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: Some(Region::SouthWest), before: Some(true), offers: None }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":false,"region":"south-west","before":true}},"expires_at":7}}"#)),
-        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: true, region: None, before: None, offers: None }), expires_at: Some(Micros(7)), token_subject: None },
+        (EventBody::ApprovalOpened { approval, action: ApprovalAction::DecideEntry, change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: true, region: None, before: None, offers: None }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":true}},"expires_at":7}}"#)),
-        (EventBody::ApprovalOpened { approval, action: "decide_entry".into(), change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: None, before: Some(true), offers: Some(vec![OfferId(uuid(id))]) }), expires_at: Some(Micros(7)), token_subject: None },
+        (EventBody::ApprovalOpened { approval, action: ApprovalAction::DecideEntry, change: None, statement: Some(Statement::Entry { urn: urn(100_001), met: false, region: None, before: Some(true), offers: Some(vec![OfferId(uuid(id))]) }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"decide_entry","statement":{{"kind":"entry","urn":100001,"met":false,"before":true,"offers":["{id}"]}},"expires_at":7}}"#)),
     ]
 }
@@ -281,7 +281,7 @@ fn stated(approval: ApprovalId, fund: AccountId) -> EventBody {
         as_of_shortfall: None,
     }];
     let statement = Some(Statement::Funds { funds, moved_alone: None });
-    let (action, expires_at) = ("withdraw_fund".to_owned(), Some(Micros(7)));
+    let (action, expires_at) = (ApprovalAction::WithdrawFund, Some(Micros(7)));
     EventBody::ApprovalOpened { approval, action, change: None, statement, expires_at, token_subject: None }
 }
 
@@ -302,9 +302,9 @@ fn money_bodies() -> Vec<(EventBody, String)> {
     let invoice = Reference::read("inv-1").ok();
     let leader: Actor = "leader-1".parse().unwrap();
     let awarded = |unit, cap, rate, support| awarded((award, fund), unit, (cap, rate), support);
-    let asked = |action: &str, change| EventBody::ApprovalOpened {
+    let asked = |action, change| EventBody::ApprovalOpened {
         approval,
-        action: action.to_owned(),
+        action,
         change: Some(change),
         statement: None,
         expires_at: None,
@@ -329,11 +329,11 @@ fn money_bodies() -> Vec<(EventBody, String)> {
             format!(r#"{{"kind":"fund_withdrawn","fund":"{id}","amount":500,"over_commit":true}}"#)),
         (EventBody::FundsMoved { from: fund, to: fund, amount, token_subject: None },
             format!(r#"{{"kind":"funds_moved","from":"{id}","to":"{id}","amount":500}}"#)),
-        (asked("allocate_fund", FundChange::Allocate { fund, amount, on }),
+        (asked(ApprovalAction::AllocateFund, FundChange::Allocate { fund, amount, on }),
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"allocate_fund","change":{{"kind":"allocate","fund":"{id}","amount":500,"on":"2022-03-31"}}}}"#)),
-        (asked("withdraw_fund", FundChange::Withdraw { fund, amount, over_commit: true, on }),
+        (asked(ApprovalAction::WithdrawFund, FundChange::Withdraw { fund, amount, over_commit: true, on }),
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","change":{{"kind":"withdraw","fund":"{id}","amount":500,"over_commit":true,"on":"2022-03-31"}}}}"#)),
-        (asked("move_funds", FundChange::Move { from: fund, to: fund, amount, on }),
+        (asked(ApprovalAction::MoveFunds, FundChange::Move { from: fund, to: fund, amount, on }),
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"move_funds","change":{{"kind":"move","from":"{id}","to":"{id}","amount":500,"on":"2022-03-31"}}}}"#)),
         (awarded(Unit::HalfDays, Some(fund), Some(Pence(60_000)), Support::Nle { leader: leader.clone(), leader_kind: None }),
             format!(r#"{{"kind":"awarded","award":"{id}","unit":"half_days","amount":4,"fund":"{id}","cap":"{id}","rate":60000,"support":{{"kind":"nle","leader":"leader-1"}}}}"#)),
@@ -482,7 +482,7 @@ fn a_body_may_gain_fields() {
     assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), lapsed);
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let older = format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#);
-    let (approval, action) = (ApprovalId(uuid(id)), "reopen_offer".to_owned());
+    let (approval, action) = (ApprovalId(uuid(id)), ApprovalAction::ReopenOffer);
     let wanted = EventBody::ApprovalOpened {
         approval,
         action,

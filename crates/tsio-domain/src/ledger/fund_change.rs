@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::Date;
 use crate::ids::AccountId;
 use crate::money::Pence;
+use crate::values::approval::ApprovalAction;
 
 /// A movement of money in, out of, or between funds. Its JSON is part of the record: see
 /// [`crate::event::EventBody::ApprovalOpened`].
@@ -90,13 +91,13 @@ impl FundChange {
         format!("{what} of {}", self.amount())
     }
 
-    /// Its name as the action of an approval.
+    /// The action of an approval that asks for it.
     #[must_use]
-    pub const fn action(&self) -> &'static str {
+    pub const fn action(&self) -> ApprovalAction {
         match self {
-            Self::Allocate { .. } => "allocate_fund",
-            Self::Withdraw { .. } => "withdraw_fund",
-            Self::Move { .. } => "move_funds",
+            Self::Allocate { .. } => ApprovalAction::AllocateFund,
+            Self::Withdraw { .. } => ApprovalAction::WithdrawFund,
+            Self::Move { .. } => ApprovalAction::MoveFunds,
         }
     }
 

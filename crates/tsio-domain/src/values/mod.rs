@@ -1,5 +1,6 @@
 //! Values of the record that several entities share: enums with their names in the record, and parts of events.
 
+pub mod approval;
 pub mod award;
 pub mod offer;
 pub mod record;

@@ -291,7 +291,7 @@ pub(in crate::grpc) fn approval(it: &StoredApproval) -> proto::Approval {
     }
     proto::Approval {
         approval: it.id.to_string(),
-        action: it.action.clone(),
+        action: it.action.to_string(),
         subject: if entry.is_some() { String::new() } else { it.subject.to_string() },
         state: state.into(),
         requested_by: it.requested_by.to_string(),

@@ -1,7 +1,7 @@
 //! `ListApprovals`: which approvals, in which order.
 
 use crate::app::{App, ApprovalField, Page, Result, StoredApproval, WhichApprovals};
-use crate::domain::approval;
+use crate::domain::values::approval::ApprovalAction;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::message::filter::values::{Value, actor, choice, id, instant, name, some_actor};
@@ -21,7 +21,8 @@ const COLUMNS: &[FilterColumn<ApprovalField>] = &[
 ];
 
 fn action(text: &str) -> Value {
-    name(text, &approval::actions())
+    let names: Vec<&str> = ApprovalAction::ALL.iter().map(|it| it.name()).collect();
+    name(text, &names)
 }
 
 fn state(text: &str) -> Value {

@@ -8,7 +8,6 @@ use tonic::{Request, Response, Status, async_trait};
 use super::call::{Call, decode, unary};
 use crate::app::writer::CommandOutcome;
 use crate::app::{App, Denial, Result, StoredApproval, Withdrawal};
-use crate::domain::approval::{asking, permission};
 use crate::domain::programme::Command;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
@@ -53,7 +52,7 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
     let validate_only = call.message.validate_only;
     match waiting.programme {
         Some(programme) => {
-            let command = Command::WithdrawApproval { approval, action: asking(&waiting.action) };
+            let command = Command::WithdrawApproval { approval, action: waiting.action.asking() };
             call.change_in(app, programme, (request, command), validate_only, withdrawn).await
         }
         None => {
@@ -81,7 +80,7 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
     let waiting = app.approval(&call.caller, approval).await?;
     match waiting.programme {
         Some(programme) => {
-            let action = permission(&waiting.action);
+            let action = waiting.action.permission();
             let validate_only = call.message.validate_only;
             let command = Command::GiveApproval { approval, action };
             call.change_in(app, programme, (request, command), validate_only, given).await
@@ -108,7 +107,7 @@ async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApproval
     let validate_only = call.message.validate_only;
     match waiting.programme {
         Some(programme) => {
-            let action = permission(&waiting.action);
+            let action = waiting.action.permission();
             let command = Command::DenyApproval { approval, action, reason };
             call.change_in(app, programme, (request, command), validate_only, denied).await
         }

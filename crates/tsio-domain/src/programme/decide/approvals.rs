@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::approval::{Approval, REOPEN_OFFER, asked_before, check, check_withdrawal, required, statement_of};
+use crate::approval::{Approval, asked_before, check, check_withdrawal, required, statement_of};
 use crate::event::{EventBody, NewEvent};
 use crate::ids::{ApprovalId, OfferId};
 use crate::offer::Offer;
@@ -13,6 +13,7 @@ use crate::programme::decision::{Approved, CommandAnswer, Decision};
 use crate::programme::error::CommandError;
 use crate::refusal::{Limit, Reason, Refusal};
 use crate::time::Micros;
+use crate::values::approval::ApprovalAction;
 
 impl ProgrammeState {
     /// Refuses a call that opened an approval and is made again: retried, it must not open a second one. It comes before
@@ -45,7 +46,7 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let subject = target.offer.0;
-        let about_it = |it: &Approval| it.action == REOPEN_OFFER;
+        let about_it = |it: &Approval| it.action == ApprovalAction::ReopenOffer;
         // An open one that the offer has changed since cannot be given: then another may be opened.
         let now = context.now.at;
         let useless = |it: &Approval| {
@@ -66,7 +67,7 @@ impl ProgrammeState {
         let approval = ApprovalId((context.ids)());
         let body = EventBody::ApprovalOpened {
             approval,
-            action: REOPEN_OFFER.to_owned(),
+            action: ApprovalAction::ReopenOffer,
             change: None,
             statement: Some(statement_of(offer)),
             expires_at: Some(self.expiry(context)),

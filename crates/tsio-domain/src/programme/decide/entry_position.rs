@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::statement::{self, phrase};
-use crate::approval::{Approval, ApprovalState, DECIDE_ENTRY, asked_for, required, subject_of};
+use crate::approval::{Approval, ApprovalState, asked_for, required, subject_of};
 use crate::event::{Event, EventBody, NewEvent};
 use crate::ids::{ApprovalId, OfferId, Urn};
 use crate::person::Person;
@@ -19,6 +19,7 @@ use crate::programme::entry_school::{EntryDecision, EntryPosition, EntrySchool};
 use crate::programme::error::CommandError;
 use crate::refusal::{Limit, Reason, Refusal};
 use crate::role::Reach;
+use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
 
 impl Approval {
@@ -89,7 +90,7 @@ impl ProgrammeState {
         let approval = ApprovalId((context.ids)());
         let body = EventBody::ApprovalOpened {
             approval,
-            action: DECIDE_ENTRY.to_owned(),
+            action: ApprovalAction::DecideEntry,
             change: None,
             statement,
             expires_at: Some(self.expiry(context)),

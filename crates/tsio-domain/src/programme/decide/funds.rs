@@ -85,7 +85,7 @@ impl ProgrammeState {
         }
         let approval = ApprovalId((context.ids)());
         let what = format!("{what}{}", movement.statement.why());
-        let (action, asked) = (change.action().to_owned(), Some(change.clone()));
+        let (action, asked) = (change.action(), Some(change.clone()));
         let body = EventBody::ApprovalOpened {
             approval,
             action,

@@ -4,7 +4,6 @@
 
 use uuid::Uuid;
 
-use crate::approval::{DECIDE_ENTRY, REOPEN_OFFER, permission};
 use crate::award::Reference;
 use crate::award::claim::{ClaimPart, NewClaim};
 use crate::event::{Event, EventBody, Seq};
@@ -17,6 +16,7 @@ use crate::programme::ProgrammeState;
 use crate::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
 use crate::programme::command::{AwardTarget, Command, NewAward, OfferTarget, RefundIssuer};
 use crate::referral::DiscussionPartner;
+use crate::values::approval::ApprovalAction;
 use crate::values::record::ErasureReason;
 use crate::values::statement::Statement;
 
@@ -74,11 +74,18 @@ impl ProgrammeState {
                 return Err("no call does this but one that gives an approval first".to_owned());
             }
             EventBody::ApprovalOpened { action, change, statement, .. } => {
-                asking(event, action, change.as_ref(), statement.as_ref())?
+                asking(event, *action, change.as_ref(), statement.as_ref())?
             }
-            EventBody::ApprovalGiven { approval, .. }
-            | EventBody::ApprovalDenied { approval, .. }
-            | EventBody::ApprovalWithdrawn { approval, .. } => self.answering(event, *approval),
+            EventBody::ApprovalGiven { approval, .. } => {
+                Command::GiveApproval { approval: *approval, action: self.action_of(*approval)?.permission() }
+            }
+            EventBody::ApprovalDenied { approval, .. } => {
+                let action = self.action_of(*approval)?.permission();
+                Command::DenyApproval { approval: *approval, action, reason: A_TEXT.to_owned() }
+            }
+            EventBody::ApprovalWithdrawn { approval, .. } => {
+                Command::WithdrawApproval { approval: *approval, action: self.action_of(*approval)?.asking() }
+            }
             EventBody::FundCreated { .. }
             | EventBody::FundAllocated { .. }
             | EventBody::FundWithdrawn { .. }
@@ -103,13 +110,10 @@ impl ProgrammeState {
         Ok(Some(command))
     }
 
-    fn answering(&self, event: &Event, approval: ApprovalId) -> Command {
-        let action = permission(self.approvals.get(&approval).map_or("", |it| it.action.as_str()));
-        match &event.body {
-            EventBody::ApprovalGiven { .. } => Command::GiveApproval { approval, action },
-            EventBody::ApprovalDenied { .. } => Command::DenyApproval { approval, action, reason: A_TEXT.to_owned() },
-            _ => Command::WithdrawApproval { approval, action },
-        }
+    /// The action of an approval that a call answers.
+    fn action_of(&self, approval: ApprovalId) -> Result<ApprovalAction, String> {
+        let found = self.approvals.get(&approval).map(|it| it.action);
+        found.ok_or_else(|| format!("approval {approval} does not exist"))
     }
 
     fn on_this_award(&self, event: &Event, id: AwardId) -> Result<Command, String> {
@@ -228,19 +232,19 @@ fn closing(offer: OfferTarget, outcome: Outcome, event: &Event) -> Result<Comman
 
 fn asking(
     event: &Event,
-    action: &str,
+    action: ApprovalAction,
     change: Option<&FundChange>,
     statement: Option<&Statement>,
 ) -> Result<Command, String> {
     match (change, statement.and_then(Statement::school)) {
         (Some(change), _) => Ok(moving(change.clone(), text_of(event))),
-        (None, Some((urn, met))) if action == DECIDE_ENTRY => {
+        (None, Some((urn, met))) if action == ApprovalAction::DecideEntry => {
             Ok(Command::DecideEntry { urn, met, reason: A_TEXT.to_owned() })
         }
-        (None, _) if action == REOPEN_OFFER => {
+        (None, _) if action == ApprovalAction::ReopenOffer => {
             Ok(Command::Reopen { offer: to(about(event)?), reason: A_TEXT.to_owned() })
         }
-        _ => Err(format!("nothing that takes two people is called {action:?}")),
+        _ => Err(format!("it asks for {action}, and does not say of what")),
     }
 }
 

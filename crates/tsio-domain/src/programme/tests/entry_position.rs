@@ -1,7 +1,7 @@
 //! Entry positions that two people decide: each answer and each refusal.
 
 use super::script::{Book, day, offer_id, urn};
-use crate::approval::{Approval, ApprovalState, DECIDE_ENTRY};
+use crate::approval::{Approval, ApprovalState};
 use crate::event::{EventBody, Seq};
 use crate::ids::{ApprovalId, Urn};
 use crate::programme::command::Command;
@@ -12,6 +12,7 @@ use crate::refusal::Reason;
 use crate::region::Region;
 use crate::role::{Action, Reach, Regions};
 use crate::time::Micros;
+use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
 
 const WEST: Region = Region::WestMidlands;
@@ -68,7 +69,7 @@ fn one_person_asks_and_another_decides() {
     assert!(matches!(&asked.answer, CommandAnswer::ApprovalOpened(it) if it.reason == Reason::ApprovalRequired));
     assert!(book.facts.entry_decisions.is_empty(), "one person decides nothing");
     let approval = opened(&book).clone();
-    assert_eq!((approval.action.as_str(), approval.school()), (DECIDE_ENTRY, Some((urn(148_685), true))));
+    assert_eq!((approval.action, approval.school()), (ApprovalAction::DecideEntry, Some((urn(148_685), true))));
     assert_eq!(approval.offer(), None);
     assert!(approval.expires.is_some() && book.events[0].text_hash.is_some() && book.events[0].offer.is_none());
 

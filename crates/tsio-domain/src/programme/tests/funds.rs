@@ -302,10 +302,10 @@ fn asking_moves_nothing_and_giving_records_both() {
     let (fund, amount, on) = (book.fund_id("credit"), crate::money::Pence(1_500_000), day("9"));
     assert_eq!(approval.change, Some(FundChange::Withdraw { fund, amount, over_commit: true, on }));
     assert_eq!(
-        (approval.action.as_str(), approval.subject, approval.requested_by.as_str()),
+        (approval.action.name(), approval.subject, approval.requested_by.as_str()),
         ("withdraw_fund", fund.0, "fin")
     );
-    assert_eq!(crate::approval::permission(&approval.action), Action::ApproveMoney);
+    assert_eq!(approval.action.permission(), Action::ApproveMoney);
 
     book.today = day("2021-12-09");
     let decided = book.word("S", "yes:ben").unwrap();

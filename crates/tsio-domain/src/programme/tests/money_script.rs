@@ -15,7 +15,6 @@
 use uuid::Uuid;
 
 use super::script::{Book, cut, day, uid};
-use crate::approval::permission;
 use crate::award::claim::{IssuerKey, NewClaim};
 use crate::award::{Award, Reference, Support};
 use crate::event::Seq;
@@ -150,7 +149,7 @@ impl Book {
                 let of_funds = self.facts.approvals.values().filter(|it| it.change.is_some());
                 let approval = of_funds.max_by_key(|it| it.opened).map_or(ApprovalId(Uuid::nil()), |it| it.id);
                 let action =
-                    self.facts.approvals.get(&approval).map_or(Action::ApproveMoney, |it| permission(&it.action));
+                    self.facts.approvals.get(&approval).map_or(Action::ApproveMoney, |it| it.action.permission());
                 return Some((it.argument.unwrap().to_owned(), Command::GiveApproval { approval, action }));
             }
             _ => return None,
