@@ -35,7 +35,7 @@ use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, RequestId};
 use crate::domain::role::{Action, Caller};
 pub use crate::store::Pool;
-pub use crate::store::approvals::{ApprovalField, StoredApproval};
+pub use crate::store::approvals::ApprovalField;
 pub use crate::store::awards::{AwardField, AwardFilter};
 pub use crate::store::db::condition::{Comparison, Condition, Operand};
 pub use crate::store::db::page::Page;

@@ -4,9 +4,10 @@
 //! the book's lock, before anything else is recorded. Whoever is second finds it done.
 
 use super::{App, AppError, Result};
+use crate::domain::approval::Approval;
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::rules::RulesVersion;
-use crate::store::approvals::{self, StoredApproval};
+use crate::store::approvals;
 use crate::store::programmes;
 
 /// Who the record says did what the program does by itself.
@@ -35,7 +36,7 @@ pub struct Upgraded {
     /// How many imports the register's record adopted as it began; nothing where it had begun.
     pub imports: Option<usize>,
     /// Approvals that were open, and state nothing of what they were judged against: what they ask for has to be asked again.
-    pub expired: Vec<StoredApproval>,
+    pub expired: Vec<Approval>,
 }
 
 impl App {

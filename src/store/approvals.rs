@@ -6,11 +6,10 @@ use uuid::Uuid;
 
 use super::verify_rows::{VerifyRows, each};
 use super::{Readable, Result, StoreError, WriteTx};
-use crate::domain::approval::ApprovalState;
+use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Actor, ApprovalId, Programme, RequestId};
-use crate::domain::ledger::fund_change::FundChange;
-use crate::domain::person::{Person, TokenSubject, key};
+use crate::domain::person::{Person, key};
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
 use crate::domain::values::approval::ApprovalAction;
@@ -21,60 +20,13 @@ use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::record::approval;
 use crate::store::db::page::Page;
 
-/// An approval as stored: about an offer of a programme, or about reference data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredApproval {
-    /// Its id.
-    pub id: ApprovalId,
-    /// The book it belongs to; none for reference data.
-    pub programme: Option<Programme>,
-    /// What was asked.
-    pub action: ApprovalAction,
-    /// The offer, the import or the fund it is about.
-    pub subject: Uuid,
-    /// The movement asked for, where it is about money.
-    pub change: Option<FundChange>,
-    /// What it was judged against and what it will do, where that was recorded.
-    pub statement: Option<Statement>,
-    /// When it expires, if it is still open then; nothing of one that was answered before approvals expired.
-    pub expires: Option<Micros>,
-    /// The event that opened it; none for reference data.
-    pub opened: Option<Seq>,
-    /// Why, where it is about reference data; an offer's reason lies with its event.
-    pub reason: Option<String>,
-    /// Who asked.
-    pub requested_by: Actor,
-    /// Whose token that was.
-    pub requested_subject: Option<TokenSubject>,
-    /// Under which id; nothing where that was not kept.
-    pub request: Option<RequestId>,
-    /// When.
-    pub requested_at: Micros,
-    /// Where it is.
-    pub state: ApprovalState,
-    /// Whose token answered it.
-    pub answered_subject: Option<TokenSubject>,
-    /// The event that denied it; none for reference data.
-    pub denied: Option<Seq>,
-    /// Why it was denied, where it is about reference data; otherwise that lies with its event.
-    pub denied_reason: Option<String>,
-}
-
-impl StoredApproval {
-    /// Who asked, as far as two people are told apart.
-    #[must_use]
-    pub fn asked_by(&self) -> Person {
-        Person { actor: self.requested_by.clone(), subject: self.requested_subject }
-    }
-}
-
 /// These approvals, the open ones about these subjects, and those opened by these requests, whosever they were.
 pub async fn find(
     from: &impl Readable,
     ids: &[ApprovalId],
     subjects: &[Uuid],
     requests: &[RequestId],
-) -> Result<Vec<StoredApproval>> {
+) -> Result<Vec<Approval>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let requests: Vec<Uuid> = requests.iter().map(|id| id.0).collect();
@@ -93,7 +45,7 @@ pub async fn find(
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
-pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<StoredApproval>> {
+pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Approval>> {
     let open = approval::Entity::find()
         .filter(approval::Column::Programme.eq(programme.as_str()))
         .filter(approval::Column::State.eq(ApprovalState::Open.name()));
@@ -104,13 +56,13 @@ pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Sto
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
-pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<StoredApproval>> {
+pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<Approval>> {
     let past = approval::Entity::find().filter(state_at(now).eq(ApprovalState::Expired.name()));
     past.all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
 /// Every approval of a programme's book, to be held against the record.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, StoredApproval>> {
+pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, Approval>> {
     let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules("opened_seq"));
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
@@ -123,7 +75,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Veri
 }
 
 /// Every approval about reference data, to be held against the register's record.
-pub async fn about_imports(from: &impl Readable) -> Result<VerifyRows<ApprovalId, StoredApproval>> {
+pub async fn about_imports(from: &impl Readable) -> Result<VerifyRows<ApprovalId, Approval>> {
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| stored(approval::Model::from_query_result(row, "")?);
     each(&from.at(), "SELECT * FROM approvals WHERE programme IS NULL", vec![], id, read).await
@@ -220,7 +172,7 @@ fn region(statement: Option<&Statement>) -> Option<String> {
 }
 
 /// A page of approvals.
-pub async fn page(from: &impl Readable, seen: &VisibleApprovals<'_>, page: Page) -> Result<Vec<StoredApproval>> {
+pub async fn page(from: &impl Readable, seen: &VisibleApprovals<'_>, page: Page) -> Result<Vec<Approval>> {
     let mut whose = Cond::any();
     for (action, reach) in &seen.actions {
         whose = whose.add(of_action(*action, reach));
@@ -242,7 +194,7 @@ pub async fn page(from: &impl Readable, seen: &VisibleApprovals<'_>, page: Page)
 }
 
 /// Writes approvals as they are now.
-pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
+pub async fn put(tx: &WriteTx, approvals: &[&Approval]) -> Result<()> {
     use approval::Column as C;
     let rows = approvals.iter().map(|it| approval::ActiveModel {
         id: Set(it.id.0),
@@ -285,7 +237,7 @@ pub async fn put(tx: &WriteTx, approvals: &[StoredApproval]) -> Result<()> {
     .await
 }
 
-fn stored(row: approval::Model) -> Result<StoredApproval> {
+fn stored(row: approval::Model) -> Result<Approval> {
     let programme = row.programme.map(|it| it.parse()).transpose().map_err(StoreError::unreadable)?;
     keyed(Some(&row.requested_by), row.requested_key.as_deref())?;
     keyed(row.given_by.as_deref(), row.given_key.as_deref())?;
@@ -301,7 +253,7 @@ fn stored(row: approval::Model) -> Result<StoredApproval> {
     let state = ApprovalState::named(&row.state, answered_by).ok_or_else(unreadable)?;
     let unknown = || StoreError::unreadable(format!("approval {} action: {:?} is not known", row.id, row.action));
     let action = ApprovalAction::named(&row.action).ok_or_else(unknown)?;
-    Ok(StoredApproval {
+    Ok(Approval {
         id: ApprovalId(row.id),
         programme,
         action,

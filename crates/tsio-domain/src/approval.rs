@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::event::{Event, EventBody, Seq};
-use super::ids::{Actor, ApprovalId, OfferId, RequestId, Urn};
+use super::ids::{Actor, ApprovalId, OfferId, Programme, RequestId, Urn};
 use super::ledger::fund_change::FundChange;
 use super::offer::Offer;
 use super::person::{Person, TokenSubject};
@@ -59,9 +59,11 @@ pub fn may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
 pub struct Approval {
     /// Its id.
     pub id: ApprovalId,
+    /// The programme it belongs to; `None` about reference data.
+    pub programme: Option<Programme>,
     /// What was asked.
     pub action: ApprovalAction,
-    /// What it is about: an offer, a fund, or a school ([`subject_of`]).
+    /// What it is about: an offer, an import, a fund, or a school ([`subject_of`]).
     pub subject: Uuid,
     /// The movement asked for, where it is about money.
     pub change: Option<FundChange>,
@@ -69,8 +71,11 @@ pub struct Approval {
     pub statement: Option<Statement>,
     /// When it expires, if it is still open then; nothing of one that was opened before approvals expired.
     pub expires: Option<Micros>,
-    /// The event that opened it.
-    pub opened: Seq,
+    /// The event that opened it, in the record it belongs to. The database does not have it of one about reference data.
+    pub opened: Option<Seq>,
+    /// Why it was asked for, of one about reference data that was read from the database; otherwise the reason is the text of
+    /// the event that opened it.
+    pub reason: Option<String>,
     /// Who asked.
     pub requested_by: Actor,
     /// Whose token that was.
@@ -83,8 +88,10 @@ pub struct Approval {
     pub state: ApprovalState,
     /// Whose token answered it.
     pub answered_subject: Option<TokenSubject>,
-    /// The event that denied it, which has the reason.
+    /// The event that denied it, in the record it belongs to. The database does not have it of one about reference data.
     pub denied: Option<Seq>,
+    /// Why it was denied, as for [`Self::reason`].
+    pub denied_reason: Option<String>,
 }
 
 /// Where an approval is. Once answered, it stays so.
@@ -153,30 +160,48 @@ impl ApprovalState {
 }
 
 impl Approval {
-    /// The approval an `approval_opened` event opens; nothing from another event.
+    /// An open approval that states nothing and does not expire, opened by no event yet.
     #[must_use]
-    pub fn from_event(event: &Event) -> Option<Self> {
+    pub fn asked(id: ApprovalId, action: ApprovalAction, subject: Uuid, by: Person, at: Micros) -> Self {
+        Self {
+            id,
+            programme: None,
+            action,
+            subject,
+            change: None,
+            statement: None,
+            expires: None,
+            opened: None,
+            reason: None,
+            requested_by: by.actor,
+            requested_subject: by.subject,
+            request: None,
+            requested_at: at,
+            state: ApprovalState::Open,
+            answered_subject: None,
+            denied: None,
+            denied_reason: None,
+        }
+    }
+
+    /// The approval that an `approval_opened` event of a programme opens; `None` for another event.
+    #[must_use]
+    pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
         let EventBody::ApprovalOpened { approval, action, change, statement, expires_at, token_subject } = &event.body
         else {
             return None;
         };
         let school = statement.as_ref().and_then(Statement::school).map(|(urn, _)| subject_of(urn));
         let subject = event.offer.map(|it| it.0).or_else(|| change.as_ref().map(|it| it.fund().0)).or(school);
+        let by = Person { actor: event.actor.clone(), subject: *token_subject };
         Some(Self {
-            id: *approval,
-            action: *action,
-            subject: subject.unwrap_or_default(),
+            programme: Some(programme.clone()),
             change: change.clone(),
             statement: statement.clone(),
             expires: *expires_at,
-            opened: event.seq,
-            requested_by: event.actor.clone(),
-            requested_subject: *token_subject,
+            opened: Some(event.seq),
             request: Some(event.request),
-            requested_at: event.recorded,
-            state: ApprovalState::Open,
-            answered_subject: None,
-            denied: None,
+            ..Self::asked(*approval, *action, subject.unwrap_or_default(), by, event.recorded)
         })
     }
 
@@ -203,7 +228,7 @@ impl Approval {
     /// The offer it is about, if it is about one.
     #[must_use]
     pub fn offer(&self) -> Option<OfferId> {
-        (self.change.is_none() && self.school().is_none()).then_some(OfferId(self.subject))
+        (self.action == ApprovalAction::ReopenOffer).then_some(OfferId(self.subject))
     }
 
     /// The school whose entry position it decides, and whether that is to be met.

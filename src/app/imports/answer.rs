@@ -6,7 +6,7 @@ use super::record::DoneBy;
 use super::withdraw::{asked, may_be_answered};
 use crate::app::retry::with_retry;
 use crate::app::{App, Result, authorise, replay_stored_answer};
-use crate::domain::approval::{self, check_withdrawal};
+use crate::domain::approval::{self, Approval, check_withdrawal};
 use crate::domain::event::Hash;
 use crate::domain::ids::{ApprovalId, RequestId};
 use crate::domain::person::TokenSubject;
@@ -14,7 +14,6 @@ use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
 use crate::domain::time::Micros;
 use crate::store;
-use crate::store::approvals::StoredApproval;
 use crate::store::requests::Stored;
 
 /// The method that denies one.
@@ -52,7 +51,7 @@ impl App {
         caller: &Caller,
         Denial { request, approval, reason }: &Denial,
         validate_only: bool,
-        encode: fn(&StoredApproval) -> Vec<u8>,
+        encode: fn(&Approval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
         let fingerprint = fingerprint(DENY, &[approval.0.as_bytes(), reason.as_bytes()]);
@@ -73,7 +72,7 @@ impl App {
         caller: &Caller,
         Withdrawal { request, approval }: Withdrawal,
         validate_only: bool,
-        encode: fn(&StoredApproval) -> Vec<u8>,
+        encode: fn(&Approval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
         let fingerprint = fingerprint(WITHDRAW, &[approval.0.as_bytes()]);
@@ -90,7 +89,7 @@ impl App {
         call: &ApprovalCall,
         ending: ApprovalEnding<'_>,
         validate_only: bool,
-        encode: fn(&StoredApproval) -> Vec<u8>,
+        encode: fn(&Approval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         let (tx, mut record) = self.locked_record().await?;
         if let Some(stored) = store::requests::one(&tx, &caller.actor, call.request).await? {
@@ -106,7 +105,7 @@ impl App {
             tx.rollback().await?;
             return Ok(answer);
         }
-        store::approvals::put(&tx, std::slice::from_ref(&ended)).await?;
+        store::approvals::put(&tx, &[&ended]).await?;
         let (body, text) = ending.recorded(call.approval, caller.subject);
         record.append(DoneBy { actor: &caller.actor, request: call.request }, now, body, text)?;
         record.write(&tx).await?;
@@ -152,17 +151,17 @@ async fn ended(
     caller: &Caller,
     (approval, ending): (ApprovalId, ApprovalEnding<'_>),
     now: Micros,
-) -> Result<StoredApproval> {
+) -> Result<Approval> {
     match ending {
         ApprovalEnding::Denied(reason) => {
             let waiting = may_be_answered(from, approval, caller, now).await?;
             let (state, answered_subject) = (approval::ApprovalState::Denied(caller.actor.clone()), caller.subject);
-            Ok(StoredApproval { state, answered_subject, denied_reason: Some(reason.to_owned()), ..waiting })
+            Ok(Approval { state, answered_subject, denied_reason: Some(reason.to_owned()), ..waiting })
         }
         ApprovalEnding::Withdrawn => {
             let found = asked(from, approval).await?;
-            check_withdrawal(approval, found.asked_by().is(&caller.person()), &found.state.at(now, found.expires))?;
-            Ok(StoredApproval { state: approval::ApprovalState::Withdrawn, ..found })
+            check_withdrawal(approval, found.asked_by().is(&caller.person()), &found.state_at(now))?;
+            Ok(Approval { state: approval::ApprovalState::Withdrawn, ..found })
         }
     }
 }

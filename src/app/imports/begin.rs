@@ -8,18 +8,17 @@ use super::record::{DoneBy, RegisterAppender, imported_file};
 use crate::app::retry::with_retry;
 use crate::app::rules::AdoptedBy;
 use crate::app::{App, Result};
-use crate::domain::approval;
+use crate::domain::approval::{self, Approval};
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{AnswerFound, ImportedFile, RegisterBody};
 use crate::domain::time::Now;
-use crate::store::approvals::StoredApproval;
 use crate::store::{self, Readable, StoreError, WriteTx};
 
 /// What there is to be adopted.
 #[derive(Debug, PartialEq, Eq)]
 struct ExistingImports {
     imports: Vec<(Import, ImportedFile)>,
-    approvals: Vec<StoredApproval>,
+    approvals: Vec<Approval>,
 }
 
 impl App {

@@ -8,13 +8,13 @@ use crate::app::clock::{Clock, new_id};
 use crate::app::testing::{AUGUST, MONTHS, TestApp, admin, date, header, programme, replacing, sample, urn};
 use crate::app::verify::verify;
 use crate::app::writer::Submission;
+use crate::domain::approval::Approval;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, RecordName};
 use crate::domain::programme::Command;
 use crate::domain::refusal::Reason;
 use crate::domain::role::{Reach, Regions, Role};
 use crate::domain::time::Micros;
-use crate::store::approvals::StoredApproval;
 use crate::store::requests::Stored;
 use crate::store::testing::counts;
 
@@ -416,7 +416,7 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     let request = RequestId(new_id());
     let ask = async |request| house.app.withdraw_import(&ann, (request, september), "wrong month", false).await;
     let approval = refused(ask(request).await).approval.unwrap();
-    let encode = |it: &StoredApproval| format!("{it:?}").into_bytes();
+    let encode = |it: &Approval| format!("{it:?}").into_bytes();
     let denial = |reason: &str| Denial { request: RequestId(new_id()), approval, reason: reason.to_owned() };
     let deny = async |by: &Caller, denial: &Denial, only| house.app.deny_withdrawal(by, denial, only, encode).await;
 

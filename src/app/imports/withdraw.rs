@@ -14,7 +14,7 @@ use crate::app::clock::new_id;
 use crate::app::eligibility::AffectedOffer;
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
-use crate::domain::approval::{self, asked_before, check, required, would_be_required};
+use crate::domain::approval::{self, Approval, asked_before, check, required, would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId, OfferId, RequestId};
 use crate::domain::programme::decide::statement;
 use crate::domain::refusal::{Limit, Reason, Refusal};
@@ -24,7 +24,6 @@ use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::Micros;
 use crate::domain::values::approval::ApprovalAction;
 use crate::domain::values::statement::Statement;
-use crate::store::approvals::StoredApproval;
 use crate::store::requests::Stored;
 use crate::store::{self, WriteTx};
 
@@ -41,7 +40,7 @@ const REASON: usize = 2_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withdrawn {
     /// The approval, given.
-    pub approval: StoredApproval,
+    pub approval: Approval,
     /// The import as it is now.
     pub import: Import,
     /// Offers left without their ground.
@@ -104,14 +103,14 @@ impl App {
             return Ok(Ok(answer));
         }
         let found = store::approvals::find(&tx, &[], &[id.0], &[request]).await?;
-        let mine = |it: &&StoredApproval| {
+        let mine = |it: &&Approval| {
             it.action == ApprovalAction::WithdrawImport && it.subject == id.0 && it.asked_by().is(&caller.person())
         };
         let by_this_call =
             found.iter().filter(mine).find(|it| it.request == Some(request) && it.requested_by == caller.actor);
         if let Some(before) = by_this_call {
             tx.confirm().await?;
-            let state = before.state.at(self.clock().now().at, before.expires);
+            let state = before.state_at(self.clock().now().at);
             // Carried out, and about to be answered; where it was asked before requests were kept, it never is.
             if before.expires.is_some() && matches!(state, approval::ApprovalState::CarriedOut(_)) {
                 return Err(AppError::Unavailable);
@@ -121,7 +120,7 @@ impl App {
         let now = self.clock().now().at;
         let counts = landed(&tx, id).await;
         let (tx, import) = tx.proceed(counts).await?;
-        if let Some(open) = found.iter().filter(mine).find(|it| it.state.at(now, it.expires).is_open()) {
+        if let Some(open) = found.iter().filter(mine).find(|it| it.state_at(now).is_open()) {
             tx.confirm().await?;
             return Ok(Err(required(open.id, ASKED)));
         }
@@ -135,7 +134,7 @@ impl App {
         let (tx, now) = tx.proceed(now).await?;
         let expires_at = now.at.plus_days(APPROVALS_EXPIRE_DAYS);
         let new = opened(caller, (request, id), (reason, &statement), (now.at, expires_at));
-        store::approvals::put(&tx, std::slice::from_ref(&new)).await?;
+        store::approvals::put(&tx, &[&new]).await?;
         let (approval, token_subject) = (new.id, caller.subject);
         let opened = RegisterBody::ApprovalOpened { approval, import: id, statement, expires_at, token_subject };
         record.append(DoneBy { actor: &caller.actor, request }, now, opened, Some(reason))?;
@@ -216,7 +215,7 @@ impl App {
             self.judged(&tx, caller, approval, now.at).await
         };
         let (tx, done) = tx.proceed(done).await?;
-        store::approvals::put(&tx, std::slice::from_ref(&done.approval)).await?;
+        store::approvals::put(&tx, &[&done.approval]).await?;
         let answer = (encode.given)(&done);
         if !is_unanswered {
             let (done_by, token_subject) = (DoneBy { actor: &caller.actor, request }, caller.subject);
@@ -279,29 +278,17 @@ fn opened(
     (request, import): (RequestId, ImportId),
     (reason, statement): (&str, &Statement),
     (now, expires): (Micros, Micros),
-) -> StoredApproval {
-    StoredApproval {
-        id: ApprovalId(new_id()),
-        programme: None,
-        action: ApprovalAction::WithdrawImport,
-        opened: None,
-        change: None,
+) -> Approval {
+    Approval {
         statement: Some(statement.clone()),
         expires: Some(expires),
-        subject: import.0,
         reason: Some(reason.to_owned()),
-        requested_by: caller.actor.clone(),
-        requested_subject: caller.subject,
         request: Some(request),
-        requested_at: now,
-        state: approval::ApprovalState::Open,
-        answered_subject: None,
-        denied: None,
-        denied_reason: None,
+        ..Approval::asked(ApprovalId(new_id()), ApprovalAction::WithdrawImport, import.0, caller.person(), now)
     }
 }
 
-pub(super) async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<StoredApproval> {
+pub(super) async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<Approval> {
     let found = store::approvals::find(from, &[approval], &[], &[]).await?;
     let found = found.into_iter().find(|it| it.id == approval && it.action == ApprovalAction::WithdrawImport);
     found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))
@@ -313,9 +300,9 @@ pub(super) async fn may_be_answered(
     approval: ApprovalId,
     caller: &Caller,
     now: Micros,
-) -> Result<StoredApproval> {
+) -> Result<Approval> {
     let waiting = asked(from, approval).await?;
-    check(approval, waiting.asked_by().is(&caller.person()), &waiting.state.at(now, waiting.expires))?;
+    check(approval, waiting.asked_by().is(&caller.person()), &waiting.state_at(now))?;
     Ok(waiting)
 }
 
@@ -335,7 +322,7 @@ async fn withdrawn(
         ..landed(from, ImportId(waiting.subject)).await?
     };
     let state = approval::ApprovalState::CarriedOut(caller.actor.clone());
-    let approval = StoredApproval { state, answered_subject: caller.subject, ..waiting };
+    let approval = Approval { state, answered_subject: caller.subject, ..waiting };
     Ok(Withdrawn { approval, import, affected: Vec::new() })
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::app::{App, Result, authorise};
-use crate::domain::approval;
+use crate::domain::approval::{self, Approval};
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme};
 use crate::domain::role::{Action, Caller};
 use crate::domain::time::Micros;
-use crate::store::approvals::{self, ApprovalField, StoredApproval, VisibleApprovals};
+use crate::store::approvals::{self, ApprovalField, VisibleApprovals};
 use crate::store::db::condition::Condition;
 use crate::store::db::page::Page;
 use crate::store::events;
@@ -57,17 +57,17 @@ impl App {
         caller: &Caller,
         (which, condition): (ApprovalScope, Option<&Condition<ApprovalField>>),
         page: Page,
-    ) -> Result<Vec<StoredApproval>> {
+    ) -> Result<Vec<Approval>> {
         authorise(caller, Action::Read)?;
         let now = self.clock().now().at;
         let snapshot = self.snapshot().await?;
         let mut page =
             approvals::page(&snapshot, &VisibleApprovals { condition, ..seen(caller, which, now) }, page).await?;
-        page.iter_mut().for_each(|it| it.state = it.state.at(now, it.expires));
+        page.iter_mut().for_each(|it| it.state = it.state_at(now));
         // Why one of a book was asked, or denied, is the text of that event.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();
         for programme in programmes {
-            let here = |it: &&mut StoredApproval| it.programme.as_ref() == Some(&programme);
+            let here = |it: &&mut Approval| it.programme.as_ref() == Some(&programme);
             let of: Vec<Seq> = page.iter_mut().filter(here).flat_map(|it| [it.opened, it.denied]).flatten().collect();
             let texts = events::texts(&snapshot, &programme, &of).await?;
             let text = |of: Option<Seq>| texts.iter().find(|text| Some(text.seq) == of).map(|text| text.text.clone());
@@ -82,7 +82,7 @@ impl App {
     ///
     /// # Errors
     /// [`crate::app::AppError::NotFound`]; [`crate::app::AppError::Denied`].
-    pub async fn approval(&self, caller: &Caller, id: ApprovalId) -> Result<StoredApproval> {
+    pub async fn approval(&self, caller: &Caller, id: ApprovalId) -> Result<Approval> {
         authorise(caller, Action::Read)?;
         let found = approvals::find(self.store(), &[id], &[], &[]).await?;
         found.into_iter().next().ok_or_else(|| crate::app::AppError::NotFound(format!("approval {id}")))

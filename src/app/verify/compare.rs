@@ -16,7 +16,6 @@ use crate::domain::referral::Referral;
 use crate::domain::role::Reach;
 use crate::domain::school::HandPlacement;
 use crate::domain::terms::released::is_rewritten;
-use crate::store::approvals::StoredApproval;
 use crate::store::register::record;
 use crate::store::verify_rows::VerifyRows;
 use crate::store::{
@@ -269,14 +268,15 @@ async fn compare_placements(snapshot: &ReadTx, folded: &Folded, report: &mut Ver
     Ok(())
 }
 
-fn compare_approval(recorded: &Approval, stored: &StoredApproval, report: &mut VerifyReport) {
+/// Holds every column of an approval against the record.
+pub(super) fn compare_approval(recorded: &Approval, stored: &Approval, report: &mut VerifyReport) {
     let id = recorded.id;
     report.compare(format!("approval {id} action"), &recorded.action, &stored.action);
     report.compare(format!("approval {id} subject"), &recorded.subject, &stored.subject);
     report.compare(format!("approval {id} change"), &recorded.change, &stored.change);
     report.compare(format!("approval {id} statement"), &recorded.statement, &stored.statement);
     report.compare(format!("approval {id} expiry"), &recorded.expires, &stored.expires);
-    report.compare(format!("approval {id} opening event"), &Some(recorded.opened), &stored.opened);
+    report.compare(format!("approval {id} opening event"), &recorded.opened, &stored.opened);
     report.compare(format!("approval {id} requested by"), &recorded.requested_by, &stored.requested_by);
     report.compare(format!("approval {id} requesting token"), &recorded.requested_subject, &stored.requested_subject);
     report.compare(format!("approval {id} answering token"), &recorded.answered_subject, &stored.answered_subject);
@@ -285,8 +285,8 @@ fn compare_approval(recorded: &Approval, stored: &StoredApproval, report: &mut V
     report.compare(format!("approval {id} state"), &recorded.state, &stored.state);
     report.compare(format!("approval {id} denying event"), &recorded.denied, &stored.denied);
     // Reasons lie with the events; only approvals about reference data have them in their row.
-    report.compare(format!("approval {id} reason"), &None, &stored.reason);
-    report.compare(format!("approval {id} reason of denying"), &None, &stored.denied_reason);
+    report.compare(format!("approval {id} reason"), &recorded.reason, &stored.reason);
+    report.compare(format!("approval {id} reason of denying"), &recorded.denied_reason, &stored.denied_reason);
 }
 
 fn compare_referral(recorded: &Referral, stored: &Referral, report: &mut VerifyReport) {

@@ -4,17 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::calls::Calls;
-use super::{Result, VerifyReport};
+use super::{Result, VerifyReport, compare};
 use crate::app::clock;
-use crate::domain::approval::ApprovalState;
+use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::event::{Body as _, Hash, Seq, chain, text_hash};
 use crate::domain::ids::{ApprovalId, ImportId, RecordName};
-use crate::domain::register_record::{
-    ImportState, RecordedApproval, RecordedImport, RegisterEvent, RegisterSeq, RegisterState,
-};
+use crate::domain::register_record::{ImportState, RecordedImport, RegisterEvent, RegisterSeq, RegisterState};
 use crate::domain::time::Micros;
-use crate::domain::values::approval::ApprovalAction;
-use crate::store::approvals::{self, StoredApproval};
+use crate::store::approvals;
 use crate::store::imports::{self, Import};
 use crate::store::register::record;
 use crate::store::verify_rows::VerifyRows;
@@ -134,7 +131,7 @@ async fn compare_head(snapshot: &ReadTx, report: &mut VerifyReport) -> Result<()
 fn compare_texts(
     texts: &BTreeMap<RegisterSeq, Hash>,
     salts: &VerifyRows<RegisterSeq, Vec<u8>>,
-    (state, stored): (&RegisterState, &VerifyRows<ApprovalId, StoredApproval>),
+    (state, stored): (&RegisterState, &VerifyRows<ApprovalId, Approval>),
     report: &mut VerifyReport,
 ) {
     report.keyless("register_salts", salts.keyless.clone());
@@ -158,7 +155,9 @@ fn compare_texts(
     };
     for (id, recorded) in &state.approvals {
         let Some(Ok(it)) = stored.rows.get(id) else { continue };
-        check(recorded.opened, format!("the reason of approval {id}"), it.reason.as_ref());
+        if let Some(opened) = recorded.opened {
+            check(opened, format!("the reason of approval {id}"), it.reason.as_ref());
+        }
         match (recorded.denied, it.denied_reason.as_ref()) {
             (Some(seq), text) => check(seq, format!("the reason of denying approval {id}"), text),
             (None, None) => {}
@@ -168,14 +167,14 @@ fn compare_texts(
 }
 
 fn compare_approvals(
-    recorded: &BTreeMap<ApprovalId, RecordedApproval>,
-    stored: &VerifyRows<ApprovalId, StoredApproval>,
+    recorded: &BTreeMap<ApprovalId, Approval>,
+    stored: &VerifyRows<ApprovalId, Approval>,
     report: &mut VerifyReport,
 ) {
     report.keyless("approval", stored.keyless.clone());
     for (id, recorded) in recorded {
         match stored.rows.get(id) {
-            Some(Ok(stored)) => compare_approval(*id, recorded, stored, report),
+            Some(Ok(stored)) => compare_approval(recorded, stored, report),
             Some(Err(wrong)) => report.differs(format!("approval {id}: {wrong}")),
             None => report.differs(format!("approval {id}: the record makes it, the database does not have it")),
         }
@@ -186,26 +185,17 @@ fn compare_approvals(
     }
 }
 
-fn compare_approval(id: ApprovalId, recorded: &RecordedApproval, stored: &StoredApproval, report: &mut VerifyReport) {
-    report.compare(format!("approval {id} action"), &ApprovalAction::WithdrawImport, &stored.action);
-    report.compare(format!("approval {id} subject"), &recorded.import.0, &stored.subject);
-    report.compare(format!("approval {id} change"), &None, &stored.change);
-    report.compare(format!("approval {id} statement"), &recorded.statement, &stored.statement);
-    report.compare(format!("approval {id} expiry"), &recorded.expires, &stored.expires);
-    report.compare(format!("approval {id} requested by"), &recorded.requested_by, &stored.requested_by);
-    report.compare(format!("approval {id} requesting token"), &recorded.requested_subject, &stored.requested_subject);
-    report.compare(format!("approval {id} answering token"), &recorded.answered_subject, &stored.answered_subject);
-    report.compare(format!("approval {id} requested at"), &recorded.requested_at, &stored.requested_at);
-    report.compare(format!("approval {id} request"), &recorded.request, &stored.request);
-    report.compare(format!("approval {id} state"), &recorded.state, &stored.state);
-    report.compare(format!("approval {id} opening event"), &None, &stored.opened);
-    report.compare(format!("approval {id} denying event"), &None, &stored.denied);
+/// Holds an approval against its row, which has neither the number of an event nor, in the record, a text.
+fn compare_approval(recorded: &Approval, stored: &Approval, report: &mut VerifyReport) {
+    let (reason, denied_reason) = (stored.reason.clone(), stored.denied_reason.clone());
+    let recorded = Approval { opened: None, denied: None, reason, denied_reason, ..recorded.clone() };
+    compare::compare_approval(&recorded, stored, report);
 }
 
 async fn compare_imports(
     snapshot: &ReadTx,
     state: &RegisterState,
-    approvals: &VerifyRows<ApprovalId, StoredApproval>,
+    approvals: &VerifyRows<ApprovalId, Approval>,
     report: &mut VerifyReport,
 ) -> Result<()> {
     let stored = imports::all(snapshot).await?;
@@ -250,10 +240,10 @@ fn compare_import(id: ImportId, recorded: &RecordedImport, stored: &Import, repo
 fn compare_reason(
     id: ImportId,
     stored: &Import,
-    (state, approvals): (&RegisterState, &VerifyRows<ApprovalId, StoredApproval>),
+    (state, approvals): (&RegisterState, &VerifyRows<ApprovalId, Approval>),
     report: &mut VerifyReport,
 ) {
-    let carried_out = |it: &&RecordedApproval| it.import == id && matches!(it.state, ApprovalState::CarriedOut(_));
+    let carried_out = |it: &&Approval| it.subject == id.0 && matches!(it.state, ApprovalState::CarriedOut(_));
     let by = state.approvals.iter().find(|(_, it)| carried_out(it));
     let by = by.filter(|_| stored.state == ImportState::Withdrawn).and_then(|(id, _)| approvals.rows.get(id));
     let reason = by.and_then(|it| it.as_ref().ok()).and_then(|it| it.reason.clone());

@@ -8,7 +8,6 @@ use crate::app::clock::new_id;
 use crate::app::rules::AdoptedBy;
 use crate::app::{AppError, Result};
 use crate::domain::Date;
-use crate::domain::approval::Approval;
 use crate::domain::event::{Event, EventBody, NewEvent, ReleasedAward, chain, text_hash};
 use crate::domain::hash::Hash;
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Urn};
@@ -21,7 +20,6 @@ use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
 use crate::domain::values::record::Seq;
-use crate::store::approvals::StoredApproval;
 use crate::store::command_batch::BatchChanges;
 use crate::store::events::{Recorded, Text};
 use crate::store::programmes::Head;
@@ -146,7 +144,7 @@ impl<'a> EventAppender<'a> {
             CommandAnswer::Awards(ids) => told.awards = awards(ids),
             CommandAnswer::Funds(ids) => told.funds = funds(ids),
             CommandAnswer::Approved(approval, changed) => {
-                told.approval = facts.approvals.get(approval).map(|it| stored(self.programme, it));
+                told.approval = facts.approvals.get(approval).cloned();
                 match changed {
                     Approved::Offer(id) => told.offers = offers(&[*id]),
                     Approved::Funds(ids) => told.funds = funds(ids),
@@ -248,7 +246,6 @@ impl<'a> EventAppender<'a> {
         let changed: Vec<_> = self.offers.iter().filter_map(|id| facts.offers.get(id)).collect();
         offers::put(tx, &changed).await?;
         let changed: Vec<_> = self.approvals.iter().filter_map(|id| facts.approvals.get(id)).collect();
-        let changed: Vec<_> = changed.into_iter().map(|it| stored(self.programme, it)).collect();
         approvals::put(tx, &changed).await?;
         let placed = self.placements.iter();
         let placed: Vec<_> = placed.filter_map(|(urn, seq)| Some((*urn, *facts.placements.get(urn)?, *seq))).collect();
@@ -275,28 +272,6 @@ impl<'a> EventAppender<'a> {
             at,
         };
         store::command_batch::write(tx, self.programme, written).await
-    }
-}
-
-fn stored(programme: &Programme, it: &Approval) -> StoredApproval {
-    StoredApproval {
-        id: it.id,
-        programme: Some(programme.clone()),
-        action: it.action,
-        subject: it.subject,
-        change: it.change.clone(),
-        statement: it.statement.clone(),
-        expires: it.expires,
-        opened: Some(it.opened),
-        reason: None,
-        requested_by: it.requested_by.clone(),
-        requested_subject: it.requested_subject,
-        request: it.request,
-        requested_at: it.requested_at,
-        state: it.state.clone(),
-        answered_subject: it.answered_subject,
-        denied: it.denied,
-        denied_reason: None,
     }
 }
 

@@ -137,26 +137,7 @@ async fn load_approvals(
         found.extend(approvals::find(from, &asked.given, &asked.subjects, &asked.asking).await?);
     }
     let of_this_book = found.into_iter().filter(|it| it.programme.as_ref() == Some(&programme));
-    let of_this_book = of_this_book.map(|it| {
-        let approval = Approval {
-            id: it.id,
-            action: it.action,
-            subject: it.subject,
-            change: it.change,
-            statement: it.statement,
-            expires: it.expires,
-            opened: it.opened.unwrap_or(Seq(0)),
-            requested_by: it.requested_by,
-            requested_subject: it.requested_subject,
-            request: it.request,
-            requested_at: it.requested_at,
-            state: it.state,
-            answered_subject: it.answered_subject,
-            denied: it.denied,
-        };
-        (it.id, approval)
-    });
-    facts.approvals.extend(of_this_book);
+    facts.approvals.extend(of_this_book.map(|it| (it.id, it)));
     Ok(())
 }
 

@@ -40,6 +40,7 @@ use super::writer_metrics::{WriterMetrics, WriterMetricsSlot};
 use super::{AppError, Result};
 use crate::app::terms_cache::{Loaded, TermsCache};
 use crate::app::writer::event_appender::{EventAppender, Who};
+use crate::domain::approval::Approval;
 use crate::domain::award::Award;
 use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{Actor, Programme, RequestId};
@@ -54,7 +55,6 @@ use crate::domain::role::{Caller, Reach};
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Now;
 use crate::domain::values::approval::ApprovalAction;
-use crate::store::approvals::StoredApproval;
 use crate::store::programmes::Head;
 use crate::store::{self, Store, WriteTx};
 use notifier::HintSender;
@@ -83,7 +83,7 @@ pub struct CommandOutcome {
     /// The awards that closing gave back, as they are after it.
     pub released: Vec<(Award, i64)>,
     /// The approval answered, as it is after it.
-    pub approval: Option<StoredApproval>,
+    pub approval: Option<Approval>,
     /// The referral the answer speaks of, as it is after it.
     pub referral: Option<Referral>,
     /// The entry position that was decided.

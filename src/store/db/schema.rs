@@ -166,7 +166,7 @@ mod tests {
         let ids = ["0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f", "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e92"].map(id);
         let mut kept = crate::store::approvals::find(&store, &ids, &[], &[]).await.unwrap();
         kept.sort_by_key(|it| it.requested_at.0);
-        let shown = |it: &crate::store::approvals::StoredApproval| {
+        let shown = |it: &crate::domain::approval::Approval| {
             let by = it.state.answered_by().map(ToString::to_string);
             (
                 it.action.to_string(),

@@ -35,7 +35,8 @@ impl ProgrammeState {
             }
             EventBody::EntryDecided { approval, urn, met, .. } => self.note_entry((*approval, *urn, *met), event),
             EventBody::ApprovalOpened { approval, .. } => {
-                self.approvals.extend(Approval::from_event(event).map(|opened| (*approval, opened)));
+                let opened = Approval::from_event(&self.programme.programme, event);
+                self.approvals.extend(opened.map(|it| (*approval, it)));
             }
             EventBody::ApprovalGiven { approval, .. }
             | EventBody::ApprovalDenied { approval, .. }

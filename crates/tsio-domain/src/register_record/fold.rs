@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{AnswerFound, ImportState, ImportedFile, RegisterBody, RegisterEvent, RegisterSeq};
-use crate::approval::{ApprovalState, check, check_withdrawal};
+use crate::approval::{Approval, ApprovalState, check, check_withdrawal};
 use crate::event::Seq;
 use crate::ids::{Actor, ApprovalId, ImportId, RequestId};
 use crate::person::{Person, TokenSubject};
 use crate::refusal::Refusal;
 use crate::terms::APPROVALS_EXPIRE_DAYS;
 use crate::time::{Micros, Now};
-use crate::values::statement::Statement;
+use crate::values::approval::ApprovalAction;
 
 /// An import as the record has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,46 +41,13 @@ impl RecordedImport {
     }
 }
 
-/// An approval to withdraw an import, as the record has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordedApproval {
-    /// The import.
-    pub import: ImportId,
-    /// Who asked.
-    pub requested_by: Actor,
-    /// Whose token that was.
-    pub requested_subject: Option<TokenSubject>,
-    /// When.
-    pub requested_at: Micros,
-    /// Under which id, where that was kept.
-    pub request: Option<RequestId>,
-    /// What it states.
-    pub statement: Option<Statement>,
-    /// When it expires.
-    pub expires: Option<Micros>,
-    /// Where it is.
-    pub state: ApprovalState,
-    /// Whose token answered it.
-    pub answered_subject: Option<TokenSubject>,
-    /// The event whose text says why it was asked for.
-    pub opened: RegisterSeq,
-    /// The event whose text says why it was denied.
-    pub denied: Option<RegisterSeq>,
-}
-
-impl RecordedApproval {
-    fn asked_by(&self) -> Person {
-        Person { actor: self.requested_by.clone(), subject: self.requested_subject }
-    }
-}
-
 /// What the record comes to.
 #[derive(Debug, Default)]
 pub struct RegisterState {
     /// Every import that was seen to count, by id.
     pub imports: BTreeMap<ImportId, RecordedImport>,
     /// Every approval to withdraw one, by id.
-    pub approvals: BTreeMap<ApprovalId, RecordedApproval>,
+    pub approvals: BTreeMap<ApprovalId, Approval>,
     /// When the record began.
     pub begun: Option<Micros>,
     /// Events still to come that adopt what was found when the record began.
@@ -195,18 +162,13 @@ impl RegisterState {
         else {
             return None;
         };
-        let found = RecordedApproval {
-            import: *import,
-            requested_by: requested_by.clone(),
-            requested_subject: *token_subject,
-            requested_at: *requested_at,
+        let by = Person { actor: requested_by.clone(), subject: *token_subject };
+        let found = Approval {
             request: *request,
             statement: statement.clone(),
             expires: *expires_at,
-            state: ApprovalState::Open,
-            answered_subject: None,
-            opened: event.seq,
-            denied: None,
+            opened: Some(event.seq),
+            ..Approval::asked(*approval, ApprovalAction::WithdrawImport, import.0, by, *requested_at)
         };
         self.approvals.insert(*approval, found).map(|_| format!("approval {approval} is in the record already"))
     }
@@ -284,7 +246,7 @@ impl RegisterState {
     }
 
     fn withdrawn(&mut self, (import, approval): (ImportId, ApprovalId), was_given: bool, seq: Seq) -> Option<String> {
-        let asked = self.approvals.get(&approval).filter(|it| it.import == import).map(|it| it.requested_by.clone());
+        let asked = self.approvals.get(&approval).filter(|it| it.subject == import.0).map(|it| it.requested_by.clone());
         let allowed = was_given && asked.is_some();
         let old = match self.counting(import) {
             Ok(old) => old,
@@ -325,18 +287,13 @@ impl RegisterState {
         else {
             return None;
         };
-        let opened = RecordedApproval {
-            import: *import,
-            requested_by: event.actor.clone(),
-            requested_subject: *token_subject,
-            requested_at: event.recorded,
+        let by = person(event, *token_subject);
+        let opened = Approval {
             request: Some(event.request),
             statement: Some(statement.clone()),
             expires: Some(*expires_at),
-            state: ApprovalState::Open,
-            answered_subject: None,
-            opened: event.seq,
-            denied: None,
+            opened: Some(event.seq),
+            ..Approval::asked(*approval, ApprovalAction::WithdrawImport, import.0, by, event.recorded)
         };
         let known = self.approvals.insert(*approval, opened);
         let expected = event.recorded.plus_days(APPROVALS_EXPIRE_DAYS);
@@ -360,7 +317,7 @@ impl RegisterState {
         may: impl Fn(&Person, &ApprovalState) -> Result<(), Refusal>,
     ) -> Option<String> {
         let Some(found) = self.approvals.get_mut(&approval) else { return Some(no_approval(approval)) };
-        let wrong = may(&found.asked_by(), &found.state.at(at, found.expires)).err();
+        let wrong = may(&found.asked_by(), &found.state_at(at)).err();
         (found.state, found.answered_subject) = (state, token_subject);
         wrong.map(|it| format!("approval {approval}: {} ({})", it.message, it.reason.code()))
     }

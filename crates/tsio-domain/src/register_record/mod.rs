@@ -17,7 +17,7 @@ use super::person::TokenSubject;
 use super::time::Micros;
 use crate::values::named_enum;
 use crate::values::statement::Statement;
-pub use fold::{RecordedApproval, RecordedImport, RegisterState};
+pub use fold::{RecordedImport, RegisterState};
 
 named_enum! {
     /// What a file is.

@@ -6,10 +6,10 @@ mod register;
 
 use prost_types::Timestamp;
 
+use crate::app::Recorded;
 use crate::app::writer::CommandOutcome;
-use crate::app::{Recorded, StoredApproval};
 use crate::domain::Date;
-use crate::domain::approval::ApprovalState as Answered;
+use crate::domain::approval::{Approval, ApprovalState as Answered};
 use crate::domain::ids::Uid;
 use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::offer::{self, Offer, State};
@@ -260,7 +260,7 @@ fn fund_statement(it: &FundStatement) -> proto::FundStatement {
 }
 
 /// An approval, without its reason: that is free text, and has no place in a stored answer.
-pub(in crate::grpc) fn approval(it: &StoredApproval) -> proto::Approval {
+pub(in crate::grpc) fn approval(it: &Approval) -> proto::Approval {
     let state = match it.state {
         Answered::Open => proto::ApprovalState::Open,
         Answered::CarriedOut(_) => proto::ApprovalState::CarriedOut,

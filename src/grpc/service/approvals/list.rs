@@ -1,13 +1,14 @@
 //! `ListApprovals`: which approvals, in which order.
 
-use crate::app::{App, ApprovalField, Page, Result, StoredApproval, WhichApprovals};
+use crate::app::{App, ApprovalField, Page, Result, WhichApprovals};
+use crate::domain::approval::Approval;
 use crate::domain::values::approval::ApprovalAction;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::message::filter::values::{Value, actor, choice, id, instant, name, some_actor};
 use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
-use crate::proto::{Approval, ListApprovalsRequest, ListApprovalsResponse};
+use crate::proto::{self, ListApprovalsRequest, ListApprovalsResponse};
 
 /// What a filter may ask of an approval, by the names of the message's fields. docs/reference/lists.md has it in prose.
 #[rustfmt::skip]
@@ -47,7 +48,7 @@ pub(super) async fn list(app: &App, call: Call<ListApprovalsRequest>) -> Result<
     let page = Page { newest_first, after, limit };
     let page = app.list_approvals(&call.caller, (which, condition.as_ref()), page).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| last.id.to_string());
-    let shown = |it: &StoredApproval| Approval {
+    let shown = |it: &Approval| proto::Approval {
         reason: it.reason.clone().unwrap_or_default(),
         denied_reason: it.denied_reason.clone().unwrap_or_default(),
         ..conversion::approval(it)

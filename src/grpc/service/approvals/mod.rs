@@ -7,7 +7,8 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, decode, unary};
 use crate::app::writer::CommandOutcome;
-use crate::app::{App, Denial, Result, StoredApproval, Withdrawal};
+use crate::app::{App, Denial, Result, Withdrawal};
+use crate::domain::approval::Approval;
 use crate::domain::programme::Command;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
@@ -57,7 +58,7 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
         }
         None => {
             let withdrawal = Withdrawal { request, approval };
-            let encode = |it: &StoredApproval| withdrawn_of(Some(it));
+            let encode = |it: &Approval| withdrawn_of(Some(it));
             decode(&app.take_back_withdrawal(&call.caller, withdrawal, validate_only, encode).await?)
         }
     }
@@ -67,7 +68,7 @@ fn withdrawn(told: &CommandOutcome) -> Vec<u8> {
     withdrawn_of(told.approval.as_ref())
 }
 
-fn withdrawn_of(approval: Option<&StoredApproval>) -> Vec<u8> {
+fn withdrawn_of(approval: Option<&Approval>) -> Vec<u8> {
     WithdrawApprovalResponse { approval: approval.map(conversion::approval) }.encode_to_vec()
 }
 
@@ -113,7 +114,7 @@ async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApproval
         }
         None => {
             let denial = Denial { request, approval, reason };
-            let encode = |it: &StoredApproval| denied_of(Some(it));
+            let encode = |it: &Approval| denied_of(Some(it));
             decode(&app.deny_withdrawal(&call.caller, &denial, validate_only, encode).await?)
         }
     }
@@ -123,6 +124,6 @@ fn denied(told: &CommandOutcome) -> Vec<u8> {
     denied_of(told.approval.as_ref())
 }
 
-fn denied_of(approval: Option<&StoredApproval>) -> Vec<u8> {
+fn denied_of(approval: Option<&Approval>) -> Vec<u8> {
     DenyApprovalResponse { approval: approval.map(conversion::approval) }.encode_to_vec()
 }
