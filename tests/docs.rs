@@ -7,7 +7,7 @@ mod api;
 use std::path::Path;
 
 use tsio::domain::offer::lifecycle::diagram;
-use tsio::domain::role::{Action, TABLE};
+use tsio::domain::role::{self, Action};
 use tsio::grpc::auth::access;
 use tsio::grpc::reason::{self, Explained};
 
@@ -100,7 +100,7 @@ fn access_page() -> String {
          outside does not\nexist for them: NOT_FOUND. Whoever approves is not whoever asked, whatever their roles.\n\n\
          | role | where | may |\n|---|---|---|\n",
     );
-    for row in TABLE {
+    for row in role::table() {
         page.push_str(&format!("| {} | {} | {} |\n", row.role, row.reaches.phrase(), actions(row.may)));
     }
     page.push_str(

@@ -1,6 +1,6 @@
 //! Who may do what: the role table of the scheme, as one table.
 //!
-//! Every call is one [`Action`]; [`TABLE`] is the only place that says who may take it, and [`Caller::reach`] where.
+//! Every call is one [`Action`]; [`Role::row`] is the only place that says who may take it, and [`Caller::reach`] where.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -219,25 +219,28 @@ const ADMINISTERS: &[Action] = &[
     Action::EraseText,
 ];
 
-/// The role table (`domain.md` section 8): the one place that says who may do what.
-#[rustfmt::skip]
-pub const TABLE: [RoleRow; 7] = [
-    RoleRow { role: Role::Reader,           reaches: Breadth::Regions,  may: &[Action::Read] },
-    RoleRow { role: Role::CaseOfficer,      reaches: Breadth::Regions,  may: WORKS },
-    RoleRow { role: Role::DeliveryPartner,  reaches: Breadth::Assigned, may: &[Action::Read, Action::Deliver] },
-    RoleRow { role: Role::RegionalDirector, reaches: Breadth::Regions,  may: DIRECTS },
-    RoleRow { role: Role::Finance,          reaches: Breadth::National, may: &[Action::Read, Action::PayClaims, Action::KeepFunds, Action::ReadLedger] },
-    RoleRow { role: Role::FinanceApprover,  reaches: Breadth::National, may: &[Action::Read, Action::ApproveMoney, Action::ReadLedger] },
-    RoleRow { role: Role::Administrator,    reaches: Breadth::National, may: ADMINISTERS },
-];
-
 impl Role {
-    /// Its row of the table.
+    /// Its row of the role table (`domain.md` section 8): the one place that says who may do what.
     #[must_use]
-    pub fn row(self) -> RoleRow {
-        let nothing = RoleRow { role: self, reaches: Breadth::Assigned, may: &[] };
-        TABLE.into_iter().find(|row| row.role == self).unwrap_or(nothing)
+    #[rustfmt::skip]
+    pub const fn row(self) -> RoleRow {
+        let (reaches, may): (Breadth, &'static [Action]) = match self {
+            Self::Reader           => (Breadth::Regions,  &[Action::Read]),
+            Self::CaseOfficer      => (Breadth::Regions,  WORKS),
+            Self::DeliveryPartner  => (Breadth::Assigned, &[Action::Read, Action::Deliver]),
+            Self::RegionalDirector => (Breadth::Regions,  DIRECTS),
+            Self::Finance          => (Breadth::National, &[Action::Read, Action::PayClaims, Action::KeepFunds, Action::ReadLedger]),
+            Self::FinanceApprover  => (Breadth::National, &[Action::Read, Action::ApproveMoney, Action::ReadLedger]),
+            Self::Administrator    => (Breadth::National, ADMINISTERS),
+        };
+        RoleRow { role: self, reaches, may }
     }
+}
+
+/// The role table, a row for each role.
+#[must_use]
+pub fn table() -> [RoleRow; 7] {
+    Role::ALL.map(Role::row)
 }
 
 /// Whether a role may take an action, somewhere.
@@ -409,7 +412,17 @@ mod tests {
                 assert_eq!(may(role, action), allowed.contains(&role), "{role} {action:?}");
             }
         }
-        assert_eq!(TABLE.map(|row| row.role), Role::ALL, "one row a role");
+        assert_eq!(table().map(|row| row.role), Role::ALL, "one row a role");
+    }
+
+    /// Commands on what has no region are checked against none: [`crate::programme::ProgrammeState::within_reach`].
+    #[test]
+    fn what_has_no_region_is_done_by_roles_that_reach_the_whole_country() {
+        for action in [Action::Place, Action::EraseText, Action::KeepFunds] {
+            for row in table().into_iter().filter(|row| row.may.contains(&action)) {
+                assert_eq!(row.reaches, Breadth::National, "{} {action:?}", row.role);
+            }
+        }
     }
 
     #[test]

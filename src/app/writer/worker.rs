@@ -124,7 +124,25 @@ fn weight(job: &PendingCommand) -> usize {
         Command::ChangeFund { .. } | Command::GiveApproval { .. } => 8,
         // Its schools and contacts, and each award it settles.
         Command::Close { .. } | Command::Decline { .. } => 30,
-        _ => 4,
+        // An event, its offer, perhaps a text and the answer.
+        Command::Correct { .. }
+        | Command::Accept { .. }
+        | Command::CorrectDate { .. }
+        | Command::Start { .. }
+        | Command::Reopen { .. }
+        | Command::DenyApproval { .. }
+        | Command::WithdrawApproval { .. }
+        | Command::Assign { .. }
+        | Command::Note { .. }
+        | Command::ChangeRegion { .. }
+        | Command::Place { .. }
+        | Command::DecideEntry { .. }
+        | Command::EraseText { .. }
+        | Command::CreateFund { .. }
+        | Command::BookDays { .. }
+        | Command::CancelBooking { .. }
+        | Command::Undo { .. }
+        | Command::Refer(_) => 4,
     }
 }
 

@@ -1,5 +1,5 @@
 //! What each method asks of a caller's roles: any one of these actions. Which role may take which is
-//! [`crate::domain::role::TABLE`]; where, is decided with the thing itself.
+//! [`crate::domain::role::Role::row`]; where, is decided with the thing itself.
 //!
 //! A method that is not here can be called by nobody, and a test says so before anybody tries.
 
@@ -85,11 +85,9 @@ pub const TABLE: &[(&str, &[Action])] = &[
 pub(in crate::grpc) fn check(rpc: &str, caller: &Caller) -> Result<()> {
     let row = TABLE.iter().find(|(name, _)| *name == rpc);
     let (_, actions) = row.ok_or_else(|| AppError::Bug(format!("{rpc} is not in the access table")))?;
-    match actions {
-        [] => Err(AppError::Bug(format!("{rpc} asks for nothing in the access table"))),
-        [first, ..] if !actions.iter().any(|action| caller.may(*action)) => Err(AppError::Denied(*first)),
-        _ => Ok(()),
-    }
+    let nothing = || AppError::Bug(format!("{rpc} asks for nothing in the access table"));
+    let first = actions.first().ok_or_else(nothing)?;
+    if actions.iter().any(|action| caller.may(*action)) { Ok(()) } else { Err(AppError::Denied(*first)) }
 }
 
 /// Every method: `OfferService/NoteOffer`.

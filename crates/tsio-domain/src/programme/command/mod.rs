@@ -384,7 +384,31 @@ impl Command {
         match self {
             Self::Identify | Self::DecideEntry { .. } | Self::GiveApproval { action: Action::DecideEntry, .. } => true,
             Self::Refer(command) => command.reads_files(),
-            _ => false,
+            Self::GiveApproval { .. }
+            | Self::DenyApproval { .. }
+            | Self::WithdrawApproval { .. }
+            | Self::Contact { .. }
+            | Self::Correct { .. }
+            | Self::Accept { .. }
+            | Self::CorrectDate { .. }
+            | Self::Decline { .. }
+            | Self::Start { .. }
+            | Self::Close { .. }
+            | Self::Reopen { .. }
+            | Self::Assign { .. }
+            | Self::Note { .. }
+            | Self::ChangeRegion { .. }
+            | Self::Place { .. }
+            | Self::EraseText { .. }
+            | Self::CreateFund { .. }
+            | Self::ChangeFund { .. }
+            | Self::Award { .. }
+            | Self::BookDays { .. }
+            | Self::CancelBooking { .. }
+            | Self::Draw { .. }
+            | Self::Release { .. }
+            | Self::Refund { .. }
+            | Self::Undo { .. } => false,
         }
     }
 
@@ -398,7 +422,28 @@ impl Command {
             | Self::Release { award, .. }
             | Self::Refund { award, .. }
             | Self::Undo { award, .. } => Some(award.award),
-            _ => None,
+            Self::Identify
+            | Self::Contact { .. }
+            | Self::Correct { .. }
+            | Self::Accept { .. }
+            | Self::CorrectDate { .. }
+            | Self::Decline { .. }
+            | Self::Start { .. }
+            | Self::Close { .. }
+            | Self::Reopen { .. }
+            | Self::GiveApproval { .. }
+            | Self::DenyApproval { .. }
+            | Self::WithdrawApproval { .. }
+            | Self::Assign { .. }
+            | Self::Note { .. }
+            | Self::ChangeRegion { .. }
+            | Self::Place { .. }
+            | Self::DecideEntry { .. }
+            | Self::EraseText { .. }
+            | Self::CreateFund { .. }
+            | Self::ChangeFund { .. }
+            | Self::Award { .. }
+            | Self::Refer(_) => None,
         }
     }
 }

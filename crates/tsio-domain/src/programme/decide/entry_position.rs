@@ -12,7 +12,6 @@ use crate::event::{Event, EventBody, NewEvent};
 use crate::ids::{ApprovalId, OfferId, Urn};
 use crate::person::Person;
 use crate::programme::ProgrammeState;
-use crate::programme::command::Command;
 use crate::programme::context::Context;
 use crate::programme::decision::{Approved, CommandAnswer, Decision};
 use crate::programme::entry_school::{EntryDecision, EntryPosition, EntrySchool};
@@ -155,30 +154,32 @@ impl ProgrammeState {
         Some(not_unknown(urn, message, "nothing to do; ask for the contrary if that was a mistake"))
     }
 
-    /// Refuses what is about a school, or an approval about a school, outside the caller's reach.
+    /// Refuses what is about a school outside the caller's reach.
     ///
     /// # Errors
     /// [`CommandError::NotFound`].
-    pub(in crate::programme) fn entry_within_reach(
+    pub(in crate::programme) fn school_within_reach(&self, urn: Urn, reach: &Reach) -> Result<(), CommandError> {
+        match self.entry_regions.get(&urn) {
+            Some(region) if !reach.covers_school(*region) => Err(CommandError::NotFound(format!("school {urn}"))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Refuses what is about an approval outside the caller's reach.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`].
+    pub(in crate::programme) fn approval_within_reach(
         &self,
-        command: &Command,
+        approval: ApprovalId,
         reach: &Reach,
         who: &Person,
     ) -> Result<(), CommandError> {
-        match command {
-            Command::DecideEntry { urn, .. } => match self.entry_regions.get(urn) {
-                Some(region) if !reach.covers_school(*region) => Err(CommandError::NotFound(format!("school {urn}"))),
-                _ => Ok(()),
-            },
-            Command::GiveApproval { approval, .. }
-            | Command::DenyApproval { approval, .. }
-            | Command::WithdrawApproval { approval, .. } => match self.approvals.get(approval) {
-                Some(found) if !found.lies_within(reach, who) => {
-                    Err(CommandError::NotFound(format!("approval {approval}")))
-                }
-                _ => Ok(()),
-            },
-            _ => Ok(()),
+        match self.approvals.get(&approval) {
+            Some(found) if !found.lies_within(reach, who) => {
+                Err(CommandError::NotFound(format!("approval {approval}")))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

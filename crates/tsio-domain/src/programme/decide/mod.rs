@@ -27,7 +27,7 @@ use super::error::CommandError;
 use super::state::ProgrammeState;
 use crate::Date;
 use crate::event::{EventBody, NewEvent};
-use crate::ids::OfferId;
+use crate::ids::{AwardId, OfferId};
 use crate::offer::Offer;
 use crate::person::Person;
 use crate::refusal::{Limit, Reason, Refusal};
@@ -117,20 +117,56 @@ impl ProgrammeState {
     /// # Errors
     /// [`CommandError::NotFound`].
     pub fn within_reach(&self, command: &Command, reach: &Reach, who: &Person) -> Result<(), CommandError> {
-        if let Command::Refer(command) = command {
-            return self.referral_within_reach(command, reach);
+        match command {
+            Command::Contact { .. }
+            | Command::Correct { .. }
+            | Command::Accept { .. }
+            | Command::CorrectDate { .. }
+            | Command::Decline { .. }
+            | Command::Start { .. }
+            | Command::Close { .. }
+            | Command::Reopen { .. }
+            | Command::Assign { .. }
+            | Command::Note { .. }
+            | Command::ChangeRegion { .. }
+            | Command::Award { .. } => self.offers_within_reach(&command.offers(), reach),
+            Command::BookDays { award, .. }
+            | Command::CancelBooking { award, .. }
+            | Command::Draw { award, .. }
+            | Command::Release { award, .. }
+            | Command::Refund { award, .. }
+            | Command::Undo { award, .. } => self.award_within_reach(award.award, reach),
+            Command::DecideEntry { urn, .. } => self.school_within_reach(*urn, reach),
+            Command::GiveApproval { approval, .. }
+            | Command::DenyApproval { approval, .. }
+            | Command::WithdrawApproval { approval, .. } => self.approval_within_reach(*approval, reach, who),
+            Command::Refer(command) => self.referral_within_reach(command, reach),
+            // Makes offers within the reach only.
+            Command::Identify => Ok(()),
+            // Finance and administrators reach the whole country: a test of the role table holds it.
+            Command::Place { .. }
+            | Command::EraseText { .. }
+            | Command::CreateFund { .. }
+            | Command::ChangeFund { .. } => Ok(()),
         }
-        self.entry_within_reach(command, reach, who)?;
-        let hidden = |id: &OfferId| {
-            self.offers.get(id).is_some_and(|offer| !reach.covers(offer.region, offer.assignee.as_ref()))
-        };
-        if let Some(award) = command.award()
-            && self.awards.get(&award).is_some_and(|it| hidden(&it.offer))
-        {
-            return Err(CommandError::NotFound(format!("award {award}")));
-        }
-        let unseen: Vec<String> = command.offers().iter().filter(|id| hidden(id)).map(ToString::to_string).collect();
+    }
+
+    fn offers_within_reach(&self, offers: &[OfferId], reach: &Reach) -> Result<(), CommandError> {
+        let hidden = offers.iter().filter(|id| self.is_hidden(**id, reach));
+        let unseen: Vec<String> = hidden.map(ToString::to_string).collect();
         if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(format!("offer {}", unseen.join(", ")))) }
+    }
+
+    fn award_within_reach(&self, award: AwardId, reach: &Reach) -> Result<(), CommandError> {
+        match self.awards.get(&award) {
+            Some(found) if self.is_hidden(found.offer, reach) => Err(CommandError::NotFound(format!("award {award}"))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether an offer lies outside the caller's reach. What is not there is not found later.
+    fn is_hidden(&self, offer: OfferId, reach: &Reach) -> bool {
+        self.offers.get(&offer).is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
     }
 
     fn existing(&self, id: OfferId) -> Result<&Offer, CommandError> {

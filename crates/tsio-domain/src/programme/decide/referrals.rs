@@ -314,32 +314,37 @@ impl ProgrammeState {
         command: &ReferralCommand,
         reach: &Reach,
     ) -> Result<(), CommandError> {
-        if let ReferralCommand::Raise(new) = command {
-            // As of an offer, where there is one: whoever answers for a trust may name its schools in other regions too.
-            let whole = self.seated(new.subject, &new.urns, new.on).ok().and_then(|(candidate, _)| candidate);
-            let whose = whole.and_then(|it| self.region_for(&it));
-            if whose.is_some_and(|it| reach.covers_region(it)) {
-                return Ok(());
-            }
-            // Of a school that no file names any more nobody knows where it lies.
-            let hidden = |urn: &&Urn| match self.offer_placements.get(urn) {
-                Some(seat) => whose.or_else(|| seat.region()).is_some_and(|it| !reach.covers_region(it)),
-                None => !reach.is_everything(),
-            };
-            let unseen: Vec<String> = new.urns.iter().filter(hidden).map(ToString::to_string).collect();
-            return if unseen.is_empty() {
-                Ok(())
-            } else {
-                Err(CommandError::NotFound(format!("school {}", unseen.join(", "))))
-            };
+        match command {
+            ReferralCommand::Raise(new) => self.referred_within_reach(new, reach),
+            ReferralCommand::Discuss { referral, .. }
+            | ReferralCommand::Decide { referral, .. }
+            | ReferralCommand::Withdraw { referral, .. } => self.named_within_reach(referral.referral, reach),
         }
-        let named = command.referral().and_then(|id| self.referrals.get(&id));
+    }
+
+    fn referred_within_reach(&self, new: &NewReferral, reach: &Reach) -> Result<(), CommandError> {
+        // As of an offer, where there is one: whoever answers for a trust may name its schools in other regions too.
+        let whole = self.seated(new.subject, &new.urns, new.on).ok().and_then(|(candidate, _)| candidate);
+        let whose = whole.and_then(|it| self.region_for(&it));
+        if whose.is_some_and(|it| reach.covers_region(it)) {
+            return Ok(());
+        }
+        // Of a school that no file names any more nobody knows where it lies.
+        let hidden = |urn: &&Urn| match self.offer_placements.get(urn) {
+            Some(seat) => whose.or_else(|| seat.region()).is_some_and(|it| !reach.covers_region(it)),
+            None => !reach.is_everything(),
+        };
+        let unseen: Vec<String> = new.urns.iter().filter(hidden).map(ToString::to_string).collect();
+        if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(format!("school {}", unseen.join(", ")))) }
+    }
+
+    fn named_within_reach(&self, referral: ReferralId, reach: &Reach) -> Result<(), CommandError> {
         // An approval answers with the offer as well, wherever that is by now.
         let moved = |it: &Referral| {
             let offer = it.offer.and_then(|id| self.offers.get(&id));
             offer.is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
         };
-        match named.filter(|it| !reach.covers_region(it.region) || moved(it)) {
+        match self.referrals.get(&referral).filter(|it| !reach.covers_region(it.region) || moved(it)) {
             Some(hidden) => Err(CommandError::NotFound(format!("referral {}", hidden.id))),
             None => Ok(()),
         }
