@@ -3,16 +3,15 @@
 
 use super::fingerprint;
 use super::record::DoneBy;
-use super::withdraw::{asked, may_be_answered};
+use super::withdraw::answered;
 use crate::app::retry::with_retry;
 use crate::app::{App, Result, authorise, replay_stored_answer};
-use crate::domain::approval::{self, Approval, check_withdrawal};
+use crate::domain::approval::{Approval, ApprovalAnswer};
 use crate::domain::event::Hash;
 use crate::domain::ids::{ApprovalId, RequestId};
 use crate::domain::person::TokenSubject;
 use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
-use crate::domain::time::Micros;
 use crate::store;
 use crate::store::requests::Stored;
 
@@ -98,8 +97,9 @@ impl App {
         }
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.proceed(now).await?;
-        let ended = ended(&tx, caller, (call.approval, ending), now.at).await;
+        let ended = answered(&tx, call.approval, ending.answer(), caller, now.at).await;
         let (tx, ended) = tx.proceed(ended).await?;
+        let ended = Approval { denied_reason: ending.reason(), ..ended };
         let answer = encode(&ended);
         if validate_only {
             tx.rollback().await?;
@@ -136,32 +136,26 @@ enum ApprovalEnding<'a> {
 }
 
 impl ApprovalEnding<'_> {
+    const fn answer(&self) -> ApprovalAnswer {
+        match self {
+            Self::Denied(_) => ApprovalAnswer::Denied,
+            Self::Withdrawn => ApprovalAnswer::Withdrawn,
+        }
+    }
+
+    /// Why, where it was denied.
+    fn reason(&self) -> Option<String> {
+        match self {
+            Self::Denied(reason) => Some((*reason).to_owned()),
+            Self::Withdrawn => None,
+        }
+    }
+
     /// What the register's record says of it, and its text.
     fn recorded(&self, approval: ApprovalId, token_subject: Option<TokenSubject>) -> (RegisterBody, Option<&str>) {
         match self {
             Self::Denied(reason) => (RegisterBody::ApprovalDenied { approval, token_subject }, Some(reason)),
             Self::Withdrawn => (RegisterBody::ApprovalWithdrawn { approval, token_subject }, None),
-        }
-    }
-}
-
-/// The approval ended so by this caller, if they may; not written.
-async fn ended(
-    from: &impl store::Readable,
-    caller: &Caller,
-    (approval, ending): (ApprovalId, ApprovalEnding<'_>),
-    now: Micros,
-) -> Result<Approval> {
-    match ending {
-        ApprovalEnding::Denied(reason) => {
-            let waiting = may_be_answered(from, approval, caller, now).await?;
-            let (state, answered_subject) = (approval::ApprovalState::Denied(caller.actor.clone()), caller.subject);
-            Ok(Approval { state, answered_subject, denied_reason: Some(reason.to_owned()), ..waiting })
-        }
-        ApprovalEnding::Withdrawn => {
-            let found = asked(from, approval).await?;
-            check_withdrawal(approval, found.asked_by().is(&caller.person()), &found.state_at(now))?;
-            Ok(Approval { state: approval::ApprovalState::Withdrawn, ..found })
         }
     }
 }

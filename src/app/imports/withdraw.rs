@@ -14,9 +14,8 @@ use crate::app::clock::new_id;
 use crate::app::eligibility::AffectedOffer;
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
-use crate::domain::approval::{self, Approval, asked_before, check, required, would_be_required};
-use crate::domain::ids::{ApprovalId, ImportId, OfferId, RequestId};
-use crate::domain::programme::decide::statement;
+use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, would_be_required};
+use crate::domain::ids::{ApprovalId, ImportId, RequestId};
 use crate::domain::refusal::{Limit, Reason, Refusal};
 use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
@@ -31,8 +30,6 @@ use crate::store::{self, WriteTx};
 const ASK: &str = "RegisterService/WithdrawImport";
 /// The method that gives an approval.
 const RPC: &str = "ApprovalService/GiveApproval";
-/// What is asked for, in a refusal.
-const ASKED: &str = "withdrawing an import";
 /// The longest reason kept.
 const REASON: usize = 2_000;
 
@@ -103,26 +100,22 @@ impl App {
             return Ok(Ok(answer));
         }
         let found = store::approvals::find(&tx, &[], &[id.0], &[request]).await?;
-        let mine = |it: &&Approval| {
-            it.action == ApprovalAction::WithdrawImport && it.subject == id.0 && it.asked_by().is(&caller.person())
-        };
-        let by_this_call =
-            found.iter().filter(mine).find(|it| it.request == Some(request) && it.requested_by == caller.actor);
-        if let Some(before) = by_this_call {
+        let asked = || found.iter().filter(|it| it.import() == Some(id));
+        let now = self.clock().now().at;
+        let asker = ApprovalCaller::about_reference_data(caller.person(), now);
+        if let Some(before) = asker.asked_before(asked(), request) {
             tx.confirm().await?;
-            let state = before.state_at(self.clock().now().at);
-            // Carried out, and about to be answered; where it was asked before requests were kept, it never is.
-            if before.expires.is_some() && matches!(state, approval::ApprovalState::CarriedOut(_)) {
+            // Where it was asked before requests were kept, it is never answered.
+            if before.is_answer_outstanding() {
                 return Err(AppError::Unavailable);
             }
-            return Ok(Err(asked_before(before.id, (&state, before.expires), ASKED)));
+            return Ok(Err(before.asked_before(now)));
         }
-        let now = self.clock().now().at;
         let counts = landed(&tx, id).await;
         let (tx, import) = tx.proceed(counts).await?;
-        if let Some(open) = found.iter().filter(mine).find(|it| it.state_at(now).is_open()) {
+        if let Some(open) = asker.own_open(asked()) {
             tx.confirm().await?;
-            return Ok(Err(required(open.id, ASKED)));
+            return Ok(Err(open.required()));
         }
         if validate_only {
             tx.rollback().await?;
@@ -132,10 +125,16 @@ impl App {
         let (tx, statement) = tx.proceed(stated).await?;
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.proceed(now).await?;
-        let expires_at = now.at.plus_days(APPROVALS_EXPIRE_DAYS);
-        let new = opened(caller, (request, id), (reason, &statement), (now.at, expires_at));
+        let asker = ApprovalCaller::about_reference_data(caller.person(), now.at);
+        let (action, days) = (ApprovalAction::WithdrawImport, APPROVALS_EXPIRE_DAYS);
+        let new = Approval {
+            statement: Some(statement.clone()),
+            reason: Some(reason.to_owned()),
+            request: Some(request),
+            ..asker.asking(ApprovalId(new_id()), action, id.0, days)
+        };
         store::approvals::put(&tx, &[&new]).await?;
-        let (approval, token_subject) = (new.id, caller.subject);
+        let (approval, token_subject, expires_at) = (new.id, caller.subject, asker.now.plus_days(days));
         let opened = RegisterBody::ApprovalOpened { approval, import: id, statement, expires_at, token_subject };
         record.append(DoneBy { actor: &caller.actor, request }, now, opened, Some(reason))?;
         record.write(&tx).await?;
@@ -143,7 +142,7 @@ impl App {
         let kept = Stored { actor, request, rpc, fingerprint, answer: Vec::new(), approval };
         store::requests::keep(&tx, &[kept], now.at).await?;
         tx.commit().await?;
-        Ok(Err(required(new.id, ASKED)))
+        Ok(Err(new.required()))
     }
 
     /// Gives an approval to withdraw an import, which carries it out.
@@ -244,8 +243,8 @@ impl App {
         store::imports::put(tx, &[&done.import]).await?;
         tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
-        let offers: Vec<OfferId> = affected.iter().map(|it| it.offer).collect();
-        let others = statement::other_offers(approval, done.approval.statement.as_ref(), &offers);
+        let offers = affected.iter().map(|it| it.offer).collect();
+        let others = done.approval.exceeded_by(&Statement::Import { offers }, |_| None);
         Refusal::none_of(others)?;
         Ok(Withdrawn { affected, ..done })
     }
@@ -272,38 +271,27 @@ impl App {
     }
 }
 
-/// The approval that this call opens.
-fn opened(
-    caller: &Caller,
-    (request, import): (RequestId, ImportId),
-    (reason, statement): (&str, &Statement),
-    (now, expires): (Micros, Micros),
-) -> Approval {
-    Approval {
-        statement: Some(statement.clone()),
-        expires: Some(expires),
-        reason: Some(reason.to_owned()),
-        request: Some(request),
-        ..Approval::asked(ApprovalId(new_id()), ApprovalAction::WithdrawImport, import.0, caller.person(), now)
-    }
-}
-
-pub(super) async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<Approval> {
+/// An approval to withdraw an import.
+async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<Approval> {
     let found = store::approvals::find(from, &[approval], &[], &[]).await?;
     let found = found.into_iter().find(|it| it.id == approval && it.action == ApprovalAction::WithdrawImport);
     found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))
 }
 
-/// The approval that waits, if this caller may give or deny it.
-pub(super) async fn may_be_answered(
+/// The approval answered so by this caller, if they may; not written.
+pub(super) async fn answered(
     from: &impl store::Readable,
     approval: ApprovalId,
+    answer: ApprovalAnswer,
     caller: &Caller,
     now: Micros,
 ) -> Result<Approval> {
-    let waiting = asked(from, approval).await?;
-    check(approval, waiting.asked_by().is(&caller.person()), &waiting.state_at(now))?;
-    Ok(waiting)
+    let mut found = asked(from, approval).await?;
+    let by = ApprovalCaller::about_reference_data(caller.person(), now);
+    by.may(&found, answer)?;
+    // Of one about reference data the row has no event.
+    found.answer(answer, &by.person, None);
+    Ok(found)
 }
 
 /// The approval given by this caller, and the import withdrawn, neither written.
@@ -313,16 +301,14 @@ async fn withdrawn(
     approval: ApprovalId,
     now: Micros,
 ) -> Result<Withdrawn> {
-    let waiting = may_be_answered(from, approval, caller, now).await?;
+    let approval = answered(from, approval, ApprovalAnswer::Given, caller, now).await?;
     let import = Import {
         state: ImportState::Withdrawn,
-        withdrawn_by: Some(waiting.requested_by.clone()),
-        withdrawn_reason: waiting.reason.clone(),
+        withdrawn_by: Some(approval.requested_by.clone()),
+        withdrawn_reason: approval.reason.clone(),
         indexed: false,
-        ..landed(from, ImportId(waiting.subject)).await?
+        ..landed(from, ImportId(approval.subject)).await?
     };
-    let state = approval::ApprovalState::CarriedOut(caller.actor.clone());
-    let approval = Approval { state, answered_subject: caller.subject, ..waiting };
     Ok(Withdrawn { approval, import, affected: Vec::new() })
 }
 

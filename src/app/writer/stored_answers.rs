@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::{CommandOutcome, Submission};
 use crate::app::writer::event_appender::{CommandResult, EventAppender, Who};
 use crate::app::{AppError, replay_stored_answer};
-use crate::domain::approval::asked_before;
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::domain::person::Person;
 use crate::domain::programme::decision::Approved;
@@ -54,7 +53,7 @@ pub(super) fn execute_one(
 /// What a call is told, made again, whose approval has not been carried out.
 fn waits(facts: &ProgrammeState, approval: ApprovalId, now: Now) -> AppError {
     match facts.approvals.get(&approval) {
-        Some(it) => asked_before(approval, (&it.state_at(now.at), it.expires), &it.phrase()).into(),
+        Some(it) => it.asked_before(now.at).into(),
         None => AppError::Bug(format!("approval {approval} of a repeated call is not loaded")),
     }
 }

@@ -1,13 +1,14 @@
 //! The fold: what each event does to the facts. `verify` proves the current state with the same.
 
 use super::ProgrammeState;
-use crate::approval::Approval;
+use crate::approval::{Approval, ApprovalAnswer};
 use crate::award::Award;
 use crate::award::claim::IssuerKey;
 use crate::event::{Event, EventBody};
-use crate::ids::AwardId;
+use crate::ids::{ApprovalId, AwardId};
 use crate::ledger::{Account, Owner, Unit};
 use crate::offer::Offer;
+use crate::person::{Person, TokenSubject};
 use crate::referral::Referral;
 use crate::rules::RulesVersion;
 
@@ -38,12 +39,14 @@ impl ProgrammeState {
                 let opened = Approval::from_event(&self.programme.programme, event);
                 self.approvals.extend(opened.map(|it| (*approval, it)));
             }
-            EventBody::ApprovalGiven { approval, .. }
-            | EventBody::ApprovalDenied { approval, .. }
-            | EventBody::ApprovalWithdrawn { approval, .. } => {
-                if let Some(it) = self.approvals.get_mut(*approval) {
-                    it.apply(event);
-                }
+            EventBody::ApprovalGiven { approval, token_subject } => {
+                self.note_answer(*approval, ApprovalAnswer::Given, *token_subject, event);
+            }
+            EventBody::ApprovalDenied { approval, token_subject } => {
+                self.note_answer(*approval, ApprovalAnswer::Denied, *token_subject, event);
+            }
+            EventBody::ApprovalWithdrawn { approval, token_subject } => {
+                self.note_answer(*approval, ApprovalAnswer::Withdrawn, *token_subject, event);
             }
             EventBody::ReferralRaised { referral, .. } => {
                 let raised = Referral::from_event(&self.programme.programme, event);
@@ -137,7 +140,20 @@ impl ProgrammeState {
             self.broken.push(format!("event {at} adopts rules {version}: {expected}"));
         }
         self.rules = version;
-        self.approvals.values_mut().for_each(|it| it.apply(event));
+        self.approvals.values_mut().for_each(|it| it.expire_undated(event.recorded));
+    }
+
+    /// Answers an approval as an event says.
+    fn note_answer(
+        &mut self,
+        approval: ApprovalId,
+        answer: ApprovalAnswer,
+        subject: Option<TokenSubject>,
+        event: &Event,
+    ) {
+        if let Some(it) = self.approvals.get_mut(approval) {
+            it.answer(answer, &Person { actor: event.actor.clone(), subject }, Some(event.seq));
+        }
     }
 
     fn touch(&mut self, event: &Event) {

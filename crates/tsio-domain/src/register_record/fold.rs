@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{AnswerFound, ImportState, ImportedFile, RegisterBody, RegisterEvent, RegisterSeq};
-use crate::approval::{Approval, ApprovalState, check, check_withdrawal};
+use crate::approval::{Approval, ApprovalAnswer, ApprovalCaller, ApprovalState};
 use crate::event::Seq;
 use crate::ids::{Actor, ApprovalId, ImportId, RequestId};
 use crate::person::{Person, TokenSubject};
-use crate::refusal::Refusal;
 use crate::terms::APPROVALS_EXPIRE_DAYS;
 use crate::time::{Micros, Now};
 use crate::values::approval::ApprovalAction;
@@ -263,20 +262,13 @@ impl RegisterState {
             RegisterBody::ApprovalOpened { .. } => self.opened(event),
             RegisterBody::ApprovalGiven { approval, token_subject } => {
                 self.given = Some((*approval, event.actor.clone(), event.request));
-                let (by, given) = (person(event, *token_subject), ApprovalState::CarriedOut(event.actor.clone()));
-                let may = |asked: &Person, state: &ApprovalState| check(*approval, asked.is(&by), state);
-                self.answered(*approval, event.recorded, (given, *token_subject), may)
+                self.answered(*approval, ApprovalAnswer::Given, *token_subject, event)
             }
             RegisterBody::ApprovalDenied { approval, token_subject } => {
-                let (by, denied) = (person(event, *token_subject), ApprovalState::Denied(event.actor.clone()));
-                self.approvals.entry(*approval).and_modify(|it| it.denied = Some(event.seq));
-                let may = |asked: &Person, state: &ApprovalState| check(*approval, asked.is(&by), state);
-                self.answered(*approval, event.recorded, (denied, *token_subject), may)
+                self.answered(*approval, ApprovalAnswer::Denied, *token_subject, event)
             }
             RegisterBody::ApprovalWithdrawn { approval, token_subject } => {
-                let by = person(event, *token_subject);
-                let may = |asked: &Person, state: &ApprovalState| check_withdrawal(*approval, asked.is(&by), state);
-                self.answered(*approval, event.recorded, (ApprovalState::Withdrawn, None), may)
+                self.answered(*approval, ApprovalAnswer::Withdrawn, *token_subject, event)
             }
             _ => None,
         }
@@ -288,21 +280,22 @@ impl RegisterState {
             return None;
         };
         let by = person(event, *token_subject);
-        let opened = Approval {
-            request: Some(event.request),
-            statement: Some(statement.clone()),
-            expires: Some(*expires_at),
-            opened: Some(event.seq),
-            ..Approval::asked(*approval, ApprovalAction::WithdrawImport, import.0, by, event.recorded)
-        };
-        let known = self.approvals.insert(*approval, opened);
-        let expected = event.recorded.plus_days(APPROVALS_EXPIRE_DAYS);
-        let other_expiry = (*expires_at != expected).then(|| {
+        let by = ApprovalCaller::about_reference_data(by, event.recorded);
+        let asked = by.asking(*approval, ApprovalAction::WithdrawImport, import.0, APPROVALS_EXPIRE_DAYS);
+        let other_expiry = asked.expires.filter(|it| it != expires_at).map(|expected| {
             format!(
                 "approval {approval} expires at {}, not {APPROVALS_EXPIRE_DAYS} days after it was opened, at {}",
                 expires_at.0, expected.0
             )
         });
+        let opened = Approval {
+            request: Some(event.request),
+            statement: Some(statement.clone()),
+            expires: Some(*expires_at),
+            opened: Some(event.seq),
+            ..asked
+        };
+        let known = self.approvals.insert(*approval, opened);
         known
             .map(|_| format!("approval {approval} is in the record already"))
             .or(self.counting(*import).err())
@@ -312,13 +305,14 @@ impl RegisterState {
     fn answered(
         &mut self,
         approval: ApprovalId,
-        at: Micros,
-        (state, token_subject): (ApprovalState, Option<TokenSubject>),
-        may: impl Fn(&Person, &ApprovalState) -> Result<(), Refusal>,
+        answer: ApprovalAnswer,
+        subject: Option<TokenSubject>,
+        event: &RegisterEvent,
     ) -> Option<String> {
         let Some(found) = self.approvals.get_mut(&approval) else { return Some(no_approval(approval)) };
-        let wrong = may(&found.asked_by(), &found.state_at(at)).err();
-        (found.state, found.answered_subject) = (state, token_subject);
+        let by = ApprovalCaller::about_reference_data(person(event, subject), event.recorded);
+        let wrong = by.may(found, answer).err();
+        found.answer(answer, &by.person, Some(event.seq));
         wrong.map(|it| format!("approval {approval}: {} ({})", it.message, it.reason.code()))
     }
 }

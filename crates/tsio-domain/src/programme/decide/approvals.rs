@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::approval::{Approval, asked_before, check, check_withdrawal, required, statement_of};
+use crate::approval::{Approval, ApprovalAnswer, ApprovalCaller, statement_of};
 use crate::event::{EventBody, NewEvent};
 use crate::ids::{ApprovalId, OfferId};
 use crate::offer::Offer;
@@ -12,8 +12,9 @@ use crate::programme::context::Context;
 use crate::programme::decision::{Approved, CommandAnswer, Decision};
 use crate::programme::error::CommandError;
 use crate::refusal::{Limit, Reason, Refusal};
-use crate::time::Micros;
+use crate::rules::RulesVersion;
 use crate::values::approval::ApprovalAction;
+use crate::values::statement::Statement;
 
 impl ProgrammeState {
     /// Refuses a call that opened an approval and is made again: retried, it must not open a second one. It comes before
@@ -27,15 +28,25 @@ impl ProgrammeState {
         subject: Uuid,
         same: impl Fn(&Approval) -> bool,
     ) -> Result<(), Refusal> {
-        let by_this_call =
-            |it: &&Approval| it.request == Some(context.request) && it.requested_by == *context.actor && same(it);
-        match self.approvals.about(subject).find(by_this_call) {
-            Some(opened) => {
-                let state = opened.state_at(context.now.at);
-                Err(asked_before(opened.id, (&state, opened.expires), &opened.phrase()))
-            }
-            None => Ok(()),
-        }
+        let same = self.approvals.about(subject).filter(|it| same(it));
+        let opened = self.approval_caller(context).asked_before(same, context.request);
+        opened.map_or(Ok(()), |it| Err(it.asked_before(context.now.at)))
+    }
+
+    /// The caller, as the rules of approvals see one.
+    pub(in crate::programme) fn approval_caller(&self, context: &Context<'_>) -> ApprovalCaller {
+        ApprovalCaller { person: context.person(), now: context.now.at, rules: self.rules }
+    }
+
+    /// An approval that the caller asks for; it expires after the days that the terms say.
+    pub(in crate::programme) fn asking(
+        &self,
+        action: ApprovalAction,
+        subject: Uuid,
+        context: &mut Context<'_>,
+    ) -> Approval {
+        let id = ApprovalId((context.ids)());
+        self.approval_caller(context).asking(id, action, subject, self.programme.scheme.approvals_expire_days())
     }
 
     /// Opens an approval to reopen an offer, or names the one its caller opened already.
@@ -46,35 +57,23 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let subject = target.offer.0;
-        let about_it = |it: &Approval| it.action == ApprovalAction::ReopenOffer;
         // An open one that the offer has changed since cannot be given: then another may be opened.
         let now = context.now.at;
         let useless = |it: &Approval| {
             it.state_at(now).is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))
         };
-        self.not_asked_before(context, subject, |it| about_it(it) && !useless(it))?;
+        let reopens = |it: &Approval| it.action == ApprovalAction::ReopenOffer && !useless(it);
+        self.not_asked_before(context, subject, reopens)?;
         let offer = self.target(target)?;
         self.may_reopen(offer)?;
-        let mine = |it: &&Approval| {
-            about_it(it)
-                && it.state_at(now).is_open()
-                && it.stands(offer)
-                && self.is_one(&it.asked_by(), &context.person())
-        };
-        if let Some(open) = self.approvals.about(subject).find(mine) {
-            return Err(required(open.id, "reopening an offer").into());
+        if let Some(open) =
+            self.approval_caller(context).own_open(self.approvals.about(subject).filter(|it| reopens(it)))
+        {
+            return Err(open.required().into());
         }
-        let approval = ApprovalId((context.ids)());
-        let body = EventBody::ApprovalOpened {
-            approval,
-            action: ApprovalAction::ReopenOffer,
-            change: None,
-            statement: Some(statement_of(offer)),
-            expires_at: Some(self.expiry(context)),
-            token_subject: context.subject,
-        };
-        let draft = NewEvent::of(offer.id, context.now.today, body).with_text(Some(reason.to_owned()));
-        Ok(Decision::new(vec![draft], CommandAnswer::ApprovalOpened(required(approval, "reopening an offer"))))
+        let asked = self.asking(ApprovalAction::ReopenOffer, subject, context);
+        let asked = Approval { statement: Some(statement_of(offer)), ..asked };
+        Ok(opening(asked, Some(reason.to_owned()), context))
     }
 
     /// Gives an approval and carries out what was asked, in one decision.
@@ -83,13 +82,23 @@ impl ProgrammeState {
         approval: ApprovalId,
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let waiting = self.waiting(approval, context)?;
-        if let Some(change) = &waiting.change {
-            return self.give_money_approval(approval, change, context);
+        let waiting = self.answerable(approval, ApprovalAnswer::Given, context)?;
+        match waiting.action {
+            ApprovalAction::ReopenOffer => self.give_reopening(waiting, context),
+            ApprovalAction::DecideEntry => {
+                let asked = waiting.school().ok_or(CommandError::Bug("an approval about a school states none"))?;
+                self.give_entry(waiting, asked, context)
+            }
+            ApprovalAction::AllocateFund | ApprovalAction::WithdrawFund | ApprovalAction::MoveFunds => {
+                let change = waiting.change.as_ref().ok_or(CommandError::Bug("an approval of money moves none"))?;
+                self.give_money_approval(waiting, change, context)
+            }
+            ApprovalAction::WithdrawImport => Err(CommandError::Bug("no programme withdraws an import")),
         }
-        if let Some(asked) = waiting.school() {
-            return self.give_entry(waiting, asked, context);
-        }
+    }
+
+    fn give_reopening(&self, waiting: &Approval, context: &Context<'_>) -> Result<Decision, CommandError> {
+        let approval = waiting.id;
         let offer = self
             .offers
             .get(&OfferId(waiting.subject))
@@ -113,7 +122,7 @@ impl ProgrammeState {
         reason: &str,
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let waiting = self.waiting(approval, context)?;
+        let waiting = self.answerable(approval, ApprovalAnswer::Denied, context)?;
         let offer = waiting.offer();
         let body = EventBody::ApprovalDenied { approval, token_subject: context.subject };
         let denied = NewEvent { offer, ..NewEvent::of_book(context.now.today, body) };
@@ -130,28 +139,28 @@ impl ProgrammeState {
         approval: ApprovalId,
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let found =
-            self.approvals.get(&approval).ok_or_else(|| CommandError::NotFound(format!("approval {approval}")))?;
-        let is_theirs = self.is_one(&found.asked_by(), &context.person());
-        check_withdrawal(approval, is_theirs, &found.state_at(context.now.at))?;
-        let offer = found.offer();
+        let offer = self.answerable(approval, ApprovalAnswer::Withdrawn, context)?.offer();
         let withdrawn = EventBody::ApprovalWithdrawn { approval, token_subject: context.subject };
         let withdrawn = NewEvent { offer, ..NewEvent::of_book(context.now.today, withdrawn) };
         Ok(Decision::new(vec![withdrawn], CommandAnswer::Approved(approval, Approved::Nothing)))
     }
 
-    /// When an approval that is asked for now expires.
-    pub(in crate::programme) fn expiry(&self, context: &Context<'_>) -> Micros {
-        context.now.at.plus_days(self.programme.scheme.approvals_expire_days())
-    }
-
-    /// An approval that this caller may answer.
-    fn waiting(&self, approval: ApprovalId, context: &Context<'_>) -> Result<&Approval, CommandError> {
+    /// An approval that this caller may answer so.
+    fn answerable(
+        &self,
+        approval: ApprovalId,
+        answer: ApprovalAnswer,
+        context: &Context<'_>,
+    ) -> Result<&Approval, CommandError> {
         let found =
             self.approvals.get(&approval).ok_or_else(|| CommandError::NotFound(format!("approval {approval}")))?;
-        let is_theirs = self.is_one(&found.asked_by(), &context.person());
-        check(approval, is_theirs, &found.state_at(context.now.at))?;
+        self.approval_caller(context).may(found, answer)?;
         Ok(found)
+    }
+
+    /// Refuses what would do more than an approval states. Before rules 2 approvals stated nothing.
+    pub(in crate::programme) fn beyond(&self, approval: &Approval, now: &Statement) -> Option<Refusal> {
+        if self.rules < RulesVersion::V2 { None } else { approval.exceeded_by(now, |fund| self.ledger.get(fund)) }
     }
 
     fn may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {
@@ -166,4 +175,19 @@ impl ProgrammeState {
             Refusal::of(Reason::ProgrammeClosed, "the programme is closed", limit)
         })
     }
+}
+
+/// Opens an approval, and names it to the caller.
+pub(in crate::programme) fn opening(asked: Approval, text: Option<String>, context: &Context<'_>) -> Decision {
+    let (offer, refusal) = (asked.offer(), asked.required());
+    let body = EventBody::ApprovalOpened {
+        approval: asked.id,
+        action: asked.action,
+        change: asked.change,
+        statement: asked.statement,
+        expires_at: asked.expires,
+        token_subject: context.subject,
+    };
+    let draft = NewEvent { offer, ..NewEvent::of_book(context.now.today, body) }.with_text(text);
+    Decision::new(vec![draft], CommandAnswer::ApprovalOpened(refusal))
 }

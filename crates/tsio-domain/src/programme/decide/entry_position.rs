@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use super::statement::{self, phrase};
-use crate::approval::{Approval, ApprovalState, asked_for, required, subject_of};
+use super::approvals::opening;
+use crate::approval::{Approval, ApprovalState, changed, phrase, subject_of};
 use crate::event::{Event, EventBody, NewEvent};
 use crate::ids::{ApprovalId, OfferId, Urn};
 use crate::person::Person;
@@ -80,23 +80,12 @@ impl ProgrammeState {
         let known = school.position.because(urn).map(|(message, remedy)| not_unknown(urn, message, remedy));
         Refusal::none_of(known.into_iter().chain(self.decided_so(urn, met, school)).chain(self.programme_closed()))?;
         let statement = Some(self.entry_statement(urn, met, school));
-        let (now, person) = (context.now.at, context.person());
-        let mine =
-            |it: &&Approval| it.statement == statement && it.state_at(now).is_open() && it.asked_by().is(&person);
-        if let Some(open) = self.approvals.about(subject_of(urn)).find(mine) {
-            return Err(required(open.id, &open.phrase()).into());
+        let same = self.approvals.about(subject_of(urn)).filter(|it| it.statement == statement);
+        if let Some(open) = self.approval_caller(context).own_open(same) {
+            return Err(open.required().into());
         }
-        let approval = ApprovalId((context.ids)());
-        let body = EventBody::ApprovalOpened {
-            approval,
-            action: ApprovalAction::DecideEntry,
-            change: None,
-            statement,
-            expires_at: Some(self.expiry(context)),
-            token_subject: context.subject,
-        };
-        let draft = NewEvent::of_book(context.now.today, body).with_text(Some(reason.to_owned()));
-        Ok(Decision::new(vec![draft], CommandAnswer::ApprovalOpened(required(approval, &asked_for((urn, met))))))
+        let asked = self.asking(ApprovalAction::DecideEntry, subject_of(urn), context);
+        Ok(opening(Approval { statement, ..asked }, Some(reason.to_owned()), context))
     }
 
     /// Gives an approval that decides a school's entry position, as a second person.
@@ -111,17 +100,17 @@ impl ProgrammeState {
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
         let approval = waiting.id;
-        let changed = match self.entry_schools.get(&urn) {
+        let why_not = match self.entry_schools.get(&urn) {
             None => {
                 let difference = format!("no file names school {urn} any more");
-                Some(statement::changed(approval, &("the school has gone", difference)))
+                Some(changed(approval, &("the school has gone", difference)))
             }
             Some(school) => match school.position.because(urn) {
-                Some((why, _)) => Some(statement::changed(approval, &("the entry position is no longer unknown", why))),
+                Some((why, _)) => Some(changed(approval, &("the entry position is no longer unknown", why))),
                 None => self.beyond(waiting, &self.entry_statement(urn, met, school)),
             },
         };
-        Refusal::none_of(changed.into_iter().chain(self.programme_closed()))?;
+        Refusal::none_of(why_not.into_iter().chain(self.programme_closed()))?;
         let today = context.now.today;
         let given = NewEvent::of_book(today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
         let decided = NewEvent::of_book(today, EventBody::EntryDecided { approval, urn, met, register_seq: None });

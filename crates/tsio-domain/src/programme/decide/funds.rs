@@ -1,9 +1,10 @@
 //! Funds: made, financed, cut, moved between; and the second person that large movements need.
 
+use super::approvals::opening;
 use super::limits::LimitCollector;
-use crate::approval::{Approval, required};
+use crate::approval::Approval;
 use crate::event::{EventBody, NewEvent};
-use crate::ids::{AccountId, ApprovalId};
+use crate::ids::AccountId;
 pub use crate::ledger::fund_change::FundChange;
 use crate::ledger::{Account, EntryKind, Owner, Posting};
 use crate::money::Pence;
@@ -16,7 +17,7 @@ use crate::refusal::{Limit, Reason, Refusal};
 use crate::region::Region;
 use crate::rules::RulesVersion;
 use crate::terms::StrandId;
-use crate::values::statement::Statement;
+use crate::values::statement::{FundStatement, Statement};
 
 impl ProgrammeState {
     /// Makes a fund with nothing in it: one a strand and region, or national.
@@ -54,7 +55,6 @@ impl ProgrammeState {
         text: Option<&String>,
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let what = change.phrase();
         // A call without a date, made again after midnight, is still the same call.
         let same = |it: &Approval| it.change.as_ref().is_some_and(|asked| asked.dated(change.on()) == *change);
         self.not_asked_before(context, change.fund().0, same)?;
@@ -70,32 +70,20 @@ impl ProgrammeState {
             movement.statement.moved_alone(moved);
         }
         // Also where one person could do it by now: what was asked may still be given, and would be done twice.
-        let mine = |it: &&Approval| {
-            it.change.as_ref() == Some(change)
-                && it.state_at(context.now.at).is_open()
-                && self.is_one(&it.asked_by(), &context.person())
-        };
-        if let Some(open) = self.approvals.about(change.fund().0).find(mine) {
-            return Err(required(open.id, &open.phrase()).into());
+        let same_change = |it: &&Approval| it.change.as_ref() == Some(change);
+        if let Some(open) =
+            self.approval_caller(context).own_open(self.approvals.about(change.fund().0).filter(same_change))
+        {
+            return Err(open.required().into());
         }
         let draft = movement.draft.with_text(text.cloned());
         if !movement.two_people {
             let decided = Decision::new(vec![draft], CommandAnswer::Funds(movement.funds));
             return Ok(decided.warn_if_past(change.on(), context.now));
         }
-        let approval = ApprovalId((context.ids)());
-        let what = format!("{what}{}", movement.statement.why());
-        let (action, asked) = (change.action(), Some(change.clone()));
-        let body = EventBody::ApprovalOpened {
-            approval,
-            action,
-            change: asked,
-            statement: Some(movement.statement),
-            expires_at: Some(self.expiry(context)),
-            token_subject: context.subject,
-        };
-        let opened = NewEvent::of_book(context.now.today, body).with_text(text.cloned());
-        Ok(Decision::new(vec![opened], CommandAnswer::ApprovalOpened(required(approval, &what))))
+        let asked = self.asking(change.action(), change.fund().0, context);
+        let asked = Approval { change: Some(change.clone()), statement: Some(movement.statement), ..asked };
+        Ok(opening(asked, text.cloned(), context))
     }
 
     /// Carries out what was asked, as the second person; it is judged again, against the funds as they are by now.
@@ -104,19 +92,18 @@ impl ProgrammeState {
     /// As [`ProgrammeState::movement`], and [`Reason::ApprovalExceeded`].
     pub(in crate::programme) fn give_money_approval(
         &self,
-        approval: ApprovalId,
+        waiting: &Approval,
         change: &FundChange,
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
         let movement = self.movement(change, None, None)?;
-        let waiting = self.approvals.get(&approval).ok_or(CommandError::Bug("an approval that is not there"))?;
         // An allocation leaves nothing shorter than it was.
         if !matches!(change, FundChange::Allocate { .. }) {
             Refusal::none_of(self.beyond(waiting, &movement.statement))?;
         }
-        let given = EventBody::ApprovalGiven { approval, token_subject: context.subject };
+        let given = EventBody::ApprovalGiven { approval: waiting.id, token_subject: context.subject };
         let given = NewEvent::of_book(context.now.today, given);
-        let answer = CommandAnswer::Approved(approval, Approved::Funds(movement.funds));
+        let answer = CommandAnswer::Approved(waiting.id, Approved::Funds(movement.funds));
         Ok(Decision::new(vec![given, movement.draft], answer).warn_if_past(change.on(), context.now))
     }
 
@@ -184,6 +171,23 @@ impl ProgrammeState {
         statement.short_as_of(first.id, Pence(short_as_of));
         let two_people = cuts || change.amount() > self.programme.scheme.two_people_above();
         Ok(FundMovement { draft: NewEvent::of_book(change.on(), body).posting(postings), funds, statement, two_people })
+    }
+
+    /// What a movement does to its funds, as they are now.
+    ///
+    /// # Errors
+    /// [`CommandError::Bug`] for a movement that its funds cannot bear: it was judged before.
+    fn state_movement(&self, postings: &[Posting], deliberate: bool) -> Result<Statement, CommandError> {
+        let mut funds = Vec::with_capacity(postings.len());
+        for posting in postings {
+            let account = self.ledger.get(posting.account).ok_or(CommandError::Bug("a movement of no fund"))?;
+            let mut moved = account.clone();
+            let posted = moved.post(posting.verb, posting.amount, deliberate);
+            posted.map_err(|_| CommandError::Bug("a movement that its fund cannot bear"))?;
+            let (before, after) = (account.numbers(), moved.numbers());
+            funds.push(FundStatement { fund: account.id, before, after, as_of_shortfall: None });
+        }
+        Ok(Statement::Funds { funds, moved_alone: None })
     }
 
     /// Money that leaves a fund on a day: no later day may have had less, unless it is deliberately cut below.

@@ -16,7 +16,6 @@ mod placing;
 mod referral_refusals;
 pub mod referrals;
 mod spending;
-pub mod statement;
 pub mod threshold;
 mod undo;
 

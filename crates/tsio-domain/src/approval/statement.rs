@@ -1,70 +1,47 @@
 //! Whether an approval still does what it states. When an approval is given, what it states is worked out again: what would do
 //! more than is stated is refused with the difference, and the approval stays open (`domain.md` section 8).
 
-use crate::approval::Approval;
-use crate::ids::{ApprovalId, OfferId};
-use crate::ledger::{Account, Posting};
+use super::Approval;
+use crate::ids::{AccountId, ApprovalId, OfferId};
+use crate::ledger::Account;
 use crate::money::Pence;
-use crate::programme::ProgrammeState;
-use crate::programme::error::CommandError;
 use crate::refusal::{Limit, Reason, Refusal};
 use crate::region::Region;
-use crate::rules::RulesVersion;
 use crate::values::statement::{FundStatement, Shorter, Statement};
 
-impl ProgrammeState {
-    /// What a movement does to its funds, as they are now.
-    ///
-    /// # Errors
-    /// [`CommandError::Bug`] for a movement that its funds cannot bear: it was judged before.
-    pub(in crate::programme) fn state_movement(
-        &self,
-        postings: &[Posting],
-        deliberate: bool,
-    ) -> Result<Statement, CommandError> {
-        let mut funds = Vec::with_capacity(postings.len());
-        for posting in postings {
-            let account = self.ledger.get(posting.account).ok_or(CommandError::Bug("a movement of no fund"))?;
-            let mut moved = account.clone();
-            let posted = moved.post(posting.verb, posting.amount, deliberate);
-            posted.map_err(|_| CommandError::Bug("a movement that its fund cannot bear"))?;
-            let (before, after) = (account.numbers(), moved.numbers());
-            funds.push(FundStatement { fund: account.id, before, after, as_of_shortfall: None });
+impl Approval {
+    /// Refuses what would do more than it states; `now` is what it would do at this moment, to funds that `fund` finds.
+    #[must_use]
+    pub fn exceeded_by<'a>(&self, now: &Statement, fund: impl Fn(AccountId) -> Option<&'a Account>) -> Option<Refusal> {
+        let Some(stated) = &self.statement else {
+            let difference = ("nobody knows what has changed", "it states nothing".to_owned());
+            return Some(changed(self.id, &difference));
+        };
+        match (stated, now) {
+            (Statement::Funds { funds: stated, .. }, Statement::Funds { funds, .. }) => {
+                let stated = |now: &FundStatement| stated.iter().find(|it| it.fund == now.fund);
+                let (now, larger) = funds.iter().find_map(|now| Some((now, now.beyond(stated(now))?)))?;
+                Some(larger_shortfall(self.id, fund(now.fund)?, now, &larger))
+            }
+            (Statement::Offer { etag, region }, Statement::Offer { etag: now, region: now_in }) => {
+                let difference = match (etag == now, region == now_in) {
+                    (true, true) => return None,
+                    (false, _) => ("the offer has changed", format!("etag {etag} is stated, {now} is current")),
+                    (true, false) => ("the offer has moved", format!("{region} is stated, it is in {now_in}")),
+                };
+                Some(changed(self.id, &difference))
+            }
+            (Statement::Entry { .. }, Statement::Entry { .. }) => {
+                entry_differs(stated, now).map(|it| changed(self.id, &it))
+            }
+            (Statement::Import { offers: stated }, Statement::Import { offers }) => {
+                other_offers(self.id, stated, offers)
+            }
+            (
+                Statement::Funds { .. } | Statement::Offer { .. } | Statement::Entry { .. } | Statement::Import { .. },
+                _,
+            ) => Some(changed(self.id, &("what was asked has changed", "it states something else".to_owned()))),
         }
-        Ok(Statement::Funds { funds, moved_alone: None })
-    }
-
-    /// Refuses what would do more than an approval states. Before rules 2 approvals stated nothing.
-    pub(in crate::programme) fn beyond(&self, approval: &Approval, now: &Statement) -> Option<Refusal> {
-        if self.rules < RulesVersion::V2 { None } else { beyond(approval, now, self) }
-    }
-}
-
-/// Refuses what would do more than an approval states. `now` is what it would do at this moment.
-fn beyond(approval: &Approval, now: &Statement, facts: &ProgrammeState) -> Option<Refusal> {
-    let Some(stated) = &approval.statement else {
-        let difference = ("nobody knows what has changed", "it states nothing".to_owned());
-        return Some(changed(approval.id, &difference));
-    };
-    match (stated, now) {
-        (Statement::Funds { funds: stated, .. }, Statement::Funds { funds, .. }) => {
-            let stated = |now: &FundStatement| stated.iter().find(|it| it.fund == now.fund);
-            let (now, larger) = funds.iter().find_map(|now| Some((now, now.beyond(stated(now))?)))?;
-            let fund = facts.ledger.get(now.fund)?;
-            Some(larger_shortfall(approval.id, fund, now, &larger))
-        }
-        (Statement::Offer { etag, region }, Statement::Offer { etag: now, region: now_in }) => {
-            let difference = match (etag == now, region == now_in) {
-                (true, true) => return None,
-                (false, _) => ("the offer has changed", format!("etag {etag} is stated, {now} is current")),
-                (true, false) => ("the offer has moved", format!("{region} is stated, it is in {now_in}")),
-            };
-            Some(changed(approval.id, &difference))
-        }
-        (Statement::Entry { .. }, Statement::Entry { .. }) => {
-            entry_differs(stated, now).map(|it| changed(approval.id, &it))
-        }
-        _ => Some(changed(approval.id, &("what was asked has changed", "it states something else".to_owned()))),
     }
 }
 
@@ -97,11 +74,7 @@ fn entry_differs(stated: &Statement, now: &Statement) -> Option<(&'static str, S
 const NAMED: usize = 10;
 
 /// Refuses to withdraw an import that would leave other offers without their ground than an approval states.
-#[must_use]
-pub fn other_offers(approval: ApprovalId, stated: Option<&Statement>, offers: &[OfferId]) -> Option<Refusal> {
-    let Some(Statement::Import { offers: stated }) = stated else {
-        return Some(changed(approval, &("nobody knows what has changed", "it states nothing".to_owned())));
-    };
+fn other_offers(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) -> Option<Refusal> {
     let others: Vec<&OfferId> = offers.iter().filter(|it| !stated.contains(it)).collect();
     if others.is_empty() {
         return None;
@@ -140,11 +113,12 @@ fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, l
 }
 
 /// How an entry position is called.
-pub(in crate::programme) const fn phrase(met: bool) -> &'static str {
+pub(crate) const fn phrase(met: bool) -> &'static str {
     if met { "met" } else { "not met" }
 }
 
-pub(in crate::programme) fn changed(approval: ApprovalId, (what, difference): &(&str, String)) -> Refusal {
+/// Refuses to give an approval because of what has changed since it was asked for.
+pub(crate) fn changed(approval: ApprovalId, (what, difference): &(&str, String)) -> Refusal {
     let remedy = "ask again, so that what is approved is what was asked";
     let limit = Limit::plain("approval", format!("approval {approval}"), remedy);
     let message = format!("{what} since this approval was asked for: {difference}");

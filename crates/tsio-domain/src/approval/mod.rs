@@ -2,10 +2,13 @@
 //!
 //! "The second differs from the first, for everyone" (`domain.md` section 8).
 
+mod rules;
+mod statement;
+
 use uuid::Uuid;
 
 use super::event::{Event, EventBody, Seq};
-use super::ids::{Actor, ApprovalId, OfferId, Programme, RequestId, Urn};
+use super::ids::{Actor, ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use super::ledger::fund_change::FundChange;
 use super::offer::Offer;
 use super::person::{Person, TokenSubject};
@@ -14,6 +17,8 @@ use super::role::{Action, Caller, Reach};
 use super::time::Micros;
 use super::values::approval::ApprovalAction;
 use super::values::statement::Statement;
+pub use rules::{ApprovalAnswer, ApprovalCaller};
+pub(crate) use statement::{changed, phrase};
 
 impl ApprovalAction {
     /// The permission that asking for an approval of this action takes (`domain.md` section 8).
@@ -35,6 +40,19 @@ impl ApprovalAction {
             Self::WithdrawImport => Action::Import,
             Self::DecideEntry => Action::DecideEntry,
             Self::AllocateFund | Self::WithdrawFund | Self::MoveFunds => Action::ApproveMoney,
+        }
+    }
+
+    /// What is asked, as a sentence begins.
+    #[must_use]
+    const fn phrase(self) -> &'static str {
+        match self {
+            Self::ReopenOffer => "reopening an offer",
+            Self::WithdrawImport => "withdrawing an import",
+            Self::DecideEntry => "deciding an entry position",
+            Self::AllocateFund => "an allocation",
+            Self::WithdrawFund => "a withdrawal",
+            Self::MoveFunds => "a virement",
         }
     }
 }
@@ -205,23 +223,11 @@ impl Approval {
         })
     }
 
-    /// Folds one more event of this approval into it.
-    pub fn apply(&mut self, event: &Event) {
-        let by = event.actor.clone();
-        match &event.body {
-            EventBody::ApprovalGiven { token_subject, .. } => {
-                (self.state, self.answered_subject) = (ApprovalState::CarriedOut(by), *token_subject);
-            }
-            EventBody::ApprovalDenied { token_subject, .. } => {
-                (self.state, self.answered_subject) = (ApprovalState::Denied(by), *token_subject);
-                self.denied = Some(event.seq);
-            }
-            EventBody::ApprovalWithdrawn { .. } => self.state = ApprovalState::Withdrawn,
-            // What was opened without saying when it expires does so when the programme adopts the rules that ask for it.
-            EventBody::RulesAdopted { .. } if self.state.is_open() && self.expires.is_none() => {
-                self.expires = Some(event.recorded);
-            }
-            _ => {}
+    /// Has it expire now, if it was opened without saying when: so it does when its programme adopts the rules that ask for
+    /// it.
+    pub const fn expire_undated(&mut self, now: Micros) {
+        if self.state.is_open() && self.expires.is_none() {
+            self.expires = Some(now);
         }
     }
 
@@ -229,6 +235,12 @@ impl Approval {
     #[must_use]
     pub fn offer(&self) -> Option<OfferId> {
         (self.action == ApprovalAction::ReopenOffer).then_some(OfferId(self.subject))
+    }
+
+    /// The import that it withdraws, if it withdraws one.
+    #[must_use]
+    pub fn import(&self) -> Option<ImportId> {
+        (self.action == ApprovalAction::WithdrawImport).then_some(ImportId(self.subject))
     }
 
     /// The school whose entry position it decides, and whether that is to be met.
@@ -245,7 +257,7 @@ impl Approval {
                 format!("{}{}", change.phrase(), self.statement.as_ref().map(Statement::why).unwrap_or_default())
             }
             (None, Some(asked)) => asked_for(asked),
-            (None, None) => "reopening an offer".to_owned(),
+            (None, None) => self.action.phrase().to_owned(),
         }
     }
 
@@ -261,6 +273,19 @@ impl Approval {
         Person { actor: self.requested_by.clone(), subject: self.requested_subject }
     }
 
+    /// Refuses with [`Reason::ApprovalRequired`], naming it.
+    #[must_use]
+    pub fn required(&self) -> Refusal {
+        required(self.id, &self.phrase())
+    }
+
+    /// What the call that asked for it is told, made again, as long as no answer of it is stored: that it is open, or what
+    /// has become of it.
+    #[must_use]
+    pub fn asked_before(&self, now: Micros) -> Refusal {
+        asked_before(self.id, (&self.state_at(now), self.expires), &self.phrase())
+    }
+
     /// Whether the offer is still as it was when the approval was asked for.
     #[must_use]
     pub fn stands(&self, offer: &Offer) -> bool {
@@ -269,8 +294,7 @@ impl Approval {
 }
 
 /// Refuses with [`Reason::ApprovalRequired`], naming the approval.
-#[must_use]
-pub fn required(approval: ApprovalId, what: &str) -> Refusal {
+fn required(approval: ApprovalId, what: &str) -> Refusal {
     let remedy = format!("a second person gives approval {approval}");
     let mut refusal = Refusal::of(
         Reason::ApprovalRequired,
@@ -291,8 +315,7 @@ pub fn would_be_required() -> Refusal {
 }
 
 /// What the call is told, made again, that opened an approval before: that it is open, or what has become of it.
-#[must_use]
-pub fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<Micros>), what: &str) -> Refusal {
+fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<Micros>), what: &str) -> Refusal {
     let again = "to ask once more, make the call under a new request id";
     let (became, remedy) = match state {
         ApprovalState::Open => return required(approval, what),
@@ -317,7 +340,7 @@ pub fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Opt
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
-pub fn check(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
+fn check(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
     if let Some(answered) = answered(state) {
         return Err(not_open(approval, answered));
     }
@@ -348,7 +371,7 @@ fn not_open(approval: ApprovalId, answered: &str) -> Refusal {
 ///
 /// # Errors
 /// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
-pub fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
+fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
     if !is_own {
         let limit =
             Limit::plain("approval", format!("approval {approval}"), "deny it, or have whoever asked withdraw it");
@@ -377,7 +400,7 @@ pub fn subject_of(urn: Urn) -> Uuid {
 }
 
 /// What is asked for, as a sentence begins.
-pub(crate) fn asked_for((urn, met): (Urn, bool)) -> String {
-    let position = if met { "met" } else { "not met" };
+fn asked_for((urn, met): (Urn, bool)) -> String {
+    let position = phrase(met);
     format!("deciding that the entry position of school {urn} is {position}")
 }
