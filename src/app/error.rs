@@ -1,7 +1,9 @@
 //! What a use case answers when it does not succeed. It knows no transport: `grpc/message/status.rs` maps it, totally.
 
+use std::fmt;
+
 use crate::domain::programme::CommandError;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{EntityKind, Refusal};
 use crate::domain::role::Action;
 use crate::store::{Failure, StoreError};
 
@@ -36,9 +38,9 @@ pub enum AppError {
         /// Each thing that is wrong with it, where there are several.
         details: Vec<Violation>,
     },
-    /// Something named is not there, or not the caller's to see.
-    #[error("{0} does not exist")]
-    NotFound(String),
+    /// Things that are named are not there, or not the caller's to see: their kind, and the id of each.
+    #[error("{0} {ids} does not exist", ids = .1.join(", "))]
+    NotFound(EntityKind, Vec<String>),
     /// The scheme does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -87,11 +89,19 @@ pub enum AppError {
     Bug(String),
 }
 
+impl AppError {
+    /// One thing that is named is not there, or not the caller's to see.
+    #[must_use]
+    pub fn not_found(kind: EntityKind, id: impl fmt::Display) -> Self {
+        Self::NotFound(kind, vec![id.to_string()])
+    }
+}
+
 impl From<CommandError> for AppError {
     fn from(fault: CommandError) -> Self {
         match fault {
             CommandError::Refused(refusal) => Self::Refused(refusal),
-            CommandError::NotFound(what) => Self::NotFound(what),
+            CommandError::NotFound(kind, ids) => Self::NotFound(kind, ids),
             CommandError::Stale { .. } => Self::Stale(fault.to_string()),
             CommandError::Bug(what) => Self::Bug(what.to_owned()),
         }

@@ -10,7 +10,7 @@ use super::{App, AppError, Result, Violation, authorise, replay_stored_answer, w
 use crate::app::terms_cache::Loaded;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, Programme, RequestId};
-use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::refusal::{Limit, LimitKind, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{Terms, TermsMistake, shipped};
 use crate::store::{WriteTx, programmes, register, requests};
@@ -177,7 +177,7 @@ fn unsound(mistakes: &[TermsMistake]) -> AppError {
 
 fn in_use(programme: &Programme) -> Refusal {
     let remedy = "load a changed scheme under a programme of its own";
-    let limit = Limit::plain("terms", format!("programme {programme}"), remedy);
+    let limit = Limit::plain(LimitKind::Terms, programme.clone(), remedy);
     Refusal::of(
         Reason::TermsInUse,
         format!("programme {programme} has other terms, and offers are pinned to them"),

@@ -7,6 +7,7 @@ use crate::app::{AppError, Result};
 use crate::domain::hash::Hash;
 use crate::domain::ids::Programme;
 use crate::domain::programme::{ProgrammeHeader, ProgrammeState};
+use crate::domain::refusal::EntityKind;
 use crate::domain::terms::Terms;
 use crate::store::{Readable, programmes};
 
@@ -40,7 +41,7 @@ impl TermsCache {
         if let Some(loaded) = self.at_hand(programme) {
             return Ok(loaded);
         }
-        let unknown = || AppError::NotFound(format!("programme {programme}"));
+        let unknown = || AppError::not_found(EntityKind::Programme, programme);
         let row = programmes::terms_of(from, programme).await?.ok_or_else(unknown)?;
         let terms = Terms::parse(&format!("{programme}.toml"), &row.text)
             .map_err(|mistakes| AppError::Bug(format!("stored terms are unsound: {mistakes:?}")))?;

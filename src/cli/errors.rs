@@ -11,10 +11,10 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::amounts::shown;
-use super::names::some_text;
+use super::names::{name, some_text};
 use super::output::{TableColumn, table};
 use crate::client::Failed;
-use crate::proto::{Limit, code_name};
+use crate::proto::{Limit, SubjectKind, code_name};
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -76,6 +76,10 @@ struct LimitView {
     available: Option<i64>,
     requested: Option<i64>,
     largest: Option<i64>,
+    subject_kind: Option<String>,
+    subject_id: Option<String>,
+    subject_part_of: Option<String>,
+    strand: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
 }
@@ -192,6 +196,7 @@ impl LimitView {
 
 impl From<Limit> for LimitView {
     fn from(limit: Limit) -> Self {
+        let kind = SubjectKind::try_from(limit.subject_kind).ok();
         Self {
             kind: limit.kind,
             account: limit.account,
@@ -202,6 +207,10 @@ impl From<Limit> for LimitView {
             available: limit.available,
             requested: limit.requested,
             largest: limit.largest,
+            subject_kind: kind.and_then(|kind| name(kind.as_str_name(), "SUBJECT_KIND_")),
+            subject_id: some_text(limit.subject_id),
+            subject_part_of: some_text(limit.subject_part_of),
+            strand: some_text(limit.strand),
             remedy: some_text(limit.remedy),
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::command::{Cli, ClientCommand, Command};
 use super::errors::{ErrorView, Failure};
-use crate::proto::{Limit, Refusal};
+use crate::proto::{Limit, Refusal, SubjectKind};
 
 /// Splits a command line at spaces, `_` standing for a space within a word.
 fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -258,6 +258,10 @@ fn over_the_cap() -> Failure {
         requested: Some(5),
         largest: Some(2),
         remedy: "Release what is not needed.".to_owned(),
+        subject_kind: SubjectKind::Offer.into(),
+        subject_id: "1f".to_owned(),
+        strand: "nle".to_owned(),
+        ..Limit::default()
     };
     let state = Limit { kind: "state".to_owned(), account: "1f".to_owned(), ..Limit::default() };
     let refusal = Refusal { limits: vec![cap, state], largest: Some(2), ..Refusal::default() };
@@ -271,9 +275,11 @@ fn a_refusal_prints_every_limit_as_json() {
     let wanted = concat!(
         r#"{"error":{"code":"FAILED_PRECONDITION","reason":"CAP_EXCEEDED","message":"The cap is 3 days.","largest":2,"#,
         r#""limits":[{"kind":"cap","account":"1f/nle","unit":"half_days","limit":6,"committed":4,"spent":0,"#,
-        r#""available":2,"requested":5,"largest":2,"remedy":"Release what is not needed."},"#,
+        r#""available":2,"requested":5,"largest":2,"subject_kind":"offer","subject_id":"1f","#,
+        r#""subject_part_of":null,"strand":"nle","remedy":"Release what is not needed."},"#,
         r#"{"kind":"state","account":"1f","unit":null,"limit":null,"committed":null,"spent":null,"#,
-        r#""available":null,"requested":null,"largest":null}],"#,
+        r#""available":null,"requested":null,"largest":null,"subject_kind":null,"subject_id":null,"#,
+        r#""subject_part_of":null,"strand":null}],"#,
         r#""request_id":"6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d"}}"#,
     );
     let id = Uuid::from_u128(0x6f1c_8a52_30c5_4c3e_9d9e_0a4f_5e6b_7c8d);

@@ -22,21 +22,33 @@ fn bare(answer: &Value) -> Value {
     error
 }
 
+/// What an account says, as the keys for programs have it: `offer ID (credit)`, `approval ID`.
+fn with_subject(mut limit: Value, account: &str) -> Value {
+    let mut words = account.split([' ', '(', ')', ',']).filter(|it| !it.is_empty());
+    limit["subject_kind"] = json!(words.next());
+    limit["subject_id"] = json!(words.next());
+    limit["subject_part_of"] = Value::Null;
+    limit["strand"] = json!(words.next());
+    limit
+}
+
 /// A limit in numbers: limit, committed, spent, available, requested, largest.
 fn limit(kind: &str, account: &str, unit: &str, numbers: [i64; 6]) -> Value {
     let [limit, committed, spent, available, requested, largest] = numbers;
-    json!({
+    let limit = json!({
         "kind": kind, "account": account, "unit": unit, "limit": limit, "committed": committed, "spent": spent,
         "available": available, "requested": requested, "largest": largest,
-    })
+    });
+    with_subject(limit, account)
 }
 
 /// One that is no number.
 fn plain(kind: &str, account: &str) -> Value {
-    json!({
+    let limit = json!({
         "kind": kind, "account": account, "unit": null, "limit": null, "committed": null, "spent": null,
         "available": null, "requested": null, "largest": null,
-    })
+    });
+    with_subject(limit, account)
 }
 
 fn error(reason: &str, largest: i64, limits: &[Value]) -> Value {

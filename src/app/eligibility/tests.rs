@@ -9,6 +9,7 @@ use crate::domain::ids::Uid;
 use crate::domain::offer::{Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
 use crate::domain::programme::candidates::Candidates;
+use crate::domain::refusal::EntityKind;
 use crate::domain::terms::{Terms, shipped};
 use crate::store::imports;
 
@@ -169,7 +170,7 @@ async fn a_school_is_explained_rule_by_rule() {
         assert_eq!(said("E2_RI_TWICE_ON_ENTRY"), Some(e2), "{number}: {:?}", school.rules);
     }
     let nobody = house.app.explain_school(&admin("ann"), &year, urn(123_456)).await;
-    assert_eq!(nobody, Err(AppError::NotFound("school 123456".to_owned())));
+    assert_eq!(nobody, Err(AppError::not_found(EntityKind::School, 123_456)));
 }
 
 /// What comes of a list, page by page.

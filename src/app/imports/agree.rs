@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::domain::ids::ImportId;
-use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 use crate::store::imports::{Month, StagedRows};
 
 /// Rows named in a refusal; more are counted.
@@ -66,7 +66,7 @@ fn unlike<'r, R, K: Hash + Eq, S: PartialEq>(
 pub(super) fn refusal(found: &[(String, ImportId)]) -> Refusal {
     let limits = found.iter().take(NAMED).map(|(row, import)| {
         let remedy = format!("import the right file with --replaces {import}, or leave this one out");
-        Limit::plain("import", format!("{row} in import {import}"), remedy)
+        Limit::plain(LimitKind::Import, LimitSubject::ImportRow { row: row.clone(), import: *import }, remedy)
     });
     let beyond = found.len().saturating_sub(NAMED);
     let more = if beyond > 0 { format!("; {NAMED} are named, {beyond} more are not") } else { String::new() };

@@ -23,6 +23,7 @@ pub use crate::app::eligibility::AffectedOffer;
 use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{ImportId, RequestId};
+use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller};
 use crate::import::{ImportLimits, Reading, read_ofsted, read_register};
 use crate::store;
@@ -203,7 +204,7 @@ impl App {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let import = store::imports::get(&snapshot, id).await?;
-        let import = import.ok_or_else(|| AppError::NotFound(format!("import {id}")))?;
+        let import = import.ok_or_else(|| AppError::not_found(EntityKind::Import, id))?;
         let (problems, notes) = store::imports::findings(&snapshot, id).await?;
         Ok((import, problems, notes))
     }

@@ -12,7 +12,7 @@ use crate::domain::approval::Approval;
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, RecordName};
 use crate::domain::programme::Command;
-use crate::domain::refusal::Reason;
+use crate::domain::refusal::{EntityKind, Reason};
 use crate::domain::role::{Reach, Regions, Role};
 use crate::domain::time::Micros;
 use crate::store::requests::Stored;
@@ -112,7 +112,7 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
     let refusal = refused(house.send(header(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
     let [limit] = refusal.limits.as_slice() else { panic!("one URN: {refusal:?}") };
     assert_eq!(
-        (refusal.reason, limit.account.clone()),
+        (refusal.reason, limit.subject.to_string()),
         (Reason::ImportDisagrees, format!("URN 910022 in import {first}"))
     );
     assert!(limit.remedy.contains(&format!("--replaces {first}")), "{limit:?}");
@@ -260,7 +260,7 @@ async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
     assert_eq!((sum.as_at, sum.schools), (None, 0));
     assert_eq!(house.imports(None).await, []);
     for id in [old, young] {
-        assert_eq!(house.app.get_import(&ann, id).await, Err(AppError::NotFound(format!("import {id}"))));
+        assert_eq!(house.app.get_import(&ann, id).await, Err(AppError::not_found(EntityKind::Import, id)));
     }
     assert_eq!(house.app.find_schools(&ann, "school", None, 9).await.unwrap().keys, []);
     assert_eq!(counts(house.app.store()).await["ofsted_rows"], 2 * 58);

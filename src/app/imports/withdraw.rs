@@ -16,7 +16,7 @@ use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
 use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId, RequestId};
-use crate::domain::refusal::{Limit, Reason, Refusal};
+use crate::domain::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
@@ -313,7 +313,7 @@ async fn withdrawn(
 }
 
 async fn existing(from: &impl store::Readable, id: ImportId) -> Result<Import> {
-    store::imports::get(from, id).await?.ok_or_else(|| AppError::NotFound(format!("import {id}")))
+    store::imports::get(from, id).await?.ok_or_else(|| AppError::not_found(EntityKind::Import, id))
 }
 
 async fn landed(from: &impl store::Readable, id: ImportId) -> Result<Import> {
@@ -321,7 +321,7 @@ async fn landed(from: &impl store::Readable, id: ImportId) -> Result<Import> {
     if import.state == ImportState::Landed {
         return Ok(import);
     }
-    let limit = Limit::plain("import", format!("import {id}"), "nothing to do: it does not count");
+    let limit = Limit::plain(LimitKind::Import, id, "nothing to do: it does not count");
     let message = format!("import {id} does not count: it is {}", import.state);
     Err(Refusal::of(Reason::ImportNotLanded, message, limit).into())
 }

@@ -14,6 +14,7 @@ use crate::domain::ids::{OfferId, Programme, Urn};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
 use crate::domain::programme::{Command, CommandAnswer};
+use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
 use crate::store::db::condition::Condition;
@@ -91,7 +92,7 @@ impl App {
         let why = match (missing.as_slice(), ids) {
             ([], []) => "is empty",
             ([], _) => "belong to more than one programme",
-            _ => return Ok(AppError::NotFound(format!("offer {}", missing.join(", ")))),
+            _ => return Ok(AppError::NotFound(EntityKind::Offer, missing)),
         };
         Ok(AppError::Invalid(vec![super::Violation::new("offers", why)]))
     }
@@ -123,7 +124,7 @@ impl App {
         found.retain(|_, it| reach.covers(it.offer.region, it.offer.assignee.as_ref()));
         let missing: Vec<String> = ids.iter().filter(|id| !found.contains_key(id)).map(ToString::to_string).collect();
         if !missing.is_empty() {
-            return Err(AppError::NotFound(format!("offer {}", missing.join(", "))));
+            return Err(AppError::NotFound(EntityKind::Offer, missing));
         }
         let mut offers = Vec::with_capacity(ids.len());
         for whole in ids.iter().filter_map(|id| found.remove(id)) {
@@ -171,7 +172,7 @@ impl App {
     async fn get_whole_offer(&self, caller: &Caller, id: OfferId) -> Result<reader::Whole> {
         authorise(caller, Action::Read)?;
         let found = self.inner.reader.get(id, caller.reach(Action::Read)).await?;
-        found.ok_or_else(|| AppError::NotFound(format!("offer {id}")))
+        found.ok_or_else(|| AppError::not_found(EntityKind::Offer, id))
     }
 
     /// A page of offers.

@@ -6,6 +6,7 @@ use crate::app::{App, Result, authorise};
 use crate::domain::approval::{self, Approval};
 use crate::domain::event::Seq;
 use crate::domain::ids::{ApprovalId, Programme};
+use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller};
 use crate::domain::time::Micros;
 use crate::store::approvals::{self, ApprovalField, VisibleApprovals};
@@ -85,6 +86,6 @@ impl App {
     pub async fn approval(&self, caller: &Caller, id: ApprovalId) -> Result<Approval> {
         authorise(caller, Action::Read)?;
         let found = approvals::find(self.store(), &[id], &[], &[]).await?;
-        found.into_iter().next().ok_or_else(|| crate::app::AppError::NotFound(format!("approval {id}")))
+        found.into_iter().next().ok_or_else(|| crate::app::AppError::not_found(EntityKind::Approval, id))
     }
 }

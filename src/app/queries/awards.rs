@@ -7,6 +7,7 @@ use crate::app::{App, AppError, Result, authorise};
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AwardId, Programme};
+use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller};
 use crate::store::awards::AwardFilter;
 use crate::store::db::page::Page;
@@ -33,7 +34,7 @@ impl App {
             found = with_retry(|| awards::programme_of(self.store(), &ids)).await?;
             self.routes().awards.learn(&found);
         }
-        found.pop().map(|(_, programme)| programme).ok_or_else(|| AppError::NotFound(format!("award {id}")))
+        found.pop().map(|(_, programme)| programme).ok_or_else(|| AppError::not_found(EntityKind::Award, id))
     }
 
     /// One award with its text.
@@ -42,7 +43,7 @@ impl App {
     /// [`AppError::NotFound`]; [`AppError::Denied`].
     pub async fn get_award(&self, caller: &Caller, id: AwardId) -> Result<ToldAward> {
         authorise(caller, Action::Read)?;
-        let unknown = || AppError::NotFound(format!("award {id}"));
+        let unknown = || AppError::not_found(EntityKind::Award, id);
         let snapshot = self.snapshot().await?;
         let award = awards::find(&snapshot, &[id]).await?.remove(&id).ok_or_else(unknown)?;
         let offer = offers::find(&snapshot, &[award.offer]).await?.remove(&award.offer).ok_or_else(unknown)?;

@@ -12,6 +12,7 @@ use crate::domain::Date;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::{Account, EntrySeq, Ledger, Owner};
+use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::time::Micros;
 use crate::store::db::condition::{Condition, Operand};
@@ -147,7 +148,7 @@ impl App {
         let mut programme: Option<&Programme> = None;
         for id in ids {
             let mine = found.iter().find(|(it, _)| it == id).map(|(_, programme)| programme);
-            let mine = mine.ok_or_else(|| AppError::NotFound(format!("fund {id}")))?;
+            let mine = mine.ok_or_else(|| AppError::not_found(EntityKind::Fund, id))?;
             if programme.is_some_and(|it| it != mine) {
                 let why = format!("belongs to another programme, {mine}");
                 return Err(AppError::Invalid(vec![Violation::new("to_fund", why)]));
@@ -253,7 +254,7 @@ impl App {
     /// A fund within reach.
     async fn fund(&self, from: &impl Readable, reach: &Reach, id: AccountId) -> Result<Fund> {
         let mut found = self.find_funds(from, &[id]).await?;
-        found.remove(&id).filter(|it| it.within(reach)).ok_or_else(|| AppError::NotFound(format!("fund {id}")))
+        found.remove(&id).filter(|it| it.within(reach)).ok_or_else(|| AppError::not_found(EntityKind::Fund, id))
     }
 
     /// Those of these that are funds; a cap is none.

@@ -5,6 +5,7 @@ use crate::app::{App, AppError, Result, authorise, eligibility};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, ReferralId};
 use crate::domain::referral::{Referral, State};
+use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller};
 use crate::store::db::page::Page;
 use crate::store::events::{self, Text};
@@ -109,5 +110,5 @@ async fn with_texts(
 }
 
 fn missing(id: ReferralId) -> AppError {
-    AppError::NotFound(format!("referral {id}"))
+    AppError::not_found(EntityKind::Referral, id)
 }

@@ -6,6 +6,7 @@ use super::{App, AppError, Result, authorise};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Programme, Uid, Urn};
 use crate::domain::placement::Placement;
+use crate::domain::refusal::EntityKind;
 use crate::domain::region::{Region, local_authority};
 use crate::domain::role::{Action, Caller};
 use crate::domain::school::{SchoolEnding, TrustKind};
@@ -76,14 +77,14 @@ pub(crate) async fn one_school(
     day: Date,
 ) -> Result<School> {
     let found = facts::schools(from, programme, &[urn], day).await?.remove(&urn);
-    found.ok_or_else(|| AppError::NotFound(format!("school {urn}")))
+    found.ok_or_else(|| AppError::not_found(EntityKind::School, urn))
 }
 
 /// A trust and the URNs of its schools in the newest register, in order.
 pub(crate) async fn one_trust(from: &impl Readable, uid: Uid) -> Result<(Trust, Vec<Urn>)> {
     let found = store::register::trusts(from, &[uid]).await?.remove(&uid);
     let found = found.filter(|it| TrustKind::from_gias(it.kind).is_some());
-    let found = found.ok_or_else(|| AppError::NotFound(format!("trust {uid}")))?;
+    let found = found.ok_or_else(|| AppError::not_found(EntityKind::Trust, uid))?;
     let members = store::register::members(from, MembershipQuery::Groups(&[uid])).await?;
     let mut urns: Vec<Urn> = members.iter().map(|it| it.urn).collect();
     urns.dedup();

@@ -29,6 +29,7 @@ use crate::app::terms_cache::Loaded;
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::RecordName;
 use crate::domain::programme::ProgrammeState;
+use crate::domain::refusal::EntityKind;
 use crate::domain::terms::Terms;
 use crate::store::programmes::LoadedTerms;
 use crate::store::register::record;
@@ -162,7 +163,7 @@ pub async fn verify(
             report.notes = notes;
         }
         (None, _) if !stray.is_empty() => return Err(AppError::Bug(stray.join("; "))),
-        (None, Some(only)) => return Err(AppError::NotFound(format!("programme {only}"))),
+        (None, Some(only)) => return Err(AppError::not_found(EntityKind::Programme, only)),
         (None, None) => {}
     }
     if let Some(expected) = expected {

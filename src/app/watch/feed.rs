@@ -14,6 +14,7 @@ use crate::app::retry::with_retry;
 use crate::app::{AppError, OfferFilter, OfferOrder, OfferPlace, Result, WantedOffers};
 use crate::domain::event::Seq;
 use crate::domain::ids::Programme;
+use crate::domain::refusal::EntityKind;
 use crate::store::{events, offers, programmes};
 
 /// Offers of one page of a snapshot.
@@ -130,7 +131,7 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
     async fn offers(&mut self) -> Result<RecordPosition> {
         let snapshot = self.watches.0.app.snapshot().await?;
         let head = programmes::head_of(&snapshot, &self.programme).await?;
-        let head = head.ok_or_else(|| AppError::NotFound(format!("programme {}", self.programme)))?;
+        let head = head.ok_or_else(|| AppError::not_found(EntityKind::Programme, &self.programme))?;
         let (reach, all, mut after) = (self.scope.reach.clone(), OfferFilter::default(), None);
         loop {
             let (programme, order) = (&self.programme, OfferOrder::Made);

@@ -30,6 +30,7 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme};
 use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
+use crate::domain::refusal::EntityKind;
 use crate::domain::region::Region;
 use crate::domain::role::{Action, Caller};
 use crate::store::events::Recorded;
@@ -238,7 +239,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
 
     async fn head(&self, programme: &Programme) -> Result<RecordPosition> {
         let head = with_retry(|| programmes::head_of(self.0.app.store(), programme)).await?;
-        let head = head.ok_or_else(|| AppError::NotFound(format!("programme {programme}")))?;
+        let head = head.ok_or_else(|| AppError::not_found(EntityKind::Programme, programme))?;
         Ok(RecordPosition { seq: head.last(), hash: head.hash })
     }
 

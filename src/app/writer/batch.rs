@@ -11,6 +11,7 @@ use crate::app::writer::load_error::Unloadable;
 use crate::app::{AppError, replay_stored_answer};
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::programme::Command;
+use crate::domain::refusal::EntityKind;
 use crate::domain::rules::RulesVersion;
 use crate::store::programmes::Head;
 use crate::store::{self, Failure as _, StoreError, WritePermit, WriteTx, programmes};
@@ -55,7 +56,7 @@ pub(super) async fn write(
 ) -> store::Result<Vec<CommandResult>> {
     let Some(head) = head else {
         tx.rollback().await?;
-        let unknown = || Err(AppError::NotFound(format!("programme {programme}")));
+        let unknown = || Err(AppError::not_found(EntityKind::Programme, programme));
         return Ok(group.iter().map(|_| unknown()).collect());
     };
     let LoadedState { mut facts, stored, answers, now, .. } = match load(&tx, shared, programme, &head, group).await {

@@ -51,6 +51,7 @@ use crate::domain::programme::decision::Warning;
 use crate::domain::programme::entry_school::EntryDecision;
 use crate::domain::programme::{Command, CommandAnswer};
 use crate::domain::referral::Referral;
+use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Caller, Reach};
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Now;
@@ -228,7 +229,7 @@ impl Writer {
     ) -> Result<CommandOutcome> {
         let shared = &self.shared;
         let snapshot = shared.store.snapshot().await?;
-        let unknown = || AppError::NotFound(format!("programme {programme}"));
+        let unknown = || AppError::not_found(EntityKind::Programme, programme);
         let head = store::programmes::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
         let request = RequestId(uuid::Uuid::nil());
         let commands = [(request, command)];

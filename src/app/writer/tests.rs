@@ -16,7 +16,7 @@ use crate::domain::ids::{AccountId, RequestId};
 use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::money::Pence;
 use crate::domain::programme::Command;
-use crate::domain::refusal::Reason;
+use crate::domain::refusal::{LimitKind, Reason};
 use crate::domain::role::Reach;
 use crate::domain::terms::StrandId;
 use crate::store::events;
@@ -84,6 +84,6 @@ async fn the_day_of_the_facts_is_that_of_the_decision() {
     let done = house.app.submit(&treasurer(), submission(&book, withdraw)).await.map(drop);
     for came in [previewed, done] {
         let Err(AppError::Refused(refusal)) = came else { panic!("{came:?}") };
-        assert_eq!((refusal.reason, refusal.limits[0].kind), (Reason::FundsInsufficient, "as_of"));
+        assert_eq!((refusal.reason, refusal.limits[0].kind), (Reason::FundsInsufficient, LimitKind::AsOf));
     }
 }

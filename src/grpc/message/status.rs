@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::pb;
 
 use crate::app::{AppError, Violation};
-use crate::domain::refusal::{self, Reason};
+use crate::domain::refusal::{self, EntityKind, Reason};
 use crate::proto;
 
 const DOMAIN: &str = "tsio";
@@ -33,7 +33,7 @@ pub(in crate::grpc) fn status(error: AppError) -> Status {
             let details = vec![error_info("FILE_REFUSED"), any("google.rpc.BadRequest", &bad)];
             with_details(Code::InvalidArgument, message, details)
         }
-        AppError::NotFound(_) => plain(Code::NotFound, "NOT_FOUND"),
+        AppError::NotFound(..) => plain(Code::NotFound, "NOT_FOUND"),
         AppError::Refused(refusal) => refused(&refusal),
         AppError::Stale(_) => plain(Code::Aborted, "ETAG_STALE"),
         AppError::RequestIdReused => plain(Code::AlreadyExists, "REQUEST_ID_REUSED"),
@@ -168,9 +168,9 @@ fn shorten<M: prost::Message, R>(message: &mut M, rows: impl Fn(&mut M) -> &mut 
 
 fn limit(it: &refusal::Limit) -> proto::Limit {
     proto::Limit {
-        kind: it.kind.to_owned(),
-        account: short(&it.account, MAX_TEXT),
-        unit: it.unit.to_owned(),
+        kind: it.kind.name().to_owned(),
+        account: short(&it.subject.to_string(), MAX_TEXT),
+        unit: it.unit.map(|unit| unit.name().to_owned()).unwrap_or_default(),
         limit: it.limit,
         committed: it.committed,
         spent: it.spent,
@@ -178,6 +178,33 @@ fn limit(it: &refusal::Limit) -> proto::Limit {
         requested: it.requested,
         largest: it.largest,
         remedy: short(&it.remedy, MAX_TEXT),
+        subject_kind: subject_kind(it.subject.kind()).into(),
+        subject_id: short(&it.subject.id().unwrap_or_default(), MAX_TEXT),
+        subject_part_of: it.subject.part_of().map(|(_, id)| short(&id, MAX_TEXT)).unwrap_or_default(),
+        strand: it.subject.strand().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+const fn subject_kind(kind: EntityKind) -> proto::SubjectKind {
+    match kind {
+        EntityKind::Approval => proto::SubjectKind::Approval,
+        EntityKind::Award => proto::SubjectKind::Award,
+        EntityKind::Booking => proto::SubjectKind::Booking,
+        EntityKind::Contact => proto::SubjectKind::Contact,
+        EntityKind::Event => proto::SubjectKind::Event,
+        EntityKind::Fund => proto::SubjectKind::Fund,
+        EntityKind::Ground => proto::SubjectKind::Ground,
+        EntityKind::Import => proto::SubjectKind::Import,
+        EntityKind::ImportRow => proto::SubjectKind::ImportRow,
+        EntityKind::Invoice => proto::SubjectKind::Invoice,
+        EntityKind::Leader => proto::SubjectKind::Leader,
+        EntityKind::Offer => proto::SubjectKind::Offer,
+        EntityKind::Programme => proto::SubjectKind::Programme,
+        EntityKind::Referral => proto::SubjectKind::Referral,
+        EntityKind::School => proto::SubjectKind::School,
+        EntityKind::Strand => proto::SubjectKind::Strand,
+        EntityKind::Trust => proto::SubjectKind::Trust,
+        EntityKind::Window => proto::SubjectKind::Window,
     }
 }
 
@@ -210,6 +237,8 @@ fn any(name: &str, message: &impl prost::Message) -> Any {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::OfferId;
+    use crate::domain::refusal::{LimitKind, LimitSubject};
 
     #[test]
     fn a_text_is_cut_between_characters() {
@@ -223,12 +252,12 @@ mod tests {
     #[test]
     fn what_a_caller_sent_does_not_come_back_at_length() {
         let long = "é".repeat(9_000);
-        let limit = refusal::Limit::plain("terms", long.clone(), long.clone());
+        let limit = refusal::Limit::plain(LimitKind::Terms, LimitSubject::Ground(long.clone()), long.clone());
         let refusal = refusal::Refusal::of(Reason::ProviderNotAccredited, long.clone(), limit);
         let statuses = [
             refused(&refusal),
             invalid(&[Violation::new("awards[0].npqel.provider", long.clone())]),
-            status(AppError::NotFound(long.clone())),
+            status(AppError::not_found(EntityKind::Ground, long.clone())),
             status(AppError::Stale(long)),
         ];
         for status in statuses {
@@ -239,7 +268,8 @@ mod tests {
 
     #[test]
     fn however_much_is_wrong_the_details_fit_a_header() {
-        let limit = |n: usize| refusal::Limit::plain("contact", format!("offer {n}"), "x".repeat(120));
+        let offer = |n: usize| OfferId(uuid::Uuid::from_u128(u128::try_from(n).unwrap()));
+        let limit = |n: usize| refusal::Limit::plain(LimitKind::Contact, offer(n), "x".repeat(120));
         let mut refusal = refusal::Refusal::of(Reason::ContactMissing, "missing", limit(0));
         refusal.limits = (0..500).map(limit).collect();
         let status = refused(&refusal);

@@ -12,7 +12,7 @@ use super::ids::{Actor, ApprovalId, ImportId, OfferId, Programme, RequestId, Urn
 use super::ledger::fund_change::FundChange;
 use super::offer::Offer;
 use super::person::{Person, TokenSubject};
-use super::refusal::{Limit, Reason, Refusal};
+use super::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 use super::role::{Action, Caller, Reach};
 use super::time::Micros;
 use super::values::approval::ApprovalAction;
@@ -299,7 +299,7 @@ fn required(approval: ApprovalId, what: &str) -> Refusal {
     let mut refusal = Refusal::of(
         Reason::ApprovalRequired,
         format!("{what} needs a second person: approval {approval} is open"),
-        Limit::plain("approval", format!("approval {approval}"), remedy),
+        Limit::plain(LimitKind::Approval, approval, remedy),
     );
     refusal.approval = Some(approval);
     refusal
@@ -310,7 +310,7 @@ fn required(approval: ApprovalId, what: &str) -> Refusal {
 #[must_use]
 pub fn would_be_required() -> Refusal {
     let remedy = "make the call, which opens an approval, and have a second person give it";
-    let limit = Limit::plain("approval", "not opened, this was only a check", remedy);
+    let limit = Limit::plain(LimitKind::Approval, LimitSubject::UnopenedApproval, remedy);
     Refusal::of(Reason::ApprovalRequired, "this needs a second person", limit)
 }
 
@@ -333,7 +333,7 @@ fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<
         ApprovalState::Open | ApprovalState::CarriedOut(_) | ApprovalState::Denied(_) => Reason::ApprovalNotOpen,
     };
     let message = format!("{what} was asked for by this request: approval {approval} was {became}");
-    Refusal::of(reason, message, Limit::plain("approval", format!("approval {approval}"), remedy))
+    Refusal::of(reason, message, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 
 /// Refuses whoever answers an approval that is not open, or that they asked for themselves (`is_own`): "the second differs from the first, for everyone".
@@ -345,7 +345,7 @@ fn check(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<()
         return Err(not_open(approval, answered));
     }
     if is_own {
-        let limit = Limit::plain("approval", format!("approval {approval}"), "have another person answer");
+        let limit = Limit::plain(LimitKind::Approval, approval, "have another person answer");
         return Err(Refusal::of(Reason::SelfApproval, "whoever asked may neither approve nor deny", limit));
     }
     Ok(())
@@ -364,7 +364,7 @@ const fn answered(state: &ApprovalState) -> Option<&'static str> {
 
 fn not_open(approval: ApprovalId, answered: &str) -> Refusal {
     let remedy = "make the call again, under a new request id, to open another";
-    Refusal::of(Reason::ApprovalNotOpen, answered, Limit::plain("approval", format!("approval {approval}"), remedy))
+    Refusal::of(Reason::ApprovalNotOpen, answered, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 
 /// Refuses whoever withdraws an approval that another asked for, or that is not open.
@@ -373,8 +373,7 @@ fn not_open(approval: ApprovalId, answered: &str) -> Refusal {
 /// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
 fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
     if !is_own {
-        let limit =
-            Limit::plain("approval", format!("approval {approval}"), "deny it, or have whoever asked withdraw it");
+        let limit = Limit::plain(LimitKind::Approval, approval, "deny it, or have whoever asked withdraw it");
         return Err(Refusal::of(
             Reason::ApprovalOfAnother,
             "only whoever asked for an approval may withdraw it",

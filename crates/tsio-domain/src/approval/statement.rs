@@ -5,7 +5,7 @@ use super::Approval;
 use crate::ids::{AccountId, ApprovalId, OfferId};
 use crate::ledger::Account;
 use crate::money::Pence;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{Limit, LimitKind, Reason, Refusal};
 use crate::region::Region;
 use crate::values::statement::{FundStatement, Shorter, Statement};
 
@@ -88,11 +88,7 @@ fn other_offers(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) ->
         named.join(", ")
     );
     let remedy = "have whoever asked withdraw this approval and ask again, so that what is approved is what was asked";
-    Some(Refusal::of(
-        Reason::ApprovalExceeded,
-        message,
-        Limit::plain("approval", format!("approval {approval}"), remedy),
-    ))
+    Some(Refusal::of(Reason::ApprovalExceeded, message, Limit::plain(LimitKind::Approval, approval, remedy)))
 }
 
 fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, larger: &Shorter) -> Refusal {
@@ -120,7 +116,7 @@ pub(crate) const fn phrase(met: bool) -> &'static str {
 /// Refuses to give an approval because of what has changed since it was asked for.
 pub(crate) fn changed(approval: ApprovalId, (what, difference): &(&str, String)) -> Refusal {
     let remedy = "ask again, so that what is approved is what was asked";
-    let limit = Limit::plain("approval", format!("approval {approval}"), remedy);
+    let limit = Limit::plain(LimitKind::Approval, approval, remedy);
     let message = format!("{what} since this approval was asked for: {difference}");
     Refusal::of(Reason::ApprovalNotOpen, message, limit)
 }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use super::entry::{Bucket, EntryKind, Unit};
+use super::entry::{Bucket, EntryKind};
 use crate::ids::{AccountId, OfferId};
 use crate::money::Pence;
-use crate::refusal::Limit;
+use crate::refusal::{Limit, LimitKind, LimitSubject};
 use crate::region::Region;
 use crate::terms::{Cap, StrandId};
 use crate::values::record::Seq;
 use crate::values::statement::Numbers;
+use crate::values::unit::Unit;
 
 /// What an account is the limit of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,16 +171,26 @@ impl Account {
         })
     }
 
+    /// As a limit names it.
+    #[must_use]
+    pub fn subject(&self) -> LimitSubject {
+        let strand = self.strand.clone();
+        match self.owner {
+            Owner::Fund { region } => LimitSubject::Fund { fund: self.id, strand, region },
+            Owner::Cap { offer } => LimitSubject::Offer { offer, strand: Some(strand) },
+        }
+    }
+
     /// It as a limit that a request runs into, with all its numbers.
     #[must_use]
     pub fn limit(&self, requested: Option<i64>, largest: i64, remedy: String) -> Limit {
         Limit {
             kind: match self.owner {
-                Owner::Fund { .. } => "fund",
-                Owner::Cap { .. } => "cap",
+                Owner::Fund { .. } => LimitKind::Fund,
+                Owner::Cap { .. } => LimitKind::Cap,
             },
-            account: self.to_string(),
-            unit: self.unit.name(),
+            subject: self.subject(),
+            unit: Some(self.unit),
             limit: Some(self.allocated()),
             committed: Some(self.committed),
             spent: Some(self.spent),
@@ -218,10 +229,6 @@ impl Account {
 impl fmt::Display for Account {
     /// As a limit names it: `fund ID (credit, national)`, `offer ID (nle)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.owner {
-            Owner::Fund { region: None } => write!(f, "fund {} ({}, national)", self.id, self.strand),
-            Owner::Fund { region: Some(region) } => write!(f, "fund {} ({}, {region})", self.id, self.strand),
-            Owner::Cap { offer } => write!(f, "offer {offer} ({})", self.strand),
-        }
+        self.subject().fmt(f)
     }
 }

@@ -6,16 +6,7 @@ use crate::ids::AccountId;
 use crate::money::{HalfDays, Pence};
 use crate::period::Period;
 use crate::values::named_enum;
-
-named_enum! {
-    /// What an account or an award counts.
-    Unit {
-        /// Whole pence.
-        Pence = "pence",
-        /// Whole half-days.
-        HalfDays = "half_days",
-    }
-}
+use crate::values::unit::Unit;
 
 named_enum! {
     /// Where an amount lies in an account.

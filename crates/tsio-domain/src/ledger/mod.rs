@@ -16,8 +16,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::ids::AccountId;
 use super::region::Region;
 use super::terms::{StrandId, Terms};
+pub use super::values::unit::Unit;
 pub use account::{Account, Broken, Owner};
-pub use entry::{Amount, Bucket, EntryKind, EntrySeq, LedgerEntry, Posting, Unit, shown};
+pub use entry::{Amount, Bucket, EntryKind, EntrySeq, LedgerEntry, Posting, shown};
 
 /// The accounts that a group of commands is decided against.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::{Acceptor, Contact, DeclineReason, Offer, Outcome, Party, Recipient};
 use crate::Date;
 use crate::event::{EventBody, NewEvent, Seq};
 use crate::ids::{ApprovalId, OfferId, Urn};
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 
 /// What an offer's awards say, as far as its life asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,7 +51,7 @@ impl Offer {
     pub fn correct(&self, contact: Seq, today: Date) -> OfferDecision {
         check(OfferAction::Correct, self.state, self.id)?;
         let refuse = |why: String, remedy: &str| {
-            let limit = Limit::plain("contact", format!("offer {} contact {contact}", self.id), remedy);
+            let limit = Limit::plain(LimitKind::Contact, LimitSubject::Contact { offer: self.id, contact }, remedy);
             Err(Refusal::of(Reason::ContactNotCorrectable, why, limit))
         };
         if !self.standing_contacts().any(|it| it.seq == contact) {
@@ -95,7 +95,7 @@ impl Offer {
             _ => None,
         };
         let wrong = wrong.map(|why| {
-            let limit = Limit::plain("recipient", format!("offer {}", self.id), why);
+            let limit = Limit::plain(LimitKind::Recipient, self.id, why);
             Refusal::of(Reason::AcceptorNotAllowed, why, limit)
         });
         // Who may not accept is not worth a contact.
@@ -130,7 +130,7 @@ impl Offer {
     fn drawn_on(&self, awards: AwardTotals) -> Option<Refusal> {
         awards.drawn.then(|| {
             let remedy = "refund what was drawn, or close it with another outcome";
-            let limit = Limit::plain("award", format!("offer {}", self.id), remedy);
+            let limit = Limit::plain(LimitKind::Award, self.id, remedy);
             Refusal::of(Reason::AlreadyDrawn, "an offer that has been drawn on cannot be declined", limit)
         })
     }
@@ -142,7 +142,7 @@ impl Offer {
     pub fn start(&self, awards: AwardTotals, on: Date) -> OfferDecision {
         let state = check(OfferAction::Start, self.state, self.id).err();
         let missing = (awards.unsettled == 0).then(|| {
-            let limit = Limit::plain("award", format!("offer {}", self.id), "award support first");
+            let limit = Limit::plain(LimitKind::Award, self.id, "award support first");
             let message = "delivery needs an award that is not yet settled, and this offer has none";
             Refusal::of(Reason::AwardMissing, message, limit)
         });
@@ -173,7 +173,7 @@ impl Offer {
     fn not_ended(&self, on: Date, programme_ends: Date) -> Option<Refusal> {
         (on <= programme_ends).then(|| {
             let remedy = format!("wait for the programme to end on {programme_ends}, or choose another outcome");
-            let limit = Limit::plain("period", format!("programme {}", self.programme), remedy);
+            let limit = Limit::plain(LimitKind::Period, self.programme.clone(), remedy);
             Refusal::of(Reason::ProgrammeNotEnded, "an offer lapses only once its programme has ended", limit)
         })
     }
@@ -187,9 +187,7 @@ impl Offer {
         let elsewhere = |urn: &Urn| listed(*urn).filter(|offer| *offer != self.id);
         let limits: Vec<Limit> = (self.schools.keys())
             .filter_map(|urn| elsewhere(urn).map(|offer| (urn, offer)))
-            .map(|(urn, offer)| {
-                Limit::plain("recipient", format!("school {urn}"), format!("close offer {offer} first"))
-            })
+            .map(|(urn, offer)| Limit::plain(LimitKind::Recipient, *urn, format!("close offer {offer} first")))
             .collect();
         let elsewhere = (!limits.is_empty()).then(|| {
             let message = "a school of this offer is on another open offer by now".to_owned();
@@ -219,11 +217,7 @@ impl Offer {
                 Some(urn) => format!("school {urn} is not on this offer"),
                 None => "a contact with a school of a trust's offer names the school".to_owned(),
             };
-            Refusal::of(
-                Reason::SchoolNotOnOffer,
-                message,
-                Limit::plain("recipient", format!("offer {}", self.id), remedy),
-            )
+            Refusal::of(Reason::SchoolNotOnOffer, message, Limit::plain(LimitKind::Recipient, self.id, remedy))
         })
     }
 
@@ -233,7 +227,7 @@ impl Offer {
 
     fn contact_missing(&self, remedy: &str) -> Refusal {
         let message = format!("a contact is missing on offer {}: {remedy}", self.id);
-        Refusal::of(Reason::ContactMissing, message, Limit::plain("contact", format!("offer {}", self.id), remedy))
+        Refusal::of(Reason::ContactMissing, message, Limit::plain(LimitKind::Contact, self.id, remedy))
     }
 }
 

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::ids::OfferId;
+use crate::refusal::{Limit, LimitKind, Reason, Refusal};
 use crate::values::named_enum;
 
 named_enum! {
@@ -138,7 +139,7 @@ pub fn leads_to(verb: OfferAction, from: State) -> Vec<State> {
 ///
 /// # Errors
 /// [`Reason::StateNotAllowed`].
-pub fn check(verb: OfferAction, state: State, subject: impl std::fmt::Display) -> Result<(), Refusal> {
+pub fn check(verb: OfferAction, state: State, offer: OfferId) -> Result<(), Refusal> {
     let allowed = allowed_in(verb);
     if allowed.contains(&state) {
         return Ok(());
@@ -148,7 +149,7 @@ pub fn check(verb: OfferAction, state: State, subject: impl std::fmt::Display) -
     Err(Refusal::of(
         Reason::StateNotAllowed,
         format!("{verb} is not allowed while the offer is {state}; it is allowed in: {names}"),
-        Limit::plain("state", format!("offer {subject}"), format!("bring the offer into one of: {names}")),
+        Limit::plain(LimitKind::State, offer, format!("bring the offer into one of: {names}")),
     ))
 }
 
@@ -176,6 +177,8 @@ pub fn diagram() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const OFFER: OfferId = OfferId(uuid::Uuid::nil());
 
     #[test]
     fn every_command_has_one_row() {
@@ -210,7 +213,7 @@ mod tests {
         for (verb, marks) in rows {
             for (state, mark) in State::ALL.iter().zip(marks.chars()) {
                 assert_eq!(allowed_in(verb).contains(state), mark != '.', "{verb} in {state}");
-                assert_eq!(check(verb, *state, "x").is_ok(), mark != '.', "{verb} in {state}");
+                assert_eq!(check(verb, *state, OFFER).is_ok(), mark != '.', "{verb} in {state}");
                 assert_eq!(leads_to(verb, *state).is_empty(), mark == '.', "{verb} in {state}");
             }
         }
@@ -218,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_where_it_would_be_allowed() {
-        let refusal = check(OfferAction::Accept, State::Identified, "x").unwrap_err();
+        let refusal = check(OfferAction::Accept, State::Identified, OFFER).unwrap_err();
         assert_eq!(refusal.reason, Reason::StateNotAllowed);
         assert_eq!(refusal.limits.len(), 1);
         assert!(refusal.message.contains("contacted"), "{}", refusal.message);

@@ -1,6 +1,8 @@
 //! Why a command was not carried out.
 
-use crate::refusal::Refusal;
+use std::fmt;
+
+use crate::refusal::{EntityKind, Refusal};
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -8,9 +10,9 @@ pub enum CommandError {
     /// The scheme does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Something it names is not there.
-    #[error("{0} does not exist")]
-    NotFound(String),
+    /// Things that it names are not there: their kind, and the id of each.
+    #[error("{0} {ids} does not exist", ids = .1.join(", "))]
+    NotFound(EntityKind, Vec<String>),
     /// The caller saw an older version.
     #[error("{subject} has changed: etag {given} was given, {current} is current")]
     Stale {
@@ -24,4 +26,12 @@ pub enum CommandError {
     /// Not reachable: the facts were loaded wrongly.
     #[error("bug: {0}")]
     Bug(&'static str),
+}
+
+impl CommandError {
+    /// One thing that it names is not there.
+    #[must_use]
+    pub fn not_found(kind: EntityKind, id: impl fmt::Display) -> Self {
+        Self::NotFound(kind, vec![id.to_string()])
+    }
 }

@@ -3,21 +3,84 @@
 //! Nothing here is an error of the machine; a lost connection is never a refusal.
 
 mod reason;
+mod subject;
+
+use std::fmt;
 
 pub use reason::Reason;
+pub use subject::{EntityKind, LimitSubject};
 
 use super::ids::ApprovalId;
+use super::values::unit::Unit;
+
+/// What kind of limit binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitKind {
+    /// The state of an offer.
+    State,
+    /// A contact that must come first, or that cannot be corrected; a discussion of a referral.
+    Contact,
+    /// A second person.
+    Approval,
+    /// A date: a window of the terms, the order of dates, the programme's year.
+    Period,
+    /// What the terms let one offer have of a strand.
+    Cap,
+    /// What a fund has.
+    Fund,
+    /// What a fund or a cap had as of a day in the past.
+    AsOf,
+    /// What is left of an award, a booking or an invoice, and what they allow.
+    Award,
+    /// Who a recipient, a partner or a leader is.
+    Recipient,
+    /// A referral that is open, or that is not.
+    Referral,
+    /// An import: what it says, or that it does not count.
+    Import,
+    /// The terms.
+    Terms,
+    /// The text of an event.
+    Text,
+}
+
+impl LimitKind {
+    /// Its name on the wire, lower_snake.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Contact => "contact",
+            Self::Approval => "approval",
+            Self::Period => "period",
+            Self::Cap => "cap",
+            Self::Fund => "fund",
+            Self::AsOf => "as_of",
+            Self::Award => "award",
+            Self::Recipient => "recipient",
+            Self::Referral => "referral",
+            Self::Import => "import",
+            Self::Terms => "terms",
+            Self::Text => "text",
+        }
+    }
+}
+
+impl fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// One limit that binds. The numbers are there where the limit is a number (pence or half-days).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
-    /// `state`, `contact`, `approval`, `period`, `cap`, `fund`, `as_of`, `award`, `recipient`, `referral`, `import`,
-    /// `terms`.
-    pub kind: &'static str,
+    /// What kind it is.
+    pub kind: LimitKind,
     /// What it is a limit of.
-    pub account: String,
-    /// `pence`, `half_days`, or empty.
-    pub unit: &'static str,
+    pub subject: LimitSubject,
+    /// What the numbers count; none for a limit that is no number.
+    pub unit: Option<Unit>,
     /// The limit.
     pub limit: Option<i64>,
     /// Committed against it already.
@@ -37,8 +100,19 @@ pub struct Limit {
 impl Limit {
     /// A limit that is no number.
     #[must_use]
-    pub fn plain(kind: &'static str, account: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind, account: account.into(), remedy: remedy.into(), ..Self::default() }
+    pub fn plain(kind: LimitKind, subject: impl Into<LimitSubject>, remedy: impl Into<String>) -> Self {
+        Self {
+            kind,
+            subject: subject.into(),
+            unit: None,
+            limit: None,
+            committed: None,
+            spent: None,
+            available: None,
+            requested: None,
+            largest: None,
+            remedy: remedy.into(),
+        }
     }
 }
 
@@ -96,10 +170,13 @@ pub(crate) fn one_of(ways: &[Option<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::OfferId;
 
     #[test]
     fn what_is_joined_twice_says_once_how_much_more_there_is() {
-        let one = |message: &str| Refusal::of(Reason::DateOrder, message, Limit::plain("period", "offer 1", "wait"));
+        let offer = OfferId(uuid::Uuid::nil());
+        let one =
+            |message: &str| Refusal::of(Reason::DateOrder, message, Limit::plain(LimitKind::Period, offer, "wait"));
         let two = Refusal::none_of([one("first"), one("second")]).unwrap_err();
         assert_eq!(two.message, "first (and 1 more)");
         let both = Refusal::none_of([two.clone(), one("third")]).unwrap_err();

@@ -7,6 +7,7 @@ pub mod record;
 pub mod reference;
 pub mod referral;
 pub mod statement;
+pub mod unit;
 
 /// Makes an enum without fields whose names are those in the record and in the database.
 macro_rules! named_enum {

@@ -11,7 +11,7 @@ use crate::programme::command::OfferTarget;
 use crate::programme::context::Context;
 use crate::programme::decision::{Approved, CommandAnswer, Decision};
 use crate::programme::error::CommandError;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::rules::RulesVersion;
 use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
@@ -153,7 +153,7 @@ impl ProgrammeState {
         context: &Context<'_>,
     ) -> Result<&Approval, CommandError> {
         let found =
-            self.approvals.get(&approval).ok_or_else(|| CommandError::NotFound(format!("approval {approval}")))?;
+            self.approvals.get(&approval).ok_or_else(|| CommandError::not_found(EntityKind::Approval, approval))?;
         self.approval_caller(context).may(found, answer)?;
         Ok(found)
     }
@@ -171,7 +171,7 @@ impl ProgrammeState {
     /// Refuses what a closed programme has no room for.
     pub(in crate::programme) fn programme_closed(&self) -> Option<Refusal> {
         (!self.programme.open).then(|| {
-            let limit = Limit::plain("period", format!("programme {}", self.programme.programme), "nothing lifts it");
+            let limit = Limit::plain(LimitKind::Period, self.programme.programme.clone(), "nothing lifts it");
             Refusal::of(Reason::ProgrammeClosed, "the programme is closed", limit)
         })
     }

@@ -9,7 +9,7 @@ use crate::ids::AccountId;
 use crate::ledger::{Account, Owner, shown};
 use crate::programme::command::Command;
 use crate::programme::state::ProgrammeState;
-use crate::refusal::{Limit, Reason, Refusal, one_of};
+use crate::refusal::{Limit, LimitKind, Reason, Refusal, one_of};
 use crate::rules::RulesVersion;
 
 /// The verb of an award, in the remedy of a refusal.
@@ -78,7 +78,7 @@ impl ProgrammeState {
         let (asked, there) = (shown(unit, amount), shown(unit, available));
         let message = format!("{asked} is more than was available as of {day}: {there}");
         let limit = account.limit(Some(amount), room, remedy);
-        let limit = Limit { kind: "as_of", available: Some(available), ..limit };
+        let limit = Limit { kind: LimitKind::AsOf, available: Some(available), ..limit };
         Some(Refusal::of(Reason::FundsInsufficient, message, limit))
     }
 }

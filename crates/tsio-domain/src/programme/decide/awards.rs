@@ -24,7 +24,7 @@ use crate::programme::command::{NewAward, OfferTarget};
 use crate::programme::context::Context;
 use crate::programme::decision::{CommandAnswer, Decision, Warning};
 use crate::programme::error::CommandError;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 use crate::role::Reach;
 use crate::rules::RulesVersion;
 use crate::school::TrustKind;
@@ -131,7 +131,7 @@ impl ProgrammeState {
             why.push(("is the recipient's own trust", "name another trust"));
         }
         let refusal = |(is, remedy): (&str, &str)| {
-            let limit = Limit::plain("recipient", format!("trust {uid}"), remedy);
+            let limit = Limit::plain(LimitKind::Recipient, uid, remedy);
             Refusal::of(Reason::PartnerNotSuitable, format!("trust {uid} {is}"), limit)
         };
         why.into_iter().map(refusal).collect()
@@ -184,7 +184,11 @@ impl AwardBundle<'_> {
         limits.add_blocker(offered.is_none().then(|| {
             let message = format!("{id} is not offered to a {} recipient", kind.as_str());
             let remedy = "award a strand that the terms offer to this recipient";
-            Refusal::of(Reason::StrandNotOffered, message, Limit::plain("recipient", self.subject(&id), remedy))
+            Refusal::of(
+                Reason::StrandNotOffered,
+                message,
+                Limit::plain(LimitKind::Recipient, self.subject(&id), remedy),
+            )
         }));
         let mut line = JudgedAward { limits, charges: Vec::new(), postings: Vec::new(), terms: None };
         let Some(strand) = scheme.strand(&id) else { return Ok(line) };
@@ -194,7 +198,7 @@ impl AwardBundle<'_> {
             terms::StrandUnit::Pence => (Unit::Pence, None),
             terms::StrandUnit::HalfDays { day_rate } => (Unit::HalfDays, Some(day_rate)),
         };
-        let mismatch = limits::unit(|| format!("strand {id}"), unit, new.amount.unit());
+        let mismatch = limits::unit(|| LimitSubject::Strand(id.clone()), unit, new.amount.unit());
         if mismatch.is_some() {
             line.limits.add_blocker(mismatch);
             return Ok(line);
@@ -217,7 +221,7 @@ impl AwardBundle<'_> {
                 }
                 (AwardCondition::PartnerMat, _) => {
                     let message = format!("{} needs a partner trust, and names none", strand.id);
-                    let limit = Limit::plain("recipient", self.subject(&strand.id), "name a partner trust");
+                    let limit = Limit::plain(LimitKind::Recipient, self.subject(&strand.id), "name a partner trust");
                     limits.add_blocker(Some(Refusal::of(Reason::PartnerNotSuitable, message, limit)));
                 }
                 (AwardCondition::AccreditedProvider, Support::Npqel { provider, .. }) => {
@@ -251,7 +255,7 @@ impl AwardBundle<'_> {
 
     fn not_accredited(&self, strand: &Strand, provider: &str) -> Refusal {
         let names = self.facts.programme.scheme.providers().join("; ");
-        let limit = Limit::plain("terms", self.subject(&strand.id), format!("name one of: {names}"));
+        let limit = Limit::plain(LimitKind::Terms, self.subject(&strand.id), format!("name one of: {names}"));
         let message = format!("{provider} is not an accredited provider of these terms");
         Refusal::of(Reason::ProviderNotAccredited, message, limit)
     }
@@ -273,7 +277,8 @@ impl AwardBundle<'_> {
         let region = self.offer.region;
         let Some(fund) = self.facts.ledger.fund_for(&strand.id, region) else {
             let remedy = format!("create a {} fund, national or for {region}, and allocate money to it", strand.id);
-            let limit = Limit::plain("fund", format!("fund ({}, {region} or national)", strand.id), remedy);
+            let limit =
+                Limit::plain(LimitKind::Fund, LimitSubject::MissingFund { strand: strand.id.clone(), region }, remedy);
             let message = format!("there is no {} fund, neither for {region} nor national", strand.id);
             line.limits.add_blocker(Some(Refusal::of(Reason::FundMissing, message, limit)));
             return None;
@@ -322,8 +327,8 @@ impl AwardBundle<'_> {
         self.touched.get(&id).or_else(|| self.facts.ledger.get(id))
     }
 
-    fn subject(&self, strand: &terms::StrandId) -> String {
-        format!("offer {} ({strand})", self.offer.id)
+    fn subject(&self, strand: &terms::StrandId) -> LimitSubject {
+        LimitSubject::Offer { offer: self.offer.id, strand: Some(strand.clone()) }
     }
 }
 
@@ -346,7 +351,11 @@ impl ProgrammeState {
 
 fn leader_is_funded(leader: &Actor, by: &str, remedy: &str) -> Refusal {
     let message = format!("leader {leader} is funded by {by}");
-    Refusal::of(Reason::LeaderFunded, message, Limit::plain("recipient", format!("leader {leader}"), remedy))
+    Refusal::of(
+        Reason::LeaderFunded,
+        message,
+        Limit::plain(LimitKind::Recipient, LimitSubject::Leader(leader.clone()), remedy),
+    )
 }
 
 /// What an account leaves, and as of each day left, in the award's unit.

@@ -14,7 +14,7 @@ use crate::ledger::shown;
 use crate::money::Pence;
 use crate::programme::ProgrammeState;
 use crate::programme::command::RefundIssuer;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 use crate::role::Reach;
 use crate::rules::RulesVersion;
 use crate::terms::Terms;
@@ -213,8 +213,12 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
 
     /// `invoice INV1 of Teach First`.
     fn name(&self) -> String {
-        let of = self.issuer.name.as_ref().map_or_else(|| "the leader's organisation".to_owned(), Clone::clone);
-        format!("invoice {} of {of}", self.new.reference.as_str())
+        format!("invoice {} of {}", self.new.reference.as_str(), self.issuer_name())
+    }
+
+    /// Who issued it, as far as the record has a name.
+    fn issuer_name(&self) -> String {
+        self.issuer.name.clone().unwrap_or_else(|| "the leader's organisation".to_owned())
     }
 
     fn paid_by(&self, award: AwardId) -> Refusal {
@@ -224,7 +228,7 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
 
     fn paid(&self, how: String, first: &str) -> Refusal {
         let remedy = if self.again { first.to_owned() } else { format!("name another invoice, or {first}") };
-        let limit = Limit::plain("award", subject(self.award), remedy);
+        let limit = Limit::plain(LimitKind::Award, subject(self.award), remedy);
         Refusal::of(Reason::InvoicePaid, format!("{} {how}", self.name()), limit)
     }
 
@@ -234,7 +238,7 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
         } else {
             format!("give {total} as the total, or leave it out")
         };
-        let limit = Limit::plain("award", subject(self.award), remedy);
+        let limit = Limit::plain(LimitKind::Award, subject(self.award), remedy);
         let message = format!("the total of {} was stated as {total}, and {other} is given", self.name());
         Refusal::of(Reason::ClaimTotalDiffers, message, limit)
     }
@@ -244,9 +248,14 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
         let first = "refund what was paid in error first";
         wanted.filter(|it| *it > left).map(|wanted| {
             let limit = Limit {
-                kind: "award",
-                account: format!("{} ({})", self.name(), subject(self.award)),
-                unit: unit.name(),
+                kind: LimitKind::Award,
+                subject: LimitSubject::Invoice {
+                    reference: self.new.reference.clone(),
+                    issuer: Some(self.issuer_name()),
+                    award: self.award.id,
+                    strand: self.award.support.strand(),
+                },
+                unit: Some(unit),
                 limit: Some(self.award.amount_of(total.get())),
                 committed: Some(0),
                 spent: Some(self.award.amount_of(total.get()).saturating_sub(left)),
@@ -274,26 +283,30 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
 fn missing(award: &Award) -> Option<Refusal> {
     matches!(award.support, Support::Npqel { .. }).then(|| {
         let message = "fees are reimbursed against the provider's invoice, and none is named";
-        let limit = Limit::plain("award", subject(award), "name the provider's invoice");
+        let limit = Limit::plain(LimitKind::Award, subject(award), "name the provider's invoice");
         Refusal::of(Reason::InvoiceMissing, message, limit)
     })
 }
 
 fn not_expected(award: &Award) -> Refusal {
     let message = format!("an award of {} has no invoices", award.support.strand());
-    Refusal::of(Reason::InvoiceNotExpected, message, Limit::plain("award", subject(award), "leave the invoice out"))
+    Refusal::of(
+        Reason::InvoiceNotExpected,
+        message,
+        Limit::plain(LimitKind::Award, subject(award), "leave the invoice out"),
+    )
 }
 
 fn of_another_provider(award: &Award, provider: &str, other: &str) -> Refusal {
     let message = format!("the fees of this award are invoiced by {provider}, not by {other}");
-    let limit = Limit::plain("award", subject(award), format!("leave the issuer out, or name {provider}"));
+    let limit = Limit::plain(LimitKind::Award, subject(award), format!("leave the issuer out, or name {provider}"));
     Refusal::of(Reason::InvoiceNotExpected, message, limit)
 }
 
 fn no_issuer(award: &Award) -> Refusal {
     let message = "the record does not say who made this invoice out: the organisation of the leader is not recorded, was \
                    erased, or has letters of another alphabet";
-    let limit = Limit::plain("award", subject(award), "name the issuer of the invoice");
+    let limit = Limit::plain(LimitKind::Award, subject(award), "name the issuer of the invoice");
     Refusal::of(Reason::ClaimIssuerMissing, message, limit)
 }
 
@@ -352,7 +365,7 @@ pub(in crate::programme) fn refunded<'a>(
     as_of: impl Fn(&Invoice) -> (i64, Option<Date>),
 ) -> Result<Option<Refunded<'a>>, Refusal> {
     let missing = |message: String, remedy: String| {
-        Err(Refusal::of(Reason::InvoiceMissing, message, Limit::plain("award", subject(award), remedy)))
+        Err(Refusal::of(Reason::InvoiceMissing, message, Limit::plain(LimitKind::Award, subject(award), remedy)))
     };
     let standing: Vec<&Invoice> = award.invoices.iter().filter(|it| it.stands()).collect();
     let mut names: Vec<&str> = standing.iter().map(|it| it.reference.as_str()).collect();
@@ -401,9 +414,14 @@ pub(in crate::programme) fn more_than_paid(
         let at_once = format!(", at most {} by this one", shown(award.unit, *most));
         let at_once = if *in_parts && *most > 0 { at_once.as_str() } else { "" };
         let limit = Limit {
-            kind: "award",
-            account: format!("invoice {} of {}", paid.reference.as_str(), subject(award)),
-            unit: award.unit.name(),
+            kind: LimitKind::Award,
+            subject: LimitSubject::Invoice {
+                reference: paid.reference.clone(),
+                issuer: None,
+                award: award.id,
+                strand: award.support.strand(),
+            },
+            unit: Some(award.unit),
             limit: Some(award.amount_of(paid.amount.get())),
             committed: Some(0),
             spent: Some(left),

@@ -13,7 +13,7 @@ use crate::programme::ProgrammeState;
 use crate::programme::command::OfferTarget;
 use crate::programme::decision::Decision;
 use crate::programme::error::CommandError;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 use crate::rules::RulesVersion;
 use crate::time::Now;
 
@@ -25,23 +25,23 @@ const STARTED: &str = "delivery started";
 
 /// Refuses a day before any of these, and names the last of them.
 pub(in crate::programme) fn not_before(
-    subject: impl FnOnce() -> String,
+    subject: impl FnOnce() -> LimitSubject,
     on: Date,
     moments: impl IntoIterator<Item = DatedMilestone>,
 ) -> Option<Refusal> {
     let (what, other) = moments.into_iter().filter(|it| it.1 > on).max_by_key(|it| it.1)?;
-    let limit = Limit::plain("period", subject(), format!("give a date on or after {other}"));
+    let limit = Limit::plain(LimitKind::Period, subject(), format!("give a date on or after {other}"));
     Some(Refusal::of(Reason::DateOrder, format!("{on} lies before {what}, on {other}"), limit))
 }
 
 /// Refuses a day after any of these, and names the first of them.
 fn not_after(
-    subject: impl FnOnce() -> String,
+    subject: impl FnOnce() -> LimitSubject,
     on: Date,
     moments: impl IntoIterator<Item = DatedMilestone>,
 ) -> Option<Refusal> {
     let (what, other) = moments.into_iter().filter(|it| it.1 < on).min_by_key(|it| it.1)?;
-    let limit = Limit::plain("period", subject(), format!("give a date on or before {other}"));
+    let limit = Limit::plain(LimitKind::Period, subject(), format!("give a date on or before {other}"));
     Some(Refusal::of(Reason::DateOrder, format!("{on} lies after {what}, on {other}"), limit))
 }
 
@@ -80,7 +80,7 @@ impl ProgrammeState {
         if self.rules < RulesVersion::V2 {
             return None;
         }
-        not_before(|| format!("offer {}", offer.id), on, moments)
+        not_before(|| offer.id.into(), on, moments)
     }
 
     /// What an offer is not closed before.
@@ -103,8 +103,9 @@ impl ProgrammeState {
         if self.rules < RulesVersion::V2 {
             return None;
         }
-        let subject = format!("contacts of {}", self.programme.programme);
-        let limit = Limit::plain("period", subject, format!("give a date on or before {last}"));
+        let programme = self.programme.programme.clone();
+        let subject = LimitSubject::Window { name: "contacts", programme, days: None };
+        let limit = Limit::plain(LimitKind::Period, subject, format!("give a date on or before {last}"));
         Some(Refusal::of(Reason::OutsideWindow, format!("{on} lies after the last day of contacts, {last}"), limit))
     }
 
@@ -172,15 +173,14 @@ impl ProgrammeState {
                 Milestone::Started => offer.started.is_some(),
             };
             let missing = (state.is_none() && !recorded).then(|| {
-                let limit =
-                    Limit::plain("state", format!("offer {}", offer.id), format!("record it as {milestone} first"));
+                let limit = Limit::plain(LimitKind::State, offer.id, format!("record it as {milestone} first"));
                 Refusal::of(
                     Reason::StateNotAllowed,
                     format!("the offer has no date on which it was {milestone}"),
                     limit,
                 )
             });
-            let subject = || format!("offer {}", offer.id);
+            let subject = || offer.id.into();
             let untold =
                 offer.accepted.filter(|_| milestone == Milestone::Accepted).and_then(|it| offer.untold(it.by, on));
             let rests_on = accepted(offer).filter(|_| milestone == Milestone::Started);

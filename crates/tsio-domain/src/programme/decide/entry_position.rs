@@ -16,7 +16,7 @@ use crate::programme::context::Context;
 use crate::programme::decision::{Approved, CommandAnswer, Decision};
 use crate::programme::entry_school::{EntryDecision, EntryPosition, EntrySchool};
 use crate::programme::error::CommandError;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::role::Reach;
 use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
@@ -33,7 +33,7 @@ impl Approval {
 }
 
 fn not_unknown(urn: Urn, message: String, remedy: impl Into<String>) -> Refusal {
-    Refusal::of(Reason::EntryNotUnknown, message, Limit::plain("recipient", format!("school {urn}"), remedy))
+    Refusal::of(Reason::EntryNotUnknown, message, Limit::plain(LimitKind::Recipient, urn, remedy))
 }
 
 impl EntryPosition {
@@ -76,7 +76,7 @@ impl ProgrammeState {
         reason: &str,
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let school = self.entry_schools.get(&urn).ok_or_else(|| CommandError::NotFound(format!("school {urn}")))?;
+        let school = self.entry_schools.get(&urn).ok_or_else(|| CommandError::not_found(EntityKind::School, urn))?;
         let known = school.position.because(urn).map(|(message, remedy)| not_unknown(urn, message, remedy));
         Refusal::none_of(known.into_iter().chain(self.decided_so(urn, met, school)).chain(self.programme_closed()))?;
         let statement = Some(self.entry_statement(urn, met, school));
@@ -166,7 +166,7 @@ impl ProgrammeState {
     ) -> Result<(), CommandError> {
         match self.approvals.get(&approval) {
             Some(found) if !found.lies_within(reach, who) => {
-                Err(CommandError::NotFound(format!("approval {approval}")))
+                Err(CommandError::not_found(EntityKind::Approval, approval))
             }
             Some(_) | None => Ok(()),
         }

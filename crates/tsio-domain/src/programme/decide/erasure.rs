@@ -6,7 +6,7 @@ use crate::event::{EventBody, NewEvent, Seq};
 use crate::programme::ProgrammeState;
 use crate::programme::decision::{CommandAnswer, Decision};
 use crate::programme::error::CommandError;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{EntityKind, Limit, LimitKind, LimitSubject, Reason, Refusal};
 use crate::values::record::ErasureReason;
 
 impl ProgrammeState {
@@ -20,9 +20,10 @@ impl ProgrammeState {
         reason: ErasureReason,
         today: Date,
     ) -> Result<Decision, CommandError> {
-        let text = self.texts.get(&event).ok_or_else(|| CommandError::NotFound(format!("event {event}")))?;
+        let text = self.texts.get(&event).ok_or_else(|| CommandError::not_found(EntityKind::Event, event))?;
         let refused = |reason, message: String| {
-            let limit = Limit::plain("text", format!("event {event}"), "nothing to do: there is no text to erase");
+            let limit =
+                Limit::plain(LimitKind::Text, LimitSubject::Event(event), "nothing to do: there is no text to erase");
             Err(Refusal::of(reason, message, limit).into())
         };
         if !text.was_recorded {
@@ -61,7 +62,7 @@ mod tests {
         assert_eq!(refused(3), Some(Reason::NoText));
         assert_eq!(refused(4), Some(Reason::TextErased));
         let unknown = facts.erase_text(Seq(9), ErasureReason::Mistake, today);
-        assert_eq!(unknown, Err(CommandError::NotFound("event 9".to_owned())));
+        assert_eq!(unknown, Err(CommandError::not_found(EntityKind::Event, 9)));
         let erased = facts.erase_text(Seq(2), ErasureReason::PersonalData, today).unwrap();
         let draft = &erased.drafts[0];
         assert_eq!((&draft.body, draft.reason_code), (&EventBody::TextErased { event: Seq(2) }, Some("personal_data")));

@@ -13,7 +13,7 @@ use crate::programme::ProgrammeState;
 use crate::programme::context::Context;
 use crate::programme::decision::{Approved, CommandAnswer, Decision};
 use crate::programme::error::CommandError;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::region::Region;
 use crate::rules::RulesVersion;
 use crate::terms::StrandId;
@@ -31,9 +31,9 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let found = self.programme.scheme.strand(strand);
-        let binds = found.ok_or_else(|| CommandError::NotFound(format!("strand {strand}")))?.funds_bind;
+        let binds = found.ok_or_else(|| CommandError::not_found(EntityKind::Strand, strand))?.funds_bind;
         let exists = self.ledger.fund(strand, region).map(|it| {
-            let limit = Limit::plain("fund", it.to_string(), "use that fund");
+            let limit = Limit::plain(LimitKind::Fund, it.subject(), "use that fund");
             Refusal::of(Reason::FundExists, format!("there is one already: {it}"), limit)
         });
         Refusal::none_of(self.programme_closed().into_iter().chain(exists))?;
@@ -200,7 +200,7 @@ impl ProgrammeState {
 
     fn existing_fund(&self, id: AccountId) -> Result<&Account, CommandError> {
         let fund = self.ledger.get(id).filter(|it| matches!(it.owner, Owner::Fund { .. }));
-        fund.ok_or_else(|| CommandError::NotFound(format!("fund {id}")))
+        fund.ok_or_else(|| CommandError::not_found(EntityKind::Fund, id))
     }
 }
 
@@ -244,7 +244,7 @@ fn arrives(fund: &Account, amount: i64, limits: &mut LimitCollector) {
 }
 
 fn same_fund(fund: &Account) -> Refusal {
-    let limit = Limit::plain("fund", fund.to_string(), "name two funds");
+    let limit = Limit::plain(LimitKind::Fund, fund.subject(), "name two funds");
     Refusal::of(Reason::SameFund, "a virement is between two funds", limit)
 }
 

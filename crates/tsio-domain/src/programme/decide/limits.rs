@@ -5,7 +5,7 @@ use crate::Date;
 use crate::award::Award;
 use crate::ledger::{Account, EntryKind, Owner, Unit, shown};
 use crate::programme::ProgrammeState;
-use crate::refusal::{Limit, Reason, Refusal, one_of};
+use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal, one_of};
 use crate::terms::DateRange;
 
 /// What binds so far.
@@ -102,36 +102,34 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
 }
 
 /// Refuses an amount of another unit than the strand's.
-pub(in crate::programme) fn unit(account: impl FnOnce() -> String, wanted: Unit, given: Unit) -> Option<Refusal> {
+pub(in crate::programme) fn unit(subject: impl FnOnce() -> LimitSubject, wanted: Unit, given: Unit) -> Option<Refusal> {
     let name = |unit| match unit {
         Unit::Pence => "pence",
         Unit::HalfDays => "half-days",
     };
     (wanted != given).then(|| {
-        let account = account();
-        let message = format!("{account} counts {}, not {}", name(wanted), name(given));
-        let limit = Limit::plain("award", account, format!("give the amount in {}", name(wanted)));
+        let subject = subject();
+        let message = format!("{subject} counts {}, not {}", name(wanted), name(given));
+        let limit = Limit::plain(LimitKind::Award, subject, format!("give the amount in {}", name(wanted)));
         Refusal::of(Reason::UnitMismatch, message, limit)
     })
 }
 
 /// An award as a limit names it: `award ID (nle)`.
-pub(in crate::programme) fn subject(award: &Award) -> String {
-    format!("award {} ({})", award.id, award.support.strand())
+pub(in crate::programme) fn subject(award: &Award) -> LimitSubject {
+    LimitSubject::Award { award: award.id, strand: award.support.strand() }
 }
 
 impl ProgrammeState {
     /// Refuses a day outside a window of the terms; a day before the programme by that alone.
-    pub(in crate::programme) fn outside(&self, window: DateRange, what: &str, on: Date) -> Option<Refusal> {
+    pub(in crate::programme) fn outside(&self, window: DateRange, what: &'static str, on: Date) -> Option<Refusal> {
         if window.contains(on) {
             return self.before_programme(on);
         }
-        let programme = &self.programme.programme;
-        let limit = Limit::plain(
-            "period",
-            format!("{what} of {programme}: {window}"),
-            format!("give a date from {} to {}", window.from, window.to),
-        );
+        let programme = self.programme.programme.clone();
+        let subject = LimitSubject::Window { name: what, programme, days: Some(window) };
+        let remedy = format!("give a date from {} to {}", window.from, window.to);
+        let limit = Limit::plain(LimitKind::Period, subject, remedy);
         Some(Refusal::of(Reason::OutsideWindow, format!("{on} lies outside the {what}, {window}"), limit))
     }
 

@@ -29,7 +29,7 @@ use crate::event::{EventBody, NewEvent};
 use crate::ids::{AwardId, OfferId};
 use crate::offer::Offer;
 use crate::person::Person;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::role::Reach;
 use crate::time::Now;
 
@@ -153,12 +153,12 @@ impl ProgrammeState {
     fn offers_within_reach(&self, offers: &[OfferId], reach: &Reach) -> Result<(), CommandError> {
         let hidden = offers.iter().filter(|id| self.is_hidden(**id, reach));
         let unseen: Vec<String> = hidden.map(ToString::to_string).collect();
-        if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(format!("offer {}", unseen.join(", ")))) }
+        if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(EntityKind::Offer, unseen)) }
     }
 
     fn award_within_reach(&self, award: AwardId, reach: &Reach) -> Result<(), CommandError> {
         match self.awards.get(&award) {
-            Some(found) if self.is_hidden(found.offer, reach) => Err(CommandError::NotFound(format!("award {award}"))),
+            Some(found) if self.is_hidden(found.offer, reach) => Err(CommandError::not_found(EntityKind::Award, award)),
             Some(_) | None => Ok(()),
         }
     }
@@ -169,7 +169,7 @@ impl ProgrammeState {
     }
 
     fn existing(&self, id: OfferId) -> Result<&Offer, CommandError> {
-        self.offers.get(&id).ok_or_else(|| CommandError::NotFound(format!("offer {id}")))
+        self.offers.get(&id).ok_or_else(|| CommandError::not_found(EntityKind::Offer, id))
     }
 
     /// The offer a command names, its etag checked.
@@ -216,7 +216,7 @@ impl ProgrammeState {
     fn before_programme(&self, on: Date) -> Option<Refusal> {
         let (programme, starts) = (&self.programme.programme, self.programme.scheme.year().from);
         let remedy = format!("give a date on or after {starts}");
-        let limit = Limit::plain("period", format!("programme {programme}"), remedy);
+        let limit = Limit::plain(LimitKind::Period, programme.clone(), remedy);
         let message = format!("{on} lies before programme {programme} starts");
         (on < starts).then(|| Refusal::of(Reason::OutsideProgramme, message, limit))
     }

@@ -6,16 +6,16 @@ use crate::ids::{Uid, Urn};
 use crate::programme::decision::{CommandAnswer, Decision};
 use crate::programme::error::CommandError;
 use crate::programme::state::{ProgrammeState, RegisterAnswer};
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::school::{HandPlacement, TrustKind};
 
 impl ProgrammeState {
     /// Why no school can be placed in a trust: "only an open MAT or SAT" places one, by hand too.
     fn unsuitable(&self, uid: Uid, wanted: TrustKind) -> Result<Vec<Refusal>, CommandError> {
-        let trust = self.trusts.get(&uid).ok_or_else(|| CommandError::NotFound(format!("trust {uid}")))?;
+        let trust = self.trusts.get(&uid).ok_or_else(|| CommandError::not_found(EntityKind::Trust, uid))?;
         let mut found = Vec::new();
         let mut refuse = |message: String, remedy: String| {
-            let limit = Limit::plain("recipient", format!("trust {uid}"), remedy);
+            let limit = Limit::plain(LimitKind::Recipient, uid, remedy);
             found.push(Refusal::of(Reason::TrustNotSuitable, message, limit));
         };
         if trust.kind != wanted {
@@ -36,11 +36,11 @@ impl ProgrammeState {
         reason: &str,
         today: Date,
     ) -> Result<Decision, CommandError> {
-        let school = self.register.get(&urn).ok_or_else(|| CommandError::NotFound(format!("school {urn}")))?;
+        let school = self.register.get(&urn).ok_or_else(|| CommandError::not_found(EntityKind::School, urn))?;
         let unsuitable = placement.trust().map(|(uid, wanted)| self.unsuitable(uid, wanted)).transpose()?;
         match school {
             RegisterAnswer::Placed(how) => {
-                let limit = Limit::plain("recipient", format!("school {urn}"), "nothing to do: the register places it");
+                let limit = Limit::plain(LimitKind::Recipient, urn, "nothing to do: the register places it");
                 let message = format!("school {urn} is placed by the register: {how}");
                 Err(Refusal::of(Reason::AlreadyPlaced, message, limit).into())
             }

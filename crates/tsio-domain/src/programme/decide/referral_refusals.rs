@@ -4,21 +4,22 @@ use crate::Date;
 use crate::ids::Urn;
 use crate::offer::Recipient;
 use crate::referral::{Discussion, DiscussionPartner, Referral};
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 use crate::rules::RulesVersion;
 use crate::school::SchoolEnding;
 use crate::terms::Ground;
 
-pub(in crate::programme) fn not_referable(account: &str, why: String, remedy: &str) -> Refusal {
-    let message = format!("{account} cannot be referred: {why}");
-    Refusal::of(Reason::CannotBeReferred, message, Limit::plain("recipient", account, remedy))
+pub(in crate::programme) fn not_referable(subject: impl Into<LimitSubject>, why: String, remedy: &str) -> Refusal {
+    let subject = subject.into();
+    let message = format!("{subject} cannot be referred: {why}");
+    Refusal::of(Reason::CannotBeReferred, message, Limit::plain(LimitKind::Recipient, subject, remedy))
 }
 
 /// Of schools that one offer cannot list: each has a recipient of its own.
 pub(in crate::programme) fn not_together(urn: Urn, recipient: Recipient) -> Refusal {
     let why = format!("its offer would be one to {recipient}, and not to the recipient of the others");
     let remedy = "refer each by itself; one that was raised for several of them is withdrawn first";
-    not_referable(&format!("school {urn}"), why, remedy)
+    not_referable(urn, why, remedy)
 }
 
 /// What to do instead of referring a school that has closed.
@@ -34,7 +35,7 @@ pub(in crate::programme) fn not_in_effect(ground: &Ground, on: Date) -> Option<R
     (!ground.in_effect.contains(on)).then(|| {
         let (from, to) = (ground.in_effect.from, ground.in_effect.to);
         let remedy = format!("raise it between {from} and {to}, or on another ground");
-        let limit = Limit::plain("period", format!("ground {}", ground.id), remedy);
+        let limit = Limit::plain(LimitKind::Period, LimitSubject::Ground(ground.id.clone()), remedy);
         let message = format!("the ground {} is in effect from {from} to {to}, not on {on}", ground.id);
         Refusal::of(Reason::GroundNotInEffect, message, limit)
     })
@@ -43,7 +44,7 @@ pub(in crate::programme) fn not_in_effect(ground: &Ground, on: Date) -> Option<R
 pub(in crate::programme) fn before_raised(referral: &Referral, on: Date) -> Option<Refusal> {
     (on < referral.raised_on).then(|| {
         let remedy = format!("give a date on or after {}", referral.raised_on);
-        let limit = Limit::plain("period", format!("referral {}", referral.id), remedy);
+        let limit = Limit::plain(LimitKind::Period, referral.id, remedy);
         Refusal::of(Reason::OutsideWindow, format!("{on} lies before the referral was raised"), limit)
     })
 }
@@ -51,7 +52,7 @@ pub(in crate::programme) fn before_raised(referral: &Referral, on: Date) -> Opti
 /// "never by whoever raised it"
 pub(in crate::programme) fn own(referral: &Referral, is_own: bool) -> Option<Refusal> {
     is_own.then(|| {
-        let limit = Limit::plain("approval", format!("referral {}", referral.id), "have another person decide");
+        let limit = Limit::plain(LimitKind::Approval, referral.id, "have another person decide");
         Refusal::of(Reason::SelfApproval, "whoever raised a referral may not decide it", limit)
     })
 }
@@ -66,7 +67,7 @@ pub(in crate::programme) fn undiscussed(referral: &Referral, on: Date, rules: Ru
     }
     let held = referral.discussions.iter().filter(|it| it.on <= on).count();
     let remedy = "put the discussion with the regional schools commissioner on record first";
-    let limit = Limit::plain("contact", format!("referral {}", referral.id), remedy);
+    let limit = Limit::plain(LimitKind::Contact, referral.id, remedy);
     let message = if held == 0 {
         format!("no discussion held by {on} is on record")
     } else {

@@ -21,7 +21,7 @@ use crate::programme::context::Context;
 use crate::programme::decision::{CommandAnswer, Decision};
 use crate::programme::error::CommandError;
 use crate::referral::{Referral, ReferralSubject, State};
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::region::Region;
 use crate::role::Reach;
 use crate::terms::{Ground, RuleId};
@@ -170,14 +170,13 @@ impl ProgrammeState {
         let unknown: Vec<String> =
             urns.iter().filter(|urn| !self.offer_placements.contains_key(urn)).map(ToString::to_string).collect();
         if !unknown.is_empty() {
-            return Err(CommandError::NotFound(format!("school {}", unknown.join(", "))));
+            return Err(CommandError::NotFound(EntityKind::School, unknown));
         }
         let mut whole: Option<Candidate> = None;
         let mut recipients: BTreeMap<Urn, Recipient> = BTreeMap::new();
         let mut refusals = Vec::new();
         for (urn, seat) in urns.iter().filter_map(|urn| Some((urn, self.offer_placements.get(urn)?))) {
-            let mut refuse =
-                |why: String, remedy: &str| refusals.push(not_referable(&format!("school {urn}"), why, remedy));
+            let mut refuse = |why: String, remedy: &str| refusals.push(not_referable(*urn, why, remedy));
             let ending = self.endings.get(urn);
             if let Some(closed) = ending.and_then(|it| it.closed_because(on))
                 && !matches!(seat, OfferPlacement::Superseded { .. })
@@ -217,29 +216,21 @@ impl ProgrammeState {
         let mut refusals = Vec::new();
         if !self.programme.scheme.applies(rule, recipient.row()) {
             let why = format!("rule {rule} makes no {} offer", recipient.kind());
-            refusals.push(not_referable(&recipient.to_string(), why, "nothing lifts it"));
+            refusals.push(not_referable(recipient, why, "nothing lifts it"));
         }
         let offer = self.offer_to(recipient);
         if self.region_for(candidate).is_some_and(|it| !reach.covers_region(it)) {
             let remedy = "withdraw the referral, and have it raised anew in that region";
-            refusals.push(not_referable(
-                &recipient.to_string(),
-                "its offer belongs to another region".to_owned(),
-                remedy,
-            ));
+            refusals.push(not_referable(recipient, "its offer belongs to another region".to_owned(), remedy));
         }
         if offer.is_some_and(|it| !it.is_open()) {
             let remedy = "have that offer reopened";
-            refusals.push(not_referable(
-                &recipient.to_string(),
-                "its offer in this programme is closed".to_owned(),
-                remedy,
-            ));
+            refusals.push(not_referable(recipient, "its offer in this programme is closed".to_owned(), remedy));
         }
         let new = candidate.schools.iter().filter(|it| offer.is_none_or(|offer| !offer.schools.contains_key(&it.urn)));
         let (_, blocked) = self.free(new, offer.map(|it| it.id), &HashMap::new(), reach);
         refusals.extend(blocked.into_iter().map(|it| {
-            let limit = Limit::plain("recipient", format!("school {}", it.urn), "nothing to do: that offer keeps it");
+            let limit = Limit::plain(LimitKind::Recipient, it.urn, "nothing to do: that offer keeps it");
             Refusal::of(Reason::SchoolOnAnotherOffer, format!("school {} {}", it.urn, it.reason), limit)
         }));
         refusals
@@ -250,7 +241,7 @@ impl ProgrammeState {
         let offer = self.offer_to(candidate.recipient).filter(|it| it.is_open())?;
         candidate.schools.iter().all(|it| offer.schools.contains_key(&it.urn)).then(|| {
             let why = format!("it is on open offer {}", offer.id);
-            not_referable(&candidate.recipient.to_string(), why, "nothing to do")
+            not_referable(candidate.recipient, why, "nothing to do")
         })
     }
 
@@ -267,7 +258,7 @@ impl ProgrammeState {
 
     fn ground(&self, name: &str) -> Result<(&RuleId, &Ground), CommandError> {
         let found = self.programme.scheme.grounds().find(|(_, ground)| ground.id == name);
-        found.ok_or_else(|| CommandError::NotFound(format!("ground {name}")))
+        found.ok_or_else(|| CommandError::not_found(EntityKind::Ground, name))
     }
 
     /// Who must have no open referral: the subject, and where no referral of all the schools is possible, those that would be
@@ -282,16 +273,16 @@ impl ProgrammeState {
     fn referred_already(&self, subject: ReferralSubject, reach: &Reach) -> Option<Refusal> {
         let open = self.referrals.values().find(|it| it.state == State::Open && it.subject == subject)?;
         let limit = if reach.covers_region(open.region) {
-            Limit::plain("referral", format!("referral {}", open.id), "discuss and decide that one")
+            Limit::plain(LimitKind::Referral, open.id, "discuss and decide that one")
         } else {
-            Limit::plain("referral", subject.to_string(), "have that one decided or withdrawn first")
+            Limit::plain(LimitKind::Referral, subject, "have that one decided or withdrawn first")
         };
         Some(Refusal::of(Reason::ReferralOpen, format!("{subject} is referred already"), limit))
     }
 
     /// The open referral a command names, its etag checked.
     fn open_referral(&self, target: &ReferralTarget) -> Result<&Referral, CommandError> {
-        let missing = || CommandError::NotFound(format!("referral {}", target.referral));
+        let missing = || CommandError::not_found(EntityKind::Referral, target.referral);
         let it = self.referrals.get(&target.referral).ok_or_else(missing)?;
         if let Some(given) = target.etag.clone().filter(|etag| *etag != it.etag()) {
             return Err(CommandError::Stale { subject: format!("referral {}", it.id), given, current: it.etag() });
@@ -300,7 +291,7 @@ impl ProgrammeState {
             return Ok(it);
         }
         let remedy = "raise another referral";
-        let limit = Limit::plain("referral", format!("referral {}", it.id), remedy);
+        let limit = Limit::plain(LimitKind::Referral, it.id, remedy);
         let message = format!("the referral is not open: it is {}", it.state.name());
         Err(Refusal::of(Reason::ReferralNotOpen, message, limit).into())
     }
@@ -335,7 +326,7 @@ impl ProgrammeState {
             None => !reach.is_everything(),
         };
         let unseen: Vec<String> = new.urns.iter().filter(hidden).map(ToString::to_string).collect();
-        if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(format!("school {}", unseen.join(", ")))) }
+        if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(EntityKind::School, unseen)) }
     }
 
     fn named_within_reach(&self, referral: ReferralId, reach: &Reach) -> Result<(), CommandError> {
@@ -345,7 +336,7 @@ impl ProgrammeState {
             offer.is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
         };
         match self.referrals.get(&referral).filter(|it| !reach.covers_region(it.region) || moved(it)) {
-            Some(hidden) => Err(CommandError::NotFound(format!("referral {}", hidden.id))),
+            Some(hidden) => Err(CommandError::not_found(EntityKind::Referral, hidden.id)),
             None => Ok(()),
         }
     }

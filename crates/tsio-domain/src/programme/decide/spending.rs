@@ -18,7 +18,7 @@ use crate::programme::ProgrammeState;
 use crate::programme::command::{AwardTarget, Command, OfferTarget};
 use crate::programme::decision::{CommandAnswer, Decision, Warning};
 use crate::programme::error::CommandError;
-use crate::refusal::{Limit, Reason, Refusal, one_of};
+use crate::refusal::{EntityKind, Limit, LimitKind, LimitSubject, Reason, Refusal, one_of};
 use crate::role::Reach;
 use crate::time::Now;
 
@@ -160,7 +160,7 @@ impl ProgrammeState {
         limits.add_blocker((amount.is_some() || invoice.is_some()).then(|| {
             let remedy = "record the delivery without an amount and an invoice, and pay the claim apart";
             let message = format!("a booking of {} moves no money", award.support.strand());
-            Refusal::of(Reason::UnitMismatch, message, Limit::plain("award", subject(award), remedy))
+            Refusal::of(Reason::UnitMismatch, message, Limit::plain(LimitKind::Award, subject(award), remedy))
         }));
         limits.pass()?;
         let body = EventBody::BookingDelivered { award: award.id, booking };
@@ -305,7 +305,7 @@ impl ProgrammeState {
     /// The award a command names, its etag checked, and its offer.
     pub(in crate::programme) fn on_award(&self, target: &AwardTarget) -> Result<(&Award, &Offer), CommandError> {
         let id = target.award;
-        let award = self.awards.get(&id).ok_or_else(|| CommandError::NotFound(format!("award {id}")))?;
+        let award = self.awards.get(&id).ok_or_else(|| CommandError::not_found(EntityKind::Award, id))?;
         let offer = self.offers.get(&award.offer).ok_or(CommandError::Bug("the award's offer is not loaded"))?;
         match &target.etag {
             Some(etag) if *etag != award.etag() => {
@@ -348,7 +348,7 @@ fn who_comes(
     (leader, kind): (Option<&Actor>, Option<LeaderKind>),
 ) -> Result<(Actor, Option<LeaderKind>), Refusal> {
     let refuse = |reason, message: String, remedy: &str| {
-        Err(Refusal::of(reason, message, Limit::plain("award", subject(award), remedy)))
+        Err(Refusal::of(reason, message, Limit::plain(LimitKind::Award, subject(award), remedy)))
     };
     match (&award.support, leader) {
         (Support::Nle { leader: usual, leader_kind }, None) => Ok((usual.clone(), kind.or(*leader_kind))),
@@ -375,13 +375,14 @@ fn who_comes(
 fn open_booking(award: &Award, seq: Seq) -> Result<&Booking, Refusal> {
     let open = |it: &&Booking| it.seq == seq && it.state == BookingState::Booked;
     award.bookings.iter().find(open).ok_or_else(|| {
-        let limit = Limit::plain("award", subject(award), "name a booking that is neither delivered nor cancelled");
+        let limit =
+            Limit::plain(LimitKind::Award, subject(award), "name a booking that is neither delivered nor cancelled");
         Refusal::of(Reason::BookingNotOpen, format!("{seq} is not an open booking of this award"), limit)
     })
 }
 
 fn no_amount(award: &Award) -> Refusal {
-    let limit = Limit::plain("award", subject(award), "give an amount, or the booking that was delivered");
+    let limit = Limit::plain(LimitKind::Award, subject(award), "give an amount, or the booking that was delivered");
     Refusal::of(Reason::BookingNotOpen, "neither an amount nor a booking is named", limit)
 }
 
@@ -408,9 +409,9 @@ fn exceeded(award: &Award, most: i64, wanted: Option<i64>, remedy: impl FnOnce()
         |it| format!("{} is more than this award has left for that: {left}", shown(award.unit, it)),
     );
     let limit = Limit {
-        kind: "award",
-        account: subject(award),
-        unit: award.unit.name(),
+        kind: LimitKind::Award,
+        subject: subject(award),
+        unit: Some(award.unit),
         limit: Some(award.awarded),
         committed: Some(award.committed()),
         spent: Some(award.spent()),
@@ -425,9 +426,9 @@ fn exceeded(award: &Award, most: i64, wanted: Option<i64>, remedy: impl FnOnce()
 fn more_than_booked(award: &Award, booking: &Booking, days: i64, wanted: Option<i64>) -> Option<Refusal> {
     wanted.filter(|it| *it > days).map(|wanted| {
         let limit = Limit {
-            kind: "award",
-            account: format!("booking {} of {}", booking.seq, subject(award)),
-            unit: award.unit.name(),
+            kind: LimitKind::Award,
+            subject: LimitSubject::Booking { booking: booking.seq, award: award.id, strand: award.support.strand() },
+            unit: Some(award.unit),
             limit: Some(days),
             committed: Some(days),
             spent: Some(0),

@@ -14,7 +14,7 @@ use crate::programme::ProgrammeState;
 use crate::programme::command::AwardTarget;
 use crate::programme::decision::{CommandAnswer, Decision};
 use crate::programme::error::CommandError;
-use crate::refusal::{Limit, Reason, Refusal};
+use crate::refusal::{Limit, LimitKind, Reason, Refusal};
 use crate::role::Reach;
 use crate::time::Now;
 
@@ -137,5 +137,5 @@ fn refunded_since(award: &Award, mistake: &AwardMovement, paid: Option<&Invoice>
 }
 
 fn not_undoable(award: &Award, message: String, remedy: &str) -> Refusal {
-    Refusal::of(Reason::MovementNotUndoable, message, Limit::plain("award", subject(award), remedy))
+    Refusal::of(Reason::MovementNotUndoable, message, Limit::plain(LimitKind::Award, subject(award), remedy))
 }

@@ -54,10 +54,10 @@ fn code(answer: Result<Decision, CommandError>) -> (&'static str, String) {
     match answer.unwrap_err() {
         CommandError::Refused(refusal) => {
             let limits: Vec<String> =
-                refusal.limits.iter().map(|it| format!("{}: {}", it.account, it.remedy)).collect();
+                refusal.limits.iter().map(|it| format!("{}: {}", it.subject, it.remedy)).collect();
             (refusal.reason.code(), format!("{} [{}]", refusal.message, limits.join("; ")))
         }
-        CommandError::NotFound(what) => ("NOT_FOUND", what),
+        CommandError::NotFound(kind, ids) => ("NOT_FOUND", format!("{kind} {}", ids.join(", "))),
         other => panic!("{other}"),
     }
 }

@@ -208,7 +208,9 @@ impl Book {
         let done = match self.word(letter, word) {
             Ok(decided) => decided.answer,
             Err(CommandError::Refused(refusal)) => return (numbers(&refusal), self.sentences(&refusal)),
-            Err(CommandError::NotFound(what)) => return ("NOT_FOUND".to_owned(), what),
+            Err(CommandError::NotFound(kind, ids)) => {
+                return ("NOT_FOUND".to_owned(), format!("{kind} {}", ids.join(", ")));
+            }
             Err(fault @ CommandError::Stale { .. }) => return ("STALE".to_owned(), fault.to_string()),
             Err(CommandError::Bug(bug)) => return ("BUG".to_owned(), bug.to_owned()),
         };
@@ -238,7 +240,7 @@ impl Book {
     }
 
     fn sentences(&self, refusal: &Refusal) -> String {
-        let limits = refusal.limits.iter().map(|it| format!("{}: {}: {}", it.kind, it.account, it.remedy));
+        let limits = refusal.limits.iter().map(|it| format!("{}: {}: {}", it.kind, it.subject, it.remedy));
         std::iter::once(refusal.message.clone()).chain(limits).collect::<Vec<_>>().join("\n")
     }
 }
@@ -249,8 +251,8 @@ fn numbers(refusal: &Refusal) -> String {
     let limit = |it: &Limit| {
         let numbers = [it.limit, it.committed, it.spent, it.available, it.requested, it.largest];
         if it.limit.is_none() {
-            assert_eq!((numbers, it.unit), ([None; 6], ""), "a limit that is no number: {it:?}");
-            return it.kind.to_owned();
+            assert_eq!((numbers, it.unit), ([None; 6], None), "a limit that is no number: {it:?}");
+            return it.kind.name().to_owned();
         }
         format!("{} {}", it.kind, numbers.map(shown).join(" "))
     };

@@ -78,7 +78,7 @@ fn decide(book: &mut Book, by: &str, referral: ReferralId, approve: bool, on: &s
 fn code<T: std::fmt::Debug>(answer: Result<T, CommandError>) -> (String, usize) {
     match answer.unwrap_err() {
         CommandError::Refused(refusal) => (refusal.reason.code().to_owned(), refusal.limits.len()),
-        CommandError::NotFound(what) => (format!("NOT_FOUND {what}"), 0),
+        CommandError::NotFound(kind, ids) => (format!("NOT_FOUND {kind} {}", ids.join(", ")), 0),
         CommandError::Stale { .. } => ("STALE".to_owned(), 0),
         CommandError::Bug(bug) => unreachable!("{bug}"),
     }

@@ -289,11 +289,11 @@ impl Book {
         match self.word(letter, word) {
             Ok(_) => (self.state(letter).to_owned(), String::new()),
             Err(CommandError::Refused(refusal)) => {
-                let limits = refusal.limits.iter().map(|it| format!("{}: {}: {}", it.kind, it.account, it.remedy));
+                let limits = refusal.limits.iter().map(|it| format!("{}: {}: {}", it.kind, it.subject, it.remedy));
                 let all = std::iter::once(refusal.message.clone()).chain(limits).collect::<Vec<_>>().join("\n");
                 (refusal.reason.code().to_owned(), all)
             }
-            Err(CommandError::NotFound(what)) => ("NOT_FOUND".to_owned(), what),
+            Err(CommandError::NotFound(kind, ids)) => ("NOT_FOUND".to_owned(), format!("{kind} {}", ids.join(", "))),
             Err(fault @ CommandError::Stale { .. }) => ("STALE".to_owned(), fault.to_string()),
             Err(CommandError::Bug(bug)) => unreachable!("{bug}"),
         }
