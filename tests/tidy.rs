@@ -11,6 +11,8 @@ mod circles;
 mod docs;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/reasons.rs"]
+mod reasons;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -49,6 +51,15 @@ fn files_are_short_and_say_why_they_exist() {
 #[test]
 fn banned_words_are_absent() {
     hold_each(&source::rust(), bans::check);
+}
+
+#[test]
+fn reasons_are_named_by_their_enums() {
+    let files = source::rust();
+    let all = reasons::all(&files);
+    assert!(all.len() > 90 && all.contains_key("STATE_NOT_ALLOWED") && all.contains_key("INTERNAL"), "{all:#?}");
+    hold_each(&files, |it| reasons::literals(it, &all));
+    assert_eq!(reasons::unused(&files, &all), [""; 0], "rows of reasons that nothing gives");
 }
 
 #[test]
@@ -198,6 +209,39 @@ fn the_bans_can_fail() {
         ("crates/tsio-domain/src/a.rs",    "let asynchronous = my_tokio;",             &[]),
         ("src/app/a.rs",       "use std::fs::File;\nasync fn f() {}",      &[]),
     ]);
+}
+
+#[test]
+fn the_reason_rules_can_fail() {
+    const TABLE: &str =
+        "service_reasons! {\n    NotFound = \"NOT_FOUND\", NotFound,\n        \"Not there.\", \"Look.\";\n}\n";
+    let table = || Source::new("src/grpc/message/reason.rs", TABLE);
+    let all = reasons::all(&[table()]);
+    assert_eq!(all.iter().collect::<Vec<_>>(), [(&"NOT_FOUND".to_owned(), &"ServiceReason::NotFound".to_owned())]);
+    let lines = |path: &str, text: &str| -> Vec<usize> {
+        reasons::literals(&Source::new(path, text), &all).iter().map(|it| it.line).collect()
+    };
+    let none: Vec<usize> = Vec::new();
+    let given = "fn f() {\n    g(\"NOT_FOUND\")\n}";
+    assert_eq!(lines("src/grpc/auth.rs", given), [2]);
+    assert_eq!(lines("crates/tsio-domain/src/a.rs", given), [2]);
+    assert_eq!(lines("src/cli/errors.rs", given), [2]);
+    assert_eq!(lines("src/grpc/message/reason.rs", given), none, "the table itself");
+    assert_eq!(lines("src/client/retry.rs", given), none, "a client");
+    assert_eq!(lines("src/grpc/auth/tests.rs", given), none, "a test");
+    assert_eq!(lines("src/grpc/auth.rs", &format!("#[cfg(test)]\nmod tests {{\n{given}\n}}")), none, "tests of a file");
+    assert_eq!(lines("src/grpc/auth.rs", "g(\"NOT_FOUND_AT_ALL\"); // `NOT_FOUND`"), none);
+
+    let unused = |path: &str, text: &str| reasons::unused(&[table(), Source::new(path, text)], &all);
+    assert!(unused("src/grpc/auth.rs", "g(ServiceReason::NotFound)").is_empty());
+    assert_eq!(unused("src/grpc/auth.rs", "// ServiceReason::NotFound\ng(ServiceReason::NotFoundYet)"), ["NOT_FOUND"]);
+    assert_eq!(unused("src/app/error.rs", "g(ServiceReason::NotFound)"), ["NOT_FOUND"], "no place for it");
+
+    let untested = |path: &str, text: &str| reasons::untested(&[table(), Source::new(path, text)], &all);
+    assert!(untested("tests/it/a.rs", "assert_eq!(reason, \"NOT_FOUND\")").is_empty());
+    assert_eq!(untested("tests/it/a.rs", "assert_eq!(reason, \"FOUND\") // `NOT_FOUND`"), ["NOT_FOUND"]);
+    assert_eq!(untested("tests/it/model/mod.rs", "\"NOT_FOUND\""), ["NOT_FOUND"], "a list provokes nothing");
+    assert_eq!(untested("src/grpc/a.rs", "\"NOT_FOUND\""), ["NOT_FOUND"], "nor does the program");
 }
 
 #[test]

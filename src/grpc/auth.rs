@@ -18,13 +18,13 @@ use std::sync::Arc;
 
 use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::app::clock::Clock;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
-use crate::grpc::message::reason::KEYS_UNAVAILABLE;
-use crate::grpc::message::status::{error_info, with_details};
+use crate::grpc::message::reason::ServiceReason;
+use crate::grpc::message::status::{internal, refuse};
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 use certificates::Certificates;
 pub use certificates::Service;
@@ -81,8 +81,7 @@ pub(super) enum Proof {
 
 impl From<AuthError> for Status {
     fn from(AuthError { reason, message }: AuthError) -> Self {
-        let code = if reason == KEYS_UNAVAILABLE { Code::Unavailable } else { Code::Unauthenticated };
-        with_details(code, message, vec![error_info(reason)])
+        refuse(reason, message)
     }
 }
 
@@ -137,7 +136,7 @@ impl Authenticator {
         };
         match (jwt::bearer(headers)?, verifier) {
             (Some(token), Some(verifier)) => Ok((verifier.caller(token).await?, Proof::Token)),
-            (Some(_), None) => Err(AuthError::new("TOKEN_REJECTED", "this server takes no tokens")),
+            (Some(_), None) => Err(AuthError::new(ServiceReason::TokenRejected, "this server takes no tokens")),
             (None, _) => Ok((certificates.caller(certificate().as_deref())?, Proof::Certificate)),
         }
     }
@@ -153,7 +152,7 @@ fn unprintable(text: &str) -> Option<String> {
 pub(super) fn over(proof: Option<Proof>) -> Status {
     let over = match proof {
         Some(Proof::Certificate) => certificates::expired(),
-        _ => AuthError::new("TOKEN_EXPIRED", "the token has expired: begin again with another one"),
+        _ => AuthError::new(ServiceReason::TokenExpired, "the token has expired: begin again with another one"),
     };
     over.into()
 }
@@ -165,7 +164,7 @@ pub(super) fn over(proof: Option<Proof>) -> Status {
 pub(super) fn authenticated(extensions: &Extensions) -> Result<&Authenticated, Status> {
     extensions.get::<Authenticated>().ok_or_else(|| {
         tracing::error!("a call was not authenticated");
-        with_details(Code::Internal, "internal error; the log has it".to_owned(), vec![error_info("INTERNAL")])
+        internal()
     })
 }
 

@@ -11,7 +11,7 @@ mod service;
 pub mod telemetry;
 pub mod transport;
 
-pub use message::reason;
+pub use message::{metadata, reason};
 pub use server::{ServerLimits, Serving, Setup, Tls, serve};
 pub use telemetry::traces::{Exporting, Traces};
 pub use transport::connections::ConnectionLimits;

@@ -275,7 +275,7 @@ impl App {
 async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<Approval> {
     let found = store::approvals::find(from, &[approval], &[], &[]).await?;
     let found = found.into_iter().find(|it| it.id == approval && it.action == ApprovalAction::WithdrawImport);
-    found.ok_or_else(|| AppError::NotFound(format!("approval {approval}")))
+    found.ok_or_else(|| AppError::not_found(EntityKind::Approval, approval))
 }
 
 /// The approval answered so by this caller, if they may; not written.

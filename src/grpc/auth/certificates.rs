@@ -13,6 +13,7 @@ use crate::app::clock::Clock;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
 use crate::grpc::auth::error::AuthError;
+use crate::grpc::message::reason::ServiceReason;
 
 /// A service that calls with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +43,13 @@ impl Certificates {
     /// `CERTIFICATE_EXPIRED` past its last second.
     pub(super) fn caller(&self, own: Option<&[u8]>) -> Result<Authenticated, AuthError> {
         let Some(own) = own else {
-            return Err(AuthError::new("TOKEN_MISSING", "a bearer token in metadata authorization is wanted"));
+            return Err(AuthError::new(
+                ServiceReason::TokenMissing,
+                "a bearer token in metadata authorization is wanted",
+            ));
         };
-        let unknown = || AuthError::new("CERTIFICATE_UNKNOWN", "the certificate names no service known here");
+        let unknown =
+            || AuthError::new(ServiceReason::CertificateUnknown, "the certificate names no service known here");
         let (_, own) = X509Certificate::from_der(own).map_err(|_| unknown())?;
         let caller = names(&own).iter().find_map(|name| self.services.get(name)).ok_or_else(unknown)?;
         // It holds to the end of its last second.
@@ -58,7 +63,7 @@ impl Certificates {
 }
 
 pub(super) fn expired() -> AuthError {
-    AuthError::new("CERTIFICATE_EXPIRED", "the certificate has expired: connect anew with another one")
+    AuthError::new(ServiceReason::CertificateExpired, "the certificate has expired: connect anew with another one")
 }
 
 /// The alternative names of a certificate that are URIs or DNS names.

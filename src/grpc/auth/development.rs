@@ -5,6 +5,7 @@ use http::HeaderMap;
 use super::unprintable;
 use crate::domain::role::{Caller, Regions, Role};
 use crate::grpc::auth::error::AuthError;
+use crate::grpc::message::reason::ServiceReason;
 
 /// Metadata that names the caller: an opaque id.
 const ACTOR: &str = "x-tsio-actor";
@@ -21,7 +22,7 @@ const REGIONS: &str = "x-tsio-regions";
 pub(super) fn caller(headers: &HeaderMap) -> Result<Caller, AuthError> {
     let missing = |name: &str| {
         let message = format!("metadata {name} is missing: in development mode the caller names itself");
-        AuthError::new("CALLER_MISSING", message)
+        AuthError::new(ServiceReason::CallerMissing, message)
     };
     let actor = text(headers, ACTOR)?.ok_or_else(|| missing(ACTOR))?;
     let actor = actor.parse().map_err(|error| malformed(ACTOR, &error))?;
@@ -47,5 +48,5 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AuthE
 }
 
 fn malformed(name: &str, error: &dyn std::fmt::Display) -> AuthError {
-    AuthError::new("CALLER_MALFORMED", format!("metadata {name}: {error}"))
+    AuthError::new(ServiceReason::CallerMalformed, format!("metadata {name}: {error}"))
 }

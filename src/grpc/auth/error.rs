@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use crate::domain::time::Micros;
+use crate::grpc::message::reason::ServiceReason;
 
 /// The token has expired.
 pub(in crate::grpc) fn expired() -> AuthError {
-    AuthError::new("TOKEN_EXPIRED", "the token has expired")
+    AuthError::new(ServiceReason::TokenExpired, "the token has expired")
 }
 
 /// The token is refused, as a sentence goes on.
 pub(in crate::grpc) fn rejected(why: &str) -> AuthError {
-    AuthError::new("TOKEN_REJECTED", format!("the token {why}"))
+    AuthError::new(ServiceReason::TokenRejected, format!("the token {why}"))
 }
 
 /// A moment later than another.
@@ -22,15 +23,15 @@ pub(in crate::grpc) fn later(at: Micros, by: Duration) -> Micros {
 /// Why nobody was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::grpc) struct AuthError {
-    /// UPPER_SNAKE.
-    pub(in crate::grpc) reason: &'static str,
+    /// Why, one of those of authentication.
+    pub(in crate::grpc) reason: ServiceReason,
     /// For whoever calls: what was wrong with the proof, never the proof itself.
     pub(in crate::grpc) message: String,
 }
 
 impl AuthError {
     /// A reason and what was wrong.
-    pub(in crate::grpc) fn new(reason: &'static str, message: impl Into<String>) -> Self {
+    pub(in crate::grpc) fn new(reason: ServiceReason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }

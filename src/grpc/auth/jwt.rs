@@ -26,7 +26,7 @@ use crate::domain::region::Region;
 use crate::domain::role::{Caller, Regions, Role};
 use crate::domain::time::Micros;
 use crate::grpc::auth::error::AuthError;
-use crate::grpc::message::reason::KEYS_UNAVAILABLE;
+use crate::grpc::message::reason::ServiceReason;
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
 /// How long a checked token is believed without another look at it.
@@ -125,7 +125,10 @@ impl Verifier {
     /// Reasons `TOKEN_MALFORMED`, `TOKEN_EXPIRED`, `TOKEN_REJECTED`; `KEYS_UNAVAILABLE`, which may pass.
     pub(super) async fn caller(&self, token: &str) -> Result<Authenticated, AuthError> {
         if token.len() > LONGEST {
-            return Err(AuthError::new("TOKEN_MALFORMED", format!("a token is at most {LONGEST} bytes long")));
+            return Err(AuthError::new(
+                ServiceReason::TokenMalformed,
+                format!("a token is at most {LONGEST} bytes long"),
+            ));
         }
         // Those remembered too: what they were checked with is believed no longer.
         if self.keys.is_too_old() {
@@ -153,8 +156,9 @@ impl Verifier {
     }
 
     async fn check(&self, token: &str) -> Result<Authenticated, AuthError> {
-        let malformed =
-            || AuthError::new("TOKEN_MALFORMED", "the bearer token is no signed JWT with a known algorithm");
+        let malformed = || {
+            AuthError::new(ServiceReason::TokenMalformed, "the bearer token is no signed JWT with a known algorithm")
+        };
         let header = decode_header(token).map_err(|_| malformed())?;
         check_header(&header)?;
         let key = self.keys.find(header.kid.as_deref()).await.map_err(no_key)?;
@@ -223,7 +227,7 @@ fn names<'a>(claims: &'a Value, claim: &str) -> Result<Vec<&'a str>, AuthError> 
 /// # Errors
 /// Reason `TOKEN_MALFORMED` for any other authorization, and for more than one.
 pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
-    let wrong = || AuthError::new("TOKEN_MALFORMED", "metadata authorization is `Bearer` and one token");
+    let wrong = || AuthError::new(ServiceReason::TokenMalformed, "metadata authorization is `Bearer` and one token");
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let Some(first) = given.next() else { return Ok(None) };
     if given.next().is_some() {
@@ -237,7 +241,7 @@ fn no_key(why: NoKey) -> AuthError {
     match why {
         NoKey::Unpublished => rejected("was signed with a key that its issuer does not publish"),
         NoKey::Unavailable => AuthError::new(
-            KEYS_UNAVAILABLE,
+            ServiceReason::KeysUnavailable,
             "the issuer's keys cannot be fetched at the moment, so the token cannot be checked: try again",
         ),
     }

@@ -78,6 +78,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::grpc::message::reason::ServiceReason;
 
     /// The moment of the tests, in seconds since 1970.
     const NOW: i64 = 1_700_000_000;
@@ -115,7 +116,7 @@ mod tests {
             let checked = check_header(&header(typ, crit));
             assert_eq!(
                 checked.as_ref().err().map(|it| it.reason),
-                (!taken).then_some("TOKEN_REJECTED"),
+                (!taken).then_some(ServiceReason::TokenRejected),
                 "{typ:?} {crit:?}"
             );
         }
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn times_are_numbers_of_seconds() {
-        const GOOD: Result<i64, &str> = Ok((NOW + 60) * 1_000_000);
+        const GOOD: Result<i64, ServiceReason> = Ok((NOW + 60) * 1_000_000);
         let good = NOW + 60;
         let rows = [
             (json!({ "exp": good }), GOOD),
@@ -132,32 +133,32 @@ mod tests {
             (json!({ "exp": 1.700_000_060e9 }), GOOD),
             (json!({ "exp": NOW + 1 }), Ok((NOW + 1) * 1_000_000)),
             (json!({ "exp": 1_700_000_001.5 }), Ok((NOW + 1) * 1_000_000)),
-            (json!({ "exp": NOW }), Err("TOKEN_EXPIRED")),
-            (json!({ "exp": 1_700_000_000.9 }), Err("TOKEN_EXPIRED")),
-            (json!({ "exp": 0 }), Err("TOKEN_EXPIRED")),
-            (json!({ "exp": 0.5 }), Err("TOKEN_EXPIRED")),
-            (json!({}), Err("TOKEN_REJECTED")),
-            (json!({ "exp": null }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": -1 }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": -0.5 }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": "1700000060" }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": "NaN" }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": [good] }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": true }), Err("TOKEN_REJECTED")),
+            (json!({ "exp": NOW }), Err(ServiceReason::TokenExpired)),
+            (json!({ "exp": 1_700_000_000.9 }), Err(ServiceReason::TokenExpired)),
+            (json!({ "exp": 0 }), Err(ServiceReason::TokenExpired)),
+            (json!({ "exp": 0.5 }), Err(ServiceReason::TokenExpired)),
+            (json!({}), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": null }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": -1 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": -0.5 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": "1700000060" }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": "NaN" }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": [good] }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": true }), Err(ServiceReason::TokenRejected)),
             (json!({ "exp": 253_402_300_799_i64 }), Ok(253_402_300_799_000_000)),
-            (json!({ "exp": 253_402_300_800_i64 }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": good * 1_000 }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": u64::MAX }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": 1e300 }), Err("TOKEN_REJECTED")),
+            (json!({ "exp": 253_402_300_800_i64 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": good * 1_000 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": u64::MAX }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": 1e300 }), Err(ServiceReason::TokenRejected)),
             (json!({ "exp": good, "nbf": null, "iat": null }), GOOD),
             (json!({ "exp": good, "nbf": NOW, "iat": NOW }), GOOD),
             (json!({ "exp": good, "nbf": 1_699_999_999.5, "iat": 1_699_999_999.5 }), GOOD),
-            (json!({ "exp": good, "nbf": 1_700_000_000.5 }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": good, "nbf": NOW + 1 }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": good, "nbf": "now" }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": good, "nbf": -1 }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": good, "iat": "now" }), Err("TOKEN_REJECTED")),
-            (json!({ "exp": good, "iat": 1e300 }), Err("TOKEN_REJECTED")),
+            (json!({ "exp": good, "nbf": 1_700_000_000.5 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": good, "nbf": NOW + 1 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": good, "nbf": "now" }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": good, "nbf": -1 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": good, "iat": "now" }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": good, "iat": 1e300 }), Err(ServiceReason::TokenRejected)),
         ];
         for (claims, wanted) in rows {
             let checked = check_times(&claims, Micros(NOW * 1_000_000), Duration::ZERO);
@@ -170,9 +171,9 @@ mod tests {
         let leeway = Duration::from_secs(30);
         let rows = [
             (json!({ "exp": NOW - 29 }), Ok((NOW + 1) * 1_000_000)),
-            (json!({ "exp": NOW - 30 }), Err("TOKEN_EXPIRED")),
+            (json!({ "exp": NOW - 30 }), Err(ServiceReason::TokenExpired)),
             (json!({ "exp": NOW + 60, "nbf": NOW + 30 }), Ok((NOW + 90) * 1_000_000)),
-            (json!({ "exp": NOW + 60, "nbf": NOW + 31 }), Err("TOKEN_REJECTED")),
+            (json!({ "exp": NOW + 60, "nbf": NOW + 31 }), Err(ServiceReason::TokenRejected)),
         ];
         for (claims, wanted) in rows {
             let checked = check_times(&claims, Micros(NOW * 1_000_000), leeway);

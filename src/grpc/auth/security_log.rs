@@ -10,6 +10,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::domain::ids::RequestId;
 use crate::domain::role::Caller;
+use crate::grpc::message::reason::StatusReason;
 use crate::grpc::telemetry::call_span::Roles;
 
 /// Lines a second, and as many more after a quiet time.
@@ -25,12 +26,13 @@ pub(in crate::grpc) fn say(
     caller: Option<&Caller>,
     from: &str,
     request_id: Option<RequestId>,
-    reason: &str,
+    reason: StatusReason,
 ) {
     if LIMITER.check().is_err() {
         UNSAID.fetch_add(1, Ordering::Relaxed);
         return;
     }
+    let reason = reason.code();
     let unsaid = UNSAID.swap(0, Ordering::Relaxed);
     let actor = caller.map(|it| it.actor.as_str());
     let roles = caller.map(|it| tracing::field::display(Roles(it)));

@@ -5,6 +5,7 @@ pub(in crate::grpc) mod fields;
 pub(in crate::grpc) mod filter;
 pub(in crate::grpc) mod limits;
 pub(in crate::grpc) mod mask;
+pub mod metadata;
 pub mod reason;
 pub(in crate::grpc) mod request_id;
 pub(in crate::grpc) mod status;

@@ -5,8 +5,10 @@ use prost_types::Any;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
+use super::metadata;
+use super::reason::{ServiceReason, StatusReason, code_of};
 use crate::app::{AppError, Violation};
-use crate::domain::refusal::{self, EntityKind, Reason};
+use crate::domain::refusal::{self, EntityKind};
 use crate::proto;
 
 const DOMAIN: &str = "tsio";
@@ -14,6 +16,8 @@ const DOMAIN: &str = "tsio";
 const MAX_DETAILS: usize = 6 * 1024;
 /// Bytes of a message, and of each text among the details: what a caller sent comes back in some of them.
 const MAX_TEXT: usize = 512;
+/// Bytes of an id among the details, and of a value of the metadata. No id of ours is longer than half of it.
+const MAX_ID: usize = 256;
 /// Bytes of the violations named in the message.
 const MAX_SHOWN: usize = 440;
 /// Violations that may be listed: many more than their bytes leave room for.
@@ -24,35 +28,48 @@ const IN_MESSAGE: usize = 5;
 /// The status of an error.
 pub(in crate::grpc) fn status(error: AppError) -> Status {
     let message = error.to_string();
-    let plain = |code, reason: &str| with_details(code, message.clone(), vec![error_info(reason)]);
+    let plain = |reason| refuse(reason, message.clone());
     match error {
         AppError::Invalid(violations) => invalid(&violations),
-        AppError::FileRefused { details, .. } if details.is_empty() => plain(Code::InvalidArgument, "FILE_REFUSED"),
+        AppError::FileRefused { details, .. } if details.is_empty() => plain(ServiceReason::FileRefused),
         AppError::FileRefused { details, .. } => {
             let (bad, _) = bad_request(&details);
-            let details = vec![error_info("FILE_REFUSED"), any("google.rpc.BadRequest", &bad)];
-            with_details(Code::InvalidArgument, message, details)
+            let reason = ServiceReason::FileRefused;
+            with_details(reason.status(), message, vec![error_info(reason), any("google.rpc.BadRequest", &bad)])
         }
-        AppError::NotFound(..) => plain(Code::NotFound, "NOT_FOUND"),
+        AppError::NotFound(kind, ids) => {
+            let reason = ServiceReason::NotFound;
+            with_details(reason.status(), message, vec![error_info_with(reason, metadata::of_missing(kind, &ids))])
+        }
         AppError::Refused(refusal) => refused(&refusal),
-        AppError::Stale(_) => plain(Code::Aborted, "ETAG_STALE"),
-        AppError::RequestIdReused => plain(Code::AlreadyExists, "REQUEST_ID_REUSED"),
-        AppError::Denied(_) => plain(Code::PermissionDenied, "ROLE_MISSING"),
-        AppError::Overloaded => plain(Code::ResourceExhausted, "OVERLOADED"),
-        AppError::WatchesTooMany(_) => plain(Code::ResourceExhausted, "WATCHES_EXCEEDED"),
-        AppError::DeadlinePassed => plain(Code::DeadlineExceeded, "DEADLINE_PASSED"),
-        AppError::Unavailable => plain(Code::Unavailable, "DATABASE_AWAY"),
-        AppError::StorageFull => plain(Code::Unavailable, "STORAGE_FULL"),
-        AppError::Outdated => plain(Code::Unavailable, "SERVER_OUTDATED"),
-        AppError::ClockWrong => plain(Code::Unavailable, "CLOCK_WRONG"),
-        AppError::Diverged(_) => plain(Code::FailedPrecondition, "HISTORY_DIVERGED"),
-        AppError::TooSlow(_) => plain(Code::ResourceExhausted, "WATCHER_TOO_SLOW"),
-        AppError::Stopping => plain(Code::Unavailable, "SERVER_STOPPING"),
+        AppError::Stale(_) => plain(ServiceReason::EtagStale),
+        AppError::RequestIdReused => plain(ServiceReason::RequestIdReused),
+        AppError::Denied(_) => plain(ServiceReason::RoleMissing),
+        AppError::Overloaded => plain(ServiceReason::Overloaded),
+        AppError::WatchesTooMany(_) => plain(ServiceReason::WatchesExceeded),
+        AppError::DeadlinePassed => plain(ServiceReason::DeadlinePassed),
+        AppError::Unavailable => plain(ServiceReason::DatabaseAway),
+        AppError::StorageFull => plain(ServiceReason::StorageFull),
+        AppError::Outdated => plain(ServiceReason::ServerOutdated),
+        AppError::ClockWrong => plain(ServiceReason::ClockWrong),
+        AppError::Diverged(_) => plain(ServiceReason::HistoryDiverged),
+        AppError::TooSlow(_) => plain(ServiceReason::WatcherTooSlow),
+        AppError::Stopping => plain(ServiceReason::ServerStopping),
         AppError::Bug(what) => {
             tracing::error!(what, "a bug");
-            with_details(Code::Internal, "internal error; the log has it".to_owned(), vec![error_info("INTERNAL")])
+            internal()
         }
     }
+}
+
+/// The status of a reason that says all there is to say, under the reason's own code.
+pub(in crate::grpc) fn refuse(reason: ServiceReason, message: impl Into<String>) -> Status {
+    with_details(reason.status(), message.into(), vec![error_info(reason)])
+}
+
+/// The status of a fault of ours, about which only the log says more.
+pub(in crate::grpc) fn internal() -> Status {
+    refuse(ServiceReason::Internal, "internal error; the log has it")
 }
 
 /// INVALID_ARGUMENT with every field that is wrong.
@@ -68,8 +85,8 @@ pub(in crate::grpc) fn invalid(violations: &[Violation]) -> Status {
     if more > 0 {
         message.push_str(&format!(", {more} of them not listed"));
     }
-    let details = vec![error_info("FIELD_VIOLATIONS"), any("google.rpc.BadRequest", &bad)];
-    with_details(Code::InvalidArgument, message, details)
+    let reason = ServiceReason::FieldViolations;
+    with_details(reason.status(), message, vec![error_info(reason), any("google.rpc.BadRequest", &bad)])
 }
 
 /// Violations as a status has them, and how many had no room.
@@ -80,66 +97,8 @@ fn bad_request(violations: &[Violation]) -> (pb::BadRequest, usize) {
         ..Default::default()
     };
     let mut bad = pb::BadRequest { field_violations: violations.iter().take(LISTED).map(violation).collect() };
-    let dropped = shorten(&mut bad, |it| &mut it.field_violations);
+    let dropped = shorten(&mut bad, MAX_DETAILS, |it| &mut it.field_violations);
     (bad, violations.len().saturating_sub(LISTED).saturating_add(dropped))
-}
-
-/// The status code of a refusal.
-pub(in crate::grpc) const fn code_of(reason: Reason) -> Code {
-    match reason {
-        Reason::SelfApproval | Reason::ApprovalOfAnother => Code::PermissionDenied,
-        Reason::FundExists | Reason::ReferralOpen => Code::AlreadyExists,
-        Reason::StateNotAllowed
-        | Reason::ContactMissing
-        | Reason::ContactNotCorrectable
-        | Reason::AcceptorNotAllowed
-        | Reason::SchoolNotOnOffer
-        | Reason::AwardMissing
-        | Reason::AlreadyDrawn
-        | Reason::ProgrammeNotEnded
-        | Reason::ProgrammeClosed
-        | Reason::OutsideProgramme
-        | Reason::SchoolOnAnotherOffer
-        | Reason::ApprovalRequired
-        | Reason::ApprovalNotOpen
-        | Reason::ApprovalClosed
-        | Reason::ApprovalExceeded
-        | Reason::AlreadyPlaced
-        | Reason::EntryNotUnknown
-        | Reason::NoText
-        | Reason::TextErased
-        | Reason::TrustNotSuitable
-        | Reason::ImportDisagrees
-        | Reason::ImportNotLanded
-        | Reason::TermsInUse
-        | Reason::CapExceeded
-        | Reason::FundsInsufficient
-        | Reason::FundMissing
-        | Reason::FundOverCommitted
-        | Reason::StrandNotOffered
-        | Reason::PartnerNotSuitable
-        | Reason::ProviderNotAccredited
-        | Reason::OutsideWindow
-        | Reason::DateOrder
-        | Reason::MovementNotUndoable
-        | Reason::AwardExceeded
-        | Reason::UnitMismatch
-        | Reason::AmountTooLarge
-        | Reason::SameFund
-        | Reason::BookingNotOpen
-        | Reason::InvoiceMissing
-        | Reason::InvoiceNotExpected
-        | Reason::InvoicePaid
-        | Reason::ClaimIssuerMissing
-        | Reason::ClaimTotalDiffers
-        | Reason::ClaimTotalExceeded
-        | Reason::BookingLeaderMissing
-        | Reason::LeaderFunded
-        | Reason::ReferralNotOpen
-        | Reason::CannotBeReferred
-        | Reason::GroundNotInEffect
-        | Reason::DiscussionMissing => Code::FailedPrecondition,
-    }
 }
 
 fn refused(refusal: &refusal::Refusal) -> Status {
@@ -152,15 +111,17 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         approval: refusal.approval.map(|id| id.to_string()).unwrap_or_default(),
         more_limits: 0,
     };
-    wire.more_limits = i32::try_from(shorten(&mut wire, |it| &mut it.limits)).unwrap_or(i32::MAX);
-    let details = vec![error_info(refusal.reason.code()), any("tsio.v1.Refusal", &wire)];
+    let info = error_info_with(refusal.reason, metadata::of_refusal(refusal));
+    let room = MAX_DETAILS.saturating_sub(info.encoded_len());
+    wire.more_limits = i32::try_from(shorten(&mut wire, room, |it| &mut it.limits)).unwrap_or(i32::MAX);
+    let details = vec![info, any("tsio.v1.Refusal", &wire)];
     with_details(code, refusal.message.clone(), details)
 }
 
-/// Drops the last of a message's rows until it is small enough; answers how many.
-fn shorten<M: prost::Message, R>(message: &mut M, rows: impl Fn(&mut M) -> &mut Vec<R>) -> usize {
+/// Drops the last of a message's rows until it has at most so many bytes; answers how many.
+fn shorten<M: prost::Message, R>(message: &mut M, most: usize, rows: impl Fn(&mut M) -> &mut Vec<R>) -> usize {
     let mut dropped: usize = 0;
-    while message.encoded_len() > MAX_DETAILS && rows(message).pop().is_some() {
+    while message.encoded_len() > most && rows(message).pop().is_some() {
         dropped = dropped.saturating_add(1);
     }
     dropped
@@ -179,8 +140,8 @@ fn limit(it: &refusal::Limit) -> proto::Limit {
         largest: it.largest,
         remedy: short(&it.remedy, MAX_TEXT),
         subject_kind: subject_kind(it.subject.kind()).into(),
-        subject_id: short(&it.subject.id().unwrap_or_default(), MAX_TEXT),
-        subject_part_of: it.subject.part_of().map(|(_, id)| short(&id, MAX_TEXT)).unwrap_or_default(),
+        subject_id: short(&it.subject.id().unwrap_or_default(), MAX_ID),
+        subject_part_of: it.subject.part_of().map(|(_, id)| short(&id, MAX_ID)).unwrap_or_default(),
         strand: it.subject.strand().map(ToString::to_string).unwrap_or_default(),
     }
 }
@@ -209,8 +170,14 @@ const fn subject_kind(kind: EntityKind) -> proto::SubjectKind {
 }
 
 /// The `google.rpc.ErrorInfo` that every error carries (AIP-193).
-pub(in crate::grpc) fn error_info(reason: &str) -> Any {
-    let info = pb::ErrorInfo { reason: reason.to_owned(), domain: DOMAIN.to_owned(), ..Default::default() };
+pub(in crate::grpc) fn error_info(reason: impl Into<StatusReason>) -> Any {
+    error_info_with(reason, [])
+}
+
+/// The same with what a program may want to know of the error, each value cut where it is long.
+fn error_info_with(reason: impl Into<StatusReason>, metadata: impl IntoIterator<Item = metadata::Item>) -> Any {
+    let metadata = metadata.into_iter().map(|(key, value)| (key.name().to_owned(), short(&value, MAX_ID))).collect();
+    let info = pb::ErrorInfo { reason: reason.into().code().to_owned(), domain: DOMAIN.to_owned(), metadata };
     any("google.rpc.ErrorInfo", &info)
 }
 
@@ -236,9 +203,14 @@ fn any(name: &str, message: &impl prost::Message) -> Any {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::StatusExt as _;
+
     use super::*;
-    use crate::domain::ids::OfferId;
-    use crate::domain::refusal::{LimitKind, LimitSubject};
+    use crate::domain::event::Seq;
+    use crate::domain::ids::{AwardId, OfferId};
+    use crate::domain::ledger::Unit;
+    use crate::domain::refusal::{LimitKind, LimitSubject, Reason};
+    use crate::domain::terms::StrandId;
 
     #[test]
     fn a_text_is_cut_between_characters() {
@@ -284,5 +256,51 @@ mod tests {
         let status = invalid(&violations);
         assert!(status.details().len() < MAX_DETAILS + 1024, "{}", status.details().len());
         assert!(status.message().contains("and 495 more"), "{}", status.message());
+    }
+
+    #[test]
+    fn the_metadata_says_what_an_error_is_about() {
+        let metadata = |status: &Status| {
+            let info = status.get_details_error_info().unwrap();
+            let mut all: Vec<String> = info.metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            all.sort();
+            all.join(" ")
+        };
+        let (offer, award) = (OfferId(uuid::Uuid::nil()), AwardId(uuid::Uuid::nil()));
+        let id = offer.to_string();
+        let strand = StrandId::new("nle");
+        let booking = LimitSubject::Booking { booking: Seq(7), award, strand: strand.clone() };
+        let exceeded = refusal::Limit {
+            unit: Some(Unit::HalfDays),
+            limit: Some(4),
+            requested: Some(5),
+            largest: Some(0),
+            ..refusal::Limit::plain(LimitKind::Award, booking, "draw less")
+        };
+        let missing = LimitSubject::MissingFund { strand, region: "London".parse().unwrap() };
+        let missing = refusal::Limit::plain(LimitKind::Fund, missing, "create one");
+        let second = refusal::Limit::plain(LimitKind::State, offer, "start");
+        let of = |limits: &[&refusal::Limit]| {
+            let limits = limits.iter().copied().cloned().collect();
+            let message = "no".to_owned();
+            refused(&refusal::Refusal { reason: Reason::AwardExceeded, message, limits, largest: None, approval: None })
+        };
+        let two = AppError::NotFound(EntityKind::Offer, vec!["a".to_owned(), "b".to_owned()]);
+        let rows = [
+            (
+                of(&[&exceeded, &second]),
+                format!(
+                    "award_id={id} booking=7 largest=0 limit=4 limit_kind=award requested=5 strand=nle unit=half_days"
+                ),
+            ),
+            (of(&[&second, &exceeded]), format!("limit_kind=state offer_id={id}")),
+            (of(&[&missing]), "limit_kind=fund strand=nle".to_owned()),
+            (status(two), "offer_id=a, b".to_owned()),
+            (status(AppError::not_found(EntityKind::School, 100_000)), "urn=100000".to_owned()),
+            (status(AppError::Overloaded), String::new()),
+        ];
+        for (status, expected) in rows {
+            assert_eq!(metadata(&status), expected, "{status}");
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::domain::programme::Command;
 use crate::domain::refusal::Reason;
 use crate::domain::role::Caller;
 use crate::grpc::auth::{self, Authenticated, access, security_log};
+use crate::grpc::message::reason::{ServiceReason, StatusReason};
 use crate::grpc::message::request_id::requested;
 use crate::grpc::message::status::status;
 use crate::grpc::message::texts;
@@ -92,9 +93,9 @@ fn tell_of_denial<T: Message>(
     message: Option<&T>,
     error: &AppError,
 ) {
-    let reason = match error {
-        AppError::Denied(_) => "ROLE_MISSING",
-        AppError::Refused(refusal) if refusal.reason == Reason::SelfApproval => "SELF_APPROVAL",
+    let reason: StatusReason = match error {
+        AppError::Denied(_) => ServiceReason::RoleMissing.into(),
+        AppError::Refused(refusal) if refusal.reason == Reason::SelfApproval => refusal.reason.into(),
         _ => return,
     };
     if let Some(inside) = extensions.get::<Arc<InternalMetrics>>() {

@@ -15,15 +15,21 @@ use tokio::time::Instant;
 
 use crate::app::verify::VerifyReport;
 use crate::app::{App, Pool, WriterMetrics};
-use crate::grpc::message::reason::AUTHENTICATION;
+use crate::domain::refusal::Reason;
+use crate::grpc::message::reason::{ServiceReason, StatusReason};
 
 /// Seconds: from an idle disk's fsync to a command that waits for a database that is away.
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// Commands, up to the most that go into one group.
 const COMMANDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-/// Why authenticated calls are denied; [`AUTHENTICATION`] has the other reasons.
-const DENIAL_REASONS: [&str; 5] =
-    ["CALLS_EXCEEDED", "CONNECTIONS_EXCEEDED", "RATE_EXCEEDED", "ROLE_MISSING", "SELF_APPROVAL"];
+/// Why authenticated calls are denied; the other denials are of those who are not authenticated.
+const DENIAL_REASONS: [StatusReason; 5] = [
+    StatusReason::Service(ServiceReason::CallsExceeded),
+    StatusReason::Service(ServiceReason::ConnectionsExceeded),
+    StatusReason::Service(ServiceReason::RateExceeded),
+    StatusReason::Service(ServiceReason::RoleMissing),
+    StatusReason::Scheme(Reason::SelfApproval),
+];
 
 /// Keeps scrapes out while values that belong together are recorded one after the other. Held for some atomics by who
 /// records, and for about a millisecond by a scrape; never across an await.
@@ -94,8 +100,9 @@ impl InternalMetrics {
             |name: &str, help: &str, labels: &[&str]| kept(registry, IntGaugeVec::new(Opts::new(name, help), labels)?);
         let denied = Opts::new("tsio_denied_total", "Calls denied, by reason.");
         let denied = kept(registry, IntCounterVec::new(denied, &["reason"])?)?;
-        for reason in AUTHENTICATION.into_iter().chain(DENIAL_REASONS) {
-            drop(denied.with_label_values(&[reason]));
+        let authentication = ServiceReason::ALL.iter().copied().filter(|it| it.is_of_authentication());
+        for reason in authentication.map(StatusReason::from).chain(DENIAL_REASONS) {
+            drop(denied.with_label_values(&[reason.code()]));
         }
         Ok(Self {
             lock,
@@ -147,8 +154,8 @@ impl InternalMetrics {
     }
 
     /// A call was denied.
-    pub(in crate::grpc) fn deny(&self, reason: &str) {
-        self.denied.with_label_values(&[reason]).inc();
+    pub(in crate::grpc) fn deny(&self, reason: StatusReason) {
+        self.denied.with_label_values(&[reason.code()]).inc();
     }
 
     /// The clock is so far behind what was recorded last, and so far from the database's.

@@ -18,8 +18,8 @@ use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
@@ -30,7 +30,8 @@ use crate::app::App;
 use crate::domain::ids::Actor;
 use crate::domain::role::Caller;
 use crate::grpc::auth::{self, Authenticated, Authenticator, Proof, security_log};
-use crate::grpc::message::status::{error_info, with_details};
+use crate::grpc::message::reason::ServiceReason;
+use crate::grpc::message::status::{internal, refuse};
 use crate::grpc::telemetry::call_metrics::{CallMetrics, CountedCall};
 use crate::grpc::telemetry::call_span;
 use crate::grpc::transport::connections::{Peer, peer, peer_certificate};
@@ -163,7 +164,7 @@ impl Admission {
         peer: Option<&Peer>,
     ) -> Result<AuthenticatedCall, Denied> {
         let Ok(_place) = self.authenticating.try_acquire() else {
-            return Err(Denied { caller: None, reason: "OVERLOADED", status: overloaded() });
+            return Err(Denied { caller: None, reason: ServiceReason::Overloaded, status: overloaded() });
         };
         let (parts, body) = std::mem::take(request).into_parts();
         let known = self.authenticator.who(&parts.headers, || peer_certificate(&parts.extensions)).await;
@@ -173,22 +174,23 @@ impl Admission {
         let exceeded = |reason, message: &str| Denied {
             caller: Some(let_in.caller.clone()),
             reason,
-            status: busy(reason, message),
+            status: refuse(reason, message),
         };
         let actor = &let_in.caller.actor;
         if let Some(rates) = &self.rates
             && rates.check_key(actor).is_err()
         {
             let message = "this caller calls more often than the server allows: slow down";
-            return Err(exceeded("RATE_EXCEEDED", message));
+            return Err(exceeded(ServiceReason::RateExceeded, message));
         }
         let call = peer.map(|it| it.registry.begin(&it.entry, Some(actor), let_in.ends)).transpose();
         let call = call.map_err(|it| match it {
-            Exceeded::Calls(most) => {
-                exceeded("CALLS_EXCEEDED", &format!("this caller has {most} calls in flight, as many as one may have"))
-            }
+            Exceeded::Calls(most) => exceeded(
+                ServiceReason::CallsExceeded,
+                &format!("this caller has {most} calls in flight, as many as one may have"),
+            ),
             Exceeded::Connections(most) => exceeded(
-                "CONNECTIONS_EXCEEDED",
+                ServiceReason::ConnectionsExceeded,
                 &format!("this caller has {most} connections with calls in flight, as many as one may have"),
             ),
         })?;
@@ -198,10 +200,10 @@ impl Admission {
     /// Counts and logs a call that was denied.
     fn deny(&self, request: &Request<Body>, peer: Option<&Peer>, denied: Denied) -> Status {
         let Denied { caller, reason, status } = denied;
-        if reason != "OVERLOADED" {
-            self.metrics.inside.deny(reason);
+        if reason != ServiceReason::Overloaded {
+            self.metrics.inside.deny(reason.into());
             let from = peer.map(|it| it.address.to_string()).unwrap_or_default();
-            security_log::say(request.uri().path(), caller.as_ref(), &from, None, reason);
+            security_log::say(request.uri().path(), caller.as_ref(), &from, None, reason.into());
         }
         status
     }
@@ -217,16 +219,12 @@ struct AuthenticatedCall {
 /// Why a call was not let in, and who it was where that is known.
 struct Denied {
     caller: Option<Caller>,
-    reason: &'static str,
+    reason: ServiceReason,
     status: Status,
 }
 
-fn busy(reason: &str, message: &str) -> Status {
-    with_details(Code::ResourceExhausted, message.to_owned(), vec![error_info(reason)])
-}
-
 fn overloaded() -> Status {
-    busy("OVERLOADED", "the service is busy: try again")
+    refuse(ServiceReason::Overloaded, "the service is busy: try again")
 }
 
 /// Puts the gate before a service.
@@ -274,14 +272,7 @@ where
             // Health and reflection speak for themselves.
             let ours = request.extensions().get::<Authenticated>().is_some();
             let answered = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind().await;
-            let answered = answered.unwrap_or_else(|_| {
-                let status = with_details(
-                    Code::Internal,
-                    "internal error; the log has it".to_owned(),
-                    vec![error_info("INTERNAL")],
-                );
-                Ok(status.into_http())
-            });
+            let answered = answered.unwrap_or_else(|_| Ok(internal().into_http()));
             let answered = if ours { answered.map(transport_errors::in_our_words) } else { answered };
             let answered = answered.map(|it| match end {
                 Some((end, status)) => health::until(it, end, status),

@@ -13,12 +13,13 @@ use http::{Response, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
-use tonic::{Code, Status};
 
 use super::connections::{AnonymousCall, ConnectionEntry};
-use crate::grpc::message::status::{error_info, with_details};
+use crate::grpc::message::reason::ServiceReason;
+use crate::grpc::message::status::refuse;
 use crate::grpc::telemetry::connection_metrics::{ConnectionMetrics, OpenGauge};
 
 const SERVICE: &str = "/grpc.health.v1.Health/";
@@ -68,7 +69,7 @@ impl AnonymousHealth {
     ) -> Result<AnonymousHealthCall, Status> {
         let refused = |message: &str| {
             self.metrics.refuse_health();
-            with_details(Code::ResourceExhausted, message.to_owned(), vec![error_info("HEALTH_EXCEEDED")])
+            refuse(ServiceReason::HealthExceeded, message)
         };
         let call = match entry {
             Some(entry) => Some(
@@ -97,7 +98,7 @@ pub(in crate::grpc) fn over() -> Status {
         "a health watch without a credential lasts {} s: show a token or a certificate, or use Check",
         LASTS.as_secs()
     );
-    with_details(Code::DeadlineExceeded, message, vec![error_info("HEALTH_WATCH_ENDED")])
+    refuse(ServiceReason::HealthWatchEnded, message)
 }
 
 /// A response that ends with this status at that moment, if not before.

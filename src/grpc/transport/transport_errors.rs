@@ -7,7 +7,8 @@ use http::Response;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::grpc::message::status::{error_info, with_details};
+use crate::grpc::message::reason::ServiceReason;
+use crate::grpc::message::status::{error_info, refuse, with_details};
 
 /// The answer as the contract has it, where it is a refusal that none of our handlers wrote.
 pub(in crate::grpc) fn in_our_words(answer: Response<Body>) -> Response<Body> {
@@ -18,23 +19,21 @@ pub(in crate::grpc) fn in_our_words(answer: Response<Body>) -> Response<Body> {
 }
 
 fn said(theirs: &Status) -> Status {
-    let (code, reason, message) = match theirs.code() {
+    match theirs.code() {
         Code::Internal => {
-            (Code::InvalidArgument, "MESSAGE_MALFORMED", "the request is not the one message that this method takes")
+            refuse(ServiceReason::MessageMalformed, "the request is not the one message that this method takes")
         }
-        Code::OutOfRange => (Code::InvalidArgument, "MESSAGE_TOO_LARGE", "the message is larger than the server takes"),
-        Code::Unimplemented => (
-            Code::Unimplemented,
-            "NOT_IMPLEMENTED",
+        Code::OutOfRange => refuse(ServiceReason::MessageTooLarge, "the message is larger than the server takes"),
+        Code::Unimplemented => refuse(
+            ServiceReason::NotImplemented,
             "there is no such method, or messages come compressed, which it does not take",
         ),
         Code::DeadlineExceeded => {
-            (Code::DeadlineExceeded, "MESSAGE_TOO_SLOW", "the message did not come in the time that the server waits")
+            refuse(ServiceReason::MessageTooSlow, "the message did not come in the time that the server waits")
         }
-        Code::Aborted => (Code::Aborted, "CALL_BROKEN_OFF", "the call was cancelled before its message was here"),
-        other => (other, "TRANSPORT", "the transport failed"),
-    };
-    with_details(code, message.to_owned(), vec![error_info(reason)])
+        Code::Aborted => refuse(ServiceReason::CallBrokenOff, "the call was cancelled before its message was here"),
+        other => with_details(other, "the transport failed".to_owned(), vec![error_info(ServiceReason::Transport)]),
+    }
 }
 
 #[cfg(test)]
@@ -51,22 +50,22 @@ mod tests {
     #[test]
     fn what_tonic_says_by_itself_becomes_a_refusal_with_its_reason() {
         let rows = [
-            (Status::internal("failed to decode"), Code::InvalidArgument, "MESSAGE_MALFORMED"),
-            (Status::out_of_range("too large"), Code::InvalidArgument, "MESSAGE_TOO_LARGE"),
-            (Status::unimplemented(""), Code::Unimplemented, "NOT_IMPLEMENTED"),
-            (Status::deadline_exceeded("late"), Code::DeadlineExceeded, "MESSAGE_TOO_SLOW"),
-            (Status::aborted("gone"), Code::Aborted, "CALL_BROKEN_OFF"),
-            (Status::unknown("h2"), Code::Unknown, "TRANSPORT"),
+            (Status::internal("failed to decode"), Code::InvalidArgument, ServiceReason::MessageMalformed),
+            (Status::out_of_range("too large"), Code::InvalidArgument, ServiceReason::MessageTooLarge),
+            (Status::unimplemented(""), Code::Unimplemented, ServiceReason::NotImplemented),
+            (Status::deadline_exceeded("late"), Code::DeadlineExceeded, ServiceReason::MessageTooSlow),
+            (Status::aborted("gone"), Code::Aborted, ServiceReason::CallBrokenOff),
+            (Status::unknown("h2"), Code::Unknown, ServiceReason::Transport),
         ];
         for (theirs, code, reason) in rows {
-            assert_eq!(answered(&theirs), (code, Some(reason.to_owned())), "{theirs}");
+            assert_eq!(answered(&theirs), (code, Some(reason.code().to_owned())), "{theirs}");
         }
     }
 
     #[test]
     fn what_a_handler_says_stays_as_it_is() {
-        let ours = with_details(Code::Internal, "a bug".to_owned(), vec![error_info("INTERNAL")]);
-        assert_eq!(answered(&ours), (Code::Internal, Some("INTERNAL".to_owned())));
+        let ours = refuse(ServiceReason::Internal, "a bug");
+        assert_eq!(answered(&ours), (Code::Internal, Some(ServiceReason::Internal.code().to_owned())));
         let fine = in_our_words(Response::new(Body::empty()));
         assert!(fine.headers().is_empty(), "an answer that is no refusal is not touched");
     }

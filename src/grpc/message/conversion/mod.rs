@@ -19,6 +19,7 @@ use crate::domain::school::HandPlacement;
 use crate::domain::time::Micros;
 use crate::domain::values::record::ErasureReason;
 use crate::domain::values::statement::{FundStatement, Statement};
+use crate::grpc::message::reason::ServiceReason;
 use crate::proto;
 pub(in crate::grpc) use money::{
     award, award_state_from, awards, cap, first_award, fund, fund_entry, funds, leader_kind_from, made_booking,
@@ -210,23 +211,23 @@ fn closed_school(it: &ClosedSchool) -> proto::ClosedSchool {
 pub(in crate::grpc) fn warnings(told: &CommandOutcome) -> Vec<proto::Warning> {
     let one = |it: &Warning| match it {
         Warning::DateInThePast(on) => proto::Warning {
-            code: "DATE_IN_THE_PAST".to_owned(),
+            code: ServiceReason::DateInThePast.code().to_owned(),
             message: format!("{on} lies more than 60 days in the past; it is recorded as the date it happened"),
         },
         Warning::DrawRepeated(on) => proto::Warning {
-            code: "DRAW_REPEATED".to_owned(),
+            code: ServiceReason::DrawRepeated.code().to_owned(),
             message: format!(
                 "so much was drawn on this award on {on} already, and neither draw names an invoice; refund one if it is the same"
             ),
         },
         Warning::DateAssumed(on) => proto::Warning {
-            code: "DATE_ASSUMED".to_owned(),
+            code: ServiceReason::DateAssumed.code().to_owned(),
             message: format!(
                 "no date was given, and the award window has passed: {on} was taken, when the offer was accepted"
             ),
         },
         Warning::DioceseUnknown(schools) => proto::Warning {
-            code: "DIOCESE_UNKNOWN".to_owned(),
+            code: ServiceReason::DioceseUnknown.code().to_owned(),
             message: format!(
                 "of {schools} school(s) nobody knows whether they have a diocese, as no file of establishments names them; \
                  their local authority was taken as the responsible body"

@@ -149,7 +149,7 @@ impl ProgrammeState {
     /// [`CommandError::NotFound`].
     pub(in crate::programme) fn school_within_reach(&self, urn: Urn, reach: &Reach) -> Result<(), CommandError> {
         match self.entry_regions.get(&urn) {
-            Some(region) if !reach.covers_school(*region) => Err(CommandError::NotFound(format!("school {urn}"))),
+            Some(region) if !reach.covers_school(*region) => Err(CommandError::not_found(EntityKind::School, urn)),
             Some(_) | None => Ok(()),
         }
     }

@@ -1,0 +1,108 @@
+//! The metadata of `google.rpc.ErrorInfo`: what an error is about, for a program that reads no text and no details of ours.
+
+use crate::domain::refusal::{EntityKind, Limit, Refusal};
+
+/// A key and its value.
+pub(in crate::grpc) type Item = (Key, String);
+
+/// Makes the enum and its texts. The order is that of the reference.
+macro_rules! keys {
+    ($($variant:ident = $name:literal, $meaning:literal;)+) => {
+        /// A key of the metadata.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(in crate::grpc) enum Key { $(#[doc = $meaning] $variant),+ }
+
+        impl Key {
+            /// The key on the wire, lower_snake.
+            pub(in crate::grpc) const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+
+        /// Every key, and what its value is.
+        pub const KEYS: &[(&str, &str)] = &[$(($name, $meaning)),+];
+    };
+}
+
+#[rustfmt::skip]
+keys! {
+    Approval  = "approval_id",  "The id of an approval.";
+    Award     = "award_id",     "The id of an award.";
+    Booking   = "booking",      "The number of the event that recorded a booking; `award_id` is its award.";
+    Contact   = "contact",      "The number of the event that recorded a contact; `offer_id` is its offer.";
+    Event     = "event",        "The number of an event of the record.";
+    Fund      = "fund_id",      "The id of a fund.";
+    Ground    = "ground",       "The name of a ground of the terms.";
+    Import    = "import_id",    "The id of an import.";
+    ImportRow = "import_row",   "A row of an import, as files name it: `URN 100000`; `import_id` is the import.";
+    Invoice   = "invoice",      "The reference of an invoice; `award_id` is the award that it pays.";
+    Leader    = "leader",       "The id of a leader.";
+    Offer     = "offer_id",     "The id of an offer.";
+    Programme = "programme",    "The name of a programme: `2021-22`.";
+    Referral  = "referral_id",  "The id of a referral.";
+    School    = "urn",          "The URN of a school.";
+    Strand    = "strand",       "The name of a strand of the terms, also that of a cap, a fund or an award.";
+    Trust     = "uid",          "The group UID of a trust.";
+    Window    = "window",       "What a window of the terms is for: `award window`; `programme` is its programme.";
+    LimitKind = "limit_kind",   "The kind of the limit, as `Limit.kind`.";
+    Unit      = "unit",         "What the numbers count: `pence` or `half_days`.";
+    Limit     = "limit",        "The limit.";
+    Committed = "committed",    "What is committed against it.";
+    Spent     = "spent",        "What is spent against it.";
+    Available = "available",    "What is left of it.";
+    Requested = "requested",    "What was asked for.";
+    Largest   = "largest",      "The largest amount that this limit alone would have let pass.";
+}
+
+/// The key of things of a kind.
+const fn key_of(kind: EntityKind) -> Key {
+    match kind {
+        EntityKind::Approval => Key::Approval,
+        EntityKind::Award => Key::Award,
+        EntityKind::Booking => Key::Booking,
+        EntityKind::Contact => Key::Contact,
+        EntityKind::Event => Key::Event,
+        EntityKind::Fund => Key::Fund,
+        EntityKind::Ground => Key::Ground,
+        EntityKind::Import => Key::Import,
+        EntityKind::ImportRow => Key::ImportRow,
+        EntityKind::Invoice => Key::Invoice,
+        EntityKind::Leader => Key::Leader,
+        EntityKind::Offer => Key::Offer,
+        EntityKind::Programme => Key::Programme,
+        EntityKind::Referral => Key::Referral,
+        EntityKind::School => Key::School,
+        EntityKind::Strand => Key::Strand,
+        EntityKind::Trust => Key::Trust,
+        EntityKind::Window => Key::Window,
+    }
+}
+
+/// What does not exist: the ids under the key of their kind, with commas between several.
+pub(in crate::grpc) fn of_missing(kind: EntityKind, ids: &[String]) -> Vec<Item> {
+    vec![(key_of(kind), ids.join(", "))]
+}
+
+/// The first limit of a refusal, which its reason is about: what it is a limit of, its kind, and its numbers where it is one.
+pub(in crate::grpc) fn of_refusal(refusal: &Refusal) -> Vec<Item> {
+    refusal.limits.first().map(of_limit).unwrap_or_default()
+}
+
+fn of_limit(limit: &Limit) -> Vec<Item> {
+    let subject = &limit.subject;
+    let id = subject.id().map(|id| (key_of(subject.kind()), id));
+    let part_of = subject.part_of().map(|(kind, id)| (key_of(kind), id));
+    let strand = subject.strand().map(|it| (Key::Strand, it.to_string()));
+    let unit = limit.unit.map(|it| (Key::Unit, it.name().to_owned()));
+    let numbers = [
+        (Key::Limit, limit.limit),
+        (Key::Committed, limit.committed),
+        (Key::Spent, limit.spent),
+        (Key::Available, limit.available),
+        (Key::Requested, limit.requested),
+        (Key::Largest, limit.largest),
+    ];
+    let numbers = numbers.into_iter().filter_map(|(key, number)| Some((key, number?.to_string())));
+    let words = [id, part_of, strand, Some((Key::LimitKind, limit.kind.name().to_owned())), unit];
+    words.into_iter().flatten().chain(numbers).collect()
+}

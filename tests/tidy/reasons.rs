@@ -1,0 +1,88 @@
+//! Reasons of statuses: two tables have them, all other code names them by their enums, and each has a test.
+
+use std::collections::BTreeMap;
+
+use crate::source::{Finding, Source};
+
+/// The tables, the enum that each makes, and where code that gives its reasons lies.
+const TABLES: [(&str, &str, &[&str]); 2] = [
+    ("crates/tsio-domain/src/refusal/reason.rs", "Reason", &["crates/tsio-domain/src/", "src/app/"]),
+    ("src/grpc/message/reason.rs", "ServiceReason", &["src/grpc/"]),
+];
+/// Clients know the contract, not the server; and `src/proto.rs` has the names of status codes, some of which reasons share.
+const MAY_WRITE_THEM_OUT: [&str; 2] = ["src/client/", "src/proto.rs"];
+/// Reasons that no test over the wire provokes, and why.
+const UNTESTED: [(&str, &str); 1] = [("INTERNAL", "a fault of the program, which no call brings about")];
+/// Tests that name reasons without provoking each of them.
+const LISTS_ONLY: [&str; 1] = ["tests/it/model/"];
+
+/// The reasons of all tables: as they are on the wire, and the path of the variant.
+pub(crate) fn all(files: &[Source]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (path, name, _) in TABLES {
+        for file in files.iter().filter(|it| it.path == path) {
+            let rows = file.text.lines().filter_map(row);
+            found.extend(rows.map(|(variant, code)| (code.to_owned(), format!("{name}::{variant}"))));
+        }
+    }
+    found
+}
+
+/// `    Variant = "CODE",` as its two names.
+fn row(line: &str) -> Option<(&str, &str)> {
+    let (variant, rest) = line.strip_prefix("    ")?.split_once(" = \"")?;
+    let (code, _) = rest.split_once("\",")?;
+    let is_code = !code.is_empty() && code.bytes().all(|it| it.is_ascii_uppercase() || it == b'_');
+    (is_code && variant.bytes().all(|it| it.is_ascii_alphabetic())).then_some((variant, code))
+}
+
+/// Reasons that code of the program writes out instead of naming their variants.
+pub(crate) fn literals(file: &Source, reasons: &BTreeMap<String, String>) -> Vec<Finding> {
+    let is_table = TABLES.iter().any(|(path, ..)| *path == file.path);
+    let is_program = file.path.starts_with("src/") || file.path.starts_with("crates/tsio-domain/src/");
+    let is_exempt = MAY_WRITE_THEM_OUT.iter().any(|it| file.path.starts_with(it));
+    if is_table || !is_program || is_exempt || is_test(&file.path) {
+        return Vec::new();
+    }
+    let program = program_of(&file.text);
+    let mut found: Vec<Finding> = Vec::new();
+    for (code, variant) in reasons {
+        for (at, _) in program.match_indices(&format!("\"{code}\"")) {
+            let line = 1 + program[..at].matches('\n').count();
+            found.push(file.finding(line, format!("\"{code}\" is a reason: name it as {variant}")));
+        }
+    }
+    found.sort_by_key(|it| it.line);
+    found
+}
+
+/// Reasons that nothing gives.
+pub(crate) fn unused(files: &[Source], reasons: &BTreeMap<String, String>) -> Vec<String> {
+    let is_table = |file: &Source| TABLES.iter().any(|(path, ..)| *path == file.path);
+    let given = |variant: &str| {
+        let name = variant.split("::").next().unwrap_or_default();
+        let within: Vec<&str> = TABLES.iter().filter(|it| it.1 == name).flat_map(|it| it.2).copied().collect();
+        files
+            .iter()
+            .filter(|it| within.iter().any(|folder| it.path.starts_with(folder)) && !is_table(it) && !is_test(&it.path))
+            .any(|it| it.words(variant).iter().any(|at| *at < program_of(&it.text).len()))
+    };
+    reasons.iter().filter(|(_, variant)| !given(variant)).map(|(code, _)| code.clone()).collect()
+}
+
+/// Reasons that no test over the wire names.
+pub(crate) fn untested(files: &[Source], reasons: &BTreeMap<String, String>) -> Vec<String> {
+    let tests = |it: &&Source| it.path.starts_with("tests/it/") && !LISTS_ONLY.iter().any(|at| it.path.starts_with(at));
+    let named = |code: &str| files.iter().filter(tests).any(|it| it.text.contains(&format!("\"{code}\"")));
+    let is_exempt = |code: &str| UNTESTED.iter().any(|(it, _)| *it == code);
+    reasons.keys().filter(|it| !is_exempt(it) && !named(it)).cloned().collect()
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/") || path.ends_with("/testing.rs")
+}
+
+/// A file without the tests at its end.
+fn program_of(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
+}
