@@ -63,6 +63,11 @@ fn reasons_are_named_by_their_enums() {
 }
 
 #[test]
+fn methods_are_not_named_in_literals() {
+    hold_each(&source::rust(), bans::method_names);
+}
+
+#[test]
 fn decisions_are_numbered_complete_and_indexed() {
     hold(docs::adrs(&source::markdown()));
 }
@@ -242,6 +247,21 @@ fn the_reason_rules_can_fail() {
     assert_eq!(untested("tests/it/a.rs", "assert_eq!(reason, \"FOUND\") // `NOT_FOUND`"), ["NOT_FOUND"]);
     assert_eq!(untested("tests/it/model/mod.rs", "\"NOT_FOUND\""), ["NOT_FOUND"], "a list provokes nothing");
     assert_eq!(untested("src/grpc/a.rs", "\"NOT_FOUND\""), ["NOT_FOUND"], "nor does the program");
+}
+
+#[test]
+fn the_rule_of_method_names_can_fail() {
+    let tested = "fn f() {}\n#[cfg(test)]\nmod tests {\n    const A: &str = \"OfferService/NoteOffer\";\n}";
+    #[rustfmt::skip]
+    table(bans::method_names, &[
+        ("src/grpc/service/a.rs",       "unary(request)",                                       &[]),
+        ("src/grpc/service/a.rs",       "unary(\"OfferService/NoteOffer\", request)",           &[1]),
+        ("src/grpc/service/a.rs",       "\n    \"/tsio.v1.OfferService/NoteOffer\"",            &[2]),
+        ("src/grpc/service/a.rs",       "/// `OfferService/NoteOffer`\nfn f() {}",              &[]),
+        ("src/grpc/service/a.rs",       tested,                                                 &[]),
+        ("src/grpc/service/a/tests.rs", "\"OfferService/NoteOffer\"",                           &[]),
+        ("src/grpc/auth/access.rs",     "\"OfferService/NoteOffer\"",                           &[]),
+    ]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! or, in development, their own word.
 //!
 //! Nothing of the scheme is here: what a caller may do is the role table's ([`crate::domain::role`]), what each method
-//! asks for is the access table's ([`access`]).
+//! asks for is the access table's ([`access`]), and [`method`] resolves which method a call is of.
 
 pub mod access;
 mod certificates;
@@ -12,6 +12,7 @@ mod jwks;
 mod jwt;
 mod jwt_rules;
 mod key_cache;
+pub(in crate::grpc) mod method;
 pub(in crate::grpc) mod security_log;
 
 use std::sync::Arc;

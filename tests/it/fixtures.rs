@@ -5,6 +5,7 @@
 
 pub(crate) mod casework;
 mod complete;
+mod fingerprints;
 pub(crate) mod format;
 mod look;
 mod recorder;
@@ -51,6 +52,7 @@ over_every_fixture!(
     everything_in_it_is_read,
     a_watcher_resumes_from_its_place,
     repeated_requests_are_answered_byte_for_byte,
+    requests_keep_their_method_and_fingerprint,
     another_body_under_a_recorded_request_id_is_refused,
     work_goes_on,
     what_was_paid_before_stays_paid,
@@ -266,6 +268,11 @@ async fn repeated_requests_are_answered_byte_for_byte(kept: Kept) {
     assert_eq!(rows(&kept.db).await, before);
 }
 
+async fn requests_keep_their_method_and_fingerprint(kept: Kept) {
+    let mut past = Past::of(&kept.db).await;
+    fingerprints::are_by_the_formulas(&mut past, &kept.fixture.calls).await;
+}
+
 /// What a call is answered when it is made once more.
 async fn again(call: &Call, channel: &Channel) -> Answer {
     match call.send(channel).await {
@@ -428,6 +435,7 @@ async fn this_version_leaves_a_complete_fixture(db: Db) {
         }
     }
     assert_eq!(complete::missing(&recorded, &calls), Vec::<String>::new());
+    fingerprints::are_by_the_formulas(&mut past, &calls).await;
     // It can fail: it names the kind, the method and the lonely call that are taken away here.
     recorded.remove("refunded");
     let first_release = calls.iter().position(|it| it.method == "AwardService/ReleaseAward").unwrap();

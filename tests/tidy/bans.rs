@@ -83,6 +83,9 @@ const BANS: [Ban; 12] = [
     },
 ];
 
+/// Where no method of the contract is named in a literal.
+const NAMES_NO_METHOD: [&str; 1] = ["src/grpc/service/"];
+
 /// What of `std` does IO, banned where layers are pure.
 const IO: [&str; 6] = ["fs", "net", "env", "process", "thread", "os"];
 
@@ -98,6 +101,19 @@ pub(crate) fn check(file: &Source) -> Vec<Finding> {
     }
     found.sort_by_key(|finding| finding.line);
     found
+}
+
+/// Names of methods in literals, `"OfferService/NoteOffer"`, where the method of a call is a value. Tests may name them.
+pub(crate) fn method_names(file: &Source) -> Vec<Finding> {
+    if !starts_with_any(&file.path, &NAMES_NO_METHOD) || file.path.ends_with("tests.rs") {
+        return Vec::new();
+    }
+    let code = file.text.lines().take_while(|line| *line != "#[cfg(test)]");
+    let named = (1..).zip(code).filter(|(_, line)| {
+        let literals = line.split('"').skip(1).step_by(2);
+        literals.filter_map(|it| it.split_once("Service/")).any(|(_, name)| name.starts_with(char::is_uppercase))
+    });
+    named.map(|(line, _)| file.finding(line, "a method in a literal: the call knows its method")).collect()
 }
 
 /// The length of a file and its first line.

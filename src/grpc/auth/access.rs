@@ -5,8 +5,7 @@
 
 use Action as A;
 
-use crate::app::{AppError, Result};
-use crate::domain::role::{Action, Caller};
+use crate::domain::role::Action;
 
 /// Every method of the contract.
 #[rustfmt::skip]
@@ -78,18 +77,6 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("TermsService/LoadTerms",                    &[A::LoadTerms]),
 ];
 
-/// Refuses a caller none of whose roles allows any of what a method is for.
-///
-/// # Errors
-/// [`AppError::Denied`]; [`AppError::Bug`] for a method that is not in the table.
-pub(in crate::grpc) fn check(rpc: &str, caller: &Caller) -> Result<()> {
-    let row = TABLE.iter().find(|(name, _)| *name == rpc);
-    let (_, actions) = row.ok_or_else(|| AppError::Bug(format!("{rpc} is not in the access table")))?;
-    let nothing = || AppError::Bug(format!("{rpc} asks for nothing in the access table"));
-    let first = actions.first().ok_or_else(nothing)?;
-    if actions.iter().any(|action| caller.may(*action)) { Ok(()) } else { Err(AppError::Denied(*first)) }
-}
-
 /// Every method: `OfferService/NoteOffer`.
 pub(in crate::grpc) fn methods() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(rpc, _)| *rpc)
@@ -116,18 +103,5 @@ mod tests {
         assert_eq!(named, methods);
         assert_eq!(named.len(), TABLE.len(), "each once");
         assert!(TABLE.iter().all(|(_, actions)| !actions.is_empty()));
-    }
-
-    #[test]
-    fn an_unknown_method_is_open_to_nobody() {
-        let actor = "ann".parse().unwrap();
-        let all = Caller {
-            actor,
-            roles: crate::domain::role::Role::ALL.to_vec(),
-            regions: crate::domain::role::Regions::Every,
-            subject: None,
-        };
-        assert!(matches!(check("OfferService/Nothing", &all), Err(AppError::Bug(_))));
-        assert_eq!(check("OfferService/GetOffer", &all), Ok(()));
     }
 }

@@ -19,7 +19,8 @@ use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::programme::Command;
 use crate::domain::refusal::Reason;
 use crate::domain::role::Caller;
-use crate::grpc::auth::{self, Authenticated, access, security_log};
+use crate::grpc::auth::method::Method;
+use crate::grpc::auth::{self, Authenticated, security_log};
 use crate::grpc::message::reason::{ServiceReason, StatusReason};
 use crate::grpc::message::request_id::requested;
 use crate::grpc::message::status::status;
@@ -32,18 +33,17 @@ use crate::grpc::transport::connections::peer;
 /// not cut off with CANCELLED.
 const EARLY: u32 = 20;
 
-/// A call: who makes it, until when (for a stream: to its end), and its message.
+/// A call: who makes it, until when (for a stream: to its end), of which method, and its message.
 #[derive(Debug)]
 pub(in crate::grpc) struct Call<T> {
     pub(in crate::grpc) caller: Caller,
     pub(in crate::grpc) deadline: Option<Instant>,
-    pub(in crate::grpc) rpc: &'static str,
+    pub(in crate::grpc) method: Method,
     pub(in crate::grpc) message: T,
 }
 
 /// Runs one unary call: reads the caller, keeps the deadline, and maps the error.
 pub(in crate::grpc) async fn unary<T, R, F>(
-    rpc: &'static str,
     request: Request<T>,
     handle: impl FnOnce(Call<T>) -> F,
 ) -> std::result::Result<Response<R>, Status>
@@ -53,41 +53,42 @@ where
 {
     let (metadata, extensions, message) = request.into_parts();
     let Authenticated { caller, ends, .. } = auth::authenticated(&extensions)?.clone();
+    let method = Method::of(&extensions)?;
     let deadline = deadline(&metadata);
-    allowed(rpc, &caller, &extensions, &message)?;
+    allowed(method, &caller, &extensions, &message)?;
     let who = caller.clone();
     // A stream ends with its caller's proof, if not before.
     let ends = deadline.into_iter().chain(ends).min();
     let result = within(deadline, async {
-        let found = texts::check(rpc, &message);
-        let is_sound = found.is_empty() || was_answered(rpc, &caller, &extensions, &message).await?;
-        let work = handle(Call { caller, deadline: ends, rpc, message });
+        let found = texts::check(method.name(), &message);
+        let is_sound = found.is_empty() || was_answered(method, &caller, &extensions, &message).await?;
+        let work = handle(Call { caller, deadline: ends, method, message });
         if is_sound { work.await } else { texts::refuse(found, work).await }
     })
     .await;
     result.map(Response::new).map_err(|error| {
         call_span::not_done(&error);
-        tell_of_denial(rpc, &who, &extensions, None::<&T>, &error);
+        tell_of_denial(method, &who, &extensions, None::<&T>, &error);
         status(error)
     })
 }
 
 /// Refuses a caller none of whose roles allows what the method is for, and tells the security log.
 pub(in crate::grpc) fn allowed(
-    rpc: &str,
+    method: Method,
     caller: &Caller,
     extensions: &Extensions,
     message: &impl Message,
 ) -> std::result::Result<(), Status> {
-    access::check(rpc, caller).map_err(|error| {
-        tell_of_denial(rpc, caller, extensions, Some(message), &error);
+    method.check(caller).map_err(|error| {
+        tell_of_denial(method, caller, extensions, Some(message), &error);
         status(error)
     })
 }
 
 /// Tells the security log where a call was denied for who made it.
 fn tell_of_denial<T: Message>(
-    rpc: &str,
+    method: Method,
     caller: &Caller,
     extensions: &Extensions,
     message: Option<&T>,
@@ -102,9 +103,9 @@ fn tell_of_denial<T: Message>(
         inside.deny(reason);
     }
     let from = peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
-    let id = message.filter(|_| !only_reads(rpc)).and_then(|it| request_id(&it.encode_to_vec()));
+    let id = message.filter(|_| method.mutates()).and_then(|it| request_id(&it.encode_to_vec()));
     id.into_iter().for_each(requested);
-    security_log::say(rpc, Some(caller), &from, id, reason);
+    security_log::say(method.name(), Some(caller), &from, id, reason);
 }
 
 /// The request id of a mutation that was not looked into: its first field, by a rule of the contract that a test keeps.
@@ -116,23 +117,21 @@ fn request_id(message: &[u8]) -> Option<RequestId> {
 
 /// Whether this very call was answered before: earlier versions took texts that are refused now, and what they answered is
 /// answered again.
-async fn was_answered<T: Message>(rpc: &str, caller: &Caller, extensions: &Extensions, message: &T) -> Result<bool> {
-    let Some(app) = extensions.get::<App>().filter(|_| !only_reads(rpc)) else { return Ok(false) };
+async fn was_answered<T: Message>(
+    method: Method,
+    caller: &Caller,
+    extensions: &Extensions,
+    message: &T,
+) -> Result<bool> {
+    let Some(app) = extensions.get::<App>().filter(|_| method.mutates()) else { return Ok(false) };
     let body = message.encode_to_vec();
     let Some(request) = request_id(&body) else { return Ok(false) };
-    app.was_answered(&caller.actor, request, (rpc, Some(fingerprint(rpc, &body)))).await
+    app.was_answered(&caller.actor, request, (method.name(), Some(fingerprint(method.name(), &body)))).await
 }
 
 /// SHA-256 of the method and the message: what a request id stands for.
 fn fingerprint(rpc: &str, body: &[u8]) -> Hash {
     Hash(Sha256::new().chain_update(rpc).chain_update([0]).chain_update(body).finalize().into())
-}
-
-/// Whether a method changes nothing, by its verb: such a message has no request id, and another id may come first in it.
-fn only_reads(rpc: &str) -> bool {
-    let verb = rpc.split_once('/').map_or(rpc, |(_, name)| name);
-    let reads = ["Get", "BatchGet", "List", "Stream", "Watch", "Explain", "Summarise", "Check", "Verify"];
-    reads.iter().any(|it| verb.starts_with(it))
 }
 
 /// Work until the deadline, where there is one.
@@ -146,12 +145,12 @@ pub(in crate::grpc) async fn within<R>(deadline: Option<Instant>, work: impl Fut
 impl<T: Message> Call<T> {
     /// SHA-256 of the method and the message: what a request id stands for.
     pub(in crate::grpc) fn fingerprint(&self) -> Hash {
-        fingerprint(self.rpc, &self.message.encode_to_vec())
+        fingerprint(self.method.name(), &self.message.encode_to_vec())
     }
 
     /// What a page token is bound to: the method, and the message without the fields that may change from page to page.
     pub(in crate::grpc) fn bound(&self, message: &T) -> Vec<u8> {
-        [self.rpc.as_bytes(), &[0], &message.encode_to_vec()].concat()
+        [self.method.name().as_bytes(), &[0], &message.encode_to_vec()].concat()
     }
 
     /// Carries a command out in the book of what it names, or only tries it.
@@ -199,7 +198,7 @@ impl<T: Message> Call<T> {
             subject: self.caller.subject,
             reach: self.caller.reach(command.action()),
             request,
-            rpc: self.rpc,
+            rpc: self.method.name(),
             fingerprint: self.fingerprint(),
             command,
             deadline: self.deadline,
@@ -258,22 +257,6 @@ fn timeout(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_only_reads_carries_no_request_id() {
-        let set = prost_types::FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
-        let ours: Vec<_> = set.file.iter().filter(|file| file.package() == "tsio.v1").collect();
-        let carries = |name: &str| {
-            let mut messages = ours.iter().flat_map(|file| &file.message_type);
-            let message = messages.find(|it| name == format!(".tsio.v1.{}", it.name())).unwrap();
-            message.field.iter().any(|field| field.name() == "request_id")
-        };
-        let methods = ours.iter().flat_map(|file| &file.service).flat_map(|it| &it.method);
-        // An upload's is in its first part.
-        for method in methods.filter(|it| !it.client_streaming()) {
-            assert_eq!(only_reads(method.name()), !carries(method.input_type()), "{}", method.name());
-        }
-    }
 
     #[tokio::test]
     async fn work_that_is_not_done_by_its_deadline_ends() {

@@ -20,7 +20,7 @@ impl FinanceService for Finance {
         &self,
         request: Request<VerifyLedgerRequest>,
     ) -> Result<Response<VerifyLedgerResponse>, Status> {
-        unary("FinanceService/VerifyLedger", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let programme = fields.optional("programme", &call.message.programme);
             let expected = expected(&mut fields, &call.message.expect);

@@ -23,7 +23,7 @@ impl RecordService for Records {
         &self,
         request: Request<EraseTextRequest>,
     ) -> std::result::Result<Response<EraseTextResponse>, Status> {
-        unary("RecordService/EraseText", request, async |call| erase_text(&self.0, call).await).await
+        unary(request, async |call| erase_text(&self.0, call).await).await
     }
 }
 

@@ -19,7 +19,7 @@ pub(in crate::grpc) struct Programmes(pub(in crate::grpc) App);
 #[async_trait]
 impl TermsService for Programmes {
     async fn list_terms(&self, request: Request<ListTermsRequest>) -> Result<Response<ListTermsResponse>, Status> {
-        unary("TermsService/ListTerms", request, async |call| {
+        unary(request, async |call| {
             let all = self.0.list_terms(&call.caller).await?;
             Ok(ListTermsResponse { terms: all.iter().map(|(row, terms)| shown(row, terms)).collect() })
         })
@@ -27,7 +27,7 @@ impl TermsService for Programmes {
     }
 
     async fn load_terms(&self, request: Request<LoadTermsRequest>) -> Result<Response<LoadTermsResponse>, Status> {
-        unary("TermsService/LoadTerms", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let request = fields.request_id(&call.message.request_id);
             if call.message.text.is_empty() {
@@ -35,7 +35,7 @@ impl TermsService for Programmes {
             }
             let request = fields.done(request)?;
             let file_name = Some(call.message.file_name.as_str()).filter(|it| !it.is_empty()).unwrap_or("terms");
-            let (rpc, fingerprint, text) = (call.rpc, call.fingerprint(), call.message.text.as_str());
+            let (rpc, fingerprint, text) = (call.method.name(), call.fingerprint(), call.message.text.as_str());
             let validate_only = call.message.validate_only;
             let new = NewTerms { request, rpc, fingerprint, file_name, text, validate_only, encode };
             decode(&self.0.load_terms(&call.caller, new).await?)

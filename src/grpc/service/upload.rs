@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 use crate::app::imports::{ImportOutcome, ImportReply, ImportSource, Progress, Upload, UploadHeader, upload_bytes};
 use crate::app::{App, AppError, Result, Violation};
 use crate::domain::role::Caller;
+use crate::grpc::auth::method::Method;
 use crate::grpc::message::fields::Fields;
 use crate::grpc::message::request_id::requested;
 use crate::grpc::message::status::status;
@@ -90,7 +91,7 @@ where
     T: Send + 'static,
 {
     let caller = crate::grpc::auth::authenticated(request.extensions())?.caller.clone();
-    super::call::allowed(source.rpc(), &caller, request.extensions(), &())?;
+    super::call::allowed(Method::of(request.extensions())?, &caller, request.extensions(), &())?;
     let (sender, receiver) = mpsc::channel(BUFFER);
     let parts = request.into_inner().map(move |message| message.map(part));
     let work = async move {

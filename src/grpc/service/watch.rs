@@ -20,8 +20,8 @@ use crate::app::{App, AppError, Recorded, Result};
 use crate::domain::event::Seq;
 use crate::domain::ids::Programme;
 use crate::domain::offer::Offer;
-use crate::grpc::auth;
-use crate::grpc::auth::{Authenticated, Proof};
+use crate::grpc::auth::method::Method;
+use crate::grpc::auth::{self, Authenticated, Proof};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::grpc::message::status::status;
@@ -58,9 +58,10 @@ pub(in crate::grpc) fn watch(
 ) -> std::result::Result<Response<Stream>, Status> {
     let (metadata, extensions, message) = request.into_parts();
     let Authenticated { caller, ends, .. } = auth::authenticated(&extensions)?.clone();
-    call::allowed("OfferService/WatchOffers", &caller, &extensions, &message)?;
+    let method = Method::of(&extensions)?;
+    call::allowed(method, &caller, &extensions, &message)?;
     let deadline = call::deadline(&metadata).into_iter().chain(ends).min();
-    let found = texts::check("OfferService/WatchOffers", &message);
+    let found = texts::check(method.name(), &message);
     let asked = texts::refuse_at_once(found, || asked(&message)).map_err(status)?;
     // First: whoever gets none must cost the database nothing, however many they are.
     let place = watchers.place(&caller).map_err(|error| {

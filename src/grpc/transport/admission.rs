@@ -29,6 +29,7 @@ use super::{delivery, transport_errors};
 use crate::app::App;
 use crate::domain::ids::Actor;
 use crate::domain::role::Caller;
+use crate::grpc::auth::method::Method;
 use crate::grpc::auth::{self, Authenticated, Authenticator, Proof, security_log};
 use crate::grpc::message::reason::ServiceReason;
 use crate::grpc::message::status::{internal, refuse};
@@ -111,6 +112,10 @@ impl Admission {
         match known {
             Ok(AuthenticatedCall { let_in, proof, call }) => {
                 let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
+                // The router answers for what is no method of the contract.
+                if let Some(method) = Method::at(request.uri().path()) {
+                    request.extensions_mut().insert(method);
+                }
                 request.extensions_mut().insert(let_in);
                 request.extensions_mut().insert(proof);
                 request.extensions_mut().insert(Arc::clone(&self.metrics.inside));

@@ -14,14 +14,14 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
 
+use crate::grpc::auth::method::Method;
+
 /// How long the one message of a call may take to come: 4 MiB over a slow line.
 const MESSAGE: Duration = Duration::from_secs(20);
-/// The methods that take a stream of messages.
-const UPLOADS: [&str; 2] = ["/tsio.v1.RegisterService/ImportRegister", "/tsio.v1.EligibilityService/ImportOfsted"];
 
 /// The same request, whose message fails when it takes too long.
 pub(in crate::grpc) fn in_time(request: Request<Body>) -> Request<Body> {
-    if UPLOADS.contains(&request.uri().path()) {
+    if Method::at(request.uri().path()).is_some_and(Method::takes_stream) {
         return request;
     }
     request.map(|body| Body::new(InTime::new(body)))

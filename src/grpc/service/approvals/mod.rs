@@ -27,19 +27,19 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 #[async_trait]
 impl ApprovalService for Approvals {
     async fn list_approvals(&self, request: Request<ListApprovalsRequest>) -> Reply<ListApprovalsResponse> {
-        unary("ApprovalService/ListApprovals", request, async |call| list::list(&self.0, call).await).await
+        unary(request, async |call| list::list(&self.0, call).await).await
     }
 
     async fn give_approval(&self, request: Request<GiveApprovalRequest>) -> Reply<GiveApprovalResponse> {
-        unary("ApprovalService/GiveApproval", request, async |call| give(&self.0, call).await).await
+        unary(request, async |call| give(&self.0, call).await).await
     }
 
     async fn deny_approval(&self, request: Request<DenyApprovalRequest>) -> Reply<DenyApprovalResponse> {
-        unary("ApprovalService/DenyApproval", request, async |call| deny(&self.0, call).await).await
+        unary(request, async |call| deny(&self.0, call).await).await
     }
 
     async fn withdraw_approval(&self, request: Request<WithdrawApprovalRequest>) -> Reply<WithdrawApprovalResponse> {
-        unary("ApprovalService/WithdrawApproval", request, async |call| withdraw(&self.0, call).await).await
+        unary(request, async |call| withdraw(&self.0, call).await).await
     }
 }
 

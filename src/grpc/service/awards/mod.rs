@@ -27,7 +27,7 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 #[async_trait]
 impl AwardService for Awards {
     async fn create_awards(&self, request: Request<CreateAwardsRequest>) -> Reply<CreateAwardsResponse> {
-        unary("AwardService/CreateAwards", request, async |call| {
+        unary(request, async |call| {
             let command = commands::create(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
             let told = call.change(&self.0, command, validate_only, |told| {
@@ -44,11 +44,11 @@ impl AwardService for Awards {
     }
 
     async fn check_award(&self, request: Request<CheckAwardRequest>) -> Reply<CheckAwardResponse> {
-        unary("AwardService/CheckAward", request, async |call| check(&self.0, call).await).await
+        unary(request, async |call| check(&self.0, call).await).await
     }
 
     async fn get_award(&self, request: Request<GetAwardRequest>) -> Reply<GetAwardResponse> {
-        unary("AwardService/GetAward", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("award", &call.message.award);
             let found = self.0.get_award(&call.caller, fields.done(id)?).await?;
@@ -58,11 +58,11 @@ impl AwardService for Awards {
     }
 
     async fn list_awards(&self, request: Request<ListAwardsRequest>) -> Reply<ListAwardsResponse> {
-        unary("AwardService/ListAwards", request, async |call| list::list(&self.0, call).await).await
+        unary(request, async |call| list::list(&self.0, call).await).await
     }
 
     async fn book_days(&self, request: Request<BookDaysRequest>) -> Reply<BookDaysResponse> {
-        unary("AwardService/BookDays", request, async |call| {
+        unary(request, async |call| {
             let command = commands::book(&call.message);
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only, |told| {
@@ -75,7 +75,7 @@ impl AwardService for Awards {
     }
 
     async fn cancel_booking(&self, request: Request<CancelBookingRequest>) -> Reply<CancelBookingResponse> {
-        unary("AwardService/CancelBooking", request, async |call| {
+        unary(request, async |call| {
             let command = commands::cancel(&call.message);
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only, |told| {
@@ -87,7 +87,7 @@ impl AwardService for Awards {
     }
 
     async fn draw_award(&self, request: Request<DrawAwardRequest>) -> Reply<DrawAwardResponse> {
-        unary("AwardService/DrawAward", request, async |call| {
+        unary(request, async |call| {
             let command = commands::draw(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only, |told| {
@@ -100,7 +100,7 @@ impl AwardService for Awards {
     }
 
     async fn release_award(&self, request: Request<ReleaseAwardRequest>) -> Reply<ReleaseAwardResponse> {
-        unary("AwardService/ReleaseAward", request, async |call| {
+        unary(request, async |call| {
             let command = commands::release(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only, |told| {
@@ -113,7 +113,7 @@ impl AwardService for Awards {
     }
 
     async fn refund_award(&self, request: Request<RefundAwardRequest>) -> Reply<RefundAwardResponse> {
-        unary("AwardService/RefundAward", request, async |call| {
+        unary(request, async |call| {
             let command = commands::refund(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only, |told| {
@@ -126,7 +126,7 @@ impl AwardService for Awards {
     }
 
     async fn undo_movement(&self, request: Request<UndoMovementRequest>) -> Reply<UndoMovementResponse> {
-        unary("AwardService/UndoMovement", request, async |call| {
+        unary(request, async |call| {
             let command = commands::undo(&call.message);
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only, |told| {

@@ -55,18 +55,18 @@ impl EligibilityService for Eligibility {
         &self,
         request: Request<ExplainEligibilityRequest>,
     ) -> Reply<ExplainEligibilityResponse> {
-        unary("EligibilityService/ExplainEligibility", request, async |call| explain(&self.app, call).await).await
+        unary(request, async |call| explain(&self.app, call).await).await
     }
 
     async fn list_eligibility(&self, request: Request<ListEligibilityRequest>) -> Reply<ListEligibilityResponse> {
-        unary("EligibilityService/ListEligibility", request, async |call| list::list(&self.app, call).await).await
+        unary(request, async |call| list::list(&self.app, call).await).await
     }
 
     async fn summarise_eligibility(
         &self,
         request: Request<SummariseEligibilityRequest>,
     ) -> Reply<SummariseEligibilityResponse> {
-        unary("EligibilityService/SummariseEligibility", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let programme = fields.programme(&call.message.programme);
             let it = self.app.eligibility_summary(&call.caller, &fields.done(programme)?).await?;
@@ -92,14 +92,14 @@ impl EligibilityService for Eligibility {
     }
 
     async fn decide_entry(&self, request: Request<DecideEntryRequest>) -> Reply<DecideEntryResponse> {
-        unary("EligibilityService/DecideEntry", request, async |call| decide_entry(&self.app, call).await).await
+        unary(request, async |call| decide_entry(&self.app, call).await).await
     }
 
     async fn list_eligibility_changes(
         &self,
         request: Request<ListEligibilityChangesRequest>,
     ) -> Reply<ListEligibilityChangesResponse> {
-        unary("EligibilityService/ListEligibilityChanges", request, async |call| changes(&self.app, call).await).await
+        unary(request, async |call| changes(&self.app, call).await).await
     }
 }
 

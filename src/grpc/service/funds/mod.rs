@@ -35,7 +35,7 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 #[async_trait]
 impl FundService for Funds {
     async fn create_fund(&self, request: Request<CreateFundRequest>) -> Reply<CreateFundResponse> {
-        unary("FundService/CreateFund", request, async |call| {
+        unary(request, async |call| {
             let (programme, command) = create(&call.message)?;
             authorise(&call.caller, Action::KeepFunds)?;
             let validate_only = call.message.validate_only;
@@ -48,7 +48,7 @@ impl FundService for Funds {
     }
 
     async fn get_fund(&self, request: Request<GetFundRequest>) -> Reply<GetFundResponse> {
-        unary("FundService/GetFund", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("fund", &call.message.fund);
             let fund = self.0.get_fund(&call.caller, fields.done(id)?).await?;
@@ -58,11 +58,11 @@ impl FundService for Funds {
     }
 
     async fn list_funds(&self, request: Request<ListFundsRequest>) -> Reply<ListFundsResponse> {
-        unary("FundService/ListFunds", request, async |call| list::list(&self.0, call).await).await
+        unary(request, async |call| list::list(&self.0, call).await).await
     }
 
     async fn allocate_fund(&self, request: Request<AllocateFundRequest>) -> Reply<AllocateFundResponse> {
-        unary("FundService/AllocateFund", request, async |call| {
+        unary(request, async |call| {
             let m = &call.message;
             let mut fields = Fields::default();
             let request = fields.request_id(&m.request_id);
@@ -81,7 +81,7 @@ impl FundService for Funds {
     }
 
     async fn withdraw_fund(&self, request: Request<WithdrawFundRequest>) -> Reply<WithdrawFundResponse> {
-        unary("FundService/WithdrawFund", request, async |call| {
+        unary(request, async |call| {
             let m = &call.message;
             let over_commit = m.over_commit;
             let mut fields = Fields::default();
@@ -101,7 +101,7 @@ impl FundService for Funds {
     }
 
     async fn move_funds(&self, request: Request<MoveFundsRequest>) -> Reply<MoveFundsResponse> {
-        unary("FundService/MoveFunds", request, async |call| {
+        unary(request, async |call| {
             let m = &call.message;
             let mut fields = Fields::default();
             let request = fields.request_id(&m.request_id);
@@ -124,17 +124,17 @@ impl FundService for Funds {
     }
 
     async fn get_fund_position(&self, request: Request<GetFundPositionRequest>) -> Reply<GetFundPositionResponse> {
-        unary("FundService/GetFundPosition", request, async |call| position(&self.0, call).await).await
+        unary(request, async |call| position(&self.0, call).await).await
     }
 
     async fn list_fund_entries(&self, request: Request<ListFundEntriesRequest>) -> Reply<ListFundEntriesResponse> {
-        unary("FundService/ListFundEntries", request, async |call| entries::list(&self.0, call).await).await
+        unary(request, async |call| entries::list(&self.0, call).await).await
     }
 
     type StreamFundEntriesStream = entries::EntriesStream;
 
     async fn stream_fund_entries(&self, request: Request<StreamFundEntriesRequest>) -> Reply<entries::EntriesStream> {
-        unary("FundService/StreamFundEntries", request, async |call| entries::stream(&self.0, call).await).await
+        unary(request, async |call| entries::stream(&self.0, call).await).await
     }
 }
 

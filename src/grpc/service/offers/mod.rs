@@ -83,9 +83,9 @@ fn in_full(found: &OfferInFull, mask: &Mask) -> GetOfferResponse {
 
 /// Declares a mutation of one offer: how its message becomes a command, and how its answer is written.
 macro_rules! mutation {
-    ($self:ident, $request:ident, $rpc:literal, $response:ident { $($extra:ident),* },
+    ($self:ident, $request:ident, $response:ident { $($extra:ident),* },
      |$message:ident, $fields:ident, $offer:ident| $command:expr, $validate:expr) => {
-        unary($rpc, $request, async |call| {
+        unary($request, async |call| {
             let $message = &call.message;
             let mut $fields = Fields::default();
             let request = $fields.request_id(&$message.request_id);
@@ -113,7 +113,7 @@ impl OfferService for Offers {
     }
 
     async fn identify_offers(&self, request: Request<IdentifyOffersRequest>) -> Reply<IdentifyOffersResponse> {
-        unary("OfferService/IdentifyOffers", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let request = fields.request_id(&call.message.request_id);
             let programme = fields.programme(&call.message.programme);
@@ -129,7 +129,7 @@ impl OfferService for Offers {
     }
 
     async fn get_offer(&self, request: Request<GetOfferRequest>) -> Reply<GetOfferResponse> {
-        unary("OfferService/GetOffer", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("offer", &call.message.offer);
             let mask = mask(&mut fields, call.message.read_mask.as_ref());
@@ -139,7 +139,7 @@ impl OfferService for Offers {
     }
 
     async fn batch_get_offers(&self, request: Request<BatchGetOffersRequest>) -> Reply<BatchGetOffersResponse> {
-        unary("OfferService/BatchGetOffers", request, async |call| {
+        unary(request, async |call| {
             let (ids, mask) = batch(&call.message)?;
             let found = self.0.get_offers_at_once(&call.caller, &ids).await?;
             let offers = found.offers.iter().map(|it| in_full(it, &mask)).collect();
@@ -149,11 +149,11 @@ impl OfferService for Offers {
     }
 
     async fn list_offers(&self, request: Request<ListOffersRequest>) -> Reply<ListOffersResponse> {
-        unary("OfferService/ListOffers", request, async |call| list::list(&self.0, call).await).await
+        unary(request, async |call| list::list(&self.0, call).await).await
     }
 
     async fn contact_offers(&self, request: Request<ContactOffersRequest>) -> Reply<ContactOffersResponse> {
-        unary("OfferService/ContactOffers", request, async |call| {
+        unary(request, async |call| {
             let command = contact_command(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only, |told| {
@@ -169,7 +169,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/CorrectContact",
             CorrectContactResponse {},
             |m, fields, offer| {
                 if m.contact < 1 {
@@ -186,7 +185,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/CorrectOfferDate",
             CorrectOfferDateResponse { warnings },
             |m, fields, offer| {
                 let milestone = fields.choice("milestone", conversion::milestone_from(m.milestone));
@@ -207,7 +205,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/AcceptOffer",
             AcceptOfferResponse { warnings },
             |m, fields, offer| {
                 let by = fields.choice("acceptor", conversion::acceptor_from(m.acceptor));
@@ -223,7 +220,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/DeclineOffer",
             DeclineOfferResponse { warnings, released },
             |m, fields, offer| {
                 let reason = fields.choice("reason", conversion::decline_reason_from(m.reason));
@@ -239,7 +235,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/StartOffer",
             StartOfferResponse { warnings },
             |m, fields, offer| {
                 let on = fields.happened("date", &m.date, self.0.today());
@@ -253,7 +248,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/CloseOffer",
             CloseOfferResponse { warnings, released },
             |m, fields, offer| {
                 let outcome = fields.choice("outcome", conversion::outcome_from(m.outcome));
@@ -269,7 +263,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/ReopenOffer",
             ReopenOfferResponse {},
             |m, fields, offer| {
                 let reason = fields.text("reason", &m.reason);
@@ -283,7 +276,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/AssignOffer",
             AssignOfferResponse {},
             |m, fields, offer| {
                 let to = fields.optional("assignee", &m.assignee);
@@ -297,7 +289,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/NoteOffer",
             NoteOfferResponse {},
             |m, fields, offer| {
                 let text = fields.text("text", &m.text);
@@ -314,7 +305,6 @@ impl OfferService for Offers {
         mutation!(
             self,
             request,
-            "OfferService/ChangeOfferRegion",
             ChangeOfferRegionResponse {},
             |m, fields, offer| {
                 let to = fields.parse("region", &m.region);
@@ -325,7 +315,7 @@ impl OfferService for Offers {
     }
 
     async fn list_offer_events(&self, request: Request<ListOfferEventsRequest>) -> Reply<ListOfferEventsResponse> {
-        unary("OfferService/ListOfferEvents", request, async |call| events::list(&self.0, call).await).await
+        unary(request, async |call| events::list(&self.0, call).await).await
     }
 }
 

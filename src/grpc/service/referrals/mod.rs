@@ -34,7 +34,7 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 #[async_trait]
 impl ReferralService for Referrals {
     async fn raise_referral(&self, request: Request<RaiseReferralRequest>) -> Reply<RaiseReferralResponse> {
-        unary("ReferralService/RaiseReferral", request, async |call| {
+        unary(request, async |call| {
             let (programme, asked) = raised(&call.message, self.0.today())?;
             let validate_only = call.message.validate_only;
             call.change_in(&self.0, programme, asked, validate_only, |told| {
@@ -47,7 +47,7 @@ impl ReferralService for Referrals {
     }
 
     async fn record_discussion(&self, request: Request<RecordDiscussionRequest>) -> Reply<RecordDiscussionResponse> {
-        unary("ReferralService/RecordDiscussion", request, async |call| {
+        unary(request, async |call| {
             let message = &call.message;
             let mut fields = Fields::default();
             let request = fields.request_id(&message.request_id);
@@ -72,7 +72,7 @@ impl ReferralService for Referrals {
     }
 
     async fn decide_referral(&self, request: Request<DecideReferralRequest>) -> Reply<DecideReferralResponse> {
-        unary("ReferralService/DecideReferral", request, async |call| {
+        unary(request, async |call| {
             let message = &call.message;
             let mut fields = Fields::default();
             let request = fields.request_id(&message.request_id);
@@ -100,7 +100,7 @@ impl ReferralService for Referrals {
     }
 
     async fn withdraw_referral(&self, request: Request<WithdrawReferralRequest>) -> Reply<WithdrawReferralResponse> {
-        unary("ReferralService/WithdrawReferral", request, async |call| {
+        unary(request, async |call| {
             let message = &call.message;
             let mut fields = Fields::default();
             let request = fields.request_id(&message.request_id);
@@ -118,7 +118,7 @@ impl ReferralService for Referrals {
     }
 
     async fn get_referral(&self, request: Request<GetReferralRequest>) -> Reply<GetReferralResponse> {
-        unary("ReferralService/GetReferral", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("referral", &call.message.referral);
             let found = self.0.get_referral(&call.caller, fields.done(id)?).await?;
@@ -128,7 +128,7 @@ impl ReferralService for Referrals {
     }
 
     async fn list_referrals(&self, request: Request<ListReferralsRequest>) -> Reply<ListReferralsResponse> {
-        unary("ReferralService/ListReferrals", request, async |call| list::list(&self.0, call).await).await
+        unary(request, async |call| list::list(&self.0, call).await).await
     }
 }
 

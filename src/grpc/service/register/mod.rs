@@ -57,11 +57,11 @@ impl RegisterService for Register {
     }
 
     async fn list_imports(&self, request: Request<ListImportsRequest>) -> Reply<ListImportsResponse> {
-        unary("RegisterService/ListImports", request, async |call| imports::list(&self.app, call).await).await
+        unary(request, async |call| imports::list(&self.app, call).await).await
     }
 
     async fn get_import(&self, request: Request<GetImportRequest>) -> Reply<GetImportResponse> {
-        unary("RegisterService/GetImport", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let id: Option<ImportId> = fields.parse("import_id", &call.message.import_id);
             let (import, problems, notes) = self.app.get_import(&call.caller, fields.done(id)?).await?;
@@ -72,7 +72,7 @@ impl RegisterService for Register {
     }
 
     async fn withdraw_import(&self, request: Request<WithdrawImportRequest>) -> Reply<WithdrawImportResponse> {
-        unary("RegisterService/WithdrawImport", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let request = fields.request_id(&call.message.request_id);
             let id = fields.parse("import_id", &call.message.import_id);
@@ -84,11 +84,11 @@ impl RegisterService for Register {
     }
 
     async fn list_schools(&self, request: Request<ListSchoolsRequest>) -> Reply<ListSchoolsResponse> {
-        unary("RegisterService/ListSchools", request, async |call| list_schools(&self.app, call).await).await
+        unary(request, async |call| list_schools(&self.app, call).await).await
     }
 
     async fn get_school(&self, request: Request<GetSchoolRequest>) -> Reply<GetSchoolResponse> {
-        unary("RegisterService/GetSchool", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let urn = fields.urn("urn", call.message.urn);
             let history = self.app.get_school(&call.caller, fields.done(urn)?).await?;
@@ -105,15 +105,15 @@ impl RegisterService for Register {
     }
 
     async fn place_school(&self, request: Request<PlaceSchoolRequest>) -> Reply<PlaceSchoolResponse> {
-        unary("RegisterService/PlaceSchool", request, async |call| place(&self.app, call).await).await
+        unary(request, async |call| place(&self.app, call).await).await
     }
 
     async fn list_trusts(&self, request: Request<ListTrustsRequest>) -> Reply<ListTrustsResponse> {
-        unary("RegisterService/ListTrusts", request, async |call| list_trusts(&self.app, call).await).await
+        unary(request, async |call| list_trusts(&self.app, call).await).await
     }
 
     async fn get_trust(&self, request: Request<GetTrustRequest>) -> Reply<GetTrustResponse> {
-        unary("RegisterService/GetTrust", request, async |call| {
+        unary(request, async |call| {
             let mut fields = Fields::default();
             let uid = fields.uid("uid", call.message.uid);
             let (trust, schools) = self.app.get_trust(&call.caller, fields.done(uid)?).await?;

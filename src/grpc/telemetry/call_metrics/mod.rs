@@ -33,7 +33,7 @@ const HEALTH: [(&str, &str); 2] = [("grpc.health.v1.Health", "Check"), ("grpc.he
 
 /// What is counted of one method.
 #[derive(Debug)]
-struct Method {
+struct MethodCounters {
     /// `OfferService/NoteOffer`; of another package's service with the package.
     name: String,
     handled: Vec<IntCounter>,
@@ -50,8 +50,8 @@ pub(in crate::grpc) struct CallMetrics {
     pub(in crate::grpc) connections: Arc<ConnectionMetrics>,
     lock: ScrapeLock,
     registry: Registry,
-    methods: HashMap<String, Arc<Method>>,
-    unknown: Arc<Method>,
+    methods: HashMap<String, Arc<MethodCounters>>,
+    unknown: Arc<MethodCounters>,
     available: IntGaugeVec,
     committed: IntGaugeVec,
 }
@@ -88,7 +88,7 @@ impl CallMetrics {
             let handled = (0..CODES).map(of_code).collect();
             let seconds = seconds.with_label_values(&[service, name]);
             let name = format!("{}/{name}", service.strip_prefix("tsio.v1.").unwrap_or(service));
-            Arc::new(Method { name, handled, seconds, in_flight: in_flight.clone() })
+            Arc::new(MethodCounters { name, handled, seconds, in_flight: in_flight.clone() })
         };
         let ours = methods.into_iter().filter_map(|rpc| rpc.split_once('/'));
         let ours = ours.map(|(service, name)| (format!("tsio.v1.{service}"), name));
@@ -138,7 +138,7 @@ impl CallMetrics {
 #[derive(Debug)]
 pub(in crate::grpc) struct CountedCall {
     lock: ScrapeLock,
-    method: Arc<Method>,
+    method: Arc<MethodCounters>,
     begun: Instant,
     ended: bool,
     span: Span,

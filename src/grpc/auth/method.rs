@@ -1,0 +1,183 @@
+//! The method that a call is of: one value, resolved when the call is admitted. The name and the actions come from the
+//! [access table](super::access), all else from the descriptor of the contract.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use http::Extensions;
+use prost::Message as _;
+use prost_types::method_options::IdempotencyLevel;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
+use tonic::Status;
+
+use super::access;
+use crate::app::{AppError, Result};
+use crate::domain::role::{Action, Caller};
+use crate::grpc::message::status::status;
+use crate::proto::FILE_DESCRIPTOR_SET;
+
+/// A method of the contract; handlers find it among the extensions of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::grpc) struct Method {
+    name: &'static str,
+    actions: &'static [Action],
+    mutates: bool,
+    takes_stream: bool,
+}
+
+impl Method {
+    /// The method at the path of a request, `/tsio.v1.OfferService/NoteOffer`; `None` if the contract has none there.
+    pub(in crate::grpc) fn at(path: &str) -> Option<Self> {
+        methods().get(path).copied()
+    }
+
+    /// The method that was resolved when the call was admitted.
+    ///
+    /// # Errors
+    /// INTERNAL if there is none: the handler was reached without admission, which is a bug.
+    pub(in crate::grpc) fn of(extensions: &Extensions) -> std::result::Result<Self, Status> {
+        let resolved = extensions.get::<Self>().copied();
+        resolved.ok_or_else(|| status(AppError::Bug("a call was not admitted as a method of the contract".to_owned())))
+    }
+
+    /// `OfferService/NoteOffer`. This text is stored with the answer of a mutation, and is part of its fingerprint.
+    pub(in crate::grpc) const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Whether it may change something. Its message carries a request id then.
+    pub(in crate::grpc) const fn mutates(self) -> bool {
+        self.mutates
+    }
+
+    /// Whether its caller sends a stream of messages.
+    pub(in crate::grpc) const fn takes_stream(self) -> bool {
+        self.takes_stream
+    }
+
+    /// Refuses a caller none of whose roles allows any of what the method is for.
+    ///
+    /// # Errors
+    /// [`AppError::Denied`] with the first of its actions.
+    pub(in crate::grpc) fn check(self, caller: &Caller) -> Result<()> {
+        match self.actions {
+            [] => Err(AppError::Bug(format!("{} asks for nothing in the access table", self.name))),
+            [first, ..] if !self.actions.iter().any(|action| caller.may(*action)) => Err(AppError::Denied(*first)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Every method, by the path of its requests.
+fn methods() -> &'static HashMap<String, Method> {
+    static METHODS: OnceLock<HashMap<String, Method>> = OnceLock::new();
+    // The set was compiled with the program: a test reads it.
+    METHODS.get_or_init(|| resolve(&FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default()))
+}
+
+/// The methods that both the access table and the descriptor have.
+fn resolve(set: &FileDescriptorSet) -> HashMap<String, Method> {
+    let mut found = HashMap::new();
+    for file in &set.file {
+        for service in &file.service {
+            for described in &service.method {
+                let name = format!("{}/{}", service.name(), described.name());
+                let Some((name, actions)) = access::TABLE.iter().copied().find(|(it, _)| *it == name) else { continue };
+                let method = Method {
+                    name,
+                    actions,
+                    mutates: !has_no_side_effects(described),
+                    takes_stream: described.client_streaming(),
+                };
+                found.insert(format!("/{}.{name}", file.package()), method);
+            }
+        }
+    }
+    found
+}
+
+fn has_no_side_effects(described: &MethodDescriptorProto) -> bool {
+    let level = described.options.as_ref().map(prost_types::MethodOptions::idempotency_level);
+    level == Some(IdempotencyLevel::NoSideEffects)
+}
+
+#[cfg(test)]
+pub(in crate::grpc) mod tests {
+    use super::*;
+    use crate::domain::role::{Regions, Role};
+
+    /// A method by its name: `OfferService/NoteOffer`.
+    pub(in crate::grpc) fn named(name: &str) -> Method {
+        Method::at(&format!("/tsio.v1.{name}")).unwrap()
+    }
+
+    fn descriptor() -> FileDescriptorSet {
+        FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap()
+    }
+
+    #[test]
+    fn every_row_of_the_access_table_is_a_method_of_the_descriptor_and_the_other_way_round() {
+        let set = descriptor();
+        let services = set.file.iter().filter(|it| it.package() == "tsio.v1").flat_map(|it| &it.service);
+        let described: usize = services.map(|it| it.method.len()).sum();
+        let resolved = resolve(&set);
+        assert_eq!((resolved.len(), access::TABLE.len()), (described, described));
+        for (name, actions) in access::TABLE {
+            let method = named(name);
+            assert_eq!((method.name(), method.actions), (*name, *actions));
+        }
+        assert_eq!(Method::at("/tsio.v1.OfferService/Nothing"), None);
+        assert_eq!(Method::at("OfferService/GetOffer"), None, "without the package");
+    }
+
+    /// What a method does is declared in the contract: it agrees with the request id that every mutation carries.
+    #[test]
+    fn what_mutates_carries_a_request_id_and_nothing_else_does() {
+        let set = descriptor();
+        let messages: HashMap<String, bool> = set
+            .file
+            .iter()
+            .flat_map(|file| &file.message_type)
+            .map(|it| {
+                let first = it.field.iter().min_by_key(|field| field.number());
+                (format!(".tsio.v1.{}", it.name()), first.is_some_and(|field| field.name() == "request_id"))
+            })
+            .collect();
+        let mut streams = Vec::new();
+        for service in set.file.iter().flat_map(|file| &file.service) {
+            for described in &service.method {
+                let method = named(&format!("{}/{}", service.name(), described.name()));
+                if method.takes_stream() {
+                    // An upload's is in its first part.
+                    streams.push(method.name());
+                    assert!(method.mutates(), "{}", method.name());
+                } else {
+                    assert_eq!(method.mutates(), messages[described.input_type()], "{}", method.name());
+                }
+            }
+        }
+        assert_eq!(streams, ["RegisterService/ImportRegister", "EligibilityService/ImportOfsted"]);
+    }
+
+    #[test]
+    fn a_method_is_open_to_whom_the_table_names() {
+        let caller = |roles: &[Role]| Caller {
+            actor: "ann".parse().unwrap(),
+            roles: roles.to_vec(),
+            regions: Regions::Every,
+            subject: None,
+        };
+        assert_eq!(named("OfferService/GetOffer").check(&caller(&Role::ALL)), Ok(()));
+        assert_eq!(named("TermsService/LoadTerms").check(&caller(&[])), Err(AppError::Denied(Action::LoadTerms)));
+        let nothing = Method { actions: &[], ..named("OfferService/GetOffer") };
+        assert!(matches!(nothing.check(&caller(&Role::ALL)), Err(AppError::Bug(_))));
+    }
+
+    #[test]
+    fn a_handler_that_is_reached_without_admission_is_internal() {
+        let mut extensions = Extensions::new();
+        assert_eq!(Method::of(&extensions).unwrap_err().code(), tonic::Code::Internal);
+        extensions.insert(named("OfferService/GetOffer"));
+        assert_eq!(Method::of(&extensions).unwrap().name(), "OfferService/GetOffer");
+    }
+}
