@@ -198,6 +198,8 @@ fn the_bans_can_fail() {
         ("src/store/a.rs",     "use sea_orm::Value;",                      &[]),
         ("src/app/a.rs",       "use tonic::Status;\nuse prost_types::Any;", &[1, 2]),
         ("src/grpc/a.rs",      "use tonic::Status;",                       &[]),
+        ("src/grpc/service/a.rs", "use crate::app::{App, authorise};\nauthorise(&caller)?;", &[1, 2]),
+        ("src/app/a.rs",       "authorise(caller, Action::Read)?;",        &[]),
         ("src/proto.rs",       "tonic::include_proto!(\"tsio.v1\");",      &[]),
         ("src/cli/a.rs",       "use std::io::stdout;\nio::stderr().lock();", &[1, 2]),
         ("src/cli/output.rs",     "io::stderr().lock();",                     &[]),
@@ -261,6 +263,7 @@ fn the_rule_of_method_names_can_fail() {
         ("src/grpc/service/a.rs",       tested,                                                 &[]),
         ("src/grpc/service/a/tests.rs", "\"OfferService/NoteOffer\"",                           &[]),
         ("src/grpc/auth/access.rs",     "\"OfferService/NoteOffer\"",                           &[]),
+        ("src/app/imports/withdraw.rs", "const A: &str = \"OfferService/NoteOffer\";",          &[1]),
     ]);
 }
 

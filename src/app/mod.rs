@@ -4,14 +4,18 @@
 //! command to the one [`writer`] of its book, or lands reference data ([`imports`]). No rule of the scheme is here, and
 //! nothing here knows the wire.
 
+pub mod answers;
 pub mod clock;
+pub(crate) mod commands;
 pub mod eligibility;
 mod error;
+pub(crate) mod execute;
 pub mod imports;
 mod offers;
 mod programme_lookup;
 pub mod queries;
 pub mod register;
+pub mod request;
 mod retry;
 mod rules;
 pub mod terms;
@@ -59,6 +63,7 @@ pub use queries::approvals::ApprovalScope as WhichApprovals;
 pub use queries::awards::ToldAward;
 pub use queries::funds::{AskedPosition, Fund, FundField, FundKey, FundPosition};
 pub use queries::referrals::ReferralInFull;
+use request::RequestIdentity;
 use retry::with_retry;
 use watch::ChangeNotifier;
 use writer::Writer;
@@ -220,8 +225,8 @@ impl App {
 ///
 /// # Errors
 /// [`AppError::RequestIdReused`].
-pub(crate) fn replay_stored_answer(stored: &Stored, rpc: &str, fingerprint: Hash) -> Result<Vec<u8>> {
-    let same = stored.fingerprint == fingerprint && stored.rpc == rpc;
+pub(crate) fn replay_stored_answer(stored: &Stored, request: &RequestIdentity) -> Result<Vec<u8>> {
+    let same = stored.fingerprint == request.fingerprint && stored.rpc == request.rpc;
     if same { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::request::RequestIdentity;
 use super::retry::one_try;
 use super::rules::AdoptedBy;
 use super::{App, AppError, Result, Violation, authorise, replay_stored_answer, writer};
 use crate::app::terms_cache::Loaded;
 use crate::domain::event::Hash;
-use crate::domain::ids::{Actor, Programme, RequestId};
+use crate::domain::ids::{Actor, Programme};
 use crate::domain::refusal::{Limit, LimitKind, Reason, Refusal};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{Terms, TermsMistake, shipped};
@@ -21,12 +22,8 @@ const MAX_BYTES: usize = 256 * 1024;
 /// Terms to load, and the request they come with.
 #[derive(Debug, Clone, Copy)]
 pub struct NewTerms<'a> {
-    /// The caller's id of the mutation.
-    pub request: RequestId,
-    /// The method called.
-    pub rpc: &'static str,
-    /// SHA-256 of the method and the body.
-    pub fingerprint: Hash,
+    /// What makes it the same call as one before.
+    pub request: RequestIdentity,
     /// The file's name, for messages.
     pub file_name: &'a str,
     /// Its text.
@@ -88,7 +85,7 @@ impl App {
 
     async fn try_load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         let (actor, request) = (caller.actor.clone(), new.request);
-        let by = AdoptedBy { actor: actor.clone(), request };
+        let by = AdoptedBy { actor: actor.clone(), request: request.id };
         let (tx, kept) = match self.keep_terms(&by, new.file_name, new.text).await {
             Err(error) if new.validate_only => return Err(error),
             // An answer given before goes before whatever is wrong with the call by now.
@@ -99,22 +96,21 @@ impl App {
             tx.rollback().await?;
             return Ok((new.encode)(&kept));
         }
-        if let Some(stored) = requests::one(&tx, &actor, request).await? {
+        if let Some(stored) = requests::one(&tx, &actor, request.id).await? {
             tx.confirm().await?;
-            return replay_stored_answer(&stored, new.rpc, new.fingerprint);
+            return replay_stored_answer(&stored, &request);
         }
         let answer = (new.encode)(&kept);
-        let (rpc, fingerprint) = (new.rpc.to_owned(), new.fingerprint);
-        let stored = requests::Stored { actor, request, rpc, fingerprint, answer: answer.clone(), approval: None };
+        let stored = request.stored(&actor, answer.clone(), None);
         requests::keep(&tx, &[stored], self.register_now(&tx).await?.at).await?;
         tx.commit().await?;
         Ok(answer)
     }
 
     async fn answered(&self, actor: &Actor, new: &NewTerms<'_>) -> Result<Option<Vec<u8>>> {
-        let Some(stored) = requests::one(self.store(), actor, new.request).await? else { return Ok(None) };
+        let Some(stored) = requests::one(self.store(), actor, new.request.id).await? else { return Ok(None) };
         self.store().confirm().await?;
-        replay_stored_answer(&stored, new.rpc, new.fingerprint).map(Some)
+        replay_stored_answer(&stored, &new.request).map(Some)
     }
 
     /// Loads the terms that ship with the program, as far as their programmes have none yet.
@@ -191,12 +187,11 @@ mod tests {
 
     use super::super::testing::{TestApp, admin, programme};
     use super::*;
+    use crate::domain::ids::RequestId;
 
     async fn load(house: &TestApp, text: &str) -> Result<Vec<u8>> {
         let new = NewTerms {
-            request: RequestId(Uuid::new_v4()),
-            rpc: "TermsService/LoadTerms",
-            fingerprint: Hash([0; 32]),
+            request: RequestIdentity::of_parts(RequestId(Uuid::new_v4()), "test", &[]),
             file_name: "2021-22.toml",
             text,
             validate_only: false,

@@ -8,11 +8,15 @@ use uuid::Uuid;
 
 use super::App;
 use super::clock::Clock;
-use super::imports::{FileKind, Import, ImportFilter, ImportOutcome, ImportReply, ImportSource, Upload, UploadHeader};
-use super::writer::Submission;
+use super::imports::{
+    Denial, EncodeWithdrawn, FileKind, Import, ImportFilter, ImportOutcome, ImportReply, ImportSource, Upload,
+    UploadHeader, Withdrawn,
+};
+use super::request::RequestIdentity;
+use super::writer::{AnswerEncoders, Submission};
 use crate::domain::Date;
 use crate::domain::event::Hash;
-use crate::domain::ids::{ImportId, OfferId, Programme, RequestId, Urn};
+use crate::domain::ids::{ApprovalId, ImportId, OfferId, Programme, RequestId, Urn};
 use crate::domain::programme::Command;
 use crate::domain::programme::command::OfferTarget;
 use crate::domain::role::{Caller, Reach, Regions, Role};
@@ -88,8 +92,11 @@ impl TestApp {
     /// Sends a file by the source its name says.
     pub(crate) async fn send(&self, header: UploadHeader, bytes: Vec<u8>) -> super::Result<ImportReply<ImportOutcome>> {
         let (who, encode) = (admin("ann"), |it: &ImportOutcome| format!("{it:?}").into_bytes());
-        let source = if header.file_name.starts_with("ofsted") { ImportSource::Ofsted } else { ImportSource::Register };
-        self.app.import_file(&who, header, Upload { source, bytes }, |_| {}, encode).await
+        let upload = match header.file_name.starts_with("ofsted") {
+            true => Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes },
+            false => Upload { source: ImportSource::Register, rpc: "RegisterService/ImportRegister", bytes },
+        };
+        self.app.import_file(&who, header, upload, |_| {}, encode).await
     }
 
     /// A file beside the database.
@@ -158,21 +165,21 @@ pub(crate) fn submission(book: &Programme, command: Command) -> Submission {
         actor: officer().actor,
         subject: None,
         reach: Reach::everything(),
-        request: RequestId(Uuid::new_v4()),
-        rpc: "test",
-        fingerprint: Hash([0; 32]),
+        request: RequestIdentity { id: RequestId(Uuid::new_v4()), rpc: "test", fingerprint: Hash([0; 32]) },
         command,
         deadline: None,
-        encode: |_| Vec::new(),
-        encode_asked: |_, _| None,
+        encoders: NOTHING,
     }
 }
+
+/// Answers nothing.
+pub(crate) const NOTHING: AnswerEncoders = AnswerEncoders { answer: |_| Ok(Vec::new()), carried_out: |_| Vec::new() };
 
 /// Hands over a command under an id of its own.
 pub(crate) async fn submit(house: &TestApp, book: &Programme, command: Command) -> super::Result<RequestId> {
     let submission = submission(book, command);
-    let request = submission.request;
-    house.app.submit(&officer(), submission).await.map(|_| request)
+    let request = submission.request.id;
+    house.app.inner.writer.submit(submission).await.map(|_| request)
 }
 
 /// A note on an offer.
@@ -185,4 +192,34 @@ pub(crate) async fn offers(house: &TestApp, book: &Programme) -> Vec<OfferId> {
     submit(house, book, Command::Identify).await.unwrap();
     let made = crate::store::offers::of_programme(house.app.store(), book).await.unwrap();
     BTreeMap::into_keys(made).collect()
+}
+
+/// Asks to withdraw an import, under this id.
+pub(crate) async fn withdraw(
+    house: &TestApp,
+    by: &Caller,
+    (id, import): (RequestId, ImportId),
+    reason: &str,
+) -> super::Result<Vec<u8>> {
+    let parts: [&[u8]; 2] = [import.0.as_bytes(), reason.as_bytes()];
+    let request = RequestIdentity::of_parts(id, "RegisterService/WithdrawImport", &parts);
+    house.app.withdraw_import(by, (request, import), reason, false).await
+}
+
+/// Gives an approval to withdraw an import, under this id.
+pub(crate) async fn give(
+    house: &TestApp,
+    by: &Caller,
+    (id, approval): (RequestId, ApprovalId),
+    encode: EncodeWithdrawn,
+) -> super::Result<ImportReply<Withdrawn>> {
+    let request = RequestIdentity::of_parts(id, "ApprovalService/GiveApproval", &[approval.0.as_bytes()]);
+    house.app.give_withdrawal(by, request, approval, encode).await
+}
+
+/// Denies one, under this id.
+pub(crate) fn denial(id: RequestId, approval: ApprovalId, reason: &str) -> Denial {
+    let parts: [&[u8]; 2] = [approval.0.as_bytes(), reason.as_bytes()];
+    let request = RequestIdentity::of_parts(id, "ApprovalService/DenyApproval", &parts);
+    Denial { request, approval, reason: reason.to_owned() }
 }

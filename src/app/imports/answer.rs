@@ -1,30 +1,23 @@
 //! Answers to an approval to withdraw an import that carry nothing out: the second person denies it, or whoever asked takes
 //! it back.
 
-use super::fingerprint;
 use super::record::DoneBy;
 use super::withdraw::answered;
+use crate::app::request::RequestIdentity;
 use crate::app::retry::with_retry;
 use crate::app::{App, Result, authorise, replay_stored_answer};
 use crate::domain::approval::{Approval, ApprovalAnswer};
-use crate::domain::event::Hash;
-use crate::domain::ids::{ApprovalId, RequestId};
+use crate::domain::ids::ApprovalId;
 use crate::domain::person::TokenSubject;
 use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
 use crate::store;
-use crate::store::requests::Stored;
-
-/// The method that denies one.
-const DENY: &str = "ApprovalService/DenyApproval";
-/// The method that takes one back.
-const WITHDRAW: &str = "ApprovalService/WithdrawApproval";
 
 /// A withdrawal that is to be denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// The caller's id of the mutation.
-    pub request: RequestId,
+    /// What makes it the same call as one before.
+    pub request: RequestIdentity,
     /// The approval.
     pub approval: ApprovalId,
     /// Why, not empty.
@@ -34,8 +27,8 @@ pub struct Denial {
 /// An approval that is to be taken back by whoever asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Withdrawal {
-    /// The caller's id of the mutation.
-    pub request: RequestId,
+    /// What makes it the same call as one before.
+    pub request: RequestIdentity,
     /// The approval.
     pub approval: ApprovalId,
 }
@@ -53,8 +46,7 @@ impl App {
         encode: fn(&Approval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
-        let fingerprint = fingerprint(DENY, &[approval.0.as_bytes(), reason.as_bytes()]);
-        let call = ApprovalCall { approval: *approval, request: *request, rpc: DENY, fingerprint };
+        let call = ApprovalCall { approval: *approval, request: *request };
         self.begin_register_record().await?;
         with_retry(async || {
             self.end_withdrawal(caller, &call, ApprovalEnding::Denied(reason), validate_only, encode).await
@@ -74,8 +66,7 @@ impl App {
         encode: fn(&Approval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
-        let fingerprint = fingerprint(WITHDRAW, &[approval.0.as_bytes()]);
-        let call = ApprovalCall { approval, request, rpc: WITHDRAW, fingerprint };
+        let call = ApprovalCall { approval, request };
         self.begin_register_record().await?;
         with_retry(async || self.end_withdrawal(caller, &call, ApprovalEnding::Withdrawn, validate_only, encode).await)
             .await
@@ -91,9 +82,9 @@ impl App {
         encode: fn(&Approval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         let (tx, mut record) = self.locked_record().await?;
-        if let Some(stored) = store::requests::one(&tx, &caller.actor, call.request).await? {
+        if let Some(stored) = store::requests::one(&tx, &caller.actor, call.request.id).await? {
             tx.confirm().await?;
-            return replay_stored_answer(&stored, call.rpc, call.fingerprint);
+            return replay_stored_answer(&stored, &call.request);
         }
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.proceed(now).await?;
@@ -107,23 +98,20 @@ impl App {
         }
         store::approvals::put(&tx, &[&ended]).await?;
         let (body, text) = ending.recorded(call.approval, caller.subject);
-        record.append(DoneBy { actor: &caller.actor, request: call.request }, now, body, text)?;
+        record.append(DoneBy { actor: &caller.actor, request: call.request.id }, now, body, text)?;
         record.write(&tx).await?;
-        let (actor, rpc, fingerprint) = (caller.actor.clone(), call.rpc.to_owned(), call.fingerprint);
-        let stored = Stored { actor, request: call.request, rpc, fingerprint, answer: answer.clone(), approval: None };
+        let stored = call.request.stored(&caller.actor, answer.clone(), None);
         store::requests::keep(&tx, std::slice::from_ref(&stored), now.at).await?;
         tx.commit().await?;
         Ok(answer)
     }
 }
 
-/// A call that is answered once: about which approval, under which id, and what it is.
+/// A call that is answered once: about which approval, and as which request.
 #[derive(Debug)]
 struct ApprovalCall {
     approval: ApprovalId,
-    request: RequestId,
-    rpc: &'static str,
-    fingerprint: Hash,
+    request: RequestIdentity,
 }
 
 /// How an approval ends that carries nothing out.

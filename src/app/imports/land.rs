@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::record::{DoneBy, imported_file};
 use super::rows::Parsed;
-use super::{ImportOutcome, ImportReply, ImportSource, Progress, UploadHeader, agree, fingerprint};
+use super::{ImportOutcome, ImportReply, ImportSource, Progress, UploadHeader, agree};
 use crate::app::clock::new_id;
+use crate::app::request::RequestIdentity;
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, replay_stored_answer};
 use crate::domain::event::Hash;
@@ -31,6 +32,7 @@ pub(super) struct ImportJob {
     pub(super) app: App,
     pub(super) caller: Caller,
     pub(super) source: ImportSource,
+    pub(super) rpc: &'static str,
     pub(super) header: UploadHeader,
     pub(super) progress: Box<dyn Fn(Progress) + Send + Sync>,
     pub(super) encode: fn(&ImportOutcome) -> Vec<u8>,
@@ -44,7 +46,7 @@ struct Plan {
     replaced: Option<Import>,
     /// Every import landed for the same date when it was compared.
     compared: Vec<ImportId>,
-    fingerprint: Hash,
+    request: RequestIdentity,
     /// What the record will say of the file, once its rows are staged.
     file: Option<ImportedFile>,
 }
@@ -68,17 +70,17 @@ impl ImportJob {
         let read =
             tokio::task::spawn_blocking(move || (Sha256::digest(&upload), source.parse(&upload, &reading))).await;
         let (sum, parsed) = read.map_err(|error| AppError::Bug(format!("reading a file ended badly: {error}")))?;
-        let fingerprint = self.fingerprint(&sum);
+        let request = self.identity(&sum);
         if !self.header.validate_only
             && let Some(stored) = self.answered().await?
         {
-            let answer = replay_stored_answer(&stored, self.source.rpc(), fingerprint)?;
+            let answer = replay_stored_answer(&stored, &request)?;
             with_retry(|| self.app.store().confirm()).await?;
             return Ok(ImportReply { answer, fresh: None });
         }
         let parsed = parsed?;
         (self.progress)(Progress { rows_read: parsed.read, rows_written: 0 });
-        let (mut plan, rows) = self.plan(parsed, fingerprint);
+        let (mut plan, rows) = self.plan(parsed, request);
         let done = self.carry(&mut plan, rows).await;
         let landed =
             matches!(&done, Ok(ImportReply { fresh: Some(outcome), .. }) if outcome.import == Some(plan.import.id));
@@ -88,14 +90,15 @@ impl ImportJob {
         done
     }
 
-    fn fingerprint(&self, sum: &[u8]) -> Hash {
+    /// What makes this call the same as one before: its header, and the SHA-256 of its file.
+    fn identity(&self, sum: &[u8]) -> RequestIdentity {
         let replaces = self.header.replaces.map_or_else(String::new, |id| id.to_string());
         let as_at = self.header.as_at.to_string();
         let mut parts = vec![self.header.file_name.as_bytes(), as_at.as_bytes(), replaces.as_bytes(), sum];
         // Only what is said counts: a call without these fields has the fingerprint it had before there were any.
         let said = [(self.header.day_first, "day_first"), (self.header.accept_problems, "accept_problems")];
         parts.extend(said.into_iter().filter(|(is_said, _)| *is_said).map(|(_, name)| name.as_bytes()));
-        fingerprint(self.source.rpc(), &parts)
+        RequestIdentity::of_parts(self.header.request, self.rpc, &parts)
     }
 
     async fn answered(&self) -> Result<Option<Stored>> {
@@ -103,7 +106,7 @@ impl ImportJob {
         Ok(with_retry(find).await?)
     }
 
-    fn plan(&self, mut parsed: Parsed, fingerprint: Hash) -> (Plan, Arc<StagedRows>) {
+    fn plan(&self, mut parsed: Parsed, request: RequestIdentity) -> (Plan, Arc<StagedRows>) {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let id = ImportId(new_id());
         let problems = std::mem::take(&mut parsed.problems);
@@ -127,7 +130,7 @@ impl ImportJob {
             replaced_by: None,
             indexed: false,
         };
-        let plan = Plan { import, problems, notes, replaced: None, compared: Vec::new(), fingerprint, file: None };
+        let plan = Plan { import, problems, notes, replaced: None, compared: Vec::new(), request, file: None };
         (plan, Arc::new(rows))
     }
 
@@ -153,7 +156,7 @@ impl ImportJob {
                     return Ok(reply);
                 }
                 Landing::Answered(stored) => {
-                    let answer = replay_stored_answer(&stored, self.source.rpc(), plan.fingerprint)?;
+                    let answer = replay_stored_answer(&stored, &plan.request)?;
                     self.app.index_landed().await;
                     return Ok(ImportReply { answer, fresh: None });
                 }
@@ -307,14 +310,7 @@ impl ImportJob {
         }
         record.write(&tx).await?;
         let answer = (self.encode)(&outcome);
-        let stored = Stored {
-            actor: self.caller.actor.clone(),
-            request: self.header.request,
-            rpc: self.source.rpc().to_owned(),
-            fingerprint: plan.fingerprint,
-            answer: answer.clone(),
-            approval: None,
-        };
+        let stored = plan.request.stored(&self.caller.actor, answer.clone(), None);
         store::requests::keep(&tx, &[stored], now.at).await?;
         tx.commit().await?;
         Ok(Landing::Done(ImportReply { answer, fresh: Some(outcome) }))

@@ -15,13 +15,11 @@ mod rows;
 mod tests;
 mod withdraw;
 
-use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
 use super::{App, AppError, Result, Violation, authorise};
 pub use crate::app::eligibility::AffectedOffer;
 use crate::domain::Date;
-use crate::domain::event::Hash;
 use crate::domain::ids::{ImportId, RequestId};
 use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller};
@@ -73,8 +71,10 @@ impl UploadHeader {
 /// The bytes of a file, as they came, and the method that they came by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// Which method.
+    /// What the method takes.
     pub source: ImportSource,
+    /// The method called.
+    pub rpc: &'static str,
     /// Plain or gzip.
     pub bytes: Vec<u8>,
 }
@@ -124,7 +124,7 @@ pub struct ImportReply<T> {
     pub fresh: Option<T>,
 }
 
-/// The method that a file came by.
+/// The kinds of file that a method takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportSource {
     /// A file of the register.
@@ -134,15 +134,6 @@ pub enum ImportSource {
 }
 
 impl ImportSource {
-    /// The method called, for the log and for the fingerprint of a request.
-    #[must_use]
-    pub const fn rpc(self) -> &'static str {
-        match self {
-            Self::Register => "RegisterService/ImportRegister",
-            Self::Ofsted => "EligibilityService/ImportOfsted",
-        }
-    }
-
     fn parse(self, upload: &[u8], reading: &Reading) -> Result<Parsed> {
         let parsed = match self {
             Self::Register => read_register(upload, reading).map(Parsed::from),
@@ -169,8 +160,8 @@ impl App {
         encode: fn(&ImportOutcome) -> Vec<u8>,
     ) -> Result<ImportReply<ImportOutcome>> {
         let progress = Box::new(progress);
-        let Upload { source, bytes } = upload;
-        let job = ImportJob { app: self.clone(), caller: caller.clone(), source, header, progress, encode };
+        let Upload { source, rpc, bytes } = upload;
+        let job = ImportJob { app: self.clone(), caller: caller.clone(), source, rpc, header, progress, encode };
         self.import(job, bytes).await
     }
 
@@ -213,14 +204,4 @@ impl App {
 /// Waits for a task that must not be torn by its caller's going away.
 async fn finished<T>(task: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
     task.await.unwrap_or_else(|error| Err(AppError::Bug(format!("a task ended badly: {error}"))))
-}
-
-/// SHA-256 over a method and the parts of its body, each with its length.
-fn fingerprint(rpc: &str, parts: &[&[u8]]) -> Hash {
-    let mut sum = Sha256::new();
-    for part in [rpc.as_bytes()].iter().chain(parts) {
-        sum.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        sum.update(part);
-    }
-    Hash(sum.finalize().into())
 }

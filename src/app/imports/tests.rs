@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::app::clock::{Clock, new_id};
-use crate::app::testing::{AUGUST, MONTHS, TestApp, admin, date, header, programme, replacing, sample, urn};
+use crate::app::testing::{
+    AUGUST, MONTHS, TestApp, admin, date, denial, give, header, programme, replacing, sample, submit, urn, withdraw,
+};
 use crate::app::verify::verify;
-use crate::app::writer::Submission;
 use crate::domain::approval::Approval;
-use crate::domain::event::Seq;
+use crate::domain::event::{Hash, Seq};
 use crate::domain::ids::{ApprovalId, RecordName};
 use crate::domain::programme::Command;
 use crate::domain::refusal::{EntityKind, Reason};
-use crate::domain::role::{Reach, Regions, Role};
+use crate::domain::role::{Regions, Role};
 use crate::domain::time::Micros;
 use crate::store::requests::Stored;
 use crate::store::testing::counts;
@@ -204,7 +205,7 @@ async fn what_cannot_be_imported_is_said() {
         regions: Regions::Every,
         subject: None,
     };
-    let nothing = Upload { source: ImportSource::Ofsted, bytes: Vec::new() };
+    let nothing = Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes: Vec::new() };
     let denied = house.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
     assert_eq!(denied, Err(AppError::Denied(Action::Import)));
 }
@@ -216,7 +217,8 @@ async fn progress_is_told_as_it_goes() {
     let tell = Arc::clone(&seen);
     let progress = move |it: Progress| tell.lock().unwrap().push((it.rows_read, it.rows_written));
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
-    let september = Upload { source: ImportSource::Ofsted, bytes: sample(SEPTEMBER.0) };
+    let september =
+        Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes: sample(SEPTEMBER.0) };
     house.app.import_file(&admin("ann"), asked, september, progress, |_| Vec::new()).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
 }
@@ -281,26 +283,7 @@ async fn nobody_is_named() {
 }
 
 async fn identify(house: &TestApp) {
-    let submission = Submission {
-        programme: programme("2021-22"),
-        actor: "cas".parse().unwrap(),
-        subject: None,
-        reach: Reach::everything(),
-        request: RequestId(new_id()),
-        rpc: "Identify",
-        fingerprint: Hash([0; 32]),
-        command: Command::Identify,
-        deadline: None,
-        encode: |_| Vec::new(),
-        encode_asked: |_, _| None,
-    };
-    let officer = Caller {
-        actor: "cas".parse().unwrap(),
-        roles: vec![Role::CaseOfficer],
-        regions: Regions::Every,
-        subject: None,
-    };
-    house.app.submit(&officer, submission).await.unwrap();
+    submit(house, &programme("2021-22"), Command::Identify).await.unwrap();
 }
 
 #[tokio::test]
@@ -309,7 +292,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     identify(&house).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
     let september = house.imports(Some(FileKind::Ofsted)).await[0].id;
-    let ask = async |reason| house.app.withdraw_import(&ann, (RequestId(new_id()), september), reason, false).await;
+    let ask = async |reason| withdraw(&house, &ann, (RequestId(new_id()), september), reason).await;
     assert!(matches!(ask(" ").await, Err(AppError::Invalid(_))));
     let opened = refused(ask("wrong month").await);
     let approval = opened.approval.unwrap();
@@ -318,10 +301,10 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
 
     let encode = EncodeWithdrawn { given: |it| format!("{it:?}").into_bytes(), asked: |_| Vec::new() };
     let request = RequestId(new_id());
-    let own = refused(house.app.give_withdrawal(&ann, request, approval, encode).await);
+    let own = refused(give(&house, &ann, (request, approval), encode).await);
     assert_eq!(own.reason, Reason::SelfApproval);
     assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
-    let done = house.app.give_withdrawal(&ben, request, approval, encode).await.unwrap();
+    let done = give(&house, &ben, (request, approval), encode).await.unwrap();
     let withdrawn = done.fresh.unwrap();
     assert_eq!(
         (withdrawn.import.state, withdrawn.import.withdrawn_reason.as_deref()),
@@ -330,12 +313,12 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     let lost: Vec<_> = withdrawn.affected.iter().flat_map(|it| it.urns.clone()).collect();
     assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);
 
-    let again = house.app.give_withdrawal(&ben, request, approval, encode).await.unwrap();
+    let again = give(&house, &ben, (request, approval), encode).await.unwrap();
     assert_eq!((again.fresh, again.answer), (None, done.answer));
     let other = ApprovalId(new_id());
-    assert_eq!(house.app.give_withdrawal(&ben, request, other, encode).await, Err(AppError::RequestIdReused));
+    assert_eq!(give(&house, &ben, (request, other), encode).await, Err(AppError::RequestIdReused));
     assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
-    let given = refused(house.app.give_withdrawal(&ben, RequestId(new_id()), approval, encode).await);
+    let given = refused(give(&house, &ben, (RequestId(new_id()), approval), encode).await);
     assert_eq!(given.reason, Reason::ApprovalNotOpen);
     assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
     assert_eq!(refused(ask("again").await).reason, Reason::ImportNotLanded);
@@ -368,7 +351,7 @@ async fn times_beside_the_programmes_never_go_back() {
     assert_eq!(imports.iter().map(|it| it.imported_at).collect::<Vec<_>>(), [at, at]);
 
     steps.fetch_add(1, Ordering::Relaxed);
-    refused(house.app.withdraw_import(&ann, (RequestId(new_id()), imports[0].id), "wrong", false).await);
+    refused(withdraw(&house, &ann, (RequestId(new_id()), imports[0].id), "wrong").await);
     let page = Page { newest_first: true, after: None, limit: 9 };
     let all = house.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
     assert_eq!(all.iter().map(|it| it.requested_at).collect::<Vec<_>>(), [at]);
@@ -414,13 +397,12 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     let (ann, ben) = (admin("ann"), admin("ben"));
     let september = house.imports(Some(FileKind::Ofsted)).await[0].id;
     let request = RequestId(new_id());
-    let ask = async |request| house.app.withdraw_import(&ann, (request, september), "wrong month", false).await;
+    let ask = async |request| withdraw(&house, &ann, (request, september), "wrong month").await;
     let approval = refused(ask(request).await).approval.unwrap();
     let encode = |it: &Approval| format!("{it:?}").into_bytes();
-    let denial = |reason: &str| Denial { request: RequestId(new_id()), approval, reason: reason.to_owned() };
     let deny = async |by: &Caller, denial: &Denial, only| house.app.deny_withdrawal(by, denial, only, encode).await;
 
-    let no = denial("it is the right month");
+    let no = denial(RequestId(new_id()), approval, "it is the right month");
     assert_eq!(refused(deny(&ann, &no, false).await).reason, Reason::SelfApproval);
     assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
     let preview = deny(&ben, &no, true).await.unwrap();
@@ -428,12 +410,15 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     assert_eq!(refused(ask(RequestId(new_id())).await).approval, Some(approval), "a preview denies nothing");
     assert_eq!(deny(&ben, &no, false).await.unwrap(), preview);
     assert_eq!(deny(&ben, &no, false).await.unwrap(), preview, "the same request, the same answer");
-    let other = Denial { reason: "because".to_owned(), ..no.clone() };
+    let other = denial(no.request.id, approval, "because");
     assert_eq!(deny(&ben, &other, false).await, Err(AppError::RequestIdReused));
-    assert_eq!(refused(deny(&ben, &denial("no"), false).await).reason, Reason::ApprovalNotOpen);
+    assert_eq!(
+        refused(deny(&ben, &denial(RequestId(new_id()), approval, "no"), false).await).reason,
+        Reason::ApprovalNotOpen
+    );
     let nothing = EncodeWithdrawn { given: |_| Vec::new(), asked: |_| Vec::new() };
-    let give = house.app.give_withdrawal(&ben, RequestId(new_id()), approval, nothing).await;
-    assert_eq!(refused(give).reason, Reason::ApprovalNotOpen);
+    let given = give(&house, &ben, (RequestId(new_id()), approval), nothing).await;
+    assert_eq!(refused(given).reason, Reason::ApprovalNotOpen);
 
     let (import, ..) = house.app.get_import(&ann, september).await.unwrap();
     assert_eq!((import.state, import.withdrawn_by), (ImportState::Landed, None));
@@ -450,9 +435,7 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
 async fn asked(house: &TestApp) -> ApprovalId {
     identify(house).await;
     let september = house.imports(Some(FileKind::Ofsted)).await[0].id;
-    refused(house.app.withdraw_import(&admin("ann"), (RequestId(new_id()), september), "wrong month", false).await)
-        .approval
-        .unwrap()
+    refused(withdraw(house, &admin("ann"), (RequestId(new_id()), september), "wrong month").await).approval.unwrap()
 }
 
 /// Earlier versions withdrew first and answered apart; what a process left that died in between, the next try answers.
@@ -464,9 +447,9 @@ async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
         EncodeWithdrawn { given: |it| format!("{:?}", it.affected).into_bytes(), asked: |_| b"asked".to_vec() };
     let waiting = house.app.approval(&ben, approval).await.unwrap();
     let asking = (waiting.request.unwrap(), ImportId(waiting.subject));
-    let ask_again = async || house.app.withdraw_import(&admin("ann"), asking, "wrong month", false).await;
+    let ask_again = async || withdraw(&house, &admin("ann"), asking, "wrong month").await;
     assert_eq!(refused(ask_again().await).approval, Some(approval));
-    house.app.give_withdrawal(&ben, request, approval, encode).await.unwrap();
+    give(&house, &ben, (request, approval), encode).await.unwrap();
     let torn = house.app.locked().await.unwrap();
     for (actor, request) in [(&ben.actor, request), (&waiting.requested_by, asking.0)] {
         store::requests::answer(&torn, (actor, request), &[]).await.unwrap();
@@ -476,12 +459,10 @@ async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
     identify(&house).await;
     assert_eq!(house.app.eligibility_summary(&ben, &programme("2021-22")).await.unwrap().eligible_schools, 28);
 
-    let other = house.app.give_withdrawal(&ben, RequestId(new_id()), approval, encode).await;
+    let other = give(&house, &ben, (RequestId(new_id()), approval), encode).await;
     assert_eq!(refused(other).reason, Reason::ApprovalNotOpen, "another request is another call");
-    let (one, two) = tokio::join!(
-        house.app.give_withdrawal(&ben, request, approval, encode),
-        house.app.give_withdrawal(&ben, request, approval, encode),
-    );
+    let (one, two) =
+        tokio::join!(give(&house, &ben, (request, approval), encode), give(&house, &ben, (request, approval), encode),);
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!(one.answer, two.answer);
     assert_eq!(ask_again().await, Ok(b"asked".to_vec()), "whoever asked is answered as well");

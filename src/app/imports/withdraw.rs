@@ -9,13 +9,14 @@
 use tracing::Instrument as _;
 
 use super::record::DoneBy;
-use super::{Import, ImportReply, ImportState, fingerprint, finished};
+use super::{Import, ImportReply, ImportState, finished};
 use crate::app::clock::new_id;
 use crate::app::eligibility::AffectedOffer;
+use crate::app::request::RequestIdentity;
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
 use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, would_be_required};
-use crate::domain::ids::{ApprovalId, ImportId, RequestId};
+use crate::domain::ids::{ApprovalId, ImportId};
 use crate::domain::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
@@ -23,13 +24,8 @@ use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::Micros;
 use crate::domain::values::approval::ApprovalAction;
 use crate::domain::values::statement::Statement;
-use crate::store::requests::Stored;
 use crate::store::{self, WriteTx};
 
-/// The method that asks for it.
-const ASK: &str = "RegisterService/WithdrawImport";
-/// The method that gives an approval.
-const RPC: &str = "ApprovalService/GiveApproval";
 /// The longest reason kept.
 const REASON: usize = 2_000;
 
@@ -64,7 +60,7 @@ impl App {
     pub async fn withdraw_import(
         &self,
         caller: &Caller,
-        (request, id): (RequestId, ImportId),
+        (request, id): (RequestIdentity, ImportId),
         reason: &str,
         validate_only: bool,
     ) -> Result<Vec<u8>> {
@@ -86,24 +82,23 @@ impl App {
     async fn ask_to_withdraw(
         &self,
         caller: &Caller,
-        (request, id): (RequestId, ImportId),
+        (request, id): (RequestIdentity, ImportId),
         reason: &str,
         validate_only: bool,
     ) -> Result<std::result::Result<Vec<u8>, Refusal>> {
-        let fingerprint = fingerprint(ASK, &[id.0.as_bytes(), reason.as_bytes()]);
         let (tx, mut record) = self.locked_record().await?;
-        let kept = store::requests::one(&tx, &caller.actor, request).await?;
-        let answer = kept.map(|it| replay_stored_answer(&it, ASK, fingerprint)).transpose();
+        let kept = store::requests::one(&tx, &caller.actor, request.id).await?;
+        let answer = kept.map(|it| replay_stored_answer(&it, &request)).transpose();
         let (tx, answer) = tx.proceed(answer).await?;
         if let Some(answer) = answer.filter(|it| !it.is_empty()) {
             tx.confirm().await?;
             return Ok(Ok(answer));
         }
-        let found = store::approvals::find(&tx, &[], &[id.0], &[request]).await?;
+        let found = store::approvals::find(&tx, &[], &[id.0], &[request.id]).await?;
         let asked = || found.iter().filter(|it| it.import() == Some(id));
         let now = self.clock().now().at;
         let asker = ApprovalCaller::about_reference_data(caller.person(), now);
-        if let Some(before) = asker.asked_before(asked(), request) {
+        if let Some(before) = asker.asked_before(asked(), request.id) {
             tx.confirm().await?;
             // Where it was asked before requests were kept, it is never answered.
             if before.is_answer_outstanding() {
@@ -130,16 +125,15 @@ impl App {
         let new = Approval {
             statement: Some(statement.clone()),
             reason: Some(reason.to_owned()),
-            request: Some(request),
+            request: Some(request.id),
             ..asker.asking(ApprovalId(new_id()), action, id.0, days)
         };
         store::approvals::put(&tx, &[&new]).await?;
         let (approval, token_subject, expires_at) = (new.id, caller.subject, asker.now.plus_days(days));
         let opened = RegisterBody::ApprovalOpened { approval, import: id, statement, expires_at, token_subject };
-        record.append(DoneBy { actor: &caller.actor, request }, now, opened, Some(reason))?;
+        record.append(DoneBy { actor: &caller.actor, request: request.id }, now, opened, Some(reason))?;
         record.write(&tx).await?;
-        let (actor, rpc, approval) = (caller.actor.clone(), ASK.to_owned(), Some(new.id));
-        let kept = Stored { actor, request, rpc, fingerprint, answer: Vec::new(), approval };
+        let kept = request.stored(&caller.actor, Vec::new(), Some(new.id));
         store::requests::keep(&tx, &[kept], now.at).await?;
         tx.commit().await?;
         Ok(Err(new.required()))
@@ -154,7 +148,7 @@ impl App {
     pub async fn give_withdrawal(
         &self,
         caller: &Caller,
-        request: RequestId,
+        request: RequestIdentity,
         approval: ApprovalId,
         encode: EncodeWithdrawn,
     ) -> Result<ImportReply<Withdrawn>> {
@@ -192,13 +186,12 @@ impl App {
     async fn carry_withdrawal(
         &self,
         caller: &Caller,
-        (request, approval): (RequestId, ApprovalId),
+        (request, approval): (RequestIdentity, ApprovalId),
         encode: EncodeWithdrawn,
     ) -> Result<ImportReply<Withdrawn>> {
-        let fingerprint = fingerprint(RPC, &[approval.0.as_bytes()]);
         let (tx, mut record) = self.locked_record().await?;
-        let kept = store::requests::one(&tx, &caller.actor, request).await?;
-        let answer = kept.map(|it| replay_stored_answer(&it, RPC, fingerprint)).transpose();
+        let kept = store::requests::one(&tx, &caller.actor, request.id).await?;
+        let answer = kept.map(|it| replay_stored_answer(&it, &request)).transpose();
         let (tx, answer) = tx.proceed(answer).await?;
         let is_unanswered = answer.is_some();
         if let Some(answer) = answer.filter(|it| !it.is_empty()) {
@@ -217,17 +210,16 @@ impl App {
         store::approvals::put(&tx, &[&done.approval]).await?;
         let answer = (encode.given)(&done);
         if !is_unanswered {
-            let (done_by, token_subject) = (DoneBy { actor: &caller.actor, request }, caller.subject);
+            let (done_by, token_subject) = (DoneBy { actor: &caller.actor, request: request.id }, caller.subject);
             record.append(done_by, now, RegisterBody::ApprovalGiven { approval, token_subject }, None)?;
             let withdrawn = RegisterBody::ImportWithdrawn { import: done.import.id, approval };
             record.append(done_by, now, withdrawn, None)?;
         }
         record.write(&tx).await?;
         if is_unanswered {
-            store::requests::answer(&tx, (&caller.actor, request), &answer).await?;
+            store::requests::answer(&tx, (&caller.actor, request.id), &answer).await?;
         } else {
-            let (actor, rpc) = (caller.actor.clone(), RPC.to_owned());
-            let stored = Stored { actor, request, rpc, fingerprint, answer: answer.clone(), approval: None };
+            let stored = request.stored(&caller.actor, answer.clone(), None);
             store::requests::keep(&tx, std::slice::from_ref(&stored), now.at).await?;
         }
         if let Some(request) = done.approval.request {

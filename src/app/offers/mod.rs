@@ -1,19 +1,16 @@
-//! Offers: commands on their way to the writer, and reads.
+//! Offers: which programme they belong to, and reads.
 
 mod reader;
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::retry::with_retry;
-use super::writer::{CommandOutcome, Submission};
 use super::{App, AppError, Result, authorise, eligibility};
-use crate::domain::approval::would_be_required;
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Urn};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
-use crate::domain::programme::{Command, CommandAnswer};
 use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
@@ -45,34 +42,12 @@ pub struct OffersAtOnce {
 }
 
 impl App {
-    /// Hands a command to its book. The answer is the stored one: the same request answers the same bytes, for ever.
-    ///
-    /// # Errors
-    /// [`AppError::Denied`] before anything else; then as [`super::writer::Writer::submit`].
-    pub async fn submit(&self, caller: &Caller, submission: Submission) -> Result<Vec<u8>> {
-        authorise(caller, submission.command.action())?;
-        self.inner.writer.submit(submission).await
-    }
-
-    /// Decides a command without writing it (AIP-163).
-    ///
-    /// # Errors
-    /// What the command would be refused with.
-    pub async fn check(&self, caller: &Caller, programme: &Programme, command: &Command) -> Result<CommandOutcome> {
-        authorise(caller, command.action())?;
-        let told = self.inner.writer.check(programme, (caller, &caller.reach(command.action())), command).await?;
-        if matches!(told.answer, CommandAnswer::ApprovalOpened(_)) {
-            return Err(would_be_required().into());
-        }
-        Ok(told)
-    }
-
     /// The programme of these offers, which must be one: a command goes to one book. The book itself looks whether they
     /// lie within the caller's reach; here only those that are named in an error have to.
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming the offers that do not exist; [`AppError::Invalid`] for offers of two programmes.
-    pub async fn programme_of(&self, reach: &Reach, ids: &[OfferId]) -> Result<Programme> {
+    pub(super) async fn programme_of_offers(&self, reach: &Reach, ids: &[OfferId]) -> Result<Programme> {
         let mut found = self.routes().offers.of(ids);
         if found.len() < ids.len() {
             found = with_retry(|| offers::programmes(self.store(), ids)).await?;

@@ -27,7 +27,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`].
-    pub async fn programme_of_award(&self, id: AwardId) -> Result<Programme> {
+    pub(in crate::app) async fn programme_of_award(&self, id: AwardId) -> Result<Programme> {
         let ids = [id];
         let mut found = self.routes().awards.of(&ids);
         if found.is_empty() {

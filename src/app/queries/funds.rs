@@ -138,7 +138,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming the fund that does not exist; [`AppError::Invalid`] for funds of two programmes.
-    pub async fn programme_of_funds(&self, ids: &[AccountId]) -> Result<Programme> {
+    pub(in crate::app) async fn programme_of_funds(&self, ids: &[AccountId]) -> Result<Programme> {
         let mut found = self.routes().funds.of(ids);
         if found.len() < ids.len() {
             let read = with_retry(|| self.find_funds(self.store(), ids)).await?;

@@ -34,7 +34,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`].
-    pub async fn programme_of_referral(&self, id: ReferralId) -> Result<Programme> {
+    pub(in crate::app) async fn programme_of_referral(&self, id: ReferralId) -> Result<Programme> {
         let found = with_retry(|| referrals::get(self.store(), id)).await?;
         found.map(|it| it.programme).ok_or_else(|| missing(id))
     }

@@ -129,11 +129,11 @@ async fn replay_without_state(
 
 /// What this call was answered before, once that is as durable as any commit.
 async fn answered_before(shared: &WriterContext, of: &Submission) -> store::Result<Option<CommandResult>> {
-    let stored = store::command_batch::answered(&shared.store, &[(&of.actor, of.request)]).await?;
+    let stored = store::command_batch::answered(&shared.store, &[(&of.actor, of.request.id)]).await?;
     // Whose approval waits is answered by what has become of it, which takes facts.
     let Some(stored) = stored.first().filter(|it| it.waits_for().is_none()) else { return Ok(None) };
     shared.store.confirm().await?;
-    Ok(Some(replay_stored_answer(stored, of.rpc, of.fingerprint)))
+    Ok(Some(replay_stored_answer(stored, &of.request)))
 }
 
 /// What a group is decided against, and what was answered before, in one round trip. Where
@@ -147,13 +147,13 @@ async fn load(
 ) -> std::result::Result<LoadedState, Unloadable> {
     let of: Vec<&Submission> = group.iter().map(|job| &job.submission).collect();
     let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
-    let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request)).collect();
+    let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request.id)).collect();
     if !reads_files(&of) {
         return load_state::load(tx, &shared.terms, programme, head, (&commands(&of), &[]), (&requests, &shared.clock))
             .await;
     }
     let answers = store::command_batch::answered(tx, &requests).await?;
-    let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request));
+    let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request.id));
     // Whether a referral lies within the caller's reach cannot be told without the facts; identify is for each reach, and an
     // entry position lies where its school or its approval does.
     let (before, left): (Vec<&Submission>, Vec<&Submission>) = of
@@ -169,5 +169,5 @@ async fn load(
 }
 
 fn commands<'a>(of: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
-    of.iter().map(|it| (it.request, &it.command)).collect()
+    of.iter().map(|it| (it.request.id, &it.command)).collect()
 }

@@ -3,19 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::CommandOutcome;
+use crate::app::answers::{
+    AnyAnswer, ApprovalEnded, ApprovalGiven, CarriedOut, CommandOutcome, EntryDecided, FundChanged, FundsMoved,
+    OfferChanged, OfferEnded, ReferralDecided, SchoolPlaced, TextErased,
+};
 use crate::app::clock::new_id;
 use crate::app::rules::AdoptedBy;
 use crate::app::{AppError, Result};
 use crate::domain::Date;
-use crate::domain::event::{Event, EventBody, NewEvent, ReleasedAward, chain, text_hash};
+use crate::domain::event::{Event, EventBody, NewEvent, chain, text_hash};
 use crate::domain::hash::Hash;
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Urn};
-use crate::domain::ledger::{EntrySeq, LedgerEntry, Posting};
+use crate::domain::ledger::fund_change::FundChange;
+use crate::domain::ledger::{Account, EntrySeq, LedgerEntry, Posting};
 use crate::domain::period::Period;
 use crate::domain::person::TokenSubject;
-use crate::domain::programme::decision::{Approved, CommandAnswer, Decision, Warning};
+use crate::domain::programme::decision::{Approved, CommandAnswer, Decision};
 use crate::domain::programme::{Command, Context, ProgrammeState};
+use crate::domain::refusal::Refusal;
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
@@ -28,6 +33,20 @@ use crate::store::{self, WriteTx, approvals, entry_decisions, offers, placements
 
 /// What one caller is answered.
 pub(in crate::app::writer) type CommandResult = Result<Vec<u8>>;
+
+/// A command that was decided.
+pub(in crate::app::writer) enum Decided {
+    /// It is carried out.
+    Done(CommandOutcome),
+    /// A second person has to approve; the caller is refused with this.
+    ApprovalOpened(Refusal),
+}
+
+/// What a command is answered.
+enum Answered {
+    Is(AnyAnswer),
+    ApprovalOpened(Refusal),
+}
 
 /// Who asks, where they may, and under which id.
 pub(in crate::app::writer) struct Who<'a> {
@@ -78,14 +97,15 @@ impl<'a> EventAppender<'a> {
         }
     }
 
-    /// Decides one command and folds its events into the facts. A panic in the decision is this caller's bug alone.
+    /// Decides one command and folds its events into the facts. A panic in the decision is this caller's bug alone. If the
+    /// answer cannot be made, the facts are marked as broken, so that the events are not written.
     pub(in crate::app::writer) fn decide(
         &mut self,
         facts: &mut ProgrammeState,
         command: &Command,
         Who { actor, subject, reach, request }: Who<'_>,
         now: Now,
-    ) -> Result<CommandOutcome> {
+    ) -> Result<Decided> {
         let judged_at = self.head.last();
         let decided = guarded(|| {
             let mut context = Context { actor, subject, reach, request, now, ids: &mut new_id };
@@ -95,7 +115,15 @@ impl<'a> EventAppender<'a> {
         for draft in drafts {
             facts.apply(self.record(draft, actor, request, now.at)?);
         }
-        Ok(self.tell(facts, answer, warnings, judged_at))
+        let programme = self.programme.clone();
+        match self.answered(facts, answer) {
+            Ok(Answered::Is(answer)) => Ok(Decided::Done(CommandOutcome { programme, answer, warnings, judged_at })),
+            Ok(Answered::ApprovalOpened(refusal)) => Ok(Decided::ApprovalOpened(refusal)),
+            Err(error) => {
+                facts.broken.push(error.to_string());
+                Err(error)
+            }
+        }
     }
 
     /// Has the programme adopt this program's rules, where it has not yet. The terms are given where the record begins so.
@@ -121,47 +149,59 @@ impl<'a> EventAppender<'a> {
         Ok(())
     }
 
-    /// What the caller is told: what the answer names, as it is now.
-    fn tell(
-        &self,
-        facts: &ProgrammeState,
-        answer: CommandAnswer,
-        warnings: Vec<Warning>,
-        judged_at: Seq,
-    ) -> CommandOutcome {
-        let offers = |ids: &[OfferId]| ids.iter().filter_map(|id| facts.offers.get(id).cloned()).collect();
-        let awards = |ids: &[AwardId]| ids.iter().filter_map(|id| facts.awards.get(id).cloned()).collect();
-        let funds = |ids: &[AccountId]| ids.iter().filter_map(|id| facts.ledger.get(*id).cloned()).collect();
-        let mut told =
-            CommandOutcome::new(self.programme.clone(), CommandAnswer::Offers(Vec::new()), warnings, judged_at);
-        match &answer {
-            CommandAnswer::Offers(ids) => told.offers = offers(ids),
+    /// The answer with what it names, as that is now.
+    ///
+    /// # Errors
+    /// [`AppError::Bug`] if it names something that is not loaded.
+    fn answered(&self, facts: &ProgrammeState, answer: CommandAnswer) -> Result<Answered> {
+        let offer = |id: OfferId| loaded(facts.offers.get(&id));
+        let award = |id: AwardId| loaded(facts.awards.get(&id));
+        Ok(Answered::Is(match answer {
+            CommandAnswer::Offers(ids) => AnyAnswer::Offers(ids.into_iter().map(offer).collect::<Result<_>>()?),
+            CommandAnswer::Identified(did) => AnyAnswer::Identified(Box::new(did)),
+            CommandAnswer::Placed { urn, name, placement } => AnyAnswer::Placed(SchoolPlaced { urn, name, placement }),
             CommandAnswer::Closed(id, released) => {
-                told.offers = offers(&[*id]);
-                let award = |it: &ReleasedAward| Some((facts.awards.get(&it.award)?.clone(), it.amount));
-                told.released = released.iter().filter_map(award).collect();
+                let released =
+                    released.into_iter().map(|it| Ok((award(it.award)?, it.amount))).collect::<Result<_>>()?;
+                AnyAnswer::OfferEnded(Box::new(OfferEnded { offer: offer(id)?, released }))
             }
-            CommandAnswer::Awards(ids) => told.awards = awards(ids),
-            CommandAnswer::Funds(ids) => told.funds = funds(ids),
-            CommandAnswer::Approved(approval, changed) => {
-                told.approval = facts.approvals.get(approval).cloned();
-                match changed {
-                    Approved::Offer(id) => told.offers = offers(&[*id]),
-                    Approved::Funds(ids) => told.funds = funds(ids),
-                    Approved::Entry(urn) => told.entry = facts.entry_decisions.get(urn).cloned(),
-                    Approved::Nothing => {}
+            CommandAnswer::Approved(approval, changed) => self.approved(facts, approval, changed)?,
+            CommandAnswer::Awards(ids) => AnyAnswer::Awards(ids.into_iter().map(award).collect::<Result<_>>()?),
+            CommandAnswer::Funds(ids) => AnyAnswer::Funds(funds(facts, &ids)?),
+            CommandAnswer::Referral(id, of) => {
+                let referral = loaded(facts.referrals.get(&id))?;
+                AnyAnswer::Referral(Box::new(ReferralDecided { referral, offer: of.map(offer).transpose()? }))
+            }
+            CommandAnswer::Erased(event) => AnyAnswer::Erased(TextErased { event }),
+            CommandAnswer::ApprovalOpened(refusal) => return Ok(Answered::ApprovalOpened(refusal)),
+        }))
+    }
+
+    /// The answer to an approval, with what it carried out.
+    fn approved(&self, facts: &ProgrammeState, id: ApprovalId, changed: Approved) -> Result<AnyAnswer> {
+        let approval = loaded(facts.approvals.get(&id))?;
+        let carried_out = match changed {
+            Approved::Nothing => return Ok(AnyAnswer::ApprovalEnded(Box::new(ApprovalEnded { approval }))),
+            Approved::Offer(id) => {
+                CarriedOut::Reopened(Box::new(OfferChanged { offer: loaded(facts.offers.get(&id))? }))
+            }
+            Approved::Entry(urn) => {
+                CarriedOut::EntryDecided(EntryDecided { decision: loaded(facts.entry_decisions.get(&urn))? })
+            }
+            Approved::Funds(ids) => match (&approval.change, funds(facts, &ids)?.as_slice()) {
+                (Some(FundChange::Allocate { .. }), [fund]) => {
+                    CarriedOut::Allocated(Box::new(FundChanged { fund: fund.clone() }))
                 }
-            }
-            CommandAnswer::Referral(referral, offer) => {
-                told.referral = facts.referrals.get(referral).cloned();
-                told.offers = offers(offer.as_slice());
-            }
-            CommandAnswer::Identified(_)
-            | CommandAnswer::Placed { .. }
-            | CommandAnswer::Erased(_)
-            | CommandAnswer::ApprovalOpened(_) => {}
-        }
-        CommandOutcome { answer, ..told }
+                (Some(FundChange::Withdraw { .. }), [fund]) => {
+                    CarriedOut::Withdrawn(Box::new(FundChanged { fund: fund.clone() }))
+                }
+                (Some(FundChange::Move { .. }), [from, to]) => {
+                    CarriedOut::Moved(Box::new(FundsMoved { from: from.clone(), to: to.clone() }))
+                }
+                (change, _) => return Err(AppError::Bug(format!("approval {id} carried out {change:?}"))),
+            },
+        };
+        Ok(AnyAnswer::ApprovalGiven(Box::new(ApprovalGiven { approval, carried_out })))
     }
 
     fn record(&mut self, draft: NewEvent, actor: &Actor, request: RequestId, at: Micros) -> Result<&Event> {
@@ -273,6 +313,15 @@ impl<'a> EventAppender<'a> {
         };
         store::command_batch::write(tx, self.programme, written).await
     }
+}
+
+/// A copy of what an answer names.
+fn loaded<T: Clone>(found: Option<&T>) -> Result<T> {
+    found.cloned().ok_or_else(|| AppError::Bug("an answer names something that is not loaded".to_owned()))
+}
+
+fn funds(facts: &ProgrammeState, ids: &[AccountId]) -> Result<Vec<Account>> {
+    ids.iter().map(|id| loaded(facts.ledger.get(*id))).collect()
 }
 
 /// Runs a decision; a panic in it becomes that caller's bug, and nobody else's.

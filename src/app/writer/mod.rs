@@ -38,24 +38,18 @@ use super::rules::AdoptedBy;
 use super::watch::ChangeNotifier;
 use super::writer_metrics::{WriterMetrics, WriterMetricsSlot};
 use super::{AppError, Result};
+use crate::app::answers::{CarriedOut, CommandOutcome};
+use crate::app::request::RequestIdentity;
 use crate::app::terms_cache::{Loaded, TermsCache};
-use crate::app::writer::event_appender::{EventAppender, Who};
-use crate::domain::approval::Approval;
-use crate::domain::award::Award;
-use crate::domain::event::{Hash, Seq};
+use crate::app::writer::event_appender::{Decided, EventAppender, Who};
+use crate::domain::approval::would_be_required;
 use crate::domain::ids::{Actor, Programme, RequestId};
-use crate::domain::ledger::Account;
-use crate::domain::offer::Offer;
 use crate::domain::person::TokenSubject;
-use crate::domain::programme::decision::Warning;
-use crate::domain::programme::entry_school::EntryDecision;
-use crate::domain::programme::{Command, CommandAnswer};
-use crate::domain::referral::Referral;
+use crate::domain::programme::Command;
 use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Caller, Reach};
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Now;
-use crate::domain::values::approval::ApprovalAction;
 use crate::store::programmes::Head;
 use crate::store::{self, Store, WriteTx};
 use notifier::HintSender;
@@ -68,56 +62,13 @@ pub const BATCH_COMMANDS: usize = 512;
 /// Rows a group may be expected to write: it keeps a commit well under the statement timeout.
 pub const BATCH_ROWS: usize = 5_000;
 
-/// What the caller is told, as values; the wire's form of it is made by [`Submission::encode`].
-#[derive(Debug, Clone)]
-pub struct CommandOutcome {
-    /// The book.
-    pub programme: Programme,
-    /// What was done.
-    pub answer: CommandAnswer,
-    /// The offers the answer speaks of, as they are after it, in its order.
-    pub offers: Vec<Offer>,
-    /// The awards the answer speaks of, as they are after it, in its order.
-    pub awards: Vec<Award>,
-    /// The funds the answer speaks of, as they are after it, in its order.
-    pub funds: Vec<Account>,
-    /// The awards that closing gave back, as they are after it.
-    pub released: Vec<(Award, i64)>,
-    /// The approval answered, as it is after it.
-    pub approval: Option<Approval>,
-    /// The referral the answer speaks of, as it is after it.
-    pub referral: Option<Referral>,
-    /// The entry position that was decided.
-    pub entry: Option<EntryDecision>,
-    /// Worth knowing.
-    pub warnings: Vec<Warning>,
-    /// The last event of the book when it was judged, before what it did itself.
-    pub judged_at: Seq,
-}
-
-impl CommandOutcome {
-    /// An answer that speaks of nothing, for tests of what is made of it.
-    #[cfg(test)]
-    pub(crate) fn empty(programme: Programme, answer: CommandAnswer) -> Self {
-        Self::new(programme, answer, Vec::new(), Seq(0))
-    }
-
-    /// An answer that speaks of nothing yet.
-    fn new(programme: Programme, answer: CommandAnswer, warnings: Vec<Warning>, judged_at: Seq) -> Self {
-        Self {
-            programme,
-            answer,
-            offers: Vec::new(),
-            awards: Vec::new(),
-            funds: Vec::new(),
-            released: Vec::new(),
-            approval: None,
-            referral: None,
-            entry: None,
-            warnings,
-            judged_at,
-        }
-    }
+/// Make the stored answers, byte for byte as they go over the wire.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerEncoders {
+    /// Of the command.
+    pub answer: fn(CommandOutcome) -> Result<Vec<u8>>,
+    /// Of the call that had asked for what the command has carried out by giving an approval.
+    pub carried_out: fn(CommandOutcome<CarriedOut>) -> Vec<u8>,
 }
 
 /// One command on its way to its book.
@@ -131,20 +82,14 @@ pub struct Submission {
     pub subject: Option<TokenSubject>,
     /// Where they may; what they were answered before is answered again only within it.
     pub reach: Reach,
-    /// The caller's id of the mutation.
-    pub request: RequestId,
-    /// The method called.
-    pub rpc: &'static str,
-    /// SHA-256 of the method and the body: the same id with another one is refused.
-    pub fingerprint: Hash,
+    /// What makes it the same call as one before: the same id with another call is refused.
+    pub request: RequestIdentity,
     /// What is asked.
     pub command: Command,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
-    /// Makes the stored answer, byte for byte as it goes over the wire.
-    pub encode: fn(&CommandOutcome) -> Vec<u8>,
-    /// Makes the answer of the call that asked for what an approval of this action has carried out.
-    pub encode_asked: fn(ApprovalAction, &CommandOutcome) -> Option<Vec<u8>>,
+    /// Make its answer.
+    pub encoders: AnswerEncoders,
 }
 
 /// A submission and whoever waits for it.
@@ -238,7 +183,11 @@ impl Writer {
         let (mut facts, now) = (known.facts, known.now);
         facts.rules = facts.rules.max(RulesVersion::CURRENT);
         let mut appender = EventAppender::new(programme, head);
-        appender.decide(&mut facts, command, Who { actor: &caller.actor, subject: caller.subject, reach, request }, now)
+        let who = Who { actor: &caller.actor, subject: caller.subject, reach, request };
+        match appender.decide(&mut facts, command, who, now)? {
+            Decided::Done(outcome) => Ok(outcome),
+            Decided::ApprovalOpened(_) => Err(would_be_required().into()),
+        }
     }
 
     /// Has a programme adopt this program's rules. Answers whether it was for this call to do.

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{CommandOutcome, Submission};
-use crate::app::writer::event_appender::{CommandResult, EventAppender, Who};
+use super::Submission;
+use crate::app::answers::{AnyAnswer, CommandOutcome};
+use crate::app::writer::event_appender::{CommandResult, Decided, EventAppender, Who};
 use crate::app::{AppError, replay_stored_answer};
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::domain::person::Person;
-use crate::domain::programme::decision::Approved;
-use crate::domain::programme::{CommandAnswer, ProgrammeState};
+use crate::domain::programme::ProgrammeState;
 use crate::domain::time::Now;
 use crate::store::requests::Stored;
 use crate::store::{self, WriteTx, requests};
@@ -25,27 +25,23 @@ pub(super) fn execute_one(
     if let Some(stored) = answers.find(of) {
         let person = Person { actor: of.actor.clone(), subject: of.subject };
         facts.within_reach(&of.command, &of.reach, &person)?;
-        let answer = replay_stored_answer(stored, of.rpc, of.fingerprint)?;
+        let answer = replay_stored_answer(stored, &of.request)?;
         return stored.waits_for().map_or(Ok(answer), |approval| Err(waits(facts, approval, now)));
     }
-    let who = Who { actor: &of.actor, subject: of.subject, reach: &of.reach, request: of.request };
-    let told = appender.decide(facts, &of.command, who, now)?;
-    let keep = |answer, approval| Stored {
-        actor: of.actor.clone(),
-        request: of.request,
-        rpc: of.rpc.to_owned(),
-        fingerprint: of.fingerprint,
-        answer,
-        approval,
+    let who = Who { actor: &of.actor, subject: of.subject, reach: &of.reach, request: of.request.id };
+    let decided = appender.decide(facts, &of.command, who, now)?;
+    let keep = |answer, approval| of.request.stored(&of.actor, answer, approval);
+    let outcome = match decided {
+        Decided::Done(outcome) => outcome,
+        Decided::ApprovalOpened(refusal) => {
+            answers.keep(keep(Vec::new(), refusal.approval));
+            return Err(refusal.into());
+        }
     };
-    if let CommandAnswer::ApprovalOpened(refusal) = told.answer {
-        answers.keep(keep(Vec::new(), refusal.approval));
-        return Err(refusal.into());
-    }
-    if let Some((asked, answer)) = carried_out(of, facts, &told) {
+    if let Some((asked, answer)) = carried_out(of, &outcome) {
         answers.complete(asked, answer);
     }
-    let answer = (of.encode)(&told);
+    let answer = (of.encoders.answer)(outcome).inspect_err(|error| facts.broken.push(error.to_string()))?;
     answers.keep(keep(answer.clone(), None));
     Ok(answer)
 }
@@ -58,19 +54,12 @@ fn waits(facts: &ProgrammeState, approval: ApprovalId, now: Now) -> AppError {
     }
 }
 
-/// The call that asked for what was carried out just now, and the answer that it gets.
-fn carried_out(
-    of: &Submission,
-    facts: &ProgrammeState,
-    told: &CommandOutcome,
-) -> Option<((Actor, RequestId), Vec<u8>)> {
-    let CommandAnswer::Approved(approval, Approved::Offer(_) | Approved::Funds(_) | Approved::Entry(_)) = &told.answer
-    else {
-        return None;
-    };
-    let approval = facts.approvals.get(approval)?;
-    let answer = (of.encode_asked)(approval.action, told)?;
-    Some(((approval.requested_by.clone(), approval.request?), answer))
+/// The call that had asked for what was carried out just now, and its answer.
+fn carried_out(of: &Submission, outcome: &CommandOutcome) -> Option<((Actor, RequestId), Vec<u8>)> {
+    let AnyAnswer::ApprovalGiven(given) = &outcome.answer else { return None };
+    let asked = (given.approval.requested_by.clone(), given.approval.request?);
+    let answer = (of.encoders.carried_out)(outcome.clone().with(given.carried_out.clone()));
+    Some((asked, answer))
 }
 
 /// The answers given before to the requests of this group, and after them those given in it.
@@ -90,7 +79,7 @@ impl StoredAnswers {
     }
 
     fn find(&self, of: &Submission) -> Option<&Stored> {
-        self.places.get(&(of.actor.clone(), of.request)).and_then(|at| self.all.get(*at))
+        self.places.get(&(of.actor.clone(), of.request.id)).and_then(|at| self.all.get(*at))
     }
 
     fn keep(&mut self, stored: Stored) {

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use chrono::{DateTime, TimeDelta};
 use futures_util::future::{join, join_all};
 
-use super::{AppError, BATCH_COMMANDS, Submission};
+use super::{AnswerEncoders, AppError, BATCH_COMMANDS, CommandOutcome, Submission};
+use crate::app::answers::FundChanged;
 use crate::app::clock::Clock;
 use crate::app::testing::{
-    AUGUST, LAST, MARCH, MONTHS, TestApp, date, note, offers, programme, submission, submit, treasurer,
+    AUGUST, LAST, MARCH, MONTHS, NOTHING, TestApp, date, note, offers, programme, submission, submit, treasurer,
 };
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, RequestId};
@@ -68,22 +69,44 @@ async fn the_day_of_the_facts_is_that_of_the_decision() {
     let house = TestApp::by(Clock::of(move || at - TimeDelta::seconds(seconds.load(Ordering::Relaxed)))).await;
     let book = programme("2021-22");
     let create = Command::CreateFund { strand: StrandId::new("credit"), region: None };
-    let encode = |told: &super::CommandOutcome| told.funds[0].id.0.as_bytes().to_vec();
-    let fund = house.app.submit(&treasurer(), Submission { encode, ..submission(&book, create) }).await.unwrap();
+    let answer = |it: CommandOutcome| Ok(it.typed::<FundChanged>()?.answer.fund.id.0.as_bytes().to_vec());
+    let encoders = AnswerEncoders { answer, ..NOTHING };
+    let writer = &house.app.inner.writer;
+    let fund = writer.submit(Submission { encoders, ..submission(&book, create) }).await.unwrap();
     let fund = AccountId(uuid::Uuid::from_slice(&fund).unwrap());
     let change = |change| Command::ChangeFund { change, etag: None, text: None };
     let allocate = change(FundChange::Allocate { fund, amount: Pence(10_000), on: date("2022-02-01") });
-    house.app.submit(&treasurer(), submission(&book, allocate)).await.unwrap();
+    writer.submit(submission(&book, allocate)).await.unwrap();
 
     behind.store(20, Ordering::Relaxed);
     // As of the last day of January there was nothing in it.
     let withdraw =
         change(FundChange::Withdraw { fund, amount: Pence(5_000), over_commit: false, on: date("2022-01-31") });
     let (caller, everywhere) = (treasurer(), Reach::everything());
-    let previewed = house.app.inner.writer.check(&book, (&caller, &everywhere), &withdraw).await.map(drop);
-    let done = house.app.submit(&treasurer(), submission(&book, withdraw)).await.map(drop);
+    let previewed = writer.check(&book, (&caller, &everywhere), &withdraw).await.map(drop);
+    let done = writer.submit(submission(&book, withdraw)).await.map(drop);
     for came in [previewed, done] {
         let Err(AppError::Refused(refusal)) = came else { panic!("{came:?}") };
         assert_eq!((refusal.reason, refusal.limits[0].kind), (Reason::FundsInsufficient, LimitKind::AsOf));
     }
+}
+
+/// An answer that cannot be made is a bug of its command alone: nothing of that one is written, and all of the others.
+#[tokio::test]
+async fn a_command_whose_answer_cannot_be_made_leaves_nothing() {
+    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+    let book = programme("2021-22");
+    let offer = offers(&house, &book).await[0];
+    let answer = |_: CommandOutcome| Err(AppError::Bug("no answer".to_owned()));
+    let wrong = Submission { encoders: AnswerEncoders { answer, ..NOTHING }, ..submission(&book, note(offer)) };
+    let turn = house.app.store().write_permit().await.unwrap();
+    let (first, wrong, last) = (submit(&house, &book, note(offer)), wrong, submit(&house, &book, note(offer)));
+    let id = wrong.request.id;
+    let queued = async { tokio::join!(first, house.app.inner.writer.submit(wrong), last) };
+    let ((first, refused, last), ()) = join(queued, async { drop(turn) }).await;
+    assert!(matches!(refused, Err(AppError::Bug(_))), "{refused:?}");
+    let recorded = events::page(house.app.store(), &book, Seq(1), 10_000).await.unwrap();
+    let recorded: Vec<RequestId> = recorded.into_iter().map(|it| it.event.request).collect();
+    assert_eq!(recorded[recorded.len() - 2..], [first.unwrap(), last.unwrap()]);
+    assert!(!recorded.contains(&id));
 }

@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status};
 
-use super::approved_answers;
-use crate::app::writer::{CommandOutcome, Submission};
+use super::command_responses::{CommandResponse, encoders};
+use crate::app::execute::MutatingCall;
+use crate::app::request::RequestIdentity;
 use crate::app::{App, AppError, Result};
-use crate::domain::event::Hash;
-use crate::domain::ids::{Programme, RequestId};
-use crate::domain::ledger::fund_change::FundChange;
-use crate::domain::programme::Command;
+use crate::domain::ids::RequestId;
 use crate::domain::refusal::Reason;
 use crate::domain::role::Caller;
 use crate::grpc::auth::method::Method;
@@ -126,12 +123,8 @@ async fn was_answered<T: Message>(
     let Some(app) = extensions.get::<App>().filter(|_| method.mutates()) else { return Ok(false) };
     let body = message.encode_to_vec();
     let Some(request) = request_id(&body) else { return Ok(false) };
-    app.was_answered(&caller.actor, request, (method.name(), Some(fingerprint(method.name(), &body)))).await
-}
-
-/// SHA-256 of the method and the message: what a request id stands for.
-fn fingerprint(rpc: &str, body: &[u8]) -> Hash {
-    Hash(Sha256::new().chain_update(rpc).chain_update([0]).chain_update(body).finalize().into())
+    let identity = RequestIdentity::of_message(request, method.name(), &body);
+    app.was_answered(&caller.actor, request, (identity.rpc, Some(identity.fingerprint))).await
 }
 
 /// Work until the deadline, where there is one.
@@ -143,9 +136,14 @@ pub(in crate::grpc) async fn within<R>(deadline: Option<Instant>, work: impl Fut
 }
 
 impl<T: Message> Call<T> {
-    /// SHA-256 of the method and the message: what a request id stands for.
-    pub(in crate::grpc) fn fingerprint(&self) -> Hash {
-        fingerprint(self.method.name(), &self.message.encode_to_vec())
+    /// What makes it the same call as one before: its method and its whole message.
+    pub(in crate::grpc) fn identity(&self, request: RequestId) -> RequestIdentity {
+        RequestIdentity::of_message(request, self.method.name(), &self.message.encode_to_vec())
+    }
+
+    /// The same of a call about reference data: its method and the parts of its message that count.
+    pub(in crate::grpc) fn identity_of(&self, request: RequestId, parts: &[&[u8]]) -> RequestIdentity {
+        RequestIdentity::of_parts(request, self.method.name(), parts)
     }
 
     /// What a page token is bound to: the method, and the message without the fields that may change from page to page.
@@ -153,77 +151,24 @@ impl<T: Message> Call<T> {
         [self.method.name().as_bytes(), &[0], &message.encode_to_vec()].concat()
     }
 
-    /// Carries a command out in the book of what it names, or only tries it.
-    pub(in crate::grpc) async fn change<R: Message + Default>(
+    /// Carries out the command of the RPC, or only tries it.
+    pub(in crate::grpc) async fn change<R: CommandResponse>(
         self,
         app: &App,
-        command: Result<(RequestId, Command)>,
+        checked: Result<(RequestId, R::Command)>,
         validate_only: bool,
-        encode: fn(&CommandOutcome) -> Vec<u8>,
     ) -> Result<R> {
-        let (request, command) = command?;
-        crate::app::authorise(&self.caller, command.action())?;
-        let programme = book_of(app, &self.caller, &command).await?;
-        self.change_in(app, programme, (request, command), validate_only, encode).await
-    }
-
-    /// The same in a book that is known.
-    pub(in crate::grpc) async fn change_in<R: Message + Default>(
-        self,
-        app: &App,
-        programme: Programme,
-        (request, command): (RequestId, Command),
-        validate_only: bool,
-        encode: fn(&CommandOutcome) -> Vec<u8>,
-    ) -> Result<R> {
+        let (request, command) = checked?;
         if validate_only {
-            let told = app.check(&self.caller, &programme, &command).await?;
-            return decode(&encode(&told));
+            return Ok(R::of(&app.preview(&self.caller, command).await?));
         }
-        self.submit(app, programme, request, command, encode).await
-    }
-
-    /// Hands a command to the book of `programme`, and answers the stored answer.
-    pub(in crate::grpc) async fn submit<R: Message + Default>(
-        self,
-        app: &App,
-        programme: Programme,
-        request: RequestId,
-        command: Command,
-        encode: fn(&CommandOutcome) -> Vec<u8>,
-    ) -> Result<R> {
-        let submission = Submission {
-            programme,
-            actor: self.caller.actor.clone(),
-            subject: self.caller.subject,
-            reach: self.caller.reach(command.action()),
-            request,
-            rpc: self.method.name(),
-            fingerprint: self.fingerprint(),
-            command,
+        let call = MutatingCall {
+            caller: &self.caller,
+            request: self.identity(request),
             deadline: self.deadline,
-            encode,
-            encode_asked: approved_answers::answer,
+            encoders: encoders::<R>(),
         };
-        let answer = app.submit(&self.caller, submission).await?;
-        decode(&answer)
-    }
-}
-
-/// The book that a command goes to: that of the award, the referral, the funds or the offers it names.
-pub(in crate::grpc) async fn book_of(app: &App, caller: &Caller, command: &Command) -> Result<Programme> {
-    if let Command::Refer(about) = command
-        && let Some(referral) = about.referral()
-    {
-        return app.programme_of_referral(referral).await;
-    }
-    match (command, command.award()) {
-        (_, Some(award)) => app.programme_of_award(award).await,
-        (Command::ChangeFund { change: FundChange::Move { from, to, .. }, .. }, _) => {
-            app.programme_of_funds(&[*from, *to]).await
-        }
-        (Command::ChangeFund { change, .. }, _) => app.programme_of_funds(&[change.fund()]).await,
-        _ => app.programme_of(&caller.reach(command.action()), &command.offers()).await,
+        decode(&app.execute(call, command).await?)
     }
 }
 

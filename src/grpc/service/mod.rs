@@ -1,9 +1,9 @@
 //! The services of the contract: one file each, and what every call has in common.
 
 pub(in crate::grpc) mod approvals;
-mod approved_answers;
 pub(in crate::grpc) mod awards;
 mod call;
+mod command_responses;
 pub(in crate::grpc) mod eligibility;
 pub(in crate::grpc) mod finance;
 pub(in crate::grpc) mod funds;

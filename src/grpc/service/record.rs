@@ -1,13 +1,11 @@
 //! `RecordService`.
 
-use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, unary};
-use crate::app::writer::CommandOutcome;
+use crate::app::commands::EraseText;
 use crate::app::{App, Result};
 use crate::domain::event::Seq;
-use crate::domain::programme::{Command, CommandAnswer};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::proto::record_service_server::RecordService;
@@ -39,19 +37,8 @@ async fn erase_text(app: &App, call: Call<EraseTextRequest>) -> Result<EraseText
     if reason.is_none() {
         fields.wrong("reason", "is required");
     }
-    let given = request.zip(programme).zip(reason);
-    let ((request, programme), reason) = fields.done(given)?;
-    let command = Command::EraseText { event: Seq(message.sequence), reason };
-    if message.validate_only {
-        return Ok(erased(&app.check(&call.caller, &programme, &command).await?));
-    }
-    call.submit(app, programme, request, command, |told| erased(told).encode_to_vec()).await
-}
-
-fn erased(told: &CommandOutcome) -> EraseTextResponse {
-    let sequence = match told.answer {
-        CommandAnswer::Erased(event) => event.0,
-        _ => 0,
-    };
-    EraseTextResponse { programme: told.programme.to_string(), sequence }
+    let event = Seq(message.sequence);
+    let command = programme.zip(reason).map(|(programme, reason)| EraseText { programme, event, reason });
+    let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
+    call.change(app, checked, validate_only).await
 }

@@ -35,9 +35,9 @@ impl TermsService for Programmes {
             }
             let request = fields.done(request)?;
             let file_name = Some(call.message.file_name.as_str()).filter(|it| !it.is_empty()).unwrap_or("terms");
-            let (rpc, fingerprint, text) = (call.method.name(), call.fingerprint(), call.message.text.as_str());
+            let (request, text) = (call.identity(request), call.message.text.as_str());
             let validate_only = call.message.validate_only;
-            let new = NewTerms { request, rpc, fingerprint, file_name, text, validate_only, encode };
+            let new = NewTerms { request, file_name, text, validate_only, encode };
             decode(&self.0.load_terms(&call.caller, new).await?)
         })
         .await

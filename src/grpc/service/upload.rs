@@ -91,11 +91,12 @@ where
     T: Send + 'static,
 {
     let caller = crate::grpc::auth::authenticated(request.extensions())?.caller.clone();
-    super::call::allowed(Method::of(request.extensions())?, &caller, request.extensions(), &())?;
+    let method = Method::of(request.extensions())?;
+    super::call::allowed(method, &caller, request.extensions(), &())?;
     let (sender, receiver) = mpsc::channel(BUFFER);
     let parts = request.into_inner().map(move |message| message.map(part));
     let work = async move {
-        let ending = match run(app, uploads, source, caller, parts, sender.clone()).await {
+        let ending = match run(app, uploads, (source, method), caller, parts, sender.clone()).await {
             Ok(outcome) => Ok(UploadAnswer::Outcome(outcome)),
             Err(error) => {
                 call_span::not_done(&error);
@@ -114,7 +115,7 @@ type Sender = mpsc::Sender<std::result::Result<UploadAnswer, Status>>;
 async fn run(
     app: App,
     uploads: Uploads,
-    source: ImportSource,
+    (source, method): (ImportSource, Method),
     caller: Caller,
     mut parts: impl Stream<Item = std::result::Result<UploadPart, Status>> + Unpin,
     sender: Sender,
@@ -126,7 +127,7 @@ async fn run(
     };
     let size = header.size_bytes;
     let found = texts::check_part("ImportHeader", "header.", &header);
-    let is_sound = found.is_empty() || was_answered(&app, &caller, source, &header).await?;
+    let is_sound = found.is_empty() || was_answered(&app, &caller, method, &header).await?;
     let header = texts::refuse_at_once(if is_sound { Vec::new() } else { found }, || checked(header))?;
     requested(header.request);
     let slow = |_| wrong("chunk", &format!("the upload took longer than {} s", SLOWEST.as_secs()));
@@ -143,14 +144,15 @@ async fn run(
             rows_written: conversion::rows(progress.rows_written),
         })));
     };
-    let ImportReply { answer, .. } = app.import_file(&caller, header, Upload { source, bytes }, tell, encode).await?;
+    let ImportReply { answer, .. } =
+        app.import_file(&caller, header, Upload { source, rpc: method.name(), bytes }, tell, encode).await?;
     super::call::decode(&answer)
 }
 
 /// Whether this request was answered before: then the file is only compared with the one of that time.
-async fn was_answered(app: &App, caller: &Caller, source: ImportSource, header: &proto::ImportHeader) -> Result<bool> {
+async fn was_answered(app: &App, caller: &Caller, method: Method, header: &proto::ImportHeader) -> Result<bool> {
     match header.request_id.parse() {
-        Ok(request) if !header.validate_only => app.was_answered(&caller.actor, request, (source.rpc(), None)).await,
+        Ok(request) if !header.validate_only => app.was_answered(&caller.actor, request, (method.name(), None)).await,
         _ => Ok(false),
     }
 }

@@ -7,7 +7,7 @@ mod register;
 use prost_types::Timestamp;
 
 use crate::app::Recorded;
-use crate::app::writer::CommandOutcome;
+use crate::app::answers::CommandOutcome;
 use crate::domain::Date;
 use crate::domain::approval::{Approval, ApprovalState as Answered};
 use crate::domain::ids::Uid;
@@ -22,15 +22,14 @@ use crate::domain::values::statement::{FundStatement, Statement};
 use crate::grpc::message::reason::ServiceReason;
 use crate::proto;
 pub(in crate::grpc) use money::{
-    award, award_state_from, awards, cap, first_award, fund, fund_entry, funds, leader_kind_from, made_booking,
-    position, released,
+    award, award_state_from, awards, cap, fund, fund_entry, fund_of, leader_kind_from, position, released,
 };
 pub(in crate::grpc) use referral::{
     discussion_partner_from, referral, referral_in_full, referral_origin_from, referral_state_from,
 };
 pub(in crate::grpc) use register::{
-    affected_offer, decided, decided_entry, entry_position_from, hand_placed, import, import_kind_from, import_outcome,
-    link, membership, month, problem, rows, rule_answer, school, school_eligibility, trust,
+    affected_offer, decided_entry, entry_decided, entry_position_from, hand_placed, import, import_kind_from,
+    import_outcome, link, membership, month, problem, rows, rule_answer, school, school_eligibility, trust,
 };
 
 /// Two enums, one to one, both ways; the contract's `UNSPECIFIED` is nothing.
@@ -148,13 +147,9 @@ pub(in crate::grpc) fn offer_event(it: &Recorded, text: Option<String>) -> proto
     }
 }
 
-/// The first offer of an answer that has one.
-pub(in crate::grpc) fn first_offer(told: &CommandOutcome) -> Option<proto::Offer> {
-    told.offers.first().map(offer)
-}
-
 /// What identifying did.
-pub(in crate::grpc) fn identified(did: &Identified, told: &CommandOutcome) -> proto::IdentifyOffersResponse {
+pub(in crate::grpc) fn identified(outcome: &CommandOutcome<Identified>) -> proto::IdentifyOffersResponse {
+    let did = &outcome.answer;
     proto::IdentifyOffersResponse {
         created: count(did.created),
         updated: count(did.updated),
@@ -179,8 +174,8 @@ pub(in crate::grpc) fn identified(did: &Identified, told: &CommandOutcome) -> pr
                 reason: it.reason.clone(),
             })
             .collect(),
-        judged_at_sequence: told.judged_at.0,
-        warnings: warnings(told),
+        judged_at_sequence: outcome.judged_at.0,
+        warnings: warnings(outcome),
         closed: did.closed.iter().map(closed_school).collect(),
         confirmed_referrals: did.confirmed.iter().map(ToString::to_string).collect(),
         not_eligible: did.not_eligible.iter().map(not_eligible).collect(),
@@ -207,8 +202,8 @@ fn closed_school(it: &ClosedSchool) -> proto::ClosedSchool {
     }
 }
 
-/// Warnings.
-pub(in crate::grpc) fn warnings(told: &CommandOutcome) -> Vec<proto::Warning> {
+/// The warnings of a command.
+pub(in crate::grpc) fn warnings<A>(outcome: &CommandOutcome<A>) -> Vec<proto::Warning> {
     let one = |it: &Warning| match it {
         Warning::DateInThePast(on) => proto::Warning {
             code: ServiceReason::DateInThePast.code().to_owned(),
@@ -234,7 +229,7 @@ pub(in crate::grpc) fn warnings(told: &CommandOutcome) -> Vec<proto::Warning> {
             ),
         },
     };
-    told.warnings.iter().map(one).collect()
+    outcome.warnings.iter().map(one).collect()
 }
 
 /// A placement by hand.

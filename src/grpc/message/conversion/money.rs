@@ -1,7 +1,6 @@
 //! Awards, funds and their ledger as messages.
 
 use super::{date, number, timestamp};
-use crate::app::writer::CommandOutcome;
 use crate::app::{Fund, FundEntry, Sums};
 use crate::domain::award::{self, Award, BookingState, LeaderKind, Support};
 use crate::domain::ids::Programme;
@@ -122,29 +121,19 @@ fn invoice(award: &Award, it: &award::Invoice, text: Option<&str>) -> proto::Inv
 }
 
 /// The awards of an answer, without their texts.
-pub(in crate::grpc) fn awards(told: &CommandOutcome) -> Vec<proto::Award> {
-    told.awards.iter().map(|it| award(it, None)).collect()
+pub(in crate::grpc) fn awards(awards: &[Award]) -> Vec<proto::Award> {
+    awards.iter().map(|it| award(it, None)).collect()
 }
 
-/// The first award of an answer that has one.
-pub(in crate::grpc) fn first_award(told: &CommandOutcome) -> Option<proto::Award> {
-    told.awards.first().map(|it| award(it, None))
-}
-
-/// The number of the booking just made: an award's newest is its last.
-pub(in crate::grpc) fn made_booking(told: &CommandOutcome) -> i64 {
-    told.awards.first().and_then(|it| it.bookings.last()).map_or(0, |it| it.seq.0)
-}
-
-/// Commitments that closing gave back.
-pub(in crate::grpc) fn released(told: &CommandOutcome) -> Vec<proto::ReleasedAward> {
+/// Commitments that closing an offer gave back: the awards, and how much of each.
+pub(in crate::grpc) fn released(released: &[(Award, i64)]) -> Vec<proto::ReleasedAward> {
     let one = |(award, amount): &(Award, i64)| proto::ReleasedAward {
         award: award.id.to_string(),
         strand: award.support.strand_name().to_owned(),
         unit: unit(award.unit).into(),
         amount: *amount,
     };
-    told.released.iter().map(one).collect()
+    released.iter().map(one).collect()
 }
 
 /// A cap of an offer.
@@ -164,12 +153,8 @@ pub(in crate::grpc) fn fund(it: &Fund) -> proto::Fund {
     fund_of(&it.programme, &it.account)
 }
 
-/// The funds of an answer.
-pub(in crate::grpc) fn funds(told: &CommandOutcome) -> Vec<proto::Fund> {
-    told.funds.iter().map(|it| fund_of(&told.programme, it)).collect()
-}
-
-fn fund_of(programme: &Programme, it: &Account) -> proto::Fund {
+/// The account of a fund of a programme.
+pub(in crate::grpc) fn fund_of(programme: &Programme, it: &Account) -> proto::Fund {
     let region = match &it.owner {
         Owner::Fund { region } => region.map(|it| it.to_string()).unwrap_or_default(),
         Owner::Cap { .. } => String::new(),

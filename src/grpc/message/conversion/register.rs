@@ -4,7 +4,6 @@ use super::{count, date, number, timestamp};
 use crate::app::eligibility::{DecidedEntry, RuleAnswer, SchoolEligibility};
 use crate::app::imports::{AffectedOffer, FileKind, Import, ImportOutcome, ImportState, Problem};
 use crate::app::register::{Link, Membership, School, Trust};
-use crate::app::writer::CommandOutcome;
 use crate::domain::eligibility;
 use crate::domain::ids::{Programme, Urn};
 use crate::domain::judgement::{Judgement, MonthRow};
@@ -171,8 +170,8 @@ pub(in crate::grpc) fn decided_entry(it: &DecidedEntry) -> proto::EntryDecision 
 }
 
 /// What two people decided just now, which counts.
-pub(in crate::grpc) fn decided(told: &CommandOutcome) -> Option<proto::EntryDecision> {
-    told.entry.as_ref().map(|it| entry_decision(&told.programme, it, true))
+pub(in crate::grpc) fn entry_decided(programme: &Programme, it: &EntryDecision) -> proto::EntryDecision {
+    entry_decision(programme, it, true)
 }
 
 fn entry_decision(programme: &Programme, it: &EntryDecision, counts: bool) -> proto::EntryDecision {

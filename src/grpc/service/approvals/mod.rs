@@ -6,10 +6,9 @@ use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, decode, unary};
-use crate::app::writer::CommandOutcome;
+use crate::app::commands::{DenyApproval, GiveApproval, WithdrawApproval};
 use crate::app::{App, Denial, Result, Withdrawal};
 use crate::domain::approval::Approval;
-use crate::domain::programme::Command;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::proto::approval_service_server::ApprovalService;
@@ -53,23 +52,16 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
     let validate_only = call.message.validate_only;
     match waiting.programme {
         Some(programme) => {
-            let command = Command::WithdrawApproval { approval, action: waiting.action.asking() };
-            call.change_in(app, programme, (request, command), validate_only, withdrawn).await
+            let command = WithdrawApproval { programme, approval, action: waiting.action.asking() };
+            call.change(app, Ok((request, command)), validate_only).await
         }
         None => {
-            let withdrawal = Withdrawal { request, approval };
-            let encode = |it: &Approval| withdrawn_of(Some(it));
+            let withdrawal = Withdrawal { request: call.identity_of(request, &[approval.0.as_bytes()]), approval };
+            let encode =
+                |it: &Approval| WithdrawApprovalResponse { approval: Some(conversion::approval(it)) }.encode_to_vec();
             decode(&app.take_back_withdrawal(&call.caller, withdrawal, validate_only, encode).await?)
         }
     }
-}
-
-fn withdrawn(told: &CommandOutcome) -> Vec<u8> {
-    withdrawn_of(told.approval.as_ref())
-}
-
-fn withdrawn_of(approval: Option<&Approval>) -> Vec<u8> {
-    WithdrawApprovalResponse { approval: approval.map(conversion::approval) }.encode_to_vec()
 }
 
 /// Carried out by whatever the approval belongs to: a book, or the register.
@@ -83,18 +75,11 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
         Some(programme) => {
             let action = waiting.action.permission();
             let validate_only = call.message.validate_only;
-            let command = Command::GiveApproval { approval, action };
-            call.change_in(app, programme, (request, command), validate_only, given).await
+            let command = GiveApproval { programme, approval, action };
+            call.change(app, Ok((request, command)), validate_only).await
         }
         None => super::register::give_withdrawal(app, call, request, approval).await,
     }
-}
-
-fn given(told: &CommandOutcome) -> Vec<u8> {
-    let approval = told.approval.as_ref().map(conversion::approval);
-    let (offer, funds) = (conversion::first_offer(told), conversion::funds(told));
-    let entry_decision = conversion::decided(told);
-    GiveApprovalResponse { approval, offer, funds, entry_decision, ..Default::default() }.encode_to_vec()
 }
 
 /// Denied where it lies: in a book, or in the register.
@@ -108,22 +93,15 @@ async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApproval
     let validate_only = call.message.validate_only;
     match waiting.programme {
         Some(programme) => {
-            let action = waiting.action.permission();
-            let command = Command::DenyApproval { approval, action, reason };
-            call.change_in(app, programme, (request, command), validate_only, denied).await
+            let command = DenyApproval { programme, approval, action: waiting.action.permission(), reason };
+            call.change(app, Ok((request, command)), validate_only).await
         }
         None => {
+            let request = call.identity_of(request, &[approval.0.as_bytes(), reason.as_bytes()]);
             let denial = Denial { request, approval, reason };
-            let encode = |it: &Approval| denied_of(Some(it));
+            let encode =
+                |it: &Approval| DenyApprovalResponse { approval: Some(conversion::approval(it)) }.encode_to_vec();
             decode(&app.deny_withdrawal(&call.caller, &denial, validate_only, encode).await?)
         }
     }
-}
-
-fn denied(told: &CommandOutcome) -> Vec<u8> {
-    denied_of(told.approval.as_ref())
-}
-
-fn denied_of(approval: Option<&Approval>) -> Vec<u8> {
-    DenyApprovalResponse { approval: approval.map(conversion::approval) }.encode_to_vec()
 }

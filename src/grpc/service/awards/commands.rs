@@ -1,13 +1,13 @@
 //! Messages about awards as commands, with everything that is wrong by itself named at once.
 
 use crate::app::Result;
+use crate::app::commands::{BookDays, CancelBooking, CreateAwards, DrawAward, RefundAward, ReleaseAward, UndoMovement};
 use crate::domain::Date;
 use crate::domain::award::claim::{NewClaim, names_an_issuer, other_letter_of_issuer};
 use crate::domain::award::{BadReference, LeaderKind, Reference, Support};
 use crate::domain::event::Seq;
 use crate::domain::ids::RequestId;
 use crate::domain::ledger::{Amount, Unit};
-use crate::domain::programme::Command;
 use crate::domain::programme::command::{AwardTarget, NewAward, OfferTarget, RefundIssuer};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
@@ -17,9 +17,9 @@ use crate::proto::{self, CheckAwardRequest, CreateAwardsRequest};
 /// Awards that one call may make.
 const MAX_AWARDS: usize = 20;
 
-type Asking = Result<(RequestId, Command)>;
+type Asking<C> = Result<(RequestId, C)>;
 
-pub(super) fn create(message: &CreateAwardsRequest, today: Date) -> Asking {
+pub(super) fn create(message: &CreateAwardsRequest, today: Date) -> Asking<CreateAwards> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let (offer, etag) = (message.offer.as_str(), message.etag.as_str());
@@ -27,7 +27,7 @@ pub(super) fn create(message: &CreateAwardsRequest, today: Date) -> Asking {
     fields.done(request.zip(command))
 }
 
-pub(super) fn check(message: &CheckAwardRequest, today: Date) -> Result<Command> {
+pub(super) fn check(message: &CheckAwardRequest, today: Date) -> Result<CreateAwards> {
     let mut fields = Fields::default();
     let (offer, etag) = (message.offer.as_str(), message.etag.as_str());
     let command = award(&mut fields, (offer, etag), &message.awards, &message.date, today);
@@ -40,7 +40,7 @@ fn award(
     lines: &[proto::NewAward],
     date: &str,
     today: Date,
-) -> Option<Command> {
+) -> Option<CreateAwards> {
     let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
     if lines.is_empty() || lines.len() > MAX_AWARDS {
         fields.wrong("awards", format!("1 to {MAX_AWARDS} awards are wanted, not {}", lines.len()));
@@ -49,7 +49,7 @@ fn award(
     let taken = lines.iter().enumerate().take(MAX_AWARDS);
     let awards: Vec<NewAward> = taken.filter_map(|(index, line)| new_award(fields, index, line)).collect();
     let offer = OfferTarget { offer: offer?, etag };
-    Some(Command::Award { offer, awards, on })
+    Some(CreateAwards { offer, awards, on })
 }
 
 fn new_award(fields: &mut Fields, index: usize, line: &proto::NewAward) -> Option<NewAward> {
@@ -111,7 +111,7 @@ fn support(fields: &mut Fields, path: &str, asked: &Asked) -> Option<(Support, S
     }
 }
 
-pub(super) fn book(message: &proto::BookDaysRequest) -> Asking {
+pub(super) fn book(message: &proto::BookDaysRequest) -> Asking<BookDays> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -120,11 +120,11 @@ pub(super) fn book(message: &proto::BookDaysRequest) -> Asking {
     let leader = fields.optional("leader", &message.leader);
     let leader_kind = leader_kind(&mut fields, "leader_kind", message.leader_kind);
     let all = award.zip(half_days).zip(on);
-    let book = |((award, half_days), on)| Command::BookDays { award, half_days, on, leader, leader_kind };
+    let book = |((award, half_days), on)| BookDays { award, half_days, on, leader, leader_kind };
     fields.done(request.zip(all.map(book)))
 }
 
-pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Asking {
+pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Asking<CancelBooking> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -132,10 +132,10 @@ pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Asking {
         fields.wrong("booking", "is the number of a booking, 1 or more");
     }
     let booking = Seq(message.booking);
-    fields.done(request.zip(award.map(|award| Command::CancelBooking { award, booking })))
+    fields.done(request.zip(award.map(|award| CancelBooking { award, booking })))
 }
 
-pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Asking {
+pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Asking<DrawAward> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -150,21 +150,21 @@ pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Asking {
     let on = fields.happened("date", &message.date, today);
     let invoice = claim(&mut fields, message);
     let text = fields.note("note", &message.note);
-    let draw = |(award, on)| Command::Draw { award, amount, on, booking, invoice, text };
+    let draw = |(award, on)| DrawAward { award, amount, on, booking, invoice, text };
     fields.done(request.zip(award.zip(on).map(draw)))
 }
 
-pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Asking {
+pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Asking<ReleaseAward> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
     let amount = fields.amount_if_any("", message.amount);
     let on = fields.happened("date", &message.date, today);
     let text = fields.note("note", &message.note);
-    fields.done(request.zip(award.zip(on).map(|(award, on)| Command::Release { award, amount, on, text })))
+    fields.done(request.zip(award.zip(on).map(|(award, on)| ReleaseAward { award, amount, on, text })))
 }
 
-pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Asking {
+pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Asking<RefundAward> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -177,11 +177,11 @@ pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Asking
         fields.wrong("issuer", "is for an invoice, and none is named");
     }
     let all = award.zip(amount).zip(reason).zip(on);
-    let refund = |(((award, amount), reason), on)| Command::Refund { award, amount, on, invoice, issuer, reason };
+    let refund = |(((award, amount), reason), on)| RefundAward { award, amount, on, invoice, issuer, reason };
     fields.done(request.zip(all.map(refund)))
 }
 
-pub(super) fn undo(message: &proto::UndoMovementRequest) -> Asking {
+pub(super) fn undo(message: &proto::UndoMovementRequest) -> Asking<UndoMovement> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -190,7 +190,7 @@ pub(super) fn undo(message: &proto::UndoMovementRequest) -> Asking {
     }
     let movement = Seq(message.sequence);
     let all = award.zip(fields.text("reason", &message.reason));
-    fields.done(request.zip(all.map(|(award, reason)| Command::Undo { award, movement, reason })))
+    fields.done(request.zip(all.map(|(award, reason)| UndoMovement { award, movement, reason })))
 }
 
 fn target(fields: &mut Fields, award: &str, etag: &str) -> Option<AwardTarget> {
@@ -327,7 +327,7 @@ mod tests {
         for (lines, wanted) in [(0, false), (1, true), (20, true), (21, false)] {
             let message = asked((0..lines).map(|_| fine()).collect());
             match check(&message, today) {
-                Ok(Command::Award { awards, on, .. }) => {
+                Ok(CreateAwards { awards, on, .. }) => {
                     assert!(wanted && awards.len() == lines && on.is_none(), "{lines}");
                 }
                 other => assert!(!wanted && wrong_fields(other) == ["awards"], "{lines}"),
@@ -347,7 +347,7 @@ mod tests {
             ..proto::DrawAwardRequest::default()
         };
         assert_eq!(wrong_fields(draw(&message(0, "--"), today)), ["amount", "invoice"]);
-        let Ok((_, Command::Draw { amount, on, booking, invoice, .. })) = draw(&message(7, " inv-1/2 "), today) else {
+        let Ok((_, DrawAward { amount, on, booking, invoice, .. })) = draw(&message(7, " inv-1/2 "), today) else {
             panic!("refused")
         };
         assert_eq!((amount, on, booking), (None, today, Some(Seq(7))));

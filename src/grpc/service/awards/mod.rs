@@ -3,11 +3,11 @@
 mod commands;
 mod list;
 
-use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::call::{Call, book_of, unary};
-use crate::app::{App, Result, ToldAward, authorise};
+use super::call::{Call, unary};
+use super::command_responses::CommandResponse as _;
+use crate::app::{App, Result, ToldAward};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::proto::award_service_server::AwardService;
@@ -30,11 +30,7 @@ impl AwardService for Awards {
         unary(request, async |call| {
             let command = commands::create(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
-            let told = call.change(&self.0, command, validate_only, |told| {
-                CreateAwardsResponse { awards: conversion::awards(told), warnings: conversion::warnings(told) }
-                    .encode_to_vec()
-            });
-            let mut answer: CreateAwardsResponse = told.await?;
+            let mut answer: CreateAwardsResponse = call.change(&self.0, command, validate_only).await?;
             if validate_only {
                 answer.awards.iter_mut().for_each(|it| it.award.clear());
             }
@@ -65,11 +61,7 @@ impl AwardService for Awards {
         unary(request, async |call| {
             let command = commands::book(&call.message);
             let validate_only = call.message.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                let (award, warnings) = (conversion::first_award(told), conversion::warnings(told));
-                BookDaysResponse { award, warnings, booking: conversion::made_booking(told) }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -78,10 +70,7 @@ impl AwardService for Awards {
         unary(request, async |call| {
             let command = commands::cancel(&call.message);
             let validate_only = call.message.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                CancelBookingResponse { award: conversion::first_award(told) }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -90,11 +79,7 @@ impl AwardService for Awards {
         unary(request, async |call| {
             let command = commands::draw(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                DrawAwardResponse { award: conversion::first_award(told), warnings: conversion::warnings(told) }
-                    .encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -103,11 +88,7 @@ impl AwardService for Awards {
         unary(request, async |call| {
             let command = commands::release(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                ReleaseAwardResponse { award: conversion::first_award(told), warnings: conversion::warnings(told) }
-                    .encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -116,11 +97,7 @@ impl AwardService for Awards {
         unary(request, async |call| {
             let command = commands::refund(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                RefundAwardResponse { award: conversion::first_award(told), warnings: conversion::warnings(told) }
-                    .encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -129,10 +106,7 @@ impl AwardService for Awards {
         unary(request, async |call| {
             let command = commands::undo(&call.message);
             let validate_only = call.message.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                UndoMovementResponse { award: conversion::first_award(told) }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -141,13 +115,10 @@ impl AwardService for Awards {
 /// The real path, without the writing.
 async fn check(app: &App, call: Call<CheckAwardRequest>) -> Result<CheckAwardResponse> {
     let command = commands::check(&call.message, app.today())?;
-    authorise(&call.caller, command.action())?;
-    let programme = book_of(app, &call.caller, &command).await?;
-    let told = app.check(&call.caller, &programme, &command).await?;
-    let (mut awards, warnings) = (conversion::awards(&told), conversion::warnings(&told));
+    let mut answer = CheckAwardResponse::of(&app.preview(&call.caller, command).await?);
     // An id of an award that will not be made is of no use to anybody.
-    awards.iter_mut().for_each(|it| it.award.clear());
-    Ok(CheckAwardResponse { awards, warnings, judged_at_sequence: told.judged_at.0 })
+    answer.awards.iter_mut().for_each(|it| it.award.clear());
+    Ok(answer)
 }
 
 fn shown(it: &ToldAward) -> Award {

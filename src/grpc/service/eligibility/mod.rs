@@ -4,13 +4,12 @@ mod list;
 
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::approved_answers;
 use super::call::{Call, unary};
 use super::upload::{self, UploadAnswers, UploadPart, Uploads};
+use crate::app::commands::DecideEntry;
 use crate::app::eligibility::{ChangeKind, ChangedEligibility};
 use crate::app::imports::ImportSource;
 use crate::app::{App, Result};
-use crate::domain::programme::Command;
 use crate::grpc::message::conversion::{self, count, number};
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::proto::eligibility_service_server::EligibilityService;
@@ -134,10 +133,10 @@ async fn decide_entry(app: &App, call: Call<DecideEntryRequest>) -> Result<Decid
     let urn = fields.urn("urn", message.urn);
     let met = fields.choice("position", conversion::entry_position_from(message.position));
     let reason = fields.text("reason", &message.reason);
-    let value = request.zip(programme).zip(urn).zip(met).zip(reason);
-    let ((((request, programme), urn), met), reason) = fields.done(value)?;
-    let (command, validate_only) = (Command::DecideEntry { urn, met, reason }, message.validate_only);
-    call.change_in(app, programme, (request, command), validate_only, approved_answers::decided).await
+    let command = programme.zip(urn).zip(met).zip(reason);
+    let command = command.map(|(((programme, urn), met), reason)| DecideEntry { programme, urn, met, reason });
+    let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
+    call.change(app, checked, validate_only).await
 }
 
 async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result<ListEligibilityChangesResponse> {

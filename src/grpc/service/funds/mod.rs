@@ -3,17 +3,13 @@
 mod entries;
 mod list;
 
-use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::approved_answers;
 use super::call::{Call, unary};
-use crate::app::{App, AskedPosition, Result, authorise};
+use crate::app::commands::{AllocateFund, CreateFund, MoveFunds, WithdrawFund};
+use crate::app::{App, AskedPosition, Result};
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, Programme, RequestId};
-use crate::domain::ledger::fund_change::FundChange;
-use crate::domain::programme::Command;
-use crate::domain::role::Action;
+use crate::domain::ids::{AccountId, RequestId};
 use crate::domain::terms::StrandId;
 use crate::domain::time::Micros;
 use crate::grpc::message::conversion;
@@ -36,13 +32,8 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 impl FundService for Funds {
     async fn create_fund(&self, request: Request<CreateFundRequest>) -> Reply<CreateFundResponse> {
         unary(request, async |call| {
-            let (programme, command) = create(&call.message)?;
-            authorise(&call.caller, Action::KeepFunds)?;
-            let validate_only = call.message.validate_only;
-            call.change_in(&self.0, programme, command, validate_only, |told| {
-                CreateFundResponse { fund: conversion::funds(told).into_iter().next() }.encode_to_vec()
-            })
-            .await
+            let (command, validate_only) = (create(&call.message), call.message.validate_only);
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -72,10 +63,10 @@ impl FundService for Funds {
             let text = fields.note("note", &m.note);
             let etag = fields.etag("etag", &m.etag);
             let all = fund.zip(amount).zip(on);
-            let change = all.map(|((fund, amount), on)| FundChange::Allocate { fund, amount, on });
-            let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
+            let command = all.map(|((fund, amount), on)| AllocateFund { fund, amount, on, etag, text });
+            let command = fields.done(request.zip(command));
             let validate_only = m.validate_only;
-            call.change(&self.0, command, validate_only, approved_answers::allocated).await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -92,10 +83,10 @@ impl FundService for Funds {
             let text = fields.note("note", &m.note);
             let etag = fields.etag("etag", &m.etag);
             let all = fund.zip(amount).zip(on);
-            let change = all.map(|((fund, amount), on)| FundChange::Withdraw { fund, amount, over_commit, on });
-            let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
+            let command = all.map(|((fund, amount), on)| WithdrawFund { fund, amount, over_commit, on, etag, text });
+            let command = fields.done(request.zip(command));
             let validate_only = m.validate_only;
-            call.change(&self.0, command, validate_only, approved_answers::withdrawn).await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -115,10 +106,10 @@ impl FundService for Funds {
             let text = fields.note("note", &m.note);
             let etag = fields.etag("etag", &m.etag);
             let all = from.zip(to).zip(amount).zip(on);
-            let change = all.map(|(((from, to), amount), on)| FundChange::Move { from, to, amount, on });
-            let command = fields.done(request.zip(change.map(|change| Command::ChangeFund { change, etag, text })));
+            let command = all.map(|(((from, to), amount), on)| MoveFunds { from, to, amount, on, etag, text });
+            let command = fields.done(request.zip(command));
             let validate_only = m.validate_only;
-            call.change(&self.0, command, validate_only, approved_answers::moved).await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -138,7 +129,7 @@ impl FundService for Funds {
     }
 }
 
-fn create(message: &CreateFundRequest) -> Result<(Programme, (RequestId, Command))> {
+fn create(message: &CreateFundRequest) -> Result<(RequestId, CreateFund)> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let programme = fields.programme(&message.programme);
@@ -147,8 +138,8 @@ fn create(message: &CreateFundRequest) -> Result<(Programme, (RequestId, Command
         fields.wrong("strand", "is required");
     }
     let region = fields.optional("region", &message.region);
-    let command = strand.map(|strand| Command::CreateFund { strand, region });
-    fields.done(programme.zip(request.zip(command)))
+    let command = programme.zip(strand).map(|(programme, strand)| CreateFund { programme, strand, region });
+    fields.done(request.zip(command))
 }
 
 async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFundPositionResponse> {

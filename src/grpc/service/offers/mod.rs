@@ -3,18 +3,19 @@
 mod events;
 mod list;
 
-use prost::Message;
 use prost_types::FieldMask;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::unary;
 use super::watch::{self, Watchers};
-use crate::app::writer::CommandOutcome;
+use crate::app::commands::{
+    AcceptOffer, AssignOffer, ChangeOfferRegion, CloseOffer, ContactOffers, CorrectContact, CorrectOfferDate,
+    DeclineOffer, IdentifyOffers, NoteOffer, ReopenOffer, StartOffer,
+};
 use crate::app::{App, OfferInFull, Result};
 use crate::domain::event::Seq;
 use crate::domain::ids::OfferId;
 use crate::domain::programme::command::OfferTarget;
-use crate::domain::programme::{Command, CommandAnswer};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::grpc::message::mask::Mask;
@@ -81,22 +82,17 @@ fn in_full(found: &OfferInFull, mask: &Mask) -> GetOfferResponse {
     GetOfferResponse { offer, awards: awards.collect(), caps: caps.collect() }
 }
 
-/// Declares a mutation of one offer: how its message becomes a command, and how its answer is written.
+/// Declares a mutation of one offer: how its message becomes a command.
 macro_rules! mutation {
-    ($self:ident, $request:ident, $response:ident { $($extra:ident),* },
-     |$message:ident, $fields:ident, $offer:ident| $command:expr, $validate:expr) => {
+    ($self:ident, $request:ident, |$message:ident, $fields:ident, $offer:ident| $command:expr) => {
         unary($request, async |call| {
             let $message = &call.message;
             let mut $fields = Fields::default();
             let request = $fields.request_id(&$message.request_id);
             let $offer = target(&mut $fields, &$message.offer, &$message.etag);
-            let command: Option<Command> = $command;
-            let checked = $fields.done(request.zip(command));
-            let validate_only = $validate;
-            call.change(&$self.0, checked, validate_only, |told| {
-                $response { offer: conversion::first_offer(told), $($extra: conversion::$extra(told)),* }.encode_to_vec()
-            })
-            .await
+            let command = $command;
+            let (checked, validate_only) = ($fields.done(request.zip(command)), $message.validate_only);
+            call.change(&$self.0, checked, validate_only).await
         })
         .await
     };
@@ -117,13 +113,9 @@ impl OfferService for Offers {
             let mut fields = Fields::default();
             let request = fields.request_id(&call.message.request_id);
             let programme = fields.programme(&call.message.programme);
-            let (request, programme) = fields.done(request.zip(programme))?;
-            if call.message.validate_only {
-                let told = self.0.check(&call.caller, &programme, &Command::Identify).await?;
-                return Ok(identify_response(&told));
-            }
-            call.submit(&self.0, programme, request, Command::Identify, |told| identify_response(told).encode_to_vec())
-                .await
+            let command = programme.map(|programme| IdentifyOffers { programme });
+            let (checked, validate_only) = (fields.done(request.zip(command)), call.message.validate_only);
+            call.change(&self.0, checked, validate_only).await
         })
         .await
     }
@@ -156,162 +148,98 @@ impl OfferService for Offers {
         unary(request, async |call| {
             let command = contact_command(&call.message, self.0.today());
             let validate_only = call.message.validate_only;
-            call.change(&self.0, command, validate_only, |told| {
-                let offers = told.offers.iter().map(conversion::offer).collect();
-                ContactOffersResponse { offers, warnings: conversion::warnings(told) }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
 
     async fn correct_contact(&self, request: Request<CorrectContactRequest>) -> Reply<CorrectContactResponse> {
-        mutation!(
-            self,
-            request,
-            CorrectContactResponse {},
-            |m, fields, offer| {
-                if m.contact < 1 {
-                    fields.wrong("contact", "is the number of a contact, 1 or more");
-                }
-                let text = fields.note("note", &m.note);
-                offer.map(|offer| Command::Correct { offer, contact: Seq(m.contact), text })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            if m.contact < 1 {
+                fields.wrong("contact", "is the number of a contact, 1 or more");
+            }
+            let text = fields.note("note", &m.note);
+            offer.map(|offer| CorrectContact { offer, contact: Seq(m.contact), text })
+        })
     }
 
     async fn correct_offer_date(&self, request: Request<CorrectOfferDateRequest>) -> Reply<CorrectOfferDateResponse> {
-        mutation!(
-            self,
-            request,
-            CorrectOfferDateResponse { warnings },
-            |m, fields, offer| {
-                let milestone = fields.choice("milestone", conversion::milestone_from(m.milestone));
-                // Not today's: the day is what is corrected.
-                let on = match m.date.as_str() {
-                    "" => fields.date("date", ""),
-                    date => fields.happened("date", date, self.0.today()),
-                };
-                let reason = fields.text("reason", &m.reason);
-                let all = offer.zip(milestone).zip(on).zip(reason);
-                all.map(|(((offer, milestone), on), reason)| Command::CorrectDate { offer, milestone, on, reason })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            let milestone = fields.choice("milestone", conversion::milestone_from(m.milestone));
+            // Not today's: the day is what is corrected.
+            let on = match m.date.as_str() {
+                "" => fields.date("date", ""),
+                date => fields.happened("date", date, self.0.today()),
+            };
+            let reason = fields.text("reason", &m.reason);
+            let all = offer.zip(milestone).zip(on).zip(reason);
+            all.map(|(((offer, milestone), on), reason)| CorrectOfferDate { offer, milestone, on, reason })
+        })
     }
 
     async fn accept_offer(&self, request: Request<AcceptOfferRequest>) -> Reply<AcceptOfferResponse> {
-        mutation!(
-            self,
-            request,
-            AcceptOfferResponse { warnings },
-            |m, fields, offer| {
-                let by = fields.choice("acceptor", conversion::acceptor_from(m.acceptor));
-                let on = fields.happened("date", &m.date, self.0.today());
-                let text = fields.note("note", &m.note);
-                offer.zip(by).zip(on).map(|((offer, by), on)| Command::Accept { offer, by, on, text })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            let by = fields.choice("acceptor", conversion::acceptor_from(m.acceptor));
+            let on = fields.happened("date", &m.date, self.0.today());
+            let text = fields.note("note", &m.note);
+            offer.zip(by).zip(on).map(|((offer, by), on)| AcceptOffer { offer, by, on, text })
+        })
     }
 
     async fn decline_offer(&self, request: Request<DeclineOfferRequest>) -> Reply<DeclineOfferResponse> {
-        mutation!(
-            self,
-            request,
-            DeclineOfferResponse { warnings, released },
-            |m, fields, offer| {
-                let reason = fields.choice("reason", conversion::decline_reason_from(m.reason));
-                let on = fields.happened("date", &m.date, self.0.today());
-                let text = fields.note("note", &m.note);
-                offer.zip(reason).zip(on).map(|((offer, reason), on)| Command::Decline { offer, reason, on, text })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            let reason = fields.choice("reason", conversion::decline_reason_from(m.reason));
+            let on = fields.happened("date", &m.date, self.0.today());
+            let text = fields.note("note", &m.note);
+            offer.zip(reason).zip(on).map(|((offer, reason), on)| DeclineOffer { offer, reason, on, text })
+        })
     }
 
     async fn start_offer(&self, request: Request<StartOfferRequest>) -> Reply<StartOfferResponse> {
-        mutation!(
-            self,
-            request,
-            StartOfferResponse { warnings },
-            |m, fields, offer| {
-                let on = fields.happened("date", &m.date, self.0.today());
-                offer.zip(on).map(|(offer, on)| Command::Start { offer, on })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            let on = fields.happened("date", &m.date, self.0.today());
+            offer.zip(on).map(|(offer, on)| StartOffer { offer, on })
+        })
     }
 
     async fn close_offer(&self, request: Request<CloseOfferRequest>) -> Reply<CloseOfferResponse> {
-        mutation!(
-            self,
-            request,
-            CloseOfferResponse { warnings, released },
-            |m, fields, offer| {
-                let outcome = fields.choice("outcome", conversion::outcome_from(m.outcome));
-                let on = fields.happened("date", &m.date, self.0.today());
-                let text = fields.note("note", &m.note);
-                offer.zip(outcome).zip(on).map(|((offer, outcome), on)| Command::Close { offer, outcome, on, text })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            let outcome = fields.choice("outcome", conversion::outcome_from(m.outcome));
+            let on = fields.happened("date", &m.date, self.0.today());
+            let text = fields.note("note", &m.note);
+            offer.zip(outcome).zip(on).map(|((offer, outcome), on)| CloseOffer { offer, outcome, on, text })
+        })
     }
 
     async fn reopen_offer(&self, request: Request<ReopenOfferRequest>) -> Reply<ReopenOfferResponse> {
-        mutation!(
-            self,
-            request,
-            ReopenOfferResponse {},
-            |m, fields, offer| {
-                let reason = fields.text("reason", &m.reason);
-                offer.zip(reason).map(|(offer, reason)| Command::Reopen { offer, reason })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            let reason = fields.text("reason", &m.reason);
+            offer.zip(reason).map(|(offer, reason)| ReopenOffer { offer, reason })
+        })
     }
 
     async fn assign_offer(&self, request: Request<AssignOfferRequest>) -> Reply<AssignOfferResponse> {
-        mutation!(
-            self,
-            request,
-            AssignOfferResponse {},
-            |m, fields, offer| {
-                let to = fields.optional("assignee", &m.assignee);
-                offer.map(|offer| Command::Assign { offer, to })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            let to = fields.optional("assignee", &m.assignee);
+            offer.map(|offer| AssignOffer { offer, to })
+        })
     }
 
     async fn note_offer(&self, request: Request<NoteOfferRequest>) -> Reply<NoteOfferResponse> {
-        mutation!(
-            self,
-            request,
-            NoteOfferResponse {},
-            |m, fields, offer| {
-                let text = fields.text("text", &m.text);
-                offer.zip(text).map(|(offer, text)| Command::Note { offer, text })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            let text = fields.text("text", &m.text);
+            offer.zip(text).map(|(offer, text)| NoteOffer { offer, text })
+        })
     }
 
     async fn change_offer_region(
         &self,
         request: Request<ChangeOfferRegionRequest>,
     ) -> Reply<ChangeOfferRegionResponse> {
-        mutation!(
-            self,
-            request,
-            ChangeOfferRegionResponse {},
-            |m, fields, offer| {
-                let to = fields.parse("region", &m.region);
-                offer.zip(to).map(|(offer, to)| Command::ChangeRegion { offer, to })
-            },
-            m.validate_only
-        )
+        mutation!(self, request, |m, fields, offer| {
+            let to = fields.parse("region", &m.region);
+            offer.zip(to).map(|(offer, to)| ChangeOfferRegion { offer, to })
+        })
     }
 
     async fn list_offer_events(&self, request: Request<ListOfferEventsRequest>) -> Reply<ListOfferEventsResponse> {
@@ -319,17 +247,10 @@ impl OfferService for Offers {
     }
 }
 
-fn identify_response(told: &CommandOutcome) -> IdentifyOffersResponse {
-    match &told.answer {
-        CommandAnswer::Identified(did) => conversion::identified(did, told),
-        _ => IdentifyOffersResponse::default(),
-    }
-}
-
 fn contact_command(
     message: &ContactOffersRequest,
     today: crate::domain::Date,
-) -> Result<(crate::domain::ids::RequestId, Command)> {
+) -> Result<(crate::domain::ids::RequestId, ContactOffers)> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let party = fields.choice("party", conversion::party_from(message.party));
@@ -353,6 +274,6 @@ fn contact_command(
         }
         offers.push((OfferTarget { offer, etag }, urn));
     }
-    let command = party.zip(on).map(|(party, on)| Command::Contact { offers, party, on, text });
+    let command = party.zip(on).map(|(party, on)| ContactOffers { offers, party, on, text });
     fields.done(request.zip(command))
 }

@@ -2,16 +2,14 @@
 
 mod list;
 
-use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::unary;
-use crate::app::writer::CommandOutcome;
+use crate::app::commands::{DecideReferral, RaiseReferral, RecordDiscussion, WithdrawReferral};
 use crate::app::{App, Result};
 use crate::domain::Date;
-use crate::domain::ids::{Programme, RequestId, Urn};
-use crate::domain::programme::Command;
-use crate::domain::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
+use crate::domain::ids::{RequestId, Urn};
+use crate::domain::programme::command::referral::{NewReferral, ReferralTarget};
 use crate::domain::referral::ReferralSubject;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
@@ -35,13 +33,8 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 impl ReferralService for Referrals {
     async fn raise_referral(&self, request: Request<RaiseReferralRequest>) -> Reply<RaiseReferralResponse> {
         unary(request, async |call| {
-            let (programme, asked) = raised(&call.message, self.0.today())?;
-            let validate_only = call.message.validate_only;
-            call.change_in(&self.0, programme, asked, validate_only, |told| {
-                RaiseReferralResponse { referral: referral_of(told), warnings: conversion::warnings(told) }
-                    .encode_to_vec()
-            })
-            .await
+            let (checked, validate_only) = (raised(&call.message, self.0.today()), call.message.validate_only);
+            call.change(&self.0, checked, validate_only).await
         })
         .await
     }
@@ -59,14 +52,9 @@ impl ReferralService for Referrals {
             }
             let text = fields.text("note", &message.note);
             let asked = referral.zip(on).zip(with).zip(text);
-            let asked =
-                asked.map(|(((referral, on), with), text)| ReferralCommand::Discuss { referral, on, with, text });
+            let asked = asked.map(|(((referral, on), with), text)| RecordDiscussion { referral, on, with, text });
             let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
-            call.change(&self.0, refer(checked), validate_only, |told| {
-                let (referral, warnings) = (referral_of(told), conversion::warnings(told));
-                RecordDiscussionResponse { referral, warnings }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, checked, validate_only).await
         })
         .await
     }
@@ -85,16 +73,13 @@ impl ReferralService for Referrals {
             let approve = fields.choice("decision", approve);
             let on = fields.happened("date", &message.date, self.0.today());
             let reason = fields.text("reason", &message.reason);
-            let asked =
-                referral.zip(approve).zip(on).zip(reason).map(|(((referral, approve), on), reason)| {
-                    ReferralCommand::Decide { referral, approve, on, reason }
-                });
+            let asked = referral
+                .zip(approve)
+                .zip(on)
+                .zip(reason)
+                .map(|(((referral, approve), on), reason)| DecideReferral { referral, approve, on, reason });
             let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
-            call.change(&self.0, refer(checked), validate_only, |told| {
-                let (offer, warnings) = (conversion::first_offer(told), conversion::warnings(told));
-                DecideReferralResponse { referral: referral_of(told), offer, warnings }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, checked, validate_only).await
         })
         .await
     }
@@ -107,12 +92,9 @@ impl ReferralService for Referrals {
             let referral = target(&mut fields, &message.referral, &message.etag);
             let reason = fields.text("reason", &message.reason);
             let asked = referral.zip(reason);
-            let asked = asked.map(|(referral, reason)| ReferralCommand::Withdraw { referral, reason });
+            let asked = asked.map(|(referral, reason)| WithdrawReferral { referral, reason });
             let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
-            call.change(&self.0, refer(checked), validate_only, |told| {
-                WithdrawReferralResponse { referral: referral_of(told) }.encode_to_vec()
-            })
-            .await
+            call.change(&self.0, checked, validate_only).await
         })
         .await
     }
@@ -132,21 +114,12 @@ impl ReferralService for Referrals {
     }
 }
 
-fn referral_of(told: &CommandOutcome) -> Option<crate::proto::Referral> {
-    told.referral.as_ref().map(conversion::referral)
-}
-
 fn target(fields: &mut Fields, referral: &str, etag: &str) -> Option<ReferralTarget> {
     let (referral, etag) = (fields.parse("referral", referral), fields.etag("etag", etag));
     Some(ReferralTarget { referral: referral?, etag })
 }
 
-/// A command about a referral, as a command of its book.
-fn refer(checked: Result<(RequestId, ReferralCommand)>) -> Result<(RequestId, Command)> {
-    checked.map(|(request, command)| (request, Command::Refer(command)))
-}
-
-fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(Programme, (RequestId, Command))> {
+fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(RequestId, RaiseReferral)> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let programme = fields.programme(&message.programme);
@@ -167,7 +140,7 @@ fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(Programme, (Re
     let asked = request.zip(programme).zip(subject).zip(origin).zip(ground).zip(on).zip(reason);
     let ((((((request, programme), subject), origin), ground), on), reason) = fields.done(asked)?;
     let new = NewReferral { subject, urns, origin, ground, on, reason };
-    Ok((programme, (request, Command::Refer(ReferralCommand::Raise(new)))))
+    Ok((request, RaiseReferral { programme, new }))
 }
 
 /// The schools: one where a school is referred, some where it is a trust, each once.

@@ -7,13 +7,12 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::call::{Call, decode, unary};
 use super::upload::{self, UploadAnswers, UploadPart, Uploads};
+use crate::app::commands::PlaceSchool;
 use crate::app::imports::{EncodeWithdrawn, ImportSource, Withdrawn};
-use crate::app::writer::CommandOutcome;
 use crate::app::{App, Result};
 use crate::domain::ids::{ApprovalId, ImportId, RequestId, Uid, Urn};
-use crate::domain::programme::{Command, CommandAnswer};
 use crate::domain::school::HandPlacement;
-use crate::grpc::message::conversion::{self, number};
+use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::proto::register_service_server::RegisterService;
 use crate::proto::{
@@ -77,8 +76,10 @@ impl RegisterService for Register {
             let request = fields.request_id(&call.message.request_id);
             let id = fields.parse("import_id", &call.message.import_id);
             let reason = fields.text("reason", &call.message.reason);
-            let (asked, reason) = fields.done(request.zip(id).zip(reason))?;
-            decode(&self.app.withdraw_import(&call.caller, asked, &reason, call.message.validate_only).await?)
+            let ((request, id), reason): ((RequestId, ImportId), String) = fields.done(request.zip(id).zip(reason))?;
+            let request = call.identity_of(request, &[id.0.as_bytes(), reason.as_bytes()]);
+            let validate_only = call.message.validate_only;
+            decode(&self.app.withdraw_import(&call.caller, (request, id), &reason, validate_only).await?)
         })
         .await
     }
@@ -175,10 +176,11 @@ async fn place(app: &App, call: Call<PlaceSchoolRequest>) -> Result<PlaceSchoolR
     let urn = fields.urn("urn", message.urn);
     let reason = fields.text("reason", &message.reason);
     let placement = hand_placement(&mut fields, message);
-    let value = request.zip(programme).zip(urn).zip(reason).zip(placement);
-    let ((((request, programme), urn), reason), placement) = fields.done(value)?;
-    let (command, validate_only) = (Command::Place { urn, placement, reason }, message.validate_only);
-    call.change_in(app, programme, (request, command), validate_only, placed).await
+    let command = programme.zip(urn).zip(reason).zip(placement);
+    let command =
+        command.map(|(((programme, urn), reason), placement)| PlaceSchool { programme, urn, placement, reason });
+    let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
+    call.change(app, checked, validate_only).await
 }
 
 fn hand_placement(fields: &mut Fields, message: &PlaceSchoolRequest) -> Option<HandPlacement> {
@@ -197,18 +199,6 @@ fn hand_placement(fields: &mut Fields, message: &PlaceSchoolRequest) -> Option<H
             None
         }
     }
-}
-
-fn placed(told: &CommandOutcome) -> Vec<u8> {
-    let CommandAnswer::Placed { urn, name, placement } = &told.answer else { return Vec::new() };
-    let (placement, uid) = conversion::hand_placement(*placement);
-    PlaceSchoolResponse {
-        urn: number(urn.get()),
-        name: name.clone(),
-        placement: placement.into(),
-        trust_uid: uid.map_or(0, |uid| number(uid.get())),
-    }
-    .encode_to_vec()
 }
 
 /// Gives an approval about reference data: the register carries it out.
@@ -239,6 +229,7 @@ pub(in crate::grpc) async fn give_withdrawal(
         WithdrawImportResponse { import: Some(import), affected_offers }.encode_to_vec()
     };
     let encode = EncodeWithdrawn { given: encode, asked };
+    let request = call.identity_of(request, &[approval.0.as_bytes()]);
     let reply = app.give_withdrawal(&call.caller, request, approval, encode).await?;
     decode(&reply.answer)
 }

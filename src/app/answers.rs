@@ -1,0 +1,361 @@
+//! The answers of commands, as values: a type for each kind of answer, with the entities as they are after the command.
+//!
+//! A batch holds commands of every kind, so that a decision comes as [`AnyAnswer`]. The caller is given the answer of its own
+//! command ([`CommandOutcome::typed`]), and a response is made of that type only.
+
+use super::{AppError, Result};
+use crate::domain::approval::Approval;
+use crate::domain::award::Award;
+use crate::domain::ids::{Programme, Urn};
+use crate::domain::ledger::Account;
+use crate::domain::offer::Offer;
+use crate::domain::programme::candidates::Identified;
+use crate::domain::programme::decision::Warning;
+use crate::domain::programme::entry_school::EntryDecision;
+use crate::domain::referral::Referral;
+use crate::domain::school::HandPlacement;
+use crate::domain::values::record::Seq;
+
+/// What came of a command.
+#[derive(Debug, Clone)]
+pub struct CommandOutcome<A = AnyAnswer> {
+    /// The programme.
+    pub programme: Programme,
+    /// The answer.
+    pub answer: A,
+    /// Worth knowing.
+    pub warnings: Vec<Warning>,
+    /// The last event of the programme before the command.
+    pub judged_at: Seq,
+}
+
+impl<A> CommandOutcome<A> {
+    /// The same with another answer.
+    #[must_use]
+    pub fn with<B>(self, answer: B) -> CommandOutcome<B> {
+        let Self { programme, warnings, judged_at, .. } = self;
+        CommandOutcome { programme, answer, warnings, judged_at }
+    }
+}
+
+impl CommandOutcome {
+    /// The same with the answer of its command.
+    ///
+    /// # Errors
+    /// [`AppError::Bug`] if the command was answered as one of another kind.
+    pub(crate) fn typed<A: Answer>(self) -> Result<CommandOutcome<A>> {
+        let Self { programme, answer, warnings, judged_at } = self;
+        let answer = A::of(answer).ok_or_else(|| AppError::Bug("a command was answered as another one".to_owned()))?;
+        Ok(CommandOutcome { programme, answer, warnings, judged_at })
+    }
+}
+
+/// The answer of a command of any kind.
+#[derive(Debug, Clone)]
+pub enum AnyAnswer {
+    /// Offers were changed.
+    Offers(Vec<Offer>),
+    /// An offer was ended.
+    OfferEnded(Box<OfferEnded>),
+    /// Offers were identified.
+    Identified(Box<Identified>),
+    /// A school was placed.
+    Placed(SchoolPlaced),
+    /// Awards were made or changed.
+    Awards(Vec<Award>),
+    /// Funds were made or changed; of a virement the one that the money left is first.
+    Funds(Vec<Account>),
+    /// An approval was given.
+    ApprovalGiven(Box<ApprovalGiven>),
+    /// An approval ended without anything being carried out.
+    ApprovalEnded(Box<ApprovalEnded>),
+    /// A referral was made or changed.
+    Referral(Box<ReferralDecided>),
+    /// A text was erased.
+    Erased(TextErased),
+}
+
+/// The answer of one kind of command.
+pub(crate) trait Answer: Sized + Send {
+    /// This answer, if it is of that kind.
+    fn of(any: AnyAnswer) -> Option<Self>;
+}
+
+/// One offer was changed.
+#[derive(Debug, Clone)]
+pub struct OfferChanged {
+    /// The offer.
+    pub offer: Offer,
+}
+
+/// Several offers were changed.
+#[derive(Debug, Clone)]
+pub struct OffersChanged {
+    /// The offers, in the order of the command.
+    pub offers: Vec<Offer>,
+}
+
+/// An offer was closed or declined.
+#[derive(Debug, Clone)]
+pub struct OfferEnded {
+    /// The offer.
+    pub offer: Offer,
+    /// The awards whose commitments were given back, and how much of each in its unit.
+    pub released: Vec<(Award, i64)>,
+}
+
+/// A school was placed by hand.
+#[derive(Debug, Clone)]
+pub struct SchoolPlaced {
+    /// The school.
+    pub urn: Urn,
+    /// Its name.
+    pub name: String,
+    /// How it is placed.
+    pub placement: HandPlacement,
+}
+
+/// Awards were made.
+#[derive(Debug, Clone)]
+pub struct AwardsMade {
+    /// The awards, in the order of the command.
+    pub awards: Vec<Award>,
+}
+
+/// One award was changed.
+#[derive(Debug, Clone)]
+pub struct AwardChanged {
+    /// The award.
+    pub award: Award,
+}
+
+/// Days of an award were booked.
+#[derive(Debug, Clone)]
+pub struct DaysBooked {
+    /// The award.
+    pub award: Award,
+    /// The number of the new booking.
+    pub booking: Seq,
+}
+
+/// A fund was made or changed.
+#[derive(Debug, Clone)]
+pub struct FundChanged {
+    /// The fund.
+    pub fund: Account,
+}
+
+/// Money was moved between funds.
+#[derive(Debug, Clone)]
+pub struct FundsMoved {
+    /// The fund that it left.
+    pub from: Account,
+    /// The fund that it went to.
+    pub to: Account,
+}
+
+/// An approval was given, which carried the call out that had asked for it.
+#[derive(Debug, Clone)]
+pub struct ApprovalGiven {
+    /// The approval.
+    pub approval: Approval,
+    /// What was carried out.
+    pub carried_out: CarriedOut,
+}
+
+/// What an approval carried out, each as the answer of the call that had asked for it.
+#[derive(Debug, Clone)]
+pub enum CarriedOut {
+    /// An offer was reopened.
+    Reopened(Box<OfferChanged>),
+    /// Money was put into a fund.
+    Allocated(Box<FundChanged>),
+    /// Money was taken out of a fund.
+    Withdrawn(Box<FundChanged>),
+    /// Money was moved between funds.
+    Moved(Box<FundsMoved>),
+    /// The entry position of a school was decided.
+    EntryDecided(EntryDecided),
+}
+
+/// An approval was denied, or withdrawn by the person who had asked for it.
+#[derive(Debug, Clone)]
+pub struct ApprovalEnded {
+    /// The approval.
+    pub approval: Approval,
+}
+
+/// The entry position of a school was decided.
+#[derive(Debug, Clone)]
+pub struct EntryDecided {
+    /// The decision.
+    pub decision: EntryDecision,
+}
+
+/// A referral was made or changed.
+#[derive(Debug, Clone)]
+pub struct ReferralChanged {
+    /// The referral.
+    pub referral: Referral,
+}
+
+/// A referral was decided.
+#[derive(Debug, Clone)]
+pub struct ReferralDecided {
+    /// The referral.
+    pub referral: Referral,
+    /// The offer that was made or extended; `None` if the referral was declined.
+    pub offer: Option<Offer>,
+}
+
+/// The text of an event was erased.
+#[derive(Debug, Clone, Copy)]
+pub struct TextErased {
+    /// The event.
+    pub event: Seq,
+}
+
+impl Answer for OfferChanged {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Offers(offers) = any else { return None };
+        only(offers).map(|offer| Self { offer })
+    }
+}
+
+impl Answer for OffersChanged {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Offers(offers) = any else { return None };
+        Some(Self { offers })
+    }
+}
+
+impl Answer for OfferEnded {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::OfferEnded(it) = any else { return None };
+        Some(*it)
+    }
+}
+
+impl Answer for Identified {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Identified(it) = any else { return None };
+        Some(*it)
+    }
+}
+
+impl Answer for SchoolPlaced {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Placed(it) = any else { return None };
+        Some(it)
+    }
+}
+
+impl Answer for AwardsMade {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Awards(awards) = any else { return None };
+        Some(Self { awards })
+    }
+}
+
+impl Answer for AwardChanged {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Awards(awards) = any else { return None };
+        only(awards).map(|award| Self { award })
+    }
+}
+
+impl Answer for DaysBooked {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AwardChanged { award } = AwardChanged::of(any)?;
+        // The newest booking of an award is its last.
+        let booking = award.bookings.last()?.seq;
+        Some(Self { award, booking })
+    }
+}
+
+impl Answer for FundChanged {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Funds(funds) = any else { return None };
+        only(funds).map(|fund| Self { fund })
+    }
+}
+
+impl Answer for FundsMoved {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Funds(funds) = any else { return None };
+        let [from, to] = <[Account; 2]>::try_from(funds).ok()?;
+        Some(Self { from, to })
+    }
+}
+
+impl Answer for ApprovalGiven {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::ApprovalGiven(it) = any else { return None };
+        Some(*it)
+    }
+}
+
+impl Answer for ApprovalEnded {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::ApprovalEnded(it) = any else { return None };
+        Some(*it)
+    }
+}
+
+impl Answer for EntryDecided {
+    /// Always two people decide: the command itself opens an approval, which [`CarriedOut::EntryDecided`] answers.
+    fn of(_: AnyAnswer) -> Option<Self> {
+        None
+    }
+}
+
+impl Answer for ReferralChanged {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let ReferralDecided { referral, offer: None } = ReferralDecided::of(any)? else { return None };
+        Some(Self { referral })
+    }
+}
+
+impl Answer for ReferralDecided {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Referral(it) = any else { return None };
+        Some(*it)
+    }
+}
+
+impl Answer for TextErased {
+    fn of(any: AnyAnswer) -> Option<Self> {
+        let AnyAnswer::Erased(it) = any else { return None };
+        Some(it)
+    }
+}
+
+/// The one of a list of one.
+fn only<T>(list: Vec<T>) -> Option<T> {
+    let [only] = <[T; 1]>::try_from(list).ok()?;
+    Some(only)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(answer: AnyAnswer) -> CommandOutcome {
+        CommandOutcome { programme: "2021-22".parse().unwrap(), answer, warnings: Vec::new(), judged_at: Seq(7) }
+    }
+
+    #[test]
+    fn an_answer_of_another_command_is_a_bug() {
+        let erased = outcome(AnyAnswer::Erased(TextErased { event: Seq(3) }));
+        assert_eq!(erased.clone().typed::<TextErased>().unwrap().answer.event, Seq(3));
+        assert!(matches!(erased.typed::<OfferChanged>(), Err(AppError::Bug(_))));
+    }
+
+    #[test]
+    fn an_answer_of_one_entity_is_not_made_of_none() {
+        assert!(outcome(AnyAnswer::Offers(Vec::new())).typed::<OfferChanged>().is_err());
+        assert!(outcome(AnyAnswer::Awards(Vec::new())).typed::<AwardChanged>().is_err());
+        assert!(outcome(AnyAnswer::Funds(Vec::new())).typed::<FundChanged>().is_err());
+        assert!(outcome(AnyAnswer::Funds(Vec::new())).typed::<FundsMoved>().is_err());
+    }
+}

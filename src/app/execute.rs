@@ -1,0 +1,95 @@
+//! Commands of a programme: carried out, or only tried. Both authorise the caller, find the programme and hand the command to
+//! its writer, in this order.
+
+use tokio::time::Instant;
+
+use super::answers::CommandOutcome;
+use super::commands::TypedCommand;
+use super::request::RequestIdentity;
+use super::writer::{AnswerEncoders, Submission};
+use super::{App, Result, authorise};
+use crate::domain::ids::Programme;
+use crate::domain::ledger::fund_change::FundChange;
+use crate::domain::programme::Command;
+use crate::domain::role::Caller;
+
+/// A call that changes something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MutatingCall<'a> {
+    /// Who makes it.
+    pub(crate) caller: &'a Caller,
+    /// What makes it the same call as one before.
+    pub(crate) request: RequestIdentity,
+    /// When the caller stops waiting.
+    pub(crate) deadline: Option<Instant>,
+    /// Make the stored answers.
+    pub(crate) encoders: AnswerEncoders,
+}
+
+impl App {
+    /// Carries a command out. The answer is the stored one: the same request has the same bytes, for ever.
+    ///
+    /// # Errors
+    /// [`super::AppError::Denied`] before anything else; [`super::AppError::NotFound`] if the command is about something that
+    /// does not exist; then as [`super::writer::Writer::submit`].
+    pub(crate) async fn execute(&self, call: MutatingCall<'_>, command: impl TypedCommand) -> Result<Vec<u8>> {
+        let MutatingCall { caller, request, deadline, encoders } = call;
+        let (programme, command) = self.authorised(caller, command.into_parts()).await?;
+        let submission = Submission {
+            programme,
+            actor: caller.actor.clone(),
+            subject: caller.subject,
+            reach: caller.reach(command.action()),
+            request,
+            command,
+            deadline,
+            encoders,
+        };
+        self.inner.writer.submit(submission).await
+    }
+
+    /// Decides a command without writing it (AIP-163).
+    ///
+    /// # Errors
+    /// As [`App::execute`]. A command that opens an approval is refused with
+    /// [`crate::domain::refusal::Reason::ApprovalRequired`], without an approval.
+    pub(crate) async fn preview<C: TypedCommand>(
+        &self,
+        caller: &Caller,
+        command: C,
+    ) -> Result<CommandOutcome<C::Answer>> {
+        let (programme, command) = self.authorised(caller, command.into_parts()).await?;
+        let reach = caller.reach(command.action());
+        self.inner.writer.check(&programme, (caller, &reach), &command).await?.typed()
+    }
+
+    async fn authorised(
+        &self,
+        caller: &Caller,
+        (programme, command): (Option<Programme>, Command),
+    ) -> Result<(Programme, Command)> {
+        authorise(caller, command.action())?;
+        let programme = match programme {
+            Some(programme) => programme,
+            None => self.programme_of_command(caller, &command).await?,
+        };
+        Ok((programme, command))
+    }
+
+    /// The programme of the referral, the award, the funds or the offers that a command is about.
+    async fn programme_of_command(&self, caller: &Caller, command: &Command) -> Result<Programme> {
+        if let Command::Refer(about) = command
+            && let Some(referral) = about.referral()
+        {
+            return self.programme_of_referral(referral).await;
+        }
+        match (command, command.award()) {
+            (_, Some(award)) => self.programme_of_award(award).await,
+            (Command::ChangeFund { change: FundChange::Move { from, to, .. }, .. }, _) => {
+                self.programme_of_funds(&[*from, *to]).await
+            }
+            (Command::ChangeFund { change, .. }, _) => self.programme_of_funds(&[change.fund()]).await,
+            _ => self.programme_of_offers(&caller.reach(command.action()), &command.offers()).await,
+        }
+    }
+}

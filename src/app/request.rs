@@ -1,0 +1,72 @@
+//! The identity of a mutating call: its request id, its method and its fingerprint. A call with all three the same is the same
+//! call again, and has the stored answer.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::hash::Hash;
+use crate::domain::ids::{Actor, ApprovalId, RequestId};
+use crate::store::requests::Stored;
+
+/// What makes a call the same as one that was answered before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestIdentity {
+    /// The caller's id of the mutation.
+    pub id: RequestId,
+    /// The method called. The text is stored; nothing else is known of it here.
+    pub rpc: &'static str,
+    /// SHA-256 of the method and of the call.
+    pub fingerprint: Hash,
+}
+
+impl RequestIdentity {
+    /// Of a call that is one message, in its encoding.
+    #[must_use]
+    pub fn of_message(id: RequestId, rpc: &'static str, message: &[u8]) -> Self {
+        let sum = Sha256::new().chain_update(rpc).chain_update([0]).chain_update(message);
+        Self { id, rpc, fingerprint: Hash(sum.finalize().into()) }
+    }
+
+    /// Of a call about reference data: of the parts of its message that count, each with its length.
+    #[must_use]
+    pub fn of_parts(id: RequestId, rpc: &'static str, parts: &[&[u8]]) -> Self {
+        let mut sum = Sha256::new();
+        for part in [rpc.as_bytes()].iter().chain(parts) {
+            sum.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            sum.update(part);
+        }
+        Self { id, rpc, fingerprint: Hash(sum.finalize().into()) }
+    }
+
+    /// The row that keeps the answer of this call by an actor. The answer is empty, with the approval, while a second person
+    /// has to approve.
+    pub(crate) fn stored(&self, actor: &Actor, answer: Vec<u8>, approval: Option<ApprovalId>) -> Stored {
+        let Self { id, rpc, fingerprint } = *self;
+        Stored { actor: actor.clone(), request: id, rpc: rpc.to_owned(), fingerprint, answer, approval }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn id(text: &str) -> Uuid {
+        Uuid::parse_str(text).unwrap()
+    }
+
+    /// Calls of the fixture 03-f908fa8, with the fingerprints that are stored there.
+    #[test]
+    fn fingerprints_are_those_that_earlier_versions_stored() {
+        let request = RequestId(id("caddf664-c214-491b-9c65-d97737279e6d"));
+        let note = b"\n$caddf664-c214-491b-9c65-d97737279e6d\x12$01a2297f-570d-70d8-a58b-a625890d18b6\x1a\x05Paid.";
+        let noted = RequestIdentity::of_message(request, "OfferService/NoteOffer", note);
+        assert_eq!(noted.fingerprint.to_string(), "2c0ac3588b0446e2d388197c47765acf154883aac09c66badc09e1e29b772388");
+
+        let import = id("01a2297f-5806-72cc-995c-1f8a68e0b23b");
+        let parts: [&[u8]; 2] = [import.as_bytes(), b"one region only"];
+        let withdrawn = RequestIdentity::of_parts(request, "RegisterService/WithdrawImport", &parts);
+        let stored = "148a8c558772e9858d2263601a7b976561666dd4f4b71c3d20f08a0af19af06c";
+        assert_eq!(withdrawn.fingerprint.to_string(), stored);
+    }
+}
