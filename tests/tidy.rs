@@ -68,6 +68,11 @@ fn methods_are_not_named_in_literals() {
 }
 
 #[test]
+fn use_cases_make_no_store_errors() {
+    hold_each(&source::rust(), bans::store_errors_made);
+}
+
+#[test]
 fn decisions_are_numbered_complete_and_indexed() {
     hold(docs::adrs(&source::markdown()));
 }
@@ -264,6 +269,24 @@ fn the_rule_of_method_names_can_fail() {
         ("src/grpc/service/a/tests.rs", "\"OfferService/NoteOffer\"",                           &[]),
         ("src/grpc/auth/access.rs",     "\"OfferService/NoteOffer\"",                           &[]),
         ("src/app/imports/withdraw.rs", "const A: &str = \"OfferService/NoteOffer\";",          &[1]),
+    ]);
+}
+
+#[test]
+fn the_rule_of_store_errors_can_fail() {
+    #[rustfmt::skip]
+    table(bans::store_errors_made, &[
+        ("src/app/a.rs",       "return Err(StoreError::Full(f(x)));",              &[1]),
+        ("src/app/a.rs",       "x.map_err(StoreError::Unreadable)",                &[1]),
+        ("src/app/a.rs",       "Some(it) => StoreError::Full(x),\n_ => StoreError::Full(y)", &[1, 2]),
+        ("src/app/a.rs",       "Err(StoreError::Full(why)) => 1,",                 &[]),
+        ("src/app/a.rs",       "StoreError::Full(_)\n| StoreError::Outdated(_) => 1,", &[]),
+        ("src/app/a.rs",       "StoreError::Full(it) if it.is_empty() => 1,",      &[]),
+        ("src/app/a.rs",       "let StoreError::Full(it) = error else { return };", &[]),
+        ("src/app/a.rs",       "StoreError::no_answer()",                          &[]),
+        ("src/app/a.rs",       "#[cfg(test)]\nmod tests {\nStoreError::Full(x);", &[]),
+        ("src/app/x/tests.rs", "StoreError::Full(x);",                             &[]),
+        ("src/store/a.rs",     "StoreError::Full(x);",                             &[]),
     ]);
 }
 

@@ -7,10 +7,24 @@ use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
 use crate::domain::time::{Micros, Now};
-use crate::store::{self, StoreError};
 
 /// How far this server's clock may be from the database's, either way; past it the server changes nothing.
 pub const APART: Duration = Duration::from_secs(60);
+
+/// This server's clock and the database's are more than [`APART`] from each other: nothing is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this server's clock is {} s {} the database's", .apart.as_secs(), if *.is_ahead { "ahead of" } else { "behind" })]
+pub struct ClockWrong {
+    apart: Duration,
+    is_ahead: bool,
+}
+
+impl ClockWrong {
+    /// By how many microseconds the clock is ahead, or behind where that is negative.
+    pub(crate) const fn by(ahead: i64) -> Self {
+        Self { apart: Duration::from_micros(ahead.unsigned_abs()), is_ahead: ahead > 0 }
+    }
+}
 
 /// Reads the time. Read once per use case.
 #[derive(Clone)]
@@ -62,15 +76,10 @@ impl Clock {
     /// have been waited for meanwhile.
     ///
     /// # Errors
-    /// [`StoreError::ClockWrong`] when they are more than [`APART`] from each other.
-    pub(crate) fn check(&self, before: Micros, database: Option<Micros>) -> store::Result<()> {
-        let ahead = self.ahead_of(before, database);
-        let apart = Duration::from_micros(ahead.unsigned_abs());
-        if apart <= APART {
-            return Ok(());
-        }
-        let which = if ahead > 0 { "ahead of" } else { "behind" };
-        Err(StoreError::ClockWrong(format!("this server's clock is {} s {which} the database's", apart.as_secs())))
+    /// [`ClockWrong`] when they are more than [`APART`] from each other.
+    pub(crate) fn check(&self, before: Micros, database: Option<Micros>) -> Result<(), ClockWrong> {
+        let wrong = ClockWrong::by(self.ahead_of(before, database));
+        if wrong.apart <= APART { Ok(()) } else { Err(wrong) }
     }
 
     /// By how many microseconds the clock is ahead of the database's at least, or behind it where that is negative; the
@@ -166,7 +175,7 @@ mod tests {
         ];
         for (before, database, wrong) in rows {
             let checked = clock.check(micros(before), database.map(micros));
-            let said = checked.err().map(StoreError::said);
+            let said = checked.err().map(|error| error.to_string());
             let wanted = wrong.map(|it| format!("this server's clock is {it} the database's"));
             assert_eq!(said, wanted, "{before} {database:?}");
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::clock::ClockWrong;
 use crate::domain::programme::CommandError;
 use crate::domain::refusal::{EntityKind, Refusal};
 use crate::domain::role::Action;
@@ -126,13 +127,16 @@ impl From<StoreError> for AppError {
                 Self::StorageFull
             }
             StoreError::Outdated(_) => Self::Outdated,
-            StoreError::ClockWrong(_) => {
-                tracing::warn!(%error, "nothing is recorded");
-                Self::ClockWrong
-            }
             StoreError::ConstraintViolation(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => {
                 Self::Bug(error.to_string())
             }
         }
+    }
+}
+
+impl From<ClockWrong> for AppError {
+    fn from(error: ClockWrong) -> Self {
+        tracing::warn!(%error, "nothing is recorded");
+        Self::ClockWrong
     }
 }

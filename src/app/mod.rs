@@ -24,6 +24,7 @@ mod terms_cache;
 mod testing;
 pub mod verify;
 pub mod watch;
+mod write_error;
 pub mod writer;
 mod writer_metrics;
 
@@ -52,7 +53,7 @@ pub use crate::store::offers::{
 pub use crate::store::programmes::LoadedTerms;
 pub use crate::store::referrals::{ReferralField, ReferralFilter};
 use crate::store::requests::Stored;
-use crate::store::{self, ReadTx, Store, StoreError, WriteTx, programmes, requests};
+use crate::store::{ReadTx, Store, WriteTx, programmes, requests};
 use clock::Clock;
 pub use error::{AppError, Violation};
 pub use imports::{Denial, Withdrawal};
@@ -66,6 +67,7 @@ pub use queries::referrals::ReferralInFull;
 use request::RequestIdentity;
 use retry::with_retry;
 use watch::ChangeNotifier;
+use write_error::WriteError;
 use writer::Writer;
 pub use writer_metrics::WriterMetrics;
 
@@ -133,7 +135,7 @@ impl App {
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::Outdated`].
     pub async fn ready(&self) -> Result<()> {
         let pinged = timeout(READY, self.inner.store.ping()).await;
-        Ok(pinged.unwrap_or_else(|_| Err(StoreError::no_answer()))?)
+        Ok(pinged.map_err(|_| AppError::Unavailable)??)
     }
 
     /// Holds this server's clock against the database's and against what was recorded last.
@@ -142,8 +144,7 @@ impl App {
     /// [`AppError::Unavailable`].
     pub async fn clock_skew(&self) -> Result<ClockSkew> {
         let before = self.clock().now().at;
-        let times =
-            timeout(READY, programmes::times(self.store())).await.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
+        let times = timeout(READY, programmes::times(self.store())).await.map_err(|_| AppError::Unavailable)??;
         let apart = Duration::from_micros(self.clock().ahead_of(before, times.database).unsigned_abs());
         let wrong = self.clock().check(before, times.database).err().map(AppError::from);
         Ok(ClockSkew { behind: self.clock().behind(times.recorded), apart, wrong })
@@ -159,12 +160,12 @@ impl App {
     }
 
     /// Begins to write beside the books, with a clock that agrees with the database's.
-    async fn begin_write(&self) -> store::Result<WriteTx> {
+    async fn begin_write(&self) -> std::result::Result<WriteTx, WriteError> {
         let tx = self.store().write(self.store().write_permit().await?).await?;
         let before = self.clock().now().at;
         let times = programmes::times(&tx).await;
         let (tx, times) = tx.proceed(times).await?;
-        let checked = self.clock().check(before, times.database);
+        let checked = self.clock().check(before, times.database).map_err(WriteError::from);
         Ok(tx.proceed(checked).await?.0)
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use sea_orm::{QueryResult, Value};
 
-use super::{Conn, Readable, Result};
+use super::{Conn, Readable, Result, StoreError};
 use crate::store::db::bulk_sql::select_by_place;
 
 /// Rows by their key. What is wrong with one is said as a sentence goes on: `it cannot be read: ...`.
@@ -19,6 +19,14 @@ pub struct VerifyRows<K, T> {
 }
 
 impl<K: Ord, T> VerifyRows<K, T> {
+    /// The rows whose keys can be read, in the order of these.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] for the first of them that cannot be read.
+    pub fn values(self) -> Result<Vec<T>> {
+        self.rows.into_values().map(|row| row.map_err(StoreError::Unreadable)).collect()
+    }
+
     /// Puts rows of another table into those they belong to. What is wrong with one is wrong with what it belongs to.
     pub(super) fn take<N: Display, P>(&mut self, what: &str, parts: VerifyRows<(K, N), P>, put: impl Fn(&mut T, P)) {
         for ((key, number), part) in parts.rows {

@@ -133,6 +133,42 @@ pub(crate) fn shape(file: &Source) -> Vec<Finding> {
     found
 }
 
+/// Every error of the database that a use case makes itself, tests apart. The use cases have errors of their own, so that
+/// a failure of the database is one.
+pub(crate) fn store_errors_made(file: &Source) -> Vec<Finding> {
+    const PATH: &str = "StoreError::";
+    if !file.path.starts_with("src/app/") || file.path.ends_with("/tests.rs") {
+        return Vec::new();
+    }
+    let tests = file.code.find("#[cfg(test)]\nmod tests {").unwrap_or(file.code.len());
+    let is_variant = |at: &usize| file.code[at + PATH.len()..].starts_with(char::is_uppercase);
+    let is_pattern = |at: &usize| {
+        let rest = &file.code[at + PATH.len()..];
+        let name = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+        let after = rest[name..].strip_prefix('(').map_or(&rest[name..], after_parenthesis);
+        let after = after.trim_start_matches(|c: char| c == ')' || c.is_whitespace());
+        ["=>", "|", "if ", "= "].iter().any(|it| after.starts_with(it))
+    };
+    let made = file.words(PATH).into_iter().filter(|at| *at < tests && is_variant(at) && !is_pattern(at));
+    made.map(|at| file.finding(file.line_at(at), "only store/ makes a StoreError; use WriteError or AppError")).collect()
+}
+
+/// What follows the parenthesis that closes one opened before.
+fn after_parenthesis(code: &str) -> &str {
+    let mut depth = 1_usize;
+    for (at, c) in code.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return &code[at + 1..];
+        }
+    }
+    ""
+}
+
 impl Ban {
     fn holds_in(&self, path: &str) -> bool {
         starts_with_any(path, self.within) && !starts_with_any(path, self.except)

@@ -7,12 +7,13 @@ use super::Import;
 use super::record::{DoneBy, RegisterAppender, imported_file};
 use crate::app::retry::with_retry;
 use crate::app::rules::AdoptedBy;
+use crate::app::write_error::WriteError;
 use crate::app::{App, Result};
 use crate::domain::approval::{self, Approval};
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{AnswerFound, ImportedFile, RegisterBody};
 use crate::domain::time::Now;
-use crate::store::{self, Readable, StoreError, WriteTx};
+use crate::store::{self, Readable, WriteTx};
 
 /// What there is to be adopted.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl App {
             let (tx, is_same) = tx.proceed(same).await?;
             if !is_same {
                 tx.rollback().await?;
-                return Err(StoreError::Contention("an import landed while those there were hashed".to_owned()));
+                return Err(WriteError::Overtaken("an import landed while those there were hashed"));
             }
             let now = self.begins_at(&tx).await;
             let (tx, now) = tx.proceed(now).await?;
@@ -134,24 +135,18 @@ async fn found(from: &impl Readable) -> store::Result<ExistingImports> {
         let file = imported_file(&import, hashes);
         imports.push((import, file));
     }
-    let all = store::approvals::about_imports(from).await?;
-    let mut approvals = all.rows.into_values().collect::<std::result::Result<Vec<_>, _>>().map_err(unreadable)?;
+    let mut approvals = store::approvals::about_imports(from).await?.values()?;
     approvals.sort_by_key(|it| (it.requested_at, it.id));
     Ok(ExistingImports { imports, approvals })
 }
 
 /// The imports in the order in which they were made.
 async fn stored(from: &impl Readable) -> store::Result<Vec<Import>> {
-    let all = store::imports::all(from).await?;
-    let mut imports = all.rows.into_values().collect::<std::result::Result<Vec<_>, _>>().map_err(unreadable)?;
+    let mut imports = store::imports::all(from).await?.values()?;
     imports.sort_by_key(|it| (it.imported_at, it.id));
     Ok(imports)
 }
 
 async fn ids(from: &impl Readable) -> store::Result<Vec<ImportId>> {
     Ok(stored(from).await?.into_iter().map(|it| it.id).collect())
-}
-
-fn unreadable(wrong: String) -> StoreError {
-    StoreError::Unreadable(wrong)
 }

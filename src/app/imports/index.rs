@@ -4,6 +4,7 @@
 
 use super::record::RegisterAppender;
 use crate::app::retry::with_retry;
+use crate::app::write_error::WriteError;
 use crate::app::{App, Result};
 use crate::domain::time::{Micros, Now};
 use crate::store::imports::{Import, ImportState, StagedRows};
@@ -74,7 +75,7 @@ impl App {
         }
     }
 
-    async fn try_index(&self) -> store::Result<()> {
+    async fn try_index(&self) -> std::result::Result<(), WriteError> {
         let store = self.store();
         for import in &with_retry(|| store::imports::not_indexed(store)).await? {
             let mut schools = Some(0);
@@ -83,7 +84,7 @@ impl App {
                     let tx = self.locked().await?;
                     let last = search::index_schools(&tx, import.kind, import.id, after, NAMES).await?;
                     tx.commit().await?;
-                    Ok::<_, StoreError>(last)
+                    Ok::<_, WriteError>(last)
                 };
                 schools = with_retry(step).await?;
             }
@@ -93,7 +94,7 @@ impl App {
                     let tx = self.locked().await?;
                     let last = search::index_trusts(&tx, import.kind, import.id, after, NAMES).await?;
                     tx.commit().await?;
-                    Ok::<_, StoreError>(last)
+                    Ok::<_, WriteError>(last)
                 };
                 trusts = with_retry(step).await?;
             }
@@ -104,7 +105,8 @@ impl App {
                 if let Some(it) = now {
                     store::imports::put(&tx, &[&Import { indexed: true, ..it }]).await?;
                 }
-                tx.commit().await
+                tx.commit().await?;
+                Ok::<_, WriteError>(())
             };
             with_retry(mark).await?;
         }
@@ -118,19 +120,19 @@ impl App {
     }
 
     /// A write transaction that holds the register's lock, and what appends to its record, which has begun.
-    pub(super) async fn locked_record(&self) -> store::Result<(WriteTx, RegisterAppender)> {
+    pub(super) async fn locked_record(&self) -> std::result::Result<(WriteTx, RegisterAppender), WriteError> {
         let tx = self.begin_write().await?;
         let locked = store::register::lock(&tx).await;
         let (tx, head) = tx.proceed(locked).await?;
         if !head.has_begun() {
             tx.rollback().await?;
-            return Err(StoreError::Unreadable("the register's record has not begun".to_owned()));
+            return Err(WriteError::Bug("the register's record has not begun".to_owned()));
         }
         Ok((tx, RegisterAppender::after(head)))
     }
 
     /// A write transaction that holds the register's lock.
-    pub(super) async fn locked(&self) -> store::Result<WriteTx> {
+    pub(super) async fn locked(&self) -> std::result::Result<WriteTx, WriteError> {
         let tx = self.begin_write().await?;
         store::register::lock(&tx).await?;
         Ok(tx)

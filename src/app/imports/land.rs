@@ -13,14 +13,15 @@ use super::{ImportOutcome, ImportReply, ImportSource, Progress, UploadHeader, ag
 use crate::app::clock::new_id;
 use crate::app::request::RequestIdentity;
 use crate::app::retry::with_retry;
+use crate::app::write_error::WriteError;
 use crate::app::{App, AppError, Result, Violation, replay_stored_answer};
 use crate::domain::event::Hash;
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{ImportedFile, RegisterBody};
 use crate::domain::role::Caller;
+use crate::store;
 use crate::store::imports::{Import, ImportState, Problem, StagedRows};
 use crate::store::requests::Stored;
-use crate::store::{self, StoreError};
 
 /// Rows one short transaction stages: about 15 ms on SQLite.
 const CHUNK: usize = 1_000;
@@ -58,6 +59,8 @@ enum Landing {
     Answered(Stored),
     /// Another import of the same date landed or went since the comparison.
     Overtaken,
+    /// The staged rows were deleted, as those of an import given up.
+    RowsDeleted,
 }
 
 impl ImportJob {
@@ -161,6 +164,7 @@ impl ImportJob {
                     return Ok(ImportReply { answer, fresh: None });
                 }
                 Landing::Overtaken => {}
+                Landing::RowsDeleted => return Err(rows_deleted(&plan.import)),
             }
         }
         Err(AppError::Unavailable)
@@ -233,7 +237,8 @@ impl ImportJob {
             let tx = self.app.begin_write().await?;
             store::imports::put(&tx, &[&plan.import]).await?;
             store::imports::keep_findings(&tx, plan.import.id, &plan.problems, &plan.notes).await?;
-            tx.commit().await
+            tx.commit().await?;
+            Ok::<_, WriteError>(())
         };
         with_retry(begin).await?;
         let mut written = 0_usize;
@@ -256,15 +261,13 @@ impl ImportJob {
         let accepted = with_retry(|| store::imports::rows_hash(store, import.kind, import.id)).await?;
         let findings = with_retry(|| store::imports::findings_hash(store, import.id)).await?;
         if accepted.count != import.accepted {
-            let (stored, staged) = (accepted.count, import.accepted);
-            tracing::warn!(import = %import.id, stored, staged, "staged rows were cleaned away");
-            return Err(AppError::Unavailable);
+            return Err(rows_deleted(import));
         }
         Ok(imported_file(import, (accepted, findings)))
     }
 
     /// The one transaction that makes an import count.
-    async fn land(&self, plan: &Plan) -> store::Result<Landing> {
+    async fn land(&self, plan: &Plan) -> std::result::Result<Landing, WriteError> {
         let (tx, mut record) = self.app.locked_record().await?;
         // Found here after a lost COMMIT that had succeeded, or when the same request came twice at once.
         if let Some(stored) = store::requests::one(&tx, &self.caller.actor, self.header.request).await? {
@@ -297,7 +300,7 @@ impl ImportJob {
                 let is_staged = staged.is_some_and(|it| it.state == ImportState::Staging);
                 let Some(file) = plan.file.clone().filter(|_| is_staged) else {
                     tx.rollback().await?;
-                    return Err(StoreError::Unavailable("the staged rows were cleaned away".to_owned()));
+                    return Ok(Landing::RowsDeleted);
                 };
                 record.append(done_by, now, RegisterBody::ImportLanded { import: plan.import.id, file }, None)?;
                 let landed = Import { state: ImportState::Landed, imported_at: now.at, ..plan.import.clone() };
@@ -339,6 +342,12 @@ impl Plan {
         let outcome = self.outcome(Some(earlier.id));
         ImportOutcome { accepted: 0, unchanged: earlier.accepted, ..outcome }
     }
+}
+
+/// The answer of an import whose staged rows were deleted meanwhile: it has to be made again.
+fn rows_deleted(import: &Import) -> AppError {
+    tracing::warn!(import = %import.id, accepted = import.accepted, "staged rows were deleted before they landed");
+    AppError::Unavailable
 }
 
 /// The landed imports of the same kind and date, by id.

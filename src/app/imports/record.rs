@@ -1,6 +1,7 @@
 //! Events of the register's record: appended under the register's lock, in the transaction that changes what counts.
 
 use super::Import;
+use crate::app::write_error::WriteError;
 use crate::domain::event::{Body as _, Event, Seq, chain, text_hash};
 use crate::domain::ids::{Actor, RecordName, RequestId};
 use crate::domain::register_record::{ImportedFile, RegisterBody, RowsHash};
@@ -8,7 +9,7 @@ use crate::domain::time::Now;
 use crate::store::events::Recorded;
 use crate::store::register::RegisterHead;
 use crate::store::register::record::{self, Salt};
-use crate::store::{self, StoreError, WriteTx};
+use crate::store::{self, WriteTx};
 
 /// Who does something, and under which id.
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +34,14 @@ impl RegisterAppender {
     /// Adds an event; of its text the record keeps the salted hash alone.
     ///
     /// # Errors
-    /// [`StoreError::ConstraintViolation`] for a body that has no JSON.
+    /// [`WriteError::Bug`] for a body that has no JSON.
     pub(super) fn append(
         &mut self,
         by: DoneBy<'_>,
         now: Now,
         body: RegisterBody,
         text: Option<&str>,
-    ) -> store::Result<()> {
+    ) -> Result<(), WriteError> {
         let seq = self.head.next;
         let text_hash = text.map(|text| {
             let salt = uuid::Uuid::new_v4().as_bytes().to_vec();
@@ -60,8 +61,7 @@ impl RegisterAppender {
             body,
             entries: Vec::new(),
         };
-        let body =
-            serde_json::to_string(&event.body).map_err(|error| StoreError::ConstraintViolation(error.to_string()))?;
+        let body = serde_json::to_string(&event.body).map_err(|error| WriteError::Bug(error.to_string()))?;
         let hash = chain(self.head.hash, &RecordName::Register, &event, &body);
         self.head = RegisterHead { next: Seq(seq.0.saturating_add(1)), hash };
         self.events.push(Recorded { kind: event.body.kind().to_owned(), event, body, hash });

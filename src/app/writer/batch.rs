@@ -5,16 +5,17 @@ use tokio::time::Instant;
 use super::load_state::LoadedState;
 use super::stored_answers::{StoredAnswers, execute_one};
 use super::{PendingCommand, Submission, WriterContext, load_state};
+use crate::app::retry::Passing as _;
 use crate::app::rules::AdoptedBy;
+use crate::app::write_error::WriteError;
 use crate::app::writer::event_appender::{CommandResult, EventAppender};
-use crate::app::writer::load_error::Unloadable;
 use crate::app::{AppError, replay_stored_answer};
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::programme::Command;
 use crate::domain::refusal::EntityKind;
 use crate::domain::rules::RulesVersion;
 use crate::store::programmes::Head;
-use crate::store::{self, Failure as _, StoreError, WritePermit, WriteTx, programmes};
+use crate::store::{self, Failure as _, WritePermit, WriteTx, programmes};
 
 /// A book that is locked: from here on its group may be taken.
 #[derive(Debug)]
@@ -37,12 +38,16 @@ impl Locked {
 }
 
 /// Begins, and locks the book's row: the first statement of every group.
-pub(super) async fn lock(shared: &WriterContext, turn: WritePermit, programme: &Programme) -> store::Result<Locked> {
+pub(super) async fn lock(
+    shared: &WriterContext,
+    turn: WritePermit,
+    programme: &Programme,
+) -> Result<Locked, WriteError> {
     let tx = shared.store.begin_batch(turn).await?;
     let before = shared.clock.now().at;
     let locked = programmes::lock(&tx, programme).await;
     let (tx, locked) = tx.proceed(locked).await?;
-    let checked = shared.clock.check(before, locked.and_then(|(_, database)| database));
+    let checked = shared.clock.check(before, locked.and_then(|(_, database)| database)).map_err(WriteError::from);
     let (tx, ()) = tx.proceed(checked).await?;
     Ok(Locked { tx, head: locked.map(|(head, _)| head) })
 }
@@ -53,7 +58,7 @@ pub(super) async fn write(
     Locked { tx, head }: Locked,
     programme: &Programme,
     group: &[PendingCommand],
-) -> store::Result<Vec<CommandResult>> {
+) -> Result<Vec<CommandResult>, WriteError> {
     let Some(head) = head else {
         tx.rollback().await?;
         let unknown = || Err(AppError::not_found(EntityKind::Programme, programme));
@@ -66,13 +71,13 @@ pub(super) async fn write(
     let mut answers = StoredAnswers::new(answers);
     let mut appender = EventAppender::new(programme, head);
     let adopted = AdoptedBy::program().and_then(|by| appender.adopt_rules(&mut facts, &by, (None, now)));
-    let (tx, ()) = tx.proceed(adopted.map_err(|error| StoreError::ConstraintViolation(error.to_string()))).await?;
+    let (tx, ()) = tx.proceed(adopted.map_err(|error| WriteError::Bug(error.to_string()))).await?;
     let results: Vec<CommandResult> =
         group.iter().map(|job| execute_one(&job.submission, &mut answers, &mut facts, &mut appender, now)).collect();
     // A decision that breaks an account is a bug: the halving finds whose, and nothing of it is written.
     if let Some(broken) = facts.broken.first() {
         tx.rollback().await?;
-        return Err(StoreError::ConstraintViolation(broken.clone()));
+        return Err(WriteError::Bug(broken.clone()));
     }
     if answers.given_now().is_empty() && appender.events.is_empty() {
         // Answers given before, and approvals opened before, are promises of commits that may still wait for a standby.
@@ -108,8 +113,8 @@ async fn replay_without_state(
     shared: &WriterContext,
     tx: WriteTx,
     group: &[PendingCommand],
-    error: Unloadable,
-) -> store::Result<Vec<CommandResult>> {
+    error: WriteError,
+) -> Result<Vec<CommandResult>, WriteError> {
     // A statement may have failed: this transaction reads and confirms nothing any more.
     let error = tx.give_up(error).await;
     if let [job] = group
@@ -120,10 +125,9 @@ async fn replay_without_state(
         return Ok(vec![result]);
     }
     match error {
-        Unloadable::Store(error) => Err(error),
-        // One command's facts cannot be had: the halving finds out whose.
-        Unloadable::App(error) if group.len() > 1 => Err(StoreError::ConstraintViolation(error.to_string())),
-        Unloadable::App(error) => Ok(vec![Err(error)]),
+        // This command's own state. In a larger batch, halving finds out whose.
+        WriteError::Load(error) if group.len() <= 1 && !error.may_pass() => Ok(vec![Err(error)]),
+        error => Err(error),
     }
 }
 
@@ -144,7 +148,7 @@ async fn load(
     programme: &Programme,
     head: &Head,
     group: &[PendingCommand],
-) -> std::result::Result<LoadedState, Unloadable> {
+) -> Result<LoadedState, WriteError> {
     let of: Vec<&Submission> = group.iter().map(|job| &job.submission).collect();
     let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
     let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request.id)).collect();

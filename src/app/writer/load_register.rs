@@ -4,16 +4,30 @@ use std::collections::BTreeSet;
 
 use super::required_state::RequiredState;
 use crate::app::eligibility;
-use crate::app::writer::load_error::{Unloadable, read_after, sort};
+use crate::app::write_error::WriteError;
 use crate::domain::Date;
 use crate::domain::approval::Approval;
 use crate::domain::ids::{ReferralId, Urn};
 use crate::domain::offer::Offer;
 use crate::domain::programme::ProgrammeState;
 use crate::domain::referral::ReferralSubject;
+use crate::domain::register_record::RegisterSeq;
 use crate::domain::role::Reach;
 use crate::domain::terms::Terms;
 use crate::store::{Readable, entry_decisions, offers, referrals};
+
+/// Notes after which event of its record the register was read. All that a batch reads of it is after the same one.
+///
+/// # Errors
+/// [`WriteError::Overtaken`] where something landed or was withdrawn in between.
+pub(super) fn read_after(facts: &mut ProgrammeState, at: Option<RegisterSeq>) -> Result<(), WriteError> {
+    let is_other = facts.register_seq.zip(at).is_some_and(|(before, at)| before != at);
+    if is_other {
+        return Err(WriteError::Overtaken("the register changed while it was read"));
+    }
+    facts.register_seq = facts.register_seq.or(at);
+    Ok(())
+}
 
 /// Who answers for the schools of the offers that are contacted and follow the register still.
 pub(super) async fn load_responsible(
@@ -21,13 +35,14 @@ pub(super) async fn load_responsible(
     asked: &RequiredState,
     today: Date,
     facts: &mut ProgrammeState,
-) -> Result<(), Unloadable> {
+) -> Result<(), WriteError> {
     let contacted = asked.contacted.iter().filter_map(|id| facts.offers.get(id));
     let urns: Vec<Urn> = contacted.filter_map(Offer::follows_register).collect();
     if !urns.is_empty() {
         read_after(facts, Some(eligibility::lock_register(from).await?))?;
         let programme = &facts.programme.programme;
-        facts.responsible = eligibility::responsible_bodies(from, programme, &urns, today).await.map_err(sort)?;
+        facts.responsible =
+            eligibility::responsible_bodies(from, programme, &urns, today).await.map_err(WriteError::Load)?;
     }
     Ok(())
 }
@@ -39,7 +54,7 @@ pub(super) async fn load_referrals(
     asked: &RequiredState,
     (terms, today): (&Terms, Date),
     facts: &mut ProgrammeState,
-) -> Result<(), Unloadable> {
+) -> Result<(), WriteError> {
     if asked.identifies {
         let open = referrals::open(from, terms.programme()).await?;
         facts.referrals = open.into_iter().map(|it| (it.id, it)).collect();
@@ -54,7 +69,7 @@ pub(super) async fn load_referrals(
     let urns: BTreeSet<Urn> = asked.seated.iter().chain(approved).copied().collect();
     if !urns.is_empty() {
         (facts.offer_placements, facts.endings) =
-            eligibility::offer_placements(from, terms, &urns, today).await.map_err(sort)?;
+            eligibility::offer_placements(from, terms, &urns, today).await.map_err(WriteError::Load)?;
     }
     facts.referrals.extend(found.into_iter().map(|it| (it.id, it)));
     Ok(())
@@ -67,16 +82,16 @@ pub(super) async fn load_entries(
     asked: &RequiredState,
     (terms, today): (&Terms, Date),
     facts: &mut ProgrammeState,
-) -> Result<(), Unloadable> {
+) -> Result<(), WriteError> {
     let located: Vec<Urn> = asked.entry_regions.iter().copied().collect();
-    facts.entry_regions = eligibility::regions(from, &located, today).await.map_err(sort)?;
+    facts.entry_regions = eligibility::regions(from, &located, today).await.map_err(WriteError::Load)?;
     let given = asked.entries_given.iter().filter_map(|id| facts.approvals.get(id));
     let given = given.filter_map(Approval::school).map(|(urn, _)| urn);
     let urns: BTreeSet<Urn> = asked.entries.iter().copied().chain(given).collect();
     if urns.is_empty() {
         return Ok(());
     }
-    facts.entry_schools = eligibility::entry_schools(from, terms, &urns, today).await.map_err(sort)?;
+    facts.entry_schools = eligibility::entry_schools(from, terms, &urns, today).await.map_err(WriteError::Load)?;
     let decided = entry_decisions::of_programme(from, terms.programme()).await?;
     facts.entry_decisions = decided.into_iter().filter(|it| urns.contains(&it.urn)).map(|it| (it.urn, it)).collect();
     let follows = facts.entry_schools.values().flat_map(|it| &it.follows);

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::load_register::{load_entries, load_referrals, load_responsible};
+use super::load_register::{load_entries, load_referrals, load_responsible, read_after};
 use super::required_state::RequiredState;
 use crate::app::clock::Clock;
+use crate::app::eligibility;
 use crate::app::terms_cache::TermsCache;
-use crate::app::writer::load_error::{Unloadable, read_after, sort};
-use crate::app::{AppError, eligibility};
+use crate::app::write_error::WriteError;
 use crate::domain::Date;
 use crate::domain::approval::Approval;
 use crate::domain::award::claim::ClaimPayments;
@@ -29,15 +29,6 @@ use crate::store::{
     Readable, StoreError, account_days, approvals, awards, claims, command_batch, entries, events, offers, register,
     texts,
 };
-
-impl From<Unloadable> for AppError {
-    fn from(error: Unloadable) -> Self {
-        match error {
-            Unloadable::Store(error) => error.into(),
-            Unloadable::App(error) => error,
-        }
-    }
-}
 
 /// What a group is decided against.
 #[derive(Debug)]
@@ -70,7 +61,7 @@ pub(super) async fn load(
     head: &Head,
     commands: (&[RequestedCommand<'_>], &[RequestedCommand<'_>]),
     (requests, clock): (&[(&Actor, RequestId)], &Clock),
-) -> Result<LoadedState, Unloadable> {
+) -> Result<LoadedState, WriteError> {
     let by_clock = clock.now();
     let known = load_as_of(from, terms, programme, head, commands, (requests, by_clock)).await?;
     let now = clock.now_after(known.recorded);
@@ -88,9 +79,9 @@ async fn load_as_of(
     head: &Head,
     (commands, answered): (&[RequestedCommand<'_>], &[RequestedCommand<'_>]),
     (requests, now): (&[(&Actor, RequestId)], Now),
-) -> Result<LoadedState, Unloadable> {
+) -> Result<LoadedState, WriteError> {
     let today = now.today;
-    let loaded = terms.of(from, programme).await.map_err(sort)?;
+    let loaded = terms.of(from, programme).await.map_err(WriteError::Load)?;
     let mut facts = loaded.facts(head.open);
     facts.rules = head.rules;
     let mut asked = RequiredState::of(commands, today);
@@ -108,10 +99,11 @@ async fn load_as_of(
     load_moved(from, commands, now.at, &mut facts).await?;
     if asked.identifies {
         let listed = facts.listed.keys().copied();
-        facts.candidates = Some(eligibility::candidates(from, &loaded.terms, listed, today).await.map_err(sort)?);
+        facts.candidates =
+            Some(eligibility::candidates(from, &loaded.terms, listed, today).await.map_err(WriteError::Load)?);
     }
     for urn in &asked.placed {
-        let answer = eligibility::register_answer(from, *urn, today).await.map_err(sort)?;
+        let answer = eligibility::register_answer(from, *urn, today).await.map_err(WriteError::Load)?;
         facts.register.extend(answer.map(|answer| (*urn, answer)));
     }
     load_texts(from, &asked, &mut facts).await?;
@@ -336,7 +328,7 @@ async fn load_most(
     asked: &RequiredState,
     (bare, requests, last): (&[OfferId], &[(&Actor, RequestId)], Seq),
     facts: &mut ProgrammeState,
-) -> Result<Most, StoreError> {
+) -> Result<Most, WriteError> {
     let programme = facts.programme.programme.clone();
     let money = asked.money || facts.approvals.values().any(|it| it.change.is_some());
     let of_awards = facts.awards.values().filter_map(|it| it.cap);

@@ -15,7 +15,6 @@
 
 mod batch;
 mod event_appender;
-mod load_error;
 mod load_register;
 mod load_state;
 mod notifier;
@@ -198,7 +197,8 @@ impl Writer {
             if locked.has_older_rules() {
                 batch::write(shared, locked, programme, &[]).await.map(Some)
             } else {
-                locked.release().await.map(|()| None)
+                locked.release().await?;
+                Ok(None)
             }
         });
         // Nobody asked anything: what is answered is why it could not be done.

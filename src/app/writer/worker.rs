@@ -9,10 +9,11 @@ use tracing::{Instrument as _, Span};
 use super::batch::{self, Locked, write};
 use super::{AppError, BATCH_COMMANDS, BATCH_ROWS, PendingCommand, QUEUE, WriterContext};
 use crate::app::retry::{one_try, with_retry};
+use crate::app::write_error::WriteError;
 use crate::app::writer::event_appender::CommandResult;
 use crate::domain::ids::Programme;
 use crate::domain::programme::Command;
-use crate::store::{self, StoreError};
+use crate::store::StoreError;
 
 /// Starts a lane and the supervisor that starts it anew after a panic.
 pub(super) fn start(shared: Arc<WriterContext>, programme: Programme) -> mpsc::Sender<PendingCommand> {
@@ -176,10 +177,11 @@ async fn settle(shared: &WriterContext, programme: &Programme, group: Vec<Pendin
                     let _ = job.reply.send(Err(answer.clone()));
                 }
             }
-            Err(error @ (StoreError::Outdated(_) | StoreError::ClockWrong(_))) => {
+            Err(error @ (WriteError::Store(StoreError::Outdated(_)) | WriteError::ClockWrong(_))) => {
                 tracing::warn!(%programme, %error, commands = group.len(), "a group is left to other servers");
+                let answer = AppError::from(error);
                 for job in group {
-                    let _ = job.reply.send(Err(error.clone().into()));
+                    let _ = job.reply.send(Err(answer.clone()));
                 }
             }
             Err(error) => {
@@ -208,7 +210,7 @@ async fn persist(
     programme: &Programme,
     group: &mut Vec<PendingCommand>,
     state: &mut BatchProgress,
-) -> store::Result<Vec<CommandResult>> {
+) -> Result<Vec<CommandResult>, WriteError> {
     // One try at a time: nobody ever waits for this.
     let at_hand = Mutex::new((group, state));
     with_retry(|| async {
@@ -223,7 +225,8 @@ async fn persist(
             state.begun = true;
         }
         if group.is_empty() {
-            locked.release().await.map(|()| Vec::new())
+            locked.release().await?;
+            Ok(Vec::new())
         } else {
             write(shared, locked, programme, group).await
         }

@@ -28,9 +28,6 @@ pub enum StoreError {
     /// The schema was brought past what this program knows, while it ran: nothing was done, and nothing ever will be.
     #[error("the schema is a newer program's: {0}")]
     Outdated(String),
-    /// The clocks of this server and of the database are too far apart for anything to be recorded: nothing was done.
-    #[error("a clock is wrong: {0}")]
-    ClockWrong(String),
     /// The database is not one that this program can run on: another's, or its schema is not what statements ask for.
     #[error("{0}")]
     Unusable(String),
@@ -59,7 +56,6 @@ impl StoreError {
             | Self::ConstraintViolation(said)
             | Self::Unreadable(said)
             | Self::Outdated(said)
-            | Self::ClockWrong(said)
             | Self::Unusable(said) => said,
         }
     }
@@ -69,11 +65,7 @@ impl StoreError {
     pub const fn retryable(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Full(_) | Self::Contention(_) | Self::UniqueConflict(_) => true,
-            Self::ConstraintViolation(_)
-            | Self::Unreadable(_)
-            | Self::Outdated(_)
-            | Self::ClockWrong(_)
-            | Self::Unusable(_) => false,
+            Self::ConstraintViolation(_) | Self::Unreadable(_) | Self::Outdated(_) | Self::Unusable(_) => false,
         }
     }
 
@@ -82,12 +74,7 @@ impl StoreError {
     pub const fn blames_one(&self) -> bool {
         match self {
             Self::UniqueConflict(_) | Self::ConstraintViolation(_) | Self::Unreadable(_) => true,
-            Self::Unavailable(_)
-            | Self::Full(_)
-            | Self::Contention(_)
-            | Self::Outdated(_)
-            | Self::ClockWrong(_)
-            | Self::Unusable(_) => false,
+            Self::Unavailable(_) | Self::Full(_) | Self::Contention(_) | Self::Outdated(_) | Self::Unusable(_) => false,
         }
     }
 }
@@ -169,10 +156,7 @@ mod tests {
             StoreError::Full(_) => "full",
             StoreError::ConstraintViolation(_) => "row",
             StoreError::Unusable(_) => "unusable",
-            StoreError::UniqueConflict(_)
-            | StoreError::Unreadable(_)
-            | StoreError::Outdated(_)
-            | StoreError::ClockWrong(_) => "other",
+            StoreError::UniqueConflict(_) | StoreError::Unreadable(_) | StoreError::Outdated(_) => "other",
         };
         let rows = [
             ("busy", &["40001", "40P01", "55P03", "57014"][..]),

@@ -56,7 +56,6 @@ impl Failure for StoreError {
             | Self::ConstraintViolation(_)
             | Self::Unreadable(_)
             | Self::Outdated(_)
-            | Self::ClockWrong(_)
             | Self::Unusable(_) => false,
         }
     }

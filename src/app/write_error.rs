@@ -1,0 +1,117 @@
+//! Why a write transaction was not committed: a failure of the database, or what a use case found wrong itself.
+
+use super::AppError;
+use super::clock::ClockWrong;
+use super::retry::Passing;
+use crate::store::{Failure, StoreError};
+
+/// Why a write transaction was not committed. Nothing that it wrote is kept, unless the database failed: then the outcome
+/// of its COMMIT may be unknown.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::app) enum WriteError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// This server's clock is too far from the database's for anything to be recorded.
+    #[error(transparent)]
+    ClockWrong(#[from] ClockWrong),
+    /// What was read before the lock, or in two steps, has changed since. Retry, reading again.
+    #[error("{0}")]
+    Overtaken(&'static str),
+    /// The state that a batch is decided against cannot be loaded.
+    #[error("the state cannot be loaded: {0}")]
+    Load(AppError),
+    /// What was decided cannot be written, or what is stored cannot be continued: a bug.
+    #[error("{0}")]
+    Bug(String),
+}
+
+impl WriteError {
+    /// Whether trying again can help. Exhaustive on purpose.
+    pub(in crate::app) fn retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.retryable(),
+            Self::Overtaken(_) => true,
+            Self::Load(error) => error.may_pass(),
+            Self::ClockWrong(_) | Self::Bug(_) => false,
+        }
+    }
+
+    /// Whether one command of a batch may be to blame, and the others can be written without it. Exhaustive on purpose.
+    pub(in crate::app) fn blames_one(&self) -> bool {
+        match self {
+            Self::Store(error) => error.blames_one(),
+            Self::Load(error) => !error.may_pass(),
+            Self::Bug(_) => true,
+            Self::ClockWrong(_) | Self::Overtaken(_) => false,
+        }
+    }
+}
+
+impl Failure for WriteError {
+    fn may_be_connection_fault(&self) -> bool {
+        match self {
+            Self::Store(error) => error.may_be_connection_fault(),
+            Self::Load(error) => error.may_be_connection_fault(),
+            Self::ClockWrong(_) | Self::Overtaken(_) | Self::Bug(_) => false,
+        }
+    }
+}
+
+impl Passing for WriteError {
+    fn timed_out() -> Self {
+        Self::Store(StoreError::no_answer())
+    }
+
+    fn may_pass(&self) -> bool {
+        self.retryable()
+    }
+}
+
+impl From<WriteError> for AppError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Store(error) => error.into(),
+            WriteError::ClockWrong(error) => error.into(),
+            WriteError::Overtaken(_) => Self::Unavailable,
+            WriteError::Load(error) => error,
+            WriteError::Bug(what) => Self::Bug(what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_retried_and_what_one_command_causes_is_blamed_on_it() {
+        let bug = || AppError::Bug("unsound".to_owned());
+        let clock = || ClockWrong::by(61_000_000);
+        // Retried, blamed on one command, may be the connection's fault.
+        let rows = [
+            (WriteError::Store(StoreError::Unavailable(String::new())), (true, false, true)),
+            (WriteError::Store(StoreError::UniqueConflict(String::new())), (true, true, false)),
+            (WriteError::Store(StoreError::ConstraintViolation(String::new())), (false, true, false)),
+            (WriteError::ClockWrong(clock()), (false, false, false)),
+            (WriteError::Overtaken("changed"), (true, false, false)),
+            (WriteError::Load(AppError::Unavailable), (true, false, true)),
+            (WriteError::Load(AppError::StorageFull), (true, false, true)),
+            (WriteError::Load(bug()), (false, true, false)),
+            (WriteError::Bug("broken".to_owned()), (false, true, false)),
+        ];
+        for (error, expected) in rows {
+            let found = (error.retryable(), error.blames_one(), error.may_be_connection_fault());
+            assert_eq!(found, expected, "{error}");
+        }
+        let rows = [
+            (WriteError::ClockWrong(clock()), AppError::ClockWrong),
+            (WriteError::Overtaken("changed"), AppError::Unavailable),
+            (WriteError::Load(bug()), bug()),
+            (WriteError::Bug("unsound".to_owned()), bug()),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(AppError::from(error), expected);
+        }
+    }
+}
