@@ -1,4 +1,9 @@
 //! What a use case answers when it does not succeed. It knows no transport: `grpc/message/status.rs` maps it, totally.
+//!
+//! Nothing is logged where an error is made or converted. Its cause travels with it, and whoever handles the error writes
+//! it to the log, once: [`AppError::log`] at the end of a call, [`AppError::for_log`] in the line of a background task.
+
+use std::error::Error as _;
 
 use std::fmt;
 
@@ -24,6 +29,11 @@ impl Violation {
         Self { field: field.into(), description: description.into() }
     }
 }
+
+/// The cause of an error, for the log alone: it may hold SQL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(String);
 
 /// Why a use case did not succeed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -66,16 +76,16 @@ pub enum AppError {
     DeadlinePassed,
     /// The database is away: nothing is known beyond what reading again tells.
     #[error("the database is away: try again with the same request id")]
-    Unavailable,
+    Unavailable(#[source] Cause),
     /// The database's storage is full: nothing is known beyond what reading again tells.
     #[error("the storage of the database is full: try again with the same request id once there is space")]
-    StorageFull,
+    StorageFull(#[source] Cause),
     /// A newer program has brought the schema past what this one knows; it writes no more.
     #[error("this server is older than the database: try again with the same request id, on another")]
     Outdated,
     /// This server's clock is too far from the database's; it changes nothing.
     #[error("this server's clock is wrong: try again with the same request id, on another")]
-    ClockWrong,
+    ClockWrong(#[from] ClockWrong),
     /// What a watcher saw last is not in this record: it was restored from a copy made before.
     #[error("{0}")]
     Diverged(String),
@@ -111,7 +121,7 @@ impl From<CommandError> for AppError {
 
 impl Failure for AppError {
     fn may_be_connection_fault(&self) -> bool {
-        matches!(self, Self::Unavailable | Self::StorageFull)
+        matches!(self, Self::Unavailable(_) | Self::StorageFull(_))
     }
 }
 
@@ -119,13 +129,9 @@ impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) | StoreError::Contention(_) | StoreError::UniqueConflict(_) => {
-                tracing::warn!(%error, "the database did not answer");
-                Self::Unavailable
+                Self::Unavailable(Cause(error.to_string()))
             }
-            StoreError::Full(_) => {
-                tracing::warn!(%error, "the database cannot write");
-                Self::StorageFull
-            }
+            StoreError::Full(_) => Self::StorageFull(Cause(error.to_string())),
             StoreError::Outdated(_) => Self::Outdated,
             StoreError::ConstraintViolation(_) | StoreError::Unreadable(_) | StoreError::Unusable(_) => {
                 Self::Bug(error.to_string())
@@ -134,9 +140,61 @@ impl From<StoreError> for AppError {
     }
 }
 
-impl From<ClockWrong> for AppError {
-    fn from(error: ClockWrong) -> Self {
-        tracing::warn!(%error, "nothing is recorded");
-        Self::ClockWrong
+impl AppError {
+    /// The database cannot be used now; `cause` is for the log.
+    pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
+        Self::Unavailable(Cause(cause.into()))
+    }
+
+    /// The database has not answered in time.
+    pub(crate) fn no_answer() -> Self {
+        Self::unavailable("no answer in time")
+    }
+
+    /// The error with its cause, for the log alone.
+    #[must_use]
+    pub fn for_log(&self) -> String {
+        self.source().map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))
+    }
+
+    /// Writes to the log what the caller is not told: the cause of a failure, and what a bug is.
+    pub fn log(&self) {
+        match self {
+            Self::Unavailable(error) => tracing::warn!(%error, "the database did not answer"),
+            Self::StorageFull(error) => tracing::warn!(%error, "the database cannot write"),
+            Self::ClockWrong(error) => tracing::warn!(%error, "nothing is recorded"),
+            Self::Bug(what) => tracing::error!(what, "a bug"),
+            Self::Invalid(_)
+            | Self::FileRefused { .. }
+            | Self::NotFound(_)
+            | Self::Refused(_)
+            | Self::Stale(_)
+            | Self::RequestIdReused
+            | Self::Denied(_)
+            | Self::Overloaded
+            | Self::WatchesTooMany(_)
+            | Self::DeadlinePassed
+            | Self::Outdated
+            | Self::Diverged(_)
+            | Self::TooSlow(_)
+            | Self::Stopping => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_for_the_log_alone() {
+        let error = AppError::from(StoreError::Contention("deadlock detected".to_owned()));
+        assert_eq!(error.to_string(), "the database is away: try again with the same request id");
+        let expected = "the database is away: try again with the same request id: \
+                        the database is busy: deadlock detected";
+        assert_eq!(error.for_log(), expected);
+        let clock = AppError::from(ClockWrong::by(-61_000_000));
+        assert!(!clock.to_string().contains("61") && clock.for_log().contains("61 s behind"), "{}", clock.for_log());
+        assert_eq!(AppError::Bug("unsound".to_owned()).for_log(), "unsound");
     }
 }

@@ -135,7 +135,7 @@ impl App {
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::Outdated`].
     pub async fn ready(&self) -> Result<()> {
         let pinged = timeout(READY, self.inner.store.ping()).await;
-        Ok(pinged.map_err(|_| AppError::Unavailable)??)
+        Ok(pinged.map_err(|_| AppError::no_answer())??)
     }
 
     /// Holds this server's clock against the database's and against what was recorded last.
@@ -144,7 +144,7 @@ impl App {
     /// [`AppError::Unavailable`].
     pub async fn clock_skew(&self) -> Result<ClockSkew> {
         let before = self.clock().now().at;
-        let times = timeout(READY, programmes::times(self.store())).await.map_err(|_| AppError::Unavailable)??;
+        let times = timeout(READY, programmes::times(self.store())).await.map_err(|_| AppError::no_answer())??;
         let apart = Duration::from_micros(self.clock().ahead_of(before, times.database).unsigned_abs());
         let wrong = self.clock().check(before, times.database).err().map(AppError::from);
         Ok(ClockSkew { behind: self.clock().behind(times.recorded), apart, wrong })

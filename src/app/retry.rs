@@ -18,12 +18,15 @@ const WAIT_MS: u64 = 50;
 const LONGEST_TRY: Duration = Duration::from_secs(25);
 
 /// An error that may pass.
-pub(crate) trait Passing: std::fmt::Display {
+pub(crate) trait Passing {
     /// A try was given up.
     fn timed_out() -> Self;
 
     /// Whether trying again can help.
     fn may_pass(&self) -> bool;
+
+    /// The error with its cause.
+    fn for_log(&self) -> String;
 }
 
 impl Passing for StoreError {
@@ -34,15 +37,23 @@ impl Passing for StoreError {
     fn may_pass(&self) -> bool {
         self.retryable()
     }
+
+    fn for_log(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Passing for AppError {
     fn timed_out() -> Self {
-        Self::Unavailable
+        Self::no_answer()
     }
 
     fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable | Self::StorageFull)
+        matches!(self, Self::Unavailable(_) | Self::StorageFull(_))
+    }
+
+    fn for_log(&self) -> String {
+        Self::for_log(self)
     }
 }
 
@@ -66,7 +77,7 @@ pub(crate) async fn with_retry<T, E: Passing, F: Future<Output = Result<T, E>>>(
     loop {
         match one_try(step()).await {
             Err(error) if error.may_pass() && tried < TRIES => {
-                tracing::warn!(%error, tried, "trying again");
+                tracing::warn!(error = error.for_log(), tried, "trying again");
                 let most = WAIT_MS << tried.saturating_sub(1);
                 let wait = fastrand::u64(most / 2..=most);
                 #[expect(clippy::disallowed_methods, reason = "a bounded back-off before the database is asked again")]

@@ -19,7 +19,7 @@ pub(in crate::app) enum WriteError {
     #[error("{0}")]
     Overtaken(&'static str),
     /// The state that a batch is decided against cannot be loaded.
-    #[error("the state cannot be loaded: {0}")]
+    #[error("the state cannot be loaded: {}", .0.for_log())]
     Load(AppError),
     /// What was decided cannot be written, or what is stored cannot be continued: a bug.
     #[error("{0}")]
@@ -66,6 +66,10 @@ impl Passing for WriteError {
     fn may_pass(&self) -> bool {
         self.retryable()
     }
+
+    fn for_log(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl From<WriteError> for AppError {
@@ -73,7 +77,7 @@ impl From<WriteError> for AppError {
         match error {
             WriteError::Store(error) => error.into(),
             WriteError::ClockWrong(error) => error.into(),
-            WriteError::Overtaken(_) => Self::Unavailable,
+            WriteError::Overtaken(cause) => Self::unavailable(cause),
             WriteError::Load(error) => error,
             WriteError::Bug(what) => Self::Bug(what),
         }
@@ -95,8 +99,8 @@ mod tests {
             (WriteError::Store(StoreError::ConstraintViolation(String::new())), (false, true, false)),
             (WriteError::ClockWrong(clock()), (false, false, false)),
             (WriteError::Overtaken("changed"), (true, false, false)),
-            (WriteError::Load(AppError::Unavailable), (true, false, true)),
-            (WriteError::Load(AppError::StorageFull), (true, false, true)),
+            (WriteError::Load(AppError::no_answer()), (true, false, true)),
+            (WriteError::Load(StoreError::Full(String::new()).into()), (true, false, true)),
             (WriteError::Load(bug()), (false, true, false)),
             (WriteError::Bug("broken".to_owned()), (false, true, false)),
         ];
@@ -105,8 +109,8 @@ mod tests {
             assert_eq!(found, expected, "{error}");
         }
         let rows = [
-            (WriteError::ClockWrong(clock()), AppError::ClockWrong),
-            (WriteError::Overtaken("changed"), AppError::Unavailable),
+            (WriteError::ClockWrong(clock()), AppError::ClockWrong(clock())),
+            (WriteError::Overtaken("changed"), AppError::unavailable("changed")),
             (WriteError::Load(bug()), bug()),
             (WriteError::Bug("unsound".to_owned()), bug()),
         ];

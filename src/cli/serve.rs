@@ -157,6 +157,9 @@ pub async fn migrate(args: MigrateArgs) -> ExitCode {
 }
 
 fn failed(error: &Failure) -> ExitCode {
+    if let Some(cause) = error.source() {
+        tracing::warn!(%cause, "this error was caused by another");
+    }
     output::remark(&format!("error: {error}"));
     ExitCode::FAILURE
 }

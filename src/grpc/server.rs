@@ -300,7 +300,7 @@ async fn follow_the_database(
                 if is_behind { ServingStatus::NotServing } else { ServingStatus::Serving }
             }
             Err(error) => {
-                tracing::warn!(%error, "not ready");
+                tracing::warn!(error = error.for_log(), "not ready");
                 if error == AppError::Outdated {
                     watchers.stop();
                 }

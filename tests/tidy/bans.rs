@@ -65,6 +65,12 @@ const BANS: [Ban; 13] = [
     },
     Ban { words: &["authorise"], within: &["src/grpc/"], except: &[], why: "app authorises, once a use case" },
     Ban {
+        words: &["tracing::error!", "tracing::warn!", "tracing::info!", "tracing::debug!"],
+        within: &["src/grpc/message/"],
+        except: &[],
+        why: "a conversion logs nothing: AppError::log is called where the error is handled",
+    },
+    Ban {
         words: &["stdout", "stderr"],
         within: &["src/", "crates/"],
         except: &["src/cli/output.rs", "src/telemetry.rs"],
@@ -150,7 +156,8 @@ pub(crate) fn store_errors_made(file: &Source) -> Vec<Finding> {
         ["=>", "|", "if ", "= "].iter().any(|it| after.starts_with(it))
     };
     let made = file.words(PATH).into_iter().filter(|at| *at < tests && is_variant(at) && !is_pattern(at));
-    made.map(|at| file.finding(file.line_at(at), "only store/ makes a StoreError; use WriteError or AppError")).collect()
+    made.map(|at| file.finding(file.line_at(at), "only store/ makes a StoreError; use WriteError or AppError"))
+        .collect()
 }
 
 /// What follows the parenthesis that closes one opened before.

@@ -167,7 +167,7 @@ impl ImportJob {
                 Landing::RowsDeleted => return Err(rows_deleted(&plan.import)),
             }
         }
-        Err(AppError::Unavailable)
+        Err(AppError::unavailable("other imports of the same date landed again and again"))
     }
 
     /// Notes where the same content counts as at another date: more likely the date is wrong than the file.
@@ -346,8 +346,10 @@ impl Plan {
 
 /// The answer of an import whose staged rows were deleted meanwhile: it has to be made again.
 fn rows_deleted(import: &Import) -> AppError {
-    tracing::warn!(import = %import.id, accepted = import.accepted, "staged rows were deleted before they landed");
-    AppError::Unavailable
+    AppError::unavailable(format!(
+        "the {} staged rows of import {} were deleted before they landed",
+        import.accepted, import.id
+    ))
 }
 
 /// The landed imports of the same kind and date, by id.

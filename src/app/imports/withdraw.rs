@@ -102,7 +102,7 @@ impl App {
             tx.confirm().await?;
             // Where it was asked before requests were kept, it is never answered.
             if before.is_answer_outstanding() {
-                return Err(AppError::Unavailable);
+                return Err(AppError::unavailable("carried out, and not answered yet"));
             }
             return Ok(Err(before.asked_before(now)));
         }

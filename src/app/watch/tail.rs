@@ -63,7 +63,9 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
                 tracing::error!(%programme, %error, "the record went back under a running server");
                 return;
             }
-            Err(error) => tracing::warn!(%programme, %error, "the tail of a book cannot be read yet"),
+            Err(error) => {
+                tracing::warn!(%programme, error = error.for_log(), "the tail of a book cannot be read yet");
+            }
         }
         if watches.left(&programme, &tail) {
             return;

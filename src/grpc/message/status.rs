@@ -25,7 +25,7 @@ const LISTED: usize = 200;
 /// Violations named in the message too.
 const IN_MESSAGE: usize = 5;
 
-/// The status of an error.
+/// The status of an error, which [`AppError::log`] has written to the log.
 pub(in crate::grpc) fn status(error: AppError) -> Status {
     let message = error.to_string();
     let plain = |reason| refuse(reason, message.clone());
@@ -48,15 +48,14 @@ pub(in crate::grpc) fn status(error: AppError) -> Status {
         AppError::Overloaded => plain(ServiceReason::Overloaded),
         AppError::WatchesTooMany(_) => plain(ServiceReason::WatchesExceeded),
         AppError::DeadlinePassed => plain(ServiceReason::DeadlinePassed),
-        AppError::Unavailable => plain(ServiceReason::DatabaseAway),
-        AppError::StorageFull => plain(ServiceReason::StorageFull),
+        AppError::Unavailable(_) => plain(ServiceReason::DatabaseAway),
+        AppError::StorageFull(_) => plain(ServiceReason::StorageFull),
         AppError::Outdated => plain(ServiceReason::ServerOutdated),
-        AppError::ClockWrong => plain(ServiceReason::ClockWrong),
+        AppError::ClockWrong(_) => plain(ServiceReason::ClockWrong),
         AppError::Diverged(_) => plain(ServiceReason::HistoryDiverged),
         AppError::TooSlow(_) => plain(ServiceReason::WatcherTooSlow),
         AppError::Stopping => plain(ServiceReason::ServerStopping),
-        AppError::Bug(what) => {
-            tracing::error!(what, "a bug");
+        AppError::Bug(_) => {
             internal()
         }
     }

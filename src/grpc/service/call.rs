@@ -64,10 +64,16 @@ where
     })
     .await;
     result.map(Response::new).map_err(|error| {
-        call_span::not_done(&error);
         tell_of_denial(method, &who, &extensions, None::<&T>, &error);
-        status(error)
+        fail(error)
     })
+}
+
+/// Ends a call with an error: its span and the log have why, and the caller the status.
+pub(in crate::grpc) fn fail(error: AppError) -> Status {
+    call_span::not_done(&error);
+    error.log();
+    status(error)
 }
 
 /// Refuses a caller none of whose roles allows what the method is for, and tells the security log.
@@ -79,6 +85,7 @@ pub(in crate::grpc) fn allowed(
 ) -> std::result::Result<(), Status> {
     method.check(caller).map_err(|error| {
         tell_of_denial(method, caller, extensions, Some(message), &error);
+        error.log();
         status(error)
     })
 }

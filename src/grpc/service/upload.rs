@@ -14,15 +14,14 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 
+use super::call;
 use crate::app::imports::{ImportOutcome, ImportReply, ImportSource, Progress, Upload, UploadHeader, upload_bytes};
 use crate::app::{App, AppError, Result, Violation};
 use crate::domain::role::Caller;
 use crate::grpc::auth::method::Method;
 use crate::grpc::message::fields::Fields;
 use crate::grpc::message::request_id::requested;
-use crate::grpc::message::status::status;
 use crate::grpc::message::{conversion, texts};
-use crate::grpc::telemetry::call_span;
 use crate::proto;
 
 /// Uploads held at the same time: each is bounded by [`upload_bytes`], packed.
@@ -92,16 +91,13 @@ where
 {
     let caller = crate::grpc::auth::authenticated(request.extensions())?.caller.clone();
     let method = Method::of(request.extensions())?;
-    super::call::allowed(method, &caller, request.extensions(), &())?;
+    call::allowed(method, &caller, request.extensions(), &())?;
     let (sender, receiver) = mpsc::channel(BUFFER);
     let parts = request.into_inner().map(move |message| message.map(part));
     let work = async move {
         let ending = match run(app, uploads, (source, method), caller, parts, sender.clone()).await {
             Ok(outcome) => Ok(UploadAnswer::Outcome(outcome)),
-            Err(error) => {
-                call_span::not_done(&error);
-                Err(status(error))
-            }
+            Err(error) => Err(call::fail(error)),
         };
         // The caller may have gone; what was imported stays imported.
         let _ = sender.send(ending).await;

@@ -64,10 +64,7 @@ pub(in crate::grpc) fn watch(
     let found = texts::check(method.name(), &message);
     let asked = texts::refuse_at_once(found, || asked(&message)).map_err(status)?;
     // First: whoever gets none must cost the database nothing, however many they are.
-    let place = watchers.place(&caller).map_err(|error| {
-        call_span::not_done(&error);
-        status(error)
-    })?;
+    let place = watchers.place(&caller).map_err(call::fail)?;
     let proof = extensions.get::<Proof>().copied();
     let programme = asked.programme.clone();
     let (sender, receiver) = mpsc::channel(BUFFER);
@@ -80,9 +77,8 @@ pub(in crate::grpc) fn watch(
                 let _ = ending.send(Err(auth::over(proof)));
             }
             Err(error) => {
-                call_span::not_done(&error);
                 // It may have gone meanwhile.
-                let _ = ending.send(Err(status(error)));
+                let _ = ending.send(Err(call::fail(error)));
             }
         }
     };

@@ -31,7 +31,7 @@ pub(in crate::grpc) async fn follow(app: App, measured: Arc<InternalMetrics>, ev
 async fn check(app: &App, measured: &InternalMetrics) {
     let reports = match timeout(WHOLE, app.check_ledger()).await {
         Ok(Ok(reports)) => reports,
-        Ok(Err(error)) => return tracing::error!(%error, "the ledger could not be checked"),
+        Ok(Err(error)) => return tracing::error!(error = error.for_log(), "the ledger could not be checked"),
         Err(_) => return tracing::error!("the ledger could not be checked in time"),
     };
     // What a newer program wrote meanwhile is nothing that this one can judge.

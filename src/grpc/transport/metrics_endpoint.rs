@@ -119,7 +119,7 @@ async fn read_funds(app: &App, metrics: &CallMetrics, read: &Mutex<Option<Instan
     }
     match timeout(READ, app.stored_funds()).await {
         Ok(Ok(funds)) => metrics.set_funds(&funds),
-        Ok(Err(error)) => tracing::warn!(%error, "funds cannot be read for metrics"),
+        Ok(Err(error)) => tracing::warn!(error = error.for_log(), "funds cannot be read for metrics"),
         Err(_) => tracing::warn!("funds cannot be read for metrics in time"),
     }
     *read = Some(Instant::now());

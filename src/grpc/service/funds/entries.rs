@@ -14,8 +14,7 @@ use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size_within, token};
 use crate::grpc::message::filter::values::{Value, actor, day, instant, name, number, some_id};
 use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
-use crate::grpc::message::status::status;
-use crate::grpc::service::call::{Call, within};
+use crate::grpc::service::call::{Call, fail, within};
 use crate::proto::{
     ListFundEntriesRequest, ListFundEntriesResponse, StreamFundEntriesRequest, StreamFundEntriesResponse,
 };
@@ -128,7 +127,7 @@ async fn next_page(unread: Unread) -> std::result::Result<Option<EntriesPage>, S
         newest_first: false,
         limit: STREAMED,
     };
-    let page = within(unread.deadline, unread.app.fund_entries(&wanted)).await.map_err(status)?;
+    let page = within(unread.deadline, unread.app.fund_entries(&wanted)).await.map_err(fail)?;
     let Some(last) = page.last() else { return Ok(None) };
     let rest = Unread { after: last.entry.seq, ..unread };
     Ok(Some((StreamFundEntriesResponse { entries: page.iter().map(conversion::fund_entry).collect() }, rest)))
