@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::answer_check;
 use crate::domain::Date;
-use crate::store::{Backend, Readable as _, Result, StoreError, WriteTx};
+use crate::store::{Backend, Readable as _, Result, WriteTx};
 
 /// Rows of the longest statement on SQLite.
 const LONGEST: usize = 64;
@@ -150,28 +150,17 @@ impl BatchWrite {
     /// Writes everything.
     ///
     /// # Errors
-    /// [`StoreError::UniqueConflict`] when a request id or an invoice has come to be there since it was looked for: another book,
-    /// or an import, kept it at this moment; trying again finds it. Otherwise as the database has it.
+    /// [`StoreError::UniqueConflict`](crate::store::StoreError::UniqueConflict) when another programme, or an import, has
+    /// written the same request id or invoice since it was looked for; trying again finds it.
     pub(in crate::store) async fn write(self, tx: &WriteTx) -> Result<()> {
         if self.parts.is_empty() {
             return Ok(());
         }
-        let written = match tx.backend() {
+        match tx.backend() {
             Backend::Postgres => at_once(tx, self.parts).await,
             Backend::Sqlite => table_by_table(tx, self.parts).await,
-        };
-        written.map_err(|error| match error {
-            StoreError::ConstraintViolation(text) if is_race(&text) => StoreError::UniqueConflict(text),
-            other => other,
-        })
+        }
     }
-}
-
-/// Whether a row was refused for what another book or an import wrote meanwhile: these two keys are no book's own.
-fn is_race(text: &str) -> bool {
-    ["requests_pkey", "requests.actor", "one_payment_an_invoice", "one_payment_a_part", "invoices.provider"]
-        .iter()
-        .any(|it| text.contains(it))
 }
 
 async fn at_once(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {

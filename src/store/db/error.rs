@@ -15,8 +15,8 @@ pub enum StoreError {
     /// Another holder is in the way (a lock timeout, a deadlock, a serialization failure): nothing was done. Retry.
     #[error("the database is busy: {0}")]
     Contention(String),
-    /// Another book, or an import, took a key that is nobody's own: a request id, an invoice. Retry, reading again; when
-    /// it stays, one command is to blame.
+    /// A row violates a unique constraint that several programmes share ([`SHARED_KEYS`]): another programme, or an import, has
+    /// written a row with the same request id or invoice. Retry, reading again; when it stays, one command is to blame.
     #[error("the database has it already: {0}")]
     UniqueConflict(String),
     /// A statement failed for the sake of the data in it: a constraint, a value, a trigger.
@@ -95,8 +95,14 @@ fn sort(cause: &SqlxError, text: String) -> StoreError {
     match cause {
         SqlxError::Database(error) => {
             let code = error.code().unwrap_or_default();
-            let sorted = if error.try_downcast_ref::<SqlxSqliteError>().is_some() { sqlite } else { postgres };
-            sorted(&code)(text)
+            let is_sqlite = error.try_downcast_ref::<SqlxSqliteError>().is_some();
+            let (sorted, violated): (fn(&str) -> ErrorConstructor, _) = if is_sqlite {
+                (sqlite, sqlite_unique_constraint(&code, error.message()))
+            } else {
+                (postgres, error.constraint().filter(|_| code == UNIQUE_VIOLATION))
+            };
+            let is_shared = violated.is_some_and(|name| SHARED_KEYS.iter().any(|it| it.name == name));
+            if is_shared { StoreError::UniqueConflict(text) } else { sorted(&code)(text) }
         }
         SqlxError::Encode(_) => StoreError::ConstraintViolation(text),
         SqlxError::ColumnDecode { .. } | SqlxError::Decode(_) => StoreError::Unreadable(text),
@@ -105,6 +111,35 @@ fn sort(cause: &SqlxError, text: String) -> StoreError {
         }
         _ => StoreError::Unavailable(text),
     }
+}
+
+/// A unique constraint, by its name on PostgreSQL and by the columns that SQLite names instead.
+#[derive(Debug)]
+struct UniqueConstraint {
+    name: &'static str,
+    columns: &'static str,
+}
+
+/// The unique constraints that hold across programmes.
+const SHARED_KEYS: [UniqueConstraint; 3] = [
+    UniqueConstraint { name: "requests_pkey", columns: "requests.actor, requests.request_id" },
+    UniqueConstraint { name: "one_payment_an_invoice", columns: "invoices.provider, invoices.reference" },
+    UniqueConstraint { name: "one_payment_a_part", columns: "invoices.reference, invoices.provider, invoices.part" },
+];
+/// PostgreSQL's SQLSTATE of a unique violation.
+const UNIQUE_VIOLATION: &str = "23505";
+/// SQLite's result codes of the same: of a primary key, of an index.
+const SQLITE_UNIQUE_VIOLATIONS: [&str; 2] = ["1555", "2067"];
+
+/// The name of the unique constraint that a row violates on SQLite, whose errors name the constraint's columns, or its index
+/// where that is over an expression. `None` for columns of no constraint that is known here.
+fn sqlite_unique_constraint<'a>(code: &str, message: &'a str) -> Option<&'a str> {
+    let violated = message.strip_prefix("UNIQUE constraint failed: ")?;
+    if !SQLITE_UNIQUE_VIOLATIONS.contains(&code) {
+        return None;
+    }
+    let index = violated.strip_prefix("index '").and_then(|it| it.strip_suffix('\''));
+    index.or_else(|| SHARED_KEYS.iter().find(|it| it.columns == violated).map(|it| it.name))
 }
 
 type ErrorConstructor = fn(String) -> StoreError;
@@ -146,7 +181,16 @@ fn sqlite(code: &str) -> ErrorConstructor {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::QueryResult;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::domain::hash::Hash;
+    use crate::domain::ids::RequestId;
+    use crate::domain::time::Micros;
+    use crate::store::db::bulk_sql::select_by_place;
+    use crate::store::requests::{self, Stored};
+    use crate::store::{Readable as _, Store, Use};
 
     #[test]
     fn codes_are_sorted_by_the_database_they_come_from() {
@@ -182,6 +226,67 @@ mod tests {
         for (wanted, codes) in rows {
             codes.iter().for_each(|code| assert_eq!(kind(sqlite, code), wanted, "{code}"));
         }
+    }
+
+    #[test]
+    fn a_constraint_is_named_by_what_sqlite_says_of_it() {
+        let rows = [
+            ("1555", "UNIQUE constraint failed: requests.actor, requests.request_id", Some("requests_pkey")),
+            ("2067", "UNIQUE constraint failed: invoices.provider, invoices.reference", Some("one_payment_an_invoice")),
+            (
+                "2067",
+                "UNIQUE constraint failed: invoices.reference, invoices.provider, invoices.part",
+                Some("one_payment_a_part"),
+            ),
+            (
+                "2067",
+                "UNIQUE constraint failed: index 'one_fund_a_strand_and_region'",
+                Some("one_fund_a_strand_and_region"),
+            ),
+            ("2067", "UNIQUE constraint failed: requests.actor", None),
+            ("2067", "UNIQUE constraint failed: offers.programme, offers.recipient_kind, offers.recipient", None),
+            ("275", "CHECK constraint failed: requests.actor, requests.request_id", None),
+            // A trigger says what it likes.
+            ("1811", "UNIQUE constraint failed: requests.actor, requests.request_id", None),
+        ];
+        for (code, message, expected) in rows {
+            assert_eq!(sqlite_unique_constraint(code, message), expected, "{code} {message}");
+        }
+    }
+
+    /// Each shared key is a constraint of both schemas, and violated it is a conflict.
+    #[tokio::test]
+    async fn the_shared_keys_are_those_of_the_schema() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
+        store.migrate().await.unwrap();
+        let columns = async |sql: String| {
+            let read = |row: &QueryResult| Ok(row.try_get_by_index::<String>(0)?);
+            select_by_place(&store.at(), &sql, Vec::new(), read).await.unwrap().join(", ")
+        };
+        let postgres = include_str!("schema_check/postgres.tsv");
+        for UniqueConstraint { name, columns: expected } in &SHARED_KEYS {
+            assert!(postgres.contains(name), "{name}");
+            let found = match name.strip_suffix("_pkey") {
+                Some(table) => {
+                    format!("SELECT '{table}.' || name FROM pragma_table_info('{table}') WHERE pk > 0 ORDER BY pk")
+                }
+                None => format!("SELECT 'invoices.' || name FROM pragma_index_info('{name}') ORDER BY seqno"),
+            };
+            assert_eq!(columns(found).await, *expected, "{name}");
+        }
+        let stored = Stored {
+            actor: "ann".parse().unwrap(),
+            request: RequestId(Uuid::nil()),
+            rpc: "OfferService/AddNote".to_owned(),
+            fingerprint: Hash([0; 32]),
+            answer: vec![1],
+            approval: None,
+        };
+        let tx = store.write(store.write_permit().await.unwrap()).await.unwrap();
+        requests::keep(&tx, std::slice::from_ref(&stored), Micros(0)).await.unwrap();
+        let again = requests::keep(&tx, &[stored], Micros(0)).await;
+        assert!(matches!(again, Err(StoreError::UniqueConflict(_))), "{again:?}");
     }
 
     #[test]
