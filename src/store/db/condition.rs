@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, LikeExpr, SimpleExpr};
+use sea_orm::sea_query::{BinOper, Cond, Expr, ExprTrait as _, LikeExpr, SimpleExpr};
 use sea_orm::{ColumnTrait, Value};
 use uuid::Uuid;
 
@@ -40,20 +40,46 @@ pub enum Comparison {
     HasNot,
 }
 
+/// What a comparison means: of two values in memory, and of a column in SQL.
+#[derive(Debug, Clone, Copy)]
+struct Meaning {
+    /// Its operator in SQL.
+    operator: &'static str,
+    /// Whether it holds of two values in this order.
+    test: fn(Ordering) -> bool,
+    /// Whether it says what something is not. It then holds of a column without a value, and of values of different kinds,
+    /// of which no other comparison holds.
+    is_negative: bool,
+    /// The comparison that holds where this one does not.
+    opposite: Comparison,
+}
+
 impl Comparison {
+    /// The one table of what comparisons mean. [`Comparison::Has`] is equality of a column with one value; [`Operand::stands`] and
+    /// [`compare`] look for a part of a text instead.
+    const fn meaning(self) -> Meaning {
+        let (operator, test, is_negative, opposite): (_, fn(Ordering) -> bool, _, _) = match self {
+            Self::Equal => ("=", Ordering::is_eq, false, Self::NotEqual),
+            Self::NotEqual => ("<>", Ordering::is_ne, true, Self::Equal),
+            Self::Less => ("<", Ordering::is_lt, false, Self::AtLeast),
+            Self::AtMost => ("<=", Ordering::is_le, false, Self::Greater),
+            Self::Greater => (">", Ordering::is_gt, false, Self::AtMost),
+            Self::AtLeast => (">=", Ordering::is_ge, false, Self::Less),
+            Self::Has => ("=", Ordering::is_eq, false, Self::HasNot),
+            Self::HasNot => ("<>", Ordering::is_ne, true, Self::Has),
+        };
+        Meaning { operator, test, is_negative, opposite }
+    }
+
     /// What holds where this does not.
     #[must_use]
     pub const fn opposite(self) -> Self {
-        match self {
-            Self::Equal => Self::NotEqual,
-            Self::NotEqual => Self::Equal,
-            Self::Less => Self::AtLeast,
-            Self::AtLeast => Self::Less,
-            Self::Greater => Self::AtMost,
-            Self::AtMost => Self::Greater,
-            Self::Has => Self::HasNot,
-            Self::HasNot => Self::Has,
-        }
+        self.meaning().opposite
+    }
+
+    /// Whether it is about a part of a text.
+    const fn is_of_part(self) -> bool {
+        matches!(self, Self::Has | Self::HasNot)
     }
 }
 
@@ -87,6 +113,14 @@ impl Operand {
     /// Whether a value stands so to another. Values of different kinds are different, and neither is more.
     #[must_use]
     pub fn stands(&self, how: Comparison, other: &Self) -> bool {
+        let meaning = how.meaning();
+        if how.is_of_part() {
+            let has = match (self, other) {
+                (Self::Text(one), Self::Text(part)) => one.to_lowercase().contains(&part.to_lowercase()),
+                _ => false,
+            };
+            return has != meaning.is_negative;
+        }
         let order = match (self, other) {
             (Self::Text(one), Self::Text(other)) => Some(one.cmp(other)),
             (Self::Number(one), Self::Number(other)) => Some(one.cmp(other)),
@@ -95,20 +129,7 @@ impl Operand {
             (Self::Nothing, Self::Nothing) => Some(Ordering::Equal),
             _ => None,
         };
-        let has = || match (self, other) {
-            (Self::Text(one), Self::Text(other)) => one.to_lowercase().contains(&other.to_lowercase()),
-            _ => false,
-        };
-        match how {
-            Comparison::Equal => order.is_some_and(Ordering::is_eq),
-            Comparison::NotEqual => !order.is_some_and(Ordering::is_eq),
-            Comparison::Less => order.is_some_and(Ordering::is_lt),
-            Comparison::AtMost => order.is_some_and(Ordering::is_le),
-            Comparison::Greater => order.is_some_and(Ordering::is_gt),
-            Comparison::AtLeast => order.is_some_and(Ordering::is_ge),
-            Comparison::Has => has(),
-            Comparison::HasNot => !has(),
-        }
+        order.map_or(meaning.is_negative, meaning.test)
     }
 }
 
@@ -158,17 +179,15 @@ pub(in crate::store) fn compare<C: ColumnTrait>(column: C, how: Comparison, oper
     let Some(value) = operand.value() else {
         return if how == Comparison::Equal { column.is_null() } else { column.is_not_null() };
     };
-    let part = || if let Operand::Text(text) = operand { text.to_lowercase() } else { String::new() };
-    match how {
-        Comparison::Equal => column.eq(value),
-        Comparison::NotEqual => column.ne(value).or(column.is_null()),
-        Comparison::Less => column.lt(value),
-        Comparison::AtMost => column.lte(value),
-        Comparison::Greater => column.gt(value),
-        Comparison::AtLeast => column.gte(value),
-        Comparison::Has => holds(column, &part()),
-        Comparison::HasNot => holds(column, &part()).not().or(column.is_null()),
-    }
+    let meaning = how.meaning();
+    let compared = if how.is_of_part() {
+        let part = if let Operand::Text(text) = operand { text.to_lowercase() } else { String::new() };
+        let has = holds(column, &part);
+        if meaning.is_negative { has.not() } else { has }
+    } else {
+        Expr::col(column.as_column_ref()).binary(BinOper::Custom(meaning.operator), value)
+    };
+    if meaning.is_negative { compared.or(column.is_null()) } else { compared }
 }
 
 /// A comparison written out. What has no value is not the same as anything; what is not several has itself alone.
@@ -177,15 +196,9 @@ fn compared(column: &str, how: Comparison, operand: &Operand, values: &mut Vec<V
         return if how == Comparison::Equal { format!("{column} IS NULL") } else { format!("{column} IS NOT NULL") };
     };
     values.push(value);
-    let value = format!("${}", values.len());
-    match how {
-        Comparison::Equal | Comparison::Has => format!("{column} = {value}"),
-        Comparison::NotEqual | Comparison::HasNot => format!("({column} <> {value} OR {column} IS NULL)"),
-        Comparison::Less => format!("{column} < {value}"),
-        Comparison::AtMost => format!("{column} <= {value}"),
-        Comparison::Greater => format!("{column} > {value}"),
-        Comparison::AtLeast => format!("{column} >= {value}"),
-    }
+    let (Meaning { operator, is_negative, .. }, number) = (how.meaning(), values.len());
+    let compared = format!("{column} {operator} ${number}");
+    if is_negative { format!("({compared} OR {column} IS NULL)") } else { compared }
 }
 
 impl<C> Condition<C> {
@@ -230,6 +243,50 @@ mod tests {
         ];
         for (one, how, other, wanted) in rows {
             assert_eq!(one.stands(how, &other), wanted, "{one:?} {how:?} {other:?}");
+        }
+    }
+
+    /// A query by the builder says what one that is written out says, but for parts of texts.
+    #[test]
+    fn a_column_is_compared_in_a_query_as_values_are() {
+        use sea_orm::{DbBackend, EntityTrait as _, QueryFilter as _, QueryTrait as _};
+
+        use crate::store::db::entity::record::approval;
+
+        let number = Operand::Number(7);
+        let text = |it: &str| Operand::Text(it.to_owned());
+        let rows = [
+            (Comparison::Equal, number.clone(), "c = 7"),
+            (Comparison::NotEqual, number.clone(), "(c <> 7) OR c IS NULL"),
+            (Comparison::Less, number.clone(), "c < 7"),
+            (Comparison::AtMost, number.clone(), "c <= 7"),
+            (Comparison::Greater, number.clone(), "c > 7"),
+            (Comparison::AtLeast, number, "c >= 7"),
+            (Comparison::Equal, text("a"), "c = 'a'"),
+            (Comparison::Has, text("A%"), "c LIKE '%a\\\\%%' ESCAPE '\\\\'"),
+            (Comparison::HasNot, text("A"), "(NOT c LIKE '%a%' ESCAPE '\\\\') OR c IS NULL"),
+            (Comparison::Equal, Operand::Nothing, "c IS NULL"),
+            (Comparison::NotEqual, Operand::Nothing, "c IS NOT NULL"),
+        ];
+        for (how, operand, expected) in rows {
+            let made = approval::Entity::find().filter(compare(approval::Column::Action, how, &operand));
+            let made = made.build(DbBackend::Sqlite).to_string();
+            let (_, condition) = made.split_once(" WHERE ").unwrap();
+            assert_eq!(condition.replace("\"approvals\".\"action\"", "c"), expected, "{how:?} {operand:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_comparison_and_its_opposite_one_holds() {
+        use Comparison::{AtLeast, AtMost, Equal, Greater, Has, HasNot, Less, NotEqual};
+
+        let text = |it: &str| Operand::Text(it.to_owned());
+        let pairs = [(text("Oak"), text("oak")), (Operand::Number(2), Operand::Number(3)), (text("a"), text("a"))];
+        for how in [Equal, NotEqual, Less, AtMost, Greater, AtLeast, Has, HasNot] {
+            assert_eq!(how.opposite().opposite(), how);
+            for (one, other) in &pairs {
+                assert_ne!(one.stands(how, other), one.stands(how.opposite(), other), "{one:?} {how:?} {other:?}");
+            }
         }
     }
 
