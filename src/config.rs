@@ -4,6 +4,7 @@
 //! is ever printed (a database URL can hold one).
 
 mod access;
+pub(crate) mod environment;
 mod file;
 mod limits;
 mod traces;

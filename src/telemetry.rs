@@ -6,12 +6,11 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use crate::config::environment;
 use crate::domain::text::{Lines, shown};
 use crate::grpc::Exporting;
 use crate::store::CommitNoticeLayer;
 
-/// Environment variable with the log filter, `tracing`'s syntax.
-const FILTER: &str = "TSIO_LOG";
 /// What is logged where nothing says otherwise: this program's own events, and warnings of the libraries.
 const DEFAULT: &str = "warn,tsio=info";
 
@@ -40,7 +39,7 @@ pub fn start() {
 
 /// The same, and spans go out as well where they are to.
 pub fn start_with(traces: Option<&Exporting>) {
-    let given = std::env::var(FILTER).ok().map(EnvFilter::try_new);
+    let given = environment::log_filter().map(EnvFilter::try_new);
     let wrong = given.as_ref().and_then(|it| it.as_ref().err().map(ToString::to_string));
     let filter = given.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new(DEFAULT));
     // No colours: they are control characters, and so is what must not pass.
@@ -55,7 +54,7 @@ pub fn start_with(traces: Option<&Exporting>) {
         Some(traces) => registry.with(traces.layer()).try_init(),
     };
     if let Some(error) = wrong {
-        tracing::warn!(error, "{FILTER} cannot be read and is left out");
+        tracing::warn!(error, "TSIO_LOG cannot be read and is left out");
     }
 }
 

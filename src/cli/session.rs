@@ -14,6 +14,7 @@ use super::args::Global;
 use super::errors::Failure;
 use super::output::{self, Output, View};
 use crate::client::{Builder, Client, Error, Services};
+use crate::config::environment;
 
 /// How many a list asks for at a time: the most that the server gives.
 pub(super) const PAGE: i32 = 500;
@@ -98,7 +99,7 @@ fn proven(mut to: Builder, global: &Global) -> Result<Builder, Failure> {
     }
     let token = match &global.token_file {
         Some(path) => Some(String::from_utf8_lossy(&read(path)?).into_owned()),
-        None => std::env::var("TSIO_TOKEN").ok(),
+        None => environment::client_token(),
     };
     let word = |it: &tonic::metadata::MetadataValue<_>| it.to_str().unwrap_or_default().to_owned();
     Ok(match token {

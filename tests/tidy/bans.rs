@@ -18,7 +18,7 @@ struct Ban {
 const EVERYWHERE: &[&str] = &[""];
 const PURE: &[&str] = &["crates/tsio-domain/src/", "src/import/"];
 
-const BANS: [Ban; 13] = [
+const BANS: [Ban; 14] = [
     Ban {
         words: &["todo!", "unimplemented!", "dbg!"],
         within: EVERYWHERE,
@@ -69,6 +69,12 @@ const BANS: [Ban; 13] = [
         within: &["src/grpc/message/"],
         except: &[],
         why: "a conversion logs nothing: AppError::log is called where the error is handled",
+    },
+    Ban {
+        words: &["env::var", "env::var_os", "env::vars", "env::vars_os"],
+        within: &["src/", "crates/"],
+        except: &["src/config/environment.rs"],
+        why: "only config/environment.rs reads the environment; clap does by env = in arguments",
     },
     Ban {
         words: &["stdout", "stderr"],
