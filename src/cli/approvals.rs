@@ -75,25 +75,25 @@ pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Res
             };
             let approvals = every_page(async |page_token| {
                 let request = ListApprovalsRequest { page_token, ..first.clone() };
-                let answer = session.approvals().list_approvals(session.call(request)).await?.into_inner();
+                let answer = session.services.approvals().list_approvals(session.call(request)).await?.into_inner();
                 Ok((answer.approvals, answer.next_page_token))
             });
             session.print(&approvals.await?.into_iter().map(ApprovalView::from).collect::<Vec<_>>())
         }
         ApprovalsCommand::Give { approval } => {
             let request = GiveApprovalRequest { request_id: session.request_id(), approval, ..Default::default() };
-            let answer = session.approvals().give_approval(session.call(request)).await?.into_inner();
+            let answer = session.services.approvals().give_approval(session.call(request)).await?.into_inner();
             session.print(&GivenView::from(answer))
         }
         ApprovalsCommand::Withdraw { approval } => {
             let request = WithdrawApprovalRequest { request_id: session.request_id(), approval, validate_only: false };
-            let answer = session.approvals().withdraw_approval(session.call(request)).await?.into_inner();
+            let answer = session.services.approvals().withdraw_approval(session.call(request)).await?.into_inner();
             session.print(&ApprovalView::from(answer.approval.unwrap_or_default()))
         }
         ApprovalsCommand::Deny { approval, reason } => {
             let request =
                 DenyApprovalRequest { request_id: session.request_id(), approval, reason, validate_only: false };
-            let answer = session.approvals().deny_approval(session.call(request)).await?.into_inner();
+            let answer = session.services.approvals().deny_approval(session.call(request)).await?.into_inner();
             session.print(&ApprovalView::from(answer.approval.unwrap_or_default()))
         }
     }

@@ -41,7 +41,8 @@ pub(super) async fn run(command: AwardsCommand, session: &Session<'_>) -> Result
     match command {
         AwardsCommand::Make(command) => make(command, session).await,
         AwardsCommand::Show { award } => {
-            let answer = session.awards().get_award(session.call(GetAwardRequest { award })).await?.into_inner();
+            let answer =
+                session.services.awards().get_award(session.call(GetAwardRequest { award })).await?.into_inner();
             session.print(&AwardView::from(answer.award.unwrap_or_default()))
         }
         AwardsCommand::List(args) => list(args, session).await,
@@ -85,13 +86,13 @@ async fn make_all(
     let (date, etag) = (making.on.unwrap_or_default(), making.etag.unwrap_or_default());
     let (made, warnings, judged_at) = if making.check {
         let request = CheckAwardRequest { offer, awards, date, etag };
-        let answer = session.awards().check_award(session.call(request)).await?.into_inner();
+        let answer = session.services.awards().check_award(session.call(request)).await?.into_inner();
         output::remark("checked only: nothing was written");
         (answer.awards, answer.warnings, Some(answer.judged_at_sequence))
     } else {
         let request_id = session.request_id();
         let request = CreateAwardsRequest { request_id, offer, awards, date, etag, validate_only: false };
-        let answer = session.awards().create_awards(session.call(request)).await?.into_inner();
+        let answer = session.services.awards().create_awards(session.call(request)).await?.into_inner();
         (answer.awards, answer.warnings, None)
     };
     warn(&warnings);
@@ -113,7 +114,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     };
     let awards = every_page(async |page_token| {
         let request = ListAwardsRequest { page_token, ..first.clone() };
-        let answer = session.awards().list_awards(session.call(request)).await?.into_inner();
+        let answer = session.services.awards().list_awards(session.call(request)).await?.into_inner();
         Ok((answer.awards, answer.next_page_token))
     });
     session.print(&awards.await?.into_iter().map(AwardView::from).collect::<Vec<_>>())
@@ -121,7 +122,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
 
 /// Carries out a command that changes one award; answers the award after it.
 async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<ChangedAward, Failure> {
-    let mut awards = session.awards();
+    let mut awards = session.services.awards();
     let validate_only = false;
     Ok(match command {
         ChangeCommand::Book { which, days, on, leader, leader_kind } => {

@@ -94,13 +94,15 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
     match command {
         EligibilityCommand::Summary { programme } => {
             let request = session.call(SummariseEligibilityRequest { programme });
-            session.print(&SummaryView::from(session.eligibility().summarise_eligibility(request).await?.into_inner()))
+            session.print(&SummaryView::from(
+                session.services.eligibility().summarise_eligibility(request).await?.into_inner(),
+            ))
         }
         EligibilityCommand::List { programme, filter, order_by } => {
             let first = ListEligibilityRequest { programme, filter, order_by, page_size: PAGE, ..Default::default() };
             let schools = every_page(async |page_token| {
                 let request = ListEligibilityRequest { page_token, ..first.clone() };
-                let answer = session.eligibility().list_eligibility(session.call(request)).await?.into_inner();
+                let answer = session.services.eligibility().list_eligibility(session.call(request)).await?.into_inner();
                 Ok((answer.schools, answer.next_page_token))
             });
             session.print(&schools.await?.into_iter().map(SchoolAnswer::from).collect::<Vec<_>>())
@@ -111,7 +113,7 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
         EligibilityCommand::Decide { urn, position, reason, programme } => {
             let (request_id, position) = (session.request_id(), position.into());
             let request = DecideEntryRequest { request_id, programme, urn, position, reason, validate_only: false };
-            let answer = session.eligibility().decide_entry(session.call(request)).await?.into_inner();
+            let answer = session.services.eligibility().decide_entry(session.call(request)).await?.into_inner();
             session.print(&DecisionView::from(answer.decision.unwrap_or_default()))
         }
         EligibilityCommand::Changes { from, to, programme } => {
@@ -119,7 +121,8 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
                 let (programme, from_date, to_date) = (programme.clone(), from.clone(), to.clone());
                 let request =
                     ListEligibilityChangesRequest { programme, from_date, to_date, page_size: PAGE, page_token };
-                let answer = session.eligibility().list_eligibility_changes(session.call(request)).await?.into_inner();
+                let answer =
+                    session.services.eligibility().list_eligibility_changes(session.call(request)).await?.into_inner();
                 Ok((answer.changes, answer.next_page_token))
             });
             session.print(&changes.await?.into_iter().map(ChangeView::from).collect::<Vec<_>>())
@@ -136,7 +139,7 @@ async fn explain(
 ) -> Result<ExplainEligibilityResponse, Failure> {
     let ask = async |subject| {
         let request = ExplainEligibilityRequest { programme: programme.to_owned(), subject: Some(subject) };
-        session.eligibility().explain_eligibility(session.call(request)).await.map(tonic::Response::into_inner)
+        session.services.eligibility().explain_eligibility(session.call(request)).await.map(tonic::Response::into_inner)
     };
     if trust {
         return Ok(ask(Subject::Uid(number)).await?);

@@ -24,7 +24,7 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
     match command {
         FundsCommand::List { programme, filter } => list(programme.unwrap_or_default(), filter, session).await,
         FundsCommand::Show { fund } => {
-            let answer = session.funds().get_fund(session.call(GetFundRequest { fund })).await?.into_inner();
+            let answer = session.services.funds().get_fund(session.call(GetFundRequest { fund })).await?.into_inner();
             session.print(&FundView::from(answer.fund.unwrap_or_default()))
         }
         FundsCommand::Position { fund, as_of, recorded_by, sequence } => {
@@ -34,7 +34,7 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
                 recorded_by_time: recorded_by,
                 at_sequence: sequence.unwrap_or_default(),
             };
-            let answer = session.funds().get_fund_position(session.call(request)).await?.into_inner();
+            let answer = session.services.funds().get_fund_position(session.call(request)).await?.into_inner();
             session.print(&PositionView::from(answer))
         }
         FundsCommand::Entries(args) if args.csv => stream(args, session).await,
@@ -42,14 +42,14 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
         FundsCommand::Create { programme, strand, region } => {
             let (request_id, region) = (session.request_id(), region.unwrap_or_default());
             let request = CreateFundRequest { request_id, programme, strand, region, validate_only: false };
-            let answer = session.funds().create_fund(session.call(request)).await?.into_inner();
+            let answer = session.services.funds().create_fund(session.call(request)).await?.into_inner();
             print(session, answer.fund, &[])
         }
         FundsCommand::Allocate { fund, amount, with } => {
             let (request_id, (date, note, etag)) = (session.request_id(), with.parts());
             let request =
                 AllocateFundRequest { request_id, fund, amount_pence: amount, date, note, etag, validate_only: false };
-            let answer = session.funds().allocate_fund(session.call(request)).await?.into_inner();
+            let answer = session.services.funds().allocate_fund(session.call(request)).await?.into_inner();
             print(session, answer.fund, &answer.warnings)
         }
         FundsCommand::Withdraw { fund, amount, over_commit, with } => {
@@ -64,7 +64,7 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
                 etag,
                 validate_only: false,
             };
-            let answer = session.funds().withdraw_fund(session.call(request)).await?.into_inner();
+            let answer = session.services.funds().withdraw_fund(session.call(request)).await?.into_inner();
             print(session, answer.fund, &answer.warnings)
         }
         FundsCommand::Move { from, to, amount, with } => {
@@ -79,7 +79,7 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
                 etag,
                 validate_only: false,
             };
-            let answer = session.funds().move_funds(session.call(request)).await?.into_inner();
+            let answer = session.services.funds().move_funds(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
             session.print(&MovedView::from(answer))
         }
@@ -95,7 +95,7 @@ async fn list(programme: String, filter: String, session: &Session<'_>) -> Resul
     let first = ListFundsRequest { programme, filter, page_size: PAGE, page_token: String::new() };
     let funds = every_page(async |page_token| {
         let request = ListFundsRequest { page_token, ..first.clone() };
-        let answer = session.funds().list_funds(session.call(request)).await?.into_inner();
+        let answer = session.services.funds().list_funds(session.call(request)).await?.into_inner();
         Ok((answer.funds, answer.next_page_token))
     });
     session.print(&funds.await?.into_iter().map(FundView::from).collect::<Vec<_>>())
@@ -106,7 +106,7 @@ async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure
     let first = ListFundEntriesRequest { fund, filter, order_by, page_size: ENTRIES, ..Default::default() };
     let entries = every_page(async |page_token| {
         let request = ListFundEntriesRequest { page_token, ..first.clone() };
-        let answer = session.funds().list_fund_entries(session.call(request)).await?.into_inner();
+        let answer = session.services.funds().list_fund_entries(session.call(request)).await?.into_inner();
         Ok((answer.entries, answer.next_page_token))
     });
     session.print(&entries.await?.into_iter().map(EntryView::from).collect::<Vec<_>>())
@@ -115,7 +115,7 @@ async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure
 /// Prints entries as CSV while they come, so that the largest fund takes no memory.
 async fn stream(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
     let request = StreamFundEntriesRequest { fund: args.fund, filter: args.filter };
-    let mut answers = session.funds().stream_fund_entries(session.call(request)).await?.into_inner();
+    let mut answers = session.services.funds().stream_fund_entries(session.call(request)).await?.into_inner();
     let mut wanted = output::part(&csv::header(&EntryView::COLUMNS)?)?;
     while wanted && let Some(answer) = answers.message().await? {
         wanted = output::part(&csv_rows(answer.entries)?)?;

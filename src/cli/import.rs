@@ -105,19 +105,19 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
             let first = ListImportsRequest { page_size: PAGE, filter, order_by, ..Default::default() };
             let imports = every_page(async |page_token| {
                 let request = session.call(ListImportsRequest { page_token, ..first.clone() });
-                let answer = session.register().list_imports(request).await?.into_inner();
+                let answer = session.services.register().list_imports(request).await?.into_inner();
                 Ok((answer.imports, answer.next_page_token))
             });
             session.print(&imports.await?.into_iter().map(ImportView::from).collect::<Vec<_>>())
         }
         ImportCommand::Show { id } => {
             let request = session.call(GetImportRequest { import_id: id });
-            session.print(&ImportDetail::from(session.register().get_import(request).await?.into_inner()))
+            session.print(&ImportDetail::from(session.services.register().get_import(request).await?.into_inner()))
         }
         ImportCommand::Withdraw { id, reason } => {
             let request =
                 WithdrawImportRequest { request_id: session.request_id(), import_id: id, reason, ..Default::default() };
-            let answer = session.register().withdraw_import(session.call(request)).await?.into_inner();
+            let answer = session.services.register().withdraw_import(session.call(request)).await?.into_inner();
             session.print(&WithdrawnView::from(answer))
         }
     }

@@ -44,7 +44,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
     match command {
         OffersCommand::Identify { programme, dry_run } => {
             let request = IdentifyOffersRequest { request_id: session.request_id(), programme, validate_only: dry_run };
-            let answer = session.offers().identify_offers(session.call(request)).await?.into_inner();
+            let answer = session.services.offers().identify_offers(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
             session.print(&IdentifiedView::new(answer, dry_run))
         }
@@ -55,7 +55,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
                 ListOfferEventsRequest { offer, filter, order_by, page_size: EVENTS, page_token: String::new() };
             let events = every_page(async |page_token| {
                 let request = ListOfferEventsRequest { page_token, ..first.clone() };
-                let answer = session.offers().list_offer_events(session.call(request)).await?.into_inner();
+                let answer = session.services.offers().list_offer_events(session.call(request)).await?.into_inner();
                 Ok((answer.events, answer.next_page_token))
             });
             session.print(&events.await?.into_iter().map(EventView::from).collect::<Vec<_>>())
@@ -70,13 +70,13 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
 async fn show(offers: Vec<String>, session: &Session<'_>) -> Result<(), Failure> {
     if let [offer] = offers.as_slice() {
         let request = GetOfferRequest { offer: offer.clone(), ..Default::default() };
-        let answer = session.offers().get_offer(session.call(request)).await?.into_inner();
+        let answer = session.services.offers().get_offer(session.call(request)).await?.into_inner();
         return session.print(&ShownOffer::from(answer));
     }
     let mut shown = Vec::with_capacity(offers.len());
     for batch in offers.chunks(BATCH) {
         let request = BatchGetOffersRequest { offers: batch.to_vec(), ..Default::default() };
-        let answer = session.offers().batch_get_offers(session.call(request)).await?.into_inner();
+        let answer = session.services.offers().batch_get_offers(session.call(request)).await?.into_inner();
         shown.extend(answer.offers.into_iter().map(ShownOffer::from));
     }
     session.print(&shown)
@@ -97,7 +97,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     };
     let offers = every_page(async |page_token| {
         let request = ListOffersRequest { page_token, ..first.clone() };
-        let answer = session.offers().list_offers(session.call(request)).await?.into_inner();
+        let answer = session.services.offers().list_offers(session.call(request)).await?.into_inner();
         Ok((answer.offers, answer.next_page_token))
     });
     session.print(&offers.await?.into_iter().map(OfferView::from).collect::<Vec<_>>())
@@ -114,7 +114,7 @@ async fn contact(args: ContactArgs, session: &Session<'_>) -> Result<(), Failure
         note: args.note.text(),
         validate_only: false,
     };
-    let answer = session.offers().contact_offers(session.call(request)).await?.into_inner();
+    let answer = session.services.offers().contact_offers(session.call(request)).await?.into_inner();
     change::warn(&answer.warnings);
     let changed = |offer| ChangedView::new(Some(offer), answer.warnings.clone());
     session.print(&answer.offers.into_iter().map(changed).collect::<Vec<_>>())

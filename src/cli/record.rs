@@ -36,7 +36,7 @@ pub(super) async fn run(command: RecordCommand, session: &Session<'_>) -> Result
         reason: reason.into(),
         ..Default::default()
     };
-    let answer = session.record().erase_text(session.call(request)).await?.into_inner();
+    let answer = session.services.record().erase_text(session.call(request)).await?.into_inner();
     session.print(&ErasedView::from(answer))
 }
 

@@ -141,7 +141,7 @@ impl ReferralArg {
 }
 
 pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Result<(), Failure> {
-    let mut referrals = session.referrals();
+    let mut referrals = session.services.referrals();
     let validate_only = false;
     match command {
         ReferralsCommand::Raise(args) => {
@@ -189,7 +189,7 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
             };
             let found = every_page(async |page_token| {
                 let request = ListReferralsRequest { page_token, ..first.clone() };
-                let answer = session.referrals().list_referrals(session.call(request)).await?.into_inner();
+                let answer = session.services.referrals().list_referrals(session.call(request)).await?.into_inner();
                 Ok((answer.referrals, answer.next_page_token))
             });
             session.print(&found.await?.into_iter().map(ReferralView::from).collect::<Vec<_>>())
@@ -212,7 +212,7 @@ async fn decide(args: DecideArgs, decision: ReferralDecision, session: &Session<
         reason: args.because,
         validate_only: false,
     };
-    let answer = session.referrals().decide_referral(session.call(request)).await?.into_inner();
+    let answer = session.services.referrals().decide_referral(session.call(request)).await?.into_inner();
     warn(&answer.warnings);
     session.print(&ChangedView::new(answer.referral, answer.offer, &answer.warnings))
 }

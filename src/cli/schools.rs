@@ -52,13 +52,14 @@ pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Resul
         SchoolsCommand::Find { text } => {
             let schools = every_page(async |page_token| {
                 let request = ListSchoolsRequest { search: text.clone(), page_size: PAGE, page_token };
-                let answer = session.register().list_schools(session.call(request)).await?.into_inner();
+                let answer = session.services.register().list_schools(session.call(request)).await?.into_inner();
                 Ok((answer.schools, answer.next_page_token))
             });
             session.print(&schools.await?.into_iter().map(SchoolView::from).collect::<Vec<_>>())
         }
         SchoolsCommand::Show { urn } => {
-            let answer = session.register().get_school(session.call(GetSchoolRequest { urn })).await?.into_inner();
+            let answer =
+                session.services.register().get_school(session.call(GetSchoolRequest { urn })).await?.into_inner();
             session.print(&SchoolDetail::from(answer))
         }
         SchoolsCommand::Place { urn, kind, trust, reason, programme } => {
@@ -71,7 +72,7 @@ pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Resul
                 reason,
                 ..Default::default()
             };
-            let answer = session.register().place_school(session.call(request)).await?.into_inner();
+            let answer = session.services.register().place_school(session.call(request)).await?.into_inner();
             session.print(&PlacedView::from(answer))
         }
     }

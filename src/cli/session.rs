@@ -19,19 +19,13 @@ use crate::config::environment;
 /// How many a list asks for at a time: the most that the server gives.
 pub(super) const PAGE: i32 = 500;
 
-/// A command's connection. It is the services that the command calls.
+/// A command's connection.
 pub(super) struct Session<'a> {
     client: Client,
-    services: Services,
+    /// The services that the command calls.
+    pub(super) services: Services,
     global: &'a Global,
     used: &'a OnceLock<Uuid>,
-}
-
-impl std::ops::Deref for Session<'_> {
-    type Target = Services;
-    fn deref(&self) -> &Services {
-        &self.services
-    }
 }
 
 impl<'a> Session<'a> {

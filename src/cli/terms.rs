@@ -80,7 +80,7 @@ impl View for CheckedView {
 pub(super) async fn run(command: TermsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
         TermsCommand::List => {
-            let answer = session.terms().list_terms(session.call(ListTermsRequest {})).await?.into_inner();
+            let answer = session.services.terms().list_terms(session.call(ListTermsRequest {})).await?.into_inner();
             session.print(&answer.terms.into_iter().map(TermsView::from).collect::<Vec<_>>())
         }
         TermsCommand::Load { file } => {
@@ -91,7 +91,7 @@ pub(super) async fn run(command: TermsCommand, session: &Session<'_>) -> Result<
                 text,
                 ..Default::default()
             };
-            let answer = session.terms().load_terms(session.call(request)).await?.into_inner();
+            let answer = session.services.terms().load_terms(session.call(request)).await?.into_inner();
             session.print(&LoadedView::from(answer))
         }
         TermsCommand::Check { file } => check(&file, session.output()),

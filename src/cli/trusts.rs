@@ -33,13 +33,14 @@ pub(super) async fn run(command: TrustsCommand, session: &Session<'_>) -> Result
         TrustsCommand::Find { text } => {
             let trusts = every_page(async |page_token| {
                 let request = ListTrustsRequest { search: text.clone(), page_size: PAGE, page_token };
-                let answer = session.register().list_trusts(session.call(request)).await?.into_inner();
+                let answer = session.services.register().list_trusts(session.call(request)).await?.into_inner();
                 Ok((answer.trusts, answer.next_page_token))
             });
             session.print(&trusts.await?.into_iter().map(TrustView::from).collect::<Vec<_>>())
         }
         TrustsCommand::Show { uid } => {
-            let answer = session.register().get_trust(session.call(GetTrustRequest { uid })).await?.into_inner();
+            let answer =
+                session.services.register().get_trust(session.call(GetTrustRequest { uid })).await?.into_inner();
             session.print(&TrustDetail::from(answer))
         }
     }

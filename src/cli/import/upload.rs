@@ -38,7 +38,7 @@ pub(super) async fn register(
     let (chunks, broken) = read(file);
     let rest = chunks.map(|bytes| ImportRegisterRequest { part: Some(Part::Chunk(bytes)) });
     let request = session.long_call(stream::iter([first]).chain(rest));
-    let mut client = session.register();
+    let mut client = session.services.register();
     drive(path, client.import_register(request), broken, bar).await
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn ofsted(session: &Session<'_>, path: &Path, header: ImportHea
     let (chunks, broken) = read(file);
     let rest = chunks.map(|bytes| ImportOfstedRequest { part: Some(Part::Chunk(bytes)) });
     let request = session.long_call(stream::iter([first]).chain(rest));
-    let mut client = session.eligibility();
+    let mut client = session.services.eligibility();
     drive(path, client.import_ofsted(request), broken, bar).await
 }
 

@@ -23,7 +23,7 @@ pub(in crate::cli) fn warn(warnings: &[Warning]) {
 }
 
 async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<ChangedView, Failure> {
-    let mut offers = session.offers();
+    let mut offers = session.services.offers();
     let request_id = session.request_id();
     let validate_only = false;
     Ok(match command {
