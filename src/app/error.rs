@@ -166,7 +166,7 @@ impl AppError {
             Self::Bug(what) => tracing::error!(what, "a bug"),
             Self::Invalid(_)
             | Self::FileRefused { .. }
-            | Self::NotFound(_)
+            | Self::NotFound(..)
             | Self::Refused(_)
             | Self::Stale(_)
             | Self::RequestIdReused

@@ -55,9 +55,7 @@ pub(in crate::grpc) fn status(error: AppError) -> Status {
         AppError::Diverged(_) => plain(ServiceReason::HistoryDiverged),
         AppError::TooSlow(_) => plain(ServiceReason::WatcherTooSlow),
         AppError::Stopping => plain(ServiceReason::ServerStopping),
-        AppError::Bug(_) => {
-            internal()
-        }
+        AppError::Bug(_) => internal(),
     }
 }
 
