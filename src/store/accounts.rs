@@ -9,105 +9,87 @@ use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, OfferId, Programme};
 use crate::domain::ledger::{Account, Owner, Unit};
 use crate::domain::terms::StrandId;
-use crate::store::db::batch_write::{BatchWrite, Cell, ColumnType, RowWrite, Table, cell, names};
-use crate::store::db::bulk_sql::{ids, select_by_place, within};
-use crate::store::db::column_values::{named, region};
-use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
+use crate::store::db::bulk_sql::{ids, select_rows, within};
+use crate::store::db::column_values::region;
+use crate::store::db::multi_query::MultiQuery;
+use crate::store::db::row::{FromRow as _, Row as _, row};
+
+row! {
+    /// What changes of an account.
+    struct BalanceRow {
+        id: AccountId,
+        over_committed: bool,
+        outside: i64,
+        available: i64,
+        committed: i64,
+        spent: i64,
+        version: Seq,
+    }
+}
+
+row! {
+    /// An account.
+    struct AccountRow {
+        ..balance: BalanceRow,
+        owner: String,
+        strand: StrandId,
+        region: Option<String>,
+        offer_id: Option<OfferId>,
+        unit: Unit,
+        binds: bool,
+    }
+}
+
+row! {
+    /// An account with its programme, as it is read.
+    pub(super) struct ProgrammeAccount {
+        ..account: AccountRow,
+        programme: Programme,
+    }
+}
 
 static NEW: Table = Table {
     name: "accounts",
     same: &[("programme", ColumnType::Text)],
-    columns: &[
-        ("id", ColumnType::Uuid),
-        ("owner", ColumnType::Text),
-        ("strand", ColumnType::Text),
-        ("region", ColumnType::OptionalText),
-        ("offer_id", ColumnType::OptionalUuid),
-        ("unit", ColumnType::Text),
-        ("binds", ColumnType::Bool),
-        ("over_committed", ColumnType::Bool),
-        ("outside", ColumnType::Int),
-        ("available", ColumnType::Int),
-        ("committed", ColumnType::Int),
-        ("spent", ColumnType::Int),
-        ("version", ColumnType::Int),
-    ],
+    columns: AccountRow::COLUMNS,
     how: RowWrite::Insert,
 };
 
-static MOVED: Table = Table {
-    name: "accounts",
-    same: &[],
-    columns: &[
-        ("id", ColumnType::Uuid),
-        ("over_committed", ColumnType::Bool),
-        ("outside", ColumnType::Int),
-        ("available", ColumnType::Int),
-        ("committed", ColumnType::Int),
-        ("spent", ColumnType::Int),
-        ("version", ColumnType::Int),
-    ],
-    how: RowWrite::Update,
-};
-
-/// What is read of an account.
-const COLUMNS: QueryColumns = &[
-    ("id", ColumnType::Uuid),
-    ("programme", ColumnType::Text),
-    ("owner", ColumnType::Text),
-    ("strand", ColumnType::Text),
-    ("region", ColumnType::OptionalText),
-    ("offer_id", ColumnType::OptionalUuid),
-    ("unit", ColumnType::Text),
-    ("binds", ColumnType::Bool),
-    ("over_committed", ColumnType::Bool),
-    ("outside", ColumnType::Int),
-    ("available", ColumnType::Int),
-    ("committed", ColumnType::Int),
-    ("spent", ColumnType::Int),
-    ("version", ColumnType::Int),
-];
+static MOVED: Table = Table { name: "accounts", same: &[], columns: BalanceRow::COLUMNS, how: RowWrite::Update };
 
 /// Adds accounts, as they are now, to what a group writes: new ones, and those that are stored already.
 pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, new: &[&Account], moved: &[&Account]) {
-    batch.rows(&NEW, [cell(programme.as_str())], new.iter().map(|it| row_of(it)));
-    batch.rows(
-        &MOVED,
-        [],
-        moved.iter().map(|it| {
-            [
-                cell(it.id.0),
-                cell(it.over_committed),
-                cell(it.outside),
-                cell(it.available),
-                cell(it.committed),
-                cell(it.spent),
-                cell(it.version.0),
-            ]
-        }),
-    );
+    batch.rows(&NEW, [cell(programme.as_str())], new.iter().map(|it| row_of(it).cells()));
+    batch.rows(&MOVED, [], moved.iter().map(|it| balance(it).cells()));
 }
 
-fn row_of(it: &Account) -> [Cell; 13] {
-    let (owner, region, offer) = match &it.owner {
-        Owner::Fund { region } => ("fund", region.map(|region| region.name().to_owned().into()), None),
-        Owner::Cap { offer } => ("cap", None, cell(offer.0)),
+fn balance(it: &Account) -> BalanceRow {
+    BalanceRow {
+        id: it.id,
+        over_committed: it.over_committed,
+        outside: it.outside,
+        available: it.available,
+        committed: it.committed,
+        spent: it.spent,
+        version: it.version,
+    }
+}
+
+fn row_of(it: &Account) -> AccountRow {
+    let (owner, region, offer_id) = match &it.owner {
+        Owner::Fund { region } => ("fund", region.map(|region| region.name().to_owned()), None),
+        Owner::Cap { offer } => ("cap", None, Some(*offer)),
     };
-    [
-        cell(it.id.0),
-        cell(owner),
-        cell(it.strand.as_str()),
+    AccountRow {
+        balance: balance(it),
+        owner: owner.to_owned(),
+        strand: it.strand.clone(),
         region,
-        offer,
-        cell(it.unit.name()),
-        cell(it.binds),
-        cell(it.over_committed),
-        cell(it.outside),
-        cell(it.available),
-        cell(it.committed),
-        cell(it.spent),
-        cell(it.version.0),
-    ]
+        offer_id,
+        unit: it.unit,
+        binds: it.binds,
+    }
 }
 
 /// The funds of a programme, or of all, as far as they are stored: by programme, strand and region, the national one
@@ -118,22 +100,22 @@ pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Resul
         Some(programme) => ("AND programme = $1", vec![programme.as_str().into()]),
         None => ("", vec![]),
     };
-    let sql = format!("SELECT {} FROM accounts WHERE owner = 'fund' {which} {order}", names(COLUMNS));
-    select_by_place(&from.at(), &sql, values, read).await
+    let sql = format!("SELECT {} FROM accounts WHERE owner = 'fund' {which} {order}", ProgrammeAccount::names());
+    select_rows(&from.at(), &sql, values, read).await
 }
 
 /// These accounts, as far as they are stored.
 pub async fn find(from: &impl Readable, wanted: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
     let conn = from.at();
     let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
-    let sql = format!("SELECT {} FROM accounts WHERE {}", names(COLUMNS), within(&conn, "id", 1));
-    select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await
+    let sql = format!("SELECT {} FROM accounts WHERE {}", ProgrammeAccount::names(), within(&conn, "id", 1));
+    select_rows(&conn, &sql, vec![ids(&conn, &wanted)], read).await
 }
 
 /// Asks for the funds of a programme, and for these accounts, as far as they are stored: what a group is decided against.
 pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, programme: &Programme, caps: &[AccountId]) -> usize {
     let caps: Vec<Uuid> = caps.iter().map(|id| id.0).collect();
-    together.add(COLUMNS, [programme.as_str().into(), ids(conn, &caps)], |place| {
+    together.add(ProgrammeAccount::COLUMNS, [programme.as_str().into(), ids(conn, &caps)], |place| {
         let wanted = within(conn, "id", place.saturating_add(1));
         format!(
             "FROM (SELECT * FROM accounts WHERE owner = 'fund' AND programme = ${place} UNION ALL \
@@ -146,52 +128,44 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, programme: &Progra
 pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Account>> {
     let conn = from.at();
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
-    let sql =
-        format!("SELECT {} FROM accounts WHERE owner = 'cap' AND {}", names(COLUMNS), within(&conn, "offer_id", 1));
-    let found = select_by_place(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
+    let (names, within) = (ProgrammeAccount::names(), within(&conn, "offer_id", 1));
+    let sql = format!("SELECT {names} FROM accounts WHERE owner = 'cap' AND {within}");
+    let found = select_rows(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
     Ok(found.into_iter().map(|(_, account)| account).collect())
 }
 
 /// Every account of a programme that is stored, to be held against the record.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AccountId, Account>> {
-    let sql = format!("SELECT {} FROM accounts WHERE programme = $1", names(COLUMNS));
-    let id = |row: &QueryResult| Ok(AccountId(row.try_get_by_index(0)?));
-    let account = |row: &QueryResult| Ok(read(row)?.1);
-    each(&from.at(), &sql, vec![programme.as_str().into()], id, account).await
+    let sql = format!("SELECT {} FROM accounts WHERE programme = $1", ProgrammeAccount::names());
+    let account = |row: &QueryResult| Ok(read(ProgrammeAccount::of(row)?)?.1);
+    each(&from.at(), &sql, vec![programme.as_str().into()], AccountId::of, account).await
 }
 
-fn read(row: &QueryResult) -> Result<(Programme, Account)> {
-    read_at(row.into())
-}
-
-/// One of them, with its programme.
+/// An account with its programme.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(super) fn read_at(row: QueryRow<'_>) -> Result<(Programme, Account)> {
-    let programme: String = row.get(1)?;
-    let owner: String = row.get(2)?;
-    let of: Option<String> = row.get(4)?;
-    let offer: Option<Uuid> = row.get(5)?;
-    let owner = match (owner.as_str(), offer, of) {
-        ("cap", Some(offer), None) => Owner::Cap { offer: OfferId(offer) },
+pub(super) fn read(ProgrammeAccount { account, programme }: ProgrammeAccount) -> Result<(Programme, Account)> {
+    let AccountRow { balance, owner, region: of, .. } = account;
+    let owner = match (owner.as_str(), account.offer_id, of) {
+        ("cap", Some(offer), None) => Owner::Cap { offer },
         ("fund", None, of) => Owner::Fund { region: of.as_deref().map(region).transpose()? },
         _ => {
             return Err(StoreError::unreadable(format!("the owner {owner:?}, which its offer or region does not fit")));
         }
     };
     let account = Account {
-        id: AccountId(row.get(0)?),
+        id: balance.id,
         owner,
-        strand: StrandId::new(row.get::<String>(3)?),
-        unit: named(Unit::named, &row.get::<String>(6)?)?,
-        binds: row.get(7)?,
-        over_committed: row.get(8)?,
-        outside: row.get(9)?,
-        available: row.get(10)?,
-        committed: row.get(11)?,
-        spent: row.get(12)?,
-        version: Seq(row.get(13)?),
+        strand: account.strand,
+        unit: account.unit,
+        binds: account.binds,
+        over_committed: balance.over_committed,
+        outside: balance.outside,
+        available: balance.available,
+        committed: balance.committed,
+        spent: balance.spent,
+        version: balance.version,
     };
-    Ok((programme.parse().map_err(StoreError::unreadable)?, account))
+    Ok((programme, account))
 }

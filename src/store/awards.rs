@@ -5,73 +5,94 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
-use super::claims::{self, INVOICE, invoice};
+use super::claims::{self, InvoiceRow, invoice};
 use super::offers;
 use super::verify_rows::{VerifyRows, each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
+use crate::domain::Date;
 use crate::domain::award::{Award, Booking, BookingState, LeaderKind};
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, AwardId, OfferId, Programme};
+use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Programme};
 use crate::domain::ledger::Unit;
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::role::Reach;
-use crate::store::db::batch_write::{BatchWrite, Cell, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{self, ids, select_by_place, texts, within};
-use crate::store::db::column_values::{actor, named};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
+use crate::store::db::bulk_sql::{self, ids, select_rows, texts, within};
 use crate::store::db::condition::Condition;
 use crate::store::db::page::Page;
-use crate::store::db::pg_date;
+use crate::store::db::row::{FromRow, Row as _, row};
+
+row! {
+    /// What changes of an award.
+    struct AwardTotals {
+        id: AwardId,
+        drawn: i64,
+        released: i64,
+        refunded: i64,
+        version: Seq,
+    }
+}
+
+row! {
+    /// An award.
+    struct AwardRow {
+        ..totals: AwardTotals,
+        offer_id: OfferId,
+        unit: Unit,
+        support: String,
+        fund_id: AccountId,
+        cap_id: Option<AccountId>,
+        day_rate: Option<Pence>,
+        awarded: i64,
+        awarded_on: Date,
+        awarded_by: Actor,
+        made_seq: Seq,
+    }
+}
+
+row! {
+    /// An award with its programme, as it is read.
+    struct ProgrammeAward {
+        ..award: AwardRow,
+        programme: Programme,
+    }
+}
+
+row! {
+    /// An award with what is stored for indexes alone, as it is written.
+    struct IndexedAward {
+        ..award: AwardRow,
+        strand: String,
+        leader_key: Option<String>,
+    }
+}
+
+row! {
+    /// A booking.
+    struct BookingRow {
+        award_id: AwardId,
+        seq: Seq,
+        half_days: HalfDays,
+        booked_for: Date,
+        leader: Actor,
+        state: BookingState,
+        leader_kind: Option<LeaderKind>,
+    }
+}
 
 static NEW: Table = Table {
     name: "awards",
     same: &[("programme", ColumnType::Text)],
-    columns: &[
-        ("id", ColumnType::Uuid),
-        ("offer_id", ColumnType::Uuid),
-        ("strand", ColumnType::Text),
-        ("unit", ColumnType::Text),
-        ("support", ColumnType::Text),
-        ("fund_id", ColumnType::Uuid),
-        ("cap_id", ColumnType::OptionalUuid),
-        ("day_rate", ColumnType::OptionalInt),
-        ("awarded", ColumnType::Int),
-        ("drawn", ColumnType::Int),
-        ("released", ColumnType::Int),
-        ("refunded", ColumnType::Int),
-        ("awarded_on", ColumnType::Date),
-        ("awarded_by", ColumnType::Text),
-        ("made_seq", ColumnType::Int),
-        ("version", ColumnType::Int),
-        ("leader_key", ColumnType::OptionalText),
-    ],
+    columns: IndexedAward::COLUMNS,
     how: RowWrite::Insert,
 };
 
-static CHANGED: Table = Table {
-    name: "awards",
-    same: &[],
-    columns: &[
-        ("id", ColumnType::Uuid),
-        ("drawn", ColumnType::Int),
-        ("released", ColumnType::Int),
-        ("refunded", ColumnType::Int),
-        ("version", ColumnType::Int),
-    ],
-    how: RowWrite::Update,
-};
+static CHANGED: Table = Table { name: "awards", same: &[], columns: AwardTotals::COLUMNS, how: RowWrite::Update };
 
 static BOOKINGS: Table = Table {
     name: "bookings",
     same: &[("programme", ColumnType::Text)],
-    columns: &[
-        ("seq", ColumnType::Int),
-        ("award_id", ColumnType::Uuid),
-        ("half_days", ColumnType::Int),
-        ("booked_for", ColumnType::Date),
-        ("leader", ColumnType::Text),
-        ("state", ColumnType::Text),
-        ("leader_kind", ColumnType::OptionalText),
-    ],
+    columns: BookingRow::COLUMNS,
     how: RowWrite::Upsert { key: &["programme", "seq"], take: &["state"] },
 };
 
@@ -79,24 +100,10 @@ static BOOKINGS: Table = Table {
 pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Award], before: Seq) {
     let (new, changed): (Vec<&Award>, Vec<&Award>) = awards.iter().partition(|it| it.made > before);
     let same = || [cell(programme.as_str())];
-    batch.rows(&NEW, same(), new.iter().map(|it| row_of(it)));
-    batch.rows(&CHANGED, [], changed.iter().map(|it| changed_row(it)));
+    batch.rows(&NEW, same(), new.iter().map(|it| row_of(it).cells()));
+    batch.rows(&CHANGED, [], changed.iter().map(|it| totals(it).cells()));
     let bookings = awards.iter().flat_map(|award| award.bookings.iter().map(|it| (award.id, it)));
-    batch.rows(
-        &BOOKINGS,
-        same(),
-        bookings.map(|(award, it)| {
-            [
-                cell(it.seq.0),
-                cell(award.0),
-                cell(i64::from(it.half_days.get())),
-                cell(it.on),
-                cell(it.leader.as_str()),
-                cell(it.state.name()),
-                it.leader_kind.map(|kind| kind.name().into()),
-            ]
-        }),
-    );
+    batch.rows(&BOOKINGS, same(), bookings.map(|(award, it)| booking_row(award, it).cells()));
     claims::put(batch, programme, awards);
 }
 
@@ -107,34 +114,41 @@ pub(super) async fn free(tx: &WriteTx, awards: &[&Award], before: Seq) -> Result
     let freed = awards.iter().filter(|it| it.made <= before && !it.funds());
     let freed = freed.filter(|it| it.fees_key().is_some_and(|key| funded.contains(&key)));
     let mut batch = BatchWrite::default();
-    batch.rows(&CHANGED, [], freed.map(|it| changed_row(it)));
+    batch.rows(&CHANGED, [], freed.map(|it| totals(it).cells()));
     batch.write(tx).await
 }
 
-fn changed_row(it: &Award) -> [Cell; 5] {
-    [cell(it.id.0), cell(it.drawn), cell(it.released), cell(it.refunded), cell(it.version.0)]
+fn totals(it: &Award) -> AwardTotals {
+    AwardTotals { id: it.id, drawn: it.drawn, released: it.released, refunded: it.refunded, version: it.version }
 }
 
-fn row_of(it: &Award) -> [Cell; 17] {
-    [
-        cell(it.id.0),
-        cell(it.offer.0),
-        cell(it.support.strand_name()),
-        cell(it.unit.name()),
-        cell(serde_json::to_string(&it.support).unwrap_or_default()),
-        cell(it.fund.0),
-        it.cap.map(|id| id.0.into()),
-        it.rate.map(|rate| rate.get().into()),
-        cell(it.awarded),
-        cell(it.drawn),
-        cell(it.released),
-        cell(it.refunded),
-        cell(it.on),
-        cell(it.by.as_str()),
-        cell(it.made.0),
-        cell(it.version.0),
-        it.fees_key().map(Into::into),
-    ]
+fn row_of(it: &Award) -> IndexedAward {
+    let award = AwardRow {
+        totals: totals(it),
+        offer_id: it.offer,
+        unit: it.unit,
+        support: serde_json::to_string(&it.support).unwrap_or_default(),
+        fund_id: it.fund,
+        cap_id: it.cap,
+        day_rate: it.rate,
+        awarded: it.awarded,
+        awarded_on: it.on,
+        awarded_by: it.by.clone(),
+        made_seq: it.made,
+    };
+    IndexedAward { award, strand: it.support.strand_name().to_owned(), leader_key: it.fees_key() }
+}
+
+fn booking_row(award: AwardId, it: &Booking) -> BookingRow {
+    BookingRow {
+        award_id: award,
+        seq: it.seq,
+        half_days: it.half_days,
+        booked_for: it.on,
+        leader: it.leader.clone(),
+        state: it.state,
+        leader_kind: it.leader_kind,
+    }
 }
 
 /// Which awards a page shows. All conditions given must hold.
@@ -213,23 +227,21 @@ async fn among(conn: &Conn<'_>, column: &str, wanted: &[Uuid]) -> Result<BTreeMa
     if wanted.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let sql = format!("SELECT {COLUMNS} FROM awards WHERE {}", within(conn, column, 1));
-    let rows = select_by_place(conn, &sql, vec![ids(conn, wanted)], read).await?;
-    whole(conn, rows.into_iter().map(|(_, award)| award).collect()).await
+    let sql = format!("SELECT {} FROM awards WHERE {}", AwardRow::names(), within(conn, column, 1));
+    whole(conn, select_rows(conn, &sql, vec![ids(conn, wanted)], award).await?).await
 }
 
 /// Every award of a programme with its bookings and invoices, to be held against the record.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AwardId, Award>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
-    let id = |row: &QueryResult| Ok(AwardId(row.try_get_by_index(0)?));
-    let award = |row: &QueryResult| {
-        let ((_, award), strand) = (read(row)?, row.try_get_by_index::<String>(16)?);
-        let key: Option<String> = row.try_get_by_index(17)?;
+    let stored = |row: &QueryResult| {
+        let (row, is_keyed): (IndexedAward, i64) = FromRow::of(row)?;
+        let (award, strand, leader_key) = (award(row.award)?, row.strand, row.leader_key);
         // From rules 2 on each award of fees has one: the index that funds a leader once rests on it.
-        let is_missing = key.is_none() && row.try_get_by_index::<i64>(18)? == 1 && award.fees_key().is_some();
-        if is_missing || (key.is_some() && key != award.fees_key()) {
-            return Err(StoreError::unreadable(format!("the leader's key {key:?}, which is another's")));
+        let is_missing = leader_key.is_none() && is_keyed == 1 && award.fees_key().is_some();
+        if is_missing || (leader_key.is_some() && leader_key != award.fees_key()) {
+            return Err(StoreError::unreadable(format!("the leader's key {leader_key:?}, which is another's")));
         }
         if strand != award.support.strand_name() {
             return Err(StoreError::unreadable(format!("the strand {strand:?}, which is not that of its support")));
@@ -238,16 +250,17 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Veri
     };
     let since = "SELECT MIN(seq) FROM events WHERE programme = $1 AND kind = 'rules_adopted'";
     let sql = format!(
-        "SELECT {COLUMNS}, strand, leader_key, CAST(CASE WHEN made_seq > ({since}) THEN 1 ELSE 0 END AS BIGINT) \
-         FROM awards WHERE programme = $1"
+        "SELECT {}, CAST(CASE WHEN made_seq > ({since}) THEN 1 ELSE 0 END AS BIGINT) \
+         FROM awards WHERE programme = $1",
+        IndexedAward::names()
     );
-    let mut awards = each(&conn, &sql, value(), id, award).await?;
-    let under = |row: &QueryResult| Ok((AwardId(row.try_get_by_index(0)?), Seq(row.try_get_by_index(1)?)));
-    let sql = format!("SELECT {BOOKING} FROM bookings WHERE programme = $1");
-    let bookings = each(&conn, &sql, value(), under, |row| Ok(booking(row)?.1)).await?;
+    let mut awards = each(&conn, &sql, value(), AwardId::of, stored).await?;
+    let number = <(AwardId, Seq)>::of;
+    let sql = format!("SELECT {} FROM bookings WHERE programme = $1", BookingRow::names());
+    let bookings = each(&conn, &sql, value(), number, |row| Ok(booking(BookingRow::of(row)?).1)).await?;
     awards.take("booking", bookings, |award, it| award.bookings.push(it));
-    let sql = format!("SELECT {INVOICE} FROM invoices WHERE programme = $1");
-    let invoices = each(&conn, &sql, value(), under, |row| Ok(invoice(row)?.1)).await?;
+    let sql = format!("SELECT {} FROM invoices WHERE programme = $1", InvoiceRow::names());
+    let invoices = each(&conn, &sql, value(), number, |row| Ok(invoice(InvoiceRow::of(row)?)?.1)).await?;
     awards.take("invoice", invoices, |award, it| award.invoices.push(it));
     Ok(awards)
 }
@@ -257,11 +270,7 @@ pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Ve
     let conn = from.at();
     let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
     let sql = format!("SELECT id, programme FROM awards WHERE {}", within(&conn, "id", 1));
-    let read = |row: &QueryResult| {
-        let programme: String = row.try_get_by_index(1)?;
-        Ok((AwardId(row.try_get_by_index(0)?), programme.parse().map_err(StoreError::unreadable)?))
-    };
-    select_by_place(&conn, &sql, vec![ids(&conn, &wanted)], read).await
+    select_rows(&conn, &sql, vec![ids(&conn, &wanted)], Ok).await
 }
 
 /// A page of awards under offers within reach.
@@ -291,8 +300,9 @@ pub async fn page(
         conditions.push(format!("awarded {} drawn + released", if open { ">" } else { "=" }));
     }
     conditions.extend(filter.condition.as_ref().map(|it| it.written(&|field: AwardField| field.column(), &mut values)));
-    let sql = format!("SELECT {COLUMNS} FROM awards {}", page.written("id", conditions, &mut values));
-    let rows = select_by_place(&conn, &sql, values, read).await?;
+    let names = ProgrammeAward::names();
+    let sql = format!("SELECT {names} FROM awards {}", page.written("id", conditions, &mut values));
+    let rows = select_rows(&conn, &sql, values, |it: ProgrammeAward| Ok((it.programme, award(it.award)?))).await?;
     let (order, awards): (Vec<_>, Vec<_>) = rows.into_iter().map(|(programme, it)| ((programme, it.id), it)).unzip();
     let mut awards = whole(&conn, awards).await?;
     Ok(order.into_iter().filter_map(|(programme, id)| Some((programme, awards.remove(&id)?))).collect())
@@ -311,12 +321,12 @@ pub async fn of_leaders(
     let conn = from.at();
     let wanted: Vec<&str> = keys.iter().map(String::as_str).collect();
     let sql = format!(
-        "SELECT {COLUMNS} FROM awards WHERE programme = $1 AND strand = 'npqel' AND ({} OR leader_key IS NULL)",
+        "SELECT {} FROM awards WHERE programme = $1 AND strand = 'npqel' AND ({} OR leader_key IS NULL)",
+        AwardRow::names(),
         bulk_sql::among(&conn, "leader_key", 2)
     );
     let values = vec![programme.as_str().into(), texts(&conn, &wanted)];
-    let rows = select_by_place(&conn, &sql, values, read).await?;
-    let of_them = rows.into_iter().map(|(_, it)| it);
+    let of_them = select_rows(&conn, &sql, values, award).await?.into_iter();
     whole(&conn, of_them.filter(|it| it.fees_key().is_some_and(|key| keys.contains(&key))).collect()).await
 }
 
@@ -329,63 +339,53 @@ async fn whole(conn: &Conn<'_>, awards: Vec<Award>) -> Result<BTreeMap<AwardId, 
     let paid = ids_of(|it| it.version != it.made);
     let mut awards: BTreeMap<AwardId, Award> = awards.into_iter().map(|it| (it.id, it)).collect();
     if !booked.is_empty() {
-        let sql = format!("SELECT {BOOKING} FROM bookings WHERE {} ORDER BY seq", within(conn, "award_id", 1));
-        for (id, booking) in select_by_place(conn, &sql, vec![ids(conn, &booked)], booking).await? {
+        let (names, within) = (BookingRow::names(), within(conn, "award_id", 1));
+        let sql = format!("SELECT {names} FROM bookings WHERE {within} ORDER BY seq");
+        for (id, booking) in select_rows(conn, &sql, vec![ids(conn, &booked)], |row| Ok(booking(row))).await? {
             awards.entry(id).and_modify(|award| award.bookings.push(booking));
         }
     }
     if !paid.is_empty() {
-        let sql = format!("SELECT {INVOICE} FROM invoices WHERE {} ORDER BY seq", within(conn, "award_id", 1));
-        for (id, invoice) in select_by_place(conn, &sql, vec![ids(conn, &paid)], invoice).await? {
+        let (names, within) = (InvoiceRow::names(), within(conn, "award_id", 1));
+        let sql = format!("SELECT {names} FROM invoices WHERE {within} ORDER BY seq");
+        for (id, invoice) in select_rows(conn, &sql, vec![ids(conn, &paid)], invoice).await? {
             awards.entry(id).and_modify(|award| award.invoices.push(invoice));
         }
     }
     Ok(awards)
 }
 
-const COLUMNS: &str = "id, programme, offer_id, unit, support, fund_id, cap_id, day_rate, awarded, drawn, released, \
-                       refunded, awarded_on, awarded_by, made_seq, version";
-
-fn read(row: &QueryResult) -> Result<(Programme, Award)> {
-    let programme: String = row.try_get_by_index(1)?;
-    let unit: String = row.try_get_by_index(3)?;
-    let support: String = row.try_get_by_index(4)?;
-    let cap: Option<Uuid> = row.try_get_by_index(6)?;
-    let rate: Option<i64> = row.try_get_by_index(7)?;
-    let award = Award {
-        id: AwardId(row.try_get_by_index(0)?),
-        offer: OfferId(row.try_get_by_index(2)?),
-        unit: named(Unit::named, &unit)?,
-        support: serde_json::from_str(&support).map_err(StoreError::unreadable)?,
-        fund: AccountId(row.try_get_by_index(5)?),
-        cap: cap.map(AccountId),
-        rate: rate.map(Pence),
-        awarded: row.try_get_by_index(8)?,
-        drawn: row.try_get_by_index(9)?,
-        released: row.try_get_by_index(10)?,
-        refunded: row.try_get_by_index(11)?,
-        on: pg_date::of(row, 12)?,
-        by: actor(&row.try_get_by_index::<String>(13)?)?,
-        made: Seq(row.try_get_by_index(14)?),
-        version: Seq(row.try_get_by_index(15)?),
+fn award(row: AwardRow) -> Result<Award> {
+    let AwardTotals { id, drawn, released, refunded, version } = row.totals;
+    Ok(Award {
+        id,
+        offer: row.offer_id,
+        unit: row.unit,
+        support: serde_json::from_str(&row.support).map_err(StoreError::unreadable)?,
+        fund: row.fund_id,
+        cap: row.cap_id,
+        rate: row.day_rate,
+        awarded: row.awarded,
+        drawn,
+        released,
+        refunded,
+        on: row.awarded_on,
+        by: row.awarded_by,
+        made: row.made_seq,
+        version,
         bookings: Vec::new(),
         invoices: Vec::new(),
-    };
-    Ok((programme.parse().map_err(StoreError::unreadable)?, award))
+    })
 }
 
-const BOOKING: &str = "award_id, seq, half_days, booked_for, leader, state, leader_kind";
-
-fn booking(row: &QueryResult) -> Result<(AwardId, Booking)> {
-    let half_days: i64 = row.try_get_by_index(2)?;
-    let kind: Option<String> = row.try_get_by_index(6)?;
+fn booking(row: BookingRow) -> (AwardId, Booking) {
     let booking = Booking {
-        seq: Seq(row.try_get_by_index(1)?),
-        half_days: HalfDays(i32::try_from(half_days).map_err(StoreError::unreadable)?),
-        on: pg_date::of(row, 3)?,
-        leader: actor(&row.try_get_by_index::<String>(4)?)?,
-        state: named(BookingState::named, &row.try_get_by_index::<String>(5)?)?,
-        leader_kind: kind.map(|it| named(LeaderKind::named, &it)).transpose()?,
+        seq: row.seq,
+        half_days: row.half_days,
+        on: row.booked_for,
+        leader: row.leader,
+        state: row.state,
+        leader_kind: row.leader_kind,
     };
-    Ok((AwardId(row.try_get_by_index(0)?), booking))
+    (row.award_id, booking)
 }

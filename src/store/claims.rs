@@ -4,7 +4,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::QueryResult;
 use uuid::Uuid;
 
 use super::{Readable, Result, StoreError, WriteTx};
@@ -14,31 +13,36 @@ use crate::domain::award::{Award, Invoice, Reference};
 use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{AwardId, OfferId, Programme};
 use crate::domain::money::Pence;
-use crate::store::db::batch_write::{BatchWrite, Cell, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{among, ids, select_by_place, texts, within};
-use crate::store::db::pg_date;
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
+use crate::store::db::bulk_sql::{among, ids, select_rows, texts, within};
+use crate::store::db::row::{Row as _, row};
+
+row! {
+    /// A payment of an invoice.
+    pub(super) struct InvoiceRow {
+        award_id: AwardId,
+        seq: Seq,
+        provider: String,
+        reference: String,
+        amount: Pence,
+        refunded: Pence,
+        issuer: Option<String>,
+        printed: Option<String>,
+        total: Option<Pence>,
+        part: Option<i64>,
+    }
+}
 
 static INVOICES: Table = Table {
     name: "invoices",
     same: &[("programme", ColumnType::Text)],
-    columns: &[
-        ("seq", ColumnType::Int),
-        ("award_id", ColumnType::Uuid),
-        ("provider", ColumnType::Text),
-        ("reference", ColumnType::Text),
-        ("amount", ColumnType::Int),
-        ("refunded", ColumnType::Int),
-        ("issuer", ColumnType::OptionalText),
-        ("printed", ColumnType::OptionalText),
-        ("total", ColumnType::OptionalInt),
-        ("part", ColumnType::OptionalInt),
-    ],
+    columns: InvoiceRow::COLUMNS,
     how: RowWrite::Upsert { key: &["programme", "seq"], take: &["provider", "refunded", "issuer", "printed", "part"] },
 };
 
 /// Adds the payments of awards, as they are now, to what a group writes.
 pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Award]) {
-    batch.rows(&INVOICES, [cell(programme.as_str())], invoices_of(awards).map(row));
+    batch.rows(&INVOICES, [cell(programme.as_str())], invoices_of(awards).map(|it| row_of(it).cells()));
 }
 
 /// Writes the payments that were refunded in full, where the same group pays one of these invoices anew, or lets an earlier
@@ -52,7 +56,7 @@ pub(super) async fn free(tx: &WriteTx, programme: &Programme, awards: &[&Award],
     }
     let freed = invoices_of(awards).filter(|(_, it)| it.seq <= before && !it.stands() && paid.contains(&key(it)));
     let mut batch = BatchWrite::default();
-    batch.rows(&INVOICES, [cell(programme.as_str())], freed.map(row));
+    batch.rows(&INVOICES, [cell(programme.as_str())], freed.map(|it| row_of(it).cells()));
     batch.write(tx).await
 }
 
@@ -65,20 +69,20 @@ fn stored_issuer(it: &Invoice) -> String {
     it.claim.as_ref().map_or_else(|| it.issuer.clone(), |claim| claim.issuer_key.to_string())
 }
 
-fn row((award, it): (AwardId, &Invoice)) -> [Cell; 10] {
+fn row_of((award, it): (AwardId, &Invoice)) -> InvoiceRow {
     let claim = it.claim.as_ref();
-    [
-        cell(it.seq.0),
-        cell(award.0),
-        cell(stored_issuer(it)),
-        cell(it.reference.as_str()),
-        cell(it.amount.get()),
-        cell(it.refunded.get()),
-        claim.and_then(|it| it.issuer.as_deref()).map(Into::into),
-        claim.map(|it| it.printed.as_str().into()),
-        claim.and_then(|it| it.total).map(|it| it.get().into()),
-        claim.map(|it| it.part.into()),
-    ]
+    InvoiceRow {
+        award_id: award,
+        seq: it.seq,
+        provider: stored_issuer(it),
+        reference: it.reference.as_str().to_owned(),
+        amount: it.amount,
+        refunded: it.refunded,
+        issuer: claim.and_then(|it| it.issuer.clone()),
+        printed: claim.map(|it| it.printed.clone()),
+        total: claim.and_then(|it| it.total),
+        part: claim.map(|it| it.part),
+    }
 }
 
 /// What has been paid on the invoices with these references, of whichever issuer and programme.
@@ -89,29 +93,22 @@ pub async fn payments(from: &impl Readable, wanted: &[Reference]) -> Result<Hash
     }
     let conn = from.at();
     let wanted: Vec<&str> = wanted.iter().map(Reference::as_str).collect();
-    let sql = format!("SELECT {INVOICE} FROM invoices WHERE {}", among(&conn, "reference", 1));
-    for (award, paid) in select_by_place(&conn, &sql, vec![texts(&conn, &wanted)], invoice).await? {
+    let sql = format!("SELECT {} FROM invoices WHERE {}", InvoiceRow::names(), among(&conn, "reference", 1));
+    for (award, paid) in select_rows(&conn, &sql, vec![texts(&conn, &wanted)], invoice).await? {
         found.entry(paid.key()).or_default().put(award, &paid);
     }
     Ok(found)
 }
 
-/// The columns that [`invoice`] reads.
-pub(super) const INVOICE: &str = "award_id, seq, provider, reference, amount, refunded, issuer, printed, total, part";
-
 /// One payment, and the award that made it.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(super) fn invoice(row: &QueryResult) -> Result<(AwardId, Invoice)> {
-    let provider: String = row.try_get_by_index(2)?;
-    let issuer: Option<String> = row.try_get_by_index(6)?;
-    let part: Option<i64> = row.try_get_by_index(9)?;
-    let (issuer, claim) = match part {
+pub(super) fn invoice(row: InvoiceRow) -> Result<(AwardId, Invoice)> {
+    let InvoiceRow { provider, issuer, printed, total, .. } = row;
+    let (issuer, claim) = match row.part {
         None => {
-            let beside = row.try_get_by_index::<Option<String>>(7)?.is_some()
-                || row.try_get_by_index::<Option<i64>>(8)?.is_some();
-            if issuer.is_some() || beside {
+            if issuer.is_some() || printed.is_some() || total.is_some() {
                 return Err(StoreError::unreadable("what only a numbered payment says, without its number"));
             }
             (provider, None)
@@ -121,22 +118,14 @@ pub(super) fn invoice(row: &QueryResult) -> Result<(AwardId, Invoice)> {
             if issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != issuer_key) {
                 return Err(StoreError::unreadable(format!("the issuer {issuer:?}, whose key is another")));
             }
-            let printed: Option<String> = row.try_get_by_index(7)?;
             let printed = printed.ok_or_else(|| StoreError::unreadable("a part without a printed reference"))?;
-            let total: Option<i64> = row.try_get_by_index(8)?;
-            let claim = ClaimPart { issuer: issuer.clone(), issuer_key, printed, total: total.map(Pence), part };
+            let claim = ClaimPart { issuer: issuer.clone(), issuer_key, printed, total, part };
             (issuer.unwrap_or_default(), Some(claim))
         }
     };
-    let invoice = Invoice {
-        seq: Seq(row.try_get_by_index(1)?),
-        issuer,
-        reference: reference(&row.try_get_by_index::<String>(3)?)?,
-        amount: Pence(row.try_get_by_index(4)?),
-        refunded: Pence(row.try_get_by_index(5)?),
-        claim,
-    };
-    Ok((AwardId(row.try_get_by_index(0)?), invoice))
+    let reference = reference(&row.reference)?;
+    let invoice = Invoice { seq: row.seq, issuer, reference, amount: row.amount, refunded: row.refunded, claim };
+    Ok((row.award_id, invoice))
 }
 
 /// A reference as it is stored: one not normalised would be another to the index that keeps it from being paid twice.
@@ -157,12 +146,10 @@ pub async fn draws_without_invoice(
     let offers: Vec<Uuid> = offers.iter().map(|it| it.0).collect();
     let offer = within(&conn, "offer_id", 1);
     let sql = format!("SELECT effective_on, body, seq FROM events WHERE {offer} AND kind IN ('drawn', 'undone')");
-    let read = |row: &QueryResult| {
-        let body: String = row.try_get_by_index(1)?;
-        let body = serde_json::from_str(&body).map_err(StoreError::unreadable)?;
-        Ok((Seq(row.try_get_by_index(2)?), pg_date::of(row, 0)?, body))
+    let read = |(on, body, seq): (Date, String, Seq)| {
+        Ok((seq, on, serde_json::from_str(&body).map_err(StoreError::unreadable)?))
     };
-    let moved = select_by_place(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
+    let moved = select_rows(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
     let undone = moved.iter().filter_map(|(_, _, body)| match body {
         EventBody::Undone { undoes, .. } => Some(*undoes),
         _ => None,

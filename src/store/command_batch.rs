@@ -65,15 +65,15 @@ pub async fn read(from: &impl Readable, asked: BatchQuery<'_>) -> Result<BatchFa
     let register = some(asked.trusts).map(|_| register::record::ask_head(&mut all));
     let last = asked.last.map(|(programme, seq)| events::ask_recorded(&mut all, programme, seq));
     let all = all.ask(&conn).await?;
-    let offers = all.read(offers, offers::read_bare)?;
+    let offers = all.read(offers, offers::bare)?;
     let trusts = all.read(trusts, register::read_trust)?;
     Ok(BatchFacts {
-        answers: all.read(requests, requests::read)?,
+        answers: all.read(requests, |row: requests::RequestRow| Ok(row.into()))?,
         offers: offers.into_iter().map(|it| (it.id, it)).collect(),
-        accounts: all.read(accounts, |row| Ok(accounts::read_at(row)?.1))?,
+        accounts: all.read(accounts, |row| Ok(accounts::read(row)?.1))?,
         trusts: trusts.into_iter().map(|it| (it.uid, it)).collect(),
-        register: all.read(register, register::record::read_last)?.pop(),
-        recorded: all.read(last, |row| Ok(Micros(row.get(0)?)))?.pop(),
+        register: all.read(register, register::record::last_before)?.pop(),
+        recorded: all.read(last, Ok::<Micros, _>)?.pop(),
     })
 }
 

@@ -24,8 +24,9 @@ use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cel
 use crate::store::db::bulk_sql::{ids, number_in, upsert_all, uuid_in, within};
 use crate::store::db::column_values::{actor, hash, named, region, uid, urn};
 use crate::store::db::entity::record::{contact, offer, offer_school};
-use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
+use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::pg_date;
+use crate::store::db::row::{Column, Row as _, without_text};
 pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
 
 /// These offers, as far as they exist, by id.
@@ -42,54 +43,8 @@ pub(super) fn ask_bare(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[Off
     together.add(BARE, [ids(conn, &wanted)], |place| format!("FROM offers WHERE {}", within(conn, "id", place)))
 }
 
-const BARE: QueryColumns = &[
-    ("id", ColumnType::Uuid),
-    ("programme", ColumnType::Text),
-    ("recipient_kind", ColumnType::Text),
-    ("recipient", ColumnType::Int),
-    ("name", ColumnType::Text),
-    ("region", ColumnType::Text),
-    ("state", ColumnType::Text),
-    ("assignee", ColumnType::OptionalText),
-    ("outcome", ColumnType::OptionalText),
-    ("before_close", ColumnType::OptionalText),
-    ("accepted_by", ColumnType::OptionalText),
-    ("accepted_on", ColumnType::Date),
-    ("started_on", ColumnType::Date),
-    ("trust_uid", ColumnType::OptionalInt),
-    ("responsible", ColumnType::Text),
-    ("terms_sha256", ColumnType::Bytes),
-    ("version", ColumnType::Int),
-    ("made_at", ColumnType::Int),
-];
-
-/// One of them.
-///
-/// # Errors
-/// [`StoreError::Unreadable`].
-pub(super) fn read_bare(row: QueryRow<'_>) -> Result<Offer> {
-    bare(offer::Model {
-        id: row.get(0)?,
-        programme: row.get(1)?,
-        recipient_kind: row.get(2)?,
-        recipient: row.get(3)?,
-        name: row.get(4)?,
-        region: row.get(5)?,
-        state: row.get(6)?,
-        assignee: row.get(7)?,
-        outcome: row.get(8)?,
-        before_close: row.get(9)?,
-        accepted_by: row.get(10)?,
-        accepted_on: row.get(11)?,
-        started_on: row.get(12)?,
-        trust_uid: row.get(13)?,
-        responsible: row.get(14)?,
-        terms_sha256: row.get(15)?,
-        search: String::new(),
-        version: row.get(16)?,
-        made_at: row.get(17)?,
-    })
-}
+/// All columns of an offer, without what it is searched by: that is long.
+const BARE: &[Column] = &without_text::<{ offer::Model::COLUMNS.len() }>(offer::Model::COLUMNS, "search");
 
 /// Every offer of a programme, by id.
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<BTreeMap<OfferId, Offer>> {
@@ -374,7 +329,11 @@ fn contacted(row: &contact::Model) -> Result<Contact> {
     })
 }
 
-fn bare(row: offer::Model) -> Result<Offer> {
+/// An offer without its schools and contacts.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub(super) fn bare(row: offer::Model) -> Result<Offer> {
     let recipient = match row.recipient_kind.as_str() {
         "standalone" => Recipient::Standalone(urn(row.recipient)?),
         "mat" => Recipient::Mat(uid(row.recipient)?),

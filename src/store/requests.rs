@@ -1,17 +1,15 @@
 //! First successes, by caller and request id: answered again, byte for byte, for ever.
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryResult};
+use sea_orm::{ConnectionTrait as _, Statement};
 
 use super::{Backend, Conn, Readable, Result, WriteTx};
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::select_by_place;
-use crate::store::db::column_values::{actor, hash};
-use crate::store::db::entity::record::request;
-use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
+use crate::store::db::bulk_sql::select_rows;
+use crate::store::db::multi_query::MultiQuery;
+use crate::store::db::row::{Row as _, row};
 
 /// A stored success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +42,22 @@ pub(super) const OF_REGISTER: &str = "'RegisterService/ImportRegister', 'Eligibi
     'RegisterService/WithdrawImport', 'ApprovalService/GiveApproval', 'ApprovalService/DenyApproval', \
     'ApprovalService/WithdrawApproval'";
 
+row! {
+    /// A stored success.
+    pub(super) struct RequestRow {
+        actor: Actor,
+        request_id: RequestId,
+        rpc: String,
+        fingerprint: Hash,
+        answer: Vec<u8>,
+        approval: Option<ApprovalId>,
+    }
+}
+
 static REQUESTS: Table = Table {
     name: "requests",
     same: &[("recorded_at", ColumnType::Int)],
-    columns: &[
-        ("actor", ColumnType::Text),
-        ("request_id", ColumnType::Uuid),
-        ("rpc", ColumnType::Text),
-        ("fingerprint", ColumnType::Bytes),
-        ("answer", ColumnType::Bytes),
-        ("approval", ColumnType::OptionalUuid),
-    ],
+    columns: RequestRow::COLUMNS,
     how: RowWrite::Insert,
 };
 
@@ -64,7 +67,7 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[(&Actor,
         Backend::Postgres => {
             let actors: Vec<String> = wanted.iter().map(|(actor, _)| actor.to_string()).collect();
             let requests: Vec<uuid::Uuid> = wanted.iter().map(|(_, request)| request.0).collect();
-            together.add(COLUMNS, [actors.into(), requests.into()], |first| {
+            together.add(RequestRow::COLUMNS, [actors.into(), requests.into()], |first| {
                 let second = first.saturating_add(1);
                 format!(
                     "FROM unnest(${first}::text[], ${second}::uuid[]) AS w(a, id) \
@@ -77,7 +80,7 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[(&Actor,
             let list: Vec<_> =
                 wanted.iter().map(|(actor, id)| [actor.to_string(), id.0.simple().to_string()]).collect();
             let json = serde_json::to_string(&list).unwrap_or_default();
-            together.add(COLUMNS, [json.into()], |place| {
+            together.add(RequestRow::COLUMNS, [json.into()], |place| {
                 format!(
                     "FROM json_each(${place}) w CROSS JOIN requests ON actor = w.value ->> 0 \
                      AND request_id = unhex(w.value ->> 1)"
@@ -87,46 +90,33 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[(&Actor,
     }
 }
 
-/// A stored success.
-///
-/// # Errors
-/// [`super::StoreError::Unreadable`].
-pub(super) fn read(row: QueryRow<'_>) -> Result<Stored> {
-    Ok(Stored {
-        actor: actor(&row.get::<String>(0)?)?,
-        request: RequestId(row.get(1)?),
-        rpc: row.get(2)?,
-        fingerprint: hash(&row.get::<Vec<u8>>(3)?)?,
-        answer: row.get(4)?,
-        approval: row.get::<Option<uuid::Uuid>>(5)?.map(ApprovalId),
-    })
+impl From<RequestRow> for Stored {
+    fn from(row: RequestRow) -> Self {
+        Self {
+            actor: row.actor,
+            request: row.request_id,
+            rpc: row.rpc,
+            fingerprint: row.fingerprint,
+            answer: row.answer,
+            approval: row.approval,
+        }
+    }
 }
 
-const COLUMNS: QueryColumns = &[
-    ("actor", ColumnType::Text),
-    ("request_id", ColumnType::Uuid),
-    ("rpc", ColumnType::Text),
-    ("fingerprint", ColumnType::Bytes),
-    ("answer", ColumnType::Bytes),
-    ("approval", ColumnType::OptionalUuid),
-];
+fn row_of(it: &Stored) -> RequestRow {
+    RequestRow {
+        actor: it.actor.clone(),
+        request_id: it.request,
+        rpc: it.rpc.clone(),
+        fingerprint: it.fingerprint,
+        answer: it.answer.clone(),
+        approval: it.approval,
+    }
+}
 
 /// Adds new successes to what a group writes.
 pub(super) fn append(batch: &mut BatchWrite, new: &[Stored], at: Micros) {
-    batch.rows(
-        &REQUESTS,
-        [cell(at.0)],
-        new.iter().map(|it| {
-            [
-                cell(it.actor.as_str()),
-                cell(it.request.0),
-                cell(it.rpc.as_str()),
-                cell(it.fingerprint.0.to_vec()),
-                cell(it.answer.clone()),
-                it.approval.map(|it| it.0.into()),
-            ]
-        }),
-    );
+    batch.rows(&REQUESTS, [cell(at.0)], new.iter().map(|it| row_of(it).cells()));
 }
 
 /// Keeps new successes.
@@ -142,34 +132,22 @@ pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
 
 /// Puts the answer of a request kept without one.
 pub async fn answer(tx: &WriteTx, (actor, request): (&Actor, RequestId), answer: &[u8]) -> Result<()> {
-    request::Entity::update_many()
-        .col_expr(request::Column::Answer, Expr::value(answer.to_vec()))
-        .filter(request::Column::Actor.eq(actor.as_str()))
-        .filter(request::Column::RequestId.eq(request.0))
-        .exec(&tx.at().db)
-        .await?;
+    let conn = tx.at();
+    let sql = "UPDATE requests SET answer = $1 WHERE actor = $2 AND request_id = $3";
+    let values = [answer.to_vec().into(), actor.as_str().into(), request.0.into()];
+    conn.db.execute_raw(Statement::from_sql_and_values(conn.db.get_database_backend(), sql, values)).await?;
     Ok(())
 }
 
 /// When one of the methods that the register's record covers succeeded last. Reads every stored success.
 pub async fn last_of_register(from: &impl Readable) -> Result<Option<Micros>> {
     let sql = format!("SELECT MAX(recorded_at) FROM requests WHERE rpc IN ({OF_REGISTER})");
-    let read = |row: &QueryResult| Ok(row.try_get_by_index::<Option<i64>>(0)?.map(Micros));
-    Ok(select_by_place(&from.at(), &sql, Vec::new(), read).await?.pop().flatten())
+    Ok(select_rows(&from.at(), &sql, Vec::new(), Ok::<Option<Micros>, _>).await?.pop().flatten())
 }
 
 /// Whether a request id of this caller is taken.
 pub async fn one(from: &impl Readable, actor: &Actor, request: RequestId) -> Result<Option<Stored>> {
-    let found = request::Entity::find()
-        .filter(request::Column::Actor.eq(actor.as_str()))
-        .filter(request::Column::RequestId.eq(request.0))
-        .one(&from.at().db)
-        .await?;
-    found
-        .map(|row| {
-            let fingerprint = hash(&row.fingerprint)?;
-            let approval = row.approval.map(ApprovalId);
-            Ok(Stored { actor: actor.clone(), request, rpc: row.rpc, fingerprint, answer: row.answer, approval })
-        })
-        .transpose()
+    let sql = format!("SELECT {} FROM requests WHERE actor = $1 AND request_id = $2", RequestRow::names());
+    let values = vec![actor.as_str().into(), request.0.into()];
+    Ok(select_rows(&from.at(), &sql, values, |row: RequestRow| Ok(row.into())).await?.pop())
 }

@@ -28,6 +28,7 @@ pub(in crate::store) enum ColumnType {
     OptionalBytes,
     OptionalText,
     OptionalInt,
+    OptionalDate,
 }
 
 impl ColumnType {
@@ -39,7 +40,7 @@ impl ColumnType {
             Self::Text | Self::OptionalText => "text",
             Self::Int | Self::OptionalInt => "bigint",
             Self::Bool => "boolean",
-            Self::Date => "date",
+            Self::Date | Self::OptionalDate => "date",
         }
     }
 
@@ -55,7 +56,7 @@ impl ColumnType {
             Self::Text | Self::OptionalText => ArrayType::String,
             Self::Int | Self::OptionalInt => ArrayType::BigInt,
             Self::Bool => ArrayType::Bool,
-            Self::Date => ArrayType::ChronoDate,
+            Self::Date | Self::OptionalDate => ArrayType::ChronoDate,
         }
     }
 
@@ -66,6 +67,7 @@ impl ColumnType {
             Self::OptionalBytes => "''::bytea",
             Self::OptionalText => "''",
             Self::OptionalInt => "(-9223372036854775808)",
+            Self::OptionalDate => "'0001-01-01'::date",
             Self::Uuid | Self::Bytes | Self::Text | Self::Int | Self::Bool | Self::Date => {
                 return push(sql, &["v.", column]);
             }
@@ -82,6 +84,7 @@ impl ColumnType {
             Self::Int | Self::OptionalInt => i64::MIN.into(),
             Self::Bool => false.into(),
             Self::Date => Date::MIN.into(),
+            Self::OptionalDate => Date::from_ymd_opt(1, 1, 1).into(),
         }
     }
 }
@@ -134,14 +137,19 @@ pub(in crate::store) struct BatchWrite {
 
 impl BatchWrite {
     /// Adds rows to a table: what is the same in all of them, then a cell a column for each, in the order of its columns.
-    pub(in crate::store) fn rows<const S: usize, const N: usize>(
+    pub(in crate::store) fn rows<const S: usize>(
         &mut self,
         table: &'static Table,
         same: [Cell; S],
-        rows: impl Iterator<Item = [Cell; N]>,
+        rows: impl Iterator<Item = impl IntoIterator<Item = Cell>>,
     ) {
-        debug_assert_eq!((S, N), (table.same.len(), table.columns.len()), "{}", table.name);
-        let cells: Vec<Cell> = rows.flatten().collect();
+        let mut cells: Vec<Cell> = Vec::with_capacity(rows.size_hint().0.saturating_mul(table.columns.len()));
+        for row in rows {
+            let before = cells.len();
+            cells.extend(row);
+            debug_assert_eq!(cells.len().saturating_sub(before), table.columns.len(), "{}", table.name);
+        }
+        debug_assert_eq!(S, table.same.len(), "{}", table.name);
         if !cells.is_empty() {
             self.parts.push(TableRows { table, same: same.into(), cells });
         }
@@ -297,7 +305,7 @@ fn or_null(cell: Cell, kind: ColumnType) -> Value {
         ColumnType::Text | ColumnType::OptionalText => Value::String(None),
         ColumnType::Int | ColumnType::OptionalInt => Value::BigInt(None),
         ColumnType::Bool => Value::Bool(None),
-        ColumnType::Date => Value::ChronoDate(None),
+        ColumnType::Date | ColumnType::OptionalDate => Value::ChronoDate(None),
     })
 }
 

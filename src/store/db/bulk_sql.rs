@@ -8,6 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::row::FromRow;
 use crate::store::{Backend, Conn, Readable as _, Result, WriteTx};
 
 /// Bind parameters one statement may have: 32,766 on SQLite, 65,535 on PostgreSQL; the smaller for both.
@@ -137,6 +138,17 @@ pub(in crate::store) async fn select_by_place<T>(
     read: impl Fn(&QueryResult) -> Result<T>,
 ) -> Result<Vec<T>> {
     rows(conn, sql, values).await?.iter().map(read).collect()
+}
+
+/// The rows of a query written out, each read by the place of its columns as `R` declares them: for many rows, twice as fast
+/// as by name.
+pub(in crate::store) async fn select_rows<R: FromRow, T>(
+    conn: &Conn<'_>,
+    sql: &str,
+    values: Vec<Value>,
+    read: impl Fn(R) -> Result<T>,
+) -> Result<Vec<T>> {
+    rows(conn, sql, values).await?.iter().map(|row| read(R::of(row)?)).collect()
 }
 
 /// The rows themselves.

@@ -1,12 +1,114 @@
 //! Values of columns as values of the domain.
 
 use sea_orm::QueryResult;
+use uuid::Uuid;
 
+use super::batch_write::{Cell, ColumnType};
+use super::pg_date;
+use super::row::{ColumnValue, FromRow, RowCells};
+use crate::domain::Date;
+use crate::domain::award::{BookingState, LeaderKind};
+use crate::domain::event::Seq;
 use crate::domain::hash::Hash;
-use crate::domain::ids::{Actor, Uid, Urn};
+use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, ImportId, OfferId, Programme, RequestId, Uid, Urn};
+use crate::domain::ledger::{EntryKind, EntrySeq, Unit};
+use crate::domain::money::{HalfDays, Pence};
+use crate::domain::period::Period;
 use crate::domain::person;
 use crate::domain::region::Region;
+use crate::domain::rules::RulesVersion;
+use crate::domain::terms::StrandId;
+use crate::domain::time::Micros;
 use crate::store::{Result, StoreError};
+
+/// Declares types that the driver reads and writes, with the types of their columns without NULL and with it.
+macro_rules! of_driver {
+    ($($type:ty: $column:ident, $optional:ident;)+) => {$(
+        column_value!($type, ColumnType::$column, |row, place| Ok(row.try_get_by_index(place)?), |it| Some(it.into()));
+        column_value!(
+            Option<$type>,
+            ColumnType::$optional,
+            |row, place| Ok(row.try_get_by_index(place)?),
+            |it| it.map(Into::into)
+        );
+    )+};
+}
+
+/// Declares types of the domain, each by the type that it is stored as and the two ways between them.
+macro_rules! of_domain {
+    ($($type:ty as $stored:ty: $read:expr, $write:expr;)+) => {$(
+        column_value!(
+            $type,
+            <$stored as ColumnValue>::TYPE,
+            |row, place| <$stored>::read(row, place).and_then($read),
+            |it| ColumnValue::cell($write(it))
+        );
+        column_value!(
+            Option<$type>,
+            <Option<$stored> as ColumnValue>::TYPE,
+            |row, place| Option::<$stored>::read(row, place)?.map($read).transpose(),
+            |it| ColumnValue::cell(it.map($write))
+        );
+    )+};
+}
+
+macro_rules! column_value {
+    ($type:ty, $kind:expr, |$row:ident, $place:ident| $read:expr, |$it:ident| $cell:expr) => {
+        impl ColumnValue for $type {
+            const TYPE: ColumnType = $kind;
+            fn read($row: &QueryResult, $place: usize) -> Result<Self> {
+                $read
+            }
+            fn cell(self) -> Cell {
+                let $it = self;
+                $cell
+            }
+        }
+
+        impl FromRow for $type {
+            fn take(cells: &mut RowCells<'_>) -> Result<Self> {
+                cells.value()
+            }
+        }
+    };
+}
+
+of_driver! {
+    Uuid: Uuid, OptionalUuid;
+    Vec<u8>: Bytes, OptionalBytes;
+    String: Text, OptionalText;
+    i64: Int, OptionalInt;
+}
+column_value!(bool, ColumnType::Bool, |row, place| Ok(row.try_get_by_index(place)?), |it| Some(it.into()));
+column_value!(Date, ColumnType::Date, |row, place| pg_date::of(row, place), |it| Some(it.into()));
+column_value!(Option<Date>, ColumnType::OptionalDate, |row, place| pg_date::optional(row, place), |it| it
+    .map(Into::into));
+
+of_domain! {
+    AccountId as Uuid: |id| Ok(AccountId(id)), |it: AccountId| it.0;
+    ApprovalId as Uuid: |id| Ok(ApprovalId(id)), |it: ApprovalId| it.0;
+    AwardId as Uuid: |id| Ok(AwardId(id)), |it: AwardId| it.0;
+    ImportId as Uuid: |id| Ok(ImportId(id)), |it: ImportId| it.0;
+    OfferId as Uuid: |id| Ok(OfferId(id)), |it: OfferId| it.0;
+    RequestId as Uuid: |id| Ok(RequestId(id)), |it: RequestId| it.0;
+    Seq as i64: |number| Ok(Seq(number)), |it: Seq| it.0;
+    EntrySeq as i64: |number| Ok(EntrySeq(number)), |it: EntrySeq| it.0;
+    Micros as i64: |number| Ok(Micros(number)), |it: Micros| it.0;
+    RulesVersion as i64: |number| Ok(RulesVersion(number)), |it: RulesVersion| it.0;
+    Pence as i64: |number| Ok(Pence(number)), |it: Pence| it.get();
+    HalfDays as i64: |number| i32::try_from(number).map(HalfDays).map_err(StoreError::unreadable), |it: HalfDays| i64::from(it.get());
+    Urn as i64: urn, |it: Urn| i64::from(it.get());
+    Uid as i64: uid, |it: Uid| i64::from(it.get());
+    Hash as Vec<u8>: |bytes: Vec<u8>| hash(&bytes), |it: Hash| it.0.to_vec();
+    Programme as String: |text: String| text.parse().map_err(StoreError::unreadable), |it: Programme| it.to_string();
+    Actor as String: |text: String| actor(&text), |it: Actor| it.to_string();
+    StrandId as String: |text: String| Ok(StrandId::new(text)), |it: StrandId| it.to_string();
+    Period as String: |text: String| text.parse().map_err(StoreError::unreadable), |it: Period| it.to_string();
+    Unit as String: |name: String| named(Unit::named, &name), |it: Unit| it.name().to_owned();
+    EntryKind as String: |name: String| named(EntryKind::named, &name), |it: EntryKind| it.name().to_owned();
+    BookingState as String: |name: String| named(BookingState::named, &name), |it: BookingState| it.name().to_owned();
+    LeaderKind as String: |name: String| named(LeaderKind::named, &name), |it: LeaderKind| it.name().to_owned();
+}
 
 pub(in crate::store) fn named<T>(find: impl Fn(&str) -> Option<T>, name: &str) -> Result<T> {
     find(name).ok_or_else(|| StoreError::unreadable(format!("the name {name:?}")))
@@ -31,6 +133,15 @@ pub(in crate::store) fn hash(bytes: &[u8]) -> Result<Hash> {
 
 pub(in crate::store) fn actor(text: &str) -> Result<Actor> {
     text.parse().map_err(StoreError::unreadable)
+}
+
+/// Refuses a day that is kept as another text than it is written as: SQLite keeps texts, and whatever compares them takes it
+/// for another day.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub(in crate::store) fn spelled(day: Date, text: &str) -> Result<()> {
+    if text == day.to_string() { Ok(()) } else { Err(StoreError::unreadable(format!("the day {text:?}"))) }
 }
 
 /// Whether the event of a row is one since the programme adopted rules, as SQL that says 1 or 0: since then keys are written

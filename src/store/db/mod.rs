@@ -14,6 +14,7 @@ pub mod notify;
 pub mod page;
 pub(in crate::store) mod page_copy;
 pub(in crate::store) mod pg_date;
+pub(in crate::store) mod row;
 pub mod schema;
 pub mod schema_check;
 pub(in crate::store) mod transaction;

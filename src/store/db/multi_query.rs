@@ -1,18 +1,15 @@
 //! Several queries in one round trip: one statement of PostgreSQL, one text of SQLite.
 
-use sea_orm::{QueryResult, TryGetable, Value};
+use sea_orm::{QueryResult, Value};
 
 use super::answer_check;
-use super::batch_write::ColumnType;
 use super::bulk_sql::rows;
+use super::row::{Column, FromRow, RowCells};
 use crate::store::{Backend, Conn, Result};
-
-/// Columns of a query with their types.
-pub(in crate::store) type QueryColumns = &'static [(&'static str, ColumnType)];
 
 /// One of the queries. In a row of PostgreSQL each has columns of its own, and those of the others are NULL.
 struct QueryPart {
-    columns: QueryColumns,
+    columns: &'static [Column],
     /// All that follows the columns.
     rest: String,
 }
@@ -29,7 +26,7 @@ impl MultiQuery {
     /// number by which its rows are found.
     pub(in crate::store) fn add<const N: usize>(
         &mut self,
-        columns: QueryColumns,
+        columns: &'static [Column],
         values: [Value; N],
         rest: impl FnOnce(usize) -> String,
     ) -> usize {
@@ -115,10 +112,10 @@ impl QueryResults {
     ///
     /// # Errors
     /// As `read` has it.
-    pub(in crate::store) fn read<T>(
+    pub(in crate::store) fn read<R: FromRow, T>(
         &self,
         number: Option<usize>,
-        read: impl Fn(QueryRow<'_>) -> Result<T>,
+        read: impl Fn(R) -> Result<T>,
     ) -> Result<Vec<T>> {
         let Some(number) = number else { return Ok(Vec::new()) };
         let from = self.from.get(number).copied().unwrap_or_default();
@@ -126,32 +123,9 @@ impl QueryResults {
         let mut found = Vec::new();
         for row in &self.rows {
             if row.try_get_by_index::<i64>(0)? == wanted {
-                found.push(read(QueryRow { row, from })?);
+                found.push(read(R::take(&mut RowCells::starting_at(row, from))?)?);
             }
         }
         Ok(found)
-    }
-}
-
-/// A row, or what of it belongs to one query.
-#[derive(Clone, Copy)]
-pub(in crate::store) struct QueryRow<'r> {
-    row: &'r QueryResult,
-    from: usize,
-}
-
-impl<'r> From<&'r QueryResult> for QueryRow<'r> {
-    fn from(row: &'r QueryResult) -> Self {
-        Self { row, from: 0 }
-    }
-}
-
-impl QueryRow<'_> {
-    /// The value of a column, counted from 0.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError::Unreadable`] when it is of another type.
-    pub(in crate::store) fn get<T: TryGetable>(&self, column: usize) -> Result<T> {
-        Ok(self.row.try_get_by_index(self.from.saturating_add(column))?)
     }
 }

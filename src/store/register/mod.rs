@@ -10,15 +10,15 @@ pub mod search;
 
 use std::collections::HashMap;
 
-use sea_orm::{FromQueryResult, QueryResult};
+use sea_orm::FromQueryResult;
 
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
-use crate::store::db::batch_write::ColumnType;
-use crate::store::db::bulk_sql::{among, numbers, select, select_by_place};
-use crate::store::db::column_values::{uid, urn};
-use crate::store::db::multi_query::{MultiQuery, QueryColumns, QueryRow};
+use crate::store::db::bulk_sql::{among, numbers, select, select_rows};
+use crate::store::db::column_values::urn;
+use crate::store::db::multi_query::MultiQuery;
+use crate::store::db::row::{Row as _, row};
 pub use members::{Membership, MembershipQuery, history, members, sizes};
 pub use record::{RegisterHead, lock};
 
@@ -156,7 +156,7 @@ pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, T
 
 /// Asks for these groups; see [`trusts`].
 pub(super) fn ask_trusts(conn: &Conn<'_>, together: &mut MultiQuery, uids: &[Uid]) -> usize {
-    together.add(TRUST, [numbers(conn, &uid_numbers(uids))], |place| {
+    together.add(TrustRow::COLUMNS, [numbers(conn, &uid_numbers(uids))], |place| {
         let among = among(conn, "r.uid", place);
         format!(
             "FROM (
@@ -172,21 +172,24 @@ pub(super) fn ask_trusts(conn: &Conn<'_>, together: &mut MultiQuery, uids: &[Uid
     })
 }
 
-const TRUST: QueryColumns = &[
-    ("uid", ColumnType::Int),
-    ("name", ColumnType::Text),
-    ("kind", ColumnType::Int),
-    ("kind_name", ColumnType::Text),
-    ("status", ColumnType::Text),
-];
+row! {
+    /// A group as one of the files has it.
+    pub(super) struct TrustRow {
+        uid: Uid,
+        name: String,
+        kind: i64,
+        kind_name: String,
+        status: String,
+    }
+}
 
 /// One of them.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(super) fn read_trust(row: QueryRow<'_>) -> Result<Trust> {
-    let (name, kind_name, status) = (row.get(1)?, row.get(3)?, row.get(4)?);
-    Ok(Trust { uid: uid(row.get(0)?)?, name, kind: group_type(row.get(2)?)?, kind_name, status })
+pub(super) fn read_trust(row: TrustRow) -> Result<Trust> {
+    let TrustRow { uid, name, kind, kind_name, status } = row;
+    Ok(Trust { uid, name, kind: group_type(kind)?, kind_name, status })
 }
 
 /// The names that files ever had for these trusts, those that count no more after the others: those of the newest file first.
@@ -206,9 +209,10 @@ pub async fn trust_names(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<U
          ) named GROUP BY uid, name
          ORDER BY uid, MAX(CASE state WHEN 'landed' THEN as_at END) DESC NULLS LAST, MAX(priority) DESC, name DESC"
     );
-    let read = |row: &QueryResult| Ok((uid(row.try_get_by_index(0)?)?, row.try_get_by_index(1)?));
     let mut names: HashMap<Uid, Vec<String>> = HashMap::new();
-    for (uid, name) in select_by_place(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))], read).await? {
+    for (uid, name) in
+        select_rows(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))], Ok::<(Uid, String), _>).await?
+    {
         names.entry(uid).or_default().push(name);
     }
     Ok(names)

@@ -5,18 +5,18 @@ use sea_orm::{EntityTrait as _, QueryResult, QuerySelect as _};
 
 use crate::domain::Date;
 use crate::domain::event::{Event, Hash, Seq, genesis};
-use crate::domain::ids::{RecordName, RequestId};
+use crate::domain::ids::{Actor, RecordName, RequestId};
 use crate::domain::register_record::{RegisterBody, RegisterSeq};
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::select_by_place;
-use crate::store::db::column_values::{actor, hash};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table};
+use crate::store::db::bulk_sql::rows;
+use crate::store::db::column_values::{hash, spelled};
 use crate::store::db::entity::register::lock;
-use crate::store::db::multi_query::{MultiQuery, QueryRow};
-use crate::store::db::pg_date;
+use crate::store::db::multi_query::MultiQuery;
+use crate::store::db::row::{FromRow as _, Row as _, column, row};
 use crate::store::events::Recorded;
 use crate::store::verify_rows::{VerifyRows, each};
-use crate::store::{Backend, Readable, Result, StoreError, WriteTx};
+use crate::store::{Readable, Result, StoreError, WriteTx};
 
 /// The head of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +68,8 @@ pub(in crate::store) fn ask_head(together: &mut MultiQuery) -> usize {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(in crate::store) fn read_last(row: QueryRow<'_>) -> Result<RegisterSeq> {
-    Ok(Seq(row.get::<i64>(0)?.saturating_sub(1)))
+pub(in crate::store) fn last_before(Seq(next): RegisterSeq) -> Result<RegisterSeq> {
+    Ok(Seq(next.saturating_sub(1)))
 }
 
 fn head_of(row: Option<lock::Model>) -> Result<RegisterHead> {
@@ -78,45 +78,38 @@ fn head_of(row: Option<lock::Model>) -> Result<RegisterHead> {
     Ok(RegisterHead { next: Seq(row.next_seq), hash: last.unwrap_or_else(|| genesis(&RecordName::Register)) })
 }
 
-/// The salt of an event's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Salt {
-    /// The event.
-    pub seq: RegisterSeq,
-    /// The salt.
-    pub salt: Vec<u8>,
+row! {
+    /// The salt of an event's text.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Salt {
+        /// The event.
+        pub seq: RegisterSeq,
+        /// The salt.
+        pub salt: Vec<u8>,
+    }
 }
 
-static EVENTS: Table = Table {
-    name: "register_events",
-    same: &[],
-    columns: &[
-        ("seq", ColumnType::Int),
-        ("kind", ColumnType::Text),
-        ("actor", ColumnType::Text),
-        ("request_id", ColumnType::Uuid),
-        ("effective_on", ColumnType::Date),
-        ("recorded_at", ColumnType::Int),
-        ("text_hash", ColumnType::OptionalBytes),
-        ("body", ColumnType::Text),
-        ("hash", ColumnType::Bytes),
-    ],
-    how: RowWrite::Insert,
-};
+row! {
+    /// An event.
+    struct RegisterEventRow {
+        seq: RegisterSeq,
+        kind: String,
+        actor: Actor,
+        request_id: RequestId,
+        effective_on: Date,
+        recorded_at: Micros,
+        text_hash: Option<Hash>,
+        body: String,
+        hash: Hash,
+    }
+}
 
-static SALTS: Table = Table {
-    name: "register_salts",
-    same: &[],
-    columns: &[("seq", ColumnType::Int), ("salt", ColumnType::Bytes)],
-    how: RowWrite::Insert,
-};
+static EVENTS: Table =
+    Table { name: "register_events", same: &[], columns: RegisterEventRow::COLUMNS, how: RowWrite::Insert };
 
-static HEAD: Table = Table {
-    name: "register_lock",
-    same: &[],
-    columns: &[("id", ColumnType::Int), ("next_seq", ColumnType::Int), ("head", ColumnType::Bytes)],
-    how: RowWrite::Update,
-};
+static SALTS: Table = Table { name: "register_salts", same: &[], columns: Salt::COLUMNS, how: RowWrite::Insert };
+
+static HEAD: Table = Table { name: "register_lock", same: &[], columns: lock::Model::COLUMNS, how: RowWrite::Update };
 
 /// Appends events with the salts of their texts, and moves the locked head on.
 pub async fn append(
@@ -129,27 +122,26 @@ pub async fn append(
         return Ok(());
     }
     let mut batch = BatchWrite::default();
-    batch.rows(
-        &EVENTS,
-        [],
-        events.iter().map(|it| {
-            let event = &it.event;
-            [
-                cell(event.seq.0),
-                cell(it.kind.as_str()),
-                cell(event.actor.as_str()),
-                cell(event.request.0),
-                cell(event.effective),
-                cell(event.recorded.0),
-                event.text_hash.map(|hash| hash.0.to_vec().into()),
-                cell(it.body.as_str()),
-                cell(it.hash.0.to_vec()),
-            ]
-        }),
-    );
-    batch.rows(&SALTS, [], salts.iter().map(|it| [cell(it.seq.0), cell(it.salt.clone())]));
-    batch.rows(&HEAD, [], std::iter::once([cell(1_i64), cell(head.next.0), cell(head.hash.0.to_vec())]));
+    batch.rows(&EVENTS, [], events.iter().map(|it| row_of(it).cells()));
+    batch.rows(&SALTS, [], salts.iter().map(|it| it.clone().cells()));
+    let head = lock::Model { id: 1, next_seq: head.next.0, head: Some(head.hash.0.to_vec()) };
+    batch.rows(&HEAD, [], std::iter::once(head.cells()));
     batch.write(tx).await
+}
+
+fn row_of(it: &Recorded<RegisterBody>) -> RegisterEventRow {
+    let event = &it.event;
+    RegisterEventRow {
+        seq: event.seq,
+        kind: it.kind.clone(),
+        actor: event.actor.clone(),
+        request_id: event.request,
+        effective_on: event.effective,
+        recorded_at: event.recorded,
+        text_hash: event.text_hash,
+        body: it.body.clone(),
+        hash: it.hash,
+    }
 }
 
 /// An event as it is stored, to be held against the record.
@@ -163,61 +155,49 @@ pub struct StoredRegisterEvent {
     pub recorded: std::result::Result<Recorded<RegisterBody>, String>,
 }
 
-const COLUMNS: &str = "seq, kind, actor, request_id, effective_on, recorded_at, text_hash, body, hash";
-
 /// A page of events from a number on, in order, each read by itself.
 pub async fn page(from: &impl Readable, first: RegisterSeq, limit: u64) -> Result<Vec<StoredRegisterEvent>> {
-    let conn = from.at();
-    let backend = conn.backend;
-    let sql = format!("SELECT {COLUMNS} FROM register_events WHERE seq >= $1 ORDER BY seq LIMIT $2");
+    let sql =
+        format!("SELECT {} FROM register_events WHERE seq >= $1 ORDER BY seq LIMIT $2", RegisterEventRow::names());
     let values = vec![first.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-    select_by_place(&conn, &sql, values, |row| {
-        let read = recorded(row, backend);
-        let stored = row.try_get_by_index::<Vec<u8>>(8).ok().and_then(|it| hash(&it).ok());
-        Ok(StoredRegisterEvent {
-            seq: Seq(row.try_get_by_index(0)?),
-            hash: stored,
-            recorded: read.map_err(StoreError::said),
-        })
-    })
-    .await
+    rows(&from.at(), &sql, values).await?.iter().map(stored).collect()
 }
 
-fn recorded(row: &QueryResult, backend: Backend) -> Result<Recorded<RegisterBody>> {
-    let body: String = row.try_get_by_index(7)?;
-    let text_hash: Option<Vec<u8>> = row.try_get_by_index(6)?;
+fn stored(row: &QueryResult) -> Result<StoredRegisterEvent> {
+    let recorded = RegisterEventRow::of(row).and_then(|it| {
+        if row.try_as_sqlite_row().is_some() {
+            let text: String = column!(RegisterEventRow, effective_on, row)?;
+            spelled(it.effective_on, &text)?;
+        }
+        recorded(it)
+    });
+    Ok(StoredRegisterEvent {
+        seq: Seq::of(row)?,
+        hash: column!(RegisterEventRow, hash, row).ok(),
+        recorded: recorded.map_err(StoreError::said),
+    })
+}
+
+fn recorded(row: RegisterEventRow) -> Result<Recorded<RegisterBody>> {
     let event = Event {
-        seq: Seq(row.try_get_by_index(0)?),
+        seq: row.seq,
         offer: None,
-        actor: actor(&row.try_get_by_index::<String>(2)?)?,
-        request: RequestId(row.try_get_by_index(3)?),
-        effective: spelt(row, 4, backend)?,
-        recorded: Micros(row.try_get_by_index(5)?),
+        actor: row.actor,
+        request: row.request_id,
+        effective: row.effective_on,
+        recorded: row.recorded_at,
         reason_code: None,
-        text_hash: text_hash.as_deref().map(hash).transpose()?,
-        body: serde_json::from_str(&body).map_err(StoreError::unreadable)?,
+        text_hash: row.text_hash,
+        body: serde_json::from_str(&row.body).map_err(StoreError::unreadable)?,
         entries: Vec::new(),
     };
-    Ok(Recorded { event, body, kind: row.try_get_by_index(1)?, hash: hash(&row.try_get_by_index::<Vec<u8>>(8)?)? })
-}
-
-/// A day. SQLite keeps it as text, and another text of the same day is another one.
-fn spelt(row: &QueryResult, column: usize, backend: Backend) -> Result<Date> {
-    let read = pg_date::of(row, column)?;
-    if backend == Backend::Sqlite {
-        let text: String = row.try_get_by_index(column)?;
-        if text != read.to_string() {
-            return Err(StoreError::unreadable(format!("the day {text:?}")));
-        }
-    }
-    Ok(read)
+    Ok(Recorded { event, body: row.body, kind: row.kind, hash: row.hash })
 }
 
 /// The salts of all events' texts that have not been erased, to be held against the record.
 pub async fn salts(from: &impl Readable) -> Result<VerifyRows<RegisterSeq, Vec<u8>>> {
-    let seq = |row: &QueryResult| Ok(Seq(row.try_get_by_index(0)?));
-    let salt = |row: &QueryResult| Ok(row.try_get_by_index::<Vec<u8>>(1)?);
-    each(&from.at(), "SELECT seq, salt FROM register_salts", vec![], seq, salt).await
+    let sql = format!("SELECT {} FROM register_salts", Salt::names());
+    each(&from.at(), &sql, vec![], Seq::of, |row| Ok(Salt::of(row)?.salt)).await
 }
 
 /// Whether there is an event of this number and hash.

@@ -1,17 +1,19 @@
 //! The tables as SeaORM sees them. Plain rows: what they mean is in `domain`, how they become it in the other files
 //! of this room.
 
-/// Declares one table: a module with its `Model`, `Entity`, `Column` and `ActiveModel`. No table has a SeaORM
-/// relation; joins that matter are written where they are needed.
+/// Declares one table: a module with its `Model`, `Entity`, `Column` and `ActiveModel`. The model is a row that can also be
+/// read by place. No table has a SeaORM relation; joins that matter are written where they are needed.
 macro_rules! entity {
     ($(#[$doc:meta])* $module:ident = $table:literal { $($(#[$attr:meta])* $field:ident: $ty:ty),+ $(,)? }) => {
         $(#[$doc])*
         pub(crate) mod $module {
             use sea_orm::entity::prelude::*;
 
-            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-            #[sea_orm(table_name = $table)]
-            pub(crate) struct Model { $($(#[$attr])* pub(crate) $field: $ty),+ }
+            $crate::store::db::row::row! {
+                #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+                #[sea_orm(table_name = $table)]
+                pub(crate) struct Model { $($(#[$attr])* pub(crate) $field: $ty),+ }
+            }
 
             #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
             pub(crate) enum Relation {}

@@ -34,19 +34,6 @@ entity! {
 }
 
 entity! {
-    /// First successes, answered again for ever.
-    request = "requests" {
-        #[sea_orm(primary_key, auto_increment = false)] actor: String,
-        #[sea_orm(primary_key, auto_increment = false)] request_id: Uuid,
-        rpc: String,
-        fingerprint: Vec<u8>,
-        answer: Vec<u8>,
-        recorded_at: i64,
-        approval: Option<Uuid>,
-    }
-}
-
-entity! {
     /// Offers as their events left them.
     offer = "offers" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,

@@ -1,0 +1,292 @@
+//! A row, declared once: [`row!`] takes the names and types of its columns, and gives the list that a statement selects, the
+//! reading of a row by the place of each column, and the cells that are written. Nothing else counts columns.
+//!
+//! When this is used, and when SeaORM's own: [ADR 0038](../../../docs/adr/0038-a-row-is-declared-once-and-read-by-place.md).
+
+use sea_orm::QueryResult;
+
+use super::batch_write::{Cell, ColumnType};
+use crate::store::Result;
+
+/// The name and the type of a column.
+pub(in crate::store) type Column = (&'static str, ColumnType);
+
+/// A value that a column holds, NULL included where the type is an `Option`.
+pub(in crate::store) trait ColumnValue: Sized {
+    /// The type of the column.
+    const TYPE: ColumnType;
+
+    /// The value at a place of a row, counted from 0.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::Unreadable`] when something else is there.
+    fn read(row: &QueryResult, place: usize) -> Result<Self>;
+
+    /// The value as it is written.
+    fn cell(self) -> Cell;
+}
+
+/// What is read from a row or from a part of it: a value, a row that [`row!`] declares, or several of them side by side.
+pub(in crate::store) trait FromRow: Sized {
+    /// Reads it, and leaves the cells that come after it.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::Unreadable`].
+    fn take(cells: &mut RowCells<'_>) -> Result<Self>;
+
+    /// Reads it from the first cells of a row.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::Unreadable`].
+    fn of(row: &QueryResult) -> Result<Self> {
+        Self::take(&mut RowCells::starting_at(row, 0))
+    }
+}
+
+/// A row that [`row!`] declares.
+pub(in crate::store) trait Row: FromRow {
+    /// Its columns in the order in which they are selected, read and written.
+    const COLUMNS: &'static [Column];
+
+    /// Its cells, one a column.
+    fn cells(self) -> impl Iterator<Item = Cell>;
+
+    /// Its columns as a statement lists them: `id, version`.
+    fn names() -> String {
+        list("", Self::COLUMNS)
+    }
+
+    /// The same of a table that has this alias in the statement: `e.id, e.version`.
+    fn names_of(alias: &str) -> String {
+        list(&format!("{alias}."), Self::COLUMNS)
+    }
+}
+
+fn list(before: &str, columns: &[Column]) -> String {
+    let mut text = String::with_capacity(columns.len().saturating_mul(16));
+    for (name, _) in columns {
+        text.push_str(if text.is_empty() { "" } else { ", " });
+        text.push_str(before);
+        text.push_str(name);
+    }
+    text
+}
+
+/// The cells of a row that are still to be read.
+pub(in crate::store) struct RowCells<'r> {
+    row: &'r QueryResult,
+    next: usize,
+}
+
+impl<'r> RowCells<'r> {
+    /// The cells from a place on, counted from 0.
+    pub(in crate::store) const fn starting_at(row: &'r QueryResult, place: usize) -> Self {
+        Self { row, next: place }
+    }
+
+    /// The value of the next cell.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::Unreadable`]; the cell counts as read.
+    pub(in crate::store) fn value<T: ColumnValue>(&mut self) -> Result<T> {
+        let place = self.next;
+        self.next = place.saturating_add(1);
+        T::read(self.row, place)
+    }
+}
+
+macro_rules! side_by_side {
+    ($($name:ident),+) => {
+        impl<$($name: FromRow),+> FromRow for ($($name,)+) {
+            fn take(cells: &mut RowCells<'_>) -> Result<Self> {
+                Ok(($($name::take(cells)?,)+))
+            }
+        }
+    };
+}
+side_by_side!(A, B);
+side_by_side!(A, B, C);
+side_by_side!(A, B, C, D);
+
+/// Declares a row: a struct with a field for each column, named as the column is. It may begin with other rows, whose columns
+/// come first: `..award: AwardRow,`.
+macro_rules! row {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident {
+        $(..$part:ident: $part_type:ty,)*
+        $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty),* $(,)?
+    }) => {
+        $(#[$meta])*
+        $vis struct $name {
+            $($part: $part_type,)*
+            $($(#[$field_meta])* $field_vis $field: $type),*
+        }
+
+        impl $crate::store::db::row::FromRow for $name {
+            fn take(cells: &mut $crate::store::db::row::RowCells<'_>) -> $crate::store::Result<Self> {
+                Ok(Self {
+                    $($part: $crate::store::db::row::FromRow::take(cells)?,)*
+                    $($field: cells.value()?),*
+                })
+            }
+        }
+
+        impl $crate::store::db::row::Row for $name {
+            const COLUMNS: &'static [$crate::store::db::row::Column] = {
+                const PARTS: &[&[$crate::store::db::row::Column]] = &[
+                    $(<$part_type as $crate::store::db::row::Row>::COLUMNS,)*
+                    &[$((stringify!($field), <$type as $crate::store::db::row::ColumnValue>::TYPE)),*],
+                ];
+                &$crate::store::db::row::joined::<{ $crate::store::db::row::width(PARTS) }>(PARTS)
+            };
+
+            fn cells(self) -> impl Iterator<Item = $crate::store::db::batch_write::Cell> {
+                std::iter::empty()
+                    $(.chain($crate::store::db::row::Row::cells(self.$part)))*
+                    .chain([$($crate::store::db::row::ColumnValue::cell(self.$field)),*])
+            }
+        }
+    };
+}
+pub(in crate::store) use row;
+
+/// Reads one column of a row alone, by its name: `column!(EventRow, hash, row)`. A name that the row does not have fails to
+/// compile.
+macro_rules! column {
+    ($row_type:ty, $column:ident, $row:expr) => {
+        $crate::store::db::row::ColumnValue::read(
+            $row,
+            const {
+                $crate::store::db::row::place(<$row_type as $crate::store::db::row::Row>::COLUMNS, stringify!($column))
+            },
+        )
+    };
+}
+pub(in crate::store) use column;
+
+/// How many columns parts have together.
+pub(in crate::store) const fn width(parts: &[&[Column]]) -> usize {
+    let (mut part, mut width) = (0, 0);
+    while part < parts.len() {
+        width += parts[part].len();
+        part += 1;
+    }
+    width
+}
+
+/// The columns of parts, one after the other.
+pub(in crate::store) const fn joined<const N: usize>(parts: &[&[Column]]) -> [Column; N] {
+    let mut all = [("", ColumnType::Text); N];
+    let (mut part, mut place) = (0, 0);
+    while part < parts.len() {
+        let mut at = 0;
+        while at < parts[part].len() {
+            all[place] = parts[part][at];
+            place += 1;
+            at += 1;
+        }
+        part += 1;
+    }
+    all
+}
+
+/// The place of the column with this name. A constant of a name that is not there fails to compile.
+pub(in crate::store) const fn place(columns: &[Column], name: &str) -> usize {
+    let mut at = 0;
+    while !is_same(columns[at].0.as_bytes(), name.as_bytes()) {
+        at += 1;
+    }
+    at
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+/// The same columns, but for one whose value is not wanted: an empty text stands in its place.
+pub(in crate::store) const fn without_text<const N: usize>(columns: &[Column], name: &str) -> [Column; N] {
+    let mut all = joined::<N>(&[columns]);
+    all[place(columns, name)].0 = "''";
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Date;
+    use crate::domain::event::Seq;
+    use crate::domain::ids::{Actor, AwardId};
+    use crate::domain::money::Pence;
+    use crate::store::db::bulk_sql::select_rows;
+    use crate::store::{Readable as _, Store, StoreError, Use};
+
+    row! {
+        #[derive(Debug, PartialEq)]
+        struct Key {
+            id: AwardId,
+            seq: Seq,
+        }
+    }
+
+    row! {
+        #[derive(Debug, PartialEq)]
+        struct Whole {
+            ..key: Key,
+            by: Actor,
+            on_day: Option<Date>,
+            rate: Option<Pence>,
+            is_open: bool,
+            salt: Vec<u8>,
+        }
+    }
+
+    fn whole() -> Whole {
+        let key = Key { id: AwardId(uuid::Uuid::from_u128(7)), seq: Seq(3) };
+        let by = "officer-1".parse().unwrap();
+        Whole { key, by, on_day: Date::from_ymd_opt(2022, 2, 28), rate: None, is_open: true, salt: vec![1, 2] }
+    }
+
+    #[test]
+    fn the_columns_of_parts_come_first() {
+        assert_eq!(Whole::names(), "id, seq, by, on_day, rate, is_open, salt");
+        assert_eq!(Key::names_of("k"), "k.id, k.seq");
+        let types = Whole::COLUMNS.iter().map(|(_, kind)| *kind);
+        let expected = [
+            ColumnType::Uuid,
+            ColumnType::Int,
+            ColumnType::Text,
+            ColumnType::OptionalDate,
+            ColumnType::OptionalInt,
+            ColumnType::Bool,
+            ColumnType::Bytes,
+        ];
+        assert!(types.eq(expected), "{:?}", Whole::COLUMNS);
+        const BLANK: [Column; 7] = without_text(Whole::COLUMNS, "by");
+        assert_eq!(list("", &BLANK), "id, seq, '', on_day, rate, is_open, salt");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
+        let conn = store.at();
+        let values = || whole().cells().map(|it| it.unwrap_or(sea_orm::Value::BigInt(None))).collect();
+        let sql = "SELECT $1, $2, $3, $4, $5, $6, $7";
+        let found = select_rows(&conn, sql, values(), |row: Whole| Ok(row)).await.unwrap();
+        assert_eq!(found, [whole()]);
+        let sql = "SELECT $1, $2, $6, $7, $3, $4, $5";
+        let parts = |(key, is_open, salt): (Key, bool, Vec<u8>)| Ok((key, is_open, salt));
+        let found = select_rows(&conn, sql, values(), parts).await.unwrap();
+        assert_eq!(found, [(whole().key, true, vec![1, 2])]);
+        let sql = "SELECT $1, $2, $3, $4, $5, 'seven', $7";
+        let rows = crate::store::db::bulk_sql::rows(&conn, sql, values()).await.unwrap();
+        let row = rows.first().unwrap();
+        assert!(matches!(Whole::of(row), Err(StoreError::Unreadable(_))));
+        assert_eq!(Key::of(row).unwrap(), whole().key);
+        let by: Actor = column!(Whole, by, row).unwrap();
+        assert_eq!(by, whole().by);
+    }
+}
