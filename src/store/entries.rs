@@ -9,7 +9,7 @@ use super::events::Recorded;
 use super::{Backend, Readable, Result, Store, StoreError};
 use crate::domain::Date;
 use crate::domain::event::{EventBody, Seq};
-use crate::domain::ids::{AccountId, Programme};
+use crate::domain::ids::{AccountId, Actor, Programme};
 use crate::domain::ledger::{EntryKind, EntrySeq, LedgerEntry};
 use crate::domain::money::Pence;
 use crate::domain::period::Period;
@@ -17,25 +17,37 @@ use crate::domain::person::Person;
 use crate::domain::programme::MovedAlone;
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{ids, select_by_place, within};
-use crate::store::db::column_values::{actor, named};
+use crate::store::db::bulk_sql::{ids, rows, select_rows, within};
 use crate::store::db::page_copy::{
     Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, packed, told,
 };
+use crate::store::db::row::{Row as _, column, row};
 pub use page::{EntryField, EntryPageQuery, FundEntry, page};
+
+row! {
+    /// An entry.
+    struct EntryRow {
+        seq: EntrySeq,
+        account_id: AccountId,
+        verb: EntryKind,
+        amount: i64,
+        period: Period,
+        event_seq: Seq,
+    }
+}
+
+row! {
+    /// An entry, and whether it is one of a fund.
+    struct MarkedEntry {
+        ..entry: EntryRow,
+        on_fund: bool,
+    }
+}
 
 static ENTRIES: Table = Table {
     name: "entries",
     same: &[("programme", ColumnType::Text)],
-    columns: &[
-        ("seq", ColumnType::Int),
-        ("event_seq", ColumnType::Int),
-        ("account_id", ColumnType::Uuid),
-        ("verb", ColumnType::Text),
-        ("amount", ColumnType::Int),
-        ("period", ColumnType::Text),
-        ("on_fund", ColumnType::Bool),
-    ],
+    columns: MarkedEntry::COLUMNS,
     how: RowWrite::Insert,
 };
 
@@ -47,21 +59,35 @@ pub(super) fn append(
     is_fund: impl Fn(AccountId) -> bool,
 ) {
     let entries = events.iter().flat_map(|it| it.event.entries.iter().map(|entry| (it.event.seq, entry)));
-    batch.rows(
-        &ENTRIES,
-        [cell(programme.as_str())],
-        entries.map(|(event, it)| {
-            [
-                cell(it.seq.0),
-                cell(event.0),
-                cell(it.account.0),
-                cell(it.verb.name()),
-                cell(it.amount),
-                cell(it.period.to_string()),
-                cell(is_fund(it.account)),
-            ]
-        }),
-    );
+    let row = |(event_seq, it): (Seq, &LedgerEntry)| {
+        let entry = EntryRow {
+            seq: it.seq,
+            account_id: it.account,
+            verb: it.verb,
+            amount: it.amount,
+            period: it.period,
+            event_seq,
+        };
+        MarkedEntry { entry, on_fund: is_fund(it.account) }.cells()
+    };
+    batch.rows(&ENTRIES, [cell(programme.as_str())], entries.map(row));
+}
+
+row! {
+    /// What was moved.
+    struct MovedRow {
+        account_id: AccountId,
+        amount: Pence,
+    }
+}
+
+row! {
+    /// Who moved it, and when.
+    struct MoverRow {
+        actor: Actor,
+        recorded_at: Micros,
+        body: String,
+    }
 }
 
 /// What was moved alone on these funds since a moment, under rules that count it together: without an approval given in the
@@ -77,21 +103,21 @@ pub async fn moved_alone(
     let within = within(&conn, "n.account_id", 1);
     let yes = if conn.backend == Backend::Sqlite { "1" } else { "TRUE" };
     let sql = format!(
-        "SELECT n.account_id, n.amount, e.actor, e.recorded_at, e.body FROM entries n \
+        "SELECT {}, {} FROM entries n \
          JOIN events e ON e.programme = n.programme AND e.seq = n.event_seq \
          WHERE {within} AND n.verb IN ('allocate', 'withdraw') AND n.on_fund = {yes} AND e.recorded_at > $2 \
          AND e.seq > (SELECT MIN(seq) FROM events WHERE programme = $3 AND kind = 'rules_adopted') \
          AND NOT EXISTS (SELECT 1 FROM events g WHERE g.programme = e.programme AND g.seq = e.seq - 1 \
-         AND g.kind = 'approval_given' AND g.request_id = e.request_id AND g.actor = e.actor)"
+         AND g.kind = 'approval_given' AND g.request_id = e.request_id AND g.actor = e.actor)",
+        MovedRow::names_of("n"),
+        MoverRow::names_of("e"),
     );
-    let read = |row: &QueryResult| {
-        let body: String = row.try_get_by_index(4)?;
-        let body: EventBody = serde_json::from_str(&body).map_err(StoreError::unreadable)?;
-        let by = Person { actor: actor(&row.try_get_by_index::<String>(2)?)?, subject: body.mover() };
-        let (at, amount) = (Micros(row.try_get_by_index(3)?), Pence(row.try_get_by_index(1)?));
-        Ok((AccountId(row.try_get_by_index(0)?), MovedAlone { by, at, amount }))
+    let read = |(moved, mover): (MovedRow, MoverRow)| {
+        let body: EventBody = serde_json::from_str(&mover.body).map_err(StoreError::unreadable)?;
+        let by = Person { actor: mover.actor, subject: body.mover() };
+        Ok((moved.account_id, MovedAlone { by, at: mover.recorded_at, amount: moved.amount }))
     };
-    select_by_place(&conn, &sql, vec![ids(&conn, &funds), since.0.into(), programme.as_str().into()], read).await
+    select_rows(&conn, &sql, vec![ids(&conn, &funds), since.0.into(), programme.as_str().into()], read).await
 }
 
 /// The entries of fund $1 in book $2, each with its event, found by the index of what is on funds. SQLite has no
@@ -164,7 +190,7 @@ impl RemainingEntries {
     /// # Errors
     /// [`StoreError::Unreadable`] when SQLite keeps one that is: [`each_of_book`] names it.
     pub fn read(self) -> Result<Vec<StoredEntry>> {
-        let rows: Vec<EntryRow> = match self.0.form {
+        let rows: Vec<EntryCells> = match self.0.form {
             Form::Copied(bytes) => copied_rows(&bytes, copied)?,
             Form::Told(text) => told::<RecordedMovement>(&text)?.into_iter().map(of_json).collect(),
         };
@@ -181,51 +207,40 @@ pub async fn each_of_book(
 ) -> Result<Vec<StoredEntry>> {
     let conn = from.at();
     let values = bound(programme, Span { first: first.0, last: last.0, limit });
-    let read = |it: &QueryResult| row(it, conn.backend);
-    Ok(stored(select_by_place(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values, read).await?))
+    let found = rows(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values).await?;
+    Ok(stored(found.iter().map(|it| by_itself(it, conn.backend)).collect::<Result<_>>()?))
 }
 
-fn stored(rows: Vec<EntryRow>) -> Vec<StoredEntry> {
+fn stored(rows: Vec<EntryCells>) -> Vec<StoredEntry> {
     let mut month = Month::default();
     rows.into_iter().map(|it| month.stored(it)).collect()
 }
 
-const SOURCE: PageSource = PageSource {
-    table: "entries",
-    columns: &[
-        ("seq", ColumnType::Int),
-        ("account_id", ColumnType::Uuid),
-        ("verb", ColumnType::Text),
-        ("amount", ColumnType::Int),
-        ("period", ColumnType::Text),
-        ("event_seq", ColumnType::Int),
-        ("on_fund", ColumnType::Bool),
-    ],
-};
+const SOURCE: PageSource = PageSource { table: "entries", columns: MarkedEntry::COLUMNS };
 
-/// Number, account, verb, amount, period, event, whether it is of a fund.
-type EntryRow = (i64, Option<Uuid>, String, i64, String, i64, Option<bool>);
+/// The columns of a row in their order: number, account, verb, amount, period, event, whether it is of a fund.
+type EntryCells = (i64, Option<Uuid>, String, i64, String, i64, Option<bool>);
 
 /// A row by itself. SQLite keeps bytes that are no id, texts that are none, and numbers for what is true or false: SQL asks
 /// for 1, where others take all but 0 for true. What is no text is no verb and no period.
-fn row(it: &QueryResult, backend: Backend) -> Result<EntryRow> {
+fn by_itself(row: &QueryResult, backend: Backend) -> Result<EntryCells> {
     let on_fund = match backend {
-        Backend::Sqlite => one_or_none(it.try_get_by_index(6)?),
-        Backend::Postgres => Some(it.try_get_by_index(6)?),
+        Backend::Sqlite => one_or_none(column!(MarkedEntry, on_fund, row)?),
+        Backend::Postgres => Some(column!(MarkedEntry, on_fund, row)?),
     };
     Ok((
-        it.try_get_by_index(0)?,
-        it.try_get_by_index(1).ok(),
-        it.try_get_by_index(2).unwrap_or_default(),
-        it.try_get_by_index(3)?,
-        it.try_get_by_index(4).unwrap_or_default(),
-        it.try_get_by_index(5)?,
+        column!(MarkedEntry, seq, row)?,
+        column!(MarkedEntry, account_id, row).ok(),
+        column!(MarkedEntry, verb, row).unwrap_or_default(),
+        column!(MarkedEntry, amount, row)?,
+        column!(MarkedEntry, period, row).unwrap_or_default(),
+        column!(MarkedEntry, event_seq, row)?,
         on_fund,
     ))
 }
 
 /// A row of PostgreSQL, which keeps what the column says.
-fn copied(cells: &mut PackedCells<'_>) -> Result<EntryRow> {
+fn copied(cells: &mut PackedCells<'_>) -> Result<EntryCells> {
     let (seq, account, verb) = (cells.int()?, cells.uuid()?, cells.text()?.to_owned());
     let (amount, period, event) = (cells.int()?, cells.text()?.to_owned(), cells.int()?);
     Ok((seq, Some(account), verb, amount, period, event, Some(cells.bool()?)))
@@ -233,7 +248,7 @@ fn copied(cells: &mut PackedCells<'_>) -> Result<EntryRow> {
 
 type RecordedMovement = (i64, Uuid, String, i64, String, i64, i64);
 
-fn of_json((seq, account, verb, amount, period, event, on_fund): RecordedMovement) -> EntryRow {
+fn of_json((seq, account, verb, amount, period, event, on_fund): RecordedMovement) -> EntryCells {
     (seq, Some(account), verb, amount, period, event, one_or_none(on_fund))
 }
 
@@ -250,7 +265,7 @@ fn one_or_none(number: i64) -> Option<bool> {
 struct Month(Option<(String, Period)>);
 
 impl Month {
-    fn stored(&mut self, (seq, account, verb, amount, period, event, on_fund): EntryRow) -> StoredEntry {
+    fn stored(&mut self, (seq, account, verb, amount, period, event, on_fund): EntryCells) -> StoredEntry {
         let seq = EntrySeq(seq);
         let read = |period: Period| {
             let account = account.ok_or("its account is no id")?;
@@ -309,13 +324,8 @@ pub async fn position(
     let recorded_by = asked.recorded_by.map_or(i64::MAX, |it| it.0);
     let values: Vec<Value> =
         vec![fund.0.into(), programme.as_str().into(), asked.at.0.into(), as_of.into(), recorded_by.into()];
-    let read = |row: &QueryResult| {
-        let verb: String = row.try_get_by_index(1)?;
-        let amount: i64 = row.try_get_by_index(2)?;
-        Ok((row.try_get_by_index::<String>(0)?, named(EntryKind::named, &verb)?, amount))
-    };
     let mut years: Vec<(String, Sums)> = Vec::new();
-    for (year, verb, amount) in select_by_place(&conn, &sql, values, read).await? {
+    for (year, verb, amount) in select_rows(&conn, &sql, values, Ok::<(String, EntryKind, i64), _>).await? {
         if years.last().is_none_or(|(last, _)| *last != year) {
             years.push((year, Sums::default()));
         }
@@ -345,17 +355,9 @@ impl Sums {
     }
 }
 
-/// The first five columns of a row as an entry: number, account, verb, amount, period.
-fn entry(row: &QueryResult) -> Result<LedgerEntry> {
-    let verb: String = row.try_get_by_index(2)?;
-    let period: String = row.try_get_by_index(4)?;
-    Ok(LedgerEntry {
-        seq: EntrySeq(row.try_get_by_index(0)?),
-        account: AccountId(row.try_get_by_index(1)?),
-        verb: named(EntryKind::named, &verb)?,
-        amount: row.try_get_by_index(3)?,
-        period: period.parse().map_err(StoreError::unreadable)?,
-    })
+fn entry(row: EntryRow) -> LedgerEntry {
+    let EntryRow { seq, account_id: account, verb, amount, period, .. } = row;
+    LedgerEntry { seq, account, verb, amount, period }
 }
 
 #[cfg(test)]
@@ -371,9 +373,8 @@ mod tests {
         let mut queries = page::tests::queries();
         queries.push((position_of_fund(Backend::Sqlite), (0..5).map(|n: i64| n.into()).collect()));
         for (sql, values) in queries {
-            let detail = |row: &QueryResult| Ok(row.try_get_by_index::<String>(3)?);
-            let plan =
-                select_by_place(&store.at(), &format!("EXPLAIN QUERY PLAN {sql}"), values, detail).await.unwrap();
+            let detail = |(.., detail): (i64, i64, i64, String)| Ok(detail);
+            let plan = select_rows(&store.at(), &format!("EXPLAIN QUERY PLAN {sql}"), values, detail).await.unwrap();
             let first = plan.first().unwrap();
             assert!(first.starts_with("SEARCH e") && first.contains("entries_of_fund (account_id=?"), "{plan:?}");
             assert!(!plan.iter().any(|it| it.starts_with("SCAN")), "{plan:?}");

@@ -1,18 +1,16 @@
 //! Pages of a fund's entries, each with what its event says.
 
 use sea_orm::Value;
-use uuid::Uuid;
 
-use super::{entry, of_fund};
+use super::{EntryRow, entry, of_fund};
 use crate::domain::Date;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme};
 use crate::domain::ledger::{EntrySeq, LedgerEntry};
 use crate::domain::time::Micros;
-use crate::store::db::bulk_sql::select_by_place;
-use crate::store::db::column_values::actor;
+use crate::store::db::bulk_sql::select_rows;
 use crate::store::db::condition::{Comparison, Condition, Operand};
-use crate::store::db::pg_date;
+use crate::store::db::row::{Row as _, row};
 use crate::store::{Backend, Readable, Result};
 
 /// An entry of a fund, with what its event says.
@@ -93,24 +91,33 @@ pub struct EntryPageQuery<'a> {
     pub limit: u64,
 }
 
+row! {
+    /// What an entry's event says.
+    struct EntryEvent {
+        kind: String,
+        actor: Actor,
+        offer_id: Option<OfferId>,
+        effective_on: Date,
+        recorded_at: Micros,
+    }
+}
+
 /// A page of a fund's entries, in order.
 pub async fn page(from: &impl Readable, wanted: &EntryPageQuery<'_>) -> Result<Vec<FundEntry>> {
     let conn = from.at();
     let (sql, values) = query(conn.backend, wanted);
-    select_by_place(&conn, &sql, values, |row| {
-        let actor_id: String = row.try_get_by_index(7)?;
-        let offer: Option<Uuid> = row.try_get_by_index(8)?;
+    let read = |(row, event): (EntryRow, EntryEvent)| {
         Ok(FundEntry {
-            entry: entry(row)?,
-            event: Seq(row.try_get_by_index(5)?),
-            kind: row.try_get_by_index(6)?,
-            actor: actor(&actor_id)?,
-            offer: offer.map(OfferId),
-            effective: pg_date::of(row, 9)?,
-            recorded: Micros(row.try_get_by_index(10)?),
+            event: row.event_seq,
+            entry: entry(row),
+            kind: event.kind,
+            actor: event.actor,
+            offer: event.offer_id,
+            effective: event.effective_on,
+            recorded: event.recorded_at,
         })
-    })
-    .await
+    };
+    select_rows(&conn, &sql, values, read).await
 }
 
 /// What is left of a span where a condition asks for entries by their number. SQLite finds a page by one bound at each end,
@@ -137,8 +144,9 @@ fn query(backend: Backend, wanted: &EntryPageQuery<'_>) -> (String, Vec<Value>) 
     let which =
         wanted.condition.map(|it| format!(" AND {}", it.written(&|field: EntryField| field.column(), &mut values)));
     let sql = format!(
-        "SELECT e.seq, e.account_id, e.verb, e.amount, e.period, e.event_seq, v.kind, v.actor, v.offer_id, \
-         v.effective_on, v.recorded_at {} AND e.seq > $3 AND e.seq <= $4{} ORDER BY e.seq{} LIMIT $5",
+        "SELECT {}, {} {} AND e.seq > $3 AND e.seq <= $4{} ORDER BY e.seq{} LIMIT $5",
+        EntryRow::names_of("e"),
+        EntryEvent::names_of("v"),
         of_fund(backend),
         which.unwrap_or_default(),
         if wanted.newest_first { " DESC" } else { "" },
@@ -148,6 +156,8 @@ fn query(backend: Backend, wanted: &EntryPageQuery<'_>) -> (String, Vec<Value>) 
 
 #[cfg(test)]
 pub(super) mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]

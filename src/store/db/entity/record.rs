@@ -24,16 +24,6 @@ entity! {
 }
 
 entity! {
-    /// Free text of events, erasable.
-    text = "texts" {
-        #[sea_orm(primary_key, auto_increment = false)] programme: String,
-        #[sea_orm(primary_key, auto_increment = false)] seq: i64,
-        salt: Vec<u8>,
-        text: String,
-    }
-}
-
-entity! {
     /// Offers as their events left them.
     offer = "offers" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
