@@ -12,20 +12,29 @@ use crate::domain::Date;
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::programme::AccountDays;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{ids, select_by_place, within};
-use crate::store::db::pg_date;
+use crate::store::db::bulk_sql::{ids, select_rows, within};
+use crate::store::db::row::{FromRow, Row as _, row};
+
+row! {
+    /// How an account changed on a day.
+    struct AccountDay {
+        account_id: AccountId,
+        on_day: Date,
+        change: i64,
+    }
+}
 
 static CHANGES: Table = Table {
     name: "account_days",
     same: &[("programme", ColumnType::Text)],
-    columns: &[("account_id", ColumnType::Uuid), ("on_day", ColumnType::Date), ("change", ColumnType::Int)],
+    columns: AccountDay::COLUMNS,
     how: RowWrite::Add { key: &["account_id", "on_day"], to: "change" },
 };
 
 /// Adds what a group's entries change to what it writes.
 pub(super) fn add(batch: &mut BatchWrite, programme: &Programme, days: &AccountDays) {
     let changes = days.changes().filter(|(_, _, change)| *change != 0);
-    let rows = changes.map(|(account, on, change)| [cell(account.0), cell(on), cell(change)]);
+    let rows = changes.map(|(account_id, on_day, change)| AccountDay { account_id, on_day, change }.cells());
     batch.rows(&CHANGES, [cell(programme.as_str())], rows);
 }
 
@@ -34,18 +43,16 @@ pub async fn after(from: &impl Readable, accounts: &[AccountId], on: Date) -> Re
     let conn = from.at();
     let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
     let within = within(&conn, "account_id", 1);
-    let sql = format!("SELECT account_id, on_day, change FROM account_days WHERE {within} AND on_day > $2");
-    let read = |row: &QueryResult| {
-        Ok((AccountId(row.try_get_by_index(0)?), pg_date::of(row, 1_usize)?, row.try_get_by_index::<i64>(2)?))
-    };
-    select_by_place(&conn, &sql, vec![ids(&conn, &accounts), on.into()], read).await
+    let sql = format!("SELECT {} FROM account_days WHERE {within} AND on_day > $2", AccountDay::names());
+    let read = |AccountDay { account_id, on_day, change }| Ok((account_id, on_day, change));
+    select_rows(&conn, &sql, vec![ids(&conn, &accounts), on.into()], read).await
 }
 
 /// Every change of a programme's accounts, to be held against the record.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<(AccountId, String), i64>> {
     let sql = "SELECT account_id, CAST(on_day AS TEXT), change FROM account_days WHERE programme = $1";
-    let key = |row: &QueryResult| Ok((AccountId(row.try_get_by_index(0)?), row.try_get_by_index::<String>(1)?));
-    each(&from.at(), sql, vec![programme.as_str().into()], key, |row| Ok(row.try_get_by_index(2)?)).await
+    let change = |row: &QueryResult| <(AccountId, String, i64)>::of(row).map(|(.., change)| change);
+    each(&from.at(), sql, vec![programme.as_str().into()], FromRow::of, change).await
 }
 
 /// The same changes as the record has them.

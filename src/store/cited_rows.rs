@@ -1,16 +1,17 @@
 //! What events cite of the files, whatever has become of the imports since: for `verify`, which asks what was known at an event.
 
-use sea_orm::{FromQueryResult, QueryResult};
+use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::register::{uid_numbers, urn_numbers};
-use super::{Readable, Result, StoreError, events};
+use super::register::{group_type, uid_numbers, urn_numbers};
+use super::{Readable, Result, events};
 use crate::domain::Date;
 use crate::domain::event::{Event, Seq};
 use crate::domain::ids::{ImportId, Programme, Uid, Urn};
 use crate::store::db::bulk_sql;
-use crate::store::db::bulk_sql::{among, numbers, select, select_by_place};
+use crate::store::db::bulk_sql::{among, numbers, select, select_rows};
 use crate::store::db::column_values::{uid, urn};
+use crate::store::db::row::{Row as _, row};
 
 /// What one file says of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,25 +41,29 @@ pub struct CitedMember {
     pub joined: Option<Date>,
 }
 
+row! {
+    /// A group, by a file of groups or of membership.
+    struct GroupRow {
+        uid: Uid,
+        import_id: ImportId,
+        kind: i64,
+        status: String,
+    }
+}
+
 /// What each file ever imported says of these groups.
 pub async fn groups(from: &impl Readable, uids: &[Uid]) -> Result<Vec<Group>> {
     let conn = from.at();
-    let among = among(&conn, "uid", 1);
+    let (names, among) = (GroupRow::names(), among(&conn, "uid", 1));
     let sql = format!(
-        "SELECT DISTINCT uid, import_id, kind, status, 1 FROM group_rows WHERE {among}
-         UNION ALL SELECT DISTINCT uid, import_id, kind, status, 0 FROM membership_rows WHERE {among}"
+        "SELECT DISTINCT {names}, CAST(1 AS BIGINT) FROM group_rows WHERE {among}
+         UNION ALL SELECT DISTINCT {names}, CAST(0 AS BIGINT) FROM membership_rows WHERE {among}"
     );
-    let group = |row: &QueryResult| {
-        let kind: i64 = row.try_get_by_index(2)?;
-        Ok(Group {
-            uid: uid(row.try_get_by_index(0)?)?,
-            import: ImportId(row.try_get_by_index(1)?),
-            kind: u8::try_from(kind).map_err(|_| StoreError::unreadable(format!("group type {kind}")))?,
-            status: row.try_get_by_index(3)?,
-            of_groups: row.try_get_by_index::<i32>(4)? == 1,
-        })
+    let group = |(row, of_groups): (GroupRow, i64)| {
+        let kind = group_type(row.kind)?;
+        Ok(Group { uid: row.uid, import: row.import_id, kind, status: row.status, of_groups: of_groups == 1 })
     };
-    select_by_place(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))], group).await
+    select_rows(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))], group).await
 }
 
 /// Whom to ask each file of membership about.

@@ -42,6 +42,7 @@ use tokio::time::timeout;
 
 pub use db::commit_notices::CommitNoticeLayer;
 pub use db::error::StoreError;
+use db::row::FromRow as _;
 pub use db::transaction::{Failure, ReadTx, WritePermit, WriteTx};
 use db::write_health::{ConnectionRules, WriteHealth};
 
@@ -316,7 +317,7 @@ impl Store {
                    AND state_change < clock_timestamp() - make_interval(secs => $1)";
         let values = [ABANDONED_AFTER.as_secs_f64().into()];
         let ended = self.reads.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
-        let ended: i64 = ended.ok_or_else(db::answer_check::out_of_step)?.try_get_by_index(0)?;
+        let ended = i64::of(&ended.ok_or_else(db::answer_check::out_of_step)?)?;
         if ended > 0 {
             tracing::warn!(ended, "sessions of writers that went silent were ended");
         }

@@ -1,45 +1,48 @@
 //! Months of Ofsted's files, as evidence: which rows of which imports, and as few columns as the rules look at.
 
-use sea_orm::{QueryResult, TryGetable, Value};
+use sea_orm::Value;
 
 use super::imports::{Import, ids};
 use super::{Readable, Result, StoreError};
 use crate::domain::Date;
-use crate::domain::ids::{ImportId, Urn};
+use crate::domain::ids::Urn;
 use crate::domain::judgement::{Grade, Judgement, MonthRow};
-use crate::store::db::bulk_sql::{among, numbers, select_by_place};
+use crate::store::db::bulk_sql::{among, numbers, select_rows};
 use crate::store::db::column_values::urn;
+use crate::store::db::row::{Row as _, row};
 
-/// The columns of a row, in the order [`month`] reads them.
-const COLUMNS: &str = "r.urn, r.cur_number, r.cur_urn, r.cur_started, r.cur_ended, r.cur_published, r.cur_grade,
-    r.prev_number, r.prev_urn, r.prev_started, r.prev_ended, r.prev_published, r.prev_grade";
+row! {
+    /// The two judgements of a row. Without a grade there is none.
+    struct JudgementsRow {
+        cur_number: Option<String>,
+        cur_urn: Option<i64>,
+        cur_started: Option<Date>,
+        cur_ended: Option<Date>,
+        cur_published: Option<Date>,
+        cur_grade: Option<i64>,
+        prev_number: Option<String>,
+        prev_urn: Option<i64>,
+        prev_started: Option<Date>,
+        prev_ended: Option<Date>,
+        prev_published: Option<Date>,
+        prev_grade: Option<i64>,
+    }
+}
 
-/// Both judgements, to tell whether two rows of one school print the same.
-const JUDGEMENTS: [&str; 12] = [
-    "cur_number",
-    "cur_urn",
-    "cur_started",
-    "cur_ended",
-    "cur_published",
-    "cur_grade",
-    "prev_number",
-    "prev_urn",
-    "prev_started",
-    "prev_ended",
-    "prev_published",
-    "prev_grade",
-];
+/// The beginning of a query of rows, each with its school.
+fn select_months() -> String {
+    format!("SELECT {}, r.urn FROM ofsted_rows r WHERE r.import_id = $1", JudgementsRow::names_of("r"))
+}
 
 /// Every row of an import.
 pub async fn all(from: &impl Readable, import: &Import) -> Result<Vec<MonthRow>> {
-    let sql = format!("SELECT {COLUMNS} FROM ofsted_rows r WHERE r.import_id = $1");
-    months(from, import, &sql, vec![import.id.0.into()]).await
+    months(from, import, &select_months(), vec![import.id.0.into()]).await
 }
 
 /// The rows of an import about these schools.
 pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> Result<Vec<MonthRow>> {
     let conn = from.at();
-    let sql = format!("SELECT {COLUMNS} FROM ofsted_rows r WHERE r.import_id = $1 AND {}", among(&conn, "r.urn", 2));
+    let sql = format!("{} AND {}", select_months(), among(&conn, "r.urn", 2));
     let list = numbers(&conn, &super::register::urn_numbers(urns));
     months(from, import, &sql, vec![import.id.0.into(), list]).await
 }
@@ -54,7 +57,7 @@ pub async fn telling(
     older: &[&Import],
     grades: &[Grade],
 ) -> Result<Vec<MonthRow>> {
-    let mut sql = format!("SELECT {COLUMNS} FROM ofsted_rows r WHERE r.import_id = $1");
+    let mut sql = select_months();
     let mut values: Vec<Value> = vec![import.id.0.into()];
     if !newer.is_empty() {
         let places = |imports: &[&Import], first: usize| {
@@ -65,7 +68,9 @@ pub async fn telling(
         wanted.extend(grades.iter().map(|grade| format!("r.cur_grade = {}", grade.code())));
         let mut wanted = format!("({})", wanted.join(" OR "));
         if !older.is_empty() {
-            let same = JUDGEMENTS.map(|column| format!("o.{column} IS NOT DISTINCT FROM r.{column}"));
+            let columns = JudgementsRow::COLUMNS.iter();
+            let same = columns.map(|(column, _)| format!("o.{column} IS NOT DISTINCT FROM r.{column}"));
+            let same: Vec<String> = same.collect();
             let listed = places(older, 2_usize.saturating_add(newer.len()));
             wanted.push_str(&format!(
                 " AND NOT EXISTS (SELECT 1 FROM ofsted_rows o WHERE o.urn = r.urn AND o.import_id IN ({listed}) AND {})",
@@ -84,30 +89,35 @@ pub async fn telling(
 }
 
 async fn months(from: &impl Readable, import: &Import, sql: &str, values: Vec<Value>) -> Result<Vec<MonthRow>> {
-    select_by_place(&from.at(), sql, values, |row| month(row, import.as_at, import.id)).await
+    let month = |(row, urn): (JudgementsRow, Urn)| {
+        let current = [row.cur_started, row.cur_ended, row.cur_published];
+        let previous = [row.prev_started, row.prev_ended, row.prev_published];
+        Ok(MonthRow {
+            urn,
+            as_at: import.as_at,
+            import: import.id,
+            current: judgement(row.cur_number, row.cur_urn, current, row.cur_grade)?,
+            previous: judgement(row.prev_number, row.prev_urn, previous, row.prev_grade)?,
+        })
+    };
+    select_rows(&from.at(), sql, values, month).await
 }
 
-fn month(row: &QueryResult, as_at: Date, import: ImportId) -> Result<MonthRow> {
-    let (current, previous) = (judgement(row, 1)?, judgement(row, 7)?);
-    Ok(MonthRow { urn: urn(at(row, 0)?)?, as_at, import, current, previous })
-}
-
-/// The judgement whose columns begin at `first`.
-fn judgement(row: &QueryResult, first: usize) -> Result<Option<Judgement>> {
-    let place = |offset: usize| first.saturating_add(offset);
-    let Some(code) = at::<Option<i64>>(row, place(5))? else { return Ok(None) };
+/// A judgement: the number of the inspection, the school judged, when it started, ended and was published, and the grade.
+fn judgement(
+    inspection: Option<String>,
+    judged: Option<i64>,
+    [started, ended, published]: [Option<Date>; 3],
+    code: Option<i64>,
+) -> Result<Option<Judgement>> {
+    let Some(code) = code else { return Ok(None) };
     let grade = u8::try_from(code).ok().and_then(Grade::from_code);
-    let judged: Option<i64> = at(row, place(1))?;
     Ok(Some(Judgement {
-        inspection: at::<Option<String>>(row, place(0))?.unwrap_or_default(),
+        inspection: inspection.unwrap_or_default(),
         urn_judged: urn(judged.ok_or_else(|| StoreError::unreadable("a judgement without the URN judged"))?)?,
-        started: at(row, place(2))?,
-        ended: at(row, place(3))?,
-        published: at(row, place(4))?,
+        started,
+        ended,
+        published,
         grade: grade.ok_or_else(|| StoreError::unreadable(format!("grade {code}")))?,
     }))
-}
-
-fn at<T: TryGetable>(row: &QueryResult, place: usize) -> Result<T> {
-    Ok(row.try_get_by_index(place)?)
 }

@@ -10,10 +10,11 @@ use crate::domain::ledger::EntrySeq;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
 use crate::store::db::answer_check;
-use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::batch_write::{BatchWrite, RowWrite, Table};
+use crate::store::db::bulk_sql::select_rows;
 use crate::store::db::column_values::hash;
-use crate::store::db::entity::record::{book, terms};
+use crate::store::db::entity::record::terms;
+use crate::store::db::row::{Row as _, row};
 use crate::store::db::schema::{self, APPLIED};
 
 /// The terms of a programme, as loaded.
@@ -80,11 +81,8 @@ pub async fn times(from: &impl Readable) -> Result<ClockTimes> {
         "SELECT (SELECT MAX(e.recorded_at) FROM books b \
          JOIN events e ON e.programme = b.programme AND e.seq = b.next_seq - 1), {clock}"
     );
-    let read = |row: &QueryResult| {
-        let time = |column| Ok::<_, StoreError>(row.try_get_by_index::<Option<i64>>(column)?.map(Micros));
-        Ok(ClockTimes { recorded: time(0)?, database: time(1)? })
-    };
-    let found = select_by_place(&conn, &sql, Vec::new(), read).await?.pop();
+    let read = |(recorded, database)| Ok(ClockTimes { recorded, database });
+    let found = select_rows(&conn, &sql, Vec::new(), read).await?.pop();
     found.ok_or_else(answer_check::out_of_step)
 }
 
@@ -120,16 +118,10 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
     };
     terms::Entity::insert(row).exec_without_returning(&tx.at().db).await?;
     let head = Head::new(&new.programme);
-    let row = book::ActiveModel {
-        programme: Set(new.programme.to_string()),
-        next_seq: Set(head.next.0),
-        next_entry: Set(head.next_entry.0),
-        head: Set(head.hash.0.to_vec()),
-        open: Set(head.open),
-        rules: Set(head.rules.0),
-    };
-    book::Entity::insert(row).exec_without_returning(&tx.at().db).await?;
-    Ok(())
+    let mut batch = BatchWrite::default();
+    let row = HeadRow { book: book_row(&new.programme, &head), open: head.open };
+    batch.rows(&OPENED, [], std::iter::once(row.cells()));
+    batch.write(tx).await
 }
 
 /// Locks a book's row until the transaction ends, and reads its head. The first statement of every group: in the same round
@@ -169,8 +161,7 @@ pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, O
 pub async fn with_rules_before(from: &impl Readable, version: RulesVersion) -> Result<Vec<Programme>> {
     let conn = from.at();
     let sql = "SELECT programme FROM books WHERE rules < $1 ORDER BY programme";
-    let read = |row: &QueryResult| row.try_get_by_index::<String>(0)?.parse().map_err(StoreError::unreadable);
-    select_by_place(&conn, sql, vec![version.0.into()], read).await
+    select_rows(&conn, sql, vec![version.0.into()], Ok).await
 }
 
 /// Reads a book's head without locking it.
@@ -184,39 +175,51 @@ async fn read_head(
     programme: &Programme,
     (more, lock): (&str, &str),
 ) -> Result<Option<(Head, Option<Micros>)>> {
-    let sql = format!("SELECT next_seq, next_entry, head, open, rules, {more} FROM books WHERE programme = $1{lock}");
-    let read = |row: &QueryResult| {
-        row.try_get_by_index::<Option<String>>(5)?.map_or(Ok(()), |it| schema::known(&it))?;
-        let head = Head {
-            next: Seq(row.try_get_by_index(0)?),
-            next_entry: EntrySeq(row.try_get_by_index(1)?),
-            hash: hash(&row.try_get_by_index::<Vec<u8>>(2)?)?,
-            open: row.try_get_by_index(3)?,
-            rules: RulesVersion(row.try_get_by_index(4)?),
-        };
-        Ok((head, row.try_get_by_index::<Option<i64>>(6)?.map(Micros)))
+    let sql = format!("SELECT {}, {more} FROM books WHERE programme = $1{lock}", HeadRow::names());
+    let read = |(row, applied, clock): (HeadRow, Option<String>, Option<Micros>)| {
+        applied.map_or(Ok(()), |it| schema::known(&it))?;
+        let BookRow { next_seq: next, next_entry, head: hash, rules, .. } = row.book;
+        Ok((Head { next, next_entry, hash, open: row.open, rules }, clock))
     };
-    Ok(select_by_place(conn, &sql, vec![programme.as_str().into()], read).await?.pop())
+    Ok(select_rows(conn, &sql, vec![programme.as_str().into()], read).await?.pop())
 }
 
-static BOOKS: Table = Table {
-    name: "books",
-    same: &[],
-    columns: &[
-        ("programme", ColumnType::Text),
-        ("next_seq", ColumnType::Int),
-        ("next_entry", ColumnType::Int),
-        ("head", ColumnType::Bytes),
-        ("rules", ColumnType::Int),
-    ],
-    how: RowWrite::Update,
-};
+row! {
+    /// What changes of a book.
+    struct BookRow {
+        programme: Programme,
+        next_seq: Seq,
+        next_entry: EntrySeq,
+        head: Hash,
+        rules: RulesVersion,
+    }
+}
+
+row! {
+    /// A book.
+    struct HeadRow {
+        ..book: BookRow,
+        open: bool,
+    }
+}
+
+static OPENED: Table = Table { name: "books", same: &[], columns: HeadRow::COLUMNS, how: RowWrite::Insert };
+
+static MOVED: Table = Table { name: "books", same: &[], columns: BookRow::COLUMNS, how: RowWrite::Update };
+
+fn book_row(programme: &Programme, head: &Head) -> BookRow {
+    BookRow {
+        programme: programme.clone(),
+        next_seq: head.next,
+        next_entry: head.next_entry,
+        head: head.hash,
+        rules: head.rules,
+    }
+}
 
 /// Adds a locked book's head, moved on, to what a group writes.
 pub(super) fn advance(batch: &mut BatchWrite, programme: &Programme, head: &Head) {
-    let (next, entry, hash) = (cell(head.next.0), cell(head.next_entry.0), cell(head.hash.0.to_vec()));
-    let row = [cell(programme.as_str()), next, entry, hash, cell(head.rules.0)];
-    batch.rows(&BOOKS, [], std::iter::once(row));
+    batch.rows(&MOVED, [], std::iter::once(book_row(programme, head).cells()));
 }
 
 fn loaded(row: terms::Model) -> Result<LoadedTerms> {

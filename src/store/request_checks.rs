@@ -3,14 +3,13 @@
 //! `verify` reads the answers once, page by page in the order they lie in. Where that shows a difference, the databases
 //! compare the two sides as sets.
 
-use sea_orm::QueryResult;
 use uuid::Uuid;
 
 use super::requests::OF_REGISTER;
 use super::{Backend, Readable, Result};
 use crate::domain::ids::RequestId;
 use crate::domain::time::Micros;
-use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::bulk_sql::select_rows;
 use crate::store::db::page_copy::told;
 
 /// A request in which the two differ.
@@ -83,8 +82,7 @@ async fn answered_rows(
          WHERE rowid >= $2 ORDER BY rowid LIMIT {ROWS})",
         needs_event("$1")
     );
-    let read = |row: &QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
-    let found = select_by_place(&from.at(), &sql, vec![begun.0.into(), first.into()], read).await?;
+    let found = select_rows(&from.at(), &sql, vec![begun.0.into(), first.into()], Ok).await?;
     let (last, rows): (Option<i64>, String) = found.into_iter().next().unwrap_or((None, "[]".to_owned()));
     let rows = told::<(String, Uuid, i64, i64)>(&rows)?.into_iter();
     let answered = rows.map(|(actor, request, recorded, needs_event)| Answered {
@@ -105,22 +103,15 @@ async fn answered_blocks(
     let first = first.max(0);
     let conn = from.at();
     let sql = "SELECT pg_relation_size('requests') / current_setting('block_size')::bigint";
-    let blocks = select_by_place(&conn, sql, vec![], |row| Ok(row.try_get_by_index::<i64>(0)?)).await?;
+    let blocks = select_rows(&conn, sql, vec![], Ok::<i64, _>).await?;
     let upto = first.saturating_add(BLOCKS);
     let sql = format!(
         "SELECT actor, request_id, recorded_at, {} FROM requests \
          WHERE ctid >= '({first},0)'::tid AND ctid < '({upto},0)'::tid",
         needs_event("$1")
     );
-    let read = |row: &QueryResult| {
-        Ok(Answered {
-            actor: row.try_get_by_index(0)?,
-            request: RequestId(row.try_get_by_index(1)?),
-            recorded: Micros(row.try_get_by_index(2)?),
-            needs_event: row.try_get_by_index(3)?,
-        })
-    };
-    let page = select_by_place(&conn, &sql, vec![begun.0.into()], read).await?;
+    let read = |(actor, request, recorded, needs_event)| Ok(Answered { actor, request, recorded, needs_event });
+    let page = select_rows(&conn, &sql, vec![begun.0.into()], read).await?;
     let next = blocks.first().is_some_and(|blocks| upto < *blocks).then_some(Place(upto));
     Ok((page, next))
 }
@@ -134,7 +125,7 @@ pub async fn without_event(from: &impl Readable, begun: Micros, limit: u64) -> R
          EXCEPT SELECT actor, request_id, recorded_at FROM events \
          EXCEPT SELECT actor, request_id, recorded_at FROM register_events ORDER BY 1, 2 LIMIT {limit}"
     );
-    select_by_place(&from.at(), &sql, vec![begun.0.into()], differing).await
+    select_rows(&from.at(), &sql, vec![begun.0.into()], differing).await
 }
 
 /// Events whose request was given no answer at their moment, up to so many.
@@ -145,7 +136,7 @@ pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<Diff
          WHERE kind NOT IN ('record_begun', 'import_found', 'approval_found', 'answer_found') \
          EXCEPT SELECT actor, request_id, recorded_at FROM requests ORDER BY 1, 2 LIMIT {limit}"
     );
-    select_by_place(&from.at(), &sql, vec![], differing).await
+    select_rows(&from.at(), &sql, vec![], differing).await
 }
 
 /// Programmes whose terms were loaded by a call that has no answer. They are loaded at one moment and answered at another.
@@ -155,7 +146,7 @@ pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<Diff
 pub async fn of_terms(from: &impl Readable) -> Result<Vec<DifferingRequest>> {
     let sql = "SELECT e.actor, e.request_id FROM events e WHERE e.kind = 'rules_adopted' AND e.actor <> 'tsio' \
                AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.actor = e.actor AND r.request_id = e.request_id)";
-    select_by_place(&from.at(), sql, vec![], differing).await
+    select_rows(&from.at(), sql, vec![], differing).await
 }
 
 /// Answers that wait, or no longer wait, for another approval than the one that their call opened.
@@ -168,9 +159,9 @@ pub async fn of_other_approvals(from: &impl Readable, limit: u64) -> Result<Vec<
          JOIN requests r ON r.actor = a.requested_by AND r.request_id = a.request_id \
          WHERE a.statement IS NOT NULL AND COALESCE(r.approval <> a.id, TRUE) LIMIT {limit}"
     );
-    select_by_place(&from.at(), &sql, vec![], differing).await
+    select_rows(&from.at(), &sql, vec![], differing).await
 }
 
-fn differing(row: &QueryResult) -> Result<DifferingRequest> {
-    Ok(DifferingRequest { actor: row.try_get_by_index(0)?, request: RequestId(row.try_get_by_index(1)?) })
+fn differing((actor, request): (String, RequestId)) -> Result<DifferingRequest> {
+    Ok(DifferingRequest { actor, request })
 }

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ConnectionTrait as _, QueryResult, Statement};
-use uuid::Uuid;
+use sea_orm::{ConnectionTrait as _, Statement};
 
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{OfferId, Programme};
 use crate::domain::programme::EventText;
-use crate::store::db::bulk_sql::{among, numbers, select_by_place, texts};
+use crate::store::db::bulk_sql::{among, numbers, select_rows, texts};
 
 /// What is known of the texts of these events, of those that the programme has.
 ///
@@ -24,14 +23,11 @@ pub async fn known(from: &impl Readable, programme: &Programme, of: &[Seq]) -> R
     let seqs: Vec<i64> = of.iter().map(|seq| seq.0).collect();
     let sql =
         format!("SELECT seq, offer_id, text_hash FROM events WHERE programme = $1 AND {}", among(&conn, "seq", 2));
-    let known = |row: &QueryResult| {
-        let seq = Seq(row.try_get_by_index(0)?);
-        let offer: Option<Uuid> = row.try_get_by_index(1)?;
-        let was_recorded = row.try_get_by_index::<Option<Vec<u8>>>(2)?.is_some();
-        Ok((seq, EventText { offer: offer.map(OfferId), was_recorded, is_erased: erased.contains(&seq) }))
+    let known = |(seq, offer, hash): (Seq, Option<OfferId>, Option<Vec<u8>>)| {
+        Ok((seq, EventText { offer, was_recorded: hash.is_some(), is_erased: erased.contains(&seq) }))
     };
     let values = vec![programme.as_str().into(), numbers(&conn, &seqs)];
-    Ok(select_by_place(&conn, &sql, values, known).await?.into_iter().collect())
+    Ok(select_rows(&conn, &sql, values, known).await?.into_iter().collect())
 }
 
 /// Those of these events whose texts the record says were erased.
@@ -47,12 +43,9 @@ async fn erased(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Resu
         among(&conn, "body", 2)
     );
     let by_rules = "SELECT body FROM events WHERE programme = $1 AND kind = 'rules_adopted'";
-    let body = |row: &QueryResult| {
-        serde_json::from_str::<EventBody>(&row.try_get_by_index::<String>(0)?).map_err(StoreError::unreadable)
-    };
-    let mut found =
-        select_by_place(&conn, &by_event, vec![programme.as_str().into(), texts(&conn, &bodies)], body).await?;
-    found.extend(select_by_place(&conn, by_rules, vec![programme.as_str().into()], body).await?);
+    let body = |body: String| serde_json::from_str::<EventBody>(&body).map_err(StoreError::unreadable);
+    let mut found = select_rows(&conn, &by_event, vec![programme.as_str().into(), texts(&conn, &bodies)], body).await?;
+    found.extend(select_rows(&conn, by_rules, vec![programme.as_str().into()], body).await?);
     let erased = found.into_iter().flat_map(|body| match body {
         EventBody::TextErased { event } => vec![event],
         EventBody::RulesAdopted { absent_texts, .. } => absent_texts,
@@ -68,8 +61,7 @@ async fn erased(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Resu
 pub async fn absent(from: &impl Readable, programme: &Programme) -> Result<Vec<Seq>> {
     let sql = "SELECT e.seq FROM events e WHERE e.programme = $1 AND e.text_hash IS NOT NULL AND NOT EXISTS \
                (SELECT 1 FROM texts t WHERE t.programme = e.programme AND t.seq = e.seq) ORDER BY e.seq";
-    let seq = |row: &QueryResult| Ok(Seq(row.try_get_by_index(0)?));
-    select_by_place(&from.at(), sql, vec![programme.as_str().into()], seq).await
+    select_rows(&from.at(), sql, vec![programme.as_str().into()], Ok).await
 }
 
 /// Erases the texts of these events, with their salts.

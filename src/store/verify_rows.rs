@@ -7,7 +7,7 @@ use std::fmt::Display;
 use sea_orm::{QueryResult, Value};
 
 use super::{Conn, Readable, Result, StoreError};
-use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::bulk_sql::{rows, select_rows};
 
 /// Rows by their key. What is wrong with one is said as a sentence goes on: `it cannot be read: ...`.
 #[derive(Debug)]
@@ -52,10 +52,10 @@ pub(super) async fn each<K: Ord, T>(
     read: impl Fn(&QueryResult) -> Result<T>,
 ) -> Result<VerifyRows<K, T>> {
     let mut all = VerifyRows { rows: BTreeMap::new(), keyless: Vec::new() };
-    for (key, row) in select_by_place(conn, sql, values, |row| Ok((key(row), read(row)))).await? {
-        match key {
+    for row in &rows(conn, sql, values).await? {
+        match key(row) {
             Ok(key) => {
-                let row = row.map_err(|error| format!("it cannot be read: {}", error.said()));
+                let row = read(row).map_err(|error| format!("it cannot be read: {}", error.said()));
                 all.rows.insert(key, row);
             }
             Err(error) => all.keyless.push(error.said()),
@@ -73,7 +73,6 @@ const BY_ID: [&str; 7] = ["offers", "offer_schools", "accounts", "account_days",
 /// Tables that have rows of a programme without terms, each with that programme.
 pub async fn of_no_programme(from: &impl Readable) -> Result<Vec<(&'static str, String)>> {
     let conn = from.at();
-    let read = |row: &QueryResult| Ok(row.try_get_by_index::<String>(0)?);
     // An approval about reference data has none.
     let of_none = "programme IS NOT NULL AND programme NOT IN (SELECT programme FROM terms) ORDER BY 1";
     let mut found = Vec::new();
@@ -84,11 +83,11 @@ pub async fn of_no_programme(from: &impl Readable) -> Result<Vec<(&'static str, 
              WHERE p.programme IS NOT NULL) \
              SELECT programme FROM p WHERE {of_none}"
         );
-        found.extend(select_by_place(&conn, &sql, vec![], read).await?.into_iter().map(|it| (table, it)));
+        found.extend(select_rows(&conn, &sql, vec![], |it: String| Ok((table, it))).await?);
     }
     for table in BY_ID {
         let sql = format!("SELECT DISTINCT programme FROM {table} WHERE {of_none}");
-        found.extend(select_by_place(&conn, &sql, vec![], read).await?.into_iter().map(|it| (table, it)));
+        found.extend(select_rows(&conn, &sql, vec![], |it: String| Ok((table, it))).await?);
     }
     Ok(found)
 }

@@ -18,7 +18,7 @@ struct Ban {
 const EVERYWHERE: &[&str] = &[""];
 const PURE: &[&str] = &["crates/tsio-domain/src/", "src/import/"];
 
-const BANS: [Ban; 15] = [
+const BANS: [Ban; 16] = [
     Ban {
         words: &["todo!", "unimplemented!", "dbg!"],
         within: EVERYWHERE,
@@ -50,6 +50,12 @@ const BANS: [Ban; 15] = [
         within: &["src/"],
         except: &["src/store/", "src/store.rs"],
         why: "only store/ knows the database",
+    },
+    Ban {
+        words: &["try_get_by_index", "try_get_by", "try_get_many_by_index", "try_get_by_index_nullable"],
+        within: &["src/store/"],
+        except: &["src/store/db/"],
+        why: "declare the row with row!, which counts its columns (ADR 0038)",
     },
     Ban {
         words: &["tsio_domain"],

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::batch_write::{Cell, ColumnType};
 use super::pg_date;
-use super::row::{ColumnValue, FromRow, RowCells};
+use super::row::{ColumnValue, FromRow, RowReader};
 use crate::domain::Date;
 use crate::domain::award::{BookingState, LeaderKind};
 use crate::domain::event::Seq;
@@ -66,7 +66,7 @@ macro_rules! column_value {
         }
 
         impl FromRow for $type {
-            fn take(cells: &mut RowCells<'_>) -> Result<Self> {
+            fn take(cells: &mut RowReader<'_>) -> Result<Self> {
                 cells.value()
             }
         }

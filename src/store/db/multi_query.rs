@@ -4,7 +4,7 @@ use sea_orm::{QueryResult, Value};
 
 use super::answer_check;
 use super::bulk_sql::rows;
-use super::row::{Column, FromRow, RowCells};
+use super::row::{Column, FromRow, RowReader};
 use crate::store::{Backend, Conn, Result};
 
 /// One of the queries. In a row of PostgreSQL each has columns of its own, and those of the others are NULL.
@@ -123,7 +123,7 @@ impl QueryResults {
         let mut found = Vec::new();
         for row in &self.rows {
             if row.try_get_by_index::<i64>(0)? == wanted {
-                found.push(read(R::take(&mut RowCells::starting_at(row, from))?)?);
+                found.push(read(R::take(&mut RowReader::starting_at(row, from))?)?);
             }
         }
         Ok(found)

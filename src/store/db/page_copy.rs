@@ -4,13 +4,13 @@
 
 use sea_orm::sqlx::Postgres;
 use sea_orm::sqlx::pool::PoolConnection;
-use sea_orm::{DbErr, QueryResult, RuntimeErr, Value, sqlx};
+use sea_orm::{DbErr, RuntimeErr, Value, sqlx};
 use serde::de::DeserializeOwned;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
 use super::batch_write::{ColumnType, names};
-use super::bulk_sql::select_by_place;
+use super::bulk_sql::select_rows;
 use super::pg_date;
 use crate::domain::Date;
 use crate::domain::ids::Programme;
@@ -106,10 +106,8 @@ pub(in crate::store) async fn packed(
             Ok(Packed { last, form: Form::Copied(bytes) })
         }
         Backend::Sqlite => {
-            let read = |row: &QueryResult| {
-                Ok(Packed { last: row.try_get_by_index(0)?, form: Form::Told(row.try_get_by_index(1)?) })
-            };
-            let found = select_by_place(&store.at(), &from.as_json(), bound(programme, span), read).await?.pop();
+            let read = |(last, text)| Ok(Packed { last, form: Form::Told(text) });
+            let found = select_rows(&store.at(), &from.as_json(), bound(programme, span), read).await?.pop();
             found.ok_or_else(|| broken("its only row"))
         }
     }
@@ -151,8 +149,7 @@ pub(in crate::store) async fn greatest(
     programme: &Programme,
 ) -> Result<i64> {
     let sql = format!("SELECT COALESCE(MAX(seq), 0) FROM {} WHERE programme = $1", source.table);
-    let number = |row: &QueryResult| Ok(row.try_get_by_index(0)?);
-    let found = select_by_place(&from.at(), &sql, vec![programme.as_str().into()], number).await?;
+    let found = select_rows(&from.at(), &sql, vec![programme.as_str().into()], Ok::<i64, _>).await?;
     Ok(found.first().copied().unwrap_or_default())
 }
 

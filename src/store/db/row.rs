@@ -32,14 +32,14 @@ pub(in crate::store) trait FromRow: Sized {
     ///
     /// # Errors
     /// [`crate::store::StoreError::Unreadable`].
-    fn take(cells: &mut RowCells<'_>) -> Result<Self>;
+    fn take(cells: &mut RowReader<'_>) -> Result<Self>;
 
     /// Reads it from the first cells of a row.
     ///
     /// # Errors
     /// [`crate::store::StoreError::Unreadable`].
     fn of(row: &QueryResult) -> Result<Self> {
-        Self::take(&mut RowCells::starting_at(row, 0))
+        Self::take(&mut RowReader::starting_at(row, 0))
     }
 }
 
@@ -73,12 +73,12 @@ fn list(before: &str, columns: &[Column]) -> String {
 }
 
 /// The cells of a row that are still to be read.
-pub(in crate::store) struct RowCells<'r> {
+pub(in crate::store) struct RowReader<'r> {
     row: &'r QueryResult,
     next: usize,
 }
 
-impl<'r> RowCells<'r> {
+impl<'r> RowReader<'r> {
     /// The cells from a place on, counted from 0.
     pub(in crate::store) const fn starting_at(row: &'r QueryResult, place: usize) -> Self {
         Self { row, next: place }
@@ -89,16 +89,24 @@ impl<'r> RowCells<'r> {
     /// # Errors
     /// [`crate::store::StoreError::Unreadable`]; the cell counts as read.
     pub(in crate::store) fn value<T: ColumnValue>(&mut self) -> Result<T> {
+        self.read(T::read)
+    }
+
+    /// What a function of its own reads from the next cell.
+    ///
+    /// # Errors
+    /// As the function has it; the cell counts as read.
+    pub(in crate::store) fn read<T>(&mut self, read: impl FnOnce(&QueryResult, usize) -> Result<T>) -> Result<T> {
         let place = self.next;
         self.next = place.saturating_add(1);
-        T::read(self.row, place)
+        read(self.row, place)
     }
 }
 
 macro_rules! side_by_side {
     ($($name:ident),+) => {
         impl<$($name: FromRow),+> FromRow for ($($name,)+) {
-            fn take(cells: &mut RowCells<'_>) -> Result<Self> {
+            fn take(cells: &mut RowReader<'_>) -> Result<Self> {
                 Ok(($($name::take(cells)?,)+))
             }
         }
@@ -122,7 +130,7 @@ macro_rules! row {
         }
 
         impl $crate::store::db::row::FromRow for $name {
-            fn take(cells: &mut $crate::store::db::row::RowCells<'_>) -> $crate::store::Result<Self> {
+            fn take(cells: &mut $crate::store::db::row::RowReader<'_>) -> $crate::store::Result<Self> {
                 Ok(Self {
                     $($part: $crate::store::db::row::FromRow::take(cells)?,)*
                     $($field: cells.value()?),*

@@ -8,8 +8,9 @@ use super::FileKind;
 use crate::domain::event::{Encoder, Hash};
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{RowsHash, RowsHasher};
-use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::bulk_sql::rows;
 use crate::store::db::pg_date;
+use crate::store::db::row::{ColumnValue as _, RowReader};
 use crate::store::{Backend, Conn, Readable, Result};
 
 /// Rows read at a time.
@@ -189,8 +190,11 @@ impl RowTable {
         loop {
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
             let values = vec![import.0.into(), first.into(), most.into()];
-            let read = |row: &QueryResult| Ok((row.try_get_by_index::<i64>(0)?, self.row(row, conn.backend)?));
-            let page: Vec<(i64, Hash)> = select_by_place(conn, &sql, values, read).await?;
+            let read = |row: &QueryResult| {
+                let mut cells = RowReader::starting_at(row, 0);
+                Ok((cells.value()?, self.row(&mut cells)?))
+            };
+            let page: Vec<(i64, Hash)> = rows(conn, &sql, values).await?.iter().map(read).collect::<Result<_>>()?;
             let is_last = page.len() < limit;
             // Rows of one first key stay together: those of the last one may go on beyond the page.
             let last = page.last().map(|(key, _)| *key).filter(|_| !is_last);
@@ -206,19 +210,17 @@ impl RowTable {
         }
     }
 
-    fn row(&self, row: &QueryResult, backend: Backend) -> Result<Hash> {
+    fn row(&self, cells: &mut RowReader<'_>) -> Result<Hash> {
         let mut to = Encoder::new(b"tsio row v1\n");
-        for (place, (_, of)) in (1_usize..).zip(self.columns) {
+        for (_, of) in self.columns {
             match of {
-                Number => to.number(row.try_get_by_index(place)?),
-                Text => to.text(&row.try_get_by_index::<String>(place)?),
-                OptionalNumber => {
-                    to.optional(row.try_get_by_index::<Option<i64>>(place)?.as_ref(), |to, it| to.number(*it))
-                }
+                Number => to.number(cells.value()?),
+                Text => to.text(&cells.value::<String>()?),
+                OptionalNumber => to.optional(cells.value::<Option<i64>>()?.as_ref(), |to, it| to.number(*it)),
                 OptionalText => {
-                    to.optional(row.try_get_by_index::<Option<String>>(place)?.as_ref(), |to, it| to.text(it))
+                    to.optional(cells.value::<Option<String>>()?.as_ref(), |to, it| to.text(it));
                 }
-                OptionalDate => to.optional(printed(row, place, backend)?.as_ref(), |to, it| to.text(it)),
+                OptionalDate => to.optional(cells.read(printed)?.as_ref(), |to, it| to.text(it)),
             }
         }
         Ok(to.finish())
@@ -226,9 +228,9 @@ impl RowTable {
 }
 
 /// A day as text: on SQLite exactly the text that is stored.
-fn printed(row: &QueryResult, place: usize, backend: Backend) -> Result<Option<String>> {
-    match backend {
-        Backend::Sqlite => Ok(row.try_get_by_index(place)?),
-        Backend::Postgres => Ok(pg_date::optional(row, place)?.map(|it| it.to_string())),
+fn printed(row: &QueryResult, place: usize) -> Result<Option<String>> {
+    match row.try_as_sqlite_row() {
+        Some(_) => Option::<String>::read(row, place),
+        None => Ok(pg_date::optional(row, place)?.map(|it| it.to_string())),
     }
 }

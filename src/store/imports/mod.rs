@@ -19,7 +19,7 @@ use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, ImportId};
 pub use crate::domain::register_record::{FileKind, ImportState};
 use crate::domain::time::Micros;
-use crate::store::db::bulk_sql::{insert_missing, select_by_place, upsert_all};
+use crate::store::db::bulk_sql::{insert_missing, select_rows, upsert_all};
 use crate::store::db::column_values::{actor, hash};
 use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::register::{import, problem};
@@ -242,8 +242,7 @@ pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
                UNION ALL SELECT MAX(requested_at) FROM approvals WHERE programme IS NULL \
                UNION ALL SELECT recorded_at FROM register_events WHERE seq = (SELECT next_seq - 1 FROM register_lock) \
                UNION ALL SELECT MAX(loaded_at) FROM terms) AS times";
-    let read = |row: &QueryResult| Ok(row.try_get_by_index::<Option<i64>>(0)?.map(Micros));
-    Ok(select_by_place(&from.at(), sql, Vec::new(), read).await?.pop().flatten())
+    Ok(select_rows(&from.at(), sql, Vec::new(), Ok::<Option<Micros>, _>).await?.pop().flatten())
 }
 
 /// Keeps what was wrong with a file's rows, and the notes about the file; doing it again changes nothing.

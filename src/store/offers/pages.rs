@@ -219,16 +219,16 @@ mod tests {
 
     use super::*;
     use crate::domain::role::Regions;
-    use crate::store::db::bulk_sql::select_by_place;
+    use crate::store::db::bulk_sql::select_rows;
     use crate::store::{Store, Use};
 
     /// How SQLite, which has no statistics, finds a page.
     async fn plan(store: &Store, reach: &Reach, wanted: &OfferPageQuery<'_>) -> Vec<String> {
         let statement = rows(reach, wanted).build(DbBackend::Sqlite);
         let values = statement.values.map(|it| it.0).unwrap_or_default();
-        let detail = |row: &sea_orm::QueryResult| Ok(row.try_get_by_index::<String>(3)?);
+        let detail = |(.., detail): (i64, i64, i64, String)| Ok(detail);
         let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
-        select_by_place(&store.at(), &sql, values, detail).await.unwrap()
+        select_rows(&store.at(), &sql, values, detail).await.unwrap()
     }
 
     #[tokio::test]

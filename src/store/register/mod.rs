@@ -302,6 +302,6 @@ pub(super) fn uid_numbers(uids: &[Uid]) -> Vec<i64> {
     uids.iter().map(|uid| i64::from(uid.get())).collect()
 }
 
-fn group_type(number: i64) -> Result<u8> {
+pub(super) fn group_type(number: i64) -> Result<u8> {
     u8::try_from(number).map_err(|_| StoreError::unreadable(format!("group type {number}")))
 }

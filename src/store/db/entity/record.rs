@@ -12,18 +12,6 @@ entity! {
 }
 
 entity! {
-    /// One book a programme; its row is the lock.
-    book = "books" {
-        #[sea_orm(primary_key, auto_increment = false)] programme: String,
-        next_seq: i64,
-        next_entry: i64,
-        head: Vec<u8>,
-        open: bool,
-        rules: i64,
-    }
-}
-
-entity! {
     /// Offers as their events left them.
     offer = "offers" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,

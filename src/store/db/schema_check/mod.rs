@@ -12,9 +12,7 @@ mod sqlite;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use sea_orm::QueryResult;
-
-use super::bulk_sql::select_by_place;
+use super::bulk_sql::select_rows;
 use crate::store::{Backend, Conn, Readable, Result, StoreError};
 
 /// Reads the things of a PostgreSQL schema.
@@ -66,8 +64,7 @@ pub async fn compare(from: &impl Readable) -> Result<SchemaFindings> {
 }
 
 async fn read_postgres(conn: &Conn<'_>) -> Result<Things> {
-    let line = |row: &QueryResult| Ok(row.try_get_by_index::<String>(0)?);
-    let lines = select_by_place(conn, READ_POSTGRES, Vec::new(), line).await?;
+    let lines = select_rows(conn, READ_POSTGRES, Vec::new(), Ok::<String, _>).await?;
     parsed(lines.iter().map(String::as_str))
 }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use migrations::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectOptions, Database, QueryResult};
+use sea_orm::{ConnectOptions, Database};
 use tokio::sync::OnceCell;
 
 use super::{ThingName, Things};
-use crate::store::db::bulk_sql::select_by_place;
+use crate::store::db::bulk_sql::select_rows;
 use crate::store::{Backend, Conn, Result};
 
 /// How long the database in memory is waited for.
@@ -42,14 +42,14 @@ async fn migrated() -> Result<Things> {
 /// # Errors
 /// [`crate::store::StoreError::Unreadable`].
 pub(super) async fn read(conn: &Conn<'_>) -> Result<Things> {
-    let row = |row: &QueryResult| {
-        let text = |at| row.try_get_by_index::<Option<String>>(at).map(Option::unwrap_or_default);
-        Ok([text(0)?, text(1)?, text(2)?, text(3)?])
-    };
+    type Text = Option<String>;
     // Indexes of keys have no text: they belong to their table's.
     let sql = "SELECT type, tbl_name, name, sql FROM sqlite_schema WHERE sql IS NOT NULL";
     let mut things = Things::new();
-    for [kind, table, name, text] in select_by_place(conn, sql, Vec::new(), row).await? {
+    let texts = |(kind, table, name, text): (Text, Text, Text, Text)| {
+        Ok([kind, table, name, text].map(Option::unwrap_or_default))
+    };
+    for [kind, table, name, text] in select_rows(conn, sql, Vec::new(), texts).await? {
         let text = plain(&text);
         match kind.as_str() {
             "table" if name.starts_with("sqlite_stat") => add(&mut things, ["statistics", "", &name], text),
@@ -59,8 +59,7 @@ pub(super) async fn read(conn: &Conn<'_>) -> Result<Things> {
             _ => add(&mut things, ["relation", &name, ""], text),
         }
     }
-    let row = |row: &QueryResult| Ok([row.try_get_by_index::<String>(0)?, row.try_get_by_index(1)?]);
-    for [from, to] in select_by_place(conn, REFERENCES, Vec::new(), row).await? {
+    for (from, to) in select_rows(conn, REFERENCES, Vec::new(), Ok::<(String, String), _>).await? {
         add(&mut things, ["reference", &to, &from], "REFERENCES".to_owned());
     }
     Ok(things)
