@@ -1,32 +1,17 @@
-//! Generates the gRPC code from `proto/`, with `protox` in the place of protoc, and keeps the file descriptor set for
-//! server reflection.
+//! Generates the server traits of the contract. The messages are those of `tsio-client`, whose build script compiles `proto/`
+//! and passes the file descriptor set on.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::{env, fs};
 
 use prost::Message as _;
-
-const FILES: [&str; 11] = [
-    "tsio/v1/common.proto",
-    "tsio/v1/register.proto",
-    "tsio/v1/eligibility.proto",
-    "tsio/v1/offers.proto",
-    "tsio/v1/terms.proto",
-    "tsio/v1/approvals.proto",
-    "tsio/v1/awards.proto",
-    "tsio/v1/funds.proto",
-    "tsio/v1/finance.proto",
-    "tsio/v1/referrals.proto",
-    "tsio/v1/record.proto",
-];
+use tonic_prost_build::FileDescriptorSet;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(FILES, ["proto"])?;
-    let out = PathBuf::from(env::var("OUT_DIR")?);
-    // `compile_fds` ignores `file_descriptor_set_path`, so the set is written here.
-    fs::write(out.join("tsio_descriptor.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    let path = env::var("DEP_TSIO_CONTRACT_DESCRIPTORS")?;
+    println!("cargo::rerun-if-changed={path}");
+    let descriptors = FileDescriptorSet::decode(fs::read(path)?.as_slice())?;
+    let messages = "::tsio_client::proto";
+    tonic_prost_build::configure().build_client(false).extern_path(".tsio.v1", messages).compile_fds(descriptors)?;
     Ok(())
 }

@@ -8,13 +8,12 @@
 //! store    the only place that names sea_orm            imports domain
 //! app      use cases: who may, in which order           imports domain, store, import
 //! grpc     the wire                                     imports app, domain
-//! client   the client library                           imports proto
+//! client   the client library: a crate of its own       imports nobody
 //! cli      commands on top of it                        imports client, proto; serve, verify and demo also app, store, grpc; terms, amounts and output also domain
 //! ```
 
 pub mod app;
 pub mod cli;
-pub mod client;
 pub mod config;
 pub mod grpc;
 pub mod import;
@@ -22,4 +21,5 @@ pub mod proto;
 pub mod store;
 pub mod telemetry;
 
+pub use tsio_client as client;
 pub use tsio_domain as domain;

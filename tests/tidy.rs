@@ -11,6 +11,8 @@ mod circles;
 mod docs;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/packages.rs"]
+mod packages;
 #[path = "tidy/reasons.rs"]
 mod reasons;
 #[path = "tidy/source.rs"]
@@ -25,9 +27,14 @@ type Page<'a> = (&'a str, &'a str);
 #[test]
 fn the_walk_sees_every_file() {
     let paths: Vec<String> = source::rust().into_iter().map(|s| s.path).collect();
-    for wanted in
-        ["src/lib.rs", "crates/tsio-domain/src/lib.rs", "migrations/src/lib.rs", "tests/tidy.rs", "tests/tidy/bans.rs"]
-    {
+    for wanted in [
+        "src/lib.rs",
+        "crates/tsio-client/src/lib.rs",
+        "crates/tsio-domain/src/lib.rs",
+        "migrations/src/lib.rs",
+        "tests/tidy.rs",
+        "tests/tidy/bans.rs",
+    ] {
         assert!(paths.iter().any(|p| p == wanted), "{wanted} is not among the files checked: {paths:#?}");
     }
 }
@@ -80,6 +87,13 @@ fn decisions_are_numbered_complete_and_indexed() {
 #[test]
 fn links_between_pages_lead_somewhere() {
     hold_each(&source::markdown(), |page| docs::links(page, &|path| source::exists(path)));
+}
+
+#[test]
+fn a_client_compiles_nothing_of_a_server() {
+    let tree = packages::tree("tsio-client");
+    assert!(tree.lines().any(|line| line.starts_with("tonic v")), "{tree}");
+    assert_eq!(packages::of_a_server(&tree), [] as [&str; 0]);
 }
 
 #[test]
@@ -184,6 +198,7 @@ fn the_bans_can_fail() {
     table(bans::check, &[
         ("src/app/a.rs",       "fn f() { todo!() }",                       &[1]),
         ("src/app/a.rs",       "use tsio_domain::ids::Urn;",               &[1]),
+        ("src/cli/a.rs",       "use tsio_client::Client;",                 &[1]),
         ("src/lib.rs",         "pub use tsio_domain as domain;",           &[]),
         ("benches/a.rs",       "fn f() {\n    unimplemented!()\n}",        &[2]),
         ("migrations/a.rs",    "dbg!(1);",                                 &[1]),
@@ -298,6 +313,15 @@ fn the_rule_of_store_errors_can_fail() {
         ("src/app/x/tests.rs", "StoreError::Full(x);",                             &[]),
         ("src/store/a.rs",     "StoreError::Full(x);",                             &[]),
     ]);
+}
+
+#[test]
+fn the_rule_of_packages_can_fail() {
+    let program = packages::tree("tsio");
+    let found = packages::of_a_server(&program);
+    for package in ["axum ", "migrations ", "sea-orm ", "sqlx ", "tonic ", "tsio ", "tsio-domain "] {
+        assert!(found.iter().any(|line| line.starts_with(package)), "{package}: {found:#?}");
+    }
 }
 
 #[test]

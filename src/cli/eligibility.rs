@@ -8,6 +8,7 @@ use tonic::Code;
 
 use super::args::{PROGRAMME, date};
 use super::errors::Failure;
+use super::names::choice;
 use super::session::{PAGE, Session, every_page};
 use crate::cli::view::eligibility::{ChangeView, ExplanationView, SchoolAnswer, SummaryView};
 use crate::cli::view::schools::DecisionView;
@@ -66,7 +67,7 @@ pub enum EligibilityCommand {
         #[arg(value_parser = clap::value_parser!(i32).range(1..))]
         urn: i32,
         /// Whether it entered the year with the judgements that the rule asks for
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = choice::<EntryPosition>())]
         position: EntryPosition,
         /// The evidence seen
         #[arg(long, value_name = "TEXT")]

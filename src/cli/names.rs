@@ -4,8 +4,7 @@
 //! taken as input too, so that an answer can be pasted back. No name here decides anything: the server does.
 
 use chrono::{DateTime, SecondsFormat};
-use clap::ValueEnum;
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use prost_types::Timestamp;
 
 use crate::proto::{
@@ -37,20 +36,29 @@ pub(super) fn some_number<N: Default + PartialEq>(number: N) -> Option<N> {
     (number != N::default()).then_some(number)
 }
 
-/// Makes an enum of the wire an argument: each value by its kebab-case name, with the json name as an alias.
+/// An enum of the contract that can be typed.
+pub(super) trait Choice: Copy + Send + Sync + 'static {
+    /// Each value with its kebab-case name and its other names, of which the JSON name is one.
+    const ALL: &'static [(Self, &'static str, &'static [&'static str])];
+
+    /// The value with this name.
+    fn named(typed: &str) -> Option<Self> {
+        let found = Self::ALL.iter().find(|(_, name, others)| *name == typed || others.contains(&typed));
+        found.map(|(value, ..)| *value)
+    }
+}
+
+/// Reads an argument as one of the values of an enum.
+pub(super) fn choice<E: Choice>() -> impl TypedValueParser<Value = E> {
+    let values = E::ALL.iter().map(|(_, name, others)| PossibleValue::new(*name).aliases(others.iter().copied()));
+    PossibleValuesParser::new(values).try_map(|typed| E::named(&typed).ok_or("there is no such value"))
+}
+
 macro_rules! choices {
     ($($enum:ty { $($variant:ident = $name:literal $(| $alias:literal)*,)+ })+) => {$(
-        impl ValueEnum for $enum {
-            fn value_variants<'a>() -> &'a [Self] {
-                &[$(Self::$variant),+]
-            }
-
-            fn to_possible_value(&self) -> Option<PossibleValue> {
-                match self {
-                    $(Self::$variant => Some(PossibleValue::new($name)$(.alias($alias))*),)+
-                    _ => None,
-                }
-            }
+        impl Choice for $enum {
+            const ALL: &'static [(Self, &'static str, &'static [&'static str])] =
+                &[$((Self::$variant, $name, &[$($alias),*])),+];
         }
     )+};
 }
@@ -154,11 +162,11 @@ mod tests {
 
     #[test]
     fn what_json_prints_can_be_typed() {
-        fn check<E: ValueEnum + PartialEq + std::fmt::Debug>(full: fn(&E) -> &'static str, prefix: &str) {
-            for value in E::value_variants() {
+        fn check<E: Choice + PartialEq + std::fmt::Debug>(full: fn(&E) -> &'static str, prefix: &str) {
+            for (value, ..) in E::ALL {
                 let printed = name(full(value), prefix).unwrap_or_default();
-                assert_eq!(E::from_str(&printed, false).as_ref(), Ok(value));
-                assert_eq!(E::from_str(&printed.replace('_', "-"), false).as_ref(), Ok(value));
+                assert_eq!(E::named(&printed).as_ref(), Some(value));
+                assert_eq!(E::named(&printed.replace('_', "-")).as_ref(), Some(value));
             }
         }
         check::<OfferState>(OfferState::as_str_name, "OFFER_STATE_");

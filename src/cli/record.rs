@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::args::PROGRAMME;
 use super::errors::Failure;
+use super::names::choice;
 use super::output::{View, facts};
 use super::session::Session;
 use crate::proto::{EraseTextRequest, EraseTextResponse, ErasureReason};
@@ -19,7 +20,7 @@ pub enum RecordCommand {
         #[arg(value_parser = clap::value_parser!(i64).range(1..))]
         sequence: i64,
         /// Why
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = choice::<ErasureReason>())]
         reason: ErasureReason,
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::args::{PROGRAMME, Sought, date};
 use super::errors::Failure;
+use super::names::choice;
 use super::offers::warn;
 use super::session::{PAGE, Session, every_page};
 use crate::cli::view::referrals::{ChangedView, ReferralView, WholeView};
@@ -33,7 +34,7 @@ pub enum ReferralsCommand {
         #[command(flatten)]
         on: ReferralDate,
         /// With whom: `rsc` is the regional schools commissioner, without whom nothing is decided
-        #[arg(long, value_enum, value_name = "WHOM", default_value = "rsc")]
+        #[arg(long, value_parser = choice::<DiscussionPartner>(), value_name = "WHOM", default_value = "rsc")]
         with: DiscussionPartner,
         /// What was said
         #[arg(long, value_name = "TEXT")]
@@ -62,7 +63,7 @@ pub enum ReferralsCommand {
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
         /// In this state
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = choice::<ReferralState>())]
         state: Option<ReferralState>,
         /// In this RSC region, by name
         #[arg(long, value_name = "REGION")]
@@ -91,7 +92,7 @@ pub struct RaiseArgs {
     #[arg(long = "urn", value_name = "URN", required = true, value_parser = clap::value_parser!(i32).range(1..))]
     urns: Vec<i32>,
     /// How it came about
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<ReferralOrigin>())]
     origin: ReferralOrigin,
     /// The ground, by its name in the terms
     #[arg(long, value_name = "GROUND")]

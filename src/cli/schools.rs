@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::args::PROGRAMME;
 use super::errors::Failure;
+use super::names::choice;
 use super::session::{PAGE, Session, every_page};
 use crate::cli::view::schools::{PlacedView, SchoolDetail, SchoolView};
 use crate::proto::{GetSchoolRequest, ListSchoolsRequest, PlaceSchoolRequest, Placement};
@@ -33,7 +34,7 @@ pub enum SchoolsCommand {
         #[arg(value_parser = clap::value_parser!(i32).range(1..))]
         urn: i32,
         /// How it is placed
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = choice::<Placement>())]
         kind: Placement,
         /// Group UID of its trust
         #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i32).range(1..))]

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::amounts::{days, pounds};
 use crate::cli::args::{Sought, date};
+use crate::cli::names::choice;
 use crate::proto::{AwardState, LeaderKind};
 
 const BUNDLE: &str = "\
@@ -71,7 +72,7 @@ pub enum MakeCommand {
         #[arg(long, value_name = "NAME")]
         organisation: String,
         /// Whether the leader is a national leader or an equivalent [default: not recorded]
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = choice::<LeaderKind>())]
         leader_kind: Option<LeaderKind>,
         #[command(flatten)]
         making: Making,
@@ -166,7 +167,7 @@ pub enum ChangeCommand {
         #[arg(long, value_name = "ID")]
         leader: Option<String>,
         /// Whether that is a national leader or an equivalent [default: as the award says of its leader]
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = choice::<LeaderKind>())]
         leader_kind: Option<LeaderKind>,
     },
     /// Cancel a booking, which frees its days for another
@@ -268,7 +269,7 @@ pub struct ListArgs {
     #[arg(long)]
     pub(super) strand: Option<String>,
     /// Only in this state
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<AwardState>())]
     pub(super) state: Option<AwardState>,
     #[command(flatten)]
     pub(super) sought: Sought,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::cli::amounts;
 use crate::cli::errors::Failure;
+use crate::cli::names::Choice as _;
 use crate::proto::new_award::{Amount, Support};
 use crate::proto::{CreditSupport, LeaderKind, NewAward, NleSupport, NlgSupport, NpqelSupport};
 
@@ -115,7 +116,7 @@ fn pounds<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
 
 fn leader_kind<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LeaderKind>, D::Error> {
     let name = String::deserialize(from)?;
-    <LeaderKind as clap::ValueEnum>::from_str(&name, false).map(Some).map_err(|_| {
+    LeaderKind::named(&name).map(Some).ok_or_else(|| {
         serde::de::Error::custom(format!("leader_kind must be national_leader or equivalent, got {name:?}"))
     })
 }

@@ -60,20 +60,26 @@ enum UploadMessage {
     Outcome(ImportOutcome),
 }
 
-impl From<ImportRegisterResponse> for Option<UploadMessage> {
-    fn from(response: ImportRegisterResponse) -> Self {
+/// A message of one of the two streams.
+trait Answer {
+    /// What it says; `None` for a message that says nothing.
+    fn message(self) -> Option<UploadMessage>;
+}
+
+impl Answer for ImportRegisterResponse {
+    fn message(self) -> Option<UploadMessage> {
         use import_register_response::Part;
-        response.part.map(|part| match part {
+        self.part.map(|part| match part {
             Part::Progress(progress) => UploadMessage::Progress(progress),
             Part::Outcome(outcome) => UploadMessage::Outcome(outcome),
         })
     }
 }
 
-impl From<ImportOfstedResponse> for Option<UploadMessage> {
-    fn from(response: ImportOfstedResponse) -> Self {
+impl Answer for ImportOfstedResponse {
+    fn message(self) -> Option<UploadMessage> {
         use import_ofsted_response::Part;
-        response.part.map(|part| match part {
+        self.part.map(|part| match part {
             Part::Progress(progress) => UploadMessage::Progress(progress),
             Part::Outcome(outcome) => UploadMessage::Outcome(outcome),
         })
@@ -113,7 +119,7 @@ fn read(file: File) -> (impl Stream<Item = Vec<u8>> + Send + 'static, oneshot::R
     (chunks, broken)
 }
 
-async fn drive<A: Into<Option<UploadMessage>>>(
+async fn drive<A: Answer>(
     path: &Path,
     call: impl Future<Output = Result<Response<Streaming<A>>, Status>>,
     broken: oneshot::Receiver<io::Error>,
@@ -134,13 +140,13 @@ async fn drive<A: Into<Option<UploadMessage>>>(
     outcome
 }
 
-async fn follow<A: Into<Option<UploadMessage>>>(
+async fn follow<A: Answer>(
     call: impl Future<Output = Result<Response<Streaming<A>>, Status>>,
     bar: &ProgressBar,
 ) -> Result<ImportOutcome, Failure> {
     let mut answers = call.await?.into_inner();
     while let Some(answer) = answers.message().await? {
-        match answer.into() {
+        match answer.message() {
             Some(UploadMessage::Progress(progress)) => {
                 bar.set_position(u64::try_from(progress.received_bytes).unwrap_or_default());
                 if progress.rows_read > 0 {

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::cli::args::{PROGRAMME, date};
+use crate::cli::names::choice;
 use crate::proto::{Acceptor, DeclineReason, Milestone, OfferState, Outcome, Party};
 
 /// A command about offers.
@@ -82,6 +83,7 @@ pub enum ChangeCommand {
         #[command(flatten)]
         which: OfferArg,
         /// What has the date
+        #[arg(value_parser = choice::<Milestone>())]
         milestone: Milestone,
         /// The day it was
         #[arg(long, value_name = "DATE", value_parser = date)]
@@ -96,7 +98,7 @@ pub enum ChangeCommand {
         #[command(flatten)]
         which: OfferArg,
         /// Who accepts
-        #[arg(long, value_enum, value_name = "WHO")]
+        #[arg(long, value_parser = choice::<Acceptor>(), value_name = "WHO")]
         by: Acceptor,
         #[command(flatten)]
         on: OfferDate,
@@ -109,7 +111,7 @@ pub enum ChangeCommand {
         #[command(flatten)]
         which: OfferArg,
         /// Why
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = choice::<DeclineReason>())]
         reason: DeclineReason,
         #[command(flatten)]
         on: OfferDate,
@@ -130,7 +132,7 @@ pub enum ChangeCommand {
         #[command(flatten)]
         which: OfferArg,
         /// How it ends
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = choice::<Outcome>())]
         outcome: Outcome,
         #[command(flatten)]
         on: OfferDate,
@@ -181,7 +183,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
     pub(super) programme: String,
     /// Only in this state
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<OfferState>())]
     pub(super) state: Option<OfferState>,
     /// Only in this RSC region, by name
     #[arg(long)]
@@ -213,7 +215,7 @@ pub struct WatchArgs {
     #[arg(id = "watched", long = "region", value_name = "REGION")]
     pub(super) regions: Vec<String>,
     /// Only in this state; may be given again
-    #[arg(long = "state", value_name = "STATE", value_enum)]
+    #[arg(long = "state", value_name = "STATE", value_parser = choice::<OfferState>())]
     pub(super) states: Vec<OfferState>,
     /// Only what came after this event; 0 for everything from the first
     #[arg(long, value_name = "SEQUENCE", conflicts_with = "resume", value_parser = clap::value_parser!(i64).range(0..))]
@@ -233,7 +235,7 @@ pub struct ContactArgs {
     #[arg(required = true, value_name = "OFFER")]
     pub(super) offers: Vec<String>,
     /// Whom it was with
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<Party>())]
     pub(super) party: Party,
     /// The school, for a contact with a school of a trust's offer
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]

@@ -9,8 +9,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tower::Service;
 
-use super::credentials::{Credentials, MetadataHeader};
-use super::retry::{self, Again};
+use crate::credentials::{Credentials, MetadataHeader};
 use crate::proto::approval_service_client::ApprovalServiceClient;
 use crate::proto::award_service_client::AwardServiceClient;
 use crate::proto::eligibility_service_client::EligibilityServiceClient;
@@ -21,6 +20,7 @@ use crate::proto::record_service_client::RecordServiceClient;
 use crate::proto::referral_service_client::ReferralServiceClient;
 use crate::proto::register_service_client::RegisterServiceClient;
 use crate::proto::terms_service_client::TermsServiceClient;
+use crate::retry::{self, Again};
 
 /// The largest answer taken. Changes between two months are not paged: 25,000 schools of 200 bytes make 5 MB.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
@@ -111,11 +111,11 @@ services! {
 }
 
 impl Services {
-    pub(super) const fn new(channel: Channel, headers: Vec<MetadataHeader>, credentials: Credentials) -> Self {
+    pub(crate) const fn new(channel: Channel, headers: Vec<MetadataHeader>, credentials: Credentials) -> Self {
         Self(Authorised { channel, headers, credentials })
     }
 
-    pub(super) fn headers(&self) -> &[MetadataHeader] {
+    pub(crate) fn headers(&self) -> &[MetadataHeader] {
         &self.0.headers
     }
 }

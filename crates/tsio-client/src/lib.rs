@@ -1,9 +1,9 @@
-//! The client library: typed calls to a running server, repeated only where that is safe.
+//! The contract of tsio, and its client library: typed calls to a running server, repeated only where that is safe.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), tsio::client::Error> {
-//! use tsio::client::Client;
-//! use tsio::proto::{AcceptOfferRequest, Acceptor, ListOffersRequest, OfferState};
+//! # async fn example() -> Result<(), tsio_client::Error> {
+//! use tsio_client::Client;
+//! use tsio_client::proto::{AcceptOfferRequest, Acceptor, ListOffersRequest, OfferState};
 //!
 //! let client = Client::to("https://tsio.example:50051")
 //!     .authority(std::fs::read("ca.pem").unwrap_or_default())
@@ -48,6 +48,8 @@
 //! | anything else, an upload for one | [`Client::services`]: the generated clients, with the caller's proof on each call |
 //!
 //! `docs/how-to/client-developer.md` says which answers are repeated and which never are.
+
+pub mod proto;
 
 mod connect;
 mod credentials;

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tonic::metadata::{Ascii, MetadataValue};
 
-use super::error::Error;
+use crate::error::Error;
 
 /// Why no token could be had.
 type NoToken = Box<dyn std::error::Error + Send + Sync>;
@@ -28,7 +28,7 @@ where
 }
 
 /// A file that somebody else keeps current, as a secrets mount does.
-pub(super) struct TokenFile(pub(super) PathBuf);
+pub(crate) struct TokenFile(pub(crate) PathBuf);
 
 impl TokenSource for TokenFile {
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>> {
@@ -49,11 +49,11 @@ impl TokenSource for Fixed {
 }
 
 /// Metadata of every call.
-pub(super) type MetadataHeader = (&'static str, MetadataValue<Ascii>);
+pub(crate) type MetadataHeader = (&'static str, MetadataValue<Ascii>);
 
 /// What a caller shows.
 #[derive(Clone)]
-pub(super) enum Credentials {
+pub(crate) enum Credentials {
     /// Nothing but perhaps a certificate.
     None,
     /// Its own word, which only development mode takes.
@@ -63,7 +63,7 @@ pub(super) enum Credentials {
 }
 
 /// A token and its source.
-pub(super) struct Bearer {
+pub(crate) struct Bearer {
     source: Box<dyn TokenSource>,
     /// Whether the source ever has another.
     renews: bool,
@@ -71,12 +71,12 @@ pub(super) struct Bearer {
 }
 
 impl Bearer {
-    pub(super) fn new(source: Box<dyn TokenSource>) -> Self {
+    pub(crate) fn new(source: Box<dyn TokenSource>) -> Self {
         Self { source, renews: true, current: RwLock::new(None) }
     }
 
     /// One that there is no other in the place of.
-    pub(super) fn fixed(token: String) -> Self {
+    pub(crate) fn fixed(token: String) -> Self {
         Self { renews: false, ..Self::new(Box::new(Fixed(token))) }
     }
 
@@ -108,7 +108,7 @@ impl Bearer {
 
 impl Credentials {
     /// What to send along.
-    pub(super) async fn headers(&self) -> Result<Vec<MetadataHeader>, Error> {
+    pub(crate) async fn headers(&self) -> Result<Vec<MetadataHeader>, Error> {
         match self {
             Self::None => Ok(Vec::new()),
             Self::Named(headers) => Ok(headers.clone()),
@@ -117,7 +117,7 @@ impl Credentials {
     }
 
     /// Whether another token may be had in the place of the one among these.
-    pub(super) fn renewed(&self, headers: &[MetadataHeader]) -> bool {
+    pub(crate) fn renewed(&self, headers: &[MetadataHeader]) -> bool {
         let Self::Token(bearer) = self else { return false };
         headers.iter().filter(|(name, _)| *name == "authorization").for_each(|(_, value)| bearer.forget(value));
         bearer.renews

@@ -10,12 +10,12 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::credentials::{Bearer, Credentials, TokenFile, TokenSource};
-use super::error::Error;
-use super::lists::{List, Listed};
-use super::mutations::Mutation;
-use super::retry::{self, Again};
-use super::services::Services;
+use crate::credentials::{Bearer, Credentials, TokenFile, TokenSource};
+use crate::error::Error;
+use crate::lists::{List, Listed};
+use crate::mutations::Mutation;
+use crate::retry::{self, Again};
+use crate::services::Services;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -254,16 +254,16 @@ impl Client {
     }
 
     /// How long one try may take.
-    pub(super) const fn deadline(&self) -> Duration {
+    pub(crate) const fn deadline(&self) -> Duration {
         self.policy.deadline
     }
 
-    pub(super) const fn stream_deadline(&self) -> Option<Duration> {
+    pub(crate) const fn stream_deadline(&self) -> Option<Duration> {
         self.policy.stream
     }
 
     /// Whether the next call will show another token.
-    pub(super) async fn renew(&self) -> Result<bool, Error> {
+    pub(crate) async fn renew(&self) -> Result<bool, Error> {
         Ok(self.credentials.renewed(&self.credentials.headers().await?))
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tonic::{Code, Request, Status, Streaming};
 
-use super::connect::Client;
-use super::error::Error;
-use super::retry::{self, Again};
+use crate::connect::Client;
+use crate::error::Error;
 use crate::proto::watch_offers_request::Start;
 use crate::proto::{WatchOffersRequest, WatchOffersResponse};
+use crate::retry::{self, Again};
 
 /// A watch that goes on from the last message where a stream broke: every change once, in order, none missed.
 ///
@@ -48,7 +48,7 @@ impl Client {
 }
 
 impl Watch {
-    pub(super) fn new(client: Client, request: WatchOffersRequest) -> Self {
+    pub(crate) fn new(client: Client, request: WatchOffersRequest) -> Self {
         let (kept, ready) = (Vec::new(), VecDeque::new());
         let broke = Box::new(|_: &Status| {});
         Self { client, request, stream: None, kept, ready, heard: false, tried: 0, renewed: false, broke }

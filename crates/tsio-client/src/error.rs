@@ -54,7 +54,7 @@ impl From<Status> for Failed {
 }
 
 impl Failed {
-    pub(super) fn new(status: Status, request_id: Option<String>, tries: u32) -> Self {
+    pub(crate) fn new(status: Status, request_id: Option<String>, tries: u32) -> Self {
         let reason = reason(&status);
         let details = pb::Status::decode(status.details()).unwrap_or_default().details;
         let refusal = details.into_iter().find_map(|it| {
@@ -92,20 +92,20 @@ impl Failed {
 }
 
 impl Error {
-    pub(super) const fn wrong(text: String) -> Self {
+    pub(crate) const fn wrong(text: String) -> Self {
         Self::Setup { reason: "SETTINGS_WRONG", text }
     }
 
-    pub(super) fn no_token(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn no_token(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Token { source: source.into(), request_id: None }
     }
 
-    pub(super) fn of(status: Status, request_id: Option<String>, tries: u32) -> Self {
+    pub(crate) fn of(status: Status, request_id: Option<String>, tries: u32) -> Self {
         Self::Failed(Box::new(Failed::new(status, request_id, tries)))
     }
 
     /// The same, of a mutation with this request id.
-    pub(super) fn under(self, id: Option<String>) -> Self {
+    pub(crate) fn under(self, id: Option<String>) -> Self {
         match self {
             Self::Token { source, .. } => Self::Token { source, request_id: id },
             other => other,
@@ -147,6 +147,6 @@ impl Error {
 }
 
 /// The reason of a status that the server sent; nothing where it came from the transport.
-pub(super) fn reason(status: &Status) -> Option<String> {
+pub(crate) fn reason(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|it| it.reason)
 }

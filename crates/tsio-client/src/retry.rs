@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 
-use super::error::reason;
+use crate::error::reason;
 
 /// The wait before the second try is up to this long; it doubles with each further one.
 const WAIT: Duration = Duration::from_millis(100);
@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// What can be done about a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(crate) enum Again {
     /// Make the call again: it was not done, or its request id answers what was.
     Yes,
     /// Once, with another token.
@@ -23,7 +23,7 @@ pub(super) enum Again {
 }
 
 /// Whether a unary call is made again.
-pub(super) fn again(status: &Status) -> Again {
+pub(crate) fn again(status: &Status) -> Again {
     match (status.code(), reason(status).as_deref()) {
         (Code::Unauthenticated, Some("TOKEN_EXPIRED")) => Again::WithAnotherToken,
         (Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled, _) => Again::Yes,
@@ -34,19 +34,19 @@ pub(super) fn again(status: &Status) -> Again {
 }
 
 /// Whether the caller holds as many watches as one may.
-pub(super) fn is_too_many_watches(status: &Status) -> bool {
+pub(crate) fn is_too_many_watches(status: &Status) -> bool {
     reason(status).as_deref() == Some("WATCHES_EXCEEDED")
 }
 
 /// The wait before the next try after so many: by chance up to a bound that doubles, so that clients that failed together do not
 /// come back together ("full jitter"). None where that leaves no time for the try.
-pub(super) fn pause(tried: u32, left: Duration) -> Option<Duration> {
+pub(crate) fn pause(tried: u32, left: Duration) -> Option<Duration> {
     let most = WAIT.saturating_mul(1 << tried.saturating_sub(1).min(10)).min(LONGEST);
     Some(most.mul_f64(fastrand::f64())).filter(|wait| *wait < left)
 }
 
 /// Waits so long.
-pub(super) async fn wait(wait: Duration) {
+pub(crate) async fn wait(wait: Duration) {
     #[expect(clippy::disallowed_methods, reason = "a bounded back-off before the server is asked again")]
     tokio::time::sleep(wait).await;
 }

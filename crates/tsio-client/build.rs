@@ -1,0 +1,34 @@
+//! Generates the messages and the clients from `proto/`, with `protox` in the place of protoc, and keeps the file descriptor
+//! set: for server reflection, and for the root's build script, which makes the server traits from it.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use prost::Message as _;
+
+const PROTO: &str = "../../proto";
+const FILES: [&str; 11] = [
+    "tsio/v1/common.proto",
+    "tsio/v1/register.proto",
+    "tsio/v1/eligibility.proto",
+    "tsio/v1/offers.proto",
+    "tsio/v1/terms.proto",
+    "tsio/v1/approvals.proto",
+    "tsio/v1/awards.proto",
+    "tsio/v1/funds.proto",
+    "tsio/v1/finance.proto",
+    "tsio/v1/referrals.proto",
+    "tsio/v1/record.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={PROTO}");
+    let descriptors = protox::compile(FILES, [PROTO])?;
+    let path = PathBuf::from(env::var("OUT_DIR")?).join("tsio_descriptor.bin");
+    // `compile_fds` ignores `file_descriptor_set_path`, so the set is written here.
+    fs::write(&path, descriptors.encode_to_vec())?;
+    println!("cargo::metadata=DESCRIPTORS={}", path.display());
+    tonic_prost_build::configure().build_server(false).compile_fds(descriptors)?;
+    Ok(())
+}
