@@ -96,6 +96,19 @@ fn a_client_compiles_nothing_of_a_server() {
     assert_eq!(packages::of_a_server(&tree), [] as [&str; 0]);
 }
 
+/// So that what is looked up of the lock file of the workspace, vulnerabilities for one, holds for the example too.
+#[test]
+fn the_example_locks_what_the_workspace_locks() {
+    let of = |path: &str| packages::locked(&source::text(path));
+    let (workspace, example) = (of("Cargo.lock"), of("examples/rust/Cargo.lock"));
+    assert!(example.iter().any(|it| it.starts_with("tonic ")), "{example:#?}");
+    let other: Vec<&String> = example.difference(&workspace).filter(|it| !it.starts_with("casework ")).collect();
+    assert!(
+        other.is_empty(),
+        "{other:#?}: cargo update --manifest-path examples/rust/Cargo.toml PACKAGE --precise VERSION"
+    );
+}
+
 #[test]
 fn the_pages_a_newcomer_needs_exist() {
     hold(docs::pages(&|path| source::exists(path)));
@@ -322,6 +335,17 @@ fn the_rule_of_packages_can_fail() {
     for package in ["axum ", "migrations ", "sea-orm ", "sqlx ", "tonic ", "tsio ", "tsio-domain "] {
         assert!(found.iter().any(|line| line.starts_with(package)), "{package}: {found:#?}");
     }
+}
+
+#[test]
+fn the_rule_of_locks_can_fail() {
+    let locked = |version: &str| {
+        packages::locked(&format!(
+            "[[package]]\nname = \"http\"\nversion = \"{version}\"\ndependencies = [\n \"bytes\",\n]\n"
+        ))
+    };
+    assert_eq!(locked("1.4.0").into_iter().collect::<Vec<_>>(), ["http 1.4.0"]);
+    assert_eq!(locked("1.5.0").difference(&locked("1.4.0")).count(), 1);
 }
 
 #[test]

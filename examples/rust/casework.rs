@@ -1,19 +1,18 @@
-//! A morning's casework against tsio from Rust, with the crate's own client.
+//! A morning's casework against tsio from Rust, with the crate `tsio-client`.
 //!
 //! Lists offers as a service with a certificate; then, as an officer with a token, accepts an offer, makes an award, reads
 //! why a second one is refused, and watches the programme until delivery of the offer starts.
 //!
 //! The environment names the server (`TSIO_TARGET`, host:port), the authority that signed its certificate (`TSIO_CA`), a
 //! certificate of this service and its key (`TSIO_CERT`, `TSIO_KEY`), and where tokens come from (`TSIO_TOKEN_URL`).
-#![expect(clippy::print_stdout, reason = "an example says what it does")]
 
 use std::error::Error;
 
-use tsio::client::Client;
-use tsio::proto::new_award::{Amount, Support};
-use tsio::proto::watch_offers_request::Start;
-use tsio::proto::watch_offers_response::Told;
-use tsio::proto::{
+use tsio_client::Client;
+use tsio_client::proto::new_award::{Amount, Support};
+use tsio_client::proto::watch_offers_request::Start;
+use tsio_client::proto::watch_offers_response::Told;
+use tsio_client::proto::{
     AcceptOfferRequest, Acceptor, CreateAwardsRequest, CreditSupport, ListOffersRequest, NewAward, OfferState,
     WatchOffersRequest,
 };
@@ -25,7 +24,7 @@ fn file(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
 }
 
 /// The server, over TLS.
-fn server() -> Result<tsio::client::Builder, Box<dyn Error>> {
+fn server() -> Result<tsio_client::Builder, Box<dyn Error>> {
     Ok(Client::to(format!("https://{}", std::env::var("TSIO_TARGET")?)).authority(file("TSIO_CA")?))
 }
 

@@ -1,5 +1,6 @@
 //! What a program compiles that calls `tsio` from Rust: the contract and a client, and nothing of a server.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Packages that only a server needs, by the beginning of their names.
@@ -40,4 +41,15 @@ pub(crate) fn of_a_server(tree: &str) -> Vec<&str> {
         ours || serves || OF_A_SERVER.iter().any(|it| name.starts_with(it))
     });
     lines.collect()
+}
+
+/// The packages of a lock file, `name version`.
+pub(crate) fn locked(lock: &str) -> BTreeSet<String> {
+    let value = |line: &str, key: &str| Some(line.strip_prefix(key)?.strip_suffix('"')?.to_owned());
+    let lines: Vec<&str> = lock.lines().collect();
+    let named = lines.windows(2).filter_map(|two| match two {
+        [name, version] => Some(format!("{} {}", value(name, "name = \"")?, value(version, "version = \"")?)),
+        _ => None,
+    });
+    named.collect()
 }

@@ -58,12 +58,20 @@ impl Source {
 
 /// Every Rust file.
 pub(crate) fn rust() -> Vec<Source> {
-    ["src", "crates", "migrations", "tests", "benches"].iter().flat_map(|folder| walk(folder, "rs")).collect()
+    ["src", "crates", "migrations", "tests", "benches", "examples"]
+        .iter()
+        .flat_map(|folder| walk(folder, "rs"))
+        .collect()
 }
 
 /// Every page.
 pub(crate) fn markdown() -> Vec<Source> {
     walk("", "md")
+}
+
+/// The text of a file, by its path from the root.
+pub(crate) fn text(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 /// Whether something lies at this path from the root.
