@@ -150,14 +150,10 @@ pub async fn draws_without_invoice(
         Ok((seq, on, serde_json::from_str(&body).map_err(StoreError::unreadable)?))
     };
     let moved = select_rows(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
-    let undone = moved.iter().filter_map(|(_, _, body)| match body {
-        EventBody::Undone { undoes, .. } => Some(*undoes),
-        _ => None,
-    });
-    let undone: HashSet<Seq> = undone.collect();
-    let without_invoice = |(seq, on, body)| match body {
-        EventBody::Drawn { award, amount, invoice: None, .. } => Some((award, (seq, on, amount))),
-        _ => None,
+    let undone: HashSet<Seq> = moved.iter().filter_map(|(_, _, body)| EventBody::undoes(body)).collect();
+    let without_invoice = |(seq, on, body)| {
+        let EventBody::Drawn { award, amount, invoice: None, .. } = body else { return None };
+        Some((award, (seq, on, amount)))
     };
     Ok(moved.into_iter().filter(|(seq, ..)| !undone.contains(seq)).filter_map(without_invoice).collect())
 }

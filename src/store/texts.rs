@@ -46,12 +46,7 @@ async fn erased(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Resu
     let body = |body: String| serde_json::from_str::<EventBody>(&body).map_err(StoreError::unreadable);
     let mut found = select_rows(&conn, &by_event, vec![programme.as_str().into(), texts(&conn, &bodies)], body).await?;
     found.extend(select_rows(&conn, by_rules, vec![programme.as_str().into()], body).await?);
-    let erased = found.into_iter().flat_map(|body| match body {
-        EventBody::TextErased { event } => vec![event],
-        EventBody::RulesAdopted { absent_texts, .. } => absent_texts,
-        _ => Vec::new(),
-    });
-    Ok(erased.collect())
+    Ok(found.iter().flat_map(EventBody::erased_texts).copied().collect())
 }
 
 /// Events of a programme that were recorded with a text, of which it is not there.

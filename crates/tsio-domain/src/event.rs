@@ -3,6 +3,7 @@
 //! An event never changes and is never removed. Free text is not in it, only its salted hash, so that the text can be
 //! erased without breaking the chain.
 
+mod about;
 mod chain;
 mod draft;
 mod kinds;
@@ -32,6 +33,7 @@ use super::values::referral::{DiscussionPartner, ReferralOrigin, ReferralSubject
 use super::values::statement::Statement;
 pub use chain::{Encoder, chain, genesis, text_hash};
 pub use draft::NewEvent;
+pub use kinds::MadeEntity;
 
 /// What happened. Its JSON is the event's body in the record: fields are added, never renamed or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

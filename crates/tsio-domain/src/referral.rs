@@ -13,6 +13,7 @@ use super::person::{Person, TokenSubject};
 use super::region::Region;
 use super::terms::RuleId;
 pub use super::values::referral::{DiscussionPartner, ReferralOrigin, ReferralSubject};
+use crate::events_about;
 
 /// Where a referral is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -178,7 +179,7 @@ impl Referral {
             EventBody::ReferralConfirmed { offer, .. } => {
                 (self.state, self.offer) = (State::Confirmed, Some(*offer));
             }
-            _ => return,
+            EventBody::ReferralRaised { .. } | events_about!(offer, school, approval, fund, award, record) => return,
         }
         self.version = event.seq;
     }

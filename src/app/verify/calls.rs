@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use super::Result;
 use crate::domain::event::{Event, EventBody};
+use crate::domain::events_about;
 use crate::domain::ids::RequestId;
 use crate::domain::programme::telling;
 use crate::domain::register_record::{RegisterBody, RegisterEvent};
@@ -74,7 +75,23 @@ impl Calls {
             {
                 self.answered.insert(hash);
             }
-            _ => self.sum = self.sum.wrapping_add(hash),
+            EventBody::Contacted { .. }
+            | EventBody::ContactCorrected { .. }
+            | EventBody::Accepted { .. }
+            | EventBody::Started {}
+            | EventBody::DateCorrected { .. }
+            | EventBody::Closed { .. }
+            | EventBody::Reopened { .. }
+            | EventBody::Assigned { .. }
+            | EventBody::Noted {}
+            | EventBody::RegionChanged { .. }
+            | EventBody::ReferralRaised { .. }
+            | EventBody::ReferralDiscussed { .. }
+            | EventBody::ReferralApproved { .. }
+            | EventBody::ReferralDeclined { .. }
+            | EventBody::ReferralWithdrawn { .. }
+            | EventBody::TextErased { .. }
+            | events_about!(school, approval, fund, award) => self.sum = self.sum.wrapping_add(hash),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::domain::Date;
 use crate::domain::award::claim::{ClaimKey, ClaimPayments};
 use crate::domain::award::{Reference, Support};
 use crate::domain::event::{Event, EventBody, Seq};
+use crate::domain::events_about;
 use crate::domain::ids::{ImportId, Programme, Uid, Urn};
 use crate::domain::judgement::MonthRow;
 use crate::domain::offer::Recipient;
@@ -222,7 +223,9 @@ impl CitedIds {
                     named.events.extend([Some(*undoes), *invoice].into_iter().flatten());
                 }
                 EventBody::TextErased { event } => drop(named.events.insert(*event)),
-                _ => {}
+                EventBody::EntryDecided { .. }
+                | EventBody::RulesAdopted { .. }
+                | events_about!(offer, approval, fund, award, referral) => {}
             }
         }
         named
@@ -230,15 +233,9 @@ impl CitedIds {
 }
 
 const fn reference(body: &EventBody) -> Option<&Reference> {
-    match body {
-        EventBody::Drawn { invoice, .. } => invoice.as_ref(),
-        _ => None,
-    }
+    if let EventBody::Drawn { invoice, .. } = body { invoice.as_ref() } else { None }
 }
 
 const fn paid_by(body: &EventBody) -> Option<Seq> {
-    match body {
-        EventBody::Refunded { invoice, .. } => *invoice,
-        _ => None,
-    }
+    if let EventBody::Refunded { invoice, .. } = body { *invoice } else { None }
 }

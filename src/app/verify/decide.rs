@@ -10,6 +10,7 @@ use crate::app::clock;
 use crate::domain::award::Support;
 use crate::domain::award::claim::{ClaimKey, ClaimPayments};
 use crate::domain::event::{Event, EventBody, Seq};
+use crate::domain::events_about;
 use crate::domain::ids::{Uid, Urn};
 use crate::domain::offer::Recipient;
 use crate::domain::programme::replay::redecide::ReplayVerdict;
@@ -107,7 +108,7 @@ fn numbered_claim(event: &Event, facts: &ProgrammeState) -> Option<(ClaimKey, i6
             let invoices = &facts.awards.get(award)?.invoices;
             Some((invoices.iter().find(|it| it.seq == *paid)?.key(), *part))
         }
-        _ => None,
+        events_about!(offer, school, approval, fund, award, referral, record) => None,
     }
 }
 
@@ -115,27 +116,21 @@ fn named_trusts(event: &Event) -> Option<Uid> {
     match &event.body {
         EventBody::Awarded { support: Support::Credit { partner }, .. } => Some(*partner),
         EventBody::Placed { placement, .. } => placement.trust().map(|(uid, _)| uid),
-        _ => None,
+        EventBody::EntryDecided { .. } | events_about!(offer, approval, fund, award, referral, record) => None,
     }
 }
 
 const fn erased(body: &EventBody) -> Option<Seq> {
-    match body {
-        EventBody::TextErased { event } => Some(*event),
-        _ => None,
-    }
+    if let EventBody::TextErased { event } = body { Some(*event) } else { None }
 }
 
 fn exceptional(event: &Event) -> &[Urn] {
-    match &event.body {
-        EventBody::ReferralApproved { exceptional, .. } => exceptional,
-        _ => &[],
-    }
+    if let EventBody::ReferralApproved { exceptional, .. } = &event.body { exceptional } else { &[] }
 }
 
 fn recipient_of(event: &Event, facts: &ProgrammeState) -> Option<Recipient> {
-    match &event.body {
-        EventBody::Identified { recipient, .. } => Some(*recipient),
-        _ => facts.offers.get(&event.offer?).map(|it| it.recipient),
+    if let EventBody::Identified { recipient, .. } = &event.body {
+        return Some(*recipient);
     }
+    facts.offers.get(&event.offer?).map(|it| it.recipient)
 }

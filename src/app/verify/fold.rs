@@ -365,12 +365,10 @@ impl ProgrammeFold {
 
     /// The organisation of a leader, where the text of an award says it.
     fn organisation(&self, event: &Event, text: Option<&std::result::Result<Text, String>>) -> Option<IssuerKey> {
-        match (&event.body, text) {
-            (EventBody::Awarded { support: Support::Nle { .. }, .. }, Some(Ok(text))) => {
-                claims::organisation(&text.text, &self.folded.facts.programme.scheme)
-            }
-            _ => None,
-        }
+        let (EventBody::Awarded { support: Support::Nle { .. }, .. }, Some(Ok(text))) = (&event.body, text) else {
+            return None;
+        };
+        claims::organisation(&text.text, &self.folded.facts.programme.scheme)
     }
 
     /// Whether an event belongs to the call at hand.

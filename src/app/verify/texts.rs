@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::VerifyReport;
-use crate::domain::event::{Event, EventBody, Seq};
+use crate::domain::event::{Event, Seq};
 
 /// What the record and the table of texts say of erasing.
 #[derive(Debug, Default)]
@@ -22,12 +22,7 @@ impl Texts {
 
     /// Notes what an event erased.
     pub(super) fn apply(&mut self, event: &Event, report: &mut VerifyReport) {
-        let erased = match &event.body {
-            EventBody::TextErased { event } => std::slice::from_ref(event),
-            EventBody::RulesAdopted { absent_texts, .. } => absent_texts.as_slice(),
-            _ => return,
-        };
-        for it in erased {
+        for it in event.body.erased_texts() {
             if *it >= event.seq || !self.erased.insert(*it) {
                 report.differs(format!("event {}: it erases the text of event {it}, which it cannot", event.seq));
             }

@@ -12,6 +12,7 @@ use crate::app::rules::AdoptedBy;
 use crate::app::{AppError, Result};
 use crate::domain::Date;
 use crate::domain::event::{Event, EventBody, NewEvent, chain, text_hash};
+use crate::domain::events_about;
 use crate::domain::hash::Hash;
 use crate::domain::ids::{AccountId, Actor, ApprovalId, AwardId, OfferId, Programme, ReferralId, RequestId, Urn};
 use crate::domain::ledger::fund_change::FundChange;
@@ -245,7 +246,6 @@ impl<'a> EventAppender<'a> {
 
     fn remember(&mut self, event: &Event) {
         self.accounts.extend(event.entries.iter().map(|it| it.account));
-        self.awards.extend(event.body.award());
         match &event.body {
             EventBody::ApprovalOpened { approval, .. }
             | EventBody::ApprovalGiven { approval, .. }
@@ -268,10 +268,26 @@ impl<'a> EventAppender<'a> {
             }
             EventBody::RulesAdopted { version, .. } => self.head.rules = *version,
             EventBody::TextErased { event } => self.erased.push(*event),
-            EventBody::Noted {} => {}
-            body if body.referral().is_some() => self.referrals.extend(body.referral()),
-            body if body.award().is_some() => self.touched.extend(event.offer),
-            _ => self.offers.extend(event.offer),
+            EventBody::Noted {}
+            | EventBody::FundAllocated { .. }
+            | EventBody::FundWithdrawn { .. }
+            | EventBody::FundsMoved { .. } => {}
+            events_about!(referral) => self.referrals.extend(event.body.referral()),
+            events_about!(award) => {
+                self.awards.extend(event.body.award());
+                self.touched.extend(event.offer);
+            }
+            EventBody::Identified { .. }
+            | EventBody::SchoolsAdded { .. }
+            | EventBody::Contacted { .. }
+            | EventBody::ContactCorrected { .. }
+            | EventBody::Accepted { .. }
+            | EventBody::Started {}
+            | EventBody::DateCorrected { .. }
+            | EventBody::Reopened { .. }
+            | EventBody::Assigned { .. }
+            | EventBody::RegionChanged { .. }
+            | EventBody::ResponsibleBodyChanged { .. } => self.offers.extend(event.offer),
         }
     }
 

@@ -19,6 +19,7 @@ use super::money::{HalfDays, Pence};
 use super::values::award::MovementKind;
 pub use super::values::award::{LeaderKind, Support};
 pub use super::values::reference::{BadReference, OtherLetter, Reference, other_letter};
+use crate::events_about;
 use crate::values::named_enum;
 use claim::{ClaimKey, ClaimPart, IssuerKey};
 
@@ -172,19 +173,22 @@ impl Award {
 
     /// Folds one more event of this award into it. Total: an event that does not concern it changes nothing.
     pub fn apply(&mut self, event: &Event) {
+        if event.body.award().is_some_and(|award| award != self.id) {
+            return;
+        }
         match &event.body {
-            EventBody::DaysBooked { award, half_days, on, leader, leader_kind } if *award == self.id => {
+            EventBody::DaysBooked { half_days, on, leader, leader_kind, .. } => {
                 let (half_days, on, leader, leader_kind) = (*half_days, *on, leader.clone(), *leader_kind);
                 let state = BookingState::Booked;
                 self.bookings.push(Booking { seq: event.seq, half_days, on, leader, state, leader_kind });
             }
-            EventBody::BookingCancelled { award, booking } if *award == self.id => {
+            EventBody::BookingCancelled { booking, .. } => {
                 self.settle(*booking, BookingState::Cancelled);
             }
-            EventBody::BookingDelivered { award, booking } if *award == self.id => {
+            EventBody::BookingDelivered { booking, .. } => {
                 self.settle(*booking, BookingState::Delivered);
             }
-            EventBody::Drawn { award, amount, booking, invoice, claim } if *award == self.id => {
+            EventBody::Drawn { amount, booking, invoice, claim, .. } => {
                 self.drawn = self.drawn.saturating_add(*amount);
                 if let Some(booking) = booking {
                     self.settle(*booking, BookingState::Delivered);
@@ -193,10 +197,10 @@ impl Award {
                     self.pay(event.seq, *amount, reference, claim.as_ref());
                 }
             }
-            EventBody::Released { award, amount } if *award == self.id => {
+            EventBody::Released { amount, .. } => {
                 self.released = self.released.saturating_add(*amount);
             }
-            EventBody::Refunded { award, amount, invoice } if *award == self.id => {
+            EventBody::Refunded { amount, invoice, .. } => {
                 self.refunded = self.refunded.saturating_add(*amount);
                 let pence = self.cost(*amount).unwrap_or(i64::MAX);
                 let paid = self.invoices.iter_mut().find(|it| Some(it.seq) == *invoice);
@@ -204,7 +208,7 @@ impl Award {
                     paid.refunded = Pence(paid.refunded.get().saturating_add(pence));
                 }
             }
-            EventBody::Undone { award, undoes, movement, amount, invoice, booking, part } if *award == self.id => {
+            EventBody::Undone { undoes, movement, amount, invoice, booking, part, .. } => {
                 self.undo(*movement, *undoes, *amount, (*invoice, *part));
                 if let Some(booking) = booking {
                     self.settle(*booking, BookingState::Cancelled);
@@ -217,7 +221,20 @@ impl Award {
                     booking.state = BookingState::Cancelled;
                 }
             }
-            _ => return,
+            EventBody::Identified { .. }
+            | EventBody::SchoolsAdded { .. }
+            | EventBody::Contacted { .. }
+            | EventBody::ContactCorrected { .. }
+            | EventBody::Accepted { .. }
+            | EventBody::Started {}
+            | EventBody::DateCorrected { .. }
+            | EventBody::Reopened { .. }
+            | EventBody::Assigned { .. }
+            | EventBody::Noted {}
+            | EventBody::RegionChanged { .. }
+            | EventBody::ResponsibleBodyChanged { .. }
+            | EventBody::Awarded { .. }
+            | events_about!(school, approval, fund, referral, record) => return,
         }
         self.version = event.seq;
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::Date;
 use crate::event::{Event, EventBody, Seq};
+use crate::events_about;
 use crate::ids::AwardId;
 pub use crate::values::award::MovementKind;
 
@@ -155,7 +156,13 @@ impl Movements {
             EventBody::BookingDelivered { award, .. } => {
                 self.awards.entry(*award).or_default().draw(event.effective);
             }
-            _ => {}
+            EventBody::Awarded { .. }
+            | EventBody::DaysBooked { .. }
+            | EventBody::BookingCancelled { .. }
+            | EventBody::Drawn { .. }
+            | EventBody::Released { .. }
+            | EventBody::Refunded { .. }
+            | events_about!(offer, school, approval, fund, referral, record) => {}
         }
     }
 
@@ -232,6 +239,23 @@ fn made_by(event: &Event) -> Vec<(AwardId, AwardMovement)> {
             let given_back = |amount| AwardMovement { by_close: true, ..it(MovementKind::Release, amount, None, None) };
             released.iter().map(|back| (back.award, given_back(back.amount))).collect()
         }
-        _ => Vec::new(),
+        EventBody::Identified { .. }
+        | EventBody::SchoolsAdded { .. }
+        | EventBody::Contacted { .. }
+        | EventBody::ContactCorrected { .. }
+        | EventBody::Accepted { .. }
+        | EventBody::Started {}
+        | EventBody::DateCorrected { .. }
+        | EventBody::Reopened { .. }
+        | EventBody::Assigned { .. }
+        | EventBody::Noted {}
+        | EventBody::RegionChanged { .. }
+        | EventBody::ResponsibleBodyChanged { .. }
+        | EventBody::Awarded { .. }
+        | EventBody::DaysBooked { .. }
+        | EventBody::BookingCancelled { .. }
+        | EventBody::BookingDelivered { .. }
+        | EventBody::Undone { .. }
+        | events_about!(school, approval, fund, referral, record) => Vec::new(),
     }
 }

@@ -1,8 +1,40 @@
 //! The kinds of events: their names in the record, what each is about, and whether it changes what an offer's etag covers.
 
-use super::{Body, EventBody, Seq};
+use uuid::Uuid;
+
+use super::{Body, Event, EventBody, Seq};
 use crate::award::Support;
-use crate::ids::{AwardId, ReferralId};
+use crate::events_about;
+use crate::ids::{AccountId, ApprovalId, AwardId, OfferId, ReferralId};
+use crate::offer::ListedSchool;
+use crate::person::TokenSubject;
+
+/// A pattern for every event that rests on nothing the register or the files say.
+macro_rules! cites_nothing {
+    () => {
+        EventBody::Contacted { .. }
+            | EventBody::ContactCorrected { .. }
+            | EventBody::Accepted { .. }
+            | EventBody::Started { .. }
+            | EventBody::DateCorrected { .. }
+            | EventBody::Closed { .. }
+            | EventBody::Reopened { .. }
+            | EventBody::Assigned { .. }
+            | EventBody::Noted { .. }
+            | EventBody::RegionChanged { .. }
+            | EventBody::DaysBooked { .. }
+            | EventBody::BookingCancelled { .. }
+            | EventBody::BookingDelivered { .. }
+            | EventBody::Drawn { .. }
+            | EventBody::Released { .. }
+            | EventBody::Refunded { .. }
+            | EventBody::Undone { .. }
+            | EventBody::ReferralDiscussed { .. }
+            | EventBody::ReferralDeclined { .. }
+            | EventBody::ReferralWithdrawn { .. }
+            | events_about!(approval, fund, record)
+    };
+}
 
 impl EventBody {
     /// Every kind there is, as [`Self::kind`] answers it.
@@ -98,18 +130,18 @@ impl EventBody {
     /// of the register.
     #[must_use]
     pub const fn rests_on_register(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            Self::Awarded { support, .. } => matches!(support, Support::Credit { .. }),
             Self::Identified { .. }
-                | Self::SchoolsAdded { .. }
-                | Self::ResponsibleBodyChanged { .. }
-                | Self::Placed { .. }
-                | Self::EntryDecided { .. }
-                | Self::Awarded { support: Support::Credit { .. }, .. }
-                | Self::ReferralRaised { .. }
-                | Self::ReferralApproved { .. }
-                | Self::ReferralConfirmed { .. }
-        )
+            | Self::SchoolsAdded { .. }
+            | Self::ResponsibleBodyChanged { .. }
+            | Self::Placed { .. }
+            | Self::EntryDecided { .. }
+            | Self::ReferralRaised { .. }
+            | Self::ReferralApproved { .. }
+            | Self::ReferralConfirmed { .. } => true,
+            cites_nothing!() => false,
+        }
     }
 
     /// The event of the register's record after which it was decided, where that was recorded.
@@ -125,7 +157,7 @@ impl EventBody {
             | Self::ReferralRaised { register_seq, .. }
             | Self::ReferralApproved { register_seq, .. }
             | Self::ReferralConfirmed { register_seq, .. } => *register_seq,
-            _ => None,
+            cites_nothing!() => None,
         }
     }
 
@@ -144,7 +176,7 @@ impl EventBody {
             | Self::ReferralRaised { register_seq, .. }
             | Self::ReferralApproved { register_seq, .. }
             | Self::ReferralConfirmed { register_seq, .. } => *register_seq = Some(at),
-            _ => {}
+            cites_nothing!() => {}
         }
     }
 
@@ -206,24 +238,24 @@ impl EventBody {
             | Self::Released { award, .. }
             | Self::Refunded { award, .. }
             | Self::Undone { award, .. } => Some(*award),
-            _ => None,
+            events_about!(offer, school, approval, fund, referral, record) => None,
         }
     }
 
     /// Whose token moved money of a fund.
     #[must_use]
-    pub const fn mover(&self) -> Option<crate::person::TokenSubject> {
+    pub const fn mover(&self) -> Option<TokenSubject> {
         match self {
             Self::FundAllocated { token_subject, .. }
             | Self::FundWithdrawn { token_subject, .. }
             | Self::FundsMoved { token_subject, .. } => *token_subject,
-            _ => None,
+            Self::FundCreated { .. } | events_about!(offer, school, approval, award, referral, record) => None,
         }
     }
 
     /// Whose token it was, where it says so.
     #[must_use]
-    pub const fn token_subject(&self) -> Option<crate::person::TokenSubject> {
+    pub const fn token_subject(&self) -> Option<TokenSubject> {
         match self {
             Self::ApprovalOpened { token_subject, .. }
             | Self::ApprovalGiven { token_subject, .. }
@@ -235,25 +267,47 @@ impl EventBody {
             | Self::ReferralRaised { token_subject, .. }
             | Self::ReferralApproved { token_subject, .. }
             | Self::ReferralDeclined { token_subject, .. } => *token_subject,
-            _ => None,
+            Self::FundCreated { .. }
+            | Self::ReferralDiscussed { .. }
+            | Self::ReferralWithdrawn { .. }
+            | Self::ReferralConfirmed { .. }
+            | events_about!(offer, school, award, record) => None,
         }
     }
 
     /// The schools that it puts on an offer.
     #[must_use]
-    pub fn listed(&self) -> &[crate::offer::ListedSchool] {
+    pub fn listed(&self) -> &[ListedSchool] {
         match self {
             Self::Identified { schools, .. } | Self::SchoolsAdded { schools, .. } => schools,
-            _ => &[],
+            Self::Contacted { .. }
+            | Self::ContactCorrected { .. }
+            | Self::Accepted { .. }
+            | Self::Started {}
+            | Self::DateCorrected { .. }
+            | Self::Closed { .. }
+            | Self::Reopened { .. }
+            | Self::Assigned { .. }
+            | Self::Noted {}
+            | Self::RegionChanged { .. }
+            | Self::ResponsibleBodyChanged { .. }
+            | events_about!(school, approval, fund, award, referral, record) => &[],
         }
     }
 
     /// The event that it undoes.
     #[must_use]
-    pub const fn undoes(&self) -> Option<super::Seq> {
+    pub const fn undoes(&self) -> Option<Seq> {
+        if let Self::Undone { undoes, .. } = self { Some(*undoes) } else { None }
+    }
+
+    /// The events whose texts it says are not there any more.
+    #[must_use]
+    pub fn erased_texts(&self) -> &[Seq] {
         match self {
-            Self::Undone { undoes, .. } => Some(*undoes),
-            _ => None,
+            Self::TextErased { event } => std::slice::from_ref(event),
+            Self::RulesAdopted { absent_texts, .. } => absent_texts,
+            events_about!(offer, school, approval, fund, award, referral) => &[],
         }
     }
 
@@ -267,7 +321,81 @@ impl EventBody {
             | Self::ReferralDeclined { referral, .. }
             | Self::ReferralWithdrawn { referral }
             | Self::ReferralConfirmed { referral, .. } => Some(*referral),
-            _ => None,
+            events_about!(offer, school, approval, fund, award, record) => None,
+        }
+    }
+}
+
+/// What an event makes, which is not there before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MadeEntity {
+    /// An offer.
+    Offer(OfferId),
+    /// An award.
+    Award(AwardId),
+    /// An approval.
+    Approval(ApprovalId),
+    /// A fund.
+    Fund(AccountId),
+    /// A referral.
+    Referral(ReferralId),
+}
+
+impl MadeEntity {
+    /// Its id.
+    #[must_use]
+    pub const fn id(self) -> Uuid {
+        match self {
+            Self::Offer(id) => id.0,
+            Self::Award(id) => id.0,
+            Self::Approval(id) => id.0,
+            Self::Fund(id) => id.0,
+            Self::Referral(id) => id.0,
+        }
+    }
+}
+
+impl Event {
+    /// What it makes, if it makes something.
+    #[must_use]
+    pub fn made(&self) -> Option<MadeEntity> {
+        match &self.body {
+            EventBody::Identified { .. } => self.offer.map(MadeEntity::Offer),
+            EventBody::Awarded { award, .. } => Some(MadeEntity::Award(*award)),
+            EventBody::ApprovalOpened { approval, .. } => Some(MadeEntity::Approval(*approval)),
+            EventBody::FundCreated { fund, .. } => Some(MadeEntity::Fund(*fund)),
+            EventBody::ReferralRaised { referral, .. } => Some(MadeEntity::Referral(*referral)),
+            EventBody::SchoolsAdded { .. }
+            | EventBody::Contacted { .. }
+            | EventBody::ContactCorrected { .. }
+            | EventBody::Accepted { .. }
+            | EventBody::Started {}
+            | EventBody::DateCorrected { .. }
+            | EventBody::Closed { .. }
+            | EventBody::Reopened { .. }
+            | EventBody::Assigned { .. }
+            | EventBody::Noted {}
+            | EventBody::RegionChanged { .. }
+            | EventBody::ResponsibleBodyChanged { .. }
+            | EventBody::ApprovalGiven { .. }
+            | EventBody::ApprovalDenied { .. }
+            | EventBody::ApprovalWithdrawn { .. }
+            | EventBody::FundAllocated { .. }
+            | EventBody::FundWithdrawn { .. }
+            | EventBody::FundsMoved { .. }
+            | EventBody::DaysBooked { .. }
+            | EventBody::BookingCancelled { .. }
+            | EventBody::BookingDelivered { .. }
+            | EventBody::Drawn { .. }
+            | EventBody::Released { .. }
+            | EventBody::Refunded { .. }
+            | EventBody::Undone { .. }
+            | EventBody::ReferralDiscussed { .. }
+            | EventBody::ReferralApproved { .. }
+            | EventBody::ReferralDeclined { .. }
+            | EventBody::ReferralWithdrawn { .. }
+            | EventBody::ReferralConfirmed { .. }
+            | events_about!(school, record) => None,
         }
     }
 }

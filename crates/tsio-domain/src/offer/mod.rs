@@ -18,6 +18,7 @@ use super::time::Micros;
 pub use super::values::offer::{
     Acceptor, DeclineReason, ListedSchool, Milestone, Outcome, Party, Recipient, ResponsibleBody,
 };
+use crate::events_about;
 pub use lifecycle::State;
 
 /// A contact on record. Never edited: a mistake is marked by its counter-event.
@@ -168,32 +169,7 @@ impl Offer {
             }
             EventBody::Identified { .. }
             | EventBody::Noted {}
-            | EventBody::Placed { .. }
-            | EventBody::ApprovalOpened { .. }
-            | EventBody::ApprovalGiven { .. }
-            | EventBody::ApprovalDenied { .. }
-            | EventBody::ApprovalWithdrawn { .. }
-            | EventBody::FundCreated { .. }
-            | EventBody::FundAllocated { .. }
-            | EventBody::FundWithdrawn { .. }
-            | EventBody::FundsMoved { .. }
-            | EventBody::Awarded { .. }
-            | EventBody::DaysBooked { .. }
-            | EventBody::BookingCancelled { .. }
-            | EventBody::BookingDelivered { .. }
-            | EventBody::Drawn { .. }
-            | EventBody::Released { .. }
-            | EventBody::Refunded { .. }
-            | EventBody::Undone { .. }
-            | EventBody::ReferralRaised { .. }
-            | EventBody::ReferralDiscussed { .. }
-            | EventBody::ReferralApproved { .. }
-            | EventBody::ReferralDeclined { .. }
-            | EventBody::ReferralWithdrawn { .. }
-            | EventBody::ReferralConfirmed { .. }
-            | EventBody::EntryDecided { .. }
-            | EventBody::TextErased { .. }
-            | EventBody::RulesAdopted { .. } => {}
+            | events_about!(school, approval, fund, award, referral, record) => {}
         }
         if event.body.moves_etag() {
             self.version = event.seq;

@@ -4,7 +4,8 @@ use super::ProgrammeState;
 use crate::approval::{Approval, ApprovalAnswer};
 use crate::award::Award;
 use crate::award::claim::IssuerKey;
-use crate::event::{Event, EventBody};
+use crate::event::{Event, EventBody, Seq};
+use crate::events_about;
 use crate::ids::{ApprovalId, AwardId};
 use crate::ledger::{Account, Owner, Unit};
 use crate::offer::Offer;
@@ -52,49 +53,90 @@ impl ProgrammeState {
                 let raised = Referral::from_event(&self.programme.programme, event);
                 self.referrals.extend(raised.map(|it| (*referral, it)));
             }
-            body if body.referral().is_some() => {
-                if let Some(it) = body.referral().and_then(|id| self.referrals.get_mut(&id)) {
+            EventBody::ReferralDiscussed { referral, .. }
+            | EventBody::ReferralApproved { referral, .. }
+            | EventBody::ReferralDeclined { referral, .. }
+            | EventBody::ReferralWithdrawn { referral }
+            | EventBody::ReferralConfirmed { referral, .. } => {
+                if let Some(it) = self.referrals.get_mut(referral) {
                     it.apply(event);
                 }
             }
             EventBody::Awarded { award, .. } => {
                 self.awards.extend(Award::from_event(event).map(|made| (*award, made)));
                 self.note_leader(*award);
-                self.touch(event);
-            }
-            body => {
-                if let Some(award) = body.award().and_then(|id| self.awards.get_mut(id)) {
-                    award.apply(event);
-                }
-                self.note_claim(event);
-                if let EventBody::Closed { released, .. } = body {
-                    for it in released {
-                        if let Some(award) = self.awards.get_mut(it.award) {
-                            award.apply(event);
-                        }
-                    }
-                }
                 self.apply_to_offer(event);
             }
+            EventBody::DaysBooked { award, .. }
+            | EventBody::BookingCancelled { award, .. }
+            | EventBody::BookingDelivered { award, .. }
+            | EventBody::Released { award, .. } => {
+                self.apply_to_award(*award, event);
+                self.apply_to_offer(event);
+            }
+            EventBody::Drawn { award, amount, invoice, .. } => {
+                self.apply_to_award(*award, event);
+                self.note_draw(*award, *amount, invoice.is_none(), event);
+                self.apply_to_offer(event);
+            }
+            EventBody::Refunded { award, invoice, .. } => {
+                self.apply_to_award(*award, event);
+                self.note_refund(*award, *invoice);
+                self.apply_to_offer(event);
+            }
+            EventBody::Undone { award, undoes, invoice, part, .. } => {
+                self.apply_to_award(*award, event);
+                self.note_undone(*award, *undoes, *invoice, *part);
+                self.apply_to_offer(event);
+            }
+            EventBody::Closed { released, .. } => {
+                released.iter().for_each(|it| self.apply_to_award(it.award, event));
+                self.apply_to_offer(event);
+                self.unlist(event);
+            }
+            EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
+                self.apply_to_offer(event);
+                self.list(event);
+            }
+            EventBody::Contacted { .. }
+            | EventBody::ContactCorrected { .. }
+            | EventBody::Accepted { .. }
+            | EventBody::Started {}
+            | EventBody::DateCorrected { .. }
+            | EventBody::Assigned { .. }
+            | EventBody::Noted {}
+            | EventBody::RegionChanged { .. }
+            | EventBody::ResponsibleBodyChanged { .. } => self.apply_to_offer(event),
+            // What moves money is in the entries.
+            events_about!(fund) => {}
         }
     }
 
-    /// Folds an event into its offer, and into which schools are on open offers.
     fn apply_to_offer(&mut self, event: &Event) {
-        let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) else { return };
-        offer.apply(event);
-        match &event.body {
-            EventBody::Closed { .. } => {
-                for urn in offer.schools.keys() {
-                    if self.listed.get(urn) == Some(&offer.id) {
-                        self.listed.remove(urn);
-                    }
-                }
+        if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
+            offer.apply(event);
+        }
+    }
+
+    fn apply_to_award(&mut self, award: AwardId, event: &Event) {
+        if let Some(award) = self.awards.get_mut(award) {
+            award.apply(event);
+        }
+    }
+
+    /// The schools of the event's offer are on an open offer: this one.
+    fn list(&mut self, event: &Event) {
+        let Some(offer) = event.offer.and_then(|id| self.offers.get(&id)) else { return };
+        self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+    }
+
+    /// The schools of the event's offer are on it no more.
+    fn unlist(&mut self, event: &Event) {
+        let Some(offer) = event.offer.and_then(|id| self.offers.get(&id)) else { return };
+        for urn in offer.schools.keys() {
+            if self.listed.get(urn) == Some(&offer.id) {
+                self.listed.remove(urn);
             }
-            EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
-                self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
-            }
-            _ => {}
         }
     }
 
@@ -102,18 +144,17 @@ impl ProgrammeState {
     ///
     /// An entry that its account cannot bear leaves it as it was and is named in [`ProgrammeState::broken`].
     fn post(&mut self, event: &Event) {
-        match &event.body {
-            EventBody::FundCreated { fund, strand, region, binds } => {
-                let owner = Owner::Fund { region: *region };
-                let made = Account::new(*fund, owner, strand.clone(), Unit::Pence, *binds);
-                self.ledger.put(Account { version: event.seq, ..made });
-            }
-            EventBody::Awarded { cap: Some(cap), unit, support, .. } if self.ledger.get(*cap).is_none() => {
-                let owner = event.offer.map(|offer| Owner::Cap { offer });
-                let made = owner.map(|owner| Account::new(*cap, owner, support.strand(), *unit, true));
-                made.into_iter().for_each(|account| self.ledger.put(account));
-            }
-            _ => {}
+        if let EventBody::FundCreated { fund, strand, region, binds } = &event.body {
+            let owner = Owner::Fund { region: *region };
+            let made = Account::new(*fund, owner, strand.clone(), Unit::Pence, *binds);
+            self.ledger.put(Account { version: event.seq, ..made });
+        }
+        if let EventBody::Awarded { cap: Some(cap), unit, support, .. } = &event.body
+            && self.ledger.get(*cap).is_none()
+        {
+            let owner = event.offer.map(|offer| Owner::Cap { offer });
+            let made = owner.map(|owner| Account::new(*cap, owner, support.strand(), *unit, true));
+            made.into_iter().for_each(|account| self.ledger.put(account));
         }
         let deliberate = matches!(event.body, EventBody::FundWithdrawn { over_commit: true, .. });
         for entry in &event.entries {
@@ -156,12 +197,6 @@ impl ProgrammeState {
         }
     }
 
-    fn touch(&mut self, event: &Event) {
-        if let Some(offer) = event.offer.and_then(|id| self.offers.get_mut(&id)) {
-            offer.apply(event);
-        }
-    }
-
     /// Keeps the awards of fees of each leader. From rules 2 on a leader is funded once.
     fn note_leader(&mut self, made: AwardId) {
         let Some(key) = self.awards.get(&made).and_then(Award::fees_key) else { return };
@@ -173,52 +208,52 @@ impl ProgrammeState {
         of_leader.push(made);
     }
 
-    /// Keeps what has been paid on invoices in step with an award, just after a draw or a refund was folded into it.
-    fn note_claim(&mut self, event: &Event) {
-        let Some(award) = event.body.award().and_then(|id| self.awards.get(&id)) else { return };
-        match &event.body {
-            EventBody::Drawn { amount, invoice, .. } => {
-                let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {
-                    if let Some(draws) = self.draws.get_mut(&award.id).filter(|_| invoice.is_none()) {
-                        draws.push((event.seq, event.effective, *amount));
-                    }
-                    return;
-                };
-                let payments = self.claims.entry(paid.key()).or_default();
-                if let Some(claim) = &paid.claim {
-                    let is_anothers = claim.issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != claim.issuer_key);
-                    let wrong = is_anothers.then(|| "the key of its issuer is another's".to_owned());
-                    let wrong = wrong.or_else(|| payments.fault(paid.amount.get(), claim));
-                    self.broken.extend(wrong.map(|it| format!("a draw on award {}: {it}", award.id)));
-                }
-                payments.put(award.id, paid);
+    /// Keeps what has been paid on invoices in step with an award, just after a draw was folded into it.
+    fn note_draw(&mut self, award: AwardId, amount: i64, without_invoice: bool, event: &Event) {
+        let Some(award) = self.awards.get(&award) else { return };
+        let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {
+            if let Some(draws) = self.draws.get_mut(&award.id).filter(|_| without_invoice) {
+                draws.push((event.seq, event.effective, amount));
             }
-            EventBody::Refunded { invoice: Some(invoice), .. } => {
-                if let Some(paid) = award.invoices.iter().find(|it| it.seq == *invoice) {
-                    self.claims.entry(paid.key()).or_default().put(award.id, paid);
-                }
-            }
-            EventBody::Undone { undoes, invoice, part, .. } => {
-                let Some(paid) = award.invoices.iter().find(|it| it.seq == *undoes || Some(it.seq) == *invoice) else {
-                    self.draws.entry(award.id).and_modify(|it| it.retain(|(seq, ..)| seq != undoes));
-                    return;
-                };
-                let payments = self.claims.entry(paid.key()).or_default();
-                if let (Some(part), Some(claim)) = (part, &paid.claim) {
-                    let wrong = payments.fault_again((award.id, paid), claim, *part);
-                    self.broken.extend(wrong.map(|it| format!("a refund undone on award {}: {it}", award.id)));
-                }
-                payments.put(award.id, paid);
-            }
-            _ => {}
+            return;
+        };
+        let payments = self.claims.entry(paid.key()).or_default();
+        if let Some(claim) = &paid.claim {
+            let is_anothers = claim.issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != claim.issuer_key);
+            let wrong = is_anothers.then(|| "the key of its issuer is another's".to_owned());
+            let wrong = wrong.or_else(|| payments.fault(paid.amount.get(), claim));
+            self.broken.extend(wrong.map(|it| format!("a draw on award {}: {it}", award.id)));
         }
+        payments.put(award.id, paid);
+    }
+
+    /// The same just after a refund was folded into it, which takes this payment back.
+    fn note_refund(&mut self, award: AwardId, invoice: Option<Seq>) {
+        let Some(award) = self.awards.get(&award) else { return };
+        if let Some(paid) = award.invoices.iter().find(|it| Some(it.seq) == invoice) {
+            self.claims.entry(paid.key()).or_default().put(award.id, paid);
+        }
+    }
+
+    /// The same just after a draw or a refund was undone in it.
+    fn note_undone(&mut self, award: AwardId, undoes: Seq, invoice: Option<Seq>, part: Option<i64>) {
+        let Some(award) = self.awards.get(&award) else { return };
+        let Some(paid) = award.invoices.iter().find(|it| it.seq == undoes || Some(it.seq) == invoice) else {
+            self.draws.entry(award.id).and_modify(|it| it.retain(|(seq, ..)| *seq != undoes));
+            return;
+        };
+        let payments = self.claims.entry(paid.key()).or_default();
+        if let (Some(part), Some(claim)) = (part, &paid.claim) {
+            let wrong = payments.fault_again((award.id, paid), claim, part);
+            self.broken.extend(wrong.map(|it| format!("a refund undone on award {}: {it}", award.id)));
+        }
+        payments.put(award.id, paid);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Seq;
     use crate::ids::RequestId;
     use crate::programme::tests::script::{Book, day};
     use crate::time::Micros;

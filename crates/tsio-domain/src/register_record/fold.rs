@@ -81,7 +81,17 @@ impl RegisterState {
                 let was_given = given == Some((*approval, event.actor.clone(), event.request));
                 self.withdrawn((*import, *approval), was_given, event.seq)
             }
-            body => self.approval_event(body, event),
+            RegisterBody::ApprovalOpened { .. } => self.opened(event),
+            RegisterBody::ApprovalGiven { approval, token_subject } => {
+                self.given = Some((*approval, event.actor.clone(), event.request));
+                self.answered(*approval, ApprovalAnswer::Given, *token_subject, event)
+            }
+            RegisterBody::ApprovalDenied { approval, token_subject } => {
+                self.answered(*approval, ApprovalAnswer::Denied, *token_subject, event)
+            }
+            RegisterBody::ApprovalWithdrawn { approval, token_subject } => {
+                self.answered(*approval, ApprovalAnswer::Withdrawn, *token_subject, event)
+            }
         };
         wrong.extend(broken);
         wrong
@@ -256,24 +266,6 @@ impl RegisterState {
             .then(|| format!("import {import} is withdrawn without an approval of that, given by the event before"))
     }
 
-    /// What opens an approval or answers it, by the rules that decide the commands.
-    fn approval_event(&mut self, body: &RegisterBody, event: &RegisterEvent) -> Option<String> {
-        match body {
-            RegisterBody::ApprovalOpened { .. } => self.opened(event),
-            RegisterBody::ApprovalGiven { approval, token_subject } => {
-                self.given = Some((*approval, event.actor.clone(), event.request));
-                self.answered(*approval, ApprovalAnswer::Given, *token_subject, event)
-            }
-            RegisterBody::ApprovalDenied { approval, token_subject } => {
-                self.answered(*approval, ApprovalAnswer::Denied, *token_subject, event)
-            }
-            RegisterBody::ApprovalWithdrawn { approval, token_subject } => {
-                self.answered(*approval, ApprovalAnswer::Withdrawn, *token_subject, event)
-            }
-            _ => None,
-        }
-    }
-
     fn opened(&mut self, event: &RegisterEvent) -> Option<String> {
         let RegisterBody::ApprovalOpened { approval, import, statement, expires_at, token_subject } = &event.body
         else {
@@ -302,6 +294,7 @@ impl RegisterState {
             .or(other_expiry)
     }
 
+    /// Answers an approval, by the rules that decide the commands.
     fn answered(
         &mut self,
         approval: ApprovalId,

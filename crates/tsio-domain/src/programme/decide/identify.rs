@@ -205,10 +205,8 @@ impl ProgrammeState {
 
 /// The offer that an event makes, by its recipient.
 fn made_for(draft: &NewEvent) -> Option<(Recipient, OfferId)> {
-    match &draft.body {
-        EventBody::Identified { recipient, .. } => Some((*recipient, draft.offer?)),
-        _ => None,
-    }
+    let EventBody::Identified { recipient, .. } = &draft.body else { return None };
+    Some((*recipient, draft.offer?))
 }
 
 pub(in crate::programme) fn listed(school: &CandidateSchool) -> ListedSchool {

@@ -5,6 +5,7 @@
 //! does not, and undoing subtracts nothing.
 
 use crate::event::{Event, EventBody};
+use crate::events_about;
 use crate::ledger::fund_change::FundChange;
 use crate::money::Pence;
 use crate::person::Person;
@@ -35,7 +36,11 @@ impl ProgrammeState {
             EventBody::FundAllocated { token_subject, .. }
             | EventBody::FundWithdrawn { token_subject, .. }
             | EventBody::FundsMoved { token_subject, .. } => *token_subject,
-            _ => return,
+            EventBody::FundCreated { .. }
+            | EventBody::ApprovalOpened { .. }
+            | EventBody::ApprovalDenied { .. }
+            | EventBody::ApprovalWithdrawn { .. }
+            | events_about!(offer, school, award, referral, record) => return,
         };
         let is_approved = self.given.as_ref().is_some_and(|(by, call)| (by, *call) == (&event.actor, event.request));
         if is_approved || self.rules < RulesVersion::V2 {

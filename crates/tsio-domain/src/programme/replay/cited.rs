@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::award::Support;
 use crate::event::{Event, EventBody};
+use crate::events_about;
 use crate::ids::{AwardId, OfferId, Uid, Urn};
 use crate::offer::{ListedSchool, Offer, Recipient, ResponsibleBody};
 use crate::programme::candidates::{Candidate, CandidateSchool, Candidates, OfferPlacement};
@@ -37,9 +38,8 @@ impl ProgrammeState {
                 self.register.insert(*urn, RegisterAnswer::Unplaced { name: String::new() });
             }
             Command::DecideEntry { .. } => {
-                let stated = call.iter().find_map(|it| match &it.body {
-                    EventBody::ApprovalOpened { statement, .. } => statement.as_ref(),
-                    _ => None,
+                let stated = call.iter().find_map(|it| {
+                    if let EventBody::ApprovalOpened { statement, .. } = &it.body { statement.as_ref() } else { None }
                 });
                 self.cite_entry(stated);
             }
@@ -69,9 +69,9 @@ impl ProgrammeState {
 
     /// Who made out an invoice that says so only by its key. What is known of the award's own text stays.
     fn cite_organisation(&mut self, award: AwardId, call: &[Event]) {
-        let cited = call.iter().find_map(|it| match &it.body {
-            EventBody::Drawn { claim: Some(claim), .. } if claim.issuer.is_none() => Some(claim.issuer_key),
-            _ => None,
+        let cited = call.iter().find_map(|it| {
+            let EventBody::Drawn { claim: Some(claim), .. } = &it.body else { return None };
+            claim.issuer.is_none().then_some(claim.issuer_key)
         });
         let key = match self.awards.get(&award).map(|it| &it.support) {
             Some(Support::Nlg { organisation: Some(name), .. }) => claims::organisation(name, &self.programme.scheme),
@@ -113,7 +113,23 @@ impl ProgrammeState {
                     let urns = self.referrals.get(referral).map(|it| it.urns.as_slice()).unwrap_or_default();
                     self.confirm(urns, offer, candidate);
                 }
-                _ => {}
+                EventBody::Identified { .. }
+                | EventBody::Contacted { .. }
+                | EventBody::ContactCorrected { .. }
+                | EventBody::Accepted { .. }
+                | EventBody::Started {}
+                | EventBody::DateCorrected { .. }
+                | EventBody::Closed { .. }
+                | EventBody::Reopened { .. }
+                | EventBody::Assigned { .. }
+                | EventBody::Noted {}
+                | EventBody::RegionChanged { .. }
+                | EventBody::ReferralRaised { .. }
+                | EventBody::ReferralDiscussed { .. }
+                | EventBody::ReferralApproved { .. }
+                | EventBody::ReferralDeclined { .. }
+                | EventBody::ReferralWithdrawn { .. }
+                | events_about!(school, approval, fund, award, record) => {}
             }
         }
         // Whether a file met a rule of its, or people decided so, is not on record.
@@ -149,9 +165,9 @@ impl ProgrammeState {
     /// Where schools that are referred would be listed. A school's trust, if its offer would be that one's, is not on record: it
     /// counts as one on its own, unless that has had its offer.
     fn seats_to_raise(&self, new: &NewReferral, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
-        let raised = call.iter().find_map(|it| match &it.body {
-            EventBody::ReferralRaised { name, region, rule, .. } => Some((name, *region, RuleId::new(rule))),
-            _ => None,
+        let raised = call.iter().find_map(|it| {
+            let EventBody::ReferralRaised { name, region, rule, .. } = &it.body else { return None };
+            Some((name, *region, RuleId::new(rule)))
         });
         let Some((name, region, rule)) = raised else { return HashMap::new() };
         let (recipient, trust) = match new.subject {
@@ -174,9 +190,9 @@ impl ProgrammeState {
     /// The same of those that are approved: as the offer has them that this made, added to or confirmed.
     fn seats_to_approve(&self, target: &ReferralTarget, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
         let Some(referral) = self.referrals.get(&target.referral) else { return HashMap::new() };
-        let approved = call.iter().find_map(|it| match &it.body {
-            EventBody::ReferralApproved { offer, exceptional, .. } => Some((*offer, exceptional)),
-            _ => None,
+        let approved = call.iter().find_map(|it| {
+            let EventBody::ReferralApproved { offer, exceptional, .. } = &it.body else { return None };
+            Some((*offer, exceptional))
         });
         let Some((offer, exceptional)) = approved else { return HashMap::new() };
         let made = call.iter().find_map(candidate_of).or_else(|| self.offers.get(&offer).map(candidate_for));
@@ -202,12 +218,8 @@ impl ProgrammeState {
 
 /// Who answers for a school from this event on.
 fn cited_body(event: &Event) -> Option<ResponsibleAnswer> {
-    match &event.body {
-        EventBody::ResponsibleBodyChanged { to, trust, .. } => {
-            Some(ResponsibleAnswer { body: to.clone(), trust: *trust, diocese_known: true })
-        }
-        _ => None,
-    }
+    let EventBody::ResponsibleBodyChanged { to, trust, .. } = &event.body else { return None };
+    Some(ResponsibleAnswer { body: to.clone(), trust: *trust, diocese_known: true })
 }
 
 /// The recipient that an event makes an offer to, with its schools.
@@ -236,8 +248,5 @@ fn school_of(listed: &ListedSchool, region: Region) -> CandidateSchool {
 }
 
 const fn region_by(event: &Event) -> Option<Region> {
-    match &event.body {
-        EventBody::Identified { region, .. } => Some(*region),
-        _ => None,
-    }
+    if let EventBody::Identified { region, .. } = &event.body { Some(*region) } else { None }
 }

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::award::Reference;
 use crate::award::claim::{ClaimPart, NewClaim};
-use crate::event::{Event, EventBody, Seq};
+use crate::event::{Event, EventBody, MadeEntity, Seq};
+use crate::events_about;
 use crate::ids::{ApprovalId, AwardId, OfferId};
 use crate::ledger::fund_change::FundChange;
 use crate::ledger::{Amount, Unit};
@@ -30,14 +31,7 @@ fn text_of(event: &Event) -> Option<String> {
 
 /// The ids that a call made, in order.
 pub(in crate::programme) fn ids_of(call: &[Event]) -> impl Iterator<Item = Uuid> + '_ {
-    call.iter().filter_map(|event| match &event.body {
-        EventBody::Identified { .. } => event.offer.map(|it| it.0),
-        EventBody::Awarded { award, .. } => Some(award.0),
-        EventBody::ApprovalOpened { approval, .. } => Some(approval.0),
-        EventBody::FundCreated { fund, .. } => Some(fund.0),
-        EventBody::ReferralRaised { referral, .. } => Some(referral.0),
-        _ => None,
-    })
+    call.iter().filter_map(Event::made).map(MadeEntity::id)
 }
 
 /// The event of a call that says what was asked: of several it is the one that the others came with.
@@ -148,7 +142,9 @@ impl ProgrammeState {
                 Command::Refund { award, amount, on, invoice, issuer, reason }
             }
             EventBody::Undone { undoes, .. } => Command::Undo { award, movement: *undoes, reason },
-            other => return Err(unknown(other)),
+            EventBody::Awarded { .. } | events_about!(offer, school, approval, fund, referral, record) => {
+                return Err(unknown(&event.body));
+            }
         })
     }
 
@@ -207,9 +203,9 @@ fn amount_in(unit: Unit, amount: i64) -> Result<Amount, String> {
 }
 
 fn contact(call: &[Event], party: Party, telling: &Event) -> Result<Command, String> {
-    let contacts = call.iter().filter_map(|it| match &it.body {
-        EventBody::Contacted { urn, .. } => Some(about(it).map(|offer| (to(offer), *urn))),
-        _ => None,
+    let contacts = call.iter().filter_map(|it| {
+        let EventBody::Contacted { urn, .. } = &it.body else { return None };
+        Some(about(it).map(|offer| (to(offer), *urn)))
     });
     let offers = contacts.collect::<Result<Vec<_>, _>>()?;
     Ok(Command::Contact { offers, party, on: telling.effective, text: text_of(telling) })
@@ -274,7 +270,9 @@ fn refer(event: &Event) -> Result<ReferralCommand, String> {
             ReferralCommand::Decide { referral: of(*referral), approve: false, on, reason }
         }
         EventBody::ReferralWithdrawn { referral } => ReferralCommand::Withdraw { referral: of(*referral), reason },
-        other => return Err(unknown(other)),
+        EventBody::ReferralConfirmed { .. } | events_about!(offer, school, approval, fund, award, record) => {
+            return Err(unknown(&event.body));
+        }
     })
 }
 
@@ -295,7 +293,12 @@ fn on_offer(event: &Event) -> Result<Command, String> {
         EventBody::Assigned { to } => Command::Assign { offer, to: to.clone() },
         EventBody::Noted {} => Command::Note { offer, text: A_TEXT.to_owned() },
         EventBody::RegionChanged { to, .. } => Command::ChangeRegion { offer, to: *to },
-        other => return Err(unknown(other)),
+        EventBody::Identified { .. }
+        | EventBody::SchoolsAdded { .. }
+        | EventBody::Contacted { .. }
+        | EventBody::Reopened { .. }
+        | EventBody::ResponsibleBodyChanged { .. }
+        | events_about!(school, approval, fund, award, referral, record) => return Err(unknown(&event.body)),
     })
 }
 
@@ -315,6 +318,6 @@ fn on_fund(event: &Event) -> Result<Command, String> {
         EventBody::FundsMoved { from, to, amount, .. } => {
             moving(FundChange::Move { from: *from, to: *to, amount: *amount, on }, text_of(event))
         }
-        other => return Err(unknown(other)),
+        events_about!(offer, school, approval, award, referral, record) => return Err(unknown(&event.body)),
     })
 }

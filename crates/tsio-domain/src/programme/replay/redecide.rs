@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::reconstruct::{ids_of, telling};
 use crate::Date;
-use crate::event::{Event, EventBody, NewEvent, Seq};
+use crate::event::{Event, EventBody, MadeEntity, NewEvent, Seq};
 use crate::ids::OfferId;
 use crate::ledger::{LedgerEntry, Posting};
 use crate::period::Period;
@@ -94,13 +94,13 @@ impl ProgrammeState {
 
     /// Whether what an event makes was made before, under the same id.
     fn has_made(&self, event: &Event) -> bool {
-        match &event.body {
-            EventBody::Identified { .. } => event.offer.is_some_and(|it| self.offers.contains_key(&it)),
-            EventBody::Awarded { award, .. } => self.awards.contains_key(award),
-            EventBody::ApprovalOpened { approval, .. } => self.approvals.contains_key(approval),
-            EventBody::FundCreated { fund, .. } => self.ledger.get(*fund).is_some(),
-            EventBody::ReferralRaised { referral, .. } => self.referrals.contains_key(referral),
-            _ => false,
+        match event.made() {
+            Some(MadeEntity::Offer(offer)) => self.offers.contains_key(&offer),
+            Some(MadeEntity::Award(award)) => self.awards.contains_key(&award),
+            Some(MadeEntity::Approval(approval)) => self.approvals.contains_key(&approval),
+            Some(MadeEntity::Fund(fund)) => self.ledger.get(fund).is_some(),
+            Some(MadeEntity::Referral(referral)) => self.referrals.contains_key(&referral),
+            None => false,
         }
     }
 
@@ -126,19 +126,15 @@ impl ProgrammeState {
 
 /// The days on which an event says that something happened.
 fn days_of(event: &Event) -> impl Iterator<Item = Date> {
-    let corrected = match &event.body {
-        EventBody::DateCorrected { on, .. } => Some(*on),
-        _ => None,
-    };
+    let corrected = if let EventBody::DateCorrected { on, .. } = &event.body { Some(*on) } else { None };
     std::iter::once(event.effective).chain(corrected)
 }
 
 /// The event that makes a recipient a second offer: a call to identify names each recipient once.
 fn second_offer(call: &[Event]) -> Option<&Event> {
     let mut recipients = HashSet::new();
-    call.iter().find(|it| match &it.body {
-        EventBody::Identified { recipient, .. } => !recipients.insert(*recipient),
-        _ => false,
+    call.iter().find(|it| {
+        if let EventBody::Identified { recipient, .. } = &it.body { !recipients.insert(*recipient) } else { false }
     })
 }
 
@@ -210,14 +206,15 @@ fn shown(body: &EventBody) -> String {
 /// A body with the number of its payment as recorded, where that is later: other programmes may have paid the same invoice
 /// in between, and what they took back has moved on since.
 fn numbered(mut made: EventBody, recorded: &EventBody) -> EventBody {
-    match (&mut made, recorded) {
-        (EventBody::Drawn { claim: Some(made), .. }, EventBody::Drawn { claim: Some(recorded), .. }) => {
-            made.part = made.part.max(recorded.part);
-        }
-        (EventBody::Undone { part: Some(made), .. }, EventBody::Undone { part: Some(recorded), .. }) => {
-            *made = (*made).max(*recorded);
-        }
-        _ => {}
+    if let (EventBody::Drawn { claim: Some(made), .. }, EventBody::Drawn { claim: Some(recorded), .. }) =
+        (&mut made, recorded)
+    {
+        made.part = made.part.max(recorded.part);
+    }
+    if let (EventBody::Undone { part: Some(made), .. }, EventBody::Undone { part: Some(recorded), .. }) =
+        (&mut made, recorded)
+    {
+        *made = (*made).max(*recorded);
     }
     made
 }
@@ -225,21 +222,21 @@ fn numbered(mut made: EventBody, recorded: &EventBody) -> EventBody {
 /// A body as rules 1 recorded it, where the event lacks what rules 2 record beside it.
 fn as_rules_1(made: &EventBody, recorded: &EventBody) -> EventBody {
     let mut body = made.clone();
-    match (&mut body, recorded) {
-        (
-            EventBody::ApprovalOpened { statement, expires_at, .. },
-            EventBody::ApprovalOpened { statement: stated, expires_at: expires, .. },
-        ) => {
-            *statement = statement.take().filter(|_| stated.is_some());
-            *expires_at = expires_at.filter(|_| expires.is_some());
-        }
-        (EventBody::Drawn { claim, .. }, EventBody::Drawn { claim: recorded, .. }) => {
-            *claim = claim.take().filter(|_| recorded.is_some());
-        }
-        (EventBody::ReferralDiscussed { held_with, .. }, EventBody::ReferralDiscussed { held_with: recorded, .. }) => {
-            *held_with = held_with.filter(|_| recorded.is_some());
-        }
-        _ => {}
+    if let (
+        EventBody::ApprovalOpened { statement, expires_at, .. },
+        EventBody::ApprovalOpened { statement: stated, expires_at: expires, .. },
+    ) = (&mut body, recorded)
+    {
+        *statement = statement.take().filter(|_| stated.is_some());
+        *expires_at = expires_at.filter(|_| expires.is_some());
+    }
+    if let (EventBody::Drawn { claim, .. }, EventBody::Drawn { claim: recorded, .. }) = (&mut body, recorded) {
+        *claim = claim.take().filter(|_| recorded.is_some());
+    }
+    if let (EventBody::ReferralDiscussed { held_with, .. }, EventBody::ReferralDiscussed { held_with: recorded, .. }) =
+        (&mut body, recorded)
+    {
+        *held_with = held_with.filter(|_| recorded.is_some());
     }
     body
 }
