@@ -11,6 +11,8 @@ mod circles;
 mod docs;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/matches.rs"]
+mod matches;
 #[path = "tidy/packages.rs"]
 mod packages;
 #[path = "tidy/reasons.rs"]
@@ -48,6 +50,11 @@ fn layers_import_only_what_they_may() {
 fn imports_form_no_circle() {
     let found = circles::check(&source::rust());
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn matches_over_events_and_permissions_have_no_default() {
+    hold_each(&source::rust(), matches::check);
 }
 
 #[test]
@@ -188,6 +195,40 @@ fn the_circle_rule_can_fail() {
     assert_eq!(circle(&[root, a, inline]), 2, "in a module inside the file");
     let tests = ("src/b.rs", "#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}");
     assert_eq!(circle(&[root, a, tests]), 0, "tests may import what they like");
+}
+
+#[test]
+fn the_rule_of_default_arms_can_fail() {
+    let arms = |arms: &str| format!("fn f() {{\n    match it {{\n{arms}\n    }}\n}}");
+    let of_impl = |name: &str| format!("impl {name} {{\n    fn f(self) {{ match self {{ Self::A => 1,\n _ => 2 }} }}\n}}");
+    let domain = "crates/tsio-domain/src/a.rs";
+    let decide = "crates/tsio-domain/src/programme/decide/mod.rs";
+    #[rustfmt::skip]
+    let rows: &[(&str, &str, &[usize])] = &[
+        (domain,          &arms("EventBody::A { .. } => 1,\nEventBody::B => 2,"),                &[]),
+        (domain,          &arms("EventBody::A { .. } => 1,\n_ => 2,"),                           &[4]),
+        (domain,          &arms("EventBody::A { .. } => 1,\nother => g(other),"),                &[4]),
+        (domain,          &arms("EventBody::A | EventBody::B => 1,\nother if g(other) => 2,"),   &[]),
+        (domain,          &arms("EventBody::A { .. } => 1,\nevents_about!(offer) => 2,"),        &[]),
+        (domain,          &arms("events_about!(offer) => 2,\n_ => 1,"),                          &[4]),
+        (domain,          &arms("(EventBody::A, EventBody::A) => 1,\n_ => 2,"),                  &[4]),
+        (domain,          &arms("(EventBody::A, 1) => 1,\n(_, None) => 2,"),                     &[4]),
+        (domain,          &arms("(EventBody::A, _) => 1,\n(EventBody::B, _) => 2,"),             &[]),
+        (domain,          &arms("Some(EventBody::A) => 1,\nNone => 2,"),                         &[]),
+        (domain,          &arms("Some(EventBody::A) => 1,\nSome(_) | None => 2,"),               &[4]),
+        (domain,          &arms("Ok(EventBody::A) => 1,\nErr(why) => 2,"),                       &[]),
+        (domain,          &arms("RegisterBody::A { .. } => 1,\n_ => 2,"),                        &[4]),
+        (domain,          &arms("Action::Read => 1,\n_ => 2,"),                                  &[4]),
+        (domain,          &arms("Other::A { .. } => 1,\n_ => 2,"),                               &[]),
+        (domain,          &of_impl("EventBody"),                                                 &[3]),
+        (domain,          &of_impl("Other"),                                                     &[]),
+        (domain,          "#[cfg(test)]\nmod tests { fn f() { match it { EventBody::A => 1, _ => 2 } } }", &[]),
+        ("src/app/a.rs",  &arms("body::EventBody::A => 1,\n_ => 2,"),                            &[4]),
+        (decide,          &arms("Command::A { .. } => 1,\n_ => 2,"),                             &[4]),
+        ("src/cli/a.rs",  &arms("Command::A { .. } => 1,\n_ => 2,"),                             &[]),
+        ("tests/it/a.rs", &arms("EventBody::A => 1,\n_ => 2,"),                                  &[]),
+    ];
+    table(matches::check, rows);
 }
 
 #[test]

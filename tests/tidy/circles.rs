@@ -229,7 +229,7 @@ impl<'ast> Visit<'ast> for Imports {
     }
 }
 
-fn is_for_tests(attributes: &[Attribute]) -> bool {
+pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
     let for_tests = |it: &Attribute| it.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test");
     attributes.iter().any(|it| it.path().is_ident("cfg") && for_tests(it))
 }
@@ -250,7 +250,7 @@ fn module_of(path: &str) -> Names {
     names
 }
 
-fn is_test(path: &str) -> bool {
+pub(crate) fn is_test(path: &str) -> bool {
     path.split(['/', '.'])
         .any(|it| it == "tests" || it == "testing" || it.ends_with("_tests") || it.starts_with("tests_"))
 }
