@@ -200,7 +200,8 @@ fn the_circle_rule_can_fail() {
 #[test]
 fn the_rule_of_default_arms_can_fail() {
     let arms = |arms: &str| format!("fn f() {{\n    match it {{\n{arms}\n    }}\n}}");
-    let of_impl = |name: &str| format!("impl {name} {{\n    fn f(self) {{ match self {{ Self::A => 1,\n _ => 2 }} }}\n}}");
+    let of_impl =
+        |name: &str| format!("impl {name} {{\n    fn f(self) {{ match self {{ Self::A => 1,\n _ => 2 }} }}\n}}");
     let domain = "crates/tsio-domain/src/a.rs";
     let decide = "crates/tsio-domain/src/programme/decide/mod.rs";
     #[rustfmt::skip]

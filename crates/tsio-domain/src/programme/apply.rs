@@ -20,18 +20,7 @@ impl ProgrammeState {
         self.movements.apply(event);
         self.note_moved(event);
         match &event.body {
-            EventBody::Identified { recipient, .. } => {
-                if let Some(offer) = Offer::from_event(&self.programme.programme, event) {
-                    self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
-                    self.recipients.insert(*recipient, offer.id);
-                    self.offers.insert(offer.id, offer);
-                }
-            }
-            EventBody::RulesAdopted { version, absent_texts, .. } => {
-                self.adopt(*version, event);
-                absent_texts.iter().for_each(|it| self.note_erased(*it));
-            }
-            EventBody::TextErased { event } => self.note_erased(*event),
+            events_about!(offer) => self.apply_offer_event(event),
             EventBody::Placed { urn, placement, .. } => {
                 self.placements.insert(*urn, *placement);
             }
@@ -49,6 +38,9 @@ impl ProgrammeState {
             EventBody::ApprovalWithdrawn { approval, token_subject } => {
                 self.note_answer(*approval, ApprovalAnswer::Withdrawn, *token_subject, event);
             }
+            // What moves money is in the entries.
+            events_about!(fund) => {}
+            events_about!(award) => self.apply_award_event(event),
             EventBody::ReferralRaised { referral, .. } => {
                 let raised = Referral::from_event(&self.programme.programme, event);
                 self.referrals.extend(raised.map(|it| (*referral, it)));
@@ -62,32 +54,22 @@ impl ProgrammeState {
                     it.apply(event);
                 }
             }
-            EventBody::Awarded { award, .. } => {
-                self.awards.extend(Award::from_event(event).map(|made| (*award, made)));
-                self.note_leader(*award);
-                self.apply_to_offer(event);
+            EventBody::TextErased { event } => self.note_erased(*event),
+            EventBody::RulesAdopted { version, absent_texts, .. } => {
+                self.adopt(*version, event);
+                absent_texts.iter().for_each(|it| self.note_erased(*it));
             }
-            EventBody::DaysBooked { award, .. }
-            | EventBody::BookingCancelled { award, .. }
-            | EventBody::BookingDelivered { award, .. }
-            | EventBody::Released { award, .. } => {
-                self.apply_to_award(*award, event);
-                self.apply_to_offer(event);
-            }
-            EventBody::Drawn { award, amount, invoice, .. } => {
-                self.apply_to_award(*award, event);
-                self.note_draw(*award, *amount, invoice.is_none(), event);
-                self.apply_to_offer(event);
-            }
-            EventBody::Refunded { award, invoice, .. } => {
-                self.apply_to_award(*award, event);
-                self.note_refund(*award, *invoice);
-                self.apply_to_offer(event);
-            }
-            EventBody::Undone { award, undoes, invoice, part, .. } => {
-                self.apply_to_award(*award, event);
-                self.note_undone(*award, *undoes, *invoice, *part);
-                self.apply_to_offer(event);
+        }
+    }
+
+    fn apply_offer_event(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::Identified { recipient, .. } => {
+                if let Some(offer) = Offer::from_event(&self.programme.programme, event) {
+                    self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+                    self.recipients.insert(*recipient, offer.id);
+                    self.offers.insert(offer.id, offer);
+                }
             }
             EventBody::Closed { released, .. } => {
                 released.iter().for_each(|it| self.apply_to_award(it.award, event));
@@ -107,9 +89,35 @@ impl ProgrammeState {
             | EventBody::Noted {}
             | EventBody::RegionChanged { .. }
             | EventBody::ResponsibleBodyChanged { .. } => self.apply_to_offer(event),
-            // What moves money is in the entries.
-            events_about!(fund) => {}
+            events_about!(school, approval, fund, award, referral, record) => {}
         }
+    }
+
+    fn apply_award_event(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::Awarded { award, .. } => {
+                self.awards.extend(Award::from_event(event).map(|made| (*award, made)));
+                self.note_leader(*award);
+            }
+            EventBody::DaysBooked { award, .. }
+            | EventBody::BookingCancelled { award, .. }
+            | EventBody::BookingDelivered { award, .. }
+            | EventBody::Released { award, .. } => self.apply_to_award(*award, event),
+            EventBody::Drawn { award, amount, invoice, .. } => {
+                self.apply_to_award(*award, event);
+                self.note_draw(*award, *amount, invoice.is_none(), event);
+            }
+            EventBody::Refunded { award, invoice, .. } => {
+                self.apply_to_award(*award, event);
+                self.note_refund(*award, *invoice);
+            }
+            EventBody::Undone { award, undoes, invoice, part, .. } => {
+                self.apply_to_award(*award, event);
+                self.note_undone(*award, *undoes, *invoice, *part);
+            }
+            events_about!(offer, school, approval, fund, referral, record) => return,
+        }
+        self.apply_to_offer(event);
     }
 
     fn apply_to_offer(&mut self, event: &Event) {
