@@ -181,14 +181,13 @@ fn sqlite(code: &str) -> ErrorConstructor {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::QueryResult;
     use uuid::Uuid;
 
     use super::*;
     use crate::domain::hash::Hash;
     use crate::domain::ids::RequestId;
     use crate::domain::time::Micros;
-    use crate::store::db::bulk_sql::select_by_place;
+    use crate::store::db::bulk_sql::select_rows;
     use crate::store::requests::{self, Stored};
     use crate::store::{Readable as _, Store, Use};
 
@@ -261,8 +260,7 @@ mod tests {
         let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
         store.migrate().await.unwrap();
         let columns = async |sql: String| {
-            let read = |row: &QueryResult| Ok(row.try_get_by_index::<String>(0)?);
-            select_by_place(&store.at(), &sql, Vec::new(), read).await.unwrap().join(", ")
+            select_rows(&store.at(), &sql, Vec::new(), |name: String| Ok(name)).await.unwrap().join(", ")
         };
         let postgres = include_str!("schema_check/postgres.tsv");
         for UniqueConstraint { name, columns: expected } in &SHARED_KEYS {
