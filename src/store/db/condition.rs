@@ -263,8 +263,8 @@ mod tests {
             (Comparison::Greater, number.clone(), "c > 7"),
             (Comparison::AtLeast, number, "c >= 7"),
             (Comparison::Equal, text("a"), "c = 'a'"),
-            (Comparison::Has, text("A%"), "c LIKE '%a\\\\%%' ESCAPE '\\\\'"),
-            (Comparison::HasNot, text("A"), "(NOT c LIKE '%a%' ESCAPE '\\\\') OR c IS NULL"),
+            (Comparison::Has, text("A%"), "c LIKE '%a\\%%' ESCAPE '\\'"),
+            (Comparison::HasNot, text("A"), "(NOT c LIKE '%a%' ESCAPE '\\') OR c IS NULL"),
             (Comparison::Equal, Operand::Nothing, "c IS NULL"),
             (Comparison::NotEqual, Operand::Nothing, "c IS NOT NULL"),
         ];
