@@ -148,6 +148,29 @@ mod tests {
         assert_eq!(store.version().await.unwrap(), Version::Current);
     }
 
+    /// A program whose migrations are made into one under another name could not open a database that has applied them, and
+    /// servers before it would not stop if that name did not come last: ADR 0043.
+    #[tokio::test]
+    async fn a_database_whose_migration_this_program_lacks_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
+        store.migrate().await.unwrap();
+        let applied = "INSERT INTO seaql_migrations VALUES ('m0003_dropped', 0)";
+        store.writes.execute_unprepared(applied).await.unwrap();
+        let refused = Migrator::up(&store.writes, None).await.unwrap_err().to_string();
+        assert!(refused.contains("m0003_dropped") && refused.contains("missing"), "the migrator itself: {refused}");
+        assert_eq!(store.version().await.unwrap(), Version::Newer(vec!["m0003_dropped".to_owned()]));
+        assert!(matches!(store.migrate().await, Err(StoreError::Unusable(_))));
+        store.still_known(&store.writes).await.unwrap();
+        let last = "UPDATE seaql_migrations SET version = 'm9999_dropped' WHERE version = 'm0003_dropped'";
+        store.writes.execute_unprepared(last).await.unwrap();
+        let outdated = store.still_known(&store.writes).await;
+        assert!(
+            matches!(outdated, Err(StoreError::Outdated(_))),
+            "a running server stops at a later name: {outdated:?}"
+        );
+    }
+
     /// The fourth migration copies the approvals into a table that allows one state more.
     #[tokio::test]
     async fn approvals_are_kept_when_their_table_is_made_anew() {
