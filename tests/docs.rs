@@ -3,6 +3,8 @@
 
 #[path = "docs/api.rs"]
 mod api;
+#[path = "docs/schema.rs"]
+mod schema;
 
 use std::path::Path;
 
@@ -107,6 +109,18 @@ fn the_api_page_is_generated_from_the_contract() {
         std::fs::write(path, api::page()).unwrap();
     } else {
         assert_eq!(std::fs::read_to_string(path).unwrap(), api::page());
+    }
+}
+
+/// Every table, with a sentence, as the migrations make it.
+#[tokio::test]
+async fn the_schema_page_is_generated_from_a_migrated_database() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/schema.md");
+    let page = schema::page().await;
+    if std::env::var_os("TSIO_WRITE_DOCS").is_some() {
+        std::fs::write(path, page).unwrap();
+    } else {
+        assert_eq!(std::fs::read_to_string(path).unwrap(), page);
     }
 }
 

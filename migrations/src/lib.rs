@@ -22,6 +22,7 @@ mod m0011_moved;
 mod m0012_entries;
 mod m0013_register_record;
 mod m0014_erased;
+pub mod tables;
 
 /// All migrations, first to last.
 #[derive(Debug, Clone, Copy)]
