@@ -87,6 +87,12 @@ fn use_cases_make_no_store_errors() {
 }
 
 #[test]
+fn each_reason_has_a_test_that_provokes_it() {
+    let files = source::rust();
+    assert_eq!(reasons::untested(&files, &reasons::all(&files)), [""; 0], "no test in tests/it names these");
+}
+
+#[test]
 fn decisions_are_numbered_complete_and_indexed() {
     hold(docs::adrs(&source::markdown()));
 }
@@ -317,7 +323,7 @@ fn the_reason_rules_can_fail() {
     let given = "fn f() {\n    g(\"NOT_FOUND\")\n}";
     assert_eq!(lines("src/grpc/auth.rs", given), [2]);
     assert_eq!(lines("crates/tsio-domain/src/a.rs", given), [2]);
-    assert_eq!(lines("src/cli/errors.rs", given), [2]);
+    assert_eq!(lines("src/app/error.rs", given), [2]);
     assert_eq!(lines("src/grpc/message/reason.rs", given), none, "the table itself");
     assert_eq!(lines("src/client/retry.rs", given), none, "a client");
     assert_eq!(lines("src/grpc/auth/tests.rs", given), none, "a test");

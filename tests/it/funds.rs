@@ -63,7 +63,7 @@ async fn made_and_financed(db: Db) {
     assert_eq!(counted(&fund_row(&server, &fund)), [1, 0, 0, 1], "across strands");
     assert_eq!(counted(&fund_row(&server, &to)), [300_049, 0, 0, 300_049]);
     refused_for(&server, "FUNDS_INSUFFICIENT", &["funds", "move", &fund, &to, "0.02", "--on", "2021-09-04"]);
-    refused_for(&server, "FIELD_VIOLATIONS", &["funds", "move", &to, &to, "1", "--on", "2021-09-04"]);
+    refused_for(&server, "SAME_FUND", &["funds", "move", &to, &to, "1", "--on", "2021-09-04"]);
     assert_eq!(counted(&fund_row(&server, &to)), [300_049, 0, 0, 300_049]);
     verified(&db);
 }

@@ -61,6 +61,7 @@ mod previews;
 mod race;
 mod raw_call;
 mod raw_sql;
+mod reasons;
 mod record;
 mod references;
 mod referrals;

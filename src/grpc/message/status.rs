@@ -274,7 +274,7 @@ mod tests {
             largest: Some(0),
             ..refusal::Limit::plain(LimitKind::Award, booking, "draw less")
         };
-        let missing = LimitSubject::MissingFund { strand, region: "London".parse().unwrap() };
+        let missing = LimitSubject::MissingFund { strand, region: "West Midlands".parse().unwrap() };
         let missing = refusal::Limit::plain(LimitKind::Fund, missing, "create one");
         let second = refusal::Limit::plain(LimitKind::State, offer, "start");
         let of = |limits: &[&refusal::Limit]| {

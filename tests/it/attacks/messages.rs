@@ -13,6 +13,7 @@ use super::{noise, random, seconds, unharmed};
 use crate::authentication::{as_role, call, methods, why};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run_within};
+use crate::metrics::Scrape;
 
 const ALL: &str = "case-officer,delivery-partner,regional-director,finance,finance-approver,administrator";
 const MIB: usize = 1024 * 1024;
@@ -59,11 +60,7 @@ async fn unfinished(address: SocketAddr, method: &'static str, body: Vec<u8>) ->
 async fn sent(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>, all: bool) -> Status {
     let (client, connection) = h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     let connection = tokio::spawn(connection);
-    let mut request = http::Request::post(format!("http://{address}/tsio.v1.{method}"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("x-tsio-actor", "ann")
-        .header("x-tsio-roles", ALL);
+    let mut request = asked(address, method);
     if let Some(encoding) = encoding {
         request = request.header("grpc-encoding", encoding);
     }
@@ -76,6 +73,15 @@ async fn sent(address: SocketAddr, method: &str, encoding: Option<&str>, body: V
     drop((client, upload, answer));
     connection.abort();
     said
+}
+
+/// The head of a call that may do anything.
+fn asked(address: SocketAddr, method: &str) -> http::request::Builder {
+    http::Request::post(format!("http://{address}/tsio.v1.{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("x-tsio-actor", "ann")
+        .header("x-tsio-roles", ALL)
 }
 
 fn framed(flag: u8, says: usize, message: &[u8]) -> Vec<u8> {
@@ -131,6 +137,33 @@ async fn a_message_that_never_comes_is_not_waited_for(db: Db) {
         let status = it.await.unwrap();
         assert_eq!(why(&status), (Code::DeadlineExceeded, "MESSAGE_TOO_SLOW".to_owned()), "{status}");
     }
+}
+
+/// Whoever would be told the reason is gone with the stream, so the metrics have its status code.
+async fn a_stream_that_is_reset_is_a_call_that_failed(db: Db) {
+    let server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
+    let rows =
+        [("CALL_BROKEN_OFF", h2::Reason::CANCEL, "ABORTED"), ("TRANSPORT", h2::Reason::HTTP_1_1_REQUIRED, "UNKNOWN")];
+    for (reason, reset, code) in rows {
+        let socket = TcpStream::connect(server.address()).await.unwrap();
+        let (client, connection) = h2::client::handshake(socket).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut client = client.ready().await.unwrap();
+        let head = asked(server.address(), "OfferService/NoteOffer").body(()).unwrap();
+        let (answer, mut upload) = client.send_request(head, false).unwrap();
+        upload.send_data(framed(0, 100, &[8]).into(), false).unwrap();
+        Scrape::until(&server, |it| it.value("tsio_grpc_server_in_flight") == 1.0).await;
+        upload.send_reset(reset);
+        let failed = format!(
+            "tsio_grpc_server_handled_total{{grpc_code=\"{code}\",grpc_method=\"NoteOffer\",grpc_service=\"tsio.v1.OfferService\"}}"
+        );
+        let seen = Scrape::until(&server, |it| it.value("tsio_grpc_server_in_flight") == 0.0).await;
+        assert_eq!(seen.value(&failed), 1.0, "{reason}: {}", seen.0);
+        assert!(answer.await.is_err(), "{reason}: nobody is told");
+        drop((client, upload));
+        connection.abort();
+    }
+    unharmed(&server).await;
 }
 
 /// A message that looks like one: fields with low numbers, often with what such fields hold.
@@ -228,6 +261,7 @@ mod minutes {
 }
 
 both!(
+    a_stream_that_is_reset_is_a_call_that_failed,
     a_message_that_never_comes_is_not_waited_for,
     a_message_of_five_mebibytes_is_refused_by_every_method,
     a_message_that_is_packed_torn_or_doubled_is_refused,

@@ -71,3 +71,25 @@ fn one_caller_has_only_so_many_calls_and_connections() {
         drop(held);
     });
 }
+
+/// Twice as many as in a second may come at once after a quiet one.
+#[test]
+fn one_caller_makes_only_so_many_calls_in_a_second() {
+    run(async {
+        let guard = Guard::start(&Db::sqlite(), "[limits]\ncalls_per_second = 1\n");
+        let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
+        let channel = guard.connect().await.unwrap();
+        let (begun, mut taken) = (Instant::now(), 0);
+        let refused = loop {
+            match listed(&channel, &ann).await {
+                Ok(()) => taken += 1,
+                Err(status) => break why(&status),
+            }
+            assert!(begun.elapsed() < BOUND, "{taken} calls were taken");
+        };
+        assert_eq!(refused, (Code::ResourceExhausted, "RATE_EXCEEDED".to_owned()));
+        assert!(taken >= 2, "only {taken} at once");
+        listed(&channel, &ben).await.unwrap();
+        assert_eq!(guard.scrape().await.value("tsio_denied_total{reason=\"RATE_EXCEEDED\"}"), 1.0);
+    });
+}

@@ -1,5 +1,7 @@
 //! Health watches by the thousand, without a credential; and one with.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -27,6 +29,15 @@ async fn watch(channel: Channel, token: Option<&str>) -> Result<Streaming<Health
     let mut stream = HealthClient::new(channel).watch(request).await?.into_inner();
     stream.message().await?;
     Ok(stream)
+}
+
+/// What a watch is ended with.
+async fn ended(mut stream: Streaming<HealthCheckResponse>) -> Status {
+    loop {
+        if let Err(status) = stream.message().await {
+            return status;
+        }
+    }
 }
 
 #[test]
@@ -68,7 +79,8 @@ fn health_watches_without_a_token_are_few() {
     });
 }
 
-/// A health watch with a token goes on until its proof ends, as any stream of its caller; one with a bad token is refused.
+/// A health watch with a token goes on until its proof ends, as any stream of its caller; one with a bad token is refused; one
+/// without is short.
 #[test]
 fn a_health_watch_with_a_token_lasts_as_long_as_the_token() {
     run(async {
@@ -76,16 +88,15 @@ fn a_health_watch_with_a_token_lasts_as_long_as_the_token() {
         let mut short = claims("ann", &["reader"], &["*"]);
         short["exp"] = json!(now() + 1);
         // The server takes clocks to differ by 30 seconds: past what a watch without a token lasts.
-        let mut stream = watch(guard.connect().await.unwrap(), Some(&guard.key.sign(&short))).await.unwrap();
-        let expired = timeout(BOUND, async {
-            loop {
-                if let Err(status) = stream.message().await {
-                    return status;
-                }
-            }
-        });
-        assert_eq!(why(&expired.await.unwrap()), (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
+        let channel = guard.connect().await.unwrap();
+        let stream = watch(channel.clone(), Some(&guard.key.sign(&short))).await.unwrap();
+        // Over the same connection, which the other keeps open: alone it would be closed sooner.
+        let (begun, anonymous) = (Instant::now(), watch(channel, None).await.unwrap());
+        let (expired, over) = timeout(BOUND, async { tokio::join!(ended(stream), ended(anonymous)) }).await.unwrap();
+        assert_eq!(why(&expired), (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
         assert!(now() >= short["exp"].as_u64().unwrap() + 29);
+        assert_eq!(why(&over), (Code::DeadlineExceeded, "HEALTH_WATCH_ENDED".to_owned()));
+        assert!(begun.elapsed() >= Duration::from_secs(30));
         let refused = watch(guard.connect().await.unwrap(), Some("nothing")).await.unwrap_err();
         assert_eq!(why(&refused), (Code::Unauthenticated, "TOKEN_MALFORMED".to_owned()));
     });

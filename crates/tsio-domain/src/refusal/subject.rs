@@ -384,7 +384,7 @@ mod tests {
         let strand = || StrandId::new("nle");
         let (offer, award, booking) = (OfferId(id), AwardId(id), Seq(7));
         let reference: Reference = Reference::read("INV-1").unwrap();
-        let region: Region = "South West".parse().unwrap();
+        let region: Region = "West Midlands".parse().unwrap();
         let days = DateRange { from: "2021-09-01".parse().unwrap(), to: "2022-03-31".parse().unwrap() };
         let programme: Programme = "2021-22".parse().unwrap();
         let urn: Urn = "100000".parse().unwrap();
@@ -401,8 +401,8 @@ mod tests {
             (LimitSubject::Offer { offer, strand: Some(strand()) },                "offer ID (nle)", "offer ID - nle"),
             (LimitSubject::Contact { offer, contact: booking },                    "offer ID contact 7", "contact 7 ID -"),
             (fund(None),                                                           "fund ID (nle, national)", "fund ID - nle"),
-            (fund(Some(region)),                                                   "fund ID (nle, South West)", "fund ID - nle"),
-            (LimitSubject::MissingFund { strand: strand(), region },               "fund (nle, South West or national)", "fund - - nle"),
+            (fund(Some(region)),                                                   "fund ID (nle, West Midlands)", "fund ID - nle"),
+            (LimitSubject::MissingFund { strand: strand(), region },               "fund (nle, West Midlands or national)", "fund - - nle"),
             (LimitSubject::Award { award, strand: strand() },                      "award ID (nle)", "award ID - nle"),
             (LimitSubject::Booking { booking, award, strand: strand() },           "booking 7 of award ID (nle)", "booking 7 ID nle"),
             (invoice(Some("Teach First")),                                         "invoice INV1 of Teach First (award ID (nle))", "invoice INV1 ID nle"),

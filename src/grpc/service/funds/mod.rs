@@ -98,9 +98,6 @@ impl FundService for Funds {
             let request = fields.request_id(&m.request_id);
             let from: Option<AccountId> = fields.parse("from_fund", &m.from_fund);
             let to: Option<AccountId> = fields.parse("to_fund", &m.to_fund);
-            if from.is_some() && from == to {
-                fields.wrong("to_fund", "is the fund that the money leaves");
-            }
             let amount = fields.pence("amount_pence", m.amount_pence);
             let on = fields.happened("date", &m.date, self.0.today());
             let text = fields.note("note", &m.note);

@@ -1,0 +1,130 @@
+//! Reasons that ordinary casework does not come to, each provoked over the wire; and what a refusal says for a program.
+
+use std::collections::BTreeMap;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tsio::proto::{Outcome, SubjectKind};
+
+use crate::authentication::why;
+use crate::client::{Client, YEAR, fresh, of_school};
+use crate::harness::{Db, Server, both};
+use crate::money::{Much, credit, limit};
+use crate::raw_sql::Past;
+
+both!(
+    what_was_drawn_on_cannot_be_declined,
+    a_closed_programme_takes_no_changes,
+    an_account_counts_only_so_far,
+    an_error_says_what_it_is_about,
+);
+
+fn refused(status: &Status, reason: &str) {
+    assert_eq!(why(status), (Code::FailedPrecondition, reason.to_owned()), "{status}");
+}
+
+async fn what_was_drawn_on_cannot_be_declined(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let school = of_school(&offers, 910_003);
+    client.financed(YEAR, "credit", 100_000).await;
+    client.accepted(school).await;
+    let award = client.awarded(&school.offer, credit(10_000)).await;
+    client.start(&school.offer).await.unwrap();
+    client.draw(&award, Much::Pence(4_000), &fresh()).await.unwrap();
+
+    let status = client.close(&school.offer, Outcome::Declined).await.unwrap_err();
+    refused(&status, "ALREADY_DRAWN");
+    let bars = limit(&status, "award");
+    assert_eq!((bars.subject_kind(), bars.subject_id.as_str()), (SubjectKind::Offer, school.offer.as_str()));
+    // As the remedy says.
+    client.refund(&award, Much::Pence(4_000)).await.unwrap();
+    client.close(&school.offer, Outcome::Declined).await.unwrap();
+}
+
+/// No command closes a programme yet, so the row is changed past the program.
+async fn a_closed_programme_takes_no_changes(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let fund = client.financed(YEAR, "credit", 100_000).await;
+    let mut past = Past::of(&db).await;
+    let mut set_open = async |open: bool| {
+        past.run(&format!("UPDATE books SET open = {open} WHERE programme = '{YEAR}'")).await.unwrap();
+    };
+    set_open(false).await;
+    let status = client.allocate(&fund, 1, &fresh()).await.unwrap_err();
+    refused(&status, "PROGRAMME_CLOSED");
+    let bars = limit(&status, "period");
+    assert_eq!((bars.subject_kind(), bars.subject_id.as_str()), (SubjectKind::Programme, YEAR));
+    set_open(true).await;
+    client.allocate(&fund, 1, &fresh()).await.unwrap();
+}
+
+/// A fund that holds almost all that a number can: nobody would get there in pence.
+async fn an_account_counts_only_so_far(db: Db) {
+    const LEFT: i64 = 99;
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let fund = client.made(YEAR, "credit", "").await;
+    let mut past = Past::of(&db).await;
+    let (id, most) = (past.id(&fund), i64::MAX - LEFT);
+    past.run(&format!("UPDATE accounts SET available = {most}, outside = -{most} WHERE id = {id}")).await.unwrap();
+
+    let status = client.allocate(&fund, LEFT + 1, &fresh()).await.unwrap_err();
+    refused(&status, "AMOUNT_TOO_LARGE");
+    let bars = limit(&status, "fund");
+    assert_eq!((bars.limit, bars.requested, bars.largest), (Some(most), Some(LEFT + 1), Some(LEFT)));
+    assert_eq!((bars.subject_kind(), bars.subject_id, bars.strand), (SubjectKind::Fund, fund, "credit".to_owned()));
+}
+
+async fn an_error_says_what_it_is_about(db: Db) {
+    let server = Server::start(&db);
+    let client = Client::of(&server).await;
+    let offers = client.seed().await;
+    let school = of_school(&offers, 910_003);
+    let fund = client.financed(YEAR, "credit", 2_000_000).await;
+    client.accepted(school).await;
+    let metadata = |status: &Status| -> BTreeMap<String, String> {
+        status.get_details_error_info().unwrap().metadata.into_iter().collect()
+    };
+    let of = |rows: &[(&str, &str)]| -> BTreeMap<String, String> {
+        rows.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let offer = school.offer.as_str();
+
+    // The cap of £10,000 and the fund of £20,000: the first of them is what the reason is about.
+    let status = client.award(offer, vec![credit(2_000_001)], &fresh()).await.unwrap_err();
+    refused(&status, "CAP_EXCEEDED");
+    let (cap, of_fund) = (limit(&status, "cap"), limit(&status, "fund"));
+    assert_eq!(cap.account, format!("offer {offer} (credit)"));
+    assert_eq!(
+        (cap.subject_kind(), cap.subject_id.as_str(), cap.strand.as_str()),
+        (SubjectKind::Offer, offer, "credit")
+    );
+    assert_eq!((of_fund.subject_kind(), of_fund.subject_id.as_str()), (SubjectKind::Fund, fund.as_str()));
+    let expected = [
+        ("offer_id", offer),
+        ("strand", "credit"),
+        ("limit_kind", "cap"),
+        ("unit", "pence"),
+        ("limit", "1000000"),
+        ("committed", "0"),
+        ("spent", "0"),
+        ("available", "1000000"),
+        ("requested", "2000001"),
+        ("largest", "1000000"),
+    ];
+    assert_eq!(metadata(&status), of(&expected));
+
+    // A limit that is no number.
+    let status = client.start(offer).await.unwrap_err();
+    refused(&status, "AWARD_MISSING");
+    assert_eq!(metadata(&status), of(&[("offer_id", offer), ("limit_kind", "award")]));
+
+    // What does not exist.
+    let nobody = uuid::Uuid::nil().to_string();
+    let status = client.note(&nobody, "of nothing", &fresh()).await.unwrap_err();
+    assert_eq!(why(&status), (Code::NotFound, "NOT_FOUND".to_owned()));
+    assert_eq!(metadata(&status), of(&[("offer_id", nobody.as_str())]));
+}
