@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL takes all of it in one statement, each table's rows as arrays. SQLite takes it table by table, in
 //! statements of 64, 32, 16... rows, so that each text is prepared once. Measured beside inserts of varying length in
-//! [ADR 0014](../../../docs/adr/0014-a-group-is-written-in-fixed-statements.md).
+//! [ADR 0014](../../../docs/adr/0014-a-batch-is-written-in-fixed-statements.md).
 
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement, Value};
