@@ -19,6 +19,8 @@ mod packages;
 mod reasons;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/words.rs"]
+mod words;
 
 use source::{Finding, Source};
 
@@ -90,6 +92,13 @@ fn use_cases_make_no_store_errors() {
 fn each_reason_has_a_test_that_provokes_it() {
     let files = source::rust();
     assert_eq!(reasons::untested(&files, &reasons::all(&files)), [""; 0], "no test in tests/it names these");
+}
+
+#[test]
+fn retired_words_are_absent() {
+    hold_each(&source::rust(), words::check);
+    hold_each(&source::markdown(), words::check);
+    hold_each(&source::proto(), words::check);
 }
 
 #[test]
@@ -236,6 +245,24 @@ fn the_rule_of_default_arms_can_fail() {
         ("tests/it/a.rs", &arms("EventBody::A => 1,\n_ => 2,"),                                  &[]),
     ];
     table(matches::check, rows);
+}
+
+#[test]
+fn the_rule_of_retired_words_can_fail() {
+    table(
+        words::check,
+        &[
+            ("src/a.rs", "//! Said once.\n//! Whoever calls.", &[2]),
+            ("src/a.rs", "let torn = 1;", &[1]),
+            ("src/a.rs", "let torn_off = 1; // pending, floor, planes", &[]),
+            ("src/a.rs", "\"20 awards are wanted\"", &[1]),
+            ("docs/a.md", "It rests on the book, decided anew.", &[1, 1, 1]),
+            ("docs/a.md", "No foreign keys. A foreign index.", &[1]),
+            ("docs/a.md", "`tsio book v1`, Millrace Lane", &[]),
+            ("proto/a.proto", "// As the database has it.", &[1]),
+            ("CHANGELOG.md", "whoever", &[]),
+        ],
+    );
 }
 
 #[test]

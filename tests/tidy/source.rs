@@ -74,6 +74,11 @@ pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
+/// The contract.
+pub(crate) fn proto() -> Vec<Source> {
+    walk("proto", "proto")
+}
+
 /// Whether something lies at this path from the root.
 pub(crate) fn exists(path: &str) -> bool {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists()
