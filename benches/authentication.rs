@@ -2,7 +2,7 @@
 //! and on two that send spans of all calls or of a twentieth to a collector in this process, beside one in development
 //! mode. Each has a copy of the database; they take turns in one run, and the median of their ratios counts.
 //!
-//! `cargo bench --bench door`. Prints a JSON line for each. All speak without TLS, so that only what is measured differs.
+//! `cargo bench --bench authentication`. Prints a JSON line for each. All speak without TLS, so that only what is measured differs.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -86,7 +86,7 @@ async fn main() {
     let mut rates = [const { Vec::new() }; 4];
     let (mut sent, mut kept) = (0.0, 0);
     for turn in 0..TURNS {
-        // Whoever goes first has the machine as the last one left it: each is first in its turn.
+        // The first has the machine as the last one left it: each is first in its turn.
         for at in (0..compared.len()).map(|it| (it + turn) % compared.len()) {
             let (name, _, shown) = compared[at];
             let before = spans.load(Ordering::Relaxed);

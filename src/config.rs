@@ -26,7 +26,7 @@ const DATABASE: &str = "sqlite:tsio.db";
 const LISTEN: &str = "127.0.0.1:50051";
 /// How long a drain may take, where nothing says otherwise.
 const DRAIN_SECONDS: u64 = 10;
-/// The longest drain: past it whoever stops the process loses patience.
+/// The longest drain: beyond it process managers kill the process.
 const MAX_DRAIN_SECONDS: u64 = 300;
 /// How often the ledger is checked, where nothing says otherwise.
 const CHECK_SECONDS: u64 = 3_600;
@@ -209,12 +209,12 @@ mod tests {
             ),
             ("database = \"sqlite:a.db\"\ndatabsae = \"x\"", &[":2: unknown field `databsae`"]),
         ];
-        for (text, wanted) in rows {
+        for (text, expected) in rows {
             let (_dir, path) = file(text);
             let Mistakes(mistakes) = Config::load(Some(&path), ConfigOverrides::default()).unwrap_err();
-            assert_eq!(mistakes.len(), wanted.len(), "{text}: {mistakes:#?}");
-            for (said, wanted) in mistakes.iter().zip(wanted) {
-                assert!(said.contains(wanted), "{text}: {said}");
+            assert_eq!(mistakes.len(), expected.len(), "{text}: {mistakes:#?}");
+            for (said, expected) in mistakes.iter().zip(expected) {
+                assert!(said.contains(expected), "{text}: {said}");
             }
         }
     }

@@ -67,7 +67,7 @@ fn access_page() -> String {
         "# Who may do what\n\nGenerated from the tables that the program uses, `crates/tsio-domain/src/role.rs` and `src/grpc/auth/access.rs`: \
          `TSIO_WRITE_DOCS=1 tests/run the_access_page`.\n\n\
          ## Roles\n\nA caller may take an action where one of their roles allows it, as far as that role reaches. What is \
-         outside does not\nexist for them: NOT_FOUND. Whoever approves is not whoever asked, whatever their roles.\n\n\
+         outside does not\nexist for them: NOT_FOUND. The approver is never the requester, in any role.\n\n\
          | role | where | may |\n|---|---|---|\n",
     );
     for row in role::table() {

@@ -43,7 +43,7 @@ impl Place {
     pub(crate) fn url(&self, database: &str) -> String {
         match self {
             Self::Postgres(cluster) => cluster.url(database),
-            Self::Sqlite(room) => sqlite_url(&file(room, database)),
+            Self::Sqlite(directory) => sqlite_url(&file(directory, database)),
         }
     }
 
@@ -58,8 +58,8 @@ impl Place {
     pub(crate) fn copy(&self, from: &str, to: &str) {
         match self {
             Self::Postgres(cluster) => cluster.database(to, from),
-            Self::Sqlite(room) => {
-                let (from, to) = (file(room, from), file(room, to));
+            Self::Sqlite(directory) => {
+                let (from, to) = (file(directory, from), file(directory, to));
                 let wal = from.with_extension("db-wal");
                 assert!(!wal.exists(), "the server closed its file whole");
                 for stale in ["db-wal", "db-shm"].map(|it| to.with_extension(it)) {
@@ -75,8 +75,8 @@ impl Place {
     pub(crate) fn entries(&self, database: &str) -> u32 {
         match self {
             Self::Postgres(cluster) => cluster.psql(database, &[COUNT]).parse().expect("a number"),
-            Self::Sqlite(room) => {
-                let connection = open(&file(room, database)).expect("the file opens");
+            Self::Sqlite(directory) => {
+                let connection = open(&file(directory, database)).expect("the file opens");
                 connection.query_row(COUNT, [], |row| row.get(0)).expect("a number")
             }
         }
@@ -87,15 +87,15 @@ impl Place {
         let begin = Instant::now();
         let rows = match self {
             Self::Postgres(_) => stream_postgres(&self.url(database)).await.expect("the rows are read"),
-            Self::Sqlite(room) => stream_sqlite(&file(room, database)).expect("the rows are read"),
+            Self::Sqlite(directory) => stream_sqlite(&file(directory, database)).expect("the rows are read"),
         };
         assert!(rows > 0, "there are rows");
         begin.elapsed()
     }
 }
 
-fn file(room: &TempDir, database: &str) -> PathBuf {
-    room.path().join(database).with_extension("db")
+fn file(directory: &TempDir, database: &str) -> PathBuf {
+    directory.path().join(database).with_extension("db")
 }
 
 fn open(file: &std::path::Path) -> rusqlite::Result<rusqlite::Connection> {
@@ -126,7 +126,7 @@ fn stream_sqlite(file: &std::path::Path) -> rusqlite::Result<usize> {
         let columns = statement.column_count();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            // Every column, as whoever folds them must.
+            // Every column, as the fold must.
             for column in 0..columns {
                 row.get_ref(column)?;
             }

@@ -211,10 +211,10 @@ fn best(by_hand: &[Vec<f64>]) -> usize {
 }
 
 async fn on_sqlite(args: &Args) {
-    let room = tempfile::tempdir().expect("a temporary folder");
-    let by_hand = room.path().join("by_hand.db");
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let by_hand = directory.path().join("by_hand.db");
     sqlite::prepare(&by_hand);
-    let ours_url = support::sqlite_url(&room.path().join("tsio.db"));
+    let ours_url = support::sqlite_url(&directory.path().join("tsio.db"));
     let ours = if args.baseline_only { None } else { Some(Ours::start(&ours_url).await) };
     let length = args.window();
     for callers in args.clients(&[1, 64]) {

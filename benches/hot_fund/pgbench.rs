@@ -16,8 +16,8 @@ const SHARE: f64 = 0.8;
 /// Runs both in turns and prints what they made.
 pub(crate) async fn check(cluster: &Cluster, turns: usize) {
     postgres::prepare(cluster);
-    let room = tempfile::tempdir().expect("a temporary folder");
-    let script = room.path().join("by_hand.sql");
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let script = directory.path().join("by_hand.sql");
     std::fs::write(&script, postgres::script()).expect("the folder is ours");
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..turns {

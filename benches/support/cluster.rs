@@ -1,6 +1,6 @@
 //! A throw-away PostgreSQL cluster with the settings it is installed with: default durability, default everything.
 //!
-//! It lives in a temporary folder, listens on loopback alone, is made anew for every run and ends with it. Its log
+//! It lives in a temporary folder, listens on loopback alone, is made again for every run and ends with it. Its log
 //! comes through a pipe, so that what it is doing can be waited for and counted, never guessed at.
 
 use std::collections::VecDeque;
@@ -29,7 +29,7 @@ pub(crate) struct Cluster {
     log: Log,
     // Ends before its folder goes.
     _server: Tied,
-    _room: TempDir,
+    _directory: TempDir,
 }
 
 /// What the server logs: the last lines, or every line of a stretch that is being recorded.
@@ -76,8 +76,8 @@ impl Cluster {
         let mut builder = tempfile::Builder::new();
         // The other user has to pass through it to its data.
         let open = fs::Permissions::from_mode(0o711);
-        let room = builder.prefix("tsio-bench-pg").permissions(open).tempdir().expect("a temporary folder");
-        let data = room.path().join("data");
+        let directory = builder.prefix("tsio-bench-pg").permissions(open).tempdir().expect("a temporary folder");
+        let data = directory.path().join("data");
         fs::create_dir(&data).expect("the folder is ours");
         if let Some((uid, gid)) = user {
             chown(&data, Some(uid), Some(gid)).expect("root may");
@@ -94,7 +94,7 @@ impl Cluster {
         let mut server = Tied::start(&mut postgres, "QUIT");
         let (log, stderr) = (Log::default(), server.child().stderr.take().expect("stderr is piped"));
         await_ready(&log, stderr);
-        Self { bin, port, log, _server: server, _room: room }
+        Self { bin, port, log, _server: server, _directory: directory }
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -1,4 +1,4 @@
-//! Books, their events, and the current state that the events fold to.
+//! Programmes, their events, and the current state that the events fold to.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;

@@ -17,7 +17,7 @@ impl MigrationTrait for Migration {
 }
 
 const TABLES: &str = "
--- One row, locked by whoever lands or withdraws an import and by identify, so that neither sees half of the other.
+-- One row, locked by calls that land or withdraw an import and by identify, so that neither sees half of the other.
 CREATE TABLE register_lock (id {int} NOT NULL PRIMARY KEY CHECK (id = 1)) {strict};
 INSERT INTO register_lock (id) VALUES (1);
 

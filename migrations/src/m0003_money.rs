@@ -1,6 +1,6 @@
 //! Money and days: accounts, their entries, awards.
 //!
-//! No foreign keys: rows are added by the writer alone, under the lock of the book they belong to, and `verify` proves
+//! No foreign keys: rows are added by the writer alone, under the lock of the programme they belong to, and `verify` proves
 //! every one of them from the record; see ADR 0014. What a sum may be is for the database to say as well: the CHECKs.
 
 use sea_orm_migration::prelude::*;
@@ -139,7 +139,7 @@ CREATE TABLE invoices (
     CHECK (amount > 0 AND refunded >= 0 AND refunded <= amount)
 ) {strict};
 CREATE INDEX invoices_of_award ON invoices (award_id, seq);
--- A provider's invoice is paid once, in whatever programme, until all of it has been refunded.
+-- A provider's invoice is paid once, in any programme, until all of it has been refunded.
 CREATE UNIQUE INDEX one_payment_an_invoice ON invoices (provider, reference) WHERE refunded < amount;
 ";
 
@@ -158,7 +158,7 @@ const APPEND_ONLY_POSTGRES: &str = "
 -- the lock of the book they belong to, and verify proves every one of them.
 ALTER TABLE events DROP CONSTRAINT events_programme_fkey;
 ALTER TABLE texts DROP CONSTRAINT texts_programme_seq_fkey;
--- Rows that are written again and again keep room beside them: a new version on its own page needs no new entry in any
+-- Rows that are written again and again keep free space beside them: a new version on its own page needs no new entry in any
 -- index. An award moves its offer's version and its accounts' balances.
 ALTER TABLE offers SET (fillfactor = 50);
 ALTER TABLE accounts SET (fillfactor = 80);

@@ -23,7 +23,7 @@ const COLUMNS: &str = "
 ALTER TABLE books ADD COLUMN rules {int} NOT NULL DEFAULT 1 CHECK (rules >= 1);
 
 -- The id as it is compared, and whose token it was, hashed: the second person is another one by both. What an approval
--- states, and when it expires. Whoever asked may withdraw it, which SQLite's CHECK allows in a table made anew.
+-- states, and when it expires. The requester may withdraw it, which SQLite's CHECK allows in a table made again.
 CREATE TABLE stated_approvals (
     id                {uuid} NOT NULL PRIMARY KEY,
     programme         TEXT,

@@ -26,11 +26,11 @@ ALTER TABLE invoices ADD COLUMN printed TEXT;
 ALTER TABLE invoices ADD COLUMN total {int} CHECK (total >= amount);
 ALTER TABLE invoices ADD COLUMN part {int} CHECK (part >= 1);
 
--- An invoice without a total is paid by one draw, in whatever programme, until all of it has been refunded.
+-- An invoice without a total is paid by one draw, in any programme, until all of it has been refunded.
 DROP INDEX one_payment_an_invoice;
 CREATE UNIQUE INDEX one_payment_an_invoice ON invoices (provider, reference) WHERE refunded < amount AND total IS NULL;
--- Payments of one invoice are numbered, in whatever programme: of two that are decided at once one finds its number taken,
--- and is decided anew. Payments are looked up by reference.
+-- Payments of one invoice are numbered, in any programme: of two that are decided at once one finds its number taken,
+-- and is decided again. Payments are looked up by reference.
 CREATE UNIQUE INDEX one_payment_a_part ON invoices (reference, provider, part);
 
 -- The leader of fees as compared; nothing before. A leader is funded once in a programme, unless all of it was given back.

@@ -1,5 +1,5 @@
 //! The record of reference data, `register`: its events, chained as a programme's are, and its head in the row that is
-//! locked by whoever lands or withdraws an import.
+//! locked by calls that land or withdraw an import.
 //!
 //! The program that migrates adopts the imports that are there, by an event each: a migration never writes events.
 

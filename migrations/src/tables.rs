@@ -83,7 +83,7 @@ pub const TABLES: [Group; 5] = [
         &[
             (
                 "register_lock",
-                "One row, which is locked by whoever lands or withdraws an import and by identify. It holds the head of the register's \
+                "One row, which is locked by calls that land or withdraw an import and by identify. It holds the head of the register's \
                  record.",
             ),
             (

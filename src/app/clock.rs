@@ -176,8 +176,8 @@ mod tests {
         for (before, database, wrong) in rows {
             let checked = clock.check(micros(before), database.map(micros));
             let said = checked.err().map(|error| error.to_string());
-            let wanted = wrong.map(|it| format!("this server's clock is {it} the database's"));
-            assert_eq!(said, wanted, "{before} {database:?}");
+            let expected = wrong.map(|it| format!("this server's clock is {it} the database's"));
+            assert_eq!(said, expected, "{before} {database:?}");
         }
     }
 

@@ -13,12 +13,12 @@ use crate::domain::refusal::{EntityKind, Refusal};
 use crate::domain::role::Action;
 use crate::store::{Failure, StoreError};
 
-/// One field that is wrong by itself, whatever the facts.
+/// One field that is wrong by itself, in any state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The field's path in the request, as in the contract: `offers[2].urn`.
     pub field: String,
-    /// What is wrong and what is wanted.
+    /// What is wrong and what was expected.
     pub description: String,
 }
 

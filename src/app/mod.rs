@@ -1,7 +1,7 @@
 //! The use cases: who may, in which order, over which facts.
 //!
 //! A use case reads the clock once, checks the caller's roles, checks the fields, and then either reads, or hands a
-//! command to the one [`writer`] of its book, or lands reference data ([`imports`]). No rule of the scheme is here, and
+//! command to the one [`writer`] of its programme, or lands reference data ([`imports`]). No rule of the scheme is here, and
 //! nothing here knows the wire.
 
 pub mod answers;
@@ -89,7 +89,7 @@ struct Inner {
     clock: Clock,
     terms: Arc<TermsCache>,
     writer: Writer,
-    /// What wakes those who follow a book of this process.
+    /// What wakes those who follow a programme of this process.
     wakes: Arc<ChangeNotifier>,
     reader: OfferReader,
     routes: ProgrammeLookup,
@@ -100,7 +100,7 @@ struct Inner {
 /// How this server's clock stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClockSkew {
-    /// By how much it is behind what was recorded last, in whatever programme.
+    /// By how much it is behind what was recorded last, in any programme.
     pub behind: Duration,
     /// By how much it is from the database's, either way; 0 on SQLite.
     pub apart: Duration,
@@ -159,7 +159,7 @@ impl App {
         self.clock_skew().await?.wrong.map_or(Ok(()), Err)
     }
 
-    /// Begins to write beside the books, with a clock that agrees with the database's.
+    /// Begins to write beside the programmes, with a clock that agrees with the database's.
     async fn begin_write(&self) -> std::result::Result<WriteTx, WriteError> {
         let tx = self.store().write(self.store().write_permit().await?).await?;
         let before = self.clock().now().at;
@@ -174,7 +174,7 @@ impl App {
         self.inner.writer.measure(measures);
     }
 
-    /// Commands that wait to be taken into a group, in all books of this process.
+    /// Commands that wait to be taken into a group, in all programmes of this process.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.inner.writer.waiting()

@@ -1,4 +1,4 @@
-//! Which book a thing belongs to. It never changes once the thing exists, so what was found is remembered: not a cache
+//! Which programme a thing belongs to. It never changes once the thing exists, so what was found is remembered: not a cache
 //! of anything another process can change.
 
 use std::collections::HashMap;
@@ -7,10 +7,10 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::domain::ids::{AccountId, AwardId, OfferId, Programme};
 
-/// How many of a kind are remembered; past it they are forgotten, all of them, and looked up anew.
+/// How many of a kind are remembered; past it they are forgotten, all of them, and looked up again.
 const MOST: usize = 100_000;
 
-/// The books of things by id.
+/// The programmes of things by id.
 #[derive(Debug, Default)]
 pub(super) struct ProgrammeLookup {
     /// Offers.
@@ -21,7 +21,7 @@ pub(super) struct ProgrammeLookup {
     pub(super) funds: KnownProgrammes<AccountId>,
 }
 
-/// The books of one kind of thing.
+/// The programmes of one kind of thing.
 #[derive(Debug)]
 pub(super) struct KnownProgrammes<T>(RwLock<HashMap<T, Programme>>);
 
@@ -32,7 +32,7 @@ impl<T> Default for KnownProgrammes<T> {
 }
 
 impl<T: Eq + Hash + Copy> KnownProgrammes<T> {
-    /// The books of these things, as far as they are known.
+    /// The programmes of these things, as far as they are known.
     pub(super) fn of(&self, ids: &[T]) -> Vec<(T, Programme)> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         ids.iter().filter_map(|id| Some((*id, known.get(id)?.clone()))).collect()
@@ -58,11 +58,11 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let routes = ProgrammeLookup::default();
         let id = |n: usize| OfferId(Uuid::from_u128(n as u128));
-        let book: Programme = "2021-22".parse().unwrap();
-        let found: Vec<_> = (0..MOST).map(|n| (id(n), book.clone())).collect();
+        let programme_name: Programme = "2021-22".parse().unwrap();
+        let found: Vec<_> = (0..MOST).map(|n| (id(n), programme_name.clone())).collect();
         routes.offers.learn(&found);
-        assert_eq!(routes.offers.of(&[id(0), id(MOST)]), [(id(0), book.clone())]);
-        routes.offers.learn(&[(id(MOST), book.clone())]);
-        assert_eq!(routes.offers.of(&[id(0), id(MOST)]), [(id(MOST), book)]);
+        assert_eq!(routes.offers.of(&[id(0), id(MOST)]), [(id(0), programme_name.clone())]);
+        routes.offers.learn(&[(id(MOST), programme_name.clone())]);
+        assert_eq!(routes.offers.of(&[id(0), id(MOST)]), [(id(MOST), programme_name)]);
     }
 }

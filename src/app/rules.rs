@@ -1,7 +1,7 @@
 //! The rules that programmes go by: every programme adopts this program's version, as an event of its record.
 //!
 //! It happens when the schema is migrated, when a server starts, when a programme is made and, as each group looks under
-//! the book's lock, before anything else is recorded. Whoever is second finds it done.
+//! the programme's lock, before anything else is recorded. The second finds it done.
 
 use super::{App, AppError, Result};
 use crate::domain::approval::Approval;
@@ -40,7 +40,7 @@ pub struct Upgraded {
 }
 
 impl App {
-    /// Has every programme that goes by older rules adopt this program's, and begins the register's record where it has not
+    /// Has every programme that uses older rules adopt this program's, and begins the register's record where it has not
     /// begun. Returns what came of it.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ impl App {
             .collect()
     }
 
-    /// Loads the terms of a new programme and opens its book. The same text again changes nothing. Answers the stored
+    /// Loads the terms of a new programme and opens its record. The same text again changes nothing. Answers the stored
     /// first answer of the same request.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl App {
         let by = AdoptedBy { actor: actor.clone(), request: request.id };
         let (tx, kept) = match self.keep_terms(&by, new.file_name, new.text).await {
             Err(error) if new.validate_only => return Err(error),
-            // An answer given before goes before whatever is wrong with the call by now.
+            // An answer given before goes before what is wrong with the call now.
             Err(error) => return self.answered(&actor, &new).await?.ok_or(error),
             Ok(kept) => kept,
         };
@@ -131,7 +131,7 @@ impl App {
         Ok(())
     }
 
-    /// Opens the book, or finds it open with the same text; the caller commits.
+    /// Opens the record, or finds it open with the same text; the caller commits.
     async fn keep_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, CachedTerms)> {
         if text.len() > MAX_BYTES {
             return Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {MAX_BYTES} bytes"))]));
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::RequestId;
 
-    async fn load(house: &TestApp, text: &str) -> Result<Vec<u8>> {
+    async fn load(test_app: &TestApp, text: &str) -> Result<Vec<u8>> {
         let new = NewTerms {
             request: RequestIdentity::of_parts(RequestId(Uuid::new_v4()), "test", &[]),
             file_name: "2021-22.toml",
@@ -197,31 +197,31 @@ mod tests {
             validate_only: false,
             encode: |it| vec![u8::from(it.unchanged)],
         };
-        house.app.load_terms(&admin("ann"), new).await
+        test_app.app.load_terms(&admin("ann"), new).await
     }
 
     /// An earlier version took a text with an escape in it.
     #[tokio::test]
     async fn what_was_stored_with_an_escape_is_read_and_nothing_new_is_stored_so() {
-        let house = TestApp::new().await;
+        let test_app = TestApp::new().await;
         let (_, shipped) = shipped()[0];
         let year = shipped.replace("2022", "2027").replace("2021-22", "2026-27").replace("2021", "2026");
         let hidden = year.replacen("name      = \"", "name      = \"\\u001b[31m", 1);
         assert_ne!(hidden, year);
-        let refused = load(&house, &hidden).await;
+        let refused = load(&test_app, &hidden).await;
         assert!(matches!(&refused, Err(AppError::Invalid(found)) if found.len() == 1), "{refused:?}");
 
-        let tx = house.app.begin_write().await.unwrap();
-        let now = house.app.register_now(&tx).await.unwrap();
+        let tx = test_app.app.begin_write().await.unwrap();
+        let now = test_app.app.register_now(&tx).await.unwrap();
         let sha256 = Hash(Sha256::digest(&hidden).into());
         let (text, loaded_by) = (hidden.clone(), "ann".to_owned());
         let row =
             programmes::LoadedTerms { programme: programme("2026-27"), text, sha256, loaded_by, loaded_at: now.at };
         programmes::open_book(&tx, &row).await.unwrap();
         tx.commit().await.unwrap();
-        let stored = house.app.terms(&programme("2026-27")).await.unwrap();
+        let stored = test_app.app.terms(&programme("2026-27")).await.unwrap();
         assert!(stored.terms.name().starts_with("\u{1b}[31m"), "{}", stored.terms.name());
-        assert_eq!(load(&house, &hidden).await, Ok(vec![1]), "it is there already");
-        assert!(matches!(load(&house, &year).await, Err(AppError::Refused(_))), "and it stays");
+        assert_eq!(load(&test_app, &hidden).await, Ok(vec![1]), "it is there already");
+        assert!(matches!(load(&test_app, &year).await, Err(AppError::Refused(_))), "and it stays");
     }
 }

@@ -21,7 +21,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The facts that a book under these terms begins with.
+    /// The facts that a programme under these terms begins with.
     pub(in crate::app) fn facts(&self, open: bool) -> ProgrammeState {
         let (programme, scheme) = (self.terms.programme().clone(), Arc::clone(&self.terms));
         ProgrammeState::new(ProgrammeHeader { programme, terms: self.sha256.0, scheme, open })

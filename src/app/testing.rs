@@ -77,11 +77,11 @@ impl TestApp {
 
     /// A house with these files in it, in this order.
     pub(crate) async fn with(files: &[(&str, &str)]) -> Self {
-        let house = Self::new().await;
+        let test_app = Self::new().await;
         for (name, as_at) in files {
-            house.take(name, as_at).await;
+            test_app.take(name, as_at).await;
         }
-        house
+        test_app
     }
 
     /// Imports a sample, which must go in.
@@ -159,9 +159,9 @@ pub(crate) fn officer() -> Caller {
 }
 
 /// A command under an id of its own.
-pub(crate) fn submission(book: &Programme, command: Command) -> Submission {
+pub(crate) fn submission(programme_name: &Programme, command: Command) -> Submission {
     Submission {
-        programme: book.clone(),
+        programme: programme_name.clone(),
         actor: officer().actor,
         subject: None,
         reach: Reach::everything(),
@@ -176,10 +176,14 @@ pub(crate) fn submission(book: &Programme, command: Command) -> Submission {
 pub(crate) const NOTHING: AnswerEncoders = AnswerEncoders { answer: |_| Ok(Vec::new()), carried_out: |_| Vec::new() };
 
 /// Hands over a command under an id of its own.
-pub(crate) async fn submit(house: &TestApp, book: &Programme, command: Command) -> super::Result<RequestId> {
-    let submission = submission(book, command);
+pub(crate) async fn submit(
+    test_app: &TestApp,
+    programme_name: &Programme,
+    command: Command,
+) -> super::Result<RequestId> {
+    let submission = submission(programme_name, command);
     let request = submission.request.id;
-    house.app.inner.writer.submit(submission).await.map(|_| request)
+    test_app.app.inner.writer.submit(submission).await.map(|_| request)
 }
 
 /// A note on an offer.
@@ -187,34 +191,34 @@ pub(crate) fn note(offer: OfferId) -> Command {
     Command::Note { offer: OfferTarget { offer, etag: None }, text: "called".to_owned() }
 }
 
-/// The offers of a book, made by identify.
-pub(crate) async fn offers(house: &TestApp, book: &Programme) -> Vec<OfferId> {
-    submit(house, book, Command::Identify).await.unwrap();
-    let made = crate::store::offers::of_programme(house.app.store(), book).await.unwrap();
+/// The offers of a programme, made by identify.
+pub(crate) async fn offers(test_app: &TestApp, programme_name: &Programme) -> Vec<OfferId> {
+    submit(test_app, programme_name, Command::Identify).await.unwrap();
+    let made = crate::store::offers::of_programme(test_app.app.store(), programme_name).await.unwrap();
     BTreeMap::into_keys(made).collect()
 }
 
 /// Asks to withdraw an import, under this id.
 pub(crate) async fn withdraw(
-    house: &TestApp,
+    test_app: &TestApp,
     by: &Caller,
     (id, import): (RequestId, ImportId),
     reason: &str,
 ) -> super::Result<Vec<u8>> {
     let parts: [&[u8]; 2] = [import.0.as_bytes(), reason.as_bytes()];
     let request = RequestIdentity::of_parts(id, "RegisterService/WithdrawImport", &parts);
-    house.app.withdraw_import(by, (request, import), reason, false).await
+    test_app.app.withdraw_import(by, (request, import), reason, false).await
 }
 
 /// Gives an approval to withdraw an import, under this id.
 pub(crate) async fn give(
-    house: &TestApp,
+    test_app: &TestApp,
     by: &Caller,
     (id, approval): (RequestId, ApprovalId),
     encode: EncodeWithdrawn,
 ) -> super::Result<ImportReply<Withdrawn>> {
     let request = RequestIdentity::of_parts(id, "ApprovalService/GiveApproval", &[approval.0.as_bytes()]);
-    house.app.give_withdrawal(by, request, approval, encode).await
+    test_app.app.give_withdrawal(by, request, approval, encode).await
 }
 
 /// Denies one, under this id.

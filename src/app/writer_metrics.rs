@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// What the writer of a book tells of itself. Called on its way: a few atomics, never a wait.
+/// What the writer of a programme tells of itself. Called on its way: a few atomics, never a wait.
 pub trait WriterMetrics: Debug + Send + Sync {
     /// A command was taken into a group, after it had waited so long.
     fn waited(&self, long: Duration);
@@ -16,7 +16,7 @@ pub trait WriterMetrics: Debug + Send + Sync {
     fn committed(&self, took: Duration);
 }
 
-/// Whoever counts, once there is somebody.
+/// The counter, once there is one.
 #[derive(Debug, Default)]
 pub(super) struct WriterMetricsSlot(OnceLock<Arc<dyn WriterMetrics>>);
 

@@ -35,13 +35,13 @@ mod tests {
             [("250000", Some(25_000_000)), ("£4,000", Some(400_000)), ("4000.50", Some(400_050)), ("0.50", Some(50))];
         let wrong = ["€5", "$5", "5 GBP", "4.000,50", "0,500", "00,500", "-5", "4000.5", "1e3", "", "£"]
             .map(|text| (text, None));
-        for (text, wanted) in rows.into_iter().chain(wrong) {
-            assert_eq!(pounds(text).ok(), wanted, "{text:?}");
+        for (text, expected) in rows.into_iter().chain(wrong) {
+            assert_eq!(pounds(text).ok(), expected, "{text:?}");
         }
         let rows = [("2.5", Some(5)), ("3", Some(6)), ("0.5 days", Some(1))];
         let wrong = ["2.25", "0.75", "2,5", "-1", "", "half"].map(|text| (text, None));
-        for (text, wanted) in rows.into_iter().chain(wrong) {
-            assert_eq!(days(text).ok(), wanted, "{text:?}");
+        for (text, expected) in rows.into_iter().chain(wrong) {
+            assert_eq!(days(text).ok(), expected, "{text:?}");
         }
         assert_eq!(
             pounds("€5").map_err(|error| error.to_string()),
@@ -58,8 +58,8 @@ mod tests {
             (Some("half_days"), 2, "1 day"),
             (None, 7, "7"),
         ];
-        for (unit, amount, wanted) in rows {
-            assert_eq!(shown(unit, amount), wanted);
+        for (unit, amount, expected) in rows {
+            assert_eq!(shown(unit, amount), expected);
         }
     }
 }

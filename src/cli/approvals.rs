@@ -202,7 +202,7 @@ impl ApprovalView {
     }
 
     /// What it states: of funds before and after, what was moved alone; how many offers lose their ground; of a school, its
-    /// entry position, and the open offers that rest on what was decided before.
+    /// entry position, and the open offers that depend on what was decided before.
     fn states(&self) -> String {
         if let Some(entry) = &self.entry {
             let (to, before) = (cell(entry.position.as_ref()), cell(entry.before.as_ref()));

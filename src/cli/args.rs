@@ -139,7 +139,7 @@ pub struct ExpectedHash {
 impl FromStr for ExpectedHash {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WANTED: &str = "a sequence, a colon and 64 hex digits are wanted";
+        const WANTED: &str = "must be a sequence, a colon and 64 hex digits";
         let (sequence, hash) = text.split_once(':').ok_or(WANTED)?;
         let sequence = sequence.parse().ok().filter(|number| *number > 0).ok_or(WANTED)?;
         let well_formed = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -153,13 +153,13 @@ pub(super) fn date(text: &str) -> Result<String, &'static str> {
     parsed
         .map(|day| day.to_string())
         .filter(|day| text.len() == 10 && day == text)
-        .ok_or("a date as YYYY-MM-DD is wanted")
+        .ok_or("must be a date as YYYY-MM-DD")
 }
 
 /// Which rows of a list, and in which order.
 #[derive(Debug, Args)]
 pub struct Sought {
-    /// A condition, as docs/reference/lists.md has it
+    /// A condition, see docs/reference/lists.md
     #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
     pub(super) filter: String,
     /// By the field of the id (`award`, `referral`, `approval`, `import_id`), the order they were made in, or that with ` desc`

@@ -29,9 +29,11 @@ use crate::proto::{
 pub(super) fn check(command: &AwardsCommand) -> Result<(), Failure> {
     let missing = match command {
         AwardsCommand::Change(ChangeCommand::Draw { much, booking: None, .. }) if much.is_unsaid() => {
-            "--days or --amount is wanted, unless --booking says which days were delivered"
+            "--days or --amount is required, unless --booking says which days were delivered"
         }
-        AwardsCommand::Change(ChangeCommand::Refund { much, .. }) if much.is_unsaid() => "--amount or --days is wanted",
+        AwardsCommand::Change(ChangeCommand::Refund { much, .. }) if much.is_unsaid() => {
+            "--amount or --days is required"
+        }
         _ => return Ok(()),
     };
     Err(Failure::Usage(missing.to_owned()))

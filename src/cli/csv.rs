@@ -93,9 +93,9 @@ mod tests {
             ("'tis",                  "'tis"),
             ("a\u{1b}[31m\u{202e}",   "a\\u001b[31m\\u202e"),
         ];
-        for (text, wanted) in texts {
+        for (text, expected) in texts {
             let written = rows(&["who", "amount"], [row(-1, text)]).ok();
-            assert_eq!(written.as_deref(), Some(format!("{wanted},-1\n").as_str()), "{text:?}");
+            assert_eq!(written.as_deref(), Some(format!("{expected},-1\n").as_str()), "{text:?}");
         }
     }
 }

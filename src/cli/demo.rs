@@ -81,8 +81,8 @@ async fn tell(args: DemoArgs) -> DemoResult<()> {
     }
     heading("A database and a server")?;
     say(&format!("an empty SQLite file, {}", path.display()))?;
-    let house = DemoServer::open(&path).await?;
-    let mut story = house.story().await?;
+    let test_app = DemoServer::open(&path).await?;
+    let mut story = test_app.story().await?;
     story.register().await?;
     story.first_month().await?;
     let offer = story.offers().await?;
@@ -95,7 +95,7 @@ async fn tell(args: DemoArgs) -> DemoResult<()> {
     story.close(&offer).await?;
     story.finance(&purse).await?;
     drop(story);
-    house.close().await?;
+    test_app.close().await?;
     prove(&path).await?;
     if directory != temporary.path() {
         say(&format!("kept: {}", path.display()))?;
@@ -336,7 +336,7 @@ async fn prove(path: &Path) -> DemoResult<()> {
     let store = Store::open(&url(path), Use::Look).await?;
     for report in verify(&store, None, None).await? {
         say(&format!(
-            "book {}: {} events and {} entries folded from the first, {} differences; head {}:{}",
+            "{}: {} events and {} entries folded from the first, {} differences; head {}:{}",
             report.programme, report.seq, report.entries, report.count, report.seq, report.hash
         ))?;
         if !report.is_sound() {

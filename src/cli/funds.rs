@@ -116,9 +116,9 @@ async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure
 async fn stream(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
     let request = StreamFundEntriesRequest { fund: args.fund, filter: args.filter };
     let mut answers = session.services.funds().stream_fund_entries(session.call(request)).await?.into_inner();
-    let mut wanted = output::part(&csv::header(&EntryView::COLUMNS)?)?;
-    while wanted && let Some(answer) = answers.message().await? {
-        wanted = output::part(&csv_rows(answer.entries)?)?;
+    let mut expected = output::part(&csv::header(&EntryView::COLUMNS)?)?;
+    while expected && let Some(answer) = answers.message().await? {
+        expected = output::part(&csv_rows(answer.entries)?)?;
     }
     Ok(())
 }

@@ -155,8 +155,8 @@ mod tests {
             (ImportKind::Ofsted.as_str_name(), "IMPORT_KIND_", Some("ofsted")),
             (Outcome::Unspecified.as_str_name(), "OUTCOME_", None),
         ];
-        for (full, prefix, wanted) in cases {
-            assert_eq!(name(full, prefix).as_deref(), wanted, "{full}");
+        for (full, prefix, expected) in cases {
+            assert_eq!(name(full, prefix).as_deref(), expected, "{full}");
         }
     }
 

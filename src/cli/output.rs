@@ -1,6 +1,6 @@
 //! The only place of the client that writes: answers to stdout, everything else to stderr.
 //!
-//! No control character reaches a terminal from here, whatever a text holds: each is written `\uXXXX`, in a table before
+//! No control character reaches a terminal from here: each is written `\uXXXX`, in a table before
 //! its columns are laid out. JSON has the same escapes, so that its values stay what they are.
 //!
 //! One view drives both formats: `Serialize` is its json, [`View::text`] its table, so that they cannot drift apart.
@@ -155,7 +155,7 @@ pub(super) fn text(text: &str) -> io::Result<()> {
     }
 }
 
-/// Prints a part of a longer text on stdout; whether more is wanted. A reader that has had enough, such as `head`, is no failure.
+/// Prints a part of a longer text on stdout. Answers whether to go on. A reader that has had enough, such as `head`, is no failure.
 ///
 /// # Errors
 /// When stdout cannot be written to.
@@ -191,10 +191,11 @@ mod tests {
     fn a_table_shows_controls_escaped_and_lines_up() {
         let rows = [vec![HOSTILE.to_owned(), "1".to_owned()], vec!["a\tb\nc".to_owned(), "2".to_owned()]];
         let name = r"A\u001b[31mRED\u009b\u202e";
-        let wanted = [format!("{:<26} N", "NAME"), format!("{name} 1"), format!("{:<26} 2", "a    b"), "c".to_owned()];
+        let expected =
+            [format!("{:<26} N", "NAME"), format!("{name} 1"), format!("{:<26} 2", "a    b"), "c".to_owned()];
         let text = table(&[TableColumn::Text("NAME"), TableColumn::Number("N")], rows);
         let trimmed: Vec<&str> = text.lines().map(str::trim_end).collect();
-        assert_eq!(trimmed, wanted);
+        assert_eq!(trimmed, expected);
         for text in [facts([("name", HOSTILE.to_owned())]), counts([(HOSTILE.to_owned(), HOSTILE.to_owned())])] {
             assert!(text.contains(name) && !text.contains('\u{1b}'), "{text:?}");
         }

@@ -40,10 +40,10 @@ pub enum ReferralsCommand {
         #[arg(long, value_name = "TEXT")]
         note: String,
     },
-    /// Approve a referral, which makes the offer; not by whoever raised it
+    /// Approve a referral, which makes the offer; not by the person who raised it
     #[command(after_help = "Example:\n  tsio referrals approve $REFERRAL --on 2021-11-12 --because \"as discussed\"")]
     Approve(DecideArgs),
-    /// Decline a referral; not by whoever raised it
+    /// Decline a referral; not by the person who raised it
     #[command(after_help = "Example:\n  tsio referrals decline $REFERRAL --on 2021-11-12 --because \"as discussed\"")]
     Decline(DecideArgs),
     /// Take a referral back undecided

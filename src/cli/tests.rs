@@ -272,7 +272,7 @@ fn over_the_cap() -> Failure {
 
 #[test]
 fn a_refusal_prints_every_limit_as_json() {
-    let wanted = concat!(
+    let expected = concat!(
         r#"{"error":{"code":"FAILED_PRECONDITION","reason":"CAP_EXCEEDED","message":"The cap is 3 days.","largest":2,"#,
         r#""limits":[{"kind":"cap","account":"1f/nle","unit":"half_days","limit":6,"committed":4,"spent":0,"#,
         r#""available":2,"requested":5,"largest":2,"subject_kind":"offer","subject_id":"1f","#,
@@ -283,7 +283,7 @@ fn a_refusal_prints_every_limit_as_json() {
         r#""request_id":"6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d"}}"#,
     );
     let id = Uuid::from_u128(0x6f1c_8a52_30c5_4c3e_9d9e_0a4f_5e6b_7c8d);
-    assert_eq!(json(ErrorView::new(&over_the_cap(), Some(id))), wanted);
+    assert_eq!(json(ErrorView::new(&over_the_cap(), Some(id))), expected);
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn a_refusal_prints_every_limit_for_a_person() {
     let id = Uuid::from_u128(1);
     let text = ErrorView::new(&over_the_cap(), Some(id)).text();
     let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    let wanted = [
+    let expected = [
         "error: The cap is 3 days. (CAP_EXCEEDED)",
         "KIND ACCOUNT LIMIT COMMITTED SPENT AVAILABLE REQUESTED LARGEST",
         "cap 1f/nle 3 days 2 days 0 days 1 day 2.5 days 1 day",
@@ -300,7 +300,7 @@ fn a_refusal_prints_every_limit_for_a_person() {
         "the largest that would pass: 1 day",
         "to try the same call again: --request-id 00000000-0000-0000-0000-000000000001",
     ];
-    assert_eq!(lines, wanted);
+    assert_eq!(lines, expected);
 }
 
 #[test]
@@ -308,16 +308,16 @@ fn limits_that_did_not_fit_a_status_are_counted() {
     // One that is shown in the table, and one that only has a remedy.
     let cap = Limit { kind: "cap".to_owned(), account: "1f/nle".to_owned(), limit: Some(6), ..Limit::default() };
     let contact = Limit { kind: "contact".to_owned(), remedy: "Tell it first.".to_owned(), ..Limit::default() };
-    for (more_limits, wanted) in [(0, None), (1, Some("and 1 more limit")), (493, Some("and 493 more limits"))] {
+    for (more_limits, expected) in [(0, None), (1, Some("and 1 more limit")), (493, Some("and 493 more limits"))] {
         for limit in [&cap, &contact] {
             let refusal = Refusal { limits: vec![limit.clone()], more_limits, ..Refusal::default() };
             let details = vec![any("tsio.v1.Refusal", refusal.encode_to_vec())];
             let failure = status(Code::FailedPrecondition, "Too much.", details);
             let text = ErrorView::new(&failure, None).text();
-            assert_eq!(text.lines().find(|line| line.starts_with("and ")), wanted, "{text}");
+            assert_eq!(text.lines().find(|line| line.starts_with("and ")), expected, "{text}");
             let said = json(ErrorView::new(&failure, None));
             let counted = said.contains(&format!(r#""more_limits":{more_limits}"#));
-            assert_eq!(counted, wanted.is_some(), "{said}");
+            assert_eq!(counted, expected.is_some(), "{said}");
         }
     }
 }
@@ -333,12 +333,12 @@ fn field_violations_and_approvals_are_printed() {
     let details = vec![info("FIELD_INVALID"), any("google.rpc.BadRequest", bad.encode_to_vec())];
     let error = ErrorView::new(&status(Code::InvalidArgument, "Two fields.", details), None);
     assert!(error.text().contains("\n  date: in the future\n  urn: not a URN\n"), "{}", error.text());
-    let wanted = concat!(
+    let expected = concat!(
         r#"{"error":{"code":"INVALID_ARGUMENT","reason":"FIELD_INVALID","message":"Two fields.","largest":null,"#,
         r#""limits":[],"violations":[{"field":"date","description":"in the future"},"#,
         r#"{"field":"urn","description":"not a URN"}]}}"#,
     );
-    assert_eq!(json(error), wanted);
+    assert_eq!(json(error), expected);
 
     let refusal = Refusal { approval: "7a".to_owned(), ..Refusal::default() };
     let details = vec![info("APPROVAL_REQUIRED"), any("tsio.v1.Refusal", refusal.encode_to_vec())];
@@ -350,9 +350,9 @@ fn field_violations_and_approvals_are_printed() {
 #[test]
 fn a_status_without_details_has_its_code_for_a_reason() {
     let error = ErrorView::new(&Status::new(Code::DeadlineExceeded, "too slow").into(), None);
-    let wanted = concat!(
+    let expected = concat!(
         r#"{"error":{"code":"DEADLINE_EXCEEDED","reason":"DEADLINE_EXCEEDED","message":"too slow","#,
         r#""largest":null,"limits":[]}}"#,
     );
-    assert_eq!(json(error), wanted);
+    assert_eq!(json(error), expected);
 }

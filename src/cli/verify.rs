@@ -1,4 +1,4 @@
-//! `tsio verify`: proves every book from its first event, beside a running server or without one.
+//! `tsio verify`: proves every programme from its first event, beside a running server or without one.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::app::verify::{self, VerifyReport};
 use crate::store::db::schema::Version;
 use crate::store::{Store, Use};
 
-/// Verifies. 0 when every book is proved, 1 on any difference.
+/// Verifies. 0 when every programme is proved, 1 on any difference.
 pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
     match reports(&args).await {
         Ok(reports) => {

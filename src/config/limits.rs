@@ -11,7 +11,7 @@ use crate::grpc::{ConnectionLimits, ServerLimits};
 
 /// Connections at a time, where nothing says otherwise: each takes a file descriptor, of which a process has 1,024.
 const CONNECTIONS: usize = 800;
-/// Calls in flight, where nothing says otherwise: twice as many as may wait for one book.
+/// Calls in flight, where nothing says otherwise: twice as many as may wait for one programme.
 const CALLS: usize = 8_192;
 /// Calls a second of one caller, where nothing says otherwise and callers are told apart.
 const CALLS_PER_SECOND: u32 = 500;

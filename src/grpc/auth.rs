@@ -39,7 +39,7 @@ use jwt::Verifier;
 pub enum Access {
     /// Callers name themselves in metadata: for development, on loopback alone.
     Development,
-    /// Whoever has a token of this issuer, or a certificate of one of these services.
+    /// Callers with a token of this issuer, or a certificate of one of these services.
     Guarded {
         /// Bearer tokens.
         tokens: Option<TokenSettings>,

@@ -411,7 +411,7 @@ fn cells_with_control_characters_are_problems() {
             "{name:?}"
         );
     }
-    // Said once of a cell, whatever else is wrong with it; a column that is not read is not looked at.
+    // Said once of a cell, with anything else wrong with it; a column that is not read is not looked at.
     let parsed = read(&with(|it| it.dates[2] = "11/04/\u{1b}2019")).unwrap();
     assert_eq!(problems(&parsed), [("Publication date", "has the control character U+001B")]);
     assert_eq!(read(&with(|it| it.website = "\u{1b}[31m")).map(|it| it.rows.len()), Ok(31));

@@ -98,7 +98,7 @@ impl<'a> RowCells<'a> {
 
     fn parsed<T: FromStr<Err = BadId>>(&mut self, column: impl Into<usize>, text: &str) -> Option<T> {
         let parsed = value::whole(text).parse::<T>();
-        parsed.map_err(|bad| self.quoted(column, text, &format!("is not {}", bad.wanted))).ok()
+        parsed.map_err(|bad| self.quoted(column, text, &format!("is not {}", bad.expected))).ok()
     }
 
     /// A date; nothing when unknown.

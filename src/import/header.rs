@@ -136,9 +136,9 @@ impl HeaderRow {
     }
 
     /// The name that comes nearest to a column's, of those that are not some other column of its table.
-    fn nearest(&self, wanted: &ImportColumn, table: &[ImportColumn]) -> Option<String> {
+    fn nearest(&self, requested: &ImportColumn, table: &[ImportColumn]) -> Option<String> {
         let free = || self.names.iter().map(String::as_str).filter(|name| !table.iter().any(|it| it.is_named(name)));
-        let found = wanted.also.iter().chain([&wanted.name]).rev().find_map(|title| nearest(title, free()));
+        let found = requested.also.iter().chain([&requested.name]).rev().find_map(|title| nearest(title, free()));
         found.map(|name| name.chars().take(60).collect())
     }
 }

@@ -9,16 +9,16 @@ pub(super) fn squashed(name: &str) -> String {
 }
 
 /// The one of these names that is most like the wanted one; nothing when none is.
-pub(super) fn nearest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let wanted = squashed(wanted);
+pub(super) fn nearest<'n>(requested: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let requested = squashed(requested);
     let near = names.filter_map(|name| {
         let found = squashed(name);
-        let most = (wanted.chars().count() / 5).min(4);
-        let distance = match found.starts_with(&wanted) && wanted.len() > 3 {
+        let most = (requested.chars().count() / 5).min(4);
+        let distance = match found.starts_with(&requested) && requested.len() > 3 {
             true => 1,
-            false => distance(&wanted, &found),
+            false => distance(&requested, &found),
         };
-        (!found.is_empty() && distance <= most.max(usize::from(wanted.len() > 3))).then_some((distance, name))
+        (!found.is_empty() && distance <= most.max(usize::from(requested.len() > 3))).then_some((distance, name))
     });
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }

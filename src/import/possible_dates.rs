@@ -162,11 +162,11 @@ mod tests {
             (planned,            "13-09-2013", "30-03-2021", ""),
             ("Open",             "13-09-2099", "13-09-1015", "OpenDate is 2099-09-13, more than a year after the as-at date 2022-03-31; CloseDate is 1015-09-13, before 1900"),
         ];
-        for (status, opened, closed, wanted) in rows {
+        for (status, opened, closed, expected) in rows {
             let found = problems(header, &row("100001", "Open", "", ""), &row("100002", status, opened, closed));
-            let mut wanted: Vec<&str> = wanted.split("; ").filter(|it| !it.is_empty()).collect();
-            wanted.sort_unstable();
-            assert_eq!(found, wanted, "{status} {opened} {closed}");
+            let mut expected: Vec<&str> = expected.split("; ").filter(|it| !it.is_empty()).collect();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{status} {opened} {closed}");
         }
     }
 
@@ -186,9 +186,9 @@ mod tests {
             ("Proposed to close", "2011-09-01", "2022-08-31", ""),
             ("Created in error",  "2011-09-01", "2020-08-31", ""),
         ];
-        for (status, opened, closed, wanted) in rows {
+        for (status, opened, closed, expected) in rows {
             let found = problems(groups, &group("2044", "Open", "", ""), &group("2045", status, opened, closed));
-            assert_eq!(found.concat(), wanted, "{status} {opened} {closed}");
+            assert_eq!(found.concat(), expected, "{status} {opened} {closed}");
         }
 
         let members = "URN,Group UID,Group Name,Group Type (code),Group Type,Group Status,Joined date,EstablishmentName,\

@@ -126,7 +126,7 @@ pub enum FileRefused {
     /// Dates that can only be month-first, and none that can only be day-first.
     #[error(
         "its dates have the month first: {dates} can be read only so (the first is {date:?} in line {line}), and none \
-         only with the day first. Dates must be dd/mm/yyyy, dd-mm-yyyy or yyyy-mm-dd: download the file anew, and \
+         only with the day first. Dates must be dd/mm/yyyy, dd-mm-yyyy or yyyy-mm-dd: download the file again, and \
          import it without opening it in a spreadsheet"
     )]
     MonthFirst {
@@ -196,12 +196,12 @@ impl FileRefused {
     /// With a larger share of rows with problems a file is refused, unless its sender accepts them.
     pub const MOST_PROBLEMS_PERCENT: usize = 5;
 
-    /// Each thing that is wrong, by where it is: what a message has no room for.
+    /// Each thing that is wrong, by where it is: what a message cannot hold.
     #[must_use]
     pub fn details(&self) -> Vec<(String, String)> {
         match self {
             Self::MissingColumns { missing, .. } => {
-                // In the words of the message, so that whoever shows both says nothing twice.
+                // In the words of the message, so that showing both repeats nothing.
                 missing.iter().map(|it| (it.name.to_owned(), format!("no column {it}"))).collect()
             }
             Self::NoGoodRow { problems, .. } | Self::TooManyProblems { problems, .. } => {

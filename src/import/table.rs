@@ -1,6 +1,6 @@
 //! From rows of text to rows of meaning: every row is either taken or explained.
 //!
-//! Good rows go in whatever their neighbours are, unless so many of these have problems that the file is doubtful. Rows
+//! Good rows go in beside bad ones, unless so many have problems that the file is doubtful. Rows
 //! that are the same cell for cell are one row; of rows that share a key and differ none goes in, since nothing tells
 //! which is right.
 

@@ -1,4 +1,4 @@
-//! Whole files through the two doors. Every school, group and number here is invented.
+//! Whole files through the two parsers. Every school, group and number here is invented.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,7 +85,7 @@ fn file(lines: &[String]) -> Vec<u8> {
     [&[HEADER.join(",")], lines].concat().join("\r\n").into_bytes()
 }
 
-/// How the files here are read: whatever their dates tell, and the share of rows with problems.
+/// How the files here are read: with any dates, and the share of rows with problems.
 fn reading() -> Reading {
     Reading { day_first: true, accept_problems: true, ..Reading::of(day(2021, 8, 31).unwrap()) }
 }

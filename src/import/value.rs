@@ -217,7 +217,7 @@ pub(super) fn grade(text: &str) -> Result<Option<Grade>, &'static str> {
     if is_absent(text) {
         return Ok(None);
     }
-    let wanted = "is not an overall effectiveness (1 to 4, 9, 8, 0, Not judged, NULL)";
+    let requested = "is not an overall effectiveness (1 to 4, 9, 8, 0, Not judged, NULL)";
     let named = [
         ("Not judged", Grade::NotJudged),
         ("Does not apply", Grade::DoesNotApply),
@@ -231,8 +231,8 @@ pub(super) fn grade(text: &str) -> Result<Option<Grade>, &'static str> {
         return Ok(Some(*grade));
     }
     match whole(text).as_bytes() {
-        &[digit @ b'0'..=b'9'] => Grade::from_code(digit - b'0').map(Some).ok_or(wanted),
-        _ => Err(wanted),
+        &[digit @ b'0'..=b'9'] => Grade::from_code(digit - b'0').map(Some).ok_or(requested),
+        _ => Err(requested),
     }
 }
 

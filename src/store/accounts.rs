@@ -105,21 +105,21 @@ pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Resul
 }
 
 /// These accounts, as far as they are stored.
-pub async fn find(from: &impl Readable, wanted: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
+pub async fn find(from: &impl Readable, requested: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
     let conn = from.at();
-    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
+    let requested: Vec<Uuid> = requested.iter().map(|id| id.0).collect();
     let sql = format!("SELECT {} FROM accounts WHERE {}", ProgrammeAccount::names(), within(&conn, "id", 1));
-    select_rows(&conn, &sql, vec![ids(&conn, &wanted)], read).await
+    select_rows(&conn, &sql, vec![ids(&conn, &requested)], read).await
 }
 
 /// Asks for the funds of a programme, and for these accounts, as far as they are stored: what a group is decided against.
 pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, programme: &Programme, caps: &[AccountId]) -> usize {
     let caps: Vec<Uuid> = caps.iter().map(|id| id.0).collect();
     together.add(ProgrammeAccount::COLUMNS, [programme.as_str().into(), ids(conn, &caps)], |place| {
-        let wanted = within(conn, "id", place.saturating_add(1));
+        let requested = within(conn, "id", place.saturating_add(1));
         format!(
             "FROM (SELECT * FROM accounts WHERE owner = 'fund' AND programme = ${place} UNION ALL \
-             SELECT * FROM accounts WHERE {wanted}) a"
+             SELECT * FROM accounts WHERE {requested}) a"
         )
     })
 }

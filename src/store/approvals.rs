@@ -36,8 +36,8 @@ pub async fn find(
         subjects,
     ));
     let asked = uuid_in(&conn, approval::Column::RequestId, &requests);
-    let wanted = Cond::any().add(uuid_in(&conn, approval::Column::Id, &ids)).add(open).add(asked);
-    let rows = approval::Entity::find().filter(wanted).all(&conn.db).await?;
+    let requested = Cond::any().add(uuid_in(&conn, approval::Column::Id, &ids)).add(open).add(asked);
+    let rows = approval::Entity::find().filter(requested).all(&conn.db).await?;
     rows.into_iter().map(stored).collect()
 }
 
@@ -61,7 +61,7 @@ pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<Approval>> {
     past.all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
-/// Every approval of a programme's book, to be held against the record.
+/// Every approval of a programme, to be held against the record.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, Approval>> {
     let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules("opened_seq"));
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));

@@ -212,9 +212,9 @@ impl AwardField {
 }
 
 /// These awards, as far as they exist, by id.
-pub async fn find(from: &impl Readable, wanted: &[AwardId]) -> Result<BTreeMap<AwardId, Award>> {
-    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
-    among(&from.at(), "id", &wanted).await
+pub async fn find(from: &impl Readable, requested: &[AwardId]) -> Result<BTreeMap<AwardId, Award>> {
+    let requested: Vec<Uuid> = requested.iter().map(|id| id.0).collect();
+    among(&from.at(), "id", &requested).await
 }
 
 /// Every award of these offers, by id.
@@ -223,12 +223,12 @@ pub async fn of_offers(from: &impl Readable, offers: &[OfferId]) -> Result<BTree
     among(&from.at(), "offer_id", &offers).await
 }
 
-async fn among(conn: &Conn<'_>, column: &str, wanted: &[Uuid]) -> Result<BTreeMap<AwardId, Award>> {
-    if wanted.is_empty() {
+async fn among(conn: &Conn<'_>, column: &str, requested: &[Uuid]) -> Result<BTreeMap<AwardId, Award>> {
+    if requested.is_empty() {
         return Ok(BTreeMap::new());
     }
     let sql = format!("SELECT {} FROM awards WHERE {}", AwardRow::names(), within(conn, column, 1));
-    whole(conn, select_rows(conn, &sql, vec![ids(conn, wanted)], award).await?).await
+    whole(conn, select_rows(conn, &sql, vec![ids(conn, requested)], award).await?).await
 }
 
 /// Every award of a programme with its bookings and invoices, to be held against the record.
@@ -238,7 +238,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Veri
     let stored = |row: &QueryResult| {
         let (row, is_keyed): (IndexedAward, i64) = FromRow::of(row)?;
         let (award, strand, leader_key) = (award(row.award)?, row.strand, row.leader_key);
-        // From rules 2 on each award of fees has one: the index that funds a leader once rests on it.
+        // From rules 2 on each award of fees has one: the index that funds a leader once depends on it.
         let is_missing = leader_key.is_none() && is_keyed == 1 && award.fees_key().is_some();
         if is_missing || (leader_key.is_some() && leader_key != award.fees_key()) {
             return Err(StoreError::unreadable(format!("the leader's key {leader_key:?}, which is another's")));

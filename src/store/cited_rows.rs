@@ -1,4 +1,4 @@
-//! What events cite of the files, whatever has become of the imports since: for `verify`, which asks what was known at an event.
+//! What events cite of the files, also of imports replaced or withdrawn since: for `verify`, which asks what was known at an event.
 
 use sea_orm::FromQueryResult;
 use uuid::Uuid;

@@ -45,7 +45,7 @@ pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Awar
     batch.rows(&INVOICES, [cell(programme.as_str())], invoices_of(awards).map(|it| row_of(it).cells()));
 }
 
-/// Writes the payments that were refunded in full, where the same group pays one of these invoices anew, or lets an earlier
+/// Writes the payments that were refunded in full, where the same group pays one of these invoices again, or lets an earlier
 /// payment of it stand again. The unique index must be free before the new payment comes, and nothing says which of a batch's rows comes first.
 pub(super) async fn free(tx: &WriteTx, programme: &Programme, awards: &[&Award], before: Seq) -> Result<()> {
     let key = |it: &Invoice| (stored_issuer(it), it.reference.clone());
@@ -64,7 +64,7 @@ fn invoices_of<'a>(awards: &[&'a Award]) -> impl Iterator<Item = (AwardId, &'a I
     awards.iter().flat_map(|award| award.invoices.iter().map(|it| (award.id, it)))
 }
 
-/// The issuer as the unique indexes have it.
+/// The issuer, as the unique indexes compare it.
 fn stored_issuer(it: &Invoice) -> String {
     it.claim.as_ref().map_or_else(|| it.issuer.clone(), |claim| claim.issuer_key.to_string())
 }
@@ -86,15 +86,15 @@ fn row_of((award, it): (AwardId, &Invoice)) -> InvoiceRow {
 }
 
 /// What has been paid on the invoices with these references, of whichever issuer and programme.
-pub async fn payments(from: &impl Readable, wanted: &[Reference]) -> Result<HashMap<ClaimKey, ClaimPayments>> {
+pub async fn payments(from: &impl Readable, requested: &[Reference]) -> Result<HashMap<ClaimKey, ClaimPayments>> {
     let mut found: HashMap<ClaimKey, ClaimPayments> = HashMap::new();
-    if wanted.is_empty() {
+    if requested.is_empty() {
         return Ok(found);
     }
     let conn = from.at();
-    let wanted: Vec<&str> = wanted.iter().map(Reference::as_str).collect();
+    let requested: Vec<&str> = requested.iter().map(Reference::as_str).collect();
     let sql = format!("SELECT {} FROM invoices WHERE {}", InvoiceRow::names(), among(&conn, "reference", 1));
-    for (award, paid) in select_rows(&conn, &sql, vec![texts(&conn, &wanted)], invoice).await? {
+    for (award, paid) in select_rows(&conn, &sql, vec![texts(&conn, &requested)], invoice).await? {
         found.entry(paid.key()).or_default().put(award, &paid);
     }
     Ok(found)

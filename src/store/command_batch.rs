@@ -90,7 +90,7 @@ fn some<T>(list: &[T]) -> Option<&[T]> {
 /// placements) has statements of its own.
 #[derive(Debug)]
 pub struct BatchChanges<'a> {
-    /// The book's head, moved on.
+    /// The programme's head, moved on.
     pub head: &'a Head,
     /// New events.
     pub events: &'a [Recorded],
@@ -129,7 +129,7 @@ fn changes(events: &[Recorded], ledger: &Ledger) -> AccountDays {
 /// Writes it.
 ///
 /// # Errors
-/// [`super::StoreError::UniqueConflict`] when a request id or an invoice was kept by another book at this moment.
+/// [`super::StoreError::UniqueConflict`] when a request id or an invoice was kept by another programme at this moment.
 pub async fn write(tx: &WriteTx, programme: &Programme, it: BatchChanges<'_>) -> Result<()> {
     awards::free(tx, &it.awards, it.before).await?;
     claims::free(tx, programme, &it.awards, it.before).await?;

@@ -120,7 +120,7 @@ pub async fn moved_alone(
     select_rows(&conn, &sql, vec![ids(&conn, &funds), since.0.into(), programme.as_str().into()], read).await
 }
 
-/// The entries of fund $1 in book $2, each with its event, found by the index of what is on funds. SQLite has no
+/// The entries of fund $1 in programme $2, each with its event, found by the index of what is on funds. SQLite has no
 /// statistics and would start from the events: there the index is named, and the order of a CROSS JOIN kept.
 const fn of_fund(backend: Backend) -> &'static str {
     match backend {
@@ -143,7 +143,7 @@ fn position_of_fund(backend: Backend) -> String {
     )
 }
 
-/// The number of a book's last entry, 0 when there is none.
+/// The number of a programme's last entry, 0 when there is none.
 pub async fn last(from: &impl Readable, programme: &Programme) -> Result<EntrySeq> {
     greatest(from, &SOURCE, programme).await.map(EntrySeq)
 }
@@ -161,14 +161,14 @@ pub struct StoredEntry {
     pub entry: std::result::Result<LedgerEntry, String>,
 }
 
-/// Entries of a book in order that are still to be read.
+/// Entries of a programme in order that are still to be read.
 #[derive(Debug)]
 pub struct RemainingEntries(Packed);
 
-/// A page of a book's entries from one number to another, in order.
+/// A page of a programme's entries from one number to another, in order.
 ///
 /// # Errors
-/// As the database has it; also when one of them cannot be read at all: [`each_of_book`] names it.
+/// [`StoreError::Unreadable`] when one of them cannot be read at all: [`each_of_book`] names it.
 pub async fn of_book(
     store: &Store,
     programme: &Programme,

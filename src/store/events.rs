@@ -120,14 +120,14 @@ pub struct StoredEvent {
     pub recorded: std::result::Result<Recorded, String>,
 }
 
-/// Events of a book in order that are still to be read.
+/// Events of a programme in order that are still to be read.
 #[derive(Debug)]
 pub struct Events(Packed);
 
-/// A page of a book's events from one number to another, in order; without their entries, which `verify` reads beside them.
+/// A page of a programme's events from one number to another, in order; without their entries, which `verify` reads beside them.
 ///
 /// # Errors
-/// As the database has it; also when one of them cannot be read at all: [`each_of_book`] names it.
+/// [`StoreError::Unreadable`] when one of them cannot be read at all: [`each_of_book`] names it.
 pub async fn of_book(store: &Store, programme: &Programme, (first, last): (Seq, Seq), limit: u64) -> Result<Events> {
     let span = Span { first: first.0, last: last.0, limit };
     packed(store, &SOURCE, programme, span).await.map(Events)
@@ -173,12 +173,12 @@ pub(super) async fn each_numbered(conn: &Conn<'_>, programme: &Programme, seqs: 
     rows(conn, &sql, vec![programme.as_str().into(), seqs]).await?.iter().map(stored).collect()
 }
 
-/// The number of a book's last event, 0 when there is none.
+/// The number of a programme's last event, 0 when there is none.
 pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
     greatest(from, &SOURCE, programme).await.map(Seq)
 }
 
-/// A page of a book's events after a sequence, in order; without their entries.
+/// A page of a programme's events after a sequence, in order; without their entries.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
@@ -259,7 +259,7 @@ pub async fn texts(from: &impl Readable, programme: &Programme, of: &[Seq]) -> R
     select_rows(&conn, &sql, vec![programme.as_str().into(), numbers(&conn, &seqs)], Ok).await
 }
 
-/// The texts of a book from one number to another, whether there are such events or not, to be held against the record.
+/// The texts of a programme from one number to another, whether there are such events or not, to be held against the record.
 pub async fn texts_of_book(
     from: &impl Readable,
     programme: &Programme,
@@ -297,14 +297,14 @@ fn stored(row: &QueryResult) -> Result<StoredEvent> {
     Ok(StoredEvent { seq: Seq::of(row)?, hash, recorded })
 }
 
-/// A day as SQLite keeps it: another text of the same day is another one to whatever compares it.
+/// A day as SQLite keeps it: another text of the same day compares as another day.
 fn spelt<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Date, D::Error> {
     let text = String::deserialize(from)?;
     let day = text.parse().ok().filter(|day: &Date| day.to_string() == text);
     day.ok_or_else(|| serde::de::Error::custom(format!("the day {text:?}")))
 }
 
-/// An event of PostgreSQL. Each cell is taken, whatever can be read of it, so that the next row is found.
+/// An event of PostgreSQL. Each cell is taken, readable or not, so that the next row is found.
 fn copied(cells: &mut PackedCells<'_>) -> Result<StoredEvent> {
     let seq = cells.int()?;
     let (kind, offer, actor, request) = (cells.text(), cells.optional_uuid(), cells.text(), cells.uuid());

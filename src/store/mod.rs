@@ -46,24 +46,24 @@ use db::row::FromRow as _;
 pub use db::transaction::{Failure, ReadTx, WritePermit, WriteTx};
 use db::write_health::{ConnectionRules, WriteHealth};
 
-/// Result of every function of this room.
+/// Result of every function of this layer.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// How long a writer waits for a book that another process holds.
+/// How long a writer waits for a programme that another process holds.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one statement of a writer may take: a group of 5,000 rows takes well under one second.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long a holder may lie idle in its transaction before the server ends it: a stopped process frees its book then.
+/// How long a holder may lie idle in its transaction before the server ends it: a stopped process frees its programme then.
 pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a writer's session may wait for the rest of what its client began to say: longer than any try lasts. The
 /// database ends one that is idle, but not one that stopped between the messages of a statement.
 const ABANDONED_AFTER: Duration = Duration::from_secs(30);
 /// How long a connection that is released is waited for while a statement on it has no answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
-/// Connections for reading. SQLite readers beyond the cores only wait; PostgreSQL has room for several replicas.
+/// Connections for reading. SQLite readers beyond the cores only wait; PostgreSQL has connections for several replicas.
 const READERS_SQLITE: u32 = 4;
 const READERS_POSTGRES: u32 = 16;
-/// Connections for writing on PostgreSQL: one a book that is busy at the same time, and one for imports.
+/// Connections for writing on PostgreSQL: one a programme that is busy at the same time, and one for imports.
 const WRITERS_POSTGRES: u32 = 4;
 /// A connection that lay idle for longer is tried before it is used: after a restart of the database it is dead.
 const IDLE: Duration = Duration::from_millis(500);
@@ -111,9 +111,9 @@ pub enum Use {
 pub struct Store {
     backend: Backend,
     reads: DatabaseConnection,
-    /// For imports and whatever else writes much at once.
+    /// For imports and other large writes.
     writes: DatabaseConnection,
-    /// For the books' groups: many small statements, always the same.
+    /// For the programmes' groups: many small statements, always the same.
     books: DatabaseConnection,
     /// Who may write now, first come first served: one on SQLite, one a connection on PostgreSQL.
     turns: Arc<Semaphore>,
@@ -268,7 +268,7 @@ impl Store {
         self.backend
     }
 
-    /// How its pools stand: one for reading, one for writing, and on PostgreSQL one more for what books' groups write.
+    /// How its pools stand: one for reading, one for writing, and on PostgreSQL one more for what programmes' groups write.
     #[must_use]
     pub fn pools(&self) -> Vec<Pool> {
         let pool = |name, of: &DatabaseConnection| {
@@ -390,7 +390,7 @@ async fn answer_what_is_due(connection: &mut PgConnection) -> sqlx::Result<bool>
     Ok(true)
 }
 
-/// Takes the lock beside a SQLite file, so that a second server on it is refused, whatever it calls the file.
+/// Takes the lock beside a SQLite file, so that a second server on it is refused, by any name of the file.
 fn lock_beside(path: &Path) -> Result<File> {
     let unusable = |why: &dyn std::fmt::Display| StoreError::Unusable(format!("{}: {why}", path.display()));
     let real = match (path.canonicalize(), path.parent(), path.file_name()) {

@@ -38,9 +38,9 @@ pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<Offe
 
 /// Asks for these offers without their schools and contacts: what a decision about money asks of an offer. One of them
 /// may be touched, never [put].
-pub(super) fn ask_bare(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[OfferId]) -> usize {
-    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
-    together.add(BARE, [ids(conn, &wanted)], |place| format!("FROM offers WHERE {}", within(conn, "id", place)))
+pub(super) fn ask_bare(conn: &Conn<'_>, together: &mut MultiQuery, requested: &[OfferId]) -> usize {
+    let requested: Vec<Uuid> = requested.iter().map(|id| id.0).collect();
+    together.add(BARE, [ids(conn, &requested)], |place| format!("FROM offers WHERE {}", within(conn, "id", place)))
 }
 
 /// All columns of an offer, without what it is searched by: that is long.

@@ -64,21 +64,21 @@ pub async fn telling(
             let places: Vec<String> = (first..).zip(imports).map(|(place, _)| format!("${place}")).collect();
             places.join(", ")
         };
-        let mut wanted = vec!["r.cur_urn < r.urn".to_owned(), "r.prev_urn < r.urn".to_owned()];
-        wanted.extend(grades.iter().map(|grade| format!("r.cur_grade = {}", grade.code())));
-        let mut wanted = format!("({})", wanted.join(" OR "));
+        let mut requested = vec!["r.cur_urn < r.urn".to_owned(), "r.prev_urn < r.urn".to_owned()];
+        requested.extend(grades.iter().map(|grade| format!("r.cur_grade = {}", grade.code())));
+        let mut requested = format!("({})", requested.join(" OR "));
         if !older.is_empty() {
             let columns = JudgementsRow::COLUMNS.iter();
             let same = columns.map(|(column, _)| format!("o.{column} IS NOT DISTINCT FROM r.{column}"));
             let same: Vec<String> = same.collect();
             let listed = places(older, 2_usize.saturating_add(newer.len()));
-            wanted.push_str(&format!(
+            requested.push_str(&format!(
                 " AND NOT EXISTS (SELECT 1 FROM ofsted_rows o WHERE o.urn = r.urn AND o.import_id IN ({listed}) AND {})",
                 same.join(" AND ")
             ));
         }
         sql.push_str(&format!(
-            " AND (({wanted}) OR NOT EXISTS
+            " AND (({requested}) OR NOT EXISTS
                (SELECT 1 FROM ofsted_rows n WHERE n.urn = r.urn AND n.import_id IN ({})))",
             places(newer, 2)
         ));

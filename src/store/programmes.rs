@@ -1,4 +1,4 @@
-//! Terms and books: which programmes there are, and the lock that every change of a book takes first.
+//! Terms and programmes: which programmes there are, and the lock that every change of a programme takes first.
 
 use sea_orm::{EntityTrait as _, FromQueryResult as _, QueryOrder as _, QueryResult, Set};
 
@@ -32,23 +32,23 @@ pub struct LoadedTerms {
     pub loaded_at: Micros,
 }
 
-/// The head of a book: the number its next event gets, and the hash of the last one.
+/// The head of a programme: the number its next event gets, and the hash of the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// The next event's number.
     pub next: Seq,
     /// The next ledger entry's number.
     pub next_entry: EntrySeq,
-    /// The last event's hash; the book's own beginning when there is none.
+    /// The last event's hash; the programme's own beginning when there is none.
     pub hash: Hash,
-    /// Whether the book is open.
+    /// Whether the programme is open.
     pub open: bool,
     /// The version of the rules that the programme has adopted.
     pub rules: RulesVersion,
 }
 
 impl Head {
-    /// The head of a book without an event.
+    /// The head of a programme without an event.
     #[must_use]
     pub fn new(programme: &Programme) -> Self {
         Self { next: Seq(1), next_entry: EntrySeq(1), hash: genesis(programme), open: true, rules: RulesVersion::V1 }
@@ -61,13 +61,13 @@ impl Head {
     }
 }
 
-/// The time as the database has it, in microseconds since 1970: an expression of PostgreSQL.
+/// The database's time, in microseconds since 1970: an expression of PostgreSQL.
 const CLOCK: &str = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT";
 
 /// What clocks are held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockTimes {
-    /// When the last event was recorded, of whatever programme; nothing before the first one.
+    /// When the last event was recorded, of any programme; nothing before the first one.
     pub recorded: Option<Micros>,
     /// The database's clock; nothing on SQLite, which goes by the server's.
     pub database: Option<Micros>,
@@ -104,7 +104,7 @@ pub async fn terms_of(from: &impl Readable, programme: &Programme) -> Result<Opt
     terms::Entity::find_by_id(programme.as_str()).one(&from.at().db).await?.map(loaded).transpose()
 }
 
-/// Keeps new terms and opens their book.
+/// Keeps new terms and opens their programme.
 ///
 /// # Errors
 /// [`StoreError::ConstraintViolation`] when the programme has terms already.
@@ -124,8 +124,8 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
     batch.write(tx).await
 }
 
-/// Locks a book's row until the transaction ends, and reads its head. The first statement of every group: in the same round
-/// trip it sees whether the schema and the programme's rules are ones that this program knows, and holds off whoever would migrate. It also
+/// Locks a programme's row until the transaction ends, and reads its head. The first statement of every group: in the same round
+/// trip it sees whether the schema and the programme's rules are ones that this program knows, and holds off migrations. It also
 /// answers the database's clock on PostgreSQL, read before or after the wait for the lock.
 ///
 /// # Errors
@@ -164,7 +164,7 @@ pub async fn with_rules_before(from: &impl Readable, version: RulesVersion) -> R
     select_rows(&conn, sql, vec![version.0.into()], Ok).await
 }
 
-/// Reads a book's head without locking it.
+/// Reads a programme's head without locking it.
 pub async fn head_of(from: &impl Readable, programme: &Programme) -> Result<Option<Head>> {
     Ok(read_head(&from.at(), programme, ("NULL, NULL", "")).await?.map(|(head, _)| head))
 }
@@ -185,7 +185,7 @@ async fn read_head(
 }
 
 row! {
-    /// What changes of a book.
+    /// What changes of a programme.
     struct BookRow {
         programme: Programme,
         next_seq: Seq,
@@ -196,7 +196,7 @@ row! {
 }
 
 row! {
-    /// A book.
+    /// A programme.
     struct HeadRow {
         ..book: BookRow,
         open: bool,
@@ -217,7 +217,7 @@ fn book_row(programme: &Programme, head: &Head) -> BookRow {
     }
 }
 
-/// Adds a locked book's head, moved on, to what a group writes.
+/// Adds a locked programme's head, moved on, to what a group writes.
 pub(super) fn advance(batch: &mut BatchWrite, programme: &Programme, head: &Head) {
     batch.rows(&MOVED, [], std::iter::once(book_row(programme, head).cells()));
 }

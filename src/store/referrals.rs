@@ -34,17 +34,17 @@ pub async fn find(
     let open = Cond::all()
         .add(referral::Column::State.eq(State::Open.name()))
         .add(referral::Column::Subject.is_in(subjects.iter().map(ReferralSubject::to_string)));
-    let wanted = Cond::any().add(uuid_in(&conn, referral::Column::Id, &ids)).add(open);
+    let requested = Cond::any().add(uuid_in(&conn, referral::Column::Id, &ids)).add(open);
     let of_book = referral::Entity::find().filter(referral::Column::Programme.eq(programme.as_str()));
-    of_book.filter(wanted).all(&conn.db).await?.into_iter().map(stored).collect()
+    of_book.filter(requested).all(&conn.db).await?.into_iter().map(stored).collect()
 }
 
-/// One referral, whatever its programme.
+/// One referral of any programme.
 pub async fn get(from: &impl Readable, id: ReferralId) -> Result<Option<Referral>> {
     referral::Entity::find_by_id(id.0).one(&from.at().db).await?.map(stored).transpose()
 }
 
-/// Every referral of a programme's book, to be held against the record.
+/// Every referral of a programme, to be held against the record.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ReferralId, Referral>> {
     let id = |row: &QueryResult| Ok(ReferralId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {

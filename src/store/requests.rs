@@ -75,7 +75,7 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[(&Actor,
                 )
             })
         }
-        // The order of a CROSS JOIN is kept: from what is wanted to the table, by its key.
+        // The order of a CROSS JOIN is kept: from the keys asked for to the table, by its key.
         Backend::Sqlite => {
             let list: Vec<_> =
                 wanted.iter().map(|(actor, id)| [actor.to_string(), id.0.simple().to_string()]).collect();
@@ -123,7 +123,7 @@ pub(super) fn append(batch: &mut BatchWrite, new: &[Stored], at: Micros) {
 ///
 /// # Errors
 /// [`super::StoreError::UniqueConflict`] when one of them has come to be there since it was looked for: a request id is the
-/// caller's, not the book's, and another book or an import kept it at this moment. Trying again finds it.
+/// caller's, not the programme's, and another programme or an import kept it at this moment. Trying again finds it.
 pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
     let mut batch = BatchWrite::default();
     append(&mut batch, new, at);

@@ -1,4 +1,4 @@
-//! Every programme adopts the rules of this version before anything else is recorded: once, whoever comes first.
+//! Every programme adopts the rules of this version before anything else is recorded: once, by the first process that comes.
 
 use std::thread;
 
@@ -67,7 +67,7 @@ async fn a_start_finishes_an_upgrade_that_was_cut_short(db: Db) {
     assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 1]);
 }
 
-/// Whatever a running server finds under the lock, it records nothing under older rules.
+/// Whichever version a running server finds under the lock, it records nothing under older rules.
 async fn a_writer_adopts_the_rules_first(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -97,7 +97,7 @@ async fn newer_rules_are_left_to_the_newer_program(db: Db) {
     assert_eq!(client.list(YEAR).await.len(), 19, "it reads on");
 }
 
-/// One that ships with the program, and one that is loaded: by whoever loads it.
+/// One that ships with the program, and one that is loaded: by the caller who loads it.
 async fn a_programme_begins_with_the_rules(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;

@@ -1,4 +1,4 @@
-//! What waits for a second person: listed, given or denied once whoever is quickest, and still there after a restart.
+//! What waits for a second person: listed, given or denied once, by the quickest, and still there after a restart.
 
 use serde_json::{Value, json};
 use tonic::{Code, Request};
@@ -37,13 +37,13 @@ async fn one_of_two_second_people_carries_it_out(db: Db) {
     let withdrawal = asked(&["import", "withdraw", &import, "--reason", "wrong month"]);
     server.restart();
     let open = done(&server, &["approvals", "list"]);
-    let wanted = json!([
+    let expected = json!([
         [withdrawal, "withdraw_import", import, "wrong month"],
         [reopening, "reopen_offer", offer, "a mistake"]
     ]);
     let fields = |it: &Value| json!([it["approval"], it["action"], it["subject"], it["reason"]]);
     let listed: Vec<_> = open.as_array().unwrap().iter().map(fields).collect();
-    assert_eq!(json!(listed), wanted, "newest first, after a restart");
+    assert_eq!(json!(listed), expected, "newest first, after a restart");
 
     // An offer that is reopened would be left without its ground too, which the withdrawal does not state.
     for approval in [&withdrawal, &reopening] {
@@ -65,7 +65,7 @@ async fn one_of_two_second_people_carries_it_out(db: Db) {
     }
 }
 
-/// £60,000 is asked for and approved; whoever asks again under the same id, before or after, neither opens another
+/// £60,000 is asked for and approved; a caller who asks again under the same id, before or after, neither opens another
 /// approval nor moves anything.
 async fn a_call_made_again_opens_no_second_one(db: Db) {
     let mut server = Server::start(&db);
@@ -135,7 +135,7 @@ async fn give(url: String, actor: &'static str, approval: &str) -> Result<(), Co
     client.give_approval(request).await.map(drop).map_err(|status| status.code())
 }
 
-/// Whoever denies says why; nothing moves, the books prove it, and the same call made again opens no other approval.
+/// A denial has a reason; nothing moves, the record proves it, and the same call made again opens no other approval.
 async fn what_is_denied_is_not_carried_out(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -176,8 +176,8 @@ async fn what_is_denied_is_not_carried_out(db: Db) {
     let closed = waiting(true).await;
     let shown: Vec<_> = closed.iter().map(|it| (it.state(), it.denied_reason.as_str())).collect();
     assert_eq!(shown, [(ApprovalState::Denied, "not this year")]);
-    let anew = client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err();
-    assert_eq!((reason(&anew).as_str(), refusal(&anew).approval == approval), ("APPROVAL_REQUIRED", false));
+    let again = client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err();
+    assert_eq!((reason(&again).as_str(), refusal(&again).approval == approval), ("APPROVAL_REQUIRED", false));
     drop(server);
     verified(&db);
 }
@@ -288,18 +288,19 @@ async fn what_is_past_its_time_is_shown_so(db: Db) {
     let approval = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
     Past::of(&db).await.run("UPDATE approvals SET expires_at = requested_at").await.unwrap();
     assert_eq!(done(&server, &["approvals", "list"]), json!([]));
-    for (filter, wanted) in [("state = expired", 1), ("state = open", 0), ("state != open", 1), ("state != expired", 0)]
+    for (filter, expected) in
+        [("state = expired", 1), ("state = open", 0), ("state != open", 1), ("state != expired", 0)]
     {
         let listed = done(&server, &["approvals", "list", "--all", "--filter", filter]);
-        assert_eq!(listed.as_array().unwrap().len(), wanted, "{filter}");
+        assert_eq!(listed.as_array().unwrap().len(), expected, "{filter}");
     }
     let give = ["approvals", "give", &approval];
     let late = refused_for(&server, "APPROVAL_NOT_OPEN", &said_by("bob", "finance-approver", &give));
     assert!(late["message"].as_str().unwrap().contains("has expired"), "{late}");
     // Another may be asked for.
-    let anew = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
-    assert_ne!(anew, approval);
-    // And what is not as the record has it is named.
+    let again = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
+    assert_ne!(again, approval);
+    // And what differs from the record is named.
     let (code, reports) = verify(&db, &["--programme", YEAR]);
     assert!(code == 1 && reports.to_string().contains("expiry"), "{reports:#}");
 }

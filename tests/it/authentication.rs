@@ -1,4 +1,4 @@
-//! The door: who is let in by what they show, what each may do where, and that nothing else gets anything.
+//! Authentication: which proof is accepted, what each caller may do where, and that nobody else gets anything.
 
 mod cases;
 pub(crate) mod issuer;

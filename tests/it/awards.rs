@@ -113,7 +113,7 @@ async fn each_strand_has_its_conditions(db: Db) {
     assert_eq!(both["limits"][0]["kind"], "recipient", "{both}");
     done(&server, &with(&school, "90003"));
     done(&server, &with(&only, "90001"));
-    // Accredited as the terms list them, whatever the letters' case.
+    // Accredited as the terms list them, in upper or lower case.
     refused_for(&server, "PROVIDER_NOT_ACCREDITED", &npqel(&trust, "1", "Acme Leadership"));
     let fees = given(&server, "npqel", &trust, &npqel(&trust, "1", "UCL Institute of Education")[5..]);
     let shown = done(&server, &["awards", "show", &fees]);
@@ -234,10 +234,10 @@ async fn a_bundle_is_all_or_nothing(db: Db) {
             &["awards", "bundle", &school, &bundle(folder.path(), days, pounds, partner), "--on", "2021-10-01"],
         );
         let mut named: Vec<String> = error["limits"].as_array().unwrap().iter().map(|it| text(it, "kind")).collect();
-        let mut wanted: Vec<String> = kinds.into_iter().map(str::to_owned).collect();
+        let mut expected: Vec<String> = kinds.into_iter().map(str::to_owned).collect();
         named.sort();
-        wanted.sort();
-        assert_eq!(named, wanted, "{days} {pounds} {partner}: {error}");
+        expected.sort();
+        assert_eq!(named, expected, "{days} {pounds} {partner}: {error}");
         assert_eq!(everything(&server, &school), before, "all or nothing");
     }
     // Two lines of a strand count together.

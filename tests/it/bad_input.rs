@@ -46,7 +46,7 @@ async fn a_file_that_is_wrong_as_a_whole(db: Db) {
     let packed = gzip(&sample);
     #[rustfmt::skip]
     let files = [
-        // file                                                            door        the message says
+        // file                                                            kind        the message says
         (path("bad/empty.csv"),                                            "ofsted",   &["empty"][..]),
         (path("bad/empty.csv"),                                            "register", &["empty"]),
         (path("bad/header_only.csv"),                                      "ofsted",   &["no row"]),
@@ -68,11 +68,11 @@ async fn a_file_that_is_wrong_as_a_whole(db: Db) {
         (made("cut.csv.gz", &packed[..packed.len() / 2]),                  "ofsted",   &["gzip", "cut short"]),
         (made("others.csv", b"Fruit,Colour\napple,red\n"),                 "register", &["no header row"]),
     ];
-    for (file, door, says) in files {
-        let error = refused_for(&server, "FILE_REFUSED", &import_words(door, &file, "2021-08-31"));
+    for (file, kind, says) in files {
+        let error = refused_for(&server, "FILE_REFUSED", &import_words(kind, &file, "2021-08-31"));
         assert_eq!(error["code"], "INVALID_ARGUMENT", "{file}");
         let message = text(&error, "message");
-        assert!(says.iter().all(|it| message.contains(it)), "{file} as {door}: {message}");
+        assert!(says.iter().all(|it| message.contains(it)), "{file} as {kind}: {message}");
         assert!(!message.contains("XQZ") && !message.contains("/work"), "{file}: {message}");
     }
     let future = refused_for(&server, "FIELD_VIOLATIONS", &import_words("ofsted", &path(AUGUST.0), "2999-01-31"));
@@ -108,7 +108,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packer.finish().unwrap()
 }
 
-/// A gzip file of some 300 kB that unpacks to 300 MiB without a line break: whoever unpacks it first and looks at it
+/// A gzip file of some 300 kB that unpacks to 300 MiB without a line break: a reader that unpacks it first and looks at it
 /// then has lost. (The bound on all unpacked bytes is tried beside the code: it takes long to reach.)
 fn bomb() -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
@@ -140,11 +140,11 @@ async fn good_rows_of_a_file_with_wrong_ones(db: Db) {
         problems.iter().map(|it| (it["line"].as_i64().unwrap(), text(it, "column"))).collect();
     told.sort();
     #[rustfmt::skip]
-    let wanted = [
+    let expected = [
         (3, "Publication date"), (4, "Inspection start date"), (5, "LAESTAB"), (7, "URN"), (8, "URN"), (9, "URN"),
         (10, "Publication date"), (11, "Overall effectiveness"),
     ];
-    assert_eq!(told, wanted.map(|(line, column)| (line, column.to_owned())), "{answer}");
+    assert_eq!(told, expected.map(|(line, column)| (line, column.to_owned())), "{answer}");
     for (line, says) in
         [(3, "31/02/2019"), (4, "2019-13-40"), (5, "999"), (7, "9100O8"), (10, "of 4 characters"), (11, "7")]
     {

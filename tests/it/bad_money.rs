@@ -414,8 +414,8 @@ async fn far_too_long(db: Db) {
         ..Default::default()
     };
     let fields = wrong(&awards.clone().create_awards(client.ask(request)).await.unwrap_err());
-    let wanted = ["awards[0].npqel.leader", "awards[0].npqel.provider", "date", "etag", "offer", "request_id"];
-    assert_eq!(fields, wanted);
+    let expected = ["awards[0].npqel.leader", "awards[0].npqel.provider", "date", "etag", "offer", "request_id"];
+    assert_eq!(fields, expected);
     let amount = Some(draw_award_request::Amount::AmountPence(1));
     let request = DrawAwardRequest {
         request_id: fresh(),

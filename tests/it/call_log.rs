@@ -55,14 +55,14 @@ async fn a_call_that_is_not_done_is_one_line(db: Db) {
         (&"INFO".into(), &"ended".into(), &"NOT_FOUND".into())
     );
     assert!(fields["took_us"].as_u64().unwrap() > 0, "{line}");
-    for (field, wanted) in [
+    for (field, expected) in [
         ("rpc", "OfferService/NoteOffer"),
         ("actor", "officer"),
         ("roles", "case-officer,finance"),
         ("trace_id", TRACE),
         ("why", &format!("offer {nobody} does not exist")),
     ] {
-        assert_eq!(span[field], wanted, "{field}: {line}");
+        assert_eq!(span[field], expected, "{field}: {line}");
     }
     assert!(span["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
 

@@ -123,8 +123,8 @@ async fn an_invoice_is_paid_once(db: Db) {
     let error = refused_for(&server, "AWARD_EXCEEDED", &refund(&second, "100.01", &["--invoice", "b2"]));
     assert_eq!(error["largest"], 10_000);
     let after = done(&server, &refund(&second, "100", &["--invoice", "b2"]));
-    let wanted = json!([invoice("INV00122", "INV00122", 20_000, 0), invoice("B2", "B 2", 10_000, 10_000)]);
-    assert_eq!((&after["invoices"], moved(&after)), (&wanted, [90_000, 30_000, 0, 10_000, 60_000]));
+    let expected = json!([invoice("INV00122", "INV00122", 20_000, 0), invoice("B2", "B 2", 10_000, 10_000)]);
+    assert_eq!((&after["invoices"], moved(&after)), (&expected, [90_000, 30_000, 0, 10_000, 60_000]));
     verified(&db);
 }
 

@@ -23,14 +23,14 @@ async fn each_document_has_its_keys(db: Db) {
     let server = august(&db);
     let counts = done(&server, &["eligibility", "summary", "--programme", "2021-22"]);
     // By the README's table, after August: key by key.
-    let wanted = json!({
+    let expected = json!({
         "programme": "2021-22", "as_at": "2021-08-31", "schools": 73, "eligible_schools": 28,
         "by_rule": {"E1_RI_IN_YEAR": 0, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 0},
         "mat": {"schools": 10, "trusts": 5},
         "standalone": {"schools": 14, "maintained": 11, "single_academy_trust": 2, "single_school_mat": 1},
         "unplaced": 4, "closed": 0, "unknown": 0, "decided_by_person": 0,
     });
-    assert_eq!(counts, wanted);
+    assert_eq!(counts, expected);
 
     let files = [words(REGISTER_AUGUST[0])[2].clone(), words(REGISTER_AUGUST[1])[2].clone()];
     let imported = done(&server, &["import", "register", &files[0], &files[1], "--as-at", "2021-08-31"]);
@@ -157,8 +157,8 @@ async fn no_name_of_a_person_is_kept(db: Db) {
     assert!(!contains(&kept, name), "a person's name is in the database");
 }
 
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window.eq_ignore_ascii_case(wanted))
+fn contains(bytes: &[u8], expected: &[u8]) -> bool {
+    bytes.windows(expected.len()).any(|window| window.eq_ignore_ascii_case(expected))
 }
 
 /// Everything a database holds: each row of each table as text, or the bytes of the file and its log.

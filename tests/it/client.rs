@@ -22,7 +22,7 @@ use crate::harness::Server;
 
 /// The year whose offers most scenarios work on: 19 of them after [`Client::seed`] (samples/README.md).
 pub(crate) const YEAR: &str = "2021-22";
-/// The other book: 6 offers after [`Client::seed_both`], 4 standalone and 2 MATs.
+/// The other programme: 6 offers after [`Client::seed_both`], 4 standalone and 2 MATs.
 pub(crate) const NEXT_YEAR: &str = "2022-23";
 
 const AUGUST: [(&str, &str); 4] = [
@@ -50,7 +50,7 @@ impl Client {
         Self::at(&server.url()).await
     }
 
-    /// The same to whatever serves at this address.
+    /// The same to any server at this address.
     pub(crate) async fn at(url: &str) -> Self {
         let channel = Endpoint::from_shared(url.to_owned()).unwrap().connect().await.unwrap();
         Self { channel, actor: "officer".to_owned() }

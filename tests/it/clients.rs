@@ -1,5 +1,5 @@
 //! The example clients, run with their own tools against the real server: over TLS, with a certificate, with a token that
-//! expires, and through connections that are torn.
+//! expires, and through connections that break.
 
 mod broken;
 mod buf;
@@ -91,9 +91,9 @@ fn clients() -> PathBuf {
 /// What an example needs; checks that it is of the file that names it now.
 fn made(client: &str, requirements: &str) -> PathBuf {
     let made = clients().join(client);
-    let wanted = std::fs::read_to_string(Path::new(ROOT).join("examples").join(client).join(requirements)).unwrap();
+    let expected = std::fs::read_to_string(Path::new(ROOT).join("examples").join(client).join(requirements)).unwrap();
     let stamp = std::fs::read_to_string(made.join("made-of")).unwrap_or_default();
-    assert_eq!(stamp, wanted, "{} is not up to date: tests/run --set-up-only makes it", made.display());
+    assert_eq!(stamp, expected, "{} is not up to date: tests/run --set-up-only makes it", made.display());
     made
 }
 
@@ -164,7 +164,7 @@ async fn prepared(db: &Db) -> String {
     offer.offer.clone()
 }
 
-/// Holds an example to its morning, while its connections are torn and its token expires.
+/// Holds an example to its morning, while its connections break and its token expires.
 async fn does_the_casework(db: &Db, mut example: Command) {
     let offer = prepared(db).await;
     let mut guarded = Guarded::start(db, "");
@@ -191,7 +191,7 @@ async fn does_the_casework(db: &Db, mut example: Command) {
         tear.now();
         officer.note(&offer).await;
         said.until_more("change ", changes + 1);
-        assert!(said.times("watching again") > again, "its connection was torn: {:?}", said.lines);
+        assert!(said.times("watching again") > again, "its connection was broken: {:?}", said.lines);
     }
     said.until("token expired");
     officer.start(&offer).await;
@@ -206,7 +206,7 @@ async fn does_the_casework(db: &Db, mut example: Command) {
 
 /// What it must have said: £3,000 of a cap of £10,000 and a fund of £5,000 leave £7,000 and £2,000.
 async fn judged(db: &Db, offer: &str, lines: &[String]) {
-    for wanted in [
+    for expected in [
         "listed 1".to_owned(),
         format!("accepted {offer} OFFER_STATE_ACCEPTED"),
         "awarded 300000".to_owned(),
@@ -214,7 +214,7 @@ async fn judged(db: &Db, offer: &str, lines: &[String]) {
         "limit fund requested 800000 largest 200000".to_owned(),
         "done".to_owned(),
     ] {
-        assert!(lines.contains(&wanted), "{wanted}: {lines:#?}");
+        assert!(lines.contains(&expected), "{expected}: {lines:#?}");
     }
     assert!(lines.iter().any(|it| it.starts_with("refused ") && it.ends_with(" largest 200000")), "{lines:#?}");
 

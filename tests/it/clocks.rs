@@ -89,9 +89,9 @@ impl Health {
         Self(HealthClient::new(client.channel()).watch(whole).await.unwrap().into_inner())
     }
 
-    async fn becomes(&mut self, wanted: ServingStatus) {
-        let turned = async { while self.0.message().await.unwrap().unwrap().status() != wanted {} };
-        timeout(BOUND, turned).await.unwrap_or_else(|_| panic!("health never becomes {wanted:?}"));
+    async fn becomes(&mut self, expected: ServingStatus) {
+        let turned = async { while self.0.message().await.unwrap().unwrap().status() != expected {} };
+        timeout(BOUND, turned).await.unwrap_or_else(|_| panic!("health never becomes {expected:?}"));
     }
 }
 

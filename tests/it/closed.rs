@@ -186,7 +186,7 @@ async fn a_closed_school_is_not_referred(db: Db) {
     assert!(error["message"].as_str().unwrap().contains("it has closed"), "{error}");
     assert_eq!(error["limits"][0]["remedy"], "refer its successor", "{error}");
     assert_eq!(done(&server, &decide("decline"))["state"], "declined");
-    // By its status it is closed whatever the date; by its close date alone, from that day on.
+    // By its status it is closed on any date; by its close date alone, from that day on.
     let error = refused(&server, &raise("910030", "2021-11-02"));
     assert_eq!(error["reason"], "CANNOT_BE_REFERRED", "{error}");
     refused_for(&server, "CANNOT_BE_REFERRED", &raise("910017", "2021-12-31"));

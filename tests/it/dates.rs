@@ -69,25 +69,25 @@ async fn no_day_in_the_past_is_made_impossible(db: Db) {
         let limit = error["limits"][0].clone();
         (text(&limit, "kind"), limit["available"].clone(), error["largest"].clone(), text(&limit, "remedy"))
     };
-    let wanted = |available: i64, largest: i64, remedy: &str| {
+    let expected = |available: i64, largest: i64, remedy: &str| {
         ("as_of".to_owned(), Value::from(available), Value::from(largest), remedy.to_owned())
     };
     // £7,000 by now, £1,000 until November.
     let early = as_of(&credit(&first, "1000.01", "2021-10-31"));
-    assert_eq!(early, wanted(100_000, 100_000, "give a date on or after 2021-11-01, or award at most £1,000"));
+    assert_eq!(early, expected(100_000, 100_000, "give a date on or after 2021-11-01, or award at most £1,000"));
     done(&server, &credit(&first, "1000", "2021-10-31"));
     // What was promised in October is not there in September, though the fund has £6,000 by now.
     let before = as_of(&credit(&second, "0.01", "2021-09-30"));
-    assert_eq!(before, wanted(0, 0, "give a date on or after 2021-11-01"));
+    assert_eq!(before, expected(0, 0, "give a date on or after 2021-11-01"));
     let before = as_of(&["funds", "withdraw", &fund, "1", "--on", "2021-09-30"]);
-    assert_eq!(before, wanted(0, 0, "give a date on or after 2021-11-01"));
+    assert_eq!(before, expected(0, 0, "give a date on or after 2021-11-01"));
     done(&server, &credit(&second, "6000", "2021-11-01"));
     assert_eq!(counted(&fund_row(&server, &fund)), [700_000, 700_000, 0, 0]);
     // A cap: three days that were given back in November were promised until then.
     let days = given(&server, "nle", &first, &[&["--days", "3"], &WITH_LEADER[..]].concat());
     done(&server, &["awards", "release", &days, "--days", "3", "--on", "2021-11-05"]);
     let again = |on| [&["awards", "nle", &first, "--days", "1", "--on", on], &WITH_LEADER[..]].concat();
-    assert_eq!(as_of(&again("2021-11-04")), wanted(0, 0, "give a date on or after 2021-11-05"));
+    assert_eq!(as_of(&again("2021-11-04")), expected(0, 0, "give a date on or after 2021-11-05"));
     done(&server, &again("2021-11-05"));
     verified(&db);
 }

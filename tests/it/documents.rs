@@ -89,7 +89,7 @@ pages! {
     asking_for_health: "docs/reference/monitoring.md" after Offers;
 }
 
-/// Runs a page, and holds each output to what it shows, or has it show what is printed now.
+/// Runs a page, and compares each output with the page, or writes what is printed now into the page.
 fn hold(path: &str, db: &Db, before: &Before) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let page = Page::read(&std::fs::read_to_string(&file).unwrap());

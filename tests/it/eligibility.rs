@@ -30,12 +30,12 @@ async fn each_answer_has_its_evidence(db: Db) {
     let school = explained("910001");
     let evidence = &rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"];
     assert_eq!((&evidence["as_at"], &evidence["import_id"]), (&json!("2021-08-31"), &json!(august)));
-    let wanted = json!({"inspection_number": "10990003", "urn_judged": 910_001, "started": "2019-03-12",
+    let expected = json!({"inspection_number": "10990003", "urn_judged": 910_001, "started": "2019-03-12",
         "ended": "2019-03-13", "published": "2019-04-11", "grade": 3});
-    assert_eq!((&evidence["urn"], &evidence["current"]), (&json!(910_001), &wanted));
-    let wanted = json!({"inspection_number": "ITS900004", "urn_judged": 910_001, "started": "2015-03-11",
+    assert_eq!((&evidence["urn"], &evidence["current"]), (&json!(910_001), &expected));
+    let expected = json!({"inspection_number": "ITS900004", "urn_judged": 910_001, "started": "2015-03-11",
         "ended": "2015-03-12", "published": "2015-04-10", "grade": 3});
-    assert_eq!(evidence["previous"], wanted);
+    assert_eq!(evidence["previous"], expected);
 
     // Inspected in July, published in September: the publication counts.
     let school = explained("910017");
@@ -135,7 +135,7 @@ fn lists_and_trusts(server: &Server) {
         .collect();
     eligible.sort_unstable();
     assert_eq!(eligible, [(910_045, true), (910_046, true), (910_047, true), (910_048, true), (910_049, false)]);
-    // Placement, as the register of August has it.
+    // Placement, as in the register of August.
     #[rustfmt::skip]
     let placed = [
         ("910001", "maintained",           Value::Null,   false), // in a federation, which decides nothing
@@ -190,13 +190,13 @@ async fn what_changed_between_months(db: Db) {
         ]),
         ("2022-01-31", "2022-01-31", &[]),
     ];
-    for (from, to, wanted) in months {
+    for (from, to, expected) in months {
         let changes = done(&server, &["eligibility", "changes", "--from", from, "--to", to]);
         let changes = changes.as_array().unwrap();
         let change = |it: &Value| (it["urn"].as_i64().unwrap(), text(it, "change"), it["superseded_by"].as_i64());
         let got: Vec<_> = changes.iter().map(change).collect();
-        let wanted: Vec<_> = wanted.iter().map(|it| (it.0, it.1.to_owned(), it.2)).collect();
-        assert_eq!(got, wanted, "{from} to {to}");
+        let expected: Vec<_> = expected.iter().map(|it| (it.0, it.1.to_owned(), it.2)).collect();
+        assert_eq!(got, expected, "{from} to {to}");
         for change in changes.iter().filter(|it| it["change"] == "became_eligible" || it["change"] == "rule_added") {
             assert_eq!(change["rules"], json!(["E1_RI_IN_YEAR"]), "nobody enters by E2 after August: {change}");
         }

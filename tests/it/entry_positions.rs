@@ -171,7 +171,7 @@ async fn two_people_decide_and_everything_agrees(db: Db) {
     verified(&db);
 }
 
-/// Whoever asked takes it back from another region too; for others there it is not there.
+/// The requester withdraws it from another region too; for others there it does not exist.
 fn taken_back_by_dora(server: &Server, regions: &str, approval: &str) {
     let withdraw = ["approvals", "withdraw", approval];
     refused_for(server, "NOT_FOUND", &of(regions, "dan", "regional-director", &withdraw));
@@ -239,7 +239,7 @@ async fn only_two_people_of_the_region_may(db: Db) {
             "{role} of {regions}"
         );
     }
-    // Whoever asked is told which is open; another's about the school is no obstacle.
+    // The requester learns which is open; another's about the school is no obstacle.
     assert_eq!(asked(&server, &director(&MET)), approval);
     let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen"];
     let open = refused_for(&server, "APPROVAL_REQUIRED", &officer(&contrary));
@@ -315,7 +315,7 @@ async fn a_file_that_comes_later_goes_before(db: Db) {
     assert!(text(&refused, "message").contains("no longer unknown"), "{refused}");
     assert_eq!(done(&server, &officer(&["approvals", "list"]))[0]["state"], "open");
 
-    // The offer that the decision led to stays, and is named: to whoever sees it.
+    // The offer that the decision led to stays, and is named: to callers who see it.
     let offer = text(&offer_of(&server, 90_002), "offer");
     for words in [&["offers", "identify", "--dry-run"][..], &["offers", "identify"]] {
         let made = done(&server, words);
@@ -337,11 +337,11 @@ async fn a_file_that_comes_later_goes_before(db: Db) {
     verified(&db);
 }
 
-/// What was met is to be not met: the approval states the offer that rests on it, and decides no more than that.
+/// What was met is to be not met: the approval states the offer that depends on it, and decides no more than that.
 async fn a_contrary_decision_states_the_offer(db: Db) {
     let server = september(&db);
     decide(&server, "990002", "met");
-    let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen anew"];
+    let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen again"];
     let before = asked(&server, &officer(&contrary));
     identify(&server);
     let offer = text(&offer_of(&server, 990_002), "offer");

@@ -69,7 +69,7 @@ async fn a_text_is_erased_and_the_record_says_so(db: Db) {
     assert!(!last.text_erased, "it never had a text");
     assert_eq!(serde_json::from_str::<Value>(&last.body_json).unwrap()["event"], note);
     assert_eq!((last.sequence, last.actor.is_empty()), (note + 1, false), "once");
-    // Whoever watches is told which text went.
+    // A watcher learns which text went.
     let told = loop {
         if let Some(Told::Change(change)) = watch.message().await.unwrap().unwrap().told {
             break change.event.unwrap();

@@ -1,4 +1,4 @@
-//! What is acknowledged is kept, once, whatever breaks: a row, every session, the database, the process.
+//! What is acknowledged is kept, once, with any fault: a row, every session, the database, the process.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     };
     past.run(&trigger).await.unwrap();
 
-    // While the book is held they gather into a group; the 51st is the one.
+    // While the programme is held they gather into a group; the 51st is the one.
     past.hold(YEAR).await;
     let calls: Vec<_> = (0..100)
         .map(|n| {
@@ -69,7 +69,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     // The rules adopted, 19 offers made, 99 notes.
     assert_eq!(proved(&db)[0].0, 119);
     server.stop();
-    assert!(server.stderr().contains("halving a group"), "they were not one group");
+    assert!(server.stderr().contains("halving a batch"), "they were not one group");
 }
 
 async fn what_a_killed_server_acknowledged_is_there(db: Db) {
@@ -110,7 +110,7 @@ fn sessions_that_are_ended_lose_nothing() {
         proved(&db);
         // A lost session is no command's fault.
         server.stop();
-        assert!(!server.stderr().contains("halving a group"), "{}", server.stderr());
+        assert!(!server.stderr().contains("halving a batch"), "{}", server.stderr());
     });
 }
 
@@ -152,7 +152,7 @@ async fn watch_health(client: &Client) -> Streaming<HealthCheckResponse> {
     health.watch(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner()
 }
 
-async fn turns(health: &mut Streaming<HealthCheckResponse>, wanted: ServingStatus) {
-    let until = async { while health.message().await.unwrap().unwrap().status() != wanted {} };
-    timeout(NOTICED, until).await.unwrap_or_else(|_| panic!("health does not turn {wanted:?}"));
+async fn turns(health: &mut Streaming<HealthCheckResponse>, expected: ServingStatus) {
+    let until = async { while health.message().await.unwrap().unwrap().status() != expected {} };
+    timeout(NOTICED, until).await.unwrap_or_else(|_| panic!("health does not turn {expected:?}"));
 }

@@ -128,7 +128,7 @@ impl Kept {
         self.manifest().heads.iter().map(|it| (it.programme.clone(), it.sequence + events(it))).collect()
     }
 
-    /// Holds every programme to the head that the fixture's version printed, whatever came after it.
+    /// Holds every programme to the head that the fixture's version printed, before later events.
     fn has_the_heads_in_its_record(&self) {
         for head in &self.manifest().heads {
             let (code, reports) = expecting(&self.db, head);
@@ -164,7 +164,7 @@ both!(texts_erased_before_are_adopted_with_the_rules);
 async fn texts_erased_before_are_adopted_with_the_rules(db: Db) {
     let database = if db.is_postgres() { "postgres" } else { "sqlite" };
     let fixture = Fixture::read(&folders()[0].join(database));
-    assert!(!fixture.manifest.kinds.iter().any(|it| it == "rules_adopted"), "it goes by older rules");
+    assert!(!fixture.manifest.kinds.iter().any(|it| it == "rules_adopted"), "it uses older rules");
     let db = as_it_was_left(&fixture);
     let mut past = Past::of(&db).await;
     let mut deleted = Vec::new();
@@ -332,7 +332,7 @@ async fn work_goes_on(kept: Kept) {
 /// Versions that kept of an invoice only its normalised reference.
 const BEFORE_CLAIMS: [&str; 2] = ["9f9fc2a", "7cc23b9"];
 
-/// An invoice and a leader that an earlier version paid for are paid for today: under whatever strand and writing, in parts
+/// An invoice and a leader that an earlier version paid for are paid for today: under any strand and writing, in parts
 /// too. What it refunded in full may be paid again.
 async fn what_was_paid_before_stays_paid(kept: Kept) {
     let (mut server, _) = kept.served().await;

@@ -1,4 +1,4 @@
-//! Forged records: what an administrator of the database can write who drops what guards it and computes everything anew that
+//! Forged records: what an administrator of the database can write who drops what guards it and computes everything again that
 //! follows: hashes, head, balances, tables. Each is named with its event and the rule, in the part of a record from before
 //! rules 2 and in the part after them.
 
@@ -38,7 +38,7 @@ fn first(condition: &str) -> String {
 
 const FORGERIES: &[Forgery] = &[
     Forgery {
-        name: "an approval of £60,000 that was given by whoever asked",
+        name: "an approval of £60,000 that was given by its requester",
         forge: self_approval,
         event: "approved",
         rule: "SELF_APPROVAL",
@@ -58,7 +58,7 @@ const FORGERIES: &[Forgery] = &[
     },
     Forgery { name: "a partner in no register", forge: no_partner, event: "credit", rule: "PARTNER_NOT_SUITABLE" },
     Forgery {
-        name: "a referral decided by whoever raised it",
+        name: "a referral decided by the person who raised it",
         forge: own_referral,
         event: "referred",
         rule: "SELF_APPROVAL",

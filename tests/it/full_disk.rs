@@ -28,7 +28,7 @@ const KILLED_AFTER: usize = 5;
 /// The most answers before the disk is full again.
 const MOST: usize = 60;
 const ROUND: Duration = Duration::from_secs(90);
-/// MiB of the disk: room for a new cluster, or for a SQLite file and its log, and for what callers write in a round.
+/// MiB of the disk: enough for a new cluster, or for a SQLite file and its log, and for what callers write in a round.
 const SIZE: usize = 160;
 const SIZE_OF_ROUND: usize = 20;
 

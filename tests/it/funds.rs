@@ -204,8 +204,8 @@ async fn what_was_there_when(db: Db) {
         (&["--as-of", "2022-03-31", "--sequence", &sequence(6)],  [1_210_000, 400_000, 0, 810_000]),
         (&["--as-of", "2022-04-01", "--recorded-by", &time(3)],   [1_250_000, 400_000, 0, 850_000]),
     ];
-    for (words, wanted) in rows {
-        assert_eq!(at(words), wanted, "{words:?}");
+    for (words, expected) in rows {
+        assert_eq!(at(words), expected, "{words:?}");
     }
     // By financial year: they add up to the whole.
     let years = |more: &[&str]| {
@@ -250,7 +250,7 @@ async fn entries_are_listed(db: Db) {
             ])
         })
         .collect();
-    let wanted = json!([
+    let expected = json!([
         ["fund_allocated", "allocate", "outside", "available", 1_000_000, "FY2021-22/M06", "2021-09-01"],
         ["fund_allocated", "allocate", "outside", "available", 200_000, "FY2021-22/M12", "2022-03-31"],
         ["awarded", "commit", "available", "committed", 400_000, "FY2021-22/M12", "2022-03-31"],
@@ -259,7 +259,7 @@ async fn entries_are_listed(db: Db) {
         ["fund_withdrawn", "withdraw", "available", "outside", 100_000, "FY2022-23/M01", "2022-04-02"],
         ["fund_allocated", "allocate", "outside", "available", 10_000, "FY2021-22/M07", "2021-10-01"],
     ]);
-    assert_eq!(json!(seen), wanted);
+    assert_eq!(json!(seen), expected);
     // The same as CSV, a heading and a line each.
     let csv = tsio(&["--server", &server.url(), "funds", "entries", &fund, "--csv"]);
     assert_eq!(csv.code, 0, "{}", csv.stderr);
@@ -269,7 +269,7 @@ async fn entries_are_listed(db: Db) {
     let columns = ["verb", "period", "effective_date"].map(|name| column(&mut lines, name));
     let rows: Vec<Value> =
         lines.records().map(|row| json!(columns.map(|at| row.as_ref().unwrap()[at].to_owned()))).collect();
-    let same: Vec<Value> = wanted.as_array().unwrap().iter().map(|it| json!([it[1], it[5], it[6]])).collect();
+    let same: Vec<Value> = expected.as_array().unwrap().iter().map(|it| json!([it[1], it[5], it[6]])).collect();
     assert_eq!(rows, same);
     // And as a stream.
     let client = Client::of(&server).await;

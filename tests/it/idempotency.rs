@@ -1,4 +1,4 @@
-//! A request id is one change, for ever: whoever repeats it, in every process and after a restart.
+//! A request id is one change, for ever: a repeat of it, in every process and after a restart.
 
 use futures_util::future::join_all;
 use prost::Message as _;
@@ -157,7 +157,7 @@ async fn a_repeated_call_is_answered_though_its_facts_cannot_be_asked_for(db: Db
     assert_eq!(proved(&db), head);
 }
 
-/// Both books have looked for the id and found nothing before either stores its answer.
+/// Both programmes have looked for the id and found nothing before either stores its answer.
 #[test]
 fn an_id_used_at_once_in_two_books_is_one_change() {
     run(async {

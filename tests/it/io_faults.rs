@@ -16,7 +16,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::client::{Client, fresh, reason};
-use crate::harness::{Db, Server, lock_file, output_of, room, run, run_within, setting};
+use crate::harness::{Db, Server, directory, lock_file, output_of, run, run_within, setting};
 use crate::workload::Workload;
 
 const SHIM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/io_faults/shim.c");
@@ -38,7 +38,7 @@ struct Fault {
     /// So many in a row.
     times: u64,
     /// Whether half of the bytes are written first.
-    torn: bool,
+    partial: bool,
 }
 
 /// What the shim counts and is told; see there.
@@ -66,13 +66,13 @@ impl Control {
         u64::from_ne_bytes(bytes)
     }
 
-    /// Counts anew, and has calls fail from this one on.
+    /// Counts again, and has calls fail from this one on.
     fn fail_from(&self, first: u64, fault: Fault) {
         self.put(1, 0);
         self.put(0, 0);
         self.put(2, first.saturating_add(fault.times - 1));
         self.put(3, fault.error);
-        self.put(4, fault.torn.into());
+        self.put(4, fault.partial.into());
         self.put(1, first);
     }
 
@@ -99,16 +99,16 @@ impl Control {
 
     /// From here on the disk is full.
     pub(crate) fn fill(&self) {
-        self.fail_from(1, Fault { error: ENOSPC, times: u64::MAX, torn: false });
+        self.fail_from(1, Fault { error: ENOSPC, times: u64::MAX, partial: false });
     }
 }
 
 /// The shim as a library, compiled once.
 fn shim() -> PathBuf {
-    let room = room("it-io-faults");
-    let lock = lock_file(&room.join("lock"));
+    let directory = directory("it-io-faults");
+    let lock = lock_file(&directory.join("lock"));
     lock.lock().unwrap();
-    let (made, made_of) = (room.join("shim.so"), room.join("shim.c"));
+    let (made, made_of) = (directory.join("shim.so"), directory.join("shim.c"));
     let source = fs::read(SHIM).unwrap();
     if !made.exists() || fs::read(&made_of).ok() != Some(source.clone()) {
         let mut cc = Command::new("cc");
@@ -188,31 +188,31 @@ async fn sweep(fault: Fault) {
 
 #[test]
 fn one_call_finds_the_disk_full() {
-    run_within(SWEEP, sweep(Fault { error: ENOSPC, times: 1, torn: false }));
+    run_within(SWEEP, sweep(Fault { error: ENOSPC, times: 1, partial: false }));
 }
 
 #[test]
 fn one_call_fails_and_leaves_half() {
-    run_within(SWEEP, sweep(Fault { error: EIO, times: 1, torn: true }));
+    run_within(SWEEP, sweep(Fault { error: EIO, times: 1, partial: true }));
 }
 
 #[test]
 fn a_dozen_calls_find_the_disk_full() {
-    run_within(SWEEP, sweep(Fault { error: ENOSPC, times: 12, torn: true }));
+    run_within(SWEEP, sweep(Fault { error: ENOSPC, times: 12, partial: true }));
 }
 
 /// As long as it lasts: callers are told why, health says so, reads go on; then all goes on by itself.
-async fn while_it_lasts(error: u64, wanted: &str) {
+async fn while_it_lasts(error: u64, expected: &str) {
     let (db, control) = (Db::sqlite(), Control::new());
     let mut server = control.server(&db);
     let client = Client::of(&server).await;
     let mut workload = Workload::prepare(&client).await;
     let offer = client.list(crate::client::YEAR).await.remove(0).offer;
-    control.fail_from(1, Fault { error, times: u64::MAX, torn: false });
+    control.fail_from(1, Fault { error, times: u64::MAX, partial: false });
     let ids = [fresh(), fresh()];
     for id in &ids {
         let status = client.note(&offer, "while it lasts", id).await.unwrap_err();
-        assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::Unavailable, wanted), "{status:?}");
+        assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::Unavailable, expected), "{status:?}");
     }
     becomes(&client, ServingStatus::NotServing).await;
     assert_eq!(client.offer(&offer).await.offer, offer, "reads go on");
@@ -228,11 +228,11 @@ async fn while_it_lasts(error: u64, wanted: &str) {
     assert_eq!(client.times(&offer, &ids[1]).await, 0, "what was never sent again was never carried out");
 }
 
-pub(crate) async fn becomes(client: &Client, wanted: ServingStatus) {
+pub(crate) async fn becomes(client: &Client, expected: ServingStatus) {
     let mut health = HealthClient::new(client.channel());
     let mut told = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
-    let until = async { while told.message().await.unwrap().unwrap().status() != wanted {} };
-    tokio::time::timeout(NOTICED, until).await.unwrap_or_else(|_| panic!("health does not become {wanted:?}"));
+    let until = async { while told.message().await.unwrap().unwrap().status() != expected {} };
+    tokio::time::timeout(NOTICED, until).await.unwrap_or_else(|_| panic!("health does not become {expected:?}"));
 }
 
 #[test]

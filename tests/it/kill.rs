@@ -1,4 +1,4 @@
-//! Power cuts under load: what was acknowledged is there, what was not is there whole or not at all, and whoever asks
+//! Power cuts under load: what was acknowledged is there, what was not is there whole or not at all, and a caller who asks
 //! again under the same id is answered the same.
 //!
 //! The moment is the answer of a number drawn from a seed, which a failure prints and `TSIO_SEED` sets. `TSIO_KILLS` says
@@ -197,7 +197,11 @@ async fn rounds(db: Db, mut rng: Rng, kills: u64) {
         for some in all.chunks_mut(64) {
             let again = join_all(some.iter().map(|it| desk.insist(&client, it))).await;
             for (sent, answer) in some.iter_mut().zip(again) {
-                assert!(sent.answer.is_none() || sent.answer.as_ref() == Some(&answer), "{} is answered anew", sent.id);
+                assert!(
+                    sent.answer.is_none() || sent.answer.as_ref() == Some(&answer),
+                    "{} is answered again",
+                    sent.id
+                );
                 sent.answer = Some(answer);
             }
         }

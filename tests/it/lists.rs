@@ -129,10 +129,10 @@ async fn a_filter_finds_what_it_says(db: Db) {
         ),
     ];
     for (filter, holds) in rows {
-        let wanted: Vec<&str> = ids(offers.iter().filter(|it| holds(it)));
-        assert_eq!(ids(&walk(&client, asked(&filter, "", 4)).await), wanted, "{filter}");
+        let expected: Vec<&str> = ids(offers.iter().filter(|it| holds(it)));
+        assert_eq!(ids(&walk(&client, asked(&filter, "", 4)).await), expected, "{filter}");
     }
-    // A part of a name, whatever its case; a quote and a wild card are a quote and a wild card.
+    // A part of a name, in upper or lower case; a quote and a wild card are a quote and a wild card.
     let part = offers[3].name.split(' ').next().unwrap().to_uppercase();
     let found = walk(&client, asked(&format!("name : \"{part}\""), "", 50)).await;
     assert!(ids(&found).contains(&offers[3].offer.as_str()) && found.len() < offers.len(), "{part}");
@@ -152,8 +152,8 @@ fn condition(rng: &mut fastrand::Rng, depth: u32) -> (String, Holds) {
     match if depth == 0 { rng.u8(0..4) } else { rng.u8(0..7) } {
         0 => {
             let state = *rng.choice(["IDENTIFIED", "ACCEPTED", "CLOSED"].iter()).unwrap();
-            let wanted = OfferState::from_str_name(&format!("OFFER_STATE_{state}")).unwrap();
-            (format!("state = {state}"), Box::new(move |it| it.state() == wanted))
+            let expected = OfferState::from_str_name(&format!("OFFER_STATE_{state}")).unwrap();
+            (format!("state = {state}"), Box::new(move |it| it.state() == expected))
         }
         1 => {
             let region = *rng.choice(regions.iter()).unwrap();
@@ -199,13 +199,13 @@ async fn whatever_is_asked_the_pages_hold_it_once_and_in_order(db: Db) {
                 .iter(),
             )
             .unwrap();
-        let mut wanted = ids(sorted.iter().filter(|it| holds(it)));
+        let mut expected = ids(sorted.iter().filter(|it| holds(it)));
         if back {
-            wanted.reverse();
+            expected.reverse();
         }
         let found = walk(&client, asked(&filter, order, rng.i32(1..6))).await;
-        assert_eq!(ids(&found), wanted, "{filter} by {order:?}");
-        some += usize::from(!wanted.is_empty() && wanted.len() < offers.len());
+        assert_eq!(ids(&found), expected, "{filter} by {order:?}");
+        some += usize::from(!expected.is_empty() && expected.len() < offers.len());
         all += 1;
     }
     assert!(some * 2 > all, "the conditions tell offers apart: {some} of {all}");
@@ -269,8 +269,8 @@ async fn every_mistake_of_a_list_is_named(db: Db) {
     let refused = page(&client, wrong).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     // The region of the third is wrong in its operator and in its value.
-    let wanted = ["filter"; 5].into_iter().chain(["order_by", "read_mask.paths[1]", "read_mask.paths[2]"]);
-    assert_eq!(fields_of(&refused), wanted.collect::<Vec<_>>(), "{refused:?}");
+    let expected = ["filter"; 5].into_iter().chain(["order_by", "read_mask.paths[1]", "read_mask.paths[2]"]);
+    assert_eq!(fields_of(&refused), expected.collect::<Vec<_>>(), "{refused:?}");
     let bad = refused.get_details_bad_request().unwrap();
     let places: Vec<&str> =
         bad.field_violations[..5].iter().map(|it| it.description.split(':').next().unwrap()).collect();
@@ -333,11 +333,11 @@ async fn a_filter_reaches_no_further_than_its_caller(db: Db) {
         (format!("region = \"{here}\" OR NOT state = CLOSED"), ids(own.clone())),
         ("NOT state = CLOSED".to_owned(), ids(own.filter(is_open))),
     ];
-    for (filter, wanted) in rows {
+    for (filter, expected) in rows {
         let request = as_role("reader", Some(&here), asked(&filter, "", 100));
         let answer = call(&client.channel(), "OfferService/ListOffers", request).await.unwrap();
         let found = <ListOffersResponse as prost::Message>::decode(answer[0].clone()).unwrap().offers;
-        assert_eq!(ids(&found), wanted, "{filter}");
+        assert_eq!(ids(&found), expected, "{filter}");
     }
     assert!(offers.iter().any(|it| it.region != here && it.state() != OfferState::Closed));
 }
@@ -347,9 +347,9 @@ async fn the_command_line_lists_and_shows(db: Db) {
     let (_, offers) = seeded(&server).await;
     let list = |words: &[&str]| done(&server, &[&["offers", "list"], words].concat());
     let listed = list(&["--filter", "recipient_kind = STANDALONE AND recipient < 910004", "--order-by", "name desc"]);
-    let mut wanted: Vec<&Offer> = offers.iter().filter(|it| (900_001..910_004).contains(&it.recipient)).collect();
-    wanted.sort_by(|a, b| (&b.name, &b.offer).cmp(&(&a.name, &a.offer)));
-    assert_eq!(numbers(&listed, "recipient"), wanted.iter().map(|it| i64::from(it.recipient)).collect::<Vec<_>>());
+    let mut expected: Vec<&Offer> = offers.iter().filter(|it| (900_001..910_004).contains(&it.recipient)).collect();
+    expected.sort_by(|a, b| (&b.name, &b.offer).cmp(&(&a.name, &a.offer)));
+    assert_eq!(numbers(&listed, "recipient"), expected.iter().map(|it| i64::from(it.recipient)).collect::<Vec<_>>());
     let [one, two] = [&offers[2].offer, &offers[0].offer];
     let shown = done(&server, &["offers", "show", one, two]);
     assert_eq!(shown, json!([done(&server, &["offers", "show", one]), done(&server, &["offers", "show", two])]));

@@ -57,8 +57,8 @@ impl Load {
     /// Waits until so many more than now have been answered.
     pub(crate) async fn until_more(&self, more: usize) {
         let mut answered = self.answered.subscribe();
-        let wanted = *answered.borrow() + more;
-        answered.wait_for(|count| *count >= wanted).await.unwrap();
+        let expected = *answered.borrow() + more;
+        answered.wait_for(|count| *count >= expected).await.unwrap();
     }
 
     /// Sends them home once they have their last answer, and tells all that they sent.
@@ -102,7 +102,7 @@ pub(crate) async fn held(client: &Client, offers: &[Offer], sent: &[Sent]) {
         let again = join_all(some.iter().map(|it| client.assign(&it.offer, &it.assignee, &it.id))).await;
         for (sent, answer) in some.iter().zip(again) {
             let answer = answer.unwrap().encode_to_vec();
-            assert!(sent.answer.is_none() || sent.answer == Some(answer), "{} is answered anew", sent.id);
+            assert!(sent.answer.is_none() || sent.answer == Some(answer), "{} is answered again", sent.id);
         }
     }
     let mut times: HashMap<String, usize> = HashMap::new();

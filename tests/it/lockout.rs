@@ -1,4 +1,4 @@
-//! Nobody can keep the others out: whatever strangers and callers do with connections, a caller with a good token is served
+//! Nobody can keep the others out: with any connections of strangers and callers, a caller with a good token is served
 //! within two seconds, memory stays bounded, and the log and the metrics say what goes on.
 
 mod callers;

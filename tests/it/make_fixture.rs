@@ -72,7 +72,7 @@ fn main() {
     let Arguments { program, commit, to } = Arguments::parse();
     let commit = commit.unwrap_or_else(commit_checked_out);
     let to = to.unwrap_or_else(|| next_folder(&commit));
-    assert!(!to.exists(), "{} is there already: a fixture is never made anew", to.display());
+    assert!(!to.exists(), "{} is there already: a fixture is never made again", to.display());
     let program = program.unwrap_or_else(built_program);
     let version = Version { program: program.canonicalize().expect("the binary is there: cargo build"), commit };
 

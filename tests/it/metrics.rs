@@ -81,7 +81,7 @@ async fn what_goes_on_inside_is_counted(db: Db) {
     let before = Scrape::of(&server).await;
     assert_eq!(before.value("tsio_writer_waiting"), 0.0);
 
-    // Held up behind the book, they wait; let go, they go in together.
+    // Held up behind the programme, they wait; let go, they go in together.
     let mut past = Past::of(&db).await;
     past.hold(YEAR).await;
     let mut notes = JoinSet::new();
@@ -89,7 +89,7 @@ async fn what_goes_on_inside_is_counted(db: Db) {
         let (client, offer) = (client.clone(), offer.clone());
         notes.spawn(async move { client.note(&offer, "together", &fresh()).await.unwrap() });
     }
-    // The first of them is in the hands of the lane already.
+    // The first of them is with the worker already.
     Scrape::until(&server, |it| it.value("tsio_writer_waiting") == f64::from(NOTES - 1)).await;
     past.let_go().await;
     while let Some(noted) = notes.join_next().await {
@@ -104,7 +104,7 @@ async fn what_goes_on_inside_is_counted(db: Db) {
     assert!(grown("tsio_writer_wait_seconds_sum") > 0.0);
     assert_eq!(after.value("tsio_writer_waiting"), 0.0);
 
-    // Whoever repeats a call is answered out of a group that commits nothing.
+    // A repeated call is answered by a batch that commits nothing.
     let id = fresh();
     client.note(&offer, "once", &id).await.unwrap();
     client.note(&offer, "once", &id).await.unwrap();
@@ -222,11 +222,11 @@ impl Scrape {
     }
 
     /// Scrapes until it is so.
-    pub(crate) async fn until(server: &Server, wanted: impl Fn(&Self) -> bool) -> Self {
+    pub(crate) async fn until(server: &Server, expected: impl Fn(&Self) -> bool) -> Self {
         let begun = Instant::now();
         loop {
             let scrape = Self::of(server).await;
-            if wanted(&scrape) {
+            if expected(&scrape) {
                 return scrape;
             }
             assert!(begun.elapsed() < BOUND, "{}", scrape.0);

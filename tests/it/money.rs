@@ -282,7 +282,7 @@ impl Client {
         Ok(self.award_service().refund_award(self.ask(request)).await?.into_inner())
     }
 
-    /// Books half-days of an award, which has to be possible, and gives the booking's number.
+    /// Programmes half-days of an award, which has to be possible, and gives the booking's number.
     pub(crate) async fn book(&self, award: &str, half_days: i32) -> i64 {
         let (request_id, award, date) = (fresh(), award.to_owned(), DAY.to_owned());
         let request = BookDaysRequest { request_id, award, half_days, date, ..Default::default() };
@@ -345,7 +345,7 @@ pub(crate) struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    /// So many pence on [`DAY`], of whoever issues the award's invoices, paid by this draw.
+    /// That many pence on [`DAY`], of the body that issues the award's invoices, paid by this draw.
     pub(crate) fn of(award: &'a str, pence: i64, invoice: &'a str) -> Self {
         Self { award, much: Much::Pence(pence), date: DAY, invoice, issuer: "", total_pence: 0 }
     }

@@ -63,8 +63,8 @@ async fn every_number_of_the_table(db: Db) {
 
 fn next_year(server: &Server) {
     let answer = done(server, &["eligibility", "summary", "--programme", "2022-23"]);
-    for (pointer, wanted) in NEXT_YEAR {
-        assert_eq!(answer.pointer(pointer), Some(&wanted.into()), "{pointer}: {answer}");
+    for (pointer, expected) in NEXT_YEAR {
+        assert_eq!(answer.pointer(pointer), Some(&expected.into()), "{pointer}: {answer}");
     }
     assert_eq!((&answer["unknown"], &answer["schools"]), (&0.into(), &77.into()), "no rule looks back: {answer}");
     #[rustfmt::skip]
@@ -81,8 +81,8 @@ fn next_year(server: &Server) {
         assert_eq!(rule["outcome"], outcome, "{uid}: {rule}");
     }
     let eligible = done(server, &["eligibility", "list", "--programme", "2022-23"]);
-    let wanted = [910_027, 910_028, 910_043, 910_053, 910_063, 910_066, 910_070];
-    assert_eq!(super::samples::numbers(&eligible, "urn"), wanted);
+    let expected = [910_027, 910_028, 910_043, 910_053, 910_063, 910_066, 910_070];
+    assert_eq!(super::samples::numbers(&eligible, "urn"), expected);
     let identified = done(server, &["offers", "identify", "--programme", "2022-23"]);
     assert_eq!(super::samples::identified(&identified), [6, 0, 0, 0, 0, 1], "4 standalone and 2 trusts");
     let offers = done(server, &["offers", "list", "--programme", "2022-23"]);
@@ -114,9 +114,9 @@ async fn any_order_ends_the_same(db: Db) {
         assert_eq!(identify(&server), [25, 0, 0, 0, 0, 4], "{files:?}");
         // Made only now, where most of its four eligible schools are.
         assert_eq!(offer_of(&server, 90002)["region"], "South-West England", "{files:?}");
-        for (filter, wanted) in LISTS {
+        for (filter, expected) in LISTS {
             let list = done(&server, &["eligibility", "list", "--filter", filter]);
-            assert_eq!(super::samples::numbers(&list, "urn"), *wanted, "{filter}: {files:?}");
+            assert_eq!(super::samples::numbers(&list, "urn"), *expected, "{filter}: {files:?}");
         }
         if turn == 0 {
             twice_adds_nothing(&server, &files);

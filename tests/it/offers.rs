@@ -96,7 +96,7 @@ fn corrected(server: &Server) {
         ["offers", "correct", offer, "--contact", contact, "--note", "wrong number"]
     }
     let error = refused_for(server, "CONTACT_NOT_CORRECTABLE", &correct(&offer, &body));
-    assert!(text(&error, "message").contains(&school), "it names the contact that rests on it: {error}");
+    assert!(text(&error, "message").contains(&school), "it names the contact that depends on it: {error}");
     let after = done(server, &correct(&offer, &school));
     assert_eq!(after["contacts"].as_array().unwrap().len(), 2, "it stays on record, marked");
     assert!(after["contacts"][1]["corrected_by"].as_i64().unwrap() > after["contacts"][1]["contact"].as_i64().unwrap());
@@ -104,7 +104,7 @@ fn corrected(server: &Server) {
     let after = done(server, &correct(&offer, &body));
     assert_eq!(after["state"], "identified", "no contact is left standing");
     refused_for(server, "CONTACT_MISSING", &contact(&offer, "school", "2021-10-05", &[]));
-    // An acceptance rests on its contact, until the right one is there too.
+    // An acceptance depends on its contact, until the right one is there too.
     done(server, &contact(&offer, "responsible-body", "2021-10-04", &[]));
     let wrong = done(server, &contact(&offer, "school", "2021-10-06", &[]))[0]["contacts"][3]["contact"].to_string();
     done(server, &["offers", "accept", &offer, "--by", "school", "--on", "2021-10-11"]);
@@ -187,7 +187,7 @@ fn closed(server: &Server) {
         assert_eq!((text(last, "reason_code"), text(last, "text")), (reason.replace('-', "_"), "they rang".to_owned()));
     }
     assert_eq!(cli(server, &["offers", "decline", &offer, "--reason", "bored"]).code, 2);
-    // The 10 closed are not made anew.
+    // The 10 closed are not made again.
     assert_eq!(identify(server), [0, 0, 9, 10, 0, 4]);
     assert_eq!(done(server, &["offers", "list"]).as_array().unwrap().len(), 19);
     assert_eq!(done(server, &["offers", "list", "--state", "closed"]).as_array().unwrap().len(), 10);
@@ -262,8 +262,8 @@ async fn found_again(db: Db) {
         ("91000",           &[]),                 // part of a number is not one
         ("50%_",            &[]),                 // nothing here is a wild card
     ];
-    for (search, wanted) in searches {
-        assert_eq!(list(&["--search", search]), wanted, "{search}");
+    for (search, expected) in searches {
+        assert_eq!(list(&["--search", search]), expected, "{search}");
     }
     done(&server, &["offers", "assign", &mine, "--to", "-"]);
     assert_eq!(list(&["--assignee", "-"]).len(), 18);
@@ -327,9 +327,9 @@ fn retried(server: &Server, offer: &str) {
     let error = refused(server, &["offers", "start", offer]);
     let keys: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(["code", "reason", "message", "largest", "limits"].iter().all(|key| keys.contains(key)), "{keys:?}");
-    let wanted = ["account", "available", "committed", "kind", "largest", "limit", "requested", "spent", "unit"];
+    let expected = ["account", "available", "committed", "kind", "largest", "limit", "requested", "spent", "unit"];
     let keys: Vec<_> = error["limits"][0].as_object().unwrap().keys().map(String::as_str).collect();
-    assert!(wanted.iter().all(|key| keys.contains(key)), "{keys:?}");
+    assert!(expected.iter().all(|key| keys.contains(key)), "{keys:?}");
     for key in ["limit", "committed", "spent", "available", "requested", "largest"] {
         assert_eq!(error["limits"][0][key], Value::Null, "an award that is missing is no number: {error}");
     }

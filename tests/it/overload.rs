@@ -14,7 +14,7 @@ use crate::harness::{Db, Server, both, run};
 use crate::money::{Much, PROVIDER, amounts, npqel, npqel_of};
 use crate::raw_sql::{Past, proved};
 
-/// Commands that may wait for one book, and those of the group that is being written.
+/// Commands that may wait for one programme, and those of the group that is being written.
 const QUEUE: usize = 4_096;
 const GROUP: usize = 512;
 const CONNECTIONS: usize = 6;
@@ -55,12 +55,12 @@ fn a_full_queue_answers_at_once() {
                 });
             }
         }
-        // Answered while nothing can be done: the book is held until they are.
+        // Answered while nothing can be done: the programme is held until they are.
         refused.subscribe().wait_for(|count| *count >= TOO_MANY).await.unwrap();
         past.let_go().await;
         let answers = calls.join_all().await;
         let count = |code: Code| answers.iter().filter(|it| **it == code).count();
-        // On a slow machine the group that waited for the book may have given up.
+        // On a slow machine the group that waited for the programme may have given up.
         let (done, waited) = (count(Code::Ok), count(Code::Unavailable));
         assert!(done + waited >= QUEUE, "only {done} and {waited} were taken");
         assert_eq!(done + waited + *refused.borrow(), answers.len());
@@ -122,7 +122,7 @@ async fn reads(client: &Client, offer: &str) {
     }
 }
 
-/// PostgreSQL: a book that is held holds up no other. SQLite: both share one writer, and take turns.
+/// PostgreSQL: a programme that is held holds up no other. SQLite: both share one writer, and take turns.
 async fn a_flood_on_one_book_does_not_starve_the_other(db: Db) {
     const FLOOD: usize = 1_200;
     let server = Server::start(&db);
@@ -183,7 +183,7 @@ async fn an_invoice_is_freed_and_paid_anew_in_one_group(db: Db) {
 
     let mut past = Past::of(&db).await;
     past.hold(YEAR).await;
-    // One after the other: what is queued while the book is held is one group.
+    // One after the other: what is queued while the programme is held is one group.
     let (caller, award) = (client.clone(), second.clone());
     let refund = tokio::spawn(async move { caller.refund(&award, Much::Pence(30_000)).await });
     reads(&client, &offer).await;
@@ -225,14 +225,14 @@ async fn a_leader_is_freed_and_funded_anew_in_one_group(db: Db) {
     let release = tokio::spawn(async move { caller.release(&award, None).await });
     reads(&client, &offer).await;
     let (caller, about, awards) = (client.clone(), trust.offer.clone(), fees(80_000));
-    let anew = tokio::spawn(async move { caller.award(&about, awards, &fresh()).await });
+    let again = tokio::spawn(async move { caller.award(&about, awards, &fresh()).await });
     reads(&client, &offer).await;
     let (caller, about, awards) = (client.clone(), trust.offer.clone(), fees(70_000));
     let once_more = tokio::spawn(async move { caller.award(&about, awards, &fresh()).await });
     reads(&client, &offer).await;
     past.let_go().await;
     release.await.unwrap().unwrap();
-    let second = anew.await.unwrap().unwrap().awards.remove(0).award;
+    let second = again.await.unwrap().unwrap().awards.remove(0).award;
     assert_eq!(reason(&once_more.await.unwrap().unwrap_err()), "LEADER_FUNDED");
     let times = "SELECT COUNT(DISTINCT recorded_at) FROM events WHERE seq > (SELECT MAX(seq) - 2 FROM events)";
     assert_eq!(Past::of(&db).await.number(times).await, 1, "they were written together");
@@ -241,7 +241,7 @@ async fn a_leader_is_freed_and_funded_anew_in_one_group(db: Db) {
     proved(&db);
 }
 
-/// A writer waits five seconds for a book: its first try has failed when this caller gives up, and the second gets through.
+/// A writer waits five seconds for a programme: its first try has failed when this caller gives up, and the second gets through.
 async fn nothing_is_carried_out_for_who_gave_up_during_the_retries(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;

@@ -125,7 +125,7 @@ async fn last_pound(db: &Db, servers: &[Server]) {
     proved(db);
 }
 
-/// Each wants another amount: whoever is refused is told what was left at that very moment.
+/// Each asks for another amount: a refused caller learns what was left at that moment.
 async fn the_last_of_different_amounts(db: Db) {
     const FUND: i64 = 1_000_000;
     let servers = [Server::start(&db)];
@@ -258,7 +258,7 @@ async fn draws_of_one_award(db: Db) {
     proved(&db);
 }
 
-/// Draws of £7 and a close at once: whatever was drawn before it is drawn, it releases the rest, nothing comes after.
+/// Draws of £7 and a close at once: what was drawn before it stays drawn, it releases the rest, nothing comes after.
 async fn draws_race_a_close(db: Db) {
     let mut servers = vec![Server::start(&db)];
     if db.is_postgres() {
@@ -364,7 +364,7 @@ pub(crate) async fn fees(client: &Client, offer: &Offer, day: &str) -> String {
     made.awards[0].award.clone()
 }
 
-/// Two programmes are two books, each with a writer of its own; a provider's invoice is paid in one of them.
+/// Two programmes are two programmes, each with a writer of its own; a provider's invoice is paid in one of them.
 async fn an_invoice_in_two_programmes(db: Db) {
     const DAYS: [&str; 2] = ["2021-11-01", "2022-11-01"];
     let server = Server::start(&db);

@@ -81,7 +81,7 @@ impl Past {
         }
     }
 
-    /// Holds the book as a writer would: PostgreSQL by the book's row, SQLite by the whole file.
+    /// Holds the programme as a writer would: PostgreSQL by the programme's row, SQLite by the whole file.
     pub(crate) async fn hold(&mut self, programme: &str) {
         let sql = match self {
             Self::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
@@ -119,17 +119,17 @@ impl Past {
     }
 
     /// Asks until the answer is this number.
-    pub(crate) async fn until(&mut self, sql: &str, wanted: i64) {
+    pub(crate) async fn until(&mut self, sql: &str, expected: i64) {
         let begun = Instant::now();
         let mut found = self.number(sql).await;
-        while found != wanted {
-            assert!(begun.elapsed() < BOUND, "{sql}: still {found}, not {wanted}");
+        while found != expected {
+            assert!(begun.elapsed() < BOUND, "{sql}: still {found}, not {expected}");
             found = self.number(sql).await;
         }
     }
 }
 
-/// What `tsio verify` says of every book: exit code, and the report.
+/// What `tsio verify` says of every programme: exit code, and the report.
 pub(crate) fn verify(db: &Db, extra: &[&str]) -> (i32, serde_json::Value) {
     let output = tsio(&[&["--output", "json", "verify", "--database", &db.url()], extra].concat());
     assert!(output.json.is_array(), "{}{}", output.stdout, output.stderr);

@@ -15,7 +15,7 @@ both!(
     where_there_is_no_book_nothing_is_proved,
 );
 
-/// A book of 22 events: the rules adopted, 19 offers, then an assignment and a note on the first offer; nobody serves it.
+/// A programme of 22 events: the rules adopted, 19 offers, then an assignment and a note on the first offer; nobody serves it.
 async fn book(db: &Db) -> String {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
@@ -45,7 +45,7 @@ async fn events_are_not_changed(db: Db) {
     assert_eq!(proved(&db), head);
 }
 
-/// What is done, what verify names of it in the first book, and what undoes it.
+/// What is done, what verify names of it in the first programme, and what undoes it.
 pub(crate) type Tampering = (String, String, String);
 
 /// Does each, has it named, and undoes it.
@@ -148,7 +148,7 @@ fn tampering_beside(past: &Past, offer: &str) -> Vec<Tampering> {
         (offers("accepted_by = 'school'"), unreadable, offers("accepted_by = NULL")),
         (
             this_year("books", "open = NOT open"),
-            "whether the book is open".to_owned(),
+            "whether the programme is open".to_owned(),
             this_year("books", "open = NOT open"),
         ),
         (

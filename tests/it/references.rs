@@ -68,9 +68,9 @@ async fn look_alike_letters_pay_nothing_twice(db: Db) {
     for (other, named) in others {
         let refused = client.claim(&award, 100, other).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"), "{other}");
-        let wanted =
+        let expected =
             format!("must have only the letters A to Z and the digits 0 to 9, punctuation and spaces; got {named}");
-        assert_eq!(violations(&refused), [("invoice".to_owned(), wanted)], "{other}");
+        assert_eq!(violations(&refused), [("invoice".to_owned(), expected)], "{other}");
     }
     assert_eq!(client.get_award(&award).await.drawn, 100);
     proved(&db);
@@ -129,7 +129,7 @@ async fn an_invoice_belongs_to_its_issuer(db: Db) {
         started(&server, offer);
     }
 
-    // Credit: the partner trust, by its name in the register, or whoever is named.
+    // Credit: the partner trust, by its name in the register, or the issuer named.
     let paid = done(&server, &draw(&one, "300", &["--invoice", "No. 7/a"]));
     let partner = text(&paid["invoices"][0], "issuer");
     assert_eq!(last_invoice(&paid), [json!(partner), json!("No. 7/a"), Value::Null]);
@@ -140,7 +140,7 @@ async fn an_invoice_belongs_to_its_issuer(db: Db) {
     // An invoice of the partner's is the same under another strand.
     refused_for(&server, "INVOICE_PAID", &draw(&silent, "1", &["--invoice", "NO7A", "--issuer", &partner]));
 
-    // Leader time: the leader's organisation, which lies apart and is shown to whoever asks.
+    // Leader time: the leader's organisation, which is stored apart and is shown to every reader.
     let deliver = |invoice| {
         ["awards", "draw", &days, "--days", "1", "--on", "2021-11-01", "--invoice", invoice].map(str::to_owned)
     };
@@ -218,11 +218,11 @@ async fn what_is_said_of_an_invoice_is_checked(db: Db) {
         (Claim { issuer: "Оak", total_pence: -1, ..Claim::of(&award, 1, "А-1") }, vec![("invoice", "U+0410"), ("issuer", "U+041E"), ("total_pence", "-1")]),
         (Claim::of(&award, 1, "no digit"),                                vec![("invoice", "at least one of them a digit, got \"NODIGIT\"")]),
     ];
-    for (claim, wanted) in rows {
+    for (claim, expected) in rows {
         let refused = client.pay(claim).await.unwrap_err();
         let found = violations(&refused);
-        assert_eq!(found.len(), wanted.len(), "{claim:?}: {found:?}");
-        for ((field, part), (at, what)) in wanted.iter().zip(&found) {
+        assert_eq!(found.len(), expected.len(), "{claim:?}: {found:?}");
+        for ((field, part), (at, what)) in expected.iter().zip(&found) {
             assert!(at == field && what.contains(part), "{claim:?}: {found:?}");
         }
     }
@@ -266,7 +266,7 @@ async fn an_invoice_is_paid_in_parts(db: Db) {
     proved(&db);
 }
 
-/// Two programmes are two books, each with a writer of its own: at the same moment they pay no more than what is left.
+/// Two programmes are two programmes, each with a writer of its own: at the same moment they pay no more than what is left.
 async fn two_programmes_pay_no_more_than_the_total(db: Db) {
     const DAYS: [&str; 2] = ["2021-11-01", "2022-11-01"];
     let server = Server::start(&db);
@@ -372,7 +372,7 @@ async fn governance_support_is_booked(db: Db) {
     );
     assert_eq!(deliver(&first, &[])["error"]["reason"], "BOOKING_NOT_OPEN");
     assert_eq!(done(&server, &["funds", "entries", &fund]), entries, "they move no money");
-    // Money is drawn by claims, whatever is booked; closing cancels what is left of the bookings.
+    // Money is drawn by claims, with any booking; closing cancels what is left of the bookings.
     done(&server, &draw(&award, "900", &["--invoice", "G 1"]));
     let kinds = done(&server, &["offers", "events", &trust]);
     let kinds: Vec<&str> = kinds.as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();

@@ -281,7 +281,7 @@ async fn the_same_request_is_answered_once(db: Db) {
     assert_eq!(director(&ann).decide(&referral.referral, &id).await.unwrap(), decided);
     let other = ann.raise(RaiseReferralRequest { reason: "another".to_owned(), ..raise.clone() }).await.unwrap_err();
     assert_eq!((other.code(), reason(&other).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
-    // Whoever lost the region is not answered again.
+    // A caller who lost the region is not answered again.
     let away = ann.named("ann", "case-officer", Some("South-West England")).raise(raise).await.unwrap_err();
     assert_eq!(away.code(), Code::NotFound);
     assert_eq!(proved(&db), head, "nothing was done twice");

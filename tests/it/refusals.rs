@@ -71,15 +71,15 @@ async fn every_limit_with_its_numbers(db: Db) {
     let refused = |reason: &str, words: &[&str]| bare(&refused_for(&server, reason, words));
 
     // The fund alone: £7,000, of which £3,749.50 is promised and £1,250.50 spent.
-    let wanted = limit("fund", &of_fund, "pence", [700_000, 374_950, 125_050, 200_000, 200_001, 200_000]);
+    let expected = limit("fund", &of_fund, "pence", [700_000, 374_950, 125_050, 200_000, 200_001, 200_000]);
     assert_eq!(
         refused("FUNDS_INSUFFICIENT", &credit(&other, "2000.01")),
-        error("FUNDS_INSUFFICIENT", 200_000, &[wanted])
+        error("FUNDS_INSUFFICIENT", 200_000, &[expected])
     );
     // The cap alone: the fund has more by now, of the £10,000 five are used.
     done(&server, &["funds", "allocate", &fund, "10000", "--on", "2021-10-01"]);
-    let wanted = limit("cap", &cap, "pence", [1_000_000, 374_950, 125_050, 500_000, 500_001, 500_000]);
-    assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "5000.01")), error("CAP_EXCEEDED", 500_000, &[wanted]));
+    let expected = limit("cap", &cap, "pence", [1_000_000, 374_950, 125_050, 500_000, 500_001, 500_000]);
+    assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "5000.01")), error("CAP_EXCEEDED", 500_000, &[expected]));
     // Both: the smaller would pass.
     let more = [
         limit("cap", &cap, "pence", [1_000_000, 374_950, 125_050, 500_000, 1_300_000, 500_000]),
@@ -88,21 +88,21 @@ async fn every_limit_with_its_numbers(db: Db) {
     assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "13000")), error("CAP_EXCEEDED", 500_000, &more));
     // Days: on the cap, never on their fund.
     let words = [&["awards", "nle", &school, "--on", "2021-10-01", "--days", "3.5"], &WITH_LEADER[..]].concat();
-    let wanted = limit("cap", &days, "half_days", [6, 0, 0, 6, 7, 6]);
-    assert_eq!(refused("CAP_EXCEEDED", &words), error("CAP_EXCEEDED", 6, &[wanted]));
+    let expected = limit("cap", &days, "half_days", [6, 0, 0, 6, 7, 6]);
+    assert_eq!(refused("CAP_EXCEEDED", &words), error("CAP_EXCEEDED", 6, &[expected]));
     // What is out of the fund's reach.
-    let wanted = limit("fund", &of_fund, "pence", [1_700_000, 374_950, 125_050, 1_200_000, 1_200_001, 1_200_000]);
+    let expected = limit("fund", &of_fund, "pence", [1_700_000, 374_950, 125_050, 1_200_000, 1_200_001, 1_200_000]);
     let withdraw = ["funds", "withdraw", &fund, "12000.01", "--on", "2021-10-02"];
-    assert_eq!(refused("FUNDS_INSUFFICIENT", &withdraw), error("FUNDS_INSUFFICIENT", 1_200_000, &[wanted]));
+    assert_eq!(refused("FUNDS_INSUFFICIENT", &withdraw), error("FUNDS_INSUFFICIENT", 1_200_000, &[expected]));
     // The award: £3,749.50 is still promised, £1,250.50 was paid.
     let of_award = format!("award {award} (credit)");
-    let wanted = |requested, largest| {
+    let expected = |requested, largest| {
         limit("award", &of_award, "pence", [500_000, 374_950, 125_050, largest, requested, largest])
     };
     let draw = ["awards", "draw", &award, "--amount", "4000", "--on", "2021-11-02"];
-    assert_eq!(refused("AWARD_EXCEEDED", &draw), error("AWARD_EXCEEDED", 374_950, &[wanted(400_000, 374_950)]));
+    assert_eq!(refused("AWARD_EXCEEDED", &draw), error("AWARD_EXCEEDED", 374_950, &[expected(400_000, 374_950)]));
     let refund = ["awards", "refund", &award, "--amount", "2000", "--reason", "x", "--on", "2021-11-02"];
-    assert_eq!(refused("AWARD_EXCEEDED", &refund), error("AWARD_EXCEEDED", 125_050, &[wanted(200_000, 125_050)]));
+    assert_eq!(refused("AWARD_EXCEEDED", &refund), error("AWARD_EXCEEDED", 125_050, &[expected(200_000, 125_050)]));
     // The largest is what passes, to the penny.
     done(&server, &credit(&school, "5000"));
     assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "0.01"))["largest"], 0);

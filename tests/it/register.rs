@@ -18,8 +18,8 @@ both!(
 
 fn ids(server: &Server, kind: &str, state: &str) -> Vec<(String, String)> {
     let list = done(server, &["import", "list"]);
-    let wanted = list.as_array().unwrap().iter().filter(|it| it["kind"] == kind && it["state"] == state);
-    wanted.map(|it| (text(it, "file_name"), text(it, "import_id"))).collect()
+    let expected = list.as_array().unwrap().iter().filter(|it| it["kind"] == kind && it["state"] == state);
+    expected.map(|it| (text(it, "file_name"), text(it, "import_id"))).collect()
 }
 
 async fn a_corrected_month_replaces_the_wrong_one(db: Db) {
@@ -111,8 +111,8 @@ async fn two_people_withdraw_an_import(db: Db) {
         .map(|it| (text(it, "offer"), it["urns"].as_array().unwrap().iter().map(|urn| urn.as_i64().unwrap()).collect()))
         .collect();
     affected.sort_by_key(|it| it.1.clone());
-    let wanted = [910_017, 910_019, 910_021].map(|urn| (offer_id(&server, urn), vec![urn]));
-    assert_eq!(affected, wanted, "the offers made on the withdrawn file, and no other");
+    let expected = [910_017, 910_019, 910_021].map(|urn| (offer_id(&server, urn), vec![urn]));
+    assert_eq!(affected, expected, "the offers made on the withdrawn file, and no other");
     assert_eq!(summary(&server, "2021-22"), [73, 28, 0, 28, 0, 10, 5, 14, 11, 2, 1, 4, 0]);
     assert_eq!(offer_of(&server, 910_017)["state"], "identified", "an offer stays until a person closes it");
     refused_for(&server, "APPROVAL_NOT_OPEN", &give("cleo", "administrator"));
@@ -121,7 +121,7 @@ async fn two_people_withdraw_an_import(db: Db) {
 
     import_all(&server, &[SEPTEMBER]);
     assert_eq!(summary(&server, "2021-22"), [76, 31, 3, 28, 0, 10, 5, 16, 13, 2, 1, 5, 3]);
-    assert_eq!(identify(&server), [0, 0, 21, 0, 0, 5], "the 22 offers but 900001's, nothing made anew");
+    assert_eq!(identify(&server), [0, 0, 21, 0, 0, 5], "the 22 offers but 900001's, nothing made again");
 }
 
 /// "Given when the facts have moved beyond it (import: other offers affected), it is refused with the difference and stays
@@ -152,13 +152,13 @@ async fn a_withdrawal_leaves_no_other_offers_without_ground_than_it_states(db: D
     assert_eq!((states(&approval), summary(&server, "2021-22")[1]), (0, 31), "it is open, and nothing is withdrawn");
 
     done(&server, &said_by("ann", "administrator", &["approvals", "withdraw", &approval]));
-    let anew = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
-    assert_eq!((anew == approval, states(&anew)), (false, 3));
+    let again = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    assert_eq!((again == approval, states(&again)), (false, 3));
     // Fewer than it states are no hindrance.
     let offer = offer_id(&server, 910_017);
     done(&server, &["offers", "close", &offer, "--outcome", "ineligible"]);
     assert_eq!(
-        done(&server, &said_by("bob", "administrator", &["approvals", "give", &anew]))["affected_offers"]
+        done(&server, &said_by("bob", "administrator", &["approvals", "give", &again]))["affected_offers"]
             .as_array()
             .unwrap()
             .len(),

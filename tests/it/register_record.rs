@@ -138,7 +138,7 @@ async fn what_counts_and_what_no_longer_does_is_recorded(db: Db) {
     assert_eq!(past.number("SELECT COUNT(*) FROM register_salts").await, 4);
 }
 
-/// The record's last event when a decision read the register and the files, as the events have it.
+/// The record's last event when a decision read the register and the files, as in the events.
 async fn what_rests_on_the_files_cites_the_record(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
@@ -406,7 +406,7 @@ async fn cut_short(db: &Db) {
     .unwrap();
 }
 
-/// Files, and approvals in every state, as an earlier version left them: adopted once, whoever starts first.
+/// Files, and approvals in every state, as an earlier version left them: adopted once, by the first server to start.
 async fn what_was_there_before_is_adopted_once(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
@@ -448,7 +448,7 @@ async fn what_was_there_before_is_adopted_once(db: Db) {
     assert!(migrated.stderr.contains("adopted 7 imports"), "{}", migrated.stderr);
 }
 
-/// Taken away with its head, the record begins anew, as found: a head that was written down before tells.
+/// Taken away with its head, the record begins again, as found: a head that was written down before tells.
 async fn a_record_that_was_taken_away_does_not_begin_anew_unseen(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &[AUGUST]);

@@ -12,7 +12,7 @@ use crate::raw_sql::{Past, proved};
 /// A holder that lies still for 3 s loses its session; the rest is for a busy machine.
 const FREED: Duration = Duration::from_secs(15);
 
-/// A session that has the book's row and waits for its client. One that has only prepared the statement has the lock on
+/// A session that has the programme's row and waits for its client. One that has only prepared the statement has the lock on
 /// the table too, but no transaction id.
 const HOLDING: &str = "SELECT count(*) FROM pg_stat_activity session WHERE datname = current_database() \
     AND application_name = 'tsio writer' AND state = 'idle in transaction' AND backend_xid IS NOT NULL \
@@ -59,7 +59,7 @@ fn a_stopped_holder_does_not_stop_the_book() {
     });
 }
 
-/// Whether the stopped one holds the book's row. What it sent before it stopped may still be on its way: a session
+/// Whether the stopped one holds the programme's row. What it sent before it stopped may still be on its way: a session
 /// holds when nothing has reached it for a while.
 async fn still_holds(past: &mut Past) -> bool {
     while past.number(HOLDING).await > 0 {

@@ -1,4 +1,4 @@
-//! Who has to be told first: as the newest register has it, until the first contact with them is on record.
+//! Who has to be contacted first: as in the newest register, until the first contact with them is recorded.
 //!
 //! Of the samples, 910003 and 910020 have a diocese, 910002 has none, and no file of establishments names 910024 and 910028.
 

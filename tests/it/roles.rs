@@ -69,7 +69,7 @@ async fn each_role_may_what_the_scheme_says(db: Db) {
         )
     };
     let before = everything();
-    // First whoever may not: nothing at all is written by any of them.
+    // First those who may not: nothing at all is written by any of them.
     for (allowed, command) in commands {
         for role in ROLES.into_iter().filter(|role| !allowed.contains(role)) {
             let error = refused_for(&server, "ROLE_MISSING", &said_by("someone", role, command));
@@ -78,7 +78,7 @@ async fn each_role_may_what_the_scheme_says(db: Db) {
     }
     refused_for(&server, "ROLE_MISSING", &said_by("someone", "finance-approver", &["approvals", "give", &withdrawal]));
     assert_eq!(everything(), before);
-    // Then whoever may: the scheme may refuse, the role never does.
+    // Then those who may: the scheme may refuse, the role never does.
     for (allowed, command) in commands {
         for role in allowed {
             let answer = cli(&server, &said_by("someone.else", role, command));

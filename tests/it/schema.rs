@@ -13,7 +13,7 @@ const READ: &str = include_str!("../../src/store/db/schema_check/postgres.sql");
 const MADE: &str = "src/store/db/schema_check/postgres.tsv";
 
 /// What the migrations make on PostgreSQL lies in a file, as verify cannot migrate a database to compare with. To write
-/// it anew: `TSIO_WRITE_SCHEMA=1 tests/run -E 'test(the_file_is_what)'`.
+/// it again: `TSIO_WRITE_SCHEMA=1 tests/run -E 'test(the_file_is_what)'`.
 #[test]
 fn the_file_is_what_the_migrations_make() {
     let db = Db::postgres();
@@ -22,7 +22,7 @@ fn the_file_is_what_the_migrations_make() {
     if std::env::var_os("TSIO_WRITE_SCHEMA").is_some() {
         std::fs::write(path, made).unwrap();
     } else {
-        assert_eq!(std::fs::read_to_string(path).unwrap(), made, "write it anew after a migration");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), made, "write it again after a migration");
     }
 }
 
@@ -79,12 +79,12 @@ const POSTGRES: &[[&str; 3]] = &[
     [
         "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
          CREATE TRIGGER mine BEFORE INSERT ON awards FOR EACH ROW EXECUTE FUNCTION mine()",
-        "trigger mine of table awards is foreign",
+        "trigger mine of table awards is unexpected",
         "DROP FUNCTION mine() CASCADE",
     ],
     [
         "CREATE RULE silent AS ON DELETE TO texts DO INSTEAD NOTHING",
-        "rule silent of table texts is foreign",
+        "rule silent of table texts is unexpected",
         "DROP RULE silent ON texts",
     ],
     [
@@ -97,7 +97,7 @@ const POSTGRES: &[[&str; 3]] = &[
         "unique index one_offer_a_recipient of table offers is missing",
         "CREATE UNIQUE INDEX one_offer_a_recipient ON offers (programme, recipient_kind, recipient)",
     ],
-    ["CREATE UNIQUE INDEX mine ON offers (name)", "unique index mine of table offers is foreign", "DROP INDEX mine"],
+    ["CREATE UNIQUE INDEX mine ON offers (name)", "unique index mine of table offers is unexpected", "DROP INDEX mine"],
     [
         "ALTER TABLE approvals DROP CONSTRAINT stated_approvals_check1",
         "constraint stated_approvals_check1 of table approvals is missing",
@@ -110,10 +110,10 @@ const POSTGRES: &[[&str; 3]] = &[
     ],
     [
         "CREATE TABLE mine (offer UUID REFERENCES offers (id))",
-        "reference mine mine_offer_fkey of table offers is foreign",
+        "reference mine mine_offer_fkey of table offers is unexpected",
         "DROP TABLE mine",
     ],
-    ["CREATE TABLE mine () INHERITS (awards)", "child mine of table awards is foreign", "DROP TABLE mine"],
+    ["CREATE TABLE mine () INHERITS (awards)", "child mine of table awards is unexpected", "DROP TABLE mine"],
     [
         "ALTER TABLE terms ALTER COLUMN loaded_by DROP NOT NULL",
         "column loaded_by of table terms: expected",
@@ -121,12 +121,12 @@ const POSTGRES: &[[&str; 3]] = &[
     ],
     [
         "ALTER TABLE trusts ADD COLUMN mine TEXT",
-        "column mine of table trusts is foreign",
+        "column mine of table trusts is unexpected",
         "ALTER TABLE trusts DROP COLUMN mine",
     ],
     [
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica', current_database()); END $$",
-        "setting session_replication_role is foreign",
+        "setting session_replication_role is unexpected",
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET session_replication_role', current_database()); END $$",
     ],
 ];
@@ -139,7 +139,7 @@ const SQLITE: &[[&str; 3]] = &[
     ],
     [
         "CREATE TRIGGER mine BEFORE INSERT ON awards BEGIN SELECT 1; END",
-        "trigger mine of table awards is foreign",
+        "trigger mine of table awards is unexpected",
         "DROP TRIGGER mine",
     ],
     [
@@ -147,15 +147,15 @@ const SQLITE: &[[&str; 3]] = &[
         "unique index one_offer_a_recipient of table offers is missing",
         "CREATE UNIQUE INDEX one_offer_a_recipient ON offers (programme, recipient_kind, recipient)",
     ],
-    ["CREATE UNIQUE INDEX mine ON offers (name)", "unique index mine of table offers is foreign", "DROP INDEX mine"],
+    ["CREATE UNIQUE INDEX mine ON offers (name)", "unique index mine of table offers is unexpected", "DROP INDEX mine"],
     [
         "CREATE TABLE mine (offer BLOB REFERENCES offers (id))",
-        "reference mine of table offers is foreign",
+        "reference mine of table offers is unexpected",
         "DROP TABLE mine",
     ],
     [
         "ALTER TABLE trusts ADD COLUMN mine TEXT",
-        "column mine of table trusts is foreign",
+        "column mine of table trusts is unexpected",
         "ALTER TABLE trusts DROP COLUMN mine",
     ],
     [
@@ -189,7 +189,7 @@ async fn what_operators_add_is_noted(db: Db) {
     }
 }
 
-/// Whoever reads the catalogs only, and no table of its own: the file is compared with, and no schema is made.
+/// A user who reads the catalogs only, and no table of its own: the file is compared with, and no schema is made.
 #[test]
 fn the_schema_is_compared_without_a_right_to_make_one() {
     run(async {

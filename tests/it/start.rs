@@ -54,7 +54,7 @@ async fn health_and_reflection_answer(db: Db) {
     }
 }
 
-/// Told to stop while a call waits for the book and a stream watches its health.
+/// Told to stop while a call waits for the programme and a stream watches its health.
 async fn a_stopping_server_answers_what_is_in_flight(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -87,7 +87,7 @@ async fn a_stopping_server_answers_what_is_in_flight(db: Db) {
     assert_eq!(Client::of(&server).await.times(&offer, &id).await, 1);
 }
 
-/// An upload that is neither ended nor torn: the drain's time is the bound, and the exit code says so.
+/// An upload that neither ends nor breaks: the drain's time is the bound, and the exit code says so.
 #[test]
 fn a_stream_without_an_end_does_not_hold_up_the_stop() {
     run(async {
@@ -177,12 +177,12 @@ fn what_cannot_be_served_is_refused_by_name() {
         (&file, &["--listen", "[::]:0"], "not a loopback address"),
         (&file, &["--listen", "0.0.0.0:0", "--development"], "development mode serves on no other"),
     ];
-    for (url, extra, wanted) in rows {
+    for (url, extra, expected) in rows {
         let mut args = vec!["serve", "--database", url];
         args.extend(if extra.is_empty() { &["--listen", "127.0.0.1:0"] } else { extra });
         let output = tsio(&args);
         assert_eq!(output.code, 1, "{args:?}: {}", output.stderr);
-        assert!(output.stderr.contains(wanted), "{args:?}: {}", output.stderr);
+        assert!(output.stderr.contains(expected), "{args:?}: {}", output.stderr);
     }
     assert!(!folder.path().join("tsio.db").exists());
 }

@@ -26,7 +26,7 @@ struct Waiting {
 impl Waiting {
     async fn start() -> Self {
         let db = Db::postgres_alone();
-        // Whatever the log is set to: what it leaves out must still count.
+        // With any level of the log: what it leaves out must still count.
         let server = Server::start_in(&db, &[("TSIO_LOG", "off")]);
         let past = Past::of(&db).await;
         Self { db, server, past }
@@ -145,7 +145,7 @@ fn a_stored_answer_of_no_programme_waits_too() {
     });
 }
 
-/// One lock of the cluster used to be held by whoever waited: the other programme could not even begin to wait.
+/// One lock of the cluster used to be held by the waiting transaction: the other programme could not even begin to wait.
 #[test]
 fn programmes_wait_for_the_standby_beside_each_other() {
     run(async {

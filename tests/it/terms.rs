@@ -43,11 +43,11 @@ async fn the_terms_of_a_programme_never_change(db: Db) {
     assert_eq!(list[0]["rules"], json!(["E1_RI_IN_YEAR", "E2_RI_TWICE_ON_ENTRY", "E3_EXCEPTIONAL"]));
     let grounds = list[0]["grounds"].as_array().unwrap();
     let shown: Vec<_> = grounds.iter().map(|it| json!([it["rule"], it["ground"], it["starts"], it["ends"]])).collect();
-    let wanted = [
+    let expected = [
         json!(["E3_EXCEPTIONAL", "would_benefit", "2021-09-01", "2022-08-31"]),
         json!(["E3_EXCEPTIONAL", "covid_disruption", "2022-01-20", "2022-08-31"]),
     ];
-    assert_eq!(shown, wanted);
+    assert_eq!(shown, expected);
     let offer = super::samples::offer_id(&server, 910_001);
     assert_eq!(done(&server, &["offers", "show", &offer])["terms_sha256"], list[0]["sha256"], "an offer is pinned");
 
@@ -85,8 +85,8 @@ fn every_mistake_with_its_line(server: &Server, desk: &Desk) {
     let wrong = wrong.replacen("claims_until   = 2023-02-30", "claims_until   = 2023-02-28", 1);
     let mut lines = lines_of(&wrong);
     lines.sort_unstable();
-    let wanted = ["year ", "claims_until", "share ", "day_rate", "nlg   ="].map(|start| line_of(&wrong, start));
-    assert_eq!(lines, wanted, "every mistake at once");
+    let expected = ["year ", "claims_until", "share ", "day_rate", "nlg   ="].map(|start| line_of(&wrong, start));
+    assert_eq!(lines, expected, "every mistake at once");
     for (name, wrong) in
         [("empty.toml", ""), ("prose.toml", "Dear colleagues,\nthe scheme"), ("long.toml", &"# x\n".repeat(70_000))]
     {

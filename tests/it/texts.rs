@@ -94,7 +94,7 @@ async fn a_note_keeps_its_lines(db: Db) {
     assert_eq!(reason(&other), "REQUEST_ID_REUSED");
 }
 
-/// A body that an earlier version took is answered from the store; whoever uses its id for another is refused.
+/// A body that an earlier version took is answered from the store; its id with another body is refused.
 async fn what_was_answered_before_is_answered_still(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -128,7 +128,7 @@ async fn what_was_answered_before_is_answered_still(db: Db) {
     elsewhere.metadata_mut().insert("x-tsio-regions", other.parse().unwrap());
     assert_eq!(offers().note_offer(elsewhere).await.unwrap_err().code(), Code::NotFound);
 
-    // The same of a call that no lane takes: terms.
+    // The same of a call that no worker takes: terms.
     let terms = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/terms/2021-22.toml")).unwrap();
     let load = LoadTermsRequest { request_id: fresh(), text: terms, ..Default::default() };
     let mut service = tsio::proto::terms_service_client::TermsServiceClient::new(client.channel());
@@ -160,9 +160,9 @@ async fn the_name_of_an_uploaded_file_is_checked(db: Db) {
     upload(&id, "groups.csv").await.unwrap();
     assert_eq!(reason(&upload(&id, "groups\u{7}.csv").await.unwrap_err()), "REQUEST_ID_REUSED");
     let refused = upload(&fresh(), "groups\u{7}.csv").await.unwrap_err();
-    let wanted =
+    let expected =
         "must have no control characters, line breaks, tabs or invisible characters; got U+0007 at character 7";
-    assert_eq!(violations(&refused), [("header.file_name".to_owned(), wanted.to_owned())]);
+    assert_eq!(violations(&refused), [("header.file_name".to_owned(), expected.to_owned())]);
 }
 
 /// Makes the stored request one for this body, as an earlier version would have kept it.

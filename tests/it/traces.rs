@@ -109,14 +109,14 @@ async fn a_call_lies_in_its_callers_trace(db: Db) {
     assert_eq!((call.name.as_str(), call.kind()), ("OfferService/NoteOffer", SpanKind::Server));
     assert_eq!((hex(&call.trace_id), hex(&call.parent_span_id)), (TRACE.to_owned(), CALLER.to_owned()));
     let said = attributes(call);
-    for (name, wanted) in [
+    for (name, expected) in [
         ("rpc.system", "grpc"),
         ("rpc.service", "tsio.v1.OfferService"),
         ("rpc.method", "NoteOffer"),
         ("rpc.grpc.status_code", "0"),
         ("actor", "officer"),
     ] {
-        assert_eq!(said[name], wanted, "{name}");
+        assert_eq!(said[name], expected, "{name}");
     }
     // Within it, what its command went through, one after the other; the group is beside them, and linked.
     let within: Vec<&Span> = spans.iter().filter(|it| it.parent_span_id == call.span_id).collect();

@@ -43,7 +43,7 @@ fn an_older_server_reads_on_and_writes_no_more() {
         past.run(MIGRATED).await.unwrap();
         let id = fresh();
         is_outdated(&client.note(&offers[0].offer, "on the older one", &id).await.unwrap_err());
-        // What is no book's goes the same way.
+        // What is no programme's goes the same way.
         let (file_name, text) = ("2021-22.toml".to_owned(), include_str!("../../terms/2021-22.toml").to_owned());
         let terms = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
         is_outdated(&client.schemes().load_terms(client.ask(terms)).await.unwrap_err());

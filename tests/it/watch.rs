@@ -1,4 +1,4 @@
-//! Watching: every change once, in order, whatever breaks, from any place and through any server.
+//! Watching: every change once, in order, with any fault, from any place and through any server.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -140,7 +140,7 @@ async fn nothing_is_lost_or_told_twice_however_often_it_breaks(db: Db) {
     let mut seen = Vec::new();
     let mut start = Start::AfterSequence(0);
     for _ in 0..30 {
-        // Each on a connection of its own, torn wherever it is.
+        // Each on its own connection, broken anywhere.
         let mut watch = Watch::from(&Client::of(&server).await, start.clone()).await;
         for _ in 0..rng.usize(0..40) {
             let message = watch.next().await;

@@ -117,7 +117,7 @@ fn reads_over_connections_that_fall_silent_hold_no_place() {
             request.set_timeout(deadline);
             client.offers().list_offer_events(request).await.map(drop).map_err(|status| status.code())
         };
-        // They read again and again, and fall silent in the middle of it. Whoever waits then hangs up.
+        // They read again and again, and fall silent in the middle of it. The waiting caller then hangs up.
         let (done, stall_after) = (AtomicUsize::new(0), READS * 5);
         let reads = (0..READS).map(|_| async {
             let code = loop {

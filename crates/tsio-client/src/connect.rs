@@ -134,7 +134,7 @@ impl Builder {
         self
     }
 
-    /// How long a connection may be without a sign of life, which is asked for, before it counts as torn; 20 s unless said.
+    /// How long a connection may be without a sign of life, which is asked for, before it counts as broken; 20 s unless said.
     pub const fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence;
         self
@@ -195,7 +195,7 @@ impl Client {
     }
 
     /// The generated clients, with the caller's proof on each call. A call through one is made once, as it is. They show the
-    /// token there is now: ask for them anew rather than keep them.
+    /// token there is now: ask for them again rather than keep them.
     ///
     /// # Errors
     /// [`Error::Token`].

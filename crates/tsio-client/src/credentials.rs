@@ -1,4 +1,4 @@
-//! What a caller shows on each call: a token, fetched anew once it has expired; or, in development mode, a name.
+//! What a caller shows on each call: a token, fetched again once it has expired; or, in development mode, a name.
 
 use std::path::PathBuf;
 use std::pin::Pin;

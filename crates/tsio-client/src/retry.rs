@@ -27,7 +27,7 @@ pub(crate) fn again(status: &Status) -> Again {
     match (status.code(), reason(status).as_deref()) {
         (Code::Unauthenticated, Some("TOKEN_EXPIRED")) => Again::WithAnotherToken,
         (Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled, _) => Again::Yes,
-        // The server names its reason with every error: what has none is the transport's own, a torn connection.
+        // The server names its reason with every error: what has none is the transport's own, a broken connection.
         (Code::Unknown | Code::Internal, None) => Again::Yes,
         _ => Again::No,
     }
@@ -95,8 +95,8 @@ mod tests {
             (Status::cancelled("operation was canceled"), Again::Yes),
             (Status::invalid_argument("by a proxy"), Again::No),
         ];
-        for (status, wanted) in rows {
-            assert_eq!(again(&status), wanted, "{status:?}");
+        for (status, expected) in rows {
+            assert_eq!(again(&status), expected, "{status:?}");
         }
     }
 }

@@ -59,7 +59,7 @@ impl Service<http::Request<Body>> for Authorised {
         let (headers, credentials) = (self.headers.clone(), self.credentials.clone());
         Box::pin(async move {
             let answer = answer.await?;
-            // The door answers with headers alone.
+            // A refusal at admission has headers only.
             let refused = Status::from_header_map(answer.headers());
             if refused.is_some_and(|status| retry::again(&status) == Again::WithAnotherToken) {
                 credentials.renewed(&headers);
@@ -94,7 +94,7 @@ services! {
     awards: AwardServiceClient,
     /// Who is eligible, and why.
     eligibility: EligibilityServiceClient,
-    /// The proof of the books.
+    /// The proof of the programmes.
     finance: FinanceServiceClient,
     /// Funds, their movements and entries.
     funds: FundServiceClient,

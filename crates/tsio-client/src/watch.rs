@@ -13,7 +13,7 @@ use crate::retry::{self, Again};
 
 /// A watch that goes on from the last message where a stream broke: every change once, in order, none missed.
 ///
-/// A snapshot is kept back until it is whole, for one that is torn is begun anew, and an offer that left meanwhile would be in
+/// A snapshot is kept back until it is whole, because a broken one starts again, and an offer that left meanwhile would be in
 /// neither the second one nor a `gone`. Dropping the future of [`Watch::next`] loses nothing; after an error, the next call begins
 /// again from the same place.
 pub struct Watch {
@@ -151,7 +151,7 @@ impl Watch {
         };
         self.tried = self.tried.saturating_add(1);
         if again != Again::Yes {
-            // Polled again, it begins anew, with another token where there is one by then.
+            // Polled again, it begins again, with another token where there is one by then.
             let tried = std::mem::take(&mut self.tried);
             self.renewed = false;
             return Err(Error::of(status, None, tried));

@@ -189,7 +189,7 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// Whoever asked took it back.
+    /// The requester withdrew it.
     ApprovalWithdrawn {
         /// The approval.
         approval: ApprovalId,
@@ -423,7 +423,7 @@ pub enum EventBody {
         /// Events whose texts were not there by then: before, erasing one left no event.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         absent_texts: Vec<Seq>,
-        /// SHA-256 of the terms that the programme was made under, by whoever loaded them; only where the record begins
+        /// SHA-256 of the terms that the programme was made under, by the caller who loaded them; only where the record begins
         /// with this event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         terms: Option<Hash>,

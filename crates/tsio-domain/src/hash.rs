@@ -17,7 +17,7 @@ impl std::fmt::Display for Hash {
 impl std::str::FromStr for Hash {
     type Err = BadId;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let bad = || BadId { value: s.chars().take(70).collect(), wanted: "a SHA-256 (64 hex digits)" };
+        let bad = || BadId { value: s.chars().take(70).collect(), expected: "a SHA-256 (64 hex digits)" };
         if s.len() != 64 || !s.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(bad());
         }

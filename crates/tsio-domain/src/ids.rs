@@ -10,22 +10,22 @@ use uuid::Uuid;
 
 /// Why a text is not an identifier of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is not {wanted}")]
+#[error("{value:?} is not {expected}")]
 pub struct BadId {
     /// The text as given, cut to a printable length.
     pub value: String,
     /// What was wanted, as a phrase: "a URN (5 or 6 digits)".
-    pub wanted: &'static str,
+    pub expected: &'static str,
 }
 
 impl BadId {
-    fn new(value: &str, wanted: &'static str) -> Self {
-        Self { value: value.chars().take(60).collect(), wanted }
+    fn new(value: &str, expected: &'static str) -> Self {
+        Self { value: value.chars().take(60).collect(), expected }
     }
 }
 
 macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident, $wanted:literal $(, if $holds:expr)?) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal $(, if $holds:expr)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -42,7 +42,7 @@ macro_rules! uuid_id {
             fn from_str(s: &str) -> Result<Self, BadId> {
                 let id = Uuid::try_parse(s.trim()).ok();
                 $(let id = id.filter($holds);)?
-                id.map(Self).ok_or_else(|| BadId::new(s, $wanted))
+                id.map(Self).ok_or_else(|| BadId::new(s, $expected))
             }
         }
     };
@@ -65,7 +65,7 @@ uuid_id!(/// A caller's name for one mutation, so that it can be retried (AIP-15
     RequestId, "a request id (a UUID, and not the nil one)", if |id: &Uuid| !id.is_nil());
 
 macro_rules! number_id {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $range:expr, $wanted:literal) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $range:expr, $expected:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -100,7 +100,7 @@ macro_rules! number_id {
                     .then(|| text.parse().ok())
                     .flatten()
                     .and_then(Self::new)
-                    .ok_or_else(|| BadId::new(s, $wanted))
+                    .ok_or_else(|| BadId::new(s, $expected))
             }
         }
     };
@@ -124,7 +124,7 @@ impl Laestab {
     }
 }
 
-/// A programme, one academic year of the offer, written `2021-22`. It is also the name of its book.
+/// A programme, one academic year of the offer, written `2021-22`. It is also the name of its record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Programme(String);
@@ -216,8 +216,8 @@ impl FromStr for RecordName {
         if s.trim() == REGISTER {
             return Ok(Self::Register);
         }
-        let wanted = "a record (a programme, like 2021-22, or register)";
-        s.parse().map(Self::Programme).map_err(|_| BadId::new(s, wanted))
+        let expected = "a record (a programme, like 2021-22, or register)";
+        s.parse().map(Self::Programme).map_err(|_| BadId::new(s, expected))
     }
 }
 

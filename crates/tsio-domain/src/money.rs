@@ -112,8 +112,8 @@ impl FromStr for HalfDays {
     }
 }
 
-fn bad(value: &str, wanted: &'static str) -> BadId {
-    BadId { value: value.chars().take(60).collect(), wanted }
+fn bad(value: &str, expected: &'static str) -> BadId {
+    BadId { value: value.chars().take(60).collect(), expected }
 }
 
 fn digits(s: &str) -> Option<&str> {

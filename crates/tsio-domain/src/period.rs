@@ -53,7 +53,7 @@ impl FromStr for Period {
         };
         read().ok_or_else(|| BadId {
             value: s.chars().take(60).collect(),
-            wanted: "an accounting period (like FY2021-22/M07)",
+            expected: "an accounting period (like FY2021-22/M07)",
         })
     }
 }
@@ -74,10 +74,10 @@ mod tests {
             ("2022-04-01", "FY2022-23/M01"),
             ("1999-05-01", "FY1999-00/M02"),
         ];
-        for (day, wanted) in rows {
+        for (day, expected) in rows {
             let period = Period::of(day.parse().unwrap());
-            assert_eq!(period.to_string(), wanted, "{day}");
-            assert_eq!(wanted.parse(), Ok(period));
+            assert_eq!(period.to_string(), expected, "{day}");
+            assert_eq!(expected.parse(), Ok(period));
         }
     }
 

@@ -17,7 +17,7 @@ pub type TokenSubject = Hash;
 
 static CASES: LazyLock<CaseMapperBorrowed<'static>> = LazyLock::new(CaseMapper::new);
 
-/// Whoever calls, or called, as far as two people are told apart.
+/// The caller, or an earlier one, for comparing people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// The id.

@@ -68,7 +68,7 @@ pub struct ReferralDecision {
     pub seq: Seq,
     /// The day.
     pub on: Date,
-    /// Who decided: never whoever raised it.
+    /// Who decided: never the person who raised it.
     pub by: Actor,
     /// Whose token that was.
     pub subject: Option<TokenSubject>,

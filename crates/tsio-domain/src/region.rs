@@ -77,12 +77,12 @@ impl fmt::Display for Region {
 
 impl FromStr for Region {
     type Err = BadId;
-    /// Takes the official name, whatever its case.
+    /// Takes the official name, in upper or lower case.
     fn from_str(s: &str) -> Result<Self, BadId> {
         Self::ALL
             .into_iter()
             .find(|region| region.name().eq_ignore_ascii_case(s.trim()))
-            .ok_or_else(|| BadId { value: s.chars().take(60).collect(), wanted: "the name of an RSC region" })
+            .ok_or_else(|| BadId { value: s.chars().take(60).collect(), expected: "the name of an RSC region" })
     }
 }
 
@@ -91,7 +91,7 @@ impl FromStr for Region {
 pub struct LocalAuthority {
     /// Its code.
     pub code: LaCode,
-    /// Its name as the table has it; files differ, so names are shown, never joined on.
+    /// Its name as in the table; files differ, so names are shown, never joined on.
     pub name: &'static str,
     /// The region it lies in.
     pub region: Region,

@@ -69,7 +69,7 @@ impl FromStr for Role {
         Self::ALL
             .into_iter()
             .find(|role| role.name() == name)
-            .ok_or_else(|| BadId { value: s.chars().take(60).collect(), wanted: "a role" })
+            .ok_or_else(|| BadId { value: s.chars().take(60).collect(), expected: "a role" })
     }
 }
 
@@ -99,7 +99,7 @@ impl Breadth {
 /// What a call does, as far as permission goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Read whatever lies in the caller's reach.
+    /// Read everything in the caller's reach.
     Read,
     /// Contact, accept, decline, start, close, assign, note, identify.
     WorkOffers,
@@ -380,7 +380,7 @@ impl Reach {
 mod tests {
     use super::*;
 
-    /// By `domain.md` section 8, action by action, where the table has it role by role.
+    /// By `domain.md` section 8, action by action; the table there is role by role.
     #[test]
     fn the_role_table() {
         use Action as A;
@@ -466,8 +466,8 @@ mod tests {
                 ([true, false, true], [true, false, true]),
             ),
         ];
-        for (caller, action, wanted) in rows {
-            assert_eq!(sees(&caller, action), wanted, "{:?} {action:?}", caller.roles);
+        for (caller, action, expected) in rows {
+            assert_eq!(sees(&caller, action), expected, "{:?} {action:?}", caller.roles);
         }
     }
 

@@ -124,7 +124,7 @@ pub enum SchoolClosed {
     },
     /// Its status is Created in error: it never was a school.
     CreatedInError,
-    /// Its close date has come, whatever its status.
+    /// Its close date has come, with any status.
     ByDate {
         /// The close date.
         on: Date,

@@ -1,6 +1,6 @@
 //! Which characters a text must not have, and how a text is shown that has one all the same.
 //!
-//! Control characters, escape sequences and the controls of writing direction act on whoever sees a text: they move the
+//! Control characters, escape sequences and the controls of writing direction affect the reader of a text: they move the
 //! cursor, hide words, or turn their order round. Invisible characters make two different texts look the same.
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ pub enum Lines {
     Many,
 }
 
-/// Whether a character acts on whoever sees it, or cannot be seen: control characters (C0, DEL, C1), controls of writing
+/// Whether a character affects its reader, or cannot be seen: control characters (C0, DEL, C1), controls of writing
 /// direction, separators of lines and paragraphs, and invisible characters. The joiners U+200C and U+200D are none: several
 /// scripts need them.
 #[must_use]
@@ -134,7 +134,7 @@ mod tests {
         for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
             assert_eq!(is_unsafe(character), inside(character.into()), "U+{:04X}", u32::from(character));
         }
-        // Whatever the standard library calls a control character is one here.
+        // Every control character of the standard library is one here.
         assert!((0..=u32::from(char::MAX)).filter_map(char::from_u32).filter(|it| it.is_control()).all(is_unsafe));
     }
 

@@ -41,9 +41,9 @@ pub struct RuleAnswer {
     pub outcome: RuleOutcome,
     /// Why, one sentence.
     pub reason: String,
-    /// The row it rests on.
+    /// The row it depends on.
     pub evidence: Option<Evidence>,
-    /// What two people decided of it, where it rests on that.
+    /// What two people decided of it, where it depends on that.
     pub decided: Option<DecidedEntry>,
 }
 
@@ -202,14 +202,14 @@ impl App {
         &self,
         caller: &Caller,
         programme: &Programme,
-        wanted: &EligibilityQuery,
+        expected: &EligibilityQuery,
     ) -> Result<Vec<SchoolEligibility>> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
         let day = self.today();
         let standings = Standings::load(&snapshot, &loaded.terms, day).await?;
-        let page = standings.page(&loaded.terms, wanted);
+        let page = standings.page(&loaded.terms, expected);
         show::schools(&snapshot, &loaded.terms, &standings, (&caller.reach(Action::Read), day), &page).await
     }
 

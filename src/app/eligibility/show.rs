@@ -52,7 +52,7 @@ fn entry_unknown(terms: &Terms, standings: &Standings, urn: Urn) -> bool {
     standings.assessment.school(urn).is_some_and(unknown)
 }
 
-/// Puts what two people decided beside the answer that rests on it, or goes before it.
+/// Puts what two people decided beside the answer that depends on it, or goes before it.
 fn with_decision(
     answer: RuleAnswer,
     terms: &Terms,

@@ -93,19 +93,19 @@ impl Standings {
     }
 
     /// A page of the schools that are entitled, unknown or decided, in its order.
-    pub(super) fn page(&self, terms: &Terms, wanted: &EligibilityQuery) -> Vec<Urn> {
+    pub(super) fn page(&self, terms: &Terms, requested: &EligibilityQuery) -> Vec<Urn> {
         // Of the eligible, unless it is said which are meant.
         let eligible = Condition::Is(EligibilityField::Word, Comparison::Equal, Operand::Text(ELIGIBLE.to_owned()));
         let says_which = |field, operand: &Operand| {
             field == EligibilityField::Word
                 && matches!(operand, Operand::Text(word) if [ELIGIBLE, UNKNOWN, DECIDED].contains(&word.as_str()))
         };
-        let condition = match wanted.condition.clone() {
+        let condition = match requested.condition.clone() {
             None => eligible,
             Some(condition) if condition.asks(&says_which) => condition,
             Some(condition) => Condition::All(vec![eligible, condition]),
         };
-        let by_name = matches!(wanted.order, EligibilityOrder::Name | EligibilityOrder::NameLast);
+        let by_name = matches!(requested.order, EligibilityOrder::Name | EligibilityOrder::NameLast);
         let key = |name: &str, urn: Urn| (if by_name { name.to_owned() } else { String::new() }, urn);
         let entitled = self.entitled.keys().copied();
         let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it)).map(|it| it.urn);
@@ -118,13 +118,13 @@ impl Standings {
             .map(|school| key(&school.name, school.urn))
             .collect();
         found.sort_unstable();
-        let after = wanted.after.as_ref().map(|it| key(&it.name, it.urn));
-        let page = if matches!(wanted.order, EligibilityOrder::UrnLast | EligibilityOrder::NameLast) {
+        let after = requested.after.as_ref().map(|it| key(&it.name, it.urn));
+        let page = if matches!(requested.order, EligibilityOrder::UrnLast | EligibilityOrder::NameLast) {
             let rest = found.into_iter().rev().filter(|it| after.as_ref().is_none_or(|after| it < after));
-            rest.take(wanted.limit).collect::<Vec<_>>()
+            rest.take(requested.limit).collect::<Vec<_>>()
         } else {
             let rest = found.into_iter().filter(|it| after.as_ref().is_none_or(|after| it > after));
-            rest.take(wanted.limit).collect()
+            rest.take(requested.limit).collect()
         };
         page.into_iter().map(|(_, urn)| urn).collect()
     }
@@ -259,10 +259,10 @@ pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<
 pub(super) async fn telling_rows(from: &impl Readable, terms: &Terms) -> Result<Vec<MonthRow>> {
     let landed = store::imports::landed(from, FileKind::Ofsted).await?;
     let since = |it: &Import| it.as_at > terms.entry();
-    let mut wanted: Vec<Grade> = Vec::new();
+    let mut requested: Vec<Grade> = Vec::new();
     for rule in terms.rules() {
         if let Test::JudgedInYear { current } = &rule.test {
-            wanted.extend(current);
+            requested.extend(current);
         }
     }
     let mut rows = Vec::new();
@@ -270,7 +270,7 @@ pub(super) async fn telling_rows(from: &impl Readable, terms: &Terms) -> Result<
         let side = || landed.iter().filter(|it| since(it) == since(import));
         let newer: Vec<&Import> = side().filter(|it| it.as_at > import.as_at).collect();
         let older: Vec<&Import> = side().filter(|it| it.as_at < import.as_at).collect();
-        let grades: &[Grade] = if since(import) { &wanted } else { &[] };
+        let grades: &[Grade] = if since(import) { &requested } else { &[] };
         rows.extend(ofsted::telling(from, import, &newer, &older, grades).await?);
     }
     Ok(rows)

@@ -16,8 +16,8 @@ use crate::store::imports;
 /// schools, eligible, E1, E2, both, MAT schools, MAT trusts, standalone, maintained, SAT, single-school MAT, unplaced, unknown
 type Line = [usize; 13];
 
-async fn line(house: &TestApp, year: &str) -> Line {
-    let sum = house.app.eligibility_summary(&admin("ann"), &programme(year)).await.unwrap();
+async fn line(test_app: &TestApp, year: &str) -> Line {
+    let sum = test_app.app.eligibility_summary(&admin("ann"), &programme(year)).await.unwrap();
     let rule = |id| sum.by_rule.get(&RuleId::new(id)).copied().unwrap_or(0);
     let (e1, e2) = (rule("E1_RI_IN_YEAR"), rule("E2_RI_TWICE_ON_ENTRY"));
     let alone = sum.standalone;
@@ -43,7 +43,7 @@ const LAST_LINE: Line = [77, 38, 11, 28, 1, 13, 4, 21, 17, 2, 2, 4, 3];
 
 #[tokio::test]
 async fn the_year_unfolds_as_worked_out_by_hand() {
-    let house = TestApp::with(&AUGUST).await;
+    let test_app = TestApp::with(&AUGUST).await;
     #[rustfmt::skip]
     let steps: [(&[(&str, &str)], Line); 6] = [
         (&MONTHS[0..1], [73, 28,  0, 28, 0, 10, 5, 14, 11, 2, 1, 4, 0]),
@@ -55,9 +55,9 @@ async fn the_year_unfolds_as_worked_out_by_hand() {
     ];
     for (files, want) in steps {
         for (name, as_at) in files {
-            house.take(name, as_at).await;
+            test_app.take(name, as_at).await;
         }
-        assert_eq!(line(&house, "2021-22").await, want, "after {files:?}");
+        assert_eq!(line(&test_app, "2021-22").await, want, "after {files:?}");
     }
 }
 
@@ -67,18 +67,18 @@ async fn the_order_of_imports_changes_nothing() {
     for _ in 0..2 {
         files.reverse();
         files.rotate_left(5);
-        let house = TestApp::with(&files).await;
-        assert_eq!(line(&house, "2021-22").await, LAST_LINE, "{files:?}");
+        let test_app = TestApp::with(&files).await;
+        assert_eq!(line(&test_app, "2021-22").await, LAST_LINE, "{files:?}");
     }
 }
 
 #[tokio::test]
 async fn the_corrected_september_counts_when_it_replaces_the_other() {
-    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
-    let wrong = house.imports(None).await[0].id;
+    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let wrong = test_app.imports(None).await[0].id;
     let name = "ofsted_2021-09-30_corrected.csv";
-    house.send(replacing(name, "2021-09-30", wrong), sample(name)).await.unwrap();
-    assert_eq!(line(&house, "2021-22").await, [76, 32, 4, 28, 0, 10, 5, 17, 14, 2, 1, 5, 3]);
+    test_app.send(replacing(name, "2021-09-30", wrong), sample(name)).await.unwrap();
+    assert_eq!(line(&test_app, "2021-22").await, [76, 32, 4, 28, 0, 10, 5, 17, 14, 2, 1, 5, 3]);
 }
 
 async fn everything() -> TestApp {
@@ -87,11 +87,11 @@ async fn everything() -> TestApp {
 
 #[tokio::test]
 async fn the_rows_left_out_change_no_answer() {
-    let house = everything().await;
-    let rows = every_row(house.app.store(), None).await.unwrap();
+    let test_app = everything().await;
+    let rows = every_row(test_app.app.store(), None).await.unwrap();
     for (file, text) in shipped() {
         let terms = Terms::parse(file, text).unwrap();
-        let telling = telling_rows(house.app.store(), &terms).await.unwrap();
+        let telling = telling_rows(test_app.app.store(), &terms).await.unwrap();
         assert!(telling.len() < rows.len(), "{file}: {} of {}", telling.len(), rows.len());
         assert_eq!(assess(&terms, &telling), assess(&terms, &rows), "{file}");
     }
@@ -99,8 +99,8 @@ async fn the_rows_left_out_change_no_answer() {
 
 #[tokio::test]
 async fn the_next_year_has_other_rules() {
-    let house = everything().await;
-    let sum = house.app.eligibility_summary(&admin("ann"), &programme("2022-23")).await.unwrap();
+    let test_app = everything().await;
+    let sum = test_app.app.eligibility_summary(&admin("ann"), &programme("2022-23")).await.unwrap();
     let alone = sum.standalone;
     assert_eq!(
         (
@@ -114,7 +114,7 @@ async fn the_next_year_has_other_rules() {
         (4, 2, 1, 1, 1, 0)
     );
     assert_eq!(sum.mat.trusts, 2);
-    let explained = house.app.explain_trust(&admin("ann"), &programme("2022-23"), uid(90011)).await.unwrap();
+    let explained = test_app.app.explain_trust(&admin("ann"), &programme("2022-23"), uid(90011)).await.unwrap();
     assert_eq!(explained.trust.map(|it| it.schools), Some(4));
     assert_eq!(explained.trust_rules.iter().map(|it| it.outcome).collect::<Vec<_>>(), [RuleOutcome::NotMet]);
     assert!(explained.schools.iter().all(|it| !it.eligible));
@@ -124,15 +124,15 @@ fn uid(number: u32) -> Uid {
     Uid::new(number).unwrap()
 }
 
-async fn candidates_of(house: &TestApp, year: &str) -> Candidates {
-    let loaded = house.app.terms(&programme(year)).await.unwrap();
-    candidates(house.app.store(), &loaded.terms, std::iter::empty(), house.app.today()).await.unwrap()
+async fn candidates_of(test_app: &TestApp, year: &str) -> Candidates {
+    let loaded = test_app.app.terms(&programme(year)).await.unwrap();
+    candidates(test_app.app.store(), &loaded.terms, std::iter::empty(), test_app.app.today()).await.unwrap()
 }
 
 #[tokio::test]
 async fn candidates_are_recipients_with_their_schools() {
-    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
-    let found = candidates_of(&house, "2021-22").await;
+    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let found = candidates_of(&test_app, "2021-22").await;
     assert_eq!((found.recipients.len(), found.unplaced.len()), (16 + 5, 5));
     let of = |recipient| found.recipients.iter().find(|it| it.recipient == recipient).unwrap();
     let diocesan = of(Recipient::Standalone(urn(910_003)));
@@ -144,15 +144,15 @@ async fn candidates_are_recipients_with_their_schools() {
     assert_eq!((mat.responsible.clone(), mat.trust), (ResponsibleBody::Trust(uid(90_001)), Some(uid(90_001))));
     assert_eq!(mat.schools.iter().map(|it| it.urn.get()).collect::<Vec<_>>(), [910_045, 910_046, 910_047]);
     assert!(found.recipients.is_sorted_by_key(|it| it.recipient));
-    house.take(MARCH[1].0, MARCH[1].1).await;
-    let found = candidates_of(&house, "2021-22").await;
+    test_app.take(MARCH[1].0, MARCH[1].1).await;
+    let found = candidates_of(&test_app, "2021-22").await;
     let heir = found.recipients.iter().flat_map(|it| &it.schools).find(|it| it.urn == urn(990_001)).unwrap();
     assert_eq!(heir.predecessors, [urn(900_001)]);
 }
 
 #[tokio::test]
 async fn a_school_is_explained_rule_by_rule() {
-    let house = everything().await;
+    let test_app = everything().await;
     let year = programme("2021-22");
     #[rustfmt::skip]
     let cases = [
@@ -162,30 +162,31 @@ async fn a_school_is_explained_rule_by_rule() {
         (990_001, true,  [RuleOutcome::NotMet, RuleOutcome::Met]),
     ];
     for (number, eligible, [e1, e2]) in cases {
-        let explained = house.app.explain_school(&admin("ann"), &year, urn(number)).await.unwrap();
+        let explained = test_app.app.explain_school(&admin("ann"), &year, urn(number)).await.unwrap();
         let school = &explained.schools[0];
         let said = |id| school.rules.iter().find(|it| it.rule == RuleId::new(id)).map(|it| it.outcome);
         assert_eq!(school.eligible, eligible, "{number}");
         assert_eq!(said("E1_RI_IN_YEAR"), Some(e1), "{number}: {:?}", school.rules);
         assert_eq!(said("E2_RI_TWICE_ON_ENTRY"), Some(e2), "{number}: {:?}", school.rules);
     }
-    let nobody = house.app.explain_school(&admin("ann"), &year, urn(123_456)).await;
+    let nobody = test_app.app.explain_school(&admin("ann"), &year, urn(123_456)).await;
     assert_eq!(nobody, Err(AppError::not_found(EntityKind::School, 123_456)));
 }
 
 /// What comes of a list, page by page.
 async fn listed(
-    house: &TestApp,
+    test_app: &TestApp,
     condition: Option<Condition<EligibilityField>>,
     order: EligibilityOrder,
 ) -> Vec<SchoolEligibility> {
     let (ann, year) = (admin("ann"), programme("2021-22"));
-    let mut wanted = EligibilityQuery { condition, order, after: None, limit: 7 };
+    let mut expected = EligibilityQuery { condition, order, after: None, limit: 7 };
     let mut seen = Vec::new();
     loop {
-        let page = house.app.list_eligibility(&ann, &year, &wanted).await.unwrap();
-        wanted.after = page.last().map(|it| EligibilityPageStart { urn: it.school.urn, name: it.school.name.clone() });
-        let full = page.len() == wanted.limit;
+        let page = test_app.app.list_eligibility(&ann, &year, &expected).await.unwrap();
+        expected.after =
+            page.last().map(|it| EligibilityPageStart { urn: it.school.urn, name: it.school.name.clone() });
+        let full = page.len() == expected.limit;
         seen.extend(page);
         if !full {
             return seen;
@@ -195,15 +196,15 @@ async fn listed(
 
 #[tokio::test]
 async fn a_list_has_pages_and_conditions() {
-    let house = everything().await;
+    let test_app = everything().await;
     let text = |it: &str| Operand::Text(it.to_owned());
     let word = |it: &str| Condition::Is(EligibilityField::Word, Comparison::Equal, text(it));
-    assert_eq!(listed(&house, None, EligibilityOrder::Urn).await.len(), 38);
+    assert_eq!(listed(&test_app, None, EligibilityOrder::Urn).await.len(), 38);
     for (it, count) in [("eligible", 38), ("unknown", 3), ("unplaced", 4), ("E1_RI_IN_YEAR", 11)] {
-        assert_eq!(listed(&house, Some(word(it)), EligibilityOrder::Urn).await.len(), count, "{it}");
+        assert_eq!(listed(&test_app, Some(word(it)), EligibilityOrder::Urn).await.len(), count, "{it}");
     }
     let both = Condition::Any(vec![word("eligible"), word("unknown")]);
-    let all = listed(&house, Some(both.clone()), EligibilityOrder::Urn).await;
+    let all = listed(&test_app, Some(both.clone()), EligibilityOrder::Urn).await;
     assert_eq!(all.len(), 41, "the eligible and the unknown");
     type Holds = fn(&SchoolEligibility) -> bool;
     let rows: Vec<(Condition<EligibilityField>, Holds)> = vec![
@@ -241,25 +242,25 @@ async fn a_list_has_pages_and_conditions() {
     ];
     let name = |it: &SchoolEligibility| (it.school.name.clone(), it.school.urn);
     for (condition, holds) in rows {
-        let mut wanted: Vec<SchoolEligibility> = all.iter().filter(|it| holds(it)).cloned().collect();
-        assert!((1..all.len()).contains(&wanted.len()), "{condition:?} tells schools apart");
+        let mut expected: Vec<SchoolEligibility> = all.iter().filter(|it| holds(it)).cloned().collect();
+        assert!((1..all.len()).contains(&expected.len()), "{condition:?} tells schools apart");
         for order in
             [EligibilityOrder::Urn, EligibilityOrder::UrnLast, EligibilityOrder::Name, EligibilityOrder::NameLast]
         {
             match order {
-                EligibilityOrder::Urn => wanted.sort_by_key(|it| it.school.urn),
-                EligibilityOrder::Name => wanted.sort_by_key(name),
-                EligibilityOrder::UrnLast | EligibilityOrder::NameLast => wanted.reverse(),
+                EligibilityOrder::Urn => expected.sort_by_key(|it| it.school.urn),
+                EligibilityOrder::Name => expected.sort_by_key(name),
+                EligibilityOrder::UrnLast | EligibilityOrder::NameLast => expected.reverse(),
             }
-            assert_eq!(listed(&house, Some(condition.clone()), order).await, wanted, "{condition:?} by {order:?}");
+            assert_eq!(listed(&test_app, Some(condition.clone()), order).await, expected, "{condition:?} by {order:?}");
         }
     }
 }
 
 #[tokio::test]
 async fn what_changed_between_august_and_september() {
-    let house = everything().await;
-    let changes = house
+    let test_app = everything().await;
+    let changes = test_app
         .app
         .eligibility_changes(&admin("ann"), &programme("2021-22"), date("2021-08-31"), date("2021-09-30"))
         .await
@@ -274,8 +275,8 @@ async fn what_changed_between_august_and_september() {
 
 #[tokio::test]
 async fn the_register_answers_for_placing_by_hand() {
-    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
-    let answer = async |number| register_answer(house.app.store(), urn(number), house.app.today()).await.unwrap();
+    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+    let answer = async |number| register_answer(test_app.app.store(), urn(number), test_app.app.today()).await.unwrap();
     use crate::domain::programme::RegisterAnswer as A;
     assert_eq!(answer(910_063).await, Some(A::Unplaced { name: "Zennor Court School".to_owned() }));
     assert_eq!(answer(910_045).await, Some(A::Placed("in multi-academy trust 90001".to_owned())));
@@ -284,12 +285,12 @@ async fn the_register_answers_for_placing_by_hand() {
 
 #[tokio::test]
 async fn a_list_goes_on_past_what_no_file_names_any_more() {
-    let house = TestApp::with(&MONTHS[..2]).await;
+    let test_app = TestApp::with(&MONTHS[..2]).await;
     let ann = admin("ann");
     let all = async |limit| {
         let (mut shown, mut keys, mut after) = (Vec::new(), 0, None);
         loop {
-            let page = house.app.find_schools(&ann, "school", after, limit).await.unwrap();
+            let page = test_app.app.find_schools(&ann, "school", after, limit).await.unwrap();
             (after, keys) = (page.keys.last().cloned(), keys + page.keys.len());
             shown.extend(page.shown.iter().map(|it| it.urn));
             if u64::try_from(page.keys.len()).unwrap() < limit {
@@ -299,9 +300,9 @@ async fn a_list_goes_on_past_what_no_file_names_any_more() {
     };
     let (before, _) = all(500).await;
     // September is withdrawn, and the search not yet brought up to date.
-    let import = house.imports(None).await.remove(0);
+    let import = test_app.imports(None).await.remove(0);
     let gone = imports::Import { state: imports::ImportState::Withdrawn, indexed: false, ..import };
-    let tx = house.app.store().write(house.app.store().write_permit().await.unwrap()).await.unwrap();
+    let tx = test_app.app.store().write(test_app.app.store().write_permit().await.unwrap()).await.unwrap();
     imports::put(&tx, &[&gone]).await.unwrap();
     tx.commit().await.unwrap();
     let (shown, keys) = all(500).await;
@@ -313,12 +314,12 @@ async fn a_list_goes_on_past_what_no_file_names_any_more() {
 
 #[tokio::test]
 async fn schools_and_trusts_are_found_and_shown() {
-    let house = everything().await;
+    let test_app = everything().await;
     let ann = admin("ann");
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = house.app.find_schools(&ann, "PRIMARY", after, 7).await.unwrap();
+        let page = test_app.app.find_schools(&ann, "PRIMARY", after, 7).await.unwrap();
         after = page.keys.last().cloned();
         found.extend(page.shown);
         if page.keys.len() < 7 {
@@ -329,17 +330,17 @@ async fn schools_and_trusts_are_found_and_shown() {
     let keys: Vec<_> = found.iter().map(|it| (it.name.to_lowercase(), it.urn)).collect();
     assert!(keys.is_sorted(), "{keys:?}");
     for (text, count) in [("910003", 1), ("100%", 0), ("q_enby", 0)] {
-        assert_eq!(house.app.find_schools(&ann, text, None, 9).await.unwrap().shown.len(), count, "{text:?}");
+        assert_eq!(test_app.app.find_schools(&ann, text, None, 9).await.unwrap().shown.len(), count, "{text:?}");
     }
-    let school = house.app.get_school(&ann, urn(910_042)).await.unwrap();
+    let school = test_app.app.get_school(&ann, urn(910_042)).await.unwrap();
     assert_eq!(school.school.placement.trust(), Some(uid(90_002)));
     assert_eq!(school.memberships.first().map(|it| it.as_at), Some(date("2022-03-31")));
     assert_eq!(school.memberships.last().map(|it| it.as_at), Some(date("2021-08-31")));
     assert!(school.months.is_sorted_by(|a, b| a.as_at >= b.as_at) && school.months.len() > 2);
-    let (trust, schools) = house.app.get_trust(&ann, uid(90_004)).await.unwrap();
+    let (trust, schools) = test_app.app.get_trust(&ann, uid(90_004)).await.unwrap();
     assert_eq!((trust.schools, schools.len(), schools[0].urn), (1, 1, urn(910_053)));
-    let trusts = house.app.find_trusts(&ann, "alder", None, 9).await.unwrap();
+    let trusts = test_app.app.find_trusts(&ann, "alder", None, 9).await.unwrap();
     assert_eq!(trusts.shown.iter().map(|it| it.uid).collect::<Vec<_>>(), [uid(90_001)]);
-    let short = house.app.find_schools(&ann, "a", None, 9).await;
+    let short = test_app.app.find_schools(&ann, "a", None, 9).await;
     assert!(matches!(short, Err(AppError::Invalid(_))));
 }

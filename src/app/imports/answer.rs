@@ -1,5 +1,5 @@
-//! Answers to an approval to withdraw an import that carry nothing out: the second person denies it, or whoever asked takes
-//! it back.
+//! Answers to an approval to withdraw an import that carry nothing out: the second person denies it, or the requester
+//! withdraws it.
 
 use super::record::DoneBy;
 use super::withdraw::answered;
@@ -24,7 +24,7 @@ pub struct Denial {
     pub reason: String,
 }
 
-/// An approval that is to be taken back by whoever asked.
+/// An approval that is to be withdrawn by the requester.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Withdrawal {
     /// What makes it the same call as one before.
@@ -54,7 +54,7 @@ impl App {
         .await
     }
 
-    /// Takes an approval to withdraw an import back, as whoever asked for it. With `validate_only` nothing is written.
+    /// Takes an approval to withdraw an import back, as the requester. With `validate_only` nothing is written.
     ///
     /// # Errors
     /// [`crate::domain::refusal::Reason::ApprovalOfAnother`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of something else.
@@ -119,7 +119,7 @@ struct ApprovalCall {
 enum ApprovalEnding<'a> {
     /// By the second person, who says why.
     Denied(&'a str),
-    /// By whoever asked.
+    /// By the requester.
     Withdrawn,
 }
 

@@ -1,7 +1,7 @@
 //! The beginning of the register's record: what was there before it is adopted, by an event each.
 //!
 //! It happens when the schema is migrated, when a server starts, and before anything else is recorded. The rows are hashed
-//! before the lock is taken; one transaction then appends all of it or nothing. Whoever is second finds it done.
+//! before the lock is taken; one transaction then appends all of it or nothing. The second finds it done.
 
 use super::Import;
 use super::record::{DoneBy, RegisterAppender, imported_file};

@@ -20,7 +20,7 @@ const ROWS: u64 = 2_000;
 const STALE: i64 = 3_600 * 1_000_000;
 
 impl App {
-    /// Deletes what torn imports left, and takes up an indexing that was torn. Run at start and before each import.
+    /// Deletes the rows of interrupted imports, and resumes an interrupted indexing. Run at start and before each import.
     pub async fn clean_staging(&self) -> Result<()> {
         // A clock that is ahead takes an import that another server stages for one that was left.
         self.check_clock().await?;

@@ -1,7 +1,7 @@
 //! One import from its bytes to its landing.
 //!
 //! Parse, compare with what has landed for the same date, stage, land. Landing holds the register's lock for a handful
-//! of small statements: it looks again whether anything landed or went since the comparison and, if so, compares anew.
+//! of small statements: it looks again whether anything landed or went since the comparison and, if so, compares again.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::store::requests::Stored;
 
 /// Rows one short transaction stages: about 15 ms on SQLite.
 const CHUNK: usize = 1_000;
-/// Times a comparison is made anew because another import of the same date landed in between.
+/// Times a comparison is made again because another import of the same date landed in between.
 const COMPARISONS: usize = 5;
 
 /// One import under way.

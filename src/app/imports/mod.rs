@@ -1,8 +1,8 @@
 //! Reference data in, and out again: files of the register and of Ofsted's.
 //!
 //! A file is parsed before any lock. Its rows are staged in short transactions under an import that nobody sees; one
-//! short transaction under the register's lock then makes it count ([`land`]). So no command waits for a file, whatever
-//! its size. An import that fails or is torn leaves rows that nobody sees; [`App::clean_staging`] deletes them.
+//! short transaction under the register's lock then makes it count ([`land`]). So no command waits for a file, for any
+//! its size. An import that fails or is interrupted leaves rows that nobody sees; [`App::clean_staging`] deletes them.
 
 mod agree;
 mod answer;
@@ -201,7 +201,7 @@ impl App {
     }
 }
 
-/// Waits for a task that must not be torn by its caller's going away.
+/// Waits for a task that must not be cancelled when its caller hangs up.
 async fn finished<T>(task: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
     task.await.unwrap_or_else(|error| Err(AppError::Bug(format!("a task ended badly: {error}"))))
 }

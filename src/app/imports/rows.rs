@@ -7,7 +7,7 @@ use crate::import::{
 };
 use crate::store::imports::{Establishment, FileKind, Group, Link, Member, Month, Problem, StagedRows};
 
-/// A file, read, whatever its kind.
+/// A parsed file of any kind.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) kind: FileKind,

@@ -31,122 +31,124 @@ fn refused<T: std::fmt::Debug>(answer: Result<T>) -> crate::domain::refusal::Ref
 
 #[tokio::test]
 async fn every_sample_goes_in_whole() {
-    let house = TestApp::new().await;
+    let test_app = TestApp::new().await;
     let rows = [("gias_groups_2021-08.csv", 22), ("gias_membership_2021-08.csv", 49), ("gias_links.csv", 14)];
     for (name, rows) in rows {
-        let did = house.take(name, "2021-08-31").await;
+        let did = test_app.take(name, "2021-08-31").await;
         assert_eq!((did.rows, did.accepted, did.unchanged, did.problems.len()), (rows, rows, 0, 0), "{name}");
     }
-    let did = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let did = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!((did.kind, did.rows, did.accepted, did.dry_run), (FileKind::Ofsted, 58, 58, false));
-    let (import, problems, _) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
+    let (import, problems, _) = test_app.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
     assert_eq!(
         (import.state, import.as_at, import.indexed, problems.len()),
         (ImportState::Landed, date("2021-09-30"), true, 0)
     );
-    let list = house.imports(None).await;
+    let list = test_app.imports(None).await;
     assert!(list.is_sorted_by(|a, b| a.id > b.id) && list.len() == 4, "{list:?}");
-    let ofsted = house.imports(Some(FileKind::Ofsted)).await;
+    let ofsted = test_app.imports(Some(FileKind::Ofsted)).await;
     assert_eq!(ofsted, [import]);
 }
 
 #[tokio::test]
 async fn the_same_content_as_at_another_date_is_noted() {
-    let house = TestApp::new().await;
-    let first = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let test_app = TestApp::new().await;
+    let first = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!(first.notes, Vec::<String>::new());
     let note = format!(
         "the same content counts as at 2021-09-30 already (import {}): check the as-at date",
         first.import.unwrap()
     );
-    let other = house.take(SEPTEMBER.0, "2021-10-31").await;
+    let other = test_app.take(SEPTEMBER.0, "2021-10-31").await;
     assert_eq!(other.notes, [note]);
-    let (_, _, kept) = house.app.get_import(&admin("ann"), other.import.unwrap()).await.unwrap();
+    let (_, _, kept) = test_app.app.get_import(&admin("ann"), other.import.unwrap()).await.unwrap();
     assert_eq!(kept, other.notes, "it is kept with the import");
-    let again = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let again = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!((again.import, again.notes), (first.import, Vec::new()), "a repetition lands nothing");
 }
 
 #[tokio::test]
 async fn problems_are_kept_with_the_import() {
-    let house = TestApp::new().await;
+    let test_app = TestApp::new().await;
     let bytes = sample("bad/wrong_dates.csv");
     let anyway = UploadHeader { accept_problems: true, ..header("ofsted.csv", "2021-08-31") };
-    let did = house.send(anyway, bytes).await.unwrap().fresh.unwrap();
+    let did = test_app.send(anyway, bytes).await.unwrap().fresh.unwrap();
     assert_eq!((did.rows, did.accepted), (11, 3));
-    let (_, problems, notes) = house.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
+    let (_, problems, notes) = test_app.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
     assert_eq!((&problems, &notes), (&did.problems, &did.notes));
     assert_eq!(problems.iter().map(|it| it.line).collect::<Vec<_>>(), [3, 4, 5, 7, 8, 9, 10, 11]);
 }
 
 #[tokio::test]
 async fn the_same_content_again_changes_nothing() {
-    let house = TestApp::new().await;
-    let first = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
-    let mut before = counts(house.app.store()).await;
-    let again = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let test_app = TestApp::new().await;
+    let first = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let mut before = counts(test_app.app.store()).await;
+    let again = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!(again, ImportOutcome { accepted: 0, unchanged: 58, ..first });
     // The answer to the second request is kept, with the event that says so, and nothing else.
     *before.get_mut("requests").unwrap() += 1;
     *before.get_mut("register_events").unwrap() += 1;
-    assert_eq!(counts(house.app.store()).await, before);
+    assert_eq!(counts(test_app.app.store()).await, before);
 }
 
 #[tokio::test]
 async fn a_dry_run_answers_the_same_and_writes_nothing() {
-    let house = TestApp::with(&[SEPTEMBER]).await;
-    let before = counts(house.app.store()).await;
+    let test_app = TestApp::with(&[SEPTEMBER]).await;
+    let before = counts(test_app.app.store()).await;
     let dry = |name, as_at| UploadHeader { validate_only: true, ..header(name, as_at) };
-    let good = house.send(dry(MONTHS[0].0, MONTHS[0].1), sample(MONTHS[0].0)).await.unwrap().fresh.unwrap();
+    let good = test_app.send(dry(MONTHS[0].0, MONTHS[0].1), sample(MONTHS[0].0)).await.unwrap().fresh.unwrap();
     assert_eq!((good.import, good.rows, good.accepted, good.dry_run), (None, 73, 73, true));
-    let other = refused(house.send(dry(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
+    let other = refused(test_app.send(dry(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
     assert_eq!(other.reason, Reason::ImportDisagrees);
-    let same = house.send(dry(SEPTEMBER.0, SEPTEMBER.1), sample(SEPTEMBER.0)).await.unwrap().fresh.unwrap();
+    let same = test_app.send(dry(SEPTEMBER.0, SEPTEMBER.1), sample(SEPTEMBER.0)).await.unwrap().fresh.unwrap();
     assert_eq!((same.import, same.accepted, same.unchanged, same.dry_run), (None, 0, 58, true));
-    assert_eq!(counts(house.app.store()).await, before);
+    assert_eq!(counts(test_app.app.store()).await, before);
 }
 
 #[tokio::test]
 async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
-    let house = TestApp::new().await;
-    let first = house.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
-    let refusal = refused(house.send(header(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
+    let test_app = TestApp::new().await;
+    let first = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
+    let refusal = refused(test_app.send(header(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
     let [limit] = refusal.limits.as_slice() else { panic!("one URN: {refusal:?}") };
     assert_eq!(
         (refusal.reason, limit.subject.to_string()),
         (Reason::ImportDisagrees, format!("URN 910022 in import {first}"))
     );
     assert!(limit.remedy.contains(&format!("--replaces {first}")), "{limit:?}");
-    let left = counts(house.app.store()).await;
+    let left = counts(test_app.app.store()).await;
     assert_eq!((left["imports"], left["ofsted_rows"]), (1, 58), "a refused import leaves nothing");
 
-    let landed = house.send(replacing(CORRECTED, "2021-09-30", first), sample(CORRECTED)).await.unwrap().fresh.unwrap();
+    let landed =
+        test_app.send(replacing(CORRECTED, "2021-09-30", first), sample(CORRECTED)).await.unwrap().fresh.unwrap();
     assert_eq!((landed.accepted, landed.replaced), (58, Some(first)));
-    let (old, ..) = house.app.get_import(&admin("ann"), first).await.unwrap();
+    let (old, ..) = test_app.app.get_import(&admin("ann"), first).await.unwrap();
     assert_eq!((old.state, old.replaced_by), (ImportState::Replaced, landed.import));
 
     for (wrong, as_at) in
         [(first, "2021-09-30"), (landed.import.unwrap(), "2021-08-31"), (ImportId(new_id()), "2021-09-30")]
     {
-        let answer = house.send(replacing(MONTHS[0].0, as_at, wrong), sample(MONTHS[0].0)).await;
+        let answer = test_app.send(replacing(MONTHS[0].0, as_at, wrong), sample(MONTHS[0].0)).await;
         assert!(matches!(&answer, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{answer:?}");
     }
 }
 
 #[tokio::test]
 async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
-    let house = TestApp::new().await;
+    let test_app = TestApp::new().await;
     // The same rows, so that both may count at once; one empty line more makes it another file.
     let twin = [sample(SEPTEMBER.0), b"\r\n".to_vec()].concat();
-    let wrong = house.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
-    let right = house.send(header("ofsted.csv", "2021-09-30"), twin.clone()).await.unwrap().fresh.unwrap();
+    let wrong = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
+    let right = test_app.send(header("ofsted.csv", "2021-09-30"), twin.clone()).await.unwrap().fresh.unwrap();
     assert_eq!((right.accepted, right.unchanged, right.replaced), (58, 0, None));
     let again = || replacing("ofsted.csv", "2021-09-30", wrong);
-    let state = async |id| house.app.get_import(&admin("ann"), id).await.unwrap().0;
+    let state = async |id| test_app.app.get_import(&admin("ann"), id).await.unwrap().0;
 
-    let dry = house.send(UploadHeader { validate_only: true, ..again() }, twin.clone()).await.unwrap().fresh.unwrap();
+    let dry =
+        test_app.send(UploadHeader { validate_only: true, ..again() }, twin.clone()).await.unwrap().fresh.unwrap();
     assert_eq!((dry.replaced, state(wrong).await.state), (Some(wrong), ImportState::Landed));
-    let did = house.send(again(), twin.clone()).await.unwrap().fresh.unwrap();
+    let did = test_app.send(again(), twin.clone()).await.unwrap().fresh.unwrap();
     assert_eq!(did, ImportOutcome { accepted: 0, unchanged: 58, replaced: Some(wrong), ..right.clone() });
     let old = state(wrong).await;
     assert_eq!((old.state, old.replaced_by, old.indexed), (ImportState::Replaced, right.import, true));
@@ -154,47 +156,47 @@ async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
 
     // Said once more, or of itself, there is nothing left to do.
     for replaced in [wrong, right.import.unwrap()] {
-        let did = house.send(replacing("ofsted.csv", "2021-09-30", replaced), twin.clone()).await.unwrap();
+        let did = test_app.send(replacing("ofsted.csv", "2021-09-30", replaced), twin.clone()).await.unwrap();
         assert_eq!(did.fresh, Some(ImportOutcome { accepted: 0, unchanged: 58, ..right.clone() }));
     }
-    let nobody = house.send(replacing("ofsted.csv", "2021-09-30", ImportId(new_id())), twin).await;
+    let nobody = test_app.send(replacing("ofsted.csv", "2021-09-30", ImportId(new_id())), twin).await;
     assert!(matches!(&nobody, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{nobody:?}");
 }
 
 #[tokio::test]
 async fn the_register_may_not_disagree_either() {
-    let house = TestApp::with(&AUGUST[1..2]).await;
+    let test_app = TestApp::with(&AUGUST[1..2]).await;
     let closed = String::from_utf8_lossy(&sample("gias_membership_2021-08.csv")).replacen(",Open,", ",Closed,", 1);
-    let refusal = refused(house.send(header("gias.csv", "2021-08-31"), closed.into_bytes()).await);
+    let refusal = refused(test_app.send(header("gias.csv", "2021-08-31"), closed.into_bytes()).await);
     assert_eq!((refusal.reason, refusal.limits.len()), (Reason::ImportDisagrees, 1), "{refusal:?}");
 }
 
 #[tokio::test]
 async fn a_request_answers_the_same_bytes_for_ever() {
-    let house = TestApp::new().await;
+    let test_app = TestApp::new().await;
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
-    let first = house.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
-    let again = house.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
+    let first = test_app.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
+    let again = test_app.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
     assert_eq!((again.fresh, again.answer), (None, first.answer));
     for (other, bytes) in [
         (UploadHeader { as_at: date("2021-10-31"), ..asked.clone() }, sample(SEPTEMBER.0)),
         (asked.clone(), sample(CORRECTED)),
         (UploadHeader { file_name: "ofsted.csv".to_owned(), ..asked.clone() }, sample(SEPTEMBER.0)),
     ] {
-        assert_eq!(house.send(other, bytes).await, Err(AppError::RequestIdReused));
+        assert_eq!(test_app.send(other, bytes).await, Err(AppError::RequestIdReused));
     }
     // A refusal does not burn the id.
     let refusal = header(CORRECTED, "2021-09-30");
-    refused(house.send(refusal.clone(), sample(CORRECTED)).await);
-    house.send(UploadHeader { as_at: date("2021-10-31"), ..refusal }, sample(CORRECTED)).await.unwrap();
+    refused(test_app.send(refusal.clone(), sample(CORRECTED)).await);
+    test_app.send(UploadHeader { as_at: date("2021-10-31"), ..refusal }, sample(CORRECTED)).await.unwrap();
 }
 
 #[tokio::test]
 async fn what_cannot_be_imported_is_said() {
-    let house = TestApp::new().await;
-    let future = house.send(header(SEPTEMBER.0, "2023-02-02"), sample(SEPTEMBER.0)).await;
+    let test_app = TestApp::new().await;
+    let future = test_app.send(header(SEPTEMBER.0, "2023-02-02"), sample(SEPTEMBER.0)).await;
     assert!(matches!(&future, Err(AppError::Invalid(found)) if found[0].field == "header.as_at"), "{future:?}");
-    let wrong_door = house.send(header("ofsted.csv", "2021-08-31"), sample("gias_links.csv")).await;
+    let wrong_door = test_app.send(header("ofsted.csv", "2021-08-31"), sample("gias_links.csv")).await;
     assert!(
         matches!(&wrong_door, Err(AppError::FileRefused { why, .. }) if why.contains("tsio import register")),
         "{wrong_door:?}"
@@ -206,25 +208,25 @@ async fn what_cannot_be_imported_is_said() {
         subject: None,
     };
     let nothing = Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes: Vec::new() };
-    let denied = house.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
+    let denied = test_app.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
     assert_eq!(denied, Err(AppError::Denied(Action::Import)));
 }
 
 #[tokio::test]
 async fn progress_is_told_as_it_goes() {
-    let house = TestApp::new().await;
+    let test_app = TestApp::new().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&seen);
     let progress = move |it: Progress| tell.lock().unwrap().push((it.rows_read, it.rows_written));
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
     let september =
         Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes: sample(SEPTEMBER.0) };
-    house.app.import_file(&admin("ann"), asked, september, progress, |_| Vec::new()).await.unwrap();
+    test_app.app.import_file(&admin("ann"), asked, september, progress, |_| Vec::new()).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
 }
 
 /// Stages a month and goes no further, as a process does that dies.
-async fn torn(app: &App, at: Micros) -> ImportId {
+async fn interrupted(app: &App, at: Micros) -> ImportId {
     let id = ImportId(new_id());
     let parsed = ImportSource::Ofsted.parse(&sample(SEPTEMBER.0), &Reading::of(date("2021-09-30"))).unwrap();
     let import = Import {
@@ -232,7 +234,7 @@ async fn torn(app: &App, at: Micros) -> ImportId {
         kind: parsed.kind,
         as_at: date("2021-09-30"),
         state: ImportState::Staging,
-        file_name: "torn.csv".to_owned(),
+        file_name: "interrupted.csv".to_owned(),
         sha256: Hash(parsed.sha256),
         rows: 58,
         accepted: 58,
@@ -253,46 +255,47 @@ async fn torn(app: &App, at: Micros) -> ImportId {
 
 #[tokio::test]
 async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
-    let house = TestApp::new().await;
-    let now = house.app.clock().now().at;
+    let test_app = TestApp::new().await;
+    let now = test_app.app.clock().now().at;
     let hour = 3_600_000_000;
-    let (old, young) = (torn(&house.app, Micros(now.0 - hour - 1)).await, torn(&house.app, now).await);
+    let (old, young) =
+        (interrupted(&test_app.app, Micros(now.0 - hour - 1)).await, interrupted(&test_app.app, now).await);
     let ann = admin("ann");
-    let sum = house.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
+    let sum = test_app.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
     assert_eq!((sum.as_at, sum.schools), (None, 0));
-    assert_eq!(house.imports(None).await, []);
+    assert_eq!(test_app.imports(None).await, []);
     for id in [old, young] {
-        assert_eq!(house.app.get_import(&ann, id).await, Err(AppError::not_found(EntityKind::Import, id)));
+        assert_eq!(test_app.app.get_import(&ann, id).await, Err(AppError::not_found(EntityKind::Import, id)));
     }
-    assert_eq!(house.app.find_schools(&ann, "school", None, 9).await.unwrap().keys, []);
-    assert_eq!(counts(house.app.store()).await["ofsted_rows"], 2 * 58);
+    assert_eq!(test_app.app.find_schools(&ann, "school", None, 9).await.unwrap().keys, []);
+    assert_eq!(counts(test_app.app.store()).await["ofsted_rows"], 2 * 58);
     // Another process may still be at the young one.
-    let landed = house.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let landed = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!((landed.accepted, landed.unchanged), (58, 0));
-    let left = counts(house.app.store()).await;
+    let left = counts(test_app.app.store()).await;
     assert_eq!((left["imports"], left["ofsted_rows"]), (2, 2 * 58));
 }
 
 #[tokio::test]
 async fn nobody_is_named() {
-    let house = TestApp::with(&AUGUST).await;
+    let test_app = TestApp::with(&AUGUST).await;
     for name in ["tsio.db", "tsio.db-wal"] {
-        let bytes = std::fs::read(house.path(name)).unwrap();
+        let bytes = std::fs::read(test_app.path(name)).unwrap();
         assert!(!bytes.windows(3).any(|it| it == b"XQZ"), "{name}");
     }
 }
 
-async fn identify(house: &TestApp) {
-    submit(house, &programme("2021-22"), Command::Identify).await.unwrap();
+async fn identify(test_app: &TestApp) {
+    submit(test_app, &programme("2021-22"), Command::Identify).await.unwrap();
 }
 
 #[tokio::test]
 async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
-    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
-    identify(&house).await;
+    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    identify(&test_app).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
-    let september = house.imports(Some(FileKind::Ofsted)).await[0].id;
-    let ask = async |reason| withdraw(&house, &ann, (RequestId(new_id()), september), reason).await;
+    let september = test_app.imports(Some(FileKind::Ofsted)).await[0].id;
+    let ask = async |reason| withdraw(&test_app, &ann, (RequestId(new_id()), september), reason).await;
     assert!(matches!(ask(" ").await, Err(AppError::Invalid(_))));
     let opened = refused(ask("wrong month").await);
     let approval = opened.approval.unwrap();
@@ -301,10 +304,10 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
 
     let encode = EncodeWithdrawn { given: |it| format!("{it:?}").into_bytes(), asked: |_| Vec::new() };
     let request = RequestId(new_id());
-    let own = refused(give(&house, &ann, (request, approval), encode).await);
+    let own = refused(give(&test_app, &ann, (request, approval), encode).await);
     assert_eq!(own.reason, Reason::SelfApproval);
-    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
-    let done = give(&house, &ben, (request, approval), encode).await.unwrap();
+    assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
+    let done = give(&test_app, &ben, (request, approval), encode).await.unwrap();
     let withdrawn = done.fresh.unwrap();
     assert_eq!(
         (withdrawn.import.state, withdrawn.import.withdrawn_reason.as_deref()),
@@ -313,22 +316,22 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     let lost: Vec<_> = withdrawn.affected.iter().flat_map(|it| it.urns.clone()).collect();
     assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);
 
-    let again = give(&house, &ben, (request, approval), encode).await.unwrap();
+    let again = give(&test_app, &ben, (request, approval), encode).await.unwrap();
     assert_eq!((again.fresh, again.answer), (None, done.answer));
     let other = ApprovalId(new_id());
-    assert_eq!(give(&house, &ben, (request, other), encode).await, Err(AppError::RequestIdReused));
-    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
-    let given = refused(give(&house, &ben, (RequestId(new_id()), approval), encode).await);
+    assert_eq!(give(&test_app, &ben, (request, other), encode).await, Err(AppError::RequestIdReused));
+    assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
+    let given = refused(give(&test_app, &ben, (RequestId(new_id()), approval), encode).await);
     assert_eq!(given.reason, Reason::ApprovalNotOpen);
-    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
+    assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
     assert_eq!(refused(ask("again").await).reason, Reason::ImportNotLanded);
-    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
+    assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
 
-    let sum = house.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
+    let sum = test_app.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
     assert_eq!((sum.as_at, sum.schools, sum.eligible_schools), (Some(date("2021-08-31")), 73, 28));
-    assert_eq!(house.app.find_schools(&ann, "990001", None, 9).await.unwrap().keys, [], "no file names it any more");
+    assert_eq!(test_app.app.find_schools(&ann, "990001", None, 9).await.unwrap().keys, [], "no file names it any more");
     // What was withdrawn can be imported again.
-    assert_eq!(house.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
+    assert_eq!(test_app.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
 }
 
 /// A clock that is set back after each step.
@@ -340,20 +343,20 @@ async fn times_beside_the_programmes_never_go_back() {
         let steps = Arc::clone(&steps);
         move || noon - chrono::TimeDelta::hours(steps.load(Ordering::Relaxed).into())
     });
-    let house = TestApp::by(clock).await;
+    let test_app = TestApp::by(clock).await;
     let ann = admin("ann");
     for (name, as_at) in &AUGUST[..2] {
         steps.fetch_add(1, Ordering::Relaxed);
-        house.take(name, as_at).await;
+        test_app.take(name, as_at).await;
     }
-    let imports = house.imports(None).await;
+    let imports = test_app.imports(None).await;
     let at = Micros(noon.timestamp_micros());
     assert_eq!(imports.iter().map(|it| it.imported_at).collect::<Vec<_>>(), [at, at]);
 
     steps.fetch_add(1, Ordering::Relaxed);
-    refused(withdraw(&house, &ann, (RequestId(new_id()), imports[0].id), "wrong").await);
+    refused(withdraw(&test_app, &ann, (RequestId(new_id()), imports[0].id), "wrong").await);
     let page = Page { newest_first: true, after: None, limit: 9 };
-    let all = house.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
+    let all = test_app.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
     assert_eq!(all.iter().map(|it| it.requested_at).collect::<Vec<_>>(), [at]);
 }
 
@@ -369,8 +372,8 @@ async fn the_record_begins_after_every_answer_given_before_it() {
         "ApprovalService/WithdrawApproval",
     ];
     for rpc in methods {
-        let house = TestApp::new().await;
-        let now = house.app.clock().now().at;
+        let test_app = TestApp::new().await;
+        let now = test_app.app.clock().now().at;
         let (late, request) = (Micros(now.0 + 5_000_000), RequestId(new_id()));
         let answered = Stored {
             actor: "ann".parse().unwrap(),
@@ -380,33 +383,33 @@ async fn the_record_begins_after_every_answer_given_before_it() {
             answer: vec![1],
             approval: None,
         };
-        let tx = house.app.store().write(house.app.store().write_permit().await.unwrap()).await.unwrap();
+        let tx = test_app.app.store().write(test_app.app.store().write_permit().await.unwrap()).await.unwrap();
         store::requests::keep(&tx, &[answered], late).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(house.app.begin_register_record().await.unwrap(), Some(0), "{rpc}");
-        let begun = store::register::record::page(house.app.store(), Seq(1), 1).await.unwrap().remove(0);
+        assert_eq!(test_app.app.begin_register_record().await.unwrap(), Some(0), "{rpc}");
+        let begun = store::register::record::page(test_app.app.store(), Seq(1), 1).await.unwrap().remove(0);
         assert_eq!(begun.recorded.unwrap().event.recorded, late, "{rpc}");
-        let reports = verify(house.app.store(), Some(&RecordName::Register), None).await.unwrap();
+        let reports = verify(test_app.app.store(), Some(&RecordName::Register), None).await.unwrap();
         assert!(reports.iter().all(|it| it.differences.is_empty()), "{rpc}: {reports:#?}");
     }
 }
 
 #[tokio::test]
 async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
-    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
-    let september = house.imports(Some(FileKind::Ofsted)).await[0].id;
+    let september = test_app.imports(Some(FileKind::Ofsted)).await[0].id;
     let request = RequestId(new_id());
-    let ask = async |request| withdraw(&house, &ann, (request, september), "wrong month").await;
+    let ask = async |request| withdraw(&test_app, &ann, (request, september), "wrong month").await;
     let approval = refused(ask(request).await).approval.unwrap();
     let encode = |it: &Approval| format!("{it:?}").into_bytes();
-    let deny = async |by: &Caller, denial: &Denial, only| house.app.deny_withdrawal(by, denial, only, encode).await;
+    let deny = async |by: &Caller, denial: &Denial, only| test_app.app.deny_withdrawal(by, denial, only, encode).await;
 
     let no = denial(RequestId(new_id()), approval, "it is the right month");
     assert_eq!(refused(deny(&ann, &no, false).await).reason, Reason::SelfApproval);
-    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
+    assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
     let preview = deny(&ben, &no, true).await.unwrap();
-    assert!(!house.app.is_write_in_doubt(), "a refusal leaves no doubt");
+    assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
     assert_eq!(refused(ask(RequestId(new_id())).await).approval, Some(approval), "a preview denies nothing");
     assert_eq!(deny(&ben, &no, false).await.unwrap(), preview);
     assert_eq!(deny(&ben, &no, false).await.unwrap(), preview, "the same request, the same answer");
@@ -417,56 +420,58 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
         Reason::ApprovalNotOpen
     );
     let nothing = EncodeWithdrawn { given: |_| Vec::new(), asked: |_| Vec::new() };
-    let given = give(&house, &ben, (RequestId(new_id()), approval), nothing).await;
+    let given = give(&test_app, &ben, (RequestId(new_id()), approval), nothing).await;
     assert_eq!(refused(given).reason, Reason::ApprovalNotOpen);
 
-    let (import, ..) = house.app.get_import(&ann, september).await.unwrap();
+    let (import, ..) = test_app.app.get_import(&ann, september).await.unwrap();
     assert_eq!((import.state, import.withdrawn_by), (ImportState::Landed, None));
     let page = Page { newest_first: true, after: None, limit: 9 };
-    let all = house.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
+    let all = test_app.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
     let shown: Vec<_> = all.iter().map(|it| (it.state.name(), it.denied_reason.as_deref())).collect();
     assert_eq!(shown, [("denied", Some("it is the right month"))]);
     assert_eq!(refused(ask(request).await).reason, Reason::ApprovalClosed, "made again, it opens no other");
-    let anew = refused(ask(RequestId(new_id())).await);
-    assert_eq!((anew.reason, anew.approval == Some(approval)), (Reason::ApprovalRequired, false));
+    let again = refused(ask(RequestId(new_id())).await);
+    assert_eq!((again.reason, again.approval == Some(approval)), (Reason::ApprovalRequired, false));
 }
 
 /// A withdrawal asked for by Ann, in a house whose offers were made.
-async fn asked(house: &TestApp) -> ApprovalId {
-    identify(house).await;
-    let september = house.imports(Some(FileKind::Ofsted)).await[0].id;
-    refused(withdraw(house, &admin("ann"), (RequestId(new_id()), september), "wrong month").await).approval.unwrap()
+async fn asked(test_app: &TestApp) -> ApprovalId {
+    identify(test_app).await;
+    let september = test_app.imports(Some(FileKind::Ofsted)).await[0].id;
+    refused(withdraw(test_app, &admin("ann"), (RequestId(new_id()), september), "wrong month").await).approval.unwrap()
 }
 
 /// Earlier versions withdrew first and answered apart; what a process left that died in between, the next try answers.
 #[tokio::test]
 async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
-    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
-    let (approval, ben, request) = (asked(&house).await, admin("ben"), RequestId(new_id()));
+    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let (approval, ben, request) = (asked(&test_app).await, admin("ben"), RequestId(new_id()));
     let encode =
         EncodeWithdrawn { given: |it| format!("{:?}", it.affected).into_bytes(), asked: |_| b"asked".to_vec() };
-    let waiting = house.app.approval(&ben, approval).await.unwrap();
+    let waiting = test_app.app.approval(&ben, approval).await.unwrap();
     let asking = (waiting.request.unwrap(), ImportId(waiting.subject));
-    let ask_again = async || withdraw(&house, &admin("ann"), asking, "wrong month").await;
+    let ask_again = async || withdraw(&test_app, &admin("ann"), asking, "wrong month").await;
     assert_eq!(refused(ask_again().await).approval, Some(approval));
-    give(&house, &ben, (request, approval), encode).await.unwrap();
-    let torn = house.app.locked().await.unwrap();
+    give(&test_app, &ben, (request, approval), encode).await.unwrap();
+    let interrupted = test_app.app.locked().await.unwrap();
     for (actor, request) in [(&ben.actor, request), (&waiting.requested_by, asking.0)] {
-        store::requests::answer(&torn, (actor, request), &[]).await.unwrap();
+        store::requests::answer(&interrupted, (actor, request), &[]).await.unwrap();
     }
-    torn.commit().await.unwrap();
+    interrupted.commit().await.unwrap();
     let unanswered = ask_again().await;
     assert!(matches!(unanswered, Err(AppError::Unavailable(_))), "carried out, and not answered yet: {unanswered:?}");
-    identify(&house).await;
-    assert_eq!(house.app.eligibility_summary(&ben, &programme("2021-22")).await.unwrap().eligible_schools, 28);
+    identify(&test_app).await;
+    assert_eq!(test_app.app.eligibility_summary(&ben, &programme("2021-22")).await.unwrap().eligible_schools, 28);
 
-    let other = give(&house, &ben, (RequestId(new_id()), approval), encode).await;
+    let other = give(&test_app, &ben, (RequestId(new_id()), approval), encode).await;
     assert_eq!(refused(other).reason, Reason::ApprovalNotOpen, "another request is another call");
-    let (one, two) =
-        tokio::join!(give(&house, &ben, (request, approval), encode), give(&house, &ben, (request, approval), encode),);
+    let (one, two) = tokio::join!(
+        give(&test_app, &ben, (request, approval), encode),
+        give(&test_app, &ben, (request, approval), encode),
+    );
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!(one.answer, two.answer);
-    assert_eq!(ask_again().await, Ok(b"asked".to_vec()), "whoever asked is answered as well");
+    assert_eq!(ask_again().await, Ok(b"asked".to_vec()), "the requester is answered as well");
     let done = one.fresh.or(two.fresh).unwrap();
     assert_eq!(
         (done.import.state, done.approval.state.answered_by().map(|it| it.as_str())),
@@ -474,5 +479,5 @@ async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
     );
     let lost: Vec<_> = done.affected.iter().flat_map(|it| it.urns.clone()).collect();
     assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);
-    assert_eq!(house.app.find_schools(&ben, "990001", None, 9).await.unwrap().keys, []);
+    assert_eq!(test_app.app.find_schools(&ben, "990001", None, 9).await.unwrap().keys, []);
 }

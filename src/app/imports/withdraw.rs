@@ -67,8 +67,8 @@ impl App {
         authorise(caller, Action::Import)?;
         let length = reason.trim().chars().count();
         if length == 0 || length > REASON {
-            let wanted = format!("say why, in at most {REASON} characters");
-            return Err(AppError::Invalid(vec![Violation::new("reason", wanted)]));
+            let requested = format!("say why, in at most {REASON} characters");
+            return Err(AppError::Invalid(vec![Violation::new("reason", requested)]));
         }
         let (app, caller, reason) = (self.clone(), caller.clone(), reason.trim().to_owned());
         let asked = async move {

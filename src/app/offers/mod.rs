@@ -42,7 +42,7 @@ pub struct OffersAtOnce {
 }
 
 impl App {
-    /// The programme of these offers, which must be one: a command goes to one book. The book itself looks whether they
+    /// The programme of these offers, which must be one: a command goes to one programme. The programme itself looks whether they
     /// lie within the caller's reach; here only those that are named in an error have to.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ impl App {
         Ok(OfferInFull { caps: of_terms.map(used).collect(), offer, awards })
     }
 
-    /// Shows the responsible body as the newest register has it, where offers of one programme follow that still; the next
+    /// Shows the responsible body as in the newest register, where offers of one programme follow that still; the next
     /// identify or contact records it.
     async fn follow_register(&self, offers: &mut [Offer]) -> Result<()> {
         let urns: Vec<Urn> = offers.iter().filter_map(Offer::follows_register).collect();
@@ -154,10 +154,10 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
-    pub async fn list_offers(&self, caller: &Caller, wanted: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
+    pub async fn list_offers(&self, caller: &Caller, requested: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
         authorise(caller, Action::Read)?;
-        self.terms(wanted.programme).await?;
-        let mut page = offers::page(self.store(), &caller.reach(Action::Read), wanted).await?;
+        self.terms(requested.programme).await?;
+        let mut page = offers::page(self.store(), &caller.reach(Action::Read), requested).await?;
         self.follow_register(&mut page).await?;
         Ok(page)
     }

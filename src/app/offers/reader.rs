@@ -35,26 +35,26 @@ pub(in crate::app) struct Whole {
 /// Reads offers by id.
 #[derive(Debug)]
 pub(in crate::app) struct OfferReader {
-    wanted: mpsc::Sender<Wanted>,
+    requested: mpsc::Sender<Wanted>,
 }
 
 impl OfferReader {
     /// Starts the task that reads.
     pub(in crate::app) fn start(store: Store) -> Self {
-        let (wanted, mut waiting) = mpsc::channel::<Wanted>(QUEUE);
+        let (requested, mut waiting) = mpsc::channel::<Wanted>(QUEUE);
         tokio::spawn(async move {
             let mut group = Vec::with_capacity(GROUP);
             while waiting.recv_many(&mut group, GROUP).await > 0 {
                 answer(&store, std::mem::take(&mut group)).await;
             }
         });
-        Self { wanted }
+        Self { requested }
     }
 
     /// One offer, if it exists within this reach.
     pub(in crate::app) async fn get(&self, id: OfferId, reach: Reach) -> Result<Option<Whole>> {
         let (reply, answer) = oneshot::channel();
-        self.wanted.try_send((id, reach, reply)).map_err(|_| AppError::Overloaded)?;
+        self.requested.try_send((id, reach, reply)).map_err(|_| AppError::Overloaded)?;
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the reader dropped a read".to_owned())))
     }
 }

@@ -65,7 +65,7 @@ impl App {
         let mut page =
             approvals::page(&snapshot, &VisibleApprovals { condition, ..seen(caller, which, now) }, page).await?;
         page.iter_mut().for_each(|it| it.state = it.state_at(now));
-        // Why one of a book was asked, or denied, is the text of that event.
+        // Why one of a programme was asked, or denied, is the text of that event.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();
         for programme in programmes {
             let here = |it: &&mut Approval| it.programme.as_ref() == Some(&programme);
@@ -79,7 +79,7 @@ impl App {
         Ok(page)
     }
 
-    /// One approval; whoever gives it has it carried out by the book, or by the register, that it belongs to.
+    /// One approval. Giving it carries it out in its programme, or in the register.
     ///
     /// # Errors
     /// [`crate::app::AppError::NotFound`]; [`crate::app::AppError::Denied`].

@@ -1,4 +1,4 @@
-//! Awards: which book they belong to, and reads.
+//! Awards: which programme they belong to, and reads.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub struct ToldAward {
 }
 
 impl App {
-    /// The programme of this award: the book that a command about it goes to.
+    /// The programme of this award: the programme that a command about it goes to.
     ///
     /// # Errors
     /// [`AppError::NotFound`].

@@ -1,4 +1,4 @@
-//! Funds: which book they belong to, reads, positions, entries.
+//! Funds: which programme they belong to, reads, positions, entries.
 //!
 //! A fund that the terms bring with them is there before a row of it is stored, with nothing in it.
 
@@ -128,13 +128,13 @@ impl FromStr for FundKey {
 }
 
 impl App {
-    /// Every fund that is stored, for whoever operates the service: amounts, of no person.
+    /// Every fund that is stored, for operators of the service: amounts, without personal data.
     pub(crate) async fn stored_funds(&self) -> Result<Vec<Fund>> {
         let funds = accounts::funds(self.store(), None).await?;
         Ok(funds.into_iter().map(|(programme, account)| Fund { programme, account }).collect())
     }
 
-    /// The programme of these funds, which must be one: money moves within a book.
+    /// The programme of these funds, which must be one: money moves within a programme.
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming the fund that does not exist; [`AppError::Invalid`] for funds of two programmes.
@@ -247,8 +247,8 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Unavailable`].
-    pub async fn fund_entries(&self, wanted: &WantedEntries<'_>) -> Result<Vec<FundEntry>> {
-        Ok(with_retry(|| entries::page(self.store(), wanted)).await?)
+    pub async fn fund_entries(&self, requested: &WantedEntries<'_>) -> Result<Vec<FundEntry>> {
+        Ok(with_retry(|| entries::page(self.store(), requested)).await?)
     }
 
     /// A fund within reach.
@@ -294,7 +294,7 @@ impl App {
 
 async fn head(snapshot: &ReadTx, programme: &Programme) -> Result<programmes::Head> {
     let head = programmes::head_of(snapshot, programme).await?;
-    head.ok_or_else(|| AppError::Bug(format!("programme {programme} has no book")))
+    head.ok_or_else(|| AppError::Bug(format!("programme {programme} has no record")))
 }
 
 #[cfg(test)]

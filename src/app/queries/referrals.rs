@@ -1,4 +1,4 @@
-//! Referrals: reads. What changes one is a command of its book.
+//! Referrals: reads. What changes one is a command of its programme.
 
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, authorise, eligibility};
@@ -30,7 +30,7 @@ impl ReferralInFull {
 }
 
 impl App {
-    /// The programme of a referral; the book itself looks whether it lies within the caller's reach.
+    /// The programme of a referral; the programme itself looks whether it lies within the caller's reach.
     ///
     /// # Errors
     /// [`AppError::NotFound`].

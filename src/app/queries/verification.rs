@@ -6,7 +6,7 @@ use crate::domain::ids::RecordName;
 use crate::domain::role::{Action, Caller};
 
 impl App {
-    /// Verifies every book, or only one, over one snapshot. One at a time: whoever comes meanwhile waits.
+    /// Verifies every programme, or only one, over one snapshot. One at a time: later calls wait.
     ///
     /// # Errors
     /// As [`verify`]; [`AppError::Denied`].
@@ -20,7 +20,7 @@ impl App {
         self.verify_in_turn(only, expected).await
     }
 
-    /// The same of every book, for this process itself, which tells nobody more than whether it is sound.
+    /// The same of every programme, for this process itself, which tells nobody more than whether it is sound.
     ///
     /// # Errors
     /// As [`verify`].

@@ -14,7 +14,7 @@ use crate::store::register::MembershipQuery;
 pub use crate::store::register::{Link, Membership};
 use crate::store::{self, Readable};
 
-/// A school as the newest file that names it has it.
+/// A school, as in the newest file that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct School {
     /// Its URN.
@@ -55,7 +55,7 @@ impl School {
     }
 }
 
-/// A multi-academy or single-academy trust as the newest file that names it has it.
+/// A multi-academy or single-academy trust, as in the newest file that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
     /// Its group UID.

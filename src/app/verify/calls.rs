@@ -20,7 +20,7 @@ type CallHash = u128;
 /// The calls that records tell of, in no order.
 #[derive(Debug, Clone)]
 pub(super) struct Calls {
-    /// Made anew for each verification, so that nobody can choose calls of which two sums agree.
+    /// Made again for each verification, so that nobody can choose calls of which two sums agree.
     keys: [RandomState; 2],
     /// The sum of those that were answered under the same rule on both sides.
     sum: CallHash,

@@ -59,7 +59,7 @@ impl Imports {
     }
 }
 
-/// What was read; nothing where some of it cannot be read, which is then not there for whoever cites it.
+/// What was read; nothing where some of it cannot be read, which is then missing for events that cite it.
 fn readable<T: Default>(read: store::Result<T>) -> Result<T> {
     match read {
         Err(StoreError::Unreadable(_)) => Ok(T::default()),
@@ -120,14 +120,14 @@ impl Cited {
         mut named: CitedIds,
     ) -> Result<CitedIds> {
         if !named.events.is_empty() {
-            let mut wanted: Vec<Seq> = named.events.iter().copied().collect();
+            let mut requested: Vec<Seq> = named.events.iter().copied().collect();
             for _ in 0..2 {
-                let loaded = readable(cited_rows::of_numbers(from, programme, &wanted).await)?;
+                let loaded = readable(cited_rows::of_numbers(from, programme, &requested).await)?;
                 // A refund that is undone names the payment that it took back.
-                wanted = loaded.iter().filter_map(|it| paid_by(&it.body)).collect();
+                requested = loaded.iter().filter_map(|it| paid_by(&it.body)).collect();
                 named.references.extend(loaded.iter().filter_map(|it| reference(&it.body)).cloned());
                 self.events.extend(loaded.into_iter().map(|it| (it.seq, it)));
-                wanted.retain(|it| !self.events.contains_key(it));
+                requested.retain(|it| !self.events.contains_key(it));
             }
         }
         let references: Vec<Reference> = named.references.iter().cloned().collect();

@@ -74,11 +74,11 @@ async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyRep
             report.compare("the head's hash", &hash, &head.hash);
             report.compare("the head's next entry", &folded.next_entry, &head.next_entry);
             report.compare("the version of the rules", &folded.facts.rules, &head.rules);
-            // No event closes a book.
-            report.compare("whether the book is open", &true, &head.open);
+            // No event closes a programme.
+            report.compare("whether the programme is open", &true, &head.open);
         }
-        Ok(None) => report.differs("the book: there are terms, and it is not there"),
-        Err(StoreError::Unreadable(why)) => report.differs(format!("the book: it cannot be read: {why}")),
+        Ok(None) => report.differs("the programme: there are terms, but no row of it"),
+        Err(StoreError::Unreadable(why)) => report.differs(format!("the programme: it cannot be read: {why}")),
         Err(error) => return Err(error.into()),
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Decides each call of a record anew, with what its events cite: the rules are those that decide commands.
+//! Decides each call of a record again, with what its events cite: the rules are those that decide commands.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::domain::offer::Recipient;
 use crate::domain::programme::replay::redecide::ReplayVerdict;
 use crate::domain::programme::{EventText, ProgrammeState};
 
-/// What is known beside the facts while a record is decided anew.
+/// What is known beside the facts while a record is decided again.
 pub(super) struct Deciding {
     imports: Arc<Imports>,
     /// What the events at hand cite.

@@ -85,8 +85,8 @@ impl<'a> Then<'a> {
     /// and that with each of the others.
     fn some_history<T: Clone>(&self, all: &[T], import: impl Fn(&T) -> ImportId, holds: impl Fn(&[T]) -> bool) -> bool {
         let counted: Vec<(Counted, &T)> = all.iter().map(|it| (self.counted(import(it)), it)).collect();
-        let those = |wanted: &dyn Fn(Counted, &T) -> bool| -> Vec<T> {
-            let kept = counted.iter().filter(|(counted, it)| wanted(*counted, it));
+        let those = |requested: &dyn Fn(Counted, &T) -> bool| -> Vec<T> {
+            let kept = counted.iter().filter(|(counted, it)| requested(*counted, it));
             kept.map(|(_, it)| (*it).clone()).collect()
         };
         if holds(&those(&|counted, _| counted != Counted::No)) {
@@ -107,8 +107,8 @@ impl Cited {
     pub(super) fn trust(&self, uid: Uid, then: &Then<'_>) -> Option<TrustAnswer> {
         let groups = self.groups.get(&uid)?;
         let answer = |open: bool, kind: TrustKind| TrustAnswer { kind, open };
-        let is = |wanted: TrustAnswer| {
-            then.some_history(groups, |it| it.import, |groups| newest(groups, then.imports) == Some(wanted))
+        let is = |requested: TrustAnswer| {
+            then.some_history(groups, |it| it.import, |groups| newest(groups, then.imports) == Some(requested))
         };
         let kinds = [TrustKind::Mat, TrustKind::Sat];
         let all = [true, false].into_iter().flat_map(|open| kinds.map(|kind| answer(open, kind)));

@@ -1,4 +1,4 @@
-//! One book from its first event to its last: read in pages, folded beside the reading.
+//! One programme from its first event to its last: read in pages, folded beside the reading.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::store::events::{Recorded, StoredEvent, Text};
 use crate::store::verify_rows::VerifyRows;
 use crate::store::{self, ReadTx, Store, entries, events};
 
-/// Events read at a time: less than a MiB, whatever the length of the record.
+/// Events read at a time: less than a MiB, for a record of any length.
 const PAGE: u64 = 2_000;
 /// Entries read at a time.
 const ENTRIES: u64 = 4_000;
@@ -54,7 +54,7 @@ struct PageRequest {
     last: Seq,
 }
 
-/// Folds one book, whose terms are stored under this hash, and compares; adds its calls. Events, entries and the fold run beside each
+/// Folds one programme, whose terms are stored under this hash, and compares; adds its calls. Events, entries and the fold run beside each
 /// other.
 pub(super) async fn book(
     store: &Store,
@@ -185,7 +185,7 @@ struct ProgrammeFold {
     deciding: Deciding,
     /// The calls folded in, and when the register's record began.
     calls: (Calls, Micros),
-    /// The events of the call at hand, which is decided anew once all of them are there.
+    /// The events of the call at hand, which is decided again once all of them are there.
     call: Vec<Event>,
     beside: Vec<Beside>,
     report: VerifyReport,
@@ -239,9 +239,9 @@ impl ProgrammeFold {
         self.report.keyless("texts", keyless);
         for StoredEvent { seq, hash, recorded } in events {
             let (entries, text) = (self.entries_of(seq), texts.remove(&seq));
-            let wanted = self.report.seq.0.saturating_add(1);
-            if seq.0 != wanted {
-                self.report.differs(format!("event {seq}: event {wanted} was expected"));
+            let requested = self.report.seq.0.saturating_add(1);
+            if seq.0 != requested {
+                self.report.differs(format!("event {seq}: event {requested} was expected"));
             }
             match recorded {
                 Ok(mut recorded) => {
@@ -308,9 +308,9 @@ impl ProgrammeFold {
         if let Err(unreadable) = &entry.entry {
             self.report.differs(format!("entry {number}: it cannot be read: {unreadable}"));
         }
-        let wanted = self.folded.next_entry.0;
-        if number != wanted {
-            self.report.differs(format!("entry {number}: entry {wanted} was expected"));
+        let requested = self.folded.next_entry.0;
+        if number != requested {
+            self.report.differs(format!("entry {number}: entry {requested} was expected"));
         }
         if at_hand != Some(event) {
             self.report.differs(format!("entry {number}: its event {event} is not in the record, or out of order"));
@@ -345,7 +345,7 @@ impl ProgrammeFold {
         self.report.differs(format!("event {}: {wrong}", event.seq));
     }
 
-    /// Events that rest on the register cite its record, later ones no earlier event of it; those from before there was one
+    /// Events that depend on the register cite its record, later ones no earlier event of it; those from before there was one
     /// cite none.
     fn cite(&mut self, event: &Event) {
         let Self { folded, report, .. } = self;
@@ -385,7 +385,7 @@ impl ProgrammeFold {
         self.beside.push(Beside { stored_as: std::mem::take(&mut self.stored_as), organisation });
     }
 
-    /// Decides the call at hand anew, and folds it in.
+    /// Decides the call at hand again, and folds it in.
     fn settle(&mut self) {
         let (call, beside) = (std::mem::take(&mut self.call), std::mem::take(&mut self.beside));
         self.deciding.decide(&call, &mut self.folded.facts, &mut self.report);

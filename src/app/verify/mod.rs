@@ -1,9 +1,9 @@
 //! Proves the records: folds each from its first event and holds the current state against it.
 //!
 //! One snapshot; the log in pages, in order, read ahead while the page before is folded. It trusts nothing it can
-//! compute: every number, hash, text, bucket, balance, award, offer, contact, placement and approval is derived anew and
+//! compute: every number, hash, text, bucket, balance, award, offer, contact, placement and approval is derived again and
 //! compared, and every difference is named. A row that cannot be read is one, and hides no other. So is the schema. Every call is
-//! decided anew, by the functions that decide commands: what the rules of its time do not allow is a difference too.
+//! decided again, by the functions that decide commands: what the rules of its time do not allow is a difference too.
 
 mod calls;
 mod cited;
@@ -36,7 +36,7 @@ use crate::store::register::record;
 use crate::store::verify_rows::{self, VerifyRows};
 use crate::store::{ReadTx, Store, events, programmes};
 
-/// Differences named of one book; the count goes on.
+/// Differences named of one programme; the count goes on.
 const NAMED: usize = 100;
 
 /// A head to hold the record against: the record must contain it, so that a cut tail shows.
@@ -58,7 +58,7 @@ impl ExpectedHead {
     }
 }
 
-/// What verifying one book found.
+/// What verifying one programme found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
     /// Whose record.
@@ -82,7 +82,7 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// Whether the book is proved.
+    /// Whether the programme is proved.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
         self.count == 0
@@ -204,7 +204,7 @@ async fn records(
     Ok((reports, calls, stray))
 }
 
-/// The facts that a book begins with, under its terms as their text has them, whatever hash they are stored with.
+/// The facts that a programme begins with, under its terms as their text says, without trusting the stored hash.
 fn begin(row: &LoadedTerms) -> std::result::Result<ProgrammeState, String> {
     let parsed = Terms::parse("terms", &row.text);
     let terms = parsed.map_err(|mistakes| format!("their text is unsound: {mistakes:?}"))?;

@@ -121,8 +121,9 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         let watches = self.watches;
         let limits = watches.0.limits;
         let _turn = watches.0.snapshots.acquire().await;
-        let late =
-            |_| AppError::TooSlow(format!("the snapshot took longer than {} s: begin anew", limits.snapshot.as_secs()));
+        let late = |_| {
+            AppError::TooSlow(format!("the snapshot took longer than {} s: begin again", limits.snapshot.as_secs()))
+        };
         let position = timeout(limits.snapshot, self.offers()).await.map_err(late)??;
         self.say(WatchMessage::SnapshotEnd(position), position).await?;
         Ok(position)
@@ -135,9 +136,9 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         let (reach, all, mut after) = (self.scope.reach.clone(), OfferFilter::default(), None);
         loop {
             let (programme, order) = (&self.programme, OfferOrder::Made);
-            let wanted =
+            let requested =
                 WantedOffers { programme, filter: &all, order, after: after.as_ref(), limit: OFFERS, parts: true };
-            let page = offers::page(&snapshot, &reach, &wanted).await?;
+            let page = offers::page(&snapshot, &reach, &requested).await?;
             let Some(last) = page.last() else { break };
             after = Some(OfferPlace { offer: last.id, name: last.name.clone() });
             for offer in page {
@@ -156,7 +157,7 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         }
         let (store, before) = (self.watches.0.app.store(), Seq(seq.0.saturating_sub(1)));
         let found = with_retry(|| events::page(store, &self.programme, before, 1)).await?.pop();
-        let missing = || AppError::Diverged(format!("programme {} has no event {seq}: begin anew", self.programme));
+        let missing = || AppError::Diverged(format!("programme {} has no event {seq}: begin again", self.programme));
         found.map(|it| RecordPosition { seq, hash: it.hash }).ok_or_else(missing)
     }
 
@@ -171,7 +172,7 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
     async fn tell(&mut self, told: WatchMessage<T>) -> Result<()> {
         let stalled = self.watches.0.limits.stalled;
         match self.to.send_timeout(told, stalled).await {
-            // Whoever has gone is seen to have gone elsewhere.
+            // A watcher that has gone is noticed elsewhere.
             Ok(()) | Err(SendTimeoutError::Closed(_)) => {
                 self.told = Instant::now();
                 Ok(())

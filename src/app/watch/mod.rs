@@ -2,7 +2,7 @@
 //!
 //! | who | what it does | where |
 //! |---|---|---|
-//! | tail | one a book that is watched: reads the record on, folds it, and hands each step round in memory | [`tail`] |
+//! | tail | one a programme that is watched: reads the record on, folds it, and hands each step round in memory | [`tail`] |
 //! | watcher | takes the steps its caller may see and asked for; behind the tail's ring it reads the record by itself | [`feed`] |
 //! | fold | the offer before and after each event, by the same fold as the writer's: the same for everybody | [`steps`] |
 //!
@@ -52,7 +52,7 @@ pub struct WatchLimits {
     pub watchers: usize,
     /// Watchers of one caller at a time, where that is bounded.
     pub of_one: Option<NonZeroUsize>,
-    /// Steps the tail of a book keeps for those behind it: some seconds of a busy book, some 16 MiB.
+    /// Steps the tail of a programme keeps for those behind it: some seconds of a busy programme, some 16 MiB.
     pub ring: usize,
     /// Snapshots at a time; others wait. Each holds one of the few connections for reading.
     pub snapshots: usize,
@@ -86,7 +86,7 @@ impl Default for WatchLimits {
 pub enum Start {
     /// With every offer as it is now.
     Snapshot,
-    /// After this event, 0 for the first; whatever its hash is.
+    /// After this event, 0 for the first; its hash is not checked.
     After(Seq),
     /// After this event of this history.
     Resume(RecordPosition),
@@ -182,7 +182,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
         self.0.places.take(&caller.actor)
     }
 
-    /// Watches until it ends; for whoever has a [`WatchSlot`]. Success means that nobody listens any more.
+    /// Watches until it ends; for a caller with a [`WatchSlot`]. Success means that nobody listens any more.
     ///
     /// # Errors
     /// [`AppError::Denied`] and [`AppError::NotFound`] at the start, when the caller's access is checked;
@@ -208,7 +208,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
         }
     }
 
-    /// What the tail of a book hands round from here on. Whatever it handed round before is in the record by now.
+    /// What the tail of a programme hands round from here on. What it handed round before is in the record already.
     async fn subscribe(&self, programme: &Programme) -> Result<broadcast::Receiver<Arc<WatchStep<T>>>> {
         self.0.listening.call_once(|| drop(tokio::spawn(tail::listen(self.clone()))));
         if let Some(receiver) = self.follows(programme) {
@@ -219,7 +219,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
         if let Some(receiver) = self.follows(programme) {
             return Ok(receiver);
         }
-        // Before a tail can start at it: whoever reads the record after this misses nothing of what lies between.
+        // Before a tail can start at it: a reader of the record after this misses nothing in between.
         let head = self.head(programme).await?;
         let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tail) = tails.get(programme).and_then(broadcast::WeakSender::upgrade) {
@@ -231,7 +231,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
         Ok(receiver)
     }
 
-    /// What the tail of a book hands round, where it has one.
+    /// What the tail of a programme hands round, where it has one.
     fn follows(&self, programme: &Programme) -> Option<broadcast::Receiver<Arc<WatchStep<T>>>> {
         let tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         tails.get(programme).and_then(broadcast::WeakSender::upgrade).map(|tail| tail.subscribe())
@@ -243,7 +243,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
         Ok(RecordPosition { seq: head.last(), hash: head.hash })
     }
 
-    /// Whether a tail has nobody left and was forgotten; whoever comes later starts another.
+    /// Whether a tail has nobody left and was forgotten; the next watcher starts another.
     fn left(&self, programme: &Programme, tail: &broadcast::Sender<Arc<WatchStep<T>>>) -> bool {
         let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         let left = tail.receiver_count() == 0;

@@ -21,12 +21,12 @@ pub(super) const PAGE: usize = 256;
 /// Offers remembered from one page to the next, so that their past is not read again; past it they are forgotten, all of them.
 const KEPT: usize = 1_024;
 
-/// A place in a book's history: its last event, and the hash that says which history.
+/// A place in a programme's history: its last event, and the hash that says which history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordPosition {
     /// The event; 0 before the first.
     pub seq: Seq,
-    /// Its hash; the book's own beginning before the first.
+    /// Its hash; the programme's own beginning before the first.
     pub hash: Hash,
 }
 
@@ -108,7 +108,7 @@ impl OfferFold {
         let diverged = || {
             let (seq, programme) = (from.seq, programme.as_str());
             AppError::Diverged(format!(
-                "event {seq} of programme {programme} is not the one seen: this record went back to an earlier copy; begin anew"
+                "event {seq} of programme {programme} is not the one seen: this record went back to an earlier copy; begin again"
             ))
         };
         let (past, page) = read.ok_or_else(diverged)?;

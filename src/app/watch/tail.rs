@@ -1,4 +1,4 @@
-//! The tail of a book, and what wakes it: the writer of this process after a commit, a hint from another process, and,
+//! The tail of a programme, and what wakes it: the writer of this process after a commit, a hint from another process, and,
 //! since either may be lost, a look once a second.
 
 use std::collections::HashMap;
@@ -16,12 +16,12 @@ use crate::store;
 /// How often a tail looks without being woken.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What wakes the tails, by book.
+/// What wakes the tails, by programme.
 #[derive(Debug, Default)]
 pub(in crate::app) struct ChangeNotifier(Mutex<HashMap<Programme, Arc<Notify>>>);
 
 impl ChangeNotifier {
-    /// Has the tail of a book look, if there is one.
+    /// Has the tail of a programme look, if there is one.
     pub(in crate::app) fn wake(&self, programme: &Programme) {
         let wakes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(wake) = wakes.get(programme) {
@@ -35,7 +35,7 @@ impl ChangeNotifier {
     }
 }
 
-/// Reads a book on from here and hands each step round, until nobody is left.
+/// Reads a programme on from here and hands each step round, until nobody is left.
 pub(super) async fn follow<T: Send + Sync + 'static>(
     watches: Watches<T>,
     programme: Programme,
@@ -64,7 +64,7 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
                 return;
             }
             Err(error) => {
-                tracing::warn!(%programme, error = error.for_log(), "the tail of a book cannot be read yet");
+                tracing::warn!(%programme, error = error.for_log(), "the tail of a programme cannot be read yet");
             }
         }
         if watches.left(&programme, &tail) {
@@ -88,7 +88,7 @@ pub(super) async fn listen<T: Send + Sync + 'static>(watches: Watches<T>) {
                 every.tick().await;
                 match take_hints(&watches).await {
                     Ok(()) => return,
-                    Err(error) => tracing::warn!(%error, "no hints from other processes; listening anew"),
+                    Err(error) => tracing::warn!(%error, "no hints from other processes; listening again"),
                 }
             }
         } => {}

@@ -21,15 +21,15 @@ type Seen = (i64, String, Region);
 /// Soon, and longer than what should not happen takes.
 const SOON: Duration = Duration::from_millis(50);
 
-async fn house() -> (TestApp, Vec<OfferId>) {
-    let house = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
-    let offers = offers(&house, &programme("2021-22")).await;
+async fn test_app() -> (TestApp, Vec<OfferId>) {
+    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+    let offers = offers(&test_app, &programme("2021-22")).await;
     assert_eq!(offers.len(), 19);
-    (house, offers)
+    (test_app, offers)
 }
 
-fn watches(house: &TestApp, limits: WatchLimits) -> Watches<Seen> {
-    Watches::new(house.app.clone(), |it, offer| (it.event.seq.0, it.kind.clone(), offer.region), limits)
+fn watches(test_app: &TestApp, limits: WatchLimits) -> Watches<Seen> {
+    Watches::new(test_app.app.clone(), |it, offer| (it.event.seq.0, it.kind.clone(), offer.region), limits)
 }
 
 fn asked(start: Start) -> WatchRequest {
@@ -78,8 +78,8 @@ async fn change(receiver: &mut Receiver<WatchMessage<Seen>>) -> String {
 
 #[tokio::test]
 async fn who_takes_nothing_is_told_where_to_resume() {
-    let (house, _) = house().await;
-    let watches = watches(&house, WatchLimits { stalled: SOON, ..WatchLimits::default() });
+    let (test_app, _) = test_app().await;
+    let watches = watches(&test_app, WatchLimits { stalled: SOON, ..WatchLimits::default() });
     let (ended, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(1))), 3);
     let Err(AppError::TooSlow(text)) = ended.await.unwrap() else { panic!("it went on") };
     assert!(text.ends_with("resume after sequence 4"), "{text}");
@@ -92,8 +92,8 @@ async fn who_takes_nothing_is_told_where_to_resume() {
 
 #[tokio::test]
 async fn a_snapshot_that_is_not_taken_gives_its_connection_back() {
-    let (house, _) = house().await;
-    let watches = watches(&house, WatchLimits { snapshot: SOON, snapshots: 1, ..WatchLimits::default() });
+    let (test_app, _) = test_app().await;
+    let watches = watches(&test_app, WatchLimits { snapshot: SOON, snapshots: 1, ..WatchLimits::default() });
     let (ended, _kept) = begin(&watches, officer(), asked(Start::Snapshot), 1);
     let (waiting, mut receiver) = begin(&watches, officer(), asked(Start::Snapshot), 32);
     assert!(matches!(ended.await.unwrap(), Err(AppError::TooSlow(_))));
@@ -107,8 +107,8 @@ async fn a_snapshot_that_is_not_taken_gives_its_connection_back() {
 
 #[tokio::test]
 async fn a_quiet_stream_says_where_it_is() {
-    let (house, _) = house().await;
-    let watches = watches(&house, WatchLimits { quiet: SOON, ..WatchLimits::default() });
+    let (test_app, _) = test_app().await;
+    let watches = watches(&test_app, WatchLimits { quiet: SOON, ..WatchLimits::default() });
     let (_task, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
     assert_eq!(next(&mut receiver).await, "identified 20");
     for _ in 0..3 {
@@ -118,13 +118,13 @@ async fn a_quiet_stream_says_where_it_is() {
 
 #[tokio::test]
 async fn watchers_are_bounded_and_all_of_them_end() {
-    let (house, _) = house().await;
-    let watches = watches(&house, WatchLimits { watchers: 1, ..WatchLimits::default() });
+    let (test_app, _) = test_app().await;
+    let watches = watches(&test_app, WatchLimits { watchers: 1, ..WatchLimits::default() });
     let (one, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(20))), 1);
     assert_eq!(next(&mut receiver).await, "here 20");
     let (other, _kept) = begin(&watches, officer(), asked(Start::After(Seq(20))), 1);
     assert_eq!(other.await.unwrap(), Err(AppError::Overloaded));
-    // Who has gone makes room.
+    // A watcher that has gone frees its slot.
     drop(receiver);
     assert_eq!(one.await.unwrap(), Ok(()));
     let (another, mut receiver) = begin(&watches, officer(), asked(Start::After(Seq(19))), 1);
@@ -140,13 +140,13 @@ async fn watchers_are_bounded_and_all_of_them_end() {
 
 #[tokio::test]
 async fn who_falls_behind_the_ring_misses_nothing() {
-    let (house, offers) = house().await;
-    let watches = watches(&house, WatchLimits { ring: 2, ..WatchLimits::default() });
+    let (test_app, offers) = test_app().await;
+    let watches = watches(&test_app, WatchLimits { ring: 2, ..WatchLimits::default() });
     let (_slow, mut slow) = begin(&watches, officer(), asked(Start::After(Seq(20))), 1);
     let (_fast, mut fast) = begin(&watches, officer(), asked(Start::After(Seq(20))), 600);
     assert_eq!((next(&mut slow).await, next(&mut fast).await), ("here 20".to_owned(), "here 20".to_owned()));
-    let book = programme("2021-22");
-    futures_util::future::join_all((0..500).map(|n| submit(&house, &book, note(offers[n % 19])))).await;
+    let programme_name = programme("2021-22");
+    futures_util::future::join_all((0..500).map(|n| submit(&test_app, &programme_name, note(offers[n % 19])))).await;
     for receiver in [&mut fast, &mut slow] {
         for seq in 21..521 {
             assert_eq!(change(receiver).await, format!("noted {seq}"));
@@ -156,9 +156,9 @@ async fn who_falls_behind_the_ring_misses_nothing() {
 
 #[tokio::test]
 async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
-    let (house, offers) = house().await;
-    let book = programme("2021-22");
-    let mine = house.app.get_offer(&officer(), offers[0]).await.unwrap();
+    let (test_app, offers) = test_app().await;
+    let programme_name = programme("2021-22");
+    let mine = test_app.app.get_offer(&officer(), offers[0]).await.unwrap();
     let elsewhere = if mine.region == Region::SouthWest { Region::NorthOfEngland } else { Region::SouthWest };
     let target = || OfferTarget { offer: offers[0], etag: None };
     let moved = |to| Command::ChangeRegion { offer: target(), to };
@@ -172,9 +172,9 @@ async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
         assigned(None),        // 26
         note(offers[0]),       // 27
     ] {
-        submit(&house, &book, command).await.unwrap();
+        submit(&test_app, &programme_name, command).await.unwrap();
     }
-    let watches = watches(&house, WatchLimits::default());
+    let watches = watches(&test_app, WatchLimits::default());
     let caller = |actor: &str, role, regions| Caller {
         actor: actor.parse().unwrap(),
         roles: vec![role],
@@ -190,10 +190,10 @@ async fn a_caller_is_told_of_its_own_reach_and_of_what_leaves_it() {
         (caller("bob", Role::DeliveryPartner, here.clone()), &["assigned 24", "noted 25", "gone 26", "here 27"][..]),
         (caller("cleo", Role::DeliveryPartner, here), &["here 27"][..]),
     ];
-    for (caller, wanted) in rows {
+    for (caller, expected) in rows {
         let (_task, mut receiver) = begin(&watches, caller, asked(Start::After(Seq(20))), 1);
-        for wanted in wanted {
-            assert_eq!(next(&mut receiver).await, *wanted);
+        for expected in expected {
+            assert_eq!(next(&mut receiver).await, *expected);
         }
     }
     let nobody = Caller { actor: "dan".parse().unwrap(), roles: Vec::new(), regions: Regions::Every, subject: None };

@@ -17,27 +17,27 @@ use crate::domain::rules::RulesVersion;
 use crate::store::programmes::Head;
 use crate::store::{self, Failure as _, WritePermit, WriteTx, programmes};
 
-/// A book that is locked: from here on its group may be taken.
+/// A programme that is locked: from here on its group may be taken.
 #[derive(Debug)]
 pub(super) struct Locked {
     tx: WriteTx,
-    /// Nothing for a programme that has no book.
+    /// `None` for an unknown programme.
     head: Option<Head>,
 }
 
 impl Locked {
-    /// Whether it is there, and goes by older rules than this program's.
+    /// Whether it is there, and uses older rules than this program's.
     pub(super) fn has_older_rules(&self) -> bool {
         self.head.is_some_and(|head| head.rules < RulesVersion::CURRENT)
     }
 
-    /// Lets the book go, as there is nothing to be written.
+    /// Lets the programme go, as there is nothing to be written.
     pub(super) async fn release(self) -> store::Result<()> {
         self.tx.rollback().await
     }
 }
 
-/// Begins, and locks the book's row: the first statement of every group.
+/// Begins, and locks the programme's row: the first statement of every group.
 pub(super) async fn lock(
     shared: &WriterContext,
     turn: WritePermit,
@@ -107,8 +107,8 @@ fn names_approval(result: &CommandResult) -> bool {
     matches!(result, Err(AppError::Refused(refusal)) if refusal.approval.is_some())
 }
 
-/// Ends a group whose facts cannot be loaded. Whoever repeats a call alone is still answered, whatever has become of what it
-/// was about, if no facts are needed to tell that it lies within the caller's reach.
+/// Ends a group whose facts cannot be loaded. A repeated call alone still gets its stored answer, even if its state
+/// cannot be loaded any more, if no facts are needed to tell that it lies within the caller's reach.
 async fn replay_without_state(
     shared: &WriterContext,
     tx: WriteTx,

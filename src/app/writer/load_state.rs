@@ -49,11 +49,11 @@ pub(super) struct LoadedState {
 type RequestedCommand<'a> = (RequestId, &'a Command);
 
 /// Loads the facts these commands are decided against, and what these requests were answered before; of commands that were
-/// `answered`, only what handing the answer out takes. Inside a write transaction the book is locked already; whatever rests on
+/// `answered`, only what handing the answer out takes. Inside a write transaction the programme is locked already; whatever depends on
 /// the register or the files also takes the register's lock, so that it never sees half of an import.
 ///
 /// Which facts are needed, and what they say, follows the day. Where midnight has passed meanwhile, or the clock is behind
-/// what was recorded last, on the day after, they are loaded anew for the day of the decision.
+/// what was recorded last, on the day after, they are loaded again for the day of the decision.
 pub(super) async fn load(
     from: &impl Readable,
     terms: &TermsCache,
@@ -113,7 +113,7 @@ async fn load_as_of(
     Ok(LoadedState { facts, stored, answers, recorded, now })
 }
 
-/// The approvals that are given, the open ones about what is asked anew, and those opened by the same call before.
+/// The approvals that are given, the open ones about what is asked again, and those opened by the same call before.
 /// Where the programme is to adopt newer rules, all its open ones: those change with it.
 async fn load_approvals(
     from: &impl Readable,

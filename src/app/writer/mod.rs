@@ -53,7 +53,7 @@ use crate::store::programmes::Head;
 use crate::store::{self, Store, WriteTx};
 use notifier::HintSender;
 
-/// Commands that may wait for one book. A caller past it is told at once, and can retry; at some hundred commands a
+/// Commands that may wait for one programme. A caller past it is told at once, and can retry; at some hundred commands a
 /// commit it is a few seconds of work.
 pub const QUEUE: usize = 4_096;
 /// Commands in one group: past it the facts of a group no longer fit a few quick queries.
@@ -70,10 +70,10 @@ pub struct AnswerEncoders {
     pub carried_out: fn(CommandOutcome<CarriedOut>) -> Vec<u8>,
 }
 
-/// One command on its way to its book.
+/// One command on its way to its programme.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    /// The book.
+    /// The programme.
     pub programme: Programme,
     /// Who asks.
     pub actor: Actor,
@@ -91,7 +91,7 @@ pub struct Submission {
     pub encoders: AnswerEncoders,
 }
 
-/// A submission and whoever waits for it.
+/// A submission and the caller that waits for it.
 #[derive(Debug)]
 struct PendingCommand {
     submission: Submission,
@@ -112,7 +112,7 @@ impl WriterContext {
     }
 }
 
-/// The writers of all books of this process.
+/// The writers of all programmes of this process.
 #[derive(Debug)]
 pub struct Writer {
     workers: Mutex<HashMap<Programme, mpsc::Sender<PendingCommand>>>,
@@ -146,7 +146,7 @@ impl Writer {
         }
     }
 
-    /// Hands a command to its book and waits for the commit. Answers the first success of the same request again.
+    /// Hands a command to its programme and waits for the commit. Answers the first success of the same request again.
     ///
     /// # Errors
     /// [`AppError::Overloaded`] when the queue is full; what the command is refused with; [`AppError::Unavailable`]
@@ -157,11 +157,11 @@ impl Writer {
         let stage = tracing::debug_span!("wait");
         let job = PendingCommand { submission, since: Instant::now(), span: Span::current(), stage, reply };
         self.worker(programme).try_send(job).map_err(|_| AppError::Overloaded)?;
-        // The lane answers every job it has taken; it drops one unanswered only if it panicked.
+        // The worker answers every command it has taken; it drops one unanswered only if it panicked.
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
     }
 
-    /// Decides a command over one read snapshot, without the book's lock, and writes nothing.
+    /// Decides a command over one read snapshot, without the programme's lock, and writes nothing.
     ///
     /// # Errors
     /// What the command would be refused with.
@@ -212,7 +212,7 @@ impl Writer {
         self.shared.measuring.begin(measures);
     }
 
-    /// Commands in the queues of all lanes.
+    /// Commands in the queues of all workers.
     pub(super) fn waiting(&self) -> usize {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.values().map(|worker| worker.max_capacity().saturating_sub(worker.capacity())).sum()

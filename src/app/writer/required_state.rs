@@ -56,7 +56,7 @@ pub(super) struct RequiredState {
     /// Events whose texts are to be erased.
     pub(super) erased: BTreeSet<Seq>,
     pub(super) referrals: BTreeSet<ReferralId>,
-    /// Who is referred anew.
+    /// Who is referred again.
     pub(super) referred: BTreeSet<ReferralSubject>,
     /// Schools to be seated.
     pub(super) seated: BTreeSet<Urn>,
@@ -89,7 +89,7 @@ impl RequiredState {
         }
     }
 
-    /// Whether a command rests on what the register or the files say, as far as that can be told before anything is read.
+    /// Whether a command depends on what the register or the files say, as far as that can be told before anything is read.
     pub(super) fn reads_register(&self) -> bool {
         let schools = [&self.placed, &self.entries, &self.seated];
         self.identifies

@@ -1,4 +1,4 @@
-//! A book's lane: takes what is waiting, has it written, answers. It survives its own panics.
+//! The worker of a programme: takes waiting commands, writes them as a batch, answers. It survives its own panics.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::domain::ids::Programme;
 use crate::domain::programme::Command;
 use crate::store::StoreError;
 
-/// Starts a lane and the supervisor that starts it anew after a panic.
+/// Starts a worker and the supervisor that restarts it after a panic.
 pub(super) fn start(shared: Arc<WriterContext>, programme: Programme) -> mpsc::Sender<PendingCommand> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let receiver = Arc::new(Mutex::new(receiver));
@@ -24,7 +24,9 @@ pub(super) fn start(shared: Arc<WriterContext>, programme: Programme) -> mpsc::S
             let worker = run(Arc::clone(&shared), programme.clone(), Arc::clone(&receiver));
             match tokio::spawn(worker).await {
                 Ok(()) => break,
-                Err(error) => tracing::error!(%programme, %error, "the writer of a book panicked; starting it anew"),
+                Err(error) => {
+                    tracing::error!(%programme, %error, "the writer of a programme panicked and is restarted")
+                }
             }
         }
     });
@@ -42,11 +44,11 @@ async fn run(shared: Arc<WriterContext>, programme: Programme, receiver: Arc<Mut
                 None => return,
             },
         };
-        // Its turn and its lock first, then what has come meanwhile: the longer the wait, the larger the group. A book
+        // Its turn and its lock first, then what has come meanwhile: the longer the wait, the larger the group. A programme
         // that cannot be locked now is tried again with the group that waits for it.
         let locked = match shared.store.write_permit().await {
             Ok(turn) => (one_try(batch::lock(&shared, turn, &programme)).await)
-                .inspect_err(|error| tracing::warn!(%programme, %error, "a book cannot be locked yet"))
+                .inspect_err(|error| tracing::warn!(%programme, %error, "a programme cannot be locked yet"))
                 .ok(),
             Err(_) => None,
         };
@@ -72,7 +74,7 @@ fn begin(shared: &WriterContext, programme: &Programme, group: &mut [PendingComm
     span
 }
 
-/// Drops whoever has hung up, and tells whoever waited for too long.
+/// Drops callers that have hung up, and answers those that waited for too long.
 fn drop_disconnected_and_expired(group: &mut Vec<PendingCommand>) {
     let now = Instant::now();
     let late = |job: &mut PendingCommand| job.submission.deadline.is_some_and(|deadline| deadline <= now);
@@ -147,7 +149,7 @@ fn weight(job: &PendingCommand) -> usize {
     }
 }
 
-/// Writes a group and answers everybody in it. A group that fails for the sake of one command is halved until that one
+/// Writes a group and answers everybody in it. A group that fails because of one command is halved until that one
 /// fails alone; when the database is away it is tried again, whole.
 async fn settle(shared: &WriterContext, programme: &Programme, group: Vec<PendingCommand>, locked: Option<Locked>) {
     let mut todo = vec![group];
@@ -164,21 +166,21 @@ async fn settle(shared: &WriterContext, programme: &Programme, group: Vec<Pendin
                 }
             }
             Err(error) if error.blames_one() && group.len() > 1 => {
-                tracing::warn!(%programme, %error, commands = group.len(), "halving a group");
+                tracing::warn!(%programme, %error, commands = group.len(), "halving a batch");
                 let second = group.split_off(group.len() / 2);
                 // First in, first out: the first half is popped first.
                 todo.push(second);
                 todo.push(group);
             }
             Err(error) if error.retryable() => {
-                tracing::warn!(%programme, %error, commands = group.len(), "giving up on a group");
+                tracing::warn!(%programme, %error, commands = group.len(), "giving up on a batch");
                 let answer = AppError::from(error);
                 for job in group {
                     let _ = job.reply.send(Err(answer.clone()));
                 }
             }
             Err(error @ (WriteError::Store(StoreError::Outdated(_)) | WriteError::ClockWrong(_))) => {
-                tracing::warn!(%programme, %error, commands = group.len(), "a group is left to other servers");
+                tracing::warn!(%programme, %error, commands = group.len(), "a batch is left to other servers");
                 let answer = AppError::from(error);
                 for job in group {
                     let _ = job.reply.send(Err(answer.clone()));

@@ -90,9 +90,9 @@ fn what_is_wrong_in_a_bundle_is_said() {
         (r#"{"awards":[{"strand":"ngl","amount":"5","because":"b"}]}"#, "ngl"),
         (r#"{"award":[]}"#, "award"),
     ];
-    for (file, wanted) in rows {
+    for (file, expected) in rows {
         let error = parse(file, true).err().unwrap_or_default();
-        assert!(error.contains(wanted), "{file}: {error}");
+        assert!(error.contains(expected), "{file}: {error}");
     }
 }
 
@@ -179,11 +179,11 @@ fn awards_for_a_person_are_in_days_and_pounds() {
         ..Award::default()
     };
     let list = vec![AwardView::from(award()), AwardView::from(npqel.clone())].text();
-    let wanted = "\
+    let expected = "\
 AWARD STRAND AWARDED DRAWN RELEASED COMMITTED STATE
 2f nle 2.5 days 1 day 0.5 days 1 day open
 4f npqel £4,000 £4,000 £0 £0 settled";
-    assert_eq!(plain(&list), wanted);
+    assert_eq!(plain(&list), expected);
     let shown = plain(&AwardView::from(npqel).text());
     let invoices = "\
 INVOICE PRINTED ISSUER PAID REFUNDED OF A TOTAL OF

@@ -235,7 +235,7 @@ impl Story {
         })
     }
 
-    /// What finance sees: positions at different days, and the whole record folded anew.
+    /// What finance sees: positions at different days, and the whole record folded again.
     pub(super) async fn finance(&mut self, purse: &Purse) -> DemoResult<()> {
         heading("What finance sees")?;
         let mut client = FundServiceClient::new(self.channel.clone());

@@ -35,13 +35,13 @@ fn a_summary_has_the_shape_of_the_contract() {
         unknown: 5,
         decided_by_person: 4,
     };
-    let wanted = concat!(
+    let expected = concat!(
         r#"{"programme":"2021-22","as_at":"2021-11-30","schools":2400,"eligible_schools":101,"#,
         r#""by_rule":{"E1_RI_IN_YEAR":0,"E2_RI_TWICE_ON_ENTRY":100,"E3_EXCEPTIONAL":0},"#,
         r#""mat":{"schools":50,"trusts":30},"standalone":{"schools":49,"maintained":40,"#,
         r#""single_academy_trust":6,"single_school_mat":3},"unplaced":2,"closed":0,"unknown":5,"decided_by_person":4}"#,
     );
-    assert_eq!(json(&SummaryView::from(answer)), wanted);
+    assert_eq!(json(&SummaryView::from(answer)), expected);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn an_answer_carries_the_school_its_rules_and_their_evidence() {
         ..School::default()
     };
     let answer = SchoolEligibility { school: Some(school), rules: vec![rule], ..SchoolEligibility::default() };
-    let wanted = concat!(
+    let expected = concat!(
         r#"{"urn":103150,"name":"Elm","laestab":null,"la_code":null,"la_name":null,"region":null,"phase":null,"#,
         r#""school_type":null,"diocese":null,"status":null,"placement":"single_school_mat","#,
         r#""unplaced_reason":null,"trust_uid":2044,"close_date":null,"closed_reason":null,"successors":[],"eligible":false,"#,
@@ -85,7 +85,7 @@ fn an_answer_carries_the_school_its_rules_and_their_evidence() {
         r#""current":{"inspection_number":"10158231","urn_judged":103150,"started":"2021-09-21","ended":null,"#,
         r#""published":"2021-11-03","grade":3},"previous":null},"decided":null}],"superseded_by":null,"offer":null,"command":null}"#,
     );
-    assert_eq!(json(&SchoolAnswer::from(answer)), wanted);
+    assert_eq!(json(&SchoolAnswer::from(answer)), expected);
 }
 
 #[test]
@@ -141,9 +141,9 @@ fn a_change_names_its_rules() {
         rules: vec!["E1_RI_IN_YEAR".to_owned()],
         superseded_by: 0,
     };
-    let wanted =
+    let expected =
         r#"{"urn":103150,"name":"Elm","change":"became_eligible","rules":["E1_RI_IN_YEAR"],"superseded_by":null}"#;
-    assert_eq!(json(&ChangeView::from(change)), wanted);
+    assert_eq!(json(&ChangeView::from(change)), expected);
 }
 
 async fn asked(number: i32, trust: bool) -> (Result<(), String>, Vec<Subject>) {

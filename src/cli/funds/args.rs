@@ -26,7 +26,7 @@ pub enum FundsCommand {
         /// Only of this programme
         #[arg(long, value_name = "PROGRAMME")]
         programme: Option<String>,
-        /// A condition, as docs/reference/lists.md has it; amounts are in pence
+        /// A condition, see docs/reference/lists.md; amounts are in pence
         #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
         filter: String,
     },
@@ -148,7 +148,7 @@ impl With {
 
 /// Takes an instant: RFC 3339, with its offset from UTC.
 pub(super) fn time(text: &str) -> Result<Timestamp, &'static str> {
-    const WANTED: &str = "a time like 2022-04-05T09:30:00Z is wanted";
+    const WANTED: &str = "must be a time like 2022-04-05T09:30:00Z";
     let time = DateTime::parse_from_rfc3339(text).map_err(|_| WANTED)?;
     let nanos = i32::try_from(time.timestamp_subsec_nanos()).map_err(|_| WANTED)?;
     Ok(Timestamp { seconds: time.timestamp(), nanos })

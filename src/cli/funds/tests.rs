@@ -59,12 +59,12 @@ fn funds_for_a_person_are_in_pounds_and_say_what_is_odd() {
     let nle = Fund { programme: "2021-22".to_owned(), ..nle };
     let nle = Fund { unit: Unit::Pence.into(), committed: 60_000, ..nle };
     let text = plain(&vec![FundView::from(fund()), FundView::from(nle)].text());
-    let wanted = "\
+    let expected = "\
 FUND PROGRAMME STRAND REGION ALLOCATED COMMITTED SPENT AVAILABLE
 3f 2021-22 credit national £40,000 £4,000 £1,000.50 £34,999.50
 5f 2021-22 nle national £0 £600 £0 -£600
 5f: does not bind";
-    assert_eq!(text, wanted);
+    assert_eq!(text, expected);
 }
 
 #[test]
@@ -113,9 +113,9 @@ fn entries_are_csv_under_their_json_names() {
         offer: String::new(),
     };
     let rows = csv_rows(vec![entry.clone()]).ok().unwrap_or_default();
-    let wanted =
+    let expected =
         "7,41,drawn,spend,committed,spent,30000,FY2021-22/M12,2022-03-14,2022-03-15T00:00:00Z,\"a,\"\"b\"\"\",\n";
-    assert_eq!(rows, wanted);
+    assert_eq!(rows, expected);
     let keys: Vec<String> = match serde_json::to_value(EntryView::from(entry)) {
         Ok(serde_json::Value::Object(entry)) => entry.keys().cloned().collect(),
         _ => Vec::new(),

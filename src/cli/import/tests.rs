@@ -30,22 +30,22 @@ fn outcome() -> ImportOutcome {
 #[test]
 fn an_import_prints_one_element_a_file() {
     let files = [FileView::imported("m.csv".to_owned(), outcome())];
-    let wanted = concat!(
+    let expected = concat!(
         r#"[{"import_id":"3c","kind":"membership","as_at":"2022-03-31","rows":10,"accepted":9,"unchanged":0,"#,
         r#""problems":[{"line":4,"column":"URN","reason":"not a number"}],"more_problems":2,"notes":["1 row(s) repeat another one"],"dry_run":false,"#,
         r#""replaced":null,"file":"m.csv"}]"#,
     );
-    assert_eq!(serde_json::to_string(&files).ok().as_deref(), Some(wanted));
+    assert_eq!(serde_json::to_string(&files).ok().as_deref(), Some(expected));
 }
 
 #[test]
 fn a_file_that_failed_among_several_is_an_element_with_its_error() {
     let error = ErrorView::new(&Failure::Local("FILE_UNREADABLE", "cannot read x".to_owned()), None);
-    let wanted = concat!(
+    let expected = concat!(
         r#"{"file":"x","error":{"code":"INVALID_ARGUMENT","reason":"FILE_UNREADABLE","message":"cannot read x","#,
         r#""largest":null,"limits":[]}}"#,
     );
-    assert_eq!(serde_json::to_string(&FileView::failed("x".to_owned(), error)).ok().as_deref(), Some(wanted));
+    assert_eq!(serde_json::to_string(&FileView::failed("x".to_owned(), error)).ok().as_deref(), Some(expected));
 }
 
 #[test]

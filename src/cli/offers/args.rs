@@ -39,7 +39,7 @@ pub enum OffersCommand {
     Events {
         /// The offer's id
         offer: String,
-        /// A condition, as docs/reference/lists.md has it
+        /// A condition, see docs/reference/lists.md
         #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
         filter: String,
         /// `sequence` (when not given), or `sequence desc`, the last first
@@ -197,7 +197,7 @@ pub struct ListArgs {
     /// Part of the recipient's or a school's name, or a whole URN or UID
     #[arg(long, value_name = "TEXT")]
     pub(super) search: Option<String>,
-    /// A condition, as docs/reference/lists.md has it
+    /// A condition, see docs/reference/lists.md
     #[arg(long, value_name = "CONDITION")]
     pub(super) filter: Option<String>,
     /// `create_time` (when not given), `name`, or either with ` desc`

@@ -135,7 +135,7 @@ fn identifying_counts_and_names_what_is_left_out() {
         not_eligible: [(103_154, true), (103_155, false)].map(not_eligible).into(),
         warnings: vec![Warning { code: "DIOCESE_UNKNOWN".to_owned(), message: "of 2".to_owned() }],
     };
-    let wanted = concat!(
+    let expected = concat!(
         r#"{"created":7,"updated":1,"already_open":2,"already_closed":3,"blocked":1,"unplaced":1,"closed":3,"#,
         r#""not_eligible":2,"blocked_schools":[{"urn":103150,"name":"Elm","offer":"2f","reason":"moved","#,
         r#""command":"tsio offers show 2f"}],"#,
@@ -154,7 +154,7 @@ fn identifying_counts_and_names_what_is_left_out() {
         r#""warnings":[{"code":"DIOCESE_UNKNOWN","message":"of 2"}],"#,
         r#""judged_at_sequence":40,"dry_run":true}"#,
     );
-    assert_eq!(json(&IdentifiedView::new(answer, true)), wanted);
+    assert_eq!(json(&IdentifiedView::new(answer, true)), expected);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn an_event_carries_its_body_as_json() {
         body_json: body.to_owned(),
         ..OfferEvent::default()
     };
-    let wanted = |body: &str| {
+    let expected = |body: &str| {
         format!(
             "{}{body}{}",
             concat!(
@@ -175,16 +175,16 @@ fn an_event_carries_its_body_as_json() {
             r#","hash":"","text_erased":false}"#,
         )
     };
-    assert_eq!(json(&EventView::from(event(r#"{"party": "school"}"#))), wanted(r#"{"party":"school"}"#));
-    assert_eq!(json(&EventView::from(event("torn {"))), wanted(r#""torn {""#));
+    assert_eq!(json(&EventView::from(event(r#"{"party": "school"}"#))), expected(r#"{"party":"school"}"#));
+    assert_eq!(json(&EventView::from(event("torn {"))), expected(r#""torn {""#));
 }
 
 #[test]
 fn a_list_for_people_lines_up() {
     use crate::cli::output::View as _;
     let text = vec![OfferView::from(offer())].text();
-    let wanted = "\
+    let expected = "\
 OFFER KIND RECIPIENT NAME      REGION        STATE
 1f    mat       2044 Oak Trust West Midlands contacted";
-    assert_eq!(text, wanted);
+    assert_eq!(text, expected);
 }

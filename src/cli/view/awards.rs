@@ -237,7 +237,7 @@ pub(in crate::cli) fn awards_text(awards: &[AwardView]) -> String {
     table(&columns, awards.iter().map(row))
 }
 
-/// An award after a command, or as a check would have it.
+/// An award after a command, or as a check shows it.
 #[derive(Debug, Serialize)]
 pub(in crate::cli) struct ChangedAward {
     #[serde(flatten)]

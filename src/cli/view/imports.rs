@@ -262,7 +262,7 @@ impl View for WithdrawnView {
     }
 }
 
-/// The name without its directories, which a table has no room for.
+/// The name without its directories, which is too long for a table.
 fn base_name(file: &str) -> String {
     file.rsplit('/').next().unwrap_or(file).to_owned()
 }

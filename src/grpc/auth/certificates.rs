@@ -45,7 +45,7 @@ impl Certificates {
         let Some(own) = own else {
             return Err(AuthError::new(
                 ServiceReason::TokenMissing,
-                "a bearer token in metadata authorization is wanted",
+                "metadata authorization must have a bearer token, got none",
             ));
         };
         let unknown =
@@ -63,7 +63,7 @@ impl Certificates {
 }
 
 pub(super) fn expired() -> AuthError {
-    AuthError::new(ServiceReason::CertificateExpired, "the certificate has expired: connect anew with another one")
+    AuthError::new(ServiceReason::CertificateExpired, "the certificate has expired: connect again with another one")
 }
 
 /// The alternative names of a certificate that are URIs or DNS names.

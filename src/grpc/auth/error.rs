@@ -25,7 +25,7 @@ pub(in crate::grpc) fn later(at: Micros, by: Duration) -> Micros {
 pub(in crate::grpc) struct AuthError {
     /// Why, one of those of authentication.
     pub(in crate::grpc) reason: ServiceReason,
-    /// For whoever calls: what was wrong with the proof, never the proof itself.
+    /// For the caller: what was wrong with the proof, never the proof itself.
     pub(in crate::grpc) message: String,
 }
 

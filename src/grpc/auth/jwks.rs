@@ -75,7 +75,7 @@ impl KeyFetcher {
         let source = self.source.clone();
         let thread = std::thread::Builder::new().name("key set".to_owned()).spawn(move || {
             let _reading = reading;
-            // Whoever waited for it may have given up.
+            // The caller that waited for it may have given up.
             let _ = sender.send(read(&source));
         });
         thread.map_err(|error| format!("no thread to read the key set on: {error}"))?;

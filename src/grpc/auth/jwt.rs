@@ -31,7 +31,7 @@ use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
 /// How long a checked token is believed without another look at it.
 const BELIEVED: Duration = Duration::from_secs(300);
-/// Tokens remembered; past it they are forgotten, all of them, and checked anew.
+/// Tokens remembered; past it they are forgotten, all of them, and checked again.
 const REMEMBERED: usize = 10_000;
 /// Bytes of a token: one with a hundred groups in it is smaller.
 const LONGEST: usize = 8 * 1024;
@@ -189,8 +189,8 @@ impl Verifier {
         let TokenSettings { actor_claim, roles_claim, regions_claim, .. } = &self.tokens;
         let actor = claims.get(actor_claim).and_then(Value::as_str).unwrap_or_default();
         if let Some(found) = unprintable(actor) {
-            let wanted = "must have only printable ASCII characters";
-            return Err(rejected(&format!("has a claim {actor_claim} that {wanted}; got {found}")));
+            let requested = "must have only printable ASCII characters";
+            return Err(rejected(&format!("has a claim {actor_claim} that {requested}; got {found}")));
         }
         let actor = actor.parse().map_err(|_| rejected(&format!("names nobody in its claim {actor_claim}")))?;
         let roles = names(claims, roles_claim)?;

@@ -160,9 +160,9 @@ mod tests {
             (json!({ "exp": good, "iat": "now" }), Err(ServiceReason::TokenRejected)),
             (json!({ "exp": good, "iat": 1e300 }), Err(ServiceReason::TokenRejected)),
         ];
-        for (claims, wanted) in rows {
+        for (claims, expected) in rows {
             let checked = check_times(&claims, Micros(NOW * 1_000_000), Duration::ZERO);
-            assert_eq!(checked.map(|it| it.0).map_err(|it| it.reason), wanted, "{claims}");
+            assert_eq!(checked.map(|it| it.0).map_err(|it| it.reason), expected, "{claims}");
         }
     }
 
@@ -175,9 +175,9 @@ mod tests {
             (json!({ "exp": NOW + 60, "nbf": NOW + 30 }), Ok((NOW + 90) * 1_000_000)),
             (json!({ "exp": NOW + 60, "nbf": NOW + 31 }), Err(ServiceReason::TokenRejected)),
         ];
-        for (claims, wanted) in rows {
+        for (claims, expected) in rows {
             let checked = check_times(&claims, Micros(NOW * 1_000_000), leeway);
-            assert_eq!(checked.map(|it| it.0).map_err(|it| it.reason), wanted, "{claims}");
+            assert_eq!(checked.map(|it| it.0).map_err(|it| it.reason), expected, "{claims}");
         }
     }
 }

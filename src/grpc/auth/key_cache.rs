@@ -24,7 +24,7 @@ use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 /// How often, how long and for how long. All but tests go by [`KeyCacheTimes::USUAL`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KeyCacheTimes {
-    /// How soon after the last fetch began the set is fetched again for the sake of an unknown key.
+    /// How soon after the last fetch began the set is fetched again because of an unknown key.
     eager: Duration,
     /// How soon after the last fetch began it is fetched again in any case. With the time that a fetch may take it stays
     /// under the five minutes that are promised.
@@ -83,7 +83,7 @@ struct SharedKeyCache {
     /// Unknown keys by the digest of their ids, and since when they are known to be.
     unpublished: Mutex<HashMap<[u8; 32], Instant>>,
     /// Somebody wants a key that is not in the set.
-    wanted: Notify,
+    requested: Notify,
     /// Changes when a fetch has ended.
     ended: watch::Sender<()>,
     places: Semaphore,
@@ -144,7 +144,7 @@ impl KeyCache {
             times,
             state: RwLock::new(state),
             unpublished: Mutex::default(),
-            wanted: Notify::new(),
+            requested: Notify::new(),
             ended: watch::Sender::default(),
             places: Semaphore::new((calls / 4).clamp(1, WAITING)),
             measured,
@@ -213,7 +213,7 @@ impl SharedKeyCache {
         if state.last == Last::Running {
             return Lookup::Wait;
         }
-        self.wanted.notify_one();
+        self.requested.notify_one();
         if now.saturating_duration_since(state.began) >= self.times.eager {
             return Lookup::Wait;
         }
@@ -237,7 +237,7 @@ impl SharedKeyCache {
             return Err(NoKey::Unavailable);
         }
         if state.fetched < asked {
-            self.wanted.notify_one();
+            self.requested.notify_one();
             return Err(NoKey::Unavailable);
         }
         self.remember(id, now);
@@ -302,7 +302,7 @@ impl SharedKeyCache {
 /// Fetches the set when it is due, or wanted, one fetch at a time.
 async fn refresh(shared: Arc<SharedKeyCache>) {
     loop {
-        if timeout_at(shared.due(), shared.wanted.notified()).await.is_ok() {
+        if timeout_at(shared.due(), shared.requested.notified()).await.is_ok() {
             let soonest = shared.state().began + shared.times.eager;
             #[expect(clippy::disallowed_methods, reason = "bounds how often made-up key ids have the set fetched")]
             sleep_until(soonest).await;
@@ -315,7 +315,7 @@ async fn refresh(shared: Arc<SharedKeyCache>) {
     }
 }
 
-/// Ids are as long as whoever made them up likes.
+/// An id may have any length.
 fn digest(id: Option<&str>) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update([u8::from(id.is_some())]);

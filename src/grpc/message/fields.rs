@@ -19,12 +19,12 @@ const MAX_PAGE: u64 = 500;
 /// What a page has, where the caller does not say.
 const PAGE: u64 = 50;
 /// The largest amount of one call, in pence: a hundred thousand million pounds, so that a slip of the keys is no award
-/// and no sum of a book overflows.
+/// and no sum of a programme overflows.
 const MAX_PENCE: i64 = 10_000_000_000_000;
 /// The same in half-days.
 const MAX_HALF_DAYS: i32 = 10_000;
 
-/// An amount as a message has it, before it is checked.
+/// An amount of a message, before it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::grpc) enum GivenAmount {
     /// `amount_pence`.
@@ -189,7 +189,7 @@ impl Fields {
     pub(in crate::grpc) fn pence(&mut self, field: &str, pence: i64) -> Option<Pence> {
         let fits = (1..=MAX_PENCE).contains(&pence);
         if !fits {
-            self.wrong(field, format!("{pence} pence was given; 1 to {MAX_PENCE} is wanted"));
+            self.wrong(field, format!("must be 1 to {MAX_PENCE} pence, got {pence}"));
         }
         fits.then_some(Pence(pence))
     }
@@ -198,7 +198,7 @@ impl Fields {
     pub(in crate::grpc) fn half_days(&mut self, field: &str, half_days: i32) -> Option<HalfDays> {
         let fits = (1..=MAX_HALF_DAYS).contains(&half_days);
         if !fits {
-            self.wrong(field, format!("{half_days} half-days was given; 1 to {MAX_HALF_DAYS} is wanted"));
+            self.wrong(field, format!("must be 1 to {MAX_HALF_DAYS} half-days, got {half_days}"));
         }
         fits.then_some(HalfDays(half_days))
     }
@@ -396,11 +396,11 @@ mod tests {
             (Some(Half(i32::MIN)), Err("awards[0].half_days")),
             (None, Err("awards[0].amount")),
         ];
-        for (given, wanted) in rows {
+        for (given, expected) in rows {
             let mut fields = Fields::default();
             let amount = fields.amount("awards[0].", given);
-            match (fields.done(amount), wanted) {
-                (Ok(amount), Ok(wanted)) => assert_eq!(amount, wanted),
+            match (fields.done(amount), expected) {
+                (Ok(amount), Ok(expected)) => assert_eq!(amount, expected),
                 (Err(AppError::Invalid(wrong)), Err(field)) => {
                     assert_eq!(wrong.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), [field], "{given:?}");
                 }

@@ -17,7 +17,7 @@ pub(in crate::grpc) struct MaskField<M> {
     pub(in crate::grpc) clear: fn(&mut M),
 }
 
-/// The fields that are wanted; all when nothing is said.
+/// The fields asked for; all without a mask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::grpc) struct Mask(Option<BTreeSet<String>>);
 
@@ -29,7 +29,7 @@ impl Mask {
             return Self(None);
         }
         if given.paths.len() > MOST {
-            fields.wrong("read_mask", format!("at most {MOST} paths are wanted, {} came", given.paths.len()));
+            fields.wrong("read_mask", format!("must have at most {MOST} paths, got {}", given.paths.len()));
             return Self(None);
         }
         for (at, path) in given.paths.iter().enumerate().filter(|(_, path)| !known(path)) {
@@ -39,7 +39,7 @@ impl Mask {
         Self(Some(given.paths.iter().cloned().collect()))
     }
 
-    /// Whether a field is wanted.
+    /// Whether a field is asked for.
     pub(in crate::grpc) fn has(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|paths| paths.contains(name))
     }

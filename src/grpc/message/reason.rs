@@ -136,7 +136,7 @@ pub(in crate::grpc) const fn code_of(reason: Reason) -> Code {
 /// A reason as the reference explains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Explained {
-    /// UPPER_SNAKE, as `google.rpc.ErrorInfo` has it.
+    /// UPPER_SNAKE, as `google.rpc.ErrorInfo` requires.
     pub reason: &'static str,
     /// The name of the status code.
     pub code: &'static str,

@@ -20,7 +20,7 @@ const MAX_TEXT: usize = 512;
 const MAX_ID: usize = 256;
 /// Bytes of the violations named in the message.
 const MAX_SHOWN: usize = 440;
-/// Violations that may be listed: many more than their bytes leave room for.
+/// Violations that may be listed: many more than their bytes allow.
 const LISTED: usize = 200;
 /// Violations named in the message too.
 const IN_MESSAGE: usize = 5;
@@ -86,7 +86,7 @@ pub(in crate::grpc) fn invalid(violations: &[Violation]) -> Status {
     with_details(reason.status(), message, vec![error_info(reason), any("google.rpc.BadRequest", &bad)])
 }
 
-/// Violations as a status has them, and how many had no room.
+/// Violations as a status has them, and how many were left out.
 fn bad_request(violations: &[Violation]) -> (pb::BadRequest, usize) {
     let violation = |it: &Violation| pb::bad_request::FieldViolation {
         field: short(&it.field, MAX_TEXT),

@@ -231,8 +231,8 @@ mod tests {
         let support = Some(new_award::Support::Nle(support));
         let awards = vec![NewAward::default(), NewAward { support, ..Default::default() }];
         let create = CreateAwardsRequest { awards, ..Default::default() };
-        let wanted = ["awards[1].nle.leader", "awards[1].nle.organisation"];
-        assert_eq!(paths(check("AwardService/CreateAwards", &create)), wanted);
+        let expected = ["awards[1].nle.leader", "awards[1].nle.organisation"];
+        assert_eq!(paths(check("AwardService/CreateAwards", &create)), expected);
 
         let start = Some(watch_offers_request::Start::ResumeToken("\0".to_owned()));
         let watch = WatchOffersRequest { start, ..Default::default() };

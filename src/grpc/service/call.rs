@@ -235,8 +235,8 @@ mod tests {
             ("123456789S", None),
             ("1é", None),
         ];
-        for (text, wanted) in rows {
-            assert_eq!(timeout(text), wanted, "{text:?}");
+        for (text, expected) in rows {
+            assert_eq!(timeout(text), expected, "{text:?}");
         }
     }
 }

@@ -205,8 +205,8 @@ mod tests {
     fn a_stored_answer_is_the_response_of_its_command_and_of_no_other() {
         let erased = || outcome(AnyAnswer::Erased(TextErased { event: Seq(3) }));
         let stored = (encoders::<EraseTextResponse>().answer)(erased()).unwrap();
-        let wanted = EraseTextResponse { programme: "2021-22".to_owned(), sequence: 3 };
-        assert_eq!(EraseTextResponse::decode(stored.as_slice()), Ok(wanted));
+        let expected = EraseTextResponse { programme: "2021-22".to_owned(), sequence: 3 };
+        assert_eq!(EraseTextResponse::decode(stored.as_slice()), Ok(expected));
         assert!((encoders::<NoteOfferResponse>().answer)(erased()).is_err());
     }
 

@@ -44,7 +44,7 @@ fn expected(fields: &mut Fields, text: &str) -> Option<ExpectedHead> {
         ExpectedHead::new(sequence, hash).ok()
     });
     if read.is_none() {
-        fields.wrong("expect", "a sequence, a colon and 64 hex digits are wanted");
+        fields.wrong("expect", "must be a sequence, a colon and 64 hex digits");
     }
     read
 }

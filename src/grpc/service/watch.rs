@@ -63,7 +63,7 @@ pub(in crate::grpc) fn watch(
     let deadline = call::deadline(&metadata).into_iter().chain(ends).min();
     let found = texts::check(method.name(), &message);
     let asked = texts::refuse_at_once(found, || asked(&message)).map_err(status)?;
-    // First: whoever gets none must cost the database nothing, however many they are.
+    // First: callers that get none must cost the database nothing, however many they are.
     let place = watchers.place(&caller).map_err(call::fail)?;
     let proof = extensions.get::<Proof>().copied();
     let programme = asked.programme.clone();
@@ -94,7 +94,7 @@ fn asked(message: &WatchOffersRequest) -> Result<WatchRequest> {
     let mut fields = Fields::default();
     let programme = fields.programme(&message.programme);
     if message.regions.len() > MOST || message.states.len() > MOST {
-        fields.wrong("regions", format!("at most {MOST} regions and {MOST} states are wanted"));
+        fields.wrong("regions", format!("must have at most {MOST} regions and {MOST} states"));
     }
     let regions = message.regions.iter().enumerate().take(MOST);
     let regions = regions.filter_map(|(at, it)| fields.parse(&format!("regions[{at}]"), it)).collect();
@@ -124,7 +124,7 @@ fn asked(message: &WatchOffersRequest) -> Result<WatchRequest> {
     fields.done(programme.zip(start).map(|(programme, start)| WatchRequest { programme, regions, states, start }))
 }
 
-/// A change as every watcher has it.
+/// A change, encoded once for all watchers.
 fn change(recorded: &Recorded, offer: &Offer) -> WatchOffersResponse {
     let position = RecordPosition { seq: recorded.event.seq, hash: recorded.hash };
     let change =
@@ -152,7 +152,7 @@ fn at(programme: &Programme, position: RecordPosition, told: Shown) -> WatchOffe
     WatchOffersResponse { told: Some(told), sequence: position.seq.0, resume_token: token(programme, position) }
 }
 
-/// A place as a token: of which book, which event, and of which history.
+/// A place as a token: of which programme, which event, and of which history.
 fn token(programme: &Programme, position: RecordPosition) -> String {
     format!("{programme}.{}.{}", position.seq, position.hash)
 }
@@ -173,9 +173,9 @@ mod tests {
     #[test]
     fn a_token_is_of_one_place_of_one_book() {
         let place = RecordPosition { seq: Seq(1_207), hash: Hash([0xab; 32]) };
-        let book: Programme = "2021-22".parse().unwrap();
-        let token = token(&book, place);
-        assert_eq!(position(&token), Some((book, place)));
+        let programme_name: Programme = "2021-22".parse().unwrap();
+        let token = token(&programme_name, place);
+        assert_eq!(position(&token), Some((programme_name, place)));
         let hash = "ab".repeat(32);
         let bad = ["", "x", "2021-22.7", "2021-22.-7.", &token[..token.len() - 1]].map(ToOwned::to_owned);
         let worse = [format!("2021-22.07.{hash}"), format!("2021-22.-7.{hash}"), format!("2021-22.7.{hash}.7")];

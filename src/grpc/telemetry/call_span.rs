@@ -1,6 +1,6 @@
 //! What the log knows of a call: a span that every line of it lies in, and one line at its end.
 //!
-//! What is known is given at once: a field that is recorded later has the whole line written anew.
+//! What is known is given at once: a field that is recorded later has the whole line written again.
 
 use std::fmt;
 use std::net::SocketAddr;

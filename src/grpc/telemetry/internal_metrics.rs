@@ -1,7 +1,7 @@
 //! What is counted inside: the writers' groups and what waits for them, connections to the database, watchers, calls that
 //! were denied, and what the ledger's check found. What can be asked is asked when it is scraped.
 //!
-//! A scrape shows one state: whatever belongs together is recorded under a lock that recorders share, and that a scrape
+//! A scrape shows one state: values that belong together are recorded under a lock that recorders share, and that a scrape
 //! takes for itself ([`ScrapeLock`]).
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -42,7 +42,7 @@ impl ScrapeLock {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For a scrape, and for whoever replaces values that others set too: one at a time, and no recorder.
+    /// For a scrape, and for a writer that replaces values that others set too: one at a time, and no recorder.
     pub(in crate::grpc) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,7 +109,7 @@ impl InternalMetrics {
             answered: histogram("tsio_writer_group_commands", "Commands answered out of one transaction.", &COMMANDS)?,
             waited: histogram("tsio_writer_wait_seconds", "How long commands waited for their group.", &SECONDS)?,
             committed: histogram("tsio_writer_commit_seconds", "How long COMMIT of a group took.", &SECONDS)?,
-            waiting: gauge("tsio_writer_waiting", "Commands that wait for a group, in all books.")?,
+            waiting: gauge("tsio_writer_waiting", "Commands that wait for a batch, in all programmes.")?,
             connections: gauges("tsio_database_connections", "Open connections, by pool.", &["pool", "state"])?,
             most: gauges("tsio_database_connections_max", "Connections that a pool may open.", &["pool"])?,
             watchers: gauge("tsio_watchers", "Watches that are open.")?,
@@ -137,7 +137,7 @@ impl InternalMetrics {
             key_set_fetched: Mutex::default(),
             checked: gauges(
                 "tsio_ledger_check_timestamp_seconds",
-                "When a book was checked last, in seconds since 1970.",
+                "When a programme was checked last, in seconds since 1970.",
                 &["programme"],
             )?,
             allowed: gauges(
@@ -147,7 +147,7 @@ impl InternalMetrics {
             )?,
             sound: gauges(
                 "tsio_ledger_check_ok",
-                "Whether the last check found a book sound: 1 or 0.",
+                "Whether the last check found a programme sound: 1 or 0.",
                 &["programme"],
             )?,
         })
@@ -221,7 +221,7 @@ pub(in crate::grpc) fn kept<C: Collector + Clone + 'static>(registry: &Registry,
     Ok(collector)
 }
 
-/// A number of things as a gauge has it.
+/// A number of things, as the value of a gauge.
 pub(in crate::grpc) fn whole(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,6 @@
-//! The ledger's check: now and then the whole record is folded anew and held against the tables, beside the writers.
+//! The ledger's check: now and then the whole record is folded again and held against the tables, beside the writers.
 //!
-//! It reads one snapshot, as `tsio verify` does, takes its turn with whoever else verifies, and holds nobody up. Each
+//! It reads one snapshot, as `tsio verify` does, takes turns with other verifications, and holds nobody up. Each
 //! server checks by itself; the first check comes at any moment of the first minute, so that they do not march in step.
 
 use std::sync::Arc;

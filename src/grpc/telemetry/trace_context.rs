@@ -68,8 +68,8 @@ mod tests {
             (format!(" 00-{TRACE}-{SPAN}-01"), None),
             (String::new(), None),
         ];
-        for (text, wanted) in rows {
-            assert_eq!(parse(&text), wanted, "{text}");
+        for (text, expected) in rows {
+            assert_eq!(parse(&text), expected, "{text}");
         }
     }
 

@@ -42,7 +42,7 @@ static ON: AtomicBool = AtomicBool::new(false);
 pub struct Traces {
     /// The collector: `http://host:port` or `https://host:port`.
     pub endpoint: String,
-    /// Which part of the calls that come without a trace of their own: 0 to 1. Whoever sends a trace says whether it is kept.
+    /// Which part of the calls that come without a trace of their own: 0 to 1. A caller who sends a trace says whether it is kept.
     pub ratio: f64,
 }
 

@@ -1,7 +1,7 @@
 //! What every call passes before its handler: authentication, the bounds of its caller, a place among the calls in flight;
 //! and behind it, a panic that is caught. What is counted of it and what the log says of it begin here.
 //!
-//! Health is open to whoever asks, for probes have no token ([`super::health`]); everything else, unknown methods too, needs
+//! Health is open to everyone, for probes have no token ([`super::health`]); everything else, unknown methods too, needs
 //! an authenticated caller.
 
 use std::convert::Infallible;

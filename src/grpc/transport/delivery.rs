@@ -66,7 +66,7 @@ struct Delivered {
     frame: Bytes,
     held: HeldByResponse,
     stream: Arc<Ahead>,
-    /// The newest piece: it waits until the transport asks for another, whatever became of its bytes.
+    /// The newest piece: it waits until the transport asks for another, even if its bytes were dropped.
     last: Option<Arc<InTransit>>,
 }
 

@@ -1,7 +1,7 @@
 //! Health calls without a credential: open to everybody, so few at a time and short.
 //!
 //! A connection carries a few of these calls at a time, one of a trusted proxy any number: many probes share it. A watch is also
-//! one of [`STREAMS`] and lasts [`LASTS`]. Neither checks nor watches keep their connection open. Whoever shows a token or a known certificate is authenticated as in any call, and watches until the proof ends.
+//! one of [`STREAMS`] and lasts [`LASTS`]. Neither checks nor watches keep their connection open. A caller with a token or a known certificate is authenticated as in any call, and watches until the proof ends.
 
 use std::future::Future as _;
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! `GET /metrics` over plain HTTP, on a listener of its own. It says nothing of persons: methods, codes, times, funds.
 //!
-//! One request a connection, few connections, and little time for each: nothing more is wanted of it. A request that is not
-//! finished is evicted for a newer one, so whoever finishes theirs is answered.
+//! One request a connection, few connections, and little time for each: it needs nothing more. A request that is not
+//! finished is evicted for a newer one, so a finished one is answered.
 
 use std::io;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Scraped {
         let _ = self.in_time(answered);
     }
 
-    /// What was done, if it was neither evicted nor late nor failed; whoever has gone is not counted.
+    /// What was done, if it was neither evicted nor late nor failed; a caller that has hung up is not counted.
     fn in_time<R>(&self, done: Option<Result<io::Result<R>, tokio::time::error::Elapsed>>) -> Option<R> {
         let reason = match done {
             Some(Ok(done)) => return done.ok(),

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use crate::grpc::message::reason::ServiceReason;
 use crate::grpc::message::status::{error_info, refuse, with_details};
 
-/// The answer as the contract has it, where it is a refusal that none of our handlers wrote.
+/// Turns a refusal that none of our handlers wrote into one as the contract defines it.
 pub(in crate::grpc) fn in_our_words(answer: Response<Body>) -> Response<Body> {
     match Status::from_header_map(answer.headers()) {
         Some(status) if status.code() != Code::Ok && status.details().is_empty() => said(&status).into_http(),

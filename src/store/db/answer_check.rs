@@ -2,7 +2,7 @@
 //!
 //! A connection that is one answer ahead, since something on the way repeated a message, gives each statement the answer of
 //! the one before, or an empty one: rows that are there seem to be missing, and a COMMIT seems to be done before it is. So
-//! whatever rests on an absence, and whatever is acknowledged, rests on a number that was made for that one question and
+//! every decision that depends on an absence, and every acknowledgement, depends on a number that was made for that one question and
 //! came back with its answer.
 
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};

@@ -114,7 +114,7 @@ pub(in crate::store) fn named<T>(find: impl Fn(&str) -> Option<T>, name: &str) -
     find(name).ok_or_else(|| StoreError::unreadable(format!("the name {name:?}")))
 }
 
-/// A region by its name as it is stored: another spelling would be another region to whatever asks by name.
+/// A region by its name as it is stored: another spelling would be another region in queries by name.
 pub(in crate::store) fn region(name: &str) -> Result<Region> {
     named(|name| Region::ALL.into_iter().find(|it| it.name() == name), name)
 }

@@ -7,7 +7,7 @@
 //!
 //! The driver logs a warning while the future of the COMMIT is being polled, on the thread that polls it. So
 //! [`CommitNoticeLayer`] sets a flag of the thread, and [`watch`] looks at it around each poll. The layer is part of every
-//! process that serves ([`crate::telemetry`]), with a filter of its own, whatever the log is set to.
+//! process that serves ([`crate::telemetry`]), with its own filter, independent of the level of the log.
 
 use std::cell::Cell;
 use std::pin::{Pin, pin};

@@ -19,7 +19,7 @@ pub enum StoreError {
     /// written a row with the same request id or invoice. Retry, reading again; when it stays, one command is to blame.
     #[error("the database has it already: {0}")]
     UniqueConflict(String),
-    /// A statement failed for the sake of the data in it: a constraint, a value, a trigger.
+    /// A statement failed because of the data in it: a constraint, a value, a trigger.
     #[error("the database refused a row: {0}")]
     ConstraintViolation(String),
     /// The database holds something that this program cannot read.
@@ -84,7 +84,7 @@ impl From<DbErr> for StoreError {
         let text = error.to_string();
         match &error {
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => sort(cause, text),
-            // No connection was made, or none was free: whatever the reason, no row is to blame.
+            // No connection was made, or none was free: for any reason, no row is to blame.
             DbErr::Conn(_) | DbErr::ConnectionAcquire(_) | DbErr::Exec(_) | DbErr::Query(_) => Self::Unavailable(text),
             _ => Self::Unreadable(text),
         }
@@ -158,7 +158,7 @@ fn postgres(code: &str) -> ErrorConstructor {
         // A table that is not there, a right that is lacking, a syntax error. Statements are the same whatever the
         // command: the others of the group would fail of it as well, now and at the next try.
         (_, "42") => StoreError::Unusable,
-        // Whatever else happens to a database happens to everybody, and passes.
+        // Any other fault of a database hits every caller, and passes.
         _ => StoreError::Unavailable,
     }
 }

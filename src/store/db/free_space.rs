@@ -1,4 +1,4 @@
-//! Whether the disk of a SQLite file is full, though the last write still found room in its log.
+//! Whether the disk of a SQLite file is full, though the last write still fitted into its log.
 
 use std::path::Path;
 

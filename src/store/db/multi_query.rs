@@ -111,7 +111,7 @@ impl QueryResults {
     /// What the query of this number answered, row by row; nothing when it was not asked.
     ///
     /// # Errors
-    /// As `read` has it.
+    /// The errors of `read`.
     pub(in crate::store) fn read<R: FromRow, T>(
         &self,
         number: Option<usize>,
@@ -119,10 +119,10 @@ impl QueryResults {
     ) -> Result<Vec<T>> {
         let Some(number) = number else { return Ok(Vec::new()) };
         let from = self.from.get(number).copied().unwrap_or_default();
-        let wanted = i64::try_from(number).unwrap_or(i64::MAX);
+        let requested = i64::try_from(number).unwrap_or(i64::MAX);
         let mut found = Vec::new();
         for row in &self.rows {
-            if row.try_get_by_index::<i64>(0)? == wanted {
+            if row.try_get_by_index::<i64>(0)? == requested {
                 found.push(read(R::take(&mut RowReader::starting_at(row, from))?)?);
             }
         }

@@ -1,5 +1,5 @@
-//! Hints between processes on one PostgreSQL that a book has grown. A hint may be lost or come twice: the record is the
-//! truth, and whoever waits for one also looks from time to time.
+//! Hints between processes on one PostgreSQL that a programme has grown. A hint may be lost or come twice: the record is the
+//! truth, and a waiting reader also looks from time to time.
 
 use std::collections::BTreeSet;
 
@@ -44,10 +44,10 @@ impl Store {
 }
 
 impl Hints {
-    /// The next book that has grown; nothing for a hint that names none.
+    /// The next programme that has grown; nothing for a hint that names none.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the connection was lost, and with it hints: listen anew.
+    /// [`StoreError::Unavailable`] when the connection was lost, and with it hints: listen again.
     pub async fn next(&mut self) -> Result<Option<Programme>> {
         match self.0.try_recv().await.map_err(away)? {
             Some(hint) => Ok(hint.payload().parse().ok()),

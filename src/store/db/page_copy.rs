@@ -1,4 +1,4 @@
-//! Many rows of a book at once, for whoever reads all of it: as PostgreSQL's COPY gives them, or as one JSON text of
+//! Many rows of a programme at once, for readers of all of it: as PostgreSQL's COPY gives them, or as one JSON text of
 //! SQLite. Row by row, a driver has more to do about each than there is in it; measured in
 //! [ADR 0015](../../../docs/adr/0015-verify-reads-pages-whole.md).
 
@@ -47,7 +47,7 @@ impl PageSource {
     }
 
     /// The same as one text of SQLite: an array of arrays. Bytes are hex: the tables are STRICT, so that nothing else is
-    /// where bytes are wanted.
+    /// where bytes are expected.
     fn as_json(&self) -> String {
         let column = |(name, kind): &(&str, ColumnType)| match kind.is_bytes() {
             true => format!("CASE WHEN {name} IS NOT NULL THEN hex({name}) END"),
@@ -85,7 +85,7 @@ pub(in crate::store) enum Form {
 /// Fetches a page. It is read outside any transaction: rows that never change are the same everywhere.
 ///
 /// # Errors
-/// As the database has it; also for a value on SQLite that no JSON text can hold.
+/// [`StoreError::Unreadable`] for a value on SQLite that no JSON text can hold.
 pub(in crate::store) async fn packed(
     store: &Store,
     from: &PageSource,
@@ -128,7 +128,7 @@ async fn copied(store: &Store, statement: &str) -> Result<Vec<u8>> {
 }
 
 /// A connection that is lent again only when its COPY has ended: the driver would take what is left of one that failed, or
-/// whose reader has gone, for the answer to whatever is asked next.
+/// whose reader has gone, for the answer to the next query.
 struct Lent {
     conn: PoolConnection<Postgres>,
     ended: bool,
@@ -142,7 +142,7 @@ impl Drop for Lent {
     }
 }
 
-/// The number of the last row of a book, 0 when there is none.
+/// The number of the last row of a programme, 0 when there is none.
 pub(in crate::store) async fn greatest(
     from: &impl Readable,
     source: &PageSource,

@@ -1,5 +1,5 @@
 //! Days as PostgreSQL keeps them. It has some that no calendar here has, `infinity` among them, at which the driver
-//! panics: nobody writes them, and whoever finds one reads something unreadable.
+//! panics: nobody writes them, and a reader that finds one reports it as unreadable.
 
 use sea_orm::sqlx::{Row as _, ValueRef as _};
 use sea_orm::{ColIdx, QueryResult};

@@ -21,7 +21,7 @@ pub(in crate::store) const APPLIED: &str = "(SELECT MAX(version) FROM seaql_migr
 /// schema changes, or begins after it and sees that it has. Reads go on.
 const KEEP_WRITERS_OUT: &str =
     "DO $$ BEGIN IF to_regclass('books') IS NOT NULL THEN LOCK TABLE books IN EXCLUSIVE MODE; END IF; END $$";
-/// The weak end of it, for writers that do not begin with a book's row.
+/// The weak end of it, for writers that do not begin with a programme's row.
 const AMONG_WRITERS: &str = "LOCK TABLE books IN ROW SHARE MODE";
 
 /// Refuses a schema that a newer program has brought further than this one knows.
@@ -105,7 +105,7 @@ impl Store {
         applied.map_or(Ok(()), |it| known(&it))
     }
 
-    /// The same for a writer, which holds off whoever would migrate from here on.
+    /// The same for a writer, which holds off migrations from here on.
     ///
     /// # Errors
     /// As [`Store::still_known`].
@@ -200,10 +200,10 @@ mod tests {
                 it.request.is_some(),
             )
         };
-        let wanted = [
+        let expected = [
             ("reopen_offer".to_owned(), Some(7), None, "carried_out", Some("ben".to_owned()), true),
             ("withdraw_import".to_owned(), None, Some("wrong month".to_owned()), "open", None, false),
         ];
-        assert_eq!(kept.iter().map(shown).collect::<Vec<_>>(), wanted);
+        assert_eq!(kept.iter().map(shown).collect::<Vec<_>>(), expected);
     }
 }

@@ -1,7 +1,7 @@
 //! Transactions: who may begin one, and how it ends.
 //!
 //! [`WriteTx`] is the only way to write, and [`Store::write`] and [`Store::begin_batch`] the only ways to one. It ends in
-//! [`WriteTx::commit`], [`WriteTx::confirm`] or [`WriteTx::rollback`]; whatever else ends it, an error or a caller who has
+//! [`WriteTx::commit`], [`WriteTx::confirm`] or [`WriteTx::rollback`]; any other end, an error or a caller who has
 //! gone, puts the writes of this process in doubt ([`super::write_health`]).
 
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub struct ReadTx {
 }
 
 impl Store {
-    /// Waits for its turn to write: first come, first served, so that books which share a writer take turns.
+    /// Waits for its turn to write: first come, first served, so that programmes which share a writer take turns.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the store is being closed.
@@ -91,7 +91,7 @@ impl Store {
         Ok(tx)
     }
 
-    /// The same for a group of a book's commands: its statements are always the same and find their rows by key, so
+    /// The same for a group of a programme's commands: its statements are always the same and find their rows by key, so
     /// PostgreSQL keeps their plans; see [`WriteTx::use_custom_plans`]. Whether the schema is still known is seen by
     /// [`crate::store::programmes::lock`].
     pub async fn begin_batch(&self, turn: WritePermit) -> Result<WriteTx> {
@@ -109,7 +109,7 @@ impl Store {
         #[expect(clippy::disallowed_methods, reason = "the one place that begins to write")]
         let begun = pool.begin_with_options(options).await;
         let tx = begun.map_err(|error| match StoreError::from(error) {
-            // BEGIN depends on no data: whatever is wrong is the connection's, and the next one is another.
+            // BEGIN depends on no data: a failure is the connection's, and the next one is another.
             StoreError::Unusable(text) | StoreError::ConstraintViolation(text) => StoreError::Unavailable(text),
             other => other,
         })?;
@@ -153,7 +153,7 @@ impl Store {
         let busy = |_| StoreError::Unavailable("others write without an end".to_owned());
         let turn = timeout(PROBE_PERMIT_TIMEOUT, self.write_permit()).await.map_err(busy)??;
         if self.backend == Backend::Sqlite {
-            // What lies in the log goes into the file, as far as nobody reads it: the next commit begins the log anew, and
+            // What lies in the log goes into the file, as far as nobody reads it: the next commit begins the log again, and
             // needs no more space for it. Whether that succeeds, the commit below tells.
             let _ = self.writes.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await;
         }
@@ -179,7 +179,7 @@ impl WriteTx {
     /// Commits. When this fails, the outcome is unknown: read again before saying anything.
     ///
     /// # Errors
-    /// As the database has it; [`StoreError::Unavailable`] also when PostgreSQL committed but did not wait for its standby to the
+    /// [`StoreError::Unavailable`], also when PostgreSQL committed but did not wait for its standby to the
     /// end.
     pub async fn commit(self) -> Result<()> {
         let Self { pending, tx, .. } = self;
@@ -234,10 +234,10 @@ impl WriteTx {
     /// Gives everything up.
     ///
     /// # Errors
-    /// As the database has it; nothing was written either way.
+    /// [`StoreError::Unavailable`]; nothing was written either way.
     pub async fn rollback(self) -> Result<()> {
         let Self { pending, tx, .. } = self;
-        // ROLLBACK depends on no data: whatever is wrong is the connection's.
+        // ROLLBACK depends on no data: a failure is the connection's.
         tx.rollback().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         pending.ended();
         Ok(())
@@ -253,7 +253,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Makes sure that what was read in this transaction is what was asked for: a refusal may rest on what is not there.
+    /// Makes sure that what was read in this transaction is what was asked for: a refusal may depend on what is not there.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it is not.

@@ -132,7 +132,7 @@ impl Pending {
         &self.health
     }
 
-    /// The transaction ended in a successful COMMIT: whatever was in doubt is so no longer.
+    /// The transaction ended in a successful COMMIT: nothing is in doubt any more.
     pub(in crate::store) fn committed(self) {
         self.health.trust();
         self.ended();

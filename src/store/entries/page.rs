@@ -103,9 +103,9 @@ row! {
 }
 
 /// A page of a fund's entries, in order.
-pub async fn page(from: &impl Readable, wanted: &EntryPageQuery<'_>) -> Result<Vec<FundEntry>> {
+pub async fn page(from: &impl Readable, requested: &EntryPageQuery<'_>) -> Result<Vec<FundEntry>> {
     let conn = from.at();
-    let (sql, values) = query(conn.backend, wanted);
+    let (sql, values) = query(conn.backend, requested);
     let read = |(row, event): (EntryRow, EntryEvent)| {
         Ok(FundEntry {
             event: row.event_seq,
@@ -136,20 +136,20 @@ fn narrowed((after, upto): (EntrySeq, EntrySeq), condition: &Condition<EntryFiel
     }
 }
 
-fn query(backend: Backend, wanted: &EntryPageQuery<'_>) -> (String, Vec<Value>) {
-    let (after, upto) = wanted.condition.map_or(wanted.span, |it| narrowed(wanted.span, it));
-    let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
+fn query(backend: Backend, requested: &EntryPageQuery<'_>) -> (String, Vec<Value>) {
+    let (after, upto) = requested.condition.map_or(requested.span, |it| narrowed(requested.span, it));
+    let limit = i64::try_from(requested.limit).unwrap_or(i64::MAX);
     let mut values: Vec<Value> =
-        vec![wanted.fund.0.into(), wanted.programme.as_str().into(), after.0.into(), upto.0.into(), limit.into()];
+        vec![requested.fund.0.into(), requested.programme.as_str().into(), after.0.into(), upto.0.into(), limit.into()];
     let which =
-        wanted.condition.map(|it| format!(" AND {}", it.written(&|field: EntryField| field.column(), &mut values)));
+        requested.condition.map(|it| format!(" AND {}", it.written(&|field: EntryField| field.column(), &mut values)));
     let sql = format!(
         "SELECT {}, {} {} AND e.seq > $3 AND e.seq <= $4{} ORDER BY e.seq{} LIMIT $5",
         EntryRow::names_of("e"),
         EntryEvent::names_of("v"),
         of_fund(backend),
         which.unwrap_or_default(),
-        if wanted.newest_first { " DESC" } else { "" },
+        if requested.newest_first { " DESC" } else { "" },
     );
     (sql, values)
 }
@@ -191,8 +191,8 @@ pub(super) mod tests {
         let ways = [(None, false), (None, true), (Some(&drawn), false), (Some(&drawn), true)];
         let query = |(condition, newest_first)| {
             let (fund, span) = (AccountId(Uuid::nil()), (EntrySeq(0), EntrySeq(9)));
-            let wanted = EntryPageQuery { programme: &programme, fund, span, condition, newest_first, limit: 100 };
-            query(Backend::Sqlite, &wanted)
+            let expected = EntryPageQuery { programme: &programme, fund, span, condition, newest_first, limit: 100 };
+            query(Backend::Sqlite, &expected)
         };
         ways.into_iter().map(query).collect()
     }

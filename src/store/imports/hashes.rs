@@ -1,6 +1,6 @@
 //! One hash over all rows of an import, as they are stored: read in pages, so that any number of rows takes little memory.
 //!
-//! `docs/reference/record.md` ("Rows of an import") has the encoding, for whoever checks it without this program.
+//! `docs/reference/record.md` ("Rows of an import") has the encoding, for checks without this program.
 
 use sea_orm::QueryResult;
 
@@ -166,7 +166,7 @@ pub async fn findings_hash(from: &impl Readable, import: ImportId) -> Result<Row
 }
 
 impl RowTable {
-    /// A page of rows from a first key on. Keys that are texts are ordered by their bytes, whatever the database's collation.
+    /// A page of rows from a first key on. Keys that are texts are ordered by their bytes, not by the database's collation.
     fn page(&self, backend: Backend) -> String {
         let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let (columns, first) = (columns.join(", "), self.first_key);

@@ -144,7 +144,7 @@ pub async fn page(from: &impl Readable, filter: &ImportFilter, page: Page) -> Re
     page.of(find, import::Column::Id).all(&from.at().db).await?.into_iter().map(read).collect()
 }
 
-/// Every import that ever landed, whatever has become of it, in no order.
+/// Every import that ever landed, replaced and withdrawn ones too, in no order.
 pub async fn ever_landed(from: &impl Readable) -> Result<Vec<Import>> {
     let ever = [ImportState::Landed, ImportState::Replaced, ImportState::Withdrawn].map(ImportState::name);
     let found = import::Entity::find().filter(import::Column::State.is_in(ever));

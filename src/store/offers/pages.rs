@@ -93,16 +93,16 @@ pub struct OfferPageQuery<'a> {
     pub after: Option<&'a OfferPageStart>,
     /// How many at most.
     pub limit: u64,
-    /// Whether their schools and contacts are wanted.
+    /// Whether to read their schools and contacts.
     pub parts: bool,
 }
 
 /// A page of offers within reach.
-pub async fn page(from: &impl Readable, reach: &Reach, wanted: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
+pub async fn page(from: &impl Readable, reach: &Reach, requested: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
     let conn = from.at();
-    let rows = rows(reach, wanted).all(&conn.db).await?;
+    let rows = rows(reach, requested).all(&conn.db).await?;
     let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.id)).collect();
-    let found = if wanted.parts {
+    let found = if requested.parts {
         whole(&conn, rows).await?
     } else {
         rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?
@@ -112,25 +112,25 @@ pub async fn page(from: &impl Readable, reach: &Reach, wanted: &OfferPageQuery<'
 }
 
 /// The rows of a page, in its order.
-fn rows(reach: &Reach, wanted: &OfferPageQuery<'_>) -> Select<offer::Entity> {
+fn rows(reach: &Reach, requested: &OfferPageQuery<'_>) -> Select<offer::Entity> {
     use offer::Column as C;
     let mut find = offer::Entity::find()
-        .filter(C::Programme.eq(wanted.programme.as_str()))
+        .filter(C::Programme.eq(requested.programme.as_str()))
         .filter(within_reach(reach))
-        .filter(matching(wanted.filter))
-        .limit(wanted.limit);
-    let direction = if matches!(wanted.order, OfferOrder::MadeLast | OfferOrder::NameLast) {
+        .filter(matching(requested.filter))
+        .limit(requested.limit);
+    let direction = if matches!(requested.order, OfferOrder::MadeLast | OfferOrder::NameLast) {
         Direction::Desc
     } else {
         Direction::Asc
     };
-    let by_name = matches!(wanted.order, OfferOrder::Name | OfferOrder::NameLast);
+    let by_name = matches!(requested.order, OfferOrder::Name | OfferOrder::NameLast);
     if by_name {
         find = find.order_by(C::Name, direction.clone());
     }
     find = find.order_by(C::Id, direction);
-    if let Some(after) = wanted.after {
-        find = find.filter(beyond(wanted.order, after));
+    if let Some(after) = requested.after {
+        find = find.filter(beyond(requested.order, after));
     }
     find
 }
@@ -223,8 +223,8 @@ mod tests {
     use crate::store::{Store, Use};
 
     /// How SQLite, which has no statistics, finds a page.
-    async fn plan(store: &Store, reach: &Reach, wanted: &OfferPageQuery<'_>) -> Vec<String> {
-        let statement = rows(reach, wanted).build(DbBackend::Sqlite);
+    async fn plan(store: &Store, reach: &Reach, expected: &OfferPageQuery<'_>) -> Vec<String> {
+        let statement = rows(reach, expected).build(DbBackend::Sqlite);
         let values = statement.values.map(|it| it.0).unwrap_or_default();
         let detail = |(.., detail): (i64, i64, i64, String)| Ok(detail);
         let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
@@ -272,7 +272,7 @@ mod tests {
                 let by_name = matches!(order, OfferOrder::Name | OfferOrder::NameLast);
                 let index = if by_name { "offers_by_name (programme=? AND (name,id)" } else { by_id };
                 for after in [None, Some(&place)] {
-                    let wanted = OfferPageQuery {
+                    let expected = OfferPageQuery {
                         programme: &programme,
                         filter: &filter,
                         order,
@@ -280,7 +280,7 @@ mod tests {
                         limit: 100,
                         parts: true,
                     };
-                    let plan = plan(&store, reach, &wanted).await;
+                    let plan = plan(&store, reach, &expected).await;
                     let [only] = plan.as_slice() else { panic!("{filter:?} by {order:?}: {plan:?}") };
                     let index = if after.is_some() { index } else { index.rsplit_once(" AND ").unwrap().0 };
                     assert!(only.contains(index), "{filter:?} by {order:?} is found by {index}: {plan:?}");

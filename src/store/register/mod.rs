@@ -22,7 +22,7 @@ use crate::store::db::row::{Row as _, row};
 pub use members::{Membership, MembershipQuery, history, members, sizes};
 pub use record::{RegisterHead, lock};
 
-/// A school as the newest file that names it has it.
+/// A school, as in the newest file that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct School {
     /// Its URN.
@@ -129,7 +129,7 @@ pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMa
     Ok(found)
 }
 
-/// A group as the newest file that names it has it.
+/// A group, as in the newest file that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
     /// Its UID.

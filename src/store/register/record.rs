@@ -41,7 +41,7 @@ impl RegisterHead {
     }
 }
 
-/// Locks the register until the transaction ends: whoever lands or withdraws an import, and whoever decides by what the
+/// Locks the register until the transaction ends: calls that land or withdraw an import, and calls that decide by what the
 /// register and the files say. A dry run, which reads one snapshot, needs no lock and takes none.
 ///
 /// # Errors
@@ -201,6 +201,6 @@ pub async fn salts(from: &impl Readable) -> Result<VerifyRows<RegisterSeq, Vec<u
 }
 
 /// Whether there is an event of this number and hash.
-pub async fn has(from: &impl Readable, seq: RegisterSeq, wanted: Hash) -> Result<bool> {
-    Ok(page(from, seq, 1).await?.first().is_some_and(|it| it.seq == seq && it.hash == Some(wanted)))
+pub async fn has(from: &impl Readable, seq: RegisterSeq, requested: Hash) -> Result<bool> {
+    Ok(page(from, seq, 1).await?.first().is_some_and(|it| it.seq == seq && it.hash == Some(requested)))
 }

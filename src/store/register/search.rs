@@ -97,8 +97,8 @@ pub async fn index_schools(tx: &WriteTx, kind: FileKind, id: ImportId, after: i6
     let among = number_in(&conn, school::Column::Urn, &urn_numbers(&urns));
     let held = school::Entity::find().filter(among).all(&conn.db).await?;
     let held: HashMap<i64, String> = held.into_iter().map(|row| (row.urn, row.search)).collect();
-    let wanted = |it: &Urn| names.get(it).map(|school| school.name.to_lowercase());
-    let rows = changed(urns.iter().map(|it| (i64::from(it.get()), wanted(it))), &held);
+    let requested = |it: &Urn| names.get(it).map(|school| school.name.to_lowercase());
+    let rows = changed(urns.iter().map(|it| (i64::from(it.get()), requested(it))), &held);
     let model = |(urn, search)| school::ActiveModel { urn: sea_orm::Set(urn), search: sea_orm::Set(search) };
     let put = rows.put.into_iter().map(model).collect();
     upsert_all::<school::Entity, _>(tx, put, &[school::Column::Urn], &[school::Column::Search]).await?;
@@ -121,8 +121,8 @@ pub async fn index_trusts(tx: &WriteTx, kind: FileKind, id: ImportId, after: i64
     let held = trust::Entity::find().filter(among).all(&conn.db).await?;
     let held: HashMap<i64, String> = held.into_iter().map(|row| (row.uid, row.search)).collect();
     let trust_of = |it: &Uid| names.get(it).filter(|trust| TrustKind::from_gias(trust.kind).is_some());
-    let wanted = |it: &Uid| trust_of(it).map(|trust| trust.name.to_lowercase());
-    let rows = changed(uids.iter().map(|it| (i64::from(it.get()), wanted(it))), &held);
+    let requested = |it: &Uid| trust_of(it).map(|trust| trust.name.to_lowercase());
+    let rows = changed(uids.iter().map(|it| (i64::from(it.get()), requested(it))), &held);
     let model = |(uid, search)| trust::ActiveModel { uid: sea_orm::Set(uid), search: sea_orm::Set(search) };
     let put = rows.put.into_iter().map(model).collect();
     upsert_all::<trust::Entity, _>(tx, put, &[trust::Column::Uid], &[trust::Column::Search]).await?;
@@ -136,9 +136,9 @@ struct Changed {
     gone: Vec<i64>,
 }
 
-fn changed(wanted: impl Iterator<Item = (i64, Option<String>)>, held: &HashMap<i64, String>) -> Changed {
+fn changed(requested: impl Iterator<Item = (i64, Option<String>)>, held: &HashMap<i64, String>) -> Changed {
     let mut found = Changed { put: Vec::new(), gone: Vec::new() };
-    for (number, name) in wanted {
+    for (number, name) in requested {
         match name {
             Some(name) if held.get(&number) != Some(&name) => found.put.push((number, name)),
             None if held.contains_key(&number) => found.gone.push(number),

@@ -1,4 +1,4 @@
-//! Messages that are too long, packed, torn, doubled or made up.
+//! Messages that are too long, packed, cut off, doubled or made up.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -38,8 +38,8 @@ async fn a_message_of_five_mebibytes_is_refused_by_every_method(db: Db) {
         // A connection each: what is left of a refused message may tear it.
         let channel = Client::of(&server).await.channel();
         let status = call(&channel, &method, with(foreign_field(5 * MIB))).await.unwrap_err();
-        let wanted = if method.contains("/Import") { "FIELD_VIOLATIONS" } else { "MESSAGE_TOO_LARGE" };
-        assert_eq!(why(&status), (Code::InvalidArgument, wanted.to_owned()), "{method}: {status}");
+        let expected = if method.contains("/Import") { "FIELD_VIOLATIONS" } else { "MESSAGE_TOO_LARGE" };
+        assert_eq!(why(&status), (Code::InvalidArgument, expected.to_owned()), "{method}: {status}");
     }
     // What is large and allowed is read, and refused for what it says.
     let channel = Client::of(&server).await.channel();
@@ -122,7 +122,7 @@ async fn a_message_that_is_packed_torn_or_doubled_is_refused(db: Db) {
     unharmed(&server).await;
 }
 
-/// Whoever is let in and then says nothing more, or a byte now and then, does not hold a place for long.
+/// An authenticated caller that then says nothing more, or a byte now and then, does not hold a place for long.
 async fn a_message_that_never_comes_is_not_waited_for(db: Db) {
     let server = Server::start(&db);
     let body = |size: usize| framed(0, size, &[8]);
@@ -239,8 +239,8 @@ async fn what_a_text_may_hold_stays_a_text(db: Db) {
     for text in texts {
         let request = as_role("case-officer", None, a_note_of(text.to_owned()));
         let status = call(&channel, "OfferService/NoteOffer", request).await.unwrap_err();
-        let wanted = if text.is_ascii() && !text.contains('\u{1b}') { Code::NotFound } else { Code::InvalidArgument };
-        assert_eq!(status.code(), wanted, "{status}");
+        let expected = if text.is_ascii() && !text.contains('\u{1b}') { Code::NotFound } else { Code::InvalidArgument };
+        assert_eq!(status.code(), expected, "{status}");
         assert!(!server.stderr().contains(text), "{text}");
     }
     unharmed(&server).await;

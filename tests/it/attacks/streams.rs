@@ -66,7 +66,7 @@ async fn ten_thousand_streams_get_the_places_there_are(db: Db) {
     }
     assert_eq!(open.len(), PLACES, "as many as there are places, and no more");
     unharmed(&server).await;
-    // Whoever goes leaves a place behind; the server sees it in its own time.
+    // A caller that goes leaves a slot behind; the server sees it in its own time.
     open.truncate(PLACES / 2);
     let newcomer = Client::of(&server).await;
     let mut again = pin!(async {

@@ -131,8 +131,8 @@ fn each_role_may_call_what_the_scheme_says() {
             for (letter, role) in ROLES {
                 let denied = call(&channel, method, as_role(role, None, ())).await.err().map(|it| why(&it));
                 let denied = denied.filter(|(code, _)| *code == Code::PermissionDenied);
-                let wanted = (!allowed.contains(letter)).then(|| (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
-                assert_eq!(denied, wanted, "{method} as {role}");
+                let expected = (!allowed.contains(letter)).then(|| (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
+                assert_eq!(denied, expected, "{method} as {role}");
             }
             let none = call(&channel, method, as_role("", None, ())).await.unwrap_err();
             assert_eq!(none.code(), Code::PermissionDenied, "{method} without a role");

@@ -24,7 +24,7 @@ use crate::metrics::Scrape;
 
 /// Longer than anything that is waited for takes.
 const BOUND: Duration = Duration::from_secs(60);
-/// How long a caller with a good token may wait, whatever the key server does.
+/// How long a caller with a good token may wait, for any behaviour of the key server.
 const PROMPT: Duration = Duration::from_secs(2);
 /// Calls with a key id that was made up, in flight at once.
 const MADE_UP: usize = 1_200;
@@ -106,14 +106,14 @@ fn unavailable() -> (Code, String) {
 }
 
 /// Calls until it ends so.
-async fn until(channel: &Channel, token: impl Fn() -> String, wanted: Result<(), (Code, String)>) {
+async fn until(channel: &Channel, token: impl Fn() -> String, expected: Result<(), (Code, String)>) {
     let begun = Instant::now();
     loop {
         let ended = listed(channel, &token()).await.map(drop);
-        if ended == wanted {
+        if ended == expected {
             return;
         }
-        assert!(begun.elapsed() < BOUND, "it ends with {ended:?}, and never with {wanted:?}");
+        assert!(begun.elapsed() < BOUND, "it ends with {ended:?}, and never with {expected:?}");
     }
 }
 

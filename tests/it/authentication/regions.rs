@@ -1,4 +1,4 @@
-//! Regions: what is not the caller's does not exist, by whatever way it is asked for.
+//! Regions: what is not the caller's does not exist, by any way of asking.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -152,9 +152,9 @@ async fn lists_hold_what_is_the_callers(db: Db) {
         by_region.entry(offer.region.clone()).or_default().push(offer.offer.clone());
     }
     assert!(by_region.len() > 2, "the sample spans regions");
-    for (region, wanted) in &by_region {
+    for (region, expected) in &by_region {
         for role in ["reader", "case-officer", "regional-director"] {
-            assert_eq!(offers_seen(&channel, role, Some(region)).await, *wanted, "{role} of {region}");
+            assert_eq!(offers_seen(&channel, role, Some(region)).await, *expected, "{role} of {region}");
         }
     }
     let everything: Vec<String> = offers.iter().map(|it| it.offer.clone()).collect();

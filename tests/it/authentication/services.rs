@@ -12,7 +12,7 @@ const UNSPOKEN: (Code, String) = (Code::Unavailable, String::new());
 const LIST: &str = "FundService/ListFunds";
 
 /// What a call with this certificate comes to, [`UNSPOKEN`] where nothing of ours answered: over TLS 1.3 a client learns
-/// with its first call that its certificate is refused, in whatever words its transport has for a closed connection.
+/// with its first call that its certificate is refused, in its transport's words for a closed connection.
 async fn called(guarded: &Guarded, method: &str, own: Option<(String, String)>) -> Result<(), (Code, String)> {
     let channel = guarded.connect(own).await.map_err(|_| UNSPOKEN)?;
     let status = call(&channel, method, Request::new(Bytes::new())).await.map(drop);

@@ -67,8 +67,8 @@ fn a_token_says_who_may_what() {
             assert!(said(method).is_some_and(|it| it.contains("ROLE_MISSING")), "{method}");
         }
         let line = said("IdentifyOffers").unwrap();
-        for wanted in ["\"actor\":\"ann\"", "\"roles\":\"reader\"", "127.0.0.1:", &identify.request_id] {
-            assert!(line.contains(wanted), "{wanted}: {line}");
+        for expected in ["\"actor\":\"ann\"", "\"roles\":\"reader\"", "127.0.0.1:", &identify.request_id] {
+            assert!(line.contains(expected), "{expected}: {line}");
         }
         assert!(!log.contains(&reader), "a token is never logged");
     });
@@ -287,7 +287,7 @@ fn one_caller_holds_only_so_many_watches() {
         let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
         let told = own.connect().await.unwrap().watch(request).next().await.unwrap_err();
         assert_eq!(told.failed().map(|it| it.reason()), Some("WATCHES_EXCEEDED"), "{told}");
-        // Whoever ends one may begin one.
+        // A caller who ends one may begin one.
         drop(held.0);
         let began = Instant::now();
         while watch(&ann).await.is_err() {

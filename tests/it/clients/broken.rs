@@ -37,7 +37,7 @@ fn everything_after(place: i64) -> WatchOffersRequest {
     WatchOffersRequest { programme: YEAR.to_owned(), start, ..Default::default() }
 }
 
-/// It is torn only once the server has carried it out, which another connection sees.
+/// The connection breaks only once the server has carried it out, which another connection sees.
 async fn an_answer_that_is_torn_on_its_way_is_asked_for_again(db: Db) {
     let server = Server::start(&db);
     let officer = Officer::of(&server).await;
@@ -50,7 +50,7 @@ async fn an_answer_that_is_torn_on_its_way_is_asked_for_again(db: Db) {
 
     tear.swallow();
     let mut beside = to(server.url()).connect().await.unwrap().watch(everything_after(20));
-    let torn = async {
+    let broken_off = async {
         let seen = loop {
             if let Some(Told::Change(change)) = beside.next().await.unwrap().told {
                 break change.event.unwrap();
@@ -64,9 +64,9 @@ async fn an_answer_that_is_torn_on_its_way_is_asked_for_again(db: Db) {
         tries.fetch_add(1, Ordering::Relaxed);
         tsio.offers().note_offer(it).await
     });
-    let (answer, first) = tokio::join!(answer, torn);
+    let (answer, first) = tokio::join!(answer, broken_off);
     assert_eq!(answer.unwrap().offer.unwrap().offer, offer);
-    assert!(tries.load(Ordering::Relaxed) > 1, "its answer was torn");
+    assert!(tries.load(Ordering::Relaxed) > 1, "its answer was lost");
     let noted: Vec<_> = officer.events(&offer).await.into_iter().filter(|it| it.kind == "noted").collect();
     let [only] = noted.as_slice() else { panic!("carried out once: {noted:?}") };
     assert_eq!((only.sequence, &only.request_id), (first.sequence, &first.request_id));
@@ -127,7 +127,7 @@ fn placed(sequence: i64, told: Told) -> WatchOffersResponse {
     WatchOffersResponse { sequence, resume_token: format!("{YEAR}.{sequence}.x"), told: Some(told) }
 }
 
-/// An offer that leaves while a snapshot is torn is in no second one, and no `gone` tells of it.
+/// An offer that leaves while a snapshot breaks off is in no second one, and no `gone` tells of it.
 #[test]
 fn a_torn_snapshot_is_told_once_and_whole() {
     run(async {
@@ -143,8 +143,8 @@ fn a_torn_snapshot_is_told_once_and_whole() {
         .await;
         let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
         let mut watch = named(url).lazy().unwrap().watch(request);
-        for wanted in [offer("stays"), offer("comes")] {
-            assert_eq!(watch.next().await.unwrap(), wanted);
+        for expected in [offer("stays"), offer("comes")] {
+            assert_eq!(watch.next().await.unwrap(), expected);
             assert_eq!(watch.resume_token(), None, "what was not told yet would be lost");
         }
         assert_eq!(watch.next().await.unwrap(), end);

@@ -16,8 +16,8 @@ fn lists(example: &mut Command, url: &str, offer: &str) {
     let ended = Process::start(example).end(BOUND);
     assert!(ended.status.success(), "{}\n{}\n{}", ended.status, ended.stdout, ended.stderr);
     // 3 is INVALID_ARGUMENT.
-    for wanted in ["tsio.v1.OfferService\n", "tsio.v1.FundService\n", "ended with 24\n"] {
-        assert!(ended.stdout.contains(wanted), "{wanted}: {}\n{}", ended.stdout, ended.stderr);
+    for expected in ["tsio.v1.OfferService\n", "tsio.v1.FundService\n", "ended with 24\n"] {
+        assert!(ended.stdout.contains(expected), "{expected}: {}\n{}", ended.stdout, ended.stderr);
     }
     assert_eq!(ended.stdout.matches(&format!("\"offer\": \"{offer}\"")).count(), 1, "{}", ended.stdout);
     assert!(ended.stdout.contains("\"state\": \"OFFER_STATE_CONTACTED\""), "{}", ended.stdout);

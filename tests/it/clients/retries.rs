@@ -28,7 +28,7 @@ async fn a_lost_answer_is_asked_for_again(db: Db) {
     let calls = AtomicUsize::new(0);
     let answer = client.mutate(note(&offer), async |tsio, request| {
         let done = tsio.offers().note_offer(request).await;
-        // What came back is thrown away, as a torn connection does.
+        // What came back is thrown away, as with a broken connection.
         if calls.fetch_add(1, Ordering::Relaxed) < 2 { Err(Status::unknown("transport error")) } else { done }
     });
     let answer = answer.await.unwrap();
@@ -39,14 +39,14 @@ async fn a_lost_answer_is_asked_for_again(db: Db) {
     let same = NoteOfferRequest { request_id: noted[0].request_id.clone(), ..note(&offer) };
     assert_eq!(client.mutate(same, async |tsio, it| tsio.offers().note_offer(it).await).await.unwrap(), answer);
 
-    // Through connections that are really torn, under way.
+    // Through connections that really break, under way.
     let tear = Tear::before(server.address());
     let through = format!("http://{}", tear.address());
     let client = Client::to(through).named("ann", "case-officer", None).tries(20).connect().await.unwrap();
     for n in 0..10 {
         let assign =
             AssignOfferRequest { offer: offer.clone(), assignee: format!("officer-{n}"), ..Default::default() };
-        // Not the first: whoever is to tear has its connection only once it carried a call.
+        // Not the first: the proxy has its connection only once it carried a call.
         let first = std::cell::Cell::new(n % 2 == 1);
         let answer = client.mutate(assign, async |tsio, request| {
             if first.take() {
@@ -113,7 +113,7 @@ async fn nobody_there_ends_in_time(db: Db) {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
-/// A token that has expired is fetched anew, once; one that stays expired is an answer.
+/// A token that has expired is fetched again, once; one that stays expired is an answer.
 #[test]
 fn an_expired_token_is_renewed_once() {
     crate::harness::run(async {

@@ -47,9 +47,9 @@ impl Tear {
 
     /// Tears every connection there is, both ways.
     pub(super) fn now(&self) {
-        let torn: Vec<TcpStream> = self.open.lock().unwrap().drain(..).collect();
-        assert!(!torn.is_empty(), "nobody is connected");
-        for stream in torn {
+        let broken: Vec<TcpStream> = self.open.lock().unwrap().drain(..).collect();
+        assert!(!broken.is_empty(), "nobody is connected");
+        for stream in broken {
             // Fails only where it has ended already.
             let _ = stream.shutdown(Shutdown::Both);
         }

@@ -157,7 +157,7 @@ fn a_page_calls_over_tls() {
         let body = BASE64_STANDARD.encode(framed(&request)).into_bytes();
         let mut stream = ask("OfferService/WatchOffers", TEXT, body).await.into_body();
         let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
-        // The snapshot of a book with nothing in it ends at once: a message that is not compressed, of some bytes.
+        // The snapshot of a programme with nothing in it ends at once: a message that is not compressed, of some bytes.
         let message = BASE64_STANDARD.decode(&first).unwrap();
         let length = u32::from_be_bytes(message[1..5].try_into().unwrap()) as usize;
         // The checkpoint after it may lie in the same frame.
@@ -180,8 +180,8 @@ fn only_named_origins_are_let_call() {
         };
         let allowed = asked(PAGE);
         assert!(allowed.starts_with("HTTP/1.1 200"), "{allowed}");
-        for wanted in [&format!("access-control-allow-origin: {PAGE}"), "authorization", "x-grpc-web", "POST"] {
-            assert!(allowed.contains(wanted), "{wanted}: {allowed}");
+        for expected in [&format!("access-control-allow-origin: {PAGE}"), "authorization", "x-grpc-web", "POST"] {
+            assert!(allowed.contains(expected), "{expected}: {allowed}");
         }
         let other = asked("https://evil.example");
         assert!(!other.contains("access-control-allow-origin"), "{other}");

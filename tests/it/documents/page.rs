@@ -137,13 +137,13 @@ fn commands_are_read_with_their_output() {
         "# A\n```console\n$ one \\\n    more\n1\n2\n$ two\n```\nb\n```sh postgresql\nthree\n```\n```toml\nx = 1\n```\n```toml a.toml\nx = 1\n```\n",
     );
     let step = |line, command: &str, shown, only| Step { line, command: command.to_owned(), shown, only };
-    let wanted = [
+    let expected = [
         step(3, "one \\\n    more", Some(4..6), None),
         step(7, "two", Some(7..7), None),
         step(11, "three", None, Some(Only::Postgres)),
         step(16, "cat > a.toml <<'END OF FILE'\nx = 1\nEND OF FILE", None, None),
     ];
-    assert_eq!(page.steps, wanted);
+    assert_eq!(page.steps, expected);
     assert_eq!(page.shown(&page.steps[0]).unwrap(), ["1", "2"]);
     assert!(page.faults.is_empty() && page.not_run.is_empty());
 }

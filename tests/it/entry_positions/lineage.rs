@@ -1,4 +1,4 @@
-//! Whoever follows a school takes over what was decided of it, and what its predecessor entered the year with.
+//! A successor of a school takes over what was decided of it, and what its predecessor entered the year with.
 //!
 //! 990099 in Devon follows 990002 in Birmingham, and 990098 in Barnet follows 910032, which was never inspected. By a file of October
 //! they have judgements that were made under these URNs. 990097 in Birmingham is printed with a judgement of 910004, which entered

@@ -1,4 +1,4 @@
-//! What an event rests on is what counted at the event of the register's record that it cites: forged citations are
+//! What an event depends on is what counted at the event of the register's record that it cites: forged citations are
 //! named.
 
 use super::forger::Forger;

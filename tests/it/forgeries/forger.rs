@@ -1,5 +1,5 @@
 //! Who forges a record: an administrator of the database, who takes away what guards it, changes it, computes the chain and the
-//! head anew, and puts the guards back.
+//! head again, and puts the guards back.
 
 use std::collections::HashMap;
 
@@ -44,7 +44,7 @@ impl Forger {
         if self.db.is_postgres() { format!("'\\x{hash}'::bytea") } else { format!("X'{hash}'") }
     }
 
-    /// Changes the record, and computes anew whatever is chained to it.
+    /// Changes the record, and computes again what is chained to it.
     pub(super) async fn forge(&mut self, forge: fn(&Self) -> Vec<String>) {
         self.unguard().await;
         for sql in forge(self) {

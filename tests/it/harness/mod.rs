@@ -12,7 +12,7 @@ mod sqlite;
 mod stand_in;
 
 pub(crate) use database::{Db, run, run_within};
-pub(crate) use locked::{lock_file, room};
+pub(crate) use locked::{directory, lock_file};
 pub(crate) use postgres::bin as postgres_programs;
 pub(crate) use process::output_of;
 pub(crate) use server::{Output, Server, cli, tsio};

@@ -1,7 +1,7 @@
 //! One throw-away PostgreSQL cluster for a whole test run, and in it one database a test.
 //!
 //! nextest runs each test in a process of its own, so the cluster is shared between processes: the first that needs
-//! it starts it under a lock, `keeper.sh` stops it when none has used it for some seconds. Whatever a killed run
+//! it starts it under a lock, `keeper.sh` stops it when none has used it for some seconds. What a killed run
 //! left behind is found by a free `keeper.lock` and replaced; an orphaned server whose data is gone ends by itself.
 //! No process that was not started here is ever signalled, and no cluster of the machine is touched.
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::locked::{lock_file, room, template_key};
+use super::locked::{directory, lock_file, template_key};
 use super::process::output_of;
 
 const KEEPER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/harness/keeper.sh");
@@ -28,7 +28,7 @@ const MIGRATE: Duration = Duration::from_secs(60);
 /// The running cluster, in use by this process until it ends.
 pub(crate) struct Cluster {
     bin: PathBuf,
-    room: PathBuf,
+    directory: PathBuf,
     port: u16,
     _in_use: File,
 }
@@ -83,15 +83,15 @@ impl Cluster {
 
     fn join() -> Self {
         let user = unprivileged_user();
-        let room = reachable_room(user.as_deref());
-        let start = lock_file(&room.join("start.lock"));
+        let directory = reachable_directory(user.as_deref());
+        let start = lock_file(&directory.join("start.lock"));
         start.lock().unwrap();
-        let in_use = lock_file(&room.join("users.lock"));
+        let in_use = lock_file(&directory.join("users.lock"));
         in_use.lock_shared().unwrap();
         let bin = bin();
-        let kept = lock_file(&room.join("keeper.lock")).try_lock().is_err();
-        let port = if kept { port_of(&room) } else { start_cluster(&room, &bin, user.as_deref()) };
-        Self { bin, room, port, _in_use: in_use }
+        let kept = lock_file(&directory.join("keeper.lock")).try_lock().is_err();
+        let port = if kept { port_of(&directory) } else { start_cluster(&directory, &bin, user.as_deref()) };
+        Self { bin, directory, port, _in_use: in_use }
     }
 
     /// A fresh database with the schema that `program migrate` makes (some 26 ms: a copy of a template).
@@ -125,7 +125,7 @@ impl Cluster {
 
     fn template(&self, program: &Path) -> String {
         let name = format!("tsio_template_{}", template_key(program));
-        let lock = lock_file(&self.room.join("template.lock"));
+        let lock = lock_file(&self.directory.join("template.lock"));
         lock.lock().unwrap();
         if self.psql("postgres", &format!("SELECT 1 FROM pg_database WHERE datname = '{name}'")).is_empty() {
             self.psql("postgres", "DROP DATABASE IF EXISTS building");
@@ -158,45 +158,45 @@ impl Cluster {
     }
 }
 
-/// Starts a new cluster in place of whatever lies in the room, and answers its port.
-fn start_cluster(room: &Path, bin: &Path, user: Option<&str>) -> u16 {
+/// Starts a new cluster in place of what lies in the directory, and answers its port.
+fn start_cluster(directory: &Path, bin: &Path, user: Option<&str>) -> u16 {
     for _ in 0..3 {
-        for stale in ["data", "port"].map(|name| room.join(name)) {
+        for stale in ["data", "port"].map(|name| directory.join(name)) {
             if stale.is_dir() {
                 fs::remove_dir_all(stale).unwrap();
             } else if stale.exists() {
                 fs::remove_file(stale).unwrap();
             }
         }
-        let data = room.join("data");
+        let data = directory.join("data");
         fs::create_dir(&data).unwrap();
         if let Some(user) = user {
             chown(&data, Some(id_of(user).unwrap()), None).unwrap();
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // Another process may take the port first: hence three attempts.
-        if keep(room, bin, port, user) {
+        if keep(directory, bin, port, user) {
             return port;
         }
     }
-    panic!("PostgreSQL does not start:\n{}", fs::read_to_string(room.join("keeper.log")).unwrap());
+    panic!("PostgreSQL does not start:\n{}", fs::read_to_string(directory.join("keeper.log")).unwrap());
 }
 
 /// Starts the keeper, apart from this process and its group so that it outlives both; false if it gave up.
-fn keep(room: &Path, bin: &Path, port: u16, user: Option<&str>) -> bool {
+fn keep(directory: &Path, bin: &Path, port: u16, user: Option<&str>) -> bool {
     let mut keeper = Command::new("sh");
-    keeper.arg(KEEPER).args([room, bin]).arg(port.to_string());
+    keeper.arg(KEEPER).args([directory, bin]).arg(port.to_string());
     if let Some(user) = user {
         keeper.args(["runuser", "-u", user, "--"]);
     }
     keeper.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
-    keeper.stderr(File::create(room.join("keeper.log")).unwrap());
+    keeper.stderr(File::create(directory.join("keeper.log")).unwrap());
     let stdout = keeper.spawn().unwrap().stdout.take().unwrap();
     BufReader::new(stdout).lines().map_while(Result::ok).any(|line| line == "READY")
 }
 
-fn port_of(room: &Path) -> u16 {
-    let port = fs::read_to_string(room.join("port")).unwrap_or_default();
+fn port_of(directory: &Path) -> u16 {
+    let port = fs::read_to_string(directory.join("port")).unwrap_or_default();
     port.trim().parse().expect("a killed run is still starting its cluster; try again in some seconds")
 }
 
@@ -214,9 +214,9 @@ pub(super) fn id_of(user: &str) -> Option<u32> {
     String::from_utf8_lossy(&id.stdout).trim().parse().ok()
 }
 
-/// The room in `target/`, or one in the temporary folder where the other user cannot come as far as that.
-fn reachable_room(user: Option<&str>) -> PathBuf {
-    let near = room("it-pg");
+/// The directory in `target/`, or one in the temporary folder where the other user cannot reach that.
+fn reachable_directory(user: Option<&str>) -> PathBuf {
+    let near = directory("it-pg");
     let Some(user) = user else { return near };
     let reaches = Command::new("runuser").args(["-u", user, "--", "test", "-x"]).arg(&near).status().unwrap();
     if reaches.success() {

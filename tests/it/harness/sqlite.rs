@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::locked::{lock_file, room, template_key};
+use super::locked::{directory, lock_file, template_key};
 use super::process::output_of;
 
 const MIGRATE: Duration = Duration::from_secs(60);
@@ -47,17 +47,17 @@ pub(crate) fn restore(contents: &[u8]) -> Stamped {
 }
 
 fn template(program: &Path) -> PathBuf {
-    let room = room("it-sqlite");
+    let directory = directory("it-sqlite");
     let name = program.file_name().unwrap().to_string_lossy();
-    let done = room.join(format!("{name}-{}.db", template_key(program)));
-    let lock = lock_file(&room.join("lock"));
+    let done = directory.join(format!("{name}-{}.db", template_key(program)));
+    let lock = lock_file(&directory.join("lock"));
     lock.lock().unwrap();
     if !done.exists() {
-        forget_older(&room, &format!("{name}-"));
-        let building = room.join("building");
+        forget_older(&directory, &format!("{name}-"));
+        let building = directory.join("building");
         output_of(Command::new(program).args(["migrate", "--database", &url(&building)]), MIGRATE);
         assert!(building.exists(), "{} migrate made no file", program.display());
-        let wal = fs::metadata(room.join("building-wal")).map_or(0, |about| about.len());
+        let wal = fs::metadata(directory.join("building-wal")).map_or(0, |about| about.len());
         assert_eq!(wal, 0, "migrate ended without closing its connection: the schema is still in the WAL");
         fs::rename(building, &done).unwrap();
     }
@@ -65,8 +65,8 @@ fn template(program: &Path) -> PathBuf {
 }
 
 /// Removes the templates of earlier builds, and what a killed run left half made.
-fn forget_older(room: &Path, prefix: &str) {
-    for entry in fs::read_dir(room).unwrap().flatten() {
+fn forget_older(directory: &Path, prefix: &str) {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(prefix) || name.starts_with("building") {
             fs::remove_file(entry.path()).unwrap();

@@ -320,7 +320,7 @@ fn forged(past: &Past) -> Vec<Tampering> {
     all
 }
 
-/// Rows of a programme that has no book.
+/// Rows of a programme that has no programme.
 fn of_no_book(past: &Past, book: &Book) -> Vec<Tampering> {
     let [fund, award, approval] = [&book.credit_fund, &book.credit, &book.approval].map(|it| past.id(it));
     let (other, strange) = (past.id(&fresh()), "'2098-99'");

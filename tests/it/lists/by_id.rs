@@ -71,12 +71,12 @@ async fn held<T: Clone + PartialEq + Debug>(
     list: impl AsyncFn(String, String) -> Vec<T>,
 ) {
     for (filter, holds) in rows.0 {
-        let mut wanted: Vec<T> = all.iter().filter(|it| holds(it)).cloned().collect();
-        assert!((1..all.len()).contains(&wanted.len()), "{filter} tells them apart: {}", wanted.len());
-        assert_eq!(list(filter.clone(), String::new()).await, wanted, "{filter}");
+        let mut expected: Vec<T> = all.iter().filter(|it| holds(it)).cloned().collect();
+        assert!((1..all.len()).contains(&expected.len()), "{filter} tells them apart: {}", expected.len());
+        assert_eq!(list(filter.clone(), String::new()).await, expected, "{filter}");
         for order in orders {
-            assert_eq!(list(filter.clone(), (*order).to_owned()).await, wanted, "{filter} by {order}");
-            wanted.reverse();
+            assert_eq!(list(filter.clone(), (*order).to_owned()).await, expected, "{filter} by {order}");
+            expected.reverse();
         }
     }
 }
@@ -401,8 +401,8 @@ async fn events_are_filtered_and_ordered(db: Db) {
     assert_eq!(fields_of(&refused), ["offer", "filter", "order_by"]);
     let words = ["offers", "events", &one.offer, "--filter", "NOT kind = noted", "--order-by", "sequence desc"];
     let listed = numbers(&done(&server, &words), "sequence");
-    let wanted: Vec<i64> = all.iter().filter(|it| it.kind != "noted").map(|it| it.sequence).rev().collect();
-    assert_eq!(listed, wanted);
+    let expected: Vec<i64> = all.iter().filter(|it| it.kind != "noted").map(|it| it.sequence).rev().collect();
+    assert_eq!(listed, expected);
 }
 
 async fn funds(client: &Client, filter: &str) -> Vec<Fund> {

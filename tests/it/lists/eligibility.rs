@@ -71,18 +71,18 @@ async fn schools_are_filtered_and_ordered(db: Db) {
         ("school.la_code != 330 AND (eligible OR NOT eligible)", |it| it.school.as_ref().unwrap().la_code != 330),
     ];
     for (filter, holds) in rows {
-        let mut wanted: Vec<SchoolEligibility> = all.iter().filter(|it| holds(it)).cloned().collect();
-        assert!((1..all.len()).contains(&wanted.len()), "{filter} tells schools apart: {}", wanted.len());
-        assert_eq!(walk(&client, asked(filter, "", 3)).await, wanted, "{filter}");
-        wanted.sort_by_key(|it| (school(it).name, school(it).urn));
-        assert_eq!(walk(&client, asked(filter, "school.name", 3)).await, wanted, "{filter}");
-        wanted.reverse();
-        assert_eq!(walk(&client, asked(filter, "school.name desc", 3)).await, wanted, "{filter}");
+        let mut expected: Vec<SchoolEligibility> = all.iter().filter(|it| holds(it)).cloned().collect();
+        assert!((1..all.len()).contains(&expected.len()), "{filter} tells schools apart: {}", expected.len());
+        assert_eq!(walk(&client, asked(filter, "", 3)).await, expected, "{filter}");
+        expected.sort_by_key(|it| (school(it).name, school(it).urn));
+        assert_eq!(walk(&client, asked(filter, "school.name", 3)).await, expected, "{filter}");
+        expected.reverse();
+        assert_eq!(walk(&client, asked(filter, "school.name desc", 3)).await, expected, "{filter}");
     }
     let words = ["eligibility", "list", "--filter", "unplaced OR unknown", "--order-by", "school.urn desc"];
-    let wanted = all.iter().filter(|it| !it.eligible || school(it).placement() == Placement::Unplaced);
-    let wanted: Vec<i64> = wanted.map(|it| i64::from(school(it).urn)).rev().collect();
-    assert_eq!(numbers(&done(&server, &words), "urn"), wanted);
+    let expected = all.iter().filter(|it| !it.eligible || school(it).placement() == Placement::Unplaced);
+    let expected: Vec<i64> = expected.map(|it| i64::from(school(it).urn)).rev().collect();
+    assert_eq!(numbers(&done(&server, &words), "urn"), expected);
 }
 
 async fn every_mistake_about_schools_is_named(db: Db) {

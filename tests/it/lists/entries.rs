@@ -42,9 +42,9 @@ async fn moved(server: &Server) -> (Client, String, Vec<FundEntry>) {
     client.close(&two.offer, Outcome::Withdrawn).await.unwrap();
     let entries = client.entries(&fund).await;
     let kinds: Vec<&str> = entries.iter().map(|it| it.event_kind.as_str()).collect();
-    let wanted =
+    let expected =
         ["fund_allocated", "funds_moved", "awarded", "awarded", "drawn", "drawn", "refunded", "released", "closed"];
-    assert_eq!(kinds, wanted);
+    assert_eq!(kinds, expected);
     (client, fund, entries)
 }
 
@@ -119,17 +119,17 @@ async fn entries_are_filtered_and_ordered(db: Db) {
         ),
         (format!("entry != {}", third.entry), Box::new(move |it| it.entry != third.entry)),
     ];
-    // Whatever moved the fund may be asked by its kind.
+    // Each kind of movement can be filtered by.
     for kind in entries.iter().map(|it| it.event_kind.clone()) {
         rows.push((format!("event_kind = {kind}"), Box::new(move |it| it.event_kind == kind)));
     }
     for (filter, holds) in rows {
-        let mut wanted: Vec<FundEntry> = entries.iter().filter(|it| holds(it)).cloned().collect();
-        assert!((1..entries.len()).contains(&wanted.len()), "{filter} tells entries apart");
-        assert_eq!(walk(&client, asked(&fund, &filter, "", 2)).await, wanted, "{filter}");
-        assert_eq!(streamed(&client, &fund, &filter).await, wanted, "{filter}");
-        wanted.reverse();
-        assert_eq!(walk(&client, asked(&fund, &filter, "entry desc", 2)).await, wanted, "{filter}");
+        let mut expected: Vec<FundEntry> = entries.iter().filter(|it| holds(it)).cloned().collect();
+        assert!((1..entries.len()).contains(&expected.len()), "{filter} tells entries apart");
+        assert_eq!(walk(&client, asked(&fund, &filter, "", 2)).await, expected, "{filter}");
+        assert_eq!(streamed(&client, &fund, &filter).await, expected, "{filter}");
+        expected.reverse();
+        assert_eq!(walk(&client, asked(&fund, &filter, "entry desc", 2)).await, expected, "{filter}");
     }
     let words = ["funds", "entries", &fund, "--filter", "verb = spend", "--order-by", "entry desc"];
     assert_eq!(numbers(&done(&server, &words), "amount_pence"), [2_000, 1_000]);
@@ -142,18 +142,18 @@ async fn new_entries_do_not_disturb_pages(db: Db) {
     let (client, fund, entries) = moved(&server).await;
     let numbers = |of: &[FundEntry]| of.iter().map(|it| it.entry).collect::<Vec<_>>();
     for order in ["", "entry desc"] {
-        let mut wanted = client.entries(&fund).await;
+        let mut expected = client.entries(&fund).await;
         let mut request = asked(&fund, "amount_pence > 0", order, 4);
         let first = page(&client, request.clone()).await.unwrap();
         client.allocate(&fund, 9, &fresh()).await.unwrap();
         request.page_token = first.next_page_token;
         let seen = [first.entries, walk(&client, request).await].concat();
         if order.is_empty() {
-            wanted = client.entries(&fund).await;
+            expected = client.entries(&fund).await;
         } else {
-            wanted.reverse();
+            expected.reverse();
         }
-        assert_eq!(numbers(&seen), numbers(&wanted), "{order}");
+        assert_eq!(numbers(&seen), numbers(&expected), "{order}");
         assert!(seen.len() > entries.len());
     }
 }

@@ -1,5 +1,5 @@
 //! Pages over random offers, conditions and orders while more offers come: what was there is on them once and in order, and
-//! whatever else is on them came meanwhile.
+//! with anything else on them that came meanwhile.
 
 use std::collections::BTreeSet;
 

@@ -18,7 +18,7 @@ use crate::harness::{Db, run};
 const CONNECTIONS: usize = 20;
 /// Calls under way at the same time: what more of them cost is time of the processor, which no bound of connections saves.
 const AT_ONCE: usize = 500;
-/// Those that may be open, as the documents have it.
+/// Those that may be open, as documented.
 const STREAMS: usize = 64;
 
 async fn watch(channel: Channel, token: Option<&str>) -> Result<Streaming<HealthCheckResponse>, Status> {

@@ -30,12 +30,12 @@ pub(super) fn answered(
     match (answer, sent) {
         (Answer::Done, Ok(sent)) => number(world, step.command, sent, at),
         (Answer::Closed(released), Ok(sent)) => {
-            let mut wanted: Vec<_> =
+            let mut expected: Vec<_> =
                 released.iter().map(|(award, amount)| (world.awards[*award].clone(), *amount)).collect();
             let mut told: Vec<_> = sent.released.into_iter().map(|it| (it.award, it.amount)).collect();
-            wanted.sort();
+            expected.sort();
             told.sort();
-            assert_eq!(told, wanted, "{at}");
+            assert_eq!(told, expected, "{at}");
         }
         (Answer::Waits(wish, on), Err(status)) if reason(&status) == "APPROVAL_REQUIRED" => {
             let approval = refusal(&status).approval;
@@ -96,9 +96,9 @@ fn numbers(world: &World, step: &Step<'_>, status: &Status) {
     };
     let check = |told: Option<proto::Limit>, account: &Account, requested: i64| {
         let Some(told) = told else { return };
-        let wanted = [account.allocated, account.committed, account.spent, account.available(), requested];
+        let expected = [account.allocated, account.committed, account.spent, account.available(), requested];
         let told = [told.limit, told.committed, told.spent, told.available, told.requested];
-        assert_eq!(told, wanted.map(Some), "{at}");
+        assert_eq!(told, expected.map(Some), "{at}");
     };
     if ["CAP_EXCEEDED", "FUNDS_INSUFFICIENT"].contains(&reason(status).as_str()) {
         if let Some(cap) = before.offers[*offer].clone().cap(line.strand) {
@@ -171,11 +171,11 @@ pub(super) async fn everything(world: &mut World, scheme: &Scheme, at: &str) {
         positions(world, id, &entries, at).await;
         let mut told: Vec<_> =
             entries.iter().map(|it| (it.event_kind.as_str(), it.verb.as_str(), it.amount_pence)).collect();
-        let mut wanted = model.entries.clone();
+        let mut expected = model.entries.clone();
         // Closing gives back award by award, in an order of its own.
         told.sort_unstable();
-        wanted.sort_unstable();
-        assert_eq!(told, wanted, "{at}: entries of {id}");
+        expected.sort_unstable();
+        assert_eq!(told, expected, "{at}: entries of {id}");
     }
 }
 
@@ -210,17 +210,17 @@ async fn positions(world: &World, fund: &str, entries: &[FundEntry], at: &str) {
                 other => panic!("{at}: {other}"),
             }
         }
-        let wanted = [account.allocated, account.committed, account.spent, account.available()];
+        let expected = [account.allocated, account.committed, account.spent, account.available()];
         let answer = world.client.fund_service().get_fund_position(world.client.ask(request.clone())).await;
         let answer = answer.unwrap().into_inner();
         let told = |it: &Position| [it.allocated, it.committed, it.spent, it.available];
-        assert_eq!(answer.position.as_ref().map(told), Some(wanted), "{at}: {request:?}");
+        assert_eq!(answer.position.as_ref().map(told), Some(expected), "{at}: {request:?}");
         let mut years = [0; 4];
         for year in &answer.financial_years {
             let moved = told(year.moved.as_ref().unwrap());
             years.iter_mut().zip(moved).for_each(|(sum, moved)| *sum += moved);
         }
-        assert_eq!(years, wanted, "{at}: by financial year: {answer:?}");
+        assert_eq!(years, expected, "{at}: by financial year: {answer:?}");
     }
 }
 
@@ -242,9 +242,9 @@ async fn whole_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str)
     let mut model = model.clone();
     for strand in [Strand::Nle, Strand::Credit] {
         let cap = whole.caps.iter().find(|it| it.strand == strand.name());
-        let wanted = if model.offered(strand) { model.cap(strand).copied() } else { None };
+        let expected = if model.offered(strand) { model.cap(strand).copied() } else { None };
         let told = cap.map(|it| [it.allocated, it.committed, it.spent, it.available]);
-        assert_eq!(told, wanted.map(|it| [it.allocated, it.committed, it.spent, it.available()]), "{at}");
+        assert_eq!(told, expected.map(|it| [it.allocated, it.committed, it.spent, it.available()]), "{at}");
     }
     let of_offer: Vec<usize> = (0..scheme.awards.len()).filter(|it| scheme.awards[*it].offer == offer).collect();
     assert_eq!(whole.awards.len(), of_offer.len(), "{at}");
@@ -260,8 +260,8 @@ async fn whole_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str)
 
 fn award_agrees(world: &World, seen: &proto::Award, scheme: &Scheme, award: usize, at: &str) {
     let model: &Award = &scheme.awards[award];
-    let wanted = [model.awarded, model.drawn, model.released, model.refunded, model.committed()];
-    assert_eq!(amounts(seen), wanted, "{at}\n{seen:?}");
+    let expected = [model.awarded, model.drawn, model.released, model.refunded, model.committed()];
+    assert_eq!(amounts(seen), expected, "{at}\n{seen:?}");
     let state = if model.committed() == 0 { AwardState::Settled } else { AwardState::Open };
     assert_eq!((seen.state(), seen.strand.as_str()), (state, model.strand.name()), "{at}");
     assert_eq!((&seen.fund, &seen.offer), (&world.funds[model.fund], &world.offers[model.offer].offer), "{at}");
@@ -273,7 +273,7 @@ async fn whole_award(world: &mut World, scheme: &Scheme, award: usize, at: &str)
     award_agrees(world, &seen, scheme, award, at);
     let bookings: Vec<(i64, i64, i32)> =
         seen.bookings.iter().map(|it| (it.booking, i64::from(it.half_days), it.state)).collect();
-    let wanted = model.bookings.iter().zip(&world.bookings[award]).map(|(booking, number)| {
+    let expected = model.bookings.iter().zip(&world.bookings[award]).map(|(booking, number)| {
         let state = match booking.state {
             BookingState::Booked => proto::BookingState::Booked,
             BookingState::Delivered => proto::BookingState::Delivered,
@@ -281,10 +281,10 @@ async fn whole_award(world: &mut World, scheme: &Scheme, award: usize, at: &str)
         };
         (*number, booking.half_days, state.into())
     });
-    assert_eq!(bookings, wanted.collect::<Vec<_>>(), "{at}");
+    assert_eq!(bookings, expected.collect::<Vec<_>>(), "{at}");
     let invoices: Vec<(String, i64, i64)> =
         seen.invoices.into_iter().map(|it| (it.reference, it.amount_pence, it.refunded_pence)).collect();
     let pence = |amount| model.strand.cost(amount);
-    let wanted = model.invoices.iter().map(|it| (it.reference.clone(), pence(it.amount), pence(it.refunded)));
-    assert_eq!(invoices, wanted.collect::<Vec<_>>(), "{at}");
+    let expected = model.invoices.iter().map(|it| (it.reference.clone(), pence(it.amount), pence(it.refunded)));
+    assert_eq!(invoices, expected.collect::<Vec<_>>(), "{at}");
 }

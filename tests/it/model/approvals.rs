@@ -1,4 +1,4 @@
-//! Approvals: given by a second person, denied by one, taken back by whoever asked, or left until they expire.
+//! Approvals: given by a second person, denied by one, withdrawn by the requester, or left until they expire.
 
 use super::rules::{Answer, unless};
 use super::scheme::{Approval, No, Open, Scheme, Wish};

@@ -5,7 +5,7 @@ use super::rules::{Answer, LIVE, no, unless};
 use super::scheme::{Award, BookingState, Move, No, Scheme, Strand, Verb, WINDOW};
 
 impl Scheme {
-    /// Between what the acceptance or the start rests on and what rests on it.
+    /// Between what the acceptance or the start depends on and what depends on it.
     pub(super) fn correct_date(&mut self, offer: usize, accepted: bool, date: &str) -> Answer {
         let it = &self.offers[offer];
         let mut bars = No::new();

@@ -44,7 +44,7 @@ impl Offer {
         self.told.iter().map(|(_, on)| on).max()
     }
 
-    /// Whether whoever accepted was told by that day.
+    /// Whether the accepting body was contacted by that day.
     pub(super) fn told_by(&self, who: Who, on: &str) -> bool {
         self.told.iter().any(|(told, day)| *told == who && day.as_str() <= on)
     }

@@ -45,10 +45,10 @@ pub(super) fn named(step: &Step<'_>, bars: &No, status: &Status) {
         | Command::Refund { .. } => {}
         _ => return,
     }
-    let wanted: BTreeSet<&str> = bars.iter().map(|it| kind(it)).collect();
+    let expected: BTreeSet<&str> = bars.iter().map(|it| kind(it)).collect();
     let refusal = refusal(status);
     let told: BTreeSet<&str> = refusal.limits.iter().map(|it| it.kind.as_str()).collect();
-    assert_eq!(told, wanted, "{}\n{refusal:?}", step.at);
+    assert_eq!(told, expected, "{}\n{refusal:?}", step.at);
 }
 
 /// Where numbers alone bind, the largest amount is what they leave.
@@ -64,11 +64,11 @@ pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
     if !bars.iter().all(|it| numbers.contains(it)) {
         return;
     }
-    let wanted = match step.command {
+    let expected = match step.command {
         Command::Award { offer, lines, date } => match lines.as_slice() {
             [line] => {
                 let as_of = step.before.as_of(*offer, line.strand, date);
-                room(step.before, *offer, line.strand).min(as_of.0).min(as_of.1)
+                headroom(step.before, *offer, line.strand).min(as_of.0).min(as_of.1)
             }
             _ => return,
         },
@@ -95,11 +95,11 @@ pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
         }
         _ => return,
     };
-    assert_eq!(refusal(status).largest, Some(wanted.max(0)), "{}\n{:?}", step.at, refusal(status));
+    assert_eq!(refusal(status).largest, Some(expected.max(0)), "{}\n{:?}", step.at, refusal(status));
 }
 
 /// What cap and fund leave for an award.
-fn room(before: &Scheme, offer: usize, strand: super::scheme::Strand) -> i64 {
+fn headroom(before: &Scheme, offer: usize, strand: super::scheme::Strand) -> i64 {
     let cap = before.offers[offer].clone().cap(strand).map(|cap| cap.available());
     let fund = before.fund_of(strand, offer).map(|fund| &before.funds[fund]);
     let fund = fund.filter(|it| it.binds()).map(|it| it.account.available());

@@ -186,7 +186,7 @@ impl Scheme {
             let two = match wish {
                 // With what the same person moved alone before, which is all of this month's.
                 Wish::Allocate(..) | Wish::Withdraw(_, _, false) | Wish::Move(..) => alone + amount > ALONE,
-                // Where it does cut below what is promised, whatever the amount.
+                // Where it does cut below what is promised, by any amount.
                 Wish::Withdraw(fund, amount, true) => {
                     let it = &self.funds[fund];
                     let most = if it.binds() { it.days.least(0, on).min(it.account.available()) } else { i64::MAX };

@@ -165,12 +165,12 @@ pub(super) struct Fund {
 }
 
 impl Fund {
-    /// What can leave it: of one that only counts, whatever was put in.
+    /// What can leave it: of one that only counts, any amount.
     pub(super) fn most_out(&self) -> i64 {
         if self.binds() { self.account.available().max(0) } else { self.account.allocated }
     }
 
-    /// Days of a leader are given whatever they cost.
+    /// Days of a leader are given at any cost.
     pub(super) const fn binds(&self) -> bool {
         !matches!(self.strand, Strand::Nle)
     }

@@ -152,6 +152,6 @@ async fn a_sheet_runs_nothing(db: Db) {
         .map(|row| row.unwrap())
         .map(|row| (row[of("actor")].to_owned(), row[of("amount_pence")].to_owned()))
         .collect();
-    let wanted = ["'@SUM(1+1)", "'=1+1", "'+44", "'-1", "'x", "ann"];
-    assert_eq!(rows, wanted.map(|it| (it.to_owned(), "100000".to_owned())));
+    let expected = ["'@SUM(1+1)", "'=1+1", "'+44", "'-1", "'x", "ann"];
+    assert_eq!(rows, expected.map(|it| (it.to_owned(), "100000".to_owned())));
 }

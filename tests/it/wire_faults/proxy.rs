@@ -59,7 +59,7 @@ impl Proxy {
         &self.url
     }
 
-    /// Counts the messages of writers anew, and does this to the connection of the one with this number.
+    /// Counts the messages of writers again, and does this to the connection of the one with this number.
     pub(super) fn arm(&self, after: u64, fault: Fault) {
         *self.plan.lock().unwrap() = Plan { armed: Some((after, fault)), messages: 0 };
     }

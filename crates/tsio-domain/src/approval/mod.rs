@@ -64,7 +64,7 @@ pub fn may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
     may.map(|it| (*it, caller.reach(it.permission()))).collect()
 }
 
-/// The actions whose approvals this caller sees, whoever asked, and where: those that may be asked for or given by one
+/// The actions whose approvals this caller sees, the requester, and where: those that may be asked for or given by one
 /// like them.
 #[must_use]
 pub fn may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
@@ -121,7 +121,7 @@ pub enum ApprovalState {
     CarriedOut(Actor),
     /// Denied by this person.
     Denied(Actor),
-    /// Taken back by whoever asked.
+    /// Withdrawn by the requester.
     Withdrawn,
     /// Open, and past its time: it never comes to be stored, the time tells it.
     Expired,
@@ -336,7 +336,7 @@ fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<
     Refusal::of(reason, message, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 
-/// Refuses whoever answers an approval that is not open, or that they asked for themselves (`is_own`): "the second differs from the first, for everyone".
+/// Refuses an answer to an approval that is not open, or that they asked for themselves (`is_own`): "the second differs from the first, for everyone".
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
@@ -346,7 +346,7 @@ fn check(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<()
     }
     if is_own {
         let limit = Limit::plain(LimitKind::Approval, approval, "have another person answer");
-        return Err(Refusal::of(Reason::SelfApproval, "whoever asked may neither approve nor deny", limit));
+        return Err(Refusal::of(Reason::SelfApproval, "the requester may neither approve nor deny", limit));
     }
     Ok(())
 }
@@ -357,7 +357,7 @@ const fn answered(state: &ApprovalState) -> Option<&'static str> {
         ApprovalState::Open => None,
         ApprovalState::CarriedOut(_) => Some("this approval has been given already"),
         ApprovalState::Denied(_) => Some("this approval has been denied already"),
-        ApprovalState::Withdrawn => Some("this approval has been withdrawn by whoever asked"),
+        ApprovalState::Withdrawn => Some("this approval has been withdrawn by the requester"),
         ApprovalState::Expired => Some("this approval has expired"),
     }
 }
@@ -367,18 +367,14 @@ fn not_open(approval: ApprovalId, answered: &str) -> Refusal {
     Refusal::of(Reason::ApprovalNotOpen, answered, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 
-/// Refuses whoever withdraws an approval that another asked for, or that is not open.
+/// Refuses withdrawing an approval that another asked for, or that is not open.
 ///
 /// # Errors
 /// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
 fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
     if !is_own {
-        let limit = Limit::plain(LimitKind::Approval, approval, "deny it, or have whoever asked withdraw it");
-        return Err(Refusal::of(
-            Reason::ApprovalOfAnother,
-            "only whoever asked for an approval may withdraw it",
-            limit,
-        ));
+        let limit = Limit::plain(LimitKind::Approval, approval, "deny it, or have the requester withdraw it");
+        return Err(Refusal::of(Reason::ApprovalOfAnother, "only the requester of an approval may withdraw it", limit));
     }
     match answered(state) {
         None => Ok(()),

@@ -87,7 +87,7 @@ fn other_offers(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) ->
         others.len(),
         named.join(", ")
     );
-    let remedy = "have whoever asked withdraw this approval and ask again, so that what is approved is what was asked";
+    let remedy = "have the requester withdraw this approval and ask again, so that what is approved is what was asked";
     Some(Refusal::of(Reason::ApprovalExceeded, message, Limit::plain(LimitKind::Approval, approval, remedy)))
 }
 

@@ -1,7 +1,7 @@
 //! Claims: who made an invoice out, and what has been paid on it.
 //!
 //! "A claim's reference belongs to its issuer" (`domain.md` section 5). Issuer and normalised reference together are one
-//! claim, in whatever programme it is paid. It is paid by one draw, or up to the total that its first draw states.
+//! claim, in any programme it is paid. It is paid by one draw, or up to the total that its first draw states.
 
 use std::collections::BTreeMap;
 
@@ -190,14 +190,14 @@ mod tests {
 
     #[test]
     fn a_letter_of_another_alphabet_is_named() {
-        for (name, wanted) in [
+        for (name, expected) in [
             ("Tŷ Gwyn – “Oak” & Co. 2", None),
             ("École", None),
             ("Оak", Some("\"О\" (U+041E) at character 1")),
             ("Oak ٣", Some("\"٣\" (U+0663) at character 5")),
             ("Łódź", Some("\"Ł\" (U+0141) at character 1")),
         ] {
-            assert_eq!(other_letter_of_issuer(name).map(|it| it.to_string()).as_deref(), wanted, "{name}");
+            assert_eq!(other_letter_of_issuer(name).map(|it| it.to_string()).as_deref(), expected, "{name}");
         }
         assert!(names_an_issuer("7") && !names_an_issuer(" -&- "));
     }

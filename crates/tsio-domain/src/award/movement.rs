@@ -47,18 +47,18 @@ impl ByDay {
         self.sum = self.sum.saturating_add(change);
     }
 
-    /// The least that it comes to as of each day from one on, and the first day from which it is always at least `wanted`.
-    fn least_from(&self, on: Date, wanted: i64) -> (i64, Option<Date>) {
+    /// The least that it comes to as of each day from one on, and the first day from which it is always at least `requested`.
+    fn least_from(&self, on: Date, requested: i64) -> (i64, Option<Date>) {
         let (mut as_of, mut least, mut from) = (self.sum, self.sum, None);
         // From the last day back: what a day leaves holds until the next one.
-        let mut is_enough = as_of >= wanted;
+        let mut is_enough = as_of >= requested;
         for (day, change) in self.changes.range(on..).rev().take_while(|(day, _)| **day > on) {
             if is_enough {
                 from = Some(*day);
             }
             as_of = as_of.saturating_sub(*change);
             least = least.min(as_of);
-            is_enough &= as_of >= wanted;
+            is_enough &= as_of >= requested;
         }
         (least, if is_enough { Some(on) } else { from })
     }
@@ -197,17 +197,17 @@ impl Movements {
     }
 
     /// What was drawn and not refunded as of each day from `on`, of one payment of an invoice or of what was drawn without
-    /// one: the least of these, and the first day from which it is always at least `wanted`.
+    /// one: the least of these, and the first day from which it is always at least `requested`.
     #[must_use]
-    pub fn spent_from(&self, award: AwardId, invoice: Option<Seq>, on: Date, wanted: i64) -> (i64, Option<Date>) {
+    pub fn spent_from(&self, award: AwardId, invoice: Option<Seq>, on: Date, requested: i64) -> (i64, Option<Date>) {
         let spent = self.awards.get(&award).and_then(|it| it.spent.get(&invoice));
-        spent.map_or_else(|| ByDay::default().least_from(on, wanted), |it| it.least_from(on, wanted))
+        spent.map_or_else(|| ByDay::default().least_from(on, requested), |it| it.least_from(on, requested))
     }
 
     /// What of an award of so much was neither drawn nor released as of each day from `on`: the same of it.
     #[must_use]
-    pub fn committed_from(&self, award: AwardId, awarded: i64, on: Date, wanted: i64) -> (i64, Option<Date>) {
-        let gone = wanted.saturating_sub(awarded);
+    pub fn committed_from(&self, award: AwardId, awarded: i64, on: Date, requested: i64) -> (i64, Option<Date>) {
+        let gone = requested.saturating_sub(awarded);
         let committed = self.awards.get(&award).map(|it| it.committed.least_from(on, gone));
         let (least, from) = committed.unwrap_or_else(|| ByDay::default().least_from(on, gone));
         (awarded.saturating_add(least), from)

@@ -110,12 +110,12 @@ fn each_event_moves_what_it_says() {
         (vec![EventBody::Released { award: OTHER, amount: 1 }, EventBody::Started {}, EventBody::Noted {}], [0, 0, 0, 10, 0, 0], 1),
         (vec![EventBody::BookingCancelled { award: OTHER, booking: Seq(2) }],     [0, 0, 0, 10, 0, 0], 1),
     ];
-    for (bodies, wanted, version) in rows {
+    for (bodies, expected, version) in rows {
         let said = format!("{bodies:?}");
         let it = after(days(), bodies);
         let got = [it.drawn, it.released, it.refunded, it.committed(), it.spent(), it.booked()];
-        assert_eq!((got, it.version), (wanted, Seq(version)), "{said}");
-        assert_eq!(it.is_settled(), wanted[3] == 0, "{said}");
+        assert_eq!((got, it.version), (expected, Seq(version)), "{said}");
+        assert_eq!(it.is_settled(), expected[3] == 0, "{said}");
     }
 }
 
@@ -125,14 +125,14 @@ fn a_booking_is_open_until_it_is_delivered_cancelled_or_its_offer_closes() {
     let cancel = |seq| EventBody::BookingCancelled { award: MINE, booking: Seq(seq) };
     let three = || vec![booked(MINE, 1), booked(MINE, 2), booked(MINE, 3)];
     let with = |more: Vec<EventBody>| three().into_iter().chain(more).collect::<Vec<_>>();
-    for (bodies, wanted) in [
+    for (bodies, expected) in [
         (three(), [Booked, Booked, Booked]),
         (with(vec![drawn(MINE, 2, Some(3), None)]), [Booked, Delivered, Booked]),
         (with(vec![cancel(4)]), [Booked, Booked, Cancelled]),
         (with(vec![drawn(MINE, 1, Some(2), None), cancel(3), closed(MINE, 9)]), [Delivered, Cancelled, Cancelled]),
     ] {
         let award = after(days(), bodies);
-        assert_eq!(award.bookings.iter().map(|it| it.state).collect::<Vec<_>>(), wanted);
+        assert_eq!(award.bookings.iter().map(|it| it.state).collect::<Vec<_>>(), expected);
     }
     let first = after(days(), three()).bookings.swap_remove(0);
     assert_eq!((first.seq, first.half_days, first.on), (Seq(2), HalfDays(1), day("2022-03-01")));
@@ -163,10 +163,10 @@ fn an_invoice_stands_until_all_of_it_is_refunded() {
 #[test]
 fn half_days_cost_the_awards_own_rate() {
     let award = days();
-    for (amount, wanted) in
+    for (amount, expected) in
         [(0, Some(0)), (3, Some(90_000)), (i64::from(i32::MAX), Some(64_424_509_410_000)), (i64::MAX, None)]
     {
-        assert_eq!(award.cost(amount), wanted, "{amount}");
+        assert_eq!(award.cost(amount), expected, "{amount}");
     }
     assert_eq!(Award { rate: Some(Pence(50_000)), ..award }.cost(3), Some(75_000));
     assert_eq!(fees().cost(i64::MAX), Some(i64::MAX), "pence cost themselves");

@@ -115,12 +115,12 @@ pub enum Why {
         /// The grade.
         grade: Option<Grade>,
     },
-    /// The grade is wanted, but dated outside the rule.
+    /// The grade fits, but is dated outside the rule.
     Dated {
         /// The date.
         on: Date,
     },
-    /// The grade is wanted, but the file prints no date.
+    /// The grade fits, but the file prints no date.
     NoDate {
         /// As-at date of the file.
         as_at: Date,
@@ -168,7 +168,7 @@ impl SchoolAssessment {
         self.superseded_by.is_none() && self.met().next().is_some()
     }
 
-    /// Whether the files cannot say with what judgements it entered the year, whatever people decided.
+    /// Whether the files cannot say with what judgements it entered the year, before any decision by people.
     #[must_use]
     pub fn is_unknown_on_entry(&self, terms: &Terms) -> bool {
         self.superseded_by.is_none() && self.has_no_row_by_entry(terms)

@@ -24,11 +24,11 @@ fn finding(terms: &Terms, rule: &Rule, history: &[&MonthRow]) -> Option<Finding>
 
 /// "receives a judgement during the academic year": any file as at the year's first day or later. Not met, the reason
 /// is that of the newest file.
-fn judged_in_year(terms: &Terms, rule: &Rule, wanted: &[Grade], history: &[&MonthRow]) -> Finding {
+fn judged_in_year(terms: &Terms, rule: &Rule, requested: &[Grade], history: &[&MonthRow]) -> Finding {
     let day = terms.year().from;
     let mut found = Finding::NotMet(Why::NoFileSince { day });
     for row in since(history, day) {
-        found = judged(terms, rule, wanted, row);
+        found = judged(terms, rule, requested, row);
         if found.evidence().is_some() {
             break;
         }
@@ -36,9 +36,9 @@ fn judged_in_year(terms: &Terms, rule: &Rule, wanted: &[Grade], history: &[&Mont
     found
 }
 
-fn judged(terms: &Terms, rule: &Rule, wanted: &[Grade], row: &MonthRow) -> Finding {
+fn judged(terms: &Terms, rule: &Rule, requested: &[Grade], row: &MonthRow) -> Finding {
     let Some(current) = &row.current else { return Finding::NotMet(Why::NeverInspected) };
-    if !wanted.contains(&current.grade) {
+    if !requested.contains(&current.grade) {
         return Finding::NotMet(Why::CurrentGrade { grade: current.grade });
     }
     match terms.judgement_date().of(current) {

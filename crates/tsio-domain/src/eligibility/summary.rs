@@ -1,6 +1,6 @@
 //! Eligibility brought together with placement, counted, and compared between two months.
 //!
-//! Nothing is decided anew here: a school is entitled when a rule it meets is one of its recipient's rules.
+//! Nothing is decided again here: a school is entitled when a rule it meets is one of its recipient's rules.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

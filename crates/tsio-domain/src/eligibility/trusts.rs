@@ -1,7 +1,7 @@
 //! The trust-level rule: a trust's long-standing schools taken together.
 //!
 //! Everything is counted in whole numbers. A trust is tested on what was known at each month's end; once it meets
-//! the rule it stays eligible, and a school once listed stays listed, whatever later files print.
+//! the rule it stays eligible, and a school once listed stays listed, for any later file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::ids::{Uid, Urn};
 use crate::judgement::{Grade, Judgement, MonthRow};
 use crate::terms::{RuleId, Terms, Test, TrustTest};
 
-/// A school's membership of a trust, as the register has it.
+/// A school's membership of a trust, as in the register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Membership {
     /// The trust.

@@ -9,7 +9,7 @@ use crate::ids::{AccountId, ApprovalId, AwardId, OfferId, ReferralId};
 use crate::offer::ListedSchool;
 use crate::person::TokenSubject;
 
-/// A pattern for every event that rests on nothing the register or the files say.
+/// A pattern for every event that depends on nothing the register or the files say.
 macro_rules! cites_nothing {
     () => {
         EventBody::Contacted { .. }
@@ -126,7 +126,7 @@ impl EventBody {
         }
     }
 
-    /// Whether it rests on what the register or the files say. An award does where it names a partner, who has to be a trust
+    /// Whether it depends on what the register or the files say. An award does where it names a partner, who has to be a trust
     /// of the register.
     #[must_use]
     pub const fn rests_on_register(&self) -> bool {
@@ -161,7 +161,7 @@ impl EventBody {
         }
     }
 
-    /// Has it cite this event of the register's record, if it rests on what that covers.
+    /// Has it cite this event of the register's record, if it depends on what that covers.
     pub const fn cite(&mut self, at: Seq) {
         if !self.rests_on_register() {
             return;

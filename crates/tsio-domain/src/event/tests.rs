@@ -447,7 +447,7 @@ fn every_body_keeps_its_json() {
     assert_eq!(kinds, EventBody::KINDS.into(), "every kind has a row");
 }
 
-/// What rests on the register or the files says after which event of the register's record they were read.
+/// What depends on the register or the files says after which event of the register's record they were read.
 #[test]
 fn a_body_cites_the_registers_record_where_it_rests_on_it() {
     let resting = "identified schools_added responsible_body_changed placed entry_decided referral_raised \

@@ -109,7 +109,7 @@ pub struct Posting {
 /// An entry of the record. It never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerEntry {
-    /// Its number among the entries of its book: 1, 2, 3, without gaps.
+    /// Its number among the entries of its programme: 1, 2, 3, without gaps.
     pub seq: EntrySeq,
     /// The account.
     pub account: AccountId,
@@ -121,7 +121,7 @@ pub struct LedgerEntry {
     pub period: Period,
 }
 
-/// An entry's number in its book.
+/// An entry's number in its programme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EntrySeq(pub i64);

@@ -36,11 +36,11 @@ fn every_verb_moves_between_its_two_buckets() {
         (EntryKind::Refund,     [-60, 40, 20,  0], 10),
     ];
     assert_eq!(rows.len(), EntryKind::ALL.len());
-    for (verb, wanted, most) in rows {
+    for (verb, expected, most) in rows {
         let start = account(true, 30, 20, 10);
         let mut it = start.clone();
         assert_eq!(it.post(verb, 10, false), Ok(()), "{verb}");
-        assert_eq!((buckets(&it), it.fault()), (wanted, None), "{verb}");
+        assert_eq!((buckets(&it), it.fault()), (expected, None), "{verb}");
         assert_eq!(start.headroom(verb), most, "{verb}");
         // exactly its headroom passes, and one more leaves it as it was
         for (amount, passes) in [(most, true), (most.saturating_add(1), false), (0, false), (-1, false)] {
@@ -70,7 +70,7 @@ fn only_a_binding_account_limits_what_is_promised_or_leaves() {
         (false,   0,         EntryKind::Commit,  1,      false,      true),
         (false,   -50,       EntryKind::Commit,  1,      false,      true),
         (true,    -50,       EntryKind::Commit,  1,      false,      false),
-        // whatever was put in: 100, or 50
+        // for any amount put in: 100, or 50
         (false,   0,         EntryKind::Withdraw, 100,   false,      true),
         (false,   0,         EntryKind::Withdraw, 101,   false,      false),
         (false,   -50,       EntryKind::Withdraw, 50,    false,      true),
@@ -163,10 +163,10 @@ fn balances_that_no_entries_made_are_a_fault() {
         (Account { available: -1, committed: 51, binds: false, ..sound.clone() }, None),
         (Account { outside: -HUGE, available: -HUGE, ..sound }, Some("do not add up")),
     ];
-    for (it, wanted) in rows {
+    for (it, expected) in rows {
         let fault = it.fault();
-        assert_eq!(fault.is_some(), wanted.is_some(), "{it:?}: {fault:?}");
-        assert!(fault.unwrap_or_default().contains(wanted.unwrap_or_default()), "{it:?}");
+        assert_eq!(fault.is_some(), expected.is_some(), "{it:?}: {fault:?}");
+        assert!(fault.unwrap_or_default().contains(expected.unwrap_or_default()), "{it:?}");
     }
 }
 
@@ -182,8 +182,8 @@ fn the_ids_of_accounts_are_the_same_everywhere() {
         (AccountId::of_cap(offer, &nle), "01890a5d-ac96-8947-867c-5335a998bf3a"),
         (AccountId::of_cap(offer, &StrandId::new("credit")), "01890a5d-ac96-8032-9985-5478c8788768"),
     ];
-    for (id, wanted) in rows {
-        assert_eq!(id.to_string(), wanted);
+    for (id, expected) in rows {
+        assert_eq!(id.to_string(), expected);
         assert_eq!(id.0.get_version_num(), 8);
     }
 }
@@ -207,7 +207,7 @@ fn an_award_is_charged_to_the_regional_fund_or_the_national() {
     ledger.put(fund(2, "credit", Some(Region::SouthWest)));
     ledger.put(fund(3, "nlg", Some(Region::SouthWest)));
     ledger.put(Account { owner: Owner::Cap { offer: OfferId(Uuid::nil()) }, ..fund(4, "npqel", None) });
-    for (strand, region, wanted) in [
+    for (strand, region, expected) in [
         ("credit", Region::SouthWest, Some(2)),
         ("credit", Region::WestMidlands, Some(1)),
         ("nlg", Region::SouthWest, Some(3)),
@@ -215,7 +215,7 @@ fn an_award_is_charged_to_the_regional_fund_or_the_national() {
         ("npqel", Region::SouthWest, None),
     ] {
         let found = ledger.fund_for(&StrandId::new(strand), region).map(|it| it.id.0.as_u128());
-        assert_eq!(found, wanted, "{strand} {region}");
+        assert_eq!(found, expected, "{strand} {region}");
     }
     let names = [1, 2, 4].map(|n| ledger.get(AccountId(Uuid::from_u128(n))).unwrap().to_string());
     assert!(names[0].ends_with("01 (credit, national)") && names[0].starts_with("fund "), "{}", names[0]);
@@ -225,12 +225,12 @@ fn an_award_is_charged_to_the_regional_fund_or_the_national() {
 
 #[test]
 fn amounts_are_shown_in_their_unit() {
-    for (unit, amount, wanted) in [
+    for (unit, amount, expected) in [
         (Unit::Pence, 400_050, "£4,000.50"),
         (Unit::HalfDays, 5, "2.5 days"),
         (Unit::HalfDays, 4_294_967_296, "4294967296 half-days"),
     ] {
-        assert_eq!(shown(unit, amount), wanted);
+        assert_eq!(shown(unit, amount), expected);
     }
     assert_eq!((Amount::HalfDays(HalfDays(5)).get(), Amount::HalfDays(HalfDays(5)).unit()), (5, Unit::HalfDays));
     assert_eq!((Amount::Pence(Pence(7)).get(), Amount::Pence(Pence(7)).unit()), (7, Unit::Pence));

@@ -1,7 +1,7 @@
 //! What an offer answers to each command: drafts of events, or a refusal with every limit that binds.
 //!
 //! Pure: the facts come in, the decision goes out. Whether the command is allowed in this state is always asked of
-//! [`super::lifecycle`] first; whatever else binds is named beside it.
+//! [`super::lifecycle`] first; each other limit is named beside it.
 
 use super::lifecycle::{OfferAction, State, check};
 use super::{Acceptor, Contact, DeclineReason, Offer, Outcome, Party, Recipient};
@@ -44,7 +44,7 @@ impl Offer {
     }
 
     /// Takes a mistaken contact back by a counter-event. The contacts left standing must still be in order, and the
-    /// acceptance must still rest on one.
+    /// acceptance must still depend on one.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::ContactNotCorrectable`].
@@ -64,7 +64,7 @@ impl Offer {
         let told_first = |school: &Contact| left.iter().any(|it| is_before(it, school));
         if let Some(school) = left.iter().find(|it| it.party == Party::School && !told_first(it)) {
             return refuse(
-                format!("contact {} with the school rests on contact {contact}", school.seq),
+                format!("contact {} with the school depends on contact {contact}", school.seq),
                 "correct the school's contact first, or record the right one with the responsible body",
             );
         }
@@ -73,7 +73,7 @@ impl Offer {
             && !left.iter().any(|it| it.party == party_of(accepted.by) && it.on <= accepted.on)
         {
             return refuse(
-                format!("the acceptance of {} rests on contact {contact}", accepted.on),
+                format!("the acceptance of {} depends on contact {contact}", accepted.on),
                 "record the right contact first, dated no later than the acceptance",
             );
         }
@@ -81,7 +81,7 @@ impl Offer {
     }
 
     /// Accepts. A trust's offer is accepted by the trust; a standalone one by the school, or by its trust where it has
-    /// one. Needs a contact with whoever accepts, dated no later.
+    /// one. Needs a contact with the accepting body, dated no later.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AcceptorNotAllowed`], [`Reason::ContactMissing`].
@@ -104,7 +104,7 @@ impl Offer {
         Ok(NewEvent::of(self.id, on, EventBody::Accepted { by }))
     }
 
-    /// Refuses a day of the acceptance before any contact with whoever accepts.
+    /// Refuses a day of the acceptance before any contact with the accepting body.
     pub(crate) fn untold(&self, by: Acceptor, on: Date) -> Option<Refusal> {
         let told = self.standing_contacts().any(|it| it.party == party_of(by) && it.on <= on);
         (!told).then(|| self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")))
@@ -231,7 +231,7 @@ impl Offer {
     }
 }
 
-/// Whether a contact is one with the responsible body that a contact with the school can rest on: dated no later. It
+/// Whether a contact is one with the responsible body that a contact with the school can depend on: dated no later. It
 /// may be recorded later, as the right one in place of a mistake is.
 fn is_before(contact: &Contact, school: &Contact) -> bool {
     contact.party == Party::ResponsibleBody && contact.on <= school.on

@@ -52,18 +52,18 @@ fn a_mistaken_contact_is_taken_back_unless_something_rests_on_it() {
         ("S", "body@4",                                     "correct#1", "CONTACT_NOT_CORRECTABLE", "contact 1 is not a standing contact"),
         ("S", "body@4 body@5 correct#5",                    "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 5 is not a standing contact"),
         ("S", "body@4 body@5 correct#5",                    "correct#7", "CONTACT_NOT_CORRECTABLE", "contact 7 is not a standing contact"),
-        // the school's contact rests on it
-        ("S", "body@4 school@5",                            "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 6 with the school rests on contact 5"),
+        // the school's contact depends on it
+        ("S", "body@4 school@5",                            "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 6 with the school depends on contact 5"),
         ("S", "body@4 school@5 body@5",                     "correct#5", "contacted",               ""),
-        ("S", "body@4 school@5 body@6",                     "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 6 with the school rests on contact 5"),
-        ("M", "body@4 school@5/100003 school@6/100004",     "correct#5", "CONTACT_NOT_CORRECTABLE", "rests on contact 5"),
-        // the acceptance rests on it
-        ("T", "body@4 accept:trust@5",                      "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 rests on contact 5"),
-        ("T", "body@4 accept:trust@5 body@6",               "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 rests on contact 5"),
+        ("S", "body@4 school@5 body@6",                     "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 6 with the school depends on contact 5"),
+        ("M", "body@4 school@5/100003 school@6/100004",     "correct#5", "CONTACT_NOT_CORRECTABLE", "depends on contact 5"),
+        // the acceptance depends on it
+        ("T", "body@4 accept:trust@5",                      "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 depends on contact 5"),
+        ("T", "body@4 accept:trust@5 body@6",               "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 depends on contact 5"),
         ("T", "body@4 accept:trust@5 body@5",               "correct#5", "accepted",                ""),
-        ("S", "body@4 school@5 accept:school@5",            "correct#6", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 rests on contact 6"),
+        ("S", "body@4 school@5 accept:school@5",            "correct#6", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 depends on contact 6"),
         ("S", "body@4 school@4 school@5 accept:school@5",   "correct#7", "accepted",                ""),
-        ("T", "body@4 accept:trust@5 award start@6",        "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 rests on contact 5"),
+        ("T", "body@4 accept:trust@5 award start@6",        "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 depends on contact 5"),
         // states
         ("S", "",                                           "correct#1", "STATE_NOT_ALLOWED",       "contacted, accepted, delivering"),
         ("S", "body@4 close:withdrawn@5",                   "correct#5", "STATE_NOT_ALLOWED",       "while the offer is closed"),
@@ -91,7 +91,7 @@ fn whoever_accepts_has_been_contacted() {
         ("T", "body@2021-09-01",                    "accept:trust@2021-08-31", "CONTACT_MISSING", "on or after 2021-09-01"),
         // only while contacted
         ("S", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "while the offer is identified; it is allowed in: contacted"),
-        // and whatever else binds is named beside it
+        // and each other limit is named beside it
         ("S", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "record the contact with the school first"),
         ("M", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "an offer to a trust is accepted by the trust"),
         ("T", "body@4 accept:trust@5",              "accept:trust@5",  "STATE_NOT_ALLOWED",    "while the offer is accepted"),
@@ -124,7 +124,7 @@ fn declining_and_starting() {
         ("T", "body@4 award",                               "start@6",   "STATE_NOT_ALLOWED", "while the offer is contacted"),
         ("T", "body@4 accept:trust@5 award start@6",        "start@6",   "STATE_NOT_ALLOWED", "while the offer is delivering"),
         ("T", "award decline@5",                            "start@6",   "STATE_NOT_ALLOWED", "while the offer is closed"),
-        // the state, and whatever else binds
+        // the state, and each other limit
         ("T", "",                                           "start@6",   "STATE_NOT_ALLOWED", "award support first"),
         ("T", "body@4 accept:trust@5 award start@6 drawn",  "decline@7", "STATE_NOT_ALLOWED", "refund what was drawn"),
     ];

@@ -26,7 +26,7 @@ impl Decision {
         Self { drafts, answer, warnings: Vec::new() }
     }
 
-    /// Has the events that rest on the register or the files cite the event of its record that they were read after.
+    /// Has the events that depend on the register or the files cite the event of its record that they were read after.
     pub(super) fn citing(mut self, register: Option<Seq>) -> Self {
         if let Some(at) = register {
             self.drafts.iter_mut().for_each(|draft| draft.body.cite(at));

@@ -18,7 +18,7 @@ pub struct EntrySchool {
     pub follows: Vec<Urn>,
 }
 
-/// What the files say of the judgements that a school entered the year with, whatever people decided of them.
+/// What the files say of the judgements that a school entered the year with, before any decision by people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryPosition {
     /// They cannot say.

@@ -1,4 +1,4 @@
-//! Awards and approvals as a book holds them: by id, and by what they are about, so that a decision over a whole record looks
+//! Awards and approvals as a programme holds them: by id, and by what they are about, so that a decision over a whole record looks
 //! only at what it asks for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -2,7 +2,7 @@
 //! decided say together of a school (its rules, its place, who answers for it), and texts that say who issues an invoice.
 //!
 //! A command that is decided against any of it must not come after one in the same group that may have changed it: it begins the
-//! next group, which looks it up anew. Each command has its answer in both tables here, with no wildcard.
+//! next group, which looks it up again. Each command has its answer in both tables here, with no wildcard.
 
 use super::Command;
 use crate::award::claim::NewClaim;

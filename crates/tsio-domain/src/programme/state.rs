@@ -26,7 +26,7 @@ use crate::time::Micros;
 use crate::values::offer::{Recipient, ResponsibleBody};
 use crate::values::record::Seq;
 
-/// What the book says of its programme.
+/// What the record says of the programme itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgrammeHeader {
     /// The programme.
@@ -35,11 +35,11 @@ pub struct ProgrammeHeader {
     pub terms: [u8; 32],
     /// The terms themselves.
     pub scheme: Arc<Terms>,
-    /// Whether the book is open.
+    /// Whether the programme is open.
     pub open: bool,
 }
 
-/// Everything a group of commands is decided against, read under the book's lock.
+/// Everything a group of commands is decided against, read under the programme's lock.
 #[derive(Debug)]
 pub struct ProgrammeState {
     /// The programme.

@@ -11,7 +11,7 @@ use crate::terms::APPROVALS_EXPIRE_DAYS;
 use crate::time::{Micros, Now};
 use crate::values::approval::ApprovalAction;
 
-/// An import as the record has it.
+/// An import, as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedImport {
     /// Its file.

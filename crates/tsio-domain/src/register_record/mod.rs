@@ -58,7 +58,7 @@ named_enum! {
         CarriedOut = "carried_out",
         /// Denied by the second person.
         Denied = "denied",
-        /// Taken back by whoever asked.
+        /// Withdrawn by the requester.
         Withdrawn = "withdrawn",
     }
 }
@@ -234,7 +234,7 @@ pub enum RegisterBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// Whoever asked took it back.
+    /// The requester withdrew it.
     ApprovalWithdrawn {
         /// The approval.
         approval: ApprovalId,

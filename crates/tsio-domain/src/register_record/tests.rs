@@ -139,12 +139,12 @@ fn what_no_rule_allows_is_named() {
         (vec![("ann", 1, landed(1, 1)), ("ann", 2, RegisterBody::ImportReplaced { import: import(1), by: import(1) })], "3: import 00000000-0000-0000-0000-000000000001 takes its own place"),
         (vec![("ann", 1, RegisterBody::ImportLanded { import: import(1), file: file(FileKind::Ofsted, "2022-02-01", 1) })], "2: its file speaks for a later day, 2022-02-01"),
         (vec![("ann", 1, landed(1, 1)), ("ann", 2, withdrawn(1, 7))],             "3: import 00000000-0000-0000-0000-000000000001 is withdrawn without an approval of that"),
-        (after(vec![("ANN", 3, given(7)), ("ANN", 3, withdrawn(1, 7))]),          "4: approval 00000000-0000-0000-0000-000000000007: whoever asked may neither approve nor deny (SELF_APPROVAL)"),
+        (after(vec![("ANN", 3, given(7)), ("ANN", 3, withdrawn(1, 7))]),          "4: approval 00000000-0000-0000-0000-000000000007: the requester may neither approve nor deny (SELF_APPROVAL)"),
         (after(vec![("bob", 3, given(7)), ("bob", 4, withdrawn(1, 7))]),          "5: import 00000000-0000-0000-0000-000000000001 is withdrawn without an approval of that"),
         (after(vec![("bob", 3, given(7))]),                                       "approval 00000000-0000-0000-0000-000000000007 was given, and withdraws nothing"),
         (after(vec![("bob", 3, given(7)), ("ann", 4, landed(2, 2))]),             "5: approval 00000000-0000-0000-0000-000000000007 was given before it, and withdraws nothing"),
-        (after(vec![("ann", 3, RegisterBody::ApprovalDenied { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: whoever asked may neither"),
-        (after(vec![("bob", 3, RegisterBody::ApprovalWithdrawn { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: only whoever asked"),
+        (after(vec![("ann", 3, RegisterBody::ApprovalDenied { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: the requester may neither"),
+        (after(vec![("bob", 3, RegisterBody::ApprovalWithdrawn { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: only the requester"),
         (after(vec![("bob", 3, given(7)), ("eve", 3, withdrawn(1, 7))]),          "5: import 00000000-0000-0000-0000-000000000001 is withdrawn without an approval of that"),
         (vec![("ann", 1, landed(1, 1)), ("ann", 2, opened(7, 1, 4))],             "3: approval 00000000-0000-0000-0000-000000000007 expires at 1646179200004000, not 30 days after it was opened, at 1646179200003000"),
         (vec![("ann", 1, opened(7, 1, 2))],                                   "2: import 00000000-0000-0000-0000-000000000001 is not in the record"),
@@ -236,12 +236,12 @@ fn what_was_found_follows_the_beginning_and_is_counted() {
         withdrawn_by: None,
         replaced_by: None,
     };
-    for (count, wanted) in [(1, 0), (0, 1), (2, 1)] {
+    for (count, expected) in [(1, 0), (0, 1), (2, 1)] {
         let mut state = RegisterState::default();
         let mut wrong = apply(&mut state, &found(count));
         wrong.extend(apply(&mut state, &event(2, "tsio", 0, body.clone())));
         wrong.extend(state.unfinished());
-        assert_eq!(wrong.len(), wanted, "{count}: {wrong:?}");
+        assert_eq!(wrong.len(), expected, "{count}: {wrong:?}");
         assert_eq!(state.imports[&import(1)].imported_by.to_string(), "ann");
     }
 }

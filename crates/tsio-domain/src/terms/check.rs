@@ -89,8 +89,8 @@ pub(super) fn also(
         } else if !seen.insert(plain(&name)) {
             report.add(of.line, format!("provider {name:?} is named twice"));
         }
-        let wanted = plain(&of.value);
-        match providers.iter().find(|provider| plain(&provider.value) == wanted) {
+        let requested = plain(&of.value);
+        match providers.iter().find(|provider| plain(&provider.value) == requested) {
             Some(provider) => found.push((name, provider.value.clone())),
             None => report.add(of.line, format!("accredited_providers.also: {:?} is none of the names", of.value)),
         }
@@ -98,7 +98,7 @@ pub(super) fn also(
     found
 }
 
-/// A rule that nobody is eligible by is a slip of the pen.
+/// A rule that nobody is eligible by is a mistake.
 pub(super) fn rules_used(rules: &[RuleDraft], recipients: &[RecipientDraft], report: &mut MistakeReport<'_>) {
     for draft in rules {
         if !recipients.iter().flat_map(|r| &r.rules).any(|used| used.value == draft.id.as_str()) {

@@ -83,7 +83,7 @@ impl Terms {
         typed::unseen(file_name, text)
     }
 
-    /// The programme, which is also its book.
+    /// The programme.
     #[must_use]
     pub const fn programme(&self) -> &Programme {
         &self.programme
@@ -207,14 +207,14 @@ impl Terms {
         &self.providers
     }
 
-    /// The accredited provider of this name or other name, as the terms spell it, whatever the case and spacing asked
+    /// The accredited provider of this name or other name, as the terms spell it, in any case and spacing
     /// with: one provider, one spelling, so that its invoice is known again.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<&str> {
-        let wanted = plain(name);
+        let expected = plain(name);
         let also = self.also.iter().map(|(other, provider)| (other, provider));
         let mut known = self.providers.iter().map(|it| (it, it)).chain(also);
-        known.find(|(name, _)| plain(name) == wanted).map(|(_, provider)| provider.as_str())
+        known.find(|(name, _)| plain(name) == expected).map(|(_, provider)| provider.as_str())
     }
 }
 

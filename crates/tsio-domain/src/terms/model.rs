@@ -236,7 +236,7 @@ pub enum Cap {
     Pence(Pence),
     /// So many half-days.
     HalfDays(HalfDays),
-    /// Whatever the fund can bear.
+    /// Limited by the fund only.
     FundsOnly,
 }
 

@@ -180,14 +180,14 @@ fn trust_test(fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Op
     let years = fields.number("years_in_trust", report);
     let schools = fields.number("schools", report);
     let share = fields.text("share", report).and_then(|text| share(&text, report));
-    let wanted = grades("grades", fields, report);
+    let requested = grades("grades", fields, report);
     let listed = grades("listed", fields, report);
     Some(TrustTest {
         on: on?.value,
         years_in_trust: years?.value,
         schools: usize::try_from(schools?.value).ok()?,
         share: share?,
-        grades: wanted?,
+        grades: requested?,
         listed: listed?,
     })
 }

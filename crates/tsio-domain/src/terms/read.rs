@@ -95,11 +95,11 @@ impl<'t> TermsTable<'t> {
         field
     }
 
-    /// A field read by `read`; when that answers nothing, the mistake says what was `wanted`.
+    /// A field read by `read`; when that answers nothing, the mistake says what was `expected`.
     fn read<T>(
         &mut self,
         key: &str,
-        wanted: &str,
+        expected: &str,
         report: &mut MistakeReport<'_>,
         read: impl FnOnce(&'t DeValue<'t>) -> Option<T>,
     ) -> Option<Located<T>> {
@@ -107,7 +107,7 @@ impl<'t> TermsTable<'t> {
         match read(field.value.get_ref()) {
             Some(value) => Some(Located { value, line: field.line }),
             None => {
-                report.add(field.line, format!("{} must be {wanted}", self.path(key)));
+                report.add(field.line, format!("{} must be {expected}", self.path(key)));
                 None
             }
         }
@@ -163,14 +163,14 @@ impl<'t> TermsTable<'t> {
     fn list<T>(
         &mut self,
         key: &str,
-        wanted: &str,
+        expected: &str,
         report: &mut MistakeReport<'_>,
         mut item: impl FnMut(&'t DeValue<'t>, &str, usize, &mut MistakeReport<'_>) -> Option<T>,
     ) -> Option<Located<Vec<Located<T>>>> {
         let field = self.need(key, report)?;
         let path = self.path(key);
         let Some(array) = field.value.get_ref().as_array() else {
-            report.add(field.line, format!("{path} must be {wanted}"));
+            report.add(field.line, format!("{path} must be {expected}"));
             return None;
         };
         let mut items = Vec::new();

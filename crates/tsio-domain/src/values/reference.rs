@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_reference_is_its_letters_and_digits() {
-        for (text, wanted) in [
+        for (text, expected) in [
             ("inv-001/22 ", Ok("INV00122")),
             ("straße 9", Ok("STRASSE9")),
             // NFKC makes these letters and digits of ASCII.
@@ -122,8 +122,8 @@ mod tests {
             // A word without a digit is no number, and may be a name.
             ("Jo Bloggs", Err("got \"JOBLOGGS\"")),
         ] {
-            match (Reference::read(text), wanted) {
-                (Ok(read), wanted) => assert_eq!(Ok(read.as_str()), wanted, "{text:?}"),
+            match (Reference::read(text), expected) {
+                (Ok(read), expected) => assert_eq!(Ok(read.as_str()), expected, "{text:?}"),
                 (Err(why), Err(part)) => assert!(why.to_string().contains(part), "{text:?}: {why}"),
                 (Err(why), Ok(_)) => panic!("{text:?}: {why}"),
             }
@@ -137,7 +137,7 @@ mod tests {
     /// By hand, from what 7cc23b9 did.
     #[test]
     fn an_earlier_version_left_other_letters_out() {
-        for (text, wanted) in [
+        for (text, expected) in [
             ("inv-001/22 ", Some("INV00122")),
             ("  Ä 7", Some("7")),
             ("INV-А7", Some("INV7")),
@@ -146,7 +146,7 @@ mod tests {
             ("\u{664}", None),
             ("Jo Bloggs", None),
         ] {
-            assert_eq!(Reference::before_rules_2(text).as_ref().map(Reference::as_str), wanted, "{text:?}");
+            assert_eq!(Reference::before_rules_2(text).as_ref().map(Reference::as_str), expected, "{text:?}");
         }
     }
 

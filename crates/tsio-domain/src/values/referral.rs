@@ -30,7 +30,7 @@ impl fmt::Display for ReferralSubject {
 impl FromStr for ReferralSubject {
     type Err = BadId;
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let bad = || BadId { value: text.chars().take(60).collect(), wanted: "a school or a trust" };
+        let bad = || BadId { value: text.chars().take(60).collect(), expected: "a school or a trust" };
         match text.split_once(' ').ok_or_else(bad)? {
             ("school", urn) => urn.parse().map(Self::School),
             ("trust", uid) => uid.parse().map(Self::Trust),

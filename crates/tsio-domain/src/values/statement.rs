@@ -19,7 +19,7 @@ pub enum Statement {
     Funds {
         /// Those.
         funds: Vec<FundStatement>,
-        /// What whoever asks had moved on one of them alone, where that is why it takes a second person.
+        /// What the requester alone had moved on one of them, where that is why it takes a second person.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         moved_alone: Option<Pence>,
     },
@@ -75,7 +75,7 @@ impl FundStatement {
     }
 
     /// Where it would be shorter than stated: by now, or on the day that is worst. Each is held by itself, so that what was
-    /// stated of a day in the past leaves no room today.
+    /// stated of a day in the past leaves no headroom today.
     pub(crate) fn beyond(&self, stated: Option<&Self>) -> Option<Shorter> {
         let stated = |of: fn(&Self) -> Pence| stated.map_or(Pence::ZERO, of);
         let (by_now, worst) = (stated(|it| it.after.shortfall()), stated(Self::worst));

@@ -213,6 +213,6 @@ async fn only_so_many_unknown_keys_are_remembered() {
     assert_eq!(count(shared), REMEMBERED);
     assert!(shared.is_remembered(Some("0"), now) && !shared.is_remembered(Some("1000"), now));
     shared.remember(None, now + 30 * SECOND);
-    assert_eq!(count(shared), 1, "those that are forgotten make room");
+    assert_eq!(count(shared), 1, "forgotten ones free their slots");
     assert!(shared.is_remembered(None, now + 30 * SECOND) && !shared.is_remembered(Some(""), now + 30 * SECOND));
 }

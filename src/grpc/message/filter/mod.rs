@@ -1,7 +1,7 @@
 //! The `filter` of a list: the part of AIP-160 that the database can carry, read into a condition on typed columns.
 //!
 //! `state = IDENTIFIED AND (region = "West Midlands" OR region = "South-West England") AND NOT assignee = ""`. Comparisons are
-//! `field operator value`; `AND` may be left out; `OR` binds tighter than `AND`, as AIP-160 has it; `NOT` or `-` goes before a
+//! `field operator value`; `AND` may be left out; `OR` binds tighter than `AND`, as in AIP-160; `NOT` or `-` goes before a
 //! comparison or a bracket. A value is a word, or a text in quotes, where a backslash takes the next character as it is.
 //! What a list lets be asked is its table of [`FilterColumn`]s. Every mistake in what could be read is named with its place.
 
@@ -27,7 +27,7 @@ pub(in crate::grpc) struct FilterColumn<C> {
     pub(in crate::grpc) column: C,
     /// How it may be compared.
     pub(in crate::grpc) takes: &'static [Comparison],
-    /// Reads a value, or says what is wanted.
+    /// Reads a value, or says what was expected.
     pub(in crate::grpc) read: fn(&str) -> values::Value,
 }
 
@@ -124,7 +124,7 @@ fn tokens(text: &str) -> Vec<(usize, Token)> {
     let mut found = Vec::new();
     let mut chars = text.chars().enumerate().peekable();
     while let Some((at, char)) = chars.next() {
-        let mut then = |wanted: char| chars.next_if(|(_, it)| *it == wanted).is_some();
+        let mut then = |expected: char| chars.next_if(|(_, it)| *it == expected).is_some();
         let token = match char {
             it if it.is_whitespace() => continue,
             '(' => Token::Open,
@@ -202,7 +202,7 @@ impl<C: Copy> Parser<'_, C> {
         while self.peek().is_some_and(|it| *it != Token::Close) {
             let joined = self.keyword("AND");
             if joined && self.peek().is_none() {
-                return Err(self.mistake("something is wanted after AND"));
+                return Err(self.mistake("expected a comparison after AND"));
             }
             of.push(self.any(depth)?);
         }
@@ -252,7 +252,7 @@ impl<C: Copy> Parser<'_, C> {
             _ => {
                 return Err(FilterMistake {
                     at: place,
-                    what: "a comparison is wanted: field, operator, value".to_owned(),
+                    what: "expected a comparison: field, operator, value".to_owned(),
                 });
             }
         };
@@ -264,7 +264,7 @@ impl<C: Copy> Parser<'_, C> {
             Some(Token::Compare(how)) => how,
             Some(Token::Wrong(what)) => return Err(FilterMistake { at: compared, what: what.to_owned() }),
             _ => {
-                let what = format!("one of = != < <= > >= : is wanted after {name:?}");
+                let what = format!("expected one of = != < <= > >= : after {name:?}");
                 return Err(FilterMistake { at: compared, what });
             }
         };
@@ -276,7 +276,7 @@ impl<C: Copy> Parser<'_, C> {
             _ => {
                 return Err(FilterMistake {
                     at: valued,
-                    what: "a value is wanted: a word, or a text in quotes".to_owned(),
+                    what: "expected a value: a word, or a text in quotes".to_owned(),
                 });
             }
         };
@@ -313,8 +313,8 @@ impl<C: Copy> Parser<'_, C> {
         }
         match (column.read)(value) {
             Ok(operand) => Condition::Is(column.column, how, operand),
-            Err(wanted) => {
-                self.mistakes.push(FilterMistake { at: valued, what: format!("{value:?} is not {wanted}") });
+            Err(expected) => {
+                self.mistakes.push(FilterMistake { at: valued, what: format!("{value:?} is not {expected}") });
                 nothing
             }
         }
@@ -340,8 +340,8 @@ impl<C: Copy> Parser<'_, C> {
         token
     }
 
-    fn next_if(&mut self, wanted: &Token) -> bool {
-        let found = self.peek() == Some(wanted);
+    fn next_if(&mut self, expected: &Token) -> bool {
+        let found = self.peek() == Some(expected);
         self.at = self.at.saturating_add(usize::from(found));
         found
     }

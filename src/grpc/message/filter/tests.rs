@@ -76,8 +76,8 @@ fn a_filter_is_read_as_aip_160_has_it() {
         ("state = school-officer.7@example", "s=school-officer.7@example"),
         ("state = 2022-03-01T10:00:00+01:00", "s=2022-03-01T10:00:00+01:00"),
     ];
-    for (text, wanted) in rows {
-        assert_eq!(understood(text).as_deref(), Ok(wanted), "{text}");
+    for (text, expected) in rows {
+        assert_eq!(understood(text).as_deref(), Ok(expected), "{text}");
     }
 }
 
@@ -92,27 +92,27 @@ fn every_mistake_is_named_with_its_place() {
             &["at character 1: \"colour\"", "at character 25: \"x\"", "at character 37: state is"],
         ),
         ("state", &["at character 6: one of ="]),
-        ("state =", &["at character 8: a value is wanted"]),
+        ("state =", &["at character 8: expected a value"]),
         ("(state = a", &["at character 11: a bracket is not closed"]),
         ("state = a)", &["at character 10: a bracket closes"]),
         ("state = \"a", &["at character 9: this text has no end"]),
-        ("state = a AND ", &["at character 14: something is wanted after AND"]),
+        ("state = a AND ", &["at character 14: expected a comparison after AND"]),
         ("state = a; DROP TABLE offers", &["at character 10: this character means nothing here"]),
-        ("= a", &["at character 1: a comparison is wanted"]),
-        ("made = -\"5\"", &["at character 8: a value is wanted"]),
-        ("made > -", &["at character 8: a value is wanted"]),
-        ("state = AND", &["at character 9: a value is wanted"]),
-        ("name : OR open", &["at character 8: a value is wanted"]),
-        ("state = NOT name = x", &["at character 9: a value is wanted"]),
+        ("= a", &["at character 1: expected a comparison"]),
+        ("made = -\"5\"", &["at character 8: expected a value"]),
+        ("made > -", &["at character 8: expected a value"]),
+        ("state = AND", &["at character 9: expected a value"]),
+        ("name : OR open", &["at character 8: expected a value"]),
+        ("state = NOT name = x", &["at character 9: expected a value"]),
         ("state ; x", &["at character 7: this character means nothing here"]),
-        ("state a", &["at character 7: one of = != < <= > >= : is wanted after \"state\""]),
+        ("state a", &["at character 7: expected one of = != < <= > >= : after \"state\""]),
         ("made = x AND (state = a", &["at character 8: \"x\"", "at character 24: a bracket is not closed"]),
     ];
-    for (text, wanted) in rows {
+    for (text, expected) in rows {
         let found = understood(text).unwrap_err();
-        assert_eq!(found.len(), wanted.len(), "{text}: {found:?}");
-        for (found, wanted) in found.iter().zip(wanted) {
-            assert!(found.starts_with(wanted), "{text}: {found}");
+        assert_eq!(found.len(), expected.len(), "{text}: {found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{text}: {found}");
         }
     }
     let deep = format!("{}state = a{}", "(".repeat(20), ")".repeat(20));
@@ -142,14 +142,14 @@ fn a_word_stands_by_itself_where_there_are_some() {
         ("open state = a OR E1_RI", Ok("(w=open & (s=a | w=E1_RI))")),
         ("shut OR open", Err("at character 1: \"shut\" is none of: open, E1_RI, E1 of old")),
         ("\"E1 of old\" OR 'open'", Ok("(w=E1 of old | w=open)")),
-        ("open AND state", Err("at character 15: one of = != < <= > >= : is wanted after \"state\"")),
-        ("state \"a\"", Err("at character 7: one of = != < <= > >= : is wanted after \"state\"")),
+        ("open AND state", Err("at character 15: expected one of = != < <= > >= : after \"state\"")),
+        ("state \"a\"", Err("at character 7: expected one of = != < <= > >= : after \"state\"")),
         ("open; x", Err("at character 5: this character means nothing here")),
     ];
-    for (text, wanted) in rows {
-        match wanted {
-            Ok(wanted) => assert_eq!(understood(text).as_deref(), Ok(wanted), "{text}"),
-            Err(wanted) => assert_eq!(understood(text).unwrap_err(), [wanted], "{text}"),
+    for (text, expected) in rows {
+        match expected {
+            Ok(expected) => assert_eq!(understood(text).as_deref(), Ok(expected), "{text}"),
+            Err(expected) => assert_eq!(understood(text).unwrap_err(), [expected], "{text}"),
         }
     }
 }
@@ -167,10 +167,10 @@ fn an_order_is_one_of_those_there_are() {
         ("Made", None),
         ("made, name", None),
     ];
-    for (text, wanted) in rows {
+    for (text, expected) in rows {
         let mut fields = Fields::default();
-        assert_eq!(order(&mut fields, &orders, text), wanted, "{text:?}");
-        assert_eq!(fields.done(Some(())).is_ok(), wanted.is_some(), "{text:?}");
+        assert_eq!(order(&mut fields, &orders, text), expected, "{text:?}");
+        assert_eq!(fields.done(Some(())).is_ok(), expected.is_some(), "{text:?}");
     }
 }
 

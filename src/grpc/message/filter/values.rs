@@ -1,20 +1,21 @@
-//! The values of filters: how the text of each kind is read, and what is wanted where it cannot be.
+//! The values of filters: how the text of each kind is read, and what was expected where it cannot be.
 
 use crate::app::Operand;
 use crate::domain;
 use crate::domain::ids::Actor;
 use crate::domain::region::Region;
 
-/// A value, or what is wanted.
+/// A value, or what was expected.
 pub(in crate::grpc) type Value = Result<Operand, String>;
 
-/// A name out of some, with or without the prefix of its enum, whatever its case.
+/// A name out of some, with or without the prefix of its enum, in upper or lower case.
 pub(in crate::grpc) fn choice(text: &str, prefix: &str, known: impl Iterator<Item = &'static str>) -> Value {
     let known: Vec<&str> = known.collect();
     let short = text.strip_prefix(prefix).unwrap_or(text);
     let found = known.iter().find(|it| it.eq_ignore_ascii_case(short));
-    let wanted = || format!("one of {}", known.iter().map(|it| it.to_ascii_uppercase()).collect::<Vec<_>>().join(", "));
-    found.map(|it| Operand::Text((*it).to_owned())).ok_or_else(wanted)
+    let requested =
+        || format!("one of {}", known.iter().map(|it| it.to_ascii_uppercase()).collect::<Vec<_>>().join(", "));
+    found.map(|it| Operand::Text((*it).to_owned())).ok_or_else(requested)
 }
 
 /// A name out of some that the message has as text.
@@ -33,7 +34,7 @@ pub(in crate::grpc) fn some_region(text: &str) -> Value {
     if text.is_empty() {
         Ok(Operand::Nothing)
     } else {
-        region(text).map_err(|wanted| format!("{wanted}, or \"\" for none"))
+        region(text).map_err(|requested| format!("{requested}, or \"\" for none"))
     }
 }
 
@@ -52,7 +53,7 @@ pub(in crate::grpc) fn some_actor(text: &str) -> Value {
     if text.is_empty() {
         Ok(Operand::Nothing)
     } else {
-        actor(text).map_err(|wanted| format!("{wanted}, or \"\" for nobody"))
+        actor(text).map_err(|requested| format!("{requested}, or \"\" for nobody"))
     }
 }
 
@@ -66,7 +67,7 @@ pub(in crate::grpc) fn some_id(text: &str) -> Value {
     if text.is_empty() {
         Ok(Operand::Nothing)
     } else {
-        id(text).map_err(|wanted| format!("{wanted}, or \"\" for none"))
+        id(text).map_err(|requested| format!("{requested}, or \"\" for none"))
     }
 }
 
@@ -85,8 +86,8 @@ pub(in crate::grpc) fn some_number(text: &str) -> Value {
 
 pub(in crate::grpc) fn instant(text: &str) -> Value {
     let instant = chrono::DateTime::parse_from_rfc3339(text);
-    let wanted = |_| "an instant as 2022-03-01T09:00:00Z (RFC 3339)".to_owned();
-    instant.map(|it| Operand::Number(it.timestamp_micros())).map_err(wanted)
+    let requested = |_| "an instant as 2022-03-01T09:00:00Z (RFC 3339)".to_owned();
+    instant.map(|it| Operand::Number(it.timestamp_micros())).map_err(requested)
 }
 
 pub(in crate::grpc) fn day(text: &str) -> Value {
@@ -130,8 +131,8 @@ mod tests {
             (truth, "true", Ok(Operand::Text("true".to_owned()))),
             (truth, "yes", Err("one of true, false")),
         ];
-        for (read, text, wanted) in rows {
-            assert_eq!(read(text), wanted.map_err(ToOwned::to_owned), "{text:?}");
+        for (read, text, expected) in rows {
+            assert_eq!(read(text), expected.map_err(ToOwned::to_owned), "{text:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{self, ListApprovalsRequest, ListApprovalsResponse};
 
-/// What a filter may ask of an approval, by the names of the message's fields. docs/reference/lists.md has it in prose.
+/// What a filter may ask of an approval, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<ApprovalField>] = &[
     FilterColumn { name: "action",       column: ApprovalField::Action,      takes: SAME,    read: action },

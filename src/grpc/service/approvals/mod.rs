@@ -42,7 +42,7 @@ impl ApprovalService for Approvals {
     }
 }
 
-/// Withdrawn where it lies: in a book, or in the register.
+/// Withdrawn where it lies: in a programme, or in the register.
 async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<WithdrawApprovalResponse> {
     let mut fields = Fields::default();
     let request = fields.request_id(&call.message.request_id);
@@ -64,7 +64,7 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
     }
 }
 
-/// Carried out by whatever the approval belongs to: a book, or the register.
+/// Carried out by the owner of the approval: a programme, or the register.
 async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApprovalResponse> {
     let mut fields = Fields::default();
     let request = fields.request_id(&call.message.request_id);
@@ -82,7 +82,7 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
     }
 }
 
-/// Denied where it lies: in a book, or in the register.
+/// Denied where it lies: in a programme, or in the register.
 async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApprovalResponse> {
     let mut fields = Fields::default();
     let request = fields.request_id(&call.message.request_id);

@@ -43,7 +43,7 @@ fn award(
 ) -> Option<CreateAwards> {
     let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
     if lines.is_empty() || lines.len() > MAX_AWARDS {
-        fields.wrong("awards", format!("1 to {MAX_AWARDS} awards are wanted, not {}", lines.len()));
+        fields.wrong("awards", format!("must have 1 to {MAX_AWARDS} awards, got {}", lines.len()));
     }
     let on = if date.is_empty() { None } else { fields.happened("date", date, today) };
     let taken = lines.iter().enumerate().take(MAX_AWARDS);
@@ -299,7 +299,7 @@ mod tests {
                 line(Some(Given::AmountPence(1)), None),
             ])
         };
-        let wanted = [
+        let expected = [
             "offer",
             "date",
             "awards[0].amount",
@@ -317,20 +317,20 @@ mod tests {
             "awards[4].npqel.because",
             "awards[5].support",
         ];
-        assert_eq!(wrong_fields(check(&message, TODAY.parse().unwrap())), wanted);
+        assert_eq!(wrong_fields(check(&message, TODAY.parse().unwrap())), expected);
     }
 
     #[test]
     fn a_bundle_has_one_to_twenty_lines() {
         let fine = || line(Some(Given::HalfDays(1)), nle("leader-1", "Oak"));
         let today = TODAY.parse().unwrap();
-        for (lines, wanted) in [(0, false), (1, true), (20, true), (21, false)] {
+        for (lines, expected) in [(0, false), (1, true), (20, true), (21, false)] {
             let message = asked((0..lines).map(|_| fine()).collect());
             match check(&message, today) {
                 Ok(CreateAwards { awards, on, .. }) => {
-                    assert!(wanted && awards.len() == lines && on.is_none(), "{lines}");
+                    assert!(expected && awards.len() == lines && on.is_none(), "{lines}");
                 }
-                other => assert!(!wanted && wrong_fields(other) == ["awards"], "{lines}"),
+                other => assert!(!expected && wrong_fields(other) == ["awards"], "{lines}"),
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListAwardsRequest, ListAwardsResponse};
 
-/// What a filter may ask of an award, by the names of the message's fields. docs/reference/lists.md has it in prose.
+/// What a filter may ask of an award, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<AwardField>] = &[
     FilterColumn { name: "offer",      column: AwardField::Offer,     takes: SAME,    read: id },

@@ -11,7 +11,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, PART, SAME, Word
 use crate::grpc::service::call::Call;
 use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
 
-/// What a filter may ask of a school, by the names of the message's fields. docs/reference/lists.md has it in prose.
+/// What a filter may ask of a school, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<EligibilityField>] = &[
     FilterColumn { name: "school.urn",       column: EligibilityField::Urn,            takes: ORDERED, read: number },
@@ -57,8 +57,8 @@ pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Resul
     let after: Option<token::Named<Urn>> = token::read_as(&bound, &message.page_token)?;
     let after = after.map(|it| EligibilityPageStart { urn: it.key, name: it.name });
     let size = page_size(message.page_size);
-    let wanted = EligibilityQuery { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
-    let page = app.list_eligibility(&call.caller, &programme, &wanted).await?;
+    let requested = EligibilityQuery { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
+    let page = app.list_eligibility(&call.caller, &programme, &requested).await?;
     let next_page_token = token::next(&bound, size, &page, |last| token::named(last.school.urn, &last.school.name));
     Ok(ListEligibilityResponse { schools: page.iter().map(conversion::school_eligibility).collect(), next_page_token })
 }

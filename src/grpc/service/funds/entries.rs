@@ -22,7 +22,7 @@ use crate::proto::{
 /// Entries of one message of the stream.
 const STREAMED: u64 = 1_000;
 
-/// What a filter may ask of an entry, by the names of the message's fields. docs/reference/lists.md has it in prose.
+/// What a filter may ask of an entry, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<EntryField>] = &[
     FilterColumn { name: "entry",          column: EntryField::Entry,     takes: ORDERED, read: number },
@@ -119,7 +119,7 @@ struct Unread {
 type EntriesPage = (StreamFundEntriesResponse, Unread);
 
 async fn next_page(unread: Unread) -> std::result::Result<Option<EntriesPage>, Status> {
-    let wanted = WantedEntries {
+    let requested = WantedEntries {
         programme: &unread.programme,
         fund: unread.fund,
         span: (unread.after, unread.upto),
@@ -127,7 +127,7 @@ async fn next_page(unread: Unread) -> std::result::Result<Option<EntriesPage>, S
         newest_first: false,
         limit: STREAMED,
     };
-    let page = within(unread.deadline, unread.app.fund_entries(&wanted)).await.map_err(fail)?;
+    let page = within(unread.deadline, unread.app.fund_entries(&requested)).await.map_err(fail)?;
     let Some(last) = page.last() else { return Ok(None) };
     let rest = Unread { after: last.entry.seq, ..unread };
     Ok(Some((StreamFundEntriesResponse { entries: page.iter().map(conversion::fund_entry).collect() }, rest)))

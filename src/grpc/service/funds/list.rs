@@ -9,7 +9,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListFundsRequest, ListFundsResponse};
 
-/// What a filter may ask of a fund, by the names of the message's fields. docs/reference/lists.md has it in prose.
+/// What a filter may ask of a fund, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<FundField>] = &[
     FilterColumn { name: "strand",         column: FundField::Strand,        takes: SAME,    read: text },

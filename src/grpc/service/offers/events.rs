@@ -10,7 +10,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListOfferEventsRequest, ListOfferEventsResponse, OfferEvent};
 
-/// What a filter may ask of an event, by the names of the message's fields. docs/reference/lists.md has it in prose.
+/// What a filter may ask of an event, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<EventField>] = &[
     FilterColumn { name: "sequence",       column: EventField::Seq,       takes: ORDERED, read: number },

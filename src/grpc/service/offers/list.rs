@@ -14,7 +14,7 @@ use crate::grpc::service::call::Call;
 use crate::proto;
 use crate::proto::{ListOffersRequest, ListOffersResponse};
 
-/// What a filter may ask of an offer, by the names of the message's fields. docs/reference/lists.md has it in prose.
+/// What a filter may ask of an offer, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<OfferField>] = &[
     FilterColumn { name: "state",            column: OfferField::State,         takes: SAME,    read: state },
@@ -83,8 +83,8 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
     let after = after.map(|it| OfferPlace { offer: it.key, name: it.name });
     let limit = page_size(message.page_size);
     let parts = mask.has("schools") || mask.has("contacts");
-    let wanted = WantedOffers { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
-    let page = app.list_offers(&call.caller, &wanted).await?;
+    let requested = WantedOffers { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
+    let page = app.list_offers(&call.caller, &requested).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| token::named(last.id, &last.name));
     let shown = |offer: &Offer| {
         let mut shown = conversion::offer(offer);

@@ -50,7 +50,7 @@ fn batch(message: &BatchGetOffersRequest) -> Result<(Vec<OfferId>, Mask)> {
     let mut fields = Fields::default();
     let mask = mask(&mut fields, message.read_mask.as_ref());
     if offers.is_empty() || offers.len() > BATCH {
-        fields.wrong("offers", format!("1 to {BATCH} are wanted, {} came", offers.len()));
+        fields.wrong("offers", format!("must have 1 to {BATCH} offers, got {}", offers.len()));
     }
     let mut ids: Vec<OfferId> = Vec::new();
     for (at, offer) in offers.iter().enumerate().take(BATCH) {
@@ -258,7 +258,7 @@ fn contact_command(
         if message.date.is_empty() { fields.date("date", "") } else { fields.happened("date", &message.date, today) };
     let text = fields.note("note", &message.note);
     if message.offers.is_empty() || message.offers.len() > MAX_CONTACTED {
-        fields.wrong("offers", format!("1 to {MAX_CONTACTED} offers are wanted, not {}", message.offers.len()));
+        fields.wrong("offers", format!("must have 1 to {MAX_CONTACTED} offers, got {}", message.offers.len()));
     }
     let mut offers: Vec<(OfferTarget, Option<crate::domain::ids::Urn>)> = Vec::with_capacity(message.offers.len());
     for (index, it) in message.offers.iter().enumerate().take(MAX_CONTACTED) {

@@ -10,7 +10,7 @@ use crate::grpc::message::filter::{self, FilterColumn, HOLDS, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListReferralsRequest, ListReferralsResponse, ReferralState};
 
-/// What a filter may ask of a referral, by the names of the message's fields. docs/reference/lists.md has it in prose.
+/// What a filter may ask of a referral, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<ReferralField>] = &[
     FilterColumn { name: "uid",              column: ReferralField::Subject,     takes: SAME,    read: trust },

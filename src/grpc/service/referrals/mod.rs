@@ -147,9 +147,9 @@ fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(RequestId, Rai
 fn urns(fields: &mut Fields, message: &RaiseReferralRequest) -> Vec<Urn> {
     let most = if message.uid == 0 { 1 } else { MOST };
     if message.urns.is_empty() || message.urns.len() > most {
-        let wanted =
-            if most == 1 { "one school is wanted".to_owned() } else { format!("1 to {MOST} schools are wanted") };
-        fields.wrong("urns", format!("{wanted}, {} came", message.urns.len()));
+        let requested =
+            if most == 1 { "must have one school".to_owned() } else { format!("must have 1 to {MOST} schools") };
+        fields.wrong("urns", format!("{requested}, {} came", message.urns.len()));
     }
     let mut urns: Vec<Urn> = Vec::new();
     for (at, number) in message.urns.iter().enumerate().take(MOST) {

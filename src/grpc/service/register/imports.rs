@@ -9,7 +9,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListImportsRequest, ListImportsResponse};
 
-/// What a filter may ask of an import, by the names of the message's fields. docs/reference/lists.md has it in prose.
+/// What a filter may ask of an import, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<ImportField>] = &[
     FilterColumn { name: "kind",          column: ImportField::Kind,       takes: SAME,    read: kind },

@@ -1,6 +1,6 @@
 //! What is counted of calls, for Prometheus. Every child is made at the start, so that a call costs a few atomics.
 //!
-//! Methods come from the access table alone: whoever calls what does not exist is counted as `unknown`, and makes no labels.
+//! Methods come from the access table alone: a call of a method that does not exist is counted as `unknown`, and makes no labels.
 //! A call is counted when its status leaves, so that its caller finds it counted; one that is cancelled, when it is dropped.
 
 use std::collections::HashMap;
@@ -146,7 +146,7 @@ pub(in crate::grpc) struct CountedCall {
 }
 
 impl CountedCall {
-    /// The method, as the access table has it, or `unknown/unknown`.
+    /// The method, as in the access table, or `unknown/unknown`.
     pub(in crate::grpc) fn method(&self) -> &str {
         &self.method.name
     }

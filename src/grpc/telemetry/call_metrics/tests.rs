@@ -124,7 +124,7 @@ fn scrapes_at_once_show_their_own_moments() {
     thread::scope(|scope| (1..=3).for_each(|number| drop(scope.spawn(move || scrape(number)))));
 }
 
-/// Whoever has an answer, and then scrapes, finds it counted, though the server still holds what it answered with.
+/// A caller who has an answer, and then scrapes, finds it counted, though the server still holds what it answered with.
 #[tokio::test]
 async fn a_call_is_counted_when_its_status_leaves() {
     let handled = |metrics: &CallMetrics, code: &str| {

@@ -117,7 +117,7 @@ pub(in crate::grpc) fn incoming(
         let taken = loop {
             registry.settle(PAUSE).await;
             let Some((stream, address)) = accept(&listener, &registry).await else { continue };
-            // Whoever has gone meanwhile needs no answer fast.
+            // A caller that has hung up meanwhile needs no fast answer.
             let _ = stream.set_nodelay(true);
             if let Some(peer) = registry.open(address) {
                 break Connection::new(stream, peer);

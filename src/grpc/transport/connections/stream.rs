@@ -1,4 +1,4 @@
-//! The bytes of a connection: a TCP stream that ends once its entry says so, whatever it waits for.
+//! The bytes of a connection: a TCP stream that ends once its entry says so, even while it waits.
 
 use std::io;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
 //! The tables as SeaORM sees them. Plain rows: what they mean is in `domain`, how they become it in the other files
-//! of this room.
+//! of this layer.
 
 /// Declares one table: a module with its `Model`, `Entity`, `Column` and `ActiveModel`. The model is a row that can also be
 /// read by place. No table has a SeaORM relation; joins that matter are written where they are needed.

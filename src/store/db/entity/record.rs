@@ -1,4 +1,4 @@
-//! Books, events and the current state they fold to.
+//! Programmes, events and the current state they fold to.
 
 entity! {
     /// The scheme of each programme, as loaded.

@@ -23,7 +23,7 @@ const MADE_ON_POSTGRES: &str = include_str!("postgres.tsv");
 /// What a comparison found, each as a sentence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SchemaFindings {
-    /// What is missing, other than the migrations make it, or foreign.
+    /// What is missing, changed, or unexpected.
     pub differences: Vec<String>,
     /// What operators may add by themselves, and indexes that only make reading faster.
     pub notes: Vec<String>,
@@ -104,7 +104,7 @@ fn compared(made: &Things, found: &Things) -> SchemaFindings {
     }
     for (name, definition) in found.iter().filter(|(name, _)| !made.contains_key(*name)) {
         let is_on_ours = ours.contains(name.table.as_str());
-        let said = format!("{name} is foreign: the migrations do not make {definition:?}");
+        let said = format!("{name} is unexpected: the migrations do not make {definition:?}");
         match name.kind.as_str() {
             "table" => findings.add(true, said),
             kind if name.table.is_empty() || is_on_ours => findings.add(is_harmless(kind), said),
@@ -144,11 +144,11 @@ mod tests {
             ("trigger\toffers\tguard\tBEFORE DELETE", "", "trigger guard of table offers is missing"),
             ("function\t\tappend_only()\ttrigger plpgsql", "function\t\tappend_only()\tvoid sql", "expected \"trigger"),
             ("column\toffers\tid\tuuid NOT NULL", "column\toffers\tid\tuuid", "got \"uuid\""),
-            ("", "trigger\toffers\tmine\tBEFORE INSERT", "trigger mine of table offers is foreign"),
-            ("", "function\t\tmine()\tvoid sql", "function mine() is foreign"),
-            ("", "rule\tawards\tnothing\tDO INSTEAD NOTHING", "rule nothing of table awards is foreign"),
-            ("", "unique index\tawards\tmine\tON awards (id)", "unique index mine of table awards is foreign"),
-            ("", "setting\t\tsession_replication_role\treplica", "setting session_replication_role is foreign"),
+            ("", "trigger\toffers\tmine\tBEFORE INSERT", "trigger mine of table offers is unexpected"),
+            ("", "function\t\tmine()\tvoid sql", "function mine() is unexpected"),
+            ("", "rule\tawards\tnothing\tDO INSTEAD NOTHING", "rule nothing of table awards is unexpected"),
+            ("", "unique index\tawards\tmine\tON awards (id)", "unique index mine of table awards is unexpected"),
+            ("", "setting\t\tsession_replication_role\treplica", "setting session_replication_role is unexpected"),
         ];
         for (without, with, named) in rows {
             let findings = found(without, with);

@@ -123,13 +123,13 @@ mod tests {
                     CHECK (s <> 'a,)b'), \"s\" TEXT ) STRICT";
         add_table(&mut things, "t", &plain(text));
         let shown: Vec<_> = things.iter().map(|(name, definition)| format!("{name}: {definition}")).collect();
-        let wanted = [
+        let expected = [
             "column id of table t: BLOB NOT NULL PRIMARY KEY",
             "column n of table t: INTEGER CHECK (n IN (1, 2))",
             "column s of table t: TEXT",
             "constraint CHECK (s <> 'a,)b') of table t: as named",
             "table t: TABLE STRICT",
         ];
-        assert_eq!(shown, wanted);
+        assert_eq!(shown, expected);
     }
 }

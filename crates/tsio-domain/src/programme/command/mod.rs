@@ -56,10 +56,10 @@ pub struct NewAward {
     pub text: String,
 }
 
-/// A change asked of a book. Its fields are valid by themselves; whether it is allowed is decided against the facts.
+/// A change asked of a programme. Its fields are valid by themselves; whether it is allowed is decided against the facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Make offers to whoever is eligible and has none.
+    /// Make offers to eligible recipients that have none.
     Identify,
     /// Record a contact on each of these offers, all or none.
     Contact {
@@ -155,7 +155,7 @@ pub enum Command {
         /// Why.
         reason: String,
     },
-    /// Take an approval back, as whoever asked.
+    /// Withdraw an approval, as its requester.
     WithdrawApproval {
         /// Which.
         approval: ApprovalId,

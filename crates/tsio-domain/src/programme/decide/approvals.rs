@@ -130,7 +130,7 @@ impl ProgrammeState {
         Ok(Decision::new(vec![denied.with_text(Some(reason.to_owned()))], answer))
     }
 
-    /// Takes an approval back, as whoever asked: nothing of what was asked is done, and it is open no more.
+    /// Withdraws an approval, as its requester: nothing of what was asked is done, and it is open no more.
     ///
     /// # Errors
     /// [`CommandError::NotFound`]; [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
@@ -168,7 +168,7 @@ impl ProgrammeState {
         Refusal::none_of(barred.into_iter().chain(self.programme_closed()))
     }
 
-    /// Refuses what a closed programme has no room for.
+    /// Refuses what a closed programme does not allow.
     pub(in crate::programme) fn programme_closed(&self) -> Option<Refusal> {
         (!self.programme.open).then(|| {
             let limit = Limit::plain(LimitKind::Period, self.programme.programme.clone(), "nothing lifts it");

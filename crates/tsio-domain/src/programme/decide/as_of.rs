@@ -69,15 +69,15 @@ impl ProgrammeState {
         let last = self.programme.scheme.award_window().to;
         let passes = passes.filter(|day| verb != AWARD || *day <= last);
         let is_fund = matches!(account.owner, Owner::Fund { .. });
-        let (unit, room) = (account.unit, least.max(0));
+        let (unit, headroom) = (account.unit, least.max(0));
         let remedy = one_of(&[
             passes.map(|day| format!("give a date on or after {day}")),
-            (room > 0).then(|| format!("{verb} at most {}", shown(unit, room))),
+            (headroom > 0).then(|| format!("{verb} at most {}", shown(unit, headroom))),
             (is_fund && passes.is_none()).then(|| format!("allocate money that the fund had by {day}, dated then")),
         ]);
         let (asked, there) = (shown(unit, amount), shown(unit, available));
         let message = format!("{asked} is more than was available as of {day}: {there}");
-        let limit = account.limit(Some(amount), room, remedy);
+        let limit = account.limit(Some(amount), headroom, remedy);
         let limit = Limit { kind: LimitKind::AsOf, available: Some(available), ..limit };
         Some(Refusal::of(Reason::FundsInsufficient, message, limit))
     }

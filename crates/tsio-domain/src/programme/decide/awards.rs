@@ -297,8 +297,10 @@ impl AwardBundle<'_> {
             let refusal = limits::commitment(account, cost);
             let as_of =
                 if refusal.is_none() { self.facts.as_of(account, self.on, cost, super::as_of::AWARD) } else { None };
-            line.limits
-                .add_numeric_limit(room(account, self.facts.least_from(account, self.on), charge), refusal.or(as_of));
+            line.limits.add_numeric_limit(
+                headroom(account, self.facts.least_from(account, self.on), charge),
+                refusal.or(as_of),
+            );
         }
         if !line.limits.is_empty() {
             return Ok(());
@@ -316,11 +318,11 @@ impl AwardBundle<'_> {
 
     /// What would pass in place of this line, the other lines held as they are.
     fn largest(&self, line: &JudgedAward) -> i64 {
-        let rooms = line.charges.iter().filter_map(|it| {
+        let headrooms = line.charges.iter().filter_map(|it| {
             let account = self.account(it.account)?;
-            Some(room(account, self.facts.least_from(account, self.on), *it))
+            Some(headroom(account, self.facts.least_from(account, self.on), *it))
         });
-        line.limits.largest().min(rooms.min().unwrap_or(0))
+        line.limits.largest().min(headrooms.min().unwrap_or(0))
     }
 
     fn account(&self, id: AccountId) -> Option<&Account> {
@@ -359,7 +361,7 @@ fn leader_is_funded(leader: &Actor, by: &str, remedy: &str) -> Refusal {
 }
 
 /// What an account leaves, and as of each day left, in the award's unit.
-fn room(account: &Account, least: i64, charge: Charge) -> i64 {
-    let room = account.headroom(EntryKind::Commit).min(least).max(0).checked_div(charge.per).unwrap_or(0);
-    if charge.per == 1 { room } else { room.min(i64::from(i32::MAX)) }
+fn headroom(account: &Account, least: i64, charge: Charge) -> i64 {
+    let headroom = account.headroom(EntryKind::Commit).min(least).max(0).checked_div(charge.per).unwrap_or(0);
+    if charge.per == 1 { headroom } else { headroom.min(i64::from(i32::MAX)) }
 }

@@ -1,6 +1,6 @@
 //! Invoices: who made out the one that a draw pays, what may still be paid on it, and which one a refund takes back.
 //!
-//! An invoice belongs to its issuer, and is paid once, in whatever programme: by one draw, or up to the total that its first
+//! An invoice belongs to its issuer, and is paid once, in any programme: by one draw, or up to the total that its first
 //! draw stated. Only when all of it has been refunded may it be paid again.
 
 use std::collections::BTreeMap;
@@ -122,7 +122,7 @@ impl ProgrammeState {
         }
     }
 
-    /// The partner trust of credit, or whoever else is named. A trust that was renamed is one issuer: its invoice belongs to the
+    /// The partner trust of credit, or another issuer named. A trust that was renamed is one issuer: its invoice belongs to the
     /// name under which awards of this partner paid it first, else to the name that is said, else to that of the newest register.
     fn partner_or(&self, partner: Uid, named: Option<&str>, reference: &Reference) -> Issuer {
         let scheme = &self.programme.scheme;

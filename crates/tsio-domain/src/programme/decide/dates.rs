@@ -64,7 +64,7 @@ fn first_contact(offer: &Offer) -> Option<DatedMilestone> {
     offer.standing_contacts().map(|it| it.on).min().map(|on| ("the first contact", on))
 }
 
-/// The last contact, which whoever declines was in.
+/// The last contact of the body that declines.
 pub(in crate::programme) fn last_contact(offer: &Offer) -> Option<DatedMilestone> {
     offer.standing_contacts().map(|it| it.on).max().map(|on| ("the last contact", on))
 }
@@ -116,12 +116,12 @@ impl ProgrammeState {
         award: &Award,
         paid: Option<Seq>,
         on: Date,
-        wanted: i64,
+        requested: i64,
     ) -> (i64, Option<Date>) {
         if self.rules < RulesVersion::V2 {
             return (i64::MAX, None);
         }
-        self.movements.spent_from(award.id, paid, on, wanted)
+        self.movements.spent_from(award.id, paid, on, requested)
     }
 
     /// Refuses the refund of what was drawn later than that day; answers what of it there was from that day on.
@@ -130,10 +130,10 @@ impl ProgrammeState {
         award: &Award,
         paid: Option<Seq>,
         on: Date,
-        wanted: i64,
+        requested: i64,
     ) -> (i64, Option<Refusal>) {
-        let (least, from) = self.drawn_since(award, paid, on, wanted);
-        let drawn = from.filter(|_| wanted > least).map(|from| ("what it takes back was drawn", from));
+        let (least, from) = self.drawn_since(award, paid, on, requested);
+        let drawn = from.filter(|_| requested > least).map(|from| ("what it takes back was drawn", from));
         (least.max(0), not_before(|| super::limits::subject(award), on, drawn))
     }
 
@@ -143,17 +143,17 @@ impl ProgrammeState {
         &self,
         award: &Award,
         on: Date,
-        wanted: i64,
+        requested: i64,
     ) -> (i64, Option<Refusal>) {
         if self.rules < RulesVersion::V2 {
             return (i64::MAX, None);
         }
-        let (least, from) = self.movements.committed_from(award.id, award.awarded, on, wanted);
-        let gone = from.filter(|_| wanted > least).map(|from| ("what it takes was given back by an undo", from));
+        let (least, from) = self.movements.committed_from(award.id, award.awarded, on, requested);
+        let gone = from.filter(|_| requested > least).map(|from| ("what it takes was given back by an undo", from));
         (least.max(0), not_before(|| super::limits::subject(award), on, gone))
     }
 
-    /// Corrects the day of the acceptance or of the start by a counter-event, between what it rests on and what rests on
+    /// Corrects the day of the acceptance or of the start by a counter-event, between what it depends on and what depends on
     /// it.
     ///
     /// # Errors
@@ -194,7 +194,7 @@ impl ProgrammeState {
         decided.map(|it| it.warn_if_past(on, now))
     }
 
-    /// What rests on the day of an offer's acceptance or start.
+    /// What depends on the day of an offer's acceptance or start.
     fn resting_on(&self, offer: &Offer, milestone: Milestone) -> Vec<DatedMilestone> {
         let awards = || self.awards_under(offer.id);
         match milestone {

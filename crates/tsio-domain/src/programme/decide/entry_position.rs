@@ -22,7 +22,7 @@ use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
 
 impl Approval {
-    /// Whether it lies in somebody's reach: one about a school lies in its region, and for whoever asked everywhere; every other
+    /// Whether it lies in somebody's reach: one about a school lies in its region, and for the requester everywhere; every other
     /// everywhere.
     fn lies_within(&self, reach: &Reach, who: &Person) -> bool {
         match &self.statement {
@@ -172,7 +172,7 @@ impl ProgrammeState {
         }
     }
 
-    /// Keeps what two people decided: what an approval states that was given by whoever the event is of.
+    /// Keeps what two people decided: what an approval states that the actor of the event gave.
     pub(in crate::programme) fn note_entry(&mut self, (approval, urn, met): (ApprovalId, Urn, bool), event: &Event) {
         let given = ApprovalState::CarriedOut(event.actor.clone());
         let states_it = |it: &&Approval| it.school() == Some((urn, met)) && it.state == given;

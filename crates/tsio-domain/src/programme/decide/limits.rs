@@ -14,12 +14,12 @@ pub(in crate::programme) struct LimitCollector {
     /// Whether something binds that no smaller amount would lift.
     barred: bool,
     /// What the numbers leave, those included that do not bind.
-    room: i64,
+    headroom: i64,
 }
 
 impl LimitCollector {
     pub(in crate::programme) const fn new() -> Self {
-        Self { refusals: Vec::new(), barred: false, room: i64::MAX }
+        Self { refusals: Vec::new(), barred: false, headroom: i64::MAX }
     }
 
     /// A limit that is no number.
@@ -29,8 +29,8 @@ impl LimitCollector {
     }
 
     /// A number: what it leaves, and the refusal where that is too little.
-    pub(in crate::programme) fn add_numeric_limit(&mut self, room: i64, refusal: Option<Refusal>) {
-        self.room = self.room.min(room);
+    pub(in crate::programme) fn add_numeric_limit(&mut self, headroom: i64, refusal: Option<Refusal>) {
+        self.headroom = self.headroom.min(headroom);
         self.refusals.extend(refusal);
     }
 
@@ -41,7 +41,7 @@ impl LimitCollector {
 
     /// The largest amount that would pass everything: nothing while a limit binds that is no number.
     pub(in crate::programme) fn largest(&self) -> i64 {
-        if self.barred { 0 } else { self.room.max(0) }
+        if self.barred { 0 } else { self.headroom.max(0) }
     }
 
     /// What binds, in the order it was found.
@@ -61,12 +61,12 @@ impl LimitCollector {
 
 /// Refuses a commitment that the account cannot bear; `amount` is nothing where it does not even fit a number.
 pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -> Option<Refusal> {
-    let room = account.headroom(EntryKind::Commit);
-    if amount.is_some_and(|it| it <= room) {
+    let headroom = account.headroom(EntryKind::Commit);
+    if amount.is_some_and(|it| it <= headroom) {
         return None;
     }
     let unit = account.unit;
-    let most = shown(unit, room);
+    let most = shown(unit, headroom);
     let asked = amount.map_or_else(|| "so much".to_owned(), |it| shown(unit, it));
     let short = shown(unit, amount.unwrap_or(i64::MAX).saturating_sub(account.available));
     let (reason, message, remedy) = match account.owner {
@@ -74,7 +74,7 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
             Reason::CapExceeded,
             format!("{asked} is more than the cap leaves: {most}"),
             one_of(&[
-                (room > 0).then(|| format!("award at most {most}")),
+                (headroom > 0).then(|| format!("award at most {most}")),
                 (account.committed > 0).then(|| "release first what an earlier award does not need".to_owned()),
                 (account.spent > 0).then(|| "refund first what was drawn in error".to_owned()),
             ]),
@@ -89,7 +89,7 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
             format!("{asked} is more than the fund has available: {most}"),
             one_of(&[
                 Some(format!("allocate at least {short} to the fund")),
-                (room > 0).then(|| format!("award at most {most}")),
+                (headroom > 0).then(|| format!("award at most {most}")),
             ]),
         ),
         Owner::Fund { .. } => (
@@ -98,19 +98,23 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
             format!("award at most what costs {most}"),
         ),
     };
-    Some(Refusal::of(reason, message, account.limit(amount, room, remedy)))
+    Some(Refusal::of(reason, message, account.limit(amount, headroom, remedy)))
 }
 
 /// Refuses an amount of another unit than the strand's.
-pub(in crate::programme) fn unit(subject: impl FnOnce() -> LimitSubject, wanted: Unit, given: Unit) -> Option<Refusal> {
+pub(in crate::programme) fn unit(
+    subject: impl FnOnce() -> LimitSubject,
+    requested: Unit,
+    given: Unit,
+) -> Option<Refusal> {
     let name = |unit| match unit {
         Unit::Pence => "pence",
         Unit::HalfDays => "half-days",
     };
-    (wanted != given).then(|| {
+    (requested != given).then(|| {
         let subject = subject();
-        let message = format!("{subject} counts {}, not {}", name(wanted), name(given));
-        let limit = Limit::plain(LimitKind::Award, subject, format!("give the amount in {}", name(wanted)));
+        let message = format!("{subject} counts {}, not {}", name(requested), name(given));
+        let limit = Limit::plain(LimitKind::Award, subject, format!("give the amount in {}", name(requested)));
         Refusal::of(Reason::UnitMismatch, message, limit)
     })
 }

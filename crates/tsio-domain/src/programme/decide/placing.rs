@@ -11,16 +11,16 @@ use crate::school::{HandPlacement, TrustKind};
 
 impl ProgrammeState {
     /// Why no school can be placed in a trust: "only an open MAT or SAT" places one, by hand too.
-    fn unsuitable(&self, uid: Uid, wanted: TrustKind) -> Result<Vec<Refusal>, CommandError> {
+    fn unsuitable(&self, uid: Uid, requested: TrustKind) -> Result<Vec<Refusal>, CommandError> {
         let trust = self.trusts.get(&uid).ok_or_else(|| CommandError::not_found(EntityKind::Trust, uid))?;
         let mut found = Vec::new();
         let mut refuse = |message: String, remedy: String| {
             let limit = Limit::plain(LimitKind::Recipient, uid, remedy);
             found.push(Refusal::of(Reason::TrustNotSuitable, message, limit));
         };
-        if trust.kind != wanted {
-            let (is, wanted) = (trust.kind.phrase(), wanted.phrase());
-            refuse(format!("trust {uid} is a {is}"), format!("name a {wanted}, or place the school in a {is}"));
+        if trust.kind != requested {
+            let (is, requested) = (trust.kind.phrase(), requested.phrase());
+            refuse(format!("trust {uid} is a {is}"), format!("name a {requested}, or place the school in a {is}"));
         }
         if !trust.open {
             refuse(format!("trust {uid} is not open"), "name an open trust, or import a newer register".to_owned());
@@ -37,7 +37,7 @@ impl ProgrammeState {
         today: Date,
     ) -> Result<Decision, CommandError> {
         let school = self.register.get(&urn).ok_or_else(|| CommandError::not_found(EntityKind::School, urn))?;
-        let unsuitable = placement.trust().map(|(uid, wanted)| self.unsuitable(uid, wanted)).transpose()?;
+        let unsuitable = placement.trust().map(|(uid, requested)| self.unsuitable(uid, requested)).transpose()?;
         match school {
             RegisterAnswer::Placed(how) => {
                 let limit = Limit::plain(LimitKind::Recipient, urn, "nothing to do: the register places it");

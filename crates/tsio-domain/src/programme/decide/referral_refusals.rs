@@ -49,11 +49,11 @@ pub(in crate::programme) fn before_raised(referral: &Referral, on: Date) -> Opti
     })
 }
 
-/// "never by whoever raised it"
+/// "never by the person who raised it"
 pub(in crate::programme) fn own(referral: &Referral, is_own: bool) -> Option<Refusal> {
     is_own.then(|| {
         let limit = Limit::plain(LimitKind::Approval, referral.id, "have another person decide");
-        Refusal::of(Reason::SelfApproval, "whoever raised a referral may not decide it", limit)
+        Refusal::of(Reason::SelfApproval, "the person who raised a referral may not decide it", limit)
     })
 }
 

@@ -99,7 +99,7 @@ impl ProgrammeState {
         Ok(answered(referral, None, vec![draft(new.on, body, &new.reason)]).warn_if_past(new.on, context.now))
     }
 
-    /// Approves or declines, as somebody else than whoever raised it, after a discussion.
+    /// Approves or declines, as another person than the one who raised it, after a discussion.
     ///
     /// # Errors
     /// [`CommandError::NotFound`], [`CommandError::Stale`]; [`Reason::ReferralNotOpen`], [`Reason::SelfApproval`],
@@ -220,7 +220,7 @@ impl ProgrammeState {
         }
         let offer = self.offer_to(recipient);
         if self.region_for(candidate).is_some_and(|it| !reach.covers_region(it)) {
-            let remedy = "withdraw the referral, and have it raised anew in that region";
+            let remedy = "withdraw the referral, and have it raised again in that region";
             refusals.push(not_referable(recipient, "its offer belongs to another region".to_owned(), remedy));
         }
         if offer.is_some_and(|it| !it.is_open()) {
@@ -314,7 +314,7 @@ impl ProgrammeState {
     }
 
     fn referred_within_reach(&self, new: &NewReferral, reach: &Reach) -> Result<(), CommandError> {
-        // As of an offer, where there is one: whoever answers for a trust may name its schools in other regions too.
+        // As of an offer, where there is one: the region of a trust may name its schools in other regions too.
         let whole = self.seated(new.subject, &new.urns, new.on).ok().and_then(|(candidate, _)| candidate);
         let whose = whole.and_then(|it| self.region_for(&it));
         if whose.is_some_and(|it| reach.covers_region(it)) {

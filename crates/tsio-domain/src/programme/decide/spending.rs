@@ -386,7 +386,7 @@ fn no_amount(award: &Award) -> Refusal {
     Refusal::of(Reason::BookingNotOpen, "neither an amount nor a booking is named", limit)
 }
 
-/// What would lift it, where more is wanted of an award than is committed and not booked.
+/// What would lift it, where more is asked of an award than is committed and not booked.
 fn less_or_cancel(award: &Award, free: i64, verb: &str) -> String {
     let ways = [
         (free > 0).then(|| format!("{verb} at most {}", shown(award.unit, free))),
@@ -398,7 +398,7 @@ fn less_or_cancel(award: &Award, free: i64, verb: &str) -> String {
     }
 }
 
-/// Refuses more of an award than there is; where none is wanted in particular, there is nothing at all.
+/// Refuses more of an award than there is; where no amount is named, there is nothing at all.
 fn exceeded(award: &Award, most: i64, wanted: Option<i64>, remedy: impl FnOnce() -> String) -> Option<Refusal> {
     if wanted.is_some_and(|it| it <= most) {
         return None;

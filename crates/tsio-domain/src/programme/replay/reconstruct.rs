@@ -1,4 +1,4 @@
-//! A recorded call as the command that made its events, so that it can be decided anew.
+//! A recorded call as the command that made its events, so that it can be decided again.
 //!
 //! A text stands for any text: it may have been erased.
 

@@ -1,4 +1,4 @@
-//! Decides a recorded call anew: the same functions that decide commands, with the facts as they were, must make the events
+//! Decides a recorded call again: the same functions that decide commands, with the facts as they were, must make the events
 //! that are on record. So no rule has a second copy.
 //!
 //! What a call cites of the files is taken from its events; the rest of [`ProgrammeState`] is the fold of what came before it. A call
@@ -35,7 +35,7 @@ pub enum ReplayVerdict {
 }
 
 impl ProgrammeState {
-    /// Decides a call anew, whose events are next to be folded in; `now` is the moment it was recorded at. Trusts that it names
+    /// Decides a call again, whose events are next to be folded in; `now` is the moment it was recorded at. Trusts that it names
     /// have to be known.
     pub fn redecide(&mut self, call: &[Event], now: Now) -> ReplayVerdict {
         let Some(first) = telling(call) else { return ReplayVerdict::Allowed };

@@ -143,7 +143,7 @@ fn every_verb_posts_to_the_cap_and_to_the_fund() {
         })
         .collect();
     // entries 1 to 3 are the allocations to the three funds
-    let wanted = [
+    let expected = [
         "4:allocate cap 6, 5:commit cap 4, 6:commit fund 120000",
         "7:commit cap 2, 8:commit fund 60000",
         "",
@@ -151,7 +151,7 @@ fn every_verb_posts_to_the_cap_and_to_the_fund() {
         "11:release cap 1, 12:release fund 30000",
         "13:refund cap 2, 14:refund fund 60000",
     ];
-    assert_eq!(words, wanted);
+    assert_eq!(words, expected);
     let account = book.facts.ledger.get(cap).unwrap();
     assert_eq!((account.allocated(), account.available, account.committed, account.spent), (6, 3, 2, 1));
     assert_eq!(account.to_string(), format!("offer {} (nle)", Book::named("S")));
@@ -229,8 +229,8 @@ fn a_closed_programme_makes_no_awards_but_settles_those_it_has() {
     let mut book = Book::funded().after("S", "nle:4 start@7 draw:1");
     book.facts.programme.open = false;
     assert_eq!(book.comes_to("S", "nle:1").0, "PROGRAMME_CLOSED 0 | period");
-    for (word, wanted) in [("draw:1", "4 2 0 0"), ("release:1", "4 2 1 0"), ("refund:1", "4 2 1 1")] {
-        assert_eq!(book.comes_to("S", word).0, wanted);
+    for (word, expected) in [("draw:1", "4 2 0 0"), ("release:1", "4 2 1 0"), ("refund:1", "4 2 1 1")] {
+        assert_eq!(book.comes_to("S", word).0, expected);
     }
 }
 

@@ -22,7 +22,7 @@ fn an_invoice_is_paid_once() {
         ("M", FEES, "draw:500000/INV-1@8",  "900000 500000 0 0", ""),
         ("M", FEES, "draw:500000@8",        "INVOICE_MISSING 0 | award", "name the provider's invoice"),
         ("M", FEES, "draw:900001@8",        "AWARD_EXCEEDED 0 | award 900000 900000 0 900000 900001 900000 | award", ""),
-        // whatever its case and punctuation, and by whichever award
+        // in any case and punctuation, and by whichever award
         ("M", ONE,  "draw:1/inv1@9",        "INVOICE_PAID 0 | award", "invoice INV1 of Teach First has been paid by award 00000000"),
         ("M", ONE,  "draw:1/INV-2@9",       "900000 300001 0 0", ""),
         ("M", "npqel:300000@6 start@7 draw:300000/INV-1@8 npqel:1@9", "draw:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
@@ -56,7 +56,7 @@ fn an_invoice_belongs_to_its_issuer() {
         // of fees it is the provider, who may be named
         ("M", FEES,       "draw:1/INV-1^TEACH-FIRST@8",    "900000 1 0 0", ""),
         ("M", FEES,       "draw:1/INV-1^Oak-Trust@8",      "INVOICE_NOT_EXPECTED 0 | award", "are invoiced by Teach First, not by Oak Trust"),
-        // of credit the partner trust, or whoever is named
+        // of credit the partner trust, or the issuer named
         ("S", CREDIT,     "draw:1/inv1@9",                 "INVOICE_PAID 0 | award", "invoice INV1 of Trust 4000 has been paid"),
         ("S", CREDIT,     "draw:1/INV-1^trust-4000@9",     "INVOICE_PAID 0 | award", ""),
         // a trust that was renamed is the same issuer, by whichever name it is called
@@ -66,13 +66,13 @@ fn an_invoice_belongs_to_its_issuer() {
         ("S", "credit:4000/2000@6 start@7 draw:1000/INV-1^Once-4000@8 credit:4000@9", "draw:1/INV-1@9", "4000 1 0 0", ""),
         ("S", CREDIT,     "draw:1/INV-1^Oak-Trust@9",      "9000 4001 0 0", ""),
         ("S", CREDIT,     "draw:1/INV-2@9",                "9000 4001 0 0", ""),
-        // of governance support the leader's organisation, where it is recorded, or whoever is named
+        // of governance support the leader's organisation, where it is recorded, or the issuer named
         ("M", GOVERNANCE, "draw:1/INV-1@9",                "INVOICE_PAID 0 | award", "invoice INV1 of the leader's organisation"),
         ("M", GOVERNANCE, "draw:1/INV-1^OAK-TRUST@9",      "INVOICE_PAID 0 | award", "invoice INV1 of OAK TRUST"),
         ("M", GOVERNANCE, "draw:1/INV-1^Ash-Trust@9",      "9000 4001 0 0", ""),
         ("M", "nlg:9000@6 start@7", "draw:1/INV-1@8",      "CLAIM_ISSUER_MISSING 0 | award", "name the issuer of the invoice"),
         ("M", "nlg:9000@6 start@7", "draw:1/INV-1^Ash@8",  "9000 1 0 0", ""),
-        // of leader time too: an invoice is the same under whatever strand it is claimed
+        // of leader time too: an invoice is the same under any strand it is claimed
         ("M", "nle:4@6 nlg:9000*gov-1@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
         ("M", "nle:4@6 nlg:9000*gov-1@6 start@7 draw.2:1/INV-1@8", "draw.1:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
         ("M", "npqel:9000@6 nlg:9000@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1^Teach-First@9", "INVOICE_PAID 0 | award", ""),
@@ -205,7 +205,7 @@ fn a_payment_without_a_number_gets_one() {
     assert_eq!((claim.issuer_key, paid.left()), (IssuerKey::of("Teach First"), 300_000));
 }
 
-/// An invoice refunded by one award and paid by another is the other's, whatever then happens to the first.
+/// An invoice refunded by one award and paid by another is the other's, with any later change of the first.
 #[test]
 fn an_invoice_stays_with_the_award_that_paid_it_last() {
     let first = "npqel:500000 npqel:400000 start@7 draw.1:300000/INV-1 refund.1:300000 draw.2:300000/INV-1";
@@ -319,8 +319,8 @@ fn an_equal_draw_without_an_invoice_is_a_warning() {
         let book = Book::funded().after("S", "credit:9000@6 credit:8000@6 start@7").after("S", before);
         let decided = { book }.word("S", word).unwrap();
         let again = decided.warnings.iter().filter(|it| matches!(it, Warning::DrawRepeated(_)));
-        let wanted = if warned { vec![Warning::DrawRepeated(day("8"))] } else { Vec::new() };
-        assert_eq!(again.copied().collect::<Vec<_>>(), wanted, "{before}, {word}");
+        let expected = if warned { vec![Warning::DrawRepeated(day("8"))] } else { Vec::new() };
+        assert_eq!(again.copied().collect::<Vec<_>>(), expected, "{before}, {word}");
     }
 }
 

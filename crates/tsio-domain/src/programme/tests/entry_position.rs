@@ -23,7 +23,7 @@ fn knows(book: &mut Book, n: u32, region: Option<Region>, position: EntryPositio
     book.facts.entry_schools.insert(urn(n), school);
 }
 
-/// A book in which the files cannot say what 148685 entered the year with.
+/// A programme in which the files cannot say what 148685 entered the year with.
 fn book() -> Book {
     let mut book = Book::empty();
     knows(&mut book, 148_685, Some(WEST), EntryPosition::Unknown);
@@ -100,7 +100,7 @@ fn a_later_decision_to_the_contrary_takes_its_place() {
 /// Where a school lies, and what the files say of it.
 type Known = (Option<Region>, EntryPosition);
 
-/// What the files say, and the answer to whoever asks.
+/// What the files say, and the answer to a caller.
 #[test]
 fn nobody_asks_for_what_is_not_unknown() {
     use EntryPosition as P;
@@ -128,14 +128,14 @@ fn nobody_asks_for_what_is_not_unknown() {
         (Some((Some(WEST), P::NotAsked)), &west, "ENTRY_NOT_UNKNOWN", "no rule of the programme asks"),
         (Some((None, P::Known("E2 is met".into()))), &all, "ENTRY_NOT_UNKNOWN", "E2 is met"),
     ];
-    for (school, reach, wanted, names) in rows {
+    for (school, reach, expected, names) in rows {
         let mut book = Book::empty();
         book.reach = reach.clone();
         if let Some((region, position)) = school.clone() {
             knows(&mut book, 148_685, region, position);
         }
         let (refused, said) = code(ask(&mut book, "officer", true));
-        assert_eq!(refused, wanted, "{school:?}: {said}");
+        assert_eq!(refused, expected, "{school:?}: {said}");
         assert!(said.contains(names), "{school:?}: {said}");
         assert_eq!(book.events, []);
     }
@@ -219,7 +219,7 @@ fn a_contrary_decision_states_the_offers_that_rest_on_the_first() {
     assert_eq!(stated(&book), (Some(false), None));
 }
 
-/// One that was opened before the offers were stated stays valid, whatever they are.
+/// One that was opened before the offers were stated stays valid, with any offers.
 #[test]
 fn what_was_not_stated_is_not_held_against_the_facts() {
     let mut book = book();
@@ -277,13 +277,13 @@ fn a_second_person_decides_what_was_stated_or_nothing() {
         ("the programme closed", |it| it.facts.programme.open = false,                                                              "director", "PROGRAMME_CLOSED",  "2021-22"),
         ("of another region",   |it| it.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None },   "director", "NOT_FOUND",         "approval "),
     ];
-    for (what, change, actor, wanted, names) in rows {
+    for (what, change, actor, expected, names) in rows {
         let mut book = book();
         ask(&mut book, "officer", true).unwrap();
         let approval = opened(&book).id;
         change(&mut book);
         let (refused, said) = code(give(&mut book, actor, approval));
-        assert_eq!(refused, wanted, "{what}: {said}");
+        assert_eq!(refused, expected, "{what}: {said}");
         assert!(said.contains(names), "{what}: {said}");
         assert!(opened(&book).state.is_open(), "{what}: it stays open");
         assert_eq!(book.events.len(), 1, "{what}");
@@ -309,7 +309,7 @@ fn it_is_denied_and_withdrawn_as_every_approval_is() {
     let take_back =
         |book: &mut Book, by: &str| book.call(by, &Command::WithdrawApproval { approval, action: Action::AskEntry });
     assert_eq!(code(take_back(&mut book, "other")).0, "APPROVAL_OF_ANOTHER");
-    // Whoever asked takes it back wherever it lies by now; for others it is not there.
+    // The requester withdraws it wherever it lies now; for others it does not exist.
     book.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
     assert_eq!(code(take_back(&mut book, "other")).0, "NOT_FOUND");
     assert_eq!(code(give(&mut book, "OFFICER", approval)).0, "SELF_APPROVAL");

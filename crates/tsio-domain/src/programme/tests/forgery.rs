@@ -1,5 +1,5 @@
 //! Two hundred forgeries made at random, the same each time: one decision's ground is changed in a record, and everything after
-//! it is folded anew. Each is named with the rule that forbids it, or is one that the rules allow, which the change itself says.
+//! it is folded again. Each is named with the rule that forbids it, or is one that the rules allow, which the change itself says.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ type Change = (&'static str, fn(&mut [Event], usize, u32) -> Option<Wanted>);
 
 #[rustfmt::skip]
 const CHANGES: &[Change] = &[
-    ("the approver is whoever asked", |events, at, _| {
+    ("the approver is the requester", |events, at, _| {
         let EventBody::ApprovalGiven { approval, .. } = events[at].body else { return None };
         let opens = |it: &&Event| matches!(it.body, EventBody::ApprovalOpened { approval: opened, .. } if opened == approval);
         let asker: Actor = events.iter().find(opens)?.actor.clone();
@@ -88,7 +88,7 @@ const CHANGES: &[Change] = &[
         for place in call_of(events, at) {
             events[place].actor = format!("approver-{n}").parse().unwrap();
         }
-        Some(Err("a third person differs from whoever asked"))
+        Some(Err("a third person differs from the requester"))
     }),
     ("another approval is given", |events, at, n| {
         let EventBody::ApprovalGiven { approval, .. } = &mut events[at].body else { return None };
@@ -193,7 +193,7 @@ const CHANGES: &[Change] = &[
         redate(&mut events[at], day("7"));
         Some(Ok("CONTACT_MISSING"))
     }),
-    ("nobody told whoever accepted", |events, at, _| {
+    ("the accepting body was not contacted", |events, at, _| {
         if !matches!(events[at].body, EventBody::Accepted { .. }) { return None }
         redate(&mut events[at], day("2"));
         Some(Ok("CONTACT_MISSING"))
@@ -231,8 +231,8 @@ const CHANGES: &[Change] = &[
         let next = call_of(events, at).into_iter().find(|n| *n != at)?;
         events[at].body = EventBody::Noted {};
         events[next].request = crate::ids::RequestId(uuid::Uuid::from_u128(7_000_000));
-        let wanted = if matches!(events[next].body, EventBody::Reopened { .. }) { "no call does this" } else { "APPROVAL_REQUIRED" };
-        Some(Ok(wanted))
+        let expected = if matches!(events[next].body, EventBody::Reopened { .. }) { "no call does this" } else { "APPROVAL_REQUIRED" };
+        Some(Ok(expected))
     }),
     ("the reason is not on record", |events, at, _| {
         if !matches!(events[at].body, EventBody::Noted {} | EventBody::Refunded { .. } | EventBody::ApprovalDenied { .. } | EventBody::Awarded { .. }) { return None }
@@ -271,10 +271,10 @@ fn two_hundred_forgeries_are_named_or_allowed() {
         let (at, n) = (random.usize(..book.events.len()), random.u32(..1_000));
         let (name, make) = CHANGES[random.usize(..CHANGES.len())];
         let mut events = book.events.clone();
-        let Some(wanted) = make(&mut events, at, n) else { continue };
+        let Some(expected) = make(&mut events, at, n) else { continue };
         let found = forbidden(&events, &book.facts, book.today);
         let seq = events[at].seq;
-        match wanted {
+        match expected {
             Ok(rule) => {
                 let names = |(event, why): &(Seq, String)| {
                     event.0.abs_diff(seq.0) <= 40 && event.0 >= seq.0 && why.contains(rule)

@@ -116,7 +116,7 @@ fn an_over_committed_fund_promises_nothing_and_clears_itself() {
     }
 }
 
-/// £50,000 is the threshold of the terms; over-commitment takes two people whatever the amount.
+/// £50,000 is the threshold of the terms; over-commitment takes two people for any amount.
 #[test]
 fn large_movements_take_two_people() {
     const LARGE: &str = "put:credit:5000000!ada put:credit:5000000!eve";
@@ -160,7 +160,7 @@ fn large_movements_take_two_people() {
         ("S", "put:credit:5000000!ada credit:600000 cut:credit:5000001 take:credit:1400000", "yes:ben", "APPROVAL_EXCEEDED - | fund 5600000 600000 0 5000000 5000001 5000000", "would be £0 short; it would be £0.01 short now"),
         // nor as of a day in the past
         ("S", "put:credit:500@20!ada cut:credit:2000500@19 credit:600000@10 put:credit:600000!ada", "yes:ben", "APPROVAL_EXCEEDED - | fund 2600500 600000 0 2000500 2000500 1400500", "would be £5 short on its worst day; it would be £6,005 short as of a day in the past, £6,000 more"),
-        // what is stated of a day in the past leaves no room today
+        // what is stated of a day in the past leaves no headroom today
         ("S", "put:credit:500@20!ada cut:credit:2000500@19 credit:100", "yes:ben", "APPROVAL_EXCEEDED - | fund 2000500 100 0 2000400 2000500 2000400", "would be £0 short; it would be £1 short now, £1 more"),
         // an allocation is never more than it states
         ("S", "put:credit:5000001 credit:600000", "yes:ben",                "7000001 600000 0 6400001", ""),
@@ -188,7 +188,7 @@ fn what_one_person_moves_alone_counts_together() {
         ("S", "put:credit:3000000",             "put:nlg:5000000",          "6000000 0 0 6000000", ""),
         // what is taken back subtracts nothing
         ("S", "put:credit:3000000 take:credit:2000000", "take:credit:1",    "asked", ""),
-        // of one person, in whatever letters
+        // of one person, in any letters
         ("S", "put:credit:3000000",             "put:credit:5000000!ada",   "10000000 0 0 10000000", ""),
         ("S", "put:credit:3000000",             "put:credit:2000001!Fin",   "asked", ""),
         // what a second person approved is neither's
@@ -258,7 +258,7 @@ fn a_call_made_again_opens_no_second_approval() {
         ("credit:600000",                   "cut:credit:1500000", "put:credit:4000000", same(), "cut:credit:1500000", "APPROVAL_REQUIRED - | approval", ""),
         ("credit:600000",                   "cut:credit:2000000", "yes:ben", same(), "cut:credit:2000000",   "APPROVAL_NOT_OPEN - | approval", ""),
     ];
-    for row @ (before, first, then, again, word, wanted, part) in rows {
+    for row @ (before, first, then, again, word, expected, part) in rows {
         let mut book = Book::funded().after("S", before);
         book.request = same();
         let mut book = book.after("S", first);
@@ -267,9 +267,9 @@ fn a_call_made_again_opens_no_second_approval() {
         book.request = again;
         let (events, opened) = (book.events.len(), book.facts.approvals.len());
         let (comes_to, said) = book.comes_to("S", word);
-        assert_eq!(comes_to, wanted, "{row:?}: {said}");
+        assert_eq!(comes_to, expected, "{row:?}: {said}");
         assert!(said.contains(part), "{row:?}: {said}");
-        let more = usize::from(wanted == "asked");
+        let more = usize::from(expected == "asked");
         assert_eq!((book.events.len(), book.facts.approvals.len()), (events + more, opened + more), "{row:?}");
     }
 }
@@ -330,7 +330,7 @@ fn a_withdrawal_says_whether_it_cut_below_what_is_promised() {
 fn a_closed_programme_keeps_its_funds() {
     let mut book = Book::funded().after("S", "put:credit:5000001");
     book.facts.programme.open = false;
-    for (word, wanted) in [
+    for (word, expected) in [
         ("fund:credit=south-west", "PROGRAMME_CLOSED - | period"),
         ("fund:credit", "PROGRAMME_CLOSED - | period | fund"),
         ("put:credit:1", "PROGRAMME_CLOSED 0 | period"),
@@ -338,7 +338,7 @@ fn a_closed_programme_keeps_its_funds() {
         ("move:credit:nlg:1", "PROGRAMME_CLOSED 0 | period"),
         ("yes:ben", "PROGRAMME_CLOSED 0 | period"),
     ] {
-        assert_eq!(book.comes_to("S", word).0, wanted, "{word}");
+        assert_eq!(book.comes_to("S", word).0, expected, "{word}");
     }
 }
 
@@ -377,7 +377,7 @@ fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
     assert!(reason.starts_with("APPROVAL_CLOSED") && said.contains("was withdrawn"), "{reason}: {said}");
 }
 
-/// As of a day in the past a fund had what it had then, whatever came since. Credit has £20,000 from 1 September.
+/// As of a day in the past a fund had what it had then, without later changes. Credit has £20,000 from 1 September.
 #[test]
 fn nothing_leaves_a_fund_before_it_came() {
     #[rustfmt::skip]

@@ -66,18 +66,18 @@ fn what_identifying_counts() {
         ("an open and a new trust share one",   "",  vec![mat(3000, vec![at(100_010)]), mat(5000, vec![at(100_010)])], (0, 1, 0, 0, vec![100_010])),
         ("a predecessor taken in the same run", "",  vec![standalone(100_010), mat(5000, vec![successor(100_011, 100_010)])], (1, 0, 0, 0, vec![100_011])),
     ];
-    for (what, closed, candidates, wanted) in rows {
+    for (what, closed, candidates, expected) in rows {
         let mut book = Book::new();
         if !closed.is_empty() {
             book = book.after(closed, "close:withdrawn@5");
         }
         let decided = book.identify(candidates.clone()).unwrap();
-        assert_eq!(counts(&decided), wanted, "{what}");
+        assert_eq!(counts(&decided), expected, "{what}");
 
         // Again: nothing to record; what was made or added to is open now, what was blocked still is.
         let (events, offers) = (book.events.len(), book.facts.offers.clone());
         let again = book.identify(candidates).unwrap();
-        let (created, updated, open, closed, blocked) = wanted;
+        let (created, updated, open, closed, blocked) = expected;
         assert_eq!(counts(&again), (0, 0, open + created + updated, closed, blocked), "{what}, again");
         assert_eq!((book.events.len(), &book.facts.offers), (events, &offers), "{what}, again");
     }
@@ -120,15 +120,15 @@ fn who_is_not_eligible_any_more_is_named_with_its_offer() {
         (&[100_001, 100_003], west, vec![(100_001, "S", true)]),
         (&[100_001], Reach::nothing(), vec![]),
     ];
-    for (of, reach, wanted) in rows {
+    for (of, reach, expected) in rows {
         let mut book = Book::new();
         book.reach = reach;
         let events = book.events.len();
         book.facts.candidates = Some(candidates(of));
         let decided = book.call("officer", &Command::Identify).unwrap();
         let named = did(&decided).not_eligible.iter().map(|it| (it.urn.get(), it.offer, it.whole_offer));
-        let wanted = wanted.into_iter().map(|(n, letter, whole)| (n, Some(Book::named(letter)), whole));
-        assert_eq!(named.collect::<Vec<_>>(), wanted.collect::<Vec<_>>(), "{of:?}");
+        let expected = expected.into_iter().map(|(n, letter, whole)| (n, Some(Book::named(letter)), whole));
+        assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{of:?}");
         assert_eq!(book.events.len(), events, "{of:?}");
     }
     // Once its offer is closed, nothing waits for anybody.
@@ -191,11 +191,11 @@ fn a_trust_is_where_most_of_its_schools_are() {
         (&[SouthWest, NorthOfEngland],                            NorthOfEngland),
         (&[WestMidlands, SouthWest, EastMidlandsHumber, SouthWest, WestMidlands], SouthWest),
     ];
-    for (regions, wanted) in rows {
+    for (regions, expected) in rows {
         let schools = (100_010..).zip(regions).map(|(n, region)| school(n, *region)).collect();
         let mut book = Book::empty();
         book.identify(vec![mat(4000, schools)]).unwrap();
-        assert_eq!(book.facts.offers[&offer_id(1)].region, wanted, "{regions:?}");
+        assert_eq!(book.facts.offers[&offer_id(1)].region, expected, "{regions:?}");
     }
 }
 
@@ -222,7 +222,7 @@ fn who_fits_no_row_is_listed_and_never_dropped() {
     assert!(decided.drafts.is_empty());
 }
 
-/// Who has to be told is as the newest register has it until they are; then it stays.
+/// The responsible body follows the newest register until it is contacted; then it stays.
 #[test]
 fn the_responsible_body_follows_the_register_until_it_is_told() {
     let diocese = || ResponsibleBody::Diocese("Diocese of Quenby".to_owned());

@@ -1,4 +1,4 @@
-//! What needs the whole book: which guard speaks first, two people, many offers at once, placing.
+//! What needs the whole programme: which guard speaks first, two people, many offers at once, placing.
 
 #[cfg(test)]
 mod awards;
@@ -115,15 +115,15 @@ fn what_lies_outside_a_callers_reach_does_not_exist() {
     book.reach =
         Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: Some("pat".parse().unwrap()) };
     for word in words {
-        let wanted = ("NOT_FOUND".to_owned(), format!("offer {}", Book::named("S")));
-        assert_eq!(book.says("S", word), wanted, "{word}");
+        let expected = ("NOT_FOUND".to_owned(), format!("offer {}", Book::named("S")));
+        assert_eq!(book.says("S", word), expected, "{word}");
     }
     let both = contact(Party::ResponsibleBody, "4", &[("M", None), ("S", None), ("T", None)]);
     let unseen = vec![Book::named("S").to_string(), Book::named("T").to_string()];
     assert_eq!(book.call("officer", &both), Err(CommandError::NotFound(EntityKind::Offer, unseen)));
     assert_eq!(book.events.len(), 4);
     assert_eq!(book.says("M", "body@4").0, "contacted");
-    // Assigned to whoever calls, it is theirs wherever it is; and theirs no more once it is assigned away.
+    // Assigned to the caller, it is theirs wherever it is; and theirs no more once it is assigned away.
     book.reach = Reach::everything();
     book.word("S", "assign:pat").unwrap();
     book.reach = Reach { regions: Regions::These([].into()), assigned_to: Some("pat".parse().unwrap()) };
@@ -183,8 +183,8 @@ fn a_contact_on_many_offers_is_all_or_none() {
     let Err(CommandError::Refused(refusal)) = refused else { unreachable!("{refused:?}") };
     assert_eq!(refusal.reason, Reason::ContactMissing, "the first refusal's reason");
     let named: BTreeSet<String> = refusal.limits.iter().map(|it| it.subject.to_string()).collect();
-    let wanted = ["T", "M", "D"].map(|it| format!("offer {}", Book::named(it)));
-    assert_eq!(named, wanted.into_iter().collect(), "every offer that stands in the way, no other");
+    let expected = ["T", "M", "D"].map(|it| format!("offer {}", Book::named(it)));
+    assert_eq!(named, expected.into_iter().collect(), "every offer that stands in the way, no other");
     assert_eq!(refusal.limits.len(), 5, "order for T, school and order for M, state and order for D");
 
     // An offer that is not there is said before a stale etag, wherever it stands.

@@ -1,4 +1,4 @@
-//! What must hold of money and days whatever is asked, in whatever order: random commands on a small book, the
+//! What must hold of money and days after any commands, in any order: random commands on a small programme, the
 //! invariants after each, and every refusal's `largest` held against the decision itself.
 
 use std::cell::RefCell;
@@ -194,8 +194,8 @@ fn accounts_are_their_awards(facts: &ProgrammeState) {
     }
     for account in facts.ledger.accounts() {
         assert_eq!(account.fault(), None, "{account}");
-        let wanted = held.get(&account.id).copied().unwrap_or_default();
-        assert_eq!((account.committed, account.spent), wanted, "{account}");
+        let expected = held.get(&account.id).copied().unwrap_or_default();
+        assert_eq!((account.committed, account.spent), expected, "{account}");
         assert_eq!(account.available, account.allocated() - account.committed - account.spent, "{account}");
         if let Owner::Cap { offer } = account.owner {
             assert_eq!(account.allocated(), cap(&facts.offers[&offer], account), "{account}");
@@ -343,7 +343,7 @@ fn walk(steps: &[Step], reached: &mut Reached) {
     assert_eq!((&replayed.offers, &replayed.awards), (&book.facts.offers, &book.facts.awards), "replay is live");
     assert_eq!((&replayed.ledger, &replayed.claims), (&book.facts.ledger, &book.facts.claims));
     assert_eq!(replayed.approvals, book.facts.approvals);
-    assert_eq!(book.forbidden(), [], "decided anew, the same");
+    assert_eq!(book.forbidden(), [], "decided again, the same");
 }
 
 /// The walk is the same each time, so that what it reaches is too. A refund needs something drawn, which an offer that
@@ -369,10 +369,10 @@ fn whatever_is_asked_no_account_breaks() {
         rows.chain(of(OfferAction::Refund, &[State::Delivering, State::Closed])).chain(of(OfferAction::Undo, both));
     let missed: Vec<_> = rows.filter(|it| !reached.rows.contains(it)).collect();
     assert!(missed.is_empty(), "the walk never came to {missed:?}");
-    let wanted = "APPROVAL_EXCEEDED APPROVAL_NOT_OPEN APPROVAL_REQUIRED AWARD_EXCEEDED BOOKING_NOT_OPEN CAP_EXCEEDED \
+    let expected = "APPROVAL_EXCEEDED APPROVAL_NOT_OPEN APPROVAL_REQUIRED AWARD_EXCEEDED BOOKING_NOT_OPEN CAP_EXCEEDED \
                   CLAIM_ISSUER_MISSING CLAIM_TOTAL_DIFFERS CLAIM_TOTAL_EXCEEDED DATE_ORDER FUNDS_INSUFFICIENT FUND_EXISTS \
                   FUND_OVER_COMMITTED INVOICE_MISSING INVOICE_NOT_EXPECTED INVOICE_PAID LEADER_FUNDED MOVEMENT_NOT_UNDOABLE OUTSIDE_WINDOW \
                   PARTNER_NOT_SUITABLE SELF_APPROVAL STATE_NOT_ALLOWED STRAND_NOT_OFFERED UNIT_MISMATCH";
-    let missed: Vec<_> = wanted.split_whitespace().filter(|it| !reached.reasons.contains(it)).collect();
+    let missed: Vec<_> = expected.split_whitespace().filter(|it| !reached.reasons.contains(it)).collect();
     assert!(missed.is_empty(), "the walk was never refused for {missed:?}");
 }

@@ -278,7 +278,7 @@ fn claim(text: &str) -> NewClaim {
     }
 }
 
-/// The `n`-th award of the book.
+/// The `n`-th award of the programme.
 fn new_award(line: &str, n: usize) -> NewAward {
     let (line, leader) = cut(line, '*');
     let it = Word::new(line);
@@ -305,11 +305,11 @@ fn new_award(line: &str, n: usize) -> NewAward {
 pub(crate) type MoneyRow<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
 
 pub(crate) fn judge_money(rows: &[MoneyRow<'_>]) {
-    for row @ (letter, history, word, wanted, part) in rows {
+    for row @ (letter, history, word, expected, part) in rows {
         let mut book = Book::funded().after(letter, history);
         let before = (book.facts.awards.clone(), book.facts.ledger.clone(), book.events.len());
         let (comes_to, said) = book.comes_to(letter, word);
-        assert_eq!(comes_to, *wanted, "{row:?}: {said}");
+        assert_eq!(comes_to, *expected, "{row:?}: {said}");
         assert!(said.contains(part), "{row:?}: {said}");
         if comes_to.starts_with(char::is_uppercase) {
             assert_eq!((book.facts.awards, book.facts.ledger, book.events.len()), before, "nothing was recorded");

@@ -1,4 +1,4 @@
-//! What must hold whatever is asked, in whatever order: random commands on a small book, the invariants after each.
+//! What must hold after any commands, in any order: random commands on a small programme, the invariants after each.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -161,7 +161,7 @@ fn contacts_are_in_order(offer: &Offer) {
     }
     if let Some(accepted) = offer.accepted {
         let party = if accepted.by == Acceptor::School { Party::School } else { Party::ResponsibleBody };
-        assert!(told(party, accepted.on), "nobody told whoever accepted: {offer:?}");
+        assert!(told(party, accepted.on), "the accepting body was not contacted: {offer:?}");
     }
     match offer.state {
         State::Identified => assert_eq!(offer.standing_contacts().count(), 0, "{offer:?}"),
@@ -214,7 +214,7 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
     assert_eq!(replayed.approvals, book.facts.approvals);
     // Awards that were put on offers without an event are on no record.
     if book.facts.awards.is_empty() {
-        assert_eq!(book.forbidden(), [], "decided anew, the same");
+        assert_eq!(book.forbidden(), [], "decided again, the same");
     }
     for approval in book.facts.approvals.values() {
         assert_ne!(approval.state.answered_by(), Some(&approval.requested_by), "two people");
@@ -236,7 +236,7 @@ fn whatever_is_asked_the_book_stays_sound() {
         panic!("{failed}");
     }
     let rows = OfferAction::ALL.iter().filter(|it| !ABOUT_AWARDS.contains(it));
-    let wanted = rows.flat_map(|verb| allowed_in(*verb).iter().map(move |state| (*verb, *state)));
-    let missed: Vec<_> = wanted.filter(|it| !reached.borrow().contains(it)).collect();
+    let expected = rows.flat_map(|verb| allowed_in(*verb).iter().map(move |state| (*verb, *state)));
+    let missed: Vec<_> = expected.filter(|it| !reached.borrow().contains(it)).collect();
     assert!(missed.is_empty(), "the walk never came to {missed:?}");
 }

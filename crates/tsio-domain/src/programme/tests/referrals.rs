@@ -17,7 +17,7 @@ type Decided = Result<Decision, CommandError>;
 
 const E3: &str = "E3_EXCEPTIONAL";
 
-/// The book of the recorder; 100006 a maintained school, 100007 and 100008 schools of trust 3000, none of them eligible.
+/// The programme of the recorder; 100006 a maintained school, 100007 and 100008 schools of trust 3000, none of them eligible.
 fn book() -> Book {
     let mut book = Book::new();
     book.today = day("2022-03-01");
@@ -136,7 +136,7 @@ fn whoever_raised_it_may_not_decide_and_a_discussion_comes_first() {
     let declined = decide(&mut book, "dora", id, false, "2021-11-13").unwrap();
     assert_eq!(declined.answer, CommandAnswer::Referral(id, None));
     assert_eq!((book.facts.referrals[&id].state, &book.facts.offers), (State::Declined, &offers));
-    // Declined, it may be raised anew; and taken back.
+    // Declined, it may be raised again; and taken back.
     let second = raise(&mut book, alone(100_006, "would_benefit", "2021-12-01")).unwrap();
     let withdraw = ReferralCommand::Withdraw { referral: target(second), reason: "twice".to_owned() };
     book.call("bob", &Command::Refer(withdraw)).unwrap();
@@ -161,17 +161,17 @@ fn there_is_no_decision_without_a_discussion_with_the_commissioner() {
     assert_eq!(with, [School, Trust, ResponsibleBody, RegionalSchoolsCommissioner].map(Some));
 }
 
-/// Of a discussion from before rules 2 nobody knows with whom it was: it has to be recorded anew, but not in the past.
+/// Of a discussion from before rules 2 nobody knows with whom it was: it has to be recorded again, but not in the past.
 #[test]
 fn a_discussion_without_a_partner_counts_under_the_rules_it_was_recorded_under() {
-    for (rules, wanted) in [(RulesVersion::V1, None), (RulesVersion::V2, Some(refused("DISCUSSION_MISSING", 1)))] {
+    for (rules, expected) in [(RulesVersion::V1, None), (RulesVersion::V2, Some(refused("DISCUSSION_MISSING", 1)))] {
         let mut book = book();
         let id = raise(&mut book, alone(100_006, "would_benefit", "2021-11-02")).unwrap();
         discuss(&mut book, id, "2021-11-09").unwrap();
         book.facts.referrals.entry(id).and_modify(|it| it.discussions[0].with = None);
         book.facts.rules = rules;
         let came = decide(&mut book, "dora", id, true, "2021-11-12").err().map(|fault| code(Err::<(), _>(fault)));
-        assert_eq!(came, wanted, "rules {rules}");
+        assert_eq!(came, expected, "rules {rules}");
     }
 }
 
@@ -328,11 +328,11 @@ fn a_ground_holds_from_its_date() {
         ("would_benefit",    "2021-08-31", Some("OUTSIDE_PROGRAMME")),
         ("hardship",         "2022-01-20", Some("NOT_FOUND ground hardship")),
     ];
-    for (ground, on, wanted) in rows {
+    for (ground, on, expected) in rows {
         let mut book = book();
         book.today = day("2022-12-01");
         let came = raise(&mut book, alone(100_006, ground, on)).err().map(|fault| code(Err::<(), _>(fault)).0);
-        assert_eq!(came.as_deref(), wanted, "{ground} on {on}");
+        assert_eq!(came.as_deref(), expected, "{ground} on {on}");
     }
 }
 
@@ -401,7 +401,7 @@ fn a_school_that_the_files_make_eligible_meanwhile_is_confirmed() {
         let mut eligible = standalone(100_006);
         eligible.schools[0].rules = vec!["E1_RI_IN_YEAR".to_owned()];
         book.facts.offer_placements.insert(urn(100_006), OfferPlacement::With(Box::new(eligible.clone())));
-        let wanted = if identified { State::Confirmed } else { State::Approved };
+        let expected = if identified { State::Confirmed } else { State::Approved };
         if identified {
             book.identify(vec![eligible]).unwrap();
             let late = decide(&mut book, "dora", id, true, "2021-11-12");
@@ -412,12 +412,12 @@ fn a_school_that_the_files_make_eligible_meanwhile_is_confirmed() {
         }
         let it = &book.facts.referrals[&id];
         let offer = &book.facts.offers[&it.offer.unwrap()];
-        assert_eq!((it.state, it.exceptional.is_empty()), (wanted, true));
+        assert_eq!((it.state, it.exceptional.is_empty()), (expected, true));
         assert_eq!(offer.schools[&urn(100_006)].rules, ["E1_RI_IN_YEAR"]);
     }
 }
 
-/// What two people decided of an entry position is no file: an approval makes eligible beside it, and is decided anew as such.
+/// What two people decided of an entry position is no file: an approval makes eligible beside it, and is decided again as such.
 /// One from before it did so made nothing of its own.
 #[test]
 fn an_approval_stands_beside_a_decided_entry_position() {

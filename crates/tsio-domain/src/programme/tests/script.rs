@@ -1,4 +1,4 @@
-//! For tests: a book in memory that records as the writer does, driven by one-word commands.
+//! For tests: a programme in memory that records as the writer does, driven by one-word commands.
 //!
 //! Four offers are identified first, as events 1 to 4: `S` a maintained school (100001, local authority 330), `T` the
 //! school of a single-academy trust (100002, trust 2000), `M` a trust (3000) with the schools 100003 and 100004, `D` a
@@ -88,7 +88,7 @@ fn first_four() -> Vec<Candidate> {
     vec![standalone(100_001), single, mat(3000, schools), church]
 }
 
-/// The book of 2021-22, on 1 December 2021.
+/// The programme of 2021-22, on 1 December 2021.
 pub(crate) struct Book {
     pub(crate) facts: ProgrammeState,
     pub(crate) events: Vec<Event>,
@@ -170,7 +170,7 @@ impl Book {
         Ok(decided)
     }
 
-    /// What stands against its events when each call is decided anew, from the first event on. Days of the future, which no
+    /// What stands against its events when each call is decided again, from the first event on. Days of the future, which no
     /// caller may name and the words of these tests do, are left out.
     pub(crate) fn forbidden(&self) -> Vec<(Seq, String)> {
         let mut found = forbidden(&self.events, &self.facts, self.today);
@@ -300,7 +300,7 @@ impl Book {
     }
 }
 
-/// What stands against these events of a book when each call is decided anew: with the trusts that `known` has, on this day.
+/// What stands against these events of a programme when each call is decided again: with the trusts that `known` has, on this day.
 pub(crate) fn forbidden(events: &[Event], known: &ProgrammeState, today: Date) -> Vec<(Seq, String)> {
     let mut facts = Book::empty().facts;
     facts.movements = Movements::summed();
@@ -354,9 +354,9 @@ pub(in crate::programme) fn cut(text: &str, at: char) -> (&str, Option<&str>) {
 pub(crate) type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 pub(crate) fn judge(rows: &[Row]) {
-    for row @ (letter, history, word, wanted, part) in rows {
+    for row @ (letter, history, word, expected, part) in rows {
         let (comes_to, said) = Book::new().after(letter, history).says(letter, word);
-        assert_eq!(comes_to, *wanted, "{row:?}: {said}");
+        assert_eq!(comes_to, *expected, "{row:?}: {said}");
         assert!(said.contains(part), "{row:?}: {said}");
     }
 }

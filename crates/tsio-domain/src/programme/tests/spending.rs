@@ -12,8 +12,8 @@ const DAYS: &str = "nle:4@6 start@7";
 
 /// The rows, each with [`DAYS`] before its history.
 fn of_days(rows: &[MoneyRow<'_>]) {
-    for (letter, history, word, wanted, part) in rows {
-        judge_money(&[(letter, &format!("{DAYS} {history}"), word, wanted, part)]);
+    for (letter, history, word, expected, part) in rows {
+        judge_money(&[(letter, &format!("{DAYS} {history}"), word, expected, part)]);
     }
 }
 
@@ -173,8 +173,8 @@ fn a_past_day_of_an_award_is_a_warning() {
         // The ninth is 61 days before.
         book.today = day("2021-12-09");
         let decided = book.word("S", word).unwrap();
-        let wanted = if warned { vec![Warning::DateInThePast(day("9"))] } else { Vec::new() };
-        assert_eq!(decided.warnings, wanted, "{word}");
+        let expected = if warned { vec![Warning::DateInThePast(day("9"))] } else { Vec::new() };
+        assert_eq!(decided.warnings, expected, "{word}");
     }
 }
 
@@ -238,7 +238,7 @@ fn undoing_frees_an_invoice_and_takes_it_back() {
     ]);
 }
 
-/// "A mistaken date of accept or start is corrected by a counter-event while nothing later rests on it."
+/// "A mistaken date of accept or start is corrected by a counter-event while nothing later depends on it."
 #[test]
 fn the_dates_of_acceptance_and_start_are_corrected_between_what_surrounds_them() {
     use super::script::{Row, judge};

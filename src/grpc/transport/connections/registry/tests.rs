@@ -44,7 +44,7 @@ fn the_oldest_of_an_address_is_closed_for_its_newest() {
     assert_eq!(own.iter().map(closed).collect::<Vec<_>>(), [true, false, false, false]);
     // One IPv6 network is one address.
     let networked: Vec<Peer> = (1..=2).map(|it| from(&registry, &format!("2001:db8::{it}"))).collect();
-    // All unknown ones are full: the address that has most gives one up, whoever comes.
+    // All unknown ones are full: the address that has most gives one up, for any newcomer.
     assert_eq!(own.iter().map(closed).collect::<Vec<_>>(), [true, true, false, false]);
     assert!(!networked.iter().any(closed));
 }
