@@ -99,8 +99,8 @@ impl ApprovalCaller {
 }
 
 impl Approval {
-    /// Answers it, as the event of that number says where there is one. Whether the person may is asked before:
-    /// [`ApprovalCaller::may`].
+    /// Answers it. `event` is the number of the event that says so, if there is one. It does not check whether the person
+    /// may: [`ApprovalCaller::may`] does.
     pub fn answer(&mut self, answer: ApprovalAnswer, by: &Person, event: Option<Seq>) {
         match answer {
             ApprovalAnswer::Given => {
