@@ -158,7 +158,7 @@ pub async fn migrate(args: MigrateArgs) -> ExitCode {
 
 fn failed(error: &Failure) -> ExitCode {
     if let Some(cause) = error.source() {
-        tracing::warn!(%cause, "this error was caused by another");
+        tracing::warn!(%cause, "the cause of the error");
     }
     output::remark(&format!("error: {error}"));
     ExitCode::FAILURE

@@ -78,7 +78,7 @@ const BANS: [Ban; 16] = [
     },
     Ban {
         words: &["env::var", "env::var_os", "env::vars", "env::vars_os"],
-        within: &["src/", "crates/"],
+        within: &["src/", "crates/tsio-domain/src/", "crates/tsio-client/src/"],
         except: &["src/config/environment.rs"],
         why: "only config/environment.rs reads the environment; clap does by env = in arguments",
     },
