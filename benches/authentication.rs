@@ -11,6 +11,9 @@
     reason = "a bench measures time, prints, and stops at the first surprise"
 )]
 
+#[expect(dead_code, reason = "tests use the rest")]
+#[path = "../tests/it/authentication/signer.rs"]
+mod signer;
 #[expect(dead_code, reason = "other benches use the rest")]
 mod support;
 
@@ -21,7 +24,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use rcgen::KeyPair;
@@ -165,9 +167,8 @@ fn guarded(dir: &Path) -> (String, String) {
         "iss": "https://issuer.example", "aud": "tsio", "sub": "bench", "exp": now + 3_600,
         "roles": ["case-officer"], "regions": ["*"],
     });
-    let header = Header { kid: Some("k".to_owned()), ..Header::new(Algorithm::ES256) };
-    let signer = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).unwrap();
-    (config.display().to_string(), encode(&header, &claims, &signer).unwrap())
+    let header = json!({ "typ": "JWT", "alg": "ES256", "kid": "k" });
+    (config.display().to_string(), signer::es256(&header, &claims, &pair.serialize_der()))
 }
 
 /// Reads a second, by callers who show this.

@@ -13,6 +13,7 @@ mod jwt;
 mod jwt_rules;
 mod key_cache;
 pub(in crate::grpc) mod method;
+mod ring_provider;
 pub(in crate::grpc) mod security_log;
 
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use super::error::{expired, later, rejected};
 use super::jwks::{KeyFetcher, KeySource};
 use super::jwt_rules::{check_header, check_times};
 use super::key_cache::{FetchedKeys, KeyCache, KeyCacheTimes, NoKey};
-use super::{Authenticated, unprintable};
+use super::{Authenticated, ring_provider, unprintable};
 use crate::app::clock::Clock;
 use crate::domain::person;
 use crate::domain::region::Region;
@@ -109,6 +109,7 @@ impl Verifier {
         calls: usize,
         measured: Arc<InternalMetrics>,
     ) -> Result<Self, String> {
+        ring_provider::install();
         let fetcher = Arc::new(KeyFetcher::new(tokens.keys.clone()));
         let fetch = move || -> FetchedKeys {
             let fetcher = Arc::clone(&fetcher);

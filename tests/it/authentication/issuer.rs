@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{CertificateParams, DnType, Issuer as Signer, KeyPair, SanType};
 use serde_json::{Value, json};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
+use super::signer;
 use crate::harness::{Db, Server};
 
 pub(crate) const ISSUER: &str = "https://issuer.example";
@@ -35,9 +35,17 @@ impl SigningKey {
     }
 
     pub(crate) fn sign(&self, claims: &Value) -> String {
-        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::ES256) };
-        let key = EncodingKey::from_ec_pem(self.pair.serialize_pem().as_bytes()).unwrap();
-        encode(&header, claims, &key).unwrap()
+        self.sign_with(&self.header(), claims)
+    }
+
+    /// The header of its tokens.
+    pub(crate) fn header(&self) -> Value {
+        json!({ "typ": "JWT", "alg": "ES256", "kid": self.id })
+    }
+
+    /// A token with another header.
+    pub(crate) fn sign_with(&self, header: &Value, claims: &Value) -> String {
+        signer::es256(header, claims, self.pair.serialized_der())
     }
 }
 

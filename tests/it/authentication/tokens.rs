@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use prost::Message as _;
 use prost::bytes::Bytes;
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{IdentifyOffersRequest, ListOffersRequest, ListOffersResponse, WatchOffersRequest};
 
 use super::issuer::{Guarded, SigningKey, claims, now, publish};
-use super::{call, why};
+use super::{call, signer, why};
 use crate::client::{YEAR, fresh};
 use crate::harness::{Db, run, tsio};
 
@@ -91,17 +90,14 @@ fn bad_tokens(good: &SigningKey) -> Vec<(&'static str, String, &'static str)> {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         format!("{}.{}.", part(&header), part(&all))
     };
-    let secret = |key: &[u8]| {
-        let header = Header { kid: Some(good.id.clone()), ..Header::new(Algorithm::HS256) };
-        encode(&header, &all, &EncodingKey::from_secret(key)).unwrap()
+    let headed = |name: &str, value: Value| {
+        let mut header = good.header();
+        header[name] = value;
+        header
     };
-    let header = || Header { kid: Some(good.id.clone()), ..Header::new(Algorithm::ES256) };
-    let headed = |header: Header| {
-        encode(&header, &all, &EncodingKey::from_ec_pem(good.pair.serialize_pem().as_bytes()).unwrap()).unwrap()
-    };
-    let typed = |typ: &str| headed(Header { typ: Some(typ.to_owned()), ..header() });
-    let critical =
-        |names: &[&str]| headed(Header { crit: Some(names.iter().map(|&it| it.to_owned()).collect()), ..header() });
+    let secret = |key: &[u8]| signer::hs256(&headed("alg", json!("HS256")), &all, key);
+    let typed = |typ: &str| good.sign_with(&headed("typ", json!(typ)), &all);
+    let critical = |names: &[&str]| good.sign_with(&headed("crit", json!(names)), &all);
     let whole = good.sign(&all);
     let (head, signature) = whole.rsplit_once('.').unwrap();
     let (first, _) = head.split_once('.').unwrap();
@@ -153,11 +149,13 @@ fn tokens_of_other_kinds_of_issuers_are_taken() {
         let guarded = Guarded::start(&Db::sqlite(), "");
         let channel = guarded.connect(None).await.unwrap();
         for typ in [None, Some("at+jwt"), Some("application/at+jwt"), Some("jwt")] {
-            let typ = typ.map(ToOwned::to_owned);
-            let header = Header { kid: Some(guarded.key.id.clone()), typ, ..Header::new(Algorithm::ES256) };
-            let key = EncodingKey::from_ec_pem(guarded.key.pair.serialize_pem().as_bytes()).unwrap();
-            let token = encode(&header, &claims("ann", &["reader"], &["*"]), &key).unwrap();
-            assert!(listed(&channel, &token).await.is_ok(), "{:?}", header.typ);
+            let mut header = guarded.key.header();
+            match typ {
+                Some(typ) => header["typ"] = json!(typ),
+                None => drop(header.as_object_mut().unwrap().remove("typ")),
+            }
+            let token = guarded.key.sign_with(&header, &claims("ann", &["reader"], &["*"]));
+            assert!(listed(&channel, &token).await.is_ok(), "{typ:?}");
         }
         let mut fractions = claims("ann", &["reader"], &["*"]);
         for (name, seconds) in [("exp", 600.25), ("nbf", -1.5), ("iat", -1.5)] {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 
 use crate::authentication::issuer::{SigningKey, claims, now};
+use crate::authentication::signer;
 
 /// Seconds the first token is good for.
 const SHORT: u64 = 8;
@@ -26,8 +26,7 @@ impl Tokens {
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::ES256) };
-        let key = EncodingKey::from_ec_pem(key.pair.serialize_pem().as_bytes()).unwrap();
+        let (header, key) = (key.header(), key.pair.serialize_der());
         thread::spawn(move || {
             for mut client in listener.incoming().map_while(Result::ok) {
                 let head = BufReader::new(client.try_clone().unwrap()).lines().map_while(Result::ok);
@@ -38,7 +37,7 @@ impl Tokens {
                 if count.fetch_add(1, Ordering::Relaxed) == 0 {
                     claims["exp"] = json!(now() + SHORT);
                 }
-                let token = encode(&header, &claims, &key).unwrap();
+                let token = signer::es256(&header, &claims, &key);
                 let length = token.len();
                 let answer = format!(
                     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\

@@ -1,0 +1,135 @@
+//! Signatures of each algorithm, made by others: the examples of RFC 7515, 7520 and 8037, and OpenSSL for the rest.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::verify;
+use jsonwebtoken::jwk::Jwk;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::*;
+
+const RSA: [Algorithm; 6] =
+    [Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];
+const CURVES: [Algorithm; 3] = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+const SHARED_SECRET: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+
+/// A token with the key that checks it.
+#[derive(Deserialize)]
+struct Vector {
+    algorithm: Algorithm,
+    source: String,
+    key: Value,
+    token: String,
+}
+
+impl Vector {
+    fn all() -> Vec<Self> {
+        install();
+        serde_json::from_str(include_str!("vectors.json")).unwrap()
+    }
+
+    fn key(&self) -> DecodingKey {
+        key(&self.key)
+    }
+
+    /// What is signed, and the signature.
+    fn parts(&self) -> (&str, &str) {
+        self.token.rsplit_once('.').unwrap()
+    }
+}
+
+fn key(jwk: &Value) -> DecodingKey {
+    DecodingKey::from_jwk(&serde_json::from_value::<Jwk>(jwk.clone()).unwrap()).unwrap()
+}
+
+/// The text with another character in this place.
+fn changed(text: &str, at: usize) -> String {
+    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+    format!("{}{other}{}", &text[..at], &text[at + 1..])
+}
+
+#[test]
+fn the_vectors_have_each_algorithm_once() {
+    let vectors = Vector::all();
+    let found: Vec<Algorithm> = vectors.iter().map(|it| it.algorithm).collect();
+    assert_eq!(found, [RSA.as_slice(), CURVES.as_slice()].concat());
+}
+
+#[test]
+fn a_signature_is_good_for_its_message_and_its_key_alone() {
+    let vectors = Vector::all();
+    for vector in &vectors {
+        let (algorithm, source, key) = (vector.algorithm, &vector.source, vector.key());
+        let (message, signature) = vector.parts();
+        let is_good = |signature: &str, message: &str, key: &DecodingKey| {
+            verify(signature, message.as_bytes(), key, algorithm).unwrap()
+        };
+        assert!(is_good(signature, message, &key), "{algorithm:?}, {source}");
+        for at in [0, signature.len() / 2] {
+            assert!(!is_good(&changed(signature, at), message, &key), "{algorithm:?}: its signature changed at {at}");
+        }
+        for at in [0, message.len() - 1] {
+            assert!(!is_good(signature, &changed(message, at), &key), "{algorithm:?}: its message changed at {at}");
+        }
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let lengths: [&[u8]; 4] = [&[], &[0; 3], &bytes[1..], &[&bytes[..], &[0]].concat()];
+        for wrong in lengths {
+            let wrong = BASE64_URL_SAFE_NO_PAD.encode(wrong);
+            assert!(!is_good(&wrong, message, &key), "{algorithm:?}: {wrong:?}");
+        }
+        let others = vectors.iter().filter(|it| it.key != vector.key && it.key().family() == algorithm.family());
+        for other in others {
+            assert!(!is_good(signature, message, &other.key()), "{algorithm:?} with the key of {:?}", other.algorithm);
+        }
+    }
+}
+
+#[test]
+fn a_signature_is_good_for_its_algorithm_alone() {
+    for vector in Vector::all() {
+        let (message, signature) = vector.parts();
+        let key = vector.key();
+        let others = [RSA.as_slice(), CURVES.as_slice()].concat().into_iter().filter(|it| *it != vector.algorithm);
+        for other in others {
+            let verified = verify(signature, message.as_bytes(), &key, other);
+            if other.family() == key.family() {
+                assert!(!verified.unwrap(), "{:?} as {other:?}", vector.algorithm);
+            } else {
+                let error = verified.unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::InvalidKeyFormat), "{:?} as {other:?}", vector.algorithm);
+            }
+        }
+        for other in SHARED_SECRET {
+            let error = verify(signature, message.as_bytes(), &key, other).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::InvalidKeyFormat), "{:?} as {other:?}", vector.algorithm);
+        }
+    }
+}
+
+#[test]
+fn a_shared_secret_is_no_key() {
+    install();
+    for algorithm in SHARED_SECRET {
+        let error = verify("AAAA", b"message", &DecodingKey::from_secret(b"secret"), algorithm).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::UnsupportedAlgorithm), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_modulus_may_be_written_with_leading_zeros() {
+    let vectors = Vector::all();
+    for vector in vectors.iter().filter(|it| RSA.contains(&it.algorithm)) {
+        let (message, signature) = vector.parts();
+        for zeros in 1..=2 {
+            let mut padded = vector.key.clone();
+            for name in ["n", "e"] {
+                let number = BASE64_URL_SAFE_NO_PAD.decode(padded[name].as_str().unwrap()).unwrap();
+                padded[name] = BASE64_URL_SAFE_NO_PAD.encode([vec![0; zeros], number].concat()).into();
+            }
+            assert!(verify(signature, message.as_bytes(), &key(&padded), vector.algorithm).unwrap());
+        }
+    }
+    assert_eq!(without_leading_zeros(&[0, 0]), [0_u8; 0]);
+    assert_eq!(without_leading_zeros(&[0, 1, 0]), [1, 0]);
+}
