@@ -3,13 +3,21 @@
 //! One request a connection, few connections, and little time for each: it needs nothing more. A request that is not
 //! finished is evicted for a newer one, so a finished one is answered.
 
-use std::io;
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 use super::connections::{self, Registry, SCRAPES};
@@ -60,17 +68,34 @@ pub(in crate::grpc) async fn serve(
 }
 
 impl Scraped {
-    async fn handle(&self, mut stream: TcpStream) {
-        let read = self.reading.work(timeout(HEADER, read_request(&mut stream))).await;
-        let Some(Some(request)) = self.in_time(read) else { return };
-        let answered = self.answering.work(timeout(ANSWER, self.answer(stream, &request))).await;
-        let _ = self.in_time(answered);
+    async fn handle(&self, stream: TcpStream) {
+        let arrived = Notify::new();
+        let service = service_fn(|request: Request<Incoming>| {
+            arrived.notify_one();
+            self.answer(request.method() == Method::GET && request.uri() == "/metrics")
+        });
+        let mut http = http1::Builder::new();
+        // The times are those of the slots. A client that has sent its request need not send any more.
+        http.keep_alive(false).half_close(true).header_read_timeout(None).max_buf_size(REQUEST);
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let read = async {
+            tokio::select! {
+                biased;
+                _ended = &mut connection => false,
+                () = arrived.notified() => true,
+            }
+        };
+        let read = self.reading.work(timeout(HEADER, read)).await;
+        if self.in_time(read) == Some(true) {
+            let answered = self.answering.work(timeout(ANSWER, connection)).await;
+            let _ = self.in_time(answered);
+        }
     }
 
-    /// What was done, if it was neither evicted nor late nor failed; a caller that has hung up is not counted.
-    fn in_time<R>(&self, done: Option<Result<io::Result<R>, tokio::time::error::Elapsed>>) -> Option<R> {
+    /// What was done, if it was neither evicted nor late.
+    fn in_time<R>(&self, done: Option<Result<R, Elapsed>>) -> Option<R> {
         let reason = match done {
-            Some(Ok(done)) => return done.ok(),
+            Some(Ok(done)) => return Some(done),
             Some(Err(_)) => "late",
             None => "evicted",
         };
@@ -78,38 +103,25 @@ impl Scraped {
         None
     }
 
-    async fn answer(&self, mut stream: TcpStream, request: &[u8]) -> io::Result<()> {
-        let (status, body) = if request.starts_with(b"GET /metrics ") {
-            read_funds(&self.app, &self.metrics, &self.funds).await;
-            match self.metrics.text(&ProcessSnapshot::of(&self.app, self.watchers.watching())) {
-                Ok(text) => ("200 OK", text),
-                Err(error) => {
-                    tracing::error!(%error, "metrics cannot be written");
-                    ("500 Internal Server Error", Vec::new())
-                }
-            }
-        } else {
-            ("404 Not Found", b"GET /metrics\n".to_vec())
-        };
-        let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(&body).await?;
-        stream.shutdown().await
+    async fn answer(&self, is_scrape: bool) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (status, body) =
+            if is_scrape { self.scrape().await } else { (StatusCode::NOT_FOUND, "GET /metrics\n".into()) };
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
+        Ok(response)
     }
-}
 
-/// The head of a request; nothing where it is too long or breaks off.
-async fn read_request(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
-    let mut request = Vec::new();
-    while !request.windows(4).any(|it| it == b"\r\n\r\n") {
-        if request.len() >= REQUEST || stream.read_buf(&mut request).await? == 0 {
-            return Ok(None);
+    async fn scrape(&self) -> (StatusCode, Bytes) {
+        read_funds(&self.app, &self.metrics, &self.funds).await;
+        match self.metrics.text(&ProcessSnapshot::of(&self.app, self.watchers.watching())) {
+            Ok(text) => (StatusCode::OK, text.into()),
+            Err(error) => {
+                tracing::error!(%error, "metrics cannot be written");
+                (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
+            }
         }
     }
-    Ok(Some(request))
 }
 
 async fn read_funds(app: &App, metrics: &CallMetrics, read: &Mutex<Option<Instant>>) {

@@ -1,10 +1,10 @@
-//! Requests for metrics that are never finished.
+//! Requests for metrics: those that are never finished, and what is answered to the others.
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Guard;
+use super::{BOUND, Guard};
 use crate::harness::{Db, run};
 use crate::metrics::{Scrape, scraped_at};
 
@@ -30,5 +30,33 @@ fn half_sent_scrapes_block_nobody() {
         let seen = Scrape::until(&guard.server, |it| evicted(it) + late(it) >= 140.0).await;
         assert!(evicted(&seen) > 0.0 && late(&seen) > 0.0);
         guard.logs("a connection for metrics was closed");
+    });
+}
+
+#[test]
+fn only_a_request_for_metrics_gets_them() {
+    run(async {
+        let guard = Guard::start(&Db::sqlite(), "");
+        let address = scraped_at(&guard.server);
+        let rows = [
+            ("GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n", "HTTP/1.1 200 OK\r\n", true),
+            ("GET /metrics HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\n", true),
+            ("GET /metrics HTTP/1.1\r\nhost: here\r\nconnection: keep-alive\r\n\r\n", "HTTP/1.1 200 OK\r\n", true),
+            ("POST /metrics HTTP/1.1\r\nhost: here\r\n\r\n", "HTTP/1.1 404 Not Found\r\n", false),
+            ("GET /metrics/ HTTP/1.1\r\nhost: here\r\n\r\n", "HTTP/1.1 404 Not Found\r\n", false),
+            ("GET /metrics?all HTTP/1.1\r\nhost: here\r\n\r\n", "HTTP/1.1 404 Not Found\r\n", false),
+            ("GET / HTTP/1.1\r\nhost: here\r\n\r\n", "HTTP/1.1 404 Not Found\r\n", false),
+            ("what is this\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", false),
+        ];
+        for (request, begins, is_scrape) in rows {
+            let mut stream = TcpStream::connect(&address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            // The client says nothing more, and still reads; the server answers once and closes.
+            stream.shutdown().await.unwrap();
+            let mut answer = String::new();
+            timeout(BOUND, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+            assert!(answer.starts_with(begins), "{request}: {answer}");
+            assert_eq!(answer.matches("\ntsio_writer_waiting ").count(), usize::from(is_scrape), "{request}: {answer}");
+        }
     });
 }
