@@ -3,14 +3,14 @@
 //! A token that was checked is remembered by its digest for a while, since checking costs more than most reads; what
 //! is remembered ends with the token.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
+use quick_cache::sync::Cache;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
 /// How long a checked token is believed without another look at it.
 const BELIEVED: Duration = Duration::from_secs(300);
-/// Tokens remembered; past it they are forgotten, all of them, and checked again.
+/// Tokens remembered; past it, those that are shown least are checked again.
 const REMEMBERED: usize = 10_000;
 /// Bytes of a token: one with a hundred groups in it is smaller.
 const LONGEST: usize = 8 * 1024;
@@ -93,7 +93,8 @@ pub(super) struct Verifier {
     tokens: TokenSettings,
     keys: KeyCache,
     clock: Clock,
-    seen: RwLock<HashMap<[u8; 32], VerifiedToken>>,
+    /// By their digests.
+    seen: Cache<[u8; 32], VerifiedToken>,
 }
 
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ impl Verifier {
         };
         let keys = KeyCache::open(Box::new(fetch), KeyCacheTimes::USUAL, calls, measured).await;
         let keys = keys.map_err(|error| format!("tokens.keys: {error}"))?;
-        Ok(Self { tokens, keys, clock, seen: RwLock::default() })
+        Ok(Self { tokens, keys, clock, seen: Cache::new(REMEMBERED) })
     }
 
     /// The caller a token speaks for.
@@ -137,10 +138,10 @@ impl Verifier {
         }
         let digest: [u8; 32] = Sha256::digest(token).into();
         let now = self.clock.now().at;
-        if let Some(seen) = self.seen.read().unwrap_or_else(PoisonError::into_inner).get(&digest)
+        if let Some(seen) = self.seen.get(&digest)
             && now < seen.believed_until
         {
-            return Ok(seen.let_in.clone());
+            return Ok(seen.let_in);
         }
         let let_in = self.check(token).await?;
         let most = later(now, BELIEVED);
@@ -148,11 +149,7 @@ impl Verifier {
         if believed_until <= now {
             return Err(expired());
         }
-        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= REMEMBERED {
-            seen.clear();
-        }
-        seen.insert(digest, VerifiedToken { let_in: let_in.clone(), believed_until });
+        self.seen.insert(digest, VerifiedToken { let_in: let_in.clone(), believed_until });
         Ok(let_in)
     }
 
