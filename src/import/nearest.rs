@@ -1,5 +1,7 @@
 //! The name that comes nearest to a wanted one: what a refusal says beside "there is no such column".
 
+use strsim::levenshtein as distance;
+
 /// A name without what programs and publishers change in it: case, spaces, dots, and notes in brackets at its end.
 pub(super) fn squashed(name: &str) -> String {
     let name = name.trim();
@@ -21,22 +23,6 @@ pub(super) fn nearest<'n>(requested: &str, names: impl Iterator<Item = &'n str>)
         (!found.is_empty() && distance <= most.max(usize::from(requested.len() > 3))).then_some((distance, name))
     });
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
-}
-
-/// How many characters have to be put in, taken out or changed to make one of the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (row, a) in a.chars().enumerate() {
-        let mut left = row + 1;
-        let mut line = vec![left];
-        for ((b, up), diagonal) in b.iter().zip(above.iter().skip(1)).zip(&above) {
-            left = (left + 1).min(up + 1).min(diagonal + usize::from(a != *b));
-            line.push(left);
-        }
-        above = line;
-    }
-    above.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
