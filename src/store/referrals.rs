@@ -264,7 +264,7 @@ fn stored(row: referral::Model) -> Result<Referral> {
         (None, None, None) => None,
         _ => return Err(StoreError::unreadable("half a decision")),
     };
-    let state = State::ALL.into_iter().find(|it| it.name() == row.state).ok_or_else(|| no("state", &row.state))?;
+    let state = State::named(&row.state).ok_or_else(|| no("state", &row.state))?;
     Ok(Referral {
         id: ReferralId(row.id),
         programme: row.programme.parse().map_err(StoreError::unreadable)?,
@@ -272,10 +272,7 @@ fn stored(row: referral::Model) -> Result<Referral> {
         urns: serde_json::from_str(&row.urns).map_err(StoreError::unreadable)?,
         name: row.name,
         region: row.region.parse().map_err(StoreError::unreadable)?,
-        origin: ReferralOrigin::ALL
-            .into_iter()
-            .find(|it| it.name() == row.origin)
-            .ok_or_else(|| no("origin", &row.origin))?,
+        origin: ReferralOrigin::named(&row.origin).ok_or_else(|| no("origin", &row.origin))?,
         rule: RuleId::new(&row.rule),
         ground: row.ground,
         state,

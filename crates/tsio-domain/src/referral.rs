@@ -12,38 +12,23 @@ use super::ids::{Actor, OfferId, Programme, ReferralId, Urn};
 use super::person::{Person, TokenSubject};
 use super::region::Region;
 use super::terms::RuleId;
+use super::values::named_enum;
 pub use super::values::referral::{DiscussionPartner, ReferralOrigin, ReferralSubject};
 use crate::events_about;
 
-/// Where a referral is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Raised: to be discussed and decided.
-    Open,
-    /// Approved: there is an offer.
-    Approved,
-    /// Declined.
-    Declined,
-    /// Taken back undecided.
-    Withdrawn,
-    /// The monthly files made its schools eligible: nobody has to decide it any more.
-    Confirmed,
-}
-
-impl State {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Open, Self::Approved, Self::Declined, Self::Withdrawn, Self::Confirmed];
-
-    /// Its name in the database.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Approved => "approved",
-            Self::Declined => "declined",
-            Self::Withdrawn => "withdrawn",
-            Self::Confirmed => "confirmed",
-        }
+named_enum! {
+    /// Where a referral is.
+    State {
+        /// Raised: to be discussed and decided.
+        Open = "open",
+        /// Approved: there is an offer.
+        Approved = "approved",
+        /// Declined.
+        Declined = "declined",
+        /// Taken back undecided.
+        Withdrawn = "withdrawn",
+        /// The monthly files made its schools eligible: nobody has to decide it any more.
+        Confirmed = "confirmed",
     }
 }
 

@@ -3,72 +3,39 @@
 //! Every call is one [`Action`]; [`Role::row`] is the only place that says who may take it, and [`Caller::reach`] where.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use super::ids::{Actor, BadId};
 use super::person::{Person, TokenSubject};
 use super::region::Region;
+use super::values::named_enum;
 
-/// A role a caller can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Reads.
-    Reader,
-    /// Works the offers of its regions.
-    CaseOfficer,
-    /// Books and records delivery on its own offers.
-    DeliveryPartner,
-    /// What a case officer may; decides referrals.
-    RegionalDirector,
-    /// Keeps the funds.
-    Finance,
-    /// Second person for money.
-    FinanceApprover,
-    /// Imports, terms, placements, regions, reopening; no money.
-    Administrator,
-}
-
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Reader,
-        Self::CaseOfficer,
-        Self::DeliveryPartner,
-        Self::RegionalDirector,
-        Self::Finance,
-        Self::FinanceApprover,
-        Self::Administrator,
-    ];
-
-    /// Its name on the wire and in metadata.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Reader => "reader",
-            Self::CaseOfficer => "case-officer",
-            Self::DeliveryPartner => "delivery-partner",
-            Self::RegionalDirector => "regional-director",
-            Self::Finance => "finance",
-            Self::FinanceApprover => "finance-approver",
-            Self::Administrator => "administrator",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named_enum! {
+    /// A role a caller can hold.
+    Role {
+        /// Reads.
+        Reader = "reader",
+        /// Works the offers of its regions.
+        CaseOfficer = "case-officer",
+        /// Books and records delivery on its own offers.
+        DeliveryPartner = "delivery-partner",
+        /// What a case officer may; decides referrals.
+        RegionalDirector = "regional-director",
+        /// Keeps the funds.
+        Finance = "finance",
+        /// Second person for money.
+        FinanceApprover = "finance-approver",
+        /// Imports, terms, placements, regions, reopening; no money.
+        Administrator = "administrator",
     }
 }
 
 impl FromStr for Role {
     type Err = BadId;
     fn from_str(s: &str) -> Result<Self, BadId> {
-        let name = s.trim().replace('_', "-");
-        Self::ALL
-            .into_iter()
-            .find(|role| role.name() == name)
+        Self::named(&s.trim().replace('_', "-"))
             .ok_or_else(|| BadId { value: s.chars().take(60).collect(), expected: "a role" })
     }
 }
@@ -96,94 +63,46 @@ impl Breadth {
     }
 }
 
-/// What a call does, as far as permission goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Read everything in the caller's reach.
-    Read,
-    /// Contact, accept, decline, start, close, assign, note, identify.
-    WorkOffers,
-    /// Import files, withdraw them (with a second person).
-    Import,
-    /// Load terms.
-    LoadTerms,
-    /// Place a school by hand.
-    Place,
-    /// Move an offer to another region.
-    ChangeRegion,
-    /// Reopen an offer (with a second person).
-    Reopen,
-    /// Erase the free text of an event.
-    EraseText,
-    /// Raise a referral, and record its discussion.
-    RaiseReferral,
-    /// Decide a referral raised by somebody else.
-    DecideReferral,
-    /// Ask for the entry position of an unknown school to be decided.
-    AskEntry,
-    /// Decide it, as another person.
-    DecideEntry,
-    /// Make awards and release them.
-    Award,
-    /// Book NLE days, and record that they were delivered.
-    Deliver,
-    /// Pay claims, and refund them.
-    PayClaims,
-    /// Create funds; allocate, withdraw and move money.
-    KeepFunds,
-    /// Be the second person for money.
-    ApproveMoney,
-    /// Read ledger entries, and verify them.
-    ReadLedger,
-}
-
-impl Action {
-    /// Its name in documents.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::WorkOffers => "work offers",
-            Self::Import => "import",
-            Self::LoadTerms => "load terms",
-            Self::Place => "place schools",
-            Self::ChangeRegion => "change a region",
-            Self::Reopen => "reopen",
-            Self::EraseText => "erase texts",
-            Self::RaiseReferral => "raise referrals",
-            Self::DecideReferral => "decide referrals",
-            Self::AskEntry => "ask for an entry position",
-            Self::DecideEntry => "decide an entry position",
-            Self::Award => "award",
-            Self::Deliver => "deliver",
-            Self::PayClaims => "pay claims",
-            Self::KeepFunds => "keep funds",
-            Self::ApproveMoney => "approve money",
-            Self::ReadLedger => "read the ledger",
-        }
+named_enum! {
+    /// What a call does, as far as permission goes.
+    Action {
+        /// Read everything in the caller's reach.
+        Read = "read",
+        /// Contact, accept, decline, start, close, assign, note, identify.
+        WorkOffers = "work offers",
+        /// Import files, withdraw them (with a second person).
+        Import = "import",
+        /// Load terms.
+        LoadTerms = "load terms",
+        /// Place a school by hand.
+        Place = "place schools",
+        /// Move an offer to another region.
+        ChangeRegion = "change a region",
+        /// Reopen an offer (with a second person).
+        Reopen = "reopen",
+        /// Erase the free text of an event.
+        EraseText = "erase texts",
+        /// Raise a referral, and record its discussion.
+        RaiseReferral = "raise referrals",
+        /// Decide a referral raised by somebody else.
+        DecideReferral = "decide referrals",
+        /// Ask for the entry position of an unknown school to be decided.
+        AskEntry = "ask for an entry position",
+        /// Decide it, as another person.
+        DecideEntry = "decide an entry position",
+        /// Make awards and release them.
+        Award = "award",
+        /// Book NLE days, and record that they were delivered.
+        Deliver = "deliver",
+        /// Pay claims, and refund them.
+        PayClaims = "pay claims",
+        /// Create funds; allocate, withdraw and move money.
+        KeepFunds = "keep funds",
+        /// Be the second person for money.
+        ApproveMoney = "approve money",
+        /// Read ledger entries, and verify them.
+        ReadLedger = "read the ledger",
     }
-
-    /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::Read,
-        Self::WorkOffers,
-        Self::Import,
-        Self::LoadTerms,
-        Self::Place,
-        Self::ChangeRegion,
-        Self::Reopen,
-        Self::EraseText,
-        Self::RaiseReferral,
-        Self::DecideReferral,
-        Self::AskEntry,
-        Self::DecideEntry,
-        Self::Award,
-        Self::Deliver,
-        Self::PayClaims,
-        Self::KeepFunds,
-        Self::ApproveMoney,
-        Self::ReadLedger,
-    ];
 }
 
 /// A role's row of the table.
@@ -387,7 +306,7 @@ mod tests {
         use Role as R;
         let officers = [R::CaseOfficer, R::RegionalDirector];
         let rows: [(Action, &[Role]); 18] = [
-            (A::Read, &Role::ALL),
+            (A::Read, Role::ALL),
             (A::WorkOffers, &officers),
             (A::Import, &[R::Administrator]),
             (A::LoadTerms, &[R::Administrator]),
@@ -408,7 +327,7 @@ mod tests {
         ];
         assert_eq!(rows.map(|(action, _)| action), Action::ALL);
         for (action, allowed) in rows {
-            for role in Role::ALL {
+            for &role in Role::ALL {
                 assert_eq!(may(role, action), allowed.contains(&role), "{role} {action:?}");
             }
         }
@@ -473,7 +392,7 @@ mod tests {
 
     #[test]
     fn roles_are_read_by_name() {
-        for role in Role::ALL {
+        for &role in Role::ALL {
             assert_eq!(role.name().parse(), Ok(role));
         }
         assert_eq!("case_officer".parse(), Ok(Role::CaseOfficer));

@@ -9,7 +9,7 @@ pub mod referral;
 pub mod statement;
 pub mod unit;
 
-/// Makes an enum without fields whose names are those in the record and in the database.
+/// Makes an enum without fields from its variants and their names, each written once.
 macro_rules! named_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -20,7 +20,7 @@ macro_rules! named_enum {
             /// All of them, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// Its name in the record and in the database, lower_snake.
+            /// Its name, as the record, the database and documents write it.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }

@@ -39,27 +39,13 @@ impl FromStr for ReferralSubject {
     }
 }
 
-/// How it came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReferralOrigin {
-    /// The school or trust came forward itself.
-    SelfIdentified,
-    /// Somebody else sees exceptional circumstances.
-    Exceptional,
-}
-
-impl ReferralOrigin {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::SelfIdentified, Self::Exceptional];
-
-    /// Its name in the record.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SelfIdentified => "self_identified",
-            Self::Exceptional => "exceptional",
-        }
+named_enum! {
+    /// How it came about.
+    ReferralOrigin {
+        /// The school or trust came forward itself.
+        SelfIdentified = "self_identified",
+        /// Somebody else sees exceptional circumstances.
+        Exceptional = "exceptional",
     }
 }
 

@@ -91,7 +91,7 @@ fn every_mistake_is_named_with_its_place() {
             "colour = red AND made = x AND state : a",
             &["at character 1: \"colour\"", "at character 25: \"x\"", "at character 37: state is"],
         ),
-        ("state", &["at character 6: one of ="]),
+        ("state", &["at character 6: expected one of ="]),
         ("state =", &["at character 8: expected a value"]),
         ("(state = a", &["at character 11: a bracket is not closed"]),
         ("state = a)", &["at character 10: a bracket closes"]),

@@ -33,15 +33,11 @@ fn trust(text: &str) -> Value {
 }
 
 fn origin(text: &str) -> Value {
-    choice(
-        text,
-        "REFERRAL_ORIGIN_",
-        [ReferralOrigin::SelfIdentified, ReferralOrigin::Exceptional].map(ReferralOrigin::name).into_iter(),
-    )
+    choice(text, "REFERRAL_ORIGIN_", ReferralOrigin::ALL.iter().map(|it| it.name()))
 }
 
 fn state(text: &str) -> Value {
-    choice(text, "REFERRAL_STATE_", State::ALL.map(State::name).into_iter())
+    choice(text, "REFERRAL_STATE_", State::ALL.iter().map(|it| it.name()))
 }
 
 pub(super) async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<ListReferralsResponse> {
