@@ -149,7 +149,7 @@ mod tests {
     }
 
     /// A program whose migrations are made into one under another name could not open a database that has applied them, and
-    /// servers before it would not stop if that name did not come last: ADR 0043.
+    /// servers before it would not stop if that name did not come last: ADR 0041.
     #[tokio::test]
     async fn a_database_whose_migration_this_program_lacks_is_refused() {
         let dir = tempfile::tempdir().unwrap();
