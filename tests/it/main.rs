@@ -44,6 +44,7 @@ mod harness;
 mod idempotency;
 mod import_concurrency;
 mod io_faults;
+mod json_shapes;
 mod kill;
 mod ledger;
 mod lists;
