@@ -325,6 +325,8 @@ fn the_bans_can_fail() {
         ("src/cli/funds.rs",   "let a = csv::Writer::from_writer(b);",     &[1]),
         ("src/app/a.rs",       "csv::WriterBuilder::new();",               &[1]),
         ("src/cli/csv.rs",     "::csv::Writer::from_writer(b);",           &[]),
+        ("src/cli/funds.rs",   "use prost_reflect::DynamicMessage;",       &[1]),
+        ("src/cli/json.rs",    "use prost_reflect::DynamicMessage;",       &[]),
         ("crates/tsio-domain/src/a.rs",    "async fn f() {}",                          &[1]),
         ("crates/tsio-domain/src/a.rs",    "use std::time::SystemTime;",               &[1]),
         ("src/import/a.rs",    "use tokio::sync::mpsc;",                   &[1]),

@@ -29,6 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // `compile_fds` ignores `file_descriptor_set_path`, so the set is written here.
     fs::write(&path, descriptors.encode_to_vec())?;
     println!("cargo::metadata=DESCRIPTORS={}", path.display());
-    tonic_prost_build::configure().build_server(false).compile_fds(descriptors)?;
+    let mut config = tonic_prost_build::Config::new();
+    // A message knows its name in the descriptors, by which the command line prints it.
+    config.enable_type_names();
+    tonic_prost_build::configure().build_server(false).compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

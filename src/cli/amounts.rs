@@ -5,6 +5,7 @@
 use crate::domain::ids::BadId;
 use crate::domain::ledger::{self, Unit};
 use crate::domain::money::{HalfDays, Pence};
+use crate::proto;
 
 /// Takes pounds: `250000`, `£4,000`, `4000.50`. Answers pence.
 pub(super) fn pounds(text: &str) -> Result<i64, BadId> {
@@ -23,6 +24,20 @@ pub(super) fn shown(unit: Option<&str>, amount: i64) -> String {
         Some("half_days") => ledger::shown(Unit::HalfDays, amount),
         _ => amount.to_string(),
     }
+}
+
+/// An amount in a unit of the wire, for a person.
+pub(super) fn of(unit: proto::Unit, amount: i64) -> String {
+    match unit {
+        proto::Unit::Pence => pence(amount),
+        proto::Unit::HalfDays => ledger::shown(Unit::HalfDays, amount),
+        proto::Unit::Unspecified => amount.to_string(),
+    }
+}
+
+/// Pence, for a person: `£4,000`.
+pub(super) fn pence(amount: i64) -> String {
+    ledger::shown(Unit::Pence, amount)
 }
 
 #[cfg(test)]

@@ -8,14 +8,17 @@ mod bundle;
 #[cfg(test)]
 mod tests;
 
+use prost::{Message, Name};
+
 pub(super) use self::args::AwardsCommand;
 use self::args::{ChangeCommand, HowMuch, ListArgs, MakeCommand, Making};
 use super::args::PROGRAMME;
 use super::errors::Failure;
+use super::json::{self, Json, Object};
 use super::offers::warn;
-use super::output;
+use super::output::{self, facts, parts};
 use super::session::{PAGE, Session, every_page};
-use crate::cli::view::awards::{AwardView, ChangedAward};
+use super::view::awards as view;
 use crate::proto::{
     Award, AwardState, BookDaysRequest, CancelBookingRequest, CheckAwardRequest, CreateAwardsRequest, DrawAwardRequest,
     GetAwardRequest, LeaderKind, ListAwardsRequest, NewAward, RefundAwardRequest, ReleaseAwardRequest,
@@ -45,13 +48,10 @@ pub(super) async fn run(command: AwardsCommand, session: &Session<'_>) -> Result
         AwardsCommand::Show { award } => {
             let answer =
                 session.services.awards().get_award(session.call(GetAwardRequest { award })).await?.into_inner();
-            session.print(&AwardView::from(answer.award.unwrap_or_default()))
+            session.print(|| json::of(&answer), || text(answer.award.as_ref()))
         }
         AwardsCommand::List(args) => list(args, session).await,
-        AwardsCommand::Change(command) => {
-            let changed = change(command, session).await?;
-            session.print(&changed)
-        }
+        AwardsCommand::Change(command) => change(command, session).await,
     }
 }
 
@@ -71,11 +71,37 @@ async fn make(command: MakeCommand, session: &Session<'_>) -> Result<(), Failure
         }
         MakeCommand::Bundle { offer, file, making } => {
             let awards = bundle::read(&file).await?;
-            return session.print(&make_all(offer, awards, making, session).await?);
+            let made = make_all(offer, awards, making, session).await?;
+            return session
+                .print(|| made.awards.iter().map(|it| made.json(it)).collect::<Json>(), || view::rows(&made.awards));
         }
     };
     let made = make_all(offer, vec![award], making, session).await?;
-    session.print(&made.into_iter().next().unwrap_or_else(|| ChangedAward::new(None, &[])))
+    let one = made.awards.first();
+    session.print(|| one.map(|it| made.json(it)).unwrap_or_default(), || text(one))
+}
+
+fn text(award: Option<&Award>) -> String {
+    award.map(view::one).unwrap_or_default()
+}
+
+/// Awards that were made, or would be.
+struct Made {
+    awards: Vec<Award>,
+    warnings: Vec<Warning>,
+    /// At which event a check judged them.
+    judged_at: Option<i64>,
+}
+
+impl Made {
+    /// One of them as json, with what was said of all.
+    fn json(&self, award: &Award) -> Object {
+        let made = json::of(award).with("warnings", json::list(&self.warnings));
+        match self.judged_at {
+            Some(sequence) => made.with("judged_at_sequence", sequence),
+            None => made,
+        }
+    }
 }
 
 /// Makes awards, or tries to.
@@ -84,9 +110,9 @@ async fn make_all(
     awards: Vec<NewAward>,
     making: Making,
     session: &Session<'_>,
-) -> Result<Vec<ChangedAward>, Failure> {
+) -> Result<Made, Failure> {
     let (date, etag) = (making.on.unwrap_or_default(), making.etag.unwrap_or_default());
-    let (made, warnings, judged_at) = if making.check {
+    let (awards, warnings, judged_at) = if making.check {
         let request = CheckAwardRequest { offer, awards, date, etag };
         let answer = session.services.awards().check_award(session.call(request)).await?.into_inner();
         output::remark("checked only: nothing was written");
@@ -98,8 +124,7 @@ async fn make_all(
         (answer.awards, answer.warnings, None)
     };
     warn(&warnings);
-    let view = |award: Award| ChangedAward::new(Some(award), &warnings).judged_at(judged_at);
-    Ok(made.into_iter().map(view).collect())
+    Ok(Made { awards, warnings, judged_at })
 }
 
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
@@ -119,14 +144,15 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
         let answer = session.services.awards().list_awards(session.call(request)).await?.into_inner();
         Ok((answer.awards, answer.next_page_token))
     });
-    session.print(&awards.await?.into_iter().map(AwardView::from).collect::<Vec<_>>())
+    let awards = awards.await?;
+    session.print(|| json::list(&awards), || view::rows(&awards))
 }
 
-/// Carries out a command that changes one award; answers the award after it.
-async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<ChangedAward, Failure> {
+/// Carries out a command that changes one award, and prints the award after it.
+async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Failure> {
     let mut awards = session.services.awards();
     let validate_only = false;
-    Ok(match command {
+    match command {
         ChangeCommand::Book { which, days, on, leader, leader_kind } => {
             let (award, etag) = which.parts();
             let request = BookDaysRequest {
@@ -140,14 +166,16 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
                 validate_only,
             };
             let answer = awards.book_days(session.call(request)).await?.into_inner();
-            told(answer.award, &answer.warnings).with_booking(answer.booking)
+            warn(&answer.warnings);
+            let booked = facts([("booking", answer.booking.to_string())]);
+            session.print(|| json::of(&answer), || parts([booked, text(answer.award.as_ref())]))
         }
         ChangeCommand::Cancel { which, booking } => {
             let (award, etag) = which.parts();
             let request_id = session.request_id();
             let request = CancelBookingRequest { request_id, award, booking, etag, validate_only };
             let answer = awards.cancel_booking(session.call(request)).await?.into_inner();
-            told(answer.award, &[])
+            changed(session, &answer, answer.award.as_ref(), &[])
         }
         ChangeCommand::Draw { which, much, on, booking, invoice, issuer, total, note } => {
             let (award, etag) = which.parts();
@@ -165,7 +193,7 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
                 total_pence: total.unwrap_or_default(),
             };
             let answer = awards.draw_award(session.call(request)).await?.into_inner();
-            told(answer.award, &answer.warnings)
+            changed(session, &answer, answer.award.as_ref(), &answer.warnings)
         }
         ChangeCommand::Release { which, much, on, note } => {
             let (award, etag) = which.parts();
@@ -173,7 +201,7 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
             let (date, note) = (on.unwrap_or_default(), note.unwrap_or_default());
             let request = ReleaseAwardRequest { request_id, award, amount, date, note, etag, validate_only };
             let answer = awards.release_award(session.call(request)).await?.into_inner();
-            told(answer.award, &answer.warnings)
+            changed(session, &answer, answer.award.as_ref(), &answer.warnings)
         }
         ChangeCommand::Refund { which, much, reason, on, invoice, issuer } => {
             let (award, etag) = which.parts();
@@ -183,19 +211,25 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<Changed
             let request =
                 RefundAwardRequest { request_id, award, amount, reason, date, invoice, issuer, etag, validate_only };
             let answer = awards.refund_award(session.call(request)).await?.into_inner();
-            told(answer.award, &answer.warnings)
+            changed(session, &answer, answer.award.as_ref(), &answer.warnings)
         }
         ChangeCommand::Undo { which, event: sequence, reason } => {
             let ((award, etag), request_id) = (which.parts(), session.request_id());
             let request = UndoMovementRequest { request_id, award, sequence, reason, etag, validate_only };
-            told(awards.undo_movement(session.call(request)).await?.into_inner().award, &[])
+            let answer = awards.undo_movement(session.call(request)).await?.into_inner();
+            changed(session, &answer, answer.award.as_ref(), &[])
         }
-    })
+    }
 }
 
-fn told(award: Option<Award>, warnings: &[Warning]) -> ChangedAward {
+fn changed<M: Message + Name>(
+    session: &Session<'_>,
+    answer: &M,
+    award: Option<&Award>,
+    warnings: &[Warning],
+) -> Result<(), Failure> {
     warn(warnings);
-    ChangedAward::new(award, warnings)
+    session.print(|| json::changed(answer), || text(award))
 }
 
 /// An amount as each message wants it.

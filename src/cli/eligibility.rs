@@ -8,10 +8,10 @@ use tonic::Code;
 
 use super::args::{PROGRAMME, date};
 use super::errors::Failure;
+use super::json::{self, Json};
 use super::names::choice;
 use super::session::{PAGE, Session, every_page};
-use crate::cli::view::eligibility::{ChangeView, ExplanationView, SchoolAnswer, SummaryView};
-use crate::cli::view::schools::DecisionView;
+use super::view::{eligibility, schools};
 use crate::proto::explain_eligibility_request::Subject;
 use crate::proto::{
     DecideEntryRequest, EntryPosition, ExplainEligibilityRequest, ExplainEligibilityResponse,
@@ -95,27 +95,31 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
     match command {
         EligibilityCommand::Summary { programme } => {
             let request = session.call(SummariseEligibilityRequest { programme });
-            session.print(&SummaryView::from(
-                session.services.eligibility().summarise_eligibility(request).await?.into_inner(),
-            ))
+            let answer = session.services.eligibility().summarise_eligibility(request).await?.into_inner();
+            let summary = eligibility::complete(answer);
+            session.print(|| json::of(&summary), || eligibility::summary(&summary))
         }
         EligibilityCommand::List { programme, filter, order_by } => {
             let first = ListEligibilityRequest { programme, filter, order_by, page_size: PAGE, ..Default::default() };
-            let schools = every_page(async |page_token| {
+            let found = every_page(async |page_token| {
                 let request = ListEligibilityRequest { page_token, ..first.clone() };
                 let answer = session.services.eligibility().list_eligibility(session.call(request)).await?.into_inner();
                 Ok((answer.schools, answer.next_page_token))
             });
-            session.print(&schools.await?.into_iter().map(SchoolAnswer::from).collect::<Vec<_>>())
+            let found = found.await?;
+            let json = || found.iter().map(eligibility::school_json).collect::<Json>();
+            session.print(json, || eligibility::rows(&found))
         }
         EligibilityCommand::Explain { number, trust, programme } => {
-            session.print(&ExplanationView::from(explain(session, &programme, number, trust).await?))
+            let answer = explain(session, &programme, number, trust).await?;
+            session.print(|| eligibility::explanation_json(&answer), || eligibility::explanation(&answer))
         }
         EligibilityCommand::Decide { urn, position, reason, programme } => {
             let (request_id, position) = (session.request_id(), position.into());
             let request = DecideEntryRequest { request_id, programme, urn, position, reason, validate_only: false };
             let answer = session.services.eligibility().decide_entry(session.call(request)).await?.into_inner();
-            session.print(&DecisionView::from(answer.decision.unwrap_or_default()))
+            let text = || answer.decision.as_ref().map(schools::decision).unwrap_or_default();
+            session.print(|| json::of(&answer), text)
         }
         EligibilityCommand::Changes { from, to, programme } => {
             let changes = every_page(async |page_token| {
@@ -126,7 +130,8 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
                     session.services.eligibility().list_eligibility_changes(session.call(request)).await?.into_inner();
                 Ok((answer.changes, answer.next_page_token))
             });
-            session.print(&changes.await?.into_iter().map(ChangeView::from).collect::<Vec<_>>())
+            let changes = changes.await?;
+            session.print(|| json::list(&changes), || eligibility::changes(&changes))
         }
     }
 }

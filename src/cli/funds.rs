@@ -4,19 +4,37 @@ mod args;
 #[cfg(test)]
 mod tests;
 
+use prost::{Message, Name};
+
 use self::args::EntriesArgs;
 pub(super) use self::args::FundsCommand;
 use super::csv;
 use super::errors::Failure;
+use super::json;
 use super::offers::warn;
 use super::output;
 use super::session::{PAGE, Session, every_page};
-use crate::cli::view::funds::{ChangedFund, EntryView, FundView, MovedView, PositionView};
+use super::view::funds;
 use crate::proto::{
     AllocateFundRequest, CreateFundRequest, Fund, FundEntry, GetFundPositionRequest, GetFundRequest,
     ListFundEntriesRequest, ListFundsRequest, MoveFundsRequest, StreamFundEntriesRequest, Warning, WithdrawFundRequest,
 };
 
+/// The columns of entries as CSV: the keys of their json.
+const COLUMNS: [&str; 12] = [
+    "entry",
+    "event_sequence",
+    "event_kind",
+    "verb",
+    "from_bucket",
+    "to_bucket",
+    "amount_pence",
+    "period",
+    "effective_date",
+    "recorded_time",
+    "actor",
+    "offer",
+];
 /// How many entries are asked for at a time: the most that the server gives.
 const ENTRIES: i32 = 1000;
 
@@ -25,7 +43,7 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
         FundsCommand::List { programme, filter } => list(programme.unwrap_or_default(), filter, session).await,
         FundsCommand::Show { fund } => {
             let answer = session.services.funds().get_fund(session.call(GetFundRequest { fund })).await?.into_inner();
-            session.print(&FundView::from(answer.fund.unwrap_or_default()))
+            session.print(|| json::of(&answer), || text(answer.fund.as_ref()))
         }
         FundsCommand::Position { fund, as_of, recorded_by, sequence } => {
             let request = GetFundPositionRequest {
@@ -35,7 +53,7 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
                 at_sequence: sequence.unwrap_or_default(),
             };
             let answer = session.services.funds().get_fund_position(session.call(request)).await?.into_inner();
-            session.print(&PositionView::from(answer))
+            session.print(|| json::of(&answer), || funds::position(&answer))
         }
         FundsCommand::Entries(args) if args.csv => stream(args, session).await,
         FundsCommand::Entries(args) => entries(args, session).await,
@@ -43,14 +61,14 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
             let (request_id, region) = (session.request_id(), region.unwrap_or_default());
             let request = CreateFundRequest { request_id, programme, strand, region, validate_only: false };
             let answer = session.services.funds().create_fund(session.call(request)).await?.into_inner();
-            print(session, answer.fund, &[])
+            changed(session, &answer, answer.fund.as_ref(), &[])
         }
         FundsCommand::Allocate { fund, amount, with } => {
             let (request_id, (date, note, etag)) = (session.request_id(), with.parts());
             let request =
                 AllocateFundRequest { request_id, fund, amount_pence: amount, date, note, etag, validate_only: false };
             let answer = session.services.funds().allocate_fund(session.call(request)).await?.into_inner();
-            print(session, answer.fund, &answer.warnings)
+            changed(session, &answer, answer.fund.as_ref(), &answer.warnings)
         }
         FundsCommand::Withdraw { fund, amount, over_commit, with } => {
             let (date, note, etag) = with.parts();
@@ -65,7 +83,7 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
                 validate_only: false,
             };
             let answer = session.services.funds().withdraw_fund(session.call(request)).await?.into_inner();
-            print(session, answer.fund, &answer.warnings)
+            changed(session, &answer, answer.fund.as_ref(), &answer.warnings)
         }
         FundsCommand::Move { from, to, amount, with } => {
             let (date, note, etag) = with.parts();
@@ -81,24 +99,36 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
             };
             let answer = session.services.funds().move_funds(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
-            session.print(&MovedView::from(answer))
+            let both = || [&answer.from_fund, &answer.to_fund].map(|it| it.clone().unwrap_or_default());
+            session.print(|| json::of(&answer), || funds::rows(&both()))
         }
     }
 }
 
-fn print(session: &Session<'_>, fund: Option<Fund>, warnings: &[Warning]) -> Result<(), Failure> {
+fn text(fund: Option<&Fund>) -> String {
+    fund.map(funds::one).unwrap_or_default()
+}
+
+/// Prints the fund after a command.
+fn changed<M: Message + Name>(
+    session: &Session<'_>,
+    answer: &M,
+    fund: Option<&Fund>,
+    warnings: &[Warning],
+) -> Result<(), Failure> {
     warn(warnings);
-    session.print(&ChangedFund::new(fund, warnings))
+    session.print(|| json::changed(answer), || text(fund))
 }
 
 async fn list(programme: String, filter: String, session: &Session<'_>) -> Result<(), Failure> {
     let first = ListFundsRequest { programme, filter, page_size: PAGE, page_token: String::new() };
-    let funds = every_page(async |page_token| {
+    let listed = every_page(async |page_token| {
         let request = ListFundsRequest { page_token, ..first.clone() };
         let answer = session.services.funds().list_funds(session.call(request)).await?.into_inner();
         Ok((answer.funds, answer.next_page_token))
     });
-    session.print(&funds.await?.into_iter().map(FundView::from).collect::<Vec<_>>())
+    let listed = listed.await?;
+    session.print(|| json::list(&listed), || funds::rows(&listed))
 }
 
 async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
@@ -109,21 +139,22 @@ async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure
         let answer = session.services.funds().list_fund_entries(session.call(request)).await?.into_inner();
         Ok((answer.entries, answer.next_page_token))
     });
-    session.print(&entries.await?.into_iter().map(EntryView::from).collect::<Vec<_>>())
+    let entries = entries.await?;
+    session.print(|| json::list(&entries), || funds::entries(&entries))
 }
 
 /// Prints entries as CSV while they come, so that the largest fund takes no memory.
 async fn stream(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
     let request = StreamFundEntriesRequest { fund: args.fund, filter: args.filter };
     let mut answers = session.services.funds().stream_fund_entries(session.call(request)).await?.into_inner();
-    let mut expected = output::part(&csv::header(&EntryView::COLUMNS)?)?;
+    let mut expected = output::part(&csv::header(&COLUMNS)?)?;
     while expected && let Some(answer) = answers.message().await? {
-        expected = output::part(&csv_rows(answer.entries)?)?;
+        expected = output::part(&csv_rows(&answer.entries)?)?;
     }
     Ok(())
 }
 
 /// Entries, a row each.
-fn csv_rows(entries: Vec<FundEntry>) -> Result<String, Failure> {
-    csv::rows(&EntryView::COLUMNS, entries.into_iter().map(EntryView::from))
+fn csv_rows(entries: &[FundEntry]) -> Result<String, Failure> {
+    csv::rows(&COLUMNS, entries.iter().map(json::of))
 }

@@ -13,9 +13,10 @@ use clap::{Args, Subcommand};
 
 use super::args::{Sought, date};
 use super::errors::{ErrorView, Failure};
+use super::json;
 use super::output;
 use super::session::{PAGE, Session, every_page};
-use crate::cli::view::imports::{FileView, ImportDetail, ImportView, WithdrawnView};
+use super::view::imports::{self, FileOutcome};
 use crate::proto::{GetImportRequest, ImportHeader, ImportOutcome, ListImportsRequest, WithdrawImportRequest};
 
 /// What is said of the files of one command.
@@ -103,22 +104,24 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
         }
         ImportCommand::List(Sought { filter, order_by }) => {
             let first = ListImportsRequest { page_size: PAGE, filter, order_by, ..Default::default() };
-            let imports = every_page(async |page_token| {
+            let listed = every_page(async |page_token| {
                 let request = session.call(ListImportsRequest { page_token, ..first.clone() });
                 let answer = session.services.register().list_imports(request).await?.into_inner();
                 Ok((answer.imports, answer.next_page_token))
             });
-            session.print(&imports.await?.into_iter().map(ImportView::from).collect::<Vec<_>>())
+            let listed = listed.await?;
+            session.print(|| json::list(&listed), || imports::rows(&listed))
         }
         ImportCommand::Show { id } => {
             let request = session.call(GetImportRequest { import_id: id });
-            session.print(&ImportDetail::from(session.services.register().get_import(request).await?.into_inner()))
+            let answer = session.services.register().get_import(request).await?.into_inner();
+            session.print(|| json::of(&answer), || imports::detail(&answer))
         }
         ImportCommand::Withdraw { id, reason } => {
             let request =
                 WithdrawImportRequest { request_id: session.request_id(), import_id: id, reason, ..Default::default() };
             let answer = session.services.register().withdraw_import(session.call(request)).await?.into_inner();
-            session.print(&WithdrawnView::from(answer))
+            session.print(|| json::of(&answer), || imports::withdrawn(&answer))
         }
     }
 }
@@ -149,17 +152,15 @@ fn report(session: &Session<'_>, mut done: Vec<(PathBuf, Result<ImportOutcome, F
     {
         return Err(failure);
     }
-    let mut failed = false;
-    let files = done.into_iter().enumerate().map(|(index, (path, outcome))| match outcome {
-        Ok(outcome) => FileView::imported(path.display().to_string(), outcome),
-        Err(failure) => {
-            failed = true;
+    let files = done.into_iter().enumerate().map(|(index, (path, outcome))| {
+        let outcome = outcome.map_err(|failure| {
             let error = ErrorView::new(&failure, session.request_id_of(index).parse().ok());
             output::remark(&format!("{}: {}", path.display(), error.text()));
-            FileView::failed(path.display().to_string(), error)
-        }
+            Box::new(error)
+        });
+        FileOutcome { file: path.display().to_string(), outcome }
     });
     let files: Vec<_> = files.collect();
-    session.print(&files)?;
-    if failed { Err(Failure::Reported) } else { Ok(()) }
+    session.print(|| files.iter().map(FileOutcome::json).collect::<Vec<_>>(), || imports::files(&files))?;
+    if files.iter().any(|it| it.outcome.is_err()) { Err(Failure::Reported) } else { Ok(()) }
 }

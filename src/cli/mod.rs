@@ -16,6 +16,7 @@ mod eligibility;
 mod errors;
 mod funds;
 mod import;
+mod json;
 mod names;
 mod offers;
 mod output;

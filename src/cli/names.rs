@@ -19,6 +19,11 @@ pub(super) fn name(proto_name: &str, prefix: &str) -> Option<String> {
     (short != "UNSPECIFIED").then(|| short.to_ascii_lowercase())
 }
 
+/// The same as a table shows it.
+pub(super) fn word(proto_name: &str, prefix: &str) -> String {
+    name(proto_name, prefix).unwrap_or_default()
+}
+
 /// An instant in UTC, as RFC 3339 with as many digits as it has.
 pub(super) fn instant(time: Option<Timestamp>) -> Option<String> {
     let time = time?;
@@ -29,11 +34,6 @@ pub(super) fn instant(time: Option<Timestamp>) -> Option<String> {
 /// A text of the wire, where empty means none.
 pub(super) fn some_text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
-}
-
-/// A number of the wire, where 0 means none.
-pub(super) fn some_number<N: Default + PartialEq>(number: N) -> Option<N> {
-    (number != N::default()).then_some(number)
 }
 
 /// An enum of the contract that can be typed.
@@ -54,6 +54,7 @@ pub(super) fn choice<E: Choice>() -> impl TypedValueParser<Value = E> {
     PossibleValuesParser::new(values).try_map(|typed| E::named(&typed).ok_or("there is no such value"))
 }
 
+/// Makes an enum of the wire an argument: each value by its kebab-case name, with the JSON name as an alias.
 macro_rules! choices {
     ($($enum:ty { $($variant:ident = $name:literal $(| $alias:literal)*,)+ })+) => {$(
         impl Choice for $enum {

@@ -13,10 +13,11 @@ mod watch;
 pub(super) use self::args::OffersCommand;
 use self::args::{ContactArgs, ListArgs};
 pub(super) use self::change::warn;
-use self::record::{EventView, IdentifiedView};
 use super::errors::Failure;
+use super::json::{self, Json};
+use super::output::parts;
 use super::session::{PAGE, Session, every_page};
-use crate::cli::view::offers::{ChangedView, OfferView, ShownOffer};
+use super::view::offers as view;
 use crate::proto::{
     BatchGetOffersRequest, ContactOffersRequest, ContactedOffer, GetOfferRequest, IdentifyOffersRequest,
     ListOfferEventsRequest, ListOffersRequest, OfferState,
@@ -46,7 +47,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
             let request = IdentifyOffersRequest { request_id: session.request_id(), programme, validate_only: dry_run };
             let answer = session.services.offers().identify_offers(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
-            session.print(&IdentifiedView::new(answer, dry_run))
+            session.print(|| record::identified_json(&answer, dry_run), || record::identified(&answer, dry_run))
         }
         OffersCommand::List(args) => list(args, session).await,
         OffersCommand::Show { offers } => show(offers, session).await,
@@ -58,7 +59,8 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
                 let answer = session.services.offers().list_offer_events(session.call(request)).await?.into_inner();
                 Ok((answer.events, answer.next_page_token))
             });
-            session.print(&events.await?.into_iter().map(EventView::from).collect::<Vec<_>>())
+            let events = events.await?;
+            session.print(|| json::list(&events), || record::events(&events))
         }
         OffersCommand::Watch(args) => watch::run(args, session).await,
         OffersCommand::Contact(args) => contact(args, session).await,
@@ -71,15 +73,16 @@ async fn show(offers: Vec<String>, session: &Session<'_>) -> Result<(), Failure>
     if let [offer] = offers.as_slice() {
         let request = GetOfferRequest { offer: offer.clone(), ..Default::default() };
         let answer = session.services.offers().get_offer(session.call(request)).await?.into_inner();
-        return session.print(&ShownOffer::from(answer));
+        return session.print(|| view::detail_json(&answer), || view::detail(&answer));
     }
     let mut shown = Vec::with_capacity(offers.len());
     for batch in offers.chunks(BATCH) {
         let request = BatchGetOffersRequest { offers: batch.to_vec(), ..Default::default() };
         let answer = session.services.offers().batch_get_offers(session.call(request)).await?.into_inner();
-        shown.extend(answer.offers.into_iter().map(ShownOffer::from));
+        shown.extend(answer.offers);
     }
-    session.print(&shown)
+    let text = || shown.iter().map(view::detail).collect::<Vec<_>>().join("\n\n\n");
+    session.print(|| shown.iter().map(view::detail_json).collect::<Json>(), text)
 }
 
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
@@ -100,7 +103,8 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
         let answer = session.services.offers().list_offers(session.call(request)).await?.into_inner();
         Ok((answer.offers, answer.next_page_token))
     });
-    session.print(&offers.await?.into_iter().map(OfferView::from).collect::<Vec<_>>())
+    let offers = offers.await?;
+    session.print(|| offers.iter().map(view::row_json).collect::<Json>(), || view::rows(&offers))
 }
 
 async fn contact(args: ContactArgs, session: &Session<'_>) -> Result<(), Failure> {
@@ -115,7 +119,8 @@ async fn contact(args: ContactArgs, session: &Session<'_>) -> Result<(), Failure
         validate_only: false,
     };
     let answer = session.services.offers().contact_offers(session.call(request)).await?.into_inner();
-    change::warn(&answer.warnings);
-    let changed = |offer| ChangedView::new(Some(offer), answer.warnings.clone());
-    session.print(&answer.offers.into_iter().map(changed).collect::<Vec<_>>())
+    warn(&answer.warnings);
+    let changed = |offer| json::of(offer).with("warnings", json::list(&answer.warnings));
+    let text = || parts(answer.offers.iter().map(view::one));
+    session.print(|| answer.offers.iter().map(changed).collect::<Json>(), text)
 }

@@ -3,7 +3,7 @@
 //! No control character reaches a terminal from here: each is written `\uXXXX`, in a table before
 //! its columns are laid out. JSON has the same escapes, so that its values stay what they are.
 //!
-//! One view drives both formats: `Serialize` is its json, [`View::text`] its table, so that they cannot drift apart.
+//! JSON is made from the contract ([`super::json`]); tables are made by hand (`view/`).
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
@@ -23,12 +23,6 @@ pub enum Output {
     Json,
 }
 
-/// An answer, ready to be printed.
-pub(super) trait View: Serialize {
-    /// As a person reads it.
-    fn text(&self) -> String;
-}
-
 /// A column: its heading, and on which side its values line up.
 #[derive(Clone, Copy)]
 pub(super) enum TableColumn {
@@ -43,14 +37,18 @@ pub(super) enum TableColumn {
 /// Wide enough for an id and a name, narrow enough for a terminal.
 const WIDTH: u16 = 100;
 
-/// Prints an answer on stdout.
+/// Prints an answer on stdout, as its JSON or as what a person reads; only the one asked for is made.
 ///
 /// # Errors
 /// When stdout cannot be written to.
-pub(super) fn answer(output: Output, view: &impl View) -> io::Result<()> {
+pub(super) fn answer<J: Serialize>(
+    output: Output,
+    json: impl FnOnce() -> J,
+    shown: impl FnOnce() -> String,
+) -> io::Result<()> {
     match output {
-        Output::Table => text(view.text().trim_end()),
-        Output::Json => document(view),
+        Output::Table => text(shown().trim_end()),
+        Output::Json => document(&json()),
     }
 }
 
@@ -124,9 +122,19 @@ pub(super) fn counts(rows: impl IntoIterator<Item = (String, String)>) -> String
     table.trim_fmt()
 }
 
-/// What a cell shows for a value that may be absent.
-pub(super) fn cell<T: ToString>(value: Option<&T>) -> String {
-    value.map(T::to_string).unwrap_or_default()
+/// What a cell shows for a number where 0 says that there is none.
+pub(super) fn number<N: Default + PartialEq + ToString>(number: N) -> String {
+    if number == N::default() { String::new() } else { number.to_string() }
+}
+
+/// The parts that say something, a blank line between them.
+pub(super) fn parts(parts: impl IntoIterator<Item = String>) -> String {
+    parts.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// A table, or nothing where it has no rows.
+pub(super) fn table_of_some<T>(columns: &[TableColumn], rows: &[T], row: impl Fn(&T) -> Vec<String>) -> String {
+    if rows.is_empty() { String::new() } else { table(columns, rows.iter().map(row)) }
 }
 
 fn plain() -> Table {

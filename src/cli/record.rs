@@ -1,14 +1,14 @@
 //! `tsio record`: erase the free text of an event.
 
 use clap::Subcommand;
-use serde::Serialize;
 
 use super::args::PROGRAMME;
 use super::errors::Failure;
+use super::json;
 use super::names::choice;
-use super::output::{View, facts};
+use super::output::facts;
 use super::session::Session;
-use crate::proto::{EraseTextRequest, EraseTextResponse, ErasureReason};
+use crate::proto::{EraseTextRequest, ErasureReason};
 
 /// A command about the record.
 #[derive(Debug, Subcommand)]
@@ -38,23 +38,6 @@ pub(super) async fn run(command: RecordCommand, session: &Session<'_>) -> Result
         ..Default::default()
     };
     let answer = session.services.record().erase_text(session.call(request)).await?.into_inner();
-    session.print(&ErasedView::from(answer))
-}
-
-#[derive(Debug, Serialize)]
-struct ErasedView {
-    programme: String,
-    sequence: i64,
-}
-
-impl From<EraseTextResponse> for ErasedView {
-    fn from(answer: EraseTextResponse) -> Self {
-        Self { programme: answer.programme, sequence: answer.sequence }
-    }
-}
-
-impl View for ErasedView {
-    fn text(&self) -> String {
-        facts([("programme", self.programme.clone()), ("text erased of event", self.sequence.to_string())])
-    }
+    let (programme, event) = (answer.programme.clone(), answer.sequence.to_string());
+    session.print(|| json::of(&answer), || facts([("programme", programme), ("text erased of event", event)]))
 }

@@ -1,16 +1,19 @@
 //! `tsio referrals`: schools and trusts that come forward, or are put forward.
 
 use clap::{Args, Subcommand};
+use prost::{Message, Name};
 
 use super::args::{PROGRAMME, Sought, date};
 use super::errors::Failure;
+use super::json;
 use super::names::choice;
 use super::offers::warn;
 use super::session::{PAGE, Session, every_page};
-use crate::cli::view::referrals::{ChangedView, ReferralView, WholeView};
+use super::view::referrals as view;
 use crate::proto::{
-    DecideReferralRequest, DiscussionPartner, GetReferralRequest, ListReferralsRequest, RaiseReferralRequest,
-    RecordDiscussionRequest, ReferralDecision, ReferralOrigin, ReferralState, WithdrawReferralRequest,
+    DecideReferralRequest, DiscussionPartner, GetReferralRequest, ListReferralsRequest, Offer, RaiseReferralRequest,
+    RecordDiscussionRequest, Referral, ReferralDecision, ReferralOrigin, ReferralState, Warning,
+    WithdrawReferralRequest,
 };
 
 /// A command about referrals.
@@ -158,8 +161,7 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
                 validate_only,
             };
             let answer = referrals.raise_referral(session.call(request)).await?.into_inner();
-            warn(&answer.warnings);
-            session.print(&ChangedView::new(answer.referral, None, &answer.warnings))
+            changed(session, &answer, (answer.referral.as_ref(), None), &answer.warnings)
         }
         ReferralsCommand::Discuss { which, on, with, note } => {
             let (request_id, (referral, etag)) = (session.request_id(), which.parts());
@@ -167,8 +169,7 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
             let held_with = with.into();
             let request = RecordDiscussionRequest { request_id, referral, etag, date, note, validate_only, held_with };
             let answer = referrals.record_discussion(session.call(request)).await?.into_inner();
-            warn(&answer.warnings);
-            session.print(&ChangedView::new(answer.referral, None, &answer.warnings))
+            changed(session, &answer, (answer.referral.as_ref(), None), &answer.warnings)
         }
         ReferralsCommand::Approve(args) => decide(args, ReferralDecision::Approve, session).await,
         ReferralsCommand::Decline(args) => decide(args, ReferralDecision::Decline, session).await,
@@ -176,7 +177,7 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
             let (request_id, (referral, etag)) = (session.request_id(), which.parts());
             let request = WithdrawReferralRequest { request_id, referral, etag, reason, validate_only };
             let answer = referrals.withdraw_referral(session.call(request)).await?.into_inner();
-            session.print(&ChangedView::new(answer.referral, None, &[]))
+            changed(session, &answer, (answer.referral.as_ref(), None), &[])
         }
         ReferralsCommand::List { programme, state, region, sought: Sought { filter, order_by } } => {
             let first = ListReferralsRequest {
@@ -193,11 +194,13 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
                 let answer = session.services.referrals().list_referrals(session.call(request)).await?.into_inner();
                 Ok((answer.referrals, answer.next_page_token))
             });
-            session.print(&found.await?.into_iter().map(ReferralView::from).collect::<Vec<_>>())
+            let found = found.await?;
+            session.print(|| json::list(&found), || view::rows(&found))
         }
         ReferralsCommand::Show { referral } => {
             let answer = referrals.get_referral(session.call(GetReferralRequest { referral })).await?.into_inner();
-            session.print(&WholeView(ReferralView::from(answer.referral.unwrap_or_default())))
+            let text = || answer.referral.as_ref().map(view::one).unwrap_or_default();
+            session.print(|| json::of(&answer), text)
         }
     }
 }
@@ -214,6 +217,16 @@ async fn decide(args: DecideArgs, decision: ReferralDecision, session: &Session<
         validate_only: false,
     };
     let answer = session.services.referrals().decide_referral(session.call(request)).await?.into_inner();
-    warn(&answer.warnings);
-    session.print(&ChangedView::new(answer.referral, answer.offer, &answer.warnings))
+    changed(session, &answer, (answer.referral.as_ref(), answer.offer.as_ref()), &answer.warnings)
+}
+
+/// Prints a referral after a change, and the offer that was made of it.
+fn changed<M: Message + Name>(
+    session: &Session<'_>,
+    answer: &M,
+    (referral, made): (Option<&Referral>, Option<&Offer>),
+    warnings: &[Warning],
+) -> Result<(), Failure> {
+    warn(warnings);
+    session.print(|| view::changed_json(json::changed(answer), made), || view::changed(referral, made))
 }

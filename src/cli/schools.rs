@@ -4,9 +4,10 @@ use clap::Subcommand;
 
 use super::args::PROGRAMME;
 use super::errors::Failure;
+use super::json;
 use super::names::choice;
 use super::session::{PAGE, Session, every_page};
-use crate::cli::view::schools::{PlacedView, SchoolDetail, SchoolView};
+use super::view::schools;
 use crate::proto::{GetSchoolRequest, ListSchoolsRequest, PlaceSchoolRequest, Placement};
 
 /// A command about schools.
@@ -51,17 +52,18 @@ pub enum SchoolsCommand {
 pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
         SchoolsCommand::Find { text } => {
-            let schools = every_page(async |page_token| {
+            let found = every_page(async |page_token| {
                 let request = ListSchoolsRequest { search: text.clone(), page_size: PAGE, page_token };
                 let answer = session.services.register().list_schools(session.call(request)).await?.into_inner();
                 Ok((answer.schools, answer.next_page_token))
             });
-            session.print(&schools.await?.into_iter().map(SchoolView::from).collect::<Vec<_>>())
+            let found = found.await?;
+            session.print(|| json::list(&found), || schools::rows(&found))
         }
         SchoolsCommand::Show { urn } => {
             let answer =
                 session.services.register().get_school(session.call(GetSchoolRequest { urn })).await?.into_inner();
-            session.print(&SchoolDetail::from(answer))
+            session.print(|| json::of(&answer), || schools::detail(&answer))
         }
         SchoolsCommand::Place { urn, kind, trust, reason, programme } => {
             let request = PlaceSchoolRequest {
@@ -74,7 +76,7 @@ pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Resul
                 ..Default::default()
             };
             let answer = session.services.register().place_school(session.call(request)).await?.into_inner();
-            session.print(&PlacedView::from(answer))
+            session.print(|| json::of(&answer), || schools::placed(&answer))
         }
     }
 }

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use serde::Serialize;
 use tonic::Request;
 use uuid::Uuid;
 
 use super::args::Global;
 use super::errors::Failure;
-use super::output::{self, Output, View};
+use super::output::{self, Output};
 use crate::client::{Builder, Client, Error, Services};
 use crate::config::environment;
 
@@ -72,9 +73,13 @@ impl<'a> Session<'a> {
         Request::new(message)
     }
 
-    /// Prints an answer.
-    pub(super) fn print(&self, view: &impl View) -> Result<(), Failure> {
-        Ok(output::answer(self.global.output, view)?)
+    /// Prints an answer: its JSON, or what a person reads.
+    pub(super) fn print<J: Serialize>(
+        &self,
+        json: impl FnOnce() -> J,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        Ok(output::answer(self.global.output, json, text)?)
     }
 
     /// Who calls.

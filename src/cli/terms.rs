@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use serde::Serialize;
 
 use super::errors::Failure;
 use super::import::file_name;
-use super::names::instant;
-use super::output::{self, Output, TableColumn, View, facts, table};
+use super::json::{self, Json, Object};
+use super::output::{self, Output, TableColumn, facts, table};
 use super::session::Session;
 use crate::domain;
 use crate::domain::text::{Lines, forbidden};
-use crate::proto::{Ground, ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms};
+use crate::proto::{ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms};
 
 /// A command about terms.
 #[derive(Debug, Subcommand)]
@@ -47,9 +46,12 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
     let mut mistakes = domain::terms::Terms::unseen(&name, &text);
     match domain::terms::Terms::parse(&name, &text) {
         Ok(terms) if mistakes.is_empty() => {
-            let rules = terms.rules().iter().map(|rule| rule.id.to_string()).collect();
+            let rules: Vec<String> = terms.rules().iter().map(|rule| rule.id.to_string()).collect();
             let programme = terms.programme().to_string();
-            Ok(output::answer(output, &CheckedView { file: name, programme, rules })?)
+            let shown = [("sound", name.clone()), ("programme", programme.clone()), ("rules", rules.join(" "))];
+            let json = Object::default().with("file", name).with("programme", programme);
+            let json = || json.with("rules", rules.into_iter().collect::<Json>());
+            Ok(output::answer(output, json, || facts(shown))?)
         }
         parsed => {
             mistakes.extend(parsed.err().into_iter().flatten());
@@ -64,24 +66,11 @@ fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
     Failure::Local("FILE_UNREADABLE", format!("cannot read {}: {error}", file.display()))
 }
 
-#[derive(Debug, Serialize)]
-struct CheckedView {
-    file: String,
-    programme: String,
-    rules: Vec<String>,
-}
-
-impl View for CheckedView {
-    fn text(&self) -> String {
-        facts([("sound", self.file.clone()), ("programme", self.programme.clone()), ("rules", self.rules.join(" "))])
-    }
-}
-
 pub(super) async fn run(command: TermsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
         TermsCommand::List => {
             let answer = session.services.terms().list_terms(session.call(ListTermsRequest {})).await?.into_inner();
-            session.print(&answer.terms.into_iter().map(TermsView::from).collect::<Vec<_>>())
+            session.print(|| json::list(&answer.terms), || rows(&answer.terms))
         }
         TermsCommand::Load { file } => {
             let text = tokio::fs::read_to_string(&file).await.map_err(|error| unreadable(&file, &error))?;
@@ -92,85 +81,26 @@ pub(super) async fn run(command: TermsCommand, session: &Session<'_>) -> Result<
                 ..Default::default()
             };
             let answer = session.services.terms().load_terms(session.call(request)).await?.into_inner();
-            session.print(&LoadedView::from(answer))
+            session.print(|| json::of(&answer), || loaded(&answer))
         }
         TermsCommand::Check { file } => check(&file, session.output()),
     }
 }
 
-#[derive(Debug, Serialize)]
-struct TermsView {
-    programme: String,
-    starts: String,
-    ends: String,
-    sha256: String,
-    load_time: Option<String>,
-    rules: Vec<String>,
-    grounds: Vec<GroundView>,
+fn rows(terms: &[Terms]) -> String {
+    let columns = ["PROGRAMME", "STARTS", "ENDS", "RULES"].map(TableColumn::Text);
+    let row = |it: &Terms| vec![it.programme.clone(), it.starts.clone(), it.ends.clone(), it.rules.join(" ")];
+    table(&columns, terms.iter().map(row))
 }
 
-#[derive(Debug, Serialize)]
-struct GroundView {
-    ground: String,
-    rule: String,
-    text: String,
-    starts: String,
-    ends: String,
-}
-
-impl From<Ground> for GroundView {
-    fn from(it: Ground) -> Self {
-        Self { ground: it.ground, rule: it.rule, text: it.text, starts: it.starts, ends: it.ends }
-    }
-}
-
-impl From<Terms> for TermsView {
-    fn from(terms: Terms) -> Self {
-        Self {
-            programme: terms.programme,
-            starts: terms.starts,
-            ends: terms.ends,
-            sha256: terms.sha256,
-            load_time: instant(terms.load_time),
-            rules: terms.rules,
-            grounds: terms.grounds.into_iter().map(GroundView::from).collect(),
-        }
-    }
-}
-
-impl View for Vec<TermsView> {
-    fn text(&self) -> String {
-        let columns = ["PROGRAMME", "STARTS", "ENDS", "RULES"].map(TableColumn::Text);
-        let row = |terms: &TermsView| {
-            vec![terms.programme.clone(), terms.starts.clone(), terms.ends.clone(), terms.rules.join(" ")]
-        };
-        table(&columns, self.iter().map(row))
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct LoadedView {
-    #[serde(flatten)]
-    terms: TermsView,
-    unchanged: bool,
-}
-
-impl From<LoadTermsResponse> for LoadedView {
-    fn from(answer: LoadTermsResponse) -> Self {
-        Self { terms: answer.terms.unwrap_or_default().into(), unchanged: answer.unchanged }
-    }
-}
-
-impl View for LoadedView {
-    fn text(&self) -> String {
-        let terms = &self.terms;
-        facts([
-            ("programme", terms.programme.clone()),
-            ("starts", terms.starts.clone()),
-            ("ends", terms.ends.clone()),
-            ("rules", terms.rules.join(" ")),
-            ("sha256", terms.sha256.clone()),
-            ("outcome", if self.unchanged { "there already" } else { "loaded" }.to_owned()),
-        ])
-    }
+fn loaded(answer: &LoadTermsResponse) -> String {
+    let terms = answer.terms.clone().unwrap_or_default();
+    facts([
+        ("programme", terms.programme),
+        ("starts", terms.starts),
+        ("ends", terms.ends),
+        ("rules", terms.rules.join(" ")),
+        ("sha256", terms.sha256),
+        ("outcome", if answer.unchanged { "there already" } else { "loaded" }.to_owned()),
+    ])
 }

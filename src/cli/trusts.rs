@@ -1,14 +1,12 @@
 //! `tsio trusts`: find trusts, and show one with its schools.
 
 use clap::Subcommand;
-use serde::Serialize;
 
 use super::errors::Failure;
-use super::output::{TableColumn, View, facts, table};
+use super::json;
 use super::session::{PAGE, Session, every_page};
-use crate::cli::view::schools::SchoolView;
-use crate::cli::view::trusts::TrustView;
-use crate::proto::{GetTrustRequest, GetTrustResponse, ListTrustsRequest};
+use super::view::schools;
+use crate::proto::{GetTrustRequest, ListTrustsRequest};
 
 /// A command about trusts.
 #[derive(Debug, Subcommand)]
@@ -36,63 +34,13 @@ pub(super) async fn run(command: TrustsCommand, session: &Session<'_>) -> Result
                 let answer = session.services.register().list_trusts(session.call(request)).await?.into_inner();
                 Ok((answer.trusts, answer.next_page_token))
             });
-            session.print(&trusts.await?.into_iter().map(TrustView::from).collect::<Vec<_>>())
+            let trusts = trusts.await?;
+            session.print(|| json::list(&trusts), || schools::trusts(&trusts))
         }
         TrustsCommand::Show { uid } => {
             let answer =
                 session.services.register().get_trust(session.call(GetTrustRequest { uid })).await?.into_inner();
-            session.print(&TrustDetail::from(answer))
+            session.print(|| json::of(&answer), || schools::trust(&answer))
         }
-    }
-}
-
-impl View for Vec<TrustView> {
-    fn text(&self) -> String {
-        use TableColumn::{Number, Text};
-        let columns = [Number("UID"), Text("NAME"), Text("TYPE"), Text("STATUS"), Number("SCHOOLS")];
-        let row = |trust: &TrustView| {
-            vec![
-                trust.uid.to_string(),
-                trust.name.clone(),
-                trust.group_type.clone(),
-                trust.status.clone(),
-                trust.schools.to_string(),
-            ]
-        };
-        table(&columns, self.iter().map(row))
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct TrustDetail {
-    uid: i32,
-    name: String,
-    group_type: String,
-    status: String,
-    schools: Vec<SchoolView>,
-}
-
-impl From<GetTrustResponse> for TrustDetail {
-    fn from(answer: GetTrustResponse) -> Self {
-        let trust = answer.trust.unwrap_or_default();
-        Self {
-            uid: trust.uid,
-            name: trust.name,
-            group_type: trust.group_type,
-            status: trust.status,
-            schools: answer.schools.into_iter().map(SchoolView::from).collect(),
-        }
-    }
-}
-
-impl View for TrustDetail {
-    fn text(&self) -> String {
-        let trust = facts([
-            ("uid", self.uid.to_string()),
-            ("name", self.name.clone()),
-            ("type", self.group_type.clone()),
-            ("status", self.status.clone()),
-        ]);
-        format!("{trust}\n\n{}", self.schools.text())
     }
 }

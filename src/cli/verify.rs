@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use serde::Serialize;
-
 use super::args::VerifyArgs;
-use super::output::{self, Output, TableColumn, View, one_line, table};
+use super::json::{Json, Object};
+use super::output::{self, Output, TableColumn, one_line, table};
 use crate::app::verify::{self, VerifyReport};
 use crate::store::db::schema::Version;
 use crate::store::{Store, Use};
@@ -14,8 +13,8 @@ use crate::store::{Store, Use};
 pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
     match reports(&args).await {
         Ok(reports) => {
-            let views: Vec<ReportView> = reports.iter().map(ReportView::from).collect();
-            let printed = output::answer(output, &views);
+            let json = || reports.iter().map(report_json).collect::<Json>();
+            let printed = output::answer(output, json, || reports_text(&reports));
             if printed.is_ok() && reports.iter().all(VerifyReport::is_sound) {
                 ExitCode::SUCCESS
             } else {
@@ -46,64 +45,53 @@ async fn reports(args: &VerifyArgs) -> Result<Vec<VerifyReport>, Box<dyn std::er
     Ok(verify::verify(&store, programme.as_ref(), expected).await?)
 }
 
-#[derive(Debug, Serialize)]
-struct ReportView {
-    programme: String,
-    sequence: i64,
-    hash: String,
-    entries: i64,
-    sound: bool,
-    difference_count: usize,
-    differences: Vec<String>,
-    allowed_when_made_count: usize,
-    allowed_when_made: Vec<String>,
-    notes: Vec<String>,
+/// A report as json: no message of the contract says what is found without a server.
+fn report_json(it: &VerifyReport) -> Object {
+    let list = |texts: &[String]| texts.iter().map(String::as_str).collect::<Json>();
+    Object::default()
+        .with("programme", it.programme.to_string())
+        .with("sequence", it.seq.0)
+        .with("hash", it.hash.to_string())
+        .with("entries", it.entries)
+        .with("sound", it.is_sound())
+        .with("difference_count", it.count)
+        .with("differences", list(&it.differences))
+        .with("allowed_when_made_count", it.allowed_count)
+        .with("allowed_when_made", list(&it.allowed))
+        .with("notes", list(&it.notes))
 }
 
-impl From<&VerifyReport> for ReportView {
-    fn from(report: &VerifyReport) -> Self {
-        Self {
-            programme: report.programme.to_string(),
-            sequence: report.seq.0,
-            hash: report.hash.to_string(),
-            entries: report.entries,
-            sound: report.is_sound(),
-            difference_count: report.count,
-            differences: report.differences.clone(),
-            allowed_when_made_count: report.allowed_count,
-            allowed_when_made: report.allowed.clone(),
-            notes: report.notes.clone(),
+fn reports_text(reports: &[VerifyReport]) -> String {
+    let columns = [
+        TableColumn::Id("PROGRAMME"),
+        TableColumn::Number("SEQUENCE"),
+        TableColumn::Id("HASH"),
+        TableColumn::Number("ENTRIES"),
+        TableColumn::Number("DIFFERENCES"),
+        TableColumn::Number("ALLOWED"),
+    ];
+    let row = |it: &VerifyReport| {
+        let (sequence, entries) = (it.seq.0.to_string(), it.entries.to_string());
+        vec![
+            it.programme.to_string(),
+            sequence,
+            it.hash.to_string(),
+            entries,
+            it.count.to_string(),
+            it.allowed_count.to_string(),
+        ]
+    };
+    let mut text = table(&columns, reports.iter().map(row));
+    for report in reports {
+        for difference in &report.differences {
+            text.push_str(&format!("\n{}: {}", report.programme, one_line(difference)));
+        }
+        for allowed in &report.allowed {
+            text.push_str(&format!("\n{}: allowed when made: {}", report.programme, one_line(allowed)));
+        }
+        for note in &report.notes {
+            text.push_str(&format!("\nnote: {}", one_line(note)));
         }
     }
-}
-
-impl View for Vec<ReportView> {
-    fn text(&self) -> String {
-        let columns = [
-            TableColumn::Id("PROGRAMME"),
-            TableColumn::Number("SEQUENCE"),
-            TableColumn::Id("HASH"),
-            TableColumn::Number("ENTRIES"),
-            TableColumn::Number("DIFFERENCES"),
-            TableColumn::Number("ALLOWED"),
-        ];
-        let row = |it: &ReportView| {
-            let (sequence, entries) = (it.sequence.to_string(), it.entries.to_string());
-            let (differences, allowed) = (it.difference_count.to_string(), it.allowed_when_made_count.to_string());
-            vec![it.programme.clone(), sequence, it.hash.clone(), entries, differences, allowed]
-        };
-        let mut text = table(&columns, self.iter().map(row));
-        for report in self {
-            for difference in &report.differences {
-                text.push_str(&format!("\n{}: {}", report.programme, one_line(difference)));
-            }
-            for allowed in &report.allowed_when_made {
-                text.push_str(&format!("\n{}: allowed when made: {}", report.programme, one_line(allowed)));
-            }
-            for note in &report.notes {
-                text.push_str(&format!("\nnote: {}", one_line(note)));
-            }
-        }
-        text
-    }
+    text
 }

@@ -95,6 +95,12 @@ const BANS: [Ban; 16] = [
         why: "only cli/csv.rs writes CSV, so that no spreadsheet runs a cell",
     },
     Ban {
+        words: &["prost_reflect"],
+        within: &["src/", "crates/"],
+        except: &["src/cli/json.rs", "src/cli/json/"],
+        why: "only cli/json.rs makes JSON of the contract, so that there is one mapping",
+    },
+    Ban {
         words: &["async", "tokio", "SystemTime", "Instant", "Utc::now", "Local::now", "now_v7"],
         within: PURE,
         except: &[],

@@ -1,11 +1,14 @@
 //! Bundles as they are read, and the json of awards, key by key.
 
+use serde_json::Value;
+
 use super::bundle::{credit, nle, nlg, npqel, parse};
-use crate::cli::output::View as _;
-use crate::cli::view::awards::{AwardView, ChangedAward};
+use super::{Made, view};
+use crate::cli::json;
 use crate::proto::award::Support;
 use crate::proto::{
-    Award, AwardState, Booking, BookingState, Invoice, LeaderKind, NewAward, NleSupport, NpqelSupport, Unit, Warning,
+    Award, AwardState, BookDaysResponse, Booking, BookingState, Invoice, LeaderKind, NewAward, NleSupport,
+    NpqelSupport, UndoMovementResponse, Unit, Warning,
 };
 
 fn text(text: &str) -> String {
@@ -140,19 +143,27 @@ const ROW: &str = concat!(
     r#""invoices":[]"#,
 );
 
-fn json(view: &impl serde::Serialize) -> String {
-    serde_json::to_string(view).unwrap_or_default()
+fn value(printed: &impl serde::Serialize) -> Value {
+    serde_json::to_value(printed).unwrap()
+}
+
+/// A document, whatever the order of its keys.
+fn document(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
 }
 
 #[test]
 fn an_award_and_an_award_just_booked() {
-    assert_eq!(json(&AwardView::from(award())), format!("{ROW}}}"));
+    assert_eq!(value(&json::of(&award())), document(&format!("{ROW}}}")));
     let warning = Warning { code: text("DATE_ASSUMED"), message: text("Assumed.") };
-    let booked = ChangedAward::new(Some(award()), &[warning]).with_booking(9);
+    let booked = BookDaysResponse { award: Some(award()), warnings: vec![warning], booking: 9 };
     let more = r#","booking":9,"warnings":[{"code":"DATE_ASSUMED","message":"Assumed."}]"#;
-    assert_eq!(json(&booked), format!("{ROW}{more}}}"));
-    let checked = ChangedAward::new(Some(award()), &[]).judged_at(Some(41));
-    assert_eq!(json(&checked), format!(r#"{ROW},"warnings":[],"judged_at_sequence":41}}"#));
+    assert_eq!(value(&json::changed(&booked)), document(&format!("{ROW}{more}}}")));
+    let undone = UndoMovementResponse { award: Some(award()) };
+    assert_eq!(value(&json::changed(&undone)), document(&format!(r#"{ROW},"warnings":[]}}"#)));
+    let checked = Made { awards: vec![award()], warnings: Vec::new(), judged_at: Some(41) };
+    let expected = format!(r#"{ROW},"warnings":[],"judged_at_sequence":41}}"#);
+    assert_eq!(value(&checked.json(&checked.awards[0])), document(&expected));
 }
 
 #[test]
@@ -178,13 +189,13 @@ fn awards_for_a_person_are_in_days_and_pounds() {
         ],
         ..Award::default()
     };
-    let list = vec![AwardView::from(award()), AwardView::from(npqel.clone())].text();
+    let list = view::rows(&[award(), npqel.clone()]);
     let expected = "\
 AWARD STRAND AWARDED DRAWN RELEASED COMMITTED STATE
 2f nle 2.5 days 1 day 0.5 days 1 day open
 4f npqel £4,000 £4,000 £0 £0 settled";
     assert_eq!(plain(&list), expected);
-    let shown = plain(&AwardView::from(npqel).text());
+    let shown = plain(&view::one(&npqel));
     let invoices = "\
 INVOICE PRINTED ISSUER PAID REFUNDED OF A TOTAL OF
 INV77 inv-77 Teach First £4,000 £50.50 £9,000
@@ -194,7 +205,7 @@ INV78 not recorded not recorded £0.01 £0 not recorded";
     let bookings = "\
 BOOKING DATE DAYS LEADER LEADER KIND STATE
 9 2022-03-14 1 day nle-8 not recorded delivered";
-    let shown = plain(&AwardView::from(award()).text());
+    let shown = plain(&view::one(&award()));
     assert!(shown.contains("leader kind national_leader") && shown.ends_with(bookings), "{shown}");
 }
 

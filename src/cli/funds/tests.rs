@@ -4,17 +4,17 @@ use std::sync::OnceLock;
 
 use clap::Parser as _;
 use prost_types::Timestamp;
+use serde_json::Value;
 use tonic::Code;
 
 use super::args::time;
-use super::{EntriesArgs, csv, csv_rows, stream};
+use super::{COLUMNS, EntriesArgs, csv, csv_rows, json, stream};
 use crate::cli::command::Cli;
 use crate::cli::errors::Failure;
-use crate::cli::output::View as _;
 use crate::cli::session::Session;
 use crate::cli::tests_server::{Fake, serve};
-use crate::cli::view::funds::{ChangedFund, EntryView, FundView, PositionView};
-use crate::proto::{FinancialYear, Fund, FundEntry, GetFundPositionResponse, Position, Unit};
+use crate::cli::view::funds;
+use crate::proto::{CreateFundResponse, FinancialYear, Fund, FundEntry, GetFundPositionResponse, Position, Unit};
 
 fn fund() -> Fund {
     Fund {
@@ -37,8 +37,13 @@ const ROW: &str = concat!(
     r#""committed":400000,"spent":100050,"available":3499950,"binds":true,"over_committed":false,"etag":"v3""#,
 );
 
-fn json(view: &impl serde::Serialize) -> String {
-    serde_json::to_string(view).unwrap_or_default()
+fn value(printed: &impl serde::Serialize) -> Value {
+    serde_json::to_value(printed).unwrap()
+}
+
+/// A document, whatever the order of its keys.
+fn document(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
 }
 
 /// A table without its padding.
@@ -49,8 +54,9 @@ fn plain(text: &str) -> String {
 
 #[test]
 fn a_fund_and_a_fund_after_a_command() {
-    assert_eq!(json(&vec![FundView::from(fund())]), format!("[{ROW}}}]"));
-    assert_eq!(json(&ChangedFund::new(Some(fund()), &[])), format!(r#"{ROW},"warnings":[]}}"#));
+    assert_eq!(value(&json::list(&[fund()])), document(&format!("[{ROW}}}]")));
+    let made = CreateFundResponse { fund: Some(fund()) };
+    assert_eq!(value(&json::changed(&made)), document(&format!(r#"{ROW},"warnings":[]}}"#)));
 }
 
 #[test]
@@ -58,7 +64,7 @@ fn funds_for_a_person_are_in_pounds_and_say_what_is_odd() {
     let nle = Fund { fund: "5f".to_owned(), strand: "nle".to_owned(), available: -60_000, ..Fund::default() };
     let nle = Fund { programme: "2021-22".to_owned(), ..nle };
     let nle = Fund { unit: Unit::Pence.into(), committed: 60_000, ..nle };
-    let text = plain(&vec![FundView::from(fund()), FundView::from(nle)].text());
+    let text = plain(&funds::rows(&[fund(), nle]));
     let expected = "\
 FUND PROGRAMME STRAND REGION ALLOCATED COMMITTED SPENT AVAILABLE
 3f 2021-22 credit national £40,000 £4,000 £1,000.50 £34,999.50
@@ -77,14 +83,13 @@ fn a_position_is_in_all_and_by_financial_year() {
         position: Some(at(1_000, 200, 300, 500)),
         financial_years: vec![year("2021-22", at(1_000, 500, 0, 500)), year("2022-23", at(0, -300, 300, 0))],
     };
-    let view = PositionView::from(answer);
-    let wanted = concat!(
+    let expected = concat!(
         r#"{"fund":"3f","at_sequence":41,"allocated":1000,"committed":200,"spent":300,"available":500,"#,
         r#""financial_years":[{"year":"2021-22","allocated":1000,"committed":500,"spent":0,"available":500},"#,
         r#"{"year":"2022-23","allocated":0,"committed":-300,"spent":300,"available":0}]}"#,
     );
-    assert_eq!(json(&view), wanted);
-    let wanted = "\
+    assert_eq!(value(&json::of(&answer)), document(expected));
+    let expected = "\
 fund 3f
 at sequence 41
 
@@ -92,7 +97,7 @@ YEAR ALLOCATED COMMITTED SPENT AVAILABLE
 2021-22 £10 £5 £0 £5
 2022-23 £0 -£3 £3 £0
 total £10 £2 £3 £5";
-    assert_eq!(plain(&view.text()), wanted);
+    assert_eq!(plain(&funds::position(&answer)), expected);
 }
 
 #[test]
@@ -112,16 +117,16 @@ fn entries_are_csv_under_their_json_names() {
         actor: "a,\"b\"".to_owned(),
         offer: String::new(),
     };
-    let rows = csv_rows(vec![entry.clone()]).ok().unwrap_or_default();
+    let rows = csv_rows(&[entry.clone()]).ok().unwrap_or_default();
     let expected =
         "7,41,drawn,spend,committed,spent,30000,FY2021-22/M12,2022-03-14,2022-03-15T00:00:00Z,\"a,\"\"b\"\"\",\n";
     assert_eq!(rows, expected);
-    let keys: Vec<String> = match serde_json::to_value(EntryView::from(entry)) {
+    let keys: Vec<String> = match serde_json::to_value(json::of(&entry)) {
         Ok(serde_json::Value::Object(entry)) => entry.keys().cloned().collect(),
         _ => Vec::new(),
     };
-    let mut columns = EntryView::COLUMNS.map(ToOwned::to_owned).to_vec();
-    assert_eq!(csv::header(&EntryView::COLUMNS).ok(), Some(columns.join(",") + "\n"));
+    let mut columns = COLUMNS.map(ToOwned::to_owned).to_vec();
+    assert_eq!(csv::header(&COLUMNS).ok(), Some(columns.join(",") + "\n"));
     columns.sort();
     let mut keys = keys;
     keys.sort();

@@ -1,59 +1,57 @@
 //! `tsio offers watch`: one line a message, and on from where it came to when the stream breaks.
 
-use serde::Serialize;
 use tonic::Status;
 
 use super::args::WatchArgs;
-use super::record::EventView;
 use crate::cli::errors::Failure;
+use crate::cli::json::{self, Json, Object};
 use crate::cli::output::{self, Output};
 use crate::cli::session::Session;
-use crate::cli::view::offers::OfferDetail;
+use crate::cli::view::offers;
 use crate::proto::watch_offers_request::Start;
 use crate::proto::watch_offers_response::Told;
-use crate::proto::{WatchOffersRequest, WatchOffersResponse};
+use crate::proto::{Offer, OfferEvent, WatchOffersRequest, WatchOffersResponse};
 
-/// One message. Keys that do not apply are null.
-#[derive(Debug, Default, Serialize)]
-struct WatchedView {
-    kind: &'static str,
-    sequence: Option<i64>,
-    resume_token: Option<String>,
-    event: Option<EventView>,
-    offer: Option<OfferDetail>,
-    /// The id of an offer that left.
-    gone: Option<String>,
-}
-
-impl From<WatchOffersResponse> for WatchedView {
-    fn from(message: WatchOffersResponse) -> Self {
-        let place =
-            Self { sequence: Some(message.sequence), resume_token: Some(message.resume_token), ..Self::default() };
-        match message.told {
-            Some(Told::Offer(offer)) => Self { kind: "offer", offer: Some(offer.into()), ..Self::default() },
-            Some(Told::SnapshotEnd(_)) => Self { kind: "snapshot_end", ..place },
-            Some(Told::Change(it)) => {
-                Self { kind: "change", event: it.event.map(Into::into), offer: it.offer.map(Into::into), ..place }
-            }
-            Some(Told::Gone(it)) => Self { kind: "gone", gone: Some(it.offer), ..place },
-            // What a later server may tell is a place at least.
-            Some(Told::Checkpoint(_)) | None => Self { kind: "checkpoint", ..place },
-        }
+/// What a message says: its kind, the event, the offer, and the id of an offer that left.
+fn said(message: &WatchOffersResponse) -> (&'static str, Option<&OfferEvent>, Option<&Offer>, Option<&str>) {
+    match &message.told {
+        Some(Told::Offer(offer)) => ("offer", None, Some(offer), None),
+        Some(Told::SnapshotEnd(_)) => ("snapshot_end", None, None, None),
+        Some(Told::Change(it)) => ("change", it.event.as_ref(), it.offer.as_ref(), None),
+        Some(Told::Gone(it)) => ("gone", None, None, Some(it.offer.as_str())),
+        // What a later server may tell is a place at least.
+        Some(Told::Checkpoint(_)) | None => ("checkpoint", None, None, None),
     }
 }
 
-impl WatchedView {
-    /// As a person reads it, or as a script does; each on one line.
-    fn line(&self, output: Output) -> String {
-        if output == Output::Json {
-            return serde_json::to_string(self).unwrap_or_default();
-        }
-        let sequence = self.sequence.map(|it| it.to_string()).unwrap_or_default();
-        let event = self.event.as_ref().map_or(self.kind, EventView::kind);
-        let gone = self.gone.clone().unwrap_or_default();
-        let offer = self.offer.as_ref().map_or(gone, OfferDetail::line);
-        output::one_line(format!("{sequence:>8}  {event:<18} {offer}").trim_end()).into_owned()
+/// Where the stream came to with a message. An offer of the snapshot says none: the end of the snapshot does.
+fn place(message: &WatchOffersResponse) -> Option<i64> {
+    (!matches!(message.told, Some(Told::Offer(_)))).then_some(message.sequence)
+}
+
+/// One message as json. Keys that do not apply are null.
+fn json(message: &WatchOffersResponse) -> Object {
+    let (kind, event, offer, gone) = said(message);
+    let sequence = place(message);
+    Object::default()
+        .with("kind", kind)
+        .with("sequence", sequence)
+        .with("resume_token", sequence.map_or(Json::Null, |_| message.resume_token.as_str().into()))
+        .with("event", event.map(json::of))
+        .with("offer", offer.map(json::of))
+        .with("gone", gone)
+}
+
+/// One message on one line, as a script reads it or as a person does.
+fn line(message: &WatchOffersResponse, output: Output) -> String {
+    if output == Output::Json {
+        return serde_json::to_string(&json(message)).unwrap_or_default();
     }
+    let (kind, event, offer, gone) = said(message);
+    let sequence = place(message).map(|it| it.to_string()).unwrap_or_default();
+    let event = event.map_or(kind, |it| it.kind.as_str());
+    let offer = offer.map_or_else(|| gone.unwrap_or_default().to_owned(), offers::line);
+    output::one_line(format!("{sequence:>8}  {event:<18} {offer}").trim_end()).into_owned()
 }
 
 pub(super) async fn run(args: WatchArgs, session: &Session<'_>) -> Result<(), Failure> {
@@ -65,7 +63,7 @@ pub(super) async fn run(args: WatchArgs, session: &Session<'_>) -> Result<(), Fa
     loop {
         let message = watch.next().await?;
         let done = args.once && matches!(message.told, Some(Told::Checkpoint(_)));
-        let line = WatchedView::from(message).line(session.output());
+        let line = line(&message, session.output());
         if !output::part(&format!("{line}\n"))? || done {
             return Ok(());
         }

@@ -1,185 +1,68 @@
-//! Counts, answers and their evidence, as they are printed.
+//! Counts, answers and their evidence; and the command that deals with a school that waits for a person.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-
-use super::schools::{DecisionView, JudgementView, SchoolView};
-use super::trusts::TrustView;
-use crate::cli::names::{name, some_number, some_text};
-use crate::cli::output::{TableColumn, View, cell, counts, facts, table};
+use super::schools::{judgement, placement};
+use crate::cli::json::{self, Json, Object};
+use crate::cli::names::word;
+use crate::cli::output::{TableColumn, counts, facts, number, parts, table};
 use crate::proto::{
-    EligibilityChange, Evidence, ExplainEligibilityResponse, Placement, RuleAnswer, RuleOutcome, SchoolEligibility,
+    EligibilityChange, ExplainEligibilityResponse, Placement, RuleAnswer, RuleOutcome, School, SchoolEligibility,
     SummariseEligibilityResponse,
 };
 
 /// Always counted, so that a script finds its keys: 0 where the programme has no such rule.
 const RULES: [&str; 3] = ["E1_RI_IN_YEAR", "E2_RI_TWICE_ON_ENTRY", "E3_EXCEPTIONAL"];
 
+/// A summary in which each rule is counted.
+pub(in crate::cli) fn complete(mut summary: SummariseEligibilityResponse) -> SummariseEligibilityResponse {
+    for rule in RULES {
+        summary.by_rule.entry(rule.to_owned()).or_default();
+    }
+    summary
+}
+
 /// Counts of schools, each once.
-#[derive(Debug, Serialize)]
-pub(in crate::cli) struct SummaryView {
-    programme: String,
-    as_at: Option<String>,
-    schools: i32,
-    eligible_schools: i32,
-    by_rule: BTreeMap<String, i32>,
-    mat: MatCounts,
-    standalone: StandaloneCounts,
-    unplaced: i32,
-    closed: i32,
-    unknown: i32,
-    decided_by_person: i32,
+pub(in crate::cli) fn summary(it: &SummariseEligibilityResponse) -> String {
+    let words = [("programme", it.programme.clone()), ("as at", it.as_at.clone())];
+    let before = [("schools", it.schools), ("eligible schools", it.eligible_schools)];
+    let after = [
+        ("in multi-academy trusts", it.mat_schools),
+        ("those trusts", it.mat_trusts),
+        ("standalone", it.standalone_schools),
+        ("  maintained", it.standalone_maintained),
+        ("  single-academy trust", it.standalone_single_academy_trust),
+        ("  single-school MAT", it.standalone_single_school_mat),
+        ("unplaced", it.unplaced),
+        ("closed", it.closed),
+        ("unknown", it.unknown),
+        ("decided by a person", it.decided_by_person),
+    ];
+    let mut rules: Vec<_> = it.by_rule.iter().map(|(rule, count)| (format!("  {rule}"), count.to_string())).collect();
+    rules.sort();
+    let number = |(key, count): (&str, i32)| (key.to_owned(), count.to_string());
+    let words = words.into_iter().map(|(key, value)| (key.to_owned(), value));
+    counts(words.chain(before.into_iter().map(number)).chain(rules).chain(after.into_iter().map(number)))
 }
 
-#[derive(Debug, Serialize)]
-struct MatCounts {
-    schools: i32,
-    trusts: i32,
-}
-
-#[derive(Debug, Serialize)]
-struct StandaloneCounts {
-    schools: i32,
-    maintained: i32,
-    single_academy_trust: i32,
-    single_school_mat: i32,
-}
-
-impl From<SummariseEligibilityResponse> for SummaryView {
-    fn from(answer: SummariseEligibilityResponse) -> Self {
-        let mut by_rule: BTreeMap<_, _> = RULES.map(|rule| (rule.to_owned(), 0)).into();
-        by_rule.extend(answer.by_rule);
-        Self {
-            programme: answer.programme,
-            as_at: some_text(answer.as_at),
-            schools: answer.schools,
-            eligible_schools: answer.eligible_schools,
-            by_rule,
-            mat: MatCounts { schools: answer.mat_schools, trusts: answer.mat_trusts },
-            standalone: StandaloneCounts {
-                schools: answer.standalone_schools,
-                maintained: answer.standalone_maintained,
-                single_academy_trust: answer.standalone_single_academy_trust,
-                single_school_mat: answer.standalone_single_school_mat,
-            },
-            unplaced: answer.unplaced,
-            closed: answer.closed,
-            unknown: answer.unknown,
-            decided_by_person: answer.decided_by_person,
-        }
-    }
-}
-
-impl View for SummaryView {
-    fn text(&self) -> String {
-        let words = [("programme", self.programme.clone()), ("as at", cell(self.as_at.as_ref()))];
-        let before = [("schools", self.schools), ("eligible schools", self.eligible_schools)];
-        let after = [
-            ("in multi-academy trusts", self.mat.schools),
-            ("those trusts", self.mat.trusts),
-            ("standalone", self.standalone.schools),
-            ("  maintained", self.standalone.maintained),
-            ("  single-academy trust", self.standalone.single_academy_trust),
-            ("  single-school MAT", self.standalone.single_school_mat),
-            ("unplaced", self.unplaced),
-            ("closed", self.closed),
-            ("unknown", self.unknown),
-            ("decided by a person", self.decided_by_person),
-        ];
-        let rules = self.by_rule.iter().map(|(rule, count)| (format!("  {rule}"), count.to_string()));
-        let number = |(key, count): (&str, i32)| (key.to_owned(), count.to_string());
-        let words = words.into_iter().map(|(key, value)| (key.to_owned(), value));
-        counts(words.chain(before.into_iter().map(number)).chain(rules).chain(after.into_iter().map(number)))
-    }
-}
-
-/// One rule's answer.
-#[derive(Debug, Serialize)]
-struct RuleView {
-    rule: String,
-    outcome: Option<String>,
-    reason: String,
-    evidence: Option<EvidenceView>,
-    decided: Option<DecisionView>,
-}
-
-#[derive(Debug, Serialize)]
-struct EvidenceView {
-    as_at: String,
-    import_id: String,
-    urn: i32,
-    current: Option<JudgementView>,
-    previous: Option<JudgementView>,
-}
-
-impl From<RuleAnswer> for RuleView {
-    fn from(answer: RuleAnswer) -> Self {
-        Self {
-            outcome: name(answer.outcome().as_str_name(), "RULE_OUTCOME_"),
-            rule: answer.rule,
-            reason: answer.reason,
-            evidence: answer.evidence.map(EvidenceView::from),
-            decided: answer.decided.map(DecisionView::from),
-        }
-    }
-}
-
-impl From<Evidence> for EvidenceView {
-    fn from(evidence: Evidence) -> Self {
-        Self {
-            as_at: evidence.as_at,
-            import_id: evidence.import_id,
-            urn: evidence.urn,
-            current: evidence.current.map(JudgementView::from),
-            previous: evidence.previous.map(JudgementView::from),
-        }
-    }
-}
-
-impl RuleView {
-    fn text(&self) -> String {
-        let outcome = self.outcome.as_deref().unwrap_or_default().replace('_', " ");
-        let mut text = format!("{}: {outcome}. {}", self.rule, self.reason);
-        if let Some(evidence) = &self.evidence {
-            text.push_str(&format!("\n    row of {} in the file as at {}", evidence.urn, evidence.as_at));
-            for (which, judgement) in [("current", &evidence.current), ("previous", &evidence.previous)] {
-                if let Some(judgement) = judgement {
-                    text.push_str(&format!("\n    {which}: {}", judgement.text()));
-                }
+fn rule(it: &RuleAnswer) -> String {
+    let outcome = word(it.outcome().as_str_name(), "RULE_OUTCOME_").replace('_', " ");
+    let mut text = format!("{}: {outcome}. {}", it.rule, it.reason);
+    if let Some(evidence) = &it.evidence {
+        text.push_str(&format!("\n    row of {} in the file as at {}", evidence.urn, evidence.as_at));
+        for (which, judged) in [("current", &evidence.current), ("previous", &evidence.previous)] {
+            if let Some(judged) = judged {
+                text.push_str(&format!("\n    {which}: {}", judgement(judged)));
             }
         }
-        text
     }
+    text
 }
 
-/// One school's answer.
-#[derive(Debug, Serialize)]
-pub(in crate::cli) struct SchoolAnswer {
-    #[serde(flatten)]
-    school: SchoolView,
-    eligible: bool,
-    rules: Vec<RuleView>,
-    superseded_by: Option<i32>,
-    offer: Option<String>,
-    /// What deals with a school that waits for a person: unplaced, closed, unknown, or not eligible and on an open offer.
-    command: Option<String>,
+/// One school's answer as json: with the command that deals with it, where it waits for a person.
+pub(in crate::cli) fn school_json(it: &SchoolEligibility) -> Object {
+    json::of(it).with("command", command(it))
 }
 
-impl From<SchoolEligibility> for SchoolAnswer {
-    fn from(answer: SchoolEligibility) -> Self {
-        Self {
-            command: command(&answer),
-            school: answer.school.unwrap_or_default().into(),
-            eligible: answer.eligible,
-            rules: answer.rules.into_iter().map(RuleView::from).collect(),
-            superseded_by: some_number(answer.superseded_by),
-            offer: some_text(answer.offer),
-        }
-    }
-}
-
-/// The command that deals with a school that waits for a person.
+/// What deals with a school that is unplaced, closed, unknown, or not eligible and on an open offer.
 fn command(answer: &SchoolEligibility) -> Option<String> {
     let school = answer.school.as_ref()?;
     let unknown = answer.rules.iter().any(|rule| rule.outcome() == RuleOutcome::Unknown);
@@ -205,117 +88,68 @@ fn command(answer: &SchoolEligibility) -> Option<String> {
     unplaced.then(|| format!("tsio schools place {} --kind KIND --reason TEXT", school.urn))
 }
 
-impl SchoolAnswer {
-    fn rules_with(&self, outcome: &str) -> String {
-        let rules = self.rules.iter().filter(|rule| rule.outcome.as_deref() == Some(outcome));
+fn school(it: &SchoolEligibility) -> School {
+    it.school.clone().unwrap_or_default()
+}
+
+fn one(it: &SchoolEligibility) -> String {
+    let school = school(it);
+    let shown = facts([
+        ("urn", school.urn.to_string()),
+        ("name", school.name.clone()),
+        ("placement", placement(school.placement())),
+        ("eligible", if it.eligible { "yes" } else { "no" }.to_owned()),
+        ("closed because", school.closed_reason),
+        ("superseded by", number(it.superseded_by)),
+        ("offer", it.offer.clone()),
+        ("command", command(it).unwrap_or_default()),
+    ]);
+    let rules = it.rules.iter().map(|it| format!("  {}", rule(it)));
+    std::iter::once(shown).chain(rules).collect::<Vec<_>>().join("\n")
+}
+
+/// Schools, a row each.
+pub(in crate::cli) fn rows(schools: &[SchoolEligibility]) -> String {
+    use TableColumn::{Number, Text};
+    let columns = ["NAME", "REGION", "PLACEMENT", "CLOSED", "MET", "UNKNOWN", "COMMAND"].map(Text);
+    let columns: Vec<_> = std::iter::once(Number("URN")).chain(columns).collect();
+    let rules = |it: &SchoolEligibility, outcome| {
+        let rules = it.rules.iter().filter(|rule| rule.outcome() == outcome);
         rules.map(|rule| rule.rule.as_str()).collect::<Vec<_>>().join(" ")
-    }
+    };
+    let row = |it: &SchoolEligibility| {
+        let school = school(it);
+        vec![
+            school.urn.to_string(),
+            school.name.clone(),
+            school.region.clone(),
+            placement(school.placement()),
+            if school.closed_reason.is_empty() { "" } else { "closed" }.to_owned(),
+            rules(it, RuleOutcome::Met),
+            rules(it, RuleOutcome::Unknown),
+            command(it).unwrap_or_default(),
+        ]
+    };
+    table(&columns, schools.iter().map(row))
 }
 
-impl View for SchoolAnswer {
-    fn text(&self) -> String {
-        let school = facts([
-            ("urn", self.school.urn.to_string()),
-            ("name", self.school.name.clone()),
-            ("placement", cell(self.school.placement.as_ref())),
-            ("eligible", if self.eligible { "yes" } else { "no" }.to_owned()),
-            ("closed because", cell(self.school.closed_reason.as_ref())),
-            ("superseded by", cell(self.superseded_by.as_ref())),
-            ("offer", cell(self.offer.as_ref())),
-            ("command", cell(self.command.as_ref())),
-        ]);
-        let rules = self.rules.iter().map(|rule| format!("  {}", rule.text()));
-        std::iter::once(school).chain(rules).collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl View for Vec<SchoolAnswer> {
-    fn text(&self) -> String {
-        let columns = [
-            TableColumn::Number("URN"),
-            TableColumn::Text("NAME"),
-            TableColumn::Text("REGION"),
-            TableColumn::Text("PLACEMENT"),
-            TableColumn::Text("CLOSED"),
-            TableColumn::Text("MET"),
-            TableColumn::Text("UNKNOWN"),
-            TableColumn::Text("COMMAND"),
-        ];
-        let row = |answer: &SchoolAnswer| {
-            vec![
-                answer.school.urn.to_string(),
-                answer.school.name.clone(),
-                cell(answer.school.region.as_ref()),
-                cell(answer.school.placement.as_ref()),
-                if answer.school.closed_reason.is_some() { "closed" } else { "" }.to_owned(),
-                answer.rules_with("met"),
-                answer.rules_with("unknown"),
-                cell(answer.command.as_ref()),
-            ]
-        };
-        table(&columns, self.iter().map(row))
-    }
+/// Every rule of a school, or of a trust and its schools, as json.
+pub(in crate::cli) fn explanation_json(it: &ExplainEligibilityResponse) -> Object {
+    json::of(it).with("schools", it.schools.iter().map(school_json).collect::<Json>())
 }
 
 /// Every rule of a school, or of a trust and its schools.
-#[derive(Debug, Serialize)]
-pub(in crate::cli) struct ExplanationView {
-    programme: String,
-    trust: Option<TrustView>,
-    trust_rules: Vec<RuleView>,
-    schools: Vec<SchoolAnswer>,
+pub(in crate::cli) fn explanation(it: &ExplainEligibilityResponse) -> String {
+    let trust = it.trust.iter().map(|trust| format!("trust {}, {}", trust.uid, trust.name));
+    parts(trust.chain(it.trust_rules.iter().map(rule)).chain(it.schools.iter().map(one)))
 }
 
-impl From<ExplainEligibilityResponse> for ExplanationView {
-    fn from(answer: ExplainEligibilityResponse) -> Self {
-        Self {
-            programme: answer.programme,
-            trust: answer.trust.map(TrustView::from),
-            trust_rules: answer.trust_rules.into_iter().map(RuleView::from).collect(),
-            schools: answer.schools.into_iter().map(SchoolAnswer::from).collect(),
-        }
-    }
-}
-
-impl View for ExplanationView {
-    fn text(&self) -> String {
-        let trust = self.trust.iter().map(|trust| format!("trust {}, {}", trust.uid, trust.name));
-        let rules = self.trust_rules.iter().map(RuleView::text);
-        let schools = self.schools.iter().map(View::text);
-        trust.chain(rules).chain(schools).collect::<Vec<_>>().join("\n\n")
-    }
-}
-
-/// One school's change between two months.
-#[derive(Debug, Serialize)]
-pub(in crate::cli) struct ChangeView {
-    urn: i32,
-    name: String,
-    change: String,
-    rules: Vec<String>,
-    superseded_by: Option<i32>,
-}
-
-impl From<EligibilityChange> for ChangeView {
-    fn from(change: EligibilityChange) -> Self {
-        Self {
-            urn: change.urn,
-            name: change.name,
-            change: change.change,
-            rules: change.rules,
-            superseded_by: some_number(change.superseded_by),
-        }
-    }
-}
-
-impl View for Vec<ChangeView> {
-    fn text(&self) -> String {
-        use TableColumn::{Number, Text};
-        let columns = [Number("URN"), Text("NAME"), Text("CHANGE"), Text("RULES"), Number("NEWER URN")];
-        let row = |change: &ChangeView| {
-            let newer = cell(change.superseded_by.as_ref());
-            vec![change.urn.to_string(), change.name.clone(), change.change.clone(), change.rules.join(" "), newer]
-        };
-        table(&columns, self.iter().map(row))
-    }
+/// What changed between two months, a row each.
+pub(in crate::cli) fn changes(changes: &[EligibilityChange]) -> String {
+    use TableColumn::{Number, Text};
+    let columns = [Number("URN"), Text("NAME"), Text("CHANGE"), Text("RULES"), Number("NEWER URN")];
+    let row = |it: &EligibilityChange| {
+        vec![it.urn.to_string(), it.name.clone(), it.change.clone(), it.rules.join(" "), number(it.superseded_by)]
+    };
+    table(&columns, changes.iter().map(row))
 }

@@ -1,4 +1,4 @@
-//! How answers are shown: as tables, and as JSON from the message descriptor.
+//! How answers are shown to people, and the few keys of their JSON that a command adds to those of the contract.
 
 pub(in crate::cli) mod awards;
 pub(in crate::cli) mod eligibility;
@@ -7,5 +7,3 @@ pub(in crate::cli) mod imports;
 pub(in crate::cli) mod offers;
 pub(in crate::cli) mod referrals;
 pub(in crate::cli) mod schools;
-pub(in crate::cli) mod trusts;
-pub(in crate::cli) mod warnings;

@@ -1,0 +1,310 @@
+//! JSON of messages, made from the descriptor of the contract: no key is typed twice, and no field can be forgotten.
+//!
+//! A field is printed under its name. Integers are numbers; an enum is its value's name without the prefix, in lower case;
+//! an instant is RFC 3339 in UTC. What is absent is null: an empty text, an unspecified enum, a message or an `optional`
+//! field that is not set. 0 is a number. An answer that begins with one resource prints the resource's keys beside its own.
+//!
+//! [`EXCEPTIONS`] names every field that is printed otherwise. What a command adds, it adds with [`Object::with`]. The mapping
+//! of proto3 (camelCase, 64-bit integers as text) does not apply.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+use prost::{Message, Name};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, ReflectMessage as _, Value,
+};
+use prost_types::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::names::{instant, name};
+use crate::proto::FILE_DESCRIPTOR_SET;
+
+use Exception::{EmptyText, Hidden, Key, Merged, Nested, Parsed, ZeroIsNone};
+
+/// How a field is printed that is not just its value under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exception {
+    /// Under this key; `a.b` is the key `b` of an object `a`.
+    Key(&'static str),
+    /// The keys of its message stand beside those of the message that it is in; all of them null where it is not set.
+    Merged,
+    /// Under its name, though it is the resource that an answer begins with.
+    Nested,
+    /// 0 says that there is none, and is printed null.
+    ZeroIsNone,
+    /// An empty text is printed as it is: the file or whoever wrote it left it empty.
+    EmptyText,
+    /// The text is a JSON document, and is printed as one.
+    Parsed,
+    /// Not printed: a key that a command adds says it.
+    Hidden,
+}
+
+/// The fields that are printed otherwise, as `Message.field`.
+const EXCEPTIONS: [(&str, Exception); 47] = [
+    ("Approval.amount_pence", ZeroIsNone),
+    ("Approval.moved_alone_pence", ZeroIsNone),
+    ("Award.credit", Merged),
+    ("Award.day_rate_pence", ZeroIsNone),
+    ("Award.nle", Merged),
+    ("Award.nlg", Merged),
+    ("Award.npqel", Merged),
+    ("ClosedSchool.successor_urns", Key("successors")),
+    ("Contact.corrected_by", ZeroIsNone),
+    ("Contact.urn", ZeroIsNone),
+    ("CreditSupport.partner_uid", Key("partner")),
+    ("CreditSupport.partner_uid", ZeroIsNone),
+    ("DecideReferralResponse.offer", Key("made_offer")),
+    ("EligibilityChange.superseded_by", ZeroIsNone),
+    ("FinancialYear.moved", Merged),
+    ("FundStatement.as_of_shortfall", ZeroIsNone),
+    ("GetFundPositionResponse.position", Merged),
+    ("GetSchoolResponse.placed", Key("placed_by_hand")),
+    ("GiveApprovalResponse.approval", Nested),
+    ("Ground.text", EmptyText),
+    ("Import.file_name", EmptyText),
+    ("Invoice.total_pence", ZeroIsNone),
+    ("Judgement.inspection_number", EmptyText),
+    ("MoveFundsResponse.from_fund", Nested),
+    ("NotEligibleSchool.whole_offer", Hidden),
+    ("Offer.accepted_date", Key("accepted")),
+    ("Offer.started_date", Key("started")),
+    ("Offer.trust_uid", ZeroIsNone),
+    ("OfferEvent.body_json", Key("body")),
+    ("OfferEvent.body_json", Parsed),
+    ("PlaceSchoolResponse.trust_uid", ZeroIsNone),
+    ("ProgrammePlacement.trust_uid", ZeroIsNone),
+    ("Referral.uid", ZeroIsNone),
+    ("School.la_code", ZeroIsNone),
+    ("School.laestab", ZeroIsNone),
+    ("School.successor_urns", Key("successors")),
+    ("School.trust_uid", ZeroIsNone),
+    ("SchoolEligibility.entry_unknown", Hidden),
+    ("SchoolEligibility.school", Merged),
+    ("SchoolEligibility.superseded_by", ZeroIsNone),
+    ("SchoolLink.name", EmptyText),
+    ("SummariseEligibilityResponse.mat_schools", Key("mat.schools")),
+    ("SummariseEligibilityResponse.mat_trusts", Key("mat.trusts")),
+    ("SummariseEligibilityResponse.standalone_maintained", Key("standalone.maintained")),
+    ("SummariseEligibilityResponse.standalone_schools", Key("standalone.schools")),
+    ("SummariseEligibilityResponse.standalone_single_academy_trust", Key("standalone.single_academy_trust")),
+    ("SummariseEligibilityResponse.standalone_single_school_mat", Key("standalone.single_school_mat")),
+];
+
+/// A value as it is printed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Json {
+    Null,
+    Bool(bool),
+    Number(i64),
+    Text(String),
+    List(Vec<Json>),
+    Object(Object),
+    /// A document that a text held.
+    Parsed(serde_json::Value),
+}
+
+/// An object whose keys keep the order in which they came.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Object(Vec<(String, Json)>);
+
+/// A message as it is printed.
+pub(super) fn of<M: Message + Name>(message: &M) -> Object {
+    static CONTRACT: LazyLock<DescriptorPool> =
+        LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap_or_default());
+    let read = |descriptor| DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).ok();
+    let message = CONTRACT.get_message_by_name(&M::full_name()).and_then(read);
+    message.as_ref().map(object).unwrap_or_default()
+}
+
+/// Messages as they are printed.
+pub(super) fn list<M: Message + Name>(messages: &[M]) -> Json {
+    messages.iter().map(of).collect()
+}
+
+/// What a command that changed something prints: its answer, with warnings though the answer may have no place for them.
+pub(super) fn changed<M: Message + Name>(answer: &M) -> Object {
+    of(answer).or("warnings", Json::List(Vec::new()))
+}
+
+fn object(message: &DynamicMessage) -> Object {
+    let mut printed = Object::default();
+    for field in message.descriptor().fields() {
+        let exceptions = exceptions(&field);
+        if exceptions.contains(&Hidden) {
+            continue;
+        }
+        if exceptions.contains(&Merged) || (is_resource(&field) && !exceptions.contains(&Nested)) {
+            merge(&mut printed, message, &field);
+            continue;
+        }
+        let key = exceptions.iter().find_map(|it| if let Key(key) = it { Some(*key) } else { None });
+        printed.set(key.unwrap_or(field.name()), value(message, &field, &exceptions));
+    }
+    printed
+}
+
+fn exceptions(field: &FieldDescriptor) -> Vec<Exception> {
+    let package = field.parent_message().package_name();
+    let place = field.full_name().strip_prefix(package).unwrap_or_default().trim_start_matches('.');
+    EXCEPTIONS.iter().filter(|(name, _)| *name == place).map(|(_, exception)| *exception).collect()
+}
+
+/// Whether an answer begins with this field, and it is one message.
+fn is_resource(field: &FieldDescriptor) -> bool {
+    let answer = field.parent_message().name().ends_with("Response");
+    answer && field.number() == 1 && !field.is_list() && field.kind().as_message().is_some()
+}
+
+/// Sets the keys of a message beside those of the message that it is in.
+fn merge(printed: &mut Object, message: &DynamicMessage, field: &FieldDescriptor) {
+    let Value::Message(inner) = &*message.get_field(field) else { return };
+    let is_set = message.has_field(field);
+    for (key, value) in object(inner).0 {
+        if is_set {
+            printed.set(&key, value);
+        } else if printed.get(&key).is_none() {
+            printed.set(&key, Json::Null);
+        }
+    }
+}
+
+fn value(message: &DynamicMessage, field: &FieldDescriptor, exceptions: &[Exception]) -> Json {
+    if field.supports_presence() && !message.has_field(field) {
+        return Json::Null;
+    }
+    match &*message.get_field(field) {
+        Value::String(text) if exceptions.contains(&Parsed) => {
+            serde_json::from_str(text).map_or_else(|_| Json::from(text.as_str()), Json::Parsed)
+        }
+        Value::String(text) if text.is_empty() && !exceptions.contains(&EmptyText) => Json::Null,
+        Value::I32(0) | Value::I64(0) if exceptions.contains(&ZeroIsNone) => Json::Null,
+        Value::List(elements) => elements.iter().map(|it| element(&field.kind(), it)).collect(),
+        Value::Map(entries) => {
+            let kind = field.kind();
+            let value = kind.as_message().map(|it| it.map_entry_value_field().kind());
+            let value = value.unwrap_or(kind);
+            let key = |key: &prost_reflect::MapKey| key.as_str().unwrap_or_default().to_owned();
+            let mut entries: Vec<_> = entries.iter().map(|(name, it)| (key(name), element(&value, it))).collect();
+            entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Json::Object(Object(entries))
+        }
+        single => element(&field.kind(), single),
+    }
+}
+
+/// One value, or one of several. The contract prints no unsigned number, no fraction and no bytes.
+fn element(kind: &Kind, value: &Value) -> Json {
+    match value {
+        Value::Bool(is) => Json::Bool(*is),
+        Value::I32(number) => Json::Number((*number).into()),
+        Value::I64(number) => Json::Number(*number),
+        Value::String(text) => Json::from(text.as_str()),
+        Value::EnumNumber(number) => kind.as_enum().and_then(|it| short_name(it, *number)).into(),
+        Value::Message(time) if time.descriptor().full_name() == Timestamp::full_name() => {
+            instant(time.transcode_to().ok()).into()
+        }
+        Value::Message(message) => object(message).into(),
+        _ => Json::Null,
+    }
+}
+
+/// The name of an enum's value without what all of its values begin with; nothing for the unspecified and an unknown one.
+fn short_name(of: &EnumDescriptor, number: i32) -> Option<String> {
+    let (unspecified, value) = (of.get_value(0)?, of.get_value(number)?);
+    name(value.name(), unspecified.name().strip_suffix("UNSPECIFIED")?)
+}
+
+impl Object {
+    /// The same with a value under a key, in the place of the one that was there.
+    pub(super) fn with(mut self, key: &str, value: impl Into<Json>) -> Self {
+        self.set(key, value.into());
+        self
+    }
+
+    /// The same with a value under a key, if there was none.
+    pub(super) fn or(self, key: &str, value: impl Into<Json>) -> Self {
+        if self.get(key).is_some() { self } else { self.with(key, value) }
+    }
+
+    /// The same without these keys.
+    pub(super) fn without(mut self, keys: &[&str]) -> Self {
+        self.0.retain(|(key, _)| !keys.contains(&key.as_str()));
+        self
+    }
+
+    fn get(&self, key: &str) -> Option<&Json> {
+        self.0.iter().find(|(it, _)| it == key).map(|(_, value)| value)
+    }
+
+    fn set(&mut self, key: &str, value: Json) {
+        let (key, value) = match key.split_once('.') {
+            Some((outer, inner)) => {
+                let within = match self.get(outer) {
+                    Some(Json::Object(object)) => object.clone(),
+                    _ => Self::default(),
+                };
+                (outer, Json::Object(within.with(inner, value)))
+            }
+            None => (key, value),
+        };
+        match self.0.iter_mut().find(|(it, _)| it == key) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((key.to_owned(), value)),
+        }
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_none(),
+            Self::Bool(is) => serializer.serialize_bool(*is),
+            Self::Number(number) => serializer.serialize_i64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(elements) => serializer.collect_seq(elements),
+            Self::Object(object) => object.serialize(serializer),
+            Self::Parsed(document) => document.serialize(serializer),
+        }
+    }
+}
+
+macro_rules! printed_as {
+    ($($from:ty: |$it:ident| $json:expr),+ $(,)?) => {$(
+        impl From<$from> for Json {
+            fn from($it: $from) -> Self {
+                $json
+            }
+        }
+    )+};
+}
+
+printed_as! {
+    bool: |it| Self::Bool(it),
+    i64: |it| Self::Number(it),
+    usize: |it| Self::Number(i64::try_from(it).unwrap_or(i64::MAX)),
+    &str: |it| Self::Text(it.to_owned()),
+    String: |it| Self::Text(it),
+    Object: |it| Self::Object(it),
+}
+
+impl<T: Into<Self>> From<Option<T>> for Json {
+    fn from(it: Option<T>) -> Self {
+        it.map_or(Self::Null, Into::into)
+    }
+}
+
+impl<T: Into<Self>> FromIterator<T> for Json {
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
+        Self::List(elements.into_iter().map(Into::into).collect())
+    }
+}

@@ -1,0 +1,141 @@
+//! The mapping field by field, and that no exception is of a field that is not there.
+
+use prost_reflect::Cardinality;
+
+use super::*;
+use crate::proto::award::Support;
+use crate::proto::{
+    Award, AwardState, CreditSupport, GetFundPositionResponse, Import, ImportState, Limit, Offer, OfferEvent, Position,
+    SummariseEligibilityResponse, WithdrawImportResponse,
+};
+
+fn contract() -> DescriptorPool {
+    DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap()
+}
+
+fn printed(object: &Object) -> String {
+    serde_json::to_string(object).unwrap()
+}
+
+fn value(object: &Object, pointer: &str) -> serde_json::Value {
+    serde_json::to_value(object).unwrap().pointer(pointer).unwrap_or_else(|| panic!("{pointer}: {object:?}")).clone()
+}
+
+#[test]
+fn each_exception_is_of_a_field_of_its_type() {
+    let contract = contract();
+    for (place, exception) in EXCEPTIONS {
+        let (message, field) = place.split_once('.').unwrap();
+        let message = contract.get_message_by_name(&format!("tsio.v1.{message}"));
+        let field = message.unwrap_or_else(|| panic!("{place}: no such message")).get_field_by_name(field);
+        let field = field.unwrap_or_else(|| panic!("{place}: no such field"));
+        let one = field.cardinality() != Cardinality::Repeated;
+        let fits = match exception {
+            Key(key) => key != field.name(),
+            Hidden => true,
+            Merged => one && field.kind().as_message().is_some() && !is_resource(&field),
+            Nested => is_resource(&field),
+            ZeroIsNone => one && matches!(field.kind(), Kind::Int32 | Kind::Int64),
+            EmptyText | Parsed => one && field.kind() == Kind::String,
+        };
+        assert!(fits, "{place}: {exception:?} is not for {field:?}");
+    }
+    let mut places = EXCEPTIONS.map(|(place, exception)| format!("{place} {exception:?}")).to_vec();
+    places.dedup();
+    assert_eq!(places.len(), EXCEPTIONS.len(), "one is there twice");
+    assert!(EXCEPTIONS.is_sorted_by_key(|(place, _)| *place));
+}
+
+/// What [`element`] has no place for, the contract does not print.
+#[test]
+fn the_contract_has_no_other_type() {
+    let known = |kind: &Kind| {
+        matches!(kind, Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::String | Kind::Enum(_) | Kind::Message(_))
+    };
+    for message in contract().all_messages().filter(|it| it.package_name() == "tsio.v1") {
+        for field in message.fields() {
+            let uploaded = field.kind() == Kind::Bytes && field.name() == "chunk";
+            assert!(uploaded || known(&field.kind()), "{}", field.full_name());
+        }
+    }
+    for it in contract().all_enums().filter(|it| it.parent_file().package_name() == "tsio.v1") {
+        let short: Vec<_> = it.values().map(|value| short_name(&it, value.number())).collect();
+        assert!(short[0].is_none() && short[1..].iter().all(Option::is_some), "{}: {short:?}", it.name());
+        assert_eq!(short_name(&it, 999), None, "{}", it.name());
+    }
+}
+
+#[test]
+fn an_absent_value_is_null_and_0_is_a_number() {
+    let limit = Limit { kind: "cap".to_owned(), limit: Some(0), largest: Some(-5), ..Limit::default() };
+    let expected = concat!(
+        r#"{"kind":"cap","account":null,"unit":null,"limit":0,"committed":null,"spent":null,"available":null,"#,
+        r#""requested":null,"largest":-5,"remedy":null}"#
+    );
+    assert_eq!(printed(&of(&limit)), expected);
+    let import = Import {
+        state: ImportState::Landed.into(),
+        rows: i64::MAX,
+        // 2021-11-30T00:00:00Z is 1,638,230,400 seconds after the epoch.
+        imported_time: Some(Timestamp { seconds: 1_638_230_400, nanos: 5_000_000 }),
+        ..Import::default()
+    };
+    let expected = concat!(
+        r#"{"import_id":null,"kind":null,"as_at":null,"state":"landed","file_name":"","sha256":null,"#,
+        r#""rows":9223372036854775807,"accepted":0,"imported_by":null,"imported_time":"2021-11-30T00:00:00.005Z","#,
+        r#""withdrawn_by":null,"withdrawn_reason":null}"#
+    );
+    assert_eq!(printed(&of(&import)), expected);
+    // An answer that begins with it has its keys, and those of its own.
+    let answer = WithdrawImportResponse { import: Some(import), affected_offers: Vec::new() };
+    assert_eq!(printed(&of(&answer)), format!("{},\"affected_offers\":[]}}", expected.trim_end_matches('}')));
+    let unknown = Import { state: 999, ..Import::default() };
+    assert_eq!(value(&of(&unknown), "/state"), serde_json::Value::Null);
+}
+
+#[test]
+fn a_merged_message_stands_beside_the_others_keys() {
+    let support = Support::Credit(CreditSupport { partner_uid: 2044, suitable_because: "near by".to_owned() });
+    let award = Award { state: AwardState::Open.into(), support: Some(support), ..Award::default() };
+    let award = of(&award);
+    for (key, expected) in
+        [("partner", "2044"), ("suitable_because", "\"near by\""), ("leader", "null"), ("provider", "null")]
+    {
+        assert_eq!(value(&award, &format!("/{key}")).to_string(), expected, "{key}");
+    }
+    assert!(["credit", "nle", "partner_uid"].iter().all(|key| award.get(key).is_none()), "{award:?}");
+    let position = Position { allocated: 9, committed: 2, spent: 3, available: 4 };
+    let answer = GetFundPositionResponse { position: Some(position), ..GetFundPositionResponse::default() };
+    let expected =
+        r#"{"fund":null,"at_sequence":0,"allocated":9,"committed":2,"spent":3,"available":4,"financial_years":[]}"#;
+    assert_eq!(printed(&of(&answer)), expected);
+}
+
+#[test]
+fn keys_are_renamed_nested_and_parsed() {
+    let offer = Offer { accepted_date: "2021-10-06".to_owned(), ..Offer::default() };
+    assert_eq!(value(&of(&offer), "/accepted"), "2021-10-06");
+    let summary = SummariseEligibilityResponse {
+        by_rule: [("B".to_owned(), 2), ("A".to_owned(), 0)].into(),
+        mat_schools: 5,
+        standalone_maintained: 7,
+        ..SummariseEligibilityResponse::default()
+    };
+    let summary = of(&summary);
+    assert_eq!(value(&summary, "/by_rule").to_string(), r#"{"A":0,"B":2}"#);
+    assert_eq!((value(&summary, "/mat/schools"), value(&summary, "/standalone/maintained")), (5.into(), 7.into()));
+    for (body, expected) in [(r#"{"party": 1}"#, r#"{"party":1}"#), ("torn {", r#""torn {""#), ("", r#""""#)] {
+        let event = OfferEvent { body_json: body.to_owned(), ..OfferEvent::default() };
+        assert_eq!(value(&of(&event), "/body").to_string(), expected, "{body:?}");
+    }
+}
+
+#[test]
+fn a_command_adds_replaces_and_takes_away() {
+    let object =
+        Object::default().with("a", 1_usize).with("b", "x").with("a", true).or("b", false).or("c", None::<i64>);
+    assert_eq!(printed(&object), r#"{"a":true,"b":"x","c":null}"#);
+    assert_eq!(printed(&object.without(&["a", "c"])), r#"{"b":"x"}"#);
+    let list: Json = [Object::default().with("d.e", "f".to_owned())].into_iter().collect();
+    assert_eq!(serde_json::to_string(&list).unwrap(), r#"[{"d":{"e":"f"}}]"#);
+}
