@@ -150,13 +150,12 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
 
 /// Carries out a command that changes one award, and prints the award after it.
 async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Failure> {
-    let mut awards = session.services.awards();
-    let validate_only = false;
+    let (mut awards, request_id, validate_only) = (session.services.awards(), session.request_id(), false);
     match command {
         ChangeCommand::Book { which, days, on, leader, leader_kind } => {
             let (award, etag) = which.parts();
             let request = BookDaysRequest {
-                request_id: session.request_id(),
+                request_id,
                 award,
                 half_days: days,
                 date: on,
@@ -172,7 +171,6 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Fai
         }
         ChangeCommand::Cancel { which, booking } => {
             let (award, etag) = which.parts();
-            let request_id = session.request_id();
             let request = CancelBookingRequest { request_id, award, booking, etag, validate_only };
             let answer = awards.cancel_booking(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.award.as_ref(), &[])
@@ -180,7 +178,7 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Fai
         ChangeCommand::Draw { which, much, on, booking, invoice, issuer, total, note } => {
             let (award, etag) = which.parts();
             let request = DrawAwardRequest {
-                request_id: session.request_id(),
+                request_id,
                 award,
                 amount: much.into(),
                 date: on,
@@ -197,24 +195,22 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Fai
         }
         ChangeCommand::Release { which, much, on, note } => {
             let (award, etag) = which.parts();
-            let (request_id, amount) = (session.request_id(), much.into());
-            let (date, note) = (on.unwrap_or_default(), note.unwrap_or_default());
+            let (amount, date, note) = (much.into(), on.unwrap_or_default(), note.unwrap_or_default());
             let request = ReleaseAwardRequest { request_id, award, amount, date, note, etag, validate_only };
             let answer = awards.release_award(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.award.as_ref(), &answer.warnings)
         }
         ChangeCommand::Refund { which, much, reason, on, invoice, issuer } => {
             let (award, etag) = which.parts();
-            let (request_id, amount) = (session.request_id(), much.into());
-            let (date, invoice) = (on.unwrap_or_default(), invoice.unwrap_or_default());
-            let issuer = issuer.unwrap_or_default();
+            let (amount, date) = (much.into(), on.unwrap_or_default());
+            let (invoice, issuer) = (invoice.unwrap_or_default(), issuer.unwrap_or_default());
             let request =
                 RefundAwardRequest { request_id, award, amount, reason, date, invoice, issuer, etag, validate_only };
             let answer = awards.refund_award(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.award.as_ref(), &answer.warnings)
         }
         ChangeCommand::Undo { which, event: sequence, reason } => {
-            let ((award, etag), request_id) = (which.parts(), session.request_id());
+            let (award, etag) = which.parts();
             let request = UndoMovementRequest { request_id, award, sequence, reason, etag, validate_only };
             let answer = awards.undo_movement(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.award.as_ref(), &[])

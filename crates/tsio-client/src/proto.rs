@@ -1,12 +1,6 @@
 //! The generated messages and clients of the public contract (`proto/tsio/v1`), and the names that gRPC gives its status codes.
 
-#![expect(
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    clippy::large_enum_variant,
-    clippy::too_many_lines,
-    reason = "generated code"
-)]
+#![expect(clippy::allow_attributes_without_reason, clippy::large_enum_variant, reason = "generated code")]
 
 tonic::include_proto!("tsio.v1");
 

@@ -117,7 +117,7 @@ fn entries_are_csv_under_their_json_names() {
         actor: "a,\"b\"".to_owned(),
         offer: String::new(),
     };
-    let rows = csv_rows(&[entry.clone()]).ok().unwrap_or_default();
+    let rows = csv_rows(std::slice::from_ref(&entry)).ok().unwrap_or_default();
     let expected =
         "7,41,drawn,spend,committed,spent,30000,FY2021-22/M12,2022-03-14,2022-03-15T00:00:00Z,\"a,\"\"b\"\"\",\n";
     assert_eq!(rows, expected);

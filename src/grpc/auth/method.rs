@@ -167,10 +167,10 @@ pub(in crate::grpc) mod tests {
             regions: Regions::Every,
             subject: None,
         };
-        assert_eq!(named("OfferService/GetOffer").check(&caller(&Role::ALL)), Ok(()));
+        assert_eq!(named("OfferService/GetOffer").check(&caller(Role::ALL)), Ok(()));
         assert_eq!(named("TermsService/LoadTerms").check(&caller(&[])), Err(AppError::Denied(Action::LoadTerms)));
         let nothing = Method { actions: &[], ..named("OfferService/GetOffer") };
-        assert!(matches!(nothing.check(&caller(&Role::ALL)), Err(AppError::Bug(_))));
+        assert!(matches!(nothing.check(&caller(Role::ALL)), Err(AppError::Bug(_))));
     }
 
     #[test]
