@@ -1,10 +1,9 @@
 //! What a use case answers when it does not succeed. It knows no transport: `grpc/message/status.rs` maps it, totally.
 //!
-//! Nothing is logged where an error is made or converted. Its cause travels with it, and whoever handles the error writes
+//! Nothing is logged where an error is made or converted. Its cause travels with it, and the code that handles the error writes
 //! it to the log, once: [`AppError::log`] at the end of a call, [`AppError::for_log`] in the line of a background task.
 
 use std::error::Error as _;
-
 use std::fmt;
 
 use super::clock::ClockWrong;

@@ -49,7 +49,7 @@ pub(super) struct LoadedState {
 type RequestedCommand<'a> = (RequestId, &'a Command);
 
 /// Loads the facts these commands are decided against, and what these requests were answered before; of commands that were
-/// `answered`, only what handing the answer out takes. Inside a write transaction the programme is locked already; whatever depends on
+/// `answered`, only what handing the answer out takes. Inside a write transaction the programme is locked already; a command that depends on
 /// the register or the files also takes the register's lock, so that it never sees half of an import.
 ///
 /// Which facts are needed, and what they say, follows the day. Where midnight has passed meanwhile, or the clock is behind

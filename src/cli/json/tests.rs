@@ -70,7 +70,8 @@ fn an_absent_value_is_null_and_0_is_a_number() {
     let limit = Limit { kind: "cap".to_owned(), limit: Some(0), largest: Some(-5), ..Limit::default() };
     let expected = concat!(
         r#"{"kind":"cap","account":null,"unit":null,"limit":0,"committed":null,"spent":null,"available":null,"#,
-        r#""requested":null,"largest":-5,"remedy":null}"#
+        r#""requested":null,"largest":-5,"remedy":null,"#,
+        r#""subject_kind":null,"subject_id":null,"subject_part_of":null,"strand":null}"#
     );
     assert_eq!(printed(&of(&limit)), expected);
     let import = Import {
