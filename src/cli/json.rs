@@ -35,7 +35,7 @@ enum Exception {
     Nested,
     /// 0 says that there is none, and is printed null.
     ZeroIsNone,
-    /// An empty text is printed as it is: the file or whoever wrote it left it empty.
+    /// An empty text is printed as it is: the file or its author left it empty.
     EmptyText,
     /// The text is a JSON document, and is printed as one.
     Parsed,
@@ -44,9 +44,11 @@ enum Exception {
 }
 
 /// The fields that are printed otherwise, as `Message.field`.
-const EXCEPTIONS: [(&str, Exception); 47] = [
+const EXCEPTIONS: [(&str, Exception); 48] = [
     ("Approval.amount_pence", ZeroIsNone),
     ("Approval.moved_alone_pence", ZeroIsNone),
+    // A preview has made no award, so it has no id.
+    ("Award.award", EmptyText),
     ("Award.credit", Merged),
     ("Award.day_rate_pence", ZeroIsNone),
     ("Award.nle", Merged),

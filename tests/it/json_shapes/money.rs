@@ -26,7 +26,7 @@ pub(super) fn funds(shapes: &mut Shapes) {
     shapes.run(&["funds", "withdraw", &credit, "1000", "--on", "2021-09-02"]);
     shapes.run(&["funds", "move", &credit, &governance, "1000", "--on", "2021-09-03"]);
     shapes.refused("FUNDS_INSUFFICIENT", &[], &["funds", "withdraw", &fees, "40000.01", "--on", "2021-09-02"]);
-    shapes.refused("FIELD_VIOLATIONS", &[], &["funds", "move", &fees, &fees, "1", "--on", "2021-09-02"]);
+    shapes.refused("FIELD_VIOLATIONS", &[], &["funds", "withdraw", &fees, "1", "--on", "2099-01-01"]);
     shapes.by_two(ANN, BOB, &["funds", "allocate", &credit, "60000", "--on", "2021-09-04"]);
     shapes.by_two(ANN, BOB, &["funds", "move", &credit, &governance, "55000", "--on", "2021-09-05"]);
     shapes.by_two(ANN, BOB, &["funds", "withdraw", &governance, "52000", "--on", "2021-09-06"]);
