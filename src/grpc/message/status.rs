@@ -1,5 +1,7 @@
 //! Errors to the wire: one total match, no `_`. No SQL, path or secret ever leaves.
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use prost_types::Any;
 use tonic::{Code, Status};
@@ -166,6 +168,17 @@ const fn subject_kind(kind: EntityKind) -> proto::SubjectKind {
     }
 }
 
+/// `google.rpc.ErrorInfo` with its metadata sorted by key, so that the same error is encoded to the same bytes.
+#[derive(Clone, PartialEq, prost::Message)]
+struct ErrorInfo {
+    #[prost(string, tag = "1")]
+    reason: String,
+    #[prost(string, tag = "2")]
+    domain: String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    metadata: BTreeMap<String, String>,
+}
+
 /// The `google.rpc.ErrorInfo` that every error carries (AIP-193).
 pub(in crate::grpc) fn error_info(reason: impl Into<StatusReason>) -> Any {
     error_info_with(reason, [])
@@ -174,7 +187,7 @@ pub(in crate::grpc) fn error_info(reason: impl Into<StatusReason>) -> Any {
 /// The same with what a program may want to know of the error, each value cut where it is long.
 fn error_info_with(reason: impl Into<StatusReason>, metadata: impl IntoIterator<Item = metadata::Item>) -> Any {
     let metadata = metadata.into_iter().map(|(key, value)| (key.name().to_owned(), short(&value, MAX_ID))).collect();
-    let info = pb::ErrorInfo { reason: reason.into().code().to_owned(), domain: DOMAIN.to_owned(), metadata };
+    let info = ErrorInfo { reason: reason.into().code().to_owned(), domain: DOMAIN.to_owned(), metadata };
     any("google.rpc.ErrorInfo", &info)
 }
 
