@@ -214,7 +214,7 @@ async fn what_is_said_of_an_invoice_is_checked(db: Db) {
         (Claim { issuer: "Teach First", total_pence: 5, ..Claim::of(&award, 1, "") }, vec![("issuer", "name its reference"), ("total_pence", "name its reference")]),
         (Claim { issuer: "Теach First", ..Claim::of(&award, 1, "A-1") },  vec![("issuer", "\"Т\" (U+0422) at character 1")]),
         (Claim { issuer: "–&–", ..Claim::of(&award, 1, "A-1") },          vec![("issuer", "must have a letter or a digit, got")]),
-        (Claim { total_pence: -1, ..Claim::of(&award, 1, "A-1") },        vec![("total_pence", "-1 pence")]),
+        (Claim { total_pence: -1, ..Claim::of(&award, 1, "A-1") },        vec![("total_pence", "pence, got -1")]),
         (Claim { issuer: "Оak", total_pence: -1, ..Claim::of(&award, 1, "А-1") }, vec![("invoice", "U+0410"), ("issuer", "U+041E"), ("total_pence", "-1")]),
         (Claim::of(&award, 1, "no digit"),                                vec![("invoice", "at least one of them a digit, got \"NODIGIT\"")]),
     ];
