@@ -26,7 +26,7 @@ impl ClockWrong {
     }
 }
 
-/// Reads the time. Read once per use case.
+/// Reads the time: once for each call, when it is admitted, and once under the lock of what it writes.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 

@@ -1,6 +1,6 @@
 //! The use cases: who may, in which order, over which facts.
 //!
-//! A use case reads the clock once, checks the caller's roles, checks the fields, and then either reads, or hands a
+//! A use case is given the time of its call, checks the caller's roles, checks the fields, and then either reads, or hands a
 //! command to the one [`writer`] of its programme, or lands reference data ([`imports`]). No rule of the scheme is here, and
 //! nothing here knows the wire.
 
@@ -35,7 +35,6 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::app::terms_cache::TermsCache;
-use crate::domain::Date;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, RequestId};
 use crate::domain::role::{Action, Caller};
@@ -190,12 +189,6 @@ impl App {
     #[must_use]
     pub fn pools(&self) -> Vec<Pool> {
         self.store().pools()
-    }
-
-    /// The date it is, in London.
-    #[must_use]
-    pub fn today(&self) -> Date {
-        self.inner.clock.now().today
     }
 
     /// Whether this caller's request was answered before, as a call of this method; where it is known, with this

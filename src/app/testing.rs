@@ -96,7 +96,12 @@ impl TestApp {
             true => Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes },
             false => Upload { source: ImportSource::Register, rpc: "RegisterService/ImportRegister", bytes },
         };
-        self.app.import_file(&who, header, upload, |_| {}, encode).await
+        self.app.import_file(&who, self.today(), header, upload, |_| {}, encode).await
+    }
+
+    /// The day that it is by the clock.
+    pub(crate) fn today(&self) -> Date {
+        self.app.clock().now().today
     }
 
     /// A file beside the database.

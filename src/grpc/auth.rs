@@ -5,6 +5,7 @@
 //! asks for is the access table's ([`access`]), and [`method`] resolves which method a call is of.
 
 pub mod access;
+pub(in crate::grpc) mod call_time;
 mod certificates;
 mod development;
 mod error;
@@ -22,12 +23,12 @@ use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use tonic::Status;
 
-use crate::app::clock::Clock;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
 use crate::grpc::message::reason::ServiceReason;
 use crate::grpc::message::status::{internal, refuse};
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
+use call_time::CallTime;
 use certificates::Certificates;
 pub use certificates::Service;
 pub(in crate::grpc) use error::AuthError;
@@ -104,18 +105,13 @@ impl Authenticator {
     ///
     /// # Errors
     /// Why the keys cannot be had.
-    pub(super) async fn open(
-        access: Access,
-        clock: Clock,
-        calls: usize,
-        measured: &Arc<InternalMetrics>,
-    ) -> Result<Self, String> {
+    pub(super) async fn open(access: Access, calls: usize, measured: &Arc<InternalMetrics>) -> Result<Self, String> {
         let Access::Guarded { tokens, services } = access else { return Ok(Self(None)) };
         let verifier = match tokens {
-            Some(tokens) => Some(Verifier::open(tokens, clock.clone(), calls, Arc::clone(measured)).await?),
+            Some(tokens) => Some(Verifier::open(tokens, calls, Arc::clone(measured)).await?),
             None => None,
         };
-        Ok(Self(Some(Proofs { verifier, certificates: Certificates::new(services, clock) })))
+        Ok(Self(Some(Proofs { verifier, certificates: Certificates::new(services) })))
     }
 
     /// Whether callers are let in by their word.
@@ -130,6 +126,7 @@ impl Authenticator {
     pub(super) async fn who(
         &self,
         headers: &HeaderMap,
+        time: CallTime,
         certificate: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Result<(Authenticated, Proof), AuthError> {
         let Some(Proofs { verifier, certificates }) = &self.0 else {
@@ -137,9 +134,9 @@ impl Authenticator {
             return Ok((Authenticated { caller, until: None, ends: None }, Proof::Word));
         };
         match (jwt::bearer(headers)?, verifier) {
-            (Some(token), Some(verifier)) => Ok((verifier.caller(token).await?, Proof::Token)),
+            (Some(token), Some(verifier)) => Ok((verifier.caller(token, time).await?, Proof::Token)),
             (Some(_), None) => Err(AuthError::new(ServiceReason::TokenRejected, "this server takes no tokens")),
-            (None, _) => Ok((certificates.caller(certificate().as_deref())?, Proof::Certificate)),
+            (None, _) => Ok((certificates.caller(certificate().as_deref(), time)?, Proof::Certificate)),
         }
     }
 }

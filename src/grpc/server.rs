@@ -141,7 +141,7 @@ pub async fn serve(
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
     let metrics = Arc::new(CallMetrics::new(access::methods())?);
-    let authenticator = Authenticator::open(access, app.clock().clone(), limits.calls, &metrics.inside).await?;
+    let authenticator = Authenticator::open(access, limits.calls, &metrics.inside).await?;
     let connections = limits.connections.clone().within_descriptors();
     let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));
     let gate = Arc::new(Admission::new((authenticator, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));

@@ -222,7 +222,7 @@ pub(crate) fn trust_answers(groups: HashMap<Uid, register::Trust>) -> HashMap<Ui
 
 /// Open offers, of every programme, with schools that are not eligible by the files that count; by offer.
 pub(crate) async fn affected(app: &App, from: &impl Readable) -> Result<Vec<AffectedOffer>> {
-    let mut found = Vec::new();
+    let (mut found, today) = (Vec::new(), app.clock().now().today);
     for row in programmes::all_terms(from).await? {
         let offers = offers::of_programme(from, &row.programme).await?;
         let open: Vec<&Offer> = offers.values().filter(|offer| offer.is_open()).collect();
@@ -230,7 +230,7 @@ pub(crate) async fn affected(app: &App, from: &impl Readable) -> Result<Vec<Affe
             continue;
         }
         let loaded = app.terms(&row.programme).await?;
-        let standings = Standings::load(from, &loaded.terms, app.today()).await?;
+        let standings = Standings::load(from, &loaded.terms, today).await?;
         let entitled = |urn: &Urn| standings.entitled.contains_key(&standings.assessment.heir(*urn));
         for offer in open {
             let urns = offer.schools.keys().copied().filter(|urn| !entitled(urn));

@@ -173,11 +173,11 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has no terms.
-    pub async fn eligibility_summary(&self, caller: &Caller, programme: &Programme) -> Result<Summary> {
+    pub async fn eligibility_summary(&self, caller: &Caller, today: Date, programme: &Programme) -> Result<Summary> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
-        let standings = Standings::load(&snapshot, &loaded.terms, self.today()).await?;
+        let standings = Standings::load(&snapshot, &loaded.terms, today).await?;
         Ok(summarise(&loaded.terms, &standings.assessment, &standings.standing()))
     }
 
@@ -201,41 +201,53 @@ impl App {
     pub async fn list_eligibility(
         &self,
         caller: &Caller,
+        today: Date,
         programme: &Programme,
         expected: &EligibilityQuery,
     ) -> Result<Vec<SchoolEligibility>> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
-        let day = self.today();
-        let standings = Standings::load(&snapshot, &loaded.terms, day).await?;
+        let standings = Standings::load(&snapshot, &loaded.terms, today).await?;
         let page = standings.page(&loaded.terms, expected);
-        show::schools(&snapshot, &loaded.terms, &standings, (&caller.reach(Action::Read), day), &page).await
+        show::schools(&snapshot, &loaded.terms, &standings, (&caller.reach(Action::Read), today), &page).await
     }
 
     /// One school, rule by rule.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme without terms, or a school that no file names.
-    pub async fn explain_school(&self, caller: &Caller, programme: &Programme, urn: Urn) -> Result<Explanation> {
+    pub async fn explain_school(
+        &self,
+        caller: &Caller,
+        today: Date,
+        programme: &Programme,
+        urn: Urn,
+    ) -> Result<Explanation> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
-        let school = register::one_school(&snapshot, Some(programme), urn, self.today()).await?;
+        let school = register::one_school(&snapshot, Some(programme), urn, today).await?;
         let trust = school.placement.trust();
-        explain(&snapshot, &loaded, (&caller.reach(Action::Read), self.today()), &[urn], trust).await
+        explain(&snapshot, &loaded, (&caller.reach(Action::Read), today), &[urn], trust).await
     }
 
     /// Every school of a trust in the newest register, rule by rule, and the trust-level rules.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme without terms, or a trust that no file names.
-    pub async fn explain_trust(&self, caller: &Caller, programme: &Programme, uid: Uid) -> Result<Explanation> {
+    pub async fn explain_trust(
+        &self,
+        caller: &Caller,
+        today: Date,
+        programme: &Programme,
+        uid: Uid,
+    ) -> Result<Explanation> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
         let (trust, urns) = register::one_trust(&snapshot, uid).await?;
-        let seen = (&caller.reach(Action::Read), self.today());
+        let seen = (&caller.reach(Action::Read), today);
         let explained = explain(&snapshot, &loaded, seen, &urns, Some(uid)).await?;
         Ok(Explanation { trust: Some(trust), ..explained })
     }

@@ -17,7 +17,7 @@ use crate::store::imports;
 type Line = [usize; 13];
 
 async fn line(test_app: &TestApp, year: &str) -> Line {
-    let sum = test_app.app.eligibility_summary(&admin("ann"), &programme(year)).await.unwrap();
+    let sum = test_app.app.eligibility_summary(&admin("ann"), test_app.today(), &programme(year)).await.unwrap();
     let rule = |id| sum.by_rule.get(&RuleId::new(id)).copied().unwrap_or(0);
     let (e1, e2) = (rule("E1_RI_IN_YEAR"), rule("E2_RI_TWICE_ON_ENTRY"));
     let alone = sum.standalone;
@@ -100,7 +100,7 @@ async fn the_rows_left_out_change_no_answer() {
 #[tokio::test]
 async fn the_next_year_has_other_rules() {
     let test_app = everything().await;
-    let sum = test_app.app.eligibility_summary(&admin("ann"), &programme("2022-23")).await.unwrap();
+    let sum = test_app.app.eligibility_summary(&admin("ann"), test_app.today(), &programme("2022-23")).await.unwrap();
     let alone = sum.standalone;
     assert_eq!(
         (
@@ -114,7 +114,8 @@ async fn the_next_year_has_other_rules() {
         (4, 2, 1, 1, 1, 0)
     );
     assert_eq!(sum.mat.trusts, 2);
-    let explained = test_app.app.explain_trust(&admin("ann"), &programme("2022-23"), uid(90011)).await.unwrap();
+    let explained =
+        test_app.app.explain_trust(&admin("ann"), test_app.today(), &programme("2022-23"), uid(90011)).await.unwrap();
     assert_eq!(explained.trust.map(|it| it.schools), Some(4));
     assert_eq!(explained.trust_rules.iter().map(|it| it.outcome).collect::<Vec<_>>(), [RuleOutcome::NotMet]);
     assert!(explained.schools.iter().all(|it| !it.eligible));
@@ -126,7 +127,7 @@ fn uid(number: u32) -> Uid {
 
 async fn candidates_of(test_app: &TestApp, year: &str) -> Candidates {
     let loaded = test_app.app.terms(&programme(year)).await.unwrap();
-    candidates(test_app.app.store(), &loaded.terms, std::iter::empty(), test_app.app.today()).await.unwrap()
+    candidates(test_app.app.store(), &loaded.terms, std::iter::empty(), test_app.today()).await.unwrap()
 }
 
 #[tokio::test]
@@ -162,14 +163,14 @@ async fn a_school_is_explained_rule_by_rule() {
         (990_001, true,  [RuleOutcome::NotMet, RuleOutcome::Met]),
     ];
     for (number, eligible, [e1, e2]) in cases {
-        let explained = test_app.app.explain_school(&admin("ann"), &year, urn(number)).await.unwrap();
+        let explained = test_app.app.explain_school(&admin("ann"), test_app.today(), &year, urn(number)).await.unwrap();
         let school = &explained.schools[0];
         let said = |id| school.rules.iter().find(|it| it.rule == RuleId::new(id)).map(|it| it.outcome);
         assert_eq!(school.eligible, eligible, "{number}");
         assert_eq!(said("E1_RI_IN_YEAR"), Some(e1), "{number}: {:?}", school.rules);
         assert_eq!(said("E2_RI_TWICE_ON_ENTRY"), Some(e2), "{number}: {:?}", school.rules);
     }
-    let nobody = test_app.app.explain_school(&admin("ann"), &year, urn(123_456)).await;
+    let nobody = test_app.app.explain_school(&admin("ann"), test_app.today(), &year, urn(123_456)).await;
     assert_eq!(nobody, Err(AppError::not_found(EntityKind::School, 123_456)));
 }
 
@@ -183,7 +184,7 @@ async fn listed(
     let mut expected = EligibilityQuery { condition, order, after: None, limit: 7 };
     let mut seen = Vec::new();
     loop {
-        let page = test_app.app.list_eligibility(&ann, &year, &expected).await.unwrap();
+        let page = test_app.app.list_eligibility(&ann, test_app.today(), &year, &expected).await.unwrap();
         expected.after =
             page.last().map(|it| EligibilityPageStart { urn: it.school.urn, name: it.school.name.clone() });
         let full = page.len() == expected.limit;
@@ -276,7 +277,7 @@ async fn what_changed_between_august_and_september() {
 #[tokio::test]
 async fn the_register_answers_for_placing_by_hand() {
     let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
-    let answer = async |number| register_answer(test_app.app.store(), urn(number), test_app.app.today()).await.unwrap();
+    let answer = async |number| register_answer(test_app.app.store(), urn(number), test_app.today()).await.unwrap();
     use crate::domain::programme::RegisterAnswer as A;
     assert_eq!(answer(910_063).await, Some(A::Unplaced { name: "Zennor Court School".to_owned() }));
     assert_eq!(answer(910_045).await, Some(A::Placed("in multi-academy trust 90001".to_owned())));
@@ -290,7 +291,7 @@ async fn a_list_goes_on_past_what_no_file_names_any_more() {
     let all = async |limit| {
         let (mut shown, mut keys, mut after) = (Vec::new(), 0, None);
         loop {
-            let page = test_app.app.find_schools(&ann, "school", after, limit).await.unwrap();
+            let page = test_app.app.find_schools(&ann, test_app.today(), "school", after, limit).await.unwrap();
             (after, keys) = (page.keys.last().cloned(), keys + page.keys.len());
             shown.extend(page.shown.iter().map(|it| it.urn));
             if u64::try_from(page.keys.len()).unwrap() < limit {
@@ -319,7 +320,7 @@ async fn schools_and_trusts_are_found_and_shown() {
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = test_app.app.find_schools(&ann, "PRIMARY", after, 7).await.unwrap();
+        let page = test_app.app.find_schools(&ann, test_app.today(), "PRIMARY", after, 7).await.unwrap();
         after = page.keys.last().cloned();
         found.extend(page.shown);
         if page.keys.len() < 7 {
@@ -330,17 +331,21 @@ async fn schools_and_trusts_are_found_and_shown() {
     let keys: Vec<_> = found.iter().map(|it| (it.name.to_lowercase(), it.urn)).collect();
     assert!(keys.is_sorted(), "{keys:?}");
     for (text, count) in [("910003", 1), ("100%", 0), ("q_enby", 0)] {
-        assert_eq!(test_app.app.find_schools(&ann, text, None, 9).await.unwrap().shown.len(), count, "{text:?}");
+        assert_eq!(
+            test_app.app.find_schools(&ann, test_app.today(), text, None, 9).await.unwrap().shown.len(),
+            count,
+            "{text:?}"
+        );
     }
-    let school = test_app.app.get_school(&ann, urn(910_042)).await.unwrap();
+    let school = test_app.app.get_school(&ann, test_app.today(), urn(910_042)).await.unwrap();
     assert_eq!(school.school.placement.trust(), Some(uid(90_002)));
     assert_eq!(school.memberships.first().map(|it| it.as_at), Some(date("2022-03-31")));
     assert_eq!(school.memberships.last().map(|it| it.as_at), Some(date("2021-08-31")));
     assert!(school.months.is_sorted_by(|a, b| a.as_at >= b.as_at) && school.months.len() > 2);
-    let (trust, schools) = test_app.app.get_trust(&ann, uid(90_004)).await.unwrap();
+    let (trust, schools) = test_app.app.get_trust(&ann, test_app.today(), uid(90_004)).await.unwrap();
     assert_eq!((trust.schools, schools.len(), schools[0].urn), (1, 1, urn(910_053)));
     let trusts = test_app.app.find_trusts(&ann, "alder", None, 9).await.unwrap();
     assert_eq!(trusts.shown.iter().map(|it| it.uid).collect::<Vec<_>>(), [uid(90_001)]);
-    let short = test_app.app.find_schools(&ann, "a", None, 9).await;
+    let short = test_app.app.find_schools(&ann, test_app.today(), "a", None, 9).await;
     assert!(matches!(short, Err(AppError::Invalid(_))));
 }

@@ -154,6 +154,7 @@ impl App {
     pub async fn import_file(
         &self,
         caller: &Caller,
+        today: Date,
         header: UploadHeader,
         upload: Upload,
         progress: impl Fn(Progress) + Send + Sync + 'static,
@@ -162,13 +163,12 @@ impl App {
         let progress = Box::new(progress);
         let Upload { source, rpc, bytes } = upload;
         let job = ImportJob { app: self.clone(), caller: caller.clone(), source, rpc, header, progress, encode };
-        self.import(job, bytes).await
+        self.import(job, today, bytes).await
     }
 
-    async fn import(&self, job: ImportJob, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
+    async fn import(&self, job: ImportJob, today: Date, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
         authorise(&job.caller, Action::Import)?;
         let mut wrong = Vec::new();
-        let today = self.clock().now().today;
         if job.header.as_at > today {
             wrong.push(Violation::new("header.as_at", format!("lies in the future: today is {today}")));
         }

@@ -208,7 +208,10 @@ async fn what_cannot_be_imported_is_said() {
         subject: None,
     };
     let nothing = Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes: Vec::new() };
-    let denied = test_app.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
+    let denied = test_app
+        .app
+        .import_file(&reader, test_app.today(), header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new())
+        .await;
     assert_eq!(denied, Err(AppError::Denied(Action::Import)));
 }
 
@@ -221,7 +224,11 @@ async fn progress_is_told_as_it_goes() {
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
     let september =
         Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes: sample(SEPTEMBER.0) };
-    test_app.app.import_file(&admin("ann"), asked, september, progress, |_| Vec::new()).await.unwrap();
+    test_app
+        .app
+        .import_file(&admin("ann"), test_app.today(), asked, september, progress, |_| Vec::new())
+        .await
+        .unwrap();
     assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
 }
 
@@ -261,13 +268,13 @@ async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
     let (old, young) =
         (interrupted(&test_app.app, Micros(now.0 - hour - 1)).await, interrupted(&test_app.app, now).await);
     let ann = admin("ann");
-    let sum = test_app.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
+    let sum = test_app.app.eligibility_summary(&ann, test_app.today(), &programme("2021-22")).await.unwrap();
     assert_eq!((sum.as_at, sum.schools), (None, 0));
     assert_eq!(test_app.imports(None).await, []);
     for id in [old, young] {
         assert_eq!(test_app.app.get_import(&ann, id).await, Err(AppError::not_found(EntityKind::Import, id)));
     }
-    assert_eq!(test_app.app.find_schools(&ann, "school", None, 9).await.unwrap().keys, []);
+    assert_eq!(test_app.app.find_schools(&ann, test_app.today(), "school", None, 9).await.unwrap().keys, []);
     assert_eq!(counts(test_app.app.store()).await["ofsted_rows"], 2 * 58);
     // Another process may still be at the young one.
     let landed = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
@@ -327,9 +334,13 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     assert_eq!(refused(ask("again").await).reason, Reason::ImportNotLanded);
     assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
 
-    let sum = test_app.app.eligibility_summary(&ann, &programme("2021-22")).await.unwrap();
+    let sum = test_app.app.eligibility_summary(&ann, test_app.today(), &programme("2021-22")).await.unwrap();
     assert_eq!((sum.as_at, sum.schools, sum.eligible_schools), (Some(date("2021-08-31")), 73, 28));
-    assert_eq!(test_app.app.find_schools(&ann, "990001", None, 9).await.unwrap().keys, [], "no file names it any more");
+    assert_eq!(
+        test_app.app.find_schools(&ann, test_app.today(), "990001", None, 9).await.unwrap().keys,
+        [],
+        "no file names it any more"
+    );
     // What was withdrawn can be imported again.
     assert_eq!(test_app.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
 }
@@ -356,7 +367,11 @@ async fn times_beside_the_programmes_never_go_back() {
     steps.fetch_add(1, Ordering::Relaxed);
     refused(withdraw(&test_app, &ann, (RequestId(new_id()), imports[0].id), "wrong").await);
     let page = Page { newest_first: true, after: None, limit: 9 };
-    let all = test_app.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
+    let all = test_app
+        .app
+        .list_approvals(&ann, test_app.app.clock().now().at, (crate::app::WhichApprovals::All, None), page)
+        .await
+        .unwrap();
     assert_eq!(all.iter().map(|it| it.requested_at).collect::<Vec<_>>(), [at]);
 }
 
@@ -426,7 +441,11 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     let (import, ..) = test_app.app.get_import(&ann, september).await.unwrap();
     assert_eq!((import.state, import.withdrawn_by), (ImportState::Landed, None));
     let page = Page { newest_first: true, after: None, limit: 9 };
-    let all = test_app.app.list_approvals(&ann, (crate::app::WhichApprovals::All, None), page).await.unwrap();
+    let all = test_app
+        .app
+        .list_approvals(&ann, test_app.app.clock().now().at, (crate::app::WhichApprovals::All, None), page)
+        .await
+        .unwrap();
     let shown: Vec<_> = all.iter().map(|it| (it.state.name(), it.denied_reason.as_deref())).collect();
     assert_eq!(shown, [("denied", Some("it is the right month"))]);
     assert_eq!(refused(ask(request).await).reason, Reason::ApprovalClosed, "made again, it opens no other");
@@ -461,7 +480,10 @@ async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
     let unanswered = ask_again().await;
     assert!(matches!(unanswered, Err(AppError::Unavailable(_))), "carried out, and not answered yet: {unanswered:?}");
     identify(&test_app).await;
-    assert_eq!(test_app.app.eligibility_summary(&ben, &programme("2021-22")).await.unwrap().eligible_schools, 28);
+    assert_eq!(
+        test_app.app.eligibility_summary(&ben, test_app.today(), &programme("2021-22")).await.unwrap().eligible_schools,
+        28
+    );
 
     let other = give(&test_app, &ben, (RequestId(new_id()), approval), encode).await;
     assert_eq!(refused(other).reason, Reason::ApprovalNotOpen, "another request is another call");
@@ -479,5 +501,5 @@ async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
     );
     let lost: Vec<_> = done.affected.iter().flat_map(|it| it.urns.clone()).collect();
     assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);
-    assert_eq!(test_app.app.find_schools(&ben, "990001", None, 9).await.unwrap().keys, []);
+    assert_eq!(test_app.app.find_schools(&ben, test_app.today(), "990001", None, 9).await.unwrap().keys, []);
 }

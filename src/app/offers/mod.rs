@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::retry::with_retry;
 use super::{App, AppError, Result, authorise, eligibility};
+use crate::domain::Date;
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Urn};
@@ -84,15 +85,15 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
-    pub async fn get_offer_in_full(&self, caller: &Caller, id: OfferId) -> Result<OfferInFull> {
-        self.in_full(self.get_whole_offer(caller, id).await?).await
+    pub async fn get_offer_in_full(&self, caller: &Caller, today: Date, id: OfferId) -> Result<OfferInFull> {
+        self.in_full(self.get_whole_offer(caller, id).await?, today).await
     }
 
     /// Several offers with their awards and caps, all of one moment, in the order asked for.
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming all that do not exist; [`AppError::Denied`].
-    pub async fn get_offers_at_once(&self, caller: &Caller, ids: &[OfferId]) -> Result<OffersAtOnce> {
+    pub async fn get_offers_at_once(&self, caller: &Caller, today: Date, ids: &[OfferId]) -> Result<OffersAtOnce> {
         authorise(caller, Action::Read)?;
         let reach = caller.reach(Action::Read);
         let (mut found, at) = with_retry(|| self.read_at_once(ids)).await?;
@@ -103,7 +104,7 @@ impl App {
         }
         let mut offers = Vec::with_capacity(ids.len());
         for whole in ids.iter().filter_map(|id| found.remove(id)) {
-            offers.push(self.in_full(whole).await?);
+            offers.push(self.in_full(whole, today).await?);
         }
         Ok(OffersAtOnce { offers, at })
     }
@@ -120,8 +121,9 @@ impl App {
         Ok((found, at))
     }
 
-    async fn in_full(&self, reader::Whole { mut offer, awards, caps }: reader::Whole) -> Result<OfferInFull> {
-        self.follow_register(std::slice::from_mut(&mut offer)).await?;
+    async fn in_full(&self, whole: reader::Whole, today: Date) -> Result<OfferInFull> {
+        let reader::Whole { mut offer, awards, caps } = whole;
+        self.follow_register(std::slice::from_mut(&mut offer), today).await?;
         let loaded = self.terms(&offer.programme).await?;
         let of_terms = caps_of_terms(&offer, &loaded.terms).into_iter();
         let used = |cap: Account| caps.iter().find(|it| it.id == cap.id).cloned().unwrap_or(cap);
@@ -130,12 +132,12 @@ impl App {
 
     /// Shows the responsible body as in the newest register, where offers of one programme follow that still; the next
     /// identify or contact records it.
-    async fn follow_register(&self, offers: &mut [Offer]) -> Result<()> {
+    async fn follow_register(&self, offers: &mut [Offer], today: Date) -> Result<()> {
         let urns: Vec<Urn> = offers.iter().filter_map(Offer::follows_register).collect();
         let Some(programme) = offers.first().map(|it| it.programme.clone()).filter(|_| !urns.is_empty()) else {
             return Ok(());
         };
-        let answers = eligibility::responsible_bodies(self.store(), &programme, &urns, self.today()).await?;
+        let answers = eligibility::responsible_bodies(self.store(), &programme, &urns, today).await?;
         for offer in offers {
             if let Some(answer) = offer.follows_register().and_then(|urn| answers.get(&urn)) {
                 (offer.responsible, offer.trust) = (answer.body.clone(), answer.trust);
@@ -154,11 +156,16 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
-    pub async fn list_offers(&self, caller: &Caller, requested: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
+    pub async fn list_offers(
+        &self,
+        caller: &Caller,
+        today: Date,
+        requested: &OfferPageQuery<'_>,
+    ) -> Result<Vec<Offer>> {
         authorise(caller, Action::Read)?;
         self.terms(requested.programme).await?;
         let mut page = offers::page(self.store(), &caller.reach(Action::Read), requested).await?;
-        self.follow_register(&mut page).await?;
+        self.follow_register(&mut page, today).await?;
         Ok(page)
     }
 

@@ -56,11 +56,11 @@ impl App {
     pub async fn list_approvals(
         &self,
         caller: &Caller,
+        now: Micros,
         (which, condition): (ApprovalScope, Option<&Condition<ApprovalField>>),
         page: Page,
     ) -> Result<Vec<Approval>> {
         authorise(caller, Action::Read)?;
-        let now = self.clock().now().at;
         let snapshot = self.snapshot().await?;
         let mut page =
             approvals::page(&snapshot, &VisibleApprovals { condition, ..seen(caller, which, now) }, page).await?;

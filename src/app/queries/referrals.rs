@@ -2,6 +2,7 @@
 
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, authorise, eligibility};
+use crate::domain::Date;
 use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, ReferralId};
 use crate::domain::referral::{Referral, State};
@@ -43,7 +44,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
-    pub async fn get_referral(&self, caller: &Caller, id: ReferralId) -> Result<ReferralInFull> {
+    pub async fn get_referral(&self, caller: &Caller, today: Date, id: ReferralId) -> Result<ReferralInFull> {
         authorise(caller, Action::Read)?;
         let reach = caller.reach(Action::Read);
         let snapshot = self.snapshot().await?;
@@ -52,7 +53,7 @@ impl App {
         if referral.state == State::Open {
             let loaded = self.terms(&referral.programme).await?;
             let open = std::slice::from_ref(&referral);
-            let confirmed = eligibility::confirmed(&snapshot, &loaded.terms, open, self.today()).await?;
+            let confirmed = eligibility::confirmed(&snapshot, &loaded.terms, open, today).await?;
             mark(&mut referral, &confirmed);
         }
         let mut whole = with_texts(&snapshot, &referral.programme.clone(), vec![referral]).await?;
@@ -66,6 +67,7 @@ impl App {
     pub async fn list_referrals(
         &self,
         caller: &Caller,
+        today: Date,
         programme: &Programme,
         filter: &ReferralFilter,
         page: Page,
@@ -75,7 +77,7 @@ impl App {
         let snapshot = self.snapshot().await?;
         let reach = caller.reach(Action::Read);
         let open = referrals::open(&snapshot, programme).await?;
-        let confirmed = eligibility::confirmed(&snapshot, &loaded.terms, &open, self.today()).await?;
+        let confirmed = eligibility::confirmed(&snapshot, &loaded.terms, &open, today).await?;
         let filter = ReferralFilter { confirmed, ..filter.clone() };
         let mut page = referrals::page(&snapshot, programme, (&reach, &filter), page).await?;
         page.iter_mut().for_each(|it| mark(it, &filter.confirmed));

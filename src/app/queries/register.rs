@@ -3,6 +3,7 @@
 use crate::app::eligibility::{self, DecidedEntry};
 use crate::app::register::{Link, Membership, School, Trust, facts, one_school, one_trust, shown};
 use crate::app::{App, AppError, Result, Violation, authorise};
+use crate::domain::Date;
 use crate::domain::ids::{Programme, Uid, Urn};
 use crate::domain::judgement::MonthRow;
 use crate::domain::role::{Action, Caller};
@@ -49,6 +50,7 @@ impl App {
     pub async fn find_schools(
         &self,
         caller: &Caller,
+        today: Date,
         text: &str,
         after: Option<(String, Urn)>,
         limit: u64,
@@ -58,7 +60,7 @@ impl App {
         let snapshot = self.snapshot().await?;
         let keys = search::find_schools(&snapshot, text, after.as_ref(), limit).await?;
         let urns: Vec<Urn> = keys.iter().map(|(_, urn)| *urn).collect();
-        let mut schools = facts::schools(&snapshot, None, &urns, self.today()).await?;
+        let mut schools = facts::schools(&snapshot, None, &urns, today).await?;
         Ok(SearchPage { shown: urns.iter().filter_map(|urn| schools.remove(urn)).collect(), keys })
     }
 
@@ -66,17 +68,17 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] when no file names it.
-    pub async fn get_school(&self, caller: &Caller, urn: Urn) -> Result<SchoolHistory> {
+    pub async fn get_school(&self, caller: &Caller, today: Date, urn: Urn) -> Result<SchoolHistory> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
-        let school = one_school(&snapshot, None, urn, self.today()).await?;
+        let school = one_school(&snapshot, None, urn, today).await?;
         let mut months = Vec::new();
         for import in store::imports::landed(&snapshot, FileKind::Ofsted).await? {
             months.extend(store::ofsted::of_schools(&snapshot, &import, &[urn]).await?);
         }
         Ok(SchoolHistory {
             placed: store::placements::of_school(&snapshot, urn).await?,
-            entries: eligibility::counting(self, &snapshot, (&caller.reach(Action::Read), self.today()), urn).await?,
+            entries: eligibility::counting(self, &snapshot, (&caller.reach(Action::Read), today), urn).await?,
             school,
             memberships: store::register::history(&snapshot, urn).await?,
             months,
@@ -110,11 +112,11 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] when no file names it, or as no trust.
-    pub async fn get_trust(&self, caller: &Caller, uid: Uid) -> Result<(Trust, Vec<School>)> {
+    pub async fn get_trust(&self, caller: &Caller, today: Date, uid: Uid) -> Result<(Trust, Vec<School>)> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let (trust, urns) = one_trust(&snapshot, uid).await?;
-        let found = facts::schools(&snapshot, None, &urns, self.today()).await?;
+        let found = facts::schools(&snapshot, None, &urns, today).await?;
         let mut schools: Vec<School> = found.into_values().collect();
         schools.sort_by(|a, b| (&a.name, a.urn).cmp(&(&b.name, b.urn)));
         Ok((trust, schools))

@@ -2,13 +2,12 @@
 
 pub(crate) mod facts;
 
-use super::{App, AppError, Result, authorise};
+use super::{AppError, Result};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Programme, Uid, Urn};
 use crate::domain::placement::Placement;
 use crate::domain::refusal::EntityKind;
 use crate::domain::region::{Region, local_authority};
-use crate::domain::role::{Action, Caller};
 use crate::domain::school::{SchoolEnding, TrustKind};
 use crate::store::register::MembershipQuery;
 pub use crate::store::register::{Link, Membership};
@@ -93,15 +92,4 @@ pub(crate) async fn one_trust(from: &impl Readable, uid: Uid) -> Result<(Trust, 
 
 pub(in crate::app) fn shown(it: store::register::Trust, schools: usize) -> Trust {
     Trust { uid: it.uid, name: it.name, group_type: it.kind_name, status: it.status, schools }
-}
-
-impl App {
-    /// One school as it is placed in a programme, hand placements included.
-    ///
-    /// # Errors
-    /// [`AppError::NotFound`] when no file names it.
-    pub async fn school_in(&self, caller: &Caller, programme: &Programme, urn: Urn) -> Result<School> {
-        authorise(caller, Action::Read)?;
-        one_school(self.store(), Some(programme), urn, self.today()).await
-    }
 }

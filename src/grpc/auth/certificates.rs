@@ -2,14 +2,12 @@
 //! names are looked up, and at each call whether it still holds, for a connection may outlive it.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use tokio::time::Instant;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::Authenticated;
-use crate::app::clock::Clock;
+use super::call_time::CallTime;
 use crate::domain::role::Caller;
 use crate::domain::time::Micros;
 use crate::grpc::auth::error::AuthError;
@@ -28,12 +26,11 @@ pub struct Service {
 #[derive(Debug)]
 pub(super) struct Certificates {
     services: HashMap<String, Caller>,
-    clock: Clock,
 }
 
 impl Certificates {
-    pub(super) fn new(services: Vec<Service>, clock: Clock) -> Self {
-        Self { services: services.into_iter().map(|it| (it.name, it.caller)).collect(), clock }
+    pub(super) fn new(services: Vec<Service>) -> Self {
+        Self { services: services.into_iter().map(|it| (it.name, it.caller)).collect() }
     }
 
     /// The service behind the certificate of the connection, DER.
@@ -41,7 +38,7 @@ impl Certificates {
     /// # Errors
     /// Reason `TOKEN_MISSING` where there is none, `CERTIFICATE_UNKNOWN` where it names no service known,
     /// `CERTIFICATE_EXPIRED` past its last second.
-    pub(super) fn caller(&self, own: Option<&[u8]>) -> Result<Authenticated, AuthError> {
+    pub(super) fn caller(&self, own: Option<&[u8]>, time: CallTime) -> Result<Authenticated, AuthError> {
         let Some(own) = own else {
             return Err(AuthError::new(
                 ServiceReason::TokenMissing,
@@ -55,9 +52,10 @@ impl Certificates {
         // It holds to the end of its last second.
         let seconds = own.validity().not_after.timestamp().saturating_add(1);
         let until = Micros(seconds.saturating_mul(1_000_000));
-        let left = until.0.saturating_sub(self.clock.now().at.0);
-        let left = u64::try_from(left).ok().filter(|it| *it > 0).ok_or_else(expired)?;
-        let ends = Instant::now().checked_add(Duration::from_micros(left));
+        if until <= time.now.at {
+            return Err(expired());
+        }
+        let ends = time.deadline(until);
         Ok(Authenticated { caller: caller.clone(), until: Some(until), ends })
     }
 }

@@ -13,14 +13,13 @@ use jsonwebtoken::{Validation, decode, decode_header};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
 
+use super::call_time::CallTime;
 use super::error::{expired, later, rejected};
 use super::jwks::{KeyFetcher, KeySource};
 use super::jwt_rules::{check_header, check_times};
 use super::key_cache::{FetchedKeys, KeyCache, KeyCacheTimes, NoKey};
 use super::{Authenticated, ring_provider, unprintable};
-use crate::app::clock::Clock;
 use crate::domain::person;
 use crate::domain::region::Region;
 use crate::domain::role::{Caller, Regions, Role};
@@ -92,7 +91,6 @@ impl TokenSettings {
 pub(super) struct Verifier {
     tokens: TokenSettings,
     keys: KeyCache,
-    clock: Clock,
     /// By their digests.
     seen: Cache<[u8; 32], VerifiedToken>,
 }
@@ -106,7 +104,6 @@ struct VerifiedToken {
 impl Verifier {
     pub(super) async fn open(
         tokens: TokenSettings,
-        clock: Clock,
         calls: usize,
         measured: Arc<InternalMetrics>,
     ) -> Result<Self, String> {
@@ -118,14 +115,14 @@ impl Verifier {
         };
         let keys = KeyCache::open(Box::new(fetch), KeyCacheTimes::USUAL, calls, measured).await;
         let keys = keys.map_err(|error| format!("tokens.keys: {error}"))?;
-        Ok(Self { tokens, keys, clock, seen: Cache::new(REMEMBERED) })
+        Ok(Self { tokens, keys, seen: Cache::new(REMEMBERED) })
     }
 
     /// The caller a token speaks for.
     ///
     /// # Errors
     /// Reasons `TOKEN_MALFORMED`, `TOKEN_EXPIRED`, `TOKEN_REJECTED`; `KEYS_UNAVAILABLE`, which may pass.
-    pub(super) async fn caller(&self, token: &str) -> Result<Authenticated, AuthError> {
+    pub(super) async fn caller(&self, token: &str, time: CallTime) -> Result<Authenticated, AuthError> {
         if token.len() > LONGEST {
             return Err(AuthError::new(
                 ServiceReason::TokenMalformed,
@@ -137,13 +134,13 @@ impl Verifier {
             return Err(no_key(NoKey::Unavailable));
         }
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let now = self.clock.now().at;
+        let now = time.now.at;
         if let Some(seen) = self.seen.get(&digest)
             && now < seen.believed_until
         {
             return Ok(seen.let_in);
         }
-        let let_in = self.check(token).await?;
+        let let_in = self.check(token, time).await?;
         let most = later(now, BELIEVED);
         let believed_until = let_in.until.map_or(most, |until| until.min(most));
         if believed_until <= now {
@@ -153,7 +150,7 @@ impl Verifier {
         Ok(let_in)
     }
 
-    async fn check(&self, token: &str) -> Result<Authenticated, AuthError> {
+    async fn check(&self, token: &str, time: CallTime) -> Result<Authenticated, AuthError> {
         let malformed = || {
             AuthError::new(ServiceReason::TokenMalformed, "the bearer token is no signed JWT with a known algorithm")
         };
@@ -177,13 +174,12 @@ impl Verifier {
             ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => rejected("is not signed by its issuer"),
             _ => malformed(),
         })?;
-        self.read(&claims.claims)
+        self.read(&claims.claims, time)
     }
 
     /// Reads claims that were checked.
-    fn read(&self, claims: &Value) -> Result<Authenticated, AuthError> {
-        let now = self.clock.now().at;
-        let until = check_times(claims, now, self.tokens.leeway)?;
+    fn read(&self, claims: &Value, time: CallTime) -> Result<Authenticated, AuthError> {
+        let until = check_times(claims, time.now.at, self.tokens.leeway)?;
         let TokenSettings { actor_claim, roles_claim, regions_claim, .. } = &self.tokens;
         let actor = claims.get(actor_claim).and_then(Value::as_str).unwrap_or_default();
         if let Some(found) = unprintable(actor) {
@@ -201,8 +197,7 @@ impl Verifier {
             let named = regions.iter().map(|it| it.parse::<Region>());
             Regions::These(named.collect::<Result<_, _>>().map_err(unknown)?)
         };
-        let left = u64::try_from(until.0.saturating_sub(now.0)).map_err(|_| expired())?;
-        let ends = Instant::now().checked_add(Duration::from_micros(left));
+        let ends = time.deadline(until);
         let issuer = &self.tokens.issuer;
         let subject = claims.get("sub").and_then(Value::as_str).map(|sub| person::subject(issuer, sub));
         Ok(Authenticated { caller: Caller { actor, roles, regions, subject }, until: Some(until), ends })

@@ -13,7 +13,7 @@ use tonic::Status;
 use super::access;
 use crate::app::{AppError, Result};
 use crate::domain::role::{Action, Caller};
-use crate::grpc::message::status::status;
+use crate::grpc::message::status::internal;
 use crate::proto::FILE_DESCRIPTOR_SET;
 
 /// A method of the contract; handlers find it among the extensions of the request.
@@ -36,8 +36,10 @@ impl Method {
     /// # Errors
     /// INTERNAL if there is none: the handler was reached without admission, which is a bug.
     pub(in crate::grpc) fn of(extensions: &Extensions) -> std::result::Result<Self, Status> {
-        let resolved = extensions.get::<Self>().copied();
-        resolved.ok_or_else(|| status(AppError::Bug("a call was not admitted as a method of the contract".to_owned())))
+        extensions.get::<Self>().copied().ok_or_else(|| {
+            tracing::error!("a call was not admitted as a method of the contract");
+            internal()
+        })
     }
 
     /// `OfferService/NoteOffer`. This text is stored with the answer of a mutation, and is part of its fingerprint.
@@ -60,11 +62,9 @@ impl Method {
     /// # Errors
     /// [`AppError::Denied`] with the first of its actions.
     pub(in crate::grpc) fn check(self, caller: &Caller) -> Result<()> {
-        match self.actions {
-            [] => Err(AppError::Bug(format!("{} asks for nothing in the access table", self.name))),
-            [first, ..] if !self.actions.iter().any(|action| caller.may(*action)) => Err(AppError::Denied(*first)),
-            _ => Ok(()),
-        }
+        let nothing = || AppError::Bug(format!("{} asks for nothing in the access table", self.name));
+        let first = self.actions.first().ok_or_else(nothing)?;
+        if self.actions.iter().any(|action| caller.may(*action)) { Ok(()) } else { Err(AppError::Denied(*first)) }
     }
 }
 

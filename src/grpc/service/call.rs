@@ -16,6 +16,8 @@ use crate::app::{App, AppError, Result};
 use crate::domain::ids::RequestId;
 use crate::domain::refusal::Reason;
 use crate::domain::role::Caller;
+use crate::domain::time::Now;
+use crate::grpc::auth::call_time::CallTime;
 use crate::grpc::auth::method::Method;
 use crate::grpc::auth::{self, Authenticated, security_log};
 use crate::grpc::message::reason::{ServiceReason, StatusReason};
@@ -30,10 +32,11 @@ use crate::grpc::transport::connections::peer;
 /// not cut off with CANCELLED.
 const EARLY: u32 = 20;
 
-/// A call: who makes it, until when (for a stream: to its end), of which method, and its message.
+/// A call: who makes it and when, until when (for a stream: to its end), of which method, and its message.
 #[derive(Debug)]
 pub(in crate::grpc) struct Call<T> {
     pub(in crate::grpc) caller: Caller,
+    pub(in crate::grpc) now: Now,
     pub(in crate::grpc) deadline: Option<Instant>,
     pub(in crate::grpc) method: Method,
     pub(in crate::grpc) message: T,
@@ -50,7 +53,7 @@ where
 {
     let (metadata, extensions, message) = request.into_parts();
     let Authenticated { caller, ends, .. } = auth::authenticated(&extensions)?.clone();
-    let method = Method::of(&extensions)?;
+    let (method, CallTime { now, .. }) = (Method::of(&extensions)?, CallTime::of(&extensions)?);
     let deadline = deadline(&metadata);
     allowed(method, &caller, &extensions, &message)?;
     let who = caller.clone();
@@ -59,7 +62,7 @@ where
     let result = within(deadline, async {
         let found = texts::check(method.name(), &message);
         let is_sound = found.is_empty() || was_answered(method, &caller, &extensions, &message).await?;
-        let work = handle(Call { caller, deadline: ends, method, message });
+        let work = handle(Call { caller, now, deadline: ends, method, message });
         if is_sound { work.await } else { texts::refuse(found, work).await }
     })
     .await;

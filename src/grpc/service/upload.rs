@@ -18,6 +18,8 @@ use super::call;
 use crate::app::imports::{ImportOutcome, ImportReply, ImportSource, Progress, Upload, UploadHeader, upload_bytes};
 use crate::app::{App, AppError, Result, Violation};
 use crate::domain::role::Caller;
+use crate::domain::time::Now;
+use crate::grpc::auth::call_time::CallTime;
 use crate::grpc::auth::method::Method;
 use crate::grpc::message::fields::Fields;
 use crate::grpc::message::request_id::requested;
@@ -91,11 +93,12 @@ where
 {
     let caller = crate::grpc::auth::authenticated(request.extensions())?.caller.clone();
     let method = Method::of(request.extensions())?;
+    let CallTime { now, .. } = CallTime::of(request.extensions())?;
     call::allowed(method, &caller, request.extensions(), &())?;
     let (sender, receiver) = mpsc::channel(BUFFER);
     let parts = request.into_inner().map(move |message| message.map(part));
     let work = async move {
-        let ending = match run(app, uploads, (source, method), caller, parts, sender.clone()).await {
+        let ending = match run(app, uploads, (source, method), (caller, now), parts, sender.clone()).await {
             Ok(outcome) => Ok(UploadAnswer::Outcome(outcome)),
             Err(error) => Err(call::fail(error)),
         };
@@ -112,7 +115,7 @@ async fn run(
     app: App,
     uploads: Uploads,
     (source, method): (ImportSource, Method),
-    caller: Caller,
+    (caller, now): (Caller, Now),
     mut parts: impl Stream<Item = std::result::Result<UploadPart, Status>> + Unpin,
     sender: Sender,
 ) -> Result<proto::ImportOutcome> {
@@ -141,7 +144,7 @@ async fn run(
         })));
     };
     let ImportReply { answer, .. } =
-        app.import_file(&caller, header, Upload { source, rpc: method.name(), bytes }, tell, encode).await?;
+        app.import_file(&caller, now.today, header, Upload { source, rpc: method.name(), bytes }, tell, encode).await?;
     super::call::decode(&answer)
 }
 

@@ -29,6 +29,7 @@ use super::{delivery, transport_errors};
 use crate::app::App;
 use crate::domain::ids::Actor;
 use crate::domain::role::Caller;
+use crate::grpc::auth::call_time::CallTime;
 use crate::grpc::auth::method::Method;
 use crate::grpc::auth::{self, Authenticated, Authenticator, Proof, security_log};
 use crate::grpc::message::reason::ServiceReason;
@@ -101,7 +102,8 @@ impl Admission {
         if self.authenticator.is_open() && request.uri().path().starts_with(REFLECTION) {
             return self.admit_developer(peer);
         }
-        let known = self.authenticate(request, peer.as_ref()).await;
+        let time = CallTime::read(self.app.clock());
+        let known = self.authenticate(request, peer.as_ref(), time).await;
         let from = peer.as_ref().map(|it| it.address);
         let caller = match &known {
             Ok(known) => Some(&known.let_in.caller),
@@ -116,6 +118,7 @@ impl Admission {
                 if let Some(method) = Method::at(request.uri().path()) {
                     request.extensions_mut().insert(method);
                 }
+                request.extensions_mut().insert(time);
                 request.extensions_mut().insert(let_in);
                 request.extensions_mut().insert(proof);
                 request.extensions_mut().insert(Arc::clone(&self.metrics.inside));
@@ -134,7 +137,8 @@ impl Admission {
             return self.admit_developer(peer);
         }
         let shows_token = request.headers().contains_key(AUTHORIZATION);
-        match self.authenticate(request, peer.as_ref()).await {
+        let time = CallTime::read(self.app.clock());
+        match self.authenticate(request, peer.as_ref(), time).await {
             Ok(AuthenticatedCall { let_in, proof, call }) => {
                 let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
                 let end = let_in.ends.map(|ends| (ends, auth::over(Some(proof))));
@@ -167,12 +171,13 @@ impl Admission {
         &self,
         request: &mut Request<Body>,
         peer: Option<&Peer>,
+        time: CallTime,
     ) -> Result<AuthenticatedCall, Denied> {
         let Ok(_place) = self.authenticating.try_acquire() else {
             return Err(Denied { caller: None, reason: ServiceReason::Overloaded, status: overloaded() });
         };
         let (parts, body) = std::mem::take(request).into_parts();
-        let known = self.authenticator.who(&parts.headers, || peer_certificate(&parts.extensions)).await;
+        let known = self.authenticator.who(&parts.headers, time, || peer_certificate(&parts.extensions)).await;
         *request = Request::from_parts(parts, body);
         let (let_in, proof) =
             known.map_err(|unknown| Denied { caller: None, reason: unknown.reason, status: unknown.into() })?;

@@ -46,7 +46,7 @@ pub(super) async fn list(app: &App, call: Call<ListApprovalsRequest>) -> Result<
     let after = token::read_as(&bound, &message.page_token)?;
     let limit = page_size(message.page_size);
     let page = Page { newest_first, after, limit };
-    let page = app.list_approvals(&call.caller, (which, condition.as_ref()), page).await?;
+    let page = app.list_approvals(&call.caller, call.now.at, (which, condition.as_ref()), page).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| last.id.to_string());
     let shown = |it: &Approval| proto::Approval {
         reason: it.reason.clone().unwrap_or_default(),

@@ -28,7 +28,7 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 impl AwardService for Awards {
     async fn create_awards(&self, request: Request<CreateAwardsRequest>) -> Reply<CreateAwardsResponse> {
         unary(request, async |call| {
-            let command = commands::create(&call.message, self.0.today());
+            let command = commands::create(&call.message, call.now.today);
             let validate_only = call.message.validate_only;
             let mut answer: CreateAwardsResponse = call.change(&self.0, command, validate_only).await?;
             if validate_only {
@@ -77,7 +77,7 @@ impl AwardService for Awards {
 
     async fn draw_award(&self, request: Request<DrawAwardRequest>) -> Reply<DrawAwardResponse> {
         unary(request, async |call| {
-            let command = commands::draw(&call.message, self.0.today());
+            let command = commands::draw(&call.message, call.now.today);
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
@@ -86,7 +86,7 @@ impl AwardService for Awards {
 
     async fn release_award(&self, request: Request<ReleaseAwardRequest>) -> Reply<ReleaseAwardResponse> {
         unary(request, async |call| {
-            let command = commands::release(&call.message, self.0.today());
+            let command = commands::release(&call.message, call.now.today);
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
@@ -95,7 +95,7 @@ impl AwardService for Awards {
 
     async fn refund_award(&self, request: Request<RefundAwardRequest>) -> Reply<RefundAwardResponse> {
         unary(request, async |call| {
-            let command = commands::refund(&call.message, self.0.today());
+            let command = commands::refund(&call.message, call.now.today);
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
@@ -114,7 +114,7 @@ impl AwardService for Awards {
 
 /// The real path, without the writing.
 async fn check(app: &App, call: Call<CheckAwardRequest>) -> Result<CheckAwardResponse> {
-    let command = commands::check(&call.message, app.today())?;
+    let command = commands::check(&call.message, call.now.today)?;
     let mut answer = CheckAwardResponse::of(&app.preview(&call.caller, command).await?);
     // An id of an award that will not be made is of no use to anybody.
     answer.awards.iter_mut().for_each(|it| it.award.clear());

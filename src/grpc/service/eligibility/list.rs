@@ -58,7 +58,7 @@ pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Resul
     let after = after.map(|it| EligibilityPageStart { urn: it.key, name: it.name });
     let size = page_size(message.page_size);
     let requested = EligibilityQuery { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
-    let page = app.list_eligibility(&call.caller, &programme, &requested).await?;
+    let page = app.list_eligibility(&call.caller, call.now.today, &programme, &requested).await?;
     let next_page_token = token::next(&bound, size, &page, |last| token::named(last.school.urn, &last.school.name));
     Ok(ListEligibilityResponse { schools: page.iter().map(conversion::school_eligibility).collect(), next_page_token })
 }

@@ -68,7 +68,7 @@ impl EligibilityService for Eligibility {
         unary(request, async |call| {
             let mut fields = Fields::default();
             let programme = fields.programme(&call.message.programme);
-            let it = self.app.eligibility_summary(&call.caller, &fields.done(programme)?).await?;
+            let it = self.app.eligibility_summary(&call.caller, call.now.today, &fields.done(programme)?).await?;
             Ok(SummariseEligibilityResponse {
                 programme: it.programme.to_string(),
                 as_at: conversion::date(it.as_at),
@@ -113,8 +113,8 @@ async fn explain(app: &App, call: Call<ExplainEligibilityRequest>) -> Result<Exp
     }
     let programme = fields.done(programme)?;
     let explained = match (urn, uid) {
-        (Some(urn), _) => app.explain_school(&call.caller, &programme, urn).await?,
-        (None, Some(uid)) => app.explain_trust(&call.caller, &programme, uid).await?,
+        (Some(urn), _) => app.explain_school(&call.caller, call.now.today, &programme, urn).await?,
+        (None, Some(uid)) => app.explain_trust(&call.caller, call.now.today, &programme, uid).await?,
         (None, None) => return Err(crate::app::AppError::Bug("no subject past the checks".to_owned())),
     };
     Ok(ExplainEligibilityResponse {

@@ -59,7 +59,7 @@ impl FundService for Funds {
             let request = fields.request_id(&m.request_id);
             let fund = fields.parse("fund", &m.fund);
             let amount = fields.pence("amount_pence", m.amount_pence);
-            let on = fields.happened("date", &m.date, self.0.today());
+            let on = fields.happened("date", &m.date, call.now.today);
             let text = fields.note("note", &m.note);
             let etag = fields.etag("etag", &m.etag);
             let all = fund.zip(amount).zip(on);
@@ -79,7 +79,7 @@ impl FundService for Funds {
             let request = fields.request_id(&m.request_id);
             let fund = fields.parse("fund", &m.fund);
             let amount = fields.pence("amount_pence", m.amount_pence);
-            let on = fields.happened("date", &m.date, self.0.today());
+            let on = fields.happened("date", &m.date, call.now.today);
             let text = fields.note("note", &m.note);
             let etag = fields.etag("etag", &m.etag);
             let all = fund.zip(amount).zip(on);
@@ -99,7 +99,7 @@ impl FundService for Funds {
             let from: Option<AccountId> = fields.parse("from_fund", &m.from_fund);
             let to: Option<AccountId> = fields.parse("to_fund", &m.to_fund);
             let amount = fields.pence("amount_pence", m.amount_pence);
-            let on = fields.happened("date", &m.date, self.0.today());
+            let on = fields.happened("date", &m.date, call.now.today);
             let text = fields.note("note", &m.note);
             let etag = fields.etag("etag", &m.etag);
             let all = from.zip(to).zip(amount).zip(on);

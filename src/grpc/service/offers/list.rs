@@ -84,7 +84,7 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
     let limit = page_size(message.page_size);
     let parts = mask.has("schools") || mask.has("contacts");
     let requested = WantedOffers { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
-    let page = app.list_offers(&call.caller, &requested).await?;
+    let page = app.list_offers(&call.caller, call.now.today, &requested).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| token::named(last.id, &last.name));
     let shown = |offer: &Offer| {
         let mut shown = conversion::offer(offer);

@@ -84,15 +84,15 @@ fn in_full(found: &OfferInFull, mask: &Mask) -> GetOfferResponse {
 
 /// Declares a mutation of one offer: how its message becomes a command.
 macro_rules! mutation {
-    ($self:ident, $request:ident, |$message:ident, $fields:ident, $offer:ident| $command:expr) => {
-        unary($request, async |call| {
-            let $message = &call.message;
+    ($self:ident, $request:ident, |$call:ident, $message:ident, $fields:ident, $offer:ident| $command:expr) => {
+        unary($request, async |$call| {
+            let $message = &$call.message;
             let mut $fields = Fields::default();
             let request = $fields.request_id(&$message.request_id);
             let $offer = target(&mut $fields, &$message.offer, &$message.etag);
             let command = $command;
             let (checked, validate_only) = ($fields.done(request.zip(command)), $message.validate_only);
-            call.change(&$self.0, checked, validate_only).await
+            $call.change(&$self.0, checked, validate_only).await
         })
         .await
     };
@@ -125,7 +125,7 @@ impl OfferService for Offers {
             let mut fields = Fields::default();
             let id = fields.parse("offer", &call.message.offer);
             let mask = mask(&mut fields, call.message.read_mask.as_ref());
-            Ok(in_full(&self.0.get_offer_in_full(&call.caller, fields.done(id)?).await?, &mask))
+            Ok(in_full(&self.0.get_offer_in_full(&call.caller, call.now.today, fields.done(id)?).await?, &mask))
         })
         .await
     }
@@ -133,7 +133,7 @@ impl OfferService for Offers {
     async fn batch_get_offers(&self, request: Request<BatchGetOffersRequest>) -> Reply<BatchGetOffersResponse> {
         unary(request, async |call| {
             let (ids, mask) = batch(&call.message)?;
-            let found = self.0.get_offers_at_once(&call.caller, &ids).await?;
+            let found = self.0.get_offers_at_once(&call.caller, call.now.today, &ids).await?;
             let offers = found.offers.iter().map(|it| in_full(it, &mask)).collect();
             Ok(BatchGetOffersResponse { offers, at_sequence: found.at.map_or(0, |seq| seq.0) })
         })
@@ -146,7 +146,7 @@ impl OfferService for Offers {
 
     async fn contact_offers(&self, request: Request<ContactOffersRequest>) -> Reply<ContactOffersResponse> {
         unary(request, async |call| {
-            let command = contact_command(&call.message, self.0.today());
+            let command = contact_command(&call.message, call.now.today);
             let validate_only = call.message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
@@ -154,7 +154,7 @@ impl OfferService for Offers {
     }
 
     async fn correct_contact(&self, request: Request<CorrectContactRequest>) -> Reply<CorrectContactResponse> {
-        mutation!(self, request, |m, fields, offer| {
+        mutation!(self, request, |call, m, fields, offer| {
             if m.contact < 1 {
                 fields.wrong("contact", "is the number of a contact, 1 or more");
             }
@@ -164,12 +164,12 @@ impl OfferService for Offers {
     }
 
     async fn correct_offer_date(&self, request: Request<CorrectOfferDateRequest>) -> Reply<CorrectOfferDateResponse> {
-        mutation!(self, request, |m, fields, offer| {
+        mutation!(self, request, |call, m, fields, offer| {
             let milestone = fields.choice("milestone", conversion::milestone_from(m.milestone));
             // Not today's: the day is what is corrected.
             let on = match m.date.as_str() {
                 "" => fields.date("date", ""),
-                date => fields.happened("date", date, self.0.today()),
+                date => fields.happened("date", date, call.now.today),
             };
             let reason = fields.text("reason", &m.reason);
             let all = offer.zip(milestone).zip(on).zip(reason);
@@ -178,55 +178,55 @@ impl OfferService for Offers {
     }
 
     async fn accept_offer(&self, request: Request<AcceptOfferRequest>) -> Reply<AcceptOfferResponse> {
-        mutation!(self, request, |m, fields, offer| {
+        mutation!(self, request, |call, m, fields, offer| {
             let by = fields.choice("acceptor", conversion::acceptor_from(m.acceptor));
-            let on = fields.happened("date", &m.date, self.0.today());
+            let on = fields.happened("date", &m.date, call.now.today);
             let text = fields.note("note", &m.note);
             offer.zip(by).zip(on).map(|((offer, by), on)| AcceptOffer { offer, by, on, text })
         })
     }
 
     async fn decline_offer(&self, request: Request<DeclineOfferRequest>) -> Reply<DeclineOfferResponse> {
-        mutation!(self, request, |m, fields, offer| {
+        mutation!(self, request, |call, m, fields, offer| {
             let reason = fields.choice("reason", conversion::decline_reason_from(m.reason));
-            let on = fields.happened("date", &m.date, self.0.today());
+            let on = fields.happened("date", &m.date, call.now.today);
             let text = fields.note("note", &m.note);
             offer.zip(reason).zip(on).map(|((offer, reason), on)| DeclineOffer { offer, reason, on, text })
         })
     }
 
     async fn start_offer(&self, request: Request<StartOfferRequest>) -> Reply<StartOfferResponse> {
-        mutation!(self, request, |m, fields, offer| {
-            let on = fields.happened("date", &m.date, self.0.today());
+        mutation!(self, request, |call, m, fields, offer| {
+            let on = fields.happened("date", &m.date, call.now.today);
             offer.zip(on).map(|(offer, on)| StartOffer { offer, on })
         })
     }
 
     async fn close_offer(&self, request: Request<CloseOfferRequest>) -> Reply<CloseOfferResponse> {
-        mutation!(self, request, |m, fields, offer| {
+        mutation!(self, request, |call, m, fields, offer| {
             let outcome = fields.choice("outcome", conversion::outcome_from(m.outcome));
-            let on = fields.happened("date", &m.date, self.0.today());
+            let on = fields.happened("date", &m.date, call.now.today);
             let text = fields.note("note", &m.note);
             offer.zip(outcome).zip(on).map(|((offer, outcome), on)| CloseOffer { offer, outcome, on, text })
         })
     }
 
     async fn reopen_offer(&self, request: Request<ReopenOfferRequest>) -> Reply<ReopenOfferResponse> {
-        mutation!(self, request, |m, fields, offer| {
+        mutation!(self, request, |call, m, fields, offer| {
             let reason = fields.text("reason", &m.reason);
             offer.zip(reason).map(|(offer, reason)| ReopenOffer { offer, reason })
         })
     }
 
     async fn assign_offer(&self, request: Request<AssignOfferRequest>) -> Reply<AssignOfferResponse> {
-        mutation!(self, request, |m, fields, offer| {
+        mutation!(self, request, |call, m, fields, offer| {
             let to = fields.optional("assignee", &m.assignee);
             offer.map(|offer| AssignOffer { offer, to })
         })
     }
 
     async fn note_offer(&self, request: Request<NoteOfferRequest>) -> Reply<NoteOfferResponse> {
-        mutation!(self, request, |m, fields, offer| {
+        mutation!(self, request, |call, m, fields, offer| {
             let text = fields.text("text", &m.text);
             offer.zip(text).map(|(offer, text)| NoteOffer { offer, text })
         })
@@ -236,7 +236,7 @@ impl OfferService for Offers {
         &self,
         request: Request<ChangeOfferRegionRequest>,
     ) -> Reply<ChangeOfferRegionResponse> {
-        mutation!(self, request, |m, fields, offer| {
+        mutation!(self, request, |call, m, fields, offer| {
             let to = fields.parse("region", &m.region);
             offer.zip(to).map(|(offer, to)| ChangeOfferRegion { offer, to })
         })

@@ -57,7 +57,9 @@ pub(super) async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<
     let after = token::read_as(&bound, &message.page_token)?;
     let limit = page_size(message.page_size);
     let filter = ReferralFilter { state, region, condition, ..ReferralFilter::default() };
-    let page = app.list_referrals(&call.caller, &programme, &filter, Page { newest_first, after, limit }).await?;
+    let page = app
+        .list_referrals(&call.caller, call.now.today, &programme, &filter, Page { newest_first, after, limit })
+        .await?;
     let next_page_token = token::next(&bound, limit, &page, |last| last.referral.id.to_string());
     Ok(ListReferralsResponse { referrals: page.iter().map(conversion::referral_in_full).collect(), next_page_token })
 }

@@ -33,7 +33,7 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 impl ReferralService for Referrals {
     async fn raise_referral(&self, request: Request<RaiseReferralRequest>) -> Reply<RaiseReferralResponse> {
         unary(request, async |call| {
-            let (checked, validate_only) = (raised(&call.message, self.0.today()), call.message.validate_only);
+            let (checked, validate_only) = (raised(&call.message, call.now.today), call.message.validate_only);
             call.change(&self.0, checked, validate_only).await
         })
         .await
@@ -45,7 +45,7 @@ impl ReferralService for Referrals {
             let mut fields = Fields::default();
             let request = fields.request_id(&message.request_id);
             let referral = target(&mut fields, &message.referral, &message.etag);
-            let on = fields.happened("date", &message.date, self.0.today());
+            let on = fields.happened("date", &message.date, call.now.today);
             let with = conversion::discussion_partner_from(message.held_with);
             if with.is_none() {
                 fields.wrong("held_with", "is not somebody a discussion is held with");
@@ -71,7 +71,7 @@ impl ReferralService for Referrals {
                 ReferralDecision::Unspecified => None,
             };
             let approve = fields.choice("decision", approve);
-            let on = fields.happened("date", &message.date, self.0.today());
+            let on = fields.happened("date", &message.date, call.now.today);
             let reason = fields.text("reason", &message.reason);
             let asked = referral
                 .zip(approve)
@@ -103,7 +103,7 @@ impl ReferralService for Referrals {
         unary(request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("referral", &call.message.referral);
-            let found = self.0.get_referral(&call.caller, fields.done(id)?).await?;
+            let found = self.0.get_referral(&call.caller, call.now.today, fields.done(id)?).await?;
             Ok(GetReferralResponse { referral: Some(conversion::referral_in_full(&found)) })
         })
         .await

@@ -92,7 +92,7 @@ impl RegisterService for Register {
         unary(request, async |call| {
             let mut fields = Fields::default();
             let urn = fields.urn("urn", call.message.urn);
-            let history = self.app.get_school(&call.caller, fields.done(urn)?).await?;
+            let history = self.app.get_school(&call.caller, call.now.today, fields.done(urn)?).await?;
             Ok(GetSchoolResponse {
                 school: Some(conversion::school(&history.school)),
                 memberships: history.memberships.iter().map(conversion::membership).collect(),
@@ -117,7 +117,7 @@ impl RegisterService for Register {
         unary(request, async |call| {
             let mut fields = Fields::default();
             let uid = fields.uid("uid", call.message.uid);
-            let (trust, schools) = self.app.get_trust(&call.caller, fields.done(uid)?).await?;
+            let (trust, schools) = self.app.get_trust(&call.caller, call.now.today, fields.done(uid)?).await?;
             let schools = schools.iter().map(conversion::school).collect();
             Ok(GetTrustResponse { trust: Some(conversion::trust(&trust)), schools })
         })
@@ -133,7 +133,7 @@ async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListS
     let bound = message.search.as_bytes();
     let after: Option<NameAndNumber<Urn>> = token::read_as(bound, &message.page_token)?;
     let size = page_size(message.page_size);
-    let found = app.find_schools(&call.caller, &message.search, after.map(Into::into), size).await?;
+    let found = app.find_schools(&call.caller, call.now.today, &message.search, after.map(Into::into), size).await?;
     let next_page_token = token::next(bound, size, &found.keys, |(name, urn)| format!("{urn}\n{name}"));
     Ok(ListSchoolsResponse { schools: found.shown.iter().map(conversion::school).collect(), next_page_token })
 }

@@ -1,0 +1,68 @@
+//! The time of a call: the one read of the clock that everything about the call goes by, up to its writer. The writer reads the
+//! clock again under its lock, since what it records must not lie before what was recorded last.
+
+use std::time::Duration;
+
+use http::Extensions;
+use tokio::time::Instant;
+use tonic::Status;
+
+use crate::app::clock::Clock;
+use crate::domain::time::{Micros, Now};
+use crate::grpc::message::status::internal;
+
+/// When a call was admitted; handlers find it among the extensions of the request.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::grpc) struct CallTime {
+    /// The moment, and the day that it is in London.
+    pub(in crate::grpc) now: Now,
+    /// The same moment on the clock that deadlines go by.
+    instant: Instant,
+}
+
+impl CallTime {
+    /// Reads the clock.
+    pub(in crate::grpc) fn read(clock: &Clock) -> Self {
+        Self { now: clock.now(), instant: Instant::now() }
+    }
+
+    /// The time that was read when the call was admitted.
+    ///
+    /// # Errors
+    /// INTERNAL if there is none: the handler was reached without admission, which is a bug.
+    pub(in crate::grpc) fn of(extensions: &Extensions) -> Result<Self, Status> {
+        extensions.get::<Self>().copied().ok_or_else(|| {
+            tracing::error!("a call was not admitted at any time");
+            internal()
+        })
+    }
+
+    /// A later moment on the clock that deadlines go by; `None` if it is not later.
+    pub(in crate::grpc) fn deadline(self, at: Micros) -> Option<Instant> {
+        let left = u64::try_from(at.0.saturating_sub(self.now.at.0)).ok().filter(|it| *it > 0)?;
+        self.instant.checked_add(Duration::from_micros(left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_as_far_off_as_the_moment() {
+        let time = CallTime::read(&Clock::fixed("2022-01-31T12:00:00Z".parse().unwrap()));
+        let later = |micros: i64| Micros(time.now.at.0 + micros);
+        assert_eq!(time.deadline(later(2_000_000)), Some(time.instant + Duration::from_secs(2)));
+        assert_eq!(time.deadline(later(0)), None);
+        assert_eq!(time.deadline(later(-1)), None);
+    }
+
+    #[test]
+    fn a_handler_that_is_reached_without_admission_has_no_time() {
+        let mut extensions = Extensions::new();
+        assert_eq!(CallTime::of(&extensions).unwrap_err().code(), tonic::Code::Internal);
+        let time = CallTime::read(&Clock::fixed("2022-01-31T12:00:00Z".parse().unwrap()));
+        extensions.insert(time);
+        assert_eq!(CallTime::of(&extensions).unwrap().now, time.now);
+    }
+}
