@@ -113,6 +113,7 @@ impl From<CommandError> for AppError {
             CommandError::Refused(refusal) => Self::Refused(refusal),
             CommandError::NotFound(kind, ids) => Self::NotFound(kind, ids),
             CommandError::Stale { .. } => Self::Stale(fault.to_string()),
+            CommandError::FutureDate(it) => Self::Invalid(vec![Violation::new("date", it.to_string())]),
             CommandError::Bug(what) => Self::Bug(what.to_owned()),
         }
     }

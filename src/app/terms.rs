@@ -11,7 +11,7 @@ use super::{App, AppError, Result, Violation, authorise, replay_stored_answer, w
 use crate::app::terms_cache::Loaded;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, Programme};
-use crate::domain::refusal::{Limit, LimitKind, Reason, Refusal};
+use crate::domain::programme::opening::terms_in_use;
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{Terms, TermsMistake, shipped};
 use crate::store::{WriteTx, programmes, register, requests};
@@ -76,7 +76,7 @@ impl App {
     /// first answer of the same request.
     ///
     /// # Errors
-    /// [`AppError::Invalid`] with every mistake; [`Reason::TermsInUse`] for another text under a programme that has
+    /// [`AppError::Invalid`] with every mistake; `Reason::TermsInUse` for another text under a programme that has
     /// terms already; [`AppError::RequestIdReused`]; [`AppError::Denied`].
     pub async fn load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         authorise(caller, Action::LoadTerms)?;
@@ -150,7 +150,7 @@ impl App {
         let unseen = Terms::unseen(file_name, text);
         if !unseen.is_empty() || kept.is_some() {
             tx.rollback().await?;
-            return Err(if unseen.is_empty() { in_use(&programme).into() } else { unsound(&unseen) });
+            return Err(if unseen.is_empty() { terms_in_use(&programme).into() } else { unsound(&unseen) });
         }
         let now = self.register_now(&tx).await?;
         let (text, loaded_by) = (text.to_owned(), by.actor.to_string());
@@ -169,16 +169,6 @@ fn parse(file_name: &str, text: &str) -> Result<Terms> {
 fn unsound(mistakes: &[TermsMistake]) -> AppError {
     let violation = |it: &TermsMistake| Violation::new(format!("{}:{}", it.file, it.line), &it.reason);
     AppError::Invalid(mistakes.iter().map(violation).collect())
-}
-
-fn in_use(programme: &Programme) -> Refusal {
-    let remedy = "load a changed scheme under a programme of its own";
-    let limit = Limit::plain(LimitKind::Terms, programme.clone(), remedy);
-    Refusal::of(
-        Reason::TermsInUse,
-        format!("programme {programme} has other terms, and offers are pinned to them"),
-        limit,
-    )
 }
 
 #[cfg(test)]

@@ -23,16 +23,22 @@ impl Micros {
     }
 }
 
-/// Whether a day on which something happened is still to come.
-#[must_use]
-pub fn is_future(on: Date, today: Date) -> bool {
-    on > today
+/// A day on which something is said to have happened, and that is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{on} lies in the future; today is {today}")]
+pub struct FutureDate {
+    /// The day given.
+    pub on: Date,
+    /// The day it is in London.
+    pub today: Date,
 }
 
-/// What is said of such a day.
-#[must_use]
-pub fn in_future(on: Date, today: Date) -> String {
-    format!("{on} lies in the future; today is {today}")
+/// Checks the day on which something happened: what is recorded has happened, so it never lies in the future.
+///
+/// # Errors
+/// [`FutureDate`].
+pub fn happened(on: Date, today: Date) -> Result<Date, FutureDate> {
+    if on > today { Err(FutureDate { on, today }) } else { Ok(on) }
 }
 
 /// The moment of a decision, with the civil date it is in Europe/London ("end of day" is London's).
@@ -42,4 +48,20 @@ pub struct Now {
     pub at: Micros,
     /// The date in London at that instant.
     pub today: Date,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_not_still_to_come() {
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        let today = day("2022-03-01");
+        for past in ["2022-03-01", "2022-02-28", "2018-09-01"] {
+            assert_eq!(happened(day(past), today), Ok(day(past)));
+        }
+        let future = happened(day("2022-03-02"), today).unwrap_err();
+        assert_eq!(future.to_string(), "2022-03-02 lies in the future; today is 2022-03-01");
+    }
 }

@@ -6,12 +6,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::domain::ids::ImportId;
-use crate::domain::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 use crate::store::imports::{Month, StagedRows};
-
-/// Rows named in a refusal; more are counted.
-const NAMED: usize = 50;
 
 /// The rows of ours that theirs contradicts, each by its key, in our order.
 pub(super) fn disagreements(ours: &StagedRows, theirs: &StagedRows) -> Vec<String> {
@@ -60,21 +55,4 @@ fn unlike<'r, R, K: Hash + Eq, S: PartialEq>(
     let theirs: HashMap<K, &R> = theirs.iter().map(|row| (key(row), row)).collect();
     let other = |row: &'r R| theirs.get(&key(row)).is_some_and(|other| said(other) != said(row));
     ours.iter().filter(|row| other(row)).map(|row| name(&key(row))).collect()
-}
-
-/// The refusal for rows that landed imports of the same date contradict.
-pub(super) fn refusal(found: &[(String, ImportId)]) -> Refusal {
-    let limits = found.iter().take(NAMED).map(|(row, import)| {
-        let remedy = format!("import the right file with --replaces {import}, or leave this one out");
-        Limit::plain(LimitKind::Import, LimitSubject::ImportRow { row: row.clone(), import: *import }, remedy)
-    });
-    let beyond = found.len().saturating_sub(NAMED);
-    let more = if beyond > 0 { format!("; {NAMED} are named, {beyond} more are not") } else { String::new() };
-    Refusal {
-        reason: Reason::ImportDisagrees,
-        message: format!("a file of the same date says otherwise in {} row(s){more}", found.len()),
-        limits: limits.collect(),
-        largest: None,
-        approval: None,
-    }
 }

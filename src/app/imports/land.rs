@@ -17,7 +17,7 @@ use crate::app::write_error::WriteError;
 use crate::app::{App, AppError, Result, Violation, replay_stored_answer};
 use crate::domain::event::Hash;
 use crate::domain::ids::ImportId;
-use crate::domain::register_record::{ImportedFile, RegisterBody};
+use crate::domain::register_record::{ImportedFile, RegisterBody, refusals};
 use crate::domain::role::Caller;
 use crate::store;
 use crate::store::imports::{Import, ImportState, Problem, StagedRows};
@@ -201,7 +201,7 @@ impl ImportJob {
             let theirs = with_retry(|| StagedRows::of(store, other.kind, other.id)).await?;
             found.extend(agree::disagreements(rows, &theirs).into_iter().map(|row| (row, other.id)));
         }
-        if found.is_empty() { Ok(None) } else { Err(agree::refusal(&found).into()) }
+        if found.is_empty() { Ok(None) } else { Err(refusals::disagrees(&found).into()) }
     }
 
     /// The import to be replaced: landed, of the same kind and date. Nothing when `earlier`, which has the same content,

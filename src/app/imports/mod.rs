@@ -23,6 +23,7 @@ use crate::domain::Date;
 use crate::domain::ids::{ImportId, RequestId};
 use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller};
+use crate::domain::time::{self, FutureDate};
 use crate::import::{ImportLimits, Reading, read_ofsted, read_register};
 use crate::store;
 use crate::store::db::page::Page;
@@ -169,7 +170,7 @@ impl App {
     async fn import(&self, job: ImportJob, today: Date, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
         authorise(&job.caller, Action::Import)?;
         let mut wrong = Vec::new();
-        if job.header.as_at > today {
+        if let Err(FutureDate { today, .. }) = time::happened(job.header.as_at, today) {
             wrong.push(Violation::new("header.as_at", format!("lies in the future: today is {today}")));
         }
         if job.header.file_name.chars().count() > FILE_NAME {

@@ -17,8 +17,8 @@ use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
 use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId};
-use crate::domain::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
-use crate::domain::register_record::RegisterBody;
+use crate::domain::refusal::{EntityKind, Refusal};
+use crate::domain::register_record::{RegisterBody, refusals};
 use crate::domain::role::{Action, Caller};
 use crate::domain::terms::APPROVALS_EXPIRE_DAYS;
 use crate::domain::time::Micros;
@@ -55,8 +55,8 @@ impl App {
     /// none is opened.
     ///
     /// # Errors
-    /// [`Reason::ApprovalRequired`] with the approval; [`Reason::ApprovalNotOpen`] where this very request asked before and
-    /// was answered; [`Reason::ImportNotLanded`]; [`AppError::NotFound`].
+    /// `Reason::ApprovalRequired` with the approval; `Reason::ApprovalNotOpen` where this very request asked before and
+    /// was answered; `Reason::ImportNotLanded`; [`AppError::NotFound`].
     pub async fn withdraw_import(
         &self,
         caller: &Caller,
@@ -142,7 +142,7 @@ impl App {
     /// Gives an approval to withdraw an import, which carries it out.
     ///
     /// # Errors
-    /// [`Reason::SelfApproval`], [`Reason::ApprovalNotOpen`], [`Reason::ImportNotLanded`]; [`Reason::ApprovalExceeded`]
+    /// `Reason::SelfApproval`, `Reason::ApprovalNotOpen`, `Reason::ImportNotLanded`; `Reason::ApprovalExceeded`
     /// where it would leave other offers without their ground than the approval states; [`AppError::NotFound`] for an
     /// approval of something else.
     pub async fn give_withdrawal(
@@ -313,7 +313,5 @@ async fn landed(from: &impl store::Readable, id: ImportId) -> Result<Import> {
     if import.state == ImportState::Landed {
         return Ok(import);
     }
-    let limit = Limit::plain(LimitKind::Import, id, "nothing to do: it does not count");
-    let message = format!("import {id} does not count: it is {}", import.state);
-    Err(Refusal::of(Reason::ImportNotLanded, message, limit).into())
+    Err(refusals::not_landed(id, import.state).into())
 }

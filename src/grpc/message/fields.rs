@@ -134,14 +134,8 @@ impl Fields {
 
     /// The date something happened: today when empty, never in the future.
     pub(in crate::grpc) fn happened(&mut self, field: &str, text: &str, today: Date) -> Option<Date> {
-        let date = if text.is_empty() { Some(today) } else { self.date(field, text) };
-        date.filter(|it| {
-            let future = time::is_future(*it, today);
-            if future {
-                self.wrong(field, time::in_future(*it, today));
-            }
-            !future
-        })
+        let date = if text.is_empty() { today } else { self.date(field, text)? };
+        time::happened(date, today).map_err(|future| self.wrong(field, future.to_string())).ok()
     }
 
     /// A free text that may be empty; its lines end with line feeds.

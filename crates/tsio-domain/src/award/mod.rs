@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Date;
 use super::event::{Event, EventBody, Seq};
 use super::ids::{AccountId, Actor, AwardId, OfferId};
-use super::ledger::Unit;
+use super::ledger::{Amount, Unit};
 use super::money::{HalfDays, Pence};
 use super::values::award::MovementKind;
 pub use super::values::award::{LeaderKind, Support};
@@ -22,6 +22,53 @@ pub use super::values::reference::{BadReference, OtherLetter, Reference, other_l
 use crate::events_about;
 use crate::values::named_enum;
 use claim::{ClaimKey, ClaimPart, IssuerKey};
+
+/// The kinds of support that an award can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SupportKind {
+    /// Days of a national leader of education or equivalent.
+    Nle,
+    /// Credit towards a trust partnership.
+    Credit,
+    /// National leader of governance.
+    Nlg,
+    /// The executive leadership qualification.
+    Npqel,
+}
+
+impl SupportKind {
+    /// What it is counted in: NLE support in half-days, everything else in pence.
+    #[must_use]
+    pub const fn unit(self) -> Unit {
+        match self {
+            Self::Nle => Unit::HalfDays,
+            Self::Credit | Self::Nlg | Self::Npqel => Unit::Pence,
+        }
+    }
+
+    /// Checks the unit of an amount.
+    ///
+    /// # Errors
+    /// [`WrongUnit`].
+    pub fn check(self, amount: Amount) -> Result<(), WrongUnit> {
+        match (self.unit(), amount.unit()) {
+            (Unit::HalfDays, Unit::Pence) => Err(WrongUnit::NotInDays),
+            (Unit::Pence, Unit::HalfDays) => Err(WrongUnit::InDays),
+            (Unit::Pence, Unit::Pence) | (Unit::HalfDays, Unit::HalfDays) => Ok(()),
+        }
+    }
+}
+
+/// An amount is not in the unit that its support is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WrongUnit {
+    /// It is in pence.
+    #[error("NLE support is counted in days")]
+    NotInDays,
+    /// It is in half-days.
+    #[error("only NLE support is counted in days")]
+    InDays,
+}
 
 named_enum! {
     /// Where a booking is.

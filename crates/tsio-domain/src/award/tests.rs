@@ -171,3 +171,12 @@ fn half_days_cost_the_awards_own_rate() {
     assert_eq!(Award { rate: Some(Pence(50_000)), ..award }.cost(3), Some(75_000));
     assert_eq!(fees().cost(i64::MAX), Some(i64::MAX), "pence cost themselves");
 }
+
+#[test]
+fn only_days_of_a_leader_are_counted_in_days() {
+    let (days, pence) = (Amount::HalfDays(HalfDays(2)), Amount::Pence(Pence(500)));
+    assert_eq!((SupportKind::Nle.check(days), SupportKind::Nle.check(pence)), (Ok(()), Err(WrongUnit::NotInDays)));
+    for kind in [SupportKind::Credit, SupportKind::Nlg, SupportKind::Npqel] {
+        assert_eq!((kind.check(pence), kind.check(days)), (Ok(()), Err(WrongUnit::InDays)), "{kind:?}");
+    }
+}

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::refusal::{EntityKind, Refusal};
+use crate::time::FutureDate;
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum CommandError {
         /// The etag now.
         current: String,
     },
+    /// Its day is still to come.
+    #[error(transparent)]
+    FutureDate(#[from] FutureDate),
     /// Not reachable: the facts were loaded wrongly.
     #[error("bug: {0}")]
     Bug(&'static str),

@@ -14,6 +14,7 @@ pub mod entry_school;
 mod error;
 mod holdings;
 mod looked_up;
+pub mod opening;
 pub mod replay;
 mod state;
 #[cfg(test)]

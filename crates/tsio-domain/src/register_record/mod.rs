@@ -4,6 +4,7 @@
 //! one hash over all of them. No free text is in it, only salted hashes; the texts lie with the approvals.
 
 mod fold;
+pub mod refusals;
 #[cfg(test)]
 mod tests;
 

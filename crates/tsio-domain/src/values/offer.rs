@@ -37,6 +37,24 @@ named_enum! {
     }
 }
 
+impl Party {
+    /// Checks the school that a contact with this party names: only a contact with a school is about one.
+    ///
+    /// # Errors
+    /// [`NoSchoolContacted`].
+    pub const fn check_school(self, named: Option<Urn>) -> Result<(), NoSchoolContacted> {
+        match (self, named) {
+            (Self::ResponsibleBody, Some(_)) => Err(NoSchoolContacted),
+            (Self::ResponsibleBody, None) | (Self::School, _) => Ok(()),
+        }
+    }
+}
+
+/// A contact names a school, and is not with one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is for a contact with a school")]
+pub struct NoSchoolContacted;
+
 named_enum! {
     /// Who accepts an offer.
     Acceptor {
@@ -152,4 +170,18 @@ pub struct ListedSchool {
     pub name: String,
     /// The rules it was eligible by.
     pub rules: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_contact_with_a_school_names_one() {
+        let school = Urn::new(910_001);
+        assert_eq!(Party::School.check_school(school), Ok(()));
+        assert_eq!(Party::School.check_school(None), Ok(()));
+        assert_eq!(Party::ResponsibleBody.check_school(None), Ok(()));
+        assert_eq!(Party::ResponsibleBody.check_school(school), Err(NoSchoolContacted));
+    }
 }

@@ -4,10 +4,10 @@ use crate::app::Result;
 use crate::app::commands::{BookDays, CancelBooking, CreateAwards, DrawAward, RefundAward, ReleaseAward, UndoMovement};
 use crate::domain::Date;
 use crate::domain::award::claim::{NewClaim, names_an_issuer, other_letter_of_issuer};
-use crate::domain::award::{BadReference, LeaderKind, Reference, Support};
+use crate::domain::award::{BadReference, LeaderKind, Reference, Support, SupportKind, WrongUnit};
 use crate::domain::event::Seq;
 use crate::domain::ids::RequestId;
-use crate::domain::ledger::{Amount, Unit};
+use crate::domain::ledger::Amount;
 use crate::domain::programme::command::{AwardTarget, NewAward, OfferTarget, RefundIssuer};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
@@ -59,24 +59,32 @@ fn new_award(fields: &mut Fields, index: usize, line: &proto::NewAward) -> Optio
         fields.wrong(&format!("{path}support"), "is required: nle, credit, nlg or npqel");
         return None;
     };
+    let kind = kind(asked);
     let asked = support(fields, &path, asked);
     if let Some(amount) = amount {
-        right_unit(fields, &path, line, amount);
+        right_unit(fields, &path, kind, amount);
     }
     let (support, text) = asked?;
     Some(NewAward { support, amount: amount?, text })
 }
 
-/// NLE support is counted in half-days, everything else in pence.
-fn right_unit(fields: &mut Fields, path: &str, line: &proto::NewAward, amount: Amount) {
-    match (amount.unit(), matches!(line.support, Some(Asked::Nle(_)))) {
-        (Unit::Pence, true) => {
-            fields.wrong(&format!("{path}amount_pence"), "NLE support is counted in days: give half_days");
+/// The amount is in the unit that the support is counted in.
+fn right_unit(fields: &mut Fields, path: &str, kind: SupportKind, amount: Amount) {
+    match kind.check(amount) {
+        Ok(()) => {}
+        Err(why @ WrongUnit::NotInDays) => {
+            fields.wrong(&format!("{path}amount_pence"), format!("{why}: give half_days"));
         }
-        (Unit::HalfDays, false) => {
-            fields.wrong(&format!("{path}half_days"), "only NLE support is counted in days: give amount_pence");
-        }
-        (Unit::Pence, false) | (Unit::HalfDays, true) => {}
+        Err(why @ WrongUnit::InDays) => fields.wrong(&format!("{path}half_days"), format!("{why}: give amount_pence")),
+    }
+}
+
+const fn kind(asked: &Asked) -> SupportKind {
+    match asked {
+        Asked::Nle(_) => SupportKind::Nle,
+        Asked::Credit(_) => SupportKind::Credit,
+        Asked::Nlg(_) => SupportKind::Nlg,
+        Asked::Npqel(_) => SupportKind::Npqel,
     }
 }
 

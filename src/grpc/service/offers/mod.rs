@@ -264,8 +264,8 @@ fn contact_command(
     for (index, it) in message.offers.iter().enumerate().take(MAX_CONTACTED) {
         let id: Option<OfferId> = fields.parse(&format!("offers[{index}].offer"), &it.offer);
         let urn = if it.urn == 0 { None } else { fields.urn(&format!("offers[{index}].urn"), it.urn) };
-        if urn.is_some() && party == Some(crate::domain::offer::Party::ResponsibleBody) {
-            fields.wrong(&format!("offers[{index}].urn"), "is for a contact with a school");
+        if let Some(Err(why)) = party.map(|party| party.check_school(urn)) {
+            fields.wrong(&format!("offers[{index}].urn"), why.to_string());
         }
         let etag = fields.etag(&format!("offers[{index}].etag"), &it.etag);
         let Some(offer) = id else { continue };

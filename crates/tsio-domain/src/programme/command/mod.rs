@@ -343,6 +343,41 @@ impl Command {
         }
     }
 
+    /// The day on which something happened that it records; `None` if it records what happens now, or plans something.
+    #[must_use]
+    pub const fn happened_on(&self) -> Option<Date> {
+        match self {
+            Self::Contact { on, .. }
+            | Self::Accept { on, .. }
+            | Self::CorrectDate { on, .. }
+            | Self::Decline { on, .. }
+            | Self::Start { on, .. }
+            | Self::Close { on, .. }
+            | Self::Draw { on, .. }
+            | Self::Release { on, .. }
+            | Self::Refund { on, .. } => Some(*on),
+            Self::ChangeFund { change, .. } => Some(change.on()),
+            Self::Award { on, .. } => *on,
+            Self::Refer(command) => command.happened_on(),
+            Self::Identify
+            | Self::Correct { .. }
+            | Self::Reopen { .. }
+            | Self::GiveApproval { .. }
+            | Self::DenyApproval { .. }
+            | Self::WithdrawApproval { .. }
+            | Self::Assign { .. }
+            | Self::Note { .. }
+            | Self::ChangeRegion { .. }
+            | Self::Place { .. }
+            | Self::DecideEntry { .. }
+            | Self::EraseText { .. }
+            | Self::CreateFund { .. }
+            | Self::BookDays { .. }
+            | Self::CancelBooking { .. }
+            | Self::Undo { .. } => None,
+        }
+    }
+
     /// The offers it names.
     #[must_use]
     pub fn offers(&self) -> Vec<OfferId> {

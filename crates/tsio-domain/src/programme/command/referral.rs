@@ -51,6 +51,16 @@ impl ReferralCommand {
         }
     }
 
+    /// The day on which something happened that it records.
+    #[must_use]
+    pub const fn happened_on(&self) -> Option<Date> {
+        match self {
+            Self::Raise(new) => Some(new.on),
+            Self::Discuss { on, .. } | Self::Decide { on, .. } => Some(*on),
+            Self::Withdraw { .. } => None,
+        }
+    }
+
     /// The referral it names.
     #[must_use]
     pub const fn referral(&self) -> Option<ReferralId> {

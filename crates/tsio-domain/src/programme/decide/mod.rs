@@ -31,10 +31,11 @@ use crate::offer::Offer;
 use crate::person::Person;
 use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::role::Reach;
-use crate::time::Now;
+use crate::time::{self, Now};
 
 impl ProgrammeState {
-    /// Decides one command. The guards in order: what it names exists and lies within the caller's reach, etag, state, limits.
+    /// Decides one command. The guards in order: its day is not still to come; what it names exists and lies within the caller's
+    /// reach; etag, state, limits.
     ///
     /// # Errors
     /// A [`CommandError`]; the facts are as they were.
@@ -43,8 +44,9 @@ impl ProgrammeState {
     }
 
     fn decide_uncited(&self, command: &Command, context: &mut Context<'_>) -> Result<Decision, CommandError> {
-        self.within_reach(command, context.reach, &context.person())?;
         let today = context.now.today;
+        command.happened_on().map(|on| time::happened(on, today)).transpose()?;
+        self.within_reach(command, context.reach, &context.person())?;
         match command {
             Command::Identify => {
                 let candidates = self.candidates.as_ref().ok_or(CommandError::Bug("identify without candidates"))?;

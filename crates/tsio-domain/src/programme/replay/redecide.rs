@@ -58,8 +58,8 @@ impl ProgrammeState {
     fn stands(&mut self, call: &[Event], now: Now) -> Result<(), (Seq, String)> {
         let first = telling(call).map_or(Seq(0), |it| it.seq);
         let said = call.iter().flat_map(|it| days_of(it).map(|day| (it.seq, day)));
-        if let Some((seq, day)) = said.into_iter().find(|(_, day)| time::is_future(*day, now.today)) {
-            return Err((seq, time::in_future(day, now.today)));
+        for (seq, day) in said {
+            time::happened(day, now.today).map_err(|future| (seq, future.to_string()))?;
         }
         if let Some(event) = call.iter().find(|it| it.recorded != now.at) {
             return Err((event.seq, "it is recorded at another moment than its call".to_owned()));

@@ -211,6 +211,14 @@ fn a_date_in_the_past_is_a_warning() {
     }
 }
 
+/// It is 1 December.
+#[test]
+fn a_date_in_the_future_is_refused() {
+    assert!(Book::new().word("S", "body@2021-12-01").is_ok());
+    let refused = Book::new().word("S", "body@2021-12-02");
+    assert!(matches!(refused, Err(CommandError::FutureDate(_))), "{refused:?}");
+}
+
 #[test]
 fn reopening_needs_a_second_person() {
     #[rustfmt::skip]

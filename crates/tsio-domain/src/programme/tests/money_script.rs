@@ -212,6 +212,7 @@ impl Book {
                 return ("NOT_FOUND".to_owned(), format!("{kind} {}", ids.join(", ")));
             }
             Err(fault @ CommandError::Stale { .. }) => return ("STALE".to_owned(), fault.to_string()),
+            Err(CommandError::FutureDate(future)) => return ("FUTURE_DATE".to_owned(), future.to_string()),
             Err(CommandError::Bug(bug)) => return ("BUG".to_owned(), bug.to_owned()),
         };
         let funds = |ids: &[AccountId]| {

@@ -80,7 +80,7 @@ fn code<T: std::fmt::Debug>(answer: Result<T, CommandError>) -> (String, usize) 
         CommandError::Refused(refusal) => (refusal.reason.code().to_owned(), refusal.limits.len()),
         CommandError::NotFound(kind, ids) => (format!("NOT_FOUND {kind} {}", ids.join(", ")), 0),
         CommandError::Stale { .. } => ("STALE".to_owned(), 0),
-        CommandError::Bug(bug) => unreachable!("{bug}"),
+        fault @ (CommandError::FutureDate(_) | CommandError::Bug(_)) => unreachable!("{fault}"),
     }
 }
 

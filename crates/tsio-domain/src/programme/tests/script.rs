@@ -295,6 +295,7 @@ impl Book {
             }
             Err(CommandError::NotFound(kind, ids)) => ("NOT_FOUND".to_owned(), format!("{kind} {}", ids.join(", "))),
             Err(fault @ CommandError::Stale { .. }) => ("STALE".to_owned(), fault.to_string()),
+            Err(CommandError::FutureDate(future)) => ("FUTURE_DATE".to_owned(), future.to_string()),
             Err(CommandError::Bug(bug)) => unreachable!("{bug}"),
         }
     }

@@ -1,0 +1,13 @@
+//! Opening a programme with its terms, which do not change afterwards.
+
+use crate::ids::Programme;
+use crate::refusal::{Limit, LimitKind, Reason, Refusal};
+
+/// A programme has terms already, and offers are pinned to them: other terms are refused.
+#[must_use]
+pub fn terms_in_use(programme: &Programme) -> Refusal {
+    let remedy = "load a changed scheme under a programme of its own";
+    let limit = Limit::plain(LimitKind::Terms, programme.clone(), remedy);
+    let message = format!("programme {programme} has other terms, and offers are pinned to them");
+    Refusal::of(Reason::TermsInUse, message, limit)
+}
