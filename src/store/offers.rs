@@ -20,13 +20,13 @@ use crate::domain::offer::{Acceptance, Acceptor, Contact, ListedSchool, Offer, O
 use crate::domain::placement::RecipientKind;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
+use crate::store::db::batch_write::{BatchWrite, RowWrite, Table};
 use crate::store::db::bulk_sql::{ids, number_in, upsert_all, uuid_in, within};
 use crate::store::db::column_values::{actor, hash, named, region, uid, urn};
 use crate::store::db::entity::record::{contact, offer, offer_school};
 use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::pg_date;
-use crate::store::db::row::{Column, Row as _, without_text};
+use crate::store::db::row::{Column, Row as _, row, without_text};
 pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
 
 /// These offers, as far as they exist, by id.
@@ -219,16 +219,19 @@ pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
     upsert_all::<contact::Entity, _>(tx, contacts, &[K::Programme, K::Seq], &[K::CorrectedBy]).await
 }
 
-static VERSIONS: Table = Table {
-    name: "offers",
-    same: &[],
-    columns: &[("id", ColumnType::Uuid), ("version", ColumnType::Int)],
-    how: RowWrite::Update,
-};
+row! {
+    /// What changes of an offer that is otherwise as it was.
+    struct OfferVersion {
+        id: OfferId,
+        version: Seq,
+    }
+}
+
+static VERSIONS: Table = Table { name: "offers", same: &[], columns: OfferVersion::COLUMNS, how: RowWrite::Update };
 
 /// Adds the new versions of offers that are otherwise as they were to what a group writes.
 pub(super) fn touch(batch: &mut BatchWrite, offers: &[&Offer]) {
-    batch.rows(&VERSIONS, [], offers.iter().map(|it| [cell(it.id.0), cell(it.version.0)]));
+    batch.rows(&VERSIONS, [], offers.iter().map(|it| OfferVersion { id: it.id, version: it.version }.cells()));
 }
 
 /// What an offer is searched by: its name and those of its schools.

@@ -1,9 +1,9 @@
 //! Values of columns as values of the domain.
 
-use sea_orm::QueryResult;
+use sea_orm::{QueryResult, TryGetable, Value};
 use uuid::Uuid;
 
-use super::batch_write::{Cell, ColumnType};
+use super::batch_write::{Cell, ColumnType, cell};
 use super::pg_date;
 use super::row::{ColumnValue, FromRow, RowReader};
 use crate::domain::Date;
@@ -21,47 +21,20 @@ use crate::domain::terms::StrandId;
 use crate::domain::time::Micros;
 use crate::store::{Result, StoreError};
 
-/// Declares types that the driver reads and writes, with the types of their columns without NULL and with it.
-macro_rules! of_driver {
-    ($($type:ty: $column:ident, $optional:ident;)+) => {$(
-        column_value!($type, ColumnType::$column, |row, place| Ok(row.try_get_by_index(place)?), |it| Some(it.into()));
-        column_value!(
-            Option<$type>,
-            ColumnType::$optional,
-            |row, place| Ok(row.try_get_by_index(place)?),
-            |it| it.map(Into::into)
-        );
-    )+};
-}
-
-/// Declares types of the domain, each by the type that it is stored as and the two ways between them.
-macro_rules! of_domain {
-    ($($type:ty as $stored:ty: $read:expr, $write:expr;)+) => {$(
-        column_value!(
-            $type,
-            <$stored as ColumnValue>::TYPE,
-            |row, place| <$stored>::read(row, place).and_then($read),
-            |it| ColumnValue::cell($write(it))
-        );
-        column_value!(
-            Option<$type>,
-            <Option<$stored> as ColumnValue>::TYPE,
-            |row, place| Option::<$stored>::read(row, place)?.map($read).transpose(),
-            |it| ColumnValue::cell(it.map($write))
-        );
-    )+};
-}
-
+/// Declares how a type is read at a place of a row, and how it is written.
 macro_rules! column_value {
-    ($type:ty, $kind:expr, |$row:ident, $place:ident| $read:expr, |$it:ident| $cell:expr) => {
+    ($type:ty, $kind:expr, $read:expr, $cell:expr) => {
         impl ColumnValue for $type {
             const TYPE: ColumnType = $kind;
-            fn read($row: &QueryResult, $place: usize) -> Result<Self> {
-                $read
+
+            fn read(row: &QueryResult, place: usize) -> Result<Self> {
+                let read: fn(&QueryResult, usize) -> Result<Self> = $read;
+                read(row, place)
             }
+
             fn cell(self) -> Cell {
-                let $it = self;
-                $cell
+                let cell: fn(Self) -> Cell = $cell;
+                cell(self)
             }
         }
 
@@ -73,16 +46,44 @@ macro_rules! column_value {
     };
 }
 
-of_driver! {
-    Uuid: Uuid, OptionalUuid;
-    Vec<u8>: Bytes, OptionalBytes;
-    String: Text, OptionalText;
-    i64: Int, OptionalInt;
+column_value!(Uuid, ColumnType::Uuid, driver, cell);
+column_value!(Option<Uuid>, ColumnType::OptionalUuid, driver, optional_cell);
+column_value!(Vec<u8>, ColumnType::Bytes, driver, cell);
+column_value!(Option<Vec<u8>>, ColumnType::OptionalBytes, driver, optional_cell);
+column_value!(String, ColumnType::Text, driver, cell);
+column_value!(Option<String>, ColumnType::OptionalText, driver, optional_cell);
+column_value!(i64, ColumnType::Int, driver, cell);
+column_value!(Option<i64>, ColumnType::OptionalInt, driver, optional_cell);
+column_value!(bool, ColumnType::Bool, driver, cell);
+column_value!(Date, ColumnType::Date, pg_date::of, cell);
+column_value!(Option<Date>, ColumnType::OptionalDate, pg_date::optional, optional_cell);
+
+/// A value as the driver reads it.
+fn driver<T: TryGetable>(row: &QueryResult, place: usize) -> Result<T> {
+    Ok(row.try_get_by_index(place)?)
 }
-column_value!(bool, ColumnType::Bool, |row, place| Ok(row.try_get_by_index(place)?), |it| Some(it.into()));
-column_value!(Date, ColumnType::Date, |row, place| pg_date::of(row, place), |it| Some(it.into()));
-column_value!(Option<Date>, ColumnType::OptionalDate, |row, place| pg_date::optional(row, place), |it| it
-    .map(Into::into));
+
+fn optional_cell<T: Into<Value>>(value: Option<T>) -> Cell {
+    value.map(Into::into)
+}
+
+/// Declares types of the domain, each by the type that it is stored as and the ways from it and to it.
+macro_rules! of_domain {
+    ($($type:ty as $stored:ty: $from:expr, $to:expr;)+) => {$(
+        column_value!(
+            $type,
+            <$stored as ColumnValue>::TYPE,
+            |row, place| <$stored>::read(row, place).and_then($from),
+            |it| <$stored>::cell($to(it))
+        );
+        column_value!(
+            Option<$type>,
+            <Option<$stored> as ColumnValue>::TYPE,
+            |row, place| Option::<$stored>::read(row, place)?.map($from).transpose(),
+            |it| Option::<$stored>::cell(it.map($to))
+        );
+    )+};
+}
 
 of_domain! {
     AccountId as Uuid: |id| Ok(AccountId(id)), |it: AccountId| it.0;
@@ -96,7 +97,7 @@ of_domain! {
     Micros as i64: |number| Ok(Micros(number)), |it: Micros| it.0;
     RulesVersion as i64: |number| Ok(RulesVersion(number)), |it: RulesVersion| it.0;
     Pence as i64: |number| Ok(Pence(number)), |it: Pence| it.get();
-    HalfDays as i64: |number| i32::try_from(number).map(HalfDays).map_err(StoreError::unreadable), |it: HalfDays| i64::from(it.get());
+    HalfDays as i64: half_days, |it: HalfDays| i64::from(it.get());
     Urn as i64: urn, |it: Urn| i64::from(it.get());
     Uid as i64: uid, |it: Uid| i64::from(it.get());
     Hash as Vec<u8>: |bytes: Vec<u8>| hash(&bytes), |it: Hash| it.0.to_vec();
@@ -125,6 +126,10 @@ pub(in crate::store) fn urn(number: i64) -> Result<Urn> {
 
 pub(in crate::store) fn uid(number: i64) -> Result<Uid> {
     u32::try_from(number).ok().and_then(Uid::new).ok_or_else(|| StoreError::unreadable(format!("UID {number}")))
+}
+
+fn half_days(number: i64) -> Result<HalfDays> {
+    i32::try_from(number).map(HalfDays).map_err(StoreError::unreadable)
 }
 
 pub(in crate::store) fn hash(bytes: &[u8]) -> Result<Hash> {

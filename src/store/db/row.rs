@@ -103,6 +103,7 @@ impl<'r> RowReader<'r> {
     }
 }
 
+/// Several of them, one after the other.
 macro_rules! side_by_side {
     ($($name:ident),+) => {
         impl<$($name: FromRow),+> FromRow for ($($name,)+) {
@@ -129,30 +130,31 @@ macro_rules! row {
             $($(#[$field_meta])* $field_vis $field: $type),*
         }
 
-        impl $crate::store::db::row::FromRow for $name {
-            fn take(cells: &mut $crate::store::db::row::RowReader<'_>) -> $crate::store::Result<Self> {
-                Ok(Self {
-                    $($part: $crate::store::db::row::FromRow::take(cells)?,)*
-                    $($field: cells.value()?),*
-                })
-            }
-        }
+        const _: () = {
+            use $crate::store::db::row::{Column, ColumnValue, FromRow, Row, RowReader, joined, width};
 
-        impl $crate::store::db::row::Row for $name {
-            const COLUMNS: &'static [$crate::store::db::row::Column] = {
-                const PARTS: &[&[$crate::store::db::row::Column]] = &[
-                    $(<$part_type as $crate::store::db::row::Row>::COLUMNS,)*
-                    &[$((stringify!($field), <$type as $crate::store::db::row::ColumnValue>::TYPE)),*],
-                ];
-                &$crate::store::db::row::joined::<{ $crate::store::db::row::width(PARTS) }>(PARTS)
-            };
-
-            fn cells(self) -> impl Iterator<Item = $crate::store::db::batch_write::Cell> {
-                std::iter::empty()
-                    $(.chain($crate::store::db::row::Row::cells(self.$part)))*
-                    .chain([$($crate::store::db::row::ColumnValue::cell(self.$field)),*])
+            impl FromRow for $name {
+                fn take(cells: &mut RowReader<'_>) -> $crate::store::Result<Self> {
+                    Ok(Self { $($part: FromRow::take(cells)?,)* $($field: cells.value()?),* })
+                }
             }
-        }
+
+            impl Row for $name {
+                const COLUMNS: &'static [Column] = {
+                    const PARTS: &[&[Column]] = &[
+                        $(<$part_type as Row>::COLUMNS,)*
+                        &[$((stringify!($field), <$type as ColumnValue>::TYPE)),*],
+                    ];
+                    &joined::<{ width(PARTS) }>(PARTS)
+                };
+
+                fn cells(self) -> impl Iterator<Item = $crate::store::db::batch_write::Cell> {
+                    std::iter::empty()
+                        $(.chain(self.$part.cells()))*
+                        .chain([$(self.$field.cell()),*])
+                }
+            }
+        };
     };
 }
 pub(in crate::store) use row;
@@ -160,14 +162,10 @@ pub(in crate::store) use row;
 /// Reads one column of a row alone, by its name: `column!(EventRow, hash, row)`. A name that the row does not have fails to
 /// compile.
 macro_rules! column {
-    ($row_type:ty, $column:ident, $row:expr) => {
-        $crate::store::db::row::ColumnValue::read(
-            $row,
-            const {
-                $crate::store::db::row::place(<$row_type as $crate::store::db::row::Row>::COLUMNS, stringify!($column))
-            },
-        )
-    };
+    ($row_type:ty, $column:ident, $row:expr) => {{
+        use $crate::store::db::row::{ColumnValue, Row, place};
+        ColumnValue::read($row, const { place(<$row_type as Row>::COLUMNS, stringify!($column)) })
+    }};
 }
 pub(in crate::store) use column;
 
