@@ -5,7 +5,7 @@
 
 use sea_orm::QueryResult;
 
-use super::batch_write::{Cell, ColumnType};
+use super::batch_write::{Cell, ColumnType, names};
 use crate::store::Result;
 
 /// The name and the type of a column.
@@ -53,23 +53,14 @@ pub(in crate::store) trait Row: FromRow {
 
     /// Its columns as a statement lists them: `id, version`.
     fn names() -> String {
-        list("", Self::COLUMNS)
+        names(Self::COLUMNS)
     }
 
     /// The same of a table that has this alias in the statement: `e.id, e.version`.
     fn names_of(alias: &str) -> String {
-        list(&format!("{alias}."), Self::COLUMNS)
+        let names: Vec<String> = Self::COLUMNS.iter().map(|(name, _)| format!("{alias}.{name}")).collect();
+        names.join(", ")
     }
-}
-
-fn list(before: &str, columns: &[Column]) -> String {
-    let mut text = String::with_capacity(columns.len().saturating_mul(16));
-    for (name, _) in columns {
-        text.push_str(if text.is_empty() { "" } else { ", " });
-        text.push_str(before);
-        text.push_str(name);
-    }
-    text
 }
 
 /// The cells of a row that are still to be read.
@@ -271,7 +262,7 @@ mod tests {
         ];
         assert!(types.eq(expected), "{:?}", Whole::COLUMNS);
         const BLANK: [Column; 7] = without_text(Whole::COLUMNS, "by");
-        assert_eq!(list("", &BLANK), "id, seq, '', on_day, rate, is_open, salt");
+        assert_eq!(names(&BLANK), "id, seq, '', on_day, rate, is_open, salt");
     }
 
     #[tokio::test]
