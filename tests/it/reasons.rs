@@ -61,7 +61,7 @@ async fn a_closed_programme_takes_no_changes(db: Db) {
     client.allocate(&fund, 1, &fresh()).await.unwrap();
 }
 
-/// A fund that holds almost all that a number can: nobody would get there in pence.
+/// The fund is changed past the program to hold almost the largest amount that an account can store.
 async fn an_account_counts_only_so_far(db: Db) {
     const LEFT: i64 = 99;
     let server = Server::start(&db);

@@ -44,7 +44,7 @@ impl ServiceReason {
     }
 }
 
-/// A reason of a status, whoever gives it.
+/// A reason of a status: of the scheme or of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::grpc) enum StatusReason {
     /// The scheme refuses a command.

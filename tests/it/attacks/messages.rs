@@ -139,7 +139,7 @@ async fn a_message_that_never_comes_is_not_waited_for(db: Db) {
     }
 }
 
-/// Whoever would be told the reason is gone with the stream, so the metrics have its status code.
+/// No client can be told these reasons, because the stream of the answer is reset; the metrics have their status codes.
 async fn a_stream_that_is_reset_is_a_call_that_failed(db: Db) {
     let server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
     let rows =
