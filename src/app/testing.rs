@@ -92,11 +92,12 @@ impl TestApp {
     /// Sends a file by the source its name says.
     pub(crate) async fn send(&self, header: UploadHeader, bytes: Vec<u8>) -> super::Result<ImportReply<ImportOutcome>> {
         let (who, encode) = (admin("ann"), |it: &ImportOutcome| format!("{it:?}").into_bytes());
+        let today = self.today();
         let upload = match header.file_name.starts_with("ofsted") {
-            true => Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes },
-            false => Upload { source: ImportSource::Register, rpc: "RegisterService/ImportRegister", bytes },
+            true => Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", today, bytes },
+            false => Upload { source: ImportSource::Register, rpc: "RegisterService/ImportRegister", today, bytes },
         };
-        self.app.import_file(&who, self.today(), header, upload, |_| {}, encode).await
+        self.app.import_file(&who, header, upload, |_| {}, encode).await
     }
 
     /// The day that it is by the clock.

@@ -69,13 +69,15 @@ impl UploadHeader {
     }
 }
 
-/// The bytes of a file, as they came, and the method that they came by.
+/// The bytes of a file, as they came, and the call that they came by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
     /// What the method takes.
     pub source: ImportSource,
     /// The method called.
     pub rpc: &'static str,
+    /// The day of the call: no file speaks for a later one.
+    pub today: Date,
     /// Plain or gzip.
     pub bytes: Vec<u8>,
 }
@@ -155,14 +157,13 @@ impl App {
     pub async fn import_file(
         &self,
         caller: &Caller,
-        today: Date,
         header: UploadHeader,
         upload: Upload,
         progress: impl Fn(Progress) + Send + Sync + 'static,
         encode: fn(&ImportOutcome) -> Vec<u8>,
     ) -> Result<ImportReply<ImportOutcome>> {
         let progress = Box::new(progress);
-        let Upload { source, rpc, bytes } = upload;
+        let Upload { source, rpc, today, bytes } = upload;
         let job = ImportJob { app: self.clone(), caller: caller.clone(), source, rpc, header, progress, encode };
         self.import(job, today, bytes).await
     }

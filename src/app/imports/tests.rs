@@ -207,11 +207,13 @@ async fn what_cannot_be_imported_is_said() {
         regions: Regions::Every,
         subject: None,
     };
-    let nothing = Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes: Vec::new() };
-    let denied = test_app
-        .app
-        .import_file(&reader, test_app.today(), header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new())
-        .await;
+    let nothing = Upload {
+        source: ImportSource::Ofsted,
+        rpc: "EligibilityService/ImportOfsted",
+        today: test_app.today(),
+        bytes: Vec::new(),
+    };
+    let denied = test_app.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
     assert_eq!(denied, Err(AppError::Denied(Action::Import)));
 }
 
@@ -222,13 +224,13 @@ async fn progress_is_told_as_it_goes() {
     let tell = Arc::clone(&seen);
     let progress = move |it: Progress| tell.lock().unwrap().push((it.rows_read, it.rows_written));
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
-    let september =
-        Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", bytes: sample(SEPTEMBER.0) };
-    test_app
-        .app
-        .import_file(&admin("ann"), test_app.today(), asked, september, progress, |_| Vec::new())
-        .await
-        .unwrap();
+    let september = Upload {
+        source: ImportSource::Ofsted,
+        rpc: "EligibilityService/ImportOfsted",
+        today: test_app.today(),
+        bytes: sample(SEPTEMBER.0),
+    };
+    test_app.app.import_file(&admin("ann"), asked, september, progress, |_| Vec::new()).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
 }
 

@@ -143,8 +143,9 @@ async fn run(
             rows_written: conversion::rows(progress.rows_written),
         })));
     };
-    let ImportReply { answer, .. } =
-        app.import_file(&caller, now.today, header, Upload { source, rpc: method.name(), bytes }, tell, encode).await?;
+    let ImportReply { answer, .. } = app
+        .import_file(&caller, header, Upload { source, rpc: method.name(), today: now.today, bytes }, tell, encode)
+        .await?;
     super::call::decode(&answer)
 }
 
