@@ -39,7 +39,7 @@ const NOT_COVERED: [(&str, &str, &str); 10] = [
 /// What a difference in each table speaks of.
 const NAMED: [(&str, &[&str]); 28] = [
     ("terms", &["terms"]),
-    ("books", &["head", "is open", "rules", "offer"]),
+    ("books", &["head", "is open", "rules", "offer", "its row"]),
     ("events", &["event"]),
     ("texts", &["text"]),
     ("entries", &["entry", "event"]),

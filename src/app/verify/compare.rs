@@ -77,7 +77,7 @@ async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyRep
             // No event closes a programme.
             report.compare("whether the programme is open", &true, &head.open);
         }
-        Ok(None) => report.differs("the programme: there are terms, but no row of it"),
+        Ok(None) => report.differs("the programme: there are terms, but its row is missing"),
         Err(StoreError::Unreadable(why)) => report.differs(format!("the programme: it cannot be read: {why}")),
         Err(error) => return Err(error.into()),
     }

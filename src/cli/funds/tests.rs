@@ -41,7 +41,7 @@ fn value(printed: &impl serde::Serialize) -> Value {
     serde_json::to_value(printed).unwrap()
 }
 
-/// A document, whatever the order of its keys.
+/// A document to compare by: the order of its keys does not count.
 fn document(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }

@@ -111,8 +111,8 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         more_limits: 0,
     };
     let info = error_info_with(refusal.reason, metadata::of_refusal(refusal));
-    let room = MAX_DETAILS.saturating_sub(info.encoded_len());
-    wire.more_limits = i32::try_from(shorten(&mut wire, room, |it| &mut it.limits)).unwrap_or(i32::MAX);
+    let left = MAX_DETAILS.saturating_sub(info.encoded_len());
+    wire.more_limits = i32::try_from(shorten(&mut wire, left, |it| &mut it.limits)).unwrap_or(i32::MAX);
     let details = vec![info, any("tsio.v1.Refusal", &wire)];
     with_details(code, refusal.message.clone(), details)
 }

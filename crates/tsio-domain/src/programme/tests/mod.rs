@@ -215,7 +215,9 @@ fn a_date_in_the_past_is_a_warning() {
 #[test]
 fn a_date_in_the_future_is_refused() {
     assert!(Book::new().word("S", "body@2021-12-01").is_ok());
-    let refused = Book::new().word("S", "body@2021-12-02");
+    let mut book = Book::new();
+    let (actor, command) = book.command(Book::named("S"), "body@2021-12-02");
+    let refused = book.call(&actor, &command);
     assert!(matches!(refused, Err(CommandError::FutureDate(_))), "{refused:?}");
 }
 

@@ -170,6 +170,15 @@ impl Book {
         Ok(decided)
     }
 
+    /// Calls on the day that the command names, if that is later than today.
+    fn call_when_it_happened(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
+        let today = self.today;
+        self.today = command.happened_on().map_or(today, |on| on.max(today));
+        let result = self.call(actor, command);
+        self.today = today;
+        result
+    }
+
     /// What stands against its events when each call is decided again, from the first event on. Days of the future, which no
     /// caller may name and the words of these tests do, are left out.
     pub(crate) fn forbidden(&self) -> Vec<(Seq, String)> {
@@ -204,7 +213,7 @@ impl Book {
             _ => {
                 self.know_of_claims();
                 let (actor, command) = self.command(id, word);
-                return self.call(&actor, &command);
+                return self.call_when_it_happened(&actor, &command);
             }
         }
         Ok(Decision::new(Vec::new(), crate::programme::CommandAnswer::Offers(vec![id])))
