@@ -37,8 +37,8 @@ fn errors_page() -> String {
          `src/grpc/message/reason.rs`:\n`TSIO_WRITE_DOCS=1 tests/run the_errors_page`.\n\nThe reason is in `google.rpc.ErrorInfo` of the \
          status. Branch on it, not on the text of the message. A retry with the same request id\nis always safe: a change is carried out \
          once.\n\n## Metadata\n\nThe metadata of `google.rpc.ErrorInfo` says what the error is about. A refusal has that of its first limit, which its \
-         reason is about;\n`NOT_FOUND` has the ids of what does not exist, with commas between several. Of a value that is longer, the first \
-         256 bytes are there.\n\n| key | value |\n|---|---|\n{}\n## Refusals\n\nThe scheme does not allow the command. The status has a `Refusal` with every limit that prevents it, and each \
+         reason is about;\n`NOT_FOUND` has the ids of what does not exist, as many as fit 256 bytes, \
+         with commas between\nthem. Any other value that is longer is cut, and ends in `…`.\n\n| key | value |\n|---|---|\n{}\n## Refusals\n\nThe scheme does not allow the command. The status has a `Refusal` with every limit that prevents it, and each \
          limit says what would\nremove it: see [the contract](api.md).\n\n{head}{}\n## Other errors, and warnings\n\nA warning comes with an answer: \
          its status is OK.\n\n{head}{}",
         KEYS.iter().map(|(key, value)| format!("| `{key}` | {value} |\n")).collect::<String>(),

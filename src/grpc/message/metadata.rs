@@ -78,9 +78,21 @@ const fn key_of(kind: EntityKind) -> Key {
     }
 }
 
-/// What does not exist: the ids under the key of their kind, with commas between several.
+/// The most bytes of a value.
+pub(in crate::grpc) const MAX_VALUE: usize = 256;
+
+/// What does not exist: the ids under the key of their kind, with commas between several. Only whole ids, as many as fit.
 pub(in crate::grpc) fn of_missing(kind: EntityKind, ids: &[String]) -> Vec<Item> {
-    vec![(key_of(kind), ids.join(", "))]
+    let mut value = String::new();
+    for id in ids {
+        let separator = if value.is_empty() { "" } else { ", " };
+        if !value.is_empty() && value.len() + separator.len() + id.len() > MAX_VALUE {
+            break;
+        }
+        value.push_str(separator);
+        value.push_str(id);
+    }
+    vec![(key_of(kind), value)]
 }
 
 /// The first limit of a refusal, which its reason is about: what it is a limit of, its kind, and its numbers where it is one.
@@ -105,4 +117,20 @@ fn of_limit(limit: &Limit) -> Vec<Item> {
     let numbers = numbers.into_iter().filter_map(|(key, number)| Some((key, number?.to_string())));
     let words = [id, part_of, strand, Some((Key::LimitKind, limit.kind.name().to_owned())), unit];
     words.into_iter().flatten().chain(numbers).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::OfferId;
+    use uuid::Uuid;
+
+    /// Six UUIDs with a comma and a space between them are 226 bytes, seven are 264.
+    #[test]
+    fn an_id_is_there_whole_or_not_at_all() {
+        let ids: Vec<String> = (1..=7).map(|number| OfferId(Uuid::from_u128(number)).to_string()).collect();
+        let items = of_missing(EntityKind::Offer, &ids);
+        assert_eq!(items, [(Key::Offer, ids[..6].join(", "))]);
+        assert_eq!(of_missing(EntityKind::Offer, &ids[..2]), [(Key::Offer, ids[..2].join(", "))]);
+    }
 }

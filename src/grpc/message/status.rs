@@ -18,7 +18,7 @@ const DOMAIN: &str = "tsio";
 const MAX_DETAILS: usize = 6 * 1024;
 /// Bytes of a message, and of each text among the details: what a caller sent comes back in some of them.
 const MAX_TEXT: usize = 512;
-/// Bytes of an id among the details, and of a value of the metadata. No id of ours is longer than half of it.
+/// Bytes of an id among the details. No id of ours is longer than half of it.
 const MAX_ID: usize = 256;
 /// Bytes of the violations named in the message.
 const MAX_SHOWN: usize = 440;
@@ -186,7 +186,8 @@ pub(in crate::grpc) fn error_info(reason: impl Into<StatusReason>) -> Any {
 
 /// The same with what a program may want to know of the error, each value cut where it is long.
 fn error_info_with(reason: impl Into<StatusReason>, metadata: impl IntoIterator<Item = metadata::Item>) -> Any {
-    let metadata = metadata.into_iter().map(|(key, value)| (key.name().to_owned(), short(&value, MAX_ID))).collect();
+    let metadata =
+        metadata.into_iter().map(|(key, value)| (key.name().to_owned(), short(&value, metadata::MAX_VALUE))).collect();
     let info = ErrorInfo { reason: reason.into().code().to_owned(), domain: DOMAIN.to_owned(), metadata };
     any("google.rpc.ErrorInfo", &info)
 }

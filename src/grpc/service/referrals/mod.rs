@@ -149,7 +149,7 @@ fn urns(fields: &mut Fields, message: &RaiseReferralRequest) -> Vec<Urn> {
     if message.urns.is_empty() || message.urns.len() > most {
         let requested =
             if most == 1 { "must have one school".to_owned() } else { format!("must have 1 to {MOST} schools") };
-        fields.wrong("urns", format!("{requested}, {} came", message.urns.len()));
+        fields.wrong("urns", format!("{requested}, got {}", message.urns.len()));
     }
     let mut urns: Vec<Urn> = Vec::new();
     for (at, number) in message.urns.iter().enumerate().take(MOST) {
