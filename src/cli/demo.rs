@@ -1,5 +1,5 @@
-//! `tsio demo`: the whole job on an embedded database, told step by step. The schools are invented and ship with the
-//! program; the server is the real one, spoken to over a real connection.
+//! `tsio demo`: one case from import to close, on a new SQLite database, printed step by step. The schools are invented and
+//! ship with the program. The server is the real one, called over a network connection.
 
 mod money;
 
@@ -45,7 +45,7 @@ macro_rules! sample {
     };
 }
 
-/// Files of the register, and the date they speak for.
+/// Files of the register, and the as-at date of each.
 const REGISTER: [((&str, &[u8]), &str); 4] = [
     (sample!("gias_groups_2021-08.csv"), "2021-08-31"),
     (sample!("gias_membership_2021-08.csv"), "2021-08-31"),
@@ -57,12 +57,12 @@ const SEPTEMBER: ((&str, &[u8]), &str) = (sample!("ofsted_2021-09-30.csv"), "202
 
 /// A maintained school of the samples whose responsible body is its diocese.
 const DIOCESAN_SCHOOL: i32 = 910_003;
-/// The time a drain may take; nothing is in flight by then.
+/// How long the server may drain when it stops. No request is in flight then.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Tells the story. 0 when it ended as it should.
+/// Runs the demo. Exits 0 if every step had the expected result.
 pub async fn run(args: DemoArgs) -> ExitCode {
-    match tell(args).await {
+    match run_story(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::remark(&format!("error: {error}"));
@@ -71,39 +71,39 @@ pub async fn run(args: DemoArgs) -> ExitCode {
     }
 }
 
-async fn tell(args: DemoArgs) -> DemoResult<()> {
+async fn run_story(args: DemoArgs) -> DemoResult<()> {
     let temporary = tempfile::tempdir()?;
     let directory = args.keep.unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&directory)?;
     let path = directory.join("demo.db");
     if path.exists() {
-        return Err(format!("{} is there already: name another directory", path.display()).into());
+        return Err(format!("{} exists already: name another directory", path.display()).into());
     }
     heading("A database and a server")?;
     say(&format!("an empty SQLite file, {}", path.display()))?;
-    let test_app = DemoServer::open(&path).await?;
-    let mut story = test_app.story().await?;
+    let server = DemoServer::open(&path).await?;
+    let mut story = server.story().await?;
     story.register().await?;
     story.first_month().await?;
     let offer = story.offers().await?;
     story.contact_order(&offer).await?;
     story.second_month().await?;
     story.two_people().await?;
-    let purse = story.funds().await?;
+    let funds = story.funds().await?;
     story.school(&offer).await?;
     story.trust().await?;
     story.close(&offer).await?;
-    story.finance(&purse).await?;
+    story.finance(&funds).await?;
     drop(story);
-    test_app.close().await?;
-    prove(&path).await?;
+    server.close().await?;
+    verify_record(&path).await?;
     if directory != temporary.path() {
         say(&format!("kept: {}", path.display()))?;
     }
     Ok(())
 }
 
-/// The server of the story.
+/// The server that the demo calls.
 struct DemoServer {
     url: String,
     stop: oneshot::Sender<()>,
@@ -208,7 +208,7 @@ impl Story {
         let it = client.summarise_eligibility(by("reader", request)).await?.into_inner();
         say(&format!(
             "{} schools, {} eligible: {} in {} trusts; {} standalone ({} maintained, {} in a single-academy trust, {} the \
-             only school of its trust); {} fit no row; {} unknown; {} closed",
+             only school of its trust); {} cannot be placed; {} unknown; {} closed",
             it.schools,
             it.eligible_schools,
             it.mat_schools,
@@ -227,17 +227,17 @@ impl Story {
         let request_id = request_id();
         let request = IdentifyOffersRequest { request_id, programme: PROGRAMME.to_owned(), validate_only: false };
         let mut client = OfferServiceClient::new(self.channel.clone());
-        let did = client.identify_offers(by("case-officer", request)).await?.into_inner();
+        let report = client.identify_offers(by("case-officer", request)).await?.into_inner();
         say(&format!(
-            "{} offers made, {} trusts' offers gained schools, {} needed no change, {} schools wait to be placed",
-            did.created,
-            did.updated,
-            did.already_open,
-            did.unplaced.len()
+            "{} offers made, {} trusts' offers gained schools, {} needed no change, {} schools cannot be placed",
+            report.created,
+            report.updated,
+            report.already_open,
+            report.unplaced.len()
         ))
     }
 
-    /// Makes the offers; answers the one for the school with a diocese.
+    /// Makes the offers, and returns the offer of the diocesan school.
     async fn offers(&mut self) -> DemoResult<Offer> {
         heading("Offers, one for each recipient")?;
         self.identify().await?;
@@ -245,8 +245,8 @@ impl Story {
         let search = DIOCESAN_SCHOOL.to_string();
         let request = ListOffersRequest { programme: PROGRAMME.to_owned(), search, ..Default::default() };
         let mut client = OfferServiceClient::new(self.channel.clone());
-        let found = client.list_offers(by("reader", request)).await?.into_inner();
-        found.offers.into_iter().next().ok_or_else(|| "the school has no offer".into())
+        let listed = client.list_offers(by("reader", request)).await?.into_inner();
+        listed.offers.into_iter().next().ok_or_else(|| "the school has no offer".into())
     }
 
     async fn contact_order(&mut self, offer: &Offer) -> DemoResult<()> {
@@ -263,9 +263,9 @@ impl Story {
         let early = client.contact_offers(by("case-officer", contact(Party::School, "2021-09-14"))).await;
         refused(early, Code::FailedPrecondition)?;
         client.contact_offers(by("case-officer", contact(Party::ResponsibleBody, "2021-09-13"))).await?;
-        say("told the diocese on 2021-09-13")?;
+        say("recorded the contact with the diocese, dated 2021-09-13")?;
         client.contact_offers(by("case-officer", contact(Party::School, "2021-09-14"))).await?;
-        say("told the school on 2021-09-14")?;
+        say("recorded the contact with the school, dated 2021-09-14")?;
         let accept = AcceptOfferRequest {
             request_id: request_id(),
             offer: offer.offer.clone(),
@@ -331,12 +331,12 @@ impl Story {
     }
 }
 
-async fn prove(path: &Path) -> DemoResult<()> {
-    heading("Proof")?;
+async fn verify_record(path: &Path) -> DemoResult<()> {
+    heading("The record is verified")?;
     let store = Store::open(&url(path), Use::Look).await?;
     for report in verify(&store, None, None).await? {
         say(&format!(
-            "{}: {} events and {} entries folded from the first, {} differences; head {}:{}",
+            "{}: {} events and {} entries recomputed, {} differences; head {}:{}",
             report.programme, report.seq, report.entries, report.count, report.seq, report.hash
         ))?;
         if !report.is_sound() {
@@ -362,13 +362,13 @@ fn upload(
 }
 
 fn imported(name: &str, outcome: &ImportOutcome) -> DemoResult<()> {
-    say(&format!("{name}: {} rows, {} went in, {} problems", outcome.rows, outcome.accepted, outcome.problems.len()))
+    say(&format!("{name}: {} rows, {} accepted, {} problems", outcome.rows, outcome.accepted, outcome.problems.len()))
 }
 
-/// Shows a refusal, which has to be one.
-fn refused<T>(result: Result<T, Status>, wanted: Code) -> DemoResult<()> {
+/// Prints a refusal. Fails if the call succeeded or failed with another code.
+fn refused<T>(result: Result<T, Status>, expected: Code) -> DemoResult<()> {
     match result {
-        Err(status) if status.code() == wanted => {
+        Err(status) if status.code() == expected => {
             let shown = ErrorView::from_status(status).text();
             shown.lines().try_for_each(|line| say(&format!("refused | {line}")))
         }
@@ -377,6 +377,7 @@ fn refused<T>(result: Result<T, Status>, wanted: Code) -> DemoResult<()> {
     }
 }
 
+/// A call of one person, who is named as their role.
 fn by<T>(role: &'static str, message: T) -> Request<T> {
     called(role, role, message)
 }

@@ -1,6 +1,6 @@
 //! The second half of the story: funds, awards, a refusal, delivery, a claim, a close, and what finance sees of it.
 //!
-//! Dates are said throughout: the programme of the story lies in the past, and so do its windows.
+//! Every request has a date. Without one it would be dated today, after the programme's award window.
 
 use tonic::Code;
 
@@ -25,15 +25,15 @@ use crate::proto::{
 /// A multi-academy trust of the samples, which has an offer of its own and partners a school.
 const TRUST: i32 = 90_001;
 
-/// What there is to give, by strand.
-pub(super) struct Purse {
+/// The fund that the demo pays the school's credit from.
+pub(super) struct DemoFunds {
     credit: Fund,
 }
 
 impl Story {
-    /// Makes and fills the funds.
-    pub(super) async fn funds(&mut self) -> DemoResult<Purse> {
-        heading("Funds: what there is to give")?;
+    /// Creates the funds and allocates money to them.
+    pub(super) async fn funds(&mut self) -> DemoResult<DemoFunds> {
+        heading("Funds: the money that can be awarded")?;
         let (credit, nlg) = (self.create("credit").await?, self.create("nlg").await?);
         let npqel = self.create("npqel").await?;
         let mut client = FundServiceClient::new(self.channel.clone());
@@ -45,7 +45,7 @@ impl Story {
             ..Default::default()
         };
         let answer = client.allocate_fund(by("finance", allocate(&credit, 4_000_000))).await?.into_inner();
-        say(&format!("one person may allocate that much: {}", fund_line(&answer.fund.unwrap_or_default())))?;
+        say(&format!("one person may allocate £40,000: {}", fund_line(&answer.fund.unwrap_or_default())))?;
         refused(client.allocate_fund(by("finance", allocate(&nlg, 6_000_000))).await, Code::FailedPrecondition)?;
         let mut approvals = ApprovalServiceClient::new(self.channel.clone());
         let mine = ListApprovalsRequest { waiting_for_me: true, ..Default::default() };
@@ -67,7 +67,7 @@ impl Story {
         client.move_funds(by("finance", virement)).await?;
         say("then £10,000 moved from nlg to npqel, both sides in one event")?;
         self.list_funds().await?;
-        Ok(Purse { credit })
+        Ok(DemoFunds { credit })
     }
 
     async fn create(&mut self, strand: &str) -> DemoResult<Fund> {
@@ -190,13 +190,13 @@ impl Story {
         refused(client.draw_award(by("finance", pay("inv 2022 17"))).await, Code::FailedPrecondition)
     }
 
-    /// The trust's offer, once the trust has been told and has accepted.
+    /// Records the contact with the trust and its acceptance, and returns its offer.
     async fn accepted_trust(&mut self) -> DemoResult<String> {
         let mut client = OfferServiceClient::new(self.channel.clone());
         let search = TRUST.to_string();
         let request = ListOffersRequest { programme: PROGRAMME.to_owned(), search, ..Default::default() };
-        let found = client.list_offers(by("reader", request)).await?.into_inner().offers;
-        let Offer { offer, name, .. } = found.into_iter().next().ok_or("the trust has no offer")?;
+        let listed = client.list_offers(by("reader", request)).await?.into_inner().offers;
+        let Offer { offer, name, .. } = listed.into_iter().next().ok_or("the trust has no offer")?;
         let contact = ContactOffersRequest {
             request_id: request_id(),
             offers: vec![ContactedOffer { offer: offer.clone(), ..Default::default() }],
@@ -217,7 +217,7 @@ impl Story {
         Ok(offer)
     }
 
-    /// Closes the school's offer, which gives back what was not drawn.
+    /// Closes the school's offer, which releases what was not drawn.
     pub(super) async fn close(&mut self, offer: &Offer) -> DemoResult<()> {
         heading("Closing gives back what was not drawn")?;
         let close = CloseOfferRequest {
@@ -235,12 +235,12 @@ impl Story {
         })
     }
 
-    /// What finance sees: positions at different days, and the whole record folded again.
-    pub(super) async fn finance(&mut self, purse: &Purse) -> DemoResult<()> {
+    /// What finance sees: positions as of several days, and a check of the whole record.
+    pub(super) async fn finance(&mut self, funds: &DemoFunds) -> DemoResult<()> {
         heading("What finance sees")?;
         let mut client = FundServiceClient::new(self.channel.clone());
         for day in ["2021-10-31", "2022-03-31", "2022-08-31"] {
-            let fund = purse.credit.fund.clone();
+            let fund = funds.credit.fund.clone();
             let request = GetFundPositionRequest { fund, as_of_date: day.to_owned(), ..Default::default() };
             let answer = client.get_fund_position(by("finance", request)).await?.into_inner();
             let position = answer.position.unwrap_or_default();
@@ -253,14 +253,14 @@ impl Story {
         self.list_funds().await?;
         let mut client = FinanceServiceClient::new(self.channel.clone());
         let request = VerifyLedgerRequest { programme: PROGRAMME.to_owned(), ..Default::default() };
-        let found = client.verify_ledger(by("finance", request)).await?.into_inner();
-        for book in &found.books {
+        let report = client.verify_ledger(by("finance", request)).await?.into_inner();
+        for book in &report.books {
             say(&format!(
-                "verified by the server: {} events and {} entries folded, {} differences",
+                "verified by the server: {} events and {} entries recomputed, {} differences",
                 book.sequence, book.entries, book.difference_count
             ))?;
         }
-        if found.sound { Ok(()) } else { Err(Failure::from("the ledger is not sound")) }
+        if report.sound { Ok(()) } else { Err(Failure::from("the ledger is not sound")) }
     }
 }
 
