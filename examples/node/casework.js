@@ -1,13 +1,13 @@
-// A morning's casework against tsio from Node.js, with nothing but @grpc/grpc-js.
+// Calls tsio from Node.js, with @grpc/grpc-js only.
 //
-// Lists offers as a service with a certificate; then, as an officer with a token, accepts an offer, makes an award, reads
-// why a second one is refused, and watches the programme until delivery of the offer starts.
+// First, a service with a certificate lists offers. Then an officer with a token accepts an offer, makes an award, and reads
+// why a second award is refused. At the end the officer watches the programme until delivery of the offer starts.
 //
 //     npm ci --ignore-scripts && node casework.js
 //
-// The environment names the folder proto/ (TSIO_PROTO), the server (TSIO_TARGET, host:port), the authority that signed its
-// certificate (TSIO_CA), a certificate of this service and its key (TSIO_CERT, TSIO_KEY), and where tokens come from
-// (TSIO_TOKEN_URL).
+// Environment variables: the directory proto/ (TSIO_PROTO), the server as host:port (TSIO_TARGET), the authority that signed
+// its certificate (TSIO_CA), the certificate of this service and its key (TSIO_CERT, TSIO_KEY), and the URL that returns a
+// token (TSIO_TOKEN_URL).
 'use strict';
 
 const { randomUUID } = require('node:crypto');
@@ -21,15 +21,15 @@ const protobuf = require('protobufjs');
 
 const { TSIO_PROTO, TSIO_TARGET, TSIO_CA, TSIO_CERT, TSIO_KEY, TSIO_TOKEN_URL } = process.env;
 const PROGRAMME = '2021-22';
-const DEADLINE = 30_000; // milliseconds a call
-const ATTEMPTS = 6; // of a call, or of a stream without a message between
+const DEADLINE = 30_000; // milliseconds for each call
+const ATTEMPTS = 6; // tries of a call, or of a stream that receives no message
 
-// Amounts are 64 bits wide: as text they keep every digit, and BigInt() counts with them.
+// Amounts have 64 bits. As strings they keep every digit. Use BigInt() to compute with them.
 const FORM = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
 const FILES = ['offers', 'awards'].map((name) => `tsio/v1/${name}.proto`);
 const tsio = grpc.loadPackageDefinition(protoLoader.loadSync(FILES, { ...FORM, includeDirs: [TSIO_PROTO] })).tsio.v1;
 
-// What travels beside a status.
+// The messages in the details of a status.
 const types = protobuf.parse(`
   syntax = "proto3";
   package google.rpc;
@@ -38,13 +38,13 @@ const types = protobuf.parse(`
   message ErrorInfo { string reason = 1; string domain = 2; map<string, string> metadata = 3; }`, { keepCase: true }).root;
 types.loadSync(join(TSIO_PROTO, 'tsio/v1/common.proto'), { keepCase: true });
 
-// A connection over TLS; with a certificate, it says who calls.
+// Connects over TLS. The certificate, if there is one, says who calls.
 function connect(key = null, certificate = null) {
   const credentials = grpc.credentials.createSsl(readFileSync(TSIO_CA), key, certificate);
   return [new tsio.OfferService(TSIO_TARGET, credentials), new tsio.AwardService(TSIO_TARGET, credentials)];
 }
 
-// Asks the issuer for a token, and for another once one has expired.
+// Gets a token from the issuer, and a new one when it has expired.
 class Tokens {
   async metadata() {
     this.token ??= (await (await fetch(TSIO_TOKEN_URL)).text()).trim();
@@ -59,7 +59,7 @@ class Tokens {
   }
 }
 
-// The one detail of this type that travels with a status, or undefined.
+// Returns the detail of this type in the status of an error, or undefined.
 function detail(error, name) {
   const [bytes] = error.metadata?.get('grpc-status-details-bin') ?? [];
   if (!bytes) return undefined;
@@ -68,7 +68,7 @@ function detail(error, name) {
   return found && type.toObject(type.decode(found.value), FORM);
 }
 
-// What may be tried again, and after how long. Make one for a call or a stream.
+// Decides whether to try again, and waits. Create one for each call or stream.
 class Retry {
   constructor(tokens) {
     this.tokens = tokens;
@@ -80,7 +80,7 @@ class Retry {
     this.renewed = false;
   }
 
-  // Ends when the call may be made again; throws what no repetition mends, a refusal above all.
+  // Waits until the call may be repeated. Throws the error if it must not be repeated, such as a refusal.
   async after(error) {
     const expired = detail(error, 'google.rpc.ErrorInfo')?.reason === 'TOKEN_EXPIRED';
     if (error.code === grpc.status.UNAUTHENTICATED && expired && !this.renewed) {
@@ -90,11 +90,11 @@ class Retry {
     const again = [grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED].includes(error.code);
     this.failed += 1;
     if (!again || this.failed === ATTEMPTS) throw error;
-    return pause(Math.random() * Math.min(5_000, 100 * 2 ** this.failed)); // all at once would only meet again
+    return pause(Math.random() * Math.min(5_000, 100 * 2 ** this.failed)); // clients that failed together must not return together
   }
 }
 
-// A read, or a mutation, which is as safe: each try carries the same request_id, so it is done once.
+// Calls a method, and repeats it if that is safe. A change has the same request_id in each try, so it is made once.
 async function call(service, method, request, tokens) {
   const retry = new Retry(tokens);
   const once = promisify(service[method]).bind(service);
@@ -107,7 +107,7 @@ async function call(service, method, request, tokens) {
   }
 }
 
-// Every change of the programme from its first, each once: a stream that breaks goes on after its last message.
+// Yields every change of the programme once, from the first. Resumes a broken stream after the last message.
 async function* changes(offers, tokens) {
   const retry = new Retry(tokens);
   let start = { after_sequence: 0 };
@@ -116,7 +116,7 @@ async function* changes(offers, tokens) {
     try {
       for await (const message of stream) {
         yield message;
-        start = { resume_token: message.resume_token }; // keep it with what you made of the message
+        start = { resume_token: message.resume_token }; // store it together with your data from the message
         retry.startedOver();
       }
     } catch (error) {
@@ -128,13 +128,13 @@ async function* changes(offers, tokens) {
   }
 }
 
-// A new award of credit. The request id is made once, with the request, and never again.
+// Creates a request for an award of credit. Its request id is created here, and stays the same in each try.
 function credit(offer, pence, date) {
   const support = { partner_uid: 90001, suitable_because: 'strong on early reading' };
   return { request_id: randomUUID(), offer, awards: [{ amount_pence: pence, credit: support }], date };
 }
 
-// Makes a call that must be refused, and gives what the refusal says.
+// Makes a call that must be refused, and returns the refusal.
 async function refused(awards, request, tokens) {
   try {
     await call(awards, 'CreateAwards', request, tokens);

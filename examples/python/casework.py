@@ -1,14 +1,14 @@
-"""A morning's casework against tsio from Python, with nothing but grpcio.
+"""Calls tsio from Python, with grpcio only.
 
-Lists offers as a service with a certificate; then, as an officer with a token, accepts an offer, makes an award, reads
-why a second one is refused, and watches the programme until delivery of the offer starts.
+First, a service with a certificate lists offers. Then an officer with a token accepts an offer, makes an award, and reads
+why a second award is refused. At the end the officer watches the programme until delivery of the offer starts.
 
     mkdir -p stubs
     python -m grpc_tools.protoc -I proto --python_out=stubs --grpc_python_out=stubs proto/tsio/v1/*.proto
     PYTHONPATH=stubs python casework.py
 
-The environment names the server (TSIO_TARGET, host:port), the authority that signed its certificate (TSIO_CA), a
-certificate of this service and its key (TSIO_CERT, TSIO_KEY), and where tokens come from (TSIO_TOKEN_URL).
+Environment variables: the server as host:port (TSIO_TARGET), the authority that signed its certificate (TSIO_CA), the
+certificate of this service and its key (TSIO_CERT, TSIO_KEY), and the URL that returns a token (TSIO_TOKEN_URL).
 """
 
 import os
@@ -23,8 +23,8 @@ from grpc_status import rpc_status
 from tsio.v1 import awards_pb2, awards_pb2_grpc, common_pb2, offers_pb2, offers_pb2_grpc
 
 PROGRAMME = "2021-22"
-DEADLINE = 30  # seconds a call
-ATTEMPTS = 6  # of a call, or of a stream without a message between
+DEADLINE = 30  # seconds for each call
+ATTEMPTS = 6  # tries of a call, or of a stream that receives no message
 
 
 def say(*what):
@@ -37,13 +37,13 @@ def read(name):
 
 
 def connect(certificate=None, key=None):
-    """A connection over TLS; with a certificate, it says who calls."""
+    """Connects over TLS. The certificate, if there is one, says who calls."""
     credentials = grpc.ssl_channel_credentials(read("TSIO_CA"), key, certificate)
     return grpc.secure_channel(os.environ["TSIO_TARGET"], credentials)
 
 
 class Tokens:
-    """Asks the issuer for a token, and for another once one has expired."""
+    """Gets a token from the issuer, and a new one when it has expired."""
 
     def __init__(self):
         self.token = None
@@ -60,7 +60,7 @@ class Tokens:
 
 
 def details(error, kind):
-    """The one detail of this type that travels with a status, or None."""
+    """Returns the detail of this type in the status of an error, or None."""
     status = rpc_status.from_call(error)
     for detail in status.details if status else []:
         message = kind()
@@ -75,7 +75,7 @@ def reason(error):
 
 
 class Retry:
-    """What may be tried again, and after how long. Make one for a call or a stream."""
+    """Decides whether to try again, and waits. Create one for each call or stream."""
 
     def __init__(self, tokens):
         self.tokens = tokens
@@ -85,7 +85,7 @@ class Retry:
         self.failed, self.renewed = 0, False
 
     def after(self, error):
-        """Returns when the call may be made again; raises what no repetition mends, a refusal above all."""
+        """Waits until the call may be repeated. Raises the error if it must not be repeated, such as a refusal."""
         code = error.code()
         if code == grpc.StatusCode.UNAUTHENTICATED and reason(error) == "TOKEN_EXPIRED" and not self.renewed:
             self.renewed = True
@@ -94,12 +94,12 @@ class Retry:
         self.failed += 1
         if not again or self.failed == ATTEMPTS:
             raise error
-        time.sleep(random.uniform(0, min(5, 0.1 * 2**self.failed)))  # all at once would only meet again
+        time.sleep(random.uniform(0, min(5, 0.1 * 2**self.failed)))  # clients that failed together must not return together
         return None
 
 
 def call(method, request, tokens):
-    """A read, or a mutation, which is as safe: each try carries the same `request_id`, so it is done once."""
+    """Calls a method, and repeats it if that is safe. A change has the same `request_id` in each try, so it is made once."""
     retry = Retry(tokens)
     while True:
         try:
@@ -109,14 +109,14 @@ def call(method, request, tokens):
 
 
 def changes(offers, tokens):
-    """Every change of the programme from its first, each once: a stream that breaks goes on after its last message."""
+    """Yields every change of the programme once, from the first. Resumes a broken stream after the last message."""
     start, retry = {"after_sequence": 0}, Retry(tokens)
     while True:
         request = offers_pb2.WatchOffersRequest(programme=PROGRAMME, **start)
         try:
             for message in offers.WatchOffers(request, metadata=tokens.metadata()):
                 yield message
-                start = {"resume_token": message.resume_token}  # keep it with what you made of the message
+                start = {"resume_token": message.resume_token}  # store it together with your data from the message
                 retry.started_over()
         except grpc.RpcError as error:
             retry.after(error)
@@ -124,14 +124,14 @@ def changes(offers, tokens):
 
 
 def credit(offer, pence, date):
-    """A new award of credit. The request id is made once, with the request, and never again."""
+    """Creates a request for an award of credit. Its request id is created here, and stays the same in each try."""
     support = awards_pb2.CreditSupport(partner_uid=90001, suitable_because="strong on early reading")
     award = awards_pb2.NewAward(amount_pence=pence, credit=support)
     return awards_pb2.CreateAwardsRequest(request_id=str(uuid.uuid4()), offer=offer, awards=[award], date=date)
 
 
 def refused(awards, request, tokens):
-    """Makes a call that must be refused, and gives what the refusal says."""
+    """Makes a call that must be refused, and returns the refusal."""
     try:
         call(awards.CreateAwards, request, tokens)
     except grpc.RpcError as error:

@@ -1,10 +1,10 @@
-//! A morning's casework against tsio from Rust, with the crate `tsio-client`.
+//! Calls tsio from Rust, with the crate `tsio-client`.
 //!
-//! Lists offers as a service with a certificate; then, as an officer with a token, accepts an offer, makes an award, reads
-//! why a second one is refused, and watches the programme until delivery of the offer starts.
+//! First, a service with a certificate lists offers. Then an officer with a token accepts an offer, makes an award, and reads
+//! why a second award is refused. At the end the officer watches the programme until delivery of the offer starts.
 //!
-//! The environment names the server (`TSIO_TARGET`, host:port), the authority that signed its certificate (`TSIO_CA`), a
-//! certificate of this service and its key (`TSIO_CERT`, `TSIO_KEY`), and where tokens come from (`TSIO_TOKEN_URL`).
+//! Environment variables: the server as host:port (`TSIO_TARGET`), the authority that signed its certificate (`TSIO_CA`), the
+//! certificate of this service and its key (`TSIO_CERT`, `TSIO_KEY`), and the URL that returns a token (`TSIO_TOKEN_URL`).
 
 use std::error::Error;
 
@@ -23,18 +23,18 @@ fn file(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(std::fs::read(std::env::var(name)?)?)
 }
 
-/// The server, over TLS.
+/// A connection to the server over TLS, not opened yet.
 fn server() -> Result<tsio_client::Builder, Box<dyn Error>> {
     Ok(Client::to(format!("https://{}", std::env::var("TSIO_TARGET")?)).authority(file("TSIO_CA")?))
 }
 
-/// Asks the issuer for a token. The client calls it first, and again once a token has expired.
+/// Gets a token from the issuer. The client calls this before the first call, and again when the token has expired.
 async fn token() -> Result<String, Box<dyn Error + Send + Sync>> {
     let url = std::env::var("TSIO_TOKEN_URL")?;
     tokio::task::spawn_blocking(move || Ok(ureq::get(url).call()?.body_mut().read_to_string()?)).await?
 }
 
-/// A new award of credit. The client gives it a request id, the same in every try.
+/// Creates a request for an award of credit. The client adds a request id, the same in every try.
 fn credit(offer: &str, pence: i64) -> CreateAwardsRequest {
     let suitable_because = "strong on early reading".to_owned();
     let support = Support::Credit(CreditSupport { partner_uid: 90_001, suitable_because });
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let found = service.every(contacted, async |tsio, request| tsio.offers().list_offers(request).await).await?;
     println!("listed {}", found.len());
-    let offer = found.first().ok_or("nothing is contacted")?.offer.clone();
+    let offer = found.first().ok_or("no offer is in the state contacted")?.offer.clone();
 
     let officer = server()?.tokens(token).connect().await?;
     let accept = AcceptOfferRequest {
