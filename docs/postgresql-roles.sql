@@ -1,13 +1,13 @@
--- Gives a PostgreSQL installation of tsio two roles: an owner, which migrates, and one that serves, which can neither take
--- a guard away nor change what is recorded. Takes an installation with one role to two, and a new one as well.
+-- Creates two roles for tsio on PostgreSQL: an owner, which migrates, and a serving role, which cannot remove a guard or
+-- change the record. It works on a new installation, and on one that has one role.
 --
 -- Run by an administrator of the cluster, in the database of tsio, with no server and no migration running:
 --
 --   psql -X -v ON_ERROR_STOP=1 -v owner=tsio_owner -v server=tsio -d tsio -f docs/postgresql-roles.sql
 --
--- Run it again after each `tsio migrate`: it changes nothing that is as it should be. Roles that are not there are made,
--- without a password. It works in the schema that has the tables, whoever runs it, or in `public` while there are none. Where
--- two have them, it takes the one that the search path finds, and stops where that finds none.
+-- Run it again after each `tsio migrate`. It changes only what is not correct yet. It creates missing roles without a password.
+-- It works in the schema that contains the tables, or in `public` if there are no tables yet. If two schemas contain them, it
+-- uses the one on the search path, and stops if neither is on it.
 
 BEGIN;
 
@@ -37,7 +37,7 @@ BEGIN
         RAISE EXCEPTION 'the serving role % must have no SUPERUSER, CREATEROLE, REPLICATION or BYPASSRLS', server;
     END IF;
 
-    -- What the serving role owned is the owner's, and nobody serves as a member of it.
+    -- The owner takes over what the serving role owned. The serving role must not be a member of the owner.
     FOR it IN SELECT DISTINCT r.rolname AS granted FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
         JOIN pg_roles u ON u.oid = m.member WHERE u.rolname = server LOOP
         IF it.granted = owner THEN
@@ -47,11 +47,11 @@ BEGIN
         END IF;
     END LOOP;
     EXECUTE format('ALTER DATABASE %I OWNER TO %I', current_database(), owner);
-    -- A schema's owner may drop what is in it, whoever owns that.
+    -- The owner of a schema may drop everything in it, even if another role owns that.
     IF EXISTS (SELECT FROM pg_namespace WHERE nspname = home AND pg_has_role(server::NAME, nspowner, 'MEMBER')) THEN
         EXECUTE format('ALTER SCHEMA %I OWNER TO %I', home, owner);
     END IF;
-    -- Migrating finds the tables of a schema that has the serving role's name, and makes no others.
+    -- If a schema has the serving role's name, migrating must find its tables, and must not create others.
     IF home <> 'public' THEN
         EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = %I', owner, current_database(), home);
     END IF;
@@ -71,7 +71,8 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', home, server);
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), server);
 
-    -- Table by table, what serving takes. What is never changed is only added; what is never taken away is not deleted.
+    -- The rights that serving needs on each table. Rows that are never changed can only be added. Rows that are never removed
+    -- cannot be deleted.
     FOR it IN SELECT c.oid, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = home AND c.relkind = 'r' AND pg_get_userbyid(c.relowner) = owner LOOP
         EXECUTE format('REVOKE ALL ON %I.%I FROM PUBLIC, %I', home, it.relname, server);
@@ -86,7 +87,7 @@ BEGIN
             ELSE 'SELECT, INSERT, UPDATE'
             END, home, it.relname, server);
     END LOOP;
-    -- What a migration makes later can be served at once, until this is run again.
+    -- The serving role can use tables of a later migration at once. Run this script again to restrict its rights.
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO %I',
         owner, home, server);
 END $$;
