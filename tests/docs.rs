@@ -36,9 +36,9 @@ fn errors_page() -> String {
         "# Errors and warnings\n\nGenerated from the tables that the program uses, `crates/tsio-domain/src/refusal/reason.rs` and \
          `src/grpc/message/reason.rs`:\n`TSIO_WRITE_DOCS=1 tests/run the_errors_page`.\n\nThe reason is in `google.rpc.ErrorInfo` of the \
          status. Branch on it, not on the text of the message. A retry with the same request id\nis always safe: a change is carried out \
-         once.\n\n## Metadata\n\nThe metadata of `google.rpc.ErrorInfo` says what the error is about. A refusal has that of its first limit, which its \
-         reason is about;\n`NOT_FOUND` has the ids of what does not exist, as many as fit 256 bytes, \
-         with commas between\nthem. Any other value that is longer is cut, and ends in `…`.\n\n| key | value |\n|---|---|\n{}\n## Refusals\n\nThe scheme does not allow the command. The status has a `Refusal` with every limit that prevents it, and each \
+         once.\n\n## Metadata\n\nThe metadata of `google.rpc.ErrorInfo` says which items the error is about. For a refusal it describes the first limit, which \
+         the reason is about.\nFor `NOT_FOUND` it has the ids that do not exist, separated by commas: as many whole ids as fit in 256 bytes.\nAny other value \
+         that is longer is cut, and ends in `…`.\n\n| key | value |\n|---|---|\n{}\n## Refusals\n\nThe scheme does not allow the command. The status has a `Refusal` with every limit that prevents it. Each \
          limit says what would\nremove it: see [the contract](api.md).\n\n{head}{}\n## Other errors, and warnings\n\nA warning comes with an answer: \
          its status is OK.\n\n{head}{}",
         KEYS.iter().map(|(key, value)| format!("| `{key}` | {value} |\n")).collect::<String>(),
@@ -66,27 +66,27 @@ fn access_page() -> String {
     let mut page = String::from(
         "# Who may do what\n\nGenerated from the tables that the program uses, `crates/tsio-domain/src/role.rs` and `src/grpc/auth/access.rs`: \
          `TSIO_WRITE_DOCS=1 tests/run the_access_page`.\n\n\
-         ## Roles\n\nA caller may take an action where one of their roles allows it, as far as that role reaches. What is \
-         outside does not\nexist for them: NOT_FOUND. The approver is never the requester, in any role.\n\n\
+         ## Roles\n\nA caller may take an action if one of the caller's roles allows it, and only where that role applies: \
+         this is the caller's *reach*.\nItems outside the reach do not exist for the caller: the answer is NOT_FOUND. The approver is never the \
+         requester, in any role.\n\n\
          | role | where | may |\n|---|---|---|\n",
     );
     for row in role::table() {
         page.push_str(&format!("| {} | {} | {} |\n", row.role, row.reaches.phrase(), actions(row.may)));
     }
     page.push_str(
-        "\n## Methods\n\nEach asks for one of these actions; without it the answer is PERMISSION_DENIED, reason `ROLE_MISSING`. \
-         Health is open. Without a \
-         token or\ncertificate it is short and bounded: [connections](configuration.md#connections).\n\n| method | asks for |\n|---|---|\n",
+        "\n## Methods\n\nEach method needs one of the listed actions. Without it the answer is PERMISSION_DENIED, reason `ROLE_MISSING`. \
+         Health needs none.\nWithout a token or certificate it is limited in time and number: \
+         [connections](configuration.md#connections).\n\n| method | needs |\n|---|---|\n",
     );
     for (method, asks) in access::TABLE {
         page.push_str(&format!("| `{method}` | {} |\n", actions(asks)));
     }
     page.push_str(
-        "\n## Tokens whose key is not known\n\nA token that was signed with a key that its issuer does not publish is answered with \
-         UNAUTHENTICATED, reason `TOKEN_REJECTED`.\nAnother key is needed. A token whose key could not be looked up, because the \
-         issuer's keys cannot be fetched at the moment, is\nanswered with UNAVAILABLE, reason `KEYS_UNAVAILABLE`. Nothing is \
-         known to be wrong with it, so try again. Known keys stay in force\nfor 24 hours meanwhile. Then every token is \
-         answered so.\n",
+        "\n## Tokens whose key is not known\n\nIf a token is signed with a key that its issuer does not publish, the answer is UNAUTHENTICATED, \
+         reason `TOKEN_REJECTED`. A token\nwith another key is needed. If the issuer's keys cannot be fetched at the moment, and \
+         the key is not known yet, the answer is\nUNAVAILABLE, reason `KEYS_UNAVAILABLE`. The token may be valid, so try again. Known keys \
+         stay valid for 24 hours without a\nfetch. After that every token gets this answer.\n",
     );
     page
 }

@@ -48,9 +48,9 @@ pub(super) fn page() -> String {
     let mut files: Vec<_> = set.file.iter().filter(|it| it.package() == "tsio.v1").collect();
     files.sort_by_key(|it| it.name());
     let mut page = String::from(
-        "# The contract\n\nGenerated from `proto/tsio/v1`, which has the rules that hold everywhere in its comments too: \
-         `TSIO_WRITE_DOCS=1 tests/run the_api_page`. What each role\nmay do is [access.md](access.md); how to call from a \
-         program, [client-developer.md](../how-to/client-developer.md).\n",
+        "# The contract\n\nGenerated from `proto/tsio/v1`: `TSIO_WRITE_DOCS=1 tests/run the_api_page`. The comments in `common.proto` \
+         have the conventions of\nall messages. [access.md](access.md) lists what each role may do. \
+         [client-developer.md](../how-to/client-developer.md) shows how to call the\nservice from a program.\n",
     );
     for file in &files {
         let comments = Comments::of(file);
