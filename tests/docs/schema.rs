@@ -16,8 +16,8 @@ const INTRODUCTION: &str = "# The database's schema
 Generated from a migrated database and from the sentences in `migrations/src/tables.rs`: `TSIO_WRITE_DOCS=1 tests/run the_schema_page`.
 `tsio verify` compares the schema of a database with the one that is described here.
 
-Both databases have the same tables, columns, checks and indexes. Types differ, as do the triggers that keep rows from being changed. A table
-`books` has one row for each programme; what the [glossary](glossary.md) calls a programme was called a book.
+Both databases have the same tables, columns, checks and indexes. Types differ, and so do the triggers that prevent changes of rows. The table
+`books` has one row for each programme. Earlier versions called a programme a book: see the [glossary](glossary.md).
 
 | what | on SQLite | on PostgreSQL |
 |---|---|---|
