@@ -41,7 +41,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     };
     past.run(&trigger).await.unwrap();
 
-    // While the programme is held they gather into a group; the 51st is the one.
+    // While the programme is held they gather into one batch; the 51st is the bad one.
     past.hold(YEAR).await;
     let calls: Vec<_> = (0..100)
         .map(|n| {
@@ -69,7 +69,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     // The rules adopted, 19 offers made, 99 notes.
     assert_eq!(proved(&db)[0].0, 119);
     server.stop();
-    assert!(server.stderr().contains("halving a batch"), "they were not one group");
+    assert!(server.stderr().contains("halving a batch"), "they were not one batch");
 }
 
 async fn what_a_killed_server_acknowledged_is_there(db: Db) {

@@ -55,7 +55,7 @@ mod model;
 mod money;
 mod months;
 mod offers;
-mod one_group;
+mod one_batch;
 mod overload;
 mod people;
 mod previews;
