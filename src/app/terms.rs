@@ -55,8 +55,8 @@ impl App {
     }
 
     /// Whether they were read before, so that asking for them asks no database.
-    pub(super) fn has_terms_at_hand(&self, programme: &Programme) -> bool {
-        self.inner.terms.at_hand(programme).is_some()
+    pub(super) fn has_cached_terms(&self, programme: &Programme) -> bool {
+        self.inner.terms.cached(programme).is_some()
     }
 
     /// Every programme, by name.

@@ -1,4 +1,4 @@
-//! The terms of programmes, remembered: installed terms never change.
+//! A cache of the terms of programmes. Installed terms never change.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,24 +21,24 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The facts that a programme under these terms begins with.
-    pub(in crate::app) fn facts(&self, open: bool) -> ProgrammeState {
+    /// The state of a programme under these terms before its first event.
+    pub(in crate::app) fn initial_state(&self, open: bool) -> ProgrammeState {
         let (programme, scheme) = (self.terms.programme().clone(), Arc::clone(&self.terms));
         ProgrammeState::new(ProgrammeHeader { programme, terms: self.sha256.0, scheme, open })
     }
 }
 
-/// Parsed terms by programme. Terms never change once loaded, so what is here is never stale.
+/// Parsed terms by programme. Terms never change, so an entry is never stale.
 #[derive(Debug, Default)]
 pub(in crate::app) struct TermsCache(RwLock<HashMap<Programme, Arc<Loaded>>>);
 
 impl TermsCache {
-    /// A programme's terms.
+    /// Returns the terms of a programme, from the cache or from the database.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for a programme that has none.
+    /// [`AppError::NotFound`] for an unknown programme.
     pub(in crate::app) async fn of(&self, from: &impl Readable, programme: &Programme) -> Result<Arc<Loaded>> {
-        if let Some(loaded) = self.at_hand(programme) {
+        if let Some(loaded) = self.cached(programme) {
             return Ok(loaded);
         }
         let unknown = || AppError::not_found(EntityKind::Programme, programme);
@@ -50,7 +50,8 @@ impl TermsCache {
         Ok(loaded)
     }
 
-    pub(in crate::app) fn at_hand(&self, programme: &Programme) -> Option<Arc<Loaded>> {
+    /// Returns the terms if they are in the cache.
+    pub(in crate::app) fn cached(&self, programme: &Programme) -> Option<Arc<Loaded>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(programme).cloned()
     }
 }

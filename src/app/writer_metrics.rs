@@ -1,34 +1,35 @@
-//! Who counts what goes on inside: told by the writer, and nobody where nothing is scraped. It knows no metrics.
+//! The metrics of the writer, as a trait: the server implements it if its metrics are scraped.
 
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// What the writer of a programme tells of itself. Called on its way: a few atomics, never a wait.
+/// Receives the measurements of a programme's writer. Its methods must not block: they update a few atomics.
 pub trait WriterMetrics: Debug + Send + Sync {
-    /// A command was taken into a group, after it had waited so long.
-    fn waited(&self, long: Duration);
+    /// A command was taken into a batch after this wait.
+    fn waited(&self, wait: Duration);
 
-    /// So many commands were answered out of one transaction, whether or not it wrote anything.
+    /// This number of commands was answered from one transaction, whether or not it wrote anything.
     fn answered(&self, commands: usize);
 
-    /// A group was committed: what COMMIT alone took.
-    fn committed(&self, took: Duration);
+    /// A batch was committed. The duration is that of COMMIT alone.
+    fn committed(&self, duration: Duration);
 }
 
-/// The counter, once there is one.
+/// The metrics, once they are set.
 #[derive(Debug, Default)]
 pub(super) struct WriterMetricsSlot(OnceLock<Arc<dyn WriterMetrics>>);
 
 impl WriterMetricsSlot {
-    /// The first one stays.
-    pub(super) fn begin(&self, measures: Arc<dyn WriterMetrics>) {
-        let _ = self.0.set(measures);
+    /// Sets the metrics. Only the first call has an effect.
+    pub(super) fn set(&self, metrics: Arc<dyn WriterMetrics>) {
+        let _ = self.0.set(metrics);
     }
 
-    pub(super) fn tell(&self, what: impl FnOnce(&dyn WriterMetrics)) {
-        if let Some(measures) = self.0.get() {
-            what(&**measures);
+    /// Calls `report` with the metrics, if they are set.
+    pub(super) fn report(&self, report: impl FnOnce(&dyn WriterMetrics)) {
+        if let Some(metrics) = self.0.get() {
+            report(&**metrics);
         }
     }
 }

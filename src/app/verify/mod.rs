@@ -212,7 +212,7 @@ fn begin(row: &LoadedTerms) -> std::result::Result<ProgrammeState, String> {
         return Err(format!("their text is that of {}", terms.programme()));
     }
     let sha256 = Hash(Sha256::digest(&row.text).into());
-    Ok(Loaded { terms: Arc::new(terms), sha256 }.facts(true))
+    Ok(Loaded { terms: Arc::new(terms), sha256 }.initial_state(true))
 }
 
 /// The record must contain the expected head: a record cut or rewritten since does not.

@@ -193,7 +193,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
         authorise(caller, Action::Read)?;
         let it = &*self.0;
         // In turns until they are known, for a thousand who come at once would each read them.
-        let turn = if it.app.has_terms_at_hand(&asked.programme) { None } else { it.catching_up.acquire().await.ok() };
+        let turn = if it.app.has_cached_terms(&asked.programme) { None } else { it.catching_up.acquire().await.ok() };
         it.app.terms(&asked.programme).await?;
         drop(turn);
         let mut stopping = it.stopping.subscribe();

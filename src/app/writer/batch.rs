@@ -1,4 +1,4 @@
-//! One group in one transaction: lock, know, decide, write, commit.
+//! Writes one batch in one transaction: locks the programme, loads its state, decides, writes and commits.
 
 use tokio::time::Instant;
 
@@ -17,161 +17,165 @@ use crate::domain::rules::RulesVersion;
 use crate::store::programmes::Head;
 use crate::store::{self, Failure as _, WritePermit, WriteTx, programmes};
 
-/// A programme that is locked: from here on its group may be taken.
+/// A transaction that has locked its programme. Its batch is collected after the lock.
 #[derive(Debug)]
-pub(super) struct Locked {
+pub(super) struct LockedProgramme {
     tx: WriteTx,
     /// `None` for an unknown programme.
     head: Option<Head>,
 }
 
-impl Locked {
-    /// Whether it is there, and uses older rules than this program's.
+impl LockedProgramme {
+    /// Whether the programme exists and uses older rules than this program.
     pub(super) fn has_older_rules(&self) -> bool {
         self.head.is_some_and(|head| head.rules < RulesVersion::CURRENT)
     }
 
-    /// Lets the programme go, as there is nothing to be written.
+    /// Releases the lock without writing anything.
     pub(super) async fn release(self) -> store::Result<()> {
         self.tx.rollback().await
     }
 }
 
-/// Begins, and locks the programme's row: the first statement of every group.
+/// Begins the transaction of a batch and locks the programme's row, which is its first statement.
 pub(super) async fn lock(
-    shared: &WriterContext,
-    turn: WritePermit,
+    context: &WriterContext,
+    permit: WritePermit,
     programme: &Programme,
-) -> Result<Locked, WriteError> {
-    let tx = shared.store.begin_batch(turn).await?;
-    let before = shared.clock.now().at;
+) -> Result<LockedProgramme, WriteError> {
+    let tx = context.store.begin_batch(permit).await?;
+    let before = context.clock.now().at;
     let locked = programmes::lock(&tx, programme).await;
     let (tx, locked) = tx.proceed(locked).await?;
-    let checked = shared.clock.check(before, locked.and_then(|(_, database)| database)).map_err(WriteError::from);
+    let checked = context.clock.check(before, locked.and_then(|(_, database)| database)).map_err(WriteError::from);
     let (tx, ()) = tx.proceed(checked).await?;
-    Ok(Locked { tx, head: locked.map(|(head, _)| head) })
+    Ok(LockedProgramme { tx, head: locked.map(|(head, _)| head) })
 }
 
-/// Writes a group in one transaction and answers it, or fails without a trace.
+/// Writes a batch in one transaction. Returns the result of each command in its order, or fails and writes nothing.
 pub(super) async fn write(
-    shared: &WriterContext,
-    Locked { tx, head }: Locked,
+    context: &WriterContext,
+    LockedProgramme { tx, head }: LockedProgramme,
     programme: &Programme,
-    group: &[PendingCommand],
+    batch: &[PendingCommand],
 ) -> Result<Vec<CommandResult>, WriteError> {
     let Some(head) = head else {
         tx.rollback().await?;
         let unknown = || Err(AppError::not_found(EntityKind::Programme, programme));
-        return Ok(group.iter().map(|_| unknown()).collect());
+        return Ok(batch.iter().map(|_| unknown()).collect());
     };
-    let LoadedState { mut facts, stored, answers, now, .. } = match load(&tx, shared, programme, &head, group).await {
-        Ok(known) => known,
-        Err(error) => return replay_without_state(shared, tx, group, error).await,
+    let LoadedState { mut state, stored, answers, now, .. } = match load(&tx, context, programme, &head, batch).await {
+        Ok(loaded) => loaded,
+        Err(error) => return replay_without_state(context, tx, batch, error).await,
     };
     let mut answers = StoredAnswers::new(answers);
     let mut appender = EventAppender::new(programme, head);
-    let adopted = AdoptedBy::program().and_then(|by| appender.adopt_rules(&mut facts, &by, (None, now)));
-    let (tx, ()) = tx.proceed(adopted.map_err(|error| WriteError::Bug(error.to_string()))).await?;
-    let results: Vec<CommandResult> =
-        group.iter().map(|job| execute_one(&job.submission, &mut answers, &mut facts, &mut appender, now)).collect();
-    // A decision that breaks an account is a bug: the halving finds whose, and nothing of it is written.
-    if let Some(broken) = facts.broken.first() {
+    let adoption = AdoptedBy::program().and_then(|by| appender.adopt_rules(&mut state, &by, (None, now)));
+    let (tx, ()) = tx.proceed(adoption.map_err(|error| WriteError::Bug(error.to_string()))).await?;
+    let results: Vec<CommandResult> = batch
+        .iter()
+        .map(|pending| execute_one(&pending.submission, &mut answers, &mut state, &mut appender, now))
+        .collect();
+    // A decision that breaks a rule of an account is a bug. Nothing is written; halving the batch finds the command.
+    if let Some(violation) = state.broken.first() {
         tx.rollback().await?;
-        return Err(WriteError::Bug(broken.clone()));
+        return Err(WriteError::Bug(violation.clone()));
     }
-    if answers.given_now().is_empty() && appender.events.is_empty() {
-        // Answers given before, and approvals opened before, are promises of commits that may still wait for a standby.
-        // Other refusals promise nothing.
+    if answers.new_answers().is_empty() && appender.events.is_empty() {
+        // Stored answers and open approvals come from earlier commits, which may still wait for a standby: confirm that those
+        // are durable before returning them. Other refusals need no confirmation.
         if answers.all.is_empty() && !results.iter().any(names_approval) {
             tx.rollback().await?;
         } else {
             tx.confirm().await?;
-            // The try that carried it out may not have come to telling of it.
-            shared.notify_watchers(programme);
+            // The attempt that committed the answers may have failed before it could notify the watchers.
+            context.notify_watchers(programme);
         }
     } else {
         let completed = answers.write_completed(&tx).await;
         let (tx, ()) = tx.proceed(completed).await?;
-        let written = appender.write(&tx, &facts, &stored, (answers.given_now(), now.at)).await;
+        let written = appender.write(&tx, &state, &stored, (answers.new_answers(), now.at)).await;
         let (tx, ()) = tx.proceed(written).await?;
-        let begun = Instant::now();
+        let commit_started = Instant::now();
         tx.commit().await?;
-        shared.measuring.tell(|it| it.committed(begun.elapsed()));
-        shared.notify_watchers(programme);
+        context.metrics.report(|it| it.committed(commit_started.elapsed()));
+        context.notify_watchers(programme);
     }
     Ok(results)
 }
 
-/// Whether a caller is told of an approval that waits.
+/// Whether a result names an approval that is open.
 fn names_approval(result: &CommandResult) -> bool {
     matches!(result, Err(AppError::Refused(refusal)) if refusal.approval.is_some())
 }
 
-/// Ends a group whose facts cannot be loaded. A repeated call alone still gets its stored answer, even if its state
-/// cannot be loaded any more, if no facts are needed to tell that it lies within the caller's reach.
+/// Ends a batch whose state cannot be loaded. A repeated request that is the only one in its batch still gets its stored
+/// answer, if its caller may see all regions: checking a narrower reach needs the state.
 async fn replay_without_state(
-    shared: &WriterContext,
+    context: &WriterContext,
     tx: WriteTx,
-    group: &[PendingCommand],
+    batch: &[PendingCommand],
     error: WriteError,
 ) -> Result<Vec<CommandResult>, WriteError> {
-    // A statement may have failed: this transaction reads and confirms nothing any more.
+    // A statement may have failed, so this transaction can no longer read or confirm anything.
     let error = tx.give_up(error).await;
-    if let [job] = group
-        && job.submission.reach.is_everything()
+    if let [pending] = batch
+        && pending.submission.reach.is_everything()
         && !error.may_be_connection_fault()
-        && let Some(result) = answered_before(shared, &job.submission).await?
+        && let Some(result) = stored_answer(context, &pending.submission).await?
     {
         return Ok(vec![result]);
     }
     match error {
-        // This command's own state. In a larger batch, halving finds out whose.
-        WriteError::Load(error) if group.len() <= 1 && !error.may_pass() => Ok(vec![Err(error)]),
+        // The state of this one command cannot be loaded. In a larger batch, halving finds the command.
+        WriteError::Load(error) if batch.len() <= 1 && !error.may_pass() => Ok(vec![Err(error)]),
         error => Err(error),
     }
 }
 
-/// What this call was answered before, once that is as durable as any commit.
-async fn answered_before(shared: &WriterContext, of: &Submission) -> store::Result<Option<CommandResult>> {
-    let stored = store::command_batch::answered(&shared.store, &[(&of.actor, of.request.id)]).await?;
-    // Whose approval waits is answered by what has become of it, which takes facts.
+/// The stored answer of a repeated request, after confirming that it is durable. `None` if there is none, or if the request
+/// waits for an approval: that answer depends on the state.
+async fn stored_answer(context: &WriterContext, submission: &Submission) -> store::Result<Option<CommandResult>> {
+    let request = (&submission.actor, submission.request.id);
+    let stored = store::command_batch::answered(&context.store, &[request]).await?;
     let Some(stored) = stored.first().filter(|it| it.waits_for().is_none()) else { return Ok(None) };
-    shared.store.confirm().await?;
-    Ok(Some(replay_stored_answer(stored, &of.request)))
+    context.store.confirm().await?;
+    Ok(Some(replay_stored_answer(stored, &submission.request)))
 }
 
-/// What a group is decided against, and what was answered before, in one round trip. Where
-/// files are to be read, what was answered is looked for first: an identify that was takes no facts.
+/// Loads the state and the stored answers of a batch, in one round trip. If a command reads the monthly files, the stored
+/// answers are loaded first, because a repeated identify needs no state.
 async fn load(
     tx: &WriteTx,
-    shared: &WriterContext,
+    context: &WriterContext,
     programme: &Programme,
     head: &Head,
-    group: &[PendingCommand],
+    batch: &[PendingCommand],
 ) -> Result<LoadedState, WriteError> {
-    let of: Vec<&Submission> = group.iter().map(|job| &job.submission).collect();
-    let reads_files = |of: &[&Submission]| of.iter().any(|it| it.command.reads_files());
-    let requests: Vec<(&Actor, RequestId)> = of.iter().map(|it| (&it.actor, it.request.id)).collect();
-    if !reads_files(&of) {
-        return load_state::load(tx, &shared.terms, programme, head, (&commands(&of), &[]), (&requests, &shared.clock))
-            .await;
+    let submissions: Vec<&Submission> = batch.iter().map(|pending| &pending.submission).collect();
+    let reads_files = |submissions: &[&Submission]| submissions.iter().any(|it| it.command.reads_files());
+    let requests: Vec<(&Actor, RequestId)> = submissions.iter().map(|it| (&it.actor, it.request.id)).collect();
+    if !reads_files(&submissions) {
+        let commands = (&commands(&submissions)[..], &[][..]);
+        return load_state::load(tx, &context.terms, programme, head, commands, (&requests, &context.clock)).await;
     }
     let answers = store::command_batch::answered(tx, &requests).await?;
-    let answered = |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request.id));
-    // Whether a referral lies within the caller's reach cannot be told without the facts; identify is for each reach, and an
-    // entry position lies where its school or its approval does.
-    let (before, left): (Vec<&Submission>, Vec<&Submission>) = of
+    let is_answered =
+        |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request.id));
+    // Replaying an answer checks the caller's reach. Identify is allowed in every reach, and the region of an entry position
+    // comes from its school or its approval; a referral's region needs the full state.
+    let (answered, undecided): (Vec<&Submission>, Vec<&Submission>) = submissions
         .into_iter()
-        .partition(|it| answered(it) && it.command.reads_files() && !matches!(it.command, Command::Refer(_)));
-    if reads_files(&left) {
+        .partition(|it| is_answered(it) && it.command.reads_files() && !matches!(it.command, Command::Refer(_)));
+    if reads_files(&undecided) {
         tx.use_custom_plans().await?;
     }
-    let (left, before) = (commands(&left), commands(&before));
-    let known = load_state::load(tx, &shared.terms, programme, head, (&left, &before), (&[], &shared.clock)).await?;
+    let commands = (&commands(&undecided)[..], &commands(&answered)[..]);
+    let loaded = load_state::load(tx, &context.terms, programme, head, commands, (&[], &context.clock)).await?;
     tx.check_connection_in_sync().await?;
-    Ok(LoadedState { answers, ..known })
+    Ok(LoadedState { answers, ..loaded })
 }
 
-fn commands<'a>(of: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
-    of.iter().map(|it| (it.request.id, &it.command)).collect()
+fn commands<'a>(submissions: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
+    submissions.iter().map(|it| (it.request.id, &it.command)).collect()
 }

@@ -1,4 +1,4 @@
-//! What a batch will write: events chained onto the head, and the changes they make.
+//! Collects what a batch writes: events chained onto the head, and the rows that they change.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,41 +32,42 @@ use crate::store::programmes::Head;
 use crate::store::requests::Stored;
 use crate::store::{self, WriteTx, approvals, entry_decisions, offers, placements, referrals, texts};
 
-/// What one caller is answered.
+/// The result of one command: its encoded answer, or its error.
 pub(in crate::app::writer) type CommandResult = Result<Vec<u8>>;
 
-/// A command that was decided.
-pub(in crate::app::writer) enum Decided {
-    /// It is carried out.
+/// The outcome of a decided command.
+pub(in crate::app::writer) enum DecideOutcome {
+    /// The command is carried out.
     Done(CommandOutcome),
-    /// A second person has to approve; the caller is refused with this.
+    /// A second person has to approve. The caller gets this refusal.
     ApprovalOpened(Refusal),
 }
 
-/// What a command is answered.
-enum Answered {
-    Is(AnyAnswer),
+/// The answer of a decision, with the entities that it names.
+enum DecisionAnswer {
+    Complete(AnyAnswer),
     ApprovalOpened(Refusal),
 }
 
-/// Who asks, where they may, and under which id.
-pub(in crate::app::writer) struct Who<'a> {
+/// Who makes a request, in which regions they may act, and the id of the request.
+pub(in crate::app::writer) struct Requester<'a> {
     pub(in crate::app::writer) actor: &'a Actor,
     pub(in crate::app::writer) subject: Option<TokenSubject>,
     pub(in crate::app::writer) reach: &'a Reach,
     pub(in crate::app::writer) request: RequestId,
 }
 
-/// Writes the record on: gives events their numbers and hashes, and remembers what the database has to be told.
+/// Appends events to the record: gives them numbers and hashes, and notes which rows have to be written.
 pub(in crate::app::writer) struct EventAppender<'a> {
     programme: &'a Programme,
-    /// The last event before the group.
-    before: Seq,
+    /// The last event before the batch.
+    last_before: Seq,
     head: Head,
     pub(in crate::app::writer) events: Vec<Recorded>,
     texts: Vec<Text>,
-    /// Offers to be written in full, and those of which only the version moved.
+    /// Offers to write in full.
     offers: BTreeSet<OfferId>,
+    /// Offers of which only the version changed.
     touched: BTreeSet<OfferId>,
     accounts: BTreeSet<AccountId>,
     awards: BTreeSet<AwardId>,
@@ -74,7 +75,7 @@ pub(in crate::app::writer) struct EventAppender<'a> {
     placements: BTreeMap<Urn, Seq>,
     entries: BTreeSet<Urn>,
     referrals: BTreeSet<ReferralId>,
-    /// Events whose texts are erased.
+    /// Events whose texts to erase.
     erased: Vec<Seq>,
 }
 
@@ -82,7 +83,7 @@ impl<'a> EventAppender<'a> {
     pub(in crate::app::writer) const fn new(programme: &'a Programme, head: Head) -> Self {
         Self {
             programme,
-            before: head.last(),
+            last_before: head.last(),
             head,
             events: Vec::new(),
             texts: Vec::new(),
@@ -98,98 +99,101 @@ impl<'a> EventAppender<'a> {
         }
     }
 
-    /// Decides one command and folds its events into the facts. A panic in the decision is this caller's bug alone. If the
-    /// answer cannot be made, the facts are marked as broken, so that the events are not written.
+    /// Decides one command and applies its events to the state. A panic in the decision fails this command only. If the
+    /// answer cannot be made, the state is marked as broken, so that the events are not written.
     pub(in crate::app::writer) fn decide(
         &mut self,
-        facts: &mut ProgrammeState,
+        state: &mut ProgrammeState,
         command: &Command,
-        Who { actor, subject, reach, request }: Who<'_>,
+        Requester { actor, subject, reach, request }: Requester<'_>,
         now: Now,
-    ) -> Result<Decided> {
+    ) -> Result<DecideOutcome> {
         let judged_at = self.head.last();
-        let decided = guarded(|| {
+        let decision = catch_panic(|| {
             let mut context = Context { actor, subject, reach, request, now, ids: &mut new_id };
-            facts.decide(command, &mut context).map_err(AppError::from)
+            state.decide(command, &mut context).map_err(AppError::from)
         })?;
-        let Decision { drafts, answer, warnings } = decided;
+        let Decision { drafts, answer, warnings } = decision;
         for draft in drafts {
-            facts.apply(self.record(draft, actor, request, now.at)?);
+            state.apply(self.record(draft, actor, request, now.at)?);
         }
         let programme = self.programme.clone();
-        match self.answered(facts, answer) {
-            Ok(Answered::Is(answer)) => Ok(Decided::Done(CommandOutcome { programme, answer, warnings, judged_at })),
-            Ok(Answered::ApprovalOpened(refusal)) => Ok(Decided::ApprovalOpened(refusal)),
+        match self.complete_answer(state, answer) {
+            Ok(DecisionAnswer::Complete(answer)) => {
+                Ok(DecideOutcome::Done(CommandOutcome { programme, answer, warnings, judged_at }))
+            }
+            Ok(DecisionAnswer::ApprovalOpened(refusal)) => Ok(DecideOutcome::ApprovalOpened(refusal)),
             Err(error) => {
-                facts.broken.push(error.to_string());
+                state.broken.push(error.to_string());
                 Err(error)
             }
         }
     }
 
-    /// Has the programme adopt this program's rules, where it has not yet. The terms are given where the record begins so.
+    /// Records that the programme adopts the rules of this program, unless it uses them already. `terms` is given only for
+    /// the first event of a record.
     pub(in crate::app::writer) fn adopt_rules(
         &mut self,
-        facts: &mut ProgrammeState,
+        state: &mut ProgrammeState,
         by: &AdoptedBy,
         (terms, now): (Option<Hash>, Now),
     ) -> Result<()> {
-        if facts.rules < RulesVersion::CURRENT {
+        if state.rules < RulesVersion::CURRENT {
             let draft = NewEvent::of_book(
                 now.today,
                 EventBody::RulesAdopted {
                     version: RulesVersion::CURRENT,
-                    absent_texts: std::mem::take(&mut facts.absent_texts),
+                    absent_texts: std::mem::take(&mut state.absent_texts),
                     terms,
                 },
             );
-            facts.apply(self.record(draft, &by.actor, by.request, now.at)?);
-            let open = facts.approvals.values().filter(|it| it.state.is_open());
-            self.approvals.extend(open.map(|it| it.id));
+            state.apply(self.record(draft, &by.actor, by.request, now.at)?);
+            let open_approvals = state.approvals.values().filter(|it| it.state.is_open());
+            self.approvals.extend(open_approvals.map(|it| it.id));
         }
         Ok(())
     }
 
-    /// The answer with what it names, as that is now.
+    /// Replaces the ids in an answer by the current state of their entities.
     ///
     /// # Errors
-    /// [`AppError::Bug`] if it names something that is not loaded.
-    fn answered(&self, facts: &ProgrammeState, answer: CommandAnswer) -> Result<Answered> {
-        let offer = |id: OfferId| loaded(facts.offers.get(&id));
-        let award = |id: AwardId| loaded(facts.awards.get(&id));
-        Ok(Answered::Is(match answer {
+    /// [`AppError::Bug`] if an entity is not loaded.
+    fn complete_answer(&self, state: &ProgrammeState, answer: CommandAnswer) -> Result<DecisionAnswer> {
+        let offer = |id: OfferId| loaded(state.offers.get(&id));
+        let award = |id: AwardId| loaded(state.awards.get(&id));
+        Ok(DecisionAnswer::Complete(match answer {
             CommandAnswer::Offers(ids) => AnyAnswer::Offers(ids.into_iter().map(offer).collect::<Result<_>>()?),
-            CommandAnswer::Identified(did) => AnyAnswer::Identified(Box::new(did)),
+            CommandAnswer::Identified(report) => AnyAnswer::Identified(Box::new(report)),
             CommandAnswer::Placed { urn, name, placement } => AnyAnswer::Placed(SchoolPlaced { urn, name, placement }),
             CommandAnswer::Closed(id, released) => {
                 let released =
                     released.into_iter().map(|it| Ok((award(it.award)?, it.amount))).collect::<Result<_>>()?;
                 AnyAnswer::OfferEnded(Box::new(OfferEnded { offer: offer(id)?, released }))
             }
-            CommandAnswer::Approved(approval, changed) => self.approved(facts, approval, changed)?,
+            CommandAnswer::Approved(approval, changed) => self.approval_answer(state, approval, changed)?,
             CommandAnswer::Awards(ids) => AnyAnswer::Awards(ids.into_iter().map(award).collect::<Result<_>>()?),
-            CommandAnswer::Funds(ids) => AnyAnswer::Funds(funds(facts, &ids)?),
-            CommandAnswer::Referral(id, of) => {
-                let referral = loaded(facts.referrals.get(&id))?;
-                AnyAnswer::Referral(Box::new(ReferralDecided { referral, offer: of.map(offer).transpose()? }))
+            CommandAnswer::Funds(ids) => AnyAnswer::Funds(funds(state, &ids)?),
+            CommandAnswer::Referral(id, its_offer) => {
+                let referral = loaded(state.referrals.get(&id))?;
+                AnyAnswer::Referral(Box::new(ReferralDecided { referral, offer: its_offer.map(offer).transpose()? }))
             }
             CommandAnswer::Erased(event) => AnyAnswer::Erased(TextErased { event }),
-            CommandAnswer::ApprovalOpened(refusal) => return Ok(Answered::ApprovalOpened(refusal)),
+            CommandAnswer::ApprovalOpened(refusal) => return Ok(DecisionAnswer::ApprovalOpened(refusal)),
         }))
     }
 
-    /// The answer to an approval, with what it carried out.
-    fn approved(&self, facts: &ProgrammeState, id: ApprovalId, changed: Approved) -> Result<AnyAnswer> {
-        let approval = loaded(facts.approvals.get(&id))?;
+    /// The answer to an approval, with the change that it carried out.
+    fn approval_answer(&self, state: &ProgrammeState, id: ApprovalId, changed: Approved) -> Result<AnyAnswer> {
+        let approval = loaded(state.approvals.get(&id))?;
         let carried_out = match changed {
             Approved::Nothing => return Ok(AnyAnswer::ApprovalEnded(Box::new(ApprovalEnded { approval }))),
             Approved::Offer(id) => {
-                CarriedOut::Reopened(Box::new(OfferChanged { offer: loaded(facts.offers.get(&id))? }))
+                CarriedOut::Reopened(Box::new(OfferChanged { offer: loaded(state.offers.get(&id))? }))
             }
             Approved::Entry(urn) => {
-                CarriedOut::EntryDecided(EntryDecided { decision: loaded(facts.entry_decisions.get(&urn))? })
+                CarriedOut::EntryDecided(EntryDecided { decision: loaded(state.entry_decisions.get(&urn))? })
             }
-            Approved::Funds(ids) => match (&approval.change, funds(facts, &ids)?.as_slice()) {
+            Approved::Funds(ids) => match (&approval.change, funds(state, &ids)?.as_slice()) {
                 (Some(FundChange::Allocate { .. }), [fund]) => {
                     CarriedOut::Allocated(Box::new(FundChanged { fund: fund.clone() }))
                 }
@@ -205,6 +209,7 @@ impl<'a> EventAppender<'a> {
         Ok(AnyAnswer::ApprovalGiven(Box::new(ApprovalGiven { approval, carried_out })))
     }
 
+    /// Gives a new event its number and its hash, and adds it to those that the batch writes.
     fn record(&mut self, draft: NewEvent, actor: &Actor, request: RequestId, at: Micros) -> Result<&Event> {
         let seq = self.head.next;
         let mut hashed = None;
@@ -222,19 +227,19 @@ impl<'a> EventAppender<'a> {
             recorded: at,
             reason_code: draft.reason_code.map(ToOwned::to_owned),
             text_hash: hashed,
-            entries: self.number(draft.effective, &draft.postings),
+            entries: self.number_entries(draft.effective, &draft.postings),
             body: draft.body,
         };
         let body = serde_json::to_string(&event.body).map_err(|error| AppError::Bug(error.to_string()))?;
         let hash = chain(self.head.hash, self.programme, &event, &body);
-        self.remember(&event);
+        self.note_changes(&event);
         self.head.hash = hash;
         self.head.next = Seq(seq.0.saturating_add(1));
         let recorded = self.events.push_mut(Recorded { kind: event.body.kind().to_owned(), event, body, hash });
         Ok(&recorded.event)
     }
 
-    fn number(&mut self, on: Date, postings: &[Posting]) -> Vec<LedgerEntry> {
+    fn number_entries(&mut self, on: Date, postings: &[Posting]) -> Vec<LedgerEntry> {
         let mut entries = Vec::with_capacity(postings.len());
         for Posting { account, verb, amount } in postings.iter().copied() {
             let seq = self.head.next_entry;
@@ -244,7 +249,8 @@ impl<'a> EventAppender<'a> {
         entries
     }
 
-    fn remember(&mut self, event: &Event) {
+    /// Notes which rows an event changes.
+    fn note_changes(&mut self, event: &Event) {
         self.accounts.extend(event.entries.iter().map(|it| it.account));
         match &event.body {
             EventBody::ApprovalOpened { approval, .. }
@@ -291,57 +297,58 @@ impl<'a> EventAppender<'a> {
         }
     }
 
-    /// Writes everything in a few bulk statements.
+    /// Writes everything in a few bulk statements. `stored` has the accounts that the database has already; `answers` are
+    /// the new answers, recorded at the given time.
     pub(in crate::app::writer) async fn write(
         self,
         tx: &WriteTx,
-        facts: &ProgrammeState,
-        known: &HashSet<AccountId>,
+        state: &ProgrammeState,
+        stored: &HashSet<AccountId>,
         (answers, at): (&[Stored], Micros),
     ) -> store::Result<()> {
-        let changed: Vec<_> = self.offers.iter().filter_map(|id| facts.offers.get(id)).collect();
-        offers::put(tx, &changed).await?;
-        let changed: Vec<_> = self.approvals.iter().filter_map(|id| facts.approvals.get(id)).collect();
-        approvals::put(tx, &changed).await?;
+        let changed_offers: Vec<_> = self.offers.iter().filter_map(|id| state.offers.get(id)).collect();
+        offers::put(tx, &changed_offers).await?;
+        let changed_approvals: Vec<_> = self.approvals.iter().filter_map(|id| state.approvals.get(id)).collect();
+        approvals::put(tx, &changed_approvals).await?;
         let placed = self.placements.iter();
-        let placed: Vec<_> = placed.filter_map(|(urn, seq)| Some((*urn, *facts.placements.get(urn)?, *seq))).collect();
+        let placed: Vec<_> = placed.filter_map(|(urn, seq)| Some((*urn, *state.placements.get(urn)?, *seq))).collect();
         placements::put(tx, self.programme, &placed).await?;
-        let decided: Vec<_> = self.entries.iter().filter_map(|urn| facts.entry_decisions.get(urn)).collect();
+        let decided: Vec<_> = self.entries.iter().filter_map(|urn| state.entry_decisions.get(urn)).collect();
         entry_decisions::put(tx, self.programme, &decided).await?;
-        let changed: Vec<_> = self.referrals.iter().filter_map(|id| facts.referrals.get(id)).collect();
-        referrals::put(tx, &changed).await?;
+        let changed_referrals: Vec<_> = self.referrals.iter().filter_map(|id| state.referrals.get(id)).collect();
+        referrals::put(tx, &changed_referrals).await?;
         texts::erase(tx, self.programme, &self.erased).await?;
         let touched = self.touched.difference(&self.offers);
-        let accounts = self.accounts.iter().filter_map(|id| facts.ledger.get(*id));
-        let (moved, opened) = accounts.partition(|it| known.contains(&it.id));
-        let written = BatchChanges {
+        let accounts = self.accounts.iter().filter_map(|id| state.ledger.get(*id));
+        let (moved, opened) = accounts.partition(|it| stored.contains(&it.id));
+        let changes = BatchChanges {
             head: &self.head,
             events: &self.events,
             texts: &self.texts,
-            ledger: &facts.ledger,
+            ledger: &state.ledger,
             opened,
             moved,
-            before: self.before,
-            awards: self.awards.iter().filter_map(|id| facts.awards.get(id)).collect(),
-            touched: touched.filter_map(|id| facts.offers.get(id)).collect(),
+            before: self.last_before,
+            awards: self.awards.iter().filter_map(|id| state.awards.get(id)).collect(),
+            touched: touched.filter_map(|id| state.offers.get(id)).collect(),
             answers,
             at,
         };
-        store::command_batch::write(tx, self.programme, written).await
+        store::command_batch::write(tx, self.programme, changes).await
     }
 }
 
-/// A copy of what an answer names.
-fn loaded<T: Clone>(found: Option<&T>) -> Result<T> {
-    found.cloned().ok_or_else(|| AppError::Bug("an answer names something that is not loaded".to_owned()))
+/// A copy of an entity that an answer names.
+fn loaded<T: Clone>(entity: Option<&T>) -> Result<T> {
+    entity.cloned().ok_or_else(|| AppError::Bug("an answer names something that is not loaded".to_owned()))
 }
 
-fn funds(facts: &ProgrammeState, ids: &[AccountId]) -> Result<Vec<Account>> {
-    ids.iter().map(|id| loaded(facts.ledger.get(*id))).collect()
+fn funds(state: &ProgrammeState, ids: &[AccountId]) -> Result<Vec<Account>> {
+    ids.iter().map(|id| loaded(state.ledger.get(*id))).collect()
 }
 
-/// Runs a decision; a panic in it becomes that caller's bug, and nobody else's.
-fn guarded<T>(decide: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Runs a decision and turns a panic in it into an error of this command, so that the rest of the batch is not affected.
+fn catch_panic<T>(decide: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
@@ -355,8 +362,8 @@ mod tests {
 
     #[test]
     fn a_panic_in_a_decision_is_that_callers_bug() {
-        let panicked: Result<()> = guarded(|| panic!("boom"));
+        let panicked: Result<()> = catch_panic(|| panic!("boom"));
         assert_eq!(panicked, Err(AppError::Bug("a decision panicked: boom".to_owned())));
-        assert_eq!(guarded(|| Ok(7)), Ok(7));
+        assert_eq!(catch_panic(|| Ok(7)), Ok(7));
     }
 }

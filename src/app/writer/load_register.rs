@@ -1,4 +1,4 @@
-//! What commands are decided against that the register and the monthly files say.
+//! Loads the part of the state that comes from the register and the monthly files.
 
 use std::collections::BTreeSet;
 
@@ -16,87 +16,87 @@ use crate::domain::role::Reach;
 use crate::domain::terms::Terms;
 use crate::store::{Readable, entry_decisions, offers, referrals};
 
-/// Notes after which event of its record the register was read. All that a batch reads of it is after the same one.
+/// Notes the last event of the register's record when the register was read. A batch must read one state of the register.
 ///
 /// # Errors
-/// [`WriteError::Overtaken`] where something landed or was withdrawn in between.
-pub(super) fn read_after(facts: &mut ProgrammeState, at: Option<RegisterSeq>) -> Result<(), WriteError> {
-    let is_other = facts.register_seq.zip(at).is_some_and(|(before, at)| before != at);
-    if is_other {
+/// [`WriteError::Overtaken`] if an import landed or was withdrawn since the first read.
+pub(super) fn note_register_seq(state: &mut ProgrammeState, seq: Option<RegisterSeq>) -> Result<(), WriteError> {
+    let has_changed = state.register_seq.zip(seq).is_some_and(|(first, seq)| first != seq);
+    if has_changed {
         return Err(WriteError::Overtaken("the register changed while it was read"));
     }
-    facts.register_seq = facts.register_seq.or(at);
+    state.register_seq = state.register_seq.or(seq);
     Ok(())
 }
 
-/// Who answers for the schools of the offers that are contacted and follow the register still.
+/// Loads the responsible bodies of schools whose offers get a contact, if the offer still follows the register.
 pub(super) async fn load_responsible(
     from: &impl Readable,
-    asked: &RequiredState,
+    required: &RequiredState,
     today: Date,
-    facts: &mut ProgrammeState,
+    state: &mut ProgrammeState,
 ) -> Result<(), WriteError> {
-    let contacted = asked.contacted.iter().filter_map(|id| facts.offers.get(id));
+    let contacted = required.contacted_offers.iter().filter_map(|id| state.offers.get(id));
     let urns: Vec<Urn> = contacted.filter_map(Offer::follows_register).collect();
     if !urns.is_empty() {
-        read_after(facts, Some(eligibility::lock_register(from).await?))?;
-        let programme = &facts.programme.programme;
-        facts.responsible =
+        note_register_seq(state, Some(eligibility::lock_register(from).await?))?;
+        let programme = &state.programme.programme;
+        state.responsible =
             eligibility::responsible_bodies(from, programme, &urns, today).await.map_err(WriteError::Load)?;
     }
     Ok(())
 }
 
-/// The referrals named, the open ones of whom is referred and, for identify, all that are open, and what register and files say of the schools concerned: under
-/// the register's lock, as for identify.
+/// Loads the referrals that commands name, the open referrals of the same schools and trusts and, for identify, all open
+/// referrals. For schools that are referred or approved, also loads their offer placements, under the register's lock.
 pub(super) async fn load_referrals(
     from: &impl Readable,
-    asked: &RequiredState,
+    required: &RequiredState,
     (terms, today): (&Terms, Date),
-    facts: &mut ProgrammeState,
+    state: &mut ProgrammeState,
 ) -> Result<(), WriteError> {
-    if asked.identifies {
+    if required.identifies {
         let open = referrals::open(from, terms.programme()).await?;
-        facts.referrals = open.into_iter().map(|it| (it.id, it)).collect();
+        state.referrals = open.into_iter().map(|it| (it.id, it)).collect();
     }
-    if asked.referrals.is_empty() && asked.referred.is_empty() {
+    if required.referrals.is_empty() && required.referred.is_empty() {
         return Ok(());
     }
-    let ids: Vec<ReferralId> = asked.referrals.iter().copied().collect();
-    let subjects: Vec<ReferralSubject> = asked.referred.iter().copied().collect();
-    let found = referrals::find(from, terms.programme(), &ids, &subjects).await?;
-    let approved = found.iter().filter(|it| asked.approved.contains(&it.id)).flat_map(|it| &it.urns);
-    let urns: BTreeSet<Urn> = asked.seated.iter().chain(approved).copied().collect();
+    let ids: Vec<ReferralId> = required.referrals.iter().copied().collect();
+    let subjects: Vec<ReferralSubject> = required.referred.iter().copied().collect();
+    let loaded = referrals::find(from, terms.programme(), &ids, &subjects).await?;
+    let approved = loaded.iter().filter(|it| required.approved.contains(&it.id)).flat_map(|it| &it.urns);
+    let urns: BTreeSet<Urn> = required.referred_schools.iter().chain(approved).copied().collect();
     if !urns.is_empty() {
-        (facts.offer_placements, facts.endings) =
+        (state.offer_placements, state.endings) =
             eligibility::offer_placements(from, terms, &urns, today).await.map_err(WriteError::Load)?;
     }
-    facts.referrals.extend(found.into_iter().map(|it| (it.id, it)));
+    state.referrals.extend(loaded.into_iter().map(|it| (it.id, it)));
     Ok(())
 }
 
-/// Where the schools lie whose entry position is asked for. Of those that are to be decided, what the files say of them, what was
-/// decided before, and the open offers they are on: under the register's lock, as for identify.
+/// Loads the regions of schools whose entry position a command names. For schools that need a decision, also loads what the
+/// files say of them, earlier decisions, and their open offers, under the register's lock.
 pub(super) async fn load_entries(
     from: &impl Readable,
-    asked: &RequiredState,
+    required: &RequiredState,
     (terms, today): (&Terms, Date),
-    facts: &mut ProgrammeState,
+    state: &mut ProgrammeState,
 ) -> Result<(), WriteError> {
-    let located: Vec<Urn> = asked.entry_regions.iter().copied().collect();
-    facts.entry_regions = eligibility::regions(from, &located, today).await.map_err(WriteError::Load)?;
-    let given = asked.entries_given.iter().filter_map(|id| facts.approvals.get(id));
-    let given = given.filter_map(Approval::school).map(|(urn, _)| urn);
-    let urns: BTreeSet<Urn> = asked.entries.iter().copied().chain(given).collect();
+    let regions_of: Vec<Urn> = required.entry_regions.iter().copied().collect();
+    state.entry_regions = eligibility::regions(from, &regions_of, today).await.map_err(WriteError::Load)?;
+    let approvals = required.entry_approvals.iter().filter_map(|id| state.approvals.get(id));
+    let approved = approvals.filter_map(Approval::school).map(|(urn, _)| urn);
+    let urns: BTreeSet<Urn> = required.entries.iter().copied().chain(approved).collect();
     if urns.is_empty() {
         return Ok(());
     }
-    facts.entry_schools = eligibility::entry_schools(from, terms, &urns, today).await.map_err(WriteError::Load)?;
-    let decided = entry_decisions::of_programme(from, terms.programme()).await?;
-    facts.entry_decisions = decided.into_iter().filter(|it| urns.contains(&it.urn)).map(|it| (it.urn, it)).collect();
-    let follows = facts.entry_schools.values().flat_map(|it| &it.follows);
+    state.entry_schools = eligibility::entry_schools(from, terms, &urns, today).await.map_err(WriteError::Load)?;
+    let decisions = entry_decisions::of_programme(from, terms.programme()).await?;
+    state.entry_decisions = decisions.into_iter().filter(|it| urns.contains(&it.urn)).map(|it| (it.urn, it)).collect();
+    let follows = state.entry_schools.values().flat_map(|it| &it.follows);
     let lineages: Vec<Urn> = urns.iter().chain(follows).copied().collect();
-    let listed = offers::listing(from, terms.programme(), &Reach::everything(), &lineages).await?;
-    facts.listed.extend(listed);
+    let open_offers = offers::listing(from, terms.programme(), &Reach::everything(), &lineages).await?;
+    state.listed.extend(open_offers);
     Ok(())
 }

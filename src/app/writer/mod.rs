@@ -40,7 +40,7 @@ use super::{AppError, Result};
 use crate::app::answers::{CarriedOut, CommandOutcome};
 use crate::app::request::RequestIdentity;
 use crate::app::terms_cache::{Loaded, TermsCache};
-use crate::app::writer::event_appender::{Decided, EventAppender, Who};
+use crate::app::writer::event_appender::{DecideOutcome, EventAppender, Requester};
 use crate::domain::approval::would_be_required;
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::person::TokenSubject;
@@ -53,41 +53,41 @@ use crate::store::programmes::Head;
 use crate::store::{self, Store, WriteTx};
 use notifier::HintSender;
 
-/// Commands that may wait for one programme. A caller past it is told at once, and can retry; at some hundred commands a
-/// commit it is a few seconds of work.
+/// The most commands that may wait for one programme: a few seconds of work, at some hundred commands a commit. Further
+/// commands are refused at once, and their callers can retry.
 pub const QUEUE: usize = 4_096;
-/// Commands in one group: past it the facts of a group no longer fit a few quick queries.
+/// The most commands in one batch. The state of a larger batch would need slower queries.
 pub const BATCH_COMMANDS: usize = 512;
-/// Rows a group may be expected to write: it keeps a commit well under the statement timeout.
+/// The most rows that a batch is expected to write, which keeps a commit well under the statement timeout.
 pub const BATCH_ROWS: usize = 5_000;
 
-/// Make the stored answers, byte for byte as they go over the wire.
+/// Functions that encode the stored answers, byte for byte as they are sent.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerEncoders {
-    /// Of the command.
+    /// Encodes the answer of the command.
     pub answer: fn(CommandOutcome) -> Result<Vec<u8>>,
-    /// Of the call that had asked for what the command has carried out by giving an approval.
+    /// For a command that gives an approval: encodes the answer of the request that opened the approval.
     pub carried_out: fn(CommandOutcome<CarriedOut>) -> Vec<u8>,
 }
 
-/// One command on its way to its programme.
+/// One command, to be executed by its programme's worker.
 #[derive(Debug, Clone)]
 pub struct Submission {
     /// The programme.
     pub programme: Programme,
-    /// Who asks.
+    /// Who makes the request.
     pub actor: Actor,
-    /// Whose token it is, to tell two people apart.
+    /// The subject of the caller's token, to tell two people apart.
     pub subject: Option<TokenSubject>,
-    /// Where they may; what they were answered before is answered again only within it.
+    /// The regions in which the caller may act. A stored answer is returned only within them.
     pub reach: Reach,
-    /// What makes it the same call as one before: the same id with another call is refused.
+    /// Identifies a repeated request. The same id with different content is refused.
     pub request: RequestIdentity,
-    /// What is asked.
+    /// The command.
     pub command: Command,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
-    /// Make its answer.
+    /// Encode its answer.
     pub encoders: AnswerEncoders,
 }
 
@@ -95,19 +95,19 @@ pub struct Submission {
 #[derive(Debug)]
 struct PendingCommand {
     submission: Submission,
-    /// Since when it waits.
-    since: Instant,
-    /// The call's, which lines about this command alone lie in.
+    /// When it was queued.
+    queued_at: Instant,
+    /// The span of the request. Log lines about this command alone belong to it.
     span: Span,
-    /// Within it, what the command goes through at the moment: its wait, then its commit. For traces alone.
+    /// The span of the current stage of the command within the request: its wait, then its commit. Used in traces only.
     stage: Span,
     reply: oneshot::Sender<Result<Vec<u8>>>,
 }
 
 impl WriterContext {
-    /// Has those who follow a programme look, in this process and in others.
+    /// Wakes the watches of a programme, in this process and in others.
     fn notify_watchers(&self, programme: &Programme) {
-        self.wakes.wake(programme);
+        self.changes.wake(programme);
         self.hints.send(programme);
     }
 }
@@ -116,103 +116,107 @@ impl WriterContext {
 #[derive(Debug)]
 pub struct Writer {
     workers: Mutex<HashMap<Programme, mpsc::Sender<PendingCommand>>>,
-    shared: Arc<WriterContext>,
+    context: Arc<WriterContext>,
 }
 
-/// Begins the record of a programme that was just made: with the rules it goes by. The caller commits.
+/// Begins the record of a new programme with the event that it adopts the current rules. The caller commits.
 pub(super) async fn begin_record(tx: &WriteTx, loaded: &Loaded, by: &AdoptedBy, now: Now) -> Result<()> {
     let programme = loaded.terms.programme();
-    let (mut facts, mut appender) = (loaded.facts(true), EventAppender::new(programme, Head::new(programme)));
-    appender.adopt_rules(&mut facts, by, (Some(loaded.sha256), now))?;
-    Ok(appender.write(tx, &facts, &HashSet::new(), (&[], now.at)).await?)
+    let (mut state, mut appender) = (loaded.initial_state(true), EventAppender::new(programme, Head::new(programme)));
+    appender.adopt_rules(&mut state, by, (Some(loaded.sha256), now))?;
+    Ok(appender.write(tx, &state, &HashSet::new(), (&[], now.at)).await?)
 }
 
+/// Everything that the workers of all programmes share.
 #[derive(Debug)]
 struct WriterContext {
     store: Store,
     clock: Clock,
     terms: Arc<TermsCache>,
-    wakes: Arc<ChangeNotifier>,
+    changes: Arc<ChangeNotifier>,
     hints: HintSender,
-    measuring: WriterMetricsSlot,
+    metrics: WriterMetricsSlot,
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>, wakes: Arc<ChangeNotifier>) -> Self {
-        let (hints, measuring) = (HintSender::start(&store), WriterMetricsSlot::default());
+    pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>, changes: Arc<ChangeNotifier>) -> Self {
+        let (hints, metrics) = (HintSender::start(&store), WriterMetricsSlot::default());
         Self {
             workers: Mutex::default(),
-            shared: Arc::new(WriterContext { store, clock, terms, wakes, hints, measuring }),
+            context: Arc::new(WriterContext { store, clock, terms, changes, hints, metrics }),
         }
     }
 
-    /// Hands a command to its programme and waits for the commit. Answers the first success of the same request again.
+    /// Queues a command for its programme and waits for the commit. A repeated request gets the stored answer of its first
+    /// success.
     ///
     /// # Errors
-    /// [`AppError::Overloaded`] when the queue is full; what the command is refused with; [`AppError::Unavailable`]
-    /// when the database is away for longer than the retries last.
+    /// [`AppError::Overloaded`] if the queue is full; the refusal of the command; [`AppError::Unavailable`] if the database
+    /// is unavailable for longer than the retries last.
     pub async fn submit(&self, submission: Submission) -> Result<Vec<u8>> {
         let programme = submission.programme.clone();
         let (reply, answer) = oneshot::channel();
         let stage = tracing::debug_span!("wait");
-        let job = PendingCommand { submission, since: Instant::now(), span: Span::current(), stage, reply };
-        self.worker(programme).try_send(job).map_err(|_| AppError::Overloaded)?;
-        // The worker answers every command it has taken; it drops one unanswered only if it panicked.
+        let pending = PendingCommand { submission, queued_at: Instant::now(), span: Span::current(), stage, reply };
+        self.worker(programme).try_send(pending).map_err(|_| AppError::Overloaded)?;
+        // The worker answers every command that it takes, unless it panics.
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
     }
 
-    /// Decides a command over one read snapshot, without the programme's lock, and writes nothing.
+    /// Decides a command against a read snapshot, without the programme's lock, and writes nothing.
     ///
     /// # Errors
-    /// What the command would be refused with.
+    /// The error with which the command would be refused.
     pub async fn check(
         &self,
         programme: &Programme,
         (caller, reach): (&Caller, &Reach),
         command: &Command,
     ) -> Result<CommandOutcome> {
-        let shared = &self.shared;
-        let snapshot = shared.store.snapshot().await?;
+        let context = &self.context;
+        let snapshot = context.store.snapshot().await?;
         let unknown = || AppError::not_found(EntityKind::Programme, programme);
         let head = store::programmes::head_of(&snapshot, programme).await?.ok_or_else(unknown)?;
         let request = RequestId(uuid::Uuid::nil());
         let commands = [(request, command)];
-        let asked = (&commands[..], &[][..]);
-        let known = load_state::load(&snapshot, &shared.terms, programme, &head, asked, (&[], &shared.clock)).await?;
-        let (mut facts, now) = (known.facts, known.now);
-        facts.rules = facts.rules.max(RulesVersion::CURRENT);
+        let commands = (&commands[..], &[][..]);
+        let loaded =
+            load_state::load(&snapshot, &context.terms, programme, &head, commands, (&[], &context.clock)).await?;
+        let (mut state, now) = (loaded.state, loaded.now);
+        state.rules = state.rules.max(RulesVersion::CURRENT);
         let mut appender = EventAppender::new(programme, head);
-        let who = Who { actor: &caller.actor, subject: caller.subject, reach, request };
-        match appender.decide(&mut facts, command, who, now)? {
-            Decided::Done(outcome) => Ok(outcome),
-            Decided::ApprovalOpened(_) => Err(would_be_required().into()),
+        let requester = Requester { actor: &caller.actor, subject: caller.subject, reach, request };
+        match appender.decide(&mut state, command, requester, now)? {
+            DecideOutcome::Done(outcome) => Ok(outcome),
+            DecideOutcome::ApprovalOpened(_) => Err(would_be_required().into()),
         }
     }
 
-    /// Has a programme adopt this program's rules. Answers whether it was for this call to do.
+    /// Has a programme adopt the rules of this program. Returns whether this call did it; `false` if it was done before.
     pub(super) async fn adopt_rules(&self, programme: &Programme) -> Result<bool> {
-        let shared = &self.shared;
-        let written = with_retry(|| async {
-            let locked = batch::lock(shared, shared.store.write_permit().await?, programme).await?;
+        let context = &self.context;
+        let adoption = with_retry(|| async {
+            let locked = batch::lock(context, context.store.write_permit().await?, programme).await?;
             if locked.has_older_rules() {
-                batch::write(shared, locked, programme, &[]).await.map(Some)
+                batch::write(context, locked, programme, &[]).await.map(Some)
             } else {
                 locked.release().await?;
                 Ok(None)
             }
         });
-        // Nobody asked anything: what is answered is why it could not be done.
-        match written.await? {
+        // The batch has no commands, so a result can only be the error that prevented the adoption.
+        match adoption.await? {
             None => Ok(false),
-            Some(answers) => answers.into_iter().find_map(std::result::Result::err).map_or(Ok(true), Err),
+            Some(results) => results.into_iter().find_map(std::result::Result::err).map_or(Ok(true), Err),
         }
     }
 
-    pub(super) fn measure(&self, measures: Arc<dyn WriterMetrics>) {
-        self.shared.measuring.begin(measures);
+    /// Reports what the workers do to these metrics from now on.
+    pub(super) fn measure(&self, metrics: Arc<dyn WriterMetrics>) {
+        self.context.metrics.set(metrics);
     }
 
-    /// Commands in the queues of all workers.
+    /// The number of commands in the queues of all workers.
     pub(super) fn waiting(&self) -> usize {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.values().map(|worker| worker.max_capacity().saturating_sub(worker.capacity())).sum()
@@ -220,7 +224,7 @@ impl Writer {
 
     fn worker(&self, programme: Programme) -> mpsc::Sender<PendingCommand> {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = |programme: &Programme| worker::start(Arc::clone(&self.shared), programme.clone());
+        let start = |programme: &Programme| worker::start(Arc::clone(&self.context), programme.clone());
         workers.entry(programme.clone()).or_insert_with(|| start(&programme)).clone()
     }
 }

@@ -1,4 +1,4 @@
-//! Tells the other processes on one PostgreSQL that a programme has grown, after its commit and beside the writer.
+//! Tells other processes on the same PostgreSQL that a programme has new events, in a task of its own after the commit.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::app::retry::one_try;
 use crate::domain::ids::Programme;
 use crate::store::{Backend, Store};
 
-/// Programmes that wait to be told of. More are left out: a hint may be lost.
+/// The most programmes that may wait in the queue. Hints beyond that are dropped, as a hint may be lost.
 const WAITING: usize = 1_024;
 
 /// Sends hints from a task of its own, which ends with the sender; sends none on SQLite, where no other process writes.
@@ -25,7 +25,7 @@ impl HintSender {
         Self(Some(sender))
     }
 
-    /// Has the others told soon that a programme has grown. Never waits.
+    /// Queues a hint that a programme has new events. Never waits.
     pub(super) fn send(&self, programme: &Programme) {
         if let Some(sender) = &self.0 {
             let _ = sender.try_send(programme.clone());

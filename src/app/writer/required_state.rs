@@ -1,4 +1,4 @@
-//! What the commands of a group need to know, by what they name.
+//! Which state the commands of a batch need, derived from the commands alone.
 
 use std::collections::BTreeSet;
 
@@ -13,88 +13,95 @@ use crate::domain::programme::command::NewAward;
 use crate::domain::programme::command::referral::ReferralCommand;
 use crate::domain::referral::ReferralSubject;
 
-/// What a group's commands need to know.
+/// The state that the commands of a batch need.
 #[derive(Debug, Default)]
 pub(super) struct RequiredState {
+    /// Whether a command is an identify, which needs all offers of the programme.
     pub(super) identifies: bool,
-    /// Whether an account may be moved.
-    pub(super) money: bool,
-    /// Offers in full.
+    /// Whether a command may change an account.
+    pub(super) moves_money: bool,
+    /// Offers to load in full.
     pub(super) offers: BTreeSet<OfferId>,
-    /// Offers that are contacted.
-    pub(super) contacted: BTreeSet<OfferId>,
-    /// Offers of which money is asked only.
-    pub(super) bare: BTreeSet<OfferId>,
-    /// Offers with all their awards, and what moved amounts of these.
-    pub(super) ending: BTreeSet<OfferId>,
-    /// Awards of which it is asked what moved amounts of them.
-    pub(super) moved: BTreeSet<AwardId>,
-    /// Awards of which something is undone.
-    pub(super) undone: BTreeSet<AwardId>,
+    /// Offers that get a contact.
+    pub(super) contacted_offers: BTreeSet<OfferId>,
+    /// Offers to load without their schools, as only money is awarded under them.
+    pub(super) offers_without_schools: BTreeSet<OfferId>,
+    /// Offers to load with all their awards and the movements of these.
+    pub(super) offers_with_awards: BTreeSet<OfferId>,
+    /// Awards to load with their movements.
+    pub(super) awards_with_movements: BTreeSet<AwardId>,
+    /// Awards of which a movement is undone.
+    pub(super) undone_awards: BTreeSet<AwardId>,
     pub(super) awards: BTreeSet<AwardId>,
+    /// Accounts of caps that awards are made under.
     pub(super) caps: BTreeSet<AccountId>,
     pub(super) trusts: BTreeSet<Uid>,
-    /// Invoices to be paid.
+    /// Invoices to pay, with the award that each is paid under.
     pub(super) claims: Vec<(AwardId, NewClaim)>,
-    /// Awards that are drawn on without an invoice.
-    pub(super) drawn: BTreeSet<AwardId>,
-    /// Leaders whose fees are awarded, as leaders are compared.
+    /// Awards of which something is drawn without an invoice.
+    pub(super) draws_without_invoice: BTreeSet<AwardId>,
+    /// Keys of the leaders whose fees are awarded.
     pub(super) leaders: BTreeSet<String>,
-    pub(super) placed: BTreeSet<Urn>,
-    /// Schools whose entry position is asked to be decided.
+    /// Schools that are placed by hand.
+    pub(super) schools_to_place: BTreeSet<Urn>,
+    /// Schools whose entry position a command decides.
     pub(super) entries: BTreeSet<Urn>,
-    /// Those, and the ones of which that was asked in calls answered before: of these only where they lie.
+    /// The same schools, and those of repeated requests, of which only the region is needed.
     pub(super) entry_regions: BTreeSet<Urn>,
-    /// Approvals that decide one.
-    pub(super) entries_given: BTreeSet<ApprovalId>,
-    pub(super) given: Vec<ApprovalId>,
-    /// What approvals may be open about.
+    /// Approvals that, once given, decide an entry position.
+    pub(super) entry_approvals: BTreeSet<ApprovalId>,
+    /// Approvals that are given, denied or withdrawn.
+    pub(super) approvals: Vec<ApprovalId>,
+    /// Subjects that may have an open approval.
     pub(super) subjects: Vec<uuid::Uuid>,
-    /// Calls that may have opened one before.
-    pub(super) asking: Vec<RequestId>,
-    pub(super) relisted: bool,
-    /// Events whose texts are to be erased.
+    /// Requests that may have opened an approval before.
+    pub(super) requests: Vec<RequestId>,
+    /// Whether the open offers of the schools of all loaded offers are needed.
+    pub(super) open_offers_of_schools: bool,
+    /// Events whose texts are erased.
     pub(super) erased: BTreeSet<Seq>,
     pub(super) referrals: BTreeSet<ReferralId>,
-    /// Who is referred again.
+    /// Schools and trusts that are referred, which may have an open referral already.
     pub(super) referred: BTreeSet<ReferralSubject>,
-    /// Schools to be seated.
-    pub(super) seated: BTreeSet<Urn>,
-    /// Referrals whose schools are to be seated.
+    /// Schools that are referred, whose offer placement is needed.
+    pub(super) referred_schools: BTreeSet<Urn>,
+    /// Referrals that are approved, whose schools' offer placement is needed.
     pub(super) approved: BTreeSet<ReferralId>,
 }
 
 impl RequiredState {
     pub(super) fn of(commands: &[(RequestId, &Command)], today: Date) -> Self {
-        let mut asked = Self::default();
+        let mut required = Self::default();
         for (request, command) in commands {
-            asked.add(command);
-            asked.add_past(command, today);
+            required.add(command);
+            required.add_past(command, today);
             if matches!(command, Command::Reopen { .. } | Command::ChangeFund { .. } | Command::DecideEntry { .. }) {
-                asked.asking.push(*request);
+                required.requests.push(*request);
             }
         }
-        asked
+        required
     }
 
-    /// What is needed to tell that what a call was answered before lies within its caller's reach, and what became of its approval.
+    /// Adds the state that is needed to replay the stored answer of a request: to check the caller's reach, and to see
+    /// whether its approval was carried out.
     pub(super) fn add_answered(&mut self, request: RequestId, command: &Command) {
         match command {
             Command::DecideEntry { urn, .. } => {
-                self.asking.push(request);
+                self.requests.push(request);
                 self.entry_regions.insert(*urn);
             }
-            Command::GiveApproval { approval, .. } => self.given.push(*approval),
+            Command::GiveApproval { approval, .. } => self.approvals.push(*approval),
             _ => {}
         }
     }
 
-    /// Whether a command depends on what the register or the files say, as far as that can be told before anything is read.
+    /// Whether a command depends on the register or the files. What is only known after loading, such as the offers that
+    /// follow the register, is not considered here.
     pub(super) fn reads_register(&self) -> bool {
-        let schools = [&self.placed, &self.entries, &self.seated];
+        let schools = [&self.schools_to_place, &self.entries, &self.referred_schools];
         self.identifies
             || schools.iter().any(|it| !it.is_empty())
-            || !self.entries_given.is_empty()
+            || !self.entry_approvals.is_empty()
             || !self.approved.is_empty()
     }
 
@@ -107,25 +114,25 @@ impl RequiredState {
         match command {
             Command::Identify => self.identifies = true,
             Command::Start { offer, .. } => {
-                self.ending.insert(offer.offer);
+                self.offers_with_awards.insert(offer.offer);
             }
             Command::Close { offer, .. } | Command::Decline { offer, .. } => {
-                self.ending.insert(offer.offer);
-                self.money = true;
+                self.offers_with_awards.insert(offer.offer);
+                self.moves_money = true;
             }
             Command::Reopen { offer, .. } => {
                 self.subjects.push(offer.offer.0);
-                self.relisted = true;
+                self.open_offers_of_schools = true;
             }
             Command::GiveApproval { approval, .. }
             | Command::DenyApproval { approval, .. }
             | Command::WithdrawApproval { approval, .. } => {
-                self.given.push(*approval);
-                self.entries_given.extend(command.reads_files().then_some(*approval));
-                self.relisted = true;
+                self.approvals.push(*approval);
+                self.entry_approvals.extend(command.reads_files().then_some(*approval));
+                self.open_offers_of_schools = true;
             }
             Command::Place { urn, placement, .. } => {
-                self.placed.insert(*urn);
+                self.schools_to_place.insert(*urn);
                 self.trusts.extend(placement.trust().map(|(uid, _)| uid));
             }
             Command::DecideEntry { urn, .. } => {
@@ -136,19 +143,19 @@ impl RequiredState {
             Command::EraseText { event, .. } => {
                 self.erased.insert(*event);
             }
-            Command::CreateFund { .. } | Command::Release { .. } => self.money = true,
+            Command::CreateFund { .. } | Command::Release { .. } => self.moves_money = true,
             Command::ChangeFund { change, .. } => {
                 self.subjects.push(change.fund().0);
-                self.money = true;
+                self.moves_money = true;
             }
             Command::Award { offer, awards, .. } => self.add_awards(offer.offer, awards),
             Command::Draw { .. } | Command::Refund { .. } | Command::Undo { .. } => self.add_movement(command),
             Command::CorrectDate { offer, .. } => {
-                self.ending.insert(offer.offer);
+                self.offers_with_awards.insert(offer.offer);
             }
             Command::Refer(command) => self.add_referral(command),
             Command::BookDays { .. } | Command::CancelBooking { .. } => {}
-            Command::Contact { .. } => self.contacted.extend(command.offers()),
+            Command::Contact { .. } => self.contacted_offers.extend(command.offers()),
             Command::Correct { .. }
             | Command::Accept { .. }
             | Command::Assign { .. }
@@ -162,35 +169,36 @@ impl RequiredState {
     fn add_movement(&mut self, command: &Command) {
         match command {
             Command::Draw { award, invoice: Some(claim), .. } => self.claims.push((award.award, claim.clone())),
-            Command::Draw { award, .. } => drop(self.drawn.insert(award.award)),
-            Command::Refund { award, .. } => drop(self.moved.insert(award.award)),
+            Command::Draw { award, .. } => drop(self.draws_without_invoice.insert(award.award)),
+            Command::Refund { award, .. } => drop(self.awards_with_movements.insert(award.award)),
             Command::Undo { award, .. } => {
-                self.moved.insert(award.award);
-                self.undone.insert(award.award);
+                self.awards_with_movements.insert(award.award);
+                self.undone_awards.insert(award.award);
             }
             _ => return,
         }
-        self.money = true;
+        self.moves_money = true;
     }
 
-    /// What is drawn or released as of a day in the past had to be there as of each day since.
+    /// Adds the movements of an award that is drawn or released as of a past day: the amount must have been available on each
+    /// day since.
     fn add_past(&mut self, command: &Command, today: Date) {
         if let Command::Draw { award, on, .. } | Command::Release { award, on, .. } = command
             && *on < today
         {
-            self.moved.insert(award.award);
+            self.awards_with_movements.insert(award.award);
         }
     }
 
     fn add_awards(&mut self, offer: OfferId, awards: &[NewAward]) {
-        self.bare.insert(offer);
+        self.offers_without_schools.insert(offer);
         self.caps.extend(awards.iter().map(|it| AccountId::of_cap(offer, &it.support.strand())));
         self.trusts.extend(awards.iter().filter_map(|it| match it.support {
             Support::Credit { partner } => Some(partner),
             Support::Nle { .. } | Support::Nlg { .. } | Support::Npqel { .. } => None,
         }));
         self.leaders.extend(awards.iter().filter_map(|it| it.support.fees_key()));
-        self.money = true;
+        self.moves_money = true;
     }
 
     fn add_referral(&mut self, command: &ReferralCommand) {
@@ -198,9 +206,9 @@ impl RequiredState {
         match command {
             ReferralCommand::Raise(new) => {
                 self.referred.insert(new.subject);
-                // A trust is taken for a school that is offered support on its own.
+                // A trust whose school is offered support on its own is referred as that school.
                 self.referred.extend(new.urns.iter().copied().map(ReferralSubject::School));
-                self.seated.extend(&new.urns);
+                self.referred_schools.extend(&new.urns);
             }
             ReferralCommand::Decide { referral, approve: true, .. } => {
                 self.approved.insert(referral.referral);

@@ -1,4 +1,4 @@
-//! Order: what only shows where one can see a command being queued, and where the clock can be moved to any time.
+//! Tests of the order of commands, which have to control when a command is queued and what time the clock shows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -23,27 +23,27 @@ use crate::domain::terms::StrandId;
 use crate::store::events;
 
 #[tokio::test]
-async fn a_book_is_first_in_first_out_over_its_groups() {
+async fn a_programme_is_first_in_first_out_over_its_batches() {
     let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let programme_name = programme("2021-22");
     let offers = offers(&test_app, &programme_name).await;
-    let turn = test_app.app.store().write_permit().await.unwrap();
+    let permit = test_app.app.store().write_permit().await.unwrap();
     let queued = (0..BATCH_COMMANDS + 100).map(|n| submit(&test_app, &programme_name, note(offers[n % offers.len()])));
-    let (sent, ()) = join(join_all(queued), async { drop(turn) }).await;
+    let (sent, ()) = join(join_all(queued), async { drop(permit) }).await;
     let sent: Vec<RequestId> = sent.into_iter().map(|it| it.unwrap()).collect();
-    // The rules adopted, and an offer each.
-    let made = Seq(1 + i64::try_from(offers.len()).unwrap());
-    let recorded = events::page(test_app.app.store(), &programme_name, made, 10_000).await.unwrap();
+    // The first events are the adoption of the rules and one for each offer.
+    let last_before = Seq(1 + i64::try_from(offers.len()).unwrap());
+    let recorded = events::page(test_app.app.store(), &programme_name, last_before, 10_000).await.unwrap();
     let recorded: Vec<RequestId> = recorded.into_iter().map(|it| it.event.request).collect();
     assert_eq!(recorded, sent);
 }
 
 #[tokio::test]
-async fn books_that_share_a_writer_take_turns() {
+async fn programmes_that_share_a_writer_take_turns() {
     let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1], &MARCH[..], &[LAST]].concat()).await;
     let (this, next) = (programme("2021-22"), programme("2022-23"));
     let (offers, others) = (offers(&test_app, &this).await, offers(&test_app, &next).await);
-    let turn = test_app.app.store().write_permit().await.unwrap();
+    let permit = test_app.app.store().write_permit().await.unwrap();
     let answered = AtomicUsize::new(0);
     let flood = join_all((0..3 * BATCH_COMMANDS).map(|n| {
         let call = submit(&test_app, &this, note(offers[n % offers.len()]));
@@ -56,14 +56,14 @@ async fn books_that_share_a_writer_take_turns() {
         submit(&test_app, &next, note(others[0])).await.unwrap();
         answered.load(Ordering::Relaxed)
     };
-    let ((_, before), ()) = join(join(flood, other), async { drop(turn) }).await;
-    // The flood was there first and is a group ahead, never two.
+    let ((_, before), ()) = join(join(flood, other), async { drop(permit) }).await;
+    // The flood was queued first, so it may be one batch ahead, but never two.
     assert!(before < 2 * BATCH_COMMANDS, "{before} of the flood came first");
 }
 
-/// A server whose clock is 20 seconds behind: midnight lies between its own time and what another recorded last.
+/// The clock of this server is 20 seconds behind, so that midnight is between its time and the last recorded event.
 #[tokio::test]
-async fn the_day_of_the_facts_is_that_of_the_decision() {
+async fn the_state_is_loaded_for_the_day_of_the_decision() {
     let behind = Arc::new(AtomicI64::new(0));
     let (seconds, at) = (Arc::clone(&behind), "2022-02-01T00:00:10Z".parse::<DateTime<_>>().unwrap());
     let test_app = TestApp::by(Clock::of(move || at - TimeDelta::seconds(seconds.load(Ordering::Relaxed)))).await;
@@ -79,19 +79,19 @@ async fn the_day_of_the_facts_is_that_of_the_decision() {
     writer.submit(submission(&programme_name, allocate)).await.unwrap();
 
     behind.store(20, Ordering::Relaxed);
-    // As of the last day of January there was nothing in it.
+    // As of the last day of January the fund was empty.
     let withdraw =
         change(FundChange::Withdraw { fund, amount: Pence(5_000), over_commit: false, on: date("2022-01-31") });
     let (caller, everywhere) = (treasurer(), Reach::everything());
     let previewed = writer.check(&programme_name, (&caller, &everywhere), &withdraw).await.map(drop);
     let done = writer.submit(submission(&programme_name, withdraw)).await.map(drop);
-    for came in [previewed, done] {
-        let Err(AppError::Refused(refusal)) = came else { panic!("{came:?}") };
+    for result in [previewed, done] {
+        let Err(AppError::Refused(refusal)) = result else { panic!("{result:?}") };
         assert_eq!((refusal.reason, refusal.limits[0].kind), (Reason::FundsInsufficient, LimitKind::AsOf));
     }
 }
 
-/// An answer that cannot be made is a bug of its command alone: nothing of that one is written, and all of the others.
+/// An answer that cannot be encoded is a bug of its command alone: that command writes nothing, and all others are written.
 #[tokio::test]
 async fn a_command_whose_answer_cannot_be_made_leaves_nothing() {
     let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
@@ -100,12 +100,12 @@ async fn a_command_whose_answer_cannot_be_made_leaves_nothing() {
     let answer = |_: CommandOutcome| Err(AppError::Bug("no answer".to_owned()));
     let wrong =
         Submission { encoders: AnswerEncoders { answer, ..NOTHING }, ..submission(&programme_name, note(offer)) };
-    let turn = test_app.app.store().write_permit().await.unwrap();
+    let permit = test_app.app.store().write_permit().await.unwrap();
     let (first, wrong, last) =
         (submit(&test_app, &programme_name, note(offer)), wrong, submit(&test_app, &programme_name, note(offer)));
     let id = wrong.request.id;
     let queued = async { tokio::join!(first, test_app.app.inner.writer.submit(wrong), last) };
-    let ((first, refused, last), ()) = join(queued, async { drop(turn) }).await;
+    let ((first, refused, last), ()) = join(queued, async { drop(permit) }).await;
     assert!(matches!(refused, Err(AppError::Bug(_))), "{refused:?}");
     let recorded = events::page(test_app.app.store(), &programme_name, Seq(1), 10_000).await.unwrap();
     let recorded: Vec<RequestId> = recorded.into_iter().map(|it| it.event.request).collect();

@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use super::batch::{self, Locked, write};
+use super::batch::{self, LockedProgramme, write};
 use super::{AppError, BATCH_COMMANDS, BATCH_ROWS, PendingCommand, QUEUE, WriterContext};
 use crate::app::retry::{one_try, with_retry};
 use crate::app::write_error::WriteError;
@@ -16,12 +16,12 @@ use crate::domain::programme::Command;
 use crate::store::StoreError;
 
 /// Starts a worker and the supervisor that restarts it after a panic.
-pub(super) fn start(shared: Arc<WriterContext>, programme: Programme) -> mpsc::Sender<PendingCommand> {
+pub(super) fn start(context: Arc<WriterContext>, programme: Programme) -> mpsc::Sender<PendingCommand> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let receiver = Arc::new(Mutex::new(receiver));
     tokio::spawn(async move {
         loop {
-            let worker = run(Arc::clone(&shared), programme.clone(), Arc::clone(&receiver));
+            let worker = run(Arc::clone(&context), programme.clone(), Arc::clone(&receiver));
             match tokio::spawn(worker).await {
                 Ok(()) => break,
                 Err(error) => {
@@ -33,95 +33,97 @@ pub(super) fn start(shared: Arc<WriterContext>, programme: Programme) -> mpsc::S
     sender
 }
 
-async fn run(shared: Arc<WriterContext>, programme: Programme, receiver: Arc<Mutex<mpsc::Receiver<PendingCommand>>>) {
+async fn run(context: Arc<WriterContext>, programme: Programme, receiver: Arc<Mutex<mpsc::Receiver<PendingCommand>>>) {
     let mut waiting = receiver.lock().await;
     let mut next: Option<PendingCommand> = None;
     loop {
         let first = match next.take() {
-            Some(job) => job,
+            Some(pending) => pending,
             None => match waiting.recv().await {
-                Some(job) => job,
+                Some(pending) => pending,
                 None => return,
             },
         };
-        // Its turn and its lock first, then what has come meanwhile: the longer the wait, the larger the group. A programme
-        // that cannot be locked now is tried again with the group that waits for it.
-        let locked = match shared.store.write_permit().await {
-            Ok(turn) => (one_try(batch::lock(&shared, turn, &programme)).await)
+        // First the write permit and the lock, then the commands that have arrived meanwhile: the longer the wait, the larger
+        // the batch. If the programme cannot be locked now, `write_and_answer` tries again.
+        let locked = match context.store.write_permit().await {
+            Ok(permit) => (one_try(batch::lock(&context, permit, &programme)).await)
                 .inspect_err(|error| tracing::warn!(%programme, %error, "a programme cannot be locked yet"))
                 .ok(),
             Err(_) => None,
         };
-        let mut group = take(first, &mut next, &mut waiting).await;
-        drop_disconnected_and_expired(&mut group);
-        let span = begin(&shared, &programme, &mut group);
-        settle(&shared, &programme, group, locked).instrument(span).await;
+        let mut batch = take_batch(first, &mut next, &mut waiting).await;
+        drop_disconnected_and_expired(&mut batch);
+        let span = open_batch_span(&context, &programme, &mut batch);
+        write_and_answer(&context, &programme, batch, locked).instrument(span).await;
     }
 }
 
-/// Counts what is taken, and opens the group's span, which is linked to that of each call in it, as a span has one parent.
-fn begin(shared: &WriterContext, programme: &Programme, group: &mut [PendingCommand]) -> Span {
-    let commands = group.len();
+/// Reports how long each command waited, and opens the span of the batch. That span is linked to the span of each request,
+/// because a span can have only one parent.
+fn open_batch_span(context: &WriterContext, programme: &Programme, batch: &mut [PendingCommand]) -> Span {
+    let commands = batch.len();
     let span = tracing::info_span!("group", %programme, commands);
-    for job in group {
-        shared.measuring.tell(|it| it.waited(job.since.elapsed()));
-        job.stage = tracing::debug_span!(parent: &job.span, "commit", commands);
-        if !job.stage.is_disabled() {
-            span.follows_from(&job.span);
-            job.stage.follows_from(&span);
+    for pending in batch {
+        context.metrics.report(|it| it.waited(pending.queued_at.elapsed()));
+        pending.stage = tracing::debug_span!(parent: &pending.span, "commit", commands);
+        if !pending.stage.is_disabled() {
+            span.follows_from(&pending.span);
+            pending.stage.follows_from(&span);
         }
     }
     span
 }
 
-/// Drops callers that have hung up, and answers those that waited for too long.
-fn drop_disconnected_and_expired(group: &mut Vec<PendingCommand>) {
+/// Drops commands whose caller has disconnected, and answers those whose deadline has passed.
+fn drop_disconnected_and_expired(batch: &mut Vec<PendingCommand>) {
     let now = Instant::now();
-    let late = |job: &mut PendingCommand| job.submission.deadline.is_some_and(|deadline| deadline <= now);
-    group.retain(|job| !job.reply.is_closed());
-    for job in group.extract_if(.., late) {
-        let _ = job.reply.send(Err(AppError::DeadlinePassed));
+    let has_expired =
+        |pending: &mut PendingCommand| pending.submission.deadline.is_some_and(|deadline| deadline <= now);
+    batch.retain(|pending| !pending.reply.is_closed());
+    for pending in batch.extract_if(.., has_expired) {
+        let _ = pending.reply.send(Err(AppError::DeadlinePassed));
     }
 }
 
-/// Takes what is waiting, within the bounds of a group. Callers that were answered together come back together, one
-/// shortly after the other: as long as another pass of the scheduler brings more of them, they are waited for, and no
-/// longer. What does not fit, or reads what the group may change and looks up only once, is the first of the next group.
-async fn take(
+/// Takes the waiting commands, up to the limits of a batch. Callers that were answered together tend to send their next
+/// requests together, so this yields to the scheduler until no more commands arrive. A command that does not fit becomes the
+/// first of the next batch; so does one that reads looked-up data which an earlier command of this batch may change.
+async fn take_batch(
     first: PendingCommand,
     next: &mut Option<PendingCommand>,
     waiting: &mut mpsc::Receiver<PendingCommand>,
 ) -> Vec<PendingCommand> {
-    let (mut rows, mut changes) = (weight(&first), first.submission.command.changes_looked_up());
-    let mut group = vec![first];
+    let (mut rows, mut changes_looked_up) = (estimated_rows(&first), first.submission.command.changes_looked_up());
+    let mut batch = vec![first];
     loop {
-        let before = group.len();
-        while let Some(job) = (group.len() < BATCH_COMMANDS).then(|| waiting.try_recv().ok()).flatten() {
-            rows = rows.saturating_add(weight(&job));
-            let command = &job.submission.command;
-            if rows > BATCH_ROWS || changes && command.reads_looked_up() {
-                *next = Some(job);
-                return group;
+        let before = batch.len();
+        while let Some(pending) = (batch.len() < BATCH_COMMANDS).then(|| waiting.try_recv().ok()).flatten() {
+            rows = rows.saturating_add(estimated_rows(&pending));
+            let command = &pending.submission.command;
+            if rows > BATCH_ROWS || changes_looked_up && command.reads_looked_up() {
+                *next = Some(pending);
+                return batch;
             }
-            changes |= command.changes_looked_up();
-            group.push(job);
+            changes_looked_up |= command.changes_looked_up();
+            batch.push(pending);
         }
-        if group.len() == before || group.len() >= BATCH_COMMANDS {
-            return group;
+        if batch.len() == before || batch.len() >= BATCH_COMMANDS {
+            return batch;
         }
         tokio::task::yield_now().await;
     }
 }
 
-/// The rows a command is expected to write.
-fn weight(job: &PendingCommand) -> usize {
-    match &job.submission.command {
+/// The number of rows that a command is expected to write.
+fn estimated_rows(pending: &PendingCommand) -> usize {
+    match &pending.submission.command {
         Command::Contact { offers, .. } => offers.len().saturating_mul(4),
-        // Hundreds of offers at once: a group of its own.
+        // Hundreds of offers at once: a batch of its own.
         Command::Identify => BATCH_ROWS,
         // Event, text, award, two accounts, three entries and the answer.
         Command::Award { awards, .. } => awards.len().saturating_mul(9),
-        // The same with two entries, and the bookings or invoices of the award.
+        // The same with two entries, plus the bookings or invoices of the award.
         Command::Draw { .. } | Command::Release { .. } | Command::Refund { .. } => 12,
         // Two events, two entries, two accounts, the approval and the answer.
         Command::ChangeFund { .. } | Command::GiveApproval { .. } => 8,
@@ -149,88 +151,93 @@ fn weight(job: &PendingCommand) -> usize {
     }
 }
 
-/// Writes a group and answers everybody in it. A group that fails because of one command is halved until that one
-/// fails alone; when the database is away it is tried again, whole.
-async fn settle(shared: &WriterContext, programme: &Programme, group: Vec<PendingCommand>, locked: Option<Locked>) {
-    let mut todo = vec![group];
-    let mut state = BatchProgress { locked, begun: false };
-    while let Some(mut group) = todo.pop() {
-        if group.is_empty() {
+/// Writes a batch and answers each command in it. A batch that fails because of one command is halved until that command
+/// fails alone. If the database is unavailable, the whole batch is tried again.
+async fn write_and_answer(
+    context: &WriterContext,
+    programme: &Programme,
+    batch: Vec<PendingCommand>,
+    locked: Option<LockedProgramme>,
+) {
+    let mut remaining = vec![batch];
+    let mut state = BatchProgress { locked, has_attempted: false };
+    while let Some(mut batch) = remaining.pop() {
+        if batch.is_empty() {
             continue;
         }
-        match persist(shared, programme, &mut group, &mut state).await {
+        match write_with_retry(context, programme, &mut batch, &mut state).await {
             Ok(results) => {
-                shared.measuring.tell(|it| it.answered(results.len()));
-                for (job, result) in group.into_iter().zip(results) {
-                    let _ = job.reply.send(result);
+                context.metrics.report(|it| it.answered(results.len()));
+                for (pending, result) in batch.into_iter().zip(results) {
+                    let _ = pending.reply.send(result);
                 }
             }
-            Err(error) if error.blames_one() && group.len() > 1 => {
-                tracing::warn!(%programme, %error, commands = group.len(), "halving a batch");
-                let second = group.split_off(group.len() / 2);
+            Err(error) if error.blames_one() && batch.len() > 1 => {
+                tracing::warn!(%programme, %error, commands = batch.len(), "halving a batch");
+                let second = batch.split_off(batch.len() / 2);
                 // First in, first out: the first half is popped first.
-                todo.push(second);
-                todo.push(group);
+                remaining.push(second);
+                remaining.push(batch);
             }
             Err(error) if error.retryable() => {
-                tracing::warn!(%programme, %error, commands = group.len(), "giving up on a batch");
+                tracing::warn!(%programme, %error, commands = batch.len(), "giving up on a batch");
                 let answer = AppError::from(error);
-                for job in group {
-                    let _ = job.reply.send(Err(answer.clone()));
+                for pending in batch {
+                    let _ = pending.reply.send(Err(answer.clone()));
                 }
             }
             Err(error @ (WriteError::Store(StoreError::Outdated(_)) | WriteError::ClockWrong(_))) => {
-                tracing::warn!(%programme, %error, commands = group.len(), "a batch is left to other servers");
+                tracing::warn!(%programme, %error, commands = batch.len(), "a batch is left to other servers");
                 let answer = AppError::from(error);
-                for job in group {
-                    let _ = job.reply.send(Err(answer.clone()));
+                for pending in batch {
+                    let _ = pending.reply.send(Err(answer.clone()));
                 }
             }
             Err(error) => {
-                for job in group {
-                    job.span.in_scope(|| tracing::error!(%programme, %error, "a command cannot be written"));
-                    let _ = job.reply.send(Err(AppError::Bug(error.to_string())));
+                for pending in batch {
+                    pending.span.in_scope(|| tracing::error!(%programme, %error, "a command cannot be written"));
+                    let _ = pending.reply.send(Err(AppError::Bug(error.to_string())));
                 }
             }
         }
     }
 }
 
-/// Where the writing of a group stands.
+/// How far the writing of a batch has come.
 struct BatchProgress {
-    /// The lock it came with, until it is used.
-    locked: Option<Locked>,
-    /// Whether a try has had the lock: from then on nobody is dropped any more, as it may have been carried out.
-    begun: bool,
+    /// The lock that was taken before the batch, until an attempt uses it.
+    locked: Option<LockedProgramme>,
+    /// Whether an attempt has held the lock. From then on no command is dropped, because it may have been carried out.
+    has_attempted: bool,
 }
 
-/// Tries a group until the database answers, a bounded number of times; first under the lock it has. After a lost
-/// connection nobody knows whether the commit happened: the next try reads the stored answers again under the lock, and
-/// finds it if it did.
-async fn persist(
-    shared: &WriterContext,
+/// Tries to write a batch a bounded number of times, first with the lock that it has. After a lost connection it is unknown
+/// whether the commit happened. The next attempt therefore reads the stored answers again under the lock: if the commit
+/// happened, they are there.
+async fn write_with_retry(
+    context: &WriterContext,
     programme: &Programme,
-    group: &mut Vec<PendingCommand>,
+    batch: &mut Vec<PendingCommand>,
     state: &mut BatchProgress,
 ) -> Result<Vec<CommandResult>, WriteError> {
-    // One try at a time: nobody ever waits for this.
-    let at_hand = Mutex::new((group, state));
+    // Attempts run one after the other, so this mutex is never contended.
+    let attempt_state = Mutex::new((batch, state));
     with_retry(|| async {
-        let mut at_hand = at_hand.lock().await;
-        let (group, state) = &mut *at_hand;
+        let mut attempt_state = attempt_state.lock().await;
+        let (batch, state) = &mut *attempt_state;
         let locked = match state.locked.take() {
             Some(locked) => locked,
-            None => batch::lock(shared, shared.store.write_permit().await?, programme).await?,
+            None => batch::lock(context, context.store.write_permit().await?, programme).await?,
         };
-        if !state.begun {
-            drop_disconnected_and_expired(group);
-            state.begun = true;
+        if !state.has_attempted {
+            drop_disconnected_and_expired(batch);
+            state.has_attempted = true;
         }
-        if group.is_empty() {
+        if batch.is_empty() {
             locked.release().await?;
             Ok(Vec::new())
         } else {
-            write(shared, locked, programme, group).await
+            write(context, locked, programme, batch).await
         }
     })
     .await
